@@ -1,0 +1,426 @@
+//! Reading columns by row, and building them row by row.
+
+use crate::{Batch, Column, ColumnSpec, DataType, Output, Text, Values};
+
+impl Batch {
+    /// The column of that name, if it was granted and exists.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Takes the column of that name out of the batch, to change it in place.
+    pub fn take(&mut self, name: &str) -> Option<Column> {
+        let at = self.columns.iter().position(|column| column.name == name)?;
+        Some(self.columns.swap_remove(at))
+    }
+}
+
+impl Output {
+    /// Columns, nothing refused and nothing dropped.
+    pub fn new(columns: Vec<Column>) -> Self {
+        Self { columns, rejections: Vec::new(), dropped: Vec::new() }
+    }
+}
+
+impl Column {
+    /// A text column.
+    pub fn texts<T: AsRef<str>>(name: &str, values: impl IntoIterator<Item = Option<T>>) -> Self {
+        let mut texts = Texts::default();
+        for value in values {
+            texts.push_option(value.as_ref().map(AsRef::as_ref));
+        }
+        texts.finish(name)
+    }
+
+    /// An integer column.
+    pub fn int64s(name: &str, values: impl IntoIterator<Item = Option<i64>>) -> Self {
+        Int64s::collect(values).finish(name)
+    }
+
+    /// A floating-point column.
+    pub fn float64s(name: &str, values: impl IntoIterator<Item = Option<f64>>) -> Self {
+        Float64s::collect(values).finish(name)
+    }
+
+    /// A boolean column.
+    pub fn booleans(name: &str, values: impl IntoIterator<Item = Option<bool>>) -> Self {
+        Booleans::collect(values).finish(name)
+    }
+
+    /// A date column, in days since 1970-01-01.
+    pub fn dates(name: &str, values: impl IntoIterator<Item = Option<i32>>) -> Self {
+        Dates::collect(values).finish(name)
+    }
+
+    /// A timestamp column, in microseconds since 1970-01-01T00:00:00Z.
+    pub fn timestamps(name: &str, values: impl IntoIterator<Item = Option<i64>>) -> Self {
+        Timestamps::collect(values).finish(name)
+    }
+
+    /// Its name and type.
+    pub fn spec(&self) -> ColumnSpec {
+        ColumnSpec { name: self.name.clone(), data_type: self.values.data_type() }
+    }
+
+    /// How many rows it has.
+    pub fn len(&self) -> usize {
+        match &self.values {
+            Values::Booleans(v) => v.len(),
+            Values::Int64s(v) | Values::Timestamps(v) => v.len(),
+            Values::Float64s(v) => v.len(),
+            Values::Dates(v) => v.len(),
+            Values::Texts(t) | Values::Blobs(t) => t.offsets.len().saturating_sub(1),
+        }
+    }
+
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the row holds a value.
+    #[inline]
+    pub fn is_valid(&self, row: usize) -> bool {
+        match &self.validity {
+            None => true,
+            Some(bits) => bits[row / 8] >> (row % 8) & 1 == 1,
+        }
+    }
+
+    /// The text of a row: `None` where it is null or the column is of another type.
+    #[inline]
+    pub fn text(&self, row: usize) -> Option<&str> {
+        match &self.values {
+            Values::Texts(text) if self.is_valid(row) => std::str::from_utf8(text.get(row)).ok(),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a text or blob row: cheaper than [`Column::text`], which checks the UTF-8 again.
+    #[inline]
+    pub fn bytes(&self, row: usize) -> Option<&[u8]> {
+        match &self.values {
+            Values::Texts(text) | Values::Blobs(text) if self.is_valid(row) => Some(text.get(row)),
+            _ => None,
+        }
+    }
+
+    /// The integer of a row: `None` where it is null or the column is of another type.
+    #[inline]
+    pub fn int64(&self, row: usize) -> Option<i64> {
+        match &self.values {
+            Values::Int64s(v) if self.is_valid(row) => Some(v[row]),
+            _ => None,
+        }
+    }
+
+    /// The number of a row: `None` where it is null or the column is of another type.
+    #[inline]
+    pub fn float64(&self, row: usize) -> Option<f64> {
+        match &self.values {
+            Values::Float64s(v) if self.is_valid(row) => Some(v[row]),
+            _ => None,
+        }
+    }
+
+    /// The boolean of a row: `None` where it is null or the column is of another type.
+    #[inline]
+    pub fn boolean(&self, row: usize) -> Option<bool> {
+        match &self.values {
+            Values::Booleans(v) if self.is_valid(row) => Some(v[row] != 0),
+            _ => None,
+        }
+    }
+
+    /// The date of a row, in days since 1970-01-01: `None` where it is null or of another type.
+    #[inline]
+    pub fn date(&self, row: usize) -> Option<i32> {
+        match &self.values {
+            Values::Dates(v) if self.is_valid(row) => Some(v[row]),
+            _ => None,
+        }
+    }
+
+    /// The instant of a row, in microseconds since 1970-01-01T00:00:00Z: `None` where it is null or of
+    /// another type.
+    #[inline]
+    pub fn timestamp(&self, row: usize) -> Option<i64> {
+        match &self.values {
+            Values::Timestamps(v) if self.is_valid(row) => Some(v[row]),
+            _ => None,
+        }
+    }
+}
+
+impl Text {
+    /// The bytes of a row.
+    #[inline]
+    pub fn get(&self, row: usize) -> &[u8] {
+        &self.bytes[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+    }
+}
+
+impl Values {
+    /// Their type.
+    pub fn data_type(&self) -> DataType {
+        match self {
+            Values::Booleans(_) => DataType::Boolean,
+            Values::Int64s(_) => DataType::Int64,
+            Values::Float64s(_) => DataType::Float64,
+            Values::Dates(_) => DataType::Date,
+            Values::Timestamps(_) => DataType::Timestamp,
+            Values::Texts(_) => DataType::Text,
+            Values::Blobs(_) => DataType::Blob,
+        }
+    }
+}
+
+/// A validity bitmap in the making: takes no memory until the first null.
+#[derive(Default)]
+pub struct Validity {
+    bits: Vec<u8>,
+    len: usize,
+    nulls: bool,
+}
+
+impl Validity {
+    /// Adds a row.
+    #[inline]
+    pub fn push(&mut self, valid: bool) {
+        if !valid && !self.nulls {
+            self.nulls = true;
+            self.bits.clear();
+            self.bits.resize(self.len.div_ceil(8), 0xff);
+            if self.len % 8 != 0 {
+                self.bits[self.len / 8] = (1 << (self.len % 8)) - 1;
+            }
+        }
+        if self.nulls {
+            if self.len.is_multiple_of(8) {
+                self.bits.push(0);
+            }
+            self.bits[self.len / 8] |= u8::from(valid) << (self.len % 8);
+        }
+        self.len += 1;
+    }
+
+    /// The bitmap, absent where no row is null.
+    pub fn finish(self) -> Option<Vec<u8>> {
+        self.nulls.then_some(self.bits)
+    }
+}
+
+/// A column of fixed-size values in the making.
+#[derive(Default)]
+pub struct Fixed<T> {
+    values: Vec<T>,
+    validity: Validity,
+}
+
+impl<T: Default> Fixed<T> {
+    /// Room for that many rows.
+    pub fn with_capacity(rows: usize) -> Self {
+        Self { values: Vec::with_capacity(rows), validity: Validity::default() }
+    }
+
+    /// Adds a row.
+    #[inline]
+    pub fn push(&mut self, value: T) {
+        self.values.push(value);
+        self.validity.push(true);
+    }
+
+    /// Adds a null row.
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.values.push(T::default());
+        self.validity.push(false);
+    }
+
+    /// Adds a row that may be null.
+    #[inline]
+    pub fn push_option(&mut self, value: Option<T>) {
+        match value {
+            Some(value) => self.push(value),
+            None => self.push_null(),
+        }
+    }
+
+    fn into_column(self, name: &str, values: impl Fn(Vec<T>) -> Values) -> Column {
+        Column {
+            name: name.to_owned(),
+            values: values(self.values),
+            validity: self.validity.finish(),
+        }
+    }
+}
+
+macro_rules! fixed {
+    ($(#[$doc:meta])* $name:ident, $value:ty, $stored:ty, $store:expr, $case:ident) => {
+        $(#[$doc])*
+        #[derive(Default)]
+        pub struct $name(Fixed<$stored>);
+
+        impl $name {
+            /// Room for that many rows.
+            pub fn with_capacity(rows: usize) -> Self {
+                Self(Fixed::with_capacity(rows))
+            }
+
+            /// The values of an iterator.
+            pub fn collect(values: impl IntoIterator<Item = Option<$value>>) -> Self {
+                let mut column = Self::default();
+                for value in values {
+                    column.push_option(value);
+                }
+                column
+            }
+
+            /// Adds a row.
+            #[inline]
+            pub fn push(&mut self, value: $value) {
+                self.0.push($store(value));
+            }
+
+            /// Adds a null row.
+            #[inline]
+            pub fn push_null(&mut self) {
+                self.0.push_null();
+            }
+
+            /// Adds a row that may be null.
+            #[inline]
+            pub fn push_option(&mut self, value: Option<$value>) {
+                self.0.push_option(value.map($store));
+            }
+
+            /// The finished column.
+            pub fn finish(self, name: &str) -> Column {
+                self.0.into_column(name, Values::$case)
+            }
+        }
+    };
+}
+
+fixed!(
+    /// A boolean column in the making.
+    Booleans, bool, u8, u8::from, Booleans
+);
+fixed!(
+    /// An integer column in the making.
+    Int64s, i64, i64, std::convert::identity, Int64s
+);
+fixed!(
+    /// A floating-point column in the making.
+    Float64s, f64, f64, std::convert::identity, Float64s
+);
+fixed!(
+    /// A date column in the making, in days since 1970-01-01.
+    Dates, i32, i32, std::convert::identity, Dates
+);
+fixed!(
+    /// A timestamp column in the making, in microseconds since 1970-01-01T00:00:00Z.
+    Timestamps, i64, i64, std::convert::identity, Timestamps
+);
+
+/// A text or blob column in the making.
+pub struct Texts {
+    offsets: Vec<u32>,
+    bytes: Vec<u8>,
+    validity: Validity,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self::with_capacity(0, 0)
+    }
+}
+
+impl Texts {
+    /// Room for that many rows and bytes.
+    pub fn with_capacity(rows: usize, bytes: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Self { offsets, bytes: Vec::with_capacity(bytes), validity: Validity::default() }
+    }
+
+    /// Adds a row.
+    #[inline]
+    pub fn push(&mut self, value: impl AsRef<[u8]>) {
+        self.bytes.extend_from_slice(value.as_ref());
+        self.end_row();
+    }
+
+    /// Adds a null row.
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.offsets.push(self.bytes.len() as u32);
+        self.validity.push(false);
+    }
+
+    /// Adds a row that may be null.
+    #[inline]
+    pub fn push_option(&mut self, value: Option<impl AsRef<[u8]>>) {
+        match value {
+            Some(value) => self.push(value),
+            None => self.push_null(),
+        }
+    }
+
+    /// Where the row in the making is written piece by piece, until [`Texts::end_row`].
+    #[inline]
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Ends a row of which the bytes were written to [`Texts::buffer`].
+    #[inline]
+    pub fn end_row(&mut self) {
+        self.offsets.push(self.bytes.len() as u32);
+        self.validity.push(true);
+    }
+
+    /// The finished text column. Its bytes must be UTF-8.
+    pub fn finish(mut self, name: &str) -> Column {
+        let validity = std::mem::take(&mut self.validity).finish();
+        Column { name: name.to_owned(), values: Values::Texts(self.into_text()), validity }
+    }
+
+    /// The finished blob column.
+    pub fn finish_blobs(mut self, name: &str) -> Column {
+        let validity = std::mem::take(&mut self.validity).finish();
+        Column { name: name.to_owned(), values: Values::Blobs(self.into_text()), validity }
+    }
+
+    pub(crate) fn into_text(self) -> Text {
+        Text { offsets: self.offsets, bytes: self.bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn validity_appears_with_the_first_null_and_remembers_the_rows_before() {
+        for null_at in 0..20 {
+            let column =
+                Column::int64s("n", (0..20).map(|row| (row != null_at).then_some(row as i64)));
+            for row in 0..20 {
+                assert_eq!(column.int64(row), (row != null_at).then_some(row as i64));
+            }
+            assert_eq!(column.validity.as_ref().map(Vec::len), Some(3));
+        }
+        assert_eq!(Column::int64s("n", [Some(1), Some(2)]).validity, None);
+    }
+
+    #[test]
+    fn texts_keep_empty_and_null_apart() {
+        let column = Column::texts("t", [Some("a"), None, Some(""), Some("bc")]);
+        assert_eq!(column.text(0), Some("a"));
+        assert_eq!(column.text(1), None);
+        assert_eq!(column.text(2), Some(""));
+        assert_eq!(column.text(3), Some("bc"));
+        assert_eq!(column.len(), 4);
+    }
+}

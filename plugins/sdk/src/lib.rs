@@ -1,0 +1,127 @@
+//! Write clickmill plugins: one function over a row, or over whole columns when speed matters.
+//!
+//! ```
+//! use clickmill_plugin::prelude::*;
+//!
+//! /// What the pipeline file may set, and its documentation.
+//! #[derive(serde::Deserialize, schemars::JsonSchema)]
+//! #[serde(deny_unknown_fields)]
+//! struct Config {
+//!     /// Countries to keep, as ISO codes.
+//!     keep: Vec<String>,
+//! }
+//!
+//! struct KeepCountries(Config);
+//!
+//! impl RowPlugin for KeepCountries {
+//!     type Config = Config;
+//!
+//!     fn configure(config: Config, _available: &[ColumnSpec]) -> Result<Self, Problems> {
+//!         Ok(Self(config))
+//!     }
+//!
+//!     fn needs(&self) -> Needs {
+//!         Needs::new().reads("country", DataType::Text).writes("country", DataType::Text)
+//!     }
+//!
+//!     fn row(&self, row: &mut Row<'_>) -> Result<(), Refusal> {
+//!         let country = row.require_text("country")?.to_ascii_uppercase();
+//!         if !self.0.keep.contains(&country) {
+//!             row.drop();
+//!         }
+//!         row.set("country", country);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! clickmill_plugin::export!(KeepCountries);
+//! # fn main() {}
+//! ```
+//!
+//! `clickmill plugin build` makes a component of the crate; `cargo test` tests it natively, with
+//! [`testing`] in the host's place. The types that cross the boundary ([`Batch`], [`Column`],
+//! [`Output`] …) are those of `wit/plugin.wit`, where each is documented.
+
+mod column;
+mod log;
+pub mod lookup;
+mod plugin;
+mod row;
+pub mod testing;
+
+/// What `wit/plugin.wit` generates. Use the re-exports of the crate root instead.
+#[doc(hidden)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "plugin",
+        pub_export_macro: true,
+        default_bindings_module: "clickmill_plugin::bindings",
+        additional_derives: [PartialEq, Clone],
+    });
+}
+
+pub use bindings::clickmill::plugin::types::{
+    Batch, Column, ColumnSpec, DataType, Fault, Manifest, Needs, Output, Rejection, Text, Values,
+};
+pub use column::{Booleans, Dates, Fixed, Float64s, Int64s, Texts, Timestamps, Validity};
+pub use log::{debug, error, info, warn};
+pub use plugin::{Plugin, Problems};
+pub use row::{Refusal, Row, RowPlugin, Value, reject};
+
+#[doc(hidden)]
+pub use plugin::glue;
+
+/// Everything a plugin usually needs.
+pub mod prelude {
+    pub use crate::{
+        Batch, Column, ColumnSpec, DataType, Fault, Needs, Output, Plugin, Problems, Refusal,
+        Rejection, Row, RowPlugin, Value, Values, reject,
+    };
+}
+
+/// Makes a [`Plugin`] or [`RowPlugin`] the plugin of this crate. Its name, version and description are
+/// those of `Cargo.toml`.
+///
+/// Exactly one call per crate, at the top level of `lib.rs`. Natively it only checks the type, so that
+/// the crate can be unit-tested and linked like any other.
+#[macro_export]
+macro_rules! export {
+    ($plugin:ty) => {
+        const _: fn() = || {
+            fn is_a_plugin<T: $crate::Plugin>() {}
+            is_a_plugin::<$plugin>();
+        };
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Guest;
+
+            impl $crate::bindings::Guest for Guest {
+                fn describe() -> $crate::Manifest {
+                    $crate::glue::describe::<$plugin>(
+                        env!("CARGO_PKG_NAME"),
+                        env!("CARGO_PKG_VERSION"),
+                        env!("CARGO_PKG_DESCRIPTION"),
+                    )
+                }
+
+                fn configure(
+                    config: String,
+                    available: Vec<$crate::ColumnSpec>,
+                ) -> Result<$crate::Needs, Vec<String>> {
+                    $crate::glue::configure::<$plugin>(&config, &available)
+                }
+
+                fn process(
+                    config: String,
+                    input: $crate::Batch,
+                ) -> Result<$crate::Output, $crate::Fault> {
+                    $crate::glue::process::<$plugin>(&config, input)
+                }
+            }
+
+            $crate::bindings::export!(Guest with_types_in $crate::bindings);
+        };
+    };
+}

@@ -1,0 +1,33 @@
+//! Lines for the operator's log: to the host in a component, to standard error in a native test.
+
+use crate::bindings::clickmill::plugin::log::Level;
+
+/// For the plugin's author.
+pub fn debug(message: &str) {
+    write(Level::Debug, message);
+}
+
+/// Worth knowing.
+pub fn info(message: &str) {
+    write(Level::Info, message);
+}
+
+/// Something is odd, the plugin goes on.
+pub fn warn(message: &str) {
+    write(Level::Warn, message);
+}
+
+/// Something failed.
+pub fn error(message: &str) {
+    write(Level::Error, message);
+}
+
+#[cfg(target_family = "wasm")]
+fn write(level: Level, message: &str) {
+    crate::bindings::clickmill::plugin::log::write(level, message);
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn write(level: Level, message: &str) {
+    eprintln!("{level:?}: {message}");
+}
