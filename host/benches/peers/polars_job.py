@@ -15,9 +15,12 @@ import polars as pl
 # fields. Types are cheaper than reading text and casting, both in time and in memory.
 FIELDS = {
     "year": pl.Int32, "month": pl.Int8, "day": pl.Int8, "order": pl.Int64, "country": pl.Int16,
-    "session": pl.Int64, "category": pl.Int8, "model": pl.String, "colour": pl.Int8, "location": pl.Int8,
-    "photography": pl.Int8, "price": pl.Float64, "price_2": pl.Int8, "page": pl.Int64, "extra": pl.String,
+    "session ID": pl.Int64, "page 1 (main category)": pl.Int8, "page 2 (clothing model)": pl.String,
+    "colour": pl.Int8, "location": pl.Int8, "model photography": pl.Int8, "price": pl.Float64,
+    "price 2": pl.Int8, "page": pl.Int64, "extra": pl.String,
 }  # fmt: skip
+SHORT = {"session ID": "session", "page 1 (main category)": "category", "page 2 (clothing model)": "model",
+         "model photography": "photography", "price 2": "price_2"}  # fmt: skip
 LISTS = {"country": "countries", "category": "categories", "colour": "colours",
          "location": "locations", "photography": "photography"}  # fmt: skip
 
@@ -52,8 +55,11 @@ def main() -> None:
     args.output.mkdir(parents=True, exist_ok=True)
 
     def name_of(field: str) -> pl.Expr:
-        codes = pl.read_csv(args.reference / f"{LISTS[field]}.csv", schema={"code": FIELDS[field], "name": pl.String})
-        return pl.col(field).replace_strict(codes["code"], codes["name"], default=None, return_dtype=pl.String)
+        # Enum: one byte a row until Parquet, where it is an ordinary dictionary-encoded STRING.
+        codes = pl.read_csv(args.reference / f"{LISTS[field]}.csv", schema={"code": pl.Int16, "name": pl.String})
+        names = pl.Enum(codes["name"].unique(maintain_order=True))
+        return pl.col(field).cast(pl.Int16).replace_strict(
+            codes["code"], codes["name"], default=None, return_dtype=names)
 
     # pl.date raises on an impossible month or day. So: the first of the month, plus days, must stay in it.
     first = pl.date(pl.when(pl.col("year").is_between(1, 9999)).then("year"),
@@ -61,7 +67,8 @@ def main() -> None:
     names = {f"{field}_name": name_of(field) for field in LISTS}
     parsed = (
         pl.scan_csv(args.input, separator=";", quote_char=None, ignore_errors=True,
-                    schema=dict(FIELDS), missing_columns="insert", extra_columns="ignore")
+                    schema=FIELDS, missing_columns="insert", extra_columns="ignore")
+        .rename(SHORT)
         .with_row_index("line")
         .with_columns(date=first + pl.duration(days=pl.col("day") - 1), **names)
     )
@@ -94,7 +101,8 @@ def main() -> None:
         price_above_average=pl.col("price_2") == 1, page="page")
     failed = checked.filter(pl.col("code").is_not_null()).select("line", "code")
     out = args.output / "rows.parquet"
-    _, failed = pl.collect_all([rows.sink_parquet(out, compression="zstd", lazy=True), failed], engine="streaming")
+    written = rows.sink_parquet(out, compression="zstd", row_group_size=1 << 18, lazy=True)
+    _, failed = pl.collect_all([written, failed], engine="streaming")  # one scan feeds both
     # Few rows fail, so their text is fetched by a second look at the bare lines rather than carried by all.
     (
         pl.scan_lines(args.input, name="payload").slice(1).with_row_index("line")

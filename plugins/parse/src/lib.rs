@@ -1,1 +1,65 @@
+//! The plugin `parse`: text in, typed columns out.
+//!
+//! Two formats come in: fields of a CSV, which the host has split into text columns named by the
+//! header, and JSON messages, one object per row in one text column. The configuration lists the
+//! columns to make of them. A row with a value that does not fit is refused, with the first problem
+//! found in it; the codes are in [`rejection`] and do not change.
+//!
+//! This is the hot path of every pipeline, so both formats work on whole columns and allocate nothing
+//! per row. It does not know what the values mean (that is `validate`'s part), and it does not split
+//! CSV records (the host's).
 
+mod config;
+mod csv;
+mod json;
+mod number;
+mod rejection;
+#[cfg(test)]
+mod tests;
+mod time;
+mod typed;
+
+use clickmill_plugin::{Batch, ColumnSpec, Fault, Needs, Output, Plugin, Problems};
+
+pub use config::{ColumnConfig, ColumnType, Config, Duplicates, Format, Unknown};
+
+/// The plugin, configured.
+pub struct Parse(Reader);
+
+enum Reader {
+    Csv(csv::Csv),
+    Json(json::Json),
+}
+
+impl Plugin for Parse {
+    type Config = Config;
+
+    fn configure(config: Config, available: &[ColumnSpec]) -> Result<Self, Problems> {
+        let mut problems = config.problems();
+        let reader = match config.format {
+            Format::Csv => Reader::Csv(csv::Csv::new(config, available, &mut problems)),
+            Format::Json => Reader::Json(json::Json::new(config, available, &mut problems)),
+        };
+        if problems.is_empty() {
+            Ok(Self(reader))
+        } else {
+            Err(problems)
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        match &self.0 {
+            Reader::Csv(csv) => csv.needs(),
+            Reader::Json(json) => json.needs(),
+        }
+    }
+
+    fn process(&self, batch: Batch) -> Result<Output, Fault> {
+        match &self.0 {
+            Reader::Csv(csv) => csv.process(batch),
+            Reader::Json(json) => json.process(&batch),
+        }
+    }
+}
+
+clickmill_plugin::export!(Parse);

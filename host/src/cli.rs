@@ -1,0 +1,83 @@
+//! The command line: one file per verb. The only place that prints. Data goes to standard output, talk
+//! to standard error.
+
+mod dead_letter;
+mod demo;
+mod exit;
+mod generate;
+mod place;
+mod plugin;
+mod query;
+mod run;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::{Exit, Failure};
+
+use crate::telemetry;
+
+const EXAMPLES: &str = "\
+Examples:
+  clickmill demo
+  clickmill run host/pipelines/batch.toml --set source.uri=clothing.csv
+  clickmill query \"SELECT country, COUNT(*) AS clicks FROM clickstream_analytics.clickstream_batch GROUP BY 1 ORDER BY 2 DESC LIMIT 5\"
+  clickmill dead-letter list
+
+Exit codes: 0 done, 1 the run failed, 2 bad input or configuration, 3 the environment (unreachable, denied, full)";
+
+/// Sandboxed Wasm plugins between your click events and BigQuery
+#[derive(Debug, Parser)]
+#[command(name = "clickmill", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+struct Cli {
+    /// Warehouse: a folder or gs://bucket/prefix
+    #[arg(long, global = true, value_name = "URI", env = "CLICKMILL_WAREHOUSE", default_value = "./clickmill-data/warehouse")]
+    warehouse: String,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the whole batch pipeline on generated shop clicks, on this machine
+    Demo(demo::Demo),
+    /// Run a pipeline to the end of its source
+    Run(run::Run),
+    /// Check a pipeline, its plugins and its table, without running it
+    Validate(validate::Validate),
+    /// Generate realistic events: shop clicks as CSV, click events as JSON
+    Generate(generate::Generate),
+    /// Query the warehouse with BigQuery SQL
+    Query(query::Query),
+    /// Look at what was refused
+    #[command(subcommand)]
+    DeadLetter(dead_letter::DeadLetter),
+    /// Build and inspect plugins
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
+}
+
+/// Parses the arguments and does what they say.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::start();
+    let done = match cli.verb {
+        Verb::Demo(verb) => verb.run(&cli.warehouse),
+        Verb::Run(verb) => verb.run(&cli.warehouse),
+        Verb::Validate(verb) => verb.run(&cli.warehouse),
+        Verb::Generate(verb) => verb.run(),
+        Verb::Query(verb) => verb.run(&cli.warehouse),
+        Verb::DeadLetter(verb) => verb.run(&cli.warehouse),
+        Verb::Plugin(verb) => verb.run(),
+    };
+    match done {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit.into()
+        }
+    }
+}

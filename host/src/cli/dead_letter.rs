@@ -1,0 +1,100 @@
+//! `clickmill dead-letter`: what was refused, and why.
+
+use clap::{Args, Subcommand};
+
+use super::query::{answer, print};
+use super::{Exit, Failure};
+
+const TABLE: &str = "clickstream_analytics.dead_letter";
+
+const EXAMPLES: &str = "\
+Examples:
+  clickmill dead-letter list
+  clickmill dead-letter list --where \"code = 'unknown_code'\" --limit 5
+  clickmill dead-letter show 0a1b2c3d";
+
+/// Looks at what was refused
+#[derive(Debug, Subcommand)]
+pub(super) enum DeadLetter {
+    /// List letters, newest first
+    List(List),
+    /// Show a letter whole
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct List {
+    /// A condition in SQL
+    #[arg(long = "where", value_name = "SQL", default_value = "TRUE")]
+    condition: String,
+
+    /// The most letters to list
+    #[arg(long, default_value_t = 20)]
+    limit: u32,
+
+    /// Print a JSON object per letter
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Show {
+    /// The letter's id, or how it begins
+    id: String,
+
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl DeadLetter {
+    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+        match self {
+            DeadLetter::List(list) => list.run(warehouse),
+            DeadLetter::Show(show) => show.run(warehouse),
+        }
+    }
+}
+
+impl List {
+    fn run(self, warehouse: &str) -> Result<(), Failure> {
+        let Self { condition, limit, json } = self;
+        let sql = format!(
+            "SELECT SUBSTR(letter_id, 1, 8) AS letter, stage, code, source_line AS line, errorMessage \
+             FROM {TABLE} WHERE ({condition}) ORDER BY timestamp DESC, source, source_line LIMIT {limit}"
+        );
+        print(&answer(warehouse, &sql)?, json)
+    }
+}
+
+impl Show {
+    fn run(self, warehouse: &str) -> Result<(), Failure> {
+        if self.id.is_empty() || !self.id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let error = anyhow::anyhow!("`{}` is not a letter's id, wanted hexadecimal digits", self.id);
+            return Err(Failure::new(Exit::BadInput, error));
+        }
+        let sql = format!("SELECT * FROM {TABLE} WHERE letter_id LIKE '{}%' LIMIT 2", self.id.to_lowercase());
+        let answer = answer(warehouse, &sql)?;
+        let found: usize = answer.batches.iter().map(|batch| batch.num_rows()).sum();
+        if found != 1 {
+            let what = if found == 0 { "no letter" } else { "more than one letter" };
+            let error = anyhow::anyhow!("{what} begins with `{}`", self.id);
+            return Err(Failure::new(Exit::BadInput, error)
+                .hint("`clickmill dead-letter list` shows how the ids begin"));
+        }
+        if self.json {
+            return print(&answer, true);
+        }
+        for batch in &answer.batches {
+            for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+                for row in 0..batch.num_rows() {
+                    let value = arrow::util::display::array_value_to_string(column, row)?;
+                    println!("{:<14} {value}", field.name());
+                }
+            }
+        }
+        Ok(())
+    }
+}

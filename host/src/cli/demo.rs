@@ -1,0 +1,80 @@
+//! `clickmill demo`: the main job on generated data, with nothing but this machine.
+
+use std::fs;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::run::{print_summary, run_pipeline};
+use super::{Exit, Failure, place};
+use crate::plugin::Secrets;
+use crate::sink::warehouse::Warehouse;
+use crate::source::generator::{Generator, Kind, Options};
+
+/// As many rows as the file the pipeline was made for.
+const ROWS: u64 = 165_474;
+const SEED: u64 = 2008;
+const BAD: &str = "1%";
+const KEY_VARIABLE: &str = "CLICKMILL_MASK_KEY";
+
+const QUERY: &str = "SELECT country, COUNT(DISTINCT session_id) AS sessions, COUNT(*) AS clicks, ROUND(AVG(price), 2) AS average_price \
+FROM clickstream_analytics.clickstream_batch GROUP BY country ORDER BY clicks DESC LIMIT 5";
+
+/// Runs the whole batch pipeline on generated shop clicks, on this machine
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Where the generated file is kept
+    #[arg(long, value_name = "FOLDER", default_value = "./clickmill-data")]
+    data: PathBuf,
+}
+
+impl Demo {
+    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+        let pipeline = place::pipeline("batch.toml").ok_or_else(|| {
+            Failure::new(Exit::BadInput, anyhow::anyhow!("there is no `host/pipelines/batch.toml` here"))
+                .hint("run `clickmill demo` inside a clone of the project")
+        })?;
+        let file = self.data.join("clothing.csv");
+        if !file.is_file() {
+            generate(&file)?;
+        }
+        let mut secrets = Secrets::new();
+        if std::env::var_os(KEY_VARIABLE).is_none() {
+            let key = throwaway_key();
+            secrets.insert("mask.key".to_owned(), key);
+            eprintln!("made a throwaway key for the pseudonyms: set {KEY_VARIABLE} to keep them the same from run to run");
+        }
+        let set = [format!("source.uri={}", file.display())];
+        let summary = run_pipeline(&pipeline, &set, warehouse, secrets)?;
+        print_summary(&summary);
+
+        eprintln!("\nfrom the warehouse {warehouse}:");
+        let runtime = tokio::runtime::Runtime::new()?;
+        let answer = runtime.block_on(Warehouse::open(warehouse)?.query(QUERY))?;
+        println!("{}", arrow::util::pretty::pretty_format_batches(&answer.batches)?);
+        eprintln!("go on with:\n  clickmill query \"{QUERY}\"\n  clickmill dead-letter list");
+        Ok(())
+    }
+}
+
+fn generate(file: &Path) -> Result<(), Failure> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut options = Options::new(Kind::Shop, ROWS, SEED);
+    options.bad = BAD.parse().map_err(|error| Failure::new(Exit::BadInput, error))?;
+    let temporary = tempfile::NamedTempFile::new_in(folder)?;
+    let mut writer = BufWriter::new(&temporary);
+    std::io::copy(&mut Generator::new(&options), &mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    temporary.persist(file).map_err(|error| error.error)?;
+    eprintln!("generated {ROWS} shop clicks, {BAD} of them bad: {}", file.display());
+    Ok(())
+}
+
+/// Nobody keeps it: the pseudonyms of this run can't be made again.
+fn throwaway_key() -> String {
+    let bytes: [u8; 32] = rand::random();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

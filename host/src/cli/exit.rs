@@ -1,0 +1,156 @@
+//! Exit codes, and errors on their way to the terminal.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::pipeline::{LoadError, RunError};
+use crate::plugin::PluginError;
+use crate::sink::warehouse::WarehouseError;
+use crate::sink::warehouse::query::QueryError;
+use crate::source::SourceError;
+
+/// How the process ends. The numbers are part of the command line's contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// The run failed.
+    Failed = 1,
+    /// Bad input or configuration: the same command fails again.
+    BadInput = 2,
+    /// The environment: unreachable, denied, full. The same command may succeed later.
+    Environment = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// An error for the terminal, with its causes, perhaps with advice.
+#[derive(Debug)]
+pub struct Failure {
+    /// How the process ends.
+    pub exit: Exit,
+    error: anyhow::Error,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// An error and its exit code.
+    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self { exit, error: error.into(), hint: None }
+    }
+
+    /// Adds advice.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.error)?;
+        let mut last = self.error.to_string();
+        for cause in self.error.chain().skip(1) {
+            let text = cause.to_string();
+            // Some libraries repeat the cause in their own text.
+            if !last.ends_with(&text) {
+                write!(f, "\n  caused by: {text}")?;
+            }
+            last = text;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+macro_rules! failure_from {
+    ($($error:ty => $exit:expr),* $(,)?) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                let exit: fn(&$error) -> Exit = $exit;
+                Self::new(exit(&error), error)
+            }
+        }
+    )*};
+}
+
+failure_from! {
+    ConfigError => |_| Exit::BadInput,
+    PluginError => plugin,
+    SourceError => source,
+    WarehouseError => warehouse,
+    QueryError => query,
+    RunError => run,
+    crate::plugin::EngineError => |_| Exit::Environment,
+    crate::pipeline::BuildError => build,
+    crate::schema::SchemaError => |_| Exit::BadInput,
+    std::io::Error => |_| Exit::Environment,
+    arrow::error::ArrowError => |_| Exit::Failed,
+}
+
+fn plugin(error: &PluginError) -> Exit {
+    match error {
+        PluginError::Build { source: crate::plugin::build::BuildError::NoToolchain { .. }, .. } => {
+            Exit::Environment
+        }
+        _ => Exit::BadInput,
+    }
+}
+
+fn source(error: &SourceError) -> Exit {
+    match error {
+        SourceError::Store { .. } | SourceError::Open { .. } => Exit::Environment,
+        _ => Exit::BadInput,
+    }
+}
+
+fn warehouse(error: &WarehouseError) -> Exit {
+    match error {
+        WarehouseError::OtherSchema { .. } | WarehouseError::Schema { .. } => Exit::BadInput,
+        WarehouseError::Open { source: error, .. } => source(error),
+        _ => Exit::Environment,
+    }
+}
+
+fn query(error: &QueryError) -> Exit {
+    match error {
+        QueryError::Warehouse(error) => warehouse(error),
+        QueryError::Query(_) => Exit::BadInput,
+    }
+}
+
+fn build(error: &crate::pipeline::BuildError) -> Exit {
+    use crate::pipeline::BuildError;
+    match error {
+        BuildError::Plugin(error) => plugin(error),
+        BuildError::Warehouse(error) => warehouse(error),
+        BuildError::Engine(_) | BuildError::Runtime(_) => Exit::Environment,
+        BuildError::Schema(_) | BuildError::Misfit { .. } => Exit::BadInput,
+    }
+}
+
+fn run(error: &RunError) -> Exit {
+    match error {
+        RunError::Source(error) => source(error),
+        RunError::Build { source, .. } => build(source),
+        RunError::Warehouse(error) => warehouse(error),
+        RunError::Hopeless { .. } | RunError::Interrupted { .. } => Exit::Failed,
+        RunError::Load { source: cause, .. } => match &**cause {
+            LoadError::Source(error) => source(error),
+            LoadError::Decode(crate::decode::DecodeError::Read { .. }) => Exit::Environment,
+            LoadError::Decode(_) => Exit::BadInput,
+            LoadError::Build(error) => build(error),
+            LoadError::Warehouse(error) => warehouse(error),
+            LoadError::Arrow(_) | LoadError::Worker => Exit::Failed,
+        },
+    }
+}
+

@@ -1,0 +1,235 @@
+//! `clickmill run`: runs a pipeline, with progress while it goes on and a summary when it has ended.
+
+use std::io::{IsTerminal, stderr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::{Exit, Failure, place};
+use crate::config;
+use crate::pipeline::{self, Options, Status, Stop, Summary};
+use crate::plugin::Secrets;
+
+const EXAMPLES: &str = "\
+Examples:
+  clickmill run host/pipelines/batch.toml
+  clickmill run host/pipelines/batch.toml --set source.uri='data/*.csv.gz'
+  clickmill run host/pipelines/clicks.toml --set source.uri=clicks.ndjson --set plugin.mask.config.key_id=k2
+  clickmill generate shop | clickmill run host/pipelines/batch.toml --set source.kind=stdin --set source.format=csv
+
+Ctrl-C finishes the object in hand and stops; a second one gives it up, and a later run loads it.";
+
+/// Runs a pipeline to the end of its source
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Run {
+    /// The pipeline file
+    #[arg(value_name = "PIPELINE.toml")]
+    pipeline: PathBuf,
+
+    /// Set a value of the pipeline file, such as source.uri=clicks.csv; a stage is named: plugin.mask.config.key_id=k2
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// Print the summary as JSON on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run {
+    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+        let summary = run_pipeline(&self.pipeline, &self.set, warehouse, Secrets::new())?;
+        if self.json {
+            println!("{}", as_json(&summary));
+        } else {
+            print_summary(&summary);
+        }
+        Ok(())
+    }
+}
+
+/// Reads, builds and runs a pipeline.
+pub(super) fn run_pipeline(
+    path: &Path,
+    set: &[String],
+    warehouse: &str,
+    secrets: Secrets,
+) -> Result<Summary, Failure> {
+    let pipeline = config::read(path, set)?;
+    let options = Options { warehouse: warehouse.to_owned(), cache: place::cache(), secrets };
+    let built = pipeline::build(pipeline, &options)?;
+    let status = Arc::new(Status::default());
+    let stop = Arc::new(Stop::default());
+    on_interrupt(&stop)?;
+    let watch = Watch::start(status.clone());
+    let ran = pipeline::run(&built, &status, &stop);
+    watch.end();
+    Ok(ran?)
+}
+
+fn on_interrupt(stop: &Arc<Stop>) -> Result<(), Failure> {
+    let stop = stop.clone();
+    let set = ctrlc::set_handler(move || match stop.ask() {
+        1 => eprintln!("stopping after the object in hand; once more to give it up"),
+        2 => eprintln!("giving the object in hand up"),
+        _ => std::process::exit(i32::from(Exit::Failed as u8)),
+    });
+    set.map_err(|error| Failure::new(Exit::Environment, error))
+}
+
+/// Draws progress: a bar on a terminal, a line every ten seconds elsewhere.
+struct Watch {
+    ended: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Watch {
+    fn start(status: Arc<Status>) -> Self {
+        let ended = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let ended = ended.clone();
+            move || if stderr().is_terminal() { bar(&status, &ended) } else { lines(&status, &ended) }
+        });
+        Self { ended, thread }
+    }
+
+    fn end(self) {
+        self.ended.store(true, Ordering::Relaxed);
+        self.thread.thread().unpark();
+        // A watcher that panicked takes nothing with it.
+        let _ = self.thread.join();
+    }
+}
+
+fn bar(status: &Status, ended: &AtomicBool) {
+    let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg} {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    while !ended.load(Ordering::Relaxed) {
+        let now = status.snapshot();
+        bar.set_length(now.bytes_total.max(now.bytes));
+        bar.set_position(now.bytes);
+        let rate = now.rows_in as f64 / bar.elapsed().as_secs_f64().max(0.001);
+        bar.set_message(format!(
+            "{} rows, {}/s, {} rejected",
+            HumanCount(now.rows_in),
+            HumanCount(rate as u64),
+            HumanCount(now.rows_rejected),
+        ));
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    bar.finish_and_clear();
+}
+
+fn lines(status: &Status, ended: &AtomicBool) {
+    loop {
+        std::thread::park_timeout(Duration::from_secs(10));
+        if ended.load(Ordering::Relaxed) {
+            return;
+        }
+        let now = status.snapshot();
+        tracing::info!(
+            rows_in = now.rows_in,
+            rows_rejected = now.rows_rejected,
+            bytes = now.bytes,
+            bytes_total = now.bytes_total,
+            object = now.object,
+            "running"
+        );
+    }
+}
+
+/// The summary, for a person.
+pub(super) fn print_summary(summary: &Summary) {
+    let counts = &summary.counts;
+    for object in &summary.skipped {
+        eprintln!("skipped {object}: it is loaded already");
+    }
+    if summary.left > 0 {
+        eprintln!("stopped: {} objects are left, run again to load them", summary.left);
+    }
+    if summary.loaded == 0 {
+        eprintln!("nothing to load");
+        return;
+    }
+    let seconds = summary.elapsed.as_secs_f64();
+    eprintln!(
+        "loaded {} object{} in {seconds:.2} s: {} rows/s, {}",
+        summary.loaded,
+        if summary.loaded == 1 { "" } else { "s" },
+        HumanCount((counts.rows_in as f64 / seconds) as u64),
+        HumanBytes(counts.bytes),
+    );
+    let width = 14;
+    for (label, value) in [
+        ("rows in", counts.rows_in),
+        ("rows out", counts.rows_out),
+        ("rejected", counts.rows_rejected),
+        ("filtered", counts.rows_filtered),
+    ] {
+        eprintln!("  {label:<9} {:>width$}", HumanCount(value).to_string());
+    }
+    if !counts.rejected_by.is_empty() {
+        eprintln!("rejected by");
+        for ((stage, code), count) in &counts.rejected_by {
+            eprintln!("  {stage:<10} {code:<26} {:>10}", HumanCount(*count).to_string());
+        }
+    }
+    if !counts.stages.is_empty() {
+        eprintln!("plugins");
+        for (name, stage) in &counts.stages {
+            let rows = stage.rows_in.max(1) as f64;
+            eprintln!(
+                "  {name:<10} {:>8.3} s {:>7.0} ns/row {:>8.0} fuel/row {:>8} rejected {:>4} faults",
+                stage.time.as_secs_f64(),
+                stage.time.as_nanos() as f64 / rows,
+                stage.fuel as f64 / rows,
+                HumanCount(stage.rejected).to_string(),
+                stage.faults,
+            );
+        }
+    }
+    if let Some(digest) = &summary.plugin_set {
+        eprintln!("plugin set {digest}");
+    }
+    if seconds > 60.0 {
+        eprintln!("took {}", HumanDuration(summary.elapsed));
+    }
+}
+
+fn as_json(summary: &Summary) -> serde_json::Value {
+    let counts = &summary.counts;
+    let rejected_by = counts.rejected_by.iter().map(|((stage, code), count)| {
+        json!({ "stage": stage, "code": code, "rows": count })
+    });
+    let stages = counts.stages.iter().map(|(name, stage)| {
+        json!({
+            "name": name,
+            "rows_in": stage.rows_in,
+            "rows_rejected": stage.rejected,
+            "rows_filtered": stage.filtered,
+            "faults": stage.faults,
+            "fuel": stage.fuel,
+            "seconds": stage.time.as_secs_f64(),
+        })
+    });
+    json!({
+        "rows_in": counts.rows_in,
+        "rows_out": counts.rows_out,
+        "rows_rejected": counts.rows_rejected,
+        "rows_filtered": counts.rows_filtered,
+        "rejected_by": rejected_by.collect::<Vec<_>>(),
+        "plugins": stages.collect::<Vec<_>>(),
+        "bytes": counts.bytes,
+        "objects_loaded": summary.loaded,
+        "objects_skipped": summary.skipped,
+        "objects_left": summary.left,
+        "plugin_set": summary.plugin_set,
+        "seconds": summary.elapsed.as_secs_f64(),
+    })
+}

@@ -1,0 +1,275 @@
+//! The pipeline file: TOML in, a checked [`Pipeline`] out, or every problem at once.
+//!
+//! Reading is pure apart from the files it names (the pipeline file, table schemas): no network, no
+//! clock, no plugin is touched. What [`read`] returns is the only thing a pipeline is built from.
+//! Relative paths in the file are relative to the file; those given by `--set` to the current folder.
+
+mod check;
+mod raw;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::schema::TableSchema;
+
+/// A checked pipeline file.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    /// Its name: in the ledger, in dead letters and in metrics.
+    pub name: String,
+    /// Where records come from.
+    pub source: Source,
+    /// How bytes become records.
+    pub format: Format,
+    /// The chain, in order.
+    pub plugins: Vec<Plugin>,
+    /// Where good rows go.
+    pub sink: Sink,
+    /// Where refused records go, and when there are too many.
+    pub dead_letter: DeadLetter,
+    /// When a batch is full.
+    pub batch: BatchLimits,
+    /// Chain workers; each has a thread.
+    pub workers: usize,
+}
+
+/// Where records come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// Objects: a path or URI, which may hold a glob pattern.
+    Storage {
+        /// `gs://bucket/prefix/*.csv`, `file:///…` or an absolute path.
+        uri: String,
+    },
+    /// Standard input.
+    Stdin,
+    /// The generator.
+    Generator {
+        /// `shop` or `clicks`.
+        data: String,
+        /// How many records.
+        rows: u64,
+        /// Same seed, same records.
+        seed: u64,
+        /// Share of bad records, such as `2%`.
+        bad: String,
+    },
+}
+
+/// How bytes become records.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Format {
+    /// Delimited text with a header line.
+    Csv {
+        /// Between fields.
+        delimiter: u8,
+        /// Around fields.
+        quote: u8,
+        /// A record larger than that is refused.
+        max_record_bytes: usize,
+    },
+    /// One JSON value per line.
+    Ndjson {
+        /// A record larger than that is refused.
+        max_record_bytes: usize,
+    },
+}
+
+/// A stage of the chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plugin {
+    /// The stage's name, unique in the pipeline.
+    pub name: String,
+    /// A component file, or the folder of a plugin crate, which is built.
+    pub component: PathBuf,
+    /// Columns it may read.
+    pub reads: Grant,
+    /// Columns it may write.
+    pub writes: Grant,
+    /// Its configuration, as JSON, without secrets.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// Secrets by name, each with the environment variable that holds it.
+    pub secrets: Vec<(String, String)>,
+    /// Lookup tables it may ask, each with its file.
+    pub lookups: Vec<(String, PathBuf)>,
+    /// What it may use.
+    pub limits: Limits,
+    /// Whether an instance lives for one batch or many.
+    pub instance: InstanceLife,
+}
+
+/// Columns that a plugin may touch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Grant {
+    /// All of them: `["*"]`.
+    All,
+    /// These.
+    Only(Vec<String>),
+}
+
+/// Whether an instance lives for one batch or many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstanceLife {
+    /// A fresh instance per batch: nothing leaks from one to the next.
+    #[default]
+    Fresh,
+    /// One instance per worker until it faults: faster for small batches.
+    Reuse,
+}
+
+/// What a plugin may use.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Linear memory of an instance.
+    pub max_memory_bytes: usize,
+    /// Fuel per record of the batch; roughly one unit per Wasm instruction.
+    pub max_fuel_per_record: u64,
+    /// Fuel per batch on top: start-up, configuration.
+    pub max_fuel_per_batch: u64,
+    /// Bytes it may return for a batch.
+    pub max_output_bytes: usize,
+    /// Bytes of a message (rejection, fault, log line), cut beyond.
+    pub max_message_bytes: usize,
+    /// Log lines per batch, counted beyond.
+    pub max_log_lines: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_memory_bytes: 64 << 20,
+            max_fuel_per_record: 200_000,
+            max_fuel_per_batch: 10_000_000,
+            max_output_bytes: 64 << 20,
+            max_message_bytes: 1024,
+            max_log_lines: 16,
+        }
+    }
+}
+
+/// Where good rows go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sink {
+    /// `dataset.table`.
+    pub table: TableName,
+    /// The table's columns.
+    pub schema: TableSchema,
+}
+
+/// Where refused records go, and when there are too many.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetter {
+    /// `dataset.table`.
+    pub table: TableName,
+    /// The table's columns.
+    pub schema: TableSchema,
+    /// The run ends when this share of the last `window_rows` records was refused.
+    pub max_rejected_share: f64,
+    /// See `max_rejected_share`.
+    pub window_rows: u64,
+}
+
+/// When a batch is full: whichever comes first.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BatchLimits {
+    /// Records.
+    pub max_rows: usize,
+    /// Bytes of the records as read.
+    pub max_bytes: usize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { max_rows: 8192, max_bytes: 4 << 20 }
+    }
+}
+
+/// A table's name as in BigQuery: `dataset.table`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableName {
+    /// The dataset.
+    pub dataset: String,
+    /// The table.
+    pub table: String,
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.dataset, self.table)
+    }
+}
+
+/// One thing that is wrong with a pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// Where: `plugin[1].reads`, say.
+    pub path: String,
+    /// What it got and what it wanted.
+    pub message: String,
+}
+
+/// Why there is no pipeline.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("cannot read pipeline file `{path}`", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("pipeline file `{path}` is not TOML", path = path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// `--set` makes no sense.
+    #[error("`--set {given}`: {wanted}")]
+    Set {
+        /// What was given.
+        given: String,
+        /// What would do.
+        wanted: String,
+    },
+    /// The file says things that can't be.
+    #[error("pipeline file `{path}` has {count}:{list}", path = path.display(), count = count(problems), list = list(problems))]
+    Problems {
+        /// The file.
+        path: PathBuf,
+        /// All of them.
+        problems: Vec<Problem>,
+    },
+}
+
+fn count(problems: &[Problem]) -> String {
+    match problems.len() {
+        1 => "a problem".to_owned(),
+        n => format!("{n} problems"),
+    }
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(|p| format!("\n  `{}`: {}", p.path, p.message)).collect()
+}
+
+/// Reads and checks a pipeline file. `overrides` are the `key=value` of `--set`.
+pub fn read(path: &Path, overrides: &[String]) -> Result<Pipeline, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let mut document: toml::Table = toml::from_str(&text).map_err(|source| {
+        ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) }
+    })?;
+    for given in overrides {
+        raw::set(&mut document, given)?;
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    check::check(document, folder)
+        .map_err(|problems| ConfigError::Problems { path: path.to_owned(), problems })
+}

@@ -1,0 +1,355 @@
+//! From the raw sections to a checked [`Pipeline`]: every problem is collected, none stops the rest.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+
+use super::{
+    DeadLetter, Format, Grant, Pipeline, Plugin, Problem, Sink, Source, TableName, raw,
+};
+use crate::schema::{Kind, Mode, TableSchema, provenance};
+
+/// The sections of a pipeline file.
+const SECTIONS: [&str; 7] = ["name", "source", "plugin", "sink", "dead_letter", "batch", "workers"];
+
+pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline, Vec<Problem>> {
+    let mut problems = Vec::new();
+    for key in document.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
+        let message = format!("there is no such section, only: {}", SECTIONS.join(", "));
+        problems.push(Problem { path: key.clone(), message });
+    }
+
+    let name: Option<String> = raw::section(document.remove("name"), "name", &mut problems);
+    if let Some(name) = &name {
+        check_name("name", name, &mut problems);
+    }
+    let source = raw::section(document.remove("source"), "source", &mut problems)
+        .and_then(|section| check_source(section, folder, &mut problems));
+    let plugins = check_plugins(document.remove("plugin"), folder, &mut problems);
+    let sink = raw::section(document.remove("sink"), "sink", &mut problems).and_then(
+        |section: raw::Sink| {
+            let (table, schema) =
+                check_table("sink", &section.table, &section.schema, folder, &mut problems)?;
+            Some(Sink { table, schema })
+        },
+    );
+    let dead_letter = raw::section(document.remove("dead_letter"), "dead_letter", &mut problems)
+        .and_then(|section| check_dead_letter(&section, folder, &mut problems));
+    let batch: raw::Batch = raw::optional(document.remove("batch"), "batch", &mut problems);
+    if batch.max_rows == 0 || batch.max_rows > 1 << 20 {
+        problem(&mut problems, "batch.max_rows", format!("is {}, wanted 1 to {}", batch.max_rows, 1 << 20));
+    }
+    if batch.max_bytes == 0 || batch.max_bytes > 1 << 28 {
+        problem(&mut problems, "batch.max_bytes", format!("is {}, wanted 1 to {}", batch.max_bytes, 1 << 28));
+    }
+    let workers: usize = raw::optional(document.remove("workers"), "workers", &mut problems);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = if workers == 0 { cores } else { workers };
+    if workers > 256 {
+        problem(&mut problems, "workers", format!("is {workers}, wanted at most 256"));
+    }
+
+    match (name, source, sink, dead_letter) {
+        (Some(name), Some((source, format)), Some(sink), Some(dead_letter)) if problems.is_empty() => {
+            Ok(Pipeline { name, source, format, plugins, sink, dead_letter, batch, workers })
+        }
+        _ => Err(problems),
+    }
+}
+
+fn problem(problems: &mut Vec<Problem>, path: &str, message: String) {
+    problems.push(Problem { path: path.to_owned(), message });
+}
+
+fn check_name(path: &str, name: &str, problems: &mut Vec<Problem>) {
+    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fine) {
+        let message = format!("is `{name}`, wanted 1 to 64 of a-z, 0-9, `_` and `-`");
+        problem(problems, path, message);
+    }
+}
+
+fn check_source(
+    section: raw::Source,
+    folder: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<(Source, Format)> {
+    match section {
+        raw::Source::Storage { uri, format, csv, max_record_bytes } => {
+            let name = format.or_else(|| format_of(&uri));
+            let Some(name) = name else {
+                let message = format!("can't be told from `{uri}`, wanted `csv` or `ndjson`");
+                problem(problems, "source.format", message);
+                return None;
+            };
+            let format = check_format(name, &csv, max_record_bytes, problems)?;
+            let uri = if uri.contains("://") { uri } else { join(folder, &uri).to_string_lossy().into_owned() };
+            Some((Source::Storage { uri }, format))
+        }
+        raw::Source::Stdin { format, csv, max_record_bytes } => {
+            Some((Source::Stdin, check_format(format, &csv, max_record_bytes, problems)?))
+        }
+        raw::Source::Generator { data, rows, seed, bad } => {
+            let max_record_bytes = 1 << 20;
+            let format = match data.as_str() {
+                "shop" => Format::Csv { delimiter: b';', quote: b'"', max_record_bytes },
+                "clicks" => Format::Ndjson { max_record_bytes },
+                _ => {
+                    let message = format!("is `{data}`, wanted `shop` or `clicks`");
+                    problem(problems, "source.data", message);
+                    return None;
+                }
+            };
+            let bad = bad.unwrap_or_else(|| "0%".to_owned());
+            Some((Source::Generator { data, rows, seed, bad }, format))
+        }
+    }
+}
+
+/// The format that a name's endings tell, compression aside.
+fn format_of(uri: &str) -> Option<raw::FormatName> {
+    let name = uri.trim_end_matches(".gz").trim_end_matches(".zst");
+    match name.rsplit('.').next()? {
+        "csv" | "tsv" => Some(raw::FormatName::Csv),
+        "ndjson" | "jsonl" | "json" => Some(raw::FormatName::Ndjson),
+        _ => None,
+    }
+}
+
+fn check_format(
+    name: raw::FormatName,
+    csv: &raw::Csv,
+    max_record_bytes: usize,
+    problems: &mut Vec<Problem>,
+) -> Option<Format> {
+    if !(1024..=1 << 28).contains(&max_record_bytes) {
+        let message = format!("is {max_record_bytes}, wanted 1024 to {}", 1 << 28);
+        problem(problems, "source.max_record_bytes", message);
+    }
+    match name {
+        raw::FormatName::Ndjson => Some(Format::Ndjson { max_record_bytes }),
+        raw::FormatName::Csv => {
+            let mut byte = |key: &str, text: &str| match text.as_bytes() {
+                [byte] if byte.is_ascii() && !matches!(byte, b'\r' | b'\n') => Some(*byte),
+                _ => {
+                    let message = format!("is `{}`, wanted one ASCII character", text.escape_default());
+                    problem(problems, &format!("source.csv.{key}"), message);
+                    None
+                }
+            };
+            let delimiter = byte("delimiter", &csv.delimiter);
+            let quote = byte("quote", &csv.quote);
+            Some(Format::Csv { delimiter: delimiter?, quote: quote?, max_record_bytes })
+        }
+    }
+}
+
+fn check_plugins(value: Option<toml::Value>, folder: &Path, problems: &mut Vec<Problem>) -> Vec<Plugin> {
+    let list = match value {
+        Some(toml::Value::Array(list)) => list,
+        None => Vec::new(),
+        Some(_) => {
+            problem(problems, "plugin", "is one section, wanted a list: `[[plugin]]`".to_owned());
+            Vec::new()
+        }
+    };
+    let mut plugins: Vec<Plugin> = Vec::new();
+    for (at, value) in list.into_iter().enumerate() {
+        let path = format!("plugin[{at}]");
+        let Some(section) = raw::section::<raw::Plugin>(Some(value), &path, problems) else { continue };
+        check_name(&format!("{path}.name"), &section.name, problems);
+        if matches!(section.name.as_str(), "decode" | "sink") {
+            let message = format!("is `{}`, which names another stage", section.name);
+            problem(problems, &format!("{path}.name"), message);
+        }
+        if plugins.iter().any(|earlier| earlier.name == section.name) {
+            let message = format!("`{}` is there twice", section.name);
+            problem(problems, &format!("{path}.name"), message);
+        }
+        plugins.push(check_plugin(section, &path, folder, problems));
+    }
+    plugins
+}
+
+fn check_plugin(
+    section: raw::Plugin,
+    path: &str,
+    folder: &Path,
+    problems: &mut Vec<Problem>,
+) -> Plugin {
+    let mut config = match serde_json::to_value(&section.config) {
+        Ok(Json::Object(config)) => config,
+        _ => serde_json::Map::new(),
+    };
+    for (key, value) in &mut config {
+        schema_reference(value, &format!("{path}.config.{key}"), folder, problems);
+    }
+    let mut texts = |key: &str, table: &toml::Table| -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for (name, value) in table {
+            match value.as_str() {
+                Some(text) => found.push((name.clone(), text.to_owned())),
+                None => problem(problems, &format!("{path}.{key}.{name}"), format!("is {value}, wanted text")),
+            }
+        }
+        found
+    };
+    let secrets = texts("secrets", &section.secrets);
+    let lookups: Vec<(String, PathBuf)> = texts("lookups", &section.lookups)
+        .into_iter()
+        .map(|(name, file)| (name, join(folder, &file)))
+        .collect();
+    for (name, file) in &lookups {
+        if !file.is_file() {
+            let message = format!("there is no file `{}`", file.display());
+            problem(problems, &format!("{path}.lookups.{name}"), message);
+        }
+    }
+    let component = join(folder, &section.component);
+    if !component.exists() {
+        let message = format!("there is no `{}`: wanted a component file or a plugin crate", component.display());
+        problem(problems, &format!("{path}.component"), message);
+    }
+    let limits = section.limits;
+    let mut at_least = |key: &str, value: u64, least: u64| {
+        if value < least {
+            problem(problems, &format!("{path}.limits.{key}"), format!("is {value}, wanted at least {least}"));
+        }
+    };
+    at_least("max_memory_bytes", limits.max_memory_bytes as u64, 1 << 20);
+    at_least("max_fuel_per_record", limits.max_fuel_per_record, 1);
+    at_least("max_fuel_per_batch", limits.max_fuel_per_batch, 1);
+    at_least("max_output_bytes", limits.max_output_bytes as u64, 1024);
+    at_least("max_message_bytes", limits.max_message_bytes as u64, 64);
+    if limits.max_memory_bytes > 1 << 30 {
+        let message = format!("is {}, wanted at most {}", limits.max_memory_bytes, 1 << 30);
+        problem(problems, &format!("{path}.limits.max_memory_bytes"), message);
+    }
+    Plugin {
+        name: section.name,
+        component,
+        reads: grant(section.reads),
+        writes: grant(section.writes),
+        config,
+        secrets,
+        lookups,
+        limits,
+        instance: section.instance,
+    }
+}
+
+fn grant(columns: Vec<String>) -> Grant {
+    if columns.iter().any(|column| column == "*") { Grant::All } else { Grant::Only(columns) }
+}
+
+/// Replaces `{ schema = "file.json", except = ["column"] }` by the columns of that table, as a list of
+/// `{ name, type, required }`: the schema stays the one source of what a table looks like. Columns that
+/// the host fills in are left out.
+fn schema_reference(value: &mut Json, path: &str, folder: &Path, problems: &mut Vec<Problem>) {
+    let Json::Object(table) = value else { return };
+    let Some(Json::String(file)) = table.get("schema") else { return };
+    let except: Vec<&str> = match table.get("except") {
+        Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let schema = match TableSchema::read(&join(folder, file)) {
+        Ok(schema) => schema,
+        Err(error) => return problem(problems, path, chain(&error)),
+    };
+    for name in &except {
+        if !schema.columns.iter().any(|column| column.name == *name) {
+            problem(problems, &format!("{path}.except"), format!("`{file}` has no column `{name}`"));
+        }
+    }
+    let columns = schema.columns.iter().filter(|column| {
+        !except.contains(&column.name.as_str()) && !provenance::ALL.contains(&column.name.as_str())
+    });
+    let columns = columns.map(|column| {
+        let kind = match column.kind {
+            Kind::String | Kind::Record => "text",
+            Kind::Bytes => "blob",
+            Kind::Integer => "int64",
+            Kind::Float => "float64",
+            Kind::Boolean => "boolean",
+            Kind::Timestamp => "timestamp",
+            Kind::Date => "date",
+        };
+        serde_json::json!({ "name": column.name, "type": kind, "required": column.mode == Mode::Required })
+    });
+    *value = Json::Array(columns.collect());
+}
+
+fn check_table(
+    section: &str,
+    table: &str,
+    schema: &str,
+    folder: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<(TableName, TableSchema)> {
+    let word = |text: &str| {
+        !text.is_empty() && text.len() <= 1024 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let name = match table.split_once('.') {
+        Some((dataset, table)) if word(dataset) && word(table) => {
+            Some(TableName { dataset: dataset.to_owned(), table: table.to_owned() })
+        }
+        _ => {
+            let message = format!("is `{table}`, wanted `dataset.table` of letters, digits and `_`");
+            problem(problems, &format!("{section}.table"), message);
+            None
+        }
+    };
+    let schema = match TableSchema::read(&join(folder, schema)) {
+        Ok(schema) => Some(schema),
+        Err(error) => {
+            problem(problems, &format!("{section}.schema"), chain(&error));
+            None
+        }
+    };
+    Some((name?, schema?))
+}
+
+fn check_dead_letter(
+    section: &raw::DeadLetter,
+    folder: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<DeadLetter> {
+    let share = section.max_rejected_share;
+    if !(0.0..=1.0).contains(&share) {
+        problem(problems, "dead_letter.max_rejected_share", format!("is {share}, wanted 0 to 1"));
+    }
+    if section.window_rows == 0 {
+        problem(problems, "dead_letter.window_rows", "is 0, wanted at least 1".to_owned());
+    }
+    let (table, schema) =
+        check_table("dead_letter", &section.table, &section.schema, folder, problems)?;
+    Some(DeadLetter { table, schema, max_rejected_share: share, window_rows: section.window_rows })
+}
+
+/// `file` as seen from `folder`, without the `..` and `.` in it, so that messages stay readable.
+fn join(folder: &Path, file: &str) -> PathBuf {
+    let mut joined = PathBuf::new();
+    for part in folder.join(file).components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir
+                if matches!(joined.components().next_back(), Some(std::path::Component::Normal(_))) =>
+            {
+                joined.pop();
+            }
+            other => joined.push(other),
+        }
+    }
+    joined
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,196 @@
+//! The pipeline file as it is written: what serde sees, one struct per section.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{BatchLimits, ConfigError, InstanceLife, Limits, Problem};
+
+/// Keys that hold a path; given by `--set`, it is relative to the current folder.
+const PATH_KEYS: [&str; 4] = ["uri", "component", "schema", "file"];
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub(super) enum Source {
+    Storage {
+        uri: String,
+        format: Option<FormatName>,
+        #[serde(default)]
+        csv: Csv,
+        #[serde(default = "max_record_bytes")]
+        max_record_bytes: usize,
+    },
+    Stdin {
+        format: FormatName,
+        #[serde(default)]
+        csv: Csv,
+        #[serde(default = "max_record_bytes")]
+        max_record_bytes: usize,
+    },
+    Generator {
+        data: String,
+        #[serde(default = "generator_rows")]
+        rows: u64,
+        #[serde(default)]
+        seed: u64,
+        #[serde(default)]
+        bad: Option<String>,
+    },
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum FormatName {
+    Csv,
+    Ndjson,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Csv {
+    pub delimiter: String,
+    pub quote: String,
+}
+
+impl Default for Csv {
+    fn default() -> Self {
+        Self { delimiter: ",".to_owned(), quote: "\"".to_owned() }
+    }
+}
+
+fn max_record_bytes() -> usize {
+    1 << 20
+}
+
+fn generator_rows() -> u64 {
+    100_000
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plugin {
+    pub name: String,
+    pub component: String,
+    #[serde(default)]
+    pub reads: Vec<String>,
+    #[serde(default)]
+    pub writes: Vec<String>,
+    #[serde(default)]
+    pub config: toml::Table,
+    #[serde(default)]
+    pub secrets: toml::Table,
+    #[serde(default)]
+    pub lookups: toml::Table,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub instance: InstanceLife,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sink {
+    pub table: String,
+    pub schema: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeadLetter {
+    pub table: String,
+    pub schema: String,
+    #[serde(default = "max_rejected_share")]
+    pub max_rejected_share: f64,
+    #[serde(default = "window_rows")]
+    pub window_rows: u64,
+}
+
+fn max_rejected_share() -> f64 {
+    0.5
+}
+
+fn window_rows() -> u64 {
+    100_000
+}
+
+/// A section or a value of the document: each is read by itself, so that one mistake does not hide the
+/// next.
+pub(super) fn section<T: DeserializeOwned>(
+    value: Option<toml::Value>,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<T> {
+    let Some(value) = value else {
+        let message = "is missing".to_owned();
+        problems.push(Problem { path: path.to_owned(), message });
+        return None;
+    };
+    match serde_path_to_error::deserialize(value) {
+        Ok(section) => Some(section),
+        Err(error) => {
+            let inner = error.path().to_string();
+            let path = if inner == "." { path.to_owned() } else { format!("{path}.{inner}") };
+            let message = error.inner().message().trim().to_owned();
+            problems.push(Problem { path, message });
+            None
+        }
+    }
+}
+
+pub(super) fn optional<T: DeserializeOwned + Default>(
+    value: Option<toml::Value>,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> T {
+    match value {
+        Some(value) => section(Some(value), path, problems).unwrap_or_default(),
+        None => T::default(),
+    }
+}
+
+/// Number of batches between the stages is small: each holds up to `max_bytes`.
+pub(super) type Batch = BatchLimits;
+
+/// Applies one `key=value`. A key is a path such as `source.uri` or `plugin.mask.config.key_id`, where
+/// `mask` is a stage's name; a value is TOML where it parses as TOML, and else text.
+pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigError> {
+    let refuse = |wanted: &str| ConfigError::Set { given: given.to_owned(), wanted: wanted.to_owned() };
+    let (key, text) =
+        given.split_once('=').ok_or_else(|| refuse("wanted key=value, such as source.uri=clicks.csv"))?;
+    let keys: Vec<&str> = key.trim().split('.').collect();
+    let Some((last, parents)) = keys.split_last() else {
+        return Err(refuse("the key is empty"));
+    };
+    let mut place = document;
+    let mut at = 0;
+    while at < parents.len() {
+        let entry = place
+            .entry(parents[at])
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        at += 1;
+        place = match entry {
+            toml::Value::Table(table) => table,
+            toml::Value::Array(list) => {
+                let name = parents.get(at).copied().unwrap_or_default();
+                at += 1;
+                list.iter_mut()
+                    .filter_map(toml::Value::as_table_mut)
+                    .find(|item| item.get("name").and_then(toml::Value::as_str) == Some(name))
+                    .ok_or_else(|| refuse(&format!("there is no `{}` named `{name}`", parents[at - 2])))?
+            }
+            _ => return Err(refuse(&format!("`{}` holds a value, not a section", parents[at - 1]))),
+        };
+    }
+    let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()));
+    let value = match value {
+        toml::Value::String(path) if PATH_KEYS.contains(last) && !path.contains("://") => {
+            let absolute = std::path::absolute(&path).map_err(|_| refuse("the path is empty"))?;
+            toml::Value::String(absolute.to_string_lossy().into_owned())
+        }
+        other => other,
+    };
+    place.insert((*last).to_owned(), value);
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! Dead letters: rows of the dead-letter table, and the rule that ends a hopeless run.
+//!
+//! A letter keeps everything needed to try the record again: its original bytes, where it came from, who
+//! refused it and why. This module knows no plugin, source or sink.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BinaryArray, Int64Array, ListBuilder, RecordBatch, RecordBatchOptions, StringArray,
+    StringBuilder, StructBuilder, TimestampMicrosecondArray, new_null_array,
+};
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::error::ArrowError;
+
+use crate::batch::Rejected;
+
+/// Identifies a letter: the same for the same record of the same object.
+pub fn letter_id(rejected: &Rejected) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(rejected.source.as_bytes()).update(b"\0");
+    hasher.update(&rejected.line.to_le_bytes()).update(&rejected.payload);
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// Rows of the dead-letter table. Columns that the schema has and this does not know are null.
+pub fn rows(rejected: &[Rejected], pipeline: &str, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let text = |value: &dyn Fn(&Rejected) -> Option<String>| -> ArrayRef {
+        Arc::new(rejected.iter().map(value).collect::<StringArray>())
+    };
+    let columns = schema.fields().iter().map(|field| -> ArrayRef {
+        match field.name().as_str() {
+            "timestamp" => {
+                let times = rejected.iter().map(|r| r.ingest_time);
+                Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
+            }
+            "payloadString" => text(&|r| String::from_utf8(r.payload.to_vec()).ok()),
+            "payloadBytes" => Arc::new(BinaryArray::from_iter_values(rejected.iter().map(|r| &r.payload))),
+            "attributes" => no_attributes(field.data_type(), rejected.len()),
+            "errorMessage" => text(&|r| Some(r.reason.message.clone())),
+            "letter_id" => text(&|r| Some(letter_id(r))),
+            "pipeline" => text(&|_| Some(pipeline.to_owned())),
+            "source" => text(&|r| Some(r.source.to_string())),
+            "source_line" => Arc::new(Int64Array::from_iter_values(rejected.iter().map(|r| r.line as i64))),
+            "stage" => text(&|r| Some(r.stage.to_string())),
+            "plugin_digest" => text(&|r| r.plugin_digest.as_ref().map(ToString::to_string)),
+            "plugin_set" => text(&|r| Some(r.plugin_set.to_string())),
+            "code" => text(&|r| Some(r.reason.code.clone())),
+            "column" => text(&|r| r.reason.column.clone()),
+            "attempt" => Arc::new(Int64Array::from_value(1, rejected.len())),
+            _ => new_null_array(field.data_type(), rejected.len()),
+        }
+    });
+    let options = RecordBatchOptions::new().with_row_count(Some(rejected.len()));
+    RecordBatch::try_new_with_options(schema.clone(), columns.collect(), &options)
+}
+
+/// An empty list per row: records of an object have no attributes.
+fn no_attributes(data_type: &DataType, rows: usize) -> ArrayRef {
+    let DataType::List(item) = data_type else { return new_null_array(data_type, rows) };
+    let DataType::Struct(fields) = item.data_type() else { return new_null_array(data_type, rows) };
+    let builders = fields.iter().map(|_| Box::new(StringBuilder::new()) as _).collect();
+    let mut lists = ListBuilder::new(StructBuilder::new(fields.clone(), builders)).with_field(item.clone());
+    for _ in 0..rows {
+        lists.append(true);
+    }
+    Arc::new(lists.finish())
+}
+
+/// Ends a run when too many of the last records were refused.
+#[derive(Debug)]
+pub struct StopRule {
+    max_share: f64,
+    window_rows: u64,
+    /// Rows and refused rows of the batches in the window.
+    window: VecDeque<(u64, u64)>,
+    rows: u64,
+    rejected: u64,
+}
+
+/// Too many records were refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error(
+    "{rejected} of the last {rows} records were refused, more than the share of {max_share} that `dead_letter.max_rejected_share` allows"
+)]
+pub struct Hopeless {
+    /// Refused records of the window.
+    pub rejected: u64,
+    /// Records of the window.
+    pub rows: u64,
+    /// The share that is allowed.
+    pub max_share: f64,
+}
+
+impl StopRule {
+    /// Allows a share of `max_share` over windows of about `window_rows` records.
+    pub fn new(max_share: f64, window_rows: u64) -> Self {
+        Self { max_share, window_rows, window: VecDeque::new(), rows: 0, rejected: 0 }
+    }
+
+    /// Counts a batch. The rule speaks once the window is full; [`StopRule::end`] speaks for shorter
+    /// runs.
+    pub fn count(&mut self, rows: u64, rejected: u64) -> Result<(), Hopeless> {
+        self.window.push_back((rows, rejected));
+        self.rows += rows;
+        self.rejected += rejected;
+        while let Some((oldest, oldest_rejected)) = self.window.front().copied()
+            && self.rows - oldest >= self.window_rows
+        {
+            self.window.pop_front();
+            self.rows -= oldest;
+            self.rejected -= oldest_rejected;
+        }
+        if self.rows >= self.window_rows { self.end() } else { Ok(()) }
+    }
+
+    /// The verdict on what the window holds.
+    pub fn end(&self) -> Result<(), Hopeless> {
+        if self.rows > 0 && self.rejected as f64 > self.max_share * self.rows as f64 {
+            let (rejected, rows, max_share) = (self.rejected, self.rows, self.max_share);
+            return Err(Hopeless { rejected, rows, max_share });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rule_speaks_of_the_last_rows_only() {
+        let mut rule = StopRule::new(0.5, 100);
+        for _ in 0..20 {
+            assert_eq!(rule.count(50, 0), Ok(()));
+        }
+        assert_eq!(rule.count(50, 50), Ok(()));
+        let hopeless = Hopeless { rejected: 100, rows: 100, max_share: 0.5 };
+        assert_eq!(rule.count(50, 50), Err(hopeless));
+    }
+
+    #[test]
+    fn a_short_run_is_judged_at_its_end() {
+        let mut rule = StopRule::new(0.5, 1_000_000);
+        assert_eq!(rule.count(10, 6), Ok(()));
+        assert!(rule.end().is_err());
+        assert_eq!(StopRule::new(0.5, 10).end(), Ok(()));
+    }
+}

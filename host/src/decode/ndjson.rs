@@ -1,0 +1,162 @@
+//! Newline-delimited JSON: each line that is not blank is a record, column `payload`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::buffer::{Buffer, OffsetBuffer};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
+use memchr::memchr;
+
+use super::{Blocks, Context, DecodeError, Decoded, Malformed, reason, too_large};
+use crate::batch::{Batch, Origins};
+
+pub(super) struct Ndjson {
+    context: Context,
+    schema: SchemaRef,
+    max_record_bytes: usize,
+    blocks: Blocks,
+    block: Bytes,
+    /// Where in the block the next line begins.
+    at: usize,
+    last_block: bool,
+    /// The next line's number.
+    line: u64,
+    /// The rest of a record beyond the size limit is passed over.
+    skipping: bool,
+}
+
+impl Ndjson {
+    pub fn new(max_record_bytes: usize, context: Context, blocks: Blocks) -> Self {
+        let schema = Schema::new(vec![Field::new("payload", DataType::Utf8, false)]);
+        Self {
+            context,
+            schema: Arc::new(schema),
+            max_record_bytes,
+            blocks,
+            block: Bytes::new(),
+            at: 0,
+            last_block: false,
+            line: 1,
+            skipping: false,
+        }
+    }
+
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    pub fn next_batch(&mut self) -> Result<Option<Decoded>, DecodeError> {
+        let limits = self.context.limits;
+        let mut text: Vec<u8> = Vec::new();
+        let mut offsets = vec![0];
+        let mut lines = Vec::new();
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        let mut malformed = Vec::new();
+        let mut begin = self.at;
+        while ranges.len() < limits.max_rows && text.len() < limits.max_bytes {
+            let Some(line) = self.next_line() else {
+                if !ranges.is_empty() || !malformed.is_empty() || !self.next_block()? {
+                    break;
+                }
+                begin = 0;
+                continue;
+            };
+            let number = self.line - 1;
+            let bytes = &self.block[line.clone()];
+            if bytes.len() > self.max_record_bytes {
+                malformed.push(self.oversized(line, number));
+            } else if let Err(error) = std::str::from_utf8(bytes) {
+                let message = format!("record is not UTF-8 from byte {} on", error.valid_up_to() + 1);
+                malformed.push(Malformed {
+                    line: number,
+                    payload: self.block.slice(line),
+                    reason: reason("invalid_utf8", message),
+                });
+            } else if !bytes.trim_ascii().is_empty() {
+                text.extend_from_slice(bytes);
+                offsets.push(text.len() as i32);
+                lines.push(number);
+                ranges.push(line);
+            }
+        }
+        if ranges.is_empty() && malformed.is_empty() {
+            return Ok(None);
+        }
+        let offsets = OffsetBuffer::new(offsets.into());
+        let columns = StringArray::try_new(offsets, Buffer::from_vec(text), None)
+            .and_then(|payload| {
+                let payload: ArrayRef = Arc::new(payload);
+                RecordBatch::try_new(self.schema.clone(), vec![payload])
+            })
+            .map_err(|source| DecodeError::Batch { line: lines.first().copied().unwrap_or(1), source })?;
+        let bytes = self.at - begin;
+        let origins =
+            Origins { source: self.context.source.clone(), lines, block: self.block.clone(), ranges };
+        let batch = Batch { columns, origins, ingest_time: self.context.ingest_time };
+        Ok(Some(Decoded { batch, malformed, bytes }))
+    }
+
+    /// The next line of the block without its end; `None` where the block has no whole line left.
+    fn next_line(&mut self) -> Option<Range<usize>> {
+        let rest = &self.block[self.at..];
+        if self.skipping {
+            match memchr(b'\n', rest) {
+                Some(end) => {
+                    self.at += end + 1;
+                    self.skipping = false;
+                    return self.next_line();
+                }
+                None => {
+                    self.at = self.block.len();
+                    return None;
+                }
+            }
+        }
+        let (end, next) = match memchr(b'\n', rest) {
+            Some(end) => (end, end + 1),
+            None if rest.is_empty() => return None,
+            None if self.last_block => (rest.len(), rest.len()),
+            None if rest.len() > self.max_record_bytes => {
+                self.skipping = true;
+                let line = self.at..self.block.len();
+                self.at = self.block.len();
+                // The line's number counts now, its end is passed over later without counting again.
+                self.line += 1;
+                return Some(line);
+            }
+            None => return None,
+        };
+        let mut line = self.at..self.at + end;
+        if self.block[line.clone()].last() == Some(&b'\r') {
+            line.end -= 1;
+        }
+        self.at += next;
+        self.line += 1;
+        Some(line)
+    }
+
+    fn oversized(&self, line: Range<usize>, number: u64) -> Malformed {
+        let kept = line.start..line.start + self.max_record_bytes;
+        let reason = too_large(line.len(), self.max_record_bytes);
+        Malformed { line: number, payload: self.block.slice(kept), reason }
+    }
+
+    /// Goes on to the next block; `false` where there is none.
+    fn next_block(&mut self) -> Result<bool, DecodeError> {
+        if self.last_block {
+            return Ok(false);
+        }
+        self.blocks.carry = self.block[self.at..].to_vec();
+        let next = self.blocks.next();
+        (self.block, self.last_block) =
+            next.map_err(|source| DecodeError::Read { line: self.line - 1, source })?;
+        if self.at == 0 && self.line == 1 && self.block.starts_with(b"\xef\xbb\xbf") {
+            self.at = 3;
+        } else {
+            self.at = 0;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,211 @@
+use std::io::{self, Read};
+
+use arrow::array::AsArray;
+use proptest::prelude::*;
+
+use super::*;
+
+/// Gives its bytes in pieces of a few, so that every boundary falls inside something.
+struct Trickle {
+    bytes: Vec<u8>,
+    at: usize,
+    piece: usize,
+}
+
+impl Read for Trickle {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let end = (self.at + self.piece.min(buffer.len())).min(self.bytes.len());
+        let piece = &self.bytes[self.at..end];
+        buffer[..piece.len()].copy_from_slice(piece);
+        self.at = end;
+        Ok(piece.len())
+    }
+}
+
+fn csv_format(max_record_bytes: usize) -> Format {
+    Format::Csv { delimiter: b';', quote: b'"', max_record_bytes }
+}
+
+fn decoder(format: &Format, max_rows: usize, bytes: &[u8]) -> Result<Decoder, DecodeError> {
+    let limits = BatchLimits { max_rows, max_bytes: 1 << 20 };
+    let input = Trickle { bytes: bytes.to_vec(), at: 0, piece: 7 };
+    Decoder::new(format, limits, "test@1".into(), 0, Box::new(input))
+}
+
+/// Everything an object decodes to: rows as `line|field|field`, malformed as `line!code!payload`.
+fn decode(format: &Format, max_rows: usize, bytes: &[u8]) -> Vec<String> {
+    let mut decoder = decoder(format, max_rows, bytes).expect("a header");
+    let mut found: Vec<(u64, String)> = Vec::new();
+    while let Some(decoded) = decoder.next_batch().expect("decodes") {
+        let Batch { columns, origins, .. } = &decoded.batch;
+        assert_eq!(columns.num_rows(), origins.lines.len());
+        assert_eq!(columns.num_rows(), origins.ranges.len());
+        assert!(columns.num_rows() <= max_rows);
+        for row in 0..columns.num_rows() {
+            let fields = columns.columns().iter().map(|c| c.as_string::<i32>().value(row));
+            let line = origins.lines[row];
+            found.push((line, format!("{line}|{}", fields.collect::<Vec<_>>().join("|"))));
+        }
+        for bad in &decoded.malformed {
+            let text = String::from_utf8_lossy(&bad.payload);
+            found.push((bad.line, format!("{}!{}!{text}", bad.line, bad.reason.code)));
+        }
+    }
+    found.sort();
+    found.into_iter().map(|(_, text)| text).collect()
+}
+
+#[track_caller]
+fn check_csv(bytes: &[u8], wanted: &[&str]) {
+    for max_rows in [1, 2, 1000] {
+        assert_eq!(decode(&csv_format(1024), max_rows, bytes), wanted);
+    }
+}
+
+#[test]
+fn csv_takes_crlf_bom_quotes_and_a_last_line_without_end() {
+    check_csv(
+        b"\xef\xbb\xbfa;b\r\n1;2\r\n\"x;\"\"y\"\"\";z\r\n3;4",
+        &["2|1|2", "3|x;\"y\"|z", "4|3|4"],
+    );
+}
+
+#[test]
+fn csv_takes_line_ends_inside_quotes_and_counts_lines() {
+    check_csv(b"a;b\n1;\"two\nlines\"\n\n3;4\n", &["2|1|two\nlines", "5|3|4"]);
+}
+
+#[test]
+fn csv_rows_of_wrong_width_are_malformed_with_their_bytes() {
+    check_csv(b"a;b\n1\n1;2;3\r\n4;5\n", &["2!wrong_field_count!1", "3!wrong_field_count!1;2;3", "4|4|5"]);
+}
+
+#[test]
+fn csv_row_that_is_not_utf8_is_malformed_with_its_exact_bytes() {
+    let format = csv_format(1024);
+    let mut decoder = decoder(&format, 10, b"a;b\n1;\xff\xfe\n2;3\n").unwrap();
+    let decoded = decoder.next_batch().unwrap().unwrap();
+    assert_eq!(decoded.malformed[0].payload.as_ref(), b"1;\xff\xfe");
+    assert_eq!(decoded.malformed[0].reason.message, "field 2 is not UTF-8");
+    assert_eq!(decoded.batch.rows(), 1);
+}
+
+#[test]
+fn csv_quote_that_never_closes_costs_its_own_line_only() {
+    check_csv(b"a;b\n1;\"x\n2;y\n3;z\n", &["2!unbalanced_quote!1;\"x", "3|2|y", "4|3|z"]);
+}
+
+#[test]
+fn csv_two_unclosed_quotes_do_not_pair_up() {
+    check_csv(
+        b"a;b\n1;\"x\n2;y\n3;\"z\n4;w\n",
+        &["2!unbalanced_quote!1;\"x", "3|2|y", "4!unbalanced_quote!3;\"z", "5|4|w"],
+    );
+}
+
+#[test]
+fn csv_line_beyond_the_limit_is_malformed_and_the_next_one_fine() {
+    let long = "x".repeat(5000);
+    let bytes = format!("a;b\n1;{long}\n2;y\n");
+    let got = decode(&csv_format(1024), 10, bytes.as_bytes());
+    assert_eq!(got.len(), 2);
+    assert!(got[0].starts_with("2!too_large!1;xxx"), "{}", &got[0][..30]);
+    assert_eq!(got[1], "3|2|y");
+}
+
+#[test]
+fn csv_headers_that_can_not_name_columns_are_told() {
+    let error = |bytes: &[u8]| decoder(&csv_format(1024), 1, bytes).err().map(|error| error.to_string());
+    assert_eq!(
+        error(b"a;b;a\n").as_deref(),
+        Some("the header on line 1 names column `a` twice, as columns 1 and 3")
+    );
+    assert_eq!(error(b"a;;c\n").as_deref(), Some("the header on line 1 has no name for column 2"));
+    assert_eq!(
+        error(b"a;\xff\n").as_deref(),
+        Some("the header on line 1 is not UTF-8 text of at most 1024 bytes: is this a CSV file?")
+    );
+}
+
+#[test]
+fn empty_objects_have_no_records() {
+    assert!(decode(&csv_format(1024), 1, b"").is_empty());
+    assert!(decode(&csv_format(1024), 1, b"a;b\n").is_empty());
+    assert!(decode(&Format::Ndjson { max_record_bytes: 1024 }, 1, b"\n \n").is_empty());
+}
+
+#[test]
+fn ndjson_takes_blank_lines_crlf_and_bom_and_tells_what_is_not_text() {
+    let bytes = b"\xef\xbb\xbf{\"a\":1}\r\n\n\xff\n{\"b\":2}";
+    let got = decode(&Format::Ndjson { max_record_bytes: 1024 }, 10, bytes);
+    assert_eq!(got, ["1|{\"a\":1}", "3!invalid_utf8!\u{fffd}", "4|{\"b\":2}"]);
+}
+
+#[test]
+fn ndjson_line_beyond_the_limit_is_malformed_and_the_next_one_fine() {
+    // Beyond a block, so that the rest of the line is passed over in the next one.
+    let bytes = [vec![b'x'; BLOCK_BYTES + 5000], b"\n{}\n".to_vec()].concat();
+    let got = decode(&Format::Ndjson { max_record_bytes: 1024 }, 10, &bytes);
+    assert_eq!(got.len(), 2);
+    assert!(got[0].starts_with("1!too_large!xxx"));
+    assert_eq!(got[1], "2|{}");
+}
+
+#[test]
+fn records_come_out_whole_across_blocks() {
+    let row = |n: usize| format!("{n};{}", "v".repeat(n % 90));
+    let rows = BLOCK_BYTES / 20;
+    let text: String = (0..rows).map(|n| row(n) + "\r\n").collect();
+    let got = decode(&csv_format(1024), 5000, format!("a;b\r\n{text}").as_bytes());
+    assert_eq!(got.len(), rows);
+    for (n, got) in got.iter().enumerate() {
+        assert_eq!(*got, format!("{}|{}", n + 2, row(n).replace(';', "|")));
+    }
+}
+
+proptest! {
+    /// Whatever comes in: nothing panics, rows have the header's width, and batches of any size give
+    /// the same records.
+    #[test]
+    fn csv_any_bytes_decode_the_same_in_batches_of_any_size(
+        bytes in proptest::collection::vec(
+            prop_oneof![Just(b';'), Just(b'"'), Just(b'\n'), Just(b'\r'), Just(b'a'), any::<u8>()],
+            0..300,
+        ),
+    ) {
+        let input = [b"a;b;c\n".to_vec(), bytes].concat();
+        let one = decode(&csv_format(1024), 1, &input);
+        prop_assert_eq!(&one, &decode(&csv_format(1024), 3, &input));
+        prop_assert_eq!(&one, &decode(&csv_format(1024), 1000, &input));
+    }
+
+    /// Without quotes every line that is not blank is exactly one record or one malformed one, with the
+    /// very bytes of the line.
+    #[test]
+    fn csv_every_line_comes_out_once(lines in proptest::collection::vec("[a-z;é]{0,12}", 0..40)) {
+        let input = format!("a;b\n{}", lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+        let mut decoder = decoder(&csv_format(1024), 7, input.as_bytes()).unwrap();
+        let mut out = Vec::new();
+        while let Some(decoded) = decoder.next_batch().unwrap() {
+            let origins = &decoded.batch.origins;
+            out.extend((0..decoded.batch.rows()).map(|row| (origins.lines[row], origins.payload(row))));
+            out.extend(decoded.malformed.iter().map(|bad| (bad.line, bad.payload.clone())));
+        }
+        out.sort();
+        let wanted: Vec<(u64, Bytes)> = lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| !line.is_empty())
+            .map(|(at, line)| (at as u64 + 2, Bytes::copy_from_slice(line.as_bytes())))
+            .collect();
+        prop_assert_eq!(out, wanted);
+    }
+
+    #[test]
+    fn ndjson_any_bytes_decode_the_same_in_batches_of_any_size(
+        bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..300),
+    ) {
+        let format = Format::Ndjson { max_record_bytes: 1024 };
+        prop_assert_eq!(decode(&format, 1, &bytes), decode(&format, 1000, &bytes));
+    }
+}

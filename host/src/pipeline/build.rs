@@ -1,0 +1,123 @@
+//! From a checked pipeline file to something that can run: components compiled, tables made sure of.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+
+use crate::config::{Pipeline, Source};
+use crate::decode::Decoder;
+use crate::plugin::{Chain, Engine, EngineError, Library, PluginError, Secrets};
+use crate::schema::SchemaError;
+use crate::sink::warehouse::{Warehouse, WarehouseError, ledger};
+use crate::sink::{Misfit, Projection};
+use crate::source::{self, Progress};
+
+/// What a run needs beside the pipeline file.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Path or URI of the warehouse.
+    pub warehouse: String,
+    /// Folder for compiled plugins.
+    pub cache: PathBuf,
+    /// Values of secrets that do not come from the environment, by `stage.secret`.
+    pub secrets: Secrets,
+}
+
+/// A pipeline that can run.
+pub struct Built {
+    pub(super) pipeline: Pipeline,
+    pub(super) warehouse: Warehouse,
+    pub(super) library: Library,
+    pub(super) secrets: Secrets,
+    pub(super) runtime: tokio::runtime::Runtime,
+}
+
+/// Why a pipeline can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The engine does not start.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A plugin can't run.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// The warehouse can't be used.
+    #[error(transparent)]
+    Warehouse(#[from] WarehouseError),
+    /// The ledger's own schema is broken.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// What the chain gives does not fit the table.
+    #[error("the chain's rows do not fit table `{table}`:{list}", list = lines(misfits))]
+    Misfit {
+        /// The table.
+        table: String,
+        /// Every column that does not fit.
+        misfits: Vec<Misfit>,
+    },
+    /// There is no runtime for I/O.
+    #[error("cannot start threads for input and output")]
+    Runtime(#[source] std::io::Error),
+}
+
+fn lines(misfits: &[Misfit]) -> String {
+    misfits.iter().map(|misfit| format!("\n  {misfit}")).collect()
+}
+
+/// Builds a pipeline: plugins are compiled, and the warehouse has its tables.
+pub fn build(pipeline: Pipeline, options: &Options) -> Result<Built, BuildError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        // Input and output only wait; the chain has threads of its own.
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(BuildError::Runtime)?;
+    let engine = Engine::new(&options.cache)?;
+    let library = Library::load(&engine, &pipeline.plugins)?;
+    let warehouse = Warehouse::open(&options.warehouse)?;
+    runtime.block_on(async {
+        warehouse.ensure_table(&pipeline.sink.table, &pipeline.sink.schema).await?;
+        warehouse.ensure_table(&pipeline.dead_letter.table, &pipeline.dead_letter.schema).await?;
+        let (table, schema) = ledger::table()?;
+        warehouse.ensure_table(&table, &schema).await?;
+        Ok::<_, BuildError>(())
+    })?;
+    Ok(Built { pipeline, warehouse, library, secrets: options.secrets.clone(), runtime })
+}
+
+/// Builds a pipeline and fits its chain to the first object of its source, without reading more than
+/// the header. Returns what could not be checked, a line each.
+pub fn validate(pipeline: Pipeline, options: &Options) -> Result<Vec<String>, BuildError> {
+    let built = build(pipeline, options)?;
+    let unchecked = |why: String| vec![format!("the chain's columns are not checked: {why}")];
+    if let Source::Stdin = built.pipeline.source {
+        return Ok(unchecked("standard input is read by `run` only".to_owned()));
+    }
+    let object = match built.runtime.block_on(source::list(&built.pipeline.source)) {
+        Ok(objects) => objects.into_iter().next(),
+        Err(error) => return Ok(unchecked(error.to_string())),
+    };
+    let Some(object) = object else { return Ok(Vec::new()) };
+    let input = match object.open(built.runtime.handle(), &Progress::default()) {
+        Ok(input) => input,
+        Err(error) => return Ok(unchecked(error.to_string())),
+    };
+    let name = object.name().into();
+    let pipeline = &built.pipeline;
+    match Decoder::new(&pipeline.format, pipeline.batch, name, 0, input) {
+        Ok(decoder) => built.fit(decoder.schema()).map(|_| Vec::new()),
+        Err(error) => Ok(unchecked(error.to_string())),
+    }
+}
+
+impl Built {
+    /// Fits the chain to the columns of an object and to the table.
+    pub(super) fn fit(&self, columns: &Schema) -> Result<(Arc<Chain>, Projection), BuildError> {
+        let chain = self.library.configure(columns, &self.secrets)?;
+        let sink = &self.pipeline.sink;
+        let projection = Projection::new(&sink.schema, chain.output())
+            .map_err(|misfits| BuildError::Misfit { table: sink.table.to_string(), misfits })?;
+        Ok((Arc::new(chain), projection))
+    }
+}

@@ -1,0 +1,30 @@
+//! Plugins: Wasm components that transform batches, each in its own sandbox.
+//!
+//! Comes in: pipeline stages as configured, then batches. Goes out: transformed batches, and the rows
+//! that a plugin refused or failed on. This is the only module that names wasmtime. It does no I/O on
+//! data, and knows no source, sink or table.
+//!
+//! - [`engine`](self) compiles components, cached on disk, with every limit of the sandbox in one place.
+//! - [`Library`] is a chain's components, compiled and described; [`Library::configure`] fits them to
+//!   the columns that come in and makes a [`Chain`].
+//! - [`ChainWorker`] runs batches through a chain, one per thread.
+//! - [`build`] makes a component of a plugin crate.
+
+mod boundary;
+pub mod build;
+mod chain;
+mod engine;
+mod guest;
+mod isolate;
+mod library;
+mod lift;
+mod lookup;
+mod lower;
+mod stage;
+
+pub use chain::{Chain, ChainWorker, Processed, StageCounts};
+pub use engine::{Engine, EngineError};
+pub use library::{Described, Library, PluginError, Secrets, describe_file};
+
+/// The contract that this host speaks.
+pub const CONTRACT: &str = "clickmill:plugin@0.1.0";

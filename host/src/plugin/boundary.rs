@@ -1,0 +1,211 @@
+//! The types of `wit/plugin.wit` as wasmtime sees them: borrowed on the way in, so that each column is
+//! one copy into the guest; owned on the way out.
+
+use arrow::datatypes::DataType as ArrowType;
+use wasmtime::component::{ComponentType, Lift, Lower};
+
+use crate::schema::timestamp_type;
+
+/// Columns going in.
+#[derive(ComponentType, Lower, Clone, Copy)]
+#[component(record)]
+pub(super) struct TextIn<'a> {
+    pub offsets: &'a [u32],
+    pub bytes: &'a [u8],
+}
+
+#[derive(ComponentType, Lower, Clone, Copy)]
+#[component(variant)]
+pub(super) enum ValuesIn<'a> {
+    #[component(name = "booleans")]
+    Booleans(&'a [u8]),
+    #[component(name = "int64s")]
+    Int64s(&'a [i64]),
+    #[component(name = "float64s")]
+    Float64s(&'a [f64]),
+    #[component(name = "dates")]
+    Dates(&'a [i32]),
+    #[component(name = "timestamps")]
+    Timestamps(&'a [i64]),
+    #[component(name = "texts")]
+    Texts(TextIn<'a>),
+    #[component(name = "blobs")]
+    Blobs(TextIn<'a>),
+}
+
+#[derive(ComponentType, Lower, Clone, Copy)]
+#[component(record)]
+pub(super) struct ColumnIn<'a> {
+    pub name: &'a str,
+    pub values: ValuesIn<'a>,
+    pub validity: Option<&'a [u8]>,
+}
+
+#[derive(ComponentType, Lower, Clone, Copy)]
+#[component(record)]
+pub(super) struct BatchIn<'a> {
+    pub rows: u32,
+    #[component(name = "ingest-time")]
+    pub ingest_time: i64,
+    pub columns: &'a [ColumnIn<'a>],
+}
+
+/// Columns coming out: nothing here is to be trusted.
+#[derive(ComponentType, Lift, Lower, Clone)]
+#[component(record)]
+pub(super) struct Text {
+    pub offsets: Vec<u32>,
+    pub bytes: Vec<u8>,
+}
+
+#[derive(ComponentType, Lift, Lower, Clone)]
+#[component(variant)]
+pub(super) enum Values {
+    #[component(name = "booleans")]
+    Booleans(Vec<u8>),
+    #[component(name = "int64s")]
+    Int64s(Vec<i64>),
+    #[component(name = "float64s")]
+    Float64s(Vec<f64>),
+    #[component(name = "dates")]
+    Dates(Vec<i32>),
+    #[component(name = "timestamps")]
+    Timestamps(Vec<i64>),
+    #[component(name = "texts")]
+    Texts(Text),
+    #[component(name = "blobs")]
+    Blobs(Text),
+}
+
+#[derive(ComponentType, Lift, Lower, Clone)]
+#[component(record)]
+pub(super) struct Column {
+    pub name: String,
+    pub values: Values,
+    pub validity: Option<Vec<u8>>,
+}
+
+#[derive(ComponentType, Lift, Clone)]
+#[component(record)]
+pub(super) struct Rejection {
+    pub row: u32,
+    pub code: String,
+    pub message: String,
+    pub column: Option<String>,
+}
+
+#[derive(ComponentType, Lift, Clone)]
+#[component(record)]
+pub(super) struct Output {
+    pub columns: Vec<Column>,
+    pub rejections: Vec<Rejection>,
+    pub dropped: Vec<u32>,
+}
+
+#[derive(ComponentType, Lift, Clone)]
+#[component(record)]
+pub(super) struct Fault {
+    pub message: String,
+}
+
+#[derive(ComponentType, Lift, Lower, Clone, Copy, PartialEq, Eq, Debug)]
+#[component(enum)]
+#[repr(u8)]
+pub(super) enum DataType {
+    #[component(name = "boolean")]
+    Boolean,
+    #[component(name = "int64")]
+    Int64,
+    #[component(name = "float64")]
+    Float64,
+    #[component(name = "date")]
+    Date,
+    #[component(name = "timestamp")]
+    Timestamp,
+    #[component(name = "text")]
+    Text,
+    #[component(name = "blob")]
+    Blob,
+}
+
+#[derive(ComponentType, Lift, Lower, Clone)]
+#[component(record)]
+pub(super) struct ColumnSpec {
+    pub name: String,
+    #[component(name = "data-type")]
+    pub data_type: DataType,
+}
+
+#[derive(ComponentType, Lift, Clone)]
+#[component(record)]
+pub(super) struct Manifest {
+    pub name: String,
+    pub version: String,
+    pub description: String,
+    #[component(name = "config-schema")]
+    pub config_schema: String,
+    pub secrets: Vec<String>,
+}
+
+#[derive(ComponentType, Lift, Clone)]
+#[component(record)]
+pub(super) struct Needs {
+    pub reads: Vec<ColumnSpec>,
+    pub writes: Vec<ColumnSpec>,
+    pub lookups: Vec<String>,
+}
+
+#[derive(ComponentType, Lift, Lower, Clone, Copy, Debug)]
+#[component(enum)]
+#[repr(u8)]
+#[expect(dead_code, reason = "guests make them")]
+pub(super) enum Level {
+    #[component(name = "debug")]
+    Debug,
+    #[component(name = "info")]
+    Info,
+    #[component(name = "warn")]
+    Warn,
+    #[component(name = "error")]
+    Error,
+}
+
+#[derive(ComponentType, Lower, Clone)]
+#[component(variant)]
+pub(super) enum LookupError {
+    #[component(name = "unknown-table")]
+    UnknownTable(String),
+    #[component(name = "unknown-field")]
+    UnknownField(Vec<String>),
+    #[component(name = "malformed-keys")]
+    MalformedKeys(String),
+}
+
+impl DataType {
+    /// The Arrow type of such a column.
+    pub fn arrow(self) -> ArrowType {
+        match self {
+            DataType::Boolean => ArrowType::Boolean,
+            DataType::Int64 => ArrowType::Int64,
+            DataType::Float64 => ArrowType::Float64,
+            DataType::Date => ArrowType::Date32,
+            DataType::Timestamp => timestamp_type(),
+            DataType::Text => ArrowType::Utf8,
+            DataType::Blob => ArrowType::Binary,
+        }
+    }
+
+    /// The contract's type for an Arrow type, where it has one.
+    pub fn of(arrow: &ArrowType) -> Option<Self> {
+        Some(match arrow {
+            ArrowType::Boolean => DataType::Boolean,
+            ArrowType::Int64 => DataType::Int64,
+            ArrowType::Float64 => DataType::Float64,
+            ArrowType::Date32 => DataType::Date,
+            ArrowType::Timestamp(_, _) if *arrow == timestamp_type() => DataType::Timestamp,
+            ArrowType::Utf8 => DataType::Text,
+            ArrowType::Binary => DataType::Blob,
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! A chain: stages in order, and what a batch becomes on its way through.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::BooleanArray;
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::Field;
+use arrow::error::ArrowError;
+
+use super::isolate::call_isolated;
+use super::stage::{Stage, StageWorker};
+use crate::batch::{Batch, Rejected};
+
+/// Configured stages in order. Immutable: a swap makes another chain.
+pub struct Chain {
+    pub(super) stages: Vec<Arc<Stage>>,
+    pub(super) plugin_set: Arc<str>,
+    pub(super) output: Vec<Field>,
+}
+
+impl Chain {
+    /// Digest of components, configurations and reference data, in order.
+    pub fn plugin_set(&self) -> &Arc<str> {
+        &self.plugin_set
+    }
+
+    /// The columns that come out, with their types.
+    pub fn output(&self) -> &[Field] {
+        &self.output
+    }
+
+    /// The stages' names, in order.
+    pub fn stage_names(&self) -> impl Iterator<Item = &str> {
+        self.stages.iter().map(|stage| &*stage.name)
+    }
+}
+
+/// A batch that has been through the chain. `batch.rows() + rejected.len() + filtered` is what went in.
+pub struct Processed {
+    /// The good rows, with all columns.
+    pub batch: Batch,
+    /// Rows that a plugin refused or failed on.
+    pub rejected: Vec<Rejected>,
+    /// How many rows plugins dropped on purpose.
+    pub filtered: u64,
+}
+
+/// What a stage has done so far.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StageCounts {
+    /// Rows given to it.
+    pub rows_in: u64,
+    /// Rows it refused or failed on.
+    pub rejected: u64,
+    /// Rows it dropped on purpose.
+    pub filtered: u64,
+    /// Calls that ended in a fault; each made the host split a batch or give up a row.
+    pub faults: u64,
+    /// Fuel it used.
+    pub fuel: u64,
+    /// Time in it, the boundary included.
+    pub time: Duration,
+}
+
+impl StageCounts {
+    /// Adds another worker's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.rows_in += other.rows_in;
+        self.rejected += other.rejected;
+        self.filtered += other.filtered;
+        self.faults += other.faults;
+        self.fuel += other.fuel;
+        self.time += other.time;
+    }
+}
+
+/// Runs batches through a chain. One per thread.
+pub struct ChainWorker {
+    plugin_set: Arc<str>,
+    stages: Vec<(StageWorker, StageCounts)>,
+}
+
+impl ChainWorker {
+    /// A worker for a chain.
+    pub fn new(chain: &Chain) -> Self {
+        let stages = chain
+            .stages
+            .iter()
+            .map(|stage| (StageWorker::new(stage.clone()), StageCounts::default()))
+            .collect();
+        Self { plugin_set: chain.plugin_set.clone(), stages }
+    }
+
+    /// What each stage has done so far, in order.
+    pub fn counts(&self) -> Vec<StageCounts> {
+        let counts = |(worker, counts): &(StageWorker, StageCounts)| StageCounts {
+            fuel: worker.fuel,
+            faults: worker.faults,
+            ..counts.clone()
+        };
+        self.stages.iter().map(counts).collect()
+    }
+
+    /// Runs a batch through all stages. Every row comes out exactly once: good, refused or filtered.
+    pub fn run(&mut self, mut batch: Batch) -> Result<Processed, ArrowError> {
+        let mut rejected = Vec::new();
+        let mut filtered = 0;
+        for (worker, counts) in &mut self.stages {
+            if batch.rows() == 0 {
+                break;
+            }
+            let started = Instant::now();
+            let rows = batch.rows();
+            let answer = call_isolated(worker, &batch);
+            let stage = worker.stage.clone();
+            for (row, reason) in &answer.rejected {
+                rejected.push(Rejected {
+                    source: batch.origins.source.clone(),
+                    line: batch.origins.lines[*row as usize],
+                    payload: batch.origins.payload(*row as usize),
+                    stage: stage.name.clone(),
+                    plugin_digest: Some(stage.digest.clone()),
+                    plugin_set: self.plugin_set.clone(),
+                    reason: reason.clone(),
+                    ingest_time: batch.ingest_time,
+                });
+            }
+            let names = stage.writes.iter().map(|(name, _)| name.clone());
+            batch.set_columns(names.zip(answer.columns).collect())?;
+            if !answer.rejected.is_empty() || !answer.dropped.is_empty() {
+                let mut keep = vec![true; rows];
+                let gone = answer.rejected.iter().map(|(row, _)| row).chain(&answer.dropped);
+                for row in gone {
+                    keep[*row as usize] = false;
+                }
+                batch = batch.keep(&BooleanArray::new(BooleanBuffer::from(keep), None))?;
+            }
+            filtered += answer.dropped.len() as u64;
+            counts.rows_in += rows as u64;
+            counts.rejected += answer.rejected.len() as u64;
+            counts.filtered += answer.dropped.len() as u64;
+            counts.time += started.elapsed();
+        }
+        Ok(Processed { batch, rejected, filtered })
+    }
+}

@@ -1,0 +1,86 @@
+//! The wasmtime engine: one per process, with compiled code cached on disk and instances pooled.
+
+use std::path::Path;
+
+use wasmtime::component::Component;
+use wasmtime::{
+    Cache, CacheConfig, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+};
+
+/// Each pooled slot reserves address space for one linear memory, so the pool is not oversized.
+const MAX_INSTANCES: u32 = 256;
+
+/// Memory of a slot that is cleared instead of given back to the kernel: what a stage touches for a
+/// full batch. Below that, a fresh instance per batch pays for page faults.
+const KEEP_RESIDENT_BYTES: usize = 8 << 20;
+
+/// The most linear memory that a pipeline file may grant an instance.
+const MAX_MEMORY_BYTES: usize = 1 << 30;
+
+/// Compiles components and holds the pool of instances.
+#[derive(Clone)]
+pub struct Engine {
+    pub(super) wasmtime: wasmtime::Engine,
+}
+
+/// Why there is no engine or no component.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The cache folder can't be used.
+    #[error("cannot use the cache of compiled plugins `{path}`")]
+    Cache {
+        /// The folder.
+        path: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// This machine can't run the engine.
+    #[error("cannot start the WebAssembly engine")]
+    Start(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The bytes are not a component, or one that can't be compiled.
+    #[error("not a component that can be compiled")]
+    Compile(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Engine {
+    /// Starts an engine that keeps compiled code under `cache`.
+    pub fn new(cache: &Path) -> Result<Self, EngineError> {
+        let mut cache_config = CacheConfig::new();
+        // The cache insists on an absolute path.
+        let folder = std::path::absolute(cache).unwrap_or_else(|_| cache.to_owned());
+        cache_config.with_directory(folder);
+        let cache = Cache::new(cache_config).map_err(|error| EngineError::Cache {
+            path: cache.display().to_string(),
+            source: error.into(),
+        })?;
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_component_instances(MAX_INSTANCES)
+            .total_core_instances(MAX_INSTANCES)
+            .total_memories(MAX_INSTANCES)
+            .total_tables(MAX_INSTANCES)
+            .max_core_instances_per_component(16)
+            .max_memories_per_component(1)
+            .max_tables_per_component(4)
+            .max_memory_size(MAX_MEMORY_BYTES)
+            .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+            .pagemap_scan(wasmtime::Enabled::Auto);
+        let mut config = Config::new();
+        config
+            .cache(Some(cache))
+            .cranelift_opt_level(OptLevel::Speed)
+            // Deterministic, and it measures what a plugin costs: see `host/benches`.
+            .consume_fuel(true)
+            // A plugin call is a plain call; with it on, each costs half a microsecond more.
+            .concurrency_support(false)
+            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        let wasmtime =
+            wasmtime::Engine::new(&config).map_err(|error| EngineError::Start(error.into()))?;
+        Ok(Self { wasmtime })
+    }
+
+    /// Compiles a component, or takes it from the cache.
+    pub(super) fn compile(&self, bytes: &[u8]) -> Result<Component, EngineError> {
+        Component::from_binary(&self.wasmtime, bytes)
+            .map_err(|error| EngineError::Compile(error.into()))
+    }
+}

@@ -1,0 +1,105 @@
+//! What surrounds an instance: its limits, its log lines, its lookups. The whole world that a guest
+//! can reach is linked here.
+
+use std::sync::Arc;
+
+use wasmtime::component::{Component, Linker};
+use wasmtime::{ResourceLimiter, StoreContextMut};
+
+use super::boundary::{Column, Level, LookupError, Text};
+use super::lift::cut;
+use super::lookup::Lookups;
+use crate::config::Limits;
+
+/// The state of a store.
+pub(super) struct Guest {
+    stage: Arc<str>,
+    limits: Limits,
+    lookups: Arc<Lookups>,
+    log_lines: usize,
+    /// The last error line: a panic leaves its message there before it traps.
+    pub last_error: Option<String>,
+    /// Memory it asked for in vain.
+    pub refused_memory: Option<usize>,
+}
+
+impl Guest {
+    pub fn new(stage: Arc<str>, limits: Limits, lookups: Arc<Lookups>) -> Self {
+        Self { stage, limits, lookups, log_lines: 0, last_error: None, refused_memory: None }
+    }
+
+    /// Makes ready for the next batch.
+    pub fn next_batch(&mut self) {
+        self.log_lines = 0;
+        self.last_error = None;
+        self.refused_memory = None;
+    }
+
+    fn log(&mut self, level: Level, message: String) {
+        let message = cut(message, self.limits.max_message_bytes);
+        self.log_lines += 1;
+        if self.log_lines <= self.limits.max_log_lines {
+            let plugin = &*self.stage;
+            match level {
+                Level::Debug => tracing::debug!(plugin, message, "plugin says"),
+                Level::Info => tracing::info!(plugin, message, "plugin says"),
+                Level::Warn => tracing::warn!(plugin, message, "plugin says"),
+                // A panic logs here before it traps, and the fault is reported with it.
+                Level::Error => tracing::debug!(plugin, message, "plugin says"),
+            }
+        }
+        if matches!(level, Level::Error) {
+            self.last_error = Some(message);
+        }
+    }
+}
+
+impl ResourceLimiter for Guest {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let granted = desired <= self.limits.max_memory_bytes;
+        if !granted {
+            self.refused_memory = Some(desired);
+        }
+        Ok(granted)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= 20_000)
+    }
+}
+
+/// Links the imports of the contract, and for any other import a function that traps: a component
+/// built for WASI loads, and finds an empty world.
+pub(super) fn link(
+    engine: &wasmtime::Engine,
+    component: &Component,
+) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine);
+    linker.instance("clickmill:plugin/log@0.1.0")?.func_wrap(
+        "write",
+        |mut store: StoreContextMut<'_, Guest>, (level, message): (Level, String)| {
+            store.data_mut().log(level, message);
+            Ok(())
+        },
+    )?;
+    linker.instance("clickmill:plugin/lookup@0.1.0")?.func_wrap(
+        "find",
+        |store: StoreContextMut<'_, Guest>,
+         (table, field, keys): (String, String, Text)|
+         -> wasmtime::Result<(Result<Column, LookupError>,)> {
+            Ok((store.data().lookups.find(&table, &field, &keys),))
+        },
+    )?;
+    linker.define_unknown_imports_as_traps(component)?;
+    Ok(linker)
+}

@@ -1,0 +1,160 @@
+//! Lookup tables: reference data that plugins ask for by key.
+//!
+//! A table is a CSV file with a header, of which the first column is the key, or a JSON object of which
+//! the members are the keys: each holds an object of fields, or one value, which is field `value`.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+
+use super::boundary::{Column, LookupError, Text, Values};
+
+/// The tables that one plugin was granted.
+#[derive(Default)]
+pub(super) struct Lookups {
+    tables: Vec<(String, Table)>,
+}
+
+struct Table {
+    /// Field names, the key's first.
+    fields: Vec<String>,
+    /// Rows by key; values as `fields` has them.
+    rows: HashMap<String, Vec<Option<String>>>,
+}
+
+/// Why a lookup table can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupFileError {
+    /// The file can't be read.
+    #[error("cannot read lookup table `{path}`", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not CSV.
+    #[error("lookup table `{path}` is not CSV", path = path.display())]
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: csv::Error,
+    },
+    /// The file is not a JSON object.
+    #[error("lookup table `{path}` is not a JSON object", path = path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A key is there twice.
+    #[error("lookup table `{path}` has key `{key}` twice", path = path.display())]
+    Twice {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+    },
+}
+
+impl Lookups {
+    /// Reads the tables, and returns with them a digest of their content.
+    pub fn read(files: &[(String, PathBuf)]) -> Result<(Self, blake3::Hash), LookupFileError> {
+        let mut tables = Vec::new();
+        let mut hasher = blake3::Hasher::new();
+        for (name, path) in files {
+            let bytes = std::fs::read(path)
+                .map_err(|source| LookupFileError::Read { path: path.clone(), source })?;
+            hasher.update(name.as_bytes());
+            hasher.update(blake3::hash(&bytes).as_bytes());
+            let json = path.extension().is_some_and(|extension| extension == "json");
+            let table = if json { json_table(&bytes, path)? } else { csv_table(&bytes, path)? };
+            tables.push((name.clone(), table));
+        }
+        Ok((Self { tables }, hasher.finalize()))
+    }
+
+    /// Answers the `find` of the contract.
+    pub fn find(&self, table: &str, field: &str, keys: &Text) -> Result<Column, LookupError> {
+        let (_, found) = self
+            .tables
+            .iter()
+            .find(|(name, _)| name == table)
+            .ok_or_else(|| LookupError::UnknownTable(table.to_owned()))?;
+        let at = found
+            .fields
+            .iter()
+            .position(|name| name == field)
+            .ok_or_else(|| LookupError::UnknownField(found.fields.clone()))?;
+        let rows = keys.offsets.len().saturating_sub(1);
+        let mut offsets = Vec::with_capacity(rows + 1);
+        let mut bytes = Vec::new();
+        let mut validity = vec![0; rows.div_ceil(8)];
+        offsets.push(0);
+        for row in 0..rows {
+            let range = keys.offsets[row] as usize..keys.offsets[row + 1] as usize;
+            let key = keys.bytes.get(range).and_then(|key| std::str::from_utf8(key).ok());
+            let key = key.ok_or_else(|| {
+                LookupError::MalformedKeys(format!("key {row} is not UTF-8 within the bytes"))
+            })?;
+            if let Some(Some(value)) = found.rows.get(key).map(|values| &values[at]) {
+                bytes.extend_from_slice(value.as_bytes());
+                validity[row / 8] |= 1 << (row % 8);
+            }
+            offsets.push(bytes.len() as u32);
+        }
+        let values = Values::Texts(Text { offsets, bytes });
+        Ok(Column { name: field.to_owned(), values, validity: Some(validity) })
+    }
+}
+
+fn csv_table(bytes: &[u8], path: &Path) -> Result<Table, LookupFileError> {
+    let failed = |source| LookupFileError::Csv { path: path.to_owned(), source };
+    let mut reader = csv::Reader::from_reader(bytes);
+    let fields = reader.headers().map_err(failed)?.iter().map(str::to_owned).collect();
+    let mut rows = HashMap::new();
+    for record in reader.records() {
+        let record = record.map_err(failed)?;
+        let key = record.get(0).unwrap_or_default().to_owned();
+        let values = record.iter().map(|value| Some(value.to_owned())).collect();
+        if rows.insert(key.clone(), values).is_some() {
+            return Err(LookupFileError::Twice { path: path.to_owned(), key });
+        }
+    }
+    Ok(Table { fields, rows })
+}
+
+fn json_table(bytes: &[u8], path: &Path) -> Result<Table, LookupFileError> {
+    let members: serde_json::Map<String, Json> = serde_json::from_slice(bytes)
+        .map_err(|source| LookupFileError::Json { path: path.to_owned(), source })?;
+    let mut fields = vec!["key".to_owned()];
+    for member in members.values() {
+        let names: Vec<&str> = match member {
+            Json::Object(object) => object.keys().map(String::as_str).collect(),
+            _ => vec!["value"],
+        };
+        for name in names {
+            if !fields.iter().any(|field| field == name) {
+                fields.push(name.to_owned());
+            }
+        }
+    }
+    let text = |value: &Json| match value {
+        Json::Null => None,
+        Json::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    };
+    let rows = members.iter().map(|(key, member)| {
+        let values = fields.iter().enumerate().map(|(at, field)| match (at, member) {
+            (0, _) => Some(key.clone()),
+            (_, Json::Object(object)) => object.get(field).and_then(text),
+            (_, value) => text(value),
+        });
+        (key.clone(), values.collect())
+    });
+    let rows = rows.collect();
+    Ok(Table { fields, rows })
+}

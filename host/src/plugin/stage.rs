@@ -1,0 +1,166 @@
+//! One stage: a configured plugin, and a worker's instance of it.
+
+use std::sync::Arc;
+
+use wasmtime::component::{ComponentExportIndex, Instance, InstancePre};
+use wasmtime::{Store, Trap};
+
+use super::boundary::{BatchIn, ColumnIn, DataType, Fault, Output};
+use super::guest::Guest;
+use super::lift::{Answer, check, cut};
+use super::lookup::Lookups;
+use super::lower::Lowered;
+use crate::batch::{Batch, Reason};
+use crate::config::{InstanceLife, Limits};
+
+/// A configured plugin.
+pub(super) struct Stage {
+    pub name: Arc<str>,
+    /// Digest of the component.
+    pub digest: Arc<str>,
+    pub pre: InstancePre<Guest>,
+    pub process: ComponentExportIndex,
+    /// The configuration with its secrets. Never printed.
+    pub config: String,
+    pub reads: Vec<(String, DataType)>,
+    pub writes: Vec<(String, DataType)>,
+    pub lookups: Arc<Lookups>,
+    pub limits: Limits,
+    pub life: InstanceLife,
+}
+
+/// A stage as one worker runs it.
+pub(super) struct StageWorker {
+    pub stage: Arc<Stage>,
+    kept: Option<(Store<Guest>, Instance)>,
+    /// Fuel used by all calls so far.
+    pub fuel: u64,
+    /// Calls so far that ended in a fault.
+    pub faults: u64,
+}
+
+impl StageWorker {
+    pub fn new(stage: Arc<Stage>) -> Self {
+        Self { stage, kept: None, fuel: 0, faults: 0 }
+    }
+
+    /// Runs the plugin over a batch. The error is why the plugin, not a row, failed.
+    pub fn call(&mut self, batch: &Batch) -> Result<Answer, Reason> {
+        let (mut store, instance) = match self.kept.take() {
+            Some(kept) => kept,
+            None => self.instantiate()?,
+        };
+        let rows = batch.rows();
+        let limits = self.stage.limits;
+        let fuel = limits
+            .max_fuel_per_record
+            .saturating_mul(rows as u64)
+            .saturating_add(limits.max_fuel_per_batch);
+        store.data_mut().next_batch();
+        // What is copied out: the answer, and what it passes to `log` and `lookup`.
+        store.set_hostcall_fuel(limits.max_output_bytes);
+        let answer = store.set_fuel(fuel).and_then(|()| call(&self.stage, &mut store, &instance, batch));
+        self.fuel += fuel - store.get_fuel().unwrap_or(0);
+        let answer = match answer {
+            Ok(Ok(output)) => check(output, rows, &self.stage.writes, limits.max_message_bytes)
+                .map_err(|error| self.reason("plugin_bad_output", &format!("answered nonsense: {error}"))),
+            Ok(Err(fault)) => {
+                let message = cut(fault.message, limits.max_message_bytes);
+                Err(self.reason("plugin_fault", &format!("failed: {message}")))
+            }
+            Err(error) => Err(self.explain(&error, store.data(), rows, fuel)),
+        };
+        match &answer {
+            Ok(_) if self.stage.life == InstanceLife::Reuse => self.kept = Some((store, instance)),
+            Ok(_) => {}
+            // After a fault nothing of the instance is trusted any more.
+            Err(_) => self.faults += 1,
+        }
+        answer
+    }
+
+    fn instantiate(&self) -> Result<(Store<Guest>, Instance), Reason> {
+        let stage = &self.stage;
+        let guest = Guest::new(stage.name.clone(), stage.limits, stage.lookups.clone());
+        let mut store = Store::new(stage.pre.engine(), guest);
+        store.limiter(|guest| guest);
+        let instance = store
+            .set_fuel(stage.limits.max_fuel_per_batch)
+            .and_then(|()| stage.pre.instantiate(&mut store));
+        match instance {
+            Ok(instance) => Ok((store, instance)),
+            Err(error) => Err(self.explain(&error, store.data(), 0, stage.limits.max_fuel_per_batch)),
+        }
+    }
+
+    /// Says what ended a call, in words of the limits.
+    fn explain(&self, error: &wasmtime::Error, guest: &Guest, rows: usize, fuel: u64) -> Reason {
+        let limits = self.stage.limits;
+        if let Some(wanted) = guest.refused_memory {
+            let limit = limits.max_memory_bytes;
+            let text = format!("exceeded its memory limit: limit {limit} bytes, wanted {wanted} bytes");
+            return self.reason("plugin_out_of_memory", &text);
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => {
+                let text = format!("ran out of fuel: limit {fuel} for {rows} records");
+                self.reason("plugin_out_of_fuel", &text)
+            }
+            Some(Trap::StackOverflow) => self.reason("plugin_trap", "trapped: its call stack overflowed"),
+            Some(trap) => {
+                let said = guest.last_error.as_deref().map_or(trap.to_string(), str::to_owned);
+                self.reason("plugin_trap", &format!("trapped: {said}"))
+            }
+            None => {
+                let text = error.root_cause().to_string();
+                if text.contains("too much data") {
+                    return self.output_too_large();
+                }
+                let text = cut(text, limits.max_message_bytes);
+                self.reason("plugin_bad_output", &format!("answered nonsense: {text}"))
+            }
+        }
+    }
+
+    /// It returned more than it may for a batch.
+    pub fn output_too_large(&self) -> Reason {
+        let limit = self.stage.limits.max_output_bytes;
+        self.reason("plugin_output_too_large", &format!("returned too much: limit {limit} bytes a batch"))
+    }
+
+    fn reason(&self, code: &str, text: &str) -> Reason {
+        let message = format!("plugin `{}` {text}", self.stage.name);
+        Reason { code: code.to_owned(), message, column: None }
+    }
+}
+
+fn call(
+    stage: &Stage,
+    store: &mut Store<Guest>,
+    instance: &Instance,
+    batch: &Batch,
+) -> wasmtime::Result<Result<Output, Fault>> {
+    let lowered: Vec<(&str, Lowered)> = stage
+        .reads
+        .iter()
+        .filter_map(|(name, _)| {
+            let array = batch.columns.column_by_name(name)?;
+            Some((name.as_str(), Lowered::new(array)?))
+        })
+        .collect();
+    let columns: Vec<ColumnIn<'_>> =
+        lowered.iter().map(|(name, column)| column.column(name)).collect();
+    let input = BatchIn {
+        rows: batch.rows() as u32,
+        ingest_time: batch.ingest_time,
+        columns: &columns,
+    };
+    let process = instance
+        .get_func(&mut *store, stage.process)
+        .ok_or_else(|| wasmtime::format_err!("`process` is not exported"))?;
+    // Typed anew on each call, since the type carries the borrow; at a batch a call it costs nothing.
+    let process =
+        process.typed::<(&str, BatchIn<'_>), (Result<Output, Fault>,)>(&*store)?;
+    let (output,) = process.call(store, (stage.config.as_str(), input))?;
+    Ok(output)
+}

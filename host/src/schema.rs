@@ -1,0 +1,210 @@
+//! Table schemas: `schemas/*.json`, as `bq` and Terraform read them, and their Arrow form.
+//!
+//! They are the one source of what a table looks like: the chain's output is checked against them and
+//! the warehouse writes by them. This module knows neither plugins nor services.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use serde::Deserialize;
+
+/// Columns that the host fills in itself, if the schema has them. Plugins may not write them.
+pub mod provenance {
+    /// `uri@generation` of the object the row was read from.
+    pub const SOURCE: &str = "source";
+    /// Line of the object on which the row begins, from 1.
+    pub const SOURCE_LINE: &str = "source_line";
+    /// Digest of the plugin set that made the row.
+    pub const PLUGIN_SET: &str = "plugin_set";
+    /// When the host took the row in.
+    pub const INGESTED_AT: &str = "ingested_at";
+    /// All of them.
+    pub const ALL: [&str; 4] = [SOURCE, SOURCE_LINE, PLUGIN_SET, INGESTED_AT];
+}
+
+/// A table's columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableSchema {
+    /// In the table's order. Names are unique.
+    pub columns: Vec<Column>,
+    json: String,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Column {
+    /// The column's name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// Whether it may be null, or holds a list.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What it means.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Of a record: its fields.
+    #[serde(default)]
+    pub fields: Vec<Column>,
+    /// Who may read it: present on sensitive columns.
+    #[serde(default)]
+    pub policy_tags: Option<PolicyTags>,
+}
+
+/// References to BigQuery policy tags.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct PolicyTags {
+    /// Resource names of the tags.
+    pub names: Vec<String>,
+}
+
+/// A column's type, by its BigQuery name; aliases are the names of BigQuery SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "the names are BigQuery's own")]
+pub enum Kind {
+    String,
+    Bytes,
+    #[serde(alias = "INT64")]
+    Integer,
+    #[serde(alias = "FLOAT64")]
+    Float,
+    #[serde(alias = "BOOL")]
+    Boolean,
+    Timestamp,
+    Date,
+    #[serde(alias = "STRUCT")]
+    Record,
+}
+
+/// Whether a column may be null, or holds a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Mode {
+    /// May be null.
+    #[default]
+    Nullable,
+    /// May not be null.
+    Required,
+    /// A list, which may be empty.
+    Repeated,
+}
+
+/// What can be wrong with a schema file.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// The file can't be read.
+    #[error("cannot read table schema `{path}`", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not a list of BigQuery columns.
+    #[error("table schema `{path}` is not a list of BigQuery columns", path = path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// Two columns have one name.
+    #[error("table schema `{path}` names column `{column}` twice", path = path.display())]
+    Twice {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+    },
+}
+
+impl TableSchema {
+    /// Reads a schema file.
+    pub fn read(path: &Path) -> Result<Self, SchemaError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| SchemaError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Parses the text of a schema file; `path` is for messages.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, SchemaError> {
+        let columns: Vec<Column> = serde_json::from_str(text)
+            .map_err(|source| SchemaError::Parse { path: path.to_owned(), source })?;
+        for (at, column) in columns.iter().enumerate() {
+            if columns[..at].iter().any(|earlier| earlier.name == column.name) {
+                let column = column.name.clone();
+                return Err(SchemaError::Twice { path: path.to_owned(), column });
+            }
+        }
+        Ok(Self { columns, json: text.to_owned() })
+    }
+
+    /// The schema as it was read.
+    pub fn json(&self) -> String {
+        self.json.clone()
+    }
+
+    /// The Arrow schema of the table.
+    pub fn arrow(&self) -> SchemaRef {
+        Arc::new(Schema::new(self.columns.iter().map(Column::arrow).collect::<Fields>()))
+    }
+}
+
+impl Column {
+    /// The Arrow field of the column.
+    pub fn arrow(&self) -> Field {
+        let item = match self.kind {
+            Kind::String => DataType::Utf8,
+            Kind::Bytes => DataType::Binary,
+            Kind::Integer => DataType::Int64,
+            Kind::Float => DataType::Float64,
+            Kind::Boolean => DataType::Boolean,
+            Kind::Timestamp => timestamp_type(),
+            Kind::Date => DataType::Date32,
+            Kind::Record => DataType::Struct(self.fields.iter().map(Column::arrow).collect()),
+        };
+        match self.mode {
+            Mode::Repeated => Field::new_list(&self.name, Field::new("item", item, true), false),
+            Mode::Required => Field::new(&self.name, item, false),
+            Mode::Nullable => Field::new(&self.name, item, true),
+        }
+    }
+}
+
+/// The Arrow type of an instant: microseconds, UTC.
+pub fn timestamp_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_schema_parses_and_is_documented() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas");
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).expect("the folder is there") {
+            let path = entry.expect("readable").path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                let schema = TableSchema::read(&path).expect("a schema");
+                for column in &schema.columns {
+                    assert!(column.description.is_some(), "{}: {}", path.display(), column.name);
+                }
+                count += 1;
+            }
+        }
+        assert!(count >= 4);
+    }
+
+    #[test]
+    fn a_column_named_twice_is_told() {
+        let text = r#"[{"name": "a", "type": "STRING"}, {"name": "a", "type": "DATE"}]"#;
+        let error = TableSchema::parse(text, Path::new("t.json")).expect_err("twice");
+        assert_eq!(error.to_string(), "table schema `t.json` names column `a` twice");
+    }
+}

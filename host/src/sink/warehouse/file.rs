@@ -1,0 +1,115 @@
+//! A Parquet file in the making: written to the staging folder as batches come, published whole.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use object_store::ObjectStoreExt;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use tokio_util::io::SyncIoBridge;
+
+use super::{Warehouse, WarehouseError};
+
+/// Rows of a row group: what a writer holds in memory, compressed, and what a reader can skip.
+const ROW_GROUP_ROWS: usize = 256 << 10;
+
+/// A file in the making. Dropped, it leaves nothing that a reader sees.
+pub(super) struct TableFile {
+    warehouse: Warehouse,
+    staged: Path,
+    writer: ArrowWriter<SyncIoBridge<BufWriter>>,
+    rows: u64,
+}
+
+impl TableFile {
+    /// Begins a file. All methods block: they belong on a thread, not in a task.
+    pub fn create(
+        warehouse: &Warehouse,
+        runtime: &tokio::runtime::Handle,
+        staged: Path,
+        schema: SchemaRef,
+    ) -> Result<Self, WarehouseError> {
+        let sink = BufWriter::new(warehouse.store.clone(), staged.clone());
+        let sink = SyncIoBridge::new_with_handle(sink, runtime.clone());
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_created_by(concat!("clickmill ", env!("CARGO_PKG_VERSION")).to_owned())
+            .build();
+        let writer = ArrowWriter::try_new(sink, schema, Some(properties));
+        let writer = writer.map_err(|source| failed(warehouse, &staged, source))?;
+        Ok(Self { warehouse: warehouse.clone(), staged, writer, rows: 0 })
+    }
+
+    /// Adds rows.
+    pub fn write(&mut self, rows: &RecordBatch) -> Result<(), WarehouseError> {
+        self.rows += rows.num_rows() as u64;
+        self.writer.write(rows).map_err(|source| failed(&self.warehouse, &self.staged, source))
+    }
+
+    /// Ends the file and returns what publishes it; `None` where it has no rows.
+    pub fn finish(mut self) -> Result<Option<Staged>, WarehouseError> {
+        if self.rows == 0 {
+            return Ok(None);
+        }
+        let finished = self.writer.finish();
+        finished.map_err(|source| failed(&self.warehouse, &self.staged, source))?;
+        let sink = self.writer.into_inner();
+        let mut sink = sink.map_err(|source| failed(&self.warehouse, &self.staged, source))?;
+        let ended = sink.shutdown();
+        ended.map_err(|source| self.warehouse.disk_failed(format!("write `{}`", self.staged), source))?;
+        Ok(Some(Staged { warehouse: self.warehouse, staged: self.staged }))
+    }
+
+    /// Gives the file up.
+    pub async fn abandon(self) {
+        if let Ok(sink) = self.writer.into_inner() {
+            // What can't be removed now is removed when the object is loaded again.
+            let _ = sink.into_inner().abort().await;
+        }
+    }
+}
+
+/// A finished file that no reader sees yet.
+pub(super) struct Staged {
+    warehouse: Warehouse,
+    staged: Path,
+}
+
+impl Staged {
+    /// Moves the file to where readers look, unless one is there already.
+    pub async fn publish(self, to: &Path) -> Result<(), WarehouseError> {
+        let warehouse = &self.warehouse;
+        warehouse.sync(&self.staged)?;
+        let moved = warehouse.store.rename_if_not_exists(&self.staged, to).await;
+        moved.map_err(|source| warehouse.failed(format!("publish `{to}`"), source))?;
+        warehouse.sync_folder(to)
+    }
+}
+
+impl Warehouse {
+    /// Makes a file's bytes durable. In Cloud Storage they are.
+    fn sync(&self, path: &Path) -> Result<(), WarehouseError> {
+        if self.disk.is_none() {
+            return Ok(());
+        }
+        std::fs::File::open(format!("/{path}"))
+            .and_then(|file| file.sync_all())
+            .map_err(|source| self.disk_failed(format!("make `{path}` durable"), source))
+    }
+
+    /// Makes a file's name durable.
+    fn sync_folder(&self, path: &Path) -> Result<(), WarehouseError> {
+        match path.as_ref().rsplit_once('/') {
+            Some((folder, _)) => self.sync(&Path::from(folder)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn failed(warehouse: &Warehouse, path: &Path, source: parquet::errors::ParquetError) -> WarehouseError {
+    WarehouseError::Parquet { uri: warehouse.uri.clone(), what: format!("write `{path}`"), source }
+}

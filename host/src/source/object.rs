@@ -1,0 +1,267 @@
+//! Objects: listed by path, URI or glob pattern; opened as decompressed bytes.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::TryStreamExt;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+use super::generator::{BadShares, Generator, Kind, Options};
+
+/// Bytes read from a file at once.
+const READ_BYTES: usize = 256 << 10;
+
+/// Something to read records from.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// Its name: a URI, `stdin`, or what the generator was asked for.
+    pub uri: String,
+    /// Tells one content under this name from another; absent where there is no telling, so that each
+    /// run reads it anew.
+    pub generation: Option<String>,
+    /// Its size in bytes as stored, where it is known.
+    pub size: Option<u64>,
+    origin: Origin,
+}
+
+#[derive(Debug, Clone)]
+enum Origin {
+    Store(Arc<dyn ObjectStore>, Box<ObjectMeta>),
+    Stdin,
+    Generator(Options),
+}
+
+/// How many stored bytes of an object have been read.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<AtomicU64>);
+
+impl Progress {
+    /// So far.
+    pub fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Why there is nothing to read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The URI names no store that is known.
+    #[error("`{uri}` is no path and no `gs://bucket/object` URI")]
+    Uri {
+        /// What was given.
+        uri: String,
+    },
+    /// The pattern is none.
+    #[error("`{uri}` is not a glob pattern")]
+    Pattern {
+        /// What was given.
+        uri: String,
+        /// Why.
+        source: glob::PatternError,
+    },
+    /// The store can't be used.
+    #[error("cannot use the store of `{uri}`")]
+    Store {
+        /// What was given.
+        uri: String,
+        /// Why.
+        source: object_store::Error,
+    },
+    /// Nothing is there.
+    #[error("there is no object `{uri}`")]
+    Nothing {
+        /// What was given.
+        uri: String,
+    },
+    /// The object can't be opened.
+    #[error("cannot open `{uri}`")]
+    Open {
+        /// The object.
+        uri: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The generator can't make that.
+    #[error("the generator cannot make `{what}`")]
+    Generator {
+        /// What it was asked for.
+        what: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Object {
+    /// Standard input.
+    pub fn stdin() -> Self {
+        Self { uri: "stdin".to_owned(), generation: None, size: None, origin: Origin::Stdin }
+    }
+
+    /// The generator.
+    pub fn generator(data: &str, rows: u64, seed: u64, bad: &str) -> Result<Self, SourceError> {
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| SourceError::Generator {
+            what: format!("{data} with {bad} bad"),
+            source,
+        };
+        let kind: Kind = data.parse().map_err(|error| failed(Box::new(error)))?;
+        let mut options = Options::new(kind, rows, seed);
+        options.bad = bad.parse::<BadShares>().map_err(|error| failed(error.into()))?;
+        options.bad.check(kind).map_err(|error| failed(error.into()))?;
+        let uri = format!("generator:{data}?rows={rows}&seed={seed}&bad={bad}");
+        Ok(Self { uri, generation: None, size: None, origin: Origin::Generator(options) })
+    }
+
+    /// `uri@generation`, as rows and the ledger have it.
+    pub fn name(&self) -> String {
+        match &self.generation {
+            Some(generation) => format!("{}@{generation}", self.uri),
+            None => self.uri.clone(),
+        }
+    }
+
+    /// Opens it. Compression (gzip, zstd) is told by content. `runtime` does the reading of remote
+    /// objects; the reader blocks, so it belongs on a thread of its own.
+    pub fn open(
+        &self,
+        runtime: &tokio::runtime::Handle,
+        progress: &Progress,
+    ) -> Result<Box<dyn Read + Send>, SourceError> {
+        let failed = |source| SourceError::Open { uri: self.uri.clone(), source };
+        let stored: Box<dyn Read + Send> = match &self.origin {
+            Origin::Stdin => Box::new(io::stdin()),
+            Origin::Generator(options) => Box::new(Generator::new(options)),
+            Origin::Store(store, meta) => {
+                // Of an object that changes while it is read, one version is read or none.
+                let options = GetOptions {
+                    if_match: meta.e_tag.clone(),
+                    version: meta.version.clone(),
+                    ..GetOptions::default()
+                };
+                let got = runtime
+                    .block_on(store.get_opts(&meta.location, options))
+                    .map_err(|error| failed(io::Error::other(error)))?;
+                match got.payload {
+                    GetResultPayload::File(file, _) => Box::new(file),
+                    GetResultPayload::Stream(stream) => {
+                        let reader = StreamReader::new(stream.map_err(io::Error::other));
+                        Box::new(SyncIoBridge::new_with_handle(reader, runtime.clone()))
+                    }
+                }
+            }
+        };
+        let counted = Counted { inner: stored, progress: progress.clone() };
+        decompressed(BufReader::with_capacity(READ_BYTES, counted)).map_err(failed)
+    }
+}
+
+struct Counted {
+    inner: Box<dyn Read + Send>,
+    progress: Progress,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.inner.read(buffer)?;
+        self.progress.0.fetch_add(got as u64, Ordering::Relaxed);
+        Ok(got)
+    }
+}
+
+fn decompressed(mut input: BufReader<Counted>) -> io::Result<Box<dyn Read + Send>> {
+    let start = input.fill_buf()?;
+    Ok(if start.starts_with(&[0x1f, 0x8b]) {
+        Box::new(flate2::bufread::MultiGzDecoder::new(input))
+    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        Box::new(zstd::Decoder::with_buffer(input)?)
+    } else {
+        Box::new(input)
+    })
+}
+
+/// The store that a URI or path names, and the path in it.
+pub(super) fn store(uri: &str) -> Result<(Arc<dyn ObjectStore>, Path), SourceError> {
+    let failed = |source| SourceError::Store { uri: uri.to_owned(), source };
+    if uri.starts_with("gs://") {
+        let mut builder = GoogleCloudStorageBuilder::from_env().with_url(uri);
+        if let Ok(endpoint) = std::env::var("STORAGE_EMULATOR_HOST") {
+            // What Google's own clients do with this variable: that endpoint, no credentials.
+            let account = serde_json::json!({
+                "gcs_base_url": endpoint, "disable_oauth": true,
+                "client_email": "", "private_key": "", "private_key_id": "",
+            });
+            let options = object_store::ClientOptions::new().with_allow_http(true);
+            builder = builder.with_service_account_key(account.to_string()).with_client_options(options);
+        }
+        let store = builder.build().map_err(failed)?;
+        let path = uri.trim_start_matches("gs://").split_once('/').map_or("", |(_, path)| path);
+        return Ok((Arc::new(store), Path::parse(path).map_err(|error| failed(error.into()))?));
+    }
+    let path = match uri.split_once("://") {
+        Some(("file", path)) => path,
+        Some(_) => return Err(SourceError::Uri { uri: uri.to_owned() }),
+        None => uri,
+    };
+    let path = std::path::absolute(path).map_err(|_| SourceError::Uri { uri: uri.to_owned() })?;
+    let path = Path::from_absolute_path(path).map_err(|error| failed(error.into()))?;
+    Ok((Arc::new(LocalFileSystem::new()), path))
+}
+
+pub(super) async fn list(uri: &str) -> Result<Vec<Object>, SourceError> {
+    let failed = |source| SourceError::Store { uri: uri.to_owned(), source };
+    let local = !uri.starts_with("gs://");
+    let pattern_at = uri.find(['*', '?', '[']);
+    // A file may be named like a pattern.
+    let literal = pattern_at.is_none() || (local && FilePath::new(uri).is_file());
+    let mut found: Vec<(Arc<dyn ObjectStore>, ObjectMeta)> = Vec::new();
+    if literal {
+        let (store, path) = store(uri)?;
+        match store.head(&path).await {
+            Ok(meta) => found.push((store, meta)),
+            Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(failed(error)),
+        }
+    } else {
+        let folder = &uri[..uri[..pattern_at.unwrap_or(0)].rfind('/').map_or(0, |slash| slash + 1)];
+        let (store, prefix) = store(if folder.is_empty() { "." } else { folder })?;
+        let relative = uri[folder.len()..].to_owned();
+        let pattern = match prefix.as_ref().is_empty() {
+            true => relative,
+            false => format!("{}/{relative}", glob::Pattern::escape(prefix.as_ref())),
+        };
+        let pattern = glob::Pattern::new(&pattern)
+            .map_err(|source| SourceError::Pattern { uri: uri.to_owned(), source })?;
+        let options = glob::MatchOptions { require_literal_separator: true, ..Default::default() };
+        let listed: Vec<ObjectMeta> = store.list(Some(&prefix)).try_collect().await.map_err(failed)?;
+        let matching = listed.into_iter().filter(|m| pattern.matches_with(m.location.as_ref(), options));
+        found.extend(matching.map(|meta| (store.clone(), meta)));
+    }
+    if found.is_empty() {
+        return Err(SourceError::Nothing { uri: uri.to_owned() });
+    }
+    found.sort_by(|(_, a), (_, b)| a.location.cmp(&b.location));
+    let scheme = match local {
+        true => "file:///".to_owned(),
+        false => uri.split('/').take(3).map(|part| format!("{part}/")).collect(),
+    };
+    Ok(found
+        .into_iter()
+        .map(|(store, meta)| Object {
+            uri: format!("{scheme}{}", meta.location),
+            generation: Some(generation(&meta, local)),
+            size: Some(meta.size),
+            origin: Origin::Store(store, Box::new(meta)),
+        })
+        .collect())
+}
+
+/// Cloud Storage numbers the generations of an object; a file has its time and size.
+fn generation(meta: &ObjectMeta, local: bool) -> String {
+    let told = if local { None } else { meta.version.clone().or_else(|| meta.e_tag.clone()) };
+    told.unwrap_or_else(|| format!("{}-{}", meta.last_modified.timestamp_micros(), meta.size))
+}

@@ -1,0 +1,239 @@
+//! Columns with few distinct values: finding those, and writing a column of them.
+//!
+//! Both ends are the plugin's hot path, and written for a component: there a `memcpy` or `memcmp` of
+//! unknown length is a call, while a copy or comparison of known length is an instruction or two.
+
+use clickmill_plugin::{Batch, Column, Fault, Text, Values};
+
+/// The column of that name, which the configuration made sure is there.
+pub fn column<'b>(batch: &'b Batch, name: &str) -> Result<&'b Column, Fault> {
+    batch.column(name).ok_or_else(|| Fault {
+        message: format!("the host did not pass column `{name}`"),
+    })
+}
+
+/// The text of a column, which the configuration made sure is text.
+pub fn text(column: &Column) -> Result<&Text, Fault> {
+    match &column.values {
+        Values::Texts(text) => Ok(text),
+        _ => Err(Fault {
+            message: format!("column `{}` is not text", column.name),
+        }),
+    }
+}
+
+/// Which value each row of a text column holds.
+pub struct Distinct {
+    /// Per row 0 where it is null, else n where it holds what row `first[n - 1]` holds.
+    pub ids: Vec<u32>,
+    /// A row for each value, in order of appearance.
+    pub first: Vec<usize>,
+}
+
+/// How many values may share a hash before a value is taken for a new one without further search. So
+/// the cost of a row is bounded whatever the data; a value found twice costs, but is not wrong.
+const MAX_PROBES: usize = 8;
+
+/// Finds the distinct values of a text column.
+pub fn distinct(column: &Column, text: &Text) -> Distinct {
+    let rows = column.len();
+    let mut ids = Vec::with_capacity(rows);
+    let mut first: Vec<usize> = Vec::new();
+    // An open-addressed table of ids, at most half full; its length is a power of two.
+    let mut table = vec![0_u32; 256];
+    for row in 0..rows {
+        if !column.is_valid(row) {
+            ids.push(0);
+            continue;
+        }
+        let value = text.get(row);
+        let hash = hash(value);
+        let mut slot = 0;
+        let mut id = 0;
+        for probe in 0..MAX_PROBES {
+            slot = slot_of(hash, probe, &table);
+            id = table[slot];
+            if id == 0 || equal(text.get(first[id as usize - 1]), value) {
+                break;
+            }
+            id = 0;
+        }
+        if id == 0 {
+            first.push(row);
+            id = first.len() as u32;
+            table[slot] = id;
+            if first.len() * 2 > table.len() {
+                table = spread(table.len() * 4, &first, text);
+            }
+        }
+        ids.push(id);
+    }
+    Distinct { ids, first }
+}
+
+/// A larger table of the values found so far.
+fn spread(len: usize, first: &[usize], text: &Text) -> Vec<u32> {
+    let mut table = vec![0_u32; len];
+    for (at, row) in first.iter().enumerate() {
+        let hash = hash(text.get(*row));
+        let free = (0..MAX_PROBES)
+            .map(|probe| slot_of(hash, probe, &table))
+            .find(|slot| table[*slot] == 0);
+        if let Some(slot) = free {
+            table[slot] = at as u32 + 1;
+        }
+    }
+    table
+}
+
+fn slot_of(hash: u32, probe: usize, table: &[u32]) -> usize {
+    (hash as usize).wrapping_add(probe) & (table.len() - 1)
+}
+
+/// A column of texts: per row `values[id]`, null where that is `None`.
+pub fn gather(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Result<Column, Fault> {
+    let lens: Vec<usize> = values
+        .iter()
+        .map(|value| value.map_or(0, <[u8]>::len))
+        .collect();
+    let mut offsets = Vec::with_capacity(ids.len() + 1);
+    let mut end = 0_u64;
+    offsets.push(0);
+    offsets.extend(ids.iter().map(|id| {
+        end += lens[*id as usize] as u64;
+        end as u32
+    }));
+    if end > u64::from(u32::MAX) {
+        return Err(Fault {
+            message: format!("column `{name}` would hold {end} bytes, more than a batch can"),
+        });
+    }
+    let len = end as usize;
+    let bytes = match lens.iter().max() {
+        Some(0..=16) => copy_padded::<16>(ids, values, &offsets, len),
+        Some(17..=32) => copy_padded::<32>(ids, values, &offsets, len),
+        _ => copy_exact(ids, values, len),
+    };
+    let validity = values
+        .iter()
+        .any(Option::is_none)
+        .then(|| validity(ids, values))
+        .flatten();
+    Ok(Column {
+        name: name.to_owned(),
+        values: Values::Texts(Text { offsets, bytes }),
+        validity,
+    })
+}
+
+/// Copies `N` bytes per row whatever the value's length: what is too much is overwritten by the next.
+fn copy_padded<const N: usize>(
+    ids: &[u32],
+    values: &[Option<&[u8]>],
+    offsets: &[u32],
+    len: usize,
+) -> Vec<u8> {
+    let mut padded = vec![[0_u8; N]; values.len()];
+    for (padded, value) in padded.iter_mut().zip(values) {
+        let value = value.unwrap_or_default();
+        padded[..value.len()].copy_from_slice(value);
+    }
+    let mut bytes = vec![0; len + N];
+    for (id, start) in ids.iter().zip(offsets) {
+        let start = *start as usize;
+        bytes[start..start + N].copy_from_slice(&padded[*id as usize]);
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+fn copy_exact(ids: &[u32], values: &[Option<&[u8]>], len: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(len);
+    for id in ids {
+        bytes.extend_from_slice(values[*id as usize].unwrap_or_default());
+    }
+    bytes
+}
+
+/// A validity bitmap of which these rows are null, absent where there are none.
+pub fn all_but(rows: usize, nulls: &[usize]) -> Option<Vec<u8>> {
+    if nulls.is_empty() {
+        return None;
+    }
+    let mut bits = vec![0xff; rows.div_ceil(8)];
+    for row in nulls {
+        bits[row / 8] &= !(1 << (row % 8));
+    }
+    if let (Some(last), 1..) = (bits.last_mut(), rows % 8) {
+        *last &= (1 << (rows % 8)) - 1;
+    }
+    Some(bits)
+}
+
+/// The bitmap of the rows that hold a value, absent where all do.
+fn validity(ids: &[u32], values: &[Option<&[u8]>]) -> Option<Vec<u8>> {
+    let valid: Vec<u8> = values
+        .iter()
+        .map(|value| u8::from(value.is_some()))
+        .collect();
+    let mut nulls = false;
+    let bits = ids
+        .chunks(8)
+        .map(|ids| {
+            let bits = ids
+                .iter()
+                .rev()
+                .fold(0, |bits, id| bits << 1 | valid[*id as usize]);
+            nulls |= u32::from(bits).count_ones() as usize != ids.len();
+            bits
+        })
+        .collect();
+    nulls.then_some(bits)
+}
+
+/// A fast hash: [`MAX_PROBES`] makes up for what a hostile sender could do to it.
+fn hash(value: &[u8]) -> u32 {
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (words, rest) = value.as_chunks::<8>();
+    let (pairs, odd) = words.as_chunks::<2>();
+    let (mut a, mut b) = (value.len() as u64, MIX);
+    for [left, right] in pairs {
+        a = (a ^ u64::from_le_bytes(*left))
+            .wrapping_mul(MIX)
+            .rotate_left(23);
+        b = (b ^ u64::from_le_bytes(*right))
+            .wrapping_mul(MIX)
+            .rotate_left(29);
+    }
+    for word in odd {
+        a = (a ^ u64::from_le_bytes(*word))
+            .wrapping_mul(MIX)
+            .rotate_left(23);
+    }
+    let mixed = (a ^ b.rotate_left(32) ^ tail(value, rest)).wrapping_mul(MIX);
+    (mixed >> 32) as u32
+}
+
+/// Whether two values are the same.
+pub fn equal(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let (a_words, a_rest) = a.as_chunks::<8>();
+    let (b_words, b_rest) = b.as_chunks::<8>();
+    // Without a way out on the way: so it is done several words at a time.
+    let difference = a_words.iter().zip(b_words).fold(0, |difference, (a, b)| {
+        difference | (u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b))
+    });
+    difference == 0 && tail(a, a_rest) == tail(b, b_rest)
+}
+
+/// The bytes `rest` at the end of a value, those before it included where there are any.
+fn tail(value: &[u8], rest: &[u8]) -> u64 {
+    match value.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => rest
+            .iter()
+            .fold(0, |tail, byte| tail << 8 | u64::from(*byte)),
+    }
+}

@@ -1,0 +1,195 @@
+//! Names for codes, from a lookup table: the distinct codes of a batch are asked for in one call.
+//!
+//! In: an int64 or text column. Out: a text column. A null code has a null name; a code that the table
+//! does not have refuses its row, or stays, or becomes null, as configured.
+
+use std::collections::HashMap;
+
+use clickmill_plugin::{Batch, Column, DataType, Fault, Values, lookup};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::Answer;
+use crate::columns::{column, distinct, gather};
+use crate::plan::Plan;
+
+/// Writes the names of a column's codes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The column of codes, int64 or text.
+    column: String,
+    /// The lookup table that knows them: a name under `lookups` of the pipeline file.
+    table: String,
+    /// The text column to write. It may be `column` itself.
+    to: String,
+    /// The field of the table to take.
+    #[serde(default = "default_field")]
+    field: String,
+    /// What becomes of a code that the table does not have.
+    #[serde(default)]
+    unknown: Unknown,
+}
+
+fn default_field() -> String {
+    "name".to_owned()
+}
+
+/// What becomes of a code that the table does not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Unknown {
+    /// The row is refused with code `unknown_code`.
+    #[default]
+    Reject,
+    /// The name is null.
+    Null,
+    /// The code itself is the name.
+    Keep,
+}
+
+/// The enrichment, ready.
+pub struct Names {
+    column: String,
+    table: String,
+    to: String,
+    field: String,
+    unknown: Unknown,
+}
+
+impl Names {
+    pub fn configure(config: Config, at: usize, plan: &mut Plan<'_>) -> Option<Self> {
+        plan.read(
+            &format!("names[{at}].column"),
+            &config.column,
+            &[DataType::Int64, DataType::Text],
+        );
+        plan.write(&format!("names[{at}].to"), &config.to, DataType::Text);
+        plan.look_up(&format!("names[{at}].table"), &config.table);
+        if config.field.is_empty() {
+            plan.problem(&format!("names[{at}].field"), "the field has no name");
+        }
+        let Config {
+            column,
+            table,
+            to,
+            field,
+            unknown,
+        } = config;
+        Some(Self {
+            column,
+            table,
+            to,
+            field,
+            unknown,
+        })
+    }
+
+    pub fn enrich(&self, batch: &Batch, answer: &mut Answer) -> Result<(), Fault> {
+        let Codes { ids, keys } = Codes::of(column(batch, &self.column)?)?;
+        let found = match keys.is_empty() {
+            true => Vec::new(),
+            false => lookup::find(&self.table, &self.field, keys.iter().map(String::as_str))?,
+        };
+        let named = keys.iter().zip(&found).map(|(key, name)| match name {
+            Some(name) => Some(name.as_bytes()),
+            None if self.unknown == Unknown::Keep => Some(key.as_bytes()),
+            None => None,
+        });
+        let values: Vec<Option<&[u8]>> = std::iter::once(None).chain(named).collect();
+        answer.add(gather(&self.to, &ids, &values)?);
+        if self.unknown == Unknown::Reject && found.contains(&None) {
+            let rows = ids.len();
+            for (row, id) in ids.iter().enumerate() {
+                if *id != 0 && found[*id as usize - 1].is_none() {
+                    let message = self.unknown_code(&keys[*id as usize - 1]);
+                    answer.refuse(row, rows, "unknown_code", &self.column, message);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unknown_code(&self, key: &str) -> String {
+        let Self { column, table, .. } = self;
+        match key.char_indices().nth(64) {
+            None => format!("`{column}` `{key}` is not in lookup table `{table}`"),
+            Some((end, _)) => {
+                let start = &key[..end];
+                format!("`{column}` `{start}`… is not in lookup table `{table}`")
+            }
+        }
+    }
+}
+
+/// The codes of a column.
+struct Codes {
+    /// Per row 0 where it is null, else n where it holds `keys[n - 1]`.
+    ids: Vec<u32>,
+    /// The codes as the table spells them. A text code may stand there more than once.
+    keys: Vec<String>,
+}
+
+impl Codes {
+    fn of(column: &Column) -> Result<Self, Fault> {
+        match &column.values {
+            Values::Int64s(codes) => Ok(Self::of_int64s(column, codes)),
+            Values::Texts(text) => {
+                let found = distinct(column, text);
+                let keys = found
+                    .first
+                    .iter()
+                    .map(|row| column.text(*row).unwrap_or_default().to_owned())
+                    .collect();
+                Ok(Self {
+                    ids: found.ids,
+                    keys,
+                })
+            }
+            _ => Err(Fault {
+                message: format!("column `{}` is neither int64 nor text", column.name),
+            }),
+        }
+    }
+
+    fn of_int64s(column: &Column, codes: &[i64]) -> Self {
+        // Codes mostly lie close together: those around the first one are looked up by their place.
+        const NEAR: usize = 4096;
+        let first = (0..codes.len()).find(|row| column.is_valid(*row));
+        let least = first.map_or(0, |row| codes[row].wrapping_sub(NEAR as i64 / 2));
+        let mut near = vec![0_u32; NEAR];
+        let mut far = HashMap::new();
+        let mut keys = Vec::new();
+        let mut add = |code: i64| {
+            keys.push(code.to_string());
+            keys.len() as u32
+        };
+        let ids = ids(column, codes, |code| {
+            let place = code.wrapping_sub(least) as u64;
+            match near.get_mut(place.min(NEAR as u64) as usize) {
+                Some(id) => {
+                    if *id == 0 {
+                        *id = add(code);
+                    }
+                    *id
+                }
+                None => *far.entry(code).or_insert_with(|| add(code)),
+            }
+        });
+        Self { ids, keys }
+    }
+}
+
+fn ids(column: &Column, codes: &[i64], mut id: impl FnMut(i64) -> u32) -> Vec<u32> {
+    match column.validity {
+        None => codes.iter().map(|code| id(*code)).collect(),
+        Some(_) => codes
+            .iter()
+            .enumerate()
+            .map(|(row, code)| match column.is_valid(row) {
+                true => id(*code),
+                false => 0,
+            })
+            .collect(),
+    }
+}

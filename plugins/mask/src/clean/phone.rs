@@ -1,0 +1,299 @@
+//! Finds phone numbers that stand free in a text.
+//!
+//! - International: `+` (or `%2B`) that does not follow a letter or digit, and 8 to 15 digits, grouped or
+//!   not, the first not 0.
+//! - An area code in parentheses: `(030) 1234567`, 7 to 15 digits.
+//! - North American: `555-123-4567`, groups of 3, 3 and 4 digits with the same separator (space, `-`
+//!   or `.`), the first not beginning with 0 or 1, with or without a leading `1`.
+//! - National: a first group of 2 to 6 digits that begins with 0, at least one more group of 2 digits or
+//!   more, 8 to 15 digits in all (9 or more where they are all pairs), separated by spaces or `-`, the
+//!   first also by `/`: `030 1234567`, `0171/1234567`, `01 23 45 67 89`. Not a date like `01-02-2024`.
+//!
+//! Groups are separated by up to three of space, `-`, `.`, `/`, `(`, `)` and, within URLs, `+` and `%20`.
+//! A number may begin or end where a space separates groups, else only where the whole run of digits
+//! and separators does; and a run that touches a letter, `_` or `.` is none. So digits without grouping
+//! (epoch times, ids, product numbers), dates, prices, versions, IP addresses and UUIDs stay. A product
+//! number that is grouped exactly as a phone number is (`0123-45678`) cannot be told apart and goes.
+
+use super::{Mark, Span, percent_decoded};
+
+/// The groups of a run of digits.
+pub(super) type Groups = Vec<Group>;
+
+/// A group of digits, and what separates it from the one before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Group {
+    /// Where a number begins that begins with this group: its first digit, or the parenthesis before it.
+    lead: usize,
+    start: usize,
+    end: usize,
+    gap: u8,
+    first: u8,
+}
+
+impl Group {
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+}
+
+const SPACE: u8 = 1;
+const DASH: u8 = 2;
+const DOT: u8 = 4;
+const SLASH: u8 = 8;
+const OPEN: u8 = 16;
+const CLOSE: u8 = 32;
+
+/// More groups than any number has.
+const MAX_GROUPS: usize = 8;
+
+/// How many groups are read at once. A run may be as long as the text: each number found in it starts
+/// the next reading, so without a limit the time would grow with the square of its length.
+const MAX_READ: usize = 32;
+
+/// More separators between two groups than anyone writes.
+const MAX_GAP: usize = 3;
+
+pub(super) fn find(text: &[u8], groups: &mut Groups, spans: &mut Vec<Span>) {
+    let mut at = 0;
+    // Whether a number may begin here.
+    let mut free = true;
+    let mut before = b' ';
+    while at < text.len() {
+        let (byte, length) = decoded(text, at);
+        let prefixed = matches!(byte, b'+' | b'(');
+        let first = if prefixed { at + length } else { at };
+        if free && text.get(first).is_some_and(u8::is_ascii_digit) {
+            let run_end = read_run(text, at, first, groups);
+            let plus = if byte == b'+' { international(groups) } else { None };
+            let number = plus.or_else(|| national(groups));
+            at = match number {
+                Some((start, end)) => {
+                    spans.push(Span { start, end, mark: Mark::Phone });
+                    end
+                }
+                None => run_end,
+            };
+            free = number.is_some();
+            before = b'0';
+            continue;
+        }
+        free = match byte {
+            b'.' => before.is_ascii_alphabetic(),
+            b'_' | b'-' => false,
+            _ => !byte.is_ascii_alphanumeric(),
+        };
+        before = byte;
+        at += length;
+    }
+}
+
+/// Reads groups of digits from `first` on, and says where they end. A last group that touches a word or
+/// is the hour of a time is left out, with all that it is tied to.
+fn read_run(text: &[u8], lead: usize, first: usize, groups: &mut Groups) -> usize {
+    groups.clear();
+    let gap = if decoded(text, lead).0 == b'(' { OPEN } else { 0 };
+    let mut next = Some((lead, first, gap));
+    let mut end = first;
+    while let Some((lead, start, gap)) = next {
+        end = start + text[start..].iter().take_while(|b| b.is_ascii_digit()).count();
+        groups.push(Group { lead, start, end, gap, first: text[start] });
+        next = if groups.len() < MAX_READ { read_gap(text, end) } else { None };
+    }
+    let touches = match &text[end..] {
+        [b'_', ..] => true,
+        [b'.' | b'-', b, ..] => b.is_ascii_alphabetic(),
+        [b':', b, ..] => b.is_ascii_digit(),
+        [b, ..] => b.is_ascii_alphabetic(),
+        [] => false,
+    };
+    if touches {
+        while groups.pop().is_some_and(|group| group.gap != SPACE) {}
+    }
+    end
+}
+
+/// What separates the digits that end here from more digits: where those begin, with and without a
+/// parenthesis, and the separators.
+fn read_gap(text: &[u8], mut at: usize) -> Option<(usize, usize, u8)> {
+    let mut gap = 0;
+    for _ in 0..MAX_GAP {
+        let lead = at;
+        let (byte, length) = decoded(text, at);
+        let separator = match byte {
+            b' ' => SPACE,
+            // A space in a query, where it stands alone; else the sign of another number.
+            b'+' if gap == 0 && length == 1 => SPACE,
+            b'-' => DASH,
+            b'.' => DOT,
+            b'/' => SLASH,
+            b'(' => OPEN,
+            b')' => CLOSE,
+            _ => return None,
+        };
+        gap |= separator;
+        at += length;
+        if text.get(at).is_some_and(u8::is_ascii_digit) {
+            return Some((if separator == OPEN { lead } else { at }, at, gap));
+        }
+    }
+    None
+}
+
+/// The number that the groups after a `+` begin with: as many of them as it can have.
+fn international(groups: &[Group]) -> Option<(usize, usize)> {
+    let first = groups.first().filter(|group| group.first != b'0')?;
+    let end = ends(groups, 0).find(|end| (8..=15).contains(&digits(&groups[..*end])))?;
+    Some((first.lead, groups[end - 1].end))
+}
+
+/// The first number among the groups, and the longest that begins there.
+fn national(groups: &[Group]) -> Option<(usize, usize)> {
+    let starts = (0..groups.len()).filter(|at| *at == 0 || groups[*at].gap & !OPEN == SPACE);
+    for start in starts {
+        for end in ends(groups, start) {
+            let number = &groups[start..end];
+            if is_with_area_code(number) || is_north_american(number) || is_national(number) {
+                return Some((number[0].lead, groups[end - 1].end));
+            }
+        }
+    }
+    None
+}
+
+/// After which groups a number that begins with group `start` may end, the longest first.
+fn ends(groups: &[Group], start: usize) -> impl Iterator<Item = usize> {
+    let longest = groups.len().min(start + MAX_GROUPS);
+    (start + 1..=longest)
+        .rev()
+        .filter(|end| groups.get(*end).is_none_or(|next| next.gap & !OPEN == SPACE))
+}
+
+fn is_with_area_code(groups: &[Group]) -> bool {
+    let [area, second, rest @ ..] = groups else {
+        return false;
+    };
+    area.gap & OPEN != 0
+        && second.gap & CLOSE != 0
+        && (2..=5).contains(&area.len())
+        && (7..=15).contains(&digits(groups))
+        && second.len() >= 2
+        && rest.iter().all(|group| group.len() >= 2 && group.gap & !(SPACE | DASH | DOT) == 0)
+}
+
+fn is_north_american(groups: &[Group]) -> bool {
+    let groups = match groups {
+        [country, rest @ ..] if country.len() == 1 && country.first == b'1' && rest.len() == 3 => {
+            rest
+        }
+        _ => groups,
+    };
+    let [area, exchange, line] = groups else {
+        return false;
+    };
+    area.len() == 3
+        && exchange.len() == 3
+        && line.len() == 4
+        && area.first >= b'2'
+        && exchange.gap == line.gap
+        && matches!(line.gap, SPACE | DASH | DOT)
+}
+
+fn is_national(groups: &[Group]) -> bool {
+    let [trunk, second, rest @ ..] = groups else {
+        return false;
+    };
+    let is_date = trunk.len() == 2
+        && second.len() == 2
+        && rest.first().is_some_and(|year| year.len() == 4);
+    let in_pairs = groups.iter().all(|group| group.len() == 2);
+    let fewest = if in_pairs { 9 } else { 8 };
+    trunk.first == b'0'
+        && (2..=6).contains(&trunk.len())
+        && (fewest..=15).contains(&digits(groups))
+        && matches!(second.gap, SPACE | DASH | SLASH)
+        && second.len() >= 2
+        && rest.iter().all(|group| group.len() >= 2 && group.gap & !(SPACE | DASH) == 0)
+        && !is_date
+}
+
+fn digits(groups: &[Group]) -> usize {
+    groups.iter().map(Group::len).sum()
+}
+
+/// The character at this place, percent-encoded or not, and how many bytes it takes. 0 after the end.
+fn decoded(text: &[u8], at: usize) -> (u8, usize) {
+    match percent_decoded(text, at) {
+        Some(byte) => (byte, 3),
+        None => (text.get(at).copied().unwrap_or_default(), 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tests::check_clean;
+
+    #[test]
+    fn phone_numbers_become_a_mark() {
+        check_clean(&[
+            ("+4930123456", "[phone]"),
+            ("call +49 30 123456 now", "call [phone] now"),
+            ("call +49 (0)30 12 34-56.", "call [phone]."),
+            ("+1-555-123-4567", "[phone]"),
+            ("/s?q=%2B49+30+123456&x=1", "/s?q=[phone]&x=1"),
+            ("/s?q=%2B49%2030%20123456", "/s?q=[phone]"),
+            ("+4930123456+4930123457", "[phone][phone]"),
+            ("+49 30 123456 20240115", "[phone] 20240115"),
+            ("(030) 1234567", "[phone]"),
+            ("call 1 (555) 123-4567", "call 1 [phone]"),
+            ("555-123-4567", "[phone]"),
+            ("1-555-123-4567", "[phone]"),
+            ("555 123 4567", "[phone]"),
+            ("555.123.4567", "[phone]"),
+            ("size 42 030 1234567", "size 42 [phone]"),
+            ("030 1234567 today", "[phone] today"),
+            ("030/1234567", "[phone]"),
+            ("0171-1234567", "[phone]"),
+            ("Tel.030-1234567", "Tel.[phone]"),
+            ("01 23 45 67 89", "[phone]"),
+            ("0049 30 123456", "[phone]"),
+            ("/s?q=call+030+1234567", "/s?q=call+[phone]"),
+            ("/s?q=%28030%29%201234567", "/s?q=[phone]"),
+        ]);
+    }
+
+    #[test]
+    fn other_numbers_stay() {
+        for text in [
+            "1700000000000",
+            "ts=1700000000000&id=49301234567",
+            "+1234567",
+            "4006381333931",
+            "/2024/01/15/0123",
+            "2024-01-15 08:30:00",
+            "2024-01-15T08:30:00.123+0100",
+            "01-02-2024",
+            "01/02/2024 12:30",
+            "05.06.2024 08:15",
+            "192.168.100.200",
+            "010.111.222.333",
+            "Mozilla/5.0 (X11; Linux x86_64) Chrome/120.0.6099.109 Safari/537.36",
+            "0f8fad5b-d9cb-469f-a165-70867728950e",
+            "12345678-0234-4567-8901-123456789012",
+            "a1b2c3d4-0234-4567-8901-abcdefabcdef",
+            "1 234 567.89",
+            "$1,299.00 - 20%",
+            "10-20-30",
+            "4111 1111 1111 1111",
+            "123-456-7890",
+            "SKU0123-45678",
+            "item-0123-45678.jpg",
+            "order 20240115 12",
+            "/s?q=order+12345678",
+            "52.520008, 13.404954",
+            "page 5 (2008) 12",
+        ] {
+            check_clean(&[(text, text)]);
+        }
+    }
+}

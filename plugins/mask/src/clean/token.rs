@@ -1,0 +1,149 @@
+//! Finds tokens by their own looks: JSON web tokens (`eyJ….….…`), what follows `bearer`, and the user
+//! and password of a URL (`https://user:password@host`).
+
+use super::signs::Signs;
+use super::{Mark, Span, percent_decoded};
+
+pub(super) fn find(text: &[u8], signs: Signs, spans: &mut Vec<Span>) {
+    if signs.intersects(Signs::JWT) {
+        jwts(text, spans);
+    }
+    if signs.intersects(Signs::BEARER) {
+        bearers(text, spans);
+    }
+    if signs.intersects(Signs::AT) {
+        user_infos(text, spans);
+    }
+}
+
+/// How many bytes of the text's beginning can be of a token, base64's padding included.
+pub(super) fn token_length(text: &[u8]) -> usize {
+    let length = text.iter().take_while(|b| is_token(**b)).count();
+    length + text[length..].iter().take(2).take_while(|b| **b == b'=').count()
+}
+
+/// After a scheme's name there is a space, however encoded: how many bytes it has.
+pub(super) fn space_length(text: &[u8]) -> usize {
+    match text {
+        [b' ' | b'+', ..] => 1,
+        [b'%', b'2', b'0', ..] => 3,
+        _ => 0,
+    }
+}
+
+fn jwts(text: &[u8], spans: &mut Vec<Span>) {
+    let mut done = 0;
+    for start in memchr::memmem::find_iter(text, b"eyJ") {
+        if start < done {
+            continue;
+        }
+        let header = segment(&text[start..]);
+        done = start + header;
+        if header < 11 || text.get(start + header) != Some(&b'.') {
+            continue;
+        }
+        let payload = segment(&text[start + header + 1..]);
+        if payload < 8 {
+            continue;
+        }
+        let mut end = start + header + 1 + payload;
+        while text.get(end) == Some(&b'.') && segment(&text[end + 1..]) > 0 {
+            end += 1 + segment(&text[end + 1..]);
+        }
+        spans.push(Span { start: whole_start(text, start), end, mark: Mark::Token });
+    }
+}
+
+/// Where the token begins that this place is in the midst of.
+fn whole_start(text: &[u8], at: usize) -> usize {
+    let start = at - text[..at].iter().rev().take_while(|b| is_segment(**b)).count();
+    // `%3DeyJ`: the first two belong to the sign before.
+    match start.checked_sub(1).and_then(|sign| percent_decoded(text, sign)) {
+        Some(_) => at.min(start + 2),
+        None => start,
+    }
+}
+
+fn bearers(text: &[u8], spans: &mut Vec<Span>) {
+    const WORD: &[u8] = b"bearer";
+    let mut done = 0;
+    for at in memchr::memchr2_iter(b'b', b'B', text) {
+        if at < done {
+            continue;
+        }
+        let Some(word) = text.get(at..at + WORD.len()) else {
+            return;
+        };
+        if !word.eq_ignore_ascii_case(WORD) {
+            continue;
+        }
+        let start = at + WORD.len() + space_length(&text[at + WORD.len()..]);
+        let token = &text[start..start + token_length(&text[start..])];
+        let is_long = token.len() >= 20 || token.len() >= 8 && token.iter().any(u8::is_ascii_digit);
+        if start > at + WORD.len() && is_long {
+            done = start + token.len();
+            spans.push(Span { start, end: start + token.len(), mark: Mark::Token });
+        }
+    }
+}
+
+fn user_infos(text: &[u8], spans: &mut Vec<Span>) {
+    for scheme in memchr::memmem::find_iter(text, b"://") {
+        let start = scheme + 3;
+        let length = text[start..].iter().take_while(|b| !ends_authority(**b)).count();
+        if let Some(at) = memchr::memrchr(b'@', &text[start..start + length])
+            && at > 0
+        {
+            spans.push(Span { start, end: start + at, mark: Mark::Token });
+        }
+    }
+}
+
+fn segment(text: &[u8]) -> usize {
+    text.iter().take_while(|b| is_segment(**b)).count()
+}
+
+fn is_segment(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~' | b'+' | b'/' | b'%')
+}
+
+fn ends_authority(byte: u8) -> bool {
+    matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>') || byte.is_ascii_whitespace()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tests::check_clean;
+
+    #[test]
+    fn tokens_become_a_mark() {
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P";
+        check_clean(&[
+            (jwt, "[token]"),
+            (&format!("/cb?x={jwt}&y=1"), "/cb?x=[token]&y=1"),
+            (&format!("/cb?u=%3Ft%3D{jwt}"), "/cb?u=%3Ft%3D[token]"),
+            ("Bearer abcdef0123456789", "Bearer [token]"),
+            ("sent bearer%20AbCdEfGhIjKlMnOpQrSt now", "sent bearer%20[token] now"),
+            ("https://ada:secret@shop.example.com/a", "https://[token]@shop.example.com/a"),
+            ("https://key@sentry.example.com/1", "https://[token]@sentry.example.com/1"),
+        ]);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_token_stays() {
+        for text in [
+            "eyJ",
+            "eyJust.a.word",
+            "the bearer of news",
+            "bearer authentication",
+            "https://medium.com/@ada",
+            "https://shop.example.com/beanies",
+        ] {
+            check_clean(&[(text, text)]);
+        }
+    }
+}

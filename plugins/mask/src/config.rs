@@ -1,0 +1,191 @@
+//! What the pipeline file may set. Each column's treatment is one line of it: a word, or a word with
+//! options. A line that makes no sense is kept as the text of its problem, so that all of them are
+//! told at once, each with its column.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// How the columns are masked.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The secret that the pseudonyms are made with, at least 16 bytes. Not for the pipeline file: the
+    /// host fills it in from the environment variable CLICKMILL_MASK_KEY. Without it the configuration
+    /// is accepted, but every batch that wants a pseudonym is a fault.
+    #[serde(default)]
+    pub(crate) key: Option<String>,
+
+    /// What each pseudonym starts with, 1 to 8 of `a-z` and `0-9`. Change it with the key, so that old
+    /// and new pseudonyms can be told apart.
+    #[serde(default = "default_key_id")]
+    pub(crate) key_id: String,
+
+    /// The treatment of each column, by its name.
+    #[schemars(with = "BTreeMap<String, Treatment>")]
+    pub(crate) columns: BTreeMap<String, Entry>,
+}
+
+/// A treatment, or what is wrong with it.
+pub(crate) struct Entry(pub(crate) Result<Treatment, String>);
+
+/// What is done to a column.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Treatment {
+    Pseudonym(Pseudonym),
+    Ip,
+    Clean(Clean),
+    Remove,
+    Keep,
+}
+
+/// A keyed hash in place of the value: `<key_id>_<32 hex digits>`. Equal values have equal pseudonyms,
+/// and nobody without the key can tell which value one stands for. Text and int64 columns; an integer
+/// is hashed as its decimal text, so 42 and "42" have the same pseudonym.
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pseudonym {
+    /// Equal values of one domain have equal pseudonyms, those of two domains do not, so columns can be
+    /// joined within a domain only. Without it all columns and tables share the domain "".
+    #[serde(default)]
+    pub(crate) domain: String,
+    /// The column whose value is hashed, where it is not the one written. It stays as it is: have it
+    /// removed as well where it must not be seen.
+    #[serde(default)]
+    pub(crate) from: Option<String>,
+}
+
+/// Replaces personal data within URLs and free text. Text columns.
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Clean {
+    /// What is replaced. Without it everything is.
+    #[serde(default = "Kind::all")]
+    pub(crate) kinds: Vec<Kind>,
+    /// The only parameters that stay in a URL's query: all others go, and so does a fragment with a `=`
+    /// in it. `[]` drops the whole query. Without it all parameters stay.
+    #[serde(default)]
+    pub(crate) keep_params: Option<Vec<String>>,
+}
+
+/// What can be cleaned out of text.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// E-mail addresses, percent-encoded ones included, become `[email]`.
+    Email,
+    /// Phone numbers become `[phone]`: international ones with a leading +, national ones that are
+    /// grouped, and those that a name like `tel:` or `phone=` announces.
+    Phone,
+    /// JSON web tokens, bearer tokens, passwords and long values of parameters like `token`, `key` or
+    /// `session`, and a URL's user and password become `[token]`.
+    Token,
+}
+
+const TREATMENTS: &str = "`pseudonym`, `ip`, `clean`, `remove` or `keep`";
+
+impl Kind {
+    pub(crate) fn all() -> Vec<Self> {
+        vec![Self::Email, Self::Phone, Self::Token]
+    }
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(|value| Self(Treatment::parse(value)))
+    }
+}
+
+impl Treatment {
+    fn parse(value: Value) -> Result<Self, String> {
+        match value {
+            Value::String(word) => match word.as_str() {
+                "pseudonym" => Ok(Self::Pseudonym(Pseudonym::default())),
+                "ip" => Ok(Self::Ip),
+                "clean" => Ok(Self::Clean(Clean { kinds: Kind::all(), keep_params: None })),
+                "remove" => Ok(Self::Remove),
+                "keep" => Ok(Self::Keep),
+                _ => Err(unknown(&word)),
+            },
+            Value::Object(object) if object.len() == 1 => {
+                object.into_iter().map(|(word, options)| Self::with(&word, options)).collect::<Result<Vec<_>, _>>()
+                    .map(|mut one| one.swap_remove(0))
+            }
+            other => Err(format!("`{other}` is no treatment: wanted {TREATMENTS}")),
+        }
+    }
+
+    fn with(word: &str, options: Value) -> Result<Self, String> {
+        let wrong = |error: serde_json::Error| format!("`{word}`: {error}");
+        match (word, options) {
+            ("pseudonym", options) => serde_json::from_value(options).map(Self::Pseudonym).map_err(wrong),
+            ("clean", kinds @ Value::Array(_)) => {
+                let kinds = serde_json::from_value(kinds).map_err(wrong)?;
+                Ok(Self::Clean(Clean { kinds, keep_params: None }))
+            }
+            ("clean", options) => serde_json::from_value(options).map(Self::Clean).map_err(wrong),
+            ("ip" | "remove" | "keep", _) => {
+                Err(format!("`{word}` takes no options: write it as a word, \"{word}\""))
+            }
+            _ => Err(unknown(word)),
+        }
+    }
+}
+
+impl JsonSchema for Treatment {
+    fn schema_name() -> Cow<'static, str> {
+        "Treatment".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let pseudonym = generator.subschema_for::<Pseudonym>();
+        let clean = generator.subschema_for::<Clean>();
+        let kinds = generator.subschema_for::<Vec<Kind>>();
+        let with = |word: &str, options: Schema| {
+            json_schema!({
+                "type": "object",
+                "properties": { word: options },
+                "required": [word],
+                "additionalProperties": false,
+            })
+        };
+        let clean = with("clean", json_schema!({ "anyOf": [kinds, clean] }));
+        json_schema!({
+            "description": "What is done to a column: a word, or a word with options.",
+            "anyOf": [
+                {
+                    "const": "pseudonym",
+                    "description": "A keyed hash in place of the value, in the domain shared by all.",
+                },
+                {
+                    "const": "ip",
+                    "description": "IPv4 addresses keep 24 bits, IPv6 addresses 48. Anything else is \
+                                    refused with the code `bad_ip`. A text column.",
+                },
+                {
+                    "const": "clean",
+                    "description": "E-mail addresses, phone numbers and tokens are replaced.",
+                },
+                { "const": "remove", "description": "Null in place of the value. Any type." },
+                {
+                    "const": "keep",
+                    "description": "No change: a note that someone thought about it. The column is \
+                                    neither read nor checked.",
+                },
+                with("pseudonym", pseudonym),
+                clean,
+            ],
+        })
+    }
+}
+
+fn default_key_id() -> String {
+    "k1".to_owned()
+}
+
+fn unknown(word: &str) -> String {
+    format!("no treatment is called `{word}`: wanted {TREATMENTS}")
+}

@@ -1,0 +1,172 @@
+//! From the configuration and the columns there are to the work on each column, or to everything that
+//! is wrong with them.
+
+use clickmill_plugin::prelude::*;
+
+use crate::clean::Cleaner;
+use crate::config::{Config, Treatment};
+use crate::pseudonym::{Key, Pseudonyms};
+
+/// What to tell who runs a pipeline with pseudonyms without a key.
+pub(crate) const NO_KEY: &str = "the secret `key` is not set, so there can be no pseudonyms: set the environment \
+     variable CLICKMILL_MASK_KEY (or the one that the pipeline file names for it) to at least 16 bytes";
+
+/// The work on one column.
+pub(crate) struct Task {
+    /// The column that is written.
+    pub(crate) name: String,
+    /// The column that is read.
+    pub(crate) source: ColumnSpec,
+    pub(crate) work: Work,
+}
+
+pub(crate) enum Work {
+    /// Absent where the key is.
+    Pseudonym(Option<Pseudonyms>),
+    Ip,
+    Clean(Cleaner),
+    Remove,
+}
+
+impl Task {
+    /// The type that is written.
+    pub(crate) fn writes(&self) -> DataType {
+        match self.work {
+            Work::Remove => self.source.data_type,
+            Work::Pseudonym(_) | Work::Ip | Work::Clean(_) => DataType::Text,
+        }
+    }
+}
+
+/// The tasks: pseudonyms first, for they may be made from columns that another task changes, and each
+/// kind in the order of the names.
+pub(crate) fn plan(config: Config, available: &[ColumnSpec]) -> Result<Vec<Task>, Problems> {
+    let mut problems = Problems::new();
+    let key = key(config.key.as_deref(), &mut problems);
+    if !is_key_id(&config.key_id) {
+        problems.push(format!(
+            "`key_id` is `{}`, wanted 1 to 8 of `a-z` and `0-9`",
+            config.key_id
+        ));
+    }
+    if config.columns.is_empty() {
+        problems.push("`columns` names no column, so nothing is masked".to_owned());
+    }
+    let mut tasks = Vec::with_capacity(config.columns.len());
+    for (name, entry) in config.columns {
+        let treatment = match entry.0 {
+            Ok(Treatment::Keep) => continue,
+            Ok(treatment) => treatment,
+            Err(problem) => {
+                problems.push(format!("column `{name}`: {problem}"));
+                continue;
+            }
+        };
+        let from = match &treatment {
+            Treatment::Pseudonym(options) => options.from.as_deref().unwrap_or(&name),
+            _ => &name,
+        };
+        match source(from, wanted(&treatment), available) {
+            Ok(source) => {
+                let work = match treatment {
+                    Treatment::Pseudonym(options) => Work::Pseudonym(
+                        key.as_ref().map(|key| key.pseudonyms(&config.key_id, &options.domain)),
+                    ),
+                    Treatment::Ip => Work::Ip,
+                    Treatment::Clean(options) => Work::Clean(Cleaner::new(options)),
+                    Treatment::Remove | Treatment::Keep => Work::Remove,
+                };
+                tasks.push(Task { name, source, work });
+            }
+            Err(problem) => problems.push(format!("column `{name}`: {problem}")),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    tasks.sort_by_key(|task| !matches!(task.work, Work::Pseudonym(_)));
+    if tasks.iter().any(|task| matches!(task.work, Work::Pseudonym(None))) {
+        clickmill_plugin::warn(NO_KEY);
+    }
+    Ok(tasks)
+}
+
+/// A column of nulls.
+pub(crate) fn nulls(name: &str, data_type: DataType, rows: usize) -> Column {
+    let values = match data_type {
+        DataType::Boolean => Values::Booleans(vec![0; rows]),
+        DataType::Int64 => Values::Int64s(vec![0; rows]),
+        DataType::Float64 => Values::Float64s(vec![0.0; rows]),
+        DataType::Date => Values::Dates(vec![0; rows]),
+        DataType::Timestamp => Values::Timestamps(vec![0; rows]),
+        DataType::Text => Values::Texts(empty(rows)),
+        DataType::Blob => Values::Blobs(empty(rows)),
+    };
+    let validity = Some(vec![0; rows.div_ceil(8)]);
+    Column { name: name.to_owned(), values, validity }
+}
+
+fn empty(rows: usize) -> clickmill_plugin::Text {
+    clickmill_plugin::Text { offsets: vec![0; rows + 1], bytes: Vec::new() }
+}
+
+/// The key, where there is a good one.
+fn key(key: Option<&str>, problems: &mut Problems) -> Option<Key> {
+    let key = key?;
+    let made = Key::new(key);
+    if made.is_none() {
+        problems.push(format!(
+            "the secret `key` is too short: {} bytes, wanted at least {}",
+            key.len(),
+            Key::MIN_BYTES
+        ));
+    }
+    made
+}
+
+fn is_key_id(text: &str) -> bool {
+    (1..=8).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+/// The types a treatment works on: any where there are none.
+fn wanted(treatment: &Treatment) -> &'static [DataType] {
+    match treatment {
+        Treatment::Pseudonym(_) => &[DataType::Text, DataType::Int64],
+        Treatment::Ip | Treatment::Clean(_) => &[DataType::Text],
+        Treatment::Remove | Treatment::Keep => &[],
+    }
+}
+
+fn source(
+    name: &str,
+    wanted: &[DataType],
+    available: &[ColumnSpec],
+) -> Result<ColumnSpec, String> {
+    let Some(found) = available.iter().find(|column| column.name == name) else {
+        let names: Vec<String> = available.iter().map(|c| format!("`{}`", c.name)).collect();
+        let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        return Err(format!(
+            "there is no column `{name}` here, or it is not granted: there are {there}"
+        ));
+    };
+    if !wanted.is_empty() && !wanted.contains(&found.data_type) {
+        let types: Vec<&str> = wanted.iter().map(|t| type_name(*t)).collect();
+        let got = type_name(found.data_type);
+        return Err(format!("`{name}` is {got}, wanted {}", types.join(" or ")));
+    }
+    Ok(found.clone())
+}
+
+/// The type's name in the contract.
+fn type_name(data_type: DataType) -> &'static str {
+    match data_type {
+        DataType::Boolean => "boolean",
+        DataType::Int64 => "int64",
+        DataType::Float64 => "float64",
+        DataType::Date => "date",
+        DataType::Timestamp => "timestamp",
+        DataType::Text => "text",
+        DataType::Blob => "blob",
+    }
+}

@@ -1,0 +1,170 @@
+//! The values of a block of scanned messages to one column.
+
+use clickmill_plugin::Texts;
+
+use super::cursor::{Kind, Span, unescape};
+use super::scan::Scanner;
+use crate::config::{ColumnConfig, ColumnType};
+use crate::number;
+use crate::rejection::{Code, Refusals};
+use crate::time;
+use crate::typed::{Builder, boolean};
+
+/// A block of messages that were scanned.
+pub(super) struct Block<'a> {
+    pub(super) scanner: &'a Scanner<'a>,
+    /// What the spans are positions in.
+    pub(super) text: &'a [u8],
+    /// The row of the first message.
+    pub(super) first: usize,
+    /// How many messages there are.
+    pub(super) len: usize,
+}
+
+impl Block<'_> {
+    /// Adds a value per message to the column, null where it is missing or does not fit.
+    pub(super) fn convert(
+        &self,
+        column: &ColumnConfig,
+        node: u16,
+        builder: &mut Builder,
+        scratch: &mut Vec<u8>,
+        refusals: &mut Refusals,
+    ) {
+        let to = To {
+            block: self,
+            column,
+            node,
+        };
+        match builder {
+            Builder::Texts(texts) => to.texts(texts, refusals),
+            Builder::Booleans(values) => {
+                let read = |text: &[u8]| boolean(text, column);
+                to.each(scratch, refusals, read, |value| values.push_option(value));
+            }
+            Builder::Int64s(values) => {
+                let read = |text: &[u8]| number::int64(text).or_else(|| number::integral(text));
+                to.each(scratch, refusals, read, |value| values.push_option(value));
+            }
+            Builder::Float64s(values) => {
+                to.each(scratch, refusals, number::float64, |value| {
+                    values.push_option(value)
+                });
+            }
+            Builder::Dates(values) => {
+                to.each(scratch, refusals, time::date, |value| {
+                    values.push_option(value)
+                });
+            }
+            Builder::Timestamps(values) => {
+                to.each(scratch, refusals, time::timestamp, |value| {
+                    values.push_option(value)
+                });
+            }
+        }
+    }
+}
+
+struct To<'a> {
+    block: &'a Block<'a>,
+    column: &'a ColumnConfig,
+    node: u16,
+}
+
+impl To<'_> {
+    #[inline]
+    fn values(&self) -> impl Iterator<Item = (usize, &Span)> {
+        self.block.scanner.values(self.node)[..self.block.len]
+            .iter()
+            .enumerate()
+    }
+
+    fn texts(&self, texts: &mut Texts, refusals: &mut Refusals) {
+        for (slot, value) in self.values() {
+            match value.kind {
+                Kind::Absent | Kind::Null => {
+                    self.missing(slot, value, refusals);
+                    texts.push_null();
+                }
+                Kind::Escaped => {
+                    unescape(value.content(self.block.text), texts.buffer());
+                    texts.end_row();
+                }
+                _ => {
+                    let content = value.content(self.block.text);
+                    if content.is_empty() && self.column.required {
+                        self.refuse(slot, Code::Required, value, refusals);
+                    }
+                    texts.push(content);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn each<T>(
+        &self,
+        scratch: &mut Vec<u8>,
+        refusals: &mut Refusals,
+        read: impl Fn(&[u8]) -> Option<T>,
+        mut push: impl FnMut(Option<T>),
+    ) {
+        for (slot, span) in self.values() {
+            let content = span.content(self.block.text);
+            let value = match span.kind {
+                Kind::Absent | Kind::Null => {
+                    self.missing(slot, span, refusals);
+                    push(None);
+                    continue;
+                }
+                Kind::String | Kind::Integer | Kind::Decimal => read(content),
+                Kind::Escaped => {
+                    scratch.clear();
+                    unescape(content, scratch);
+                    read(scratch)
+                }
+                // Only booleans are spelled so.
+                Kind::True | Kind::False => read(content),
+                Kind::Object | Kind::Array => None,
+            };
+            if value.is_none() {
+                self.unlike(slot, span, refusals);
+            }
+            push(value);
+        }
+    }
+
+    #[inline]
+    fn missing(&self, slot: usize, value: &Span, refusals: &mut Refusals) {
+        let scanner = self.block.scanner;
+        if value.kind == Kind::Absent
+            && scanner.is_nested(self.node)
+            && let Some(misplaced) = scanner.misplaced(self.node, slot)
+        {
+            self.refuse(slot, Code::WrongType, &misplaced, refusals);
+        } else if self.column.required {
+            self.refuse(slot, Code::Required, value, refusals);
+        }
+    }
+
+    #[cold]
+    fn unlike(&self, slot: usize, value: &Span, refusals: &mut Refusals) {
+        let code = match value.kind {
+            Kind::True | Kind::False if self.column.column_type != ColumnType::Boolean => {
+                Code::WrongType
+            }
+            Kind::Object | Kind::Array => Code::WrongType,
+            Kind::String if self.column.required && value.content(self.block.text).is_empty() => {
+                Code::Required
+            }
+            _ => Code::unlike(self.column.column_type),
+        };
+        self.refuse(slot, code, value, refusals);
+    }
+
+    #[cold]
+    fn refuse(&self, slot: usize, code: Code, value: &Span, refusals: &mut Refusals) {
+        let text = (value.kind != Kind::Absent).then(|| value.content(self.block.text));
+        refusals.add_value(self.block.first + slot, code, self.column, text);
+    }
+}

@@ -1,0 +1,302 @@
+//! Text to integers and floating-point numbers.
+//!
+//! Plain integers and short decimals, which is nearly all there is, are read here, because `str::parse`
+//! wants its input checked as UTF-8 and its grammar is not ours; the rest goes to `f64::from_str`.
+
+/// An integer: an optional sign and digits.
+#[inline]
+pub(crate) fn int64(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = sign(text);
+    if digits.is_empty() {
+        return None;
+    }
+    if digits.len() > 18 {
+        return integral(text).filter(|_| digits.iter().all(u8::is_ascii_digit));
+    }
+    let mut value = 0i64;
+    for &byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(if negative { -value } else { value })
+}
+
+/// An integer in any decimal spelling, such as `12.0` or `1e3`.
+pub(crate) fn integral(text: &[u8]) -> Option<i64> {
+    let mut decimal = Decimal::read(text)?;
+    while decimal.exponent < 0 && decimal.digits.is_multiple_of(10) && decimal.digits != 0 {
+        decimal.digits /= 10;
+        decimal.exponent += 1;
+    }
+    if decimal.digits == 0 {
+        return Some(0);
+    }
+    let exponent = u32::try_from(decimal.exponent).ok()?;
+    if !decimal.exact || exponent > 18 {
+        return None;
+    }
+    let magnitude = i128::from(decimal.digits) * 10i128.pow(exponent);
+    i64::try_from(if decimal.negative {
+        -magnitude
+    } else {
+        magnitude
+    })
+    .ok()
+}
+
+/// A finite number, correctly rounded.
+#[inline]
+pub(crate) fn float64(text: &[u8]) -> Option<f64> {
+    let decimal = Decimal::read(text)?;
+    // Both the digits and the power of ten are exact here, so the one operation rounds correctly
+    // (Clinger 1990).
+    if decimal.exact && decimal.digits <= 1 << 53 && (-22..=22).contains(&decimal.exponent) {
+        let digits = decimal.digits as f64;
+        let power = POWERS[decimal.exponent.unsigned_abs() as usize];
+        let magnitude = if decimal.exponent < 0 {
+            digits / power
+        } else {
+            digits * power
+        };
+        return Some(if decimal.negative {
+            -magnitude
+        } else {
+            magnitude
+        });
+    }
+    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    value.is_finite().then_some(value)
+}
+
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+
+/// A number as written: plus or minus digits x 10^exponent.
+pub(crate) struct Decimal {
+    pub(crate) negative: bool,
+    /// The first 19 significant digits.
+    pub(crate) digits: u64,
+    pub(crate) exponent: i64,
+    /// Whether all digits that are left out are zeros.
+    pub(crate) exact: bool,
+}
+
+impl Decimal {
+    /// Reads an optional sign, digits with at most one point among or around them, and an optional
+    /// exponent.
+    #[inline]
+    pub(crate) fn read(text: &[u8]) -> Option<Self> {
+        let (negative, text) = sign(text);
+        let mut number = Self {
+            negative,
+            digits: 0,
+            exponent: 0,
+            exact: true,
+        };
+        let mut at = 0;
+        let mut significant = 0;
+        let mut point = None;
+        while let Some(&byte) = text.get(at) {
+            let digit = byte.wrapping_sub(b'0');
+            if digit <= 9 {
+                if significant < 19 {
+                    number.digits = number.digits * 10 + u64::from(digit);
+                    significant += u32::from(number.digits != 0);
+                } else {
+                    number.exact &= digit == 0;
+                    number.exponent += 1;
+                }
+            } else if byte == b'.' && point.is_none() {
+                point = Some(at);
+            } else {
+                break;
+            }
+            at += 1;
+        }
+        if at == usize::from(point.is_some()) {
+            return None;
+        }
+        if let Some(point) = point {
+            number.exponent -= (at - point - 1) as i64;
+        }
+        match text.get(at) {
+            None => {}
+            Some(b'e' | b'E') => number.exponent += exponent(&text[at + 1..])?,
+            Some(_) => return None,
+        }
+        Some(number)
+    }
+}
+
+fn exponent(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = sign(text);
+    if digits.is_empty() {
+        return None;
+    }
+    let mut value = 0i64;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        // No text is so long that its digits could make up for an exponent of that size.
+        value = (value * 10 + i64::from(digit)).min(1 << 40);
+    }
+    Some(if negative { -value } else { value })
+}
+
+#[inline]
+fn sign(text: &[u8]) -> (bool, &[u8]) {
+    match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn integers_are_a_sign_and_digits_of_64_bits() {
+        let cases: &[(&str, Option<i64>)] = &[
+            ("0", Some(0)),
+            ("-0", Some(0)),
+            ("+12", Some(12)),
+            ("-12", Some(-12)),
+            ("007", Some(7)),
+            ("999999999999999999", Some(999_999_999_999_999_999)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            (
+                "0000000000000000000000009223372036854775807",
+                Some(i64::MAX),
+            ),
+            ("9223372036854775808", None),
+            ("-9223372036854775809", None),
+            ("18446744073709551617", None),
+            ("99999999999999999999999999999999999999999", None),
+            ("", None),
+            ("-", None),
+            ("+", None),
+            ("--1", None),
+            ("1-", None),
+            ("1.0", None),
+            ("1000000000000000000.0", None),
+            ("1e3", None),
+            ("0x10", None),
+            ("1_000", None),
+            ("1,000", None),
+            (" 1", None),
+            ("١", None),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(int64(text.as_bytes()), *wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn integral_decimals_are_integers_exactly() {
+        let cases: &[(&str, Option<i64>)] = &[
+            ("12.0", Some(12)),
+            ("1e3", Some(1000)),
+            ("-1.5e1", Some(-15)),
+            ("0.0", Some(0)),
+            ("0e99999999999999999999", Some(0)),
+            ("-0.000e-400", Some(0)),
+            ("100e-2", Some(1)),
+            ("9007199254740993.0", Some(9_007_199_254_740_993)),
+            ("9223372036854775807.000", Some(i64::MAX)),
+            ("-9.223372036854775808e18", Some(i64::MIN)),
+            ("9.223372036854775808e18", None),
+            ("1230000000000000000000000000e-25", Some(123)),
+            ("1000000000000000000000000000e-25", Some(100)),
+            ("1e-1", None),
+            ("12.5", None),
+            ("1.00000000000000000000000001", None),
+            ("1e19", None),
+            ("1e99999999999999999999", None),
+            ("1e", None),
+            ("e1", None),
+            (".", None),
+            ("1.2.3", None),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(integral(text.as_bytes()), *wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_decimals_and_finite() {
+        let cases: &[(&str, Option<f64>)] = &[
+            ("0", Some(0.0)),
+            ("1.5", Some(1.5)),
+            ("+1.5", Some(1.5)),
+            ("-.5", Some(-0.5)),
+            ("5.", Some(5.0)),
+            ("1e22", Some(1e22)),
+            ("1e23", Some(1e23)),
+            (
+                "123456789012345678901234567890",
+                Some(123_456_789_012_345_678_901_234_567_890.0),
+            ),
+            ("4.9e-324", Some(4.9e-324)),
+            ("1e-400", Some(0.0)),
+            ("1.7976931348623157e308", Some(f64::MAX)),
+            ("1.8e308", None),
+            ("-1e400", None),
+            ("1e99999999999999999999", None),
+            ("nan", None),
+            ("NaN", None),
+            ("inf", None),
+            ("-Infinity", None),
+            ("", None),
+            ("-", None),
+            (".", None),
+            ("-.", None),
+            (".e1", None),
+            ("1e", None),
+            ("1e+", None),
+            ("1e1.5", None),
+            ("1,5", None),
+            ("1 ", None),
+            ("0x1p3", None),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(float64(text.as_bytes()), *wanted, "{text:?}");
+        }
+        assert!(float64(b"-0.0").is_some_and(f64::is_sign_negative));
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_rounded_like_the_standard_library(text in "[+-]?[0-9]{0,25}(\\.[0-9]{0,25})?([eE][+-]?[0-9]{1,3})?") {
+            let wanted = text.parse::<f64>().ok().filter(|value| value.is_finite());
+            prop_assert_eq!(float64(text.as_bytes()).map(f64::to_bits), wanted.map(f64::to_bits));
+        }
+
+        #[test]
+        fn integers_are_those_of_the_standard_library(text in "[+-]?[0-9]{0,22}") {
+            prop_assert_eq!(int64(text.as_bytes()), text.parse().ok());
+            if int64(text.as_bytes()).is_some() {
+                prop_assert_eq!(integral(text.as_bytes()), text.parse().ok());
+            }
+        }
+
+        #[test]
+        fn whole_decimals_are_their_integers(value: i64, zeros in 0usize..12) {
+            let fraction = format!("{value}.{}", "0".repeat(zeros));
+            prop_assert_eq!(integral(fraction.as_bytes()), Some(value));
+            let exponent = format!("{value}{}e-{zeros}", "0".repeat(zeros));
+            prop_assert_eq!(integral(exponent.as_bytes()), Some(value));
+        }
+    }
+}

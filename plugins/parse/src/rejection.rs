@@ -1,0 +1,163 @@
+//! Why rows are refused: the stable codes, and the messages for people.
+
+use clickmill_plugin::Rejection;
+
+use crate::config::{ColumnConfig, ColumnType};
+
+/// What a dashboard counts. The words never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    NotJson,
+    NotAnObject,
+    DuplicateField,
+    UnknownField,
+    TooDeep,
+    Required,
+    NotAnInteger,
+    NotANumber,
+    NotABoolean,
+    NotADate,
+    NotATimestamp,
+    WrongType,
+}
+
+impl Code {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NotJson => "not_json",
+            Self::NotAnObject => "not_an_object",
+            Self::DuplicateField => "duplicate_field",
+            Self::UnknownField => "unknown_field",
+            Self::TooDeep => "too_deep",
+            Self::Required => "required",
+            Self::NotAnInteger => "not_an_integer",
+            Self::NotANumber => "not_a_number",
+            Self::NotABoolean => "not_a_boolean",
+            Self::NotADate => "not_a_date",
+            Self::NotATimestamp => "not_a_timestamp",
+            Self::WrongType => "wrong_type",
+        }
+    }
+
+    /// Of a text that does not spell a value of that type.
+    pub(crate) fn unlike(column_type: ColumnType) -> Self {
+        match column_type {
+            ColumnType::Boolean => Self::NotABoolean,
+            ColumnType::Int64 => Self::NotAnInteger,
+            ColumnType::Float64 => Self::NotANumber,
+            ColumnType::Date => Self::NotADate,
+            ColumnType::Timestamp => Self::NotATimestamp,
+            ColumnType::Text => Self::WrongType,
+        }
+    }
+}
+
+/// The rows of a batch that are refused, each once: for the problem told first.
+pub(crate) struct Refusals {
+    rejections: Vec<Rejection>,
+    /// Whether a row is among them: empty until the first is.
+    rows: Vec<bool>,
+    len: usize,
+}
+
+impl Refusals {
+    pub(crate) fn new(rows: usize) -> Self {
+        Self {
+            rejections: Vec::new(),
+            rows: Vec::new(),
+            len: rows,
+        }
+    }
+
+    pub(crate) fn into_rejections(self) -> Vec<Rejection> {
+        self.rejections
+    }
+
+    /// Refuses a row as a whole.
+    #[cold]
+    pub(crate) fn add(&mut self, row: usize, code: Code, message: String) {
+        if self.is_first(row) {
+            self.push(row, code, message, None);
+        }
+    }
+
+    /// Refuses a row for the value of a column: `None` where it is missing.
+    #[cold]
+    pub(crate) fn add_value(
+        &mut self,
+        row: usize,
+        code: Code,
+        column: &ColumnConfig,
+        value: Option<&[u8]>,
+    ) {
+        if !self.is_first(row) {
+            return;
+        }
+        let name = &column.name;
+        let wanted = match column.column_type {
+            ColumnType::Boolean => "true or false",
+            ColumnType::Int64 => "an integer of 64 bits",
+            ColumnType::Float64 => "a number",
+            ColumnType::Date => "a date like 2008-04-01",
+            ColumnType::Timestamp => "a timestamp like 2008-04-01T12:00:00Z, in years 1 to 9999",
+            ColumnType::Text => "text",
+        };
+        let message = match value {
+            None => format!("`{name}` is missing, wanted {wanted}"),
+            Some([]) => format!("`{name}` is empty, wanted {wanted}"),
+            Some(value) => format!("`{name}` is `{}`, wanted {wanted}", shown(value)),
+        };
+        self.push(row, code, message, Some(name.clone()));
+    }
+
+    fn is_first(&mut self, row: usize) -> bool {
+        self.rows.resize(self.len, false);
+        !std::mem::replace(&mut self.rows[row], true)
+    }
+
+    fn push(&mut self, row: usize, code: Code, message: String, column: Option<String>) {
+        self.rejections.push(Rejection {
+            row: row as u32,
+            code: code.as_str().to_owned(),
+            message,
+            column,
+        });
+    }
+}
+
+/// A value as a message shows it: control characters escaped, cut to 64 characters.
+pub(crate) fn shown(value: &[u8]) -> String {
+    const CHARACTERS: usize = 64;
+    // Four bytes a character at most, so nothing beyond is ever looked at.
+    let text = String::from_utf8_lossy(&value[..value.len().min(4 * (CHARACTERS + 1))]);
+    let mut shown = String::new();
+    for (at, character) in text.chars().enumerate() {
+        if at == CHARACTERS {
+            shown.push('…');
+            break;
+        }
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_values_are_cut_between_characters_and_have_no_control_characters() {
+        assert_eq!(shown(b"abc"), "abc");
+        assert_eq!(shown(b"a\n\x1b[1m\x7f"), "a\\n\\u{1b}[1m\\u{7f}");
+        for character in ["a", "é", "€", "😀"] {
+            let fits = character.repeat(64);
+            assert_eq!(shown(fits.as_bytes()), fits);
+            assert_eq!(shown(character.repeat(65).as_bytes()), format!("{fits}…"));
+            assert_eq!(shown(character.repeat(500).as_bytes()), format!("{fits}…"));
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Text to dates and timestamps.
+//!
+//! The calendar is a page of arithmetic (Howard Hinnant's `days_from_civil`), written out because a
+//! date library parses through its own structures and formats, which costs more than the rest of the
+//! column here, and adds its tables to every instance.
+
+use crate::number::{Decimal, int64};
+
+const SECOND: i64 = 1_000_000;
+/// 0001-01-01T00:00:00Z, in microseconds.
+const FIRST: i64 = -62_135_596_800 * SECOND;
+/// 9999-12-31T23:59:59.999999Z, in microseconds.
+const LAST: i64 = 253_402_300_800 * SECOND - 1;
+
+/// Days since 1970-01-01 of YYYY-MM-DD, YYYY/MM/DD or YYYYMMDD, in years 1 to 9999.
+#[inline]
+pub(crate) fn date(text: &[u8]) -> Option<i32> {
+    match *text {
+        [a, b, c, d, separator @ (b'-' | b'/'), m, n, other, x, y] if other == separator => {
+            days([a, b, c, d], [m, n], [x, y])
+        }
+        [a, b, c, d, m, n, x, y] => days([a, b, c, d], [m, n], [x, y]),
+        _ => None,
+    }
+}
+
+/// Microseconds since 1970-01-01T00:00:00Z, in years 1 to 9999, of a date and time or of a number of
+/// seconds, milliseconds or microseconds.
+///
+/// Date and time are those of RFC 3339, and what is common besides: a space for the T, an offset without
+/// colon or minutes, ` UTC` (as BigQuery spells it), no offset (UTC), a date alone (midnight UTC), and
+/// slashes. Fractions beyond microseconds are cut off. A leap second is the last microsecond before it.
+#[inline]
+pub(crate) fn timestamp(text: &[u8]) -> Option<i64> {
+    if !matches!(text.get(4), Some(b'-' | b'/')) || text.len() < 10 {
+        return epoch(text);
+    }
+    let (day, text) = text.split_at(10);
+    let midnight = i64::from(date(day)?) * 86_400 * SECOND;
+    if text.is_empty() {
+        return Some(midnight);
+    }
+    let [b'T' | b't' | b' ', h, i, b':', m, n, b':', s, t, rest @ ..] = text else {
+        return None;
+    };
+    let (hours, minutes, seconds) = (two(*h, *i)?, two(*m, *n)?, two(*s, *t)?);
+    if hours > 23 || minutes > 59 || seconds > 60 {
+        return None;
+    }
+    let (fraction, zone) = fraction(rest)?;
+    let (seconds, fraction) = if seconds == 60 {
+        (59, 999_999)
+    } else {
+        (seconds, fraction)
+    };
+    let time = i64::from(hours * 3600 + minutes * 60 + seconds) * SECOND + i64::from(fraction);
+    in_range(midnight + time - offset(zone)? * SECOND)
+}
+
+/// The fraction of a second, in microseconds, and what follows it.
+fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
+    let [b'.', digits @ ..] = text else {
+        return Some((0, text));
+    };
+    let mut micros = 0;
+    let mut weight = 100_000;
+    let mut at = 0;
+    while let Some(digit @ 0..=9) = digits.get(at).map(|byte| byte.wrapping_sub(b'0')) {
+        micros += u32::from(digit) * weight;
+        weight /= 10;
+        at += 1;
+    }
+    (at > 0).then(|| (micros, &digits[at..]))
+}
+
+/// Seconds east of UTC.
+fn offset(zone: &[u8]) -> Option<i64> {
+    let (sign, hours, minutes) = match *zone {
+        [] | [b'Z' | b'z'] | [b' ', b'U', b'T', b'C'] => return Some(0),
+        [sign, h, i, b':', m, n] | [sign, h, i, m, n] => (sign, two(h, i)?, two(m, n)?),
+        [sign, h, i] => (sign, two(h, i)?, 0),
+        _ => return None,
+    };
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    let seconds = i64::from(hours * 3600 + minutes * 60);
+    match sign {
+        b'+' => Some(seconds),
+        b'-' => Some(-seconds),
+        _ => None,
+    }
+}
+
+/// A number since 1970. Up to 10^11 it counts seconds (that is the year 5138), up to 10^14
+/// milliseconds, beyond microseconds.
+fn epoch(text: &[u8]) -> Option<i64> {
+    if let Some(value) = int64(text) {
+        let unit = match value.unsigned_abs() {
+            0..100_000_000_000 => 1_000_000,
+            100_000_000_000..100_000_000_000_000 => 1_000,
+            _ => 1,
+        };
+        return value.checked_mul(unit).and_then(in_range);
+    }
+    let decimal = Decimal::read(text)?;
+    if decimal.digits == 0 {
+        return Some(0);
+    }
+    // How many digits stand before the point says the unit.
+    let whole = i64::from(decimal.digits.ilog10()) + 1 + decimal.exponent;
+    let power = decimal.exponent
+        + match whole {
+            ..=11 => 6,
+            12..=14 => 3,
+            _ => 0,
+        };
+    let digits = i64::try_from(decimal.digits).ok();
+    let magnitude = match power {
+        0.. => digits?.checked_mul(10i64.checked_pow(u32::try_from(power).ok()?)?)?,
+        -19..0 => (decimal.digits / 10u64.pow(power.unsigned_abs() as u32)) as i64,
+        _ => 0,
+    };
+    in_range(if decimal.negative {
+        -magnitude
+    } else {
+        magnitude
+    })
+}
+
+fn in_range(micros: i64) -> Option<i64> {
+    (FIRST..=LAST).contains(&micros).then_some(micros)
+}
+
+#[inline]
+fn days(year: [u8; 4], month: [u8; 2], day: [u8; 2]) -> Option<i32> {
+    let year = two(year[0], year[1])? * 100 + two(year[2], year[3])?;
+    let (month, day) = (two(month[0], month[1])?, two(day[0], day[1])?);
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let last = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + u32::from(leap),
+        _ => return None,
+    };
+    if year == 0 || day == 0 || day > last {
+        return None;
+    }
+    // Years that begin in March, so that the leap day is the last of its year.
+    let year = year - u32::from(month <= 2);
+    let (era, year) = (year / 400, year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year * 365 + year / 4 - year / 100 + day_of_year;
+    Some((era * 146_097 + day_of_era) as i32 - 719_468)
+}
+
+#[inline]
+fn two(tens: u8, ones: u8) -> Option<u32> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_day_of_years_1_to_9999_is_one_after_the_day_before() {
+        let mut wanted = -719_162;
+        for year in 1..=9999 {
+            for month in 1..=12 {
+                for day in 1..=31 {
+                    let text = format!("{year:04}-{month:02}-{day:02}");
+                    if let Some(days) = date(text.as_bytes()) {
+                        assert_eq!(days, wanted, "{text}");
+                        wanted += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(wanted, 2_932_897);
+    }
+
+    #[test]
+    fn dates_are_calendar_days_in_three_spellings() {
+        let cases: &[(&str, Option<i32>)] = &[
+            ("1970-01-01", Some(0)),
+            ("2008/04/01", Some(13_970)),
+            ("20080401", Some(13_970)),
+            ("2000-02-29", Some(11_016)),
+            ("1900-02-29", None),
+            ("2023-02-29", None),
+            ("2024-04-31", None),
+            ("2024-00-10", None),
+            ("2024-13-01", None),
+            ("2024-01-00", None),
+            ("0000-01-01", None),
+            ("2024-1-1", None),
+            ("2024-01/01", None),
+            ("2024.01.01", None),
+            ("2024-01-01T00:00:00", None),
+            ("24-01-01", None),
+            ("+024-01-01", None),
+            ("2024-01-0a", None),
+            ("", None),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(date(text.as_bytes()), *wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn timestamps_are_rfc_3339_and_its_common_variants() {
+        const NOON: i64 = 1_207_051_200_000_000;
+        let cases: &[(&str, Option<i64>)] = &[
+            ("2008-04-01T12:00:00Z", Some(NOON)),
+            ("2008-04-01t12:00:00z", Some(NOON)),
+            ("2008-04-01 12:00:00", Some(NOON)),
+            ("2008/04/01 12:00:00", Some(NOON)),
+            ("2008-04-01 12:00:00 UTC", Some(NOON)),
+            ("2008-04-01 12:00:00.5 UTC", Some(NOON + 500_000)),
+            ("2008-04-01T14:00:00+02:00", Some(NOON)),
+            ("2008-04-01T06:30:00-0530", Some(NOON)),
+            ("2008-04-01T14:00:00+02", Some(NOON)),
+            ("2008-04-01T12:00:00-00:00", Some(NOON)),
+            ("2008-04-01", Some(NOON - 43_200_000_000)),
+            ("2008-04-01T12:00:00.1Z", Some(NOON + 100_000)),
+            ("2008-04-01T12:00:00.000001Z", Some(NOON + 1)),
+            (
+                "2008-04-01T12:00:00.123456999999999999+00:00",
+                Some(NOON + 123_456),
+            ),
+            ("2016-12-31T23:59:60Z", Some(1_483_228_799_999_999)),
+            ("2016-12-31T23:59:60.5Z", Some(1_483_228_799_999_999)),
+            ("1969-12-31T23:59:59.9999999Z", Some(-1)),
+            ("0001-01-01T00:00:00Z", Some(FIRST)),
+            ("0001-01-01T00:00:00+00:01", None),
+            ("9999-12-31T23:59:59.999999Z", Some(LAST)),
+            ("9999-12-31T23:59:59-00:01", None),
+            ("2008-04-01T24:00:00Z", None),
+            ("2008-04-01T12:60:00Z", None),
+            ("2008-04-01T12:00:61Z", None),
+            ("2008-04-01T12:00:00.Z", None),
+            ("2008-04-01T12:00:00,5Z", None),
+            ("2008-04-01T12:00Z", None),
+            ("2008-04-01T12:00:00+24:00", None),
+            ("2008-04-01T12:00:00+02:60", None),
+            ("2008-04-01T12:00:00 02:00", None),
+            ("2008-04-01T12:00:00ZZ", None),
+            ("2008-04-01Z", None),
+            ("2008-02-30T12:00:00Z", None),
+            ("2008-04-01_12:00:00Z", None),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(timestamp(text.as_bytes()), *wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn epoch_numbers_are_told_apart_by_magnitude() {
+        const T: i64 = 1_700_000_000_000_000;
+        let cases: &[(&str, Option<i64>)] = &[
+            ("0", Some(0)),
+            ("-1", Some(-1_000_000)),
+            ("1700000000", Some(T)),
+            ("1700000000000", Some(T)),
+            ("1700000000000000", Some(T)),
+            ("1700000000.25", Some(T + 250_000)),
+            ("1700000000.1234567", Some(T + 123_456)),
+            ("1700000000123.4567", Some(T + 123_456)),
+            ("1700000000123456.7", Some(T + 123_456)),
+            ("1.7e9", Some(T)),
+            ("1.7e12", Some(T)),
+            ("1.7e15", Some(T)),
+            ("0.0000001", Some(0)),
+            ("0.000001", Some(1)),
+            ("-0.5", Some(-500_000)),
+            ("1e-300", Some(0)),
+            ("99999999999", Some(99_999_999_999_000_000)),
+            ("100000000000", Some(100_000_000_000_000)),
+            ("99999999999999", Some(99_999_999_999_999_000)),
+            ("100000000000000", Some(100_000_000_000_000)),
+            ("253402300799999999", Some(LAST)),
+            ("253402300800000000", None),
+            ("-62135596800", Some(FIRST)),
+            ("-62135596801", None),
+            ("1700000000000000000", None),
+            ("1e300", None),
+            ("99999999999999999999", None),
+            ("", None),
+            ("now", None),
+            ("12:00:00", None),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(timestamp(text.as_bytes()), *wanted, "{text:?}");
+        }
+    }
+}
