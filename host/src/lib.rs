@@ -14,4 +14,5 @@ pub mod plugin;
 pub mod schema;
 pub mod sink;
 pub mod source;
+pub mod store;
 pub mod telemetry;

@@ -20,8 +20,3 @@ pub async fn list(source: &Source) -> Result<Vec<Object>, SourceError> {
         }
     }
 }
-
-/// The store that a URI names, and the path in it: for sources, and for whoever writes there.
-pub fn store(uri: &str) -> Result<(std::sync::Arc<dyn object_store::ObjectStore>, object_store::path::Path), SourceError> {
-    object::store(uri)
-}

@@ -2,7 +2,10 @@
 
     python beam_job.py INPUT OUTPUT_DIR --reference DIR [Beam options]      (key: env CLICKMILL_MASK_KEY)
 
-@TRIED@
+Runner: FnApiRunner with one in-process worker. DirectRunner would first try Prism, a Go binary it downloads
+at run time, and without it falls back to this same runner; naming it keeps runs repeatable. Any other can be
+given as a Beam option. Tried on the real file and two cores: two worker processes take the same wall time for
+40% more CPU, two threads and BundleBasedDirectRunner gain nothing. Start-up is 0.6 s, the rest is per row.
 """
 import argparse, csv, hashlib, json, os, re
 from datetime import date

@@ -115,7 +115,7 @@ fn source(error: &SourceError) -> Exit {
 fn warehouse(error: &WarehouseError) -> Exit {
     match error {
         WarehouseError::OtherSchema { .. } | WarehouseError::Schema { .. } => Exit::BadInput,
-        WarehouseError::Open { source: error, .. } => source(error),
+        WarehouseError::Open { .. } => Exit::BadInput,
         _ => Exit::Environment,
     }
 }

@@ -28,7 +28,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use crate::config::TableName;
 use crate::schema::{SchemaError, TableSchema};
-use crate::source::{self, SourceError};
+use crate::store::{self, StoreError};
 
 /// Beside a table's files: its columns, as BigQuery reads them. An empty table has a schema too.
 const SCHEMA_FILE: &str = "_schema.json";
@@ -54,7 +54,7 @@ pub enum WarehouseError {
         /// The URI.
         uri: String,
         /// Why.
-        source: SourceError,
+        source: StoreError,
     },
     /// The store failed.
     #[error("warehouse `{uri}`: cannot {what}")]
@@ -110,8 +110,8 @@ impl Warehouse {
     /// Opens a warehouse at a path or `gs://bucket/prefix`. It need not exist yet.
     pub fn open(uri: &str) -> Result<Self, WarehouseError> {
         let failed = |source| WarehouseError::Open { uri: uri.to_owned(), source };
-        let (store, root) = source::store(uri).map_err(failed)?;
-        let disk = (!uri.starts_with("gs://")).then(|| PathBuf::from(format!("/{root}")));
+        let (store, root) = store::open(uri).map_err(failed)?;
+        let disk = store::is_local(uri).then(|| PathBuf::from(format!("/{root}")));
         Ok(Self { store, root, disk, uri: uri.to_owned() })
     }
 

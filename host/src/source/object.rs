@@ -6,13 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::TryStreamExt;
-use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::local::LocalFileSystem;
-use object_store::path::Path;
 use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::generator::{BadShares, Generator, Kind, Options};
+use crate::store::{self, StoreError};
 
 /// Bytes read from a file at once.
 const READ_BYTES: usize = 256 << 10;
@@ -51,12 +49,9 @@ impl Progress {
 /// Why there is nothing to read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The URI names no store that is known.
-    #[error("`{uri}` is no path and no `gs://bucket/object` URI")]
-    Uri {
-        /// What was given.
-        uri: String,
-    },
+    /// The URI leads nowhere.
+    #[error(transparent)]
+    Address(#[from] StoreError),
     /// The pattern is none.
     #[error("`{uri}` is not a glob pattern")]
     Pattern {
@@ -65,8 +60,8 @@ pub enum SourceError {
         /// Why.
         source: glob::PatternError,
     },
-    /// The store can't be used.
-    #[error("cannot use the store of `{uri}`")]
+    /// The store does not answer.
+    #[error("cannot list `{uri}`")]
     Store {
         /// What was given.
         uri: String,
@@ -184,43 +179,15 @@ fn decompressed(mut input: BufReader<Counted>) -> io::Result<Box<dyn Read + Send
     })
 }
 
-/// The store that a URI or path names, and the path in it.
-pub(super) fn store(uri: &str) -> Result<(Arc<dyn ObjectStore>, Path), SourceError> {
-    let failed = |source| SourceError::Store { uri: uri.to_owned(), source };
-    if uri.starts_with("gs://") {
-        let mut builder = GoogleCloudStorageBuilder::from_env().with_url(uri);
-        if let Ok(endpoint) = std::env::var("STORAGE_EMULATOR_HOST") {
-            // What Google's own clients do with this variable: that endpoint, no credentials.
-            let account = serde_json::json!({
-                "gcs_base_url": endpoint, "disable_oauth": true,
-                "client_email": "", "private_key": "", "private_key_id": "",
-            });
-            let options = object_store::ClientOptions::new().with_allow_http(true);
-            builder = builder.with_service_account_key(account.to_string()).with_client_options(options);
-        }
-        let store = builder.build().map_err(failed)?;
-        let path = uri.trim_start_matches("gs://").split_once('/').map_or("", |(_, path)| path);
-        return Ok((Arc::new(store), Path::parse(path).map_err(|error| failed(error.into()))?));
-    }
-    let path = match uri.split_once("://") {
-        Some(("file", path)) => path,
-        Some(_) => return Err(SourceError::Uri { uri: uri.to_owned() }),
-        None => uri,
-    };
-    let path = std::path::absolute(path).map_err(|_| SourceError::Uri { uri: uri.to_owned() })?;
-    let path = Path::from_absolute_path(path).map_err(|error| failed(error.into()))?;
-    Ok((Arc::new(LocalFileSystem::new()), path))
-}
-
 pub(super) async fn list(uri: &str) -> Result<Vec<Object>, SourceError> {
     let failed = |source| SourceError::Store { uri: uri.to_owned(), source };
-    let local = !uri.starts_with("gs://");
+    let local = store::is_local(uri);
     let pattern_at = uri.find(['*', '?', '[']);
     // A file may be named like a pattern.
     let literal = pattern_at.is_none() || (local && FilePath::new(uri).is_file());
     let mut found: Vec<(Arc<dyn ObjectStore>, ObjectMeta)> = Vec::new();
     if literal {
-        let (store, path) = store(uri)?;
+        let (store, path) = store::open(uri)?;
         match store.head(&path).await {
             Ok(meta) => found.push((store, meta)),
             Err(object_store::Error::NotFound { .. }) => {}
@@ -228,7 +195,7 @@ pub(super) async fn list(uri: &str) -> Result<Vec<Object>, SourceError> {
         }
     } else {
         let folder = &uri[..uri[..pattern_at.unwrap_or(0)].rfind('/').map_or(0, |slash| slash + 1)];
-        let (store, prefix) = store(if folder.is_empty() { "." } else { folder })?;
+        let (store, prefix) = store::open(if folder.is_empty() { "." } else { folder })?;
         let relative = uri[folder.len()..].to_owned();
         let pattern = match prefix.as_ref().is_empty() {
             true => relative,

@@ -113,11 +113,11 @@ impl EventDate {
         let mut dates = Vec::with_capacity(rows);
         let mut bad = Vec::new();
         // The parts of the row before: most rows have the same.
-        let mut last = ([0; 3], None);
+        let mut last = ((0, 0, 0), None);
         for (row, ((year, month), day)) in years.iter().zip(months).zip(days).enumerate() {
-            let parts = [*year, *month, *day];
+            let parts = (*year, *month, *day);
             if last.0 != parts {
-                last = (parts, date(parts));
+                last = (parts, date([*year, *month, *day]));
             }
             let missing = nullable && columns.iter().any(|column| !column.is_valid(row));
             match last.1.filter(|_| !missing) {

@@ -165,20 +165,21 @@ impl Url {
     pub fn enrich(&self, batch: &mut Batch, answer: &mut Answer) -> Result<(), Fault> {
         let urls = column(batch, &self.column)?;
         let urls_text = text(urls)?;
+        let mut paths = Paths::default();
+        let rests: Vec<Option<&[u8]>> = (0..urls.len())
+            .map(|row| match urls.is_valid(row) {
+                true => paths.of(urls_text.get(row)),
+                false => None,
+            })
+            .collect();
         if let Some(name) = &self.page_category {
-            let mut paths = Paths::default();
-            let ids: Vec<u32> = (0..urls.len())
-                .map(|row| match urls.is_valid(row) {
-                    true => self.category(paths.of(urls_text.get(row))),
-                    false => 0,
-                })
-                .collect();
+            let ids: Vec<u32> = rests.iter().map(|rest| self.category(*rest)).collect();
             let named = self.categories.iter().map(|name| Some(name.as_bytes()));
             let values: Vec<Option<&[u8]>> = std::iter::once(None).chain(named).collect();
             answer.add(gather(name, &ids, &values)?);
         }
         if let Some(product) = &self.product {
-            let column = product.fill(urls, urls_text, batch)?;
+            let column = product.fill(&rests, batch)?;
             match column {
                 Some(column) => answer.add(column),
                 None => answer.columns.extend(batch.take(&product.column)),
@@ -198,18 +199,9 @@ impl Url {
 
 impl Product {
     /// The product column with its nulls filled from the urls; `None` where it can stay as it is.
-    fn fill(
-        &self,
-        urls: &Column,
-        urls_text: &Text,
-        batch: &Batch,
-    ) -> Result<Option<Column>, Fault> {
-        let rows = urls.len();
-        let mut paths = Paths::default();
-        let mut product = |row| match urls.is_valid(row) {
-            true => self.of(paths.of(urls_text.get(row))?),
-            false => None,
-        };
+    fn fill(&self, rests: &[Option<&[u8]>], batch: &Batch) -> Result<Option<Column>, Fault> {
+        let rows = rests.len();
+        let product = |row: usize| self.of(rests[row]?);
         let Some(kept) = batch.column(&self.column) else {
             let mut texts = Texts::with_capacity(rows, 0);
             for row in 0..rows {

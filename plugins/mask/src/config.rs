@@ -110,10 +110,11 @@ impl Treatment {
                 "keep" => Ok(Self::Keep),
                 _ => Err(unknown(&word)),
             },
-            Value::Object(object) if object.len() == 1 => {
-                object.into_iter().map(|(word, options)| Self::with(&word, options)).collect::<Result<Vec<_>, _>>()
-                    .map(|mut one| one.swap_remove(0))
-            }
+            Value::Object(object) if object.len() == 1 => object
+                .into_iter()
+                .map(|(word, options)| Self::with(&word, options))
+                .collect::<Result<Vec<_>, _>>()
+                .map(|mut one| one.swap_remove(0)),
             other => Err(format!("`{other}` is no treatment: wanted {TREATMENTS}")),
         }
     }
@@ -121,7 +122,9 @@ impl Treatment {
     fn with(word: &str, options: Value) -> Result<Self, String> {
         let wrong = |error: serde_json::Error| format!("`{word}`: {error}");
         match (word, options) {
-            ("pseudonym", options) => serde_json::from_value(options).map(Self::Pseudonym).map_err(wrong),
+            ("pseudonym", options) => {
+                serde_json::from_value(options).map(Self::Pseudonym).map_err(wrong)
+            }
             ("clean", kinds @ Value::Array(_)) => {
                 let kinds = serde_json::from_value(kinds).map_err(wrong)?;
                 Ok(Self::Clean(Clean { kinds, keep_params: None }))

@@ -44,10 +44,7 @@ pub(crate) fn plan(config: Config, available: &[ColumnSpec]) -> Result<Vec<Task>
     let mut problems = Problems::new();
     let key = key(config.key.as_deref(), &mut problems);
     if !is_key_id(&config.key_id) {
-        problems.push(format!(
-            "`key_id` is `{}`, wanted 1 to 8 of `a-z` and `0-9`",
-            config.key_id
-        ));
+        problems.push(format!("`key_id` is `{}`, wanted 1 to 8 of `a-z` and `0-9`", config.key_id));
     }
     if config.columns.is_empty() {
         problems.push("`columns` names no column, so nothing is masked".to_owned());
@@ -138,11 +135,7 @@ fn wanted(treatment: &Treatment) -> &'static [DataType] {
     }
 }
 
-fn source(
-    name: &str,
-    wanted: &[DataType],
-    available: &[ColumnSpec],
-) -> Result<ColumnSpec, String> {
+fn source(name: &str, wanted: &[DataType], available: &[ColumnSpec]) -> Result<ColumnSpec, String> {
     let Some(found) = available.iter().find(|column| column.name == name) else {
         let names: Vec<String> = available.iter().map(|c| format!("`{}`", c.name)).collect();
         let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };

@@ -60,7 +60,8 @@ impl Pseudonyms {
                 for row in 0..rows {
                     if source.is_valid(row) {
                         let value = text.get(row);
-                        let seen = memo.find(hash(value), row, &mut texts, |r| text.get(r) == value);
+                        let seen =
+                            memo.find(hash(value), row, &mut texts, |r| text.get(r) == value);
                         self.push(seen, value, &mut texts);
                     } else {
                         texts.push_null();
@@ -71,7 +72,8 @@ impl Pseudonyms {
                 for row in 0..rows {
                     if source.is_valid(row) {
                         let value = numbers[row];
-                        let seen = memo.find(mix(0, value as u64), row, &mut texts, |r| numbers[r] == value);
+                        let seen = memo
+                            .find(mix(0, value as u64), row, &mut texts, |r| numbers[r] == value);
                         self.push(seen, decimal.write(value), &mut texts);
                     } else {
                         texts.push_null();

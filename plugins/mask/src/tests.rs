@@ -83,7 +83,10 @@ fn a_domain_a_key_and_a_key_id_each_make_other_pseudonyms() {
     assert_ne!(shared, session);
 
     let column = || vec![Column::texts("id", [Some("7")])];
-    let other = run(r#"{"key": "another key for tests", "key_id": "k2", "columns": {"id": "pseudonym"}}"#, column());
+    let other = run(
+        r#"{"key": "another key for tests", "key_id": "k2", "columns": {"id": "pseudonym"}}"#,
+        column(),
+    );
     let other = other.columns[0].text(0).expect("not null").to_owned();
     assert!(other.starts_with("k2_") && other.len() == 35, "{other}");
     assert_ne!(shared[0].as_deref().map(|text| &text[3..]), Some(&other[3..]));
@@ -91,7 +94,8 @@ fn a_domain_a_key_and_a_key_id_each_make_other_pseudonyms() {
 
 #[test]
 fn without_a_key_the_configuration_is_accepted_and_pseudonyms_are_a_fault() {
-    let columns = || vec![Column::texts("id", [Some("7")]), Column::texts("ip", [Some("192.0.2.1")])];
+    let columns =
+        || vec![Column::texts("id", [Some("7")]), Column::texts("ip", [Some("192.0.2.1")])];
     let with = r#"{"columns": {"id": "pseudonym"}}"#;
     let needs = testing::configure::<Mask>(with, &columns()).expect("accepted");
     assert_eq!(needs, Needs::new().reads("id", DataType::Text).writes("id", DataType::Text));
@@ -126,10 +130,10 @@ fn a_removed_column_is_null_and_a_kept_one_is_not_asked_for() {
     let needs = testing::configure::<Mask>(config, &columns).expect("accepted");
     assert_eq!(needs.reads.len(), 2);
     let output = run(config, columns);
-    assert_eq!(output.columns, [
-        Column::int64s("age", [None; 9]),
-        Column::texts("name", [None::<&str>; 9]),
-    ]);
+    assert_eq!(
+        output.columns,
+        [Column::int64s("age", [None; 9]), Column::texts("name", [None::<&str>; 9]),]
+    );
 }
 
 #[test]
@@ -153,7 +157,8 @@ fn only_the_configured_kinds_are_cleaned() {
 #[test]
 fn kept_parameters_are_cleaned_too() {
     let config = r#"{"columns": {"url": {"clean": {"keep_params": ["q"]}}}}"#;
-    let urls = [Some("/s?q=ada@example.com&n=1"), Some("/s?q=a&n=1"), Some("/s?q=a"), Some("/s"), None];
+    let urls =
+        [Some("/s?q=ada@example.com&n=1"), Some("/s?q=a&n=1"), Some("/s?q=a"), Some("/s"), None];
     let output = run(config, vec![Column::texts("url", urls)]);
     let expected = [Some("/s?q=[email]"), Some("/s?q=a"), Some("/s?q=a"), Some("/s"), None];
     assert_eq!(output.columns, [Column::texts("url", expected)]);
@@ -165,25 +170,33 @@ fn all_problems_are_told_at_once_with_their_column() {
     let config = r#"{"key": "short", "key_id": "K-1", "columns": {
         "a": "pseudonym", "b": "psuedonym", "c": {"ip": {}}, "d": {"clean": ["mail"]}, "e": 3,
         "f": {"pseudonym": {"domian": "x"}}, "g": {"hash": {}}, "price": "clean", "url": "clean"}}"#;
-    assert_eq!(problems(config, &columns), [
-        "the secret `key` is too short: 5 bytes, wanted at least 16",
-        "`key_id` is `K-1`, wanted 1 to 8 of `a-z` and `0-9`",
-        "column `a`: there is no column `a` here, or it is not granted: there are `url`, `price`",
-        "column `b`: no treatment is called `psuedonym`: wanted `pseudonym`, `ip`, `clean`, `remove` or `keep`",
-        "column `c`: `ip` takes no options: write it as a word, \"ip\"",
-        "column `d`: `clean`: unknown variant `mail`, expected one of `email`, `phone`, `token`",
-        "column `e`: `3` is no treatment: wanted `pseudonym`, `ip`, `clean`, `remove` or `keep`",
-        "column `f`: `pseudonym`: unknown field `domian`, expected `domain` or `from`",
-        "column `g`: no treatment is called `hash`: wanted `pseudonym`, `ip`, `clean`, `remove` or `keep`",
-        "column `price`: `price` is float64, wanted text",
-    ]);
-    assert_eq!(problems(r#"{"columns": {}}"#, &columns), ["`columns` names no column, so nothing is masked"]);
+    assert_eq!(
+        problems(config, &columns),
+        [
+            "the secret `key` is too short: 5 bytes, wanted at least 16",
+            "`key_id` is `K-1`, wanted 1 to 8 of `a-z` and `0-9`",
+            "column `a`: there is no column `a` here, or it is not granted: there are `url`, `price`",
+            "column `b`: no treatment is called `psuedonym`: wanted `pseudonym`, `ip`, `clean`, `remove` or `keep`",
+            "column `c`: `ip` takes no options: write it as a word, \"ip\"",
+            "column `d`: `clean`: unknown variant `mail`, expected one of `email`, `phone`, `token`",
+            "column `e`: `3` is no treatment: wanted `pseudonym`, `ip`, `clean`, `remove` or `keep`",
+            "column `f`: `pseudonym`: unknown field `domian`, expected `domain` or `from`",
+            "column `g`: no treatment is called `hash`: wanted `pseudonym`, `ip`, `clean`, `remove` or `keep`",
+            "column `price`: `price` is float64, wanted text",
+        ]
+    );
+    assert_eq!(
+        problems(r#"{"columns": {}}"#, &columns),
+        ["`columns` names no column, so nothing is masked"]
+    );
 }
 
 #[test]
 fn the_schema_describes_every_treatment() {
     let schema = schemars::schema_for!(crate::Config).as_value().to_string();
-    for word in ["pseudonym", "ip", "clean", "remove", "keep", "domain", "from", "keep_params", "email"] {
+    for word in
+        ["pseudonym", "ip", "clean", "remove", "keep", "domain", "from", "keep_params", "email"]
+    {
         assert!(schema.contains(&format!("\"{word}\"")), "{word}");
     }
 }
@@ -193,8 +206,28 @@ fn the_schema_describes_every_treatment() {
 #[test]
 fn long_hostile_texts_are_cleaned_in_linear_time() {
     for piece in [
-        "password=", "token=", "token%3d", "tel:", "tel:'", "eyJ", "eyJaaaaaaaaaaaaa.", "bearer+", "bearer ", "://", "@",
-        "a@", "a@a.de", "%40", "%25", "[a]", "1 ", "030 1234567 ", "+49 30 123456-", "(0", "1-", "\"key\":\"",
+        "password=",
+        "token=",
+        "token%3d",
+        "tel:",
+        "tel:'",
+        "eyJ",
+        "eyJaaaaaaaaaaaaa.",
+        "bearer+",
+        "bearer ",
+        "://",
+        "@",
+        "a@",
+        "a@a.de",
+        "%40",
+        "%25",
+        "[a]",
+        "1 ",
+        "030 1234567 ",
+        "+49 30 123456-",
+        "(0",
+        "1-",
+        "\"key\":\"",
     ] {
         clean(&piece.repeat(300_000 / piece.len()));
     }

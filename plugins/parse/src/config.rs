@@ -167,11 +167,7 @@ impl Config {
                 ));
             }
             for both in &column.true_values {
-                if column
-                    .false_values
-                    .iter()
-                    .any(|f| f.eq_ignore_ascii_case(both))
-                {
+                if column.false_values.iter().any(|f| f.eq_ignore_ascii_case(both)) {
                     problems.push(format!(
                         "`columns[{at}]` (`{}`) spells both true and false `{both}`",
                         column.name
@@ -215,12 +211,8 @@ pub(crate) fn writes<'a>(
     columns: impl Iterator<Item = &'a ColumnConfig>,
     unknown_column: Option<&str>,
 ) -> Needs {
-    let needs = columns.fold(needs, |needs, c| {
-        needs.writes(&c.name, c.column_type.into())
-    });
-    unknown_column
-        .into_iter()
-        .fold(needs, |needs, name| needs.writes(name, DataType::Text))
+    let needs = columns.fold(needs, |needs, c| needs.writes(&c.name, c.column_type.into()));
+    unknown_column.into_iter().fold(needs, |needs, name| needs.writes(name, DataType::Text))
 }
 
 /// Whether that text column is available; where it is not, a problem of the field `path`.
@@ -239,14 +231,8 @@ pub(crate) fn check_text(
         )),
         None => {
             let names: Vec<String> = available.iter().map(|c| format!("`{}`", c.name)).collect();
-            let names = if names.is_empty() {
-                "none".to_owned()
-            } else {
-                names.join(", ")
-            };
-            problems.push(format!(
-                "`{path}` is `{name}`, which is not available: {names}"
-            ));
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            problems.push(format!("`{path}` is `{name}`, which is not available: {names}"));
         }
     }
     false

@@ -30,12 +30,7 @@ impl Csv {
         let unknown: Vec<String> = available
             .iter()
             .filter(|have| have.data_type == DataType::Text)
-            .filter(|have| {
-                config
-                    .columns
-                    .iter()
-                    .all(|column| column.from() != have.name)
-            })
+            .filter(|have| config.columns.iter().all(|column| column.from() != have.name))
             .map(|have| have.name.clone())
             .collect();
         if config.unknown == Unknown::Refuse {
@@ -55,11 +50,8 @@ impl Csv {
 
     pub(crate) fn needs(&self) -> Needs {
         let mut needs = Needs::new();
-        for name in self
-            .columns
-            .iter()
-            .map(ColumnConfig::from)
-            .chain(self.extra.iter().map(String::as_str))
+        for name in
+            self.columns.iter().map(ColumnConfig::from).chain(self.extra.iter().map(String::as_str))
         {
             if needs.reads.iter().all(|read| read.name != name) {
                 needs = needs.reads(name, DataType::Text);
@@ -73,14 +65,8 @@ impl Csv {
         let mut columns = Vec::with_capacity(self.columns.len() + 1);
         for (at, column) in self.columns.iter().enumerate() {
             let from = column.from();
-            let used_again = self.columns[at + 1..]
-                .iter()
-                .any(|later| later.from() == from);
-            let input = if used_again {
-                batch.column(from).cloned()
-            } else {
-                batch.take(from)
-            };
+            let used_again = self.columns[at + 1..].iter().any(|later| later.from() == from);
+            let input = if used_again { batch.column(from).cloned() } else { batch.take(from) };
             let input = input.ok_or_else(|| absent(from))?;
             columns.push(self.column(column, input, &mut refused)?);
         }
@@ -106,42 +92,27 @@ impl Csv {
             ColumnType::Text => return Ok(self.text(to, input, refused)),
             ColumnType::Boolean => {
                 let mut values = Booleans::with_capacity(rows);
-                self.each(
-                    to,
-                    &input,
-                    text,
-                    refused,
-                    |t| boolean(t, to),
-                    |v| values.push_option(v),
-                );
+                self.each(to, &input, text, refused, |t| boolean(t, to), |v| values.push_option(v));
                 values.finish(&to.name)
             }
             ColumnType::Int64 => {
                 let mut values = Int64s::with_capacity(rows);
-                self.each(to, &input, text, refused, number::int64, |v| {
-                    values.push_option(v)
-                });
+                self.each(to, &input, text, refused, number::int64, |v| values.push_option(v));
                 values.finish(&to.name)
             }
             ColumnType::Float64 => {
                 let mut values = Float64s::with_capacity(rows);
-                self.each(to, &input, text, refused, number::float64, |v| {
-                    values.push_option(v)
-                });
+                self.each(to, &input, text, refused, number::float64, |v| values.push_option(v));
                 values.finish(&to.name)
             }
             ColumnType::Date => {
                 let mut values = Dates::with_capacity(rows);
-                self.each(to, &input, text, refused, time::date, |v| {
-                    values.push_option(v)
-                });
+                self.each(to, &input, text, refused, time::date, |v| values.push_option(v));
                 values.finish(&to.name)
             }
             ColumnType::Timestamp => {
                 let mut values = Timestamps::with_capacity(rows);
-                self.each(to, &input, text, refused, time::timestamp, |v| {
-                    values.push_option(v)
-                });
+                self.each(to, &input, text, refused, time::timestamp, |v| values.push_option(v));
                 values.finish(&to.name)
             }
         })
@@ -190,11 +161,7 @@ impl Csv {
             let empty = |pair: &[u32]| pair[0] == pair[1];
             let some_empty = text.offsets.windows(2).any(empty);
             if some_empty && to.required {
-                for (row, _) in text
-                    .offsets
-                    .windows(2)
-                    .enumerate()
-                    .filter(|(_, pair)| empty(pair))
+                for (row, _) in text.offsets.windows(2).enumerate().filter(|(_, pair)| empty(pair))
                 {
                     let value: Option<&[u8]> = if input.is_valid(row) { Some(b"") } else { None };
                     refused.add_value(row, Code::Required, to, value);
@@ -262,7 +229,5 @@ fn json_string(text: &str) -> String {
 }
 
 fn absent(column: &str) -> Fault {
-    Fault {
-        message: format!("the batch has no text column `{column}`"),
-    }
+    Fault { message: format!("the batch has no text column `{column}`") }
 }

@@ -8,6 +8,7 @@ mod convert;
 mod cursor;
 mod paths;
 mod scan;
+mod value;
 
 use clickmill_plugin::{
     Batch, ColumnSpec, DataType, Fault, Needs, Output, Problems, Texts, Values,
@@ -72,19 +73,14 @@ impl Json {
         let rows = batch.rows as usize;
         let types = self.columns.iter().map(|column| column.column_type);
         let mut builders: Vec<Builder> = types.map(|of| Builder::new(of, rows)).collect();
-        let mut unknown = self
-            .unknown_column
-            .as_ref()
-            .map(|_| Texts::with_capacity(rows, 0));
+        let mut unknown = self.unknown_column.as_ref().map(|_| Texts::with_capacity(rows, 0));
         let mut refusals = Refusals::new(rows);
         let mut scanner = Scanner::new(&self.paths, self.options);
         let mut scratch = Vec::new();
         for first in (0..rows).step_by(BLOCK) {
             if first == BLOCK {
                 // A column that grew by doubling would copy its bytes and touch twice the memory.
-                builders
-                    .iter_mut()
-                    .for_each(|builder| builder.expect_rows(BLOCK, rows - BLOCK));
+                builders.iter_mut().for_each(|builder| builder.expect_rows(BLOCK, rows - BLOCK));
             }
             let len = BLOCK.min(rows - first);
             scanner.clear();
@@ -95,7 +91,7 @@ impl Json {
                 let scanned = if payload.is_valid(row) {
                     scanner.scan(slot, message, start)
                 } else {
-                    Err((Stop::Syntax("a message that is not null"), start))
+                    Err((Stop::Null, start))
                 };
                 let is_object = scanned.is_ok();
                 if let Err((stop, at)) = scanned {
@@ -110,24 +106,14 @@ impl Json {
                     }
                 }
             }
-            let block = Block {
-                scanner: &scanner,
-                text: &text.bytes,
-                first,
-                len,
-            };
+            let block = Block { scanner: &scanner, text: &text.bytes, first, len };
             for ((column, node), builder) in self.columns.iter().zip(&self.nodes).zip(&mut builders)
             {
                 block.convert(column, *node, builder, &mut scratch, &mut refusals);
             }
         }
-        let finished = builders
-            .into_iter()
-            .zip(&self.columns)
-            .map(|(b, c)| b.finish(&c.name));
-        let unknown = unknown
-            .zip(self.unknown_column.as_ref())
-            .map(|(b, name)| b.finish(name));
+        let finished = builders.into_iter().zip(&self.columns).map(|(b, c)| b.finish(&c.name));
+        let unknown = unknown.zip(self.unknown_column.as_ref()).map(|(b, name)| b.finish(name));
         let mut output = Output::new(finished.chain(unknown).collect());
         output.rejections = refusals.into_rejections();
         Ok(output)
@@ -154,24 +140,16 @@ impl Json {
                         format!("`{}`", shown(&text[at..at + length]))
                     }
                 };
-                (
-                    Code::NotJson,
-                    format!("not JSON: byte {offset} is {got}, wanted {wanted}"),
-                )
+                (Code::NotJson, format!("not JSON: byte {offset} is {got}, wanted {wanted}"))
             }
+            Stop::Null => (Code::NotJson, "the message is null, wanted a JSON object".to_owned()),
             Stop::NotAnObject => (
                 Code::NotAnObject,
-                format!(
-                    "the message is `{}`, wanted a JSON object",
-                    shown(&text[start..])
-                ),
+                format!("the message is `{}`, wanted a JSON object", shown(&text[start..])),
             ),
             Stop::TooDeep => (
                 Code::TooDeep,
-                format!(
-                    "nested too deep at byte {offset}: limit {}",
-                    self.options.max_depth
-                ),
+                format!("nested too deep at byte {offset}: limit {}", self.options.max_depth),
             ),
             Stop::Duplicate(parent, key) => {
                 let path = self.shown_path(*parent, &text[key.clone()]);
@@ -187,9 +165,7 @@ impl Json {
 
     fn shown_path(&self, parent: u16, key: &[u8]) -> String {
         let way = self.paths.way_to(parent);
-        let keys = way
-            .iter()
-            .map(|node| &*self.paths.nodes[usize::from(*node)].key);
+        let keys = way.iter().map(|node| &*self.paths.nodes[usize::from(*node)].key);
         keys.chain([key]).map(shown).collect::<Vec<_>>().join(".")
     }
 }

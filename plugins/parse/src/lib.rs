@@ -40,11 +40,7 @@ impl Plugin for Parse {
             Format::Csv => Reader::Csv(csv::Csv::new(config, available, &mut problems)),
             Format::Json => Reader::Json(json::Json::new(config, available, &mut problems)),
         };
-        if problems.is_empty() {
-            Ok(Self(reader))
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(Self(reader)) } else { Err(problems) }
     }
 
     fn needs(&self) -> Needs {

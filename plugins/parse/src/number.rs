@@ -39,12 +39,7 @@ pub(crate) fn integral(text: &[u8]) -> Option<i64> {
         return None;
     }
     let magnitude = i128::from(decimal.digits) * 10i128.pow(exponent);
-    i64::try_from(if decimal.negative {
-        -magnitude
-    } else {
-        magnitude
-    })
-    .ok()
+    i64::try_from(if decimal.negative { -magnitude } else { magnitude }).ok()
 }
 
 /// A finite number, correctly rounded.
@@ -56,16 +51,8 @@ pub(crate) fn float64(text: &[u8]) -> Option<f64> {
     if decimal.exact && decimal.digits <= 1 << 53 && (-22..=22).contains(&decimal.exponent) {
         let digits = decimal.digits as f64;
         let power = POWERS[decimal.exponent.unsigned_abs() as usize];
-        let magnitude = if decimal.exponent < 0 {
-            digits / power
-        } else {
-            digits * power
-        };
-        return Some(if decimal.negative {
-            -magnitude
-        } else {
-            magnitude
-        });
+        let magnitude = if decimal.exponent < 0 { digits / power } else { digits * power };
+        return Some(if decimal.negative { -magnitude } else { magnitude });
     }
     let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     value.is_finite().then_some(value)
@@ -92,12 +79,7 @@ impl Decimal {
     #[inline]
     pub(crate) fn read(text: &[u8]) -> Option<Self> {
         let (negative, text) = sign(text);
-        let mut number = Self {
-            negative,
-            digits: 0,
-            exponent: 0,
-            exact: true,
-        };
+        let mut number = Self { negative, digits: 0, exponent: 0, exact: true };
         let mut at = 0;
         let mut significant = 0;
         let mut point = None;
@@ -176,10 +158,7 @@ mod tests {
             ("999999999999999999", Some(999_999_999_999_999_999)),
             ("9223372036854775807", Some(i64::MAX)),
             ("-9223372036854775808", Some(i64::MIN)),
-            (
-                "0000000000000000000000009223372036854775807",
-                Some(i64::MAX),
-            ),
+            ("0000000000000000000000009223372036854775807", Some(i64::MAX)),
             ("9223372036854775808", None),
             ("-9223372036854775809", None),
             ("18446744073709551617", None),
@@ -244,10 +223,7 @@ mod tests {
             ("5.", Some(5.0)),
             ("1e22", Some(1e22)),
             ("1e23", Some(1e23)),
-            (
-                "123456789012345678901234567890",
-                Some(123_456_789_012_345_678_901_234_567_890.0),
-            ),
+            ("123456789012345678901234567890", Some(123_456_789_012_345_678_901_234_567_890.0)),
             ("4.9e-324", Some(4.9e-324)),
             ("1e-400", Some(0.0)),
             ("1.7976931348623157e308", Some(f64::MAX)),

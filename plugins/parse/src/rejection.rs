@@ -62,11 +62,7 @@ pub(crate) struct Refusals {
 
 impl Refusals {
     pub(crate) fn new(rows: usize) -> Self {
-        Self {
-            rejections: Vec::new(),
-            rows: Vec::new(),
-            len: rows,
-        }
+        Self { rejections: Vec::new(), rows: Vec::new(), len: rows }
     }
 
     pub(crate) fn into_rejections(self) -> Vec<Rejection> {

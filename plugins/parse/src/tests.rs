@@ -24,22 +24,15 @@ fn problems(config: &Value, columns: &[Column]) -> Vec<String> {
 
 /// The codes of the refused rows, by row.
 fn codes(output: &Output) -> Vec<(u32, &str)> {
-    let mut codes: Vec<(u32, &str)> = output
-        .rejections
-        .iter()
-        .map(|r| (r.row, r.code.as_str()))
-        .collect();
+    let mut codes: Vec<(u32, &str)> =
+        output.rejections.iter().map(|r| (r.row, r.code.as_str())).collect();
     codes.sort_unstable();
     codes
 }
 
 /// The value of a row as JSON: days and microseconds are numbers.
 fn value(output: &Output, column: &str, row: usize) -> Value {
-    let column = output
-        .columns
-        .iter()
-        .find(|c| c.name == column)
-        .expect("the column is written");
+    let column = output.columns.iter().find(|c| c.name == column).expect("the column is written");
     match &column.values {
         Values::Booleans(_) => json!(column.boolean(row)),
         Values::Int64s(_) => json!(column.int64(row)),
@@ -60,10 +53,7 @@ fn problems_are_all_told_at_once_with_their_places() {
             {"name": "", "type": "boolean", "from": "c", "true": ["On"], "false": ["oN"]},
         ],
     });
-    let columns = [
-        Column::texts("a", [Some("1")]),
-        Column::int64s("b", [Some(1)]),
-    ];
+    let columns = [Column::texts("a", [Some("1")]), Column::int64s("b", [Some(1)])];
     assert_eq!(
         problems(&config, &columns),
         [
@@ -83,27 +73,12 @@ fn problems_are_all_told_at_once_with_their_places() {
 fn unknown_settings_and_types_are_refused() {
     let columns = [Column::texts("payload", [Some("{}")])];
     for (config, told) in [
-        (
-            json!({"format": "xml", "columns": []}),
-            "unknown variant `xml`",
-        ),
-        (
-            json!({"format": "json", "columns": [], "colums": []}),
-            "unknown field `colums`",
-        ),
-        (
-            json!({"format": "json", "columns": [{"name": "a", "type": "float"}]}),
-            "`float`",
-        ),
-        (
-            json!({"format": "json", "columns": [{"name": "a", "type": "text", "x": 1}]}),
-            "`x`",
-        ),
+        (json!({"format": "xml", "columns": []}), "unknown variant `xml`"),
+        (json!({"format": "json", "columns": [], "colums": []}), "unknown field `colums`"),
+        (json!({"format": "json", "columns": [{"name": "a", "type": "float"}]}), "`float`"),
+        (json!({"format": "json", "columns": [{"name": "a", "type": "text", "x": 1}]}), "`x`"),
         (json!({"format": "json"}), "missing field `columns`"),
-        (
-            json!({"format": "json", "columns": []}),
-            "`columns` is empty",
-        ),
+        (json!({"format": "json", "columns": []}), "`columns` is empty"),
     ] {
         let problems = problems(&config, &columns).join("\n");
         assert!(problems.contains(told), "{config}: {problems}");

@@ -48,11 +48,7 @@ pub(crate) fn timestamp(text: &[u8]) -> Option<i64> {
         return None;
     }
     let (fraction, zone) = fraction(rest)?;
-    let (seconds, fraction) = if seconds == 60 {
-        (59, 999_999)
-    } else {
-        (seconds, fraction)
-    };
+    let (seconds, fraction) = if seconds == 60 { (59, 999_999) } else { (seconds, fraction) };
     let time = i64::from(hours * 3600 + minutes * 60 + seconds) * SECOND + i64::from(fraction);
     in_range(midnight + time - offset(zone)? * SECOND)
 }
@@ -121,11 +117,7 @@ fn epoch(text: &[u8]) -> Option<i64> {
         -19..0 => (decimal.digits / 10u64.pow(power.unsigned_abs() as u32)) as i64,
         _ => 0,
     };
-    in_range(if decimal.negative {
-        -magnitude
-    } else {
-        magnitude
-    })
+    in_range(if decimal.negative { -magnitude } else { magnitude })
 }
 
 fn in_range(micros: i64) -> Option<i64> {
@@ -226,10 +218,7 @@ mod tests {
             ("2008-04-01", Some(NOON - 43_200_000_000)),
             ("2008-04-01T12:00:00.1Z", Some(NOON + 100_000)),
             ("2008-04-01T12:00:00.000001Z", Some(NOON + 1)),
-            (
-                "2008-04-01T12:00:00.123456999999999999+00:00",
-                Some(NOON + 123_456),
-            ),
+            ("2008-04-01T12:00:00.123456999999999999+00:00", Some(NOON + 123_456)),
             ("2016-12-31T23:59:60Z", Some(1_483_228_799_999_999)),
             ("2016-12-31T23:59:60.5Z", Some(1_483_228_799_999_999)),
             ("1969-12-31T23:59:59.9999999Z", Some(-1)),

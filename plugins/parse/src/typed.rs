@@ -52,9 +52,7 @@ pub(crate) fn boolean(text: &[u8], column: &ColumnConfig) -> Option<bool> {
     const TRUE: [&[u8]; 5] = [b"true", b"t", b"yes", b"y", b"1"];
     const FALSE: [&[u8]; 5] = [b"false", b"f", b"no", b"n", b"0"];
     let own = |spellings: &[String]| {
-        spellings
-            .iter()
-            .any(|spelling| spelling.as_bytes().eq_ignore_ascii_case(text))
+        spellings.iter().any(|spelling| spelling.as_bytes().eq_ignore_ascii_case(text))
     };
     let usual = |spellings: &[&[u8]]| spellings.iter().any(|s| s.eq_ignore_ascii_case(text));
     if own(&column.true_values) {

@@ -51,12 +51,11 @@ impl TableFile {
     }
 
     /// Ends the file and returns what publishes it; `None` where it has no rows.
-    pub fn finish(mut self) -> Result<Option<Staged>, WarehouseError> {
+    pub fn finish(self) -> Result<Option<Staged>, WarehouseError> {
         if self.rows == 0 {
             return Ok(None);
         }
-        let finished = self.writer.finish();
-        finished.map_err(|source| failed(&self.warehouse, &self.staged, source))?;
+        // Writes the last row group and the footer.
         let sink = self.writer.into_inner();
         let mut sink = sink.map_err(|source| failed(&self.warehouse, &self.staged, source))?;
         let ended = sink.shutdown();
@@ -65,11 +64,9 @@ impl TableFile {
     }
 
     /// Gives the file up.
-    pub async fn abandon(self) {
-        if let Ok(sink) = self.writer.into_inner() {
-            // What can't be removed now is removed when the object is loaded again.
-            let _ = sink.into_inner().abort().await;
-        }
+    pub async fn abandon(mut self) {
+        // What can't be removed now is removed when the object is loaded again.
+        let _ = self.writer.inner_mut().as_mut().abort().await;
     }
 }
 

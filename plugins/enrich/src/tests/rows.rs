@@ -61,6 +61,7 @@ fn a_url_gives_category_and_product() {
         ("https://shop.example/cart?pid=9", Some("cart"), Some("9")),
         ("https://shop.example/product/%FF", Some("product"), None),
         ("https://shop.example/product/%0A", Some("product"), None),
+        ("https://shop.example/product/\n", Some("product"), None),
         (
             "https://shop.example/product/100%",
             Some("product"),

@@ -95,12 +95,18 @@ pub fn parameter<'q>(query: &'q [u8], name: &[u8]) -> Option<Cow<'q, [u8]>> {
 
 /// Undoes percent-encoding. What is not UTF-8 then, or holds control characters, names nothing.
 pub fn decode(raw: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
-    if !raw.contains(&b'%') {
-        return match raw {
-            Cow::Borrowed(raw) => std::str::from_utf8(raw).ok().map(Cow::Borrowed),
-            Cow::Owned(raw) => String::from_utf8(raw).ok().map(Cow::Owned),
-        };
-    }
+    let decoded = match raw {
+        raw if raw.contains(&b'%') => Cow::Owned(undo_percent(&raw)),
+        raw => raw,
+    };
+    let decoded = match decoded {
+        Cow::Borrowed(decoded) => Cow::Borrowed(std::str::from_utf8(decoded).ok()?),
+        Cow::Owned(decoded) => Cow::Owned(String::from_utf8(decoded).ok()?),
+    };
+    (!decoded.chars().any(char::is_control)).then_some(decoded)
+}
+
+fn undo_percent(raw: &[u8]) -> Vec<u8> {
     let hex = |at: usize| char::from(*raw.get(at)?).to_digit(16);
     let mut decoded = Vec::with_capacity(raw.len());
     let mut at = 0;
@@ -116,6 +122,5 @@ pub fn decode(raw: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
             }
         }
     }
-    let decoded = String::from_utf8(decoded).ok()?;
-    (!decoded.chars().any(char::is_control)).then_some(Cow::Owned(decoded))
+    decoded
 }

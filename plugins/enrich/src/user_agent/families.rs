@@ -1,6 +1,6 @@
 //! The vocabulary of user agents: which words give away which browser and operating system.
 //!
-//! To be extended here when a browser deserves its own name; a test case in `super::words` goes with it.
+//! To be extended here when a browser deserves its own name; a test case in `super::tests` goes with it.
 
 macro_rules! families {
     ($(#[$doc:meta])* $kind:ident: $($case:ident = $name:literal: $($word:literal)|+;)*) => {

@@ -51,15 +51,17 @@ const BOT_PARTS: &[&[u8]] = &[
     b"uptime",
 ];
 
-/// Bit n is set where a part begins with the letter n.
-const BOT_INITIALS: u32 = {
-    let mut initials = 0;
+/// By the first letter of parts, a bit for each letter that comes second: hardly any pair of letters
+/// passes that does not begin one.
+const BOT_STARTS: [u32; 26] = {
+    let mut starts = [0; 26];
     let mut at = 0;
     while at < BOT_PARTS.len() {
-        initials |= 1 << (BOT_PARTS[at][0] - b'a');
+        let part = BOT_PARTS[at];
+        starts[(part[0] - b'a') as usize] |= 1 << (part[1] - b'a');
         at += 1;
     }
-    initials
+    starts
 };
 
 /// Which bytes words are made of.
@@ -115,13 +117,14 @@ impl<'a> Agent<'a> {
             bot: None,
             named: None,
         };
-        let mut words = agent
-            .split(|byte| !IN_WORD[usize::from(*byte)])
-            .filter(|word| match word {
-                // Versions are of no interest, 360Spider is.
-                [first, .., last] => first.is_ascii_alphabetic() || last.is_ascii_alphabetic(),
-                _ => false,
-            });
+        let mut words =
+            agent
+                .split(|byte| !IN_WORD[usize::from(*byte)])
+                .filter(|word| match word {
+                    // Versions are of no interest, 360Spider is.
+                    [first, .., last] => first.is_ascii_alphabetic() || last.is_ascii_alphabetic(),
+                    _ => false,
+                });
         let first = words.next().unwrap_or_default();
         let mut before = first;
         if first != b"Mozilla" {
@@ -276,10 +279,11 @@ fn has_bot_part(word: &[u8]) -> bool {
     // Cubot makes phones.
     let phone = word.len() >= 5 && word[..5].eq_ignore_ascii_case(b"cubot");
     !phone
-        && word.iter().enumerate().any(|(at, byte)| {
-            let letter = byte.to_ascii_lowercase().wrapping_sub(b'a');
-            letter < 26
-                && BOT_INITIALS >> letter & 1 == 1
+        && word.windows(2).enumerate().any(|(at, pair)| {
+            let [first, second] = [pair[0], pair[1]].map(|byte| (byte | 0x20).wrapping_sub(b'a'));
+            let seconds = BOT_STARTS.get(usize::from(first)).copied().unwrap_or(0);
+            second < 26
+                && seconds >> second & 1 == 1
                 && BOT_PARTS.iter().any(|part| {
                     let here = word.get(at..at + part.len());
                     here.is_some_and(|here| here.eq_ignore_ascii_case(part))

@@ -64,13 +64,16 @@ fn host_end(text: &[u8], start: usize, bare_host_will_do: bool) -> Option<usize>
     let is_punycode = last.len() > 4 && last[..4].eq_ignore_ascii_case(b"xn--");
     let first = host.split(|b| *b == b'.').next()?;
     let is_density = first.len() == 2 && first[0].is_ascii_digit() && first[1] == b'x';
-    let dotted = labels.next().is_some() && !first.is_empty() && (is_word || is_punycode) && !is_density;
+    let dotted =
+        labels.next().is_some() && !first.is_empty() && (is_word || is_punycode) && !is_density;
     let bare = bare_host_will_do && last.len() == host.len() && is_word;
     (dotted || bare).then_some(start + host.len())
 }
 
 fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'+' | b'-' | b'\'' | b'~') || !byte.is_ascii()
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'.' | b'_' | b'+' | b'-' | b'\'' | b'~')
+        || !byte.is_ascii()
 }
 
 fn is_host(byte: u8) -> bool {

@@ -91,7 +91,8 @@ fn is_indexed(text: &[u8]) -> bool {
         return false;
     };
     while let Some((b']', before)) = text.split_last() {
-        let length = before.iter().rev().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+        let length =
+            before.iter().rev().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
         let Some((b'[', before)) = before[..before.len() - length].split_last() else {
             return false;
         };
@@ -105,7 +106,10 @@ fn classify(name: &[u8]) -> Option<Holds> {
     let digits = name.iter().rev().take_while(|b| b.is_ascii_digit()).count();
     let name = &name[..name.len() - digits];
     // Most names are none of these, which their last letter already says.
-    if !matches!(name.last()? | 0x20, b'd' | b'e' | b'g' | b'h' | b'l' | b'm' | b'n' | b'r' | b's' | b't' | b'x' | b'y') {
+    if !matches!(
+        name.last()? | 0x20,
+        b'd' | b'e' | b'g' | b'h' | b'l' | b'm' | b'n' | b'r' | b's' | b't' | b'x' | b'y'
+    ) {
         return None;
     }
     let mut squeezed = [0; MAX_NAME];
@@ -122,7 +126,8 @@ fn classify(name: &[u8]) -> Option<Holds> {
     let word = &squeezed[last_word..length];
     let name = &squeezed[..length];
     let ends = |endings: &[&[u8]]| endings.iter().any(|ending| name.ends_with(ending));
-    if matches!(word, b"pass" | b"pwd") || ends(&[b"password", b"passwd", b"passphrase", b"secret"]) {
+    if matches!(word, b"pass" | b"pwd") || ends(&[b"password", b"passwd", b"passphrase", b"secret"])
+    {
         return Some(Holds::Secret);
     }
     if matches!(word, b"key" | b"auth" | b"session" | b"sid" | b"sig" | b"jwt")

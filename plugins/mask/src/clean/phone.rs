@@ -203,9 +203,8 @@ fn is_national(groups: &[Group]) -> bool {
     let [trunk, second, rest @ ..] = groups else {
         return false;
     };
-    let is_date = trunk.len() == 2
-        && second.len() == 2
-        && rest.first().is_some_and(|year| year.len() == 4);
+    let is_date =
+        trunk.len() == 2 && second.len() == 2 && rest.first().is_some_and(|year| year.len() == 4);
     let in_pairs = groups.iter().all(|group| group.len() == 2);
     let fewest = if in_pairs { 9 } else { 8 };
     trunk.first == b'0'

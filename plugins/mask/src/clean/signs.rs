@@ -64,7 +64,13 @@ pub(super) fn scan(text: &[u8]) -> Signs {
         found |= sign((b == b'=') | (b == b':') & (c != b'/'), Signs::ASSIGN);
         found |= sign((a == b'e') & (b == b'y') & (c == b'J'), Signs::JWT);
         found |= sign((a | 0x20 == b'b') & (b | 0x20 == b'e') & (c | 0x20 == b'a'), Signs::BEARER);
-        let separator = (b == b' ') | (b == b'-') | (b == b'.') | (b == b'/') | (b == b'+') | (b == b'%') | (b == b')');
+        let separator = (b == b' ')
+            | (b == b'-')
+            | (b == b'.')
+            | (b == b'/')
+            | (b == b'+')
+            | (b == b'%')
+            | (b == b')');
         found |= sign(
             is_digit(a) & separator & (is_digit(c) | (c == b' ') | (c == b'-'))
                 | ((a == b'+') | (a == b'(')) & is_digit(b),

@@ -50,6 +50,7 @@ fn jwts(text: &[u8], spans: &mut Vec<Span>) {
         while text.get(end) == Some(&b'.') && segment(&text[end + 1..]) > 0 {
             end += 1 + segment(&text[end + 1..]);
         }
+        done = end;
         spans.push(Span { start: whole_start(text, start), end, mark: Mark::Token });
     }
 }

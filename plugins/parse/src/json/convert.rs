@@ -2,8 +2,8 @@
 
 use clickmill_plugin::Texts;
 
-use super::cursor::{Kind, Span, unescape};
 use super::scan::Scanner;
+use super::value::{Kind, Span, unescape};
 use crate::config::{ColumnConfig, ColumnType};
 use crate::number;
 use crate::rejection::{Code, Refusals};
@@ -31,11 +31,7 @@ impl Block<'_> {
         scratch: &mut Vec<u8>,
         refusals: &mut Refusals,
     ) {
-        let to = To {
-            block: self,
-            column,
-            node,
-        };
+        let to = To { block: self, column, node };
         match builder {
             Builder::Texts(texts) => to.texts(texts, refusals),
             Builder::Booleans(values) => {
@@ -47,19 +43,13 @@ impl Block<'_> {
                 to.each(scratch, refusals, read, |value| values.push_option(value));
             }
             Builder::Float64s(values) => {
-                to.each(scratch, refusals, number::float64, |value| {
-                    values.push_option(value)
-                });
+                to.each(scratch, refusals, number::float64, |value| values.push_option(value));
             }
             Builder::Dates(values) => {
-                to.each(scratch, refusals, time::date, |value| {
-                    values.push_option(value)
-                });
+                to.each(scratch, refusals, time::date, |value| values.push_option(value));
             }
             Builder::Timestamps(values) => {
-                to.each(scratch, refusals, time::timestamp, |value| {
-                    values.push_option(value)
-                });
+                to.each(scratch, refusals, time::timestamp, |value| values.push_option(value));
             }
         }
     }
@@ -74,9 +64,7 @@ struct To<'a> {
 impl To<'_> {
     #[inline]
     fn values(&self) -> impl Iterator<Item = (usize, &Span)> {
-        self.block.scanner.values(self.node)[..self.block.len]
-            .iter()
-            .enumerate()
+        self.block.scanner.values(self.node)[..self.block.len].iter().enumerate()
     }
 
     fn texts(&self, texts: &mut Texts, refusals: &mut Refusals) {
@@ -95,7 +83,8 @@ impl To<'_> {
                     if content.is_empty() && self.column.required {
                         self.refuse(slot, Code::Required, value, refusals);
                     }
-                    texts.push(content);
+                    copy(content, value, self.block.text, texts.buffer());
+                    texts.end_row();
                 }
             }
         }
@@ -166,5 +155,20 @@ impl To<'_> {
     fn refuse(&self, slot: usize, code: Code, value: &Span, refusals: &mut Refusals) {
         let text = (value.kind != Kind::Absent).then(|| value.content(self.block.text));
         refusals.add_value(self.block.first + slot, code, self.column, text);
+    }
+}
+
+/// Adds the content of a value to a buffer. Most are short, and copying a fixed length and cutting it is
+/// cheaper than a call of `memcpy`, in Wasm above all.
+#[inline]
+fn copy(content: &[u8], value: &Span, text: &[u8], out: &mut Vec<u8>) {
+    const SHORT: usize = 32;
+    match text.get(value.content_start()..).and_then(<[u8]>::first_chunk::<SHORT>) {
+        Some(chunk) if content.len() <= SHORT => {
+            let len = out.len() + content.len();
+            out.extend_from_slice(chunk);
+            out.truncate(len);
+        }
+        _ => out.extend_from_slice(content),
     }
 }

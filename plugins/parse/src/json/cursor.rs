@@ -5,11 +5,15 @@
 
 use std::ops::Range;
 
+use super::value::{Kind, hex};
+
 /// Why a message cannot be read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Stop {
     /// Not JSON: what was wanted at the byte where the cursor stands.
     Syntax(&'static str),
+    /// There is no message.
+    Null,
     /// JSON, but not an object.
     NotAnObject,
     /// Nested too deep.
@@ -18,55 +22,6 @@ pub(crate) enum Stop {
     Duplicate(u16, Range<usize>),
     /// A key that nobody takes: the object's node, and where the key stands.
     Unknown(u16, Range<usize>),
-}
-
-/// What a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// There is none.
-    Absent,
-    Null,
-    True,
-    False,
-    /// A number without fraction and exponent.
-    Integer,
-    /// Another number.
-    Decimal,
-    /// A string that stands for itself.
-    String,
-    /// A string with escapes.
-    Escaped,
-    Object,
-    Array,
-}
-
-/// Where a value stands in the text, quotes included, and what it is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Span {
-    pub(super) start: u32,
-    pub(super) end: u32,
-    pub(super) kind: Kind,
-}
-
-impl Span {
-    pub(super) const ABSENT: Self = Self {
-        start: 0,
-        end: 0,
-        kind: Kind::Absent,
-    };
-
-    /// Its bytes, with the quotes of a string.
-    #[inline]
-    pub(super) fn spelled<'a>(&self, text: &'a [u8]) -> &'a [u8] {
-        &text[self.start as usize..self.end as usize]
-    }
-
-    /// Its bytes, without the quotes of a string.
-    #[inline]
-    pub(super) fn content<'a>(&self, text: &'a [u8]) -> &'a [u8] {
-        let quote = u32::from(matches!(self.kind, Kind::String | Kind::Escaped));
-        &text[(self.start + quote) as usize..(self.end - quote) as usize]
-    }
 }
 
 /// A position in a message, which ends where the text does. Methods that answer `None` have said why in `stop`.
@@ -78,11 +33,7 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a [u8], at: usize) -> Self {
-        Self {
-            text,
-            at,
-            stop: Stop::Syntax(""),
-        }
+        Self { text, at, stop: Stop::Syntax("") }
     }
 
     /// The byte here. At the end it is 0, which no rule takes.
@@ -121,6 +72,20 @@ impl<'a> Cursor<'a> {
         Some(())
     }
 
+    /// Passes a string without escapes, if one is here: what most values are.
+    #[inline]
+    pub(super) fn plain_string(&mut self) -> Option<Kind> {
+        if self.peek() != b'"' {
+            return None;
+        }
+        let end = plain_end(self.text, self.at + 1);
+        if self.text.get(end) != Some(&b'"') {
+            return None;
+        }
+        self.at = end + 1;
+        Some(Kind::String)
+    }
+
     /// Passes any value. `depth` is how many containers are open around it, `open` room to keep track
     /// of those within it.
     ///
@@ -134,9 +99,7 @@ impl<'a> Cursor<'a> {
         open: &mut Vec<bool>,
     ) -> Option<Kind> {
         match self.peek() {
-            b'{' => self
-                .container(depth, max_depth, open)
-                .map(|()| Kind::Object),
+            b'{' => self.container(depth, max_depth, open).map(|()| Kind::Object),
             b'[' => self.container(depth, max_depth, open).map(|()| Kind::Array),
             _ => self.scalar(),
         }
@@ -164,14 +127,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn string(&mut self) -> Option<bool> {
         let mut escaped = false;
         loop {
-            while let Some(word) = word(self.text, self.at) {
-                let special = special(word);
-                if special != 0 {
-                    self.at += special.trailing_zeros() as usize / 8;
-                    break;
-                }
-                self.at += 8;
-            }
+            self.at = plain_end(self.text, self.at);
             match self.text.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
@@ -181,7 +137,6 @@ impl<'a> Cursor<'a> {
                     self.escape()?;
                     escaped = true;
                 }
-                Some(0x20..) => self.at += 1,
                 Some(_) => return self.want("no control character in a string"),
                 None => return self.want("`\"`"),
             }
@@ -218,12 +173,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn four_hex_digits(&mut self) -> Option<u32> {
-        match self
-            .text
-            .get(self.at..)
-            .and_then(<[u8]>::first_chunk)
-            .and_then(hex)
-        {
+        match self.text.get(self.at..).and_then(<[u8]>::first_chunk).and_then(hex) {
             Some(code) => {
                 self.at += 4;
                 Some(code)
@@ -346,72 +296,34 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Writes out a string that [`Cursor::string`] has passed, its escapes resolved.
-pub(super) fn unescape(mut string: &[u8], out: &mut Vec<u8>) {
-    while let Some(at) = memchr::memchr(b'\\', string) {
-        out.extend_from_slice(&string[..at]);
-        let (character, length) = escaped(&string[at..]);
-        out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-        string = string.get(at + length..).unwrap_or_default();
-    }
-    out.extend_from_slice(string);
-}
-
-/// The character that an escape stands for, and how many bytes it takes.
-fn escaped(escape: &[u8]) -> (char, usize) {
-    let code = |at: usize| {
-        escape
-            .get(at..)
-            .and_then(<[u8]>::first_chunk)
-            .and_then(hex)
-            .unwrap_or(0)
-    };
-    match escape.get(1) {
-        Some(b'b') => ('\u{8}', 2),
-        Some(b'f') => ('\u{c}', 2),
-        Some(b'n') => ('\n', 2),
-        Some(b'r') => ('\r', 2),
-        Some(b't') => ('\t', 2),
-        Some(b'u') => match code(2) {
-            high @ 0xd800..0xdc00 => {
-                let low = code(8).wrapping_sub(0xdc00);
-                let code = 0x1_0000 + ((high - 0xd800) << 10) + (low & 0x3ff);
-                (
-                    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
-                    12,
-                )
-            }
-            code => (
-                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER),
-                6,
-            ),
-        },
-        Some(&byte) => (char::from(byte), 2),
-        None => (char::REPLACEMENT_CHARACTER, 1),
-    }
-}
-
-fn hex(digits: &[u8; 4]) -> Option<u32> {
-    digits.iter().try_fold(0, |code, &digit| {
-        Some(code << 4 | char::from(digit).to_digit(16)?)
-    })
-}
-
-/// The eight bytes from `at`, the first in the lowest place.
-#[inline]
-pub(super) fn word(text: &[u8], at: usize) -> Option<u64> {
-    text.get(at..)?
-        .first_chunk()
-        .map(|bytes| u64::from_le_bytes(*bytes))
-}
-
-/// Marks the top bit of the bytes of a word that end the plain part of a string: quotes, backslashes
-/// and control characters. Only the lowest mark is sure.
+/// Where the plain part of a string ends that starts at `at`: at a quote, a backslash, a control
+/// character or the end.
 ///
 /// Strings are mostly shorter than what `memchr` needs to win, and it does not look for control
 /// characters.
 #[inline]
-fn special(word: u64) -> u64 {
+pub(super) fn plain_end(text: &[u8], at: usize) -> usize {
+    let mut rest = text.get(at..).unwrap_or_default();
+    while let Some((chunk, after)) = rest.split_first_chunk::<16>() {
+        let chunk = u128::from_le_bytes(*chunk);
+        let marks = (specials(chunk as u64), specials((chunk >> 64) as u64));
+        if marks != (0, 0) {
+            let first = match marks {
+                (0, high) => 64 + high.trailing_zeros(),
+                (low, _) => low.trailing_zeros(),
+            };
+            return text.len() - rest.len() + first as usize / 8;
+        }
+        rest = after;
+    }
+    let plain = rest.iter().take_while(|byte| is_plain(**byte)).count();
+    text.len() - rest.len() + plain
+}
+
+/// Marks the top bit of the bytes of a word that are not plain. Only the lowest mark is sure: beyond it a
+/// borrow may have gone through.
+#[inline]
+fn specials(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x8080_8080_8080_8080;
     let quotes = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
@@ -419,4 +331,9 @@ fn special(word: u64) -> u64 {
     let controls = word.wrapping_sub(ONES * 0x20);
     // What falls below zero has its top bit set; bytes beyond ASCII had it before.
     (quotes | backslashes | controls) & !word & TOPS
+}
+
+#[inline]
+fn is_plain(byte: u8) -> bool {
+    byte >= 0x20 && byte != b'"' && byte != b'\\'
 }

@@ -2,8 +2,6 @@
 
 use clickmill_plugin::Problems;
 
-use super::cursor::word;
-
 /// How many keys deep a path may lead: the scanner recurses along it.
 const MAX_KEYS: usize = 16;
 
@@ -32,18 +30,14 @@ pub(super) struct Paths {
 
 impl Paths {
     pub(super) fn new() -> Self {
-        Self {
-            nodes: vec![Node::new(String::new(), 0)],
-        }
+        Self { nodes: vec![Node::new(String::new(), 0)] }
     }
 
     /// The node of a path, which is added where it is not there yet.
     pub(super) fn add(&mut self, path: &str, at: usize, problems: &mut Problems) -> u16 {
         let keys = split(path);
         if keys.iter().any(String::is_empty) {
-            problems.push(format!(
-                "`columns[{at}].from` is `{path}`, which has an empty key"
-            ));
+            problems.push(format!("`columns[{at}].from` is `{path}`, which has an empty key"));
         }
         if keys.len() > MAX_KEYS {
             problems.push(format!(
@@ -52,10 +46,7 @@ impl Paths {
             ));
         }
         if self.nodes.len() + keys.len() > usize::from(u16::MAX) {
-            problems.push(format!(
-                "`columns[{at}].from` is one key too many: limit {}",
-                u16::MAX
-            ));
+            problems.push(format!("`columns[{at}].from` is one key too many: limit {}", u16::MAX));
             return 0;
         }
         let mut node = 0;
@@ -179,9 +170,7 @@ impl Pattern {
         let mut bytes = [0; 8 * WORDS];
         let mut mask = [0; 8 * WORDS];
         let len = key.len() + 2;
-        let plain = key
-            .iter()
-            .all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\');
+        let plain = key.iter().all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\');
         if plain && !key.is_empty() && len <= bytes.len() {
             bytes[..key.len()].copy_from_slice(key);
             bytes[key.len()..len].copy_from_slice(b"\":");
@@ -190,20 +179,15 @@ impl Pattern {
             // Nothing under the mask is ever that.
             bytes[0] = 0xff;
         }
-        Self {
-            words: words(&bytes),
-            mask: words(&mask),
-            len,
-        }
+        Self { words: words(&bytes), mask: words(&mask), len }
     }
 
     /// Where the pattern ends, if it stands at `at`. Near the end of the text it may be overlooked.
     #[inline]
     pub(super) fn ends(&self, text: &[u8], at: usize) -> Option<usize> {
         let text = words(text.get(at..)?.first_chunk()?);
-        let differences = (0..WORDS).fold(0, |differences, at| {
-            differences | ((text[at] & self.mask[at]) ^ self.words[at])
-        });
+        let differences = (0..WORDS)
+            .fold(0, |differences, at| differences | ((text[at] & self.mask[at]) ^ self.words[at]));
         (differences == 0).then_some(at + self.len)
     }
 }
@@ -228,6 +212,13 @@ fn split(path: &str) -> Vec<String> {
         }
     }
     keys
+}
+
+/// The eight bytes from `at`, the first in the lowest place.
+#[inline]
+fn word(text: &[u8], at: usize) -> Option<u64> {
+    let bytes = text.get(at..)?.first_chunk()?;
+    Some(u64::from_le_bytes(*bytes))
 }
 
 /// Whether they are equal: for short keys faster than a call of `memcmp`.
@@ -255,9 +246,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 fn hash(key: &[u8]) -> usize {
     let ends = match key.len().checked_sub(8) {
         Some(last) => word(key, 0).unwrap_or(0) ^ word(key, last).unwrap_or(0).rotate_left(29),
-        None => key
-            .iter()
-            .fold(0, |bytes, byte| bytes << 8 | u64::from(*byte)),
+        None => key.iter().fold(0, |bytes, byte| bytes << 8 | u64::from(*byte)),
     };
     ((ends ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
 }
@@ -287,21 +276,13 @@ mod tests {
     fn every_key_is_found_and_no_other() {
         let mut paths = Paths::new();
         let mut problems = Problems::new();
-        let keys: Vec<String> = (0..300)
-            .map(|n| format!("{}{n}", "key_".repeat(n % 7)))
-            .collect();
-        let nodes: Vec<u16> = keys
-            .iter()
-            .map(|k| paths.add(k, 0, &mut problems))
-            .collect();
+        let keys: Vec<String> = (0..300).map(|n| format!("{}{n}", "key_".repeat(n % 7))).collect();
+        let nodes: Vec<u16> = keys.iter().map(|k| paths.add(k, 0, &mut problems)).collect();
         let nested = paths.add("key_1.key_1", 0, &mut problems);
         for (key, node) in keys.iter().zip(nodes) {
             assert_eq!(paths.find(0, key.as_bytes()), node, "{key}");
             assert_eq!(paths.find(0, format!("{key}x").as_bytes()), 0);
-            assert_eq!(
-                paths.find(node, key.as_bytes()),
-                if key == "key_1" { nested } else { 0 }
-            );
+            assert_eq!(paths.find(node, key.as_bytes()), if key == "key_1" { nested } else { 0 });
         }
         assert!(problems.is_empty());
         assert_eq!(paths.find(0, b""), 0);

@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
-use super::cursor::{Cursor, Kind, Span, Stop, unescape};
+use super::cursor::{Cursor, Stop};
 use super::paths::Paths;
+use super::value::{Kind, Span, unescape};
 use crate::config::{Duplicates, Unknown};
 
 /// How many messages are scanned before their values are converted: enough to run a column's loop for
@@ -135,11 +136,7 @@ impl<'p> Scanner<'p> {
             return cursor.fail(Stop::TooDeep);
         }
         let start = cursor.at as u32;
-        *self.span(node) = Span {
-            start,
-            end: start,
-            kind: Kind::Object,
-        };
+        *self.span(node) = Span { start, end: start, kind: Kind::Object };
         cursor.at += 1;
         cursor.white_space();
         if cursor.peek() == b'}' {
@@ -216,7 +213,7 @@ impl<'p> Scanner<'p> {
         Some(found)
     }
 
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, cursor: &mut Cursor<'_>, node: u16, depth: u32) -> Option<()> {
         if cursor.peek() == b'{' && self.paths.nodes[usize::from(node)].first_child != 0 {
             return self.object(cursor, node, depth + 1);
@@ -228,12 +225,11 @@ impl<'p> Scanner<'p> {
     #[inline]
     fn any_value(&mut self, cursor: &mut Cursor<'_>, depth: u32) -> Option<Span> {
         let start = cursor.at as u32;
-        let kind = cursor.value(depth, self.options.max_depth, &mut self.open)?;
-        Some(Span {
-            start,
-            end: cursor.at as u32,
-            kind,
-        })
+        let kind = match cursor.plain_string() {
+            Some(kind) => kind,
+            None => cursor.value(depth, self.options.max_depth, &mut self.open)?,
+        };
+        Some(Span { start, end: cursor.at as u32, kind })
     }
 
     #[cold]
@@ -280,13 +276,7 @@ impl<'p> Scanner<'p> {
             unescape(&cursor.text[spelled.clone()], &mut self.keys);
             let key = key..self.keys.len();
             let parent_start = self.span(parent).start;
-            self.extras.push(Extra {
-                parent,
-                parent_start,
-                spelled,
-                key,
-                value,
-            });
+            self.extras.push(Extra { parent, parent_start, spelled, key, value });
         }
         Some(())
     }
@@ -317,11 +307,7 @@ impl<'p> Scanner<'p> {
             return Some(());
         }
         for (first, second) in twice {
-            let gone = if self.options.duplicates == Duplicates::Last {
-                first
-            } else {
-                second
-            };
+            let gone = if self.options.duplicates == Duplicates::Last { first } else { second };
             self.extras[gone].value.kind = Kind::Absent;
         }
         self.extras.retain(|extra| extra.value.kind != Kind::Absent);

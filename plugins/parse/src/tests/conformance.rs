@@ -22,10 +22,7 @@ fn parse(messages: &[&str]) -> Output {
             {"name": "country", "type": "text", "from": "geo.country"},
         ],
     });
-    run(
-        &config,
-        vec![Column::texts("payload", messages.iter().map(Some))],
-    )
+    run(&config, vec![Column::texts("payload", messages.iter().map(Some))])
 }
 
 const TEXTS: [&str; 4] = ["a", "key", "event_timestamp", "é\"\\"];
@@ -33,10 +30,7 @@ const TEXTS: [&str; 4] = ["a", "key", "event_timestamp", "é\"\\"];
 /// Asserts that both accept the message, with the same values, or both refuse it.
 fn check(message: &str) {
     let judged = serde_json::from_str::<Map<String, Value>>(message);
-    if judged
-        .as_ref()
-        .is_err_and(|error| error.to_string().contains("number out of range"))
-    {
+    if judged.as_ref().is_err_and(|error| error.to_string().contains("number out of range")) {
         return;
     }
     // Neighbours show that nothing spills over.
@@ -66,15 +60,10 @@ fn check(message: &str) {
     for name in TEXTS {
         same(&value(&output, name, 1), object.remove(name), message);
     }
-    let country = object
-        .get_mut("geo")
-        .and_then(Value::as_object_mut)
-        .and_then(|g| g.remove("country"));
+    let country =
+        object.get_mut("geo").and_then(Value::as_object_mut).and_then(|g| g.remove("country"));
     same(&value(&output, "country", 1), country, message);
-    if object
-        .get("geo")
-        .is_some_and(|geo| geo.is_null() || *geo == json!({}))
-    {
+    if object.get("geo").is_some_and(|geo| geo.is_null() || *geo == json!({})) {
         object.remove("geo");
     }
     let kept = match value(&output, "unknown_fields", 1) {
@@ -359,11 +348,7 @@ fn spell(value: &Value, choices: &mut impl Iterator<Item = u8>, out: &mut String
 fn messages() -> impl Strategy<Value = String> {
     (objects(values()), prop::collection::vec(any::<u8>(), 1..50)).prop_map(|(object, choices)| {
         let mut out = String::new();
-        spell(
-            &Value::from(object),
-            &mut choices.into_iter().cycle(),
-            &mut out,
-        );
+        spell(&Value::from(object), &mut choices.into_iter().cycle(), &mut out);
         out
     })
 }

@@ -38,11 +38,7 @@ fn fields_become_values_of_the_columns_type_or_reject_the_row() {
         ("date", "2008-04-01", Ok(json!(13_970))),
         ("date", "2008-04-31", Err("not_a_date")),
         ("timestamp", "1970-01-01 00:00:01", Ok(json!(1_000_000))),
-        (
-            "timestamp",
-            "1700000000",
-            Ok(json!(1_700_000_000_000_000i64)),
-        ),
+        ("timestamp", "1700000000", Ok(json!(1_700_000_000_000_000i64))),
         ("timestamp", "yesterday", Err("not_a_timestamp")),
         ("text", " a ", Ok(json!(" a "))),
         ("text", "", Ok(Value::Null)),
@@ -50,26 +46,15 @@ fn fields_become_values_of_the_columns_type_or_reject_the_row() {
     for (column_type, text, wanted) in usual {
         let column = json!({"name": "f", "type": column_type});
         let wanted = wanted.clone().map_err(str::to_owned);
-        assert_eq!(
-            field(&column, &json!({}), Some(text)),
-            wanted,
-            "{column_type} {text:?}"
-        );
-        assert_eq!(
-            field(&column, &json!({}), None),
-            Ok(Value::Null),
-            "{column_type} null"
-        );
+        assert_eq!(field(&column, &json!({}), Some(text)), wanted, "{column_type} {text:?}");
+        assert_eq!(field(&column, &json!({}), None), Ok(Value::Null), "{column_type} null");
     }
 }
 
 #[test]
 fn empty_fields_are_values_where_they_are_not_null() {
     let options = json!({"empty_is_null": false});
-    assert_eq!(
-        field(&json!({"name": "f", "type": "text"}), &options, Some("")),
-        Ok(json!(""))
-    );
+    assert_eq!(field(&json!({"name": "f", "type": "text"}), &options, Some("")), Ok(json!("")));
     assert_eq!(
         field(&json!({"name": "f", "type": "int64"}), &options, Some("")),
         Err("not_an_integer".to_owned())
@@ -80,10 +65,7 @@ fn empty_fields_are_values_where_they_are_not_null() {
 fn white_space_matters_where_it_is_not_trimmed() {
     let options = json!({"trim": false});
     let column = json!({"name": "f", "type": "int64"});
-    assert_eq!(
-        field(&column, &options, Some("1 ")),
-        Err("not_an_integer".to_owned())
-    );
+    assert_eq!(field(&column, &options, Some("1 ")), Err("not_an_integer".to_owned()));
     assert_eq!(field(&column, &options, Some("1")), Ok(json!(1)));
 }
 
@@ -103,18 +85,8 @@ fn required_fields_reject_rows_without_them() {
 #[test]
 fn a_columns_own_spellings_of_true_and_false_go_first() {
     let column = json!({"name": "f", "type": "boolean", "true": ["1", "ON"], "false": ["2", "y"]});
-    for (text, wanted) in [
-        ("1", true),
-        ("2", false),
-        ("on", true),
-        ("Y", false),
-        ("yes", true),
-    ] {
-        assert_eq!(
-            field(&column, &json!({}), Some(text)),
-            Ok(json!(wanted)),
-            "{text}"
-        );
+    for (text, wanted) in [("1", true), ("2", false), ("on", true), ("Y", false), ("yes", true)] {
+        assert_eq!(field(&column, &json!({}), Some(text)), Ok(json!(wanted)), "{text}");
     }
 }
 
@@ -133,14 +105,8 @@ fn a_row_is_rejected_once_for_the_first_column_at_fault() {
             Column::texts("B", [Some("x"), Some("2.5"), Some("y"), Some("4.5")]),
         ],
     );
-    assert_eq!(
-        codes(&output),
-        [(0, "not_a_number"), (1, "required"), (2, "not_an_integer")]
-    );
-    assert_eq!(
-        output.rejections[0].message,
-        "`a` is `x`, wanted an integer of 64 bits"
-    );
+    assert_eq!(codes(&output), [(0, "not_a_number"), (1, "required"), (2, "not_an_integer")]);
+    assert_eq!(output.rejections[0].message, "`a` is `x`, wanted an integer of 64 bits");
     assert_eq!(output.rejections[0].column.as_deref(), Some("a"));
     assert_eq!(value(&output, "a", 3), json!(4));
     assert_eq!(value(&output, "b", 3), json!(4.5));
@@ -177,10 +143,7 @@ fn nulls_and_empties_are_null_in_text_columns_of_any_length() {
             assert_eq!(output.columns[0].text(row), wanted);
         }
         assert_eq!(
-            output.columns[0]
-                .validity
-                .as_ref()
-                .map_or(rows.div_ceil(8), Vec::len),
+            output.columns[0].validity.as_ref().map_or(rows.div_ceil(8), Vec::len),
             rows.div_ceil(8)
         );
     }
@@ -200,11 +163,8 @@ fn needs_are_the_fields_read_and_the_columns_written() {
     let needs = testing::configure::<Parse>(&config.to_string(), &input).expect("accepted");
     let reads: Vec<&str> = needs.reads.iter().map(|read| read.name.as_str()).collect();
     assert_eq!(reads, ["p", "q"]);
-    let writes: Vec<(&str, DataType)> = needs
-        .writes
-        .iter()
-        .map(|write| (write.name.as_str(), write.data_type))
-        .collect();
+    let writes: Vec<(&str, DataType)> =
+        needs.writes.iter().map(|write| (write.name.as_str(), write.data_type)).collect();
     assert_eq!(
         writes,
         [
@@ -225,10 +185,7 @@ fn fields_that_nobody_takes_are_kept_as_json_or_refused_at_the_start() {
         Column::texts("c", [Some("1"), Some("2"), None]),
     ];
     let output = run(&config, input.clone());
-    assert_eq!(
-        value(&output, "rest", 0),
-        json!(r#"{"b\"":"x\n\"é","c":"1"}"#)
-    );
+    assert_eq!(value(&output, "rest", 0), json!(r#"{"b\"":"x\n\"é","c":"1"}"#));
     assert_eq!(value(&output, "rest", 1), json!(r#"{"c":"2"}"#));
     assert_eq!(value(&output, "rest", 2), Value::Null);
 

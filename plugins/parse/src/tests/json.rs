@@ -34,11 +34,7 @@ fn values_become_values_of_the_columns_type_or_reject_the_row() {
         ("int64", "-0", Ok(json!(0))),
         ("int64", "12.0", Ok(json!(12))),
         ("int64", "1e3", Ok(json!(1000))),
-        (
-            "int64",
-            "9007199254740993.0",
-            Ok(json!(9_007_199_254_740_993i64)),
-        ),
+        ("int64", "9007199254740993.0", Ok(json!(9_007_199_254_740_993i64))),
         ("int64", r#""12""#, Ok(json!(12))),
         ("int64", r#""\u0031\u0032""#, Ok(json!(12))),
         ("int64", "12.5", Err("not_an_integer")),
@@ -66,22 +62,10 @@ fn values_become_values_of_the_columns_type_or_reject_the_row() {
         ("date", "20080401", Ok(json!(13_970))),
         ("date", r#""soon""#, Err("not_a_date")),
         ("date", "true", Err("wrong_type")),
-        (
-            "timestamp",
-            r#""1970-01-01T00:00:01Z""#,
-            Ok(json!(1_000_000)),
-        ),
-        (
-            "timestamp",
-            "1700000000123",
-            Ok(json!(1_700_000_000_123_000i64)),
-        ),
+        ("timestamp", r#""1970-01-01T00:00:01Z""#, Ok(json!(1_000_000))),
+        ("timestamp", "1700000000123", Ok(json!(1_700_000_000_123_000i64))),
         ("timestamp", "1.7e9", Ok(json!(1_700_000_000_000_000i64))),
-        (
-            "timestamp",
-            r#""1700000000""#,
-            Ok(json!(1_700_000_000_000_000i64)),
-        ),
+        ("timestamp", r#""1700000000""#, Ok(json!(1_700_000_000_000_000i64))),
         ("timestamp", r#""soon""#, Err("not_a_timestamp")),
         ("timestamp", "{}", Err("wrong_type")),
         (
@@ -93,41 +77,24 @@ fn values_become_values_of_the_columns_type_or_reject_the_row() {
         ("text", "1.50", Ok(json!("1.50"))),
         ("text", "-1e+5", Ok(json!("-1e+5"))),
         ("text", "true", Ok(json!("true"))),
-        (
-            "text",
-            r#"{"a": [1, "\n"]}"#,
-            Ok(json!(r#"{"a": [1, "\n"]}"#)),
-        ),
+        ("text", r#"{"a": [1, "\n"]}"#, Ok(json!(r#"{"a": [1, "\n"]}"#))),
         ("text", "[ ]", Ok(json!("[ ]"))),
     ];
     for (column_type, text, wanted) in cases {
         let wanted = wanted.clone().map_err(str::to_owned);
         assert_eq!(field(column_type, text), wanted, "{column_type} {text}");
-        assert_eq!(
-            field(column_type, "null"),
-            Ok(Value::Null),
-            "{column_type} null"
-        );
+        assert_eq!(field(column_type, "null"), Ok(Value::Null), "{column_type} null");
     }
 }
 
 #[test]
 fn required_values_reject_rows_without_them() {
     for column_type in ["text", "int64", "float64", "boolean", "date", "timestamp"] {
-        let config = config(
-            &json!([{"name": "f", "type": column_type, "required": true}]),
-            &json!({}),
-        );
+        let config =
+            config(&json!([{"name": "f", "type": column_type, "required": true}]), &json!({}));
         let output = run(&config, messages(&["{}", r#"{"f":null}"#, r#"{"f":""}"#]));
-        assert_eq!(
-            codes(&output),
-            [(0, "required"), (1, "required"), (2, "required")]
-        );
-        let told: Vec<&str> = output
-            .rejections
-            .iter()
-            .map(|r| r.message.as_str())
-            .collect();
+        assert_eq!(codes(&output), [(0, "required"), (1, "required"), (2, "required")]);
+        let told: Vec<&str> = output.rejections.iter().map(|r| r.message.as_str()).collect();
         assert!(told[0].starts_with("`f` is missing, wanted "), "{told:?}");
         assert!(told[1].starts_with("`f` is `null`, wanted "), "{told:?}");
         assert!(told[2].starts_with("`f` is empty, wanted "), "{told:?}");
@@ -149,10 +116,7 @@ fn a_rejected_row_leaves_all_columns_of_equal_length_and_its_neighbours_whole() 
         "[]",
     ];
     let rows: Vec<&str> = bad.iter().flat_map(|bad| [good, bad]).collect();
-    let output = run(
-        &config(&columns, &json!({"unknown": "keep"})),
-        messages(&rows),
-    );
+    let output = run(&config(&columns, &json!({"unknown": "keep"})), messages(&rows));
     assert_eq!(
         codes(&output),
         [
@@ -173,15 +137,11 @@ fn a_rejected_row_leaves_all_columns_of_equal_length_and_its_neighbours_whole() 
 
 #[test]
 fn null_messages_are_rejected() {
-    let config = config(
-        &json!([{"name": "a", "type": "int64"}]),
-        &json!({"payload": "m"}),
-    );
-    let output = run(
-        &config,
-        vec![Column::texts("m", [None, Some(r#"{"a":1}"#)])],
-    );
+    let config = config(&json!([{"name": "a", "type": "int64"}]), &json!({"payload": "m"}));
+    let output = run(&config, vec![Column::texts("m", [None, Some(r#"{"a":1}"#)])]);
     assert_eq!(codes(&output), [(0, "not_json")]);
+    let told = "the message is null, wanted a JSON object";
+    assert_eq!(output.rejections[0].message, told);
     assert_eq!(value(&output, "a", 1), json!(1));
 }
 
@@ -193,24 +153,15 @@ fn messages_that_are_not_json_are_rejected_with_the_byte_and_what_was_wanted() {
         ("{", "not JSON: byte 1 is the end, wanted a key in quotes"),
         (r#"{"a" 1}"#, "not JSON: byte 5 is `1`, wanted `:`"),
         (r#"{"a":é}"#, "not JSON: byte 5 is `é`, wanted a value"),
-        (
-            r#"{"a":1,}"#,
-            "not JSON: byte 7 is `}`, wanted a key in quotes",
-        ),
+        (r#"{"a":1,}"#, "not JSON: byte 7 is `}`, wanted a key in quotes"),
         (r#"{"a":1]"#, "not JSON: byte 6 is `]`, wanted `,` or `}`"),
         (r#"{"a":[1}"#, "not JSON: byte 7 is `}`, wanted `,` or `]`"),
         (r#"{"a":01}"#, "not JSON: byte 6 is `1`, wanted `,` or `}`"),
         (r#"{"a":1.}"#, "not JSON: byte 7 is `}`, wanted a digit"),
         (r#"{"a":"x}"#, "not JSON: byte 8 is the end, wanted `\"`"),
-        (
-            "{\"a\":\"\n\"}",
-            "not JSON: byte 6 is `\\n`, wanted no control character in a string",
-        ),
+        ("{\"a\":\"\n\"}", "not JSON: byte 6 is `\\n`, wanted no control character in a string"),
         (r#"{"a":"\x"}"#, "not JSON: byte 7 is `x`, wanted an escape"),
-        (
-            r#"{"a":"\u12"}"#,
-            "not JSON: byte 8 is `1`, wanted four hexadecimal digits",
-        ),
+        (r#"{"a":"\u12"}"#, "not JSON: byte 8 is `1`, wanted four hexadecimal digits"),
         (
             r#"{"a":"\ud800"}"#,
             "not JSON: byte 12 is `\"`, wanted the other half of a surrogate pair",
@@ -253,10 +204,7 @@ fn paths_lead_into_nested_objects() {
         assert_eq!(value(&output, "country", row), Value::Null);
     }
     assert_eq!(codes(&output), [(4, "wrong_type"), (5, "wrong_type")]);
-    assert_eq!(
-        output.rejections[0].message,
-        "`country` is `DE`, wanted text"
-    );
+    assert_eq!(output.rejections[0].message, "`country` is `DE`, wanted text");
 }
 
 #[test]
@@ -266,10 +214,7 @@ fn paths_are_checked_at_the_start() {
         {"name": "b", "type": "text", "from": vec!["x"; 17].join(".")},
     ]);
     assert_eq!(
-        problems(
-            &config(&columns, &json!({"payload": "m"})),
-            &messages(&["{}"])
-        ),
+        problems(&config(&columns, &json!({"payload": "m"})), &messages(&["{}"])),
         [
             "`payload` is `m`, which is not available: `payload`",
             "`columns[0].from` is `a..b`, which has an empty key",
@@ -290,20 +235,14 @@ fn unknown_keys_are_ignored_kept_or_refused() {
     let output = run(&config(&columns, &json!({})), messages(&rows));
     assert_eq!((codes(&output), output.columns.len()), (vec![], 2));
 
-    let output = run(
-        &config(&columns, &json!({"unknown": "keep"})),
-        messages(&rows),
-    );
+    let output = run(&config(&columns, &json!({"unknown": "keep"})), messages(&rows));
     assert_eq!(
         value(&output, "unknown_fields", 0),
         json!(r#"{"x":1.50,"geo":{"city":"K\u00f6ln","n":{"k":[ 1 ]}},"y\"":null}"#)
     );
     assert_eq!(value(&output, "unknown_fields", 1), Value::Null);
 
-    let output = run(
-        &config(&columns, &json!({"unknown": "refuse"})),
-        messages(&rows),
-    );
+    let output = run(&config(&columns, &json!({"unknown": "refuse"})), messages(&rows));
     assert_eq!(codes(&output), [(0, "unknown_field")]);
     assert_eq!(output.rejections[0].message, "key `x` is unknown");
     let nested = messages(&[r#"{"geo":{"city":"K"}}"#]);
@@ -332,30 +271,15 @@ fn duplicate_keys_are_refused_or_the_first_or_last_counts() {
     let twice = "duplicate_field";
     let last = (5, "wrong_type");
     let output = with("refuse", "keep");
-    assert_eq!(
-        codes(&output),
-        [
-            (0, twice),
-            (1, twice),
-            (2, twice),
-            (3, twice),
-            (4, twice),
-            last
-        ]
-    );
+    assert_eq!(codes(&output), [(0, twice), (1, twice), (2, twice), (3, twice), (4, twice), last]);
     assert_eq!(output.rejections[3].message, r"key `\u0078` is there twice");
     assert_eq!(output.rejections[4].message, "key `o.b` is there twice");
     let output = with("refuse", "ignore");
-    assert_eq!(
-        codes(&output),
-        [(0, twice), (1, twice), (2, twice), (4, twice), last]
-    );
+    assert_eq!(codes(&output), [(0, twice), (1, twice), (2, twice), (4, twice), last]);
 
     let all = |output: &clickmill_plugin::Output| -> Vec<Value> {
         let columns = ["a", "b", "c", "unknown_fields"];
-        (0..5)
-            .map(|row| columns.iter().map(|c| value(output, c, row)).collect())
-            .collect()
+        (0..5).map(|row| columns.iter().map(|c| value(output, c, row)).collect()).collect()
     };
     assert_eq!(
         all(&with("last", "keep")),
@@ -400,45 +324,25 @@ fn nesting_is_allowed_to_the_limit_and_not_deeper() {
         for message in inside(limit - 1) {
             // The last has an object within an array whatever the limit.
             if limit > 2 || !message.contains("{}") {
-                assert_eq!(
-                    codes(&run(&config, messages(&[&message]))),
-                    [],
-                    "{limit} {message}"
-                );
+                assert_eq!(codes(&run(&config, messages(&[&message]))), [], "{limit} {message}");
             }
         }
         for message in inside(limit) {
-            assert_eq!(
-                codes(&run(&config, messages(&[&message]))),
-                [(0, "too_deep")],
-                "{message}"
-            );
+            assert_eq!(codes(&run(&config, messages(&[&message]))), [(0, "too_deep")], "{message}");
         }
         let wanted: &[(u32, &str)] = if limit == 1 { &[(0, "too_deep")] } else { &[] };
-        assert_eq!(
-            codes(&run(&config, messages(&[r#"{"o":{"b":1}}"#]))),
-            wanted
-        );
+        assert_eq!(codes(&run(&config, messages(&[r#"{"o":{"b":1}}"#]))), wanted);
     }
     let config = config(&columns, &json!({}));
     let bottomless = format!(r#"{{"a":{}"#, "[".repeat(1_000_000));
-    assert_eq!(
-        codes(&run(
-            &config,
-            messages(&[&bottomless, &"[".repeat(1_000_000)])
-        ))
-        .len(),
-        2
-    );
+    assert_eq!(codes(&run(&config, messages(&[&bottomless, &"[".repeat(1_000_000)]))).len(), 2);
 }
 
 #[test]
 fn messages_that_change_the_order_of_keys_are_read_alike() {
     let names: Vec<String> = (0..20).map(|n| format!("key_number_{n}")).collect();
-    let columns: Vec<Value> = names
-        .iter()
-        .map(|name| json!({"name": name, "type": "int64"}))
-        .collect();
+    let columns: Vec<Value> =
+        names.iter().map(|name| json!({"name": name, "type": "int64"})).collect();
     let rows: Vec<String> = (0..20)
         .map(|row| {
             let fields: Vec<String> = (0..20)
@@ -452,9 +356,44 @@ fn messages_that_change_the_order_of_keys_are_read_alike() {
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
     let output = run(&config(&json!(columns), &json!({})), messages(&rows));
     for row in 0..20 {
-        for n in 0..20 {
+        for (n, name) in names.iter().enumerate() {
             let wanted = (n % 6 != row % 6).then_some(n);
-            assert_eq!(value(&output, &names[n], row), json!(wanted));
+            assert_eq!(value(&output, name, row), json!(wanted));
         }
     }
+}
+
+#[test]
+fn rows_of_a_large_batch_are_read_like_rows_of_a_small_one() {
+    let columns = json!([
+        {"name": "n", "type": "int64"}, {"name": "t", "type": "text"},
+        {"name": "c", "type": "text", "from": "geo.c", "required": true},
+    ]);
+    let config = config(&columns, &json!({"unknown": "keep"}));
+    let rows: Vec<String> = (0..300)
+        .map(|row| match row % 7 {
+            3 => format!(r#"{{"n":"{row}","t":null,"geo":{{"c":"","x":1}}}}"#),
+            5 => format!(r#"{{"n":{row},"t":"#),
+            _ => {
+                let long = "é\\n".repeat(row % 50);
+                format!(r#"{{"t":"{long}","geo":{{"c":"{row}"}},"x":{row},"n":{row}}}"#)
+            }
+        })
+        .collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let all = run(&config, messages(&rows));
+    let mut refused = 0;
+    for (row, message) in rows.iter().enumerate() {
+        let one = run(&config, messages(&[message]));
+        for name in ["n", "t", "c", "unknown_fields"] {
+            assert_eq!(value(&all, name, row), value(&one, name, 0), "{message}");
+        }
+        let found = all.rejections.iter().find(|r| r.row == row as u32);
+        assert_eq!(
+            found.map(|r| (&r.code, &r.message)),
+            one.rejections.first().map(|r| (&r.code, &r.message))
+        );
+        refused += one.rejections.len();
+    }
+    assert_eq!((all.rejections.len(), refused), (86, 86));
 }

@@ -1,0 +1,174 @@
+//! A guest that misbehaves: for the rows whose payload contains `guilty` it commits the misdeed that
+//! its configuration names, and answers properly for batches without such a row. It speaks the contract
+//! directly, since the SDK would not let it do most of this.
+//!
+//! Configuration: `{"misdeed": "spin"}`. Reads `payload`, writes text `out` and boolean `flag`.
+
+use clickmill_plugin::bindings::Guest;
+use clickmill_plugin::{
+    Batch, Column, ColumnSpec, DataType, Fault, Manifest, Needs, Output, Rejection, Text, Values, lookup,
+};
+
+/// Makes the component. Natively there is nothing to export.
+#[cfg(target_family = "wasm")]
+const _: () = {
+    clickmill_plugin::bindings::export!(Hostile with_types_in clickmill_plugin::bindings);
+};
+
+/// The guest.
+pub struct Hostile;
+
+impl Guest for Hostile {
+    fn describe() -> Manifest {
+        Manifest {
+            name: "hostile".to_owned(),
+            version: "0.1.0".to_owned(),
+            description: "misbehaves".to_owned(),
+            config_schema: "{}".to_owned(),
+            secrets: Vec::new(),
+        }
+    }
+
+    fn configure(config: String, _available: Vec<ColumnSpec>) -> Result<Needs, Vec<String>> {
+        match misdeed(&config).as_str() {
+            "refuse_config" => Err(vec!["first problem".to_owned(), "second problem".to_owned()]),
+            "panic_in_configure" => panic!("no configuration will do"),
+            "read_more" => Ok(needs().reads("secret", DataType::Text)),
+            "write_more" => Ok(needs().writes("secret", DataType::Text)),
+            "write_provenance" => Ok(needs().writes("plugin_set", DataType::Text)),
+            "lookup_more" => Ok(needs().lookup("secret")),
+            _ => Ok(needs()),
+        }
+    }
+
+    fn process(config: String, batch: Batch) -> Result<Output, Fault> {
+        let misdeed = misdeed(&config);
+        let rows = batch.rows as usize;
+        let payload = batch.column("payload");
+        let texts = |row: usize| payload.and_then(|column| column.text(row)).unwrap_or_default();
+        let out = Column::texts("out", (0..rows).map(|row| Some(texts(row))));
+        let flag = Column::booleans("flag", (0..rows).map(|_| Some(true)));
+        let proper = Output::new(vec![out, flag]);
+        match (0..rows).find(|row| texts(*row).contains("guilty")) {
+            Some(row) => commit(&misdeed, row as u32, batch.rows, proper),
+            None => Ok(proper),
+        }
+    }
+}
+
+fn needs() -> Needs {
+    Needs::new()
+        .reads("payload", DataType::Text)
+        .writes("out", DataType::Text)
+        .writes("flag", DataType::Boolean)
+}
+
+fn misdeed(config: &str) -> String {
+    let config: serde_json::Value = serde_json::from_str(config).unwrap_or_default();
+    config["misdeed"].as_str().unwrap_or_default().to_owned()
+}
+
+fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Output, Fault> {
+    let refuse = |row: u32, code: &str, message: &str| Rejection {
+        row,
+        code: code.to_owned(),
+        message: message.to_owned(),
+        column: None,
+    };
+    match misdeed {
+        "spin" => loop {
+            std::hint::black_box(row);
+        },
+        "allocate" => {
+            let mut hoard = Vec::new();
+            loop {
+                hoard.push(vec![1_u8; 1 << 20]);
+            }
+        }
+        "recurse" => {
+            recurse(u64::from(row));
+        }
+        "panic" => panic!("I can't stand row {row}"),
+        "abort" => std::process::abort(),
+        "forge_pointer" => {
+            // Far beyond what the guest has: the sandbox stops the read.
+            let far = std::hint::black_box(0xffff_0000_usize as *const u8);
+            // SAFETY: there is none; that is the misdeed.
+            let byte = unsafe { far.read_volatile() };
+            std::hint::black_box(byte);
+        }
+        "fault" => return Err(Fault { message: "I give up".to_owned() }),
+        "huge_fault" => return Err(Fault { message: "no ".repeat(1 << 20) }),
+        "huge_output" => output.columns[0] = texts("out", rows, vec![b'x'; 100 << 20]),
+        "huge_message" => output.rejections.push(refuse(row, "long", &"why ".repeat(1 << 18))),
+        "log_flood" => {
+            for line in 0..10_000 {
+                clickmill_plugin::warn(&format!("line {line} of many"));
+            }
+            output.rejections.push(refuse(row, "logged", "after ten thousand lines"));
+        }
+        "unannounced_column" => output.columns.push(Column::int64s("extra", (0..rows).map(|_| Some(1)))),
+        "missing_column" => output.columns.truncate(1),
+        "column_twice" => output.columns.push(output.columns[0].clone()),
+        "wrong_type" => output.columns[0] = Column::int64s("out", (0..rows).map(|_| Some(1))),
+        "wrong_length" => output.columns[1] = Column::booleans("flag", (0..=rows).map(|_| Some(true))),
+        "text_of_no_rows" => output.columns[0].values = Values::Texts(Text { offsets: vec![], bytes: vec![] }),
+        "falling_offsets" => {
+            let mut offsets = vec![0; rows as usize + 1];
+            offsets[0] = 0;
+            offsets[rows as usize] = 4;
+            offsets[rows as usize - 1] = if rows > 1 { 9 } else { 0 };
+            if rows == 1 {
+                offsets = vec![2, 1];
+            }
+            output.columns[0].values = Values::Texts(Text { offsets, bytes: b"four".to_vec() });
+        }
+        "offsets_beyond_bytes" => {
+            let mut offsets = vec![0; rows as usize + 1];
+            offsets[rows as usize] = u32::MAX;
+            output.columns[0].values = Values::Texts(Text { offsets, bytes: b"four".to_vec() });
+        }
+        "not_utf8" => output.columns[0] = texts("out", rows, vec![0xff, 0xfe]),
+        "cut_character" => {
+            // Valid as a whole, cut in two by the offsets.
+            let mut offsets = vec![0; rows as usize + 1];
+            offsets[rows as usize] = 2;
+            offsets[rows as usize - 1] = u32::from(rows > 1);
+            let bytes = if rows > 1 { "é".as_bytes().to_vec() } else { vec![0xc3, 0x28] };
+            output.columns[0].values = Values::Texts(Text { offsets, bytes });
+        }
+        "bad_boolean" => output.columns[1].values = Values::Booleans(vec![7; rows as usize]),
+        "short_validity" => output.columns[0].validity = Some(Vec::new()),
+        "reject_no_row" => output.rejections.push(refuse(rows, "beyond", "there is no such row")),
+        "reject_twice" => {
+            output.rejections = vec![refuse(row, "once", ""), refuse(row, "twice", "")];
+        }
+        "reject_and_drop" => {
+            output.rejections.push(refuse(row, "once", ""));
+            output.dropped.push(row);
+        }
+        "drop_no_row" => output.dropped.push(u32::MAX),
+        "bad_code" => output.rejections.push(refuse(row, "Not A Code!", "")),
+        "empty_code" => output.rejections.push(refuse(row, "", "")),
+        "foreign_lookup" => {
+            let found = lookup::find("secret", "value", ["key"])?;
+            output.rejections.push(refuse(row, "found", &format!("{found:?}")));
+        }
+        "drop" => output.dropped.push(row),
+        "reject" => output.rejections.push(refuse(row, "guilty", "as charged")),
+        other => panic!("no such misdeed: {other}"),
+    }
+    Ok(output)
+}
+
+fn recurse(depth: u64) -> u64 {
+    let frame = std::hint::black_box([depth; 64]);
+    if frame[0] == u64::MAX { 0 } else { recurse(depth + 1) + frame[63] }
+}
+
+/// A text column of which the last row holds all bytes.
+fn texts(name: &str, rows: u32, bytes: Vec<u8>) -> Column {
+    let mut offsets = vec![0; rows as usize + 1];
+    offsets[rows as usize] = bytes.len() as u32;
+    Column { name: name.to_owned(), values: Values::Texts(Text { offsets, bytes }), validity: None }
+}

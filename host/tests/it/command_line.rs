@@ -1,0 +1,68 @@
+//! The command line: its help, its exit codes, and the README's own commands.
+
+use std::fmt::Write;
+
+use crate::support::{Scratch, root, talk};
+
+#[test]
+fn help_says_what_each_verb_does_with_examples() {
+    let scratch = Scratch::new();
+    let mut told = String::new();
+    for verb in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["validate", "--help"],
+        &["demo", "--help"],
+        &["generate", "--help"],
+        &["query", "--help"],
+        &["dead-letter", "list", "--help"],
+        &["dead-letter", "show", "--help"],
+        &["plugin", "build", "--help"],
+        &["plugin", "inspect", "--help"],
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_clickmill"));
+        let output = command.args(verb).env("COLUMNS", "100").env_remove("CLICKMILL_WAREHOUSE").output().unwrap();
+        assert!(output.status.success());
+        writeln!(told, "$ clickmill {}\n{}", verb.join(" "), String::from_utf8_lossy(&output.stdout)).unwrap();
+    }
+    drop(scratch);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn errors_name_the_thing_and_the_exit_code_says_whose_fault_it_is() {
+    let scratch = Scratch::new();
+    scratch.write("file", "a file, not a folder");
+    let mut told = String::new();
+    for (arguments, code) in [
+        (&["run", "nowhere.toml"][..], 2),
+        (&["query", "SELECT 1 FROM nowhere.table"], 2),
+        (&["query", "SELEKT"], 2),
+        (&["dead-letter", "show", "xyz"], 2),
+        (&["generate", "shop", "--bad", "bad_ip=1%"], 2),
+        (&["plugin", "build", "nowhere"], 2),
+        (&["plugin", "inspect", "file"], 2),
+        (&["generate", "shop", "--output", "no/such/folder/file"], 3),
+    ] {
+        let output = scratch.run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", talk(&output, &scratch));
+        writeln!(told, "$ clickmill {}\n{}", arguments.join(" "), talk(&output, &scratch)).unwrap();
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn the_readmes_clickmill_commands_are_ones_that_exist() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let mut count = 0;
+    for line in readme.lines().filter_map(|line| line.strip_prefix("clickmill ")) {
+        let verb: Vec<&str> = line.split_whitespace().take_while(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-')).take(2).collect();
+        let help = |words: &[&str]| {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_clickmill"));
+            command.args(words).arg("--help").output().unwrap().status.success()
+        };
+        assert!(help(&verb) || help(&verb[..1]), "{line}");
+        count += 1;
+    }
+    assert!(count >= 4, "the README shows commands");
+}

@@ -1,0 +1,14 @@
+//! Everything that takes a whole host: real components, real files, the real binary. One test binary,
+//! since each links the engine again.
+
+#![cfg(test)]
+
+mod batch;
+mod command_line;
+mod conservation;
+mod contract;
+mod hostile;
+mod invalid;
+mod kill;
+mod layers;
+mod support;

@@ -1,0 +1,126 @@
+//! What the tests share: built guests, a scratch folder, the binary.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Mutex;
+
+use clickmill::plugin::build::{Freshness, build};
+use serde_json::Value as Json;
+
+/// Long enough for a key; every test masks with it.
+pub const KEY: &str = "a key for tests, 32 bytes or more";
+
+/// The root of the project.
+pub fn root() -> PathBuf {
+    let host = Path::new(env!("CARGO_MANIFEST_DIR"));
+    host.parent().expect("the host folder lies in the project").to_owned()
+}
+
+/// The component of a guest, built once however many tests want it.
+pub fn component(folder: &str) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    build(&root().join(folder), Freshness::Sources).expect("the guest builds")
+}
+
+/// The components of the four plugins, so that no test waits for the compiler inside a run.
+pub fn plugins() {
+    for name in ["parse", "enrich", "mask", "validate"] {
+        component(&format!("plugins/{name}"));
+    }
+}
+
+/// A scratch folder with a warehouse in it.
+pub struct Scratch {
+    pub folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a scratch folder") }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, bytes).expect("the scratch folder takes files");
+        path
+    }
+
+    pub fn warehouse(&self) -> String {
+        self.path("warehouse").to_string_lossy().into_owned()
+    }
+
+    /// The binary, in the scratch folder, with this warehouse.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clickmill"));
+        command
+            .current_dir(self.folder.path())
+            .args(arguments)
+            .arg("--warehouse")
+            .arg(self.warehouse())
+            .env("CLICKMILL_MASK_KEY", KEY)
+            .env("CLICKMILL_CACHE", root().join("target").join("test-cache"));
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the binary starts")
+    }
+
+    /// Runs what must succeed, and returns its standard output.
+    #[track_caller]
+    pub fn done(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// Runs a pipeline and returns its summary.
+    #[track_caller]
+    pub fn summary(&self, pipeline: &Path, set: &[&str]) -> Json {
+        let pipeline = pipeline.to_string_lossy().into_owned();
+        let mut arguments = vec!["run", "--json", pipeline.as_str()];
+        for set in set {
+            arguments.extend(["--set", set]);
+        }
+        let summary: Json = serde_json::from_str(&self.done(&arguments)).expect("a summary");
+        conserved(&summary);
+        summary
+    }
+
+    /// The rows of a query.
+    #[track_caller]
+    pub fn query(&self, sql: &str) -> Vec<Json> {
+        let text = self.done(&["query", "--json", sql]);
+        text.lines().map(|line| serde_json::from_str(line).expect("a row")).collect()
+    }
+
+    /// The one number that a query answers.
+    #[track_caller]
+    pub fn number(&self, sql: &str) -> u64 {
+        let rows = self.query(sql);
+        let row = rows.first().and_then(Json::as_object).expect("one row");
+        row.values().next().and_then(Json::as_u64).expect("one number")
+    }
+}
+
+/// in = out + rejected + filtered.
+#[track_caller]
+pub fn conserved(summary: &Json) {
+    let count = |key: &str| summary[key].as_u64().expect("a count");
+    let out = count("rows_out") + count("rows_rejected") + count("rows_filtered");
+    assert_eq!(count("rows_in"), out, "{summary:#}");
+}
+
+/// The standard error of a command, without the scratch folder and the project's own place in it.
+pub fn talk(output: &Output, scratch: &Scratch) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let scratch = scratch.folder.path().to_string_lossy().into_owned();
+    let text = text.replace(&scratch, "<scratch>");
+    text.replace(&*root().to_string_lossy(), "<project>")
+}

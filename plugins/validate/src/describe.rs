@@ -1,0 +1,221 @@
+//! What is told of a row that breaks a rule: a sentence for a person, with the value that will not do.
+//!
+//! Values are cut, control characters escaped (the message ends on somebody's terminal), and those of
+//! sensitive columns left out.
+
+use std::fmt::Write;
+
+use clickmill_plugin::prelude::*;
+
+use crate::config::Operator;
+use crate::rule::{Check, DAY, Rule, characters, key};
+
+/// The most characters of a value that are told.
+const MAX_VALUE: usize = 64;
+
+/// Tells what is wrong with rows of a batch.
+pub(crate) struct Printer<'a> {
+    pub(crate) batch: &'a Batch,
+    pub(crate) sensitive: &'a [String],
+}
+
+impl Printer<'_> {
+    /// Adds to `out` how the row breaks the rule with its column `part`.
+    pub(crate) fn describe(&self, rule: &Rule, row: usize, part: usize, out: &mut String) {
+        let name = &rule.column(part).name;
+        let value = |part: usize| self.value(&rule.column(part).name, row);
+        // Writing to a `String` never fails.
+        let _ = match &rule.check {
+            Check::Required => write!(out, "`{name}` is missing"),
+            Check::OneOf { listed, .. } => {
+                write!(out, "`{name}` is {}, wanted one of: {listed}", value(0))
+            }
+            Check::Int64Range { bounds, .. } | Check::Float64Range { bounds, .. } => {
+                write!(out, "`{name}` is {}, wanted {bounds}", value(0))
+            }
+            Check::Pattern(regex) => {
+                write!(out, "`{name}` is {}, wanted a match of `{}`", value(0), regex.as_str())
+            }
+            Check::Length { bounds, .. } => {
+                let found = self.batch.column(name).and_then(|column| column.bytes(row));
+                let found = found.map_or(0, characters);
+                write!(out, "`{name}` has {}, wanted {bounds}", count(found as i64, "character"))
+            }
+            Check::Window { past, future } => write!(out, "`{name}` is {}, wanted ", value(0))
+                .and_then(|()| self.window(*past, *future, out)),
+            Check::Compare(op) => {
+                let right = &rule.column(1).name;
+                write!(
+                    out,
+                    "`{name}` is {}, wanted it {} `{right}`, which is {}",
+                    value(0),
+                    words(*op),
+                    value(1)
+                )
+            }
+            Check::Starts { prefixes, .. } => {
+                let mut decimal = String::new();
+                let by = self.batch.column(&rule.column(1).name);
+                let prefix =
+                    by.and_then(|by| key(by, row, &mut decimal)).and_then(|by| prefixes.get(by));
+                let wanted = match prefix {
+                    Some(prefix) => format!("to start with `{}`", String::from_utf8_lossy(prefix)),
+                    None => "to have a known start".to_owned(),
+                };
+                let by = &rule.column(1).name;
+                // The prefix tells the value it belongs to.
+                let wanted = if self.is_sensitive(by) { "to start otherwise" } else { &wanted };
+                write!(
+                    out,
+                    "`{name}` is {}, wanted it {wanted} where `{by}` is {}",
+                    value(0),
+                    value(1)
+                )
+            }
+        };
+        if let Some(when) = &rule.when {
+            let _ = write!(
+                out,
+                " (where `{}` is {})",
+                when.column.name,
+                self.value(&when.column.name, row)
+            );
+        }
+    }
+
+    fn window(&self, past: Option<i64>, future: Option<i64>, out: &mut String) -> std::fmt::Result {
+        let taken_in = timestamp(self.batch.ingest_time);
+        match (past, future) {
+            (Some(past), Some(future)) => {
+                write!(out, "{} before to {} after", duration(past), duration(future))?;
+            }
+            (Some(past), None) => write!(out, "at most {} before", duration(past))?,
+            (None, Some(future)) => write!(out, "at most {} after", duration(future))?,
+            (None, None) => {}
+        }
+        write!(out, " {taken_in}, when it was taken in")
+    }
+
+    /// The value as it may be told, in backticks.
+    fn value(&self, column: &str, row: usize) -> String {
+        if self.is_sensitive(column) {
+            return "(not told)".to_owned();
+        }
+        let Some(column) = self.batch.column(column).filter(|column| column.is_valid(row)) else {
+            return "null".to_owned();
+        };
+        match &column.values {
+            Values::Booleans(values) => format!("`{}`", values[row] != 0),
+            Values::Int64s(values) => format!("`{}`", values[row]),
+            Values::Float64s(values) => format!("`{}`", values[row]),
+            Values::Dates(values) => format!("`{}`", date(i64::from(values[row]))),
+            Values::Timestamps(values) => format!("`{}`", timestamp(values[row])),
+            Values::Texts(text) => cut(text.get(row)),
+            Values::Blobs(bytes) => format!("{} bytes", bytes.get(row).len()),
+        }
+    }
+
+    fn is_sensitive(&self, column: &str) -> bool {
+        self.sensitive.iter().any(|name| name == column)
+    }
+}
+
+/// The beginning of a text, in backticks, without anything that a terminal obeys.
+fn cut(text: &[u8]) -> String {
+    // A value can be long: what is cut off need not be looked at.
+    let text = String::from_utf8_lossy(&text[..text.len().min(4 * MAX_VALUE + 4)]);
+    let mut out = String::from("`");
+    let mut characters = text.chars();
+    for character in characters.by_ref().take(MAX_VALUE) {
+        if character.is_control() {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+    if characters.next().is_some() {
+        out.push('…');
+    }
+    out.push('`');
+    out
+}
+
+fn words(op: Operator) -> &'static str {
+    match op {
+        Operator::Eq => "to equal",
+        Operator::Ne => "to differ from",
+        Operator::Lt => "to be less than",
+        Operator::Le => "to be at most",
+        Operator::Gt => "to be greater than",
+        Operator::Ge => "to be at least",
+    }
+}
+
+/// Days where they are whole, else seconds.
+fn duration(micros: i64) -> String {
+    if micros != 0 && micros % DAY == 0 {
+        count(micros / DAY, "day")
+    } else {
+        format!("{} s", micros / 1_000_000)
+    }
+}
+
+fn count(number: i64, of: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {of}{plural}")
+}
+
+/// `2026-11-24T13:00:00Z`, with a fraction where there is one.
+fn timestamp(micros: i64) -> String {
+    let rest = micros.rem_euclid(DAY);
+    let (seconds, fraction) = (rest / 1_000_000, rest % 1_000_000);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let day = date(micros.div_euclid(DAY));
+    if fraction == 0 {
+        format!("{day}T{hour:02}:{minute:02}:{second:02}Z")
+    } else {
+        format!("{day}T{hour:02}:{minute:02}:{second:02}.{fraction:06}Z")
+    }
+}
+
+/// The date of a day since 1970-01-01. Eras of 400 years that begin on the first of March, so that the
+/// leap day is the last of a year.
+fn date(days: i64) -> String {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, next_year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    format!("{:04}-{month:02}-{day:02}", year_of_era + era * 400 + next_year)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_told_as_the_calendar_has_them() {
+        let cases = [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59.999999Z"),
+            (951_782_400_000_000, "2000-02-29T00:00:00Z"),
+            (1_700_000_000_123_000, "2023-11-14T22:13:20.123000Z"),
+            (-62_135_596_800_000_000, "0001-01-01T00:00:00Z"),
+            (253_402_300_799_000_000, "9999-12-31T23:59:59Z"),
+        ];
+        for (micros, expected) in cases {
+            assert_eq!(timestamp(micros), expected);
+        }
+    }
+
+    #[test]
+    fn values_are_cut_at_whole_characters_and_control_characters_escaped() {
+        assert_eq!(cut(b"a\x1b[31m\n"), "`a\\u{1b}[31m\\n`");
+        assert_eq!(cut("ü".repeat(64).as_bytes()), format!("`{}`", "ü".repeat(64)));
+        assert_eq!(cut("😀".repeat(500).as_bytes()), format!("`{}…`", "😀".repeat(64)));
+    }
+}

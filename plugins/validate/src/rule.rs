@@ -1,0 +1,298 @@
+//! A checked rule, and how it runs over a batch.
+
+use std::cmp::Ordering;
+
+use clickmill_plugin::prelude::*;
+use regex::bytes::Regex;
+
+use crate::config::{Action, Operator};
+use crate::words::{Allowed, TextMap};
+
+/// A rule whose columns exist and have the right types.
+pub(crate) struct Rule {
+    pub(crate) code: String,
+    pub(crate) action: Action,
+    pub(crate) when: Option<When>,
+    /// The columns of the check: those of `required`, two of `compare` and `starts`, else one.
+    pub(crate) columns: Vec<ColumnSpec>,
+    pub(crate) check: Check,
+}
+
+/// The rows that a rule is for.
+pub(crate) struct When {
+    pub(crate) column: ColumnSpec,
+    pub(crate) allowed: Allowed,
+}
+
+/// What must hold.
+pub(crate) enum Check {
+    Required,
+    OneOf {
+        allowed: Allowed,
+        /// The values, for the message.
+        listed: String,
+    },
+    Int64Range {
+        min: i64,
+        max: i64,
+        bounds: String,
+    },
+    Float64Range {
+        min: f64,
+        max: f64,
+        bounds: String,
+    },
+    Pattern(Regex),
+    /// In characters.
+    Length {
+        min: usize,
+        max: usize,
+        bounds: String,
+    },
+    /// In microseconds.
+    Window {
+        past: Option<i64>,
+        future: Option<i64>,
+    },
+    Compare(Operator),
+    Starts {
+        prefixes: TextMap<Box<[u8]>>,
+        strict: bool,
+    },
+}
+
+pub(crate) const DAY: i64 = 86_400 * 1_000_000;
+
+impl Rule {
+    /// The columns it reads.
+    pub(crate) fn reads(&self) -> impl Iterator<Item = &ColumnSpec> {
+        self.columns.iter().chain(self.when.as_ref().map(|when| &when.column))
+    }
+
+    /// The column at fault.
+    pub(crate) fn column(&self, part: usize) -> &ColumnSpec {
+        &self.columns[part]
+    }
+
+    /// Calls `fail` for each row that breaks the rule, in no particular order, with the column at fault.
+    pub(crate) fn run(
+        &self,
+        batch: &Batch,
+        mut fail: impl FnMut(usize, usize),
+    ) -> Result<(), Fault> {
+        let find = |spec: &ColumnSpec| {
+            let missing = || Fault { message: format!("the batch has no column `{}`", spec.name) };
+            batch.column(&spec.name).ok_or_else(missing)
+        };
+        let columns = self.columns.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        let when = match &self.when {
+            Some(when) => Some((&when.allowed, find(&when.column)?)),
+            None => None,
+        };
+        self.check.run(&columns, batch.ingest_time, &mut |row, part| {
+            if when.is_none_or(|(allowed, column)| allowed.has(column, row)) {
+                fail(row, part);
+            }
+        });
+        Ok(())
+    }
+}
+
+impl Check {
+    fn run(&self, columns: &[&Column], ingest_time: i64, fail: &mut dyn FnMut(usize, usize)) {
+        if let Self::Required = self {
+            for (part, column) in columns.iter().enumerate() {
+                nulls(column, |row| fail(row, part));
+            }
+            return;
+        }
+        let Some((column, others)) = columns.split_first() else {
+            return;
+        };
+        // Values are looked at first: whether a row is null matters only where its value will not do.
+        let mut fail = |row: usize| {
+            if column.is_valid(row) {
+                fail(row, 0);
+            }
+        };
+        match (self, &column.values) {
+            (Self::OneOf { allowed, .. }, _) => allowed.others(column, fail),
+            (Self::Int64Range { min, max, .. }, Values::Int64s(values)) => {
+                each(values, |value| (*min..=*max).contains(value), fail);
+            }
+            (Self::Float64Range { min, max, .. }, Values::Float64s(values)) => {
+                each(values, |value| (*min..=*max).contains(value), fail);
+            }
+            (Self::Pattern(regex), Values::Texts(text)) => {
+                let mut last: Option<(&[u8], bool)> = None;
+                for row in 0..column.len() {
+                    let value = text.get(row);
+                    let is_match = match last {
+                        Some((seen, is_match)) if seen == value => is_match,
+                        _ => regex.is_match(value),
+                    };
+                    last = Some((value, is_match));
+                    if !is_match {
+                        fail(row);
+                    }
+                }
+            }
+            (Self::Length { min, max, .. }, Values::Texts(text)) => {
+                for row in 0..column.len() {
+                    if !has_length(text.get(row), *min, *max) {
+                        fail(row);
+                    }
+                }
+            }
+            (Self::Window { past, future }, Values::Timestamps(values)) => {
+                let first = past.map_or(i64::MIN, |past| ingest_time.saturating_sub(past));
+                let last = future.map_or(i64::MAX, |future| ingest_time.saturating_add(future));
+                each(values, |value| (first..=last).contains(value), fail);
+            }
+            (Self::Window { past, future }, Values::Dates(values)) => {
+                // The days of the window's two ends.
+                let day = |time: i64| time.div_euclid(DAY);
+                let first = past.map_or(i64::MIN, |past| day(ingest_time.saturating_sub(past)));
+                let last =
+                    future.map_or(i64::MAX, |future| day(ingest_time.saturating_add(future)));
+                each(values, |value| (first..=last).contains(&i64::from(*value)), fail);
+            }
+            (Self::Compare(op), _) => {
+                if let Some(right) = others.first() {
+                    compare(*op, column, right, fail);
+                }
+            }
+            (Self::Starts { prefixes, strict }, Values::Texts(text)) => {
+                let Some(by) = others.first() else {
+                    return;
+                };
+                let mut decimal = String::new();
+                for row in 0..column.len() {
+                    let Some(value) = key(by, row, &mut decimal) else {
+                        continue;
+                    };
+                    let keeps = match prefixes.get(value) {
+                        Some(prefix) => text.get(row).starts_with(prefix),
+                        None => !strict,
+                    };
+                    if !keeps {
+                        fail(row);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Calls `null` for each row that is.
+fn nulls(column: &Column, mut null: impl FnMut(usize)) {
+    let Some(bits) = &column.validity else {
+        return;
+    };
+    let rows = column.len();
+    for (at, byte) in bits.iter().enumerate().filter(|(_, byte)| **byte != 0xff) {
+        for row in at * 8..rows.min(at * 8 + 8) {
+            if byte >> (row % 8) & 1 == 0 {
+                null(row);
+            }
+        }
+    }
+}
+
+#[inline]
+fn each<T>(values: &[T], keeps: impl Fn(&T) -> bool, mut fail: impl FnMut(usize)) {
+    for (row, value) in values.iter().enumerate() {
+        if !keeps(value) {
+            fail(row);
+        }
+    }
+}
+
+/// Whether the text has that many characters. Its bytes mostly say so already: there are at most as many
+/// characters and at least a quarter as many.
+fn has_length(text: &[u8], min: usize, max: usize) -> bool {
+    if text.len() <= max && text.len() / 4 >= min {
+        return true;
+    }
+    (min..=max).contains(&characters(text))
+}
+
+/// How many characters the text has.
+pub(crate) fn characters(text: &[u8]) -> usize {
+    // All bytes but the second and further ones of a character.
+    text.iter().filter(|byte| **byte as i8 >= -0x40).count()
+}
+
+fn compare(op: Operator, left: &Column, right: &Column, fail: impl FnMut(usize)) {
+    match (&left.values, &right.values) {
+        (Values::Int64s(l), Values::Int64s(r)) => {
+            pairs(op, l, r, right, |l, r| Some(l.cmp(r)), fail)
+        }
+        (Values::Timestamps(l), Values::Timestamps(r)) => {
+            pairs(op, l, r, right, |l, r| Some(l.cmp(r)), fail);
+        }
+        (Values::Dates(l), Values::Dates(r)) => pairs(op, l, r, right, |l, r| Some(l.cmp(r)), fail),
+        (Values::Float64s(l), Values::Float64s(r)) => {
+            pairs(op, l, r, right, f64::partial_cmp, fail)
+        }
+        (Values::Int64s(l), Values::Float64s(r)) => {
+            pairs(op, l, r, right, |l, r| (*l as f64).partial_cmp(r), fail);
+        }
+        (Values::Float64s(l), Values::Int64s(r)) => {
+            pairs(op, l, r, right, |l, r| l.partial_cmp(&(*r as f64)), fail);
+        }
+        (Values::Texts(l), Values::Texts(r)) => {
+            let mut fail = fail;
+            for row in 0..left.len() {
+                if !op.holds(Some(l.get(row).cmp(r.get(row)))) && right.is_valid(row) {
+                    fail(row);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[inline]
+fn pairs<L, R>(
+    op: Operator,
+    left: &[L],
+    right: &[R],
+    right_column: &Column,
+    compare: impl Fn(&L, &R) -> Option<Ordering>,
+    mut fail: impl FnMut(usize),
+) {
+    for (row, (l, r)) in left.iter().zip(right).enumerate() {
+        if !op.holds(compare(l, r)) && right_column.is_valid(row) {
+            fail(row);
+        }
+    }
+}
+
+impl Operator {
+    #[inline]
+    fn holds(self, ordering: Option<Ordering>) -> bool {
+        match (self, ordering) {
+            (Self::Ne, None) => true,
+            (_, None) => false,
+            (Self::Eq, Some(ordering)) => ordering.is_eq(),
+            (Self::Ne, Some(ordering)) => ordering.is_ne(),
+            (Self::Lt, Some(ordering)) => ordering.is_lt(),
+            (Self::Le, Some(ordering)) => ordering.is_le(),
+            (Self::Gt, Some(ordering)) => ordering.is_gt(),
+            (Self::Ge, Some(ordering)) => ordering.is_ge(),
+        }
+    }
+}
+
+/// The text of the row in the column that decides, an integer's in `decimal`.
+pub(crate) fn key<'a>(by: &'a Column, row: usize, decimal: &'a mut String) -> Option<&'a [u8]> {
+    match by.int64(row) {
+        Some(number) => {
+            *decimal = number.to_string();
+            Some(decimal.as_bytes())
+        }
+        None => by.bytes(row),
+    }
+}

@@ -1,0 +1,95 @@
+//! Sets of texts and of integers that are asked once per row.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use clickmill_plugin::{Column, Values};
+
+/// The values that a text or int64 column may have.
+pub(crate) enum Allowed {
+    Texts(HashSet<Box<[u8]>, Quick>),
+    Int64s(HashSet<i64, Quick>),
+}
+
+/// A map from texts.
+pub(crate) type TextMap<T> = HashMap<Box<[u8]>, T, Quick>;
+
+/// Makes [`QuickHasher`]s.
+pub(crate) type Quick = BuildHasherDefault<QuickHasher>;
+
+/// A hash of a few instructions per 8 bytes. It is not made for keys that an attacker chooses: here all
+/// that is stored comes from the configuration, and rows only ask.
+#[derive(Default)]
+pub(crate) struct QuickHasher(u64);
+
+impl Allowed {
+    /// Calls `other` for each row that has another value, or as it may be a null.
+    pub(crate) fn others(&self, column: &Column, mut other: impl FnMut(usize)) {
+        match (self, &column.values) {
+            (Self::Texts(allowed), Values::Texts(text)) => {
+                // Values repeat: a session has one country, one currency.
+                let mut last: Option<(&[u8], bool)> = None;
+                for row in 0..column.len() {
+                    let value = text.get(row);
+                    let is_allowed = match last {
+                        Some((seen, is_allowed)) if seen == value => is_allowed,
+                        _ => allowed.contains(value),
+                    };
+                    last = Some((value, is_allowed));
+                    if !is_allowed {
+                        other(row);
+                    }
+                }
+            }
+            (Self::Int64s(allowed), Values::Int64s(values)) => {
+                for (row, value) in values.iter().enumerate() {
+                    if !allowed.contains(value) {
+                        other(row);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the row has one of the values.
+    pub(crate) fn has(&self, column: &Column, row: usize) -> bool {
+        match self {
+            Self::Texts(allowed) => column.bytes(row).is_some_and(|value| allowed.contains(value)),
+            Self::Int64s(allowed) => {
+                column.int64(row).is_some_and(|value| allowed.contains(&value))
+            }
+        }
+    }
+}
+
+impl Hasher for QuickHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.write_u64(u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            self.write_u64(u64::from_le_bytes(last));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_i64(&mut self, word: i64) {
+        self.write_u64(word as u64);
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        // The table takes its slots from the low bits, and a multiplication mixes the high ones best.
+        self.0 ^ self.0 >> 32
+    }
+}
