@@ -33,7 +33,13 @@ Exit codes: 0 done, 1 the run failed, 2 bad input or configuration, 3 the enviro
 #[command(name = "clickmill", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 struct Cli {
     /// Warehouse: a folder or gs://bucket/prefix
-    #[arg(long, global = true, value_name = "URI", env = "CLICKMILL_WAREHOUSE", default_value = "./clickmill-data/warehouse")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URI",
+        env = "CLICKMILL_WAREHOUSE",
+        default_value = "./clickmill-data/warehouse"
+    )]
     warehouse: String,
 
     #[command(subcommand)]

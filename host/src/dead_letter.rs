@@ -24,7 +24,11 @@ pub fn letter_id(rejected: &Rejected) -> String {
 }
 
 /// Rows of the dead-letter table. Columns that the schema has and this does not know are null.
-pub fn rows(rejected: &[Rejected], pipeline: &str, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+pub fn rows(
+    rejected: &[Rejected],
+    pipeline: &str,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, ArrowError> {
     let text = |value: &dyn Fn(&Rejected) -> Option<String>| -> ArrayRef {
         Arc::new(rejected.iter().map(value).collect::<StringArray>())
     };
@@ -35,13 +39,17 @@ pub fn rows(rejected: &[Rejected], pipeline: &str, schema: &SchemaRef) -> Result
                 Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
             }
             "payloadString" => text(&|r| String::from_utf8(r.payload.to_vec()).ok()),
-            "payloadBytes" => Arc::new(BinaryArray::from_iter_values(rejected.iter().map(|r| &r.payload))),
+            "payloadBytes" => {
+                Arc::new(BinaryArray::from_iter_values(rejected.iter().map(|r| &r.payload)))
+            }
             "attributes" => no_attributes(field.data_type(), rejected.len()),
             "errorMessage" => text(&|r| Some(r.reason.message.clone())),
             "letter_id" => text(&|r| Some(letter_id(r))),
             "pipeline" => text(&|_| Some(pipeline.to_owned())),
             "source" => text(&|r| Some(r.source.to_string())),
-            "source_line" => Arc::new(Int64Array::from_iter_values(rejected.iter().map(|r| r.line as i64))),
+            "source_line" => {
+                Arc::new(Int64Array::from_iter_values(rejected.iter().map(|r| r.line as i64)))
+            }
             "stage" => text(&|r| Some(r.stage.to_string())),
             "plugin_digest" => text(&|r| r.plugin_digest.as_ref().map(ToString::to_string)),
             "plugin_set" => text(&|r| Some(r.plugin_set.to_string())),
@@ -60,7 +68,8 @@ fn no_attributes(data_type: &DataType, rows: usize) -> ArrayRef {
     let DataType::List(item) = data_type else { return new_null_array(data_type, rows) };
     let DataType::Struct(fields) = item.data_type() else { return new_null_array(data_type, rows) };
     let builders = fields.iter().map(|_| Box::new(StringBuilder::new()) as _).collect();
-    let mut lists = ListBuilder::new(StructBuilder::new(fields.clone(), builders)).with_field(item.clone());
+    let mut lists =
+        ListBuilder::new(StructBuilder::new(fields.clone(), builders)).with_field(item.clone());
     for _ in 0..rows {
         lists.append(true);
     }

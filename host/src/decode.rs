@@ -68,7 +68,9 @@ pub enum DecodeError {
         column: usize,
     },
     /// Its header is not text.
-    #[error("the header on line 1 is not UTF-8 text of at most {max_bytes} bytes: is this a CSV file?")]
+    #[error(
+        "the header on line 1 is not UTF-8 text of at most {max_bytes} bytes: is this a CSV file?"
+    )]
     HeaderText {
         /// The most that a record may have.
         max_bytes: usize,

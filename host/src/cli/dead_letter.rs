@@ -72,10 +72,14 @@ impl List {
 impl Show {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
         if self.id.is_empty() || !self.id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            let error = anyhow::anyhow!("`{}` is not a letter's id, wanted hexadecimal digits", self.id);
+            let error =
+                anyhow::anyhow!("`{}` is not a letter's id, wanted hexadecimal digits", self.id);
             return Err(Failure::new(Exit::BadInput, error));
         }
-        let sql = format!("SELECT * FROM {TABLE} WHERE letter_id LIKE '{}%' LIMIT 2", self.id.to_lowercase());
+        let sql = format!(
+            "SELECT * FROM {TABLE} WHERE letter_id LIKE '{}%' LIMIT 2",
+            self.id.to_lowercase()
+        );
         let answer = answer(warehouse, &sql)?;
         let found: usize = answer.batches.iter().map(|batch| batch.num_rows()).sum();
         if found != 1 {

@@ -32,8 +32,11 @@ pub(super) struct Demo {
 impl Demo {
     pub fn run(self, warehouse: &str) -> Result<(), Failure> {
         let pipeline = place::pipeline("batch.toml").ok_or_else(|| {
-            Failure::new(Exit::BadInput, anyhow::anyhow!("there is no `host/pipelines/batch.toml` here"))
-                .hint("run `clickmill demo` inside a clone of the project")
+            Failure::new(
+                Exit::BadInput,
+                anyhow::anyhow!("there is no `host/pipelines/batch.toml` here"),
+            )
+            .hint("run `clickmill demo` inside a clone of the project")
         })?;
         let file = self.data.join("clothing.csv");
         if !file.is_file() {
@@ -43,7 +46,9 @@ impl Demo {
         if std::env::var_os(KEY_VARIABLE).is_none() {
             let key = throwaway_key();
             secrets.insert("mask.key".to_owned(), key);
-            eprintln!("made a throwaway key for the pseudonyms: set {KEY_VARIABLE} to keep them the same from run to run");
+            eprintln!(
+                "made a throwaway key for the pseudonyms: set {KEY_VARIABLE} to keep them the same from run to run"
+            );
         }
         let set = [format!("source.uri={}", file.display())];
         let summary = run_pipeline(&pipeline, &set, warehouse, secrets)?;

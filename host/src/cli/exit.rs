@@ -98,9 +98,9 @@ failure_from! {
 
 fn plugin(error: &PluginError) -> Exit {
     match error {
-        PluginError::Build { source: crate::plugin::build::BuildError::NoToolchain { .. }, .. } => {
-            Exit::Environment
-        }
+        PluginError::Build {
+            source: crate::plugin::build::BuildError::NoToolchain { .. }, ..
+        } => Exit::Environment,
         _ => Exit::BadInput,
     }
 }
@@ -153,4 +153,3 @@ fn run(error: &RunError) -> Exit {
         },
     }
 }
-

@@ -65,7 +65,15 @@ impl Generate {
         match written {
             // `| head` has seen enough.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-            other => other?,
+            Err(error) => {
+                let to = self.output.map_or_else(
+                    || "standard output".to_owned(),
+                    |path| path.display().to_string(),
+                );
+                let error = anyhow::Error::new(error).context(format!("cannot write `{to}`"));
+                return Err(Failure::new(Exit::Environment, error));
+            }
+            Ok(()) => {}
         }
         if self.output.is_some() {
             let counts = generator.counts();

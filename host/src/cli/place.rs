@@ -22,5 +22,9 @@ pub fn pipeline(name: &str) -> Option<PathBuf> {
     let within = Path::new("host/pipelines").join(name);
     let here = std::env::current_dir().unwrap_or_default();
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned);
-    here.ancestors().map(Path::to_owned).chain(built).map(|root| root.join(&within)).find(|path| path.is_file())
+    here.ancestors()
+        .map(Path::to_owned)
+        .chain(built)
+        .map(|root| root.join(&within))
+        .find(|path| path.is_file())
 }

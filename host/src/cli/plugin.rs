@@ -79,7 +79,8 @@ impl Inspect {
         };
         let engine = Engine::new(&place::cache())?;
         let plugin = describe_file(&engine, &path)?;
-        let schema: serde_json::Value = serde_json::from_str(&plugin.config_schema).unwrap_or_default();
+        let schema: serde_json::Value =
+            serde_json::from_str(&plugin.config_schema).unwrap_or_default();
         if self.json {
             let described = json!({
                 "name": plugin.name,

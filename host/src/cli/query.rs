@@ -43,7 +43,10 @@ pub(super) fn answer(warehouse: &str, sql: &str) -> Result<Answer, Failure> {
         let names: Vec<String> = known.iter().map(|(name, _)| name.to_string()).collect();
         let failure = Failure::from(error);
         match names.is_empty() {
-            true => failure.hint(format!("the warehouse `{}` has no tables yet: run a pipeline first", warehouse.uri())),
+            true => failure.hint(format!(
+                "the warehouse `{}` has no tables yet: run a pipeline first",
+                warehouse.uri()
+            )),
             false => failure.hint(format!("tables: {}", names.join(", "))),
         }
     })

@@ -93,7 +93,9 @@ impl Watch {
         let ended = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
             let ended = ended.clone();
-            move || if stderr().is_terminal() { bar(&status, &ended) } else { lines(&status, &ended) }
+            move || {
+                if stderr().is_terminal() { bar(&status, &ended) } else { lines(&status, &ended) }
+            }
         });
         Self { ended, thread }
     }
@@ -204,9 +206,10 @@ pub(super) fn print_summary(summary: &Summary) {
 
 fn as_json(summary: &Summary) -> serde_json::Value {
     let counts = &summary.counts;
-    let rejected_by = counts.rejected_by.iter().map(|((stage, code), count)| {
-        json!({ "stage": stage, "code": code, "rows": count })
-    });
+    let rejected_by = counts
+        .rejected_by
+        .iter()
+        .map(|((stage, code), count)| json!({ "stage": stage, "code": code, "rows": count }));
     let stages = counts.stages.iter().map(|(name, stage)| {
         json!({
             "name": name,

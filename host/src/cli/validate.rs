@@ -30,7 +30,11 @@ pub(super) struct Validate {
 impl Validate {
     pub fn run(self, warehouse: &str) -> Result<(), Failure> {
         let pipeline = config::read(&self.pipeline, &self.set)?;
-        let options = Options { warehouse: warehouse.to_owned(), cache: place::cache(), secrets: Secrets::new() };
+        let options = Options {
+            warehouse: warehouse.to_owned(),
+            cache: place::cache(),
+            secrets: Secrets::new(),
+        };
         let checked = pipeline::validate(pipeline, &options)?;
         for line in checked {
             eprintln!("{line}");

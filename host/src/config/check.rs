@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::{
-    DeadLetter, Format, Grant, Pipeline, Plugin, Problem, Sink, Source, TableName, raw,
-};
+use super::{DeadLetter, Format, Grant, Pipeline, Plugin, Problem, Sink, Source, TableName, raw};
 use crate::schema::{Kind, Mode, TableSchema, provenance};
 
 /// The sections of a pipeline file.
@@ -37,10 +35,18 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
         .and_then(|section| check_dead_letter(&section, folder, &mut problems));
     let batch: raw::Batch = raw::optional(document.remove("batch"), "batch", &mut problems);
     if batch.max_rows == 0 || batch.max_rows > 1 << 20 {
-        problem(&mut problems, "batch.max_rows", format!("is {}, wanted 1 to {}", batch.max_rows, 1 << 20));
+        problem(
+            &mut problems,
+            "batch.max_rows",
+            format!("is {}, wanted 1 to {}", batch.max_rows, 1 << 20),
+        );
     }
     if batch.max_bytes == 0 || batch.max_bytes > 1 << 28 {
-        problem(&mut problems, "batch.max_bytes", format!("is {}, wanted 1 to {}", batch.max_bytes, 1 << 28));
+        problem(
+            &mut problems,
+            "batch.max_bytes",
+            format!("is {}, wanted 1 to {}", batch.max_bytes, 1 << 28),
+        );
     }
     let workers: usize = raw::optional(document.remove("workers"), "workers", &mut problems);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -50,7 +56,9 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
     }
 
     match (name, source, sink, dead_letter) {
-        (Some(name), Some((source, format)), Some(sink), Some(dead_letter)) if problems.is_empty() => {
+        (Some(name), Some((source, format)), Some(sink), Some(dead_letter))
+            if problems.is_empty() =>
+        {
             Ok(Pipeline { name, source, format, plugins, sink, dead_letter, batch, workers })
         }
         _ => Err(problems),
@@ -83,7 +91,11 @@ fn check_source(
                 return None;
             };
             let format = check_format(name, &csv, max_record_bytes, problems)?;
-            let uri = if uri.contains("://") { uri } else { join(folder, &uri).to_string_lossy().into_owned() };
+            let uri = if uri.contains("://") {
+                uri
+            } else {
+                join(folder, &uri).to_string_lossy().into_owned()
+            };
             Some((Source::Storage { uri }, format))
         }
         raw::Source::Stdin { format, csv, max_record_bytes } => {
@@ -132,7 +144,8 @@ fn check_format(
             let mut byte = |key: &str, text: &str| match text.as_bytes() {
                 [byte] if byte.is_ascii() && !matches!(byte, b'\r' | b'\n') => Some(*byte),
                 _ => {
-                    let message = format!("is `{}`, wanted one ASCII character", text.escape_default());
+                    let message =
+                        format!("is `{}`, wanted one ASCII character", text.escape_default());
                     problem(problems, &format!("source.csv.{key}"), message);
                     None
                 }
@@ -144,7 +157,11 @@ fn check_format(
     }
 }
 
-fn check_plugins(value: Option<toml::Value>, folder: &Path, problems: &mut Vec<Problem>) -> Vec<Plugin> {
+fn check_plugins(
+    value: Option<toml::Value>,
+    folder: &Path,
+    problems: &mut Vec<Problem>,
+) -> Vec<Plugin> {
     let list = match value {
         Some(toml::Value::Array(list)) => list,
         None => Vec::new(),
@@ -156,7 +173,9 @@ fn check_plugins(value: Option<toml::Value>, folder: &Path, problems: &mut Vec<P
     let mut plugins: Vec<Plugin> = Vec::new();
     for (at, value) in list.into_iter().enumerate() {
         let path = format!("plugin[{at}]");
-        let Some(section) = raw::section::<raw::Plugin>(Some(value), &path, problems) else { continue };
+        let Some(section) = raw::section::<raw::Plugin>(Some(value), &path, problems) else {
+            continue;
+        };
         check_name(&format!("{path}.name"), &section.name, problems);
         if matches!(section.name.as_str(), "decode" | "sink") {
             let message = format!("is `{}`, which names another stage", section.name);
@@ -189,7 +208,11 @@ fn check_plugin(
         for (name, value) in table {
             match value.as_str() {
                 Some(text) => found.push((name.clone(), text.to_owned())),
-                None => problem(problems, &format!("{path}.{key}.{name}"), format!("is {value}, wanted text")),
+                None => problem(
+                    problems,
+                    &format!("{path}.{key}.{name}"),
+                    format!("is {value}, wanted text"),
+                ),
             }
         }
         found
@@ -207,13 +230,20 @@ fn check_plugin(
     }
     let component = join(folder, &section.component);
     if !component.exists() {
-        let message = format!("there is no `{}`: wanted a component file or a plugin crate", component.display());
+        let message = format!(
+            "there is no `{}`: wanted a component file or a plugin crate",
+            component.display()
+        );
         problem(problems, &format!("{path}.component"), message);
     }
     let limits = section.limits;
     let mut at_least = |key: &str, value: u64, least: u64| {
         if value < least {
-            problem(problems, &format!("{path}.limits.{key}"), format!("is {value}, wanted at least {least}"));
+            problem(
+                problems,
+                &format!("{path}.limits.{key}"),
+                format!("is {value}, wanted at least {least}"),
+            );
         }
     };
     at_least("max_memory_bytes", limits.max_memory_bytes as u64, 1 << 20);
@@ -258,7 +288,11 @@ fn schema_reference(value: &mut Json, path: &str, folder: &Path, problems: &mut 
     };
     for name in &except {
         if !schema.columns.iter().any(|column| column.name == *name) {
-            problem(problems, &format!("{path}.except"), format!("`{file}` has no column `{name}`"));
+            problem(
+                problems,
+                &format!("{path}.except"),
+                format!("`{file}` has no column `{name}`"),
+            );
         }
     }
     let columns = schema.columns.iter().filter(|column| {
@@ -287,14 +321,17 @@ fn check_table(
     problems: &mut Vec<Problem>,
 ) -> Option<(TableName, TableSchema)> {
     let word = |text: &str| {
-        !text.is_empty() && text.len() <= 1024 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        !text.is_empty()
+            && text.len() <= 1024
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     let name = match table.split_once('.') {
         Some((dataset, table)) if word(dataset) && word(table) => {
             Some(TableName { dataset: dataset.to_owned(), table: table.to_owned() })
         }
         _ => {
-            let message = format!("is `{table}`, wanted `dataset.table` of letters, digits and `_`");
+            let message =
+                format!("is `{table}`, wanted `dataset.table` of letters, digits and `_`");
             problem(problems, &format!("{section}.table"), message);
             None
         }
@@ -333,7 +370,10 @@ fn join(folder: &Path, file: &str) -> PathBuf {
         match part {
             std::path::Component::CurDir => {}
             std::path::Component::ParentDir
-                if matches!(joined.components().next_back(), Some(std::path::Component::Normal(_))) =>
+                if matches!(
+                    joined.components().next_back(),
+                    Some(std::path::Component::Normal(_))
+                ) =>
             {
                 joined.pop();
             }

@@ -153,9 +153,11 @@ pub(super) type Batch = BatchLimits;
 /// Applies one `key=value`. A key is a path such as `source.uri` or `plugin.mask.config.key_id`, where
 /// `mask` is a stage's name; a value is TOML where it parses as TOML, and else text.
 pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigError> {
-    let refuse = |wanted: &str| ConfigError::Set { given: given.to_owned(), wanted: wanted.to_owned() };
-    let (key, text) =
-        given.split_once('=').ok_or_else(|| refuse("wanted key=value, such as source.uri=clicks.csv"))?;
+    let refuse =
+        |wanted: &str| ConfigError::Set { given: given.to_owned(), wanted: wanted.to_owned() };
+    let (key, text) = given
+        .split_once('=')
+        .ok_or_else(|| refuse("wanted key=value, such as source.uri=clicks.csv"))?;
     let keys: Vec<&str> = key.trim().split('.').collect();
     let Some((last, parents)) = keys.split_last() else {
         return Err(refuse("the key is empty"));
@@ -163,9 +165,8 @@ pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigE
     let mut place = document;
     let mut at = 0;
     while at < parents.len() {
-        let entry = place
-            .entry(parents[at])
-            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let entry =
+            place.entry(parents[at]).or_insert_with(|| toml::Value::Table(toml::Table::new()));
         at += 1;
         place = match entry {
             toml::Value::Table(table) => table,
@@ -175,9 +176,13 @@ pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigE
                 list.iter_mut()
                     .filter_map(toml::Value::as_table_mut)
                     .find(|item| item.get("name").and_then(toml::Value::as_str) == Some(name))
-                    .ok_or_else(|| refuse(&format!("there is no `{}` named `{name}`", parents[at - 2])))?
+                    .ok_or_else(|| {
+                        refuse(&format!("there is no `{}` named `{name}`", parents[at - 2]))
+                    })?
             }
-            _ => return Err(refuse(&format!("`{}` holds a value, not a section", parents[at - 1]))),
+            _ => {
+                return Err(refuse(&format!("`{}` holds a value, not a section", parents[at - 1])));
+            }
         };
     }
     let value = toml::from_str::<toml::Table>(&format!("value = {text}"))

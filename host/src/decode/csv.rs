@@ -44,7 +44,11 @@ pub(super) struct Csv {
 /// A record, or what it can't be.
 enum Next {
     /// Fields are in `fields` and `ends`.
-    Record { range: Range<usize>, line: u64, count: usize },
+    Record {
+        range: Range<usize>,
+        line: u64,
+        count: usize,
+    },
     Malformed(Malformed),
     /// The block has no whole record left.
     BlockEnds,
@@ -109,7 +113,11 @@ impl Csv {
             }
             if let Some(first) = names.iter().position(|earlier| earlier == name) {
                 let name = name.to_owned();
-                return Err(DecodeError::HeaderTwice { name, first: first + 1, second: column + 1 });
+                return Err(DecodeError::HeaderTwice {
+                    name,
+                    first: first + 1,
+                    second: column + 1,
+                });
             }
             names.push(name.to_owned());
         }
@@ -166,8 +174,12 @@ impl Csv {
         let columns = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
             .map_err(failed)?;
         let bytes = self.at - begin;
-        let origins =
-            Origins { source: self.context.source.clone(), lines, block: self.block.clone(), ranges };
+        let origins = Origins {
+            source: self.context.source.clone(),
+            lines,
+            block: self.block.clone(),
+            ranges,
+        };
         let batch = Batch { columns, origins, ingest_time: self.context.ingest_time };
         Ok(Some(Decoded { batch, malformed, bytes }))
     }
@@ -197,7 +209,8 @@ impl Csv {
             match result {
                 ReadRecordResult::Record => break true,
                 // At the very end of the input an empty read closes the last record.
-                ReadRecordResult::InputEmpty if self.last_block && read == input.len() && nin > 0 => {}
+                ReadRecordResult::InputEmpty
+                    if self.last_block && read == input.len() && nin > 0 => {}
                 ReadRecordResult::InputEmpty | ReadRecordResult::End => break false,
                 ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => break false,
             }
@@ -222,7 +235,9 @@ impl Csv {
             let reason = too_large(record.len(), self.max_record_bytes);
             return self.malformed(range, line, reason);
         }
-        if !self.block_is_utf8 && let Err(error) = std::str::from_utf8(&self.fields[..written]) {
+        if !self.block_is_utf8
+            && let Err(error) = std::str::from_utf8(&self.fields[..written])
+        {
             let text = match count {
                 0 | 1 => "record is not UTF-8".to_owned(),
                 _ => {
@@ -253,7 +268,10 @@ impl Csv {
         let reason = if text.len() > self.max_record_bytes || self.skipping {
             too_large(text.len(), self.max_record_bytes)
         } else if memchr(self.quote, text).is_some() {
-            reason("unbalanced_quote", "a quote opens and is not closed where a field ends".to_owned())
+            reason(
+                "unbalanced_quote",
+                "a quote opens and is not closed where a field ends".to_owned(),
+            )
         } else {
             reason("wrong_field_count", format!("record has more than {} fields", self.ends.len()))
         };
@@ -325,8 +343,8 @@ impl Csv {
         (self.block, self.last_block) =
             next.map_err(|source| DecodeError::Read { line: self.line - 1, source })?;
         // A character cut in two at the end belongs to the record that comes again in the next block.
-        self.block_is_utf8 =
-            std::str::from_utf8(&self.block).map_or_else(|error| error.error_len().is_none(), |_| true);
+        self.block_is_utf8 = std::str::from_utf8(&self.block)
+            .map_or_else(|error| error.error_len().is_none(), |_| true);
         self.at = 0;
         Ok(true)
     }

@@ -68,7 +68,8 @@ impl Ndjson {
             if bytes.len() > self.max_record_bytes {
                 malformed.push(self.oversized(line, number));
             } else if let Err(error) = std::str::from_utf8(bytes) {
-                let message = format!("record is not UTF-8 from byte {} on", error.valid_up_to() + 1);
+                let message =
+                    format!("record is not UTF-8 from byte {} on", error.valid_up_to() + 1);
                 malformed.push(Malformed {
                     line: number,
                     payload: self.block.slice(line),
@@ -90,10 +91,17 @@ impl Ndjson {
                 let payload: ArrayRef = Arc::new(payload);
                 RecordBatch::try_new(self.schema.clone(), vec![payload])
             })
-            .map_err(|source| DecodeError::Batch { line: lines.first().copied().unwrap_or(1), source })?;
+            .map_err(|source| DecodeError::Batch {
+                line: lines.first().copied().unwrap_or(1),
+                source,
+            })?;
         let bytes = self.at - begin;
-        let origins =
-            Origins { source: self.context.source.clone(), lines, block: self.block.clone(), ranges };
+        let origins = Origins {
+            source: self.context.source.clone(),
+            lines,
+            block: self.block.clone(),
+            ranges,
+        };
         let batch = Batch { columns, origins, ingest_time: self.context.ingest_time };
         Ok(Some(Decoded { batch, malformed, bytes }))
     }

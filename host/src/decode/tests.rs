@@ -77,7 +77,10 @@ fn csv_takes_line_ends_inside_quotes_and_counts_lines() {
 
 #[test]
 fn csv_rows_of_wrong_width_are_malformed_with_their_bytes() {
-    check_csv(b"a;b\n1\n1;2;3\r\n4;5\n", &["2!wrong_field_count!1", "3!wrong_field_count!1;2;3", "4|4|5"]);
+    check_csv(
+        b"a;b\n1\n1;2;3\r\n4;5\n",
+        &["2!wrong_field_count!1", "3!wrong_field_count!1;2;3", "4|4|5"],
+    );
 }
 
 #[test]
@@ -115,7 +118,8 @@ fn csv_line_beyond_the_limit_is_malformed_and_the_next_one_fine() {
 
 #[test]
 fn csv_headers_that_can_not_name_columns_are_told() {
-    let error = |bytes: &[u8]| decoder(&csv_format(1024), 1, bytes).err().map(|error| error.to_string());
+    let error =
+        |bytes: &[u8]| decoder(&csv_format(1024), 1, bytes).err().map(|error| error.to_string());
     assert_eq!(
         error(b"a;b;a\n").as_deref(),
         Some("the header on line 1 names column `a` twice, as columns 1 and 3")

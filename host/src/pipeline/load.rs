@@ -81,7 +81,8 @@ pub(super) fn load(
     let runtime = built.runtime.handle();
     let input = object.open(runtime, &status.progress)?;
     let name: Arc<str> = object.name().into();
-    let mut decoder = Decoder::new(&pipeline.format, pipeline.batch, name.clone(), started_at, input)?;
+    let mut decoder =
+        Decoder::new(&pipeline.format, pipeline.batch, name.clone(), started_at, input)?;
     let (chain, projection) =
         built.fit(decoder.schema()).map_err(|error| LoadError::Build(Box::new(error)))?;
     let dead_schema = pipeline.dead_letter.schema.arrow();
@@ -115,7 +116,11 @@ pub(super) fn load(
                 load.write(&done.rows)?;
             }
             if rejected > 0 {
-                load.write_dead_letters(&dead_letter::rows(&done.rejected, &pipeline.name, &dead_schema)?)?;
+                load.write_dead_letters(&dead_letter::rows(
+                    &done.rejected,
+                    &pipeline.name,
+                    &dead_schema,
+                )?)?;
             }
             status.count(done.rows_in, rejected);
             counts.count(&done);
@@ -125,7 +130,8 @@ pub(super) fn load(
         // Whoever waits to put something into a queue is let go.
         drop(from_workers);
         let decoded = decoding.join().map_err(|_| LoadError::Worker)?;
-        let mut stages: Vec<StageCounts> = vec![StageCounts::default(); chain.stage_names().count()];
+        let mut stages: Vec<StageCounts> =
+            vec![StageCounts::default(); chain.stage_names().count()];
         for worker in working {
             let done = worker.join().map_err(|_| LoadError::Worker)?;
             stages.iter_mut().zip(&done).for_each(|(sum, one)| sum.add(one));
@@ -176,7 +182,11 @@ pub(super) fn load(
 }
 
 /// The decoder's thread. Ends early when the workers are gone or the run is told to end at once.
-fn decode(decoder: &mut Decoder, to: &Sender<(u64, Decoded)>, stop: &Stop) -> Result<(), DecodeError> {
+fn decode(
+    decoder: &mut Decoder,
+    to: &Sender<(u64, Decoded)>,
+    stop: &Stop,
+) -> Result<(), DecodeError> {
     let mut number = 0;
     while !stop.now()
         && let Some(decoded) = decoder.next_batch()?

@@ -20,8 +20,7 @@ const DEBIAN_LINKER: &str = "wasm-ld-22";
 
 /// What a plugin is compiled with. Wasm's SIMD takes a third off string searches; the small stack is
 /// memory that each fresh instance has to clear.
-const FLAGS: &str =
-    "-Ctarget-feature=+simd128,+bulk-memory -Clink-arg=-zstack-size=131072";
+const FLAGS: &str = "-Ctarget-feature=+simd128,+bulk-memory -Clink-arg=-zstack-size=131072";
 const PROFILE: [(&str, &str); 6] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
     ("CARGO_PROFILE_RELEASE_LTO", "fat"),
@@ -104,7 +103,16 @@ pub fn build(folder: &Path, freshness: Freshness) -> Result<PathBuf, BuildError>
     };
     cargo
         .current_dir(folder)
-        .args(["rustc", "--quiet", "--release", "--lib", "--crate-type", "cdylib", "--target", TARGET])
+        .args([
+            "rustc",
+            "--quiet",
+            "--release",
+            "--lib",
+            "--crate-type",
+            "cdylib",
+            "--target",
+            TARGET,
+        ])
         .arg("--target-dir")
         .arg(&krate.target)
         .envs(PROFILE)
@@ -162,10 +170,14 @@ impl Crate {
         let not_a_crate = |what: String| BuildError::NotACrate { path: folder.to_owned(), what };
         // Reading the two files is what `cargo metadata` does, without its half second.
         let manifest_path = folder.join("Cargo.toml");
-        let text = fs::read_to_string(&manifest_path).map_err(|error| not_a_crate(error.to_string()))?;
-        let manifest: toml::Table = toml::from_str(&text).map_err(|error| not_a_crate(error.message().to_owned()))?;
+        let text =
+            fs::read_to_string(&manifest_path).map_err(|error| not_a_crate(error.to_string()))?;
+        let manifest: toml::Table =
+            toml::from_str(&text).map_err(|error| not_a_crate(error.message().to_owned()))?;
         let name = manifest.get("package").and_then(|package| package.get("name"));
-        let name = name.and_then(toml::Value::as_str).ok_or_else(|| not_a_crate("it has no `package.name`".to_owned()))?;
+        let name = name
+            .and_then(toml::Value::as_str)
+            .ok_or_else(|| not_a_crate("it has no `package.name`".to_owned()))?;
         let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
         let target = target.unwrap_or_else(|| workspace(folder).join("target"));
         let target = std::path::absolute(&target).unwrap_or(target).join("plugins");
@@ -245,7 +257,9 @@ fn has_debian() -> bool {
         let sysroot = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         Path::new(&sysroot).join("lib/rustlib/src/rust/library").is_dir()
     });
-    sources && Path::new("/usr/bin/cargo").is_file() && output(DEBIAN_LINKER, ["--version"]).is_some()
+    sources
+        && Path::new("/usr/bin/cargo").is_file()
+        && output(DEBIAN_LINKER, ["--version"]).is_some()
 }
 
 fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> bool {
@@ -255,6 +269,9 @@ fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -
     command.status().is_ok_and(|status| status.success())
 }
 
-fn output<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> Option<Output> {
+fn output<A: AsRef<OsStr>>(
+    program: &str,
+    arguments: impl IntoIterator<Item = A>,
+) -> Option<Output> {
     Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()
 }

@@ -37,6 +37,9 @@ pub enum EngineError {
     /// This machine can't run the engine.
     #[error("cannot start the WebAssembly engine")]
     Start(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The bytes are not WebAssembly.
+    #[error("it is not WebAssembly: it does not begin with the bytes `\\0asm`")]
+    NotWasm,
     /// The bytes are not a component, or one that can't be compiled.
     #[error("not a component that can be compiled")]
     Compile(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -80,6 +83,9 @@ impl Engine {
 
     /// Compiles a component, or takes it from the cache.
     pub(super) fn compile(&self, bytes: &[u8]) -> Result<Component, EngineError> {
+        if !bytes.starts_with(b"\0asm") {
+            return Err(EngineError::NotWasm);
+        }
         Component::from_binary(&self.wasmtime, bytes)
             .map_err(|error| EngineError::Compile(error.into()))
     }

@@ -8,6 +8,7 @@ use arrow::datatypes::{Field, Schema};
 use wasmtime::Store;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
+use super::CONTRACT;
 use super::boundary::{ColumnSpec, DataType, Manifest, Needs};
 use super::build::{self, BuildError};
 use super::chain::Chain;
@@ -15,7 +16,6 @@ use super::engine::{Engine, EngineError};
 use super::guest::{Guest, link};
 use super::lookup::{LookupFileError, Lookups};
 use super::stage::Stage;
-use super::CONTRACT;
 use crate::config::{Grant, Limits, Plugin};
 use crate::schema::provenance;
 
@@ -154,14 +154,20 @@ impl Library {
             let component = load(engine, &plugin.name, &path)?;
             let (lookups, lookups_digest) = Lookups::read(&plugin.lookups)
                 .map_err(|source| PluginError::Lookup { stage: plugin.name.clone(), source })?;
-            Ok(Member { plugin: plugin.clone(), component, lookups: Arc::new(lookups), lookups_digest })
+            Ok(Member {
+                plugin: plugin.clone(),
+                component,
+                lookups: Arc::new(lookups),
+                lookups_digest,
+            })
         });
         Ok(Self { members: members.collect::<Result<_, PluginError>>()? })
     }
 
     /// Fits the chain to the columns that come in. `secrets` stand in for the environment.
     pub fn configure(&self, input: &Schema, secrets: &Secrets) -> Result<Chain, PluginError> {
-        let mut columns: Vec<Field> = input.fields().iter().map(|field| (**field).clone()).collect();
+        let mut columns: Vec<Field> =
+            input.fields().iter().map(|field| (**field).clone()).collect();
         let mut stages = Vec::new();
         let mut set = blake3::Hasher::new();
         for member in &self.members {
@@ -198,7 +204,8 @@ impl Member {
             PluginError::Config { stage: plugin.name.clone(), problems }
         })?;
         self.check_grant(&needs, &available)?;
-        let specs = |specs: Vec<ColumnSpec>| specs.into_iter().map(|c| (c.name, c.data_type)).collect();
+        let specs =
+            |specs: Vec<ColumnSpec>| specs.into_iter().map(|c| (c.name, c.data_type)).collect();
         let writes: Vec<(String, DataType)> = specs(needs.writes);
         for (name, data_type) in &writes {
             let field = Field::new(name, data_type.arrow(), true);
@@ -260,7 +267,9 @@ impl Member {
                 None if !granted(&self.plugin.reads, name) => {
                     problems.push(format!("it reads `{name}`: add it to `reads` if it may"));
                 }
-                None => problems.push(format!("it reads `{name}`, and there is no such column here")),
+                None => {
+                    problems.push(format!("it reads `{name}`, and there is no such column here"))
+                }
             }
         }
         for (at, write) in needs.writes.iter().enumerate() {
@@ -277,7 +286,9 @@ impl Member {
         }
         for table in &needs.lookups {
             if !self.plugin.lookups.iter().any(|(name, _)| name == table) {
-                problems.push(format!("it asks lookup table `{table}`: name its file under `lookups` if it may"));
+                problems.push(format!(
+                    "it asks lookup table `{table}`: name its file under `lookups` if it may"
+                ));
             }
         }
         match problems.is_empty() {
@@ -357,15 +368,22 @@ fn load(engine: &Engine, stage: &str, path: &Path) -> Result<Loaded, PluginError
             .get_export_index(None, name)
             .ok_or_else(|| contract(format!("it does not export `{name}`")))
     };
-    let (describe, configure, process) = (export("describe")?, export("configure")?, export("process")?);
+    let (describe, configure, process) =
+        (export("describe")?, export("configure")?, export("process")?);
     let pre = link(&engine.wasmtime, &component)
         .and_then(|linker| linker.instantiate_pre(&component))
         .map_err(|error| contract(format!("{error:#}")))?;
     let digest: Arc<str> = blake3::hash(&bytes).to_hex().as_str().into();
     let manifest = Manifest::nothing();
     let mut loaded = Loaded { digest, pre, configure, process, manifest };
-    loaded.manifest = loaded
-        .ask::<(), Manifest>(stage, Limits::default(), Arc::default(), "describe", &describe, ())?;
+    loaded.manifest = loaded.ask::<(), Manifest>(
+        stage,
+        Limits::default(),
+        Arc::default(),
+        "describe",
+        &describe,
+        (),
+    )?;
     Ok(loaded)
 }
 
@@ -384,13 +402,15 @@ impl Manifest {
 
 /// Describes a component file.
 pub fn describe_file(engine: &Engine, path: &Path) -> Result<Described, PluginError> {
-    let stage = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let stage =
+        path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let loaded = load(engine, &stage, path)?;
     let bytes = std::fs::metadata(path)
         .map_err(|source| PluginError::Read { path: path.to_owned(), source })?
         .len();
     let component_type = loaded.pre.component().component_type();
-    let imports = component_type.imports(&engine.wasmtime).map(|(name, _)| name.to_owned()).collect();
+    let imports =
+        component_type.imports(&engine.wasmtime).map(|(name, _)| name.to_owned()).collect();
     let Manifest { name, version, description, config_schema, secrets } = loaded.manifest;
     Ok(Described {
         name,

@@ -86,7 +86,11 @@ pub(super) fn check(
         .map(|(column, (name, _))| column.ok_or_else(|| AnswerError::Missing(name.clone())))
         .collect::<Result<_, _>>()?;
 
-    let mut named = vec![false; if output.rejections.is_empty() && output.dropped.is_empty() { 0 } else { rows }];
+    let mut named =
+        vec![
+            false;
+            if output.rejections.is_empty() && output.dropped.is_empty() { 0 } else { rows }
+        ];
     let mut name_row = |row: u32| match named.get_mut(row as usize) {
         None => Err(AnswerError::NoSuchRow { row, rows }),
         Some(true) => Err(AnswerError::RowTwice(row)),
@@ -134,7 +138,8 @@ fn check_column(column: Column, rows: usize, announced: DataType) -> Result<Arra
         Values::Blobs(_) => DataType::Blob,
     };
     if got != announced {
-        let (got, announced) = (format!("{got:?}").to_lowercase(), format!("{announced:?}").to_lowercase());
+        let (got, announced) =
+            (format!("{got:?}").to_lowercase(), format!("{announced:?}").to_lowercase());
         return Err(AnswerError::WrongType { column: name, got, announced });
     }
     let nulls = match column.validity {
@@ -142,7 +147,12 @@ fn check_column(column: Column, rows: usize, announced: DataType) -> Result<Arra
         Some(bits) => {
             let wanted = rows.div_ceil(8);
             if bits.len() != wanted {
-                return Err(AnswerError::WrongValidity { column: name, got: bits.len(), wanted, rows });
+                return Err(AnswerError::WrongValidity {
+                    column: name,
+                    got: bits.len(),
+                    wanted,
+                    rows,
+                });
             }
             Some(NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, rows)))
         }
@@ -179,7 +189,11 @@ fn check_column(column: Column, rows: usize, announced: DataType) -> Result<Arra
             if values.iter().any(|value| !DAYS.contains(value))
                 && let Some(row) = first_bad(&|row| !DAYS.contains(&values[row]))
             {
-                return Err(AnswerError::OutOfCalendar { column: name, row, got: values[row].into() });
+                return Err(AnswerError::OutOfCalendar {
+                    column: name,
+                    row,
+                    got: values[row].into(),
+                });
             }
             Arc::new(Date32Array::new(values.into(), nulls))
         }
@@ -200,12 +214,19 @@ fn check_column(column: Column, rows: usize, announced: DataType) -> Result<Arra
         Values::Blobs(text) => {
             let (offsets, bytes) = check_text(text, &name, rows)?;
             // Offsets, bytes and validity have been checked: nothing is left to fail.
-            Arc::new(BinaryArray::try_new(offsets, bytes, nulls).map_err(|_| AnswerError::NotUtf8(name))?)
+            Arc::new(
+                BinaryArray::try_new(offsets, bytes, nulls)
+                    .map_err(|_| AnswerError::NotUtf8(name))?,
+            )
         }
     })
 }
 
-fn check_text(text: Text, column: &str, rows: usize) -> Result<(OffsetBuffer<i32>, Buffer), AnswerError> {
+fn check_text(
+    text: Text,
+    column: &str,
+    rows: usize,
+) -> Result<(OffsetBuffer<i32>, Buffer), AnswerError> {
     let Text { offsets, bytes } = text;
     let got = offsets.len().saturating_sub(1);
     if offsets.is_empty() || got != rows {
@@ -233,4 +254,91 @@ pub(super) fn cut(mut text: String, max_bytes: usize) -> String {
         text.push('…');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, AsArray};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text() -> impl Strategy<Value = Text> {
+        let offsets = proptest::collection::vec(prop_oneof![0..8_u32, any::<u32>()], 0..6);
+        let bytes = proptest::collection::vec(prop_oneof![Just(b'a'), any::<u8>()], 0..8);
+        (offsets, bytes, any::<bool>()).prop_map(|(mut offsets, bytes, plausible)| {
+            if plausible && let Some(last) = offsets.len().checked_sub(1) {
+                offsets.sort_unstable();
+                offsets[0] = 0;
+                offsets[last] = bytes.len() as u32;
+            }
+            Text { offsets, bytes }
+        })
+    }
+
+    fn values() -> impl Strategy<Value = Values> {
+        let numbers = || proptest::collection::vec(any::<i64>(), 0..5);
+        prop_oneof![
+            proptest::collection::vec(0..3_u8, 0..5).prop_map(Values::Booleans),
+            numbers().prop_map(Values::Int64s),
+            numbers().prop_map(Values::Timestamps),
+            proptest::collection::vec(any::<i32>(), 0..5).prop_map(Values::Dates),
+            proptest::collection::vec(any::<f64>(), 0..5).prop_map(Values::Float64s),
+            text().prop_map(Values::Texts),
+            text().prop_map(Values::Blobs),
+        ]
+    }
+
+    fn output() -> impl Strategy<Value = Output> {
+        let validity = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..3));
+        let column = ("[ab]", values(), validity).prop_map(|(name, values, validity)| Column {
+            name,
+            values,
+            validity,
+        });
+        let rejection = (0..6_u32, "[a-z_A]{0,3}", ".{0,40}")
+            .prop_map(|(row, code, message)| Rejection { row, code, message, column: None });
+        (
+            proptest::collection::vec(column, 0..3),
+            proptest::collection::vec(rejection, 0..3),
+            proptest::collection::vec(0..6_u32, 0..3),
+        )
+            .prop_map(|(columns, rejections, dropped)| Output {
+                columns,
+                rejections,
+                dropped,
+            })
+    }
+
+    proptest! {
+        /// Whatever a guest answers, the host does not panic, and what it accepts is what was announced.
+        #[test]
+        fn an_accepted_answer_is_what_was_announced(
+            output in output(),
+            rows in 1..5_usize,
+            data_type in prop::sample::select(vec![
+                DataType::Boolean, DataType::Int64, DataType::Float64, DataType::Date,
+                DataType::Timestamp, DataType::Text, DataType::Blob,
+            ]),
+        ) {
+            let writes = [("a".to_owned(), data_type)];
+            if let Ok(answer) = check(output, rows, &writes, 16) {
+                prop_assert_eq!(answer.columns.len(), 1);
+                let column = &answer.columns[0];
+                prop_assert_eq!(column.len(), rows);
+                prop_assert_eq!(column.data_type(), &data_type.arrow());
+                if let Some(texts) = column.as_string_opt::<i32>() {
+                    for row in 0..rows {
+                        prop_assert!(std::str::from_utf8(texts.value(row).as_bytes()).is_ok());
+                    }
+                }
+                let gone: Vec<u32> = answer.rejected.iter().map(|(row, _)| *row).chain(answer.dropped).collect();
+                let distinct: std::collections::BTreeSet<&u32> = gone.iter().collect();
+                prop_assert_eq!(distinct.len(), gone.len());
+                prop_assert!(gone.iter().all(|row| (*row as usize) < rows));
+                // The mark of a cut is three bytes.
+                prop_assert!(answer.rejected.iter().all(|(_, reason)| reason.message.len() <= 16 + 3));
+            }
+        }
+    }
 }

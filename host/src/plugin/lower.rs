@@ -4,7 +4,8 @@
 use arrow::array::{Array, ArrayRef, AsArray, GenericByteArray};
 use arrow::buffer::{BooleanBuffer, Buffer, ScalarBuffer};
 use arrow::datatypes::{
-    BinaryType, ByteArrayType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType, Utf8Type,
+    BinaryType, ByteArrayType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType,
+    Utf8Type,
 };
 
 use super::boundary::{ColumnIn, DataType, TextIn, ValuesIn};
@@ -37,9 +38,9 @@ impl Lowered {
                 Values::Float64s(array.as_primitive::<Float64Type>().values().clone())
             }
             DataType::Date => Values::Dates(array.as_primitive::<Date32Type>().values().clone()),
-            DataType::Timestamp => {
-                Values::Timestamps(array.as_primitive::<TimestampMicrosecondType>().values().clone())
-            }
+            DataType::Timestamp => Values::Timestamps(
+                array.as_primitive::<TimestampMicrosecondType>().values().clone(),
+            ),
             DataType::Text => {
                 let (offsets, bytes) = texts::<Utf8Type>(array.as_bytes());
                 Values::Texts(offsets, bytes)

@@ -59,11 +59,14 @@ impl StageWorker {
         store.data_mut().next_batch();
         // What is copied out: the answer, and what it passes to `log` and `lookup`.
         store.set_hostcall_fuel(limits.max_output_bytes);
-        let answer = store.set_fuel(fuel).and_then(|()| call(&self.stage, &mut store, &instance, batch));
+        let answer =
+            store.set_fuel(fuel).and_then(|()| call(&self.stage, &mut store, &instance, batch));
         self.fuel += fuel - store.get_fuel().unwrap_or(0);
         let answer = match answer {
             Ok(Ok(output)) => check(output, rows, &self.stage.writes, limits.max_message_bytes)
-                .map_err(|error| self.reason("plugin_bad_output", &format!("answered nonsense: {error}"))),
+                .map_err(|error| {
+                    self.reason("plugin_bad_output", &format!("answered nonsense: {error}"))
+                }),
             Ok(Err(fault)) => {
                 let message = cut(fault.message, limits.max_message_bytes);
                 Err(self.reason("plugin_fault", &format!("failed: {message}")))
@@ -89,7 +92,9 @@ impl StageWorker {
             .and_then(|()| stage.pre.instantiate(&mut store));
         match instance {
             Ok(instance) => Ok((store, instance)),
-            Err(error) => Err(self.explain(&error, store.data(), 0, stage.limits.max_fuel_per_batch)),
+            Err(error) => {
+                Err(self.explain(&error, store.data(), 0, stage.limits.max_fuel_per_batch))
+            }
         }
     }
 
@@ -98,15 +103,18 @@ impl StageWorker {
         let limits = self.stage.limits;
         if let Some(wanted) = guest.refused_memory {
             let limit = limits.max_memory_bytes;
-            let text = format!("exceeded its memory limit: limit {limit} bytes, wanted {wanted} bytes");
+            let text =
+                format!("exceeded its memory limit: limit {limit} bytes, wanted {wanted} bytes");
             return self.reason("plugin_out_of_memory", &text);
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => {
-                let text = format!("ran out of fuel: limit {fuel} for {rows} records");
+                let text = format!("ran out of fuel: limit {fuel} for a batch of {rows}");
                 self.reason("plugin_out_of_fuel", &text)
             }
-            Some(Trap::StackOverflow) => self.reason("plugin_trap", "trapped: its call stack overflowed"),
+            Some(Trap::StackOverflow) => {
+                self.reason("plugin_trap", "trapped: its call stack overflowed")
+            }
             Some(trap) => {
                 let said = guest.last_error.as_deref().map_or(trap.to_string(), str::to_owned);
                 self.reason("plugin_trap", &format!("trapped: {said}"))
@@ -125,7 +133,10 @@ impl StageWorker {
     /// It returned more than it may for a batch.
     pub fn output_too_large(&self) -> Reason {
         let limit = self.stage.limits.max_output_bytes;
-        self.reason("plugin_output_too_large", &format!("returned too much: limit {limit} bytes a batch"))
+        self.reason(
+            "plugin_output_too_large",
+            &format!("returned too much: limit {limit} bytes a batch"),
+        )
     }
 
     fn reason(&self, code: &str, text: &str) -> Reason {
@@ -150,17 +161,13 @@ fn call(
         .collect();
     let columns: Vec<ColumnIn<'_>> =
         lowered.iter().map(|(name, column)| column.column(name)).collect();
-    let input = BatchIn {
-        rows: batch.rows() as u32,
-        ingest_time: batch.ingest_time,
-        columns: &columns,
-    };
+    let input =
+        BatchIn { rows: batch.rows() as u32, ingest_time: batch.ingest_time, columns: &columns };
     let process = instance
         .get_func(&mut *store, stage.process)
         .ok_or_else(|| wasmtime::format_err!("`process` is not exported"))?;
     // Typed anew on each call, since the type carries the borrow; at a batch a call it costs nothing.
-    let process =
-        process.typed::<(&str, BatchIn<'_>), (Result<Output, Fault>,)>(&*store)?;
+    let process = process.typed::<(&str, BatchIn<'_>), (Result<Output, Fault>,)>(&*store)?;
     let (output,) = process.call(store, (stage.config.as_str(), input))?;
     Ok(output)
 }

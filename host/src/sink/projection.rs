@@ -66,17 +66,26 @@ impl Projection {
     }
 
     /// Makes rows of a batch. With them come the batch's rows that lack a REQUIRED value, by number.
-    pub fn rows(&self, batch: &Batch, plugin_set: &str) -> Result<(RecordBatch, Vec<(usize, Reason)>), ArrowError> {
+    pub fn rows(
+        &self,
+        batch: &Batch,
+        plugin_set: &str,
+    ) -> Result<(RecordBatch, Vec<(usize, Reason)>), ArrowError> {
         let rows = batch.rows();
         let mut refused: Vec<(usize, Reason)> = Vec::new();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         for field in self.schema.fields() {
             let column: ArrayRef = match field.name().as_str() {
-                provenance::SOURCE => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&*batch.origins.source, rows))),
-                provenance::SOURCE_LINE => {
-                    Arc::new(Int64Array::from_iter_values(batch.origins.lines.iter().map(|line| *line as i64)))
+                provenance::SOURCE => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+                    &*batch.origins.source,
+                    rows,
+                ))),
+                provenance::SOURCE_LINE => Arc::new(Int64Array::from_iter_values(
+                    batch.origins.lines.iter().map(|line| *line as i64),
+                )),
+                provenance::PLUGIN_SET => {
+                    Arc::new(StringArray::from_iter_values(std::iter::repeat_n(plugin_set, rows)))
                 }
-                provenance::PLUGIN_SET => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(plugin_set, rows))),
                 provenance::INGESTED_AT => {
                     let times = TimestampMicrosecondArray::from_value(batch.ingest_time, rows);
                     Arc::new(times.with_timezone("UTC"))
@@ -86,7 +95,9 @@ impl Projection {
                     None => new_null_array(field.data_type(), rows),
                 },
             };
-            if !field.is_nullable() && let Some(nulls) = column.nulls().filter(|nulls| nulls.null_count() > 0) {
+            if !field.is_nullable()
+                && let Some(nulls) = column.nulls().filter(|nulls| nulls.null_count() > 0)
+            {
                 for row in (0..rows).filter(|row| nulls.is_null(*row)) {
                     if refused.iter().all(|(earlier, _)| *earlier != row) {
                         refused.push((row, required(field.name())));
@@ -97,7 +108,10 @@ impl Projection {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         if refused.is_empty() {
-            return Ok((RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?, refused));
+            return Ok((
+                RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?,
+                refused,
+            ));
         }
         let mut keep = vec![true; rows];
         for (row, _) in &refused {

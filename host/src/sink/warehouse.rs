@@ -95,7 +95,9 @@ pub enum WarehouseError {
         source: SchemaError,
     },
     /// A table has other columns than the pipeline's schema.
-    #[error("table `{table}` in warehouse `{uri}` has other columns than the pipeline's schema: {what}")]
+    #[error(
+        "table `{table}` in warehouse `{uri}` has other columns than the pipeline's schema: {what}"
+    )]
     OtherSchema {
         /// The table.
         table: TableName,
@@ -127,7 +129,11 @@ impl Warehouse {
 
     /// Makes sure that a table has these columns: an unknown table gets them, a known one must have
     /// them, but for columns added at the end that may be null.
-    pub async fn ensure_table(&self, table: &TableName, schema: &TableSchema) -> Result<(), WarehouseError> {
+    pub async fn ensure_table(
+        &self,
+        table: &TableName,
+        schema: &TableSchema,
+    ) -> Result<(), WarehouseError> {
         let path = self.table(table).join(SCHEMA_FILE);
         if let Some(known) = self.schema_at(&path).await? {
             let other = |what: String| WarehouseError::OtherSchema {
@@ -139,7 +145,11 @@ impl Warehouse {
                 match schema.columns.get(at) {
                     Some(now) if now.arrow() == column.arrow() => {}
                     Some(now) => {
-                        return Err(other(format!("`{}` where it has `{}`", now.arrow(), column.arrow())));
+                        return Err(other(format!(
+                            "`{}` where it has `{}`",
+                            now.arrow(),
+                            column.arrow()
+                        )));
                     }
                     None => return Err(other(format!("it has `{}` too", column.arrow()))),
                 }

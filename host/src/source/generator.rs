@@ -61,9 +61,7 @@ impl FromStr for Kind {
         [Self::Shop, Self::Clicks]
             .into_iter()
             .find(|kind| kind.to_string() == text)
-            .ok_or_else(|| KindError {
-                name: text.to_owned(),
-            })
+            .ok_or_else(|| KindError { name: text.to_owned() })
     }
 }
 
@@ -85,14 +83,7 @@ pub struct Options {
 impl Options {
     /// No bad records, 10,000 users, the default start.
     pub fn new(kind: Kind, rows: u64, seed: u64) -> Self {
-        Self {
-            kind,
-            rows,
-            seed,
-            bad: BadShares::default(),
-            users: 10_000,
-            start: None,
-        }
+        Self { kind, rows, seed, bad: BadShares::default(), users: 10_000, start: None }
     }
 }
 

@@ -204,8 +204,10 @@ pub(super) async fn list(uri: &str) -> Result<Vec<Object>, SourceError> {
         let pattern = glob::Pattern::new(&pattern)
             .map_err(|source| SourceError::Pattern { uri: uri.to_owned(), source })?;
         let options = glob::MatchOptions { require_literal_separator: true, ..Default::default() };
-        let listed: Vec<ObjectMeta> = store.list(Some(&prefix)).try_collect().await.map_err(failed)?;
-        let matching = listed.into_iter().filter(|m| pattern.matches_with(m.location.as_ref(), options));
+        let listed: Vec<ObjectMeta> =
+            store.list(Some(&prefix)).try_collect().await.map_err(failed)?;
+        let matching =
+            listed.into_iter().filter(|m| pattern.matches_with(m.location.as_ref(), options));
         found.extend(matching.map(|meta| (store.clone(), meta)));
     }
     if found.is_empty() {

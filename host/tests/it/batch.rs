@@ -27,7 +27,12 @@ fn real_file_loads_whole() {
     let set = format!("source.uri={}", PathBuf::from(file).display());
     let summary = scratch.summary(&batch(), &[&set]);
     assert_eq!(summary["rows_in"], 165_474);
-    assert_eq!(summary["rows_out"], 165_474);
+    // One click of the file has a skirt's category and a trouser's model.
+    assert_eq!(summary["rows_out"], 165_473);
+    let letters = scratch
+        .query("SELECT code, source_line, payloadString FROM clickstream_analytics.dead_letter");
+    let letter = json!({"code": "model_category_mismatch", "source_line": 19_003, "payloadString": "2008;4;10;27;29;2766;2;A18;4;6;1;38;2;1"});
+    assert_eq!(letters, [letter]);
     let table = "clickstream_analytics.clickstream_batch";
     let counts = scratch.query(&format!(
         "SELECT COUNT(DISTINCT session_id) AS sessions, COUNT(DISTINCT clothing_model) AS models, \
@@ -37,13 +42,14 @@ fn real_file_loads_whole() {
         counts[0],
         json!({"sessions": 24_026, "models": 217, "countries": 47, "first": "2008-04-01", "last": "2008-08-13"})
     );
-    let categories = scratch.query(&format!("SELECT category, COUNT(*) AS n FROM {table} GROUP BY 1 ORDER BY 1"));
+    let categories = scratch
+        .query(&format!("SELECT category, COUNT(*) AS n FROM {table} GROUP BY 1 ORDER BY 1"));
     assert_eq!(
         categories,
         [
             json!({"category": "blouses", "n": 38_577}),
             json!({"category": "sale", "n": 38_747}),
-            json!({"category": "skirts", "n": 38_408}),
+            json!({"category": "skirts", "n": 38_407}),
             json!({"category": "trousers", "n": 49_742}),
         ]
     );
@@ -66,7 +72,8 @@ fn each_kind_of_bad_record_is_refused_for_its_own_reason() {
     for (kind, code) in kinds {
         let scratch = Scratch::new();
         let bad = format!("{kind}=3%");
-        scratch.done(&["generate", "shop", "--rows", "3000", "--bad", &bad, "--output", "shop.csv"]);
+        scratch
+            .done(&["generate", "shop", "--rows", "3000", "--bad", &bad, "--output", "shop.csv"]);
         let summary = scratch.summary(&batch(), &["source.uri=shop.csv"]);
         assert_eq!(summary["rows_in"], 3000, "{kind}");
         assert!(summary["rows_rejected"].as_u64() > Some(30), "{kind}: {summary:#}");
@@ -102,7 +109,8 @@ fn compressed_objects_are_read_by_content_and_patterns_match_many() {
 fn standard_input_and_the_generator_are_sources_too() {
     plugins();
     let scratch = Scratch::new();
-    let summary = scratch.summary(&batch(), &["source={ kind = \"generator\", data = \"shop\", rows = 2500 }"]);
+    let summary = scratch
+        .summary(&batch(), &["source={ kind = \"generator\", data = \"shop\", rows = 2500 }"]);
     assert_eq!(summary["rows_out"], 2500);
     let shop = scratch.done(&["generate", "shop", "--rows", "300"]);
     let file = scratch.write("shop.csv", shop);
@@ -114,7 +122,10 @@ fn standard_input_and_the_generator_are_sources_too() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(scratch.number("SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch"), 2800);
+    assert_eq!(
+        scratch.number("SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch"),
+        2800
+    );
 }
 
 #[test]
@@ -122,15 +133,26 @@ fn clicks_are_parsed_enriched_masked_and_validated() {
     plugins();
     let clicks = root().join("host/pipelines/clicks.toml");
     let scratch = Scratch::new();
-    scratch.done(&["generate", "clicks", "--rows", "20000", "--seed", "5", "--bad", "2%", "--output", "clicks.ndjson"]);
+    scratch.done(&[
+        "generate",
+        "clicks",
+        "--rows",
+        "20000",
+        "--seed",
+        "5",
+        "--bad",
+        "2%",
+        "--output",
+        "clicks.ndjson",
+    ]);
     let summary = scratch.summary(&clicks, &["source.uri=clicks.ndjson"]);
     assert_eq!(summary["rows_in"], 20_000);
     let rejected = summary["rows_rejected"].as_u64().unwrap();
     assert!((300..=500).contains(&rejected), "{summary:#}");
     let table = "clickstream_analytics.clicks_raw";
     let raw = scratch.number(&format!(
-        "SELECT COUNT(*) FROM {table} WHERE url LIKE '%@%' OR url LIKE '%\\%40%' OR user_id NOT LIKE 'k1\\_%' \
-         OR (ip LIKE '%.%' AND ip NOT LIKE '%.0')"
+        "SELECT COUNT(*) FROM {table} WHERE STRPOS(url, '@') > 0 OR STRPOS(url, '%40') > 0 OR SUBSTR(user_id, 1, 3) <> 'k1_' \
+         OR (STRPOS(ip, '.') > 0 AND ip NOT LIKE '%.0')"
     ));
     assert_eq!(raw, 0, "nothing that was to be masked is in the table");
     let enriched = scratch.number(&format!(
@@ -148,7 +170,10 @@ fn the_demo_runs_on_nothing_and_skips_what_it_has_loaded() {
     assert!(output.status.success(), "{talk}");
     assert!(talk.contains("throwaway key"), "{talk}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("Poland"));
-    assert_eq!(scratch.number("SELECT SUM(rows_in) FROM clickstream_analytics.load_ledger"), 165_474);
+    assert_eq!(
+        scratch.number("SELECT SUM(rows_in) FROM clickstream_analytics.load_ledger"),
+        165_474
+    );
     let again = scratch.run(&["demo"]);
     assert!(String::from_utf8_lossy(&again.stderr).contains("it is loaded already"));
 }

@@ -21,9 +21,20 @@ fn help_says_what_each_verb_does_with_examples() {
         &["plugin", "inspect", "--help"],
     ] {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_clickmill"));
-        let output = command.args(verb).env("COLUMNS", "100").env_remove("CLICKMILL_WAREHOUSE").output().unwrap();
+        let output = command
+            .args(verb)
+            .env("COLUMNS", "100")
+            .env_remove("CLICKMILL_WAREHOUSE")
+            .output()
+            .unwrap();
         assert!(output.status.success());
-        writeln!(told, "$ clickmill {}\n{}", verb.join(" "), String::from_utf8_lossy(&output.stdout)).unwrap();
+        writeln!(
+            told,
+            "$ clickmill {}\n{}",
+            verb.join(" "),
+            String::from_utf8_lossy(&output.stdout)
+        )
+        .unwrap();
     }
     drop(scratch);
     insta::assert_snapshot!(told);
@@ -56,7 +67,13 @@ fn the_readmes_clickmill_commands_are_ones_that_exist() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let mut count = 0;
     for line in readme.lines().filter_map(|line| line.strip_prefix("clickmill ")) {
-        let verb: Vec<&str> = line.split_whitespace().take_while(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-')).take(2).collect();
+        let verb: Vec<&str> = line
+            .split_whitespace()
+            .take_while(|word| {
+                word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-')
+            })
+            .take(2)
+            .collect();
         let help = |words: &[&str]| {
             let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_clickmill"));
             command.args(words).arg("--help").output().unwrap().status.success()

@@ -75,6 +75,7 @@ component = "{component}"
 reads = ["payload"]
 writes = ["out", "flag"]
 config = {{ misdeed = "{misdeed}" }}
+limits = {{ max_output_bytes = 8_388_608 }}
 "#,
         schemas = schemas.display(),
         component = component.display(),
@@ -88,14 +89,18 @@ fn each_misdeed_costs_the_guilty_row_and_says_why() {
     for misdeed in MISDEEDS {
         let scratch = Scratch::new();
         let pipeline = pipeline(&scratch, misdeed, "");
-        let line = |n: usize| if n == 11 { "\"guilty\"\n".to_owned() } else { format!("\"good {n}\"\n") };
+        let line =
+            |n: usize| if n == 11 { "\"guilty\"\n".to_owned() } else { format!("\"good {n}\"\n") };
         scratch.write("input.ndjson", (1..=20).map(line).collect::<String>());
         let summary = scratch.summary(&pipeline, &[]);
         assert_eq!(summary["rows_out"], 19, "{misdeed}: {summary:#}");
         assert_eq!(summary["rows_rejected"], 1, "{misdeed}");
-        let good = scratch.number("SELECT COUNT(DISTINCT out) FROM test.out WHERE out LIKE '%good%' AND flag");
+        let good = scratch
+            .number("SELECT COUNT(DISTINCT out) FROM test.out WHERE out LIKE '%good%' AND flag");
         assert_eq!(good, 19, "{misdeed}");
-        let letter = &scratch.query("SELECT code, errorMessage, payloadString, source_line FROM test.dead_letter")[0];
+        let letter = &scratch
+            .query("SELECT code, errorMessage, payloadString, source_line FROM test.dead_letter")
+            [0];
         assert_eq!(letter["payloadString"], "\"guilty\"", "{misdeed}");
         assert_eq!(letter["source_line"], 11, "{misdeed}");
         let text = |key: &str| letter[key].as_str().unwrap_or_default().to_owned();
@@ -127,7 +132,8 @@ fn a_reused_instance_is_replaced_after_a_fault() {
     let pipeline = pipeline(&scratch, "panic", "batch = { max_rows = 2 }\nworkers = 1");
     let text = std::fs::read_to_string(&pipeline).unwrap() + "instance = \"reuse\"\n";
     std::fs::write(&pipeline, text).unwrap();
-    let line = |n: usize| if n % 5 == 0 { "\"guilty\"\n".to_owned() } else { format!("\"good {n}\"\n") };
+    let line =
+        |n: usize| if n % 5 == 0 { "\"guilty\"\n".to_owned() } else { format!("\"good {n}\"\n") };
     scratch.write("input.ndjson", (1..=50).map(line).collect::<String>());
     let summary = scratch.summary(&pipeline, &[]);
     assert_eq!(summary["rows_out"], 40);

@@ -10,9 +10,12 @@ fn every_bad_pipeline_file_earns_its_exact_text() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/invalid");
     let update = std::env::var_os("UPDATE_ERR").is_some();
     let mut count = 0;
-    let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "toml")) {
+    for file in
+        files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "toml"))
+    {
         let error = config::read(file, &[]).expect_err("bad files are refused");
         let text = format!("{:#}\n", anyhow::Error::from(error));
         let text = text.replace(&*folder.to_string_lossy(), "<folder>");
@@ -30,7 +33,13 @@ fn every_bad_pipeline_file_earns_its_exact_text() {
 fn settings_that_make_no_sense_are_told() {
     let pipeline = crate::support::root().join("host/pipelines/batch.toml");
     let error = |set: &str| config::read(&pipeline, &[set.to_owned()]).unwrap_err().to_string();
-    assert_eq!(error("source.uri"), "`--set source.uri`: wanted key=value, such as source.uri=clicks.csv");
-    assert_eq!(error("plugin.msk.config.key_id=k2"), "`--set plugin.msk.config.key_id=k2`: there is no `plugin` named `msk`");
+    assert_eq!(
+        error("source.uri"),
+        "`--set source.uri`: wanted key=value, such as source.uri=clicks.csv"
+    );
+    assert_eq!(
+        error("plugin.msk.config.key_id=k2"),
+        "`--set plugin.msk.config.key_id=k2`: there is no `plugin` named `msk`"
+    );
     assert_eq!(error("name.first=x"), "`--set name.first=x`: `name` holds a value, not a section");
 }

@@ -22,7 +22,10 @@ fn killed_at_any_moment_and_run_again_gives_the_same_tables() {
     let pipeline = root().join("host/pipelines/batch.toml");
     let pipeline = pipeline.to_string_lossy();
     let scratch = Scratch::new();
-    scratch.done(&["generate", "shop", "--rows", "200000", "--seed", "3", "--bad", "2%", "--output", "shop.csv"]);
+    scratch.done(&[
+        "generate", "shop", "--rows", "200000", "--seed", "3", "--bad", "2%", "--output",
+        "shop.csv",
+    ]);
     let run = ["run", &*pipeline, "--set", "source.uri=shop.csv"];
 
     let whole = std::time::Instant::now();
@@ -57,10 +60,16 @@ fn a_loaded_object_is_skipped_and_a_changed_one_is_loaded() {
     let second = scratch.summary(&pipeline, &["source.uri=shop.csv"]);
     assert_eq!(second["objects_loaded"], 0);
     assert!(second["objects_skipped"][0].as_str().unwrap().ends_with("/shop.csv"));
-    assert_eq!(scratch.number("SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch"), 1000);
+    assert_eq!(
+        scratch.number("SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch"),
+        1000
+    );
 
     scratch.done(&["generate", "shop", "--rows", "500", "--seed", "9", "--output", "shop.csv"]);
     let third = scratch.summary(&pipeline, &["source.uri=shop.csv"]);
     assert_eq!(third["objects_loaded"], 1);
-    assert_eq!(scratch.number("SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch"), 1500);
+    assert_eq!(
+        scratch.number("SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch"),
+        1500
+    );
 }

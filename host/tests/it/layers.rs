@@ -32,9 +32,13 @@ fn no_module_uses_one_above_or_beside_it() {
     }
     for (module, text) in &uses {
         for (other, _) in uses.iter().filter(|(other, _)| *other != module) {
-            let used = text.contains(&format!("crate::{other}::")) || text.contains(&format!("crate::{{{other}"));
+            let used = text.contains(&format!("crate::{other}::"))
+                || text.contains(&format!("crate::{{{other}"));
             if used {
-                assert!(floor(other) < floor(module), "`{module}` uses `{other}`, which is not below it");
+                assert!(
+                    floor(other) < floor(module),
+                    "`{module}` uses `{other}`, which is not below it"
+                );
             }
         }
     }

@@ -63,7 +63,10 @@ impl Scratch {
             .arg("--warehouse")
             .arg(self.warehouse())
             .env("CLICKMILL_MASK_KEY", KEY)
-            .env("CLICKMILL_CACHE", root().join("target").join("test-cache"));
+            .env(
+                "CLICKMILL_CACHE",
+                std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"),
+            );
         command
     }
 

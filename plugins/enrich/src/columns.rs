@@ -7,18 +7,16 @@ use clickmill_plugin::{Batch, Column, Fault, Text, Values};
 
 /// The column of that name, which the configuration made sure is there.
 pub fn column<'b>(batch: &'b Batch, name: &str) -> Result<&'b Column, Fault> {
-    batch.column(name).ok_or_else(|| Fault {
-        message: format!("the host did not pass column `{name}`"),
-    })
+    batch
+        .column(name)
+        .ok_or_else(|| Fault { message: format!("the host did not pass column `{name}`") })
 }
 
 /// The text of a column, which the configuration made sure is text.
 pub fn text(column: &Column) -> Result<&Text, Fault> {
     match &column.values {
         Values::Texts(text) => Ok(text),
-        _ => Err(Fault {
-            message: format!("column `{}` is not text", column.name),
-        }),
+        _ => Err(Fault { message: format!("column `{}` is not text", column.name) }),
     }
 }
 
@@ -92,10 +90,7 @@ fn slot_of(hash: u32, probe: usize, table: &[u32]) -> usize {
 
 /// A column of texts: per row `values[id]`, null where that is `None`.
 pub fn gather(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Result<Column, Fault> {
-    let lens: Vec<usize> = values
-        .iter()
-        .map(|value| value.map_or(0, <[u8]>::len))
-        .collect();
+    let lens: Vec<usize> = values.iter().map(|value| value.map_or(0, <[u8]>::len)).collect();
     let mut offsets = Vec::with_capacity(ids.len() + 1);
     let mut end = 0_u64;
     offsets.push(0);
@@ -114,16 +109,8 @@ pub fn gather(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Result<Colum
         Some(17..=32) => copy_padded::<32>(ids, values, &offsets, len),
         _ => copy_exact(ids, values, len),
     };
-    let validity = values
-        .iter()
-        .any(Option::is_none)
-        .then(|| validity(ids, values))
-        .flatten();
-    Ok(Column {
-        name: name.to_owned(),
-        values: Values::Texts(Text { offsets, bytes }),
-        validity,
-    })
+    let validity = values.iter().any(Option::is_none).then(|| validity(ids, values)).flatten();
+    Ok(Column { name: name.to_owned(), values: Values::Texts(Text { offsets, bytes }), validity })
 }
 
 /// Copies `N` bytes per row whatever the value's length: what is too much is overwritten by the next.
@@ -172,18 +159,12 @@ pub fn all_but(rows: usize, nulls: &[usize]) -> Option<Vec<u8>> {
 
 /// The bitmap of the rows that hold a value, absent where all do.
 fn validity(ids: &[u32], values: &[Option<&[u8]>]) -> Option<Vec<u8>> {
-    let valid: Vec<u8> = values
-        .iter()
-        .map(|value| u8::from(value.is_some()))
-        .collect();
+    let valid: Vec<u8> = values.iter().map(|value| u8::from(value.is_some())).collect();
     let mut nulls = false;
     let bits = ids
         .chunks(8)
         .map(|ids| {
-            let bits = ids
-                .iter()
-                .rev()
-                .fold(0, |bits, id| bits << 1 | valid[*id as usize]);
+            let bits = ids.iter().rev().fold(0, |bits, id| bits << 1 | valid[*id as usize]);
             nulls |= u32::from(bits).count_ones() as usize != ids.len();
             bits
         })
@@ -198,17 +179,11 @@ fn hash(value: &[u8]) -> u32 {
     let (pairs, odd) = words.as_chunks::<2>();
     let (mut a, mut b) = (value.len() as u64, MIX);
     for [left, right] in pairs {
-        a = (a ^ u64::from_le_bytes(*left))
-            .wrapping_mul(MIX)
-            .rotate_left(23);
-        b = (b ^ u64::from_le_bytes(*right))
-            .wrapping_mul(MIX)
-            .rotate_left(29);
+        a = (a ^ u64::from_le_bytes(*left)).wrapping_mul(MIX).rotate_left(23);
+        b = (b ^ u64::from_le_bytes(*right)).wrapping_mul(MIX).rotate_left(29);
     }
     for word in odd {
-        a = (a ^ u64::from_le_bytes(*word))
-            .wrapping_mul(MIX)
-            .rotate_left(23);
+        a = (a ^ u64::from_le_bytes(*word)).wrapping_mul(MIX).rotate_left(23);
     }
     let mixed = (a ^ b.rotate_left(32) ^ tail(value, rest)).wrapping_mul(MIX);
     (mixed >> 32) as u32
@@ -232,8 +207,6 @@ pub fn equal(a: &[u8], b: &[u8]) -> bool {
 fn tail(value: &[u8], rest: &[u8]) -> u64 {
     match value.last_chunk::<8>() {
         Some(last) => u64::from_le_bytes(*last),
-        None => rest
-            .iter()
-            .fold(0, |tail, byte| tail << 8 | u64::from(*byte)),
+        None => rest.iter().fold(0, |tail, byte| tail << 8 | u64::from(*byte)),
     }
 }

@@ -59,18 +59,12 @@ impl EventDate {
                 From::Parts([year, month, day])
             }
             _ => {
-                plan.problem(
-                    "event_date",
-                    "give `timestamp`, or `year`, `month` and `day`",
-                );
+                plan.problem("event_date", "give `timestamp`, or `year`, `month` and `day`");
                 return None;
             }
         };
         plan.write("event_date.to", &config.to, DataType::Date);
-        Some(Self {
-            from,
-            to: config.to,
-        })
+        Some(Self { from, to: config.to })
     }
 
     pub fn enrich(&self, batch: &Batch, answer: &mut Answer) -> Result<(), Fault> {
@@ -84,11 +78,7 @@ impl EventDate {
             }
             From::Parts(names) => self.joined(names, batch, answer)?,
         };
-        answer.add(Column {
-            name: self.to.clone(),
-            values: Values::Dates(days),
-            validity,
-        });
+        answer.add(Column { name: self.to.clone(), values: Values::Dates(days), validity });
         Ok(())
     }
 
@@ -98,16 +88,9 @@ impl EventDate {
         batch: &Batch,
         answer: &mut Answer,
     ) -> Result<(Vec<i32>, Option<Vec<u8>>), Fault> {
-        let columns = [
-            column(batch, &names[0])?,
-            column(batch, &names[1])?,
-            column(batch, &names[2])?,
-        ];
-        let [years, months, days] = [
-            int64s(columns[0])?,
-            int64s(columns[1])?,
-            int64s(columns[2])?,
-        ];
+        let columns =
+            [column(batch, &names[0])?, column(batch, &names[1])?, column(batch, &names[2])?];
+        let [years, months, days] = [int64s(columns[0])?, int64s(columns[1])?, int64s(columns[2])?];
         let rows = batch.rows as usize;
         let nullable = columns.iter().any(|column| column.validity.is_some());
         let mut dates = Vec::with_capacity(rows);
@@ -151,9 +134,7 @@ fn int64s(column: &Column) -> Result<&[i64], Fault> {
 }
 
 fn wrong_type(column: &str) -> Fault {
-    Fault {
-        message: format!("column `{column}` is of another type than configured"),
-    }
+    Fault { message: format!("column `{column}` is of another type than configured") }
 }
 
 fn not_a_day([year, month, day]: &[String; 3], parts: [i64; 3]) -> String {

@@ -57,25 +57,16 @@ impl Plugin for Enrich {
         let user_agent = config
             .user_agent
             .and_then(|config| user_agent::UserAgent::configure(config, &mut plan));
-        let url = config
-            .url
-            .and_then(|config| url::Url::configure(config, &mut plan));
-        let event_date = config
-            .event_date
-            .and_then(|config| date::EventDate::configure(config, &mut plan));
+        let url = config.url.and_then(|config| url::Url::configure(config, &mut plan));
+        let event_date =
+            config.event_date.and_then(|config| date::EventDate::configure(config, &mut plan));
         let names = config
             .names
             .into_iter()
             .enumerate()
             .filter_map(|(at, config)| names::Names::configure(config, at, &mut plan))
             .collect();
-        Ok(Self {
-            user_agent,
-            url,
-            event_date,
-            names,
-            needs: plan.finish()?,
-        })
+        Ok(Self { user_agent, url, event_date, names, needs: plan.finish()? })
     }
 
     fn needs(&self) -> Needs {
@@ -133,10 +124,6 @@ impl Answer {
     }
 
     fn into_output(self) -> Output {
-        Output {
-            columns: self.columns,
-            rejections: self.rejections,
-            dropped: Vec::new(),
-        }
+        Output { columns: self.columns, rejections: self.rejections, dropped: Vec::new() }
     }
 }

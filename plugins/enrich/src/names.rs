@@ -69,20 +69,8 @@ impl Names {
         if config.field.is_empty() {
             plan.problem(&format!("names[{at}].field"), "the field has no name");
         }
-        let Config {
-            column,
-            table,
-            to,
-            field,
-            unknown,
-        } = config;
-        Some(Self {
-            column,
-            table,
-            to,
-            field,
-            unknown,
-        })
+        let Config { column, table, to, field, unknown } = config;
+        Some(Self { column, table, to, field, unknown })
     }
 
     pub fn enrich(&self, batch: &Batch, answer: &mut Answer) -> Result<(), Fault> {
@@ -141,10 +129,7 @@ impl Codes {
                     .iter()
                     .map(|row| column.text(*row).unwrap_or_default().to_owned())
                     .collect();
-                Ok(Self {
-                    ids: found.ids,
-                    keys,
-                })
+                Ok(Self { ids: found.ids, keys })
             }
             _ => Err(Fault {
                 message: format!("column `{}` is neither int64 nor text", column.name),

@@ -14,19 +14,12 @@ pub struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     pub fn new(available: &'a [ColumnSpec]) -> Self {
-        Self {
-            available,
-            needs: Needs::new(),
-            problems: Problems::new(),
-        }
+        Self { available, needs: Needs::new(), problems: Problems::new() }
     }
 
     /// The type of a column, where it is available.
     pub fn type_of(&self, column: &str) -> Option<DataType> {
-        self.available
-            .iter()
-            .find(|spec| spec.name == column)
-            .map(|spec| spec.data_type)
+        self.available.iter().find(|spec| spec.name == column).map(|spec| spec.data_type)
     }
 
     /// Reads a column of one of the `wanted` types; it is a problem where there is none.
@@ -43,10 +36,7 @@ impl<'a> Plan<'a> {
                     true => "none".to_owned(),
                     false => available.join(", "),
                 };
-                self.problem(
-                    path,
-                    format!("no column `{column}` to read; available: {available}"),
-                );
+                self.problem(path, format!("no column `{column}` to read; available: {available}"));
             }
             Some(found) if !wanted.contains(&found) => self.problem(
                 path,
@@ -58,10 +48,7 @@ impl<'a> Plan<'a> {
             ),
             Some(data_type) => {
                 if !self.needs.reads.iter().any(|spec| spec.name == column) {
-                    self.needs.reads.push(ColumnSpec {
-                        name: column.to_owned(),
-                        data_type,
-                    });
+                    self.needs.reads.push(ColumnSpec { name: column.to_owned(), data_type });
                 }
             }
         }
@@ -74,10 +61,7 @@ impl<'a> Plan<'a> {
         } else if self.needs.writes.iter().any(|spec| spec.name == column) {
             self.problem(path, format!("column `{column}` is written already"));
         } else {
-            self.needs.writes.push(ColumnSpec {
-                name: column.to_owned(),
-                data_type,
-            });
+            self.needs.writes.push(ColumnSpec { name: column.to_owned(), data_type });
         }
     }
 

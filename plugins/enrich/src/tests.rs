@@ -27,22 +27,14 @@ fn texts<'o>(output: &'o Output, name: &str) -> Vec<Option<&'o str>> {
 
 /// Row, code and message of each rejection.
 fn rejections(output: &Output) -> Vec<(u32, &str, &str)> {
-    output
-        .rejections
-        .iter()
-        .map(|r| (r.row, r.code.as_str(), r.message.as_str()))
-        .collect()
+    output.rejections.iter().map(|r| (r.row, r.code.as_str(), r.message.as_str())).collect()
 }
 
 fn countries() {
     testing::lookup_table(
         "countries",
         &["code", "name", "iso"],
-        &[
-            &["9", "Czech Republic", "CZ"],
-            &["29", "Poland", "PL"],
-            &["PL", "Polska", "PL"],
-        ],
+        &[&["9", "Czech Republic", "CZ"], &["29", "Poland", "PL"], &["PL", "Polska", "PL"]],
     );
 }
 
@@ -79,9 +71,7 @@ fn nothing_but_what_is_configured_is_read_and_written() {
         ),
         (
             json!({"event_date": {"timestamp": "at"}}),
-            Needs::new()
-                .reads("at", DataType::Timestamp)
-                .writes("event_date", date),
+            Needs::new().reads("at", DataType::Timestamp).writes("event_date", date),
         ),
         (
             json!({"names": [

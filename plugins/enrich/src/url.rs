@@ -83,10 +83,9 @@ fn default_rules() -> Vec<Rule> {
         ("account", &["/account", "/login", "/register"]),
     ];
     let rules = RULES.iter().flat_map(|(category, prefixes)| {
-        prefixes.iter().map(|prefix| Rule {
-            prefix: (*prefix).to_owned(),
-            category: (*category).to_owned(),
-        })
+        prefixes
+            .iter()
+            .map(|prefix| Rule { prefix: (*prefix).to_owned(), category: (*category).to_owned() })
     });
     rules.collect()
 }
@@ -96,11 +95,7 @@ fn default_other() -> String {
 }
 
 fn default_product_prefixes() -> Vec<String> {
-    vec![
-        "/product".to_owned(),
-        "/products".to_owned(),
-        "/p".to_owned(),
-    ]
+    vec!["/product".to_owned(), "/products".to_owned(), "/p".to_owned()]
 }
 
 /// The enrichment, ready.

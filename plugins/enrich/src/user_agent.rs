@@ -89,10 +89,7 @@ impl UserAgent {
             ("user_agent.is_bot", &this.is_bot, DataType::Boolean),
         ];
         if outputs.iter().all(|(_, name, _)| name.is_none()) {
-            plan.problem(
-                "user_agent",
-                "no output: set `device`, `browser`, `os` or `is_bot`",
-            );
+            plan.problem("user_agent", "no output: set `device`, `browser`, `os` or `is_bot`");
         }
         for (path, name, data_type) in outputs {
             if let Some(name) = name {
@@ -106,25 +103,16 @@ impl UserAgent {
         let column = column(batch, &self.column)?;
         let text = text(column)?;
         let Distinct { ids, first } = distinct(column, text);
-        let agents: Vec<Agent<'_>> = first
-            .iter()
-            .map(|row| Agent::parse(text.get(*row)))
-            .collect();
+        let agents: Vec<Agent<'_>> = first.iter().map(|row| Agent::parse(text.get(*row))).collect();
         let texts = |name: &Option<String>, texts: &mut dyn Iterator<Item = &[u8]>| {
             let Some(name) = name else { return Ok(None) };
             let values: Vec<Option<&[u8]>> = std::iter::once(None).chain(texts.map(Some)).collect();
             gather(name, &ids, &values).map(Some)
         };
         let outputs = [
-            texts(
-                &self.device,
-                &mut agents.iter().map(|agent| agent.device.as_bytes()),
-            )?,
+            texts(&self.device, &mut agents.iter().map(|agent| agent.device.as_bytes()))?,
             texts(&self.browser, &mut agents.iter().map(|agent| agent.browser))?,
-            texts(
-                &self.os,
-                &mut agents.iter().map(|agent| agent.os.as_bytes()),
-            )?,
+            texts(&self.os, &mut agents.iter().map(|agent| agent.os.as_bytes()))?,
         ];
         answer.columns.extend(outputs.into_iter().flatten());
         if let Some(name) = &self.is_bot {

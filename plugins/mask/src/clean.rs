@@ -54,8 +54,8 @@ const MAX_PASSES: usize = 8;
 /// Memory for one value at a time, used again for the next.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    value: Vec<u8>,
-    cleaned: Vec<u8>,
+    current: Vec<u8>,
+    next: Vec<u8>,
     spans: Vec<Span>,
     groups: phone::Groups,
 }
@@ -95,20 +95,23 @@ impl Cleaner {
         let mut offsets = Vec::new();
         // How much of the source is in `bytes` already: the unchanged rows in between are copied at once.
         let mut copied = 0;
+        // Values repeat from row to row, suspect ones that turn out to hold nothing among them.
+        let mut harmless: &[u8] = &[];
         for (row, ends) in text.offsets.windows(2).enumerate() {
             let (start, end) = (ends[0] as usize, ends[1] as usize);
-            if self.is_suspect(&text.bytes[start..end]) {
-                let before = bytes.len();
-                bytes.extend_from_slice(&text.bytes[copied..start]);
-                if self.clean(&text.bytes[start..end], &mut scratch, &mut bytes) {
+            let value = &text.bytes[start..end];
+            if value != harmless {
+                if let Some(cleaned) = self.clean(value, &mut scratch) {
                     if offsets.is_empty() {
                         offsets.reserve(text.offsets.len());
                         offsets.extend_from_slice(&text.offsets[..=row]);
                         bytes.reserve(text.bytes.len());
                     }
+                    bytes.extend_from_slice(&text.bytes[copied..start]);
+                    bytes.extend_from_slice(cleaned);
                     copied = end;
                 } else {
-                    bytes.truncate(before);
+                    harmless = value;
                 }
             }
             if !offsets.is_empty() {
@@ -122,44 +125,48 @@ impl Cleaner {
         Some(Text { offsets, bytes })
     }
 
-    /// Whether there can be anything to clean.
+    /// The value cleaned: `None` where there is nothing to clean.
     #[inline]
-    fn is_suspect(&self, value: &[u8]) -> bool {
-        signs::scan(value).intersects(self.wanted)
-            || self.keep_params.is_some() && query::has_query(value)
+    pub(crate) fn clean<'a>(&self, value: &[u8], scratch: &'a mut Scratch) -> Option<&'a [u8]> {
+        let signs = signs::scan(value);
+        let has_query = self.keep_params.is_some() && query::has_query(value);
+        if signs.intersects(self.wanted) || has_query {
+            self.clean_suspect(value, signs, scratch)
+        } else {
+            None
+        }
     }
 
-    /// Adds the value, cleaned, to `out`. Where there is nothing to clean, adds nothing and says so.
-    pub(crate) fn clean(&self, value: &[u8], scratch: &mut Scratch, out: &mut Vec<u8>) -> bool {
-        scratch.value.clear();
-        let mut changed = match &self.keep_params {
-            Some(keep) => query::shorten(value, keep, &mut scratch.value),
-            None => {
-                scratch.value.extend_from_slice(value);
-                false
-            }
-        };
+    fn clean_suspect<'a>(
+        &self,
+        value: &[u8],
+        mut signs: Signs,
+        scratch: &'a mut Scratch,
+    ) -> Option<&'a [u8]> {
+        let Scratch { current, next, spans, groups } = scratch;
+        let mut changed = false;
+        if let Some(keep) = &self.keep_params {
+            current.clear();
+            changed = query::shorten(value, keep, current);
+        }
         for _ in 0..MAX_PASSES {
-            self.find(scratch);
-            if !replace(&scratch.value, &scratch.spans, &mut scratch.cleaned) {
+            let text = if changed { current.as_slice() } else { value };
+            self.find(text, signs, spans, groups);
+            if !replace(text, spans, next) {
                 break;
             }
-            std::mem::swap(&mut scratch.value, &mut scratch.cleaned);
+            std::mem::swap(current, next);
+            signs = signs::scan(current);
             changed = true;
         }
-        if changed {
-            out.extend_from_slice(&scratch.value);
-        }
-        changed
+        changed.then_some(current)
     }
 
-    /// Finds what is to be replaced in the value.
-    fn find(&self, scratch: &mut Scratch) {
-        let Scratch { value, spans, groups, .. } = scratch;
-        let signs = signs::scan(value);
+    /// Finds what is to be replaced in a text that has these signs, or fewer.
+    fn find(&self, text: &[u8], signs: Signs, spans: &mut Vec<Span>, groups: &mut phone::Groups) {
         spans.clear();
         if signs.intersects(Signs::ASSIGN | Signs::ENCODED) && (self.tokens || self.phones) {
-            param::find(value, |span| {
+            param::find(text, |span| {
                 let wanted = if span.mark == Mark::Phone { self.phones } else { self.tokens };
                 if wanted {
                     spans.push(span);
@@ -167,14 +174,14 @@ impl Cleaner {
             });
         }
         if self.tokens && signs.intersects(Signs::JWT | Signs::BEARER | Signs::AT) {
-            token::find(value, signs, spans);
+            token::find(text, signs, spans);
         }
         merge(spans);
         if self.emails && signs.intersects(Signs::AT | Signs::ENCODED) {
-            between(value, spans, email::find);
+            between(text, spans, email::find);
         }
         if self.phones && signs.intersects(Signs::PHONE | Signs::ENCODED) {
-            between(value, spans, |part, spans| phone::find(part, groups, spans));
+            between(text, spans, |part, spans| phone::find(part, groups, spans));
         }
     }
 }

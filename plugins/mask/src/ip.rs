@@ -12,15 +12,15 @@ pub(crate) fn column(source: &Column, mut bad: impl FnMut(u32)) -> Column {
     let mut texts = Texts::with_capacity(rows, rows * 16);
     let mut address = String::new();
     // A session's clicks lie together and have the same address.
-    let mut last: Option<&str> = None;
+    let mut last: Option<&[u8]> = None;
     for row in 0..rows {
-        let Some(text) = source.text(row) else {
+        let Some(text) = source.bytes(row) else {
             texts.push_null();
             continue;
         };
         if last != Some(text) {
             last = None;
-            if let Some(truncated) = truncate(text) {
+            if let Some(truncated) = source.text(row).and_then(truncate) {
                 address.clear();
                 // Writing to a `String` never fails.
                 let _ = write!(address, "{truncated}");

@@ -57,7 +57,7 @@ impl Plugin for Mask {
             columns.push(match &task.work {
                 Work::Pseudonym(pseudonyms) => {
                     let source = batch.column(&task.source.name).ok_or_else(|| missing(task))?;
-                    pseudonyms.as_ref().ok_or_else(no_key)?.column(&task.name, source)
+                    pseudonyms.column(&task.name, source)
                 }
                 Work::Ip => {
                     let source = batch.take(&task.name).ok_or_else(|| missing(task))?;
@@ -85,10 +85,6 @@ fn bad_ip((row, column): (u32, &str)) -> Rejection {
         message: format!("`{column}` holds no IPv4 or IPv6 address"),
         column: Some(column.to_owned()),
     }
-}
-
-fn no_key() -> Fault {
-    Fault { message: plan::NO_KEY.to_owned() }
 }
 
 fn missing(task: &Task) -> Fault {

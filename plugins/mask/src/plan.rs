@@ -7,10 +7,6 @@ use crate::clean::Cleaner;
 use crate::config::{Config, Treatment};
 use crate::pseudonym::{Key, Pseudonyms};
 
-/// What to tell who runs a pipeline with pseudonyms without a key.
-pub(crate) const NO_KEY: &str = "the secret `key` is not set, so there can be no pseudonyms: set the environment \
-     variable CLICKMILL_MASK_KEY (or the one that the pipeline file names for it) to at least 16 bytes";
-
 /// The work on one column.
 pub(crate) struct Task {
     /// The column that is written.
@@ -21,8 +17,7 @@ pub(crate) struct Task {
 }
 
 pub(crate) enum Work {
-    /// Absent where the key is.
-    Pseudonym(Option<Pseudonyms>),
+    Pseudonym(Pseudonyms),
     Ip,
     Clean(Cleaner),
     Remove,
@@ -66,9 +61,17 @@ pub(crate) fn plan(config: Config, available: &[ColumnSpec]) -> Result<Vec<Task>
         match source(from, wanted(&treatment), available) {
             Ok(source) => {
                 let work = match treatment {
-                    Treatment::Pseudonym(options) => Work::Pseudonym(
-                        key.as_ref().map(|key| key.pseudonyms(&config.key_id, &options.domain)),
-                    ),
+                    Treatment::Pseudonym(options) => match &key {
+                        Some(key) => {
+                            Work::Pseudonym(key.pseudonyms(&config.key_id, &options.domain))
+                        }
+                        None => {
+                            problems.push(format!(
+                                "column `{name}`: no pseudonym without the secret `key`"
+                            ));
+                            continue;
+                        }
+                    },
                     Treatment::Ip => Work::Ip,
                     Treatment::Clean(options) => Work::Clean(Cleaner::new(options)),
                     Treatment::Remove | Treatment::Keep => Work::Remove,
@@ -82,9 +85,6 @@ pub(crate) fn plan(config: Config, available: &[ColumnSpec]) -> Result<Vec<Task>
         return Err(problems);
     }
     tasks.sort_by_key(|task| !matches!(task.work, Work::Pseudonym(_)));
-    if tasks.iter().any(|task| matches!(task.work, Work::Pseudonym(None))) {
-        clickmill_plugin::warn(NO_KEY);
-    }
     Ok(tasks)
 }
 

@@ -166,6 +166,12 @@ impl Config {
                     column.name
                 ));
             }
+            if spellings.iter().any(|s| s.iter().any(String::is_empty)) {
+                problems.push(format!(
+                    "`columns[{at}]` (`{}`) has an empty spelling of true or false, which means null",
+                    column.name
+                ));
+            }
             for both in &column.true_values {
                 if column.false_values.iter().any(|f| f.eq_ignore_ascii_case(both)) {
                     problems.push(format!(

@@ -1,15 +1,14 @@
 //! CSV: text columns, named by the header, to typed ones. A column at a time.
 
 use clickmill_plugin::{
-    Batch, Booleans, Column, ColumnSpec, DataType, Dates, Fault, Float64s, Int64s, Needs, Output,
-    Problems, Text, Texts, Timestamps, Values,
+    Batch, Column, ColumnSpec, DataType, Fault, Needs, Output, Problems, Text, Texts, Values,
 };
 
-use crate::config::{self, ColumnConfig, ColumnType, Config, Unknown};
+use crate::config::{self, ColumnConfig, Config, Unknown};
 use crate::number;
 use crate::rejection::{Code, Refusals};
 use crate::time;
-use crate::typed::boolean;
+use crate::typed::{Builder, boolean};
 
 /// The reader, configured.
 pub(crate) struct Csv {
@@ -61,102 +60,44 @@ impl Csv {
     }
 
     pub(crate) fn process(&self, mut batch: Batch) -> Result<Output, Fault> {
-        let mut refused = Refusals::new(batch.rows as usize);
+        let rows = batch.rows as usize;
+        let mut refusals = Refusals::new(rows);
         let mut columns = Vec::with_capacity(self.columns.len() + 1);
         for (at, column) in self.columns.iter().enumerate() {
             let from = column.from();
             let used_again = self.columns[at + 1..].iter().any(|later| later.from() == from);
             let input = if used_again { batch.column(from).cloned() } else { batch.take(from) };
+            let input = input.map(emptied);
             let input = input.ok_or_else(|| absent(from))?;
-            columns.push(self.column(column, input, &mut refused)?);
+            let Values::Texts(text) = &input.values else {
+                return Err(absent(from));
+            };
+            let mut builder = Builder::new(column.column_type, rows);
+            let fields = Fields { reader: self, column, input: &input, text };
+            let refusals = &mut refusals;
+            match &mut builder {
+                Builder::Booleans(to) => to.extend(fields.read(refusals, |t| boolean(t, column))),
+                Builder::Int64s(to) => to.extend(fields.read(refusals, number::int64)),
+                Builder::Float64s(to) => to.extend(fields.read(refusals, number::float64)),
+                Builder::Dates(to) => to.extend(fields.read(refusals, time::date)),
+                Builder::Timestamps(to) => to.extend(fields.read(refusals, time::timestamp)),
+                Builder::Texts(_) => {
+                    columns.push(self.text(column, input, refusals));
+                    continue;
+                }
+            }
+            columns.push(builder.finish(&column.name));
         }
         if let Some(name) = &self.unknown_column {
             columns.push(self.keep(name, &batch)?);
         }
         let mut output = Output::new(columns);
-        output.rejections = refused.into_rejections();
+        output.rejections = refusals.into_rejections();
         Ok(output)
     }
 
-    fn column(
-        &self,
-        to: &ColumnConfig,
-        input: Column,
-        refused: &mut Refusals,
-    ) -> Result<Column, Fault> {
-        let Values::Texts(text) = &input.values else {
-            return Err(absent(to.from()));
-        };
-        let rows = input.len();
-        Ok(match to.column_type {
-            ColumnType::Text => return Ok(self.text(to, input, refused)),
-            ColumnType::Boolean => {
-                let mut values = Booleans::with_capacity(rows);
-                self.each(to, &input, text, refused, |t| boolean(t, to), |v| values.push_option(v));
-                values.finish(&to.name)
-            }
-            ColumnType::Int64 => {
-                let mut values = Int64s::with_capacity(rows);
-                self.each(to, &input, text, refused, number::int64, |v| values.push_option(v));
-                values.finish(&to.name)
-            }
-            ColumnType::Float64 => {
-                let mut values = Float64s::with_capacity(rows);
-                self.each(to, &input, text, refused, number::float64, |v| values.push_option(v));
-                values.finish(&to.name)
-            }
-            ColumnType::Date => {
-                let mut values = Dates::with_capacity(rows);
-                self.each(to, &input, text, refused, time::date, |v| values.push_option(v));
-                values.finish(&to.name)
-            }
-            ColumnType::Timestamp => {
-                let mut values = Timestamps::with_capacity(rows);
-                self.each(to, &input, text, refused, time::timestamp, |v| values.push_option(v));
-                values.finish(&to.name)
-            }
-        })
-    }
-
-    /// Reads every row of a column and pushes its value, or null.
-    #[inline]
-    fn each<T>(
-        &self,
-        to: &ColumnConfig,
-        input: &Column,
-        text: &Text,
-        refused: &mut Refusals,
-        read: impl Fn(&[u8]) -> Option<T>,
-        mut push: impl FnMut(Option<T>),
-    ) {
-        for row in 0..input.len() {
-            if !input.is_valid(row) {
-                if to.required {
-                    refused.add_value(row, Code::Required, to, None);
-                }
-                push(None);
-                continue;
-            }
-            let mut field = text.get(row);
-            if self.trim {
-                field = trim(field);
-            }
-            let value = read(field);
-            if value.is_none() {
-                if !field.is_empty() {
-                    refused.add_value(row, Code::unlike(to.column_type), to, Some(field));
-                } else if to.required {
-                    refused.add_value(row, Code::Required, to, Some(field));
-                } else if !self.empty_is_null {
-                    refused.add_value(row, Code::unlike(to.column_type), to, Some(field));
-                }
-            }
-            push(value);
-        }
-    }
-
     /// A text column stays as it is, but for its empty fields.
-    fn text(&self, to: &ColumnConfig, mut input: Column, refused: &mut Refusals) -> Column {
+    fn text(&self, to: &ColumnConfig, mut input: Column, refusals: &mut Refusals) -> Column {
         if let Values::Texts(text) = &input.values {
             let empty = |pair: &[u32]| pair[0] == pair[1];
             let some_empty = text.offsets.windows(2).any(empty);
@@ -164,7 +105,7 @@ impl Csv {
                 for (row, _) in text.offsets.windows(2).enumerate().filter(|(_, pair)| empty(pair))
                 {
                     let value: Option<&[u8]> = if input.is_valid(row) { Some(b"") } else { None };
-                    refused.add_value(row, Code::Required, to, value);
+                    refusals.add_value(row, Code::Required, to, value);
                 }
             }
             if some_empty && self.empty_is_null {
@@ -215,12 +156,72 @@ impl Csv {
     }
 }
 
-#[inline]
-fn trim(field: &[u8]) -> &[u8] {
-    match field {
-        [b'!'..=u8::MAX, .., b'!'..=u8::MAX] | [b'!'..=u8::MAX] => field,
-        _ => field.trim_ascii(),
+/// The fields of a column that is not text.
+struct Fields<'a> {
+    reader: &'a Csv,
+    column: &'a ColumnConfig,
+    input: &'a Column,
+    text: &'a Text,
+}
+
+impl Fields<'_> {
+    /// Reads every field. Nulls have no text, and white space is part of no value: so both are left to
+    /// those that cannot be read.
+    #[inline]
+    fn read<T>(
+        &self,
+        refusals: &mut Refusals,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> impl Iterator<Item = Option<T>> {
+        self.text.offsets.windows(2).enumerate().map(move |(row, pair)| {
+            let field = &self.text.bytes[pair[0] as usize..pair[1] as usize];
+            match read(field) {
+                Some(value) => Some(value),
+                None => self.read_again(row, field, refusals, &read),
+            }
+        })
     }
+
+    #[cold]
+    fn read_again<T>(
+        &self,
+        row: usize,
+        field: &[u8],
+        refusals: &mut Refusals,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Option<T> {
+        let column = self.column;
+        if !self.input.is_valid(row) {
+            if column.required {
+                refusals.add_value(row, Code::Required, column, None);
+            }
+            return None;
+        }
+        let field = if self.reader.trim { field.trim_ascii() } else { field };
+        let value = read(field);
+        if value.is_none() {
+            if !field.is_empty() {
+                refusals.add_value(row, Code::unlike(column.column_type), column, Some(field));
+            } else if column.required {
+                refusals.add_value(row, Code::Required, column, Some(field));
+            } else if !self.reader.empty_is_null {
+                refusals.add_value(row, Code::unlike(column.column_type), column, Some(field));
+            }
+        }
+        value
+    }
+}
+
+/// The column with nothing in its null rows, which may hold any text: below, empty is what null means.
+fn emptied(column: Column) -> Column {
+    if column.validity.is_none() || !matches!(column.values, Values::Texts(_)) {
+        return column;
+    }
+    let mut texts = Texts::with_capacity(column.len(), 0);
+    for row in 0..column.len() {
+        texts.push_option(column.bytes(row));
+    }
+    texts.finish(&column.name)
 }
 
 /// The text as a JSON string.

@@ -6,6 +6,7 @@
 
 mod convert;
 mod cursor;
+mod extras;
 mod paths;
 mod scan;
 mod value;
@@ -89,7 +90,7 @@ impl Json {
                 let (start, end) = (text.offsets[row] as usize, text.offsets[row + 1] as usize);
                 let message = &text.bytes[..end];
                 let scanned = if payload.is_valid(row) {
-                    scanner.scan(slot, message, start)
+                    scanner.scan(slot, &text.bytes, start..end)
                 } else {
                     Err((Stop::Null, start))
                 };

@@ -3,6 +3,7 @@
 mod conformance;
 mod csv;
 mod json;
+mod messages;
 
 use clickmill_plugin::{Column, Output, Values, testing};
 use serde_json::{Value, json};
@@ -50,7 +51,7 @@ fn problems_are_all_told_at_once_with_their_places() {
         "columns": [
             {"name": "a", "type": "int64"},
             {"name": "a", "type": "text", "from": "b", "true": ["x"]},
-            {"name": "", "type": "boolean", "from": "c", "true": ["On"], "false": ["oN"]},
+            {"name": "", "type": "boolean", "from": "c", "true": ["On", ""], "false": ["oN"]},
         ],
     });
     let columns = [Column::texts("a", [Some("1")]), Column::int64s("b", [Some(1)])];
@@ -61,6 +62,7 @@ fn problems_are_all_told_at_once_with_their_places() {
             "`columns[1].name` is `a`, which another column has",
             "`columns[1]` (`a`) has spellings of true or false, which only a boolean takes",
             "`columns[2].name` is empty",
+            "`columns[2]` (``) has an empty spelling of true or false, which means null",
             "`columns[2]` (``) spells both true and false `On`",
             "`unknown_column` is `a`, which is the name of a column",
             "`columns[1].from` is `b`, which is of type DataType::Int64, wanted a text column",

@@ -185,22 +185,27 @@ pub struct Validity {
 
 impl Validity {
     /// Adds a row.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, valid: bool) {
-        if !valid && !self.nulls {
+        if valid && !self.nulls {
+            self.len += 1;
+        } else {
+            self.push_bit(valid);
+        }
+    }
+
+    fn push_bit(&mut self, valid: bool) {
+        if !self.nulls {
             self.nulls = true;
-            self.bits.clear();
             self.bits.resize(self.len.div_ceil(8), 0xff);
-            if self.len % 8 != 0 {
+            if !self.len.is_multiple_of(8) {
                 self.bits[self.len / 8] = (1 << (self.len % 8)) - 1;
             }
         }
-        if self.nulls {
-            if self.len.is_multiple_of(8) {
-                self.bits.push(0);
-            }
-            self.bits[self.len / 8] |= u8::from(valid) << (self.len % 8);
+        if self.len.is_multiple_of(8) {
+            self.bits.push(0);
         }
+        self.bits[self.len / 8] |= u8::from(valid) << (self.len % 8);
         self.len += 1;
     }
 

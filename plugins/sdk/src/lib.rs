@@ -27,7 +27,7 @@
 //!     fn row(&self, row: &mut Row<'_>) -> Result<(), Refusal> {
 //!         let country = row.require_text("country")?.to_ascii_uppercase();
 //!         if !self.0.keep.contains(&country) {
-//!             row.drop();
+//!             row.filter_out();
 //!         }
 //!         row.set("country", country);
 //!         Ok(())
@@ -121,7 +121,7 @@ macro_rules! export {
                 }
             }
 
-            $crate::bindings::export!(Guest with_types_in $crate::bindings);
+    $crate::bindings::export!(Guest with_types_in $crate::bindings);
         };
     };
 }

@@ -21,7 +21,9 @@ pub fn find<'k>(
     }
     let column = host_find(table, field, &texts.into_text()).map_err(|error| Fault {
         message: match error {
-            LookupError::UnknownTable(name) => format!("no lookup table `{name}`: name it under `lookups` in the pipeline file"),
+            LookupError::UnknownTable(name) => {
+                format!("no lookup table `{name}`: name it under `lookups` in the pipeline file")
+            }
             LookupError::UnknownField(known) => {
                 format!("lookup table `{table}` has no field `{field}`, only: {}", known.join(", "))
             }

@@ -87,7 +87,10 @@ pub mod glue {
     }
 
     /// Answers `configure`.
-    pub fn configure<P: Plugin>(config: &str, available: &[ColumnSpec]) -> Result<Needs, Vec<String>> {
+    pub fn configure<P: Plugin>(
+        config: &str,
+        available: &[ColumnSpec],
+    ) -> Result<Needs, Vec<String>> {
         tell_panics();
         Ok(build::<P>(config, available)?.needs())
     }
@@ -123,11 +126,13 @@ pub mod glue {
     }
 
     /// A panic ends in a trap, which carries no text: the log line does.
-    fn tell_panics() {
+    pub fn tell_panics() {
         #[cfg(target_family = "wasm")]
         {
             static ONCE: std::sync::Once = std::sync::Once::new();
-            ONCE.call_once(|| std::panic::set_hook(Box::new(|info| crate::error(&info.to_string()))));
+            ONCE.call_once(|| {
+                std::panic::set_hook(Box::new(|info| crate::error(&info.to_string())))
+            });
         }
     }
 }

@@ -27,7 +27,7 @@ pub trait RowPlugin: Sized + 'static {
     fn needs(&self) -> Needs;
 
     /// Transforms one row: reads it, sets the columns it writes, and refuses it with [`reject`] or
-    /// filters it out with [`Row::drop`]. A written column that is not set keeps what was read of that
+    /// filters it out with [`Row::filter_out`]. A written column that is not set keeps what was read of that
     /// name, or is null.
     fn row(&self, row: &mut Row<'_>) -> Result<(), Refusal>;
 }
@@ -47,7 +47,8 @@ impl<T: RowPlugin> Plugin for T {
     fn process(&self, batch: Batch) -> Result<Output, Fault> {
         let writes = self.needs().writes;
         let rows = batch.rows as usize;
-        let mut builders: Vec<Builder> = writes.iter().map(|w| Builder::new(w.data_type, rows)).collect();
+        let mut builders: Vec<Builder> =
+            writes.iter().map(|w| Builder::new(w.data_type, rows)).collect();
         let kept: Vec<Option<&Column>> = writes
             .iter()
             .map(|w| batch.column(&w.name).filter(|c| c.values.data_type() == w.data_type))
@@ -81,7 +82,8 @@ impl<T: RowPlugin> Plugin for T {
                 }
             }
         }
-        output.columns = builders.into_iter().zip(&writes).map(|(b, w)| b.finish(&w.name)).collect();
+        output.columns =
+            builders.into_iter().zip(&writes).map(|(b, w)| b.finish(&w.name)).collect();
         Ok(output)
     }
 }
@@ -170,7 +172,9 @@ impl<'a> Row<'a> {
     pub fn set(&mut self, column: &str, value: impl Into<Value>) {
         let value = value.into();
         let Some(at) = self.writes.iter().position(|w| w.name == column) else {
-            panic!("`{column}` is set but not announced: add `.writes(\"{column}\", …)` to `needs`");
+            panic!(
+                "`{column}` is set but not announced: add `.writes(\"{column}\", …)` to `needs`"
+            );
         };
         let wanted = self.writes[at].data_type;
         if value.data_type().is_some_and(|got| got != wanted) {
@@ -180,7 +184,7 @@ impl<'a> Row<'a> {
     }
 
     /// Filters the row out: counted, not dead-lettered.
-    pub fn drop(&mut self) {
+    pub fn filter_out(&mut self) {
         self.dropped = true;
     }
 }

@@ -1,8 +1,10 @@
-//! The plugin as the host sees it, and properties that hold for any input.
+//! The plugin as the host sees it.
+
+mod problems;
+mod properties;
 
 use clickmill_plugin::prelude::*;
 use clickmill_plugin::testing;
-use proptest::prelude::*;
 
 use crate::Validate;
 
@@ -11,10 +13,6 @@ const NOW: i64 = 20_000 * DAY + DAY / 2;
 
 fn run(config: &str, columns: Vec<Column>) -> Output {
     testing::run_at::<Validate>(config, columns, NOW).expect("the configuration is accepted")
-}
-
-fn problems(config: &str, columns: &[Column]) -> Problems {
-    testing::configure::<Validate>(config, columns).expect_err("the configuration has problems")
 }
 
 fn rule(rule: &str) -> String {
@@ -354,76 +352,6 @@ fn it_reads_each_column_of_its_rules_once_and_writes_none() {
 }
 
 #[test]
-fn all_problems_are_told_at_once_with_their_rule() {
-    let columns = [
-        Column::texts("t", [Some("")]),
-        Column::float64s("f", [Some(1.0)]),
-        Column::int64s("i", [Some(1)]),
-        Column::dates("d", [Some(1)]),
-    ];
-    let config = rule(
-        r#"{"required": {"columns": ["x", "t", "y"]}, "code": "No!"},
-        {"range": {"column": "t", "min": 0}},
-        {"range": {"column": "f"}},
-        {"range": {"column": "f", "min": 2, "max": 1}},
-        {"enum": {"column": "f", "values": ["a"]}},
-        {"enum": {"column": "i", "values": ["a"]}},
-        {"enum": {"column": "t", "values": []}},
-        {"regex": {"column": "t", "pattern": "a("}},
-        {"regex": {"column": "t", "pattern": "(\\w{1000}){1000}"}},
-        {"length": {"column": "t"}},
-        {"window": {"column": "t", "past_days": 1, "past_secs": 1}},
-        {"window": {"column": "d"}},
-        {"compare": {"left": "t", "op": "eq", "right": "f"}},
-        {"compare": {"left": "t", "op": "like", "right": "f"}},
-        {"starts": {"column": "i", "by": "f", "prefixes": {}}},
-        {"code": "x"},
-        {"range": {"column": "f", "min": 2}, "length": {"column": "t", "max": 1}},
-        {"rang": {"column": "f", "min": 2}},
-        {"range": {"min": 2}},
-        {"length": {"column": "t", "max": 1}, "when": {"column": "d", "values": [1]}},
-        {"length": {"column": "t", "max": 1}, "action": "ignore"},
-        {"required": {"columns": []}}"#,
-    );
-    let there = "or it is not granted: there are `t`, `f`, `i`, `d`";
-    assert_eq!(
-        problems(&config, &columns),
-        [
-            "rule 1 (`required`): `code` is `No!`, wanted 1 to 64 of `a-z`, `0-9` and `_`",
-            &format!("rule 1 (`required`): there is no column `x` here, {there}"),
-            &format!("rule 1 (`required`): there is no column `y` here, {there}"),
-            "rule 2 (`range`): column `t` is text, wanted int64 or float64",
-            "rule 3 (`range`): has no limit: wanted `min` or `max`",
-            "rule 4 (`range`): `min` is greater than `max`",
-            "rule 5 (`enum`): column `f` is float64, wanted text or int64",
-            "rule 6 (`enum`): `values` has \"a\", wanted int64 as column `i` has",
-            "rule 7 (`enum`): `values` is empty",
-            "rule 8 (`regex`): `pattern`: unclosed group",
-            "rule 9 (`regex`): `pattern`: Compiled regex exceeds size limit of 1048576 bytes.",
-            "rule 10 (`length`): has no limit: wanted `min` or `max`",
-            "rule 11 (`window`): column `t` is text, wanted timestamp or date",
-            "rule 11 (`window`): has both `past_days` and `past_secs`: wanted one of them",
-            "rule 12 (`window`): has no limit: wanted `past_days`, `past_secs` or `future_secs`",
-            "rule 13 (`compare`): columns `t` and `f` cannot be compared: one is text, the other float64",
-            "rule 14 (`compare`): unknown variant `like`, expected one of `eq`, `ne`, `lt`, `le`, `gt`, `ge`",
-            "rule 15 (`starts`): column `i` is int64, wanted text",
-            "rule 15 (`starts`): column `f` is float64, wanted text or int64",
-            "rule 15 (`starts`): `prefixes` is empty",
-            "rule 16: has no check: wanted one of `required`, `enum`, `range`, `regex`, `length`, `window`, `compare`, `starts`",
-            "rule 17: has `range` and `length`: make a rule of each",
-            "rule 18: unknown field `rang`, expected one of `code`, `action`, `when`, `required`, `enum`, `range`, `regex`, `length`, `window`, `compare`, `starts`",
-            "rule 19 (`range`): missing field `column`",
-            "rule 20 (`length`): column `d` is date, wanted text or int64",
-            "rule 21 (`length`): unknown variant `ignore`, expected `reject` or `drop`",
-            "rule 22 (`required`): `columns` is empty",
-        ]
-    );
-    assert_eq!(problems(&rule(""), &columns), ["`rules` has no rule, so nothing is checked"]);
-    let config = r#"{"rules": [{"required": {"columns": ["t"]}}], "sensitive": ["T"]}"#;
-    assert_eq!(problems(config, &columns), ["`sensitive` names `T`, which no rule reads"]);
-}
-
-#[test]
 fn the_schema_describes_every_kind_of_rule() {
     let schema = schemars::schema_for!(crate::Config).as_value().to_string();
     for word in [
@@ -431,58 +359,5 @@ fn the_schema_describes_every_kind_of_rule() {
         "action",
     ] {
         assert!(schema.contains(&format!("\"{word}\":")), "{word}");
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
-    #[test]
-    fn the_same_rows_fail_however_they_are_batched(
-        rows in prop::collection::vec((prop::option::of(".{0,6}"), prop::option::of(-3..3i64), prop::option::of(any::<f64>())), 1..40),
-        at in 0..40usize,
-    ) {
-        let config = rule(
-            r#"{"required": {"columns": ["t", "n"]}, "when": {"column": "n", "values": [1, 2]}},
-               {"enum": {"column": "n", "values": [0, 1, 2]}, "action": "drop"},
-               {"range": {"column": "f", "min": -1e10, "max": 1e10}},
-               {"regex": {"column": "t", "pattern": "[a-m]"}},
-               {"length": {"column": "t", "min": 1, "max": 4}},
-               {"compare": {"left": "n", "op": "le", "right": "f"}},
-               {"starts": {"column": "t", "by": "n", "prefixes": {"1": "a"}}}"#,
-        );
-        type Row = (Option<String>, Option<i64>, Option<f64>);
-        let run = |rows: &[Row], first: usize| {
-            let mut output = run(&config, vec![
-                Column::texts("t", rows.iter().map(|row| row.0.as_ref())),
-                Column::int64s("n", rows.iter().map(|row| row.1)),
-                Column::float64s("f", rows.iter().map(|row| row.2)),
-            ]);
-            output.dropped.iter_mut().for_each(|row| *row += first as u32);
-            output.rejections.iter_mut().for_each(|rejection| rejection.row += first as u32);
-            output
-        };
-        let whole = run(&rows, 0);
-        let at = at.min(rows.len());
-        let (mut rejections, mut dropped) = (Vec::new(), Vec::new());
-        for (part, first) in [(&rows[..at], 0), (&rows[at..], at)] {
-            if !part.is_empty() {
-                let output = run(part, first);
-                rejections.extend(output.rejections);
-                dropped.extend(output.dropped);
-            }
-        }
-        prop_assert_eq!(whole.rejections, rejections);
-        prop_assert_eq!(whole.dropped, dropped);
-    }
-
-    #[test]
-    fn any_text_and_pattern_pass_without_a_panic(text in any::<String>(), pattern in any::<String>()) {
-        let pattern = serde_json::Value::String(pattern);
-        let config = rule(&format!(
-            r#"{{"regex": {{"column": "t", "pattern": {pattern}}}}}, {{"length": {{"column": "t", "max": 3}}}},
-               {{"enum": {{"column": "t", "values": [""]}}}}"#,
-        ));
-        let _ = testing::run::<Validate>(&config, vec![Column::texts("t", [Some(text)])]);
     }
 }

@@ -59,14 +59,16 @@ impl TableFile {
         let sink = self.writer.into_inner();
         let mut sink = sink.map_err(|source| failed(&self.warehouse, &self.staged, source))?;
         let ended = sink.shutdown();
-        ended.map_err(|source| self.warehouse.disk_failed(format!("write `{}`", self.staged), source))?;
+        ended.map_err(|source| {
+            self.warehouse.disk_failed(format!("write `{}`", self.staged), source)
+        })?;
         Ok(Some(Staged { warehouse: self.warehouse, staged: self.staged }))
     }
 
     /// Gives the file up.
-    pub async fn abandon(mut self) {
+    pub fn abandon(mut self, runtime: &tokio::runtime::Handle) {
         // What can't be removed now is removed when the object is loaded again.
-        let _ = self.writer.inner_mut().as_mut().abort().await;
+        let _ = runtime.block_on(self.writer.inner_mut().as_mut().abort());
     }
 }
 
@@ -107,6 +109,10 @@ impl Warehouse {
     }
 }
 
-fn failed(warehouse: &Warehouse, path: &Path, source: parquet::errors::ParquetError) -> WarehouseError {
+fn failed(
+    warehouse: &Warehouse,
+    path: &Path,
+    source: parquet::errors::ParquetError,
+) -> WarehouseError {
     WarehouseError::Parquet { uri: warehouse.uri.clone(), what: format!("write `{path}`"), source }
 }

@@ -103,8 +103,10 @@ pub(super) fn encode(warehouse: &Warehouse, entry: &Entry) -> Result<Vec<u8>, Wa
         what: "write the load ledger".to_owned(),
         source,
     };
-    let (_, schema) = table().map_err(|source| WarehouseError::Schema { uri: warehouse.uri.clone(), source })?;
-    let rows = RecordBatch::try_new(schema.arrow(), columns).map_err(|error| failed(error.into()))?;
+    let (_, schema) =
+        table().map_err(|source| WarehouseError::Schema { uri: warehouse.uri.clone(), source })?;
+    let rows =
+        RecordBatch::try_new(schema.arrow(), columns).map_err(|error| failed(error.into()))?;
     let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), None).map_err(failed)?;
     writer.write(&rows).map_err(failed)?;
     writer.into_inner().map_err(failed)

@@ -60,7 +60,11 @@ impl Load {
 
     /// Makes rows and dead letters durable and visible, and then the ledger's entry. Until the entry is
     /// there, the load can be repeated.
-    pub fn commit(self, runtime: &tokio::runtime::Handle, entry: &Entry) -> Result<(), WarehouseError> {
+    pub fn commit(
+        self,
+        runtime: &tokio::runtime::Handle,
+        entry: &Entry,
+    ) -> Result<(), WarehouseError> {
         let date = date(SystemTime::now());
         let rows = self.rows.1.finish()?;
         let dead_letters = self.dead_letters.1.finish()?;
@@ -88,23 +92,28 @@ impl Load {
 
     /// Gives the load up: it has not happened.
     pub fn abandon(self, runtime: &tokio::runtime::Handle) {
-        runtime.block_on(async {
-            self.rows.1.abandon().await;
-            self.dead_letters.1.abandon().await;
-            self.warehouse.remove_staging(&self.staging).await;
-        });
+        self.rows.1.abandon(runtime);
+        self.dead_letters.1.abandon(runtime);
+        runtime.block_on(self.warehouse.remove_staging(&self.staging));
     }
 }
 
 impl Warehouse {
-    async fn clean(&self, id: &str, staging: &Path, tables: [&TableName; 2]) -> Result<(), WarehouseError> {
+    async fn clean(
+        &self,
+        id: &str,
+        staging: &Path,
+        tables: [&TableName; 2],
+    ) -> Result<(), WarehouseError> {
         self.remove_staging(staging).await;
         let name = format!("{id}.parquet");
         for table in tables {
             for file in self.list(&self.table(table)).await? {
                 if file.location.filename() == Some(name.as_str()) {
                     let deleted = self.store.delete(&file.location).await;
-                    deleted.map_err(|source| self.failed(format!("remove `{}`", file.location), source))?;
+                    deleted.map_err(|source| {
+                        self.failed(format!("remove `{}`", file.location), source)
+                    })?;
                 }
             }
         }

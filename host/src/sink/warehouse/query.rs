@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
+};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::datasource::listing::{
+    ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
+};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
@@ -19,8 +23,8 @@ pub enum QueryError {
     #[error(transparent)]
     Warehouse(#[from] WarehouseError),
     /// The query is wrong, or fails.
-    #[error("cannot answer the query")]
-    Query(#[source] Box<DataFusionError>),
+    #[error("cannot answer the query: {}", .0.find_root().strip_backtrace())]
+    Query(Box<DataFusionError>),
 }
 
 impl From<DataFusionError> for QueryError {
@@ -48,7 +52,8 @@ impl Warehouse {
     }
 
     async fn session(&self) -> Result<SessionContext, QueryError> {
-        let mut config = SessionConfig::new().with_default_catalog_and_schema("warehouse", "public");
+        let mut config =
+            SessionConfig::new().with_default_catalog_and_schema("warehouse", "public");
         config.options_mut().sql_parser.dialect = "BigQuery".parse()?;
         // Column names are taken as they are written: `errorMessage` is one of Google's own.
         config.options_mut().sql_parser.enable_ident_normalization = false;

@@ -150,16 +150,10 @@ impl FromStr for BadShares {
     type Err = BadSharesError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let too_much = || BadSharesError::TooMuch {
-            value: text.to_owned(),
-        };
+        let too_much = || BadSharesError::TooMuch { value: text.to_owned() };
         if !text.contains('=') {
             let share = percentage(text)?;
-            return if share <= WHOLE {
-                Ok(Self(Shares::Even(share)))
-            } else {
-                Err(too_much())
-            };
+            return if share <= WHOLE { Ok(Self(Shares::Even(share))) } else { Err(too_much()) };
         }
 
         let mut shares = [None; KINDS];
@@ -168,9 +162,7 @@ impl FromStr for BadShares {
             let kind = BadKind::ALL
                 .into_iter()
                 .find(|kind| kind.name() == name.trim())
-                .ok_or_else(|| BadSharesError::UnknownKind {
-                    name: name.trim().to_owned(),
-                })?;
+                .ok_or_else(|| BadSharesError::UnknownKind { name: name.trim().to_owned() })?;
             if shares[kind as usize].replace(percentage(share)?).is_some() {
                 return Err(BadSharesError::Twice { kind });
             }
@@ -185,9 +177,7 @@ impl FromStr for BadShares {
 }
 
 fn not_a_share(value: &str) -> BadSharesError {
-    BadSharesError::NotAShare {
-        value: value.trim().to_owned(),
-    }
+    BadSharesError::NotAShare { value: value.trim().to_owned() }
 }
 
 /// `0.5%` in millionths of a percent.
@@ -223,9 +213,7 @@ impl Lot {
             };
             ((total << 32) / (WHOLE * kinds.len() as u64), *kind)
         });
-        Self {
-            bounds: bounds.collect(),
-        }
+        Self { bounds: bounds.collect() }
     }
 
     pub(super) fn draw(&self, dice: &mut Dice) -> Option<BadKind> {
@@ -234,10 +222,7 @@ impl Lot {
         if point >= *end {
             return None;
         }
-        self.bounds
-            .iter()
-            .find(|(bound, _)| point < *bound)
-            .map(|(_, kind)| *kind)
+        self.bounds.iter().find(|(bound, _)| point < *bound).map(|(_, kind)| *kind)
     }
 }
 
@@ -267,10 +252,7 @@ impl Counts {
 
     /// The bad kinds of which there were any.
     pub fn bad_kinds(&self) -> impl Iterator<Item = (BadKind, u64)> + '_ {
-        BadKind::ALL
-            .into_iter()
-            .zip(self.bad)
-            .filter(|(_, count)| *count > 0)
+        BadKind::ALL.into_iter().zip(self.bad).filter(|(_, count)| *count > 0)
     }
 
     pub(super) fn add(&mut self, bad: Option<BadKind>) {
@@ -302,10 +284,7 @@ mod tests {
             for kind in BadKind::of(generator) {
                 let expected = 20_000 / BadKind::of(generator).len() as u64;
                 let found = counts.bad(*kind);
-                assert!(
-                    found.abs_diff(expected) < expected / 10,
-                    "{kind}: {found} {expected}"
-                );
+                assert!(found.abs_diff(expected) < expected / 10, "{kind}: {found} {expected}");
             }
         }
     }
@@ -333,31 +312,14 @@ mod tests {
              `wrong_type`, `bad_ip`, `bad_timestamp`, `future_timestamp`, `unknown_event_type`, \
              `too_deep`"
         );
-        for text in [
-            "",
-            "2",
-            "-1%",
-            "1e2%",
-            ".5%",
-            "1.%",
-            "0.1234567%",
-            "%",
-            "1 %",
-            "bad_ip",
-        ] {
+        for text in ["", "2", "-1%", "1e2%", ".5%", "1.%", "0.1234567%", "%", "1 %", "bad_ip"] {
             let error = error(text);
-            assert!(
-                error.starts_with(&format!("`{text}` is not a share")),
-                "{error}"
-            );
+            assert!(error.starts_with(&format!("`{text}` is not a share")), "{error}");
             assert!(error.contains("`bad_timestamp`"), "{error}");
         }
         assert!(error("bad_ip=1%,2%").starts_with("`2%` is not a share"));
         assert!(error("bad_ip=x").starts_with("`x` is not a share"));
-        assert_eq!(
-            error("bad_ip=1%,bad_ip=1%"),
-            "kind of bad record `bad_ip` is given twice"
-        );
+        assert_eq!(error("bad_ip=1%,bad_ip=1%"), "kind of bad record `bad_ip` is given twice");
         for text in ["100.000001%", "bad_ip=60%,too_deep=60%", "999999999%"] {
             assert!(error(text).contains("sum to more than all records: limit 100%"));
         }
@@ -374,9 +336,6 @@ mod tests {
              `wrong_type`, `bad_ip`, `bad_timestamp`, `future_timestamp`, `unknown_event_type`, \
              `too_deep`"
         );
-        assert_eq!(
-            "3%".parse::<BadShares>().unwrap().check(Kind::Clicks),
-            Ok(())
-        );
+        assert_eq!("3%".parse::<BadShares>().unwrap().check(Kind::Clicks), Ok(()));
     }
 }

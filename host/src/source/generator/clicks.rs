@@ -120,11 +120,7 @@ impl Clicks {
 
     /// Appends the next event, without line ending.
     pub(super) fn write(&mut self, bad: Option<BadKind>, spoil: &mut Dice, out: &mut Vec<u8>) {
-        while self
-            .under_way
-            .peek()
-            .is_none_or(|first| self.arrival < first.at as f64)
-        {
+        while self.under_way.peek().is_none_or(|first| self.arrival < first.at as f64) {
             self.start_session();
         }
         let Some(mut session) = self.under_way.peek_mut() else {
@@ -137,11 +133,7 @@ impl Clicks {
         } else if session.next == Step::AddToCart {
             session.pieces = dice.pick(&[1, 1, 1, 1, 1, 1, 2, 2, 3]);
         }
-        let page = Page {
-            step: session.next,
-            product: session.product,
-            variant: dice.u32() as u8,
-        };
+        let page = Page { step: session.next, product: session.product, variant: dice.u32() as u8 };
         let event = happen(&session, page, self.seed, &self.response, dice);
         event.write(bad, dice, spoil, out);
 
@@ -167,23 +159,13 @@ impl Clicks {
         let dice = &mut self.dice;
         // The smaller of two: some users come far more often than others.
         let user = dice.below_u64(self.users).min(dice.below_u64(self.users));
-        let device = if dice.per_mille(250) {
-            Device::Other
-        } else {
-            Device::Usual
-        };
+        let device = if dice.per_mille(250) { Device::Other } else { Device::Usual };
         self.under_way.push(Session {
             at: self.arrival as i64,
             number: self.sessions,
             visitor: self.visitors.visitor(user, device),
             done: Step::Page,
-            next: dice.pick(&[
-                Step::Page,
-                Step::Page,
-                Step::Page,
-                Step::Product,
-                Step::Product,
-            ]),
+            next: dice.pick(&[Step::Page, Step::Page, Step::Page, Step::Product, Step::Product]),
             product: self.products.draw(dice) as u16,
             pieces: 1,
             previous: None,
@@ -200,11 +182,7 @@ impl Clicks {
 
 /// None is to leave.
 fn next_step(done: Step, bot: bool, dice: &mut Dice) -> Option<Step> {
-    let chances = if bot {
-        &NEXT_FOR_BOTS
-    } else {
-        &NEXT[done as usize]
-    };
+    let chances = if bot { &NEXT_FOR_BOTS } else { &NEXT[done as usize] };
     let mut point = dice.below(100);
     for (step, chance) in STEPS.into_iter().zip(*chances) {
         if point < chance {
@@ -236,25 +214,14 @@ fn happen(session: &Session, page: Page, seed: u64, response: &Curve, dice: &mut
         let (status, message) = failure(page.step, response_ms, dice);
         (status, Some(message))
     } else {
-        (
-            if page.step == Step::Page && dice.per_mille(60) {
-                304
-            } else {
-                200
-            },
-            None,
-        )
+        (if page.step == Step::Page && dice.per_mille(60) { 304 } else { 200 }, None)
     };
     Event {
         at: session.at,
         visitor: session.visitor,
         // One to one, so that no two sessions share an id.
         session: mix(session.number ^ mix(seed)),
-        event_type: if failed {
-            "error"
-        } else {
-            page.step.event_type()
-        },
+        event_type: if failed { "error" } else { page.step.event_type() },
         page,
         previous: session.previous,
         item: match page.step {

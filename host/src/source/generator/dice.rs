@@ -103,12 +103,7 @@ impl Curve {
 
     /// `sigma` is the spread of the logarithm; largest value is the median times e^(3.7 sigma).
     pub(super) fn log_normal(median: f64, sigma: f64) -> Self {
-        Self(quantiles(
-            |x| exp(-x * x / 2.0),
-            -6.0,
-            6.0,
-            |x| median * exp(sigma * x),
-        ))
+        Self(quantiles(|x| exp(-x * x / 2.0), -6.0, 6.0, |x| median * exp(sigma * x)))
     }
 
     pub(super) fn draw(&self, dice: &mut Dice) -> f64 {
@@ -147,9 +142,7 @@ fn quantiles(
 /// e^x from multiplications alone: a short series near 0, then squared back up.
 fn exp(x: f64) -> f64 {
     let near = x / 1024.0;
-    let series = (1..=8)
-        .rev()
-        .fold(1.0, |sum, n| 1.0 + sum * near / f64::from(n));
+    let series = (1..=8).rev().fold(1.0, |sum, n| 1.0 + sum * near / f64::from(n));
     (0..10).fold(series, |power, _| power * power)
 }
 
@@ -181,10 +174,7 @@ mod tests {
         let table = Weighted::new([1.0, 0.0, 3.0]);
         let mut dice = Dice::new(1, b"testtest");
         (0..40_000).for_each(|_| seen[table.draw(&mut dice)] += 1);
-        assert!(
-            (9_500..10_500).contains(&seen[0]) && seen[1] == 0,
-            "{seen:?}"
-        );
+        assert!((9_500..10_500).contains(&seen[0]) && seen[1] == 0, "{seen:?}");
         assert_eq!(Weighted::new([]).at(u32::MAX), 0);
         assert_eq!(Weighted::new([0.0, 0.0]).at(u32::MAX), 1);
     }
@@ -196,10 +186,7 @@ mod tests {
         let drawn = [dice.u64(), dice.below(1000).into(), dice.below_u64(1 << 40)];
         assert_eq!(drawn, [9_379_337_395_487_828_932, 351, 917_060_271_415]);
         let curve = Curve::log_normal(120.0, 0.9);
-        let bits = curve
-            .0
-            .iter()
-            .fold(0, |hash, v| mix(hash ^ u64::from(v.to_bits())));
+        let bits = curve.0.iter().fold(0, |hash, v| mix(hash ^ u64::from(v.to_bits())));
         assert_eq!(bits, 16_403_072_970_606_154_892);
         assert_eq!([dice.below(0), dice.below_u64(0) as u32], [0, 0]);
     }

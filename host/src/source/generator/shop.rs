@@ -49,9 +49,7 @@ const RARE_COUNTRY: u16 = 3;
 const COUNTRY_CODES: usize = 47;
 
 /// Models by colour code, 1 to 14.
-const COLOURS: [f64; 14] = [
-    9., 45., 18., 25., 3., 27., 10., 2., 22., 1., 8., 14., 9., 24.,
-];
+const COLOURS: [f64; 14] = [9., 45., 18., 25., 3., 27., 10., 2., 22., 1., 8., 14., 9., 24.];
 
 const PRICES: [i64; 14] = [18, 20, 23, 28, 33, 38, 43, 48, 52, 57, 62, 67, 72, 82];
 
@@ -66,30 +64,10 @@ struct Category {
 
 /// By code, 1 to 4: trousers, skirts, blouses, sale.
 const CATEGORIES: [Category; 4] = [
-    Category {
-        letter: b'A',
-        models: 43,
-        share: 31.0,
-        usual_price: 6,
-    },
-    Category {
-        letter: b'B',
-        models: 33,
-        share: 23.0,
-        usual_price: 8,
-    },
-    Category {
-        letter: b'C',
-        models: 59,
-        share: 23.0,
-        usual_price: 6,
-    },
-    Category {
-        letter: b'P',
-        models: 82,
-        share: 23.0,
-        usual_price: 5,
-    },
+    Category { letter: b'A', models: 43, share: 31.0, usual_price: 6 },
+    Category { letter: b'B', models: 33, share: 23.0, usual_price: 8 },
+    Category { letter: b'C', models: 59, share: 23.0, usual_price: 6 },
+    Category { letter: b'P', models: 82, share: 23.0, usual_price: 5 },
 ];
 /// How often the next click stays in the category, besides returning to it by chance.
 const STAY_PER_MILLE: u32 = 750;
@@ -133,9 +111,7 @@ pub(super) struct Shop {
 
 impl Shop {
     pub(super) fn new(options: &Options) -> Self {
-        let first_day = options
-            .start
-            .map_or(FIRST_DAY, |start| start.millis().div_euclid(DAY_MS));
+        let first_day = options.start.map_or(FIRST_DAY, |start| start.millis().div_euclid(DAY_MS));
         let day_weights = (0..DAYS).map(|day| {
             let season = if day < BUSY_DAYS { BUSY } else { 1.0 };
             season * WEEKDAYS[weekday(first_day + day)]
@@ -162,9 +138,7 @@ impl Shop {
             countries: Weighted::new(countries),
             session_rows: Curve::log_normal(SESSION_ROWS.0, SESSION_ROWS.1),
             categories: Weighted::new(CATEGORIES.iter().map(|category| category.share)),
-            models: CATEGORIES
-                .each_ref()
-                .map(|category| models(category, &mut rule)),
+            models: CATEGORIES.each_ref().map(|category| models(category, &mut rule)),
         }
     }
 

@@ -14,10 +14,7 @@ fn bytes(options: &Options) -> Vec<u8> {
 }
 
 fn mixed(kind: Kind, seed: u64) -> Options {
-    Options {
-        bad: "10%".parse().unwrap(),
-        ..Options::new(kind, 5_000, seed)
-    }
+    Options { bad: "10%".parse().unwrap(), ..Options::new(kind, 5_000, seed) }
 }
 
 const KINDS: [Kind; 2] = [Kind::Shop, Kind::Clicks];
@@ -44,10 +41,9 @@ fn same_options_give_same_bytes_and_other_seeds_others() {
 /// Pinned: files that others made with this version stay the same. Change it knowingly.
 #[test]
 fn bytes_are_the_same_on_every_machine() {
-    for (kind, expected) in [
-        (Kind::Shop, 16_222_639_727_400_687_648),
-        (Kind::Clicks, 18_308_598_190_158_309_292),
-    ] {
+    for (kind, expected) in
+        [(Kind::Shop, 16_222_639_727_400_687_648), (Kind::Clicks, 18_308_598_190_158_309_292)]
+    {
         let hash = bytes(&mixed(kind, 42))
             .iter()
             .fold(0_u64, |hash, byte| dice::mix(hash ^ u64::from(*byte)));
@@ -59,10 +55,7 @@ fn bytes_are_the_same_on_every_machine() {
 fn rows_are_good_plus_bad_and_as_many_as_asked_for() {
     for kind in KINDS {
         for rows in [0, 1, 4_321] {
-            let options = Options {
-                rows,
-                ..mixed(kind, 3)
-            };
+            let options = Options { rows, ..mixed(kind, 3) };
             let mut generator = Generator::new(&options);
             let mut bytes = Vec::new();
             generator.read_to_end(&mut bytes).unwrap();
@@ -76,10 +69,7 @@ fn rows_are_good_plus_bad_and_as_many_as_asked_for() {
 #[test]
 fn bad_share_is_kept_to() {
     for kind in KINDS {
-        let mut generator = Generator::new(&Options {
-            rows: 50_000,
-            ..mixed(kind, 3)
-        });
+        let mut generator = Generator::new(&Options { rows: 50_000, ..mixed(kind, 3) });
         let mut line = Vec::new();
         while generator.next_record(&mut line) {
             line.clear();
@@ -93,10 +83,7 @@ fn bad_share_is_kept_to() {
 fn spoiling_some_records_leaves_the_others_alone() {
     for kind in KINDS {
         let mut spoiled = Generator::new(&mixed(kind, 9));
-        let mut whole = Generator::new(&Options {
-            bad: BadShares::default(),
-            ..mixed(kind, 9)
-        });
+        let mut whole = Generator::new(&Options { bad: BadShares::default(), ..mixed(kind, 9) });
         let (mut one, mut other) = (Vec::new(), Vec::new());
         let mut different = 0;
         while spoiled.next_record(&mut one) && whole.next_record(&mut other) {
@@ -126,11 +113,7 @@ fn small_reads_and_records_give_the_same_bytes() {
 
         let mut generator = Generator::new(&mixed(kind, 4));
         let end = generator.line_end();
-        let mut found = generator
-            .header()
-            .map(str::as_bytes)
-            .unwrap_or_default()
-            .to_vec();
+        let mut found = generator.header().map(str::as_bytes).unwrap_or_default().to_vec();
         if !found.is_empty() {
             found.extend_from_slice(end);
         }

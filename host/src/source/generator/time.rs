@@ -47,9 +47,7 @@ impl FromStr for Timestamp {
         parse(text)
             .filter(|millis| (0..Self::END).contains(millis))
             .map(Self)
-            .ok_or_else(|| TimestampError {
-                value: text.to_owned(),
-            })
+            .ok_or_else(|| TimestampError { value: text.to_owned() })
     }
 }
 
@@ -115,11 +113,7 @@ pub(super) const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let shifted = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year + era * 400;
     (if month <= 2 { year + 1 } else { year }, month, day)
 }
@@ -152,10 +146,7 @@ mod tests {
         assert_eq!(out, b"2026-02-28T23:59:58.007Z");
         assert_eq!("1970-01-02".parse(), Ok(Timestamp(DAY_MS)));
         assert_eq!(Timestamp::from_millis(-1).millis(), 0);
-        assert_eq!(
-            Timestamp::from_millis(i64::MAX).millis(),
-            Timestamp::END - 1
-        );
+        assert_eq!(Timestamp::from_millis(i64::MAX).millis(), Timestamp::END - 1);
     }
 
     #[test]
@@ -174,10 +165,7 @@ mod tests {
             "+026-01-01",
         ] {
             let error = text.parse::<Timestamp>().unwrap_err().to_string();
-            assert!(
-                error.starts_with(&format!("`{text}` is not a time")),
-                "{error}"
-            );
+            assert!(error.starts_with(&format!("`{text}` is not a time")), "{error}");
         }
     }
 }

@@ -6,7 +6,8 @@
 
 use clickmill_plugin::bindings::Guest;
 use clickmill_plugin::{
-    Batch, Column, ColumnSpec, DataType, Fault, Manifest, Needs, Output, Rejection, Text, Values, lookup,
+    Batch, Column, ColumnSpec, DataType, Fault, Manifest, Needs, Output, Rejection, Text, Values,
+    lookup,
 };
 
 /// Makes the component. Natively there is nothing to export.
@@ -30,6 +31,7 @@ impl Guest for Hostile {
     }
 
     fn configure(config: String, _available: Vec<ColumnSpec>) -> Result<Needs, Vec<String>> {
+        clickmill_plugin::glue::tell_panics();
         match misdeed(&config).as_str() {
             "refuse_config" => Err(vec!["first problem".to_owned(), "second problem".to_owned()]),
             "panic_in_configure" => panic!("no configuration will do"),
@@ -42,17 +44,29 @@ impl Guest for Hostile {
     }
 
     fn process(config: String, batch: Batch) -> Result<Output, Fault> {
+        clickmill_plugin::glue::tell_panics();
         let misdeed = misdeed(&config);
         let rows = batch.rows as usize;
         let payload = batch.column("payload");
         let texts = |row: usize| payload.and_then(|column| column.text(row)).unwrap_or_default();
         let out = Column::texts("out", (0..rows).map(|row| Some(texts(row))));
         let flag = Column::booleans("flag", (0..rows).map(|_| Some(true)));
-        let proper = Output::new(vec![out, flag]);
-        match (0..rows).find(|row| texts(*row).contains("guilty")) {
-            Some(row) => commit(&misdeed, row as u32, batch.rows, proper),
-            None => Ok(proper),
+        let mut output = Output::new(vec![out, flag]);
+        let guilty = |row: &u32| texts(*row as usize).contains("guilty");
+        let mut guilty = (0..batch.rows).filter(guilty);
+        match misdeed.as_str() {
+            // No misdeeds, but what every plugin may do.
+            "drop" => output.dropped.extend(guilty),
+            "reject" => {
+                output.rejections.extend(guilty.map(|row| refuse(row, "guilty", "as charged")))
+            }
+            misdeed => {
+                if let Some(row) = guilty.next() {
+                    return commit(misdeed, row, batch.rows, output);
+                }
+            }
         }
+        Ok(output)
     }
 }
 
@@ -69,12 +83,6 @@ fn misdeed(config: &str) -> String {
 }
 
 fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Output, Fault> {
-    let refuse = |row: u32, code: &str, message: &str| Rejection {
-        row,
-        code: code.to_owned(),
-        message: message.to_owned(),
-        column: None,
-    };
     match misdeed {
         "spin" => loop {
             std::hint::black_box(row);
@@ -82,7 +90,8 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
         "allocate" => {
             let mut hoard = Vec::new();
             loop {
-                hoard.push(vec![1_u8; 1 << 20]);
+                hoard.push(Vec::<u8>::with_capacity(1 << 20));
+                std::hint::black_box(&hoard);
             }
         }
         "recurse" => {
@@ -99,7 +108,7 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
         }
         "fault" => return Err(Fault { message: "I give up".to_owned() }),
         "huge_fault" => return Err(Fault { message: "no ".repeat(1 << 20) }),
-        "huge_output" => output.columns[0] = texts("out", rows, vec![b'x'; 100 << 20]),
+        "huge_output" => output.columns[0] = texts("out", rows, vec![b'x'; 16 << 20]),
         "huge_message" => output.rejections.push(refuse(row, "long", &"why ".repeat(1 << 18))),
         "log_flood" => {
             for line in 0..10_000 {
@@ -107,12 +116,18 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
             }
             output.rejections.push(refuse(row, "logged", "after ten thousand lines"));
         }
-        "unannounced_column" => output.columns.push(Column::int64s("extra", (0..rows).map(|_| Some(1)))),
+        "unannounced_column" => {
+            output.columns.push(Column::int64s("extra", (0..rows).map(|_| Some(1))))
+        }
         "missing_column" => output.columns.truncate(1),
         "column_twice" => output.columns.push(output.columns[0].clone()),
         "wrong_type" => output.columns[0] = Column::int64s("out", (0..rows).map(|_| Some(1))),
-        "wrong_length" => output.columns[1] = Column::booleans("flag", (0..=rows).map(|_| Some(true))),
-        "text_of_no_rows" => output.columns[0].values = Values::Texts(Text { offsets: vec![], bytes: vec![] }),
+        "wrong_length" => {
+            output.columns[1] = Column::booleans("flag", (0..=rows).map(|_| Some(true)))
+        }
+        "text_of_no_rows" => {
+            output.columns[0].values = Values::Texts(Text { offsets: vec![], bytes: vec![] })
+        }
         "falling_offsets" => {
             let mut offsets = vec![0; rows as usize + 1];
             offsets[0] = 0;
@@ -154,11 +169,13 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
             let found = lookup::find("secret", "value", ["key"])?;
             output.rejections.push(refuse(row, "found", &format!("{found:?}")));
         }
-        "drop" => output.dropped.push(row),
-        "reject" => output.rejections.push(refuse(row, "guilty", "as charged")),
         other => panic!("no such misdeed: {other}"),
     }
     Ok(output)
+}
+
+fn refuse(row: u32, code: &str, message: &str) -> Rejection {
+    Rejection { row, code: code.to_owned(), message: message.to_owned(), column: None }
 }
 
 fn recurse(depth: u64) -> u64 {

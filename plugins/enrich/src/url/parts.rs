@@ -45,25 +45,21 @@ pub fn segment(rest: &[u8]) -> &[u8] {
 /// The query of a url, given from its path on.
 pub fn query(rest: &[u8]) -> &[u8] {
     let rest = &rest[..find(rest, |byte| byte == b'#')];
-    rest.get(find(rest, |byte| byte == b'?') + 1..)
-        .unwrap_or_default()
+    rest.get(find(rest, |byte| byte == b'?') + 1..).unwrap_or_default()
 }
 
 fn after_scheme(url: &[u8]) -> Option<&[u8]> {
     if let Some(rest) = url.strip_prefix(b"https://") {
         return Some(rest);
     }
-    let len = find(url, |byte| {
-        !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'-' | b'.')
-    });
+    let len =
+        find(url, |byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'-' | b'.'));
     let starts_well = url.first().is_some_and(u8::is_ascii_alphabetic);
     url[len..].strip_prefix(b"://").filter(|_| starts_well)
 }
 
 fn after_host(rest: &[u8]) -> Option<&[u8]> {
-    let len = find(rest, |byte| {
-        matches!(byte, b'/' | b'?' | b'#') || byte <= b' '
-    });
+    let len = find(rest, |byte| matches!(byte, b'/' | b'?' | b'#') || byte <= b' ');
     let (host, rest) = rest.split_at(len);
     let ends_well = rest.first().is_none_or(|byte| *byte > b' ');
     (!host.is_empty() && ends_well).then_some(rest)
@@ -71,10 +67,7 @@ fn after_host(rest: &[u8]) -> Option<&[u8]> {
 
 /// Where the first such byte is, or the length.
 fn find(bytes: &[u8], is: impl Fn(u8) -> bool) -> usize {
-    bytes
-        .iter()
-        .position(|byte| is(*byte))
-        .unwrap_or(bytes.len())
+    bytes.iter().position(|byte| is(*byte)).unwrap_or(bytes.len())
 }
 
 /// The first value of a query parameter that is not empty. A `+` is a space there.

@@ -15,10 +15,7 @@ const LETTERS: usize = 33;
 
 impl Prefixes {
     pub fn new() -> Self {
-        Self {
-            list: Vec::new(),
-            by_letter: [const { Vec::new() }; LETTERS],
-        }
+        Self { list: Vec::new(), by_letter: [const { Vec::new() }; LETTERS] }
     }
 
     /// Adds a path that begins with a slash.
@@ -34,10 +31,7 @@ impl Prefixes {
             let prefix = &self.list[*at];
             let (start, rest) = rest.split_at_checked(prefix.len())?;
             let fits = segment_ends(rest.first())
-                && start
-                    .iter()
-                    .zip(prefix)
-                    .all(|(a, b)| a.eq_ignore_ascii_case(b));
+                && start.iter().zip(prefix).all(|(a, b)| a.eq_ignore_ascii_case(b));
             fits.then(|| (*at, rest.strip_prefix(b"/").unwrap_or_default()))
         })
     }

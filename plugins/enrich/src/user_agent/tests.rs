@@ -116,18 +116,9 @@ const CASES: &[(&str, [&str; 3])] = &[
         "Mozilla/5.0 (PlayStation; PlayStation 5/6.00) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.4 Safari/605.1.15",
         ["console", "Safari", "PlayStation"],
     ),
-    (
-        "MyShop/3.1 (iPhone; iOS 18.1; Scale/3.00)",
-        ["mobile", "MyShop", "iOS"],
-    ),
-    (
-        "MyShop/42 CFNetwork/1568.200.51 Darwin/24.1.0",
-        ["mobile", "MyShop", "iOS"],
-    ),
-    (
-        "Dalvik/2.1.0 (Linux; U; Android 14; SM-S911B Build/UP1A)",
-        ["mobile", "Dalvik", "Android"],
-    ),
+    ("MyShop/3.1 (iPhone; iOS 18.1; Scale/3.00)", ["mobile", "MyShop", "iOS"]),
+    ("MyShop/42 CFNetwork/1568.200.51 Darwin/24.1.0", ["mobile", "MyShop", "iOS"]),
+    ("Dalvik/2.1.0 (Linux; U; Android 14; SM-S911B Build/UP1A)", ["mobile", "Dalvik", "Android"]),
     (
         "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
         ["bot", "Googlebot", "other"],
@@ -165,10 +156,7 @@ const CASES: &[(&str, [&str; 3])] = &[
         ["bot", "360Spider", "Windows"],
     ),
     ("curl/8.5.0", ["bot", "curl", "other"]),
-    (
-        "python-requests/2.32.3",
-        ["bot", "python-requests", "other"],
-    ),
+    ("python-requests/2.32.3", ["bot", "python-requests", "other"]),
     ("Go-http-client/2.0", ["bot", "Go-http-client", "other"]),
     ("Mozilla/5.0", ["bot", "other", "other"]),
     ("-", ["bot", "other", "other"]),
@@ -178,17 +166,8 @@ const CASES: &[(&str, [&str; 3])] = &[
 #[test]
 fn user_agents_of_today_are_told_apart() {
     for (user_agent, [device, browser, os]) in CASES {
-        let expected = Agent {
-            device,
-            browser: browser.as_bytes(),
-            os,
-            is_bot: *device == "bot",
-        };
-        assert_eq!(
-            Agent::parse(user_agent.as_bytes()),
-            expected,
-            "{user_agent}"
-        );
+        let expected = Agent { device, browser: browser.as_bytes(), os, is_bot: *device == "bot" };
+        assert_eq!(Agent::parse(user_agent.as_bytes()), expected, "{user_agent}");
     }
 }
 

@@ -118,13 +118,11 @@ impl<'a> Agent<'a> {
             named: None,
         };
         let mut words =
-            agent
-                .split(|byte| !IN_WORD[usize::from(*byte)])
-                .filter(|word| match word {
-                    // Versions are of no interest, 360Spider is.
-                    [first, .., last] => first.is_ascii_alphabetic() || last.is_ascii_alphabetic(),
-                    _ => false,
-                });
+            agent.split(|byte| !IN_WORD[usize::from(*byte)]).filter(|word| match word {
+                // Versions are of no interest, 360Spider is.
+                [first, .., last] => first.is_ascii_alphabetic() || last.is_ascii_alphabetic(),
+                _ => false,
+            });
         let first = words.next().unwrap_or_default();
         let mut before = first;
         if first != b"Mozilla" {
@@ -205,10 +203,7 @@ impl<'a> Seen<'a> {
         }
         // Internet Explorer and Konqueror said that they are compatible with what others are now.
         let compatible = self.compatible
-            && !matches!(
-                self.browser,
-                Browser::Explorer | Browser::Konqueror | Browser::Opera
-            );
+            && !matches!(self.browser, Browser::Explorer | Browser::Konqueror | Browser::Opera);
         // What is neither a browser nor an app of a device that people hold.
         let nothing = self.browser == Browser::None
             && match self.os {

@@ -35,6 +35,9 @@ pub(super) fn find(text: &[u8], mut found: impl FnMut(Span)) {
             [b'%', b'3', b'D' | b'd', ..] => 3,
             _ => continue,
         };
+        if !may_tell(&text[..at]) {
+            continue;
+        }
         let Some(holds) = classify(name(&text[..at])) else {
             continue;
         };
@@ -58,6 +61,43 @@ pub(super) fn find(text: &[u8], mut found: impl FnMut(Span)) {
             found(Span { start, end: done, mark });
         }
     }
+}
+
+/// Whether the name that ends the text can be one of those that [`classify`] knows: its last two letters
+/// already rule most out.
+fn may_tell(text: &[u8]) -> bool {
+    let [.., a, b] = text else {
+        return false;
+    };
+    if !b.is_ascii_alphabetic() || *b == b'D' {
+        // A quote, a bracket (also `%5D`), a number: the name ends before it.
+        return true;
+    }
+    matches!(
+        &[a | 0x20, b | 0x20],
+        b"al"
+            | b"ax"
+            | b"dn"
+            | b"el"
+            | b"en"
+            | b"er"
+            | b"et"
+            | b"ey"
+            | b"id"
+            | b"ig"
+            | b"le"
+            | b"ll"
+            | b"ls"
+            | b"ne"
+            | b"on"
+            | b"rd"
+            | b"re"
+            | b"se"
+            | b"ss"
+            | b"th"
+            | b"wd"
+            | b"wt"
+    )
 }
 
 /// The name that ends the text, without the quote or bracket after it: empty where there is none.
@@ -105,13 +145,6 @@ fn classify(name: &[u8]) -> Option<Holds> {
     // `phone2` is one more phone.
     let digits = name.iter().rev().take_while(|b| b.is_ascii_digit()).count();
     let name = &name[..name.len() - digits];
-    // Most names are none of these, which their last letter already says.
-    if !matches!(
-        name.last()? | 0x20,
-        b'd' | b'e' | b'g' | b'h' | b'l' | b'm' | b'n' | b'r' | b's' | b't' | b'x' | b'y'
-    ) {
-        return None;
-    }
     let mut squeezed = [0; MAX_NAME];
     let mut length = 0;
     let mut last_word = 0;

@@ -34,23 +34,15 @@ impl Block<'_> {
         let to = To { block: self, column, node };
         match builder {
             Builder::Texts(texts) => to.texts(texts, refusals),
-            Builder::Booleans(values) => {
-                let read = |text: &[u8]| boolean(text, column);
-                to.each(scratch, refusals, read, |value| values.push_option(value));
+            Builder::Booleans(rows) => {
+                rows.extend(to.read(scratch, refusals, |text| boolean(text, column)));
             }
-            Builder::Int64s(values) => {
-                let read = |text: &[u8]| number::int64(text).or_else(|| number::integral(text));
-                to.each(scratch, refusals, read, |value| values.push_option(value));
-            }
-            Builder::Float64s(values) => {
-                to.each(scratch, refusals, number::float64, |value| values.push_option(value));
-            }
-            Builder::Dates(values) => {
-                to.each(scratch, refusals, time::date, |value| values.push_option(value));
-            }
-            Builder::Timestamps(values) => {
-                to.each(scratch, refusals, time::timestamp, |value| values.push_option(value));
-            }
+            Builder::Int64s(rows) => rows.extend(to.read(scratch, refusals, |text| {
+                number::int64(text).or_else(|| number::integral(text))
+            })),
+            Builder::Float64s(rows) => rows.extend(to.read(scratch, refusals, number::float64)),
+            Builder::Dates(rows) => rows.extend(to.read(scratch, refusals, time::date)),
+            Builder::Timestamps(rows) => rows.extend(to.read(scratch, refusals, time::timestamp)),
         }
     }
 }
@@ -69,58 +61,55 @@ impl To<'_> {
 
     fn texts(&self, texts: &mut Texts, refusals: &mut Refusals) {
         for (slot, value) in self.values() {
+            let content = value.content(self.block.text);
             match value.kind {
                 Kind::Absent | Kind::Null => {
                     self.missing(slot, value, refusals);
                     texts.push_null();
+                    continue;
                 }
-                Kind::Escaped => {
-                    unescape(value.content(self.block.text), texts.buffer());
-                    texts.end_row();
-                }
+                Kind::Escaped => unescape(content, texts.buffer()),
                 _ => {
-                    let content = value.content(self.block.text);
                     if content.is_empty() && self.column.required {
                         self.refuse(slot, Code::Required, value, refusals);
                     }
                     copy(content, value, self.block.text, texts.buffer());
-                    texts.end_row();
                 }
             }
+            texts.end_row();
         }
     }
 
     #[inline]
-    fn each<T>(
+    fn read<T>(
         &self,
         scratch: &mut Vec<u8>,
         refusals: &mut Refusals,
         read: impl Fn(&[u8]) -> Option<T>,
-        mut push: impl FnMut(Option<T>),
-    ) {
-        for (slot, span) in self.values() {
+    ) -> impl Iterator<Item = Option<T>> {
+        self.values().map(move |(slot, span)| {
             let content = span.content(self.block.text);
             let value = match span.kind {
                 Kind::Absent | Kind::Null => {
                     self.missing(slot, span, refusals);
-                    push(None);
-                    continue;
+                    return None;
                 }
-                Kind::String | Kind::Integer | Kind::Decimal => read(content),
+                // Words are read too: booleans are spelled so.
+                Kind::String | Kind::Integer | Kind::Decimal | Kind::True | Kind::False => {
+                    read(content)
+                }
                 Kind::Escaped => {
                     scratch.clear();
                     unescape(content, scratch);
                     read(scratch)
                 }
-                // Only booleans are spelled so.
-                Kind::True | Kind::False => read(content),
                 Kind::Object | Kind::Array => None,
             };
             if value.is_none() {
                 self.unlike(slot, span, refusals);
             }
-            push(value);
-        }
+            value
+        })
     }
 
     #[inline]

@@ -27,13 +27,16 @@ pub(crate) enum Stop {
 /// A position in a message, which ends where the text does. Methods that answer `None` have said why in `stop`.
 pub(super) struct Cursor<'a> {
     pub(super) text: &'a [u8],
+    /// The text and what follows it, so that words can be read across its end.
+    pub(super) beyond: &'a [u8],
     pub(super) at: usize,
     pub(super) stop: Stop,
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(text: &'a [u8], at: usize) -> Self {
-        Self { text, at, stop: Stop::Syntax("") }
+    /// A message within a text.
+    pub(super) fn new(text: &'a [u8], message: Range<usize>) -> Self {
+        Self { text: &text[..message.end], beyond: text, at: message.start, stop: Stop::Syntax("") }
     }
 
     /// The byte here. At the end it is 0, which no rule takes.
@@ -78,7 +81,7 @@ impl<'a> Cursor<'a> {
         if self.peek() != b'"' {
             return None;
         }
-        let end = plain_end(self.text, self.at + 1);
+        let end = self.plain_end(self.at + 1);
         if self.text.get(end) != Some(&b'"') {
             return None;
         }
@@ -127,7 +130,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn string(&mut self) -> Option<bool> {
         let mut escaped = false;
         loop {
-            self.at = plain_end(self.text, self.at);
+            self.at = self.plain_end(self.at);
             match self.text.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
@@ -141,6 +144,32 @@ impl<'a> Cursor<'a> {
                 None => return self.want("`\"`"),
             }
         }
+    }
+
+    /// Where the plain part of a string ends that starts at `at`: at a quote, a backslash, a control
+    /// character or the end.
+    ///
+    /// Strings are mostly shorter than what `memchr` needs to win, and it does not look for control
+    /// characters. Vector instructions were tried, and gain nothing.
+    #[inline]
+    fn plain_end(&self, mut at: usize) -> usize {
+        let end = self.text.len();
+        while at < end {
+            let Some(chunk) = self.beyond.get(at..).and_then(<[u8]>::first_chunk) else {
+                return at + self.text[at..].iter().take_while(|byte| is_plain(**byte)).count();
+            };
+            let chunk = u128::from_le_bytes(*chunk);
+            let first = match (specials(chunk as u64), specials((chunk >> 64) as u64)) {
+                (0, 0) => 128,
+                (0, high) => 64 + high.trailing_zeros(),
+                (low, _) => low.trailing_zeros(),
+            };
+            at += first as usize / 8;
+            if first < 128 {
+                return at.min(end);
+            }
+        }
+        end
     }
 
     fn escape(&mut self) -> Option<()> {
@@ -294,30 +323,6 @@ impl<'a> Cursor<'a> {
         self.string()?;
         self.colon()
     }
-}
-
-/// Where the plain part of a string ends that starts at `at`: at a quote, a backslash, a control
-/// character or the end.
-///
-/// Strings are mostly shorter than what `memchr` needs to win, and it does not look for control
-/// characters.
-#[inline]
-pub(super) fn plain_end(text: &[u8], at: usize) -> usize {
-    let mut rest = text.get(at..).unwrap_or_default();
-    while let Some((chunk, after)) = rest.split_first_chunk::<16>() {
-        let chunk = u128::from_le_bytes(*chunk);
-        let marks = (specials(chunk as u64), specials((chunk >> 64) as u64));
-        if marks != (0, 0) {
-            let first = match marks {
-                (0, high) => 64 + high.trailing_zeros(),
-                (low, _) => low.trailing_zeros(),
-            };
-            return text.len() - rest.len() + first as usize / 8;
-        }
-        rest = after;
-    }
-    let plain = rest.iter().take_while(|byte| is_plain(**byte)).count();
-    text.len() - rest.len() + plain
 }
 
 /// Marks the top bit of the bytes of a word that are not plain. Only the lowest mark is sure: beyond it a

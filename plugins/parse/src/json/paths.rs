@@ -157,6 +157,7 @@ impl Node {
 
 /// A key as it mostly stands in a message: unescaped, its closing quote and the colon right after it.
 /// Compared in words under a mask, that is without a branch but the last.
+#[derive(Clone, Copy)]
 pub(super) struct Pattern {
     words: [u64; WORDS],
     mask: [u64; WORDS],
@@ -182,7 +183,8 @@ impl Pattern {
         Self { words: words(&bytes), mask: words(&mask), len }
     }
 
-    /// Where the pattern ends, if it stands at `at`. Near the end of the text it may be overlooked.
+    /// Where the pattern ends, if it stands at `at`. It is overlooked where fewer bytes than a
+    /// pattern may have follow.
     #[inline]
     pub(super) fn ends(&self, text: &[u8], at: usize) -> Option<usize> {
         let text = words(text.get(at..)?.first_chunk()?);

@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use super::cursor::{Cursor, Stop};
-use super::paths::Paths;
+use super::extras::Extras;
+use super::paths::{Node, Paths, Pattern};
 use super::value::{Kind, Span, unescape};
 use crate::config::{Duplicates, Unknown};
 
@@ -26,30 +27,28 @@ pub(super) struct Options {
 pub(super) struct Scanner<'p> {
     paths: &'p Paths,
     options: Options,
-    /// The values of each node: `BLOCK` of them, one per message.
-    spans: Vec<[Span; BLOCK]>,
+    /// What is found of each node.
+    entries: Vec<Entry>,
     /// Which message of the block is scanned.
     slot: usize,
     /// Keys of it that nobody takes, where they are kept.
-    extras: Vec<Extra>,
-    /// The node that came first in an object last time, by the object's node.
-    first: Vec<u16>,
-    /// The node that came next last time, by node.
-    next: Vec<u16>,
-    /// Unescaped keys of `extras`.
-    keys: Vec<u8>,
+    extras: Extras,
+    /// A key with escapes, unescaped.
+    key: Vec<u8>,
     open: Vec<bool>,
 }
 
-/// A key that nobody takes.
-struct Extra {
-    /// The object's node, and where that object starts: a later duplicate of it may have come.
-    parent: u16,
-    parent_start: u32,
-    /// Where the key stands in the text, and unescaped in `keys`.
-    spelled: Range<usize>,
-    key: Range<usize>,
-    value: Span,
+/// What is found of a node: all that the inner loop needs, in one place.
+struct Entry {
+    pattern: Pattern,
+    /// Whether it leads to other nodes.
+    leads: bool,
+    /// The node that came next last time, in the object that has this key.
+    next: u16,
+    /// The node that came first last time, in the object that this node is.
+    first: u16,
+    /// Its values, one per message.
+    values: [Span; BLOCK],
 }
 
 impl<'p> Scanner<'p> {
@@ -57,47 +56,46 @@ impl<'p> Scanner<'p> {
         Self {
             paths,
             options,
-            spans: vec![[Span::ABSENT; BLOCK]; paths.nodes.len()],
+            entries: paths.nodes.iter().map(Entry::new).collect(),
             slot: 0,
-            extras: Vec::new(),
-            first: paths.nodes.iter().map(|node| node.first_child).collect(),
-            next: paths.nodes.iter().map(|node| node.next).collect(),
-            keys: Vec::new(),
+            extras: Extras::default(),
+            key: Vec::new(),
             open: Vec::new(),
         }
     }
 
     /// Forgets the block before.
     pub(super) fn clear(&mut self) {
-        self.spans.fill([Span::ABSENT; BLOCK]);
+        for entry in &mut self.entries {
+            entry.values.fill(Span::ABSENT);
+        }
     }
 
     /// Forgets what was found in a message of the block.
     #[cold]
     pub(super) fn forget(&mut self, slot: usize) {
-        for spans in &mut self.spans {
-            spans[slot] = Span::ABSENT;
+        for entry in &mut self.entries {
+            entry.values[slot] = Span::ABSENT;
         }
     }
 
     /// The values of a node in the messages of the block.
     #[inline]
     pub(super) fn values(&self, node: u16) -> &[Span; BLOCK] {
-        &self.spans[usize::from(node)]
+        &self.entries[usize::from(node)].values
     }
 
-    /// Reads the message that starts at `start` and ends where the text does, as number `slot` of the
-    /// block. The error comes with the byte where it was met.
+    /// Reads a message of a text as number `slot` of the block. The error comes with the byte where it
+    /// was met.
     pub(super) fn scan(
         &mut self,
         slot: usize,
         text: &[u8],
-        start: usize,
+        message: Range<usize>,
     ) -> Result<(), (Stop, usize)> {
         self.slot = slot % BLOCK;
         self.extras.clear();
-        self.keys.clear();
-        let mut cursor = Cursor::new(text, start);
+        let mut cursor = Cursor::new(text, message);
         match self.message(&mut cursor) {
             Some(()) => Ok(()),
             None => Err((cursor.stop, cursor.at)),
@@ -119,15 +117,18 @@ impl<'p> Scanner<'p> {
         if !is_object {
             return cursor.fail(Stop::NotAnObject);
         }
-        if self.extras.len() > 1 {
-            self.settle_extras(cursor)?;
+        let (entries, slot) = (&self.entries, self.slot);
+        let value = |node: u16| entries[usize::from(node)].values[slot];
+        if let Some((parent, key)) = self.extras.settle(self.options.duplicates, value) {
+            cursor.at = key.start;
+            return cursor.fail(Stop::Duplicate(parent, key));
         }
         Some(())
     }
 
     #[inline]
     fn span(&mut self, node: u16) -> &mut Span {
-        &mut self.spans[usize::from(node)][self.slot]
+        &mut self.entries[usize::from(node)].values[self.slot]
     }
 
     /// Reads an object that a node stands for. Recurses no deeper than the configured paths.
@@ -144,42 +145,31 @@ impl<'p> Scanner<'p> {
             self.span(node).end = cursor.at as u32;
             return Some(());
         }
-        let mut guess = self.first[usize::from(node)];
+        let mut guess = self.entries[usize::from(node)].first;
         let mut before = 0;
         loop {
             if cursor.peek() != b'"' {
                 return cursor.want("a key in quotes");
             }
             cursor.at += 1;
-            let key = cursor.at;
-            let pattern = &self.paths.nodes[usize::from(guess)].pattern;
-            let (child, spelled) = match pattern.ends(cursor.text, key) {
-                Some(end) => {
+            let entry = &mut self.entries[usize::from(guess)];
+            let value = &mut entry.values[self.slot];
+            match entry.pattern.ends(cursor.beyond, cursor.at) {
+                // Where it runs beyond the message, the colon is missing.
+                Some(end)
+                    if end <= cursor.text.len() && value.kind == Kind::Absent && !entry.leads =>
+                {
                     cursor.at = end;
-                    (guess, key..end - 2)
+                    *value = any_value(cursor, depth, self.options.max_depth, &mut self.open)?;
+                    before = guess;
+                    guess = entry.next;
                 }
-                None => {
-                    let child = self.find(cursor, node)?;
-                    match (child, before) {
-                        (0, _) => {}
-                        (_, 0) => self.first[usize::from(node)] = child,
-                        _ => self.next[usize::from(before)] = child,
+                _ => {
+                    let child = self.field(cursor, node, before, depth)?;
+                    if child != 0 {
+                        before = child;
+                        guess = self.entries[usize::from(child)].next;
                     }
-                    let spelled = key..cursor.at - 1;
-                    cursor.colon()?;
-                    (child, spelled)
-                }
-            };
-            cursor.white_space();
-            if child == 0 {
-                self.extra(cursor, node, spelled, depth)?;
-            } else {
-                before = child;
-                guess = self.next[usize::from(child)];
-                if self.span(child).kind == Kind::Absent {
-                    self.value(cursor, child, depth)?;
-                } else {
-                    self.duplicate(cursor, node, child, spelled, depth)?;
                 }
             }
             cursor.white_space();
@@ -198,6 +188,36 @@ impl<'p> Scanner<'p> {
         }
     }
 
+    /// Passes a key that is not the guessed one, or not as simple, and its value. Answers the key's
+    /// node.
+    #[inline(never)]
+    fn field(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        node: u16,
+        before: u16,
+        depth: u32,
+    ) -> Option<u16> {
+        let start = cursor.at;
+        let child = self.find(cursor, node)?;
+        let spelled = start..cursor.at - 1;
+        cursor.colon()?;
+        if child == 0 {
+            self.extra(cursor, node, spelled, depth)?;
+            return Some(0);
+        }
+        match before {
+            0 => self.entries[usize::from(node)].first = child,
+            _ => self.entries[usize::from(before)].next = child,
+        }
+        if self.span(child).kind == Kind::Absent {
+            self.value(cursor, child, depth)?;
+        } else {
+            self.duplicate(cursor, node, child, spelled, depth)?;
+        }
+        Some(child)
+    }
+
     /// Passes a key: its node, 0 where nobody takes it.
     fn find(&mut self, cursor: &mut Cursor<'_>, node: u16) -> Option<u16> {
         let start = cursor.at;
@@ -206,30 +226,21 @@ impl<'p> Scanner<'p> {
         if !escaped {
             return Some(self.paths.find(node, key));
         }
-        let keys = self.keys.len();
-        unescape(key, &mut self.keys);
-        let found = self.paths.find(node, &self.keys[keys..]);
-        self.keys.truncate(keys);
-        Some(found)
+        self.key.clear();
+        unescape(key, &mut self.key);
+        Some(self.paths.find(node, &self.key))
     }
 
-    #[inline(always)]
     fn value(&mut self, cursor: &mut Cursor<'_>, node: u16, depth: u32) -> Option<()> {
-        if cursor.peek() == b'{' && self.paths.nodes[usize::from(node)].first_child != 0 {
+        if cursor.peek() == b'{' && self.entries[usize::from(node)].leads {
             return self.object(cursor, node, depth + 1);
         }
         *self.span(node) = self.any_value(cursor, depth)?;
         Some(())
     }
 
-    #[inline]
     fn any_value(&mut self, cursor: &mut Cursor<'_>, depth: u32) -> Option<Span> {
-        let start = cursor.at as u32;
-        let kind = match cursor.plain_string() {
-            Some(kind) => kind,
-            None => cursor.value(depth, self.options.max_depth, &mut self.open)?,
-        };
-        Some(Span { start, end: cursor.at as u32, kind })
+        any_value(cursor, depth, self.options.max_depth, &mut self.open)
     }
 
     #[cold]
@@ -272,77 +283,16 @@ impl<'p> Scanner<'p> {
         }
         let value = self.any_value(cursor, depth)?;
         if self.options.unknown == Unknown::Keep {
-            let key = self.keys.len();
-            unescape(&cursor.text[spelled.clone()], &mut self.keys);
-            let key = key..self.keys.len();
             let parent_start = self.span(parent).start;
-            self.extras.push(Extra { parent, parent_start, spelled, key, value });
+            self.extras.push(cursor.text, parent, parent_start, spelled, value);
         }
-        Some(())
-    }
-
-    /// Leaves one of each key among those that nobody takes. Sorts, so that a message of nothing but
-    /// such keys costs little more than its length.
-    fn settle_extras(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
-        let (spans, slot) = (&self.spans, self.slot);
-        self.extras.retain(|extra| {
-            let parent = spans[usize::from(extra.parent)][slot];
-            parent.kind == Kind::Object && parent.start == extra.parent_start
-        });
-        let keys = &self.keys;
-        let of = |extra: &Extra| (extra.parent, &keys[extra.key.clone()]);
-        let mut order: Vec<usize> = (0..self.extras.len()).collect();
-        order.sort_by(|a, b| of(&self.extras[*a]).cmp(&of(&self.extras[*b])));
-        let twice: Vec<(usize, usize)> = order
-            .windows(2)
-            .map(|pair| (pair[0], pair[1]))
-            .filter(|(a, b)| of(&self.extras[*a]) == of(&self.extras[*b]))
-            .collect();
-        if self.options.duplicates == Duplicates::Refuse {
-            if let Some(second) = twice.iter().map(|(_, second)| *second).min() {
-                let extra = &self.extras[second];
-                cursor.at = extra.spelled.start;
-                return cursor.fail(Stop::Duplicate(extra.parent, extra.spelled.clone()));
-            }
-            return Some(());
-        }
-        for (first, second) in twice {
-            let gone = if self.options.duplicates == Duplicates::Last { first } else { second };
-            self.extras[gone].value.kind = Kind::Absent;
-        }
-        self.extras.retain(|extra| extra.value.kind != Kind::Absent);
         Some(())
     }
 
     /// Writes the keys of the last message that nobody takes as a JSON object, nested as in the message.
     /// Whether there are any.
     pub(super) fn write_extras(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
-        if self.extras.is_empty() {
-            return false;
-        }
-        let mut open: Vec<u16> = Vec::new();
-        let mut separator: &[u8] = b"{";
-        for extra in &self.extras {
-            let way = self.paths.way_to(extra.parent);
-            let shared = open.iter().zip(&way).take_while(|(a, b)| a == b).count();
-            for _ in open.drain(shared..) {
-                out.push(b'}');
-                separator = b",";
-            }
-            for node in &way[shared..] {
-                out.extend_from_slice(separator);
-                out.extend_from_slice(self.paths.nodes[usize::from(*node)].quoted.as_bytes());
-                separator = b":{";
-                open.push(*node);
-            }
-            out.extend_from_slice(separator);
-            separator = b",";
-            out.extend_from_slice(&text[extra.spelled.start - 1..=extra.spelled.end]);
-            out.push(b':');
-            out.extend_from_slice(extra.value.spelled(text));
-        }
-        out.extend(std::iter::repeat_n(b'}', open.len() + 1));
-        true
+        self.extras.write(self.paths, text, out)
     }
 
     /// Whether a node is below another than the message.
@@ -365,4 +315,33 @@ impl<'p> Scanner<'p> {
         }
         found
     }
+}
+
+impl Entry {
+    fn new(node: &Node) -> Self {
+        Self {
+            pattern: node.pattern,
+            leads: node.first_child != 0,
+            next: node.next,
+            first: node.first_child,
+            values: [Span::ABSENT; BLOCK],
+        }
+    }
+}
+
+/// Passes any value and the white space before it.
+#[inline]
+fn any_value(
+    cursor: &mut Cursor<'_>,
+    depth: u32,
+    max_depth: u32,
+    open: &mut Vec<bool>,
+) -> Option<Span> {
+    cursor.white_space();
+    let start = cursor.at as u32;
+    let kind = match cursor.plain_string() {
+        Some(kind) => kind,
+        None => cursor.value(depth, max_depth, open)?,
+    };
+    Some(Span { start, end: cursor.at as u32, kind })
 }

@@ -20,6 +20,18 @@ fn field(column: &Value, options: &Value, text: Option<&str>) -> Result<Value, S
 }
 
 #[test]
+fn what_a_null_row_holds_is_not_read() {
+    let mut column = Column::texts("f", [Some("7"), Some("x"), Some("8")]);
+    column.validity = Some(vec![0b101]);
+    for column_type in ["int64", "text"] {
+        let config = json!({"format": "csv", "columns": [{"name": "f", "type": column_type}]});
+        let output = run(&config, vec![column.clone()]);
+        assert!(output.rejections.is_empty());
+        assert_eq!(value(&output, "f", 1), Value::Null);
+    }
+}
+
+#[test]
 fn fields_become_values_of_the_columns_type_or_reject_the_row() {
     let usual: &[(&str, &str, Result<Value, &str>)] = &[
         ("int64", "42", Ok(json!(42))),
@@ -129,23 +141,30 @@ fn a_field_may_feed_several_columns() {
 }
 
 #[test]
-fn nulls_and_empties_are_null_in_text_columns_of_any_length() {
-    let config = json!({"format": "csv", "columns": [{"name": "t", "type": "text"}]});
+fn nulls_and_empties_are_null_in_columns_of_any_length() {
+    let config = json!({"format": "csv", "columns": [
+        {"name": "t", "type": "text"}, {"name": "n", "type": "int64", "from": "t"},
+    ]});
     for rows in 1..40 {
         let of = |row: usize| match row % 5 {
             1 => None,
             3 => Some(""),
-            _ => Some("x"),
+            _ => Some("7"),
         };
         let output = run(&config, vec![Column::texts("t", (0..rows).map(of))]);
+        let bytes = rows.div_ceil(8);
         for row in 0..rows {
             let wanted = of(row).filter(|text| !text.is_empty());
             assert_eq!(output.columns[0].text(row), wanted);
+            assert_eq!(output.columns[1].int64(row), wanted.map(|_| 7));
         }
-        assert_eq!(
-            output.columns[0].validity.as_ref().map_or(rows.div_ceil(8), Vec::len),
-            rows.div_ceil(8)
-        );
+        for column in &output.columns {
+            let bits = column.validity.as_ref();
+            assert_eq!(bits.is_some(), rows > 1);
+            assert!(bits.is_none_or(|bits| bits.len() == bytes));
+            // Bits that no row has are 0, as in the SDK's own columns.
+            assert!(bits.is_none_or(|bits| rows % 8 == 0 || bits[bytes - 1] >> (rows % 8) == 0));
+        }
     }
 }
 

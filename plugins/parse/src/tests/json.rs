@@ -291,6 +291,10 @@ fn duplicate_keys_are_refused_or_the_first_or_last_counts() {
             json!([null, 2, null, null]),
         ]
     );
+    let gone = messages(&[r#"{"o":{"y":1},"o":{}}"#]);
+    let options = json!({"duplicates": "last", "unknown": "keep"});
+    let output = run(&config(&columns, &options), gone);
+    assert_eq!(value(&output, "unknown_fields", 0), Value::Null);
     assert_eq!(
         all(&with("first", "keep")),
         [

@@ -179,10 +179,7 @@ impl Event {
         if negative {
             out.push(b'-');
         }
-        push_cents(
-            out,
-            price(self.page.product) * self.visitor.country.rate / 100,
-        );
+        push_cents(out, price(self.page.product) * self.visitor.country.rate / 100);
         out.push(b',');
         if let Item::Pieces(pieces) = self.item {
             out.extend_from_slice(b"\"quantity\":");

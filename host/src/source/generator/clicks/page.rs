@@ -36,16 +36,8 @@ impl Step {
 
 pub(super) const PRODUCTS: u16 = 1200;
 
-const CATEGORIES: [&str; 8] = [
-    "trousers",
-    "skirts",
-    "blouses",
-    "dresses",
-    "shoes",
-    "jackets",
-    "accessories",
-    "sale",
-];
+const CATEGORIES: [&str; 8] =
+    ["trousers", "skirts", "blouses", "dresses", "shoes", "jackets", "accessories", "sale"];
 
 pub(super) fn category(product: u16) -> &'static str {
     CATEGORIES[(mix(u64::from(product)) % 8) as usize]
@@ -131,8 +123,7 @@ impl Page {
             },
             (Step::Page, Sort::Category) => {
                 out.extend_from_slice(
-                    dice.pick(&["?page=", "?sort=price&page=", "?view=grid&page="])
-                        .as_bytes(),
+                    dice.pick(&["?page=", "?sort=price&page=", "?view=grid&page="]).as_bytes(),
                 );
                 push_number(out, 1 + u64::from(dice.below(5)));
             }

@@ -13,17 +13,11 @@ fn options(rows: u64) -> Options {
 }
 
 fn events(options: &Options) -> Vec<Value> {
-    text(options)
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    text(options).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn count(events: &[Value], event_type: &str) -> usize {
-    events
-        .iter()
-        .filter(|event| event["event_type"] == event_type)
-        .count()
+    events.iter().filter(|event| event["event_type"] == event_type).count()
 }
 
 #[test]
@@ -34,23 +28,13 @@ fn good_events_are_complete_and_typed() {
     for event in &events {
         assert!(ids.insert(event["event_id"].as_str().unwrap().to_owned()));
         assert_eq!(event["event_id"].as_str().unwrap().len(), 36);
-        for field in [
-            "user_id",
-            "session_id",
-            "event_type",
-            "url",
-            "user_agent",
-            "country",
-        ] {
+        for field in ["user_id", "session_id", "event_type", "url", "user_agent", "country"] {
             assert!(!event[field].as_str().unwrap().is_empty());
         }
         event["ip"].as_str().unwrap().parse::<IpAddr>().unwrap();
         let timestamp = event["event_timestamp"].as_str().unwrap();
         let whole = format!("{}Z", &timestamp[..19]);
-        assert!(
-            timestamp.len() == 24 && whole.parse::<Timestamp>().is_ok(),
-            "{timestamp}"
-        );
+        assert!(timestamp.len() == 24 && whole.parse::<Timestamp>().is_ok(), "{timestamp}");
         assert!(event["response_time_ms"].as_u64().unwrap() > 0);
         let status = event["status_code"].as_u64().unwrap();
         let failed = event["event_type"] == "error";
@@ -65,13 +49,8 @@ fn good_events_are_complete_and_typed() {
             assert!(event["quantity"].as_u64().unwrap() > 0 && priced);
         }
     }
-    let absent = events
-        .iter()
-        .filter(|event| event.get("error_message").is_none())
-        .count();
-    let null = events
-        .iter()
-        .filter(|event| event.get("error_message") == Some(&Value::Null));
+    let absent = events.iter().filter(|event| event.get("error_message").is_none()).count();
+    let null = events.iter().filter(|event| event.get("error_message") == Some(&Value::Null));
     assert!(absent > 500 && null.count() > 5_000);
 }
 
@@ -84,22 +63,15 @@ fn lines_have_about_the_size_of_real_ones() {
 #[test]
 fn sessions_interleave_in_order_of_time() {
     let events = events(&options(20_000));
-    let times: Vec<&str> = events
-        .iter()
-        .map(|event| event["event_timestamp"].as_str().unwrap())
-        .collect();
+    let times: Vec<&str> =
+        events.iter().map(|event| event["event_timestamp"].as_str().unwrap()).collect();
     assert!(times.is_sorted());
-    let switches = events
-        .windows(2)
-        .filter(|w| w[0]["session_id"] != w[1]["session_id"])
-        .count();
+    let switches = events.windows(2).filter(|w| w[0]["session_id"] != w[1]["session_id"]).count();
     assert!(switches > 18_000, "{switches}");
     let mut owners: HashMap<&str, &str> = HashMap::new();
     for event in &events {
         let user = event["user_id"].as_str().unwrap();
-        let owner = owners
-            .entry(event["session_id"].as_str().unwrap())
-            .or_insert(user);
+        let owner = owners.entry(event["session_id"].as_str().unwrap()).or_insert(user);
         assert_eq!(*owner, user);
     }
     assert!((2_000..6_000).contains(&owners.len()), "{}", owners.len());
@@ -114,9 +86,7 @@ fn funnel_narrows_in_total_and_in_each_session() {
     assert!(totals[3] > 100, "{totals:?}");
     let mut sessions: HashMap<&str, [usize; 4]> = HashMap::new();
     for event in &events {
-        let seen = sessions
-            .entry(event["session_id"].as_str().unwrap())
-            .or_default();
+        let seen = sessions.entry(event["session_id"].as_str().unwrap()).or_default();
         if let Some(step) = funnel.iter().position(|step| event["event_type"] == *step) {
             seen[step] += 1;
         }
@@ -132,25 +102,14 @@ fn slow_pages_fail_more_often_and_bots_never_buy() {
             .iter()
             .filter(|event| (event["response_time_ms"].as_u64().unwrap() > 1000) == slow)
             .collect();
-        of.iter()
-            .filter(|event| event["event_type"] == "error")
-            .count() as f64
-            / of.len() as f64
+        of.iter().filter(|event| event["event_type"] == "error").count() as f64 / of.len() as f64
     };
-    assert!(
-        rate(true) > 10.0 * rate(false),
-        "{} {}",
-        rate(true),
-        rate(false)
-    );
+    assert!(rate(true) > 10.0 * rate(false), "{} {}", rate(true), rate(false));
     let errors = count(&events, "error");
     assert!((100..1_200).contains(&errors), "{errors}");
     for event in &events {
         let agent = event["user_agent"].as_str().unwrap();
-        if ["bot", "python", "curl"]
-            .iter()
-            .any(|mark| agent.contains(mark))
-        {
+        if ["bot", "python", "curl"].iter().any(|mark| agent.contains(mark)) {
             let event_type = event["event_type"].as_str().unwrap();
             assert!(["page_view", "product_view", "error"].contains(&event_type));
         }
@@ -160,12 +119,9 @@ fn slow_pages_fail_more_often_and_bots_never_buy() {
 #[test]
 fn some_urls_and_referrers_carry_what_is_to_be_masked() {
     let text = text(&options(20_000));
-    for (mark, least) in [
-        ("email=", 300),
-        ("%40example.", 300),
-        ("@example.", 100),
-        ("token=", 300),
-    ] {
+    for (mark, least) in
+        [("email=", 300), ("%40example.", 300), ("@example.", 100), ("token=", 300)]
+    {
         let found = text.matches(mark).count();
         assert!((least..4_000).contains(&found), "{mark} {found}");
     }
@@ -191,11 +147,7 @@ fn any_options_work() {
     for (rows, users) in [(0, 0), (1, 0), (5_000, 0), (5_000, 1), (5_000, u64::MAX)] {
         let start = Some(Timestamp::from_millis(i64::MAX));
         let mut made = 0;
-        let mut generator = Generator::new(&Options {
-            users,
-            start,
-            ..options(rows)
-        });
+        let mut generator = Generator::new(&Options { users, start, ..options(rows) });
         let mut line = Vec::new();
         while generator.next_record(&mut line) {
             serde_json::from_slice::<Value>(&line).unwrap();
@@ -212,10 +164,7 @@ fn each_bad_kind_spoils_just_its_field() {
     let good: Vec<Value> = events(&options(400));
     for kind in BadKind::of(Kind::Clicks) {
         let bad: BadShares = format!("{kind}=100%").parse().unwrap();
-        let mut generator = Generator::new(&Options {
-            bad,
-            ..options(400)
-        });
+        let mut generator = Generator::new(&Options { bad, ..options(400) });
         for good in &good {
             let mut line = Vec::new();
             assert!(generator.next_record(&mut line));
@@ -260,9 +209,7 @@ fn each_bad_kind_spoils_just_its_field() {
                 BadKind::FutureTimestamp => new("event_timestamp").starts_with("2126-01-0"),
                 BadKind::UnknownEventType => {
                     changed == ["event_type"]
-                        && !STEPS
-                            .iter()
-                            .any(|step| step.event_type() == new("event_type"))
+                        && !STEPS.iter().any(|step| step.event_type() == new("event_type"))
                 }
                 BadKind::NegativePrice => event["price"].as_f64().unwrap() < 0.0,
                 _ => false,

@@ -36,13 +36,7 @@ impl Agent {
 
 const fn agent(class: Class, weight: u16, oldest: u64, versions: u64, text: &'static str) -> Agent {
     assert!(versions > 0);
-    Agent {
-        class,
-        weight,
-        text,
-        oldest,
-        versions,
-    }
+    Agent { class, weight, text, oldest, versions }
 }
 
 use Class::{App, Bot, Browser};
@@ -148,13 +142,7 @@ pub(super) const AGENTS: [Agent; 27] = [
         6,
         "Mozilla/5.0 (Linux; Android 14; SM-S921B) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/{}.0 Chrome/121.0.0.0 Mobile Safari/537.36",
     ),
-    agent(
-        Browser,
-        8,
-        115,
-        30,
-        "Mozilla/5.0 (Android 14; Mobile; rv:{}.0) Gecko/{}.0 Firefox/{}.0",
-    ),
+    agent(Browser, 8, 115, 30, "Mozilla/5.0 (Android 14; Mobile; rv:{}.0) Gecko/{}.0 Firefox/{}.0"),
     // Tablets.
     agent(
         Browser,
@@ -178,27 +166,9 @@ pub(super) const AGENTS: [Agent; 27] = [
         "Mozilla/5.0 (Linux; Android 11; KFTRWI) AppleWebKit/537.36 (KHTML, like Gecko) Silk/{}.3.1 like Chrome/{}.0.0.0 Safari/537.36",
     ),
     // The shop's own app.
-    agent(
-        App,
-        45,
-        4,
-        4,
-        "ClickShop/{}.4.1 (iPhone; iOS 18.1; Scale/3.00)",
-    ),
-    agent(
-        App,
-        48,
-        4,
-        4,
-        "ClickShop/{}.4.0 (Linux; Android 14; Pixel 8) okhttp/4.12.0",
-    ),
-    agent(
-        App,
-        5,
-        4,
-        4,
-        "ClickShop/{}.4.1 (iPad; iPadOS 18.1; Scale/2.00)",
-    ),
+    agent(App, 45, 4, 4, "ClickShop/{}.4.1 (iPhone; iOS 18.1; Scale/3.00)"),
+    agent(App, 48, 4, 4, "ClickShop/{}.4.0 (Linux; Android 14; Pixel 8) okhttp/4.12.0"),
+    agent(App, 5, 4, 4, "ClickShop/{}.4.1 (iPad; iPadOS 18.1; Scale/2.00)"),
     // Robots.
     agent(
         Bot,
@@ -214,20 +184,8 @@ pub(super) const AGENTS: [Agent; 27] = [
         6,
         "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm) Chrome/{}.0.0.0 Safari/537.36",
     ),
-    agent(
-        Bot,
-        5,
-        6,
-        2,
-        "Mozilla/5.0 (compatible; AhrefsBot/{}.0; +http://ahrefs.com/robot/)",
-    ),
-    agent(
-        Bot,
-        2,
-        2,
-        1,
-        "Mozilla/5.0 (compatible; YandexBot/3.0; +http://yandex.com/bots)",
-    ),
+    agent(Bot, 5, 6, 2, "Mozilla/5.0 (compatible; AhrefsBot/{}.0; +http://ahrefs.com/robot/)"),
+    agent(Bot, 2, 2, 1, "Mozilla/5.0 (compatible; YandexBot/3.0; +http://yandex.com/bots)"),
     agent(Bot, 2, 26, 6, "python-requests/2.{}.0"),
     agent(Bot, 1, 1, 9, "curl/8.{}.0"),
 ];

@@ -18,12 +18,7 @@ pub(super) struct Country {
 }
 
 const fn country(code: &'static str, currency: &'static str, rate: u64, weight: u16) -> Country {
-    Country {
-        code,
-        currency,
-        rate,
-        weight,
-    }
+    Country { code, currency, rate, weight }
 }
 
 const COUNTRIES: [Country; 24] = [
@@ -152,19 +147,9 @@ impl Visitor {
             return;
         }
         let [a, b, c, d] = if bits >> 48 & 3 > 0 {
-            [
-                100,
-                64 + (bits & 63),
-                bits >> 8 & 255,
-                1 + (bits >> 16) % 254,
-            ]
+            [100, 64 + (bits & 63), bits >> 8 & 255, 1 + (bits >> 16) % 254]
         } else {
-            [
-                198,
-                18 + (bits & 1),
-                bits >> 8 & 255,
-                1 + (bits >> 16) % 254,
-            ]
+            [198, 18 + (bits & 1), bits >> 8 & 255, 1 + (bits >> 16) % 254]
         };
         for (number, before) in [(a, &b""[..]), (b, b"."), (c, b"."), (d, b".")] {
             out.extend_from_slice(before);

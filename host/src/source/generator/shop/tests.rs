@@ -16,13 +16,7 @@ fn rows(options: &Options) -> Vec<Vec<String>> {
 
 fn numbers(row: &[String]) -> [i64; 14] {
     assert_eq!(row.len(), 14);
-    std::array::from_fn(|i| {
-        if i == at::MODEL {
-            0
-        } else {
-            row[i].parse().unwrap()
-        }
-    })
+    std::array::from_fn(|i| if i == at::MODEL { 0 } else { row[i].parse().unwrap() })
 }
 
 /// Every rule of the original's description, and the order of its rows.
@@ -34,17 +28,7 @@ fn good_rows_keep_all_rules() {
     let mut before = [0; 14];
     for row in &rows {
         let now = numbers(row);
-        let [
-            year,
-            month,
-            day,
-            order,
-            country,
-            session,
-            category,
-            _,
-            rest @ ..,
-        ] = now;
+        let [year, month, day, order, country, session, category, _, rest @ ..] = now;
         let [colour, location, photography, _, above, page] = rest;
         let days = days_from_civil(year, month, day);
         assert_eq!(civil_from_days(days), (year, month, day));
@@ -54,9 +38,7 @@ fn good_rows_keep_all_rules() {
         assert!((1..=2).contains(&above) && (1..=5).contains(&page));
         assert_eq!(row[at::MODEL].as_bytes()[0], b"ABCP"[category as usize - 1]);
 
-        let same_model = known
-            .entry(row[at::MODEL].clone())
-            .or_insert(row[8..].to_vec());
+        let same_model = known.entry(row[at::MODEL].clone()).or_insert(row[8..].to_vec());
         assert_eq!(*same_model, row[8..]);
         if session == before[at::SESSION] {
             assert_eq!(order, before[at::ORDER] + 1);
@@ -113,25 +95,21 @@ fn each_bad_kind_spoils_just_its_field() {
     let good = rows(&Options::new(Kind::Shop, 300, 5));
     for kind in BadKind::of(Kind::Shop) {
         let bad = format!("{kind}=100%").parse().unwrap();
-        let mut generator = Generator::new(&Options {
-            bad,
-            ..Options::new(Kind::Shop, 300, 5)
-        });
+        let mut generator = Generator::new(&Options { bad, ..Options::new(Kind::Shop, 300, 5) });
         for good in &good {
             let mut line = Vec::new();
             assert!(generator.next_record(&mut line));
             let text = String::from_utf8_lossy(&line);
             let fields: Vec<&str> = text.split(';').collect();
-            let changed: Vec<usize> = (0..14)
-                .filter(|i| fields.get(*i) != Some(&good[*i].as_str()))
-                .collect();
+            let changed: Vec<usize> =
+                (0..14).filter(|i| fields.get(*i) != Some(&good[*i].as_str())).collect();
             let n = |i: usize| fields[i].parse::<i64>();
             let right = match kind {
                 BadKind::WrongFieldCount => fields.len() == 13 || fields.len() == 15,
                 BadKind::NotANumber => [3, 5, 11].iter().any(|i| n(*i).is_err()),
-                BadKind::UnknownCode => [4, 8, 9, 10]
-                    .iter()
-                    .any(|i| n(*i).is_ok_and(|code| code >= 90)),
+                BadKind::UnknownCode => {
+                    [4, 8, 9, 10].iter().any(|i| n(*i).is_ok_and(|code| code >= 90))
+                }
                 BadKind::BadDate => {
                     let (y, m, d) = (2008, n(1).unwrap(), n(2).unwrap());
                     civil_from_days(days_from_civil(y, m, d)) != (y, m, d)

@@ -1,0 +1,10 @@
+-- Where visitors come from, and how deep they go. A row is a country. Reads four columns of the table.
+SELECT
+  country,
+  COUNT(DISTINCT session_id) AS sessions,
+  COUNT(*) AS clicks,
+  ROUND(1.0 * COUNT(*) / COUNT(DISTINCT session_id), 2) AS clicks_per_session,
+  ROUND(AVG(price), 2) AS average_price
+FROM clickstream_analytics.clickstream_batch
+GROUP BY country
+ORDER BY clicks DESC, country
