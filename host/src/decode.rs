@@ -89,7 +89,7 @@ pub enum DecodeError {
 pub struct Decoder(Kind);
 
 enum Kind {
-    Csv(csv::Csv),
+    Csv(Box<csv::Csv>),
     Ndjson(ndjson::Ndjson),
 }
 
@@ -107,7 +107,8 @@ impl Decoder {
         let blocks = Blocks { input, carry: Vec::new(), ended: false };
         Ok(Self(match format {
             Format::Csv { delimiter, quote, max_record_bytes } => {
-                Kind::Csv(csv::Csv::new(*delimiter, *quote, *max_record_bytes, context, blocks)?)
+                let csv = csv::Csv::new(*delimiter, *quote, *max_record_bytes, context, blocks)?;
+                Kind::Csv(Box::new(csv))
             }
             Format::Ndjson { max_record_bytes } => {
                 Kind::Ndjson(ndjson::Ndjson::new(*max_record_bytes, context, blocks))

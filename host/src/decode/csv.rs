@@ -236,15 +236,9 @@ impl Csv {
             return self.malformed(range, line, reason);
         }
         if !self.block_is_utf8
-            && let Err(error) = std::str::from_utf8(&self.fields[..written])
+            && let Some(field) = self.first_field_not_utf8(count)
         {
-            let text = match count {
-                0 | 1 => "record is not UTF-8".to_owned(),
-                _ => {
-                    let at = self.ends[..count].partition_point(|end| *end <= error.valid_up_to());
-                    format!("field {} is not UTF-8", at + 1)
-                }
-            };
+            let text = format!("field {} is not UTF-8", field + 1);
             return self.malformed(range, line, reason("invalid_utf8", text));
         }
         if let Some(width) = width.filter(|width| *width != count) {
@@ -252,6 +246,14 @@ impl Csv {
             return self.malformed(range, line, reason("wrong_field_count", text));
         }
         Next::Record { range, line, count }
+    }
+
+    /// The first field of the record at hand that is not text by itself. That all of them together are
+    /// is not enough: a character may be cut in two by a delimiter.
+    fn first_field_not_utf8(&self, count: usize) -> Option<usize> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let mut fields = starts.zip(&self.ends[..count]);
+        fields.position(|(start, end)| std::str::from_utf8(&self.fields[start..*end]).is_err())
     }
 
     /// The first line from `start` on is malformed by itself, and the next record begins after it.

@@ -94,6 +94,14 @@ fn csv_row_that_is_not_utf8_is_malformed_with_its_exact_bytes() {
 }
 
 #[test]
+fn csv_character_cut_in_two_by_a_delimiter_is_not_text() {
+    let format = csv_format(1024);
+    let mut decoder = decoder(&format, 10, b"a;b;c\n\xc2;;\x80\n").unwrap();
+    let decoded = decoder.next_batch().unwrap().unwrap();
+    assert_eq!(decoded.malformed[0].reason.message, "field 1 is not UTF-8");
+}
+
+#[test]
 fn csv_quote_that_never_closes_costs_its_own_line_only() {
     check_csv(b"a;b\n1;\"x\n2;y\n3;z\n", &["2!unbalanced_quote!1;\"x", "3|2|y", "4|3|z"]);
 }

@@ -41,10 +41,10 @@ pub enum BuildError {
     Engine(#[from] EngineError),
     /// A plugin can't run.
     #[error(transparent)]
-    Plugin(#[from] PluginError),
+    Plugin(Box<PluginError>),
     /// The warehouse can't be used.
     #[error(transparent)]
-    Warehouse(#[from] WarehouseError),
+    Warehouse(Box<WarehouseError>),
     /// The ledger's own schema is broken.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -59,6 +59,18 @@ pub enum BuildError {
     /// There is no runtime for I/O.
     #[error("cannot start threads for input and output")]
     Runtime(#[source] std::io::Error),
+}
+
+impl From<PluginError> for BuildError {
+    fn from(error: PluginError) -> Self {
+        Self::Plugin(Box::new(error))
+    }
+}
+
+impl From<WarehouseError> for BuildError {
+    fn from(error: WarehouseError) -> Self {
+        Self::Warehouse(Box::new(error))
+    }
 }
 
 fn lines(misfits: &[Misfit]) -> String {

@@ -33,7 +33,7 @@ const QUEUED_PER_WORKER: usize = 2;
 pub enum LoadError {
     /// It can't be opened.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(Box<SourceError>),
     /// It can't be decoded.
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -45,10 +45,22 @@ pub enum LoadError {
     Arrow(#[from] ArrowError),
     /// The warehouse failed.
     #[error(transparent)]
-    Warehouse(#[from] WarehouseError),
+    Warehouse(Box<WarehouseError>),
     /// A worker died: a mistake of clickmill.
     #[error("a worker ended early")]
     Worker,
+}
+
+impl From<WarehouseError> for LoadError {
+    fn from(error: WarehouseError) -> Self {
+        Self::Warehouse(Box::new(error))
+    }
+}
+
+impl From<SourceError> for LoadError {
+    fn from(error: SourceError) -> Self {
+        Self::Source(Box::new(error))
+    }
 }
 
 /// What became of an object.

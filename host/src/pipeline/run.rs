@@ -15,7 +15,7 @@ use crate::source::{self, SourceError};
 pub enum RunError {
     /// There is nothing to read.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(Box<SourceError>),
     /// The pipeline can't run on this input.
     #[error("`{object}`")]
     Build {
@@ -44,13 +44,25 @@ pub enum RunError {
     },
     /// The warehouse failed.
     #[error(transparent)]
-    Warehouse(#[from] WarehouseError),
+    Warehouse(Box<WarehouseError>),
     /// The run was told to end at once.
     #[error("interrupted: nothing of `{object}` is loaded, run again to load it")]
     Interrupted {
         /// The object in hand.
         object: String,
     },
+}
+
+impl From<WarehouseError> for RunError {
+    fn from(error: WarehouseError) -> Self {
+        Self::Warehouse(Box::new(error))
+    }
+}
+
+impl From<SourceError> for RunError {
+    fn from(error: SourceError) -> Self {
+        Self::Source(Box::new(error))
+    }
 }
 
 /// Runs a pipeline to the end of its source, or until `stop` says so.

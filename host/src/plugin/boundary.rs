@@ -51,14 +51,14 @@ pub(super) struct BatchIn<'a> {
 }
 
 /// Columns coming out: nothing here is to be trusted.
-#[derive(ComponentType, Lift, Lower, Clone)]
+#[derive(Debug, Clone, ComponentType, Lift, Lower)]
 #[component(record)]
 pub(super) struct Text {
     pub offsets: Vec<u32>,
     pub bytes: Vec<u8>,
 }
 
-#[derive(ComponentType, Lift, Lower, Clone)]
+#[derive(Debug, Clone, ComponentType, Lift, Lower)]
 #[component(variant)]
 pub(super) enum Values {
     #[component(name = "booleans")]
@@ -77,7 +77,7 @@ pub(super) enum Values {
     Blobs(Text),
 }
 
-#[derive(ComponentType, Lift, Lower, Clone)]
+#[derive(Debug, Clone, ComponentType, Lift, Lower)]
 #[component(record)]
 pub(super) struct Column {
     pub name: String,
@@ -85,7 +85,7 @@ pub(super) struct Column {
     pub validity: Option<Vec<u8>>,
 }
 
-#[derive(ComponentType, Lift, Clone)]
+#[derive(Debug, Clone, ComponentType, Lift)]
 #[component(record)]
 pub(super) struct Rejection {
     pub row: u32,
@@ -94,7 +94,7 @@ pub(super) struct Rejection {
     pub column: Option<String>,
 }
 
-#[derive(ComponentType, Lift, Clone)]
+#[derive(Debug, Clone, ComponentType, Lift)]
 #[component(record)]
 pub(super) struct Output {
     pub columns: Vec<Column>,
@@ -102,7 +102,7 @@ pub(super) struct Output {
     pub dropped: Vec<u32>,
 }
 
-#[derive(ComponentType, Lift, Clone)]
+#[derive(Debug, Clone, ComponentType, Lift)]
 #[component(record)]
 pub(super) struct Fault {
     pub message: String,
@@ -128,7 +128,7 @@ pub(super) enum DataType {
     Blob,
 }
 
-#[derive(ComponentType, Lift, Lower, Clone)]
+#[derive(Debug, Clone, ComponentType, Lift, Lower)]
 #[component(record)]
 pub(super) struct ColumnSpec {
     pub name: String,
@@ -136,7 +136,7 @@ pub(super) struct ColumnSpec {
     pub data_type: DataType,
 }
 
-#[derive(ComponentType, Lift, Clone)]
+#[derive(Debug, Clone, ComponentType, Lift)]
 #[component(record)]
 pub(super) struct Manifest {
     pub name: String,
@@ -147,7 +147,7 @@ pub(super) struct Manifest {
     pub secrets: Vec<String>,
 }
 
-#[derive(ComponentType, Lift, Clone)]
+#[derive(Debug, Clone, ComponentType, Lift)]
 #[component(record)]
 pub(super) struct Needs {
     pub reads: Vec<ColumnSpec>,

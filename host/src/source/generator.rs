@@ -48,6 +48,7 @@ impl fmt::Display for Kind {
     }
 }
 
+/// There is no such generator.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("unknown generator `{name}`: generators are `shop`, `clicks`")]
 pub struct KindError {
@@ -65,12 +66,16 @@ impl FromStr for Kind {
     }
 }
 
+/// What to generate.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Of what kind.
     pub kind: Kind,
     /// Records, good and bad, not counting a header.
     pub rows: u64,
+    /// Same seed, same records.
     pub seed: u64,
+    /// How many of them are bad, and how.
     pub bad: BadShares,
     /// `clicks`: how many people there are to click; 0 counts as 1. From 10,000 on, more of them
     /// also means more traffic: about 15 events a day each.
@@ -106,6 +111,7 @@ enum Maker {
 }
 
 impl Generator {
+    /// A generator at its first record.
     pub fn new(options: &Options) -> Self {
         let maker = match options.kind {
             Kind::Shop => Maker::Shop(Box::new(shop::Shop::new(options))),

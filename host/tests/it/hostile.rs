@@ -132,8 +132,9 @@ fn a_reused_instance_is_replaced_after_a_fault() {
     let pipeline = pipeline(&scratch, "panic", "batch = { max_rows = 2 }\nworkers = 1");
     let text = std::fs::read_to_string(&pipeline).unwrap() + "instance = \"reuse\"\n";
     std::fs::write(&pipeline, text).unwrap();
-    let line =
-        |n: usize| if n % 5 == 0 { "\"guilty\"\n".to_owned() } else { format!("\"good {n}\"\n") };
+    let line = |n: usize| {
+        if n.is_multiple_of(5) { "\"guilty\"\n".to_owned() } else { format!("\"good {n}\"\n") }
+    };
     scratch.write("input.ndjson", (1..=50).map(line).collect::<String>());
     let summary = scratch.summary(&pipeline, &[]);
     assert_eq!(summary["rows_out"], 40);

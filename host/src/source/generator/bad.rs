@@ -17,6 +17,7 @@ macro_rules! bad_kinds {
         pub enum BadKind { $($(#[doc = $doc])+ $kind,)+ }
 
         impl BadKind {
+            /// All of them.
             pub const ALL: [Self; [$($name),+].len()] = [$(Self::$kind),+];
 
             /// The stable name, as used in options and reports.
@@ -105,25 +106,48 @@ impl Default for Shares {
 const PERCENT: u64 = 1_000_000;
 const WHOLE: u64 = 100 * PERCENT;
 
+/// Why shares of bad records make no sense.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadSharesError {
+    /// Not a percentage.
     #[error(
         "`{value}` is not a share of bad records: expected a percentage such as `2%` or `0.5%`, \
          or kinds with one each such as `invalid_utf8=1%`; kinds are {}",
         list(&BadKind::ALL)
     )]
-    NotAShare { value: String },
+    NotAShare {
+        /// What was given.
+        value: String,
+    },
+    /// No generator makes such records.
     #[error("unknown kind of bad record `{name}`: kinds are {}", list(&BadKind::ALL))]
-    UnknownKind { name: String },
+    UnknownKind {
+        /// What was given.
+        name: String,
+    },
+    /// This generator makes no such records.
     #[error(
         "generator `{generator}` makes no bad records of kind `{kind}`: its kinds are {}",
         list(BadKind::of(*.generator))
     )]
-    OtherGenerator { generator: Kind, kind: BadKind },
+    OtherGenerator {
+        /// The generator.
+        generator: Kind,
+        /// The kind that it does not make.
+        kind: BadKind,
+    },
+    /// One kind, two shares.
     #[error("kind of bad record `{kind}` is given twice")]
-    Twice { kind: BadKind },
+    Twice {
+        /// The kind.
+        kind: BadKind,
+    },
+    /// More than all.
     #[error("shares of bad records in `{value}` sum to more than all records: limit 100%")]
-    TooMuch { value: String },
+    TooMuch {
+        /// What was given.
+        value: String,
+    },
 }
 
 fn list(kinds: &[BadKind]) -> String {
@@ -234,18 +258,22 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Good records.
     pub const fn good(&self) -> u64 {
         self.good
     }
 
+    /// Bad records of a kind.
     pub const fn bad(&self, kind: BadKind) -> u64 {
         self.bad[kind as usize]
     }
 
+    /// Bad records of all kinds.
     pub fn bad_total(&self) -> u64 {
         self.bad.iter().sum()
     }
 
+    /// All records.
     pub fn total(&self) -> u64 {
         self.good + self.bad_total()
     }

@@ -13,6 +13,7 @@ pub(super) const DAY_MS: i64 = 86_400_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
+/// Not a time that a generator can begin at.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "`{value}` is not a time: expected `2026-01-31` or `2026-01-31T08:30:00Z`, from 1970 to 2199"
@@ -35,6 +36,7 @@ impl Timestamp {
         }
     }
 
+    /// Milliseconds since 1970-01-01T00:00:00Z.
     pub const fn millis(self) -> i64 {
         self.0
     }
