@@ -183,7 +183,7 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { max_rows: 8192, max_bytes: 4 << 20 }
+        Self { max_rows: 8192, max_bytes: 2 << 20 }
     }
 }
 

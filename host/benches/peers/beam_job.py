@@ -4,7 +4,7 @@
 
 Runner: FnApiRunner, one in-process worker. DirectRunner would first try Prism, a Go binary it downloads at
 run time, and falls back to this same runner; naming it keeps runs repeatable. Tried on two cores with the real
-file: two worker processes, about the same wall time for 40% more CPU; BundleBasedDirectRunner, 15% slower.
+file: two worker processes, about the same wall time for 45% more CPU; BundleBasedDirectRunner, 15% slower.
 """
 import argparse, csv, hashlib, json, os, re
 from datetime import date

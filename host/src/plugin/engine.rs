@@ -12,7 +12,7 @@ const MAX_INSTANCES: u32 = 256;
 
 /// Memory of a slot that is cleared instead of given back to the kernel: what a stage touches for a
 /// full batch. Below that, a fresh instance per batch pays for page faults.
-const KEEP_RESIDENT_BYTES: usize = 8 << 20;
+const KEEP_RESIDENT_BYTES: usize = 16 << 20;
 
 /// The most linear memory that a pipeline file may grant an instance.
 const MAX_MEMORY_BYTES: usize = 1 << 30;
