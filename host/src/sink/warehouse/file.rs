@@ -31,7 +31,8 @@ impl TableFile {
         staged: Path,
         schema: SchemaRef,
     ) -> Result<Self, WarehouseError> {
-        let sink = BufWriter::new(warehouse.store.clone(), staged.clone());
+        // One part in flight: memory stays the same however large the file gets.
+        let sink = BufWriter::new(warehouse.store.clone(), staged.clone()).with_max_concurrency(1);
         let sink = SyncIoBridge::new_with_handle(sink, runtime.clone());
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
