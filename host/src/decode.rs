@@ -8,12 +8,16 @@ mod csv;
 mod ndjson;
 
 use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use bytes::Bytes;
 
-use crate::batch::{Batch, Reason};
+use crate::batch::{Batch, Origins, Reason};
 use crate::config::{BatchLimits, Format};
 
 /// Bytes read at once. A batch is cut from one block, so a block holds several batches.
@@ -81,7 +85,7 @@ pub enum DecodeError {
         /// The first line of the batch.
         line: u64,
         /// Why.
-        source: arrow::error::ArrowError,
+        source: ArrowError,
     },
 }
 
@@ -138,6 +142,57 @@ struct Context {
     limits: BatchLimits,
     source: Arc<str>,
     ingest_time: i64,
+}
+
+/// Decoded records on their way into a batch.
+#[derive(Default)]
+struct Records {
+    /// The line on which each begins.
+    lines: Vec<u64>,
+    /// Each one's bytes in the block.
+    ranges: Vec<Range<usize>>,
+    malformed: Vec<Malformed>,
+}
+
+impl Records {
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.malformed.is_empty()
+    }
+
+    fn push(&mut self, line: u64, range: Range<usize>) {
+        self.lines.push(line);
+        self.ranges.push(range);
+    }
+
+    /// The batch of these records, of which `columns` are the texts: for each column the bytes of all
+    /// records, and where each begins and the last one ends.
+    fn decoded(
+        self,
+        context: &Context,
+        schema: &SchemaRef,
+        columns: Vec<(Vec<u8>, Vec<i32>)>,
+        block: &Bytes,
+        bytes: usize,
+    ) -> Result<Decoded, DecodeError> {
+        let line = self.lines.first().copied().unwrap_or(1);
+        let failed = |source| DecodeError::Batch { line, source };
+        let columns = columns.into_iter().map(|(bytes, offsets)| -> Result<ArrayRef, ArrowError> {
+            let offsets = OffsetBuffer::new(offsets.into());
+            Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), None)?))
+        });
+        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let options = RecordBatchOptions::new().with_row_count(Some(self.lines.len()));
+        let columns =
+            RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(failed)?;
+        let origins = Origins {
+            source: context.source.clone(),
+            lines: self.lines,
+            block: block.clone(),
+            ranges: self.ranges,
+        };
+        let batch = Batch { columns, origins, ingest_time: context.ingest_time };
+        Ok(Decoded { batch, malformed: self.malformed, bytes })
+    }
 }
 
 /// The input, block by block. What a decoder leaves of a block comes again at the start of the next.

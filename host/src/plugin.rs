@@ -13,7 +13,9 @@
 mod boundary;
 pub mod build;
 mod chain;
+mod component;
 mod engine;
+mod error;
 mod guest;
 mod isolate;
 mod library;
@@ -23,8 +25,10 @@ mod lower;
 mod stage;
 
 pub use chain::{Chain, ChainWorker, Processed, StageCounts};
+pub use component::{Described, describe_file};
 pub use engine::{Engine, EngineError};
-pub use library::{Described, Library, PluginError, Secrets, describe_file};
+pub use error::PluginError;
+pub use library::{Library, Secrets};
 
 /// The contract that this host speaks.
 pub const CONTRACT: &str = "clickmill:plugin@0.1.0";

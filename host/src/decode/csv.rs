@@ -8,15 +8,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
-use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use memchr::{memchr, memchr_iter};
 
-use super::{Blocks, Context, DecodeError, Decoded, Malformed, reason, too_large};
-use crate::batch::{Batch, Origins, Reason};
+use super::{Blocks, Context, DecodeError, Decoded, Malformed, Records, reason, too_large};
+use crate::batch::Reason;
 
 pub(super) struct Csv {
     context: Context,
@@ -135,11 +133,9 @@ impl Csv {
         for (_, offsets) in &mut columns {
             offsets.push(0);
         }
-        let mut lines = Vec::new();
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        let mut malformed = Vec::new();
+        let mut records = Records::default();
         let mut begin = self.at;
-        while lines.len() < limits.max_rows && self.at - begin < limits.max_bytes {
+        while records.lines.len() < limits.max_rows && self.at - begin < limits.max_bytes {
             match self.next_record(Some(width)) {
                 Next::Record { range, line, .. } => {
                     let mut start = 0;
@@ -148,40 +144,22 @@ impl Csv {
                         offsets.push(bytes.len() as i32);
                         start = *end;
                     }
-                    lines.push(line);
-                    ranges.push(range);
+                    records.push(line, range);
                 }
-                Next::Malformed(bad) => malformed.push(bad),
+                Next::Malformed(bad) => records.malformed.push(bad),
                 Next::BlockEnds => {
-                    if !lines.is_empty() || !malformed.is_empty() || !self.next_block()? {
+                    if !records.is_empty() || !self.next_block()? {
                         break;
                     }
                     begin = 0;
                 }
             }
         }
-        if lines.is_empty() && malformed.is_empty() {
+        if records.is_empty() {
             return Ok(None);
         }
-        let first_line = lines.first().copied().unwrap_or(1);
-        let failed = |source| DecodeError::Batch { line: first_line, source };
-        let columns = columns.into_iter().map(|(bytes, offsets)| -> Result<ArrayRef, _> {
-            let offsets = OffsetBuffer::new(offsets.into());
-            Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), None)?))
-        });
-        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        let options = RecordBatchOptions::new().with_row_count(Some(lines.len()));
-        let columns = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
-            .map_err(failed)?;
         let bytes = self.at - begin;
-        let origins = Origins {
-            source: self.context.source.clone(),
-            lines,
-            block: self.block.clone(),
-            ranges,
-        };
-        let batch = Batch { columns, origins, ingest_time: self.context.ingest_time };
-        Ok(Some(Decoded { batch, malformed, bytes }))
+        records.decoded(&self.context, &self.schema, columns, &self.block, bytes).map(Some)
     }
 
     /// Reads the record at `at`. `width` is the number of fields it must have.

@@ -3,14 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use memchr::memchr;
 
-use super::{Blocks, Context, DecodeError, Decoded, Malformed, reason, too_large};
-use crate::batch::{Batch, Origins};
+use super::{Blocks, Context, DecodeError, Decoded, Malformed, Records, reason, too_large};
 
 pub(super) struct Ndjson {
     context: Context,
@@ -51,13 +48,11 @@ impl Ndjson {
         let limits = self.context.limits;
         let mut text: Vec<u8> = Vec::new();
         let mut offsets = vec![0];
-        let mut lines = Vec::new();
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        let mut malformed = Vec::new();
+        let mut records = Records::default();
         let mut begin = self.at;
-        while ranges.len() < limits.max_rows && text.len() < limits.max_bytes {
+        while records.lines.len() < limits.max_rows && text.len() < limits.max_bytes {
             let Some(line) = self.next_line() else {
-                if !ranges.is_empty() || !malformed.is_empty() || !self.next_block()? {
+                if !records.is_empty() || !self.next_block()? {
                     break;
                 }
                 begin = 0;
@@ -66,11 +61,11 @@ impl Ndjson {
             let number = self.line - 1;
             let bytes = &self.block[line.clone()];
             if bytes.len() > self.max_record_bytes {
-                malformed.push(self.oversized(line, number));
+                records.malformed.push(self.oversized(line, number));
             } else if let Err(error) = std::str::from_utf8(bytes) {
                 let message =
                     format!("record is not UTF-8 from byte {} on", error.valid_up_to() + 1);
-                malformed.push(Malformed {
+                records.malformed.push(Malformed {
                     line: number,
                     payload: self.block.slice(line),
                     reason: reason("invalid_utf8", message),
@@ -78,32 +73,16 @@ impl Ndjson {
             } else if !bytes.trim_ascii().is_empty() {
                 text.extend_from_slice(bytes);
                 offsets.push(text.len() as i32);
-                lines.push(number);
-                ranges.push(line);
+                records.push(number, line);
             }
         }
-        if ranges.is_empty() && malformed.is_empty() {
+        if records.is_empty() {
             return Ok(None);
         }
-        let offsets = OffsetBuffer::new(offsets.into());
-        let columns = StringArray::try_new(offsets, Buffer::from_vec(text), None)
-            .and_then(|payload| {
-                let payload: ArrayRef = Arc::new(payload);
-                RecordBatch::try_new(self.schema.clone(), vec![payload])
-            })
-            .map_err(|source| DecodeError::Batch {
-                line: lines.first().copied().unwrap_or(1),
-                source,
-            })?;
         let bytes = self.at - begin;
-        let origins = Origins {
-            source: self.context.source.clone(),
-            lines,
-            block: self.block.clone(),
-            ranges,
-        };
-        let batch = Batch { columns, origins, ingest_time: self.context.ingest_time };
-        Ok(Some(Decoded { batch, malformed, bytes }))
+        records
+            .decoded(&self.context, &self.schema, vec![(text, offsets)], &self.block, bytes)
+            .map(Some)
     }
 
     /// The next line of the block without its end; `None` where the block has no whole line left.

@@ -15,7 +15,7 @@ use arrow::error::ArrowError;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::build::{BuildError, Built};
-use super::run::{micros_now, stage_name};
+use super::run::micros_now;
 use super::status::{Counts, Status, Stop};
 use crate::batch::Rejected;
 use crate::dead_letter::{self, Hopeless, StopRule};
@@ -242,7 +242,7 @@ fn transform(
     let source = batch.origins.source.clone();
     let mut rejected: Vec<Rejected> = Vec::new();
     if !malformed.is_empty() {
-        let stage = stage_name("decode");
+        let stage: Arc<str> = "decode".into();
         rejected.extend(malformed.into_iter().map(|bad| Rejected {
             source: source.clone(),
             line: bad.line,
@@ -258,7 +258,7 @@ fn transform(
     rejected.extend(processed.rejected);
     let (rows, lacking) = projection.rows(&processed.batch, plugin_set)?;
     if !lacking.is_empty() {
-        let stage = stage_name("sink");
+        let stage: Arc<str> = "sink".into();
         let origins = &processed.batch.origins;
         rejected.extend(lacking.into_iter().map(|(row, reason)| Rejected {
             source: source.clone(),

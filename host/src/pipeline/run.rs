@@ -1,6 +1,5 @@
 //! Runs a pipeline over all objects of its source, one load each.
 
-use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::build::{BuildError, Built};
@@ -131,9 +130,4 @@ fn failed(error: LoadError, object: &str) -> RunError {
 pub(super) fn micros_now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| since.as_micros() as i64)
-}
-
-/// Shared by all rows of a stage: names are cloned by counting.
-pub(super) fn stage_name(name: &str) -> Arc<str> {
-    name.into()
 }

@@ -89,8 +89,7 @@ enum Toolchain {
     Debian,
 }
 
-/// Builds the plugin crate in `folder` and returns the component's path. Says what it does on standard
-/// error when it takes long.
+/// Builds the plugin crate in `folder` and returns the component's path.
 pub fn build(folder: &Path, freshness: Freshness) -> Result<PathBuf, BuildError> {
     let krate = Crate::read(folder)?;
     let output = krate.target.join("components").join(format!("{}.wasm", krate.name));
@@ -98,7 +97,7 @@ pub fn build(folder: &Path, freshness: Freshness) -> Result<PathBuf, BuildError>
         return Ok(output);
     }
     let toolchain = toolchain()?;
-    eprintln!("building plugin `{}` for {TARGET}", krate.name);
+    tracing::info!(plugin = krate.name, wasm_target = TARGET, "building plugin");
     let mut cargo = match toolchain {
         Toolchain::Installed => Command::new("cargo"),
         Toolchain::Debian => Command::new("/usr/bin/cargo"),
@@ -228,7 +227,10 @@ fn toolchain() -> Result<Toolchain, BuildError> {
     if has_debian() {
         return Ok(Toolchain::Debian);
     }
-    eprintln!("no Rust toolchain here can build for {TARGET}: installing one");
+    tracing::info!(
+        wasm_target = TARGET,
+        "no Rust toolchain here can build plugins: installing one"
+    );
     if run("rustup", ["target", "add", TARGET]) && has_target() {
         return Ok(Toolchain::Installed);
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use wasmtime::component::{Component, Linker};
-use wasmtime::{ResourceLimiter, StoreContextMut};
+use wasmtime::{ResourceLimiter, StoreContextMut, Trap};
 
 use super::boundary::{Column, Level, LookupError, Text};
 use super::lift::cut;
@@ -78,6 +78,18 @@ impl ResourceLimiter for Guest {
     }
 }
 
+/// What a host call costs a guest, so that it cannot make the host work for nothing: about what the
+/// same work costs in Wasm.
+const FUEL_PER_CALL: usize = 100;
+const FUEL_PER_KEY: usize = 50;
+
+fn charge(store: &mut StoreContextMut<'_, Guest>, work: usize) -> wasmtime::Result<()> {
+    let fuel = store.get_fuel()?;
+    let left = fuel.checked_sub((FUEL_PER_CALL + work) as u64);
+    store.set_fuel(left.unwrap_or(0))?;
+    left.map(|_| ()).ok_or_else(|| Trap::OutOfFuel.into())
+}
+
 /// Links the imports of the contract, and for any other import a function that traps: a component
 /// built for WASI loads, and finds an empty world.
 pub(super) fn link(
@@ -88,15 +100,17 @@ pub(super) fn link(
     linker.instance("clickmill:plugin/log@0.1.0")?.func_wrap(
         "write",
         |mut store: StoreContextMut<'_, Guest>, (level, message): (Level, String)| {
+            charge(&mut store, message.len())?;
             store.data_mut().log(level, message);
             Ok(())
         },
     )?;
     linker.instance("clickmill:plugin/lookup@0.1.0")?.func_wrap(
         "find",
-        |store: StoreContextMut<'_, Guest>,
+        |mut store: StoreContextMut<'_, Guest>,
          (table, field, keys): (String, String, Text)|
          -> wasmtime::Result<(Result<Column, LookupError>,)> {
+            charge(&mut store, keys.bytes.len() + keys.offsets.len() * FUEL_PER_KEY)?;
             Ok((store.data().lookups.find(&table, &field, &keys),))
         },
     )?;

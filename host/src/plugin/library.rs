@@ -1,22 +1,19 @@
 //! From stages as configured to a chain that runs: components are compiled and described once, then
 //! fitted to the columns that come in.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
-use wasmtime::Store;
-use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
-use super::CONTRACT;
-use super::boundary::{ColumnSpec, DataType, Manifest, Needs};
-use super::build::{self, BuildError};
+use super::boundary::{ColumnSpec, DataType, Needs};
+use super::build;
 use super::chain::Chain;
-use super::engine::{Engine, EngineError};
-use super::guest::{Guest, link};
-use super::lookup::{LookupFileError, Lookups};
+use super::component::{Loaded, load};
+use super::engine::Engine;
+use super::error::PluginError;
+use super::lookup::Lookups;
 use super::stage::Stage;
-use crate::config::{Grant, Limits, Plugin};
+use crate::config::{Grant, Plugin};
 use crate::schema::provenance;
 
 /// Values of secrets that do not come from the environment, by `stage.secret`.
@@ -32,113 +29,6 @@ struct Member {
     component: Loaded,
     lookups: Arc<Lookups>,
     lookups_digest: blake3::Hash,
-}
-
-/// A component that has been compiled, linked and described.
-struct Loaded {
-    digest: Arc<str>,
-    pre: InstancePre<Guest>,
-    configure: ComponentExportIndex,
-    process: ComponentExportIndex,
-    manifest: Manifest,
-}
-
-/// What a component says of itself.
-#[derive(Debug, Clone)]
-pub struct Described {
-    /// Its author's name for it.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// A sentence on what it does.
-    pub description: String,
-    /// JSON Schema of its configuration.
-    pub config_schema: String,
-    /// Secrets it wants.
-    pub secrets: Vec<String>,
-    /// Digest of the component: BLAKE3, hexadecimal.
-    pub digest: String,
-    /// Size of the component in bytes.
-    pub bytes: usize,
-    /// Everything it imports.
-    pub imports: Vec<String>,
-}
-
-/// Why a stage can't run.
-#[derive(Debug, thiserror::Error)]
-pub enum PluginError {
-    /// The crate can't be built.
-    #[error("cannot build plugin `{stage}`")]
-    Build {
-        /// The stage.
-        stage: String,
-        /// Why.
-        source: BuildError,
-    },
-    /// The component can't be read.
-    #[error("cannot read component `{path}`", path = path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The component can't be compiled.
-    #[error("cannot load plugin `{stage}` from `{path}`", path = path.display())]
-    Compile {
-        /// The stage.
-        stage: String,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: EngineError,
-    },
-    /// The component does not speak the contract.
-    #[error("plugin `{stage}` does not speak `{CONTRACT}`: {what}")]
-    Contract {
-        /// The stage.
-        stage: String,
-        /// What is missing or different.
-        what: String,
-    },
-    /// The component failed to describe itself or to check its configuration.
-    #[error("plugin `{stage}` failed while it was asked to `{export}`: {what}")]
-    Failed {
-        /// The stage.
-        stage: String,
-        /// What it was asked for.
-        export: &'static str,
-        /// How it failed.
-        what: String,
-    },
-    /// A lookup table can't be used.
-    #[error("plugin `{stage}`")]
-    Lookup {
-        /// The stage.
-        stage: String,
-        /// Why.
-        source: LookupFileError,
-    },
-    /// The plugin refused its configuration.
-    #[error("plugin `{stage}` refuses its configuration:{list}", list = lines(problems))]
-    Config {
-        /// The stage.
-        stage: String,
-        /// Every problem.
-        problems: Vec<String>,
-    },
-    /// The plugin goes beyond what it was granted.
-    #[error("plugin `{stage}` goes beyond its grant:{list}", list = lines(problems))]
-    Grant {
-        /// The stage.
-        stage: String,
-        /// Every excess.
-        problems: Vec<String>,
-    },
-}
-
-fn lines(problems: &[String]) -> String {
-    problems.iter().map(|problem| format!("\n  {problem}")).collect()
 }
 
 impl Library {
@@ -316,110 +206,4 @@ fn granted(grant: &Grant, column: &str) -> bool {
         Grant::All => true,
         Grant::Only(columns) => columns.iter().any(|name| name == column),
     }
-}
-
-impl Loaded {
-    /// Calls an export of a fresh instance, under the stage's limits.
-    fn ask<'a, Params, Answer>(
-        &self,
-        stage: &str,
-        limits: Limits,
-        lookups: Arc<Lookups>,
-        export: &'static str,
-        index: &ComponentExportIndex,
-        params: Params,
-    ) -> Result<Answer, PluginError>
-    where
-        Params: ComponentNamedList + Lower + 'a,
-        (Answer,): ComponentNamedList + Lift,
-        Answer: 'static,
-    {
-        let mut store = Store::new(self.pre.engine(), Guest::new(stage.into(), limits, lookups));
-        store.limiter(|guest| guest);
-        store.set_hostcall_fuel(limits.max_output_bytes);
-        let answer = store
-            .set_fuel(limits.max_fuel_per_batch.saturating_mul(10))
-            .and_then(|()| self.pre.instantiate(&mut store))
-            .and_then(|instance| {
-                let func = instance
-                    .get_func(&mut store, index)
-                    .ok_or_else(|| wasmtime::format_err!("it is not a function"))?;
-                func.typed::<Params, (Answer,)>(&store)?.call(&mut store, params)
-            });
-        answer.map(|(answer,)| answer).map_err(|error| PluginError::Failed {
-            stage: stage.to_owned(),
-            export,
-            what: store.data().last_error.clone().unwrap_or_else(|| error.root_cause().to_string()),
-        })
-    }
-}
-
-fn load(engine: &Engine, stage: &str, path: &Path) -> Result<Loaded, PluginError> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| PluginError::Read { path: path.to_owned(), source })?;
-    let component = engine.compile(&bytes).map_err(|source| PluginError::Compile {
-        stage: stage.to_owned(),
-        path: path.to_owned(),
-        source,
-    })?;
-    let contract = |what: String| PluginError::Contract { stage: stage.to_owned(), what };
-    let export = |name: &str| {
-        component
-            .get_export_index(None, name)
-            .ok_or_else(|| contract(format!("it does not export `{name}`")))
-    };
-    let (describe, configure, process) =
-        (export("describe")?, export("configure")?, export("process")?);
-    let pre = link(&engine.wasmtime, &component)
-        .and_then(|linker| linker.instantiate_pre(&component))
-        .map_err(|error| contract(format!("{error:#}")))?;
-    let digest: Arc<str> = blake3::hash(&bytes).to_hex().as_str().into();
-    let manifest = Manifest::nothing();
-    let mut loaded = Loaded { digest, pre, configure, process, manifest };
-    loaded.manifest = loaded.ask::<(), Manifest>(
-        stage,
-        Limits::default(),
-        Arc::default(),
-        "describe",
-        &describe,
-        (),
-    )?;
-    Ok(loaded)
-}
-
-impl Manifest {
-    fn nothing() -> Self {
-        let nothing = String::new;
-        Self {
-            name: nothing(),
-            version: nothing(),
-            description: nothing(),
-            config_schema: nothing(),
-            secrets: Vec::new(),
-        }
-    }
-}
-
-/// Describes a component file.
-pub fn describe_file(engine: &Engine, path: &Path) -> Result<Described, PluginError> {
-    let stage =
-        path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let loaded = load(engine, &stage, path)?;
-    let bytes = std::fs::metadata(path)
-        .map_err(|source| PluginError::Read { path: path.to_owned(), source })?
-        .len();
-    let component_type = loaded.pre.component().component_type();
-    let imports =
-        component_type.imports(&engine.wasmtime).map(|(name, _)| name.to_owned()).collect();
-    let Manifest { name, version, description, config_schema, secrets } = loaded.manifest;
-    Ok(Described {
-        name,
-        version,
-        description,
-        config_schema,
-        secrets,
-        digest: loaded.digest.to_string(),
-        bytes: bytes as usize,
-        imports,
-    })
 }

@@ -10,6 +10,9 @@ use serde_json::Value as Json;
 
 use super::boundary::{Column, LookupError, Text, Values};
 
+/// The most that one lookup answers. Keys may overlap, so few bytes of them can ask for much.
+const MAX_ANSWER_BYTES: usize = 16 << 20;
+
 /// The tables that one plugin was granted.
 #[derive(Default)]
 pub(super) struct Lookups {
@@ -100,6 +103,10 @@ impl Lookups {
             let key = key.ok_or_else(|| {
                 LookupError::MalformedKeys(format!("key {row} is not UTF-8 within the bytes"))
             })?;
+            if bytes.len() > MAX_ANSWER_BYTES {
+                let text = format!("the answer is beyond {MAX_ANSWER_BYTES} bytes");
+                return Err(LookupError::MalformedKeys(text));
+            }
             if let Some(Some(value)) = found.rows.get(key).map(|values| &values[at]) {
                 bytes.extend_from_slice(value.as_bytes());
                 validity[row / 8] |= 1 << (row % 8);

@@ -193,3 +193,42 @@ fn without_a_key_a_run_that_masks_is_refused() {
     let talk = String::from_utf8_lossy(&output.stderr);
     assert!(talk.contains("CLICKMILL_MASK_KEY"), "{talk}");
 }
+
+#[test]
+fn validate_tells_a_fit_pipeline_from_one_that_goes_beyond_its_grants() {
+    plugins();
+    let scratch = Scratch::new();
+    scratch.done(&["generate", "shop", "--rows", "10", "--output", "shop.csv"]);
+    let batch = batch();
+    let validate = ["validate", &*batch.to_string_lossy(), "--set", "source.uri=shop.csv"];
+    assert!(scratch.done(&validate).ends_with("batch.toml: valid\n"));
+    let mut cases = String::new();
+    for set in [
+        "plugin.mask.writes=[]",
+        "plugin.enrich.lookups={}",
+        "plugin.validate.config.rules=[{ range = { column = \"category\", min = 1 } }]",
+    ] {
+        let output = scratch.run(&[&validate[..], &["--set", set]].concat());
+        assert_eq!(output.status.code(), Some(2), "{set}");
+        cases.push_str(&format!("--set {set}\n{}\n", crate::support::talk(&output, &scratch)));
+    }
+    insta::assert_snapshot!(cases);
+}
+
+#[test]
+fn every_question_in_sql_has_an_answer() {
+    plugins();
+    let scratch = Scratch::new();
+    scratch.done(&["generate", "shop", "--rows", "5000", "--bad", "5%", "--output", "shop.csv"]);
+    scratch.summary(&batch(), &["source.uri=shop.csv"]);
+    let mut count = 0;
+    for entry in fs::read_dir(root().join("sql")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "sql") {
+            let rows = scratch.query(&fs::read_to_string(&path).unwrap());
+            assert!(!rows.is_empty(), "{}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 3);
+}

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::support::{Scratch, component, talk};
 
 /// What a guest may do wrong while it works, each of which must cost exactly the guilty row.
-const MISDEEDS: [&str; 30] = [
+const MISDEEDS: [&str; 31] = [
     "spin",
     "allocate",
     "recurse",
@@ -39,6 +39,7 @@ const MISDEEDS: [&str; 30] = [
     "bad_code",
     "empty_code",
     "foreign_lookup",
+    "lookup_flood",
 ];
 
 /// What a guest may do wrong when it is configured, each of which must keep the pipeline from starting.

@@ -1,6 +1,6 @@
 //! Killed at any moment and run again, the result is exactly as if it had not been.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::{Scratch, plugins, root};
@@ -72,4 +72,36 @@ fn a_loaded_object_is_skipped_and_a_changed_one_is_loaded() {
         scratch.number("SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch"),
         1500
     );
+}
+
+#[test]
+fn interrupted_it_finishes_the_object_in_hand_and_leaves_the_rest_for_the_next_run() {
+    plugins();
+    let pipeline = root().join("host/pipelines/batch.toml");
+    let pipeline = pipeline.to_string_lossy();
+    let scratch = Scratch::new();
+    for name in ["a.csv", "b.csv", "c.csv"] {
+        scratch.done(&["generate", "shop", "--rows", "400000", "--output", name]);
+    }
+    let run = ["run", "--json", &*pipeline, "--set", "source.uri=*.csv"];
+    let mut command = scratch.command(&run);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The first object is in hand once something is staged.
+    let staging = scratch.path("warehouse").join("_staging");
+    while std::fs::read_dir(&staging).map_or(0, Iterator::count) == 0 {
+        std::thread::yield_now();
+    }
+    let signalled = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signalled.success());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (loaded, left) =
+        (summary["objects_loaded"].as_u64().unwrap(), summary["objects_left"].as_u64().unwrap());
+    assert_eq!(loaded + left, 3);
+    assert!(loaded >= 1 && left >= 1, "{summary:#}");
+    let rows = "SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch";
+    assert_eq!(scratch.number(rows), loaded * 400_000);
+    scratch.done(&run);
+    assert_eq!(scratch.number(rows), 3 * 400_000);
 }

@@ -24,13 +24,13 @@ impl<'a> Plan<'a> {
 
     /// Reads a column of one of the `wanted` types; it is a problem where there is none.
     pub fn read(&mut self, path: &str, column: &str, wanted: &[DataType]) {
-        let wanted_names = || wanted.iter().map(|t| name(*t)).collect::<Vec<_>>();
+        let wanted_names = || wanted.iter().map(|t| t.name()).collect::<Vec<_>>();
         match self.type_of(column) {
             None => {
                 let available: Vec<String> = self
                     .available
                     .iter()
-                    .map(|spec| format!("`{}` ({})", spec.name, name(spec.data_type)))
+                    .map(|spec| format!("`{}` ({})", spec.name, spec.data_type.name()))
                     .collect();
                 let available = match available.is_empty() {
                     true => "none".to_owned(),
@@ -42,7 +42,7 @@ impl<'a> Plan<'a> {
                 path,
                 format!(
                     "column `{column}` is {}, wanted {}",
-                    name(found),
+                    found.name(),
                     wanted_names().join(" or ")
                 ),
             ),
@@ -96,17 +96,4 @@ impl<'a> Plan<'a> {
 /// The name of an output column, `None` where it is left out: null, or empty as TOML has no null.
 pub fn output(name: Option<String>) -> Option<String> {
     name.filter(|name| !name.is_empty())
-}
-
-/// A type as `wit/plugin.wit` calls it.
-fn name(data_type: DataType) -> &'static str {
-    match data_type {
-        DataType::Boolean => "boolean",
-        DataType::Int64 => "int64",
-        DataType::Float64 => "float64",
-        DataType::Date => "date",
-        DataType::Timestamp => "timestamp",
-        DataType::Text => "text",
-        DataType::Blob => "blob",
-    }
 }

@@ -144,22 +144,9 @@ fn source(name: &str, wanted: &[DataType], available: &[ColumnSpec]) -> Result<C
         ));
     };
     if !wanted.is_empty() && !wanted.contains(&found.data_type) {
-        let types: Vec<&str> = wanted.iter().map(|t| type_name(*t)).collect();
-        let got = type_name(found.data_type);
+        let types: Vec<&str> = wanted.iter().map(|t| t.name()).collect();
+        let got = found.data_type.name();
         return Err(format!("`{name}` is {got}, wanted {}", types.join(" or ")));
     }
     Ok(found.clone())
-}
-
-/// The type's name in the contract.
-fn type_name(data_type: DataType) -> &'static str {
-    match data_type {
-        DataType::Boolean => "boolean",
-        DataType::Int64 => "int64",
-        DataType::Float64 => "float64",
-        DataType::Date => "date",
-        DataType::Timestamp => "timestamp",
-        DataType::Text => "text",
-        DataType::Blob => "blob",
-    }
 }

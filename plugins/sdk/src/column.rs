@@ -160,6 +160,21 @@ impl Text {
     }
 }
 
+impl DataType {
+    /// Its name in the contract.
+    pub fn name(self) -> &'static str {
+        match self {
+            DataType::Boolean => "boolean",
+            DataType::Int64 => "int64",
+            DataType::Float64 => "float64",
+            DataType::Date => "date",
+            DataType::Timestamp => "timestamp",
+            DataType::Text => "text",
+            DataType::Blob => "blob",
+        }
+    }
+}
+
 impl Values {
     /// Their type.
     pub fn data_type(&self) -> DataType {

@@ -83,6 +83,13 @@ pub mod prelude {
 /// Makes a [`Plugin`] or [`RowPlugin`] the plugin of this crate. Its name, version and description are
 /// those of `Cargo.toml`.
 ///
+/// A type that is no plugin does not compile, and the compiler says what to write for it:
+///
+/// ```compile_fail,E0277
+/// struct Shout;
+/// clickmill_plugin::export!(Shout); // implement `RowPlugin` (a function over one row) or `Plugin` …
+/// ```
+///
 /// Exactly one call per crate, at the top level of `lib.rs`. Natively it only checks the type, so that
 /// the crate can be unit-tested and linked like any other.
 #[macro_export]

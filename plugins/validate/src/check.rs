@@ -192,8 +192,8 @@ impl Checker<'_> {
                 "columns `{}` and `{}` cannot be compared: one is {}, the other {}",
                 left.name,
                 right.name,
-                type_name(left.data_type),
-                type_name(right.data_type)
+                left.data_type.name(),
+                right.data_type.name()
             ));
         }
         Some((vec![left, right], Check::Compare(compare.op)))
@@ -211,10 +211,10 @@ impl Checker<'_> {
             return None;
         };
         if !wanted.is_empty() && !wanted.contains(&found.data_type) {
-            let wanted: Vec<&str> = wanted.iter().map(|t| type_name(*t)).collect();
+            let wanted: Vec<&str> = wanted.iter().map(|t| t.name()).collect();
             self.problem(format!(
                 "column `{name}` is {}, wanted {}",
-                type_name(found.data_type),
+                found.data_type.name(),
                 wanted.join(" or ")
             ));
             return None;
@@ -238,7 +238,7 @@ impl Checker<'_> {
         if let Some(wrong) = wrong {
             self.problem(format!(
                 "`values` has {wrong}, wanted {} as column `{}` has",
-                type_name(column.data_type),
+                column.data_type.name(),
                 column.name
             ));
             return None;
@@ -310,17 +310,4 @@ fn list(values: &[Value]) -> String {
 
 fn bytes(text: String) -> Box<[u8]> {
     text.into_bytes().into_boxed_slice()
-}
-
-/// The type's name in the contract.
-fn type_name(data_type: DataType) -> &'static str {
-    match data_type {
-        DataType::Boolean => "boolean",
-        DataType::Int64 => "int64",
-        DataType::Float64 => "float64",
-        DataType::Date => "date",
-        DataType::Timestamp => "timestamp",
-        DataType::Text => "text",
-        DataType::Blob => "blob",
-    }
 }

@@ -165,6 +165,14 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
         "drop_no_row" => output.dropped.push(u32::MAX),
         "bad_code" => output.rejections.push(refuse(row, "Not A Code!", "")),
         "empty_code" => output.rejections.push(refuse(row, "", "")),
+        "lookup_flood" => {
+            let keys = vec!["key"; 10_000];
+            loop {
+                // Refused each time, but the host has to read the keys.
+                let found = lookup::find("secret", "value", keys.iter().copied());
+                std::hint::black_box(&found);
+            }
+        }
         "foreign_lookup" => {
             let found = lookup::find("secret", "value", ["key"])?;
             output.rejections.push(refuse(row, "found", &format!("{found:?}")));

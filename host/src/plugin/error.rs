@@ -1,0 +1,85 @@
+//! Why a stage can't run.
+
+use std::path::PathBuf;
+
+use super::CONTRACT;
+use super::build::BuildError;
+use super::engine::EngineError;
+use super::lookup::LookupFileError;
+
+/// Why a stage can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    /// The crate can't be built.
+    #[error("cannot build plugin `{stage}`")]
+    Build {
+        /// The stage.
+        stage: String,
+        /// Why.
+        source: BuildError,
+    },
+    /// The component can't be read.
+    #[error("cannot read component `{path}`", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The component can't be compiled.
+    #[error("cannot load plugin `{stage}` from `{path}`", path = path.display())]
+    Compile {
+        /// The stage.
+        stage: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: EngineError,
+    },
+    /// The component does not speak the contract.
+    #[error("plugin `{stage}` does not speak `{CONTRACT}`: {what}")]
+    Contract {
+        /// The stage.
+        stage: String,
+        /// What is missing or different.
+        what: String,
+    },
+    /// The component failed to describe itself or to check its configuration.
+    #[error("plugin `{stage}` failed while it was asked to `{export}`: {what}")]
+    Failed {
+        /// The stage.
+        stage: String,
+        /// What it was asked for.
+        export: &'static str,
+        /// How it failed.
+        what: String,
+    },
+    /// A lookup table can't be used.
+    #[error("plugin `{stage}`")]
+    Lookup {
+        /// The stage.
+        stage: String,
+        /// Why.
+        source: LookupFileError,
+    },
+    /// The plugin refused its configuration.
+    #[error("plugin `{stage}` refuses its configuration:{list}", list = lines(problems))]
+    Config {
+        /// The stage.
+        stage: String,
+        /// Every problem.
+        problems: Vec<String>,
+    },
+    /// The plugin goes beyond what it was granted.
+    #[error("plugin `{stage}` goes beyond its grant:{list}", list = lines(problems))]
+    Grant {
+        /// The stage.
+        stage: String,
+        /// Every excess.
+        problems: Vec<String>,
+    },
+}
+
+fn lines(problems: &[String]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+}
