@@ -13,6 +13,7 @@ use crate::sink::warehouse::query::Answer;
 const EXAMPLES: &str = "\
 Examples:
   clickmill query \"SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch\"
+  clickmill query \"$(cat sql/countries.sql)\"
   clickmill query --json \"SELECT code, COUNT(*) AS letters FROM clickstream_analytics.dead_letter GROUP BY code\"";
 
 /// Queries the warehouse with BigQuery SQL
@@ -20,6 +21,8 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Query {
     /// The query; tables are named as in BigQuery: dataset.table
+    // A file of `sql/` begins with a comment, which begins with hyphens.
+    #[arg(allow_hyphen_values = true)]
     sql: String,
 
     /// Print a JSON object per row
