@@ -36,7 +36,7 @@ pub struct Pipeline {
 /// Where records come from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
-    /// Objects: a path or URI, which may hold a glob pattern.
+    /// Objects: a path or URI, which may hold a glob pattern. (`-` is standard input.)
     Storage {
         /// `gs://bucket/prefix/*.csv`, `file:///…` or an absolute path.
         uri: String,

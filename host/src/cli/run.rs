@@ -20,7 +20,7 @@ Examples:
   clickmill run host/pipelines/batch.toml
   clickmill run host/pipelines/batch.toml --set source.uri='data/*.csv.gz'
   clickmill run host/pipelines/clicks.toml --set source.uri=clicks.ndjson --set plugin.mask.config.key_id=k2
-  clickmill generate shop | clickmill run host/pipelines/batch.toml --set source.kind=stdin --set source.format=csv
+  clickmill generate shop | clickmill run host/pipelines/batch.toml --set source.uri=-
 
 Ctrl-C finishes the object in hand and stops; a second one gives it up, and a later run loads it.";
 

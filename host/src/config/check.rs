@@ -91,6 +91,9 @@ fn check_source(
                 return None;
             };
             let format = check_format(name, &csv, max_record_bytes, problems)?;
+            if uri == "-" {
+                return Some((Source::Stdin, format));
+            }
             let uri = if uri.contains("://") {
                 uri
             } else {

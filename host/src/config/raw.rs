@@ -190,7 +190,9 @@ pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigE
         .and_then(|mut table| table.remove("value"))
         .unwrap_or_else(|| toml::Value::String(text.to_owned()));
     let value = match value {
-        toml::Value::String(path) if PATH_KEYS.contains(last) && !path.contains("://") => {
+        toml::Value::String(path)
+            if PATH_KEYS.contains(last) && path != "-" && !path.contains("://") =>
+        {
             let absolute = std::path::absolute(&path).map_err(|_| refuse("the path is empty"))?;
             toml::Value::String(absolute.to_string_lossy().into_owned())
         }

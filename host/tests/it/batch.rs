@@ -115,9 +115,8 @@ fn standard_input_and_the_generator_are_sources_too() {
     let shop = scratch.done(&["generate", "shop", "--rows", "300"]);
     let file = scratch.write("shop.csv", shop);
     let batch = batch();
-    let source = "source={ kind = \"stdin\", format = \"csv\", csv = { delimiter = \";\" } }";
     let output = scratch
-        .command(&["run", "--json", &batch.to_string_lossy(), "--set", source])
+        .command(&["run", "--json", &batch.to_string_lossy(), "--set", "source.uri=-"])
         .stdin(fs::File::open(file).unwrap())
         .output()
         .unwrap();
