@@ -232,5 +232,6 @@ pub(super) async fn list(uri: &str) -> Result<Vec<Object>, SourceError> {
 /// Cloud Storage numbers the generations of an object; a file has its time and size.
 fn generation(meta: &ObjectMeta, local: bool) -> String {
     let told = if local { None } else { meta.version.clone().or_else(|| meta.e_tag.clone()) };
+    let told = told.map(|tag| tag.trim_matches('"').to_owned());
     told.unwrap_or_else(|| format!("{}-{}", meta.last_modified.timestamp_micros(), meta.size))
 }

@@ -42,6 +42,7 @@
 //! [`testing`] in the host's place. The types that cross the boundary ([`Batch`], [`Column`],
 //! [`Output`] …) are those of `wit/plugin.wit`, where each is documented.
 
+mod builder;
 mod column;
 mod log;
 pub mod lookup;
@@ -64,7 +65,7 @@ pub mod bindings {
 pub use bindings::clickmill::plugin::types::{
     Batch, Column, ColumnSpec, DataType, Fault, Manifest, Needs, Output, Rejection, Text, Values,
 };
-pub use column::{Booleans, Dates, Fixed, Float64s, Int64s, Texts, Timestamps, Validity};
+pub use builder::{Booleans, Dates, Fixed, Float64s, Int64s, Texts, Timestamps, Validity};
 pub use log::{debug, error, info, warn};
 pub use plugin::{Plugin, Problems};
 pub use row::{Refusal, Row, RowPlugin, Value, reject};
