@@ -19,7 +19,7 @@ const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "l
 const DEBIAN_LINKER: &str = "wasm-ld-22";
 
 /// What a plugin is compiled with. Wasm's SIMD takes a third off string searches. Inlining more than
-/// usual takes a tenth off the whole chain, since every call settles the fuel account. The small stack
+/// usual takes a twentieth off the whole chain, since every call settles the fuel account. The small stack
 /// is memory that each fresh instance has to clear.
 const FLAGS: &str = "-Ctarget-feature=+simd128,+bulk-memory -Cllvm-args=-inline-threshold=600 \
      -Clink-arg=-zstack-size=131072";
