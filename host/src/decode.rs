@@ -108,7 +108,7 @@ impl Decoder {
         input: Box<dyn Read + Send>,
     ) -> Result<Self, DecodeError> {
         let context = Context { limits, source, ingest_time };
-        let blocks = Blocks { input, carry: Vec::new(), ended: false };
+        let blocks = Blocks { input, ended: false };
         Ok(Self(match format {
             Format::Csv { delimiter, quote, max_record_bytes } => {
                 let csv = csv::Csv::new(*delimiter, *quote, *max_record_bytes, context, blocks)?;
@@ -198,23 +198,26 @@ impl Records {
 /// The input, block by block. What a decoder leaves of a block comes again at the start of the next.
 struct Blocks {
     input: Box<dyn Read + Send>,
-    carry: Vec<u8>,
     ended: bool,
 }
 
 impl Blocks {
-    /// The next block: what was left of the last one and at least `more` bytes of input, unless it ends.
-    /// The second value is whether there is nothing after this block.
-    fn next(&mut self) -> io::Result<(Bytes, bool)> {
-        let mut block = std::mem::take(&mut self.carry);
+    /// The next block: `rest`, what is left of the last one, and more of the input. `None` where the
+    /// last block was the end; whether this one is, `ended` tells. `line` is the one at `rest`.
+    fn next(&mut self, rest: &[u8], line: u64) -> Result<Option<Bytes>, DecodeError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let mut block = Vec::with_capacity(rest.len() + BLOCK_BYTES);
+        block.extend_from_slice(rest);
         let wanted = block.len() + BLOCK_BYTES;
-        block.reserve_exact(BLOCK_BYTES);
         while block.len() < wanted && !self.ended {
             let missing = (wanted - block.len()) as u64;
-            let got = self.input.by_ref().take(missing).read_to_end(&mut block)?;
+            let got = self.input.by_ref().take(missing).read_to_end(&mut block);
+            let got = got.map_err(|source| DecodeError::Read { line: line - 1, source })?;
             self.ended = got == 0 || (got as u64) < missing;
         }
-        Ok((block.into(), self.ended))
+        Ok(Some(block.into()))
     }
 }
 

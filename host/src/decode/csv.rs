@@ -27,7 +27,6 @@ pub(super) struct Csv {
     block: Bytes,
     /// Whether the whole block is UTF-8, so that its fields need no check.
     block_is_utf8: bool,
-    last_block: bool,
     /// Where in the block the next record begins.
     at: usize,
     /// The number of the line there.
@@ -70,7 +69,6 @@ impl Csv {
             blocks,
             block: Bytes::new(),
             block_is_utf8: true,
-            last_block: false,
             at: 0,
             line: 1,
             fields: vec![0; max_record_bytes],
@@ -188,12 +186,12 @@ impl Csv {
                 ReadRecordResult::Record => break true,
                 // At the very end of the input an empty read closes the last record.
                 ReadRecordResult::InputEmpty
-                    if self.last_block && read == input.len() && nin > 0 => {}
+                    if self.blocks.ended && read == input.len() && nin > 0 => {}
                 ReadRecordResult::InputEmpty | ReadRecordResult::End => break false,
                 ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => break false,
             }
         };
-        if !whole && read == input.len() && !self.last_block && read <= self.max_record_bytes {
+        if !whole && read == input.len() && !self.blocks.ended && read <= self.max_record_bytes {
             return Next::BlockEnds;
         }
         let mut range = start..start + read;
@@ -241,7 +239,7 @@ impl Csv {
         let end = memchr(b'\n', rest);
         self.at = start + end.map_or(rest.len(), |end| end + 1);
         self.line += 1;
-        self.skipping = end.is_none() && !self.last_block;
+        self.skipping = end.is_none() && !self.blocks.ended;
         let end = end.unwrap_or(rest.len());
         let text = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
         let range = start..start + text.len();
@@ -315,13 +313,10 @@ impl Csv {
 
     /// Goes on to the next block; `false` where there is none.
     fn next_block(&mut self) -> Result<bool, DecodeError> {
-        if self.last_block {
+        let Some(block) = self.blocks.next(&self.block[self.at..], self.line)? else {
             return Ok(false);
-        }
-        self.blocks.carry = self.block[self.at..].to_vec();
-        let next = self.blocks.next();
-        (self.block, self.last_block) =
-            next.map_err(|source| DecodeError::Read { line: self.line - 1, source })?;
+        };
+        self.block = block;
         // A character cut in two at the end belongs to the record that comes again in the next block.
         self.block_is_utf8 = std::str::from_utf8(&self.block)
             .map_or_else(|error| error.error_len().is_none(), |_| true);

@@ -17,7 +17,6 @@ pub(super) struct Ndjson {
     block: Bytes,
     /// Where in the block the next line begins.
     at: usize,
-    last_block: bool,
     /// The next line's number.
     line: u64,
     /// The rest of a record beyond the size limit is passed over.
@@ -34,7 +33,6 @@ impl Ndjson {
             blocks,
             block: Bytes::new(),
             at: 0,
-            last_block: false,
             line: 1,
             skipping: false,
         }
@@ -104,7 +102,7 @@ impl Ndjson {
         let (end, next) = match memchr(b'\n', rest) {
             Some(end) => (end, end + 1),
             None if rest.is_empty() => return None,
-            None if self.last_block => (rest.len(), rest.len()),
+            None if self.blocks.ended => (rest.len(), rest.len()),
             None if rest.len() > self.max_record_bytes => {
                 self.skipping = true;
                 let line = self.at..self.block.len();
@@ -132,13 +130,10 @@ impl Ndjson {
 
     /// Goes on to the next block; `false` where there is none.
     fn next_block(&mut self) -> Result<bool, DecodeError> {
-        if self.last_block {
+        let Some(block) = self.blocks.next(&self.block[self.at..], self.line)? else {
             return Ok(false);
-        }
-        self.blocks.carry = self.block[self.at..].to_vec();
-        let next = self.blocks.next();
-        (self.block, self.last_block) =
-            next.map_err(|source| DecodeError::Read { line: self.line - 1, source })?;
+        };
+        self.block = block;
         if self.at == 0 && self.line == 1 && self.block.starts_with(b"\xef\xbb\xbf") {
             self.at = 3;
         } else {
