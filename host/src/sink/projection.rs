@@ -2,6 +2,7 @@
 //! types, with those that only the host knows filled in. What the schema does not allow is refused here,
 //! row by row.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -70,9 +71,9 @@ impl Projection {
         &self,
         batch: &Batch,
         plugin_set: &str,
-    ) -> Result<(RecordBatch, Vec<(usize, Reason)>), ArrowError> {
+    ) -> Result<(RecordBatch, BTreeMap<usize, Reason>), ArrowError> {
         let rows = batch.rows();
-        let mut refused: Vec<(usize, Reason)> = Vec::new();
+        let mut refused: BTreeMap<usize, Reason> = BTreeMap::new();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         for field in self.schema.fields() {
             let column: ArrayRef = match field.name().as_str() {
@@ -99,9 +100,7 @@ impl Projection {
                 && let Some(nulls) = column.nulls().filter(|nulls| nulls.null_count() > 0)
             {
                 for row in (0..rows).filter(|row| nulls.is_null(*row)) {
-                    if refused.iter().all(|(earlier, _)| *earlier != row) {
-                        refused.push((row, required(field.name())));
-                    }
+                    refused.entry(row).or_insert_with(|| required(field.name()));
                 }
             }
             columns.push(column);
@@ -114,16 +113,15 @@ impl Projection {
             ));
         }
         let mut keep = vec![true; rows];
-        for (row, _) in &refused {
+        for row in refused.keys() {
             keep[*row] = false;
         }
-        let kept = refused.len();
         let keep = BooleanArray::new(BooleanBuffer::from(keep), None);
         let columns = columns
             .iter()
             .map(|column| arrow::compute::filter(column, &keep))
             .collect::<Result<Vec<_>, _>>()?;
-        let options = options.with_row_count(Some(rows - kept));
+        let options = options.with_row_count(Some(rows - refused.len()));
         Ok((RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?, refused))
     }
 }
