@@ -4,8 +4,8 @@
 //! decoder ──batches──▶ workers (chain, projection) ──done──▶ writer, in the order of the object
 //! ```
 //!
-//! Both queues are bounded, so memory does not depend on the object's size. Batches overtake each other
-//! in the workers; the writer puts them back in order, so that the same object makes the same file.
+//! Both queues are bounded, and so is how far the decoder gets ahead of the writer, so memory does not
+//! depend on the object's size. Batches overtake each other in the workers; the writer puts them back in order, so that the same object makes the same file.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -111,7 +111,11 @@ pub(super) fn load(
     let written = std::thread::scope(|scope| {
         let (to_workers, from_decoder) = bounded::<(u64, Decoded)>(queued);
         let (to_writer, from_workers) = bounded::<(u64, Result<Done, ArrowError>)>(queued);
-        let decoding = scope.spawn(move || decode(&mut decoder, &to_workers, stop));
+        // Batches that overtake a slow one wait in the writer: the decoder gets no further ahead of it
+        // than there are permits, of which each written batch gives one back.
+        let (permit, permits) = bounded::<()>(2 * queued + pipeline.workers);
+        while permit.try_send(()).is_ok() {}
+        let decoding = scope.spawn(move || decode(&mut decoder, &to_workers, &permits, stop));
         let working: Vec<_> = (0..pipeline.workers)
             .map(|_| {
                 let (from, to) = (from_decoder.clone(), to_writer.clone());
@@ -136,11 +140,13 @@ pub(super) fn load(
             }
             status.count(done.rows_in, rejected);
             counts.count(&done);
+            // Fails only where the decoder has ended and wants none.
+            let _ = permit.try_send(());
             Ok(rule.count(done.rows_in, rejected).err())
         };
         let written = in_order(&from_workers, &mut write);
-        // Whoever waits to put something into a queue is let go.
-        drop(from_workers);
+        // Whoever waits to put something into a queue, or for a permit, is let go.
+        drop((from_workers, permit));
         let decoded = decoding.join().map_err(|_| LoadError::Worker)?;
         let mut stages: Vec<StageCounts> =
             vec![StageCounts::default(); chain.stage_names().count()];
@@ -197,10 +203,12 @@ pub(super) fn load(
 fn decode(
     decoder: &mut Decoder,
     to: &Sender<(u64, Decoded)>,
+    permits: &Receiver<()>,
     stop: &Stop,
 ) -> Result<(), DecodeError> {
     let mut number = 0;
     while !stop.now()
+        && permits.recv().is_ok()
         && let Some(decoded) = decoder.next_batch()?
     {
         if to.send((number, decoded)).is_err() {
