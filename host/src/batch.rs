@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
@@ -23,26 +24,57 @@ pub struct Batch {
     pub ingest_time: i64,
 }
 
-/// Where rows came from: an object, and in it a position and the exact bytes of each.
+/// Where rows came from: an object or a subscription, and in it a position and the exact bytes of each.
 #[derive(Debug, Clone)]
 pub struct Origins {
-    /// `uri@generation` of the object.
+    /// `uri@generation` of the object, or the subscription.
     pub source: Arc<str>,
-    /// The line on which each row begins, from 1.
-    pub lines: Vec<u64>,
+    /// Each row's place in the source.
+    pub positions: Positions,
     /// What the rows' bytes are cut from.
     pub block: Bytes,
     /// Each row's bytes in `block`.
     pub ranges: Vec<Range<usize>>,
 }
 
+/// The places of a batch's rows, one per row.
+#[derive(Debug, Clone)]
+pub enum Positions {
+    /// The lines of an object on which the rows begin, from 1.
+    Lines(Vec<u64>),
+    /// The messages that the rows are.
+    Messages(Vec<Arc<Message>>),
+}
+
+/// A row's place in its source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Position {
+    /// The line of an object on which it begins, from 1.
+    Line(u64),
+    /// The message that it is.
+    Message(Arc<Message>),
+}
+
+/// What a message carries beside its payload.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Message {
+    /// The topic's number for it: every delivery of a message has the same.
+    pub id: String,
+    /// When it was published: microseconds since 1970-01-01T00:00:00Z.
+    pub publish_time: i64,
+    /// Messages of one key are delivered in the order in which they were published; empty for none.
+    pub ordering_key: String,
+    /// Its attributes, by key.
+    pub attributes: Vec<(String, String)>,
+}
+
 /// A row that leaves the pipeline by the dead-letter table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rejected {
-    /// `uri@generation` of the object it came from.
+    /// `uri@generation` of the object it came from, or the subscription.
     pub source: Arc<str>,
-    /// The line on which it begins, from 1.
-    pub line: u64,
+    /// Its place in the source.
+    pub position: Position,
     /// Its original bytes.
     pub payload: Bytes,
     /// Who refused it: `decode`, the name of a plugin in the pipeline file, or `sink`.
@@ -68,6 +100,12 @@ pub struct Reason {
     pub column: Option<String>,
 }
 
+/// Now, in microseconds since 1970-01-01T00:00:00Z.
+pub fn micros_now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_micros() as i64)
+}
+
 impl Batch {
     /// How many rows.
     pub fn rows(&self) -> usize {
@@ -78,32 +116,19 @@ impl Batch {
     pub fn slice(&self, rows: Range<usize>) -> Self {
         Self {
             columns: self.columns.slice(rows.start, rows.len()),
-            origins: Origins {
-                source: self.origins.source.clone(),
-                lines: self.origins.lines[rows.clone()].to_vec(),
-                block: self.origins.block.clone(),
-                ranges: self.origins.ranges[rows].to_vec(),
-            },
+            origins: self.origins.slice(rows),
             ingest_time: self.ingest_time,
         }
     }
 
     /// Only the rows where `keep` is true. `keep` has one value per row.
-    pub fn keep(self, keep: &BooleanArray) -> Result<Self, ArrowError> {
+    pub fn keep(mut self, keep: &BooleanArray) -> Result<Self, ArrowError> {
         if keep.true_count() == self.rows() {
             return Ok(self);
         }
-        let mut rows = keep.values().iter();
-        let mut kept = move || rows.next().unwrap_or(false);
-        let mut kept_again = keep.values().iter();
-        let mut origins = self.origins;
-        origins.lines.retain(|_| kept());
-        origins.ranges.retain(|_| kept_again.next().unwrap_or(false));
-        Ok(Self {
-            columns: filter_record_batch(&self.columns, keep)?,
-            origins,
-            ingest_time: self.ingest_time,
-        })
+        self.columns = filter_record_batch(&self.columns, keep)?;
+        self.origins.keep(keep);
+        Ok(self)
     }
 
     /// Puts columns in: each replaces the one of its name, or is added at the end.
@@ -136,5 +161,39 @@ impl Origins {
     /// The original bytes of a row.
     pub fn payload(&self, row: usize) -> Bytes {
         self.block.slice(self.ranges[row].clone())
+    }
+
+    /// A row's place in the source.
+    pub fn position(&self, row: usize) -> Position {
+        match &self.positions {
+            Positions::Lines(lines) => Position::Line(lines[row]),
+            Positions::Messages(messages) => Position::Message(messages[row].clone()),
+        }
+    }
+
+    /// Those of a range of rows.
+    pub fn slice(&self, rows: Range<usize>) -> Self {
+        Self {
+            source: self.source.clone(),
+            positions: match &self.positions {
+                Positions::Lines(lines) => Positions::Lines(lines[rows.clone()].to_vec()),
+                Positions::Messages(all) => Positions::Messages(all[rows.clone()].to_vec()),
+            },
+            block: self.block.clone(),
+            ranges: self.ranges[rows].to_vec(),
+        }
+    }
+
+    /// Only those of the rows where `keep` is true. `keep` has one value per row.
+    pub fn keep(&mut self, keep: &BooleanArray) {
+        fn retain<T>(all: &mut Vec<T>, keep: &BooleanArray) {
+            let mut kept = keep.values().iter();
+            all.retain(|_| kept.next().unwrap_or(false));
+        }
+        match &mut self.positions {
+            Positions::Lines(lines) => retain(lines, keep),
+            Positions::Messages(messages) => retain(messages, keep),
+        }
+        retain(&mut self.ranges, keep);
     }
 }

@@ -1,10 +1,11 @@
-//! Bytes in, batches out: delimited text and newline-delimited JSON.
+//! Bytes in, batches out: delimited text, newline-delimited JSON, messages.
 //!
 //! A decoder streams: it holds one block of its input, however large the object. What can't be decoded
 //! leaves as [`Malformed`], with its exact bytes and line, and the rest goes on. Values stay text here:
 //! what they mean is the `parse` plugin's to say. This module knows neither plugins nor sinks.
 
 mod csv;
+pub mod messages;
 mod ndjson;
 
 use std::io::{self, Read};
@@ -17,7 +18,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 
-use crate::batch::{Batch, Origins, Reason};
+use crate::batch::{Batch, Origins, Position, Positions, Reason};
 use crate::config::{BatchLimits, Format};
 
 /// Bytes read at once. A batch is cut from one block, so a block holds several batches.
@@ -36,8 +37,8 @@ pub struct Decoded {
 /// A record that can't be decoded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Malformed {
-    /// The line on which it begins, from 1.
-    pub line: u64,
+    /// Its place in the source.
+    pub position: Position,
     /// Its exact bytes, without the line end. Of one beyond the size limit, the first bytes.
     pub payload: Bytes,
     /// Why.
@@ -114,7 +115,7 @@ impl Decoder {
                 let csv = csv::Csv::new(*delimiter, *quote, *max_record_bytes, context, blocks)?;
                 Kind::Csv(Box::new(csv))
             }
-            Format::Ndjson { max_record_bytes } => {
+            Format::Ndjson { max_record_bytes } | Format::Message { max_record_bytes } => {
                 Kind::Ndjson(ndjson::Ndjson::new(*max_record_bytes, context, blocks))
             }
         }))
@@ -186,7 +187,7 @@ impl Records {
             RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(failed)?;
         let origins = Origins {
             source: context.source.clone(),
-            lines: self.lines,
+            positions: Positions::Lines(self.lines),
             block: block.clone(),
             ranges: self.ranges,
         };

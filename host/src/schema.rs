@@ -1,4 +1,6 @@
-//! Table schemas: `schemas/*.json`, as `bq` and Terraform read them, and their Arrow form.
+//! Table schemas: `schemas/*.json`, as `bq` and Terraform read them, and their Arrow form. Beside
+//! `clicks_raw.json` may lie `clicks_raw.table.json` with what else BigQuery is to know of the table:
+//! partitioning, clustering, expiry, description, labels, as in a REST `Table`.
 //!
 //! They are the one source of what a table looks like: the chain's output is checked against them and
 //! the warehouse writes by them. This module knows neither plugins nor services.
@@ -11,23 +13,48 @@ use serde::Deserialize;
 
 /// Columns that the host fills in itself, if the schema has them. Plugins may not write them.
 pub mod provenance {
-    /// `uri@generation` of the object the row was read from.
+    /// `uri@generation` of the object the row was read from, or the subscription.
     pub const SOURCE: &str = "source";
-    /// Line of the object on which the row begins, from 1.
+    /// Line of the object on which the row begins, from 1; null for messages.
     pub const SOURCE_LINE: &str = "source_line";
+    /// The topic's number for the message that the row is; null for rows of an object.
+    pub const MESSAGE_ID: &str = "message_id";
+    /// When that message was published; null for rows of an object.
+    pub const PUBLISH_TIME: &str = "publish_time";
     /// Digest of the plugin set that made the row.
     pub const PLUGIN_SET: &str = "plugin_set";
     /// When the host took the row in.
     pub const INGESTED_AT: &str = "ingested_at";
+    /// Those that rows of messages have no value for.
+    pub const UNKNOWN_OF_MESSAGES: &[&str] = &[SOURCE_LINE];
+    /// Those that rows of objects have no value for.
+    pub const UNKNOWN_OF_OBJECTS: &[&str] = &[MESSAGE_ID, PUBLISH_TIME];
     /// All of them.
-    pub const ALL: [&str; 4] = [SOURCE, SOURCE_LINE, PLUGIN_SET, INGESTED_AT];
+    pub const ALL: [&str; 6] =
+        [SOURCE, SOURCE_LINE, MESSAGE_ID, PUBLISH_TIME, PLUGIN_SET, INGESTED_AT];
 }
+
+/// What a `….table.json` may say.
+const TABLE_OPTIONS: [&str; 8] = [
+    "description",
+    "friendlyName",
+    "labels",
+    "timePartitioning",
+    "rangePartitioning",
+    "clustering",
+    "expirationTime",
+    "requirePartitionFilter",
+];
 
 /// A table's columns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableSchema {
     /// In the table's order. Names are unique.
     pub columns: Vec<Column>,
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// Partitioning, clustering and the like, as a REST `Table` has them.
+    pub options: serde_json::Map<String, serde_json::Value>,
     json: String,
 }
 
@@ -112,6 +139,22 @@ pub enum SchemaError {
         /// Where and why.
         source: serde_json::Error,
     },
+    /// The file beside it is not a JSON object.
+    #[error("table options `{path}` are not a JSON object", path = path.display())]
+    Options {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// The file beside it has a key that says nothing of a new table.
+    #[error("table options `{path}` have `{option}`, wanted only {known}", path = path.display(), known = TABLE_OPTIONS.join(", "))]
+    UnknownOption {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        option: String,
+    },
     /// Two columns have one name.
     #[error("table schema `{path}` names column `{column}` twice", path = path.display())]
     Twice {
@@ -125,9 +168,28 @@ pub enum SchemaError {
 impl TableSchema {
     /// Reads a schema file.
     pub fn read(path: &Path) -> Result<Self, SchemaError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| SchemaError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text, path)
+        let read = |path: &Path| {
+            std::fs::read_to_string(path)
+                .map_err(|source| SchemaError::Read { path: path.to_owned(), source })
+        };
+        let schema = Self::parse(&read(path)?, path)?;
+        let beside = path.with_extension("table.json");
+        if !beside.is_file() {
+            return Ok(schema);
+        }
+        schema.with_options(&read(&beside)?, &beside)
+    }
+
+    /// Adds the text of a `….table.json`; `path` is for messages.
+    pub fn with_options(mut self, text: &str, path: &Path) -> Result<Self, SchemaError> {
+        let options: serde_json::Map<_, _> = serde_json::from_str(text)
+            .map_err(|source| SchemaError::Options { path: path.to_owned(), source })?;
+        if let Some(key) = options.keys().find(|key| !TABLE_OPTIONS.contains(&key.as_str())) {
+            let (path, option) = (path.to_owned(), key.clone());
+            return Err(SchemaError::UnknownOption { path, option });
+        }
+        self.options = options;
+        Ok(self)
     }
 
     /// Parses the text of a schema file; `path` is for messages.
@@ -140,7 +202,14 @@ impl TableSchema {
                 return Err(SchemaError::Twice { path: path.to_owned(), column });
             }
         }
-        Ok(Self { columns, json: text.to_owned() })
+        let (path, options) = (path.to_owned(), serde_json::Map::new());
+        Ok(Self { columns, path, options, json: text.to_owned() })
+    }
+
+    /// The columns, as a REST `Table` has them.
+    pub fn fields(&self) -> Vec<serde_json::Value> {
+        // It was parsed as a list before.
+        serde_json::from_str(&self.json).unwrap_or_default()
     }
 
     /// The schema as it was read.
@@ -190,7 +259,8 @@ mod tests {
         let mut count = 0;
         for entry in std::fs::read_dir(folder).expect("the folder is there") {
             let path = entry.expect("readable").path();
-            if path.extension().is_some_and(|extension| extension == "json") {
+            let name = path.to_string_lossy();
+            if name.ends_with(".json") && !name.ends_with(".table.json") {
                 let schema = TableSchema::read(&path).expect("a schema");
                 for column in &schema.columns {
                     assert!(column.description.is_some(), "{}: {}", path.display(), column.name);

@@ -25,3 +25,9 @@ pub fn start() {
         false => builder.json().flatten_event(true).try_init(),
     };
 }
+
+/// An error and its causes on one line.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

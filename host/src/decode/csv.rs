@@ -14,7 +14,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use memchr::{memchr, memchr_iter};
 
 use super::{Blocks, Context, DecodeError, Decoded, Malformed, Records, reason, too_large};
-use crate::batch::Reason;
+use crate::batch::{Position, Reason};
 
 pub(super) struct Csv {
     context: Context,
@@ -259,7 +259,7 @@ impl Csv {
     fn malformed(&self, range: Range<usize>, line: u64, reason: Reason) -> Next {
         let end = range.end.min(range.start + self.max_record_bytes);
         let payload = self.block.slice(range.start..end);
-        Next::Malformed(Malformed { line, payload, reason })
+        Next::Malformed(Malformed { position: Position::Line(line), payload, reason })
     }
 
     /// Whether every quote opens or closes a field, or is doubled inside one.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use memchr::memchr;
 
 use super::{Blocks, Context, DecodeError, Decoded, Malformed, Records, reason, too_large};
+use crate::batch::Position;
 
 pub(super) struct Ndjson {
     context: Context,
@@ -64,7 +65,7 @@ impl Ndjson {
                 let message =
                     format!("record is not UTF-8 from byte {} on", error.valid_up_to() + 1);
                 records.malformed.push(Malformed {
-                    line: number,
+                    position: Position::Line(number),
                     payload: self.block.slice(line),
                     reason: reason("invalid_utf8", message),
                 });
@@ -125,7 +126,7 @@ impl Ndjson {
     fn oversized(&self, line: Range<usize>, number: u64) -> Malformed {
         let kept = line.start..line.start + self.max_record_bytes;
         let reason = too_large(line.len(), self.max_record_bytes);
-        Malformed { line: number, payload: self.block.slice(kept), reason }
+        Malformed { position: Position::Line(number), payload: self.block.slice(kept), reason }
     }
 
     /// Goes on to the next block; `false` where there is none.

@@ -27,9 +27,16 @@ fn csv_format(max_record_bytes: usize) -> Format {
 }
 
 fn decoder(format: &Format, max_rows: usize, bytes: &[u8]) -> Result<Decoder, DecodeError> {
-    let limits = BatchLimits { max_rows, max_bytes: 1 << 20 };
+    let limits = BatchLimits { max_rows, max_bytes: 1 << 20, ..BatchLimits::default() };
     let input = Trickle { bytes: bytes.to_vec(), at: 0, piece: 7 };
     Decoder::new(format, limits, "test@1".into(), 0, Box::new(input))
+}
+
+fn line(position: &Position) -> u64 {
+    match position {
+        Position::Line(line) => *line,
+        Position::Message(message) => panic!("message {} in an object", message.id),
+    }
 }
 
 /// Everything an object decodes to: rows as `line|field|field`, malformed as `line!code!payload`.
@@ -38,17 +45,17 @@ fn decode(format: &Format, max_rows: usize, bytes: &[u8]) -> Vec<String> {
     let mut found: Vec<(u64, String)> = Vec::new();
     while let Some(decoded) = decoder.next_batch().expect("decodes") {
         let Batch { columns, origins, .. } = &decoded.batch;
-        assert_eq!(columns.num_rows(), origins.lines.len());
         assert_eq!(columns.num_rows(), origins.ranges.len());
         assert!(columns.num_rows() <= max_rows);
         for row in 0..columns.num_rows() {
             let fields = columns.columns().iter().map(|c| c.as_string::<i32>().value(row));
-            let line = origins.lines[row];
+            let line = line(&origins.position(row));
             found.push((line, format!("{line}|{}", fields.collect::<Vec<_>>().join("|"))));
         }
         for bad in &decoded.malformed {
             let text = String::from_utf8_lossy(&bad.payload);
-            found.push((bad.line, format!("{}!{}!{text}", bad.line, bad.reason.code)));
+            let line = line(&bad.position);
+            found.push((line, format!("{line}!{}!{text}", bad.reason.code)));
         }
     }
     found.sort();
@@ -200,8 +207,8 @@ proptest! {
         let mut out = Vec::new();
         while let Some(decoded) = decoder.next_batch().unwrap() {
             let origins = &decoded.batch.origins;
-            out.extend((0..decoded.batch.rows()).map(|row| (origins.lines[row], origins.payload(row))));
-            out.extend(decoded.malformed.iter().map(|bad| (bad.line, bad.payload.clone())));
+            out.extend((0..decoded.batch.rows()).map(|row| (line(&origins.position(row)), origins.payload(row))));
+            out.extend(decoded.malformed.iter().map(|bad| (line(&bad.position), bad.payload.clone())));
         }
         out.sort();
         let wanted: Vec<(u64, Bytes)> = lines

@@ -117,7 +117,7 @@ impl ChainWorker {
             for (row, reason) in &answer.rejected {
                 rejected.push(Rejected {
                     source: batch.origins.source.clone(),
-                    line: batch.origins.lines[*row as usize],
+                    position: batch.origins.position(*row as usize),
                     payload: batch.origins.payload(*row as usize),
                     stage: stage.name.clone(),
                     plugin_digest: Some(stage.digest.clone()),

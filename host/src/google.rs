@@ -1,0 +1,103 @@
+//! Google's services: where they are, and with what credentials they are asked.
+//!
+//! Application Default Credentials, unless an environment variable names an emulator: that endpoint, and
+//! no credentials. The official clients read no such variable themselves. Cloud Storage is `store`'s.
+
+use std::sync::Once;
+
+use google_cloud_auth::credentials::{Credentials, anonymous};
+use google_cloud_gax::error::Error;
+use google_cloud_gax::error::rpc::Code;
+
+/// A service with an emulator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Pub/Sub.
+    PubSub,
+    /// BigQuery's REST interface.
+    BigQuery,
+    /// BigQuery's Storage Write interface, gRPC.
+    BigQueryStorage,
+}
+
+/// An emulator's endpoint and the credentials that it wants: none.
+pub struct Emulator {
+    /// `http://host:port`.
+    pub endpoint: String,
+    /// Anonymous.
+    pub credentials: Credentials,
+}
+
+impl Service {
+    /// The environment variable that names an emulator.
+    pub const fn variable(self) -> &'static str {
+        match self {
+            Self::PubSub => "PUBSUB_EMULATOR_HOST",
+            Self::BigQuery => "BIGQUERY_EMULATOR_HOST",
+            Self::BigQueryStorage => "BIGQUERY_STORAGE_EMULATOR_HOST",
+        }
+    }
+
+    /// The emulator, where the environment names one.
+    pub fn emulator(self) -> Option<Emulator> {
+        static TLS: Once = Once::new();
+        // The one provider that `object_store` brings anyway. An earlier one is as good.
+        TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        let host = std::env::var(self.variable()).ok().filter(|host| !host.is_empty())?;
+        let endpoint = if host.contains("://") { host } else { format!("http://{host}") };
+        Some(Emulator { endpoint, credentials: anonymous::Builder::new().build() })
+    }
+}
+
+/// A client's builder with endpoint and credentials. A macro, since the builders share no trait.
+macro_rules! connected {
+    ($builder:expr, $service:expr) => {{
+        let builder = $builder;
+        match $crate::google::Service::emulator($service) {
+            Some(emulator) => {
+                builder.with_endpoint(emulator.endpoint).with_credentials(emulator.credentials)
+            }
+            None => builder,
+        }
+    }};
+}
+pub(crate) use connected;
+
+/// Whether the same request may succeed later.
+pub fn is_transient(error: &Error) -> bool {
+    if let Some(status) = error.status() {
+        return matches!(
+            status.code,
+            Code::Aborted
+                | Code::Cancelled
+                | Code::DeadlineExceeded
+                | Code::Internal
+                | Code::ResourceExhausted
+                | Code::Unavailable
+                | Code::Unknown
+        );
+    }
+    if let Some(code) = error.http_status_code() {
+        return code == 429 || code >= 500;
+    }
+    let unreachable = error.is_io() || error.is_timeout() || error.is_connect();
+    unreachable
+        || error.is_transport()
+        || error.is_exhausted()
+        || error.is_transient_and_before_rpc()
+}
+
+/// Whether the service says that there is no such thing.
+pub fn is_not_found(error: &Error) -> bool {
+    has_code(error, Code::NotFound, 404)
+}
+
+/// Whether the service says that there is one already.
+pub fn is_already_there(error: &Error) -> bool {
+    has_code(error, Code::AlreadyExists, 409)
+}
+
+fn has_code(error: &Error, code: Code, http: u16) -> bool {
+    error.status().is_some_and(|status| status.code == code)
+        || error.http_status_code() == Some(http)
+}
