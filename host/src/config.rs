@@ -1,14 +1,19 @@
 //! The pipeline file: TOML in, a checked [`Pipeline`] out, or every problem at once.
 //!
-//! Reading is pure apart from the files it names (the pipeline file, table schemas): no network, no
-//! clock, no plugin is touched. What [`read`] returns is the only thing a pipeline is built from.
+//! Reading is pure apart from the files it names (the pipeline file, table schemas) and the environment
+//! variables that `${NAME}` stands for: no network, no clock, no plugin is touched. What [`read`] returns is the only thing a pipeline is built from.
 //! Relative paths in the file are relative to the file; those given by `--set` to the current folder.
 
 mod check;
+mod environment;
 mod raw;
+mod service;
+mod source;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::schema::TableSchema;
 
@@ -38,22 +43,63 @@ pub struct Pipeline {
 pub enum Source {
     /// Objects: a path or URI, which may hold a glob pattern. (`-` is standard input.)
     Storage {
-        /// `gs://bucket/prefix/*.csv`, `file:///…` or an absolute path.
+        /// `gs://bucket/prefix/*.csv`, `gs://bucket/prefix/`, `file:///…` or an absolute path.
         uri: String,
+        /// How often to look for new objects; the run ends with the last object where absent.
+        watch: Option<Duration>,
     },
     /// Standard input.
     Stdin,
-    /// The generator.
-    Generator {
-        /// `shop` or `clicks`.
-        data: String,
-        /// How many records.
-        rows: u64,
-        /// Same seed, same records.
-        seed: u64,
-        /// Share of bad records, such as `2%`.
-        bad: String,
+    /// The generator, as an object.
+    Generator(Generated),
+    /// The generator, as a stream of messages.
+    Live {
+        /// What it makes.
+        generated: Generated,
+        /// Messages a second.
+        rate: u64,
     },
+    /// A Pub/Sub subscription.
+    PubSub(PubSub),
+}
+
+/// What the generator makes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generated {
+    /// `shop` or `clicks`.
+    pub data: String,
+    /// How many records.
+    pub rows: u64,
+    /// Same seed, same records.
+    pub seed: u64,
+    /// Share of bad records, such as `2%`.
+    pub bad: String,
+}
+
+/// A Pub/Sub subscription and how much of it is taken at once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PubSub {
+    /// `projects/…/subscriptions/…`.
+    pub subscription: String,
+    /// `projects/…/topics/…`: the subscription is created on it where it is missing.
+    pub create_from_topic: Option<String>,
+    /// Pull streams.
+    pub streams: usize,
+    /// Messages that are pulled and not yet acknowledged, at most.
+    pub max_outstanding_messages: usize,
+    /// Their bytes, at most.
+    pub max_outstanding_bytes: usize,
+    /// How long a message is ours without a word from us: after a crash it comes again that much later.
+    pub ack_deadline: Duration,
+    /// How long that is extended while a message's row can't be written.
+    pub max_lease: Duration,
+}
+
+impl Source {
+    /// Whether it gives messages without an end, rather than objects.
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Self::Live { .. } | Self::PubSub(_))
+    }
 }
 
 /// How bytes become records.
@@ -70,6 +116,11 @@ pub enum Format {
     },
     /// One JSON value per line.
     Ndjson {
+        /// A record larger than that is refused.
+        max_record_bytes: usize,
+    },
+    /// A record per message.
+    Message {
         /// A record larger than that is refused.
         max_record_bytes: usize,
     },
@@ -149,13 +200,50 @@ impl Default for Limits {
     }
 }
 
-/// Where good rows go.
+/// Where good rows go. Dead letters go to the same kind of place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sink {
     /// `dataset.table`.
     pub table: TableName,
     /// The table's columns.
     pub schema: TableSchema,
+    /// What keeps the table.
+    pub place: Place,
+}
+
+/// What keeps tables.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Place {
+    /// The warehouse that the command line names.
+    Warehouse,
+    /// BigQuery.
+    BigQuery(BigQuery),
+}
+
+/// Where in BigQuery, and how rows are written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BigQuery {
+    /// The project.
+    pub project: String,
+    /// Location of a dataset that is created, such as `EU`; BigQuery's default where absent.
+    pub location: Option<String>,
+    /// What happens where a dataset or table is missing.
+    pub missing_tables: MissingTables,
+    /// A stream's rows go to a stream with offsets, so that a repeated append is not a second row.
+    pub exactly_once: bool,
+    /// Resource names of policy tags, by the last part of the name that the schema has.
+    pub policy_tags: BTreeMap<String, String>,
+}
+
+/// What happens where a dataset or table is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingTables {
+    /// It is created.
+    #[default]
+    Create,
+    /// The run does not start.
+    Refuse,
 }
 
 /// Where refused records go, and when there are too many.
@@ -169,6 +257,10 @@ pub struct DeadLetter {
     pub max_rejected_share: f64,
     /// See `max_rejected_share`.
     pub window_rows: u64,
+    /// Of a stream: the folder that keeps letters while the table is away.
+    pub spool: PathBuf,
+    /// Bytes that the spool may hold; beyond, messages are held back instead.
+    pub spool_max_bytes: u64,
 }
 
 /// When a batch is full: whichever comes first.
@@ -179,11 +271,13 @@ pub struct BatchLimits {
     pub max_rows: usize,
     /// Bytes of the records as read.
     pub max_bytes: usize,
+    /// Of a stream: how long the first record waits for more.
+    pub max_wait_ms: u64,
 }
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { max_rows: 8192, max_bytes: 2 << 20 }
+        Self { max_rows: 8192, max_bytes: 2 << 20, max_wait_ms: 500 }
     }
 }
 
@@ -270,6 +364,13 @@ pub fn read(path: &Path, overrides: &[String]) -> Result<Pipeline, ConfigError> 
         raw::set(&mut document, given)?;
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    check::check(document, folder)
-        .map_err(|problems| ConfigError::Problems { path: path.to_owned(), problems })
+    let mut problems = environment::fill_in(&mut document, &|name| std::env::var(name).ok());
+    let checked = check::check(document, folder);
+    match checked {
+        Ok(pipeline) if problems.is_empty() => Ok(pipeline),
+        checked => {
+            problems.extend(checked.err().unwrap_or_default());
+            Err(ConfigError::Problems { path: path.to_owned(), problems })
+        }
+    }
 }

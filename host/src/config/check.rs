@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::{DeadLetter, Format, Grant, Pipeline, Plugin, Problem, Sink, Source, TableName, raw};
+use super::{DeadLetter, Grant, Pipeline, Plugin, Problem, Sink, TableName, raw, service, source};
 use crate::schema::{Kind, Mode, TableSchema, provenance};
+use crate::telemetry::causes;
 
 /// The sections of a pipeline file.
 const SECTIONS: [&str; 7] = ["name", "source", "plugin", "sink", "dead_letter", "batch", "workers"];
@@ -22,13 +23,14 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
         check_name("name", name, &mut problems);
     }
     let source = raw::section(document.remove("source"), "source", &mut problems)
-        .and_then(|section| check_source(section, folder, &mut problems));
+        .and_then(|section| source::check(section, folder, &mut problems));
     let plugins = check_plugins(document.remove("plugin"), folder, &mut problems);
     let sink = raw::section(document.remove("sink"), "sink", &mut problems).and_then(
         |section: raw::Sink| {
             let (table, schema) =
                 check_table("sink", &section.table, &section.schema, folder, &mut problems)?;
-            Some(Sink { table, schema })
+            let place = service::place(&section, &mut problems)?;
+            Some(Sink { table, schema, place })
         },
     );
     let dead_letter = raw::section(document.remove("dead_letter"), "dead_letter", &mut problems)
@@ -40,6 +42,10 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
             "batch.max_rows",
             format!("is {}, wanted 1 to {}", batch.max_rows, 1 << 20),
         );
+    }
+    if batch.max_wait_ms == 0 || batch.max_wait_ms > 60_000 {
+        let message = format!("is {}, wanted 1 to 60000", batch.max_wait_ms);
+        problem(&mut problems, "batch.max_wait_ms", message);
     }
     if batch.max_bytes == 0 || batch.max_bytes > 1 << 28 {
         problem(
@@ -65,7 +71,7 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
     }
 }
 
-fn problem(problems: &mut Vec<Problem>, path: &str, message: String) {
+pub(super) fn problem(problems: &mut Vec<Problem>, path: &str, message: String) {
     problems.push(Problem { path: path.to_owned(), message });
 }
 
@@ -74,89 +80,6 @@ fn check_name(path: &str, name: &str, problems: &mut Vec<Problem>) {
     if name.is_empty() || name.len() > 64 || !name.chars().all(fine) {
         let message = format!("is `{name}`, wanted 1 to 64 of a-z, 0-9, `_` and `-`");
         problem(problems, path, message);
-    }
-}
-
-fn check_source(
-    section: raw::Source,
-    folder: &Path,
-    problems: &mut Vec<Problem>,
-) -> Option<(Source, Format)> {
-    match section {
-        raw::Source::Storage { uri, format, csv, max_record_bytes } => {
-            let name = format.or_else(|| format_of(&uri));
-            let Some(name) = name else {
-                let message = format!("can't be told from `{uri}`, wanted `csv` or `ndjson`");
-                problem(problems, "source.format", message);
-                return None;
-            };
-            let format = check_format(name, &csv, max_record_bytes, problems)?;
-            if uri == "-" {
-                return Some((Source::Stdin, format));
-            }
-            let uri = if uri.contains("://") {
-                uri
-            } else {
-                join(folder, &uri).to_string_lossy().into_owned()
-            };
-            Some((Source::Storage { uri }, format))
-        }
-        raw::Source::Stdin { format, csv, max_record_bytes } => {
-            Some((Source::Stdin, check_format(format, &csv, max_record_bytes, problems)?))
-        }
-        raw::Source::Generator { data, rows, seed, bad } => {
-            let max_record_bytes = 1 << 20;
-            let format = match data.as_str() {
-                "shop" => Format::Csv { delimiter: b';', quote: b'"', max_record_bytes },
-                "clicks" => Format::Ndjson { max_record_bytes },
-                _ => {
-                    let message = format!("is `{data}`, wanted `shop` or `clicks`");
-                    problem(problems, "source.data", message);
-                    return None;
-                }
-            };
-            let bad = bad.unwrap_or_else(|| "0%".to_owned());
-            Some((Source::Generator { data, rows, seed, bad }, format))
-        }
-    }
-}
-
-/// The format that a name's endings tell, compression aside.
-fn format_of(uri: &str) -> Option<raw::FormatName> {
-    let name = uri.trim_end_matches(".gz").trim_end_matches(".zst");
-    match name.rsplit('.').next()? {
-        "csv" | "tsv" => Some(raw::FormatName::Csv),
-        "ndjson" | "jsonl" | "json" => Some(raw::FormatName::Ndjson),
-        _ => None,
-    }
-}
-
-fn check_format(
-    name: raw::FormatName,
-    csv: &raw::Csv,
-    max_record_bytes: usize,
-    problems: &mut Vec<Problem>,
-) -> Option<Format> {
-    if !(1024..=1 << 28).contains(&max_record_bytes) {
-        let message = format!("is {max_record_bytes}, wanted 1024 to {}", 1 << 28);
-        problem(problems, "source.max_record_bytes", message);
-    }
-    match name {
-        raw::FormatName::Ndjson => Some(Format::Ndjson { max_record_bytes }),
-        raw::FormatName::Csv => {
-            let mut byte = |key: &str, text: &str| match text.as_bytes() {
-                [byte] if byte.is_ascii() && !matches!(byte, b'\r' | b'\n') => Some(*byte),
-                _ => {
-                    let message =
-                        format!("is `{}`, wanted one ASCII character", text.escape_default());
-                    problem(problems, &format!("source.csv.{key}"), message);
-                    None
-                }
-            };
-            let delimiter = byte("delimiter", &csv.delimiter);
-            let quote = byte("quote", &csv.quote);
-            Some(Format::Csv { delimiter: delimiter?, quote: quote?, max_record_bytes })
-        }
     }
 }
 
@@ -287,7 +210,7 @@ fn schema_reference(value: &mut Json, path: &str, folder: &Path, problems: &mut 
     };
     let schema = match TableSchema::read(&join(folder, file)) {
         Ok(schema) => schema,
-        Err(error) => return problem(problems, path, chain(&error)),
+        Err(error) => return problem(problems, path, causes(&error)),
     };
     for name in &except {
         if !schema.columns.iter().any(|column| column.name == *name) {
@@ -342,7 +265,7 @@ fn check_table(
     let schema = match TableSchema::read(&join(folder, schema)) {
         Ok(schema) => Some(schema),
         Err(error) => {
-            problem(problems, &format!("{section}.schema"), chain(&error));
+            problem(problems, &format!("{section}.schema"), causes(&error));
             None
         }
     };
@@ -363,11 +286,19 @@ fn check_dead_letter(
     }
     let (table, schema) =
         check_table("dead_letter", &section.table, &section.schema, folder, problems)?;
-    Some(DeadLetter { table, schema, max_rejected_share: share, window_rows: section.window_rows })
+    let spool = section.spool.as_ref().map(|spool| join(folder, spool));
+    Some(DeadLetter {
+        table,
+        schema,
+        max_rejected_share: share,
+        window_rows: section.window_rows,
+        spool: spool.unwrap_or_else(|| PathBuf::from("clickmill-data/spool")),
+        spool_max_bytes: section.spool_max_bytes,
+    })
 }
 
 /// `file` as seen from `folder`, without the `..` and `.` in it, so that messages stay readable.
-fn join(folder: &Path, file: &str) -> PathBuf {
+pub(super) fn join(folder: &Path, file: &str) -> PathBuf {
     let mut joined = PathBuf::new();
     for part in folder.join(file).components() {
         match part {
@@ -384,15 +315,4 @@ fn join(folder: &Path, file: &str) -> PathBuf {
         }
     }
     joined
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{BatchLimits, ConfigError, InstanceLife, Limits, Problem};
+use super::{BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Problem};
 
 /// Keys that hold a path; given by `--set`, it is relative to the current folder.
-const PATH_KEYS: [&str; 4] = ["uri", "component", "schema", "file"];
+const PATH_KEYS: [&str; 5] = ["uri", "component", "schema", "file", "spool"];
 
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
@@ -18,6 +18,10 @@ pub(super) enum Source {
         csv: Csv,
         #[serde(default = "max_record_bytes")]
         max_record_bytes: usize,
+        #[serde(default)]
+        watch: bool,
+        #[serde(default = "watch_interval_secs")]
+        watch_interval_secs: u64,
     },
     Stdin {
         format: FormatName,
@@ -28,13 +32,63 @@ pub(super) enum Source {
     },
     Generator {
         data: String,
-        #[serde(default = "generator_rows")]
-        rows: u64,
+        rows: Option<u64>,
         #[serde(default)]
         seed: u64,
         #[serde(default)]
         bad: Option<String>,
+        rate: Option<u64>,
     },
+    PubSub(PubSub),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PubSub {
+    pub subscription: String,
+    pub create_from_topic: Option<String>,
+    #[serde(default = "streams")]
+    pub streams: usize,
+    #[serde(default = "max_outstanding_messages")]
+    pub max_outstanding_messages: usize,
+    #[serde(default = "max_outstanding_bytes")]
+    pub max_outstanding_bytes: usize,
+    #[serde(default = "ack_deadline_secs")]
+    pub ack_deadline_secs: u64,
+    #[serde(default = "max_lease_secs")]
+    pub max_lease_secs: u64,
+    #[serde(default = "max_message_bytes")]
+    pub max_record_bytes: usize,
+}
+
+/// One stream gives about two thousand small messages a second.
+fn streams() -> usize {
+    4
+}
+
+fn max_outstanding_messages() -> usize {
+    50_000
+}
+
+fn max_outstanding_bytes() -> usize {
+    128 << 20
+}
+
+fn ack_deadline_secs() -> u64 {
+    60
+}
+
+fn max_lease_secs() -> u64 {
+    3600
+}
+
+/// What Pub/Sub takes at most.
+fn max_message_bytes() -> usize {
+    10 << 20
+}
+
+fn watch_interval_secs() -> u64 {
+    10
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -59,10 +113,6 @@ impl Default for Csv {
 
 fn max_record_bytes() -> usize {
     1 << 20
-}
-
-fn generator_rows() -> u64 {
-    100_000
 }
 
 #[derive(Deserialize)]
@@ -91,6 +141,22 @@ pub(super) struct Plugin {
 pub(super) struct Sink {
     pub table: String,
     pub schema: String,
+    #[serde(default)]
+    pub kind: SinkKind,
+    pub project: Option<String>,
+    pub location: Option<String>,
+    pub missing_tables: Option<MissingTables>,
+    pub exactly_once: Option<bool>,
+    #[serde(default)]
+    pub policy_tags: toml::Table,
+}
+
+#[derive(Deserialize, Clone, Copy, Default)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SinkKind {
+    #[default]
+    Warehouse,
+    Bigquery,
 }
 
 #[derive(Deserialize)]
@@ -102,6 +168,9 @@ pub(super) struct DeadLetter {
     pub max_rejected_share: f64,
     #[serde(default = "window_rows")]
     pub window_rows: u64,
+    pub spool: Option<String>,
+    #[serde(default = "spool_max_bytes")]
+    pub spool_max_bytes: u64,
 }
 
 fn max_rejected_share() -> f64 {
@@ -110,6 +179,10 @@ fn max_rejected_share() -> f64 {
 
 fn window_rows() -> u64 {
     100_000
+}
+
+fn spool_max_bytes() -> u64 {
+    1 << 30
 }
 
 /// A section or a value of the document: each is read by itself, so that one mistake does not hide the
@@ -198,6 +271,10 @@ pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigE
         }
         other => other,
     };
+    if key.trim() == "source.kind" && place.get("kind") != Some(&value) {
+        // The file's other keys belong to the source that it names.
+        place.clear();
+    }
     place.insert((*last).to_owned(), value);
     Ok(())
 }

@@ -1,0 +1,113 @@
+//! The parts of a pipeline file that name Google's services.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{BigQuery, Place, Problem, PubSub, raw};
+
+/// The environment variable that names the project where the file does not.
+const PROJECT_VARIABLE: &str = "GOOGLE_CLOUD_PROJECT";
+
+/// Checks a subscription.
+pub(super) fn pubsub(section: raw::PubSub, problems: &mut Vec<Problem>) -> Option<PubSub> {
+    let mut fine =
+        resource("source.subscription", &section.subscription, "subscriptions", problems);
+    if let Some(topic) = &section.create_from_topic {
+        fine &= resource("source.create_from_topic", topic, "topics", problems);
+    }
+    let mut within = |key: &str, value: usize, most: usize| {
+        let fine = (1..=most).contains(&value);
+        if !fine {
+            let message = format!("is {value}, wanted 1 to {most}");
+            problems.push(Problem { path: format!("source.{key}"), message });
+        }
+        fine
+    };
+    fine &= within("streams", section.streams, 64);
+    fine &= within("max_outstanding_messages", section.max_outstanding_messages, 10_000_000);
+    fine &= within("max_outstanding_bytes", section.max_outstanding_bytes, 1 << 36);
+    fine &= within("max_lease_secs", section.max_lease_secs as usize, 7 * 86_400);
+    if !(10..=600).contains(&section.ack_deadline_secs) {
+        let message = format!("is {}, wanted 10 to 600", section.ack_deadline_secs);
+        problems.push(Problem { path: "source.ack_deadline_secs".to_owned(), message });
+        fine = false;
+    }
+    fine.then(|| PubSub {
+        subscription: section.subscription,
+        create_from_topic: section.create_from_topic,
+        streams: section.streams,
+        max_outstanding_messages: section.max_outstanding_messages,
+        max_outstanding_bytes: section.max_outstanding_bytes,
+        ack_deadline: Duration::from_secs(section.ack_deadline_secs),
+        max_lease: Duration::from_secs(section.max_lease_secs),
+    })
+}
+
+/// `projects/P/<kind>/NAME`, as Pub/Sub names things.
+fn resource(path: &str, name: &str, kind: &str, problems: &mut Vec<Problem>) -> bool {
+    let parts: Vec<&str> = name.split('/').collect();
+    let fine = matches!(parts.as_slice(), ["projects", project, what, last]
+        if !project.is_empty() && *what == kind && (3..=255).contains(&last.len()));
+    if !fine {
+        let message = format!("is `{name}`, wanted `projects/PROJECT/{kind}/NAME`");
+        problems.push(Problem { path: path.to_owned(), message });
+    }
+    fine
+}
+
+/// Checks what keeps the tables.
+pub(super) fn place(section: &raw::Sink, problems: &mut Vec<Problem>) -> Option<Place> {
+    match section.kind {
+        raw::SinkKind::Warehouse => {
+            let stray = [
+                ("project", section.project.is_some()),
+                ("location", section.location.is_some()),
+                ("missing_tables", section.missing_tables.is_some()),
+                ("exactly_once", section.exactly_once.is_some()),
+            ];
+            for (key, _) in stray.into_iter().filter(|(_, given)| *given) {
+                let message = "is for `kind = \"bigquery\"` only".to_owned();
+                problems.push(Problem { path: format!("sink.{key}"), message });
+            }
+            Some(Place::Warehouse)
+        }
+        raw::SinkKind::Bigquery => {
+            let mut policy_tags = BTreeMap::new();
+            for (key, value) in &section.policy_tags {
+                match value.as_str() {
+                    Some(name) if name.starts_with("projects/") => {
+                        policy_tags.insert(key.clone(), name.to_owned());
+                    }
+                    _ => {
+                        let wanted = "projects/P/locations/L/taxonomies/T/policyTags/N";
+                        let message = format!("is {value}, wanted `{wanted}`");
+                        problems.push(Problem { path: format!("sink.policy_tags.{key}"), message });
+                    }
+                }
+            }
+            let project = section.project.clone();
+            let project = project.or_else(|| std::env::var(PROJECT_VARIABLE).ok());
+            let Some(project) = project.filter(|project| is_project(project)) else {
+                let message = format!(
+                    "is `{}`, wanted the id of a Google Cloud project, here or in the environment variable {PROJECT_VARIABLE}",
+                    section.project.as_deref().unwrap_or_default()
+                );
+                problems.push(Problem { path: "sink.project".to_owned(), message });
+                return None;
+            };
+            Some(Place::BigQuery(BigQuery {
+                project,
+                location: section.location.clone(),
+                missing_tables: section.missing_tables.unwrap_or_default(),
+                exactly_once: section.exactly_once.unwrap_or_default(),
+                policy_tags,
+            }))
+        }
+    }
+}
+
+/// A project's id, which becomes part of resource names.
+fn is_project(id: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '_');
+    !id.is_empty() && id.len() <= 100 && id.chars().all(fine)
+}

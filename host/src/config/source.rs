@@ -1,0 +1,126 @@
+//! The source of a pipeline file, and how its bytes become records.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::check::{join, problem};
+use super::{Format, Generated, Problem, Source, raw, service};
+
+/// Checks a source, and tells the format of its records.
+pub(super) fn check(
+    section: raw::Source,
+    folder: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<(Source, Format)> {
+    match section {
+        raw::Source::Storage { uri, format, csv, max_record_bytes, watch, watch_interval_secs } => {
+            if watch_interval_secs == 0 {
+                let message = "is 0, wanted at least 1".to_owned();
+                problem(problems, "source.watch_interval_secs", message);
+            }
+            let name = format.or_else(|| format_of(&uri));
+            let Some(name) = name else {
+                let message = format!("can't be told from `{uri}`, wanted `csv` or `ndjson`");
+                problem(problems, "source.format", message);
+                return None;
+            };
+            let format = check_format(name, &csv, max_record_bytes, problems)?;
+            if uri == "-" {
+                return Some((Source::Stdin, format));
+            }
+            let uri = if uri.contains("://") {
+                uri
+            } else {
+                // All that a folder holds, if the name ends as one.
+                let end = if uri.ends_with('/') { "/" } else { "" };
+                format!("{}{end}", join(folder, &uri).to_string_lossy())
+            };
+            let watch = watch.then(|| Duration::from_secs(watch_interval_secs));
+            Some((Source::Storage { uri, watch }, format))
+        }
+        raw::Source::Stdin { format, csv, max_record_bytes } => {
+            Some((Source::Stdin, check_format(format, &csv, max_record_bytes, problems)?))
+        }
+        raw::Source::Generator { data, rows, seed, bad, rate } => {
+            let max_record_bytes = 1 << 20;
+            let format = match (data.as_str(), rate) {
+                ("shop", None) => Format::Csv { delimiter: b';', quote: b'"', max_record_bytes },
+                ("clicks", None) => Format::Ndjson { max_record_bytes },
+                ("clicks", Some(1..)) => Format::Message { max_record_bytes },
+                ("clicks", Some(0)) => {
+                    problem(problems, "source.rate", "is 0, wanted at least 1".to_owned());
+                    return None;
+                }
+                ("shop", Some(_)) => {
+                    let message =
+                        "is for `data = \"clicks\"` only: shop clicks are lines of one file";
+                    problem(problems, "source.rate", message.to_owned());
+                    return None;
+                }
+                _ => {
+                    let message = format!("is `{data}`, wanted `shop` or `clicks`");
+                    problem(problems, "source.data", message);
+                    return None;
+                }
+            };
+            // A stream goes on until it is stopped.
+            let rows = rows.unwrap_or(if rate.is_some() { u64::MAX } else { 100_000 });
+            let bad = bad.unwrap_or_else(|| "0%".to_owned());
+            let generated = Generated { data, rows, seed, bad };
+            let source = match rate {
+                Some(rate) => Source::Live { generated, rate },
+                None => Source::Generator(generated),
+            };
+            Some((source, format))
+        }
+        raw::Source::PubSub(section) => {
+            let max_record_bytes = section.max_record_bytes;
+            check_record_bytes(max_record_bytes, problems);
+            let source = service::pubsub(section, problems)?;
+            Some((Source::PubSub(source), Format::Message { max_record_bytes }))
+        }
+    }
+}
+
+fn check_record_bytes(max_record_bytes: usize, problems: &mut Vec<Problem>) {
+    if !(1024..=1 << 28).contains(&max_record_bytes) {
+        let message = format!("is {max_record_bytes}, wanted 1024 to {}", 1 << 28);
+        problem(problems, "source.max_record_bytes", message);
+    }
+}
+
+/// The format that a name's endings tell, compression aside.
+fn format_of(uri: &str) -> Option<raw::FormatName> {
+    let name = uri.trim_end_matches(".gz").trim_end_matches(".zst");
+    match name.rsplit('.').next()? {
+        "csv" | "tsv" => Some(raw::FormatName::Csv),
+        "ndjson" | "jsonl" | "json" => Some(raw::FormatName::Ndjson),
+        _ => None,
+    }
+}
+
+fn check_format(
+    name: raw::FormatName,
+    csv: &raw::Csv,
+    max_record_bytes: usize,
+    problems: &mut Vec<Problem>,
+) -> Option<Format> {
+    check_record_bytes(max_record_bytes, problems);
+    match name {
+        raw::FormatName::Ndjson => Some(Format::Ndjson { max_record_bytes }),
+        raw::FormatName::Csv => {
+            let mut byte = |key: &str, text: &str| match text.as_bytes() {
+                [byte] if byte.is_ascii() && !matches!(byte, b'\r' | b'\n') => Some(*byte),
+                _ => {
+                    let message =
+                        format!("is `{}`, wanted one ASCII character", text.escape_default());
+                    problem(problems, &format!("source.csv.{key}"), message);
+                    None
+                }
+            };
+            let delimiter = byte("delimiter", &csv.delimiter);
+            let quote = byte("quote", &csv.quote);
+            Some(Format::Csv { delimiter: delimiter?, quote: quote?, max_record_bytes })
+        }
+    }
+}
