@@ -1,10 +1,14 @@
-//! Where records come from: objects (files, Cloud Storage), standard input, the generator.
+//! Where records come from: objects (files, Cloud Storage), standard input, the generator, Pub/Sub.
 //!
-//! Goes out: a list of [`Object`]s, each of which opens as a stream of decompressed bytes. This module
-//! does not know what is in them; `decode` does.
+//! Goes out: a list of [`Object`]s, each of which opens as a stream of decompressed bytes; or a
+//! [`stream::Stream`] of messages. This module does not know what is in them; `decode` does.
 
 pub mod generator;
+mod live;
 mod object;
+pub mod publish;
+mod pubsub;
+pub mod stream;
 
 pub use object::{Object, Progress, SourceError};
 
@@ -13,10 +17,10 @@ use crate::config::Source;
 /// The objects of a source, in the order of their names.
 pub async fn list(source: &Source) -> Result<Vec<Object>, SourceError> {
     match source {
-        Source::Storage { uri } => object::list(uri).await,
+        Source::Storage { uri, .. } => object::list(uri).await,
         Source::Stdin => Ok(vec![Object::stdin()]),
-        Source::Generator { data, rows, seed, bad } => {
-            Ok(vec![Object::generator(data, *rows, *seed, bad)?])
-        }
+        Source::Generator(generated) => Ok(vec![Object::generator(generated)?]),
+        // Their messages are not objects.
+        Source::Live { .. } | Source::PubSub(_) => Ok(Vec::new()),
     }
 }

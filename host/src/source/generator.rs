@@ -83,12 +83,15 @@ pub struct Options {
     /// `clicks`: when the first sessions begin, by default 2026-01-05T08:00Z. `shop`: the first of
     /// the 135 days over which the rows are spread, by default 2008-04-01.
     pub start: Option<Timestamp>,
+    /// `clicks`: about that many events a second of generated time, at all hours; by default traffic
+    /// follows the users, more by day than by night.
+    pub rate: Option<u64>,
 }
 
 impl Options {
     /// No bad records, 10,000 users, the default start.
     pub fn new(kind: Kind, rows: u64, seed: u64) -> Self {
-        Self { kind, rows, seed, bad: BadShares::default(), users: 10_000, start: None }
+        Self { kind, rows, seed, bad: BadShares::default(), users: 10_000, start: None, rate: None }
     }
 }
 

@@ -10,6 +10,7 @@ use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, Object
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::generator::{BadShares, Generator, Kind, Options};
+use crate::config::Generated;
 use crate::store::{self, StoreError};
 
 /// Bytes read from a file at once.
@@ -40,6 +41,11 @@ enum Origin {
 pub struct Progress(Arc<AtomicU64>);
 
 impl Progress {
+    /// Counts bytes.
+    pub fn add(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// So far.
     pub fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -82,6 +88,46 @@ pub enum SourceError {
         /// Why.
         source: io::Error,
     },
+    /// A client can't be made: no credentials, say.
+    #[error("cannot connect to `{what}`")]
+    Client {
+        /// The subscription or topic.
+        what: String,
+        /// Why.
+        source: google_cloud_gax::client_builder::Error,
+    },
+    /// The subscription can't be pulled from.
+    #[error("cannot pull from `{what}`")]
+    Pull {
+        /// The subscription.
+        what: String,
+        /// Why.
+        source: google_cloud_gax::error::Error,
+    },
+    /// A topic or subscription can't be created.
+    #[error("cannot create `{what}`")]
+    Create {
+        /// Which.
+        what: String,
+        /// Why.
+        source: google_cloud_gax::error::Error,
+    },
+    /// A topic takes no messages.
+    #[error("cannot publish to `{topic}`")]
+    Publish {
+        /// The topic.
+        topic: String,
+        /// Why.
+        source: Box<google_cloud_pubsub::error::PublishError>,
+    },
+    /// There is no such subscription.
+    #[error(
+        "there is no subscription `{name}`: create it, or name its topic in `source.create_from_topic`"
+    )]
+    NoSubscription {
+        /// Its name.
+        name: String,
+    },
     /// The generator can't make that.
     #[error("the generator cannot make `{what}`")]
     Generator {
@@ -99,15 +145,9 @@ impl Object {
     }
 
     /// The generator.
-    pub fn generator(data: &str, rows: u64, seed: u64, bad: &str) -> Result<Self, SourceError> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| SourceError::Generator {
-            what: format!("{data} with {bad} bad"),
-            source,
-        };
-        let kind: Kind = data.parse().map_err(|error| failed(Box::new(error)))?;
-        let mut options = Options::new(kind, rows, seed);
-        options.bad = bad.parse::<BadShares>().map_err(|error| failed(error.into()))?;
-        options.bad.check(kind).map_err(|error| failed(error.into()))?;
+    pub fn generator(generated: &Generated) -> Result<Self, SourceError> {
+        let options = generator_options(generated)?;
+        let Generated { data, rows, seed, bad } = generated;
         let uri = format!("generator:{data}?rows={rows}&seed={seed}&bad={bad}");
         Ok(Self { uri, generation: None, size: None, origin: Origin::Generator(options) })
     }
@@ -155,6 +195,20 @@ impl Object {
     }
 }
 
+/// What the generator is to make.
+pub(super) fn generator_options(generated: &Generated) -> Result<Options, SourceError> {
+    let Generated { data, rows, seed, bad } = generated;
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| SourceError::Generator {
+        what: format!("{data} with {bad} bad"),
+        source,
+    };
+    let kind: Kind = data.parse().map_err(|error| failed(Box::new(error)))?;
+    let mut options = Options::new(kind, *rows, *seed);
+    options.bad = bad.parse::<BadShares>().map_err(|error| failed(error.into()))?;
+    options.bad.check(kind).map_err(|error| failed(error.into()))?;
+    Ok(options)
+}
+
 struct Counted {
     inner: Box<dyn Read + Send>,
     progress: Progress,
@@ -163,7 +217,7 @@ struct Counted {
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let got = self.inner.read(buffer)?;
-        self.progress.0.fetch_add(got as u64, Ordering::Relaxed);
+        self.progress.add(got as u64);
         Ok(got)
     }
 }
@@ -183,6 +237,15 @@ pub(super) async fn list(uri: &str) -> Result<Vec<Object>, SourceError> {
     let failed = |source| SourceError::Store { uri: uri.to_owned(), source };
     let local = store::is_local(uri);
     let pattern_at = uri.find(['*', '?', '[']);
+    // A name that ends as a folder's stands for all that the folder holds.
+    let all;
+    let (uri, pattern_at) = match uri.strip_suffix('/') {
+        Some(folder) => {
+            all = format!("{folder}/**");
+            (all.as_str(), all.find(['*', '?', '[']))
+        }
+        None => (uri, pattern_at),
+    };
     // A file may be named like a pattern.
     let literal = pattern_at.is_none() || (local && FilePath::new(uri).is_file());
     let mut found: Vec<(Arc<dyn ObjectStore>, ObjectMeta)> = Vec::new();

@@ -37,6 +37,8 @@ const START: Timestamp =
 const LEAST_USERS: u64 = 10_000;
 const MOST_USERS: u64 = 10_000_000;
 const SESSIONS_PER_USER_DAY: f64 = 3.0;
+/// What the chances below come to.
+const EVENTS_PER_SESSION: f64 = 5.0;
 /// Traffic by hour (UTC) and by weekday from Monday, in percent of the mean.
 const HOURS: [u16; 24] = [
     40, 25, 17, 14, 16, 28, 52, 78, 98, 112, 120, 124, 122, 118, 116, 120, 130, 145, 165, 185, 190,
@@ -92,6 +94,8 @@ pub(super) struct Clicks {
     arrival: f64,
     /// Mean time between sessions, in ms, at average traffic.
     gap: f64,
+    /// Traffic is the same at all hours.
+    steady: bool,
     visitors: Visitors,
     products: Weighted,
     gaps: Curve,
@@ -109,7 +113,11 @@ impl Clicks {
             under_way: BinaryHeap::new(),
             sessions: 0,
             arrival: options.start.unwrap_or(START).millis() as f64,
-            gap: DAY_MS as f64 / (active * SESSIONS_PER_USER_DAY),
+            gap: match options.rate {
+                Some(rate) => 1000.0 * EVENTS_PER_SESSION / rate.max(1) as f64,
+                None => DAY_MS as f64 / (active * SESSIONS_PER_USER_DAY),
+            },
+            steady: options.rate.is_some(),
             visitors: Visitors::new(),
             products: Weighted::new((0..PRODUCTS).map(|rank| 1.0 / (f64::from(rank) + 3.0))),
             gaps: Curve::exponential(),
@@ -174,8 +182,13 @@ impl Clicks {
 
         let now = self.arrival as i64;
         let hour = now.rem_euclid(DAY_MS) / 3_600_000;
-        let traffic =
-            u32::from(HOURS[hour as usize]) * u32::from(WEEKDAYS[weekday(now.div_euclid(DAY_MS))]);
+        let traffic = match self.steady {
+            true => 10_000,
+            false => {
+                let weekday = weekday(now.div_euclid(DAY_MS));
+                u32::from(HOURS[hour as usize]) * u32::from(WEEKDAYS[weekday])
+            }
+        };
         self.arrival += self.gaps.draw(dice) * self.gap * 10_000.0 / f64::from(traffic);
     }
 }

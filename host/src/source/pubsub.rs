@@ -1,0 +1,158 @@
+//! A Pub/Sub subscription, by the official client: several pull streams into one queue.
+
+use std::sync::Arc;
+
+use google_cloud_pubsub::client::{Subscriber, SubscriptionAdmin};
+use google_cloud_pubsub::model;
+use google_cloud_pubsub::subscriber::ShutdownBehavior;
+use google_cloud_pubsub::subscriber::handler::Handler;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::SourceError;
+use super::stream::{Delivery, Receipt};
+use crate::batch::Message;
+use crate::config::PubSub;
+use crate::google::{self, Service, connected};
+
+/// What all pull streams share.
+#[derive(Clone)]
+struct Room {
+    messages: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    /// A message larger than the whole room takes all of it.
+    most_bytes: usize,
+}
+
+/// Makes sure that the subscription is there, then pulls from it until `stop` says so.
+pub(super) async fn pull(
+    config: &PubSub,
+    to: &mpsc::Sender<Result<Delivery, SourceError>>,
+    stop: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, SourceError> {
+    ensure(config).await?;
+    let failed = |source| SourceError::Client { what: config.subscription.clone(), source };
+    // Streams share a connection: a channel for each two.
+    let channels = config.streams.div_ceil(2);
+    let builder = Subscriber::builder().with_grpc_subchannel_count(channels);
+    let client = connected!(builder, Service::PubSub).build().await.map_err(failed)?;
+    let room = Room {
+        messages: Arc::new(Semaphore::new(config.max_outstanding_messages)),
+        bytes: Arc::new(Semaphore::new(config.max_outstanding_bytes)),
+        most_bytes: config.max_outstanding_bytes,
+    };
+    let start = |_| {
+        let share = |all: usize| i64::try_from(all.div_ceil(config.streams)).unwrap_or(i64::MAX);
+        let stream = client
+            .subscribe(&config.subscription)
+            .set_max_lease_extension(config.ack_deadline)
+            .set_max_lease(config.max_lease)
+            .set_max_outstanding_messages(share(config.max_outstanding_messages))
+            .set_max_outstanding_bytes(share(config.max_outstanding_bytes))
+            .set_shutdown_behavior(ShutdownBehavior::WaitForProcessing)
+            .build();
+        let name = config.subscription.clone();
+        tokio::spawn(read(stream, name, room.clone(), to.clone(), stop.clone()))
+    };
+    Ok((0..config.streams).map(start).collect())
+}
+
+/// One pull stream, until the end.
+async fn read(
+    mut stream: google_cloud_pubsub::subscriber::MessageStream,
+    subscription: String,
+    room: Room,
+    to: mpsc::Sender<Result<Delivery, SourceError>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let shutdown = stream.shutdown_token();
+    loop {
+        // Room first: what is not wanted yet stays with the service, or in its stream.
+        let Some(message) = until(&mut stop, room.messages.clone().acquire_owned()).await else {
+            break;
+        };
+        let Some(next) = until(&mut stop, stream.next()).await else { break };
+        let (message_room, next) = match (message, next) {
+            (Ok(room), Some(next)) => (room, next),
+            _ => break,
+        };
+        let delivery = match next {
+            Ok((message, handler)) => {
+                let bytes = message.data.len().clamp(1, room.most_bytes);
+                let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+                let bytes = until(&mut stop, room.bytes.clone().acquire_many_owned(bytes)).await;
+                // Without room the handler is dropped, which releases the message.
+                let Some(Ok(bytes)) = bytes else { break };
+                Ok(delivery(message, handler, [message_room, bytes]))
+            }
+            Err(source) => Err(SourceError::Pull { what: subscription.clone(), source }),
+        };
+        let failed = delivery.is_err();
+        if to.send(delivery).await.is_err() || failed {
+            break;
+        }
+    }
+    drop(to);
+    let ended = shutdown.shutdown();
+    // While the stream lives, an emulator goes on to deliver into it.
+    drop(stream);
+    // Ends when all that was delivered is acknowledged or released.
+    ended.await;
+}
+
+/// What `future` gives, or `None` when told to stop first.
+async fn until<T>(stop: &mut watch::Receiver<bool>, future: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => None,
+        done = future => Some(done),
+    }
+}
+
+fn delivery(
+    message: model::Message,
+    handler: Handler,
+    room: [tokio::sync::OwnedSemaphorePermit; 2],
+) -> Delivery {
+    let mut attributes: Vec<(String, String)> = message.attributes.into_iter().collect();
+    attributes.sort();
+    let time = message.publish_time.unwrap_or_default();
+    let message_of = Message {
+        id: message.message_id,
+        publish_time: time.seconds() * 1_000_000 + i64::from(time.nanos()) / 1000,
+        ordering_key: message.ordering_key,
+        attributes,
+    };
+    let receipt = Receipt { handler: Some(handler), room: Some(room) };
+    Delivery { message: Arc::new(message_of), payload: message.data, receipt }
+}
+
+/// Makes sure that the subscription is there: creates it where the configuration names a topic.
+async fn ensure(config: &PubSub) -> Result<(), SourceError> {
+    let name = &config.subscription;
+    let failed = |source| SourceError::Client { what: name.clone(), source };
+    let admin = connected!(SubscriptionAdmin::builder(), Service::PubSub);
+    let admin = admin.build().await.map_err(failed)?;
+    let found = admin.get_subscription().set_subscription(name).send().await;
+    match (found, &config.create_from_topic) {
+        (Ok(_), _) => Ok(()),
+        (Err(error), None) if google::is_not_found(&error) => {
+            Err(SourceError::NoSubscription { name: name.clone() })
+        }
+        (Err(error), Some(topic)) if google::is_not_found(&error) => {
+            let created = admin
+                .create_subscription()
+                .set_name(name)
+                .set_topic(topic)
+                .set_ack_deadline_seconds(60)
+                .send()
+                .await;
+            match created {
+                Ok(_) => Ok(()),
+                Err(error) if google::is_already_there(&error) => Ok(()),
+                Err(source) => Err(SourceError::Pull { what: name.clone(), source }),
+            }
+        }
+        (Err(source), _) => Err(SourceError::Pull { what: name.clone(), source }),
+    }
+}
