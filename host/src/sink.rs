@@ -1,7 +1,101 @@
-//! Where good rows go. [`Projection`] makes a table's rows of what the chain gives; [`warehouse`] keeps
-//! them.
+//! Where good rows and dead letters go: [`warehouse`] on a disk or in Cloud Storage, [`bigquery`].
+//! [`Projection`] makes a table's rows of what the chain gives.
+//!
+//! Two ways in. A [`Load`] takes the rows and letters of one input object, all of them or none. An
+//! [`Appender`] takes the rows of a stream, durable once it says so.
 
+mod appender;
+pub mod bigquery;
+pub mod ledger;
+mod load;
 mod projection;
+mod refused;
+pub mod views;
 pub mod warehouse;
 
+pub use appender::{Appended, Appender};
+pub use load::{Load, Targets};
 pub use projection::{Misfit, Projection};
+pub use refused::{Refused, Rows};
+
+use crate::config::{Place, TableName};
+use crate::schema::TableSchema;
+use bigquery::{BigQuery, BigQueryError};
+use warehouse::{Warehouse, WarehouseError};
+
+/// What keeps tables.
+#[derive(Debug, Clone)]
+pub enum Tables {
+    /// A folder of Parquet files per table.
+    Warehouse(Warehouse),
+    /// BigQuery.
+    BigQuery(BigQuery),
+}
+
+/// Why rows are not written.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The warehouse failed.
+    #[error(transparent)]
+    Warehouse(Box<WarehouseError>),
+    /// BigQuery failed.
+    #[error(transparent)]
+    BigQuery(Box<BigQueryError>),
+}
+
+impl From<WarehouseError> for SinkError {
+    fn from(error: WarehouseError) -> Self {
+        Self::Warehouse(Box::new(error))
+    }
+}
+
+impl From<BigQueryError> for SinkError {
+    fn from(error: BigQueryError) -> Self {
+        Self::BigQuery(Box::new(error))
+    }
+}
+
+impl SinkError {
+    /// Whether the same rows may be taken later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            // A full disk gets space, a store answers again.
+            Self::Warehouse(error) => error.is_transient(),
+            Self::BigQuery(error) => error.is_transient(),
+        }
+    }
+}
+
+impl Tables {
+    /// What a pipeline names. Nothing is asked of it yet.
+    pub async fn open(place: &Place, warehouse: &str) -> Result<Self, SinkError> {
+        Ok(match place {
+            Place::Warehouse => Self::Warehouse(Warehouse::open(warehouse)?),
+            Place::BigQuery(config) => Self::BigQuery(BigQuery::open(config).await?),
+        })
+    }
+
+    /// Makes sure that a table is there and takes rows of this schema.
+    pub async fn ensure(&self, table: &TableName, schema: &TableSchema) -> Result<(), SinkError> {
+        match self {
+            Self::Warehouse(warehouse) => Ok(warehouse.ensure_table(table, schema).await?),
+            Self::BigQuery(bigquery) => Ok(bigquery.ensure_table(table, schema).await?),
+        }
+    }
+
+    /// The ledger's name, for loads into a table.
+    pub fn ledger(&self, target: &TableName) -> TableName {
+        match self {
+            Self::Warehouse(_) => warehouse::ledger::name(),
+            Self::BigQuery(bigquery) => bigquery.ledger(target),
+        }
+    }
+
+    /// Whether a load has happened. One that was interrupted in its last step is finished.
+    pub async fn is_loaded(&self, load_id: &str, target: &TableName) -> Result<bool, SinkError> {
+        match self {
+            Self::Warehouse(warehouse) => Ok(warehouse.is_loaded(load_id).await?),
+            Self::BigQuery(bigquery) => Ok(bigquery.is_loaded(load_id, target).await?),
+        }
+    }
+}

@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
+    Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
     TimestampMicrosecondArray, new_null_array,
 };
-use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::{Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use crate::batch::{Batch, Reason};
+use super::{Refused, Rows};
+
+use crate::batch::{Batch, Positions, Reason};
 use crate::schema::{TableSchema, provenance};
 
 /// How to make rows of a table.
@@ -30,6 +31,12 @@ pub enum Misfit {
         /// The column.
         column: String,
     },
+    /// The host fills it in, and has no value for rows of this source.
+    #[error("column `{column}` is REQUIRED and rows of this source have none")]
+    Unknown {
+        /// The column.
+        column: String,
+    },
     /// The types differ.
     #[error("column `{column}` is {wanted} in the table, the chain gives {got}")]
     Type {
@@ -43,11 +50,19 @@ pub enum Misfit {
 }
 
 impl Projection {
-    /// Fits a chain's output to a table; the error is every column that does not fit.
-    pub fn new(table: &TableSchema, output: &[Field]) -> Result<Self, Vec<Misfit>> {
+    /// Fits a chain's output to a table; the error is every column that does not fit. `unknown` are the
+    /// columns of provenance that rows of this source have no value for.
+    pub fn new(
+        table: &TableSchema,
+        output: &[Field],
+        unknown: &[&str],
+    ) -> Result<Self, Vec<Misfit>> {
         let mut misfits = Vec::new();
         for column in &table.columns {
             if provenance::ALL.contains(&column.name.as_str()) {
+                if unknown.contains(&column.name.as_str()) && !column.arrow().is_nullable() {
+                    misfits.push(Misfit::Unknown { column: column.name.clone() });
+                }
                 continue;
             }
             let wanted = column.arrow();
@@ -66,12 +81,8 @@ impl Projection {
         if misfits.is_empty() { Ok(Self { schema: table.arrow() }) } else { Err(misfits) }
     }
 
-    /// Makes rows of a batch. With them come the batch's rows that lack a REQUIRED value, by number.
-    pub fn rows(
-        &self,
-        batch: &Batch,
-        plugin_set: &str,
-    ) -> Result<(RecordBatch, BTreeMap<usize, Reason>), ArrowError> {
+    /// Makes rows of a batch. With them come those that lack a REQUIRED value.
+    pub fn rows(&self, batch: Batch, plugin_set: &str) -> Result<(Rows, Vec<Refused>), ArrowError> {
         let rows = batch.rows();
         let mut refused: BTreeMap<usize, Reason> = BTreeMap::new();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
@@ -81,9 +92,26 @@ impl Projection {
                     &*batch.origins.source,
                     rows,
                 ))),
-                provenance::SOURCE_LINE => Arc::new(Int64Array::from_iter_values(
-                    batch.origins.lines.iter().map(|line| *line as i64),
-                )),
+                provenance::SOURCE_LINE => match &batch.origins.positions {
+                    Positions::Lines(lines) => Arc::new(Int64Array::from_iter_values(
+                        lines.iter().map(|line| *line as i64),
+                    )),
+                    Positions::Messages(_) => new_null_array(field.data_type(), rows),
+                },
+                provenance::MESSAGE_ID => match &batch.origins.positions {
+                    Positions::Lines(_) => new_null_array(field.data_type(), rows),
+                    Positions::Messages(messages) => Arc::new(StringArray::from_iter_values(
+                        messages.iter().map(|message| &message.id),
+                    )),
+                },
+                provenance::PUBLISH_TIME => match &batch.origins.positions {
+                    Positions::Lines(_) => new_null_array(field.data_type(), rows),
+                    Positions::Messages(messages) => {
+                        let times = messages.iter().map(|message| message.publish_time);
+                        let times = TimestampMicrosecondArray::from_iter_values(times);
+                        Arc::new(times.with_timezone("UTC"))
+                    }
+                },
                 provenance::PLUGIN_SET => {
                     Arc::new(StringArray::from_iter_values(std::iter::repeat_n(plugin_set, rows)))
                 }
@@ -106,23 +134,18 @@ impl Projection {
             columns.push(column);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        if refused.is_empty() {
-            return Ok((
-                RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?,
-                refused,
-            ));
-        }
-        let mut keep = vec![true; rows];
-        for row in refused.keys() {
-            keep[*row] = false;
-        }
-        let keep = BooleanArray::new(BooleanBuffer::from(keep), None);
-        let columns = columns
-            .iter()
-            .map(|column| arrow::compute::filter(column, &keep))
-            .collect::<Result<Vec<_>, _>>()?;
-        let options = options.with_row_count(Some(rows - refused.len()));
-        Ok((RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?, refused))
+        // Not yet by the table's schema: that allows no nulls where there still may be some.
+        let lax = |field: &Arc<Field>| Arc::new(field.as_ref().clone().with_nullable(true));
+        let lax: Fields = self.schema.fields().iter().map(lax).collect();
+        let rows =
+            RecordBatch::try_new_with_options(Arc::new(Schema::new(lax)), columns, &options)?;
+        let Batch { origins, ingest_time, .. } = batch;
+        let mut rows = Rows { rows, origins, ingest_time };
+        let refused = rows.refuse(refused)?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.rows.num_rows()));
+        let columns = rows.rows.columns().to_vec();
+        rows.rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
+        Ok((rows, refused))
     }
 }
 

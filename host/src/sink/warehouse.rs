@@ -8,15 +8,20 @@
 //! <warehouse>/_staging/<load id>/…            files in the making, which no reader looks at
 //! ```
 //!
+//! A stream adds a small file per flush, with a name of its own.
+//!
 //! One input object is one load: one file of rows and one of dead letters, each created whole, then one
 //! entry in the ledger. A load whose entry is missing has not happened: what is left of it is removed
 //! when the object is loaded again.
 
 mod file;
 pub mod ledger;
+mod live;
 mod load;
 pub mod query;
+mod window;
 
+pub use live::Live;
 pub use load::Load;
 
 use std::path::PathBuf;
@@ -106,6 +111,30 @@ pub enum WarehouseError {
         /// The first difference.
         what: String,
     },
+}
+
+impl WarehouseError {
+    /// Whether the same may succeed later: a full disk gets space, a store answers again.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Open { .. } | Self::Schema { .. } | Self::OtherSchema { .. } => false,
+            Self::Disk { .. } => true,
+            Self::Parquet { source, .. } => {
+                matches!(source, parquet::errors::ParquetError::External(_))
+            }
+            Self::Store { source, .. } => {
+                use object_store::Error;
+                !matches!(
+                    source,
+                    Error::PermissionDenied { .. }
+                        | Error::Unauthenticated { .. }
+                        | Error::NotSupported { .. }
+                        | Error::NotImplemented { .. }
+                        | Error::InvalidPath { .. }
+                )
+            }
+        }
+    }
 }
 
 impl Warehouse {

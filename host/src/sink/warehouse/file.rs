@@ -34,13 +34,7 @@ impl TableFile {
         // One part in flight: memory stays the same however large the file gets.
         let sink = BufWriter::new(warehouse.store.clone(), staged.clone()).with_max_concurrency(1);
         let sink = SyncIoBridge::new_with_handle(sink, runtime.clone());
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_created_by(concat!("clickmill ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build();
-        let writer = ArrowWriter::try_new(sink, schema, Some(properties));
+        let writer = ArrowWriter::try_new(sink, schema, Some(properties()));
         let writer = writer.map_err(|source| failed(warehouse, &staged, source))?;
         Ok(Self { warehouse: warehouse.clone(), staged, writer, rows: 0 })
     }
@@ -73,6 +67,16 @@ impl TableFile {
     }
 }
 
+/// How tables' files are written.
+pub(super) fn properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_created_by(concat!("clickmill ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build()
+}
+
 /// A finished file that no reader sees yet.
 pub(super) struct Staged {
     warehouse: Warehouse,
@@ -80,6 +84,11 @@ pub(super) struct Staged {
 }
 
 impl Staged {
+    /// A file that lies in the staging folder.
+    pub fn new(warehouse: &Warehouse, staged: Path) -> Self {
+        Self { warehouse: warehouse.clone(), staged }
+    }
+
     /// Moves the file to where readers look, unless one is there already.
     pub async fn publish(self, to: &Path) -> Result<(), WarehouseError> {
         let warehouse = &self.warehouse;
@@ -102,7 +111,7 @@ impl Warehouse {
     }
 
     /// Makes a file's name durable.
-    fn sync_folder(&self, path: &Path) -> Result<(), WarehouseError> {
+    pub(super) fn sync_folder(&self, path: &Path) -> Result<(), WarehouseError> {
         match path.as_ref().rsplit_once('/') {
             Some((folder, _)) => self.sync(&Path::from(folder)),
             None => Ok(()),

@@ -9,12 +9,12 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutMode, PutOptions};
 
 use super::file::TableFile;
-use super::ledger::{self, Entry};
-use super::{STAGING, Warehouse, WarehouseError};
+use super::{STAGING, Warehouse, WarehouseError, ledger};
 use crate::config::TableName;
+use crate::sink::ledger::Entry;
 
 /// One table of a load: its name and columns.
-pub type Target = (TableName, SchemaRef);
+type Target = (TableName, SchemaRef);
 
 /// A load in the making.
 pub struct Load {
@@ -134,7 +134,7 @@ impl Warehouse {
 }
 
 /// The UTC day, as `2026-11-24`.
-fn date(now: SystemTime) -> String {
+pub(super) fn date(now: SystemTime) -> String {
     let seconds = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let days = (seconds / 86_400) as i32;
     arrow::temporal_conversions::date32_to_datetime(days)

@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
 };
+use datafusion::datasource::ViewTable;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
@@ -15,6 +16,7 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::{Warehouse, WarehouseError};
+use crate::sink::views;
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +87,21 @@ impl Warehouse {
             };
             dataset.register_table(name.table, Arc::new(ListingTable::try_new(table)?))?;
         }
+        let tables: Vec<(String, Arc<dyn SchemaProvider>)> = catalog
+            .schema_names()
+            .into_iter()
+            .filter_map(|name| Some((name.clone(), catalog.schema(&name)?)))
+            .collect();
         context.register_catalog("warehouse", Arc::new(catalog));
+        for (dataset, schema) in tables {
+            for (view, of, sql) in views::in_dataset(&dataset) {
+                if schema.table_exist(of) && !schema.table_exist(view) {
+                    let plan = context.sql(&sql).await?.logical_plan().clone();
+                    let table = Arc::new(ViewTable::new(plan, Some(sql)));
+                    schema.register_table(view.to_owned(), table)?;
+                }
+            }
+        }
         Ok(context)
     }
 }

@@ -1,0 +1,229 @@
+//! BigQuery: rows by the Storage Write API as Arrow, tables by the REST API, both by Google's own
+//! clients. The only module that names them.
+
+mod append;
+mod encode;
+mod ledger;
+mod load;
+mod tables;
+
+use google_cloud_bigquery::client::{BigQuery as QueryClient, Write};
+use google_cloud_bigquery_v2::client::{DatasetService, TableService};
+use google_cloud_gax::client_builder::Error as ClientError;
+use google_cloud_gax::error::Error as ServiceError;
+
+pub use append::Append;
+pub use encode::batch as encode_rows;
+pub use load::Load;
+pub use tables::Change;
+
+use crate::config::{self, TableName};
+use crate::google::{self, Service, connected};
+use crate::schema::SchemaError;
+
+/// Clients and the configuration they work by.
+#[derive(Debug, Clone)]
+pub struct BigQuery {
+    config: config::BigQuery,
+    datasets: DatasetService,
+    tables: TableService,
+    queries: QueryClient,
+}
+
+/// What can go wrong with BigQuery.
+#[derive(Debug, thiserror::Error)]
+pub enum BigQueryError {
+    /// A client can't be made: no credentials, say.
+    #[error("cannot connect to BigQuery")]
+    Client(#[source] ClientError),
+    /// A request failed.
+    #[error("BigQuery: cannot {what}")]
+    Service {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: ServiceError,
+    },
+    /// A query failed.
+    #[error("BigQuery: cannot {what}")]
+    Query {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: Box<google_cloud_bigquery::error::QueryError>,
+    },
+    /// A query's answer can't be read.
+    #[error("BigQuery: cannot {what}")]
+    Row {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: Box<google_cloud_bigquery::error::RowError>,
+    },
+    /// A request had no answer in time.
+    #[error("BigQuery: no answer in {seconds} s on trying to {what}")]
+    NoAnswer {
+        /// What was tried.
+        what: String,
+        /// How long.
+        seconds: u64,
+    },
+    /// The connection ended.
+    #[error("BigQuery: the connection ended on trying to {what}")]
+    Ended {
+        /// What was tried.
+        what: String,
+    },
+    /// Rows can't be put into Arrow's form.
+    #[error("cannot encode rows for table `{table}`")]
+    Encode {
+        /// The table.
+        table: TableName,
+        /// Why.
+        source: arrow::error::ArrowError,
+    },
+    /// A dataset or table is missing.
+    #[error(
+        "there is no {what}, and `sink.missing_tables` says to refuse; create it:\n  {command}"
+    )]
+    Missing {
+        /// Which.
+        what: String,
+        /// What creates it.
+        command: String,
+    },
+    /// A table does not take the pipeline's rows.
+    #[error("table `{table}` does not take the pipeline's rows:{list}", list = lines(misfits))]
+    Misfit {
+        /// The table.
+        table: TableName,
+        /// Why, a line each.
+        misfits: Vec<String>,
+    },
+    /// A request's text is no request: a mistake of clickmill or of a `….table.json`.
+    #[error("BigQuery: cannot describe table `{table}`")]
+    Describe {
+        /// The table.
+        table: TableName,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The ledger's schema is broken.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A load can't be committed.
+    #[error(
+        "BigQuery: load `{load_id}` is written and cannot be committed: {why}; run again to find out and finish"
+    )]
+    Commit {
+        /// The load.
+        load_id: String,
+        /// What BigQuery said.
+        why: String,
+    },
+}
+
+fn lines(list: &[String]) -> String {
+    list.iter().map(|line| format!("\n  {line}")).collect()
+}
+
+impl BigQueryError {
+    /// Whether the same may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Service { source, .. } => google::is_transient(source),
+            Self::NoAnswer { .. } | Self::Ended { .. } => true,
+            Self::Query { source, .. } => match &**source {
+                google_cloud_bigquery::error::QueryError::Rpc { source, .. } => {
+                    google::is_transient(source)
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether the environment is at fault rather than the configuration: unreachable, denied.
+    pub fn is_environment(&self) -> bool {
+        self.is_transient()
+            || matches!(
+                self,
+                Self::Client(_) | Self::Service { .. } | Self::Query { .. } | Self::Commit { .. }
+            )
+    }
+}
+
+impl BigQuery {
+    /// Makes the clients. Nothing is asked of the service yet.
+    pub async fn open(config: &config::BigQuery) -> Result<Self, BigQueryError> {
+        let datasets = connected!(DatasetService::builder(), Service::BigQuery);
+        let tables = connected!(TableService::builder(), Service::BigQuery);
+        let queries = QueryClient::builder().with_project_id(&config.project);
+        let queries = connected!(queries, Service::BigQuery);
+        Ok(Self {
+            config: config.clone(),
+            datasets: datasets.build().await.map_err(BigQueryError::Client)?,
+            tables: tables.build().await.map_err(BigQueryError::Client)?,
+            queries: queries.build().await.map_err(BigQueryError::Client)?,
+        })
+    }
+
+    /// How the configuration names things.
+    pub fn config(&self) -> &config::BigQuery {
+        &self.config
+    }
+
+    /// A client for writing, with a connection of its own.
+    async fn write_client(&self) -> Result<Write, BigQueryError> {
+        let builder = connected!(Write::builder(), Service::BigQueryStorage);
+        builder.build().await.map_err(BigQueryError::Client)
+    }
+
+    /// A table's full resource name.
+    fn resource(&self, table: &TableName) -> String {
+        let project = &self.config.project;
+        format!("projects/{project}/datasets/{}/tables/{}", table.dataset, table.table)
+    }
+
+    /// Runs a query and returns its rows, values as text. Parameters are named and of text.
+    pub async fn query_rows(
+        &self,
+        sql: &str,
+        parameters: &[(&str, &str)],
+        what: &str,
+    ) -> Result<Vec<Vec<Option<String>>>, BigQueryError> {
+        let failed =
+            |source| BigQueryError::Query { what: what.to_owned(), source: Box::new(source) };
+        let parameter = |(name, value): &(&str, &str)| {
+            use google_cloud_bigquery_v2::model as v2;
+            v2::QueryParameter::new()
+                .set_name(*name)
+                .set_parameter_type(v2::QueryParameterType::new().set_type("STRING"))
+                .set_parameter_value(v2::QueryParameterValue::new().set_value((*value).to_owned()))
+        };
+        let mut query = self.queries.query(sql);
+        if !parameters.is_empty() {
+            let parameters: Vec<_> = parameters.iter().map(parameter).collect();
+            query = query.set_parameter_mode("NAMED").set_query_parameters(parameters);
+        }
+        let done = query.until_done().await.map_err(failed)?;
+        let mut rows = done.read();
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().await {
+            let row = row.map_err(|source| BigQueryError::Row {
+                what: what.to_owned(),
+                source: Box::new(source),
+            })?;
+            let mut values = Vec::new();
+            while let Ok(value) = row.get::<serde_json::Value>(values.len()) {
+                values.push(match value {
+                    serde_json::Value::Null => None,
+                    serde_json::Value::String(text) => Some(text),
+                    other => Some(other.to_string()),
+                });
+            }
+            found.push(values);
+        }
+        Ok(found)
+    }
+}
