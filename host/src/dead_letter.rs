@@ -1,7 +1,12 @@
 //! Dead letters: rows of the dead-letter table, and the rule that ends a hopeless run.
 //!
 //! A letter keeps everything needed to try the record again: its original bytes, where it came from, who
-//! refused it and why. This module knows no plugin, source or sink.
+//! refused it and why. [`Spool`] keeps letters while their table is away. This module knows no plugin,
+//! source or sink.
+
+mod spool;
+
+pub use spool::{Spool, SpoolError};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,13 +18,23 @@ use arrow::array::{
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 
-use crate::batch::Rejected;
+use crate::batch::{Message, Position, Rejected};
 
-/// Identifies a letter: the same for the same record of the same object.
+/// A payload larger than that is kept as bytes only: a row of BigQuery may have 10 MB.
+const MAX_TEXT_BYTES: usize = 4_000_000;
+/// Of a larger payload the first bytes are kept.
+const MAX_PAYLOAD_BYTES: usize = 8_500_000;
+
+/// Identifies a letter: the same for the same record of the same object, and for every delivery of the
+/// same message.
 pub fn letter_id(rejected: &Rejected) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(rejected.source.as_bytes()).update(b"\0");
-    hasher.update(&rejected.line.to_le_bytes()).update(&rejected.payload);
+    match &rejected.position {
+        Position::Line(line) => hasher.update(&line.to_le_bytes()),
+        Position::Message(message) => hasher.update(message.id.as_bytes()).update(b"\0"),
+    };
+    hasher.update(&rejected.payload);
     hasher.finalize().to_hex()[..32].to_owned()
 }
 
@@ -38,17 +53,24 @@ pub fn rows(
                 let times = rejected.iter().map(|r| r.ingest_time);
                 Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
             }
-            "payloadString" => text(&|r| String::from_utf8(r.payload.to_vec()).ok()),
+            "payloadString" => text(&|r| {
+                let small = r.payload.len() <= MAX_TEXT_BYTES;
+                small.then(|| String::from_utf8(r.payload.to_vec()).ok()).flatten()
+            }),
             "payloadBytes" => {
-                Arc::new(BinaryArray::from_iter_values(rejected.iter().map(|r| &r.payload)))
+                let kept = |r: &Rejected| r.payload.slice(..r.payload.len().min(MAX_PAYLOAD_BYTES));
+                Arc::new(BinaryArray::from_iter_values(rejected.iter().map(kept)))
             }
-            "attributes" => no_attributes(field.data_type(), rejected.len()),
-            "errorMessage" => text(&|r| Some(r.reason.message.clone())),
+            "attributes" => attributes(field.data_type(), rejected),
+            "errorMessage" => text(&|r| Some(message_of(r))),
             "letter_id" => text(&|r| Some(letter_id(r))),
             "pipeline" => text(&|_| Some(pipeline.to_owned())),
             "source" => text(&|r| Some(r.source.to_string())),
-            "source_line" => {
-                Arc::new(Int64Array::from_iter_values(rejected.iter().map(|r| r.line as i64)))
+            "source_line" => Arc::new(rejected.iter().map(line).collect::<Int64Array>()),
+            "message_id" => text(&|r| message(r).map(|message| message.id.clone())),
+            "publish_time" => {
+                let times = rejected.iter().map(|r| message(r).map(|m| m.publish_time));
+                Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
             }
             "stage" => text(&|r| Some(r.stage.to_string())),
             "plugin_digest" => text(&|r| r.plugin_digest.as_ref().map(ToString::to_string)),
@@ -63,14 +85,51 @@ pub fn rows(
     RecordBatch::try_new_with_options(schema.clone(), columns.collect(), &options)
 }
 
-/// An empty list per row: records of an object have no attributes.
-fn no_attributes(data_type: &DataType, rows: usize) -> ArrayRef {
-    let DataType::List(item) = data_type else { return new_null_array(data_type, rows) };
-    let DataType::Struct(fields) = item.data_type() else { return new_null_array(data_type, rows) };
+fn message_of(rejected: &Rejected) -> String {
+    let bytes = rejected.payload.len();
+    match bytes > MAX_PAYLOAD_BYTES {
+        true => format!(
+            "{} (of its {bytes} bytes the first {MAX_PAYLOAD_BYTES} are kept)",
+            rejected.reason.message
+        ),
+        false => rejected.reason.message.clone(),
+    }
+}
+
+fn line(rejected: &Rejected) -> Option<i64> {
+    match &rejected.position {
+        Position::Line(line) => Some(*line as i64),
+        Position::Message(_) => None,
+    }
+}
+
+fn message(rejected: &Rejected) -> Option<&Message> {
+    match &rejected.position {
+        Position::Line(_) => None,
+        Position::Message(message) => Some(message),
+    }
+}
+
+/// A list of key and value per row; records of an object have none.
+fn attributes(data_type: &DataType, rejected: &[Rejected]) -> ArrayRef {
+    let unknown = || new_null_array(data_type, rejected.len());
+    let DataType::List(item) = data_type else { return unknown() };
+    let DataType::Struct(fields) = item.data_type() else { return unknown() };
+    if fields.len() != 2 || fields.iter().any(|field| *field.data_type() != DataType::Utf8) {
+        return unknown();
+    }
     let builders = fields.iter().map(|_| Box::new(StringBuilder::new()) as _).collect();
     let mut lists =
         ListBuilder::new(StructBuilder::new(fields.clone(), builders)).with_field(item.clone());
-    for _ in 0..rows {
+    for rejected in rejected {
+        for (key, value) in message(rejected).map_or(&[][..], |message| &message.attributes) {
+            let pair = lists.values();
+            for (at, text) in [key, value].into_iter().enumerate() {
+                let builder = pair.field_builder::<StringBuilder>(at);
+                builder.expect("both fields are text").append_value(text);
+            }
+            pair.append(true);
+        }
         lists.append(true);
     }
     Arc::new(lists.finish())
