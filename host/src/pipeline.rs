@@ -2,11 +2,17 @@
 //! knows all the others.
 
 mod build;
+mod cut;
+mod deliver;
 mod load;
 mod run;
 mod status;
+mod stream;
+mod transform;
 
 pub use build::{BuildError, Built, Options, build, validate};
+pub use deliver::DeliverError;
 pub use load::LoadError;
-pub use run::{RunError, run};
-pub use status::{Counts, Snapshot, Status, Stop, Summary};
+pub use run::{Ending, RunError, run};
+pub use status::{Counts, Snapshot, Status, Stop, Streamed, Summary};
+pub use stream::StreamError;

@@ -7,10 +7,11 @@ use arrow::datatypes::Schema;
 
 use crate::config::{Pipeline, Source};
 use crate::decode::Decoder;
+use crate::decode::messages;
 use crate::plugin::{Chain, Engine, EngineError, Library, PluginError, Secrets};
 use crate::schema::SchemaError;
-use crate::sink::warehouse::{Warehouse, WarehouseError, ledger};
-use crate::sink::{Misfit, Projection};
+use crate::schema::provenance;
+use crate::sink::{Misfit, Projection, SinkError, Tables, ledger};
 use crate::source::{self, Progress};
 
 /// What a run needs beside the pipeline file.
@@ -27,7 +28,7 @@ pub struct Options {
 /// A pipeline that can run.
 pub struct Built {
     pub(super) pipeline: Pipeline,
-    pub(super) warehouse: Warehouse,
+    pub(super) tables: Tables,
     pub(super) library: Library,
     pub(super) secrets: Secrets,
     pub(super) runtime: tokio::runtime::Runtime,
@@ -42,9 +43,9 @@ pub enum BuildError {
     /// A plugin can't run.
     #[error(transparent)]
     Plugin(Box<PluginError>),
-    /// The warehouse can't be used.
+    /// The tables can't be used.
     #[error(transparent)]
-    Warehouse(Box<WarehouseError>),
+    Sink(#[from] SinkError),
     /// The ledger's own schema is broken.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -67,12 +68,6 @@ impl From<PluginError> for BuildError {
     }
 }
 
-impl From<WarehouseError> for BuildError {
-    fn from(error: WarehouseError) -> Self {
-        Self::Warehouse(Box::new(error))
-    }
-}
-
 fn lines(misfits: &[Misfit]) -> String {
     misfits.iter().map(|misfit| format!("\n  {misfit}")).collect()
 }
@@ -87,15 +82,16 @@ pub fn build(pipeline: Pipeline, options: &Options) -> Result<Built, BuildError>
         .map_err(BuildError::Runtime)?;
     let engine = Engine::new(&options.cache)?;
     let library = Library::load(&engine, &pipeline.plugins)?;
-    let warehouse = Warehouse::open(&options.warehouse)?;
-    runtime.block_on(async {
-        warehouse.ensure_table(&pipeline.sink.table, &pipeline.sink.schema).await?;
-        warehouse.ensure_table(&pipeline.dead_letter.table, &pipeline.dead_letter.schema).await?;
-        let (table, schema) = ledger::table()?;
-        warehouse.ensure_table(&table, &schema).await?;
-        Ok::<_, BuildError>(())
+    let tables = runtime.block_on(async {
+        let tables = Tables::open(&pipeline.sink.place, &options.warehouse).await?;
+        tables.ensure(&pipeline.sink.table, &pipeline.sink.schema).await?;
+        tables.ensure(&pipeline.dead_letter.table, &pipeline.dead_letter.schema).await?;
+        if !pipeline.source.is_stream() {
+            tables.ensure(&tables.ledger(&pipeline.sink.table), &ledger::schema()?).await?;
+        }
+        Ok::<_, BuildError>(tables)
     })?;
-    Ok(Built { pipeline, warehouse, library, secrets: options.secrets.clone(), runtime })
+    Ok(Built { pipeline, tables, library, secrets: options.secrets.clone(), runtime })
 }
 
 /// Builds a pipeline and fits its chain to the first object of its source, without reading more than
@@ -105,6 +101,9 @@ pub fn validate(pipeline: Pipeline, options: &Options) -> Result<Vec<String>, Bu
     let unchecked = |why: String| vec![format!("the chain's columns are not checked: {why}")];
     if let Source::Stdin = built.pipeline.source {
         return Ok(unchecked("standard input is read by `run` only".to_owned()));
+    }
+    if built.pipeline.source.is_stream() {
+        return built.fit(&messages::schema()).map(|_| Vec::new());
     }
     let object = match built.runtime.block_on(source::list(&built.pipeline.source)) {
         Ok(objects) => objects.into_iter().next(),
@@ -124,11 +123,20 @@ pub fn validate(pipeline: Pipeline, options: &Options) -> Result<Vec<String>, Bu
 }
 
 impl Built {
+    /// Whether its source gives messages without an end, rather than objects.
+    pub fn is_stream(&self) -> bool {
+        self.pipeline.source.is_stream()
+    }
+
     /// Fits the chain to the columns of an object and to the table.
     pub(super) fn fit(&self, columns: &Schema) -> Result<(Arc<Chain>, Projection), BuildError> {
         let chain = self.library.configure(columns, &self.secrets)?;
         let sink = &self.pipeline.sink;
-        let projection = Projection::new(&sink.schema, chain.output())
+        let unknown = match self.pipeline.source.is_stream() {
+            true => provenance::UNKNOWN_OF_MESSAGES,
+            false => provenance::UNKNOWN_OF_OBJECTS,
+        };
+        let projection = Projection::new(&sink.schema, chain.output(), unknown)
             .map_err(|misfits| BuildError::Misfit { table: sink.table.to_string(), misfits })?;
         Ok((Arc::new(chain), projection))
     }

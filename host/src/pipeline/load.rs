@@ -10,19 +10,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::build::{BuildError, Built};
-use super::run::micros_now;
 use super::status::{Counts, Status, Stop};
-use crate::batch::Rejected;
+use super::transform::{Done, by_sink, transform};
+use crate::batch::{Rejected, micros_now};
 use crate::dead_letter::{self, Hopeless, StopRule};
 use crate::decode::{DecodeError, Decoded, Decoder};
 use crate::plugin::{Chain, ChainWorker, StageCounts};
-use crate::sink::Projection;
-use crate::sink::warehouse::{Load, WarehouseError, ledger};
+use crate::sink::{Load, Projection, SinkError, Targets, ledger};
 use crate::source::{Object, SourceError};
 
 /// Batches that wait before and after the workers, per worker: one in hand and one ready.
@@ -43,18 +41,12 @@ pub enum LoadError {
     /// Columns do not make a batch: a mistake of clickmill.
     #[error("cannot make rows of a batch")]
     Arrow(#[from] ArrowError),
-    /// The warehouse failed.
+    /// The tables failed.
     #[error(transparent)]
-    Warehouse(Box<WarehouseError>),
+    Sink(#[from] SinkError),
     /// A worker died: a mistake of clickmill.
     #[error("a worker ended early")]
     Worker,
-}
-
-impl From<WarehouseError> for LoadError {
-    fn from(error: WarehouseError) -> Self {
-        Self::Warehouse(Box::new(error))
-    }
 }
 
 impl From<SourceError> for LoadError {
@@ -68,15 +60,6 @@ pub(super) enum Outcome {
     Loaded { counts: Counts, plugin_set: Arc<str> },
     Hopeless { hopeless: Hopeless, counts: Counts },
     Interrupted,
-}
-
-/// A batch that is ready to be written.
-struct Done {
-    rows_in: u64,
-    bytes: u64,
-    rows: RecordBatch,
-    rejected: Vec<Rejected>,
-    filtered: u64,
 }
 
 /// Loads one object.
@@ -98,13 +81,12 @@ pub(super) fn load(
     let (chain, projection) =
         built.fit(decoder.schema()).map_err(|error| LoadError::Build(Box::new(error)))?;
     let dead_schema = pipeline.dead_letter.schema.arrow();
-    let mut load = Load::begin(
-        &built.warehouse,
-        runtime,
-        load_id,
-        (pipeline.sink.table.clone(), pipeline.sink.schema.arrow()),
-        (pipeline.dead_letter.table.clone(), dead_schema.clone()),
-    )?;
+    let targets = Targets {
+        rows: (pipeline.sink.table.clone(), pipeline.sink.schema.arrow()),
+        dead_letters: (pipeline.dead_letter.table.clone(), dead_schema.clone()),
+    };
+    let mut load = Load::begin(&built.tables, runtime, load_id, targets)?;
+    let letters = |rejected: &[Rejected]| dead_letter::rows(rejected, &pipeline.name, &dead_schema);
 
     let queued = pipeline.workers * QUEUED_PER_WORKER;
     let mut counts = Counts::default();
@@ -127,22 +109,18 @@ pub(super) fn load(
         drop((from_decoder, to_writer));
 
         let mut write = |done: Done| -> Result<Option<Hopeless>, LoadError> {
-            let rejected = done.rejected.len() as u64;
-            if done.rows.num_rows() > 0 {
-                load.write(&done.rows)?;
-            }
-            if rejected > 0 {
-                load.write_dead_letters(&dead_letter::rows(
-                    &done.rejected,
-                    &pipeline.name,
-                    &dead_schema,
-                )?)?;
-            }
-            status.count(done.rows_in, rejected);
+            let (rows_in, rejected) = (done.rows_in, done.rejected.len() as u64);
             counts.count(&done);
+            if rejected > 0 {
+                load.write_dead_letters(letters(&done.rejected)?)?;
+            }
+            if done.rows.rows.num_rows() > 0 {
+                load.write(done.rows)?;
+            }
+            status.count(rows_in, rejected);
             // Fails only where the decoder has ended and wants none.
             let _ = permit.try_send(());
-            Ok(rule.count(done.rows_in, rejected).err())
+            Ok(rule.count(rows_in, rejected).err())
         };
         let written = in_order(&from_workers, &mut write);
         // Whoever waits to put something into a queue, or for a permit, is let go.
@@ -160,6 +138,11 @@ pub(super) fn load(
             None => decoded.map(|()| None).map_err(LoadError::from),
         }
     });
+    let written = match written {
+        // The table may say only now what it does not take.
+        Ok(None) => late_refusals(&mut load, chain.plugin_set(), &mut counts, &letters),
+        other => other,
+    };
     // A short run is judged at its end, before anything of it is visible.
     let verdict = match written {
         Ok(None) => Ok(rule.end().err()),
@@ -167,15 +150,15 @@ pub(super) fn load(
     };
     match verdict {
         Err(error) => {
-            load.abandon(runtime);
+            load.abandon();
             Err(error)
         }
         Ok(Some(hopeless)) => {
-            load.abandon(runtime);
+            load.abandon();
             Ok(Outcome::Hopeless { hopeless, counts })
         }
         Ok(None) if stop.now() => {
-            load.abandon(runtime);
+            load.abandon();
             Ok(Outcome::Interrupted)
         }
         Ok(None) => {
@@ -193,10 +176,25 @@ pub(super) fn load(
                 started_at,
                 finished_at: micros_now(),
             };
-            load.commit(runtime, &entry)?;
+            load.commit(&entry)?;
             Ok(Outcome::Loaded { counts, plugin_set: chain.plugin_set().clone() })
         }
     }
+}
+
+/// Takes rows that the table refuses over to the dead letters.
+fn late_refusals(
+    load: &mut Load,
+    plugin_set: &Arc<str>,
+    counts: &mut Counts,
+    letters: &dyn Fn(&[Rejected]) -> Result<arrow::array::RecordBatch, ArrowError>,
+) -> Result<Option<Hopeless>, LoadError> {
+    let refused: Vec<Rejected> = by_sink(load.refused()?, plugin_set).collect();
+    if !refused.is_empty() {
+        load.write_dead_letters(letters(&refused)?)?;
+        counts.refuse(&refused);
+    }
+    Ok(None)
 }
 
 /// The decoder's thread. Ends early when the workers are gone or the run is told to end at once.
@@ -236,53 +234,6 @@ fn work(
     worker.counts()
 }
 
-/// One batch through chain and projection. Every record of it comes out: as a row, refused or filtered.
-fn transform(
-    worker: &mut ChainWorker,
-    chain: &Chain,
-    projection: &Projection,
-    decoded: Decoded,
-) -> Result<Done, ArrowError> {
-    let Decoded { batch, malformed, bytes } = decoded;
-    let rows_in = (batch.rows() + malformed.len()) as u64;
-    let ingest_time = batch.ingest_time;
-    let plugin_set = chain.plugin_set();
-    let source = batch.origins.source.clone();
-    let mut rejected: Vec<Rejected> = Vec::new();
-    if !malformed.is_empty() {
-        let stage: Arc<str> = "decode".into();
-        rejected.extend(malformed.into_iter().map(|bad| Rejected {
-            source: source.clone(),
-            line: bad.line,
-            payload: bad.payload,
-            stage: stage.clone(),
-            plugin_digest: None,
-            plugin_set: plugin_set.clone(),
-            reason: bad.reason,
-            ingest_time,
-        }));
-    }
-    let processed = worker.run(batch)?;
-    rejected.extend(processed.rejected);
-    let (rows, lacking) = projection.rows(&processed.batch, plugin_set)?;
-    if !lacking.is_empty() {
-        let stage: Arc<str> = "sink".into();
-        let origins = &processed.batch.origins;
-        rejected.extend(lacking.into_iter().map(|(row, reason)| Rejected {
-            source: source.clone(),
-            line: origins.lines[row],
-            payload: origins.payload(row),
-            stage: stage.clone(),
-            plugin_digest: None,
-            plugin_set: plugin_set.clone(),
-            reason,
-            ingest_time,
-        }));
-    }
-    rejected.sort_by_key(|rejected| rejected.line);
-    Ok(Done { rows_in, bytes: bytes as u64, rows, rejected, filtered: processed.filtered })
-}
-
 /// Hands on what comes from the workers in the order in which it was decoded, until the queue or the run
 /// ends.
 fn in_order(
@@ -301,18 +252,4 @@ fn in_order(
         }
     }
     Ok(None)
-}
-
-impl Counts {
-    fn count(&mut self, done: &Done) {
-        self.rows_in += done.rows_in;
-        self.rows_out += done.rows.num_rows() as u64;
-        self.rows_rejected += done.rejected.len() as u64;
-        self.rows_filtered += done.filtered;
-        self.bytes += done.bytes;
-        for rejected in &done.rejected {
-            let key = (rejected.stage.to_string(), rejected.reason.code.clone());
-            *self.rejected_by.entry(key).or_default() += 1;
-        }
-    }
 }

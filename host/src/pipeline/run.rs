@@ -1,13 +1,20 @@
-//! Runs a pipeline over all objects of its source, one load each.
+//! Runs a pipeline: over all objects of its source, one load each; over those that come, too; or over a
+//! stream.
 
-use std::time::{Instant, SystemTime};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::build::{BuildError, Built};
 use super::load::{LoadError, Outcome, load};
 use super::status::{Status, Stop, Summary};
+use super::stream::{self, StreamError};
+use crate::batch::micros_now;
+use crate::config::Source;
 use crate::dead_letter::{Hopeless, StopRule};
-use crate::sink::warehouse::{WarehouseError, ledger};
-use crate::source::{self, SourceError};
+use crate::sink::{SinkError, ledger};
+use crate::source::{self, Object, SourceError};
+use crate::telemetry;
 
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +48,12 @@ pub enum RunError {
         /// The commonest reason.
         most_frequent: String,
     },
-    /// The warehouse failed.
+    /// The tables failed.
     #[error(transparent)]
-    Warehouse(Box<WarehouseError>),
+    Sink(#[from] SinkError),
+    /// A stream ended early.
+    #[error(transparent)]
+    Stream(Box<StreamError>),
     /// The run was told to end at once.
     #[error("interrupted: nothing of `{object}` is loaded, run again to load it")]
     Interrupted {
@@ -52,52 +62,134 @@ pub enum RunError {
     },
 }
 
-impl From<WarehouseError> for RunError {
-    fn from(error: WarehouseError) -> Self {
-        Self::Warehouse(Box::new(error))
-    }
-}
-
 impl From<SourceError> for RunError {
     fn from(error: SourceError) -> Self {
         Self::Source(Box::new(error))
     }
 }
 
-/// Runs a pipeline to the end of its source, or until `stop` says so.
-pub fn run(built: &Built, status: &Status, stop: &Stop) -> Result<Summary, RunError> {
+/// When a run ends by itself, beside the end of its source.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ending {
+    /// Once nothing has arrived for that long.
+    pub when_idle: Option<Duration>,
+}
+
+/// Runs a pipeline to the end of its source, or until `stop` or `ending` says so.
+pub fn run(
+    built: &Built,
+    ending: Ending,
+    status: &Arc<Status>,
+    stop: &Stop,
+) -> Result<Summary, RunError> {
     let started = Instant::now();
-    let pipeline = &built.pipeline;
-    let objects = built.runtime.block_on(source::list(&pipeline.source))?;
+    let mut summary = match &built.pipeline.source {
+        source if source.is_stream() => {
+            let ran = stream::run(built, ending, status, stop);
+            ran.map_err(|error| RunError::Stream(Box::new(error)))?
+        }
+        Source::Storage { watch: Some(interval), .. } => {
+            watch(built, *interval, ending, status, stop)?
+        }
+        _ => {
+            let mut summary = Summary::default();
+            let mut rule = rule(built);
+            let objects = built.runtime.block_on(source::list(&built.pipeline.source))?;
+            load_all(built, objects, &mut rule, status, stop, &mut summary)?;
+            summary
+        }
+    };
+    summary.elapsed = started.elapsed();
+    Ok(summary)
+}
+
+fn rule(built: &Built) -> StopRule {
+    let config = &built.pipeline.dead_letter;
+    StopRule::new(config.max_rejected_share, config.window_rows)
+}
+
+/// Loads what is there, and then what comes, until told to stop.
+fn watch(
+    built: &Built,
+    interval: Duration,
+    ending: Ending,
+    status: &Status,
+    stop: &Stop,
+) -> Result<Summary, RunError> {
     let mut summary = Summary::default();
+    let mut rule = rule(built);
+    let mut known: HashSet<String> = HashSet::new();
+    let mut last_arrival = Instant::now();
+    while !stop.after_object() {
+        let mut objects = match built.runtime.block_on(source::list(&built.pipeline.source)) {
+            Ok(objects) => objects,
+            // There will be some.
+            Err(SourceError::Nothing { .. }) => Vec::new(),
+            Err(error @ SourceError::Store { .. }) => {
+                tracing::warn!(
+                    error = telemetry::causes(&error),
+                    "cannot list the source, trying again"
+                );
+                Vec::new()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        objects.retain(|object| !known.contains(&object.name()));
+        if !objects.is_empty() {
+            known.extend(objects.iter().map(Object::name));
+            load_all(built, objects, &mut rule, status, stop, &mut summary)?;
+            last_arrival = Instant::now();
+        }
+        if ending.when_idle.is_some_and(|idle| last_arrival.elapsed() >= idle) {
+            break;
+        }
+        let wait = ending.when_idle.map_or(interval, |idle| interval.min(idle));
+        built.runtime.block_on(async {
+            tokio::select! {
+                () = stop.asked() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        });
+    }
+    Ok(summary)
+}
+
+/// Loads objects one by one, those that the ledger has aside.
+fn load_all(
+    built: &Built,
+    objects: Vec<Object>,
+    rule: &mut StopRule,
+    status: &Status,
+    stop: &Stop,
+    summary: &mut Summary,
+) -> Result<(), RunError> {
+    let target = &built.pipeline.sink.table;
     let mut waiting = Vec::new();
     for object in objects {
         let load_id = match &object.generation {
-            Some(_) => ledger::load_id(&pipeline.sink.table, &object.name()),
+            Some(_) => ledger::load_id(target, &object.name()),
             // There is no telling whether this was loaded before: each run is a load of its own.
             None => {
                 let once = format!("{} {} {}", object.uri, micros_now(), std::process::id());
-                ledger::load_id(&pipeline.sink.table, &once)
+                ledger::load_id(target, &once)
             }
         };
-        if built.runtime.block_on(built.warehouse.is_loaded(&load_id))? {
+        if built.runtime.block_on(built.tables.is_loaded(&load_id, target))? {
             summary.skipped.push(object.uri.clone());
         } else {
             status.expect_bytes(object.size.unwrap_or(0));
             waiting.push((object, load_id));
         }
     }
-    let mut rule =
-        StopRule::new(pipeline.dead_letter.max_rejected_share, pipeline.dead_letter.window_rows);
     let mut waiting = waiting.into_iter();
     while let Some((object, load_id)) = waiting.next() {
         if stop.after_object() {
-            summary.left = 1 + waiting.len() as u64;
+            summary.left += 1 + waiting.len() as u64;
             break;
         }
         status.reading(&object.uri);
         let uri = object.uri.clone();
-        let loaded = load(built, &object, &load_id, &mut rule, status, stop);
+        let loaded = load(built, &object, &load_id, rule, status, stop);
         match loaded.map_err(|error| failed(error, &uri))? {
             Outcome::Loaded { counts, plugin_set } => {
                 summary.counts.add(counts);
@@ -106,16 +198,12 @@ pub fn run(built: &Built, status: &Status, stop: &Stop) -> Result<Summary, RunEr
             }
             Outcome::Interrupted => return Err(RunError::Interrupted { object: uri }),
             Outcome::Hopeless { hopeless, counts } => {
-                let most = counts.rejected_by.iter().max_by_key(|(_, count)| **count);
-                let most_frequent = most.map_or_else(String::new, |((stage, code), count)| {
-                    format!("`{code}` at stage `{stage}`, {count} times")
-                });
+                let most_frequent = counts.most_frequent();
                 return Err(RunError::Hopeless { object: uri, hopeless, most_frequent });
             }
         }
     }
-    summary.elapsed = started.elapsed();
-    Ok(summary)
+    Ok(())
 }
 
 fn failed(error: LoadError, object: &str) -> RunError {
@@ -124,10 +212,4 @@ fn failed(error: LoadError, object: &str) -> RunError {
         LoadError::Build(source) => RunError::Build { object, source },
         error => RunError::Load { object, source: Box::new(error) },
     }
-}
-
-/// Now, in microseconds since 1970-01-01T00:00:00Z.
-pub(super) fn micros_now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_micros() as i64)
 }

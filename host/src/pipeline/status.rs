@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use crate::plugin::StageCounts;
 use crate::source::Progress;
@@ -13,6 +15,8 @@ use crate::source::Progress;
 pub struct Status {
     rows_in: AtomicU64,
     rows_rejected: AtomicU64,
+    rows_done: AtomicU64,
+    retries: AtomicU64,
     bytes_total: AtomicU64,
     /// Stored bytes of all objects.
     pub progress: Progress,
@@ -26,6 +30,10 @@ pub struct Snapshot {
     pub rows_in: u64,
     /// Records refused.
     pub rows_rejected: u64,
+    /// Of a stream: messages whose rows or dead letters are durable, or that were filtered.
+    pub rows_done: u64,
+    /// Of a stream: appends that failed and were tried again.
+    pub retries: u64,
     /// Stored bytes read.
     pub bytes: u64,
     /// Stored bytes to read, 0 where unknown.
@@ -40,6 +48,8 @@ impl Status {
         Snapshot {
             rows_in: self.rows_in.load(Ordering::Relaxed),
             rows_rejected: self.rows_rejected.load(Ordering::Relaxed),
+            rows_done: self.rows_done.load(Ordering::Relaxed),
+            retries: self.retries.load(Ordering::Relaxed),
             bytes: self.progress.bytes(),
             bytes_total: self.bytes_total.load(Ordering::Relaxed),
             object: self.object.lock().map(|object| object.clone()).unwrap_or_default(),
@@ -49,6 +59,23 @@ impl Status {
     pub(super) fn count(&self, rows_in: u64, rows_rejected: u64) {
         self.rows_in.fetch_add(rows_in, Ordering::Relaxed);
         self.rows_rejected.fetch_add(rows_rejected, Ordering::Relaxed);
+    }
+
+    /// Of a stream: messages that arrived.
+    pub(super) fn arrive(&self, messages: u64, bytes: u64) {
+        self.rows_in.fetch_add(messages, Ordering::Relaxed);
+        self.progress.add(bytes);
+    }
+
+    /// Of a stream: what is durable.
+    pub(super) fn deliver(&self, counts: &Counts) {
+        self.rows_done.fetch_add(counts.rows_in, Ordering::Relaxed);
+        self.rows_rejected.fetch_add(counts.rows_rejected, Ordering::Relaxed);
+    }
+
+    /// Of a stream: an append that failed.
+    pub(super) fn retry(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn expect_bytes(&self, bytes: u64) {
@@ -62,24 +89,40 @@ impl Status {
     }
 }
 
-/// Tells a run to stop: first after the object in hand, then at once.
+/// Tells a run to stop: first after the object in hand or, of a stream, what is in hand; then at once.
 #[derive(Debug, Default)]
-pub struct Stop(AtomicU8);
+pub struct Stop(watch::Sender<u8>);
 
 impl Stop {
     /// Asks once more. Returns how often it was asked.
     pub fn ask(&self) -> u8 {
-        self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+        self.0.send_modify(|asked| *asked = asked.saturating_add(1));
+        *self.0.borrow()
     }
 
     /// Whether to begin no further object.
     pub fn after_object(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= 1
+        *self.0.borrow() >= 1
     }
 
     /// Whether to give up the object in hand.
     pub fn now(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= 2
+        *self.0.borrow() >= 2
+    }
+
+    /// Waits until asked.
+    pub async fn asked(&self) {
+        self.asked_times(1).await;
+    }
+
+    /// Waits until asked twice.
+    pub async fn asked_twice(&self) {
+        self.asked_times(2).await;
+    }
+
+    async fn asked_times(&self, times: u8) {
+        // The sender is ours: it does not go away.
+        let _ = self.0.subscribe().wait_for(|asked| *asked >= times).await;
     }
 }
 
@@ -103,6 +146,14 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// The commonest reason for a refusal.
+    pub(super) fn most_frequent(&self) -> String {
+        let most = self.rejected_by.iter().max_by_key(|(_, count)| **count);
+        most.map_or_else(String::new, |((stage, code), count)| {
+            format!("`{code}` at stage `{stage}`, {count} times")
+        })
+    }
+
     /// Adds another object's counts.
     pub fn add(&mut self, other: Self) {
         self.rows_in += other.rows_in;
@@ -137,4 +188,25 @@ pub struct Summary {
     pub plugin_set: Option<String>,
     /// How long it took.
     pub elapsed: Duration,
+    /// Of a stream: what only streams have.
+    pub stream: Option<Streamed>,
+}
+
+/// What a run over a stream did beside its counts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Streamed {
+    /// Deliveries of messages whose rows or dead letters were there already; not among `rows_in`.
+    pub repeated: u64,
+    /// Acknowledgements that the service did not take: those messages come again.
+    pub unconfirmed: u64,
+    /// Dead letters that went to the spool, since their table was away.
+    pub spooled: u64,
+    /// Appends that failed and were tried again.
+    pub retries: u64,
+    /// From publishing to durable: the median, in milliseconds.
+    pub latency_p50_ms: u64,
+    /// Of 99 in a hundred messages at most.
+    pub latency_p99_ms: u64,
+    /// At most.
+    pub latency_max_ms: u64,
 }

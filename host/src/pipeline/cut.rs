@@ -1,0 +1,110 @@
+//! Cuts a stream into batches: by rows, by bytes, or when the first message has waited long enough.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use crossbeam_channel::Sender;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::run::Ending;
+use super::status::{Status, Stop};
+use crate::batch::{Message, micros_now};
+use crate::config::BatchLimits;
+use crate::source::SourceError;
+use crate::source::stream::{Receipt, Stream};
+
+/// What may end a stream, and who is told of it.
+pub(super) struct Control<'a> {
+    pub ending: Ending,
+    pub status: &'a Status,
+    pub stop: &'a Stop,
+    /// Too much was refused.
+    pub give_up: Notify,
+}
+
+/// Messages of a batch on their way to a worker.
+pub(super) struct Cut {
+    pub messages: Vec<(Arc<Message>, Bytes)>,
+    pub receipts: Vec<Receipt>,
+    /// When the first of them arrived.
+    pub ingest_time: i64,
+    pub room: OwnedSemaphorePermit,
+}
+
+/// Cuts the stream into batches until it ends or is to end.
+/// There are no more batches at once than `room` has permits.
+pub(super) async fn cut(
+    limits: BatchLimits,
+    stream: &mut Stream,
+    room: &Arc<Semaphore>,
+    control: &Control<'_>,
+    to: Sender<(u64, Cut)>,
+) -> Result<(), SourceError> {
+    let Control { ending, status, stop, give_up } = control;
+    let patience = Duration::from_millis(limits.max_wait_ms);
+    let mut number = 0;
+    let mut stopping = false;
+    let mut last_arrival = Instant::now();
+    loop {
+        let permit = tokio::select! {
+            biased;
+            permit = room.clone().acquire_owned() => permit,
+            () = stop.asked(), if !stopping => {
+                stopping = true;
+                stream.stop();
+                continue;
+            }
+        };
+        let Ok(permit) = permit else { return Ok(()) };
+        let mut batch =
+            Cut { messages: Vec::new(), receipts: Vec::new(), ingest_time: 0, room: permit };
+        let mut bytes = 0;
+        let mut arrived = Vec::new();
+        let mut due: Option<Instant> = None;
+        let ended = loop {
+            let most = limits.max_rows - batch.messages.len();
+            let idle = ending.when_idle.map(|idle| last_arrival + idle);
+            tokio::select! {
+                biased;
+                () = stop.asked(), if !stopping => { stopping = true; stream.stop(); }
+                () = give_up.notified(), if !stopping => { stopping = true; stream.stop(); }
+                more = stream.next(&mut arrived, most) => {
+                    last_arrival = Instant::now();
+                    for delivery in arrived.drain(..) {
+                        let delivery = delivery?;
+                        bytes += delivery.payload.len();
+                        batch.messages.push((delivery.message, delivery.payload));
+                        batch.receipts.push(delivery.receipt);
+                    }
+                    if !more { break true }
+                    if due.is_none() {
+                        due = Some(last_arrival + patience);
+                        batch.ingest_time = micros_now();
+                    }
+                    if batch.messages.len() >= limits.max_rows || bytes >= limits.max_bytes { break false }
+                }
+                () = until(due), if due.is_some() => break false,
+                () = until(idle), if idle.is_some() && !stopping => { stopping = true; stream.stop(); }
+            }
+        };
+        if !batch.messages.is_empty() {
+            status.arrive(batch.messages.len() as u64, bytes as u64);
+            if to.send((number, batch)).is_err() {
+                return Ok(());
+            }
+            number += 1;
+        }
+        if ended {
+            return Ok(());
+        }
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

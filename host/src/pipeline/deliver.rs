@@ -1,0 +1,237 @@
+//! Delivery of a stream's batches: rows to the table, letters to theirs, and only then the
+//! acknowledgements. Where the table is away, what is in hand is held and tried again, for as long as it
+//! takes; where the dead-letter table is away, letters go to the spool.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use backon::{ExponentialBuilder, Retryable};
+use tokio::sync::{Mutex, OwnedSemaphorePermit};
+
+use super::status::{Counts, Status};
+use super::transform::{Done, by_sink};
+use crate::batch::{Message, Position, Positions, Rejected, micros_now};
+use crate::dead_letter::{self, Spool};
+use crate::sink::{Appended, Appender, Rows, SinkError};
+use crate::source::stream::{Receipt, acknowledge};
+use crate::telemetry::causes;
+
+/// How often letters in the spool are tried to be carried over.
+const CARRY_EVERY: Duration = Duration::from_secs(5);
+
+/// A batch that has been through the chain, with what is to be given back for it.
+pub(super) struct Ready {
+    pub done: Done,
+    pub receipts: Vec<Receipt>,
+    /// Room for the next batch.
+    pub room: OwnedSemaphorePermit,
+}
+
+/// Where a stream's batches go.
+pub(super) struct Delivery {
+    pub rows: Appender,
+    pub letters: Appender,
+    pub letters_schema: SchemaRef,
+    pub spool: Spool,
+    pub pipeline: String,
+    pub plugin_set: Arc<str>,
+    pub status: Arc<Status>,
+}
+
+/// What became of batches. All of it is durable.
+#[derive(Default)]
+pub(super) struct Delivered {
+    pub counts: Counts,
+    pub repeated: u64,
+    pub unconfirmed: u64,
+    pub spooled: u64,
+    pub retries: u64,
+    /// From publishing to durable, in milliseconds, a value per message.
+    pub latencies: Vec<u64>,
+}
+
+impl Delivery {
+    /// Delivers batches: returns once all of it is durable and acknowledged, or can't be.
+    pub async fn deliver(&self, batches: Vec<Ready>) -> Result<Delivered, DeliverError> {
+        let mut delivered = Delivered::default();
+        let mut rows: Vec<Rows> = Vec::new();
+        let mut rejected: Vec<Rejected> = Vec::new();
+        let mut receipts = Vec::new();
+        let mut published = Vec::new();
+        let mut room = Vec::new();
+        for batch in batches {
+            delivered.counts.count(&batch.done);
+            published.extend(publish_times(&batch.done));
+            if batch.done.rows.rows.num_rows() > 0 {
+                rows.push(batch.done.rows);
+            }
+            rejected.extend(batch.done.rejected);
+            receipts.extend(batch.receipts);
+            room.push(batch.room);
+        }
+        if !rows.is_empty() {
+            let appended = self.append(rows, &mut delivered).await?;
+            let refused: Vec<Rejected> = by_sink(appended.refused, &self.plugin_set).collect();
+            delivered.counts.refuse(&refused);
+            delivered.counts.rows_out -= appended.repeated;
+            delivered.counts.rows_in -= appended.repeated;
+            delivered.repeated += appended.repeated;
+            rejected.extend(refused);
+        }
+        if !rejected.is_empty() {
+            let letters = dead_letter::rows(&rejected, &self.pipeline, &self.letters_schema)?;
+            let repeated = self.append_letters(&letters, &mut delivered).await;
+            delivered.counts.rows_rejected -= repeated;
+            delivered.counts.rows_in -= repeated;
+            delivered.repeated += repeated;
+        }
+        let now = micros_now();
+        let latency = |published: i64| u64::try_from((now - published) / 1000).unwrap_or(0);
+        delivered.latencies = published.into_iter().map(latency).collect();
+        delivered.unconfirmed = acknowledge(receipts).await;
+        self.status.deliver(&delivered.counts);
+        Ok(delivered)
+    }
+
+    /// Appends rows, again and again until the table has them or says that it never will.
+    async fn append(
+        &self,
+        rows: Vec<Rows>,
+        delivered: &mut Delivered,
+    ) -> Result<Appended, DeliverError> {
+        let state = Mutex::new((rows, Appended::default()));
+        let append = || async {
+            let (rows, so_far) = &mut *state.lock().await;
+            self.rows.append(rows, so_far).await
+        };
+        append
+            .retry(patience())
+            .when(SinkError::is_transient)
+            .notify(|error, wait| {
+                delivered.retries += 1;
+                self.status.retry();
+                tracing::warn!(
+                    error = causes(error),
+                    ?wait,
+                    "the table is away: holding what is in hand"
+                );
+            })
+            .await?;
+        Ok(state.into_inner().1)
+    }
+
+    /// Puts letters into their table or, where that is away, into the spool. Where both are away, holds
+    /// them. Returns how many were in the table already.
+    async fn append_letters(&self, letters: &RecordBatch, delivered: &mut Delivered) -> u64 {
+        let mut waits = backon::BackoffBuilder::build(patience());
+        loop {
+            let away = match self.letters.append_letters(letters).await {
+                Ok(repeated) => return repeated,
+                Err(error) => causes(&error),
+            };
+            delivered.retries += 1;
+            self.status.retry();
+            match self.spool.keep(letters) {
+                Ok(()) => {
+                    let letters = letters.num_rows() as u64;
+                    delivered.spooled += letters;
+                    tracing::warn!(
+                        error = away,
+                        letters,
+                        "the dead-letter table is away: letters go to the spool"
+                    );
+                    return 0;
+                }
+                Err(full) => {
+                    let full = causes(&full);
+                    tracing::warn!(
+                        error = away,
+                        spool = full,
+                        "dead-letter table and spool are away: holding what is in hand"
+                    );
+                }
+            }
+            // Endless, so there is always a next.
+            tokio::time::sleep(waits.next().unwrap_or(CARRY_EVERY)).await;
+        }
+    }
+
+    /// Carries letters from the spool to their table, now and then, for ever.
+    pub async fn carry_over(&self) -> Infallible {
+        let mut ticks = tokio::time::interval(CARRY_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.carry_over_once().await;
+        }
+    }
+
+    /// Carries what the spool holds over. What can't be carried stays.
+    pub async fn carry_over_once(&self) {
+        let waiting = match self.spool.waiting() {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                return tracing::warn!(error = causes(&error), "cannot look into the spool");
+            }
+        };
+        for path in waiting {
+            let letters = match self.spool.read(&path, &self.letters_schema) {
+                Ok(letters) => letters,
+                Err(error) => {
+                    tracing::error!(error = causes(&error), "letters in the spool cannot be read");
+                    continue;
+                }
+            };
+            for letters in letters {
+                if let Err(error) = self.letters.append_letters(&letters).await {
+                    tracing::debug!(error = causes(&error), "the dead-letter table is still away");
+                    return;
+                }
+            }
+            match self.spool.remove(&path) {
+                Ok(()) => {
+                    tracing::info!(path = %path.display(), "carried letters over from the spool")
+                }
+                Err(error) => {
+                    tracing::warn!(error = causes(&error), "letters carried over stay in the spool")
+                }
+            }
+        }
+    }
+}
+
+/// Why batches are not delivered. Their messages are released.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverError {
+    /// The table will not take them.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// Letters can't be made: a mistake of clickmill.
+    #[error("cannot make rows of dead letters")]
+    Letters(#[from] ArrowError),
+}
+
+/// Waits between tries: short at first, at most ten seconds, for ever.
+fn patience() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(10))
+        .with_jitter()
+        .without_max_times()
+}
+
+fn publish_times(done: &Done) -> Vec<i64> {
+    let rows = match &done.rows.origins.positions {
+        Positions::Messages(messages) => messages.as_slice(),
+        Positions::Lines(_) => &[],
+    };
+    let rejected = done.rejected.iter().filter_map(|rejected| match &rejected.position {
+        Position::Message(message) => Some(message),
+        Position::Line(_) => None,
+    });
+    rows.iter().chain(rejected).map(|message: &Arc<Message>| message.publish_time).collect()
+}

@@ -1,0 +1,327 @@
+//! A stream through the pipeline, until it is told to stop.
+//!
+//! ```text
+//! source ──messages──▶ cutter ──batches──▶ workers (decode, chain, projection) ──▶ writer ──▶ delivery
+//!    ▲                                                                                          │
+//!    └────────────────────────────── acknowledgements ◀────────────────────────────────────────┘
+//! ```
+//!
+//! A batch is cut when it has its rows, its bytes, or its first message has waited long enough. Batches
+//! overtake each other in the workers; the writer puts them back in order. How many there may be between
+//! cutter and delivery is bounded, and what the source may have out is bounded by itself: while the
+//! table is away nothing more is pulled.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use hdrhistogram::Histogram;
+use tokio::sync::{Notify, Semaphore, mpsc};
+
+use super::build::{BuildError, Built};
+use super::cut::{Control, Cut, cut};
+use super::deliver::{DeliverError, Delivered, Delivery, Ready};
+use super::run::Ending;
+use super::status::{Counts, Status, Stop, Streamed, Summary};
+use super::transform::transform;
+use crate::batch::Positions;
+use crate::config::Format;
+use crate::dead_letter::{Hopeless, Spool, SpoolError, StopRule};
+use crate::decode::messages;
+use crate::plugin::{Chain, ChainWorker, StageCounts};
+use crate::schema::provenance;
+use crate::sink::{Appender, Projection, SinkError};
+use crate::source::SourceError;
+use crate::source::stream::Stream;
+
+/// Batches between cutter and delivery, per worker: one in hand, one ready on each side, one on its way
+/// to the table.
+const BATCHES_PER_WORKER: usize = 6;
+/// Rows that one file of the warehouse takes at once, when batches wait.
+const ROWS_PER_APPEND: usize = 128 << 10;
+
+/// Why a stream ended early. Nothing that was not delivered is acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// The source can't be opened, or read on.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The chain can't run on messages.
+    #[error(transparent)]
+    Build(Box<BuildError>),
+    /// The tables can't be opened.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The spool can't be opened.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// Rows can't be delivered.
+    #[error("what is in hand cannot be delivered, its messages are released")]
+    Deliver(#[from] DeliverError),
+    /// Too many messages were refused.
+    #[error("the stream is stopped: {hopeless}; most frequent: {most_frequent}")]
+    Hopeless {
+        /// How many.
+        hopeless: Hopeless,
+        /// The commonest reason.
+        most_frequent: String,
+    },
+    /// A worker died: a mistake of clickmill.
+    #[error("a worker failed on a batch, its messages are released")]
+    Worker,
+    /// It was told to end at once.
+    #[error("interrupted: what was not written is delivered again")]
+    Interrupted,
+}
+
+type FromWorker = (u64, Result<Ready, StreamError>);
+
+/// Runs a stream until `stop` or `ending` says so, or the generator has made its last message.
+pub(super) fn run(
+    built: &Built,
+    ending: Ending,
+    status: &Arc<Status>,
+    stop: &Stop,
+) -> Result<Summary, StreamError> {
+    let pipeline = &built.pipeline;
+    let (chain, projection) =
+        built.fit(&messages::schema()).map_err(|error| StreamError::Build(Box::new(error)))?;
+    let max_record_bytes = match pipeline.format {
+        Format::Csv { max_record_bytes, .. }
+        | Format::Ndjson { max_record_bytes }
+        | Format::Message { max_record_bytes } => max_record_bytes,
+    };
+    let (stream, delivery) = built.runtime.block_on(open(built, &chain, status))?;
+    let name = stream.name().clone();
+    std::thread::scope(|scope| {
+        // Unbounded, since there are no more batches than there is room for.
+        let (to_workers, batches) = unbounded::<(u64, Cut)>();
+        let (to_writer, from_workers) = mpsc::unbounded_channel::<FromWorker>();
+        let working: Vec<_> = (0..pipeline.workers)
+            .map(|_| {
+                let (batches, to) = (batches.clone(), to_writer.clone());
+                let (chain, projection, name) = (&chain, &projection, &name);
+                scope.spawn(move || work(chain, projection, name, max_record_bytes, &batches, &to))
+            })
+            .collect();
+        drop((batches, to_writer));
+        let ran = built.runtime.block_on(async {
+            let control = Control { ending, status, stop, give_up: Notify::new() };
+            let both = both_ways(built, stream, &delivery, &control, to_workers, from_workers);
+            tokio::select! {
+                ran = both => ran,
+                // Receipts that are dropped release their messages.
+                () = stop.asked_twice() => Err(StreamError::Interrupted),
+            }
+        });
+        let mut stages = vec![StageCounts::default(); chain.stage_names().count()];
+        for worker in working {
+            let counts = worker.join().map_err(|_| StreamError::Worker)?;
+            stages.iter_mut().zip(&counts).for_each(|(sum, one)| sum.add(one));
+        }
+        let mut summary = ran?;
+        summary.counts.stages = chain.stage_names().map(str::to_owned).zip(stages).collect();
+        summary.plugin_set = Some(chain.plugin_set().to_string());
+        Ok(summary)
+    })
+}
+
+async fn open(
+    built: &Built,
+    chain: &Chain,
+    status: &Arc<Status>,
+) -> Result<(Stream, Delivery), StreamError> {
+    let pipeline = &built.pipeline;
+    let (sink, dead) = (&pipeline.sink, &pipeline.dead_letter);
+    let spool = Spool::open(&dead.spool, &pipeline.name, dead.spool_max_bytes)?;
+    let rows = Appender::open(&built.tables, &sink.table, &sink.schema, provenance::MESSAGE_ID);
+    let letters = Appender::open(&built.tables, &dead.table, &dead.schema, "letter_id");
+    let delivery = Delivery {
+        rows: rows.await?,
+        letters: letters.await?,
+        letters_schema: dead.schema.arrow(),
+        spool,
+        pipeline: pipeline.name.clone(),
+        plugin_set: chain.plugin_set().clone(),
+        status: status.clone(),
+    };
+    // The source last: from now on messages arrive.
+    let stream = Stream::open(&pipeline.source).await?;
+    status.reading(stream.name());
+    Ok((stream, delivery))
+}
+
+/// Cutter and writer, until both have ended.
+async fn both_ways(
+    built: &Built,
+    mut stream: Stream,
+    delivery: &Delivery,
+    control: &Control<'_>,
+    to_workers: Sender<(u64, Cut)>,
+    from_workers: mpsc::UnboundedReceiver<FromWorker>,
+) -> Result<Summary, StreamError> {
+    let room = Arc::new(Semaphore::new(built.pipeline.workers * BATCHES_PER_WORKER));
+    let limits = built.pipeline.batch;
+    let cutting = async {
+        let cut = cut(limits, &mut stream, &room, control, to_workers).await;
+        stream.stop();
+        // What has arrived is delivered, whatever ended the source.
+        Ok(cut)
+    };
+    let writing = write(built, delivery, &control.give_up, from_workers);
+    let (cut, summary) = tokio::select! {
+        both = async { tokio::try_join!(cutting, writing) } => both?,
+        never = delivery.carry_over() => match never {},
+    };
+    cut?;
+    delivery.carry_over_once().await;
+    stream.end().await;
+    Ok(summary)
+}
+
+/// A worker's thread.
+fn work(
+    chain: &Chain,
+    projection: &Projection,
+    name: &Arc<str>,
+    max_record_bytes: usize,
+    from: &Receiver<(u64, Cut)>,
+    to: &mpsc::UnboundedSender<FromWorker>,
+) -> Vec<StageCounts> {
+    let mut worker = ChainWorker::new(chain);
+    for (number, Cut { messages, receipts, ingest_time, room }) in from {
+        // The writer waits for every number: none may get lost.
+        let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            let decoded = messages::decode(messages, name.clone(), max_record_bytes, ingest_time)?;
+            transform(&mut worker, chain, projection, decoded)
+        }));
+        let ready = match done {
+            Ok(Ok(done)) => Ok(Ready { done, receipts, room }),
+            Ok(Err(_)) | Err(_) => Err(StreamError::Worker),
+        };
+        if to.send((number, ready)).is_err() {
+            break;
+        }
+    }
+    worker.counts()
+}
+
+/// Delivers what comes from the workers, in the order in which it was cut.
+async fn write(
+    built: &Built,
+    delivery: &Delivery,
+    give_up: &Notify,
+    mut from: mpsc::UnboundedReceiver<FromWorker>,
+) -> Result<Summary, StreamError> {
+    let config = &built.pipeline.dead_letter;
+    let mut rule = StopRule::new(config.max_rejected_share, config.window_rows);
+    let mut total = Total::default();
+    let mut early = BTreeMap::new();
+    let mut next = 0;
+    let mut ready: VecDeque<Ready> = VecDeque::new();
+    let mut on_the_way = FuturesUnordered::new();
+    let mut ended = false;
+    let mut hopeless = None;
+    loop {
+        while on_the_way.len() < delivery.rows.overlap() && !ready.is_empty() {
+            // Messages of one key follow each other into the table.
+            if !on_the_way.is_empty() && ready.front().is_some_and(is_ordered) {
+                break;
+            }
+            on_the_way.push(delivery.deliver(group(&mut ready, &delivery.rows)));
+        }
+        if ended && ready.is_empty() && on_the_way.is_empty() {
+            break;
+        }
+        tokio::select! {
+            Some(delivered) = on_the_way.next(), if !on_the_way.is_empty() => {
+                let delivered: Delivered = delivered?;
+                let counts = &delivered.counts;
+                let verdict = rule.count(counts.rows_in, counts.rows_rejected);
+                if let (None, Err(found)) = (&hopeless, verdict) {
+                    hopeless = Some(found);
+                    give_up.notify_one();
+                }
+                total.add(delivered);
+            }
+            arrived = from.recv(), if !ended => match arrived {
+                Some((number, batch)) => {
+                    early.insert(number, batch?);
+                    while let Some(batch) = early.remove(&next) {
+                        ready.push_back(batch);
+                        next += 1;
+                    }
+                }
+                None => ended = true,
+            },
+        }
+    }
+    match hopeless {
+        Some(hopeless) => {
+            let most_frequent = total.counts.most_frequent();
+            Err(StreamError::Hopeless { hopeless, most_frequent })
+        }
+        None => Ok(total.summary()),
+    }
+}
+
+/// The batches that go to the table together.
+fn group(ready: &mut VecDeque<Ready>, to: &Appender) -> Vec<Ready> {
+    let mut rows = 0;
+    let mut count = 0;
+    for batch in ready.iter() {
+        rows += batch.done.rows.rows.num_rows();
+        if count > 0 && (rows > ROWS_PER_APPEND || !to.takes_many()) {
+            break;
+        }
+        count += 1;
+    }
+    ready.drain(..count).collect()
+}
+
+/// Whether a batch has messages whose order counts.
+fn is_ordered(batch: &Ready) -> bool {
+    match &batch.done.rows.origins.positions {
+        Positions::Messages(messages) => messages.iter().any(|m| !m.ordering_key.is_empty()),
+        Positions::Lines(_) => false,
+    }
+}
+
+/// What has been delivered so far.
+struct Total {
+    counts: Counts,
+    streamed: Streamed,
+    latencies: Histogram<u64>,
+}
+
+impl Default for Total {
+    fn default() -> Self {
+        // Three digits, up to a day: 100 kB.
+        let latencies = Histogram::new_with_max(86_400_000, 3).expect("bounds that are allowed");
+        Self { counts: Counts::default(), streamed: Streamed::default(), latencies }
+    }
+}
+
+impl Total {
+    fn add(&mut self, delivered: Delivered) {
+        self.counts.add(delivered.counts);
+        self.streamed.repeated += delivered.repeated;
+        self.streamed.unconfirmed += delivered.unconfirmed;
+        self.streamed.spooled += delivered.spooled;
+        self.streamed.retries += delivered.retries;
+        for latency in delivered.latencies {
+            self.latencies.saturating_record(latency);
+        }
+    }
+
+    fn summary(self) -> Summary {
+        let Self { counts, mut streamed, latencies } = self;
+        streamed.latency_p50_ms = latencies.value_at_quantile(0.5);
+        streamed.latency_p99_ms = latencies.value_at_quantile(0.99);
+        streamed.latency_max_ms = latencies.max();
+        Summary { counts, stream: Some(streamed), ..Summary::default() }
+    }
+}
