@@ -1,0 +1,206 @@
+//! The roles of a pipeline that writes to BigQuery.
+//!
+//! The host is given datasets, since it may have to make tables in them. Readers are given the table
+//! alone: the dead letters, which are refused records in the clear, are usually in the same dataset.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::view::is_sensitive;
+use super::{Access, MaskedView, Resource, Thing, Way, When};
+use crate::config::{BigQuery, MissingTables, Pipeline, TableName};
+use crate::schema::TableSchema;
+
+/// What the host needs to write rows, dead letters and, of loads, the ledger.
+pub(super) fn host(pipeline: &Pipeline, place: &BigQuery, access: &mut Access) {
+    let project = of_project(place);
+    access.project = Some(place.project.clone());
+    let (sink, letters) = (&pipeline.sink, &pipeline.dead_letter);
+    let datasets: BTreeSet<&str> = [&sink.table, &letters.table].map(|t| t.dataset.as_str()).into();
+    let loads = !pipeline.source.is_stream();
+    if creates(place) {
+        let tables = [&sink.table, &letters.table].map(|name| table(place, name));
+        access.host_makes.insert(Thing::Tables, tables.into());
+        let datasets = datasets.iter().map(|name| dataset(place, name)).collect();
+        access.host_makes.insert(Thing::Datasets, datasets);
+        let why =
+            "creates the dataset, which makes the host its owner: once it exists, drop the role";
+        let missing = vec![When::Missing(Thing::Datasets)];
+        access.host("roles/bigquery.user", project.clone(), why, missing);
+    }
+    for name in datasets {
+        let mut writes = Vec::new();
+        for (what, dataset) in
+            [("rows", &sink.table.dataset), ("dead letters", &letters.table.dataset)]
+        {
+            if dataset == name {
+                writes.push(what);
+            }
+        }
+        // The ledger is beside the table.
+        if loads && sink.table.dataset == name {
+            writes.push("the load ledger");
+        }
+        let makes = if creates(place) {
+            "creates missing tables, looks at their columns"
+        } else {
+            "looks at the tables' columns"
+        };
+        let why = format!("{makes} and writes {}", listed(&writes));
+        access.host(
+            "roles/bigquery.dataEditor",
+            dataset(place, name),
+            &why,
+            exists(place, Thing::Datasets),
+        );
+    }
+    let why = match loads {
+        true => "queries the load ledger; `clickmill tables apply` adds columns and creates views",
+        false => "`clickmill tables apply` adds columns and creates views; a run does without it",
+    };
+    access.host("roles/bigquery.jobUser", project, why, Vec::new());
+    if creates(place) {
+        tags_of_new_tables(pipeline, place, access);
+    }
+}
+
+/// To set a policy tag on a column wants more than to create the table.
+fn tags_of_new_tables(pipeline: &Pipeline, place: &BigQuery, access: &mut Access) {
+    let (sink, letters) = (&pipeline.sink, &pipeline.dead_letter);
+    let mut datasets = BTreeSet::new();
+    let mut projects = BTreeSet::new();
+    for (table, schema) in [(&sink.table, &sink.schema), (&letters.table, &letters.schema)] {
+        for tag in tagged(schema).keys().filter_map(|tag| place.policy_tags.get(*tag)) {
+            datasets.insert(table.dataset.as_str());
+            projects.insert(super::parts(tag).0);
+        }
+    }
+    for name in datasets {
+        let why = "sets policy tags on the tables it creates, as no smaller predefined role can: once the tables exist, drop the role";
+        let when = vec![When::Exists(Thing::Datasets), When::Missing(Thing::Tables)];
+        access.host("roles/bigquery.dataOwner", dataset(place, name), why, when);
+    }
+    for project in projects {
+        let why = "looks up the policy tags that it sets on the tables it creates: once the tables exist, drop the role";
+        let missing = vec![When::Missing(Thing::Tables)];
+        access.host("roles/datacatalog.viewer", Resource::Project { project }, why, missing);
+    }
+}
+
+/// What readers of the table need, and the view that spares them its sensitive columns.
+pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access) {
+    let (sink, letters) = (&pipeline.sink, &pipeline.dead_letter.table);
+    let exists = exists(place, Thing::Tables);
+    let with = |when: When| exists.iter().cloned().chain([when]).collect::<Vec<_>>();
+    let view =
+        MaskedView::of(&place.project, &sink.table, &sink.schema, with(When::ReadersOf(Way::View)));
+
+    access.readers(
+        "roles/bigquery.jobUser",
+        of_project(place),
+        "runs queries".to_owned(),
+        Vec::new(),
+    );
+    let (why, when) = match view {
+        Some(_) => (
+            "reads the table, but for columns under a policy tag",
+            with(When::ReadersOf(Way::Table)),
+        ),
+        None => ("reads the table", exists.clone()),
+    };
+    let on = table(place, &sink.table);
+    access.readers("roles/bigquery.dataViewer", on, why.to_owned(), when);
+
+    let mut guarded = BTreeSet::new();
+    let mut unknown = Vec::new();
+    for (tag, columns) in tagged(&sink.schema) {
+        let Some(name) = place.policy_tags.get(tag) else {
+            unknown.push(format!("`{tag}`"));
+            continue;
+        };
+        guarded.extend(columns.iter().copied());
+        let why = format!(
+            "opens {} (`{tag}`): without it, queries must leave them out",
+            listed(&columns)
+        );
+        let when = vec![When::ReadersOf(Way::Table), When::Opened(tag.to_owned())];
+        let on = Resource::PolicyTag { policy_tag: name.clone() };
+        access.readers("roles/datacatalog.categoryFineGrainedReader", on, why, when);
+    }
+    if let Some(view) = &view {
+        let why =
+            format!("reads the view `{}`, which leaves out {}", view.name, listed(&view.without));
+        let on = dataset(place, &view.name.dataset);
+        access.readers("roles/bigquery.dataViewer", on, why, view.when.clone());
+    }
+
+    let open = |name: &&str| !guarded.contains(name);
+    let sensitive = sink.schema.columns.iter().filter(|column| is_sensitive(column));
+    let open: Vec<&str> = sensitive.map(|column| column.name.as_str()).filter(open).collect();
+    if !open.is_empty() && view.is_some() {
+        access.readers_of = Way::View;
+    }
+    if !open.is_empty() {
+        let named = match unknown.is_empty() {
+            true => String::new(),
+            false => format!(" (`sink.policy_tags` does not name {})", listed(&unknown)),
+        };
+        access.notes.push(format!(
+            "No policy tag guards {}{named}: whoever is given `{}` reads them, so readers are given the view unless you say otherwise.",
+            listed(&open),
+            sink.table
+        ));
+    }
+    access.view = view;
+    access.notes.push(match letters.dataset == sink.table.dataset {
+        true => format!(
+            "`{letters}` holds refused records as they came, in the clear, in the same dataset as `{}`: a role on the dataset would open it, so readers are given the table or the view alone.",
+            sink.table
+        ),
+        false => format!(
+            "`{letters}` holds refused records as they came, in the clear: readers are not given it."
+        ),
+    });
+}
+
+/// The sensitive columns by their tag: the last part of its name, as in `sink.policy_tags`.
+fn tagged(schema: &TableSchema) -> BTreeMap<&str, Vec<&str>> {
+    let mut tagged: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for column in &schema.columns {
+        let tag = column.policy_tags.as_ref().and_then(|tags| tags.names.first());
+        if let Some(tag) = tag.and_then(|tag| tag.rsplit('/').next()) {
+            tagged.entry(tag).or_default().push(&column.name);
+        }
+    }
+    tagged
+}
+
+fn creates(place: &BigQuery) -> bool {
+    place.missing_tables == MissingTables::Create
+}
+
+/// That a thing exists, where it may not.
+fn exists(place: &BigQuery, thing: Thing) -> Vec<When> {
+    if creates(place) { vec![When::Exists(thing)] } else { Vec::new() }
+}
+
+fn of_project(place: &BigQuery) -> Resource {
+    Resource::Project { project: place.project.clone() }
+}
+
+fn dataset(place: &BigQuery, name: &str) -> Resource {
+    Resource::Dataset { project: place.project.clone(), dataset: name.to_owned() }
+}
+
+fn table(place: &BigQuery, name: &TableName) -> Resource {
+    let (project, dataset) = (place.project.clone(), name.dataset.clone());
+    Resource::Table { project, dataset, table: name.table.clone() }
+}
+
+/// `a, b and c`.
+fn listed(words: &[impl AsRef<str>]) -> String {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    match words.as_slice() {
+        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
+        words => words.concat(),
+    }
+}

@@ -1,0 +1,82 @@
+//! The table without its sensitive columns, as a view in a dataset of its own. Readers are given that
+//! dataset, and the view, not they, is given the table's: an authorised view.
+
+use super::When;
+use crate::config::TableName;
+use crate::schema::{Column, TableSchema};
+
+/// A view of all columns that are not sensitive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaskedView {
+    /// The project of both.
+    pub project: String,
+    /// The table.
+    pub of: TableName,
+    /// The view.
+    pub name: TableName,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// The columns it leaves out.
+    pub without: Vec<String>,
+    /// When it is needed, and can be made.
+    pub when: Vec<When>,
+}
+
+impl MaskedView {
+    /// The view of a table; `None` where nothing is sensitive, or everything is.
+    pub(super) fn of(
+        project: &str,
+        table: &TableName,
+        schema: &TableSchema,
+        when: Vec<When>,
+    ) -> Option<Self> {
+        let (without, columns): (Vec<&Column>, Vec<&Column>) =
+            schema.columns.iter().partition(|column| is_sensitive(column));
+        if without.is_empty() || columns.is_empty() {
+            return None;
+        }
+        let names = |columns: Vec<&Column>| columns.iter().map(|c| c.name.clone()).collect();
+        let dataset = format!("{}_masked", table.dataset);
+        Some(Self {
+            project: project.to_owned(),
+            of: table.clone(),
+            name: TableName { dataset, table: table.table.clone() },
+            columns: names(columns),
+            without: names(without),
+            when,
+        })
+    }
+
+    /// The query that it is.
+    pub fn query(&self) -> String {
+        let columns: Vec<String> = self.columns.iter().map(|name| quoted(name)).collect();
+        format!("SELECT\n  {}\nFROM {}", columns.join(",\n  "), self.path(&self.of))
+    }
+
+    /// The statement that creates it.
+    pub fn create(&self) -> String {
+        format!("CREATE OR REPLACE VIEW {} AS\n{}", self.path(&self.name), self.query())
+    }
+
+    fn path(&self, table: &TableName) -> String {
+        [&self.project, &table.dataset, &table.table].map(|part| quoted(part)).join(".")
+    }
+}
+
+/// Whether a policy tag guards the column or a field of it.
+pub(super) fn is_sensitive(column: &Column) -> bool {
+    column.policy_tags.is_some() || column.fields.iter().any(is_sensitive)
+}
+
+/// A name as BigQuery SQL takes it, whatever is in it.
+fn quoted(name: &str) -> String {
+    let mut quoted = String::from("`");
+    for c in name.chars() {
+        match c {
+            '`' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted + "`"
+}

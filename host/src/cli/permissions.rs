@@ -1,0 +1,98 @@
+//! `clickmill permissions`: the roles a pipeline needs on Google Cloud.
+
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::Failure;
+use crate::access::{self, Gcloud, Listing, Members, Terraform};
+use crate::config;
+
+const EXAMPLES: &str = "\
+Examples:
+  clickmill permissions host/pipelines/stream_gcp.toml
+  clickmill permissions host/pipelines/stream_gcp.toml --format terraform > permissions.tf
+  clickmill permissions host/pipelines/batch_gcp.toml --readers group:analysts@shop.example --format gcloud | bash
+
+Grants nothing and asks no service. Reading the pipeline file wants the environment variables that it names.";
+
+/// Kinds of members that IAM knows. `allUsers` is not among them: a table for everybody is no one's wish.
+const MEMBERS: [&str; 6] =
+    ["serviceAccount", "group", "user", "domain", "principal", "principalSet"];
+
+/// Lists the roles a pipeline needs on Google Cloud, for the host and for readers
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Permissions {
+    /// The pipeline file
+    #[arg(value_name = "PIPELINE.toml")]
+    pipeline: PathBuf,
+
+    /// Set a value of the pipeline file, as for `run`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// Who runs the pipeline [default: serviceAccount:clickmill@PROJECT.iam.gserviceaccount.com]
+    #[arg(long, value_name = "MEMBER", value_parser = member)]
+    member: Option<String>,
+
+    /// Who reads its table
+    #[arg(
+        long,
+        value_name = "MEMBER",
+        value_parser = member,
+        default_value = "group:clickstream-readers@example.com"
+    )]
+    readers: String,
+
+    /// How to print the roles
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+
+    /// Print them as JSON
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// A table to read
+    Table,
+    /// Terraform, to apply
+    Terraform,
+    /// A shell script of gcloud and bq commands, to run
+    Gcloud,
+}
+
+impl Permissions {
+    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+        let pipeline = config::read(&self.pipeline, &self.set)?;
+        let access = access::needs(&pipeline, warehouse);
+        let host = self.member.unwrap_or_else(|| {
+            let project = access.project.clone();
+            let project = project.or_else(|| std::env::var("GOOGLE_CLOUD_PROJECT").ok());
+            let project = project.unwrap_or_else(|| "PROJECT".to_owned());
+            format!("serviceAccount:clickmill@{project}.iam.gserviceaccount.com")
+        });
+        let members = Members { host, readers: self.readers };
+        let text = match (self.json, self.format) {
+            (true, _) => format!("{:#}\n", access.json(&members)),
+            (false, Format::Table) => Listing(&access, &members).to_string(),
+            (false, Format::Terraform) => Terraform(&access, &members).to_string(),
+            (false, Format::Gcloud) => Gcloud(&access, &members).to_string(),
+        };
+        match io::stdout().write_all(text.as_bytes()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
+        }
+    }
+}
+
+/// A member, as IAM names it.
+fn member(text: &str) -> Result<String, String> {
+    match text.split_once(':') {
+        Some((kind, name)) if MEMBERS.contains(&kind) && !name.is_empty() => Ok(text.to_owned()),
+        _ => Err(format!("wanted KIND:NAME, the kind one of {}", MEMBERS.join(", "))),
+    }
+}
