@@ -5,10 +5,12 @@ mod dead_letter;
 mod demo;
 mod exit;
 mod generate;
+mod permissions;
 mod place;
 mod plugin;
 mod query;
 mod run;
+mod tables;
 mod validate;
 
 use std::process::ExitCode;
@@ -50,7 +52,7 @@ struct Cli {
 enum Verb {
     /// Run the whole batch pipeline on generated shop clicks, on this machine
     Demo(demo::Demo),
-    /// Run a pipeline to the end of its source
+    /// Run a pipeline: to the end of its source, or a stream until told to stop
     Run(run::Run),
     /// Check a pipeline, its plugins and its table, without running it
     Validate(validate::Validate),
@@ -61,6 +63,11 @@ enum Verb {
     /// Look at what was refused
     #[command(subcommand)]
     DeadLetter(dead_letter::DeadLetter),
+    /// Show and make the tables and views of a pipeline in BigQuery
+    #[command(subcommand)]
+    Tables(tables::Tables),
+    /// List the roles a pipeline needs on Google Cloud, for the host and for readers
+    Permissions(permissions::Permissions),
     /// Build and inspect plugins
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -77,6 +84,8 @@ pub fn main() -> ExitCode {
         Verb::Generate(verb) => verb.run(),
         Verb::Query(verb) => verb.run(&cli.warehouse),
         Verb::DeadLetter(verb) => verb.run(&cli.warehouse),
+        Verb::Tables(verb) => verb.run(),
+        Verb::Permissions(verb) => verb.run(&cli.warehouse),
         Verb::Plugin(verb) => verb.run(),
     };
     match done {

@@ -4,11 +4,13 @@
 
 #![warn(missing_docs)]
 
+pub mod access;
 pub mod batch;
 pub mod cli;
 pub mod config;
 pub mod dead_letter;
 pub mod decode;
+pub mod google;
 pub mod pipeline;
 pub mod plugin;
 pub mod schema;

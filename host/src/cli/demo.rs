@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::run::{print_summary, run_pipeline};
 use super::{Exit, Failure, place};
+use crate::pipeline::Ending;
 use crate::plugin::Secrets;
 use crate::sink::warehouse::Warehouse;
 use crate::source::generator::{Generator, Kind, Options};
@@ -51,7 +52,7 @@ impl Demo {
             );
         }
         let set = [format!("source.uri={}", file.display())];
-        let summary = run_pipeline(&pipeline, &set, warehouse, secrets)?;
+        let summary = run_pipeline(&pipeline, &set, Ending::default(), warehouse, secrets)?;
         print_summary(&summary);
 
         eprintln!("\nfrom the warehouse {warehouse}:");

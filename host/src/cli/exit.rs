@@ -4,8 +4,10 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
-use crate::pipeline::{LoadError, RunError};
+use crate::pipeline::{DeliverError, LoadError, RunError, StreamError};
 use crate::plugin::PluginError;
+use crate::sink::SinkError;
+use crate::sink::bigquery::BigQueryError;
 use crate::sink::warehouse::WarehouseError;
 use crate::sink::warehouse::query::QueryError;
 use crate::source::SourceError;
@@ -87,6 +89,8 @@ failure_from! {
     PluginError => plugin,
     SourceError => source,
     WarehouseError => warehouse,
+    SinkError => sink,
+    BigQueryError => bigquery,
     QueryError => query,
     RunError => run,
     crate::plugin::EngineError => |_| Exit::Environment,
@@ -107,7 +111,12 @@ fn plugin(error: &PluginError) -> Exit {
 
 fn source(error: &SourceError) -> Exit {
     match error {
-        SourceError::Store { .. } | SourceError::Open { .. } => Exit::Environment,
+        SourceError::Store { .. }
+        | SourceError::Open { .. }
+        | SourceError::Client { .. }
+        | SourceError::Create { .. }
+        | SourceError::Publish { .. }
+        | SourceError::Pull { .. } => Exit::Environment,
         _ => Exit::BadInput,
     }
 }
@@ -117,6 +126,30 @@ fn warehouse(error: &WarehouseError) -> Exit {
         WarehouseError::OtherSchema { .. } | WarehouseError::Schema { .. } => Exit::BadInput,
         WarehouseError::Open { .. } => Exit::BadInput,
         _ => Exit::Environment,
+    }
+}
+
+fn sink(error: &SinkError) -> Exit {
+    match error {
+        SinkError::Warehouse(error) => warehouse(error),
+        SinkError::BigQuery(error) => bigquery(error),
+    }
+}
+
+fn bigquery(error: &BigQueryError) -> Exit {
+    if error.is_environment() { Exit::Environment } else { Exit::BadInput }
+}
+
+fn stream(error: &StreamError) -> Exit {
+    match error {
+        StreamError::Source(error) => source(error),
+        StreamError::Build(error) => build(error),
+        StreamError::Sink(error) | StreamError::Deliver(DeliverError::Sink(error)) => sink(error),
+        StreamError::Spool(_) => Exit::Environment,
+        StreamError::Deliver(DeliverError::Letters(_))
+        | StreamError::Hopeless { .. }
+        | StreamError::Worker
+        | StreamError::Interrupted => Exit::Failed,
     }
 }
 
@@ -131,7 +164,7 @@ fn build(error: &crate::pipeline::BuildError) -> Exit {
     use crate::pipeline::BuildError;
     match error {
         BuildError::Plugin(error) => plugin(error),
-        BuildError::Warehouse(error) => warehouse(error),
+        BuildError::Sink(error) => sink(error),
         BuildError::Engine(_) | BuildError::Runtime(_) => Exit::Environment,
         BuildError::Schema(_) | BuildError::Misfit { .. } => Exit::BadInput,
     }
@@ -141,14 +174,15 @@ fn run(error: &RunError) -> Exit {
     match error {
         RunError::Source(error) => source(error),
         RunError::Build { source, .. } => build(source),
-        RunError::Warehouse(error) => warehouse(error),
+        RunError::Sink(error) => sink(error),
+        RunError::Stream(error) => stream(error),
         RunError::Hopeless { .. } | RunError::Interrupted { .. } => Exit::Failed,
         RunError::Load { source: cause, .. } => match &**cause {
             LoadError::Source(error) => source(error),
             LoadError::Decode(crate::decode::DecodeError::Read { .. }) => Exit::Environment,
             LoadError::Decode(_) => Exit::BadInput,
             LoadError::Build(error) => build(error),
-            LoadError::Warehouse(error) => warehouse(error),
+            LoadError::Sink(error) => sink(error),
             LoadError::Arrow(_) | LoadError::Worker => Exit::Failed,
         },
     }

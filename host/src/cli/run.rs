@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{Exit, Failure, place};
 use crate::config;
-use crate::pipeline::{self, Options, Status, Stop, Summary};
+use crate::pipeline::{self, Ending, Options, Status, Stop, Streamed, Summary};
 use crate::plugin::Secrets;
 
 const EXAMPLES: &str = "\
@@ -21,10 +21,12 @@ Examples:
   clickmill run host/pipelines/batch.toml --set source.uri='data/*.csv.gz'
   clickmill run host/pipelines/clicks.toml --set source.uri=clicks.ndjson --set plugin.mask.config.key_id=k2
   clickmill generate shop | clickmill run host/pipelines/batch.toml --set source.uri=-
+  clickmill run host/pipelines/stream.toml
+  clickmill run host/pipelines/stream_gcp.toml --stop-when-idle 30s
 
-Ctrl-C finishes the object in hand and stops; a second one gives it up, and a later run loads it.";
+Ctrl-C finishes the object in hand, or the messages, and stops; a second one gives them up, and a later run takes them again.";
 
-/// Runs a pipeline to the end of its source
+/// Runs a pipeline to the end of its source, a stream until it is told to stop
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Run {
@@ -36,6 +38,10 @@ pub(super) struct Run {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 
+    /// End once nothing has arrived for that long, such as 5s or 2m (streams, and sources that are watched)
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    stop_when_idle: Option<Duration>,
+
     /// Print the summary as JSON on standard output
     #[arg(long)]
     json: bool,
@@ -43,7 +49,8 @@ pub(super) struct Run {
 
 impl Run {
     pub fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let summary = run_pipeline(&self.pipeline, &self.set, warehouse, Secrets::new())?;
+        let ending = Ending { when_idle: self.stop_when_idle };
+        let summary = run_pipeline(&self.pipeline, &self.set, ending, warehouse, Secrets::new())?;
         if self.json {
             println!("{}", as_json(&summary));
         } else {
@@ -57,6 +64,7 @@ impl Run {
 pub(super) fn run_pipeline(
     path: &Path,
     set: &[String],
+    ending: Ending,
     warehouse: &str,
     secrets: Secrets,
 ) -> Result<Summary, Failure> {
@@ -65,18 +73,28 @@ pub(super) fn run_pipeline(
     let built = pipeline::build(pipeline, &options)?;
     let status = Arc::new(Status::default());
     let stop = Arc::new(Stop::default());
-    on_interrupt(&stop)?;
-    let watch = Watch::start(status.clone());
-    let ran = pipeline::run(&built, &status, &stop);
+    on_interrupt(&stop, built.is_stream())?;
+    let watch = Watch::start(status.clone(), built.is_stream());
+    let ran = pipeline::run(&built, ending, &status, &stop);
     watch.end();
     Ok(ran?)
 }
 
-fn on_interrupt(stop: &Arc<Stop>) -> Result<(), Failure> {
+fn on_interrupt(stop: &Arc<Stop>, stream: bool) -> Result<(), Failure> {
     let stop = stop.clone();
+    let (first, second) = match stream {
+        true => (
+            "stopping: no more is taken, what is in hand is finished; once more to release it",
+            "releasing what is in hand: it is delivered again",
+        ),
+        false => (
+            "stopping after the object in hand; once more to give it up",
+            "giving the object in hand up",
+        ),
+    };
     let set = ctrlc::set_handler(move || match stop.ask() {
-        1 => eprintln!("stopping after the object in hand; once more to give it up"),
-        2 => eprintln!("giving the object in hand up"),
+        1 => eprintln!("{first}"),
+        2 => eprintln!("{second}"),
         _ => std::process::exit(i32::from(Exit::Failed as u8)),
     });
     set.map_err(|error| Failure::new(Exit::Environment, error))
@@ -89,12 +107,14 @@ struct Watch {
 }
 
 impl Watch {
-    fn start(status: Arc<Status>) -> Self {
+    fn start(status: Arc<Status>, stream: bool) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
             let ended = ended.clone();
-            move || {
-                if stderr().is_terminal() { bar(&status, &ended) } else { lines(&status, &ended) }
+            move || match (stderr().is_terminal(), stream) {
+                (true, true) => spinner(&status, &ended),
+                (true, false) => bar(&status, &ended),
+                (false, _) => lines(&status, &ended),
             }
         });
         Self { ended, thread }
@@ -128,6 +148,31 @@ fn bar(status: &Status, ended: &AtomicBool) {
     bar.finish_and_clear();
 }
 
+fn spinner(status: &Status, ended: &AtomicBool) {
+    let spinner = ProgressBar::new_spinner();
+    let mut before = (std::time::Instant::now(), 0);
+    let mut rate = 0.0;
+    while !ended.load(Ordering::Relaxed) {
+        let now = status.snapshot();
+        let seconds = before.0.elapsed().as_secs_f64();
+        if seconds >= 1.0 {
+            rate = (now.rows_done - before.1) as f64 / seconds;
+            before = (std::time::Instant::now(), now.rows_done);
+        }
+        spinner.set_message(format!(
+            "{} messages done, {}/s, {} in hand, {} rejected{}",
+            HumanCount(now.rows_done),
+            HumanCount(rate as u64),
+            HumanCount(now.rows_in.saturating_sub(now.rows_done)),
+            HumanCount(now.rows_rejected),
+            if now.retries > 0 { format!(", {} retries", now.retries) } else { String::new() },
+        ));
+        spinner.tick();
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    spinner.finish_and_clear();
+}
+
 fn lines(status: &Status, ended: &AtomicBool) {
     loop {
         std::thread::park_timeout(Duration::from_secs(10));
@@ -138,6 +183,8 @@ fn lines(status: &Status, ended: &AtomicBool) {
         tracing::info!(
             rows_in = now.rows_in,
             rows_rejected = now.rows_rejected,
+            rows_done = now.rows_done,
+            retries = now.retries,
             bytes = now.bytes,
             bytes_total = now.bytes_total,
             object = now.object,
@@ -155,18 +202,21 @@ pub(super) fn print_summary(summary: &Summary) {
     if summary.left > 0 {
         eprintln!("stopped: {} objects are left, run again to load them", summary.left);
     }
-    if summary.loaded == 0 {
+    if summary.loaded == 0 && summary.stream.is_none() {
         eprintln!("nothing to load");
         return;
     }
     let seconds = summary.elapsed.as_secs_f64();
-    eprintln!(
-        "loaded {} object{} in {seconds:.2} s: {} rows/s, {}",
-        summary.loaded,
-        if summary.loaded == 1 { "" } else { "s" },
-        HumanCount((counts.rows_in as f64 / seconds) as u64),
-        HumanBytes(counts.bytes),
-    );
+    match &summary.stream {
+        Some(streamed) => print_streamed(streamed, counts.rows_in, seconds),
+        None => eprintln!(
+            "loaded {} object{} in {seconds:.2} s: {} rows/s, {}",
+            summary.loaded,
+            if summary.loaded == 1 { "" } else { "s" },
+            HumanCount((counts.rows_in as f64 / seconds) as u64),
+            HumanBytes(counts.bytes),
+        ),
+    }
     let width = 14;
     for (label, value) in [
         ("rows in", counts.rows_in),
@@ -204,6 +254,26 @@ pub(super) fn print_summary(summary: &Summary) {
     }
 }
 
+fn print_streamed(streamed: &Streamed, rows_in: u64, seconds: f64) {
+    eprintln!(
+        "streamed for {seconds:.1} s: {} messages/s, from publishing to durable {} ms (median), {} ms (99 %), {} ms (most)",
+        HumanCount((rows_in as f64 / seconds) as u64),
+        streamed.latency_p50_ms,
+        streamed.latency_p99_ms,
+        streamed.latency_max_ms,
+    );
+    for (count, what) in [
+        (streamed.repeated, "deliveries of messages that were written before, dropped"),
+        (streamed.unconfirmed, "acknowledgements were not taken, their messages come again"),
+        (streamed.spooled, "dead letters went to the spool"),
+        (streamed.retries, "appends failed and were tried again"),
+    ] {
+        if count > 0 {
+            eprintln!("  {} {what}", HumanCount(count));
+        }
+    }
+}
+
 fn as_json(summary: &Summary) -> serde_json::Value {
     let counts = &summary.counts;
     let rejected_by = counts
@@ -221,7 +291,19 @@ fn as_json(summary: &Summary) -> serde_json::Value {
             "seconds": stage.time.as_secs_f64(),
         })
     });
+    let stream = summary.stream.as_ref().map(|streamed| {
+        json!({
+            "repeated": streamed.repeated,
+            "unconfirmed": streamed.unconfirmed,
+            "spooled": streamed.spooled,
+            "retries": streamed.retries,
+            "latency_p50_ms": streamed.latency_p50_ms,
+            "latency_p99_ms": streamed.latency_p99_ms,
+            "latency_max_ms": streamed.latency_max_ms,
+        })
+    });
     json!({
+        "stream": stream,
         "rows_in": counts.rows_in,
         "rows_out": counts.rows_out,
         "rows_rejected": counts.rows_rejected,

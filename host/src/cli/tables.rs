@@ -1,0 +1,105 @@
+//! `clickmill tables`: what a pipeline's tables lack, and giving it to them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Exit, Failure};
+use crate::config::{self, Pipeline, Place, TableName};
+use crate::schema::TableSchema;
+use crate::sink::bigquery::{BigQuery, Change};
+use crate::sink::{ledger, views};
+
+const EXAMPLES: &str = "\
+Examples:
+  clickmill tables plan host/pipelines/stream_gcp.toml
+  clickmill tables apply host/pipelines/stream_gcp.toml
+
+Creates missing datasets and tables, adds columns that may be null, and creates the views. Never changes a column's type and never removes anything.";
+
+/// Shows and makes the tables and views of a pipeline in BigQuery
+#[derive(Debug, Subcommand)]
+pub(super) enum Tables {
+    /// Show what `apply` would change
+    Plan(Which),
+    /// Create missing tables and views, and add columns that may be null
+    Apply(Which),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Which {
+    /// The pipeline file
+    #[arg(value_name = "PIPELINE.toml")]
+    pipeline: PathBuf,
+
+    /// Set a value of the pipeline file, as for `run`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Tables {
+    pub fn run(self) -> Result<(), Failure> {
+        let (which, apply) = match self {
+            Tables::Plan(which) => (which, false),
+            Tables::Apply(which) => (which, true),
+        };
+        let pipeline = config::read(&which.pipeline, &which.set)?;
+        let Place::BigQuery(place) = &pipeline.sink.place else {
+            let error = anyhow::anyhow!(
+                "`{}` writes to the local warehouse, whose tables follow the schemas by themselves",
+                which.pipeline.display()
+            );
+            return Err(Failure::new(Exit::BadInput, error)
+                .hint("for BigQuery: --set sink.kind=bigquery --set sink.project=PROJECT"));
+        };
+        let runtime = tokio::runtime::Runtime::new()?;
+        runtime.block_on(async {
+            let bigquery = BigQuery::open(place).await?;
+            for (table, schema) in tables(&bigquery, &pipeline)? {
+                let changes = bigquery.plan(&table, &schema).await?;
+                if changes.is_empty() {
+                    println!("{table}: as it is to be");
+                }
+                for change in changes {
+                    if apply {
+                        bigquery.apply(&table, &schema, &change).await?;
+                    }
+                    println!("{table}: {}", said(&change, apply));
+                }
+            }
+            for (view, sql) in views::of(&pipeline.sink.table) {
+                if apply {
+                    bigquery.create_view(&view, &sql).await?;
+                }
+                println!("{view}: view {}", if apply { "created" } else { "to be created" });
+            }
+            Ok(())
+        })
+    }
+}
+
+/// All tables that a pipeline writes to.
+fn tables(
+    bigquery: &BigQuery,
+    pipeline: &Pipeline,
+) -> Result<Vec<(TableName, TableSchema)>, Failure> {
+    let sink = &pipeline.sink;
+    let mut tables = vec![
+        (sink.table.clone(), sink.schema.clone()),
+        (pipeline.dead_letter.table.clone(), pipeline.dead_letter.schema.clone()),
+    ];
+    if !pipeline.source.is_stream() {
+        tables.push((bigquery.ledger(&sink.table), ledger::schema()?));
+    }
+    Ok(tables)
+}
+
+fn said(change: &Change, applied: bool) -> String {
+    match (change, applied) {
+        (Change::Create, true) => "created".to_owned(),
+        (Change::Create, false) => "to be created".to_owned(),
+        (Change::AddColumn { name, .. }, true) => format!("column `{name}` added"),
+        (Change::AddColumn { name, .. }, false) => format!("column `{name}` to be added"),
+    }
+}
