@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::support::{Scratch, plugins, root};
+use crate::support::{Scratch, not_run, plugins, root};
 
 fn batch() -> PathBuf {
     root().join("host/pipelines/batch.toml")
@@ -19,7 +19,7 @@ const REAL_FILE: &str = "CLICKMILL_CLOTHING_CSV";
 #[test]
 fn real_file_loads_whole() {
     let Some(file) = std::env::var_os(REAL_FILE) else {
-        eprintln!("not run: real_file_loads_whole (set {REAL_FILE} to the unzipped UCI file)");
+        not_run("real_file_loads_whole", &format!("set {REAL_FILE} to the unzipped UCI file"));
         return;
     };
     plugins();

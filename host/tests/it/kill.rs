@@ -89,10 +89,11 @@ fn interrupted_it_finishes_the_object_in_hand_and_leaves_the_rest_for_the_next_r
     }
     let run = ["run", "--json", &*pipeline, "--set", "source.uri=*.csv"];
     let mut command = scratch.command(&run);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // The first object is in hand once something is staged.
     let staging = scratch.path("warehouse").join("_staging");
     while std::fs::read_dir(&staging).map_or(0, Iterator::count) == 0 {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before it staged anything");
         std::thread::yield_now();
     }
     let signalled = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

@@ -7,9 +7,9 @@ use crate::support::root;
 
 /// Modules by floor, the lowest first. A module may use any on a lower floor, and none on its own.
 const FLOORS: [&[&str]; 5] = [
-    &["telemetry", "batch", "schema", "store"],
+    &["telemetry", "batch", "google", "schema", "store"],
     &["config"],
-    &["source", "decode", "plugin", "sink", "dead_letter"],
+    &["access", "source", "decode", "plugin", "sink", "dead_letter"],
     &["pipeline"],
     &["cli"],
 ];

@@ -4,11 +4,19 @@
 #![cfg(test)]
 
 mod batch;
+mod cloud;
 mod command_line;
 mod conservation;
 mod contract;
+mod emulators;
+mod faults;
 mod hostile;
 mod invalid;
 mod kill;
 mod layers;
+mod permissions;
+mod proxy;
+mod storage;
+mod streaming;
 mod support;
+mod tables;

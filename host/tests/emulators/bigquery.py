@@ -1,0 +1,422 @@
+"""BigQuery on loopback, for the tests: REST and the Storage Write API, all in memory.
+
+    python bigquery.py --rest-port N --grpc-port N --project P --home FOLDER [--refuse-file PATH]
+
+It is bqemulator 1.4.0 (requirements.txt) with the repairs below. It prints `ready` once both ports
+answer, logs to standard error, and ends when its standard input does, so that it cannot outlive the
+test run that holds the other end of the pipe. Nothing leaves the machine: the proxies point at a
+closed port, and DuckDB's extensions come from wheels, linked into FOLDER.
+
+Without these the official Rust client cannot write:
+
+- The client names the stream in the first append of a connection only, as the API allows; the
+  emulator looked for a stream without a name.
+- Each open connection occupies a worker thread, and there were six on two cores: the seventh writer
+  hung every call.
+- RECORD columns lost their fields.
+
+Without these a test would pass or fail for the wrong reason:
+
+- A failed insert advanced the stream's offset, so a retry was told that its rows were there.
+- A null in a REQUIRED column and a column that the table does not have were accepted. BigQuery
+  refuses the whole request: the first with an error per row, the second with INVALID_ARGUMENT.
+- Each append copied the whole table, for time travel.
+- Appends and queries shared one DuckDB connection from several threads; an append beside a query
+  could stop both for ever. Now all of it happens on the event loop's thread.
+- ALTER TABLE changed the table but not its description, so neither tables.get nor an append knew a
+  column that a query did; and it took one column a statement.
+- A query that failed was answered with status 200 and no rows.
+
+`--refuse-file` is a fault to order: while PATH exists, each of its lines, TABLE, a tab, TEXT, has an
+append to that table refused for the rows that hold TEXT in any string. It is read at every append.
+"""
+
+import argparse
+import asyncio
+import importlib.util
+import os
+import socket
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+CLOSED = "http://127.0.0.1:9"
+# More than any test opens at once.
+CONNECTIONS = 256
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("--rest-port", type=int, required=True)
+    options.add_argument("--grpc-port", type=int, required=True)
+    options.add_argument("--project", required=True)
+    options.add_argument("--home", type=Path, required=True)
+    options.add_argument("--refuse-file", type=Path)
+    options = options.parse_args()
+
+    for port in (options.rest_port, options.grpc_port):
+        refuse_taken(port)
+    threading.Thread(target=end_with_standard_input, daemon=True).start()
+    # What libraries print belongs in the log; standard output carries one word.
+    said = os.dup(1)
+    os.dup2(2, 1)
+
+    os.environ["HOME"] = str(options.home.resolve())
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        os.environ[name] = os.environ[name.upper()] = CLOSED
+    link_extensions(options.home.resolve())
+
+    try:
+        asyncio.run(serve(options, said))
+    except BaseException as error:
+        print(f"bigquery.py: {error!r}", file=sys.stderr, flush=True)
+        # Threads that wait for the loop would keep the process.
+        os._exit(1)
+
+
+def end_with_standard_input():
+    while os.read(0, 4096):
+        pass
+    os._exit(0)
+
+
+def refuse_taken(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            sys.exit(f"bigquery.py: port {port}: {error.strerror}")
+
+
+def link_extensions(home):
+    """Puts the extensions where DuckDB looks before it would download them."""
+    import duckdb
+
+    version = f"v{duckdb.__version__}"
+    platform = duckdb.sql("PRAGMA platform").fetchone()[0]
+    folder = home / ".duckdb" / "extensions" / version / platform
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("spatial", "avro"):
+        wheel = importlib.util.find_spec(f"duckdb_extension_{name}").submodule_search_locations[0]
+        file = f"{name}.duckdb_extension"
+        # Made aside and moved into place: another emulator may start in the same folder.
+        aside = folder / f"{file}.{os.getpid()}"
+        aside.unlink(missing_ok=True)
+        aside.symlink_to(Path(wheel) / "extensions" / version / file)
+        aside.replace(folder / file)
+
+
+async def serve(options, said):
+    from bqemulator.config import LogFormat, LogLevel, PersistenceMode, Settings
+    from bqemulator.observability.logging_ import configure_logging
+
+    # Before the other modules are imported: some log as they are.
+    configure_logging(level=LogLevel.WARNING, fmt=LogFormat.JSON)
+    repair(asyncio.get_running_loop(), options.refuse_file)
+
+    from bqemulator.server import EmulatorServer
+
+    server = EmulatorServer(
+        Settings(
+            rest_port=options.rest_port,
+            grpc_port=options.grpc_port,
+            default_project_id=options.project,
+            persistence_mode=PersistenceMode.EPHEMERAL,
+            log_level=LogLevel.WARNING,
+            log_format=LogFormat.JSON,
+        )
+    )
+    await server.start()
+    os.write(said, b"ready\n")
+    os.close(said)
+    await asyncio.Event().wait()
+
+
+def repair(loop, refuse_file):
+    from bqemulator.grpc_api import write_servicer
+
+    widen_grpc()
+    use_one_thread(loop)
+    keep_no_snapshots()
+    answer_failed_queries()
+    follow_alter_table()
+    write_servicer._table_arrow_schema = arrow_schema
+    write_servicer.BigQueryWriteHandler = write_handler(loop, refuse_file)
+
+
+def widen_grpc():
+    import grpc.aio
+
+    build = grpc.aio.server
+
+    def server(*, options, **rest):
+        # Shared ports are gRPC's default: two emulators would split one port's connections.
+        options = [*options, ("grpc.so_reuseport", 0)]
+        return build(ThreadPoolExecutor(CONNECTIONS), options=options, **rest)
+
+    grpc.aio.server = server
+
+
+def use_one_thread(loop):
+    import fastapi.routing
+    from bqemulator.storage.engine import DuckDBEngine
+
+    async def run_here(function, /, *arguments, **named):
+        return function(*arguments, **named)
+
+    fetch_arrow = DuckDBEngine.fetch_arrow
+
+    def fetch_on_loop(engine, *arguments):
+        return on_loop(loop, engine, fetch_arrow, engine, *arguments)
+
+    fastapi.routing.run_in_threadpool = run_here
+    DuckDBEngine.fetch_arrow = fetch_on_loop
+
+
+def on_loop(loop, engine, function, *arguments):
+    """Calls the function between two queries. Appends come from threads, commits from the loop."""
+    if threading.current_thread() is threading.main_thread():
+        return function(*arguments)
+
+    async def call():
+        async with engine.write_lock():
+            return function(*arguments)
+
+    return asyncio.run_coroutine_threadsafe(call(), loop).result()
+
+
+def keep_no_snapshots():
+    from bqemulator.domain.events import TableDataChanged
+    from bqemulator.versioning.snapshots import SnapshotManager
+
+    def record_change(manager, *table):
+        manager._events.publish(TableDataChanged(*table))
+
+    SnapshotManager.record_change = record_change
+
+
+def answer_failed_queries():
+    from bqemulator.api.routes import jobs
+
+    result_of = jobs._domain_error_to_error_result
+
+    def refuse_or_result(error):
+        # A job that failed is a job, a query (jobs.query) that failed is an HTTP error.
+        if sys._getframe(1).f_code is jobs.query.__code__:
+            raise error
+        return result_of(error)
+
+    jobs._domain_error_to_error_result = refuse_or_result
+
+
+def follow_alter_table():
+    import sqlglot
+    from bqemulator.catalog import ddl_sync
+    from bqemulator.jobs import executor
+    from sqlglot import exp
+
+    run_single_sql = executor._run_single_sql
+
+    async def run(project, sql, parameters, ctx, **rest):
+        alter = parsed(sql)
+        if alter is None:
+            return await run_single_sql(project, sql, parameters, ctx, **rest)
+        for action in alter.args["actions"]:
+            single = alter.copy()
+            single.set("actions", [action.copy()])
+            result = await run_single_sql(
+                project, single.sql("bigquery"), parameters, ctx, **rest
+            )
+            describe(ddl_sync._split_target(alter.this, project), ctx)
+        return result
+
+    def parsed(sql):
+        try:
+            statement = sqlglot.parse_one(sql, read="bigquery")
+        except sqlglot.errors.SqlglotError:
+            return None
+        altered = isinstance(statement, exp.Alter) and statement.args.get("actions")
+        return statement if altered and statement.args.get("kind") == "TABLE" else None
+
+    def describe(table, ctx):
+        meta = ctx.catalog.get_table(*table)
+        if meta is None:
+            return
+        # DuckDB knows the columns and their order, the description knows the rest of the old ones.
+        known = {field.name: field for field in meta.schema_.fields}
+        found = ddl_sync._introspect_schema(*table, ctx).fields
+        fields = tuple(known.get(field.name, field) for field in found)
+        schema = meta.schema_.model_copy(update={"fields": fields})
+        now = ctx.clock.now()
+        changes = {
+            "schema_": schema,
+            "last_modified_time": now,
+            "etag": ddl_sync.generate_etag(*table, str(now)),
+        }
+        ctx.catalog.update_table(meta.model_copy(update=changes))
+
+    executor._run_single_sql = run
+
+
+def arrow_schema(table):
+    from bqemulator.api.routes import tabledata
+
+    return tabledata._build_arrow_schema(
+        tabledata._fields_raw_from_schema(table.schema_.fields)
+    )
+
+
+def write_handler(loop, refuse_file):
+    from bqemulator.grpc_api import write_servicer
+    from google.cloud.bigquery_storage_v1 import types
+    from google.rpc import status_pb2
+
+    class WriteHandler(write_servicer.BigQueryWriteHandler):
+        def _handle_append_rows(self, requests, context):
+            settings = self._ctx.settings
+            bound = writer_schema = decoder = None
+            for message in requests:
+                if len(message) > settings.write_api_max_request_bytes:
+                    yield write_servicer._oversize_error_response(
+                        request_bytes_len=len(message),
+                        max_bytes=settings.write_api_max_request_bytes,
+                        bound_ctx=bound,
+                    )
+                    continue
+                request = types.AppendRowsRequest.deserialize(message)
+                name = request.write_stream or (bound[0].name if bound else "")
+                # Anew for each append: the table may have got a column since the last.
+                bound = self._bind_stream_to_target(name, context)
+                if bound is None:
+                    return
+                stream, schema = bound
+                # Kept even if these rows are refused: the client does not send it again.
+                sent = request.arrow_rows.writer_schema.serialized_schema
+                writer_schema = bytes(sent) or writer_schema
+                try:
+                    rows, decoder, _ = write_servicer._rows_for_request(
+                        request, decoder, writer_schema, schema
+                    )
+                    refused = missing_values(rows) | refused_values(
+                        rows, refuse_file, stream.table_id
+                    )
+                except Exception as error:
+                    yield write_servicer._error_response(name, str(error))
+                    continue
+                if refused:
+                    yield row_errors(name, refused)
+                    continue
+                offset = request.offset if write_servicer._has_offset(request) else None
+                yield self._perform_append(
+                    stream, rows, offset, settings.write_api_max_stream_rows
+                )
+
+        def _perform_append(self, stream, rows, *rest):
+            with stream.lock:
+                before = stream.next_offset, stream.row_count
+                # Rows that wait for a commit get the columns the table got since.
+                stream.buffer[:] = [aligned(waiting, rows.schema) for waiting in stream.buffer]
+                try:
+                    return super()._perform_append(stream, rows, *rest)
+                except Exception as error:
+                    stream.next_offset, stream.row_count = before
+                    return write_servicer._error_response(stream.name, str(error))
+
+        def _flush_to_target(self, stream, rows):
+            on_loop(loop, self._ctx.engine, self._insert, stream, rows)
+
+        def _insert(self, stream, rows):
+            table = self._ctx.catalog.get_table(
+                stream.project_id, stream.dataset_id, stream.table_id
+            )
+            rows = aligned(rows, arrow_schema(table))
+            super()._flush_to_target(stream, rows)
+
+    def row_errors(stream, refused):
+        return types.AppendRowsResponse.serialize(
+            types.AppendRowsResponse(
+                write_stream=stream,
+                error=status_pb2.Status(
+                    code=3,
+                    message="Errors found while processing rows. Please refer to the row_errors "
+                    "field for details. The list may not be complete because of the size "
+                    "limitations.",
+                ),
+                row_errors=[
+                    types.RowError(
+                        index=row,
+                        code=types.RowError.RowErrorCode.FIELDS_ERROR,
+                        message=refused[row],
+                    )
+                    for row in sorted(refused)
+                ],
+            )
+        )
+
+    write_servicer._align_to_target = aligned
+    return WriteHandler
+
+
+def aligned(rows, schema):
+    """The rows with the table's columns, null where they have none."""
+    import pyarrow as pa
+
+    if rows.schema == schema:
+        return rows
+    # BigQuery's names do not differ by case alone.
+    given = {name.lower(): name for name in rows.column_names}
+    unknown = given.keys() - {field.name.lower() for field in schema}
+    if unknown:
+        names = ", ".join(sorted(given[name] for name in unknown))
+        raise ValueError(f"Input schema has more fields than BigQuery schema: {names}")
+    columns = [
+        rows.column(given[field.name.lower()]).cast(field.type)
+        if field.name.lower() in given
+        else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def missing_values(rows):
+    import pyarrow.compute as pc
+
+    return {
+        row: f"Field {field.name} is REQUIRED but missing"
+        for field, column in zip(rows.schema, rows.columns)
+        if not field.nullable and column.null_count
+        for row in pc.indices_nonzero(pc.is_null(column)).to_pylist()
+    }
+
+
+def refused_values(rows, refuse_file, table):
+    try:
+        lines = refuse_file.read_text().splitlines() if refuse_file else []
+    except FileNotFoundError:
+        return {}
+    rules = [line.partition("\t") for line in lines]
+    texts = [text for name, _, text in rules if name == table and text]
+    if not texts:
+        return {}
+    return {
+        row: f"Refused by the test: {text}"
+        for row, values in enumerate(rows.to_pylist())
+        for text in texts
+        if holds(values, text)
+    }
+
+
+def holds(value, text):
+    if isinstance(value, str):
+        return text in value
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return False
+    return any(holds(part, text) for part in value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+//! Google's services on loopback, one process each, started by the tests on free ports. Each ends with
+//! the test run, since it reads from a pipe that the run holds open.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value as Json, json};
+
+use crate::support::{not_run, root};
+
+/// The project of all tests.
+pub const PROJECT: &str = "test-project";
+/// How long an emulator may take to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Google's own Pub/Sub emulator, shared by all tests: each has topics of its own. `None`, with the
+/// reason printed, where it is not installed.
+pub fn pubsub(test: &str) -> Option<&'static str> {
+    static STARTED: OnceLock<Option<(Child, String)>> = OnceLock::new();
+    let started = STARTED.get_or_init(|| {
+        let program = pubsub_program()?;
+        let port = free_port();
+        // The emulator takes no notice of its standard input: this does, and takes its group along.
+        let mut command = Command::new("sh");
+        let script = r#""$0" --host=127.0.0.1 --port="$1" >"$2" 2>&1 </dev/null & cat; kill 0"#;
+        let log = scratch().join("pubsub.log");
+        command.args(["-c", script]).arg(program).arg(port.to_string()).arg(&log);
+        let child = command.stdin(Stdio::piped()).process_group(0).spawn().expect("sh starts");
+        let address = format!("127.0.0.1:{port}");
+        let path = format!("/v1/projects/{PROJECT}/topics");
+        let began = Instant::now();
+        while request(&address, "GET", &path, None).is_none() {
+            assert!(began.elapsed() < PATIENCE, "the Pub/Sub emulator does not start, see {log:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Some((child, address))
+    });
+    if started.is_none() {
+        not_run(
+            test,
+            "Google's Pub/Sub emulator is missing: `gcloud components install pubsub-emulator`, or the package google-cloud-cli-pubsub-emulator, and Java",
+        );
+    }
+    started.as_ref().map(|(_, address)| address.as_str())
+}
+
+/// The emulator's program beside `gcloud`.
+fn pubsub_program() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let gcloud =
+        std::env::split_paths(&path).map(|folder| folder.join("gcloud")).find(|p| p.is_file())?;
+    let gcloud = std::fs::canonicalize(gcloud).ok()?;
+    let sdk = gcloud.parent()?.parent()?;
+    let program = sdk.join("platform/pubsub-emulator/bin/cloud-pubsub-emulator");
+    program.is_file().then_some(program)
+}
+
+/// A BigQuery emulator. It forgets everything when it is dropped.
+pub struct BigQuery {
+    child: Child,
+    /// Where its REST interface is.
+    pub rest: String,
+    /// Where its Storage Write interface is.
+    pub grpc: String,
+    refuse: PathBuf,
+}
+
+impl BigQuery {
+    /// Starts one.
+    pub fn start() -> Self {
+        let (rest, grpc) = (free_port(), free_port());
+        let refuse = scratch().join(format!("refuse-{rest}"));
+        let mut command = Command::new(python());
+        command
+            .arg(script("bigquery.py"))
+            .args(["--rest-port", &rest.to_string(), "--grpc-port", &grpc.to_string()])
+            .args(["--project", PROJECT, "--home"])
+            .arg(scratch())
+            .arg("--refuse-file")
+            .arg(&refuse);
+        let child = start(command);
+        Self { child, rest: format!("127.0.0.1:{rest}"), grpc: format!("127.0.0.1:{grpc}"), refuse }
+    }
+
+    /// From now on refuses rows of `table` that hold `text`.
+    pub fn refuse(&self, table: &str, text: &str) {
+        std::fs::write(&self.refuse, format!("{table}\t{text}\n"))
+            .expect("the scratch takes files");
+    }
+
+    /// The rows of a query: a list of values, as text, per row.
+    #[track_caller]
+    pub fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        let path = format!("/bigquery/v2/projects/{PROJECT}/queries");
+        let body = json!({ "query": sql, "useLegacySql": false, "maxResults": 100_000 });
+        let answer = request(&self.rest, "POST", &path, Some(&body)).expect("an answer");
+        let rows = answer["rows"].as_array().cloned().unwrap_or_default();
+        assert!(answer["error"].is_null(), "{sql}: {answer:#}");
+        let value = |value: &Json| value["v"].as_str().map(str::to_owned);
+        let values = |row: &Json| row["f"].as_array().into_iter().flatten().map(value).collect();
+        rows.iter().map(values).collect()
+    }
+
+    /// The one number that a query answers.
+    #[track_caller]
+    pub fn number(&self, sql: &str) -> u64 {
+        let rows = self.query(sql);
+        let value = rows.first().and_then(|row| row.first()).cloned().flatten();
+        value.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{sql}: {rows:?}"))
+    }
+
+    /// What the REST interface says of a table.
+    pub fn table(&self, dataset: &str, table: &str) -> Json {
+        let path = format!("/bigquery/v2/projects/{PROJECT}/datasets/{dataset}/tables/{table}");
+        request(&self.rest, "GET", &path, None).expect("an answer")
+    }
+}
+
+impl Drop for BigQuery {
+    fn drop(&mut self) {
+        // Whether it ended by itself is of no interest.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.refuse);
+    }
+}
+
+/// A Cloud Storage emulator with one bucket, `lake`.
+pub struct Storage {
+    child: Child,
+    /// Where it is.
+    pub address: String,
+}
+
+impl Storage {
+    /// Starts one; a body of an object is cut after `cut_after` bytes, if given.
+    pub fn start(cut_after: Option<u64>) -> Self {
+        let port = free_port();
+        let mut command = Command::new(python());
+        command.arg(script("storage.py")).args(["--port", &port.to_string(), "--bucket", "lake"]);
+        if let Some(bytes) = cut_after {
+            command.args(["--cut-after", &bytes.to_string()]);
+        }
+        Self { child: start(command), address: format!("127.0.0.1:{port}") }
+    }
+
+    /// Puts an object.
+    pub fn put(&self, name: &str, bytes: &[u8]) {
+        let put = ureq::put(format!("http://{}/lake/{name}", self.address)).send(bytes);
+        assert!(put.expect("the emulator answers").status().is_success());
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts an emulator and waits until it says that it is ready.
+fn start(mut command: Command) -> Child {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("Python starts");
+    let mut line = String::new();
+    let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+    output.read_line(&mut line).expect("a line");
+    assert_eq!(line, "ready\n", "{command:?}");
+    // It says nothing more.
+    std::thread::spawn(move || output.read_to_string(&mut String::new()));
+    child
+}
+
+/// A Python with what the emulators need, installed once into the target folder.
+fn python() -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let requirements = script("requirements.txt");
+    let text = std::fs::read(&requirements).expect("the project has it");
+    let name = format!("python-{}", &blake3::hash(&text).to_hex()[..12]);
+    let folder = scratch().join(name);
+    let python = folder.join("bin/python");
+    if !folder.join("ready").is_file() {
+        let run = |command: &mut Command| {
+            let output = command.output().expect("python3 is installed");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+        run(Command::new(&python).args(pip).arg(&requirements));
+        std::fs::write(folder.join("ready"), "").expect("the scratch takes files");
+    }
+    python
+}
+
+fn script(name: &str) -> PathBuf {
+    root().join("host/tests/emulators").join(name)
+}
+
+fn scratch() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulators");
+    std::fs::create_dir_all(&folder).expect("the target folder takes folders");
+    folder
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has ports");
+    listener.local_addr().expect("it is bound").port()
+}
+
+/// The JSON that a service answers, be it an error; `None` where it does not answer, or not in JSON.
+pub fn request(address: &str, method: &str, path: &str, body: Option<&Json>) -> Option<Json> {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+    let agent: ureq::Agent = config.timeout_global(Some(Duration::from_secs(30))).build().into();
+    let request = ureq::http::Request::builder()
+        .method(method)
+        .uri(format!("http://{address}{path}"))
+        .header("content-type", "application/json");
+    let answer = match body {
+        Some(body) => agent.run(request.body(body.to_string()).ok()?),
+        None => agent.run(request.body(()).ok()?),
+    };
+    answer.ok()?.body_mut().read_json().ok()
+}

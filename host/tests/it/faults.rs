@@ -1,0 +1,183 @@
+//! Faults, counted: whatever breaks, every message published is in the table or the dead-letter table,
+//! once in the views.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cloud::{Cloud, signal, spawn, summary, wait_until};
+use crate::emulators::request;
+use crate::proxy::{Mode, Proxy};
+
+#[test]
+fn killed_again_and_again_no_message_is_lost() {
+    let Some(cloud) = Cloud::start("killed_again_and_again_no_message_is_lost", &json!({})) else {
+        return;
+    };
+    cloud.apply_tables();
+    let messages = 30_000;
+    let generate = ["generate", "clicks", "--publish", &cloud.topic, "--count", "30000"];
+    let more = ["--rate", "1500", "--bad", "3%", "--seed", "20"];
+    let mut publishing = spawn(cloud.command(&[&generate[..], &more].concat()));
+    for kill in 0..20_u64 {
+        let mut child = cloud.stream(&["--set", "batch.max_rows=400"]);
+        let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // Spread over starting, pulling, writing and acknowledging.
+        std::thread::sleep(Duration::from_millis(150 + (kill * 389) % 1100));
+        assert!(child.try_wait().unwrap().is_none(), "it ended before kill {kill}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(publishing.wait().unwrap().success());
+    cloud.drain_all(messages);
+    cloud.all_are_there_once(messages);
+}
+
+#[test]
+fn cut_refused_frozen_and_slow_connections_lose_nothing() {
+    let test = "cut_refused_frozen_and_slow_connections_lose_nothing";
+    let Some(mut cloud) = Cloud::start(test, &json!({})) else { return };
+    cloud.apply_tables();
+    let wires = [Proxy::start(cloud.pubsub), Proxy::start(&cloud.bigquery.grpc)];
+    cloud.via = [wires[0].address.clone(), wires[1].address.clone()];
+    let messages = 20_000;
+    let generate = ["generate", "clicks", "--publish", &cloud.topic, "--count", "20000"];
+    let more = ["--rate", "1000", "--bad", "3%", "--seed", "21"];
+    let mut publish = cloud.command(&[&generate[..], &more].concat());
+    publish.env("PUBSUB_EMULATOR_HOST", cloud.pubsub);
+    let mut publishing = spawn(publish);
+    let streaming = spawn(cloud.stream(&["--set", "batch.max_rows=300"]));
+    for fault in 0..16 {
+        let wire = &wires[fault % 2];
+        match fault / 2 % 4 {
+            0 => wire.cut(),
+            1 => {
+                wire.set(Mode::Refuse);
+                wire.cut();
+            }
+            2 => wire.set(Mode::Freeze),
+            _ => wire.set(Mode::Slow),
+        }
+        std::thread::sleep(Duration::from_millis(700));
+        wire.set(Mode::Pass);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert!(publishing.wait().unwrap().success());
+    signal(&streaming, "-INT");
+    let summary = summary(&streaming.wait_with_output().unwrap());
+    assert!(summary["stream"]["retries"].as_u64() > Some(0), "{summary:#}");
+    cloud.via = [cloud.pubsub.to_owned(), cloud.bigquery.grpc.clone()];
+    cloud.drain_all(messages);
+    cloud.all_are_there_once(messages);
+}
+
+#[test]
+fn while_the_table_is_away_messages_are_held_and_nothing_more_is_pulled() {
+    let test = "while_the_table_is_away_messages_are_held_and_nothing_more_is_pulled";
+    let Some(mut cloud) = Cloud::start(test, &json!({})) else { return };
+    cloud.apply_tables();
+    let wire = Proxy::start(&cloud.bigquery.grpc);
+    cloud.via[1] = wire.address.clone();
+    wire.set(Mode::Refuse);
+    cloud.publish(&["--count", "5000", "--seed", "22"]);
+    let bound = ["--set", "source.max_outstanding_messages=1000", "--set", "batch.max_rows=200"];
+    let streaming = spawn(cloud.stream(&[&bound[..], &["--stop-when-idle", "60s"]].concat()));
+    // Longer than the deadline: what is in hand has its lease extended.
+    std::thread::sleep(Duration::from_secs(13));
+    let rows = "SELECT COUNT(*) FROM clickstream_analytics.clicks_raw";
+    assert_eq!(cloud.bigquery.number(rows), 0);
+    wire.set(Mode::Pass);
+    wait_until("all messages", || cloud.messages_there() == 5000);
+    signal(&streaming, "-INT");
+    let output = streaming.wait_with_output().unwrap();
+    let summary = summary(&output);
+    // A busy machine may be late with a lease; without any, all would have come again.
+    assert!(summary["rows_out"].as_u64() < Some(6000), "{summary:#}");
+    assert!(summary["stream"]["retries"].as_u64() > Some(0));
+    cloud.all_are_there_once(5000);
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(talk.contains("the table is away: holding what is in hand"), "{talk}");
+}
+
+#[test]
+fn while_the_dead_letter_table_is_away_letters_wait_in_the_spool() {
+    let test = "while_the_dead_letter_table_is_away_letters_wait_in_the_spool";
+    let Some(cloud) = Cloud::start(test, &json!({})) else { return };
+    cloud.apply_tables();
+    let streaming = spawn(cloud.stream(&[]));
+    cloud.publish(&["--count", "2000", "--bad", "20%", "--seed", "23"]);
+    let letters = "SELECT COUNT(*) FROM clickstream_analytics.dead_letter";
+    wait_until("the first letters", || cloud.bigquery.number(letters) > 0);
+    delete_dead_letters(&cloud);
+    cloud.publish(&["--count", "2000", "--bad", "20%", "--seed", "24"]);
+    let spool = cloud.scratch.path("spool/clicks-stream");
+    let spooled = || std::fs::read_dir(&spool).map_or(0, Iterator::count);
+    wait_until("letters in the spool", || spooled() > 0);
+    assert_eq!(letters_so_far(&cloud), 0);
+    cloud.apply_tables();
+    wait_until("an empty spool", || spooled() == 0);
+    signal(&streaming, "-INT");
+    let summary = summary(&streaming.wait_with_output().unwrap());
+    assert!(summary["stream"]["spooled"].as_u64() > Some(0), "{summary:#}");
+    assert_eq!(summary["rows_in"], 4000);
+    // Those of the deleted table are gone with it; the spooled ones have come.
+    let there = letters_so_far(&cloud);
+    assert!(
+        there >= summary["stream"]["spooled"].as_u64().unwrap(),
+        "{there} letters, {summary:#}"
+    );
+}
+
+#[test]
+fn where_spool_and_dead_letter_table_are_away_messages_are_held() {
+    let test = "where_spool_and_dead_letter_table_are_away_messages_are_held";
+    let Some(cloud) = Cloud::start(test, &json!({})) else { return };
+    cloud.apply_tables();
+    delete_dead_letters(&cloud);
+    // A disk that takes no file of more than four megabytes: a letter of six can't be spooled.
+    let run = cloud.stream(&["--set", "sink.missing_tables=create"]);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\""]);
+    command.arg(run.get_program()).args(run.get_args());
+    command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(cloud.scratch.folder.path());
+    let streaming = spawn(command);
+    wait_until("the table", || {
+        !cloud.bigquery.table("clickstream_analytics", "dead_letter")["id"].is_null()
+    });
+    delete_dead_letters(&cloud);
+    let poison = "x".repeat(6_000_000);
+    cloud.publish_these(&[(poison.as_bytes(), json!({}))]);
+    cloud.publish(&["--count", "999", "--bad", "20%", "--seed", "25"]);
+    let rows = "SELECT COUNT(*) FROM clickstream_analytics.clicks_raw";
+    wait_until("the rows", || cloud.bigquery.number(rows) > 0);
+    std::thread::sleep(Duration::from_secs(2));
+    signal(&streaming, "-INT");
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&streaming, "-INT");
+    let output = streaming.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(talk.contains("dead-letter table and spool are away"), "{talk}");
+    cloud.drain_all(1000);
+    cloud.all_are_there_once(1000);
+}
+
+fn letters_so_far(cloud: &Cloud) -> u64 {
+    let table = cloud.bigquery.table("clickstream_analytics", "dead_letter");
+    match table["id"].is_null() {
+        true => 0,
+        false => cloud.bigquery.number("SELECT COUNT(*) FROM clickstream_analytics.dead_letter"),
+    }
+}
+
+fn delete_dead_letters(cloud: &Cloud) {
+    let path = format!(
+        "/bigquery/v2/projects/{}/datasets/clickstream_analytics/tables/dead_letter",
+        crate::emulators::PROJECT
+    );
+    // Answers without a body.
+    let _ = request(&cloud.bigquery.rest, "DELETE", &path, None);
+    assert!(cloud.bigquery.table("clickstream_analytics", "dead_letter")["id"].is_null());
+}
