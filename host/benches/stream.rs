@@ -1,0 +1,146 @@
+//! The streaming path against the batch path: the same click events as recorded messages and as lines of
+//! one file, through chain and projection to the Arrow bytes that BigQuery is sent, on two workers, in
+//! turn. Nothing is read from or written to anywhere else.
+//!
+//!     cargo bench --bench stream
+
+#![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use clickmill::batch::Message;
+use clickmill::config::{self, Pipeline};
+use clickmill::decode::{Decoded, Decoder, messages};
+use clickmill::plugin::{Chain, ChainWorker, Engine, Library, Secrets};
+use clickmill::schema::provenance;
+use clickmill::sink::{Projection, bigquery};
+use clickmill::source::generator::{Generator, Kind, Options};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const ROWS: u64 = 500_000;
+const ROUNDS: usize = 7;
+const WORKERS: usize = 2;
+const KEY: &str = "a key for benches, 32 bytes long";
+/// "Now" for the rules on timestamps: shortly after the generated events.
+const NOW: i64 = 1_790_000_000_000_000;
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+    let pipeline = config::read(&root.join("host/pipelines/stream.toml"), &[]).unwrap();
+    let cache: PathBuf = std::env::temp_dir().join("clickmill-bench-cache");
+    let engine = Engine::new(&cache).unwrap();
+    let library = Library::load(&engine, &pipeline.plugins).unwrap();
+    let secrets = Secrets::from([("mask.key".to_owned(), KEY.to_owned())]);
+    let chain = library.configure(&messages::schema(), &secrets).unwrap();
+    let unknown = provenance::UNKNOWN_OF_MESSAGES;
+    let projection = Projection::new(&pipeline.sink.schema, chain.output(), unknown).unwrap();
+
+    let (recorded, file) = record();
+    let (mut streamed, mut loaded) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        streamed.push(run(&chain, &projection, |send| stream(&recorded, &pipeline, send)));
+        loaded.push(run(&chain, &projection, |send| load(&file, &pipeline, send)));
+    }
+    let rate = |times: &mut Vec<Duration>| {
+        times.sort();
+        ROWS as f64 / times[times.len() / 2].as_secs_f64()
+    };
+    let (streamed, loaded) = (rate(&mut streamed), rate(&mut loaded));
+    println!(
+        "{ROWS} click events of {} bytes, {WORKERS} workers, median of {ROUNDS} rounds",
+        file.len() as u64 / ROWS
+    );
+    println!("as messages   {streamed:>9.0} a second");
+    println!("as a file     {loaded:>9.0} a second");
+    println!("ratio         {:>9.2}", streamed / loaded);
+}
+
+/// The same events as messages and as a file.
+fn record() -> (Vec<(Arc<Message>, Bytes)>, Bytes) {
+    let mut generator = Generator::new(&Options::new(Kind::Clicks, ROWS, 7));
+    let (mut recorded, mut file) = (Vec::new(), Vec::new());
+    let mut record = Vec::new();
+    while generator.next_record(&mut record) {
+        let message = Message {
+            id: format!("{}", 11_000_000_000 + recorded.len()),
+            publish_time: NOW,
+            ordering_key: String::new(),
+            attributes: vec![("producer".to_owned(), "bench".to_owned())],
+        };
+        file.extend_from_slice(&record);
+        file.push(b'\n');
+        recorded.push((Arc::new(message), Bytes::from(std::mem::take(&mut record))));
+    }
+    (recorded, file.into())
+}
+
+/// Cuts messages into batches as the stream does; workers decode.
+fn stream(recorded: &[(Arc<Message>, Bytes)], pipeline: &Pipeline, send: &dyn Fn(Work)) {
+    let limits = pipeline.batch;
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for message in recorded {
+        bytes += message.1.len();
+        batch.push(message.clone());
+        if batch.len() >= limits.max_rows || bytes >= limits.max_bytes {
+            send(Work::Messages(std::mem::take(&mut batch)));
+            bytes = 0;
+        }
+    }
+    send(Work::Messages(batch));
+}
+
+/// Decodes a file as a load does: on a thread of its own.
+fn load(file: &Bytes, pipeline: &Pipeline, send: &dyn Fn(Work)) {
+    let input = Box::new(std::io::Cursor::new(file.clone()));
+    let mut decoder =
+        Decoder::new(&pipeline.format, pipeline.batch, "bench".into(), NOW, input).unwrap();
+    while let Some(decoded) = decoder.next_batch().unwrap() {
+        send(Work::Decoded(Box::new(decoded)));
+    }
+}
+
+enum Work {
+    Messages(Vec<(Arc<Message>, Bytes)>),
+    Decoded(Box<Decoded>),
+}
+
+fn run(chain: &Chain, projection: &Projection, feed: impl FnOnce(&dyn Fn(Work))) -> Duration {
+    let started = Instant::now();
+    let (to, from) = crossbeam_channel::bounded::<Work>(2 * WORKERS);
+    let rows: usize = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|_| {
+                let from = from.clone();
+                scope.spawn(move || {
+                    let mut worker = ChainWorker::new(chain);
+                    let mut rows = 0;
+                    for work in from {
+                        let decoded = match work {
+                            Work::Decoded(decoded) => *decoded,
+                            Work::Messages(batch) => {
+                                messages::decode(batch, "bench".into(), 1 << 20, NOW).unwrap()
+                            }
+                        };
+                        let done = worker.run(decoded.batch).unwrap();
+                        let (ready, _) = projection.rows(done.batch, chain.plugin_set()).unwrap();
+                        let bytes = bigquery::encode_rows(&ready.rows).unwrap();
+                        assert!(!bytes.is_empty());
+                        rows += ready.rows.num_rows();
+                    }
+                    rows
+                })
+            })
+            .collect();
+        drop(from);
+        feed(&|work| to.send(work).unwrap());
+        drop(to);
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    assert_eq!(rows as u64, ROWS);
+    started.elapsed()
+}
