@@ -290,6 +290,13 @@ pub struct TableName {
     pub table: String,
 }
 
+impl TableName {
+    /// Another table of the same dataset.
+    pub fn beside(&self, table: &str) -> Self {
+        Self { dataset: self.dataset.clone(), table: table.to_owned() }
+    }
+}
+
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.dataset, self.table)

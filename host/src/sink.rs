@@ -18,8 +18,8 @@ pub use load::{Load, Targets};
 pub use projection::{Misfit, Projection};
 pub use refused::{Refused, Rows};
 
-use crate::config::{Place, TableName};
-use crate::schema::TableSchema;
+use crate::config::{Pipeline, Place, TableName};
+use crate::schema::{SchemaError, TableSchema};
 use bigquery::{BigQuery, BigQueryError};
 use warehouse::{Warehouse, WarehouseError};
 
@@ -66,6 +66,19 @@ impl SinkError {
     }
 }
 
+/// All tables that a pipeline writes to.
+pub fn tables_of(pipeline: &Pipeline) -> Result<Vec<(TableName, TableSchema)>, SchemaError> {
+    let (sink, letters) = (&pipeline.sink, &pipeline.dead_letter);
+    let mut tables = vec![
+        (sink.table.clone(), sink.schema.clone()),
+        (letters.table.clone(), letters.schema.clone()),
+    ];
+    if !pipeline.source.is_stream() {
+        tables.push((sink.table.beside(ledger::TABLE), ledger::schema()?));
+    }
+    Ok(tables)
+}
+
 impl Tables {
     /// What a pipeline names. Nothing is asked of it yet.
     pub async fn open(place: &Place, warehouse: &str) -> Result<Self, SinkError> {
@@ -83,18 +96,10 @@ impl Tables {
         }
     }
 
-    /// The ledger's name, for loads into a table.
-    pub fn ledger(&self, target: &TableName) -> TableName {
-        match self {
-            Self::Warehouse(_) => warehouse::ledger::name(),
-            Self::BigQuery(bigquery) => bigquery.ledger(target),
-        }
-    }
-
     /// Whether a load has happened. One that was interrupted in its last step is finished.
     pub async fn is_loaded(&self, load_id: &str, target: &TableName) -> Result<bool, SinkError> {
         match self {
-            Self::Warehouse(warehouse) => Ok(warehouse.is_loaded(load_id).await?),
+            Self::Warehouse(warehouse) => Ok(warehouse.is_loaded(load_id, target).await?),
             Self::BigQuery(bigquery) => Ok(bigquery.is_loaded(load_id, target).await?),
         }
     }

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{Exit, Failure};
-use crate::config::{self, Pipeline, Place, TableName};
-use crate::schema::TableSchema;
+use crate::config::{self, Place};
 use crate::sink::bigquery::{BigQuery, Change};
-use crate::sink::{ledger, views};
+use crate::sink::{self, views};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,7 +55,7 @@ impl Tables {
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {
             let bigquery = BigQuery::open(place).await?;
-            for (table, schema) in tables(&bigquery, &pipeline)? {
+            for (table, schema) in sink::tables_of(&pipeline)? {
                 let changes = bigquery.plan(&table, &schema).await?;
                 if changes.is_empty() {
                     println!("{table}: as it is to be");
@@ -77,22 +76,6 @@ impl Tables {
             Ok(())
         })
     }
-}
-
-/// All tables that a pipeline writes to.
-fn tables(
-    bigquery: &BigQuery,
-    pipeline: &Pipeline,
-) -> Result<Vec<(TableName, TableSchema)>, Failure> {
-    let sink = &pipeline.sink;
-    let mut tables = vec![
-        (sink.table.clone(), sink.schema.clone()),
-        (pipeline.dead_letter.table.clone(), pipeline.dead_letter.schema.clone()),
-    ];
-    if !pipeline.source.is_stream() {
-        tables.push((bigquery.ledger(&sink.table), ledger::schema()?));
-    }
-    Ok(tables)
 }
 
 fn said(change: &Change, applied: bool) -> String {

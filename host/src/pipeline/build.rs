@@ -11,7 +11,7 @@ use crate::decode::messages;
 use crate::plugin::{Chain, Engine, EngineError, Library, PluginError, Secrets};
 use crate::schema::SchemaError;
 use crate::schema::provenance;
-use crate::sink::{Misfit, Projection, SinkError, Tables, ledger};
+use crate::sink::{Misfit, Projection, SinkError, Tables, tables_of};
 use crate::source::{self, Progress};
 
 /// What a run needs beside the pipeline file.
@@ -84,10 +84,8 @@ pub fn build(pipeline: Pipeline, options: &Options) -> Result<Built, BuildError>
     let library = Library::load(&engine, &pipeline.plugins)?;
     let tables = runtime.block_on(async {
         let tables = Tables::open(&pipeline.sink.place, &options.warehouse).await?;
-        tables.ensure(&pipeline.sink.table, &pipeline.sink.schema).await?;
-        tables.ensure(&pipeline.dead_letter.table, &pipeline.dead_letter.schema).await?;
-        if !pipeline.source.is_stream() {
-            tables.ensure(&tables.ledger(&pipeline.sink.table), &ledger::schema()?).await?;
+        for (table, schema) in tables_of(&pipeline)? {
+            tables.ensure(&table, &schema).await?;
         }
         Ok::<_, BuildError>(tables)
     })?;

@@ -7,7 +7,11 @@ mod ledger;
 mod load;
 mod tables;
 
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
 use google_cloud_bigquery::client::{BigQuery as QueryClient, Write};
+use google_cloud_bigquery::model::ArrowSchema;
 use google_cloud_bigquery_v2::client::{DatasetService, TableService};
 use google_cloud_gax::client_builder::Error as ClientError;
 use google_cloud_gax::error::Error as ServiceError;
@@ -125,6 +129,22 @@ pub enum BigQueryError {
 
 fn lines(list: &[String]) -> String {
     list.iter().map(|line| format!("\n  {line}")).collect()
+}
+
+fn arrow_schema(table: &TableName, schema: &SchemaRef) -> Result<ArrowSchema, BigQueryError> {
+    let failed = |source| BigQueryError::Encode { table: table.clone(), source };
+    encode::schema(schema).map_err(failed)
+}
+
+/// What `future` gives, unless that takes longer than `patience`.
+async fn in_time<T>(
+    patience: Duration,
+    what: &str,
+    future: impl Future<Output = T>,
+) -> Result<T, BigQueryError> {
+    let no_answer =
+        |_| BigQueryError::NoAnswer { what: what.to_owned(), seconds: patience.as_secs() };
+    tokio::time::timeout(patience, future).await.map_err(no_answer)
 }
 
 impl BigQueryError {

@@ -17,7 +17,7 @@ use google_cloud_gax::error::rpc::Code;
 use google_cloud_gax::retry_policy::NeverRetry;
 use tokio::sync::Mutex;
 
-use super::{BigQuery, BigQueryError, encode};
+use super::{BigQuery, BigQueryError, arrow_schema, encode, in_time};
 use crate::config::TableName;
 use crate::sink::{Refused, Rows};
 
@@ -131,9 +131,7 @@ impl Append {
                     None => self.open_own(stream, offset).await?,
                 };
                 let sent = current.append(message).set_offset(*offset).send();
-                let sent = tokio::time::timeout(PATIENCE, sent).await;
-                let sent = sent.map_err(|_| self.no_answer())?;
-                match sent {
+                match in_time(PATIENCE, &self.what(), sent).await? {
                     // The answer to an earlier try was lost.
                     Err(AppendError::Rpc { source, .. })
                         if source.status().is_some_and(|s| s.code == Code::AlreadyExists) =>
@@ -167,7 +165,7 @@ impl Append {
             .open_default_stream(self.bigquery.resource(&self.table))
             .with_retry_policy(NeverRetry)
             .with_attempt_timeout(PATIENCE);
-        let opened = writer.build_arrow(self.arrow_schema()?).await;
+        let opened = writer.build_arrow(arrow_schema(&self.table, &self.schema)?).await;
         opened.map_err(|error| opening(error, &self.what()))
     }
 
@@ -177,7 +175,7 @@ impl Append {
         offset: &mut i64,
     ) -> Result<CommittedWriter<Arrow>, BigQueryError> {
         let client = self.bigquery.write_client().await?;
-        let schema = self.arrow_schema()?;
+        let schema = arrow_schema(&self.table, &self.schema)?;
         let opening_it = async {
             match stream {
                 Some(name) => client.attach_to_stream(name.as_str()).build_arrow(schema).await,
@@ -189,8 +187,8 @@ impl Append {
                 }
             }
         };
-        let opened = tokio::time::timeout(PATIENCE, opening_it).await;
-        let opened: Result<CommittedWriter<Arrow>, _> = opened.map_err(|_| self.no_answer())?;
+        let opened: Result<CommittedWriter<Arrow>, _> =
+            in_time(PATIENCE, &self.what(), opening_it).await?;
         match opened {
             Ok(writer) => {
                 if stream.is_none() {
@@ -210,17 +208,8 @@ impl Append {
         }
     }
 
-    fn arrow_schema(&self) -> Result<google_cloud_bigquery::model::ArrowSchema, BigQueryError> {
-        let failed = |source| BigQueryError::Encode { table: self.table.clone(), source };
-        encode::schema(&self.schema).map_err(failed)
-    }
-
     fn what(&self) -> String {
         format!("append to `{}`", self.table)
-    }
-
-    fn no_answer(&self) -> BigQueryError {
-        BigQueryError::NoAnswer { what: self.what(), seconds: PATIENCE.as_secs() }
     }
 }
 

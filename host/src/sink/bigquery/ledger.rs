@@ -22,18 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const TRIES: u32 = 5;
 
 impl BigQuery {
-    /// The ledger's name: beside the table.
-    pub fn ledger(&self, target: &TableName) -> TableName {
-        TableName { dataset: target.dataset.clone(), table: TABLE.to_owned() }
-    }
-
     /// Whether a load has happened; one that was prepared is committed now.
     pub async fn is_loaded(
         &self,
         load_id: &str,
         target: &TableName,
     ) -> Result<bool, BigQueryError> {
-        let table = self.ledger(target);
+        let table = target.beside(TABLE);
         // Quoted, since `table` and others are words of the language.
         let sql = format!(
             "SELECT `state`, `rows_stream`, `dead_letter_stream`, `source`, `pipeline`, `rows_out`, `rows_rejected` \
@@ -108,7 +103,7 @@ impl BigQuery {
 
     async fn enter(&self, entry: &Entry, state: &State) -> Result<(), BigQueryError> {
         let schema = ledger::schema()?;
-        let table = self.ledger(&entry.table);
+        let table = entry.table.beside(TABLE);
         let row = ledger::row(entry, state, &schema);
         let row = row.map_err(|source| BigQueryError::Encode { table: table.clone(), source })?;
         let append = Append::new(self, &table, schema.arrow(), false);

@@ -11,7 +11,7 @@ use google_cloud_bigquery::write::{AppendFuture, PendingWriter};
 use google_cloud_gax::error::rpc::Code;
 
 use super::append::{Verdict, opening, too_large, verdict};
-use super::{BigQuery, BigQueryError, encode};
+use super::{BigQuery, BigQueryError, arrow_schema, encode, in_time};
 use crate::config::TableName;
 use crate::sink::{Refused, Rows};
 
@@ -75,7 +75,7 @@ impl Load {
     pub async fn finish(&mut self) -> Result<Option<String>, BigQueryError> {
         let Some(writer) = &self.writer else { return Ok(None) };
         let what = format!("finalize the stream of `{}`", self.table);
-        let finalized = in_time(&what, writer.finalize()).await?;
+        let finalized = in_time(PATIENCE, &what, writer.finalize()).await?;
         finalized.map_err(|source| BigQueryError::Service { what, source })?;
         Ok(Some(writer.write_stream().to_owned()))
     }
@@ -154,10 +154,10 @@ impl Load {
 
     async fn open(&self) -> Result<PendingWriter<Arrow>, BigQueryError> {
         let client = self.bigquery.write_client().await?;
-        let schema = self.arrow_schema()?;
+        let schema = arrow_schema(&self.table, &self.schema)?;
         let what = format!("open a stream to `{}`", self.table);
         let stream = client.create_stream(self.bigquery.resource(&self.table));
-        let opened = in_time(&what, stream.build_arrow(schema)).await?;
+        let opened = in_time(PATIENCE, &what, stream.build_arrow(schema)).await?;
         opened.map_err(|error| opening(error, &what))
     }
 
@@ -167,20 +167,10 @@ impl Load {
             let client = self.bigquery.write_client().await?;
             let what = format!("open the stream to `{}` again", self.table);
             let attached = client.attach_to_stream(writer.write_stream());
-            let attached = in_time(&what, attached.build_arrow(self.arrow_schema()?)).await?;
+            let schema = arrow_schema(&self.table, &self.schema)?;
+            let attached = in_time(PATIENCE, &what, attached.build_arrow(schema)).await?;
             self.writer = Some(attached.map_err(|error| opening(error, &what))?);
         }
         Ok(())
     }
-
-    fn arrow_schema(&self) -> Result<google_cloud_bigquery::model::ArrowSchema, BigQueryError> {
-        let failed = |source| BigQueryError::Encode { table: self.table.clone(), source };
-        encode::schema(&self.schema).map_err(failed)
-    }
-}
-
-async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> Result<T, BigQueryError> {
-    let no_answer =
-        |_| BigQueryError::NoAnswer { what: what.to_owned(), seconds: PATIENCE.as_secs() };
-    tokio::time::timeout(PATIENCE, future).await.map_err(no_answer)
 }

@@ -8,15 +8,14 @@ use super::{Warehouse, WarehouseError};
 use crate::config::TableName;
 use crate::sink::ledger::{self, Entry, State, TABLE};
 
-/// The ledger's name. One ledger serves all tables of the warehouse.
-pub fn name() -> TableName {
-    TableName { dataset: "clickstream_analytics".to_owned(), table: TABLE.to_owned() }
-}
-
 impl Warehouse {
     /// Whether a load has happened.
-    pub async fn is_loaded(&self, load_id: &str) -> Result<bool, WarehouseError> {
-        let path = self.ledger_path(load_id);
+    pub async fn is_loaded(
+        &self,
+        load_id: &str,
+        target: &TableName,
+    ) -> Result<bool, WarehouseError> {
+        let path = self.ledger_path(load_id, target);
         match self.store.head(&path).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
@@ -24,8 +23,8 @@ impl Warehouse {
         }
     }
 
-    pub(super) fn ledger_path(&self, load_id: &str) -> Path {
-        self.table(&name()).join(format!("{load_id}.parquet"))
+    pub(super) fn ledger_path(&self, load_id: &str, target: &TableName) -> Path {
+        self.table(&target.beside(TABLE)).join(format!("{load_id}.parquet"))
     }
 }
 

@@ -81,7 +81,7 @@ impl Load {
                     staged.publish(&to(table)).await?;
                 }
             }
-            let path = warehouse.ledger_path(&self.id);
+            let path = warehouse.ledger_path(&self.id, &entry.table);
             let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
             let put = warehouse.store.put_opts(&path, entry_bytes.into(), create).await;
             put.map_err(|source| warehouse.failed(format!("write `{path}`"), source))?;
