@@ -29,6 +29,8 @@ pub struct Batch {
 pub struct Origins {
     /// `uri@generation` of the object, or the subscription.
     pub source: Arc<str>,
+    /// The object's header, where its format has one: without it the bytes of a row say nothing.
+    pub header: Option<Bytes>,
     /// Each row's place in the source.
     pub positions: Positions,
     /// What the rows' bytes are cut from.
@@ -73,6 +75,8 @@ pub struct Message {
 pub struct Rejected {
     /// `uri@generation` of the object it came from, or the subscription.
     pub source: Arc<str>,
+    /// The header of that object, where it has one.
+    pub header: Option<Bytes>,
     /// Its place in the source.
     pub position: Position,
     /// Its original bytes.
@@ -175,6 +179,7 @@ impl Origins {
     pub fn slice(&self, rows: Range<usize>) -> Self {
         Self {
             source: self.source.clone(),
+            header: self.header.clone(),
             positions: match &self.positions {
                 Positions::Lines(lines) => Positions::Lines(lines[rows.clone()].to_vec()),
                 Positions::Messages(all) => Positions::Messages(all[rows.clone()].to_vec()),

@@ -108,7 +108,7 @@ impl Decoder {
         ingest_time: i64,
         input: Box<dyn Read + Send>,
     ) -> Result<Self, DecodeError> {
-        let context = Context { limits, source, ingest_time };
+        let context = Context { limits, source, header: None, ingest_time };
         let blocks = Blocks { input, ended: false };
         Ok(Self(match format {
             Format::Csv { delimiter, quote, max_record_bytes } => {
@@ -142,6 +142,8 @@ impl Decoder {
 struct Context {
     limits: BatchLimits,
     source: Arc<str>,
+    /// Known once it is read.
+    header: Option<Bytes>,
     ingest_time: i64,
 }
 
@@ -187,6 +189,7 @@ impl Records {
             RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(failed)?;
         let origins = Origins {
             source: context.source.clone(),
+            header: context.header.clone(),
             positions: Positions::Lines(self.lines),
             block: block.clone(),
             ranges: self.ranges,

@@ -38,6 +38,17 @@ pub(super) struct Csv {
     skipping: bool,
 }
 
+/// Where the quotes of a record are.
+#[derive(PartialEq)]
+enum Quotes {
+    /// Around whole fields, as RFC 4180 wants them, or nowhere.
+    Closed,
+    /// Around the beginning of a field.
+    Loose,
+    /// One is not closed.
+    Open,
+}
+
 /// A record, or what it can't be.
 enum Next {
     /// Fields are in `fields` and `ends`.
@@ -90,7 +101,10 @@ impl Csv {
     fn read_header(&mut self) -> Result<(), DecodeError> {
         let count = loop {
             match self.next_record(None) {
-                Next::Record { count, .. } => break count,
+                Next::Record { count, range, .. } => {
+                    self.context.header = Some(self.block.slice(range));
+                    break count;
+                }
                 Next::Malformed(_) => {
                     return Err(DecodeError::HeaderText { max_bytes: self.max_record_bytes });
                 }
@@ -201,7 +215,11 @@ impl Csv {
         let record = &self.block[range.clone()];
         let several_lines = memchr(b'\n', record).is_some();
         let right_width = width.is_none_or(|width| width == count);
-        if !whole || (several_lines && !(right_width && self.quotes_are_closed(record))) {
+        // To the parser the end of the input closes a quote that nobody did.
+        let last = self.blocks.ended && start + read == self.block.len();
+        let open = last && self.quotes(record) == Quotes::Open;
+        let strict = !several_lines || (right_width && self.quotes(record) == Quotes::Closed);
+        if !whole || open || !strict {
             return self.first_line_is_malformed(start);
         }
         let line = self.line;
@@ -262,29 +280,28 @@ impl Csv {
         Next::Malformed(Malformed { position: Position::Line(line), payload, reason })
     }
 
-    /// Whether every quote opens or closes a field, or is doubled inside one.
-    fn quotes_are_closed(&self, record: &[u8]) -> bool {
+    /// Where a record's quotes are.
+    fn quotes(&self, record: &[u8]) -> Quotes {
+        let mut found = Quotes::Closed;
         let mut rest = record;
         loop {
             if let Some(mut quoted) = rest.strip_prefix(&[self.quote]) {
                 loop {
-                    let Some(end) = memchr(self.quote, quoted) else { return false };
+                    let Some(end) = memchr(self.quote, quoted) else { return Quotes::Open };
                     quoted = &quoted[end + 1..];
                     match quoted.strip_prefix(&[self.quote]) {
                         Some(after) => quoted = after,
                         None => break,
                     }
                 }
-                match quoted.first() {
-                    None => return true,
-                    Some(byte) if *byte == self.delimiter => rest = &quoted[1..],
-                    Some(_) => return false,
+                if quoted.first().is_some_and(|byte| *byte != self.delimiter) {
+                    found = Quotes::Loose;
                 }
-            } else {
-                match memchr(self.delimiter, rest) {
-                    None => return true,
-                    Some(end) => rest = &rest[end + 1..],
-                }
+                rest = quoted;
+            }
+            match memchr(self.delimiter, rest) {
+                None => return found,
+                Some(end) => rest = &rest[end + 1..],
             }
         }
     }

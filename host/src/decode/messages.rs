@@ -64,7 +64,8 @@ pub fn decode(
         Arc::new(StringArray::try_new(offsets, Buffer::from(block.clone()), None)?);
     let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
     let columns = RecordBatch::try_new_with_options(schema(), vec![payload], &options)?;
-    let origins = Origins { source, positions: Positions::Messages(rows), block, ranges };
+    let positions = Positions::Messages(rows);
+    let origins = Origins { source, header: None, positions, block, ranges };
     Ok(Decoded { batch: Batch { columns, origins, ingest_time }, malformed, bytes })
 }
 

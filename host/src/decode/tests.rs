@@ -228,3 +228,11 @@ proptest! {
         prop_assert_eq!(decode(&format, 1, &bytes), decode(&format, 1000, &bytes));
     }
 }
+
+#[test]
+fn a_quote_that_the_end_closes_is_not_closed() {
+    let found = decode(&csv_format(1000), 10, b"a;b\n1;\"2\n");
+    assert_eq!(found, ["2!unbalanced_quote!1;\"2"]);
+    let found = decode(&csv_format(1000), 10, b"a;b\n1;\"2\"\n3;\"4\"");
+    assert_eq!(found, ["2|1|2", "3|3|4"]);
+}

@@ -27,6 +27,8 @@ pub struct Rows {
 pub struct Refused {
     /// Where it came from.
     pub source: Arc<str>,
+    /// The header there, where it has one.
+    pub header: Option<Bytes>,
     /// Its place there.
     pub position: Position,
     /// Its original bytes.
@@ -43,6 +45,7 @@ impl Rows {
         let rows = letters.num_rows();
         let origins = Origins {
             source: "".into(),
+            header: None,
             positions: Positions::Lines(vec![0; rows]),
             block: Bytes::new(),
             ranges: vec![0..0; rows],
@@ -83,6 +86,7 @@ impl Rows {
             keep[row] = false;
             refused.push(Refused {
                 source: self.origins.source.clone(),
+                header: self.origins.header.clone(),
                 position: self.origins.position(row),
                 payload: self.origins.payload(row),
                 ingest_time: self.ingest_time,
