@@ -9,11 +9,16 @@ mod environment;
 mod raw;
 mod service;
 mod source;
+mod swap;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use swap::{Admin, Guard, Listen, Rules, Swap, Token};
 
 use crate::schema::TableSchema;
 
@@ -32,6 +37,14 @@ pub struct Pipeline {
     pub sink: Sink,
     /// Where refused records go, and when there are too many.
     pub dead_letter: DeadLetter,
+    /// How plugins change while it runs.
+    pub swap: Swap,
+    /// Who may change them.
+    pub admin: Admin,
+    /// How sensitive columns are guarded.
+    pub guard: Guard,
+    /// Public keys, of which one has to have signed each component; none where anybody may.
+    pub trusted_keys: Vec<String>,
     /// When a batch is full.
     pub batch: BatchLimits,
     /// Chain workers; each has a thread.
@@ -147,10 +160,13 @@ pub struct Plugin {
     pub limits: Limits,
     /// Whether an instance lives for one batch or many.
     pub instance: InstanceLife,
+    /// Whether the component is taken up when it changes, a crate when its sources do.
+    pub watch: bool,
 }
 
 /// Columns that a plugin may touch.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<String>", into = "Vec<String>")]
 pub enum Grant {
     /// All of them: `["*"]`.
     All,
@@ -158,8 +174,26 @@ pub enum Grant {
     Only(Vec<String>),
 }
 
+impl From<Vec<String>> for Grant {
+    fn from(columns: Vec<String>) -> Self {
+        match columns.iter().any(|column| column == "*") {
+            true => Self::All,
+            false => Self::Only(columns),
+        }
+    }
+}
+
+impl From<Grant> for Vec<String> {
+    fn from(grant: Grant) -> Self {
+        match grant {
+            Grant::All => vec!["*".to_owned()],
+            Grant::Only(columns) => columns,
+        }
+    }
+}
+
 /// Whether an instance lives for one batch or many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InstanceLife {
     /// A fresh instance per batch: nothing leaks from one to the next.
@@ -170,7 +204,7 @@ pub enum InstanceLife {
 }
 
 /// What a plugin may use.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Linear memory of an instance.
@@ -236,7 +270,7 @@ pub struct BigQuery {
 }
 
 /// What happens where a dataset or table is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MissingTables {
     /// It is created.
@@ -261,10 +295,23 @@ pub struct DeadLetter {
     pub spool: PathBuf,
     /// Bytes that the spool may hold; beyond, messages are held back instead.
     pub spool_max_bytes: u64,
+    /// Payloads are sealed.
+    pub seal: Option<Seal>,
+}
+
+/// What payloads of dead letters are sealed with.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seal {
+    /// The environment variable that holds the key.
+    #[serde(rename = "key_env")]
+    pub variable: String,
+    /// The key's name, which each letter carries.
+    pub key_id: String,
 }
 
 /// When a batch is full: whichever comes first.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchLimits {
     /// Records.

@@ -4,12 +4,24 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::{DeadLetter, Grant, Pipeline, Plugin, Problem, Sink, TableName, raw, service, source};
+use super::{DeadLetter, Pipeline, Plugin, Problem, Sink, TableName, raw, service, source, swap};
 use crate::schema::{Kind, Mode, TableSchema, provenance};
 use crate::telemetry::causes;
 
 /// The sections of a pipeline file.
-const SECTIONS: [&str; 7] = ["name", "source", "plugin", "sink", "dead_letter", "batch", "workers"];
+const SECTIONS: [&str; 11] = [
+    "name",
+    "source",
+    "plugin",
+    "sink",
+    "dead_letter",
+    "guard",
+    "swap",
+    "trust",
+    "admin",
+    "batch",
+    "workers",
+];
 
 pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline, Vec<Problem>> {
     let mut problems = Vec::new();
@@ -35,6 +47,14 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
     );
     let dead_letter = raw::section(document.remove("dead_letter"), "dead_letter", &mut problems)
         .and_then(|section| check_dead_letter(&section, folder, &mut problems));
+    let swap = raw::optional(document.remove("swap"), "swap", &mut problems);
+    let swap = swap::swap(swap, folder, &mut problems);
+    let guard = raw::optional(document.remove("guard"), "guard", &mut problems);
+    let guard = swap::guard(guard, &mut problems);
+    let trust = raw::optional(document.remove("trust"), "trust", &mut problems);
+    let trusted_keys = swap::trust(trust, folder, &mut problems);
+    let admin = raw::optional(document.remove("admin"), "admin", &mut problems);
+    let admin = swap::admin(admin, folder, &mut problems);
     let batch: raw::Batch = raw::optional(document.remove("batch"), "batch", &mut problems);
     if batch.max_rows == 0 || batch.max_rows > 1 << 20 {
         problem(
@@ -65,7 +85,20 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
         (Some(name), Some((source, format)), Some(sink), Some(dead_letter))
             if problems.is_empty() =>
         {
-            Ok(Pipeline { name, source, format, plugins, sink, dead_letter, batch, workers })
+            Ok(Pipeline {
+                name,
+                source,
+                format,
+                plugins,
+                sink,
+                dead_letter,
+                swap,
+                admin,
+                guard,
+                trusted_keys,
+                batch,
+                workers,
+            })
         }
         _ => Err(problems),
     }
@@ -103,7 +136,7 @@ fn check_plugins(
             continue;
         };
         check_name(&format!("{path}.name"), &section.name, problems);
-        if matches!(section.name.as_str(), "decode" | "sink") {
+        if matches!(section.name.as_str(), "decode" | "guard" | "sink") {
             let message = format!("is `{}`, which names another stage", section.name);
             problem(problems, &format!("{path}.name"), message);
         }
@@ -184,18 +217,15 @@ fn check_plugin(
     Plugin {
         name: section.name,
         component,
-        reads: grant(section.reads),
-        writes: grant(section.writes),
+        reads: section.reads.into(),
+        writes: section.writes.into(),
         config,
         secrets,
         lookups,
         limits,
         instance: section.instance,
+        watch: section.watch,
     }
-}
-
-fn grant(columns: Vec<String>) -> Grant {
-    if columns.iter().any(|column| column == "*") { Grant::All } else { Grant::Only(columns) }
 }
 
 /// Replaces `{ schema = "file.json", except = ["column"] }` by the columns of that table, as a list of
@@ -294,6 +324,7 @@ fn check_dead_letter(
         window_rows: section.window_rows,
         spool: spool.unwrap_or_else(|| PathBuf::from("clickmill-data/spool")),
         spool_max_bytes: section.spool_max_bytes,
+        seal: section.seal.clone(),
     })
 }
 

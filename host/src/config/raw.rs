@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Problem};
+use super::{BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Problem, Seal};
 
 /// Keys that hold a path; given by `--set`, it is relative to the current folder.
-const PATH_KEYS: [&str; 5] = ["uri", "component", "schema", "file", "spool"];
+const PATH_KEYS: [&str; 7] = ["uri", "component", "schema", "file", "spool", "state", "token_file"];
 
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
@@ -134,6 +134,8 @@ pub(super) struct Plugin {
     pub limits: Limits,
     #[serde(default)]
     pub instance: InstanceLife,
+    #[serde(default)]
+    pub watch: bool,
 }
 
 #[derive(Deserialize)]
@@ -171,6 +173,7 @@ pub(super) struct DeadLetter {
     pub spool: Option<String>,
     #[serde(default = "spool_max_bytes")]
     pub spool_max_bytes: u64,
+    pub seal: Option<Seal>,
 }
 
 fn max_rejected_share() -> f64 {

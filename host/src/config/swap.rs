@@ -1,0 +1,266 @@
+//! How plugins change while the pipeline runs, and who may change them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use regex::Regex;
+use serde::Deserialize;
+
+use super::Problem;
+use super::check::{join, problem};
+
+/// Where the admin interface listens unless the file says otherwise.
+const LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7627);
+
+/// How a changed plugin set is checked, taken up and watched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Swap {
+    /// A folder or `gs://bucket/prefix/` whose `<stage>.wasm` are taken up when they change.
+    pub watch: Option<String>,
+    /// How often what is watched is looked at.
+    pub watch_interval: Duration,
+    /// Where plugin sets are kept: a folder or `gs://bucket/prefix/`. Beside the tables, or under
+    /// `clickmill-data`, where absent.
+    pub state: Option<String>,
+    /// What a component may have.
+    pub max_component_bytes: usize,
+    /// How many of the last batches a new set is tried on before it counts.
+    pub shadow_batches: usize,
+    /// The share of batches that a new set gets at first; 1 for all at once.
+    pub canary_share: f64,
+    /// How long it gets no more than that.
+    pub canary: Duration,
+    /// How long a new set is watched, and rolled back where it breaks a rule.
+    pub probation: Duration,
+    /// The rules.
+    pub rules: Rules,
+}
+
+/// What a new plugin set may do worse than the one before it. Rates are those of the last
+/// `window_rows` rows of each.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules {
+    /// Rows that rates are taken over.
+    pub window_rows: u64,
+    /// With fewer rows than that, nothing is said.
+    pub min_rows: u64,
+    /// How much more of the rows it may reject: 0.02 is two in a hundred.
+    pub max_rejected_increase: f64,
+    /// How many more calls may end in a fault, as a share of the rows.
+    pub max_fault_increase: f64,
+    /// How many times the fuel per row it may use.
+    pub max_fuel_ratio: f64,
+}
+
+/// The admin interface.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admin {
+    /// Where it listens.
+    pub listen: Listen,
+    /// What a caller has to show.
+    pub token: Option<Token>,
+}
+
+/// Where the admin interface listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listen {
+    /// At the usual address, or at any port where another pipeline has that.
+    Usual(SocketAddr),
+    /// At this address or not at all.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
+/// Where the admin interface's token is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Token {
+    /// In a file.
+    File(PathBuf),
+    /// In an environment variable.
+    Variable(String),
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawSwap {
+    watch: Option<String>,
+    watch_interval_secs: f64,
+    state: Option<String>,
+    max_component_bytes: usize,
+    shadow_batches: usize,
+    canary_share: f64,
+    canary_secs: f64,
+    probation_secs: f64,
+    window_rows: u64,
+    min_rows: u64,
+    max_rejected_increase: f64,
+    max_fault_increase: f64,
+    max_fuel_ratio: f64,
+}
+
+impl Default for RawSwap {
+    fn default() -> Self {
+        Self {
+            watch: None,
+            watch_interval_secs: 1.0,
+            state: None,
+            max_component_bytes: 32 << 20,
+            shadow_batches: 8,
+            canary_share: 1.0,
+            canary_secs: 30.0,
+            probation_secs: 600.0,
+            window_rows: 10_000,
+            min_rows: 500,
+            max_rejected_increase: 0.02,
+            max_fault_increase: 0.001,
+            max_fuel_ratio: 3.0,
+        }
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawAdmin {
+    listen: Option<String>,
+    token_file: Option<String>,
+    token_env: Option<String>,
+}
+
+/// How sensitive columns are guarded.
+#[derive(Debug, Clone, Default)]
+pub struct Guard {
+    /// They are not.
+    pub off: bool,
+    /// Columns whose values may stay as they came in where they have this form: that of masked ones.
+    pub allow: Vec<(String, Regex)>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawGuard {
+    off: bool,
+    allow: BTreeMap<String, String>,
+}
+
+pub(super) fn guard(raw: RawGuard, problems: &mut Vec<Problem>) -> Guard {
+    let form = |(column, form): (String, String)| match Regex::new(&form) {
+        Ok(form) => Some((column, form)),
+        Err(error) => {
+            let message = format!("is `{form}`, wanted a regular expression: {error}");
+            problem(problems, &format!("guard.allow.{column}"), message);
+            None
+        }
+    };
+    Guard { off: raw.off, allow: raw.allow.into_iter().filter_map(form).collect() }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawTrust {
+    keys: Vec<String>,
+}
+
+/// The texts of public keys: `RW…`, or the files that hold them.
+pub(super) fn trust(raw: RawTrust, folder: &Path, problems: &mut Vec<Problem>) -> Vec<String> {
+    let text = |(at, key): (usize, String)| {
+        if !key.ends_with(".pub") {
+            return Some(key);
+        }
+        let path = join(folder, &key);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                let message = format!("cannot read `{}`: {error}", path.display());
+                problem(problems, &format!("trust.keys[{at}]"), message);
+                None
+            }
+        }
+    };
+    raw.keys.into_iter().enumerate().filter_map(text).collect()
+}
+
+pub(super) fn swap(raw: RawSwap, folder: &Path, problems: &mut Vec<Problem>) -> Swap {
+    let mut within = |key: &str, value: f64, least: f64, most: f64| {
+        if !(least..=most).contains(&value) {
+            let message = format!("is {value}, wanted {least} to {most}");
+            problem(problems, &format!("swap.{key}"), message);
+            return least;
+        }
+        value
+    };
+    let seconds = Duration::from_secs_f64;
+    let uri = |uri: String| match uri.contains("://") {
+        true => uri,
+        false => join(folder, &uri).to_string_lossy().into_owned(),
+    };
+    Swap {
+        watch_interval: seconds(within(
+            "watch_interval_secs",
+            raw.watch_interval_secs,
+            0.05,
+            3600.0,
+        )),
+        max_component_bytes: within(
+            "max_component_bytes",
+            raw.max_component_bytes as f64,
+            1024.0,
+            (256 << 20) as f64,
+        ) as usize,
+        shadow_batches: within("shadow_batches", raw.shadow_batches as f64, 0.0, 64.0) as usize,
+        canary_share: within("canary_share", raw.canary_share, 0.001, 1.0),
+        canary: seconds(within("canary_secs", raw.canary_secs, 0.0, 86_400.0)),
+        probation: seconds(within("probation_secs", raw.probation_secs, 0.0, 7.0 * 86_400.0)),
+        rules: Rules {
+            window_rows: within("window_rows", raw.window_rows as f64, 1.0, 1e9) as u64,
+            min_rows: within("min_rows", raw.min_rows as f64, 1.0, 1e9) as u64,
+            max_rejected_increase: within(
+                "max_rejected_increase",
+                raw.max_rejected_increase,
+                0.0,
+                1.0,
+            ),
+            max_fault_increase: within("max_fault_increase", raw.max_fault_increase, 0.0, 1.0),
+            max_fuel_ratio: within("max_fuel_ratio", raw.max_fuel_ratio, 1.0, 1e9),
+        },
+        watch: raw.watch.map(uri),
+        state: raw.state.map(uri),
+    }
+}
+
+pub(super) fn admin(raw: RawAdmin, folder: &Path, problems: &mut Vec<Problem>) -> Admin {
+    let token = match (raw.token_file, raw.token_env) {
+        (Some(_), Some(_)) => {
+            let message = "is there beside `token_file`, wanted one of them".to_owned();
+            problem(problems, "admin.token_env", message);
+            None
+        }
+        (Some(file), None) => Some(Token::File(join(folder, &file))),
+        (None, variable) => variable.map(Token::Variable),
+    };
+    let listen = match raw.listen.as_deref() {
+        None => Listen::Usual(LISTEN),
+        Some("off") => Listen::Off,
+        Some(address) => match address.parse() {
+            Ok(address) => Listen::At(address),
+            Err(_) => {
+                let message = format!("is `{address}`, wanted IP:PORT such as {LISTEN}, or `off`");
+                problem(problems, "admin.listen", message);
+                Listen::Off
+            }
+        },
+    };
+    if let Listen::At(address) = listen
+        && !address.ip().is_loopback()
+        && token.is_none()
+    {
+        let message = format!(
+            "is {address}, which others reach: set `admin.token_file` or `admin.token_env` too"
+        );
+        problem(problems, "admin.listen", message);
+    }
+    Admin { listen, token }
+}
