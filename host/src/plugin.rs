@@ -16,19 +16,26 @@ mod chain;
 mod component;
 mod engine;
 mod error;
+mod golden;
 mod guest;
 mod isolate;
 mod library;
 mod lift;
 mod lookup;
 mod lower;
+mod secrets;
+mod set;
+pub mod signature;
 mod stage;
 
 pub use chain::{Chain, ChainWorker, Processed, StageCounts};
-pub use component::{Described, describe_file};
+pub use component::{Described, describe, describe_file};
 pub use engine::{Engine, EngineError};
-pub use error::PluginError;
-pub use library::{Library, Secrets};
+pub use error::{ChangeError, PluginError, TestError};
+pub use golden::{Golden, GoldenError};
+pub use library::{Change, Library, NewComponent, Secrets};
+pub use lookup::LookupFile;
+pub use set::{LookupMade, PluginSet, StageMade};
 
 /// The contract that this host speaks.
 pub const CONTRACT: &str = "clickmill:plugin@0.1.0";

@@ -208,15 +208,44 @@ fn workspace(folder: &Path) -> PathBuf {
 }
 
 fn is_fresh(component: &Path, dep_info: &Path, folder: &Path) -> bool {
-    let modified = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
     let Some(made) = modified(component) else { return false };
-    let Ok(text) = fs::read_to_string(dep_info) else { return false };
+    let Some(sources) = sources(dep_info, folder) else { return false };
+    sources.iter().all(|path| modified(path).is_some_and(|at| at <= made))
+}
+
+/// When a crate's newest source was changed: those that its last build was made of, and those in its
+/// `src` and `tests`.
+pub fn last_change(folder: &Path) -> Option<SystemTime> {
+    let krate = Crate::read(folder).ok()?;
+    let mut sources = sources(&krate.dep_info(), folder).unwrap_or_default();
+    for below in ["src", "tests"] {
+        add_files(&folder.join(below), &mut sources);
+    }
+    sources.iter().filter_map(|path| modified(path)).max()
+}
+
+fn add_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        match path.is_dir() {
+            true => add_files(&path, files),
+            false => files.push(path),
+        }
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|meta| meta.modified()).ok()
+}
+
+/// Every file that the last build was made of.
+fn sources(dep_info: &Path, folder: &Path) -> Option<Vec<PathBuf>> {
+    let text = fs::read_to_string(dep_info).ok()?;
     // `artifact: source source …`, with spaces in names escaped.
     let sources = text.split_once(": ").map_or("", |(_, sources)| sources).replace("\\ ", "\0");
-    let older = |path: &Path| modified(path).is_some_and(|at: SystemTime| at <= made);
-    older(&folder.join("Cargo.toml"))
-        && older(&workspace(folder).join("Cargo.lock"))
-        && sources.split_whitespace().all(|source| older(Path::new(&source.replace('\0', " "))))
+    let sources = sources.split_whitespace().map(|source| source.replace('\0', " ").into());
+    let manifests = [folder.join("Cargo.toml"), workspace(folder).join("Cargo.lock")];
+    Some(sources.chain(manifests).collect())
 }
 
 /// Finds a toolchain, and installs one if it must.

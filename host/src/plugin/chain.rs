@@ -9,6 +9,7 @@ use arrow::datatypes::Field;
 use arrow::error::ArrowError;
 
 use super::isolate::call_isolated;
+use super::secrets::Secrets;
 use super::stage::{Stage, StageWorker};
 use crate::batch::{Batch, Rejected};
 
@@ -17,12 +18,19 @@ pub struct Chain {
     pub(super) stages: Vec<Arc<Stage>>,
     pub(super) plugin_set: Arc<str>,
     pub(super) output: Vec<Field>,
+    /// Columns whose values are in no message.
+    pub(super) guarded: Arc<[String]>,
 }
 
 impl Chain {
     /// Digest of components, configurations and reference data, in order.
     pub fn plugin_set(&self) -> &Arc<str> {
         &self.plugin_set
+    }
+
+    /// The chain, of which no message says a value of these columns.
+    pub fn guarding<'a>(self, columns: impl Iterator<Item = &'a str>) -> Self {
+        Self { guarded: columns.map(str::to_owned).collect(), ..self }
     }
 
     /// The columns that come out, with their types.
@@ -46,7 +54,7 @@ pub struct Processed {
     pub filtered: u64,
 }
 
-/// What a stage has done so far.
+/// What a stage has done.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StageCounts {
     /// Rows given to it.
@@ -78,6 +86,7 @@ impl StageCounts {
 /// Runs batches through a chain. One per thread.
 pub struct ChainWorker {
     plugin_set: Arc<str>,
+    guarded: Arc<[String]>,
     stages: Vec<(StageWorker, StageCounts)>,
 }
 
@@ -89,21 +98,31 @@ impl ChainWorker {
             .iter()
             .map(|stage| (StageWorker::new(stage.clone()), StageCounts::default()))
             .collect();
-        Self { plugin_set: chain.plugin_set.clone(), stages }
+        let (plugin_set, guarded) = (chain.plugin_set.clone(), chain.guarded.clone());
+        Self { plugin_set, guarded, stages }
     }
 
-    /// What each stage has done so far, in order.
-    pub fn counts(&self) -> Vec<StageCounts> {
-        let counts = |(worker, counts): &(StageWorker, StageCounts)| StageCounts {
-            fuel: worker.fuel,
-            faults: worker.faults,
-            ..counts.clone()
+    /// What each stage has done since this was asked last, in order.
+    pub fn take_counts(&mut self) -> Vec<StageCounts> {
+        let take = |(worker, counts): &mut (StageWorker, StageCounts)| StageCounts {
+            fuel: std::mem::take(&mut worker.fuel),
+            faults: std::mem::take(&mut worker.faults),
+            ..std::mem::take(counts)
         };
-        self.stages.iter().map(counts).collect()
+        self.stages.iter_mut().map(take).collect()
     }
 
     /// Runs a batch through all stages. Every row comes out exactly once: good, refused or filtered.
-    pub fn run(&mut self, mut batch: Batch) -> Result<Processed, ArrowError> {
+    pub fn run(&mut self, batch: Batch) -> Result<Processed, ArrowError> {
+        self.run_watched(batch, |_, _| {})
+    }
+
+    /// Runs a batch, and shows what each stage leaves of it.
+    pub fn run_watched(
+        &mut self,
+        mut batch: Batch,
+        mut watch: impl FnMut(&str, &Batch),
+    ) -> Result<Processed, ArrowError> {
         let mut rejected = Vec::new();
         let mut filtered = 0;
         for (worker, counts) in &mut self.stages {
@@ -112,17 +131,20 @@ impl ChainWorker {
             }
             let started = Instant::now();
             let rows = batch.rows();
+            let secrets = Secrets::of(&batch, &self.guarded);
+            worker.secrets = secrets.clone();
             let answer = call_isolated(worker, &batch);
             let stage = worker.stage.clone();
             for (row, reason) in &answer.rejected {
                 rejected.push(Rejected {
                     source: batch.origins.source.clone(),
+                    header: batch.origins.header.clone(),
                     position: batch.origins.position(*row as usize),
                     payload: batch.origins.payload(*row as usize),
                     stage: stage.name.clone(),
                     plugin_digest: Some(stage.digest.clone()),
                     plugin_set: self.plugin_set.clone(),
-                    reason: reason.clone(),
+                    reason: secrets.keep_out(*row as usize, reason),
                     ingest_time: batch.ingest_time,
                 });
             }
@@ -141,6 +163,7 @@ impl ChainWorker {
             counts.rejected += answer.rejected.len() as u64;
             counts.filtered += answer.dropped.len() as u64;
             counts.time += started.elapsed();
+            watch(&stage.name, &batch);
         }
         Ok(Processed { batch, rejected, filtered })
     }

@@ -3,15 +3,21 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use wasmtime::Store;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
+use super::CONTRACT;
 use super::boundary::Manifest;
 use super::engine::Engine;
 use super::error::PluginError;
 use super::guest::{Guest, link};
 use super::lookup::Lookups;
+use super::signature::beside;
 use crate::config::Limits;
+
+/// How the names of the contract's interfaces begin.
+const PACKAGE: &str = "clickmill:plugin/";
 
 /// A component that has been compiled, linked and described.
 pub(super) struct Loaded {
@@ -79,16 +85,48 @@ impl Loaded {
     }
 }
 
-/// Reads, compiles, links and describes a component.
-pub(super) fn load(engine: &Engine, stage: &str, path: &Path) -> Result<Loaded, PluginError> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| PluginError::Read { path: path.to_owned(), source })?;
-    let component = engine.compile(&bytes).map_err(|source| PluginError::Compile {
+/// Reads a component file.
+pub(super) fn read(path: &Path) -> Result<Bytes, PluginError> {
+    let read = std::fs::read(path);
+    let bytes = read.map_err(|source| PluginError::Read { path: path.to_owned(), source })?;
+    Ok(bytes.into())
+}
+
+/// The signature beside a component, where there is one.
+pub(super) fn read_signature(path: &Path) -> Option<String> {
+    std::fs::read_to_string(beside(path)).ok()
+}
+
+/// Compiles, links and describes a component. `path` is where it came from, for messages.
+pub(super) fn load(
+    engine: &Engine,
+    stage: &str,
+    path: &Path,
+    bytes: &[u8],
+    signature: Option<&str>,
+) -> Result<Loaded, PluginError> {
+    let component = engine.compile(bytes, signature).map_err(|source| PluginError::Compile {
         stage: stage.to_owned(),
         path: path.to_owned(),
         source,
     })?;
     let contract = |what: String| PluginError::Contract { stage: stage.to_owned(), what };
+    let component_type = component.component_type();
+    let imports: Vec<&str> =
+        component_type.imports(&engine.wasmtime).map(|(name, _)| name).collect();
+    if let Some(other) = imports.iter().find(|name| is_other_contract(name)) {
+        return Err(contract(format!("it was built for `{other}`")));
+    }
+    let foreign: Vec<&str> =
+        imports.into_iter().filter(|name| !name.starts_with(PACKAGE)).collect();
+    if !foreign.is_empty() {
+        let imports = foreign.join(", ");
+        tracing::info!(
+            plugin = stage,
+            imports,
+            "no plugin is given this: it traps where it calls it"
+        );
+    }
     let export = |name: &str| {
         component
             .get_export_index(None, name)
@@ -99,7 +137,7 @@ pub(super) fn load(engine: &Engine, stage: &str, path: &Path) -> Result<Loaded, 
     let pre = link(&engine.wasmtime, &component)
         .and_then(|linker| linker.instantiate_pre(&component))
         .map_err(|error| contract(format!("{error:#}")))?;
-    let digest: Arc<str> = blake3::hash(&bytes).to_hex().as_str().into();
+    let digest: Arc<str> = blake3::hash(bytes).to_hex().as_str().into();
     let manifest = Manifest::nothing();
     let mut loaded = Loaded { digest, pre, configure, process, manifest };
     loaded.manifest = loaded.ask::<(), Manifest>(
@@ -111,6 +149,12 @@ pub(super) fn load(engine: &Engine, stage: &str, path: &Path) -> Result<Loaded, 
         (),
     )?;
     Ok(loaded)
+}
+
+/// Whether an import is of the contract, in a version that is not this host's.
+fn is_other_contract(import: &str) -> bool {
+    let version = CONTRACT.rsplit_once('@').map(|(_, version)| version);
+    import.starts_with(PACKAGE) && import.rsplit_once('@').map(|(_, other)| other) != version
 }
 
 impl Manifest {
@@ -128,12 +172,19 @@ impl Manifest {
 
 /// Describes a component file.
 pub fn describe_file(engine: &Engine, path: &Path) -> Result<Described, PluginError> {
+    describe(engine, path, &read(path)?, read_signature(path).as_deref())
+}
+
+/// Describes a component. `path` is where it came from, for messages.
+pub fn describe(
+    engine: &Engine,
+    path: &Path,
+    bytes: &[u8],
+    signature: Option<&str>,
+) -> Result<Described, PluginError> {
     let stage =
         path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let loaded = load(engine, &stage, path)?;
-    let bytes = std::fs::metadata(path)
-        .map_err(|source| PluginError::Read { path: path.to_owned(), source })?
-        .len();
+    let loaded = load(engine, &stage, path, bytes, signature)?;
     let component_type = loaded.pre.component().component_type();
     let imports =
         component_type.imports(&engine.wasmtime).map(|(name, _)| name.to_owned()).collect();
@@ -145,7 +196,7 @@ pub fn describe_file(engine: &Engine, path: &Path) -> Result<Described, PluginEr
         config_schema,
         secrets,
         digest: loaded.digest.to_string(),
-        bytes: bytes as usize,
+        bytes: bytes.len(),
         imports,
     })
 }

@@ -1,7 +1,9 @@
 //! The wasmtime engine: one per process, with compiled code cached on disk and instances pooled.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use super::signature::{Keys, SignatureError};
 use wasmtime::component::Component;
 use wasmtime::{
     Cache, CacheConfig, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
@@ -21,6 +23,8 @@ const MAX_MEMORY_BYTES: usize = 1 << 30;
 #[derive(Clone)]
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
+    /// Who may sign components; where there are none, unsigned ones are compiled too.
+    keys: Arc<Keys>,
 }
 
 /// Why there is no engine or no component.
@@ -40,6 +44,9 @@ pub enum EngineError {
     /// The bytes are not WebAssembly.
     #[error("it is not WebAssembly: it does not begin with the bytes `\\0asm`")]
     NotWasm,
+    /// The component is not signed as it has to be.
+    #[error("it is not trusted")]
+    Untrusted(#[from] SignatureError),
     /// The bytes are not a component, or one that can't be compiled.
     #[error("not a component that can be compiled")]
     Compile(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -78,11 +85,23 @@ impl Engine {
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let wasmtime =
             wasmtime::Engine::new(&config).map_err(|error| EngineError::Start(error.into()))?;
-        Ok(Self { wasmtime })
+        Ok(Self { wasmtime, keys: Arc::default() })
+    }
+
+    /// The engine, which from now on compiles only what one of these keys has signed.
+    pub fn trusting(self, keys: Keys) -> Self {
+        Self { keys: Arc::new(keys), ..self }
     }
 
     /// Compiles a component, or takes it from the cache.
-    pub(super) fn compile(&self, bytes: &[u8]) -> Result<Component, EngineError> {
+    pub(super) fn compile(
+        &self,
+        bytes: &[u8],
+        signature: Option<&str>,
+    ) -> Result<Component, EngineError> {
+        if !self.keys.is_empty() {
+            self.keys.check(bytes, signature.unwrap_or_default())?;
+        }
         if !bytes.starts_with(b"\0asm") {
             return Err(EngineError::NotWasm);
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::CONTRACT;
 use super::build::BuildError;
 use super::engine::EngineError;
+use super::golden::GoldenError;
 use super::lookup::LookupFileError;
 
 /// Why a stage can't run.
@@ -78,6 +79,62 @@ pub enum PluginError {
         /// Every excess.
         problems: Vec<String>,
     },
+}
+
+/// Why a change can't be made to a chain.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The pipeline has no such stage.
+    #[error("there is no stage `{stage}` in this pipeline, only: {known}", known = known.join(", "))]
+    UnknownStage {
+        /// What was asked for.
+        stage: String,
+        /// The stages there are.
+        known: Vec<String>,
+    },
+    /// The stage has no such lookup table.
+    #[error("stage `{stage}` was granted no lookup table `{table}`")]
+    UnknownTable {
+        /// The stage.
+        stage: String,
+        /// What was asked for.
+        table: String,
+    },
+    /// The component is larger than the pipeline allows.
+    #[error("the component for `{stage}` is too large: limit {limit} bytes, got {bytes}")]
+    TooLarge {
+        /// The stage.
+        stage: String,
+        /// What it may have.
+        limit: usize,
+        /// What it has.
+        bytes: usize,
+    },
+    /// Nothing would be different.
+    #[error("nothing would change: plugin set `{plugin_set}` runs already")]
+    Nothing {
+        /// The set.
+        plugin_set: String,
+    },
+    /// The changed stage can't run.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+}
+
+/// Why golden cases can't be run on a stage.
+#[derive(Debug, thiserror::Error)]
+pub enum TestError {
+    /// The stage can't run with the cases' configuration.
+    #[error("golden cases `{file}` can't be run")]
+    Change {
+        /// Their file.
+        file: String,
+        /// Why.
+        source: Box<ChangeError>,
+    },
+    /// The cases are no good.
+    #[error(transparent)]
+    Golden(#[from] GoldenError),
 }
 
 fn lines(problems: &[String]) -> String {

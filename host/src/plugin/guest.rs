@@ -9,6 +9,7 @@ use wasmtime::{ResourceLimiter, StoreContextMut, Trap};
 use super::boundary::{Column, Level, LookupError, Text};
 use super::lift::cut;
 use super::lookup::Lookups;
+use super::secrets::Secrets;
 use crate::config::Limits;
 
 /// The state of a store.
@@ -17,6 +18,7 @@ pub(super) struct Guest {
     limits: Limits,
     lookups: Arc<Lookups>,
     log_lines: usize,
+    secrets: Secrets,
     /// The last error line: a panic leaves its message there before it traps.
     pub last_error: Option<String>,
     /// Memory it asked for in vain.
@@ -25,11 +27,20 @@ pub(super) struct Guest {
 
 impl Guest {
     pub fn new(stage: Arc<str>, limits: Limits, lookups: Arc<Lookups>) -> Self {
-        Self { stage, limits, lookups, log_lines: 0, last_error: None, refused_memory: None }
+        Self {
+            stage,
+            limits,
+            lookups,
+            log_lines: 0,
+            secrets: Secrets::default(),
+            last_error: None,
+            refused_memory: None,
+        }
     }
 
     /// Makes ready for the next batch.
-    pub fn next_batch(&mut self) {
+    pub fn next_batch(&mut self, secrets: Secrets) {
+        self.secrets = secrets;
         self.log_lines = 0;
         self.last_error = None;
         self.refused_memory = None;
@@ -39,6 +50,7 @@ impl Guest {
         let message = cut(message, self.limits.max_message_bytes);
         self.log_lines += 1;
         if self.log_lines <= self.limits.max_log_lines {
+            let message = self.secrets.keep_all_out(&message);
             let plugin = &*self.stage;
             match level {
                 Level::Debug => tracing::debug!(plugin, message, "plugin says"),

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use serde_json::Value as Json;
 
 use super::boundary::{Column, LookupError, Text, Values};
@@ -17,6 +18,17 @@ const MAX_ANSWER_BYTES: usize = 16 << 20;
 #[derive(Default)]
 pub(super) struct Lookups {
     tables: Vec<(String, Table)>,
+}
+
+/// A table as it was read: what [`Lookups`] are made of.
+#[derive(Debug, Clone)]
+pub struct LookupFile {
+    /// The table's name, as the plugin asks for it.
+    pub table: String,
+    /// The file: its ending tells the format.
+    pub path: PathBuf,
+    /// Its content.
+    pub bytes: Bytes,
 }
 
 struct Table {
@@ -63,21 +75,24 @@ pub enum LookupFileError {
     },
 }
 
+impl LookupFile {
+    /// Reads a table's file.
+    pub fn read(table: &str, path: &Path) -> Result<Self, LookupFileError> {
+        let bytes = std::fs::read(path)
+            .map_err(|source| LookupFileError::Read { path: path.to_owned(), source })?;
+        Ok(Self { table: table.to_owned(), path: path.to_owned(), bytes: bytes.into() })
+    }
+}
+
 impl Lookups {
-    /// Reads the tables, and returns with them a digest of their content.
-    pub fn read(files: &[(String, PathBuf)]) -> Result<(Self, blake3::Hash), LookupFileError> {
-        let mut tables = Vec::new();
-        let mut hasher = blake3::Hasher::new();
-        for (name, path) in files {
-            let bytes = std::fs::read(path)
-                .map_err(|source| LookupFileError::Read { path: path.clone(), source })?;
-            hasher.update(name.as_bytes());
-            hasher.update(blake3::hash(&bytes).as_bytes());
+    /// Parses the tables.
+    pub fn parse(files: &[LookupFile]) -> Result<Self, LookupFileError> {
+        let table = |LookupFile { table, path, bytes }: &LookupFile| {
             let json = path.extension().is_some_and(|extension| extension == "json");
-            let table = if json { json_table(&bytes, path)? } else { csv_table(&bytes, path)? };
-            tables.push((name.clone(), table));
-        }
-        Ok((Self { tables }, hasher.finalize()))
+            let parsed = if json { json_table(bytes, path)? } else { csv_table(bytes, path)? };
+            Ok((table.clone(), parsed))
+        };
+        Ok(Self { tables: files.iter().map(table).collect::<Result<_, _>>()? })
     }
 
     /// Answers the `find` of the contract.

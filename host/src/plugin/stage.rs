@@ -10,6 +10,7 @@ use super::guest::Guest;
 use super::lift::{Answer, check, cut};
 use super::lookup::Lookups;
 use super::lower::Lowered;
+use super::secrets::Secrets;
 use crate::batch::{Batch, Reason};
 use crate::config::{InstanceLife, Limits};
 
@@ -33,6 +34,8 @@ pub(super) struct Stage {
 pub(super) struct StageWorker {
     pub stage: Arc<Stage>,
     kept: Option<(Store<Guest>, Instance)>,
+    /// Values of the batch at hand that no log line says.
+    pub secrets: Secrets,
     /// Fuel used by all calls so far.
     pub fuel: u64,
     /// Calls so far that ended in a fault.
@@ -41,7 +44,7 @@ pub(super) struct StageWorker {
 
 impl StageWorker {
     pub fn new(stage: Arc<Stage>) -> Self {
-        Self { stage, kept: None, fuel: 0, faults: 0 }
+        Self { stage, kept: None, secrets: Secrets::default(), fuel: 0, faults: 0 }
     }
 
     /// Runs the plugin over a batch. The error is why the plugin, not a row, failed.
@@ -56,7 +59,7 @@ impl StageWorker {
             .max_fuel_per_record
             .saturating_mul(rows as u64)
             .saturating_add(limits.max_fuel_per_batch);
-        store.data_mut().next_batch();
+        store.data_mut().next_batch(self.secrets.clone());
         // What is copied out: the answer, and what it passes to `log` and `lookup`.
         store.set_hostcall_fuel(limits.max_output_bytes);
         let answer =

@@ -1,0 +1,250 @@
+//! One stage's component with its configuration, grants and reference data.
+
+use std::sync::Arc;
+
+use arrow::datatypes::Field;
+use bytes::Bytes;
+
+use super::{Change, NewComponent, Secrets};
+use crate::config::{Grant, Plugin};
+use crate::plugin::boundary::{ColumnSpec, DataType, Needs};
+use crate::plugin::build;
+use crate::plugin::component::{Loaded, load, read, read_signature};
+use crate::plugin::engine::Engine;
+use crate::plugin::error::{ChangeError, PluginError};
+use crate::plugin::lookup::{LookupFile, LookupFileError, Lookups};
+use crate::plugin::stage::Stage;
+use crate::schema::provenance;
+
+/// A component that was compiled and described, and how the pipeline wants it.
+pub(super) struct Member {
+    pub plugin: Plugin,
+    pub component: Arc<Loaded>,
+    /// The component as it was read.
+    pub bytes: Bytes,
+    /// The signature that came with it.
+    pub signature: Option<String>,
+    pub lookup_files: Vec<LookupFile>,
+    lookups: Arc<Lookups>,
+}
+
+impl Member {
+    /// Builds the crate where the component is a folder, reads, compiles and describes.
+    pub fn load(engine: &Engine, plugin: &Plugin) -> Result<Self, PluginError> {
+        let stage = &plugin.name;
+        let mut plugin = plugin.clone();
+        let path = match plugin.component.is_dir() {
+            true => build::build(&plugin.component, build::Freshness::Sources)
+                .map_err(|source| PluginError::Build { stage: stage.clone(), source })?,
+            false => plugin.component.clone(),
+        };
+        let bytes = read(&path)?;
+        let signature = read_signature(&path);
+        let lookups = plugin.lookups.iter().map(|(table, path)| LookupFile::read(table, path));
+        let lookups = lookups.collect::<Result<_, _>>().map_err(|e| lookup_failed(stage, e))?;
+        plugin.component = path;
+        Self::new(engine, plugin, (bytes, signature), lookups)
+    }
+
+    /// Compiles and describes what was read.
+    pub fn new(
+        engine: &Engine,
+        plugin: Plugin,
+        (bytes, signature): (Bytes, Option<String>),
+        lookup_files: Vec<LookupFile>,
+    ) -> Result<Self, PluginError> {
+        let (name, path) = (&plugin.name, &plugin.component);
+        let component = Arc::new(load(engine, name, path, &bytes, signature.as_deref())?);
+        let lookups = Lookups::parse(&lookup_files).map_err(|e| lookup_failed(&plugin.name, e))?;
+        let lookups = Arc::new(lookups);
+        Ok(Self { plugin, component, bytes, signature, lookup_files, lookups })
+    }
+
+    /// The same with a change.
+    pub fn with(&self, engine: &Engine, change: Change) -> Result<Self, ChangeError> {
+        let mut plugin = self.plugin.clone();
+        for (key, value) in change.config {
+            match value {
+                serde_json::Value::Null => plugin.config.remove(&key),
+                value => plugin.config.insert(key, value),
+            };
+        }
+        let (component, bytes, signature) = match change.component {
+            Some(NewComponent { path, bytes, signature }) => {
+                plugin.component = path;
+                let (name, path) = (&plugin.name, &plugin.component);
+                let loaded = load(engine, name, path, &bytes, signature.as_deref())?;
+                (Arc::new(loaded), bytes, signature)
+            }
+            None => (self.component.clone(), self.bytes.clone(), self.signature.clone()),
+        };
+        if change.lookups.is_empty() {
+            let (lookup_files, lookups) = (self.lookup_files.clone(), self.lookups.clone());
+            return Ok(Self { plugin, component, bytes, signature, lookup_files, lookups });
+        }
+        let mut lookup_files = self.lookup_files.clone();
+        for file in change.lookups {
+            match lookup_files.iter_mut().find(|known| known.table == file.table) {
+                Some(known) => *known = file,
+                None => {
+                    let (stage, table) = (plugin.name, file.table);
+                    return Err(ChangeError::UnknownTable { stage, table });
+                }
+            }
+        }
+        let lookups = Lookups::parse(&lookup_files).map_err(|e| lookup_failed(&plugin.name, e))?;
+        let lookups = Arc::new(lookups);
+        Ok(Self { plugin, component, bytes, signature, lookup_files, lookups })
+    }
+
+    /// Fits the component to the columns there are, and adds those that it writes.
+    pub fn configure(
+        &self,
+        columns: &mut Vec<Field>,
+        secrets: &Secrets,
+    ) -> Result<Stage, PluginError> {
+        let plugin = &self.plugin;
+        let available: Vec<ColumnSpec> = columns
+            .iter()
+            .filter(|column| granted(&plugin.reads, column.name()))
+            .filter_map(|column| {
+                let data_type = DataType::of(column.data_type())?;
+                Some(ColumnSpec { name: column.name().clone(), data_type })
+            })
+            .collect();
+        let (config, unset) = self.config(secrets);
+        let needs = self.component.ask::<_, Result<Needs, Vec<String>>>(
+            &plugin.name,
+            plugin.limits,
+            self.lookups.clone(),
+            "configure",
+            &self.component.configure,
+            (config.as_str(), available.as_slice()),
+        )?;
+        let needs = needs.map_err(|mut problems| {
+            problems.extend(unset);
+            PluginError::Config { stage: plugin.name.clone(), problems }
+        })?;
+        self.check_grant(&needs, &available)?;
+        let specs =
+            |specs: Vec<ColumnSpec>| specs.into_iter().map(|c| (c.name, c.data_type)).collect();
+        let writes: Vec<(String, DataType)> = specs(needs.writes);
+        for (name, data_type) in &writes {
+            let field = Field::new(name, data_type.arrow(), true);
+            match columns.iter_mut().find(|column| column.name() == name) {
+                Some(column) => *column = field,
+                None => columns.push(field),
+            }
+        }
+        Ok(Stage {
+            name: plugin.name.as_str().into(),
+            digest: self.component.digest.clone(),
+            pre: self.component.pre.clone(),
+            process: self.component.process,
+            config,
+            reads: specs(needs.reads),
+            writes,
+            lookups: self.lookups.clone(),
+            limits: plugin.limits,
+            life: plugin.instance,
+        })
+    }
+
+    /// The configuration with its secrets, as the JSON text that the plugin gets, and a line for each
+    /// secret that is not set: whether it can do without is the plugin's to say.
+    fn config(&self, secrets: &Secrets) -> (String, Vec<String>) {
+        let mut config = self.plugin.config.clone();
+        let mut unset = Vec::new();
+        let stage = &self.plugin.name;
+        for secret in &self.component.manifest.secrets {
+            let named = self.plugin.secrets.iter().find(|(name, _)| name == secret);
+            // The name is built from the stage's, so that a plugin can't ask for any variable it likes.
+            let variable = named.map_or_else(
+                || format!("CLICKMILL_{stage}_{secret}").to_uppercase().replace('-', "_"),
+                |(_, variable)| variable.clone(),
+            );
+            let value = secrets.get(&format!("{stage}.{secret}")).cloned();
+            match value.or_else(|| std::env::var(&variable).ok()) {
+                Some(value) => {
+                    config.insert(secret.clone(), value.into());
+                }
+                None => unset.push(format!(
+                    "secret `{secret}` is not set: set environment variable `{variable}`, or name another one under `secrets`"
+                )),
+            }
+        }
+        (serde_json::Value::Object(config).to_string(), unset)
+    }
+
+    fn check_grant(&self, needs: &Needs, available: &[ColumnSpec]) -> Result<(), PluginError> {
+        let mut problems = Vec::new();
+        for read in &needs.reads {
+            let name = &read.name;
+            match available.iter().find(|column| column.name == *name) {
+                Some(column) if column.data_type == read.data_type => {}
+                Some(column) => problems.push(format!(
+                    "it reads `{name}` as {:?}, but the column is {:?}",
+                    read.data_type, column.data_type
+                )),
+                None if !granted(&self.plugin.reads, name) => {
+                    problems.push(format!("it reads `{name}`: add it to `reads` if it may"));
+                }
+                None => {
+                    problems.push(format!("it reads `{name}`, and there is no such column here"))
+                }
+            }
+        }
+        for (at, write) in needs.writes.iter().enumerate() {
+            let name = &write.name;
+            if !granted(&self.plugin.writes, name) {
+                problems.push(format!("it writes `{name}`: add it to `writes` if it may"));
+            }
+            if provenance::ALL.contains(&name.as_str()) {
+                problems.push(format!("it writes `{name}`, which only the host fills in"));
+            }
+            if needs.writes[..at].iter().any(|earlier| earlier.name == *name) {
+                problems.push(format!("it writes `{name}` twice"));
+            }
+        }
+        for table in &needs.lookups {
+            if !self.plugin.lookups.iter().any(|(name, _)| name == table) {
+                problems.push(format!(
+                    "it asks lookup table `{table}`: name its file under `lookups` if it may"
+                ));
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(PluginError::Grant { stage: self.plugin.name.clone(), problems }),
+        }
+    }
+
+    /// What makes a row what it is: component, configuration (secrets aside), grants, limits and
+    /// reference data.
+    pub fn digest_into(&self, set: &mut blake3::Hasher) {
+        let plugin = &self.plugin;
+        let config = serde_json::Value::Object(plugin.config.clone()).to_string();
+        let rights = format!("{:?} {:?} {:?}", plugin.reads, plugin.writes, plugin.limits);
+        for part in [&plugin.name, &*self.component.digest, &config, &rights] {
+            set.update(&(part.len() as u64).to_le_bytes());
+            set.update(part.as_bytes());
+        }
+        let mut lookups = blake3::Hasher::new();
+        for file in &self.lookup_files {
+            lookups.update(file.table.as_bytes());
+            lookups.update(blake3::hash(&file.bytes).as_bytes());
+        }
+        set.update(lookups.finalize().as_bytes());
+    }
+}
+
+fn lookup_failed(stage: &str, source: LookupFileError) -> PluginError {
+    PluginError::Lookup { stage: stage.to_owned(), source }
+}
+
+fn granted(grant: &Grant, column: &str) -> bool {
+    match grant {
+        Grant::All => true,
+        Grant::Only(columns) => columns.iter().any(|name| name == column),
+    }
+}

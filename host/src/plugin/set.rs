@@ -1,0 +1,79 @@
+//! What a plugin set is made of, in a form that can be kept: enough to make the same chain again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Grant, InstanceLife, Limits, Plugin};
+
+/// A plugin set: the stages of a chain with everything that makes a row what it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PluginSet {
+    /// Its digest, which rows and dead letters carry.
+    pub digest: String,
+    /// The stages, in order.
+    pub stages: Vec<StageMade>,
+}
+
+/// One stage of a plugin set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageMade {
+    /// The stage's name in the pipeline file.
+    pub stage: String,
+    /// Its author's name for the plugin.
+    pub plugin: String,
+    /// The plugin's version.
+    pub version: String,
+    /// The contract it speaks.
+    pub contract: String,
+    /// Digest of the component: BLAKE3, hexadecimal.
+    pub component: String,
+    /// The signature that came with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// Its configuration, without secrets.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// Columns it may read.
+    pub reads: Grant,
+    /// Columns it may write.
+    pub writes: Grant,
+    /// Secrets by name, each with the environment variable that holds it.
+    pub secrets: Vec<(String, String)>,
+    /// The lookup tables it may ask.
+    pub lookups: Vec<LookupMade>,
+    /// What it may use.
+    pub limits: Limits,
+    /// Whether an instance lives for one batch or many.
+    pub instance: InstanceLife,
+}
+
+/// A lookup table of a stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LookupMade {
+    /// The table's name.
+    pub table: String,
+    /// The name of its file.
+    pub file: String,
+    /// Digest of its content: BLAKE3, hexadecimal.
+    pub digest: String,
+}
+
+impl StageMade {
+    /// The stage as a pipeline file would have it. The component is named by its digest.
+    pub(super) fn plugin(&self) -> Plugin {
+        Plugin {
+            name: self.stage.clone(),
+            component: self.component.clone().into(),
+            reads: self.reads.clone(),
+            writes: self.writes.clone(),
+            config: self.config.clone(),
+            secrets: self.secrets.clone(),
+            lookups: self
+                .lookups
+                .iter()
+                .map(|l| (l.table.clone(), l.file.clone().into()))
+                .collect(),
+            limits: self.limits,
+            instance: self.instance,
+            watch: false,
+        }
+    }
+}
