@@ -1,0 +1,260 @@
+//! The audit log: who changed what in a pipeline. Events come in, each becomes an entry at the end of
+//! `<folder>/<pipeline>.jsonl`, and the same entry is a row of the table `audit_log`.
+//!
+//! Each entry carries the hash of the one before, so a file whose entries were changed, removed, moved
+//! or added is told by [`verify()`]. Two things a chain can't tell: that its end was cut off, and that all
+//! of it was written anew. Both show against the copy in the table: [`compare`].
+//!
+//! An entry's hash is BLAKE3, in hexadecimal, over:
+//!
+//! - a byte `1`, the version of this format;
+//! - the fields in the order of the table's columns, up to and with `previous_hash`. A null is a byte
+//!   `0`. A value is a byte `1`, its length in bytes as 8 bytes with the lowest first, and its bytes.
+//!   Numbers are written in decimal.
+//!
+//! This module decides neither what is worth an entry nor who an actor is, and does not write the table.
+
+mod log;
+mod table;
+mod verify;
+
+pub use log::{AuditError, Lines, Log, MAX_TEXT_BYTES, ReadError, logs, read};
+pub use table::{RowsError, TABLE, entries, rows, schema};
+pub use verify::{Broken, Differs, Verified, compare, verify};
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// What the first entry has as the hash of the one before.
+pub const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// The version of what is hashed.
+const HASH_VERSION: u8 = 1;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// A pipeline began to run.
+    Start,
+    /// It was stopped.
+    Stop,
+    /// A plugin was put in another's place.
+    Swap,
+    /// A plugin was not let in.
+    Refuse,
+    /// A plugin that ran on the side took over.
+    Promote,
+    /// An earlier plugin set came back.
+    Rollback,
+    /// Someone was given access.
+    Grant,
+    /// Dead letters were sent through the pipeline again.
+    Replay,
+    /// What was sealed in a dead letter was opened.
+    Unseal,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// It was not allowed, and nothing changed.
+    Refused,
+    /// It was tried and failed.
+    Failed,
+}
+
+/// A word that names no action, or no outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{word}` is not one of {known}")]
+pub struct UnknownWord {
+    /// The word.
+    pub word: String,
+    /// The words there are.
+    pub known: &'static str,
+}
+
+/// What a caller tells. Texts longer than [`MAX_TEXT_BYTES`] are cut, and then end in `…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Who did it.
+    pub actor: String,
+    /// What was done.
+    pub action: Action,
+    /// What it was done to: names of stages, ids of letters. Empty for the whole pipeline.
+    pub subject: String,
+    /// Digest of the plugin set before, where there was one.
+    pub old_plugin_set: Option<String>,
+    /// Digest of the plugin set after, where there is one.
+    pub new_plugin_set: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// More on it, for a person. May be empty.
+    pub detail: String,
+}
+
+/// An event in the log. What is read from a file or a table is as it was found: only [`verify()`] says
+/// whether its hashes fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+// A key that no hash covers would be a change that nobody sees.
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Its number, from 1 without gaps.
+    pub sequence: u64,
+    /// When it was written, in microseconds since 1970-01-01T00:00:00Z. Clocks may go back; the order
+    /// is that of `sequence`.
+    pub time: i64,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// See [`Event::actor`].
+    pub actor: String,
+    /// See [`Event::action`].
+    pub action: Action,
+    /// See [`Event::subject`].
+    pub subject: String,
+    /// See [`Event::old_plugin_set`].
+    pub old_plugin_set: Option<String>,
+    /// See [`Event::new_plugin_set`].
+    pub new_plugin_set: Option<String>,
+    /// See [`Event::outcome`].
+    pub outcome: Outcome,
+    /// See [`Event::detail`].
+    pub detail: String,
+    /// Hash of the entry before, [`NO_HASH`] for the first.
+    #[serde(rename = "previous_hash")]
+    pub previous: String,
+    /// Hash of this entry, 64 hexadecimal digits.
+    // Not `hash` in files and tables: BigQuery's SQL reserves that word.
+    #[serde(rename = "entry_hash")]
+    pub hash: String,
+}
+
+impl Action {
+    const ALL: [Action; 9] = [
+        Action::Start,
+        Action::Stop,
+        Action::Swap,
+        Action::Refuse,
+        Action::Promote,
+        Action::Rollback,
+        Action::Grant,
+        Action::Replay,
+        Action::Unseal,
+    ];
+
+    /// Its name in files and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Start => "start",
+            Action::Stop => "stop",
+            Action::Swap => "swap",
+            Action::Refuse => "refuse",
+            Action::Promote => "promote",
+            Action::Rollback => "rollback",
+            Action::Grant => "grant",
+            Action::Replay => "replay",
+            Action::Unseal => "unseal",
+        }
+    }
+}
+
+impl FromStr for Action {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        let known = "start, stop, swap, refuse, promote, rollback, grant, replay, unseal";
+        let found = Self::ALL.into_iter().find(|action| action.as_str() == word);
+        found.ok_or_else(|| UnknownWord { word: word.to_owned(), known })
+    }
+}
+
+impl Outcome {
+    const ALL: [Outcome; 3] = [Outcome::Done, Outcome::Refused, Outcome::Failed];
+
+    /// Its name in files and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Done => "done",
+            Outcome::Refused => "refused",
+            Outcome::Failed => "failed",
+        }
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        let known = "done, refused, failed";
+        let found = Self::ALL.into_iter().find(|outcome| outcome.as_str() == word);
+        found.ok_or_else(|| UnknownWord { word: word.to_owned(), known })
+    }
+}
+
+impl Entry {
+    /// The entry of an event, with its hash.
+    fn new(sequence: u64, time: i64, pipeline: &str, event: Event, previous: String) -> Self {
+        let Event { actor, action, subject, old_plugin_set, new_plugin_set, outcome, detail } =
+            event;
+        let mut entry = Self {
+            sequence,
+            time,
+            pipeline: pipeline.to_owned(),
+            actor,
+            action,
+            subject,
+            old_plugin_set,
+            new_plugin_set,
+            outcome,
+            detail,
+            previous,
+            hash: String::new(),
+        };
+        entry.hash = entry.digest();
+        entry
+    }
+
+    /// The hash that fits the content.
+    fn digest(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&[HASH_VERSION]);
+        for (_, value) in self.fields().iter().filter(|(name, _)| *name != "entry_hash") {
+            match value {
+                None => hasher.update(&[0]),
+                Some(value) => hasher
+                    .update(&[1])
+                    .update(&(value.len() as u64).to_le_bytes())
+                    .update(value.as_bytes()),
+            };
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// All fields as text, with the names and in the order of the table's columns.
+    fn fields(&self) -> [(&'static str, Option<Cow<'_, str>>); 12] {
+        fn text(value: &str) -> Option<Cow<'_, str>> {
+            Some(Cow::Borrowed(value))
+        }
+        [
+            ("sequence", Some(self.sequence.to_string().into())),
+            ("time", Some(self.time.to_string().into())),
+            ("pipeline", text(&self.pipeline)),
+            ("actor", text(&self.actor)),
+            ("action", text(self.action.as_str())),
+            ("subject", text(&self.subject)),
+            ("old_plugin_set", self.old_plugin_set.as_deref().and_then(text)),
+            ("new_plugin_set", self.new_plugin_set.as_deref().and_then(text)),
+            ("outcome", text(self.outcome.as_str())),
+            ("detail", text(&self.detail)),
+            ("previous_hash", text(&self.previous)),
+            ("entry_hash", text(&self.hash)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests;
