@@ -4,8 +4,10 @@
 //! refused it and why. [`Spool`] keeps letters while their table is away. This module knows no plugin,
 //! source or sink.
 
+mod seal;
 mod spool;
 
+pub use seal::{Seal, SealError};
 pub use spool::{Spool, SpoolError};
 
 use std::collections::VecDeque;
@@ -15,10 +17,13 @@ use arrow::array::{
     ArrayRef, BinaryArray, Int64Array, ListBuilder, RecordBatch, RecordBatchOptions, StringArray,
     StringBuilder, StructBuilder, TimestampMicrosecondArray, new_null_array,
 };
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::error::ArrowError;
 
 use crate::batch::{Message, Position, Rejected};
+
+/// The attribute that holds the header of the object that a record came from.
+pub const HEADER_ATTRIBUTE: &str = "clickmill.header";
 
 /// A payload larger than that is kept as bytes only: a row of BigQuery may have 10 MB.
 const MAX_TEXT_BYTES: usize = 4_000_000;
@@ -38,33 +43,45 @@ pub fn letter_id(rejected: &Rejected) -> String {
     hasher.finalize().to_hex()[..32].to_owned()
 }
 
-/// Rows of the dead-letter table. Columns that the schema has and this does not know are null.
-pub fn rows(
-    rejected: &[Rejected],
-    pipeline: &str,
-    schema: &SchemaRef,
-) -> Result<RecordBatch, ArrowError> {
-    let text = |value: &dyn Fn(&Rejected) -> Option<String>| -> ArrayRef {
-        Arc::new(rejected.iter().map(value).collect::<StringArray>())
-    };
-    let columns = schema.fields().iter().map(|field| -> ArrayRef {
-        match field.name().as_str() {
+/// Makes letters of what a pipeline refuses.
+#[derive(Debug)]
+pub struct Writer {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The columns of the dead-letter table. Those that this does not know are null.
+    pub schema: SchemaRef,
+    /// Seals payloads.
+    pub seal: Option<Seal>,
+}
+
+impl Writer {
+    /// Rows of the dead-letter table.
+    pub fn rows(&self, rejected: &[Rejected]) -> Result<RecordBatch, ArrowError> {
+        let columns = self.schema.fields().iter().map(|field| self.column(field, rejected));
+        let columns = columns.collect::<Result<_, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rejected.len()));
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+    }
+
+    fn column(&self, field: &Field, rejected: &[Rejected]) -> Result<ArrayRef, ArrowError> {
+        let text = |value: &dyn Fn(&Rejected) -> Option<String>| -> ArrayRef {
+            Arc::new(rejected.iter().map(value).collect::<StringArray>())
+        };
+        let column: ArrayRef = match field.name().as_str() {
             "timestamp" => {
                 let times = rejected.iter().map(|r| r.ingest_time);
                 Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
             }
             "payloadString" => text(&|r| {
-                let small = r.payload.len() <= MAX_TEXT_BYTES;
-                small.then(|| String::from_utf8(r.payload.to_vec()).ok()).flatten()
+                let shown = self.seal.is_none() && r.payload.len() <= MAX_TEXT_BYTES;
+                shown.then(|| String::from_utf8(r.payload.to_vec()).ok()).flatten()
             }),
-            "payloadBytes" => {
-                let kept = |r: &Rejected| r.payload.slice(..r.payload.len().min(MAX_PAYLOAD_BYTES));
-                Arc::new(BinaryArray::from_iter_values(rejected.iter().map(kept)))
-            }
+            "payloadBytes" => Arc::new(self.payloads(rejected)?),
+            "sealed_with" => text(&|_| self.seal.as_ref().map(|seal| seal.key_id().to_owned())),
             "attributes" => attributes(field.data_type(), rejected),
             "errorMessage" => text(&|r| Some(message_of(r))),
             "letter_id" => text(&|r| Some(letter_id(r))),
-            "pipeline" => text(&|_| Some(pipeline.to_owned())),
+            "pipeline" => text(&|_| Some(self.pipeline.clone())),
             "source" => text(&|r| Some(r.source.to_string())),
             "source_line" => Arc::new(rejected.iter().map(line).collect::<Int64Array>()),
             "message_id" => text(&|r| message(r).map(|message| message.id.clone())),
@@ -79,10 +96,21 @@ pub fn rows(
             "column" => text(&|r| r.reason.column.clone()),
             "attempt" => Arc::new(Int64Array::from_value(1, rejected.len())),
             _ => new_null_array(field.data_type(), rejected.len()),
-        }
-    });
-    let options = RecordBatchOptions::new().with_row_count(Some(rejected.len()));
-    RecordBatch::try_new_with_options(schema.clone(), columns.collect(), &options)
+        };
+        Ok(column)
+    }
+
+    /// The payloads, sealed where there is a key.
+    fn payloads(&self, rejected: &[Rejected]) -> Result<BinaryArray, ArrowError> {
+        let kept = |r: &Rejected| r.payload.slice(..r.payload.len().min(MAX_PAYLOAD_BYTES));
+        let Some(seal) = &self.seal else {
+            return Ok(BinaryArray::from_iter_values(rejected.iter().map(kept)));
+        };
+        let sealed = rejected.iter().map(|r| seal.seal(&kept(r), &letter_id(r)));
+        let sealed = sealed.collect::<Result<Vec<_>, SealError>>();
+        let sealed = sealed.map_err(|error| ArrowError::ExternalError(error.into()))?;
+        Ok(BinaryArray::from_iter_values(sealed))
+    }
 }
 
 fn message_of(rejected: &Rejected) -> String {
@@ -122,7 +150,11 @@ fn attributes(data_type: &DataType, rejected: &[Rejected]) -> ArrayRef {
     let mut lists =
         ListBuilder::new(StructBuilder::new(fields.clone(), builders)).with_field(item.clone());
     for rejected in rejected {
-        for (key, value) in message(rejected).map_or(&[][..], |message| &message.attributes) {
+        let header = rejected.header.as_ref().map(|header| String::from_utf8_lossy(header));
+        let header = header.as_deref().map(|header| (HEADER_ATTRIBUTE, header));
+        let own = message(rejected).map_or(&[][..], |message| &message.attributes);
+        let own = own.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        for (key, value) in header.into_iter().chain(own) {
             let pair = lists.values();
             for (at, text) in [key, value].into_iter().enumerate() {
                 let builder = pair.field_builder::<StringBuilder>(at);
