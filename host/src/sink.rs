@@ -6,7 +6,9 @@
 
 mod appender;
 pub mod bigquery;
+mod entries;
 pub mod ledger;
+mod letters;
 mod load;
 mod projection;
 mod refused;
@@ -14,13 +16,15 @@ pub mod views;
 pub mod warehouse;
 
 pub use appender::{Appended, Appender};
+pub use letters::{Key, Letter, Wanted};
 pub use load::{Load, Targets};
 pub use projection::{Misfit, Projection};
 pub use refused::{Refused, Rows};
 
-use crate::config::{Pipeline, Place, TableName};
-use crate::schema::{SchemaError, TableSchema};
+use crate::config::{Place, TableName};
+use crate::schema::TableSchema;
 use bigquery::{BigQuery, BigQueryError};
+use warehouse::query::QueryError;
 use warehouse::{Warehouse, WarehouseError};
 
 /// What keeps tables.
@@ -41,11 +45,20 @@ pub enum SinkError {
     /// BigQuery failed.
     #[error(transparent)]
     BigQuery(Box<BigQueryError>),
+    /// A query over the warehouse failed.
+    #[error(transparent)]
+    Query(Box<QueryError>),
 }
 
 impl From<WarehouseError> for SinkError {
     fn from(error: WarehouseError) -> Self {
         Self::Warehouse(Box::new(error))
+    }
+}
+
+impl From<QueryError> for SinkError {
+    fn from(error: QueryError) -> Self {
+        Self::Query(Box::new(error))
     }
 }
 
@@ -62,21 +75,9 @@ impl SinkError {
             // A full disk gets space, a store answers again.
             Self::Warehouse(error) => error.is_transient(),
             Self::BigQuery(error) => error.is_transient(),
+            Self::Query(_) => false,
         }
     }
-}
-
-/// All tables that a pipeline writes to.
-pub fn tables_of(pipeline: &Pipeline) -> Result<Vec<(TableName, TableSchema)>, SchemaError> {
-    let (sink, letters) = (&pipeline.sink, &pipeline.dead_letter);
-    let mut tables = vec![
-        (sink.table.clone(), sink.schema.clone()),
-        (letters.table.clone(), letters.schema.clone()),
-    ];
-    if !pipeline.source.is_stream() {
-        tables.push((sink.table.beside(ledger::TABLE), ledger::schema()?));
-    }
-    Ok(tables)
 }
 
 impl Tables {

@@ -84,6 +84,12 @@ impl Projection {
     /// Makes rows of a batch. With them come those that lack a REQUIRED value.
     pub fn rows(&self, batch: Batch, plugin_set: &str) -> Result<(Rows, Vec<Refused>), ArrowError> {
         let rows = batch.rows();
+        if rows == 0 {
+            // A chain ends early where no row is left: the columns are those of some stage.
+            let Batch { origins, ingest_time, .. } = batch;
+            let rows = RecordBatch::new_empty(self.schema.clone());
+            return Ok((Rows { rows, origins, ingest_time }, Vec::new()));
+        }
         let mut refused: BTreeMap<usize, Reason> = BTreeMap::new();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         for field in self.schema.fields() {

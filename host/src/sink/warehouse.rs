@@ -14,6 +14,7 @@
 //! entry in the ledger. A load whose entry is missing has not happened: what is left of it is removed
 //! when the object is loaded again.
 
+mod entries;
 mod file;
 pub mod ledger;
 mod live;

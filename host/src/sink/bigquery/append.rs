@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use backon::{ExponentialBuilder, Retryable};
 use google_cloud_bigquery::error::{AppendError, WriterBuilderError};
 use google_cloud_bigquery::model::ArrowRecordBatch;
 use google_cloud_bigquery::write::format::Arrow;
@@ -23,6 +24,8 @@ use crate::sink::{Refused, Rows};
 
 /// How long an append may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a few rows are tried, where nobody else tries again.
+const TRIES: usize = 5;
 
 /// Appends to one table.
 #[derive(Clone)]
@@ -210,6 +213,20 @@ impl Append {
 
     fn what(&self) -> String {
         format!("append to `{}`", self.table)
+    }
+}
+
+impl BigQuery {
+    /// Appends a few rows, none of which may be refused, with a few tries.
+    pub async fn enter_rows(
+        &self,
+        table: &TableName,
+        rows: &RecordBatch,
+    ) -> Result<(), BigQueryError> {
+        let append = Append::new(self, table, rows.schema(), false);
+        let patience = ExponentialBuilder::default().with_max_times(TRIES);
+        let append = || append.append_whole(rows);
+        append.retry(patience).when(BigQueryError::is_transient).await
     }
 }
 

@@ -10,7 +10,7 @@ use google_cloud_bigquery::write::PendingWriter;
 use google_cloud_bigquery::write::format::Arrow;
 use google_cloud_gax::error::Error;
 
-use super::append::{Append, opening};
+use super::append::opening;
 use super::{BigQuery, BigQueryError, Load, encode};
 use crate::config::TableName;
 use crate::sink::Refused;
@@ -76,7 +76,7 @@ impl BigQuery {
         let rows = rows.finish().await?;
         let dead_letters = dead_letters.finish().await?;
         let prepared = State::Prepared { rows: rows.clone(), dead_letters: dead_letters.clone() };
-        self.enter(entry, &prepared).await?;
+        self.enter_state(entry, &prepared).await?;
         // Letters first: at no moment is a row missing from both tables with its load half done.
         for stream in [dead_letters, rows] {
             let (source, pipeline) = (entry.source.as_str(), entry.pipeline.as_str());
@@ -89,7 +89,7 @@ impl BigQuery {
                 return Err(BigQueryError::Commit { load_id, why });
             }
         }
-        self.enter(entry, &State::Committed).await
+        self.enter_state(entry, &State::Committed).await
     }
 
     /// Enters a load that is prepared as committed.
@@ -101,23 +101,12 @@ impl BigQuery {
         self.query_rows(&sql, &[("load_id", load_id)], "enter a load as committed").await.map(drop)
     }
 
-    async fn enter(&self, entry: &Entry, state: &State) -> Result<(), BigQueryError> {
+    async fn enter_state(&self, entry: &Entry, state: &State) -> Result<(), BigQueryError> {
         let schema = ledger::schema()?;
         let table = entry.table.beside(TABLE);
         let row = ledger::row(entry, state, &schema);
         let row = row.map_err(|source| BigQueryError::Encode { table: table.clone(), source })?;
-        let append = Append::new(self, &table, schema.arrow(), false);
-        let mut tries = 0;
-        loop {
-            match append.append_whole(&row).await {
-                Ok(()) => return Ok(()),
-                Err(error) if error.is_transient() && tries < TRIES => {
-                    tries += 1;
-                    tokio::time::sleep(pause(tries)).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        self.enter_rows(&table, &row).await
     }
 
     /// Commits a stream, now or earlier. `false` where it can't be any more and was not: it is gone

@@ -94,11 +94,12 @@ impl Warehouse {
             .collect();
         context.register_catalog("warehouse", Arc::new(catalog));
         for (dataset, schema) in tables {
-            for (view, of, sql) in views::in_dataset(&dataset) {
-                if schema.table_exist(of) && !schema.table_exist(view) {
-                    let plan = context.sql(&sql).await?.logical_plan().clone();
-                    let table = Arc::new(ViewTable::new(plan, Some(sql)));
-                    schema.register_table(view.to_owned(), table)?;
+            for view in views::in_dataset(&dataset) {
+                let mut reads = view.reads.iter().chain([&view.of]);
+                if reads.all(|table| schema.table_exist(table)) && !schema.table_exist(view.name) {
+                    let plan = context.sql(&view.sql).await?.logical_plan().clone();
+                    let table = Arc::new(ViewTable::new(plan, Some(view.sql)));
+                    schema.register_table(view.name.to_owned(), table)?;
                 }
             }
         }
