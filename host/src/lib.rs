@@ -5,6 +5,8 @@
 #![warn(missing_docs)]
 
 pub mod access;
+pub mod admin;
+pub mod audit;
 pub mod batch;
 pub mod cli;
 pub mod config;

@@ -4,15 +4,26 @@
 mod build;
 mod cut;
 mod deliver;
+mod guard;
 mod load;
+mod replay;
 mod run;
+mod slot;
 mod status;
 mod stream;
+mod swap;
+mod trail;
 mod transform;
+mod version;
 
-pub use build::{BuildError, Built, Options, build, validate};
+pub use build::{BuildError, Built, Options, build, open, tables_of, validate};
 pub use deliver::DeliverError;
 pub use load::LoadError;
+pub use replay::{Explained, Fate, Replay, ReplayError, Replayed, explain, replay};
 pub use run::{Ending, RunError, run};
+pub use slot::Rollout;
 pub use status::{Counts, Snapshot, Status, Stop, Streamed, Summary};
 pub use stream::StreamError;
+pub use swap::{Check, Keep, KeepError, Refused, Request, Shadow, Swapped, Swaps};
+pub use trail::TrailError;
+pub use version::{Origin, Rates, Record, Standing, Tally};

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use backon::{ExponentialBuilder, Retryable};
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
 use super::status::{Counts, Status};
 use super::transform::{Done, by_sink};
+use super::version::Record;
 use crate::batch::{Message, Position, Positions, Rejected, micros_now};
-use crate::dead_letter::{self, Spool};
+use crate::dead_letter::{Spool, Writer};
 use crate::sink::{Appended, Appender, Rows, SinkError};
 use crate::source::stream::{Receipt, acknowledge};
 use crate::telemetry::causes;
@@ -35,16 +35,15 @@ pub(super) struct Ready {
 pub(super) struct Delivery {
     pub rows: Appender,
     pub letters: Appender,
-    pub letters_schema: SchemaRef,
+    pub writer: Arc<Writer>,
     pub spool: Spool,
-    pub pipeline: String,
-    pub plugin_set: Arc<str>,
     pub status: Arc<Status>,
 }
 
 /// What became of batches. All of it is durable.
-#[derive(Default)]
 pub(super) struct Delivered {
+    /// The version that made them.
+    pub version: Arc<Record>,
     pub counts: Counts,
     pub repeated: u64,
     pub unconfirmed: u64,
@@ -52,12 +51,28 @@ pub(super) struct Delivered {
     pub retries: u64,
     /// From publishing to durable, in milliseconds, a value per message.
     pub latencies: Vec<u64>,
+    /// From having a batch to having its chain, a value per batch.
+    pub pauses: Vec<Duration>,
 }
 
 impl Delivery {
-    /// Delivers batches: returns once all of it is durable and acknowledged, or can't be.
-    pub async fn deliver(&self, batches: Vec<Ready>) -> Result<Delivered, DeliverError> {
-        let mut delivered = Delivered::default();
+    /// Delivers batches of one version: returns once all of it is durable and acknowledged, or can't be.
+    pub async fn deliver(
+        &self,
+        version: Arc<Record>,
+        batches: Vec<Ready>,
+    ) -> Result<Delivered, DeliverError> {
+        let plugin_set: Arc<str> = version.set.digest.as_str().into();
+        let mut delivered = Delivered {
+            version,
+            counts: Counts::default(),
+            repeated: 0,
+            unconfirmed: 0,
+            spooled: 0,
+            retries: 0,
+            latencies: Vec::new(),
+            pauses: Vec::new(),
+        };
         let mut rows: Vec<Rows> = Vec::new();
         let mut rejected: Vec<Rejected> = Vec::new();
         let mut receipts = Vec::new();
@@ -65,6 +80,7 @@ impl Delivery {
         let mut room = Vec::new();
         for batch in batches {
             delivered.counts.count(&batch.done);
+            delivered.pauses.push(batch.done.pause);
             published.extend(publish_times(&batch.done));
             if batch.done.rows.rows.num_rows() > 0 {
                 rows.push(batch.done.rows);
@@ -75,7 +91,7 @@ impl Delivery {
         }
         if !rows.is_empty() {
             let appended = self.append(rows, &mut delivered).await?;
-            let refused: Vec<Rejected> = by_sink(appended.refused, &self.plugin_set).collect();
+            let refused: Vec<Rejected> = by_sink(appended.refused, &plugin_set).collect();
             delivered.counts.refuse(&refused);
             delivered.counts.rows_out -= appended.repeated;
             delivered.counts.rows_in -= appended.repeated;
@@ -83,7 +99,7 @@ impl Delivery {
             rejected.extend(refused);
         }
         if !rejected.is_empty() {
-            let letters = dead_letter::rows(&rejected, &self.pipeline, &self.letters_schema)?;
+            let letters = self.writer.rows(&rejected)?;
             let repeated = self.append_letters(&letters, &mut delivered).await;
             delivered.counts.rows_rejected -= repeated;
             delivered.counts.rows_in -= repeated;
@@ -179,7 +195,7 @@ impl Delivery {
             }
         };
         for path in waiting {
-            let letters = match self.spool.read(&path, &self.letters_schema) {
+            let letters = match self.spool.read(&path, &self.writer.schema) {
                 Ok(letters) => letters,
                 Err(error) => {
                     tracing::error!(error = causes(&error), "letters in the spool cannot be read");

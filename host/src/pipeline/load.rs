@@ -9,18 +9,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::error::ArrowError;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::build::{BuildError, Built};
+use super::slot::Slot;
 use super::status::{Counts, Status, Stop};
-use super::transform::{Done, by_sink, transform};
+use super::transform::{Done, Worker, by_sink};
+use super::version::{Fitted, Version};
 use crate::batch::{Rejected, micros_now};
-use crate::dead_letter::{self, Hopeless, StopRule};
+use crate::dead_letter::{Hopeless, StopRule};
 use crate::decode::{DecodeError, Decoded, Decoder};
-use crate::plugin::{Chain, ChainWorker, StageCounts};
-use crate::sink::{Load, Projection, SinkError, Targets, ledger};
+use crate::sink::{Load, SinkError, Targets, ledger};
 use crate::source::{Object, SourceError};
 
 /// Batches that wait before and after the workers, per worker: one in hand and one ready.
@@ -78,15 +80,16 @@ pub(super) fn load(
     let name: Arc<str> = object.name().into();
     let mut decoder =
         Decoder::new(&pipeline.format, pipeline.batch, name.clone(), started_at, input)?;
-    let (chain, projection) =
-        built.fit(decoder.schema()).map_err(|error| LoadError::Build(Box::new(error)))?;
-    let dead_schema = pipeline.dead_letter.schema.arrow();
+    // An object is loaded whole, so by one plugin set: a swap counts from the next one on.
+    let version = built.slot().current();
+    let fitted = built.slot().fit(&version, decoder.schema()).map_err(LoadError::Build)?;
+    let plugin_set: Arc<str> = fitted.chain.plugin_set().clone();
     let targets = Targets {
         rows: (pipeline.sink.table.clone(), pipeline.sink.schema.arrow()),
-        dead_letters: (pipeline.dead_letter.table.clone(), dead_schema.clone()),
+        dead_letters: (pipeline.dead_letter.table.clone(), built.letters.schema.clone()),
     };
     let mut load = Load::begin(&built.tables, runtime, load_id, targets)?;
-    let letters = |rejected: &[Rejected]| dead_letter::rows(rejected, &pipeline.name, &dead_schema);
+    let letters = |rejected: &[Rejected]| built.letters.rows(rejected);
 
     let queued = pipeline.workers * QUEUED_PER_WORKER;
     let mut counts = Counts::default();
@@ -101,8 +104,8 @@ pub(super) fn load(
         let working: Vec<_> = (0..pipeline.workers)
             .map(|_| {
                 let (from, to) = (from_decoder.clone(), to_writer.clone());
-                let (chain, projection) = (&chain, &projection);
-                scope.spawn(move || work(chain, projection, &from, &to))
+                let (version, fitted) = (&version, &fitted);
+                scope.spawn(move || work(built.slot(), version, fitted, &from, &to))
             })
             .collect();
         // The queues end when the threads that fill them do.
@@ -126,13 +129,9 @@ pub(super) fn load(
         // Whoever waits to put something into a queue, or for a permit, is let go.
         drop((from_workers, permit));
         let decoded = decoding.join().map_err(|_| LoadError::Worker)?;
-        let mut stages: Vec<StageCounts> =
-            vec![StageCounts::default(); chain.stage_names().count()];
         for worker in working {
-            let done = worker.join().map_err(|_| LoadError::Worker)?;
-            stages.iter_mut().zip(&done).for_each(|(sum, one)| sum.add(one));
+            worker.join().map_err(|_| LoadError::Worker)?;
         }
-        counts.stages = chain.stage_names().map(str::to_owned).zip(stages).collect();
         match written? {
             Some(hopeless) => Ok(Some(hopeless)),
             None => decoded.map(|()| None).map_err(LoadError::from),
@@ -140,7 +139,7 @@ pub(super) fn load(
     });
     let written = match written {
         // The table may say only now what it does not take.
-        Ok(None) => late_refusals(&mut load, chain.plugin_set(), &mut counts, &letters),
+        Ok(None) => late_refusals(&mut load, &plugin_set, &mut counts, &letters),
         other => other,
     };
     // A short run is judged at its end, before anything of it is visible.
@@ -172,12 +171,12 @@ pub(super) fn load(
                 rows_out: counts.rows_out,
                 rows_rejected: counts.rows_rejected,
                 rows_filtered: counts.rows_filtered,
-                plugin_set: chain.plugin_set().to_string(),
+                plugin_set: plugin_set.to_string(),
                 started_at,
                 finished_at: micros_now(),
             };
             load.commit(&entry)?;
-            Ok(Outcome::Loaded { counts, plugin_set: chain.plugin_set().clone() })
+            Ok(Outcome::Loaded { counts, plugin_set })
         }
     }
 }
@@ -219,19 +218,19 @@ fn decode(
 
 /// A worker's thread.
 fn work(
-    chain: &Chain,
-    projection: &Projection,
+    slot: &Slot,
+    version: &Arc<Version>,
+    fitted: &Arc<Fitted>,
     from: &Receiver<(u64, Decoded)>,
     to: &Sender<(u64, Result<Done, ArrowError>)>,
-) -> Vec<StageCounts> {
-    let mut worker = ChainWorker::new(chain);
+) {
+    let mut worker = Worker::new(slot);
     for (number, decoded) in from {
-        let done = transform(&mut worker, chain, projection, decoded);
+        let done = worker.run(version, fitted, decoded, Instant::now());
         if to.send((number, done)).is_err() {
             break;
         }
     }
-    worker.counts()
 }
 
 /// Hands on what comes from the workers in the order in which it was decoded, until the queue or the run

@@ -9,6 +9,7 @@ use super::build::{BuildError, Built};
 use super::load::{LoadError, Outcome, load};
 use super::status::{Status, Stop, Summary};
 use super::stream::{self, StreamError};
+use crate::audit;
 use crate::batch::micros_now;
 use crate::config::Source;
 use crate::dead_letter::{Hopeless, StopRule};
@@ -77,6 +78,21 @@ pub struct Ending {
 
 /// Runs a pipeline to the end of its source, or until `stop` or `ending` says so.
 pub fn run(
+    built: &Built,
+    ending: Ending,
+    status: &Arc<Status>,
+    stop: &Stop,
+) -> Result<Summary, RunError> {
+    let ran = run_to_end(built, ending, status, stop);
+    let (outcome, detail) = match &ran {
+        Ok(summary) => (audit::Outcome::Done, summary.counts.told()),
+        Err(error) => (audit::Outcome::Failed, telemetry::causes(error)),
+    };
+    built.swaps.0.end(&built.actor, outcome, detail);
+    ran
+}
+
+fn run_to_end(
     built: &Built,
     ending: Ending,
     status: &Arc<Status>,

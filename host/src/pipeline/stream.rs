@@ -14,7 +14,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
+use arrow::datatypes::SchemaRef;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -25,15 +27,16 @@ use super::build::{BuildError, Built};
 use super::cut::{Control, Cut, cut};
 use super::deliver::{DeliverError, Delivered, Delivery, Ready};
 use super::run::Ending;
+use super::slot::Slot;
 use super::status::{Counts, Status, Stop, Streamed, Summary};
-use super::transform::transform;
+use super::transform::Worker;
+use super::version::Record;
 use crate::batch::Positions;
 use crate::config::Format;
 use crate::dead_letter::{Hopeless, Spool, SpoolError, StopRule};
 use crate::decode::messages;
-use crate::plugin::{Chain, ChainWorker, StageCounts};
 use crate::schema::provenance;
-use crate::sink::{Appender, Projection, SinkError};
+use crate::sink::{Appender, SinkError};
 use crate::source::SourceError;
 use crate::source::stream::Stream;
 
@@ -51,7 +54,7 @@ pub enum StreamError {
     Source(#[from] SourceError),
     /// The chain can't run on messages.
     #[error(transparent)]
-    Build(Box<BuildError>),
+    Build(#[from] Box<BuildError>),
     /// The tables can't be opened.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -87,14 +90,14 @@ pub(super) fn run(
     stop: &Stop,
 ) -> Result<Summary, StreamError> {
     let pipeline = &built.pipeline;
-    let (chain, projection) =
-        built.fit(&messages::schema()).map_err(|error| StreamError::Build(Box::new(error)))?;
+    let columns = messages::schema();
+    built.slot().fit(&built.slot().current(), &columns)?;
     let max_record_bytes = match pipeline.format {
         Format::Csv { max_record_bytes, .. }
         | Format::Ndjson { max_record_bytes }
         | Format::Message { max_record_bytes } => max_record_bytes,
     };
-    let (stream, delivery) = built.runtime.block_on(open(built, &chain, status))?;
+    let (stream, delivery) = built.runtime.block_on(open(built, status))?;
     let name = stream.name().clone();
     std::thread::scope(|scope| {
         // Unbounded, since there are no more batches than there is room for.
@@ -103,8 +106,8 @@ pub(super) fn run(
         let working: Vec<_> = (0..pipeline.workers)
             .map(|_| {
                 let (batches, to) = (batches.clone(), to_writer.clone());
-                let (chain, projection, name) = (&chain, &projection, &name);
-                scope.spawn(move || work(chain, projection, name, max_record_bytes, &batches, &to))
+                let decoding = Decoding { columns: &columns, name: &name, max_record_bytes };
+                scope.spawn(move || work(built.slot(), &decoding, &batches, &to))
             })
             .collect();
         drop((batches, to_writer));
@@ -117,23 +120,16 @@ pub(super) fn run(
                 () = stop.asked_twice() => Err(StreamError::Interrupted),
             }
         });
-        let mut stages = vec![StageCounts::default(); chain.stage_names().count()];
         for worker in working {
-            let counts = worker.join().map_err(|_| StreamError::Worker)?;
-            stages.iter_mut().zip(&counts).for_each(|(sum, one)| sum.add(one));
+            worker.join().map_err(|_| StreamError::Worker)?;
         }
         let mut summary = ran?;
-        summary.counts.stages = chain.stage_names().map(str::to_owned).zip(stages).collect();
-        summary.plugin_set = Some(chain.plugin_set().to_string());
+        summary.plugin_set = Some(built.slot().current().library.digest().to_string());
         Ok(summary)
     })
 }
 
-async fn open(
-    built: &Built,
-    chain: &Chain,
-    status: &Arc<Status>,
-) -> Result<(Stream, Delivery), StreamError> {
+async fn open(built: &Built, status: &Arc<Status>) -> Result<(Stream, Delivery), StreamError> {
     let pipeline = &built.pipeline;
     let (sink, dead) = (&pipeline.sink, &pipeline.dead_letter);
     let spool = Spool::open(&dead.spool, &pipeline.name, dead.spool_max_bytes)?;
@@ -142,10 +138,8 @@ async fn open(
     let delivery = Delivery {
         rows: rows.await?,
         letters: letters.await?,
-        letters_schema: dead.schema.arrow(),
+        writer: built.letters.clone(),
         spool,
-        pipeline: pipeline.name.clone(),
-        plugin_set: chain.plugin_set().clone(),
         status: status.clone(),
     };
     // The source last: from now on messages arrive.
@@ -182,31 +176,43 @@ async fn both_ways(
     Ok(summary)
 }
 
+/// How messages are decoded.
+struct Decoding<'a> {
+    columns: &'a SchemaRef,
+    /// Where they come from.
+    name: &'a Arc<str>,
+    max_record_bytes: usize,
+}
+
 /// A worker's thread.
 fn work(
-    chain: &Chain,
-    projection: &Projection,
-    name: &Arc<str>,
-    max_record_bytes: usize,
+    slot: &Slot,
+    decoding: &Decoding<'_>,
     from: &Receiver<(u64, Cut)>,
     to: &mpsc::UnboundedSender<FromWorker>,
-) -> Vec<StageCounts> {
-    let mut worker = ChainWorker::new(chain);
+) {
+    let mut worker = Worker::new(slot);
+    let Decoding { columns, name, max_record_bytes } = decoding;
     for (number, Cut { messages, receipts, ingest_time, room }) in from {
         // The writer waits for every number: none may get lost.
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            let decoded = messages::decode(messages, name.clone(), max_record_bytes, ingest_time)?;
-            transform(&mut worker, chain, projection, decoded)
+            let decoded =
+                messages::decode(messages, (*name).clone(), *max_record_bytes, ingest_time);
+            let decoded = decoded.map_err(|_| StreamError::Worker)?;
+            let began = Instant::now();
+            let version = slot.pick(number);
+            let fitted = slot.fit(&version, columns)?;
+            worker.run(&version, &fitted, decoded, began).map_err(|_| StreamError::Worker)
         }));
         let ready = match done {
             Ok(Ok(done)) => Ok(Ready { done, receipts, room }),
-            Ok(Err(_)) | Err(_) => Err(StreamError::Worker),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(StreamError::Worker),
         };
         if to.send((number, ready)).is_err() {
             break;
         }
     }
-    worker.counts()
 }
 
 /// Delivers what comes from the workers, in the order in which it was cut.
@@ -226,12 +232,16 @@ async fn write(
     let mut ended = false;
     let mut hopeless = None;
     loop {
-        while on_the_way.len() < delivery.rows.overlap() && !ready.is_empty() {
+        while on_the_way.len() < delivery.rows.overlap()
+            && let Some(first) = ready.front()
+        {
             // Messages of one key follow each other into the table.
-            if !on_the_way.is_empty() && ready.front().is_some_and(is_ordered) {
+            if !on_the_way.is_empty() && is_ordered(first) {
                 break;
             }
-            on_the_way.push(delivery.deliver(group(&mut ready, &delivery.rows)));
+            let version = first.done.version.clone();
+            let group = group(&version, &mut ready, &delivery.rows);
+            on_the_way.push(delivery.deliver(version, group));
         }
         if ended && ready.is_empty() && on_the_way.is_empty() {
             break;
@@ -240,7 +250,11 @@ async fn write(
             Some(delivered) = on_the_way.next(), if !on_the_way.is_empty() => {
                 let delivered: Delivered = delivered?;
                 let counts = &delivered.counts;
-                let verdict = rule.count(counts.rows_in, counts.rows_rejected);
+                // What a version did that is gone says nothing about what comes.
+                let verdict = match delivered.version.was_rolled_back() {
+                    true => Ok(()),
+                    false => rule.count(counts.rows_in, counts.rows_rejected),
+                };
                 if let (None, Err(found)) = (&hopeless, verdict) {
                     hopeless = Some(found);
                     give_up.notify_one();
@@ -268,13 +282,14 @@ async fn write(
     }
 }
 
-/// The batches that go to the table together.
-fn group(ready: &mut VecDeque<Ready>, to: &Appender) -> Vec<Ready> {
+/// The batches that go to the table together: all of one version.
+fn group(version: &Arc<Record>, ready: &mut VecDeque<Ready>, to: &Appender) -> Vec<Ready> {
     let mut rows = 0;
     let mut count = 0;
     for batch in ready.iter() {
         rows += batch.done.rows.rows.num_rows();
-        if count > 0 && (rows > ROWS_PER_APPEND || !to.takes_many()) {
+        let other = !Arc::ptr_eq(version, &batch.done.version);
+        if count > 0 && (other || rows > ROWS_PER_APPEND || !to.takes_many()) {
             break;
         }
         count += 1;
@@ -295,13 +310,15 @@ struct Total {
     counts: Counts,
     streamed: Streamed,
     latencies: Histogram<u64>,
+    pauses: Histogram<u64>,
 }
 
 impl Default for Total {
     fn default() -> Self {
         // Three digits, up to a day: 100 kB.
         let latencies = Histogram::new_with_max(86_400_000, 3).expect("bounds that are allowed");
-        Self { counts: Counts::default(), streamed: Streamed::default(), latencies }
+        let pauses = latencies.clone();
+        Self { counts: Counts::default(), streamed: Streamed::default(), latencies, pauses }
     }
 }
 
@@ -315,10 +332,15 @@ impl Total {
         for latency in delivered.latencies {
             self.latencies.saturating_record(latency);
         }
+        for pause in delivered.pauses {
+            self.pauses.saturating_record(pause.as_micros() as u64);
+        }
     }
 
     fn summary(self) -> Summary {
-        let Self { counts, mut streamed, latencies } = self;
+        let Self { counts, mut streamed, latencies, pauses } = self;
+        streamed.pause_p99_us = pauses.value_at_quantile(0.99);
+        streamed.pause_max_us = pauses.max();
         streamed.latency_p50_ms = latencies.value_at_quantile(0.5);
         streamed.latency_p99_ms = latencies.value_at_quantile(0.99);
         streamed.latency_max_ms = latencies.max();

@@ -1,41 +1,123 @@
-//! One batch through chain and projection: what both kinds of run do with it.
+//! Batches through chain and projection: what both kinds of run do with them.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::error::ArrowError;
 
+use super::guard;
+use super::slot::Slot;
 use super::status::Counts;
+use super::version::{Fitted, Made, Rates, Record, Version};
 use crate::batch::Rejected;
 use crate::decode::Decoded;
-use crate::plugin::{Chain, ChainWorker};
-use crate::sink::{Projection, Refused, Rows};
+use crate::plugin::{ChainWorker, StageCounts};
+use crate::sink::{Refused, Rows};
 
 /// A batch that is ready to be written. Every record of it is here: as a row, refused or filtered.
 pub(super) struct Done {
+    /// The version that made it.
+    pub version: Arc<Record>,
     pub rows_in: u64,
     pub bytes: u64,
     pub rows: Rows,
     pub rejected: Vec<Rejected>,
     pub filtered: u64,
+    /// What each stage of the version did, in order.
+    pub stages: Vec<StageCounts>,
+    /// From having the batch to having its chain.
+    pub pause: Duration,
 }
 
-/// Runs a batch through a chain and makes rows of it.
-pub(super) fn transform(
+/// Runs batches, each through the version that it is given. One per thread.
+pub(super) struct Worker<'a> {
+    slot: &'a Slot,
+    /// The chains in use: one, or two beside a canary.
+    hands: Vec<Hand>,
+    generation: u64,
+}
+
+struct Hand {
+    version: Arc<Version>,
+    fitted: Arc<Fitted>,
+    chain: ChainWorker,
+}
+
+impl<'a> Worker<'a> {
+    pub fn new(slot: &'a Slot) -> Self {
+        Self { slot, hands: Vec::new(), generation: 0 }
+    }
+
+    /// Runs a batch through a version that was fitted to its columns. `began` is when that was asked for.
+    pub fn run(
+        &mut self,
+        version: &Arc<Version>,
+        fitted: &Arc<Fitted>,
+        decoded: Decoded,
+        began: Instant,
+    ) -> Result<Done, ArrowError> {
+        let slot = self.slot;
+        let generation = slot.generation();
+        if generation != self.generation {
+            // What is not picked any more is let go, and with the last worker its components.
+            self.hands.retain(|hand| slot.runs(&hand.version));
+            self.generation = generation;
+        }
+        let hand = self.hand(version, fitted);
+        let pause = began.elapsed();
+        slot.keep(&decoded.batch);
+        let rows = decoded.batch.rows() as u64;
+        let malformed = decoded.malformed.len();
+        let mut done = transform(&mut hand.chain, version, fitted, decoded)?;
+        let unmasked = done.rejected.iter().filter(|r| r.reason.code == guard::CODE).count();
+        if unmasked > 0 {
+            tracing::error!(
+                rows = unmasked,
+                "values of a sensitive column are as they came in: their rows are stopped"
+            );
+        }
+        let stages = hand.chain.take_counts();
+        let seen = Rates {
+            rows,
+            rejected: (done.rejected.len() - malformed) as u64,
+            filtered: done.filtered,
+            faults: stages.iter().map(|stage| stage.faults).sum(),
+            fuel: stages.iter().map(|stage| stage.fuel).sum(),
+        };
+        slot.count(version, seen, &stages);
+        done.stages = stages;
+        done.pause = pause;
+        Ok(done)
+    }
+
+    fn hand(&mut self, version: &Arc<Version>, fitted: &Arc<Fitted>) -> &mut Hand {
+        let known = self.hands.iter().position(|hand| Arc::ptr_eq(&hand.fitted, fitted));
+        let at = known.unwrap_or_else(|| {
+            let chain = ChainWorker::new(&fitted.chain);
+            self.hands.push(Hand { version: version.clone(), fitted: fitted.clone(), chain });
+            self.hands.len() - 1
+        });
+        &mut self.hands[at]
+    }
+}
+
+fn transform(
     worker: &mut ChainWorker,
-    chain: &Chain,
-    projection: &Projection,
+    version: &Version,
+    fitted: &Fitted,
     decoded: Decoded,
 ) -> Result<Done, ArrowError> {
     let Decoded { batch, malformed, bytes } = decoded;
     let rows_in = (batch.rows() + malformed.len()) as u64;
     let ingest_time = batch.ingest_time;
-    let plugin_set = chain.plugin_set();
-    let source = batch.origins.source.clone();
+    let plugin_set = fitted.chain.plugin_set();
+    let (source, header) = (batch.origins.source.clone(), batch.origins.header.clone());
     let stage: Arc<str> = "decode".into();
     let mut rejected: Vec<Rejected> = malformed
         .into_iter()
         .map(|bad| Rejected {
             source: source.clone(),
+            header: header.clone(),
             position: bad.position,
             payload: bad.payload,
             stage: stage.clone(),
@@ -45,12 +127,12 @@ pub(super) fn transform(
             ingest_time,
         })
         .collect();
-    let processed = worker.run(batch)?;
-    rejected.extend(processed.rejected);
-    let (rows, lacking) = projection.rows(processed.batch, plugin_set)?;
-    rejected.extend(by_sink(lacking, plugin_set));
+    let Made { rows, rejected: refused, filtered } = fitted.make(worker, batch, |_, _| {})?;
+    rejected.extend(refused);
     rejected.sort_by(|a, b| a.position.cmp(&b.position));
-    Ok(Done { rows_in, bytes: bytes as u64, rows, rejected, filtered: processed.filtered })
+    let version = version.record.clone();
+    let (bytes, stages, pause) = (bytes as u64, Vec::new(), Duration::ZERO);
+    Ok(Done { version, rows_in, bytes, rows, rejected, filtered, stages, pause })
 }
 
 /// Rows that the table does not take, as dead letters.
@@ -62,6 +144,7 @@ pub(super) fn by_sink(
     let plugin_set = plugin_set.clone();
     refused.into_iter().map(move |refused| Rejected {
         source: refused.source,
+        header: refused.header,
         position: refused.position,
         payload: refused.payload,
         stage: stage.clone(),
@@ -80,6 +163,10 @@ impl Counts {
         self.rows_filtered += done.filtered;
         self.bytes += done.bytes;
         self.reject(&done.rejected);
+        let names = done.version.set.stages.iter().map(|stage| stage.stage.as_str());
+        for (name, stage) in names.zip(&done.stages) {
+            self.add_stage(name, stage);
+        }
     }
 
     /// Counts refused records.

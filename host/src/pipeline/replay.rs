@@ -1,0 +1,439 @@
+//! Dead letters, once more: from their original bytes through the plugin set that runs now, or another.
+//!
+//! Letters are read page by page. Of each page, those whose rows are in the table already are resolved;
+//! the rest is decoded and transformed; good rows are written as one load, all or nothing; then what
+//! became of each letter is entered into `dead_letter_attempts`. A replay that is killed and repeated
+//! finds the rows it wrote by their provenance, and writes none twice.
+
+pub(super) mod attempts;
+mod decode;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+
+pub use attempts::Fate;
+
+use super::build::{BuildError, Built};
+use super::swap::{KeepError, Refused};
+use super::version::{Fitted, Made};
+use crate::audit::{Action, Event, Outcome};
+use crate::batch::{Batch, Position, Rejected, micros_now};
+use crate::dead_letter::{Seal, SealError};
+use crate::plugin::{ChainWorker, Change, ChangeError, Library};
+use crate::schema::{SchemaError, provenance};
+use crate::sink::{Key, Letter, Load, Rows, SinkError, Targets, Wanted, ledger};
+
+/// Letters that are read, and loaded, at once.
+const PAGE: usize = 5000;
+
+/// What to replay.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    /// Which letters: a condition in SQL.
+    pub condition: String,
+    /// What is different from the plugin set that runs.
+    pub changes: Vec<Change>,
+    /// Only say what would become of them.
+    pub dry_run: bool,
+}
+
+/// What became of letters.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Replayed {
+    /// The plugin set they went through.
+    pub plugin_set: String,
+    /// All of them.
+    pub letters: u64,
+    /// Their rows are in the table, or would be.
+    pub resolved: u64,
+    /// Of these, those whose rows were there before.
+    pub there_before: u64,
+    /// Dropped on purpose.
+    pub filtered: u64,
+    /// Refused again: by stage and code, how many, and what one of them says.
+    pub rejected: BTreeMap<(String, String), (u64, String)>,
+}
+
+/// A letter's way through its plugin set.
+#[derive(Debug)]
+pub struct Explained {
+    /// The letter.
+    pub letter: Letter,
+    /// The set that refused it.
+    pub plugin_set: String,
+    /// The row when it comes in and after each stage, by name.
+    pub steps: Vec<(String, RecordBatch)>,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// Why letters can't be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The tables failed.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The plugin set can't be changed like that.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// The chain does not fit the letters' columns.
+    #[error(transparent)]
+    Build(#[from] Box<BuildError>),
+    /// The set that refused a letter can't be made again.
+    #[error(transparent)]
+    Keep(#[from] KeepError),
+    /// The plugin set can't be entered.
+    #[error(transparent)]
+    Publish(#[from] Refused),
+    /// A letter is sealed, and the pipeline has no key.
+    #[error(
+        "letter `{letter_id}` is sealed with key `{key_id}`, and the pipeline file names {named}"
+    )]
+    NoKey {
+        /// The letter.
+        letter_id: String,
+        /// Its key.
+        key_id: String,
+        /// The key of the pipeline file.
+        named: String,
+    },
+    /// A sealed payload does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The table has no columns that say where a row came from.
+    #[error(
+        "table `{table}` has none of the columns `message_id` and `source` with `source_line`: replayed rows could not be told from those that are there"
+    )]
+    NoProvenance {
+        /// The table.
+        table: String,
+    },
+    /// There is no such letter, or more than one.
+    #[error("{found} letters begin with `{id}`, wanted one that is not resolved")]
+    NoLetter {
+        /// What was asked for.
+        id: String,
+        /// How many begin like that.
+        found: usize,
+    },
+    /// A schema is broken: a mistake of clickmill.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// Rows can't be made: a mistake of clickmill.
+    #[error("cannot make rows")]
+    Rows(#[from] ArrowError),
+}
+
+/// Replays dead letters of a pipeline.
+pub fn replay(built: &Built, request: &Replay) -> Result<Replayed, ReplayError> {
+    let current = built.slot().current();
+    let library = match request.changes.is_empty() {
+        true => current.library.clone(),
+        false => {
+            let max = built.pipeline.swap.max_component_bytes;
+            current.library.with(request.changes.clone(), max)?
+        }
+    };
+    has_provenance(built)?;
+    if !request.dry_run {
+        built.swaps.0.publish(&library)?;
+        let (table, schema) = (built.pipeline.sink.table.beside(ledger::TABLE), ledger::schema()?);
+        built.runtime.block_on(built.tables.ensure(&table, &schema))?;
+    }
+    let mut chains = Chains::new(built, library);
+    let mut done =
+        Replayed { plugin_set: chains.library.digest().to_string(), ..Replayed::default() };
+    let mut after = String::new();
+    loop {
+        let mut letters = read(built, &request.condition, &after)?;
+        let Some(last) = letters.last() else { break };
+        after.clone_from(&last.letter_id);
+        open_sealed(built, &mut letters)?;
+        page(built, &mut chains, letters, request.dry_run, &mut done)?;
+    }
+    if !request.dry_run {
+        let rejected: u64 = done.rejected.values().map(|(count, _)| count).sum();
+        built.swaps.0.trail.enter(Event {
+            actor: built.actor.clone(),
+            action: Action::Replay,
+            subject: request.condition.clone(),
+            old_plugin_set: None,
+            new_plugin_set: Some(done.plugin_set.clone()),
+            outcome: Outcome::Done,
+            detail: format!(
+                "{} letters: {} resolved, {} filtered, {rejected} rejected again",
+                done.letters, done.resolved, done.filtered
+            ),
+        });
+    }
+    Ok(done)
+}
+
+/// Runs one letter through the very set that refused it, stage by stage.
+pub fn explain(built: &Built, id: &str) -> Result<Explained, ReplayError> {
+    let condition = format!("letters.letter_id LIKE '{}%'", id.replace('\'', ""));
+    let mut letters = read(built, &condition, "")?;
+    open_sealed(built, &mut letters)?;
+    let found = letters.len();
+    let [letter] = <[Letter; 1]>::try_from(letters)
+        .map_err(|_| ReplayError::NoLetter { id: id.to_owned(), found })?;
+    let keep = &built.swaps.0.keep;
+    let set = keep.set(&letter.plugin_set)?;
+    let mut chains = Chains::new(built, keep.restore(&built.swaps.0.engine, &set)?);
+    let mut steps = Vec::new();
+    let mut fates = Vec::new();
+    let made = chains.run(vec![letter.clone()], &mut fates, |stage, batch| {
+        steps.push((stage.to_owned(), batch.columns.clone()));
+    })?;
+    let fate = match fates.pop() {
+        Some((_, fate)) => fate,
+        None if made.iter().any(|rows| rows.rows.num_rows() > 0) => Fate::Resolved,
+        None => Fate::Filtered,
+    };
+    Ok(Explained { letter, plugin_set: set.digest, steps, fate })
+}
+
+fn has_provenance(built: &Built) -> Result<(), ReplayError> {
+    let sink = &built.pipeline.sink;
+    let has = |name: &str| sink.schema.columns.iter().any(|column| column.name == name);
+    let fine = match built.pipeline.source.is_stream() {
+        true => has(provenance::MESSAGE_ID),
+        false => has(provenance::SOURCE) && has(provenance::SOURCE_LINE),
+    };
+    match fine {
+        true => Ok(()),
+        false => Err(ReplayError::NoProvenance { table: sink.table.to_string() }),
+    }
+}
+
+/// A page of letters that are not resolved.
+fn read(built: &Built, condition: &str, after: &str) -> Result<Vec<Letter>, ReplayError> {
+    let pipeline = &built.pipeline;
+    let wanted = Wanted {
+        table: &pipeline.dead_letter.table,
+        attempts: &pipeline.sink.table.beside(attempts::TABLE),
+        pipeline: &pipeline.name,
+        condition,
+        after,
+        limit: PAGE,
+    };
+    Ok(built.runtime.block_on(built.tables.letters(&wanted))?)
+}
+
+/// Opens payloads that are sealed, and enters that this was done.
+fn open_sealed(built: &Built, letters: &mut [Letter]) -> Result<(), ReplayError> {
+    let mut opened = 0;
+    for letter in letters.iter_mut() {
+        let Some(key_id) = &letter.sealed_with else { continue };
+        let seal: Option<&Seal> = built.letters.seal.as_ref();
+        let Some(seal) = seal.filter(|seal| seal.key_id() == key_id) else {
+            let named = seal.map_or("no key".to_owned(), |seal| format!("`{}`", seal.key_id()));
+            let (letter_id, key_id) = (letter.letter_id.clone(), key_id.clone());
+            return Err(ReplayError::NoKey { letter_id, key_id, named });
+        };
+        letter.payload = seal.open(&letter.payload, &letter.letter_id)?;
+        opened += 1;
+    }
+    if opened > 0 {
+        built.swaps.0.trail.enter(Event {
+            actor: built.actor.clone(),
+            action: Action::Unseal,
+            subject: String::new(),
+            old_plugin_set: None,
+            new_plugin_set: None,
+            outcome: Outcome::Done,
+            detail: format!("{opened} letters opened"),
+        });
+    }
+    Ok(())
+}
+
+fn page(
+    built: &Built,
+    chains: &mut Chains<'_>,
+    letters: Vec<Letter>,
+    dry_run: bool,
+    done: &mut Replayed,
+) -> Result<(), ReplayError> {
+    let sink = &built.pipeline.sink;
+    let keys: Vec<Key> = letters.iter().filter_map(Letter::key).collect();
+    let present = built.runtime.block_on(built.tables.present(&sink.table, &keys))?;
+    let mut fates: Vec<(String, Fate)> = Vec::new();
+    let all: Vec<(String, Option<Key>)> =
+        letters.iter().map(|letter| (letter.letter_id.clone(), letter.key())).collect();
+    let is_there = |letter: &Letter| letter.key().is_some_and(|key| present.contains(&key));
+    let (there, letters): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(is_there);
+    done.letters += all.len() as u64;
+    done.there_before += there.len() as u64;
+    fates.extend(there.into_iter().map(|letter| (letter.letter_id, Fate::Resolved)));
+    let rows = chains.run(letters, &mut fates, |_, _| {})?;
+    let good: Vec<Key> = rows.iter().flat_map(keys_of).collect();
+    let mut good: std::collections::BTreeSet<Key> = good.into_iter().collect();
+    if !dry_run && !good.is_empty() {
+        for refused in write(built, chains, rows, &all)? {
+            good.remove(&key_of(&refused.source, &refused.position));
+            fates.extend(chains.refused(&refused));
+        }
+    }
+    let told: std::collections::BTreeSet<String> = fates.iter().map(|(id, _)| id.clone()).collect();
+    for (id, key) in all {
+        if !told.contains(&id) {
+            let is_good = key.is_some_and(|key| good.contains(&key));
+            fates.push((id, if is_good { Fate::Resolved } else { Fate::Filtered }));
+        }
+    }
+    for (_, fate) in &fates {
+        match fate {
+            Fate::Resolved => done.resolved += 1,
+            Fate::Filtered => done.filtered += 1,
+            Fate::Rejected { stage, reason } => {
+                let key = (stage.clone(), reason.code.clone());
+                let entry = done.rejected.entry(key).or_insert_with(|| (0, reason.message.clone()));
+                entry.0 += 1;
+            }
+        }
+    }
+    if dry_run {
+        return Ok(());
+    }
+    let (at, schema) = (micros_now(), attempts::schema()?);
+    let set = chains.library.digest();
+    let rows = attempts::rows(&fates, &built.pipeline.name, set, &built.actor, at, &schema)?;
+    let table = sink.table.beside(attempts::TABLE);
+    let name = blake3::hash(format!("{at} {set} {fates:?}").as_bytes()).to_hex()[..32].to_owned();
+    built.runtime.block_on(built.tables.enter(&table, &name, None, &rows))?;
+    Ok(())
+}
+
+/// Writes the rows of a page as one load. Returns those that the table refuses.
+fn write(
+    built: &Built,
+    chains: &Chains<'_>,
+    rows: Vec<Rows>,
+    letters: &[(String, Option<Key>)],
+) -> Result<Vec<crate::sink::Refused>, ReplayError> {
+    let sink = &built.pipeline.sink;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(chains.library.digest().as_bytes());
+    letters.iter().for_each(|(id, _)| {
+        hasher.update(id.as_bytes());
+    });
+    let load_id = hasher.finalize().to_hex()[..32].to_owned();
+    let started_at = micros_now();
+    let targets = Targets {
+        rows: (sink.table.clone(), sink.schema.arrow()),
+        dead_letters: (built.pipeline.dead_letter.table.clone(), built.letters.schema.clone()),
+    };
+    let mut load = Load::begin(&built.tables, built.runtime.handle(), &load_id, targets)?;
+    let count: usize = rows.iter().map(|rows| rows.rows.num_rows()).sum();
+    for rows in rows {
+        load.write(rows)?;
+    }
+    let refused = load.refused()?;
+    load.commit(&ledger::Entry {
+        source: format!("replay of dead letters {load_id}"),
+        load_id,
+        pipeline: built.pipeline.name.clone(),
+        table: sink.table.clone(),
+        bytes: 0,
+        rows_in: count as u64,
+        rows_out: (count - refused.len()) as u64,
+        rows_rejected: refused.len() as u64,
+        rows_filtered: 0,
+        plugin_set: chains.library.digest().to_string(),
+        started_at,
+        finished_at: micros_now(),
+    })?;
+    Ok(refused)
+}
+
+/// A library's chains, by the columns that they are fitted to.
+struct Chains<'a> {
+    built: &'a Built,
+    library: Library,
+    fitted: Vec<Arc<Fitted>>,
+}
+
+impl<'a> Chains<'a> {
+    fn new(built: &'a Built, library: Library) -> Self {
+        Self { built, library, fitted: Vec::new() }
+    }
+
+    /// Runs letters through the set. Good rows are returned; what is refused is told in `fates`, what is
+    /// dropped on purpose is in neither. `watch` sees a batch when it comes in and after each stage.
+    fn run(
+        &mut self,
+        letters: Vec<Letter>,
+        fates: &mut Vec<(String, Fate)>,
+        mut watch: impl FnMut(&str, &Batch),
+    ) -> Result<Vec<Rows>, ReplayError> {
+        let ids: BTreeMap<Key, String> = letters
+            .iter()
+            .filter_map(|letter| Some((letter.key()?, letter.letter_id.clone())))
+            .collect();
+        let pipeline = &self.built.pipeline;
+        let (batches, malformed) = decode::batches(letters, &pipeline.format, pipeline.batch)?;
+        for (id, reason) in malformed {
+            fates.push((id, Fate::Rejected { stage: "decode".to_owned(), reason }));
+        }
+        let mut good = Vec::new();
+        for batch in batches {
+            watch("decode", &batch);
+            let fitted = self.fit(&batch)?;
+            let mut worker = ChainWorker::new(&fitted.chain);
+            let Made { rows, rejected, .. } = fitted.make(&mut worker, batch, &mut watch)?;
+            for rejected in rejected {
+                let key = key_of(&rejected.source, &rejected.position);
+                let (stage, reason) = (rejected.stage.to_string(), rejected.reason);
+                fates
+                    .extend(ids.get(&key).map(|id| (id.clone(), Fate::Rejected { stage, reason })));
+            }
+            good.push(rows);
+        }
+        good.retain(|rows| rows.rows.num_rows() > 0);
+        Ok(good)
+    }
+
+    fn fit(&mut self, batch: &Batch) -> Result<Arc<Fitted>, ReplayError> {
+        let columns = batch.columns.schema();
+        if let Some(fitted) = self.fitted.iter().find(|fitted| fitted.columns == columns) {
+            return Ok(fitted.clone());
+        }
+        let fitted = Arc::new(self.built.slot().try_fit(&self.library, &columns)?);
+        self.fitted.push(fitted.clone());
+        Ok(fitted)
+    }
+
+    /// A row that the table refused, as the fate of its letter.
+    fn refused(&self, refused: &crate::sink::Refused) -> Option<(String, Fate)> {
+        let letter = Rejected {
+            source: refused.source.clone(),
+            header: refused.header.clone(),
+            position: refused.position.clone(),
+            payload: refused.payload.clone(),
+            stage: "sink".into(),
+            plugin_digest: None,
+            plugin_set: self.library.digest().clone(),
+            reason: refused.reason.clone(),
+            ingest_time: refused.ingest_time,
+        };
+        let id = crate::dead_letter::letter_id(&letter);
+        Some((id, Fate::Rejected { stage: "sink".to_owned(), reason: letter.reason }))
+    }
+}
+
+fn keys_of(rows: &Rows) -> Vec<Key> {
+    let origins = &rows.origins;
+    let key = |row| key_of(&origins.source, &origins.position(row));
+    (0..rows.rows.num_rows()).map(key).collect()
+}
+
+fn key_of(source: &str, position: &Position) -> Key {
+    match position {
+        Position::Line(line) => Key::Line(source.to_owned(), *line as i64),
+        Position::Message(message) => Key::Message(message.id.clone()),
+    }
+}

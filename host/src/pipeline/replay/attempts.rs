@@ -1,0 +1,76 @@
+//! The table `dead_letter_attempts`: an attempt to replay a letter, a row each. Letters themselves are
+//! never changed: a table that is only added to is the same here and in BigQuery.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::error::ArrowError;
+
+use crate::batch::Reason;
+use crate::schema::{SchemaError, TableSchema};
+
+const SCHEMA: &str = include_str!("../../../../schemas/dead_letter_attempts.json");
+const OPTIONS: &str = include_str!("../../../../schemas/dead_letter_attempts.table.json");
+/// The table's name in its dataset.
+pub(in crate::pipeline) const TABLE: &str = "dead_letter_attempts";
+
+/// What became of a letter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fate {
+    /// Its row is in the table, or would be.
+    Resolved,
+    /// A plugin dropped it on purpose.
+    Filtered,
+    /// It is refused again.
+    Rejected {
+        /// By whom.
+        stage: String,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// The table's columns.
+pub(in crate::pipeline) fn schema() -> Result<TableSchema, SchemaError> {
+    let schema = TableSchema::parse(SCHEMA, Path::new("schemas/dead_letter_attempts.json"))?;
+    schema.with_options(OPTIONS, Path::new("schemas/dead_letter_attempts.table.json"))
+}
+
+/// Attempts as rows.
+pub(super) fn rows(
+    fates: &[(String, Fate)],
+    pipeline: &str,
+    plugin_set: &str,
+    actor: &str,
+    at: i64,
+    schema: &TableSchema,
+) -> Result<RecordBatch, ArrowError> {
+    let same = |text: &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, fates.len())))
+    };
+    let refused = |value: fn(&str, &Reason) -> String| -> ArrayRef {
+        let of = |(_, fate): &(String, Fate)| match fate {
+            Fate::Rejected { stage, reason } => Some(value(stage, reason)),
+            Fate::Resolved | Fate::Filtered => None,
+        };
+        Arc::new(fates.iter().map(of).collect::<StringArray>())
+    };
+    let outcome = |(_, fate): &(String, Fate)| match fate {
+        Fate::Resolved => "resolved",
+        Fate::Filtered => "filtered",
+        Fate::Rejected { .. } => "rejected",
+    };
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values(fates.iter().map(|(id, _)| id))),
+        same(pipeline),
+        Arc::new(TimestampMicrosecondArray::from_value(at, fates.len()).with_timezone("UTC")),
+        same(plugin_set),
+        Arc::new(StringArray::from_iter_values(fates.iter().map(outcome))),
+        refused(|stage, _| stage.to_owned()),
+        refused(|_, reason| reason.code.clone()),
+        refused(|_, reason| reason.message.clone()),
+        same(actor),
+    ];
+    RecordBatch::try_new(schema.arrow(), columns)
+}

@@ -1,0 +1,144 @@
+//! Letters to batches: each record is decoded by itself, as it was found in its object or message, and
+//! those of one source and one header make a batch.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use bytes::Bytes;
+
+use super::ReplayError;
+use crate::batch::{Batch, Message, Origins, Positions, Reason, micros_now};
+use crate::config::{BatchLimits, Format};
+use crate::dead_letter::HEADER_ATTRIBUTE;
+use crate::decode::{Decoded, Decoder, messages};
+use crate::sink::Letter;
+
+/// Letters by source and header, as decoded rows.
+type Groups = BTreeMap<(String, Option<String>), Vec<(Letter, RecordBatch)>>;
+
+/// Letters that can't be decoded, by id.
+type Malformed = Vec<(String, Reason)>;
+
+/// Batches of the letters' records, and those that can't be decoded, by letter id.
+pub(super) fn batches(
+    letters: Vec<Letter>,
+    format: &Format,
+    limits: BatchLimits,
+) -> Result<(Vec<Batch>, Malformed), ReplayError> {
+    let now = micros_now();
+    let mut groups = Groups::new();
+    let mut malformed = Vec::new();
+    for letter in letters {
+        let header = letter.attributes.iter().find(|(key, _)| key == HEADER_ATTRIBUTE);
+        let header = header.map(|(_, header)| header.clone());
+        match record(&letter, header.as_deref(), format, limits, now) {
+            Ok(columns) => {
+                let group = groups.entry((letter.source.clone(), header)).or_default();
+                group.push((letter, columns));
+            }
+            Err(reason) => malformed.push((letter.letter_id, reason)),
+        }
+    }
+    let mut batches = Vec::new();
+    for ((source, header), group) in groups {
+        for group in group.chunks(limits.max_rows) {
+            batches.push(batch(&source, header.as_deref(), group, now)?);
+        }
+    }
+    Ok((batches, malformed))
+}
+
+/// A letter's record as a row.
+fn record(
+    letter: &Letter,
+    header: Option<&str>,
+    format: &Format,
+    limits: BatchLimits,
+    now: i64,
+) -> Result<RecordBatch, Reason> {
+    let decoded = match format {
+        Format::Message { max_record_bytes } => {
+            let given = vec![(message(letter), Bytes::from(letter.payload.clone()))];
+            let source = letter.source.as_str().into();
+            messages::decode(given, source, *max_record_bytes, now).map_err(|e| whole(&e))?
+        }
+        Format::Csv { .. } | Format::Ndjson { .. } => {
+            let mut text = Vec::new();
+            if let Some(header) = header {
+                text.extend_from_slice(header.as_bytes());
+                text.push(b'\n');
+            }
+            text.extend_from_slice(&letter.payload);
+            text.push(b'\n');
+            let source: Arc<str> = letter.source.as_str().into();
+            let input = Box::new(Cursor::new(text));
+            let mut decoder =
+                Decoder::new(format, limits, source, now, input).map_err(|e| whole(&e))?;
+            let decoded = decoder.next_batch().map_err(|e| whole(&e))?;
+            decoded.ok_or_else(|| Reason {
+                code: "empty".to_owned(),
+                message: "the letter holds no record".to_owned(),
+                column: None,
+            })?
+        }
+    };
+    let Decoded { batch, malformed, .. } = decoded;
+    match (batch.rows(), malformed.into_iter().next()) {
+        (1, None) => Ok(batch.columns),
+        (_, Some(malformed)) => Err(malformed.reason),
+        (rows, None) => Err(Reason {
+            code: "not_one_record".to_owned(),
+            message: format!("the letter holds {rows} records"),
+            column: None,
+        }),
+    }
+}
+
+fn whole(error: &dyn std::error::Error) -> Reason {
+    Reason {
+        code: "undecodable".to_owned(),
+        message: crate::telemetry::causes(error),
+        column: None,
+    }
+}
+
+fn message(letter: &Letter) -> Arc<Message> {
+    Arc::new(Message {
+        id: letter.message_id.clone().unwrap_or_default(),
+        publish_time: letter.publish_time.unwrap_or_default(),
+        ordering_key: String::new(),
+        attributes: letter.attributes.clone(),
+    })
+}
+
+fn batch(
+    source: &str,
+    header: Option<&str>,
+    group: &[(Letter, RecordBatch)],
+    now: i64,
+) -> Result<Batch, ReplayError> {
+    let schema = group[0].1.schema();
+    let columns = concat_batches(&schema, group.iter().map(|(_, columns)| columns))?;
+    let is_message = group[0].0.message_id.is_some();
+    let mut block = Vec::new();
+    let mut ranges = Vec::with_capacity(group.len());
+    for (letter, _) in group {
+        let begin = block.len();
+        block.extend_from_slice(&letter.payload);
+        ranges.push(begin..block.len());
+    }
+    let letters = group.iter().map(|(letter, _)| letter);
+    let positions = match is_message {
+        true => Positions::Messages(letters.map(message).collect()),
+        false => {
+            let line = |letter: &Letter| letter.source_line.unwrap_or_default() as u64;
+            Positions::Lines(letters.map(line).collect())
+        }
+    };
+    let header = header.map(|header| Bytes::from(header.to_owned()));
+    let origins = Origins { source: source.into(), header, positions, block: block.into(), ranges };
+    Ok(Batch { columns, origins, ingest_time: now })
+}

@@ -1,0 +1,381 @@
+//! The plugin set that runs, and the one that takes its place: workers ask before each batch, so a
+//! change comes between batches and never inside one.
+//!
+//! A new set gets all batches at once, or some of them for a while. As long as it is on probation it is
+//! compared with the set before it; where it breaks a rule, that one is back with the next batch. The
+//! worker that counts the decisive batch does this itself: nobody has to be awake.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use arrow::datatypes::SchemaRef;
+
+use super::build::BuildError;
+use super::guard::Guard;
+use super::swap::rules::breach;
+use super::version::{Fitted, Origin, Rates, Record, Standing, Version};
+use crate::batch::{Batch, micros_now};
+use crate::config::{self, TableName};
+use crate::plugin::{Library, Secrets, StageCounts};
+use crate::schema::TableSchema;
+use crate::sink::Projection;
+
+/// Versions that are remembered.
+const MAX_HISTORY: usize = 1000;
+
+/// Rows of a batch that are kept: two sets are to be through them in a moment, on a busy machine.
+const KEEP_ROWS: usize = 2048;
+
+/// How often the last batches are renewed: keeping one costs a copy of where its rows came from.
+const KEEP_EVERY: Duration = Duration::from_millis(250);
+
+/// What every chain of a pipeline has to fit, and what its columns are filled with.
+pub(super) struct Target {
+    pub table: TableName,
+    pub schema: TableSchema,
+    /// Columns of provenance that rows of this source have no value for.
+    pub unknown: &'static [&'static str],
+    /// The columns that come in, where they are known before anything does.
+    pub columns: Option<SchemaRef>,
+    pub guard: Guard,
+    pub secrets: Secrets,
+}
+
+/// Holds the plugin set that runs.
+pub(super) struct Slot {
+    target: Target,
+    config: config::Swap,
+    running: RwLock<Running>,
+    /// Counts changes of `running`, so that workers know when to look for what they need no more.
+    generation: AtomicU64,
+    history: Mutex<Vec<Arc<Record>>>,
+    /// The columns that came in last.
+    columns: Mutex<Option<SchemaRef>>,
+    recent: Mutex<Recent>,
+    events: crossbeam_channel::Sender<Happened>,
+}
+
+struct Running {
+    current: Arc<Version>,
+    canary: Option<Canary>,
+    probation: Option<Probation>,
+}
+
+/// A version that gets some of the batches for a while.
+struct Canary {
+    version: Arc<Version>,
+    share: f64,
+    until: Instant,
+}
+
+/// What ran before the current version, while that is watched.
+struct Probation {
+    /// Runs again when somebody says so.
+    before: Arc<Version>,
+    /// The last that has seen enough rows to be judged by: what the current version is compared with,
+    /// and what runs again where it is worse.
+    proven: Arc<Version>,
+    /// What became of the last rows of that.
+    rates: Rates,
+    until: Instant,
+}
+
+/// What a version that is taken back makes way for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Back {
+    /// The one before it.
+    Before,
+    /// The last that has proven itself.
+    Proven,
+}
+
+/// The last batches that came in, to try a new set on.
+struct Recent {
+    batches: VecDeque<Batch>,
+    kept: Instant,
+}
+
+/// What the slot did by itself, or was told to.
+#[derive(Debug, Clone)]
+pub(super) enum Happened {
+    /// A canary took over.
+    Promoted { from: Arc<Record>, to: Arc<Record> },
+    /// A version was taken back.
+    RolledBack { from: Arc<Record>, to: Arc<Record>, actor: String, reason: String },
+}
+
+/// How a new version begins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rollout {
+    /// With all batches.
+    All,
+    /// With a share of them, for a while.
+    Canary {
+        /// The share: 0.05 is every twentieth batch.
+        share: f64,
+        /// For how long.
+        time: Duration,
+    },
+}
+
+impl Slot {
+    /// A slot that runs `library`, and where what it does by itself is told.
+    pub fn new(
+        target: Target,
+        config: config::Swap,
+        library: Library,
+        origin: Origin,
+    ) -> (Self, crossbeam_channel::Receiver<Happened>) {
+        let version = Arc::new(Version::new(1, library, origin, Standing::Current));
+        let (events, happened) = crossbeam_channel::unbounded();
+        let slot = Self {
+            columns: Mutex::new(target.columns.clone()),
+            target,
+            config,
+            history: Mutex::new(vec![version.record.clone()]),
+            running: RwLock::new(Running { current: version, canary: None, probation: None }),
+            generation: AtomicU64::new(0),
+            recent: Mutex::new(Recent { batches: VecDeque::new(), kept: Instant::now() }),
+            events,
+        };
+        (slot, happened)
+    }
+
+    /// The version that runs.
+    pub fn current(&self) -> Arc<Version> {
+        self.read().current.clone()
+    }
+
+    /// The version for a batch, which has a number of its own.
+    pub fn pick(&self, number: u64) -> Arc<Version> {
+        let running = self.read();
+        let now = Instant::now();
+        let due = |until: Instant| now >= until;
+        if running.canary.as_ref().is_some_and(|canary| due(canary.until))
+            || running.probation.as_ref().is_some_and(|probation| due(probation.until))
+        {
+            drop(running);
+            self.settle(now);
+            return self.current();
+        }
+        match &running.canary {
+            // Spread evenly: the share of batches up to this one grows by one, or does not.
+            Some(canary) if steps(number + 1, canary.share) > steps(number, canary.share) => {
+                canary.version.clone()
+            }
+            _ => running.current.clone(),
+        }
+    }
+
+    /// Fits a version to the columns that come in; what fits already is not fitted again.
+    pub fn fit(
+        &self,
+        version: &Version,
+        columns: &SchemaRef,
+    ) -> Result<Arc<Fitted>, Box<BuildError>> {
+        if let Some(fitted) = version.fitted(columns) {
+            return Ok(fitted);
+        }
+        let fitted = self.try_fit(&version.library, columns)?;
+        *self.columns.lock().unwrap_or_else(PoisonError::into_inner) = Some(columns.clone());
+        Ok(version.set_fitted(fitted))
+    }
+
+    /// Fits a library to columns and table, without running it.
+    pub fn try_fit(
+        &self,
+        library: &Library,
+        columns: &SchemaRef,
+    ) -> Result<Fitted, Box<BuildError>> {
+        let Target { table, schema, unknown, guard, secrets, .. } = &self.target;
+        let chain = library.configure(columns, secrets).map_err(BuildError::from)?;
+        let chain = chain.guarding(guard.columns());
+        let projection = Projection::new(schema, chain.output(), unknown)
+            .map_err(|misfits| BuildError::Misfit { table: table.to_string(), misfits })?;
+        Ok(Fitted { columns: columns.clone(), chain, guard: guard.clone(), projection })
+    }
+
+    /// The columns that came in last.
+    pub fn columns(&self) -> Option<SchemaRef> {
+        self.columns.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Offers a batch that came in to be kept for trying new sets on.
+    pub fn keep(&self, batch: &Batch) {
+        let most = self.config.shadow_batches;
+        // Whoever is in the way keeps one itself.
+        let Ok(mut recent) = self.recent.try_lock() else { return };
+        let enough = recent.batches.len() >= most && recent.kept.elapsed() < KEEP_EVERY;
+        if most == 0 || batch.rows() == 0 || enough {
+            return;
+        }
+        recent.batches.push_back(batch.slice(0..batch.rows().min(KEEP_ROWS)));
+        recent.kept = Instant::now();
+        while recent.batches.len() > most {
+            recent.batches.pop_front();
+        }
+    }
+
+    /// The last batches that came in.
+    pub fn recent(&self) -> Vec<Batch> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.batches.iter().cloned().collect()
+    }
+
+    /// Counts what became of a batch, and rolls the version back where it breaks a rule by now.
+    pub fn count(&self, version: &Version, seen: Rates, stages: &[StageCounts]) {
+        let rules = &self.config.rules;
+        version.record.count(seen, stages, rules.window_rows);
+        let broken = {
+            let running = self.read();
+            let is = |other: &Version| Arc::ptr_eq(&version.record, &other.record);
+            let before = match (&running.canary, &running.probation) {
+                (Some(canary), _) if is(&canary.version) => running.current.record.lately(),
+                (_, Some(probation)) if is(&running.current) => probation.rates,
+                _ => return,
+            };
+            breach(rules, &before, &version.record.lately())
+        };
+        if let Some(breach) = broken {
+            self.roll_back(&version.record, Back::Proven, "clickmill", &breach.to_string());
+        }
+    }
+
+    /// Takes a version up. Only one that was fitted to the columns that come in, where those are known.
+    pub fn install(
+        &self,
+        library: Library,
+        fitted: Option<Fitted>,
+        origin: Origin,
+        rollout: Rollout,
+    ) -> Arc<Record> {
+        let mut running = self.write();
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let standing = match rollout {
+            Rollout::All => Standing::Current,
+            Rollout::Canary { .. } => Standing::Canary,
+        };
+        let number = history.last().map_or(1, |last| last.number + 1);
+        let version = Arc::new(Version::new(number, library, origin, standing));
+        if let Some(fitted) = fitted {
+            version.set_fitted(fitted);
+        }
+        history.push(version.record.clone());
+        if history.len() > MAX_HISTORY {
+            history.remove(0);
+        }
+        let record = version.record.clone();
+        // A canary that is not through yet gives way.
+        if let Some(canary) = running.canary.take() {
+            canary.version.record.stand(Standing::Replaced { until: micros_now() });
+        }
+        match rollout {
+            Rollout::All => self.take_over(&mut running, version),
+            Rollout::Canary { share, time } => {
+                running.canary = Some(Canary { version, share, until: Instant::now() + time });
+            }
+        }
+        self.changed();
+        record
+    }
+
+    /// Takes a version back: a canary gets no more batches; in place of the current version an earlier
+    /// one is back. `false` where that is gone, or the version does not run.
+    pub fn roll_back(&self, version: &Arc<Record>, back: Back, actor: &str, reason: &str) -> bool {
+        let mut running = self.write();
+        let is = |other: &Version| Arc::ptr_eq(version, &other.record);
+        let to = if running.canary.as_ref().is_some_and(|canary| is(&canary.version)) {
+            running.canary = None;
+            running.current.record.clone()
+        } else if is(&running.current) {
+            let Some(probation) = running.probation.take() else { return false };
+            let Probation { before, proven, rates, until } = probation;
+            let next = if back == Back::Proven { proven.clone() } else { before };
+            next.record.stand(Standing::Current);
+            if !Arc::ptr_eq(&next, &proven) {
+                // It has still to prove itself.
+                let before = proven.clone();
+                running.probation = Some(Probation { before, proven, rates, until });
+            }
+            running.current = next;
+            running.current.record.clone()
+        } else {
+            return false;
+        };
+        let (until, reason) = (micros_now(), reason.to_owned());
+        version.stand(Standing::RolledBack { until, reason: reason.clone() });
+        let (from, actor) = (version.clone(), actor.to_owned());
+        // Somebody listens as long as there is a slot.
+        let _ = self.events.send(Happened::RolledBack { from, to, actor, reason });
+        self.changed();
+        true
+    }
+
+    /// All versions since the start, the first one first.
+    pub fn history(&self) -> Vec<Arc<Record>> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The canary, where there is one.
+    pub fn canary(&self) -> Option<Arc<Record>> {
+        self.read().canary.as_ref().map(|canary| canary.version.record.clone())
+    }
+
+    /// Changes with every change of what runs.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether a version may still be picked.
+    pub fn runs(&self, version: &Arc<Version>) -> bool {
+        let running = self.read();
+        let canary = running.canary.as_ref().map(|canary| &canary.version);
+        Arc::ptr_eq(version, &running.current) || canary.is_some_and(|c| Arc::ptr_eq(version, c))
+    }
+
+    /// A canary whose time is over takes over; after probation the version before is let go.
+    fn settle(&self, now: Instant) {
+        let mut running = self.write();
+        if let Some(canary) = running.canary.take_if(|canary| now >= canary.until) {
+            let (from, to) = (running.current.record.clone(), canary.version.record.clone());
+            to.stand(Standing::Current);
+            self.take_over(&mut running, canary.version);
+            let _ = self.events.send(Happened::Promoted { from, to });
+        }
+        running.probation.take_if(|probation| now >= probation.until);
+        self.changed();
+    }
+
+    fn take_over(&self, running: &mut Running, version: Arc<Version>) {
+        let before = std::mem::replace(&mut running.current, version);
+        before.record.stand(Standing::Replaced { until: micros_now() });
+        let until = Instant::now() + self.config.probation;
+        let rates = before.record.lately();
+        running.probation = Some(match running.probation.take() {
+            Some(Probation { proven, rates: earlier, .. })
+                if rates.rows < self.config.rules.min_rows =>
+            {
+                Probation { before, proven, rates: earlier, until }
+            }
+            _ => Probation { proven: before.clone(), before, rates, until },
+        });
+    }
+
+    fn changed(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Running> {
+        self.running.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Running> {
+        self.running.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn steps(batches: u64, share: f64) -> u64 {
+    (batches as f64 * share) as u64
+}

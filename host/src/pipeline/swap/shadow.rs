@@ -1,0 +1,123 @@
+//! A new plugin set beside the one that runs, on the last real batches: what would change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, BooleanArray, UInt64Array};
+use arrow::compute::kernels::cmp::distinct;
+use arrow::compute::take;
+use arrow::error::ArrowError;
+
+use crate::batch::{Batch, Origins, Position, Rejected};
+use crate::pipeline::version::{Fitted, Made, Rates};
+use crate::plugin::ChainWorker;
+use crate::schema::provenance;
+
+/// What would change. Numbers of rows; no values, since those may be secret.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Shadow {
+    /// Rows that both sets were given.
+    pub rows: u64,
+    /// Good rows of both whose values differ, by column.
+    pub changed: BTreeMap<String, u64>,
+    /// Rows that are good now and would be refused, by stage and code.
+    pub newly_rejected: BTreeMap<(String, String), u64>,
+    /// Rows that are refused now and would be good.
+    pub newly_accepted: u64,
+    /// Rows that are good now and would be dropped on purpose.
+    pub newly_dropped: u64,
+    /// What the set that runs makes of them.
+    pub before: Rates,
+    /// What the new one makes of them.
+    pub now: Rates,
+}
+
+/// Runs both over the batches.
+pub(super) fn shadow(
+    before: &Fitted,
+    now: &Fitted,
+    batches: &[Batch],
+) -> Result<Shadow, ArrowError> {
+    let mut found = Shadow::default();
+    let mut workers = (ChainWorker::new(&before.chain), ChainWorker::new(&now.chain));
+    for batch in batches {
+        let (old, old_rates) = one(&mut workers.0, before, batch)?;
+        let (new, new_rates) = one(&mut workers.1, now, batch)?;
+        found.rows += batch.rows() as u64;
+        found.before.add(old_rates);
+        found.now.add(new_rates);
+        found.compare(&batch.origins, &old, &new)?;
+    }
+    Ok(found)
+}
+
+fn one(
+    worker: &mut ChainWorker,
+    fitted: &Fitted,
+    batch: &Batch,
+) -> Result<(Made, Rates), ArrowError> {
+    let made = fitted.make(worker, batch.clone(), |_, _| {})?;
+    let stages = worker.take_counts();
+    let rates = Rates {
+        rows: batch.rows() as u64,
+        rejected: made.rejected.len() as u64,
+        filtered: made.filtered,
+        faults: stages.iter().map(|stage| stage.faults).sum(),
+        fuel: stages.iter().map(|stage| stage.fuel).sum(),
+    };
+    Ok((made, rates))
+}
+
+impl Shadow {
+    fn compare(&mut self, input: &Origins, old: &Made, new: &Made) -> Result<(), ArrowError> {
+        let refused: BTreeMap<&Position, &Rejected> =
+            new.rejected.iter().map(|rejected| (&rejected.position, rejected)).collect();
+        // Both keep the order of the input, so one walk finds each row's place in both.
+        let (mut in_old, mut in_new) = (Vec::new(), Vec::new());
+        let (mut at_old, mut at_new) = (0, 0);
+        let is_next = |made: &Made, at: usize, position: &Position| {
+            at < made.rows.rows.num_rows() && made.rows.origins.position(at) == *position
+        };
+        for row in 0..input.ranges.len() {
+            let position = input.position(row);
+            let was = is_next(old, at_old, &position);
+            let is = is_next(new, at_new, &position);
+            match (was, is) {
+                (true, true) => {
+                    in_old.push(at_old as u64);
+                    in_new.push(at_new as u64);
+                }
+                (true, false) => match refused.get(&position) {
+                    Some(rejected) => {
+                        let key = (rejected.stage.to_string(), rejected.reason.code.clone());
+                        *self.newly_rejected.entry(key).or_default() += 1;
+                    }
+                    None => self.newly_dropped += 1,
+                },
+                (false, true) => self.newly_accepted += 1,
+                (false, false) => {}
+            }
+            at_old += usize::from(was);
+            at_new += usize::from(is);
+        }
+        let (in_old, in_new) = (UInt64Array::from(in_old), UInt64Array::from(in_new));
+        for (at, field) in old.rows.rows.schema().fields().iter().enumerate() {
+            let name = field.name();
+            if provenance::ALL.contains(&name.as_str()) {
+                continue;
+            }
+            let before = take(old.rows.rows.column(at), &in_old, None)?;
+            let now = take(new.rows.rows.column(at), &in_new, None)?;
+            let changed = differing(&before, &now)?;
+            if changed > 0 {
+                *self.changed.entry(name.clone()).or_default() += changed;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn differing(before: &Arc<dyn Array>, now: &Arc<dyn Array>) -> Result<u64, ArrowError> {
+    let differs: BooleanArray = distinct(before, now)?;
+    Ok(differs.true_count() as u64)
+}

@@ -1,0 +1,56 @@
+//! The table `plugin_sets`: what each plugin set was made of, a row per stage. "Which rows did mask
+//! 1.4.2 make?" is a join with it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::error::ArrowError;
+
+use crate::plugin::{PluginSet, StageMade};
+use crate::schema::{SchemaError, TableSchema};
+
+const SCHEMA: &str = include_str!("../../../../schemas/plugin_sets.json");
+const OPTIONS: &str = include_str!("../../../../schemas/plugin_sets.table.json");
+/// The table's name in its dataset.
+pub(in crate::pipeline) const TABLE: &str = "plugin_sets";
+
+/// The table's columns.
+pub(in crate::pipeline) fn schema() -> Result<TableSchema, SchemaError> {
+    let schema = TableSchema::parse(SCHEMA, Path::new("schemas/plugin_sets.json"))?;
+    schema.with_options(OPTIONS, Path::new("schemas/plugin_sets.table.json"))
+}
+
+/// A set as rows.
+pub(super) fn rows(
+    set: &PluginSet,
+    pipeline: &str,
+    added_at: i64,
+    schema: &TableSchema,
+) -> Result<RecordBatch, ArrowError> {
+    let text = |value: &dyn Fn(&StageMade) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(set.stages.iter().map(value)))
+    };
+    fn json<T: serde::Serialize>(value: &T) -> String {
+        // Of types that always have a JSON form.
+        serde_json::to_string(value).unwrap_or_default()
+    }
+    let stages = set.stages.len();
+    let columns: Vec<ArrayRef> = vec![
+        text(&|_| set.digest.clone()),
+        text(&|_| pipeline.to_owned()),
+        Arc::new(Int64Array::from_iter_values(1..=stages as i64)),
+        text(&|stage| stage.stage.clone()),
+        text(&|stage| stage.plugin.clone()),
+        text(&|stage| stage.version.clone()),
+        text(&|stage| stage.contract.clone()),
+        text(&|stage| stage.component.clone()),
+        text(&|stage| json(&stage.config)),
+        text(&|stage| json(&stage.reads)),
+        text(&|stage| json(&stage.writes)),
+        text(&|stage| json(&stage.lookups)),
+        text(&|stage| json(&stage.limits)),
+        Arc::new(TimestampMicrosecondArray::from_value(added_at, stages).with_timezone("UTC")),
+    ];
+    RecordBatch::try_new(schema.arrow(), columns)
+}

@@ -1,0 +1,238 @@
+//! Components that are taken up when they change: a file, a plugin crate, which is built on each save,
+//! or the `<stage>.wasm` of a folder or of a prefix in Cloud Storage.
+//!
+//! What changes is noticed by looking again and again: that works for every kind of place. A change that
+//! is refused is not tried again until the next change.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use object_store::ObjectStoreExt;
+
+use super::{Request, Swaps};
+use crate::config::Plugin;
+use crate::plugin::build::{self, Freshness};
+use crate::plugin::signature::beside;
+use crate::plugin::{Change, Golden, NewComponent};
+use crate::store;
+use crate::telemetry::causes;
+
+/// Who asks for swaps that nobody asked for.
+const ACTOR: &str = "watch";
+
+/// What is looked at.
+enum Place {
+    /// A stage's component file.
+    File { stage: String, path: PathBuf },
+    /// A stage's crate.
+    Crate { stage: String, folder: PathBuf },
+    /// Where each stage may have its component.
+    Prefix { store: Arc<dyn ObjectStore>, prefix: object_store::path::Path },
+}
+
+/// Looks at what is to be watched, on a thread of its own, as long as the pipeline is there. With `all`
+/// the components of all stages are watched.
+pub(in crate::pipeline) fn watch(swaps: &Swaps, plugins: &[Plugin], all: bool) {
+    let config = &swaps.0.config;
+    let mut places: Vec<Place> = plugins
+        .iter()
+        .filter(|plugin| all || plugin.watch)
+        .map(|plugin| {
+            let (stage, path) = (plugin.name.clone(), plugin.component.clone());
+            match path.is_dir() {
+                true => Place::Crate { stage, folder: path },
+                false => Place::File { stage, path },
+            }
+        })
+        .collect();
+    if let Some(uri) = &config.watch {
+        match store::open(uri) {
+            Ok((store, prefix)) => places.push(Place::Prefix { store, prefix }),
+            Err(error) => tracing::error!(error = causes(&error), "cannot watch `swap.watch`"),
+        }
+    }
+    if places.is_empty() {
+        return;
+    }
+    let interval = config.watch_interval;
+    let swaps = Arc::downgrade(&swaps.0);
+    std::thread::spawn(move || {
+        let mut seen = Seen::default();
+        // What is there at the start runs already.
+        if let Some(inner) = swaps.upgrade() {
+            Swaps(inner).changed(&places, &mut seen);
+        }
+        loop {
+            std::thread::sleep(interval);
+            let Some(inner) = swaps.upgrade() else { return };
+            let swaps = Swaps(inner);
+            let changed = swaps.changed(&places, &mut seen);
+            if !changed.is_empty() {
+                swaps.take_up(changed);
+            }
+        }
+    });
+}
+
+/// The state in which each thing was last seen, by its name.
+#[derive(Default)]
+struct Seen(HashMap<String, String>);
+
+impl Seen {
+    /// Whether it is in another state than when it was last looked at.
+    fn is_new(&mut self, name: &str, state: String) -> bool {
+        match self.0.get_mut(name) {
+            Some(known) if *known == state => false,
+            Some(known) => {
+                *known = state;
+                true
+            }
+            None => {
+                self.0.insert(name.to_owned(), state);
+                true
+            }
+        }
+    }
+}
+
+/// Something that has changed.
+enum Changed {
+    File { stage: String, path: PathBuf },
+    Crate { stage: String, folder: PathBuf },
+    Object { stage: String, store: Arc<dyn ObjectStore>, path: object_store::path::Path },
+}
+
+impl Swaps {
+    fn changed(&self, places: &[Place], seen: &mut Seen) -> Vec<Changed> {
+        let mut changed = Vec::new();
+        for place in places {
+            match place {
+                Place::File { stage, path } => {
+                    if let Some(state) = state_of(path)
+                        && seen.is_new(&path.to_string_lossy(), state)
+                    {
+                        changed.push(Changed::File { stage: stage.clone(), path: path.clone() });
+                    }
+                }
+                Place::Crate { stage, folder } => {
+                    let state = format!("{:?}", build::last_change(folder));
+                    if seen.is_new(&folder.to_string_lossy(), state) {
+                        let folder = folder.clone();
+                        changed.push(Changed::Crate { stage: stage.clone(), folder });
+                    }
+                }
+                Place::Prefix { store, prefix } => {
+                    let listed = store.list(Some(prefix)).try_collect::<Vec<_>>();
+                    let objects = match self.0.runtime.block_on(listed) {
+                        Ok(objects) => objects,
+                        Err(error) => {
+                            tracing::warn!(error = causes(&error), "cannot look at `swap.watch`");
+                            continue;
+                        }
+                    };
+                    for object in objects {
+                        let name = object.location.filename().unwrap_or_default();
+                        let Some(stage) = name.strip_suffix(".wasm") else { continue };
+                        let known = self.0.slot.current();
+                        let state = format!(
+                            "{:?} {:?} {} {}",
+                            object.version, object.e_tag, object.last_modified, object.size
+                        );
+                        if known.library.stage_names().any(|known| known == stage)
+                            && seen.is_new(object.location.as_ref(), state)
+                        {
+                            let (stage, store) = (stage.to_owned(), store.clone());
+                            changed.push(Changed::Object { stage, store, path: object.location });
+                        }
+                    }
+                }
+            }
+        }
+        changed
+    }
+
+    /// Swaps all of it at once.
+    fn take_up(&self, changed: Vec<Changed>) {
+        let mut request = Request { actor: ACTOR.to_owned(), ..Request::default() };
+        for changed in changed {
+            match self.read(changed) {
+                Ok((change, golden)) => {
+                    let stage = change.stage.clone();
+                    request.golden.extend(golden.into_iter().map(|golden| (stage.clone(), golden)));
+                    request.changes.push(change);
+                }
+                Err(error) => {
+                    tracing::warn!(error, "a change is not taken up, what ran before still runs");
+                }
+            }
+        }
+        let set = self.0.slot.current().record.set.clone();
+        let runs = |change: &Change| {
+            let digest = |c: &NewComponent| blake3::hash(&c.bytes).to_hex().to_string();
+            let digest = change.component.as_ref().map(digest);
+            set.stages
+                .iter()
+                .any(|made| made.stage == change.stage && Some(&made.component) == digest.as_ref())
+        };
+        request.changes.retain(|change| !runs(change));
+        if !request.changes.is_empty() {
+            // What is refused was told where it was.
+            let _ = self.swap(request);
+        }
+    }
+
+    fn read(&self, changed: Changed) -> Result<(Change, Vec<Golden>), String> {
+        let (stage, component, golden) = match changed {
+            Changed::File { stage, path } => {
+                let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+                (stage, of_file(path)?, Golden::beside(&folder))
+            }
+            Changed::Crate { stage, folder } => {
+                let built = build::build(&folder, Freshness::Sources);
+                let path = built.map_err(|error| causes(&error))?;
+                (stage, of_file(path)?, Golden::beside(&folder))
+            }
+            Changed::Object { stage, store, path } => {
+                let failed = |error: object_store::Error| {
+                    format!("cannot read `{path}`: {}", causes(&error))
+                };
+                let (bytes, signature) = self
+                    .0
+                    .runtime
+                    .block_on(async {
+                        let bytes = store.get(&path).await?.bytes().await?;
+                        let beside = object_store::path::Path::from(format!("{path}.minisig"));
+                        let signature = match store.get(&beside).await {
+                            Ok(got) => Some(got.bytes().await?),
+                            Err(object_store::Error::NotFound { .. }) => None,
+                            Err(error) => return Err(error),
+                        };
+                        Ok((bytes, signature))
+                    })
+                    .map_err(failed)?;
+                let signature = signature.map(|text| String::from_utf8_lossy(&text).into_owned());
+                let path = PathBuf::from(path.to_string());
+                (stage, NewComponent { path, bytes, signature }, Ok(Vec::new()))
+            }
+        };
+        let golden = golden.map_err(|error| causes(&error))?;
+        Ok((Change { stage, component: Some(component), ..Change::default() }, golden))
+    }
+}
+
+fn of_file(path: PathBuf) -> Result<NewComponent, String> {
+    let bytes = std::fs::read(&path)
+        .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    let signature = std::fs::read_to_string(beside(&path)).ok();
+    Ok(NewComponent { path, bytes: bytes.into(), signature })
+}
+
+fn state_of(path: &Path) -> Option<String> {
+    let meta = std::fs::metadata(path).ok()?;
+    let modified: Option<SystemTime> = meta.modified().ok();
+    Some(format!("{modified:?} {}", meta.len()))
+}

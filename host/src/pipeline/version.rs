@@ -1,0 +1,223 @@
+//! A plugin set as it runs: its chain fitted to the columns that come in, and what became of the rows
+//! that it was given.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+
+use super::guard::Guard;
+use super::transform::by_sink;
+use crate::batch::{Batch, Rejected, micros_now};
+use crate::plugin::{Chain, ChainWorker, Library, PluginSet, Processed, StageCounts};
+use crate::sink::{Projection, Rows};
+
+/// A plugin set that runs or has run. While somebody holds it, its components stay loaded.
+pub(super) struct Version {
+    pub record: Arc<Record>,
+    pub library: Library,
+    fitted: RwLock<Option<Arc<Fitted>>>,
+}
+
+/// A chain that fits the columns that come in and the table that its rows go to.
+pub(super) struct Fitted {
+    pub columns: SchemaRef,
+    pub chain: Chain,
+    pub guard: Guard,
+    pub projection: Projection,
+}
+
+/// What a batch becomes. `rows.rows.num_rows() + rejected.len() + filtered` is what went in.
+pub(super) struct Made {
+    pub rows: Rows,
+    pub rejected: Vec<Rejected>,
+    pub filtered: u64,
+}
+
+impl Fitted {
+    /// Runs a batch through chain, guard and projection. `worker` is one of this chain's; `watch` sees
+    /// what each stage leaves.
+    pub fn make(
+        &self,
+        worker: &mut ChainWorker,
+        batch: Batch,
+        watch: impl FnMut(&str, &Batch),
+    ) -> Result<Made, ArrowError> {
+        let plugin_set = self.chain.plugin_set();
+        let Processed { batch, mut rejected, filtered } = worker.run_watched(batch, watch)?;
+        let (batch, stopped) = self.guard.stop(batch, plugin_set)?;
+        rejected.extend(stopped);
+        let (rows, lacking) = self.projection.rows(batch, plugin_set)?;
+        rejected.extend(by_sink(lacking, plugin_set));
+        Ok(Made { rows, rejected, filtered })
+    }
+}
+
+/// What is known of a version, also when it is gone.
+#[derive(Debug)]
+pub struct Record {
+    /// Counts versions since the start, from 1.
+    pub number: u64,
+    /// What it is made of.
+    pub set: PluginSet,
+    /// How it came about.
+    pub origin: Origin,
+    /// Since when it has been there, in microseconds since 1970-01-01T00:00:00Z.
+    pub since: i64,
+    standing: Mutex<Standing>,
+    tally: Mutex<Tally>,
+}
+
+/// How a version came about.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Origin {
+    /// Who asked for it.
+    pub actor: String,
+    /// What they said about it.
+    pub note: String,
+    /// What is different from the version before, a line each.
+    pub changes: Vec<String>,
+}
+
+/// Where a version stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// It gets some of the batches.
+    Canary,
+    /// It gets all batches, or all but a canary's.
+    Current,
+    /// Another took its place.
+    Replaced {
+        /// When, in microseconds since 1970-01-01T00:00:00Z.
+        until: i64,
+    },
+    /// It broke a rule, or somebody said so.
+    RolledBack {
+        /// When, likewise.
+        until: i64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Rows by what became of them, and what they cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Rates {
+    /// Rows that the chain was given.
+    pub rows: u64,
+    /// Rows that a plugin or the table's schema refused.
+    pub rejected: u64,
+    /// Rows dropped on purpose.
+    pub filtered: u64,
+    /// Calls that ended in a fault.
+    pub faults: u64,
+    /// Fuel used.
+    pub fuel: u64,
+}
+
+/// What a version has done.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// Batches.
+    pub batches: u64,
+    /// All rows.
+    pub all: Rates,
+    /// What each stage did, in order.
+    pub stages: Vec<StageCounts>,
+    /// The last rows.
+    pub lately: Rates,
+    window: VecDeque<Rates>,
+}
+
+impl Version {
+    pub fn new(number: u64, library: Library, origin: Origin, standing: Standing) -> Self {
+        let record = Record {
+            number,
+            set: library.set(),
+            origin,
+            since: micros_now(),
+            standing: Mutex::new(standing),
+            tally: Mutex::default(),
+        };
+        Self { record: Arc::new(record), library, fitted: RwLock::default() }
+    }
+
+    /// The chain that fits these columns, where there is one.
+    pub fn fitted(&self, columns: &SchemaRef) -> Option<Arc<Fitted>> {
+        let fitted = self.fitted.read().unwrap_or_else(PoisonError::into_inner);
+        fitted.as_ref().filter(|fitted| fitted.columns == *columns).cloned()
+    }
+
+    pub fn set_fitted(&self, fitted: Fitted) -> Arc<Fitted> {
+        let fitted = Arc::new(fitted);
+        *self.fitted.write().unwrap_or_else(PoisonError::into_inner) = Some(fitted.clone());
+        fitted
+    }
+}
+
+impl Record {
+    /// Where it stands.
+    pub fn standing(&self) -> Standing {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn stand(&self, standing: Standing) {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = standing;
+    }
+
+    /// Whether it was rolled back.
+    pub fn was_rolled_back(&self) -> bool {
+        matches!(self.standing(), Standing::RolledBack { .. })
+    }
+
+    /// What it has done.
+    pub fn tally(&self) -> Tally {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What became of its last rows.
+    pub fn lately(&self) -> Rates {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).lately
+    }
+
+    /// Counts a batch. `window_rows` is how many rows count as the last ones.
+    pub(super) fn count(&self, seen: Rates, stages: &[StageCounts], window_rows: u64) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.batches += 1;
+        tally.all.add(seen);
+        tally.stages.resize(stages.len(), StageCounts::default());
+        tally.stages.iter_mut().zip(stages).for_each(|(sum, one)| sum.add(one));
+        tally.lately.add(seen);
+        tally.window.push_back(seen);
+        while let Some(oldest) = tally.window.front().copied()
+            && tally.lately.rows - oldest.rows >= window_rows
+        {
+            tally.window.pop_front();
+            tally.lately.take_off(oldest);
+        }
+    }
+}
+
+impl Rates {
+    pub(super) fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.rejected += other.rejected;
+        self.filtered += other.filtered;
+        self.faults += other.faults;
+        self.fuel += other.fuel;
+    }
+
+    fn take_off(&mut self, other: Self) {
+        self.rows -= other.rows;
+        self.rejected -= other.rejected;
+        self.filtered -= other.filtered;
+        self.faults -= other.faults;
+        self.fuel -= other.fuel;
+    }
+
+    /// A count as a share of the rows.
+    pub fn share(&self, of: u64) -> f64 {
+        of as f64 / self.rows.max(1) as f64
+    }
+}
