@@ -1,6 +1,8 @@
 //! The command line: one file per verb. The only place that prints. Data goes to standard output, talk
 //! to standard error.
 
+mod admin;
+mod audit;
 mod dead_letter;
 mod demo;
 mod exit;
@@ -60,15 +62,18 @@ enum Verb {
     Generate(generate::Generate),
     /// Query the warehouse with BigQuery SQL
     Query(query::Query),
-    /// Look at what was refused
+    /// Look at what was refused, and replay it
     #[command(subcommand)]
     DeadLetter(dead_letter::DeadLetter),
+    /// Say who changed what in a pipeline, and whether that record is whole
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Show and make the tables and views of a pipeline in BigQuery
     #[command(subcommand)]
     Tables(tables::Tables),
     /// List the roles a pipeline needs on Google Cloud, for the host and for readers
     Permissions(permissions::Permissions),
-    /// Build and inspect plugins
+    /// Build, inspect, test, sign and swap plugins
     #[command(subcommand)]
     Plugin(plugin::Plugin),
 }
@@ -84,6 +89,7 @@ pub fn main() -> ExitCode {
         Verb::Generate(verb) => verb.run(),
         Verb::Query(verb) => verb.run(&cli.warehouse),
         Verb::DeadLetter(verb) => verb.run(&cli.warehouse),
+        Verb::Audit(verb) => verb.run(&cli.warehouse),
         Verb::Tables(verb) => verb.run(),
         Verb::Permissions(verb) => verb.run(&cli.warehouse),
         Verb::Plugin(verb) => verb.run(),

@@ -1,5 +1,7 @@
 //! `clickmill dead-letter`: what was refused, and why.
 
+mod replay;
+
 use clap::{Args, Subcommand};
 
 use super::query::{answer, print};
@@ -13,13 +15,17 @@ Examples:
   clickmill dead-letter list --where \"code = 'unknown_code'\" --limit 5
   clickmill dead-letter show 0a1b2c3d";
 
-/// Looks at what was refused
+/// Looks at what was refused, and replays it
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadLetter {
     /// List letters, newest first
     List(List),
     /// Show a letter whole
     Show(Show),
+    /// Run letters through the plugins once more
+    Replay(replay::Replay),
+    /// Run a letter through the very plugins that refused it, stage by stage
+    Explain(replay::Explain),
 }
 
 #[derive(Debug, Args)]
@@ -54,6 +60,8 @@ impl DeadLetter {
         match self {
             DeadLetter::List(list) => list.run(warehouse),
             DeadLetter::Show(show) => show.run(warehouse),
+            DeadLetter::Replay(replay) => replay.run(warehouse),
+            DeadLetter::Explain(explain) => explain.run(warehouse),
         }
     }
 }

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::run::{print_summary, run_pipeline};
+use super::run::{Asked, print_summary, run_pipeline};
 use super::{Exit, Failure, place};
-use crate::pipeline::Ending;
 use crate::plugin::Secrets;
 use crate::sink::warehouse::Warehouse;
 use crate::source::generator::{Generator, Kind, Options};
@@ -52,7 +51,8 @@ impl Demo {
             );
         }
         let set = [format!("source.uri={}", file.display())];
-        let summary = run_pipeline(&pipeline, &set, Ending::default(), warehouse, secrets)?;
+        let asked = Asked { secrets, ..Asked::default() };
+        let summary = run_pipeline(&pipeline, &set, warehouse, asked)?;
         print_summary(&summary);
 
         eprintln!("\nfrom the warehouse {warehouse}:");

@@ -95,7 +95,11 @@ failure_from! {
     RunError => run,
     crate::plugin::EngineError => |_| Exit::Environment,
     crate::pipeline::BuildError => build,
+    crate::pipeline::ReplayError => replay,
     crate::schema::SchemaError => |_| Exit::BadInput,
+    crate::audit::AuditError => audit,
+    crate::admin::AdminError => |_| Exit::Environment,
+    serde_json::Error => |_| Exit::Failed,
     std::io::Error => |_| Exit::Environment,
     arrow::error::ArrowError => |_| Exit::Failed,
 }
@@ -133,6 +137,7 @@ fn sink(error: &SinkError) -> Exit {
     match error {
         SinkError::Warehouse(error) => warehouse(error),
         SinkError::BigQuery(error) => bigquery(error),
+        SinkError::Query(error) => query(error),
     }
 }
 
@@ -166,7 +171,11 @@ fn build(error: &crate::pipeline::BuildError) -> Exit {
         BuildError::Plugin(error) => plugin(error),
         BuildError::Sink(error) => sink(error),
         BuildError::Engine(_) | BuildError::Runtime(_) => Exit::Environment,
-        BuildError::Schema(_) | BuildError::Misfit { .. } => Exit::BadInput,
+        BuildError::Schema(_)
+        | BuildError::Key(_)
+        | BuildError::Seal { .. }
+        | BuildError::Misfit { .. } => Exit::BadInput,
+        BuildError::Resume(_) | BuildError::Publish(_) | BuildError::Trail(_) => Exit::Environment,
     }
 }
 
@@ -185,5 +194,28 @@ fn run(error: &RunError) -> Exit {
             LoadError::Sink(error) => sink(error),
             LoadError::Arrow(_) | LoadError::Worker => Exit::Failed,
         },
+    }
+}
+
+fn audit(error: &crate::audit::AuditError) -> Exit {
+    use crate::audit::AuditError;
+    match error {
+        AuditError::Disk { .. } | AuditError::Locked { .. } => Exit::Environment,
+        AuditError::Last { .. } | AuditError::Exhausted { .. } => Exit::Failed,
+    }
+}
+
+fn replay(error: &crate::pipeline::ReplayError) -> Exit {
+    use crate::pipeline::ReplayError;
+    match error {
+        ReplayError::Sink(error) => sink(error),
+        ReplayError::Build(error) => build(error),
+        ReplayError::Keep(_) | ReplayError::Publish(_) => Exit::Environment,
+        ReplayError::Change(_)
+        | ReplayError::NoKey { .. }
+        | ReplayError::Seal(_)
+        | ReplayError::NoProvenance { .. }
+        | ReplayError::NoLetter { .. } => Exit::BadInput,
+        ReplayError::Schema(_) | ReplayError::Rows(_) => Exit::Failed,
     }
 }

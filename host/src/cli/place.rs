@@ -1,4 +1,5 @@
-//! Where things are: the cache of compiled plugins, and the project with its pipelines.
+//! Where things are: the cache of compiled plugins, the audit log, the project with its pipelines. And
+//! who is asking.
 
 use std::path::{Path, PathBuf};
 
@@ -27,4 +28,25 @@ pub fn pipeline(name: &str) -> Option<PathBuf> {
         .chain(built)
         .map(|root| root.join(&within))
         .find(|path| path.is_file())
+}
+
+/// The environment variable that names the folder of the audit log, and the folder where it names none.
+pub const AUDIT_VARIABLE: &str = "CLICKMILL_AUDIT";
+pub const AUDIT_FOLDER: &str = "./clickmill-data/audit";
+
+/// The folder of the audit log.
+pub fn audit() -> PathBuf {
+    let named = std::env::var_os(AUDIT_VARIABLE).filter(|value| !value.is_empty());
+    named.map_or_else(|| AUDIT_FOLDER.into(), PathBuf::from)
+}
+
+/// Who runs this, for the audit log: `user@machine`.
+pub fn actor() -> String {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = variable("USER").or_else(|| variable("LOGNAME"));
+    let machine = std::fs::read_to_string("/etc/hostname").ok();
+    let machine = machine.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    let machine = variable("HOSTNAME").or(machine);
+    let known = |name: Option<String>| name.unwrap_or_else(|| "unknown".to_owned());
+    format!("{}@{}", known(user), known(machine))
 }

@@ -1,4 +1,10 @@
-//! `clickmill plugin`: builds plugin crates, and says what a component is.
+//! `clickmill plugin`: builds, tests and signs plugins, says what a component is, and swaps plugins of a
+//! running pipeline.
+
+mod keygen;
+mod sign;
+mod swap;
+mod test;
 
 use std::path::PathBuf;
 
@@ -15,13 +21,25 @@ Examples:
   clickmill plugin inspect plugins/mask
   clickmill plugin inspect --json mask.wasm";
 
-/// Builds and inspects plugins
+/// Builds, inspects, tests, signs and swaps plugins
 #[derive(Debug, Subcommand)]
 pub(super) enum Plugin {
     /// Build plugin crates into components
     Build(Build),
     /// Say what a component is, what it wants and how it is configured
     Inspect(Inspect),
+    /// Run a plugin's golden cases
+    Test(test::Test),
+    /// Swap plugins of a running pipeline, their configuration or their lookup tables
+    Swap(swap::Swap),
+    /// Take the last swap of a running pipeline back, or go to any plugin set that ran before
+    Rollback(swap::Rollback),
+    /// List the versions of a running pipeline's plugins since its start
+    History(swap::History),
+    /// Sign components
+    Sign(sign::Sign),
+    /// Make a key pair to sign components with
+    Keygen(keygen::Keygen),
 }
 
 #[derive(Debug, Args)]
@@ -48,6 +66,12 @@ impl Plugin {
         match self {
             Plugin::Build(build) => build.run(),
             Plugin::Inspect(inspect) => inspect.run(),
+            Plugin::Test(test) => test.run(),
+            Plugin::Swap(swap) => swap.run(),
+            Plugin::Rollback(rollback) => rollback.run(),
+            Plugin::History(history) => history.run(),
+            Plugin::Sign(sign) => sign.run(),
+            Plugin::Keygen(keygen) => keygen.run(),
         }
     }
 }
@@ -61,7 +85,10 @@ impl Build {
     }
 }
 
-fn built(folder: &std::path::Path, freshness: Freshness) -> Result<PathBuf, Failure> {
+pub(in crate::cli) fn built(
+    folder: &std::path::Path,
+    freshness: Freshness,
+) -> Result<PathBuf, Failure> {
     build::build(folder, freshness).map_err(|error| {
         let exit = match error {
             build::BuildError::NoToolchain { .. } => Exit::Environment,

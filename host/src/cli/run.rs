@@ -11,9 +11,9 @@ use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyl
 use serde_json::json;
 
 use super::{Exit, Failure, place};
-use crate::config;
-use crate::pipeline::{self, Ending, Options, Status, Stop, Streamed, Summary};
+use crate::pipeline::{self, Built, Ending, Options, Status, Stop, Streamed, Summary};
 use crate::plugin::Secrets;
+use crate::{admin, config};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,15 +42,41 @@ pub(super) struct Run {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     stop_when_idle: Option<Duration>,
 
+    /// Take plugins up when they change: edit, save, and see the new rows (streams, and sources that are watched)
+    #[arg(long)]
+    watch: bool,
+
+    /// Run the plugins that the pipeline file names, whatever was swapped since
+    #[arg(long)]
+    forget_swaps: bool,
+
     /// Print the summary as JSON on standard output
     #[arg(long)]
     json: bool,
 }
 
+/// What a run is asked to do beside what the pipeline file says.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// When it ends.
+    pub ending: Ending,
+    /// All plugins are watched.
+    pub watch: bool,
+    /// Earlier swaps do not count.
+    pub forget_swaps: bool,
+    /// Values of secrets that do not come from the environment.
+    pub secrets: Secrets,
+}
+
 impl Run {
     pub fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let ending = Ending { when_idle: self.stop_when_idle };
-        let summary = run_pipeline(&self.pipeline, &self.set, ending, warehouse, Secrets::new())?;
+        let asked = Asked {
+            ending: Ending { when_idle: self.stop_when_idle },
+            watch: self.watch,
+            forget_swaps: self.forget_swaps,
+            secrets: Secrets::new(),
+        };
+        let summary = run_pipeline(&self.pipeline, &self.set, warehouse, asked)?;
         if self.json {
             println!("{}", as_json(&summary));
         } else {
@@ -64,13 +90,24 @@ impl Run {
 pub(super) fn run_pipeline(
     path: &Path,
     set: &[String],
-    ending: Ending,
     warehouse: &str,
-    secrets: Secrets,
+    asked: Asked,
 ) -> Result<Summary, Failure> {
+    let Asked { ending, watch, forget_swaps, secrets } = asked;
     let pipeline = config::read(path, set)?;
-    let options = Options { warehouse: warehouse.to_owned(), cache: place::cache(), secrets };
+    let options = Options {
+        warehouse: warehouse.to_owned(),
+        cache: place::cache(),
+        secrets,
+        forget_swaps,
+        audit: place::audit(),
+        actor: place::actor(),
+    };
     let built = pipeline::build(pipeline, &options)?;
+    if built.is_live() {
+        serve(&built)?;
+        built.watch(watch);
+    }
     let status = Arc::new(Status::default());
     let stop = Arc::new(Stop::default());
     on_interrupt(&stop, built.is_stream())?;
@@ -78,6 +115,14 @@ pub(super) fn run_pipeline(
     let ran = pipeline::run(&built, ending, &status, &stop);
     watch.end();
     Ok(ran?)
+}
+
+/// Starts the admin interface, and says where it is.
+fn serve(built: &Built) -> Result<(), Failure> {
+    if let Some(address) = built.block_on(admin::start(&built.pipeline().admin, built.swaps()))? {
+        eprintln!("admin interface: {address}");
+    }
+    Ok(())
 }
 
 fn on_interrupt(stop: &Arc<Stop>, stream: bool) -> Result<(), Failure> {
@@ -300,6 +345,8 @@ fn as_json(summary: &Summary) -> serde_json::Value {
             "latency_p50_ms": streamed.latency_p50_ms,
             "latency_p99_ms": streamed.latency_p99_ms,
             "latency_max_ms": streamed.latency_max_ms,
+            "pause_p99_us": streamed.pause_p99_us,
+            "pause_max_us": streamed.pause_max_us,
         })
     });
     json!({

@@ -6,8 +6,9 @@ use clap::{Args, Subcommand};
 
 use super::{Exit, Failure};
 use crate::config::{self, Place};
+use crate::pipeline;
 use crate::sink::bigquery::{BigQuery, Change};
-use crate::sink::{self, views};
+use crate::sink::views;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,7 +56,7 @@ impl Tables {
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {
             let bigquery = BigQuery::open(place).await?;
-            for (table, schema) in sink::tables_of(&pipeline)? {
+            for (table, schema) in pipeline::tables_of(&pipeline)? {
                 let changes = bigquery.plan(&table, &schema).await?;
                 if changes.is_empty() {
                     println!("{table}: as it is to be");

@@ -34,6 +34,10 @@ impl Validate {
             warehouse: warehouse.to_owned(),
             cache: place::cache(),
             secrets: Secrets::new(),
+            // The file is what is asked about.
+            forget_swaps: true,
+            audit: place::audit(),
+            actor: place::actor(),
         };
         let checked = pipeline::validate(pipeline, &options)?;
         for line in checked {

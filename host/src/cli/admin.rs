@@ -1,0 +1,115 @@
+//! Asks the admin interface of a running pipeline.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Exit, Failure};
+use crate::admin::wire::ErrorBody;
+
+/// Compiling and trying on may take that long.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The most that an answer may have.
+const MAX_ANSWER_BYTES: u64 = 64 << 20;
+
+/// Which pipeline, and what it wants to be shown
+#[derive(Debug, Args)]
+pub(super) struct Admin {
+    /// Address of the running pipeline's admin interface, as it says at its start
+    #[arg(
+        long = "admin",
+        value_name = "HOST:PORT",
+        env = "CLICKMILL_ADMIN",
+        default_value = "127.0.0.1:7627"
+    )]
+    address: String,
+
+    /// File with the token that the pipeline wants; else the environment variable CLICKMILL_ADMIN_TOKEN
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl Admin {
+    /// Asks for something.
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let mut request = agent().get(self.url(path));
+        if let Some(token) = self.token()? {
+            request = request.header("authorization", token);
+        }
+        self.answer(request.call())
+    }
+
+    /// Asks for something to be done.
+    pub fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let mut request = agent().post(self.url(path));
+        if let Some(token) = self.token()? {
+            request = request.header("authorization", token);
+        }
+        self.answer(request.send_json(body))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn token(&self) -> Result<Option<String>, Failure> {
+        let token = match &self.token_file {
+            Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
+                let what = format!("cannot read the token from `{}`", path.display());
+                Failure::new(Exit::BadInput, anyhow::Error::new(error).context(what))
+            })?),
+            None => std::env::var("CLICKMILL_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()),
+        };
+        Ok(token.map(|token| format!("Bearer {}", token.trim())))
+    }
+
+    fn answer<T: DeserializeOwned>(
+        &self,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<T, Failure> {
+        let mut answer = answer.map_err(|error| {
+            let what = format!("cannot reach the admin interface at `{}`", self.address);
+            Failure::new(Exit::Environment, anyhow::Error::new(error).context(what)).hint(
+                "a running pipeline says its address at the start; --admin HOST:PORT names it",
+            )
+        })?;
+        let status = answer.status();
+        let body = answer.body_mut().with_config().limit(MAX_ANSWER_BYTES);
+        if status.is_success() {
+            return body.read_json().map_err(|error| Failure::new(Exit::Failed, error));
+        }
+        let text = body.read_to_string().unwrap_or_default();
+        let error: ErrorBody =
+            serde_json::from_str(&text).unwrap_or(ErrorBody { error: text, check: None });
+        let exit = match status.as_u16() {
+            409 | 400 | 422 | 415 => Exit::BadInput,
+            401 | 403 | 503 => Exit::Environment,
+            _ => Exit::Failed,
+        };
+        let failure = match error.check {
+            Some(check) => anyhow::anyhow!(
+                "refused at check `{check}`, what ran before still runs: {}",
+                error.error
+            ),
+            None => anyhow::anyhow!("{}", error.error.trim()),
+        };
+        Err(Failure::new(exit, failure))
+    }
+}
+
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(PATIENCE))
+        // It is a process beside this one: a proxy would not find it.
+        .proxy(None);
+    config.build().into()
+}

@@ -1,0 +1,196 @@
+//! `clickmill dead-letter replay` and `explain`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Exit, Failure};
+use crate::cli::place;
+use crate::cli::plugin::built;
+use crate::config;
+use crate::pipeline::{self, Built, Fate, Options};
+use crate::plugin::build::Freshness;
+use crate::plugin::{Change, NewComponent, Secrets, signature};
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  clickmill dead-letter replay host/pipelines/stream.toml --dry-run
+  clickmill dead-letter replay host/pipelines/stream.toml --where \"code = 'bad_ip'\"
+  clickmill dead-letter replay host/pipelines/batch.toml --plugin validate=plugins/validate --dry-run
+
+Letters go from their original bytes through the plugins that run now: those of the last swap, or of the pipeline file. Good rows are written once, however often this is killed and repeated; their letters are resolved, and left out from then on. Of the others the attempt is counted: the view dead_letters has it.";
+
+/// Run dead letters through the plugins once more
+#[derive(Debug, Args)]
+#[command(after_help = REPLAY_EXAMPLES)]
+pub(in crate::cli) struct Replay {
+    #[command(flatten)]
+    which: Which,
+
+    /// Which letters: a condition in SQL
+    #[arg(long = "where", value_name = "SQL", default_value = "TRUE")]
+    condition: String,
+
+    /// A plugin to try in place of the one that runs: a component file or a plugin crate
+    #[arg(long = "plugin", value_name = "STAGE=COMPONENT")]
+    plugins: Vec<String>,
+
+    /// Only say what would become of them
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print what became of them as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  clickmill dead-letter explain host/pipelines/stream.toml 0a1b2c3d
+
+Shows the row as it came in and after each stage, and why it is refused. The plugins are those that refused it, by their digest, whatever runs now. Prints the row's values: they may be secret.";
+
+/// Run a letter through the very plugins that refused it, stage by stage
+#[derive(Debug, Args)]
+#[command(after_help = EXPLAIN_EXAMPLES)]
+pub(in crate::cli) struct Explain {
+    #[command(flatten)]
+    which: Which,
+
+    /// The letter's id, or how it begins
+    id: String,
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    /// The pipeline file
+    #[arg(value_name = "PIPELINE.toml")]
+    pipeline: PathBuf,
+
+    /// Set a value of the pipeline file, as for `run`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Which {
+    fn open(&self, warehouse: &str) -> Result<Built, Failure> {
+        let pipeline = config::read(&self.pipeline, &self.set)?;
+        let options = Options {
+            warehouse: warehouse.to_owned(),
+            cache: place::cache(),
+            secrets: Secrets::new(),
+            forget_swaps: false,
+            audit: place::audit(),
+            actor: place::actor(),
+        };
+        Ok(pipeline::open(pipeline, &options)?)
+    }
+}
+
+impl Replay {
+    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+        let built = self.which.open(warehouse)?;
+        let changes = self.plugins.iter().map(|given| change(given)).collect::<Result<_, _>>()?;
+        let request =
+            pipeline::Replay { condition: self.condition, changes, dry_run: self.dry_run };
+        let done = pipeline::replay(&built, &request)?;
+        if self.json {
+            let rejected = done.rejected.iter().map(|((stage, code), (letters, example))| {
+                json!({ "stage": stage, "code": code, "letters": letters, "example": example })
+            });
+            let rejected: Vec<_> = rejected.collect();
+            let told = json!({
+                "dry_run": request.dry_run,
+                "plugin_set": done.plugin_set,
+                "letters": done.letters,
+                "resolved": done.resolved,
+                "there_before": done.there_before,
+                "filtered": done.filtered,
+                "rejected": rejected,
+            });
+            println!("{told:#}");
+            return Ok(());
+        }
+        let (passed, again) = match request.dry_run {
+            true => ("would pass", "would be rejected again"),
+            false => ("resolved", "rejected again"),
+        };
+        let rejected: u64 = done.rejected.values().map(|(letters, _)| letters).sum();
+        println!(
+            "{} letters: {} {passed}, {} filtered, {rejected} {again}",
+            done.letters, done.resolved, done.filtered
+        );
+        if done.there_before > 0 {
+            println!("of {} the rows were there before", done.there_before);
+        }
+        for ((stage, code), (letters, example)) in &done.rejected {
+            println!("  {stage:<10} {code:<26} {letters:>8}  {example}");
+        }
+        println!("plugin set {}", done.plugin_set);
+        Ok(())
+    }
+}
+
+impl Explain {
+    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+        if self.id.is_empty() || !self.id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let error =
+                anyhow::anyhow!("`{}` is not a letter's id, wanted hexadecimal digits", self.id);
+            return Err(Failure::new(Exit::BadInput, error));
+        }
+        let built = self.which.open(warehouse)?;
+        let explained = pipeline::explain(&built, &self.id.to_lowercase())?;
+        let letter = &explained.letter;
+        println!("letter {} of {}", letter.letter_id, letter.source);
+        println!("refused by {} as {}: {}", letter.stage, letter.code, letter.message);
+        println!("plugin set {}", explained.plugin_set);
+        let mut before: Vec<(String, String)> = Vec::new();
+        for (stage, row) in &explained.steps {
+            println!("\nafter {stage}");
+            if row.num_rows() == 0 {
+                println!("  no row any more");
+                continue;
+            }
+            let mut now = Vec::new();
+            for (field, column) in row.schema().fields().iter().zip(row.columns()) {
+                let value = arrow::util::display::array_value_to_string(column, 0)?;
+                let known = before.iter().find(|(name, _)| name == field.name());
+                let mark = match known {
+                    Some((_, earlier)) if *earlier == value => ' ',
+                    Some(_) => '~',
+                    None => '+',
+                };
+                println!("{mark} {:<18} {value}", field.name());
+                now.push((field.name().clone(), value));
+            }
+            before = now;
+        }
+        match &explained.fate {
+            Fate::Resolved => println!("\nit passes"),
+            Fate::Filtered => println!("\nit is dropped on purpose"),
+            Fate::Rejected { stage, reason } => {
+                println!("\nrefused by {stage} as {}: {}", reason.code, reason.message);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `STAGE=COMPONENT` as a change.
+fn change(given: &str) -> Result<Change, Failure> {
+    let (stage, component) = given.split_once('=').ok_or_else(|| {
+        Failure::new(Exit::BadInput, anyhow::anyhow!("`{given}` is not STAGE=COMPONENT"))
+    })?;
+    let path = match Path::new(component).is_dir() {
+        true => built(Path::new(component), Freshness::Sources)?,
+        false => component.into(),
+    };
+    let bytes = std::fs::read(&path).map_err(|error| {
+        let what = format!("cannot read `{}`", path.display());
+        Failure::new(Exit::BadInput, anyhow::Error::new(error).context(what))
+    })?;
+    let signature = std::fs::read_to_string(signature::beside(&path)).ok();
+    let component = Some(NewComponent { path, bytes: bytes.into(), signature });
+    Ok(Change { stage: stage.to_owned(), component, ..Change::default() })
+}

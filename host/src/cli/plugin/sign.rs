@@ -1,0 +1,105 @@
+//! `clickmill plugin sign`: signs components, so that a host can tell who made them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use clap::Args;
+
+use super::{Exit, Failure};
+use crate::plugin::signature::{self, SigningError};
+
+const EXAMPLES: &str = "\
+Examples:
+  clickmill plugin sign mask.wasm --key release.key
+  clickmill plugin sign parse.wasm mask.wasm --key release.key --comment \"release 7\"
+  minisign -V -p release.pub -m mask.wasm
+
+The password of the key, if it has one, comes from CLICKMILL_SIGNING_PASSWORD.
+Signs again what is signed already: the signature is replaced.";
+
+/// The environment variable that holds the password of a secret key.
+pub(super) const PASSWORD_VARIABLE: &str = "CLICKMILL_SIGNING_PASSWORD";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Sign {
+    /// Component files
+    #[arg(required = true, value_name = "COMPONENT")]
+    components: Vec<PathBuf>,
+
+    /// File of the secret key, as `plugin keygen` or the minisign tool makes it
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+
+    /// Comment to sign along [default: the time and the file's name]
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
+}
+
+impl Sign {
+    pub fn run(self) -> Result<(), Failure> {
+        let key = fs::read_to_string(&self.key).map_err(|error| unreadable(&self.key, error))?;
+        let password = password()?;
+        for path in &self.components {
+            let component = fs::read(path).map_err(|error| unreadable(path, error))?;
+            let comment = self.comment.clone().unwrap_or_else(|| comment(path));
+            let signature = signature::sign(&key, password.clone(), &component, &comment)
+                .map_err(|error| unsigned(path, &self.key, error))?;
+            let beside = signature::beside(path);
+            fs::write(&beside, signature).map_err(|error| {
+                let what = format!("cannot write `{}`", beside.display());
+                Failure::new(Exit::Environment, anyhow::Error::new(error).context(what))
+            })?;
+            println!("{}", beside.display());
+        }
+        Ok(())
+    }
+}
+
+/// The password from the environment; a variable that is empty is as good as none.
+pub(super) fn password() -> Result<Option<String>, Failure> {
+    let Some(password) = std::env::var_os(PASSWORD_VARIABLE).filter(|value| !value.is_empty())
+    else {
+        return Ok(None);
+    };
+    // Taken for none, it would leave a new key without protection.
+    password.into_string().map(Some).map_err(|_| {
+        let error = anyhow::anyhow!("environment variable `{PASSWORD_VARIABLE}` is not UTF-8");
+        Failure::new(Exit::BadInput, error)
+    })
+}
+
+/// What the minisign tool says when it is not told a comment.
+fn comment(path: &Path) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!("timestamp:{}\tfile:{name}\thashed", now.as_secs())
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Failure {
+    let what = format!("cannot read `{}`", path.display());
+    Failure::new(Exit::BadInput, anyhow::Error::new(error).context(what))
+}
+
+fn unsigned(path: &Path, key: &Path, error: SigningError) -> Failure {
+    let (exit, hint) = match error {
+        SigningError::NoPassword | SigningError::WrongPassword => {
+            (Exit::BadInput, Some(format!("the password comes from {PASSWORD_VARIABLE}")))
+        }
+        SigningError::SecretKey => {
+            let made = "`clickmill plugin keygen` makes a `.key` file, and so does `minisign -G`";
+            (Exit::BadInput, Some(made.to_owned()))
+        }
+        SigningError::Damaged
+        | SigningError::CommentCharacter { .. }
+        | SigningError::CommentLength { .. } => (Exit::BadInput, None),
+        SigningError::Failed { .. } => (Exit::Environment, None),
+    };
+    let what = format!("cannot sign `{}` with `{}`", path.display(), key.display());
+    let failure = Failure::new(exit, anyhow::Error::new(error).context(what));
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}

@@ -1,0 +1,299 @@
+//! `clickmill plugin swap`, `rollback` and `history`: the plugins of a running pipeline.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value as Json;
+
+use super::{Exit, Failure, built};
+use crate::admin::wire::{
+    ChangeBody, FileBody, RollbackBody, ShadowBody, SwapBody, SwappedBody, VersionBody,
+};
+use crate::cli::admin::Admin;
+use crate::cli::place;
+use crate::plugin::Golden;
+use crate::plugin::build::Freshness;
+use crate::plugin::signature;
+
+const SWAP_EXAMPLES: &str = "\
+Examples:
+  clickmill plugin swap mask=plugins/mask
+  clickmill plugin swap mask=mask.wasm validate=gs://lake/plugins/validate.wasm --note \"phones too\"
+  clickmill plugin swap --config mask.key_id='\"k2\"' --canary 5% --canary-for 2m
+  clickmill plugin swap --lookup enrich.products=products.csv
+  clickmill plugin swap mask=plugins/mask --dry-run
+
+Everything named counts at once, between two batches. Golden cases, the `tests/*.json` beside a component or in its crate, go along and have to pass. What the pipeline refuses changes nothing.";
+
+/// Swap plugins of a running pipeline, their configuration or their lookup tables
+#[derive(Debug, Args)]
+#[command(after_help = SWAP_EXAMPLES)]
+pub(in crate::cli) struct Swap {
+    /// Stages and what they get: a component file, a plugin crate, which is built, or gs://bucket/object
+    #[arg(value_name = "STAGE=COMPONENT")]
+    stages: Vec<String>,
+
+    /// Set a key of a stage's configuration; the value is JSON or else text, null takes the key away
+    #[arg(long = "config", value_name = "STAGE.KEY=VALUE")]
+    config: Vec<String>,
+
+    /// Give a lookup table of a stage other content
+    #[arg(long = "lookup", value_name = "STAGE.TABLE=FILE")]
+    lookups: Vec<String>,
+
+    /// Begin with a share of the batches, such as 5%
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    canary: Option<f64>,
+
+    /// For how long, such as 30s
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, requires = "canary")]
+    canary_for: Option<Duration>,
+
+    /// What it is about, for the history
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    note: String,
+
+    /// Check everything, change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    admin: Admin,
+}
+
+const ROLLBACK_EXAMPLES: &str = "\
+Examples:
+  clickmill plugin rollback --note \"rejects too much\"
+  clickmill plugin rollback --to 3f2a90c1";
+
+/// Take the last swap of a running pipeline back, or go to any plugin set that ran before
+#[derive(Debug, Args)]
+#[command(after_help = ROLLBACK_EXAMPLES)]
+pub(in crate::cli) struct Rollback {
+    /// The plugin set to go to, or how its digest begins
+    #[arg(long, value_name = "DIGEST")]
+    to: Option<String>,
+
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    note: String,
+
+    /// Print the version that runs now as JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    admin: Admin,
+}
+
+const HISTORY_EXAMPLES: &str = "\
+Examples:
+  clickmill plugin history
+  clickmill plugin history --json --admin 127.0.0.1:7627";
+
+/// List the versions of a running pipeline's plugins since its start
+#[derive(Debug, Args)]
+#[command(after_help = HISTORY_EXAMPLES)]
+pub(in crate::cli) struct History {
+    /// Print a JSON object per version
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    admin: Admin,
+}
+
+impl Swap {
+    pub fn run(self) -> Result<(), Failure> {
+        let mut body = SwapBody {
+            actor: place::actor(),
+            note: self.note,
+            canary_share: self.canary,
+            canary_secs: self.canary_for.map(|time| time.as_secs_f64()),
+            dry_run: self.dry_run,
+            ..SwapBody::default()
+        };
+        for given in &self.stages {
+            let (stage, component) = pair(given, "STAGE=COMPONENT")?;
+            let change = body.changes.entry(stage.to_owned()).or_default();
+            component_of(component, change)?;
+        }
+        for given in &self.config {
+            let (place, value) = pair(given, "STAGE.KEY=VALUE")?;
+            let (stage, key) = dotted(place, given, "STAGE.KEY=VALUE")?;
+            let value = serde_json::from_str(value).unwrap_or_else(|_| Json::from(value));
+            let change = body.changes.entry(stage.to_owned()).or_default();
+            change.config.insert(key.to_owned(), value);
+        }
+        for given in &self.lookups {
+            let (place, path) = pair(given, "STAGE.TABLE=FILE")?;
+            let (stage, table) = dotted(place, given, "STAGE.TABLE=FILE")?;
+            let change = body.changes.entry(stage.to_owned()).or_default();
+            change.lookups.insert(table.to_owned(), file(Path::new(path))?);
+        }
+        if body.changes.is_empty() {
+            let error = anyhow::anyhow!("nothing to change is named");
+            return Err(Failure::new(Exit::BadInput, error)
+                .hint("clickmill plugin swap mask=plugins/mask, or --config, or --lookup"));
+        }
+        let swapped: SwappedBody = self.admin.post("/v1/plugins/swap", &body)?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&swapped)?);
+            return Ok(());
+        }
+        for (name, found) in &swapped.checks {
+            println!("{name:<10} {found}");
+        }
+        print_shadow(&swapped.shadow);
+        match &swapped.version {
+            Some(version) => println!(
+                "version {} is {}: plugin set {}, before it {}",
+                version.number, version.standing, swapped.to, swapped.from
+            ),
+            None => {
+                println!("only checked: plugin set {} would follow {}", swapped.to, swapped.from)
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Rollback {
+    pub fn run(self) -> Result<(), Failure> {
+        let body = RollbackBody { actor: place::actor(), note: self.note, to: self.to };
+        let version: VersionBody = self.admin.post("/v1/plugins/rollback", &body)?;
+        match self.json {
+            true => println!("{}", serde_json::to_string_pretty(&version)?),
+            false => {
+                println!("version {} runs: plugin set {}", version.number, version.plugin_set);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl History {
+    pub fn run(self) -> Result<(), Failure> {
+        let versions: Vec<VersionBody> = self.admin.get("/v1/plugins/history")?;
+        for version in versions {
+            if self.json {
+                println!("{}", serde_json::to_string(&version)?);
+                continue;
+            }
+            let at = |micros: i64| {
+                let since = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
+                humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
+            };
+            let until = version.until.unwrap_or_else(crate::batch::micros_now);
+            let long =
+                Duration::from_secs(u64::try_from(until - version.since).unwrap_or(0) / 1_000_000);
+            println!(
+                "{:>3} {:<11} {} for {} {}  {} rows, {} rejected, {} faults, {:.0} fuel/row, by {}",
+                version.number,
+                version.standing,
+                at(version.since),
+                humantime::format_duration(long),
+                version.plugin_set.get(..8).unwrap_or_default(),
+                version.rows,
+                version.rejected,
+                version.faults,
+                version.fuel_per_row,
+                version.actor,
+            );
+            for change in &version.changes {
+                println!("      {change}");
+            }
+            for text in [Some(&version.note), version.reason.as_ref()].into_iter().flatten() {
+                if !text.is_empty() {
+                    println!("      {text}");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn print_shadow(shadow: &ShadowBody) {
+    if shadow.rows == 0 {
+        return;
+    }
+    println!("on the last {} rows", shadow.rows);
+    for (column, rows) in &shadow.changed {
+        println!("  {column} changes in {rows}");
+    }
+    for (stage, code, rows) in &shadow.newly_rejected {
+        println!("  {rows} more are rejected, `{code}` at stage `{stage}`");
+    }
+    for (rows, what) in [
+        (shadow.newly_accepted, "are no longer rejected"),
+        (shadow.newly_dropped, "are dropped on purpose"),
+    ] {
+        if rows > 0 {
+            println!("  {rows} {what}");
+        }
+    }
+    println!("  fuel a row {:.0}, before {:.0}", shadow.fuel_per_row, shadow.fuel_per_row_before);
+}
+
+/// What a stage gets, with its signature and golden cases.
+fn component_of(component: &str, change: &mut ChangeBody) -> Result<(), Failure> {
+    if component.starts_with("gs://") {
+        change.uri = Some(component.to_owned());
+        return Ok(());
+    }
+    let given = PathBuf::from(component);
+    let (path, beside) = match given.is_dir() {
+        true => (built(&given, Freshness::Sources)?, given),
+        false => {
+            let folder = given.parent().map(Path::to_owned).unwrap_or_default();
+            (given, folder)
+        }
+    };
+    change.signature = std::fs::read_to_string(signature::beside(&path)).ok();
+    change.component = Some(file(&path)?);
+    change.golden = golden(&beside)?;
+    Ok(())
+}
+
+/// The golden cases beside a component or in a crate.
+pub(super) fn golden(folder: &Path) -> Result<Vec<Golden>, Failure> {
+    Golden::beside(folder).map_err(|error| Failure::new(Exit::BadInput, error))
+}
+
+fn file(path: &Path) -> Result<FileBody, Failure> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        let what = format!("cannot read `{}`", path.display());
+        Failure::new(Exit::BadInput, anyhow::Error::new(error).context(what))
+    })?;
+    let name = path.file_name().unwrap_or_default().into();
+    Ok(FileBody { name, base64: bytes.into() })
+}
+
+fn pair<'a>(given: &'a str, wanted: &str) -> Result<(&'a str, &'a str), Failure> {
+    given
+        .split_once('=')
+        .ok_or_else(|| Failure::new(Exit::BadInput, anyhow::anyhow!("`{given}` is not {wanted}")))
+}
+
+fn dotted<'a>(place: &'a str, given: &str, wanted: &str) -> Result<(&'a str, &'a str), Failure> {
+    place
+        .split_once('.')
+        .ok_or_else(|| Failure::new(Exit::BadInput, anyhow::anyhow!("`{given}` is not {wanted}")))
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let (number, scale) = match text.strip_suffix('%') {
+        Some(percent) => (percent, 100.0),
+        None => (text, 1.0),
+    };
+    let share = number.trim().parse::<f64>().map(|number| number / scale);
+    match share {
+        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
+        _ => Err("wanted more than 0 and at most 100%, such as 5% or 0.05".to_owned()),
+    }
+}

@@ -1,0 +1,77 @@
+//! `clickmill plugin test`: a plugin's golden cases, without a pipeline.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::swap::golden;
+use super::{Exit, Failure, built};
+use crate::cli::place;
+use crate::config::{Grant, InstanceLife, Limits};
+use crate::plugin::build::Freshness;
+use crate::plugin::{Engine, Library};
+
+const EXAMPLES: &str = "\
+Examples:
+  clickmill plugin test plugins/mask
+  clickmill plugin test mask.wasm
+
+Cases are the `tests/*.json` in the crate or beside the component: rows that go in, and what is to become of them. A pipeline that takes the plugin up runs them first.";
+
+/// Run a plugin's golden cases
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Test {
+    /// A component file, or the folder of a plugin crate
+    plugin: PathBuf,
+}
+
+impl Test {
+    pub fn run(self) -> Result<(), Failure> {
+        let (path, beside) = match self.plugin.is_dir() {
+            true => (built(&self.plugin, Freshness::Sources)?, self.plugin),
+            false => {
+                let folder = self.plugin.parent().map(Path::to_owned).unwrap_or_default();
+                (self.plugin, folder)
+            }
+        };
+        let files = golden(&beside)?;
+        let stage = "plugin";
+        let plugin = crate::config::Plugin {
+            name: stage.to_owned(),
+            component: path,
+            reads: Grant::All,
+            writes: Grant::All,
+            config: serde_json::Map::new(),
+            secrets: Vec::new(),
+            lookups: Vec::new(),
+            limits: Limits::default(),
+            instance: InstanceLife::Fresh,
+            watch: false,
+        };
+        let library = Library::load(&Engine::new(&place::cache())?, &[plugin])?;
+        let (mut cases, mut failed) = (0, 0);
+        for file in &files {
+            let problems =
+                library.golden(stage, file).map_err(|error| Failure::new(Exit::BadInput, error))?;
+            cases += file.cases();
+            failed += problems.len();
+            for problem in problems {
+                println!("{problem}");
+            }
+        }
+        if files.is_empty() {
+            let error = anyhow::anyhow!(
+                "there are no golden cases `{}`",
+                beside.join("tests/*.json").display()
+            );
+            return Err(Failure::new(Exit::BadInput, error));
+        }
+        if failed > 0 {
+            let error = anyhow::anyhow!("{failed} of {cases} golden cases fail");
+            return Err(Failure::new(Exit::Failed, error));
+        }
+        println!("{cases} golden cases pass");
+        Ok(())
+    }
+}
