@@ -158,6 +158,18 @@ pub fn needs(pipeline: &Pipeline, warehouse: &str) -> Access {
     if let Some(bucket) = keeps {
         keep_objects(bucket, &mut access);
     }
+    let of_swaps = |uri: &Option<String>| {
+        let bucket = bucket(uri.as_deref()?).filter(|other| Some(*other) != keeps)?;
+        Some(Resource::Bucket { bucket: bucket.to_owned() })
+    };
+    if let Some(on) = of_swaps(&pipeline.swap.state) {
+        let why = "keeps plugin sets, and takes them up again";
+        access.host("roles/storage.objectUser", on, why, Vec::new());
+    }
+    if let Some(on) = of_swaps(&pipeline.swap.watch) {
+        let why = "lists and reads the plugins that it takes up";
+        access.host("roles/storage.objectViewer", on, why, Vec::new());
+    }
     if let Place::BigQuery(place) = &pipeline.sink.place {
         bigquery::host(pipeline, place, &mut access);
         bigquery::readers(pipeline, place, &mut access);

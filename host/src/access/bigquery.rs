@@ -36,9 +36,12 @@ pub(super) fn host(pipeline: &Pipeline, place: &BigQuery, access: &mut Access) {
                 writes.push(what);
             }
         }
-        // The ledger is beside the table.
-        if loads && sink.table.dataset == name {
-            writes.push("the load ledger");
+        // Beside the table.
+        if sink.table.dataset == name {
+            writes.extend(["plugin sets", "the audit log", "attempts to replay"]);
+            if loads {
+                writes.push("the load ledger");
+            }
         }
         let makes = if creates(place) {
             "creates missing tables, looks at their columns"
@@ -54,8 +57,12 @@ pub(super) fn host(pipeline: &Pipeline, place: &BigQuery, access: &mut Access) {
         );
     }
     let why = match loads {
-        true => "queries the load ledger; `clickmill tables apply` adds columns and creates views",
-        false => "`clickmill tables apply` adds columns and creates views; a run does without it",
+        true => {
+            "asks whether a load, a plugin set or an audit entry is there; `clickmill tables apply` adds columns and creates views"
+        }
+        false => {
+            "asks whether a plugin set or an audit entry is there; `clickmill tables apply` adds columns and creates views"
+        }
     };
     access.host("roles/bigquery.jobUser", project, why, Vec::new());
     if creates(place) {
