@@ -17,8 +17,18 @@ fn help_says_what_each_verb_does_with_examples() {
         &["query", "--help"],
         &["dead-letter", "list", "--help"],
         &["dead-letter", "show", "--help"],
+        &["dead-letter", "replay", "--help"],
+        &["dead-letter", "explain", "--help"],
         &["plugin", "build", "--help"],
         &["plugin", "inspect", "--help"],
+        &["plugin", "test", "--help"],
+        &["plugin", "swap", "--help"],
+        &["plugin", "rollback", "--help"],
+        &["plugin", "history", "--help"],
+        &["plugin", "keygen", "--help"],
+        &["plugin", "sign", "--help"],
+        &["audit", "verify", "--help"],
+        &["audit", "list", "--help"],
     ] {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_clickmill"));
         let output = command
@@ -53,6 +63,14 @@ fn errors_name_the_thing_and_the_exit_code_says_whose_fault_it_is() {
         (&["generate", "shop", "--bad", "bad_ip=1%"], 2),
         (&["plugin", "build", "nowhere"], 2),
         (&["plugin", "inspect", "file"], 2),
+        (&["plugin", "test", "nowhere"], 2),
+        (&["plugin", "swap", "--admin", "127.0.0.1:9"], 2),
+        (&["plugin", "swap", "mask"], 2),
+        (&["plugin", "swap", "mask=file", "--admin", "127.0.0.1:9"], 3),
+        (&["plugin", "history", "--admin", "127.0.0.1:9"], 3),
+        (&["plugin", "sign", "file", "--key", "nowhere.key"], 2),
+        (&["dead-letter", "replay", "nowhere.toml"], 2),
+        (&["audit", "verify", "nobody"], 2),
         (&["generate", "shop", "--output", "no/such/folder/file"], 3),
     ] {
         let output = scratch.run(arguments);

@@ -79,10 +79,11 @@ fn while_the_table_is_away_messages_are_held_and_nothing_more_is_pulled() {
     cloud.apply_tables();
     let wire = Proxy::start(&cloud.bigquery.grpc);
     cloud.via[1] = wire.address.clone();
-    wire.set(Mode::Refuse);
-    cloud.publish(&["--count", "5000", "--seed", "22"]);
     let bound = ["--set", "source.max_outstanding_messages=1000", "--set", "batch.max_rows=200"];
     let streaming = spawn(cloud.stream(&[&bound[..], &["--stop-when-idle", "60s"]].concat()));
+    has_started(&cloud);
+    wire.set(Mode::Refuse);
+    cloud.publish(&["--count", "5000", "--seed", "22"]);
     std::thread::sleep(Duration::from_secs(4));
     let rows = "SELECT COUNT(*) FROM clickstream_analytics.clicks_raw";
     assert_eq!(cloud.bigquery.number(rows), 0);
@@ -106,9 +107,10 @@ fn what_is_held_longer_than_its_deadline_does_not_come_again() {
     cloud.apply_tables();
     let wire = Proxy::start(&cloud.bigquery.grpc);
     cloud.via[1] = wire.address.clone();
+    let streaming = spawn(cloud.stream(&["--stop-when-idle", "60s"]));
+    has_started(&cloud);
     wire.set(Mode::Refuse);
     cloud.publish(&["--count", "5000", "--seed", "26"]);
-    let streaming = spawn(cloud.stream(&["--stop-when-idle", "60s"]));
     // The deadline is ten seconds.
     std::thread::sleep(Duration::from_secs(24));
     wire.set(Mode::Pass);
@@ -181,6 +183,12 @@ fn where_spool_and_dead_letter_table_are_away_messages_are_held() {
     assert!(talk.contains("dead-letter table and spool are away"), "{talk}");
     cloud.drain_all(1000);
     cloud.all_are_there_once(1000);
+}
+
+/// Waits until a stream has entered its start, the last thing before it pulls.
+fn has_started(cloud: &Cloud) {
+    let entries = "SELECT COUNT(*) FROM clickstream_analytics.audit_log";
+    wait_until("a start", || cloud.bigquery.number(entries) > 0);
 }
 
 fn letters_so_far(cloud: &Cloud) -> u64 {

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::support::{Scratch, component, talk};
 
 /// What a guest may do wrong while it works, each of which must cost exactly the guilty row.
-const MISDEEDS: [&str; 31] = [
+const MISDEEDS: [&str; 35] = [
     "spin",
     "allocate",
     "recurse",
@@ -28,6 +28,10 @@ const MISDEEDS: [&str; 31] = [
     "text_of_no_rows",
     "falling_offsets",
     "offsets_beyond_bytes",
+    "offsets_of_host_addresses",
+    "gigabytes",
+    "grow_beyond",
+    "slow_death",
     "not_utf8",
     "cut_character",
     "bad_boolean",
@@ -111,6 +115,32 @@ fn each_misdeed_costs_the_guilty_row_and_says_why() {
         writeln!(told, "{misdeed}: {}: {shown}", text("code")).unwrap();
     }
     insta::assert_snapshot!(told);
+}
+
+#[test]
+fn what_a_guest_keeps_is_gone_with_the_batch() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "remember", "batch = { max_rows = 3 }\nworkers = 2");
+    let lines = (0..300).map(|n| format!("\"visitor {n}\"\n"));
+    scratch.write("input.ndjson", lines.collect::<String>());
+    assert_eq!(scratch.summary(&pipeline, &[])["rows_out"], 300);
+    let told = scratch.query("SELECT DISTINCT out FROM test.out");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["out"], "nothing");
+}
+
+#[test]
+fn a_trap_on_every_thousandth_row_costs_those_rows() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "panic", "");
+    let line = |n: usize| match n % 1000 {
+        999 => "\"guilty\"\n".to_owned(),
+        _ => format!("\"good {n}\"\n"),
+    };
+    scratch.write("input.ndjson", (0..20_000).map(line).collect::<String>());
+    let summary = scratch.summary(&pipeline, &[]);
+    assert_eq!(summary["rows_out"], 19_980);
+    assert_eq!(summary["rows_rejected"], 20);
 }
 
 #[test]

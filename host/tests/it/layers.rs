@@ -6,11 +6,12 @@ use std::path::Path;
 use crate::support::root;
 
 /// Modules by floor, the lowest first. A module may use any on a lower floor, and none on its own.
-const FLOORS: [&[&str]; 5] = [
+const FLOORS: [&[&str]; 6] = [
     &["telemetry", "batch", "google", "schema", "store"],
     &["config"],
-    &["access", "source", "decode", "plugin", "sink", "dead_letter"],
+    &["access", "audit", "source", "decode", "plugin", "sink", "dead_letter"],
     &["pipeline"],
+    &["admin"],
     &["cli"],
 ];
 

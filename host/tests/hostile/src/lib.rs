@@ -39,6 +39,7 @@ impl Guest for Hostile {
             "write_more" => Ok(needs().writes("secret", DataType::Text)),
             "write_provenance" => Ok(needs().writes("plugin_set", DataType::Text)),
             "lookup_more" => Ok(needs().lookup("secret")),
+            "lookup" => Ok(needs().lookup("words")),
             _ => Ok(needs()),
         }
     }
@@ -55,6 +56,33 @@ impl Guest for Hostile {
         let guilty = |row: &u32| texts(*row as usize).contains("guilty");
         let mut guilty = (0..batch.rows).filter(guilty);
         match misdeed.as_str() {
+            // Keeps what it sees, and tells of it with the next batch.
+            "remember" => {
+                static SEEN: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+                let mut seen = SEEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let told = if seen.is_empty() { "nothing".to_owned() } else { seen.join(" ") };
+                let told = (0..rows).map(|_| Some(told.as_str()));
+                output.columns[0] = Column::texts("out", told);
+                seen.extend((0..rows).map(|row| texts(row).to_owned()));
+            }
+            // Good at first, and for whoever looks at old batches.
+            "turn" if batch.ingest_time >= number(&config, "bad_from") => {
+                let bad = (0..batch.rows).step_by(2);
+                output.rejections.extend(bad.map(|row| refuse(row, "turned", "good no more")));
+            }
+            // Says what the table has.
+            "lookup" => {
+                let keys = vec!["key"; rows];
+                let found = lookup::find("words", "word", keys.iter().copied())?;
+                output.columns[0] = Column::texts("out", found.iter().map(Option::as_deref));
+            }
+            // Says what it was configured to, so that a row tells which configuration made it.
+            "tag" => {
+                let tag = text(&config, "tag");
+                let tagged = (0..rows).map(|row| format!("{tag}|{}", texts(row)));
+                let tagged: Vec<String> = tagged.collect();
+                output.columns[0] = Column::texts("out", tagged.iter().map(|t| Some(t.as_str())));
+            }
             // No misdeeds, but what every plugin may do.
             "drop" => output.dropped.extend(guilty),
             "reject" => {
@@ -78,8 +106,17 @@ fn needs() -> Needs {
 }
 
 fn misdeed(config: &str) -> String {
+    text(config, "misdeed")
+}
+
+fn text(config: &str, key: &str) -> String {
     let config: serde_json::Value = serde_json::from_str(config).unwrap_or_default();
-    config["misdeed"].as_str().unwrap_or_default().to_owned()
+    config[key].as_str().unwrap_or_default().to_owned()
+}
+
+fn number(config: &str, key: &str) -> i64 {
+    let config: serde_json::Value = serde_json::from_str(config).unwrap_or_default();
+    config[key].as_i64().unwrap_or_default()
 }
 
 fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Output, Fault> {
@@ -143,6 +180,30 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
             offsets[rows as usize] = u32::MAX;
             output.columns[0].values = Values::Texts(Text { offsets, bytes: b"four".to_vec() });
         }
+        "offsets_of_host_addresses" => {
+            // What a pointer of the host would look like, cut in two.
+            let forged = [0xdead_beef, 0x0000_7fff, 0xffff_fff0];
+            let offsets = (0..=rows as usize).map(|at| forged[at % 3]).collect();
+            output.columns[0].values = Values::Texts(Text { offsets, bytes: vec![b'x'; 64] });
+        }
+        "gigabytes" => {
+            // A gigabyte in a thousand columns, none of which is announced.
+            for number in 0..1024 {
+                output.columns.push(texts(&format!("c{number}"), rows, vec![b'x'; 1 << 20]));
+            }
+        }
+        "grow_beyond" => {
+            // Page by page, to the cap and over it.
+            while std::hint::black_box(core_grow(1)) != usize::MAX {}
+            panic!("the memory is full");
+        }
+        "slow_death" => {
+            // Cheap work, a little of it for each row, and then for ever for this one.
+            let mut sum = 0_u64;
+            loop {
+                sum = std::hint::black_box(sum.wrapping_mul(31).wrapping_add(u64::from(row)));
+            }
+        }
         "not_utf8" => output.columns[0] = texts("out", rows, vec![0xff, 0xfe]),
         "cut_character" => {
             // Valid as a whole, cut in two by the offsets.
@@ -184,6 +245,16 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
 
 fn refuse(row: u32, code: &str, message: &str) -> Rejection {
     Rejection { row, code: code.to_owned(), message: message.to_owned(), column: None }
+}
+
+#[cfg(target_family = "wasm")]
+fn core_grow(pages: usize) -> usize {
+    core::arch::wasm32::memory_grow(0, pages)
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn core_grow(_pages: usize) -> usize {
+    usize::MAX
 }
 
 fn recurse(depth: u64) -> u64 {

@@ -1,0 +1,144 @@
+//! A pipeline that runs while the test changes its plugins.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value as Json;
+
+use crate::cloud::{signal, summary, wait_until};
+use crate::support::{Scratch, component, plugins, root};
+
+/// A running pipeline.
+pub struct Live {
+    pub child: Child,
+    /// Where its admin interface is.
+    pub admin: String,
+    talk: Arc<Mutex<String>>,
+}
+
+impl Live {
+    /// Runs a pipeline, until its admin interface is there.
+    #[track_caller]
+    pub fn start(scratch: &Scratch, pipeline: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(scratch, pipeline, arguments, &[])
+    }
+
+    /// Likewise, with these variables in its environment.
+    #[track_caller]
+    pub fn start_with(
+        scratch: &Scratch,
+        pipeline: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let pipeline = pipeline.to_string_lossy().into_owned();
+        let run = ["run", "--json", pipeline.as_str(), "--set", "admin.listen=127.0.0.1:0"];
+        let mut command = scratch.command(&[&run[..], arguments].concat());
+        command.envs(environment.iter().copied());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let talk = Arc::new(Mutex::new(String::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let told = talk.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut told = told.lock().unwrap();
+                told.push_str(&line);
+                told.push('\n');
+            }
+        });
+        let mut live = Self { child, admin: String::new(), talk };
+        wait_until("the admin interface", || {
+            let talk = live.talk();
+            assert!(live.child.try_wait().unwrap().is_none(), "it ended: {talk}");
+            let address = talk.lines().find_map(|line| line.strip_prefix("admin interface: "));
+            live.admin = address.unwrap_or_default().to_owned();
+            !live.admin.is_empty()
+        });
+        live
+    }
+
+    /// What it has said so far.
+    pub fn talk(&self) -> String {
+        self.talk.lock().unwrap().clone()
+    }
+
+    /// Asks for a swap. The error is what the command line says.
+    pub fn swap(&self, scratch: &Scratch, arguments: &[&str]) -> Result<Json, String> {
+        let swap = ["plugin", "swap", "--json", "--admin", &self.admin];
+        let output = scratch.run(&[&swap[..], arguments].concat());
+        match output.status.code() {
+            Some(0) => Ok(serde_json::from_slice(&output.stdout).unwrap()),
+            Some(2) => Err(String::from_utf8(output.stderr).unwrap()),
+            other => panic!("{other:?}: {}", String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
+    /// The versions so far.
+    pub fn history(&self) -> Vec<Json> {
+        let url = format!("http://{}/v1/plugins/history", self.admin);
+        ureq::get(url).call().unwrap().body_mut().read_json().unwrap()
+    }
+
+    /// Waits until the version of a number has seen so many rows.
+    #[track_caller]
+    pub fn wait_for_rows(&self, number: u64, rows: u64) {
+        wait_until("rows of a version", || {
+            let history = self.history();
+            let version = history.iter().find(|version| version["number"] == number);
+            version.is_some_and(|version| version["rows"].as_u64() >= Some(rows))
+        });
+    }
+
+    /// Ends it, and returns its summary.
+    #[track_caller]
+    pub fn end(mut self) -> Json {
+        signal(&self.child, "-INT");
+        let mut stdout = Vec::new();
+        std::io::Read::read_to_end(&mut self.child.stdout.take().unwrap(), &mut stdout).unwrap();
+        let status = self.child.wait().unwrap();
+        let stderr = self.talk().into_bytes();
+        summary(&std::process::Output { status, stdout, stderr })
+    }
+}
+
+/// A stream of made-up clicks into the warehouse, as it comes with the project.
+pub fn clicks() -> PathBuf {
+    plugins();
+    root().join("host/pipelines/stream.toml")
+}
+
+/// A stream of made-up clicks through the guest that misbehaves as its configuration says.
+pub fn hostile(scratch: &Scratch, extra: &str) -> PathBuf {
+    let schemas = root().join("schemas");
+    scratch.write(
+        "out.json",
+        r#"[
+  {"name": "out", "type": "STRING", "mode": "REQUIRED"},
+  {"name": "flag", "type": "BOOLEAN", "mode": "REQUIRED"},
+  {"name": "message_id", "type": "STRING", "mode": "REQUIRED"},
+  {"name": "plugin_set", "type": "STRING", "mode": "REQUIRED"},
+  {"name": "ingested_at", "type": "TIMESTAMP", "mode": "REQUIRED"}
+]"#,
+    );
+    let text = format!(
+        r#"
+name = "hostile-live"
+source = {{ kind = "generator", data = "clicks", rate = 20000 }}
+sink = {{ table = "test.out", schema = "out.json" }}
+dead_letter = {{ table = "test.dead_letter", schema = "{schemas}/dead_letter.json", max_rejected_share = 1.0 }}
+batch = {{ max_rows = 500 }}
+{extra}
+[[plugin]]
+name = "hostile"
+component = "{component}"
+reads = ["payload"]
+writes = ["out", "flag"]
+config = {{ misdeed = "none" }}
+"#,
+        schemas = schemas.display(),
+        component = component("host/tests/hostile").display(),
+    );
+    scratch.write("hostile.toml", text)
+}

@@ -1,0 +1,231 @@
+//! Dead letters are replayed: from their own bytes, once, through other plugins.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use crate::cloud::Cloud;
+use crate::live::{Live, clicks};
+use crate::support::{Scratch, component, conserved, plugins, root};
+
+const TABLE: &str = "clickstream_analytics.clickstream_batch";
+/// Hardly a rule: what only a rule refused passes.
+const NO_RULES: [&str; 2] =
+    ["--set", r#"plugin.validate.config.rules=[{required={columns=["price"]}}]"#];
+
+/// A loaded shop file with many letters.
+fn loaded(scratch: &Scratch) -> (String, Json) {
+    plugins();
+    let file = scratch.path("clothing.csv").to_string_lossy().into_owned();
+    scratch.done(&[
+        "generate", "shop", "--rows", "30000", "--bad", "20%", "--seed", "5", "--output", &file,
+    ]);
+    let pipeline = root().join("host/pipelines/batch.toml");
+    let source = format!("source.uri={file}");
+    let summary = scratch.summary(&pipeline, &[&source, "dead_letter.max_rejected_share=1.0"]);
+    (pipeline.to_string_lossy().into_owned(), summary)
+}
+
+fn replay(scratch: &Scratch, pipeline: &str, arguments: &[&str]) -> Json {
+    let replay = ["dead-letter", "replay", pipeline, "--json"];
+    serde_json::from_str(&scratch.done(&[&replay[..], arguments].concat())).unwrap()
+}
+
+#[test]
+fn letters_pass_through_mended_plugins_and_are_resolved() {
+    let scratch = Scratch::new();
+    let (pipeline, summary) = loaded(&scratch);
+    let letters = summary["rows_rejected"].as_u64().unwrap();
+    // The same plugins say the same.
+    let dry = replay(&scratch, &pipeline, &["--dry-run"]);
+    assert_eq!((&dry["letters"], &dry["resolved"]), (&letters.into(), &0.into()));
+    let told = |json: &Json| -> Vec<(String, u64)> {
+        let list = json.as_array().unwrap().iter();
+        let mut told: Vec<(String, u64)> = list
+            .map(|one| {
+                let count = one["letters"].as_u64().or(one["rows"].as_u64()).unwrap();
+                (format!("{} {}", one["stage"], one["code"]), count)
+            })
+            .collect();
+        told.sort();
+        told
+    };
+    assert_eq!(told(&dry["rejected"]), told(&summary["rejected_by"]));
+    // So does the same plugin by name.
+    let validate = format!("validate={}", component("plugins/validate").display());
+    let renamed = scratch.run(&["dead-letter", "replay", &pipeline, "--plugin", &validate]);
+    assert!(String::from_utf8_lossy(&renamed.stderr).contains("nothing would change"));
+    // A dry run says what a real one does, and changes nothing.
+    let dry = replay(&scratch, &pipeline, &[&NO_RULES[..], &["--dry-run"]].concat());
+    let resolved = dry["resolved"].as_u64().unwrap();
+    assert!(resolved > 0 && resolved < letters, "{dry:#}");
+    let rows = summary["rows_out"].as_u64().unwrap();
+    assert_eq!(scratch.number(&format!("SELECT COUNT(*) FROM {TABLE}")), rows);
+    let done = replay(&scratch, &pipeline, &NO_RULES);
+    assert_eq!(done["resolved"], resolved);
+    let once = format!("SELECT COUNT(*) FROM {TABLE}");
+    assert_eq!(scratch.number(&once), rows + resolved);
+    let made = format!("{once} WHERE plugin_set = '{}'", done["plugin_set"].as_str().unwrap());
+    assert_eq!(scratch.number(&made), resolved);
+    // Resolved letters are left out, of the others each attempt is counted.
+    let again = replay(&scratch, &pipeline, &NO_RULES);
+    assert_eq!((&again["letters"], &again["resolved"]), (&(letters - resolved).into(), &0.into()));
+    assert_eq!(scratch.number(&once), rows + resolved);
+    let view = "SELECT COUNT(*) FROM clickstream_analytics.dead_letters WHERE";
+    assert_eq!(
+        scratch.number(&format!("{view} resolved_at IS NOT NULL AND attempts = 2")),
+        resolved
+    );
+    let open = scratch.number(&format!("{view} resolved_at IS NULL AND attempts = 3"));
+    assert_eq!(open, letters - resolved);
+    let audit = "SELECT COUNT(*) FROM clickstream_analytics.audit_log WHERE action = 'replay'";
+    assert_eq!(scratch.number(audit), 2);
+    scratch.done(&["audit", "verify"]);
+}
+
+#[test]
+fn a_replay_killed_at_any_moment_and_repeated_writes_each_row_once() {
+    let scratch = Scratch::new();
+    let (pipeline, summary) = loaded(&scratch);
+    let replay_it = [&["dead-letter", "replay", &pipeline, "--json"][..], &NO_RULES].concat();
+    for kill in 0..20_u64 {
+        let mut command = scratch.command(&replay_it);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(30 + (kill * 67) % 500));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    scratch.done(&replay_it);
+    let letters =
+        "SELECT COUNT(*) FROM clickstream_analytics.dead_letters WHERE resolved_at IS NOT NULL";
+    let resolved = scratch.number(letters);
+    assert!(resolved > 0);
+    let rows = scratch.number(&format!("SELECT COUNT(*) FROM {TABLE}"));
+    assert_eq!(rows, summary["rows_out"].as_u64().unwrap() + resolved);
+    let sql = format!(
+        "SELECT COUNT(*) FROM (SELECT DISTINCT source, source_line FROM {TABLE}) AS places"
+    );
+    assert_eq!(scratch.number(&sql), rows);
+}
+
+#[test]
+fn the_whole_day_reject_seen_plugin_fixed_swapped_rejects_replayed() {
+    let scratch = Scratch::new();
+    let stream = clicks();
+    let fast =
+        ["--set", "source.rate=5000", "--set", "source.bad=0%", "--set", "batch.max_rows=500"];
+    // A rule that refuses what is right.
+    let wrong = r#"plugin.validate.config.rules=[{enum={column="country",values=["PL"]},code="unknown_country"}]"#;
+    let live = Live::start(&scratch, &stream, &[&fast[..], &["--set", wrong]].concat());
+    live.wait_for_rows(1, 5000);
+    let list =
+        scratch.done(&["dead-letter", "list", "--where", "code = 'unknown_country'", "--json"]);
+    let letter: Json = serde_json::from_str(list.lines().next().unwrap()).unwrap();
+    let pipeline = stream.to_string_lossy().into_owned();
+    let explain =
+        ["dead-letter", "explain", &pipeline, letter["letter"].as_str().unwrap(), "--set", wrong];
+    let told = scratch.done(&explain);
+    for part in [
+        "after decode",
+        "after parse",
+        "after mask",
+        "no row any more",
+        "refused by validate as unknown_country",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    live.swap(
+        &scratch,
+        &[
+            "--config",
+            r#"validate.rules=[{"required":{"columns":["event_type"]}}]"#,
+            "--note",
+            "all countries",
+        ],
+    )
+    .unwrap();
+    live.wait_for_rows(2, 1000);
+    let done = replay(&scratch, &pipeline, &["--set", wrong]);
+    assert_eq!(done["plugin_set"], live.history()[1]["plugin_set"]);
+    assert_eq!(done["resolved"], done["letters"]);
+    let resolved = done["resolved"].as_u64().unwrap();
+    assert!(resolved > 1000, "{done:#}");
+    let summary = live.end();
+    conserved(&summary);
+    let rows = summary["rows_out"].as_u64().unwrap() + resolved;
+    let count = |what: &str| {
+        scratch.number(&format!("SELECT COUNT({what}) FROM clickstream_analytics.clicks_raw"))
+    };
+    assert_eq!((count("*"), count("DISTINCT message_id")), (rows, rows));
+    scratch.done(&["audit", "verify"]);
+}
+
+#[test]
+fn letters_in_bigquery_are_replayed_once_too() {
+    let test = "letters_in_bigquery_are_replayed_once_too";
+    let Some(cloud) = Cloud::start(test, &json!({})) else { return };
+    let wrong = r#"plugin.validate.config.rules=[{enum={column="country",values=["PL"]},code="unknown_country"}]"#;
+    cloud.publish(&["--count", "3000", "--bad", "5%", "--seed", "11"]);
+    let summary = cloud.drain("3s", &["--set", wrong]);
+    let rejected = summary["rows_rejected"].as_u64().unwrap();
+    assert!(rejected > 2000, "{summary:#}");
+    let pipeline = root().join("host/pipelines/stream_gcp.toml").to_string_lossy().into_owned();
+    let replay = |arguments: &[&str]| -> Json {
+        let replay = ["dead-letter", "replay", &pipeline, "--json"];
+        let output = cloud.command(&[&replay[..], arguments].concat()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let dry = replay(&["--dry-run"]);
+    assert_eq!(dry["letters"], rejected);
+    let done = replay(&["--where", "code = 'unknown_country'"]);
+    let resolved = done["resolved"].as_u64().unwrap();
+    // Some have other faults too, which the rule hid.
+    let left = done["letters"].as_u64().unwrap() - resolved;
+    assert!(resolved > 1000, "{done:#}");
+    assert_eq!(replay(&["--where", "code = 'unknown_country'"])["letters"], left);
+    let count =
+        |sql: &str| cloud.bigquery.number(&sql.replace("FROM ", "FROM clickstream_analytics."));
+    let rows = summary["rows_out"].as_u64().unwrap() + resolved;
+    assert_eq!(count("SELECT COUNT(*) FROM clicks_raw"), rows);
+    assert_eq!(count("SELECT COUNT(DISTINCT message_id) FROM clicks_raw"), rows);
+    cloud.apply_tables();
+    let open = "SELECT COUNT(*) FROM dead_letters WHERE resolved_at IS NULL";
+    assert_eq!(count(open), rejected - resolved);
+    // Each set once, however often it was taken up, and every change.
+    assert_eq!(count("SELECT COUNT(*) FROM plugin_sets"), 8);
+    assert_eq!(count("SELECT COUNT(*) FROM audit_log WHERE action = 'replay'"), 2);
+}
+
+#[test]
+fn sealed_letters_say_nothing_and_are_opened_for_a_replay() {
+    let scratch = Scratch::new();
+    let (pipeline, _) = loaded(&scratch);
+    let file = scratch.path("clothing.csv").to_string_lossy().into_owned();
+    let other = Scratch::new();
+    let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    let sealed = ["--set", "dead_letter.seal={key_env=\"SEAL\",key_id=\"s1\"}"];
+    let source = format!("source.uri={file}");
+    let run = ["run", &pipeline, "--set", &source, "--set", "dead_letter.max_rejected_share=1.0"];
+    let command = |arguments: &[&str], key: &str| {
+        other.command(&[arguments, &sealed].concat()).env("SEAL", key).output().unwrap()
+    };
+    let output = command(&run, key);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let shown = "SELECT COUNT(payloadString) AS shown, COUNT(*) AS letters, MIN(sealed_with) AS key \
+                 FROM clickstream_analytics.dead_letter";
+    let row = other.query(shown).remove(0);
+    assert_eq!((&row["shown"], &row["key"]), (&0.into(), &"s1".into()));
+    let replay = [&["dead-letter", "replay", &pipeline, "--json"][..], &NO_RULES].concat();
+    let wrong = command(&replay, &key.replace('0', "f"));
+    let talk = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert_eq!(wrong.status.code(), Some(2), "{talk}");
+    assert!(talk.contains("cannot open letter"), "{talk}");
+    let output = command(&replay, key);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let done: Json = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(done["resolved"].as_u64() > Some(0));
+    let audit = "SELECT COUNT(*) FROM clickstream_analytics.audit_log WHERE action = 'unseal'";
+    assert!(other.number(audit) > 0);
+}

@@ -1,0 +1,189 @@
+//! Who may change plugins, which plugins are trusted, and what the host checks of what they promise.
+
+use serde_json::Value as Json;
+
+use crate::live::{Live, clicks};
+use crate::support::{Scratch, component, root, talk};
+
+/// A pipeline of the clicks stream whose plugins are files in the scratch folder.
+fn with_files(scratch: &Scratch) -> String {
+    let text = std::fs::read_to_string(clicks()).unwrap();
+    let mut text = text.replace("../../schemas", &root().join("schemas").to_string_lossy());
+    for name in ["parse", "enrich", "mask", "validate"] {
+        let file = scratch.path(&format!("{name}.wasm"));
+        std::fs::copy(component(&format!("plugins/{name}")), &file).unwrap();
+        let here = format!("component = \"{}\"", file.display());
+        text = text.replace(&format!("component = \"../../plugins/{name}\""), &here);
+    }
+    scratch.write("clicks.toml", text).to_string_lossy().into_owned()
+}
+
+#[test]
+fn a_pipeline_that_lists_keys_takes_nothing_unsigned_at_start_or_swap() {
+    let scratch = Scratch::new();
+    let pipeline = with_files(&scratch);
+    scratch.done(&["plugin", "keygen", "--output", "release"]);
+    scratch.done(&["plugin", "keygen", "--output", "other"]);
+    let trusted = ["--set", "trust.keys=[\"release.pub\"]", "--set", "source.rows=1000"];
+    let run = [&["run", &pipeline][..], &trusted].concat();
+    let mut told = String::new();
+    let mut refused = |what: &str| {
+        let output = scratch.run(&run);
+        assert_eq!(output.status.code(), Some(2));
+        let text = talk(&output, &scratch);
+        // A key's id is a random number.
+        let text = text.split('`').enumerate().map(|(at, part)| {
+            let is_id = part.len() == 16 && part.bytes().all(|b| b.is_ascii_hexdigit());
+            format!("{}{}", if at > 0 { "`" } else { "" }, if is_id { "<key>" } else { part })
+        });
+        told.push_str(&format!("# {what}\n{}\n", text.collect::<String>()));
+    };
+    let files = ["parse.wasm", "enrich.wasm", "mask.wasm", "validate.wasm"];
+    let sign = |key: &str, files: &[&str]| {
+        scratch.done(&[&["plugin", "sign", "--key", key][..], files].concat());
+    };
+    refused("unsigned");
+    sign("other.key", &files);
+    refused("signed by another");
+    sign("release.key", &files);
+    scratch.done(&run);
+    let mut bytes = std::fs::read(scratch.path("mask.wasm")).unwrap();
+    bytes.extend([0, 4, 3, b'a', b'b', b'c']);
+    std::fs::write(scratch.path("mask.wasm"), &bytes).unwrap();
+    refused("changed after signing");
+    sign("release.key", &files);
+    insta::assert_snapshot!(told);
+
+    let keys = ["--set", "trust.keys=[\"release.pub\"]"];
+    let live = Live::start(&scratch, std::path::Path::new(&pipeline), &keys);
+    live.wait_for_rows(1, 100);
+    bytes.extend([0, 4, 3, b'a', b'b', b'd']);
+    std::fs::create_dir_all(scratch.path("new")).unwrap();
+    std::fs::write(scratch.path("new/mask.wasm"), &bytes).unwrap();
+    let error = live.swap(&scratch, &["mask=new/mask.wasm"]).unwrap_err();
+    assert!(error.contains("it has no signature"), "{error}");
+    sign("release.key", &["new/mask.wasm"]);
+    live.swap(&scratch, &["mask=new/mask.wasm"]).unwrap();
+    live.wait_for_rows(2, 100);
+    live.end();
+}
+
+#[test]
+fn the_admin_interface_lets_in_whoever_has_the_token() {
+    let scratch = Scratch::new();
+    scratch.write("token", "a token of more than sixteen bytes\n");
+    let live = Live::start(&scratch, &clicks(), &["--set", "admin.token_file=token"]);
+    let history = ["plugin", "history", "--admin", &live.admin];
+    let output = scratch.run(&history);
+    assert_eq!(output.status.code(), Some(3));
+    let text = talk(&output, &scratch);
+    assert!(text.contains("Authorization: Bearer"), "{text}");
+    scratch.done(&[&history[..], &["--token-file", "token"]].concat());
+    let wrong = scratch.command(&history).env("CLICKMILL_ADMIN_TOKEN", "another token").output();
+    assert_eq!(wrong.unwrap().status.code(), Some(3));
+    // Health needs none.
+    let health = ureq::get(format!("http://{}/healthz", live.admin)).call().unwrap();
+    assert_eq!(health.status(), 200);
+    assert!(!live.talk().contains("sixteen"), "the token is in the log");
+    let mut live = live;
+    live.child.kill().unwrap();
+    live.child.wait().unwrap();
+}
+
+#[test]
+fn a_web_page_does_not_reach_an_admin_interface_without_a_token() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &[]);
+    let url = format!("http://{}/v1/plugins", live.admin);
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let by = |host: &str| agent.get(&url).header("host", host).call().unwrap().status().as_u16();
+    assert_eq!(by("attacker.example"), 403);
+    assert_eq!(by("localhost"), 200);
+    // A form can't send JSON without the browser asking first.
+    let swap = format!("http://{}/v1/plugins/swap", live.admin);
+    let form = agent.post(&swap).header("content-type", "text/plain").send("{\"changes\":{}}");
+    assert_eq!(form.unwrap().status(), 415);
+    live.end();
+}
+
+#[test]
+fn a_sensitive_value_that_the_plugins_let_through_is_stopped() {
+    let scratch = Scratch::new();
+    let columns = |user: &str| {
+        format!(
+            "plugin.mask.config.columns={{ {user} ip = \"ip\", url = \"clean\", referrer = \"clean\", error_message = \"clean\", unknown_fields = \"clean\" }}"
+        )
+    };
+    let pipeline = clicks();
+    let set = ["source.rows=3000", "source.rate=100000", "source.bad=0%"];
+    let summary = scratch.summary(&pipeline, &[&set[..], &[&columns("")]].concat());
+    let stopped = summary["rejected_by"].as_array().unwrap();
+    let unmasked = stopped.iter().find(|one| one["code"] == "unmasked").unwrap();
+    assert_eq!(unmasked["stage"], "guard");
+    let rows = "SELECT COUNT(user_id) FROM clickstream_analytics.clicks_raw";
+    assert_eq!(scratch.number(rows), 0, "a raw user id is in the table");
+    // Rows without a user have nothing to hide.
+    assert_eq!(summary["rows_in"], 3000);
+    let whole = Scratch::new().summary(&pipeline, &set);
+    assert_eq!(whole["rows_rejected"], 0, "{whole:#}");
+
+    // As a swap it does not even begin.
+    let live = Live::start(
+        &scratch,
+        &pipeline,
+        &["--set", "source.rate=20000", "--set", "batch.max_rows=500"],
+    );
+    live.wait_for_rows(1, 3000);
+    let change = r#"mask.columns={"ip": "ip"}"#;
+    let error = live.swap(&scratch, &["--config", change]).unwrap_err();
+    assert!(error.contains("check `shadow`"), "{error}");
+    live.end();
+}
+
+#[test]
+fn a_change_of_what_a_plugin_may_do_is_entered() {
+    let scratch = Scratch::new();
+    let pipeline = clicks();
+    let few = ["source.rows=100", "source.rate=10000"];
+    scratch.summary(&pipeline, &few);
+    scratch.summary(&pipeline, &[&few[..], &["plugin.enrich.limits.max_log_lines=3"]].concat());
+    let sql = "SELECT subject, detail FROM clickstream_analytics.audit_log WHERE action = 'grant'";
+    let entries = scratch.query(sql);
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert_eq!(entries[0]["subject"], "enrich");
+    let detail = entries[0]["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("max_log_lines: 16") && detail.contains("max_log_lines: 3"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn the_audit_log_tells_what_was_changed_in_it() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &["--set", "source.rate=20000"]);
+    live.wait_for_rows(1, 1000);
+    live.swap(&scratch, &["--config", "mask.key_id=k2"]).unwrap();
+    live.end();
+    scratch.done(&["audit", "verify"]);
+    let actions: Vec<Json> =
+        scratch.query("SELECT action FROM clickstream_analytics.audit_log ORDER BY sequence");
+    let actions: Vec<&str> = actions.iter().map(|row| row["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["start", "swap", "stop"]);
+    let path = scratch.path("clickmill-data/audit/clicks-stream.jsonl");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    for (what, tampered) in [
+        ("changed", whole.replace("\"swap\"", "\"refuse\"")),
+        ("missing", format!("{}\n{}\n", lines[0], lines[2])),
+        ("reordered", format!("{}\n{}\n{}\n", lines[1], lines[0], lines[2])),
+        ("cut", format!("{}\n{}\n", lines[0], lines[1])),
+    ] {
+        std::fs::write(&path, tampered).unwrap();
+        let output = scratch.run(&["audit", "verify"]);
+        assert_eq!(output.status.code(), Some(1), "{what}: {}", talk(&output, &scratch));
+    }
+    std::fs::write(&path, whole).unwrap();
+    scratch.done(&["audit", "verify"]);
+}
