@@ -68,7 +68,7 @@ fn compare(kind: Kind, path: &Path) {
         for batch in &batches {
             worker.run(batch.clone()).unwrap();
         }
-        for (times, counts) in wasm.iter_mut().zip(worker.counts()) {
+        for (times, counts) in wasm.iter_mut().zip(worker.take_counts()) {
             times.push(counts.time);
         }
         let mut times = vec![Duration::ZERO; stages];
