@@ -6,6 +6,7 @@
 
 mod check;
 mod environment;
+mod plugin;
 mod raw;
 mod service;
 mod source;
@@ -16,8 +17,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+pub use plugin::{Grant, InstanceLife, Limits, Plugin};
 pub use swap::{Admin, Guard, Listen, Rules, Swap, Token};
 
 use crate::schema::TableSchema;
@@ -137,101 +139,6 @@ pub enum Format {
         /// A record larger than that is refused.
         max_record_bytes: usize,
     },
-}
-
-/// A stage of the chain.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plugin {
-    /// The stage's name, unique in the pipeline.
-    pub name: String,
-    /// A component file, or the folder of a plugin crate, which is built.
-    pub component: PathBuf,
-    /// Columns it may read.
-    pub reads: Grant,
-    /// Columns it may write.
-    pub writes: Grant,
-    /// Its configuration, as JSON, without secrets.
-    pub config: serde_json::Map<String, serde_json::Value>,
-    /// Secrets by name, each with the environment variable that holds it.
-    pub secrets: Vec<(String, String)>,
-    /// Lookup tables it may ask, each with its file.
-    pub lookups: Vec<(String, PathBuf)>,
-    /// What it may use.
-    pub limits: Limits,
-    /// Whether an instance lives for one batch or many.
-    pub instance: InstanceLife,
-    /// Whether the component is taken up when it changes, a crate when its sources do.
-    pub watch: bool,
-}
-
-/// Columns that a plugin may touch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Vec<String>", into = "Vec<String>")]
-pub enum Grant {
-    /// All of them: `["*"]`.
-    All,
-    /// These.
-    Only(Vec<String>),
-}
-
-impl From<Vec<String>> for Grant {
-    fn from(columns: Vec<String>) -> Self {
-        match columns.iter().any(|column| column == "*") {
-            true => Self::All,
-            false => Self::Only(columns),
-        }
-    }
-}
-
-impl From<Grant> for Vec<String> {
-    fn from(grant: Grant) -> Self {
-        match grant {
-            Grant::All => vec!["*".to_owned()],
-            Grant::Only(columns) => columns,
-        }
-    }
-}
-
-/// Whether an instance lives for one batch or many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InstanceLife {
-    /// A fresh instance per batch: nothing leaks from one to the next.
-    #[default]
-    Fresh,
-    /// One instance per worker until it faults: faster for small batches.
-    Reuse,
-}
-
-/// What a plugin may use.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Linear memory of an instance.
-    pub max_memory_bytes: usize,
-    /// Fuel per record of the batch; roughly one unit per Wasm instruction.
-    pub max_fuel_per_record: u64,
-    /// Fuel per batch on top: start-up, configuration.
-    pub max_fuel_per_batch: u64,
-    /// Bytes it may return for a batch.
-    pub max_output_bytes: usize,
-    /// Bytes of a message (rejection, fault, log line), cut beyond.
-    pub max_message_bytes: usize,
-    /// Log lines per batch, counted beyond.
-    pub max_log_lines: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_memory_bytes: 64 << 20,
-            max_fuel_per_record: 200_000,
-            max_fuel_per_batch: 10_000_000,
-            max_output_bytes: 64 << 20,
-            max_message_bytes: 1024,
-            max_log_lines: 16,
-        }
-    }
 }
 
 /// Where good rows go. Dead letters go to the same kind of place.

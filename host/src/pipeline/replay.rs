@@ -6,23 +6,24 @@
 //! finds the rows it wrote by their provenance, and writes none twice.
 
 pub(super) mod attempts;
+mod chains;
 mod decode;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
 pub use attempts::Fate;
 
+use chains::{Chains, key_of, keys_of};
+
 use super::build::{BuildError, Built};
 use super::swap::{KeepError, Refused};
-use super::version::{Fitted, Made};
 use crate::audit::{Action, Event, Outcome};
-use crate::batch::{Batch, Position, Rejected, micros_now};
+use crate::batch::micros_now;
 use crate::dead_letter::{Seal, SealError};
-use crate::plugin::{ChainWorker, Change, ChangeError, Library};
+use crate::plugin::{Change, ChangeError};
 use crate::schema::{SchemaError, provenance};
 use crate::sink::{Key, Letter, Load, Rows, SinkError, Targets, Wanted, ledger};
 
@@ -274,8 +275,11 @@ fn page(
     let mut good: std::collections::BTreeSet<Key> = good.into_iter().collect();
     if !dry_run && !good.is_empty() {
         for refused in write(built, chains, rows, &all)? {
-            good.remove(&key_of(&refused.source, &refused.position));
-            fates.extend(chains.refused(&refused));
+            let key = key_of(&refused.source, &refused.position);
+            good.remove(&key);
+            let letter = all.iter().find(|(_, of)| of.as_ref() == Some(&key));
+            let fate = Fate::Rejected { stage: "sink".to_owned(), reason: refused.reason };
+            fates.extend(letter.map(|(id, _)| (id.clone(), fate)));
         }
     }
     let told: std::collections::BTreeSet<String> = fates.iter().map(|(id, _)| id.clone()).collect();
@@ -348,92 +352,4 @@ fn write(
         finished_at: micros_now(),
     })?;
     Ok(refused)
-}
-
-/// A library's chains, by the columns that they are fitted to.
-struct Chains<'a> {
-    built: &'a Built,
-    library: Library,
-    fitted: Vec<Arc<Fitted>>,
-}
-
-impl<'a> Chains<'a> {
-    fn new(built: &'a Built, library: Library) -> Self {
-        Self { built, library, fitted: Vec::new() }
-    }
-
-    /// Runs letters through the set. Good rows are returned; what is refused is told in `fates`, what is
-    /// dropped on purpose is in neither. `watch` sees a batch when it comes in and after each stage.
-    fn run(
-        &mut self,
-        letters: Vec<Letter>,
-        fates: &mut Vec<(String, Fate)>,
-        mut watch: impl FnMut(&str, &Batch),
-    ) -> Result<Vec<Rows>, ReplayError> {
-        let ids: BTreeMap<Key, String> = letters
-            .iter()
-            .filter_map(|letter| Some((letter.key()?, letter.letter_id.clone())))
-            .collect();
-        let pipeline = &self.built.pipeline;
-        let (batches, malformed) = decode::batches(letters, &pipeline.format, pipeline.batch)?;
-        for (id, reason) in malformed {
-            fates.push((id, Fate::Rejected { stage: "decode".to_owned(), reason }));
-        }
-        let mut good = Vec::new();
-        for batch in batches {
-            watch("decode", &batch);
-            let fitted = self.fit(&batch)?;
-            let mut worker = ChainWorker::new(&fitted.chain);
-            let Made { rows, rejected, .. } = fitted.make(&mut worker, batch, &mut watch)?;
-            for rejected in rejected {
-                let key = key_of(&rejected.source, &rejected.position);
-                let (stage, reason) = (rejected.stage.to_string(), rejected.reason);
-                fates
-                    .extend(ids.get(&key).map(|id| (id.clone(), Fate::Rejected { stage, reason })));
-            }
-            good.push(rows);
-        }
-        good.retain(|rows| rows.rows.num_rows() > 0);
-        Ok(good)
-    }
-
-    fn fit(&mut self, batch: &Batch) -> Result<Arc<Fitted>, ReplayError> {
-        let columns = batch.columns.schema();
-        if let Some(fitted) = self.fitted.iter().find(|fitted| fitted.columns == columns) {
-            return Ok(fitted.clone());
-        }
-        let fitted = Arc::new(self.built.slot().try_fit(&self.library, &columns)?);
-        self.fitted.push(fitted.clone());
-        Ok(fitted)
-    }
-
-    /// A row that the table refused, as the fate of its letter.
-    fn refused(&self, refused: &crate::sink::Refused) -> Option<(String, Fate)> {
-        let letter = Rejected {
-            source: refused.source.clone(),
-            header: refused.header.clone(),
-            position: refused.position.clone(),
-            payload: refused.payload.clone(),
-            stage: "sink".into(),
-            plugin_digest: None,
-            plugin_set: self.library.digest().clone(),
-            reason: refused.reason.clone(),
-            ingest_time: refused.ingest_time,
-        };
-        let id = crate::dead_letter::letter_id(&letter);
-        Some((id, Fate::Rejected { stage: "sink".to_owned(), reason: letter.reason }))
-    }
-}
-
-fn keys_of(rows: &Rows) -> Vec<Key> {
-    let origins = &rows.origins;
-    let key = |row| key_of(&origins.source, &origins.position(row));
-    (0..rows.rows.num_rows()).map(key).collect()
-}
-
-fn key_of(source: &str, position: &Position) -> Key {
-    match position {
-        Position::Line(line) => Key::Line(source.to_owned(), *line as i64),
-        Position::Message(message) => Key::Message(message.id.clone()),
-    }
 }

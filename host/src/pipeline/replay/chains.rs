@@ -1,0 +1,85 @@
+//! Letters through the chains of a plugin set: one chain for each set of columns that comes in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::decode;
+use super::{Fate, ReplayError};
+use crate::batch::{Batch, Position};
+use crate::pipeline::build::Built;
+use crate::pipeline::version::{Fitted, Made};
+use crate::plugin::{ChainWorker, Library};
+use crate::sink::{Key, Letter, Rows};
+
+/// A library's chains, by the columns that they are fitted to.
+pub(super) struct Chains<'a> {
+    built: &'a Built,
+    pub library: Library,
+    fitted: Vec<Arc<Fitted>>,
+}
+
+impl<'a> Chains<'a> {
+    pub fn new(built: &'a Built, library: Library) -> Self {
+        Self { built, library, fitted: Vec::new() }
+    }
+
+    /// Runs letters through the set. Good rows are returned; what is refused is told in `fates`, what is
+    /// dropped on purpose is in neither. `watch` sees a batch when it comes in and after each stage.
+    pub fn run(
+        &mut self,
+        letters: Vec<Letter>,
+        fates: &mut Vec<(String, Fate)>,
+        mut watch: impl FnMut(&str, &Batch),
+    ) -> Result<Vec<Rows>, ReplayError> {
+        let ids: BTreeMap<Key, String> = letters
+            .iter()
+            .filter_map(|letter| Some((letter.key()?, letter.letter_id.clone())))
+            .collect();
+        let pipeline = &self.built.pipeline;
+        let (batches, malformed) = decode::batches(letters, &pipeline.format, pipeline.batch)?;
+        for (id, reason) in malformed {
+            fates.push((id, Fate::Rejected { stage: "decode".to_owned(), reason }));
+        }
+        let mut good = Vec::new();
+        for batch in batches {
+            watch("decode", &batch);
+            let fitted = self.fit(&batch)?;
+            let mut worker = ChainWorker::new(&fitted.chain);
+            let Made { rows, rejected, .. } = fitted.make(&mut worker, batch, &mut watch)?;
+            for rejected in rejected {
+                let key = key_of(&rejected.source, &rejected.position);
+                let (stage, reason) = (rejected.stage.to_string(), rejected.reason);
+                fates
+                    .extend(ids.get(&key).map(|id| (id.clone(), Fate::Rejected { stage, reason })));
+            }
+            good.push(rows);
+        }
+        good.retain(|rows| rows.rows.num_rows() > 0);
+        Ok(good)
+    }
+
+    fn fit(&mut self, batch: &Batch) -> Result<Arc<Fitted>, ReplayError> {
+        let columns = batch.columns.schema();
+        if let Some(fitted) = self.fitted.iter().find(|fitted| fitted.columns == columns) {
+            return Ok(fitted.clone());
+        }
+        let fitted = Arc::new(self.built.slot().try_fit(&self.library, &columns)?);
+        self.fitted.push(fitted.clone());
+        Ok(fitted)
+    }
+}
+
+/// The keys of rows.
+pub(super) fn keys_of(rows: &Rows) -> Vec<Key> {
+    let origins = &rows.origins;
+    let key = |row| key_of(&origins.source, &origins.position(row));
+    (0..rows.rows.num_rows()).map(key).collect()
+}
+
+/// The key of a row of this source.
+pub(super) fn key_of(source: &str, position: &Position) -> Key {
+    match position {
+        Position::Line(line) => Key::Line(source.to_owned(), *line as i64),
+        Position::Message(message) => Key::Message(message.id.clone()),
+    }
+}
