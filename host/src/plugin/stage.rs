@@ -128,6 +128,10 @@ impl StageWorker {
                     return self.output_too_large();
                 }
                 let text = cut(text, limits.max_message_bytes);
+                if text.contains("unknown import") {
+                    let text = format!("called what no plugin is given: {text}");
+                    return self.reason("plugin_trap", &text);
+                }
                 self.reason("plugin_bad_output", &format!("answered nonsense: {text}"))
             }
         }

@@ -188,3 +188,34 @@ fn a_chain_that_ruins_most_rows_ends_the_run_and_leaves_nothing() {
     let summary: Json = scratch.summary(std::path::Path::new(&*pipeline), &[]);
     assert_eq!(summary["rows_rejected"], 90);
 }
+
+#[test]
+fn a_component_built_for_another_world_runs_in_an_empty_one() {
+    let scratch = Scratch::new();
+    // The lookups of the contract, under a name of WASI: an interface that no plugin is given.
+    let mut bytes = std::fs::read(component("host/tests/hostile")).unwrap();
+    let (ours, theirs) = (b"clickmill:plugin/lookup@0.1.0", b"wasi:http/outgoing-what@0.2.0");
+    let places: Vec<usize> =
+        (0..bytes.len() - ours.len()).filter(|at| bytes[*at..].starts_with(ours)).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at..at + ours.len()].copy_from_slice(theirs);
+    }
+    let wasi = scratch.write("wasi.wasm", bytes);
+    let pipeline = pipeline(&scratch, "foreign_lookup", "");
+    scratch.write("input.ndjson", "\"good\"\n\"guilty\"\n");
+    let component = format!("plugin.hostile.component={}", wasi.display());
+    let pipeline = pipeline.to_string_lossy().into_owned();
+    let output = scratch.run(&["run", &pipeline, "--set", &component]);
+    let told = talk(&output, &scratch);
+    assert!(output.status.success(), "{told}");
+    assert!(
+        told.contains("no plugin is given this") && told.contains("wasi:http/outgoing-what"),
+        "{told}"
+    );
+    // It is told where it calls it; the other row passes.
+    let letter = &scratch.query("SELECT code, errorMessage FROM test.dead_letter")[0];
+    assert_eq!(letter["code"], "plugin_trap");
+    insta::assert_snapshot!(letter["errorMessage"].as_str().unwrap());
+    assert_eq!(scratch.number("SELECT COUNT(*) FROM test.out"), 1);
+}
