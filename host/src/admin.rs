@@ -24,7 +24,6 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use object_store::ObjectStoreExt;
 use tokio::net::TcpListener;
 
 use crate::config::{self, Listen, Token};
@@ -237,22 +236,13 @@ async fn fetched(stage: String, body: ChangeBody) -> Result<Change, String> {
             let (store, path) = store::open(&uri).map_err(|error| causes(&error))?;
             let failed =
                 |error: object_store::Error| format!("cannot read `{uri}`: {}", causes(&error));
-            let bytes = store.get(&path).await.map_err(failed)?.bytes().await.map_err(failed)?;
-            let beside = object_store::path::Path::from(format!("{path}.minisig"));
-            let signature = match store.get(&beside).await {
-                Ok(got) => got.bytes().await.ok(),
-                Err(_) => None,
-            };
-            let signature = signature.map(|text| String::from_utf8_lossy(&text).into_owned());
-            Some(NewComponent { path: uri.into(), bytes, signature })
+            let got = NewComponent::get(&*store, &path, (&uri).into()).await;
+            Some(got.map_err(failed)?)
         }
         (None, None) => None,
     };
-    let lookups = body.lookups.into_iter().map(|(table, file)| LookupFile {
-        table,
-        path: file.name,
-        bytes: file.base64,
-    });
+    let lookups = body.lookups.into_iter();
+    let lookups = lookups.map(|(table, file)| LookupFile::new(table, file.name, file.base64));
     Ok(Change { stage, component, config: body.config, lookups: lookups.collect() })
 }
 

@@ -4,13 +4,16 @@
 //! variables that `${NAME}` stands for: no network, no clock, no plugin is touched. What [`read`] returns is the only thing a pipeline is built from.
 //! Relative paths in the file are relative to the file; those given by `--set` to the current folder.
 
+mod admin;
 mod check;
 mod environment;
+mod guard;
 mod plugin;
 mod raw;
 mod service;
 mod source;
 mod swap;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,8 +22,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use admin::{Admin, Listen, Token};
+pub use guard::Guard;
 pub use plugin::{Grant, InstanceLife, Limits, Plugin};
-pub use swap::{Admin, Guard, Listen, Rules, Swap, Token};
+pub use swap::{Rules, Swap};
 
 use crate::schema::TableSchema;
 

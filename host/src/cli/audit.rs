@@ -37,12 +37,9 @@ pub(super) enum Audit {
     List(List),
 }
 
+/// Where the logs are
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
-pub(super) struct Verify {
-    /// The pipeline's name; all pipelines if there is none
-    pipeline: Option<String>,
-
+struct Logs {
     /// Folder of the audit logs
     #[arg(
         long,
@@ -51,6 +48,16 @@ pub(super) struct Verify {
         default_value = super::place::AUDIT_FOLDER
     )]
     log: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Verify {
+    /// The pipeline's name; all pipelines if there is none
+    pipeline: Option<String>,
+
+    #[command(flatten)]
+    logs: Logs,
 
     /// Print a JSON object per pipeline
     #[arg(long)]
@@ -64,14 +71,8 @@ pub(super) struct List {
     #[arg(long, default_value_t = 20)]
     limit: usize,
 
-    /// Folder of the audit logs
-    #[arg(
-        long,
-        value_name = "FOLDER",
-        env = super::place::AUDIT_VARIABLE,
-        default_value = super::place::AUDIT_FOLDER
-    )]
-    log: PathBuf,
+    #[command(flatten)]
+    logs: Logs,
 
     /// Print a JSON object per entry
     #[arg(long)]
@@ -91,20 +92,20 @@ impl Verify {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
         // Before the files: what is appended meanwhile is then in the files only, which is fine.
         let table = in_table(warehouse)?;
-        let logs: BTreeMap<String, PathBuf> = audit::logs(&self.log)?.into_iter().collect();
+        let logs: BTreeMap<String, PathBuf> = audit::logs(&self.logs.log)?.into_iter().collect();
         // A pipeline that only the table knows has lost its file.
         let known: BTreeSet<&String> =
             logs.keys().chain(table.iter().flatten().map(|(name, _)| name)).collect();
         let wanted = |name: &&&String| self.pipeline.as_ref().is_none_or(|wanted| wanted == **name);
         let pipelines: Vec<&String> = known.iter().filter(wanted).copied().collect();
         if pipelines.is_empty() {
-            return Err(none(&self.log, self.pipeline.as_deref()));
+            return Err(none(&self.logs.log, self.pipeline.as_deref()));
         }
         let mut failed = None;
         for pipeline in pipelines {
             let copy =
                 table.as_ref().map(|table| table.get(pipeline).map_or(&[][..], Vec::as_slice));
-            let checked = check(pipeline, logs.get(pipeline), &self.log, copy);
+            let checked = check(pipeline, logs.get(pipeline), &self.logs.log, copy);
             match &checked {
                 Ok(verified) if self.json => println!("{}", as_json(pipeline, verified, copy)),
                 Ok(verified) => println!("{}", said(pipeline, verified)),
@@ -137,9 +138,9 @@ impl Verify {
 
 impl List {
     fn run(self) -> Result<(), Failure> {
-        let logs = audit::logs(&self.log)?;
+        let logs = audit::logs(&self.logs.log)?;
         if logs.is_empty() {
-            return Err(none(&self.log, None));
+            return Err(none(&self.logs.log, None));
         }
         let mut entries = Vec::new();
         for (_, path) in logs {

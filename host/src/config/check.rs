@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::{DeadLetter, Pipeline, Plugin, Problem, Sink, TableName, raw, service, source, swap};
+use super::{
+    DeadLetter, Pipeline, Plugin, Problem, Sink, TableName, admin, guard, raw, service, source,
+    swap, trust,
+};
 use crate::schema::{Kind, Mode, TableSchema, provenance};
 use crate::telemetry::causes;
 
@@ -50,11 +53,11 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
     let swap = raw::optional(document.remove("swap"), "swap", &mut problems);
     let swap = swap::swap(swap, folder, &mut problems);
     let guard = raw::optional(document.remove("guard"), "guard", &mut problems);
-    let guard = swap::guard(guard, &mut problems);
+    let guard = guard::guard(guard, &mut problems);
     let trust = raw::optional(document.remove("trust"), "trust", &mut problems);
-    let trusted_keys = swap::trust(trust, folder, &mut problems);
+    let trusted_keys = trust::trust(trust, folder, &mut problems);
     let admin = raw::optional(document.remove("admin"), "admin", &mut problems);
-    let admin = swap::admin(admin, folder, &mut problems);
+    let admin = admin::admin(admin, folder, &mut problems);
     let batch: raw::Batch = raw::optional(document.remove("batch"), "batch", &mut problems);
     if batch.max_rows == 0 || batch.max_rows > 1 << 20 {
         problem(

@@ -1,19 +1,12 @@
-//! How plugins change while the pipeline runs, and who may change them.
+//! How plugins change while the pipeline runs.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use regex::Regex;
 use serde::Deserialize;
 
 use super::Problem;
 use super::check::{join, problem};
-
-/// Where the admin interface listens unless the file says otherwise.
-const LISTEN: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7627);
 
 /// How a changed plugin set is checked, taken up and watched.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,35 +48,6 @@ pub struct Rules {
     pub max_fuel_ratio: f64,
 }
 
-/// The admin interface.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Admin {
-    /// Where it listens.
-    pub listen: Listen,
-    /// What a caller has to show.
-    pub token: Option<Token>,
-}
-
-/// Where the admin interface listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listen {
-    /// At the usual address, or at any port where another pipeline has that.
-    Usual(SocketAddr),
-    /// At this address or not at all.
-    At(SocketAddr),
-    /// Nowhere.
-    Off,
-}
-
-/// Where the admin interface's token is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Token {
-    /// In a file.
-    File(PathBuf),
-    /// In an environment variable.
-    Variable(String),
-}
-
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawSwap {
@@ -120,67 +84,6 @@ impl Default for RawSwap {
             max_fuel_ratio: 3.0,
         }
     }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct RawAdmin {
-    listen: Option<String>,
-    token_file: Option<String>,
-    token_env: Option<String>,
-}
-
-/// How sensitive columns are guarded.
-#[derive(Debug, Clone, Default)]
-pub struct Guard {
-    /// They are not.
-    pub off: bool,
-    /// Columns whose values may stay as they came in where they have this form: that of masked ones.
-    pub allow: Vec<(String, Regex)>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct RawGuard {
-    off: bool,
-    allow: BTreeMap<String, String>,
-}
-
-pub(super) fn guard(raw: RawGuard, problems: &mut Vec<Problem>) -> Guard {
-    let form = |(column, form): (String, String)| match Regex::new(&form) {
-        Ok(form) => Some((column, form)),
-        Err(error) => {
-            let message = format!("is `{form}`, wanted a regular expression: {error}");
-            problem(problems, &format!("guard.allow.{column}"), message);
-            None
-        }
-    };
-    Guard { off: raw.off, allow: raw.allow.into_iter().filter_map(form).collect() }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct RawTrust {
-    keys: Vec<String>,
-}
-
-/// The texts of public keys: `RW…`, or the files that hold them.
-pub(super) fn trust(raw: RawTrust, folder: &Path, problems: &mut Vec<Problem>) -> Vec<String> {
-    let text = |(at, key): (usize, String)| {
-        if !key.ends_with(".pub") {
-            return Some(key);
-        }
-        let path = join(folder, &key);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Some(text),
-            Err(error) => {
-                let message = format!("cannot read `{}`: {error}", path.display());
-                problem(problems, &format!("trust.keys[{at}]"), message);
-                None
-            }
-        }
-    };
-    raw.keys.into_iter().enumerate().filter_map(text).collect()
 }
 
 pub(super) fn swap(raw: RawSwap, folder: &Path, problems: &mut Vec<Problem>) -> Swap {
@@ -229,38 +132,4 @@ pub(super) fn swap(raw: RawSwap, folder: &Path, problems: &mut Vec<Problem>) -> 
         watch: raw.watch.map(uri),
         state: raw.state.map(uri),
     }
-}
-
-pub(super) fn admin(raw: RawAdmin, folder: &Path, problems: &mut Vec<Problem>) -> Admin {
-    let token = match (raw.token_file, raw.token_env) {
-        (Some(_), Some(_)) => {
-            let message = "is there beside `token_file`, wanted one of them".to_owned();
-            problem(problems, "admin.token_env", message);
-            None
-        }
-        (Some(file), None) => Some(Token::File(join(folder, &file))),
-        (None, variable) => variable.map(Token::Variable),
-    };
-    let listen = match raw.listen.as_deref() {
-        None => Listen::Usual(LISTEN),
-        Some("off") => Listen::Off,
-        Some(address) => match address.parse() {
-            Ok(address) => Listen::At(address),
-            Err(_) => {
-                let message = format!("is `{address}`, wanted IP:PORT such as {LISTEN}, or `off`");
-                problem(problems, "admin.listen", message);
-                Listen::Off
-            }
-        },
-    };
-    if let Listen::At(address) = listen
-        && !address.ip().is_loopback()
-        && token.is_none()
-    {
-        let message = format!(
-            "is {address}, which others reach: set `admin.token_file` or `admin.token_env` too"
-        );
-        problem(problems, "admin.listen", message);
-    }
-    Admin { listen, token }
 }

@@ -51,8 +51,6 @@ pub(super) struct Slot {
     /// Counts changes of `running`, so that workers know when to look for what they need no more.
     generation: AtomicU64,
     history: Mutex<Vec<Arc<Record>>>,
-    /// The columns that came in last.
-    columns: Mutex<Option<SchemaRef>>,
     recent: Mutex<Recent>,
     events: crossbeam_channel::Sender<Happened>,
 }
@@ -131,7 +129,6 @@ impl Slot {
         let version = Arc::new(Version::new(1, library, origin, Standing::Current));
         let (events, happened) = crossbeam_channel::unbounded();
         let slot = Self {
-            columns: Mutex::new(target.columns.clone()),
             target,
             config,
             history: Mutex::new(vec![version.record.clone()]),
@@ -178,9 +175,7 @@ impl Slot {
         if let Some(fitted) = version.fitted(columns) {
             return Ok(fitted);
         }
-        let fitted = self.try_fit(&version.library, columns)?;
-        *self.columns.lock().unwrap_or_else(PoisonError::into_inner) = Some(columns.clone());
-        Ok(version.set_fitted(fitted))
+        Ok(version.set_fitted(self.try_fit(&version.library, columns)?))
     }
 
     /// Fits a library to columns and table, without running it.
@@ -197,9 +192,9 @@ impl Slot {
         Ok(Fitted { columns: columns.clone(), chain, guard: guard.clone(), projection })
     }
 
-    /// The columns that came in last.
+    /// The columns that came in last, where any did or are known to come.
     pub fn columns(&self) -> Option<SchemaRef> {
-        self.columns.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current().columns().or_else(|| self.target.columns.clone())
     }
 
     /// Offers a batch that came in to be kept for trying new sets on.

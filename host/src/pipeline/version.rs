@@ -149,6 +149,12 @@ impl Version {
         fitted.as_ref().filter(|fitted| fitted.columns == *columns).cloned()
     }
 
+    /// The columns that it was fitted to last.
+    pub fn columns(&self) -> Option<SchemaRef> {
+        let fitted = self.fitted.read().unwrap_or_else(PoisonError::into_inner);
+        fitted.as_ref().map(|fitted| fitted.columns.clone())
+    }
+
     pub fn set_fitted(&self, fitted: Fitted) -> Arc<Fitted> {
         let fitted = Arc::new(fitted);
         *self.fitted.write().unwrap_or_else(PoisonError::into_inner) = Some(fitted.clone());

@@ -3,14 +3,16 @@
 
 mod member;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::CONTRACT;
 use super::chain::Chain;
+use super::component;
 use super::engine::Engine;
 use super::error::{ChangeError, PluginError, TestError};
 use super::golden::Golden;
@@ -55,6 +57,30 @@ pub struct NewComponent {
     pub signature: Option<String>,
 }
 
+impl NewComponent {
+    /// Reads a component file, and the signature beside it.
+    pub fn read(path: &Path) -> Result<Self, PluginError> {
+        let (bytes, signature) = (component::read(path)?, component::read_signature(path));
+        Ok(Self { path: path.to_owned(), bytes, signature })
+    }
+
+    /// Reads a component of a store, and the signature beside it. `path` is for messages.
+    pub async fn get(
+        store: &dyn ObjectStore,
+        object: &object_store::path::Path,
+        path: PathBuf,
+    ) -> Result<Self, object_store::Error> {
+        let bytes = store.get(object).await?.bytes().await?;
+        let beside = object_store::path::Path::from(format!("{object}.minisig"));
+        let signature = match store.get(&beside).await {
+            Ok(got) => Some(String::from_utf8_lossy(&got.bytes().await?).into_owned()),
+            Err(object_store::Error::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { path, bytes, signature })
+    }
+}
+
 impl Library {
     /// Builds, compiles and describes the components of a pipeline.
     pub fn load(engine: &Engine, plugins: &[Plugin]) -> Result<Self, PluginError> {
@@ -75,7 +101,7 @@ impl Library {
             let mut lookups = Vec::new();
             for LookupMade { table, file, digest } in &stage.lookups {
                 let bytes = blob(digest)?;
-                lookups.push(LookupFile { table: table.clone(), path: file.into(), bytes });
+                lookups.push(LookupFile::new(table.clone(), file.into(), bytes));
             }
             let component = (component, stage.signature.clone());
             members.push(Arc::new(Member::new(engine, plugin, component, lookups)?));
@@ -133,7 +159,7 @@ impl Library {
             let lookup = |file: &LookupFile| LookupMade {
                 table: file.table.clone(),
                 file: file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-                digest: blake3::hash(&file.bytes).to_hex().to_string(),
+                digest: file.digest.to_hex().to_string(),
             };
             StageMade {
                 stage: plugin.name.clone(),
@@ -161,7 +187,7 @@ impl Library {
         for member in &self.members {
             blobs.push((member.component.digest.to_string(), member.bytes.clone()));
             for file in &member.lookup_files {
-                blobs.push((blake3::hash(&file.bytes).to_hex().to_string(), file.bytes.clone()));
+                blobs.push((file.digest.to_hex().to_string(), file.bytes.clone()));
             }
         }
         blobs

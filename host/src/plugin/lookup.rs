@@ -29,6 +29,8 @@ pub struct LookupFile {
     pub path: PathBuf,
     /// Its content.
     pub bytes: Bytes,
+    /// Digest of that.
+    pub(super) digest: blake3::Hash,
 }
 
 struct Table {
@@ -76,18 +78,24 @@ pub enum LookupFileError {
 }
 
 impl LookupFile {
+    /// A table of this content.
+    pub fn new(table: String, path: PathBuf, bytes: Bytes) -> Self {
+        let digest = blake3::hash(&bytes);
+        Self { table, path, bytes, digest }
+    }
+
     /// Reads a table's file.
     pub fn read(table: &str, path: &Path) -> Result<Self, LookupFileError> {
         let bytes = std::fs::read(path)
             .map_err(|source| LookupFileError::Read { path: path.to_owned(), source })?;
-        Ok(Self { table: table.to_owned(), path: path.to_owned(), bytes: bytes.into() })
+        Ok(Self::new(table.to_owned(), path.to_owned(), bytes.into()))
     }
 }
 
 impl Lookups {
     /// Parses the tables.
     pub fn parse(files: &[LookupFile]) -> Result<Self, LookupFileError> {
-        let table = |LookupFile { table, path, bytes }: &LookupFile| {
+        let table = |LookupFile { table, path, bytes, .. }: &LookupFile| {
             let json = path.extension().is_some_and(|extension| extension == "json");
             let parsed = if json { json_table(bytes, path)? } else { csv_table(bytes, path)? };
             Ok((table.clone(), parsed))

@@ -6,6 +6,7 @@
 //! <warehouse>/clickstream_analytics/clickstream_batch/_schema.json
 //! <warehouse>/clickstream_analytics/load_ledger/<load id>.parquet
 //! <warehouse>/_staging/<load id>/…            files in the making, which no reader looks at
+//! <warehouse>/_state/…                        plugin sets, kept by the pipeline
 //! ```
 //!
 //! A stream adds a small file per flush, with a name of its own.

@@ -11,7 +11,7 @@ use crate::cli::plugin::built;
 use crate::config;
 use crate::pipeline::{self, Built, Fate, Options};
 use crate::plugin::build::Freshness;
-use crate::plugin::{Change, NewComponent, Secrets, signature};
+use crate::plugin::{Change, NewComponent, Secrets};
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
@@ -186,11 +186,6 @@ fn change(given: &str) -> Result<Change, Failure> {
         true => built(Path::new(component), Freshness::Sources)?,
         false => component.into(),
     };
-    let bytes = std::fs::read(&path).map_err(|error| {
-        let what = format!("cannot read `{}`", path.display());
-        Failure::new(Exit::BadInput, anyhow::Error::new(error).context(what))
-    })?;
-    let signature = std::fs::read_to_string(signature::beside(&path)).ok();
-    let component = Some(NewComponent { path, bytes: bytes.into(), signature });
+    let component = Some(NewComponent::read(&path)?);
     Ok(Change { stage: stage.to_owned(), component, ..Change::default() })
 }

@@ -12,9 +12,8 @@ use crate::admin::wire::{
 };
 use crate::cli::admin::Admin;
 use crate::cli::place;
-use crate::plugin::Golden;
 use crate::plugin::build::Freshness;
-use crate::plugin::signature;
+use crate::plugin::{Golden, NewComponent};
 
 const SWAP_EXAMPLES: &str = "\
 Examples:
@@ -254,8 +253,10 @@ fn component_of(component: &str, change: &mut ChangeBody) -> Result<(), Failure>
             (given, folder)
         }
     };
-    change.signature = std::fs::read_to_string(signature::beside(&path)).ok();
-    change.component = Some(file(&path)?);
+    let NewComponent { bytes, signature, .. } = NewComponent::read(&path)?;
+    let name = path.file_name().unwrap_or_default().into();
+    change.signature = signature;
+    change.component = Some(FileBody { name, base64: bytes });
     change.golden = golden(&beside)?;
     Ok(())
 }

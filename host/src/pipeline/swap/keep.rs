@@ -124,6 +124,11 @@ impl Keep {
 
     /// What the set is made of whose digest begins with `digest`.
     pub fn set(&self, digest: &str) -> Result<PluginSet, KeepError> {
+        // Whole digests are what rows and records have: no need to look through all sets.
+        let path = |digest: &str| self.path("sets", &format!("{digest}.json"));
+        if let Some(set) = self.parse(&path(digest))? {
+            return Ok(set);
+        }
         let found = self.runtime.block_on(async {
             use futures::TryStreamExt;
             let folder = self.root.clone().join("sets");
@@ -141,10 +146,7 @@ impl Keep {
         let (digest, uri) = (digest.to_owned(), self.uri.clone());
         match found.as_slice() {
             [] => Err(KeepError::NoSet { digest, uri }),
-            [one] => {
-                let path = self.path("sets", &format!("{one}.json"));
-                self.parse(&path)?.ok_or(KeepError::NoSet { digest, uri })
-            }
+            [one] => self.parse(&path(one))?.ok_or(KeepError::NoSet { digest, uri }),
             _ => Err(KeepError::Ambiguous { digest, found }),
         }
     }

@@ -11,12 +11,10 @@ use std::time::SystemTime;
 
 use futures::TryStreamExt;
 use object_store::ObjectStore;
-use object_store::ObjectStoreExt;
 
 use super::{Request, Swaps};
 use crate::config::Plugin;
 use crate::plugin::build::{self, Freshness};
-use crate::plugin::signature::beside;
 use crate::plugin::{Change, Golden, NewComponent};
 use crate::store;
 use crate::telemetry::causes;
@@ -159,26 +157,25 @@ impl Swaps {
     fn take_up(&self, changed: Vec<Changed>) {
         let mut request = Request { actor: ACTOR.to_owned(), ..Request::default() };
         for changed in changed {
-            match self.read(changed) {
-                Ok((change, golden)) => {
-                    let stage = change.stage.clone();
-                    request.golden.extend(golden.into_iter().map(|golden| (stage.clone(), golden)));
-                    request.changes.push(change);
-                }
+            let (change, golden) = match self.read(changed) {
+                Ok(read) => read,
                 Err(error) => {
                     tracing::warn!(error, "a change is not taken up, what ran before still runs");
+                    continue;
                 }
-            }
-        }
-        let set = self.0.slot.current().record.set.clone();
-        let runs = |change: &Change| {
+            };
             let digest = |c: &NewComponent| blake3::hash(&c.bytes).to_hex().to_string();
             let digest = change.component.as_ref().map(digest);
-            set.stages
-                .iter()
-                .any(|made| made.stage == change.stage && Some(&made.component) == digest.as_ref())
-        };
-        request.changes.retain(|change| !runs(change));
+            let running = self.0.slot.current();
+            let mut made =
+                running.record.set.stages.iter().filter(|made| made.stage == change.stage);
+            // What runs already is left, and so are its cases.
+            if made.any(|made| Some(&made.component) == digest.as_ref()) {
+                continue;
+            }
+            request.golden.extend(golden.into_iter().map(|golden| (change.stage.clone(), golden)));
+            request.changes.push(change);
+        }
         if !request.changes.is_empty() {
             // What is refused was told where it was.
             let _ = self.swap(request);
@@ -186,49 +183,29 @@ impl Swaps {
     }
 
     fn read(&self, changed: Changed) -> Result<(Change, Vec<Golden>), String> {
+        let of_file = |path: &Path| NewComponent::read(path).map_err(|error| causes(&error));
         let (stage, component, golden) = match changed {
             Changed::File { stage, path } => {
                 let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-                (stage, of_file(path)?, Golden::beside(&folder))
+                (stage, of_file(&path)?, Golden::beside(&folder))
             }
             Changed::Crate { stage, folder } => {
                 let built = build::build(&folder, Freshness::Sources);
                 let path = built.map_err(|error| causes(&error))?;
-                (stage, of_file(path)?, Golden::beside(&folder))
+                (stage, of_file(&path)?, Golden::beside(&folder))
             }
             Changed::Object { stage, store, path } => {
                 let failed = |error: object_store::Error| {
                     format!("cannot read `{path}`: {}", causes(&error))
                 };
-                let (bytes, signature) = self
-                    .0
-                    .runtime
-                    .block_on(async {
-                        let bytes = store.get(&path).await?.bytes().await?;
-                        let beside = object_store::path::Path::from(format!("{path}.minisig"));
-                        let signature = match store.get(&beside).await {
-                            Ok(got) => Some(got.bytes().await?),
-                            Err(object_store::Error::NotFound { .. }) => None,
-                            Err(error) => return Err(error),
-                        };
-                        Ok((bytes, signature))
-                    })
-                    .map_err(failed)?;
-                let signature = signature.map(|text| String::from_utf8_lossy(&text).into_owned());
-                let path = PathBuf::from(path.to_string());
-                (stage, NewComponent { path, bytes, signature }, Ok(Vec::new()))
+                let named = PathBuf::from(path.to_string());
+                let got = self.0.runtime.block_on(NewComponent::get(&*store, &path, named));
+                (stage, got.map_err(failed)?, Ok(Vec::new()))
             }
         };
         let golden = golden.map_err(|error| causes(&error))?;
         Ok((Change { stage, component: Some(component), ..Change::default() }, golden))
     }
-}
-
-fn of_file(path: PathBuf) -> Result<NewComponent, String> {
-    let bytes = std::fs::read(&path)
-        .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-    let signature = std::fs::read_to_string(beside(&path)).ok();
-    Ok(NewComponent { path, bytes: bytes.into(), signature })
 }
 
 fn state_of(path: &Path) -> Option<String> {

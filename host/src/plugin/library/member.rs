@@ -9,7 +9,7 @@ use super::{Change, NewComponent, Secrets};
 use crate::config::{Grant, Plugin};
 use crate::plugin::boundary::{ColumnSpec, DataType, Needs};
 use crate::plugin::build;
-use crate::plugin::component::{Loaded, load, read, read_signature};
+use crate::plugin::component::{Loaded, load};
 use crate::plugin::engine::Engine;
 use crate::plugin::error::{ChangeError, PluginError};
 use crate::plugin::lookup::{LookupFile, LookupFileError, Lookups};
@@ -38,8 +38,7 @@ impl Member {
                 .map_err(|source| PluginError::Build { stage: stage.clone(), source })?,
             false => plugin.component.clone(),
         };
-        let bytes = read(&path)?;
-        let signature = read_signature(&path);
+        let NewComponent { bytes, signature, .. } = NewComponent::read(&path)?;
         let lookups = plugin.lookups.iter().map(|(table, path)| LookupFile::read(table, path));
         let lookups = lookups.collect::<Result<_, _>>().map_err(|e| lookup_failed(stage, e))?;
         plugin.component = path;
@@ -232,7 +231,7 @@ impl Member {
         let mut lookups = blake3::Hasher::new();
         for file in &self.lookup_files {
             lookups.update(file.table.as_bytes());
-            lookups.update(blake3::hash(&file.bytes).as_bytes());
+            lookups.update(file.digest.as_bytes());
         }
         set.update(lookups.finalize().as_bytes());
     }

@@ -1,0 +1,84 @@
+//! The admin interface: where it listens, and what a caller has to show.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::Problem;
+use super::check::{join, problem};
+
+/// Where the admin interface listens unless the file says otherwise.
+const LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7627);
+
+/// The admin interface.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admin {
+    /// Where it listens.
+    pub listen: Listen,
+    /// What a caller has to show.
+    pub token: Option<Token>,
+}
+
+/// Where the admin interface listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listen {
+    /// At the usual address, or at any port where another pipeline has that.
+    Usual(SocketAddr),
+    /// At this address or not at all.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
+/// Where the admin interface's token is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Token {
+    /// In a file.
+    File(PathBuf),
+    /// In an environment variable.
+    Variable(String),
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawAdmin {
+    listen: Option<String>,
+    token_file: Option<String>,
+    token_env: Option<String>,
+}
+
+pub(super) fn admin(raw: RawAdmin, folder: &Path, problems: &mut Vec<Problem>) -> Admin {
+    let token = match (raw.token_file, raw.token_env) {
+        (Some(_), Some(_)) => {
+            let message = "is there beside `token_file`, wanted one of them".to_owned();
+            problem(problems, "admin.token_env", message);
+            None
+        }
+        (Some(file), None) => Some(Token::File(join(folder, &file))),
+        (None, variable) => variable.map(Token::Variable),
+    };
+    let listen = match raw.listen.as_deref() {
+        None => Listen::Usual(LISTEN),
+        Some("off") => Listen::Off,
+        Some(address) => match address.parse() {
+            Ok(address) => Listen::At(address),
+            Err(_) => {
+                let message = format!("is `{address}`, wanted IP:PORT such as {LISTEN}, or `off`");
+                problem(problems, "admin.listen", message);
+                Listen::Off
+            }
+        },
+    };
+    if let Listen::At(address) = listen
+        && !address.ip().is_loopback()
+        && token.is_none()
+    {
+        let message = format!(
+            "is {address}, which others reach: set `admin.token_file` or `admin.token_env` too"
+        );
+        problem(problems, "admin.listen", message);
+    }
+    Admin { listen, token }
+}
