@@ -1,9 +1,15 @@
-//! The admin interface: HTTP on loopback, by which a running pipeline's plugins are looked at, swapped
-//! and rolled back. `wire` has what it is asked and answers.
+//! The admin interface: HTTP on loopback, by which a running pipeline is watched and its plugins are
+//! looked at, swapped and rolled back. It serves the dashboard too. `wire` has what it is asked and
+//! answers.
 //!
 //! | request | answer |
 //! |---|---|
 //! | `GET /healthz` | 200 while the process runs; needs no token |
+//! | `GET /readyz` | 200 while the pipeline does its work, 503 with the reasons; needs no token |
+//! | `GET /metrics` | metrics in Prometheus' text format; needs no token |
+//! | `GET /v1/status` | counters, queues, plugins |
+//! | `GET /v1/series` | rates of the last hour |
+//! | `GET /v1/tap?stage&where&rejected` | rows as they pass, a JSON object a line |
 //! | `GET /v1/plugins` | the version that runs, and the canary beside it |
 //! | `GET /v1/plugins/history` | all versions since the start |
 //! | `POST /v1/plugins/swap` | 200 taken up, 409 refused, with the check that failed |
@@ -13,25 +19,26 @@
 //! listened on, and requests have to name it as their host, so that no web page reaches it by a name of
 //! its own.
 
+mod gate;
+mod plugins;
+mod watch;
 pub mod wire;
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use tokio::net::TcpListener;
 
-use crate::config::{self, Listen, Token};
-use crate::pipeline::{Refused, Swaps};
-use crate::plugin::{Change, LookupFile, NewComponent};
-use crate::store;
-use crate::telemetry::causes;
-use wire::{ChangeBody, ErrorBody, RollbackBody, SwapBody, SwappedBody, VersionBody};
+use crate::config::{self, Listen};
+use crate::dashboard::{self, Dashboard};
+use crate::pipeline::Running;
+use gate::Gate;
+use wire::ErrorBody;
 
 /// What surrounds the components in a request, at most.
 const MAX_REQUEST_BYTES: usize = 512 << 20;
@@ -67,22 +74,14 @@ pub enum AdminError {
     },
 }
 
-/// What requests are answered by.
-struct Admin {
-    swaps: Swaps,
-    /// Digest of the token, which is compared by digest: in the same time, whatever is shown.
-    token: Option<blake3::Hash>,
-}
-
-/// Starts listening. Returns the address, or `None` where the interface is switched off.
+/// Starts listening. Returns the address, or `None` where the interface is switched off. Without a
+/// running pipeline it is the dashboard alone.
 pub async fn start(
     config: &config::Admin,
-    swaps: &Swaps,
+    dashboard: Dashboard,
+    running: Option<Running>,
 ) -> Result<Option<SocketAddr>, AdminError> {
-    let token = match &config.token {
-        Some(token) => Some(blake3::hash(read(token)?.as_bytes())),
-        None => None,
-    };
+    let gate = Gate::new(config.token.as_ref())?;
     let failed = |address, source| AdminError::Listen { address, source };
     let listener = match config.listen {
         Listen::Off => return Ok(None),
@@ -98,16 +97,17 @@ pub async fn start(
         },
     };
     let address = listener.local_addr();
-    let admin = Arc::new(Admin { swaps: swaps.clone(), token });
-    let router = Router::new()
-        .route("/v1/plugins", get(plugins))
-        .route("/v1/plugins/history", get(history))
-        .route("/v1/plugins/swap", post(swap))
-        .route("/v1/plugins/rollback", post(rollback))
-        .layer(middleware::from_fn_with_state(admin.clone(), guard))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
-        .with_state(admin);
+    let open = dashboard::page().route("/healthz", get(|| async { "ok\n" }));
+    let guarded = dashboard::router(dashboard);
+    let (open, guarded) = match running {
+        Some(running) => (
+            open.merge(watch::open(running.clone())),
+            guarded.merge(pipeline(running, config.reveal.clone())),
+        ),
+        None => (open, guarded),
+    };
+    let guarded = guarded.layer(middleware::from_fn_with_state(gate, Gate::pass));
+    let router = open.merge(guarded).fallback(nothing);
     tokio::spawn(async move {
         // Ends with the process.
         if let Err(error) = axum::serve(listener, router).await {
@@ -118,141 +118,21 @@ pub async fn start(
     address.map(Some).map_err(|error| failed(any, error))
 }
 
-fn read(token: &Token) -> Result<String, AdminError> {
-    let (text, from) = match token {
-        Token::File(path) => {
-            let failed = |source| AdminError::TokenFile { path: path.clone(), source };
-            let text = std::fs::read_to_string(path).map_err(failed)?;
-            (text, format!("`{}`", path.display()))
-        }
-        Token::Variable(name) => {
-            (std::env::var(name).unwrap_or_default(), format!("environment variable `{name}`"))
-        }
-    };
-    let text = text.trim().to_owned();
-    match text.len() < 16 {
-        true => Err(AdminError::TokenShort { from, bytes: text.len() }),
-        false => Ok(text),
-    }
+/// What a running pipeline adds.
+fn pipeline(running: Running, reveal: Vec<String>) -> Router {
+    Router::new()
+        .route("/v1/plugins", get(plugins::list))
+        .route("/v1/plugins/history", get(plugins::history))
+        .route("/v1/plugins/swap", post(plugins::swap))
+        .route("/v1/plugins/rollback", post(plugins::rollback))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
+        .with_state(running.clone())
+        .merge(watch::guarded(running, reveal))
 }
 
-/// Lets in who may come in.
-async fn guard(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
-    match admin.lets_in(request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err((status, error)) => answer_error(status, error.to_owned(), None),
-    }
-}
-
-impl Admin {
-    fn lets_in(&self, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let Some(token) = self.token else {
-            let host = text(header::HOST).unwrap_or_default();
-            let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            let loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-            return match loopback || host == "localhost" {
-                true => Ok(()),
-                false => Err((
-                    StatusCode::FORBIDDEN,
-                    "without a token only requests to the loopback address are answered",
-                )),
-            };
-        };
-        let shown = text(header::AUTHORIZATION).and_then(|text| text.strip_prefix("Bearer "));
-        match shown.is_some_and(|shown| blake3::hash(shown.trim().as_bytes()) == token) {
-            true => Ok(()),
-            false => Err((
-                StatusCode::UNAUTHORIZED,
-                "wanted the header `Authorization: Bearer TOKEN` with this pipeline's token",
-            )),
-        }
-    }
-}
-
-async fn plugins(State(admin): State<Arc<Admin>>) -> Json<Vec<VersionBody>> {
-    let (current, canary) = admin.swaps.running();
-    Json([Some(current), canary].into_iter().flatten().map(|record| (&*record).into()).collect())
-}
-
-async fn history(State(admin): State<Arc<Admin>>) -> Json<Vec<VersionBody>> {
-    Json(admin.swaps.history().iter().map(|record| (&**record).into()).collect())
-}
-
-async fn swap(State(admin): State<Arc<Admin>>, Json(body): Json<SwapBody>) -> Response {
-    let rollout = body.rollout();
-    let mut request = crate::pipeline::Request {
-        actor: body.actor,
-        note: body.note,
-        rollout,
-        dry_run: body.dry_run,
-        ..Default::default()
-    };
-    for (stage, change) in body.changes {
-        for golden in &change.golden {
-            request.golden.push((stage.clone(), golden.clone()));
-        }
-        match fetched(stage, change).await {
-            Ok(change) => request.changes.push(change),
-            Err(error) => return answer_error(StatusCode::BAD_REQUEST, error, None),
-        }
-    }
-    let swaps = admin.swaps.clone();
-    // Compiling and trying on takes a while.
-    let done = tokio::task::spawn_blocking(move || swaps.swap(request)).await;
-    match done {
-        Ok(Ok(swapped)) => Json(SwappedBody::from(&swapped)).into_response(),
-        Ok(Err(refused)) => answer_refused(&refused),
-        Err(error) => answer_error(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), None),
-    }
-}
-
-async fn rollback(State(admin): State<Arc<Admin>>, Json(body): Json<RollbackBody>) -> Response {
-    let swaps = admin.swaps.clone();
-    let RollbackBody { actor, note, to } = body;
-    let done =
-        tokio::task::spawn_blocking(move || swaps.roll_back(to.as_deref(), &actor, &note)).await;
-    match done {
-        Ok(Ok(record)) => Json(VersionBody::from(&*record)).into_response(),
-        Ok(Err(refused)) => answer_refused(&refused),
-        Err(error) => answer_error(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), None),
-    }
-}
-
-/// The change that a body asks for. A component in Cloud Storage is read.
-async fn fetched(stage: String, body: ChangeBody) -> Result<Change, String> {
-    let component = match (body.component, body.uri) {
-        (Some(_), Some(_)) => {
-            return Err(format!("stage `{stage}` has a component and a URI, wanted one of them"));
-        }
-        (Some(file), None) => {
-            Some(NewComponent { path: file.name, bytes: file.base64, signature: body.signature })
-        }
-        (None, Some(uri)) if !uri.starts_with("gs://") => {
-            return Err(format!("`{uri}` is no `gs://bucket/object`: send the component itself"));
-        }
-        (None, Some(uri)) => {
-            let (store, path) = store::open(&uri).map_err(|error| causes(&error))?;
-            let failed =
-                |error: object_store::Error| format!("cannot read `{uri}`: {}", causes(&error));
-            let got = NewComponent::get(&*store, &path, (&uri).into()).await;
-            Some(got.map_err(failed)?)
-        }
-        (None, None) => None,
-    };
-    let lookups = body.lookups.into_iter();
-    let lookups = lookups.map(|(table, file)| LookupFile::new(table, file.name, file.base64));
-    Ok(Change { stage, component, config: body.config, lookups: lookups.collect() })
-}
-
-fn answer_refused(refused: &Refused) -> Response {
-    let check = refused.check();
-    let status = match check {
-        "environment" => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::CONFLICT,
-    };
-    answer_error(status, causes(refused), Some(check.to_owned()))
+async fn nothing() -> Response {
+    let error = "there is nothing here; what a pipeline tells, only its own process tells";
+    answer_error(StatusCode::NOT_FOUND, error.to_owned(), None)
 }
 
 fn answer_error(status: StatusCode, error: String, check: Option<String>) -> Response {

@@ -7,9 +7,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{
+    ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringArray,
+    TimestampMicrosecondArray,
+};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use bytes::Bytes;
 
@@ -108,6 +111,21 @@ pub struct Reason {
 pub fn micros_now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| since.as_micros() as i64)
+}
+
+/// A moment from RFC 3339, in microseconds since 1970-01-01T00:00:00Z.
+pub fn micros(text: &str) -> Option<i64> {
+    let texts = StringArray::from(vec![text]);
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let moments = arrow::compute::cast(&texts, &micros).ok()?;
+    moments.as_primitive::<TimestampMicrosecondType>().iter().next().flatten()
+}
+
+/// A moment in RFC 3339, in UTC.
+pub fn rfc3339(micros: i64) -> String {
+    let moment = TimestampMicrosecondArray::from(vec![micros]).with_timezone("UTC");
+    // All moments that a table may hold can be shown.
+    arrow::util::display::array_value_to_string(&moment, 0).unwrap_or_default()
 }
 
 impl Batch {

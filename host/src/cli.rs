@@ -3,6 +3,7 @@
 
 mod admin;
 mod audit;
+mod dashboard;
 mod dead_letter;
 mod demo;
 mod exit;
@@ -13,6 +14,8 @@ mod plugin;
 mod query;
 mod run;
 mod tables;
+mod tap;
+mod top;
 mod validate;
 
 use std::process::ExitCode;
@@ -52,7 +55,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run the whole batch pipeline on generated shop clicks, on this machine
+    /// Run the batch and the stream pipeline on generated data and show both, on this machine
     Demo(demo::Demo),
     /// Run a pipeline: to the end of its source, or a stream until told to stop
     Run(run::Run),
@@ -62,6 +65,12 @@ enum Verb {
     Generate(generate::Generate),
     /// Query the warehouse with BigQuery SQL
     Query(query::Query),
+    /// Show the dashboard over the warehouse or BigQuery, as a web page
+    Dashboard(dashboard::Serve),
+    /// Show how a running pipeline does, live
+    Top(top::Top),
+    /// Show rows of a running pipeline as they pass
+    Tap(tap::Tap),
     /// Look at what was refused, and replay it
     #[command(subcommand)]
     DeadLetter(dead_letter::DeadLetter),
@@ -81,13 +90,16 @@ enum Verb {
 /// Parses the arguments and does what they say.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::start();
+    let _telemetry = telemetry::start();
     let done = match cli.verb {
         Verb::Demo(verb) => verb.run(&cli.warehouse),
         Verb::Run(verb) => verb.run(&cli.warehouse),
         Verb::Validate(verb) => verb.run(&cli.warehouse),
         Verb::Generate(verb) => verb.run(),
         Verb::Query(verb) => verb.run(&cli.warehouse),
+        Verb::Dashboard(verb) => verb.run(&cli.warehouse),
+        Verb::Top(verb) => verb.run(),
+        Verb::Tap(verb) => verb.run(),
         Verb::DeadLetter(verb) => verb.run(&cli.warehouse),
         Verb::Audit(verb) => verb.run(&cli.warehouse),
         Verb::Tables(verb) => verb.run(),

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod batch;
 pub mod cli;
 pub mod config;
+pub mod dashboard;
 pub mod dead_letter;
 pub mod decode;
 pub mod google;

@@ -12,6 +12,8 @@ mod letters;
 mod load;
 mod projection;
 mod refused;
+pub mod result_set;
+mod row_filter;
 pub mod views;
 pub mod warehouse;
 
@@ -20,6 +22,7 @@ pub use letters::{Key, Letter, Wanted};
 pub use load::{Load, Targets};
 pub use projection::{Misfit, Projection};
 pub use refused::{Refused, Rows};
+pub use row_filter::{RowFilter, RowFilterError};
 
 use crate::config::{Place, TableName};
 use crate::schema::TableSchema;

@@ -1,5 +1,7 @@
 //! What the admin interface is asked and answers, as JSON. The command line speaks it too.
 
+mod status;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +14,10 @@ use serde_json::{Map, Value as Json};
 
 use crate::pipeline::{Rates, Record, Rollout, Shadow, Standing, Swapped};
 use crate::plugin::{Golden, StageCounts};
+
+pub use status::{
+    CostBody, LatencyBody, PluginBody, QueueBody, RatesBody, ReasonBody, SeriesBody, StatusBody,
+};
 
 /// `POST /v1/plugins/swap`
 #[derive(Debug, Default, Serialize, Deserialize)]

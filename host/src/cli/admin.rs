@@ -56,6 +56,29 @@ impl Admin {
         self.answer(request.send_json(body))
     }
 
+    /// Asks for lines that come one by one, for as long as somebody reads.
+    pub fn stream(
+        &self,
+        path: &str,
+        query: &[(&'static str, String)],
+    ) -> Result<impl std::io::Read + use<>, Failure> {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(PATIENCE))
+            .proxy(None);
+        let agent: ureq::Agent = config.build().into();
+        let query = query.iter().map(|(key, value)| (*key, value.as_str()));
+        let mut request = agent.get(self.url(path)).query_pairs(query);
+        if let Some(token) = self.token()? {
+            request = request.header("authorization", token);
+        }
+        let answer = request.call().map_err(|error| self.unreachable(error))?;
+        match answer.status().is_success() {
+            true => Ok(answer.into_body().into_reader()),
+            false => Err(refused(answer)),
+        }
+    }
+
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -75,34 +98,43 @@ impl Admin {
         &self,
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<T, Failure> {
-        let mut answer = answer.map_err(|error| {
-            let what = format!("cannot reach the admin interface at `{}`", self.address);
-            Failure::new(Exit::Environment, anyhow::Error::new(error).context(what)).hint(
-                "a running pipeline says its address at the start; --admin HOST:PORT names it",
-            )
-        })?;
-        let status = answer.status();
-        let body = answer.body_mut().with_config().limit(MAX_ANSWER_BYTES);
-        if status.is_success() {
-            return body.read_json().map_err(|error| Failure::new(Exit::Failed, error));
+        let mut answer = answer.map_err(|error| self.unreachable(error))?;
+        match answer.status().is_success() {
+            true => {
+                let body = answer.body_mut().with_config().limit(MAX_ANSWER_BYTES);
+                body.read_json().map_err(|error| Failure::new(Exit::Failed, error))
+            }
+            false => Err(refused(answer)),
         }
-        let text = body.read_to_string().unwrap_or_default();
-        let error: ErrorBody =
-            serde_json::from_str(&text).unwrap_or(ErrorBody { error: text, check: None });
-        let exit = match status.as_u16() {
-            409 | 400 | 422 | 415 => Exit::BadInput,
-            401 | 403 | 503 => Exit::Environment,
-            _ => Exit::Failed,
-        };
-        let failure = match error.check {
-            Some(check) => anyhow::anyhow!(
-                "refused at check `{check}`, what ran before still runs: {}",
-                error.error
-            ),
-            None => anyhow::anyhow!("{}", error.error.trim()),
-        };
-        Err(Failure::new(exit, failure))
     }
+
+    fn unreachable(&self, error: ureq::Error) -> Failure {
+        let what = format!("cannot reach the admin interface at `{}`", self.address);
+        Failure::new(Exit::Environment, anyhow::Error::new(error).context(what))
+            .hint("a running pipeline says its address at the start; --admin HOST:PORT names it")
+    }
+}
+
+/// What an answer that is none says.
+fn refused(mut answer: ureq::http::Response<ureq::Body>) -> Failure {
+    let status = answer.status();
+    let body = answer.body_mut().with_config().limit(MAX_ANSWER_BYTES);
+    let text = body.read_to_string().unwrap_or_default();
+    let error: ErrorBody =
+        serde_json::from_str(&text).unwrap_or(ErrorBody { error: text, check: None });
+    let exit = match status.as_u16() {
+        409 | 400 | 422 | 415 => Exit::BadInput,
+        401 | 403 | 503 => Exit::Environment,
+        _ => Exit::Failed,
+    };
+    let failure = match error.check {
+        Some(check) => anyhow::anyhow!(
+            "refused at check `{check}`, what ran before still runs: {}",
+            error.error
+        ),
+        None => anyhow::anyhow!("{}", error.error.trim()),
+    };
+    Failure::new(exit, failure)
 }
 
 fn agent() -> ureq::Agent {

@@ -1,8 +1,9 @@
-//! `clickmill demo`: the main job on generated data, with nothing but this machine.
+//! `clickmill demo`: both pipelines on generated data and their dashboard, with nothing but this machine.
 
 use std::fs;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -21,23 +22,34 @@ const KEY_VARIABLE: &str = "CLICKMILL_MASK_KEY";
 const QUERY: &str = "SELECT country, COUNT(DISTINCT session_id) AS sessions, COUNT(*) AS clicks, ROUND(AVG(price), 2) AS average_price \
 FROM clickstream_analytics.clickstream_batch GROUP BY country ORDER BY clicks DESC LIMIT 5";
 
-/// Runs the whole batch pipeline on generated shop clicks, on this machine
+const EXAMPLES: &str = "\
+Examples:
+  clickmill demo
+  clickmill demo --for 1m
+  clickmill demo --for 0s";
+
+/// How long live events run where nobody is at a terminal to end them.
+const UNATTENDED: Duration = Duration::from_secs(10);
+
+/// Runs the batch pipeline on generated shop clicks, then the stream pipeline on live ones, and shows both
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Demo {
     /// Where the generated file is kept
     #[arg(long, value_name = "FOLDER", default_value = "./clickmill-data")]
     data: PathBuf,
+
+    /// How long live events run, 0s for none (default: until Ctrl-C; without a terminal 10s)
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    time: Option<Duration>,
+
+    /// Leave the browser closed
+    #[arg(long)]
+    no_open: bool,
 }
 
 impl Demo {
     pub fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let pipeline = place::pipeline("batch.toml").ok_or_else(|| {
-            Failure::new(
-                Exit::BadInput,
-                anyhow::anyhow!("there is no `host/pipelines/batch.toml` here"),
-            )
-            .hint("run `clickmill demo` inside a clone of the project")
-        })?;
         let file = self.data.join("clothing.csv");
         if !file.is_file() {
             generate(&file)?;
@@ -51,17 +63,43 @@ impl Demo {
             );
         }
         let set = [format!("source.uri={}", file.display())];
-        let asked = Asked { secrets, ..Asked::default() };
-        let summary = run_pipeline(&pipeline, &set, warehouse, asked)?;
+        let asked = Asked { secrets: secrets.clone(), ..Asked::default() };
+        let summary = run_pipeline(&pipeline("batch.toml")?, &set, warehouse, asked)?;
         print_summary(&summary);
 
         eprintln!("\nfrom the warehouse {warehouse}:");
         let runtime = tokio::runtime::Runtime::new()?;
         let answer = runtime.block_on(Warehouse::open(warehouse)?.query(QUERY))?;
         println!("{}", arrow::util::pretty::pretty_format_batches(&answer.batches)?);
-        eprintln!("go on with:\n  clickmill query \"{QUERY}\"\n  clickmill dead-letter list");
+
+        let attended = std::io::stdout().is_terminal();
+        let stop_after = self.time.or((!attended).then_some(UNATTENDED));
+        if stop_after != Some(Duration::ZERO) {
+            eprintln!(
+                "now live events, {}; the dashboard shows both:",
+                match stop_after {
+                    Some(time) => format!("for {}", humantime::format_duration(time)),
+                    None => "until Ctrl-C".to_owned(),
+                }
+            );
+            let open = attended && !self.no_open;
+            let asked = Asked { secrets, stop_after, open, ..Asked::default() };
+            let summary = run_pipeline(&pipeline("stream.toml")?, &[], warehouse, asked)?;
+            print_summary(&summary);
+        }
+        eprintln!(
+            "go on with:\n  clickmill dashboard --open\n  clickmill query \"{QUERY}\"\n  clickmill dead-letter list"
+        );
         Ok(())
     }
+}
+
+fn pipeline(name: &str) -> Result<PathBuf, Failure> {
+    place::pipeline(name).ok_or_else(|| {
+        let error = anyhow::anyhow!("there is no `host/pipelines/{name}` here");
+        Failure::new(Exit::BadInput, error)
+            .hint("run `clickmill demo` inside a clone of the project")
+    })
 }
 
 fn generate(file: &Path) -> Result<(), Failure> {

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::dashboard::Folder;
+
 /// The environment variable that names the cache folder.
 const CACHE_VARIABLE: &str = "CLICKMILL_CACHE";
 
@@ -28,6 +30,14 @@ pub fn pipeline(name: &str) -> Option<PathBuf> {
         .chain(built)
         .map(|root| root.join(&within))
         .find(|path| path.is_file())
+}
+
+/// The tiles of the dashboard: in the current folder or one above it, and else those that the binary was
+/// built with.
+pub fn tiles() -> Folder {
+    let here = std::env::current_dir().unwrap_or_default();
+    let folders = here.ancestors().map(|root| root.join("sql/dashboard"));
+    folders.into_iter().find(|path| path.is_dir()).map_or(Folder::Embedded, Folder::At)
 }
 
 /// The environment variable that names the folder of the audit log, and the folder where it names none.

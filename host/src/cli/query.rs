@@ -1,19 +1,25 @@
 //! `clickmill query`: BigQuery SQL over the warehouse.
 
 use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
 
 use arrow::json::LineDelimitedWriter;
 use arrow::util::pretty::pretty_format_batches_with_schema;
 use clap::Args;
 
 use super::Failure;
+use crate::batch::micros;
+use crate::config;
+use crate::sink::Tables;
+use crate::sink::result_set::Parameter;
 use crate::sink::warehouse::Warehouse;
 use crate::sink::warehouse::query::Answer;
 
 const EXAMPLES: &str = "\
 Examples:
   clickmill query \"SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch\"
-  clickmill query \"$(cat sql/countries.sql)\"
+  clickmill query \"$(cat sql/batch/countries.sql)\"
+  clickmill query --pipeline host/pipelines/stream_gcp.toml \"$(cat sql/stream/funnel.sql)\"
   clickmill query --json \"SELECT code, COUNT(*) AS letters FROM clickstream_analytics.dead_letter GROUP BY code\"";
 
 /// Queries the warehouse with BigQuery SQL
@@ -25,6 +31,18 @@ pub(super) struct Query {
     #[arg(allow_hyphen_values = true)]
     sql: String,
 
+    /// Ask where this pipeline file writes to, in place of the warehouse
+    #[arg(long, value_name = "PIPELINE.toml")]
+    pipeline: Option<PathBuf>,
+
+    /// Set a value of the pipeline file, such as sink.project=my-project
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// Value of a named parameter, as `bq query` takes it: name:TYPE:value, such as country::PL or from:TIMESTAMP:2026-11-25T00:00:00Z; NULL is none
+    #[arg(long = "parameter", value_name = "NAME:TYPE:VALUE", value_parser = parameter)]
+    parameters: Vec<(String, Parameter)>,
+
     /// Print a JSON object per row
     #[arg(long)]
     json: bool,
@@ -32,15 +50,56 @@ pub(super) struct Query {
 
 impl Query {
     pub fn run(self, warehouse: &str) -> Result<(), Failure> {
-        print(&answer(warehouse, &self.sql)?, self.json)
+        let parameters = self.parameters.iter();
+        let parameters: Vec<(&str, Parameter)> =
+            parameters.map(|(name, value)| (name.as_str(), value.clone())).collect();
+        let Some(pipeline) = &self.pipeline else {
+            return print(&answer_with(warehouse, &self.sql, &parameters)?, self.json);
+        };
+        let sink = config::read(pipeline, &self.set)?.sink;
+        let runtime = tokio::runtime::Runtime::new()?;
+        let found = runtime.block_on(async {
+            let tables = Tables::open(&sink.place, warehouse).await?;
+            tables.query(&self.sql, &parameters, "answer the query").await
+        })?;
+        print(&found.try_into()?, self.json)
     }
 }
 
-/// Runs a query.
+/// Reads `name:TYPE:value`.
+fn parameter(text: &str) -> Result<(String, Parameter), String> {
+    let wanted = "wanted name:TYPE:value, such as country::PL";
+    let mut parts = text.splitn(3, ':');
+    let (Some(name), Some(kind), Some(value)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(wanted.to_owned());
+    };
+    let value = match (kind, value) {
+        ("" | "STRING", "NULL") => Parameter::Text(None),
+        ("" | "STRING", text) => Parameter::Text(Some(text.to_owned())),
+        ("INT64", number) => {
+            Parameter::Integer(number.parse().map_err(|error| format!("{error}"))?)
+        }
+        ("TIMESTAMP", moment) => Parameter::Timestamp(
+            micros(moment).ok_or("wanted a moment such as 2026-11-25T10:00:00Z")?,
+        ),
+        (kind, _) => return Err(format!("`{kind}` is not one of STRING, INT64, TIMESTAMP")),
+    };
+    Ok((name.to_owned(), value))
+}
+
+/// Runs a query over the warehouse.
 pub(super) fn answer(warehouse: &str, sql: &str) -> Result<Answer, Failure> {
+    answer_with(warehouse, sql, &[])
+}
+
+fn answer_with(
+    warehouse: &str,
+    sql: &str,
+    parameters: &[(&str, Parameter)],
+) -> Result<Answer, Failure> {
     let warehouse = Warehouse::open(warehouse)?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let answer = runtime.block_on(warehouse.query(sql));
+    let answer = runtime.block_on(warehouse.query_with(sql, parameters));
     answer.map_err(|error| {
         let known = runtime.block_on(warehouse.tables()).unwrap_or_default();
         let names: Vec<String> = known.iter().map(|(name, _)| name.to_string()).collect();

@@ -2,18 +2,20 @@
 
 use std::io::{IsTerminal, stderr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{Exit, Failure, place};
-use crate::pipeline::{self, Built, Ending, Options, Status, Stop, Streamed, Summary};
+use super::{Exit, Failure, dashboard, place};
+use crate::config::Listen;
+use crate::dashboard::Dashboard;
+use crate::pipeline::{self, Built, Ending, Options, Running, Status, Stop, Streamed, Summary};
 use crate::plugin::Secrets;
-use crate::{admin, config};
+use crate::{admin, config, telemetry};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,6 +68,10 @@ pub(super) struct Asked {
     pub forget_swaps: bool,
     /// Values of secrets that do not come from the environment.
     pub secrets: Secrets,
+    /// It is stopped after that long.
+    pub stop_after: Option<Duration>,
+    /// Its dashboard is opened in a browser.
+    pub open: bool,
 }
 
 impl Run {
@@ -74,7 +80,7 @@ impl Run {
             ending: Ending { when_idle: self.stop_when_idle },
             watch: self.watch,
             forget_swaps: self.forget_swaps,
-            secrets: Secrets::new(),
+            ..Asked::default()
         };
         let summary = run_pipeline(&self.pipeline, &self.set, warehouse, asked)?;
         if self.json {
@@ -93,7 +99,7 @@ pub(super) fn run_pipeline(
     warehouse: &str,
     asked: Asked,
 ) -> Result<Summary, Failure> {
-    let Asked { ending, watch, forget_swaps, secrets } = asked;
+    let Asked { ending, watch, forget_swaps, secrets, stop_after, open } = asked;
     let pipeline = config::read(path, set)?;
     let options = Options {
         warehouse: warehouse.to_owned(),
@@ -104,43 +110,85 @@ pub(super) fn run_pipeline(
         actor: place::actor(),
     };
     let built = pipeline::build(pipeline, &options)?;
-    if built.is_live() {
-        serve(&built)?;
-        built.watch(watch);
+    let served = match built.pipeline().admin.listen {
+        Listen::Off => false,
+        Listen::At(_) => true,
+        // A short load has nobody to look at it.
+        Listen::Usual(_) => built.is_live(),
+    };
+    let measured = served || telemetry::is_exported();
+    if measured {
+        telemetry::metrics::start(&built.pipeline().name);
     }
     let status = Arc::new(Status::default());
+    let running = measured.then(|| Running::new(&built, &status));
+    if let Some(running) = running.clone().filter(|_| served) {
+        serve(&built, running, warehouse, open)?;
+    }
+    if built.is_live() {
+        built.watch(watch);
+    }
     let stop = Arc::new(Stop::default());
     on_interrupt(&stop, built.is_stream())?;
+    if let Some(time) = stop_after {
+        let stop = stop.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(time);
+            stop.ask();
+        });
+    }
     let watch = Watch::start(status.clone(), built.is_stream());
     let ran = pipeline::run(&built, ending, &status, &stop);
     watch.end();
+    telemetry::metrics::stop();
+    drop(running);
     Ok(ran?)
 }
 
 /// Starts the admin interface, and says where it is.
-fn serve(built: &Built) -> Result<(), Failure> {
-    if let Some(address) = built.block_on(admin::start(&built.pipeline().admin, built.swaps()))? {
+fn serve(built: &Built, running: Running, warehouse: &str, open: bool) -> Result<(), Failure> {
+    let pipeline = built.pipeline();
+    let dashboard = Dashboard {
+        pipeline: Some(pipeline.name.clone()),
+        ..dashboard::over(built.tables().clone(), &pipeline.sink, &pipeline.admin, warehouse)
+    };
+    let started = built.block_on(admin::start(&pipeline.admin, dashboard, Some(running)))?;
+    if let Some(address) = started {
         eprintln!("admin interface: {address}");
+        eprintln!("dashboard: http://{address}/");
+        if open {
+            dashboard::open_in_browser(&format!("http://{address}/"));
+        }
     }
     Ok(())
 }
 
+/// What Ctrl-C stops: the run of this moment, and whether it is a stream. A process has one handler.
+static INTERRUPTED: Mutex<Option<(Arc<Stop>, bool)>> = Mutex::new(None);
+
 fn on_interrupt(stop: &Arc<Stop>, stream: bool) -> Result<(), Failure> {
-    let stop = stop.clone();
-    let (first, second) = match stream {
-        true => (
-            "stopping: no more is taken, what is in hand is finished; once more to release it",
-            "releasing what is in hand: it is delivered again",
-        ),
-        false => (
-            "stopping after the object in hand; once more to give it up",
-            "giving the object in hand up",
-        ),
-    };
-    let set = ctrlc::set_handler(move || match stop.ask() {
-        1 => eprintln!("{first}"),
-        2 => eprintln!("{second}"),
-        _ => std::process::exit(i32::from(Exit::Failed as u8)),
+    let interrupted = || INTERRUPTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = interrupted().replace((stop.clone(), stream));
+    if before.is_some() {
+        return Ok(());
+    }
+    let set = ctrlc::set_handler(move || {
+        let Some((stop, stream)) = interrupted().clone() else { return };
+        let (first, second) = match stream {
+            true => (
+                "stopping: no more is taken, what is in hand is finished; once more to release it",
+                "releasing what is in hand: it is delivered again",
+            ),
+            false => (
+                "stopping after the object in hand; once more to give it up",
+                "giving the object in hand up",
+            ),
+        };
+        match stop.ask() {
+            1 => eprintln!("{first}"),
+            2 => eprintln!("{second}"),
+            _ => std::process::exit(i32::from(Exit::Failed as u8)),
+        }
     });
     set.map_err(|error| Failure::new(Exit::Environment, error))
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -19,6 +20,11 @@ pub struct Admin {
     pub listen: Listen,
     /// What a caller has to show.
     pub token: Option<Token>,
+    /// Columns that readers of taps and dead letters see though they are sensitive or raw, such as
+    /// `payload`; `*` is all of them.
+    pub reveal: Vec<String>,
+    /// How old the newest durable message may be before the pipeline counts as not ready.
+    pub max_freshness: Option<Duration>,
 }
 
 /// Where the admin interface listens.
@@ -47,6 +53,8 @@ pub(super) struct RawAdmin {
     listen: Option<String>,
     token_file: Option<String>,
     token_env: Option<String>,
+    reveal: Vec<String>,
+    max_freshness_secs: Option<u64>,
 }
 
 pub(super) fn admin(raw: RawAdmin, folder: &Path, problems: &mut Vec<Problem>) -> Admin {
@@ -80,5 +88,13 @@ pub(super) fn admin(raw: RawAdmin, folder: &Path, problems: &mut Vec<Problem>) -
         );
         problem(problems, "admin.listen", message);
     }
-    Admin { listen, token }
+    let max_freshness = match raw.max_freshness_secs {
+        Some(0) => {
+            let message = "is 0, wanted at least 1".to_owned();
+            problem(problems, "admin.max_freshness_secs", message);
+            None
+        }
+        seconds => seconds.map(Duration::from_secs),
+    };
+    Admin { listen, token, reveal: raw.reveal, max_freshness }
 }

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use super::guard::Guard;
 use super::replay::attempts;
 use super::slot::{Slot, Target};
-use super::swap::{self, Inner, Keep, KeepError, Refused, Swaps};
+use super::swap::{self, Inner, Keep, KeepError, Outcomes, Refused, Swaps};
 use super::trail::{Trail, TrailError};
 use super::version::Origin;
 use crate::audit;
@@ -22,6 +22,10 @@ use crate::schema::provenance;
 use crate::schema::{SchemaError, TableSchema};
 use crate::sink::{Misfit, SinkError, Tables, ledger};
 use crate::source::{self, Progress};
+
+/// Batches of a stream between cutter and delivery, per worker: one in hand, one ready on each side, one
+/// on its way to the table.
+const BATCHES_PER_WORKER: usize = 6;
 
 /// What a run needs beside the pipeline file.
 #[derive(Debug, Clone)]
@@ -192,6 +196,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<Built, BuildError> 
         runtime: runtime.handle().clone(),
         file,
         one: Mutex::new(()),
+        outcomes: Outcomes::default(),
     };
     let swaps = Swaps(Arc::new(inner));
     swaps.listen(happened);
@@ -299,6 +304,11 @@ impl Built {
         &self.pipeline
     }
 
+    /// Where its rows go.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
     /// Runs a future on the pipeline's own runtime.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
@@ -307,6 +317,11 @@ impl Built {
     /// How its plugins change while it runs.
     pub fn swaps(&self) -> &Swaps {
         &self.swaps
+    }
+
+    /// The most batches that are between source and table at once.
+    pub(super) fn most_batches(&self) -> usize {
+        self.pipeline.workers * BATCHES_PER_WORKER
     }
 
     pub(super) fn slot(&self) -> &Slot {

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::run::Ending;
-use super::status::{Status, Stop};
+use super::status::{InHand, Queue, Status, Stop};
 use crate::batch::{Message, micros_now};
 use crate::config::BatchLimits;
 use crate::source::SourceError;
@@ -31,6 +31,7 @@ pub(super) struct Cut {
     /// When the first of them arrived.
     pub ingest_time: i64,
     pub room: OwnedSemaphorePermit,
+    pub batch: InHand,
 }
 
 /// Cuts the stream into batches until it ends or is to end.
@@ -58,8 +59,13 @@ pub(super) async fn cut(
             }
         };
         let Ok(permit) = permit else { return Ok(()) };
-        let mut batch =
-            Cut { messages: Vec::new(), receipts: Vec::new(), ingest_time: 0, room: permit };
+        let mut batch = Cut {
+            messages: Vec::new(),
+            receipts: Vec::new(),
+            ingest_time: 0,
+            room: permit,
+            batch: InHand { oldest: i64::MAX, number },
+        };
         let mut bytes = 0;
         let mut arrived = Vec::new();
         let mut due: Option<Instant> = None;
@@ -75,6 +81,8 @@ pub(super) async fn cut(
                     for delivery in arrived.drain(..) {
                         let delivery = delivery?;
                         bytes += delivery.payload.len();
+                        let published = delivery.message.publish_time;
+                        batch.batch.oldest = batch.batch.oldest.min(published);
                         batch.messages.push((delivery.message, delivery.payload));
                         batch.receipts.push(delivery.receipt);
                     }
@@ -90,7 +98,8 @@ pub(super) async fn cut(
             }
         };
         if !batch.messages.is_empty() {
-            status.arrive(batch.messages.len() as u64, bytes as u64);
+            status.arrive(batch.messages.len() as u64, bytes as u64, batch.batch);
+            status.queue(Queue::Chain, 1);
             if to.send((number, batch)).is_err() {
                 return Ok(());
             }

@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 use backon::{ExponentialBuilder, Retryable};
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
-use super::status::{Counts, Status};
+use super::status::{Counts, InHand, Status};
 use super::transform::{Done, by_sink};
 use super::version::Record;
 use crate::batch::{Message, Position, Positions, Rejected, micros_now};
@@ -29,6 +29,9 @@ pub(super) struct Ready {
     pub receipts: Vec<Receipt>,
     /// Room for the next batch.
     pub room: OwnedSemaphorePermit,
+    pub batch: InHand,
+    /// Of the batch's way through the chain.
+    pub span: tracing::Span,
 }
 
 /// Where a stream's batches go.
@@ -53,6 +56,9 @@ pub(super) struct Delivered {
     pub latencies: Vec<u64>,
     /// From having a batch to having its chain, a value per batch.
     pub pauses: Vec<Duration>,
+    pub batches: Vec<InHand>,
+    /// When the newest of the messages was published, in microseconds since 1970.
+    pub newest: Option<i64>,
 }
 
 impl Delivery {
@@ -72,7 +78,10 @@ impl Delivery {
             retries: 0,
             latencies: Vec::new(),
             pauses: Vec::new(),
+            batches: Vec::new(),
+            newest: None,
         };
+        let span = tracing::Span::current();
         let mut rows: Vec<Rows> = Vec::new();
         let mut rejected: Vec<Rejected> = Vec::new();
         let mut receipts = Vec::new();
@@ -88,6 +97,8 @@ impl Delivery {
             rejected.extend(batch.done.rejected);
             receipts.extend(batch.receipts);
             room.push(batch.room);
+            delivered.batches.push(batch.batch);
+            span.follows_from(&batch.span);
         }
         if !rows.is_empty() {
             let appended = self.append(rows, &mut delivered).await?;
@@ -107,9 +118,9 @@ impl Delivery {
         }
         let now = micros_now();
         let latency = |published: i64| u64::try_from((now - published) / 1000).unwrap_or(0);
+        delivered.newest = published.iter().copied().max();
         delivered.latencies = published.into_iter().map(latency).collect();
         delivered.unconfirmed = acknowledge(receipts).await;
-        self.status.deliver(&delivered.counts);
         Ok(delivered)
     }
 

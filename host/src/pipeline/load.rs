@@ -176,6 +176,7 @@ pub(super) fn load(
                 finished_at: micros_now(),
             };
             load.commit(&entry)?;
+            status.load(&counts);
             Ok(Outcome::Loaded { counts, plugin_set })
         }
     }

@@ -15,10 +15,11 @@ use arrow::datatypes::SchemaRef;
 use super::build::BuildError;
 use super::guard::Guard;
 use super::swap::rules::breach;
+use super::tap::{Taps, Ways};
 use super::version::{Fitted, Origin, Rates, Record, Standing, Version};
 use crate::batch::{Batch, micros_now};
 use crate::config::{self, TableName};
-use crate::plugin::{Library, Secrets, StageCounts};
+use crate::plugin::{Chain, Library, Secrets, StageCounts};
 use crate::schema::TableSchema;
 use crate::sink::Projection;
 
@@ -53,6 +54,7 @@ pub(super) struct Slot {
     history: Mutex<Vec<Arc<Record>>>,
     recent: Mutex<Recent>,
     events: crossbeam_channel::Sender<Happened>,
+    taps: Taps,
 }
 
 struct Running {
@@ -136,6 +138,7 @@ impl Slot {
             generation: AtomicU64::new(0),
             recent: Mutex::new(Recent { batches: VecDeque::new(), kept: Instant::now() }),
             events,
+            taps: Taps::default(),
         };
         (slot, happened)
     }
@@ -210,6 +213,21 @@ impl Slot {
         recent.kept = Instant::now();
         while recent.batches.len() > most {
             recent.batches.pop_front();
+        }
+    }
+
+    /// Those who look at rows as they pass.
+    pub fn taps(&self) -> &Taps {
+        &self.taps
+    }
+
+    /// What a chain does to columns.
+    pub fn ways<'a>(&'a self, chain: &'a Chain) -> Ways<'a> {
+        let sensitive = self.target.schema.columns.iter();
+        let sensitive = sensitive.filter(|column| column.policy_tags.is_some());
+        Ways {
+            stages: chain.writes().map(|(stage, writes)| (stage, writes.collect())).collect(),
+            sensitive: sensitive.map(|column| column.name.as_str()).collect(),
         }
     }
 

@@ -1,36 +1,95 @@
 //! What a run tells while it goes on and when it has ended, and how it is told to stop.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use tokio::sync::watch;
 
+use super::deliver::Delivered;
+use crate::batch::micros_now;
 use crate::plugin::StageCounts;
 use crate::source::Progress;
+use crate::telemetry::metrics::{self, Recorder};
+
+/// Reasons for refusals that are told apart. A plugin may name any; the rest are counted together.
+const MAX_REASONS: usize = 200;
+/// What the rest is called.
+const OTHER_REASONS: &str = "(other)";
 
 /// Counters of a run, for whoever watches it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Status {
     rows_in: AtomicU64,
     rows_rejected: AtomicU64,
-    rows_done: AtomicU64,
     retries: AtomicU64,
     bytes_total: AtomicU64,
+    batches: AtomicU64,
+    /// Since when the table does not take rows, in microseconds since 1970; 0 while it does.
+    away_since: AtomicU64,
     /// Stored bytes of all objects.
     pub progress: Progress,
     object: Mutex<String>,
+    queues: [AtomicU64; Queue::ALL.len()],
+    in_hand: Mutex<BTreeSet<InHand>>,
+    durable: Mutex<Durable>,
+    latencies: Recorder,
+}
+
+/// A batch of messages that are not acknowledged yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct InHand {
+    /// When the oldest of its messages was published, in microseconds since 1970.
+    pub oldest: i64,
+    /// The batch's number.
+    pub number: u64,
+}
+
+/// Where batches wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// For a worker.
+    Chain,
+    /// For the writer: until those before them are through, and the table takes more.
+    Sink,
+}
+
+impl Queue {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Chain, Self::Sink];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chain => "chain",
+            Self::Sink => "sink",
+        }
+    }
+}
+
+/// What is durable, or was dropped on purpose.
+#[derive(Debug)]
+struct Durable {
+    counts: Counts,
+    streamed: Streamed,
+    latencies: Histogram<u64>,
+    /// Latencies since somebody took them last.
+    lately: Histogram<u64>,
+    pauses: Histogram<u64>,
+    /// When the newest message was published, or the newest object loaded.
+    newest: Option<i64>,
 }
 
 /// The counters at one moment.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
     /// Records read.
     pub rows_in: u64,
     /// Records refused.
     pub rows_rejected: u64,
-    /// Of a stream: messages whose rows or dead letters are durable, or that were filtered.
+    /// Records whose rows or dead letters are durable, or that were filtered.
     pub rows_done: u64,
     /// Of a stream: appends that failed and were tried again.
     pub retries: u64,
@@ -38,44 +97,165 @@ pub struct Snapshot {
     pub bytes: u64,
     /// Stored bytes to read, 0 where unknown.
     pub bytes_total: u64,
+    /// Batches that the source was cut into.
+    pub batches: u64,
     /// The object being read.
     pub object: String,
+    /// Batches that wait, in the order of [`Queue::ALL`].
+    pub queued: [u64; Queue::ALL.len()],
+    /// For how long the table has not taken rows, in seconds.
+    pub away_secs: Option<f64>,
+    /// How long ago the newest durable message was published, or the newest object loaded, in seconds.
+    pub freshness_secs: Option<f64>,
+    /// How long ago the oldest message in hand was published, in seconds.
+    pub oldest_unacknowledged_secs: Option<f64>,
+}
+
+impl Snapshot {
+    /// Records read that are not durable yet.
+    pub fn rows_in_hand(&self) -> u64 {
+        self.rows_in.saturating_sub(self.rows_done)
+    }
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        // Three digits, up to a day: 100 kB.
+        let histogram = Histogram::new_with_max(86_400_000, 3).expect("bounds that are allowed");
+        Self {
+            rows_in: AtomicU64::default(),
+            rows_rejected: AtomicU64::default(),
+            retries: AtomicU64::default(),
+            bytes_total: AtomicU64::default(),
+            batches: AtomicU64::default(),
+            away_since: AtomicU64::default(),
+            progress: Progress::default(),
+            object: Mutex::default(),
+            queues: Default::default(),
+            in_hand: Mutex::default(),
+            durable: Mutex::new(Durable {
+                counts: Counts::default(),
+                streamed: Streamed::default(),
+                latencies: histogram.clone(),
+                lately: histogram.clone(),
+                pauses: histogram,
+                newest: None,
+            }),
+            latencies: Recorder::new(&metrics::LATENCY),
+        }
+    }
 }
 
 impl Status {
     /// The counters now.
     pub fn snapshot(&self) -> Snapshot {
+        let ago = |micros: i64| (micros_now() - micros).max(0) as f64 / 1e6;
+        let away = self.away_since.load(Ordering::Relaxed);
+        let oldest = lock(&self.in_hand).first().map(|batch| batch.oldest);
+        let durable = lock(&self.durable);
         Snapshot {
             rows_in: self.rows_in.load(Ordering::Relaxed),
             rows_rejected: self.rows_rejected.load(Ordering::Relaxed),
-            rows_done: self.rows_done.load(Ordering::Relaxed),
+            rows_done: durable.counts.rows_in + durable.streamed.repeated,
             retries: self.retries.load(Ordering::Relaxed),
             bytes: self.progress.bytes(),
             bytes_total: self.bytes_total.load(Ordering::Relaxed),
-            object: self.object.lock().map(|object| object.clone()).unwrap_or_default(),
+            batches: self.batches.load(Ordering::Relaxed),
+            object: lock(&self.object).clone(),
+            queued: std::array::from_fn(|at| self.queues[at].load(Ordering::Relaxed)),
+            away_secs: (away > 0).then(|| ago(away as i64)),
+            freshness_secs: durable.newest.map(ago),
+            oldest_unacknowledged_secs: oldest.map(ago),
         }
     }
 
+    /// What is durable, and what only streams have.
+    pub fn durable(&self) -> (Counts, Streamed) {
+        let durable = lock(&self.durable);
+        (durable.counts.clone(), durable.streamed.clone())
+    }
+
+    /// From publishing to durable since this was asked last: the median, and that of 99 in a hundred
+    /// messages at most, in milliseconds. `None` where no message came through.
+    pub fn take_latencies(&self) -> Option<(u64, u64)> {
+        let mut durable = lock(&self.durable);
+        let lately = &mut durable.lately;
+        let found = (!lately.is_empty())
+            .then(|| (lately.value_at_quantile(0.5), lately.value_at_quantile(0.99)));
+        lately.reset();
+        found
+    }
+
+    /// The summary of a stream.
+    pub(super) fn streamed(&self) -> Summary {
+        let durable = lock(&self.durable);
+        let mut streamed = durable.streamed.clone();
+        streamed.pause_p99_us = durable.pauses.value_at_quantile(0.99);
+        streamed.pause_max_us = durable.pauses.max();
+        streamed.latency_p50_ms = durable.latencies.value_at_quantile(0.5);
+        streamed.latency_p99_ms = durable.latencies.value_at_quantile(0.99);
+        streamed.latency_max_ms = durable.latencies.max();
+        Summary { counts: durable.counts.clone(), stream: Some(streamed), ..Summary::default() }
+    }
+
+    /// Of an object: a batch that is written, and counts once the object is loaded.
     pub(super) fn count(&self, rows_in: u64, rows_rejected: u64) {
         self.rows_in.fetch_add(rows_in, Ordering::Relaxed);
         self.rows_rejected.fetch_add(rows_rejected, Ordering::Relaxed);
+        self.batches.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Of a stream: messages that arrived.
-    pub(super) fn arrive(&self, messages: u64, bytes: u64) {
+    /// An object that is loaded.
+    pub(super) fn load(&self, counts: &Counts) {
+        let mut durable = lock(&self.durable);
+        durable.counts.add(counts.clone());
+        durable.newest = Some(micros_now());
+    }
+
+    /// Of a stream: a batch of messages that arrived.
+    pub(super) fn arrive(&self, messages: u64, bytes: u64, batch: InHand) {
         self.rows_in.fetch_add(messages, Ordering::Relaxed);
+        self.batches.fetch_add(1, Ordering::Relaxed);
         self.progress.add(bytes);
+        lock(&self.in_hand).insert(batch);
     }
 
-    /// Of a stream: what is durable.
-    pub(super) fn deliver(&self, counts: &Counts) {
-        self.rows_done.fetch_add(counts.rows_in, Ordering::Relaxed);
-        self.rows_rejected.fetch_add(counts.rows_rejected, Ordering::Relaxed);
+    /// Of a stream: what is durable and acknowledged.
+    pub(super) fn deliver(&self, delivered: Delivered) {
+        self.away_since.store(0, Ordering::Relaxed);
+        self.rows_rejected.fetch_add(delivered.counts.rows_rejected, Ordering::Relaxed);
+        {
+            let mut in_hand = lock(&self.in_hand);
+            in_hand.retain(|batch| !delivered.batches.contains(batch));
+        }
+        let mut durable = lock(&self.durable);
+        durable.counts.add(delivered.counts);
+        durable.streamed.repeated += delivered.repeated;
+        durable.streamed.unconfirmed += delivered.unconfirmed;
+        durable.streamed.spooled += delivered.spooled;
+        durable.streamed.retries += delivered.retries;
+        durable.newest = durable.newest.max(delivered.newest);
+        for latency in delivered.latencies {
+            durable.latencies.saturating_record(latency);
+            durable.lately.saturating_record(latency);
+            self.latencies.record(latency as f64 / 1e3);
+        }
+        for pause in delivered.pauses {
+            durable.pauses.saturating_record(pause.as_micros() as u64);
+        }
     }
 
     /// Of a stream: an append that failed.
     pub(super) fn retry(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
+        let now = micros_now() as u64;
+        // Since the first of them.
+        let _ = self.away_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Batches that begin to wait, or end to, where the number is negative.
+    pub(super) fn queue(&self, queue: Queue, batches: i64) {
+        self.queues[queue as usize].fetch_add(batches as u64, Ordering::Relaxed);
     }
 
     pub(super) fn expect_bytes(&self, bytes: u64) {
@@ -83,10 +263,12 @@ impl Status {
     }
 
     pub(super) fn reading(&self, uri: &str) {
-        if let Ok(mut object) = self.object.lock() {
-            uri.clone_into(&mut object);
-        }
+        uri.clone_into(&mut lock(&self.object));
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Tells a run to stop: first after the object in hand or, of a stream, what is in hand; then at once.
@@ -169,12 +351,23 @@ impl Counts {
         self.rows_rejected += other.rows_rejected;
         self.rows_filtered += other.rows_filtered;
         self.bytes += other.bytes;
-        for (key, count) in other.rejected_by {
-            *self.rejected_by.entry(key).or_default() += count;
+        for ((stage, code), count) in other.rejected_by {
+            self.add_reason(stage, code, count);
         }
         for (name, counts) in other.stages {
             self.add_stage(&name, &counts);
         }
+    }
+
+    /// Adds refusals of one reason.
+    pub(super) fn add_reason(&mut self, stage: String, code: String, count: u64) {
+        let full = self.rejected_by.len() >= MAX_REASONS;
+        let key = (stage, code);
+        let key = match full && !self.rejected_by.contains_key(&key) {
+            true => (key.0, OTHER_REASONS.to_owned()),
+            false => key,
+        };
+        *self.rejected_by.entry(key).or_default() += count;
     }
 
     /// Adds what a stage did.

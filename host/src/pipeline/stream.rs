@@ -20,15 +20,15 @@ use arrow::datatypes::SchemaRef;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use hdrhistogram::Histogram;
 use tokio::sync::{Notify, Semaphore, mpsc};
+use tracing::Instrument;
 
 use super::build::{BuildError, Built};
 use super::cut::{Control, Cut, cut};
 use super::deliver::{DeliverError, Delivered, Delivery, Ready};
 use super::run::Ending;
 use super::slot::Slot;
-use super::status::{Counts, Status, Stop, Streamed, Summary};
+use super::status::{Queue, Status, Stop, Summary};
 use super::transform::Worker;
 use super::version::Record;
 use crate::batch::Positions;
@@ -39,10 +39,8 @@ use crate::schema::provenance;
 use crate::sink::{Appender, SinkError};
 use crate::source::SourceError;
 use crate::source::stream::Stream;
+use crate::telemetry::SPANS;
 
-/// Batches between cutter and delivery, per worker: one in hand, one ready on each side, one on its way
-/// to the table.
-const BATCHES_PER_WORKER: usize = 6;
 /// Rows that one file of the warehouse takes at once, when batches wait.
 const ROWS_PER_APPEND: usize = 128 << 10;
 
@@ -107,7 +105,7 @@ pub(super) fn run(
             .map(|_| {
                 let (batches, to) = (batches.clone(), to_writer.clone());
                 let decoding = Decoding { columns: &columns, name: &name, max_record_bytes };
-                scope.spawn(move || work(built.slot(), &decoding, &batches, &to))
+                scope.spawn(move || work(built.slot(), &decoding, status, &batches, &to))
             })
             .collect();
         drop((batches, to_writer));
@@ -157,7 +155,7 @@ async fn both_ways(
     to_workers: Sender<(u64, Cut)>,
     from_workers: mpsc::UnboundedReceiver<FromWorker>,
 ) -> Result<Summary, StreamError> {
-    let room = Arc::new(Semaphore::new(built.pipeline.workers * BATCHES_PER_WORKER));
+    let room = Arc::new(Semaphore::new(built.most_batches()));
     let limits = built.pipeline.batch;
     let cutting = async {
         let cut = cut(limits, &mut stream, &room, control, to_workers).await;
@@ -188,12 +186,18 @@ struct Decoding<'a> {
 fn work(
     slot: &Slot,
     decoding: &Decoding<'_>,
+    status: &Status,
     from: &Receiver<(u64, Cut)>,
     to: &mpsc::UnboundedSender<FromWorker>,
 ) {
     let mut worker = Worker::new(slot);
     let Decoding { columns, name, max_record_bytes } = decoding;
-    for (number, Cut { messages, receipts, ingest_time, room }) in from {
+    for (number, Cut { messages, receipts, ingest_time, room, batch }) in from {
+        status.queue(Queue::Chain, -1);
+        let span = tracing::info_span!(
+            target: SPANS, parent: None, "batch", number, rows = messages.len()
+        );
+        let entered = span.enter();
         // The writer waits for every number: none may get lost.
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
             let decoded =
@@ -204,8 +208,10 @@ fn work(
             let fitted = slot.fit(&version, columns)?;
             worker.run(&version, &fitted, decoded, began).map_err(|_| StreamError::Worker)
         }));
+        drop(entered);
+        status.queue(Queue::Sink, 1);
         let ready = match done {
-            Ok(Ok(done)) => Ok(Ready { done, receipts, room }),
+            Ok(Ok(done)) => Ok(Ready { done, receipts, room, batch, span }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(StreamError::Worker),
         };
@@ -224,7 +230,6 @@ async fn write(
 ) -> Result<Summary, StreamError> {
     let config = &built.pipeline.dead_letter;
     let mut rule = StopRule::new(config.max_rejected_share, config.window_rows);
-    let mut total = Total::default();
     let mut early = BTreeMap::new();
     let mut next = 0;
     let mut ready: VecDeque<Ready> = VecDeque::new();
@@ -241,7 +246,11 @@ async fn write(
             }
             let version = first.done.version.clone();
             let group = group(&version, &mut ready, &delivery.rows);
-            on_the_way.push(delivery.deliver(version, group));
+            delivery.status.queue(Queue::Sink, -(group.len() as i64));
+            let span = tracing::info_span!(
+                target: SPANS, parent: None, "deliver", batches = group.len()
+            );
+            on_the_way.push(delivery.deliver(version, group).instrument(span));
         }
         if ended && ready.is_empty() && on_the_way.is_empty() {
             break;
@@ -259,7 +268,7 @@ async fn write(
                     hopeless = Some(found);
                     give_up.notify_one();
                 }
-                total.add(delivered);
+                delivery.status.deliver(delivered);
             }
             arrived = from.recv(), if !ended => match arrived {
                 Some((number, batch)) => {
@@ -275,10 +284,10 @@ async fn write(
     }
     match hopeless {
         Some(hopeless) => {
-            let most_frequent = total.counts.most_frequent();
+            let most_frequent = delivery.status.durable().0.most_frequent();
             Err(StreamError::Hopeless { hopeless, most_frequent })
         }
-        None => Ok(total.summary()),
+        None => Ok(delivery.status.streamed()),
     }
 }
 
@@ -302,48 +311,5 @@ fn is_ordered(batch: &Ready) -> bool {
     match &batch.done.rows.origins.positions {
         Positions::Messages(messages) => messages.iter().any(|m| !m.ordering_key.is_empty()),
         Positions::Lines(_) => false,
-    }
-}
-
-/// What has been delivered so far.
-struct Total {
-    counts: Counts,
-    streamed: Streamed,
-    latencies: Histogram<u64>,
-    pauses: Histogram<u64>,
-}
-
-impl Default for Total {
-    fn default() -> Self {
-        // Three digits, up to a day: 100 kB.
-        let latencies = Histogram::new_with_max(86_400_000, 3).expect("bounds that are allowed");
-        let pauses = latencies.clone();
-        Self { counts: Counts::default(), streamed: Streamed::default(), latencies, pauses }
-    }
-}
-
-impl Total {
-    fn add(&mut self, delivered: Delivered) {
-        self.counts.add(delivered.counts);
-        self.streamed.repeated += delivered.repeated;
-        self.streamed.unconfirmed += delivered.unconfirmed;
-        self.streamed.spooled += delivered.spooled;
-        self.streamed.retries += delivered.retries;
-        for latency in delivered.latencies {
-            self.latencies.saturating_record(latency);
-        }
-        for pause in delivered.pauses {
-            self.pauses.saturating_record(pause.as_micros() as u64);
-        }
-    }
-
-    fn summary(self) -> Summary {
-        let Self { counts, mut streamed, latencies, pauses } = self;
-        streamed.pause_p99_us = pauses.value_at_quantile(0.99);
-        streamed.pause_max_us = pauses.max();
-        streamed.latency_p50_ms = latencies.value_at_quantile(0.5);
-        streamed.latency_p99_ms = latencies.value_at_quantile(0.99);
-        streamed.latency_max_ms = latencies.max();
-        Summary { counts, stream: Some(streamed), ..Summary::default() }
     }
 }

@@ -11,6 +11,7 @@ mod shadow;
 pub(super) mod table;
 pub(super) mod watch;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use gate::{Check, Refused};
@@ -45,6 +46,15 @@ pub(super) struct Inner {
     pub file: String,
     /// Held by a swap from its first check to its end: they come one after the other.
     pub one: Mutex<()>,
+    pub outcomes: Outcomes,
+}
+
+/// What became of plugin sets, counted.
+#[derive(Default)]
+pub(super) struct Outcomes {
+    taken: AtomicU64,
+    refused: AtomicU64,
+    rolled_back: AtomicU64,
 }
 
 /// What is asked for.
@@ -123,6 +133,7 @@ impl Swaps {
                 format!("{:.1} % of batches for {time:?}", share * 100.0)
             }
         };
+        inner.outcomes.taken.fetch_add(1, Ordering::Relaxed);
         inner.trail.enter(Event {
             actor: record.origin.actor.clone(),
             action: Action::Swap,
@@ -178,6 +189,13 @@ impl Swaps {
     /// All versions since the start, the first one first.
     pub fn history(&self) -> Vec<Arc<Record>> {
         self.0.slot.history()
+    }
+
+    /// How many sets were taken up, refused and rolled back since the start.
+    pub fn outcomes(&self) -> [(&'static str, u64); 3] {
+        let Outcomes { taken, refused, rolled_back } = &self.0.outcomes;
+        [("taken", taken), ("refused", refused), ("rolled_back", rolled_back)]
+            .map(|(outcome, count)| (outcome, count.load(Ordering::Relaxed)))
     }
 
     /// The version that runs, and the canary beside it.
@@ -284,6 +302,7 @@ impl Inner {
             error = causes(refused),
             "a swap is refused, what ran before still runs"
         );
+        self.outcomes.refused.fetch_add(1, Ordering::Relaxed);
         self.trail.enter(Event {
             actor: request.actor.clone(),
             action: Action::Refuse,
@@ -296,6 +315,7 @@ impl Inner {
     }
 
     fn rolled_back(&self, from: &Record, to: &Record, actor: &str, reason: &str) {
+        self.outcomes.rolled_back.fetch_add(1, Ordering::Relaxed);
         self.trail.enter(Event {
             actor: actor.to_owned(),
             action: Action::Rollback,

@@ -68,7 +68,7 @@ impl<'a> Worker<'a> {
         slot.keep(&decoded.batch);
         let rows = decoded.batch.rows() as u64;
         let malformed = decoded.malformed.len();
-        let mut done = transform(&mut hand.chain, version, fitted, decoded)?;
+        let mut done = transform(&mut hand.chain, version, fitted, slot, decoded)?;
         let unmasked = done.rejected.iter().filter(|r| r.reason.code == guard::CODE).count();
         if unmasked > 0 {
             tracing::error!(
@@ -105,6 +105,7 @@ fn transform(
     worker: &mut ChainWorker,
     version: &Version,
     fitted: &Fitted,
+    slot: &Slot,
     decoded: Decoded,
 ) -> Result<Done, ArrowError> {
     let Decoded { batch, malformed, bytes } = decoded;
@@ -127,9 +128,20 @@ fn transform(
             ingest_time,
         })
         .collect();
-    let Made { rows, rejected: refused, filtered } = fitted.make(worker, batch, |_, _| {})?;
+    let taps = slot.taps();
+    let made = match taps.any() {
+        false => fitted.make(worker, batch, |_, _| {})?,
+        true => {
+            let ways = slot.ways(&fitted.chain);
+            fitted.make(worker, batch, |stage, batch| taps.pass(&ways, stage, batch))?
+        }
+    };
+    let Made { rows, rejected: refused, filtered } = made;
     rejected.extend(refused);
     rejected.sort_by(|a, b| a.position.cmp(&b.position));
+    if taps.any() {
+        taps.reject(&rejected);
+    }
     let version = version.record.clone();
     let (bytes, stages, pause) = (bytes as u64, Vec::new(), Duration::ZERO);
     Ok(Done { version, rows_in, bytes, rows, rejected, filtered, stages, pause })
@@ -173,8 +185,7 @@ impl Counts {
     pub(super) fn reject(&mut self, rejected: &[Rejected]) {
         self.rows_rejected += rejected.len() as u64;
         for rejected in rejected {
-            let key = (rejected.stage.to_string(), rejected.reason.code.clone());
-            *self.rejected_by.entry(key).or_default() += 1;
+            self.add_reason(rejected.stage.to_string(), rejected.reason.code.clone(), 1);
         }
     }
 

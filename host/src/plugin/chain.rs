@@ -12,6 +12,7 @@ use super::isolate::call_isolated;
 use super::secrets::Secrets;
 use super::stage::{Stage, StageWorker};
 use crate::batch::{Batch, Rejected};
+use crate::telemetry::SPANS;
 
 /// Configured stages in order. Immutable: a swap makes another chain.
 pub struct Chain {
@@ -36,6 +37,13 @@ impl Chain {
     /// The columns that come out, with their types.
     pub fn output(&self) -> &[Field] {
         &self.output
+    }
+
+    /// The columns that each stage writes, in order.
+    pub fn writes(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &str>)> {
+        self.stages
+            .iter()
+            .map(|stage| (&*stage.name, stage.writes.iter().map(|(name, _)| name.as_str())))
     }
 
     /// The stages' names, in order.
@@ -69,6 +77,8 @@ pub struct StageCounts {
     pub fuel: u64,
     /// Time in it, the boundary included.
     pub time: Duration,
+    /// The most memory that an instance of it had, in bytes.
+    pub most_memory: usize,
 }
 
 impl StageCounts {
@@ -80,6 +90,7 @@ impl StageCounts {
         self.faults += other.faults;
         self.fuel += other.fuel;
         self.time += other.time;
+        self.most_memory = self.most_memory.max(other.most_memory);
     }
 }
 
@@ -107,6 +118,7 @@ impl ChainWorker {
         let take = |(worker, counts): &mut (StageWorker, StageCounts)| StageCounts {
             fuel: std::mem::take(&mut worker.fuel),
             faults: std::mem::take(&mut worker.faults),
+            most_memory: worker.most_memory,
             ..std::mem::take(counts)
         };
         self.stages.iter_mut().map(take).collect()
@@ -131,6 +143,9 @@ impl ChainWorker {
             }
             let started = Instant::now();
             let rows = batch.rows();
+            let _span =
+                tracing::info_span!(target: SPANS, "stage", stage = &*worker.stage.name, rows)
+                    .entered();
             let secrets = Secrets::of(&batch, &self.guarded);
             worker.secrets = secrets.clone();
             let answer = call_isolated(worker, &batch);

@@ -23,6 +23,8 @@ pub(super) struct Guest {
     pub last_error: Option<String>,
     /// Memory it asked for in vain.
     pub refused_memory: Option<usize>,
+    /// The most memory it had, in bytes.
+    pub most_memory: usize,
 }
 
 impl Guest {
@@ -35,6 +37,7 @@ impl Guest {
             secrets: Secrets::default(),
             last_error: None,
             refused_memory: None,
+            most_memory: 0,
         }
     }
 
@@ -74,8 +77,9 @@ impl ResourceLimiter for Guest {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let granted = desired <= self.limits.max_memory_bytes;
-        if !granted {
-            self.refused_memory = Some(desired);
+        match granted {
+            true => self.most_memory = self.most_memory.max(desired),
+            false => self.refused_memory = Some(desired),
         }
         Ok(granted)
     }

@@ -40,11 +40,13 @@ pub(super) struct StageWorker {
     pub fuel: u64,
     /// Calls so far that ended in a fault.
     pub faults: u64,
+    /// The most memory that an instance had, in bytes.
+    pub most_memory: usize,
 }
 
 impl StageWorker {
     pub fn new(stage: Arc<Stage>) -> Self {
-        Self { stage, kept: None, secrets: Secrets::default(), fuel: 0, faults: 0 }
+        Self { stage, kept: None, secrets: Secrets::default(), fuel: 0, faults: 0, most_memory: 0 }
     }
 
     /// Runs the plugin over a batch. The error is why the plugin, not a row, failed.
@@ -65,6 +67,7 @@ impl StageWorker {
         let answer =
             store.set_fuel(fuel).and_then(|()| call(&self.stage, &mut store, &instance, batch));
         self.fuel += fuel - store.get_fuel().unwrap_or(0);
+        self.most_memory = self.most_memory.max(store.data().most_memory);
         let answer = match answer {
             Ok(Ok(output)) => check(output, rows, &self.stage.writes, limits.max_message_bytes)
                 .map_err(|error| {

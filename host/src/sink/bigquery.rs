@@ -5,6 +5,7 @@ mod append;
 mod encode;
 mod ledger;
 mod load;
+mod query;
 mod tables;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use google_cloud_bigquery::model::ArrowSchema;
 use google_cloud_bigquery_v2::client::{DatasetService, TableService};
 use google_cloud_gax::client_builder::Error as ClientError;
 use google_cloud_gax::error::Error as ServiceError;
+use serde_json::Value as Json;
 
 pub use append::Append;
 pub use encode::batch as encode_rows;
@@ -24,6 +26,7 @@ pub use tables::Change;
 use crate::config::{self, TableName};
 use crate::google::{self, Service, connected};
 use crate::schema::SchemaError;
+use crate::sink::result_set::{Column, Parameter, ResultSet};
 
 /// Clients and the configuration they work by.
 #[derive(Debug, Clone)]
@@ -212,37 +215,46 @@ impl BigQuery {
         parameters: &[(&str, &str)],
         what: &str,
     ) -> Result<Vec<Vec<Option<String>>>, BigQueryError> {
+        let text = |value: &str| Parameter::Text(Some(value.to_owned()));
+        let parameters: Vec<_> =
+            parameters.iter().map(|(name, value)| (*name, text(value))).collect();
+        let found = self.query_with(sql, &parameters, what).await?;
+        let text = |value| match value {
+            Json::Null => None,
+            Json::String(text) => Some(text),
+            other => Some(other.to_string()),
+        };
+        let row = |row: Vec<Json>| row.into_iter().map(text).collect();
+        Ok(found.rows.into_iter().map(row).collect())
+    }
+
+    /// Runs a query with named parameters.
+    pub async fn query_with(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        what: &str,
+    ) -> Result<ResultSet, BigQueryError> {
         let failed =
             |source| BigQueryError::Query { what: what.to_owned(), source: Box::new(source) };
-        let parameter = |(name, value): &(&str, &str)| {
-            use google_cloud_bigquery_v2::model as v2;
-            v2::QueryParameter::new()
-                .set_name(*name)
-                .set_parameter_type(v2::QueryParameterType::new().set_type("STRING"))
-                .set_parameter_value(v2::QueryParameterValue::new().set_value((*value).to_owned()))
-        };
         let mut query = self.queries.query(sql);
         if !parameters.is_empty() {
-            let parameters: Vec<_> = parameters.iter().map(parameter).collect();
+            let parameters: Vec<_> = parameters.iter().map(query::parameter).collect();
             query = query.set_parameter_mode("NAMED").set_query_parameters(parameters);
         }
         let done = query.until_done().await.map_err(failed)?;
+        let columns = query::columns(done.metadata().schema.as_ref());
         let mut rows = done.read();
-        let mut found = Vec::new();
+        let mut found = ResultSet { columns, rows: Vec::new() };
         while let Some(row) = rows.next().await {
             let row = row.map_err(|source| BigQueryError::Row {
                 what: what.to_owned(),
                 source: Box::new(source),
             })?;
-            let mut values = Vec::new();
-            while let Ok(value) = row.get::<serde_json::Value>(values.len()) {
-                values.push(match value {
-                    serde_json::Value::Null => None,
-                    serde_json::Value::String(text) => Some(text),
-                    other => Some(other.to_string()),
-                });
-            }
-            found.push(values);
+            let value = |(at, column): (usize, &Column)| {
+                query::value(row.get::<Json>(at).unwrap_or_default(), column.kind)
+            };
+            found.rows.push(found.columns.iter().enumerate().map(value).collect());
         }
         Ok(found)
     }

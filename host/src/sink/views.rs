@@ -5,16 +5,30 @@ use crate::config::TableName;
 /// The dataset that the views are written for.
 const DATASET: &str = "clickstream_analytics";
 
-/// Name, the table it is of, the other tables it reads, text.
-const VIEWS: [(&str, &str, &[&str], &str); 2] = [
-    ("clicks", "clicks_raw", &[], include_str!("../../../sql/views/clicks.sql")),
-    (
-        "dead_letters",
-        "dead_letter",
-        &["dead_letter_attempts"],
-        include_str!("../../../sql/views/dead_letters.sql"),
-    ),
-];
+macro_rules! views {
+    ($($name:literal of $of:literal $(reads $($reads:literal)+)?;)*) => {
+        /// Name, the table it is of, the other tables and views it reads, text. Each comes after those
+        /// that it reads.
+        const VIEWS: &[(&str, &str, &[&str], &str)] = &[$((
+            $name,
+            $of,
+            &[$($($reads),+)?],
+            include_str!(concat!("../../../sql/views/", $name, ".sql")),
+        )),*];
+    };
+}
+
+views! {
+    "clicks" of "clicks_raw";
+    "dead_letters" of "dead_letter" reads "dead_letter_attempts";
+    "exchange_rates" of "clicks_raw";
+    "sessions" of "clicks_raw" reads "clicks" "exchange_rates";
+    "daily" of "clicks_raw" reads "clicks" "exchange_rates";
+    "product_performance" of "clicks_raw" reads "clicks" "exchange_rates";
+    "response_times" of "clicks_raw" reads "clicks";
+    "errors" of "clicks_raw" reads "clicks";
+    "shop_sessions" of "clickstream_batch";
+}
 
 /// A view of a dataset.
 pub struct View {
@@ -38,13 +52,33 @@ pub fn of(table: &TableName) -> Vec<(TableName, String)> {
 }
 
 /// All views of a dataset.
-pub fn in_dataset(dataset: &str) -> impl Iterator<Item = View> {
-    let (from, to) = (format!("{DATASET}."), format!("`{dataset}`."));
-    let view = move |(name, of, reads, sql): (_, _, _, &str)| View {
+pub fn in_dataset(dataset: &str) -> impl Iterator<Item = View> + '_ {
+    let view = move |&(name, of, reads, sql): &(_, _, _, &str)| View {
         name,
         of,
         reads,
-        sql: sql.replace(&from, &to),
+        sql: in_place(sql, dataset),
     };
-    VIEWS.into_iter().map(view)
+    VIEWS.iter().map(view)
+}
+
+/// The views of a dataset that a text names, with those that they read, which come first. Planning a
+/// view takes longer than many a query.
+pub fn named_in(sql: &str, dataset: &str) -> Vec<View> {
+    let mut texts = sql.to_owned();
+    let mut named: Vec<View> = Vec::new();
+    let all: Vec<View> = in_dataset(dataset).collect();
+    for view in all.into_iter().rev() {
+        if texts.contains(view.name) {
+            texts.push_str(&view.sql);
+            named.push(view);
+        }
+    }
+    named.reverse();
+    named
+}
+
+/// A text of `sql/` for a dataset of another name.
+pub fn in_place(sql: &str, dataset: &str) -> String {
+    sql.replace(&format!("{DATASET}."), &format!("`{dataset}`."))
 }

@@ -15,6 +15,7 @@
 //! entry in the ledger. A load whose entry is missing has not happened: what is left of it is removed
 //! when the object is loaded again.
 
+pub(super) mod dialect;
 mod entries;
 mod file;
 pub mod ledger;
@@ -29,6 +30,7 @@ pub use load::Load;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use datafusion::execution::runtime_env::RuntimeEnv;
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -50,6 +52,8 @@ pub struct Warehouse {
     /// The folder, where it is on a disk.
     disk: Option<PathBuf>,
     uri: String,
+    /// What queries share: the footers of files that were read before, say.
+    runtime: Arc<RuntimeEnv>,
 }
 
 /// What can go wrong with a warehouse.
@@ -145,7 +149,8 @@ impl Warehouse {
         let failed = |source| WarehouseError::Open { uri: uri.to_owned(), source };
         let (store, root) = store::open(uri).map_err(failed)?;
         let disk = store::is_local(uri).then(|| PathBuf::from(format!("/{root}")));
-        Ok(Self { store, root, disk, uri: uri.to_owned() })
+        let runtime = Arc::new(RuntimeEnv::default());
+        Ok(Self { store, root, disk, uri: uri.to_owned(), runtime })
     }
 
     /// The URI it was opened by.

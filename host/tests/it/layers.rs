@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 6] = [
     &["telemetry", "batch", "google", "schema", "store"],
     &["config"],
     &["access", "audit", "source", "decode", "plugin", "sink", "dead_letter"],
-    &["pipeline"],
+    &["dashboard", "pipeline"],
     &["admin"],
     &["cli"],
 ];

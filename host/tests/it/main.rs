@@ -3,11 +3,14 @@
 
 #![cfg(test)]
 
+mod analytics;
 mod batch;
+mod browser;
 mod cloud;
 mod command_line;
 mod conservation;
 mod contract;
+mod dashboard;
 mod emulators;
 mod faults;
 mod hostile;
@@ -16,6 +19,7 @@ mod kill;
 mod layers;
 mod live;
 mod malformed;
+mod monitoring;
 mod permissions;
 mod proxy;
 mod replay;

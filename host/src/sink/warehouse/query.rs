@@ -13,9 +13,12 @@ use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement;
 
-use super::{Warehouse, WarehouseError};
+use super::{Warehouse, WarehouseError, dialect};
+use crate::sink::result_set::Parameter;
 use crate::sink::views;
 
 /// Why a query has no answer.
@@ -27,6 +30,12 @@ pub enum QueryError {
     /// The query is wrong, or fails.
     #[error("cannot answer the query: {}", .0.find_root().strip_backtrace())]
     Query(Box<DataFusionError>),
+}
+
+impl From<arrow::error::ArrowError> for QueryError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        DataFusionError::from(error).into()
+    }
 }
 
 impl From<DataFusionError> for QueryError {
@@ -46,20 +55,33 @@ pub struct Answer {
 impl Warehouse {
     /// Runs a query in BigQuery's dialect. Tables are `dataset.table`.
     pub async fn query(&self, sql: &str) -> Result<Answer, QueryError> {
-        let context = self.session().await?;
-        let frame = context.sql(sql).await?;
+        self.query_with(sql, &[]).await
+    }
+
+    /// Runs a query with named parameters, such as `@country`.
+    pub async fn query_with(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+    ) -> Result<Answer, QueryError> {
+        let context = self.session(sql).await?;
+        let plan = plan(&context, sql, parameters).await?;
+        let frame = context.execute_logical_plan(plan).await?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
         let batches = frame.collect().await?;
         Ok(Answer { schema, batches })
     }
 
-    async fn session(&self) -> Result<SessionContext, QueryError> {
+    /// The tables, and the views that a query names.
+    async fn session(&self, sql: &str) -> Result<SessionContext, QueryError> {
         let mut config =
             SessionConfig::new().with_default_catalog_and_schema("warehouse", "public");
         config.options_mut().sql_parser.dialect = "BigQuery".parse()?;
         // Column names are taken as they are written: `errorMessage` is one of Google's own.
         config.options_mut().sql_parser.enable_ident_normalization = false;
-        let context = SessionContext::new_with_config(config);
+        // Null comes before every value, as in BigQuery.
+        config.options_mut().sql_parser.default_null_ordering = "nulls_min".to_owned();
+        let context = SessionContext::new_with_config_rt(config, self.runtime.clone());
         let base = match &self.disk {
             Some(folder) => format!("file://{}", folder.display()),
             None => {
@@ -94,10 +116,10 @@ impl Warehouse {
             .collect();
         context.register_catalog("warehouse", Arc::new(catalog));
         for (dataset, schema) in tables {
-            for view in views::in_dataset(&dataset) {
+            for view in views::named_in(sql, &dataset) {
                 let mut reads = view.reads.iter().chain([&view.of]);
                 if reads.all(|table| schema.table_exist(table)) && !schema.table_exist(view.name) {
-                    let plan = context.sql(&view.sql).await?.logical_plan().clone();
+                    let plan = plan(&context, &view.sql, &[]).await?;
                     let table = Arc::new(ViewTable::new(plan, Some(view.sql)));
                     schema.register_table(view.name.to_owned(), table)?;
                 }
@@ -105,4 +127,19 @@ impl Warehouse {
         }
         Ok(context)
     }
+}
+
+/// Plans a query, once it is in DataFusion's words.
+async fn plan(
+    context: &SessionContext,
+    sql: &str,
+    parameters: &[(&str, Parameter)],
+) -> Result<LogicalPlan, DataFusionError> {
+    let state = context.state();
+    let dialect = state.config_options().sql_parser.dialect;
+    let mut statement = state.sql_to_statement(sql, &dialect)?;
+    if let Statement::Statement(statement) = &mut statement {
+        dialect::translate(statement, parameters)?;
+    }
+    state.statement_to_plan(statement).await
 }

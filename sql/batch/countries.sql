@@ -1,4 +1,5 @@
--- Where visitors come from, and how deep they go. A row is a country. Reads four columns of the table.
+-- Where visitors come from, and how deep they go.
+-- Grain: a country. Reads country, session_id, price of clickstream_batch; bound by event_date.
 SELECT
   country,
   COUNT(DISTINCT session_id) AS sessions,

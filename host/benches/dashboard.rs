@@ -1,0 +1,83 @@
+//! Every tile of the dashboard over ten million click events and the same of shop clicks in the local
+//! warehouse, made once and kept: the median of some rounds, each tile alone.
+//!
+//!     cargo bench --bench dashboard
+
+#![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use clickmill::batch::micros_now;
+use clickmill::config::Place;
+use clickmill::sink::Tables;
+use clickmill::sink::result_set::Parameter;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const ROWS: u64 = 10_000_000;
+const ROUNDS: usize = 3;
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+    let warehouse = std::env::temp_dir().join("clickmill-bench-dashboard");
+    fill(&root, &warehouse);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let warehouse = warehouse.to_string_lossy().into_owned();
+    let tables = runtime.block_on(Tables::open(&Place::Warehouse, &warehouse)).unwrap();
+    let mut tiles: Vec<PathBuf> = std::fs::read_dir(root.join("sql/dashboard"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "sql"))
+        .collect();
+    tiles.sort();
+    println!("{ROWS} rows a table, median of {ROUNDS} rounds");
+    for tile in tiles {
+        let sql = std::fs::read_to_string(&tile).unwrap();
+        let parameters = [
+            ("from", Parameter::Timestamp(0)),
+            ("to", Parameter::Timestamp(253_402_214_400_000_000)),
+            ("now", Parameter::Timestamp(micros_now())),
+            ("bucket_secs", Parameter::Integer(3600)),
+            ("event_type", Parameter::Text(None)),
+            ("category", Parameter::Text(None)),
+            ("country", Parameter::Text(None)),
+        ];
+        let mut times: Vec<f64> = (0..ROUNDS)
+            .map(|_| {
+                let began = Instant::now();
+                runtime.block_on(tables.query(&sql, &parameters, "time a tile")).unwrap();
+                began.elapsed().as_secs_f64()
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        let name = tile.file_stem().unwrap().to_string_lossy();
+        println!("{name:<28} {:>7.3} s", times[times.len() / 2]);
+    }
+}
+
+/// Loads what the generator makes, unless it is there.
+fn fill(root: &Path, warehouse: &Path) {
+    for (pipeline, data) in [("clicks.toml", "clicks"), ("batch.toml", "shop")] {
+        let done = warehouse.join(format!("{data}-{ROWS}"));
+        if done.is_file() {
+            continue;
+        }
+        let status = Command::new(env!("CARGO_BIN_EXE_clickmill"))
+            .args(["run", "--set", "source.kind=generator", "--set"])
+            .arg(format!("source.data={data}"))
+            .args(["--set", &format!("source.rows={ROWS}")])
+            .arg(root.join("host/pipelines").join(pipeline))
+            .arg("--warehouse")
+            .arg(warehouse)
+            .env("CLICKMILL_MASK_KEY", "a key for benches, 32 bytes long")
+            .env("CLICKMILL_CACHE", std::env::temp_dir().join("clickmill-bench-cache"))
+            .env("CLICKMILL_AUDIT", warehouse.join("_audit"))
+            .status()
+            .unwrap();
+        assert!(status.success());
+        std::fs::write(done, "").unwrap();
+    }
+}

@@ -1,0 +1,102 @@
+//! What telemetry costs: a stream at full rate as a whole process, with nothing measured; with metrics,
+//! status and series asked for every second; and with metrics and traces sent to a collector as well.
+//! In turn, throughput as ratios.
+//!
+//!     cargo bench --bench telemetry
+
+#![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+const MESSAGES: u64 = 3_000_000;
+const ROUNDS: usize = 7;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Telemetry {
+    Off,
+    Asked,
+    Sent,
+}
+
+fn main() {
+    let collector = collector();
+    let kinds = [Telemetry::Off, Telemetry::Asked, Telemetry::Sent];
+    let mut times = [Vec::new(), Vec::new(), Vec::new()];
+    for _ in 0..ROUNDS {
+        for (kind, times) in kinds.iter().zip(&mut times) {
+            times.push(run(*kind, &collector));
+        }
+    }
+    let rates = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        MESSAGES as f64 / times[times.len() / 2]
+    });
+    println!("{MESSAGES} messages, median of {ROUNDS} rounds");
+    println!("nothing measured         {:>9.0} a second", rates[0]);
+    println!(
+        "asked every second       {:>9.0} a second, ratio {:.3}",
+        rates[1],
+        rates[1] / rates[0]
+    );
+    println!(
+        "and sent to a collector  {:>9.0} a second, ratio {:.3}",
+        rates[2],
+        rates[2] / rates[0]
+    );
+}
+
+/// Runs the stream to its end; returns how long it took.
+fn run(telemetry: Telemetry, collector: &str) -> f64 {
+    let folder = tempfile::tempdir().unwrap();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let listen = match telemetry {
+        Telemetry::Off => "admin.listen=off",
+        Telemetry::Asked | Telemetry::Sent => "admin.listen=127.0.0.1:0",
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clickmill"));
+    command
+        .current_dir(folder.path())
+        .args(["run", "--json", "--set", listen, "--set", "source.rate=2000000"])
+        .args(["--set", &format!("source.rows={MESSAGES}")])
+        .arg(root.join("host/pipelines/stream.toml"))
+        .env("CLICKMILL_MASK_KEY", "a key for benches, 32 bytes long")
+        .env("CLICKMILL_CACHE", std::env::temp_dir().join("clickmill-bench-cache"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if telemetry == Telemetry::Sent {
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector);
+    }
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    if telemetry != Telemetry::Off {
+        let address =
+            lines.find_map(|line| Some(line.strip_prefix("admin interface: ")?.to_owned()));
+        let address = address.unwrap();
+        while child.try_wait().unwrap().is_none() {
+            for path in ["metrics", "readyz", "v1/status", "v1/series"] {
+                // It may end meanwhile.
+                let _ = ureq::get(format!("http://{address}/{path}")).call();
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+    lines.for_each(drop);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let summary: Json = serde_json::from_slice(&output.stdout).unwrap();
+    summary["seconds"].as_f64().unwrap()
+}
+
+/// Something that takes what is sent; returns its address.
+fn collector() -> String {
+    let runtime = Box::leak(Box::new(tokio::runtime::Runtime::new().unwrap()));
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = axum::Router::new().fallback(|| async {});
+    runtime.spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}

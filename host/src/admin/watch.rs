@@ -1,0 +1,100 @@
+//! A running pipeline, watched: health, metrics, counters, and rows as they pass.
+
+use std::convert::Infallible;
+use std::sync::atomic::Ordering;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use futures::stream;
+use serde::Deserialize;
+
+use super::answer_error;
+use super::wire::{SeriesBody, StatusBody};
+use crate::pipeline::{Running, Tap};
+use crate::sink::RowFilter;
+use crate::telemetry::{causes, metrics};
+
+/// What needs no token.
+pub(super) fn open(running: Running) -> Router {
+    Router::new().route("/readyz", get(ready)).route("/metrics", get(measured)).with_state(running)
+}
+
+/// What needs one.
+pub(super) fn guarded(running: Running, reveal: Vec<String>) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/series", get(series))
+        .with_state(running.clone())
+        .merge(Router::new().route("/v1/tap", get(tap)).with_state((running, reveal)))
+}
+
+async fn ready(State(running): State<Running>) -> Response {
+    let problems = running.problems(&running.status().snapshot());
+    match problems.is_empty() {
+        true => "ready\n".into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n").into_response(),
+    }
+}
+
+async fn measured() -> Response {
+    match metrics::text() {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+            .into_response(),
+        Err(error) => answer_error(StatusCode::INTERNAL_SERVER_ERROR, causes(&error), None),
+    }
+}
+
+async fn status(State(running): State<Running>) -> Json<StatusBody> {
+    Json(StatusBody::of(&running))
+}
+
+async fn series(State(running): State<Running>) -> Json<SeriesBody> {
+    Json(SeriesBody::of(&running.series()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TapQuery {
+    stage: Option<String>,
+    #[serde(rename = "where")]
+    condition: Option<String>,
+    #[serde(default)]
+    rejected: bool,
+}
+
+async fn tap(
+    State((running, reveal)): State<(Running, Vec<String>)>,
+    Query(asked): Query<TapQuery>,
+) -> Response {
+    let bad = |error| answer_error(StatusCode::BAD_REQUEST, error, None);
+    let (current, _) = running.swaps().running();
+    let stages: Vec<&str> = current.set.stages.iter().map(|made| made.stage.as_str()).collect();
+    if let Some(stage) = &asked.stage
+        && !stages.contains(&stage.as_str())
+        // Others than plugins refuse rows too.
+        && !(asked.rejected && ["decode", "guard", "sink"].contains(&stage.as_str()))
+    {
+        let stages = stages.join("`, `");
+        return bad(format!("there is no stage `{stage}`, wanted one of `{stages}`"));
+    }
+    let filter = match asked.condition.as_deref().map(RowFilter::parse).transpose() {
+        Ok(filter) => filter,
+        Err(error) => return bad(causes(&error)),
+    };
+    let taken = running.tap(Tap { stage: asked.stage, rejected: asked.rejected, filter, reveal });
+    let lines = stream::unfold(taken, |mut taken| async {
+        let line = taken.lines.recv().await?;
+        // What was missed before this line.
+        let missed = taken.missed.swap(0, Ordering::Relaxed);
+        let line = match missed {
+            0 => line,
+            missed => format!("{}\n{line}", serde_json::json!({ "missed": missed })),
+        };
+        Some((Ok::<_, Infallible>(Bytes::from(line)), taken))
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}

@@ -1,0 +1,84 @@
+//! `clickmill tap`: rows of a running pipeline, as they pass.
+
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+
+use clap::Args;
+use serde_json::Value as Json;
+
+use super::admin::Admin;
+use super::{Exit, Failure};
+
+const EXAMPLES: &str = "\
+Examples:
+  clickmill tap
+  clickmill tap enrich --where \"event_type = 'purchase'\" --limit 10
+  clickmill tap --rejected
+  clickmill tap validate --rejected --where \"code = 'negative_price'\"
+
+A column is shown in its last form only: one that a later stage still writes, or that is sensitive, is
+(hidden), unless `admin.reveal` in the pipeline file names it. Of rejected rows the filter sees stage, code,
+message, column, source, source_line and message_id. A tap never holds the pipeline up: what is not taken in
+time is missed, and said.";
+
+/// Shows rows of a running pipeline as they pass a stage, a JSON object a line, until Ctrl-C
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Tap {
+    /// After which stage (default: the last); with --rejected: refused by which (default: any)
+    stage: Option<String>,
+
+    /// Only rows that this condition holds for, in SQL
+    #[arg(long = "where", value_name = "SQL")]
+    condition: Option<String>,
+
+    /// Rows that are refused, and why
+    #[arg(long)]
+    rejected: bool,
+
+    /// End after that many rows
+    #[arg(long, value_name = "ROWS")]
+    limit: Option<u64>,
+
+    #[command(flatten)]
+    admin: Admin,
+}
+
+impl Tap {
+    pub fn run(self) -> Result<(), Failure> {
+        let mut query = vec![("rejected", self.rejected.to_string())];
+        query.extend(self.stage.map(|stage| ("stage", stage)));
+        query.extend(self.condition.map(|condition| ("where", condition)));
+        let lines = BufReader::new(self.admin.stream("/v1/tap", &query)?).lines();
+        let mut out = std::io::stdout().lock();
+        let mut shown = 0;
+        for line in lines {
+            let line = line.map_err(|error| {
+                Failure::new(Exit::Environment, error).hint("the pipeline has ended, it seems")
+            })?;
+            let said: Json = serde_json::from_str(&line).unwrap_or_default();
+            if let Some(missed) = said.get("missed").filter(|_| is_alone(&said)) {
+                eprintln!("missed {missed} rows: they passed faster than they were taken");
+                continue;
+            }
+            if let Some(error) =
+                said.get("error").and_then(Json::as_str).filter(|_| is_alone(&said))
+            {
+                return Err(Failure::new(Exit::BadInput, anyhow::anyhow!("{error}")));
+            }
+            match writeln!(out, "{line}").and_then(|()| out.flush()) {
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+                written => written?,
+            }
+            shown += 1;
+            if self.limit.is_some_and(|limit| shown >= limit) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether it is a word of the tap, and not a row: rows have many columns.
+fn is_alone(said: &Json) -> bool {
+    said.as_object().is_some_and(|object| object.len() == 1)
+}

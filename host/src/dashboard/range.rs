@@ -1,0 +1,130 @@
+//! What a reader asks a tile for, as query parameters.
+
+use std::collections::HashMap;
+
+use crate::batch::micros;
+use crate::sink::result_set::Parameter;
+
+/// The parameter that says how wide a bucket of time is.
+pub(super) const BUCKET: &str = "bucket_secs";
+/// From when to when there are events, in microseconds.
+pub(super) const EXTENT: &str = "SELECT UNIX_MICROS(MIN(event_timestamp)), UNIX_MICROS(MAX(event_timestamp)) \
+     FROM clickstream_analytics.clicks_raw";
+
+/// Buckets that a range has, about.
+const BUCKETS: i64 = 60;
+/// How wide they may be: seconds that a person counts in.
+const WIDTHS: [i64; 16] = [
+    1, 5, 10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 604_800, 2_592_000,
+    31_536_000,
+];
+
+/// A range of time, in microseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Range {
+    from: Option<i64>,
+    to: Option<i64>,
+}
+
+/// What is no moment.
+#[derive(Debug, thiserror::Error)]
+#[error("`{key}` is `{value}`, wanted a moment such as 2026-11-25T10:00:00Z")]
+pub(super) struct RangeError {
+    key: &'static str,
+    value: String,
+}
+
+impl Range {
+    /// Reads `from` and `to`; each may be missing.
+    pub fn parse(asked: &HashMap<String, String>) -> Result<Self, RangeError> {
+        let read = |key: &'static str| match asked.get(key).filter(|value| !value.is_empty()) {
+            None => Ok(None),
+            Some(value) => {
+                let wrong = RangeError { key, value: value.clone() };
+                micros(value).map(Some).ok_or(wrong)
+            }
+        };
+        Ok(Self { from: read("from")?, to: read("to")? })
+    }
+
+    /// Whether an end of it is missing.
+    pub fn is_open(&self) -> bool {
+        self.from.is_none() || self.to.is_none()
+    }
+
+    /// The values of a tile's parameters. What is not asked for is null: all of it. `extent` is from when
+    /// to when there are events.
+    pub fn parameters<'a>(
+        &self,
+        names: &'a [String],
+        asked: &HashMap<String, String>,
+        now: i64,
+        extent: Option<(i64, i64)>,
+    ) -> Vec<(&'a str, Parameter)> {
+        let (earliest, latest) = extent.unwrap_or((now - 86_400_000_000, now));
+        let seconds = (self.to.unwrap_or(latest) - self.from.unwrap_or(earliest)) / 1_000_000;
+        let value = |name: &str| match name {
+            "from" => Parameter::Timestamp(self.from.unwrap_or(0)),
+            "to" => Parameter::Timestamp(self.to.unwrap_or(END)),
+            "now" => Parameter::Timestamp(now),
+            BUCKET => Parameter::Integer(width(seconds)),
+            other => Parameter::Text(asked.get(other).filter(|value| !value.is_empty()).cloned()),
+        };
+        names.iter().map(|name| (name.as_str(), value(name))).collect()
+    }
+}
+
+/// 9999-12-31T00:00:00Z: the last day that BigQuery knows.
+pub(super) const END: i64 = 253_402_214_400_000_000;
+
+/// A width that gives about [`BUCKETS`] buckets.
+fn width(seconds: i64) -> i64 {
+    let wanted = seconds / BUCKETS;
+    let found = WIDTHS.iter().find(|width| **width >= wanted);
+    *found.unwrap_or(&WIDTHS[WIDTHS.len() - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_has_about_sixty_buckets_of_a_width_that_people_count_in() {
+        for (seconds, wanted) in [
+            (0, 1),
+            (900, 30),
+            (3600, 60),
+            (86_400, 1800),
+            (604_800, 10_800),
+            (2_592_000, 43_200),
+            (10_000_000_000, 31_536_000),
+        ] {
+            assert_eq!(width(seconds), wanted, "{seconds} s");
+        }
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_all_of_it() {
+        let asked = HashMap::from([
+            ("from".to_owned(), "2026-11-25T10:00:00Z".to_owned()),
+            ("country".to_owned(), String::new()),
+            ("category".to_owned(), "it's".to_owned()),
+        ]);
+        let names = ["from", "to", "country", "category"].map(str::to_owned);
+        let range = Range::parse(&asked).unwrap();
+        let parameters = range.parameters(&names, &asked, 7, None);
+        let values: Vec<Parameter> = parameters.into_iter().map(|(_, value)| value).collect();
+        assert_eq!(
+            values,
+            [
+                Parameter::Timestamp(1_795_600_800_000_000),
+                Parameter::Timestamp(END),
+                Parameter::Text(None),
+                Parameter::Text(Some("it's".to_owned())),
+            ]
+        );
+        let asked = HashMap::from([("to".to_owned(), "noon".to_owned())]);
+        let error = Range::parse(&asked).unwrap_err().to_string();
+        assert_eq!(error, "`to` is `noon`, wanted a moment such as 2026-11-25T10:00:00Z");
+    }
+}

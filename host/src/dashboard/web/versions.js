@@ -1,0 +1,58 @@
+// The versions of the plugins since the start: who swapped what, and how it went.
+
+import { el, fill } from './dom.js';
+import { count, dateTime, digest, integer, share } from './format.js';
+import { table } from './tables.js';
+
+const HEADS = [
+  { title: 'Version' }, { title: 'Stages' }, { title: 'Changes' }, { title: 'By' }, { title: 'Since' },
+  { title: 'Rows', number: true }, { title: 'Rejected', number: true }, { title: 'Faults', number: true }, { title: 'Fuel a row', number: true },
+];
+const TONE = { current: 'good', canary: 'warn', 'rolled back': 'bad' };
+
+export class Versions {
+  constructor() {
+    this.body = el('div', {});
+    this.before = '';
+    this.element = el('section', { 'aria-labelledby': 'versions-title' }, el('h2', { id: 'versions-title' }, 'Versions and swaps'), this.body);
+  }
+
+  show(versions) {
+    const text = JSON.stringify(versions);
+    if (text === this.before) return;
+    this.before = text;
+    const newest = [...versions].sort((a, b) => b.number - a.number);
+    // The table scrolls by itself: where it was scrolled to stays.
+    const left = this.body.firstChild?.scrollLeft ?? 0;
+    const held = this.body.contains(document.activeElement);
+    fill(this.body, table('Versions of the plugins, newest first', HEADS, newest.map(row), { id: 'versions' }));
+    this.body.firstChild.scrollLeft = left;
+    if (held) this.body.firstChild.focus();
+  }
+
+  /** Where versions began and were taken back, for the charts. */
+  marks(versions) {
+    return versions.flatMap((version) => [
+      version.number > 1 && { at: version.since / 1_000, text: `v${version.number}`, bad: false },
+      version.standing === 'rolled back' && version.until && { at: version.until / 1_000, text: `v${version.number} back`, bad: true },
+    ]).filter(Boolean).sort((a, b) => a.at - b.at);
+  }
+}
+
+function row(version) {
+  return [
+    [el('span', { class: 'number-of' }, `v${version.number}`), ' ', el('span', { class: `badge ${TONE[version.standing] ?? ''}` }, version.standing),
+      el('div', { class: 'about' }, el('code', { title: version.plugin_set }, digest(version.plugin_set)))],
+    el('ul', { class: 'plain' }, version.stages.map(({ stage, plugin, version: of, component }) =>
+      el('li', {}, stage === plugin ? stage : `${stage} (${plugin})`, ` ${of} `, el('code', { title: component }, digest(component).slice(0, 8))))),
+    [version.changes.length > 0 && el('ul', { class: 'plain' }, version.changes.map((change) => el('li', {}, change))),
+      version.note && el('p', { class: 'quote' }, version.note),
+      version.reason && el('p', { class: 'error' }, `Rolled back: ${version.reason}`)],
+    version.actor || '–',
+    [el('div', {}, dateTime(version.since / 1_000)), version.until && el('div', { class: 'about' }, `until ${dateTime(version.until / 1_000)}`)],
+    el('span', { title: integer(version.rows) }, count(version.rows)),
+    el('span', { title: integer(version.rejected) }, share(version.rejected, version.rows)),
+    el('span', { class: version.faults > 0 ? 'error' : null }, count(version.faults)),
+    count(version.fuel_per_row),
+  ];
+}

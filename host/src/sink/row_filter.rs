@@ -1,0 +1,80 @@
+//! A condition in SQL over rows that are in no table.
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
+use datafusion::common::DFSchema;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::prelude::SessionContext;
+
+use super::warehouse::dialect::condition;
+
+/// Keeps the rows that a condition holds for.
+pub struct RowFilter {
+    condition: String,
+    state: SessionState,
+}
+
+impl std::fmt::Debug for RowFilter {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("RowFilter").field(&self.condition).finish()
+    }
+}
+
+/// Why rows can't be filtered.
+#[derive(Debug, thiserror::Error)]
+pub enum RowFilterError {
+    /// The condition is wrong, or does not fit the rows' columns.
+    #[error("condition `{condition}`: {}", source.find_root().strip_backtrace())]
+    Condition {
+        /// The condition.
+        condition: String,
+        /// What is wrong.
+        source: Box<DataFusionError>,
+    },
+    /// It is of another type.
+    #[error("condition `{condition}` gives {found}, wanted true or false")]
+    NoCondition {
+        /// The condition.
+        condition: String,
+        /// What it gives.
+        found: DataType,
+    },
+    /// The rows can't be put together.
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+}
+
+impl RowFilter {
+    /// Reads a condition in BigQuery's dialect, such as `event_type = 'purchase'`.
+    pub fn parse(text: &str) -> Result<Self, RowFilterError> {
+        let state = SessionContext::new().state();
+        let filter = Self { condition: text.to_owned(), state };
+        condition(&filter.state, text).map_err(|error| filter.wrong(error))?;
+        Ok(filter)
+    }
+
+    /// The rows it holds for.
+    pub fn keep(&self, rows: &RecordBatch) -> Result<RecordBatch, RowFilterError> {
+        let wrong = |error| self.wrong(error);
+        let schema = DFSchema::try_from(rows.schema()).map_err(wrong)?;
+        let parsed = condition(&self.state, &self.condition).map_err(wrong)?;
+        let planned = self.state.create_logical_expr_from_sql_expr(parsed, &schema);
+        let planned = planned.and_then(|expr| self.state.create_physical_expr(expr, &schema));
+        let held = planned.and_then(|expr| expr.evaluate(rows)?.into_array(rows.num_rows()));
+        let held = held.map_err(wrong)?;
+        match held.as_boolean_opt() {
+            Some(held) => Ok(filter_record_batch(rows, held)?),
+            None => Err(RowFilterError::NoCondition {
+                condition: self.condition.clone(),
+                found: held.data_type().clone(),
+            }),
+        }
+    }
+
+    fn wrong(&self, source: DataFusionError) -> RowFilterError {
+        RowFilterError::Condition { condition: self.condition.clone(), source: Box::new(source) }
+    }
+}

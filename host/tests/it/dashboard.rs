@@ -1,0 +1,317 @@
+//! The dashboard, as its readers meet it: in a browser, and by what the page asks for.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value as Json, json};
+
+use crate::browser::Browser;
+use crate::cloud::wait_until;
+use crate::live::{Live, clicks};
+use crate::support::{Scratch, plugins, root};
+
+/// A dashboard over a warehouse. It ends when it is dropped.
+struct Dashboard {
+    child: Child,
+    address: String,
+}
+
+impl Dashboard {
+    fn start(scratch: &Scratch, arguments: &[&str]) -> Self {
+        let serve = ["dashboard", "--listen", "127.0.0.1:0"];
+        let mut command = scratch.command(&[&serve[..], arguments].concat());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = lines.next().unwrap().unwrap();
+        let address = line.split_whitespace().nth(1).unwrap_or_else(|| panic!("{line}"));
+        let address = address.trim_end_matches('/').to_owned();
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+}
+
+impl Drop for Dashboard {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Status and JSON of an answer.
+fn get(address: &str, path: &str) -> (u16, Json) {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+    let agent: ureq::Agent = config.build().into();
+    let mut answer = agent.get(format!("{address}{path}")).call().unwrap();
+    let body = answer.body_mut().read_to_string().unwrap();
+    (answer.status().as_u16(), serde_json::from_str(&body).unwrap_or(Json::String(body)))
+}
+
+/// A warehouse with events of both kinds, some of them rejected.
+fn filled() -> Scratch {
+    plugins();
+    let scratch = Scratch::new();
+    scratch.done(&["generate", "shop", "--rows", "3000", "--bad", "2%", "--output", "shop.csv"]);
+    scratch.done(&["generate", "clicks", "--rows", "5000", "--bad", "2%", "--output", "c.ndjson"]);
+    let pipelines = root().join("host/pipelines");
+    scratch.summary(&pipelines.join("batch.toml"), &["source.uri=shop.csv"]);
+    scratch.summary(&pipelines.join("clicks.toml"), &["source.uri=c.ndjson"]);
+    scratch
+}
+
+/// What a tile's file answers on the command line, for all time.
+fn asked(scratch: &Scratch, tile: &str, filters: &[(&str, &str)]) -> Vec<Json> {
+    let sql = std::fs::read_to_string(root().join(format!("sql/dashboard/{tile}.sql"))).unwrap();
+    let mut arguments = vec![
+        "query".to_owned(),
+        "--json".to_owned(),
+        sql,
+        "--parameter=from:TIMESTAMP:1970-01-01T00:00:00Z".to_owned(),
+        "--parameter=to:TIMESTAMP:9999-12-31T00:00:00Z".to_owned(),
+        "--parameter=now:TIMESTAMP:2026-11-25T00:00:00Z".to_owned(),
+        "--parameter=bucket_secs:INT64:3600".to_owned(),
+    ];
+    for name in ["event_type", "category", "country"] {
+        let set = filters.iter().find(|(filter, _)| *filter == name);
+        arguments.push(format!("--parameter={name}::{}", set.map_or("NULL", |(_, value)| value)));
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    scratch.done(&arguments).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn first_value(rows: &[Json]) -> Option<f64> {
+    rows.first()?.as_object()?.values().next()?.as_f64()
+}
+
+#[test]
+fn the_page_shows_what_the_sql_says_and_its_filters_work() {
+    let test = "the_page_shows_what_the_sql_says_and_its_filters_work";
+    let Some(browser) = Browser::open(test) else { return };
+    let scratch = filled();
+    let dashboard = Dashboard::start(&scratch, &[]);
+    let began = Instant::now();
+    for page in ["stream", "batch"] {
+        browser.go(&format!("{}/#/{page}?range=all", dashboard.address));
+        browser.wait(&format!("document.querySelector('main').dataset.page === '{page}'"));
+        browser.wait("document.querySelectorAll('[data-tile]').length > 5");
+        browser.wait("!document.querySelector('[data-tile][data-state=loading]')");
+        let (_, described) = get(&dashboard.address, "/v1/dashboard");
+        let tiles = described["tiles"].as_array().unwrap();
+        let tiles = tiles.iter().filter(|tile| tile["page"] == page);
+        for tile in tiles {
+            let name = tile["name"].as_str().unwrap();
+            let state = browser
+                .value(&format!("document.querySelector('[data-tile={name}]').dataset.state"));
+            assert_eq!(state, "ready", "{name}");
+            // The age of the newest event is that of the moment.
+            if tile["chart"] == "number" && name != "freshness" {
+                let wanted = first_value(&asked(&scratch, name, &[]));
+                assert_eq!(shown(&browser, name), wanted, "{name}");
+            }
+        }
+        assert_eq!(browser.said(), Vec::<String>::new());
+    }
+    assert!(began.elapsed() < Duration::from_secs(60));
+
+    browser.go(&format!("{}/#/stream?range=all", dashboard.address));
+    browser.wait("document.querySelector('#filter-country option[value=PL]')");
+    browser.value(
+        "(() => { const f = document.querySelector('#filter-country'); f.value = 'PL'; \
+         f.dispatchEvent(new Event('change', { bubbles: true })); })()",
+    );
+    browser.wait("location.hash.includes('country=PL')");
+    browser.wait("!document.querySelector('[data-tile][data-state=loading]')");
+    for name in ["sessions", "purchases", "revenue", "error_rate"] {
+        let wanted = first_value(&asked(&scratch, name, &[("country", "PL")]));
+        assert_eq!(shown(&browser, name), wanted, "{name}");
+        assert_ne!(wanted, first_value(&asked(&scratch, name, &[])), "{name} is filtered");
+    }
+    // Nothing came from elsewhere.
+    let elsewhere = "performance.getEntriesByType('resource')\
+         .map((entry) => new URL(entry.name).origin).filter((from) => from !== location.origin)";
+    assert_eq!(browser.value(elsewhere), json!([]));
+    assert_eq!(browser.said(), Vec::<String>::new());
+}
+
+/// The number that a tile shows.
+fn shown(browser: &Browser, tile: &str) -> Option<f64> {
+    let value =
+        browser.value(&format!("document.querySelector('[data-tile={tile}]').dataset.value"));
+    value.as_str().and_then(|text| text.parse().ok())
+}
+
+#[test]
+fn the_page_is_for_phones_the_dark_keyboards_and_paper_too() {
+    let test = "the_page_is_for_phones_the_dark_keyboards_and_paper_too";
+    let Some(browser) = Browser::open(test) else { return };
+    let scratch = filled();
+    let dashboard = Dashboard::start(&scratch, &[]);
+    browser.go(&format!("{}/#/stream?range=all", dashboard.address));
+    browser.wait("document.querySelector('.plot[data-drawn]')");
+    browser.wait("!document.querySelector('[data-tile][data-state=loading]')");
+    // The first key leads past the head of the page; charts say what they show.
+    browser.press(&["\u{E004}"]);
+    assert_eq!(browser.value("document.activeElement.id"), "skip");
+    browser.press(&["\u{E007}"]);
+    assert_eq!(browser.value("document.activeElement.id"), "main");
+    let nameless = "[...document.querySelectorAll('[role=img]')]\
+         .filter((chart) => !chart.getAttribute('aria-label')).length";
+    assert_eq!(browser.value(nameless), 0);
+    let charts = "document.querySelectorAll('.plot').length";
+    let tables = "document.querySelectorAll('[data-tile] details summary').length";
+    assert_eq!(browser.value(charts), browser.value(tables), "each has its numbers as a table");
+
+    let light = browser.value("getComputedStyle(document.body).backgroundColor");
+    let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+    browser.command("Emulation.setEmulatedMedia", dark);
+    browser.wait(&format!("getComputedStyle(document.body).backgroundColor !== {light}"));
+
+    let phone = json!({ "width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true });
+    browser.command("Emulation.setDeviceMetricsOverride", phone);
+    browser.wait("innerWidth === 360");
+    assert_eq!(browser.value("document.documentElement.scrollWidth"), 360);
+    assert!(browser.print().starts_with(b"%PDF"));
+    assert_eq!(browser.said(), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_dropped_into_the_folder_is_a_tile_and_one_that_is_none_is_told() {
+    let test = "a_file_dropped_into_the_folder_is_a_tile_and_one_that_is_none_is_told";
+    let scratch = filled();
+    let tiles = scratch.path("tiles");
+    std::fs::create_dir(&tiles).unwrap();
+    let dashboard = Dashboard::start(&scratch, &["--tiles", &*tiles.to_string_lossy()]);
+    let tile =
+        "-- title: Rows\n-- page: batch\n-- chart: number\n-- order: 1\n-- about: All of them.\n";
+    let write = |name: &str, text: String| std::fs::write(tiles.join(name), text).unwrap();
+    write(
+        "rows.sql",
+        format!("{tile}SELECT COUNT(*) AS n FROM clickstream_analytics.clickstream_batch"),
+    );
+    write("none.sql", format!("{tile}SELECT n FROM clickstream_analytics.nowhere"));
+    write("pie.sql", tile.replace("number", "pie"));
+    let rows = scratch.number("SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch");
+    let (status, answer) = get(&dashboard.address, "/v1/dashboard/tiles/rows");
+    assert_eq!((status, &answer["rows"]), (200, &json!([[rows]])));
+    let (status, answer) = get(&dashboard.address, "/v1/dashboard/tiles/none");
+    assert_eq!(status, 503);
+    assert!(answer["error"].as_str().unwrap().contains("nowhere"), "{answer}");
+    assert_eq!(get(&dashboard.address, "/v1/dashboard/tiles/pie").0, 404);
+    assert_eq!(get(&dashboard.address, "/v1/dashboard/tiles/rows?from=noon").0, 400);
+    assert_eq!(get(&dashboard.address, "/v1/status").0, 404);
+
+    let Some(browser) = Browser::open(test) else { return };
+    browser.go(&format!("{}/#/batch", dashboard.address));
+    browser.wait("document.querySelector('[data-tile=none][data-state=error] button')");
+    browser.wait("document.querySelector('[data-tile=rows][data-state=ready]')");
+    assert_eq!(shown(&browser, "rows"), Some(rows as f64));
+    let problems = browser.value("document.querySelector('#problems').innerText");
+    assert!(problems.as_str().unwrap().contains("`chart` is `pie`, wanted number"), "{problems}");
+    browser.go(&format!("{}/#/pipeline", dashboard.address));
+    browser.wait("document.querySelector('#pipeline[data-state=none]')");
+    assert_eq!(browser.said(), Vec::<String>::new());
+}
+
+#[test]
+fn a_running_stream_updates_its_page_and_shows_its_swaps_letters_and_log() {
+    let test = "a_running_stream_updates_its_page_and_shows_its_swaps_letters_and_log";
+    let Some(browser) = Browser::open(test) else { return };
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &["--set", "source.rate=2000"]);
+    live.wait_for_rows(1, 2000);
+    browser.go(&format!("http://{}/", live.admin));
+    browser.wait("document.querySelector('[data-tile=sessions][data-state=ready]')");
+    // A mark that a reload would take away.
+    browser.value("(() => { window.mark = 1; })()");
+    let before = shown(&browser, "sessions").unwrap();
+    browser.wait(&format!(
+        "Number(document.querySelector('[data-tile=sessions]').dataset.value) > {before}"
+    ));
+    browser.value("(() => { location.hash = '#/pipeline'; })()");
+    browser.wait("document.querySelector('#pipeline[data-state=running]')");
+    browser.wait("document.querySelectorAll('#flow > li, #flow li.step').length >= 7");
+    live.swap(&scratch, &["--config", "mask.key_id=k2", "--note", "a <b>new</b> key"]).unwrap();
+    browser.wait("document.querySelector('#versions').innerText.includes('a <b>new</b> key')");
+    browser.wait("document.querySelector('[data-tile=pipeline_rates] .plot[data-drawn]')");
+    browser.wait("document.querySelector('#audit tbody tr')");
+    browser.wait("document.querySelector('#letters tbody tr, #letters li, #letters details')");
+    assert_eq!(browser.value("window.mark"), 1, "it was not loaded again");
+    assert_eq!(browser.said(), Vec::<String>::new());
+    live.end();
+    browser.wait("!document.querySelector('#banner').hidden");
+}
+
+#[test]
+fn letters_and_audit_log_come_page_by_page_and_payloads_only_where_they_are_revealed() {
+    let scratch = Scratch::new();
+    for (reveal, shown) in [("[]", false), ("[\"payload\"]", true)] {
+        let set = format!("admin.reveal={reveal}");
+        let live = Live::start(&scratch, &clicks(), &["--set", "source.rate=5000", "--set", &set]);
+        let address = format!("http://{}", live.admin);
+        wait_until("letters", || {
+            get(&address, "/v1/dead-letters?limit=4").1["letters"].as_array().map(Vec::len)
+                == Some(4)
+        });
+        let (_, page) = get(&address, "/v1/dead-letters?limit=2");
+        assert_eq!(page["more"], true);
+        let letters = page["letters"].as_array().unwrap();
+        assert_eq!(letters.len(), 2);
+        assert!(letters.iter().all(|letter| letter["payload_hidden"] == json!(!shown)));
+        assert!(letters.iter().all(|letter| letter["payload"].is_string() == shown), "{page:#}");
+        let before = letters[1]["timestamp"].as_str().unwrap();
+        let (_, next) = get(&address, &format!("/v1/dead-letters?limit=2&before={before}"));
+        let next = next["letters"].as_array().unwrap();
+        assert!(next.iter().all(|letter| letter["timestamp"].as_str().unwrap() < before));
+        let code = letters[0]["code"].as_str().unwrap();
+        let (_, of_code) = get(&address, &format!("/v1/dead-letters?code={code}"));
+        let of_code = of_code["letters"].as_array().unwrap();
+        assert!(!of_code.is_empty() && of_code.iter().all(|letter| letter["code"] == code));
+        let (_, log) = get(&address, "/v1/audit?limit=1");
+        assert_eq!(log["entries"][0]["action"], "start");
+        assert_eq!(get(&address, "/v1/audit?limit=0").0, 400);
+        live.end();
+    }
+}
+
+#[test]
+fn with_a_token_the_page_asks_for_it_and_nothing_is_told_without() {
+    let test = "with_a_token_the_page_asks_for_it_and_nothing_is_told_without";
+    let scratch = filled();
+    let token = scratch.write("token", "0123456789abcdef0123456789abcdef\n");
+    let dashboard = Dashboard::start(&scratch, &["--token-file", &*token.to_string_lossy()]);
+    for path in ["/v1/dashboard", "/v1/dashboard/tiles/sessions", "/v1/dead-letters", "/v1/audit"] {
+        assert_eq!(get(&dashboard.address, path).0, 401, "{path}");
+    }
+    assert_eq!(get(&dashboard.address, "/healthz").0, 200);
+    let Some(browser) = Browser::open(test) else { return };
+    browser.go(&format!("{}/#/stream?range=all", dashboard.address));
+    browser.wait("document.querySelector('#sign-in')");
+    browser.wait("document.activeElement.id === 'token'");
+    browser.press(&"wrong".split("").filter(|key| !key.is_empty()).collect::<Vec<_>>());
+    browser.press(&["\u{E007}"]);
+    browser.wait("document.querySelector('#sign-in').innerText.match(/not|wrong|refused/i)");
+    browser.wait("document.activeElement.id === 'token'");
+    let token = "0123456789abcdef0123456789abcdef";
+    browser.press(&token.split("").filter(|key| !key.is_empty()).collect::<Vec<_>>());
+    browser.press(&["\u{E007}"]);
+    browser.wait("document.querySelector('[data-tile=sessions][data-state=ready]')");
+}
+
+#[test]
+fn the_link_to_looker_studio_names_every_view() {
+    let scratch = Scratch::new();
+    let pipeline = root().join("host/pipelines/stream_gcp.toml").to_string_lossy().into_owned();
+    let link = scratch.done(&["dashboard", &pipeline, "--looker"]);
+    assert!(link.starts_with("https://lookerstudio.google.com/reporting/create?"), "{link}");
+    for view in ["clicks", "dead_letters", "sessions", "daily", "shop_sessions"] {
+        assert!(
+            link.contains(&format!("tableId={view}&"))
+                || link.trim_end().ends_with(&format!("tableId={view}")),
+            "{link}"
+        );
+    }
+    let local: PathBuf = root().join("host/pipelines/stream.toml");
+    let output = scratch.run(&["dashboard", &*local.to_string_lossy(), "--looker"]);
+    assert_eq!(output.status.code(), Some(2));
+}
