@@ -111,7 +111,7 @@ impl Header {
             let Some((key, value)) = comment.split_once(':') else { break };
             let key = key.trim();
             // A comment that happens to have a colon.
-            if key.contains(' ') {
+            if !key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
                 break;
             }
             if !keys.contains(&key) {

@@ -1,7 +1,7 @@
 //! A headless Chromium, driven by the WebDriver protocol. It is installed with apt where that is there
 //! and allowed, and the test is not run, and says so, where it is not.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -96,7 +96,11 @@ impl Browser {
     #[track_caller]
     pub fn wait(&self, expression: &str) {
         let began = Instant::now();
-        while self.value(&format!("Boolean({expression})")) != json!(true) {
+        // What is not there yet has no properties.
+        let holds = format!(
+            "(() => {{ try {{ return Boolean({expression}) }} catch {{ return false }} }})()"
+        );
+        while self.value(&holds) != json!(true) {
             assert!(
                 began.elapsed() < PATIENCE,
                 "`{expression}` does not come: {}",
@@ -131,14 +135,6 @@ impl Browser {
         let lines = lines.as_array().cloned().unwrap_or_default();
         let own = lines.iter().filter(|line| line["source"] != "network");
         own.map(|line| line["message"].as_str().unwrap_or_default().to_owned()).collect()
-    }
-
-    /// A picture of the page, into a file.
-    #[track_caller]
-    pub fn picture(&self, path: &Path) {
-        let picture = self.ask("GET", "screenshot", None);
-        let bytes = STANDARD.decode(picture.as_str().expect("text")).expect("base64");
-        std::fs::write(path, bytes).expect("the folder takes files");
     }
 
     /// The page as a PDF document.

