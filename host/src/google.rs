@@ -3,8 +3,6 @@
 //! Application Default Credentials, unless an environment variable names an emulator: that endpoint, and
 //! no credentials. The official clients read no such variable themselves. Cloud Storage is `store`'s.
 
-use std::sync::Once;
-
 use google_cloud_auth::credentials::{Credentials, anonymous};
 use google_cloud_gax::error::Error;
 use google_cloud_gax::error::rpc::Code;
@@ -40,9 +38,7 @@ impl Service {
 
     /// The emulator, where the environment names one.
     pub fn emulator(self) -> Option<Emulator> {
-        static TLS: Once = Once::new();
-        // The one provider that `object_store` brings anyway. An earlier one is as good.
-        TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        crate::tls::choose();
         let host = std::env::var(self.variable()).ok().filter(|host| !host.is_empty())?;
         let endpoint = if host.contains("://") { host } else { format!("http://{host}") };
         Some(Emulator { endpoint, credentials: anonymous::Builder::new().build() })

@@ -82,6 +82,7 @@ pub fn is_exported() -> bool {
 }
 
 fn tracer() -> Result<SdkTracerProvider, opentelemetry_otlp::ExporterBuildError> {
+    crate::tls::choose();
     let exporter = SpanExporter::builder().with_http().build()?;
     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter);
     Ok(provider.with_resource(resource(&[])).build())

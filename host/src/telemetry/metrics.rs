@@ -117,6 +117,7 @@ pub fn start(pipeline: &str) {
         Err(error) => tracing::warn!(error = causes(&error), "metrics cannot be read"),
     }
     if super::is_exported() {
+        crate::tls::choose();
         match MetricExporter::builder().with_http().build() {
             Ok(exporter) => provider = provider.with_periodic_exporter(exporter),
             Err(error) => tracing::warn!(error = causes(&error), "metrics are not sent"),

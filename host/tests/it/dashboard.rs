@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value as Json, json};
 
 use crate::browser::Browser;
+use crate::cloud::wait_until;
+use crate::live::{Live, clicks};
 use crate::support::{Scratch, plugins, root};
 
 /// A dashboard over a warehouse. It ends when it is dropped.
@@ -209,6 +211,70 @@ fn a_file_dropped_into_the_folder_is_a_tile_and_one_that_is_none_is_told() {
     browser.go(&format!("{}/#/pipeline", dashboard.address));
     browser.wait("document.querySelector('#pipeline[data-state=none]')");
     assert_eq!(browser.said(), Vec::<String>::new());
+}
+
+#[test]
+fn a_running_stream_updates_its_page_and_shows_its_swaps_letters_and_log() {
+    let test = "a_running_stream_updates_its_page_and_shows_its_swaps_letters_and_log";
+    let Some(browser) = Browser::open(test) else { return };
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &["--set", "source.rate=2000"]);
+    live.wait_for_rows(1, 2000);
+    browser.go(&format!("http://{}/", live.admin));
+    browser.wait("document.querySelector('[data-tile=sessions][data-state=ready]')");
+    // A mark that a reload would take away.
+    browser.value("(() => { window.mark = 1; })()");
+    let before = shown(&browser, "sessions").unwrap();
+    browser.wait(&format!(
+        "Number(document.querySelector('[data-tile=sessions]').dataset.value) > {before}"
+    ));
+    browser.value("(() => { location.hash = '#/pipeline'; })()");
+    browser.wait("document.querySelector('#pipeline[data-state=running]')");
+    browser.wait("document.querySelectorAll('#flow > li, #flow li.step').length >= 7");
+    live.swap(&scratch, &["--config", "mask.key_id=k2", "--note", "a <b>new</b> key"]).unwrap();
+    browser.wait("document.querySelector('#versions').innerText.includes('a <b>new</b> key')");
+    browser.wait("document.querySelector('[data-tile=pipeline_rates] .plot[data-drawn]')");
+    browser.wait("document.querySelector('#audit tbody tr')");
+    browser.wait("document.querySelector('#letters tbody tr, #letters li, #letters details')");
+    assert_eq!(browser.value("window.mark"), 1, "it was not loaded again");
+    assert_eq!(browser.said(), Vec::<String>::new());
+    live.end();
+    browser.wait("!document.querySelector('#banner').hidden");
+}
+
+#[test]
+fn letters_and_audit_log_come_page_by_page_and_payloads_only_where_they_are_revealed() {
+    let scratch = Scratch::new();
+    for (reveal, shown) in [("[]", false), ("[\"payload\"]", true)] {
+        let set = format!("admin.reveal={reveal}");
+        let live = Live::start(&scratch, &clicks(), &["--set", "source.rate=5000", "--set", &set]);
+        let address = format!("http://{}", live.admin);
+        wait_until("letters", || {
+            get(&address, "/v1/dead-letters?limit=4").1["letters"].as_array().map(Vec::len)
+                == Some(4)
+        });
+        let (_, page) = get(&address, "/v1/dead-letters?limit=2");
+        assert_eq!(page["more"], true);
+        let letters = page["letters"].as_array().unwrap();
+        assert_eq!(letters.len(), 2);
+        assert!(letters.iter().all(|letter| letter["payload_hidden"] == json!(!shown)));
+        // A payload that is no text has none to show.
+        let any = letters.iter().any(|letter| letter["payload"].is_string());
+        assert!(!any || shown, "{page:#}");
+        let before = letters[1]["timestamp"].as_str().unwrap();
+        let (_, next) = get(&address, &format!("/v1/dead-letters?limit=2&before={before}"));
+        let next = next["letters"].as_array().unwrap();
+        assert!(next.iter().all(|letter| letter["timestamp"].as_str().unwrap() < before));
+        let code = letters[0]["code"].as_str().unwrap();
+        let (_, of_code) = get(&address, &format!("/v1/dead-letters?code={code}"));
+        let of_code = of_code["letters"].as_array().unwrap();
+        assert!(!of_code.is_empty() && of_code.iter().all(|letter| letter["code"] == code));
+        wait_until("the start in the log", || {
+            get(&address, "/v1/audit?limit=1").1["entries"][0]["action"] == "start"
+        });
+        assert_eq!(get(&address, "/v1/audit?limit=0").0, 400);
+        live.end();
+    }
 }
 
 #[test]
