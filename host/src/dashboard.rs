@@ -7,8 +7,8 @@
 //! | `GET /` and `/assets/…` | the page |
 //! | `GET /v1/dashboard` | pages, filters with their values, tiles, and files that are no tiles |
 //! | `GET /v1/dashboard/tiles/{name}?from&to&{filter}` | columns and rows |
-//! | `GET /v1/dead-letters?stage&code&text&before&limit` | dead letters, the newest first |
-//! | `GET /v1/audit?before&limit` | entries of the audit log, the newest first |
+//! | `GET /v1/dead-letters?stage&code&text&after&limit` | dead letters, the newest first |
+//! | `GET /v1/audit?after&limit` | entries of the audit log, the newest first |
 
 mod assets;
 mod files;

@@ -8,7 +8,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Served, no, range};
 use crate::batch::micros;
@@ -25,27 +25,32 @@ const LETTERS: &str = "\
 SELECT timestamp, letter_id, pipeline, stage, code, errorMessage AS message, `column`, source,
   source_line, message_id, plugin_set, attempts, resolved_at, sealed_with, payloadString AS payload
 FROM clickstream_analytics.dead_letters
-WHERE timestamp < @before AND (@stage IS NULL OR stage = @stage) AND (@code IS NULL OR code = @code)
+WHERE timestamp <= @at AND (timestamp < @at OR letter_id > @after)
+  AND (@stage IS NULL OR stage = @stage) AND (@code IS NULL OR code = @code)
   AND (@text IS NULL OR STRPOS(errorMessage, @text) > 0 OR letter_id = @text)
 ORDER BY timestamp DESC, letter_id";
 
 const AUDIT: &str = "\
-SELECT sequence, time, pipeline, actor, action, subject, old_plugin_set, new_plugin_set, outcome, detail
+SELECT sequence, time, pipeline, actor, action, subject, old_plugin_set, new_plugin_set, outcome, detail,
+  entry_hash
 FROM clickstream_analytics.audit_log
-WHERE time < @before
-ORDER BY time DESC, sequence DESC";
+WHERE time <= @at AND (time < @at OR entry_hash > @after)
+ORDER BY time DESC, entry_hash";
 
 #[derive(Serialize)]
 struct Letters {
-    letters: Vec<HashMap<String, Value>>,
-    more: bool,
+    letters: Vec<Map<String, Value>>,
+    next: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Entries {
-    entries: Vec<HashMap<String, Value>>,
-    more: bool,
+    entries: Vec<Map<String, Value>>,
+    next: Option<String>,
 }
+
+/// The columns that put rows in their one order. Rows of a batch have the same time.
+type Order = [&'static str; 2];
 
 /// `GET /v1/dead-letters`
 pub(super) async fn list(
@@ -54,8 +59,11 @@ pub(super) async fn list(
 ) -> Response {
     let text = |key: &str| asked.get(key).filter(|value| !value.is_empty()).cloned();
     let texts = ["stage", "code", "text"].map(|key| (key, Parameter::Text(text(key))));
-    match served.page(LETTERS, &asked, &texts, "list dead letters").await {
-        Ok((mut letters, more)) => {
+    match served
+        .page(LETTERS, ["timestamp", "letter_id"], &asked, &texts, "list dead letters")
+        .await
+    {
+        Ok((mut letters, next)) => {
             for letter in &mut letters {
                 let shown = served.dashboard.reveals_payload && letter["sealed_with"].is_null();
                 letter.insert("payload_hidden".to_owned(), (!shown).into());
@@ -68,7 +76,7 @@ pub(super) async fn list(
                     };
                 }
             }
-            Json(Letters { letters, more }).into_response()
+            Json(Letters { letters, next }).into_response()
         }
         Err(response) => *response,
     }
@@ -79,21 +87,22 @@ pub(super) async fn audit(
     State(served): State<Arc<Served>>,
     Query(asked): Query<HashMap<String, String>>,
 ) -> Response {
-    match served.page(AUDIT, &asked, &[], "list the audit log").await {
-        Ok((entries, more)) => Json(Entries { entries, more }).into_response(),
+    match served.page(AUDIT, ["time", "entry_hash"], &asked, &[], "list the audit log").await {
+        Ok((entries, next)) => Json(Entries { entries, next }).into_response(),
         Err(response) => *response,
     }
 }
 
 impl Served {
-    /// A page of rows, as objects, and whether there are more.
+    /// A page of rows, as objects, and where the next one begins.
     async fn page(
         &self,
         sql: &str,
+        order: Order,
         asked: &HashMap<String, String>,
         texts: &[(&str, Parameter)],
         what: &str,
-    ) -> Result<(Vec<HashMap<String, Value>>, bool), Box<Response>> {
+    ) -> Result<(Vec<Map<String, Value>>, Option<String>), Box<Response>> {
         let bad = |key: &str, value: &str, wanted: &str| {
             let error = format!("`{key}` is `{value}`, wanted {wanted}");
             Box::new(no(StatusCode::BAD_REQUEST, error, None))
@@ -104,21 +113,26 @@ impl Served {
             Some((_, Ok(limit))) if (1..=MAX_PAGE).contains(&limit) => limit,
             Some((value, _)) => return Err(bad("limit", value, &format!("1 to {MAX_PAGE}"))),
         };
-        let before = match given("before") {
-            None => range::END,
-            Some(value) => micros(value)
-                .ok_or_else(|| bad("before", value, "a moment such as 2026-11-25T10:00:00Z"))?,
+        let (at, after) = match given("after") {
+            None => (range::END, String::new()),
+            Some(value) => value
+                .split_once('/')
+                .and_then(|(at, after)| Some((micros(at)?, after.to_owned())))
+                .ok_or_else(|| bad("after", value, "the `next` of the page before"))?,
         };
         let mut parameters = texts.to_vec();
-        parameters.push(("before", Parameter::Timestamp(before)));
+        parameters.push(("at", Parameter::Timestamp(at)));
+        parameters.push(("after", Parameter::Text(Some(after))));
         let sql = format!("{sql} LIMIT {}", limit + 1);
         let found = self.ask(&sql, &parameters, what).await;
         let found = found.map_err(|unanswered| Box::new(unanswered.into_response()))?;
         let names: Vec<&String> = found.columns.iter().map(|column| &column.name).collect();
         let object = |row: Vec<Value>| names.iter().map(|name| (*name).clone()).zip(row).collect();
-        let mut rows: Vec<HashMap<String, Value>> = found.rows.into_iter().map(object).collect();
+        let mut rows: Vec<Map<String, Value>> = found.rows.into_iter().map(object).collect();
         let more = rows.len() > limit;
         rows.truncate(limit);
-        Ok((rows, more))
+        let last = rows.last().filter(|_| more);
+        let next = last.map(|row| order.map(|column| row[column].as_str().unwrap_or("")).join("/"));
+        Ok((rows, next))
     }
 }

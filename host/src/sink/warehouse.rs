@@ -30,7 +30,8 @@ pub use load::Load;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::error::DataFusionError;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -66,6 +67,12 @@ pub enum WarehouseError {
         uri: String,
         /// Why.
         source: StoreError,
+    },
+    /// The SQL engine has nowhere to work.
+    #[error("cannot start the SQL engine")]
+    Engine {
+        /// Why.
+        source: Box<DataFusionError>,
     },
     /// The store failed.
     #[error("warehouse `{uri}`: cannot {what}")]
@@ -124,7 +131,7 @@ impl WarehouseError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Open { .. } | Self::Schema { .. } | Self::OtherSchema { .. } => false,
-            Self::Disk { .. } => true,
+            Self::Disk { .. } | Self::Engine { .. } => true,
             Self::Parquet { source, .. } => {
                 matches!(source, parquet::errors::ParquetError::External(_))
             }
@@ -149,8 +156,10 @@ impl Warehouse {
         let failed = |source| WarehouseError::Open { uri: uri.to_owned(), source };
         let (store, root) = store::open(uri).map_err(failed)?;
         let disk = store::is_local(uri).then(|| PathBuf::from(format!("/{root}")));
-        let runtime = Arc::new(RuntimeEnv::default());
-        Ok(Self { store, root, disk, uri: uri.to_owned(), runtime })
+        // What files a table has changes all the time.
+        let lists = RuntimeEnvBuilder::new().with_object_list_cache_limit(0).build();
+        let runtime = lists.map_err(|source| WarehouseError::Engine { source: source.into() })?;
+        Ok(Self { store, root, disk, uri: uri.to_owned(), runtime: Arc::new(runtime) })
     }
 
     /// The URI it was opened by.

@@ -26,22 +26,24 @@ export class Audit {
   }
 
   first(signal) {
-    return this.entries ? null : this.load(signal);
+    const settled = this.entries?.length > 0 || (this.entries && this.element.dataset.state === 'error');
+    return settled ? null : this.load(signal);
   }
 
   async load(signal) {
-    const before = this.entries?.at(-1)?.time;
+    const after = this.entries?.length > 0 ? this.next : null;
     this.more.disabled = true;
     try {
-      const { entries, more } = await ask('v1/audit', { limit: PAGE, before }, signal);
-      if (before === undefined) {
+      const { entries, next } = await ask('v1/audit', { limit: PAGE, after }, signal);
+      this.next = next;
+      if (!after) {
         this.entries = [];
         fill(this.body, table('Audit log, newest first', HEADS, [], { id: 'audit' }));
       }
       this.entries.push(...entries);
       this.body.querySelector('tbody').append(...entries.map((entry) => line(HEADS, row(entry))));
       this.body.hidden = this.entries.length === 0;
-      this.more.hidden = !more;
+      this.more.hidden = !next;
       this.element.dataset.state = this.entries.length === 0 ? 'empty' : 'ready';
       this.says.textContent = this.entries.length === 0 ? 'Nothing was changed yet.' : '';
     } catch (error) {

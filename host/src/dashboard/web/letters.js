@@ -58,29 +58,29 @@ export class Letters {
     }
   }
 
-  /** Loads the newest once; whoever wants newer ones asks. */
+  /** Loads the newest once there are some; whoever wants newer ones asks. */
   first(signal) {
-    return this.letters ? null : this.load(signal);
+    const settled = this.letters?.length > 0 || (this.letters && this.element.dataset.state === 'error');
+    return settled ? null : this.load(signal);
   }
 
   async load(signal) {
-    const before = this.letters?.at(-1)?.timestamp;
+    const after = this.letters?.length > 0 ? this.next : null;
     const filters = this.filters;
-    this.element.dataset.state = 'loading';
-    if (!before) fill(this.list, el('div', { class: 'bone wide' }));
+    if (!this.letters) this.element.dataset.state = 'loading';
+    if (!this.letters) fill(this.list, el('div', { class: 'bone wide' }));
     this.more.disabled = true;
     try {
-      const { letters, more } = await ask('v1/dead-letters', { ...filters, limit: PAGE, before }, signal);
+      const { letters, next } = await ask('v1/dead-letters', { ...filters, limit: PAGE, after }, signal);
       if (filters !== this.filters) return;
-      const known = new Set((this.letters ?? []).map(({ letter_id }) => letter_id));
-      const fresh = letters.filter(({ letter_id }) => !known.has(letter_id));
-      this.letters = [...(this.letters ?? []), ...fresh];
-      if (!before) fill(this.list);
-      this.list.append(...fresh.map(letter));
-      this.more.hidden = !more || fresh.length === 0;
+      this.letters = after ? [...this.letters, ...letters] : letters;
+      this.next = next;
+      if (!after) fill(this.list);
+      this.list.append(...letters.map(letter));
+      this.more.hidden = !next;
       this.element.dataset.state = this.letters.length === 0 ? 'empty' : 'ready';
       this.says.textContent = this.letters.length > 0
-        ? `${this.letters.length} letters, newest first${more ? '; there are more' : ''}.`
+        ? `${this.letters.length} letters, newest first${next ? '; there are more' : ''}.`
         : this.inWords().length > 0 ? 'No dead letters fit these filters.' : 'No dead letters: no row was refused.';
     } catch (error) {
       if (error instanceof Refused) this.failed(error);
