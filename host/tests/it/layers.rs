@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::support::root;
 
 /// Modules by floor, the lowest first. A module may use any on a lower floor, and none on its own.
-const FLOORS: [&[&str]; 6] = [
+const FLOORS: [&[&str]; 7] = [
+    &["tls"],
     &["telemetry", "batch", "google", "schema", "store"],
     &["config"],
     &["access", "audit", "source", "decode", "plugin", "sink", "dead_letter"],
