@@ -1,21 +1,22 @@
 //! `clickmill run`: runs a pipeline, with progress while it goes on and a summary when it has ended.
 
-use std::io::{IsTerminal, stderr};
+mod progress;
+mod summary;
+
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
-use serde_json::json;
 
 use super::{Exit, Failure, dashboard, place};
 use crate::config::Listen;
 use crate::dashboard::Dashboard;
-use crate::pipeline::{self, Built, Ending, Options, Running, Status, Stop, Streamed, Summary};
+use crate::pipeline::{self, Built, Ending, Options, Running, Status, Stop, Summary};
 use crate::plugin::Secrets;
 use crate::{admin, config, telemetry};
+use progress::Watch;
+pub(super) use summary::print_summary;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -84,7 +85,7 @@ impl Run {
         };
         let summary = run_pipeline(&self.pipeline, &self.set, warehouse, asked)?;
         if self.json {
-            println!("{}", as_json(&summary));
+            println!("{}", summary::as_json(&summary));
         } else {
             print_summary(&summary);
         }
@@ -191,225 +192,4 @@ fn on_interrupt(stop: &Arc<Stop>, stream: bool) -> Result<(), Failure> {
         }
     });
     set.map_err(|error| Failure::new(Exit::Environment, error))
-}
-
-/// Draws progress: a bar on a terminal, a line every ten seconds elsewhere.
-struct Watch {
-    ended: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<()>,
-}
-
-impl Watch {
-    fn start(status: Arc<Status>, stream: bool) -> Self {
-        let ended = Arc::new(AtomicBool::new(false));
-        let thread = std::thread::spawn({
-            let ended = ended.clone();
-            move || match (stderr().is_terminal(), stream) {
-                (true, true) => spinner(&status, &ended),
-                (true, false) => bar(&status, &ended),
-                (false, _) => lines(&status, &ended),
-            }
-        });
-        Self { ended, thread }
-    }
-
-    fn end(self) {
-        self.ended.store(true, Ordering::Relaxed);
-        self.thread.thread().unpark();
-        // A watcher that panicked takes nothing with it.
-        let _ = self.thread.join();
-    }
-}
-
-fn bar(status: &Status, ended: &AtomicBool) {
-    let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg} {eta} left");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    while !ended.load(Ordering::Relaxed) {
-        let now = status.snapshot();
-        bar.set_length(now.bytes_total.max(now.bytes));
-        bar.set_position(now.bytes);
-        let rate = now.rows_in as f64 / bar.elapsed().as_secs_f64().max(0.001);
-        bar.set_message(format!(
-            "{} rows, {}/s, {} rejected",
-            HumanCount(now.rows_in),
-            HumanCount(rate as u64),
-            HumanCount(now.rows_rejected),
-        ));
-        std::thread::park_timeout(Duration::from_millis(100));
-    }
-    bar.finish_and_clear();
-}
-
-fn spinner(status: &Status, ended: &AtomicBool) {
-    let spinner = ProgressBar::new_spinner();
-    let mut before = (std::time::Instant::now(), 0);
-    let mut rate = 0.0;
-    while !ended.load(Ordering::Relaxed) {
-        let now = status.snapshot();
-        let seconds = before.0.elapsed().as_secs_f64();
-        if seconds >= 1.0 {
-            rate = (now.rows_done - before.1) as f64 / seconds;
-            before = (std::time::Instant::now(), now.rows_done);
-        }
-        spinner.set_message(format!(
-            "{} messages done, {}/s, {} in hand, {} rejected{}",
-            HumanCount(now.rows_done),
-            HumanCount(rate as u64),
-            HumanCount(now.rows_in.saturating_sub(now.rows_done)),
-            HumanCount(now.rows_rejected),
-            if now.retries > 0 { format!(", {} retries", now.retries) } else { String::new() },
-        ));
-        spinner.tick();
-        std::thread::park_timeout(Duration::from_millis(100));
-    }
-    spinner.finish_and_clear();
-}
-
-fn lines(status: &Status, ended: &AtomicBool) {
-    loop {
-        std::thread::park_timeout(Duration::from_secs(10));
-        if ended.load(Ordering::Relaxed) {
-            return;
-        }
-        let now = status.snapshot();
-        tracing::info!(
-            rows_in = now.rows_in,
-            rows_rejected = now.rows_rejected,
-            rows_done = now.rows_done,
-            retries = now.retries,
-            bytes = now.bytes,
-            bytes_total = now.bytes_total,
-            object = now.object,
-            "running"
-        );
-    }
-}
-
-/// The summary, for a person.
-pub(super) fn print_summary(summary: &Summary) {
-    let counts = &summary.counts;
-    for object in &summary.skipped {
-        eprintln!("skipped {object}: it is loaded already");
-    }
-    if summary.left > 0 {
-        eprintln!("stopped: {} objects are left, run again to load them", summary.left);
-    }
-    if summary.loaded == 0 && summary.stream.is_none() {
-        eprintln!("nothing to load");
-        return;
-    }
-    let seconds = summary.elapsed.as_secs_f64();
-    match &summary.stream {
-        Some(streamed) => print_streamed(streamed, counts.rows_in, seconds),
-        None => eprintln!(
-            "loaded {} object{} in {seconds:.2} s: {} rows/s, {}",
-            summary.loaded,
-            if summary.loaded == 1 { "" } else { "s" },
-            HumanCount((counts.rows_in as f64 / seconds) as u64),
-            HumanBytes(counts.bytes),
-        ),
-    }
-    let width = 14;
-    for (label, value) in [
-        ("rows in", counts.rows_in),
-        ("rows out", counts.rows_out),
-        ("rejected", counts.rows_rejected),
-        ("filtered", counts.rows_filtered),
-    ] {
-        eprintln!("  {label:<9} {:>width$}", HumanCount(value).to_string());
-    }
-    if !counts.rejected_by.is_empty() {
-        eprintln!("rejected by");
-        for ((stage, code), count) in &counts.rejected_by {
-            eprintln!("  {stage:<10} {code:<26} {:>10}", HumanCount(*count).to_string());
-        }
-    }
-    if !counts.stages.is_empty() {
-        eprintln!("plugins");
-        for (name, stage) in &counts.stages {
-            let rows = stage.rows_in.max(1) as f64;
-            eprintln!(
-                "  {name:<10} {:>8.3} s {:>7.0} ns/row {:>8.0} fuel/row {:>8} rejected {:>4} faults",
-                stage.time.as_secs_f64(),
-                stage.time.as_nanos() as f64 / rows,
-                stage.fuel as f64 / rows,
-                HumanCount(stage.rejected).to_string(),
-                stage.faults,
-            );
-        }
-    }
-    if let Some(digest) = &summary.plugin_set {
-        eprintln!("plugin set {digest}");
-    }
-    if seconds > 60.0 {
-        eprintln!("took {}", HumanDuration(summary.elapsed));
-    }
-}
-
-fn print_streamed(streamed: &Streamed, rows_in: u64, seconds: f64) {
-    eprintln!(
-        "streamed for {seconds:.1} s: {} messages/s, from publishing to durable {} ms (median), {} ms (99 %), {} ms (most)",
-        HumanCount((rows_in as f64 / seconds) as u64),
-        streamed.latency_p50_ms,
-        streamed.latency_p99_ms,
-        streamed.latency_max_ms,
-    );
-    for (count, what) in [
-        (streamed.repeated, "deliveries of messages that were written before, dropped"),
-        (streamed.unconfirmed, "acknowledgements were not taken, their messages come again"),
-        (streamed.spooled, "dead letters went to the spool"),
-        (streamed.retries, "appends failed and were tried again"),
-    ] {
-        if count > 0 {
-            eprintln!("  {} {what}", HumanCount(count));
-        }
-    }
-}
-
-fn as_json(summary: &Summary) -> serde_json::Value {
-    let counts = &summary.counts;
-    let rejected_by = counts
-        .rejected_by
-        .iter()
-        .map(|((stage, code), count)| json!({ "stage": stage, "code": code, "rows": count }));
-    let stages = counts.stages.iter().map(|(name, stage)| {
-        json!({
-            "name": name,
-            "rows_in": stage.rows_in,
-            "rows_rejected": stage.rejected,
-            "rows_filtered": stage.filtered,
-            "faults": stage.faults,
-            "fuel": stage.fuel,
-            "seconds": stage.time.as_secs_f64(),
-        })
-    });
-    let stream = summary.stream.as_ref().map(|streamed| {
-        json!({
-            "repeated": streamed.repeated,
-            "unconfirmed": streamed.unconfirmed,
-            "spooled": streamed.spooled,
-            "retries": streamed.retries,
-            "latency_p50_ms": streamed.latency_p50_ms,
-            "latency_p99_ms": streamed.latency_p99_ms,
-            "latency_max_ms": streamed.latency_max_ms,
-            "pause_p99_us": streamed.pause_p99_us,
-            "pause_max_us": streamed.pause_max_us,
-        })
-    });
-    json!({
-        "stream": stream,
-        "rows_in": counts.rows_in,
-        "rows_out": counts.rows_out,
-        "rows_rejected": counts.rows_rejected,
-        "rows_filtered": counts.rows_filtered,
-        "rejected_by": rejected_by.collect::<Vec<_>>(),
-        "plugins": stages.collect::<Vec<_>>(),
-        "bytes": counts.bytes,
-        "objects_loaded": summary.loaded,
-        "objects_skipped": summary.skipped,
-        "objects_left": summary.left,
-        "plugin_set": summary.plugin_set,
-        "seconds": summary.elapsed.as_secs_f64(),
-    })
 }

@@ -9,7 +9,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::run::Ending;
-use super::status::{InHand, Queue, Status, Stop};
+use super::status::{InHand, Queue, Status};
+use super::stop::Stop;
 use crate::batch::{Message, micros_now};
 use crate::config::BatchLimits;
 use crate::source::SourceError;

@@ -11,7 +11,8 @@ use arrow::error::ArrowError;
 use backon::{ExponentialBuilder, Retryable};
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
-use super::status::{Counts, InHand, Status};
+use super::status::{InHand, Status};
+use super::summary::Counts;
 use super::transform::{Done, by_sink};
 use super::version::Record;
 use crate::batch::{Message, Position, Positions, Rejected, micros_now};

@@ -16,7 +16,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::build::{BuildError, Built};
 use super::slot::Slot;
-use super::status::{Counts, Status, Stop};
+use super::status::Status;
+use super::stop::Stop;
+use super::summary::Counts;
 use super::transform::{Done, Worker, by_sink};
 use super::version::{Fitted, Version};
 use crate::batch::{Rejected, micros_now};

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::build::{BuildError, Built};
 use super::load::{LoadError, Outcome, load};
-use super::status::{Status, Stop, Summary};
+use super::status::Status;
+use super::stop::Stop;
 use super::stream::{self, StreamError};
+use super::summary::Summary;
 use crate::audit;
 use crate::batch::micros_now;
 use crate::config::Source;

@@ -1,23 +1,16 @@
-//! What a run tells while it goes on and when it has ended, and how it is told to stop.
+//! What a run tells while it goes on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use tokio::sync::watch;
 
 use super::deliver::Delivered;
+use super::summary::{Counts, Streamed, Summary};
 use crate::batch::micros_now;
-use crate::plugin::StageCounts;
 use crate::source::Progress;
 use crate::telemetry::metrics::{self, Recorder};
-
-/// Reasons for refusals that are told apart. A plugin may name any; the rest are counted together.
-const MAX_REASONS: usize = 200;
-/// What the rest is called.
-const OTHER_REASONS: &str = "(other)";
 
 /// Counters of a run, for whoever watches it.
 #[derive(Debug)]
@@ -269,155 +262,4 @@ impl Status {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Tells a run to stop: first after the object in hand or, of a stream, what is in hand; then at once.
-#[derive(Debug, Default)]
-pub struct Stop(watch::Sender<u8>);
-
-impl Stop {
-    /// Asks once more. Returns how often it was asked.
-    pub fn ask(&self) -> u8 {
-        self.0.send_modify(|asked| *asked = asked.saturating_add(1));
-        *self.0.borrow()
-    }
-
-    /// Whether to begin no further object.
-    pub fn after_object(&self) -> bool {
-        *self.0.borrow() >= 1
-    }
-
-    /// Whether to give up the object in hand.
-    pub fn now(&self) -> bool {
-        *self.0.borrow() >= 2
-    }
-
-    /// Waits until asked.
-    pub async fn asked(&self) {
-        self.asked_times(1).await;
-    }
-
-    /// Waits until asked twice.
-    pub async fn asked_twice(&self) {
-        self.asked_times(2).await;
-    }
-
-    async fn asked_times(&self, times: u8) {
-        // The sender is ours: it does not go away.
-        let _ = self.0.subscribe().wait_for(|asked| *asked >= times).await;
-    }
-}
-
-/// Rows by what became of them: `rows_in = rows_out + rows_rejected + rows_filtered`.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Counts {
-    /// Records read.
-    pub rows_in: u64,
-    /// Rows written to the table.
-    pub rows_out: u64,
-    /// Records written to the dead-letter table.
-    pub rows_rejected: u64,
-    /// Records a plugin dropped on purpose.
-    pub rows_filtered: u64,
-    /// Bytes decoded.
-    pub bytes: u64,
-    /// Refused records by stage and code.
-    pub rejected_by: BTreeMap<(String, String), u64>,
-    /// What each stage did, by name, in order.
-    pub stages: Vec<(String, StageCounts)>,
-}
-
-impl Counts {
-    /// The commonest reason for a refusal.
-    pub(super) fn most_frequent(&self) -> String {
-        let most = self.rejected_by.iter().max_by_key(|(_, count)| **count);
-        most.map_or_else(String::new, |((stage, code), count)| {
-            format!("`{code}` at stage `{stage}`, {count} times")
-        })
-    }
-
-    /// The rows, in a line.
-    pub(super) fn told(&self) -> String {
-        format!(
-            "{} rows in, {} out, {} rejected, {} filtered",
-            self.rows_in, self.rows_out, self.rows_rejected, self.rows_filtered
-        )
-    }
-
-    /// Adds another object's counts.
-    pub fn add(&mut self, other: Self) {
-        self.rows_in += other.rows_in;
-        self.rows_out += other.rows_out;
-        self.rows_rejected += other.rows_rejected;
-        self.rows_filtered += other.rows_filtered;
-        self.bytes += other.bytes;
-        for ((stage, code), count) in other.rejected_by {
-            self.add_reason(stage, code, count);
-        }
-        for (name, counts) in other.stages {
-            self.add_stage(&name, &counts);
-        }
-    }
-
-    /// Adds refusals of one reason.
-    pub(super) fn add_reason(&mut self, stage: String, code: String, count: u64) {
-        let full = self.rejected_by.len() >= MAX_REASONS;
-        let key = (stage, code);
-        let key = match full && !self.rejected_by.contains_key(&key) {
-            true => (key.0, OTHER_REASONS.to_owned()),
-            false => key,
-        };
-        *self.rejected_by.entry(key).or_default() += count;
-    }
-
-    /// Adds what a stage did.
-    pub(super) fn add_stage(&mut self, name: &str, counts: &StageCounts) {
-        match self.stages.iter_mut().find(|(known, _)| known == name) {
-            Some((_, sum)) => sum.add(counts),
-            None => self.stages.push((name.to_owned(), counts.clone())),
-        }
-    }
-}
-
-/// What a run did.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Summary {
-    /// Rows by what became of them.
-    pub counts: Counts,
-    /// Objects loaded.
-    pub loaded: u64,
-    /// Objects skipped, since the ledger has them.
-    pub skipped: Vec<String>,
-    /// Objects not begun, since the run was told to stop.
-    pub left: u64,
-    /// Digest of the plugin set, once an object was begun.
-    pub plugin_set: Option<String>,
-    /// How long it took.
-    pub elapsed: Duration,
-    /// Of a stream: what only streams have.
-    pub stream: Option<Streamed>,
-}
-
-/// What a run over a stream did beside its counts.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Streamed {
-    /// Deliveries of messages whose rows or dead letters were there already; not among `rows_in`.
-    pub repeated: u64,
-    /// Acknowledgements that the service did not take: those messages come again.
-    pub unconfirmed: u64,
-    /// Dead letters that went to the spool, since their table was away.
-    pub spooled: u64,
-    /// Appends that failed and were tried again.
-    pub retries: u64,
-    /// From publishing to durable: the median, in milliseconds.
-    pub latency_p50_ms: u64,
-    /// Of 99 in a hundred messages at most.
-    pub latency_p99_ms: u64,
-    /// At most.
-    pub latency_max_ms: u64,
-    /// From having a batch to having its chain, which is where a swap shows: of 99 in a hundred batches
-    /// at most, in microseconds.
-    pub pause_p99_us: u64,
-    /// At most.
-    pub pause_max_us: u64,
 }

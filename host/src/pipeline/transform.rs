@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 
 use super::guard;
 use super::slot::Slot;
-use super::status::Counts;
+use super::summary::Counts;
 use super::version::{Fitted, Made, Rates, Record, Version};
 use crate::batch::Rejected;
 use crate::decode::Decoded;

@@ -1,0 +1,134 @@
+//! A run's summary, for people and for programs.
+
+use indicatif::{HumanBytes, HumanCount, HumanDuration};
+use serde_json::json;
+
+use crate::pipeline::{Streamed, Summary};
+
+/// The summary, for a person.
+pub(in crate::cli) fn print_summary(summary: &Summary) {
+    let counts = &summary.counts;
+    for object in &summary.skipped {
+        eprintln!("skipped {object}: it is loaded already");
+    }
+    if summary.left > 0 {
+        eprintln!("stopped: {} objects are left, run again to load them", summary.left);
+    }
+    if summary.loaded == 0 && summary.stream.is_none() {
+        eprintln!("nothing to load");
+        return;
+    }
+    let seconds = summary.elapsed.as_secs_f64();
+    match &summary.stream {
+        Some(streamed) => print_streamed(streamed, counts.rows_in, seconds),
+        None => eprintln!(
+            "loaded {} object{} in {seconds:.2} s: {} rows/s, {}",
+            summary.loaded,
+            if summary.loaded == 1 { "" } else { "s" },
+            HumanCount((counts.rows_in as f64 / seconds) as u64),
+            HumanBytes(counts.bytes),
+        ),
+    }
+    let width = 14;
+    for (label, value) in [
+        ("rows in", counts.rows_in),
+        ("rows out", counts.rows_out),
+        ("rejected", counts.rows_rejected),
+        ("filtered", counts.rows_filtered),
+    ] {
+        eprintln!("  {label:<9} {:>width$}", HumanCount(value).to_string());
+    }
+    if !counts.rejected_by.is_empty() {
+        eprintln!("rejected by");
+        for ((stage, code), count) in &counts.rejected_by {
+            eprintln!("  {stage:<10} {code:<26} {:>10}", HumanCount(*count).to_string());
+        }
+    }
+    if !counts.stages.is_empty() {
+        eprintln!("plugins");
+        for (name, stage) in &counts.stages {
+            let rows = stage.rows_in.max(1) as f64;
+            eprintln!(
+                "  {name:<10} {:>8.3} s {:>7.0} ns/row {:>8.0} fuel/row {:>8} rejected {:>4} faults",
+                stage.time.as_secs_f64(),
+                stage.time.as_nanos() as f64 / rows,
+                stage.fuel as f64 / rows,
+                HumanCount(stage.rejected).to_string(),
+                stage.faults,
+            );
+        }
+    }
+    if let Some(digest) = &summary.plugin_set {
+        eprintln!("plugin set {digest}");
+    }
+    if seconds > 60.0 {
+        eprintln!("took {}", HumanDuration(summary.elapsed));
+    }
+}
+
+fn print_streamed(streamed: &Streamed, rows_in: u64, seconds: f64) {
+    eprintln!(
+        "streamed for {seconds:.1} s: {} messages/s, from publishing to durable {} ms (median), {} ms (99 %), {} ms (most)",
+        HumanCount((rows_in as f64 / seconds) as u64),
+        streamed.latency_p50_ms,
+        streamed.latency_p99_ms,
+        streamed.latency_max_ms,
+    );
+    for (count, what) in [
+        (streamed.repeated, "deliveries of messages that were written before, dropped"),
+        (streamed.unconfirmed, "acknowledgements were not taken, their messages come again"),
+        (streamed.spooled, "dead letters went to the spool"),
+        (streamed.retries, "appends failed and were tried again"),
+    ] {
+        if count > 0 {
+            eprintln!("  {} {what}", HumanCount(count));
+        }
+    }
+}
+
+pub(super) fn as_json(summary: &Summary) -> serde_json::Value {
+    let counts = &summary.counts;
+    let rejected_by = counts
+        .rejected_by
+        .iter()
+        .map(|((stage, code), count)| json!({ "stage": stage, "code": code, "rows": count }));
+    let stages = counts.stages.iter().map(|(name, stage)| {
+        json!({
+            "name": name,
+            "rows_in": stage.rows_in,
+            "rows_rejected": stage.rejected,
+            "rows_filtered": stage.filtered,
+            "faults": stage.faults,
+            "fuel": stage.fuel,
+            "seconds": stage.time.as_secs_f64(),
+        })
+    });
+    let stream = summary.stream.as_ref().map(|streamed| {
+        json!({
+            "repeated": streamed.repeated,
+            "unconfirmed": streamed.unconfirmed,
+            "spooled": streamed.spooled,
+            "retries": streamed.retries,
+            "latency_p50_ms": streamed.latency_p50_ms,
+            "latency_p99_ms": streamed.latency_p99_ms,
+            "latency_max_ms": streamed.latency_max_ms,
+            "pause_p99_us": streamed.pause_p99_us,
+            "pause_max_us": streamed.pause_max_us,
+        })
+    });
+    json!({
+        "stream": stream,
+        "rows_in": counts.rows_in,
+        "rows_out": counts.rows_out,
+        "rows_rejected": counts.rows_rejected,
+        "rows_filtered": counts.rows_filtered,
+        "rejected_by": rejected_by.collect::<Vec<_>>(),
+        "plugins": stages.collect::<Vec<_>>(),
+        "bytes": counts.bytes,
+        "objects_loaded": summary.loaded,
+        "objects_skipped": summary.skipped,
+        "objects_left": summary.left,
+        "plugin_set": summary.plugin_set,
+        "seconds": summary.elapsed.as_secs_f64(),
+    })
+}

@@ -1,0 +1,40 @@
+//! How a run is told to stop.
+
+use tokio::sync::watch;
+
+/// Tells a run to stop: first after the object in hand or, of a stream, what is in hand; then at once.
+#[derive(Debug, Default)]
+pub struct Stop(watch::Sender<u8>);
+
+impl Stop {
+    /// Asks once more. Returns how often it was asked.
+    pub fn ask(&self) -> u8 {
+        self.0.send_modify(|asked| *asked = asked.saturating_add(1));
+        *self.0.borrow()
+    }
+
+    /// Whether to begin no further object.
+    pub fn after_object(&self) -> bool {
+        *self.0.borrow() >= 1
+    }
+
+    /// Whether to give up the object in hand.
+    pub fn now(&self) -> bool {
+        *self.0.borrow() >= 2
+    }
+
+    /// Waits until asked.
+    pub async fn asked(&self) {
+        self.asked_times(1).await;
+    }
+
+    /// Waits until asked twice.
+    pub async fn asked_twice(&self) {
+        self.asked_times(2).await;
+    }
+
+    async fn asked_times(&self, times: u8) {
+        // The sender is ours: it does not go away.
+        let _ = self.0.subscribe().wait_for(|asked| *asked >= times).await;
+    }
+}
