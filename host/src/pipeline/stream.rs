@@ -133,8 +133,9 @@ async fn open(built: &Built, status: &Arc<Status>) -> Result<(Stream, Delivery),
     let pipeline = &built.pipeline;
     let (sink, dead) = (&pipeline.sink, &pipeline.dead_letter);
     let spool = Spool::open(&dead.spool, &pipeline.name, dead.spool_max_bytes)?;
-    let rows = Appender::open(&built.tables, &sink.table, &sink.schema, provenance::MESSAGE_ID);
-    let letters = Appender::open(&built.tables, &dead.table, &dead.schema, "letter_id");
+    let (tables, name) = (&built.tables, &pipeline.name);
+    let rows = Appender::open(tables, &sink.table, &sink.schema, provenance::MESSAGE_ID, name);
+    let letters = Appender::open(tables, &dead.table, &dead.schema, "letter_id", name);
     let delivery = Delivery {
         rows: rows.await?,
         letters: letters.await?,
@@ -173,6 +174,8 @@ async fn both_ways(
     cut?;
     delivery.carry_over_once().await;
     stream.end().await;
+    delivery.rows.close().await;
+    delivery.letters.close().await;
     Ok(summary)
 }
 

@@ -25,16 +25,19 @@ pub struct Appended {
 }
 
 impl Appender {
-    /// An appender. `key` is the column that tells a repeated row.
+    /// An appender of a pipeline. `key` is the column that tells a repeated row.
     pub async fn open(
         tables: &Tables,
         table: &TableName,
         schema: &TableSchema,
         key: &str,
+        pipeline: &str,
     ) -> Result<Self, SinkError> {
         Ok(match tables {
             Tables::Warehouse(warehouse) => {
-                Self::Warehouse(warehouse::Live::open(warehouse, table, schema.arrow(), key).await?)
+                let schema = schema.arrow();
+                let live = warehouse::Live::open(warehouse, table, schema, key, pipeline);
+                Self::Warehouse(live.await?)
             }
             Tables::BigQuery(bigquery) => {
                 let exactly_once = bigquery.config().exactly_once;
@@ -80,6 +83,14 @@ impl Appender {
             }
         }
         Ok(())
+    }
+
+    /// Ends it. All rows are durable before; now other tools find them where they look too.
+    pub async fn close(&self) {
+        match self {
+            Self::Warehouse(live) => live.close().await,
+            Self::BigQuery(_) => {}
+        }
     }
 
     /// Appends dead letters. Returns how many were there already.

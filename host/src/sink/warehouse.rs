@@ -5,11 +5,12 @@
 //! <warehouse>/clickstream_analytics/clickstream_batch/load_date=2026-11-24/<load id>.parquet
 //! <warehouse>/clickstream_analytics/clickstream_batch/_schema.json
 //! <warehouse>/clickstream_analytics/load_ledger/<load id>.parquet
+//! <warehouse>/_log/…                          rows that streams wrote last
 //! <warehouse>/_staging/<load id>/…            files in the making, which no reader looks at
 //! <warehouse>/_state/…                        plugin sets, kept by the pipeline
 //! ```
 //!
-//! A stream adds a small file per flush, with a name of its own.
+//! A stream adds a file per flush; small ones go through a log, beside the tables.
 //!
 //! One input object is one load: one file of rows and one of dead letters, each created whole, then one
 //! entry in the ledger. A load whose entry is missing has not happened: what is left of it is removed
@@ -21,6 +22,7 @@ mod file;
 pub mod ledger;
 mod live;
 mod load;
+mod log;
 pub mod query;
 mod window;
 

@@ -161,8 +161,9 @@ fn old_versions_are_freed() {
         after.push(resident());
     }
     live.end();
-    let most = |part: &[u64]| part.iter().max().copied().unwrap();
-    let (before, after) = (most(&after[..20]), most(&after[20..]));
-    eprintln!("at most {before} kB in the first half, {after} kB in the second");
+    // The least of each: packing files, or a swap under way, takes some for a moment.
+    let least = |part: &[u64]| part.iter().min().copied().unwrap();
+    let (before, after) = (least(&after[10..20]), least(&after[30..]));
+    eprintln!("at least {before} kB in the second quarter, {after} kB in the last");
     assert!(after < before + before / 10, "{before} kB, then {after} kB");
 }

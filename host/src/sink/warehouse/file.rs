@@ -97,6 +97,22 @@ impl Staged {
         moved.map_err(|source| warehouse.failed(format!("publish `{to}`"), source))?;
         warehouse.sync_folder(to)
     }
+
+    /// Likewise, where one that is there already is this one, published without us knowing.
+    pub async fn publish_once(self, to: &Path) -> Result<(), WarehouseError> {
+        let Self { warehouse, staged } = &self;
+        let (warehouse, staged) = (warehouse.clone(), staged.clone());
+        match self.publish(to).await {
+            Err(WarehouseError::Store {
+                source: object_store::Error::AlreadyExists { .. },
+                ..
+            }) => {
+                let _ = warehouse.store.delete(&staged).await;
+                warehouse.sync_folder(to)
+            }
+            other => other,
+        }
+    }
 }
 
 impl Warehouse {

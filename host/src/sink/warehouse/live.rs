@@ -1,23 +1,22 @@
 //! The rows of a stream: a file per flush, durable once [`Live::append`] returns. Rows whose key was
 //! written a short while ago are dropped: messages are delivered again after a crash.
 
-use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
-use object_store::{ObjectStoreExt, PutMode, PutOptions};
+use object_store::path::Path;
+use object_store::{PutMode, PutOptions};
 use parquet::arrow::ArrowWriter;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 
 use super::file::{Staged, properties};
-use super::load::date;
+use super::log::{Flushes, Log};
 use super::window::{Fresh, Window};
 use super::{STAGING, Warehouse, WarehouseError};
 use crate::config::TableName;
-
-/// How the names of a stream's files begin.
-pub(super) const PREFIX: &str = "live-";
 
 /// Appends to one table.
 #[derive(Clone)]
@@ -26,29 +25,46 @@ pub struct Live {
     table: TableName,
     schema: SchemaRef,
     key: Arc<str>,
-    window: Arc<Mutex<Window>>,
+    written: Arc<Mutex<Written>>,
+}
+
+/// What was written, and where the next flush goes.
+struct Written {
+    window: Window,
+    flush: Flushes,
+    log: Option<Log>,
 }
 
 impl Live {
-    /// An appender. `key` is the column that tells a repeated row; the keys of files written lately are
-    /// read back.
+    /// An appender of a pipeline. `key` is the column that tells a repeated row; the keys of files written
+    /// lately are read back.
     pub async fn open(
         warehouse: &Warehouse,
         table: &TableName,
         schema: SchemaRef,
         key: &str,
+        pipeline: &str,
     ) -> Result<Self, WarehouseError> {
         let mut window = Window::default();
         if schema.column_with_name(key).is_some() {
             warehouse.read_window(table, key, &mut window).await?;
         }
+        let log = Log::open(warehouse, table, &schema, pipeline).await?;
+        let written = Written { window, flush: Flushes::begin(), log };
         Ok(Self {
             warehouse: warehouse.clone(),
             table: table.clone(),
             schema,
             key: key.into(),
-            window: Arc::new(Mutex::new(window)),
+            written: Arc::new(Mutex::new(written)),
         })
+    }
+
+    /// Brings all rows into the table's folder, where other tools look.
+    pub async fn close(&self) {
+        if let Some(log) = &mut self.written.lock().await.log {
+            log.close().await;
+        }
     }
 
     /// Makes rows durable and visible. Returns how many were there already.
@@ -56,27 +72,23 @@ impl Live {
         let this = self.clone();
         let batches = batches.to_vec();
         // Compressing and waiting for the disk belong on a thread.
-        let runtime = tokio::runtime::Handle::current();
+        let runtime = Handle::current();
         let written = tokio::task::spawn_blocking(move || this.write(&runtime, &batches));
         written.await.map_err(|error| {
             self.warehouse.disk_failed(format!("write to `{}`", self.table), error.into())
         })?
     }
 
-    fn write(
-        &self,
-        runtime: &tokio::runtime::Handle,
-        batches: &[RecordBatch],
-    ) -> Result<u64, WarehouseError> {
+    fn write(&self, runtime: &Handle, batches: &[RecordBatch]) -> Result<u64, WarehouseError> {
         let warehouse = &self.warehouse;
         let failed = |source| WarehouseError::Parquet {
             uri: warehouse.uri.clone(),
             what: format!("write to `{}`", self.table),
             source,
         };
-        let mut window = self.window.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut before = self.written.blocking_lock();
+        let Written { window, flush, log } = &mut *before;
         let mut fresh = Fresh::new();
-        let mut name = blake3::Hasher::new();
         let mut writer = ArrowWriter::try_new(Vec::new(), self.schema.clone(), Some(properties()))
             .map_err(failed)?;
         let mut written = 0;
@@ -84,9 +96,6 @@ impl Live {
             let batch = match batch.column_by_name(&self.key) {
                 Some(keys) => {
                     let keep = window.unseen(keys.as_string::<i32>(), &mut fresh);
-                    keys.as_string::<i32>().iter().flatten().for_each(|key| {
-                        name.update(key.as_bytes()).update(b"\0");
-                    });
                     filter_record_batch(batch, &BooleanArray::from(keep))
                         .map_err(|error| failed(error.into()))?
                 }
@@ -97,10 +106,18 @@ impl Live {
         }
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         if written > 0 {
-            // The same rows give the same name: a flush that is tried again is not a second file.
-            let name = format!("{PREFIX}{}.parquet", &name.finalize().to_hex()[..32]);
             let bytes = writer.into_inner().map_err(failed)?;
-            runtime.block_on(warehouse.publish_live(&self.table, &name, bytes))?;
+            runtime.block_on(async {
+                match log {
+                    Some(log) if Log::takes(written) => log.add(flush, bytes, written).await,
+                    _ => {
+                        let to = flush.in_table(&warehouse.table(&self.table), &bytes);
+                        warehouse.put_once(&to, bytes).await
+                    }
+                }
+            })?;
+            // Only now: a flush that is tried again is not a second file.
+            flush.advance();
         }
         window.add(fresh);
         Ok((rows - written) as u64)
@@ -108,40 +125,23 @@ impl Live {
 }
 
 impl Warehouse {
-    async fn publish_live(
-        &self,
-        table: &TableName,
-        name: &str,
-        bytes: Vec<u8>,
-    ) -> Result<(), WarehouseError> {
-        let folder = format!("load_date={}", date(SystemTime::now()));
-        let path = self.table(table).join(folder).join(name);
-        let put = |path: &object_store::path::Path, mode| {
+    /// Makes a file that appears whole or not at all, and is durable. One that is there already was
+    /// written before, without the writer knowing.
+    pub(super) async fn put_once(&self, path: &Path, bytes: Vec<u8>) -> Result<(), WarehouseError> {
+        let put = async |path: &Path, mode| {
             let options = PutOptions { mode, ..PutOptions::default() };
-            let path = path.clone();
-            let bytes = bytes.clone();
-            async move { self.store.put_opts(&path, bytes.into(), options).await }
+            self.store.put_opts(path, bytes.clone().into(), options).await
         };
         if self.disk.is_none() {
-            // An object appears whole or not at all, and is durable.
-            return match put(&path, PutMode::Create).await {
+            return match put(path, PutMode::Create).await {
                 Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
                 Err(source) => Err(self.failed(format!("write `{path}`"), source)),
             };
         }
+        let name = path.filename().unwrap_or_default();
         let staged = self.root.clone().join(STAGING).join(name);
         let done = put(&staged, PutMode::Overwrite).await;
         done.map_err(|source| self.failed(format!("write `{staged}`"), source))?;
-        match Staged::new(self, staged.clone()).publish(&path).await {
-            Err(WarehouseError::Store {
-                source: object_store::Error::AlreadyExists { .. },
-                ..
-            }) => {
-                // It was published before, without us knowing.
-                let _ = self.store.delete(&staged).await;
-                self.sync_folder(&path)
-            }
-            other => other,
-        }
+        Staged::new(self, staged).publish_once(path).await
     }
 }

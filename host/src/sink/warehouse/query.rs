@@ -94,9 +94,18 @@ impl Warehouse {
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema("public", Arc::new(MemorySchemaProvider::new()))?;
         for (name, schema) in self.tables().await? {
-            let url = ListingTableUrl::parse(format!("{base}/{}/{}/", name.dataset, name.table))?;
+            let urls = match self.with_log(&name).await? {
+                Some(files) => {
+                    let urls = files.iter().map(|path| format!("file:///{path}"));
+                    urls.map(ListingTableUrl::parse).collect::<Result<_, _>>()?
+                }
+                None => {
+                    let folder = format!("{base}/{}/{}/", name.dataset, name.table);
+                    vec![ListingTableUrl::parse(folder)?]
+                }
+            };
             let options = ListingOptions::new(Arc::new(ParquetFormat::default()));
-            let table = ListingTableConfig::new(url)
+            let table = ListingTableConfig::new_with_multi_paths(urls)
                 .with_listing_options(options)
                 .with_schema(schema.arrow());
             let dataset = match catalog.schema(&name.dataset) {

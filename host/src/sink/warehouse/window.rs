@@ -8,7 +8,7 @@ use object_store::ObjectStoreExt;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::live::PREFIX;
+use super::log::is_live;
 use super::{Warehouse, WarehouseError};
 use crate::batch::micros_now;
 use crate::config::TableName;
@@ -69,11 +69,9 @@ impl Warehouse {
         window: &mut Window,
     ) -> Result<(), WarehouseError> {
         let mut files = self.list(&self.table(table)).await?;
-        let live = |name: Option<&str>| name.is_some_and(|name: &str| name.starts_with(PREFIX));
-        files.retain(|file| {
-            let age = age_of(file.last_modified.timestamp_millis());
-            live(file.location.filename()) && age < AGE
-        });
+        files.retain(|file| is_live(&file.location));
+        files.extend(self.logged(table).await?);
+        files.retain(|file| age_of(file.last_modified.timestamp_millis()) < AGE);
         files.sort_by_key(|file| std::cmp::Reverse(file.last_modified));
         let mut newest_first = Vec::new();
         for file in files {
