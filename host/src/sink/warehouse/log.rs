@@ -43,7 +43,7 @@ const LOCK: &str = "lock";
 /// A flush of so many rows is a file of the table at once.
 const LARGE: usize = 32 << 10;
 /// So many files are packed, …
-const PACK_FILES: usize = 64;
+const PACK_FILES: usize = 32;
 /// … or so many rows, …
 const PACK_ROWS: usize = 256 << 10;
 /// … or what has waited so long.
