@@ -125,7 +125,8 @@ fn a_pipeline_whose_table_is_away_is_not_ready_and_says_why() {
     let live = Live::start(&scratch, &clicks(), &set);
     live.wait_for_rows(1, 500);
     wait_until("ready", || text(&live, "/readyz") == (200, "ready\n".to_owned()));
-    let table = scratch.path("warehouse/clickstream_analytics/clicks_raw");
+    // Where small flushes go first.
+    let table = scratch.path("warehouse/_log/clickstream_analytics/clicks_raw");
     let aside = scratch.path("aside");
     std::fs::rename(&table, &aside).unwrap();
     // No folder can be made here now.
