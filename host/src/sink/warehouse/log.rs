@@ -40,10 +40,11 @@ const LOG: &str = "_log";
 const PREFIX: &str = "live-";
 /// Held while a pipeline writes to its log.
 const LOCK: &str = "lock";
-/// A flush of so many rows is a file of the table at once.
-const LARGE: usize = 32 << 10;
+/// A flush of so many rows is a file of the table at once: writing them twice would cost a fast stream
+/// more than its readers gain.
+const LARGE: usize = 8 << 10;
 /// So many files are packed, …
-const PACK_FILES: usize = 32;
+const PACK_FILES: usize = 64;
 /// … or so many rows, …
 const PACK_ROWS: usize = 256 << 10;
 /// … or what has waited so long.
