@@ -44,7 +44,7 @@ const LOCK: &str = "lock";
 /// more than its readers gain.
 const LARGE: usize = 8 << 10;
 /// So many files are packed, …
-const PACK_FILES: usize = 64;
+const PACK_FILES: usize = 32;
 /// … or so many rows, …
 const PACK_ROWS: usize = 256 << 10;
 /// … or what has waited so long.
