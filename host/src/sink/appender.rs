@@ -9,7 +9,7 @@ use crate::schema::TableSchema;
 /// Appends to one table. Each append is tried once; whoever calls tries again.
 #[derive(Clone)]
 pub enum Appender {
-    /// A file per append.
+    /// A file per append; small ones become one.
     Warehouse(warehouse::Live),
     /// Rows by the Storage Write API.
     BigQuery(bigquery::Append),

@@ -1,0 +1,175 @@
+use std::sync::Arc;
+
+use arrow::array::{AsArray, Int64Array, StringArray};
+use arrow::datatypes::Int64Type;
+
+use super::*;
+use crate::schema::TableSchema;
+use crate::sink::warehouse::Live;
+
+const SCHEMA: &str = r#"[
+    {"name": "message_id", "type": "STRING", "mode": "REQUIRED"},
+    {"name": "n", "type": "INTEGER", "mode": "REQUIRED"}
+]"#;
+
+struct Scratch {
+    folder: tempfile::TempDir,
+    table: TableName,
+    schema: TableSchema,
+}
+
+impl Scratch {
+    async fn new() -> Self {
+        let scratch = Self {
+            folder: tempfile::tempdir().unwrap(),
+            table: TableName { dataset: "d".to_owned(), table: "t".to_owned() },
+            schema: TableSchema::parse(SCHEMA, std::path::Path::new("t.json")).unwrap(),
+        };
+        scratch.warehouse().ensure_table(&scratch.table, &scratch.schema).await.unwrap();
+        scratch
+    }
+
+    fn warehouse(&self) -> Warehouse {
+        Warehouse::open(&self.folder.path().to_string_lossy()).unwrap()
+    }
+
+    async fn open(&self, pipeline: &str) -> Live {
+        let (warehouse, schema) = (self.warehouse(), self.schema.arrow());
+        Live::open(&warehouse, &self.table, schema, "message_id", pipeline).await.unwrap()
+    }
+
+    /// Number and sum of the rows, as queries see them.
+    async fn seen(&self) -> (i64, i64) {
+        let sql = "SELECT COUNT(*), COALESCE(SUM(n), 0) FROM d.t";
+        let answer = self.warehouse().query(sql).await.unwrap();
+        let value =
+            |column: usize| answer.batches[0].column(column).as_primitive::<Int64Type>().value(0);
+        (value(0), value(1))
+    }
+
+    /// Parquet files below a folder of the warehouse.
+    fn files(&self, folder: &str) -> Vec<std::path::PathBuf> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.folder.path().join(folder)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false if path.extension().is_some_and(|e| e == "parquet") => {
+                        files.push(path);
+                    }
+                    false => {}
+                }
+            }
+        }
+        files
+    }
+}
+
+fn rows(numbers: std::ops::Range<i64>) -> RecordBatch {
+    let ids: StringArray = numbers.clone().map(|n| Some(format!("m{n}"))).collect();
+    let numbers = Int64Array::from_iter_values(numbers);
+    let schema = TableSchema::parse(SCHEMA, std::path::Path::new("t.json")).unwrap();
+    RecordBatch::try_new(schema.arrow(), vec![Arc::new(ids), Arc::new(numbers)]).unwrap()
+}
+
+fn sum(rows: i64) -> (i64, i64) {
+    (rows, rows * (rows - 1) / 2)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_flushes_are_seen_at_once_and_become_few_files() {
+    let scratch = Scratch::new().await;
+    let live = scratch.open("p").await;
+    let flushes = 2 * PACK_FILES as i64 + 10;
+    for n in 0..flushes {
+        assert_eq!(live.append(&[rows(10 * n..10 * n + 10)]).await.unwrap(), 0);
+        if n % 16 == 0 {
+            assert_eq!(scratch.seen().await, sum(10 * n + 10), "flush {n}");
+        }
+    }
+    live.close().await;
+    assert_eq!(scratch.seen().await, sum(10 * flushes));
+    let files = scratch.files("d");
+    assert!((2..=4).contains(&files.len()), "{files:?}");
+    // Other tools find all of it where they look.
+    let in_table: u64 = files
+        .iter()
+        .map(|file| {
+            let file = std::fs::File::open(file).unwrap();
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+            reader.metadata().file_metadata().num_rows() as u64
+        })
+        .sum();
+    assert_eq!(in_table as i64, 10 * flushes);
+    assert!(scratch.files("_log").len() <= PACK_FILES);
+    // A flush that is large is a file of the table at once.
+    let large = LARGE as i64;
+    live.append(&[rows(10 * flushes..10 * flushes + large)]).await.unwrap();
+    assert_eq!(scratch.files("d").len(), files.len() + 1);
+    assert_eq!(scratch.seen().await, sum(10 * flushes + large));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_interrupted_run_leaves_is_seen_once_and_taken_up_by_the_next() {
+    let scratch = Scratch::new().await;
+    let live = scratch.open("p").await;
+    for n in 0..5 {
+        live.append(&[rows(10 * n..10 * n + 10)]).await.unwrap();
+    }
+    let left: Vec<(std::path::PathBuf, Vec<u8>)> = scratch
+        .files("_log")
+        .into_iter()
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect();
+    assert_eq!(left.len(), 5);
+    drop(live);
+    assert_eq!((scratch.seen().await, scratch.files("d").len()), (sum(50), 0));
+    // What was written before the interruption comes again, and is known.
+    let live = scratch.open("p").await;
+    assert_eq!((scratch.seen().await, scratch.files("d").len()), (sum(50), 1));
+    assert_eq!(live.append(&[rows(40..60)]).await.unwrap(), 10);
+    assert_eq!(scratch.seen().await, sum(60));
+    drop(live);
+    // Interrupted between the pack and the removal of what it holds.
+    for (path, bytes) in &left {
+        std::fs::write(path, bytes).unwrap();
+    }
+    assert_eq!(scratch.seen().await, sum(60));
+    let live = scratch.open("p").await;
+    live.close().await;
+    assert_eq!((scratch.seen().await, scratch.files("d").len()), (sum(60), 2));
+    let live = scratch.open("p").await;
+    live.append(&[rows(60..70)]).await.unwrap();
+    live.close().await;
+    assert_eq!(scratch.seen().await, sum(70));
+    assert!(scratch.files("_staging").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_that_is_tried_again_is_one_and_pipelines_do_not_meet() {
+    let scratch = Scratch::new().await;
+    let (one, other) = (scratch.open("p").await, scratch.open("q").await);
+    one.append(&[rows(0..10)]).await.unwrap();
+    other.append(&[rows(10..20)]).await.unwrap();
+    // A second process of the pipeline leaves the first one's log alone.
+    let second = scratch.open("p").await;
+    second.append(&[rows(20..30)]).await.unwrap();
+    assert_eq!(scratch.files("d").len(), 1);
+    assert_eq!(scratch.seen().await, sum(30));
+    for live in [&one, &other, &second] {
+        live.close().await;
+    }
+    assert_eq!((scratch.seen().await, scratch.files("d").len()), (sum(30), 3));
+
+    let warehouse = scratch.warehouse();
+    let schema = scratch.schema.arrow();
+    let log = Log::open(&warehouse, &scratch.table, &schema, "r").await.unwrap();
+    let (mut log, flush) = (log.unwrap(), Flushes::begin());
+    let bytes = std::fs::read(&scratch.files("d")[0]).unwrap();
+    for _ in 0..2 {
+        log.add(&flush, bytes.clone(), 10).await.unwrap();
+    }
+    assert_eq!(scratch.seen().await.0, 40);
+}
