@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::PAGES;
+
 /// How a tile is drawn.
 const CHARTS: [&str; 8] = ["number", "line", "area", "column", "bar", "donut", "funnel", "table"];
-/// The pages that there are.
-const PAGES: [&str; 2] = ["stream", "batch"];
 
 /// A tile of the dashboard.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -68,7 +68,7 @@ impl Tile {
         let mut header = Header::parse(text, &keys)?;
         Ok(Self {
             name: name.to_owned(),
-            page: header.one_of("page", &PAGES)?,
+            page: header.one_of("page", &PAGES.map(|page| page.name))?,
             title: header.take("title")?,
             about: header.take("about")?,
             chart: header.one_of("chart", &CHARTS)?,
@@ -86,8 +86,9 @@ impl Filter {
         let mut header = Header::parse(text, &["title", "parameter", "order", "page"])?;
         let pages = header.take("page")?;
         let pages: Vec<String> = pages.split(',').map(|page| page.trim().to_owned()).collect();
-        if let Some(page) = pages.iter().find(|page| !PAGES.contains(&page.as_str())) {
-            let (value, wanted) = (page.clone(), PAGES.join(", "));
+        let known = PAGES.map(|page| page.name);
+        if let Some(page) = pages.iter().find(|page| !known.contains(&page.as_str())) {
+            let (value, wanted) = (page.clone(), known.join(", "));
             return Err(HeaderError::Value { key: "page", value, wanted });
         }
         Ok(Self {

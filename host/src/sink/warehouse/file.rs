@@ -2,11 +2,14 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use tokio_util::io::SyncIoBridge;
 
@@ -116,6 +119,20 @@ impl Staged {
 }
 
 impl Warehouse {
+    /// What reads a file, which is small enough to be held.
+    pub(super) async fn reader(
+        &self,
+        path: &Path,
+    ) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, WarehouseError> {
+        let got = async { self.store.get(path).await?.bytes().await };
+        let bytes = got.await.map_err(|source| self.failed(format!("read `{path}`"), source))?;
+        ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|source| self.unread(path, source))
+    }
+
+    pub(super) fn unread(&self, path: &Path, source: ParquetError) -> WarehouseError {
+        WarehouseError::Parquet { uri: self.uri.clone(), what: format!("read `{path}`"), source }
+    }
+
     /// Makes a file's bytes durable. In Cloud Storage they are.
     fn sync(&self, path: &Path) -> Result<(), WarehouseError> {
         if self.disk.is_none() {
@@ -135,10 +152,6 @@ impl Warehouse {
     }
 }
 
-fn failed(
-    warehouse: &Warehouse,
-    path: &Path,
-    source: parquet::errors::ParquetError,
-) -> WarehouseError {
+fn failed(warehouse: &Warehouse, path: &Path, source: ParquetError) -> WarehouseError {
     WarehouseError::Parquet { uri: warehouse.uri.clone(), what: format!("write `{path}`"), source }
 }

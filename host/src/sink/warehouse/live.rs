@@ -7,7 +7,7 @@ use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use object_store::path::Path;
-use object_store::{PutMode, PutOptions};
+use object_store::{PutMode, PutOptions, PutPayload};
 use parquet::arrow::ArrowWriter;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
@@ -128,9 +128,10 @@ impl Warehouse {
     /// Makes a file that appears whole or not at all, and is durable. One that is there already was
     /// written before, without the writer knowing.
     pub(super) async fn put_once(&self, path: &Path, bytes: Vec<u8>) -> Result<(), WarehouseError> {
+        let bytes = PutPayload::from(bytes);
         let put = async |path: &Path, mode| {
             let options = PutOptions { mode, ..PutOptions::default() };
-            self.store.put_opts(path, bytes.clone().into(), options).await
+            self.store.put_opts(path, bytes.clone(), options).await
         };
         if self.disk.is_none() {
             return match put(path, PutMode::Create).await {

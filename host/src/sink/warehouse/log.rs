@@ -15,7 +15,7 @@
 //! was interrupted. What is packed stays in the log until the next pack is published: whoever began to
 //! read it can end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,7 +24,6 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -126,8 +125,9 @@ pub(super) struct Log {
     schema: SchemaRef,
     folder: Path,
     waiting: Waiting,
-    /// What could not be packed. It is tried again as it is, since it may have been published.
-    again: Option<Waiting>,
+    /// Each of one session, and packed as it is: what earlier runs left, and what could not be packed,
+    /// which may have been published all the same.
+    before: VecDeque<Waiting>,
     packing: Option<JoinHandle<Packed>>,
     /// What the table has since the last pack.
     packed: Vec<Path>,
@@ -197,7 +197,7 @@ impl Log {
             schema: schema.clone(),
             folder,
             waiting: Waiting::none(),
-            again: None,
+            before: VecDeque::new(),
             packing: None,
             packed,
             _lock: lock,
@@ -208,11 +208,9 @@ impl Log {
                 let _ = warehouse.store.delete(&file.location).await;
             }
         }
-        for files in sessions.into_values() {
-            log.waiting.files = files;
-            log.pack();
-            log.settle().await;
-        }
+        let left = |files| Waiting { files, ..Waiting::none() };
+        log.before = sessions.into_values().map(left).collect();
+        log.pack_before().await;
         Ok(Some(log))
     }
 
@@ -238,8 +236,8 @@ impl Log {
         if self.packing.as_ref().is_some_and(JoinHandle::is_finished) {
             self.settle().await;
         }
-        let again = self.again.as_ref().map(|again| again.since.elapsed() >= PACK_AGE);
-        if self.packing.is_none() && again.unwrap_or_else(|| self.waiting.is_due()) {
+        let before = self.before.front().map(|before| before.since.elapsed() >= PACK_AGE);
+        if self.packing.is_none() && before.unwrap_or_else(|| self.waiting.is_due()) {
             self.pack();
         }
         Ok(())
@@ -248,11 +246,17 @@ impl Log {
     /// Packs all that waits. What can't be packed stays, and is packed by the next run.
     pub async fn close(&mut self) {
         self.settle().await;
-        for _ in 0..2 {
-            if self.again.is_some() || !self.waiting.files.is_empty() {
-                self.pack();
-                self.settle().await;
-            }
+        if !self.waiting.files.is_empty() {
+            self.before.push_back(std::mem::replace(&mut self.waiting, Waiting::none()));
+        }
+        self.pack_before().await;
+    }
+
+    /// Packs what is from before, each once.
+    async fn pack_before(&mut self) {
+        for _ in 0..self.before.len() {
+            self.pack();
+            self.settle().await;
         }
     }
 
@@ -260,9 +264,9 @@ impl Log {
     fn pack(&mut self) {
         let (warehouse, table) = (self.warehouse.clone(), self.table.clone());
         let schema = self.schema.clone();
-        let waiting = self.again.take();
+        let before = self.before.pop_front();
         let waiting =
-            waiting.unwrap_or_else(|| std::mem::replace(&mut self.waiting, Waiting::none()));
+            before.unwrap_or_else(|| std::mem::replace(&mut self.waiting, Waiting::none()));
         let runtime = Handle::current();
         self.packing = Some(tokio::task::spawn_blocking(move || {
             let packed = warehouse.pack(&runtime, &table, schema, &waiting.files);
@@ -285,7 +289,7 @@ impl Log {
                 let log = self.folder.to_string();
                 tracing::warn!(error = causes(&error), log, "files of the log stay as they are");
                 waiting.since = Instant::now();
-                self.again = Some(waiting);
+                self.before.push_back(waiting);
             }
             // The files are there, and the next run finds them.
             Err(error) => tracing::error!(%error, "packing the log failed"),
@@ -359,14 +363,8 @@ impl Warehouse {
         let staged = self.root.clone().join(STAGING).join(to.filename().unwrap_or_default());
         let mut made = TableFile::create(self, runtime, staged, schema.clone())?;
         for (_, path) in files {
-            let got = runtime.block_on(async { self.store.get(path).await?.bytes().await });
-            let bytes = got.map_err(|source| self.failed(format!("read `{path}`"), source))?;
-            let failed = |source| WarehouseError::Parquet {
-                uri: self.uri.clone(),
-                what: format!("read `{path}`"),
-                source,
-            };
-            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(failed)?;
+            let failed = |source| self.unread(path, source);
+            let reader = runtime.block_on(self.reader(path))?;
             for batch in reader.build().map_err(failed)? {
                 let batch = batch.and_then(|batch| widened(&batch, &schema));
                 made.write(&batch.map_err(|error| failed(error.into()))?)?;

@@ -4,9 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use arrow::array::{AsArray, StringArray};
-use object_store::ObjectStoreExt;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::log::is_live;
 use super::{Warehouse, WarehouseError};
@@ -79,16 +77,8 @@ impl Warehouse {
                 break;
             }
             let path = &file.location;
-            let got = self.store.get(path).await;
-            let got = got.map_err(|source| self.failed(format!("read `{path}`"), source))?;
-            let bytes = got.bytes().await;
-            let bytes = bytes.map_err(|source| self.failed(format!("read `{path}`"), source))?;
-            let failed = |source| WarehouseError::Parquet {
-                uri: self.uri.clone(),
-                what: format!("read `{path}`"),
-                source,
-            };
-            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(failed)?;
+            let failed = |source| self.unread(path, source);
+            let reader = self.reader(path).await?;
             let mask = ProjectionMask::columns(reader.parquet_schema(), [key]);
             let reader = reader.with_projection(mask).build().map_err(failed)?;
             for batch in reader {

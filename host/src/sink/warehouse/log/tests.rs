@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, Int64Array, StringArray};
 use arrow::datatypes::Int64Type;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::*;
 use crate::schema::TableSchema;
@@ -172,4 +173,32 @@ async fn a_flush_that_is_tried_again_is_one_and_pipelines_do_not_meet() {
         log.add(&flush, bytes.clone(), 10).await.unwrap();
     }
     assert_eq!(scratch.seen().await.0, 40);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_packed_waits_by_session_and_is_seen_once() {
+    let scratch = Scratch::new().await;
+    for n in 0..2 {
+        let live = scratch.open("p").await;
+        live.append(&[rows(10 * n..10 * n + 10)]).await.unwrap();
+        if n == 0 {
+            // Its log is not the next run's to take up.
+            let log = scratch.folder.path().join("_log/d/t");
+            std::fs::rename(log.join("p"), log.join("other")).unwrap();
+        }
+    }
+    let log = scratch.folder.path().join("_log/d/t");
+    for file in scratch.files("_log/d/t/other") {
+        std::fs::rename(&file, log.join("p").join(file.file_name().unwrap())).unwrap();
+    }
+    // No folder of the day can be made.
+    let day = format!("load_date={}", date(SystemTime::now()));
+    let obstacle = scratch.folder.path().join("d/t").join(day);
+    std::fs::write(&obstacle, "").unwrap();
+    let live = scratch.open("p").await;
+    live.append(&[rows(20..30)]).await.unwrap();
+    assert_eq!((scratch.seen().await, scratch.files("d").len()), (sum(30), 0));
+    std::fs::remove_file(&obstacle).unwrap();
+    live.close().await;
+    assert_eq!((scratch.seen().await, scratch.files("d").len()), (sum(30), 3));
 }
