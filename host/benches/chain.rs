@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
-use clickmill::batch::Batch;
-use clickmill::config::{self, Pipeline};
-use clickmill::decode::Decoder;
-use clickmill::plugin::{ChainWorker, Engine, Library, Secrets};
-use clickmill::source::generator::{Generator, Kind, Options};
+use clickmill_config::{self, Pipeline};
+use clickmill_core::batch::Batch;
+use clickmill_decode::Decoder;
+use clickmill_generator::{Generator, Kind, Options};
 use clickmill_plugin::{self as sdk, glue, testing};
+use clickmill_sandbox::{ChainWorker, Engine, Library, Secrets};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,7 +31,7 @@ fn main() {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
 fn compare(kind: Kind, path: &Path) {

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use clickmill::batch::micros_now;
-use clickmill::config::Place;
-use clickmill::sink::Tables;
-use clickmill::sink::result_set::Parameter;
+use clickmill_config::Place;
+use clickmill_core::batch::micros_now;
+use clickmill_sink::Tables;
+use clickmill_tables::result_set::Parameter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -21,7 +21,7 @@ const ROWS: u64 = 10_000_000;
 const ROUNDS: usize = 3;
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
     let warehouse = std::env::temp_dir().join("clickmill-bench-dashboard");
     fill(&root, &warehouse);
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use clickmill::source::generator::{Generator, Kind, Options};
+use clickmill_generator::{Generator, Kind, Options};
 
 const ROUNDS: usize = 5;
 const KEY: &str = "a key for benches, 32 bytes long";
@@ -99,7 +99,7 @@ fn median(runs: &[Ran]) -> Ran {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
 fn clickmill(pipeline: &str, input: &Path, cache: &Path) -> Ran {

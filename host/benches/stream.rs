@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use clickmill::batch::Message;
-use clickmill::config::{self, Pipeline};
-use clickmill::decode::{Decoded, Decoder, messages};
-use clickmill::plugin::{Chain, ChainWorker, Engine, Library, Secrets};
-use clickmill::schema::provenance;
-use clickmill::sink::{Projection, bigquery};
-use clickmill::source::generator::{Generator, Kind, Options};
+use clickmill_bigquery as bigquery;
+use clickmill_config::{self, Pipeline};
+use clickmill_core::batch::Message;
+use clickmill_core::schema::provenance;
+use clickmill_decode::{Decoded, Decoder, messages};
+use clickmill_generator::{Generator, Kind, Options};
+use clickmill_sandbox::{Chain, ChainWorker, Engine, Library, Secrets};
+use clickmill_tables::Projection;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -30,7 +31,7 @@ const KEY: &str = "a key for benches, 32 bytes long";
 const NOW: i64 = 1_790_000_000_000_000;
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
     let pipeline = config::read(&root.join("host/pipelines/stream.toml"), &[]).unwrap();
     let cache: PathBuf = std::env::temp_dir().join("clickmill-bench-cache");
     let engine = Engine::new(&cache).unwrap();

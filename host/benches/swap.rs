@@ -41,7 +41,7 @@ fn main() {
 /// Runs the stream to its end; returns its summary and how many swaps it took.
 fn run(swapping: bool) -> (Json, u64) {
     let folder = tempfile::tempdir().unwrap();
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_clickmill"))
         .current_dir(folder.path())
         .args([

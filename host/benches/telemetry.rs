@@ -52,7 +52,7 @@ fn main() {
 /// Runs the stream to its end; returns how long it took.
 fn run(telemetry: Telemetry, collector: &str) -> f64 {
     let folder = tempfile::tempdir().unwrap();
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let listen = match telemetry {
         Telemetry::Off => "admin.listen=off",
         Telemetry::Asked | Telemetry::Sent => "admin.listen=127.0.0.1:0",

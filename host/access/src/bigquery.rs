@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::is_sensitive;
 use super::{Access, MaskedView, Resource, Thing, Way, When};
-use crate::config::{BigQuery, MissingTables, Pipeline, TableName};
-use crate::schema::TableSchema;
+use clickmill_config::{BigQuery, MissingTables, Pipeline, TableName};
+use clickmill_core::schema::TableSchema;
 
 /// What the host needs to write rows, dead letters and, of loads, the ledger.
 pub(super) fn host(pipeline: &Pipeline, place: &BigQuery, access: &mut Access) {

@@ -22,7 +22,7 @@ pub use table::Listing;
 pub use terraform::Terraform;
 pub use view::MaskedView;
 
-use crate::config::{Pipeline, Place, PubSub, Source};
+use clickmill_config::{Pipeline, Place, PubSub, Source};
 
 /// What a pipeline needs on Google Cloud.
 #[derive(Debug, Clone, PartialEq)]

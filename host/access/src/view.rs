@@ -2,8 +2,8 @@
 //! dataset, and the view, not they, is given the table's: an authorised view.
 
 use super::When;
-use crate::config::TableName;
-use crate::schema::{Column, TableSchema};
+use clickmill_config::TableName;
+use clickmill_core::schema::{Column, TableSchema};
 
 /// A view of all columns that are not sensitive.
 #[derive(Debug, Clone, PartialEq)]

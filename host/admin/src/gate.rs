@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::{AdminError, answer_error};
-use crate::config::Token;
+use clickmill_config::Token;
 
 /// Lets in who may come in.
 pub(super) struct Gate {

@@ -34,9 +34,11 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use tokio::net::TcpListener;
 
-use crate::config::{self, Listen};
-use crate::dashboard::{self, Dashboard};
-use crate::pipeline::Running;
+use clickmill_config as config;
+use clickmill_config::Listen;
+use clickmill_dashboard as dashboard;
+use clickmill_dashboard::Dashboard;
+use clickmill_pipeline::Running;
 use gate::Gate;
 use wire::ErrorBody;
 

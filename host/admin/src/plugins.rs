@@ -7,10 +7,10 @@ use axum::response::{IntoResponse, Response};
 
 use super::answer_error;
 use super::wire::{ChangeBody, RollbackBody, SwapBody, SwappedBody, VersionBody};
-use crate::pipeline::{Refused, Running};
-use crate::plugin::{Change, LookupFile, NewComponent};
-use crate::store;
-use crate::telemetry::causes;
+use clickmill_core::causes;
+use clickmill_core::store;
+use clickmill_pipeline::{Refused, Running};
+use clickmill_sandbox::{Change, LookupFile, NewComponent};
 
 pub(super) async fn list(State(running): State<Running>) -> Json<Vec<VersionBody>> {
     let (current, canary) = running.swaps().running();
@@ -23,7 +23,7 @@ pub(super) async fn history(State(running): State<Running>) -> Json<Vec<VersionB
 
 pub(super) async fn swap(State(running): State<Running>, Json(body): Json<SwapBody>) -> Response {
     let rollout = body.rollout();
-    let mut request = crate::pipeline::Request {
+    let mut request = clickmill_pipeline::Request {
         actor: body.actor,
         note: body.note,
         rollout,

@@ -14,9 +14,10 @@ use serde::Deserialize;
 
 use super::answer_error;
 use super::wire::{SeriesBody, StatusBody};
-use crate::pipeline::{Running, Tap};
-use crate::sink::RowFilter;
-use crate::telemetry::{causes, metrics};
+use clickmill_core::causes;
+use clickmill_pipeline::{Running, Tap};
+use clickmill_query::QueryError;
+use clickmill_telemetry::metrics;
 
 /// What needs no token.
 pub(super) fn open(running: Running) -> Router {
@@ -81,11 +82,20 @@ async fn tap(
         let stages = stages.join("`, `");
         return bad(format!("there is no stage `{stage}`, wanted one of `{stages}`"));
     }
-    let filter = match asked.condition.as_deref().map(RowFilter::parse).transpose() {
-        Ok(filter) => filter,
-        Err(error) => return bad(causes(&error)),
+    let TapQuery { stage, condition, rejected } = asked;
+    if let Some(condition) = &condition
+        && let Err(error) = running.check(condition).await
+    {
+        let status = match error {
+            QueryError::Engine(_) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        return answer_error(status, causes(&error), None);
+    }
+    let taken = match running.tap(Tap { stage, rejected, condition, reveal }) {
+        Ok(taken) => taken,
+        Err(error) => return answer_error(StatusCode::TOO_MANY_REQUESTS, error.to_string(), None),
     };
-    let taken = running.tap(Tap { stage: asked.stage, rejected: asked.rejected, filter, reveal });
     let lines = stream::unfold(taken, |mut taken| async {
         let line = taken.lines.recv().await?;
         // What was missed before this line.

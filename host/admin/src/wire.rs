@@ -12,8 +12,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use crate::pipeline::{Rates, Record, Rollout, Shadow, Standing, Swapped};
-use crate::plugin::{Golden, StageCounts};
+use clickmill_pipeline::{Rates, Record, Rollout, Shadow, Standing, Swapped};
+use clickmill_sandbox::{Golden, StageCounts};
 
 pub use status::{
     CostBody, LatencyBody, PluginBody, QueueBody, RatesBody, ReasonBody, SeriesBody, StatusBody,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::de::IgnoredAny;
 
 use super::{Entry, Event, NO_HASH};
-use crate::batch::micros_now;
+use clickmill_core::batch::micros_now;
 
 /// The most bytes of a text of an event: about a thousand ids of letters.
 pub const MAX_TEXT_BYTES: usize = 64 << 10;

@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimestampMicrosecondType}
 use arrow::error::ArrowError;
 
 use super::{Entry, UnknownWord};
-use crate::schema::{SchemaError, TableSchema, timestamp_type};
+use clickmill_core::schema::{SchemaError, TableSchema, timestamp_type};
 
 /// The table's columns.
 const SCHEMA: &str = include_str!("../../../schemas/audit_log.json");

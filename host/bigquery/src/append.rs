@@ -19,8 +19,8 @@ use google_cloud_gax::retry_policy::NeverRetry;
 use tokio::sync::Mutex;
 
 use super::{BigQuery, BigQueryError, arrow_schema, encode, in_time};
-use crate::config::TableName;
-use crate::sink::{Refused, Rows};
+use clickmill_config::TableName;
+use clickmill_tables::{Refused, Rows};
 
 /// How long an append may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -202,7 +202,7 @@ impl Append {
             }
             Err(error) => {
                 if let WriterBuilderError::Rpc { source, .. } = &error
-                    && crate::google::is_not_found(source)
+                    && clickmill_google::is_not_found(source)
                 {
                     *stream = None;
                 }

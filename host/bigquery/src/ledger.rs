@@ -12,9 +12,9 @@ use google_cloud_gax::error::Error;
 
 use super::append::opening;
 use super::{BigQuery, BigQueryError, Load, encode};
-use crate::config::TableName;
-use crate::sink::Refused;
-use crate::sink::ledger::{self, Entry, State, TABLE};
+use clickmill_config::TableName;
+use clickmill_tables::Refused;
+use clickmill_tables::ledger::{self, Entry, State, TABLE};
 
 /// How long a commit may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -136,7 +136,7 @@ impl BigQuery {
                     return self.has_rows(name, target, source, pipeline).await;
                 }
                 Err(CommitError::Rpc { source: error, .. })
-                    if crate::google::is_not_found(&error) =>
+                    if clickmill_google::is_not_found(&error) =>
                 {
                     return self.has_rows(name, target, source, pipeline).await;
                 }

@@ -23,10 +23,12 @@ pub use encode::batch as encode_rows;
 pub use load::Load;
 pub use tables::Change;
 
-use crate::config::{self, TableName};
-use crate::google::{self, Service, connected};
-use crate::schema::SchemaError;
-use crate::sink::result_set::{Column, Parameter, ResultSet};
+use clickmill_config as config;
+use clickmill_config::TableName;
+use clickmill_core::schema::SchemaError;
+use clickmill_google as google;
+use clickmill_google::{Service, connected};
+use clickmill_tables::result_set::{Column, Parameter, ResultSet};
 
 /// Clients and the configuration they work by.
 #[derive(Debug, Clone)]

@@ -12,8 +12,8 @@ use google_cloud_gax::error::rpc::Code;
 
 use super::append::{Verdict, opening, too_large, verdict};
 use super::{BigQuery, BigQueryError, arrow_schema, encode, in_time};
-use crate::config::TableName;
-use crate::sink::{Refused, Rows};
+use clickmill_config::TableName;
+use clickmill_tables::{Refused, Rows};
 
 /// Appends that are on their way at once: enough to hide the network.
 const ON_THE_WAY: usize = 8;

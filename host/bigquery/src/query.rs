@@ -5,8 +5,8 @@ use google_cloud_bigquery_v2::model::{
 };
 use serde_json::Value as Json;
 
-use crate::batch::rfc3339;
-use crate::sink::result_set::{Column, Kind, Parameter};
+use clickmill_core::batch::rfc3339;
+use clickmill_tables::result_set::{Column, Kind, Parameter};
 
 /// A named parameter.
 pub(super) fn parameter((name, value): &(&str, Parameter)) -> QueryParameter {

@@ -4,9 +4,9 @@ use google_cloud_bigquery_v2::model::{Dataset, Table, TableFieldSchema};
 use serde_json::{Value as Json, json};
 
 use super::{BigQuery, BigQueryError};
-use crate::config::{MissingTables, TableName};
-use crate::google;
-use crate::schema::TableSchema;
+use clickmill_config::{MissingTables, TableName};
+use clickmill_core::schema::TableSchema;
+use clickmill_google as google;
 
 /// Something that a table lacks and can be given.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Exit, Failure};
-use crate::admin::wire::ErrorBody;
+use clickmill_admin::wire::ErrorBody;
 
 /// Compiling and trying on may take that long.
 const PATIENCE: Duration = Duration::from_secs(300);

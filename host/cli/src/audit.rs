@@ -10,9 +10,10 @@ use serde_json::json;
 
 use super::query::{answer, print};
 use super::{Exit, Failure};
-use crate::audit::{self, Entry, Verified};
-use crate::sink::warehouse::Warehouse;
-use crate::sink::warehouse::query::Answer;
+use clickmill_audit as audit;
+use clickmill_audit::{Entry, Verified};
+use clickmill_tables::result_set::Answer;
+use clickmill_warehouse::Warehouse;
 
 const DATASET: &str = "clickstream_analytics";
 
@@ -172,7 +173,7 @@ fn in_table(warehouse: &str) -> Result<Option<BTreeMap<String, Vec<Entry>>>, Fai
     let runtime = tokio::runtime::Runtime::new()?;
     let tables = runtime.block_on(Warehouse::open(warehouse)?.tables())?;
     let is_it =
-        |name: &crate::config::TableName| name.dataset == DATASET && name.table == audit::TABLE;
+        |name: &clickmill_config::TableName| name.dataset == DATASET && name.table == audit::TABLE;
     if !tables.iter().any(|(name, _)| is_it(name)) {
         return Ok(None);
     }

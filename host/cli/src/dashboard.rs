@@ -9,10 +9,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Exit, Failure, place};
-use crate::admin;
-use crate::config::{self, Listen, Place, Sink, Token};
-use crate::dashboard::{Dashboard, Folder};
-use crate::sink::Tables;
+use clickmill_admin as admin;
+use clickmill_config as config;
+use clickmill_config::{Listen, Place, Sink, Token};
+use clickmill_dashboard::{Dashboard, Folder};
+use clickmill_sink::Tables;
 
 const EXAMPLES: &str = "\
 Examples:

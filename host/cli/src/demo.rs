@@ -9,9 +9,9 @@ use clap::Args;
 
 use super::run::{Asked, print_summary, run_pipeline};
 use super::{Exit, Failure, place};
-use crate::plugin::Secrets;
-use crate::sink::warehouse::Warehouse;
-use crate::source::generator::{Generator, Kind, Options};
+use clickmill_generator::{Generator, Kind, Options};
+use clickmill_sandbox::Secrets;
+use clickmill_warehouse::Warehouse;
 
 /// As many rows as the file the pipeline was made for.
 const ROWS: u64 = 165_474;

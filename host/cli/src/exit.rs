@@ -3,14 +3,14 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::config::ConfigError;
-use crate::pipeline::{DeliverError, LoadError, RunError, StreamError};
-use crate::plugin::PluginError;
-use crate::sink::SinkError;
-use crate::sink::bigquery::BigQueryError;
-use crate::sink::warehouse::WarehouseError;
-use crate::sink::warehouse::query::QueryError;
-use crate::source::SourceError;
+use clickmill_bigquery::BigQueryError;
+use clickmill_config::ConfigError;
+use clickmill_pipeline::{DeliverError, LoadError, RunError, StreamError};
+use clickmill_query::QueryError;
+use clickmill_sandbox::PluginError;
+use clickmill_sink::SinkError;
+use clickmill_source::SourceError;
+use clickmill_warehouse::WarehouseError;
 
 /// How the process ends. The numbers are part of the command line's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,12 +93,12 @@ failure_from! {
     BigQueryError => bigquery,
     QueryError => query,
     RunError => run,
-    crate::plugin::EngineError => |_| Exit::Environment,
-    crate::pipeline::BuildError => build,
-    crate::pipeline::ReplayError => replay,
-    crate::schema::SchemaError => |_| Exit::BadInput,
-    crate::audit::AuditError => audit,
-    crate::admin::AdminError => |_| Exit::Environment,
+    clickmill_sandbox::EngineError => |_| Exit::Environment,
+    clickmill_pipeline::BuildError => build,
+    clickmill_pipeline::ReplayError => replay,
+    clickmill_core::schema::SchemaError => |_| Exit::BadInput,
+    clickmill_audit::AuditError => audit,
+    clickmill_admin::AdminError => |_| Exit::Environment,
     serde_json::Error => |_| Exit::Failed,
     std::io::Error => |_| Exit::Environment,
     arrow::error::ArrowError => |_| Exit::Failed,
@@ -107,7 +107,8 @@ failure_from! {
 fn plugin(error: &PluginError) -> Exit {
     match error {
         PluginError::Build {
-            source: crate::plugin::build::BuildError::NoToolchain { .. }, ..
+            source: clickmill_sandbox::build::BuildError::NoToolchain { .. },
+            ..
         } => Exit::Environment,
         _ => Exit::BadInput,
     }
@@ -160,13 +161,13 @@ fn stream(error: &StreamError) -> Exit {
 
 fn query(error: &QueryError) -> Exit {
     match error {
-        QueryError::Warehouse(error) => warehouse(error),
-        QueryError::Query(_) => Exit::BadInput,
+        QueryError::Query { .. } | QueryError::Condition { .. } => Exit::BadInput,
+        QueryError::Tables { .. } | QueryError::Engine(_) => Exit::Environment,
     }
 }
 
-fn build(error: &crate::pipeline::BuildError) -> Exit {
-    use crate::pipeline::BuildError;
+fn build(error: &clickmill_pipeline::BuildError) -> Exit {
+    use clickmill_pipeline::BuildError;
     match error {
         BuildError::Plugin(error) => plugin(error),
         BuildError::Sink(error) => sink(error),
@@ -188,7 +189,7 @@ fn run(error: &RunError) -> Exit {
         RunError::Hopeless { .. } | RunError::Interrupted { .. } => Exit::Failed,
         RunError::Load { source: cause, .. } => match &**cause {
             LoadError::Source(error) => source(error),
-            LoadError::Decode(crate::decode::DecodeError::Read { .. }) => Exit::Environment,
+            LoadError::Decode(clickmill_decode::DecodeError::Read { .. }) => Exit::Environment,
             LoadError::Decode(_) => Exit::BadInput,
             LoadError::Build(error) => build(error),
             LoadError::Sink(error) => sink(error),
@@ -197,16 +198,16 @@ fn run(error: &RunError) -> Exit {
     }
 }
 
-fn audit(error: &crate::audit::AuditError) -> Exit {
-    use crate::audit::AuditError;
+fn audit(error: &clickmill_audit::AuditError) -> Exit {
+    use clickmill_audit::AuditError;
     match error {
         AuditError::Disk { .. } | AuditError::Locked { .. } => Exit::Environment,
         AuditError::Last { .. } | AuditError::Exhausted { .. } => Exit::Failed,
     }
 }
 
-fn replay(error: &crate::pipeline::ReplayError) -> Exit {
-    use crate::pipeline::ReplayError;
+fn replay(error: &clickmill_pipeline::ReplayError) -> Exit {
+    use clickmill_pipeline::ReplayError;
     match error {
         ReplayError::Sink(error) => sink(error),
         ReplayError::Build(error) => build(error),

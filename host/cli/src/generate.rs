@@ -10,8 +10,8 @@ use clap::Args;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::{Exit, Failure};
-use crate::source::generator::{BadShares, Generator, Kind, Options, Timestamp};
-use crate::source::publish::{Published, Target, publish, start_now};
+use clickmill_generator::{BadShares, Generator, Kind, Options, Timestamp};
+use clickmill_source::publish::{Published, Target, publish, start_now};
 
 const EXAMPLES: &str = "\
 Examples:

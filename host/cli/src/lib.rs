@@ -24,7 +24,7 @@ use clap::{Parser, Subcommand};
 
 pub use exit::{Exit, Failure};
 
-use crate::telemetry;
+use clickmill_telemetry as telemetry;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::Failure;
-use crate::access::{self, Gcloud, Listing, Members, Terraform};
-use crate::config;
+use clickmill_access as access;
+use clickmill_access::{Gcloud, Listing, Members, Terraform};
+use clickmill_config as config;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::dashboard::Folder;
+use clickmill_dashboard::Folder;
 
 /// The environment variable that names the cache folder.
 const CACHE_VARIABLE: &str = "CLICKMILL_CACHE";
@@ -24,7 +24,7 @@ pub fn cache() -> PathBuf {
 pub fn pipeline(name: &str) -> Option<PathBuf> {
     let within = Path::new("host/pipelines").join(name);
     let here = std::env::current_dir().unwrap_or_default();
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned);
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned);
     here.ancestors()
         .map(Path::to_owned)
         .chain(built)

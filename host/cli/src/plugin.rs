@@ -12,8 +12,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Exit, Failure, place};
-use crate::plugin::build::{self, Freshness};
-use crate::plugin::{Engine, describe_file};
+use clickmill_sandbox::build::{self, Freshness};
+use clickmill_sandbox::{Engine, describe_file};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -85,10 +85,7 @@ impl Build {
     }
 }
 
-pub(in crate::cli) fn built(
-    folder: &std::path::Path,
-    freshness: Freshness,
-) -> Result<PathBuf, Failure> {
+pub(crate) fn built(folder: &std::path::Path, freshness: Freshness) -> Result<PathBuf, Failure> {
     build::build(folder, freshness).map_err(|error| {
         let exit = match error {
             build::BuildError::NoToolchain { .. } => Exit::Environment,
@@ -113,7 +110,7 @@ impl Inspect {
                 "name": plugin.name,
                 "version": plugin.version,
                 "description": plugin.description,
-                "contract": crate::plugin::CONTRACT,
+                "contract": clickmill_sandbox::CONTRACT,
                 "digest": plugin.digest,
                 "bytes": plugin.bytes,
                 "imports": plugin.imports,
@@ -124,7 +121,7 @@ impl Inspect {
             return Ok(());
         }
         println!("{} {}  {}", plugin.name, plugin.version, plugin.description);
-        println!("contract  {}", crate::plugin::CONTRACT);
+        println!("contract  {}", clickmill_sandbox::CONTRACT);
         println!("digest    {}", plugin.digest);
         println!("size      {} bytes", plugin.bytes);
         println!("imports   {}", plugin.imports.join(", "));

@@ -8,12 +8,12 @@ use arrow::util::pretty::pretty_format_batches_with_schema;
 use clap::Args;
 
 use super::Failure;
-use crate::batch::micros;
-use crate::config;
-use crate::sink::Tables;
-use crate::sink::result_set::Parameter;
-use crate::sink::warehouse::Warehouse;
-use crate::sink::warehouse::query::Answer;
+use clickmill_config as config;
+use clickmill_core::batch::micros;
+use clickmill_sink::Tables;
+use clickmill_tables::result_set::Answer;
+use clickmill_tables::result_set::Parameter;
+use clickmill_warehouse::Warehouse;
 
 const EXAMPLES: &str = "\
 Examples:

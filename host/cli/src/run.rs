@@ -10,11 +10,14 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Exit, Failure, dashboard, place};
-use crate::config::Listen;
-use crate::dashboard::Dashboard;
-use crate::pipeline::{self, Built, Ending, Options, Running, Status, Stop, Summary};
-use crate::plugin::Secrets;
-use crate::{admin, config, telemetry};
+use clickmill_admin as admin;
+use clickmill_config as config;
+use clickmill_config::Listen;
+use clickmill_dashboard::Dashboard;
+use clickmill_pipeline as pipeline;
+use clickmill_pipeline::{Built, Ending, Options, Running, Status, Stop, Summary};
+use clickmill_sandbox::Secrets;
+use clickmill_telemetry as telemetry;
 use progress::Watch;
 pub(super) use summary::print_summary;
 

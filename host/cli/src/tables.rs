@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{Exit, Failure};
-use crate::config::{self, Place};
-use crate::pipeline;
-use crate::sink::bigquery::{BigQuery, Change};
-use crate::sink::views;
+use clickmill_bigquery::{BigQuery, Change};
+use clickmill_config as config;
+use clickmill_config::Place;
+use clickmill_pipeline as pipeline;
+use clickmill_tables::views;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -12,7 +12,7 @@ use ratatui::{Terminal, backend::TestBackend};
 
 use super::admin::Admin;
 use super::{Exit, Failure};
-use crate::admin::wire::{StatusBody, VersionBody};
+use clickmill_admin::wire::{StatusBody, VersionBody};
 
 const EXAMPLES: &str = "\
 Examples:

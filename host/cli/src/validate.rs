@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failure, place};
-use crate::config;
-use crate::pipeline::{self, Options};
-use crate::plugin::Secrets;
+use clickmill_config as config;
+use clickmill_pipeline as pipeline;
+use clickmill_pipeline::Options;
+use clickmill_sandbox::Secrets;
 
 const EXAMPLES: &str = "\
 Examples:

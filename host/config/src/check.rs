@@ -8,8 +8,8 @@ use super::{
     DeadLetter, Pipeline, Plugin, Problem, Sink, TableName, admin, guard, raw, service, source,
     swap, trust,
 };
-use crate::schema::{Kind, Mode, TableSchema, provenance};
-use crate::telemetry::causes;
+use clickmill_core::causes;
+use clickmill_core::schema::{Kind, Mode, TableSchema, provenance};
 
 /// The sections of a pipeline file.
 const SECTIONS: [&str; 11] = [

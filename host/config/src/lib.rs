@@ -27,7 +27,7 @@ pub use guard::Guard;
 pub use plugin::{Grant, InstanceLife, Limits, Plugin};
 pub use swap::{Rules, Swap};
 
-use crate::schema::TableSchema;
+use clickmill_core::schema::TableSchema;
 
 /// A checked pipeline file.
 #[derive(Debug, Clone)]

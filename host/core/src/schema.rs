@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn every_shipped_schema_parses_and_is_documented() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
         let mut count = 0;
         for entry in std::fs::read_dir(folder).expect("the folder is there") {
             let path = entry.expect("readable").path();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rust_embed::RustEmbed;
 
 #[derive(RustEmbed)]
-#[folder = "src/dashboard/web"]
+#[folder = "src/web"]
 struct Web;
 
 /// plotly.js, out of the script element that the crate gives it in.

@@ -8,7 +8,7 @@ use rust_embed::RustEmbed;
 use super::tile::{Filter, Problem, Tile};
 
 #[derive(RustEmbed)]
-#[folder = "../sql/dashboard"]
+#[folder = "../../sql/dashboard"]
 struct Embedded;
 
 /// Where the filters are, within the folder of the tiles.

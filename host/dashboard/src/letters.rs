@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Served, no, range};
-use crate::batch::micros;
-use crate::sink::result_set::Parameter;
+use clickmill_core::batch::micros;
+use clickmill_tables::result_set::Parameter;
 
 /// How many a page has, unless the reader says otherwise.
 const PAGE: usize = 50;

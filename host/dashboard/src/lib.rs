@@ -28,10 +28,11 @@ use axum::{Json, Router};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use crate::batch::micros_now;
-use crate::sink::result_set::{Column, Parameter, ResultSet};
-use crate::sink::{SinkError, Tables, views};
-use crate::telemetry::causes;
+use clickmill_core::batch::micros_now;
+use clickmill_core::causes;
+use clickmill_sink::{SinkError, Tables};
+use clickmill_tables::result_set::{Column, Parameter, ResultSet};
+use clickmill_tables::views;
 pub use files::Folder;
 use range::Range;
 use tile::{Filter, Problem, Tile};

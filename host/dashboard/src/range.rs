@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::batch::micros;
-use crate::sink::result_set::Parameter;
+use clickmill_core::batch::micros;
+use clickmill_tables::result_set::Parameter;
 
 /// The parameter that says how wide a bucket of time is.
 pub(super) const BUCKET: &str = "bucket_secs";

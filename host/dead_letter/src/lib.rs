@@ -20,7 +20,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::error::ArrowError;
 
-use crate::batch::{Message, Position, Rejected};
+use clickmill_core::batch::{Message, Position, Rejected};
 
 /// The attribute that holds the header of the object that a record came from.
 pub const HEADER_ATTRIBUTE: &str = "clickmill.header";

@@ -14,7 +14,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use memchr::{memchr, memchr_iter};
 
 use super::{Blocks, Context, DecodeError, Decoded, Malformed, Records, reason, too_large};
-use crate::batch::{Position, Reason};
+use clickmill_core::batch::{Position, Reason};
 
 pub(super) struct Csv {
     context: Context,

@@ -18,8 +18,8 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 
-use crate::batch::{Batch, Origins, Position, Positions, Reason};
-use crate::config::{BatchLimits, Format};
+use clickmill_config::{BatchLimits, Format};
+use clickmill_core::batch::{Batch, Origins, Position, Positions, Reason};
 
 /// Bytes read at once. A batch is cut from one block, so a block holds several batches.
 const BLOCK_BYTES: usize = 2 << 20;

@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 
 use super::{Decoded, Malformed, reason, too_large};
-use crate::batch::{Batch, Message, Origins, Position, Positions};
+use clickmill_core::batch::{Batch, Message, Origins, Position, Positions};
 
 /// The columns that messages decode to.
 pub fn schema() -> SchemaRef {

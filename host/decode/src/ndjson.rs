@@ -8,7 +8,7 @@ use bytes::Bytes;
 use memchr::memchr;
 
 use super::{Blocks, Context, DecodeError, Decoded, Malformed, Records, reason, too_large};
-use crate::batch::Position;
+use clickmill_core::batch::Position;
 
 pub(super) struct Ndjson {
     context: Context,

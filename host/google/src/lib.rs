@@ -38,7 +38,7 @@ impl Service {
 
     /// The emulator, where the environment names one.
     pub fn emulator(self) -> Option<Emulator> {
-        crate::tls::choose();
+        clickmill_core::tls::choose();
         let host = std::env::var(self.variable()).ok().filter(|host| !host.is_empty())?;
         let endpoint = if host.contains("://") { host } else { format!("http://{host}") };
         Some(Emulator { endpoint, credentials: anonymous::Builder::new().build() })
@@ -46,10 +46,11 @@ impl Service {
 }
 
 /// A client's builder with endpoint and credentials. A macro, since the builders share no trait.
+#[macro_export]
 macro_rules! connected {
     ($builder:expr, $service:expr) => {{
         let builder = $builder;
-        match $crate::google::Service::emulator($service) {
+        match $crate::Service::emulator($service) {
             Some(emulator) => {
                 builder.with_endpoint(emulator.endpoint).with_credentials(emulator.credentials)
             }
@@ -57,7 +58,6 @@ macro_rules! connected {
         }
     }};
 }
-pub(crate) use connected;
 
 /// Whether the same request may succeed later.
 pub fn is_transient(error: &Error) -> bool {

@@ -11,17 +11,20 @@ use super::slot::{Slot, Target};
 use super::swap::{self, Inner, Keep, KeepError, Outcomes, Refused, Swaps};
 use super::trail::{Trail, TrailError};
 use super::version::Origin;
-use crate::audit;
-use crate::config::{self, Pipeline, Place, Source, TableName};
-use crate::dead_letter::{Seal, SealError, Writer};
-use crate::decode::Decoder;
-use crate::decode::messages;
-use crate::plugin::signature::{KeyError, Keys};
-use crate::plugin::{Engine, EngineError, Library, PluginError, Secrets};
-use crate::schema::provenance;
-use crate::schema::{SchemaError, TableSchema};
-use crate::sink::{Misfit, SinkError, Tables, ledger};
-use crate::source::{self, Progress};
+use clickmill_audit as audit;
+use clickmill_config as config;
+use clickmill_config::{Pipeline, Place, Source, TableName};
+use clickmill_core::schema::provenance;
+use clickmill_core::schema::{SchemaError, TableSchema};
+use clickmill_dead_letter::{Seal, SealError, Writer};
+use clickmill_decode::Decoder;
+use clickmill_decode::messages;
+use clickmill_sandbox::signature::{KeyError, Keys};
+use clickmill_sandbox::{Engine, EngineError, Library, PluginError, Secrets};
+use clickmill_sink::{SinkError, Tables};
+use clickmill_source as source;
+use clickmill_source::Progress;
+use clickmill_tables::{Misfit, ledger};
 
 /// Batches of a stream between cutter and delivery, per worker: one in hand, one ready on each side, one
 /// on its way to the table.

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use super::run::Ending;
 use super::status::{InHand, Queue, Status};
 use super::stop::Stop;
-use crate::batch::{Message, micros_now};
-use crate::config::BatchLimits;
-use crate::source::SourceError;
-use crate::source::stream::{Receipt, Stream};
+use clickmill_config::BatchLimits;
+use clickmill_core::batch::{Message, micros_now};
+use clickmill_source::SourceError;
+use clickmill_source::stream::{Receipt, Stream};
 
 /// What may end a stream, and who is told of it.
 pub(super) struct Control<'a> {

@@ -15,11 +15,12 @@ use super::status::{InHand, Status};
 use super::summary::Counts;
 use super::transform::{Done, by_sink};
 use super::version::Record;
-use crate::batch::{Message, Position, Positions, Rejected, micros_now};
-use crate::dead_letter::{Spool, Writer};
-use crate::sink::{Appended, Appender, Rows, SinkError};
-use crate::source::stream::{Receipt, acknowledge};
-use crate::telemetry::causes;
+use clickmill_core::batch::{Message, Position, Positions, Rejected, micros_now};
+use clickmill_core::causes;
+use clickmill_dead_letter::{Spool, Writer};
+use clickmill_sink::{Appended, Appender, SinkError};
+use clickmill_source::stream::{Receipt, acknowledge};
+use clickmill_tables::Rows;
 
 /// How often letters in the spool are tried to be carried over.
 const CARRY_EVERY: Duration = Duration::from_secs(5);

@@ -13,9 +13,9 @@ use arrow::error::ArrowError;
 use memchr::memmem;
 use regex::Regex;
 
-use crate::batch::{Batch, Reason, Rejected};
-use crate::config;
-use crate::schema::TableSchema;
+use clickmill_config as config;
+use clickmill_core::batch::{Batch, Reason, Rejected};
+use clickmill_core::schema::TableSchema;
 
 /// The stage that stops rows.
 const STAGE: &str = "guard";

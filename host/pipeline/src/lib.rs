@@ -34,6 +34,6 @@ pub use stop::Stop;
 pub use stream::StreamError;
 pub use summary::{Counts, Streamed, Summary};
 pub use swap::{Check, Keep, KeepError, Refused, Request, Shadow, Swapped, Swaps};
-pub use tap::{Taken, Tap};
+pub use tap::{Taken, Tap, TooManyTaps};
 pub use trail::TrailError;
 pub use version::{Origin, Rates, Record, Standing, Tally};

@@ -21,11 +21,12 @@ use super::stop::Stop;
 use super::summary::Counts;
 use super::transform::{Done, Worker, by_sink};
 use super::version::{Fitted, Version};
-use crate::batch::{Rejected, micros_now};
-use crate::dead_letter::{Hopeless, StopRule};
-use crate::decode::{DecodeError, Decoded, Decoder};
-use crate::sink::{Load, SinkError, Targets, ledger};
-use crate::source::{Object, SourceError};
+use clickmill_core::batch::{Rejected, micros_now};
+use clickmill_dead_letter::{Hopeless, StopRule};
+use clickmill_decode::{DecodeError, Decoded, Decoder};
+use clickmill_sink::{Load, SinkError, Targets};
+use clickmill_source::{Object, SourceError};
+use clickmill_tables::ledger;
 
 /// Batches that wait before and after the workers, per worker: one in hand and one ready.
 const QUEUED_PER_WORKER: usize = 2;

@@ -20,12 +20,13 @@ use chains::{Chains, key_of, keys_of};
 
 use super::build::{BuildError, Built};
 use super::swap::{KeepError, Refused};
-use crate::audit::{Action, Event, Outcome};
-use crate::batch::micros_now;
-use crate::dead_letter::{Seal, SealError};
-use crate::plugin::{Change, ChangeError};
-use crate::schema::{SchemaError, provenance};
-use crate::sink::{Key, Letter, Load, Rows, SinkError, Targets, Wanted, ledger};
+use clickmill_audit::{Action, Event, Outcome};
+use clickmill_core::batch::micros_now;
+use clickmill_core::schema::{SchemaError, provenance};
+use clickmill_dead_letter::{Seal, SealError};
+use clickmill_sandbox::{Change, ChangeError};
+use clickmill_sink::{Key, Letter, Load, SinkError, Targets, Wanted};
+use clickmill_tables::{Rows, ledger};
 
 /// Letters that are read, and loaded, at once.
 const PAGE: usize = 5000;
@@ -318,7 +319,7 @@ fn write(
     chains: &Chains<'_>,
     rows: Vec<Rows>,
     letters: &[(String, Option<Key>)],
-) -> Result<Vec<crate::sink::Refused>, ReplayError> {
+) -> Result<Vec<clickmill_tables::Refused>, ReplayError> {
     let sink = &built.pipeline.sink;
     let mut hasher = blake3::Hasher::new();
     hasher.update(chains.library.digest().as_bytes());

@@ -11,13 +11,14 @@ use super::status::Status;
 use super::stop::Stop;
 use super::stream::{self, StreamError};
 use super::summary::Summary;
-use crate::audit;
-use crate::batch::micros_now;
-use crate::config::Source;
-use crate::dead_letter::{Hopeless, StopRule};
-use crate::sink::{SinkError, ledger};
-use crate::source::{self, Object, SourceError};
-use crate::telemetry;
+use clickmill_audit as audit;
+use clickmill_config::Source;
+use clickmill_core::batch::micros_now;
+use clickmill_dead_letter::{Hopeless, StopRule};
+use clickmill_sink::SinkError;
+use clickmill_source as source;
+use clickmill_source::{Object, SourceError};
+use clickmill_tables::ledger;
 
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +89,7 @@ pub fn run(
     let ran = run_to_end(built, ending, status, stop);
     let (outcome, detail) = match &ran {
         Ok(summary) => (audit::Outcome::Done, summary.counts.told()),
-        Err(error) => (audit::Outcome::Failed, telemetry::causes(error)),
+        Err(error) => (audit::Outcome::Failed, clickmill_core::causes(error)),
     };
     built.swaps.0.end(&built.actor, outcome, detail);
     ran
@@ -145,7 +146,7 @@ fn watch(
             Err(SourceError::Nothing { .. }) => Vec::new(),
             Err(error @ SourceError::Store { .. }) => {
                 tracing::warn!(
-                    error = telemetry::causes(&error),
+                    error = clickmill_core::causes(&error),
                     "cannot list the source, trying again"
                 );
                 Vec::new()

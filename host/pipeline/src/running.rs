@@ -8,12 +8,14 @@ use super::build::Built;
 use super::series::{Sample, Series};
 use super::status::{Queue, Snapshot, Status};
 use super::swap::Swaps;
-use super::tap::{Taken, Tap};
+use clickmill_query::QueryError;
+
+use super::tap::{Taken, Tap, TooManyTaps};
 use super::version::{Record, Standing};
-use crate::batch::micros_now;
-use crate::config::{Place, Source};
-use crate::plugin::StageCounts;
-use crate::telemetry::metrics::{self, Show, observe};
+use clickmill_config::{Place, Source};
+use clickmill_core::batch::micros_now;
+use clickmill_sandbox::StageCounts;
+use clickmill_telemetry::metrics::{self, Show, observe};
 
 /// Plugins, by stage, name and version, whose numbers are shown one by one: the newest.
 const MAX_PLUGINS: usize = 50;
@@ -107,8 +109,13 @@ impl Running {
     }
 
     /// Has rows shown as they pass.
-    pub fn tap(&self, tap: Tap) -> Taken {
+    pub fn tap(&self, tap: Tap) -> Result<Taken, TooManyTaps> {
         self.0.swaps.0.slot.taps().open(tap)
+    }
+
+    /// Whether a text is a condition that a tap may have.
+    pub async fn check(&self, condition: &str) -> Result<(), QueryError> {
+        self.0.swaps.0.slot.taps().check(condition).await
     }
 
     /// Why it does not do its work; nothing where it does.

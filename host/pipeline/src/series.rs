@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::status::Status;
-use crate::batch::micros_now;
+use clickmill_core::batch::micros_now;
 
 /// Samples that are kept: an hour.
 const MAX_SAMPLES: usize = 3600;

@@ -17,11 +17,12 @@ use super::guard::Guard;
 use super::swap::rules::breach;
 use super::tap::{Taps, Ways};
 use super::version::{Fitted, Origin, Rates, Record, Standing, Version};
-use crate::batch::{Batch, micros_now};
-use crate::config::{self, TableName};
-use crate::plugin::{Chain, Library, Secrets, StageCounts};
-use crate::schema::TableSchema;
-use crate::sink::Projection;
+use clickmill_config as config;
+use clickmill_config::TableName;
+use clickmill_core::batch::{Batch, micros_now};
+use clickmill_core::schema::TableSchema;
+use clickmill_sandbox::{Chain, Library, Secrets, StageCounts};
+use clickmill_tables::Projection;
 
 /// Versions that are remembered.
 const MAX_HISTORY: usize = 1000;

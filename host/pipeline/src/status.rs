@@ -8,9 +8,9 @@ use hdrhistogram::Histogram;
 
 use super::deliver::Delivered;
 use super::summary::{Counts, Streamed, Summary};
-use crate::batch::micros_now;
-use crate::source::Progress;
-use crate::telemetry::metrics::{self, Recorder};
+use clickmill_core::batch::micros_now;
+use clickmill_source::Progress;
+use clickmill_telemetry::metrics::{self, Recorder};
 
 /// Counters of a run, for whoever watches it.
 #[derive(Debug)]

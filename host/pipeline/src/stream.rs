@@ -33,15 +33,15 @@ use super::stop::Stop;
 use super::summary::Summary;
 use super::transform::Worker;
 use super::version::Record;
-use crate::batch::Positions;
-use crate::config::Format;
-use crate::dead_letter::{Hopeless, Spool, SpoolError, StopRule};
-use crate::decode::messages;
-use crate::schema::provenance;
-use crate::sink::{Appender, SinkError};
-use crate::source::SourceError;
-use crate::source::stream::Stream;
-use crate::telemetry::SPANS;
+use clickmill_config::Format;
+use clickmill_core::SPANS;
+use clickmill_core::batch::Positions;
+use clickmill_core::schema::provenance;
+use clickmill_dead_letter::{Hopeless, Spool, SpoolError, StopRule};
+use clickmill_decode::messages;
+use clickmill_sink::{Appender, SinkError};
+use clickmill_source::SourceError;
+use clickmill_source::stream::Stream;
 
 /// Rows that one file of the warehouse takes at once, when batches wait.
 const ROWS_PER_APPEND: usize = 128 << 10;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::plugin::StageCounts;
+use clickmill_sandbox::StageCounts;
 
 /// Reasons for refusals that are told apart. A plugin may name any; the rest are counted together.
 const MAX_REASONS: usize = 200;

@@ -21,11 +21,12 @@ pub use shadow::Shadow;
 use super::slot::{Back, Happened, Rollout, Slot};
 use super::trail::Trail;
 use super::version::{Origin, Record, Standing};
-use crate::audit::{Action, Event, Outcome};
-use crate::config::{self, TableName};
-use crate::plugin::{Change, Engine, Golden};
-use crate::sink::Tables;
-use crate::telemetry::causes;
+use clickmill_audit::{Action, Event, Outcome};
+use clickmill_config as config;
+use clickmill_config::TableName;
+use clickmill_core::causes;
+use clickmill_sandbox::{Change, Engine, Golden};
+use clickmill_sink::Tables;
 
 /// Changes the plugin set of a running pipeline. Cheap to clone.
 #[derive(Clone)]
@@ -173,7 +174,7 @@ impl Swaps {
         let library = inner.keep.restore(&inner.engine, &to)?;
         if library.digest() == current.library.digest() {
             let plugin_set = to.digest;
-            return Err(crate::plugin::ChangeError::Nothing { plugin_set }.into());
+            return Err(clickmill_sandbox::ChangeError::Nothing { plugin_set }.into());
         }
         let fitted = gate::fit(inner, &library)?;
         inner.publish(&library)?;
@@ -328,10 +329,10 @@ impl Inner {
     }
 
     /// Keeps what a set is made of, and enters it into the table, before the first row names it.
-    pub fn publish(&self, library: &crate::plugin::Library) -> Result<(), Refused> {
+    pub fn publish(&self, library: &clickmill_sandbox::Library) -> Result<(), Refused> {
         let set = self.keep.keep(library)?;
         let schema = table::schema()?;
-        let rows = table::rows(&set, &self.pipeline, crate::batch::micros_now(), &schema)?;
+        let rows = table::rows(&set, &self.pipeline, clickmill_core::batch::micros_now(), &schema)?;
         let key = Some(("plugin_set", set.digest.as_str()));
         self.runtime.block_on(self.tables.enter(&self.sets, &set.digest, key, &rows))?;
         Ok(())
@@ -355,7 +356,7 @@ impl Inner {
     }
 
     /// The last set that ran before a version, was not taken back and is another.
-    fn before(&self, version: &Record) -> Option<crate::plugin::PluginSet> {
+    fn before(&self, version: &Record) -> Option<clickmill_sandbox::PluginSet> {
         let history = self.slot.history();
         let earlier = history.iter().rev().skip_while(|record| record.number >= version.number);
         let fine = |record: &&Arc<Record>| {

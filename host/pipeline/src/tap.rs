@@ -2,11 +2,13 @@
 //!
 //! A reader sees a column only in its last form: not one that a later stage still writes, since that may
 //! be where it is masked, and not one that is sensitive in the table's schema; unless it is revealed.
-//! Rows that a slow reader does not take are counted, not kept: a tap never holds the pipeline up.
+//! A tap never holds the pipeline up: its rows are filtered and written on a thread of its own, by the SQL
+//! engine's process, and rows that it does not take in time are counted, not kept.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -15,17 +17,34 @@ use arrow::json::LineDelimitedWriter;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::batch::{Batch, Position, Rejected};
-use crate::sink::{RowFilter, RowFilterError};
+use clickmill_core::batch::{Batch, Position, Rejected};
+use clickmill_query::{Engine, QueryError};
 
+/// Taps at once: each costs a thread and a copy of what it shows.
+const MAX_TAPS: usize = 8;
+/// Batches that a tap may be behind.
+const MAX_BATCHES_BEHIND: usize = 4;
 /// Lines that a reader may be behind.
 const MAX_BEHIND: usize = 1000;
 /// Rows of a batch that are shown at most.
 const MAX_ROWS: usize = 100;
+/// How often a tap without rows looks whether anybody listens.
+const IDLE: Duration = Duration::from_secs(1);
 /// What stands in place of a value that is not shown.
 const HIDDEN: &str = "(hidden)";
 /// Columns that hold records as they came in.
 const RAW: [&str; 2] = ["payload", "attributes"];
+
+/// Why a tap ends by itself.
+#[derive(Debug, thiserror::Error)]
+enum TapError {
+    /// Its condition fails.
+    #[error(transparent)]
+    Condition(#[from] QueryError),
+    /// Its rows can't be written.
+    #[error(transparent)]
+    Rows(#[from] ArrowError),
+}
 
 /// What somebody wants to see.
 #[derive(Debug)]
@@ -34,8 +53,8 @@ pub struct Tap {
     pub stage: Option<String>,
     /// Rows that are refused, by any stage or the one named, in place of those that pass.
     pub rejected: bool,
-    /// Which rows.
-    pub filter: Option<RowFilter>,
+    /// Which rows: a condition in SQL.
+    pub condition: Option<String>,
     /// Columns that are shown though they are sensitive or raw; `*` is all of them.
     pub reveal: Vec<String>,
 }
@@ -49,17 +68,33 @@ pub struct Taken {
     pub missed: Arc<AtomicU64>,
 }
 
+/// There are as many taps as there may be.
+#[derive(Debug, thiserror::Error)]
+#[error("there are {MAX_TAPS} taps already, close one first")]
+pub struct TooManyTaps;
+
 /// All taps of a pipeline.
 #[derive(Debug, Default)]
 pub(super) struct Taps {
     /// So that a batch costs nothing where nobody looks.
     any: AtomicBool,
     open: Mutex<Vec<Open>>,
+    /// Apart from the one that answers queries: a condition that exhausts it ends no query.
+    engine: Engine,
 }
 
+/// A tap, as the pipeline sees it.
 #[derive(Debug)]
 struct Open {
     tap: Tap,
+    to: crossbeam_channel::Sender<RecordBatch>,
+    missed: Arc<AtomicU64>,
+}
+
+/// A tap, as its thread sees it.
+struct Writer {
+    condition: Option<String>,
+    engine: Engine,
     to: Sender<String>,
     missed: Arc<AtomicU64>,
 }
@@ -74,12 +109,30 @@ pub(super) struct Ways<'a> {
 
 impl Taps {
     /// Opens a tap.
-    pub fn open(&self, tap: Tap) -> Taken {
+    pub fn open(&self, tap: Tap) -> Result<Taken, TooManyTaps> {
         let (to, lines) = channel(MAX_BEHIND);
+        let (to_writer, batches) = crossbeam_channel::bounded(MAX_BATCHES_BEHIND);
         let missed = Arc::<AtomicU64>::default();
-        self.lock().push(Open { tap, to, missed: missed.clone() });
+        let writer = Writer {
+            condition: tap.condition.clone(),
+            engine: self.engine.clone(),
+            to,
+            missed: missed.clone(),
+        };
+        let mut open = self.lock();
+        open.retain(Open::is_wanted);
+        if open.len() >= MAX_TAPS {
+            return Err(TooManyTaps);
+        }
+        open.push(Open { tap, to: to_writer, missed: missed.clone() });
         self.any.store(true, Ordering::Relaxed);
-        Taken { lines, missed }
+        std::thread::spawn(move || writer.write(&batches));
+        Ok(Taken { lines, missed })
+    }
+
+    /// Whether a text is a condition that a tap may have.
+    pub async fn check(&self, condition: &str) -> Result<(), QueryError> {
+        self.engine.check(condition).await
     }
 
     /// Whether anybody looks.
@@ -118,14 +171,22 @@ impl Taps {
     fn show(&self, rows: impl Fn(&Tap) -> Result<Option<RecordBatch>, ArrowError>) {
         let mut open = self.lock();
         open.retain(|open| {
-            let shown = rows(&open.tap)
-                .map_err(RowFilterError::from)
-                .and_then(|rows| rows.map_or(Ok(true), |rows| open.send(&rows)));
-            shown.unwrap_or_else(|error| {
-                let error = crate::telemetry::causes(&error);
-                let _ = open.to.try_send(format!("{}\n", serde_json::json!({ "error": error })));
-                false
-            })
+            let rows = match rows(&open.tap) {
+                Ok(Some(rows)) => rows,
+                Ok(None) => return true,
+                Err(error) => {
+                    tracing::warn!(error = clickmill_core::causes(&error), "a tap is closed");
+                    return false;
+                }
+            };
+            match open.to.try_send(rows) {
+                Ok(()) => true,
+                Err(crossbeam_channel::TrySendError::Full(rows)) => {
+                    open.missed.fetch_add(rows.num_rows() as u64, Ordering::Relaxed);
+                    true
+                }
+                Err(crossbeam_channel::TrySendError::Disconnected(_)) => false,
+            }
         });
         self.any.store(!open.is_empty(), Ordering::Relaxed);
     }
@@ -135,11 +196,30 @@ impl Taps {
     }
 }
 
-impl Open {
-    /// Sends the rows that the filter keeps. `false` where nobody listens any more.
-    fn send(&self, rows: &RecordBatch) -> Result<bool, RowFilterError> {
-        let kept = match &self.tap.filter {
-            Some(filter) => filter.keep(rows)?,
+impl Writer {
+    /// A tap's thread: until nobody listens any more, or its condition fails.
+    fn write(&self, batches: &crossbeam_channel::Receiver<RecordBatch>) {
+        loop {
+            match batches.recv_timeout(IDLE) {
+                Ok(rows) => match self.send(&rows) {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => {
+                        let error = serde_json::json!({ "error": clickmill_core::causes(&error) });
+                        let _ = self.to.try_send(format!("{error}\n"));
+                        return;
+                    }
+                },
+                Err(crossbeam_channel::RecvTimeoutError::Timeout) if !self.to.is_closed() => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Sends the rows that the condition holds for. `false` where nobody listens any more.
+    fn send(&self, rows: &RecordBatch) -> Result<bool, TapError> {
+        let kept = match &self.condition {
+            Some(condition) => self.engine.filter(condition, rows)?,
             None => rows.clone(),
         };
         let shown = kept.slice(0, kept.num_rows().min(MAX_ROWS));
@@ -159,6 +239,13 @@ impl Open {
             }
         }
         Ok(!self.to.is_closed())
+    }
+}
+
+impl Open {
+    /// Whether its thread still goes on. That ends a moment after its reader.
+    fn is_wanted(&self) -> bool {
+        Arc::strong_count(&self.missed) > 1
     }
 }
 

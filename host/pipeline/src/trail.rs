@@ -8,11 +8,12 @@ use std::sync::{Mutex, PoisonError};
 
 use arrow::error::ArrowError;
 
-use crate::audit::{self, AuditError, Entry, Event, Log, TABLE};
-use crate::config::TableName;
-use crate::schema::{SchemaError, TableSchema};
-use crate::sink::{SinkError, Tables};
-use crate::telemetry::causes;
+use clickmill_audit as audit;
+use clickmill_audit::{AuditError, Entry, Event, Log, TABLE};
+use clickmill_config::TableName;
+use clickmill_core::causes;
+use clickmill_core::schema::{SchemaError, TableSchema};
+use clickmill_sink::{SinkError, Tables};
 
 /// The column that tells entries apart.
 const HASH: &str = "entry_hash";

@@ -9,10 +9,10 @@ use super::guard;
 use super::slot::Slot;
 use super::summary::Counts;
 use super::version::{Fitted, Made, Rates, Record, Version};
-use crate::batch::Rejected;
-use crate::decode::Decoded;
-use crate::plugin::{ChainWorker, StageCounts};
-use crate::sink::{Refused, Rows};
+use clickmill_core::batch::Rejected;
+use clickmill_decode::Decoded;
+use clickmill_sandbox::{ChainWorker, StageCounts};
+use clickmill_tables::{Refused, Rows};
 
 /// A batch that is ready to be written. Every record of it is here: as a row, refused or filtered.
 pub(super) struct Done {

@@ -9,9 +9,9 @@ use arrow::error::ArrowError;
 
 use super::guard::Guard;
 use super::transform::by_sink;
-use crate::batch::{Batch, Rejected, micros_now};
-use crate::plugin::{Chain, ChainWorker, Library, PluginSet, Processed, StageCounts};
-use crate::sink::{Projection, Rows};
+use clickmill_core::batch::{Batch, Rejected, micros_now};
+use clickmill_sandbox::{Chain, ChainWorker, Library, PluginSet, Processed, StageCounts};
+use clickmill_tables::{Projection, Rows};
 
 /// A plugin set that runs or has run. While somebody holds it, its components stay loaded.
 pub(super) struct Version {

@@ -4,7 +4,7 @@
 use arrow::datatypes::DataType as ArrowType;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
-use crate::schema::timestamp_type;
+use clickmill_core::schema::timestamp_type;
 
 /// Columns going in.
 #[derive(ComponentType, Lower, Clone, Copy)]

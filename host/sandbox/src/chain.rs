@@ -11,8 +11,8 @@ use arrow::error::ArrowError;
 use super::isolate::call_isolated;
 use super::secrets::Secrets;
 use super::stage::{Stage, StageWorker};
-use crate::batch::{Batch, Rejected};
-use crate::telemetry::SPANS;
+use clickmill_core::SPANS;
+use clickmill_core::batch::{Batch, Rejected};
 
 /// Configured stages in order. Immutable: a swap makes another chain.
 pub struct Chain {

@@ -14,7 +14,7 @@ use super::error::PluginError;
 use super::guest::{Guest, link};
 use super::lookup::Lookups;
 use super::signature::beside;
-use crate::config::Limits;
+use clickmill_config::Limits;
 
 /// How the names of the contract's interfaces begin.
 const PACKAGE: &str = "clickmill:plugin/";

@@ -30,8 +30,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Secrets;
 use super::chain::{Chain, ChainWorker};
-use crate::batch::{Batch, Origins, Position, Positions};
-use crate::schema::{Column, timestamp_type};
+use clickmill_core::batch::{Batch, Origins, Position, Positions};
+use clickmill_core::schema::{Column, timestamp_type};
 
 /// A file of golden cases.
 #[derive(Debug, Clone, Serialize, Deserialize)]

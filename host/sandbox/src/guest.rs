@@ -10,7 +10,7 @@ use super::boundary::{Column, Level, LookupError, Text};
 use super::lift::cut;
 use super::lookup::Lookups;
 use super::secrets::Secrets;
-use crate::config::Limits;
+use clickmill_config::Limits;
 
 /// The state of a store.
 pub(super) struct Guest {

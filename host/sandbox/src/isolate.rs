@@ -6,7 +6,7 @@ use arrow::compute::concat;
 
 use super::lift::Answer;
 use super::stage::StageWorker;
-use crate::batch::{Batch, Reason};
+use clickmill_core::batch::{Batch, Reason};
 
 /// Runs a stage over a batch. What comes back covers every row: rows on which the plugin failed are
 /// among the rejected, with null or meaningless values in the columns.

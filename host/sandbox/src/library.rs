@@ -18,7 +18,7 @@ use super::error::{ChangeError, PluginError, TestError};
 use super::golden::Golden;
 use super::lookup::LookupFile;
 use super::set::{LookupMade, PluginSet, StageMade};
-use crate::config::{Grant, Plugin};
+use clickmill_config::{Grant, Plugin};
 use member::Member;
 
 /// Values of secrets that do not come from the environment, by `stage.secret`.

@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 use super::boundary::{Column, DataType, Output, Rejection, Text, Values};
-use crate::batch::Reason;
+use clickmill_core::batch::Reason;
 
 /// Days and microseconds of the years 1 to 9999, which is what BigQuery holds.
 const DAYS: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 
-use crate::batch::{Batch, Reason};
+use clickmill_core::batch::{Batch, Reason};
 
 /// Shorter values are words that anything may say.
 const LEAST_BYTES: usize = 4;
@@ -61,7 +61,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::batch::{Origins, Positions};
+    use clickmill_core::batch::{Origins, Positions};
 
     #[test]
     fn messages_say_the_column_and_not_the_value() {

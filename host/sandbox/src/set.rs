@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Grant, InstanceLife, Limits, Plugin};
+use clickmill_config::{Grant, InstanceLife, Limits, Plugin};
 
 /// A plugin set: the stages of a chain with everything that makes a row what it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -11,8 +11,8 @@ use super::lift::{Answer, check, cut};
 use super::lookup::Lookups;
 use super::lower::Lowered;
 use super::secrets::Secrets;
-use crate::batch::{Batch, Reason};
-use crate::config::{InstanceLife, Limits};
+use clickmill_config::{InstanceLife, Limits};
+use clickmill_core::batch::{Batch, Reason};
 
 /// A configured plugin.
 pub(super) struct Stage {

@@ -2,9 +2,13 @@
 
 use arrow::array::RecordBatch;
 
-use super::{Refused, Rows, SinkError, Tables, bigquery, warehouse};
-use crate::config::TableName;
-use crate::schema::TableSchema;
+use clickmill_bigquery as bigquery;
+use clickmill_tables::{Refused, Rows};
+use clickmill_warehouse as warehouse;
+
+use super::{SinkError, Tables};
+use clickmill_config::TableName;
+use clickmill_core::schema::TableSchema;
 
 /// Appends to one table. Each append is tried once; whoever calls tries again.
 #[derive(Clone)]

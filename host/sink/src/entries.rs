@@ -4,7 +4,7 @@
 use arrow::array::RecordBatch;
 
 use super::{SinkError, Tables};
-use crate::config::TableName;
+use clickmill_config::TableName;
 
 impl Tables {
     /// Adds rows to a table. In the warehouse they are a file of this name, which is left as it is where

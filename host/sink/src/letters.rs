@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{SinkError, Tables};
-use crate::config::TableName;
+use clickmill_config::TableName;
 
 /// A dead letter, read back.
 #[derive(Debug, Clone, PartialEq)]

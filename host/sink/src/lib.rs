@@ -5,30 +5,20 @@
 //! [`Appender`] takes the rows of a stream, durable once it says so.
 
 mod appender;
-pub mod bigquery;
 mod entries;
-pub mod ledger;
 mod letters;
 mod load;
-mod projection;
-mod refused;
-pub mod result_set;
-mod row_filter;
-pub mod views;
-pub mod warehouse;
+mod query;
 
 pub use appender::{Appended, Appender};
 pub use letters::{Key, Letter, Wanted};
 pub use load::{Load, Targets};
-pub use projection::{Misfit, Projection};
-pub use refused::{Refused, Rows};
-pub use row_filter::{RowFilter, RowFilterError};
 
-use crate::config::{Place, TableName};
-use crate::schema::TableSchema;
-use bigquery::{BigQuery, BigQueryError};
-use warehouse::query::QueryError;
-use warehouse::{Warehouse, WarehouseError};
+use clickmill_bigquery::{BigQuery, BigQueryError};
+use clickmill_config::{Place, TableName};
+use clickmill_core::schema::TableSchema;
+use clickmill_query::QueryError;
+use clickmill_warehouse::{Warehouse, WarehouseError};
 
 /// What keeps tables.
 #[derive(Debug, Clone)]

@@ -6,9 +6,13 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use tokio::runtime::Handle;
 
-use super::ledger::Entry;
-use super::{Refused, Rows, SinkError, Tables, bigquery, warehouse};
-use crate::config::TableName;
+use clickmill_bigquery as bigquery;
+use clickmill_tables::ledger::Entry;
+use clickmill_tables::{Refused, Rows};
+use clickmill_warehouse as warehouse;
+
+use super::{SinkError, Tables};
+use clickmill_config::TableName;
 
 /// The tables of a load: names and columns.
 pub struct Targets {

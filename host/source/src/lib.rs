@@ -3,7 +3,6 @@
 //! Goes out: a list of [`Object`]s, each of which opens as a stream of decompressed bytes; or a
 //! [`stream::Stream`] of messages. This module does not know what is in them; `decode` does.
 
-pub mod generator;
 mod live;
 mod object;
 pub mod publish;
@@ -12,7 +11,7 @@ pub mod stream;
 
 pub use object::{Object, Progress, SourceError};
 
-use crate::config::Source;
+use clickmill_config::Source;
 
 /// The objects of a source, in the order of their names.
 pub async fn list(source: &Source) -> Result<Vec<Object>, SourceError> {

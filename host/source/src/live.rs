@@ -9,12 +9,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::SourceError;
-use super::generator::Generator;
 use super::object::generator_options;
 use super::publish::start_now;
 use super::stream::{Delivery, Receipt};
-use crate::batch::{Message, micros_now};
-use crate::config::Generated;
+use clickmill_config::Generated;
+use clickmill_core::batch::{Message, micros_now};
+use clickmill_generator::Generator;
 
 /// How often messages are made: often enough to look steady, seldom enough to cost nothing.
 const TICK: Duration = Duration::from_millis(10);

@@ -9,9 +9,9 @@ use futures::TryStreamExt;
 use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-use super::generator::{BadShares, Generator, Kind, Options};
-use crate::config::Generated;
-use crate::store::{self, StoreError};
+use clickmill_config::Generated;
+use clickmill_core::store::{self, StoreError};
+use clickmill_generator::{BadShares, Generator, Kind, Options};
 
 /// Bytes read from a file at once.
 const READ_BYTES: usize = 256 << 10;

@@ -12,9 +12,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::SourceError;
-use super::generator::Generator;
-use crate::batch::micros_now;
-use crate::google::{self, Service, connected};
+use clickmill_core::batch::micros_now;
+use clickmill_generator::Generator;
+use clickmill_google as google;
+use clickmill_google::{Service, connected};
 
 /// How often messages are made.
 const TICK: Duration = Duration::from_millis(5);
@@ -156,6 +157,6 @@ async fn create(target: &Target) -> Result<(), SourceError> {
 
 /// When generated events begin so that they happen about now: a little ago, since sessions take a while
 /// to come under way.
-pub fn start_now() -> super::generator::Timestamp {
-    super::generator::Timestamp::from_millis(micros_now() / 1000 - 60_000)
+pub fn start_now() -> clickmill_generator::Timestamp {
+    clickmill_generator::Timestamp::from_millis(micros_now() / 1000 - 60_000)
 }

@@ -11,9 +11,10 @@ use tokio::task::JoinHandle;
 
 use super::SourceError;
 use super::stream::{Delivery, Receipt};
-use crate::batch::Message;
-use crate::config::PubSub;
-use crate::google::{self, Service, connected};
+use clickmill_config::PubSub;
+use clickmill_core::batch::Message;
+use clickmill_google as google;
+use clickmill_google::{Service, connected};
 
 /// What all pull streams share.
 #[derive(Clone)]

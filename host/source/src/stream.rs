@@ -14,8 +14,8 @@ use google_cloud_pubsub::subscriber::handler::Handler;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::{SourceError, live, pubsub};
-use crate::batch::Message;
-use crate::config::Source;
+use clickmill_config::Source;
+use clickmill_core::batch::Message;
 
 /// Deliveries that wait to be put into a batch.
 const QUEUED: usize = 4096;

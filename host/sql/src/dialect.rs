@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::BigQueryDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use crate::sink::result_set::Parameter;
+use clickmill_tables::result_set::Parameter;
 
 /// BigQuery's functions in DataFusion's words; `_0` stands for the first argument.
 const FUNCTIONS: [(&str, &str); 17] = [
@@ -59,7 +59,7 @@ const UNITS: [(&str, &str, Option<i64>); 10] = [
 /// Puts a statement into DataFusion's words.
 pub(super) fn translate(
     statement: &mut Statement,
-    parameters: &[(&str, Parameter)],
+    parameters: &[(String, Parameter)],
 ) -> Result<(), DataFusionError> {
     match statement.visit(&mut Translator { parameters }) {
         ControlFlow::Continue(()) => Ok(()),
@@ -68,7 +68,7 @@ pub(super) fn translate(
 }
 
 /// Reads a condition, and puts it into DataFusion's words.
-pub(in crate::sink) fn condition(
+pub(crate) fn condition(
     state: &SessionState,
     text: &str,
 ) -> Result<ExprWithAlias, DataFusionError> {
@@ -80,7 +80,7 @@ pub(in crate::sink) fn condition(
 }
 
 struct Translator<'a> {
-    parameters: &'a [(&'a str, Parameter)],
+    parameters: &'a [(String, Parameter)],
 }
 
 impl VisitorMut for Translator<'_> {

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
 };
@@ -13,13 +11,16 @@ use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
 use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 
-use super::{Warehouse, WarehouseError, dialect};
-use crate::sink::result_set::Parameter;
-use crate::sink::views;
+use super::dialect;
+use clickmill_tables::result_set::{Answer, Parameter};
+use clickmill_tables::views;
+use clickmill_warehouse::{Warehouse, WarehouseError};
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,41 +29,32 @@ pub enum QueryError {
     #[error(transparent)]
     Warehouse(#[from] WarehouseError),
     /// The query is wrong, or fails.
-    #[error("cannot answer the query: {}", .0.find_root().strip_backtrace())]
-    Query(Box<DataFusionError>),
+    #[error("{}", .0.find_root().strip_backtrace())]
+    Query(#[from] DataFusionError),
 }
 
-impl From<arrow::error::ArrowError> for QueryError {
-    fn from(error: arrow::error::ArrowError) -> Self {
-        DataFusionError::from(error).into()
-    }
+/// Queries over one warehouse.
+pub struct Queries {
+    warehouse: Warehouse,
+    /// What queries share: the footers of files that were read before, say.
+    runtime: Arc<RuntimeEnv>,
 }
 
-impl From<DataFusionError> for QueryError {
-    fn from(error: DataFusionError) -> Self {
-        Self::Query(Box::new(error))
-    }
-}
-
-/// An answer: its columns, and rows in batches.
-pub struct Answer {
-    /// Its columns.
-    pub schema: SchemaRef,
-    /// Its rows.
-    pub batches: Vec<RecordBatch>,
-}
-
-impl Warehouse {
-    /// Runs a query in BigQuery's dialect. Tables are `dataset.table`.
-    pub async fn query(&self, sql: &str) -> Result<Answer, QueryError> {
-        self.query_with(sql, &[]).await
+impl Queries {
+    /// Opens a warehouse. All queries of this process share `memory`.
+    pub fn open(uri: &str, memory: Arc<dyn MemoryPool>) -> Result<Self, QueryError> {
+        // What files a table has changes all the time.
+        let runtime = RuntimeEnvBuilder::new().with_object_list_cache_limit(0);
+        let runtime = Arc::new(runtime.with_memory_pool(memory).build()?);
+        Ok(Self { warehouse: Warehouse::open(uri)?, runtime })
     }
 
-    /// Runs a query with named parameters, such as `@country`.
-    pub async fn query_with(
+    /// Runs a query in BigQuery's dialect, with named parameters such as `@country`. Tables are
+    /// `dataset.table`.
+    pub async fn query(
         &self,
         sql: &str,
-        parameters: &[(&str, Parameter)],
+        parameters: &[(String, Parameter)],
     ) -> Result<Answer, QueryError> {
         let context = self.session(sql).await?;
         let plan = plan(&context, sql, parameters).await?;
@@ -82,28 +74,15 @@ impl Warehouse {
         // Null comes before every value, as in BigQuery.
         config.options_mut().sql_parser.default_null_ordering = "nulls_min".to_owned();
         let context = SessionContext::new_with_config_rt(config, self.runtime.clone());
-        let base = match &self.disk {
-            Some(folder) => format!("file://{}", folder.display()),
-            None => {
-                let bucket = self.uri.split('/').take(3).collect::<Vec<_>>().join("/");
-                let url = ListingTableUrl::parse(&bucket)?;
-                context.register_object_store(url.object_store().as_ref(), self.store.clone());
-                format!("{bucket}/{}", self.root)
-            }
-        };
+        if let Some((bucket, store)) = self.warehouse.bucket() {
+            let url = ListingTableUrl::parse(bucket)?;
+            context.register_object_store(url.object_store().as_ref(), store);
+        }
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema("public", Arc::new(MemorySchemaProvider::new()))?;
-        for (name, schema) in self.tables().await? {
-            let urls = match self.with_log(&name).await? {
-                Some(files) => {
-                    let urls = files.iter().map(|path| format!("file:///{path}"));
-                    urls.map(ListingTableUrl::parse).collect::<Result<_, _>>()?
-                }
-                None => {
-                    let folder = format!("{base}/{}/{}/", name.dataset, name.table);
-                    vec![ListingTableUrl::parse(folder)?]
-                }
-            };
+        for (name, schema) in self.warehouse.tables().await? {
+            let urls = self.warehouse.urls(&name).await?.into_iter();
+            let urls = urls.map(ListingTableUrl::parse).collect::<Result<_, _>>()?;
             let options = ListingOptions::new(Arc::new(ParquetFormat::default()));
             let table = ListingTableConfig::new_with_multi_paths(urls)
                 .with_listing_options(options)
@@ -142,7 +121,7 @@ impl Warehouse {
 async fn plan(
     context: &SessionContext,
     sql: &str,
-    parameters: &[(&str, Parameter)],
+    parameters: &[(String, Parameter)],
 ) -> Result<LogicalPlan, DataFusionError> {
     let state = context.state();
     let dialect = state.config_options().sql_parser.dialect;

@@ -9,7 +9,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 
-use super::warehouse::dialect::condition;
+use super::dialect::condition;
 
 /// Keeps the rows that a condition holds for.
 pub struct RowFilter {
@@ -27,7 +27,7 @@ impl std::fmt::Debug for RowFilter {
 #[derive(Debug, thiserror::Error)]
 pub enum RowFilterError {
     /// The condition is wrong, or does not fit the rows' columns.
-    #[error("condition `{condition}`: {}", source.find_root().strip_backtrace())]
+    #[error("{}", source.find_root().strip_backtrace())]
     Condition {
         /// The condition.
         condition: String,
@@ -35,7 +35,7 @@ pub enum RowFilterError {
         source: Box<DataFusionError>,
     },
     /// It is of another type.
-    #[error("condition `{condition}` gives {found}, wanted true or false")]
+    #[error("it gives {found}, wanted true or false")]
     NoCondition {
         /// The condition.
         condition: String,

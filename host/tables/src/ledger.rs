@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 
-use crate::config::TableName;
-use crate::schema::{SchemaError, TableSchema};
+use clickmill_config::TableName;
+use clickmill_core::schema::{SchemaError, TableSchema};
 
 /// The ledger's columns.
 const SCHEMA: &str = include_str!("../../../schemas/load_ledger.json");

@@ -14,8 +14,8 @@ use arrow::error::ArrowError;
 
 use super::{Refused, Rows};
 
-use crate::batch::{Batch, Positions, Reason};
-use crate::schema::{TableSchema, provenance};
+use clickmill_core::batch::{Batch, Positions, Reason};
+use clickmill_core::schema::{TableSchema, provenance};
 
 /// How to make rows of a table.
 pub struct Projection {

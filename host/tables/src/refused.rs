@@ -9,7 +9,7 @@ use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 
-use crate::batch::{Origins, Position, Positions, Reason};
+use clickmill_core::batch::{Origins, Position, Positions, Reason};
 
 /// Rows of a table, with what a dead letter of each would need.
 #[derive(Debug, Clone)]

@@ -5,17 +5,14 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
 };
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::warehouse::query::{Answer, QueryError};
-use super::{SinkError, Tables};
-
 /// The value of a named query parameter, such as `@country`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Parameter {
     /// STRING; may be null.
     Text(Option<String>),
@@ -51,6 +48,14 @@ pub struct Column {
     pub kind: Kind,
 }
 
+/// An answer: its columns, and rows in batches.
+pub struct Answer {
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Its rows.
+    pub batches: Vec<RecordBatch>,
+}
+
 /// A query's answer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ResultSet {
@@ -60,28 +65,9 @@ pub struct ResultSet {
     pub rows: Vec<Vec<Json>>,
 }
 
-impl Tables {
-    /// Runs a query in BigQuery's dialect. `what` says what for, in errors.
-    pub async fn query(
-        &self,
-        sql: &str,
-        parameters: &[(&str, Parameter)],
-        what: &str,
-    ) -> Result<ResultSet, SinkError> {
-        match self {
-            Self::Warehouse(warehouse) => {
-                let answer =
-                    warehouse.query_with(sql, parameters).await.map_err(SinkError::from)?;
-                let read = ResultSet::of(&answer);
-                read.map_err(|error| SinkError::from(QueryError::from(error)))
-            }
-            Self::BigQuery(bigquery) => Ok(bigquery.query_with(sql, parameters, what).await?),
-        }
-    }
-}
-
 impl ResultSet {
-    fn of(answer: &Answer) -> Result<Self, ArrowError> {
+    /// The rows of an answer as JSON.
+    pub fn of(answer: &Answer) -> Result<Self, ArrowError> {
         let fields = answer.schema.fields().iter();
         let columns = fields.map(|field| Column {
             name: field.name().clone(),

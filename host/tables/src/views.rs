@@ -1,6 +1,6 @@
 //! Views over the tables: the same text on BigQuery and in the warehouse.
 
-use crate::config::TableName;
+use clickmill_config::TableName;
 
 /// The dataset that the views are written for.
 const DATASET: &str = "clickstream_analytics";

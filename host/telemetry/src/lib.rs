@@ -5,6 +5,7 @@ pub mod metrics;
 
 use std::io::{IsTerminal, stderr};
 
+use clickmill_core::{SPANS, causes};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::SpanExporter;
@@ -21,9 +22,6 @@ pub const LOG_VARIABLE: &str = "CLICKMILL_LOG";
 /// The environment variable that names the OpenTelemetry collector, as everywhere:
 /// `http://localhost:4318`. The others of its kind count too.
 pub const ENDPOINT_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-
-/// Target of the spans that traces are made of. The log does not show them.
-pub const SPANS: &str = "clickmill_spans";
 
 /// Telemetry while it goes on. What is not sent yet is sent when this is dropped.
 pub struct Telemetry {
@@ -82,7 +80,7 @@ pub fn is_exported() -> bool {
 }
 
 fn tracer() -> Result<SdkTracerProvider, opentelemetry_otlp::ExporterBuildError> {
-    crate::tls::choose();
+    clickmill_core::tls::choose();
     let exporter = SpanExporter::builder().with_http().build()?;
     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter);
     Ok(provider.with_resource(resource(&[])).build())
@@ -95,10 +93,4 @@ fn resource(more: &[KeyValue]) -> Resource {
         Some(_) => resource.build(),
         None => resource.with_service_name("clickmill").build(),
     }
-}
-
-/// An error and its causes on one line.
-pub fn causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -12,7 +12,7 @@ use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
-use super::causes;
+use clickmill_core::causes;
 
 /// What kind of number a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +117,7 @@ pub fn start(pipeline: &str) {
         Err(error) => tracing::warn!(error = causes(&error), "metrics cannot be read"),
     }
     if super::is_exported() {
-        crate::tls::choose();
+        clickmill_core::tls::choose();
         match MetricExporter::builder().with_http().build() {
             Ok(exporter) => provider = provider.with_periodic_exporter(exporter),
             Err(error) => tracing::warn!(error = causes(&error), "metrics are not sent"),

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use clickmill::batch::micros;
-use clickmill::config::TableName;
-use clickmill::schema::TableSchema;
-use clickmill::sink::warehouse::Warehouse;
+use clickmill_config::TableName;
+use clickmill_core::batch::micros;
+use clickmill_core::schema::TableSchema;
+use clickmill_warehouse::Warehouse;
 use serde_json::{Value as Json, json};
 
 use crate::emulators::{BigQuery, PROJECT, request};

@@ -16,5 +16,5 @@ fn changing_the_contract_changes_its_version() {
         VERSIONS.iter().find(|(known, _)| *known == version).expect("a known version");
     let got = blake3::hash(text.as_bytes()).to_hex();
     assert_eq!(got.as_str(), *digest, "wit/plugin.wit changed: give it a new version");
-    assert_eq!(clickmill::plugin::CONTRACT, format!("clickmill:plugin@{version}"));
+    assert_eq!(clickmill_sandbox::CONTRACT, format!("clickmill:plugin@{version}"));
 }

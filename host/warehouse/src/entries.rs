@@ -6,7 +6,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 
 use super::{Warehouse, WarehouseError};
-use crate::config::TableName;
+use clickmill_config::TableName;
 
 impl Warehouse {
     /// Adds rows as a file of their own. One that is there already is left as it is.

@@ -3,8 +3,8 @@
 use object_store::path::Path;
 
 use super::{Warehouse, WarehouseError};
-use crate::config::TableName;
-use crate::sink::ledger::{self, Entry, State, TABLE};
+use clickmill_config::TableName;
+use clickmill_tables::ledger::{self, Entry, State, TABLE};
 
 impl Warehouse {
     /// Whether a load has happened.

@@ -16,14 +16,13 @@
 //! entry in the ledger. A load whose entry is missing has not happened: what is left of it is removed
 //! when the object is loaded again.
 
-pub(super) mod dialect;
 mod entries;
 mod file;
 pub mod ledger;
 mod live;
 mod load;
 mod log;
-pub mod query;
+mod query;
 mod window;
 
 pub use live::Live;
@@ -32,15 +31,13 @@ pub use load::Load;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use datafusion::error::DataFusionError;
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
-use crate::config::TableName;
-use crate::schema::{SchemaError, TableSchema};
-use crate::store::{self, StoreError};
+use clickmill_config::TableName;
+use clickmill_core::schema::{SchemaError, TableSchema};
+use clickmill_core::store::{self, StoreError};
 
 /// Beside a table's files: its columns, as BigQuery reads them. An empty table has a schema too.
 const SCHEMA_FILE: &str = "_schema.json";
@@ -55,8 +52,6 @@ pub struct Warehouse {
     /// The folder, where it is on a disk.
     disk: Option<PathBuf>,
     uri: String,
-    /// What queries share: the footers of files that were read before, say.
-    runtime: Arc<RuntimeEnv>,
 }
 
 /// What can go wrong with a warehouse.
@@ -69,12 +64,6 @@ pub enum WarehouseError {
         uri: String,
         /// Why.
         source: StoreError,
-    },
-    /// The SQL engine has nowhere to work.
-    #[error("cannot start the SQL engine")]
-    Engine {
-        /// Why.
-        source: Box<DataFusionError>,
     },
     /// The store failed.
     #[error("warehouse `{uri}`: cannot {what}")]
@@ -133,7 +122,7 @@ impl WarehouseError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Open { .. } | Self::Schema { .. } | Self::OtherSchema { .. } => false,
-            Self::Disk { .. } | Self::Engine { .. } => true,
+            Self::Disk { .. } => true,
             Self::Parquet { source, .. } => {
                 matches!(source, parquet::errors::ParquetError::External(_))
             }
@@ -158,10 +147,7 @@ impl Warehouse {
         let failed = |source| WarehouseError::Open { uri: uri.to_owned(), source };
         let (store, root) = store::open(uri).map_err(failed)?;
         let disk = store::is_local(uri).then(|| PathBuf::from(format!("/{root}")));
-        // What files a table has changes all the time.
-        let lists = RuntimeEnvBuilder::new().with_object_list_cache_limit(0).build();
-        let runtime = lists.map_err(|source| WarehouseError::Engine { source: source.into() })?;
-        Ok(Self { store, root, disk, uri: uri.to_owned(), runtime: Arc::new(runtime) })
+        Ok(Self { store, root, disk, uri: uri.to_owned() })
     }
 
     /// The URI it was opened by.

@@ -16,7 +16,7 @@ use super::file::{Staged, properties};
 use super::log::{Flushes, Log};
 use super::window::{Fresh, Window};
 use super::{STAGING, Warehouse, WarehouseError};
-use crate::config::TableName;
+use clickmill_config::TableName;
 
 /// Appends to one table.
 #[derive(Clone)]

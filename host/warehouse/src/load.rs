@@ -10,8 +10,8 @@ use object_store::{ObjectStoreExt, PutMode, PutOptions};
 
 use super::file::TableFile;
 use super::{STAGING, Warehouse, WarehouseError, ledger};
-use crate::config::TableName;
-use crate::sink::ledger::Entry;
+use clickmill_config::TableName;
+use clickmill_tables::ledger::Entry;
 
 /// One table of a load: its name and columns.
 type Target = (TableName, SchemaRef);

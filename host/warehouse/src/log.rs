@@ -30,8 +30,8 @@ use tokio::task::JoinHandle;
 use super::file::TableFile;
 use super::load::date;
 use super::{STAGING, Warehouse, WarehouseError};
-use crate::config::TableName;
-use crate::telemetry::causes;
+use clickmill_config::TableName;
+use clickmill_core::causes;
 
 /// Where logs are.
 const LOG: &str = "_log";

@@ -8,8 +8,8 @@ use parquet::arrow::ProjectionMask;
 
 use super::log::is_live;
 use super::{Warehouse, WarehouseError};
-use crate::batch::micros_now;
-use crate::config::TableName;
+use clickmill_config::TableName;
+use clickmill_core::batch::micros_now;
 
 /// Keys that are remembered, at most: about 40 MB.
 const MOST_KEYS: usize = 1_000_000;

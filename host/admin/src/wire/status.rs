@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{micros_now, rfc3339};
-use crate::pipeline::{Queue, Record, Running, Sample};
-use crate::plugin::StageCounts;
+use clickmill_core::batch::{micros_now, rfc3339};
+use clickmill_pipeline::{Queue, Record, Running, Sample};
+use clickmill_sandbox::StageCounts;
 
 /// Samples that a rate is taken over.
 const RATE_SAMPLES: usize = 10;
@@ -230,7 +230,7 @@ fn of_version(record: &Record, standing: &str) -> Vec<PluginBody> {
     let tally = record.tally();
     let nothing = StageCounts::default();
     let stages = record.set.stages.iter().enumerate();
-    let body = |(at, made): (usize, &crate::plugin::StageMade)| {
+    let body = |(at, made): (usize, &clickmill_sandbox::StageMade)| {
         let counts = tally.stages.get(at).unwrap_or(&nothing);
         PluginBody {
             stage: made.stage.clone(),

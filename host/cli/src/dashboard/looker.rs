@@ -3,8 +3,8 @@
 
 use url::Url;
 
-use crate::config::{Place, Sink};
-use crate::sink::views;
+use clickmill_config::{Place, Sink};
+use clickmill_tables::views;
 
 /// The link for the BigQuery views of a pipeline; `None` where its tables are not in BigQuery.
 pub(super) fn link(sink: &Sink) -> Option<Url> {

@@ -6,12 +6,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Exit, Failure};
-use crate::cli::place;
-use crate::cli::plugin::built;
-use crate::config;
-use crate::pipeline::{self, Built, Fate, Options};
-use crate::plugin::build::Freshness;
-use crate::plugin::{Change, NewComponent, Secrets};
+use crate::place;
+use crate::plugin::built;
+use clickmill_config as config;
+use clickmill_pipeline as pipeline;
+use clickmill_pipeline::{Built, Fate, Options};
+use clickmill_sandbox::build::Freshness;
+use clickmill_sandbox::{Change, NewComponent, Secrets};
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
@@ -24,7 +25,7 @@ Letters go from their original bytes through the plugins that run now: those of 
 /// Run dead letters through the plugins once more
 #[derive(Debug, Args)]
 #[command(after_help = REPLAY_EXAMPLES)]
-pub(in crate::cli) struct Replay {
+pub(crate) struct Replay {
     #[command(flatten)]
     which: Which,
 
@@ -54,7 +55,7 @@ Shows the row as it came in and after each stage, and why it is refused. The plu
 /// Run a letter through the very plugins that refused it, stage by stage
 #[derive(Debug, Args)]
 #[command(after_help = EXPLAIN_EXAMPLES)]
-pub(in crate::cli) struct Explain {
+pub(crate) struct Explain {
     #[command(flatten)]
     which: Which,
 

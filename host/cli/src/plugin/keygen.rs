@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::sign::{PASSWORD_VARIABLE, password};
 use super::{Exit, Failure};
-use crate::plugin::signature;
+use clickmill_sandbox::signature;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +25,7 @@ const SECRET_MODE: u32 = 0o600;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(in crate::cli) struct Keygen {
+pub(crate) struct Keygen {
     /// Where to write: NAME.pub and NAME.key
     #[arg(long, short, value_name = "NAME")]
     output: PathBuf,

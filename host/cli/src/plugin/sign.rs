@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use clap::Args;
 
 use super::{Exit, Failure};
-use crate::plugin::signature::{self, SigningError};
+use clickmill_sandbox::signature::{self, SigningError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +23,7 @@ pub(super) const PASSWORD_VARIABLE: &str = "CLICKMILL_SIGNING_PASSWORD";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(in crate::cli) struct Sign {
+pub(crate) struct Sign {
     /// Component files
     #[arg(required = true, value_name = "COMPONENT")]
     components: Vec<PathBuf>,

@@ -7,13 +7,13 @@ use clap::Args;
 use serde_json::Value as Json;
 
 use super::{Exit, Failure, built};
-use crate::admin::wire::{
+use crate::admin::Admin;
+use crate::place;
+use clickmill_admin::wire::{
     ChangeBody, FileBody, RollbackBody, ShadowBody, SwapBody, SwappedBody, VersionBody,
 };
-use crate::cli::admin::Admin;
-use crate::cli::place;
-use crate::plugin::build::Freshness;
-use crate::plugin::{Golden, NewComponent};
+use clickmill_sandbox::build::Freshness;
+use clickmill_sandbox::{Golden, NewComponent};
 
 const SWAP_EXAMPLES: &str = "\
 Examples:
@@ -28,7 +28,7 @@ Everything named counts at once, between two batches. Golden cases, the `tests/*
 /// Swap plugins of a running pipeline, their configuration or their lookup tables
 #[derive(Debug, Args)]
 #[command(after_help = SWAP_EXAMPLES)]
-pub(in crate::cli) struct Swap {
+pub(crate) struct Swap {
     /// Stages and what they get: a component file, a plugin crate, which is built, or gs://bucket/object
     #[arg(value_name = "STAGE=COMPONENT")]
     stages: Vec<String>,
@@ -73,7 +73,7 @@ Examples:
 /// Take the last swap of a running pipeline back, or go to any plugin set that ran before
 #[derive(Debug, Args)]
 #[command(after_help = ROLLBACK_EXAMPLES)]
-pub(in crate::cli) struct Rollback {
+pub(crate) struct Rollback {
     /// The plugin set to go to, or how its digest begins
     #[arg(long, value_name = "DIGEST")]
     to: Option<String>,
@@ -98,7 +98,7 @@ Examples:
 /// List the versions of a running pipeline's plugins since its start
 #[derive(Debug, Args)]
 #[command(after_help = HISTORY_EXAMPLES)]
-pub(in crate::cli) struct History {
+pub(crate) struct History {
     /// Print a JSON object per version
     #[arg(long)]
     json: bool,
@@ -188,7 +188,7 @@ impl History {
                 let since = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
                 humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
             };
-            let until = version.until.unwrap_or_else(crate::batch::micros_now);
+            let until = version.until.unwrap_or_else(clickmill_core::batch::micros_now);
             let long =
                 Duration::from_secs(u64::try_from(until - version.since).unwrap_or(0) / 1_000_000);
             println!(

@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::swap::golden;
 use super::{Exit, Failure, built};
-use crate::cli::place;
-use crate::config::{Grant, InstanceLife, Limits};
-use crate::plugin::build::Freshness;
-use crate::plugin::{Engine, Library};
+use crate::place;
+use clickmill_config::{Grant, InstanceLife, Limits};
+use clickmill_sandbox::build::Freshness;
+use clickmill_sandbox::{Engine, Library};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +21,7 @@ Cases are the `tests/*.json` in the crate or beside the component: rows that go 
 /// Run a plugin's golden cases
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(in crate::cli) struct Test {
+pub(crate) struct Test {
     /// A component file, or the folder of a plugin crate
     plugin: PathBuf,
 }
@@ -37,7 +37,7 @@ impl Test {
         };
         let files = golden(&beside)?;
         let stage = "plugin";
-        let plugin = crate::config::Plugin {
+        let plugin = clickmill_config::Plugin {
             name: stage.to_owned(),
             component: path,
             reads: Grant::All,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use crate::pipeline::Status;
+use clickmill_pipeline::Status;
 
 /// Draws progress: a bar on a terminal, a line every ten seconds elsewhere.
 pub(super) struct Watch {

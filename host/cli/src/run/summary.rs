@@ -3,10 +3,10 @@
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use serde_json::json;
 
-use crate::pipeline::{Streamed, Summary};
+use clickmill_pipeline::{Streamed, Summary};
 
 /// The summary, for a person.
-pub(in crate::cli) fn print_summary(summary: &Summary) {
+pub(crate) fn print_summary(summary: &Summary) {
     let counts = &summary.counts;
     for object in &summary.skipped {
         eprintln!("skipped {object}: it is loaded already");

@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Sparkline, Table, Wrap};
 
 use super::Seen;
-use crate::admin::wire::StatusBody;
+use clickmill_admin::wire::StatusBody;
 
 /// Draws all of it.
 pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen) {

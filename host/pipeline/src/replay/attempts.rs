@@ -7,13 +7,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 
-use crate::batch::Reason;
-use crate::schema::{SchemaError, TableSchema};
+use clickmill_core::batch::Reason;
+use clickmill_core::schema::{SchemaError, TableSchema};
 
 const SCHEMA: &str = include_str!("../../../../schemas/dead_letter_attempts.json");
 const OPTIONS: &str = include_str!("../../../../schemas/dead_letter_attempts.table.json");
 /// The table's name in its dataset.
-pub(in crate::pipeline) const TABLE: &str = "dead_letter_attempts";
+pub(crate) const TABLE: &str = "dead_letter_attempts";
 
 /// What became of a letter.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,7 @@ pub enum Fate {
 }
 
 /// The table's columns.
-pub(in crate::pipeline) fn schema() -> Result<TableSchema, SchemaError> {
+pub(crate) fn schema() -> Result<TableSchema, SchemaError> {
     let schema = TableSchema::parse(SCHEMA, Path::new("schemas/dead_letter_attempts.json"))?;
     schema.with_options(OPTIONS, Path::new("schemas/dead_letter_attempts.table.json"))
 }

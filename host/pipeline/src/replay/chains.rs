@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::decode;
 use super::{Fate, ReplayError};
-use crate::batch::{Batch, Position};
-use crate::pipeline::build::Built;
-use crate::pipeline::version::{Fitted, Made};
-use crate::plugin::{ChainWorker, Library};
-use crate::sink::{Key, Letter, Rows};
+use crate::build::Built;
+use crate::version::{Fitted, Made};
+use clickmill_core::batch::{Batch, Position};
+use clickmill_sandbox::{ChainWorker, Library};
+use clickmill_sink::{Key, Letter};
+use clickmill_tables::Rows;
 
 /// A library's chains, by the columns that they are fitted to.
 pub(super) struct Chains<'a> {

@@ -10,11 +10,11 @@ use arrow::compute::concat_batches;
 use bytes::Bytes;
 
 use super::ReplayError;
-use crate::batch::{Batch, Message, Origins, Positions, Reason, micros_now};
-use crate::config::{BatchLimits, Format};
-use crate::dead_letter::HEADER_ATTRIBUTE;
-use crate::decode::{Decoded, Decoder, messages};
-use crate::sink::Letter;
+use clickmill_config::{BatchLimits, Format};
+use clickmill_core::batch::{Batch, Message, Origins, Positions, Reason, micros_now};
+use clickmill_dead_letter::HEADER_ATTRIBUTE;
+use clickmill_decode::{Decoded, Decoder, messages};
+use clickmill_sink::Letter;
 
 /// Letters by source and header, as decoded rows.
 type Groups = BTreeMap<(String, Option<String>), Vec<(Letter, RecordBatch)>>;
@@ -98,11 +98,7 @@ fn record(
 }
 
 fn whole(error: &dyn std::error::Error) -> Reason {
-    Reason {
-        code: "undecodable".to_owned(),
-        message: crate::telemetry::causes(error),
-        column: None,
-    }
+    Reason { code: "undecodable".to_owned(), message: clickmill_core::causes(error), column: None }
 }
 
 fn message(letter: &Letter) -> Arc<Message> {

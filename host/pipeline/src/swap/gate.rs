@@ -8,11 +8,11 @@ use super::keep::KeepError;
 use super::rules::{Breach, breach};
 use super::shadow::{Shadow, shadow};
 use super::{Inner, Request};
-use crate::pipeline::build::BuildError;
-use crate::pipeline::version::{Fitted, Version};
-use crate::plugin::{ChangeError, Library, PluginSet, StageMade, TestError};
-use crate::schema::SchemaError;
-use crate::sink::SinkError;
+use crate::build::BuildError;
+use crate::version::{Fitted, Version};
+use clickmill_core::schema::SchemaError;
+use clickmill_sandbox::{ChangeError, Library, PluginSet, StageMade, TestError};
+use clickmill_sink::SinkError;
 
 /// Something that was checked.
 #[derive(Debug, Clone, PartialEq)]

@@ -14,8 +14,8 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 
-use crate::plugin::{Engine, Library, PluginError, PluginSet};
-use crate::store::{self, StoreError};
+use clickmill_core::store::{self, StoreError};
+use clickmill_sandbox::{Engine, Library, PluginError, PluginSet};
 
 /// Where plugin sets are kept.
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::config::Rules;
-use crate::pipeline::version::Rates;
+use crate::version::Rates;
+use clickmill_config::Rules;
 
 /// A rule that a new set breaks.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,7 +65,7 @@ impl fmt::Display for Breach {
 
 /// The first rule that `now` breaks, compared with what ran `before`. With fewer than `min_rows` rows on
 /// either side nothing is said.
-pub(in crate::pipeline) fn breach(rules: &Rules, before: &Rates, now: &Rates) -> Option<Breach> {
+pub(crate) fn breach(rules: &Rules, before: &Rates, now: &Rates) -> Option<Breach> {
     if now.rows < rules.min_rows {
         return None;
     }

@@ -8,10 +8,10 @@ use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::take;
 use arrow::error::ArrowError;
 
-use crate::batch::{Batch, Origins, Position, Rejected};
-use crate::pipeline::version::{Fitted, Made, Rates};
-use crate::plugin::ChainWorker;
-use crate::schema::provenance;
+use crate::version::{Fitted, Made, Rates};
+use clickmill_core::batch::{Batch, Origins, Position, Rejected};
+use clickmill_core::schema::provenance;
+use clickmill_sandbox::ChainWorker;
 
 /// What would change. Numbers of rows; no values, since those may be secret.
 #[derive(Debug, Clone, Default, PartialEq)]

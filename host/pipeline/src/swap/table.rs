@@ -7,16 +7,16 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 
-use crate::plugin::{PluginSet, StageMade};
-use crate::schema::{SchemaError, TableSchema};
+use clickmill_core::schema::{SchemaError, TableSchema};
+use clickmill_sandbox::{PluginSet, StageMade};
 
 const SCHEMA: &str = include_str!("../../../../schemas/plugin_sets.json");
 const OPTIONS: &str = include_str!("../../../../schemas/plugin_sets.table.json");
 /// The table's name in its dataset.
-pub(in crate::pipeline) const TABLE: &str = "plugin_sets";
+pub(crate) const TABLE: &str = "plugin_sets";
 
 /// The table's columns.
-pub(in crate::pipeline) fn schema() -> Result<TableSchema, SchemaError> {
+pub(crate) fn schema() -> Result<TableSchema, SchemaError> {
     let schema = TableSchema::parse(SCHEMA, Path::new("schemas/plugin_sets.json"))?;
     schema.with_options(OPTIONS, Path::new("schemas/plugin_sets.table.json"))
 }

@@ -13,11 +13,11 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 
 use super::{Request, Swaps};
-use crate::config::Plugin;
-use crate::plugin::build::{self, Freshness};
-use crate::plugin::{Change, Golden, NewComponent};
-use crate::store;
-use crate::telemetry::causes;
+use clickmill_config::Plugin;
+use clickmill_core::causes;
+use clickmill_core::store;
+use clickmill_sandbox::build::{self, Freshness};
+use clickmill_sandbox::{Change, Golden, NewComponent};
 
 /// Who asks for swaps that nobody asked for.
 const ACTOR: &str = "watch";
@@ -34,7 +34,7 @@ enum Place {
 
 /// Looks at what is to be watched, on a thread of its own, as long as the pipeline is there. With `all`
 /// the components of all stages are watched.
-pub(in crate::pipeline) fn watch(swaps: &Swaps, plugins: &[Plugin], all: bool) {
+pub(crate) fn watch(swaps: &Swaps, plugins: &[Plugin], all: bool) {
     let config = &swaps.0.config;
     let mut places: Vec<Place> = plugins
         .iter()

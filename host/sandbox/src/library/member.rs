@@ -6,15 +6,15 @@ use arrow::datatypes::Field;
 use bytes::Bytes;
 
 use super::{Change, NewComponent, Secrets};
-use crate::config::{Grant, Plugin};
-use crate::plugin::boundary::{ColumnSpec, DataType, Needs};
-use crate::plugin::build;
-use crate::plugin::component::{Loaded, load};
-use crate::plugin::engine::Engine;
-use crate::plugin::error::{ChangeError, PluginError};
-use crate::plugin::lookup::{LookupFile, LookupFileError, Lookups};
-use crate::plugin::stage::Stage;
-use crate::schema::provenance;
+use crate::boundary::{ColumnSpec, DataType, Needs};
+use crate::build;
+use crate::component::{Loaded, load};
+use crate::engine::Engine;
+use crate::error::{ChangeError, PluginError};
+use crate::lookup::{LookupFile, LookupFileError, Lookups};
+use crate::stage::Stage;
+use clickmill_config::{Grant, Plugin};
+use clickmill_core::schema::provenance;
 
 /// A component that was compiled and described, and how the pipeline wants it.
 pub(super) struct Member {

@@ -1,0 +1,278 @@
+//! The SQL engine's process: started when it is first asked, started anew where it has ended.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, BufReader};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use arrow::error::ArrowError;
+use tokio::sync::oneshot;
+
+use super::executable::{self, ExecutableError};
+use super::wire::{self, Hello, Reply, Request};
+
+/// Why the engine can't be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// There is none.
+    #[error(transparent)]
+    Executable(#[from] ExecutableError),
+    /// It does not start.
+    #[error("cannot start the SQL engine `{path}`", path = path.display())]
+    Start {
+        /// The executable.
+        path: std::path::PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is another clickmill's.
+    #[error(
+        "the SQL engine `{path}` speaks version {version}, wanted {wanted}\nhint: install both executables from one version of clickmill", path = path.display(), wanted = wire::VERSION
+    )]
+    OtherVersion {
+        /// The executable.
+        path: std::path::PathBuf,
+        /// The version that it speaks.
+        version: u32,
+    },
+    /// It ended on a question.
+    #[error("the SQL engine ended on this question ({how}); it starts anew with the next one")]
+    Ended {
+        /// What is known of its end.
+        how: String,
+    },
+    /// It takes too long.
+    #[error("the SQL engine has no answer within {seconds} s and is stopped")]
+    TooLong {
+        /// The time it had.
+        seconds: u64,
+    },
+    /// It can't be written to.
+    #[error("cannot ask the SQL engine")]
+    Ask(#[source] io::Error),
+    /// Rows can't be put into Arrow's form, or read.
+    #[error("cannot exchange rows with the SQL engine")]
+    Rows(#[from] ArrowError),
+}
+
+type Answered = (Reply, Vec<u8>);
+/// Takes an answer to whoever waits for it. Dropped uncalled, it says that there is none.
+type Waiter = Box<dyn FnOnce(Answered) + Send>;
+
+/// The engine. Its process lives as long as this does, or until something ends it.
+#[derive(Default, Clone)]
+pub struct Engine(Arc<Inner>);
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Inner {
+    process: Mutex<Option<Arc<Process>>>,
+    numbers: AtomicU64,
+}
+
+struct Process {
+    child: Mutex<Child>,
+    input: Mutex<ChildStdin>,
+    /// Who waits for the answer of which number; `None` once there is no more answer.
+    waiting: Mutex<Option<HashMap<u64, Waiter>>>,
+    how: OnceLock<String>,
+}
+
+/// A question on its way. Dropped, it is taken back.
+struct Asked {
+    number: u64,
+    process: Arc<Process>,
+}
+
+impl Engine {
+    /// The engine that this process asks about its tables: one for all, since it remembers what it has
+    /// read of their files.
+    pub fn shared() -> Self {
+        static SHARED: OnceLock<Engine> = OnceLock::new();
+        SHARED.get_or_init(Self::default).clone()
+    }
+
+    /// Asks, and waits for the answer.
+    pub(super) async fn ask(
+        &self,
+        request: &Request,
+        body: Vec<u8>,
+    ) -> Result<Answered, EngineError> {
+        let this = self.clone();
+        let header =
+            serde_json::to_value(request).map_err(|error| EngineError::Ask(error.into()))?;
+        let (sender, answer) = oneshot::channel();
+        // Whoever does not wait any more has taken the question back.
+        let waiter: Waiter = Box::new(|answered| drop(sender.send(answered)));
+        // The engine may have to be built first, and a full pipe blocks.
+        let asked = tokio::task::spawn_blocking(move || this.send(&header, &body, waiter)).await;
+        let asked = asked.map_err(|error| EngineError::Ask(io::Error::other(error)))??;
+        answer.await.map_err(|_| asked.process.ended())
+    }
+
+    /// Asks and waits, on a thread that may block. An engine that takes longer than `patience` is
+    /// stopped: a computation of its own it does not interrupt.
+    pub(super) fn ask_blocking(
+        &self,
+        request: &Request,
+        body: &[u8],
+        patience: Duration,
+    ) -> Result<Answered, EngineError> {
+        let (sender, answer) = sync_channel(1);
+        let asked = self.send(request, body, Box::new(move |a| drop(sender.send(a))))?;
+        answer.recv_timeout(patience).map_err(|error| match error {
+            RecvTimeoutError::Disconnected => asked.process.ended(),
+            RecvTimeoutError::Timeout => {
+                self.stop();
+                EngineError::TooLong { seconds: patience.as_secs() }
+            }
+        })
+    }
+
+    /// Ends the process, and with it all that it is asked; the next question starts another.
+    pub fn stop(&self) {
+        if let Some(process) = lock(&self.0.process).take() {
+            process.kill();
+        }
+    }
+
+    fn send(
+        &self,
+        header: &impl serde::Serialize,
+        body: &[u8],
+        waiter: Waiter,
+    ) -> Result<Asked, EngineError> {
+        let process = self.process()?;
+        let number = 1 + self.0.numbers.fetch_add(1, Ordering::Relaxed);
+        match &mut *lock(&process.waiting) {
+            Some(waiting) => drop(waiting.insert(number, waiter)),
+            None => return Err(process.ended()),
+        }
+        let asked = Asked { number, process };
+        let written = wire::write(&mut *lock(&asked.process.input), number, header, body);
+        match written {
+            Ok(()) => Ok(asked),
+            // It has ended meanwhile: whoever reads from it finds out how.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(asked),
+            Err(error) => Err(EngineError::Ask(error)),
+        }
+    }
+
+    /// The process, started if need be.
+    fn process(&self) -> Result<Arc<Process>, EngineError> {
+        let mut process = lock(&self.0.process);
+        if let Some(running) = &*process
+            && lock(&running.waiting).is_some()
+        {
+            return Ok(running.clone());
+        }
+        let started = Process::start()?;
+        *process = Some(started.clone());
+        Ok(started)
+    }
+}
+
+impl Process {
+    fn start() -> Result<Arc<Self>, EngineError> {
+        let path = executable::prepare()?;
+        let failed = |source| EngineError::Start { path: path.clone(), source };
+        let mut child = Command::new(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ctrl-C is for whoever asks: the engine ends with its standard input.
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        let pipes = (child.stdin.take(), child.stdout.take());
+        let (Some(input), Some(output)) = pipes else {
+            return Err(failed(io::Error::other("it has no pipes")));
+        };
+        let mut output = BufReader::new(output);
+        let hello = wire::read::<Hello>(&mut output).map_err(failed)?;
+        match hello {
+            Some((_, Hello { version: wire::VERSION }, _)) => {}
+            Some((_, Hello { version }, _)) => {
+                return Err(EngineError::OtherVersion { path, version });
+            }
+            None => {
+                let how = child.wait().map_or_else(|error| error.to_string(), how);
+                return Err(failed(io::Error::other(format!("it ended at once ({how})"))));
+            }
+        }
+        let process = Arc::new(Self {
+            child: Mutex::new(child),
+            input: Mutex::new(input),
+            waiting: Mutex::new(Some(HashMap::new())),
+            how: OnceLock::new(),
+        });
+        let reading = process.clone();
+        std::thread::spawn(move || reading.read(output));
+        Ok(process)
+    }
+
+    /// Hands answers to those who wait, until the engine ends.
+    fn read(&self, mut output: BufReader<ChildStdout>) {
+        while let Ok(Some((number, reply, body))) = wire::read::<Reply>(&mut output) {
+            let waiting = lock(&self.waiting).as_mut().and_then(|all| all.remove(&number));
+            if let Some(waiting) = waiting {
+                waiting((reply, body));
+            }
+        }
+        // What can't be read is no more use than what has ended.
+        self.kill();
+        let status = lock(&self.child).wait();
+        let _ = self.how.set(status.map_or_else(|error| error.to_string(), how));
+        lock(&self.waiting).take();
+    }
+
+    fn kill(&self) {
+        // It may have ended by itself.
+        let _ = lock(&self.child).kill();
+    }
+
+    fn ended(&self) -> EngineError {
+        let how = self.how.get().map_or("it was stopped", String::as_str);
+        EngineError::Ended { how: how.to_owned() }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(process) = lock(&self.process).take() {
+            process.kill();
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let known = lock(&self.process.waiting).as_mut().and_then(|all| all.remove(&self.number));
+        if known.is_some() {
+            let mut input = lock(&self.process.input);
+            let _ = wire::write(&mut *input, self.number, &Request::Cancel, &[]);
+        }
+    }
+}
+
+/// How a process has ended.
+fn how(status: ExitStatus) -> String {
+    match status.signal() {
+        // An allocation beyond its limit aborts it; the kernel kills what takes too much of the machine.
+        Some(6 | 9) => format!("{status}: it asked for more memory than it may have"),
+        _ => status.to_string(),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,116 @@
+//! Where the SQL engine's executable is, and how it is made where there is none yet.
+//!
+//! It lies beside `clickmill`, or on the path. In a clone of the project it is built when it is first
+//! wanted, and again when its sources have changed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::SystemTime;
+
+/// The executable's name.
+const NAME: &str = "clickmill-sql";
+/// The environment variable that names it where it lies elsewhere.
+const VARIABLE: &str = "CLICKMILL_SQL";
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutableError {
+    /// It is nowhere.
+    #[error(
+        "there is no `{NAME}`, the SQL engine, beside `clickmill` or on the path\nhint: install it as `clickmill` was, with `cargo install --path host/sql` from a clone of the project, or say where it is by {VARIABLE}"
+    )]
+    Missing,
+    /// It can't be built.
+    #[error("cannot build `{NAME}`, the SQL engine: see cargo's messages above")]
+    Build,
+}
+
+/// Where the executable is. In a clone of the project it is built first, if need be, which takes
+/// minutes once; cargo tells on standard error how that goes.
+pub fn prepare() -> Result<PathBuf, ExecutableError> {
+    let Some(build) = Build::here() else {
+        return installed().ok_or(ExecutableError::Missing);
+    };
+    if !build.is_fresh() {
+        build.run()?;
+    }
+    Ok(build.executable)
+}
+
+/// Whether [`prepare`] has nothing to build.
+pub fn is_built() -> bool {
+    Build::here().is_none_or(|build| build.is_fresh())
+}
+
+fn installed() -> Option<PathBuf> {
+    let named = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(NAME)));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join(NAME));
+    named.into_iter().chain(beside).chain(on_path).find(|path| path.is_file())
+}
+
+/// A build in a clone of the project.
+struct Build {
+    root: PathBuf,
+    executable: PathBuf,
+}
+
+impl Build {
+    /// Where this executable was built by cargo in a clone that is still there, so is the engine's.
+    fn here() -> Option<Self> {
+        if std::env::var_os(VARIABLE).is_some_and(|value| !value.is_empty()) {
+            return None;
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?.to_owned();
+        let exe = std::env::current_exe().ok()?;
+        let folder = exe.parent()?;
+        // Tests and benches lie one folder deeper.
+        let folder = if folder.ends_with("deps") { folder.parent()? } else { folder };
+        let made_by_cargo = folder.join(".cargo-lock").is_file() || folder.join("deps").is_dir();
+        let is_clone = root.join("host/sql/Cargo.toml").is_file();
+        (made_by_cargo && is_clone).then(|| Self { executable: folder.join(NAME), root })
+    }
+
+    /// Whether it is there and newer than every file it was made of, which cargo lists beside it.
+    fn is_fresh(&self) -> bool {
+        let modified =
+            |path: &Path| -> Option<SystemTime> { path.metadata().ok()?.modified().ok() };
+        let Some(made) = modified(&self.executable) else { return false };
+        let Ok(list) = std::fs::read_to_string(self.executable.with_extension("d")) else {
+            return false;
+        };
+        // `executable: source source …`, with spaces in names escaped.
+        let sources = list.split_once(": ").map_or("", |(_, list)| list).replace("\\ ", "\0");
+        let mut sources = sources.split_whitespace().map(|source| source.replace('\0', " "));
+        let lock = modified(&self.root.join("Cargo.lock"));
+        lock.is_none_or(|lock| lock <= made)
+            && sources.all(|path| modified(Path::new(&path)).is_some_and(|at| at <= made))
+    }
+
+    fn run(&self) -> Result<(), ExecutableError> {
+        let profile = self.executable.parent().and_then(Path::file_name).unwrap_or_default();
+        let profile = match profile.to_string_lossy().as_ref() {
+            "debug" => "dev".to_owned(),
+            other => other.to_owned(),
+        };
+        let target = self.executable.ancestors().nth(2).unwrap_or(&self.root);
+        tracing::info!("building the SQL engine, which takes minutes the first time");
+        let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            // All of the workspace is selected, so that crates have the features that they have
+            // elsewhere and none is compiled again.
+            .args(["build", "--locked", "--bin", NAME, "--profile", &profile, "--target-dir"])
+            .arg(target)
+            .current_dir(&self.root)
+            .stdin(Stdio::null())
+            // Standard output is for data.
+            .stdout(std::io::stderr())
+            .status();
+        let built = built.is_ok_and(|status| status.success());
+        // Cargo leaves a file as it is where nothing has changed but times.
+        if built && let Ok(file) = std::fs::File::options().append(true).open(&self.executable) {
+            let _ = file.set_modified(SystemTime::now());
+        }
+        if built { Ok(()) } else { Err(ExecutableError::Build) }
+    }
+}

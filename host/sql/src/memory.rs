@@ -1,0 +1,30 @@
+//! How much memory this process may have: queries are somebody's text, and some ask for terabytes.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The environment variable that says so, in MiB.
+const VARIABLE: &str = "CLICKMILL_SQL_MEMORY_MB";
+/// Otherwise so much, or half of the machine's memory where that is less.
+const DEFAULT_MB: u64 = 4096;
+
+/// Bounds this process: beyond this, an allocation fails, which ends the process. The bound is on data,
+/// not on addresses, of which allocators reserve more than they use. Returns it in bytes.
+pub(super) fn bound() -> u64 {
+    let named = std::env::var(VARIABLE).ok().and_then(|text| text.parse().ok());
+    let megabytes = named.unwrap_or_else(|| DEFAULT_MB.min(machine_mb() / 2).max(256));
+    let bytes = megabytes << 20;
+    let before = getrlimit(Resource::Data);
+    let current = Some(before.current.map_or(bytes, |current| current.min(bytes)));
+    // Where the system refuses, the engine's own accounts still hold.
+    let _ = setrlimit(Resource::Data, Rlimit { current, ..before });
+    bytes
+}
+
+/// The machine's memory in MiB.
+fn machine_mb() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kilobytes =
+        total.and_then(|total| total.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kilobytes.map_or(u64::MAX, |kilobytes| kilobytes >> 10)
+}

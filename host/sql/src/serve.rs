@@ -1,0 +1,135 @@
+//! The process that answers: a task per question, all answers through one writer.
+
+use std::collections::HashMap;
+use std::io::{self, BufReader, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use clickmill_query::wire::{self, Fault, Hello, Reply, Request};
+use clickmill_tables::result_set::{Answer, Parameter};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
+
+use super::{Queries, QueryError, RowFilter, memory};
+
+/// Questions that are answered at once; the others wait. More share the cores and the memory, no more.
+const AT_ONCE: usize = 8;
+
+/// What all questions share.
+struct Service {
+    pool: Arc<dyn MemoryPool>,
+    warehouses: Mutex<HashMap<String, Arc<Queries>>>,
+    turns: Semaphore,
+}
+
+type Answered = (u64, Result<Vec<u8>, (Fault, String)>);
+
+/// Answers questions until standard input ends.
+pub fn serve() -> io::Result<()> {
+    let bytes = memory::bound();
+    // The accounts are of what operators hold on purpose; the rest needs room too.
+    let pool = Arc::new(FairSpillPool::new((bytes / 2) as usize));
+    let service =
+        Arc::new(Service { pool, warehouses: Mutex::default(), turns: Semaphore::new(AT_ONCE) });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (answers, to_write) = mpsc::unbounded_channel::<Answered>();
+    let mut output = io::stdout();
+    wire::write(&mut output, 0, &Hello { version: wire::VERSION }, &[])?;
+    let writer = std::thread::spawn(move || write(output, to_write));
+    let mut asked: HashMap<u64, AbortHandle> = HashMap::new();
+    let mut input = BufReader::new(io::stdin());
+    while let Some((number, request, body)) = wire::read::<Request>(&mut input)? {
+        asked.retain(|_, task| !task.is_finished());
+        if let Request::Cancel = request {
+            if let Some(task) = asked.remove(&number) {
+                task.abort();
+            }
+            continue;
+        }
+        let (service, answers) = (service.clone(), answers.clone());
+        let task = runtime.spawn(async move {
+            let answer = service.answer(request, body).await;
+            // Whoever has ended the writer does not want to know.
+            let _ = answers.send((number, answer));
+        });
+        asked.insert(number, task.abort_handle());
+    }
+    // Nobody waits for what is still computed.
+    drop((answers, writer));
+    runtime.shutdown_background();
+    Ok(())
+}
+
+fn write(mut output: impl Write, mut answers: mpsc::UnboundedReceiver<Answered>) -> io::Result<()> {
+    while let Some((number, answer)) = answers.blocking_recv() {
+        match answer {
+            Ok(rows) => wire::write(&mut output, number, &Reply::Rows, &rows)?,
+            Err((fault, what)) => {
+                wire::write(&mut output, number, &Reply::Failed { fault, what }, &[])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Service {
+    async fn answer(&self, request: Request, body: Vec<u8>) -> Result<Vec<u8>, (Fault, String)> {
+        let _turn = self.turns.acquire().await;
+        let of_question =
+            |error: &dyn std::error::Error| (Fault::Question, clickmill_core::causes(error));
+        match request {
+            Request::Query { warehouse, sql, parameters } => {
+                let answer = self.query(&warehouse, &sql, &parameters).await;
+                let answer = answer.map_err(|error| match &error {
+                    QueryError::Warehouse(error) => (Fault::Tables, clickmill_core::causes(error)),
+                    QueryError::Query(_) => (Fault::Question, error.to_string()),
+                })?;
+                let rows = wire::write_rows(&answer.schema, &answer.batches);
+                rows.map_err(|error| of_question(&error))
+            }
+            Request::Check { condition } => RowFilter::parse(&condition)
+                .map(|_| Vec::new())
+                .map_err(|error| of_question(&error)),
+            Request::Filter { condition } => {
+                let kept = filter(&condition, &body).map_err(|error| of_question(&*error))?;
+                let rows = wire::write_rows(&kept.schema(), std::slice::from_ref(&kept));
+                rows.map_err(|error| of_question(&error))
+            }
+            Request::Cancel => Ok(Vec::new()),
+        }
+    }
+
+    async fn query(
+        &self,
+        warehouse: &str,
+        sql: &str,
+        parameters: &[(String, Parameter)],
+    ) -> Result<Answer, QueryError> {
+        let queries = {
+            let mut known = self.warehouses.lock().unwrap_or_else(PoisonError::into_inner);
+            match known.get(warehouse) {
+                Some(queries) => queries.clone(),
+                None => {
+                    let queries = Arc::new(Queries::open(warehouse, self.pool.clone())?);
+                    known.insert(warehouse.to_owned(), queries.clone());
+                    queries
+                }
+            }
+        };
+        queries.query(sql, parameters).await
+    }
+}
+
+fn filter(
+    condition: &str,
+    rows: &[u8],
+) -> Result<RecordBatch, Box<dyn std::error::Error + Send + Sync>> {
+    let filter = RowFilter::parse(condition)?;
+    let Answer { schema, batches } = wire::read_rows(rows)?;
+    let kept: Vec<RecordBatch> =
+        batches.iter().map(|rows| filter.keep(rows)).collect::<Result<_, _>>()?;
+    let kept: Result<RecordBatch, ArrowError> = arrow::compute::concat_batches(&schema, &kept);
+    Ok(kept?)
+}
