@@ -35,7 +35,7 @@ fn root() -> PathBuf {
 }
 
 fn compare(kind: Kind, path: &Path) {
-    let pipeline = config::read(path, &[]).unwrap();
+    let pipeline = clickmill_config::read(path, &[]).unwrap();
     let batches = decode(kind, &pipeline);
     let rows: usize = batches.iter().map(Batch::rows).sum();
     let cache = std::env::temp_dir().join("clickmill-bench-cache");

@@ -32,7 +32,7 @@ const NOW: i64 = 1_790_000_000_000_000;
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
-    let pipeline = config::read(&root.join("host/pipelines/stream.toml"), &[]).unwrap();
+    let pipeline = clickmill_config::read(&root.join("host/pipelines/stream.toml"), &[]).unwrap();
     let cache: PathBuf = std::env::temp_dir().join("clickmill-bench-cache");
     let engine = Engine::new(&cache).unwrap();
     let library = Library::load(&engine, &pipeline.plugins).unwrap();

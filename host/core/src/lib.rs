@@ -2,15 +2,20 @@
 //! URI, errors on one line. It knows neither plugins nor services nor the pipeline file.
 
 pub mod batch;
+mod fault;
 pub mod schema;
 pub mod store;
 pub mod tls;
 
+pub use fault::{Fault, causes, list};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 /// Target of the spans that traces are made of. The log does not show them.
 pub const SPANS: &str = "clickmill_spans";
 
-/// An error and its causes on one line.
-pub fn causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+/// What a lock guards, also where a thread that held it has panicked: every change under our locks is
+/// whole at any moment.
+pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
