@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::query::{answer, print};
 use super::run::{Asked, print_summary, run_pipeline};
 use super::{Exit, Failure, place};
+use clickmill_config::TableName;
 use clickmill_generator::{Generator, Kind, Options};
+use clickmill_query::{QueryError, Readiness};
 use clickmill_sandbox::Secrets;
 use clickmill_warehouse::Warehouse;
 
@@ -17,6 +20,9 @@ use clickmill_warehouse::Warehouse;
 const ROWS: u64 = 165_474;
 const SEED: u64 = 2008;
 const BAD: &str = "1%";
+const DATASET: &str = "clickstream_analytics";
+/// The tables of the batch pipeline.
+const TABLES: [&str; 2] = ["clickstream_batch", "dead_letter"];
 const KEY_VARIABLE: &str = "CLICKMILL_MASK_KEY";
 
 const QUERY: &str = "SELECT country, COUNT(DISTINCT session_id) AS sessions, COUNT(*) AS clicks, ROUND(AVG(price), 2) AS average_price \
@@ -67,10 +73,21 @@ impl Demo {
         let summary = run_pipeline(&pipeline("batch.toml")?, &set, warehouse, asked)?;
         print_summary(&summary);
 
-        eprintln!("\nfrom the warehouse {warehouse}:");
         let runtime = tokio::runtime::Runtime::new()?;
-        let answer = runtime.block_on(Warehouse::open(warehouse)?.query(QUERY))?;
-        println!("{}", arrow::util::pretty::pretty_format_batches(&answer.batches)?);
+        let opened = Warehouse::open(warehouse)?;
+        eprintln!("\nin the warehouse {warehouse}:");
+        for table in TABLES {
+            let table = TableName { dataset: DATASET.to_owned(), table: table.to_owned() };
+            println!("{table}: {} rows", runtime.block_on(opened.count(&table))?);
+        }
+        // The first time it is built meanwhile.
+        let ready = clickmill_query::readiness() == Readiness::Ready;
+        match ready {
+            true => self.query(warehouse)?,
+            false => eprintln!(
+                "the SQL engine is being built meanwhile, which takes some minutes the first time: the dashboard's tiles fill in then"
+            ),
+        }
 
         let attended = std::io::stdout().is_terminal();
         let stop_after = self.time.or((!attended).then_some(UNATTENDED));
@@ -87,10 +104,21 @@ impl Demo {
             let summary = run_pipeline(&pipeline("stream.toml")?, &[], warehouse, asked)?;
             print_summary(&summary);
         }
+        if !ready && (!attended || clickmill_query::readiness() == Readiness::Ready) {
+            clickmill_query::prepare().map_err(QueryError::from)?;
+            self.query(warehouse)?;
+        }
         eprintln!(
             "go on with:\n  clickmill dashboard --open\n  clickmill query \"{QUERY}\"\n  clickmill dead-letter list"
         );
         Ok(())
+    }
+}
+
+impl Demo {
+    fn query(&self, warehouse: &str) -> Result<(), Failure> {
+        eprintln!("\n{QUERY}:");
+        print(&answer(warehouse, QUERY)?, false)
     }
 }
 

@@ -30,6 +30,7 @@ use tokio::sync::Semaphore;
 
 use clickmill_core::batch::micros_now;
 use clickmill_core::causes;
+use clickmill_query::Readiness;
 use clickmill_sink::{SinkError, Tables};
 use clickmill_tables::result_set::{Column, Parameter, ResultSet};
 use clickmill_tables::views;
@@ -182,6 +183,8 @@ enum Unanswered {
     Sink(#[from] SinkError),
     #[error("no answer within {} s: choose a shorter range", PATIENCE.as_secs())]
     TooLong,
+    #[error("the SQL engine is being built, which takes some minutes the first time")]
+    BeingBuilt,
 }
 
 impl IntoResponse for Unanswered {
@@ -200,6 +203,12 @@ impl Served {
         parameters: &[(&str, Parameter)],
         what: &str,
     ) -> Result<ResultSet, Unanswered> {
+        // Nobody waits at a page for a compiler.
+        if matches!(self.dashboard.tables, Tables::Warehouse(_))
+            && clickmill_query::readiness() == Readiness::BeingBuilt
+        {
+            return Err(Unanswered::BeingBuilt);
+        }
         let sql = views::in_place(sql, &self.dashboard.dataset);
         // Never closed.
         let _turn = self.queries.acquire().await;

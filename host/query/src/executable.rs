@@ -5,7 +5,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::time::SystemTime;
+
+use clickmill_core::lock;
 
 /// The executable's name.
 const NAME: &str = "clickmill-sql";
@@ -21,7 +24,9 @@ pub enum ExecutableError {
     )]
     Missing,
     /// It can't be built.
-    #[error("cannot build `{NAME}`, the SQL engine: see cargo's messages above")]
+    #[error(
+        "cannot build `{NAME}`, the SQL engine\nhint: cargo says why where it was run; try `cargo build --release --bin {NAME}` in the clone"
+    )]
     Build,
 }
 
@@ -32,14 +37,49 @@ pub fn prepare() -> Result<PathBuf, ExecutableError> {
         return installed().ok_or(ExecutableError::Missing);
     };
     if !build.is_fresh() {
-        build.run()?;
+        build.run(&[])?;
     }
     Ok(build.executable)
 }
 
-/// Whether [`prepare`] has nothing to build.
-pub fn is_built() -> bool {
-    Build::here().is_none_or(|build| build.is_fresh())
+/// What there is of the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// It can be asked.
+    Ready,
+    /// It is being built in the background; ask again later.
+    BeingBuilt,
+    /// It could not be built: cargo has said why.
+    Failed,
+}
+
+/// Whether the engine can be asked without waiting for cargo. Where it is not built yet, this begins to
+/// build it in the background, which cargo is quiet about; it is tried once.
+pub fn readiness() -> Readiness {
+    static KNOWN: Mutex<Option<Readiness>> = Mutex::new(None);
+    let mut known = lock(&KNOWN);
+    if let Some(known) = *known {
+        return known;
+    }
+    let stale = Build::here().filter(|build| !build.is_fresh());
+    let found = match stale {
+        None => Readiness::Ready,
+        Some(build) => {
+            std::thread::spawn(move || {
+                let built = match build.run(&["--quiet"]) {
+                    Ok(()) => Readiness::Ready,
+                    Err(error) => {
+                        tracing::error!("{error}");
+                        Readiness::Failed
+                    }
+                };
+                *lock(&KNOWN) = Some(built);
+            });
+            Readiness::BeingBuilt
+        }
+    };
+    *known = Some(found);
+    found
 }
 
 fn installed() -> Option<PathBuf> {
@@ -88,7 +128,7 @@ impl Build {
             && sources.all(|path| modified(Path::new(&path)).is_some_and(|at| at <= made))
     }
 
-    fn run(&self) -> Result<(), ExecutableError> {
+    fn run(&self, more: &[&str]) -> Result<(), ExecutableError> {
         let profile = self.executable.parent().and_then(Path::file_name).unwrap_or_default();
         let profile = match profile.to_string_lossy().as_ref() {
             "debug" => "dev".to_owned(),
@@ -101,6 +141,7 @@ impl Build {
             // elsewhere and none is compiled again.
             .args(["build", "--locked", "--bin", NAME, "--profile", &profile, "--target-dir"])
             .arg(target)
+            .args(more)
             .current_dir(&self.root)
             .stdin(Stdio::null())
             // Standard output is for data.

@@ -10,7 +10,7 @@ mod executable;
 pub mod wire;
 
 pub use engine::{Engine, EngineError};
-pub use executable::{ExecutableError, is_built, prepare};
+pub use executable::{ExecutableError, Readiness, prepare, readiness};
 
 use std::time::Duration;
 
@@ -48,6 +48,12 @@ pub enum QueryError {
     /// The SQL engine does not run.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl From<ExecutableError> for QueryError {
+    fn from(error: ExecutableError) -> Self {
+        Self::Engine(error.into())
+    }
 }
 
 impl Engine {

@@ -6,6 +6,7 @@ use clickmill_config::TableName;
 use clickmill_query::{Engine, QueryError};
 use clickmill_tables::result_set::{Answer, Parameter};
 use object_store::ObjectStore;
+use object_store::path::Path;
 
 use super::{Warehouse, WarehouseError};
 
@@ -22,6 +23,25 @@ impl Warehouse {
         parameters: &[(&str, Parameter)],
     ) -> Result<Answer, QueryError> {
         Engine::shared().query(&self.uri, sql, parameters).await
+    }
+
+    /// How many rows a table has, by the footers of its files.
+    pub async fn count(&self, table: &TableName) -> Result<u64, WarehouseError> {
+        let mut rows = 0;
+        for file in self.files(table).await? {
+            let reader = self.reader(&file).await?;
+            rows += u64::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or(0);
+        }
+        Ok(rows)
+    }
+
+    /// The files that hold a table's rows now, those in the log among them.
+    async fn files(&self, table: &TableName) -> Result<Vec<Path>, WarehouseError> {
+        if let Some(files) = self.with_log(table).await? {
+            return Ok(files);
+        }
+        let listed = self.list(&self.table(table)).await?.into_iter().map(|file| file.location);
+        Ok(listed.filter(|path| path.extension() == Some("parquet")).collect())
     }
 
     /// The bucket that the warehouse is in, as a URL, and what reads it; `None` for one on a disk.
