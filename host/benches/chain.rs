@@ -5,7 +5,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
 
+mod smoke;
+
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
@@ -20,8 +23,8 @@ use clickmill_sandbox::{ChainWorker, Engine, Library, Secrets};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const ROWS: u64 = 163_840;
-const ROUNDS: usize = 9;
+static ROWS: LazyLock<u64> = LazyLock::new(|| smoke::of(163_840, 1_600));
+static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(9, 1));
 const KEY: &str = "a key for benches, 32 bytes long";
 
 fn main() {
@@ -63,7 +66,7 @@ fn compare(kind: Kind, path: &Path) {
     let stages = configs.len();
     let mut wasm: Vec<Vec<Duration>> = vec![Vec::new(); stages];
     let mut native: Vec<Vec<Duration>> = vec![Vec::new(); stages];
-    for _ in 0..ROUNDS {
+    for _ in 0..*ROUNDS {
         let mut worker = ChainWorker::new(&chain);
         for batch in &batches {
             worker.run(batch.clone()).unwrap();
@@ -79,7 +82,7 @@ fn compare(kind: Kind, path: &Path) {
             all.push(time);
         }
     }
-    println!("{kind}: {rows} records, median of {ROUNDS} rounds, ns/record");
+    println!("{kind}: {rows} records, median of {} rounds, ns/record", *ROUNDS);
     println!("{:<10} {:>8} {:>8} {:>7}", "stage", "wasm", "native", "ratio");
     let ns = |time: Duration| time.as_nanos() as f64 / rows as f64;
     let (mut sum_wasm, mut sum_native) = (0.0, 0.0);
@@ -98,7 +101,7 @@ fn median(times: &mut [Duration]) -> Duration {
 }
 
 fn decode(kind: Kind, pipeline: &Pipeline) -> Vec<Batch> {
-    let generator = Generator::new(&Options::new(kind, ROWS, 7));
+    let generator = Generator::new(&Options::new(kind, *ROWS, 7));
     // "Now" for the rules on timestamps: shortly after the generated events.
     let ingest_time = 1_790_000_000_000_000;
     let mut decoder = Decoder::new(

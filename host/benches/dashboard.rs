@@ -5,8 +5,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
 
+mod smoke;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use clickmill_config::Place;
@@ -17,12 +20,14 @@ use clickmill_tables::result_set::Parameter;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const ROWS: u64 = 10_000_000;
-const ROUNDS: usize = 3;
+static ROWS: LazyLock<u64> = LazyLock::new(|| smoke::of(10_000_000, 20_000));
+static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(3, 1));
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
-    let warehouse = std::env::temp_dir().join("clickmill-bench-dashboard");
+    let scratch = tempfile::tempdir().unwrap();
+    let kept = std::env::temp_dir().join("clickmill-bench-dashboard");
+    let warehouse = smoke::of(kept, scratch.path().to_owned());
     fill(&root, &warehouse);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let warehouse = warehouse.to_string_lossy().into_owned();
@@ -33,7 +38,7 @@ fn main() {
         .filter(|path| path.extension().is_some_and(|ending| ending == "sql"))
         .collect();
     tiles.sort();
-    println!("{ROWS} rows a table, median of {ROUNDS} rounds");
+    println!("{} rows a table, median of {} rounds", *ROWS, *ROUNDS);
     for tile in tiles {
         let sql = std::fs::read_to_string(&tile).unwrap();
         let parameters = [
@@ -45,7 +50,7 @@ fn main() {
             ("category", Parameter::Text(None)),
             ("country", Parameter::Text(None)),
         ];
-        let mut times: Vec<f64> = (0..ROUNDS)
+        let mut times: Vec<f64> = (0..*ROUNDS)
             .map(|_| {
                 let began = Instant::now();
                 runtime.block_on(tables.query(&sql, &parameters, "time a tile")).unwrap();
@@ -60,15 +65,16 @@ fn main() {
 
 /// Loads what the generator makes, unless it is there.
 fn fill(root: &Path, warehouse: &Path) {
+    let rows = *ROWS;
     for (pipeline, data) in [("clicks.toml", "clicks"), ("batch.toml", "shop")] {
-        let done = warehouse.join(format!("{data}-{ROWS}"));
+        let done = warehouse.join(format!("{data}-{rows}"));
         if done.is_file() {
             continue;
         }
         let status = Command::new(env!("CARGO_BIN_EXE_clickmill"))
             .args(["run", "--set", "source.kind=generator", "--set"])
             .arg(format!("source.data={data}"))
-            .args(["--set", &format!("source.rows={ROWS}")])
+            .args(["--set", &format!("source.rows={rows}")])
             .arg(root.join("host/pipelines").join(pipeline))
             .arg("--warehouse")
             .arg(warehouse)

@@ -8,15 +8,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
 
+mod smoke;
+
 use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use clickmill_generator::{Generator, Kind, Options};
 
-const ROUNDS: usize = 5;
+static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(5, 1));
+static CLICKS: LazyLock<u64> = LazyLock::new(|| smoke::of(1_000_000, 10_000));
 const KEY: &str = "a key for benches, 32 bytes long";
 
 /// One run of a command: seconds and peak memory.
@@ -29,11 +33,8 @@ struct Ran {
 fn main() {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("peers");
     fs::create_dir_all(&cache).unwrap();
-    let python = python(&cache);
     let shop = shop_file(&cache);
-    let twenty = repeated(&shop, 20, &cache);
-    let hundred = repeated(&shop, 100, &cache);
-    let clicks = clicks_file(&cache, 1_000_000);
+    let clicks = clicks_file(&cache, *CLICKS);
     let one_row = cache.join("one.csv");
     let text = fs::read_to_string(&shop).unwrap();
     fs::write(&one_row, text.lines().take(2).map(|line| format!("{line}\r\n")).collect::<String>())
@@ -43,38 +44,51 @@ fn main() {
     clickmill("batch.toml", &one_row, &cache);
     clickmill("clicks.toml", &clicks, &cache);
 
-    println!("shop file, {ROUNDS} rounds in turn, median seconds of the whole process");
+    let shop_job: fn(&Path, &Path) = smoke::of(shop_against_peers, shop_alone);
+    shop_job(&shop, &cache);
+    println!("\none row: start to end, compiled plugins cached");
+    let runs: Vec<Ran> = (0..*ROUNDS).map(|_| clickmill("batch.toml", &one_row, &cache)).collect();
+    report("clickmill", &runs);
+    println!("\n{} JSON clicks", *CLICKS);
+    let runs: Vec<Ran> = (0..*ROUNDS).map(|_| clickmill("clicks.toml", &clicks, &cache)).collect();
+    report("clickmill", &runs);
+    println!("{:<22} {:>9.0} clicks/s", "", *CLICKS as f64 / median(&runs).seconds);
+}
+
+fn shop_against_peers(shop: &Path, cache: &Path) {
+    let python = python(cache);
+    let twenty = repeated(shop, 20, cache);
+    let hundred = repeated(shop, 100, cache);
+    println!("shop file, {} rounds in turn, median seconds of the whole process", *ROUNDS);
     versus(
         "clickmill / polars",
-        || clickmill("batch.toml", &shop, &cache),
-        || peer(&python, "polars_job.py", &shop, &cache),
+        || clickmill("batch.toml", shop, cache),
+        || peer(&python, "polars_job.py", shop, cache),
     );
     versus(
         "clickmill / beam",
-        || clickmill("batch.toml", &shop, &cache),
-        || peer(&python, "beam_job.py", &shop, &cache),
+        || clickmill("batch.toml", shop, cache),
+        || peer(&python, "beam_job.py", shop, cache),
     );
     println!("\nthe same twenty times");
     versus(
         "clickmill / polars",
-        || clickmill("batch.toml", &twenty, &cache),
-        || peer(&python, "polars_job.py", &twenty, &cache),
+        || clickmill("batch.toml", &twenty, cache),
+        || peer(&python, "polars_job.py", &twenty, cache),
     );
     println!("\nthe same a hundred times");
-    report("clickmill", &[clickmill("batch.toml", &hundred, &cache)]);
-    println!("\none row: start to end, compiled plugins cached");
-    let runs: Vec<Ran> = (0..ROUNDS).map(|_| clickmill("batch.toml", &one_row, &cache)).collect();
-    report("clickmill", &runs);
-    println!("\n1,000,000 JSON clicks");
-    let runs: Vec<Ran> = (0..ROUNDS).map(|_| clickmill("clicks.toml", &clicks, &cache)).collect();
-    report("clickmill", &runs);
-    println!("{:<22} {:>9.0} clicks/s", "", 1e6 / median(&runs).seconds);
+    report("clickmill", &[clickmill("batch.toml", &hundred, cache)]);
+}
+
+fn shop_alone(shop: &Path, cache: &Path) {
+    println!("shop file, without the peers");
+    report("clickmill", &[clickmill("batch.toml", shop, cache)]);
 }
 
 fn versus(name: &str, mut ours: impl FnMut() -> Ran, mut theirs: impl FnMut() -> Ran) {
     theirs();
     let (mut a, mut b) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..*ROUNDS {
         a.push(ours());
         b.push(theirs());
     }
@@ -83,7 +97,7 @@ fn versus(name: &str, mut ours: impl FnMut() -> Ran, mut theirs: impl FnMut() ->
     report(names.next().unwrap(), &b);
     let mut ratios: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a.seconds / b.seconds).collect();
     ratios.sort_by(f64::total_cmp);
-    let ratio = ratios[ROUNDS / 2];
+    let ratio = ratios[ratios.len() / 2];
     println!("{name:<22} {ratio:>9.3} ({:.1} times as fast)", 1.0 / ratio);
 }
 
@@ -113,6 +127,7 @@ fn clickmill(pipeline: &str, input: &Path, cache: &Path) -> Ran {
         .arg(format!("source.uri={}", input.display()))
         .arg("--warehouse")
         .arg(&warehouse)
+        .env("CLICKMILL_AUDIT", warehouse.join("_audit"))
         .env("CLICKMILL_MASK_KEY", KEY);
     run(&mut command)
 }
@@ -176,9 +191,12 @@ fn python(cache: &Path) -> PathBuf {
 }
 
 fn shop_file(cache: &Path) -> PathBuf {
-    match std::env::var_os("CLICKMILL_CLOTHING_CSV") {
+    match smoke::of(std::env::var_os("CLICKMILL_CLOTHING_CSV"), None) {
         Some(file) => PathBuf::from(file),
-        None => generated(cache, "shop.csv", &Options::new(Kind::Shop, 165_474, 2008)),
+        None => {
+            let rows = smoke::of(165_474, 1_600);
+            generated(cache, "shop.csv", &Options::new(Kind::Shop, rows, 2008))
+        }
     }
 }
 

@@ -6,8 +6,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
 
+mod smoke;
+
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -23,8 +25,8 @@ use clickmill_tables::Projection;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const ROWS: u64 = 500_000;
-const ROUNDS: usize = 7;
+static ROWS: LazyLock<u64> = LazyLock::new(|| smoke::of(500_000, 5_000));
+static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(7, 1));
 const WORKERS: usize = 2;
 const KEY: &str = "a key for benches, 32 bytes long";
 /// "Now" for the rules on timestamps: shortly after the generated events.
@@ -43,18 +45,20 @@ fn main() {
 
     let (recorded, file) = record();
     let (mut streamed, mut loaded) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..*ROUNDS {
         streamed.push(run(&chain, &projection, |send| stream(&recorded, &pipeline, send)));
         loaded.push(run(&chain, &projection, |send| load(&file, &pipeline, send)));
     }
     let rate = |times: &mut Vec<Duration>| {
         times.sort();
-        ROWS as f64 / times[times.len() / 2].as_secs_f64()
+        *ROWS as f64 / times[times.len() / 2].as_secs_f64()
     };
     let (streamed, loaded) = (rate(&mut streamed), rate(&mut loaded));
     println!(
-        "{ROWS} click events of {} bytes, {WORKERS} workers, median of {ROUNDS} rounds",
-        file.len() as u64 / ROWS
+        "{} click events of {} bytes, {WORKERS} workers, median of {} rounds",
+        *ROWS,
+        file.len() as u64 / *ROWS,
+        *ROUNDS
     );
     println!("as messages   {streamed:>9.0} a second");
     println!("as a file     {loaded:>9.0} a second");
@@ -63,7 +67,7 @@ fn main() {
 
 /// The same events as messages and as a file.
 fn record() -> (Vec<(Arc<Message>, Bytes)>, Bytes) {
-    let mut generator = Generator::new(&Options::new(Kind::Clicks, ROWS, 7));
+    let mut generator = Generator::new(&Options::new(Kind::Clicks, *ROWS, 7));
     let (mut recorded, mut file) = (Vec::new(), Vec::new());
     let mut record = Vec::new();
     while generator.next_record(&mut record) {
@@ -142,6 +146,6 @@ fn run(chain: &Chain, projection: &Projection, feed: impl FnOnce(&dyn Fn(Work)))
         drop(to);
         workers.into_iter().map(|worker| worker.join().unwrap()).sum()
     });
-    assert_eq!(rows as u64, ROWS);
+    assert_eq!(rows as u64, *ROWS);
     started.elapsed()
 }

@@ -5,20 +5,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
 
+mod smoke;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-const MESSAGES: u64 = 3_000_000;
-const ROUNDS: usize = 3;
+static MESSAGES: LazyLock<u64> = LazyLock::new(|| smoke::of(3_000_000, 30_000));
+/// Messages a second: more than there can be, or so many that there is time for a swap.
+static RATE: LazyLock<u64> = LazyLock::new(|| smoke::of(2_000_000, 20_000));
+static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(3, 1));
 
 fn main() {
     let (mut alone, mut swapped) = (Vec::new(), Vec::new());
     let mut swaps = 0;
     let mut pauses = Vec::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..*ROUNDS {
         alone.push(run(false).0["seconds"].as_f64().unwrap());
         let (summary, count) = run(true);
         swapped.push(summary["seconds"].as_f64().unwrap());
@@ -27,12 +32,14 @@ fn main() {
         let most = &summary["stream"]["pause_max_us"];
         println!("{count} swaps, pause {} us at p99, {most} us at most", pauses.last().unwrap());
     }
+    assert!(swaps > 0, "no swap was taken");
     let rate = |times: &mut Vec<f64>| {
         times.sort_by(f64::total_cmp);
-        MESSAGES as f64 / times[times.len() / 2]
+        *MESSAGES as f64 / times[times.len() / 2]
     };
     let (alone, swapped) = (rate(&mut alone), rate(&mut swapped));
-    println!("{MESSAGES} messages, median of {ROUNDS} rounds, {swaps} swaps in all");
+    let (messages, rounds) = (*MESSAGES, *ROUNDS);
+    println!("{messages} messages, median of {rounds} rounds, {swaps} swaps in all");
     println!("alone        {alone:>9.0} a second");
     println!("with swaps   {swapped:>9.0} a second");
     println!("ratio        {:>9.2}", swapped / alone);
@@ -44,15 +51,9 @@ fn run(swapping: bool) -> (Json, u64) {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_clickmill"))
         .current_dir(folder.path())
-        .args([
-            "run",
-            "--json",
-            "--set",
-            "admin.listen=127.0.0.1:0",
-            "--set",
-            "source.rate=2000000",
-        ])
-        .args(["--set", &format!("source.rows={MESSAGES}")])
+        .args(["run", "--json", "--set", "admin.listen=127.0.0.1:0"])
+        .args(["--set", &format!("source.rate={}", *RATE)])
+        .args(["--set", &format!("source.rows={}", *MESSAGES)])
         .arg(root.join("host/pipelines/stream.toml"))
         .env("CLICKMILL_MASK_KEY", "a key for benches, 32 bytes long")
         .env("CLICKMILL_CACHE", std::env::temp_dir().join("clickmill-bench-cache"))

@@ -6,14 +6,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
 
+mod smoke;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::Value as Json;
 
-const MESSAGES: u64 = 2_000_000;
-const ROUNDS: usize = 12;
+static MESSAGES: LazyLock<u64> = LazyLock::new(|| smoke::of(2_000_000, 20_000));
+static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(12, 1));
 
 #[derive(Clone, Copy, PartialEq)]
 enum Telemetry {
@@ -32,7 +35,7 @@ fn main() {
         ("nothing measured, again", Telemetry::Off),
     ];
     let mut times = kinds.map(|_| Vec::new());
-    for round in 0..ROUNDS {
+    for round in 0..*ROUNDS {
         for turn in 0..kinds.len() {
             // Whoever goes first finds another machine than whoever goes last.
             let at = (round + turn) % kinds.len();
@@ -41,9 +44,9 @@ fn main() {
     }
     let rates = times.map(|mut times| {
         times.sort_by(f64::total_cmp);
-        MESSAGES as f64 / times[times.len() / 2]
+        *MESSAGES as f64 / times[times.len() / 2]
     });
-    println!("{MESSAGES} messages, median of {ROUNDS} rounds");
+    println!("{} messages, median of {} rounds", *MESSAGES, *ROUNDS);
     for ((name, _), rate) in kinds.iter().zip(rates) {
         println!("{name:<24} {rate:>9.0} a second, ratio {:.3}", rate / rates[0]);
     }
@@ -61,7 +64,7 @@ fn run(telemetry: Telemetry, collector: &str) -> f64 {
     command
         .current_dir(folder.path())
         .args(["run", "--json", "--set", listen, "--set", "source.rate=2000000"])
-        .args(["--set", &format!("source.rows={MESSAGES}")])
+        .args(["--set", &format!("source.rows={}", *MESSAGES)])
         .arg(root.join("host/pipelines/stream.toml"))
         .env("CLICKMILL_MASK_KEY", "a key for benches, 32 bytes long")
         .env("CLICKMILL_CACHE", std::env::temp_dir().join("clickmill-bench-cache"))

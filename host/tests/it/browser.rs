@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
 use crate::emulators::{free_port, request};
-use crate::support::not_run;
+use crate::support::{installed, not_run};
 
 /// How long a page may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -157,25 +157,10 @@ impl Drop for Browser {
 /// Chromium and its driver, installed where they can be.
 fn programs() -> Option<(PathBuf, PathBuf)> {
     static FOUND: OnceLock<Option<(PathBuf, PathBuf)>> = OnceLock::new();
-    let find = || Some((on_path("chromium")?, on_path("chromedriver")?));
-    FOUND
-        .get_or_init(|| {
-            find().or_else(|| {
-                let install = "apt-get install -y --no-install-recommends chromium chromium-driver fonts-dejavu-core";
-                // Without the right to install it fails, and is not there.
-                let _ = Command::new("sh")
-                    .args(["-c", &format!("{install} || (apt-get update && {install})")])
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::null())
-                    .status();
-                find()
-            })
-        })
-        .clone()
-}
-
-fn on_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
+    let find = || {
+        let packages = ["chromium", "chromium-driver", "fonts-dejavu-core"];
+        let driver = installed("chromedriver", &packages)?;
+        Some((installed("chromium", &packages)?, driver))
+    };
+    FOUND.get_or_init(find).clone()
 }

@@ -16,7 +16,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cloud::wait_until;
 use crate::live::{Live, clicks};
-use crate::support::{Scratch, not_run, root};
+use crate::support::{Scratch, installed, not_run, root};
 
 fn text(live: &Live, path: &str) -> (u16, String) {
     let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
@@ -110,9 +110,13 @@ fn dashboards_alerts_and_the_list_name_the_metrics_that_there_are() {
         assert!(used.iter().any(|used| used.starts_with(metric.name)), "no panel shows {name}");
     }
     let rules = folder.join("alerts.yml");
-    match std::process::Command::new("promtool").args(["check", "rules"]).arg(&rules).output() {
-        Ok(output) => assert!(output.status.success(), "{output:?}"),
-        Err(_) => {
+    match installed("promtool", &["prometheus"]) {
+        Some(promtool) => {
+            let mut command = std::process::Command::new(promtool);
+            let output = command.args(["check", "rules"]).arg(&rules).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
+        None => {
             not_run("promtool check rules", "Prometheus is missing: `apt-get install prometheus`")
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 
 use clickmill_sandbox::build::{Freshness, build};
@@ -130,10 +130,32 @@ fn fence(command: &mut Command) {
     command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
 }
 
-/// Says that a test is not run, past the harness, which keeps what passing tests print to itself.
+/// Says that a test is not run for want of a program, past the harness, which keeps what passing tests
+/// print to itself. CI fails on such a line.
 pub fn not_run(test: &str, why: &str) {
     // Whoever has closed the stream does not want to know.
-    let _ = writeln!(std::io::stderr(), "not run: {test} ({why})");
+    let _ = writeln!(std::io::stderr(), "NOT RUN {test}: {why}");
+}
+
+/// A program, which is installed with apt first where that is there and allowed.
+pub fn installed(program: &str, packages: &[&str]) -> Option<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let path = std::env::var_os("PATH")?;
+    let find = || {
+        std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
+    };
+    find().or_else(|| {
+        let install = format!("apt-get install -y --no-install-recommends {}", packages.join(" "));
+        // Without the right to install it fails, and is not there.
+        let _ = Command::new("sh")
+            .args(["-c", &format!("{install} || (apt-get update && {install})")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        find()
+    })
 }
 
 /// in = out + rejected + filtered.
