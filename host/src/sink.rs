@@ -19,7 +19,7 @@ pub mod warehouse;
 
 pub use appender::{Appended, Appender};
 pub use letters::{Key, Letter, Wanted};
-pub use load::{Load, Targets};
+pub use load::{Begun, Committed, Load, Targets};
 pub use projection::{Misfit, Projection};
 pub use refused::{Refused, Rows};
 pub use row_filter::{RowFilter, RowFilterError};
@@ -28,7 +28,7 @@ use crate::config::{Place, TableName};
 use crate::schema::TableSchema;
 use bigquery::{BigQuery, BigQueryError};
 use warehouse::query::QueryError;
-use warehouse::{Warehouse, WarehouseError};
+use warehouse::{Claim, Warehouse, WarehouseError};
 
 /// What keeps tables.
 #[derive(Debug, Clone)]
@@ -105,6 +105,16 @@ impl Tables {
         match self {
             Self::Warehouse(warehouse) => Ok(warehouse.is_loaded(load_id, target).await?),
             Self::BigQuery(bigquery) => Ok(bigquery.is_loaded(load_id, target).await?),
+        }
+    }
+
+    /// Claims what one process at a time may do with these tables, until the claim is dropped or the
+    /// process ends. `None` while another has it. Only a warehouse on a disk tells: elsewhere everybody is
+    /// given a claim.
+    pub fn claim(&self, id: &str) -> Result<Option<Claim>, SinkError> {
+        match self {
+            Self::Warehouse(warehouse) => Ok(warehouse.claim(id)?),
+            Self::BigQuery(_) => Ok(Some(Claim::of_everybody())),
         }
     }
 }
