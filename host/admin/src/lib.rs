@@ -17,7 +17,8 @@
 //!
 //! Where a token is configured, requests carry `Authorization: Bearer …`. Without one only loopback is
 //! listened on, and requests have to name it as their host, so that no web page reaches it by a name of
-//! its own.
+//! its own. What a page of another origin asks for is refused, be it of those that need no token: browsers
+//! say so, in `Sec-Fetch-Site` and `Origin`. Programs send neither, and are answered.
 
 mod gate;
 mod plugins;
@@ -110,6 +111,8 @@ pub async fn start(
     };
     let guarded = guarded.layer(middleware::from_fn_with_state(gate, Gate::pass));
     let router = open.merge(guarded).fallback(nothing);
+    // Outermost: what is added to either of them later is behind it too.
+    let router = router.layer(middleware::from_fn(gate::own_pages));
     tokio::spawn(async move {
         // Ends with the process.
         if let Err(error) = axum::serve(listener, router).await {

@@ -1,9 +1,15 @@
 //! Delimited text with a header line: each field becomes text in the column its header names.
 //!
+//! LF, CRLF and CR each end a line, in one object as they come. A CR at the end of a block may be half of
+//! a CRLF: nothing is decided on it before the next byte is there.
+//!
 //! Quoted fields may hold delimiters and line ends. A quote that is never closed must not swallow the
-//! rows after it: a record over several lines counts only if its quotes are where RFC 4180 wants them
-//! and it has the right number of fields. Otherwise its first line alone is malformed, and decoding
-//! goes on with the second.
+//! rows after it: a record over several lines counts only if its quotes are where RFC 4180 wants them,
+//! it has the right number of fields, and it is within the size limit. Otherwise its first line alone
+//! is malformed, and decoding goes on with the second.
+
+mod lines;
+mod quotes;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,10 +17,14 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
+
+use quotes::Quotes;
 
 use super::{Blocks, Context, DecodeError, Decoded, Malformed, Records, reason, too_large};
 use clickmill_core::batch::{Position, Reason};
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 pub(super) struct Csv {
     context: Context,
@@ -38,15 +48,17 @@ pub(super) struct Csv {
     skipping: bool,
 }
 
-/// Where the quotes of a record are.
-#[derive(PartialEq)]
-enum Quotes {
-    /// Around whole fields, as RFC 4180 wants them, or nowhere.
-    Closed,
-    /// Around the beginning of a field.
-    Loose,
-    /// One is not closed.
-    Open,
+/// Where the parser stopped.
+#[derive(Clone, Copy, PartialEq)]
+enum Stop {
+    /// After the first byte of the line end that closes the record.
+    LineEnd,
+    /// At the end of the input, which closes the record too.
+    Input,
+    /// At the end of the block, which does not.
+    Block,
+    /// Within a record of more bytes or fields than there is room for, or one without any.
+    Full,
 }
 
 /// A record, or what it can't be.
@@ -82,13 +94,14 @@ impl Csv {
             block_is_utf8: true,
             at: 0,
             line: 1,
-            fields: vec![0; max_record_bytes],
+            // The parser stops where it has no room left, even if the next byte ends the record.
+            fields: vec![0; max_record_bytes + 1],
             ends: vec![0; 4096],
             skipping: false,
         };
-        csv.next_block()?;
-        if csv.block.starts_with(b"\xef\xbb\xbf") {
-            csv.at = 3;
+        while csv.block.len() < BYTE_ORDER_MARK.len() && csv.next_block()? {}
+        if csv.block.starts_with(BYTE_ORDER_MARK) {
+            csv.at = BYTE_ORDER_MARK.len();
         }
         csv.read_header()?;
         Ok(csv)
@@ -176,57 +189,45 @@ impl Csv {
 
     /// Reads the record at `at`. `width` is the number of fields it must have.
     fn next_record(&mut self, width: Option<usize>) -> Next {
-        if self.skipping && !self.skip_line() {
+        if (self.skipping && !self.skip_line()) || !self.skip_blank_lines() {
             return Next::BlockEnds;
         }
-        self.skip_blank_lines();
         let start = self.at;
-        if start == self.block.len() {
-            return Next::BlockEnds;
-        }
-        let input = &self.block[start..];
-        let (mut read, mut written, mut count) = (0, 0, 0);
-        self.parser.reset();
-        let whole = loop {
-            let (result, nin, nout, nend) = self.parser.read_record(
-                &input[read..],
-                &mut self.fields[written..],
-                &mut self.ends[count..],
-            );
-            read += nin;
-            written += nout;
-            count += nend;
-            match result {
-                ReadRecordResult::Record => break true,
-                // At the very end of the input an empty read closes the last record.
-                ReadRecordResult::InputEmpty
-                    if self.blocks.ended && read == input.len() && nin > 0 => {}
-                ReadRecordResult::InputEmpty | ReadRecordResult::End => break false,
-                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => break false,
+        let (stop, read, count) = self.parse();
+        let end = match stop {
+            Stop::LineEnd => start + read - 1,
+            Stop::Input => start + read,
+            Stop::Block if self.block.len() - start <= self.max_record_bytes => {
+                return Next::BlockEnds;
             }
+            Stop::Block | Stop::Full => return self.first_line_is_malformed(),
         };
-        if !whole && read == input.len() && !self.blocks.ended && read <= self.max_record_bytes {
+        let Some(next) = self.past_line_end(end) else {
             return Next::BlockEnds;
-        }
-        let mut range = start..start + read;
-        while range.end > start && matches!(self.block[range.end - 1], b'\r' | b'\n') {
-            range.end -= 1;
-        }
+        };
+        let range = start..end;
         let record = &self.block[range.clone()];
-        let several_lines = memchr(b'\n', record).is_some();
         let right_width = width.is_none_or(|width| width == count);
-        // To the parser the end of the input closes a quote that nobody did.
-        let last = self.blocks.ended && start + read == self.block.len();
-        let open = last && self.quotes(record) == Quotes::Open;
-        let strict = !several_lines || (right_width && self.quotes(record) == Quotes::Closed);
-        if !whole || open || !strict {
-            return self.first_line_is_malformed(start);
+        let quotes = || Quotes::of(record, self.delimiter, self.quote);
+        let several_lines = lines::first_end(record).is_some();
+        let sound = match several_lines {
+            // Of one beyond the limit, the end may be in the block or not: the first line alone is
+            // malformed either way, so that it does not matter where blocks are cut.
+            true => {
+                right_width && record.len() <= self.max_record_bytes && quotes() == Quotes::Closed
+            }
+            // To the parser the end of the input closes a quote that nobody did.
+            false => stop == Stop::LineEnd || quotes() != Quotes::Open,
+        };
+        if !sound {
+            return self.first_line_is_malformed();
         }
         let line = self.line;
-        self.line += memchr_iter(b'\n', &self.block[start..start + read]).count() as u64;
-        self.at = start + read;
-        if record.len() > self.max_record_bytes {
-            let reason = too_large(record.len(), self.max_record_bytes);
+        let more_lines = if several_lines { lines::count_ends(record) } else { 0 };
+        self.line += 1 + more_lines;
+        self.at = next;
+        if range.len() > self.max_record_bytes {
+            let reason = too_large(range.len(), self.max_record_bytes);
             return self.malformed(range, line, reason);
         }
         if !self.block_is_utf8
@@ -242,6 +243,38 @@ impl Csv {
         Next::Record { range, line, count }
     }
 
+    /// Has the parser read the record at `at` into `fields` and `ends`: where it stopped, after how many
+    /// bytes, and how many fields it found.
+    fn parse(&mut self) -> (Stop, usize, usize) {
+        let input = &self.block[self.at..];
+        let (mut read, mut written, mut count) = (0, 0, 0);
+        self.parser.reset();
+        let stop = loop {
+            let (result, nin, nout, nend) = self.parser.read_record(
+                &input[read..],
+                &mut self.fields[written..],
+                &mut self.ends[count..],
+            );
+            read += nin;
+            written += nout;
+            count += nend;
+            match result {
+                ReadRecordResult::Record if nin > 0 => break Stop::LineEnd,
+                ReadRecordResult::Record => break Stop::Input,
+                ReadRecordResult::InputEmpty | ReadRecordResult::End if !self.blocks.ended => {
+                    break Stop::Block;
+                }
+                // At the very end of the input an empty read closes the last record.
+                ReadRecordResult::InputEmpty if nin > 0 => {}
+                ReadRecordResult::InputEmpty
+                | ReadRecordResult::End
+                | ReadRecordResult::OutputFull
+                | ReadRecordResult::OutputEndsFull => break Stop::Full,
+            }
+        };
+        (stop, read, count)
+    }
+
     /// The first field of the record at hand that is not text by itself. That all of them together are
     /// is not enough: a character may be cut in two by a delimiter.
     fn first_field_not_utf8(&self, count: usize) -> Option<usize> {
@@ -250,18 +283,21 @@ impl Csv {
         fields.position(|(start, end)| std::str::from_utf8(&self.fields[start..*end]).is_err())
     }
 
-    /// The first line from `start` on is malformed by itself, and the next record begins after it.
-    fn first_line_is_malformed(&mut self, start: usize) -> Next {
-        let rest = &self.block[start..];
-        let line = self.line;
-        let end = memchr(b'\n', rest);
-        self.at = start + end.map_or(rest.len(), |end| end + 1);
-        self.line += 1;
-        self.skipping = end.is_none() && !self.blocks.ended;
-        let end = end.unwrap_or(rest.len());
-        let text = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
-        let range = start..start + text.len();
-        let reason = if text.len() > self.max_record_bytes || self.skipping {
+    /// The first line of the record at `at` is malformed by itself, and the next record begins after it.
+    fn first_line_is_malformed(&mut self) -> Next {
+        let rest = &self.block[self.at..];
+        let found = lines::first_end(rest);
+        let text = &rest[..found.unwrap_or(rest.len())];
+        let range = self.at..self.at + text.len();
+        let Some(next) = self.past_line_end(range.end) else {
+            return Next::BlockEnds;
+        };
+        let goes_on = found.is_none() && !self.blocks.ended;
+        let oversized = text.len() > self.max_record_bytes;
+        if goes_on && !oversized {
+            return Next::BlockEnds;
+        }
+        let reason = if oversized {
             too_large(text.len(), self.max_record_bytes)
         } else if memchr(self.quote, text).is_some() {
             reason(
@@ -271,6 +307,11 @@ impl Csv {
         } else {
             reason("wrong_field_count", format!("record has more than {} fields", self.ends.len()))
         };
+        let line = self.line;
+        // The line's number counts now: what is passed over of it later does not count again.
+        self.line += 1;
+        self.at = next;
+        self.skipping = goes_on;
         self.malformed(range, line, reason)
     }
 
@@ -280,52 +321,40 @@ impl Csv {
         Next::Malformed(Malformed { position: Position::Line(line), payload, reason })
     }
 
-    /// Where a record's quotes are.
-    fn quotes(&self, record: &[u8]) -> Quotes {
-        let mut found = Quotes::Closed;
-        let mut rest = record;
-        loop {
-            if let Some(mut quoted) = rest.strip_prefix(&[self.quote]) {
-                loop {
-                    let Some(end) = memchr(self.quote, quoted) else { return Quotes::Open };
-                    quoted = &quoted[end + 1..];
-                    match quoted.strip_prefix(&[self.quote]) {
-                        Some(after) => quoted = after,
-                        None => break,
-                    }
-                }
-                if quoted.first().is_some_and(|byte| *byte != self.delimiter) {
-                    found = Quotes::Loose;
-                }
-                rest = quoted;
-            }
-            match memchr(self.delimiter, rest) {
-                None => return found,
-                Some(end) => rest = &rest[end + 1..],
-            }
+    /// The place after the line end at `at`, or `at` where there is none. `None` where only the next
+    /// block tells: it may begin with the LF of a CRLF.
+    fn past_line_end(&self, at: usize) -> Option<usize> {
+        match &self.block[at..] {
+            [b'\r', b'\n', ..] => Some(at + 2),
+            [b'\r'] if !self.blocks.ended => None,
+            [b'\r' | b'\n', ..] => Some(at + 1),
+            _ => Some(at),
         }
     }
 
-    fn skip_blank_lines(&mut self) {
-        while let Some(byte @ (b'\r' | b'\n')) = self.block.get(self.at) {
-            self.line += u64::from(*byte == b'\n');
-            self.at += 1;
+    /// Goes on to the first line that is not blank; `false` where the block has none.
+    fn skip_blank_lines(&mut self) -> bool {
+        while let Some(next) = self.past_line_end(self.at) {
+            if next == self.at {
+                return self.at < self.block.len();
+            }
+            self.at = next;
+            self.line += 1;
         }
+        false
     }
 
     /// Passes over the rest of a line; `false` where it goes on in the next block.
     fn skip_line(&mut self) -> bool {
-        match memchr(b'\n', &self.block[self.at..]) {
-            Some(end) => {
-                self.at += end + 1;
-                self.skipping = false;
-                true
-            }
-            None => {
-                self.at = self.block.len();
-                false
-            }
+        let rest = &self.block[self.at..];
+        self.at += lines::first_end(rest).unwrap_or(rest.len());
+        if let Some(next) = self.past_line_end(self.at)
+            && next > self.at
+        {
+            self.at = next;
+            self.skipping = false;
         }
+        !self.skipping
     }
 
     /// Goes on to the next block; `false` where there is none.
@@ -334,9 +363,10 @@ impl Csv {
             return Ok(false);
         };
         self.block = block;
-        // A character cut in two at the end belongs to the record that comes again in the next block.
+        // A character cut in two at the end belongs to the record that comes again in the next block,
+        // where there is a next one.
         self.block_is_utf8 = std::str::from_utf8(&self.block)
-            .map_or_else(|error| error.error_len().is_none(), |_| true);
+            .map_or_else(|error| error.error_len().is_none() && !self.blocks.ended, |_| true);
         self.at = 0;
         Ok(true)
     }

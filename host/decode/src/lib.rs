@@ -108,8 +108,18 @@ impl Decoder {
         ingest_time: i64,
         input: Box<dyn Read + Send>,
     ) -> Result<Self, DecodeError> {
+        let blocks = Blocks { input, ended: false, block_bytes: BLOCK_BYTES };
+        Self::of_blocks(format, limits, source, ingest_time, blocks)
+    }
+
+    fn of_blocks(
+        format: &Format,
+        limits: BatchLimits,
+        source: Arc<str>,
+        ingest_time: i64,
+        blocks: Blocks,
+    ) -> Result<Self, DecodeError> {
         let context = Context { limits, source, header: None, ingest_time };
-        let blocks = Blocks { input, ended: false };
         Ok(Self(match format {
             Format::Csv { delimiter, quote, max_record_bytes } => {
                 let csv = csv::Csv::new(*delimiter, *quote, *max_record_bytes, context, blocks)?;
@@ -203,6 +213,8 @@ impl Records {
 struct Blocks {
     input: Box<dyn Read + Send>,
     ended: bool,
+    /// Bytes read at once.
+    block_bytes: usize,
 }
 
 impl Blocks {
@@ -212,9 +224,9 @@ impl Blocks {
         if self.ended {
             return Ok(None);
         }
-        let mut block = Vec::with_capacity(rest.len() + BLOCK_BYTES);
+        let mut block = Vec::with_capacity(rest.len() + self.block_bytes);
         block.extend_from_slice(rest);
-        let wanted = block.len() + BLOCK_BYTES;
+        let wanted = block.len() + self.block_bytes;
         while block.len() < wanted && !self.ended {
             let missing = (wanted - block.len()) as u64;
             let got = self.input.by_ref().take(missing).read_to_end(&mut block);

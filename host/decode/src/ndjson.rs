@@ -104,7 +104,8 @@ impl Ndjson {
             Some(end) => (end, end + 1),
             None if rest.is_empty() => return None,
             None if self.blocks.ended => (rest.len(), rest.len()),
-            None if rest.len() > self.max_record_bytes => {
+            // A CR at the end may be half of the line's end, which is not the record's.
+            None if rest.strip_suffix(b"\r").unwrap_or(rest).len() > self.max_record_bytes => {
                 self.skipping = true;
                 let line = self.at..self.block.len();
                 self.at = self.block.len();

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod line_ends;
+
 /// Gives its bytes in pieces of a few, so that every boundary falls inside something.
 struct Trickle {
     bytes: Vec<u8>,
@@ -26,10 +28,16 @@ fn csv_format(max_record_bytes: usize) -> Format {
     Format::Csv { delimiter: b';', quote: b'"', max_record_bytes }
 }
 
+fn limits(max_rows: usize) -> BatchLimits {
+    BatchLimits { max_rows, max_bytes: 1 << 20, ..BatchLimits::default() }
+}
+
+fn trickle(bytes: &[u8]) -> Box<dyn Read + Send> {
+    Box::new(Trickle { bytes: bytes.to_vec(), at: 0, piece: 7 })
+}
+
 fn decoder(format: &Format, max_rows: usize, bytes: &[u8]) -> Result<Decoder, DecodeError> {
-    let limits = BatchLimits { max_rows, max_bytes: 1 << 20, ..BatchLimits::default() };
-    let input = Trickle { bytes: bytes.to_vec(), at: 0, piece: 7 };
-    Decoder::new(format, limits, "test@1".into(), 0, Box::new(input))
+    Decoder::new(format, limits(max_rows), "test@1".into(), 0, trickle(bytes))
 }
 
 fn line(position: &Position) -> u64 {
@@ -39,27 +47,56 @@ fn line(position: &Position) -> u64 {
     }
 }
 
-/// Everything an object decodes to: rows as `line|field|field`, malformed as `line!code!payload`.
-fn decode(format: &Format, max_rows: usize, bytes: &[u8]) -> Vec<String> {
-    let mut decoder = decoder(format, max_rows, bytes).expect("a header");
-    let mut found: Vec<(u64, String)> = Vec::new();
+/// A record as it comes out: a row's fields, or what is wrong.
+#[derive(Debug, Clone, PartialEq)]
+struct Record {
+    line: u64,
+    fields: Result<Vec<String>, Reason>,
+    payload: Vec<u8>,
+    header: Option<Vec<u8>>,
+}
+
+/// Everything a decoder gives, in the order of its lines.
+fn records(mut decoder: Decoder, max_rows: usize) -> Vec<Record> {
+    let mut found = Vec::new();
     while let Some(decoded) = decoder.next_batch().expect("decodes") {
         let Batch { columns, origins, .. } = &decoded.batch;
         assert_eq!(columns.num_rows(), origins.ranges.len());
         assert!(columns.num_rows() <= max_rows);
+        let header = origins.header.as_ref().map(|header| header.to_vec());
         for row in 0..columns.num_rows() {
             let fields = columns.columns().iter().map(|c| c.as_string::<i32>().value(row));
-            let line = line(&origins.position(row));
-            found.push((line, format!("{line}|{}", fields.collect::<Vec<_>>().join("|"))));
+            found.push(Record {
+                line: line(&origins.position(row)),
+                fields: Ok(fields.map(str::to_owned).collect()),
+                payload: origins.payload(row).to_vec(),
+                header: header.clone(),
+            });
         }
         for bad in &decoded.malformed {
-            let text = String::from_utf8_lossy(&bad.payload);
-            let line = line(&bad.position);
-            found.push((line, format!("{line}!{}!{text}", bad.reason.code)));
+            found.push(Record {
+                line: line(&bad.position),
+                fields: Err(bad.reason.clone()),
+                payload: bad.payload.to_vec(),
+                header: header.clone(),
+            });
         }
     }
-    found.sort();
-    found.into_iter().map(|(_, text)| text).collect()
+    found.sort_by_key(|record| record.line);
+    found
+}
+
+/// Everything an object decodes to: rows as `line|field|field`, malformed as `line!code!payload`.
+fn decode(format: &Format, max_rows: usize, bytes: &[u8]) -> Vec<String> {
+    let decoder = decoder(format, max_rows, bytes).expect("a header");
+    let text = |record: Record| match record.fields {
+        Ok(fields) => format!("{}|{}", record.line, fields.join("|")),
+        Err(reason) => {
+            let payload = String::from_utf8_lossy(&record.payload);
+            format!("{}!{}!{payload}", record.line, reason.code)
+        }
+    };
+    records(decoder, max_rows).into_iter().map(text).collect()
 }
 
 #[track_caller]
@@ -180,6 +217,11 @@ fn records_come_out_whole_across_blocks() {
     for (n, got) in got.iter().enumerate() {
         assert_eq!(*got, format!("{}|{}", n + 2, row(n).replace(';', "|")));
     }
+}
+
+#[test]
+fn csv_object_that_ends_within_a_character_has_one_malformed_record() {
+    check_csv(b"a;b\n1;2\n3;\xc3", &["2|1|2", "3!invalid_utf8!3;\u{fffd}"]);
 }
 
 proptest! {

@@ -9,10 +9,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::error::ArrowError;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use tokio::runtime::Handle;
 
 use super::build::{BuildError, Built};
 use super::slot::Slot;
@@ -24,12 +25,15 @@ use super::version::{Fitted, Version};
 use clickmill_core::batch::{Rejected, micros_now};
 use clickmill_dead_letter::{Hopeless, StopRule};
 use clickmill_decode::{DecodeError, Decoded, Decoder};
-use clickmill_sink::{Load, SinkError, Targets};
+use clickmill_sink::{Begun, Load, SinkError, Targets};
 use clickmill_source::{Object, SourceError};
 use clickmill_tables::ledger;
+use clickmill_tables::ledger::Committed;
 
 /// Batches that wait before and after the workers, per worker: one in hand and one ready.
 const QUEUED_PER_WORKER: usize = 2;
+/// How often to look whether another run has ended.
+const TURN: Duration = Duration::from_millis(100);
 
 /// Why an object is not loaded.
 #[derive(Debug, thiserror::Error)]
@@ -62,12 +66,51 @@ impl From<SourceError> for LoadError {
 
 /// What became of an object.
 pub(super) enum Outcome {
-    Loaded { counts: Counts, plugin_set: Arc<str> },
-    Hopeless { hopeless: Hopeless, counts: Counts },
+    Loaded {
+        counts: Counts,
+        plugin_set: Arc<str>,
+    },
+    /// By another run, meanwhile.
+    LoadedAlready,
+    Hopeless {
+        hopeless: Hopeless,
+        counts: Counts,
+    },
     Interrupted,
+    /// The run was told to stop while another was at the object.
+    Left,
 }
 
-/// Loads one object.
+/// Tries something until no other process is at it. `None` where told to stop meanwhile. `tell` says what
+/// is waited for, once.
+pub(super) fn in_turn<T>(
+    runtime: &Handle,
+    stop: &Stop,
+    tell: impl FnOnce(),
+    mut attempt: impl FnMut() -> Result<Option<T>, SinkError>,
+) -> Result<Option<T>, SinkError> {
+    let mut tell = Some(tell);
+    loop {
+        if let Some(done) = attempt()? {
+            return Ok(Some(done));
+        }
+        if let Some(tell) = tell.take() {
+            tell();
+        }
+        // Nothing is in hand that would have to be finished.
+        if stop.after_object() {
+            return Ok(None);
+        }
+        runtime.block_on(async {
+            tokio::select! {
+                () = stop.asked() => {}
+                () = tokio::time::sleep(TURN) => {}
+            }
+        });
+    }
+}
+
+/// Loads one object, unless another run has by now.
 pub(super) fn load(
     built: &Built,
     object: &Object,
@@ -76,9 +119,24 @@ pub(super) fn load(
     status: &Status,
     stop: &Stop,
 ) -> Result<Outcome, LoadError> {
-    let started_at = micros_now();
     let pipeline = &built.pipeline;
     let runtime = built.runtime.handle();
+    let targets = Targets {
+        rows: (pipeline.sink.table.clone(), pipeline.sink.schema.arrow()),
+        dead_letters: (pipeline.dead_letter.table.clone(), built.letters.schema.clone()),
+    };
+    let tell = || {
+        tracing::info!(object = object.uri, "another run is loading this object, waiting for it");
+    };
+    let begin = || Load::begin(&built.tables, runtime, load_id, &targets);
+    // Before anything else: what is opened while another run is at the object may go stale, and where
+    // that run loads it there is nothing to open. An error drops the load, with which its claim goes.
+    let mut load = match in_turn(runtime, stop, tell, begin)? {
+        Some(Begun::Load(load)) => load,
+        Some(Begun::LoadedAlready) => return Ok(Outcome::LoadedAlready),
+        None => return Ok(Outcome::Left),
+    };
+    let started_at = micros_now();
     let input = object.open(runtime, &status.progress)?;
     let name: Arc<str> = object.name().into();
     let mut decoder =
@@ -87,11 +145,6 @@ pub(super) fn load(
     let version = built.slot().current();
     let fitted = built.slot().fit(&version, decoder.schema()).map_err(LoadError::Build)?;
     let plugin_set: Arc<str> = fitted.chain.plugin_set().clone();
-    let targets = Targets {
-        rows: (pipeline.sink.table.clone(), pipeline.sink.schema.arrow()),
-        dead_letters: (pipeline.dead_letter.table.clone(), built.letters.schema.clone()),
-    };
-    let mut load = Load::begin(&built.tables, runtime, load_id, targets)?;
     let letters = |rejected: &[Rejected]| built.letters.rows(rejected);
 
     let queued = pipeline.workers * QUEUED_PER_WORKER;
@@ -178,9 +231,13 @@ pub(super) fn load(
                 started_at,
                 finished_at: micros_now(),
             };
-            load.commit(&entry)?;
-            status.load(&counts);
-            Ok(Outcome::Loaded { counts, plugin_set })
+            match load.commit(&entry)? {
+                Committed::Now => {
+                    status.load(&counts);
+                    Ok(Outcome::Loaded { counts, plugin_set })
+                }
+                Committed::ByAnother => Ok(Outcome::LoadedAlready),
+            }
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Letters are read page by page. Of each page, those whose rows are in the table already are resolved;
 //! the rest is decoded and transformed; good rows are written as one load, all or nothing; then what
 //! became of each letter is entered into `dead_letter_attempts`. A replay that is killed and repeated
-//! finds the rows it wrote by their provenance, and writes none twice.
+//! finds the rows it wrote by their provenance, and writes none twice. Two at once would not find each
+//! other's: on a disk, one waits for the other.
 
 pub(super) mod attempts;
 mod chains;
@@ -19,14 +20,18 @@ pub use attempts::Fate;
 use chains::{Chains, key_of, keys_of};
 
 use super::build::{BuildError, Built};
+use super::load::in_turn;
+use super::stop::Stop;
 use super::swap::{KeepError, Refused};
 use clickmill_audit::{Action, Event, Outcome};
 use clickmill_core::batch::micros_now;
 use clickmill_core::schema::{SchemaError, provenance};
 use clickmill_dead_letter::{Seal, SealError};
 use clickmill_sandbox::{Change, ChangeError};
-use clickmill_sink::{Key, Letter, Load, SinkError, Targets, Wanted};
+use clickmill_sink::{Begun, Key, Letter, Load, SinkError, Targets, Wanted};
+use clickmill_tables::ledger::Committed;
 use clickmill_tables::{Rows, ledger};
+use clickmill_warehouse::Claim;
 
 /// Letters that are read, and loaded, at once.
 const PAGE: usize = 5000;
@@ -140,6 +145,11 @@ pub fn replay(built: &Built, request: &Replay) -> Result<Replayed, ReplayError> 
         }
     };
     has_provenance(built)?;
+    // Until the last attempt is entered.
+    let _claim = match request.dry_run {
+        true => None,
+        false => claim(built)?,
+    };
     if !request.dry_run {
         built.swaps.0.publish(&library)?;
         let (table, schema) = (built.pipeline.sink.table.beside(ledger::TABLE), ledger::schema()?);
@@ -196,6 +206,17 @@ pub fn explain(built: &Built, id: &str) -> Result<Explained, ReplayError> {
         None => Fate::Filtered,
     };
     Ok(Explained { letter, plugin_set: set.digest, steps, fate })
+}
+
+/// Claims the replay of a table's letters. Two replays at once would see the same letters without rows,
+/// and, unless their pages are the same, write them in two loads.
+fn claim(built: &Built) -> Result<Option<Claim>, SinkError> {
+    let table = &built.pipeline.sink.table;
+    let id = ledger::load_id(table, "replay of dead letters");
+    let tell = || {
+        tracing::info!(%table, "another replay into this table is running, waiting for it");
+    };
+    in_turn(built.runtime.handle(), &Stop::default(), tell, || built.tables.claim(&id))
 }
 
 fn has_provenance(built: &Built) -> Result<(), ReplayError> {
@@ -264,7 +285,7 @@ fn page(
     let keys: Vec<Key> = letters.iter().filter_map(Letter::key).collect();
     let present = built.runtime.block_on(built.tables.present(&sink.table, &keys))?;
     let mut fates: Vec<(String, Fate)> = Vec::new();
-    let all: Vec<(String, Option<Key>)> =
+    let mut all: Vec<(String, Option<Key>)> =
         letters.iter().map(|letter| (letter.letter_id.clone(), letter.key())).collect();
     let is_there = |letter: &Letter| letter.key().is_some_and(|key| present.contains(&key));
     let (there, letters): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(is_there);
@@ -275,12 +296,26 @@ fn page(
     let good: Vec<Key> = rows.iter().flat_map(keys_of).collect();
     let mut good: std::collections::BTreeSet<Key> = good.into_iter().collect();
     if !dry_run && !good.is_empty() {
-        for refused in write(built, chains, rows, &all)? {
-            let key = key_of(&refused.source, &refused.position);
-            good.remove(&key);
-            let letter = all.iter().find(|(_, of)| of.as_ref() == Some(&key));
-            let fate = Fate::Rejected { stage: "sink".to_owned(), reason: refused.reason };
-            fates.extend(letter.map(|(id, _)| (id.clone(), fate)));
+        match write(built, chains, rows, &all)? {
+            Some(refused) => {
+                for refused in refused {
+                    let key = key_of(&refused.source, &refused.position);
+                    good.remove(&key);
+                    let letter = all.iter().find(|(_, of)| of.as_ref() == Some(&key));
+                    let fate = Fate::Rejected { stage: "sink".to_owned(), reason: refused.reason };
+                    fates.extend(letter.map(|(id, _)| (id.clone(), fate)));
+                }
+            }
+            // Another replay has loaded this very page. Of letters whose rows it has not brought in nothing
+            // is known here: they stay as they are.
+            None => {
+                let keys: Vec<Key> = good.iter().cloned().collect();
+                let present = built.runtime.block_on(built.tables.present(&sink.table, &keys))?;
+                let is_open = |key: &Key| good.contains(key) && !present.contains(key);
+                let before = all.len();
+                all.retain(|(_, key)| !key.as_ref().is_some_and(is_open));
+                done.letters -= (before - all.len()) as u64;
+            }
         }
     }
     let told: std::collections::BTreeSet<String> = fates.iter().map(|(id, _)| id.clone()).collect();
@@ -313,13 +348,14 @@ fn page(
     Ok(())
 }
 
-/// Writes the rows of a page as one load. Returns those that the table refuses.
+/// Writes the rows of a page as one load. Returns those that the table refuses; `None` where another
+/// replay has loaded the page by now.
 fn write(
     built: &Built,
     chains: &Chains<'_>,
     rows: Vec<Rows>,
     letters: &[(String, Option<Key>)],
-) -> Result<Vec<clickmill_tables::Refused>, ReplayError> {
+) -> Result<Option<Vec<clickmill_tables::Refused>>, ReplayError> {
     let sink = &built.pipeline.sink;
     let mut hasher = blake3::Hasher::new();
     hasher.update(chains.library.digest().as_bytes());
@@ -327,18 +363,23 @@ fn write(
         hasher.update(id.as_bytes());
     });
     let load_id = hasher.finalize().to_hex()[..32].to_owned();
-    let started_at = micros_now();
     let targets = Targets {
         rows: (sink.table.clone(), sink.schema.arrow()),
         dead_letters: (built.pipeline.dead_letter.table.clone(), built.letters.schema.clone()),
     };
-    let mut load = Load::begin(&built.tables, built.runtime.handle(), &load_id, targets)?;
+    let runtime = built.runtime.handle();
+    let tell =
+        || tracing::info!(load_id, "another replay is loading these letters, waiting for it");
+    let begin = || Load::begin(&built.tables, runtime, &load_id, &targets);
+    let begun = in_turn(runtime, &Stop::default(), tell, begin)?;
+    let Some(Begun::Load(mut load)) = begun else { return Ok(None) };
+    let started_at = micros_now();
     let count: usize = rows.iter().map(|rows| rows.rows.num_rows()).sum();
     for rows in rows {
         load.write(rows)?;
     }
     let refused = load.refused()?;
-    load.commit(&ledger::Entry {
+    let committed = load.commit(&ledger::Entry {
         source: format!("replay of dead letters {load_id}"),
         load_id,
         pipeline: built.pipeline.name.clone(),
@@ -352,5 +393,5 @@ fn write(
         started_at,
         finished_at: micros_now(),
     })?;
-    Ok(refused)
+    Ok((committed == Committed::Now).then_some(refused))
 }

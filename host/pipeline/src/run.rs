@@ -173,7 +173,8 @@ fn watch(
     Ok(summary)
 }
 
-/// Loads objects one by one, those that the ledger has aside.
+/// Loads objects one by one, those that the ledger has aside. It is asked for all of them first, to know
+/// how much there is to do, and for each again when its turn comes: other runs may be at the same ones.
 fn load_all(
     built: &Built,
     objects: Vec<Object>,
@@ -214,6 +215,11 @@ fn load_all(
                 summary.counts.add(counts);
                 summary.loaded += 1;
                 summary.plugin_set = Some(plugin_set.to_string());
+            }
+            Outcome::LoadedAlready => summary.skipped.push(uri),
+            Outcome::Left => {
+                summary.left += 1 + waiting.len() as u64;
+                break;
             }
             Outcome::Interrupted => return Err(RunError::Interrupted { object: uri }),
             Outcome::Hopeless { hopeless, counts } => {

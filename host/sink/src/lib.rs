@@ -12,13 +12,13 @@ mod query;
 
 pub use appender::{Appended, Appender};
 pub use letters::{Key, Letter, Wanted};
-pub use load::{Load, Targets};
+pub use load::{Begun, Load, Targets};
 
 use clickmill_bigquery::{BigQuery, BigQueryError};
 use clickmill_config::{Place, TableName};
 use clickmill_core::schema::TableSchema;
 use clickmill_query::QueryError;
-use clickmill_warehouse::{Warehouse, WarehouseError};
+use clickmill_warehouse::{Claim, Warehouse, WarehouseError};
 
 /// What keeps tables.
 #[derive(Debug, Clone)]
@@ -95,6 +95,16 @@ impl Tables {
         match self {
             Self::Warehouse(warehouse) => Ok(warehouse.is_loaded(load_id, target).await?),
             Self::BigQuery(bigquery) => Ok(bigquery.is_loaded(load_id, target).await?),
+        }
+    }
+
+    /// Claims what one process at a time may do with these tables, until the claim is dropped or the
+    /// process ends. `None` while another has it. Only a warehouse on a disk tells: elsewhere everybody is
+    /// given a claim.
+    pub fn claim(&self, id: &str) -> Result<Option<Claim>, SinkError> {
+        match self {
+            Self::Warehouse(warehouse) => Ok(warehouse.claim(id)?),
+            Self::BigQuery(_) => Ok(Some(Claim::of_everybody())),
         }
     }
 }

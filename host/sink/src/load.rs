@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use tokio::runtime::Handle;
 
 use clickmill_bigquery as bigquery;
-use clickmill_tables::ledger::Entry;
+use clickmill_tables::ledger::{Committed, Entry};
 use clickmill_tables::{Refused, Rows};
 use clickmill_warehouse as warehouse;
 
@@ -33,31 +33,44 @@ enum Kind {
     BigQuery(bigquery::BigQuery, Box<[bigquery::Load; 2]>),
 }
 
+/// How a load begins.
+pub enum Begun {
+    /// There is something to load.
+    Load(Box<Load>),
+    /// There is nothing: it has happened.
+    LoadedAlready,
+}
+
 impl Load {
-    /// Begins a load. What an interrupted load of the same object has left is removed first.
+    /// Begins a load, unless it has happened by now: the ledger is asked, whoever asked it before. What an
+    /// interrupted load of the same object has left is removed, or finished. `None` while another process
+    /// is at it.
     pub fn begin(
         tables: &Tables,
         runtime: &Handle,
         id: &str,
-        targets: Targets,
-    ) -> Result<Self, SinkError> {
+        targets: &Targets,
+    ) -> Result<Option<Begun>, SinkError> {
         let Targets { rows, dead_letters } = targets;
         let kind = match tables {
-            Tables::Warehouse(warehouse) => Kind::Warehouse(Box::new(warehouse::Load::begin(
-                warehouse,
-                runtime,
-                id,
-                rows,
-                dead_letters,
-            )?)),
+            Tables::Warehouse(warehouse) => {
+                match warehouse::Load::begin(warehouse, runtime, id, rows, dead_letters)? {
+                    None => return Ok(None),
+                    Some(warehouse::Begun::LoadedAlready) => return Ok(Some(Begun::LoadedAlready)),
+                    Some(warehouse::Begun::Load(load)) => Kind::Warehouse(load),
+                }
+            }
             Tables::BigQuery(bigquery) => {
-                let begin = |(table, schema): (TableName, SchemaRef)| {
-                    bigquery::Load::begin(bigquery, &table, schema)
+                if runtime.block_on(bigquery.is_loaded(id, &rows.0))? {
+                    return Ok(Some(Begun::LoadedAlready));
+                }
+                let begin = |(table, schema): &(TableName, SchemaRef)| {
+                    bigquery::Load::begin(bigquery, table, schema.clone())
                 };
                 Kind::BigQuery(bigquery.clone(), Box::new([begin(rows), begin(dead_letters)]))
             }
         };
-        Ok(Self { runtime: runtime.clone(), kind })
+        Ok(Some(Begun::Load(Box::new(Self { runtime: runtime.clone(), kind }))))
     }
 
     /// Adds good rows.
@@ -88,12 +101,13 @@ impl Load {
     }
 
     /// Makes rows and dead letters durable and visible, and enters the load into the ledger.
-    pub fn commit(self, entry: &Entry) -> Result<(), SinkError> {
+    pub fn commit(self, entry: &Entry) -> Result<Committed, SinkError> {
         match self.kind {
             Kind::Warehouse(load) => Ok(load.commit(&self.runtime, entry)?),
             Kind::BigQuery(bigquery, loads) => {
                 let [rows, letters] = *loads;
-                Ok(self.runtime.block_on(bigquery.commit_load(entry, rows, letters))?)
+                self.runtime.block_on(bigquery.commit_load(entry, rows, letters))?;
+                Ok(Committed::Now)
             }
         }
     }

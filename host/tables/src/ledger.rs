@@ -104,3 +104,12 @@ pub fn row(entry: &Entry, state: &State, schema: &TableSchema) -> Result<RecordB
     ];
     RecordBatch::try_new(schema.arrow(), columns)
 }
+
+/// Whose rows a load has brought into the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// Its own.
+    Now,
+    /// Those of another load of the same object, which was faster. Its own are given up.
+    ByAnother,
+}

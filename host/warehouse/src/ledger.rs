@@ -7,8 +7,21 @@ use clickmill_config::TableName;
 use clickmill_tables::ledger::{self, Entry, State, TABLE};
 
 impl Warehouse {
-    /// Whether a load has happened.
+    /// Whether a load has happened. What its run could not clear up any more is removed.
     pub async fn is_loaded(
+        &self,
+        load_id: &str,
+        target: &TableName,
+    ) -> Result<bool, WarehouseError> {
+        let loaded = self.has_entry(load_id, target).await?;
+        if loaded {
+            self.clear_loaded(load_id).await;
+        }
+        Ok(loaded)
+    }
+
+    /// Whether a load is in the ledger.
+    pub(super) async fn has_entry(
         &self,
         load_id: &str,
         target: &TableName,

@@ -7,15 +7,20 @@
 //! <warehouse>/clickstream_analytics/load_ledger/<load id>.parquet
 //! <warehouse>/_log/…                          rows that streams wrote last
 //! <warehouse>/_staging/<load id>/…            files in the making, which no reader looks at
+//! <warehouse>/_staging/<load id>.lock         held by the run that makes them, on a disk
 //! <warehouse>/_state/…                        plugin sets, kept by the pipeline
 //! ```
 //!
 //! A stream adds a file per flush; small ones go through a log, beside the tables.
 //!
 //! One input object is one load: one file of rows and one of dead letters, each created whole, then one
-//! entry in the ledger. A load whose entry is missing has not happened: what is left of it is removed
-//! when the object is loaded again.
+//! entry in the ledger. A load whose entry is missing has not happened: on a disk, what is left of it is
+//! removed when the object is loaded again, and in Cloud Storage it is finished where it was decided for.
+//! Of several runs at one object, on a disk one loads and the others wait; in Cloud Storage all may, and
+//! one is decided for.
 
+mod claim;
+mod decision;
 mod entries;
 mod file;
 pub mod ledger;
@@ -25,8 +30,9 @@ mod log;
 mod query;
 mod window;
 
+pub use claim::Claim;
 pub use live::Live;
-pub use load::Load;
+pub use load::{Begun, Load};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,22 @@
-//! A load: the rows and dead letters of one input object, all of them or none.
+//! A load: the rows and dead letters of one input object, all of them or none, whatever else is at the
+//! same object.
+//!
+//! In Cloud Storage one of the runs at an object is decided for, see [`super::decision`]. On a disk one
+//! is at it at a time. Step by step: what if it is killed right here, what if another does the same now?
+//!
+//! 1. The load is claimed ([`super::claim`]), until the end. Killed: the operating system gives the claim
+//!    back, so the same is true from here on. Another: is told so, waits, and begins with 1.
+//! 2. The ledger is asked, whoever asked it before: another may have loaded the object since. With an
+//!    entry, only what its run could not clear up any more is removed: the staging folder.
+//! 3. Without an entry, what a killed run left is removed: the staging folder, and files that it has
+//!    published. No file whose entry exists: entries are made under the claim, which is held since
+//!    before 2. Killed: the next one removes the rest.
+//! 4. Files are staged. Killed: they are removed in the next one's 3.
+//! 5. They are made durable and published, the letters first. Killed: likewise. Readers see them
+//!    meanwhile.
+//! 6. The ledger's entry is created. From here on the load has happened, and nothing removes its files.
+//! 7. The staging folder is removed and the claim given back. Killed: who next finds the object loaded
+//!    removes what is left of them. Another that has waited: finds the entry in 2.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -6,46 +24,76 @@ use std::time::SystemTime;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutMode, PutOptions};
+use object_store::{Error, ObjectStoreExt, PutMode, PutOptions};
 
+use super::claim::Claim;
 use super::file::TableFile;
 use super::{STAGING, Warehouse, WarehouseError, ledger};
 use clickmill_config::TableName;
-use clickmill_tables::ledger::Entry;
+use clickmill_tables::ledger::{Committed, Entry};
+
+/// Staged files.
+const ROWS: &str = "rows.parquet";
+const DEAD_LETTERS: &str = "dead_letters.parquet";
 
 /// One table of a load: its name and columns.
 type Target = (TableName, SchemaRef);
 
-/// A load in the making.
+/// A load in the making. Dropped, it has not happened.
 pub struct Load {
     warehouse: Warehouse,
     id: Arc<str>,
     staging: Path,
     rows: (TableName, TableFile),
     dead_letters: (TableName, TableFile),
+    /// The last to be dropped: by then nothing here touches the staging folder any more, which may be
+    /// another's.
+    claim: Claim,
+}
+
+/// How a load begins.
+pub enum Begun {
+    /// There is something to load.
+    Load(Box<Load>),
+    /// There is nothing: it has happened.
+    LoadedAlready,
 }
 
 impl Load {
-    /// Begins a load. What an interrupted load of the same object has left is removed first.
+    /// Begins a load, unless it has happened by now. What an interrupted load of the same object has left
+    /// is removed first. `None` while another process is at it, which only a disk tells.
     pub fn begin(
         warehouse: &Warehouse,
         runtime: &tokio::runtime::Handle,
         id: &str,
-        (table, schema): Target,
-        (dead_table, dead_schema): Target,
-    ) -> Result<Self, WarehouseError> {
-        let staging = warehouse.root.clone().join(STAGING).join(id);
-        runtime.block_on(warehouse.clean(id, &staging, [&table, &dead_table]))?;
-        let create = |name: &str, schema| {
-            TableFile::create(warehouse, runtime, staging.clone().join(name), schema)
+        (table, schema): &Target,
+        (dead_table, dead_schema): &Target,
+    ) -> Result<Option<Begun>, WarehouseError> {
+        let Some(claim) = warehouse.claim(id)? else { return Ok(None) };
+        let staging = warehouse.staging(id);
+        let (happened, staging) = match warehouse.disk {
+            Some(_) => (runtime.block_on(warehouse.clear(id, [table, dead_table]))?, staging),
+            None => {
+                let attempt = format!("{:016x}", rand::random::<u64>());
+                (runtime.block_on(warehouse.happened(id, table))?, staging.join(attempt))
+            }
         };
-        Ok(Self {
+        if happened {
+            return Ok(Some(Begun::LoadedAlready));
+        }
+        let create = |name: &str, schema: &SchemaRef| {
+            let staged = staging.clone().join(name);
+            TableFile::create(warehouse, runtime, staged, schema.clone())
+        };
+        let load = Self {
+            rows: (table.clone(), create(ROWS, schema)?),
+            dead_letters: (dead_table.clone(), create(DEAD_LETTERS, dead_schema)?),
             warehouse: warehouse.clone(),
             id: id.into(),
-            rows: (table, create("rows.parquet", schema)?),
-            dead_letters: (dead_table, create("dead_letters.parquet", dead_schema)?),
             staging,
-        })
+            claim,
+        };
+        Ok(Some(Begun::Load(Box::new(load))))
     }
 
     /// Adds good rows.
@@ -64,63 +112,93 @@ impl Load {
         self,
         runtime: &tokio::runtime::Handle,
         entry: &Entry,
-    ) -> Result<(), WarehouseError> {
+    ) -> Result<Committed, WarehouseError> {
         let date = date(SystemTime::now());
-        let rows = self.rows.1.finish()?;
-        let dead_letters = self.dead_letters.1.finish()?;
-        let warehouse = &self.warehouse;
+        // The claim first: what is bound first is dropped last.
+        let Self { claim, warehouse, id, staging, rows: (table, rows), dead_letters } = self;
+        let (dead_table, dead_letters) = dead_letters;
+        let rows = rows.finish()?;
+        let dead_letters = dead_letters.finish()?;
         let to = |table: &TableName| {
             let folder = format!("load_date={date}");
-            warehouse.table(table).join(folder).join(format!("{}.parquet", self.id))
+            warehouse.table(table).join(folder).join(format!("{id}.parquet"))
         };
-        let entry_bytes = ledger::encode(warehouse, entry)?;
-        runtime.block_on(async {
-            // Letters first: at no moment is a row missing from both tables with its load half done.
-            for (staged, table) in [(dead_letters, &self.dead_letters.0), (rows, &self.rows.0)] {
-                if let Some(staged) = staged {
-                    staged.publish(&to(table)).await?;
-                }
+        // Letters first: at no moment is a row missing from both tables with its load half done.
+        let files = [(dead_letters, DEAD_LETTERS, to(&dead_table)), (rows, ROWS, to(&table))];
+        let files = files.into_iter().filter_map(|(staged, name, to)| Some((staged?, name, to)));
+        let entry_bytes = ledger::encode(&warehouse, entry)?;
+        let committed = runtime.block_on(async {
+            if warehouse.disk.is_none() {
+                let files = files.map(|(_, name, to)| (staging.clone().join(name), to)).collect();
+                let entry_copy = entry_bytes.clone();
+                let plan = warehouse.plan(&id, &entry.table, &staging, files, entry_copy).await?;
+                return warehouse.decide(&id, &entry.table, &plan, &entry_bytes).await;
             }
-            let path = warehouse.ledger_path(&self.id, &entry.table);
+            for (staged, _, to) in files {
+                staged.publish(&to).await?;
+            }
+            let path = warehouse.ledger_path(&id, &entry.table);
             let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
             let put = warehouse.store.put_opts(&path, entry_bytes.into(), create).await;
             put.map_err(|source| warehouse.failed(format!("write `{path}`"), source))?;
-            warehouse.remove_staging(&self.staging).await;
-            Ok(())
-        })
+            warehouse.remove_staging(&staging).await;
+            Ok(Committed::Now)
+        });
+        drop(claim);
+        committed
     }
 
     /// Gives the load up: it has not happened.
     pub fn abandon(self, runtime: &tokio::runtime::Handle) {
-        self.rows.1.abandon(runtime);
-        self.dead_letters.1.abandon(runtime);
-        runtime.block_on(self.warehouse.remove_staging(&self.staging));
+        let Self { claim, warehouse, staging, rows, dead_letters, .. } = self;
+        rows.1.abandon(runtime);
+        dead_letters.1.abandon(runtime);
+        runtime.block_on(warehouse.remove_staging(&staging));
+        drop(claim);
     }
 }
 
 impl Warehouse {
-    async fn clean(
-        &self,
-        id: &str,
-        staging: &Path,
-        tables: [&TableName; 2],
-    ) -> Result<(), WarehouseError> {
-        self.remove_staging(staging).await;
+    /// Where the files of a load are made.
+    pub(super) fn staging(&self, id: &str) -> Path {
+        self.root.clone().join(STAGING).join(id)
+    }
+
+    /// Under the claim of a load: whether it has happened. What is left of one that has not is removed.
+    async fn clear(&self, id: &str, tables: [&TableName; 2]) -> Result<bool, WarehouseError> {
+        let happened = self.has_entry(id, tables[0]).await?;
+        self.remove_staging(&self.staging(id)).await;
+        if happened {
+            return Ok(true);
+        }
         let name = format!("{id}.parquet");
         for table in tables {
             for file in self.list(&self.table(table)).await? {
                 if file.location.filename() == Some(name.as_str()) {
-                    let deleted = self.store.delete(&file.location).await;
-                    deleted.map_err(|source| {
-                        self.failed(format!("remove `{}`", file.location), source)
-                    })?;
+                    match self.store.delete(&file.location).await {
+                        Ok(()) | Err(Error::NotFound { .. }) => {}
+                        Err(source) => {
+                            return Err(self.failed(format!("remove `{}`", file.location), source));
+                        }
+                    }
                 }
             }
         }
-        Ok(())
+        Ok(false)
     }
 
-    /// Removes the staging folder of a load. What can't be removed is in nobody's way.
+    /// Removes what is left of a run that was killed between its entry and its end.
+    pub(super) async fn clear_loaded(&self, id: &str) {
+        // The claim's file goes last: without it there is nothing.
+        let is_left = self.claim_file(id).is_some_and(|file| file.exists());
+        // A run that is at its end clears up itself.
+        if is_left && let Ok(Some(claim)) = self.claim(id) {
+            self.remove_staging(&self.staging(id)).await;
+            drop(claim);
+        }
+    }
+
+    /// Removes a staging folder. What can't be removed is in nobody's way.
     async fn remove_staging(&self, staging: &Path) {
         if self.disk.is_some() {
             // With the folder go the parts of unfinished files, which the store does not list.
@@ -140,3 +218,6 @@ pub(super) fn date(now: SystemTime) -> String {
     arrow::temporal_conversions::date32_to_datetime(days)
         .map_or_else(String::new, |time| time.date().to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,3 +138,48 @@ fn batch(
     let origins = Origins { source: source.into(), header, positions, block: block.into(), ranges };
     Ok(Batch { columns, origins, ingest_time: now })
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+
+    use super::*;
+    use clickmill_core::batch::Position;
+
+    fn letter(payload: String, header: String) -> Letter {
+        Letter {
+            letter_id: "0a1b".to_owned(),
+            source: "shop.csv@1".to_owned(),
+            source_line: Some(7),
+            message_id: None,
+            publish_time: None,
+            payload: payload.into_bytes(),
+            sealed_with: None,
+            attributes: vec![(HEADER_ATTRIBUTE.to_owned(), header)],
+            stage: "validate".to_owned(),
+            plugin_set: String::new(),
+            code: "bad_model".to_owned(),
+            message: String::new(),
+        }
+    }
+
+    #[test]
+    fn records_and_headers_that_hold_line_ends_are_decoded_again_as_they_were() {
+        let format = Format::Csv { delimiter: b';', quote: b'"', max_record_bytes: 1024 };
+        for end in ["\n", "\r\n", "\r"] {
+            let letters = vec![
+                letter(format!("1;\"x{end}{end}y\""), format!("a;\"b{end}c\"")),
+                letter("1;\"x".to_owned(), "a;b".to_owned()),
+            ];
+            let (batches, malformed) = batches(letters, &format, BatchLimits::default()).unwrap();
+            let [batch] = &batches[..] else { panic!("{} batches for {end:?}", batches.len()) };
+            assert_eq!(batch.rows(), 1, "{end:?}");
+            assert_eq!(*batch.columns.schema().field(1).name(), format!("b{end}c"));
+            let text = batch.columns.column(1).as_string::<i32>();
+            assert_eq!(text.value(0), format!("x{end}{end}y"));
+            assert_eq!(batch.origins.position(0), Position::Line(7));
+            let codes = malformed.iter().map(|(_, reason)| reason.code.as_str());
+            assert_eq!(codes.collect::<Vec<_>>(), ["unbalanced_quote"], "{end:?}");
+        }
+    }
+}

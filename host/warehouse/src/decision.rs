@@ -1,0 +1,312 @@
+//! How a load into Cloud Storage comes to pass, where no lock tells which runs are alive: any number of
+//! them may be at the same object, and one of them is decided for.
+//!
+//! ```text
+//! <warehouse>/_staging/<load id>/<attempt>/{rows,dead_letters,entry}.parquet   a run's own
+//! <warehouse>/_staging/<load id>/decision.json                                 the object's
+//! ```
+//!
+//! Step by step. What if the run is killed right here, what if another does the same now?
+//!
+//! 1. The decision is read, and then the ledger is asked. With an entry the load has happened, and with a
+//!    decision it goes on with 5, whoever decided. Otherwise the run loads the object. Killed: nothing
+//!    was done. Another: it loads the object too, which costs time, and no more.
+//! 2. Rows, letters and the ledger's entry are written to a folder whose name is drawn at random. Killed:
+//!    the folder lies there until the load has happened. Another: it has a folder of its own.
+//! 3. The decision is created, where there is none: the list of moves that are to be made, the ledger's
+//!    entry last. Killed: whoever comes to 1 or 3 next makes the moves. Another: the store creates one of
+//!    the two, and both go on with the one that is there.
+//! 4. The decision is read back, and then the ledger is asked, as in 1. With an entry the load had
+//!    happened before 3, and a decision made since is void. Killed: it stays void, since everybody asks
+//!    the ledger.
+//! 5. The moves are made: each is a copy to where nothing is yet. Killed: the next one makes them all,
+//!    and finds some made. Another: it copies the same bytes to the same places. What is to be copied is
+//!    gone only where another has come to 7.
+//! 6. The last move is the entry. From here on the load has happened.
+//! 7. The load's staging folder is removed, the decision last. Killed: some of it lies there, and is in
+//!    nobody's way. Another that is at 2 or 3 loses its files: its load is void anyway.
+//!
+//! Why 5 is right: a decision is removed only once the ledger has an entry, and entries stay. So who
+//! reads a decision, and *after that* finds no entry, has read the only one there ever was.
+//!
+//! No file of a table is ever removed here.
+
+use object_store::path::Path;
+use object_store::{Error, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use serde::{Deserialize, Serialize};
+
+use super::{Warehouse, WarehouseError};
+use clickmill_config::TableName;
+use clickmill_tables::ledger::Committed;
+
+/// The decision's name in its load's staging folder.
+const DECISION: &str = "decision.json";
+/// The ledger's entry in the making.
+const ENTRY: &str = "entry.parquet";
+
+/// What is to be done for a load to have happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Decision {
+    /// From where to where, in this order.
+    moves: Vec<(String, String)>,
+}
+
+impl Warehouse {
+    /// Whether a load has happened. One that is decided happens now.
+    pub(super) async fn happened(
+        &self,
+        id: &str,
+        target: &TableName,
+    ) -> Result<bool, WarehouseError> {
+        let decision = self.decision(id).await?;
+        let happened = self.settle(id, target, decision.as_ref()).await?;
+        if happened && decision.is_some() {
+            self.remove_decided(id).await;
+        }
+        Ok(happened)
+    }
+
+    /// Stages a ledger's entry, and returns what is to be decided: the moves of the files given, and of
+    /// the entry.
+    pub(super) async fn plan(
+        &self,
+        id: &str,
+        target: &TableName,
+        staging: &Path,
+        files: Vec<(Path, Path)>,
+        entry: Vec<u8>,
+    ) -> Result<Decision, WarehouseError> {
+        let staged = staging.clone().join(ENTRY);
+        let put = self.store.put(&staged, entry.into()).await;
+        put.map_err(|source| self.failed(format!("write `{staged}`"), source))?;
+        let moves = files.into_iter().chain([(staged, self.ledger_path(id, target))]);
+        let moves = moves.map(|(from, to)| (from.to_string(), to.to_string())).collect();
+        Ok(Decision { moves })
+    }
+
+    /// Decides for a load, unless another is decided for, and makes the moves of the one that is.
+    /// `entry` is that of the load given.
+    pub(super) async fn decide(
+        &self,
+        id: &str,
+        target: &TableName,
+        decision: &Decision,
+        entry: &[u8],
+    ) -> Result<Committed, WarehouseError> {
+        self.propose(id, decision).await?;
+        // Ours as well: the answer to an earlier try may have been lost.
+        let standing = self.decision(id).await?;
+        let path = self.ledger_path(id, target);
+        if !self.settle(id, target, standing.as_ref()).await? {
+            let source = "it was removed, and the load has not happened: run again".into();
+            let gone = Error::NotFound { path: self.decision_path(id).to_string(), source };
+            return Err(self.failed(format!("write `{path}`"), gone));
+        }
+        let got = async { self.store.get(&path).await?.bytes().await };
+        let entered = got.await.map_err(|source| self.failed(format!("read `{path}`"), source))?;
+        self.remove_decided(id).await;
+        // An entry says to the microsecond when its load began and ended.
+        Ok(if *entered == *entry { Committed::Now } else { Committed::ByAnother })
+    }
+
+    /// Creates the decision of a load, where there is none.
+    async fn propose(&self, id: &str, decision: &Decision) -> Result<(), WarehouseError> {
+        let path = self.decision_path(id);
+        let json = serde_json::to_vec(decision).unwrap_or_default();
+        let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.store.put_opts(&path, PutPayload::from(json), create).await {
+            Ok(_) | Err(Error::AlreadyExists { .. }) => Ok(()),
+            Err(source) => Err(self.failed(format!("write `{path}`"), source)),
+        }
+    }
+
+    /// The decision of a load, where there is one.
+    async fn decision(&self, id: &str) -> Result<Option<Decision>, WarehouseError> {
+        let path = self.decision_path(id);
+        let failed = |source| self.failed(format!("read `{path}`"), source);
+        let bytes = match self.store.get(&path).await {
+            Ok(got) => got.bytes().await.map_err(failed)?,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let parsed = serde_json::from_slice(&bytes);
+        parsed
+            .map(Some)
+            .map_err(|error| failed(Error::Generic { store: "JSON", source: error.into() }))
+    }
+
+    /// Whether a load has happened, whose decision was read *before* this is asked: its moves are made.
+    async fn settle(
+        &self,
+        id: &str,
+        target: &TableName,
+        decision: Option<&Decision>,
+    ) -> Result<bool, WarehouseError> {
+        if self.has_entry(id, target).await? {
+            return Ok(true);
+        }
+        let Some(decision) = decision else { return Ok(false) };
+        for (from, to) in &decision.moves {
+            let failed = |source| self.failed(format!("publish `{to}`"), source);
+            let path = |text: &str| Path::parse(text).map_err(|error| failed(error.into()));
+            match self.store.copy_if_not_exists(&path(from)?, &path(to)?).await {
+                Ok(()) | Err(Error::AlreadyExists { .. }) => {}
+                Err(source) => {
+                    let gone = matches!(source, Error::NotFound { .. });
+                    // Another has made all moves, and cleared up.
+                    if gone && self.has_entry(id, target).await? {
+                        return Ok(true);
+                    }
+                    return Err(failed(source));
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Removes what a load that has happened has in the staging folder. What stays is in nobody's way.
+    async fn remove_decided(&self, id: &str) {
+        let decision = self.decision_path(id);
+        for file in self.list(&self.staging(id)).await.unwrap_or_default() {
+            if file.location != decision {
+                let _ = self.store.delete(&file.location).await;
+            }
+        }
+        // Last: as long as it is there, somebody may come to clear up the rest.
+        let _ = self.store.delete(&decision).await;
+    }
+
+    fn decision_path(&self, id: &str) -> Path {
+        self.staging(id).join(DECISION)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    const ID: &str = "0123456789abcdef";
+
+    struct Scratch {
+        warehouse: Warehouse,
+        table: TableName,
+    }
+
+    impl Scratch {
+        fn new() -> Self {
+            let store = Arc::new(InMemory::new());
+            let opened = Warehouse::open("/nowhere").unwrap();
+            let warehouse = Warehouse { store, disk: None, ..opened };
+            let table = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
+            Self { warehouse, table }
+        }
+
+        /// Stages the files of a run: steps 1 and 2.
+        async fn stage(&self, attempt: &str) -> Decision {
+            let warehouse = &self.warehouse;
+            let staging = warehouse.staging(ID).join(attempt);
+            let mut files = Vec::new();
+            for name in ["dead_letters", "rows"] {
+                let from = staging.clone().join(name);
+                warehouse.store.put(&from, format!("{name} {attempt}").into()).await.unwrap();
+                // Another day: another place.
+                let day = format!("load_date={attempt}");
+                files.push((from, warehouse.table(&self.table).join(name).join(day)));
+            }
+            let entry = entry(attempt);
+            warehouse.plan(ID, &self.table, &staging, files, entry).await.unwrap()
+        }
+
+        async fn decide(&self, decision: &Decision, attempt: &str) -> Committed {
+            let entry = entry(attempt);
+            self.warehouse.decide(ID, &self.table, decision, &entry).await.unwrap()
+        }
+
+        /// Everything there is, by name.
+        async fn files(&self) -> Vec<(String, String)> {
+            let warehouse = &self.warehouse;
+            let mut files = Vec::new();
+            for file in warehouse.list(&warehouse.root).await.unwrap() {
+                let got = warehouse.store.get(&file.location).await.unwrap();
+                let text = String::from_utf8(got.bytes().await.unwrap().to_vec()).unwrap();
+                files.push((file.location.to_string(), text));
+            }
+            files.sort();
+            files
+        }
+
+        /// The load of one attempt has happened, and nothing else is there.
+        async fn is_of(&self, attempt: &str) {
+            let texts: Vec<String> = self.files().await.into_iter().map(|(_, text)| text).collect();
+            let wanted = ["entry", "dead_letters", "rows"];
+            assert_eq!(texts, wanted.map(|name| format!("{name} {attempt}")));
+        }
+    }
+
+    fn entry(attempt: &str) -> Vec<u8> {
+        format!("entry {attempt}").into_bytes()
+    }
+
+    #[tokio::test]
+    async fn of_two_at_once_one_is_decided_for() {
+        let scratch = Scratch::new();
+        let (first, second) = (scratch.stage("1").await, scratch.stage("2").await);
+        assert!(!scratch.warehouse.happened(ID, &scratch.table).await.unwrap());
+        assert_eq!(scratch.decide(&second, "2").await, Committed::Now);
+        scratch.is_of("2").await;
+        assert_eq!(scratch.decide(&first, "1").await, Committed::ByAnother);
+        scratch.is_of("2").await;
+        assert!(scratch.warehouse.happened(ID, &scratch.table).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn killed_after_any_move_the_next_one_makes_the_others() {
+        for made in 0..=3 {
+            // The next one may come to begin, or it has begun already and comes to its own decision.
+            for begun in [false, true] {
+                let scratch = Scratch::new();
+                let warehouse = &scratch.warehouse;
+                let second = if begun { Some(scratch.stage("2").await) } else { None };
+                let first = scratch.stage("1").await;
+                warehouse.propose(ID, &first).await.unwrap();
+                for (from, to) in &first.moves[..made] {
+                    let (from, to) = (Path::from(from.as_str()), Path::from(to.as_str()));
+                    warehouse.store.copy_if_not_exists(&from, &to).await.unwrap();
+                }
+                match second {
+                    Some(second) => {
+                        assert_eq!(scratch.decide(&second, "2").await, Committed::ByAnother);
+                    }
+                    None => assert!(warehouse.happened(ID, &scratch.table).await.unwrap()),
+                }
+                scratch.is_of("1").await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_decision_after_the_load_has_happened_is_void() {
+        let scratch = Scratch::new();
+        let late = scratch.stage("2").await;
+        let first = scratch.stage("1").await;
+        assert_eq!(scratch.decide(&first, "1").await, Committed::Now);
+        // Its files are gone with the staging folder; it is killed once it has decided.
+        scratch.stage("2").await;
+        scratch.warehouse.propose(ID, &late).await.unwrap();
+        assert!(scratch.warehouse.happened(ID, &scratch.table).await.unwrap());
+        scratch.is_of("1").await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_lost_is_not_another_run() {
+        let scratch = Scratch::new();
+        let decision = scratch.stage("1").await;
+        scratch.warehouse.propose(ID, &decision).await.unwrap();
+        assert_eq!(scratch.decide(&decision, "1").await, Committed::Now);
+        scratch.is_of("1").await;
+    }
+}

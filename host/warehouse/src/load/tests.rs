@@ -1,0 +1,250 @@
+use std::path::PathBuf;
+
+use arrow::array::{AsArray, Int64Array};
+use arrow::datatypes::Int64Type;
+use object_store::memory::InMemory;
+use tokio::runtime::Runtime;
+
+use super::*;
+use clickmill_core::schema::TableSchema;
+
+const SCHEMA: &str = r#"[{"name": "n", "type": "INTEGER", "mode": "REQUIRED"}]"#;
+const ID: &str = "00c0ffee00c0ffee";
+
+struct Scratch {
+    runtime: Runtime,
+    warehouse: Warehouse,
+    rows: Target,
+    letters: Target,
+    folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    fn on_disk() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let schema = TableSchema::parse(SCHEMA, std::path::Path::new("t.json")).unwrap();
+        let target = |table: &str| {
+            let table = TableName { dataset: "d".to_owned(), table: table.to_owned() };
+            (table, schema.arrow())
+        };
+        Self {
+            runtime: Runtime::new().unwrap(),
+            warehouse: Warehouse::open(&folder.path().to_string_lossy()).unwrap(),
+            rows: target("t"),
+            letters: target("letters"),
+            folder,
+        }
+    }
+
+    /// What a store without locks is like.
+    fn in_memory() -> Self {
+        let scratch = Self::on_disk();
+        let store = Arc::new(InMemory::new());
+        let warehouse = Warehouse { store, disk: None, ..scratch.warehouse.clone() };
+        Self { warehouse, ..scratch }
+    }
+
+    fn begin(&self) -> Option<Begun> {
+        let runtime = self.runtime.handle();
+        Load::begin(&self.warehouse, runtime, ID, &self.rows, &self.letters).unwrap()
+    }
+
+    /// A load with a row and a letter of this number.
+    fn load(&self, n: i64) -> Box<Load> {
+        let Some(Begun::Load(mut load)) = self.begin() else { panic!("no load begins") };
+        self.fill(&mut load, n);
+        load
+    }
+
+    fn fill(&self, load: &mut Load, n: i64) {
+        let column = Arc::new(Int64Array::from(vec![n]));
+        let rows = RecordBatch::try_new(self.rows.1.clone(), vec![column]).unwrap();
+        load.write(&rows).unwrap();
+        load.write_dead_letters(&rows).unwrap();
+    }
+
+    fn commit(&self, load: Box<Load>) -> Committed {
+        let entry = Entry {
+            load_id: ID.to_owned(),
+            pipeline: "p".to_owned(),
+            table: self.rows.0.clone(),
+            source: "file:///a.csv@1".to_owned(),
+            bytes: 1,
+            rows_in: 2,
+            rows_out: 1,
+            rows_rejected: 1,
+            rows_filtered: 0,
+            plugin_set: String::new(),
+            started_at: rand::random::<u32>().into(),
+            finished_at: 0,
+        };
+        load.commit(self.runtime.handle(), &entry).unwrap()
+    }
+
+    /// The numbers in a table.
+    fn found(&self, table: &TableName) -> Vec<i64> {
+        let warehouse = &self.warehouse;
+        self.runtime.block_on(async {
+            let mut numbers = Vec::new();
+            for file in warehouse.list(&warehouse.table(table)).await.unwrap() {
+                let reader = warehouse.reader(&file.location).await.unwrap();
+                for batch in reader.build().unwrap() {
+                    let batch = batch.unwrap();
+                    let column = batch.column(0).as_primitive::<Int64Type>();
+                    numbers.extend_from_slice(column.values());
+                }
+            }
+            numbers
+        })
+    }
+
+    #[track_caller]
+    fn holds(&self, numbers: &[i64]) {
+        assert_eq!(self.found(&self.rows.0), numbers);
+        assert_eq!(self.found(&self.letters.0), numbers);
+    }
+
+    #[track_caller]
+    fn is_loaded_already(&self) {
+        assert!(matches!(self.begin(), Some(Begun::LoadedAlready)));
+    }
+
+    /// What is in the staging folder.
+    fn staged(&self) -> Vec<PathBuf> {
+        let folder = std::fs::read_dir(self.folder.path().join(STAGING));
+        folder.into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// What a run leaves that is killed: staged files, and the file of its claim.
+    fn leave(&self) {
+        let staging = self.folder.path().join(STAGING);
+        std::fs::create_dir_all(staging.join(ID)).unwrap();
+        std::fs::write(staging.join(ID).join("rows.parquet#1"), "half").unwrap();
+        std::fs::write(staging.join(format!("{ID}.lock")), "").unwrap();
+    }
+}
+
+#[test]
+fn on_a_disk_one_at_a_time_loads_an_object() {
+    let scratch = Scratch::on_disk();
+    let first = scratch.load(1);
+    assert!(scratch.begin().is_none());
+    first.abandon(scratch.runtime.handle());
+    let second = scratch.load(2);
+    assert!(scratch.begin().is_none());
+    // An error on the way.
+    drop(second);
+    let third = scratch.load(3);
+    assert!(scratch.begin().is_none());
+    scratch.holds(&[]);
+    assert_eq!(scratch.commit(third), Committed::Now);
+    scratch.is_loaded_already();
+    scratch.holds(&[3]);
+    assert_eq!(scratch.staged(), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn what_a_killed_run_has_published_without_an_entry_is_removed() {
+    let scratch = Scratch::on_disk();
+    let table = scratch.folder.path().join("d/t");
+    let published = table.join("load_date=2026-11-24").join(format!("{ID}.parquet"));
+    let other = table.join("load_date=2026-11-24").join("another.parquet");
+    std::fs::create_dir_all(published.parent().unwrap()).unwrap();
+    std::fs::write(&published, "whole").unwrap();
+    std::fs::write(&other, "whole").unwrap();
+    scratch.leave();
+    let load = scratch.load(1);
+    assert!(!published.exists() && other.exists());
+    std::fs::remove_file(&other).unwrap();
+    assert_eq!(scratch.commit(load), Committed::Now);
+    scratch.holds(&[1]);
+    assert_eq!(scratch.staged(), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn what_has_an_entry_stays_and_what_a_killed_run_left_beside_it_goes() {
+    let scratch = Scratch::on_disk();
+    scratch.commit(scratch.load(1));
+    scratch.leave();
+    scratch.is_loaded_already();
+    assert_eq!(scratch.staged(), [] as [PathBuf; 0]);
+    // Whoever only asks the ledger clears up too, unless a run is at its end.
+    scratch.leave();
+    let claim = scratch.warehouse.claim(ID).unwrap().unwrap();
+    let ask = || scratch.runtime.block_on(scratch.warehouse.is_loaded(ID, &scratch.rows.0));
+    assert!(ask().unwrap());
+    assert_eq!(scratch.staged().len(), 2);
+    drop(claim);
+    scratch.leave();
+    assert!(ask().unwrap());
+    assert_eq!(scratch.staged(), [] as [PathBuf; 0]);
+    scratch.holds(&[1]);
+}
+
+#[test]
+fn of_many_at_once_on_a_disk_one_commits() {
+    let scratch = Scratch::on_disk();
+    let committed: Vec<i64> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..6)
+            .map(|n| {
+                let scratch = &scratch;
+                scope.spawn(move || {
+                    let mut fails = true;
+                    loop {
+                        let mut load = match scratch.begin() {
+                            None => {
+                                std::thread::yield_now();
+                                continue;
+                            }
+                            Some(Begun::LoadedAlready) => return None,
+                            Some(Begun::Load(load)) => load,
+                        };
+                        scratch.fill(&mut load, n);
+                        match std::mem::replace(&mut fails, false) {
+                            true if n % 2 == 0 => load.abandon(scratch.runtime.handle()),
+                            true => drop(load),
+                            false => {
+                                assert_eq!(scratch.commit(load), Committed::Now);
+                                return Some(n);
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        runs.into_iter().filter_map(|run| run.join().unwrap()).collect()
+    });
+    assert_eq!(committed.len(), 1, "{committed:?}");
+    scratch.holds(&committed);
+    assert_eq!(scratch.staged(), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn of_many_at_once_without_locks_one_commits() {
+    let scratch = Scratch::in_memory();
+    // All have begun before the first one commits.
+    let loads: Vec<(i64, Box<Load>)> = (0..6).map(|n| (n, scratch.load(n))).collect();
+    let committed: Vec<i64> = std::thread::scope(|scope| {
+        let runs: Vec<_> = loads
+            .into_iter()
+            .map(|(n, load)| {
+                let scratch = &scratch;
+                scope.spawn(move || (scratch.commit(load) == Committed::Now).then_some(n))
+            })
+            .collect();
+        runs.into_iter().filter_map(|run| run.join().unwrap()).collect()
+    });
+    assert_eq!(committed.len(), 1, "{committed:?}");
+    scratch.holds(&committed);
+    scratch.is_loaded_already();
+}
+
+#[test]
+fn without_locks_a_load_that_is_given_up_is_loaded_by_another() {
+    let scratch = Scratch::in_memory();
+    let (first, second) = (scratch.load(1), scratch.load(2));
+    first.abandon(scratch.runtime.handle());
+    assert_eq!(scratch.commit(second), Committed::Now);
+    scratch.holds(&[2]);
+    scratch.is_loaded_already();
+}
