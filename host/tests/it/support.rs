@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 
 use clickmill_sandbox::build::{Freshness, build};
 use serde_json::Value as Json;
@@ -38,6 +38,10 @@ pub struct Scratch {
 
 impl Scratch {
     pub fn new() -> Self {
+        // Built before any test asks it, so that none waits for the compiler inside a run.
+        static SQL_ENGINE: LazyLock<PathBuf> =
+            LazyLock::new(|| clickmill_query::prepare().expect("the SQL engine builds"));
+        LazyLock::force(&SQL_ENGINE);
         Self { folder: tempfile::tempdir().expect("a scratch folder") }
     }
 
