@@ -33,4 +33,5 @@ mod support;
 mod swap;
 mod swap_load;
 mod tables;
+mod taps;
 mod trust;

@@ -1,0 +1,90 @@
+//! What is asked of a running pipeline's taps costs the pipeline nothing.
+
+use std::io::{BufRead, BufReader};
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use crate::live::{Live, clicks};
+use crate::support::Scratch;
+
+/// Memory that a pipeline may take more of while somebody asks for terabytes.
+const MORE_MIB: u64 = 300;
+
+/// The most memory that a process has had, in MiB.
+fn peak_mib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
+}
+
+/// The first line of a tap with a condition, or the status that refuses it.
+fn tap(live: &Live, condition: &str) -> Result<Json, u16> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(60)))
+        .build()
+        .into();
+    let request = agent.get(format!("http://{}/v1/tap", live.admin)).query("where", condition);
+    let answer = request.call().unwrap();
+    if answer.status() != 200 {
+        return Err(answer.status().as_u16());
+    }
+    let mut lines = BufReader::new(answer.into_body().into_reader()).lines();
+    Ok(serde_json::from_str(&lines.next().expect("a line").unwrap()).unwrap())
+}
+
+#[test]
+fn a_condition_that_wants_all_memory_or_all_time_ends_its_tap_and_nothing_else() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &[]);
+    live.wait_for_rows(1, 500);
+    let good = tap(&live, "event_type <> ''").unwrap();
+    assert!(good["event_type"].is_string(), "{good:#}");
+    let before = peak_mib(live.child.id());
+    for condition in [
+        "repeat(event_type, 100000000) <> 'x'",
+        "repeat(event_type, 100000) <> 'x'",
+        "lpad(event_type, 2000000000, 'x') <> 'x'",
+        "array_to_string(array_repeat(repeat(event_type, 1000), 100000), '') <> 'x'",
+    ] {
+        match tap(&live, condition) {
+            // It says why, or is refused at once, or can be computed after all.
+            Ok(line) => {
+                let computed = line["event_type"].is_string();
+                assert!(computed || line["error"].is_string(), "{condition}: {line:#}");
+            }
+            Err(status) => assert_eq!(status, 400, "{condition}"),
+        }
+        let good = tap(&live, "event_type <> ''").unwrap();
+        assert!(good["event_type"].is_string(), "after {condition}: {good:#}");
+    }
+    let more = peak_mib(live.child.id()) - before;
+    assert!(more < MORE_MIB, "the pipeline took {more} MiB more");
+    let rows = live.history()[0]["rows"].as_u64().unwrap();
+    live.wait_for_rows(1, rows + 500);
+    let summary = live.end();
+    crate::support::conserved(&summary);
+}
+
+#[test]
+fn there_are_only_so_many_taps_and_those_that_are_left_make_room() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &[]);
+    let url = format!("http://{}/v1/tap", live.admin);
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut taps = Vec::new();
+    let refused = loop {
+        let answer = agent.get(&url).call().unwrap();
+        match answer.status().as_u16() {
+            200 => taps.push(answer.into_body().into_reader()),
+            status => break status,
+        }
+        assert!(taps.len() < 100, "taps without an end");
+    };
+    assert_eq!((refused, taps.len()), (429, 8));
+    drop(taps);
+    crate::cloud::wait_until("room for a tap", || agent.get(&url).call().unwrap().status() == 200);
+    live.end();
+}
