@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::{BigQuery, BigQueryError};
 use clickmill_config::{MissingTables, TableName};
-use clickmill_core::schema::TableSchema;
+use clickmill_core::schema::{Column, TableSchema};
 use clickmill_google as google;
 
 /// Something that a table lacks and can be given.
@@ -79,7 +79,7 @@ impl BigQuery {
             Change::AddColumn { name, sql } => {
                 self.query_rows(sql, &[], &format!("add column `{name}` to `{table}`")).await?;
                 let column = schema.columns.iter().find(|column| column.name == *name);
-                if column.is_some_and(|column| column.policy_tags.is_some()) {
+                if column.is_some_and(Column::is_sensitive) {
                     self.describe(table, schema).await?;
                 }
                 Ok(())

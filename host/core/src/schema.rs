@@ -226,6 +226,11 @@ impl TableSchema {
 impl Column {
     /// The Arrow field of the column.
     pub fn arrow(&self) -> Field {
+    /// Whether a policy tag guards it or a field of it.
+    pub fn is_sensitive(&self) -> bool {
+        self.policy_tags.is_some() || self.fields.iter().any(Self::is_sensitive)
+    }
+
         let item = match self.kind {
             Kind::String => DataType::Utf8,
             Kind::Bytes => DataType::Binary,
@@ -273,6 +278,19 @@ mod tests {
 
     #[test]
     fn a_column_named_twice_is_told() {
+    #[test]
+    fn a_record_with_a_sensitive_field_is_sensitive() {
+        let text = r#"[
+            {"name": "plain", "type": "STRING"},
+            {"name": "user", "type": "RECORD", "fields": [
+                {"name": "id", "type": "STRING", "policyTags": {"names": ["pseudonym"]}}
+            ]}
+        ]"#;
+        let schema = TableSchema::parse(text, Path::new("t.json")).expect("a schema");
+        let sensitive: Vec<bool> = schema.columns.iter().map(Column::is_sensitive).collect();
+        assert_eq!(sensitive, [false, true]);
+    }
+
         let text = r#"[{"name": "a", "type": "STRING"}, {"name": "a", "type": "DATE"}]"#;
         let error = TableSchema::parse(text, Path::new("t.json")).expect_err("twice");
         assert_eq!(error.to_string(), "table schema `t.json` names column `a` twice");
