@@ -5,6 +5,8 @@
 //! They are the one source of what a table looks like: the chain's output is checked against them and
 //! the warehouse writes by them. This module knows neither plugins nor services.
 
+pub mod system;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -224,13 +226,13 @@ impl TableSchema {
 }
 
 impl Column {
-    /// The Arrow field of the column.
-    pub fn arrow(&self) -> Field {
     /// Whether a policy tag guards it or a field of it.
     pub fn is_sensitive(&self) -> bool {
         self.policy_tags.is_some() || self.fields.iter().any(Self::is_sensitive)
     }
 
+    /// The Arrow field of the column.
+    pub fn arrow(&self) -> Field {
         let item = match self.kind {
             Kind::String => DataType::Utf8,
             Kind::Bytes => DataType::Binary,
@@ -277,8 +279,6 @@ mod tests {
     }
 
     #[test]
-    fn a_column_named_twice_is_told() {
-    #[test]
     fn a_record_with_a_sensitive_field_is_sensitive() {
         let text = r#"[
             {"name": "plain", "type": "STRING"},
@@ -291,6 +291,8 @@ mod tests {
         assert_eq!(sensitive, [false, true]);
     }
 
+    #[test]
+    fn a_column_named_twice_is_told() {
         let text = r#"[{"name": "a", "type": "STRING"}, {"name": "a", "type": "DATE"}]"#;
         let error = TableSchema::parse(text, Path::new("t.json")).expect_err("twice");
         assert_eq!(error.to_string(), "table schema `t.json` names column `a` twice");
