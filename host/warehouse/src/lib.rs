@@ -146,7 +146,7 @@ impl Warehouse {
     pub fn open(uri: &str) -> Result<Self, WarehouseError> {
         let failed = |source| WarehouseError::Open { uri: uri.to_owned(), source };
         let (store, root) = store::open(uri).map_err(failed)?;
-        let disk = store::is_local(uri).then(|| PathBuf::from(format!("/{root}")));
+        let disk = store::is_local(uri).then(|| absolute(&root));
         Ok(Self { store, root, disk, uri: uri.to_owned() })
     }
 
@@ -161,6 +161,11 @@ impl Warehouse {
     }
 
     /// Makes sure that a table has these columns: an unknown table gets them, a known one must have
+    /// Where the disk has what the store calls `path`; `None` where there is no disk.
+    fn on_disk(&self, path: &Path) -> Option<PathBuf> {
+        self.disk.is_some().then(|| absolute(path))
+    }
+
     /// them, but for columns added at the end that may be null.
     pub async fn ensure_table(
         &self,
@@ -246,4 +251,9 @@ impl Warehouse {
     fn disk_failed(&self, what: String, source: std::io::Error) -> WarehouseError {
         WarehouseError::Disk { uri: self.uri.clone(), what, source }
     }
+}
+
+/// A path of a store on a disk: the store's begin at its root, without a slash.
+fn absolute(path: &Path) -> PathBuf {
+    PathBuf::from(format!("/{path}"))
 }
