@@ -11,15 +11,15 @@ use google_cloud_bigquery::write::format::Arrow;
 use google_cloud_gax::error::Error;
 
 use super::append::opening;
-use super::{BigQuery, BigQueryError, Load, encode};
+use super::{BigQuery, BigQueryError, Load, encode, waits};
 use clickmill_config::TableName;
 use clickmill_tables::Refused;
 use clickmill_tables::ledger::{self, Entry, State, TABLE};
 
 /// How long a commit may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a commit is tried before the load is left for a later run.
-const TRIES: u32 = 5;
+/// How often a commit is tried again before the load is left for a later run.
+const RETRIES: usize = 4;
 
 impl BigQuery {
     /// Whether a load has happened; one that was prepared is committed now.
@@ -120,7 +120,7 @@ impl BigQuery {
         pipeline: &str,
     ) -> Result<bool, BigQueryError> {
         let Some(name) = stream else { return Ok(true) };
-        let mut tries = 0;
+        let mut waits = waits(RETRIES);
         loop {
             let tried = tokio::time::timeout(PATIENCE, self.try_commit(name)).await;
             let tried = tried.unwrap_or_else(|_| Err(Error::timeout("no answer in time").into()));
@@ -142,12 +142,11 @@ impl BigQuery {
                 }
                 Err(error) => error.to_string(),
             };
-            tries += 1;
-            if tries == TRIES {
+            let Some(wait) = waits.next() else {
                 return Err(BigQueryError::Commit { load_id: load_id.to_owned(), why });
-            }
-            tracing::warn!(why, tries, "a commit had no answer and is tried again");
-            tokio::time::sleep(pause(tries)).await;
+            };
+            tracing::warn!(why, ?wait, "a commit had no answer and is tried again");
+            tokio::time::sleep(wait).await;
         }
     }
 
@@ -188,8 +187,4 @@ impl BigQuery {
         let count = found.first().and_then(|row| row.first()).and_then(Option::as_deref);
         Ok(count.is_some_and(|count| count != "0"))
     }
-}
-
-fn pause(tries: u32) -> Duration {
-    Duration::from_millis(100 << tries)
 }

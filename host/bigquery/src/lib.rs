@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use google_cloud_bigquery::client::{BigQuery as QueryClient, Write};
+use backon::{BackoffBuilder, ExponentialBuilder};
 use google_cloud_bigquery::model::ArrowSchema;
 use google_cloud_bigquery_v2::client::{DatasetService, TableService};
 use google_cloud_gax::client_builder::Error as ClientError;
@@ -29,6 +30,9 @@ use clickmill_core::schema::SchemaError;
 use clickmill_google as google;
 use clickmill_google::{Service, connected};
 use clickmill_tables::result_set::{Column, Parameter, ResultSet};
+
+/// How long to wait before what has failed is tried again: shorter, and it fails for the same reason.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 /// Clients and the configuration they work by.
 #[derive(Debug, Clone)]
@@ -148,6 +152,11 @@ async fn in_time<T>(
     future: impl Future<Output = T>,
 ) -> Result<T, BigQueryError> {
     let no_answer =
+/// Waits between tries, each twice as long as the one before, so many of them.
+fn waits(times: usize) -> impl Iterator<Item = Duration> + Send {
+    ExponentialBuilder::default().with_min_delay(FIRST_WAIT).with_max_times(times).build()
+}
+
         |_| BigQueryError::NoAnswer { what: what.to_owned(), seconds: patience.as_secs() };
     tokio::time::timeout(patience, future).await.map_err(no_answer)
 }
