@@ -69,7 +69,7 @@ impl Demo {
 
         eprintln!("\nfrom the warehouse {warehouse}:");
         let runtime = tokio::runtime::Runtime::new()?;
-        let answer = runtime.block_on(Warehouse::open(warehouse)?.query(QUERY))?;
+        let answer = runtime.block_on(Warehouse::open(warehouse)?.answer(QUERY, &[]))?;
         println!("{}", arrow::util::pretty::pretty_format_batches(&answer.batches)?);
 
         let attended = std::io::stdout().is_terminal();

@@ -91,7 +91,7 @@ pub(super) fn load(
         rows: (pipeline.sink.table.clone(), pipeline.sink.schema.arrow()),
         dead_letters: (pipeline.dead_letter.table.clone(), built.letters.schema.clone()),
     };
-    let mut load = Load::begin(&built.tables, runtime, load_id, targets)?;
+    let mut load = built.tables.begin_load(runtime, load_id, targets)?;
     let letters = |rejected: &[Rejected]| built.letters.rows(rejected);
 
     let queued = pipeline.workers * QUEUED_PER_WORKER;
@@ -142,7 +142,7 @@ pub(super) fn load(
     });
     let written = match written {
         // The table may say only now what it does not take.
-        Ok(None) => late_refusals(&mut load, &plugin_set, &mut counts, &letters),
+        Ok(None) => late_refusals(&mut *load, &plugin_set, &mut counts, &letters),
         other => other,
     };
     // A short run is judged at its end, before anything of it is visible.
@@ -187,7 +187,7 @@ pub(super) fn load(
 
 /// Takes rows that the table refuses over to the dead letters.
 fn late_refusals(
-    load: &mut Load,
+    load: &mut dyn Load,
     plugin_set: &Arc<str>,
     counts: &mut Counts,
     letters: &dyn Fn(&[Rejected]) -> Result<arrow::array::RecordBatch, ArrowError>,

@@ -25,7 +25,7 @@ use clickmill_core::batch::micros_now;
 use clickmill_core::schema::{SchemaError, provenance};
 use clickmill_dead_letter::{Seal, SealError};
 use clickmill_sandbox::{Change, ChangeError};
-use clickmill_sink::{Key, Letter, Load, SinkError, Targets, Wanted};
+use clickmill_sink::{Key, Letter, SinkError, Targets, Wanted};
 use clickmill_tables::{Rows, ledger};
 
 /// Letters that are read, and loaded, at once.
@@ -332,7 +332,7 @@ fn write(
         rows: (sink.table.clone(), sink.schema.arrow()),
         dead_letters: (built.pipeline.dead_letter.table.clone(), built.letters.schema.clone()),
     };
-    let mut load = Load::begin(&built.tables, built.runtime.handle(), &load_id, targets)?;
+    let mut load = built.tables.begin_load(built.runtime.handle(), &load_id, targets)?;
     let count: usize = rows.iter().map(|rows| rows.rows.num_rows()).sum();
     for rows in rows {
         load.write(rows)?;

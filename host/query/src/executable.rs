@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
+use clickmill_core::Fault;
+
 /// The executable's name.
 const NAME: &str = "clickmill-sql";
 /// The environment variable that names it where it lies elsewhere.
@@ -23,6 +25,15 @@ pub enum ExecutableError {
     /// It can't be built.
     #[error("cannot build `{NAME}`, the SQL engine: see cargo's messages above")]
     Build,
+}
+
+impl ExecutableError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Missing | Self::Build => Fault::Environment,
+        }
+    }
 }
 
 /// Where the executable is. In a clone of the project it is built first, if need be, which takes

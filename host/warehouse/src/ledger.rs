@@ -7,15 +7,6 @@ use clickmill_config::TableName;
 use clickmill_tables::ledger::{self, Entry, State, TABLE};
 
 impl Warehouse {
-    /// Whether a load has happened.
-    pub async fn is_loaded(
-        &self,
-        load_id: &str,
-        target: &TableName,
-    ) -> Result<bool, WarehouseError> {
-        self.is_entered(&target.beside(TABLE), load_id).await
-    }
-
     pub(super) fn ledger_path(&self, load_id: &str, target: &TableName) -> Path {
         self.table(&target.beside(TABLE)).join(format!("{load_id}.parquet"))
     }

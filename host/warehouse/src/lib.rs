@@ -18,15 +18,13 @@
 
 mod entries;
 mod file;
-pub mod ledger;
+mod ledger;
 mod live;
 mod load;
 mod log;
 mod query;
+mod table_store;
 mod window;
-
-pub use live::Live;
-pub use load::Load;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +34,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use clickmill_config::TableName;
+use clickmill_core::Fault;
 use clickmill_core::schema::{SchemaError, TableSchema};
 use clickmill_core::store::{self, StoreError};
 
@@ -118,6 +117,13 @@ pub enum WarehouseError {
 }
 
 impl WarehouseError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Open { .. } | Self::Schema { .. } | Self::OtherSchema { .. } => Fault::Input,
+            Self::Store { .. } | Self::Parquet { .. } | Self::Disk { .. } => Fault::Environment,
+        }
+    }
     /// Whether the same may succeed later: a full disk gets space, a store answers again.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -155,17 +161,17 @@ impl Warehouse {
         &self.uri
     }
 
+    /// Where the disk has what the store calls `path`; `None` where there is no disk.
+    fn on_disk(&self, path: &Path) -> Option<PathBuf> {
+        self.disk.is_some().then(|| absolute(path))
+    }
+
     /// A table's folder.
     fn table(&self, table: &TableName) -> Path {
         self.root.clone().join(table.dataset.as_str()).join(table.table.as_str())
     }
 
     /// Makes sure that a table has these columns: an unknown table gets them, a known one must have
-    /// Where the disk has what the store calls `path`; `None` where there is no disk.
-    fn on_disk(&self, path: &Path) -> Option<PathBuf> {
-        self.disk.is_some().then(|| absolute(path))
-    }
-
     /// them, but for columns added at the end that may be null.
     pub async fn ensure_table(
         &self,
