@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::view::is_sensitive;
 use super::{Access, MaskedView, Resource, Thing, Way, When};
 use clickmill_config::{BigQuery, MissingTables, Pipeline, TableName};
 use clickmill_core::schema::TableSchema;
@@ -141,7 +140,7 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
     }
 
     let open = |name: &&str| !guarded.contains(name);
-    let sensitive = sink.schema.columns.iter().filter(|column| is_sensitive(column));
+    let sensitive = sink.schema.columns.iter().filter(|column| column.is_sensitive());
     let open: Vec<&str> = sensitive.map(|column| column.name.as_str()).filter(open).collect();
     if !open.is_empty() && view.is_some() {
         access.readers_of = Way::View;

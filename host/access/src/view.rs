@@ -31,7 +31,7 @@ impl MaskedView {
         when: Vec<When>,
     ) -> Option<Self> {
         let (without, columns): (Vec<&Column>, Vec<&Column>) =
-            schema.columns.iter().partition(|column| is_sensitive(column));
+            schema.columns.iter().partition(|column| column.is_sensitive());
         if without.is_empty() || columns.is_empty() {
             return None;
         }
@@ -61,11 +61,6 @@ impl MaskedView {
     fn path(&self, table: &TableName) -> String {
         [&self.project, &table.dataset, &table.table].map(|part| quoted(part)).join(".")
     }
-}
-
-/// Whether a policy tag guards the column or a field of it.
-pub(super) fn is_sensitive(column: &Column) -> bool {
-    column.policy_tags.is_some() || column.fields.iter().any(is_sensitive)
 }
 
 /// A name as BigQuery SQL takes it, whatever is in it.

@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::{Entry, Event, NO_HASH};
 use clickmill_core::batch::micros_now;
+use clickmill_core::durable;
 
 /// The most bytes of a text of an event: about a thousand ids of letters.
 pub const MAX_TEXT_BYTES: usize = 64 << 10;
@@ -121,7 +122,7 @@ impl Log {
             .seek(SeekFrom::Start(end))
             .and_then(|_| file.write_all(&line))
             .and_then(|()| file.sync_data())
-            .and_then(|()| if end == 0 { sync_folder(&self.path) } else { Ok(()) });
+            .and_then(|()| if end == 0 { durable::sync_name(&self.path) } else { Ok(()) });
         if let Err(source) = written {
             // What the caller takes for lost must not turn up; what stays of it is taken for torn.
             let _ = file.set_len(end);
@@ -160,15 +161,10 @@ impl Log {
         let mut micros = micros_now();
         loop {
             let path = self.path.with_extension(format!("{EXTENSION}.torn-{micros}"));
-            let mut file = match File::create_new(&path) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    micros += 1;
-                    continue;
-                }
-                created => created.map_err(disk("create", &path))?,
-            };
-            let kept = file.write_all(torn).and_then(|()| file.sync_all());
-            return kept.and_then(|()| sync_folder(&path)).map_err(disk("write", &path));
+            match durable::create(&path, torn) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => micros += 1,
+                kept => return kept.map_err(disk("write", &path)),
+            }
         }
     }
 }
@@ -297,12 +293,6 @@ fn bytes(file: &mut File, from: u64, to: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(to - from).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// Makes the name of a new file durable.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn disk(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> AuditError {

@@ -1,6 +1,5 @@
 //! Entries as rows of the table `audit_log`, and back.
 
-use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -13,13 +12,11 @@ use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimestampMicrosecondType}
 use arrow::error::ArrowError;
 
 use super::{Entry, UnknownWord};
+use clickmill_core::schema::system::AUDIT_LOG;
 use clickmill_core::schema::{SchemaError, TableSchema, timestamp_type};
 
-/// The table's columns.
-const SCHEMA: &str = include_str!("../../../schemas/audit_log.json");
-const OPTIONS: &str = include_str!("../../../schemas/audit_log.table.json");
 /// The table's name in its dataset. `entry_hash` is the column that tells a repeated row.
-pub const TABLE: &str = "audit_log";
+pub const TABLE: &str = AUDIT_LOG.name;
 
 /// Why rows are not entries.
 #[derive(Debug, thiserror::Error)]
@@ -68,8 +65,7 @@ pub enum RowsError {
 
 /// The table's columns.
 pub fn schema() -> Result<TableSchema, SchemaError> {
-    let schema = TableSchema::parse(SCHEMA, Path::new("schemas/audit_log.json"))?;
-    schema.with_options(OPTIONS, Path::new("schemas/audit_log.table.json"))
+    AUDIT_LOG.schema()
 }
 
 /// Entries as rows. Columns of `schema` that entries know nothing of are null.

@@ -9,17 +9,20 @@ use google_cloud_bigquery::model::storage_error::StorageErrorCode;
 use google_cloud_bigquery::write::PendingWriter;
 use google_cloud_bigquery::write::format::Arrow;
 use google_cloud_gax::error::Error;
+use serde_json::Value as Json;
 
 use super::append::opening;
-use super::{BigQuery, BigQueryError, Load, encode};
+use super::load::Load;
+use super::{BigQuery, BigQueryError, encode, waits};
 use clickmill_config::TableName;
 use clickmill_tables::Refused;
 use clickmill_tables::ledger::{self, Entry, State, TABLE};
+use clickmill_tables::result_set::Parameter;
 
 /// How long a commit may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a commit is tried before the load is left for a later run.
-const TRIES: u32 = 5;
+/// How often a commit is tried again before the load is left for a later run.
+const RETRIES: usize = 4;
 
 impl BigQuery {
     /// Whether a load has happened; one that was prepared is committed now.
@@ -35,16 +38,14 @@ impl BigQuery {
              FROM `{}`.`{}` WHERE `load_id` = @load_id ORDER BY `finished_at` DESC",
             table.dataset, table.table
         );
-        let found =
-            self.query_rows(&sql, &[("load_id", load_id)], "look into the load ledger").await?;
-        let is = |row: &[Option<String>], state: &str| {
-            row.first().is_some_and(|s| s.as_deref() == Some(state))
-        };
-        if found.iter().any(|row| is(row, "committed")) {
+        let of_load = [text("load_id", load_id)];
+        let found = self.ask(&sql, &of_load, "look into the load ledger").await?;
+        let is = |row: &[Json], state: &str| row.first().and_then(Json::as_str) == Some(state);
+        if found.rows.iter().any(|row| is(row, "committed")) {
             return Ok(true);
         }
-        for row in found.iter().filter(|row| is(row, "prepared")) {
-            let value = |at: usize| row.get(at).and_then(Option::as_deref);
+        for row in found.rows.iter().filter(|row| is(row, "prepared")) {
+            let value = |at: usize| row.get(at).and_then(Json::as_str);
             let (Some(source), Some(pipeline)) = (value(3), value(4)) else { continue };
             if self.commit_stream(load_id, value(2), None, source, pipeline).await?
                 && self.commit_stream(load_id, value(1), Some(target), source, pipeline).await?
@@ -98,7 +99,8 @@ impl BigQuery {
         let sql = format!(
             "INSERT INTO {ledger} SELECT * REPLACE ('committed' AS `state`) FROM {ledger} WHERE `load_id` = @load_id LIMIT 1"
         );
-        self.query_rows(&sql, &[("load_id", load_id)], "enter a load as committed").await.map(drop)
+        let of_load = [text("load_id", load_id)];
+        self.ask(&sql, &of_load, "enter a load as committed").await.map(drop)
     }
 
     async fn enter_state(&self, entry: &Entry, state: &State) -> Result<(), BigQueryError> {
@@ -120,7 +122,7 @@ impl BigQuery {
         pipeline: &str,
     ) -> Result<bool, BigQueryError> {
         let Some(name) = stream else { return Ok(true) };
-        let mut tries = 0;
+        let mut waits = waits(RETRIES);
         loop {
             let tried = tokio::time::timeout(PATIENCE, self.try_commit(name)).await;
             let tried = tried.unwrap_or_else(|_| Err(Error::timeout("no answer in time").into()));
@@ -142,12 +144,11 @@ impl BigQuery {
                 }
                 Err(error) => error.to_string(),
             };
-            tries += 1;
-            if tries == TRIES {
+            let Some(wait) = waits.next() else {
                 return Err(BigQueryError::Commit { load_id: load_id.to_owned(), why });
-            }
-            tracing::warn!(why, tries, "a commit had no answer and is tried again");
-            tokio::time::sleep(pause(tries)).await;
+            };
+            tracing::warn!(why, ?wait, "a commit had no answer and is tried again");
+            tokio::time::sleep(wait).await;
         }
     }
 
@@ -182,14 +183,13 @@ impl BigQuery {
         let sql = format!(
             "SELECT COUNT(*) FROM `{dataset}`.`{table}` WHERE `source` = @source AND {own}"
         );
-        let parameters = [("source", source), ("pipeline", pipeline)];
+        let parameters = [text("source", source), text("pipeline", pipeline)];
         let parameters = if is_target { &parameters[..1] } else { &parameters[..] };
-        let found = self.query_rows(&sql, parameters, "look for the rows of a load").await?;
-        let count = found.first().and_then(|row| row.first()).and_then(Option::as_deref);
-        Ok(count.is_some_and(|count| count != "0"))
+        let found = self.ask(&sql, parameters, "look for the rows of a load").await?;
+        Ok(found.single().and_then(Json::as_i64).is_some_and(|count| count > 0))
     }
 }
 
-fn pause(tries: u32) -> Duration {
-    Duration::from_millis(100 << tries)
+fn text<'a>(name: &'a str, value: &str) -> (&'a str, Parameter) {
+    (name, Parameter::Text(Some(value.to_owned())))
 }

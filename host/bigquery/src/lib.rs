@@ -6,11 +6,13 @@ mod encode;
 mod ledger;
 mod load;
 mod query;
+mod table_store;
 mod tables;
 
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+use backon::{BackoffBuilder, ExponentialBuilder};
 use google_cloud_bigquery::client::{BigQuery as QueryClient, Write};
 use google_cloud_bigquery::model::ArrowSchema;
 use google_cloud_bigquery_v2::client::{DatasetService, TableService};
@@ -18,17 +20,19 @@ use google_cloud_gax::client_builder::Error as ClientError;
 use google_cloud_gax::error::Error as ServiceError;
 use serde_json::Value as Json;
 
-pub use append::Append;
 pub use encode::batch as encode_rows;
-pub use load::Load;
 pub use tables::Change;
 
 use clickmill_config as config;
 use clickmill_config::TableName;
 use clickmill_core::schema::SchemaError;
+use clickmill_core::{Fault, list};
 use clickmill_google as google;
 use clickmill_google::{Service, connected};
 use clickmill_tables::result_set::{Column, Parameter, ResultSet};
+
+/// How long to wait before what has failed is tried again: shorter, and it fails for the same reason.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 /// Clients and the configuration they work by.
 #[derive(Debug, Clone)]
@@ -102,7 +106,7 @@ pub enum BigQueryError {
         command: String,
     },
     /// A table does not take the pipeline's rows.
-    #[error("table `{table}` does not take the pipeline's rows:{list}", list = lines(misfits))]
+    #[error("table `{table}` does not take the pipeline's rows:{list}", list = list(misfits))]
     Misfit {
         /// The table.
         table: TableName,
@@ -132,10 +136,6 @@ pub enum BigQueryError {
     },
 }
 
-fn lines(list: &[String]) -> String {
-    list.iter().map(|line| format!("\n  {line}")).collect()
-}
-
 fn arrow_schema(table: &TableName, schema: &SchemaRef) -> Result<ArrowSchema, BigQueryError> {
     let failed = |source| BigQueryError::Encode { table: table.clone(), source };
     encode::schema(schema).map_err(failed)
@@ -152,7 +152,29 @@ async fn in_time<T>(
     tokio::time::timeout(patience, future).await.map_err(no_answer)
 }
 
+/// Waits between tries, each twice as long as the one before, so many of them.
+fn waits(times: usize) -> impl Iterator<Item = Duration> + Send {
+    ExponentialBuilder::default().with_min_delay(FIRST_WAIT).with_max_times(times).build()
+}
+
 impl BigQueryError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Client(_)
+            | Self::Service { .. }
+            | Self::Query { .. }
+            | Self::NoAnswer { .. }
+            | Self::Ended { .. }
+            | Self::Commit { .. } => Fault::Environment,
+            Self::Row { .. }
+            | Self::Encode { .. }
+            | Self::Missing { .. }
+            | Self::Misfit { .. }
+            | Self::Describe { .. }
+            | Self::Schema(_) => Fault::Input,
+        }
+    }
     /// Whether the same may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -166,15 +188,6 @@ impl BigQueryError {
             },
             _ => false,
         }
-    }
-
-    /// Whether the environment is at fault rather than the configuration: unreachable, denied.
-    pub fn is_environment(&self) -> bool {
-        self.is_transient()
-            || matches!(
-                self,
-                Self::Client(_) | Self::Service { .. } | Self::Query { .. } | Self::Commit { .. }
-            )
     }
 }
 
@@ -210,28 +223,8 @@ impl BigQuery {
         format!("projects/{project}/datasets/{}/tables/{}", table.dataset, table.table)
     }
 
-    /// Runs a query and returns its rows, values as text. Parameters are named and of text.
-    pub async fn query_rows(
-        &self,
-        sql: &str,
-        parameters: &[(&str, &str)],
-        what: &str,
-    ) -> Result<Vec<Vec<Option<String>>>, BigQueryError> {
-        let text = |value: &str| Parameter::Text(Some(value.to_owned()));
-        let parameters: Vec<_> =
-            parameters.iter().map(|(name, value)| (*name, text(value))).collect();
-        let found = self.query_with(sql, &parameters, what).await?;
-        let text = |value| match value {
-            Json::Null => None,
-            Json::String(text) => Some(text),
-            other => Some(other.to_string()),
-        };
-        let row = |row: Vec<Json>| row.into_iter().map(text).collect();
-        Ok(found.rows.into_iter().map(row).collect())
-    }
-
-    /// Runs a query with named parameters.
-    pub async fn query_with(
+    /// Runs a query with named parameters, such as `@country`. `what` says what for, in errors.
+    pub async fn ask(
         &self,
         sql: &str,
         parameters: &[(&str, Parameter)],

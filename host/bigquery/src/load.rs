@@ -11,7 +11,7 @@ use google_cloud_bigquery::write::{AppendFuture, PendingWriter};
 use google_cloud_gax::error::rpc::Code;
 
 use super::append::{Verdict, opening, too_large, verdict};
-use super::{BigQuery, BigQueryError, arrow_schema, encode, in_time};
+use super::{BigQuery, BigQueryError, arrow_schema, encode, in_time, waits};
 use clickmill_config::TableName;
 use clickmill_tables::{Refused, Rows};
 
@@ -19,8 +19,8 @@ use clickmill_tables::{Refused, Rows};
 const ON_THE_WAY: usize = 8;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often the same rows are sent before the load is given up.
-const TRIES: u32 = 6;
+/// How often the same rows are sent again before the load is given up.
+const RETRIES: usize = 5;
 
 /// One table's part of a load.
 pub struct Load {
@@ -105,7 +105,7 @@ impl Load {
     /// it: all are sent again, without the rows at fault.
     async fn settle_first(&mut self) -> Result<(), BigQueryError> {
         let what = format!("append to `{}`", self.table);
-        let mut tries = 0;
+        let mut waits = waits(RETRIES);
         loop {
             let Some(mut first) = self.on_the_way.pop_front() else { return Ok(()) };
             let answer = match tokio::time::timeout(PATIENCE, &mut first.answer).await {
@@ -135,12 +135,10 @@ impl Load {
                     self.refused.extend(refused);
                 }
                 Err(error) => {
-                    tries += 1;
-                    if tries == TRIES || !error.is_transient() {
-                        return Err(error);
-                    }
-                    tracing::warn!(%error, tries, "an append failed and is sent again");
-                    tokio::time::sleep(Duration::from_millis(100 << tries)).await;
+                    let wait = waits.next().filter(|_| error.is_transient());
+                    let Some(wait) = wait else { return Err(error) };
+                    tracing::warn!(%error, ?wait, "an append failed and is sent again");
+                    tokio::time::sleep(wait).await;
                     self.reopen().await?;
                 }
             }

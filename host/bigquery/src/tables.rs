@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::{BigQuery, BigQueryError};
 use clickmill_config::{MissingTables, TableName};
-use clickmill_core::schema::TableSchema;
+use clickmill_core::schema::{Column, TableSchema};
 use clickmill_google as google;
 
 /// Something that a table lacks and can be given.
@@ -77,9 +77,9 @@ impl BigQuery {
         match change {
             Change::Create => self.create(table, schema).await,
             Change::AddColumn { name, sql } => {
-                self.query_rows(sql, &[], &format!("add column `{name}` to `{table}`")).await?;
+                self.ask(sql, &[], &format!("add column `{name}` to `{table}`")).await?;
                 let column = schema.columns.iter().find(|column| column.name == *name);
-                if column.is_some_and(|column| column.policy_tags.is_some()) {
+                if column.is_some_and(Column::is_sensitive) {
                     self.describe(table, schema).await?;
                 }
                 Ok(())
@@ -90,7 +90,7 @@ impl BigQuery {
     /// Creates or replaces a view.
     pub async fn create_view(&self, view: &TableName, sql: &str) -> Result<(), BigQueryError> {
         let sql = format!("CREATE OR REPLACE VIEW `{}`.`{}` AS\n{sql}", view.dataset, view.table);
-        self.query_rows(&sql, &[], &format!("create view `{view}`")).await.map(drop)
+        self.ask(&sql, &[], &format!("create view `{view}`")).await.map(drop)
     }
 
     async fn find(&self, table: &TableName) -> Result<Option<Table>, BigQueryError> {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clickmill_bigquery::BigQueryError;
 use clickmill_config::ConfigError;
+use clickmill_core::Fault;
 use clickmill_pipeline::{DeliverError, LoadError, RunError, StreamError};
 use clickmill_query::QueryError;
 use clickmill_sandbox::PluginError;
@@ -88,10 +89,10 @@ failure_from! {
     ConfigError => |_| Exit::BadInput,
     PluginError => plugin,
     SourceError => source,
-    WarehouseError => warehouse,
+    WarehouseError => |error| of(error.fault()),
     SinkError => sink,
-    BigQueryError => bigquery,
-    QueryError => query,
+    BigQueryError => |error| of(error.fault()),
+    QueryError => |error| of(error.fault()),
     RunError => run,
     clickmill_sandbox::EngineError => |_| Exit::Environment,
     clickmill_pipeline::BuildError => build,
@@ -126,24 +127,16 @@ fn source(error: &SourceError) -> Exit {
     }
 }
 
-fn warehouse(error: &WarehouseError) -> Exit {
-    match error {
-        WarehouseError::OtherSchema { .. } | WarehouseError::Schema { .. } => Exit::BadInput,
-        WarehouseError::Open { .. } => Exit::BadInput,
-        _ => Exit::Environment,
+fn of(fault: Fault) -> Exit {
+    match fault {
+        Fault::Input => Exit::BadInput,
+        Fault::Environment => Exit::Environment,
+        Fault::Run | Fault::Bug => Exit::Failed,
     }
 }
 
 fn sink(error: &SinkError) -> Exit {
-    match error {
-        SinkError::Warehouse(error) => warehouse(error),
-        SinkError::BigQuery(error) => bigquery(error),
-        SinkError::Query(error) => query(error),
-    }
-}
-
-fn bigquery(error: &BigQueryError) -> Exit {
-    if error.is_environment() { Exit::Environment } else { Exit::BadInput }
+    of(error.fault())
 }
 
 fn stream(error: &StreamError) -> Exit {
@@ -156,13 +149,6 @@ fn stream(error: &StreamError) -> Exit {
         | StreamError::Hopeless { .. }
         | StreamError::Worker
         | StreamError::Interrupted => Exit::Failed,
-    }
-}
-
-fn query(error: &QueryError) -> Exit {
-    match error {
-        QueryError::Query { .. } | QueryError::Condition { .. } => Exit::BadInput,
-        QueryError::Tables { .. } | QueryError::Engine(_) => Exit::Environment,
     }
 }
 

@@ -99,7 +99,7 @@ fn answer_with(
 ) -> Result<Answer, Failure> {
     let warehouse = Warehouse::open(warehouse)?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let answer = runtime.block_on(warehouse.query_with(sql, parameters));
+    let answer = runtime.block_on(warehouse.answer(sql, parameters));
     answer.map_err(|error| {
         let known = runtime.block_on(warehouse.tables()).unwrap_or_default();
         let names: Vec<String> = known.iter().map(|(name, _)| name.to_string()).collect();

@@ -1,7 +1,8 @@
 //! What every other crate knows: batches and where their rows came from, table schemas, object stores by
-//! URI, errors on one line. It knows neither plugins nor services nor the pipeline file.
+//! URI, durable files, errors on one line. It knows neither plugins nor services nor the pipeline file.
 
 pub mod batch;
+pub mod durable;
 mod fault;
 pub mod schema;
 pub mod store;

@@ -5,6 +5,8 @@
 //! They are the one source of what a table looks like: the chain's output is checked against them and
 //! the warehouse writes by them. This module knows neither plugins nor services.
 
+pub mod system;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -224,6 +226,11 @@ impl TableSchema {
 }
 
 impl Column {
+    /// Whether a policy tag guards it or a field of it.
+    pub fn is_sensitive(&self) -> bool {
+        self.policy_tags.is_some() || self.fields.iter().any(Self::is_sensitive)
+    }
+
     /// The Arrow field of the column.
     pub fn arrow(&self) -> Field {
         let item = match self.kind {
@@ -269,6 +276,19 @@ mod tests {
             }
         }
         assert!(count >= 4);
+    }
+
+    #[test]
+    fn a_record_with_a_sensitive_field_is_sensitive() {
+        let text = r#"[
+            {"name": "plain", "type": "STRING"},
+            {"name": "user", "type": "RECORD", "fields": [
+                {"name": "id", "type": "STRING", "policyTags": {"names": ["pseudonym"]}}
+            ]}
+        ]"#;
+        let schema = TableSchema::parse(text, Path::new("t.json")).expect("a schema");
+        let sensitive: Vec<bool> = schema.columns.iter().map(Column::is_sensitive).collect();
+        assert_eq!(sensitive, [false, true]);
     }
 
     #[test]

@@ -204,7 +204,7 @@ impl Served {
         what: &str,
     ) -> Result<ResultSet, Unanswered> {
         // Nobody waits at a page for a compiler.
-        if matches!(self.dashboard.tables, Tables::Warehouse(_))
+        if self.dashboard.tables.asks_sql_engine()
             && clickmill_query::readiness() == Readiness::BeingBuilt
         {
             return Err(Unanswered::BeingBuilt);

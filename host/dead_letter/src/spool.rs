@@ -14,6 +14,8 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 
+use clickmill_core::durable;
+
 /// A spool.
 #[derive(Debug)]
 pub struct Spool {
@@ -78,16 +80,7 @@ impl Spool {
             let (folder, max_bytes) = (self.folder.clone(), self.max_bytes);
             return Err(SpoolError::Full { folder, held, wanted, max_bytes });
         }
-        let part = self.folder.join(format!("{name}.part"));
-        let written = fs::write(&part, &bytes)
-            .and_then(|()| File::open(&part)?.sync_all())
-            .and_then(|()| fs::rename(&part, &path))
-            .and_then(|()| File::open(&self.folder)?.sync_all());
-        written.map_err(|source| {
-            // A full disk is not to be kept full by us.
-            let _ = fs::remove_file(&part);
-            SpoolError::Disk { what: "write", path: path.clone(), source }
-        })
+        durable::write(&path, &bytes).map_err(disk("write", &path))
     }
 
     /// The files that wait to be carried over, the oldest first.

@@ -38,8 +38,8 @@ pub(super) struct Ready {
 
 /// Where a stream's batches go.
 pub(super) struct Delivery {
-    pub rows: Appender,
-    pub letters: Appender,
+    pub rows: Box<dyn Appender>,
+    pub letters: Box<dyn Appender>,
     pub writer: Arc<Writer>,
     pub spool: Spool,
     pub status: Arc<Status>,

@@ -35,7 +35,7 @@ impl Guard {
         if config.off {
             return Self::default();
         }
-        let sensitive = schema.columns.iter().filter(|column| column.policy_tags.is_some());
+        let sensitive = schema.columns.iter().filter(|column| column.is_sensitive());
         let columns = sensitive.map(|column| {
             let form = config.allow.iter().find(|(name, _)| *name == column.name);
             (column.name.clone(), form.map(|(_, form)| form.clone()))

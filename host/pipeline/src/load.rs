@@ -128,7 +128,7 @@ pub(super) fn load(
     let tell = || {
         tracing::info!(object = object.uri, "another run is loading this object, waiting for it");
     };
-    let begin = || Load::begin(&built.tables, runtime, load_id, &targets);
+    let begin = || built.tables.begin_load(runtime, load_id, &targets);
     // Before anything else: what is opened while another run is at the object may go stale, and where
     // that run loads it there is nothing to open. An error drops the load, with which its claim goes.
     let mut load = match in_turn(runtime, stop, tell, begin)? {
@@ -195,7 +195,7 @@ pub(super) fn load(
     });
     let written = match written {
         // The table may say only now what it does not take.
-        Ok(None) => late_refusals(&mut load, &plugin_set, &mut counts, &letters),
+        Ok(None) => late_refusals(&mut *load, &plugin_set, &mut counts, &letters),
         other => other,
     };
     // A short run is judged at its end, before anything of it is visible.
@@ -244,7 +244,7 @@ pub(super) fn load(
 
 /// Takes rows that the table refuses over to the dead letters.
 fn late_refusals(
-    load: &mut Load,
+    load: &mut dyn Load,
     plugin_set: &Arc<str>,
     counts: &mut Counts,
     letters: &dyn Fn(&[Rejected]) -> Result<arrow::array::RecordBatch, ArrowError>,

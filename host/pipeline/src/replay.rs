@@ -28,10 +28,9 @@ use clickmill_core::batch::micros_now;
 use clickmill_core::schema::{SchemaError, provenance};
 use clickmill_dead_letter::{Seal, SealError};
 use clickmill_sandbox::{Change, ChangeError};
-use clickmill_sink::{Begun, Key, Letter, Load, SinkError, Targets, Wanted};
+use clickmill_sink::{Begun, Claim, Key, Letter, SinkError, Targets, Wanted};
 use clickmill_tables::ledger::Committed;
 use clickmill_tables::{Rows, ledger};
-use clickmill_warehouse::Claim;
 
 /// Letters that are read, and loaded, at once.
 const PAGE: usize = 5000;
@@ -370,7 +369,7 @@ fn write(
     let runtime = built.runtime.handle();
     let tell =
         || tracing::info!(load_id, "another replay is loading these letters, waiting for it");
-    let begin = || Load::begin(&built.tables, runtime, &load_id, &targets);
+    let begin = || built.tables.begin_load(runtime, &load_id, &targets);
     let begun = in_turn(runtime, &Stop::default(), tell, begin)?;
     let Some(Begun::Load(mut load)) = begun else { return Ok(None) };
     let started_at = micros_now();

@@ -225,7 +225,7 @@ impl Slot {
     /// What a chain does to columns.
     pub fn ways<'a>(&'a self, chain: &'a Chain) -> Ways<'a> {
         let sensitive = self.target.schema.columns.iter();
-        let sensitive = sensitive.filter(|column| column.policy_tags.is_some());
+        let sensitive = sensitive.filter(|column| column.is_sensitive());
         Ways {
             stages: chain.writes().map(|(stage, writes)| (stage, writes.collect())).collect(),
             sensitive: sensitive.map(|column| column.name.as_str()).collect(),

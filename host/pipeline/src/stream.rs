@@ -134,8 +134,8 @@ async fn open(built: &Built, status: &Arc<Status>) -> Result<(Stream, Delivery),
     let (sink, dead) = (&pipeline.sink, &pipeline.dead_letter);
     let spool = Spool::open(&dead.spool, &pipeline.name, dead.spool_max_bytes)?;
     let (tables, name) = (&built.tables, &pipeline.name);
-    let rows = Appender::open(tables, &sink.table, &sink.schema, provenance::MESSAGE_ID, name);
-    let letters = Appender::open(tables, &dead.table, &dead.schema, "letter_id", name);
+    let rows = tables.appender(&sink.table, &sink.schema, provenance::MESSAGE_ID, name);
+    let letters = tables.appender(&dead.table, &dead.schema, "letter_id", name);
     let delivery = Delivery {
         rows: rows.await?,
         letters: letters.await?,
@@ -250,7 +250,7 @@ async fn write(
                 break;
             }
             let version = first.done.version.clone();
-            let group = group(&version, &mut ready, &delivery.rows);
+            let group = group(&version, &mut ready, &*delivery.rows);
             delivery.status.queue(Queue::Sink, -(group.len() as i64));
             let span = tracing::info_span!(
                 target: SPANS, parent: None, "deliver", batches = group.len()
@@ -297,7 +297,7 @@ async fn write(
 }
 
 /// The batches that go to the table together: all of one version.
-fn group(version: &Arc<Record>, ready: &mut VecDeque<Ready>, to: &Appender) -> Vec<Ready> {
+fn group(version: &Arc<Record>, ready: &mut VecDeque<Ready>, to: &dyn Appender) -> Vec<Ready> {
     let mut rows = 0;
     let mut count = 0;
     for batch in ready.iter() {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arrow::error::ArrowError;
-use clickmill_core::lock;
+use clickmill_core::{Fault, lock};
 use tokio::sync::oneshot;
 
 use super::executable::{self, ExecutableError};
@@ -59,6 +59,27 @@ pub enum EngineError {
     /// Rows can't be put into Arrow's form, or read.
     #[error("cannot exchange rows with the SQL engine")]
     Rows(#[from] ArrowError),
+}
+
+impl EngineError {
+    /// Whose fault it is: an engine that is missing or ends is the machine's.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Executable(error) => error.fault(),
+            Self::Start { .. }
+            | Self::OtherVersion { .. }
+            | Self::Ended { .. }
+            | Self::TooLong { .. }
+            | Self::Ask(_)
+            | Self::Rows(_) => Fault::Environment,
+        }
+    }
+
+    /// Whether the same question may have an answer later: whatever ended the engine may have been
+    /// another question.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Ended { .. })
+    }
 }
 
 type Answered = (Reply, Vec<u8>);

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::SystemTime;
 
-use clickmill_core::lock;
+use clickmill_core::{Fault, lock};
 
 /// The executable's name.
 const NAME: &str = "clickmill-sql";
@@ -28,6 +28,15 @@ pub enum ExecutableError {
         "cannot build `{NAME}`, the SQL engine\nhint: cargo says why where it was run; try `cargo build --release --bin {NAME}` in the clone"
     )]
     Build,
+}
+
+impl ExecutableError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Missing | Self::Build => Fault::Environment,
+        }
+    }
 }
 
 /// Where the executable is. In a clone of the project it is built first, if need be, which takes

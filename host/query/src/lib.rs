@@ -15,6 +15,7 @@ pub use executable::{ExecutableError, Readiness, prepare, readiness};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use clickmill_tables::TableError;
 use clickmill_tables::result_set::{Answer, Parameter};
 
 use wire::{Fault, Reply, Request};
@@ -53,6 +54,31 @@ pub enum QueryError {
 impl From<ExecutableError> for QueryError {
     fn from(error: ExecutableError) -> Self {
         Self::Engine(error.into())
+    }
+}
+
+impl QueryError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> clickmill_core::Fault {
+        match self {
+            Self::Query { .. } | Self::Condition { .. } => clickmill_core::Fault::Input,
+            Self::Tables { .. } => clickmill_core::Fault::Environment,
+            Self::Engine(error) => error.fault(),
+        }
+    }
+
+    /// Whether the same question may have an answer later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Engine(error) => error.is_transient(),
+            Self::Query { .. } | Self::Condition { .. } | Self::Tables { .. } => false,
+        }
+    }
+}
+
+impl From<QueryError> for TableError {
+    fn from(error: QueryError) -> Self {
+        Self::new(error.fault(), error.is_transient(), error)
     }
 }
 

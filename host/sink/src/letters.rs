@@ -1,15 +1,17 @@
 //! Dead letters as they are kept, for trying them again: read page by page, and which of their rows are
 //! in the table already.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::Value as Json;
 
 use super::{SinkError, Tables};
 use clickmill_config::TableName;
+use clickmill_core::Fault;
+use clickmill_tables::result_set::ResultSet;
 
 /// A dead letter, read back.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,18 +68,6 @@ pub enum Key {
     Line(String, i64),
 }
 
-const COLUMNS: [&str; 9] = [
-    "letter_id",
-    "source",
-    "source_line",
-    "message_id",
-    "sealed_with",
-    "stage",
-    "plugin_set",
-    "code",
-    "errorMessage",
-];
-
 impl Letter {
     /// Where its row would be from.
     pub fn key(&self) -> Option<Key> {
@@ -89,35 +79,65 @@ impl Letter {
     }
 }
 
+/// Why a row is no dead letter: something else wrote it, or changed it.
+#[derive(Debug, thiserror::Error)]
+pub enum LetterError {
+    /// It has no id.
+    #[error("a dead letter has no `letter_id`")]
+    NoId,
+    /// A value is missing, or has another type.
+    #[error("dead letter `{letter_id}`: `{column}` is {found}, wanted {wanted}")]
+    Value {
+        /// The letter.
+        letter_id: String,
+        /// The column.
+        column: &'static str,
+        /// What it should hold.
+        wanted: &'static str,
+        /// What it holds.
+        found: &'static str,
+    },
+    /// Its payload can't be read.
+    #[error("dead letter `{letter_id}`: its payload is not base64")]
+    Payload {
+        /// The letter.
+        letter_id: String,
+        /// Where and why.
+        source: base64::DecodeError,
+    },
+    /// Its attributes can't be read.
+    #[error("dead letter `{letter_id}`: its attributes are not a JSON list of keys and values")]
+    Attributes {
+        /// The letter.
+        letter_id: String,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+}
+
+impl LetterError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        Fault::Input
+    }
+
+    /// Whether it may be read later.
+    pub fn is_transient(&self) -> bool {
+        false
+    }
+}
+
+impl From<LetterError> for SinkError {
+    fn from(error: LetterError) -> Self {
+        Self::new(error.fault(), error.is_transient(), error)
+    }
+}
+
 impl Tables {
     /// Letters that are wanted, in the order of their ids.
     pub async fn letters(&self, wanted: &Wanted<'_>) -> Result<Vec<Letter>, SinkError> {
-        let columns = COLUMNS.map(|column| format!("letters.{column}")).join(", ");
-        let special = match self {
-            Self::Warehouse(_) => "letters.publish_time, letters.payloadBytes, letters.attributes",
-            Self::BigQuery(_) => {
-                "UNIX_MICROS(letters.publish_time), TO_BASE64(letters.payloadBytes), \
-                 TO_JSON_STRING(letters.attributes)"
-            }
-        };
-        let Wanted { table, attempts, pipeline, condition, after, limit } = wanted;
-        let sql = format!(
-            "SELECT {columns}, {special} FROM `{}`.`{}` AS letters \
-             WHERE letters.pipeline = '{pipeline}' AND letters.letter_id > '{after}' AND ({condition}) \
-             AND letters.letter_id NOT IN (SELECT tried.letter_id FROM `{}`.`{}` AS tried WHERE tried.outcome <> 'rejected') \
-             ORDER BY letters.letter_id LIMIT {limit}",
-            table.dataset, table.table, attempts.dataset, attempts.table,
-        );
-        let mut letters = match self {
-            Self::Warehouse(warehouse) => {
-                let answer = warehouse.query(&sql).await.map_err(SinkError::from)?;
-                answer.batches.iter().flat_map(of_columns).collect()
-            }
-            Self::BigQuery(bigquery) => {
-                let rows = bigquery.query_rows(&sql, &[], "read dead letters").await?;
-                rows.into_iter().map(of_texts).collect::<Vec<_>>()
-            }
-        };
+        let found = self.query(&wanted.sql(), &[], "read dead letters").await?;
+        let mut letters = decode(&found)?;
         // A record that was refused twice has two letters of one id.
         letters.dedup_by(|later, earlier| later.letter_id == earlier.letter_id);
         Ok(letters)
@@ -140,14 +160,15 @@ impl Tables {
                 }
             }
         }
-        let mut found = BTreeSet::new();
+        const WHAT: &str = "look for rows of letters";
+        let mut present = BTreeSet::new();
         let from = format!("FROM `{}`.`{}`", table.dataset, table.table);
         if !ids.is_empty() {
             let ids = ids.join(", ");
             let sql = format!("SELECT DISTINCT message_id {from} WHERE message_id IN ({ids})");
-            for row in self.texts(&sql).await? {
-                found.extend(row.into_iter().next().flatten().map(Key::Message));
-            }
+            let found = self.query(&sql, &[], WHAT).await?;
+            let ids = found.rows.iter().filter_map(|row| row.first()?.as_str());
+            present.extend(ids.map(|id| Key::Message(id.to_owned())));
         }
         if !lines.is_empty() {
             let list = |set: BTreeSet<String>| set.into_iter().collect::<Vec<_>>().join(", ");
@@ -156,130 +177,121 @@ impl Tables {
                 "SELECT DISTINCT source, source_line {from} \
                  WHERE source IN ({sources}) AND source_line IN ({lines})"
             );
-            for row in self.texts(&sql).await? {
-                if let [Some(source), Some(line)] = row.as_slice()
-                    && let Ok(line) = line.parse()
-                {
-                    found.insert(Key::Line(source.clone(), line));
-                }
+            let found = self.query(&sql, &[], WHAT).await?;
+            let lines = found.rows.iter().filter_map(|row| match row.as_slice() {
+                [Json::String(source), line] => Some(Key::Line(source.clone(), line.as_i64()?)),
+                _ => None,
+            });
+            present.extend(lines);
+        }
+        Ok(present)
+    }
+}
+
+impl Wanted<'_> {
+    fn sql(&self) -> String {
+        let Self { table, attempts, pipeline, condition, after, limit } = self;
+        format!(
+            "SELECT letters.letter_id, letters.source, letters.source_line, letters.message_id, \
+             UNIX_MICROS(letters.publish_time) AS published, letters.sealed_with, letters.stage, \
+             letters.plugin_set, letters.code, letters.errorMessage, \
+             TO_BASE64(letters.payloadBytes) AS payload, \
+             TO_JSON_STRING(letters.attributes) AS pairs \
+             FROM `{}`.`{}` AS letters \
+             WHERE letters.pipeline = '{pipeline}' AND letters.letter_id > '{after}' AND ({condition}) \
+             AND letters.letter_id NOT IN (SELECT tried.letter_id FROM `{}`.`{}` AS tried WHERE tried.outcome <> 'rejected') \
+             ORDER BY letters.letter_id LIMIT {limit}",
+            table.dataset, table.table, attempts.dataset, attempts.table,
+        )
+    }
+}
+
+/// The letters of an answer to [`Wanted::sql`].
+fn decode(found: &ResultSet) -> Result<Vec<Letter>, LetterError> {
+    let names = found.columns.iter().map(|column| column.name.as_str());
+    let places: HashMap<&str, usize> = names.zip(0..).collect();
+    let letter = |row: &Vec<Json>| Row { places: &places, row }.letter();
+    found.rows.iter().map(letter).collect()
+}
+
+/// A row of an answer, whose values are found by the names of columns.
+struct Row<'a> {
+    places: &'a HashMap<&'a str, usize>,
+    row: &'a [Json],
+}
+
+#[derive(Deserialize)]
+struct Pair {
+    key: Option<String>,
+    value: Option<String>,
+}
+
+impl Row<'_> {
+    fn letter(&self) -> Result<Letter, LetterError> {
+        let id = self.value("letter_id").as_str().ok_or(LetterError::NoId)?;
+        let letter_id = || id.to_owned();
+        let payload = STANDARD.decode(self.text(id, "payload")?);
+        // An array without elements may come as none.
+        let pairs = self.optional_text(id, "pairs")?.unwrap_or("null");
+        let pairs: Result<Option<Vec<Pair>>, _> = serde_json::from_str(pairs);
+        let pairs = pairs
+            .map_err(|source| LetterError::Attributes { letter_id: letter_id(), source })?
+            .unwrap_or_default();
+        let pair = |Pair { key, value }| (key.unwrap_or_default(), value.unwrap_or_default());
+        Ok(Letter {
+            letter_id: letter_id(),
+            source: self.text(id, "source")?.to_owned(),
+            source_line: self.number(id, "source_line")?,
+            message_id: self.optional_text(id, "message_id")?.map(str::to_owned),
+            publish_time: self.number(id, "published")?,
+            payload: payload
+                .map_err(|source| LetterError::Payload { letter_id: letter_id(), source })?,
+            sealed_with: self.optional_text(id, "sealed_with")?.map(str::to_owned),
+            attributes: pairs.into_iter().map(pair).collect(),
+            stage: self.text(id, "stage")?.to_owned(),
+            plugin_set: self.text(id, "plugin_set")?.to_owned(),
+            code: self.text(id, "code")?.to_owned(),
+            message: self.text(id, "errorMessage")?.to_owned(),
+        })
+    }
+
+    fn value(&self, column: &str) -> &Json {
+        self.places.get(column).and_then(|at| self.row.get(*at)).unwrap_or(&Json::Null)
+    }
+
+    fn text(&self, id: &str, column: &'static str) -> Result<&str, LetterError> {
+        let text = self.optional_text(id, column)?;
+        text.ok_or_else(|| other(id, column, "a text", &Json::Null))
+    }
+
+    fn optional_text(&self, id: &str, column: &'static str) -> Result<Option<&str>, LetterError> {
+        match self.value(column) {
+            Json::Null => Ok(None),
+            Json::String(text) => Ok(Some(text)),
+            found => Err(other(id, column, "a text", found)),
+        }
+    }
+
+    fn number(&self, id: &str, column: &'static str) -> Result<Option<i64>, LetterError> {
+        match self.value(column) {
+            Json::Null => Ok(None),
+            found => {
+                found.as_i64().map(Some).ok_or_else(|| other(id, column, "a whole number", found))
             }
         }
-        Ok(found)
-    }
-
-    async fn texts(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, SinkError> {
-        match self {
-            Self::BigQuery(bigquery) => {
-                Ok(bigquery.query_rows(sql, &[], "look for rows of letters").await?)
-            }
-            Self::Warehouse(warehouse) => {
-                let answer = warehouse.query(sql).await.map_err(SinkError::from)?;
-                let mut rows = Vec::new();
-                for batch in &answer.batches {
-                    for row in 0..batch.num_rows() {
-                        let text = |column: &dyn Array| {
-                            let shown = arrow::util::display::array_value_to_string(column, row);
-                            column.is_valid(row).then(|| shown.ok()).flatten()
-                        };
-                        rows.push(batch.columns().iter().map(|column| text(column)).collect());
-                    }
-                }
-                Ok(rows)
-            }
-        }
     }
 }
 
-/// Letters of the warehouse.
-fn of_columns(rows: &RecordBatch) -> Vec<Letter> {
-    let text = |name: &str, row: usize| -> Option<String> {
-        let column = rows.column_by_name(name)?;
-        let column = arrow::compute::cast(column, &arrow::datatypes::DataType::Utf8).ok()?;
-        let column = column.as_string_opt::<i32>()?;
-        column.is_valid(row).then(|| column.value(row).to_owned())
+fn other(id: &str, column: &'static str, wanted: &'static str, found: &Json) -> LetterError {
+    let found = match found {
+        Json::Null => "null",
+        Json::Bool(_) => "a boolean",
+        Json::Number(_) => "a number",
+        Json::String(_) => "a text",
+        Json::Array(_) | Json::Object(_) => "a structure",
     };
-    let letter = |row: usize| {
-        let text = |name: &str| text(name, row);
-        let some = |name: &str| text(name).unwrap_or_default();
-        let line = rows.column_by_name("source_line");
-        let line = line.and_then(|column| column.as_primitive_opt::<Int64Type>());
-        let time = rows.column_by_name("publish_time");
-        let time = time.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-        Letter {
-            letter_id: some("letter_id"),
-            source: some("source"),
-            source_line: line.filter(|line| line.is_valid(row)).map(|line| line.value(row)),
-            message_id: text("message_id"),
-            publish_time: time.filter(|time| time.is_valid(row)).map(|time| time.value(row)),
-            payload: bytes(rows, row),
-            sealed_with: text("sealed_with"),
-            attributes: attributes(rows, row),
-            stage: some("stage"),
-            plugin_set: some("plugin_set"),
-            code: some("code"),
-            message: some("errorMessage"),
-        }
-    };
-    (0..rows.num_rows()).map(letter).collect()
+    LetterError::Value { letter_id: id.to_owned(), column, wanted, found }
 }
 
-fn bytes(rows: &RecordBatch, row: usize) -> Vec<u8> {
-    let Some(column) = rows.column_by_name("payloadBytes") else { return Vec::new() };
-    let column = arrow::compute::cast(column, &arrow::datatypes::DataType::Binary);
-    column
-        .ok()
-        .and_then(|c| Some(c.as_binary_opt::<i32>()?.value(row).to_vec()))
-        .unwrap_or_default()
-}
-
-fn attributes(rows: &RecordBatch, row: usize) -> Vec<(String, String)> {
-    let pairs = || {
-        let list = rows.column_by_name("attributes")?.as_list_opt::<i32>()?;
-        let pairs = list.is_valid(row).then(|| list.value(row))?;
-        let pairs = pairs.as_struct_opt()?;
-        let utf8 = arrow::datatypes::DataType::Utf8;
-        let of = |name| arrow::compute::cast(pairs.column_by_name(name)?, &utf8).ok();
-        let (keys, values) = (of("key")?, of("value")?);
-        let (keys, values) = (keys.as_string::<i32>(), values.as_string::<i32>());
-        let pair = |at: usize| (keys.value(at).to_owned(), values.value(at).to_owned());
-        Some((0..pairs.len()).map(pair).collect())
-    };
-    pairs().unwrap_or_default()
-}
-
-/// A letter of BigQuery, whose values are text.
-fn of_texts(row: Vec<Option<String>>) -> Letter {
-    let mut values = row.into_iter();
-    let mut next = || values.next().flatten();
-    let letter_id = next().unwrap_or_default();
-    let source = next().unwrap_or_default();
-    let source_line = next().and_then(|line| line.parse().ok());
-    let message_id = next();
-    let sealed_with = next();
-    let [stage, plugin_set, code, message] =
-        [next(), next(), next(), next()].map(Option::unwrap_or_default);
-    let publish_time = next().and_then(|time| time.parse().ok());
-    let payload = next().and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
-    #[derive(serde::Deserialize)]
-    struct Pair {
-        key: String,
-        value: String,
-    }
-    let pairs: Vec<Pair> =
-        next().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let attributes = pairs.into_iter().map(|pair| (pair.key, pair.value)).collect();
-    Letter {
-        letter_id,
-        source,
-        source_line,
-        message_id,
-        publish_time,
-        payload,
-        sealed_with,
-        attributes,
-        stage,
-        plugin_set,
-        code,
-        message,
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,110 +1,44 @@
-//! Where good rows and dead letters go: [`warehouse`] on a disk or in Cloud Storage, [`bigquery`].
-//! [`Projection`] makes a table's rows of what the chain gives.
-//!
-//! Two ways in. A [`Load`] takes the rows and letters of one input object, all of them or none. An
-//! [`Appender`] takes the rows of a stream, durable once it says so.
+//! Where good rows and dead letters go: the tables that a pipeline names, on a disk, in Cloud Storage or
+//! in BigQuery. [`Tables`] opens them; how they are used is [`TableStore`]'s. What is the same wherever
+//! the tables are is here: dead letters, read back by SQL.
 
-mod appender;
-mod entries;
 mod letters;
-mod load;
-mod query;
 
-pub use appender::{Appended, Appender};
-pub use letters::{Key, Letter, Wanted};
-pub use load::{Begun, Load, Targets};
+use std::ops::Deref;
+use std::sync::Arc;
 
-use clickmill_bigquery::{BigQuery, BigQueryError};
-use clickmill_config::{Place, TableName};
-use clickmill_core::schema::TableSchema;
-use clickmill_query::QueryError;
-use clickmill_warehouse::{Claim, Warehouse, WarehouseError};
+use clickmill_bigquery::BigQuery;
+use clickmill_config::Place;
+pub use clickmill_tables::{
+    Appended, Appender, Begun, Claim, Load, TableError as SinkError, TableStore, Targets,
+};
+use clickmill_warehouse::Warehouse;
 
-/// What keeps tables.
+pub use letters::{Key, Letter, LetterError, Wanted};
+
+/// What keeps tables. Copies are of the same.
 #[derive(Debug, Clone)]
-pub enum Tables {
-    /// A folder of Parquet files per table.
-    Warehouse(Warehouse),
-    /// BigQuery.
-    BigQuery(BigQuery),
-}
-
-/// Why rows are not written.
-#[derive(Debug, thiserror::Error)]
-pub enum SinkError {
-    /// The warehouse failed.
-    #[error(transparent)]
-    Warehouse(Box<WarehouseError>),
-    /// BigQuery failed.
-    #[error(transparent)]
-    BigQuery(Box<BigQueryError>),
-    /// A query over the warehouse failed.
-    #[error(transparent)]
-    Query(Box<QueryError>),
-}
-
-impl From<WarehouseError> for SinkError {
-    fn from(error: WarehouseError) -> Self {
-        Self::Warehouse(Box::new(error))
-    }
-}
-
-impl From<QueryError> for SinkError {
-    fn from(error: QueryError) -> Self {
-        Self::Query(Box::new(error))
-    }
-}
-
-impl From<BigQueryError> for SinkError {
-    fn from(error: BigQueryError) -> Self {
-        Self::BigQuery(Box::new(error))
-    }
-}
-
-impl SinkError {
-    /// Whether the same rows may be taken later.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            // A full disk gets space, a store answers again.
-            Self::Warehouse(error) => error.is_transient(),
-            Self::BigQuery(error) => error.is_transient(),
-            Self::Query(_) => false,
-        }
-    }
-}
+pub struct Tables(Arc<dyn TableStore>);
 
 impl Tables {
     /// What a pipeline names. Nothing is asked of it yet.
     pub async fn open(place: &Place, warehouse: &str) -> Result<Self, SinkError> {
         Ok(match place {
-            Place::Warehouse => Self::Warehouse(Warehouse::open(warehouse)?),
-            Place::BigQuery(config) => Self::BigQuery(BigQuery::open(config).await?),
+            Place::Warehouse => Self::of(Warehouse::open(warehouse)?),
+            Place::BigQuery(config) => Self::of(BigQuery::open(config).await?),
         })
     }
 
-    /// Makes sure that a table is there and takes rows of this schema.
-    pub async fn ensure(&self, table: &TableName, schema: &TableSchema) -> Result<(), SinkError> {
-        match self {
-            Self::Warehouse(warehouse) => Ok(warehouse.ensure_table(table, schema).await?),
-            Self::BigQuery(bigquery) => Ok(bigquery.ensure_table(table, schema).await?),
-        }
+    /// What keeps them, whatever it is.
+    pub fn of(store: impl TableStore + 'static) -> Self {
+        Self(Arc::new(store))
     }
+}
 
-    /// Whether a load has happened. One that was interrupted in its last step is finished.
-    pub async fn is_loaded(&self, load_id: &str, target: &TableName) -> Result<bool, SinkError> {
-        match self {
-            Self::Warehouse(warehouse) => Ok(warehouse.is_loaded(load_id, target).await?),
-            Self::BigQuery(bigquery) => Ok(bigquery.is_loaded(load_id, target).await?),
-        }
-    }
+impl Deref for Tables {
+    type Target = dyn TableStore;
 
-    /// Claims what one process at a time may do with these tables, until the claim is dropped or the
-    /// process ends. `None` while another has it. Only a warehouse on a disk tells: elsewhere everybody is
-    /// given a claim.
-    pub fn claim(&self, id: &str) -> Result<Option<Claim>, SinkError> {
-        match self {
-            Self::Warehouse(warehouse) => Ok(warehouse.claim(id)?),
-            Self::BigQuery(_) => Ok(Some(Claim::of_everybody())),
-        }
+    fn deref(&self) -> &Self::Target {
+        &*self.0
     }
 }

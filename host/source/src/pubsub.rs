@@ -141,19 +141,47 @@ async fn ensure(config: &PubSub) -> Result<(), SourceError> {
             Err(SourceError::NoSubscription { name: name.clone() })
         }
         (Err(error), Some(topic)) if google::is_not_found(&error) => {
-            let created = admin
-                .create_subscription()
-                .set_name(name)
-                .set_topic(topic)
-                .set_ack_deadline_seconds(60)
-                .send()
-                .await;
-            match created {
+            let wanted = subscription(config, topic);
+            match admin.create_subscription().with_request(wanted).send().await {
                 Ok(_) => Ok(()),
                 Err(error) if google::is_already_there(&error) => Ok(()),
                 Err(source) => Err(SourceError::Pull { what: name.clone(), source }),
             }
         }
         (Err(source), _) => Err(SourceError::Pull { what: name.clone(), source }),
+    }
+}
+
+/// The subscription that is created. Its deadline is the one that leases are extended by: a message whose
+/// pull stream has ended comes again no later than the pipeline file says.
+fn subscription(config: &PubSub, topic: &str) -> model::Subscription {
+    let seconds = config.ack_deadline.as_secs();
+    model::Subscription::new()
+        .set_name(&config.subscription)
+        .set_topic(topic)
+        .set_ack_deadline_seconds(i32::try_from(seconds).unwrap_or(i32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_subscription_is_created_with_the_deadline_of_the_pipeline_file() {
+        let config = PubSub {
+            subscription: "projects/p/subscriptions/s".to_owned(),
+            create_from_topic: Some("projects/p/topics/t".to_owned()),
+            streams: 1,
+            max_outstanding_messages: 1,
+            max_outstanding_bytes: 1,
+            ack_deadline: Duration::from_secs(25),
+            max_lease: Duration::from_secs(60),
+        };
+        let created = subscription(&config, "projects/p/topics/t");
+        assert_eq!(created.name, "projects/p/subscriptions/s");
+        assert_eq!(created.topic, "projects/p/topics/t");
+        assert_eq!(created.ack_deadline_seconds, 25);
     }
 }

@@ -5,6 +5,7 @@
 //! each other is in `clickmill_query::wire`.
 
 mod dialect;
+mod functions;
 mod memory;
 mod query;
 mod row_filter;

@@ -17,7 +17,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 
-use super::dialect;
+use super::{dialect, functions};
 use clickmill_tables::result_set::{Answer, Parameter};
 use clickmill_tables::views;
 use clickmill_warehouse::{Warehouse, WarehouseError};
@@ -77,6 +77,9 @@ impl Queries {
         if let Some((bucket, store)) = self.warehouse.bucket() {
             let url = ListingTableUrl::parse(bucket)?;
             context.register_object_store(url.object_store().as_ref(), store);
+        }
+        for function in functions::all() {
+            context.register_udf(function);
         }
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema("public", Arc::new(MemorySchemaProvider::new()))?;

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
+use clickmill_core::lock;
 use clickmill_query::wire::{self, Fault, Hello, Reply, Request};
 use clickmill_tables::result_set::{Answer, Parameter};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
@@ -108,7 +109,7 @@ impl Service {
         parameters: &[(String, Parameter)],
     ) -> Result<Answer, QueryError> {
         let queries = {
-            let mut known = self.warehouses.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = lock(&self.warehouses);
             match known.get(warehouse) {
                 Some(queries) => queries.clone(),
                 None => {

@@ -1,20 +1,17 @@
 //! The load ledger: an entry per loaded object, which makes loading it again a no-op. It is a table like
 //! any other, `load_ledger`.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 
 use clickmill_config::TableName;
+use clickmill_core::schema::system::LEDGER;
 use clickmill_core::schema::{SchemaError, TableSchema};
 
-/// The ledger's columns.
-const SCHEMA: &str = include_str!("../../../schemas/load_ledger.json");
-const OPTIONS: &str = include_str!("../../../schemas/load_ledger.table.json");
 /// The ledger's name in its dataset.
-pub const TABLE: &str = "load_ledger";
+pub const TABLE: &str = LEDGER.name;
 
 /// What the ledger says of a load.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,8 +65,7 @@ pub fn load_id(table: &TableName, source: &str) -> String {
 
 /// The ledger's columns.
 pub fn schema() -> Result<TableSchema, SchemaError> {
-    let schema = TableSchema::parse(SCHEMA, Path::new("schemas/load_ledger.json"))?;
-    schema.with_options(OPTIONS, Path::new("schemas/load_ledger.table.json"))
+    LEDGER.schema()
 }
 
 /// An entry as a row of the ledger.

@@ -1,11 +1,16 @@
-//! What every kind of table has: rows on their way in and those that are refused, the entries of the load
-//! ledger, views, and the answers of queries. It knows neither BigQuery nor the warehouse.
+//! What every kind of table has: the seam between those who use tables and what keeps them, rows on their
+//! way in and those that are refused, the entries of the load ledger, views, and the answers of queries.
+//! It knows neither BigQuery nor the warehouse.
 
+mod error;
 pub mod ledger;
 mod projection;
 mod refused;
 pub mod result_set;
+mod store;
 pub mod views;
 
+pub use error::TableError;
 pub use projection::{Misfit, Projection};
 pub use refused::{Refused, Rows};
+pub use store::{Appended, Appender, Begun, Claim, Load, TableStore, Targets};

@@ -14,6 +14,7 @@ use arrow::error::ArrowError;
 
 use super::{Refused, Rows};
 
+use clickmill_core::Fault;
 use clickmill_core::batch::{Batch, Positions, Reason};
 use clickmill_core::schema::{TableSchema, provenance};
 
@@ -47,6 +48,13 @@ pub enum Misfit {
         /// The chain's.
         got: String,
     },
+}
+
+impl Misfit {
+    /// Whose fault it is: the plugins and the schema that a pipeline names do not go together.
+    pub fn fault(&self) -> Fault {
+        Fault::Input
+    }
 }
 
 impl Projection {

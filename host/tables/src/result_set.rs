@@ -66,6 +66,11 @@ pub struct ResultSet {
 }
 
 impl ResultSet {
+    /// The first value of the first row, such as a count.
+    pub fn single(&self) -> Option<&Json> {
+        self.rows.first()?.first()
+    }
+
     /// The rows of an answer as JSON.
     pub fn of(answer: &Answer) -> Result<Self, ArrowError> {
         let fields = answer.schema.fields().iter();

@@ -5,30 +5,71 @@ use clickmill_config::TableName;
 /// The dataset that the views are written for.
 const DATASET: &str = "clickstream_analytics";
 
-macro_rules! views {
-    ($($name:literal of $of:literal $(reads $($reads:literal)+)?;)*) => {
-        /// Name, the table it is of, the other tables and views it reads, text. Each comes after those
-        /// that it reads.
-        const VIEWS: &[(&str, &str, &[&str], &str)] = &[$((
-            $name,
-            $of,
-            &[$($($reads),+)?],
-            include_str!(concat!("../../../sql/views/", $name, ".sql")),
-        )),*];
-    };
+/// A view as it is in `sql/views`.
+struct Text {
+    name: &'static str,
+    of: &'static str,
+    reads: &'static [&'static str],
+    sql: &'static str,
 }
 
-views! {
-    "clicks" of "clicks_raw";
-    "dead_letters" of "dead_letter" reads "dead_letter_attempts";
-    "exchange_rates" of "clicks_raw";
-    "sessions" of "clicks_raw" reads "clicks" "exchange_rates";
-    "daily" of "clicks_raw" reads "clicks" "exchange_rates";
-    "product_performance" of "clicks_raw" reads "clicks" "exchange_rates";
-    "response_times" of "clicks_raw" reads "clicks";
-    "errors" of "clicks_raw" reads "clicks";
-    "shop_sessions" of "clickstream_batch";
-}
+/// All of them, each after those that it reads.
+static VIEWS: [Text; 9] = [
+    Text {
+        name: "clicks",
+        of: "clicks_raw",
+        reads: &[],
+        sql: include_str!("../../../sql/views/clicks.sql"),
+    },
+    Text {
+        name: "dead_letters",
+        of: "dead_letter",
+        reads: &["dead_letter_attempts"],
+        sql: include_str!("../../../sql/views/dead_letters.sql"),
+    },
+    Text {
+        name: "exchange_rates",
+        of: "clicks_raw",
+        reads: &[],
+        sql: include_str!("../../../sql/views/exchange_rates.sql"),
+    },
+    Text {
+        name: "sessions",
+        of: "clicks_raw",
+        reads: &["clicks", "exchange_rates"],
+        sql: include_str!("../../../sql/views/sessions.sql"),
+    },
+    Text {
+        name: "daily",
+        of: "clicks_raw",
+        reads: &["clicks", "exchange_rates"],
+        sql: include_str!("../../../sql/views/daily.sql"),
+    },
+    Text {
+        name: "product_performance",
+        of: "clicks_raw",
+        reads: &["clicks", "exchange_rates"],
+        sql: include_str!("../../../sql/views/product_performance.sql"),
+    },
+    Text {
+        name: "response_times",
+        of: "clicks_raw",
+        reads: &["clicks"],
+        sql: include_str!("../../../sql/views/response_times.sql"),
+    },
+    Text {
+        name: "errors",
+        of: "clicks_raw",
+        reads: &["clicks"],
+        sql: include_str!("../../../sql/views/errors.sql"),
+    },
+    Text {
+        name: "shop_sessions",
+        of: "clickstream_batch",
+        reads: &[],
+        sql: include_str!("../../../sql/views/shop_sessions.sql"),
+    },
+];
 
 /// A view of a dataset.
 pub struct View {
@@ -53,11 +94,11 @@ pub fn of(table: &TableName) -> Vec<(TableName, String)> {
 
 /// All views of a dataset.
 pub fn in_dataset(dataset: &str) -> impl Iterator<Item = View> + '_ {
-    let view = move |&(name, of, reads, sql): &(_, _, _, &str)| View {
-        name,
-        of,
-        reads,
-        sql: in_place(sql, dataset),
+    let view = move |text: &'static Text| View {
+        name: text.name,
+        of: text.of,
+        reads: text.reads,
+        sql: in_place(text.sql, dataset),
     };
     VIEWS.iter().map(view)
 }

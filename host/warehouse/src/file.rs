@@ -14,6 +14,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use tokio_util::io::SyncIoBridge;
 
 use super::{Warehouse, WarehouseError};
+use clickmill_core::durable;
 
 /// Rows of a row group: what a writer holds in memory, compressed, and what a reader can skip.
 const ROW_GROUP_ROWS: usize = 256 << 10;
@@ -135,20 +136,16 @@ impl Warehouse {
 
     /// Makes a file's bytes durable. In Cloud Storage they are.
     fn sync(&self, path: &Path) -> Result<(), WarehouseError> {
-        if self.disk.is_none() {
-            return Ok(());
-        }
-        std::fs::File::open(format!("/{path}"))
-            .and_then(|file| file.sync_all())
+        let Some(file) = self.on_disk(path) else { return Ok(()) };
+        durable::sync(&file)
             .map_err(|source| self.disk_failed(format!("make `{path}` durable"), source))
     }
 
     /// Makes a file's name durable.
     pub(super) fn sync_folder(&self, path: &Path) -> Result<(), WarehouseError> {
-        match path.as_ref().rsplit_once('/') {
-            Some((folder, _)) => self.sync(&Path::from(folder)),
-            None => Ok(()),
-        }
+        let Some(file) = self.on_disk(path) else { return Ok(()) };
+        durable::sync_name(&file)
+            .map_err(|source| self.disk_failed(format!("make `{path}` durable"), source))
     }
 }
 

@@ -8,7 +8,7 @@ use clickmill_tables::ledger::{self, Entry, State, TABLE};
 
 impl Warehouse {
     /// Whether a load has happened. What its run could not clear up any more is removed.
-    pub async fn is_loaded(
+    pub(super) async fn is_loaded(
         &self,
         load_id: &str,
         target: &TableName,

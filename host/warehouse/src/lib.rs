@@ -23,16 +23,13 @@ mod claim;
 mod decision;
 mod entries;
 mod file;
-pub mod ledger;
+mod ledger;
 mod live;
 mod load;
 mod log;
 mod query;
+mod table_store;
 mod window;
-
-pub use claim::Claim;
-pub use live::Live;
-pub use load::{Begun, Load};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +39,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use clickmill_config::TableName;
+use clickmill_core::Fault;
 use clickmill_core::schema::{SchemaError, TableSchema};
 use clickmill_core::store::{self, StoreError};
 
@@ -124,6 +122,13 @@ pub enum WarehouseError {
 }
 
 impl WarehouseError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Open { .. } | Self::Schema { .. } | Self::OtherSchema { .. } => Fault::Input,
+            Self::Store { .. } | Self::Parquet { .. } | Self::Disk { .. } => Fault::Environment,
+        }
+    }
     /// Whether the same may succeed later: a full disk gets space, a store answers again.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -152,13 +157,18 @@ impl Warehouse {
     pub fn open(uri: &str) -> Result<Self, WarehouseError> {
         let failed = |source| WarehouseError::Open { uri: uri.to_owned(), source };
         let (store, root) = store::open(uri).map_err(failed)?;
-        let disk = store::is_local(uri).then(|| PathBuf::from(format!("/{root}")));
+        let disk = store::is_local(uri).then(|| absolute(&root));
         Ok(Self { store, root, disk, uri: uri.to_owned() })
     }
 
     /// The URI it was opened by.
     pub fn uri(&self) -> &str {
         &self.uri
+    }
+
+    /// Where the disk has what the store calls `path`; `None` where there is no disk.
+    fn on_disk(&self, path: &Path) -> Option<PathBuf> {
+        self.disk.is_some().then(|| absolute(path))
     }
 
     /// A table's folder.
@@ -252,4 +262,9 @@ impl Warehouse {
     fn disk_failed(&self, what: String, source: std::io::Error) -> WarehouseError {
         WarehouseError::Disk { uri: self.uri.clone(), what, source }
     }
+}
+
+/// A path of a store on a disk: the store's begin at its root, without a slash.
+fn absolute(path: &Path) -> PathBuf {
+    PathBuf::from(format!("/{path}"))
 }

@@ -200,9 +200,9 @@ impl Warehouse {
 
     /// Removes a staging folder. What can't be removed is in nobody's way.
     async fn remove_staging(&self, staging: &Path) {
-        if self.disk.is_some() {
+        if let Some(folder) = self.on_disk(staging) {
             // With the folder go the parts of unfinished files, which the store does not list.
-            let _ = std::fs::remove_dir_all(format!("/{staging}"));
+            let _ = std::fs::remove_dir_all(folder);
             return;
         }
         for file in self.list(staging).await.unwrap_or_default() {

@@ -168,12 +168,10 @@ impl Log {
         schema: &SchemaRef,
         pipeline: &str,
     ) -> Result<Option<Self>, WarehouseError> {
-        if warehouse.disk.is_none() {
-            return Ok(None);
-        }
         let folder = warehouse.log(table).join(pipeline);
-        let locked = std::fs::create_dir_all(format!("/{folder}"))
-            .and_then(|()| File::create(format!("/{folder}/{LOCK}")))
+        let Some(on_disk) = warehouse.on_disk(&folder) else { return Ok(None) };
+        let locked = std::fs::create_dir_all(&on_disk)
+            .and_then(|()| File::create(on_disk.join(LOCK)))
             .map(|file| file.try_lock().is_ok().then_some(file));
         let locked = locked
             .map_err(|source| warehouse.disk_failed(format!("write to `{folder}`"), source))?;

@@ -11,13 +11,9 @@ use object_store::path::Path;
 use super::{Warehouse, WarehouseError};
 
 impl Warehouse {
-    /// Runs a query in BigQuery's dialect. Tables are `dataset.table`.
-    pub async fn query(&self, sql: &str) -> Result<Answer, QueryError> {
-        self.query_with(sql, &[]).await
-    }
-
-    /// Runs a query with named parameters, such as `@country`.
-    pub async fn query_with(
+    /// Runs a query in BigQuery's dialect, with named parameters such as `@country`, and gives its rows as
+    /// they are, in batches. Tables are `dataset.table`.
+    pub async fn answer(
         &self,
         sql: &str,
         parameters: &[(&str, Parameter)],

@@ -1,19 +1,17 @@
 //! The table `dead_letter_attempts`: an attempt to replay a letter, a row each. Letters themselves are
 //! never changed: a table that is only added to is the same here and in BigQuery.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 
 use clickmill_core::batch::Reason;
+use clickmill_core::schema::system::DEAD_LETTER_ATTEMPTS;
 use clickmill_core::schema::{SchemaError, TableSchema};
 
-const SCHEMA: &str = include_str!("../../../../schemas/dead_letter_attempts.json");
-const OPTIONS: &str = include_str!("../../../../schemas/dead_letter_attempts.table.json");
 /// The table's name in its dataset.
-pub(crate) const TABLE: &str = "dead_letter_attempts";
+pub(crate) const TABLE: &str = DEAD_LETTER_ATTEMPTS.name;
 
 /// What became of a letter.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,8 +31,7 @@ pub enum Fate {
 
 /// The table's columns.
 pub(crate) fn schema() -> Result<TableSchema, SchemaError> {
-    let schema = TableSchema::parse(SCHEMA, Path::new("schemas/dead_letter_attempts.json"))?;
-    schema.with_options(OPTIONS, Path::new("schemas/dead_letter_attempts.table.json"))
+    DEAD_LETTER_ATTEMPTS.schema()
 }
 
 /// Attempts as rows.

@@ -1,24 +1,21 @@
 //! The table `plugin_sets`: what each plugin set was made of, a row per stage. "Which rows did mask
 //! 1.4.2 make?" is a join with it.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 
+use clickmill_core::schema::system::PLUGIN_SETS;
 use clickmill_core::schema::{SchemaError, TableSchema};
 use clickmill_sandbox::{PluginSet, StageMade};
 
-const SCHEMA: &str = include_str!("../../../../schemas/plugin_sets.json");
-const OPTIONS: &str = include_str!("../../../../schemas/plugin_sets.table.json");
 /// The table's name in its dataset.
-pub(crate) const TABLE: &str = "plugin_sets";
+pub(crate) const TABLE: &str = PLUGIN_SETS.name;
 
 /// The table's columns.
 pub(crate) fn schema() -> Result<TableSchema, SchemaError> {
-    let schema = TableSchema::parse(SCHEMA, Path::new("schemas/plugin_sets.json"))?;
-    schema.with_options(OPTIONS, Path::new("schemas/plugin_sets.table.json"))
+    PLUGIN_SETS.schema()
 }
 
 /// A set as rows.

@@ -5,7 +5,7 @@ use arrow::datatypes::Int64Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::*;
-use crate::Live;
+use crate::live::Live;
 use clickmill_core::schema::TableSchema;
 
 const SCHEMA: &str = r#"[

@@ -1,0 +1,170 @@
+//! BigQuery as a [`TableStore`].
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use serde_json::Value as Json;
+use tokio::runtime::Handle;
+
+use super::append::Append;
+use super::load::Load;
+use super::{BigQuery, BigQueryError};
+use clickmill_config::TableName;
+use clickmill_core::schema::TableSchema;
+use clickmill_tables::ledger::{Committed, Entry};
+use clickmill_tables::result_set::{Parameter, ResultSet};
+use clickmill_tables::{
+    Appended, Appender, Begun, Claim, Refused, Rows, TableError, TableStore, Targets,
+};
+
+/// Appends of a stream at once: enough to hide the network; more hold more rows in memory.
+const APPENDS_AT_ONCE: usize = 4;
+
+impl From<BigQueryError> for TableError {
+    fn from(error: BigQueryError) -> Self {
+        Self::new(error.fault(), error.is_transient(), error)
+    }
+}
+
+#[async_trait]
+impl TableStore for BigQuery {
+    async fn ensure(&self, table: &TableName, schema: &TableSchema) -> Result<(), TableError> {
+        Ok(self.ensure_table(table, schema).await?)
+    }
+
+    async fn is_loaded(&self, load_id: &str, target: &TableName) -> Result<bool, TableError> {
+        Ok(BigQuery::is_loaded(self, load_id, target).await?)
+    }
+
+    fn begin_load(
+        &self,
+        runtime: &Handle,
+        load_id: &str,
+        targets: &Targets,
+    ) -> Result<Option<Begun>, TableError> {
+        if runtime.block_on(BigQuery::is_loaded(self, load_id, &targets.rows.0))? {
+            return Ok(Some(Begun::LoadedAlready));
+        }
+        let begin =
+            |(table, schema): &(TableName, SchemaRef)| Load::begin(self, table, schema.clone());
+        Ok(Some(Begun::Load(Box::new(Loading {
+            bigquery: self.clone(),
+            rows: begin(&targets.rows),
+            dead_letters: begin(&targets.dead_letters),
+            runtime: runtime.clone(),
+        }))))
+    }
+
+    /// Everybody is given one: rows that two processes load are told apart by the ledger.
+    fn claim(&self, _id: &str) -> Result<Option<Claim>, TableError> {
+        Ok(Some(Box::new(())))
+    }
+
+    /// A repeated row is told by offsets or not at all: `key` is not looked at.
+    async fn appender(
+        &self,
+        table: &TableName,
+        schema: &TableSchema,
+        _key: &str,
+        _pipeline: &str,
+    ) -> Result<Box<dyn Appender>, TableError> {
+        let exactly_once = self.config().exactly_once;
+        Ok(Box::new(Append::new(self, table, schema.arrow(), exactly_once)))
+    }
+
+    async fn enter(
+        &self,
+        table: &TableName,
+        name: &str,
+        key: Option<(&str, &str)>,
+        rows: &RecordBatch,
+    ) -> Result<(), TableError> {
+        if let Some(key) = key
+            && self.is_entered(table, name, key).await?
+        {
+            return Ok(());
+        }
+        Ok(self.enter_rows(table, rows).await?)
+    }
+
+    async fn is_entered(
+        &self,
+        table: &TableName,
+        _name: &str,
+        (column, value): (&str, &str),
+    ) -> Result<bool, TableError> {
+        let sql = format!(
+            "SELECT COUNT(*) FROM `{}`.`{}` WHERE `{column}` = @value",
+            table.dataset, table.table
+        );
+        let value = [("value", Parameter::Text(Some(value.to_owned())))];
+        let found = self.ask(&sql, &value, &format!("look into `{table}`")).await?;
+        Ok(found.single().and_then(Json::as_i64).is_some_and(|count| count > 0))
+    }
+
+    async fn query(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        what: &str,
+    ) -> Result<ResultSet, TableError> {
+        Ok(self.ask(sql, parameters, what).await?)
+    }
+}
+
+/// A load: its part of either table, and where its waiting is done.
+struct Loading {
+    bigquery: BigQuery,
+    rows: Load,
+    dead_letters: Load,
+    runtime: Handle,
+}
+
+impl clickmill_tables::Load for Loading {
+    fn write(&mut self, rows: Rows) -> Result<(), TableError> {
+        Ok(self.runtime.block_on(self.rows.write(rows))?)
+    }
+
+    fn refused(&mut self) -> Result<Vec<Refused>, TableError> {
+        Ok(self.runtime.block_on(self.rows.settle())?)
+    }
+
+    fn write_dead_letters(&mut self, letters: RecordBatch) -> Result<(), TableError> {
+        Ok(self.runtime.block_on(self.dead_letters.write(Rows::letters(letters)))?)
+    }
+
+    fn commit(self: Box<Self>, entry: &Entry) -> Result<Committed, TableError> {
+        let Self { bigquery, rows, dead_letters, runtime } = *self;
+        runtime.block_on(bigquery.commit_load(entry, rows, dead_letters))?;
+        Ok(Committed::Now)
+    }
+
+    /// BigQuery forgets a pending stream by itself.
+    fn abandon(self: Box<Self>) {}
+}
+
+#[async_trait]
+impl Appender for Append {
+    fn overlap(&self) -> usize {
+        APPENDS_AT_ONCE
+    }
+
+    fn takes_many(&self) -> bool {
+        false
+    }
+
+    async fn append(&self, rows: &mut Vec<Rows>, so_far: &mut Appended) -> Result<(), TableError> {
+        for rows in rows.iter_mut() {
+            Append::append(self, rows, &mut so_far.refused).await?;
+        }
+        rows.clear();
+        Ok(())
+    }
+
+    async fn append_letters(&self, letters: &RecordBatch) -> Result<u64, TableError> {
+        self.append_whole(letters).await?;
+        Ok(0)
+    }
+
+    async fn close(&self) {}
+}

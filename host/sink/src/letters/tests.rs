@@ -1,0 +1,90 @@
+use clickmill_tables::result_set::{Column, Kind};
+use serde_json::json;
+
+use super::*;
+
+/// An answer of one letter, with some values changed.
+fn answer(changes: &[(&str, Json)]) -> ResultSet {
+    let mut values = vec![
+        ("letter_id", json!("a1")),
+        ("source", json!("file:///clicks.csv@1")),
+        ("source_line", json!(7)),
+        ("message_id", Json::Null),
+        ("published", Json::Null),
+        ("sealed_with", Json::Null),
+        ("stage", json!("parse")),
+        ("plugin_set", json!("set")),
+        ("code", json!("bad_number")),
+        ("errorMessage", json!("`price` is no number")),
+        ("payload", json!("YWJjAP8=")),
+        ("pairs", json!(r#"[{"key":"clickmill.header","value":"a,b"}]"#)),
+    ];
+    for (column, change) in changes {
+        for (name, value) in &mut values {
+            if name == column {
+                *value = change.clone();
+            }
+        }
+    }
+    let column = |(name, _): &(&str, Json)| Column { name: (*name).to_owned(), kind: Kind::Text };
+    let columns = values.iter().map(column).collect();
+    ResultSet { columns, rows: vec![values.into_iter().map(|(_, value)| value).collect()] }
+}
+
+#[test]
+fn a_letter_is_what_was_refused() {
+    let letters = decode(&answer(&[])).unwrap();
+    let wanted = Letter {
+        letter_id: "a1".to_owned(),
+        source: "file:///clicks.csv@1".to_owned(),
+        source_line: Some(7),
+        message_id: None,
+        publish_time: None,
+        payload: b"abc\0\xff".to_vec(),
+        sealed_with: None,
+        attributes: vec![("clickmill.header".to_owned(), "a,b".to_owned())],
+        stage: "parse".to_owned(),
+        plugin_set: "set".to_owned(),
+        code: "bad_number".to_owned(),
+        message: "`price` is no number".to_owned(),
+    };
+    assert_eq!(letters, [wanted]);
+    for none in [Json::Null, json!("null"), json!("[]")] {
+        assert_eq!(decode(&answer(&[("pairs", none)])).unwrap()[0].attributes, []);
+    }
+    let message =
+        answer(&[("message_id", json!("m")), ("published", json!(1_732_000_000_000_000_i64))]);
+    let message = &decode(&message).unwrap()[0];
+    assert_eq!(message.key(), Some(Key::Message("m".to_owned())));
+    assert_eq!(message.publish_time, Some(1_732_000_000_000_000));
+}
+
+/// An empty payload in place of one that can't be read would be replayed.
+#[test]
+fn what_cannot_be_decoded_is_an_error_that_names_the_letter() {
+    for (column, value, wanted) in [
+        ("payload", json!("not base64!"), "dead letter `a1`: its payload is not base64"),
+        ("payload", Json::Null, "dead letter `a1`: `payload` is null, wanted a text"),
+        (
+            "pairs",
+            json!("[{\"key\":"),
+            "dead letter `a1`: its attributes are not a JSON list of keys and values",
+        ),
+        (
+            "pairs",
+            json!("{}"),
+            "dead letter `a1`: its attributes are not a JSON list of keys and values",
+        ),
+        ("source", Json::Null, "dead letter `a1`: `source` is null, wanted a text"),
+        (
+            "source_line",
+            json!("7"),
+            "dead letter `a1`: `source_line` is a text, wanted a whole number",
+        ),
+        ("letter_id", Json::Null, "a dead letter has no `letter_id`"),
+    ] {
+        let error = decode(&answer(&[(column, value)])).unwrap_err();
+        assert_eq!(error.to_string(), wanted);
+        assert_eq!(SinkError::from(error).fault(), Fault::Input);
+    }
+}

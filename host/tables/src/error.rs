@@ -1,0 +1,65 @@
+//! What a failure of tables comes down to for whoever asked: whose fault it is, and whether to try again.
+
+use std::error::Error;
+use std::fmt;
+
+use clickmill_core::Fault;
+
+/// Why tables are not written or read. It says in the words of what keeps them what has failed.
+#[derive(Debug)]
+pub struct TableError {
+    fault: Fault,
+    is_transient: bool,
+    /// Boxed, since results with it are on every hot path, and rarely are errors.
+    error: Box<dyn Error + Send + Sync>,
+}
+
+impl TableError {
+    /// An error of what keeps the tables.
+    pub fn new(
+        fault: Fault,
+        is_transient: bool,
+        error: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self { fault, is_transient, error: error.into() }
+    }
+
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    /// Whether the same may succeed later.
+    pub fn is_transient(&self) -> bool {
+        self.is_transient
+    }
+}
+
+impl fmt::Display for TableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error for TableError {
+    // It stands in the error's own place, and adds no link to the chain of causes.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot write")]
+    struct Outer(#[source] std::fmt::Error);
+
+    #[test]
+    fn the_chain_of_causes_is_that_of_the_error_within() {
+        let error = TableError::new(Fault::Environment, true, Outer(std::fmt::Error));
+        assert_eq!(clickmill_core::causes(&error), clickmill_core::causes(&Outer(std::fmt::Error)));
+        assert_eq!((error.fault(), error.is_transient()), (Fault::Environment, true));
+    }
+}

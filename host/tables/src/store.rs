@@ -1,0 +1,151 @@
+//! What keeps tables, as its users see it: a store, the loads of objects, the appends of streams. The
+//! warehouse and BigQuery each implement it once.
+
+use std::fmt;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use tokio::runtime::Handle;
+
+use super::error::TableError;
+use super::ledger::{Committed, Entry};
+use super::refused::{Refused, Rows};
+use super::result_set::{Parameter, ResultSet};
+use clickmill_config::TableName;
+use clickmill_core::schema::TableSchema;
+
+/// The tables of a load: names and columns.
+pub struct Targets {
+    /// Of good rows.
+    pub rows: (TableName, SchemaRef),
+    /// Of dead letters.
+    pub dead_letters: (TableName, SchemaRef),
+}
+
+/// How a load begins.
+pub enum Begun {
+    /// There is something to load.
+    Load(Box<dyn Load>),
+    /// There is nothing: it has happened.
+    LoadedAlready,
+}
+
+/// What one process at a time may do. It is given back when it is dropped.
+pub type Claim = Box<dyn Send>;
+
+/// What became of rows: those not listed are durable.
+#[derive(Debug, Default)]
+pub struct Appended {
+    /// Rows that the table refuses. They are gone from it.
+    pub refused: Vec<Refused>,
+    /// Rows that were there already.
+    pub repeated: u64,
+}
+
+/// What keeps tables.
+#[async_trait]
+pub trait TableStore: fmt::Debug + Send + Sync {
+    /// Makes sure that a table is there and takes rows of this schema.
+    async fn ensure(&self, table: &TableName, schema: &TableSchema) -> Result<(), TableError>;
+
+    /// Whether a load has happened. One that was interrupted in its last step is finished.
+    async fn is_loaded(&self, load_id: &str, target: &TableName) -> Result<bool, TableError>;
+
+    /// Begins a load, unless it has happened by now: the ledger is asked, whoever asked it before. What an
+    /// interrupted load of the same object has left is removed, or finished. `None` while another process
+    /// is at it. Blocks: it belongs on a thread, as the load does.
+    fn begin_load(
+        &self,
+        runtime: &Handle,
+        load_id: &str,
+        targets: &Targets,
+    ) -> Result<Option<Begun>, TableError>;
+
+    /// Claims what one process at a time may do with these tables, until the claim is dropped or the
+    /// process ends. `None` while another has it. Where the tables cannot tell, everybody is given a claim.
+    fn claim(&self, id: &str) -> Result<Option<Claim>, TableError>;
+
+    /// An appender of a pipeline. `key` is the column that tells a repeated row.
+    async fn appender(
+        &self,
+        table: &TableName,
+        schema: &TableSchema,
+        key: &str,
+        pipeline: &str,
+    ) -> Result<Box<dyn Appender>, TableError>;
+
+    /// Adds a few rows to a small table, at most once: under a name of their own or, where the table has
+    /// no such names, unless a row has `key.1` in column `key.0`.
+    async fn enter(
+        &self,
+        table: &TableName,
+        name: &str,
+        key: Option<(&str, &str)>,
+        rows: &RecordBatch,
+    ) -> Result<(), TableError>;
+
+    /// Whether rows were added under this name or, where the table has no such names, with `key.1` in
+    /// column `key.0`.
+    async fn is_entered(
+        &self,
+        table: &TableName,
+        name: &str,
+        key: (&str, &str),
+    ) -> Result<bool, TableError>;
+
+    /// Whether queries go to the SQL engine of this machine, which may have to be built first.
+    fn asks_sql_engine(&self) -> bool {
+        false
+    }
+
+    /// Runs a query in BigQuery's dialect, with named parameters such as `@country`. `what` says what
+    /// for, in errors.
+    async fn query(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        what: &str,
+    ) -> Result<ResultSet, TableError>;
+}
+
+/// The rows and dead letters of one input object, all of them or none.
+///
+/// All methods block: they belong on a thread, not in a task.
+pub trait Load: Send {
+    /// Adds good rows.
+    fn write(&mut self, rows: Rows) -> Result<(), TableError>;
+
+    /// Rows that the table refused since this was last asked. They come to be known late: after the last
+    /// row, this waits for all.
+    fn refused(&mut self) -> Result<Vec<Refused>, TableError>;
+
+    /// Adds dead letters.
+    fn write_dead_letters(&mut self, letters: RecordBatch) -> Result<(), TableError>;
+
+    /// Makes rows and dead letters durable and visible, and enters the load into the ledger.
+    fn commit(self: Box<Self>, entry: &Entry) -> Result<Committed, TableError>;
+
+    /// Gives the load up: it has not happened.
+    fn abandon(self: Box<Self>);
+}
+
+/// Appends the rows of a stream to one table. Each append is tried once; whoever calls tries again.
+#[async_trait]
+pub trait Appender: Send + Sync {
+    /// How many appends may be on their way at once.
+    fn overlap(&self) -> usize;
+
+    /// Whether batches that wait are better appended together.
+    fn takes_many(&self) -> bool;
+
+    /// Appends rows, all in one go where the table allows it; durable once it returns. What is done is
+    /// taken out of `rows` and entered into `so_far`: after a failure, the rest can be tried again.
+    async fn append(&self, rows: &mut Vec<Rows>, so_far: &mut Appended) -> Result<(), TableError>;
+
+    /// Appends dead letters. Returns how many were there already.
+    async fn append_letters(&self, letters: &RecordBatch) -> Result<u64, TableError>;
+
+    /// Ends it. All rows are durable before; now other tools find them where they look too.
+    async fn close(&self);
+}

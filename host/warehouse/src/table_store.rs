@@ -1,0 +1,158 @@
+//! A warehouse as a [`TableStore`].
+
+use std::slice;
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use tokio::runtime::Handle;
+
+use super::live::Live;
+use super::load::{Begun, Load};
+use super::{Warehouse, WarehouseError};
+use clickmill_config::TableName;
+use clickmill_core::schema::TableSchema;
+use clickmill_query::{EngineError, QueryError};
+use clickmill_tables::ledger::{Committed, Entry};
+use clickmill_tables::result_set::{Parameter, ResultSet};
+use clickmill_tables::{Appended, Appender, Claim, Refused, Rows, TableError, TableStore, Targets};
+
+impl From<WarehouseError> for TableError {
+    fn from(error: WarehouseError) -> Self {
+        Self::new(error.fault(), error.is_transient(), error)
+    }
+}
+
+#[async_trait]
+impl TableStore for Warehouse {
+    async fn ensure(&self, table: &TableName, schema: &TableSchema) -> Result<(), TableError> {
+        Ok(self.ensure_table(table, schema).await?)
+    }
+
+    async fn is_loaded(&self, load_id: &str, target: &TableName) -> Result<bool, TableError> {
+        Ok(Warehouse::is_loaded(self, load_id, target).await?)
+    }
+
+    fn begin_load(
+        &self,
+        runtime: &Handle,
+        load_id: &str,
+        targets: &Targets,
+    ) -> Result<Option<clickmill_tables::Begun>, TableError> {
+        let Targets { rows, dead_letters } = targets;
+        let begun = Load::begin(self, runtime, load_id, rows, dead_letters)?;
+        Ok(begun.map(|begun| match begun {
+            Begun::Load(load) => clickmill_tables::Begun::Load(Box::new(Loading {
+                load: *load,
+                runtime: runtime.clone(),
+            })),
+            Begun::LoadedAlready => clickmill_tables::Begun::LoadedAlready,
+        }))
+    }
+
+    /// On a disk, a file that is locked.
+    fn claim(&self, id: &str) -> Result<Option<Claim>, TableError> {
+        let claim = Warehouse::claim(self, id)?;
+        Ok(claim.map(|claim| -> Claim { Box::new(claim) }))
+    }
+
+    async fn appender(
+        &self,
+        table: &TableName,
+        schema: &TableSchema,
+        key: &str,
+        pipeline: &str,
+    ) -> Result<Box<dyn Appender>, TableError> {
+        Ok(Box::new(Live::open(self, table, schema.arrow(), key, pipeline).await?))
+    }
+
+    /// Rows are a file of this name: `key` is not looked at.
+    async fn enter(
+        &self,
+        table: &TableName,
+        name: &str,
+        _key: Option<(&str, &str)>,
+        rows: &RecordBatch,
+    ) -> Result<(), TableError> {
+        Ok(Warehouse::enter(self, table, name, rows).await?)
+    }
+
+    async fn is_entered(
+        &self,
+        table: &TableName,
+        name: &str,
+        _key: (&str, &str),
+    ) -> Result<bool, TableError> {
+        Ok(Warehouse::is_entered(self, table, name).await?)
+    }
+
+    fn asks_sql_engine(&self) -> bool {
+        true
+    }
+
+    async fn query(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        _what: &str,
+    ) -> Result<ResultSet, TableError> {
+        let answer = self.answer(sql, parameters).await?;
+        let rows = ResultSet::of(&answer).map_err(EngineError::from).map_err(QueryError::from);
+        Ok(rows?)
+    }
+}
+
+/// A load, and where its waiting is done.
+struct Loading {
+    load: Load,
+    runtime: Handle,
+}
+
+impl clickmill_tables::Load for Loading {
+    fn write(&mut self, rows: Rows) -> Result<(), TableError> {
+        Ok(self.load.write(&rows.rows)?)
+    }
+
+    /// None: a file takes whatever has its columns.
+    fn refused(&mut self) -> Result<Vec<Refused>, TableError> {
+        Ok(Vec::new())
+    }
+
+    fn write_dead_letters(&mut self, letters: RecordBatch) -> Result<(), TableError> {
+        Ok(self.load.write_dead_letters(&letters)?)
+    }
+
+    fn commit(self: Box<Self>, entry: &Entry) -> Result<Committed, TableError> {
+        Ok(self.load.commit(&self.runtime, entry)?)
+    }
+
+    fn abandon(self: Box<Self>) {
+        self.load.abandon(&self.runtime);
+    }
+}
+
+#[async_trait]
+impl Appender for Live {
+    /// Files are cheaper the fewer they are, and the disk is one.
+    fn overlap(&self) -> usize {
+        1
+    }
+
+    fn takes_many(&self) -> bool {
+        true
+    }
+
+    async fn append(&self, rows: &mut Vec<Rows>, so_far: &mut Appended) -> Result<(), TableError> {
+        let batches: Vec<RecordBatch> = rows.iter().map(|rows| rows.rows.clone()).collect();
+        so_far.repeated += Live::append(self, &batches).await?;
+        rows.clear();
+        Ok(())
+    }
+
+    async fn append_letters(&self, letters: &RecordBatch) -> Result<u64, TableError> {
+        Ok(Live::append(self, slice::from_ref(letters)).await?)
+    }
+
+    async fn close(&self) {
+        Live::close(self).await;
+    }
+}
