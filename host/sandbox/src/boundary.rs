@@ -6,6 +6,9 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 
 use clickmill_core::schema::timestamp_type;
 
+/// The contract that this host speaks.
+pub const CONTRACT: &str = "clickmill:plugin@0.1.0";
+
 /// Columns going in.
 #[derive(ComponentType, Lower, Clone, Copy)]
 #[component(record)]

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use wasmtime::Store;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
-use super::CONTRACT;
-use super::boundary::Manifest;
+use super::boundary::{CONTRACT, Manifest};
 use super::engine::Engine;
 use super::error::PluginError;
 use super::guest::{Guest, link};

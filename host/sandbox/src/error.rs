@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::CONTRACT;
+use super::boundary::CONTRACT;
 use super::build::BuildError;
 use super::engine::EngineError;
 use super::golden::GoldenError;

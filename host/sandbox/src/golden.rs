@@ -28,8 +28,8 @@ use arrow::util::display::array_value_to_string;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::Secrets;
 use super::chain::{Chain, ChainWorker};
+use super::secrets::Secrets;
 use clickmill_core::batch::{Batch, Origins, Position, Positions};
 use clickmill_core::schema::{Column, timestamp_type};
 

@@ -13,11 +13,13 @@
 mod boundary;
 pub mod build;
 mod chain;
+mod change;
 mod component;
 mod engine;
 mod error;
 mod golden;
 mod guest;
+mod hidden;
 mod isolate;
 mod library;
 mod lift;
@@ -28,14 +30,14 @@ mod set;
 pub mod signature;
 mod stage;
 
+pub use boundary::CONTRACT;
 pub use chain::{Chain, ChainWorker, Processed, StageCounts};
+pub use change::{Change, NewComponent};
 pub use component::{Described, describe, describe_file};
 pub use engine::{Engine, EngineError};
 pub use error::{ChangeError, PluginError, TestError};
 pub use golden::{Golden, GoldenError};
-pub use library::{Change, Library, NewComponent, Secrets};
+pub use library::Library;
 pub use lookup::LookupFile;
+pub use secrets::Secrets;
 pub use set::{LookupMade, PluginSet, StageMade};
-
-/// The contract that this host speaks.
-pub const CONTRACT: &str = "clickmill:plugin@0.1.0";

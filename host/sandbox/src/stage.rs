@@ -7,10 +7,10 @@ use wasmtime::{Store, Trap};
 
 use super::boundary::{BatchIn, ColumnIn, DataType, Fault, Output};
 use super::guest::Guest;
+use super::hidden::HiddenValues;
 use super::lift::{Answer, check, cut};
 use super::lookup::Lookups;
 use super::lower::Lowered;
-use super::secrets::Secrets;
 use clickmill_config::{InstanceLife, Limits};
 use clickmill_core::batch::{Batch, Reason};
 
@@ -35,7 +35,7 @@ pub(super) struct StageWorker {
     pub stage: Arc<Stage>,
     kept: Option<(Store<Guest>, Instance)>,
     /// Values of the batch at hand that no log line says.
-    pub secrets: Secrets,
+    pub hidden: HiddenValues,
     /// Fuel used by all calls so far.
     pub fuel: u64,
     /// Calls so far that ended in a fault.
@@ -46,7 +46,14 @@ pub(super) struct StageWorker {
 
 impl StageWorker {
     pub fn new(stage: Arc<Stage>) -> Self {
-        Self { stage, kept: None, secrets: Secrets::default(), fuel: 0, faults: 0, most_memory: 0 }
+        Self {
+            stage,
+            kept: None,
+            hidden: HiddenValues::default(),
+            fuel: 0,
+            faults: 0,
+            most_memory: 0,
+        }
     }
 
     /// Runs the plugin over a batch. The error is why the plugin, not a row, failed.
@@ -61,7 +68,7 @@ impl StageWorker {
             .max_fuel_per_record
             .saturating_mul(rows as u64)
             .saturating_add(limits.max_fuel_per_batch);
-        store.data_mut().next_batch(self.secrets.clone());
+        store.data_mut().next_batch(self.hidden.clone());
         // What is copied out: the answer, and what it passes to `log` and `lookup`.
         store.set_hostcall_fuel(limits.max_output_bytes);
         let answer =

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use arrow::datatypes::Field;
 use bytes::Bytes;
 
-use super::{Change, NewComponent, Secrets};
 use crate::boundary::{ColumnSpec, DataType, Needs};
 use crate::build;
+use crate::change::{Change, NewComponent};
 use crate::component::{Loaded, load};
 use crate::engine::Engine;
 use crate::error::{ChangeError, PluginError};
 use crate::lookup::{LookupFile, LookupFileError, Lookups};
+use crate::secrets::Secrets;
 use crate::stage::Stage;
 use clickmill_config::{Grant, Plugin};
 use clickmill_core::schema::provenance;
