@@ -112,6 +112,13 @@ pub(super) fn link(
     engine: &wasmtime::Engine,
     component: &Component,
 ) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = given(engine)?;
+    linker.define_unknown_imports_as_traps(component)?;
+    Ok(linker)
+}
+
+/// Links the imports of the contract.
+pub(super) fn given(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     linker.instance("clickmill:plugin/log@0.1.0")?.func_wrap(
         "write",
@@ -130,6 +137,5 @@ pub(super) fn link(
             Ok((store.data().lookups.find(&table, &field, &keys),))
         },
     )?;
-    linker.define_unknown_imports_as_traps(component)?;
     Ok(linker)
 }

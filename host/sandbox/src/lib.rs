@@ -16,6 +16,7 @@ mod chain;
 mod change;
 mod component;
 mod engine;
+mod engine_words;
 mod error;
 mod golden;
 mod guest;
@@ -29,6 +30,8 @@ mod secrets;
 mod set;
 pub mod signature;
 mod stage;
+#[cfg(test)]
+mod testing;
 
 pub use boundary::CONTRACT;
 pub use chain::{Chain, ChainWorker, Processed, StageCounts};

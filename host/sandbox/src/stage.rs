@@ -5,7 +5,8 @@ use std::sync::Arc;
 use wasmtime::component::{ComponentExportIndex, Instance, InstancePre};
 use wasmtime::{Store, Trap};
 
-use super::boundary::{BatchIn, ColumnIn, DataType, Fault, Output};
+use super::boundary::{BatchIn, ColumnIn, DataType, ProcessIn, ProcessOut};
+use super::engine_words::{called_unknown_import, copied_too_much};
 use super::guest::Guest;
 use super::hidden::HiddenValues;
 use super::lift::{Answer, check, cut};
@@ -133,12 +134,11 @@ impl StageWorker {
                 self.reason("plugin_trap", &format!("trapped: {said}"))
             }
             None => {
-                let text = error.root_cause().to_string();
-                if text.contains("too much data") {
+                if copied_too_much(error) {
                     return self.output_too_large();
                 }
-                let text = cut(text, limits.max_message_bytes);
-                if text.contains("unknown import") {
+                let text = cut(error.root_cause().to_string(), limits.max_message_bytes);
+                if called_unknown_import(error) {
                     let text = format!("called what no plugin is given: {text}");
                     return self.reason("plugin_trap", &text);
                 }
@@ -167,7 +167,7 @@ fn call(
     store: &mut Store<Guest>,
     instance: &Instance,
     batch: &Batch,
-) -> wasmtime::Result<Result<Output, Fault>> {
+) -> wasmtime::Result<ProcessOut> {
     let lowered: Vec<(&str, Lowered)> = stage
         .reads
         .iter()
@@ -184,7 +184,7 @@ fn call(
         .get_func(&mut *store, stage.process)
         .ok_or_else(|| wasmtime::format_err!("`process` is not exported"))?;
     // Typed anew on each call, since the type carries the borrow; at a batch a call it costs nothing.
-    let process = process.typed::<(&str, BatchIn<'_>), (Result<Output, Fault>,)>(&*store)?;
+    let process = process.typed::<ProcessIn<'_>, (ProcessOut,)>(&*store)?;
     let (output,) = process.call(store, (stage.config.as_str(), input))?;
     Ok(output)
 }

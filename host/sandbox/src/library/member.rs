@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::Field;
 use bytes::Bytes;
 
-use crate::boundary::{ColumnSpec, DataType, Needs};
+use crate::boundary::{ColumnSpec, ConfigureIn, ConfigureOut, DataType, Needs};
 use crate::build;
 use crate::change::{Change, NewComponent};
 use crate::component::{Loaded, load};
@@ -113,7 +113,7 @@ impl Member {
             })
             .collect();
         let (config, unset) = self.config(secrets);
-        let needs = self.component.ask::<_, Result<Needs, Vec<String>>>(
+        let needs = self.component.ask::<ConfigureIn<'_>, ConfigureOut>(
             &plugin.name,
             plugin.limits,
             self.lookups.clone(),
