@@ -15,6 +15,7 @@ pub mod build;
 mod chain;
 mod change;
 mod component;
+mod digest;
 mod engine;
 mod engine_words;
 mod error;

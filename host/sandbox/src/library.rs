@@ -8,9 +8,9 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
 
-use super::boundary::CONTRACT;
 use super::chain::Chain;
 use super::change::Change;
+use super::digest;
 use super::engine::Engine;
 use super::error::{ChangeError, PluginError, TestError};
 use super::golden::Golden;
@@ -82,17 +82,19 @@ impl Library {
     }
 
     fn of(engine: &Engine, members: Vec<Arc<Member>>) -> Self {
-        let mut set = blake3::Hasher::new();
-        for member in &members {
-            member.digest_into(&mut set);
-        }
-        let digest = set.finalize().to_hex()[..32].into();
+        let digest = digest::digest(&stages(&members)).into();
         Self { engine: engine.clone(), members, digest }
     }
 
-    /// Digest of components, configurations, grants and reference data, in order: the plugin set.
+    /// Digest of components, configurations, grants, limits and reference data, in order: the plugin set.
     pub fn digest(&self) -> &Arc<str> {
         &self.digest
+    }
+
+    /// Whether the library is the set that is remembered by this digest, which an earlier version of
+    /// clickmill may have made in another form.
+    pub fn is_set(&self, digest: &str) -> bool {
+        *self.digest == *digest || self.set().digest_v0() == digest
     }
 
     /// The stages' names, in order.
@@ -102,31 +104,7 @@ impl Library {
 
     /// What the library is made of.
     pub fn set(&self) -> PluginSet {
-        let stage = |member: &Arc<Member>| {
-            let plugin = &member.plugin;
-            let lookup = |file: &LookupFile| LookupMade {
-                table: file.table.clone(),
-                file: file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-                digest: file.digest.to_hex().to_string(),
-            };
-            StageMade {
-                stage: plugin.name.clone(),
-                plugin: member.component.manifest.name.clone(),
-                version: member.component.manifest.version.clone(),
-                contract: CONTRACT.to_owned(),
-                component: member.component.digest.to_string(),
-                signature: member.signature.clone(),
-                config: plugin.config.clone(),
-                reads: plugin.reads.clone(),
-                writes: plugin.writes.clone(),
-                secrets: plugin.secrets.clone(),
-                lookups: member.lookup_files.iter().map(lookup).collect(),
-                limits: plugin.limits,
-                instance: plugin.instance,
-            }
-        };
-        let stages = self.members.iter().map(stage).collect();
-        PluginSet { digest: self.digest.to_string(), stages }
+        PluginSet { digest: self.digest.to_string(), stages: stages(&self.members) }
     }
 
     /// Components and lookup tables, each with its digest.
@@ -174,3 +152,10 @@ impl Library {
         Ok(Chain { stages, plugin_set, output: columns, guarded })
     }
 }
+
+fn stages(members: &[Arc<Member>]) -> Vec<StageMade> {
+    members.iter().map(|member| member.made()).collect()
+}
+
+#[cfg(test)]
+mod tests;

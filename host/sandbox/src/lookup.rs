@@ -33,6 +33,15 @@ pub struct LookupFile {
     pub(super) digest: blake3::Hash,
 }
 
+/// How a table's file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// A header and records.
+    Csv,
+    /// An object.
+    Json,
+}
+
 struct Table {
     /// Field names, the key's first.
     fields: Vec<String>,
@@ -92,12 +101,32 @@ impl LookupFile {
     }
 }
 
+impl Format {
+    /// The format of a file, by its ending.
+    pub fn of(path: &Path) -> Self {
+        match path.extension() {
+            Some(extension) if extension == "json" => Self::Json,
+            _ => Self::Csv,
+        }
+    }
+
+    /// Its name in the digests of plugin sets.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Json => "json",
+        }
+    }
+}
+
 impl Lookups {
     /// Parses the tables.
     pub fn parse(files: &[LookupFile]) -> Result<Self, LookupFileError> {
         let table = |LookupFile { table, path, bytes, .. }: &LookupFile| {
-            let json = path.extension().is_some_and(|extension| extension == "json");
-            let parsed = if json { json_table(bytes, path)? } else { csv_table(bytes, path)? };
+            let parsed = match Format::of(path) {
+                Format::Json => json_table(bytes, path)?,
+                Format::Csv => csv_table(bytes, path)?,
+            };
             Ok((table.clone(), parsed))
         };
         Ok(Self { tables: files.iter().map(table).collect::<Result<_, _>>()? })
