@@ -78,21 +78,23 @@ impl Plugin {
 
 impl Build {
     fn run(self) -> Result<(), Failure> {
-        for folder in &self.crates {
-            println!("{}", built(folder, Freshness::Rebuild)?.display());
+        for component in build::build_all(&self.crates, Freshness::Rebuild) {
+            println!("{}", component.map_err(failure)?.display());
         }
         Ok(())
     }
 }
 
 pub(crate) fn built(folder: &std::path::Path, freshness: Freshness) -> Result<PathBuf, Failure> {
-    build::build(folder, freshness).map_err(|error| {
-        let exit = match error {
-            build::BuildError::NoToolchain { .. } => Exit::Environment,
-            _ => Exit::BadInput,
-        };
-        Failure::new(exit, error)
-    })
+    build::build(folder, freshness).map_err(failure)
+}
+
+fn failure(error: build::BuildError) -> Failure {
+    let exit = match error {
+        build::BuildError::NoToolchain { .. } => Exit::Environment,
+        _ => Exit::BadInput,
+    };
+    Failure::new(exit, error)
 }
 
 impl Inspect {

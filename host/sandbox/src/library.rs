@@ -3,11 +3,13 @@
 
 mod member;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
 
+use super::build;
 use super::chain::Chain;
 use super::change::Change;
 use super::digest;
@@ -32,7 +34,8 @@ pub struct Library {
 impl Library {
     /// Builds, compiles and describes the components of a pipeline.
     pub fn load(engine: &Engine, plugins: &[Plugin]) -> Result<Self, PluginError> {
-        let members = plugins.iter().map(|plugin| Ok(Arc::new(Member::load(engine, plugin)?)));
+        let plugins = built(plugins)?;
+        let members = plugins.into_iter().map(|plugin| Ok(Arc::new(Member::load(engine, plugin)?)));
         Ok(Self::of(engine, members.collect::<Result<_, PluginError>>()?))
     }
 
@@ -151,6 +154,20 @@ impl Library {
         let (plugin_set, guarded) = (self.digest.clone(), Arc::default());
         Ok(Chain { stages, plugin_set, output: columns, guarded })
     }
+}
+
+/// The plugins with crates built into component files.
+fn built(plugins: &[Plugin]) -> Result<Vec<Plugin>, PluginError> {
+    let mut plugins = plugins.to_vec();
+    let crates = plugins.iter_mut().filter(|plugin| plugin.component.is_dir());
+    let crates: Vec<&mut Plugin> = crates.collect();
+    let folders: Vec<PathBuf> = crates.iter().map(|plugin| plugin.component.clone()).collect();
+    let components = build::build_all(&folders, build::Freshness::Sources);
+    for (plugin, component) in crates.into_iter().zip(components) {
+        let failed = |source| PluginError::Build { stage: plugin.name.clone(), source };
+        plugin.component = component.map_err(failed)?;
+    }
+    Ok(plugins)
 }
 
 fn stages(members: &[Arc<Member>]) -> Vec<StageMade> {

@@ -6,7 +6,6 @@ use arrow::datatypes::Field;
 use bytes::Bytes;
 
 use crate::boundary::{CONTRACT, ColumnSpec, ConfigureIn, ConfigureOut, DataType, Needs};
-use crate::build;
 use crate::change::{Change, NewComponent};
 use crate::component::{Loaded, load};
 use crate::engine::Engine;
@@ -31,19 +30,12 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Builds the crate where the component is a folder, reads, compiles and describes.
-    pub fn load(engine: &Engine, plugin: &Plugin) -> Result<Self, PluginError> {
-        let stage = &plugin.name;
-        let mut plugin = plugin.clone();
-        let path = match plugin.component.is_dir() {
-            true => build::build(&plugin.component, build::Freshness::Sources)
-                .map_err(|source| PluginError::Build { stage: stage.clone(), source })?,
-            false => plugin.component.clone(),
-        };
-        let NewComponent { bytes, signature, .. } = NewComponent::read(&path)?;
+    /// Reads a component file with what belongs to it, compiles and describes.
+    pub fn load(engine: &Engine, plugin: Plugin) -> Result<Self, PluginError> {
+        let NewComponent { bytes, signature, .. } = NewComponent::read(&plugin.component)?;
         let lookups = plugin.lookups.iter().map(|(table, path)| LookupFile::read(table, path));
-        let lookups = lookups.collect::<Result<_, _>>().map_err(|e| lookup_failed(stage, e))?;
-        plugin.component = path;
+        let lookups =
+            lookups.collect::<Result<_, _>>().map_err(|e| lookup_failed(&plugin.name, e))?;
         Self::new(engine, plugin, (bytes, signature), lookups)
     }
 
