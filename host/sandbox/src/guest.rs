@@ -7,6 +7,7 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{ResourceLimiter, StoreContextMut, Trap};
 
 use super::boundary::{Column, Level, LookupError, Text};
+use super::engine::MAX_TABLE_ELEMENTS;
 use super::hidden::HiddenValues;
 use super::lift::cut;
 use super::lookup::Lookups;
@@ -90,7 +91,7 @@ impl ResourceLimiter for Guest {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= 20_000)
+        Ok(desired <= MAX_TABLE_ELEMENTS)
     }
 }
 

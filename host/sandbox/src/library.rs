@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::build;
 use super::chain::Chain;
-use super::change::Change;
+use super::change::{Change, NewComponent};
 use super::digest;
 use super::engine::Engine;
 use super::error::{ChangeError, PluginError, TestError};
@@ -37,6 +37,22 @@ impl Library {
         let plugins = built(plugins)?;
         let members = plugins.into_iter().map(|plugin| Ok(Arc::new(Member::load(engine, plugin)?)));
         Ok(Self::of(engine, members.collect::<Result<_, PluginError>>()?))
+    }
+
+    /// Compiles and describes components that are at hand, each with how it is configured and the content
+    /// of its lookup tables. Nothing is built or read, so `component` and the files of `lookups` are names
+    /// for messages only.
+    pub fn from_components(
+        engine: &Engine,
+        stages: impl IntoIterator<Item = (Plugin, NewComponent, Vec<LookupFile>)>,
+    ) -> Result<Self, PluginError> {
+        let member = |(plugin, component, lookups): (Plugin, NewComponent, Vec<LookupFile>)| {
+            let NewComponent { path, bytes, signature } = component;
+            let plugin = Plugin { component: path, ..plugin };
+            Ok(Arc::new(Member::new(engine, plugin, (bytes, signature), lookups)?))
+        };
+        let members: Result<_, PluginError> = stages.into_iter().map(member).collect();
+        Ok(Self::of(engine, members?))
     }
 
     /// Makes a set again that was kept. `blob` gives components and lookup tables by their digest.

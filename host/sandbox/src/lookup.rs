@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde_json::Value as Json;
 
 use super::boundary::{Column, LookupError, Text, Values};
+use clickmill_core::Fault;
 
 /// The most that one lookup answers. Keys may overlap, so few bytes of them can ask for much.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -84,6 +85,17 @@ pub enum LookupFileError {
         /// The key.
         key: String,
     },
+}
+
+impl LookupFileError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Read { .. } | Self::Csv { .. } | Self::Json { .. } | Self::Twice { .. } => {
+                Fault::Input
+            }
+        }
+    }
 }
 
 impl LookupFile {

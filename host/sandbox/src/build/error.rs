@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::toolchain::{Missing, TARGET};
+use clickmill_core::Fault;
 
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,19 @@ pub enum BuildError {
         /// Why.
         what: String,
     },
+}
+
+impl BuildError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::NoToolchain { .. } => Fault::Environment,
+            Self::NotACrate { .. }
+            | Self::Compile { .. }
+            | Self::File { .. }
+            | Self::Component { .. } => Fault::Input,
+        }
+    }
 }
 
 impl From<Missing> for BuildError {
