@@ -27,6 +27,16 @@ pub enum Exit {
     Environment = 3,
 }
 
+impl From<Fault> for Exit {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Input => Exit::BadInput,
+            Fault::Environment => Exit::Environment,
+            Fault::Run | Fault::Bug => Exit::Failed,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(exit as u8)
@@ -87,14 +97,16 @@ macro_rules! failure_from {
 
 failure_from! {
     ConfigError => |_| Exit::BadInput,
-    PluginError => plugin,
+    PluginError => |error| error.fault().into(),
     SourceError => source,
     WarehouseError => |error| of(error.fault()),
     SinkError => sink,
     BigQueryError => |error| of(error.fault()),
     QueryError => |error| of(error.fault()),
     RunError => run,
-    clickmill_sandbox::EngineError => |_| Exit::Environment,
+    clickmill_sandbox::EngineError => |error| error.fault().into(),
+    clickmill_sandbox::build::BuildError => |error| error.fault().into(),
+    clickmill_sandbox::GoldenError => |error| error.fault().into(),
     clickmill_pipeline::BuildError => build,
     clickmill_pipeline::ReplayError => replay,
     clickmill_core::schema::SchemaError => |_| Exit::BadInput,
@@ -103,16 +115,6 @@ failure_from! {
     serde_json::Error => |_| Exit::Failed,
     std::io::Error => |_| Exit::Environment,
     arrow::error::ArrowError => |_| Exit::Failed,
-}
-
-fn plugin(error: &PluginError) -> Exit {
-    match error {
-        PluginError::Build {
-            source: clickmill_sandbox::build::BuildError::NoToolchain { .. },
-            ..
-        } => Exit::Environment,
-        _ => Exit::BadInput,
-    }
 }
 
 fn source(error: &SourceError) -> Exit {
@@ -155,7 +157,7 @@ fn stream(error: &StreamError) -> Exit {
 fn build(error: &clickmill_pipeline::BuildError) -> Exit {
     use clickmill_pipeline::BuildError;
     match error {
-        BuildError::Plugin(error) => plugin(error),
+        BuildError::Plugin(error) => error.fault().into(),
         BuildError::Sink(error) => sink(error),
         BuildError::Engine(_) | BuildError::Runtime(_) => Exit::Environment,
         BuildError::Schema(_)

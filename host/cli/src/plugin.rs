@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Exit, Failure, place};
+use super::{Failure, place};
 use clickmill_sandbox::build::{self, Freshness};
 use clickmill_sandbox::{Engine, describe_file};
 
@@ -78,21 +78,15 @@ impl Plugin {
 
 impl Build {
     fn run(self) -> Result<(), Failure> {
-        for folder in &self.crates {
-            println!("{}", built(folder, Freshness::Rebuild)?.display());
+        for component in build::build_all(&self.crates, Freshness::Rebuild) {
+            println!("{}", component?.display());
         }
         Ok(())
     }
 }
 
 pub(crate) fn built(folder: &std::path::Path, freshness: Freshness) -> Result<PathBuf, Failure> {
-    build::build(folder, freshness).map_err(|error| {
-        let exit = match error {
-            build::BuildError::NoToolchain { .. } => Exit::Environment,
-            _ => Exit::BadInput,
-        };
-        Failure::new(exit, error)
-    })
+    Ok(build::build(folder, freshness)?)
 }
 
 impl Inspect {

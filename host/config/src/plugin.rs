@@ -29,6 +29,25 @@ pub struct Plugin {
     pub watch: bool,
 }
 
+impl Plugin {
+    /// A stage of this name that may touch nothing, with the limits that hold unless a pipeline file says
+    /// otherwise.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            component: PathBuf::new(),
+            reads: Grant::Only(Vec::new()),
+            writes: Grant::Only(Vec::new()),
+            config: serde_json::Map::new(),
+            secrets: Vec::new(),
+            lookups: Vec::new(),
+            limits: Limits::default(),
+            instance: InstanceLife::default(),
+            watch: false,
+        }
+    }
+}
+
 /// Columns that a plugin may touch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Vec<String>", into = "Vec<String>")]

@@ -235,10 +235,9 @@ fn resume(
     file: Library,
 ) -> Result<(Library, Origin), KeepError> {
     let of_file = Origin { actor: "pipeline file".to_owned(), ..Origin::default() };
-    let digest = file.digest().to_string();
     match keep.running(pipeline)? {
-        Some(last) if last.running == digest => Ok((file, of_file)),
-        Some(last) if last.file == digest => {
+        Some(last) if file.is_set(&last.running) => Ok((file, of_file)),
+        Some(last) if file.is_set(&last.file) => {
             let set = keep.set(&last.running)?;
             tracing::info!(
                 plugin_set = set.digest,

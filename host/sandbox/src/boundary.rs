@@ -6,6 +6,9 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 
 use clickmill_core::schema::timestamp_type;
 
+/// The contract that this host speaks.
+pub const CONTRACT: &str = "clickmill:plugin@0.1.0";
+
 /// Columns going in.
 #[derive(ComponentType, Lower, Clone, Copy)]
 #[component(record)]
@@ -181,6 +184,15 @@ pub(super) enum LookupError {
     MalformedKeys(String),
 }
 
+/// What `configure` takes: the configuration, and the columns there are.
+pub(super) type ConfigureIn<'a> = (&'a str, &'a [ColumnSpec]);
+/// What `configure` answers: what the plugin needs, or every problem.
+pub(super) type ConfigureOut = Result<Needs, Vec<String>>;
+/// What `process` takes: the configuration with its secrets, and a batch.
+pub(super) type ProcessIn<'a> = (&'a str, BatchIn<'a>);
+/// What `process` answers.
+pub(super) type ProcessOut = Result<Output, Fault>;
+
 impl DataType {
     /// The Arrow type of such a column.
     pub fn arrow(self) -> ArrowType {
@@ -209,3 +221,6 @@ impl DataType {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,19 +4,24 @@
 //! add`; Debian's own compiler, which builds the standard library from source; installing that one with
 //! `apt-get`, as root. Where nothing works the error says which line to run.
 
-use std::ffi::OsStr;
+mod error;
+mod krate;
+mod toolchain;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::SystemTime;
+use std::process::Stdio;
+use std::sync::OnceLock;
+use std::thread::ScopedJoinHandle;
 
 use wit_component::ComponentEncoder;
 
-const TARGET: &str = "wasm32-unknown-unknown";
+pub use error::BuildError;
+pub use krate::last_change;
 
-/// Debian's packages: a second compiler in `/usr/bin`, the sources of the standard library, a linker.
-const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
-const DEBIAN_LINKER: &str = "wasm-ld-22";
+use krate::Crate;
+use toolchain::{TARGET, Toolchain};
 
 /// What a plugin is compiled with. Wasm's SIMD takes a third off string searches. Inlining more than
 /// usual takes a twentieth off the whole chain, since every call settles the fuel account. The small stack
@@ -41,79 +46,90 @@ pub enum Freshness {
     Rebuild,
 }
 
-/// Why there is no component.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The folder is no crate.
-    #[error("`{path}` is not a Rust crate: {what}", path = path.display())]
-    NotACrate {
-        /// The folder.
-        path: PathBuf,
-        /// What cargo says.
-        what: String,
-    },
-    /// There is no toolchain for Wasm, and none could be installed.
-    #[error("no Rust toolchain here can build for {TARGET}: run `{advice}`")]
-    NoToolchain {
-        /// The line to run.
-        advice: String,
-    },
-    /// The crate does not compile. The compiler has said why on standard error.
-    #[error("`{path}` does not compile for {TARGET}", path = path.display())]
-    Compile {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A file can't be read or written.
-    #[error("cannot read or write `{path}`", path = path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The compiled module does not make a component.
-    #[error("the module of `{path}` makes no component: {what}", path = path.display())]
-    Component {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        what: String,
-    },
-}
-
-enum Toolchain {
-    /// The active toolchain, which has the target.
-    Installed,
-    /// Debian's compiler, which builds the standard library.
-    Debian,
-}
-
 /// Builds the plugin crate in `folder` and returns the component's path.
 pub fn build(folder: &Path, freshness: Freshness) -> Result<PathBuf, BuildError> {
-    let krate = Crate::read(folder)?;
-    let output = krate.target.join("components").join(format!("{}.wasm", krate.name));
-    if freshness == Freshness::Sources && is_fresh(&output, &krate.dep_info(), folder) {
-        return Ok(output);
+    build_all(&[folder], freshness).pop().expect("a folder has a component or an error")
+}
+
+/// Builds plugin crates, and returns the component's path for each folder in turn.
+///
+/// Workspaces are built at the same time. Within one, crates are compiled one after the other: `cargo
+/// build` takes several crates, but makes no plugin of one that is an ordinary library to the host too;
+/// `cargo rustc` does, and takes one crate. Cargo lets one of its calls at a time into a target folder, so
+/// what is gained here is that modules are made into components meanwhile.
+pub fn build_all<P: AsRef<Path>>(
+    folders: &[P],
+    freshness: Freshness,
+) -> Vec<Result<PathBuf, BuildError>> {
+    // Nobody needs a compiler where everything is fresh.
+    let toolchain = OnceLock::new();
+    build_by(folders, freshness, |krate| match toolchain.get_or_init(Toolchain::find) {
+        Ok(toolchain) => compile(krate, *toolchain),
+        Err(missing) => Err(missing.clone().into()),
+    })
+}
+
+/// Builds plugin crates by a compiler that returns the module of a crate.
+fn build_by<P: AsRef<Path>>(
+    folders: &[P],
+    freshness: Freshness,
+    compile: impl Fn(&Crate) -> Result<Vec<u8>, BuildError> + Sync,
+) -> Vec<Result<PathBuf, BuildError>> {
+    let crates: Vec<Result<Crate, BuildError>> =
+        folders.iter().map(|folder| Crate::read(folder.as_ref())).collect();
+    // By the target folder of their workspace, each with its place in the list.
+    let mut stale: BTreeMap<&Path, Vec<(usize, &Crate)>> = BTreeMap::new();
+    for (at, krate) in crates.iter().enumerate() {
+        if let Ok(krate) = krate
+            && (freshness == Freshness::Rebuild || !krate.is_fresh())
+        {
+            stale.entry(&krate.target).or_default().push((at, krate));
+        }
     }
-    let toolchain = toolchain()?;
-    tracing::info!(plugin = krate.name, wasm_target = TARGET, "building plugin");
-    let mut cargo = match toolchain {
-        Toolchain::Installed => Command::new("cargo"),
-        Toolchain::Debian => Command::new("/usr/bin/cargo"),
+    let mut made: BTreeMap<usize, Result<(), BuildError>> = std::thread::scope(|scope| {
+        let compile = &compile;
+        let workers: Vec<_> = stale
+            .values()
+            .map(|crates| scope.spawn(move || build_workspace(crates, compile)))
+            .collect();
+        workers.into_iter().flat_map(join).collect()
+    });
+    let component = |(at, krate): (usize, Result<Crate, BuildError>)| {
+        let krate = krate?;
+        made.remove(&at).unwrap_or(Ok(()))?;
+        Ok(krate.component())
     };
+    crates.into_iter().enumerate().map(component).collect()
+}
+
+/// Builds crates of one workspace: one is compiled while the modules before it are made into components.
+fn build_workspace(
+    crates: &[(usize, &Crate)],
+    compile: &(impl Fn(&Crate) -> Result<Vec<u8>, BuildError> + Sync),
+) -> Vec<(usize, Result<(), BuildError>)> {
+    std::thread::scope(|scope| {
+        let mut encoders = Vec::new();
+        for (at, krate) in crates.iter().copied() {
+            let module = compile(krate);
+            encoders.push((at, scope.spawn(move || encode(krate, &module?))));
+        }
+        encoders.into_iter().map(|(at, encoder)| (at, join(encoder))).collect()
+    })
+}
+
+fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Compiles a crate and returns its module.
+fn compile(krate: &Crate, toolchain: Toolchain) -> Result<Vec<u8>, BuildError> {
+    tracing::info!(plugin = krate.name, wasm_target = TARGET, "building plugin");
+    let mut cargo = toolchain.cargo();
     cargo
-        .current_dir(folder)
-        .args([
-            "rustc",
-            "--quiet",
-            "--release",
-            "--lib",
-            "--crate-type",
-            "cdylib",
-            "--target",
-            TARGET,
-        ])
+        .current_dir(&krate.folder)
+        .args(["rustc", "--quiet", "--release", "--lib", "--crate-type", "cdylib"])
+        .args(["--target", TARGET])
+        .args(toolchain.arguments())
         .arg("--target-dir")
         .arg(&krate.target)
         .envs(PROFILE)
@@ -123,29 +139,25 @@ pub fn build(folder: &Path, freshness: Freshness) -> Result<PathBuf, BuildError>
         .stdin(Stdio::null())
         // Standard output is for data.
         .stdout(Stdio::null());
-    if let Toolchain::Debian = toolchain {
-        cargo
-            .arg("-Zbuild-std=std,panic_abort")
-            .env("RUSTC", "/usr/bin/rustc")
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", DEBIAN_LINKER);
-    }
     let built = cargo.status().is_ok_and(|status| status.success());
     if !built {
-        return Err(BuildError::Compile { path: folder.to_owned() });
+        return Err(BuildError::Compile { path: krate.folder.clone() });
     }
-    let module = krate.module();
-    let bytes = fs::read(&module).map_err(|source| BuildError::File { path: module, source })?;
+    let path = krate.module();
+    fs::read(&path).map_err(|source| BuildError::File { path, source })
+}
+
+/// Makes a component of a module.
+fn encode(krate: &Crate, module: &[u8]) -> Result<(), BuildError> {
     let component = ComponentEncoder::default()
         .validate(true)
-        .module(&bytes)
+        .module(module)
         .and_then(|mut encoder| encoder.encode())
         .map_err(|error| BuildError::Component {
-            path: folder.to_owned(),
+            path: krate.folder.clone(),
             what: format!("{error:#}"),
         })?;
-    write(&output, &component)?;
-    Ok(output)
+    write(&krate.component(), &component)
 }
 
 /// Writes by renaming, so that nobody ever sees half a component.
@@ -159,152 +171,5 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     Ok(())
 }
 
-struct Crate {
-    name: String,
-    /// Where plugins of this crate's workspace are built: apart from the host, so that neither waits for
-    /// the other's lock nor rebuilds the other's dependencies.
-    target: PathBuf,
-}
-
-impl Crate {
-    fn read(folder: &Path) -> Result<Self, BuildError> {
-        let not_a_crate = |what: String| BuildError::NotACrate { path: folder.to_owned(), what };
-        // Reading the two files is what `cargo metadata` does, without its half second.
-        let manifest_path = folder.join("Cargo.toml");
-        let text =
-            fs::read_to_string(&manifest_path).map_err(|error| not_a_crate(error.to_string()))?;
-        let manifest: toml::Table =
-            toml::from_str(&text).map_err(|error| not_a_crate(error.message().to_owned()))?;
-        let name = manifest.get("package").and_then(|package| package.get("name"));
-        let name = name
-            .and_then(toml::Value::as_str)
-            .ok_or_else(|| not_a_crate("it has no `package.name`".to_owned()))?;
-        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-        let target = target.unwrap_or_else(|| workspace(folder).join("target"));
-        let target = std::path::absolute(&target).unwrap_or(target).join("plugins");
-        Ok(Self { name: name.to_owned(), target })
-    }
-
-    fn artifact(&self, extension: &str) -> PathBuf {
-        let stem = self.name.replace('-', "_");
-        self.target.join(TARGET).join("release").join(format!("{stem}.{extension}"))
-    }
-
-    fn module(&self) -> PathBuf {
-        self.artifact("wasm")
-    }
-
-    /// The list of every source file the module was made of, which cargo leaves beside it.
-    fn dep_info(&self) -> PathBuf {
-        self.artifact("d")
-    }
-}
-
-/// The outermost folder above a crate that has a lock file: the root of its workspace.
-fn workspace(folder: &Path) -> PathBuf {
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let root = folder.ancestors().filter(|folder| folder.join("Cargo.lock").is_file()).last();
-    root.unwrap_or(&folder).to_owned()
-}
-
-fn is_fresh(component: &Path, dep_info: &Path, folder: &Path) -> bool {
-    let Some(made) = modified(component) else { return false };
-    let Some(sources) = sources(dep_info, folder) else { return false };
-    sources.iter().all(|path| modified(path).is_some_and(|at| at <= made))
-}
-
-/// When a crate's newest source was changed: those that its last build was made of, and those in its
-/// `src` and `tests`.
-pub fn last_change(folder: &Path) -> Option<SystemTime> {
-    let krate = Crate::read(folder).ok()?;
-    let mut sources = sources(&krate.dep_info(), folder).unwrap_or_default();
-    for below in ["src", "tests"] {
-        add_files(&folder.join(below), &mut sources);
-    }
-    sources.iter().filter_map(|path| modified(path)).max()
-}
-
-fn add_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        match path.is_dir() {
-            true => add_files(&path, files),
-            false => files.push(path),
-        }
-    }
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|meta| meta.modified()).ok()
-}
-
-/// Every file that the last build was made of.
-fn sources(dep_info: &Path, folder: &Path) -> Option<Vec<PathBuf>> {
-    let text = fs::read_to_string(dep_info).ok()?;
-    // `artifact: source source …`, with spaces in names escaped.
-    let sources = text.split_once(": ").map_or("", |(_, sources)| sources).replace("\\ ", "\0");
-    let sources = sources.split_whitespace().map(|source| source.replace('\0', " ").into());
-    let manifests = [folder.join("Cargo.toml"), workspace(folder).join("Cargo.lock")];
-    Some(sources.chain(manifests).collect())
-}
-
-/// Finds a toolchain, and installs one if it must.
-fn toolchain() -> Result<Toolchain, BuildError> {
-    if has_target() {
-        return Ok(Toolchain::Installed);
-    }
-    if has_debian() {
-        return Ok(Toolchain::Debian);
-    }
-    tracing::info!(
-        wasm_target = TARGET,
-        "no Rust toolchain here can build plugins: installing one"
-    );
-    if run("rustup", ["target", "add", TARGET]) && has_target() {
-        return Ok(Toolchain::Installed);
-    }
-    let install = ["install", "-y", "--no-install-recommends"].into_iter().chain(DEBIAN_PACKAGES);
-    let root = output("id", ["-u"]).is_some_and(|output| output.stdout == b"0\n");
-    if root && run("apt-get", ["update", "-q"]) && run("apt-get", install.clone()) && has_debian() {
-        return Ok(Toolchain::Debian);
-    }
-    let debian = output("apt-get", ["--version"]).is_some();
-    let advice = match debian && output("rustup", ["--version"]).is_none() {
-        true => format!("sudo apt-get {}", install.collect::<Vec<_>>().join(" ")),
-        false => format!("rustup target add {TARGET}"),
-    };
-    Err(BuildError::NoToolchain { advice })
-}
-
-fn has_target() -> bool {
-    let printed = output("rustc", ["--print", "target-libdir", "--target", TARGET]);
-    printed.is_some_and(|output| {
-        let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        output.status.success() && Path::new(&folder).is_dir()
-    })
-}
-
-fn has_debian() -> bool {
-    let printed = output("/usr/bin/rustc", ["--print", "sysroot"]);
-    let sources = printed.is_some_and(|output| {
-        let sysroot = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        Path::new(&sysroot).join("lib/rustlib/src/rust/library").is_dir()
-    });
-    sources
-        && Path::new("/usr/bin/cargo").is_file()
-        && output(DEBIAN_LINKER, ["--version"]).is_some()
-}
-
-fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> bool {
-    let mut command = Command::new(program);
-    // Standard output is for data: what these say goes to standard error.
-    command.args(arguments).stdin(Stdio::null()).stdout(std::io::stderr());
-    command.status().is_ok_and(|status| status.success())
-}
-
-fn output<A: AsRef<OsStr>>(
-    program: &str,
-    arguments: impl IntoIterator<Item = A>,
-) -> Option<Output> {
-    Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()
-}
+#[cfg(test)]
+mod tests;

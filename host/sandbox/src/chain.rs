@@ -8,8 +8,8 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::Field;
 use arrow::error::ArrowError;
 
+use super::hidden::HiddenValues;
 use super::isolate::call_isolated;
-use super::secrets::Secrets;
 use super::stage::{Stage, StageWorker};
 use clickmill_core::SPANS;
 use clickmill_core::batch::{Batch, Rejected};
@@ -146,8 +146,8 @@ impl ChainWorker {
             let _span =
                 tracing::info_span!(target: SPANS, "stage", stage = &*worker.stage.name, rows)
                     .entered();
-            let secrets = Secrets::of(&batch, &self.guarded);
-            worker.secrets = secrets.clone();
+            let hidden = HiddenValues::of(&batch, &self.guarded);
+            worker.hidden = hidden.clone();
             let answer = call_isolated(worker, &batch);
             let stage = worker.stage.clone();
             for (row, reason) in &answer.rejected {
@@ -159,7 +159,7 @@ impl ChainWorker {
                     stage: stage.name.clone(),
                     plugin_digest: Some(stage.digest.clone()),
                     plugin_set: self.plugin_set.clone(),
-                    reason: secrets.keep_out(*row as usize, reason),
+                    reason: hidden.keep_out(*row as usize, reason),
                     ingest_time: batch.ingest_time,
                 });
             }

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use wasmtime::Store;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
-use super::CONTRACT;
-use super::boundary::Manifest;
+use super::boundary::{CONTRACT, Manifest};
 use super::engine::Engine;
 use super::error::PluginError;
 use super::guest::{Guest, link};
@@ -18,6 +17,10 @@ use clickmill_config::Limits;
 
 /// How the names of the contract's interfaces begin.
 const PACKAGE: &str = "clickmill:plugin/";
+
+/// A question may use the fuel of so many batches: `configure` does once what every batch is spared, such
+/// as compiling patterns, and `describe` writes a schema.
+const QUESTION_BATCHES: u64 = 10;
 
 /// A component that has been compiled, linked and described.
 pub(super) struct Loaded {
@@ -69,7 +72,7 @@ impl Loaded {
         store.limiter(|guest| guest);
         store.set_hostcall_fuel(limits.max_output_bytes);
         let answer = store
-            .set_fuel(limits.max_fuel_per_batch.saturating_mul(10))
+            .set_fuel(limits.max_fuel_per_batch.saturating_mul(QUESTION_BATCHES))
             .and_then(|()| self.pre.instantiate(&mut store))
             .and_then(|instance| {
                 let func = instance

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::signature::{Keys, SignatureError};
+use clickmill_core::Fault;
 use wasmtime::component::Component;
 use wasmtime::{
     Cache, CacheConfig, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
@@ -18,6 +19,17 @@ const KEEP_RESIDENT_BYTES: usize = 16 << 20;
 
 /// The most linear memory that a pipeline file may grant an instance.
 const MAX_MEMORY_BYTES: usize = 1 << 30;
+
+/// Core instances of a component: the plugin's module, and those that tools put around it to adapt its
+/// imports.
+const MAX_CORE_INSTANCES: u32 = 16;
+
+/// Tables of a component: the plugin's own, and those of its adapters.
+const MAX_TABLES: u32 = 4;
+
+/// Elements of a table, which are the functions that a plugin calls indirectly. The pool sets memory for so
+/// many aside in each slot, so no guest may grow a table beyond them.
+pub(super) const MAX_TABLE_ELEMENTS: usize = 20_000;
 
 /// Compiles components and holds the pool of instances.
 #[derive(Clone)]
@@ -52,6 +64,16 @@ pub enum EngineError {
     Compile(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl EngineError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Cache { .. } | Self::Start(_) => Fault::Environment,
+            Self::NotWasm | Self::Untrusted(_) | Self::Compile(_) => Fault::Input,
+        }
+    }
+}
+
 impl Engine {
     /// Starts an engine that keeps compiled code under `cache`.
     pub fn new(cache: &Path) -> Result<Self, EngineError> {
@@ -68,9 +90,10 @@ impl Engine {
             .total_core_instances(MAX_INSTANCES)
             .total_memories(MAX_INSTANCES)
             .total_tables(MAX_INSTANCES)
-            .max_core_instances_per_component(16)
+            .max_core_instances_per_component(MAX_CORE_INSTANCES)
             .max_memories_per_component(1)
-            .max_tables_per_component(4)
+            .max_tables_per_component(MAX_TABLES)
+            .table_elements(MAX_TABLE_ELEMENTS)
             .max_memory_size(MAX_MEMORY_BYTES)
             .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
             .pagemap_scan(wasmtime::Enabled::Auto);

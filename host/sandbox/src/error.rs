@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::CONTRACT;
+use super::boundary::CONTRACT;
 use super::build::BuildError;
 use super::engine::EngineError;
 use super::golden::GoldenError;
 use super::lookup::LookupFileError;
+use clickmill_core::{Fault, list};
 
 /// Why a stage can't run.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +65,7 @@ pub enum PluginError {
         source: LookupFileError,
     },
     /// The plugin refused its configuration.
-    #[error("plugin `{stage}` refuses its configuration:{list}", list = lines(problems))]
+    #[error("plugin `{stage}` refuses its configuration:{list}", list = list(problems))]
     Config {
         /// The stage.
         stage: String,
@@ -72,7 +73,7 @@ pub enum PluginError {
         problems: Vec<String>,
     },
     /// The plugin goes beyond what it was granted.
-    #[error("plugin `{stage}` goes beyond its grant:{list}", list = lines(problems))]
+    #[error("plugin `{stage}` goes beyond its grant:{list}", list = list(problems))]
     Grant {
         /// The stage.
         stage: String,
@@ -137,6 +138,41 @@ pub enum TestError {
     Golden(#[from] GoldenError),
 }
 
-fn lines(problems: &[String]) -> String {
-    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+impl PluginError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Build { source, .. } => source.fault(),
+            Self::Compile { source, .. } => source.fault(),
+            Self::Lookup { source, .. } => source.fault(),
+            Self::Read { .. }
+            | Self::Contract { .. }
+            | Self::Failed { .. }
+            | Self::Config { .. }
+            | Self::Grant { .. } => Fault::Input,
+        }
+    }
+}
+
+impl ChangeError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Plugin(source) => source.fault(),
+            Self::UnknownStage { .. }
+            | Self::UnknownTable { .. }
+            | Self::TooLarge { .. }
+            | Self::Nothing { .. } => Fault::Input,
+        }
+    }
+}
+
+impl TestError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Change { source, .. } => source.fault(),
+            Self::Golden(source) => source.fault(),
+        }
+    }
 }

@@ -28,8 +28,9 @@ use arrow::util::display::array_value_to_string;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::Secrets;
 use super::chain::{Chain, ChainWorker};
+use super::secrets::Secrets;
+use clickmill_core::Fault;
 use clickmill_core::batch::{Batch, Origins, Position, Positions};
 use clickmill_core::schema::{Column, timestamp_type};
 
@@ -100,6 +101,17 @@ pub enum GoldenError {
         /// Why.
         source: ArrowError,
     },
+}
+
+impl GoldenError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Read { .. } | Self::Parse { .. } | Self::Case { .. } | Self::Values { .. } => {
+                Fault::Input
+            }
+        }
+    }
 }
 
 impl Golden {

@@ -7,9 +7,10 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{ResourceLimiter, StoreContextMut, Trap};
 
 use super::boundary::{Column, Level, LookupError, Text};
+use super::engine::MAX_TABLE_ELEMENTS;
+use super::hidden::HiddenValues;
 use super::lift::cut;
 use super::lookup::Lookups;
-use super::secrets::Secrets;
 use clickmill_config::Limits;
 
 /// The state of a store.
@@ -18,7 +19,7 @@ pub(super) struct Guest {
     limits: Limits,
     lookups: Arc<Lookups>,
     log_lines: usize,
-    secrets: Secrets,
+    hidden: HiddenValues,
     /// The last error line: a panic leaves its message there before it traps.
     pub last_error: Option<String>,
     /// Memory it asked for in vain.
@@ -34,7 +35,7 @@ impl Guest {
             limits,
             lookups,
             log_lines: 0,
-            secrets: Secrets::default(),
+            hidden: HiddenValues::default(),
             last_error: None,
             refused_memory: None,
             most_memory: 0,
@@ -42,8 +43,8 @@ impl Guest {
     }
 
     /// Makes ready for the next batch.
-    pub fn next_batch(&mut self, secrets: Secrets) {
-        self.secrets = secrets;
+    pub fn next_batch(&mut self, hidden: HiddenValues) {
+        self.hidden = hidden;
         self.log_lines = 0;
         self.last_error = None;
         self.refused_memory = None;
@@ -53,7 +54,7 @@ impl Guest {
         let message = cut(message, self.limits.max_message_bytes);
         self.log_lines += 1;
         if self.log_lines <= self.limits.max_log_lines {
-            let message = self.secrets.keep_all_out(&message);
+            let message = self.hidden.keep_all_out(&message);
             let plugin = &*self.stage;
             match level {
                 Level::Debug => tracing::debug!(plugin, message, "plugin says"),
@@ -90,7 +91,7 @@ impl ResourceLimiter for Guest {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= 20_000)
+        Ok(desired <= MAX_TABLE_ELEMENTS)
     }
 }
 
@@ -112,6 +113,13 @@ pub(super) fn link(
     engine: &wasmtime::Engine,
     component: &Component,
 ) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = given(engine)?;
+    linker.define_unknown_imports_as_traps(component)?;
+    Ok(linker)
+}
+
+/// Links the imports of the contract.
+pub(super) fn given(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     linker.instance("clickmill:plugin/log@0.1.0")?.func_wrap(
         "write",
@@ -130,6 +138,5 @@ pub(super) fn link(
             Ok((store.data().lookups.find(&table, &field, &keys),))
         },
     )?;
-    linker.define_unknown_imports_as_traps(component)?;
     Ok(linker)
 }

@@ -3,26 +3,24 @@
 
 mod member;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
-use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::CONTRACT;
+use super::build;
 use super::chain::Chain;
-use super::component;
+use super::change::{Change, NewComponent};
+use super::digest;
 use super::engine::Engine;
 use super::error::{ChangeError, PluginError, TestError};
 use super::golden::Golden;
 use super::lookup::LookupFile;
+use super::secrets::Secrets;
 use super::set::{LookupMade, PluginSet, StageMade};
 use clickmill_config::{Grant, Plugin};
 use member::Member;
-
-/// Values of secrets that do not come from the environment, by `stage.secret`.
-pub type Secrets = std::collections::BTreeMap<String, String>;
 
 /// The components of a chain, compiled and described, not yet fitted to columns. Immutable: a change
 /// makes another library, which shares what is the same.
@@ -33,59 +31,28 @@ pub struct Library {
     digest: Arc<str>,
 }
 
-/// What is to be different about a stage.
-#[derive(Debug, Clone, Default)]
-pub struct Change {
-    /// The stage.
-    pub stage: String,
-    /// Its new component.
-    pub component: Option<NewComponent>,
-    /// Keys of its configuration that get another value; null takes a key away.
-    pub config: serde_json::Map<String, serde_json::Value>,
-    /// Lookup tables that get other content.
-    pub lookups: Vec<LookupFile>,
-}
-
-/// A component that a stage is to get.
-#[derive(Debug, Clone)]
-pub struct NewComponent {
-    /// Where it came from, for messages.
-    pub path: PathBuf,
-    /// The component.
-    pub bytes: Bytes,
-    /// The signature that came with it, in minisign's format.
-    pub signature: Option<String>,
-}
-
-impl NewComponent {
-    /// Reads a component file, and the signature beside it.
-    pub fn read(path: &Path) -> Result<Self, PluginError> {
-        let (bytes, signature) = (component::read(path)?, component::read_signature(path));
-        Ok(Self { path: path.to_owned(), bytes, signature })
-    }
-
-    /// Reads a component of a store, and the signature beside it. `path` is for messages.
-    pub async fn get(
-        store: &dyn ObjectStore,
-        object: &object_store::path::Path,
-        path: PathBuf,
-    ) -> Result<Self, object_store::Error> {
-        let bytes = store.get(object).await?.bytes().await?;
-        let beside = object_store::path::Path::from(format!("{object}.minisig"));
-        let signature = match store.get(&beside).await {
-            Ok(got) => Some(String::from_utf8_lossy(&got.bytes().await?).into_owned()),
-            Err(object_store::Error::NotFound { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        Ok(Self { path, bytes, signature })
-    }
-}
-
 impl Library {
     /// Builds, compiles and describes the components of a pipeline.
     pub fn load(engine: &Engine, plugins: &[Plugin]) -> Result<Self, PluginError> {
-        let members = plugins.iter().map(|plugin| Ok(Arc::new(Member::load(engine, plugin)?)));
+        let plugins = built(plugins)?;
+        let members = plugins.into_iter().map(|plugin| Ok(Arc::new(Member::load(engine, plugin)?)));
         Ok(Self::of(engine, members.collect::<Result<_, PluginError>>()?))
+    }
+
+    /// Compiles and describes components that are at hand, each with how it is configured and the content
+    /// of its lookup tables. Nothing is built or read, so `component` and the files of `lookups` are names
+    /// for messages only.
+    pub fn from_components(
+        engine: &Engine,
+        stages: impl IntoIterator<Item = (Plugin, NewComponent, Vec<LookupFile>)>,
+    ) -> Result<Self, PluginError> {
+        let member = |(plugin, component, lookups): (Plugin, NewComponent, Vec<LookupFile>)| {
+            let NewComponent { path, bytes, signature } = component;
+            let plugin = Plugin { component: path, ..plugin };
+            Ok(Arc::new(Member::new(engine, plugin, (bytes, signature), lookups)?))
+        };
+        let members: Result<_, PluginError> = stages.into_iter().map(member).collect();
+        Ok(Self::of(engine, members?))
     }
 
     /// Makes a set again that was kept. `blob` gives components and lookup tables by their digest.
@@ -134,17 +101,19 @@ impl Library {
     }
 
     fn of(engine: &Engine, members: Vec<Arc<Member>>) -> Self {
-        let mut set = blake3::Hasher::new();
-        for member in &members {
-            member.digest_into(&mut set);
-        }
-        let digest = set.finalize().to_hex()[..32].into();
+        let digest = digest::digest(&stages(&members)).into();
         Self { engine: engine.clone(), members, digest }
     }
 
-    /// Digest of components, configurations, grants and reference data, in order: the plugin set.
+    /// Digest of components, configurations, grants, limits and reference data, in order: the plugin set.
     pub fn digest(&self) -> &Arc<str> {
         &self.digest
+    }
+
+    /// Whether the library is the set that is remembered by this digest, which an earlier version of
+    /// clickmill may have made in another form.
+    pub fn is_set(&self, digest: &str) -> bool {
+        *self.digest == *digest || self.set().digest_v0() == digest
     }
 
     /// The stages' names, in order.
@@ -154,31 +123,7 @@ impl Library {
 
     /// What the library is made of.
     pub fn set(&self) -> PluginSet {
-        let stage = |member: &Arc<Member>| {
-            let plugin = &member.plugin;
-            let lookup = |file: &LookupFile| LookupMade {
-                table: file.table.clone(),
-                file: file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-                digest: file.digest.to_hex().to_string(),
-            };
-            StageMade {
-                stage: plugin.name.clone(),
-                plugin: member.component.manifest.name.clone(),
-                version: member.component.manifest.version.clone(),
-                contract: CONTRACT.to_owned(),
-                component: member.component.digest.to_string(),
-                signature: member.signature.clone(),
-                config: plugin.config.clone(),
-                reads: plugin.reads.clone(),
-                writes: plugin.writes.clone(),
-                secrets: plugin.secrets.clone(),
-                lookups: member.lookup_files.iter().map(lookup).collect(),
-                limits: plugin.limits,
-                instance: plugin.instance,
-            }
-        };
-        let stages = self.members.iter().map(stage).collect();
-        PluginSet { digest: self.digest.to_string(), stages }
+        PluginSet { digest: self.digest.to_string(), stages: stages(&self.members) }
     }
 
     /// Components and lookup tables, each with its digest.
@@ -226,3 +171,24 @@ impl Library {
         Ok(Chain { stages, plugin_set, output: columns, guarded })
     }
 }
+
+/// The plugins with crates built into component files.
+fn built(plugins: &[Plugin]) -> Result<Vec<Plugin>, PluginError> {
+    let mut plugins = plugins.to_vec();
+    let crates = plugins.iter_mut().filter(|plugin| plugin.component.is_dir());
+    let crates: Vec<&mut Plugin> = crates.collect();
+    let folders: Vec<PathBuf> = crates.iter().map(|plugin| plugin.component.clone()).collect();
+    let components = build::build_all(&folders, build::Freshness::Sources);
+    for (plugin, component) in crates.into_iter().zip(components) {
+        let failed = |source| PluginError::Build { stage: plugin.name.clone(), source };
+        plugin.component = component.map_err(failed)?;
+    }
+    Ok(plugins)
+}
+
+fn stages(members: &[Arc<Member>]) -> Vec<StageMade> {
+    members.iter().map(|member| member.made()).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -249,8 +249,7 @@ fn check_text(
 /// Cuts a text at a limit, between characters.
 pub(super) fn cut(mut text: String, max_bytes: usize) -> String {
     if text.len() > max_bytes {
-        let end = (0..=max_bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
+        text.truncate(text.floor_char_boundary(max_bytes));
         text.push('…');
     }
     text

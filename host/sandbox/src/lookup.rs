@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde_json::Value as Json;
 
 use super::boundary::{Column, LookupError, Text, Values};
+use clickmill_core::Fault;
 
 /// The most that one lookup answers. Keys may overlap, so few bytes of them can ask for much.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -31,6 +32,15 @@ pub struct LookupFile {
     pub bytes: Bytes,
     /// Digest of that.
     pub(super) digest: blake3::Hash,
+}
+
+/// How a table's file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// A header and records.
+    Csv,
+    /// An object.
+    Json,
 }
 
 struct Table {
@@ -77,6 +87,17 @@ pub enum LookupFileError {
     },
 }
 
+impl LookupFileError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Read { .. } | Self::Csv { .. } | Self::Json { .. } | Self::Twice { .. } => {
+                Fault::Input
+            }
+        }
+    }
+}
+
 impl LookupFile {
     /// A table of this content.
     pub fn new(table: String, path: PathBuf, bytes: Bytes) -> Self {
@@ -92,12 +113,32 @@ impl LookupFile {
     }
 }
 
+impl Format {
+    /// The format of a file, by its ending.
+    pub fn of(path: &Path) -> Self {
+        match path.extension() {
+            Some(extension) if extension == "json" => Self::Json,
+            _ => Self::Csv,
+        }
+    }
+
+    /// Its name in the digests of plugin sets.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Json => "json",
+        }
+    }
+}
+
 impl Lookups {
     /// Parses the tables.
     pub fn parse(files: &[LookupFile]) -> Result<Self, LookupFileError> {
         let table = |LookupFile { table, path, bytes, .. }: &LookupFile| {
-            let json = path.extension().is_some_and(|extension| extension == "json");
-            let parsed = if json { json_table(bytes, path)? } else { csv_table(bytes, path)? };
+            let parsed = match Format::of(path) {
+                Format::Json => json_table(bytes, path)?,
+                Format::Csv => csv_table(bytes, path)?,
+            };
             Ok((table.clone(), parsed))
         };
         Ok(Self { tables: files.iter().map(table).collect::<Result<_, _>>()? })

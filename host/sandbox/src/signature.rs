@@ -13,6 +13,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use minisign::{ErrorKind, KeyPair, PError, PublicKey, SecretKey, SecretKeyBox, SignatureBox};
 
+use clickmill_core::Fault;
+
 /// Bytes of a public key: algorithm, key id, key.
 const PUBLIC_KEY_BYTES: usize = 2 + 8 + 32;
 /// Bytes of a secret key: three algorithms, salt, two limits, key id, key, checksum.
@@ -114,6 +116,42 @@ pub enum SigningError {
         /// Why it failed.
         source: PError,
     },
+}
+
+impl KeyError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Malformed { .. } | Self::Secret { .. } => Fault::Input,
+        }
+    }
+}
+
+impl SignatureError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Missing
+            | Self::UnknownKey { .. }
+            | Self::Changed { .. }
+            | Self::Malformed { .. } => Fault::Input,
+        }
+    }
+}
+
+impl SigningError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::SecretKey
+            | Self::Damaged
+            | Self::NoPassword
+            | Self::WrongPassword
+            | Self::CommentCharacter { .. }
+            | Self::CommentLength { .. } => Fault::Input,
+            Self::Failed { .. } => Fault::Environment,
+        }
+    }
 }
 
 impl Keys {

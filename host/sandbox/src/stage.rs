@@ -5,12 +5,13 @@ use std::sync::Arc;
 use wasmtime::component::{ComponentExportIndex, Instance, InstancePre};
 use wasmtime::{Store, Trap};
 
-use super::boundary::{BatchIn, ColumnIn, DataType, Fault, Output};
+use super::boundary::{BatchIn, ColumnIn, DataType, ProcessIn, ProcessOut};
+use super::engine_words::{called_unknown_import, copied_too_much};
 use super::guest::Guest;
+use super::hidden::HiddenValues;
 use super::lift::{Answer, check, cut};
 use super::lookup::Lookups;
 use super::lower::Lowered;
-use super::secrets::Secrets;
 use clickmill_config::{InstanceLife, Limits};
 use clickmill_core::batch::{Batch, Reason};
 
@@ -35,7 +36,7 @@ pub(super) struct StageWorker {
     pub stage: Arc<Stage>,
     kept: Option<(Store<Guest>, Instance)>,
     /// Values of the batch at hand that no log line says.
-    pub secrets: Secrets,
+    pub hidden: HiddenValues,
     /// Fuel used by all calls so far.
     pub fuel: u64,
     /// Calls so far that ended in a fault.
@@ -46,7 +47,14 @@ pub(super) struct StageWorker {
 
 impl StageWorker {
     pub fn new(stage: Arc<Stage>) -> Self {
-        Self { stage, kept: None, secrets: Secrets::default(), fuel: 0, faults: 0, most_memory: 0 }
+        Self {
+            stage,
+            kept: None,
+            hidden: HiddenValues::default(),
+            fuel: 0,
+            faults: 0,
+            most_memory: 0,
+        }
     }
 
     /// Runs the plugin over a batch. The error is why the plugin, not a row, failed.
@@ -61,7 +69,7 @@ impl StageWorker {
             .max_fuel_per_record
             .saturating_mul(rows as u64)
             .saturating_add(limits.max_fuel_per_batch);
-        store.data_mut().next_batch(self.secrets.clone());
+        store.data_mut().next_batch(self.hidden.clone());
         // What is copied out: the answer, and what it passes to `log` and `lookup`.
         store.set_hostcall_fuel(limits.max_output_bytes);
         let answer =
@@ -126,12 +134,11 @@ impl StageWorker {
                 self.reason("plugin_trap", &format!("trapped: {said}"))
             }
             None => {
-                let text = error.root_cause().to_string();
-                if text.contains("too much data") {
+                if copied_too_much(error) {
                     return self.output_too_large();
                 }
-                let text = cut(text, limits.max_message_bytes);
-                if text.contains("unknown import") {
+                let text = cut(error.root_cause().to_string(), limits.max_message_bytes);
+                if called_unknown_import(error) {
                     let text = format!("called what no plugin is given: {text}");
                     return self.reason("plugin_trap", &text);
                 }
@@ -160,7 +167,7 @@ fn call(
     store: &mut Store<Guest>,
     instance: &Instance,
     batch: &Batch,
-) -> wasmtime::Result<Result<Output, Fault>> {
+) -> wasmtime::Result<ProcessOut> {
     let lowered: Vec<(&str, Lowered)> = stage
         .reads
         .iter()
@@ -177,7 +184,7 @@ fn call(
         .get_func(&mut *store, stage.process)
         .ok_or_else(|| wasmtime::format_err!("`process` is not exported"))?;
     // Typed anew on each call, since the type carries the borrow; at a batch a call it costs nothing.
-    let process = process.typed::<(&str, BatchIn<'_>), (Result<Output, Fault>,)>(&*store)?;
+    let process = process.typed::<ProcessIn<'_>, (ProcessOut,)>(&*store)?;
     let (output,) = process.call(store, (stage.config.as_str(), input))?;
     Ok(output)
 }

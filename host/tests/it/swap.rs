@@ -1,6 +1,7 @@
 //! Plugins change while the pipeline runs: checked before, whole batches only, taken back where they are
 //! worse.
 
+use clickmill_sandbox::PluginSet;
 use serde_json::Value as Json;
 
 use crate::cloud::wait_until;
@@ -195,6 +196,37 @@ fn a_restart_goes_on_with_the_last_swap_unless_the_file_has_changed() {
     assert_ne!(changed.end()["plugin_set"], swapped["to"]);
     let file = Live::start(&scratch, &clicks(), &[&FAST[..], &["--forget-swaps"]].concat());
     assert_eq!(file.end()["plugin_set"], swapped["from"]);
+}
+
+/// Before digests of plugin sets had a version they were made in another way: what such a clickmill left
+/// behind is taken up, not dropped.
+#[test]
+fn a_swap_made_by_an_earlier_version_is_gone_on_with() {
+    let scratch = Scratch::new();
+    let mut live = Live::start(&scratch, &clicks(), &FAST);
+    let swapped = live.swap(&scratch, &["--config", "mask.key_id=k2"]).unwrap();
+    live.child.kill().unwrap();
+    live.child.wait().unwrap();
+    let state = scratch.path("warehouse").join("_state");
+    let earlier = |digest: &Json| {
+        let path = |digest: &str| state.join(format!("sets/{digest}.json"));
+        let kept = path(digest.as_str().unwrap());
+        let mut set: PluginSet = serde_json::from_slice(&std::fs::read(&kept).unwrap()).unwrap();
+        set.digest = set.digest_v0();
+        std::fs::write(path(&set.digest), serde_json::to_vec(&set).unwrap()).unwrap();
+        std::fs::remove_file(kept).unwrap();
+        set.digest
+    };
+    let (file, running) = (earlier(&swapped["from"]), earlier(&swapped["to"]));
+    let remembered = std::fs::read_dir(state.join("running")).unwrap().next().unwrap().unwrap();
+    let text = std::fs::read(remembered.path()).unwrap();
+    let mut last: Json = serde_json::from_slice(&text).unwrap();
+    assert_eq!((&last["file"], &last["running"]), (&swapped["from"], &swapped["to"]));
+    (last["file"], last["running"]) = (file.into(), running.into());
+    std::fs::write(remembered.path(), last.to_string()).unwrap();
+    let again = Live::start(&scratch, &clicks(), &FAST);
+    assert_eq!(again.history()[0]["plugin_set"], swapped["to"]);
+    assert_eq!(again.end()["plugin_set"], swapped["to"]);
 }
 
 #[test]

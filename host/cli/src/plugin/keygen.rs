@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::sign::{PASSWORD_VARIABLE, password};
-use super::{Exit, Failure};
+use crate::{Exit, Failure};
 use clickmill_sandbox::signature;
 
 const EXAMPLES: &str = "\

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use clap::Args;
 
-use super::{Exit, Failure};
+use crate::{Exit, Failure};
 use clickmill_sandbox::signature::{self, SigningError};
 
 const EXAMPLES: &str = "\
@@ -83,18 +83,19 @@ fn unreadable(path: &Path, error: std::io::Error) -> Failure {
 }
 
 fn unsigned(path: &Path, key: &Path, error: SigningError) -> Failure {
-    let (exit, hint) = match error {
+    let exit = Exit::from(error.fault());
+    let hint = match error {
         SigningError::NoPassword | SigningError::WrongPassword => {
-            (Exit::BadInput, Some(format!("the password comes from {PASSWORD_VARIABLE}")))
+            Some(format!("the password comes from {PASSWORD_VARIABLE}"))
         }
         SigningError::SecretKey => {
             let made = "`clickmill plugin keygen` makes a `.key` file, and so does `minisign -G`";
-            (Exit::BadInput, Some(made.to_owned()))
+            Some(made.to_owned())
         }
         SigningError::Damaged
         | SigningError::CommentCharacter { .. }
-        | SigningError::CommentLength { .. } => (Exit::BadInput, None),
-        SigningError::Failed { .. } => (Exit::Environment, None),
+        | SigningError::CommentLength { .. }
+        | SigningError::Failed { .. } => None,
     };
     let what = format!("cannot sign `{}` with `{}`", path.display(), key.display());
     let failure = Failure::new(exit, anyhow::Error::new(error).context(what));

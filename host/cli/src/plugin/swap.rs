@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value as Json;
 
-use super::{Exit, Failure, built};
+use super::built;
 use crate::admin::Admin;
 use crate::place;
+use crate::{Exit, Failure};
 use clickmill_admin::wire::{
     ChangeBody, FileBody, RollbackBody, ShadowBody, SwapBody, SwappedBody, VersionBody,
 };
@@ -263,7 +264,7 @@ fn component_of(component: &str, change: &mut ChangeBody) -> Result<(), Failure>
 
 /// The golden cases beside a component or in a crate.
 pub(super) fn golden(folder: &Path) -> Result<Vec<Golden>, Failure> {
-    Golden::beside(folder).map_err(|error| Failure::new(Exit::BadInput, error))
+    Ok(Golden::beside(folder)?)
 }
 
 fn file(path: &Path) -> Result<FileBody, Failure> {

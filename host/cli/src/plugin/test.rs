@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::built;
 use super::swap::golden;
-use super::{Exit, Failure, built};
 use crate::place;
+use crate::{Exit, Failure};
 use clickmill_config::{Grant, InstanceLife, Limits};
 use clickmill_sandbox::build::Freshness;
 use clickmill_sandbox::{Engine, Library};

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use arrow::datatypes::Field;
 use bytes::Bytes;
 
-use super::{Change, NewComponent, Secrets};
-use crate::boundary::{ColumnSpec, DataType, Needs};
-use crate::build;
+use crate::boundary::{CONTRACT, ColumnSpec, ConfigureIn, ConfigureOut, DataType, Needs};
+use crate::change::{Change, NewComponent};
 use crate::component::{Loaded, load};
 use crate::engine::Engine;
 use crate::error::{ChangeError, PluginError};
 use crate::lookup::{LookupFile, LookupFileError, Lookups};
+use crate::secrets::Secrets;
+use crate::set::{LookupMade, StageMade};
 use crate::stage::Stage;
 use clickmill_config::{Grant, Plugin};
 use clickmill_core::schema::provenance;
@@ -29,19 +30,12 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Builds the crate where the component is a folder, reads, compiles and describes.
-    pub fn load(engine: &Engine, plugin: &Plugin) -> Result<Self, PluginError> {
-        let stage = &plugin.name;
-        let mut plugin = plugin.clone();
-        let path = match plugin.component.is_dir() {
-            true => build::build(&plugin.component, build::Freshness::Sources)
-                .map_err(|source| PluginError::Build { stage: stage.clone(), source })?,
-            false => plugin.component.clone(),
-        };
-        let NewComponent { bytes, signature, .. } = NewComponent::read(&path)?;
+    /// Reads a component file with what belongs to it, compiles and describes.
+    pub fn load(engine: &Engine, plugin: Plugin) -> Result<Self, PluginError> {
+        let NewComponent { bytes, signature, .. } = NewComponent::read(&plugin.component)?;
         let lookups = plugin.lookups.iter().map(|(table, path)| LookupFile::read(table, path));
-        let lookups = lookups.collect::<Result<_, _>>().map_err(|e| lookup_failed(stage, e))?;
-        plugin.component = path;
+        let lookups =
+            lookups.collect::<Result<_, _>>().map_err(|e| lookup_failed(&plugin.name, e))?;
         Self::new(engine, plugin, (bytes, signature), lookups)
     }
 
@@ -112,7 +106,7 @@ impl Member {
             })
             .collect();
         let (config, unset) = self.config(secrets);
-        let needs = self.component.ask::<_, Result<Needs, Vec<String>>>(
+        let needs = self.component.ask::<ConfigureIn<'_>, ConfigureOut>(
             &plugin.name,
             plugin.limits,
             self.lookups.clone(),
@@ -218,22 +212,29 @@ impl Member {
         }
     }
 
-    /// What makes a row what it is: component, configuration (secrets aside), grants, limits and
-    /// reference data.
-    pub fn digest_into(&self, set: &mut blake3::Hasher) {
+    /// What the stage is made of.
+    pub fn made(&self) -> StageMade {
         let plugin = &self.plugin;
-        let config = serde_json::Value::Object(plugin.config.clone()).to_string();
-        let rights = format!("{:?} {:?} {:?}", plugin.reads, plugin.writes, plugin.limits);
-        for part in [&plugin.name, &*self.component.digest, &config, &rights] {
-            set.update(&(part.len() as u64).to_le_bytes());
-            set.update(part.as_bytes());
+        let lookup = |file: &LookupFile| LookupMade {
+            table: file.table.clone(),
+            file: file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            digest: file.digest.to_hex().to_string(),
+        };
+        StageMade {
+            stage: plugin.name.clone(),
+            plugin: self.component.manifest.name.clone(),
+            version: self.component.manifest.version.clone(),
+            contract: CONTRACT.to_owned(),
+            component: self.component.digest.to_string(),
+            signature: self.signature.clone(),
+            config: plugin.config.clone(),
+            reads: plugin.reads.clone(),
+            writes: plugin.writes.clone(),
+            secrets: plugin.secrets.clone(),
+            lookups: self.lookup_files.iter().map(lookup).collect(),
+            limits: plugin.limits,
+            instance: plugin.instance,
         }
-        let mut lookups = blake3::Hasher::new();
-        for file in &self.lookup_files {
-            lookups.update(file.table.as_bytes());
-            lookups.update(file.digest.as_bytes());
-        }
-        set.update(lookups.finalize().as_bytes());
     }
 }
 

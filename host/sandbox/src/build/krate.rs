@@ -1,0 +1,156 @@
+//! A plugin crate on disk: its name, where it is built, and whether its component is newer than what it was
+//! made of.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::error::BuildError;
+use super::toolchain::TARGET;
+
+/// A plugin crate.
+pub(super) struct Crate {
+    pub folder: PathBuf,
+    pub name: String,
+    /// Where plugins of this crate's workspace are built: apart from the host, so that neither waits for
+    /// the other's lock nor rebuilds the other's dependencies.
+    pub target: PathBuf,
+}
+
+impl Crate {
+    pub fn read(folder: &Path) -> Result<Self, BuildError> {
+        let not_a_crate = |what: String| BuildError::NotACrate { path: folder.to_owned(), what };
+        // Reading the two files is what `cargo metadata` does, without its half second.
+        let manifest_path = folder.join("Cargo.toml");
+        let text =
+            fs::read_to_string(&manifest_path).map_err(|error| not_a_crate(error.to_string()))?;
+        let manifest: toml::Table =
+            toml::from_str(&text).map_err(|error| not_a_crate(error.message().to_owned()))?;
+        let name = manifest.get("package").and_then(|package| package.get("name"));
+        let name = name
+            .and_then(toml::Value::as_str)
+            .ok_or_else(|| not_a_crate("it has no `package.name`".to_owned()))?;
+        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+        let target = target.unwrap_or_else(|| workspace(folder).join("target"));
+        let target = std::path::absolute(&target).unwrap_or(target).join("plugins");
+        Ok(Self { folder: folder.to_owned(), name: name.to_owned(), target })
+    }
+
+    fn artifact(&self, extension: &str) -> PathBuf {
+        let stem = self.name.replace('-', "_");
+        self.target.join(TARGET).join("release").join(format!("{stem}.{extension}"))
+    }
+
+    /// Where cargo leaves the module.
+    pub fn module(&self) -> PathBuf {
+        self.artifact("wasm")
+    }
+
+    /// Where the component is.
+    pub fn component(&self) -> PathBuf {
+        self.target.join("components").join(format!("{}.wasm", self.name))
+    }
+
+    /// Whether the component is newer than every source it was made of.
+    pub fn is_fresh(&self) -> bool {
+        let Some(made) = modified(&self.component()) else { return false };
+        let Some(sources) = sources(&self.dep_info(), &self.folder) else { return false };
+        sources.iter().all(|path| modified(path).is_some_and(|at| at <= made))
+    }
+
+    /// The list of every source file the module was made of, which cargo leaves beside it.
+    fn dep_info(&self) -> PathBuf {
+        self.artifact("d")
+    }
+}
+
+/// The nearest folder from a crate upwards that has a lock file: the root of its workspace. A project that
+/// lies within another has a lock file of its own.
+fn workspace(folder: &Path) -> PathBuf {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let root = folder.ancestors().find(|folder| folder.join("Cargo.lock").is_file());
+    root.unwrap_or(&folder).to_owned()
+}
+
+/// When a crate's newest source was changed: those that its last build was made of, and those in its
+/// `src` and `tests`.
+pub fn last_change(folder: &Path) -> Option<SystemTime> {
+    let krate = Crate::read(folder).ok()?;
+    let mut sources = sources(&krate.dep_info(), folder).unwrap_or_default();
+    for below in ["src", "tests"] {
+        add_files(&folder.join(below), &mut sources);
+    }
+    sources.iter().filter_map(|path| modified(path)).max()
+}
+
+fn add_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        match path.is_dir() {
+            true => add_files(&path, files),
+            false => files.push(path),
+        }
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|meta| meta.modified()).ok()
+}
+
+/// Every file that the last build was made of.
+fn sources(dep_info: &Path, folder: &Path) -> Option<Vec<PathBuf>> {
+    let text = fs::read_to_string(dep_info).ok()?;
+    // `artifact: source source …`, with spaces in names escaped.
+    let sources = text.split_once(": ").map_or("", |(_, sources)| sources).replace("\\ ", "\0");
+    let sources = sources.split_whitespace().map(|source| source.replace('\0', " ").into());
+    let manifests = [folder.join("Cargo.toml"), workspace(folder).join("Cargo.lock")];
+    Some(sources.chain(manifests).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_lock_file_is_the_workspaces() {
+        let outer = tempfile::tempdir().unwrap();
+        let inner = outer.path().join("vendor/plugins");
+        let krate = inner.join("shout");
+        fs::create_dir_all(&krate).unwrap();
+        assert_eq!(workspace(&krate), krate);
+        fs::write(outer.path().join("Cargo.lock"), "").unwrap();
+        assert_eq!(workspace(&krate), outer.path());
+        fs::write(inner.join("Cargo.lock"), "").unwrap();
+        assert_eq!(workspace(&krate), inner);
+        fs::write(krate.join("Cargo.lock"), "").unwrap();
+        assert_eq!(workspace(&krate), krate);
+    }
+
+    #[test]
+    fn a_component_is_stale_where_the_nearest_lock_file_is_newer() {
+        let outer = tempfile::tempdir().unwrap();
+        let inner = outer.path().join("plugins");
+        let folder = inner.join("shout");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("Cargo.toml"), "[package]\nname = \"shout\"\n").unwrap();
+        for lock in [outer.path().join("Cargo.lock"), inner.join("Cargo.lock")] {
+            fs::write(lock, "").unwrap();
+        }
+        let target = inner.join("target/plugins");
+        let krate = Crate { folder, name: "shout".to_owned(), target };
+        for file in [krate.dep_info(), krate.component()] {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "").unwrap();
+        }
+        let touch = |path: PathBuf, later: u64| {
+            let at = SystemTime::now() + std::time::Duration::from_secs(later);
+            fs::File::options().append(true).open(path).unwrap().set_modified(at).unwrap();
+        };
+        touch(krate.component(), 10);
+        assert!(krate.is_fresh());
+        touch(outer.path().join("Cargo.lock"), 20);
+        assert!(krate.is_fresh(), "the lock file of another project");
+        touch(inner.join("Cargo.lock"), 20);
+        assert!(!krate.is_fresh());
+    }
+}

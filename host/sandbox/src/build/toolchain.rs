@@ -1,0 +1,119 @@
+//! The Wasm toolchain: found, or installed.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// What plugins are compiled for.
+pub(super) const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Debian's packages: a second compiler in `/usr/bin`, the sources of the standard library, a linker.
+const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
+const DEBIAN_LINKER: &str = "wasm-ld-22";
+
+/// A compiler that can build plugins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Toolchain {
+    /// The active toolchain, which has the target.
+    Installed,
+    /// Debian's compiler, which builds the standard library.
+    Debian,
+}
+
+/// No toolchain for Wasm is here, and none could be installed.
+#[derive(Debug, Clone)]
+pub(super) struct Missing {
+    /// The line to run.
+    pub advice: String,
+}
+
+impl Toolchain {
+    /// Finds a toolchain, and installs one if it must.
+    pub fn find() -> Result<Self, Missing> {
+        if has_target() {
+            return Ok(Toolchain::Installed);
+        }
+        if has_debian() {
+            return Ok(Toolchain::Debian);
+        }
+        tracing::info!(
+            wasm_target = TARGET,
+            "no Rust toolchain here can build plugins: installing one"
+        );
+        if run("rustup", ["target", "add", TARGET]) && has_target() {
+            return Ok(Toolchain::Installed);
+        }
+        let install =
+            ["install", "-y", "--no-install-recommends"].into_iter().chain(DEBIAN_PACKAGES);
+        let root = output("id", ["-u"]).is_some_and(|output| output.stdout == b"0\n");
+        if root
+            && run("apt-get", ["update", "-q"])
+            && run("apt-get", install.clone())
+            && has_debian()
+        {
+            return Ok(Toolchain::Debian);
+        }
+        let debian = output("apt-get", ["--version"]).is_some();
+        let advice = match debian && output("rustup", ["--version"]).is_none() {
+            true => format!("sudo apt-get {}", install.collect::<Vec<_>>().join(" ")),
+            false => format!("rustup target add {TARGET}"),
+        };
+        Err(Missing { advice })
+    }
+
+    /// Its `cargo`, set to build for Wasm.
+    pub fn cargo(self) -> Command {
+        match self {
+            Toolchain::Installed => Command::new("cargo"),
+            Toolchain::Debian => {
+                let mut cargo = Command::new("/usr/bin/cargo");
+                cargo
+                    .env("RUSTC", "/usr/bin/rustc")
+                    .env("RUSTC_BOOTSTRAP", "1")
+                    .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", DEBIAN_LINKER);
+                cargo
+            }
+        }
+    }
+
+    /// What its `cargo` is told after the command.
+    pub fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Toolchain::Installed => &[],
+            Toolchain::Debian => &["-Zbuild-std=std,panic_abort"],
+        }
+    }
+}
+
+fn has_target() -> bool {
+    let printed = output("rustc", ["--print", "target-libdir", "--target", TARGET]);
+    printed.is_some_and(|output| {
+        let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        output.status.success() && Path::new(&folder).is_dir()
+    })
+}
+
+fn has_debian() -> bool {
+    let printed = output("/usr/bin/rustc", ["--print", "sysroot"]);
+    let sources = printed.is_some_and(|output| {
+        let sysroot = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Path::new(&sysroot).join("lib/rustlib/src/rust/library").is_dir()
+    });
+    sources
+        && Path::new("/usr/bin/cargo").is_file()
+        && output(DEBIAN_LINKER, ["--version"]).is_some()
+}
+
+fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> bool {
+    let mut command = Command::new(program);
+    // Standard output is for data: what these say goes to standard error.
+    command.args(arguments).stdin(Stdio::null()).stdout(std::io::stderr());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn output<A: AsRef<OsStr>>(
+    program: &str,
+    arguments: impl IntoIterator<Item = A>,
+) -> Option<Output> {
+    Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()
+}
