@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::SchemaRef;
 
-use super::guard::Guard;
+use super::audit_sink::{Trail, TrailError};
 use super::replay::attempts;
-use super::slot::{Slot, Target};
 use super::swap::{self, Inner, Keep, KeepError, Outcomes, Refused, Swaps};
-use super::trail::{Trail, TrailError};
-use super::version::Origin;
+use super::versions::guard::Guard;
+use super::versions::slot::{Slot, Target};
+use super::versions::version::Origin;
 use clickmill_audit as audit;
 use clickmill_config as config;
 use clickmill_config::{Pipeline, Place, Source, TableName};

@@ -1,16 +1,20 @@
 //! Runs a pipeline: over all objects of its source, one load each; over those that come, too; or over a
 //! stream.
 
+mod cut;
+pub(crate) mod deliver;
+pub(crate) mod load;
+pub(crate) mod stop;
+pub(crate) mod stream;
+pub(crate) mod transform;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::build::{BuildError, Built};
-use super::load::{LoadError, Outcome, load};
-use super::status::Status;
-use super::stop::Stop;
-use super::stream::{self, StreamError};
-use super::summary::Summary;
+use super::observe::status::Status;
+use super::observe::summary::Summary;
 use clickmill_audit as audit;
 use clickmill_config::Source;
 use clickmill_core::batch::micros_now;
@@ -19,6 +23,9 @@ use clickmill_sink::SinkError;
 use clickmill_source as source;
 use clickmill_source::{Object, SourceError};
 use clickmill_tables::ledger;
+use load::{LoadError, Outcome, load};
+use stop::Stop;
+use stream::StreamError;
 
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]

@@ -5,8 +5,8 @@
 //! that a restarted pipeline goes on with it, and anyone can make the same chain again.
 
 mod gate;
-mod keep;
-pub(super) mod rules;
+mod set_store;
+
 mod shadow;
 pub(super) mod table;
 pub(super) mod watch;
@@ -15,12 +15,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use gate::{Check, Refused};
-pub use keep::{Keep, KeepError, RunningSet};
+pub use set_store::{Keep, KeepError, RunningSet};
 pub use shadow::Shadow;
 
-use super::slot::{Back, Happened, Rollout, Slot};
-use super::trail::Trail;
-use super::version::{Origin, Record, Standing};
+use super::audit_sink::Trail;
+use super::versions::slot::{Back, Happened, Rollout, Slot};
+use super::versions::version::{Origin, Record, Standing};
 use clickmill_audit::{Action, Event, Outcome};
 use clickmill_config as config;
 use clickmill_config::TableName;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::decode;
 use super::{Fate, ReplayError};
 use crate::build::Built;
-use crate::version::{Fitted, Made};
+use crate::versions::version::{Fitted, Made};
 use clickmill_core::batch::{Batch, Position};
 use clickmill_sandbox::{ChainWorker, Library};
 use clickmill_sink::{Key, Letter};

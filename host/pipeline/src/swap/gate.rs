@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow::error::ArrowError;
 
-use super::keep::KeepError;
-use super::rules::{Breach, breach};
+use super::set_store::KeepError;
 use super::shadow::{Shadow, shadow};
 use super::{Inner, Request};
 use crate::build::BuildError;
-use crate::version::{Fitted, Version};
+use crate::versions::rules::{Breach, breach};
+use crate::versions::version::{Fitted, Version};
 use clickmill_core::schema::SchemaError;
 use clickmill_sandbox::{ChangeError, Library, PluginSet, StageMade, TestError};
 use clickmill_sink::SinkError;

@@ -8,7 +8,7 @@ use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::take;
 use arrow::error::ArrowError;
 
-use crate::version::{Fitted, Made, Rates};
+use crate::versions::version::{Fitted, Made, Rates};
 use clickmill_core::batch::{Batch, Origins, Position, Rejected};
 use clickmill_core::schema::provenance;
 use clickmill_sandbox::ChainWorker;

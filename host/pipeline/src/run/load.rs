@@ -14,13 +14,13 @@ use std::time::Instant;
 use arrow::error::ArrowError;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::build::{BuildError, Built};
-use super::slot::Slot;
-use super::status::Status;
 use super::stop::Stop;
-use super::summary::Counts;
 use super::transform::{Done, Worker, by_sink};
-use super::version::{Fitted, Version};
+use crate::build::{BuildError, Built};
+use crate::observe::status::Status;
+use crate::observe::summary::Counts;
+use crate::versions::slot::Slot;
+use crate::versions::version::{Fitted, Version};
 use clickmill_core::batch::{Rejected, micros_now};
 use clickmill_dead_letter::{Hopeless, StopRule};
 use clickmill_decode::{DecodeError, Decoded, Decoder};
@@ -61,14 +61,14 @@ impl From<SourceError> for LoadError {
 }
 
 /// What became of an object.
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Loaded { counts: Counts, plugin_set: Arc<str> },
     Hopeless { hopeless: Hopeless, counts: Counts },
     Interrupted,
 }
 
 /// Loads one object.
-pub(super) fn load(
+pub(crate) fn load(
     built: &Built,
     object: &Object,
     load_id: &str,

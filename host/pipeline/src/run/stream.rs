@@ -23,16 +23,16 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tracing::Instrument;
 
-use super::build::{BuildError, Built};
 use super::cut::{Control, Cut, cut};
 use super::deliver::{DeliverError, Delivered, Delivery, Ready};
-use super::run::Ending;
-use super::slot::Slot;
-use super::status::{Queue, Status};
 use super::stop::Stop;
-use super::summary::Summary;
 use super::transform::Worker;
-use super::version::Record;
+use crate::build::{BuildError, Built};
+use crate::observe::status::{Queue, Status};
+use crate::observe::summary::Summary;
+use crate::run::Ending;
+use crate::versions::slot::Slot;
+use crate::versions::version::Record;
 use clickmill_config::Format;
 use clickmill_core::SPANS;
 use clickmill_core::batch::Positions;
@@ -83,7 +83,7 @@ pub enum StreamError {
 type FromWorker = (u64, Result<Ready, StreamError>);
 
 /// Runs a stream until `stop` or `ending` says so, or the generator has made its last message.
-pub(super) fn run(
+pub(crate) fn run(
     built: &Built,
     ending: Ending,
     status: &Arc<Status>,

@@ -23,7 +23,7 @@ pub struct Sample {
     pub rows_rejected: u64,
     /// Records read that are not durable yet.
     pub rows_in_hand: u64,
-    /// As in [`super::Snapshot`].
+    /// As in [`super::status::Snapshot`].
     pub freshness_secs: Option<f64>,
     /// Likewise.
     pub oldest_unacknowledged_secs: Option<f64>,
@@ -49,7 +49,7 @@ pub struct StageSample {
 
 impl Sample {
     /// The counters now.
-    pub(super) fn of(status: &Status) -> Self {
+    pub(crate) fn of(status: &Status) -> Self {
         let now = status.snapshot();
         let (counts, _) = status.durable();
         let stages = counts.stages.iter().map(|(stage, done)| StageSample {
@@ -74,7 +74,7 @@ impl Sample {
 
 /// The last samples.
 #[derive(Debug, Default)]
-pub(super) struct Series(Mutex<VecDeque<Sample>>);
+pub(crate) struct Series(Mutex<VecDeque<Sample>>);
 
 impl Series {
     pub fn add(&self, sample: Sample) {

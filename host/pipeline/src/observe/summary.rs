@@ -31,7 +31,7 @@ pub struct Counts {
 
 impl Counts {
     /// The commonest reason for a refusal.
-    pub(super) fn most_frequent(&self) -> String {
+    pub(crate) fn most_frequent(&self) -> String {
         let most = self.rejected_by.iter().max_by_key(|(_, count)| **count);
         most.map_or_else(String::new, |((stage, code), count)| {
             format!("`{code}` at stage `{stage}`, {count} times")
@@ -39,7 +39,7 @@ impl Counts {
     }
 
     /// The rows, in a line.
-    pub(super) fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         format!(
             "{} rows in, {} out, {} rejected, {} filtered",
             self.rows_in, self.rows_out, self.rows_rejected, self.rows_filtered
@@ -62,7 +62,7 @@ impl Counts {
     }
 
     /// Adds refusals of one reason.
-    pub(super) fn add_reason(&mut self, stage: String, code: String, count: u64) {
+    pub(crate) fn add_reason(&mut self, stage: String, code: String, count: u64) {
         let full = self.rejected_by.len() >= MAX_REASONS;
         let key = (stage, code);
         let key = match full && !self.rejected_by.contains_key(&key) {
@@ -73,7 +73,7 @@ impl Counts {
     }
 
     /// Adds what a stage did.
-    pub(super) fn add_stage(&mut self, name: &str, counts: &StageCounts) {
+    pub(crate) fn add_stage(&mut self, name: &str, counts: &StageCounts) {
         match self.stages.iter_mut().find(|(known, _)| known == name) {
             Some((_, sum)) => sum.add(counts),
             None => self.stages.push((name.to_owned(), counts.clone())),

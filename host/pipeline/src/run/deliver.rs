@@ -11,10 +11,10 @@ use arrow::error::ArrowError;
 use backon::{ExponentialBuilder, Retryable};
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
-use super::status::{InHand, Status};
-use super::summary::Counts;
 use super::transform::{Done, by_sink};
-use super::version::Record;
+use crate::observe::status::{InHand, Status};
+use crate::observe::summary::Counts;
+use crate::versions::version::Record;
 use clickmill_core::batch::{Message, Position, Positions, Rejected, micros_now};
 use clickmill_core::causes;
 use clickmill_dead_letter::{Spool, Writer};
@@ -26,7 +26,7 @@ use clickmill_tables::Rows;
 const CARRY_EVERY: Duration = Duration::from_secs(5);
 
 /// A batch that has been through the chain, with what is to be given back for it.
-pub(super) struct Ready {
+pub(crate) struct Ready {
     pub done: Done,
     pub receipts: Vec<Receipt>,
     /// Room for the next batch.
@@ -37,7 +37,7 @@ pub(super) struct Ready {
 }
 
 /// Where a stream's batches go.
-pub(super) struct Delivery {
+pub(crate) struct Delivery {
     pub rows: Appender,
     pub letters: Appender,
     pub writer: Arc<Writer>,
@@ -46,7 +46,7 @@ pub(super) struct Delivery {
 }
 
 /// What became of batches. All of it is durable.
-pub(super) struct Delivered {
+pub(crate) struct Delivered {
     /// The version that made them.
     pub version: Arc<Record>,
     pub counts: Counts,

@@ -20,11 +20,11 @@ use clickmill_core::schema::TableSchema;
 /// The stage that stops rows.
 const STAGE: &str = "guard";
 /// Why it does.
-pub(super) const CODE: &str = "unmasked";
+pub(crate) const CODE: &str = "unmasked";
 
 /// The columns that are looked at.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Guard {
+pub(crate) struct Guard {
     /// Names, each with the form of values that may stay as they are.
     columns: Vec<(String, Option<Regex>)>,
 }

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 
-use super::build::BuildError;
 use super::guard::Guard;
-use super::swap::rules::breach;
-use super::tap::{Taps, Ways};
+use super::rules::breach;
 use super::version::{Fitted, Origin, Rates, Record, Standing, Version};
+use crate::build::BuildError;
+use crate::observe::tap::{Taps, Ways};
 use clickmill_config as config;
 use clickmill_config::TableName;
 use clickmill_core::batch::{Batch, micros_now};
@@ -34,7 +34,7 @@ const KEEP_ROWS: usize = 2048;
 const KEEP_EVERY: Duration = Duration::from_millis(250);
 
 /// What every chain of a pipeline has to fit, and what its columns are filled with.
-pub(super) struct Target {
+pub(crate) struct Target {
     pub table: TableName,
     pub schema: TableSchema,
     /// Columns of provenance that rows of this source have no value for.
@@ -46,7 +46,7 @@ pub(super) struct Target {
 }
 
 /// Holds the plugin set that runs.
-pub(super) struct Slot {
+pub(crate) struct Slot {
     target: Target,
     config: config::Swap,
     running: RwLock<Running>,
@@ -85,7 +85,7 @@ struct Probation {
 
 /// What a version that is taken back makes way for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Back {
+pub(crate) enum Back {
     /// The one before it.
     Before,
     /// The last that has proven itself.
@@ -100,7 +100,7 @@ struct Recent {
 
 /// What the slot did by itself, or was told to.
 #[derive(Debug, Clone)]
-pub(super) enum Happened {
+pub(crate) enum Happened {
     /// A canary took over.
     Promoted { from: Arc<Record>, to: Arc<Record> },
     /// A version was taken back.

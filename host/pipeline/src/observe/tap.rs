@@ -75,7 +75,7 @@ pub struct TooManyTaps;
 
 /// All taps of a pipeline.
 #[derive(Debug, Default)]
-pub(super) struct Taps {
+pub(crate) struct Taps {
     /// So that a batch costs nothing where nobody looks.
     any: AtomicBool,
     open: Mutex<Vec<Open>>,
@@ -100,7 +100,7 @@ struct Writer {
 }
 
 /// What a chain does to columns, as far as a tap has to know.
-pub(super) struct Ways<'a> {
+pub(crate) struct Ways<'a> {
     /// The stages in order, each with the columns that it writes.
     pub stages: Vec<(&'a str, Vec<&'a str>)>,
     /// Sensitive columns of the table.

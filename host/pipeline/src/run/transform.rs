@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 
 use arrow::error::ArrowError;
 
-use super::guard;
-use super::slot::Slot;
-use super::summary::Counts;
-use super::version::{Fitted, Made, Rates, Record, Version};
+use crate::observe::summary::Counts;
+use crate::versions::guard;
+use crate::versions::slot::Slot;
+use crate::versions::version::{Fitted, Made, Rates, Record, Version};
 use clickmill_core::batch::Rejected;
 use clickmill_decode::Decoded;
 use clickmill_sandbox::{ChainWorker, StageCounts};
 use clickmill_tables::{Refused, Rows};
 
 /// A batch that is ready to be written. Every record of it is here: as a row, refused or filtered.
-pub(super) struct Done {
+pub(crate) struct Done {
     /// The version that made it.
     pub version: Arc<Record>,
     pub rows_in: u64,
@@ -30,7 +30,7 @@ pub(super) struct Done {
 }
 
 /// Runs batches, each through the version that it is given. One per thread.
-pub(super) struct Worker<'a> {
+pub(crate) struct Worker<'a> {
     slot: &'a Slot,
     /// The chains in use: one, or two beside a canary.
     hands: Vec<Hand>,
@@ -148,7 +148,7 @@ fn transform(
 }
 
 /// Rows that the table does not take, as dead letters.
-pub(super) fn by_sink(
+pub(crate) fn by_sink(
     refused: Vec<Refused>,
     plugin_set: &Arc<str>,
 ) -> impl Iterator<Item = Rejected> {
@@ -169,7 +169,7 @@ pub(super) fn by_sink(
 
 impl Counts {
     /// Counts a batch as the chain leaves it.
-    pub(super) fn count(&mut self, done: &Done) {
+    pub(crate) fn count(&mut self, done: &Done) {
         self.rows_in += done.rows_in;
         self.rows_out += done.rows.rows.num_rows() as u64;
         self.rows_filtered += done.filtered;
@@ -182,7 +182,7 @@ impl Counts {
     }
 
     /// Counts refused records.
-    pub(super) fn reject(&mut self, rejected: &[Rejected]) {
+    pub(crate) fn reject(&mut self, rejected: &[Rejected]) {
         self.rows_rejected += rejected.len() as u64;
         for rejected in rejected {
             self.add_reason(rejected.stage.to_string(), rejected.reason.code.clone(), 1);
@@ -190,7 +190,7 @@ impl Counts {
     }
 
     /// Counts rows that the table refused after they were counted as written.
-    pub(super) fn refuse(&mut self, refused: &[Rejected]) {
+    pub(crate) fn refuse(&mut self, refused: &[Rejected]) {
         self.rows_out -= refused.len() as u64;
         self.reject(refused);
     }

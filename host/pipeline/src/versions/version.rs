@@ -8,20 +8,20 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use super::guard::Guard;
-use super::transform::by_sink;
+use crate::run::transform::by_sink;
 use clickmill_core::batch::{Batch, Rejected, micros_now};
 use clickmill_sandbox::{Chain, ChainWorker, Library, PluginSet, Processed, StageCounts};
 use clickmill_tables::{Projection, Rows};
 
 /// A plugin set that runs or has run. While somebody holds it, its components stay loaded.
-pub(super) struct Version {
+pub(crate) struct Version {
     pub record: Arc<Record>,
     pub library: Library,
     fitted: RwLock<Option<Arc<Fitted>>>,
 }
 
 /// A chain that fits the columns that come in and the table that its rows go to.
-pub(super) struct Fitted {
+pub(crate) struct Fitted {
     pub columns: SchemaRef,
     pub chain: Chain,
     pub guard: Guard,
@@ -29,7 +29,7 @@ pub(super) struct Fitted {
 }
 
 /// What a batch becomes. `rows.rows.num_rows() + rejected.len() + filtered` is what went in.
-pub(super) struct Made {
+pub(crate) struct Made {
     pub rows: Rows,
     pub rejected: Vec<Rejected>,
     pub filtered: u64,
@@ -168,7 +168,7 @@ impl Record {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn stand(&self, standing: Standing) {
+    pub(crate) fn stand(&self, standing: Standing) {
         *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = standing;
     }
 
@@ -188,7 +188,7 @@ impl Record {
     }
 
     /// Counts a batch. `window_rows` is how many rows count as the last ones.
-    pub(super) fn count(&self, seen: Rates, stages: &[StageCounts], window_rows: u64) {
+    pub(crate) fn count(&self, seen: Rates, stages: &[StageCounts], window_rows: u64) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.batches += 1;
         tally.all.add(seen);
@@ -206,7 +206,7 @@ impl Record {
 }
 
 impl Rates {
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.rows += other.rows;
         self.rejected += other.rejected;
         self.filtered += other.filtered;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::build::Built;
 use super::series::{Sample, Series};
 use super::status::{Queue, Snapshot, Status};
-use super::swap::Swaps;
+use crate::build::Built;
+use crate::swap::Swaps;
 use clickmill_query::QueryError;
 
 use super::tap::{Taken, Tap, TooManyTaps};
-use super::version::{Record, Standing};
+use crate::versions::version::{Record, Standing};
 use clickmill_config::{Place, Source};
 use clickmill_core::batch::micros_now;
 use clickmill_sandbox::StageCounts;
