@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
+use super::problem::{Problem, join, problem};
 use super::{
-    DeadLetter, Pipeline, Plugin, Problem, Sink, TableName, admin, guard, raw, service, source,
-    swap, trust,
+    DeadLetter, Pipeline, Plugin, Sink, TableName, admin, guard, raw, service, source, swap, trust,
 };
 use clickmill_core::causes;
 use clickmill_core::schema::{Kind, Mode, TableSchema, provenance};
@@ -105,10 +105,6 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
         }
         _ => Err(problems),
     }
-}
-
-pub(super) fn problem(problems: &mut Vec<Problem>, path: &str, message: String) {
-    problems.push(Problem { path: path.to_owned(), message });
 }
 
 fn check_name(path: &str, name: &str, problems: &mut Vec<Problem>) {
@@ -329,24 +325,4 @@ fn check_dead_letter(
         spool_max_bytes: section.spool_max_bytes,
         seal: section.seal.clone(),
     })
-}
-
-/// `file` as seen from `folder`, without the `..` and `.` in it, so that messages stay readable.
-pub(super) fn join(folder: &Path, file: &str) -> PathBuf {
-    let mut joined = PathBuf::new();
-    for part in folder.join(file).components() {
-        match part {
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir
-                if matches!(
-                    joined.components().next_back(),
-                    Some(std::path::Component::Normal(_))
-                ) =>
-            {
-                joined.pop();
-            }
-            other => joined.push(other),
-        }
-    }
-    joined
 }
