@@ -13,8 +13,8 @@ use crate::observe::status::{InHand, Queue, Status};
 use crate::run::Ending;
 use clickmill_config::BatchLimits;
 use clickmill_core::batch::{Message, micros_now};
-use clickmill_source::SourceError;
-use clickmill_source::stream::{Receipt, Stream};
+use clickmill_source::stream::Stream;
+use clickmill_source::{Receipt, SourceError};
 
 /// What may end a stream, and who is told of it.
 pub(crate) struct Control<'a> {

@@ -19,7 +19,7 @@ use clickmill_core::batch::{Message, Position, Positions, Rejected, micros_now};
 use clickmill_core::causes;
 use clickmill_dead_letter::{Spool, Writer};
 use clickmill_sink::{Appended, Appender, SinkError};
-use clickmill_source::stream::{Receipt, acknowledge};
+use clickmill_source::{Receipt, acknowledge};
 use clickmill_tables::Rows;
 
 /// How often letters in the spool are tried to be carried over.
