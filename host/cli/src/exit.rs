@@ -153,7 +153,7 @@ fn stream(error: &StreamError) -> Exit {
         StreamError::Sink(error) | StreamError::Deliver(DeliverError::Sink(error)) => sink(error),
         StreamError::Spool(_) => Exit::Environment,
         StreamError::Deliver(DeliverError::Letters(_))
-        | StreamError::Hopeless { .. }
+        | StreamError::TooManyRejected { .. }
         | StreamError::Worker
         | StreamError::Interrupted => Exit::Failed,
     }
@@ -186,7 +186,7 @@ fn run(error: &RunError) -> Exit {
         RunError::Build { source, .. } => build(source),
         RunError::Sink(error) => sink(error),
         RunError::Stream(error) => stream(error),
-        RunError::Hopeless { .. } | RunError::Interrupted { .. } => Exit::Failed,
+        RunError::TooManyRejected { .. } | RunError::Interrupted { .. } => Exit::Failed,
         RunError::Load { source: cause, .. } => match &**cause {
             LoadError::Source(error) => source(error),
             LoadError::Decode(clickmill_decode::DecodeError::Read { .. }) => Exit::Environment,

@@ -10,6 +10,7 @@ use super::{
 };
 use clickmill_core::causes;
 use clickmill_core::schema::{Kind, Mode, TableSchema, provenance};
+use clickmill_core::stage;
 
 /// The sections of a pipeline file.
 const SECTIONS: [&str; 11] = [
@@ -135,7 +136,7 @@ fn check_plugins(
             continue;
         };
         check_name(&format!("{path}.name"), &section.name, problems);
-        if matches!(section.name.as_str(), "decode" | "guard" | "sink") {
+        if stage::ALL.contains(&section.name.as_str()) {
             let message = format!("is `{}`, which names another stage", section.name);
             problem(problems, &format!("{path}.name"), message);
         }

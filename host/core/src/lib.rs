@@ -4,10 +4,13 @@
 pub mod batch;
 mod fault;
 pub mod schema;
+pub mod stage;
 pub mod store;
 pub mod tls;
+mod window;
 
 pub use fault::{Fault, causes, list};
+pub use window::{Counted, Window};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -14,6 +14,8 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 
+use clickmill_core::Fault;
+
 /// A spool.
 #[derive(Debug)]
 pub struct Spool {
@@ -58,6 +60,15 @@ pub enum SpoolError {
     },
 }
 
+impl SpoolError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Full { .. } | Self::Disk { .. } | Self::Arrow { .. } => Fault::Environment,
+        }
+    }
+}
+
 impl Spool {
     /// The spool of a pipeline in `folder`, which may hold `max_bytes`.
     pub fn open(folder: &Path, pipeline: &str, max_bytes: u64) -> Result<Self, SpoolError> {
@@ -84,7 +95,7 @@ impl Spool {
             .and_then(|()| fs::rename(&part, &path))
             .and_then(|()| File::open(&self.folder)?.sync_all());
         written.map_err(|source| {
-            // A full disk is not to be kept full by us.
+            // Remove the partial file, so that a full disk gets its space back.
             let _ = fs::remove_file(&part);
             SpoolError::Disk { what: "write", path: path.clone(), source }
         })

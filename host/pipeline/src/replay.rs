@@ -23,6 +23,7 @@ use super::swap::{KeepError, Refused};
 use clickmill_audit::{Action, Event, Outcome};
 use clickmill_core::batch::micros_now;
 use clickmill_core::schema::{SchemaError, provenance};
+use clickmill_core::stage;
 use clickmill_dead_letter::{Seal, SealError};
 use clickmill_sandbox::{Change, ChangeError};
 use clickmill_sink::{Key, Letter, Load, SinkError, Targets, Wanted};
@@ -279,7 +280,7 @@ fn page(
             let key = key_of(&refused.source, &refused.position);
             good.remove(&key);
             let letter = all.iter().find(|(_, of)| of.as_ref() == Some(&key));
-            let fate = Fate::Rejected { stage: "sink".to_owned(), reason: refused.reason };
+            let fate = Fate::Rejected { stage: stage::SINK.to_owned(), reason: refused.reason };
             fates.extend(letter.map(|(id, _)| (id.clone(), fate)));
         }
     }

@@ -18,7 +18,7 @@ use super::observe::summary::Summary;
 use clickmill_audit as audit;
 use clickmill_config::Source;
 use clickmill_core::batch::micros_now;
-use clickmill_dead_letter::{Hopeless, StopRule};
+use clickmill_dead_letter::{StopRule, TooManyRejected};
 use clickmill_sink::SinkError;
 use clickmill_source as source;
 use clickmill_source::{Object, SourceError};
@@ -50,12 +50,12 @@ pub enum RunError {
         source: Box<LoadError>,
     },
     /// Too many records were refused. Nothing of the object is in the tables.
-    #[error("`{object}` is not loaded: {hopeless}; most frequent: {most_frequent}")]
-    Hopeless {
+    #[error("`{object}` is not loaded: {found}; most frequent: {most_frequent}")]
+    TooManyRejected {
         /// The object.
         object: String,
         /// How many.
-        hopeless: Hopeless,
+        found: TooManyRejected,
         /// The commonest reason.
         most_frequent: String,
     },
@@ -223,9 +223,9 @@ fn load_all(
                 summary.plugin_set = Some(plugin_set.to_string());
             }
             Outcome::Interrupted => return Err(RunError::Interrupted { object: uri }),
-            Outcome::Hopeless { hopeless, counts } => {
+            Outcome::TooManyRejected { found, counts } => {
                 let most_frequent = counts.most_frequent();
-                return Err(RunError::Hopeless { object: uri, hopeless, most_frequent });
+                return Err(RunError::TooManyRejected { object: uri, found, most_frequent });
             }
         }
     }

@@ -8,6 +8,7 @@ use super::{Fate, ReplayError};
 use crate::build::Built;
 use crate::versions::version::{Fitted, Made};
 use clickmill_core::batch::{Batch, Position};
+use clickmill_core::stage;
 use clickmill_sandbox::{ChainWorker, Library};
 use clickmill_sink::{Key, Letter};
 use clickmill_tables::Rows;
@@ -39,11 +40,11 @@ impl<'a> Chains<'a> {
         let pipeline = &self.built.pipeline;
         let (batches, malformed) = decode::batches(letters, &pipeline.format, pipeline.batch)?;
         for (id, reason) in malformed {
-            fates.push((id, Fate::Rejected { stage: "decode".to_owned(), reason }));
+            fates.push((id, Fate::Rejected { stage: stage::DECODE.to_owned(), reason }));
         }
         let mut good = Vec::new();
         for batch in batches {
-            watch("decode", &batch);
+            watch(stage::DECODE, &batch);
             let fitted = self.fit(&batch)?;
             let mut worker = ChainWorker::new(&fitted.chain);
             let Made { rows, rejected, .. } = fitted.make(&mut worker, batch, &mut watch)?;

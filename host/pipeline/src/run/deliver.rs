@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 use backon::{ExponentialBuilder, Retryable};
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
-use super::transform::{Done, by_sink};
+use super::transform::Done;
 use crate::observe::status::{InHand, Status};
 use crate::observe::summary::Counts;
 use crate::versions::version::Record;
@@ -70,7 +70,6 @@ impl Delivery {
         version: Arc<Record>,
         batches: Vec<Ready>,
     ) -> Result<Delivered, DeliverError> {
-        let plugin_set: Arc<str> = version.set.digest.as_str().into();
         let mut delivered = Delivered {
             version,
             counts: Counts::default(),
@@ -104,12 +103,11 @@ impl Delivery {
         }
         if !rows.is_empty() {
             let appended = self.append(rows, &mut delivered).await?;
-            let refused: Vec<Rejected> = by_sink(appended.refused, &plugin_set).collect();
-            delivered.counts.refuse(&refused);
+            delivered.counts.refuse(&appended.refused);
             delivered.counts.rows_out -= appended.repeated;
             delivered.counts.rows_in -= appended.repeated;
             delivered.repeated += appended.repeated;
-            rejected.extend(refused);
+            rejected.extend(appended.refused);
         }
         if !rejected.is_empty() {
             let letters = self.writer.rows(&rejected)?;

@@ -15,14 +15,14 @@ use arrow::error::ArrowError;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::stop::Stop;
-use super::transform::{Done, Worker, by_sink};
+use super::transform::{Done, Worker};
 use crate::build::{BuildError, Built};
 use crate::observe::status::Status;
 use crate::observe::summary::Counts;
 use crate::versions::slot::Slot;
 use crate::versions::version::{Fitted, Version};
 use clickmill_core::batch::{Rejected, micros_now};
-use clickmill_dead_letter::{Hopeless, StopRule};
+use clickmill_dead_letter::{StopRule, TooManyRejected};
 use clickmill_decode::{DecodeError, Decoded, Decoder};
 use clickmill_sink::{Load, SinkError, Targets};
 use clickmill_source::{Object, SourceError};
@@ -63,7 +63,7 @@ impl From<SourceError> for LoadError {
 /// What became of an object.
 pub(crate) enum Outcome {
     Loaded { counts: Counts, plugin_set: Arc<str> },
-    Hopeless { hopeless: Hopeless, counts: Counts },
+    TooManyRejected { found: TooManyRejected, counts: Counts },
     Interrupted,
 }
 
@@ -114,7 +114,7 @@ pub(crate) fn load(
         // The queues end when the threads that fill them do.
         drop((from_decoder, to_writer));
 
-        let mut write = |done: Done| -> Result<Option<Hopeless>, LoadError> {
+        let mut write = |done: Done| -> Result<Option<TooManyRejected>, LoadError> {
             let (rows_in, rejected) = (done.rows_in, done.rejected.len() as u64);
             counts.count(&done);
             if rejected > 0 {
@@ -136,13 +136,13 @@ pub(crate) fn load(
             worker.join().map_err(|_| LoadError::Worker)?;
         }
         match written? {
-            Some(hopeless) => Ok(Some(hopeless)),
+            Some(found) => Ok(Some(found)),
             None => decoded.map(|()| None).map_err(LoadError::from),
         }
     });
     let written = match written {
         // The table may say only now what it does not take.
-        Ok(None) => late_refusals(&mut load, &plugin_set, &mut counts, &letters),
+        Ok(None) => late_refusals(&mut load, &mut counts, &letters),
         other => other,
     };
     // A short run is judged at its end, before anything of it is visible.
@@ -155,9 +155,9 @@ pub(crate) fn load(
             load.abandon();
             Err(error)
         }
-        Ok(Some(hopeless)) => {
+        Ok(Some(found)) => {
             load.abandon();
-            Ok(Outcome::Hopeless { hopeless, counts })
+            Ok(Outcome::TooManyRejected { found, counts })
         }
         Ok(None) if stop.now() => {
             load.abandon();
@@ -188,11 +188,10 @@ pub(crate) fn load(
 /// Takes rows that the table refuses over to the dead letters.
 fn late_refusals(
     load: &mut Load,
-    plugin_set: &Arc<str>,
     counts: &mut Counts,
     letters: &dyn Fn(&[Rejected]) -> Result<arrow::array::RecordBatch, ArrowError>,
-) -> Result<Option<Hopeless>, LoadError> {
-    let refused: Vec<Rejected> = by_sink(load.refused()?, plugin_set).collect();
+) -> Result<Option<TooManyRejected>, LoadError> {
+    let refused = load.refused()?;
     if !refused.is_empty() {
         load.write_dead_letters(letters(&refused)?)?;
         counts.refuse(&refused);
@@ -241,15 +240,15 @@ fn work(
 /// ends.
 fn in_order(
     from: &Receiver<(u64, Result<Done, ArrowError>)>,
-    write: &mut impl FnMut(Done) -> Result<Option<Hopeless>, LoadError>,
-) -> Result<Option<Hopeless>, LoadError> {
+    write: &mut impl FnMut(Done) -> Result<Option<TooManyRejected>, LoadError>,
+) -> Result<Option<TooManyRejected>, LoadError> {
     let mut early = BTreeMap::new();
     let mut next = 0;
     for (number, done) in from {
         early.insert(number, done?);
         while let Some(done) = early.remove(&next) {
-            if let Some(hopeless) = write(done)? {
-                return Ok(Some(hopeless));
+            if let Some(found) = write(done)? {
+                return Ok(Some(found));
             }
             next += 1;
         }

@@ -37,7 +37,7 @@ use clickmill_config::Format;
 use clickmill_core::SPANS;
 use clickmill_core::batch::Positions;
 use clickmill_core::schema::provenance;
-use clickmill_dead_letter::{Hopeless, Spool, SpoolError, StopRule};
+use clickmill_dead_letter::{Spool, SpoolError, StopRule, TooManyRejected};
 use clickmill_decode::messages;
 use clickmill_sink::{Appender, SinkError};
 use clickmill_source::SourceError;
@@ -65,10 +65,10 @@ pub enum StreamError {
     #[error("what is in hand cannot be delivered, its messages are released")]
     Deliver(#[from] DeliverError),
     /// Too many messages were refused.
-    #[error("the stream is stopped: {hopeless}; most frequent: {most_frequent}")]
-    Hopeless {
+    #[error("the stream is stopped: {found}; most frequent: {most_frequent}")]
+    TooManyRejected {
         /// How many.
-        hopeless: Hopeless,
+        found: TooManyRejected,
         /// The commonest reason.
         most_frequent: String,
     },
@@ -240,7 +240,7 @@ async fn write(
     let mut ready: VecDeque<Ready> = VecDeque::new();
     let mut on_the_way = FuturesUnordered::new();
     let mut ended = false;
-    let mut hopeless = None;
+    let mut too_many = None;
     loop {
         while on_the_way.len() < delivery.rows.overlap()
             && let Some(first) = ready.front()
@@ -269,8 +269,8 @@ async fn write(
                     true => Ok(()),
                     false => rule.count(counts.rows_in, counts.rows_rejected),
                 };
-                if let (None, Err(found)) = (&hopeless, verdict) {
-                    hopeless = Some(found);
+                if let (None, Err(found)) = (&too_many, verdict) {
+                    too_many = Some(found);
                     give_up.notify_one();
                 }
                 delivery.status.deliver(delivered);
@@ -287,10 +287,10 @@ async fn write(
             },
         }
     }
-    match hopeless {
-        Some(hopeless) => {
+    match too_many {
+        Some(found) => {
             let most_frequent = delivery.status.durable().0.most_frequent();
-            Err(StreamError::Hopeless { hopeless, most_frequent })
+            Err(StreamError::TooManyRejected { found, most_frequent })
         }
         None => Ok(delivery.status.streamed()),
     }

@@ -9,10 +9,11 @@ use crate::observe::summary::Counts;
 use crate::versions::guard;
 use crate::versions::slot::Slot;
 use crate::versions::version::{Fitted, Made, Rates, Record, Version};
-use clickmill_core::batch::Rejected;
+use clickmill_core::batch::{Rejected, Rejector};
+use clickmill_core::stage;
 use clickmill_decode::Decoded;
 use clickmill_sandbox::{ChainWorker, StageCounts};
-use clickmill_tables::{Refused, Rows};
+use clickmill_tables::Rows;
 
 /// A batch that is ready to be written. Every record of it is here: as a row, refused or filtered.
 pub(crate) struct Done {
@@ -110,23 +111,12 @@ fn transform(
 ) -> Result<Done, ArrowError> {
     let Decoded { batch, malformed, bytes } = decoded;
     let rows_in = (batch.rows() + malformed.len()) as u64;
-    let ingest_time = batch.ingest_time;
     let plugin_set = fitted.chain.plugin_set();
-    let (source, header) = (batch.origins.source.clone(), batch.origins.header.clone());
-    let stage: Arc<str> = "decode".into();
+    let by = Rejector::host(stage::DECODE, plugin_set, batch.ingest_time);
+    let origins = &batch.origins;
     let mut rejected: Vec<Rejected> = malformed
         .into_iter()
-        .map(|bad| Rejected {
-            source: source.clone(),
-            header: header.clone(),
-            position: bad.position,
-            payload: bad.payload,
-            stage: stage.clone(),
-            plugin_digest: None,
-            plugin_set: plugin_set.clone(),
-            reason: bad.reason,
-            ingest_time,
-        })
+        .map(|bad| origins.reject_record(bad.position, bad.payload, &by, bad.reason))
         .collect();
     let taps = slot.taps();
     let made = match taps.any() {
@@ -145,26 +135,6 @@ fn transform(
     let version = version.record.clone();
     let (bytes, stages, pause) = (bytes as u64, Vec::new(), Duration::ZERO);
     Ok(Done { version, rows_in, bytes, rows, rejected, filtered, stages, pause })
-}
-
-/// Rows that the table does not take, as dead letters.
-pub(crate) fn by_sink(
-    refused: Vec<Refused>,
-    plugin_set: &Arc<str>,
-) -> impl Iterator<Item = Rejected> {
-    let stage: Arc<str> = "sink".into();
-    let plugin_set = plugin_set.clone();
-    refused.into_iter().map(move |refused| Rejected {
-        source: refused.source,
-        header: refused.header,
-        position: refused.position,
-        payload: refused.payload,
-        stage: stage.clone(),
-        plugin_digest: None,
-        plugin_set: plugin_set.clone(),
-        reason: refused.reason,
-        ingest_time: refused.ingest_time,
-    })
 }
 
 impl Counts {

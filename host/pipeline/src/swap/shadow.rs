@@ -9,6 +9,7 @@ use arrow::compute::take;
 use arrow::error::ArrowError;
 
 use crate::versions::version::{Fitted, Made, Rates};
+use clickmill_core::Counted;
 use clickmill_core::batch::{Batch, Origins, Position, Rejected};
 use clickmill_core::schema::provenance;
 use clickmill_sandbox::ChainWorker;

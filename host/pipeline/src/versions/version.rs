@@ -1,15 +1,14 @@
 //! A plugin set as it runs: its chain fitted to the columns that come in, and what became of the rows
 //! that it was given.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use super::guard::Guard;
-use crate::run::transform::by_sink;
 use clickmill_core::batch::{Batch, Rejected, micros_now};
+use clickmill_core::{Counted, Window, lock};
 use clickmill_sandbox::{Chain, ChainWorker, Library, PluginSet, Processed, StageCounts};
 use clickmill_tables::{Projection, Rows};
 
@@ -49,7 +48,7 @@ impl Fitted {
         let (batch, stopped) = self.guard.stop(batch, plugin_set)?;
         rejected.extend(stopped);
         let (rows, lacking) = self.projection.rows(batch, plugin_set)?;
-        rejected.extend(by_sink(lacking, plugin_set));
+        rejected.extend(lacking);
         Ok(Made { rows, rejected, filtered })
     }
 }
@@ -125,9 +124,7 @@ pub struct Tally {
     pub all: Rates,
     /// What each stage did, in order.
     pub stages: Vec<StageCounts>,
-    /// The last rows.
-    pub lately: Rates,
-    window: VecDeque<Rates>,
+    window: Window<Rates>,
 }
 
 impl Version {
@@ -165,11 +162,11 @@ impl Version {
 impl Record {
     /// Where it stands.
     pub fn standing(&self) -> Standing {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.standing).clone()
     }
 
     pub(crate) fn stand(&self, standing: Standing) {
-        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = standing;
+        *lock(&self.standing) = standing;
     }
 
     /// Whether it was rolled back.
@@ -179,34 +176,38 @@ impl Record {
 
     /// What it has done.
     pub fn tally(&self) -> Tally {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.tally).clone()
     }
 
     /// What became of its last rows.
     pub fn lately(&self) -> Rates {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).lately
+        lock(&self.tally).lately()
     }
 
     /// Counts a batch. `window_rows` is how many rows count as the last ones.
     pub(crate) fn count(&self, seen: Rates, stages: &[StageCounts], window_rows: u64) {
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tally = lock(&self.tally);
         tally.batches += 1;
         tally.all.add(seen);
         tally.stages.resize(stages.len(), StageCounts::default());
         tally.stages.iter_mut().zip(stages).for_each(|(sum, one)| sum.add(one));
-        tally.lately.add(seen);
-        tally.window.push_back(seen);
-        while let Some(oldest) = tally.window.front().copied()
-            && tally.lately.rows - oldest.rows >= window_rows
-        {
-            tally.window.pop_front();
-            tally.lately.take_off(oldest);
-        }
+        tally.window.push(seen, window_rows);
     }
 }
 
-impl Rates {
-    pub(crate) fn add(&mut self, other: Self) {
+impl Tally {
+    /// What became of the last rows.
+    pub fn lately(&self) -> Rates {
+        self.window.sum()
+    }
+}
+
+impl Counted for Rates {
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn add(&mut self, other: Self) {
         self.rows += other.rows;
         self.rejected += other.rejected;
         self.filtered += other.filtered;
@@ -221,7 +222,9 @@ impl Rates {
         self.faults -= other.faults;
         self.fuel -= other.fuel;
     }
+}
 
+impl Rates {
     /// A count as a share of the rows.
     pub fn share(&self, of: u64) -> f64 {
         of as f64 / self.rows.max(1) as f64
