@@ -140,3 +140,15 @@ pub enum TestError {
 fn lines(problems: &[String]) -> String {
     problems.iter().map(|problem| format!("\n  {problem}")).collect()
 }
+
+impl PluginError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> clickmill_core::Fault {
+        match self {
+            Self::Build { source: crate::build::BuildError::NoToolchain { .. }, .. } => {
+                clickmill_core::Fault::Environment
+            }
+            _ => clickmill_core::Fault::Input,
+        }
+    }
+}

@@ -16,6 +16,7 @@ pub use load::{Load, Targets};
 
 use clickmill_bigquery::{BigQuery, BigQueryError};
 use clickmill_config::{Place, TableName};
+use clickmill_core::Fault;
 use clickmill_core::schema::TableSchema;
 use clickmill_query::QueryError;
 use clickmill_warehouse::{Warehouse, WarehouseError};
@@ -62,6 +63,23 @@ impl From<BigQueryError> for SinkError {
 }
 
 impl SinkError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        let is_input = match self {
+            Self::Warehouse(error) => matches!(
+                **error,
+                WarehouseError::OtherSchema { .. }
+                    | WarehouseError::Schema { .. }
+                    | WarehouseError::Open { .. }
+            ),
+            Self::BigQuery(error) => !error.is_environment(),
+            Self::Query(error) => {
+                matches!(**error, QueryError::Query { .. } | QueryError::Condition { .. })
+            }
+        };
+        if is_input { Fault::Input } else { Fault::Environment }
+    }
+
     /// Whether the same rows may be taken later.
     pub fn is_transient(&self) -> bool {
         match self {
