@@ -72,7 +72,7 @@ async fn tap(
     Query(asked): Query<TapQuery>,
 ) -> Response {
     let bad = |error| answer_error(StatusCode::BAD_REQUEST, error, None);
-    let (current, _) = running.swaps().running();
+    let (current, _) = running.versions();
     let stages: Vec<&str> = current.set.stages.iter().map(|made| made.stage.as_str()).collect();
     if let Some(stage) = &asked.stage
         && !stages.contains(&stage.as_str())

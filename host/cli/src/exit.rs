@@ -149,7 +149,7 @@ fn bigquery(error: &BigQueryError) -> Exit {
 fn stream(error: &StreamError) -> Exit {
     match error {
         StreamError::Source(error) => source(error),
-        StreamError::Build(error) => build(error),
+        StreamError::Fit(error) => fit(error),
         StreamError::Sink(error) | StreamError::Deliver(DeliverError::Sink(error)) => sink(error),
         StreamError::Spool(_) => Exit::Environment,
         StreamError::Deliver(DeliverError::Letters(_))
@@ -172,18 +172,23 @@ fn build(error: &clickmill_pipeline::BuildError) -> Exit {
         BuildError::Plugin(error) => plugin(error),
         BuildError::Sink(error) => sink(error),
         BuildError::Engine(_) | BuildError::Runtime(_) => Exit::Environment,
-        BuildError::Schema(_)
-        | BuildError::Key(_)
-        | BuildError::Seal { .. }
-        | BuildError::Misfit { .. } => Exit::BadInput,
-        BuildError::Resume(_) | BuildError::Publish(_) | BuildError::Trail(_) => Exit::Environment,
+        BuildError::Schema(_) | BuildError::Key(_) | BuildError::Seal { .. } => Exit::BadInput,
+        BuildError::Fit(error) => fit(error),
+        BuildError::Resume(_) | BuildError::Publish(_) | BuildError::Audit(_) => Exit::Environment,
+    }
+}
+
+fn fit(error: &clickmill_pipeline::FitError) -> Exit {
+    match error {
+        clickmill_pipeline::FitError::Plugin(error) => plugin(error),
+        clickmill_pipeline::FitError::Misfit { .. } => Exit::BadInput,
     }
 }
 
 fn run(error: &RunError) -> Exit {
     match error {
         RunError::Source(error) => source(error),
-        RunError::Build { source, .. } => build(source),
+        RunError::Fit { source, .. } => fit(source),
         RunError::Sink(error) => sink(error),
         RunError::Stream(error) => stream(error),
         RunError::TooManyRejected { .. } | RunError::Interrupted { .. } => Exit::Failed,
@@ -191,7 +196,7 @@ fn run(error: &RunError) -> Exit {
             LoadError::Source(error) => source(error),
             LoadError::Decode(clickmill_decode::DecodeError::Read { .. }) => Exit::Environment,
             LoadError::Decode(_) => Exit::BadInput,
-            LoadError::Build(error) => build(error),
+            LoadError::Fit(error) => fit(error),
             LoadError::Sink(error) => sink(error),
             LoadError::Arrow(_) | LoadError::Worker => Exit::Failed,
         },
@@ -210,8 +215,8 @@ fn replay(error: &clickmill_pipeline::ReplayError) -> Exit {
     use clickmill_pipeline::ReplayError;
     match error {
         ReplayError::Sink(error) => sink(error),
-        ReplayError::Build(error) => build(error),
-        ReplayError::Keep(_) | ReplayError::Publish(_) => Exit::Environment,
+        ReplayError::Fit(error) => fit(error),
+        ReplayError::Store(_) | ReplayError::Publish(_) => Exit::Environment,
         ReplayError::Change(_)
         | ReplayError::NoKey { .. }
         | ReplayError::Seal(_)

@@ -5,28 +5,29 @@
 //! became of each letter is entered into `dead_letter_attempts`. A replay that is killed and repeated
 //! finds the rows it wrote by their provenance, and writes none twice.
 
-pub(super) mod attempts;
+pub(crate) mod attempts;
 mod chains;
 mod decode;
+mod error;
 
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
 
 pub use attempts::Fate;
+pub use error::ReplayError;
 
 use chains::{Chains, key_of, keys_of};
 
-use super::build::{BuildError, Built};
-use super::swap::{KeepError, Refused};
+use super::build::PreparedPipeline;
+use super::context::Context;
 use clickmill_audit::{Action, Event, Outcome};
 use clickmill_core::batch::micros_now;
-use clickmill_core::schema::{SchemaError, provenance};
+use clickmill_core::schema::provenance;
 use clickmill_core::stage;
-use clickmill_dead_letter::{Seal, SealError};
-use clickmill_sandbox::{Change, ChangeError};
-use clickmill_sink::{Key, Letter, Load, SinkError, Targets, Wanted};
+use clickmill_dead_letter::Seal;
+use clickmill_sandbox::Change;
+use clickmill_sink::{Key, Letter, Load, Targets, Wanted};
 use clickmill_tables::{Rows, ledger};
 
 /// Letters that are read, and loaded, at once.
@@ -73,94 +74,39 @@ pub struct Explained {
     pub fate: Fate,
 }
 
-/// Why letters can't be replayed.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// The tables failed.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// The plugin set can't be changed like that.
-    #[error(transparent)]
-    Change(#[from] ChangeError),
-    /// The chain does not fit the letters' columns.
-    #[error(transparent)]
-    Build(#[from] Box<BuildError>),
-    /// The set that refused a letter can't be made again.
-    #[error(transparent)]
-    Keep(#[from] KeepError),
-    /// The plugin set can't be entered.
-    #[error(transparent)]
-    Publish(#[from] Refused),
-    /// A letter is sealed, and the pipeline has no key.
-    #[error(
-        "letter `{letter_id}` is sealed with key `{key_id}`, and the pipeline file names {named}"
-    )]
-    NoKey {
-        /// The letter.
-        letter_id: String,
-        /// Its key.
-        key_id: String,
-        /// The key of the pipeline file.
-        named: String,
-    },
-    /// A sealed payload does not open.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// The table has no columns that say where a row came from.
-    #[error(
-        "table `{table}` has none of the columns `message_id` and `source` with `source_line`: replayed rows could not be told from those that are there"
-    )]
-    NoProvenance {
-        /// The table.
-        table: String,
-    },
-    /// There is no such letter, or more than one.
-    #[error("{found} letters begin with `{id}`, wanted one that is not resolved")]
-    NoLetter {
-        /// What was asked for.
-        id: String,
-        /// How many begin like that.
-        found: usize,
-    },
-    /// A schema is broken: a mistake of clickmill.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// Rows can't be made: a mistake of clickmill.
-    #[error("cannot make rows")]
-    Rows(#[from] ArrowError),
-}
-
 /// Replays dead letters of a pipeline.
-pub fn replay(built: &Built, request: &Replay) -> Result<Replayed, ReplayError> {
-    let current = built.slot().current();
+pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed, ReplayError> {
+    let context = prepared.context();
+    let current = context.slot.current();
     let library = match request.changes.is_empty() {
         true => current.library.clone(),
         false => {
-            let max = built.pipeline.swap.max_component_bytes;
+            let max = context.pipeline.swap.max_component_bytes;
             current.library.with(request.changes.clone(), max)?
         }
     };
-    has_provenance(built)?;
+    has_provenance(context)?;
     if !request.dry_run {
-        built.swaps.0.publish(&library)?;
-        let (table, schema) = (built.pipeline.sink.table.beside(ledger::TABLE), ledger::schema()?);
-        built.runtime.block_on(built.tables.ensure(&table, &schema))?;
+        context.publish(&library)?;
+        let (table, schema) =
+            (context.pipeline.sink.table.beside(ledger::TABLE), ledger::schema()?);
+        context.runtime.block_on(context.tables.ensure(&table, &schema))?;
     }
-    let mut chains = Chains::new(built, library);
+    let mut chains = Chains::new(context, library);
     let mut done =
         Replayed { plugin_set: chains.library.digest().to_string(), ..Replayed::default() };
     let mut after = String::new();
     loop {
-        let mut letters = read(built, &request.condition, &after)?;
+        let mut letters = read(context, &request.condition, &after)?;
         let Some(last) = letters.last() else { break };
         after.clone_from(&last.letter_id);
-        open_sealed(built, &mut letters)?;
-        page(built, &mut chains, letters, request.dry_run, &mut done)?;
+        open_sealed(context, &mut letters)?;
+        page(context, &mut chains, letters, request.dry_run, &mut done)?;
     }
     if !request.dry_run {
         let rejected: u64 = done.rejected.values().map(|(count, _)| count).sum();
-        built.swaps.0.trail.enter(Event {
-            actor: built.actor.clone(),
+        context.audit.enter(Event {
+            actor: context.actor.clone(),
             action: Action::Replay,
             subject: request.condition.clone(),
             old_plugin_set: None,
@@ -176,16 +122,17 @@ pub fn replay(built: &Built, request: &Replay) -> Result<Replayed, ReplayError> 
 }
 
 /// Runs one letter through the very set that refused it, stage by stage.
-pub fn explain(built: &Built, id: &str) -> Result<Explained, ReplayError> {
+pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, ReplayError> {
+    let context = prepared.context();
     let condition = format!("letters.letter_id LIKE '{}%'", id.replace('\'', ""));
-    let mut letters = read(built, &condition, "")?;
-    open_sealed(built, &mut letters)?;
+    let mut letters = read(context, &condition, "")?;
+    open_sealed(context, &mut letters)?;
     let found = letters.len();
     let [letter] = <[Letter; 1]>::try_from(letters)
         .map_err(|_| ReplayError::NoLetter { id: id.to_owned(), found })?;
-    let keep = &built.swaps.0.keep;
-    let set = keep.set(&letter.plugin_set)?;
-    let mut chains = Chains::new(built, keep.restore(&built.swaps.0.engine, &set)?);
+    let sets = &context.sets;
+    let set = sets.set(&letter.plugin_set)?;
+    let mut chains = Chains::new(context, sets.restore(&context.engine, &set)?);
     let mut steps = Vec::new();
     let mut fates = Vec::new();
     let made = chains.run(vec![letter.clone()], &mut fates, |stage, batch| {
@@ -199,10 +146,10 @@ pub fn explain(built: &Built, id: &str) -> Result<Explained, ReplayError> {
     Ok(Explained { letter, plugin_set: set.digest, steps, fate })
 }
 
-fn has_provenance(built: &Built) -> Result<(), ReplayError> {
-    let sink = &built.pipeline.sink;
+fn has_provenance(context: &Context) -> Result<(), ReplayError> {
+    let sink = &context.pipeline.sink;
     let has = |name: &str| sink.schema.columns.iter().any(|column| column.name == name);
-    let fine = match built.pipeline.source.is_stream() {
+    let fine = match context.pipeline.source.is_stream() {
         true => has(provenance::MESSAGE_ID),
         false => has(provenance::SOURCE) && has(provenance::SOURCE_LINE),
     };
@@ -213,8 +160,8 @@ fn has_provenance(built: &Built) -> Result<(), ReplayError> {
 }
 
 /// A page of letters that are not resolved.
-fn read(built: &Built, condition: &str, after: &str) -> Result<Vec<Letter>, ReplayError> {
-    let pipeline = &built.pipeline;
+fn read(context: &Context, condition: &str, after: &str) -> Result<Vec<Letter>, ReplayError> {
+    let pipeline = &context.pipeline;
     let wanted = Wanted {
         table: &pipeline.dead_letter.table,
         attempts: &pipeline.sink.table.beside(attempts::TABLE),
@@ -223,15 +170,15 @@ fn read(built: &Built, condition: &str, after: &str) -> Result<Vec<Letter>, Repl
         after,
         limit: PAGE,
     };
-    Ok(built.runtime.block_on(built.tables.letters(&wanted))?)
+    Ok(context.runtime.block_on(context.tables.letters(&wanted))?)
 }
 
 /// Opens payloads that are sealed, and enters that this was done.
-fn open_sealed(built: &Built, letters: &mut [Letter]) -> Result<(), ReplayError> {
+fn open_sealed(context: &Context, letters: &mut [Letter]) -> Result<(), ReplayError> {
     let mut opened = 0;
     for letter in letters.iter_mut() {
         let Some(key_id) = &letter.sealed_with else { continue };
-        let seal: Option<&Seal> = built.letters.seal.as_ref();
+        let seal: Option<&Seal> = context.letters.seal.as_ref();
         let Some(seal) = seal.filter(|seal| seal.key_id() == key_id) else {
             let named = seal.map_or("no key".to_owned(), |seal| format!("`{}`", seal.key_id()));
             let (letter_id, key_id) = (letter.letter_id.clone(), key_id.clone());
@@ -241,8 +188,8 @@ fn open_sealed(built: &Built, letters: &mut [Letter]) -> Result<(), ReplayError>
         opened += 1;
     }
     if opened > 0 {
-        built.swaps.0.trail.enter(Event {
-            actor: built.actor.clone(),
+        context.audit.enter(Event {
+            actor: context.actor.clone(),
             action: Action::Unseal,
             subject: String::new(),
             old_plugin_set: None,
@@ -255,15 +202,15 @@ fn open_sealed(built: &Built, letters: &mut [Letter]) -> Result<(), ReplayError>
 }
 
 fn page(
-    built: &Built,
+    context: &Context,
     chains: &mut Chains<'_>,
     letters: Vec<Letter>,
     dry_run: bool,
     done: &mut Replayed,
 ) -> Result<(), ReplayError> {
-    let sink = &built.pipeline.sink;
+    let sink = &context.pipeline.sink;
     let keys: Vec<Key> = letters.iter().filter_map(Letter::key).collect();
-    let present = built.runtime.block_on(built.tables.present(&sink.table, &keys))?;
+    let present = context.runtime.block_on(context.tables.present(&sink.table, &keys))?;
     let mut fates: Vec<(String, Fate)> = Vec::new();
     let all: Vec<(String, Option<Key>)> =
         letters.iter().map(|letter| (letter.letter_id.clone(), letter.key())).collect();
@@ -276,7 +223,7 @@ fn page(
     let good: Vec<Key> = rows.iter().flat_map(keys_of).collect();
     let mut good: std::collections::BTreeSet<Key> = good.into_iter().collect();
     if !dry_run && !good.is_empty() {
-        for refused in write(built, chains, rows, &all)? {
+        for refused in write(context, chains, rows, &all)? {
             let key = key_of(&refused.source, &refused.position);
             good.remove(&key);
             let letter = all.iter().find(|(_, of)| of.as_ref() == Some(&key));
@@ -307,21 +254,21 @@ fn page(
     }
     let (at, schema) = (micros_now(), attempts::schema()?);
     let set = chains.library.digest();
-    let rows = attempts::rows(&fates, &built.pipeline.name, set, &built.actor, at, &schema)?;
+    let rows = attempts::rows(&fates, &context.pipeline.name, set, &context.actor, at, &schema)?;
     let table = sink.table.beside(attempts::TABLE);
     let name = blake3::hash(format!("{at} {set} {fates:?}").as_bytes()).to_hex()[..32].to_owned();
-    built.runtime.block_on(built.tables.enter(&table, &name, None, &rows))?;
+    context.runtime.block_on(context.tables.enter(&table, &name, None, &rows))?;
     Ok(())
 }
 
 /// Writes the rows of a page as one load. Returns those that the table refuses.
 fn write(
-    built: &Built,
+    context: &Context,
     chains: &Chains<'_>,
     rows: Vec<Rows>,
     letters: &[(String, Option<Key>)],
 ) -> Result<Vec<clickmill_tables::Refused>, ReplayError> {
-    let sink = &built.pipeline.sink;
+    let sink = &context.pipeline.sink;
     let mut hasher = blake3::Hasher::new();
     hasher.update(chains.library.digest().as_bytes());
     letters.iter().for_each(|(id, _)| {
@@ -331,9 +278,9 @@ fn write(
     let started_at = micros_now();
     let targets = Targets {
         rows: (sink.table.clone(), sink.schema.arrow()),
-        dead_letters: (built.pipeline.dead_letter.table.clone(), built.letters.schema.clone()),
+        dead_letters: (context.pipeline.dead_letter.table.clone(), context.letters.schema.clone()),
     };
-    let mut load = Load::begin(&built.tables, built.runtime.handle(), &load_id, targets)?;
+    let mut load = Load::begin(&context.tables, &context.runtime, &load_id, targets)?;
     let count: usize = rows.iter().map(|rows| rows.rows.num_rows()).sum();
     for rows in rows {
         load.write(rows)?;
@@ -342,7 +289,7 @@ fn write(
     load.commit(&ledger::Entry {
         source: format!("replay of dead letters {load_id}"),
         load_id,
-        pipeline: built.pipeline.name.clone(),
+        pipeline: context.pipeline.name.clone(),
         table: sink.table.clone(),
         bytes: 0,
         rows_in: count as u64,

@@ -1,11 +1,12 @@
 //! The counters of the last hour, a sample a second.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::status::Status;
 use clickmill_core::batch::micros_now;
+use clickmill_core::lock;
 
 /// Samples that are kept: an hour.
 const MAX_SAMPLES: usize = 3600;
@@ -78,7 +79,7 @@ pub(crate) struct Series(Mutex<VecDeque<Sample>>);
 
 impl Series {
     pub fn add(&self, sample: Sample) {
-        let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut samples = lock(&self.0);
         if samples.len() == MAX_SAMPLES {
             samples.pop_front();
         }
@@ -86,6 +87,6 @@ impl Series {
     }
 
     pub fn samples(&self) -> Vec<Sample> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        lock(&self.0).iter().cloned().collect()
     }
 }

@@ -1,14 +1,15 @@
 //! What a run tells while it goes on.
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hdrhistogram::Histogram;
 
+use super::delivered::{Delivered, InHand};
 use super::summary::{Counts, Streamed, Summary};
-use crate::run::deliver::Delivered;
 use clickmill_core::batch::micros_now;
+use clickmill_core::lock;
 use clickmill_source::Progress;
 use clickmill_telemetry::metrics::{self, Recorder};
 
@@ -29,15 +30,6 @@ pub struct Status {
     in_hand: Mutex<BTreeSet<InHand>>,
     durable: Mutex<Durable>,
     latencies: Recorder,
-}
-
-/// A batch of messages that are not acknowledged yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct InHand {
-    /// When the oldest of its messages was published, in microseconds since 1970.
-    pub oldest: i64,
-    /// The batch's number.
-    pub number: u64,
 }
 
 /// Where batches wait.
@@ -258,8 +250,4 @@ impl Status {
     pub(crate) fn reading(&self, uri: &str) {
         uri.clone_into(&mut lock(&self.object));
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use clickmill_core::batch::Rejected;
 use clickmill_sandbox::StageCounts;
 
 /// Reasons for refusals that are told apart. A plugin may name any; the rest are counted together.
@@ -39,14 +40,28 @@ impl Counts {
     }
 
     /// The rows, in a line.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn summary_line(&self) -> String {
         format!(
             "{} rows in, {} out, {} rejected, {} filtered",
             self.rows_in, self.rows_out, self.rows_rejected, self.rows_filtered
         )
     }
 
-    /// Adds another object's counts.
+    /// Counts rejected records.
+    pub(crate) fn reject(&mut self, rejected: &[Rejected]) {
+        self.rows_rejected += rejected.len() as u64;
+        for rejected in rejected {
+            self.add_reason(rejected.stage.to_string(), rejected.reason.code.clone(), 1);
+        }
+    }
+
+    /// Counts rows that the table refused after they were counted as written.
+    pub(crate) fn refuse(&mut self, refused: &[Rejected]) {
+        self.rows_out -= refused.len() as u64;
+        self.reject(refused);
+    }
+
+    /// Adds the counts of another batch or object.
     pub fn add(&mut self, other: Self) {
         self.rows_in += other.rows_in;
         self.rows_out += other.rows_out;
@@ -62,7 +77,7 @@ impl Counts {
     }
 
     /// Adds refusals of one reason.
-    pub(crate) fn add_reason(&mut self, stage: String, code: String, count: u64) {
+    fn add_reason(&mut self, stage: String, code: String, count: u64) {
         let full = self.rejected_by.len() >= MAX_REASONS;
         let key = (stage, code);
         let key = match full && !self.rejected_by.contains_key(&key) {

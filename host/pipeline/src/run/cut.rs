@@ -8,9 +8,9 @@ use crossbeam_channel::Sender;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::stop::Stop;
-use crate::observe::status::{InHand, Queue, Status};
-use crate::run::Ending;
+use super::stop::{Ending, Stop};
+use crate::observe::delivered::InHand;
+use crate::observe::status::{Queue, Status};
 use clickmill_config::BatchLimits;
 use clickmill_core::batch::{Message, micros_now};
 use clickmill_source::stream::Stream;

@@ -15,12 +15,13 @@ use arrow::error::ArrowError;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::stop::Stop;
-use super::transform::{Done, Worker};
-use crate::build::{BuildError, Built};
+use super::transform::{Finished, Worker};
+use crate::context::Context;
 use crate::observe::status::Status;
 use crate::observe::summary::Counts;
-use crate::versions::slot::Slot;
-use crate::versions::version::{Fitted, Version};
+use crate::versions::fit::{FitError, Fitted};
+use crate::versions::version::Version;
+use clickmill_core::Fault;
 use clickmill_core::batch::{Rejected, micros_now};
 use clickmill_dead_letter::{StopRule, TooManyRejected};
 use clickmill_decode::{DecodeError, Decoded, Decoder};
@@ -42,16 +43,29 @@ pub enum LoadError {
     Decode(#[from] DecodeError),
     /// The chain can't run on its columns.
     #[error(transparent)]
-    Build(Box<BuildError>),
-    /// Columns do not make a batch: a mistake of clickmill.
+    Fit(#[from] FitError),
+    /// Columns do not make a batch: a bug in clickmill.
     #[error("cannot make rows of a batch")]
     Arrow(#[from] ArrowError),
     /// The tables failed.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// A worker died: a mistake of clickmill.
+    /// A worker died: a bug in clickmill.
     #[error("a worker ended early")]
     Worker,
+}
+
+impl LoadError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Source(error) => error.fault(),
+            Self::Decode(error) => error.fault(),
+            Self::Fit(error) => error.fault(),
+            Self::Sink(error) => error.fault(),
+            Self::Arrow(_) | Self::Worker => Fault::Bug,
+        }
+    }
 }
 
 impl From<SourceError> for LoadError {
@@ -69,7 +83,7 @@ pub(crate) enum Outcome {
 
 /// Loads one object.
 pub(crate) fn load(
-    built: &Built,
+    context: &Context,
     object: &Object,
     load_id: &str,
     rule: &mut StopRule,
@@ -77,28 +91,28 @@ pub(crate) fn load(
     stop: &Stop,
 ) -> Result<Outcome, LoadError> {
     let started_at = micros_now();
-    let pipeline = &built.pipeline;
-    let runtime = built.runtime.handle();
+    let pipeline = &context.pipeline;
+    let runtime = &context.runtime;
     let input = object.open(runtime, &status.progress)?;
     let name: Arc<str> = object.name().into();
     let mut decoder =
         Decoder::new(&pipeline.format, pipeline.batch, name.clone(), started_at, input)?;
     // An object is loaded whole, so by one plugin set: a swap counts from the next one on.
-    let version = built.slot().current();
-    let fitted = built.slot().fit(&version, decoder.schema()).map_err(LoadError::Build)?;
+    let version = context.slot.current();
+    let fitted = context.slot.fit(&version, decoder.schema())?;
     let plugin_set: Arc<str> = fitted.chain.plugin_set().clone();
     let targets = Targets {
         rows: (pipeline.sink.table.clone(), pipeline.sink.schema.arrow()),
-        dead_letters: (pipeline.dead_letter.table.clone(), built.letters.schema.clone()),
+        dead_letters: (pipeline.dead_letter.table.clone(), context.letters.schema.clone()),
     };
-    let mut load = Load::begin(&built.tables, runtime, load_id, targets)?;
-    let letters = |rejected: &[Rejected]| built.letters.rows(rejected);
+    let mut load = Load::begin(&context.tables, runtime, load_id, targets)?;
+    let letters = |rejected: &[Rejected]| context.letters.rows(rejected);
 
     let queued = pipeline.workers * QUEUED_PER_WORKER;
     let mut counts = Counts::default();
     let written = std::thread::scope(|scope| {
         let (to_workers, from_decoder) = bounded::<(u64, Decoded)>(queued);
-        let (to_writer, from_workers) = bounded::<(u64, Result<Done, ArrowError>)>(queued);
+        let (to_writer, from_workers) = bounded::<(u64, Result<Finished, ArrowError>)>(queued);
         // Batches that overtake a slow one wait in the writer: the decoder gets no further ahead of it
         // than there are permits, of which each written batch gives one back.
         let (permit, permits) = bounded::<()>(2 * queued + pipeline.workers);
@@ -108,15 +122,15 @@ pub(crate) fn load(
             .map(|_| {
                 let (from, to) = (from_decoder.clone(), to_writer.clone());
                 let (version, fitted) = (&version, &fitted);
-                scope.spawn(move || work(built.slot(), version, fitted, &from, &to))
+                scope.spawn(move || work(context, version, fitted, &from, &to))
             })
             .collect();
         // The queues end when the threads that fill them do.
         drop((from_decoder, to_writer));
 
-        let mut write = |done: Done| -> Result<Option<TooManyRejected>, LoadError> {
+        let mut write = |done: Finished| -> Result<Option<TooManyRejected>, LoadError> {
             let (rows_in, rejected) = (done.rows_in, done.rejected.len() as u64);
-            counts.count(&done);
+            counts.add(done.counts());
             if rejected > 0 {
                 load.write_dead_letters(letters(&done.rejected)?)?;
             }
@@ -221,13 +235,13 @@ fn decode(
 
 /// A worker's thread.
 fn work(
-    slot: &Slot,
+    context: &Context,
     version: &Arc<Version>,
     fitted: &Arc<Fitted>,
     from: &Receiver<(u64, Decoded)>,
-    to: &Sender<(u64, Result<Done, ArrowError>)>,
+    to: &Sender<(u64, Result<Finished, ArrowError>)>,
 ) {
-    let mut worker = Worker::new(slot);
+    let mut worker = Worker::new(&context.slot, &context.taps);
     for (number, decoded) in from {
         let done = worker.run(version, fitted, decoded, Instant::now());
         if to.send((number, done)).is_err() {
@@ -239,8 +253,8 @@ fn work(
 /// Hands on what comes from the workers in the order in which it was decoded, until the queue or the run
 /// ends.
 fn in_order(
-    from: &Receiver<(u64, Result<Done, ArrowError>)>,
-    write: &mut impl FnMut(Done) -> Result<Option<TooManyRejected>, LoadError>,
+    from: &Receiver<(u64, Result<Finished, ArrowError>)>,
+    write: &mut impl FnMut(Finished) -> Result<Option<TooManyRejected>, LoadError>,
 ) -> Result<Option<TooManyRejected>, LoadError> {
     let mut early = BTreeMap::new();
     let mut next = 0;

@@ -24,19 +24,19 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tracing::Instrument;
 
 use super::cut::{Control, Cut, cut};
-use super::deliver::{DeliverError, Delivered, Delivery, Ready};
-use super::stop::Stop;
+use super::deliver::{DeliverError, Delivery, PendingBatch};
+use super::stop::{Ending, Stop};
 use super::transform::Worker;
-use crate::build::{BuildError, Built};
+use crate::context::Context;
+use crate::observe::delivered::Delivered;
 use crate::observe::status::{Queue, Status};
 use crate::observe::summary::Summary;
-use crate::run::Ending;
-use crate::versions::slot::Slot;
-use crate::versions::version::Record;
+use crate::versions::fit::FitError;
+use crate::versions::version::VersionRecord;
 use clickmill_config::Format;
-use clickmill_core::SPANS;
 use clickmill_core::batch::Positions;
 use clickmill_core::schema::provenance;
+use clickmill_core::{Fault, SPANS};
 use clickmill_dead_letter::{Spool, SpoolError, StopRule, TooManyRejected};
 use clickmill_decode::messages;
 use clickmill_sink::{Appender, SinkError};
@@ -54,7 +54,7 @@ pub enum StreamError {
     Source(#[from] SourceError),
     /// The chain can't run on messages.
     #[error(transparent)]
-    Build(#[from] Box<BuildError>),
+    Fit(#[from] FitError),
     /// The tables can't be opened.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -72,7 +72,7 @@ pub enum StreamError {
         /// The commonest reason.
         most_frequent: String,
     },
-    /// A worker died: a mistake of clickmill.
+    /// A worker died: a bug in clickmill.
     #[error("a worker failed on a batch, its messages are released")]
     Worker,
     /// It was told to end at once.
@@ -80,24 +80,40 @@ pub enum StreamError {
     Interrupted,
 }
 
-type FromWorker = (u64, Result<Ready, StreamError>);
+impl StreamError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Source(error) => error.fault(),
+            Self::Fit(error) => error.fault(),
+            Self::Sink(error) => error.fault(),
+            Self::Spool(error) => error.fault(),
+            Self::Deliver(error) => error.fault(),
+            Self::TooManyRejected { found, .. } => found.fault(),
+            Self::Worker => Fault::Bug,
+            Self::Interrupted => Fault::Run,
+        }
+    }
+}
+
+type FromWorker = (u64, Result<PendingBatch, StreamError>);
 
 /// Runs a stream until `stop` or `ending` says so, or the generator has made its last message.
 pub(crate) fn run(
-    built: &Built,
+    context: &Context,
     ending: Ending,
     status: &Arc<Status>,
     stop: &Stop,
 ) -> Result<Summary, StreamError> {
-    let pipeline = &built.pipeline;
+    let pipeline = &context.pipeline;
     let columns = messages::schema();
-    built.slot().fit(&built.slot().current(), &columns)?;
+    context.slot.fit(&context.slot.current(), &columns)?;
     let max_record_bytes = match pipeline.format {
         Format::Csv { max_record_bytes, .. }
         | Format::Ndjson { max_record_bytes }
         | Format::Message { max_record_bytes } => max_record_bytes,
     };
-    let (stream, delivery) = built.runtime.block_on(open(built, status))?;
+    let (stream, delivery) = context.runtime.block_on(open(context, status))?;
     let name = stream.name().clone();
     std::thread::scope(|scope| {
         // Unbounded, since there are no more batches than there is room for.
@@ -107,13 +123,13 @@ pub(crate) fn run(
             .map(|_| {
                 let (batches, to) = (batches.clone(), to_writer.clone());
                 let decoding = Decoding { columns: &columns, name: &name, max_record_bytes };
-                scope.spawn(move || work(built.slot(), &decoding, status, &batches, &to))
+                scope.spawn(move || work(context, &decoding, status, &batches, &to))
             })
             .collect();
         drop((batches, to_writer));
-        let ran = built.runtime.block_on(async {
+        let ran = context.runtime.block_on(async {
             let control = Control { ending, status, stop, give_up: Notify::new() };
-            let both = both_ways(built, stream, &delivery, &control, to_workers, from_workers);
+            let both = both_ways(context, stream, &delivery, &control, to_workers, from_workers);
             tokio::select! {
                 ran = both => ran,
                 // Receipts that are dropped release their messages.
@@ -124,22 +140,22 @@ pub(crate) fn run(
             worker.join().map_err(|_| StreamError::Worker)?;
         }
         let mut summary = ran?;
-        summary.plugin_set = Some(built.slot().current().library.digest().to_string());
+        summary.plugin_set = Some(context.slot.current().library.digest().to_string());
         Ok(summary)
     })
 }
 
-async fn open(built: &Built, status: &Arc<Status>) -> Result<(Stream, Delivery), StreamError> {
-    let pipeline = &built.pipeline;
+async fn open(context: &Context, status: &Arc<Status>) -> Result<(Stream, Delivery), StreamError> {
+    let pipeline = &context.pipeline;
     let (sink, dead) = (&pipeline.sink, &pipeline.dead_letter);
     let spool = Spool::open(&dead.spool, &pipeline.name, dead.spool_max_bytes)?;
-    let (tables, name) = (&built.tables, &pipeline.name);
+    let (tables, name) = (&context.tables, &pipeline.name);
     let rows = Appender::open(tables, &sink.table, &sink.schema, provenance::MESSAGE_ID, name);
     let letters = Appender::open(tables, &dead.table, &dead.schema, "letter_id", name);
     let delivery = Delivery {
         rows: rows.await?,
         letters: letters.await?,
-        writer: built.letters.clone(),
+        writer: context.letters.clone(),
         spool,
         status: status.clone(),
     };
@@ -151,22 +167,22 @@ async fn open(built: &Built, status: &Arc<Status>) -> Result<(Stream, Delivery),
 
 /// Cutter and writer, until both have ended.
 async fn both_ways(
-    built: &Built,
+    context: &Context,
     mut stream: Stream,
     delivery: &Delivery,
     control: &Control<'_>,
     to_workers: Sender<(u64, Cut)>,
     from_workers: mpsc::UnboundedReceiver<FromWorker>,
 ) -> Result<Summary, StreamError> {
-    let room = Arc::new(Semaphore::new(built.most_batches()));
-    let limits = built.pipeline.batch;
+    let room = Arc::new(Semaphore::new(context.most_batches()));
+    let limits = context.pipeline.batch;
     let cutting = async {
         let cut = cut(limits, &mut stream, &room, control, to_workers).await;
         stream.stop();
         // What has arrived is delivered, whatever ended the source.
         Ok(cut)
     };
-    let writing = write(built, delivery, &control.give_up, from_workers);
+    let writing = write(context, delivery, &control.give_up, from_workers);
     let (cut, summary) = tokio::select! {
         both = async { tokio::try_join!(cutting, writing) } => both?,
         never = delivery.carry_over() => match never {},
@@ -189,13 +205,13 @@ struct Decoding<'a> {
 
 /// A worker's thread.
 fn work(
-    slot: &Slot,
+    context: &Context,
     decoding: &Decoding<'_>,
     status: &Status,
     from: &Receiver<(u64, Cut)>,
     to: &mpsc::UnboundedSender<FromWorker>,
 ) {
-    let mut worker = Worker::new(slot);
+    let mut worker = Worker::new(&context.slot, &context.taps);
     let Decoding { columns, name, max_record_bytes } = decoding;
     for (number, Cut { messages, receipts, ingest_time, room, batch }) in from {
         status.queue(Queue::Chain, -1);
@@ -209,14 +225,14 @@ fn work(
                 messages::decode(messages, (*name).clone(), *max_record_bytes, ingest_time);
             let decoded = decoded.map_err(|_| StreamError::Worker)?;
             let began = Instant::now();
-            let version = slot.pick(number);
-            let fitted = slot.fit(&version, columns)?;
+            let version = context.slot.pick(number);
+            let fitted = context.slot.fit(&version, columns)?;
             worker.run(&version, &fitted, decoded, began).map_err(|_| StreamError::Worker)
         }));
         drop(entered);
         status.queue(Queue::Sink, 1);
         let ready = match done {
-            Ok(Ok(done)) => Ok(Ready { done, receipts, room, batch, span }),
+            Ok(Ok(finished)) => Ok(PendingBatch { finished, receipts, room, batch, span }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(StreamError::Worker),
         };
@@ -228,16 +244,16 @@ fn work(
 
 /// Delivers what comes from the workers, in the order in which it was cut.
 async fn write(
-    built: &Built,
+    context: &Context,
     delivery: &Delivery,
     give_up: &Notify,
     mut from: mpsc::UnboundedReceiver<FromWorker>,
 ) -> Result<Summary, StreamError> {
-    let config = &built.pipeline.dead_letter;
+    let config = &context.pipeline.dead_letter;
     let mut rule = StopRule::new(config.max_rejected_share, config.window_rows);
     let mut early = BTreeMap::new();
     let mut next = 0;
-    let mut ready: VecDeque<Ready> = VecDeque::new();
+    let mut ready: VecDeque<PendingBatch> = VecDeque::new();
     let mut on_the_way = FuturesUnordered::new();
     let mut ended = false;
     let mut too_many = None;
@@ -249,7 +265,7 @@ async fn write(
             if !on_the_way.is_empty() && is_ordered(first) {
                 break;
             }
-            let version = first.done.version.clone();
+            let version = first.finished.version.clone();
             let group = group(&version, &mut ready, &delivery.rows);
             delivery.status.queue(Queue::Sink, -(group.len() as i64));
             let span = tracing::info_span!(
@@ -297,12 +313,16 @@ async fn write(
 }
 
 /// The batches that go to the table together: all of one version.
-fn group(version: &Arc<Record>, ready: &mut VecDeque<Ready>, to: &Appender) -> Vec<Ready> {
+fn group(
+    version: &Arc<VersionRecord>,
+    ready: &mut VecDeque<PendingBatch>,
+    to: &Appender,
+) -> Vec<PendingBatch> {
     let mut rows = 0;
     let mut count = 0;
     for batch in ready.iter() {
-        rows += batch.done.rows.rows.num_rows();
-        let other = !Arc::ptr_eq(version, &batch.done.version);
+        rows += batch.finished.rows.rows.num_rows();
+        let other = !Arc::ptr_eq(version, &batch.finished.version);
         if count > 0 && (other || rows > ROWS_PER_APPEND || !to.takes_many()) {
             break;
         }
@@ -312,8 +332,8 @@ fn group(version: &Arc<Record>, ready: &mut VecDeque<Ready>, to: &Appender) -> V
 }
 
 /// Whether a batch has messages whose order counts.
-fn is_ordered(batch: &Ready) -> bool {
-    match &batch.done.rows.origins.positions {
+fn is_ordered(batch: &PendingBatch) -> bool {
+    match &batch.finished.rows.origins.positions {
         Positions::Messages(messages) => messages.iter().any(|m| !m.ordering_key.is_empty()),
         Positions::Lines(_) => false,
     }

@@ -4,58 +4,22 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 
-use super::guard::Guard;
-use clickmill_core::batch::{Batch, Rejected, micros_now};
+use super::fit::Fitted;
+use clickmill_core::batch::micros_now;
 use clickmill_core::{Counted, Window, lock};
-use clickmill_sandbox::{Chain, ChainWorker, Library, PluginSet, Processed, StageCounts};
-use clickmill_tables::{Projection, Rows};
+use clickmill_sandbox::{Library, PluginSet, StageCounts};
 
 /// A plugin set that runs or has run. While somebody holds it, its components stay loaded.
 pub(crate) struct Version {
-    pub record: Arc<Record>,
+    pub record: Arc<VersionRecord>,
     pub library: Library,
     fitted: RwLock<Option<Arc<Fitted>>>,
 }
 
-/// A chain that fits the columns that come in and the table that its rows go to.
-pub(crate) struct Fitted {
-    pub columns: SchemaRef,
-    pub chain: Chain,
-    pub guard: Guard,
-    pub projection: Projection,
-}
-
-/// What a batch becomes. `rows.rows.num_rows() + rejected.len() + filtered` is what went in.
-pub(crate) struct Made {
-    pub rows: Rows,
-    pub rejected: Vec<Rejected>,
-    pub filtered: u64,
-}
-
-impl Fitted {
-    /// Runs a batch through chain, guard and projection. `worker` is one of this chain's; `watch` sees
-    /// what each stage leaves.
-    pub fn make(
-        &self,
-        worker: &mut ChainWorker,
-        batch: Batch,
-        watch: impl FnMut(&str, &Batch),
-    ) -> Result<Made, ArrowError> {
-        let plugin_set = self.chain.plugin_set();
-        let Processed { batch, mut rejected, filtered } = worker.run_watched(batch, watch)?;
-        let (batch, stopped) = self.guard.stop(batch, plugin_set)?;
-        rejected.extend(stopped);
-        let (rows, lacking) = self.projection.rows(batch, plugin_set)?;
-        rejected.extend(lacking);
-        Ok(Made { rows, rejected, filtered })
-    }
-}
-
 /// What is known of a version, also when it is gone.
 #[derive(Debug)]
-pub struct Record {
+pub struct VersionRecord {
     /// Counts versions since the start, from 1.
     pub number: u64,
     /// What it is made of.
@@ -129,7 +93,7 @@ pub struct Tally {
 
 impl Version {
     pub fn new(number: u64, library: Library, origin: Origin, standing: Standing) -> Self {
-        let record = Record {
+        let record = VersionRecord {
             number,
             set: library.set(),
             origin,
@@ -159,7 +123,7 @@ impl Version {
     }
 }
 
-impl Record {
+impl VersionRecord {
     /// Where it stands.
     pub fn standing(&self) -> Standing {
         lock(&self.standing).clone()
