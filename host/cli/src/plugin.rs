@@ -1,6 +1,7 @@
 //! `clickmill plugin`: builds, tests and signs plugins, says what a component is, and swaps plugins of a
 //! running pipeline.
 
+mod built;
 mod keygen;
 mod sign;
 mod swap;
@@ -11,8 +12,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+pub(crate) use built::built;
+
 use super::{Exit, Failure, place};
-use clickmill_sandbox::build::{self, Freshness};
+use clickmill_sandbox::build::Freshness;
 use clickmill_sandbox::{Engine, describe_file};
 
 const EXAMPLES: &str = "\
@@ -83,16 +86,6 @@ impl Build {
         }
         Ok(())
     }
-}
-
-pub(crate) fn built(folder: &std::path::Path, freshness: Freshness) -> Result<PathBuf, Failure> {
-    build::build(folder, freshness).map_err(|error| {
-        let exit = match error {
-            build::BuildError::NoToolchain { .. } => Exit::Environment,
-            _ => Exit::BadInput,
-        };
-        Failure::new(exit, error)
-    })
 }
 
 impl Inspect {

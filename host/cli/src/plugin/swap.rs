@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value as Json;
 
-use super::{Exit, Failure, built};
+use super::built::built;
+use super::{Exit, Failure};
 use crate::admin::Admin;
 use crate::place;
 use clickmill_admin::wire::{

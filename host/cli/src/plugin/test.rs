@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::built::built;
 use super::swap::golden;
-use super::{Exit, Failure, built};
+use super::{Exit, Failure};
 use crate::place;
 use clickmill_config::{Grant, InstanceLife, Limits};
 use clickmill_sandbox::build::Freshness;
