@@ -71,3 +71,34 @@ impl End {
         select.ready() == end
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn threads_end_with_what_they_belong_to_and_finish_what_waits() {
+        let (to, waiting) = crossbeam_channel::unbounded();
+        let done = Arc::<AtomicU64>::default();
+        let threads = Threads::default();
+        let (events, counted) = (waiting.clone(), done.clone());
+        threads.spawn("events", move |end| {
+            loop {
+                let is_over = end.comes_before(&events);
+                counted.fetch_add(events.try_iter().count() as u64, Ordering::SeqCst);
+                if is_over {
+                    return;
+                }
+            }
+        });
+        threads.spawn("watch", |end| while !end.comes_within(Duration::from_secs(3600)) {});
+        for event in 0..100 {
+            to.send(event).expect("the test has a receiver");
+        }
+        drop(threads);
+        assert_eq!((done.load(Ordering::SeqCst), waiting.len()), (100, 0));
+    }
+}

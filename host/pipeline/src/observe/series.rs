@@ -26,7 +26,7 @@ pub struct Sample {
     pub rows_in_hand: u64,
     /// As in [`super::status::Snapshot`].
     pub freshness_secs: Option<f64>,
-    /// Likewise.
+    /// As in [`super::status::Snapshot`].
     pub oldest_unacknowledged_secs: Option<f64>,
     /// From publishing to durable since the sample before, in milliseconds: the median, and that of 99 in
     /// a hundred messages at most.

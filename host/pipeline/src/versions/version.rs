@@ -55,9 +55,9 @@ pub enum Standing {
         /// When, in microseconds since 1970-01-01T00:00:00Z.
         until: i64,
     },
-    /// It broke a rule, or somebody said so.
+    /// It broke a rule, or was rolled back by hand.
     RolledBack {
-        /// When, likewise.
+        /// When, in microseconds since 1970-01-01T00:00:00Z.
         until: i64,
         /// Why.
         reason: String,
