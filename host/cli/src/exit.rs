@@ -154,6 +154,7 @@ fn stream(error: &StreamError) -> Exit {
         StreamError::Spool(_) => Exit::Environment,
         StreamError::Deliver(DeliverError::Letters(_))
         | StreamError::TooManyRejected { .. }
+        | StreamError::Batch(_)
         | StreamError::Worker
         | StreamError::Interrupted => Exit::Failed,
     }

@@ -214,6 +214,11 @@ impl Origins {
         }
     }
 
+    /// The last row's place in the source.
+    pub fn last(&self) -> Option<Position> {
+        self.ranges.len().checked_sub(1).map(|row| self.position(row))
+    }
+
     /// A row, rejected.
     pub fn reject(&self, row: usize, by: &Rejector, reason: Reason) -> Rejected {
         self.reject_record(self.position(row), self.payload(row), by, reason)

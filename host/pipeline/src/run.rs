@@ -3,7 +3,9 @@
 
 mod cut;
 pub(crate) mod deliver;
+mod judge;
 pub(crate) mod load;
+mod reorder;
 pub(crate) mod stop;
 pub(crate) mod stream;
 pub(crate) mod transform;
@@ -22,12 +24,13 @@ use clickmill_audit as audit;
 use clickmill_config::Source;
 use clickmill_core::batch::micros_now;
 use clickmill_core::{Fault, causes};
-use clickmill_dead_letter::{StopRule, TooManyRejected};
+use clickmill_dead_letter::TooManyRejected;
 use clickmill_sink::SinkError;
 use clickmill_source as source;
 use clickmill_source::{Object, SourceError};
 use clickmill_tables::ledger;
 use crossbeam_channel::RecvTimeoutError;
+use judge::Judge;
 use load::{LoadError, Outcome, load};
 use stop::{Ending, Stop};
 use stream::StreamError;
@@ -143,19 +146,14 @@ fn run_to_end(
         }
         _ => {
             let mut summary = Summary::default();
-            let mut rule = rule(context);
+            let mut judge = Judge::new(&context.pipeline.dead_letter);
             let objects = context.runtime.block_on(source::list(&context.pipeline.source))?;
-            load_all(context, objects, &mut rule, status, stop, &mut summary)?;
+            load_all(context, objects, &mut judge, status, stop, &mut summary)?;
             summary
         }
     };
     summary.elapsed = started.elapsed();
     Ok(summary)
-}
-
-fn rule(context: &Context) -> StopRule {
-    let config = &context.pipeline.dead_letter;
-    StopRule::new(config.max_rejected_share, config.window_rows)
 }
 
 /// Loads what is there, and then what comes, until told to stop.
@@ -167,7 +165,7 @@ fn watch(
     stop: &Stop,
 ) -> Result<Summary, RunError> {
     let mut summary = Summary::default();
-    let mut rule = rule(context);
+    let mut judge = Judge::new(&context.pipeline.dead_letter);
     let mut known: HashSet<String> = HashSet::new();
     let mut last_arrival = Instant::now();
     while !stop.after_object() {
@@ -184,7 +182,7 @@ fn watch(
         objects.retain(|object| !known.contains(&object.name()));
         if !objects.is_empty() {
             known.extend(objects.iter().map(Object::name));
-            load_all(context, objects, &mut rule, status, stop, &mut summary)?;
+            load_all(context, objects, &mut judge, status, stop, &mut summary)?;
             last_arrival = Instant::now();
         }
         if ending.when_idle.is_some_and(|idle| last_arrival.elapsed() >= idle) {
@@ -205,7 +203,7 @@ fn watch(
 fn load_all(
     context: &Context,
     objects: Vec<Object>,
-    rule: &mut StopRule,
+    judge: &mut Judge,
     status: &Status,
     stop: &Stop,
     summary: &mut Summary,
@@ -236,7 +234,7 @@ fn load_all(
         }
         status.reading(&object.uri);
         let uri = object.uri.clone();
-        let loaded = load(context, &object, &load_id, rule, status, stop);
+        let loaded = load(context, &object, &load_id, judge, status, stop);
         match loaded.map_err(|error| failed(error, &uri))? {
             Outcome::Loaded { counts, plugin_set } => {
                 summary.counts.add(counts);

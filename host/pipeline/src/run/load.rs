@@ -7,13 +7,14 @@
 //! Both queues are bounded, and so is how far the decoder gets ahead of the writer, so memory does not
 //! depend on the object's size. Batches overtake each other in the workers; the writer puts them back in order, so that the same object makes the same file.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::error::ArrowError;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::judge::Judge;
+use super::reorder::Reorder;
 use super::stop::Stop;
 use super::transform::{Finished, Worker};
 use crate::context::Context;
@@ -23,7 +24,7 @@ use crate::versions::fit::{FitError, Fitted};
 use crate::versions::version::Version;
 use clickmill_core::Fault;
 use clickmill_core::batch::{Rejected, micros_now};
-use clickmill_dead_letter::{StopRule, TooManyRejected};
+use clickmill_dead_letter::TooManyRejected;
 use clickmill_decode::{DecodeError, Decoded, Decoder};
 use clickmill_sink::{Load, SinkError, Targets};
 use clickmill_source::{Object, SourceError};
@@ -75,18 +76,18 @@ impl From<SourceError> for LoadError {
 }
 
 /// What became of an object.
-pub(crate) enum Outcome {
+pub(super) enum Outcome {
     Loaded { counts: Counts, plugin_set: Arc<str> },
     TooManyRejected { found: TooManyRejected, counts: Counts },
     Interrupted,
 }
 
 /// Loads one object.
-pub(crate) fn load(
+pub(super) fn load(
     context: &Context,
     object: &Object,
     load_id: &str,
-    rule: &mut StopRule,
+    judge: &mut Judge,
     status: &Status,
     stop: &Stop,
 ) -> Result<Outcome, LoadError> {
@@ -106,62 +107,33 @@ pub(crate) fn load(
         dead_letters: (pipeline.dead_letter.table.clone(), context.letters.schema.clone()),
     };
     let mut load = Load::begin(&context.tables, runtime, load_id, targets)?;
-    let letters = |rejected: &[Rejected]| context.letters.rows(rejected);
-
-    let queued = pipeline.workers * QUEUED_PER_WORKER;
     let mut counts = Counts::default();
-    let written = std::thread::scope(|scope| {
-        let (to_workers, from_decoder) = bounded::<(u64, Decoded)>(queued);
-        let (to_writer, from_workers) = bounded::<(u64, Result<Finished, ArrowError>)>(queued);
-        // Batches that overtake a slow one wait in the writer: the decoder gets no further ahead of it
-        // than there are permits, of which each written batch gives one back.
-        let (permit, permits) = bounded::<()>(2 * queued + pipeline.workers);
-        while permit.try_send(()).is_ok() {}
-        let decoding = scope.spawn(move || decode(&mut decoder, &to_workers, &permits, stop));
-        let working: Vec<_> = (0..pipeline.workers)
-            .map(|_| {
-                let (from, to) = (from_decoder.clone(), to_writer.clone());
-                let (version, fitted) = (&version, &fitted);
-                scope.spawn(move || work(context, version, fitted, &from, &to))
-            })
-            .collect();
-        // The queues end when the threads that fill them do.
-        drop((from_decoder, to_writer));
-
-        let mut write = |done: Finished| -> Result<Option<TooManyRejected>, LoadError> {
-            let (rows_in, rejected) = (done.rows_in, done.rejected.len() as u64);
-            counts.add(done.counts());
-            if rejected > 0 {
-                load.write_dead_letters(letters(&done.rejected)?)?;
-            }
-            if done.rows.rows.num_rows() > 0 {
-                load.write(done.rows)?;
-            }
-            status.count(rows_in, rejected);
-            // Fails only where the decoder has ended and wants none.
-            let _ = permit.try_send(());
-            Ok(rule.count(rows_in, rejected).err())
-        };
-        let written = in_order(&from_workers, &mut write);
-        // Whoever waits to put something into a queue, or for a permit, is let go.
-        drop((from_workers, permit));
-        let decoded = decoding.join().map_err(|_| LoadError::Worker)?;
-        for worker in working {
-            worker.join().map_err(|_| LoadError::Worker)?;
+    judge.begin();
+    let mut write = |done: Finished| -> Result<Option<TooManyRejected>, LoadError> {
+        let (rows_in, rejected) = (done.rows_in, done.rejected.len() as u64);
+        let last = done.rows.origins.last();
+        counts.add(done.counts());
+        if rejected > 0 {
+            load.write_dead_letters(context.letters.rows(&done.rejected)?)?;
         }
-        match written? {
-            Some(found) => Ok(Some(found)),
-            None => decoded.map(|()| None).map_err(LoadError::from),
+        if done.rows.rows.num_rows() > 0 {
+            load.write(done.rows)?;
         }
-    });
-    let written = match written {
+        status.count(rows_in, rejected);
+        Ok(judge.count(rows_in, rejected, last).err())
+    };
+    let written = match write_all(context, &mut decoder, &version, &fitted, stop, &mut write) {
         // The table may say only now what it does not take.
-        Ok(None) => late_refusals(&mut load, &mut counts, &letters),
+        Ok(None) => load.refused().map_err(LoadError::from).and_then(|refused| {
+            let write =
+                |refused: &[Rejected]| Ok(load.write_dead_letters(context.letters.rows(refused)?)?);
+            late_refusals(&refused, judge, &mut counts, write)
+        }),
         other => other,
     };
     // A short run is judged at its end, before anything of it is visible.
     let verdict = match written {
-        Ok(None) => Ok(rule.end().err()),
+        Ok(None) => Ok(judge.end().err()),
         other => other,
     };
     match verdict {
@@ -199,18 +171,61 @@ pub(crate) fn load(
     }
 }
 
-/// Takes rows that the table refuses over to the dead letters.
-fn late_refusals(
-    load: &mut Load,
-    counts: &mut Counts,
-    letters: &dyn Fn(&[Rejected]) -> Result<arrow::array::RecordBatch, ArrowError>,
+/// Decodes an object and runs it through a version, on threads, and hands its batches to `write` in the
+/// order of the object, until one of both has something to say.
+fn write_all(
+    context: &Context,
+    decoder: &mut Decoder,
+    version: &Arc<Version>,
+    fitted: &Arc<Fitted>,
+    stop: &Stop,
+    write: &mut impl FnMut(Finished) -> Result<Option<TooManyRejected>, LoadError>,
 ) -> Result<Option<TooManyRejected>, LoadError> {
-    let refused = load.refused()?;
-    if !refused.is_empty() {
-        load.write_dead_letters(letters(&refused)?)?;
-        counts.refuse(&refused);
+    let workers = context.pipeline.workers;
+    let queued = workers * QUEUED_PER_WORKER;
+    std::thread::scope(|scope| {
+        let (to_workers, from_decoder) = bounded::<(u64, Decoded)>(queued);
+        let (to_writer, from_workers) = bounded::<(u64, Result<Finished, ArrowError>)>(queued);
+        // Batches that overtake a slow one wait in the writer: the decoder gets no further ahead of it
+        // than there are permits, of which each written batch gives one back.
+        let (permit, permits) = bounded::<()>(2 * queued + workers);
+        while permit.try_send(()).is_ok() {}
+        let decoding = scope.spawn(move || decode(decoder, &to_workers, &permits, stop));
+        let working: Vec<_> = (0..workers)
+            .map(|_| {
+                let (from, to) = (from_decoder.clone(), to_writer.clone());
+                scope.spawn(move || work(context, version, fitted, &from, &to))
+            })
+            .collect();
+        // The queues end when the threads that fill them do.
+        drop((from_decoder, to_writer));
+        let written = in_order(&from_workers, &permit, write);
+        // Whoever waits to put something into a queue, or for a permit, is let go.
+        drop((from_workers, permit));
+        let decoded = decoding.join().map_err(|_| LoadError::Worker)?;
+        for worker in working {
+            worker.join().map_err(|_| LoadError::Worker)?;
+        }
+        match written? {
+            Some(found) => Ok(Some(found)),
+            None => decoded.map(|()| None).map_err(LoadError::from),
+        }
+    })
+}
+
+/// Takes rows that the table refuses over to the dead letters, which `write` writes.
+fn late_refusals(
+    refused: &[Rejected],
+    judge: &mut Judge,
+    counts: &mut Counts,
+    write: impl FnOnce(&[Rejected]) -> Result<(), LoadError>,
+) -> Result<Option<TooManyRejected>, LoadError> {
+    if refused.is_empty() {
+        return Ok(None);
     }
-    Ok(None)
+    write(refused)?;
+    counts.refuse(refused);
+    Ok(judge.refuse_late(refused).err())
 }
 
 /// The decoder's thread. Ends early when the workers are gone or the run is told to end at once.
@@ -250,22 +265,91 @@ fn work(
     }
 }
 
-/// Hands on what comes from the workers in the order in which it was decoded, until the queue or the run
-/// ends.
+/// Hands on what comes from the workers in the order in which it was decoded, and a permit for each,
+/// until the queue or the run ends.
 fn in_order(
     from: &Receiver<(u64, Result<Finished, ArrowError>)>,
+    permit: &Sender<()>,
     write: &mut impl FnMut(Finished) -> Result<Option<TooManyRejected>, LoadError>,
 ) -> Result<Option<TooManyRejected>, LoadError> {
-    let mut early = BTreeMap::new();
-    let mut next = 0;
+    let mut in_order = Reorder::default();
     for (number, done) in from {
-        early.insert(number, done?);
-        while let Some(done) = early.remove(&next) {
+        in_order.push(number, done?);
+        while let Some(done) = in_order.pop() {
             if let Some(found) = write(done)? {
                 return Ok(Some(found));
             }
-            next += 1;
+            // Fails only where the decoder has ended and wants none.
+            let _ = permit.try_send(());
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use clickmill_core::batch::{Position, Reason};
+    use clickmill_core::stage;
+
+    /// Rows that the table says only at the end of a load that it does not take.
+    fn refused(lines: std::ops::RangeInclusive<u64>) -> Vec<Rejected> {
+        let refused = |line| Rejected {
+            source: "clicks.csv@1".into(),
+            header: None,
+            position: Position::Line(line),
+            payload: Bytes::from("a record"),
+            stage: stage::SINK.into(),
+            plugin_digest: None,
+            plugin_set: "set".into(),
+            reason: Reason {
+                code: "refused_by_table".to_owned(),
+                message: "no such partition".to_owned(),
+                column: None,
+            },
+            ingest_time: 0,
+        };
+        lines.map(refused).collect()
+    }
+
+    /// Counts a load of batches of ten lines, of which the table refuses `lines` at its end. Returns how
+    /// many letters are written, and the verdict.
+    fn ends(
+        judge: &mut Judge,
+        batches: u64,
+        lines: std::ops::RangeInclusive<u64>,
+    ) -> (u64, Result<(), TooManyRejected>) {
+        let mut counts = Counts { rows_in: batches * 10, ..Counts::default() };
+        counts.rows_out = counts.rows_in;
+        judge.begin();
+        for batch in 1..=batches {
+            assert_eq!(judge.count(10, 0, Some(Position::Line(batch * 10))), Ok(()));
+        }
+        let mut letters = 0;
+        let write = |refused: &[Rejected]| {
+            letters = refused.len() as u64;
+            Ok(())
+        };
+        let found = late_refusals(&refused(lines), judge, &mut counts, write).unwrap();
+        assert_eq!(counts.rows_in, counts.rows_out + counts.rows_rejected);
+        (letters, found.map_or_else(|| judge.end(), Err))
+    }
+
+    #[test]
+    fn rows_that_the_table_refuses_late_end_a_load_as_those_refused_at_once() {
+        let too_many = |rejected, rows| Err(TooManyRejected { rejected, rows, max_share: 0.5 });
+        let judge = || Judge::by(clickmill_dead_letter::StopRule::new(0.5, 100));
+        // All of a short load.
+        assert_eq!(ends(&mut judge(), 2, 1..=20), (20, too_many(20, 20)));
+        // All that a long load has in the window, though few of the whole.
+        assert_eq!(ends(&mut judge(), 100, 401..=500), (100, too_many(60, 100)));
+        // As many, but never half of a window.
+        let mut judge = judge();
+        assert_eq!(ends(&mut judge, 100, 401..=440), (40, Ok(())));
+        // Those of the object before are in the window too.
+        assert_eq!(ends(&mut judge, 4, 1..=40), (40, Ok(())));
+        assert_eq!(ends(&mut judge, 2, 1..=20), (20, too_many(60, 100)));
+    }
 }

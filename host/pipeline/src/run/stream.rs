@@ -11,12 +11,14 @@
 //! cutter and delivery is bounded, and what the source may have out is bounded by itself: while the
 //! table is away nothing more is pulled.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -25,19 +27,22 @@ use tracing::Instrument;
 
 use super::cut::{Control, Cut, cut};
 use super::deliver::{DeliverError, Delivery, PendingBatch};
+use super::judge::Judge;
+use super::reorder::Reorder;
 use super::stop::{Ending, Stop};
-use super::transform::Worker;
+use super::transform::{Finished, Worker};
 use crate::context::Context;
 use crate::observe::delivered::Delivered;
 use crate::observe::status::{Queue, Status};
 use crate::observe::summary::Summary;
 use crate::versions::fit::FitError;
+use crate::versions::slot::Slot;
 use crate::versions::version::VersionRecord;
 use clickmill_config::Format;
-use clickmill_core::batch::Positions;
+use clickmill_core::batch::{Message, Positions};
 use clickmill_core::schema::provenance;
 use clickmill_core::{Fault, SPANS};
-use clickmill_dead_letter::{Spool, SpoolError, StopRule, TooManyRejected};
+use clickmill_dead_letter::{Spool, SpoolError, TooManyRejected};
 use clickmill_decode::messages;
 use clickmill_sink::{Appender, SinkError};
 use clickmill_source::SourceError;
@@ -72,8 +77,11 @@ pub enum StreamError {
         /// The commonest reason.
         most_frequent: String,
     },
-    /// A worker died: a bug in clickmill.
+    /// A batch can't be made: a bug in clickmill.
     #[error("a worker failed on a batch, its messages are released")]
+    Batch(#[from] ArrowError),
+    /// A worker died: a bug in clickmill.
+    #[error("a worker ended early on a batch, its messages are released")]
     Worker,
     /// It was told to end at once.
     #[error("interrupted: what was not written is delivered again")]
@@ -90,7 +98,7 @@ impl StreamError {
             Self::Spool(error) => error.fault(),
             Self::Deliver(error) => error.fault(),
             Self::TooManyRejected { found, .. } => found.fault(),
-            Self::Worker => Fault::Bug,
+            Self::Batch(_) | Self::Worker => Fault::Bug,
             Self::Interrupted => Fault::Run,
         }
     }
@@ -212,7 +220,6 @@ fn work(
     to: &mpsc::UnboundedSender<FromWorker>,
 ) {
     let mut worker = Worker::new(&context.slot, &context.taps);
-    let Decoding { columns, name, max_record_bytes } = decoding;
     for (number, Cut { messages, receipts, ingest_time, room, batch }) in from {
         status.queue(Queue::Chain, -1);
         let span = tracing::info_span!(
@@ -221,13 +228,8 @@ fn work(
         let entered = span.enter();
         // The writer waits for every number: none may get lost.
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            let decoded =
-                messages::decode(messages, (*name).clone(), *max_record_bytes, ingest_time);
-            let decoded = decoded.map_err(|_| StreamError::Worker)?;
-            let began = Instant::now();
-            let version = context.slot.pick(number);
-            let fitted = context.slot.fit(&version, columns)?;
-            worker.run(&version, &fitted, decoded, began).map_err(|_| StreamError::Worker)
+            let messages = Messages { number, messages, ingest_time };
+            transform(&mut worker, &context.slot, decoding, messages)
         }));
         drop(entered);
         status.queue(Queue::Sink, 1);
@@ -242,6 +244,29 @@ fn work(
     }
 }
 
+/// A batch as it was cut.
+struct Messages {
+    number: u64,
+    messages: Vec<(Arc<Message>, Bytes)>,
+    ingest_time: i64,
+}
+
+/// Decodes a batch and runs it through the version that is its turn.
+fn transform(
+    worker: &mut Worker<'_>,
+    slot: &Slot,
+    decoding: &Decoding<'_>,
+    batch: Messages,
+) -> Result<Finished, StreamError> {
+    let Decoding { columns, name, max_record_bytes } = decoding;
+    let Messages { number, messages, ingest_time } = batch;
+    let decoded = messages::decode(messages, (*name).clone(), *max_record_bytes, ingest_time)?;
+    let began = Instant::now();
+    let version = slot.pick(number);
+    let fitted = slot.fit(&version, columns)?;
+    Ok(worker.run(&version, &fitted, decoded, began)?)
+}
+
 /// Delivers what comes from the workers, in the order in which it was cut.
 async fn write(
     context: &Context,
@@ -249,10 +274,8 @@ async fn write(
     give_up: &Notify,
     mut from: mpsc::UnboundedReceiver<FromWorker>,
 ) -> Result<Summary, StreamError> {
-    let config = &context.pipeline.dead_letter;
-    let mut rule = StopRule::new(config.max_rejected_share, config.window_rows);
-    let mut early = BTreeMap::new();
-    let mut next = 0;
+    let mut judge = Judge::new(&context.pipeline.dead_letter);
+    let mut in_order = Reorder::default();
     let mut ready: VecDeque<PendingBatch> = VecDeque::new();
     let mut on_the_way = FuturesUnordered::new();
     let mut ended = false;
@@ -279,13 +302,7 @@ async fn write(
         tokio::select! {
             Some(delivered) = on_the_way.next(), if !on_the_way.is_empty() => {
                 let delivered: Delivered = delivered?;
-                let counts = &delivered.counts;
-                // What a version did that is gone says nothing about what comes.
-                let verdict = match delivered.version.was_rolled_back() {
-                    true => Ok(()),
-                    false => rule.count(counts.rows_in, counts.rows_rejected),
-                };
-                if let (None, Err(found)) = (&too_many, verdict) {
+                if let (None, Err(found)) = (&too_many, judge.deliver(&delivered)) {
                     too_many = Some(found);
                     give_up.notify_one();
                 }
@@ -293,11 +310,8 @@ async fn write(
             }
             arrived = from.recv(), if !ended => match arrived {
                 Some((number, batch)) => {
-                    early.insert(number, batch?);
-                    while let Some(batch) = early.remove(&next) {
-                        ready.push_back(batch);
-                        next += 1;
-                    }
+                    in_order.push(number, batch?);
+                    ready.extend(std::iter::from_fn(|| in_order.pop()));
                 }
                 None => ended = true,
             },
@@ -336,5 +350,82 @@ fn is_ordered(batch: &PendingBatch) -> bool {
     match &batch.finished.rows.origins.positions {
         Positions::Messages(messages) => messages.iter().any(|m| !m.ordering_key.is_empty()),
         Positions::Lines(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use super::*;
+    use crate::observe::tap::Taps;
+    use crate::versions::fit::Target;
+    use crate::versions::guard::Guard;
+    use crate::versions::version::Origin;
+    use clickmill_config as config;
+    use clickmill_core::causes;
+    use clickmill_core::schema::TableSchema;
+    use clickmill_sandbox::{Engine, Library, Secrets};
+
+    /// A slot without plugins, whose table has a number in the place of the payload.
+    fn slot(cache: &Path) -> Slot {
+        let schema = r#"[{ "name": "payload", "type": "INTEGER" }]"#;
+        let target = Target {
+            table: config::TableName { dataset: "test".to_owned(), table: "out".to_owned() },
+            schema: TableSchema::parse(schema, Path::new("out.json")).expect("a schema"),
+            unknown: &[],
+            columns: None,
+            guard: Guard::default(),
+            secrets: Secrets::new(),
+        };
+        let config = config::Swap {
+            watch: None,
+            watch_interval: Duration::ZERO,
+            state: None,
+            max_component_bytes: 0,
+            shadow_batches: 0,
+            canary_share: 1.0,
+            canary: Duration::ZERO,
+            probation: Duration::ZERO,
+            rules: config::Rules {
+                window_rows: 1,
+                min_rows: 1,
+                max_rejected_increase: 0.0,
+                max_fault_increase: 0.0,
+                max_fuel_ratio: 1.0,
+            },
+        };
+        let engine = Engine::new(cache).expect("an engine");
+        let library = Library::load(&engine, &[]).expect("no plugins");
+        Slot::new(target, config, library, Origin::default()).0
+    }
+
+    #[test]
+    fn a_batch_that_cannot_be_made_says_why() {
+        let cache = tempfile::tempdir().expect("a folder");
+        let (slot, taps) = (slot(cache.path()), Taps::default());
+        // Fitted to other columns than messages have, as no pipeline does.
+        let columns = Arc::new(Schema::new(vec![Field::new("payload", DataType::Int64, true)]));
+        let name = "pubsub:clicks".into();
+        let decoding = Decoding { columns: &columns, name: &name, max_record_bytes: 100 };
+        let message = Message {
+            id: "1".to_owned(),
+            publish_time: 0,
+            ordering_key: String::new(),
+            attributes: Vec::new(),
+        };
+        let messages = vec![(Arc::new(message), Bytes::from("a record"))];
+        let batch = Messages { number: 0, messages, ingest_time: 0 };
+        let made = transform(&mut Worker::new(&slot, &taps), &slot, &decoding, batch);
+        let error = made.err().expect("columns do not fit");
+        let told = causes(&error);
+        assert!(
+            told.starts_with("a worker failed on a batch, its messages are released: "),
+            "{told}"
+        );
+        assert!(told.contains("Int64") && told.contains("Utf8"), "{told}");
     }
 }
