@@ -10,6 +10,10 @@ use clickmill_telemetry::metrics::{self, Metric, Show, observe};
 
 /// A number of the pipeline; none while there is none.
 type Number = fn(&Running) -> Option<f64>;
+/// Numbers of the pipeline that have labels.
+type Labelled = fn(&Running, Show<'_>);
+/// A number of a plugin.
+type PluginNumber = fn(&StageCounts) -> f64;
 
 const NUMBERS: [(&Metric, Number); 14] = [
     (&metrics::ROWS_IN, |p| count(p.status().snapshot().rows_in)),
@@ -30,8 +34,7 @@ const NUMBERS: [(&Metric, Number); 14] = [
     (&metrics::READY, |p| yes(p.problems(&p.status().snapshot()).is_empty())),
 ];
 
-/// Numbers that have labels.
-const LABELLED: [(&Metric, fn(&Running, Show<'_>)); 4] = [
+const LABELLED: [(&Metric, Labelled); 4] = [
     (&metrics::ROWS_REJECTED, |p, show| {
         for ((stage, code), rows) in &p.status().durable().0.rejected_by {
             show(*rows as f64, &[stage, code]);
@@ -64,8 +67,7 @@ const LABELLED: [(&Metric, fn(&Running, Show<'_>)); 4] = [
     }),
 ];
 
-/// Numbers of each plugin.
-const PLUGINS: [(&Metric, fn(&StageCounts) -> f64); 7] = [
+const PLUGINS: [(&Metric, PluginNumber); 7] = [
     (&metrics::PLUGIN_ROWS, |counts| counts.rows_in as f64),
     (&metrics::PLUGIN_REJECTED, |counts| counts.rejected as f64),
     (&metrics::PLUGIN_FILTERED, |counts| counts.filtered as f64),
