@@ -9,16 +9,16 @@ use super::answer_error;
 use super::wire::{ChangeBody, RollbackBody, SwapBody, SwappedBody, VersionBody};
 use clickmill_core::causes;
 use clickmill_core::store;
-use clickmill_pipeline::{Refused, Running};
+use clickmill_pipeline::{Running, SwapRefused, Swaps};
 use clickmill_sandbox::{Change, LookupFile, NewComponent};
 
 pub(super) async fn list(State(running): State<Running>) -> Json<Vec<VersionBody>> {
-    let (current, canary) = running.swaps().running();
+    let (current, canary) = running.versions();
     Json([Some(current), canary].into_iter().flatten().map(|record| (&*record).into()).collect())
 }
 
 pub(super) async fn history(State(running): State<Running>) -> Json<Vec<VersionBody>> {
-    Json(running.swaps().history().iter().map(|record| (&**record).into()).collect())
+    Json(running.history().iter().map(|record| (&**record).into()).collect())
 }
 
 pub(super) async fn swap(State(running): State<Running>, Json(body): Json<SwapBody>) -> Response {
@@ -39,7 +39,7 @@ pub(super) async fn swap(State(running): State<Running>, Json(body): Json<SwapBo
             Err(error) => return answer_error(StatusCode::BAD_REQUEST, error, None),
         }
     }
-    let swaps = running.swaps().clone();
+    let swaps = Swaps::of(&running);
     // Compiling and trying on takes a while.
     let done = tokio::task::spawn_blocking(move || swaps.swap(request)).await;
     match done {
@@ -53,7 +53,7 @@ pub(super) async fn rollback(
     State(running): State<Running>,
     Json(body): Json<RollbackBody>,
 ) -> Response {
-    let swaps = running.swaps().clone();
+    let swaps = Swaps::of(&running);
     let RollbackBody { actor, note, to } = body;
     let done =
         tokio::task::spawn_blocking(move || swaps.roll_back(to.as_deref(), &actor, &note)).await;
@@ -90,7 +90,7 @@ async fn fetched(stage: String, body: ChangeBody) -> Result<Change, String> {
     Ok(Change { stage, component, config: body.config, lookups: lookups.collect() })
 }
 
-fn answer_refused(refused: &Refused) -> Response {
+fn answer_refused(refused: &SwapRefused) -> Response {
     let check = refused.check();
     let status = match check {
         "environment" => StatusCode::SERVICE_UNAVAILABLE,

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::answer_error;
 use super::wire::{SeriesBody, StatusBody};
-use clickmill_core::causes;
+use clickmill_core::{causes, stage};
 use clickmill_pipeline::{Running, Tap};
 use clickmill_query::{QueryError, Readiness};
 use clickmill_telemetry::metrics;
@@ -72,12 +72,12 @@ async fn tap(
     Query(asked): Query<TapQuery>,
 ) -> Response {
     let bad = |error| answer_error(StatusCode::BAD_REQUEST, error, None);
-    let (current, _) = running.swaps().running();
+    let (current, _) = running.versions();
     let stages: Vec<&str> = current.set.stages.iter().map(|made| made.stage.as_str()).collect();
     if let Some(stage) = &asked.stage
         && !stages.contains(&stage.as_str())
         // Others than plugins refuse rows too.
-        && !(asked.rejected && ["decode", "guard", "sink"].contains(&stage.as_str()))
+        && !(asked.rejected && stage::ALL.contains(&stage.as_str()))
     {
         let stages = stages.join("`, `");
         return bad(format!("there is no stage `{stage}`, wanted one of `{stages}`"));

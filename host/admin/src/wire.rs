@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use clickmill_pipeline::{Rates, Record, Rollout, Shadow, Standing, Swapped};
+use clickmill_pipeline::{Rates, Rollout, Shadow, Standing, Swapped, VersionRecord};
 use clickmill_sandbox::{Golden, StageCounts};
 
 pub use status::{
@@ -243,8 +243,8 @@ impl From<&Shadow> for ShadowBody {
     }
 }
 
-impl From<&Record> for VersionBody {
-    fn from(record: &Record) -> Self {
+impl From<&VersionRecord> for VersionBody {
+    fn from(record: &VersionRecord) -> Self {
         let (standing, until, reason) = match record.standing() {
             Standing::Canary => ("canary", None, None),
             Standing::Current => ("current", None, None),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::de::IgnoredAny;
 
 use super::{Entry, Event, NO_HASH};
+use clickmill_core::Fault;
 use clickmill_core::batch::micros_now;
 use clickmill_core::durable;
 
@@ -66,6 +67,16 @@ pub enum AuditError {
         /// The last entry's number.
         sequence: u64,
     },
+}
+
+impl AuditError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Disk { .. } | Self::Locked { .. } => Fault::Environment,
+            Self::Last { .. } | Self::Exhausted { .. } => Fault::Run,
+        }
+    }
 }
 
 /// Why a line is no entry.

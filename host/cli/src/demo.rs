@@ -12,6 +12,7 @@ use super::run::{Asked, print_summary, run_pipeline};
 use super::{Exit, Failure, place};
 use clickmill_config::TableName;
 use clickmill_generator::{Generator, Kind, Options};
+use clickmill_pipeline::Ending;
 use clickmill_query::{QueryError, Readiness};
 use clickmill_sandbox::Secrets;
 use clickmill_warehouse::Warehouse;
@@ -100,7 +101,8 @@ impl Demo {
                 }
             );
             let open = attended && !self.no_open;
-            let asked = Asked { secrets, stop_after, open, ..Asked::default() };
+            let ending = Ending { after: stop_after, ..Ending::default() };
+            let asked = Asked { ending, secrets, open, ..Asked::default() };
             let summary = run_pipeline(&pipeline("stream.toml")?, &[], warehouse, asked)?;
             print_summary(&summary);
         }

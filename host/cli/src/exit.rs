@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clickmill_bigquery::BigQueryError;
 use clickmill_config::ConfigError;
 use clickmill_core::Fault;
-use clickmill_pipeline::{DeliverError, LoadError, RunError, StreamError};
+use clickmill_pipeline::RunError;
 use clickmill_query::QueryError;
 use clickmill_sandbox::PluginError;
 use clickmill_sink::SinkError;
@@ -98,113 +98,21 @@ macro_rules! failure_from {
 failure_from! {
     ConfigError => |_| Exit::BadInput,
     PluginError => |error| error.fault().into(),
-    SourceError => source,
-    WarehouseError => |error| of(error.fault()),
-    SinkError => sink,
-    BigQueryError => |error| of(error.fault()),
-    QueryError => |error| of(error.fault()),
-    RunError => run,
+    SourceError => |error| error.fault().into(),
+    WarehouseError => |error| error.fault().into(),
+    SinkError => |error| error.fault().into(),
+    BigQueryError => |error| error.fault().into(),
+    QueryError => |error| error.fault().into(),
+    RunError => |error| error.fault().into(),
     clickmill_sandbox::EngineError => |error| error.fault().into(),
     clickmill_sandbox::build::BuildError => |error| error.fault().into(),
     clickmill_sandbox::GoldenError => |error| error.fault().into(),
-    clickmill_pipeline::BuildError => build,
-    clickmill_pipeline::ReplayError => replay,
+    clickmill_pipeline::BuildError => |error| error.fault().into(),
+    clickmill_pipeline::ReplayError => |error| error.fault().into(),
     clickmill_core::schema::SchemaError => |_| Exit::BadInput,
-    clickmill_audit::AuditError => audit,
+    clickmill_audit::AuditError => |error| error.fault().into(),
     clickmill_admin::AdminError => |_| Exit::Environment,
     serde_json::Error => |_| Exit::Failed,
     std::io::Error => |_| Exit::Environment,
     arrow::error::ArrowError => |_| Exit::Failed,
-}
-
-fn source(error: &SourceError) -> Exit {
-    match error {
-        SourceError::Store { .. }
-        | SourceError::Open { .. }
-        | SourceError::Client { .. }
-        | SourceError::Create { .. }
-        | SourceError::Publish { .. }
-        | SourceError::Pull { .. } => Exit::Environment,
-        _ => Exit::BadInput,
-    }
-}
-
-fn of(fault: Fault) -> Exit {
-    match fault {
-        Fault::Input => Exit::BadInput,
-        Fault::Environment => Exit::Environment,
-        Fault::Run | Fault::Bug => Exit::Failed,
-    }
-}
-
-fn sink(error: &SinkError) -> Exit {
-    of(error.fault())
-}
-
-fn stream(error: &StreamError) -> Exit {
-    match error {
-        StreamError::Source(error) => source(error),
-        StreamError::Build(error) => build(error),
-        StreamError::Sink(error) | StreamError::Deliver(DeliverError::Sink(error)) => sink(error),
-        StreamError::Spool(_) => Exit::Environment,
-        StreamError::Deliver(DeliverError::Letters(_))
-        | StreamError::Hopeless { .. }
-        | StreamError::Worker
-        | StreamError::Interrupted => Exit::Failed,
-    }
-}
-
-fn build(error: &clickmill_pipeline::BuildError) -> Exit {
-    use clickmill_pipeline::BuildError;
-    match error {
-        BuildError::Plugin(error) => error.fault().into(),
-        BuildError::Sink(error) => sink(error),
-        BuildError::Engine(_) | BuildError::Runtime(_) => Exit::Environment,
-        BuildError::Schema(_)
-        | BuildError::Key(_)
-        | BuildError::Seal { .. }
-        | BuildError::Misfit { .. } => Exit::BadInput,
-        BuildError::Resume(_) | BuildError::Publish(_) | BuildError::Trail(_) => Exit::Environment,
-    }
-}
-
-fn run(error: &RunError) -> Exit {
-    match error {
-        RunError::Source(error) => source(error),
-        RunError::Build { source, .. } => build(source),
-        RunError::Sink(error) => sink(error),
-        RunError::Stream(error) => stream(error),
-        RunError::Hopeless { .. } | RunError::Interrupted { .. } => Exit::Failed,
-        RunError::Load { source: cause, .. } => match &**cause {
-            LoadError::Source(error) => source(error),
-            LoadError::Decode(clickmill_decode::DecodeError::Read { .. }) => Exit::Environment,
-            LoadError::Decode(_) => Exit::BadInput,
-            LoadError::Build(error) => build(error),
-            LoadError::Sink(error) => sink(error),
-            LoadError::Arrow(_) | LoadError::Worker => Exit::Failed,
-        },
-    }
-}
-
-fn audit(error: &clickmill_audit::AuditError) -> Exit {
-    use clickmill_audit::AuditError;
-    match error {
-        AuditError::Disk { .. } | AuditError::Locked { .. } => Exit::Environment,
-        AuditError::Last { .. } | AuditError::Exhausted { .. } => Exit::Failed,
-    }
-}
-
-fn replay(error: &clickmill_pipeline::ReplayError) -> Exit {
-    use clickmill_pipeline::ReplayError;
-    match error {
-        ReplayError::Sink(error) => sink(error),
-        ReplayError::Build(error) => build(error),
-        ReplayError::Keep(_) | ReplayError::Publish(_) => Exit::Environment,
-        ReplayError::Change(_)
-        | ReplayError::NoKey { .. }
-        | ReplayError::Seal(_)
-        | ReplayError::NoProvenance { .. }
-        | ReplayError::NoLetter { .. } => Exit::BadInput,
-        ReplayError::Schema(_) | ReplayError::Rows(_) => Exit::Failed,
-    }
 }

@@ -1,6 +1,7 @@
 //! `clickmill plugin`: builds, tests and signs plugins, says what a component is, and swaps plugins of a
 //! running pipeline.
 
+mod built;
 mod keygen;
 mod sign;
 mod swap;
@@ -10,6 +11,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+
+pub(crate) use built::built;
 
 use super::{Failure, place};
 use clickmill_sandbox::build::{self, Freshness};
@@ -83,10 +86,6 @@ impl Build {
         }
         Ok(())
     }
-}
-
-pub(crate) fn built(folder: &std::path::Path, freshness: Freshness) -> Result<PathBuf, Failure> {
-    Ok(build::build(folder, freshness)?)
 }
 
 impl Inspect {

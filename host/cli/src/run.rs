@@ -15,7 +15,7 @@ use clickmill_config as config;
 use clickmill_config::Listen;
 use clickmill_dashboard::Dashboard;
 use clickmill_pipeline as pipeline;
-use clickmill_pipeline::{Built, Ending, Options, Running, Status, Stop, Summary};
+use clickmill_pipeline::{Ending, Options, PreparedPipeline, Running, Status, Stop, Summary};
 use clickmill_sandbox::Secrets;
 use clickmill_telemetry as telemetry;
 use progress::Watch;
@@ -72,8 +72,6 @@ pub(super) struct Asked {
     pub forget_swaps: bool,
     /// Values of secrets that do not come from the environment.
     pub secrets: Secrets,
-    /// It is stopped after that long.
-    pub stop_after: Option<Duration>,
     /// Its dashboard is opened in a browser.
     pub open: bool,
 }
@@ -81,7 +79,7 @@ pub(super) struct Asked {
 impl Run {
     pub fn run(self, warehouse: &str) -> Result<(), Failure> {
         let asked = Asked {
-            ending: Ending { when_idle: self.stop_when_idle },
+            ending: Ending { when_idle: self.stop_when_idle, after: None },
             watch: self.watch,
             forget_swaps: self.forget_swaps,
             ..Asked::default()
@@ -103,7 +101,7 @@ pub(super) fn run_pipeline(
     warehouse: &str,
     asked: Asked,
 ) -> Result<Summary, Failure> {
-    let Asked { ending, watch, forget_swaps, secrets, stop_after, open } = asked;
+    let Asked { ending, watch, forget_swaps, secrets, open } = asked;
     let pipeline = config::read(path, set)?;
     let options = Options {
         warehouse: warehouse.to_owned(),
@@ -113,36 +111,29 @@ pub(super) fn run_pipeline(
         audit: place::audit(),
         actor: place::actor(),
     };
-    let built = pipeline::build(pipeline, &options)?;
-    let served = match built.pipeline().admin.listen {
+    let prepared = pipeline::build(pipeline, &options)?;
+    let served = match prepared.pipeline().admin.listen {
         Listen::Off => false,
         Listen::At(_) => true,
         // A short load has nobody to look at it.
-        Listen::Usual(_) => built.is_live(),
+        Listen::Usual(_) => prepared.is_live(),
     };
     let measured = served || telemetry::is_exported();
     if measured {
-        telemetry::metrics::start(&built.pipeline().name);
+        telemetry::metrics::start(&prepared.pipeline().name);
     }
     let status = Arc::new(Status::default());
-    let running = measured.then(|| Running::new(&built, &status));
+    let running = measured.then(|| prepared.observe(&status));
     if let Some(running) = running.clone().filter(|_| served) {
-        serve(&built, running, warehouse, open)?;
+        serve(&prepared, running, warehouse, open)?;
     }
-    if built.is_live() {
-        built.watch(watch);
+    if prepared.is_live() {
+        prepared.watch(watch);
     }
     let stop = Arc::new(Stop::default());
-    on_interrupt(&stop, built.is_stream())?;
-    if let Some(time) = stop_after {
-        let stop = stop.clone();
-        std::thread::spawn(move || {
-            std::thread::sleep(time);
-            stop.ask();
-        });
-    }
-    let watch = Watch::start(status.clone(), built.is_stream());
-    let ran = pipeline::run(&built, ending, &status, &stop);
+    on_interrupt(&stop, prepared.is_stream())?;
+    let watch = Watch::start(status.clone(), prepared.is_stream());
+    let ran = pipeline::run(&prepared, ending, &status, &stop);
     watch.end();
     telemetry::metrics::stop();
     drop(running);
@@ -150,13 +141,18 @@ pub(super) fn run_pipeline(
 }
 
 /// Starts the admin interface, and says where it is.
-fn serve(built: &Built, running: Running, warehouse: &str, open: bool) -> Result<(), Failure> {
-    let pipeline = built.pipeline();
+fn serve(
+    prepared: &PreparedPipeline,
+    running: Running,
+    warehouse: &str,
+    open: bool,
+) -> Result<(), Failure> {
+    let pipeline = prepared.pipeline();
     let dashboard = Dashboard {
         pipeline: Some(pipeline.name.clone()),
-        ..dashboard::over(built.tables().clone(), &pipeline.sink, &pipeline.admin, warehouse)
+        ..dashboard::over(prepared.tables().clone(), &pipeline.sink, &pipeline.admin, warehouse)
     };
-    let started = built.block_on(admin::start(&pipeline.admin, dashboard, Some(running)))?;
+    let started = prepared.block_on(admin::start(&pipeline.admin, dashboard, Some(running)))?;
     if let Some(address) = started {
         eprintln!("admin interface: {address}");
         eprintln!("dashboard: http://{address}/");

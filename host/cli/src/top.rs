@@ -1,8 +1,8 @@
 //! `clickmill top`: how a running pipeline does, live on a terminal.
 
 mod draw;
+mod seen;
 
-use std::collections::VecDeque;
 use std::io::{IsTerminal, stdout};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use ratatui::{Terminal, backend::TestBackend};
 
 use super::admin::Admin;
 use super::{Exit, Failure};
-use clickmill_admin::wire::{StatusBody, VersionBody};
+use seen::{EVERY, Seen};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,13 +21,6 @@ Examples:
   clickmill top --json | jq .rates
 
 q, Esc or Ctrl-C ends it. Where standard output is no terminal, it prints once and ends.";
-
-/// How often it looks.
-const EVERY: Duration = Duration::from_secs(1);
-/// Rates that are remembered for the curves.
-const MAX_RATES: usize = 600;
-/// Versions that are listed.
-const MAX_VERSIONS: usize = 5;
 
 /// Shows how a running pipeline does: rates, latency, plugins, swaps, rejects
 #[derive(Debug, Args)]
@@ -39,20 +32,6 @@ pub(super) struct Top {
 
     #[command(flatten)]
     admin: Admin,
-}
-
-/// What is shown.
-#[derive(Debug)]
-struct Seen {
-    status: StatusBody,
-    /// The last versions, the newest first.
-    versions: Vec<VersionBody>,
-    /// Rows durable a second, one per look, the newest last.
-    rates: VecDeque<u64>,
-    /// Rows rejected a second, likewise.
-    rejects: VecDeque<u64>,
-    /// Why the last look failed.
-    lost: Option<String>,
 }
 
 impl Top {
@@ -81,48 +60,6 @@ impl Top {
         ratatui::restore();
         shown
     }
-}
-
-impl Seen {
-    fn first(admin: &Admin) -> Result<Self, Failure> {
-        let status = admin.get("/v1/status")?;
-        let mut seen = Self {
-            status,
-            versions: Vec::new(),
-            rates: VecDeque::new(),
-            rejects: VecDeque::new(),
-            lost: None,
-        };
-        seen.look(admin);
-        Ok(seen)
-    }
-
-    /// Looks once more. What was seen last stays where nobody answers.
-    fn look(&mut self, admin: &Admin) {
-        let looked = admin
-            .get::<StatusBody>("/v1/status")
-            .and_then(|status| Ok((status, admin.get::<Vec<VersionBody>>("/v1/plugins/history")?)));
-        match looked {
-            Ok((status, versions)) => {
-                let seconds = EVERY.as_secs_f64();
-                let rate =
-                    |now: u64, before: u64| (now.saturating_sub(before) as f64 / seconds) as u64;
-                remember(&mut self.rates, rate(status.rows_out, self.status.rows_out));
-                remember(&mut self.rejects, rate(status.rows_rejected, self.status.rows_rejected));
-                self.versions = versions.into_iter().rev().take(MAX_VERSIONS).collect();
-                self.status = status;
-                self.lost = None;
-            }
-            Err(failure) => self.lost = Some(failure.to_string()),
-        }
-    }
-}
-
-fn remember(rates: &mut VecDeque<u64>, rate: u64) {
-    if rates.len() == MAX_RATES {
-        rates.pop_front();
-    }
-    rates.push_back(rate);
 }
 
 /// Waits, and says whether somebody ended it meanwhile.

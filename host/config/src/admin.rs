@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Problem;
-use super::check::{join, problem};
+use super::problem::{Problem, join, problem};
 
 /// Where the admin interface listens unless the file says otherwise.
 const LISTEN: SocketAddr =

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
+use super::problem::{Problem, join, problem};
 use super::{
-    DeadLetter, Pipeline, Plugin, Problem, Sink, TableName, admin, guard, raw, service, source,
-    swap, trust,
+    DeadLetter, Pipeline, Plugin, Sink, TableName, admin, guard, raw, service, source, swap, trust,
 };
 use clickmill_core::causes;
 use clickmill_core::schema::{Kind, Mode, TableSchema, provenance};
+use clickmill_core::stage;
 
 /// The sections of a pipeline file.
 const SECTIONS: [&str; 11] = [
@@ -107,10 +108,6 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
     }
 }
 
-pub(super) fn problem(problems: &mut Vec<Problem>, path: &str, message: String) {
-    problems.push(Problem { path: path.to_owned(), message });
-}
-
 fn check_name(path: &str, name: &str, problems: &mut Vec<Problem>) {
     let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     if name.is_empty() || name.len() > 64 || !name.chars().all(fine) {
@@ -139,7 +136,7 @@ fn check_plugins(
             continue;
         };
         check_name(&format!("{path}.name"), &section.name, problems);
-        if matches!(section.name.as_str(), "decode" | "guard" | "sink") {
+        if stage::ALL.contains(&section.name.as_str()) {
             let message = format!("is `{}`, which names another stage", section.name);
             problem(problems, &format!("{path}.name"), message);
         }
@@ -329,24 +326,4 @@ fn check_dead_letter(
         spool_max_bytes: section.spool_max_bytes,
         seal: section.seal.clone(),
     })
-}
-
-/// `file` as seen from `folder`, without the `..` and `.` in it, so that messages stay readable.
-pub(super) fn join(folder: &Path, file: &str) -> PathBuf {
-    let mut joined = PathBuf::new();
-    for part in folder.join(file).components() {
-        match part {
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir
-                if matches!(
-                    joined.components().next_back(),
-                    Some(std::path::Component::Normal(_))
-                ) =>
-            {
-                joined.pop();
-            }
-            other => joined.push(other),
-        }
-    }
-    joined
 }

@@ -1,7 +1,7 @@
 //! `${NAME}` in a pipeline file stands for an environment variable, `${NAME:-default}` for one that may
 //! be unset, and `$${` for `${` itself.
 
-use super::Problem;
+use super::problem::Problem;
 
 /// Looks a variable up.
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::Problem;
-use super::check::problem;
+use super::problem::{Problem, problem};
 
 /// How sensitive columns are guarded.
 #[derive(Debug, Clone, Default)]

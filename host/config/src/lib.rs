@@ -9,6 +9,7 @@ mod check;
 mod environment;
 mod guard;
 mod plugin;
+mod problem;
 mod raw;
 mod service;
 mod source;
@@ -25,8 +26,10 @@ use serde::Deserialize;
 pub use admin::{Admin, Listen, Token};
 pub use guard::Guard;
 pub use plugin::{Grant, InstanceLife, Limits, Plugin};
+pub use problem::Problem;
 pub use swap::{Rules, Swap};
 
+use clickmill_core::list;
 use clickmill_core::schema::TableSchema;
 
 /// A checked pipeline file.
@@ -262,15 +265,6 @@ impl fmt::Display for TableName {
     }
 }
 
-/// One thing that is wrong with a pipeline.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Problem {
-    /// Where: `plugin[1].reads`, say.
-    pub path: String,
-    /// What it got and what it wanted.
-    pub message: String,
-}
-
 /// Why there is no pipeline.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -313,10 +307,6 @@ fn count(problems: &[Problem]) -> String {
         1 => "a problem".to_owned(),
         n => format!("{n} problems"),
     }
-}
-
-fn list(problems: &[Problem]) -> String {
-    problems.iter().map(|p| format!("\n  `{}`: {}", p.path, p.message)).collect()
 }
 
 /// Reads and checks a pipeline file. `overrides` are the `key=value` of `--set`.

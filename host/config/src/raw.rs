@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Problem, Seal};
+use super::problem::Problem;
+use super::{BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Seal};
 
 /// Keys that hold a path; given by `--set`, it is relative to the current folder.
 const PATH_KEYS: [&str; 7] = ["uri", "component", "schema", "file", "spool", "state", "token_file"];

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{BigQuery, Place, Problem, PubSub, raw};
+use super::problem::Problem;
+use super::{BigQuery, Place, PubSub, raw};
 
 /// The environment variable that names the project where the file does not.
 const PROJECT_VARIABLE: &str = "GOOGLE_CLOUD_PROJECT";

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::check::{join, problem};
-use super::{Format, Generated, Problem, Source, raw, service};
+use super::problem::{Problem, join, problem};
+use super::{Format, Generated, Source, raw, service};
 
 /// Checks a source, and tells the format of its records.
 pub(super) fn check(

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Problem;
-use super::check::{join, problem};
+use super::problem::{Problem, join, problem};
 
 /// How a changed plugin set is checked, taken up and watched.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::Problem;
-use super::check::{join, problem};
+use super::problem::{Problem, join, problem};
 
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]

@@ -84,7 +84,7 @@ pub struct Rejected {
     pub position: Position,
     /// Its original bytes.
     pub payload: Bytes,
-    /// Who refused it: `decode`, the name of a plugin in the pipeline file, or `sink`.
+    /// Who refused it: the name of a plugin in the pipeline file, or one of [`crate::stage`].
     pub stage: Arc<str>,
     /// The digest of the component that refused it, where it was a plugin.
     pub plugin_digest: Option<Arc<str>>,
@@ -93,6 +93,19 @@ pub struct Rejected {
     /// Why.
     pub reason: Reason,
     /// When the host took the row in: microseconds since 1970-01-01T00:00:00Z.
+    pub ingest_time: i64,
+}
+
+/// Who rejects rows of a batch: what all rejections of one stage and one batch have in common.
+#[derive(Debug, Clone)]
+pub struct Rejector {
+    /// See [`Rejected::stage`].
+    pub stage: Arc<str>,
+    /// See [`Rejected::plugin_digest`].
+    pub plugin_digest: Option<Arc<str>>,
+    /// See [`Rejected::plugin_set`].
+    pub plugin_set: Arc<str>,
+    /// See [`Rejected::ingest_time`].
     pub ingest_time: i64,
 }
 
@@ -105,6 +118,14 @@ pub struct Reason {
     pub message: String,
     /// The column at fault, where there is one.
     pub column: Option<String>,
+}
+
+impl Rejector {
+    /// A stage of the host.
+    pub fn host(stage: &str, plugin_set: &Arc<str>, ingest_time: i64) -> Self {
+        let (stage, plugin_set) = (stage.into(), plugin_set.clone());
+        Self { stage, plugin_digest: None, plugin_set, ingest_time }
+    }
 }
 
 /// Now, in microseconds since 1970-01-01T00:00:00Z.
@@ -190,6 +211,37 @@ impl Origins {
         match &self.positions {
             Positions::Lines(lines) => Position::Line(lines[row]),
             Positions::Messages(messages) => Position::Message(messages[row].clone()),
+        }
+    }
+
+    /// The last row's place in the source.
+    pub fn last(&self) -> Option<Position> {
+        self.ranges.len().checked_sub(1).map(|row| self.position(row))
+    }
+
+    /// A row, rejected.
+    pub fn reject(&self, row: usize, by: &Rejector, reason: Reason) -> Rejected {
+        self.reject_record(self.position(row), self.payload(row), by, reason)
+    }
+
+    /// A record of the same source that never became a row, rejected.
+    pub fn reject_record(
+        &self,
+        position: Position,
+        payload: Bytes,
+        by: &Rejector,
+        reason: Reason,
+    ) -> Rejected {
+        Rejected {
+            source: self.source.clone(),
+            header: self.header.clone(),
+            position,
+            payload,
+            stage: by.stage.clone(),
+            plugin_digest: by.plugin_digest.clone(),
+            plugin_set: by.plugin_set.clone(),
+            reason,
+            ingest_time: by.ingest_time,
         }
     }
 

@@ -5,10 +5,13 @@ pub mod batch;
 pub mod durable;
 mod fault;
 pub mod schema;
+pub mod stage;
 pub mod store;
 pub mod tls;
+mod window;
 
 pub use fault::{Fault, causes, list};
+pub use window::{Counted, Window};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

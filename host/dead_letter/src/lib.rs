@@ -6,11 +6,12 @@
 
 mod seal;
 mod spool;
+mod stop_rule;
 
 pub use seal::{Seal, SealError};
 pub use spool::{Spool, SpoolError};
+pub use stop_rule::{StopRule, TooManyRejected};
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -165,85 +166,4 @@ fn attributes(data_type: &DataType, rejected: &[Rejected]) -> ArrayRef {
         lists.append(true);
     }
     Arc::new(lists.finish())
-}
-
-/// Ends a run when too many of the last records were refused.
-#[derive(Debug)]
-pub struct StopRule {
-    max_share: f64,
-    window_rows: u64,
-    /// Rows and refused rows of the batches in the window.
-    window: VecDeque<(u64, u64)>,
-    rows: u64,
-    rejected: u64,
-}
-
-/// Too many records were refused.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error(
-    "{rejected} of the last {rows} records were refused, more than the share of {max_share} that `dead_letter.max_rejected_share` allows"
-)]
-pub struct Hopeless {
-    /// Refused records of the window.
-    pub rejected: u64,
-    /// Records of the window.
-    pub rows: u64,
-    /// The share that is allowed.
-    pub max_share: f64,
-}
-
-impl StopRule {
-    /// Allows a share of `max_share` over windows of about `window_rows` records.
-    pub fn new(max_share: f64, window_rows: u64) -> Self {
-        Self { max_share, window_rows, window: VecDeque::new(), rows: 0, rejected: 0 }
-    }
-
-    /// Counts a batch. The rule speaks once the window is full; [`StopRule::end`] speaks for shorter
-    /// runs.
-    pub fn count(&mut self, rows: u64, rejected: u64) -> Result<(), Hopeless> {
-        self.window.push_back((rows, rejected));
-        self.rows += rows;
-        self.rejected += rejected;
-        while let Some((oldest, oldest_rejected)) = self.window.front().copied()
-            && self.rows - oldest >= self.window_rows
-        {
-            self.window.pop_front();
-            self.rows -= oldest;
-            self.rejected -= oldest_rejected;
-        }
-        if self.rows >= self.window_rows { self.end() } else { Ok(()) }
-    }
-
-    /// The verdict on what the window holds.
-    pub fn end(&self) -> Result<(), Hopeless> {
-        if self.rows > 0 && self.rejected as f64 > self.max_share * self.rows as f64 {
-            let (rejected, rows, max_share) = (self.rejected, self.rows, self.max_share);
-            return Err(Hopeless { rejected, rows, max_share });
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rule_speaks_of_the_last_rows_only() {
-        let mut rule = StopRule::new(0.5, 100);
-        for _ in 0..20 {
-            assert_eq!(rule.count(50, 0), Ok(()));
-        }
-        assert_eq!(rule.count(50, 50), Ok(()));
-        let hopeless = Hopeless { rejected: 100, rows: 100, max_share: 0.5 };
-        assert_eq!(rule.count(50, 50), Err(hopeless));
-    }
-
-    #[test]
-    fn a_short_run_is_judged_at_its_end() {
-        let mut rule = StopRule::new(0.5, 1_000_000);
-        assert_eq!(rule.count(10, 6), Ok(()));
-        assert!(rule.end().is_err());
-        assert_eq!(StopRule::new(0.5, 10).end(), Ok(()));
-    }
 }

@@ -13,6 +13,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 
+use clickmill_core::Fault;
+
 const VERSION: u8 = 1;
 const KEY_BYTES: usize = 32;
 const TAG_BYTES: usize = 16;
@@ -96,6 +98,13 @@ pub enum SealError {
         /// The key that was tried.
         key_id: String,
     },
+}
+
+impl SealError {
+    /// Whose fault it is: a key that is another than the letters', or letters that were changed.
+    pub fn fault(&self) -> Fault {
+        Fault::Input
+    }
 }
 
 impl Seal {

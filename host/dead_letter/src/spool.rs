@@ -14,7 +14,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 
-use clickmill_core::durable;
+use clickmill_core::{Fault, durable};
 
 /// A spool.
 #[derive(Debug)]
@@ -58,6 +58,15 @@ pub enum SpoolError {
         /// Why it failed.
         source: ArrowError,
     },
+}
+
+impl SpoolError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Full { .. } | Self::Disk { .. } | Self::Arrow { .. } => Fault::Environment,
+        }
+    }
 }
 
 impl Spool {

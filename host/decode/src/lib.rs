@@ -19,6 +19,7 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 
 use clickmill_config::{BatchLimits, Format};
+use clickmill_core::Fault;
 use clickmill_core::batch::{Batch, Origins, Position, Positions, Reason};
 
 /// Bytes read at once. A batch is cut from one block, so a block holds several batches.
@@ -88,6 +89,19 @@ pub enum DecodeError {
         /// Why.
         source: ArrowError,
     },
+}
+
+impl DecodeError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Read { .. } => Fault::Environment,
+            Self::HeaderTwice { .. }
+            | Self::HeaderEmpty { .. }
+            | Self::HeaderText { .. }
+            | Self::Batch { .. } => Fault::Input,
+        }
+    }
 }
 
 /// Decodes one object.

@@ -5,30 +5,33 @@ use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::SchemaRef;
 
-use super::guard::Guard;
+use super::audit_sink::{AuditSink, AuditSinkError};
+use super::context::{Context, Outcomes, PublishError};
+use super::observe::metrics;
+use super::observe::running::Running;
+use super::observe::status::Status;
+use super::observe::tap::Taps;
 use super::replay::attempts;
-use super::slot::{Slot, Target};
-use super::swap::{self, Inner, Keep, KeepError, Outcomes, Refused, Swaps};
-use super::trail::{Trail, TrailError};
-use super::version::Origin;
+use super::swap::set_store::{SetStore, SetStoreError};
+use super::swap::{table, watch};
+use super::threads::Threads;
+use super::versions::fit::{FitError, Target};
+use super::versions::guard::Guard;
+use super::versions::slot::Slot;
+use super::versions::version::Origin;
 use clickmill_audit as audit;
 use clickmill_config as config;
 use clickmill_config::{Pipeline, Place, Source, TableName};
-use clickmill_core::schema::provenance;
-use clickmill_core::schema::{SchemaError, TableSchema};
+use clickmill_core::Fault;
+use clickmill_core::schema::{SchemaError, TableSchema, provenance};
 use clickmill_dead_letter::{Seal, SealError, Writer};
-use clickmill_decode::Decoder;
-use clickmill_decode::messages;
+use clickmill_decode::{Decoder, messages};
 use clickmill_sandbox::signature::{KeyError, Keys};
 use clickmill_sandbox::{Engine, EngineError, Library, PluginError, Secrets};
 use clickmill_sink::{SinkError, Tables};
 use clickmill_source as source;
 use clickmill_source::Progress;
-use clickmill_tables::{Misfit, ledger};
-
-/// Batches of a stream between cutter and delivery, per worker: one in hand, one ready on each side, one
-/// on its way to the table.
-const BATCHES_PER_WORKER: usize = 6;
+use clickmill_tables::ledger;
 
 /// What a run needs beside the pipeline file.
 #[derive(Debug, Clone)]
@@ -48,13 +51,11 @@ pub struct Options {
 }
 
 /// A pipeline that can run.
-pub struct Built {
-    pub(super) pipeline: Pipeline,
-    pub(super) tables: Tables,
-    pub(super) swaps: Swaps,
-    pub(super) letters: Arc<Writer>,
-    pub(super) actor: String,
-    pub(super) runtime: tokio::runtime::Runtime,
+pub struct PreparedPipeline {
+    /// First, so that they end while there is still a runtime.
+    threads: Threads,
+    context: Arc<Context>,
+    runtime: tokio::runtime::Runtime,
 }
 
 /// Why a pipeline can't run.
@@ -63,7 +64,7 @@ pub enum BuildError {
     /// The engine does not start.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A trusted key is none.
+    /// A trusted key is malformed.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// A plugin can't run.
@@ -75,20 +76,15 @@ pub enum BuildError {
     /// The ledger's own schema is broken.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// What the chain gives does not fit the table.
-    #[error("the chain's rows do not fit table `{table}`:{list}", list = lines(misfits))]
-    Misfit {
-        /// The table.
-        table: String,
-        /// Every column that does not fit.
-        misfits: Vec<Misfit>,
-    },
+    /// The chain does not fit the columns that come in, or the table.
+    #[error(transparent)]
+    Fit(#[from] FitError),
     /// A swapped plugin set can't be taken up again.
     #[error("cannot take up the plugin set of the last swap")]
-    Resume(#[source] Box<KeepError>),
+    Resume(#[source] Box<SetStoreError>),
     /// The plugin set can't be kept or entered into its table.
     #[error("cannot enter the plugin set")]
-    Publish(#[source] Box<Refused>),
+    Publish(#[source] Box<PublishError>),
     /// Payloads of dead letters can't be sealed.
     #[error("environment variable `{variable}` does not hold a key for dead letters")]
     Seal {
@@ -99,7 +95,7 @@ pub enum BuildError {
     },
     /// There is no audit log.
     #[error(transparent)]
-    Trail(#[from] TrailError),
+    Audit(#[from] AuditSinkError),
     /// There is no runtime for I/O.
     #[error("cannot start threads for input and output")]
     Runtime(#[source] std::io::Error),
@@ -111,8 +107,20 @@ impl From<PluginError> for BuildError {
     }
 }
 
-fn lines(misfits: &[Misfit]) -> String {
-    misfits.iter().map(|misfit| format!("\n  {misfit}")).collect()
+impl BuildError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Plugin(error) => error.fault(),
+            Self::Sink(error) => error.fault(),
+            Self::Fit(error) => error.fault(),
+            Self::Resume(error) => error.fault(),
+            Self::Publish(error) => error.fault(),
+            Self::Audit(error) => error.fault(),
+            Self::Engine(_) | Self::Runtime(_) => Fault::Environment,
+            Self::Schema(_) | Self::Key(_) | Self::Seal { .. } => Fault::Input,
+        }
+    }
 }
 
 /// All tables that a pipeline writes to.
@@ -121,7 +129,7 @@ pub fn tables_of(pipeline: &Pipeline) -> Result<Vec<(TableName, TableSchema)>, S
     let mut tables = vec![
         (sink.table.clone(), sink.schema.clone()),
         (letters.table.clone(), letters.schema.clone()),
-        (sink.table.beside(swap::table::TABLE), swap::table::schema()?),
+        (sink.table.beside(table::TABLE), table::schema()?),
         (sink.table.beside(audit::TABLE), audit::schema()?),
         (sink.table.beside(attempts::TABLE), attempts::schema()?),
     ];
@@ -133,20 +141,21 @@ pub fn tables_of(pipeline: &Pipeline) -> Result<Vec<(TableName, TableSchema)>, S
 
 /// Builds a pipeline: plugins are compiled, the tables are there, and `plugin_sets` says what the
 /// plugin set is made of.
-pub fn build(pipeline: Pipeline, options: &Options) -> Result<Built, BuildError> {
-    let built = assemble(pipeline, options)?;
-    let published = built.swaps.0.publish(&built.slot().current().library);
+pub fn build(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, BuildError> {
+    let prepared = assemble(pipeline, options)?;
+    let context = &prepared.context;
+    let published = context.publish(&context.slot.current().library);
     published.map_err(|error| BuildError::Publish(Box::new(error)))?;
-    built.swaps.0.begin(&options.actor);
-    Ok(built)
+    context.begin();
+    Ok(prepared)
 }
 
 /// Builds a pipeline to look at what it left, or to replay it: nothing is run, nothing is entered.
-pub fn open(pipeline: Pipeline, options: &Options) -> Result<Built, BuildError> {
+pub fn open(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, BuildError> {
     assemble(pipeline, options)
 }
 
-fn assemble(pipeline: Pipeline, options: &Options) -> Result<Built, BuildError> {
+fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, BuildError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // Input and output only wait; the chain has threads of its own.
         .worker_threads(1)
@@ -162,16 +171,16 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<Built, BuildError> 
         }
         Ok::<_, BuildError>(tables)
     })?;
-    let keep = match &pipeline.swap.state {
-        Some(uri) => Keep::open(uri, runtime.handle()),
-        None => Keep::open(&state(&pipeline, &options.warehouse), runtime.handle()),
+    let state = match &pipeline.swap.state {
+        Some(uri) => uri.clone(),
+        None => state(&pipeline, &options.warehouse),
     };
-    let keep = keep.map_err(|error| BuildError::Resume(Box::new(error)))?;
+    let failed = |error| BuildError::Resume(Box::new(error));
+    let sets = SetStore::open(&state, runtime.handle()).map_err(failed)?;
     let file = library.digest().to_string();
     let (library, origin) = match options.forget_swaps {
         true => (library, Origin { actor: "pipeline file".to_owned(), ..Origin::default() }),
-        false => resume(&keep, &engine, &pipeline.name, library)
-            .map_err(|error| BuildError::Resume(Box::new(error)))?,
+        false => resume(&sets, &engine, &pipeline.name, library).map_err(failed)?,
     };
     let target = Target {
         table: pipeline.sink.table.clone(),
@@ -184,31 +193,42 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<Built, BuildError> 
         guard: Guard::of(&pipeline.sink.schema, &pipeline.guard),
         secrets: options.secrets.clone(),
     };
-    let (slot, happened) = Slot::new(target, pipeline.swap.clone(), library, origin);
+    let (slot, events) = Slot::new(target, pipeline.swap.clone(), library, origin);
     let table = &pipeline.sink.table;
-    let trail = Trail::open(&options.audit, &pipeline.name, &tables, table, runtime.handle())?;
-    let inner = Inner {
-        trail,
-        pipeline: pipeline.name.clone(),
-        config: pipeline.swap.clone(),
-        slot,
-        engine,
-        keep,
-        tables: tables.clone(),
-        sets: pipeline.sink.table.beside(swap::table::TABLE),
-        runtime: runtime.handle().clone(),
-        file,
-        one: Mutex::new(()),
-        outcomes: Outcomes::default(),
-    };
-    let swaps = Swaps(Arc::new(inner));
-    swaps.listen(happened);
+    let audit = AuditSink::open(&options.audit, &pipeline.name, &tables, table, runtime.handle())?;
     let letters = Arc::new(Writer {
         pipeline: pipeline.name.clone(),
         schema: pipeline.dead_letter.schema.arrow(),
         seal: pipeline.dead_letter.seal.as_ref().map(seal).transpose()?,
     });
-    Ok(Built { pipeline, tables, swaps, letters, actor: options.actor.clone(), runtime })
+    let context = Arc::new(Context {
+        actor: options.actor.clone(),
+        tables,
+        runtime: runtime.handle().clone(),
+        engine,
+        slot,
+        taps: Taps::default(),
+        sets,
+        audit,
+        letters,
+        file,
+        swap_lock: Mutex::new(()),
+        outcomes: Outcomes::default(),
+        events: Mutex::new(events.clone()),
+        pipeline,
+    });
+    let threads = Threads::default();
+    let telling = context.clone();
+    threads.spawn("events", move |end| {
+        loop {
+            let is_over = end.comes_before(&events);
+            telling.tell_events();
+            if is_over {
+                return;
+            }
+        }
+    });
+    Ok(PreparedPipeline { threads, context, runtime })
 }
 
 /// Where plugin sets are kept unless the pipeline file says otherwise: beside the tables, where those
@@ -221,7 +241,7 @@ fn state(pipeline: &Pipeline, warehouse: &str) -> String {
 }
 
 /// The key that payloads of dead letters are sealed with.
-pub(super) fn seal(config: &config::Seal) -> Result<Seal, BuildError> {
+fn seal(config: &config::Seal) -> Result<Seal, BuildError> {
     let key = std::env::var(&config.variable).unwrap_or_default();
     Seal::new(&key, &config.key_id)
         .map_err(|source| BuildError::Seal { variable: config.variable.clone(), source })
@@ -229,22 +249,22 @@ pub(super) fn seal(config: &config::Seal) -> Result<Seal, BuildError> {
 
 /// The set of the last swap, as long as the pipeline file is what it was then.
 fn resume(
-    keep: &Keep,
+    sets: &SetStore,
     engine: &Engine,
     pipeline: &str,
     file: Library,
-) -> Result<(Library, Origin), KeepError> {
+) -> Result<(Library, Origin), SetStoreError> {
     let of_file = Origin { actor: "pipeline file".to_owned(), ..Origin::default() };
-    match keep.running(pipeline)? {
+    match sets.running(pipeline)? {
         Some(last) if file.is_set(&last.running) => Ok((file, of_file)),
         Some(last) if file.is_set(&last.file) => {
-            let set = keep.set(&last.running)?;
+            let set = sets.set(&last.running)?;
             tracing::info!(
                 plugin_set = set.digest,
                 "going on with the plugin set of the last swap"
             );
             let origin = Origin { actor: last.actor, note: last.note, changes: Vec::new() };
-            Ok((keep.restore(engine, &set)?, origin))
+            Ok((sets.restore(engine, &set)?, origin))
         }
         Some(last) if last.file != last.running => {
             tracing::warn!(
@@ -260,55 +280,63 @@ fn resume(
 /// Builds a pipeline and fits its chain to the first object of its source, without reading more than
 /// the header. Returns what could not be checked, a line each.
 pub fn validate(pipeline: Pipeline, options: &Options) -> Result<Vec<String>, BuildError> {
-    let built = assemble(pipeline, options)?;
+    let prepared = assemble(pipeline, options)?;
+    let pipeline = prepared.pipeline();
     let unchecked = |why: String| vec![format!("the chain's columns are not checked: {why}")];
-    if let Source::Stdin = built.pipeline.source {
+    if let Source::Stdin = pipeline.source {
         return Ok(unchecked("standard input is read by `run` only".to_owned()));
     }
-    if built.pipeline.source.is_stream() {
-        return built.fit(&messages::schema()).map(|()| Vec::new());
+    if prepared.is_stream() {
+        return prepared.fit(&messages::schema()).map(|()| Vec::new());
     }
-    let object = match built.runtime.block_on(source::list(&built.pipeline.source)) {
+    let object = match prepared.block_on(source::list(&pipeline.source)) {
         Ok(objects) => objects.into_iter().next(),
         Err(error) => return Ok(unchecked(error.to_string())),
     };
     let Some(object) = object else { return Ok(Vec::new()) };
-    let input = match object.open(built.runtime.handle(), &Progress::default()) {
+    let input = match object.open(prepared.runtime.handle(), &Progress::default()) {
         Ok(input) => input,
         Err(error) => return Ok(unchecked(error.to_string())),
     };
     let name = object.name().into();
-    let pipeline = &built.pipeline;
     match Decoder::new(&pipeline.format, pipeline.batch, name, 0, input) {
-        Ok(decoder) => built.fit(decoder.schema()).map(|()| Vec::new()),
+        Ok(decoder) => prepared.fit(decoder.schema()).map(|()| Vec::new()),
         Err(error) => Ok(unchecked(error.to_string())),
     }
 }
 
-impl Built {
+impl PreparedPipeline {
     /// Whether its source gives messages without an end, rather than objects.
     pub fn is_stream(&self) -> bool {
-        self.pipeline.source.is_stream()
+        self.pipeline().source.is_stream()
     }
 
     /// Whether it runs until it is told to stop: a stream, or a source that is watched.
     pub fn is_live(&self) -> bool {
-        self.is_stream() || matches!(self.pipeline.source, Source::Storage { watch: Some(_), .. })
+        let watched = matches!(self.pipeline().source, Source::Storage { watch: Some(_), .. });
+        self.is_stream() || watched
     }
 
     /// Takes components up when they change: those that the pipeline file says, or all.
     pub fn watch(&self, all: bool) {
-        swap::watch::watch(&self.swaps, &self.pipeline.plugins, all);
+        watch::watch(&self.context, all, &self.threads);
+    }
+
+    /// Begins to look at it, and to show its numbers to whoever reads metrics.
+    pub fn observe(&self, status: &Arc<Status>) -> Running {
+        let running = Running::new(&self.context, status);
+        metrics::show(&running);
+        running
     }
 
     /// The pipeline as it was read.
     pub fn pipeline(&self) -> &Pipeline {
-        &self.pipeline
+        &self.context.pipeline
     }
 
     /// Where its rows go.
     pub fn tables(&self) -> &Tables {
-        &self.tables
+        &self.context.tables
     }
 
     /// Runs a future on the pipeline's own runtime.
@@ -316,22 +344,13 @@ impl Built {
         self.runtime.block_on(future)
     }
 
-    /// How its plugins change while it runs.
-    pub fn swaps(&self) -> &Swaps {
-        &self.swaps
-    }
-
-    /// The most batches that are between source and table at once.
-    pub(super) fn most_batches(&self) -> usize {
-        self.pipeline.workers * BATCHES_PER_WORKER
-    }
-
-    pub(super) fn slot(&self) -> &Slot {
-        &self.swaps.0.slot
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
     }
 
     fn fit(&self, columns: &SchemaRef) -> Result<(), BuildError> {
-        let slot = self.slot();
-        slot.fit(&slot.current(), columns).map(|_| ()).map_err(|error| *error)
+        let slot = &self.context.slot;
+        slot.fit(&slot.current(), columns)?;
+        Ok(())
     }
 }

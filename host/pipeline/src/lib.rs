@@ -1,39 +1,45 @@
-//! A pipeline: built from its checked file, run to the end, watched while it runs. The only module that
+//! A pipeline: built from its checked file, run to the end, watched while it runs. The only crate that
 //! knows all the others.
+//!
+//! | room | what is in it | which rooms it uses |
+//! |---|---|---|
+//! | `versions` | plugin sets that run or have run: the slot, their history, the rules, the guard | - |
+//! | `observe` | what is counted and shown: status, summary, series, taps, metrics | `versions` |
+//! | `run` | what happens to batches: the transform; loads, streams, delivery; the end | `versions`, `observe` |
+//! | `swap` | another plugin set: the gate, the shadow run, what is kept of it, what is watched | `versions`, `observe`, `run` |
+//! | `replay` | dead letters once more | `versions`, `run`, `swap` |
+//!
+//! `build` makes a `Context` of a pipeline file, which all rooms share; `threads` are those beside a run.
+//! No room imports back, and no two files import each other; a test holds it.
 
+mod audit_sink;
 mod build;
-mod cut;
-mod deliver;
-mod guard;
-mod load;
+mod context;
+mod observe;
 mod replay;
 mod run;
-mod running;
-mod series;
-mod slot;
-mod status;
-mod stop;
-mod stream;
-mod summary;
 mod swap;
-mod tap;
-mod trail;
-mod transform;
-mod version;
+mod threads;
+mod versions;
 
-pub use build::{BuildError, Built, Options, build, open, tables_of, validate};
-pub use deliver::DeliverError;
-pub use load::LoadError;
+pub use audit_sink::AuditSinkError;
+pub use build::{BuildError, Options, PreparedPipeline, build, open, tables_of, validate};
+pub use context::PublishError;
+pub use observe::running::{About, PluginKey, Plugins, Running};
+pub use observe::series::{Sample, StageSample};
+pub use observe::status::{Queue, Snapshot, Status};
+pub use observe::summary::{Counts, Streamed, Summary};
+pub use observe::tap::{Tap, TapStream, TooManyTaps};
 pub use replay::{Explained, Fate, Replay, ReplayError, Replayed, explain, replay};
-pub use run::{Ending, RunError, run};
-pub use running::{About, Plugins, Running};
-pub use series::{Sample, StageSample};
-pub use slot::Rollout;
-pub use status::{Queue, Snapshot, Status};
-pub use stop::Stop;
-pub use stream::StreamError;
-pub use summary::{Counts, Streamed, Summary};
-pub use swap::{Check, Keep, KeepError, Refused, Request, Shadow, Swapped, Swaps};
-pub use tap::{Taken, Tap, TooManyTaps};
-pub use trail::TrailError;
-pub use version::{Origin, Rates, Record, Standing, Tally};
+pub use run::deliver::DeliverError;
+pub use run::load::LoadError;
+pub use run::stop::{Ending, Stop};
+pub use run::stream::StreamError;
+pub use run::{RunError, run};
+pub use swap::gate::{Check, SwapRefused};
+pub use swap::set_store::{SetStore, SetStoreError};
+pub use swap::shadow::Shadow;
+pub use swap::{Request, Swapped, Swaps};
+pub use versions::fit::FitError;
+pub use versions::slot::Rollout;
+pub use versions::version::{Origin, Rates, Standing, Tally, VersionRecord};

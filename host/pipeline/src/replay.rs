@@ -6,28 +6,30 @@
 //! finds the rows it wrote by their provenance, and writes none twice. Two at once would not find each
 //! other's: on a disk, one waits for the other.
 
-pub(super) mod attempts;
+pub(crate) mod attempts;
 mod chains;
 mod decode;
+mod error;
 
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
 
 pub use attempts::Fate;
+pub use error::ReplayError;
 
 use chains::{Chains, key_of, keys_of};
 
-use super::build::{BuildError, Built};
-use super::load::in_turn;
-use super::stop::Stop;
-use super::swap::{KeepError, Refused};
+use super::build::PreparedPipeline;
+use super::context::Context;
+use super::run::load::in_turn;
+use super::run::stop::Stop;
 use clickmill_audit::{Action, Event, Outcome};
 use clickmill_core::batch::micros_now;
-use clickmill_core::schema::{SchemaError, provenance};
-use clickmill_dead_letter::{Seal, SealError};
-use clickmill_sandbox::{Change, ChangeError};
+use clickmill_core::schema::provenance;
+use clickmill_core::stage;
+use clickmill_dead_letter::Seal;
+use clickmill_sandbox::Change;
 use clickmill_sink::{Begun, Claim, Key, Letter, SinkError, Targets, Wanted};
 use clickmill_tables::ledger::Committed;
 use clickmill_tables::{Rows, ledger};
@@ -76,99 +78,44 @@ pub struct Explained {
     pub fate: Fate,
 }
 
-/// Why letters can't be replayed.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// The tables failed.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// The plugin set can't be changed like that.
-    #[error(transparent)]
-    Change(#[from] ChangeError),
-    /// The chain does not fit the letters' columns.
-    #[error(transparent)]
-    Build(#[from] Box<BuildError>),
-    /// The set that refused a letter can't be made again.
-    #[error(transparent)]
-    Keep(#[from] KeepError),
-    /// The plugin set can't be entered.
-    #[error(transparent)]
-    Publish(#[from] Refused),
-    /// A letter is sealed, and the pipeline has no key.
-    #[error(
-        "letter `{letter_id}` is sealed with key `{key_id}`, and the pipeline file names {named}"
-    )]
-    NoKey {
-        /// The letter.
-        letter_id: String,
-        /// Its key.
-        key_id: String,
-        /// The key of the pipeline file.
-        named: String,
-    },
-    /// A sealed payload does not open.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// The table has no columns that say where a row came from.
-    #[error(
-        "table `{table}` has none of the columns `message_id` and `source` with `source_line`: replayed rows could not be told from those that are there"
-    )]
-    NoProvenance {
-        /// The table.
-        table: String,
-    },
-    /// There is no such letter, or more than one.
-    #[error("{found} letters begin with `{id}`, wanted one that is not resolved")]
-    NoLetter {
-        /// What was asked for.
-        id: String,
-        /// How many begin like that.
-        found: usize,
-    },
-    /// A schema is broken: a mistake of clickmill.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// Rows can't be made: a mistake of clickmill.
-    #[error("cannot make rows")]
-    Rows(#[from] ArrowError),
-}
-
 /// Replays dead letters of a pipeline.
-pub fn replay(built: &Built, request: &Replay) -> Result<Replayed, ReplayError> {
-    let current = built.slot().current();
+pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed, ReplayError> {
+    let context = prepared.context();
+    let current = context.slot.current();
     let library = match request.changes.is_empty() {
         true => current.library.clone(),
         false => {
-            let max = built.pipeline.swap.max_component_bytes;
+            let max = context.pipeline.swap.max_component_bytes;
             current.library.with(request.changes.clone(), max)?
         }
     };
-    has_provenance(built)?;
+    has_provenance(context)?;
     // Until the last attempt is entered.
     let _claim = match request.dry_run {
         true => None,
-        false => claim(built)?,
+        false => claim(context)?,
     };
     if !request.dry_run {
-        built.swaps.0.publish(&library)?;
-        let (table, schema) = (built.pipeline.sink.table.beside(ledger::TABLE), ledger::schema()?);
-        built.runtime.block_on(built.tables.ensure(&table, &schema))?;
+        context.publish(&library)?;
+        let (table, schema) =
+            (context.pipeline.sink.table.beside(ledger::TABLE), ledger::schema()?);
+        context.runtime.block_on(context.tables.ensure(&table, &schema))?;
     }
-    let mut chains = Chains::new(built, library);
+    let mut chains = Chains::new(context, library);
     let mut done =
         Replayed { plugin_set: chains.library.digest().to_string(), ..Replayed::default() };
     let mut after = String::new();
     loop {
-        let mut letters = read(built, &request.condition, &after)?;
+        let mut letters = read(context, &request.condition, &after)?;
         let Some(last) = letters.last() else { break };
         after.clone_from(&last.letter_id);
-        open_sealed(built, &mut letters)?;
-        page(built, &mut chains, letters, request.dry_run, &mut done)?;
+        open_sealed(context, &mut letters)?;
+        page(context, &mut chains, letters, request.dry_run, &mut done)?;
     }
     if !request.dry_run {
         let rejected: u64 = done.rejected.values().map(|(count, _)| count).sum();
-        built.swaps.0.trail.enter(Event {
-            actor: built.actor.clone(),
+        context.audit.enter(Event {
+            actor: context.actor.clone(),
             action: Action::Replay,
             subject: request.condition.clone(),
             old_plugin_set: None,
@@ -184,16 +131,17 @@ pub fn replay(built: &Built, request: &Replay) -> Result<Replayed, ReplayError> 
 }
 
 /// Runs one letter through the very set that refused it, stage by stage.
-pub fn explain(built: &Built, id: &str) -> Result<Explained, ReplayError> {
+pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, ReplayError> {
+    let context = prepared.context();
     let condition = format!("letters.letter_id LIKE '{}%'", id.replace('\'', ""));
-    let mut letters = read(built, &condition, "")?;
-    open_sealed(built, &mut letters)?;
+    let mut letters = read(context, &condition, "")?;
+    open_sealed(context, &mut letters)?;
     let found = letters.len();
     let [letter] = <[Letter; 1]>::try_from(letters)
         .map_err(|_| ReplayError::NoLetter { id: id.to_owned(), found })?;
-    let keep = &built.swaps.0.keep;
-    let set = keep.set(&letter.plugin_set)?;
-    let mut chains = Chains::new(built, keep.restore(&built.swaps.0.engine, &set)?);
+    let sets = &context.sets;
+    let set = sets.set(&letter.plugin_set)?;
+    let mut chains = Chains::new(context, sets.restore(&context.engine, &set)?);
     let mut steps = Vec::new();
     let mut fates = Vec::new();
     let made = chains.run(vec![letter.clone()], &mut fates, |stage, batch| {
@@ -209,19 +157,19 @@ pub fn explain(built: &Built, id: &str) -> Result<Explained, ReplayError> {
 
 /// Claims the replay of a table's letters. Two replays at once would see the same letters without rows,
 /// and, unless their pages are the same, write them in two loads.
-fn claim(built: &Built) -> Result<Option<Claim>, SinkError> {
-    let table = &built.pipeline.sink.table;
+fn claim(context: &Context) -> Result<Option<Claim>, SinkError> {
+    let table = &context.pipeline.sink.table;
     let id = ledger::load_id(table, "replay of dead letters");
     let tell = || {
         tracing::info!(%table, "another replay into this table is running, waiting for it");
     };
-    in_turn(built.runtime.handle(), &Stop::default(), tell, || built.tables.claim(&id))
+    in_turn(&context.runtime, &Stop::default(), tell, || context.tables.claim(&id))
 }
 
-fn has_provenance(built: &Built) -> Result<(), ReplayError> {
-    let sink = &built.pipeline.sink;
+fn has_provenance(context: &Context) -> Result<(), ReplayError> {
+    let sink = &context.pipeline.sink;
     let has = |name: &str| sink.schema.columns.iter().any(|column| column.name == name);
-    let fine = match built.pipeline.source.is_stream() {
+    let fine = match context.pipeline.source.is_stream() {
         true => has(provenance::MESSAGE_ID),
         false => has(provenance::SOURCE) && has(provenance::SOURCE_LINE),
     };
@@ -232,8 +180,8 @@ fn has_provenance(built: &Built) -> Result<(), ReplayError> {
 }
 
 /// A page of letters that are not resolved.
-fn read(built: &Built, condition: &str, after: &str) -> Result<Vec<Letter>, ReplayError> {
-    let pipeline = &built.pipeline;
+fn read(context: &Context, condition: &str, after: &str) -> Result<Vec<Letter>, ReplayError> {
+    let pipeline = &context.pipeline;
     let wanted = Wanted {
         table: &pipeline.dead_letter.table,
         attempts: &pipeline.sink.table.beside(attempts::TABLE),
@@ -242,15 +190,15 @@ fn read(built: &Built, condition: &str, after: &str) -> Result<Vec<Letter>, Repl
         after,
         limit: PAGE,
     };
-    Ok(built.runtime.block_on(built.tables.letters(&wanted))?)
+    Ok(context.runtime.block_on(context.tables.letters(&wanted))?)
 }
 
 /// Opens payloads that are sealed, and enters that this was done.
-fn open_sealed(built: &Built, letters: &mut [Letter]) -> Result<(), ReplayError> {
+fn open_sealed(context: &Context, letters: &mut [Letter]) -> Result<(), ReplayError> {
     let mut opened = 0;
     for letter in letters.iter_mut() {
         let Some(key_id) = &letter.sealed_with else { continue };
-        let seal: Option<&Seal> = built.letters.seal.as_ref();
+        let seal: Option<&Seal> = context.letters.seal.as_ref();
         let Some(seal) = seal.filter(|seal| seal.key_id() == key_id) else {
             let named = seal.map_or("no key".to_owned(), |seal| format!("`{}`", seal.key_id()));
             let (letter_id, key_id) = (letter.letter_id.clone(), key_id.clone());
@@ -260,8 +208,8 @@ fn open_sealed(built: &Built, letters: &mut [Letter]) -> Result<(), ReplayError>
         opened += 1;
     }
     if opened > 0 {
-        built.swaps.0.trail.enter(Event {
-            actor: built.actor.clone(),
+        context.audit.enter(Event {
+            actor: context.actor.clone(),
             action: Action::Unseal,
             subject: String::new(),
             old_plugin_set: None,
@@ -274,15 +222,15 @@ fn open_sealed(built: &Built, letters: &mut [Letter]) -> Result<(), ReplayError>
 }
 
 fn page(
-    built: &Built,
+    context: &Context,
     chains: &mut Chains<'_>,
     letters: Vec<Letter>,
     dry_run: bool,
     done: &mut Replayed,
 ) -> Result<(), ReplayError> {
-    let sink = &built.pipeline.sink;
+    let sink = &context.pipeline.sink;
     let keys: Vec<Key> = letters.iter().filter_map(Letter::key).collect();
-    let present = built.runtime.block_on(built.tables.present(&sink.table, &keys))?;
+    let present = context.runtime.block_on(context.tables.present(&sink.table, &keys))?;
     let mut fates: Vec<(String, Fate)> = Vec::new();
     let mut all: Vec<(String, Option<Key>)> =
         letters.iter().map(|letter| (letter.letter_id.clone(), letter.key())).collect();
@@ -295,13 +243,14 @@ fn page(
     let good: Vec<Key> = rows.iter().flat_map(keys_of).collect();
     let mut good: std::collections::BTreeSet<Key> = good.into_iter().collect();
     if !dry_run && !good.is_empty() {
-        match write(built, chains, rows, &all)? {
+        match write(context, chains, rows, &all)? {
             Some(refused) => {
                 for refused in refused {
                     let key = key_of(&refused.source, &refused.position);
                     good.remove(&key);
                     let letter = all.iter().find(|(_, of)| of.as_ref() == Some(&key));
-                    let fate = Fate::Rejected { stage: "sink".to_owned(), reason: refused.reason };
+                    let fate =
+                        Fate::Rejected { stage: stage::SINK.to_owned(), reason: refused.reason };
                     fates.extend(letter.map(|(id, _)| (id.clone(), fate)));
                 }
             }
@@ -309,7 +258,8 @@ fn page(
             // is known here: they stay as they are.
             None => {
                 let keys: Vec<Key> = good.iter().cloned().collect();
-                let present = built.runtime.block_on(built.tables.present(&sink.table, &keys))?;
+                let present =
+                    context.runtime.block_on(context.tables.present(&sink.table, &keys))?;
                 let is_open = |key: &Key| good.contains(key) && !present.contains(key);
                 let before = all.len();
                 all.retain(|(_, key)| !key.as_ref().is_some_and(is_open));
@@ -340,22 +290,22 @@ fn page(
     }
     let (at, schema) = (micros_now(), attempts::schema()?);
     let set = chains.library.digest();
-    let rows = attempts::rows(&fates, &built.pipeline.name, set, &built.actor, at, &schema)?;
+    let rows = attempts::rows(&fates, &context.pipeline.name, set, &context.actor, at, &schema)?;
     let table = sink.table.beside(attempts::TABLE);
     let name = blake3::hash(format!("{at} {set} {fates:?}").as_bytes()).to_hex()[..32].to_owned();
-    built.runtime.block_on(built.tables.enter(&table, &name, None, &rows))?;
+    context.runtime.block_on(context.tables.enter(&table, &name, None, &rows))?;
     Ok(())
 }
 
 /// Writes the rows of a page as one load. Returns those that the table refuses; `None` where another
 /// replay has loaded the page by now.
 fn write(
-    built: &Built,
+    context: &Context,
     chains: &Chains<'_>,
     rows: Vec<Rows>,
     letters: &[(String, Option<Key>)],
 ) -> Result<Option<Vec<clickmill_tables::Refused>>, ReplayError> {
-    let sink = &built.pipeline.sink;
+    let sink = &context.pipeline.sink;
     let mut hasher = blake3::Hasher::new();
     hasher.update(chains.library.digest().as_bytes());
     letters.iter().for_each(|(id, _)| {
@@ -364,12 +314,12 @@ fn write(
     let load_id = hasher.finalize().to_hex()[..32].to_owned();
     let targets = Targets {
         rows: (sink.table.clone(), sink.schema.arrow()),
-        dead_letters: (built.pipeline.dead_letter.table.clone(), built.letters.schema.clone()),
+        dead_letters: (context.pipeline.dead_letter.table.clone(), context.letters.schema.clone()),
     };
-    let runtime = built.runtime.handle();
+    let runtime = &context.runtime;
     let tell =
         || tracing::info!(load_id, "another replay is loading these letters, waiting for it");
-    let begin = || built.tables.begin_load(runtime, &load_id, &targets);
+    let begin = || context.tables.begin_load(runtime, &load_id, &targets);
     let begun = in_turn(runtime, &Stop::default(), tell, begin)?;
     let Some(Begun::Load(mut load)) = begun else { return Ok(None) };
     let started_at = micros_now();
@@ -381,7 +331,7 @@ fn write(
     let committed = load.commit(&ledger::Entry {
         source: format!("replay of dead letters {load_id}"),
         load_id,
-        pipeline: built.pipeline.name.clone(),
+        pipeline: context.pipeline.name.clone(),
         table: sink.table.clone(),
         bytes: 0,
         rows_in: count as u64,

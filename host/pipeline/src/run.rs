@@ -1,24 +1,39 @@
 //! Runs a pipeline: over all objects of its source, one load each; over those that come, too; or over a
 //! stream.
 
+mod cut;
+pub(crate) mod deliver;
+mod judge;
+pub(crate) mod load;
+mod reorder;
+pub(crate) mod stop;
+pub(crate) mod stream;
+pub(crate) mod transform;
+
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::build::{BuildError, Built};
-use super::load::{LoadError, Outcome, load};
-use super::status::Status;
-use super::stop::Stop;
-use super::stream::{self, StreamError};
-use super::summary::Summary;
+use super::build::PreparedPipeline;
+use super::context::Context;
+use super::observe::status::Status;
+use super::observe::summary::Summary;
+use super::versions::fit::FitError;
 use clickmill_audit as audit;
 use clickmill_config::Source;
 use clickmill_core::batch::micros_now;
-use clickmill_dead_letter::{Hopeless, StopRule};
+use clickmill_core::{Fault, causes};
+use clickmill_dead_letter::TooManyRejected;
 use clickmill_sink::SinkError;
 use clickmill_source as source;
 use clickmill_source::{Object, SourceError};
 use clickmill_tables::ledger;
+use crossbeam_channel::RecvTimeoutError;
+use judge::Judge;
+use load::{LoadError, Outcome, load};
+use stop::{Ending, Stop};
+use stream::StreamError;
 
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
@@ -28,11 +43,11 @@ pub enum RunError {
     Source(Box<SourceError>),
     /// The pipeline can't run on this input.
     #[error("`{object}`")]
-    Build {
+    Fit {
         /// The object.
         object: String,
         /// Why.
-        source: Box<BuildError>,
+        source: FitError,
     },
     /// An object can't be loaded. Nothing of it is in the tables.
     #[error("`{object}` is not loaded")]
@@ -43,12 +58,12 @@ pub enum RunError {
         source: Box<LoadError>,
     },
     /// Too many records were refused. Nothing of the object is in the tables.
-    #[error("`{object}` is not loaded: {hopeless}; most frequent: {most_frequent}")]
-    Hopeless {
+    #[error("`{object}` is not loaded: {found}; most frequent: {most_frequent}")]
+    TooManyRejected {
         /// The object.
         object: String,
         /// How many.
-        hopeless: Hopeless,
+        found: TooManyRejected,
         /// The commonest reason.
         most_frequent: String,
     },
@@ -66,55 +81,74 @@ pub enum RunError {
     },
 }
 
+impl RunError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Source(error) => error.fault(),
+            Self::Fit { source, .. } => source.fault(),
+            Self::Load { source, .. } => source.fault(),
+            Self::TooManyRejected { found, .. } => found.fault(),
+            Self::Sink(error) => error.fault(),
+            Self::Stream(error) => error.fault(),
+            Self::Interrupted { .. } => Fault::Run,
+        }
+    }
+}
+
 impl From<SourceError> for RunError {
     fn from(error: SourceError) -> Self {
         Self::Source(Box::new(error))
     }
 }
 
-/// When a run ends by itself, beside the end of its source.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Ending {
-    /// Once nothing has arrived for that long.
-    pub when_idle: Option<Duration>,
-}
-
 /// Runs a pipeline to the end of its source, or until `stop` or `ending` says so.
 pub fn run(
-    built: &Built,
+    prepared: &PreparedPipeline,
     ending: Ending,
     status: &Arc<Status>,
     stop: &Stop,
 ) -> Result<Summary, RunError> {
-    let ran = run_to_end(built, ending, status, stop);
+    let context = prepared.context();
+    let ran = std::thread::scope(|scope| {
+        let (_running, ended) = crossbeam_channel::bounded::<Infallible>(0);
+        if let Some(time) = ending.after {
+            scope.spawn(move || {
+                if ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
+                    stop.ask();
+                }
+            });
+        }
+        run_to_end(context, ending, status, stop)
+    });
     let (outcome, detail) = match &ran {
-        Ok(summary) => (audit::Outcome::Done, summary.counts.told()),
-        Err(error) => (audit::Outcome::Failed, clickmill_core::causes(error)),
+        Ok(summary) => (audit::Outcome::Done, summary.counts.summary_line()),
+        Err(error) => (audit::Outcome::Failed, causes(error)),
     };
-    built.swaps.0.end(&built.actor, outcome, detail);
+    context.end(outcome, detail);
     ran
 }
 
 fn run_to_end(
-    built: &Built,
+    context: &Context,
     ending: Ending,
     status: &Arc<Status>,
     stop: &Stop,
 ) -> Result<Summary, RunError> {
     let started = Instant::now();
-    let mut summary = match &built.pipeline.source {
+    let mut summary = match &context.pipeline.source {
         source if source.is_stream() => {
-            let ran = stream::run(built, ending, status, stop);
+            let ran = stream::run(context, ending, status, stop);
             ran.map_err(|error| RunError::Stream(Box::new(error)))?
         }
         Source::Storage { watch: Some(interval), .. } => {
-            watch(built, *interval, ending, status, stop)?
+            watch(context, *interval, ending, status, stop)?
         }
         _ => {
             let mut summary = Summary::default();
-            let mut rule = rule(built);
-            let objects = built.runtime.block_on(source::list(&built.pipeline.source))?;
-            load_all(built, objects, &mut rule, status, stop, &mut summary)?;
+            let mut judge = Judge::new(&context.pipeline.dead_letter);
+            let objects = context.runtime.block_on(source::list(&context.pipeline.source))?;
+            load_all(context, objects, &mut judge, status, stop, &mut summary)?;
             summary
         }
     };
@@ -122,33 +156,25 @@ fn run_to_end(
     Ok(summary)
 }
 
-fn rule(built: &Built) -> StopRule {
-    let config = &built.pipeline.dead_letter;
-    StopRule::new(config.max_rejected_share, config.window_rows)
-}
-
 /// Loads what is there, and then what comes, until told to stop.
 fn watch(
-    built: &Built,
+    context: &Context,
     interval: Duration,
     ending: Ending,
     status: &Status,
     stop: &Stop,
 ) -> Result<Summary, RunError> {
     let mut summary = Summary::default();
-    let mut rule = rule(built);
+    let mut judge = Judge::new(&context.pipeline.dead_letter);
     let mut known: HashSet<String> = HashSet::new();
     let mut last_arrival = Instant::now();
     while !stop.after_object() {
-        let mut objects = match built.runtime.block_on(source::list(&built.pipeline.source)) {
+        let mut objects = match context.runtime.block_on(source::list(&context.pipeline.source)) {
             Ok(objects) => objects,
             // There will be some.
             Err(SourceError::Nothing { .. }) => Vec::new(),
             Err(error @ SourceError::Store { .. }) => {
-                tracing::warn!(
-                    error = clickmill_core::causes(&error),
-                    "cannot list the source, trying again"
-                );
+                tracing::warn!(error = causes(&error), "cannot list the source, trying again");
                 Vec::new()
             }
             Err(error) => return Err(error.into()),
@@ -156,14 +182,14 @@ fn watch(
         objects.retain(|object| !known.contains(&object.name()));
         if !objects.is_empty() {
             known.extend(objects.iter().map(Object::name));
-            load_all(built, objects, &mut rule, status, stop, &mut summary)?;
+            load_all(context, objects, &mut judge, status, stop, &mut summary)?;
             last_arrival = Instant::now();
         }
         if ending.when_idle.is_some_and(|idle| last_arrival.elapsed() >= idle) {
             break;
         }
         let wait = ending.when_idle.map_or(interval, |idle| interval.min(idle));
-        built.runtime.block_on(async {
+        context.runtime.block_on(async {
             tokio::select! {
                 () = stop.asked() => {}
                 () = tokio::time::sleep(wait) => {}
@@ -173,17 +199,18 @@ fn watch(
     Ok(summary)
 }
 
-/// Loads objects one by one, those that the ledger has aside. It is asked for all of them first, to know
-/// how much there is to do, and for each again when its turn comes: other runs may be at the same ones.
+/// Loads objects one by one, skipping those already in the ledger. It is asked for all of them first, to
+/// know how much there is to do, and for each again when its turn comes: other runs may be at the same
+/// ones.
 fn load_all(
-    built: &Built,
+    context: &Context,
     objects: Vec<Object>,
-    rule: &mut StopRule,
+    judge: &mut Judge,
     status: &Status,
     stop: &Stop,
     summary: &mut Summary,
 ) -> Result<(), RunError> {
-    let target = &built.pipeline.sink.table;
+    let target = &context.pipeline.sink.table;
     let mut waiting = Vec::new();
     for object in objects {
         let load_id = match &object.generation {
@@ -194,7 +221,7 @@ fn load_all(
                 ledger::load_id(target, &once)
             }
         };
-        if built.runtime.block_on(built.tables.is_loaded(&load_id, target))? {
+        if context.runtime.block_on(context.tables.is_loaded(&load_id, target))? {
             summary.skipped.push(object.uri.clone());
         } else {
             status.expect_bytes(object.size.unwrap_or(0));
@@ -209,7 +236,7 @@ fn load_all(
         }
         status.reading(&object.uri);
         let uri = object.uri.clone();
-        let loaded = load(built, &object, &load_id, rule, status, stop);
+        let loaded = load(context, &object, &load_id, judge, status, stop);
         match loaded.map_err(|error| failed(error, &uri))? {
             Outcome::Loaded { counts, plugin_set } => {
                 summary.counts.add(counts);
@@ -222,9 +249,9 @@ fn load_all(
                 break;
             }
             Outcome::Interrupted => return Err(RunError::Interrupted { object: uri }),
-            Outcome::Hopeless { hopeless, counts } => {
+            Outcome::TooManyRejected { found, counts } => {
                 let most_frequent = counts.most_frequent();
-                return Err(RunError::Hopeless { object: uri, hopeless, most_frequent });
+                return Err(RunError::TooManyRejected { object: uri, found, most_frequent });
             }
         }
     }
@@ -234,7 +261,7 @@ fn load_all(
 fn failed(error: LoadError, object: &str) -> RunError {
     let object = object.to_owned();
     match error {
-        LoadError::Build(source) => RunError::Build { object, source },
+        LoadError::Fit(source) => RunError::Fit { object, source },
         error => RunError::Load { object, source: Box::new(error) },
     }
 }

@@ -12,7 +12,7 @@ use super::hidden::HiddenValues;
 use super::isolate::call_isolated;
 use super::stage::{Stage, StageWorker};
 use clickmill_core::SPANS;
-use clickmill_core::batch::{Batch, Rejected};
+use clickmill_core::batch::{Batch, Rejected, Rejector};
 
 /// Configured stages in order. Immutable: a swap makes another chain.
 pub struct Chain {
@@ -150,18 +150,15 @@ impl ChainWorker {
             worker.hidden = hidden.clone();
             let answer = call_isolated(worker, &batch);
             let stage = worker.stage.clone();
+            let by = Rejector {
+                stage: stage.name.clone(),
+                plugin_digest: Some(stage.digest.clone()),
+                plugin_set: self.plugin_set.clone(),
+                ingest_time: batch.ingest_time,
+            };
             for (row, reason) in &answer.rejected {
-                rejected.push(Rejected {
-                    source: batch.origins.source.clone(),
-                    header: batch.origins.header.clone(),
-                    position: batch.origins.position(*row as usize),
-                    payload: batch.origins.payload(*row as usize),
-                    stage: stage.name.clone(),
-                    plugin_digest: Some(stage.digest.clone()),
-                    plugin_set: self.plugin_set.clone(),
-                    reason: hidden.keep_out(*row as usize, reason),
-                    ingest_time: batch.ingest_time,
-                });
+                let row = *row as usize;
+                rejected.push(batch.origins.reject(row, &by, hidden.keep_out(row, reason)));
             }
             let names = stage.writes.iter().map(|(name, _)| name.clone());
             batch.set_columns(names.zip(answer.columns).collect())?;

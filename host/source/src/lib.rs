@@ -3,12 +3,14 @@
 //! Goes out: a list of [`Object`]s, each of which opens as a stream of decompressed bytes; or a
 //! [`stream::Stream`] of messages. This module does not know what is in them; `decode` does.
 
+mod delivery;
 mod live;
 mod object;
 pub mod publish;
 mod pubsub;
 pub mod stream;
 
+pub use delivery::{Delivery, Receipt, acknowledge};
 pub use object::{Object, Progress, SourceError};
 
 use clickmill_config::Source;

@@ -9,9 +9,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::SourceError;
+use super::delivery::{Delivery, Receipt};
 use super::object::generator_options;
 use super::publish::start_now;
-use super::stream::{Delivery, Receipt};
 use clickmill_config::Generated;
 use clickmill_core::batch::{Message, micros_now};
 use clickmill_generator::Generator;

@@ -10,6 +10,7 @@ use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, Object
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use clickmill_config::Generated;
+use clickmill_core::Fault;
 use clickmill_core::store::{self, StoreError};
 use clickmill_generator::{BadShares, Generator, Kind, Options};
 
@@ -58,7 +59,7 @@ pub enum SourceError {
     /// The URI leads nowhere.
     #[error(transparent)]
     Address(#[from] StoreError),
-    /// The pattern is none.
+    /// Invalid glob pattern.
     #[error("`{uri}` is not a glob pattern")]
     Pattern {
         /// What was given.
@@ -136,6 +137,25 @@ pub enum SourceError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl SourceError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Store { .. }
+            | Self::Open { .. }
+            | Self::Client { .. }
+            | Self::Create { .. }
+            | Self::Publish { .. }
+            | Self::Pull { .. } => Fault::Environment,
+            Self::Address(_)
+            | Self::Pattern { .. }
+            | Self::Nothing { .. }
+            | Self::NoSubscription { .. }
+            | Self::Generator { .. } => Fault::Input,
+        }
+    }
 }
 
 impl Object {

@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::SourceError;
-use super::stream::{Delivery, Receipt};
+use super::delivery::{Delivery, Receipt};
 use clickmill_config::PubSub;
 use clickmill_core::batch::Message;
 use clickmill_google as google;

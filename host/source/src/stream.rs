@@ -1,45 +1,23 @@
 //! Messages without an end: a Pub/Sub subscription, or the generator at a rate.
 //!
-//! Goes out: [`Delivery`] after [`Delivery`], each with a [`Receipt`] that is to be given back once what
-//! became of the message is durable. What is pulled and not given back is bounded; a receipt that is
+//! Goes out: [`Delivery`] after [`Delivery`], each with a [`super::Receipt`] that is to be given back once
+//! what became of the message is durable. What is pulled and not given back is bounded; a receipt that is
 //! dropped releases its message, which is then delivered again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
-use google_cloud_pubsub::subscriber::handler::Handler;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
+use super::delivery::Delivery;
 use super::{SourceError, live, pubsub};
 use clickmill_config::Source;
-use clickmill_core::batch::Message;
 
 /// Deliveries that wait to be put into a batch.
 const QUEUED: usize = 4096;
 
 /// How long acknowledgements may take once the last message is done with.
 const LAST_WORDS: Duration = Duration::from_secs(30);
-
-/// A message as it was delivered.
-pub struct Delivery {
-    /// What it carries beside its payload.
-    pub message: Arc<Message>,
-    /// Its payload.
-    pub payload: Bytes,
-    /// To be given back.
-    pub receipt: Receipt,
-}
-
-/// What acknowledges a message. Dropped, it releases the message instead.
-pub struct Receipt {
-    /// The generator wants no answer.
-    pub(super) handler: Option<Handler>,
-    /// Room for the next message, in messages and bytes.
-    pub(super) room: Option<[OwnedSemaphorePermit; 2]>,
-}
 
 /// A stream that is open.
 pub struct Stream {
@@ -100,32 +78,4 @@ impl Stream {
             tracing::warn!("the last acknowledgements take too long, their messages come again");
         }
     }
-}
-
-/// Acknowledges messages whose rows or dead letters are durable. Returns how many acknowledgements the
-/// service did not take: those messages come again.
-pub async fn acknowledge(receipts: Vec<Receipt>) -> u64 {
-    let mut confirming = FuturesUnordered::new();
-    for Receipt { handler, room } in receipts {
-        match handler {
-            // Only an exactly-once subscription answers: its answers are awaited together.
-            Some(Handler::ExactlyOnce(handler)) => {
-                confirming.push(async move {
-                    let confirmed = handler.confirmed_ack().await;
-                    drop(room);
-                    confirmed
-                });
-            }
-            Some(handler) => handler.ack(),
-            None => {}
-        }
-    }
-    let mut lost = 0;
-    while let Some(confirmed) = confirming.next().await {
-        if let Err(error) = confirmed {
-            tracing::debug!(%error, "an acknowledgement was not taken, the message comes again");
-            lost += 1;
-        }
-    }
-    lost
 }

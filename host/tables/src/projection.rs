@@ -90,13 +90,18 @@ impl Projection {
     }
 
     /// Makes rows of a batch. With them come those that lack a REQUIRED value.
-    pub fn rows(&self, batch: Batch, plugin_set: &str) -> Result<(Rows, Vec<Refused>), ArrowError> {
+    pub fn rows(
+        &self,
+        batch: Batch,
+        plugin_set: &Arc<str>,
+    ) -> Result<(Rows, Vec<Refused>), ArrowError> {
         let rows = batch.rows();
         if rows == 0 {
             // A chain ends early where no row is left: the columns are those of some stage.
             let Batch { origins, ingest_time, .. } = batch;
             let rows = RecordBatch::new_empty(self.schema.clone());
-            return Ok((Rows { rows, origins, ingest_time }, Vec::new()));
+            let plugin_set = plugin_set.clone();
+            return Ok((Rows { rows, origins, ingest_time, plugin_set }, Vec::new()));
         }
         let mut refused: BTreeMap<usize, Reason> = BTreeMap::new();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
@@ -126,9 +131,9 @@ impl Projection {
                         Arc::new(times.with_timezone("UTC"))
                     }
                 },
-                provenance::PLUGIN_SET => {
-                    Arc::new(StringArray::from_iter_values(std::iter::repeat_n(plugin_set, rows)))
-                }
+                provenance::PLUGIN_SET => Arc::new(StringArray::from_iter_values(
+                    std::iter::repeat_n(&**plugin_set, rows),
+                )),
                 provenance::INGESTED_AT => {
                     let times = TimestampMicrosecondArray::from_value(batch.ingest_time, rows);
                     Arc::new(times.with_timezone("UTC"))
@@ -154,7 +159,8 @@ impl Projection {
         let rows =
             RecordBatch::try_new_with_options(Arc::new(Schema::new(lax)), columns, &options)?;
         let Batch { origins, ingest_time, .. } = batch;
-        let mut rows = Rows { rows, origins, ingest_time };
+        let plugin_set = plugin_set.clone();
+        let mut rows = Rows { rows, origins, ingest_time, plugin_set };
         let refused = rows.refuse(refused)?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows.rows.num_rows()));
         let columns = rows.rows.columns().to_vec();

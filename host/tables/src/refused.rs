@@ -9,7 +9,8 @@ use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 
-use clickmill_core::batch::{Origins, Position, Positions, Reason};
+use clickmill_core::batch::{Origins, Positions, Reason, Rejected, Rejector};
+use clickmill_core::stage;
 
 /// Rows of a table, with what a dead letter of each would need.
 #[derive(Debug, Clone)]
@@ -20,27 +21,16 @@ pub struct Rows {
     pub origins: Origins,
     /// When the host took them in.
     pub ingest_time: i64,
+    /// The plugin set that made them.
+    pub plugin_set: Arc<str>,
 }
 
-/// A row that the table does not take.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Refused {
-    /// Where it came from.
-    pub source: Arc<str>,
-    /// The header there, where it has one.
-    pub header: Option<Bytes>,
-    /// Its place there.
-    pub position: Position,
-    /// Its original bytes.
-    pub payload: Bytes,
-    /// When the host took it in.
-    pub ingest_time: i64,
-    /// Why.
-    pub reason: Reason,
-}
+/// A row that the table does not take: rejected at [`stage::SINK`].
+pub type Refused = Rejected;
 
 impl Rows {
-    /// Dead letters. Of a letter there is no letter: whatever it comes from is in it.
+    /// Wraps dead letters as rows. A refused dead letter is not dead-lettered again, so its origins stay
+    /// empty.
     pub fn letters(letters: RecordBatch) -> Self {
         let rows = letters.num_rows();
         let origins = Origins {
@@ -50,7 +40,7 @@ impl Rows {
             block: Bytes::new(),
             ranges: vec![0..0; rows],
         };
-        Self { rows: letters, origins, ingest_time: 0 }
+        Self { rows: letters, origins, ingest_time: 0, plugin_set: "".into() }
     }
 
     /// The rows of a range, without copying them.
@@ -59,6 +49,7 @@ impl Rows {
             rows: self.rows.slice(range.start, range.len()),
             origins: self.origins.slice(range),
             ingest_time: self.ingest_time,
+            plugin_set: self.plugin_set.clone(),
         }
     }
 
@@ -77,6 +68,7 @@ impl Rows {
         &mut self,
         out: impl IntoIterator<Item = (usize, Reason)>,
     ) -> Result<Vec<Refused>, ArrowError> {
+        let by = Rejector::host(stage::SINK, &self.plugin_set, self.ingest_time);
         let mut keep = vec![true; self.rows.num_rows()];
         let mut refused = Vec::new();
         for (row, reason) in out {
@@ -84,14 +76,7 @@ impl Rows {
                 continue;
             }
             keep[row] = false;
-            refused.push(Refused {
-                source: self.origins.source.clone(),
-                header: self.origins.header.clone(),
-                position: self.origins.position(row),
-                payload: self.origins.payload(row),
-                ingest_time: self.ingest_time,
-                reason,
-            });
+            refused.push(self.origins.reject(row, &by, reason));
         }
         if refused.is_empty() {
             return Ok(refused);

@@ -1,76 +1,114 @@
-//! Imports run one way: a module uses those below it, never those above.
+//! What the crates' dependencies cannot say: within a crate no files use each other, few crates know the
+//! heavy libraries, and one prints.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+mod imports;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use imports::{Imports, circles, tokens};
 
 use crate::support::root;
 
-/// Modules by floor, the lowest first. A module may use any on a lower floor, and none on its own.
-const FLOORS: [&[&str]; 7] = [
-    &["tls"],
-    &["telemetry", "batch", "google", "schema", "store"],
-    &["config"],
-    &["access", "audit", "source", "decode", "plugin", "sink", "dead_letter"],
-    &["dashboard", "pipeline"],
-    &["admin"],
-    &["cli"],
-];
+/// The folders of the workspace's crates.
+fn crates() -> Vec<String> {
+    let manifest: toml::Table = read_manifest(&root());
+    let members = manifest["workspace"]["members"].as_array().unwrap();
+    members.iter().map(|member| member.as_str().unwrap().to_owned()).collect()
+}
 
-fn floor(module: &str) -> Option<usize> {
-    FLOORS.iter().position(|floor| floor.contains(&module))
+fn read_manifest(folder: &Path) -> toml::Table {
+    std::fs::read_to_string(folder.join("Cargo.toml")).unwrap().parse().unwrap()
 }
 
 #[test]
-fn no_module_uses_one_above_or_beside_it() {
-    let src = root().join("host/src");
-    let mut uses: BTreeMap<String, String> = BTreeMap::new();
-    for entry in std::fs::read_dir(&src).unwrap() {
-        let path = entry.unwrap().path();
-        let module = path.file_stem().unwrap().to_string_lossy().into_owned();
-        if module != "lib" && module != "main" {
-            assert!(floor(&module).is_some(), "module `{module}` has no floor");
-            read(&path, uses.entry(module).or_default());
-        }
+fn no_files_of_a_crate_use_each_other() {
+    let found = crates().into_iter().flat_map(|folder| {
+        let edges = Imports::read(&root().join(&folder).join("src")).edges();
+        circles(&edges).into_iter().map(move |circle| (folder.clone(), circle))
+    });
+    assert_eq!(found.collect::<Vec<_>>(), [], "files use each other");
+}
+
+#[test]
+fn no_rooms_of_the_pipeline_use_each_other() {
+    let rooms = ["observe", "replay", "run", "swap", "versions"];
+    let room = |file: &String| {
+        let (room, _) = file.split_once(['/', '.']).expect("files end in `.rs`");
+        rooms.contains(&room).then(|| room.to_owned())
+    };
+    let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (from, to) in Imports::read(&root().join("host/pipeline/src")).edges() {
+        let Some(from) = room(&from) else { continue };
+        let others = to.iter().filter_map(room).filter(|to| *to != from).collect::<Vec<_>>();
+        edges.entry(from).or_default().extend(others);
     }
-    for (module, text) in &uses {
-        for (other, _) in uses.iter().filter(|(other, _)| *other != module) {
-            let used = text.contains(&format!("crate::{other}::"))
-                || text.contains(&format!("crate::{{{other}"));
-            if used {
-                assert!(
-                    floor(other) < floor(module),
-                    "`{module}` uses `{other}`, which is not below it"
-                );
+    assert_eq!(edges.len(), rooms.len());
+    assert_eq!(circles(&edges), BTreeSet::new());
+}
+
+#[test]
+fn circles_are_found_through_groups_and_what_is_handed_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, code: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, code).unwrap();
+    };
+    write("lib.rs", "mod low; mod room; pub use room::{Deep, Room};\npub struct Root;");
+    // Used through the root and the room, which hand it on: this is a use of `room/deep.rs`.
+    write("low.rs", "use std::fmt; use crate::{Root, room::{Deep as D}};\n// use super::room;");
+    write(
+        "room.rs",
+        "mod deep; mod side;\npub use deep::Deep; pub struct Room;\n\
+        fn f() { side::g(\"crate::low::x\"); }",
+    );
+    write("room/deep.rs", "pub struct Deep; fn f() -> super::super::low::L { todo() }");
+    write("room/side.rs", "use super::Room;\n#[cfg(test)] mod tests { use crate::low; }");
+    let circle = |files: &[&str]| files.iter().map(|file| (*file).to_owned()).collect();
+    let wanted: BTreeSet<Vec<String>> =
+        [circle(&["low.rs", "room/deep.rs"]), circle(&["room.rs", "room/side.rs"])].into();
+    assert_eq!(circles(&Imports::read(folder.path()).edges()), wanted);
+}
+
+#[test]
+fn heavy_libraries_are_behind_one_door_each() {
+    for (library, allowed) in [
+        ("wasmtime", &["host/sandbox"][..]),
+        ("datafusion", &["host/sql"]),
+        ("google-cloud-", &["host/bigquery", "host/google", "host/source"]),
+    ] {
+        for folder in crates() {
+            let manifest = read_manifest(&root().join(&folder));
+            let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
+            let mut named = dependencies.into_iter().flat_map(toml::Table::keys);
+            if !allowed.contains(&folder.as_str()) {
+                let found = named.find(|name| name.starts_with(library));
+                assert_eq!(found, None, "`{folder}` names it");
             }
         }
     }
 }
 
-/// Appends the code of a file, or of all files under a folder, without its tests.
-fn read(path: &Path, text: &mut String) {
-    if path.is_dir() {
-        for entry in std::fs::read_dir(path).unwrap() {
-            read(&entry.unwrap().path(), text);
+#[test]
+fn only_the_command_line_and_the_sql_executable_print() {
+    // The SDK prints what a plugin logs in its own tests.
+    for folder in crates().into_iter().filter(|folder| folder.starts_with("host/")) {
+        for path in files(&root().join(&folder).join("src")) {
+            let tokens = tokens(&std::fs::read_to_string(&path).unwrap());
+            let prints = tokens.windows(2).any(|pair| {
+                ["print", "println", "eprint", "eprintln"].contains(&pair[0].as_str())
+                    && pair[1] == "!"
+            });
+            let allowed = folder == "host/cli" || path.ends_with("host/sql/src/main.rs");
+            assert!(allowed || !prints, "`{}` prints", path.display());
         }
-    } else if path.file_stem().is_some_and(|stem| stem != "tests") {
-        let code = std::fs::read_to_string(path).unwrap();
-        text.push_str(code.split("#[cfg(test)]").next().unwrap());
     }
 }
 
-#[test]
-fn only_the_plugin_module_names_wasmtime_and_only_the_command_line_prints() {
-    let src = root().join("host/src");
-    for entry in std::fs::read_dir(&src).unwrap() {
-        let path = entry.unwrap().path();
-        let module = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let mut text = String::new();
-        read(&path, &mut text);
-        if module != "plugin" {
-            assert!(!text.contains("wasmtime::"), "`{module}` names wasmtime");
-        }
-        if module != "cli" {
-            assert!(!text.contains("println!("), "`{module}` prints");
-        }
-    }
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let files = |path: PathBuf| if path.is_dir() { files(&path) } else { vec![path] };
+    paths.flat_map(files).filter(|path| path.extension().is_some_and(|e| e == "rs")).collect()
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use clickmill_core::batch::Message;
 use clickmill_decode::messages;
-use clickmill_pipeline::Keep;
+use clickmill_pipeline::SetStore;
 use clickmill_sandbox::{ChainWorker, Engine, Secrets};
 use serde_json::{Value as Json, json};
 
@@ -102,7 +102,7 @@ fn hundreds_of_swaps_under_load_lose_double_and_mix_nothing() {
 fn sample_is_made_again(scratch: &Scratch) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let state = format!("{}/_state", scratch.warehouse());
-    let keep = Keep::open(&state, runtime.handle()).unwrap();
+    let store = SetStore::open(&state, runtime.handle()).unwrap();
     let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
     let engine = Engine::new(&cache).unwrap();
     let sets =
@@ -113,7 +113,7 @@ fn sample_is_made_again(scratch: &Scratch) {
         let sql = format!("SELECT out FROM test.out WHERE plugin_set = '{digest}' LIMIT 20");
         let wanted: Vec<String> =
             scratch.query(&sql).iter().map(|row| row["out"].as_str().unwrap().to_owned()).collect();
-        let library = keep.restore(&engine, &keep.set(digest).unwrap()).unwrap();
+        let library = store.restore(&engine, &store.set(digest).unwrap()).unwrap();
         let chain = library.configure(&messages::schema(), &Secrets::new()).unwrap();
         let given = wanted.iter().map(|out| {
             let payload = out.split_once('|').map_or(out.as_str(), |(_, payload)| payload);

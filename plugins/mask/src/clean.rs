@@ -14,12 +14,14 @@ mod param;
 mod phone;
 mod query;
 mod signs;
+mod span;
 mod token;
 
 use clickmill_plugin::{Column, Text, Values};
 
 use crate::config::{Clean, Kind};
 use signs::Signs;
+use span::{Mark, Span};
 
 /// Cleans the values of a column.
 pub(crate) struct Cleaner {
@@ -29,21 +31,6 @@ pub(crate) struct Cleaner {
     /// The signs without which there is nothing to find.
     wanted: Signs,
     keep_params: Option<Vec<String>>,
-}
-
-/// A part of a text that is to be replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Span {
-    start: usize,
-    end: usize,
-    mark: Mark,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Mark {
-    Token,
-    Email,
-    Phone,
 }
 
 /// A mark can uncover something (a phone number that kept the text before it from being an e-mail
@@ -243,17 +230,4 @@ impl Mark {
             Self::Phone => b"[phone]",
         }
     }
-}
-
-/// The byte that `%XX` at this place stands for.
-#[inline]
-fn percent_decoded(text: &[u8], at: usize) -> Option<u8> {
-    match text.get(at..at + 3)? {
-        [b'%', high, low] => Some(hex_digit(*high)? << 4 | hex_digit(*low)?),
-        _ => None,
-    }
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    (byte as char).to_digit(16).map(|digit| digit as u8)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use clickmill_core::batch::{micros_now, rfc3339};
-use clickmill_pipeline::{Queue, Record, Running, Sample};
+use clickmill_pipeline::{Queue, Running, Sample, VersionRecord};
 use clickmill_sandbox::StageCounts;
 
 /// Samples that a rate is taken over.
@@ -178,7 +178,7 @@ impl StatusBody {
         let problems = running.problems(&now);
         let samples = running.series();
         let latency = samples.iter().rev().take(RATE_SAMPLES).find_map(|sample| sample.latency_ms);
-        let (current, canary) = running.swaps().running();
+        let (current, canary) = running.versions();
         let mut plugins = of_version(&current, "current");
         plugins.extend(canary.iter().flat_map(|canary| of_version(canary, "canary")));
         Self {
@@ -226,7 +226,7 @@ impl StatusBody {
     }
 }
 
-fn of_version(record: &Record, standing: &str) -> Vec<PluginBody> {
+fn of_version(record: &VersionRecord, standing: &str) -> Vec<PluginBody> {
     let tally = record.tally();
     let nothing = StageCounts::default();
     let stages = record.set.stages.iter().enumerate();

@@ -10,7 +10,7 @@ use crate::place;
 use crate::plugin::built;
 use clickmill_config as config;
 use clickmill_pipeline as pipeline;
-use clickmill_pipeline::{Built, Fate, Options};
+use clickmill_pipeline::{Fate, Options, PreparedPipeline};
 use clickmill_sandbox::build::Freshness;
 use clickmill_sandbox::{Change, NewComponent, Secrets};
 
@@ -75,7 +75,7 @@ struct Which {
 }
 
 impl Which {
-    fn open(&self, warehouse: &str) -> Result<Built, Failure> {
+    fn open(&self, warehouse: &str) -> Result<PreparedPipeline, Failure> {
         let pipeline = config::read(&self.pipeline, &self.set)?;
         let options = Options {
             warehouse: warehouse.to_owned(),
@@ -91,11 +91,11 @@ impl Which {
 
 impl Replay {
     pub fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let built = self.which.open(warehouse)?;
+        let prepared = self.which.open(warehouse)?;
         let changes = self.plugins.iter().map(|given| change(given)).collect::<Result<_, _>>()?;
         let request =
             pipeline::Replay { condition: self.condition, changes, dry_run: self.dry_run };
-        let done = pipeline::replay(&built, &request)?;
+        let done = pipeline::replay(&prepared, &request)?;
         if self.json {
             let rejected = done.rejected.iter().map(|((stage, code), (letters, example))| {
                 json!({ "stage": stage, "code": code, "letters": letters, "example": example })
@@ -140,8 +140,8 @@ impl Explain {
                 anyhow::anyhow!("`{}` is not a letter's id, wanted hexadecimal digits", self.id);
             return Err(Failure::new(Exit::BadInput, error));
         }
-        let built = self.which.open(warehouse)?;
-        let explained = pipeline::explain(&built, &self.id.to_lowercase())?;
+        let prepared = self.which.open(warehouse)?;
+        let explained = pipeline::explain(&prepared, &self.id.to_lowercase())?;
         let letter = &explained.letter;
         println!("letter {} of {}", letter.letter_id, letter.source);
         println!("refused by {} as {}: {}", letter.stage, letter.code, letter.message);

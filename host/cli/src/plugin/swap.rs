@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value as Json;
 
-use super::built;
+use super::built::built;
 use crate::admin::Admin;
 use crate::place;
 use crate::{Exit, Failure};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::built;
+use super::built::built;
 use super::swap::golden;
 use crate::place;
 use crate::{Exit, Failure};

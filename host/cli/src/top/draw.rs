@@ -7,7 +7,7 @@ use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Sparkline, Table, Wrap};
 
-use super::Seen;
+use super::seen::Seen;
 use clickmill_admin::wire::StatusBody;
 
 /// Draws all of it.

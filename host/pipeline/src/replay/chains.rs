@@ -5,23 +5,25 @@ use std::sync::Arc;
 
 use super::decode;
 use super::{Fate, ReplayError};
-use crate::build::Built;
-use crate::version::{Fitted, Made};
+use crate::context::Context;
+use crate::run::transform::Transformed;
+use crate::versions::fit::Fitted;
 use clickmill_core::batch::{Batch, Position};
+use clickmill_core::stage;
 use clickmill_sandbox::{ChainWorker, Library};
 use clickmill_sink::{Key, Letter};
 use clickmill_tables::Rows;
 
 /// A library's chains, by the columns that they are fitted to.
 pub(super) struct Chains<'a> {
-    built: &'a Built,
+    context: &'a Context,
     pub library: Library,
     fitted: Vec<Arc<Fitted>>,
 }
 
 impl<'a> Chains<'a> {
-    pub fn new(built: &'a Built, library: Library) -> Self {
-        Self { built, library, fitted: Vec::new() }
+    pub fn new(context: &'a Context, library: Library) -> Self {
+        Self { context, library, fitted: Vec::new() }
     }
 
     /// Runs letters through the set. Good rows are returned; what is refused is told in `fates`, what is
@@ -36,17 +38,17 @@ impl<'a> Chains<'a> {
             .iter()
             .filter_map(|letter| Some((letter.key()?, letter.letter_id.clone())))
             .collect();
-        let pipeline = &self.built.pipeline;
+        let pipeline = &self.context.pipeline;
         let (batches, malformed) = decode::batches(letters, &pipeline.format, pipeline.batch)?;
         for (id, reason) in malformed {
-            fates.push((id, Fate::Rejected { stage: "decode".to_owned(), reason }));
+            fates.push((id, Fate::Rejected { stage: stage::DECODE.to_owned(), reason }));
         }
         let mut good = Vec::new();
         for batch in batches {
-            watch("decode", &batch);
+            watch(stage::DECODE, &batch);
             let fitted = self.fit(&batch)?;
             let mut worker = ChainWorker::new(&fitted.chain);
-            let Made { rows, rejected, .. } = fitted.make(&mut worker, batch, &mut watch)?;
+            let Transformed { rows, rejected, .. } = fitted.make(&mut worker, batch, &mut watch)?;
             for rejected in rejected {
                 let key = key_of(&rejected.source, &rejected.position);
                 let (stage, reason) = (rejected.stage.to_string(), rejected.reason);
@@ -64,7 +66,7 @@ impl<'a> Chains<'a> {
         if let Some(fitted) = self.fitted.iter().find(|fitted| fitted.columns == columns) {
             return Ok(fitted.clone());
         }
-        let fitted = Arc::new(self.built.slot().try_fit(&self.library, &columns)?);
+        let fitted = Arc::new(self.context.slot.target().fit(&self.library, &columns)?);
         self.fitted.push(fitted.clone());
         Ok(fitted)
     }

@@ -8,7 +8,10 @@ use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::take;
 use arrow::error::ArrowError;
 
-use crate::version::{Fitted, Made, Rates};
+use crate::run::transform::Transformed;
+use crate::versions::fit::Fitted;
+use crate::versions::version::Rates;
+use clickmill_core::Counted;
 use clickmill_core::batch::{Batch, Origins, Position, Rejected};
 use clickmill_core::schema::provenance;
 use clickmill_sandbox::ChainWorker;
@@ -55,7 +58,7 @@ fn one(
     worker: &mut ChainWorker,
     fitted: &Fitted,
     batch: &Batch,
-) -> Result<(Made, Rates), ArrowError> {
+) -> Result<(Transformed, Rates), ArrowError> {
     let made = fitted.make(worker, batch.clone(), |_, _| {})?;
     let stages = worker.take_counts();
     let rates = Rates {
@@ -69,13 +72,18 @@ fn one(
 }
 
 impl Shadow {
-    fn compare(&mut self, input: &Origins, old: &Made, new: &Made) -> Result<(), ArrowError> {
+    fn compare(
+        &mut self,
+        input: &Origins,
+        old: &Transformed,
+        new: &Transformed,
+    ) -> Result<(), ArrowError> {
         let refused: BTreeMap<&Position, &Rejected> =
             new.rejected.iter().map(|rejected| (&rejected.position, rejected)).collect();
         // Both keep the order of the input, so one walk finds each row's place in both.
         let (mut in_old, mut in_new) = (Vec::new(), Vec::new());
         let (mut at_old, mut at_new) = (0, 0);
-        let is_next = |made: &Made, at: usize, position: &Position| {
+        let is_next = |made: &Transformed, at: usize, position: &Position| {
             at < made.rows.rows.num_rows() && made.rows.origins.position(at) == *position
         };
         for row in 0..input.ranges.len() {

@@ -13,13 +13,14 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 
 use super::{Request, Swaps};
-use clickmill_config::Plugin;
+use crate::context::Context;
+use crate::threads::Threads;
 use clickmill_core::causes;
 use clickmill_core::store;
 use clickmill_sandbox::build::{self, Freshness};
 use clickmill_sandbox::{Change, Golden, NewComponent};
 
-/// Who asks for swaps that nobody asked for.
+/// Actor recorded for automatic swaps.
 const ACTOR: &str = "watch";
 
 /// What is looked at.
@@ -34,9 +35,11 @@ enum Place {
 
 /// Looks at what is to be watched, on a thread of its own, as long as the pipeline is there. With `all`
 /// the components of all stages are watched.
-pub(crate) fn watch(swaps: &Swaps, plugins: &[Plugin], all: bool) {
-    let config = &swaps.0.config;
-    let mut places: Vec<Place> = plugins
+pub(crate) fn watch(context: &Arc<Context>, all: bool, threads: &Threads) {
+    let config = &context.pipeline.swap;
+    let mut places: Vec<Place> = context
+        .pipeline
+        .plugins
         .iter()
         .filter(|plugin| all || plugin.watch)
         .map(|plugin| {
@@ -57,17 +60,12 @@ pub(crate) fn watch(swaps: &Swaps, plugins: &[Plugin], all: bool) {
         return;
     }
     let interval = config.watch_interval;
-    let swaps = Arc::downgrade(&swaps.0);
-    std::thread::spawn(move || {
+    let swaps = Swaps(context.clone());
+    threads.spawn("watch", move |end| {
         let mut seen = Seen::default();
         // What is there at the start runs already.
-        if let Some(inner) = swaps.upgrade() {
-            Swaps(inner).changed(&places, &mut seen);
-        }
-        loop {
-            std::thread::sleep(interval);
-            let Some(inner) = swaps.upgrade() else { return };
-            let swaps = Swaps(inner);
+        swaps.changed(&places, &mut seen);
+        while !end.comes_within(interval) {
             let changed = swaps.changed(&places, &mut seen);
             if !changed.is_empty() {
                 swaps.take_up(changed);

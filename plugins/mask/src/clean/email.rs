@@ -5,7 +5,7 @@
 //! percent-encoded `@` a bare host name (`user%40host`) will do. `logo@2x.png` is none either. The name
 //! reaches back to whatever cannot be in one, percent-encoded delimiters included.
 
-use super::{Mark, Span, percent_decoded};
+use super::span::{Mark, Span, percent_decoded};
 
 pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
     for at in memchr::memchr2_iter(b'@', b'%', text) {

@@ -8,8 +8,8 @@
 //! - The value of a name like `phone`, `tel` or `mobile_number` is replaced where it has 5 digits or
 //!   more and nothing that is not in phone numbers.
 
+use super::span::{Mark, Span, percent_decoded};
 use super::token::{space_length, token_length};
-use super::{Mark, Span, percent_decoded};
 
 /// What a parameter of some name holds.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -15,7 +15,7 @@
 //! (epoch times, ids, product numbers), dates, prices, versions, IP addresses and UUIDs stay. A product
 //! number that is grouped exactly as a phone number is (`0123-45678`) cannot be told apart and goes.
 
-use super::{Mark, Span, percent_decoded};
+use super::span::{Mark, Span, percent_decoded};
 
 /// The groups of a run of digits.
 pub(super) type Groups = Vec<Group>;

@@ -2,7 +2,7 @@
 //! and password of a URL (`https://user:password@host`).
 
 use super::signs::Signs;
-use super::{Mark, Span, percent_decoded};
+use super::span::{Mark, Span, percent_decoded};
 
 pub(super) fn find(text: &[u8], signs: Signs, spans: &mut Vec<Span>) {
     if signs.intersects(Signs::JWT) {

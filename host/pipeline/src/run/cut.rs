@@ -8,16 +8,16 @@ use crossbeam_channel::Sender;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::run::Ending;
-use super::status::{InHand, Queue, Status};
-use super::stop::Stop;
+use super::stop::{Ending, Stop};
+use crate::observe::delivered::InHand;
+use crate::observe::status::{Queue, Status};
 use clickmill_config::BatchLimits;
 use clickmill_core::batch::{Message, micros_now};
-use clickmill_source::SourceError;
-use clickmill_source::stream::{Receipt, Stream};
+use clickmill_source::stream::Stream;
+use clickmill_source::{Receipt, SourceError};
 
 /// What may end a stream, and who is told of it.
-pub(super) struct Control<'a> {
+pub(crate) struct Control<'a> {
     pub ending: Ending,
     pub status: &'a Status,
     pub stop: &'a Stop,
@@ -26,7 +26,7 @@ pub(super) struct Control<'a> {
 }
 
 /// Messages of a batch on their way to a worker.
-pub(super) struct Cut {
+pub(crate) struct Cut {
     pub messages: Vec<(Arc<Message>, Bytes)>,
     pub receipts: Vec<Receipt>,
     /// When the first of them arrived.
@@ -37,7 +37,7 @@ pub(super) struct Cut {
 
 /// Cuts the stream into batches until it ends or is to end.
 /// There are no more batches at once than `room` has permits.
-pub(super) async fn cut(
+pub(crate) async fn cut(
     limits: BatchLimits,
     stream: &mut Stream,
     room: &Arc<Semaphore>,

@@ -11,33 +11,38 @@
 //! cutter and delivery is bounded, and what the source may have out is bounded by itself: while the
 //! table is away nothing more is pulled.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tracing::Instrument;
 
-use super::build::{BuildError, Built};
 use super::cut::{Control, Cut, cut};
-use super::deliver::{DeliverError, Delivered, Delivery, Ready};
-use super::run::Ending;
-use super::slot::Slot;
-use super::status::{Queue, Status};
-use super::stop::Stop;
-use super::summary::Summary;
-use super::transform::Worker;
-use super::version::Record;
+use super::deliver::{DeliverError, Delivery, PendingBatch};
+use super::judge::Judge;
+use super::reorder::Reorder;
+use super::stop::{Ending, Stop};
+use super::transform::{Finished, Worker};
+use crate::context::Context;
+use crate::observe::delivered::Delivered;
+use crate::observe::status::{Queue, Status};
+use crate::observe::summary::Summary;
+use crate::versions::fit::FitError;
+use crate::versions::slot::Slot;
+use crate::versions::version::VersionRecord;
 use clickmill_config::Format;
-use clickmill_core::SPANS;
-use clickmill_core::batch::Positions;
+use clickmill_core::batch::{Message, Positions};
 use clickmill_core::schema::provenance;
-use clickmill_dead_letter::{Hopeless, Spool, SpoolError, StopRule};
+use clickmill_core::{Fault, SPANS};
+use clickmill_dead_letter::{Spool, SpoolError, TooManyRejected};
 use clickmill_decode::messages;
 use clickmill_sink::{Appender, SinkError};
 use clickmill_source::SourceError;
@@ -54,7 +59,7 @@ pub enum StreamError {
     Source(#[from] SourceError),
     /// The chain can't run on messages.
     #[error(transparent)]
-    Build(#[from] Box<BuildError>),
+    Fit(#[from] FitError),
     /// The tables can't be opened.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -65,39 +70,58 @@ pub enum StreamError {
     #[error("what is in hand cannot be delivered, its messages are released")]
     Deliver(#[from] DeliverError),
     /// Too many messages were refused.
-    #[error("the stream is stopped: {hopeless}; most frequent: {most_frequent}")]
-    Hopeless {
+    #[error("the stream is stopped: {found}; most frequent: {most_frequent}")]
+    TooManyRejected {
         /// How many.
-        hopeless: Hopeless,
+        found: TooManyRejected,
         /// The commonest reason.
         most_frequent: String,
     },
-    /// A worker died: a mistake of clickmill.
+    /// A batch can't be made: a bug in clickmill.
     #[error("a worker failed on a batch, its messages are released")]
+    Batch(#[from] ArrowError),
+    /// A worker died: a bug in clickmill.
+    #[error("a worker ended early on a batch, its messages are released")]
     Worker,
     /// It was told to end at once.
     #[error("interrupted: what was not written is delivered again")]
     Interrupted,
 }
 
-type FromWorker = (u64, Result<Ready, StreamError>);
+impl StreamError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Source(error) => error.fault(),
+            Self::Fit(error) => error.fault(),
+            Self::Sink(error) => error.fault(),
+            Self::Spool(error) => error.fault(),
+            Self::Deliver(error) => error.fault(),
+            Self::TooManyRejected { found, .. } => found.fault(),
+            Self::Batch(_) | Self::Worker => Fault::Bug,
+            Self::Interrupted => Fault::Run,
+        }
+    }
+}
+
+type FromWorker = (u64, Result<PendingBatch, StreamError>);
 
 /// Runs a stream until `stop` or `ending` says so, or the generator has made its last message.
-pub(super) fn run(
-    built: &Built,
+pub(crate) fn run(
+    context: &Context,
     ending: Ending,
     status: &Arc<Status>,
     stop: &Stop,
 ) -> Result<Summary, StreamError> {
-    let pipeline = &built.pipeline;
+    let pipeline = &context.pipeline;
     let columns = messages::schema();
-    built.slot().fit(&built.slot().current(), &columns)?;
+    context.slot.fit(&context.slot.current(), &columns)?;
     let max_record_bytes = match pipeline.format {
         Format::Csv { max_record_bytes, .. }
         | Format::Ndjson { max_record_bytes }
         | Format::Message { max_record_bytes } => max_record_bytes,
     };
-    let (stream, delivery) = built.runtime.block_on(open(built, status))?;
+    let (stream, delivery) = context.runtime.block_on(open(context, status))?;
     let name = stream.name().clone();
     std::thread::scope(|scope| {
         // Unbounded, since there are no more batches than there is room for.
@@ -107,13 +131,13 @@ pub(super) fn run(
             .map(|_| {
                 let (batches, to) = (batches.clone(), to_writer.clone());
                 let decoding = Decoding { columns: &columns, name: &name, max_record_bytes };
-                scope.spawn(move || work(built.slot(), &decoding, status, &batches, &to))
+                scope.spawn(move || work(context, &decoding, status, &batches, &to))
             })
             .collect();
         drop((batches, to_writer));
-        let ran = built.runtime.block_on(async {
+        let ran = context.runtime.block_on(async {
             let control = Control { ending, status, stop, give_up: Notify::new() };
-            let both = both_ways(built, stream, &delivery, &control, to_workers, from_workers);
+            let both = both_ways(context, stream, &delivery, &control, to_workers, from_workers);
             tokio::select! {
                 ran = both => ran,
                 // Receipts that are dropped release their messages.
@@ -124,22 +148,22 @@ pub(super) fn run(
             worker.join().map_err(|_| StreamError::Worker)?;
         }
         let mut summary = ran?;
-        summary.plugin_set = Some(built.slot().current().library.digest().to_string());
+        summary.plugin_set = Some(context.slot.current().library.digest().to_string());
         Ok(summary)
     })
 }
 
-async fn open(built: &Built, status: &Arc<Status>) -> Result<(Stream, Delivery), StreamError> {
-    let pipeline = &built.pipeline;
+async fn open(context: &Context, status: &Arc<Status>) -> Result<(Stream, Delivery), StreamError> {
+    let pipeline = &context.pipeline;
     let (sink, dead) = (&pipeline.sink, &pipeline.dead_letter);
     let spool = Spool::open(&dead.spool, &pipeline.name, dead.spool_max_bytes)?;
-    let (tables, name) = (&built.tables, &pipeline.name);
+    let (tables, name) = (&context.tables, &pipeline.name);
     let rows = tables.appender(&sink.table, &sink.schema, provenance::MESSAGE_ID, name);
     let letters = tables.appender(&dead.table, &dead.schema, "letter_id", name);
     let delivery = Delivery {
         rows: rows.await?,
         letters: letters.await?,
-        writer: built.letters.clone(),
+        writer: context.letters.clone(),
         spool,
         status: status.clone(),
     };
@@ -151,22 +175,22 @@ async fn open(built: &Built, status: &Arc<Status>) -> Result<(Stream, Delivery),
 
 /// Cutter and writer, until both have ended.
 async fn both_ways(
-    built: &Built,
+    context: &Context,
     mut stream: Stream,
     delivery: &Delivery,
     control: &Control<'_>,
     to_workers: Sender<(u64, Cut)>,
     from_workers: mpsc::UnboundedReceiver<FromWorker>,
 ) -> Result<Summary, StreamError> {
-    let room = Arc::new(Semaphore::new(built.most_batches()));
-    let limits = built.pipeline.batch;
+    let room = Arc::new(Semaphore::new(context.most_batches()));
+    let limits = context.pipeline.batch;
     let cutting = async {
         let cut = cut(limits, &mut stream, &room, control, to_workers).await;
         stream.stop();
         // What has arrived is delivered, whatever ended the source.
         Ok(cut)
     };
-    let writing = write(built, delivery, &control.give_up, from_workers);
+    let writing = write(context, delivery, &control.give_up, from_workers);
     let (cut, summary) = tokio::select! {
         both = async { tokio::try_join!(cutting, writing) } => both?,
         never = delivery.carry_over() => match never {},
@@ -189,14 +213,13 @@ struct Decoding<'a> {
 
 /// A worker's thread.
 fn work(
-    slot: &Slot,
+    context: &Context,
     decoding: &Decoding<'_>,
     status: &Status,
     from: &Receiver<(u64, Cut)>,
     to: &mpsc::UnboundedSender<FromWorker>,
 ) {
-    let mut worker = Worker::new(slot);
-    let Decoding { columns, name, max_record_bytes } = decoding;
+    let mut worker = Worker::new(&context.slot, &context.taps);
     for (number, Cut { messages, receipts, ingest_time, room, batch }) in from {
         status.queue(Queue::Chain, -1);
         let span = tracing::info_span!(
@@ -205,18 +228,13 @@ fn work(
         let entered = span.enter();
         // The writer waits for every number: none may get lost.
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            let decoded =
-                messages::decode(messages, (*name).clone(), *max_record_bytes, ingest_time);
-            let decoded = decoded.map_err(|_| StreamError::Worker)?;
-            let began = Instant::now();
-            let version = slot.pick(number);
-            let fitted = slot.fit(&version, columns)?;
-            worker.run(&version, &fitted, decoded, began).map_err(|_| StreamError::Worker)
+            let messages = Messages { number, messages, ingest_time };
+            transform(&mut worker, &context.slot, decoding, messages)
         }));
         drop(entered);
         status.queue(Queue::Sink, 1);
         let ready = match done {
-            Ok(Ok(done)) => Ok(Ready { done, receipts, room, batch, span }),
+            Ok(Ok(finished)) => Ok(PendingBatch { finished, receipts, room, batch, span }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(StreamError::Worker),
         };
@@ -226,21 +244,42 @@ fn work(
     }
 }
 
+/// A batch as it was cut.
+struct Messages {
+    number: u64,
+    messages: Vec<(Arc<Message>, Bytes)>,
+    ingest_time: i64,
+}
+
+/// Decodes a batch and runs it through the version that is its turn.
+fn transform(
+    worker: &mut Worker<'_>,
+    slot: &Slot,
+    decoding: &Decoding<'_>,
+    batch: Messages,
+) -> Result<Finished, StreamError> {
+    let Decoding { columns, name, max_record_bytes } = decoding;
+    let Messages { number, messages, ingest_time } = batch;
+    let decoded = messages::decode(messages, (*name).clone(), *max_record_bytes, ingest_time)?;
+    let began = Instant::now();
+    let version = slot.pick(number);
+    let fitted = slot.fit(&version, columns)?;
+    Ok(worker.run(&version, &fitted, decoded, began)?)
+}
+
 /// Delivers what comes from the workers, in the order in which it was cut.
 async fn write(
-    built: &Built,
+    context: &Context,
     delivery: &Delivery,
     give_up: &Notify,
     mut from: mpsc::UnboundedReceiver<FromWorker>,
 ) -> Result<Summary, StreamError> {
-    let config = &built.pipeline.dead_letter;
-    let mut rule = StopRule::new(config.max_rejected_share, config.window_rows);
-    let mut early = BTreeMap::new();
-    let mut next = 0;
-    let mut ready: VecDeque<Ready> = VecDeque::new();
+    let mut judge = Judge::new(&context.pipeline.dead_letter);
+    let mut in_order = Reorder::default();
+    let mut ready: VecDeque<PendingBatch> = VecDeque::new();
     let mut on_the_way = FuturesUnordered::new();
     let mut ended = false;
-    let mut hopeless = None;
+    let mut too_many = None;
     loop {
         while on_the_way.len() < delivery.rows.overlap()
             && let Some(first) = ready.front()
@@ -249,7 +288,7 @@ async fn write(
             if !on_the_way.is_empty() && is_ordered(first) {
                 break;
             }
-            let version = first.done.version.clone();
+            let version = first.finished.version.clone();
             let group = group(&version, &mut ready, &*delivery.rows);
             delivery.status.queue(Queue::Sink, -(group.len() as i64));
             let span = tracing::info_span!(
@@ -263,46 +302,41 @@ async fn write(
         tokio::select! {
             Some(delivered) = on_the_way.next(), if !on_the_way.is_empty() => {
                 let delivered: Delivered = delivered?;
-                let counts = &delivered.counts;
-                // What a version did that is gone says nothing about what comes.
-                let verdict = match delivered.version.was_rolled_back() {
-                    true => Ok(()),
-                    false => rule.count(counts.rows_in, counts.rows_rejected),
-                };
-                if let (None, Err(found)) = (&hopeless, verdict) {
-                    hopeless = Some(found);
+                if let (None, Err(found)) = (&too_many, judge.deliver(&delivered)) {
+                    too_many = Some(found);
                     give_up.notify_one();
                 }
                 delivery.status.deliver(delivered);
             }
             arrived = from.recv(), if !ended => match arrived {
                 Some((number, batch)) => {
-                    early.insert(number, batch?);
-                    while let Some(batch) = early.remove(&next) {
-                        ready.push_back(batch);
-                        next += 1;
-                    }
+                    in_order.push(number, batch?);
+                    ready.extend(std::iter::from_fn(|| in_order.pop()));
                 }
                 None => ended = true,
             },
         }
     }
-    match hopeless {
-        Some(hopeless) => {
+    match too_many {
+        Some(found) => {
             let most_frequent = delivery.status.durable().0.most_frequent();
-            Err(StreamError::Hopeless { hopeless, most_frequent })
+            Err(StreamError::TooManyRejected { found, most_frequent })
         }
         None => Ok(delivery.status.streamed()),
     }
 }
 
 /// The batches that go to the table together: all of one version.
-fn group(version: &Arc<Record>, ready: &mut VecDeque<Ready>, to: &dyn Appender) -> Vec<Ready> {
+fn group(
+    version: &Arc<VersionRecord>,
+    ready: &mut VecDeque<PendingBatch>,
+    to: &dyn Appender,
+) -> Vec<PendingBatch> {
     let mut rows = 0;
     let mut count = 0;
     for batch in ready.iter() {
-        rows += batch.done.rows.rows.num_rows();
-        let other = !Arc::ptr_eq(version, &batch.done.version);
+        rows += batch.finished.rows.rows.num_rows();
+        let other = !Arc::ptr_eq(version, &batch.finished.version);
         if count > 0 && (other || rows > ROWS_PER_APPEND || !to.takes_many()) {
             break;
         }
@@ -312,9 +346,86 @@ fn group(version: &Arc<Record>, ready: &mut VecDeque<Ready>, to: &dyn Appender) 
 }
 
 /// Whether a batch has messages whose order counts.
-fn is_ordered(batch: &Ready) -> bool {
-    match &batch.done.rows.origins.positions {
+fn is_ordered(batch: &PendingBatch) -> bool {
+    match &batch.finished.rows.origins.positions {
         Positions::Messages(messages) => messages.iter().any(|m| !m.ordering_key.is_empty()),
         Positions::Lines(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use super::*;
+    use crate::observe::tap::Taps;
+    use crate::versions::fit::Target;
+    use crate::versions::guard::Guard;
+    use crate::versions::version::Origin;
+    use clickmill_config as config;
+    use clickmill_core::causes;
+    use clickmill_core::schema::TableSchema;
+    use clickmill_sandbox::{Engine, Library, Secrets};
+
+    /// A slot without plugins, whose table has a number in the place of the payload.
+    fn slot(cache: &Path) -> Slot {
+        let schema = r#"[{ "name": "payload", "type": "INTEGER" }]"#;
+        let target = Target {
+            table: config::TableName { dataset: "test".to_owned(), table: "out".to_owned() },
+            schema: TableSchema::parse(schema, Path::new("out.json")).expect("a schema"),
+            unknown: &[],
+            columns: None,
+            guard: Guard::default(),
+            secrets: Secrets::new(),
+        };
+        let config = config::Swap {
+            watch: None,
+            watch_interval: Duration::ZERO,
+            state: None,
+            max_component_bytes: 0,
+            shadow_batches: 0,
+            canary_share: 1.0,
+            canary: Duration::ZERO,
+            probation: Duration::ZERO,
+            rules: config::Rules {
+                window_rows: 1,
+                min_rows: 1,
+                max_rejected_increase: 0.0,
+                max_fault_increase: 0.0,
+                max_fuel_ratio: 1.0,
+            },
+        };
+        let engine = Engine::new(cache).expect("an engine");
+        let library = Library::load(&engine, &[]).expect("no plugins");
+        Slot::new(target, config, library, Origin::default()).0
+    }
+
+    #[test]
+    fn a_batch_that_cannot_be_made_says_why() {
+        let cache = tempfile::tempdir().expect("a folder");
+        let (slot, taps) = (slot(cache.path()), Taps::default());
+        // Fitted to other columns than messages have, as no pipeline does.
+        let columns = Arc::new(Schema::new(vec![Field::new("payload", DataType::Int64, true)]));
+        let name = "pubsub:clicks".into();
+        let decoding = Decoding { columns: &columns, name: &name, max_record_bytes: 100 };
+        let message = Message {
+            id: "1".to_owned(),
+            publish_time: 0,
+            ordering_key: String::new(),
+            attributes: Vec::new(),
+        };
+        let messages = vec![(Arc::new(message), Bytes::from("a record"))];
+        let batch = Messages { number: 0, messages, ingest_time: 0 };
+        let made = transform(&mut Worker::new(&slot, &taps), &slot, &decoding, batch);
+        let error = made.err().expect("columns do not fit");
+        let told = causes(&error);
+        assert!(
+            told.starts_with("a worker failed on a batch, its messages are released: "),
+            "{told}"
+        );
+        assert!(told.contains("Int64") && told.contains("Utf8"), "{told}");
     }
 }

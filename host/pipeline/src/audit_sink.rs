@@ -4,15 +4,15 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use arrow::error::ArrowError;
 
 use clickmill_audit as audit;
 use clickmill_audit::{AuditError, Entry, Event, Log, TABLE};
 use clickmill_config::TableName;
-use clickmill_core::causes;
 use clickmill_core::schema::{SchemaError, TableSchema};
+use clickmill_core::{Fault, causes, lock};
 use clickmill_sink::{SinkError, Tables};
 
 /// The column that tells entries apart.
@@ -21,7 +21,7 @@ const HASH: &str = "entry_hash";
 const LOOK_BACK: usize = 100;
 
 /// Enters who changed what.
-pub(super) struct Trail {
+pub(super) struct AuditSink {
     log: Log,
     tables: Tables,
     table: TableName,
@@ -39,7 +39,7 @@ enum TableError {
     Sink(#[from] SinkError),
 }
 
-impl Trail {
+impl AuditSink {
     /// Opens the log of a pipeline in a folder, and its table in the dataset of `target`.
     pub fn open(
         folder: &Path,
@@ -47,8 +47,8 @@ impl Trail {
         tables: &Tables,
         target: &TableName,
         runtime: &tokio::runtime::Handle,
-    ) -> Result<Self, TrailError> {
-        let trail = Self {
+    ) -> Result<Self, AuditSinkError> {
+        let sink = Self {
             log: Log::open(folder, pipeline)?,
             tables: tables.clone(),
             table: target.beside(TABLE),
@@ -62,11 +62,10 @@ impl Trail {
             let entries: Vec<Entry> = audit::read(&path)?.filter_map(Result::ok).collect();
             // They go to the table in order: before one that is there all are.
             let lacking = entries.into_iter().rev().take(LOOK_BACK);
-            let lacking: Vec<Entry> = lacking.take_while(|entry| !trail.is_there(entry)).collect();
-            *trail.waiting.lock().unwrap_or_else(PoisonError::into_inner) =
-                lacking.into_iter().rev().collect();
+            let lacking: Vec<Entry> = lacking.take_while(|entry| !sink.is_there(entry)).collect();
+            *lock(&sink.waiting) = lacking.into_iter().rev().collect();
         }
-        Ok(trail)
+        Ok(sink)
     }
 
     /// Whether the table has an entry. Where it can't be asked, it is as if it had not: entering one
@@ -82,7 +81,7 @@ impl Trail {
         let action = event.action;
         match self.log.append(event) {
             Ok(entry) => {
-                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut waiting = lock(&self.waiting);
                 waiting.push_back(entry);
                 while let Some(entry) = waiting.front() {
                     if let Err(error) = self.carry_over(entry) {
@@ -113,11 +112,20 @@ impl Trail {
 
 /// Why there is no audit trail.
 #[derive(Debug, thiserror::Error)]
-pub enum TrailError {
+pub enum AuditSinkError {
     /// The log file can't be used.
     #[error(transparent)]
     Log(#[from] AuditError),
-    /// The table's schema is broken: a mistake of clickmill.
+    /// The table's schema is broken: a bug in clickmill.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+}
+
+impl AuditSinkError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Log(_) | Self::Schema(_) => Fault::Environment,
+        }
+    }
 }

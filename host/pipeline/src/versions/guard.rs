@@ -1,5 +1,5 @@
 //! What masking promises, checked by the host: no value of a sensitive column reaches the table as it
-//! came in. Sensitive are the columns that have policy tags in the table's schema.
+//! came in. Columns with policy tags in the table's schema are sensitive.
 //!
 //! A value came in as it is where it stands in the record's original bytes as a word of its own. Its row
 //! is stopped: it becomes a dead letter, which names the column and not the value. A value that came in
@@ -14,17 +14,16 @@ use memchr::memmem;
 use regex::Regex;
 
 use clickmill_config as config;
-use clickmill_core::batch::{Batch, Reason, Rejected};
+use clickmill_core::batch::{Batch, Reason, Rejected, Rejector};
 use clickmill_core::schema::TableSchema;
+use clickmill_core::stage;
 
-/// The stage that stops rows.
-const STAGE: &str = "guard";
-/// Why it does.
-pub(super) const CODE: &str = "unmasked";
+/// Why rows are stopped.
+pub(crate) const CODE: &str = "unmasked";
 
 /// The columns that are looked at.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Guard {
+pub(crate) struct Guard {
     /// Names, each with the form of values that may stay as they are.
     columns: Vec<(String, Option<Regex>)>,
 }
@@ -71,20 +70,14 @@ impl Guard {
         if found.is_empty() {
             return Ok((batch, Vec::new()));
         }
-        let stopped = found.iter().map(|(row, column)| Rejected {
-            source: batch.origins.source.clone(),
-            header: batch.origins.header.clone(),
-            position: batch.origins.position(*row),
-            payload: batch.origins.payload(*row),
-            stage: STAGE.into(),
-            plugin_digest: None,
-            plugin_set: plugin_set.clone(),
-            reason: Reason {
+        let by = Rejector::host(stage::GUARD, plugin_set, batch.ingest_time);
+        let stopped = found.iter().map(|(row, column)| {
+            let reason = Reason {
                 code: CODE.to_owned(),
                 message: format!("`{column}` is sensitive, and leaves the plugins as it came in"),
                 column: Some((*column).to_owned()),
-            },
-            ingest_time: batch.ingest_time,
+            };
+            batch.origins.reject(*row, &by, reason)
         });
         let stopped = stopped.collect();
         let keep = (0..batch.rows()).map(|row| !found.contains_key(&row));

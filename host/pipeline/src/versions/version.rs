@@ -1,62 +1,25 @@
 //! A plugin set as it runs: its chain fitted to the columns that come in, and what became of the rows
 //! that it was given.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 
-use super::guard::Guard;
-use super::transform::by_sink;
-use clickmill_core::batch::{Batch, Rejected, micros_now};
-use clickmill_sandbox::{Chain, ChainWorker, Library, PluginSet, Processed, StageCounts};
-use clickmill_tables::{Projection, Rows};
+use super::fit::Fitted;
+use clickmill_core::batch::micros_now;
+use clickmill_core::{Counted, Window, lock};
+use clickmill_sandbox::{Library, PluginSet, StageCounts};
 
 /// A plugin set that runs or has run. While somebody holds it, its components stay loaded.
-pub(super) struct Version {
-    pub record: Arc<Record>,
+pub(crate) struct Version {
+    pub record: Arc<VersionRecord>,
     pub library: Library,
     fitted: RwLock<Option<Arc<Fitted>>>,
 }
 
-/// A chain that fits the columns that come in and the table that its rows go to.
-pub(super) struct Fitted {
-    pub columns: SchemaRef,
-    pub chain: Chain,
-    pub guard: Guard,
-    pub projection: Projection,
-}
-
-/// What a batch becomes. `rows.rows.num_rows() + rejected.len() + filtered` is what went in.
-pub(super) struct Made {
-    pub rows: Rows,
-    pub rejected: Vec<Rejected>,
-    pub filtered: u64,
-}
-
-impl Fitted {
-    /// Runs a batch through chain, guard and projection. `worker` is one of this chain's; `watch` sees
-    /// what each stage leaves.
-    pub fn make(
-        &self,
-        worker: &mut ChainWorker,
-        batch: Batch,
-        watch: impl FnMut(&str, &Batch),
-    ) -> Result<Made, ArrowError> {
-        let plugin_set = self.chain.plugin_set();
-        let Processed { batch, mut rejected, filtered } = worker.run_watched(batch, watch)?;
-        let (batch, stopped) = self.guard.stop(batch, plugin_set)?;
-        rejected.extend(stopped);
-        let (rows, lacking) = self.projection.rows(batch, plugin_set)?;
-        rejected.extend(by_sink(lacking, plugin_set));
-        Ok(Made { rows, rejected, filtered })
-    }
-}
-
 /// What is known of a version, also when it is gone.
 #[derive(Debug)]
-pub struct Record {
+pub struct VersionRecord {
     /// Counts versions since the start, from 1.
     pub number: u64,
     /// What it is made of.
@@ -92,9 +55,9 @@ pub enum Standing {
         /// When, in microseconds since 1970-01-01T00:00:00Z.
         until: i64,
     },
-    /// It broke a rule, or somebody said so.
+    /// It broke a rule, or was rolled back by hand.
     RolledBack {
-        /// When, likewise.
+        /// When, in microseconds since 1970-01-01T00:00:00Z.
         until: i64,
         /// Why.
         reason: String,
@@ -125,14 +88,12 @@ pub struct Tally {
     pub all: Rates,
     /// What each stage did, in order.
     pub stages: Vec<StageCounts>,
-    /// The last rows.
-    pub lately: Rates,
-    window: VecDeque<Rates>,
+    window: Window<Rates>,
 }
 
 impl Version {
     pub fn new(number: u64, library: Library, origin: Origin, standing: Standing) -> Self {
-        let record = Record {
+        let record = VersionRecord {
             number,
             set: library.set(),
             origin,
@@ -162,14 +123,14 @@ impl Version {
     }
 }
 
-impl Record {
+impl VersionRecord {
     /// Where it stands.
     pub fn standing(&self) -> Standing {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.standing).clone()
     }
 
-    pub(super) fn stand(&self, standing: Standing) {
-        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = standing;
+    pub(crate) fn stand(&self, standing: Standing) {
+        *lock(&self.standing) = standing;
     }
 
     /// Whether it was rolled back.
@@ -179,34 +140,38 @@ impl Record {
 
     /// What it has done.
     pub fn tally(&self) -> Tally {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.tally).clone()
     }
 
     /// What became of its last rows.
     pub fn lately(&self) -> Rates {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).lately
+        lock(&self.tally).lately()
     }
 
     /// Counts a batch. `window_rows` is how many rows count as the last ones.
-    pub(super) fn count(&self, seen: Rates, stages: &[StageCounts], window_rows: u64) {
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn count(&self, seen: Rates, stages: &[StageCounts], window_rows: u64) {
+        let mut tally = lock(&self.tally);
         tally.batches += 1;
         tally.all.add(seen);
         tally.stages.resize(stages.len(), StageCounts::default());
         tally.stages.iter_mut().zip(stages).for_each(|(sum, one)| sum.add(one));
-        tally.lately.add(seen);
-        tally.window.push_back(seen);
-        while let Some(oldest) = tally.window.front().copied()
-            && tally.lately.rows - oldest.rows >= window_rows
-        {
-            tally.window.pop_front();
-            tally.lately.take_off(oldest);
-        }
+        tally.window.push(seen, window_rows);
     }
 }
 
-impl Rates {
-    pub(super) fn add(&mut self, other: Self) {
+impl Tally {
+    /// What became of the last rows.
+    pub fn lately(&self) -> Rates {
+        self.window.sum()
+    }
+}
+
+impl Counted for Rates {
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn add(&mut self, other: Self) {
         self.rows += other.rows;
         self.rejected += other.rejected;
         self.filtered += other.filtered;
@@ -221,7 +186,9 @@ impl Rates {
         self.faults -= other.faults;
         self.fuel -= other.fuel;
     }
+}
 
+impl Rates {
     /// A count as a share of the rows.
     pub fn share(&self, of: u64) -> f64 {
         of as f64 / self.rows.max(1) as f64

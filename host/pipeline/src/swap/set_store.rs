@@ -14,12 +14,13 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 
+use clickmill_core::Fault;
 use clickmill_core::store::{self, StoreError};
 use clickmill_sandbox::{Engine, Library, PluginError, PluginSet};
 
 /// Where plugin sets are kept.
 #[derive(Debug, Clone)]
-pub struct Keep {
+pub struct SetStore {
     store: Arc<dyn ObjectStore>,
     root: Path,
     uri: String,
@@ -28,7 +29,7 @@ pub struct Keep {
 
 /// Why a plugin set can't be kept or made again.
 #[derive(Debug, thiserror::Error)]
-pub enum KeepError {
+pub enum SetStoreError {
     /// The URI names no store.
     #[error("cannot open `swap.state`")]
     Open(#[source] StoreError),
@@ -83,9 +84,24 @@ pub enum KeepError {
     Plugin(Box<PluginError>),
 }
 
-impl From<PluginError> for KeepError {
+impl From<PluginError> for SetStoreError {
     fn from(error: PluginError) -> Self {
         Self::Plugin(Box::new(error))
+    }
+}
+
+impl SetStoreError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Open(_)
+            | Self::Store { .. }
+            | Self::Parse { .. }
+            | Self::Changed { .. }
+            | Self::NoSet { .. }
+            | Self::Ambiguous { .. }
+            | Self::Plugin(_) => Fault::Environment,
+        }
     }
 }
 
@@ -102,28 +118,28 @@ pub struct RunningSet {
     pub note: String,
 }
 
-impl Keep {
+impl SetStore {
     /// Opens a store. Nothing is asked of it yet.
-    pub fn open(uri: &str, runtime: &tokio::runtime::Handle) -> Result<Self, KeepError> {
-        let (store, root) = store::open(uri).map_err(KeepError::Open)?;
+    pub fn open(uri: &str, runtime: &tokio::runtime::Handle) -> Result<Self, SetStoreError> {
+        let (store, root) = store::open(uri).map_err(SetStoreError::Open)?;
         Ok(Self { store, root, uri: uri.to_owned(), runtime: runtime.clone() })
     }
 
     /// Keeps what a library is made of. What is there already is left.
-    pub fn keep(&self, library: &Library) -> Result<PluginSet, KeepError> {
+    pub fn keep(&self, library: &Library) -> Result<PluginSet, SetStoreError> {
         let set = library.set();
         self.runtime.block_on(async {
             for (digest, bytes) in library.blobs() {
                 self.create(&self.path("blobs", &digest), bytes).await?;
             }
-            let json = serde_json::to_vec_pretty(&set).unwrap_or_default();
+            let json = serde_json::to_vec_pretty(&set).expect("texts and numbers are JSON");
             self.create(&self.path("sets", &format!("{}.json", set.digest)), json.into()).await
         })?;
         Ok(set)
     }
 
     /// What the set is made of whose digest begins with `digest`.
-    pub fn set(&self, digest: &str) -> Result<PluginSet, KeepError> {
+    pub fn set(&self, digest: &str) -> Result<PluginSet, SetStoreError> {
         // Whole digests are what rows and records have: no need to look through all sets.
         let path = |digest: &str| self.path("sets", &format!("{digest}.json"));
         if let Some(set) = self.parse(&path(digest))? {
@@ -141,18 +157,18 @@ impl Keep {
             let names = listed.iter().filter_map(|file| file.location.filename());
             let sets = names.filter_map(|name| name.strip_suffix(".json"));
             let found = sets.filter(|set| set.starts_with(digest)).map(str::to_owned);
-            Ok::<Vec<String>, KeepError>(found.collect())
+            Ok::<Vec<String>, SetStoreError>(found.collect())
         })?;
         let (digest, uri) = (digest.to_owned(), self.uri.clone());
         match found.as_slice() {
-            [] => Err(KeepError::NoSet { digest, uri }),
-            [one] => self.parse(&path(one))?.ok_or(KeepError::NoSet { digest, uri }),
-            _ => Err(KeepError::Ambiguous { digest, found }),
+            [] => Err(SetStoreError::NoSet { digest, uri }),
+            [one] => self.parse(&path(one))?.ok_or(SetStoreError::NoSet { digest, uri }),
+            _ => Err(SetStoreError::Ambiguous { digest, found }),
         }
     }
 
     /// Makes a set again.
-    pub fn restore(&self, engine: &Engine, set: &PluginSet) -> Result<Library, KeepError> {
+    pub fn restore(&self, engine: &Engine, set: &PluginSet) -> Result<Library, SetStoreError> {
         Library::restore(engine, set, |digest| {
             let path = self.path("blobs", digest);
             let bytes = self.runtime.block_on(self.get(&path))?;
@@ -166,21 +182,21 @@ impl Keep {
                 true => Ok(bytes),
                 false => {
                     let (digest, uri) = (digest.to_owned(), self.uri.clone());
-                    Err(KeepError::Changed { digest, uri, found })
+                    Err(SetStoreError::Changed { digest, uri, found })
                 }
             }
         })
     }
 
     /// What a pipeline runs since its last swap.
-    pub fn running(&self, pipeline: &str) -> Result<Option<RunningSet>, KeepError> {
+    pub fn running(&self, pipeline: &str) -> Result<Option<RunningSet>, SetStoreError> {
         self.parse(&self.path("running", &format!("{pipeline}.json")))
     }
 
     /// Remembers what a pipeline runs.
-    pub fn set_running(&self, pipeline: &str, running: &RunningSet) -> Result<(), KeepError> {
+    pub fn set_running(&self, pipeline: &str, running: &RunningSet) -> Result<(), SetStoreError> {
         let path = self.path("running", &format!("{pipeline}.json"));
-        let json = serde_json::to_vec_pretty(running).unwrap_or_default();
+        let json = serde_json::to_vec_pretty(running).expect("texts and numbers are JSON");
         let put = self.runtime.block_on(self.store.put(&path, PutPayload::from(json)));
         put.map(drop).map_err(|source| self.failed(format!("write `{path}`"), source))
     }
@@ -189,7 +205,7 @@ impl Keep {
         self.root.clone().join(folder).join(name)
     }
 
-    async fn create(&self, path: &Path, bytes: Bytes) -> Result<(), KeepError> {
+    async fn create(&self, path: &Path, bytes: Bytes) -> Result<(), SetStoreError> {
         let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.store.put_opts(path, PutPayload::from(bytes), create).await {
             Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
@@ -197,7 +213,7 @@ impl Keep {
         }
     }
 
-    async fn get(&self, path: &Path) -> Result<Option<Bytes>, KeepError> {
+    async fn get(&self, path: &Path) -> Result<Option<Bytes>, SetStoreError> {
         let failed = |source| self.failed(format!("read `{path}`"), source);
         match self.store.get(path).await {
             Ok(got) => got.bytes().await.map(Some).map_err(failed),
@@ -206,16 +222,19 @@ impl Keep {
         }
     }
 
-    fn parse<T: serde::de::DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, KeepError> {
+    fn parse<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &Path,
+    ) -> Result<Option<T>, SetStoreError> {
         let Some(bytes) = self.runtime.block_on(self.get(path))? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|source| KeepError::Parse {
+        serde_json::from_slice(&bytes).map(Some).map_err(|source| SetStoreError::Parse {
             path: path.clone(),
             uri: self.uri.clone(),
             source,
         })
     }
 
-    fn failed(&self, what: String, source: object_store::Error) -> KeepError {
-        KeepError::Store { what, uri: self.uri.clone(), source }
+    fn failed(&self, what: String, source: object_store::Error) -> SetStoreError {
+        SetStoreError::Store { what, uri: self.uri.clone(), source }
     }
 }

@@ -5,60 +5,37 @@
 //! compared with the set before it; where it breaks a rule, that one is back with the next batch. The
 //! worker that counts the decisive batch does this itself: nobody has to be awake.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 
-use super::build::BuildError;
-use super::guard::Guard;
-use super::swap::rules::breach;
-use super::tap::{Taps, Ways};
-use super::version::{Fitted, Origin, Rates, Record, Standing, Version};
+use super::fit::{FitError, Fitted, Target};
+use super::recent::Recent;
+use super::rules::breach;
+use super::version::{Origin, Rates, Standing, Version, VersionRecord};
 use clickmill_config as config;
-use clickmill_config::TableName;
-use clickmill_core::batch::{Batch, micros_now};
-use clickmill_core::schema::TableSchema;
-use clickmill_sandbox::{Chain, Library, Secrets, StageCounts};
-use clickmill_tables::Projection;
+use clickmill_core::batch::micros_now;
+use clickmill_core::lock;
+use clickmill_sandbox::{Library, StageCounts};
 
 /// Versions that are remembered.
 const MAX_HISTORY: usize = 1000;
 
-/// Rows of a batch that are kept: two sets are to be through them in a moment, on a busy machine.
-const KEEP_ROWS: usize = 2048;
-
-/// How often the last batches are renewed: keeping one costs a copy of where its rows came from.
-const KEEP_EVERY: Duration = Duration::from_millis(250);
-
-/// What every chain of a pipeline has to fit, and what its columns are filled with.
-pub(super) struct Target {
-    pub table: TableName,
-    pub schema: TableSchema,
-    /// Columns of provenance that rows of this source have no value for.
-    pub unknown: &'static [&'static str],
-    /// The columns that come in, where they are known before anything does.
-    pub columns: Option<SchemaRef>,
-    pub guard: Guard,
-    pub secrets: Secrets,
-}
-
 /// Holds the plugin set that runs.
-pub(super) struct Slot {
+pub(crate) struct Slot {
     target: Target,
     config: config::Swap,
-    running: RwLock<Running>,
+    running: RwLock<Versions>,
     /// Counts changes of `running`, so that workers know when to look for what they need no more.
     generation: AtomicU64,
-    history: Mutex<Vec<Arc<Record>>>,
-    recent: Mutex<Recent>,
-    events: crossbeam_channel::Sender<Happened>,
-    taps: Taps,
+    history: Mutex<Vec<Arc<VersionRecord>>>,
+    recent: Recent,
+    events: crossbeam_channel::Sender<SlotEvent>,
 }
 
-struct Running {
+struct Versions {
     current: Arc<Version>,
     canary: Option<Canary>,
     probation: Option<Probation>,
@@ -73,7 +50,7 @@ struct Canary {
 
 /// What ran before the current version, while that is watched.
 struct Probation {
-    /// Runs again when somebody says so.
+    /// Restored on a manual rollback.
     before: Arc<Version>,
     /// The last that has seen enough rows to be judged by: what the current version is compared with,
     /// and what runs again where it is worse.
@@ -85,26 +62,20 @@ struct Probation {
 
 /// What a version that is taken back makes way for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Back {
+pub(crate) enum RollbackTarget {
     /// The one before it.
     Before,
     /// The last that has proven itself.
     Proven,
 }
 
-/// The last batches that came in, to try a new set on.
-struct Recent {
-    batches: VecDeque<Batch>,
-    kept: Instant,
-}
-
 /// What the slot did by itself, or was told to.
 #[derive(Debug, Clone)]
-pub(super) enum Happened {
+pub(crate) enum SlotEvent {
     /// A canary took over.
-    Promoted { from: Arc<Record>, to: Arc<Record> },
+    Promoted { from: Arc<VersionRecord>, to: Arc<VersionRecord> },
     /// A version was taken back.
-    RolledBack { from: Arc<Record>, to: Arc<Record>, actor: String, reason: String },
+    RolledBack { from: Arc<VersionRecord>, to: Arc<VersionRecord>, actor: String, reason: String },
 }
 
 /// How a new version begins.
@@ -128,18 +99,17 @@ impl Slot {
         config: config::Swap,
         library: Library,
         origin: Origin,
-    ) -> (Self, crossbeam_channel::Receiver<Happened>) {
+    ) -> (Self, crossbeam_channel::Receiver<SlotEvent>) {
         let version = Arc::new(Version::new(1, library, origin, Standing::Current));
         let (events, happened) = crossbeam_channel::unbounded();
         let slot = Self {
             target,
-            config,
             history: Mutex::new(vec![version.record.clone()]),
-            running: RwLock::new(Running { current: version, canary: None, probation: None }),
+            running: RwLock::new(Versions { current: version, canary: None, probation: None }),
             generation: AtomicU64::new(0),
-            recent: Mutex::new(Recent { batches: VecDeque::new(), kept: Instant::now() }),
+            recent: Recent::new(config.shadow_batches),
+            config,
             events,
-            taps: Taps::default(),
         };
         (slot, happened)
     }
@@ -170,30 +140,17 @@ impl Slot {
         }
     }
 
+    /// What every version has to fit.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// Fits a version to the columns that come in; what fits already is not fitted again.
-    pub fn fit(
-        &self,
-        version: &Version,
-        columns: &SchemaRef,
-    ) -> Result<Arc<Fitted>, Box<BuildError>> {
+    pub fn fit(&self, version: &Version, columns: &SchemaRef) -> Result<Arc<Fitted>, FitError> {
         if let Some(fitted) = version.fitted(columns) {
             return Ok(fitted);
         }
-        Ok(version.set_fitted(self.try_fit(&version.library, columns)?))
-    }
-
-    /// Fits a library to columns and table, without running it.
-    pub fn try_fit(
-        &self,
-        library: &Library,
-        columns: &SchemaRef,
-    ) -> Result<Fitted, Box<BuildError>> {
-        let Target { table, schema, unknown, guard, secrets, .. } = &self.target;
-        let chain = library.configure(columns, secrets).map_err(BuildError::from)?;
-        let chain = chain.guarding(guard.columns());
-        let projection = Projection::new(schema, chain.output(), unknown)
-            .map_err(|misfits| BuildError::Misfit { table: table.to_string(), misfits })?;
-        Ok(Fitted { columns: columns.clone(), chain, guard: guard.clone(), projection })
+        Ok(version.set_fitted(self.target.fit(&version.library, columns)?))
     }
 
     /// The columns that came in last, where any did or are known to come.
@@ -201,41 +158,9 @@ impl Slot {
         self.current().columns().or_else(|| self.target.columns.clone())
     }
 
-    /// Offers a batch that came in to be kept for trying new sets on.
-    pub fn keep(&self, batch: &Batch) {
-        let most = self.config.shadow_batches;
-        // Whoever is in the way keeps one itself.
-        let Ok(mut recent) = self.recent.try_lock() else { return };
-        let enough = recent.batches.len() >= most && recent.kept.elapsed() < KEEP_EVERY;
-        if most == 0 || batch.rows() == 0 || enough {
-            return;
-        }
-        recent.batches.push_back(batch.slice(0..batch.rows().min(KEEP_ROWS)));
-        recent.kept = Instant::now();
-        while recent.batches.len() > most {
-            recent.batches.pop_front();
-        }
-    }
-
-    /// Those who look at rows as they pass.
-    pub fn taps(&self) -> &Taps {
-        &self.taps
-    }
-
-    /// What a chain does to columns.
-    pub fn ways<'a>(&'a self, chain: &'a Chain) -> Ways<'a> {
-        let sensitive = self.target.schema.columns.iter();
-        let sensitive = sensitive.filter(|column| column.is_sensitive());
-        Ways {
-            stages: chain.writes().map(|(stage, writes)| (stage, writes.collect())).collect(),
-            sensitive: sensitive.map(|column| column.name.as_str()).collect(),
-        }
-    }
-
     /// The last batches that came in.
-    pub fn recent(&self) -> Vec<Batch> {
-        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.batches.iter().cloned().collect()
+    pub fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Counts what became of a batch, and rolls the version back where it breaks a rule by now.
@@ -253,7 +178,12 @@ impl Slot {
             breach(rules, &before, &version.record.lately())
         };
         if let Some(breach) = broken {
-            self.roll_back(&version.record, Back::Proven, "clickmill", &breach.to_string());
+            self.roll_back(
+                &version.record,
+                RollbackTarget::Proven,
+                "clickmill",
+                &breach.to_string(),
+            );
         }
     }
 
@@ -264,9 +194,9 @@ impl Slot {
         fitted: Option<Fitted>,
         origin: Origin,
         rollout: Rollout,
-    ) -> Arc<Record> {
+    ) -> Arc<VersionRecord> {
         let mut running = self.write();
-        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut history = lock(&self.history);
         let standing = match rollout {
             Rollout::All => Standing::Current,
             Rollout::Canary { .. } => Standing::Canary,
@@ -297,7 +227,13 @@ impl Slot {
 
     /// Takes a version back: a canary gets no more batches; in place of the current version an earlier
     /// one is back. `false` where that is gone, or the version does not run.
-    pub fn roll_back(&self, version: &Arc<Record>, back: Back, actor: &str, reason: &str) -> bool {
+    pub fn roll_back(
+        &self,
+        version: &Arc<VersionRecord>,
+        back: RollbackTarget,
+        actor: &str,
+        reason: &str,
+    ) -> bool {
         let mut running = self.write();
         let is = |other: &Version| Arc::ptr_eq(version, &other.record);
         let to = if running.canary.as_ref().is_some_and(|canary| is(&canary.version)) {
@@ -306,7 +242,7 @@ impl Slot {
         } else if is(&running.current) {
             let Some(probation) = running.probation.take() else { return false };
             let Probation { before, proven, rates, until } = probation;
-            let next = if back == Back::Proven { proven.clone() } else { before };
+            let next = if back == RollbackTarget::Proven { proven.clone() } else { before };
             next.record.stand(Standing::Current);
             if !Arc::ptr_eq(&next, &proven) {
                 // It has still to prove itself.
@@ -321,19 +257,19 @@ impl Slot {
         let (until, reason) = (micros_now(), reason.to_owned());
         version.stand(Standing::RolledBack { until, reason: reason.clone() });
         let (from, actor) = (version.clone(), actor.to_owned());
-        // Somebody listens as long as there is a slot.
-        let _ = self.events.send(Happened::RolledBack { from, to, actor, reason });
+        // The receiver lives as long as the slot: both are the context's.
+        let _ = self.events.send(SlotEvent::RolledBack { from, to, actor, reason });
         self.changed();
         true
     }
 
     /// All versions since the start, the first one first.
-    pub fn history(&self) -> Vec<Arc<Record>> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn history(&self) -> Vec<Arc<VersionRecord>> {
+        lock(&self.history).clone()
     }
 
     /// The canary, where there is one.
-    pub fn canary(&self) -> Option<Arc<Record>> {
+    pub fn canary(&self) -> Option<Arc<VersionRecord>> {
         self.read().canary.as_ref().map(|canary| canary.version.record.clone())
     }
 
@@ -356,13 +292,13 @@ impl Slot {
             let (from, to) = (running.current.record.clone(), canary.version.record.clone());
             to.stand(Standing::Current);
             self.take_over(&mut running, canary.version);
-            let _ = self.events.send(Happened::Promoted { from, to });
+            let _ = self.events.send(SlotEvent::Promoted { from, to });
         }
         running.probation.take_if(|probation| now >= probation.until);
         self.changed();
     }
 
-    fn take_over(&self, running: &mut Running, version: Arc<Version>) {
+    fn take_over(&self, running: &mut Versions, version: Arc<Version>) {
         let before = std::mem::replace(&mut running.current, version);
         before.record.stand(Standing::Replaced { until: micros_now() });
         let until = Instant::now() + self.config.probation;
@@ -381,11 +317,11 @@ impl Slot {
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Running> {
+    fn read(&self) -> RwLockReadGuard<'_, Versions> {
         self.running.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Running> {
+    fn write(&self) -> RwLockWriteGuard<'_, Versions> {
         self.running.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

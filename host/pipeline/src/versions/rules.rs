@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::version::Rates;
+use crate::versions::version::Rates;
 use clickmill_config::Rules;
 
 /// A rule that a new set breaks.

@@ -1,14 +1,15 @@
 //! What a run tells while it goes on.
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hdrhistogram::Histogram;
 
-use super::deliver::Delivered;
+use super::delivered::{Delivered, InHand};
 use super::summary::{Counts, Streamed, Summary};
 use clickmill_core::batch::micros_now;
+use clickmill_core::lock;
 use clickmill_source::Progress;
 use clickmill_telemetry::metrics::{self, Recorder};
 
@@ -29,15 +30,6 @@ pub struct Status {
     in_hand: Mutex<BTreeSet<InHand>>,
     durable: Mutex<Durable>,
     latencies: Recorder,
-}
-
-/// A batch of messages that are not acknowledged yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct InHand {
-    /// When the oldest of its messages was published, in microseconds since 1970.
-    pub oldest: i64,
-    /// The batch's number.
-    pub number: u64,
 }
 
 /// Where batches wait.
@@ -180,7 +172,7 @@ impl Status {
     }
 
     /// The summary of a stream.
-    pub(super) fn streamed(&self) -> Summary {
+    pub(crate) fn streamed(&self) -> Summary {
         let durable = lock(&self.durable);
         let mut streamed = durable.streamed.clone();
         streamed.pause_p99_us = durable.pauses.value_at_quantile(0.99);
@@ -192,21 +184,21 @@ impl Status {
     }
 
     /// Of an object: a batch that is written, and counts once the object is loaded.
-    pub(super) fn count(&self, rows_in: u64, rows_rejected: u64) {
+    pub(crate) fn count(&self, rows_in: u64, rows_rejected: u64) {
         self.rows_in.fetch_add(rows_in, Ordering::Relaxed);
         self.rows_rejected.fetch_add(rows_rejected, Ordering::Relaxed);
         self.batches.fetch_add(1, Ordering::Relaxed);
     }
 
     /// An object that is loaded.
-    pub(super) fn load(&self, counts: &Counts) {
+    pub(crate) fn load(&self, counts: &Counts) {
         let mut durable = lock(&self.durable);
         durable.counts.add(counts.clone());
         durable.newest = Some(micros_now());
     }
 
     /// Of a stream: a batch of messages that arrived.
-    pub(super) fn arrive(&self, messages: u64, bytes: u64, batch: InHand) {
+    pub(crate) fn arrive(&self, messages: u64, bytes: u64, batch: InHand) {
         self.rows_in.fetch_add(messages, Ordering::Relaxed);
         self.batches.fetch_add(1, Ordering::Relaxed);
         self.progress.add(bytes);
@@ -214,7 +206,7 @@ impl Status {
     }
 
     /// Of a stream: what is durable and acknowledged.
-    pub(super) fn deliver(&self, delivered: Delivered) {
+    pub(crate) fn deliver(&self, delivered: Delivered) {
         self.away_since.store(0, Ordering::Relaxed);
         self.rows_rejected.fetch_add(delivered.counts.rows_rejected, Ordering::Relaxed);
         {
@@ -239,7 +231,7 @@ impl Status {
     }
 
     /// Of a stream: an append that failed.
-    pub(super) fn retry(&self) {
+    pub(crate) fn retry(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
         let now = micros_now() as u64;
         // Since the first of them.
@@ -247,19 +239,15 @@ impl Status {
     }
 
     /// Batches that begin to wait, or end to, where the number is negative.
-    pub(super) fn queue(&self, queue: Queue, batches: i64) {
+    pub(crate) fn queue(&self, queue: Queue, batches: i64) {
         self.queues[queue as usize].fetch_add(batches as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn expect_bytes(&self, bytes: u64) {
+    pub(crate) fn expect_bytes(&self, bytes: u64) {
         self.bytes_total.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn reading(&self, uri: &str) {
+    pub(crate) fn reading(&self, uri: &str) {
         uri.clone_into(&mut lock(&self.object));
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -18,7 +18,9 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use clickmill_core::batch::{Batch, Position, Rejected};
+use clickmill_core::lock;
 use clickmill_query::{Engine, QueryError};
+use clickmill_sandbox::Chain;
 
 /// Taps at once: each costs a thread and a copy of what it shows.
 const MAX_TAPS: usize = 8;
@@ -61,7 +63,7 @@ pub struct Tap {
 
 /// The lines of a tap: JSON objects.
 #[derive(Debug)]
-pub struct Taken {
+pub struct TapStream {
     /// Receives them; closing it ends the tap.
     pub lines: Receiver<String>,
     /// Rows that passed and were not sent, since the reader was behind or there were too many at once.
@@ -75,7 +77,7 @@ pub struct TooManyTaps;
 
 /// All taps of a pipeline.
 #[derive(Debug, Default)]
-pub(super) struct Taps {
+pub(crate) struct Taps {
     /// So that a batch costs nothing where nobody looks.
     any: AtomicBool,
     open: Mutex<Vec<Open>>,
@@ -100,7 +102,7 @@ struct Writer {
 }
 
 /// What a chain does to columns, as far as a tap has to know.
-pub(super) struct Ways<'a> {
+pub(crate) struct StageWrites<'a> {
     /// The stages in order, each with the columns that it writes.
     pub stages: Vec<(&'a str, Vec<&'a str>)>,
     /// Sensitive columns of the table.
@@ -109,7 +111,7 @@ pub(super) struct Ways<'a> {
 
 impl Taps {
     /// Opens a tap.
-    pub fn open(&self, tap: Tap) -> Result<Taken, TooManyTaps> {
+    pub fn open(&self, tap: Tap) -> Result<TapStream, TooManyTaps> {
         let (to, lines) = channel(MAX_BEHIND);
         let (to_writer, batches) = crossbeam_channel::bounded(MAX_BATCHES_BEHIND);
         let missed = Arc::<AtomicU64>::default();
@@ -119,7 +121,7 @@ impl Taps {
             to,
             missed: missed.clone(),
         };
-        let mut open = self.lock();
+        let mut open = lock(&self.open);
         open.retain(Open::is_wanted);
         if open.len() >= MAX_TAPS {
             return Err(TooManyTaps);
@@ -127,7 +129,7 @@ impl Taps {
         open.push(Open { tap, to: to_writer, missed: missed.clone() });
         self.any.store(true, Ordering::Relaxed);
         std::thread::spawn(move || writer.write(&batches));
-        Ok(Taken { lines, missed })
+        Ok(TapStream { lines, missed })
     }
 
     /// Whether a text is a condition that a tap may have.
@@ -141,14 +143,14 @@ impl Taps {
     }
 
     /// Shows rows that have passed a stage.
-    pub fn pass(&self, ways: &Ways<'_>, stage: &str, batch: &Batch) {
-        let is_last = ways.stages.last().is_some_and(|(last, _)| *last == stage);
+    pub fn pass(&self, writes: &StageWrites<'_>, stage: &str, batch: &Batch) {
+        let is_last = writes.stages.last().is_some_and(|(last, _)| *last == stage);
         self.show(|tap| {
             let wanted = tap.stage.as_deref().map_or(is_last, |wanted| wanted == stage);
             if tap.rejected || !wanted || batch.rows() == 0 {
                 return Ok(None);
             }
-            let hidden = ways.hidden_after(stage);
+            let hidden = writes.hidden_after(stage);
             masked(&batch.columns, |name| hidden.contains(name) && !tap.reveals(name)).map(Some)
         });
     }
@@ -169,7 +171,7 @@ impl Taps {
     }
 
     fn show(&self, rows: impl Fn(&Tap) -> Result<Option<RecordBatch>, ArrowError>) {
-        let mut open = self.lock();
+        let mut open = lock(&self.open);
         open.retain(|open| {
             let rows = match rows(&open.tap) {
                 Ok(Some(rows)) => rows,
@@ -189,10 +191,6 @@ impl Taps {
             }
         });
         self.any.store(!open.is_empty(), Ordering::Relaxed);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -255,7 +253,13 @@ impl Tap {
     }
 }
 
-impl<'a> Ways<'a> {
+impl<'a> StageWrites<'a> {
+    /// What a chain writes; `sensitive` are the sensitive columns of the table.
+    pub fn of(chain: &'a Chain, sensitive: impl Iterator<Item = &'a str>) -> Self {
+        let stages = chain.writes().map(|(stage, writes)| (stage, writes.collect()));
+        Self { stages: stages.collect(), sensitive: sensitive.collect() }
+    }
+
     /// Columns that are not in their last form after a stage, or sensitive.
     fn hidden_after(&self, stage: &str) -> BTreeSet<&'a str> {
         let later = self.stages.iter().skip_while(|(name, _)| *name != stage).skip(1);

@@ -1,11 +1,12 @@
 //! The counters of the last hour, a sample a second.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::status::Status;
 use clickmill_core::batch::micros_now;
+use clickmill_core::lock;
 
 /// Samples that are kept: an hour.
 const MAX_SAMPLES: usize = 3600;
@@ -23,9 +24,9 @@ pub struct Sample {
     pub rows_rejected: u64,
     /// Records read that are not durable yet.
     pub rows_in_hand: u64,
-    /// As in [`super::Snapshot`].
+    /// As in [`super::status::Snapshot`].
     pub freshness_secs: Option<f64>,
-    /// Likewise.
+    /// As in [`super::status::Snapshot`].
     pub oldest_unacknowledged_secs: Option<f64>,
     /// From publishing to durable since the sample before, in milliseconds: the median, and that of 99 in
     /// a hundred messages at most.
@@ -49,7 +50,7 @@ pub struct StageSample {
 
 impl Sample {
     /// The counters now.
-    pub(super) fn of(status: &Status) -> Self {
+    pub(crate) fn of(status: &Status) -> Self {
         let now = status.snapshot();
         let (counts, _) = status.durable();
         let stages = counts.stages.iter().map(|(stage, done)| StageSample {
@@ -74,11 +75,11 @@ impl Sample {
 
 /// The last samples.
 #[derive(Debug, Default)]
-pub(super) struct Series(Mutex<VecDeque<Sample>>);
+pub(crate) struct Series(Mutex<VecDeque<Sample>>);
 
 impl Series {
     pub fn add(&self, sample: Sample) {
-        let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut samples = lock(&self.0);
         if samples.len() == MAX_SAMPLES {
             samples.pop_front();
         }
@@ -86,6 +87,6 @@ impl Series {
     }
 
     pub fn samples(&self) -> Vec<Sample> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        lock(&self.0).iter().cloned().collect()
     }
 }

@@ -11,23 +11,23 @@ use arrow::error::ArrowError;
 use backon::{ExponentialBuilder, Retryable};
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
-use super::status::{InHand, Status};
-use super::summary::Counts;
-use super::transform::{Done, by_sink};
-use super::version::Record;
+use super::transform::Finished;
+use crate::observe::delivered::{Delivered, InHand};
+use crate::observe::status::Status;
+use crate::versions::version::VersionRecord;
 use clickmill_core::batch::{Message, Position, Positions, Rejected, micros_now};
-use clickmill_core::causes;
+use clickmill_core::{Fault, causes};
 use clickmill_dead_letter::{Spool, Writer};
 use clickmill_sink::{Appended, Appender, SinkError};
-use clickmill_source::stream::{Receipt, acknowledge};
+use clickmill_source::{Receipt, acknowledge};
 use clickmill_tables::Rows;
 
 /// How often letters in the spool are tried to be carried over.
 const CARRY_EVERY: Duration = Duration::from_secs(5);
 
 /// A batch that has been through the chain, with what is to be given back for it.
-pub(super) struct Ready {
-    pub done: Done,
+pub(crate) struct PendingBatch {
+    pub finished: Finished,
     pub receipts: Vec<Receipt>,
     /// Room for the next batch.
     pub room: OwnedSemaphorePermit,
@@ -37,7 +37,7 @@ pub(super) struct Ready {
 }
 
 /// Where a stream's batches go.
-pub(super) struct Delivery {
+pub(crate) struct Delivery {
     pub rows: Box<dyn Appender>,
     pub letters: Box<dyn Appender>,
     pub writer: Arc<Writer>,
@@ -45,44 +45,14 @@ pub(super) struct Delivery {
     pub status: Arc<Status>,
 }
 
-/// What became of batches. All of it is durable.
-pub(super) struct Delivered {
-    /// The version that made them.
-    pub version: Arc<Record>,
-    pub counts: Counts,
-    pub repeated: u64,
-    pub unconfirmed: u64,
-    pub spooled: u64,
-    pub retries: u64,
-    /// From publishing to durable, in milliseconds, a value per message.
-    pub latencies: Vec<u64>,
-    /// From having a batch to having its chain, a value per batch.
-    pub pauses: Vec<Duration>,
-    pub batches: Vec<InHand>,
-    /// When the newest of the messages was published, in microseconds since 1970.
-    pub newest: Option<i64>,
-}
-
 impl Delivery {
     /// Delivers batches of one version: returns once all of it is durable and acknowledged, or can't be.
     pub async fn deliver(
         &self,
-        version: Arc<Record>,
-        batches: Vec<Ready>,
+        version: Arc<VersionRecord>,
+        batches: Vec<PendingBatch>,
     ) -> Result<Delivered, DeliverError> {
-        let plugin_set: Arc<str> = version.set.digest.as_str().into();
-        let mut delivered = Delivered {
-            version,
-            counts: Counts::default(),
-            repeated: 0,
-            unconfirmed: 0,
-            spooled: 0,
-            retries: 0,
-            latencies: Vec::new(),
-            pauses: Vec::new(),
-            batches: Vec::new(),
-            newest: None,
-        };
+        let mut delivered = Delivered::of(version);
         let span = tracing::Span::current();
         let mut rows: Vec<Rows> = Vec::new();
         let mut rejected: Vec<Rejected> = Vec::new();
@@ -90,13 +60,13 @@ impl Delivery {
         let mut published = Vec::new();
         let mut room = Vec::new();
         for batch in batches {
-            delivered.counts.count(&batch.done);
-            delivered.pauses.push(batch.done.pause);
-            published.extend(publish_times(&batch.done));
-            if batch.done.rows.rows.num_rows() > 0 {
-                rows.push(batch.done.rows);
+            delivered.counts.add(batch.finished.counts());
+            delivered.pauses.push(batch.finished.pause);
+            published.extend(publish_times(&batch.finished));
+            if batch.finished.rows.rows.num_rows() > 0 {
+                rows.push(batch.finished.rows);
             }
-            rejected.extend(batch.done.rejected);
+            rejected.extend(batch.finished.rejected);
             receipts.extend(batch.receipts);
             room.push(batch.room);
             delivered.batches.push(batch.batch);
@@ -104,12 +74,11 @@ impl Delivery {
         }
         if !rows.is_empty() {
             let appended = self.append(rows, &mut delivered).await?;
-            let refused: Vec<Rejected> = by_sink(appended.refused, &plugin_set).collect();
-            delivered.counts.refuse(&refused);
+            delivered.counts.refuse(&appended.refused);
             delivered.counts.rows_out -= appended.repeated;
             delivered.counts.rows_in -= appended.repeated;
             delivered.repeated += appended.repeated;
-            rejected.extend(refused);
+            rejected.extend(appended.refused);
         }
         if !rejected.is_empty() {
             let letters = self.writer.rows(&rejected)?;
@@ -189,7 +158,7 @@ impl Delivery {
         }
     }
 
-    /// Carries letters from the spool to their table, now and then, for ever.
+    /// Carries letters from the spool to their table, now and then, forever.
     pub async fn carry_over(&self) -> Infallible {
         let mut ticks = tokio::time::interval(CARRY_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -239,12 +208,22 @@ pub enum DeliverError {
     /// The table will not take them.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// Letters can't be made: a mistake of clickmill.
+    /// Letters can't be made: a bug in clickmill.
     #[error("cannot make rows of dead letters")]
     Letters(#[from] ArrowError),
 }
 
-/// Waits between tries: short at first, at most ten seconds, for ever.
+impl DeliverError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Sink(error) => error.fault(),
+            Self::Letters(_) => Fault::Bug,
+        }
+    }
+}
+
+/// Waits between tries: short at first, at most ten seconds, forever.
 fn patience() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
@@ -253,12 +232,12 @@ fn patience() -> ExponentialBuilder {
         .without_max_times()
 }
 
-fn publish_times(done: &Done) -> Vec<i64> {
-    let rows = match &done.rows.origins.positions {
+fn publish_times(finished: &Finished) -> Vec<i64> {
+    let rows = match &finished.rows.origins.positions {
         Positions::Messages(messages) => messages.as_slice(),
         Positions::Lines(_) => &[],
     };
-    let rejected = done.rejected.iter().filter_map(|rejected| match &rejected.position {
+    let rejected = finished.rejected.iter().filter_map(|rejected| match &rejected.position {
         Position::Message(message) => Some(message),
         Position::Line(_) => None,
     });

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use clickmill_core::batch::Rejected;
 use clickmill_sandbox::StageCounts;
 
 /// Reasons for refusals that are told apart. A plugin may name any; the rest are counted together.
@@ -31,7 +32,7 @@ pub struct Counts {
 
 impl Counts {
     /// The commonest reason for a refusal.
-    pub(super) fn most_frequent(&self) -> String {
+    pub(crate) fn most_frequent(&self) -> String {
         let most = self.rejected_by.iter().max_by_key(|(_, count)| **count);
         most.map_or_else(String::new, |((stage, code), count)| {
             format!("`{code}` at stage `{stage}`, {count} times")
@@ -39,14 +40,28 @@ impl Counts {
     }
 
     /// The rows, in a line.
-    pub(super) fn told(&self) -> String {
+    pub(crate) fn summary_line(&self) -> String {
         format!(
             "{} rows in, {} out, {} rejected, {} filtered",
             self.rows_in, self.rows_out, self.rows_rejected, self.rows_filtered
         )
     }
 
-    /// Adds another object's counts.
+    /// Counts rejected records.
+    pub(crate) fn reject(&mut self, rejected: &[Rejected]) {
+        self.rows_rejected += rejected.len() as u64;
+        for rejected in rejected {
+            self.add_reason(rejected.stage.to_string(), rejected.reason.code.clone(), 1);
+        }
+    }
+
+    /// Counts rows that the table refused after they were counted as written.
+    pub(crate) fn refuse(&mut self, refused: &[Rejected]) {
+        self.rows_out -= refused.len() as u64;
+        self.reject(refused);
+    }
+
+    /// Adds the counts of another batch or object.
     pub fn add(&mut self, other: Self) {
         self.rows_in += other.rows_in;
         self.rows_out += other.rows_out;
@@ -62,7 +77,7 @@ impl Counts {
     }
 
     /// Adds refusals of one reason.
-    pub(super) fn add_reason(&mut self, stage: String, code: String, count: u64) {
+    fn add_reason(&mut self, stage: String, code: String, count: u64) {
         let full = self.rejected_by.len() >= MAX_REASONS;
         let key = (stage, code);
         let key = match full && !self.rejected_by.contains_key(&key) {
@@ -73,7 +88,7 @@ impl Counts {
     }
 
     /// Adds what a stage did.
-    pub(super) fn add_stage(&mut self, name: &str, counts: &StageCounts) {
+    pub(crate) fn add_stage(&mut self, name: &str, counts: &StageCounts) {
         match self.stages.iter_mut().find(|(known, _)| known == name) {
             Some((_, sum)) => sum.add(counts),
             None => self.stages.push((name.to_owned(), counts.clone())),

@@ -1,4 +1,6 @@
-//! How a run is told to stop.
+//! How a run is told to stop, and when it ends by itself.
+
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -37,4 +39,13 @@ impl Stop {
         // The sender is ours: it does not go away.
         let _ = self.0.subscribe().wait_for(|asked| *asked >= times).await;
     }
+}
+
+/// When a run ends by itself, beside the end of its source.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ending {
+    /// Once nothing has arrived for that long.
+    pub when_idle: Option<Duration>,
+    /// After that long, as if it were told to stop.
+    pub after: Option<Duration>,
 }

@@ -1,0 +1,44 @@
+//! What is wrong with a pipeline file: found by every check, collected, told all at once.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// One thing that is wrong with a pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// Where: `plugin[1].reads`, say.
+    pub path: String,
+    /// What it got and what it wanted.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.path, self.message)
+    }
+}
+
+/// Adds a problem.
+pub(super) fn problem(problems: &mut Vec<Problem>, path: &str, message: String) {
+    problems.push(Problem { path: path.to_owned(), message });
+}
+
+/// `file` as seen from `folder`, without the `..` and `.` in it, so that messages stay readable.
+pub(super) fn join(folder: &Path, file: &str) -> PathBuf {
+    let mut joined = PathBuf::new();
+    for part in folder.join(file).components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir
+                if matches!(
+                    joined.components().next_back(),
+                    Some(std::path::Component::Normal(_))
+                ) =>
+            {
+                joined.pop();
+            }
+            other => joined.push(other),
+        }
+    }
+    joined
+}

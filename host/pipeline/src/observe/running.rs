@@ -1,0 +1,189 @@
+//! A running pipeline as others look at it: what it is, how it does, what it did lately.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::series::{Sample, Series};
+use super::status::{Snapshot, Status};
+use super::tap::{Tap, TapStream, TooManyTaps};
+use crate::context::Context;
+use crate::versions::version::VersionRecord;
+use clickmill_config::{Place, Source};
+use clickmill_core::batch::micros_now;
+use clickmill_query::QueryError;
+use clickmill_sandbox::StageCounts;
+
+/// Plugins, by stage, name and version, whose numbers are shown one by one: the newest.
+const MAX_PLUGINS: usize = 50;
+
+/// A running pipeline. Cheap to clone.
+#[derive(Clone)]
+pub struct Running(Arc<Inner>);
+
+struct Inner {
+    about: About,
+    context: Arc<Context>,
+    status: Arc<Status>,
+    series: Series,
+    max_freshness: Option<Duration>,
+}
+
+/// What a pipeline is.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// Its name.
+    pub pipeline: String,
+    /// Where its records come from.
+    pub source: String,
+    /// Where its rows go.
+    pub sink: String,
+    /// The table.
+    pub table: String,
+    /// Since when it runs, in microseconds since 1970-01-01T00:00:00Z.
+    pub started_at: i64,
+    /// The most batches that may wait, in the order of [`Queue::ALL`].
+    pub most_queued: u64,
+}
+
+/// What plugins have done, each in all plugin sets that it was in.
+pub type Plugins = BTreeMap<PluginKey, StageCounts>;
+
+/// A plugin of one version at one stage.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PluginKey {
+    /// The stage.
+    pub stage: String,
+    /// The plugin's name.
+    pub plugin: String,
+    /// Its version.
+    pub version: String,
+}
+
+impl Running {
+    /// Begins to look at a pipeline.
+    pub(crate) fn new(context: &Arc<Context>, status: &Arc<Status>) -> Self {
+        let pipeline = &context.pipeline;
+        let inner = Inner {
+            about: About {
+                pipeline: pipeline.name.clone(),
+                source: source(&pipeline.source),
+                sink: match &pipeline.sink.place {
+                    Place::Warehouse => "warehouse".to_owned(),
+                    Place::BigQuery(config) => format!("BigQuery, project {}", config.project),
+                },
+                table: pipeline.sink.table.to_string(),
+                started_at: micros_now(),
+                most_queued: context.most_batches() as u64,
+            },
+            context: context.clone(),
+            status: status.clone(),
+            series: Series::default(),
+            max_freshness: pipeline.admin.max_freshness,
+        };
+        let running = Self(Arc::new(inner));
+        let sampled = Arc::downgrade(&running.0);
+        context.runtime.spawn(async move {
+            let mut seconds = tokio::time::interval(Duration::from_secs(1));
+            seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                seconds.tick().await;
+                let Some(inner) = sampled.upgrade() else { return };
+                inner.series.add(Sample::of(&inner.status));
+            }
+        });
+        running
+    }
+
+    /// What it is.
+    pub fn about(&self) -> &About {
+        &self.0.about
+    }
+
+    /// All versions of its plugins since the start, the first one first.
+    pub fn history(&self) -> Vec<Arc<VersionRecord>> {
+        self.0.context.slot.history()
+    }
+
+    /// The version that runs, and the canary beside it.
+    pub fn versions(&self) -> (Arc<VersionRecord>, Option<Arc<VersionRecord>>) {
+        let slot = &self.0.context.slot;
+        (slot.current().record.clone(), slot.canary())
+    }
+
+    /// What it counts.
+    pub fn status(&self) -> &Status {
+        &self.0.status
+    }
+
+    /// How it did lately, a sample a second, the newest last.
+    pub fn series(&self) -> Vec<Sample> {
+        self.0.series.samples()
+    }
+
+    /// Has rows shown as they pass.
+    pub fn tap(&self, tap: Tap) -> Result<TapStream, TooManyTaps> {
+        self.0.context.taps.open(tap)
+    }
+
+    /// Whether a text is a condition that a tap may have.
+    pub async fn check(&self, condition: &str) -> Result<(), QueryError> {
+        self.0.context.taps.check(condition).await
+    }
+
+    /// Why it does not do its work; nothing where it does.
+    pub fn problems(&self, now: &Snapshot) -> Vec<String> {
+        let mut problems = Vec::new();
+        if let Some(seconds) = now.away_secs {
+            problems.push(format!("the table has not taken rows for {seconds:.0} s"));
+        }
+        if let (Some(most), Some(seconds)) = (self.0.max_freshness, now.freshness_secs)
+            && seconds > most.as_secs_f64()
+        {
+            let most = most.as_secs_f64();
+            problems.push(format!(
+                "the newest durable message was published {seconds:.0} s ago, wanted at most {most} s"
+            ));
+        }
+        problems
+    }
+
+    /// What each plugin did, those that ran last where there are many.
+    pub fn plugins(&self) -> Plugins {
+        let mut plugins = Plugins::new();
+        for record in self.history().iter().rev() {
+            let tally = record.tally();
+            for (made, counts) in record.set.stages.iter().zip(&tally.stages) {
+                let key = PluginKey {
+                    stage: made.stage.clone(),
+                    plugin: made.plugin.clone(),
+                    version: made.version.clone(),
+                };
+                if plugins.len() < MAX_PLUGINS || plugins.contains_key(&key) {
+                    plugins.entry(key).or_default().add(counts);
+                }
+            }
+        }
+        plugins
+    }
+
+    /// What reads its numbers, without keeping it.
+    pub(crate) fn weak(&self) -> impl Fn() -> Option<Self> + Clone + Send + Sync + 'static {
+        let inner = Arc::downgrade(&self.0);
+        move || inner.upgrade().map(Self)
+    }
+
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.0.context
+    }
+}
+
+fn source(source: &Source) -> String {
+    match source {
+        Source::Stdin => "standard input".to_owned(),
+        Source::Storage { uri, .. } => uri.clone(),
+        Source::Generator(generated) => format!("generator ({})", generated.data),
+        Source::Live { generated, rate } => format!("generator ({}, {rate}/s)", generated.data),
+        Source::PubSub(config) => format!("Pub/Sub {}", config.subscription),
+    }
+}

@@ -1,0 +1,87 @@
+//! Why dead letters can't be replayed.
+
+use arrow::error::ArrowError;
+
+use crate::context::PublishError;
+use crate::swap::set_store::SetStoreError;
+use crate::versions::fit::FitError;
+use clickmill_core::Fault;
+use clickmill_core::schema::SchemaError;
+use clickmill_dead_letter::SealError;
+use clickmill_sandbox::ChangeError;
+use clickmill_sink::SinkError;
+
+/// Why letters can't be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The tables failed.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The plugin set can't be changed like that.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// The chain does not fit the letters' columns.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// The set that refused a letter can't be made again.
+    #[error(transparent)]
+    Store(#[from] SetStoreError),
+    /// The plugin set can't be entered.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// A letter is sealed, and the pipeline has no key.
+    #[error(
+        "letter `{letter_id}` is sealed with key `{key_id}`, and the pipeline file names {named}"
+    )]
+    NoKey {
+        /// The letter.
+        letter_id: String,
+        /// Its key.
+        key_id: String,
+        /// The key of the pipeline file.
+        named: String,
+    },
+    /// A sealed payload does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The table has no columns that say where a row came from.
+    #[error(
+        "table `{table}` has none of the columns `message_id` and `source` with `source_line`: replayed rows could not be told from those that are there"
+    )]
+    NoProvenance {
+        /// The table.
+        table: String,
+    },
+    /// There is no such letter, or more than one.
+    #[error("{found} letters begin with `{id}`, wanted one that is not resolved")]
+    NoLetter {
+        /// What was asked for.
+        id: String,
+        /// How many begin like that.
+        found: usize,
+    },
+    /// A schema is broken: a bug in clickmill.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// Rows can't be made: a bug in clickmill.
+    #[error("cannot make rows")]
+    Rows(#[from] ArrowError),
+}
+
+impl ReplayError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Sink(error) => error.fault(),
+            Self::Fit(error) => error.fault(),
+            Self::Store(error) => error.fault(),
+            Self::Publish(error) => error.fault(),
+            Self::Seal(error) => error.fault(),
+            Self::Change(_)
+            | Self::NoKey { .. }
+            | Self::NoProvenance { .. }
+            | Self::NoLetter { .. } => Fault::Input,
+            Self::Schema(_) | Self::Rows(_) => Fault::Bug,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What a batch becomes: chain, guard and projection, and what a worker does with each batch around them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::error::ArrowError;
+
+use crate::observe::summary::Counts;
+use crate::observe::tap::{StageWrites, Taps};
+use crate::versions::fit::Fitted;
+use crate::versions::guard;
+use crate::versions::slot::Slot;
+use crate::versions::version::{Rates, Version, VersionRecord};
+use clickmill_core::batch::{Batch, Rejected, Rejector};
+use clickmill_core::stage;
+use clickmill_decode::Decoded;
+use clickmill_sandbox::{ChainWorker, Processed, StageCounts};
+use clickmill_tables::Rows;
+
+/// What a batch becomes. `rows.rows.num_rows() + rejected.len() + filtered` is what went in.
+pub(crate) struct Transformed {
+    pub rows: Rows,
+    pub rejected: Vec<Rejected>,
+    pub filtered: u64,
+}
+
+impl Fitted {
+    /// Runs a batch through chain, guard and projection. `worker` is one of this chain's; `watch` sees
+    /// what each stage leaves.
+    pub fn make(
+        &self,
+        worker: &mut ChainWorker,
+        batch: Batch,
+        watch: impl FnMut(&str, &Batch),
+    ) -> Result<Transformed, ArrowError> {
+        let plugin_set = self.chain.plugin_set();
+        let Processed { batch, mut rejected, filtered } = worker.run_watched(batch, watch)?;
+        let (batch, stopped) = self.guard.stop(batch, plugin_set)?;
+        rejected.extend(stopped);
+        let (rows, lacking) = self.projection.rows(batch, plugin_set)?;
+        rejected.extend(lacking);
+        Ok(Transformed { rows, rejected, filtered })
+    }
+}
+
+/// A batch that is ready to be written. Every record of it is here: as a row, rejected or filtered.
+pub(crate) struct Finished {
+    /// The version that made it.
+    pub version: Arc<VersionRecord>,
+    pub rows_in: u64,
+    pub bytes: u64,
+    pub rows: Rows,
+    pub rejected: Vec<Rejected>,
+    pub filtered: u64,
+    /// What each stage of the version did, in order.
+    pub stages: Vec<StageCounts>,
+    /// From having the batch to having its chain.
+    pub pause: Duration,
+}
+
+impl Finished {
+    /// The batch as the chain leaves it, counted.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts {
+            rows_in: self.rows_in,
+            rows_out: self.rows.rows.num_rows() as u64,
+            rows_filtered: self.filtered,
+            bytes: self.bytes,
+            ..Counts::default()
+        };
+        counts.reject(&self.rejected);
+        let names = self.version.set.stages.iter().map(|stage| stage.stage.as_str());
+        for (name, stage) in names.zip(&self.stages) {
+            counts.add_stage(name, stage);
+        }
+        counts
+    }
+}
+
+/// Runs batches, each through the version that it is given. One per thread.
+pub(crate) struct Worker<'a> {
+    slot: &'a Slot,
+    taps: &'a Taps,
+    /// The chains in use: one, or two beside a canary.
+    chains: Vec<CachedChain>,
+    generation: u64,
+}
+
+struct CachedChain {
+    version: Arc<Version>,
+    fitted: Arc<Fitted>,
+    worker: ChainWorker,
+}
+
+impl<'a> Worker<'a> {
+    pub fn new(slot: &'a Slot, taps: &'a Taps) -> Self {
+        Self { slot, taps, chains: Vec::new(), generation: 0 }
+    }
+
+    /// Runs a batch through a version that was fitted to its columns. `began` is when that was asked for.
+    pub fn run(
+        &mut self,
+        version: &Arc<Version>,
+        fitted: &Arc<Fitted>,
+        decoded: Decoded,
+        began: Instant,
+    ) -> Result<Finished, ArrowError> {
+        let (slot, taps) = (self.slot, self.taps);
+        let generation = slot.generation();
+        if generation != self.generation {
+            // What is not picked any more is let go, and with the last worker its components.
+            self.chains.retain(|chain| slot.runs(&chain.version));
+            self.generation = generation;
+        }
+        let chain = self.chain(version, fitted);
+        let pause = began.elapsed();
+        slot.recent().offer(&decoded.batch);
+        let rows = decoded.batch.rows() as u64;
+        let malformed = decoded.malformed.len();
+        let (rows_in, bytes) = (rows + malformed as u64, decoded.bytes as u64);
+        let sensitive = slot.target().sensitive();
+        let made = transform(&mut chain.worker, fitted, taps, sensitive, decoded)?;
+        let Transformed { rows: good, rejected, filtered } = made;
+        let unmasked = rejected.iter().filter(|r| r.reason.code == guard::CODE).count();
+        if unmasked > 0 {
+            tracing::error!(
+                rows = unmasked,
+                "values of a sensitive column are as they came in: their rows are stopped"
+            );
+        }
+        let stages = chain.worker.take_counts();
+        let seen = Rates {
+            rows,
+            rejected: (rejected.len() - malformed) as u64,
+            filtered,
+            faults: stages.iter().map(|stage| stage.faults).sum(),
+            fuel: stages.iter().map(|stage| stage.fuel).sum(),
+        };
+        slot.count(version, seen, &stages);
+        let version = version.record.clone();
+        Ok(Finished { version, rows_in, bytes, rows: good, rejected, filtered, stages, pause })
+    }
+
+    fn chain(&mut self, version: &Arc<Version>, fitted: &Arc<Fitted>) -> &mut CachedChain {
+        let known = self.chains.iter().position(|chain| Arc::ptr_eq(&chain.fitted, fitted));
+        let at = known.unwrap_or_else(|| {
+            let worker = ChainWorker::new(&fitted.chain);
+            let (version, fitted) = (version.clone(), fitted.clone());
+            self.chains.push(CachedChain { version, fitted, worker });
+            self.chains.len() - 1
+        });
+        &mut self.chains[at]
+    }
+}
+
+/// Makes rows of what was decoded, and shows them to whoever looks.
+fn transform<'a>(
+    worker: &mut ChainWorker,
+    fitted: &'a Fitted,
+    taps: &Taps,
+    sensitive: impl Iterator<Item = &'a str>,
+    decoded: Decoded,
+) -> Result<Transformed, ArrowError> {
+    let Decoded { batch, malformed, .. } = decoded;
+    let by = Rejector::host(stage::DECODE, fitted.chain.plugin_set(), batch.ingest_time);
+    let origins = &batch.origins;
+    let mut rejected: Vec<Rejected> = malformed
+        .into_iter()
+        .map(|bad| origins.reject_record(bad.position, bad.payload, &by, bad.reason))
+        .collect();
+    let made = match taps.any() {
+        false => fitted.make(worker, batch, |_, _| {})?,
+        true => {
+            let writes = StageWrites::of(&fitted.chain, sensitive);
+            fitted.make(worker, batch, |stage, batch| taps.pass(&writes, stage, batch))?
+        }
+    };
+    rejected.extend(made.rejected);
+    rejected.sort_by(|a, b| a.position.cmp(&b.position));
+    if taps.any() {
+        taps.reject(&rejected);
+    }
+    Ok(Transformed { rejected, ..made })
+}

@@ -1,0 +1,104 @@
+//! Threads beside a run: they end with the pipeline that they belong to.
+
+use std::convert::Infallible;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use clickmill_core::lock;
+
+/// How long a thread may take to end. One that builds a plugin crate is left then: the process ends
+/// anyway, and what it builds is not waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The threads of a pipeline. Dropped, it has them end and waits for them.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    /// Closed when they are to end.
+    end: Option<Sender<Infallible>>,
+    ended: Receiver<Infallible>,
+    /// Each with what is closed once it has ended.
+    running: Mutex<Vec<(&'static str, Receiver<Infallible>)>>,
+}
+
+/// Tells a thread when to end.
+pub(crate) struct End(Receiver<Infallible>);
+
+impl Default for Threads {
+    fn default() -> Self {
+        let (end, ended) = bounded(0);
+        Self { end: Some(end), ended, running: Mutex::default() }
+    }
+}
+
+impl Threads {
+    /// Starts a thread, which is to end when [`End`] says so.
+    pub fn spawn(&self, name: &'static str, run: impl FnOnce(&End) + Send + 'static) {
+        let end = End(self.ended.clone());
+        let (running, ended) = bounded::<Infallible>(0);
+        lock(&self.running).push((name, ended));
+        std::thread::spawn(move || {
+            // Closed also where the thread panics.
+            let _running = running;
+            run(&end);
+        });
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.end = None;
+        for (name, ended) in lock(&self.running).drain(..) {
+            if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                tracing::warn!(name, "a thread takes too long to end, it is left");
+            }
+        }
+    }
+}
+
+impl End {
+    /// Waits for so long. Returns whether it is time to end.
+    pub fn comes_within(&self, time: Duration) -> bool {
+        self.0.recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
+    }
+
+    /// Waits until something is to be received. Returns whether it is time to end.
+    pub fn comes_before<T>(&self, other: &Receiver<T>) -> bool {
+        let mut select = crossbeam_channel::Select::new();
+        let end = select.recv(&self.0);
+        select.recv(other);
+        select.ready() == end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn threads_end_with_what_they_belong_to_and_finish_what_waits() {
+        let (to, waiting) = crossbeam_channel::unbounded();
+        let done = Arc::<AtomicU64>::default();
+        let threads = Threads::default();
+        let (events, counted) = (waiting.clone(), done.clone());
+        threads.spawn("events", move |end| {
+            loop {
+                let is_over = end.comes_before(&events);
+                counted.fetch_add(events.try_iter().count() as u64, Ordering::SeqCst);
+                if is_over {
+                    return;
+                }
+            }
+        });
+        threads.spawn("watch", |end| while !end.comes_within(Duration::from_secs(3600)) {});
+        for event in 0..100 {
+            to.send(event).expect("the test has a receiver");
+        }
+        drop(threads);
+        assert_eq!((done.load(Ordering::SeqCst), waiting.len()), (100, 0));
+    }
+}

@@ -1,0 +1,9 @@
+//! The plugin sets that run or have run: the slot that holds the current one, what is known of each, and
+//! the rules by which one is taken back.
+
+pub(crate) mod fit;
+pub(crate) mod guard;
+pub(crate) mod recent;
+pub(crate) mod rules;
+pub(crate) mod slot;
+pub(crate) mod version;
