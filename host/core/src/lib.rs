@@ -2,6 +2,7 @@
 //! URI, durable files, errors on one line. It knows neither plugins nor services nor the pipeline file.
 
 pub mod batch;
+mod cargo;
 pub mod durable;
 mod fault;
 pub mod schema;
@@ -10,6 +11,7 @@ pub mod store;
 pub mod tls;
 mod window;
 
+pub use cargo::cargo;
 pub use fault::{Fault, causes, list};
 pub use window::{Counted, Window};
 

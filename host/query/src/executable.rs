@@ -4,11 +4,11 @@
 //! wanted, and again when its sources have changed.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::SystemTime;
 
-use clickmill_core::{Fault, lock};
+use clickmill_core::{Fault, cargo, lock};
 
 /// The executable's name.
 const NAME: &str = "clickmill-sql";
@@ -145,7 +145,7 @@ impl Build {
         };
         let target = self.executable.ancestors().nth(2).unwrap_or(&self.root);
         tracing::info!("building the SQL engine, which takes minutes the first time");
-        let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        let built = cargo(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             // All of the workspace is selected, so that crates have the features that they have
             // elsewhere and none is compiled again.
             .args(["build", "--locked", "--bin", NAME, "--profile", &profile, "--target-dir"])

@@ -64,9 +64,9 @@ impl Toolchain {
     /// Its `cargo`, set to build for Wasm.
     pub fn cargo(self) -> Command {
         match self {
-            Toolchain::Installed => Command::new("cargo"),
+            Toolchain::Installed => clickmill_core::cargo("cargo"),
             Toolchain::Debian => {
-                let mut cargo = Command::new("/usr/bin/cargo");
+                let mut cargo = clickmill_core::cargo("/usr/bin/cargo");
                 cargo
                     .env("RUSTC", "/usr/bin/rustc")
                     .env("RUSTC_BOOTSTRAP", "1")
