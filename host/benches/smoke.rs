@@ -2,7 +2,7 @@
 //! still runs, and nothing about speed.
 
 /// What the mode that was asked for takes of the two.
-pub fn of<T>(full: T, smoke: T) -> T {
+pub(crate) fn of<T>(full: T, smoke: T) -> T {
     match std::env::var_os("CLICKMILL_BENCH") {
         None => full,
         Some(mode) if mode == "smoke" => smoke,

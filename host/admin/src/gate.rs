@@ -20,13 +20,17 @@ pub(super) struct Gate {
 
 impl Gate {
     /// A gate that asks for a token, where there is one.
-    pub fn new(token: Option<&Token>) -> Result<Arc<Self>, AdminError> {
+    pub(crate) fn new(token: Option<&Token>) -> Result<Arc<Self>, AdminError> {
         let token = token.map(read).transpose()?;
         Ok(Arc::new(Self { token: token.map(|token| blake3::hash(token.as_bytes())) }))
     }
 
     /// As a layer around what is guarded.
-    pub async fn pass(State(gate): State<Arc<Self>>, request: Request, next: Next) -> Response {
+    pub(crate) async fn pass(
+        State(gate): State<Arc<Self>>,
+        request: Request,
+        next: Next,
+    ) -> Response {
         match gate.lets_in(request.headers()) {
             Ok(()) => next.run(request).await,
             Err((status, error)) => answer_error(status, error.to_owned(), None),

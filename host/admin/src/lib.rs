@@ -136,7 +136,7 @@ fn pipeline(running: Running, reveal: Vec<String>) -> Router {
 }
 
 async fn nothing() -> Response {
-    let error = "there is nothing here; what a pipeline tells, only its own process tells";
+    let error = "not found; pipeline endpoints are served only by the process running the pipeline";
     answer_error(StatusCode::NOT_FOUND, error.to_owned(), None)
 }
 

@@ -148,7 +148,7 @@ pub struct VersionBody {
     pub changes: Vec<String>,
     /// Since when, in microseconds since 1970-01-01T00:00:00Z.
     pub since: i64,
-    /// Until when, likewise.
+    /// Until when, in the same form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
     /// Batches it was given.
@@ -292,11 +292,16 @@ mod base64_bytes {
     use super::{Bytes, Engine, STANDARD};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        bytes: &Bytes,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&STANDARD.encode(bytes))
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Bytes, D::Error> {
         let text = String::deserialize(deserializer)?;
         STANDARD.decode(text).map(Bytes::from).map_err(D::Error::custom)
     }

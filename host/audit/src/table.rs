@@ -43,7 +43,7 @@ pub enum RowsError {
         /// The row, from 0.
         row: usize,
     },
-    /// A value is none of those that the column may have.
+    /// A value is not one that the column may have.
     #[error("audit table: row {row}, column `{column}`")]
     Word {
         /// The column.

@@ -9,7 +9,7 @@ pub struct Verified {
     pub entries: u64,
     /// When the first was written, in microseconds since 1970-01-01T00:00:00Z.
     pub first_time: Option<i64>,
-    /// When the last was written, likewise.
+    /// When the last was written, in the same form.
     pub last_time: Option<i64>,
     /// The last one's hash, [`NO_HASH`] where there is none.
     pub last_hash: String,

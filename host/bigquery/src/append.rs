@@ -29,7 +29,7 @@ const TRIES: usize = 5;
 
 /// Appends to one table.
 #[derive(Clone)]
-pub struct Append {
+pub(crate) struct Append {
     bigquery: BigQuery,
     table: TableName,
     schema: SchemaRef,
@@ -52,7 +52,7 @@ pub(super) enum Verdict {
 
 impl Append {
     /// An appender. Nothing is opened yet.
-    pub fn new(
+    pub(crate) fn new(
         bigquery: &BigQuery,
         table: &TableName,
         schema: SchemaRef,
@@ -72,7 +72,7 @@ impl Append {
 
     /// Appends rows; durable once it returns. Rows that are in the table, or that it refuses, are taken
     /// out of `rows` as this comes to be known: after a failure, the rest can be tried again.
-    pub async fn append(
+    pub(crate) async fn append(
         &self,
         rows: &mut Rows,
         refused: &mut Vec<Refused>,
@@ -99,7 +99,7 @@ impl Append {
     }
 
     /// Appends rows of which none may be refused.
-    pub async fn append_whole(&self, rows: &RecordBatch) -> Result<(), BigQueryError> {
+    pub(crate) async fn append_whole(&self, rows: &RecordBatch) -> Result<(), BigQueryError> {
         let mut refused = Vec::new();
         self.append(&mut Rows::letters(rows.clone()), &mut refused).await?;
         if refused.is_empty() {
@@ -143,7 +143,7 @@ impl Append {
                         *open = Some(current);
                         Ok(Verdict::Taken)
                     }
-                    // The stream has ended without us: what was sent to it is in the table.
+                    // The server finalized the stream; everything acknowledged on it is committed.
                     Err(AppendError::Rpc { source, .. }) if is_over(&source) => {
                         tracing::warn!(error = %source, "the write stream has ended, going on with another");
                         *stream = None;

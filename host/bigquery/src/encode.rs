@@ -7,10 +7,10 @@ use arrow::ipc::writer::StreamWriter;
 use google_cloud_bigquery::model::{ArrowRecordBatch, ArrowSchema};
 
 /// A request may have 10 MB; this leaves room for what goes with the rows.
-pub const MAX_REQUEST_BYTES: usize = 9_000_000;
+pub(crate) const MAX_REQUEST_BYTES: usize = 9_000_000;
 
 /// The schema message.
-pub fn schema(schema: &SchemaRef) -> Result<ArrowSchema, ArrowError> {
+pub(crate) fn schema(schema: &SchemaRef) -> Result<ArrowSchema, ArrowError> {
     let writer = StreamWriter::try_new(Vec::new(), schema)?;
     Ok(ArrowSchema::new().set_serialized_schema(writer.get_ref().clone()))
 }
@@ -24,13 +24,13 @@ pub fn batch(rows: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
 }
 
 /// The message's bytes in the client's form.
-pub fn message(bytes: Vec<u8>) -> ArrowRecordBatch {
+pub(crate) fn message(bytes: Vec<u8>) -> ArrowRecordBatch {
     ArrowRecordBatch::new().set_serialized_record_batch(bytes)
 }
 
 /// The message of as many of the first rows as fit into a request, and how many they are. A first row
 /// that is too large by itself comes without a message.
-pub fn first_piece(rows: &RecordBatch) -> Result<(usize, Option<Vec<u8>>), ArrowError> {
+pub(crate) fn first_piece(rows: &RecordBatch) -> Result<(usize, Option<Vec<u8>>), ArrowError> {
     let mut count = rows.num_rows();
     loop {
         let bytes = batch(&rows.slice(0, count))?;

@@ -113,7 +113,7 @@ pub enum BigQueryError {
         /// Why, a line each.
         misfits: Vec<String>,
     },
-    /// A request's text is no request: a mistake of clickmill or of a `….table.json`.
+    /// A request cannot be built: a bug in clickmill, or a wrong `….table.json`.
     #[error("BigQuery: cannot describe table `{table}`")]
     Describe {
         /// The table.

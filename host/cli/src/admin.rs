@@ -35,7 +35,7 @@ pub(super) struct Admin {
 
 impl Admin {
     /// Asks for something.
-    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let mut request = agent().get(self.url(path));
         if let Some(token) = self.token()? {
             request = request.header("authorization", token);
@@ -44,7 +44,7 @@ impl Admin {
     }
 
     /// Asks for something to be done.
-    pub fn post<T: DeserializeOwned>(
+    pub(crate) fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &impl Serialize,
@@ -57,7 +57,7 @@ impl Admin {
     }
 
     /// Asks for lines that come one by one, for as long as somebody reads.
-    pub fn stream(
+    pub(crate) fn stream(
         &self,
         path: &str,
         query: &[(&'static str, String)],
@@ -115,7 +115,7 @@ impl Admin {
     }
 }
 
-/// What an answer that is none says.
+/// Turns an error response into a [`Failure`].
 fn refused(mut answer: ureq::http::Response<ureq::Body>) -> Failure {
     let status = answer.status();
     let body = answer.body_mut().with_config().limit(MAX_ANSWER_BYTES);

@@ -81,7 +81,7 @@ pub(super) struct List {
 }
 
 impl Audit {
-    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+    pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         match self {
             Audit::Verify(verify) => verify.run(warehouse),
             Audit::List(list) => list.run(),

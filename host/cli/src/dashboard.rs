@@ -69,7 +69,7 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+    pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         let pipeline =
             self.pipeline.as_ref().map(|path| config::read(path, &self.set)).transpose()?;
         if self.looker {

@@ -56,7 +56,7 @@ pub(super) struct Show {
 }
 
 impl DeadLetter {
-    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+    pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         match self {
             DeadLetter::List(list) => list.run(warehouse),
             DeadLetter::Show(show) => show.run(warehouse),

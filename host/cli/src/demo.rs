@@ -56,7 +56,7 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+    pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         let file = self.data.join("clothing.csv");
         if !file.is_file() {
             generate(&file)?;

@@ -77,7 +77,7 @@ pub(super) struct Generate {
 }
 
 impl Generate {
-    pub fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         self.bad.check(self.kind).map_err(|error| Failure::new(Exit::BadInput, error))?;
         let mut options = Options::new(self.kind, self.rows, self.seed);
         options.bad = self.bad;

@@ -67,7 +67,7 @@ enum Format {
 }
 
 impl Permissions {
-    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+    pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         let pipeline = config::read(&self.pipeline, &self.set)?;
         let access = access::needs(&pipeline, warehouse);
         let host = self.member.unwrap_or_else(|| {

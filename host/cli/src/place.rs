@@ -9,7 +9,7 @@ use clickmill_dashboard::Folder;
 const CACHE_VARIABLE: &str = "CLICKMILL_CACHE";
 
 /// The folder of compiled plugins.
-pub fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(folder) = variable(CACHE_VARIABLE) {
         return folder.into();
@@ -21,7 +21,7 @@ pub fn cache() -> PathBuf {
 
 /// A pipeline that comes with the project: in the current folder or one above it, and else where the
 /// binary was built.
-pub fn pipeline(name: &str) -> Option<PathBuf> {
+pub(crate) fn pipeline(name: &str) -> Option<PathBuf> {
     let within = Path::new("host/pipelines").join(name);
     let here = std::env::current_dir().unwrap_or_default();
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned);
@@ -34,24 +34,24 @@ pub fn pipeline(name: &str) -> Option<PathBuf> {
 
 /// The tiles of the dashboard: in the current folder or one above it, and else those that the binary was
 /// built with.
-pub fn tiles() -> Folder {
+pub(crate) fn tiles() -> Folder {
     let here = std::env::current_dir().unwrap_or_default();
     let folders = here.ancestors().map(|root| root.join("sql/dashboard"));
     folders.into_iter().find(|path| path.is_dir()).map_or(Folder::Embedded, Folder::At)
 }
 
 /// The environment variable that names the folder of the audit log, and the folder where it names none.
-pub const AUDIT_VARIABLE: &str = "CLICKMILL_AUDIT";
-pub const AUDIT_FOLDER: &str = "./clickmill-data/audit";
+pub(crate) const AUDIT_VARIABLE: &str = "CLICKMILL_AUDIT";
+pub(crate) const AUDIT_FOLDER: &str = "./clickmill-data/audit";
 
 /// The folder of the audit log.
-pub fn audit() -> PathBuf {
+pub(crate) fn audit() -> PathBuf {
     let named = std::env::var_os(AUDIT_VARIABLE).filter(|value| !value.is_empty());
     named.map_or_else(|| AUDIT_FOLDER.into(), PathBuf::from)
 }
 
 /// Who runs this, for the audit log: `user@machine`.
-pub fn actor() -> String {
+pub(crate) fn actor() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let user = variable("USER").or_else(|| variable("LOGNAME"));
     let machine = std::fs::read_to_string("/etc/hostname").ok();

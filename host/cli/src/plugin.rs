@@ -65,7 +65,7 @@ pub(super) struct Inspect {
 }
 
 impl Plugin {
-    pub fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
             Plugin::Build(build) => build.run(),
             Plugin::Inspect(inspect) => inspect.run(),

@@ -49,7 +49,7 @@ pub(super) struct Query {
 }
 
 impl Query {
-    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+    pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         let parameters = self.parameters.iter();
         let parameters: Vec<(&str, Parameter)> =
             parameters.map(|(name, value)| (name.as_str(), value.clone())).collect();

@@ -77,7 +77,7 @@ pub(super) struct Asked {
 }
 
 impl Run {
-    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+    pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         let asked = Asked {
             ending: Ending { when_idle: self.stop_when_idle, after: None },
             watch: self.watch,

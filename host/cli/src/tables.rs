@@ -40,7 +40,7 @@ pub(super) struct Which {
 }
 
 impl Tables {
-    pub fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         let (which, apply) = match self {
             Tables::Plan(which) => (which, false),
             Tables::Apply(which) => (which, true),

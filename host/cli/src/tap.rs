@@ -44,7 +44,7 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    pub fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         let mut query = vec![("rejected", self.rejected.to_string())];
         query.extend(self.stage.map(|stage| ("stage", stage)));
         query.extend(self.condition.map(|condition| ("where", condition)));

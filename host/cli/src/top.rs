@@ -35,7 +35,7 @@ pub(super) struct Top {
 }
 
 impl Top {
-    pub fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         if self.json {
             let status: serde_json::Value = self.admin.get("/v1/status")?;
             println!("{status}");

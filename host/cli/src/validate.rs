@@ -29,7 +29,7 @@ pub(super) struct Validate {
 }
 
 impl Validate {
-    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+    pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         let pipeline = config::read(&self.pipeline, &self.set)?;
         let options = Options {
             warehouse: warehouse.to_owned(),

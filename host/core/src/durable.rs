@@ -17,7 +17,7 @@ pub fn sync_name(path: &Path) -> io::Result<()> {
 }
 
 /// Makes a file that appears whole or not at all. It is made under its name with the extension `part`
-/// first, of which nothing stays where this fails: a full disk is not to be kept full by us.
+/// first, of which nothing stays where this fails: a full disk gets its space back.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = path.with_extension("part");
     let written = File::create(&part)

@@ -36,7 +36,7 @@ pub(super) struct RangeError {
 
 impl Range {
     /// Reads `from` and `to`; each may be missing.
-    pub fn parse(asked: &HashMap<String, String>) -> Result<Self, RangeError> {
+    pub(crate) fn parse(asked: &HashMap<String, String>) -> Result<Self, RangeError> {
         let read = |key: &'static str| match asked.get(key).filter(|value| !value.is_empty()) {
             None => Ok(None),
             Some(value) => {
@@ -48,13 +48,13 @@ impl Range {
     }
 
     /// Whether an end of it is missing.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.from.is_none() || self.to.is_none()
     }
 
     /// The values of a tile's parameters. What is not asked for is null: all of it. `extent` is from when
     /// to when there are events.
-    pub fn parameters<'a>(
+    pub(crate) fn parameters<'a>(
         &self,
         names: &'a [String],
         asked: &HashMap<String, String>,

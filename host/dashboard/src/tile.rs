@@ -63,7 +63,7 @@ pub(super) enum HeaderError {
 
 impl Tile {
     /// Reads a tile.
-    pub fn parse(name: &str, text: &str) -> Result<Self, HeaderError> {
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, HeaderError> {
         let keys = ["title", "page", "chart", "order", "unit", "about"];
         let mut header = Header::parse(text, &keys)?;
         Ok(Self {
@@ -82,7 +82,7 @@ impl Tile {
 
 impl Filter {
     /// Reads a filter.
-    pub fn parse(text: &str) -> Result<Self, HeaderError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, HeaderError> {
         let mut header = Header::parse(text, &["title", "parameter", "order", "page"])?;
         let pages = header.take("page")?;
         let pages: Vec<String> = pages.split(',').map(|page| page.trim().to_owned()).collect();

@@ -1,4 +1,4 @@
-//! Dead letters: rows of the dead-letter table, and the rule that ends a hopeless run.
+//! Dead letters: rows of the dead-letter table, and the rule that stops a run which rejects too much.
 //!
 //! A letter keeps everything needed to try the record again: its original bytes, where it came from, who
 //! refused it and why. [`Spool`] keeps letters while their table is away. This module knows no plugin,

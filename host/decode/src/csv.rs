@@ -75,7 +75,7 @@ enum Next {
 }
 
 impl Csv {
-    pub fn new(
+    pub(crate) fn new(
         delimiter: u8,
         quote: u8,
         max_record_bytes: usize,
@@ -107,7 +107,7 @@ impl Csv {
         Ok(csv)
     }
 
-    pub fn schema(&self) -> &SchemaRef {
+    pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
@@ -149,7 +149,7 @@ impl Csv {
         Ok(())
     }
 
-    pub fn next_batch(&mut self) -> Result<Option<Decoded>, DecodeError> {
+    pub(crate) fn next_batch(&mut self) -> Result<Option<Decoded>, DecodeError> {
         let limits = self.context.limits;
         let width = self.schema.fields().len();
         let mut columns: Vec<(Vec<u8>, Vec<i32>)> = (0..width)

@@ -25,7 +25,7 @@ pub(super) struct Ndjson {
 }
 
 impl Ndjson {
-    pub fn new(max_record_bytes: usize, context: Context, blocks: Blocks) -> Self {
+    pub(crate) fn new(max_record_bytes: usize, context: Context, blocks: Blocks) -> Self {
         let schema = Schema::new(vec![Field::new("payload", DataType::Utf8, false)]);
         Self {
             context,
@@ -39,11 +39,11 @@ impl Ndjson {
         }
     }
 
-    pub fn schema(&self) -> &SchemaRef {
+    pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    pub fn next_batch(&mut self) -> Result<Option<Decoded>, DecodeError> {
+    pub(crate) fn next_batch(&mut self) -> Result<Option<Decoded>, DecodeError> {
         let limits = self.context.limits;
         let mut text: Vec<u8> = Vec::new();
         let mut offsets = vec![0];

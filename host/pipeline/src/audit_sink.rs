@@ -41,7 +41,7 @@ enum TableError {
 
 impl AuditSink {
     /// Opens the log of a pipeline in a folder, and its table in the dataset of `target`.
-    pub fn open(
+    pub(crate) fn open(
         folder: &Path,
         pipeline: &str,
         tables: &Tables,
@@ -77,7 +77,7 @@ impl AuditSink {
     }
 
     /// Enters an event. Where even the file fails, that is logged: the pipeline goes on.
-    pub fn enter(&self, event: Event) {
+    pub(crate) fn enter(&self, event: Event) {
         let action = event.action;
         match self.log.append(event) {
             Ok(entry) => {

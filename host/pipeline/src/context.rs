@@ -91,12 +91,12 @@ impl PublishError {
 
 impl Context {
     /// The most batches that are between source and table at once.
-    pub fn most_batches(&self) -> usize {
+    pub(crate) fn most_batches(&self) -> usize {
         self.pipeline.workers * BATCHES_PER_WORKER
     }
 
     /// Enters the start, and what it may do that it might not before.
-    pub fn begin(&self) {
+    pub(crate) fn begin(&self) {
         let record = self.slot.current().record.clone();
         let event = |action, subject: &str, old: Option<String>, detail: String| Event {
             actor: self.actor.clone(),
@@ -121,7 +121,7 @@ impl Context {
     }
 
     /// Enters the end, after what the slot did last.
-    pub fn end(&self, outcome: Outcome, detail: String) {
+    pub(crate) fn end(&self, outcome: Outcome, detail: String) {
         self.tell_events();
         self.audit.enter(Event {
             actor: self.actor.clone(),
@@ -135,7 +135,7 @@ impl Context {
     }
 
     /// Keeps what a set is made of, and enters it into the table, before the first row names it.
-    pub fn publish(&self, library: &Library) -> Result<(), PublishError> {
+    pub(crate) fn publish(&self, library: &Library) -> Result<(), PublishError> {
         let set = self.sets.keep(library)?;
         let schema = table::schema()?;
         let rows = table::rows(&set, &self.pipeline.name, micros_now(), &schema)?;
@@ -146,7 +146,7 @@ impl Context {
     }
 
     /// Remembers what runs, for the next start.
-    pub fn remember(&self, record: &VersionRecord) {
+    pub(crate) fn remember(&self, record: &VersionRecord) {
         let running = RunningSet {
             file: self.file.clone(),
             running: record.set.digest.clone(),
@@ -164,7 +164,7 @@ impl Context {
 
     /// Tells what the slot did since this was called last. Whoever calls it knows afterwards that all of
     /// it is told, also where another thread was at it.
-    pub fn tell_events(&self) {
+    pub(crate) fn tell_events(&self) {
         let events = lock(&self.events);
         for event in events.try_iter() {
             self.tell(event);
@@ -207,7 +207,13 @@ impl Context {
     }
 
     /// Counts and enters a roll back.
-    pub fn rolled_back(&self, from: &VersionRecord, to: &VersionRecord, actor: &str, reason: &str) {
+    pub(crate) fn rolled_back(
+        &self,
+        from: &VersionRecord,
+        to: &VersionRecord,
+        actor: &str,
+        reason: &str,
+    ) {
         self.outcomes.rolled_back.fetch_add(1, Ordering::Relaxed);
         self.audit.enter(Event {
             actor: actor.to_owned(),

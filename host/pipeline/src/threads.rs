@@ -34,7 +34,7 @@ impl Default for Threads {
 
 impl Threads {
     /// Starts a thread, which is to end when [`End`] says so.
-    pub fn spawn(&self, name: &'static str, run: impl FnOnce(&End) + Send + 'static) {
+    pub(crate) fn spawn(&self, name: &'static str, run: impl FnOnce(&End) + Send + 'static) {
         let end = End(self.ended.clone());
         let (running, ended) = bounded::<Infallible>(0);
         lock(&self.running).push((name, ended));
@@ -59,12 +59,12 @@ impl Drop for Threads {
 
 impl End {
     /// Waits for so long. Returns whether it is time to end.
-    pub fn comes_within(&self, time: Duration) -> bool {
+    pub(crate) fn comes_within(&self, time: Duration) -> bool {
         self.0.recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
     }
 
     /// Waits until something is to be received. Returns whether it is time to end.
-    pub fn comes_before<T>(&self, other: &Receiver<T>) -> bool {
+    pub(crate) fn comes_before<T>(&self, other: &Receiver<T>) -> bool {
         let mut select = crossbeam_channel::Select::new();
         let end = select.recv(&self.0);
         select.recv(other);

@@ -131,10 +131,14 @@ impl Build {
         };
         // `executable: source source …`, with spaces in names escaped.
         let sources = list.split_once(": ").map_or("", |(_, list)| list).replace("\\ ", "\0");
-        let mut sources = sources.split_whitespace().map(|source| source.replace('\0', " "));
-        let lock = modified(&self.root.join("Cargo.lock"));
-        lock.is_none_or(|lock| lock <= made)
-            && sources.all(|path| modified(Path::new(&path)).is_some_and(|at| at <= made))
+        let sources: Vec<PathBuf> = sources
+            .split_whitespace()
+            .map(|source| PathBuf::from(source.replace('\0', " ")))
+            .chain([self.root.join("Cargo.lock")])
+            .collect();
+        // Clones may share a target folder: one that is made of another's sources says nothing of these.
+        let is_ours = sources.iter().any(|path| path.starts_with(self.root.join("host")));
+        is_ours && sources.iter().all(|path| modified(path).is_some_and(|at| at <= made))
     }
 
     fn run(&self, more: &[&str]) -> Result<(), ExecutableError> {

@@ -195,7 +195,7 @@ pub(super) type ProcessOut = Result<Output, Fault>;
 
 impl DataType {
     /// The Arrow type of such a column.
-    pub fn arrow(self) -> ArrowType {
+    pub(crate) fn arrow(self) -> ArrowType {
         match self {
             DataType::Boolean => ArrowType::Boolean,
             DataType::Int64 => ArrowType::Int64,
@@ -208,7 +208,7 @@ impl DataType {
     }
 
     /// The contract's type for an Arrow type, where it has one.
-    pub fn of(arrow: &ArrowType) -> Option<Self> {
+    pub(crate) fn of(arrow: &ArrowType) -> Option<Self> {
         Some(match arrow {
             ArrowType::Boolean => DataType::Boolean,
             ArrowType::Int64 => DataType::Int64,

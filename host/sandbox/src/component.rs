@@ -54,7 +54,7 @@ pub struct Described {
 
 impl Loaded {
     /// Calls an export of a fresh instance, under the stage's limits.
-    pub fn ask<'a, Params, Answer>(
+    pub(crate) fn ask<'a, Params, Answer>(
         &self,
         stage: &str,
         limits: Limits,

@@ -29,7 +29,7 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    pub fn new(stage: Arc<str>, limits: Limits, lookups: Arc<Lookups>) -> Self {
+    pub(crate) fn new(stage: Arc<str>, limits: Limits, lookups: Arc<Lookups>) -> Self {
         Self {
             stage,
             limits,
@@ -43,7 +43,7 @@ impl Guest {
     }
 
     /// Makes ready for the next batch.
-    pub fn next_batch(&mut self, hidden: HiddenValues) {
+    pub(crate) fn next_batch(&mut self, hidden: HiddenValues) {
         self.hidden = hidden;
         self.log_lines = 0;
         self.last_error = None;

@@ -15,7 +15,7 @@ const LEAST_BYTES: usize = 4;
 pub(super) struct HiddenValues(Arc<[(String, ArrayRef)]>);
 
 impl HiddenValues {
-    pub fn of(batch: &Batch, columns: &[String]) -> Self {
+    pub(crate) fn of(batch: &Batch, columns: &[String]) -> Self {
         let found = columns.iter().filter_map(|name| {
             let column = batch.columns.column_by_name(name)?;
             column.as_string_opt::<i32>()?;
@@ -25,7 +25,7 @@ impl HiddenValues {
     }
 
     /// A reason for refusing a row, in which its values are replaced by the columns' names.
-    pub fn keep_out(&self, row: usize, reason: &Reason) -> Reason {
+    pub(crate) fn keep_out(&self, row: usize, reason: &Reason) -> Reason {
         let mut reason = reason.clone();
         for (name, column) in &*self.0 {
             replace(&mut reason.message, name, column, row);
@@ -34,7 +34,7 @@ impl HiddenValues {
     }
 
     /// A log line without the values of any row.
-    pub fn keep_all_out(&self, line: &str) -> String {
+    pub(crate) fn keep_all_out(&self, line: &str) -> String {
         let mut line = line.to_owned();
         for (name, column) in &*self.0 {
             for row in 0..column.len() {

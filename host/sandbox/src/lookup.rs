@@ -115,7 +115,7 @@ impl LookupFile {
 
 impl Format {
     /// The format of a file, by its ending.
-    pub fn of(path: &Path) -> Self {
+    pub(crate) fn of(path: &Path) -> Self {
         match path.extension() {
             Some(extension) if extension == "json" => Self::Json,
             _ => Self::Csv,
@@ -123,7 +123,7 @@ impl Format {
     }
 
     /// Its name in the digests of plugin sets.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Format::Csv => "csv",
             Format::Json => "json",
@@ -133,7 +133,7 @@ impl Format {
 
 impl Lookups {
     /// Parses the tables.
-    pub fn parse(files: &[LookupFile]) -> Result<Self, LookupFileError> {
+    pub(crate) fn parse(files: &[LookupFile]) -> Result<Self, LookupFileError> {
         let table = |LookupFile { table, path, bytes, .. }: &LookupFile| {
             let parsed = match Format::of(path) {
                 Format::Json => json_table(bytes, path)?,
@@ -145,7 +145,12 @@ impl Lookups {
     }
 
     /// Answers the `find` of the contract.
-    pub fn find(&self, table: &str, field: &str, keys: &Text) -> Result<Column, LookupError> {
+    pub(crate) fn find(
+        &self,
+        table: &str,
+        field: &str,
+        keys: &Text,
+    ) -> Result<Column, LookupError> {
         let (_, found) = self
             .tables
             .iter()

@@ -28,7 +28,7 @@ enum Values {
 
 impl Lowered {
     /// Lowers a column; `None` where the contract has no such type.
-    pub fn new(array: &ArrayRef) -> Option<Self> {
+    pub(crate) fn new(array: &ArrayRef) -> Option<Self> {
         let values = match DataType::of(array.data_type())? {
             DataType::Boolean => {
                 Values::Booleans(array.as_boolean().values().iter().map(u8::from).collect())
@@ -55,7 +55,7 @@ impl Lowered {
     }
 
     /// The column as the guest gets it.
-    pub fn column<'a>(&'a self, name: &'a str) -> ColumnIn<'a> {
+    pub(crate) fn column<'a>(&'a self, name: &'a str) -> ColumnIn<'a> {
         let values = match &self.values {
             Values::Booleans(v) => ValuesIn::Booleans(v),
             Values::Int64s(v) => ValuesIn::Int64s(v),

@@ -46,7 +46,7 @@ pub(super) struct StageWorker {
 }
 
 impl StageWorker {
-    pub fn new(stage: Arc<Stage>) -> Self {
+    pub(crate) fn new(stage: Arc<Stage>) -> Self {
         Self {
             stage,
             kept: None,
@@ -58,7 +58,7 @@ impl StageWorker {
     }
 
     /// Runs the plugin over a batch. The error is why the plugin, not a row, failed.
-    pub fn call(&mut self, batch: &Batch) -> Result<Answer, Reason> {
+    pub(crate) fn call(&mut self, batch: &Batch) -> Result<Answer, Reason> {
         let (mut store, instance) = match self.kept.take() {
             Some(kept) => kept,
             None => self.instantiate()?,
@@ -148,7 +148,7 @@ impl StageWorker {
     }
 
     /// It returned more than it may for a batch.
-    pub fn output_too_large(&self) -> Reason {
+    pub(crate) fn output_too_large(&self) -> Reason {
         let limit = self.stage.limits.max_output_bytes;
         self.reason(
             "plugin_output_too_large",
@@ -183,7 +183,7 @@ fn call(
     let process = instance
         .get_func(&mut *store, stage.process)
         .ok_or_else(|| wasmtime::format_err!("`process` is not exported"))?;
-    // Typed anew on each call, since the type carries the borrow; at a batch a call it costs nothing.
+    // Typed anew on each call, since the type carries the borrow; with one call per batch the cost is negligible.
     let process = process.typed::<ProcessIn<'_>, (ProcessOut,)>(&*store)?;
     let (output,) = process.call(store, (stage.config.as_str(), input))?;
     Ok(output)

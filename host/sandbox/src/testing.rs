@@ -33,7 +33,7 @@ pub(crate) type Body<'a> = (&'a str, &'a dyn Fn(&mut InstructionSink<'_>));
 
 impl World {
     /// The world `plugin` of a text.
-    pub fn parse(wit: &str) -> Result<Self, String> {
+    pub(crate) fn parse(wit: &str) -> Result<Self, String> {
         let mut resolve = Resolve::default();
         let package = resolve.push_source("plugin.wit", wit).map_err(|e| format!("{e:#}"))?;
         let world = resolve.select_world(&[package], Some("plugin"));
@@ -42,7 +42,7 @@ impl World {
     }
 
     /// The imported functions, each with its module.
-    pub fn imports(&self) -> Vec<(String, &wit_parser::Function)> {
+    pub(crate) fn imports(&self) -> Vec<(String, &wit_parser::Function)> {
         let world = &self.resolve.worlds[self.id];
         let mut imports = Vec::new();
         for (key, item) in &world.imports {
@@ -60,7 +60,7 @@ impl World {
     }
 
     /// The exported functions.
-    pub fn exports(&self) -> Vec<&wit_parser::Function> {
+    pub(crate) fn exports(&self) -> Vec<&wit_parser::Function> {
         let exports = self.resolve.worlds[self.id].exports.values();
         exports
             .filter_map(|item| match item {
@@ -73,7 +73,7 @@ impl World {
     /// A component of this world that imports all there is. Each export answers zeros, which are texts
     /// and lists without anything in them, and the first case of every variant; `bodies` do something
     /// before that.
-    pub fn component(&self, bodies: &[Body<'_>]) -> Vec<u8> {
+    pub(crate) fn component(&self, bodies: &[Body<'_>]) -> Vec<u8> {
         let mut types = TypeSection::new();
         let mut imports = ImportSection::new();
         let mut functions = FunctionSection::new();

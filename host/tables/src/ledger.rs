@@ -38,7 +38,7 @@ pub struct Entry {
     pub plugin_set: String,
     /// When the load began, in microseconds since 1970-01-01T00:00:00Z.
     pub started_at: i64,
-    /// When its rows were durable, likewise.
+    /// When its rows were durable, in microseconds since 1970-01-01T00:00:00Z.
     pub finished_at: i64,
 }
 

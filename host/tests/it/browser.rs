@@ -17,7 +17,7 @@ use crate::support::{installed, not_run};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser window.
-pub struct Browser {
+pub(crate) struct Browser {
     driver: Child,
     address: String,
     session: String,
@@ -26,7 +26,7 @@ pub struct Browser {
 
 impl Browser {
     /// Opens a window. `None`, with the reason printed, where there is no Chromium.
-    pub fn open(test: &str) -> Option<Self> {
+    pub(crate) fn open(test: &str) -> Option<Self> {
         let Some((chromium, driver)) = programs() else {
             not_run(test, "Chromium is missing: `apt-get install chromium chromium-driver`");
             return None;
@@ -81,20 +81,20 @@ impl Browser {
 
     /// Goes to an address.
     #[track_caller]
-    pub fn go(&self, address: &str) {
+    pub(crate) fn go(&self, address: &str) {
         self.ask("POST", "url", Some(json!({ "url": address })));
     }
 
     /// What an expression in the page gives.
     #[track_caller]
-    pub fn value(&self, expression: &str) -> Json {
+    pub(crate) fn value(&self, expression: &str) -> Json {
         let script = format!("return {expression}");
         self.ask("POST", "execute/sync", Some(json!({ "script": script, "args": [] })))
     }
 
     /// Waits until an expression in the page is true.
     #[track_caller]
-    pub fn wait(&self, expression: &str) {
+    pub(crate) fn wait(&self, expression: &str) {
         let began = Instant::now();
         // What is not there yet has no properties.
         let holds = format!(
@@ -112,7 +112,7 @@ impl Browser {
 
     /// Presses keys, one after the other. WebDriver has names of its own for those without a sign.
     #[track_caller]
-    pub fn press(&self, keys: &[&str]) {
+    pub(crate) fn press(&self, keys: &[&str]) {
         let steps: Vec<Json> = keys
             .iter()
             .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key })))
@@ -123,14 +123,14 @@ impl Browser {
 
     /// One of the browser's own commands, such as `Emulation.setEmulatedMedia`.
     #[track_caller]
-    pub fn command(&self, name: &str, parameters: Json) -> Json {
+    pub(crate) fn command(&self, name: &str, parameters: Json) -> Json {
         self.ask("POST", "goog/cdp/execute", Some(json!({ "cmd": name, "params": parameters })))
     }
 
     /// What the console has said since this was asked last, but for what the browser itself says of
     /// answers that are errors.
     #[track_caller]
-    pub fn said(&self) -> Vec<String> {
+    pub(crate) fn said(&self) -> Vec<String> {
         let lines = self.ask("POST", "se/log", Some(json!({ "type": "browser" })));
         let lines = lines.as_array().cloned().unwrap_or_default();
         let own = lines.iter().filter(|line| line["source"] != "network");
@@ -139,7 +139,7 @@ impl Browser {
 
     /// The page as a PDF document.
     #[track_caller]
-    pub fn print(&self) -> Vec<u8> {
+    pub(crate) fn print(&self) -> Vec<u8> {
         let printed = self.ask("POST", "print", Some(json!({ "background": true })));
         STANDARD.decode(printed.as_str().expect("text")).expect("base64")
     }

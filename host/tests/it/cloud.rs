@@ -10,10 +10,10 @@ use crate::emulators::{BigQuery, PROJECT, pubsub, request};
 use crate::support::{Scratch, plugins, root};
 
 /// See [`Cloud::drain_all`].
-pub const MANY_STREAMS: &str = "source.streams=64";
+pub(crate) const MANY_STREAMS: &str = "source.streams=64";
 
 /// Emulators and where they are reached, which may be by way of a proxy.
-pub struct Cloud {
+pub(crate) struct Cloud {
     pub scratch: Scratch,
     pub bigquery: BigQuery,
     /// Pub/Sub's own address.
@@ -27,7 +27,7 @@ pub struct Cloud {
 impl Cloud {
     /// A topic of its own, whose subscription is as `settings` say. `None` where there is no Pub/Sub
     /// emulator.
-    pub fn start(test: &str, settings: &Json) -> Option<Self> {
+    pub(crate) fn start(test: &str, settings: &Json) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let pubsub = pubsub(test)?;
         plugins();
@@ -45,7 +45,7 @@ impl Cloud {
     }
 
     /// The binary, with the emulators in its environment.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.scratch.command(arguments);
         command
             .env("PUBSUB_EMULATOR_HOST", &self.via[0])
@@ -55,7 +55,7 @@ impl Cloud {
     }
 
     /// Runs the stream from the subscription to BigQuery.
-    pub fn stream(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn stream(&self, arguments: &[&str]) -> Command {
         let pipeline = root().join("host/pipelines/stream_gcp.toml");
         let subscription = format!("source.subscription={}", self.subscription);
         let spool = format!("dead_letter.spool={}", self.scratch.path("spool").display());
@@ -72,7 +72,7 @@ impl Cloud {
 
     /// Runs the stream until nothing has come for a while; returns its summary.
     #[track_caller]
-    pub fn drain(&self, idle: &str, arguments: &[&str]) -> Json {
+    pub(crate) fn drain(&self, idle: &str, arguments: &[&str]) -> Json {
         let arguments = [&["--stop-when-idle", idle], arguments].concat();
         let output = self.stream(&arguments).output().expect("the binary starts");
         summary(&output)
@@ -82,7 +82,7 @@ impl Cloud {
     /// The emulator goes on to hand messages to streams whose process is gone, from which they come back
     /// after the deadline: so we take part with many streams.
     #[track_caller]
-    pub fn drain_all(&self, published: u64) -> Json {
+    pub(crate) fn drain_all(&self, published: u64) -> Json {
         self.apply_tables();
         let child = spawn(self.stream(&["--set", MANY_STREAMS]));
         wait_until("all messages", || self.messages_there() >= published);
@@ -91,7 +91,7 @@ impl Cloud {
     }
 
     /// How many messages have become rows or letters.
-    pub fn messages_there(&self) -> u64 {
+    pub(crate) fn messages_there(&self) -> u64 {
         let ids = |table: &str| {
             let sql =
                 format!("SELECT COUNT(DISTINCT message_id) FROM clickstream_analytics.{table}");
@@ -102,7 +102,7 @@ impl Cloud {
 
     /// Publishes generated clicks.
     #[track_caller]
-    pub fn publish(&self, arguments: &[&str]) {
+    pub(crate) fn publish(&self, arguments: &[&str]) {
         let generate = ["generate", "clicks", "--publish", &self.topic];
         let mut command = self.command(&[&generate[..], arguments].concat());
         let output = command.env("PUBSUB_EMULATOR_HOST", self.pubsub).output().expect("it starts");
@@ -110,7 +110,7 @@ impl Cloud {
     }
 
     /// Publishes messages: payloads and attributes.
-    pub fn publish_these(&self, messages: &[(&[u8], Json)]) {
+    pub(crate) fn publish_these(&self, messages: &[(&[u8], Json)]) {
         let message = |(data, attributes): &(&[u8], Json)| json!({ "data": base64(data), "attributes": attributes });
         let messages: Vec<Json> = messages.iter().map(message).collect();
         let path = format!("/v1/{}:publish", self.topic);
@@ -121,7 +121,7 @@ impl Cloud {
 
     /// Creates tables and views.
     #[track_caller]
-    pub fn apply_tables(&self) {
+    pub(crate) fn apply_tables(&self) {
         let pipeline = root().join("host/pipelines/stream_gcp.toml");
         let output = self.command(&["tables", "apply", &pipeline.to_string_lossy()]).output();
         let output = output.expect("the binary starts");
@@ -131,7 +131,7 @@ impl Cloud {
     /// Every message published is a row or a dead letter, and once in the views that keep one per
     /// message.
     #[track_caller]
-    pub fn all_are_there_once(&self, published: u64) {
+    pub(crate) fn all_are_there_once(&self, published: u64) {
         self.apply_tables();
         let count = |what: &str, table: &str| {
             self.bigquery.number(&format!("SELECT {what} FROM clickstream_analytics.{table}"))
@@ -146,7 +146,7 @@ impl Cloud {
 
 /// The summary of a run that ended well.
 #[track_caller]
-pub fn summary(output: &Output) -> Json {
+pub(crate) fn summary(output: &Output) -> Json {
     let talk = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{:?}: {talk}", output.status);
     let summary: Json = serde_json::from_slice(&output.stdout).expect("a summary");
@@ -155,13 +155,13 @@ pub fn summary(output: &Output) -> Json {
 }
 
 /// Starts a command whose output is wanted later.
-pub fn spawn(mut command: Command) -> Child {
+pub(crate) fn spawn(mut command: Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
 }
 
 /// Waits until something holds.
 #[track_caller]
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < Duration::from_secs(180), "waited in vain: {what}");
@@ -170,7 +170,7 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Sends a signal.
-pub fn signal(child: &Child, signal: &str) {
+pub(crate) fn signal(child: &Child, signal: &str) {
     let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
     assert!(sent.expect("kill is there").success());
 }

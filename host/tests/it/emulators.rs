@@ -14,13 +14,13 @@ use serde_json::{Value as Json, json};
 use crate::support::{not_run, root};
 
 /// The project of all tests.
-pub const PROJECT: &str = "test-project";
+pub(crate) const PROJECT: &str = "test-project";
 /// How long an emulator may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Google's own Pub/Sub emulator, shared by all tests: each has topics of its own. `None`, with the
 /// reason printed, where it is not installed.
-pub fn pubsub(test: &str) -> Option<&'static str> {
+pub(crate) fn pubsub(test: &str) -> Option<&'static str> {
     static STARTED: OnceLock<Option<(Child, String)>> = OnceLock::new();
     let started = STARTED.get_or_init(|| {
         let program = pubsub_program()?;
@@ -61,7 +61,7 @@ fn pubsub_program() -> Option<PathBuf> {
 }
 
 /// A BigQuery emulator. It forgets everything when it is dropped.
-pub struct BigQuery {
+pub(crate) struct BigQuery {
     child: Child,
     /// Where its REST interface is.
     pub rest: String,
@@ -72,7 +72,7 @@ pub struct BigQuery {
 
 impl BigQuery {
     /// Starts one.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (rest, grpc) = (free_port(), free_port());
         let refuse = scratch().join(format!("refuse-{rest}"));
         let mut command = Command::new(python());
@@ -88,14 +88,14 @@ impl BigQuery {
     }
 
     /// From now on refuses rows of `table` that hold `text`.
-    pub fn refuse(&self, table: &str, text: &str) {
+    pub(crate) fn refuse(&self, table: &str, text: &str) {
         std::fs::write(&self.refuse, format!("{table}\t{text}\n"))
             .expect("the scratch takes files");
     }
 
     /// The rows of a query: a list of values, as text, per row.
     #[track_caller]
-    pub fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+    pub(crate) fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         let path = format!("/bigquery/v2/projects/{PROJECT}/queries");
         let body = json!({ "query": sql, "useLegacySql": false, "maxResults": 100_000 });
         let answer = request(&self.rest, "POST", &path, Some(&body)).expect("an answer");
@@ -108,14 +108,14 @@ impl BigQuery {
 
     /// The one number that a query answers.
     #[track_caller]
-    pub fn number(&self, sql: &str) -> u64 {
+    pub(crate) fn number(&self, sql: &str) -> u64 {
         let rows = self.query(sql);
         let value = rows.first().and_then(|row| row.first()).cloned().flatten();
         value.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{sql}: {rows:?}"))
     }
 
     /// What the REST interface says of a table.
-    pub fn table(&self, dataset: &str, table: &str) -> Json {
+    pub(crate) fn table(&self, dataset: &str, table: &str) -> Json {
         let path = format!("/bigquery/v2/projects/{PROJECT}/datasets/{dataset}/tables/{table}");
         request(&self.rest, "GET", &path, None).expect("an answer")
     }
@@ -131,7 +131,7 @@ impl Drop for BigQuery {
 }
 
 /// A Cloud Storage emulator with one bucket, `lake`.
-pub struct Storage {
+pub(crate) struct Storage {
     child: Child,
     /// Where it is.
     pub address: String,
@@ -139,7 +139,7 @@ pub struct Storage {
 
 impl Storage {
     /// Starts one; a body of an object is cut after `cut_after` bytes, if given.
-    pub fn start(cut_after: Option<u64>) -> Self {
+    pub(crate) fn start(cut_after: Option<u64>) -> Self {
         let port = free_port();
         let mut command = Command::new(python());
         command.arg(script("storage.py")).args(["--port", &port.to_string(), "--bucket", "lake"]);
@@ -150,7 +150,7 @@ impl Storage {
     }
 
     /// Puts an object.
-    pub fn put(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn put(&self, name: &str, bytes: &[u8]) {
         let put = ureq::put(format!("http://{}/lake/{name}", self.address)).send(bytes);
         assert!(put.expect("the emulator answers").status().is_success());
     }
@@ -213,13 +213,18 @@ fn scratch() -> PathBuf {
 }
 
 /// A port that nobody listens on.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has ports");
     listener.local_addr().expect("it is bound").port()
 }
 
 /// The JSON that a service answers, be it an error; `None` where it does not answer, or not in JSON.
-pub fn request(address: &str, method: &str, path: &str, body: Option<&Json>) -> Option<Json> {
+pub(crate) fn request(
+    address: &str,
+    method: &str,
+    path: &str,
+    body: Option<&Json>,
+) -> Option<Json> {
     let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
     let agent: ureq::Agent = config.timeout_global(Some(Duration::from_secs(30))).build().into();
     let request = ureq::http::Request::builder()

@@ -63,7 +63,7 @@ const SCHEMA: &str = r#"[
 ]"#;
 
 /// A pipeline of the hostile guest alone.
-pub fn pipeline(scratch: &Scratch, misdeed: &str, extra: &str) -> PathBuf {
+pub(crate) fn pipeline(scratch: &Scratch, misdeed: &str, extra: &str) -> PathBuf {
     let component = component("host/tests/hostile");
     let schemas = crate::support::root().join("schemas");
     scratch.write("out.json", SCHEMA);

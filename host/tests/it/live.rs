@@ -11,7 +11,7 @@ use crate::cloud::{signal, summary, wait_until};
 use crate::support::{Scratch, component, plugins, root};
 
 /// A running pipeline.
-pub struct Live {
+pub(crate) struct Live {
     pub child: Child,
     /// Where its admin interface is.
     pub admin: String,
@@ -21,13 +21,13 @@ pub struct Live {
 impl Live {
     /// Runs a pipeline, until its admin interface is there.
     #[track_caller]
-    pub fn start(scratch: &Scratch, pipeline: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(scratch: &Scratch, pipeline: &Path, arguments: &[&str]) -> Self {
         Self::start_with(scratch, pipeline, arguments, &[])
     }
 
     /// Likewise, with these variables in its environment.
     #[track_caller]
-    pub fn start_with(
+    pub(crate) fn start_with(
         scratch: &Scratch,
         pipeline: &Path,
         arguments: &[&str],
@@ -60,12 +60,12 @@ impl Live {
     }
 
     /// What it has said so far.
-    pub fn talk(&self) -> String {
+    pub(crate) fn talk(&self) -> String {
         self.talk.lock().unwrap().clone()
     }
 
     /// Asks for a swap. The error is what the command line says.
-    pub fn swap(&self, scratch: &Scratch, arguments: &[&str]) -> Result<Json, String> {
+    pub(crate) fn swap(&self, scratch: &Scratch, arguments: &[&str]) -> Result<Json, String> {
         let swap = ["plugin", "swap", "--json", "--admin", &self.admin];
         let output = scratch.run(&[&swap[..], arguments].concat());
         match output.status.code() {
@@ -76,14 +76,14 @@ impl Live {
     }
 
     /// The versions so far.
-    pub fn history(&self) -> Vec<Json> {
+    pub(crate) fn history(&self) -> Vec<Json> {
         let url = format!("http://{}/v1/plugins/history", self.admin);
         ureq::get(url).call().unwrap().body_mut().read_json().unwrap()
     }
 
     /// Waits until the version of a number has seen so many rows.
     #[track_caller]
-    pub fn wait_for_rows(&self, number: u64, rows: u64) {
+    pub(crate) fn wait_for_rows(&self, number: u64, rows: u64) {
         wait_until("rows of a version", || {
             let history = self.history();
             let version = history.iter().find(|version| version["number"] == number);
@@ -93,7 +93,7 @@ impl Live {
 
     /// Ends it, and returns its summary.
     #[track_caller]
-    pub fn end(mut self) -> Json {
+    pub(crate) fn end(mut self) -> Json {
         signal(&self.child, "-INT");
         let mut stdout = Vec::new();
         std::io::Read::read_to_end(&mut self.child.stdout.take().unwrap(), &mut stdout).unwrap();
@@ -104,13 +104,13 @@ impl Live {
 }
 
 /// A stream of made-up clicks into the warehouse, as it comes with the project.
-pub fn clicks() -> PathBuf {
+pub(crate) fn clicks() -> PathBuf {
     plugins();
     root().join("host/pipelines/stream.toml")
 }
 
 /// A stream of made-up clicks through the guest that misbehaves as its configuration says.
-pub fn hostile(scratch: &Scratch, extra: &str) -> PathBuf {
+pub(crate) fn hostile(scratch: &Scratch, extra: &str) -> PathBuf {
     let schemas = root().join("schemas");
     scratch.write(
         "out.json",

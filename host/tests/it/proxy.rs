@@ -10,7 +10,7 @@ use std::time::Duration;
 /// What happens to what is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// It arrives.
     Pass,
     /// New connections are closed at once; old ones stay.
@@ -24,7 +24,7 @@ pub enum Mode {
 }
 
 /// A proxy on a port of its own.
-pub struct Proxy {
+pub(crate) struct Proxy {
     /// Where it listens.
     pub address: String,
     shared: Arc<Shared>,
@@ -38,7 +38,7 @@ struct Shared {
 
 impl Proxy {
     /// Forwards to `target`, `host:port`.
-    pub fn start(target: &str) -> Self {
+    pub(crate) fn start(target: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has ports");
         let address = listener.local_addr().expect("it is bound").to_string();
         let shared = Arc::new(Shared {
@@ -63,12 +63,12 @@ impl Proxy {
     }
 
     /// From now on.
-    pub fn set(&self, mode: Mode) {
+    pub(crate) fn set(&self, mode: Mode) {
         self.shared.mode.store(mode as u8, Ordering::SeqCst);
     }
 
     /// Ends all connections that are open.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         for stream in self.shared.open.lock().expect("no thread panics").drain(..) {
             // It may have ended by itself.
             let _ = stream.shutdown(Shutdown::Both);

@@ -21,7 +21,7 @@ use crate::support::{Scratch, plugins, root};
 
 /// A fenced block of a Markdown file.
 #[derive(Debug, PartialEq)]
-pub struct Block {
+pub(crate) struct Block {
     /// What stands behind the opening fence; nothing where it is a shell's.
     pub language: String,
     /// Its lines, each with its end.
@@ -33,7 +33,7 @@ pub struct Block {
 }
 
 /// All fenced blocks of a Markdown file, in order.
-pub fn blocks(markdown: &str) -> Vec<Block> {
+pub(crate) fn blocks(markdown: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let (mut heading, mut paragraph, mut ended) = (String::new(), String::new(), false);
     let mut lines = markdown.lines();

@@ -9,35 +9,35 @@ use clickmill_sandbox::build::{Freshness, build};
 use serde_json::Value as Json;
 
 /// Long enough for a key; every test masks with it.
-pub const KEY: &str = "a key for tests, 32 bytes or more";
+pub(crate) const KEY: &str = "a key for tests, 32 bytes or more";
 
 /// The root of the project.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.ancestors().nth(2).expect("`host/cli` lies in the project").to_owned()
 }
 
 /// The component of a guest, built once however many tests want it.
-pub fn component(folder: &str) -> PathBuf {
+pub(crate) fn component(folder: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     build(&root().join(folder), Freshness::Sources).expect("the guest builds")
 }
 
 /// The components of the four plugins, so that no test waits for the compiler inside a run.
-pub fn plugins() {
+pub(crate) fn plugins() {
     for name in ["parse", "enrich", "mask", "validate"] {
         component(&format!("plugins/{name}"));
     }
 }
 
 /// A scratch folder with a warehouse in it.
-pub struct Scratch {
+pub(crate) struct Scratch {
     pub folder: tempfile::TempDir,
 }
 
 impl Scratch {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // Built before any test asks it, so that none waits for the compiler inside a run.
         static SQL_ENGINE: LazyLock<PathBuf> =
             LazyLock::new(|| clickmill_query::prepare().expect("the SQL engine builds"));
@@ -45,22 +45,22 @@ impl Scratch {
         Self { folder: tempfile::tempdir().expect("a scratch folder") }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, bytes).expect("the scratch folder takes files");
         path
     }
 
-    pub fn warehouse(&self) -> String {
+    pub(crate) fn warehouse(&self) -> String {
         self.path("warehouse").to_string_lossy().into_owned()
     }
 
     /// The binary, in the scratch folder, with this warehouse.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clickmill"));
         command
             .current_dir(self.folder.path())
@@ -77,13 +77,13 @@ impl Scratch {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the binary starts")
     }
 
     /// Runs what must succeed, and returns its standard output.
     #[track_caller]
-    pub fn done(&self, arguments: &[&str]) -> String {
+    pub(crate) fn done(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {errors}");
@@ -92,7 +92,7 @@ impl Scratch {
 
     /// Runs a pipeline and returns its summary.
     #[track_caller]
-    pub fn summary(&self, pipeline: &Path, set: &[&str]) -> Json {
+    pub(crate) fn summary(&self, pipeline: &Path, set: &[&str]) -> Json {
         let pipeline = pipeline.to_string_lossy().into_owned();
         let mut arguments = vec!["run", "--json", pipeline.as_str()];
         for set in set {
@@ -105,14 +105,14 @@ impl Scratch {
 
     /// The rows of a query.
     #[track_caller]
-    pub fn query(&self, sql: &str) -> Vec<Json> {
+    pub(crate) fn query(&self, sql: &str) -> Vec<Json> {
         let text = self.done(&["query", "--json", sql]);
         text.lines().map(|line| serde_json::from_str(line).expect("a row")).collect()
     }
 
     /// The one number that a query answers.
     #[track_caller]
-    pub fn number(&self, sql: &str) -> u64 {
+    pub(crate) fn number(&self, sql: &str) -> u64 {
         let rows = self.query(sql);
         let row = rows.first().and_then(Json::as_object).expect("one row");
         row.values().next().and_then(Json::as_u64).expect("one number")
@@ -136,13 +136,13 @@ fn fence(command: &mut Command) {
 
 /// Says that a test is not run for want of a program, past the harness, which keeps what passing tests
 /// print to itself. CI fails on such a line.
-pub fn not_run(test: &str, why: &str) {
+pub(crate) fn not_run(test: &str, why: &str) {
     // Whoever has closed the stream does not want to know.
     let _ = writeln!(std::io::stderr(), "NOT RUN {test}: {why}");
 }
 
 /// A program, which is installed with apt first where that is there and allowed.
-pub fn installed(program: &str, packages: &[&str]) -> Option<PathBuf> {
+pub(crate) fn installed(program: &str, packages: &[&str]) -> Option<PathBuf> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let path = std::env::var_os("PATH")?;
@@ -164,14 +164,14 @@ pub fn installed(program: &str, packages: &[&str]) -> Option<PathBuf> {
 
 /// in = out + rejected + filtered.
 #[track_caller]
-pub fn conserved(summary: &Json) {
+pub(crate) fn conserved(summary: &Json) {
     let count = |key: &str| summary[key].as_u64().expect("a count");
     let out = count("rows_out") + count("rows_rejected") + count("rows_filtered");
     assert_eq!(count("rows_in"), out, "{summary:#}");
 }
 
 /// The standard error of a command, without the scratch folder and the project's own place in it.
-pub fn talk(output: &Output, scratch: &Scratch) -> String {
+pub(crate) fn talk(output: &Output, scratch: &Scratch) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let scratch = scratch.folder.path().to_string_lossy().into_owned();
     let text = text.replace(&scratch, "<scratch>");

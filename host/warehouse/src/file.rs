@@ -29,7 +29,7 @@ pub(super) struct TableFile {
 
 impl TableFile {
     /// Begins a file. All methods block: they belong on a thread, not in a task.
-    pub fn create(
+    pub(crate) fn create(
         warehouse: &Warehouse,
         runtime: &tokio::runtime::Handle,
         staged: Path,
@@ -44,13 +44,13 @@ impl TableFile {
     }
 
     /// Adds rows.
-    pub fn write(&mut self, rows: &RecordBatch) -> Result<(), WarehouseError> {
+    pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<(), WarehouseError> {
         self.rows += rows.num_rows() as u64;
         self.writer.write(rows).map_err(|source| failed(&self.warehouse, &self.staged, source))
     }
 
     /// Ends the file and returns what publishes it; `None` where it has no rows.
-    pub fn finish(self) -> Result<Option<Staged>, WarehouseError> {
+    pub(crate) fn finish(self) -> Result<Option<Staged>, WarehouseError> {
         if self.rows == 0 {
             return Ok(None);
         }
@@ -65,7 +65,7 @@ impl TableFile {
     }
 
     /// Gives the file up.
-    pub fn abandon(mut self, runtime: &tokio::runtime::Handle) {
+    pub(crate) fn abandon(mut self, runtime: &tokio::runtime::Handle) {
         // What can't be removed now is removed when the object is loaded again.
         let _ = runtime.block_on(self.writer.inner_mut().as_mut().abort());
     }
@@ -89,12 +89,12 @@ pub(super) struct Staged {
 
 impl Staged {
     /// A file that lies in the staging folder.
-    pub fn new(warehouse: &Warehouse, staged: Path) -> Self {
+    pub(crate) fn new(warehouse: &Warehouse, staged: Path) -> Self {
         Self { warehouse: warehouse.clone(), staged }
     }
 
     /// Moves the file to where readers look, unless one is there already.
-    pub async fn publish(self, to: &Path) -> Result<(), WarehouseError> {
+    pub(crate) async fn publish(self, to: &Path) -> Result<(), WarehouseError> {
         let warehouse = &self.warehouse;
         warehouse.sync(&self.staged)?;
         let moved = warehouse.store.rename_if_not_exists(&self.staged, to).await;
@@ -102,8 +102,9 @@ impl Staged {
         warehouse.sync_folder(to)
     }
 
-    /// Likewise, where one that is there already is this one, published without us knowing.
-    pub async fn publish_once(self, to: &Path) -> Result<(), WarehouseError> {
+    /// Moves the file to where readers look. One that is there already is this very file, published by a try
+    /// whose answer was lost.
+    pub(crate) async fn publish_once(self, to: &Path) -> Result<(), WarehouseError> {
         let Self { warehouse, staged } = &self;
         let (warehouse, staged) = (warehouse.clone(), staged.clone());
         match self.publish(to).await {

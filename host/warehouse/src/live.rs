@@ -20,7 +20,7 @@ use clickmill_config::TableName;
 
 /// Appends to one table.
 #[derive(Clone)]
-pub struct Live {
+pub(crate) struct Live {
     warehouse: Warehouse,
     table: TableName,
     schema: SchemaRef,
@@ -38,7 +38,7 @@ struct Written {
 impl Live {
     /// An appender of a pipeline. `key` is the column that tells a repeated row; the keys of files written
     /// lately are read back.
-    pub async fn open(
+    pub(crate) async fn open(
         warehouse: &Warehouse,
         table: &TableName,
         schema: SchemaRef,
@@ -61,14 +61,14 @@ impl Live {
     }
 
     /// Brings all rows into the table's folder, where other tools look.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         if let Some(log) = &mut self.written.lock().await.log {
             log.close().await;
         }
     }
 
     /// Makes rows durable and visible. Returns how many were there already.
-    pub async fn append(&self, batches: &[RecordBatch]) -> Result<u64, WarehouseError> {
+    pub(crate) async fn append(&self, batches: &[RecordBatch]) -> Result<u64, WarehouseError> {
         let this = self.clone();
         let batches = batches.to_vec();
         // Compressing and waiting for the disk belong on a thread.

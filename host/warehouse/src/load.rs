@@ -40,7 +40,7 @@ const DEAD_LETTERS: &str = "dead_letters.parquet";
 type Target = (TableName, SchemaRef);
 
 /// A load in the making. Dropped, it has not happened.
-pub struct Load {
+pub(crate) struct Load {
     warehouse: Warehouse,
     id: Arc<str>,
     staging: Path,
@@ -52,7 +52,7 @@ pub struct Load {
 }
 
 /// How a load begins.
-pub enum Begun {
+pub(crate) enum Begun {
     /// There is something to load.
     Load(Box<Load>),
     /// There is nothing: it has happened.
@@ -62,7 +62,7 @@ pub enum Begun {
 impl Load {
     /// Begins a load, unless it has happened by now. What an interrupted load of the same object has left
     /// is removed first. `None` while another process is at it, which only a disk tells.
-    pub fn begin(
+    pub(crate) fn begin(
         warehouse: &Warehouse,
         runtime: &tokio::runtime::Handle,
         id: &str,
@@ -97,18 +97,21 @@ impl Load {
     }
 
     /// Adds good rows.
-    pub fn write(&mut self, rows: &RecordBatch) -> Result<(), WarehouseError> {
+    pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<(), WarehouseError> {
         self.rows.1.write(rows)
     }
 
     /// Adds dead letters.
-    pub fn write_dead_letters(&mut self, letters: &RecordBatch) -> Result<(), WarehouseError> {
+    pub(crate) fn write_dead_letters(
+        &mut self,
+        letters: &RecordBatch,
+    ) -> Result<(), WarehouseError> {
         self.dead_letters.1.write(letters)
     }
 
     /// Makes rows and dead letters durable and visible, and then the ledger's entry. Until the entry is
     /// there, the load can be repeated.
-    pub fn commit(
+    pub(crate) fn commit(
         self,
         runtime: &tokio::runtime::Handle,
         entry: &Entry,
@@ -149,7 +152,7 @@ impl Load {
     }
 
     /// Gives the load up: it has not happened.
-    pub fn abandon(self, runtime: &tokio::runtime::Handle) {
+    pub(crate) fn abandon(self, runtime: &tokio::runtime::Handle) {
         let Self { claim, warehouse, staging, rows, dead_letters, .. } = self;
         rows.1.abandon(runtime);
         dead_letters.1.abandon(runtime);

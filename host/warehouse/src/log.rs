@@ -59,12 +59,12 @@ pub(super) struct Flushes {
 
 impl Flushes {
     /// The next flush of a new session.
-    pub fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         Self { session: format!("{:016x}", rand::random::<u64>()), first: 0, last: 0 }
     }
 
     /// The flush after it.
-    pub fn advance(&mut self) {
+    pub(crate) fn advance(&mut self) {
         self.last += 1;
         self.first = self.last;
     }
@@ -88,7 +88,7 @@ impl Flushes {
     }
 
     /// The file of a table that one flush is.
-    pub fn in_table(&self, folder: &Path, bytes: &[u8]) -> Path {
+    pub(crate) fn in_table(&self, folder: &Path, bytes: &[u8]) -> Path {
         self.file_of(folder, &format!("-{}", digest(bytes)))
     }
 
@@ -162,7 +162,7 @@ impl Waiting {
 impl Log {
     /// Opens the log. What an interrupted run has left is packed. `None` in Cloud Storage, where small
     /// objects are not read at every turn, and where another process writes to it.
-    pub async fn open(
+    pub(crate) async fn open(
         warehouse: &Warehouse,
         table: &TableName,
         schema: &SchemaRef,
@@ -213,12 +213,12 @@ impl Log {
     }
 
     /// Whether rows are few enough to wait here.
-    pub fn takes(rows: usize) -> bool {
+    pub(crate) fn takes(rows: usize) -> bool {
         rows < LARGE
     }
 
     /// Makes a flush durable and, to queries, visible.
-    pub async fn add(
+    pub(crate) async fn add(
         &mut self,
         flush: &Flushes,
         bytes: Vec<u8>,
@@ -242,7 +242,7 @@ impl Log {
     }
 
     /// Packs all that waits. What can't be packed stays, and is packed by the next run.
-    pub async fn close(&mut self) {
+    pub(crate) async fn close(&mut self) {
         self.settle().await;
         if !self.waiting.files.is_empty() {
             self.before.push_back(std::mem::replace(&mut self.waiting, Waiting::none()));

@@ -26,7 +26,7 @@ pub(super) struct Window {
 impl Window {
     /// Which of these keys are new: neither in the window nor in `fresh`, to which they are added. A
     /// null is always new.
-    pub fn unseen(&self, keys: &StringArray, fresh: &mut Fresh) -> Vec<bool> {
+    pub(crate) fn unseen(&self, keys: &StringArray, fresh: &mut Fresh) -> Vec<bool> {
         let new = |key: Option<&str>| match key.map(digest) {
             Some(digest) => !self.seen.contains(&digest) && fresh.insert(digest),
             None => true,
@@ -35,7 +35,7 @@ impl Window {
     }
 
     /// Adds keys whose rows are durable.
-    pub fn add(&mut self, fresh: Fresh) {
+    pub(crate) fn add(&mut self, fresh: Fresh) {
         for digest in fresh {
             if self.seen.insert(digest) {
                 self.order.push_back(digest);

@@ -6,14 +6,14 @@
 use clickmill_plugin::{Batch, Column, Fault, Text, Values};
 
 /// The column of that name, which the configuration made sure is there.
-pub fn column<'b>(batch: &'b Batch, name: &str) -> Result<&'b Column, Fault> {
+pub(crate) fn column<'b>(batch: &'b Batch, name: &str) -> Result<&'b Column, Fault> {
     batch
         .column(name)
         .ok_or_else(|| Fault { message: format!("the host did not pass column `{name}`") })
 }
 
 /// The text of a column, which the configuration made sure is text.
-pub fn text(column: &Column) -> Result<&Text, Fault> {
+pub(crate) fn text(column: &Column) -> Result<&Text, Fault> {
     match &column.values {
         Values::Texts(text) => Ok(text),
         _ => Err(Fault { message: format!("column `{}` is not text", column.name) }),
@@ -21,7 +21,7 @@ pub fn text(column: &Column) -> Result<&Text, Fault> {
 }
 
 /// Which value each row of a text column holds.
-pub struct Distinct {
+pub(crate) struct Distinct {
     /// Per row 0 where it is null, else n where it holds what row `first[n - 1]` holds.
     pub ids: Vec<u32>,
     /// A row for each value, in order of appearance.
@@ -33,7 +33,7 @@ pub struct Distinct {
 const MAX_PROBES: usize = 8;
 
 /// Finds the distinct values of a text column.
-pub fn distinct(column: &Column, text: &Text) -> Distinct {
+pub(crate) fn distinct(column: &Column, text: &Text) -> Distinct {
     let rows = column.len();
     let mut ids = Vec::with_capacity(rows);
     let mut first: Vec<usize> = Vec::new();
@@ -89,7 +89,7 @@ fn slot_of(hash: u32, probe: usize, table: &[u32]) -> usize {
 }
 
 /// A column of texts: per row `values[id]`, null where that is `None`.
-pub fn gather(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Result<Column, Fault> {
+pub(crate) fn gather(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Result<Column, Fault> {
     let lens: Vec<usize> = values.iter().map(|value| value.map_or(0, <[u8]>::len)).collect();
     let mut offsets = Vec::with_capacity(ids.len() + 1);
     let mut end = 0_u64;
@@ -143,7 +143,7 @@ fn copy_exact(ids: &[u32], values: &[Option<&[u8]>], len: usize) -> Vec<u8> {
 }
 
 /// A validity bitmap of which these rows are null, absent where there are none.
-pub fn all_but(rows: usize, nulls: &[usize]) -> Option<Vec<u8>> {
+pub(crate) fn all_but(rows: usize, nulls: &[usize]) -> Option<Vec<u8>> {
     if nulls.is_empty() {
         return None;
     }
@@ -190,7 +190,7 @@ fn hash(value: &[u8]) -> u32 {
 }
 
 /// Whether two values are the same.
-pub fn equal(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }

@@ -14,7 +14,7 @@ use crate::plan::Plan;
 /// Where the day comes from: give `timestamp`, or `year`, `month` and `day`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// A timestamp column, of which the UTC day is taken. A null one gives a null day.
     timestamp: Option<String>,
     /// An int64 column, the year from 1 to 9999. A missing part, or parts that are not a day of the
@@ -34,7 +34,7 @@ fn default_to() -> String {
 }
 
 /// The enrichment, ready.
-pub struct EventDate {
+pub(crate) struct EventDate {
     from: From,
     to: String,
 }
@@ -46,7 +46,7 @@ enum From {
 }
 
 impl EventDate {
-    pub fn configure(config: Config, plan: &mut Plan<'_>) -> Option<Self> {
+    pub(crate) fn configure(config: Config, plan: &mut Plan<'_>) -> Option<Self> {
         let from = match (config.timestamp, config.year, config.month, config.day) {
             (Some(timestamp), None, None, None) => {
                 plan.read("event_date.timestamp", &timestamp, &[DataType::Timestamp]);
@@ -67,7 +67,7 @@ impl EventDate {
         Some(Self { from, to: config.to })
     }
 
-    pub fn enrich(&self, batch: &Batch, answer: &mut Answer) -> Result<(), Fault> {
+    pub(crate) fn enrich(&self, batch: &Batch, answer: &mut Answer) -> Result<(), Fault> {
         let (days, validity) = match &self.from {
             From::Timestamp(name) => {
                 let timestamps = column(batch, name)?;

@@ -16,7 +16,7 @@ use crate::plan::Plan;
 /// Writes the names of a column's codes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// The column of codes, int64 or text.
     column: String,
     /// The lookup table that knows them: a name under `lookups` of the pipeline file.
@@ -49,7 +49,7 @@ enum Unknown {
 }
 
 /// The enrichment, ready.
-pub struct Names {
+pub(crate) struct Names {
     column: String,
     table: String,
     to: String,
@@ -58,7 +58,7 @@ pub struct Names {
 }
 
 impl Names {
-    pub fn configure(config: Config, at: usize, plan: &mut Plan<'_>) -> Option<Self> {
+    pub(crate) fn configure(config: Config, at: usize, plan: &mut Plan<'_>) -> Option<Self> {
         plan.read(
             &format!("names[{at}].column"),
             &config.column,
@@ -73,7 +73,7 @@ impl Names {
         Some(Self { column, table, to, field, unknown })
     }
 
-    pub fn enrich(&self, batch: &Batch, answer: &mut Answer) -> Result<(), Fault> {
+    pub(crate) fn enrich(&self, batch: &Batch, answer: &mut Answer) -> Result<(), Fault> {
         let Codes { ids, keys } = Codes::of(column(batch, &self.column)?)?;
         let found = match keys.is_empty() {
             true => Vec::new(),

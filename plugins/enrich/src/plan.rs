@@ -6,24 +6,24 @@
 use clickmill_plugin::{ColumnSpec, DataType, Needs, Problems};
 
 /// The needs in the making.
-pub struct Plan<'a> {
+pub(crate) struct Plan<'a> {
     available: &'a [ColumnSpec],
     needs: Needs,
     problems: Problems,
 }
 
 impl<'a> Plan<'a> {
-    pub fn new(available: &'a [ColumnSpec]) -> Self {
+    pub(crate) fn new(available: &'a [ColumnSpec]) -> Self {
         Self { available, needs: Needs::new(), problems: Problems::new() }
     }
 
     /// The type of a column, where it is available.
-    pub fn type_of(&self, column: &str) -> Option<DataType> {
+    pub(crate) fn type_of(&self, column: &str) -> Option<DataType> {
         self.available.iter().find(|spec| spec.name == column).map(|spec| spec.data_type)
     }
 
     /// Reads a column of one of the `wanted` types; it is a problem where there is none.
-    pub fn read(&mut self, path: &str, column: &str, wanted: &[DataType]) {
+    pub(crate) fn read(&mut self, path: &str, column: &str, wanted: &[DataType]) {
         let wanted_names = || wanted.iter().map(|t| t.name()).collect::<Vec<_>>();
         match self.type_of(column) {
             None => {
@@ -55,7 +55,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Writes a column; it is a problem where another enrichment writes it too.
-    pub fn write(&mut self, path: &str, column: &str, data_type: DataType) {
+    pub(crate) fn write(&mut self, path: &str, column: &str, data_type: DataType) {
         if column.is_empty() {
             self.problem(path, "the column to write has no name");
         } else if self.needs.writes.iter().any(|spec| spec.name == column) {
@@ -66,7 +66,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Asks a lookup table.
-    pub fn look_up(&mut self, path: &str, table: &str) {
+    pub(crate) fn look_up(&mut self, path: &str, table: &str) {
         if table.is_empty() {
             self.problem(path, "the lookup table has no name");
         } else if !self.needs.lookups.iter().any(|known| known == table) {
@@ -75,12 +75,12 @@ impl<'a> Plan<'a> {
     }
 
     /// Notes a problem at a place of the configuration.
-    pub fn problem(&mut self, path: &str, what: impl AsRef<str>) {
+    pub(crate) fn problem(&mut self, path: &str, what: impl AsRef<str>) {
         self.problems.push(format!("`{path}`: {}", what.as_ref()));
     }
 
     /// What the plugin needs.
-    pub fn finish(mut self) -> Result<Needs, Problems> {
+    pub(crate) fn finish(mut self) -> Result<Needs, Problems> {
         if self.problems.is_empty() && self.needs.writes.is_empty() {
             self.problems.push(
                 "nothing to do: configure `user_agent`, `url`, `event_date` or `names`".to_owned(),
@@ -94,6 +94,6 @@ impl<'a> Plan<'a> {
 }
 
 /// The name of an output column, `None` where it is left out: null, or empty as TOML has no null.
-pub fn output(name: Option<String>) -> Option<String> {
+pub(crate) fn output(name: Option<String>) -> Option<String> {
     name.filter(|name| !name.is_empty())
 }

@@ -25,7 +25,7 @@ use prefixes::Prefixes;
 /// What to take from a url. An output set to null or "" is left out.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// The text column of urls, absolute (`https://shop.example/cart?x=1`) or from the path on.
     #[serde(default = "default_column")]
     column: String,
@@ -99,7 +99,7 @@ fn default_product_prefixes() -> Vec<String> {
 }
 
 /// The enrichment, ready.
-pub struct Url {
+pub(crate) struct Url {
     column: String,
     page_category: Option<String>,
     product: Option<Product>,
@@ -115,7 +115,7 @@ struct Product {
 }
 
 impl Url {
-    pub fn configure(config: Config, plan: &mut Plan<'_>) -> Option<Self> {
+    pub(crate) fn configure(config: Config, plan: &mut Plan<'_>) -> Option<Self> {
         let page_category = output(config.page_category);
         let product = output(config.product);
         plan.read("url.column", &config.column, &[DataType::Text]);
@@ -157,7 +157,7 @@ impl Url {
         })
     }
 
-    pub fn enrich(&self, batch: &mut Batch, answer: &mut Answer) -> Result<(), Fault> {
+    pub(crate) fn enrich(&self, batch: &mut Batch, answer: &mut Answer) -> Result<(), Fault> {
         let urls = column(batch, &self.column)?;
         let urls_text = text(urls)?;
         let mut paths = Paths::default();

@@ -22,7 +22,7 @@ use words::Agent;
 /// What to tell from a user agent. An output set to null or "" is left out.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// The text column of user agents.
     #[serde(default = "default_column")]
     column: String,
@@ -64,7 +64,7 @@ fn default_is_bot() -> Option<String> {
 }
 
 /// The enrichment, ready.
-pub struct UserAgent {
+pub(crate) struct UserAgent {
     column: String,
     device: Option<String>,
     browser: Option<String>,
@@ -73,7 +73,7 @@ pub struct UserAgent {
 }
 
 impl UserAgent {
-    pub fn configure(config: Config, plan: &mut Plan<'_>) -> Option<Self> {
+    pub(crate) fn configure(config: Config, plan: &mut Plan<'_>) -> Option<Self> {
         let this = Self {
             column: config.column,
             device: output(config.device),
@@ -99,7 +99,7 @@ impl UserAgent {
         Some(this)
     }
 
-    pub fn enrich(&self, batch: &Batch, answer: &mut Answer) -> Result<(), Fault> {
+    pub(crate) fn enrich(&self, batch: &Batch, answer: &mut Answer) -> Result<(), Fault> {
         let column = column(batch, &self.column)?;
         let text = text(column)?;
         let Distinct { ids, first } = distinct(column, text);

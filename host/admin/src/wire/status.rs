@@ -26,7 +26,7 @@ pub struct StatusBody {
     pub table: String,
     /// Since when it runs, in RFC 3339.
     pub started_at: String,
-    /// When this was asked, likewise.
+    /// When this was asked, in the same form.
     pub now: String,
     /// Whether it does its work.
     pub ready: bool,

@@ -90,7 +90,7 @@ impl Which {
 }
 
 impl Replay {
-    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+    pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         let prepared = self.which.open(warehouse)?;
         let changes = self.plugins.iter().map(|given| change(given)).collect::<Result<_, _>>()?;
         let request =
@@ -134,7 +134,7 @@ impl Replay {
 }
 
 impl Explain {
-    pub fn run(self, warehouse: &str) -> Result<(), Failure> {
+    pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         if self.id.is_empty() || !self.id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             let error =
                 anyhow::anyhow!("`{}` is not a letter's id, wanted hexadecimal digits", self.id);

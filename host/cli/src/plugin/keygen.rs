@@ -32,7 +32,7 @@ pub(crate) struct Keygen {
 }
 
 impl Keygen {
-    pub fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         let public_path = with_ending(&self.output, ".pub");
         let secret_path = with_ending(&self.output, ".key");
         for path in [&secret_path, &public_path] {

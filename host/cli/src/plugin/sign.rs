@@ -38,7 +38,7 @@ pub(crate) struct Sign {
 }
 
 impl Sign {
-    pub fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         let key = fs::read_to_string(&self.key).map_err(|error| unreadable(&self.key, error))?;
         let password = password()?;
         for path in &self.components {

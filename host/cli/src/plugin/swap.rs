@@ -109,7 +109,7 @@ pub(crate) struct History {
 }
 
 impl Swap {
-    pub fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         let mut body = SwapBody {
             actor: place::actor(),
             note: self.note,
@@ -164,7 +164,7 @@ impl Swap {
 }
 
 impl Rollback {
-    pub fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         let body = RollbackBody { actor: place::actor(), note: self.note, to: self.to };
         let version: VersionBody = self.admin.post("/v1/plugins/rollback", &body)?;
         match self.json {
@@ -178,7 +178,7 @@ impl Rollback {
 }
 
 impl History {
-    pub fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         let versions: Vec<VersionBody> = self.admin.get("/v1/plugins/history")?;
         for version in versions {
             if self.json {

@@ -28,7 +28,7 @@ pub(crate) struct Test {
 }
 
 impl Test {
-    pub fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         let (path, beside) = match self.plugin.is_dir() {
             true => (built(&self.plugin, Freshness::Sources)?, self.plugin),
             false => {

@@ -22,7 +22,7 @@ pub(super) struct Seen {
     pub versions: Vec<VersionBody>,
     /// Rows durable a second, one per look, the newest last.
     pub rates: VecDeque<u64>,
-    /// Rows rejected a second, likewise.
+    /// Rows rejected a second, over the same time.
     pub rejects: VecDeque<u64>,
     /// Why the last look failed.
     pub lost: Option<String>,
@@ -30,7 +30,7 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Looks for the first time.
-    pub fn first(admin: &Admin) -> Result<Self, Failure> {
+    pub(super) fn first(admin: &Admin) -> Result<Self, Failure> {
         let status = admin.get("/v1/status")?;
         let mut seen = Self {
             status,
@@ -44,7 +44,7 @@ impl Seen {
     }
 
     /// Looks once more. What was seen last stays where nobody answers.
-    pub fn look(&mut self, admin: &Admin) {
+    pub(super) fn look(&mut self, admin: &Admin) {
         let looked = admin
             .get::<StatusBody>("/v1/status")
             .and_then(|status| Ok((status, admin.get::<Vec<VersionBody>>("/v1/plugins/history")?)));

@@ -35,7 +35,7 @@ pub(crate) struct Delivered {
 
 impl Delivered {
     /// Nothing yet of what a version made.
-    pub fn of(version: Arc<VersionRecord>) -> Self {
+    pub(crate) fn of(version: Arc<VersionRecord>) -> Self {
         Self {
             version,
             counts: Counts::default(),

@@ -78,7 +78,7 @@ impl Sample {
 pub(crate) struct Series(Mutex<VecDeque<Sample>>);
 
 impl Series {
-    pub fn add(&self, sample: Sample) {
+    pub(crate) fn add(&self, sample: Sample) {
         let mut samples = lock(&self.0);
         if samples.len() == MAX_SAMPLES {
             samples.pop_front();
@@ -86,7 +86,7 @@ impl Series {
         samples.push_back(sample);
     }
 
-    pub fn samples(&self) -> Vec<Sample> {
+    pub(crate) fn samples(&self) -> Vec<Sample> {
         lock(&self.0).iter().cloned().collect()
     }
 }

@@ -111,7 +111,7 @@ pub(crate) struct StageWrites<'a> {
 
 impl Taps {
     /// Opens a tap.
-    pub fn open(&self, tap: Tap) -> Result<TapStream, TooManyTaps> {
+    pub(crate) fn open(&self, tap: Tap) -> Result<TapStream, TooManyTaps> {
         let (to, lines) = channel(MAX_BEHIND);
         let (to_writer, batches) = crossbeam_channel::bounded(MAX_BATCHES_BEHIND);
         let missed = Arc::<AtomicU64>::default();
@@ -133,17 +133,17 @@ impl Taps {
     }
 
     /// Whether a text is a condition that a tap may have.
-    pub async fn check(&self, condition: &str) -> Result<(), QueryError> {
+    pub(crate) async fn check(&self, condition: &str) -> Result<(), QueryError> {
         self.engine.check(condition).await
     }
 
     /// Whether anybody looks.
-    pub fn any(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         self.any.load(Ordering::Relaxed)
     }
 
     /// Shows rows that have passed a stage.
-    pub fn pass(&self, writes: &StageWrites<'_>, stage: &str, batch: &Batch) {
+    pub(crate) fn pass(&self, writes: &StageWrites<'_>, stage: &str, batch: &Batch) {
         let is_last = writes.stages.last().is_some_and(|(last, _)| *last == stage);
         self.show(|tap| {
             let wanted = tap.stage.as_deref().map_or(is_last, |wanted| wanted == stage);
@@ -156,7 +156,7 @@ impl Taps {
     }
 
     /// Shows rows that were refused.
-    pub fn reject(&self, rejected: &[Rejected]) {
+    pub(crate) fn reject(&self, rejected: &[Rejected]) {
         if rejected.is_empty() {
             return;
         }
@@ -255,7 +255,7 @@ impl Tap {
 
 impl<'a> StageWrites<'a> {
     /// What a chain writes; `sensitive` are the sensitive columns of the table.
-    pub fn of(chain: &'a Chain, sensitive: impl Iterator<Item = &'a str>) -> Self {
+    pub(crate) fn of(chain: &'a Chain, sensitive: impl Iterator<Item = &'a str>) -> Self {
         let stages = chain.writes().map(|(stage, writes)| (stage, writes.collect()));
         Self { stages: stages.collect(), sensitive: sensitive.collect() }
     }

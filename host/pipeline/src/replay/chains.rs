@@ -22,13 +22,13 @@ pub(super) struct Chains<'a> {
 }
 
 impl<'a> Chains<'a> {
-    pub fn new(context: &'a Context, library: Library) -> Self {
+    pub(super) fn new(context: &'a Context, library: Library) -> Self {
         Self { context, library, fitted: Vec::new() }
     }
 
     /// Runs letters through the set. Good rows are returned; what is refused is told in `fates`, what is
     /// dropped on purpose is in neither. `watch` sees a batch when it comes in and after each stage.
-    pub fn run(
+    pub(super) fn run(
         &mut self,
         letters: Vec<Letter>,
         fates: &mut Vec<(String, Fate)>,

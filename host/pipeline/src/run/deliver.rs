@@ -47,7 +47,7 @@ pub(crate) struct Delivery {
 
 impl Delivery {
     /// Delivers batches of one version: returns once all of it is durable and acknowledged, or can't be.
-    pub async fn deliver(
+    pub(crate) async fn deliver(
         &self,
         version: Arc<VersionRecord>,
         batches: Vec<PendingBatch>,
@@ -159,7 +159,7 @@ impl Delivery {
     }
 
     /// Carries letters from the spool to their table, now and then, forever.
-    pub async fn carry_over(&self) -> Infallible {
+    pub(crate) async fn carry_over(&self) -> Infallible {
         let mut ticks = tokio::time::interval(CARRY_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -169,7 +169,7 @@ impl Delivery {
     }
 
     /// Carries what the spool holds over. What can't be carried stays.
-    pub async fn carry_over_once(&self) {
+    pub(crate) async fn carry_over_once(&self) {
         let waiting = match self.spool.waiting() {
             Ok(waiting) => waiting,
             Err(error) => {

@@ -23,17 +23,17 @@ struct Batch {
 
 impl Judge {
     /// A judge by the rule of a pipeline file.
-    pub fn new(config: &config::DeadLetter) -> Self {
+    pub(super) fn new(config: &config::DeadLetter) -> Self {
         Self::by(StopRule::new(config.max_rejected_share, config.window_rows))
     }
 
     /// A judge by a rule.
-    pub fn by(rule: StopRule) -> Self {
+    pub(super) fn by(rule: StopRule) -> Self {
         Self { before: rule.clone(), rule, batches: Vec::new() }
     }
 
     /// Of a stream: counts what is durable.
-    pub fn deliver(&mut self, delivered: &Delivered) -> Result<(), TooManyRejected> {
+    pub(super) fn deliver(&mut self, delivered: &Delivered) -> Result<(), TooManyRejected> {
         // What a version did that is gone says nothing about what comes.
         if delivered.version.was_rolled_back() {
             return Ok(());
@@ -42,13 +42,13 @@ impl Judge {
     }
 
     /// Begins an object.
-    pub fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.before = self.rule.clone();
         self.batches.clear();
     }
 
     /// Of an object: counts a batch. `last` is the place of its last row that is written.
-    pub fn count(
+    pub(super) fn count(
         &mut self,
         rows: u64,
         rejected: u64,
@@ -61,7 +61,7 @@ impl Judge {
 
     /// Of an object: counts rows that its table refused after their batches were counted, and judges as
     /// if it had refused them at once.
-    pub fn refuse_late(&mut self, refused: &[Rejected]) -> Result<(), TooManyRejected> {
+    pub(super) fn refuse_late(&mut self, refused: &[Rejected]) -> Result<(), TooManyRejected> {
         for refused in refused {
             let is_before = |batch: &Batch| batch.last.as_ref() < Some(&refused.position);
             let at = self.batches.partition_point(is_before);
@@ -74,7 +74,7 @@ impl Judge {
     }
 
     /// Of an object: the verdict at its end. A short run is judged only here.
-    pub fn end(&self) -> Result<(), TooManyRejected> {
+    pub(super) fn end(&self) -> Result<(), TooManyRejected> {
         self.rule.end()
     }
 }

@@ -17,12 +17,12 @@ impl<T> Default for Reorder<T> {
 
 impl<T> Reorder<T> {
     /// Takes an item in.
-    pub fn push(&mut self, number: u64, item: T) {
+    pub(super) fn push(&mut self, number: u64, item: T) {
         self.early.insert(number, item);
     }
 
     /// The next item, once it is there.
-    pub fn pop(&mut self) -> Option<T> {
+    pub(super) fn pop(&mut self) -> Option<T> {
         let item = self.early.remove(&self.next)?;
         self.next += 1;
         Some(item)

@@ -27,7 +27,7 @@ pub(crate) struct Transformed {
 impl Fitted {
     /// Runs a batch through chain, guard and projection. `worker` is one of this chain's; `watch` sees
     /// what each stage leaves.
-    pub fn make(
+    pub(crate) fn make(
         &self,
         worker: &mut ChainWorker,
         batch: Batch,
@@ -60,7 +60,7 @@ pub(crate) struct Finished {
 
 impl Finished {
     /// The batch as the chain leaves it, counted.
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts {
             rows_in: self.rows_in,
             rows_out: self.rows.rows.num_rows() as u64,
@@ -93,12 +93,12 @@ struct CachedChain {
 }
 
 impl<'a> Worker<'a> {
-    pub fn new(slot: &'a Slot, taps: &'a Taps) -> Self {
+    pub(crate) fn new(slot: &'a Slot, taps: &'a Taps) -> Self {
         Self { slot, taps, chains: Vec::new(), generation: 0 }
     }
 
     /// Runs a batch through a version that was fitted to its columns. `began` is when that was asked for.
-    pub fn run(
+    pub(crate) fn run(
         &mut self,
         version: &Arc<Version>,
         fitted: &Arc<Fitted>,

@@ -63,7 +63,7 @@ impl FitError {
 
 impl Target {
     /// Fits a library, without running it.
-    pub fn fit(&self, library: &Library, columns: &SchemaRef) -> Result<Fitted, FitError> {
+    pub(crate) fn fit(&self, library: &Library, columns: &SchemaRef) -> Result<Fitted, FitError> {
         let Self { table, schema, unknown, guard, secrets, .. } = self;
         let chain = library.configure(columns, secrets)?.guarding(guard.columns());
         let projection = Projection::new(schema, chain.output(), unknown)
@@ -72,7 +72,7 @@ impl Target {
     }
 
     /// The table's sensitive columns.
-    pub fn sensitive(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn sensitive(&self) -> impl Iterator<Item = &str> {
         let sensitive = self.schema.columns.iter().filter(|column| column.policy_tags.is_some());
         sensitive.map(|column| column.name.as_str())
     }

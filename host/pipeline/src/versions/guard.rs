@@ -30,7 +30,7 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// A guard of a table's sensitive columns.
-    pub fn of(schema: &TableSchema, config: &config::Guard) -> Self {
+    pub(crate) fn of(schema: &TableSchema, config: &config::Guard) -> Self {
         if config.off {
             return Self::default();
         }
@@ -43,12 +43,12 @@ impl Guard {
     }
 
     /// The names of the columns.
-    pub fn columns(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|(name, _)| name.as_str())
     }
 
     /// Takes out the rows of which a sensitive value is as it came in.
-    pub fn stop(
+    pub(crate) fn stop(
         &self,
         batch: Batch,
         plugin_set: &std::sync::Arc<str>,

@@ -26,13 +26,13 @@ struct Kept {
 
 impl Recent {
     /// Keeps as many as `most` batches.
-    pub fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         let kept = Kept { batches: VecDeque::new(), last: Instant::now() };
         Self { most, kept: Mutex::new(kept) }
     }
 
     /// Offers a batch that came in.
-    pub fn offer(&self, batch: &Batch) {
+    pub(crate) fn offer(&self, batch: &Batch) {
         // Another worker holds the lock and is storing a batch: this one is not needed.
         let Ok(mut kept) = self.kept.try_lock() else { return };
         let enough = kept.batches.len() >= self.most && kept.last.elapsed() < KEEP_EVERY;
@@ -47,7 +47,7 @@ impl Recent {
     }
 
     /// The batches, the oldest first.
-    pub fn batches(&self) -> Vec<Batch> {
+    pub(crate) fn batches(&self) -> Vec<Batch> {
         lock(&self.kept).batches.iter().cloned().collect()
     }
 }

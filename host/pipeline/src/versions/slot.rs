@@ -94,7 +94,7 @@ pub enum Rollout {
 
 impl Slot {
     /// A slot that runs `library`, and where what it does by itself is told.
-    pub fn new(
+    pub(crate) fn new(
         target: Target,
         config: config::Swap,
         library: Library,
@@ -115,12 +115,12 @@ impl Slot {
     }
 
     /// The version that runs.
-    pub fn current(&self) -> Arc<Version> {
+    pub(crate) fn current(&self) -> Arc<Version> {
         self.read().current.clone()
     }
 
     /// The version for a batch, which has a number of its own.
-    pub fn pick(&self, number: u64) -> Arc<Version> {
+    pub(crate) fn pick(&self, number: u64) -> Arc<Version> {
         let running = self.read();
         let now = Instant::now();
         let due = |until: Instant| now >= until;
@@ -141,12 +141,16 @@ impl Slot {
     }
 
     /// What every version has to fit.
-    pub fn target(&self) -> &Target {
+    pub(crate) fn target(&self) -> &Target {
         &self.target
     }
 
     /// Fits a version to the columns that come in; what fits already is not fitted again.
-    pub fn fit(&self, version: &Version, columns: &SchemaRef) -> Result<Arc<Fitted>, FitError> {
+    pub(crate) fn fit(
+        &self,
+        version: &Version,
+        columns: &SchemaRef,
+    ) -> Result<Arc<Fitted>, FitError> {
         if let Some(fitted) = version.fitted(columns) {
             return Ok(fitted);
         }
@@ -154,17 +158,17 @@ impl Slot {
     }
 
     /// The columns that came in last, where any did or are known to come.
-    pub fn columns(&self) -> Option<SchemaRef> {
+    pub(crate) fn columns(&self) -> Option<SchemaRef> {
         self.current().columns().or_else(|| self.target.columns.clone())
     }
 
     /// The last batches that came in.
-    pub fn recent(&self) -> &Recent {
+    pub(crate) fn recent(&self) -> &Recent {
         &self.recent
     }
 
     /// Counts what became of a batch, and rolls the version back where it breaks a rule by now.
-    pub fn count(&self, version: &Version, seen: Rates, stages: &[StageCounts]) {
+    pub(crate) fn count(&self, version: &Version, seen: Rates, stages: &[StageCounts]) {
         let rules = &self.config.rules;
         version.record.count(seen, stages, rules.window_rows);
         let broken = {
@@ -188,7 +192,7 @@ impl Slot {
     }
 
     /// Takes a version up. Only one that was fitted to the columns that come in, where those are known.
-    pub fn install(
+    pub(crate) fn install(
         &self,
         library: Library,
         fitted: Option<Fitted>,
@@ -227,7 +231,7 @@ impl Slot {
 
     /// Takes a version back: a canary gets no more batches; in place of the current version an earlier
     /// one is back. `false` where that is gone, or the version does not run.
-    pub fn roll_back(
+    pub(crate) fn roll_back(
         &self,
         version: &Arc<VersionRecord>,
         back: RollbackTarget,
@@ -264,22 +268,22 @@ impl Slot {
     }
 
     /// All versions since the start, the first one first.
-    pub fn history(&self) -> Vec<Arc<VersionRecord>> {
+    pub(crate) fn history(&self) -> Vec<Arc<VersionRecord>> {
         lock(&self.history).clone()
     }
 
     /// The canary, where there is one.
-    pub fn canary(&self) -> Option<Arc<VersionRecord>> {
+    pub(crate) fn canary(&self) -> Option<Arc<VersionRecord>> {
         self.read().canary.as_ref().map(|canary| canary.version.record.clone())
     }
 
     /// Changes with every change of what runs.
-    pub fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
     /// Whether a version may still be picked.
-    pub fn runs(&self, version: &Arc<Version>) -> bool {
+    pub(crate) fn runs(&self, version: &Arc<Version>) -> bool {
         let running = self.read();
         let canary = running.canary.as_ref().map(|canary| &canary.version);
         Arc::ptr_eq(version, &running.current) || canary.is_some_and(|c| Arc::ptr_eq(version, c))

@@ -92,7 +92,7 @@ pub struct Tally {
 }
 
 impl Version {
-    pub fn new(number: u64, library: Library, origin: Origin, standing: Standing) -> Self {
+    pub(crate) fn new(number: u64, library: Library, origin: Origin, standing: Standing) -> Self {
         let record = VersionRecord {
             number,
             set: library.set(),
@@ -105,18 +105,18 @@ impl Version {
     }
 
     /// The chain that fits these columns, where there is one.
-    pub fn fitted(&self, columns: &SchemaRef) -> Option<Arc<Fitted>> {
+    pub(crate) fn fitted(&self, columns: &SchemaRef) -> Option<Arc<Fitted>> {
         let fitted = self.fitted.read().unwrap_or_else(PoisonError::into_inner);
         fitted.as_ref().filter(|fitted| fitted.columns == *columns).cloned()
     }
 
     /// The columns that it was fitted to last.
-    pub fn columns(&self) -> Option<SchemaRef> {
+    pub(crate) fn columns(&self) -> Option<SchemaRef> {
         let fitted = self.fitted.read().unwrap_or_else(PoisonError::into_inner);
         fitted.as_ref().map(|fitted| fitted.columns.clone())
     }
 
-    pub fn set_fitted(&self, fitted: Fitted) -> Arc<Fitted> {
+    pub(crate) fn set_fitted(&self, fitted: Fitted) -> Arc<Fitted> {
         let fitted = Arc::new(fitted);
         *self.fitted.write().unwrap_or_else(PoisonError::into_inner) = Some(fitted.clone());
         fitted

@@ -18,7 +18,7 @@ pub(super) struct Crate {
 }
 
 impl Crate {
-    pub fn read(folder: &Path) -> Result<Self, BuildError> {
+    pub(super) fn read(folder: &Path) -> Result<Self, BuildError> {
         let not_a_crate = |what: String| BuildError::NotACrate { path: folder.to_owned(), what };
         // Reading the two files is what `cargo metadata` does, without its half second.
         let manifest_path = folder.join("Cargo.toml");
@@ -42,17 +42,17 @@ impl Crate {
     }
 
     /// Where cargo leaves the module.
-    pub fn module(&self) -> PathBuf {
+    pub(super) fn module(&self) -> PathBuf {
         self.artifact("wasm")
     }
 
     /// Where the component is.
-    pub fn component(&self) -> PathBuf {
+    pub(super) fn component(&self) -> PathBuf {
         self.target.join("components").join(format!("{}.wasm", self.name))
     }
 
     /// Whether the component is newer than every source it was made of.
-    pub fn is_fresh(&self) -> bool {
+    pub(super) fn is_fresh(&self) -> bool {
         let Some(made) = modified(&self.component()) else { return false };
         let Some(sources) = sources(&self.dep_info(), &self.folder) else { return false };
         sources.iter().all(|path| modified(path).is_some_and(|at| at <= made))

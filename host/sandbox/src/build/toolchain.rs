@@ -29,7 +29,7 @@ pub(super) struct Missing {
 
 impl Toolchain {
     /// Finds a toolchain, and installs one if it must.
-    pub fn find() -> Result<Self, Missing> {
+    pub(super) fn find() -> Result<Self, Missing> {
         if has_target() {
             return Ok(Toolchain::Installed);
         }
@@ -62,7 +62,7 @@ impl Toolchain {
     }
 
     /// Its `cargo`, set to build for Wasm.
-    pub fn cargo(self) -> Command {
+    pub(super) fn cargo(self) -> Command {
         match self {
             Toolchain::Installed => clickmill_core::cargo("cargo"),
             Toolchain::Debian => {
@@ -77,7 +77,7 @@ impl Toolchain {
     }
 
     /// What its `cargo` is told after the command.
-    pub fn arguments(self) -> &'static [&'static str] {
+    pub(super) fn arguments(self) -> &'static [&'static str] {
         match self {
             Toolchain::Installed => &[],
             Toolchain::Debian => &["-Zbuild-std=std,panic_abort"],

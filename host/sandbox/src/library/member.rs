@@ -31,7 +31,7 @@ pub(super) struct Member {
 
 impl Member {
     /// Reads a component file with what belongs to it, compiles and describes.
-    pub fn load(engine: &Engine, plugin: Plugin) -> Result<Self, PluginError> {
+    pub(super) fn load(engine: &Engine, plugin: Plugin) -> Result<Self, PluginError> {
         let NewComponent { bytes, signature, .. } = NewComponent::read(&plugin.component)?;
         let lookups = plugin.lookups.iter().map(|(table, path)| LookupFile::read(table, path));
         let lookups =
@@ -40,7 +40,7 @@ impl Member {
     }
 
     /// Compiles and describes what was read.
-    pub fn new(
+    pub(super) fn new(
         engine: &Engine,
         plugin: Plugin,
         (bytes, signature): (Bytes, Option<String>),
@@ -54,7 +54,7 @@ impl Member {
     }
 
     /// The same with a change.
-    pub fn with(&self, engine: &Engine, change: Change) -> Result<Self, ChangeError> {
+    pub(super) fn with(&self, engine: &Engine, change: Change) -> Result<Self, ChangeError> {
         let mut plugin = self.plugin.clone();
         for (key, value) in change.config {
             match value {
@@ -91,7 +91,7 @@ impl Member {
     }
 
     /// Fits the component to the columns there are, and adds those that it writes.
-    pub fn configure(
+    pub(super) fn configure(
         &self,
         columns: &mut Vec<Field>,
         secrets: &Secrets,
@@ -213,7 +213,7 @@ impl Member {
     }
 
     /// What the stage is made of.
-    pub fn made(&self) -> StageMade {
+    pub(super) fn made(&self) -> StageMade {
         let plugin = &self.plugin;
         let lookup = |file: &LookupFile| LookupMade {
             table: file.table.clone(),

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// A crate's files, by their module's path: `["run", "stream"]` is `src/run/stream.rs`.
-pub struct Imports {
+pub(super) struct Imports {
     modules: BTreeMap<Vec<String>, Module>,
 }
 
@@ -35,7 +35,7 @@ const MOST_STEPS: usize = 8;
 
 impl Imports {
     /// Reads the crate whose root is in `src`.
-    pub fn read(src: &Path) -> Self {
+    pub(super) fn read(src: &Path) -> Self {
         let mut imports = Self { modules: BTreeMap::new() };
         imports.read_folder(src, &[]);
         imports
@@ -61,7 +61,7 @@ impl Imports {
 
     /// Each file with those that it uses. The root is left out: it puts the crate together, and what it
     /// defines is what all of the crate is about.
-    pub fn edges(&self) -> BTreeMap<String, BTreeSet<String>> {
+    pub(super) fn edges(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (at, module) in self.modules.iter().filter(|(at, _)| !at.is_empty()) {
             // To hand a child's names on is not to use it.
@@ -110,7 +110,7 @@ impl Imports {
 }
 
 /// The files that use each other, all those of one circle together.
-pub fn circles(edges: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<Vec<String>> {
+pub(super) fn circles(edges: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<Vec<String>> {
     let reached: BTreeMap<&str, BTreeSet<&str>> =
         edges.keys().map(|from| (from.as_str(), reached(edges, from))).collect();
     let on_a_circle = reached.iter().filter(|(from, to)| to.contains(*from));
@@ -217,7 +217,7 @@ fn is_word(token: &str) -> bool {
 }
 
 /// The code in words and signs, without comments, texts and tests.
-pub fn tokens(code: &str) -> Vec<String> {
+pub(super) fn tokens(code: &str) -> Vec<String> {
     let all = words(code);
     let mut kept = Vec::new();
     let mut at = 0;

@@ -7,14 +7,14 @@ use crate::columns::equal;
 
 /// Finds where the path begins, over the urls of a column: they mostly share scheme and host.
 #[derive(Default)]
-pub struct Paths<'u> {
+pub(super) struct Paths<'u> {
     /// Scheme and host of the last absolute url.
     origin: &'u [u8],
 }
 
 impl<'u> Paths<'u> {
     /// The url from its path on, `None` where it is not one. The path of an absolute url may be empty.
-    pub fn of(&mut self, url: &'u [u8]) -> Option<&'u [u8]> {
+    pub(super) fn of(&mut self, url: &'u [u8]) -> Option<&'u [u8]> {
         if let Some((start, rest)) = url.split_at_checked(self.origin.len())
             && !start.is_empty()
             && segment_ends(rest.first())
@@ -33,17 +33,17 @@ impl<'u> Paths<'u> {
 }
 
 /// Whether a path, or a segment of it, ends before this byte.
-pub fn segment_ends(next: Option<&u8>) -> bool {
+pub(super) fn segment_ends(next: Option<&u8>) -> bool {
     matches!(next, None | Some(b'/' | b'?' | b'#'))
 }
 
 /// The first segment.
-pub fn segment(rest: &[u8]) -> &[u8] {
+pub(super) fn segment(rest: &[u8]) -> &[u8] {
     &rest[..find(rest, |byte| segment_ends(Some(&byte)))]
 }
 
 /// The query of a url, given from its path on.
-pub fn query(rest: &[u8]) -> &[u8] {
+pub(super) fn query(rest: &[u8]) -> &[u8] {
     let rest = &rest[..find(rest, |byte| byte == b'#')];
     rest.get(find(rest, |byte| byte == b'?') + 1..).unwrap_or_default()
 }
@@ -71,7 +71,7 @@ fn find(bytes: &[u8], is: impl Fn(u8) -> bool) -> usize {
 }
 
 /// The first value of a query parameter that is not empty. A `+` is a space there.
-pub fn parameter<'q>(query: &'q [u8], name: &[u8]) -> Option<Cow<'q, [u8]>> {
+pub(super) fn parameter<'q>(query: &'q [u8], name: &[u8]) -> Option<Cow<'q, [u8]>> {
     let value = query.split(|byte| *byte == b'&').find_map(|pair| {
         let value = pair.strip_prefix(name)?.strip_prefix(b"=")?;
         (!value.is_empty()).then_some(value)
@@ -87,7 +87,7 @@ pub fn parameter<'q>(query: &'q [u8], name: &[u8]) -> Option<Cow<'q, [u8]>> {
 }
 
 /// Undoes percent-encoding. What is not UTF-8 then, or holds control characters, names nothing.
-pub fn decode(raw: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
+pub(super) fn decode(raw: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
     let decoded = match raw {
         raw if raw.contains(&b'%') => Cow::Owned(undo_percent(&raw)),
         raw => raw,

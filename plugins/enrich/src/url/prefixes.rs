@@ -3,7 +3,7 @@
 use super::parts::segment_ends;
 
 /// A list of prefixes, of which the first that fits counts.
-pub struct Prefixes {
+pub(super) struct Prefixes {
     /// Without the slash at their ends.
     list: Vec<Box<[u8]>>,
     /// Places in `list`, by the path's first letter: few are to be tried for a path.
@@ -14,19 +14,19 @@ pub struct Prefixes {
 const LETTERS: usize = 33;
 
 impl Prefixes {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { list: Vec::new(), by_letter: [const { Vec::new() }; LETTERS] }
     }
 
     /// Adds a path that begins with a slash.
-    pub fn add(&mut self, path: &str) {
+    pub(super) fn add(&mut self, path: &str) {
         let path = path.trim_end_matches('/').as_bytes();
         self.by_letter[letter(path)].push(self.list.len());
         self.list.push(path.into());
     }
 
     /// The place of the first prefix that fits, and what comes below it. In: a url from its path on.
-    pub fn find<'u>(&self, rest: &'u [u8]) -> Option<(usize, &'u [u8])> {
+    pub(super) fn find<'u>(&self, rest: &'u [u8]) -> Option<(usize, &'u [u8])> {
         self.by_letter[letter(rest)].iter().find_map(|at| {
             let prefix = &self.list[*at];
             let (start, rest) = rest.split_at_checked(prefix.len())?;

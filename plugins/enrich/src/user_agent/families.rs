@@ -6,7 +6,7 @@ macro_rules! families {
     ($(#[$doc:meta])* $kind:ident: $($case:ident = $name:literal: $($word:literal)|+;)*) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum $kind {
+        pub(super) enum $kind {
             $($case,)*
             None,
         }
@@ -14,7 +14,7 @@ macro_rules! families {
         impl $kind {
             /// The family that a word gives away.
             #[inline]
-            pub fn of(word: &[u8]) -> Self {
+            pub(super) fn of(word: &[u8]) -> Self {
                 match word {
                     $($($word)|+ => Self::$case,)*
                     _ => Self::None,
@@ -22,7 +22,7 @@ macro_rules! families {
             }
 
             /// Its name, "other" for none.
-            pub fn name(self) -> &'static str {
+            pub(super) fn name(self) -> &'static str {
                 match self {
                     $(Self::$case => $name,)*
                     Self::None => "other",

@@ -14,7 +14,7 @@ use super::families::{Browser, System};
 
 /// What a user agent says.
 #[derive(Debug, PartialEq)]
-pub struct Agent<'a> {
+pub(super) struct Agent<'a> {
     /// desktop, mobile, tablet, tv, console, bot or other.
     pub device: &'static str,
     /// A family of [`Browser`], or what a bot or an app calls itself: ASCII.
@@ -100,7 +100,7 @@ struct Seen<'a> {
 
 impl<'a> Agent<'a> {
     /// Reads a user agent. Anything goes.
-    pub fn parse(agent: &'a [u8]) -> Self {
+    pub(super) fn parse(agent: &'a [u8]) -> Self {
         let mut seen = Seen {
             browser: Browser::None,
             os: System::None,
