@@ -19,12 +19,11 @@ use bytes::Bytes;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use memchr::memchr;
 
+use lines::BYTE_ORDER_MARK;
 use quotes::Quotes;
 
 use super::{Blocks, Context, DecodeError, Decoded, Malformed, Records, reason, too_large};
 use clickmill_core::batch::{Position, Reason};
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 pub(super) struct Csv {
     context: Context,

@@ -1,13 +1,14 @@
 //! Bad pipeline files, each beside the exact text it earns: `invalid/*.toml` and `invalid/*.err`.
 
 use std::fs;
-use std::path::Path;
 
 use clickmill_config as config;
 
+use crate::support::root;
+
 #[test]
 fn every_bad_pipeline_file_earns_its_exact_text() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/it/invalid");
+    let folder = root().join("host/tests/it/invalid");
     let update = std::env::var_os("UPDATE_ERR").is_some();
     let mut count = 0;
     let mut files: Vec<_> =

@@ -2,6 +2,8 @@
 
 use memchr::{memchr2, memchr2_iter};
 
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Where the first line of `bytes` ends; `None` where it goes on beyond them.
 pub(super) fn first_end(bytes: &[u8]) -> Option<usize> {
     memchr2(b'\r', b'\n', bytes)

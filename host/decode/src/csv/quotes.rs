@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::BYTE_ORDER_MARK;
+use super::lines::BYTE_ORDER_MARK;
 
 /// Where the quotes of a record are.
 #[derive(Clone, Copy, PartialEq)]
