@@ -150,7 +150,20 @@ fn old_versions_are_freed() {
     // Each is another component: the same with other bytes of no meaning at its end.
     let component = std::fs::read(crate::support::component("host/tests/hostile")).unwrap();
     let mut after = Vec::new();
-    for number in 0..120_u8 {
+    // It grows at first: threads, caches, pools. Then, what is least of thirty swaps counts: packing files,
+    // or a swap under way, takes some for a moment.
+    let least = |part: &[u64]| part.iter().min().copied().unwrap();
+    let grown = |after: &[u64]| {
+        let (before, now) = after[after.len() - 60..].split_at(30);
+        let (before, now) = (least(before), least(now));
+        eprintln!("at least {before} kB, then {now} kB");
+        now >= before + before / 10
+    };
+    for number in 0..150_u8 {
+        // What is never freed grows on; what a busy machine frees late does not.
+        if number >= 120 && !grown(&after[..120]) {
+            break;
+        }
         let mut bytes = component.clone();
         bytes.extend([0, 5, 1, b'n', number, 0, 0]);
         let path = scratch.write("next.wasm", bytes).to_string_lossy().into_owned();
@@ -161,10 +174,5 @@ fn old_versions_are_freed() {
         after.push(resident());
     }
     live.end();
-    // It grows at first: threads, caches, pools. Then, what is least counts: packing files, or a swap
-    // under way, takes some for a moment.
-    let least = |part: &[u64]| part.iter().min().copied().unwrap();
-    let (before, after) = (least(&after[60..90]), least(&after[90..]));
-    eprintln!("at least {before} kB, then {after} kB");
-    assert!(after < before + before / 10, "{before} kB, then {after} kB");
+    assert!(!grown(&after), "memory grows with swaps, by a tenth in thirty of them");
 }

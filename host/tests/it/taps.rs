@@ -18,7 +18,7 @@ fn peak_mib(process: u32) -> u64 {
     peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
 }
 
-/// The first line of a tap with a condition, or the status that refuses it.
+/// The first row of a tap with a condition, or why it ended, or the status that refuses it.
 fn tap(live: &Live, condition: &str) -> Result<Json, u16> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -30,8 +30,10 @@ fn tap(live: &Live, condition: &str) -> Result<Json, u16> {
     if answer.status() != 200 {
         return Err(answer.status().as_u16());
     }
-    let mut lines = BufReader::new(answer.into_body().into_reader()).lines();
-    Ok(serde_json::from_str(&lines.next().expect("a line").unwrap()).unwrap())
+    let lines = BufReader::new(answer.into_body().into_reader()).lines();
+    let mut lines = lines.map(|line| -> Json { serde_json::from_str(&line.unwrap()).unwrap() });
+    // How many were missed stands between them.
+    Ok(lines.find(|line| line["missed"].is_null()).expect("a line"))
 }
 
 #[test]
