@@ -41,7 +41,7 @@ pub(super) async fn swap(State(running): State<Running>, Json(body): Json<SwapBo
     }
     let swaps = Swaps::of(&running);
     // Compiling and trying on takes a while.
-    let done = tokio::task::spawn_blocking(move || swaps.swap(request)).await;
+    let done = tokio::task::spawn_blocking(move || swaps.swap(request).map_err(Box::new)).await;
     match done {
         Ok(Ok(swapped)) => Json(SwappedBody::from(&swapped)).into_response(),
         Ok(Err(refused)) => answer_refused(&refused),
@@ -55,8 +55,8 @@ pub(super) async fn rollback(
 ) -> Response {
     let swaps = Swaps::of(&running);
     let RollbackBody { actor, note, to } = body;
-    let done =
-        tokio::task::spawn_blocking(move || swaps.roll_back(to.as_deref(), &actor, &note)).await;
+    let roll_back = move || swaps.roll_back(to.as_deref(), &actor, &note).map_err(Box::new);
+    let done = tokio::task::spawn_blocking(roll_back).await;
     match done {
         Ok(Ok(record)) => Json(VersionBody::from(&*record)).into_response(),
         Ok(Err(refused)) => answer_refused(&refused),

@@ -123,7 +123,7 @@ impl Translator<'_> {
     }
 
     fn parameter(&self, name: &str) -> Result<Expr, DataFusionError> {
-        let known = self.parameters.iter().find(|(known, _)| *known == &name[1..]);
+        let known = self.parameters.iter().find(|(known, _)| *known == name[1..]);
         let (_, value) =
             known.ok_or_else(|| plan_datafusion_err!("parameter `{name}` has no value"))?;
         match value {

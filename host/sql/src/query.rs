@@ -27,10 +27,22 @@ use clickmill_warehouse::{Warehouse, WarehouseError};
 pub enum QueryError {
     /// The warehouse can't be read.
     #[error(transparent)]
-    Warehouse(#[from] WarehouseError),
+    Warehouse(Box<WarehouseError>),
     /// The query is wrong, or fails.
     #[error("{}", .0.find_root().strip_backtrace())]
-    Query(#[from] DataFusionError),
+    Query(Box<DataFusionError>),
+}
+
+impl From<WarehouseError> for QueryError {
+    fn from(error: WarehouseError) -> Self {
+        Self::Warehouse(Box::new(error))
+    }
+}
+
+impl From<DataFusionError> for QueryError {
+    fn from(error: DataFusionError) -> Self {
+        Self::Query(Box::new(error))
+    }
 }
 
 /// Queries over one warehouse.

@@ -84,7 +84,9 @@ impl Service {
             Request::Query { warehouse, sql, parameters } => {
                 let answer = self.query(&warehouse, &sql, &parameters).await;
                 let answer = answer.map_err(|error| match &error {
-                    QueryError::Warehouse(error) => (Fault::Tables, clickmill_core::causes(error)),
+                    QueryError::Warehouse(error) => {
+                        (Fault::Tables, clickmill_core::causes(&**error))
+                    }
                     QueryError::Query(_) => (Fault::Question, error.to_string()),
                 })?;
                 let rows = wire::write_rows(&answer.schema, &answer.batches);

@@ -112,6 +112,9 @@ fn blocks_know_what_stands_before_them() {
     assert_eq!(found[1].commands().collect::<Vec<_>>(), ["ls"]);
 }
 
+/// How a line begins, and what the reader does before it.
+type Before = (&'static str, fn(&Reader));
+
 /// What is special about a README. Lines are told by how they begin; all others are run, and have to end
 /// well.
 #[derive(Default)]
@@ -124,7 +127,7 @@ struct Special {
     /// them when all else is done.
     endless: &'static [(&'static str, &'static str)],
     /// What the reader does before a line, if it is not done yet.
-    before: &'static [(&'static str, fn(&Reader))],
+    before: &'static [Before],
 }
 
 impl Special {
