@@ -21,7 +21,7 @@ pub(super) struct Lookups {
     tables: Vec<(String, Table)>,
 }
 
-/// A table as it was read: what [`Lookups`] are made of.
+/// A table as it was read: what `Lookups` are made of.
 #[derive(Debug, Clone)]
 pub struct LookupFile {
     /// The table's name, as the plugin asks for it.

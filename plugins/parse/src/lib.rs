@@ -3,7 +3,7 @@
 //! Two formats come in: fields of a CSV, which the host has split into text columns named by the
 //! header, and JSON messages, one object per row in one text column. The configuration lists the
 //! columns to make of them. A row with a value that does not fit is refused, with the first problem
-//! found in it; the codes are in [`rejection`] and do not change.
+//! found in it; the codes are in `rejection` and do not change.
 //!
 //! This is the hot path of every pipeline, so both formats work on whole columns and allocate nothing
 //! per row. It does not know what the values mean (that is `validate`'s part), and it does not split

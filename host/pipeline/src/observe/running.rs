@@ -42,7 +42,7 @@ pub struct About {
     pub table: String,
     /// Since when it runs, in microseconds since 1970-01-01T00:00:00Z.
     pub started_at: i64,
-    /// The most batches that may wait, in the order of [`Queue::ALL`].
+    /// The most batches that may wait, in the order of [`Queue::ALL`](super::status::Queue::ALL).
     pub most_queued: u64,
 }
 
