@@ -16,7 +16,7 @@ use super::answer_error;
 use super::wire::{SeriesBody, StatusBody};
 use clickmill_core::{causes, stage};
 use clickmill_pipeline::{Running, Tap};
-use clickmill_query::{QueryError, Readiness};
+use clickmill_query::QueryError;
 use clickmill_telemetry::metrics;
 
 /// What needs no token.
@@ -83,9 +83,10 @@ async fn tap(
         return bad(format!("there is no stage `{stage}`, wanted one of `{stages}`"));
     }
     let TapQuery { stage, condition, rejected } = asked;
-    if condition.is_some() && clickmill_query::readiness() == Readiness::BeingBuilt {
-        let error = "the SQL engine is being built, ask again in some minutes".to_owned();
-        return answer_error(StatusCode::SERVICE_UNAVAILABLE, error, None);
+    if condition.is_some()
+        && let Err(error) = clickmill_query::without_waiting()
+    {
+        return answer_error(StatusCode::SERVICE_UNAVAILABLE, causes(&error), None);
     }
     if let Some(condition) = &condition
         && let Err(error) = running.check(condition).await

@@ -4,7 +4,7 @@ mod progress;
 mod summary;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::Args;
@@ -13,6 +13,7 @@ use super::{Exit, Failure, dashboard, place};
 use clickmill_admin as admin;
 use clickmill_config as config;
 use clickmill_config::Listen;
+use clickmill_core::lock;
 use clickmill_dashboard::Dashboard;
 use clickmill_pipeline as pipeline;
 use clickmill_pipeline::{Ending, Options, PreparedPipeline, Running, Status, Stop, Summary};
@@ -167,7 +168,7 @@ fn serve(
 static INTERRUPTED: Mutex<Option<(Arc<Stop>, bool)>> = Mutex::new(None);
 
 fn on_interrupt(stop: &Arc<Stop>, stream: bool) -> Result<(), Failure> {
-    let interrupted = || INTERRUPTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let interrupted = || lock(&INTERRUPTED);
     let before = interrupted().replace((stop.clone(), stream));
     if before.is_some() {
         return Ok(());

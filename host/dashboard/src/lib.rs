@@ -17,7 +17,7 @@ mod range;
 mod tile;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Path, Query, State};
@@ -29,8 +29,8 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use clickmill_core::batch::micros_now;
-use clickmill_core::causes;
-use clickmill_query::Readiness;
+use clickmill_core::{causes, lock};
+use clickmill_query::ExecutableError;
 use clickmill_sink::{SinkError, Tables};
 use clickmill_tables::result_set::{Column, Parameter, ResultSet};
 use clickmill_tables::views;
@@ -183,8 +183,8 @@ enum Unanswered {
     Sink(#[from] SinkError),
     #[error("no answer within {} s: choose a shorter range", PATIENCE.as_secs())]
     TooLong,
-    #[error("the SQL engine is being built, which takes some minutes the first time")]
-    BeingBuilt,
+    #[error(transparent)]
+    Engine(#[from] ExecutableError),
 }
 
 impl IntoResponse for Unanswered {
@@ -203,11 +203,8 @@ impl Served {
         parameters: &[(&str, Parameter)],
         what: &str,
     ) -> Result<ResultSet, Unanswered> {
-        // Nobody waits at a page for a compiler.
-        if self.dashboard.tables.asks_sql_engine()
-            && clickmill_query::readiness() == Readiness::BeingBuilt
-        {
-            return Err(Unanswered::BeingBuilt);
+        if self.dashboard.tables.asks_sql_engine() {
+            clickmill_query::without_waiting()?;
         }
         let sql = views::in_place(sql, &self.dashboard.dataset);
         // Never closed.
@@ -219,7 +216,7 @@ impl Served {
 
     /// The values of a filter. Where the table is not there yet, nor are they.
     async fn values(&self, sql: &str) -> Vec<serde_json::Value> {
-        let known = || self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = || lock(&self.values);
         if let Some((asked, values)) = known().get(sql)
             && asked.elapsed() < KNOWN_FOR
         {

@@ -23,6 +23,11 @@ pub enum ExecutableError {
         "there is no `{NAME}`, the SQL engine, beside `clickmill` or on the path\nhint: install it as `clickmill` was, with `cargo install --path host/sql` from a clone of the project, or say where it is by {VARIABLE}"
     )]
     Missing,
+    /// It is being built.
+    #[error(
+        "the SQL engine is being built, which takes some minutes the first time; ask again then"
+    )]
+    BeingBuilt,
     /// It can't be built.
     #[error(
         "cannot build `{NAME}`, the SQL engine\nhint: cargo says why where it was run; try `cargo build --release --bin {NAME}` in the clone"
@@ -34,7 +39,7 @@ impl ExecutableError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Missing | Self::Build => Fault::Environment,
+            Self::Missing | Self::BeingBuilt | Self::Build => Fault::Environment,
         }
     }
 }
@@ -60,6 +65,16 @@ pub enum Readiness {
     BeingBuilt,
     /// It could not be built: cargo has said why.
     Failed,
+}
+
+/// Whether the engine can be asked without waiting for cargo, for servers: nobody waits at a page for a
+/// compiler, and what could not be built is not tried again for each question.
+pub fn without_waiting() -> Result<(), ExecutableError> {
+    match readiness() {
+        Readiness::Ready => Ok(()),
+        Readiness::BeingBuilt => Err(ExecutableError::BeingBuilt),
+        Readiness::Failed => Err(ExecutableError::Build),
+    }
 }
 
 /// Whether the engine can be asked without waiting for cargo. Where it is not built yet, this begins to

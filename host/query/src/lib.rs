@@ -10,7 +10,7 @@ mod executable;
 pub mod wire;
 
 pub use engine::{Engine, EngineError};
-pub use executable::{ExecutableError, Readiness, prepare, readiness};
+pub use executable::{ExecutableError, Readiness, prepare, readiness, without_waiting};
 
 use std::time::Duration;
 
