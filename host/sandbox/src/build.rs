@@ -28,9 +28,10 @@ use toolchain::{TARGET, Toolchain};
 /// is memory that each fresh instance has to clear.
 const FLAGS: &str = "-Ctarget-feature=+simd128,+bulk-memory -Cllvm-args=-inline-threshold=600 \
      -Clink-arg=-zstack-size=131072";
-const PROFILE: [(&str, &str); 6] = [
+const PROFILE: [(&str, &str); 7] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
     ("CARGO_PROFILE_RELEASE_LTO", "fat"),
+    ("CARGO_PROFILE_RELEASE_INCREMENTAL", "false"),
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
     ("CARGO_PROFILE_RELEASE_PANIC", "abort"),
     ("CARGO_PROFILE_RELEASE_STRIP", "symbols"),
