@@ -55,13 +55,10 @@ pub(super) fn host(pipeline: &Pipeline, place: &BigQuery, access: &mut Access) {
             exists(place, Thing::Datasets),
         );
     }
-    let why = match loads {
-        true => {
-            "asks whether a load, a plugin set or an audit entry is there; `clickmill tables apply` adds columns and creates views"
-        }
-        false => {
-            "asks whether a plugin set or an audit entry is there; `clickmill tables apply` adds columns and creates views"
-        }
+    let why = if loads {
+        "asks whether a load, a plugin set or an audit entry is there; `clickmill tables apply` adds columns and creates views"
+    } else {
+        "asks whether a plugin set or an audit entry is there; `clickmill tables apply` adds columns and creates views"
     };
     access.host("roles/bigquery.jobUser", project, why, Vec::new());
     if creates(place) {
@@ -146,9 +143,10 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
         access.readers_of = Way::View;
     }
     if !open.is_empty() {
-        let named = match unknown.is_empty() {
-            true => String::new(),
-            false => format!(" (`sink.policy_tags` does not name {})", listed(&unknown)),
+        let named = if unknown.is_empty() {
+            String::new()
+        } else {
+            format!(" (`sink.policy_tags` does not name {})", listed(&unknown))
         };
         access.notes.push(format!(
             "No policy tag guards {}{named}: whoever is given `{}` reads them, so readers are given the view unless you say otherwise.",
@@ -157,14 +155,15 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
         ));
     }
     access.view = view;
-    access.notes.push(match letters.dataset == sink.table.dataset {
-        true => format!(
+    access.notes.push(if letters.dataset == sink.table.dataset {
+        format!(
             "`{letters}` holds refused records as they came, in the clear, in the same dataset as `{}`: a role on the dataset would open it, so readers are given the table or the view alone.",
             sink.table
-        ),
-        false => format!(
+        )
+    } else {
+        format!(
             "`{letters}` holds refused records as they came, in the clear: readers are not given it."
-        ),
+        )
     });
 }
 

@@ -204,10 +204,7 @@ fn write_view(f: &mut fmt::Formatter<'_>, view: &MaskedView) -> fmt::Result {
     writeln!(f, "{margin}    '{AUTHORISED}' >\"$access\"")?;
     writeln!(f, "{margin}bq update --source \"$access\" {of}")?;
     writeln!(f, "{margin}rm \"$access\"")?;
-    match margin.is_empty() {
-        true => Ok(()),
-        false => writeln!(f, "fi"),
-    }
+    if margin.is_empty() { Ok(()) } else { writeln!(f, "fi") }
 }
 
 /// What `jq` makes of a dataset: the view is in its access list, once.
@@ -231,8 +228,9 @@ fn test(when: &When) -> String {
 /// A word of the shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/@".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }

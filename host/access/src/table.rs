@@ -61,8 +61,5 @@ fn why(grant: &Grant) -> String {
             When::Opened(tag) => when.push(format!("who may see `{tag}`")),
         }
     }
-    match when.is_empty() {
-        true => grant.why.clone(),
-        false => format!("{} [{}]", grant.why, when.join(", ")),
-    }
+    if when.is_empty() { grant.why.clone() } else { format!("{} [{}]", grant.why, when.join(", ")) }
 }

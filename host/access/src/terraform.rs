@@ -203,9 +203,10 @@ fn begin(
 ) -> fmt::Result {
     writeln!(f, "{block} \"{kind}\" \"{label}\" {{")?;
     let conditions: Vec<String> = when.iter().map(condition).collect();
-    match conditions.is_empty() {
-        true => Ok(()),
-        false => writeln!(f, "  count = {} ? 1 : 0\n", conditions.join(" && ")),
+    if conditions.is_empty() {
+        Ok(())
+    } else {
+        writeln!(f, "  count = {} ? 1 : 0\n", conditions.join(" && "))
     }
 }
 

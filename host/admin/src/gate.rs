@@ -44,21 +44,23 @@ impl Gate {
             let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
             let host = host.trim_start_matches('[').trim_end_matches(']');
             let loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-            return match loopback || host == "localhost" {
-                true => Ok(()),
-                false => Err((
+            return if loopback || host == "localhost" {
+                Ok(())
+            } else {
+                Err((
                     StatusCode::FORBIDDEN,
                     "without a token only requests to the loopback address are answered",
-                )),
+                ))
             };
         };
         let shown = text(header::AUTHORIZATION).and_then(|text| text.strip_prefix("Bearer "));
-        match shown.is_some_and(|shown| blake3::hash(shown.trim().as_bytes()) == token) {
-            true => Ok(()),
-            false => Err((
+        if shown.is_some_and(|shown| blake3::hash(shown.trim().as_bytes()) == token) {
+            Ok(())
+        } else {
+            Err((
                 StatusCode::UNAUTHORIZED,
                 "wanted the header `Authorization: Bearer TOKEN` with this pipeline's token",
-            )),
+            ))
         }
     }
 }
@@ -125,10 +127,7 @@ fn read(token: &Token) -> Result<String, AdminError> {
         }
     };
     let text = text.trim().to_owned();
-    match text.len() < 16 {
-        true => Err(AdminError::TokenShort { from, bytes: text.len() }),
-        false => Ok(text),
-    }
+    if text.len() < 16 { Err(AdminError::TokenShort { from, bytes: text.len() }) } else { Ok(text) }
 }
 
 #[cfg(test)]

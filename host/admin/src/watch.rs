@@ -35,9 +35,10 @@ pub(super) fn guarded(running: Running, reveal: Vec<String>) -> Router {
 
 async fn ready(State(running): State<Running>) -> Response {
     let problems = running.problems(&running.status().snapshot());
-    match problems.is_empty() {
-        true => "ready\n".into_response(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n").into_response(),
+    if problems.is_empty() {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n").into_response()
     }
 }
 

@@ -110,9 +110,8 @@ pub fn entries(rows: &RecordBatch) -> Result<Vec<Entry>, RowsError> {
     let [old, new] = [text("old_plugin_set")?, text("new_plugin_set")?];
     let [outcome, detail] = [text("outcome")?, text("detail")?];
     let [previous, hash] = [text("previous_hash")?, text("entry_hash")?];
-    let present = |array: &ArrayRef, column, row| match array.is_null(row) {
-        true => Err(RowsError::Null { column, row }),
-        false => Ok(()),
+    let present = |array: &ArrayRef, column, row| {
+        if array.is_null(row) { Err(RowsError::Null { column, row }) } else { Ok(()) }
     };
     let entry = |row: usize| {
         present(&sequence, "sequence", row)?;

@@ -194,9 +194,10 @@ pub fn compare(file: &[Entry], table: &[Entry]) -> Result<(), Differs> {
     for (at, copy) in table.iter().enumerate() {
         let Some(entry) = file.get(at) else {
             let last = file.last().map_or(0, |entry| entry.sequence);
-            return Err(match copy.sequence > last {
-                true => Differs::CutOff { last, sequence: copy.sequence },
-                false => Differs::Disordered { sequence: copy.sequence },
+            return Err(if copy.sequence > last {
+                Differs::CutOff { last, sequence: copy.sequence }
+            } else {
+                Differs::Disordered { sequence: copy.sequence }
             });
         };
         if entry.sequence < copy.sequence {

@@ -58,9 +58,10 @@ impl Append {
         schema: SchemaRef,
         exactly_once: bool,
     ) -> Self {
-        let writer = match exactly_once {
-            true => Writer::Own { stream: None, offset: 0, open: None },
-            false => Writer::Default(None),
+        let writer = if exactly_once {
+            Writer::Own { stream: None, offset: 0, open: None }
+        } else {
+            Writer::Default(None)
         };
         Self {
             bigquery: bigquery.clone(),

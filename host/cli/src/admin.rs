@@ -73,9 +73,10 @@ impl Admin {
             request = request.header("authorization", token);
         }
         let answer = request.call().map_err(|error| self.unreachable(error))?;
-        match answer.status().is_success() {
-            true => Ok(answer.into_body().into_reader()),
-            false => Err(refused(answer)),
+        if answer.status().is_success() {
+            Ok(answer.into_body().into_reader())
+        } else {
+            Err(refused(answer))
         }
     }
 
@@ -99,12 +100,11 @@ impl Admin {
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<T, Failure> {
         let mut answer = answer.map_err(|error| self.unreachable(error))?;
-        match answer.status().is_success() {
-            true => {
-                let body = answer.body_mut().with_config().limit(MAX_ANSWER_BYTES);
-                body.read_json().map_err(|error| Failure::new(Exit::Failed, error))
-            }
-            false => Err(refused(answer)),
+        if answer.status().is_success() {
+            let body = answer.body_mut().with_config().limit(MAX_ANSWER_BYTES);
+            body.read_json().map_err(|error| Failure::new(Exit::Failed, error))
+        } else {
+            Err(refused(answer))
         }
     }
 

@@ -83,11 +83,12 @@ impl Demo {
         }
         // The first time it is built meanwhile.
         let ready = clickmill_query::readiness() == Readiness::Ready;
-        match ready {
-            true => self.query(warehouse)?,
-            false => eprintln!(
+        if ready {
+            self.query(warehouse)?;
+        } else {
+            eprintln!(
                 "the SQL engine is being built meanwhile, which takes some minutes the first time: the dashboard's tiles fill in then"
-            ),
+            );
         }
 
         let attended = std::io::stdout().is_terminal();

@@ -90,9 +90,10 @@ impl Build {
 
 impl Inspect {
     fn run(self) -> Result<(), Failure> {
-        let path = match self.plugin.is_dir() {
-            true => built(&self.plugin, Freshness::Sources)?,
-            false => self.plugin,
+        let path = if self.plugin.is_dir() {
+            built(&self.plugin, Freshness::Sources)?
+        } else {
+            self.plugin
         };
         let engine = Engine::new(&place::cache())?;
         let plugin = describe_file(&engine, &path)?;

@@ -104,12 +104,13 @@ fn answer_with(
         let known = runtime.block_on(warehouse.tables()).unwrap_or_default();
         let names: Vec<String> = known.iter().map(|(name, _)| name.to_string()).collect();
         let failure = Failure::from(error);
-        match names.is_empty() {
-            true => failure.hint(format!(
+        if names.is_empty() {
+            failure.hint(format!(
                 "the warehouse `{}` has no tables yet: run a pipeline first",
                 warehouse.uri()
-            )),
-            false => failure.hint(format!("tables: {}", names.join(", "))),
+            ))
+        } else {
+            failure.hint(format!("tables: {}", names.join(", ")))
         }
     })
 }

@@ -175,15 +175,16 @@ fn on_interrupt(stop: &Arc<Stop>, stream: bool) -> Result<(), Failure> {
     }
     let set = ctrlc::set_handler(move || {
         let Some((stop, stream)) = interrupted().clone() else { return };
-        let (first, second) = match stream {
-            true => (
+        let (first, second) = if stream {
+            (
                 "stopping: no more is taken, what is in hand is finished; once more to release it",
                 "releasing what is in hand: it is delivered again",
-            ),
-            false => (
+            )
+        } else {
+            (
                 "stopping after the object in hand; once more to give it up",
                 "giving the object in hand up",
-            ),
+            )
         };
         match stop.ask() {
             1 => eprintln!("{first}"),

@@ -60,10 +60,7 @@ pub enum Grant {
 
 impl From<Vec<String>> for Grant {
     fn from(columns: Vec<String>) -> Self {
-        match columns.iter().any(|column| column == "*") {
-            true => Self::All,
-            false => Self::Only(columns),
-        }
+        if columns.iter().any(|column| column == "*") { Self::All } else { Self::Only(columns) }
     }
 }
 

@@ -95,9 +95,8 @@ pub(super) fn swap(raw: RawSwap, folder: &Path, problems: &mut Vec<Problem>) -> 
         value
     };
     let seconds = Duration::from_secs_f64;
-    let uri = |uri: String| match uri.contains("://") {
-        true => uri,
-        false => join(folder, &uri).to_string_lossy().into_owned(),
+    let uri = |uri: String| {
+        if uri.contains("://") { uri } else { join(folder, &uri).to_string_lossy().into_owned() }
     };
     Swap {
         watch_interval: seconds(within(

@@ -72,8 +72,9 @@ fn answer(body: Bytes, kind: &str, tag: &str, headers: &HeaderMap) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
-    match known {
-        true => (StatusCode::NOT_MODIFIED, fields).into_response(),
-        false => (fields, body).into_response(),
+    if known {
+        (StatusCode::NOT_MODIFIED, fields).into_response()
+    } else {
+        (fields, body).into_response()
     }
 }

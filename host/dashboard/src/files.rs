@@ -44,9 +44,10 @@ impl Folder {
                 }
             };
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            let read = match path.starts_with(FILTERS) {
-                true => Filter::parse(&text).map(|filter| files.filters.push(filter)),
-                false => Tile::parse(&name, &text).map(|tile| files.tiles.push(tile)),
+            let read = if path.starts_with(FILTERS) {
+                Filter::parse(&text).map(|filter| files.filters.push(filter))
+            } else {
+                Tile::parse(&name, &text).map(|tile| files.tiles.push(tile))
             };
             if let Err(error) = read {
                 files.problems.push(problem(error.to_string()));

@@ -160,9 +160,10 @@ async fn tile(
         Err(error) => return no(StatusCode::BAD_REQUEST, error.to_string(), None),
     };
     let began = Instant::now();
-    let extent = match tile.parameters.iter().any(|name| name == range::BUCKET) && range.is_open() {
-        true => served.extent().await,
-        false => None,
+    let extent = if tile.parameters.iter().any(|name| name == range::BUCKET) && range.is_open() {
+        served.extent().await
+    } else {
+        None
     };
     let parameters = range.parameters(&tile.parameters, &asked, micros_now(), extent);
     match served.ask(&tile.sql, &parameters, "ask for a tile").await {

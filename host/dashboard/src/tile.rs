@@ -132,9 +132,10 @@ impl Header {
 
     fn one_of(&mut self, key: &'static str, known: &[&str]) -> Result<String, HeaderError> {
         let value = self.take(key)?;
-        match known.contains(&value.as_str()) {
-            true => Ok(value),
-            false => Err(HeaderError::Value { key, value, wanted: known.join(", ") }),
+        if known.contains(&value.as_str()) {
+            Ok(value)
+        } else {
+            Err(HeaderError::Value { key, value, wanted: known.join(", ") })
         }
     }
 

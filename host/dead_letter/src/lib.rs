@@ -116,12 +116,13 @@ impl Writer {
 
 fn message_of(rejected: &Rejected) -> String {
     let bytes = rejected.payload.len();
-    match bytes > MAX_PAYLOAD_BYTES {
-        true => format!(
+    if bytes > MAX_PAYLOAD_BYTES {
+        format!(
             "{} (of its {bytes} bytes the first {MAX_PAYLOAD_BYTES} are kept)",
             rejected.reason.message
-        ),
-        false => rejected.reason.message.clone(),
+        )
+    } else {
+        rejected.reason.message.clone()
     }
 }
 

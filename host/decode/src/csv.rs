@@ -209,14 +209,13 @@ impl Csv {
         let right_width = width.is_none_or(|width| width == count);
         let quotes = || Quotes::of(record, self.delimiter, self.quote);
         let several_lines = lines::first_end(record).is_some();
-        let sound = match several_lines {
+        let sound = if several_lines {
             // Of one beyond the limit, the end may be in the block or not: the first line alone is
             // malformed either way, so that it does not matter where blocks are cut.
-            true => {
-                right_width && record.len() <= self.max_record_bytes && quotes() == Quotes::Closed
-            }
+            right_width && record.len() <= self.max_record_bytes && quotes() == Quotes::Closed
+        } else {
             // To the parser the end of the input closes a quote that nobody did.
-            false => stop == Stop::LineEnd || quotes() != Quotes::Open,
+            stop == Stop::LineEnd || quotes() != Quotes::Open
         };
         if !sound {
             return self.first_line_is_malformed();

@@ -256,9 +256,10 @@ fn reason(code: &str, message: String) -> Reason {
 }
 
 fn too_large(bytes: usize, max_bytes: usize) -> Reason {
-    let kept = match bytes > max_bytes {
-        true => format!("; its first {max_bytes} bytes are kept"),
-        false => String::new(),
+    let kept = if bytes > max_bytes {
+        format!("; its first {max_bytes} bytes are kept")
+    } else {
+        String::new()
     };
     reason("too_large", format!("record of {bytes} bytes or more, limit {max_bytes}{kept}"))
 }

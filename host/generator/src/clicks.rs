@@ -182,12 +182,11 @@ impl Clicks {
 
         let now = self.arrival as i64;
         let hour = now.rem_euclid(DAY_MS) / 3_600_000;
-        let traffic = match self.steady {
-            true => 10_000,
-            false => {
-                let weekday = weekday(now.div_euclid(DAY_MS));
-                u32::from(HOURS[hour as usize]) * u32::from(WEEKDAYS[weekday])
-            }
+        let traffic = if self.steady {
+            10_000
+        } else {
+            let weekday = weekday(now.div_euclid(DAY_MS));
+            u32::from(HOURS[hour as usize]) * u32::from(WEEKDAYS[weekday])
         };
         self.arrival += self.gaps.draw(dice) * self.gap * 10_000.0 / f64::from(traffic);
     }

@@ -178,16 +178,18 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
     let failed = |error| BuildError::Resume(Box::new(error));
     let sets = SetStore::open(&state, runtime.handle()).map_err(failed)?;
     let file = library.digest().to_string();
-    let (library, origin) = match options.forget_swaps {
-        true => (library, Origin { actor: "pipeline file".to_owned(), ..Origin::default() }),
-        false => resume(&sets, &engine, &pipeline.name, library).map_err(failed)?,
+    let (library, origin) = if options.forget_swaps {
+        (library, Origin { actor: "pipeline file".to_owned(), ..Origin::default() })
+    } else {
+        resume(&sets, &engine, &pipeline.name, library).map_err(failed)?
     };
     let target = Target {
         table: pipeline.sink.table.clone(),
         schema: pipeline.sink.schema.clone(),
-        unknown: match pipeline.source.is_stream() {
-            true => provenance::UNKNOWN_OF_MESSAGES,
-            false => provenance::UNKNOWN_OF_OBJECTS,
+        unknown: if pipeline.source.is_stream() {
+            provenance::UNKNOWN_OF_MESSAGES
+        } else {
+            provenance::UNKNOWN_OF_OBJECTS
         },
         columns: pipeline.source.is_stream().then(messages::schema),
         guard: Guard::of(&pipeline.sink.schema, &pipeline.guard),

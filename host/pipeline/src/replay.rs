@@ -82,19 +82,15 @@ pub struct Explained {
 pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed, ReplayError> {
     let context = prepared.context();
     let current = context.slot.current();
-    let library = match request.changes.is_empty() {
-        true => current.library.clone(),
-        false => {
-            let max = context.pipeline.swap.max_component_bytes;
-            current.library.with(request.changes.clone(), max)?
-        }
+    let library = if request.changes.is_empty() {
+        current.library.clone()
+    } else {
+        let max = context.pipeline.swap.max_component_bytes;
+        current.library.with(request.changes.clone(), max)?
     };
     has_provenance(context)?;
     // Until the last attempt is entered.
-    let _claim = match request.dry_run {
-        true => None,
-        false => claim(context)?,
-    };
+    let _claim = if request.dry_run { None } else { claim(context)? };
     if !request.dry_run {
         context.publish(&library)?;
         let (table, schema) =
@@ -169,14 +165,12 @@ fn claim(context: &Context) -> Result<Option<Claim>, SinkError> {
 fn has_provenance(context: &Context) -> Result<(), ReplayError> {
     let sink = &context.pipeline.sink;
     let has = |name: &str| sink.schema.columns.iter().any(|column| column.name == name);
-    let fine = match context.pipeline.source.is_stream() {
-        true => has(provenance::MESSAGE_ID),
-        false => has(provenance::SOURCE) && has(provenance::SOURCE_LINE),
+    let fine = if context.pipeline.source.is_stream() {
+        has(provenance::MESSAGE_ID)
+    } else {
+        has(provenance::SOURCE) && has(provenance::SOURCE_LINE)
     };
-    match fine {
-        true => Ok(()),
-        false => Err(ReplayError::NoProvenance { table: sink.table.to_string() }),
-    }
+    if fine { Ok(()) } else { Err(ReplayError::NoProvenance { table: sink.table.to_string() }) }
 }
 
 /// A page of letters that are not resolved.

@@ -290,9 +290,10 @@ fn differs(
         let wanted: ArrayRef = decode(&schema, &[&one])?.column(0).clone();
         if *wanted != *got {
             let shown = |array: &ArrayRef| -> Result<String, ArrowError> {
-                match array.is_null(0) {
-                    true => Ok("nothing".to_owned()),
-                    false => Ok(format!("`{}`", array_value_to_string(array, 0)?)),
+                if array.is_null(0) {
+                    Ok("nothing".to_owned())
+                } else {
+                    Ok(format!("`{}`", array_value_to_string(array, 0)?))
                 }
             };
             let (wanted, got) = (shown(&wanted)?, shown(&got)?);

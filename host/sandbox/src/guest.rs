@@ -78,9 +78,10 @@ impl ResourceLimiter for Guest {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let granted = desired <= self.limits.max_memory_bytes;
-        match granted {
-            true => self.most_memory = self.most_memory.max(desired),
-            false => self.refused_memory = Some(desired),
+        if granted {
+            self.most_memory = self.most_memory.max(desired);
+        } else {
+            self.refused_memory = Some(desired);
         }
         Ok(granted)
     }

@@ -94,9 +94,10 @@ impl Library {
             *member = Arc::new(member.with(&self.engine, change)?);
         }
         let changed = Self::of(&self.engine, members);
-        match changed.digest == self.digest {
-            true => Err(ChangeError::Nothing { plugin_set: self.digest.to_string() }),
-            false => Ok(changed),
+        if changed.digest == self.digest {
+            Err(ChangeError::Nothing { plugin_set: self.digest.to_string() })
+        } else {
+            Ok(changed)
         }
     }
 

@@ -157,9 +157,12 @@ fn check_column(column: Column, rows: usize, announced: DataType) -> Result<Arra
             Some(NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, rows)))
         }
     };
-    let length = |got: usize| match got == rows {
-        true => Ok(()),
-        false => Err(AnswerError::WrongLength { column: name.clone(), got, rows }),
+    let length = |got: usize| {
+        if got == rows {
+            Ok(())
+        } else {
+            Err(AnswerError::WrongLength { column: name.clone(), got, rows })
+        }
     };
     // A null row holds any value: only the others are checked.
     let first_bad = |bad: &dyn Fn(usize) -> bool| {

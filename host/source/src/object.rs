@@ -280,9 +280,10 @@ pub(super) async fn list(uri: &str) -> Result<Vec<Object>, SourceError> {
         let folder = &uri[..uri[..pattern_at.unwrap_or(0)].rfind('/').map_or(0, |slash| slash + 1)];
         let (store, prefix) = store::open(if folder.is_empty() { "." } else { folder })?;
         let relative = uri[folder.len()..].to_owned();
-        let pattern = match prefix.as_ref().is_empty() {
-            true => relative,
-            false => format!("{}/{relative}", glob::Pattern::escape(prefix.as_ref())),
+        let pattern = if prefix.as_ref().is_empty() {
+            relative
+        } else {
+            format!("{}/{relative}", glob::Pattern::escape(prefix.as_ref()))
         };
         let pattern = glob::Pattern::new(&pattern)
             .map_err(|source| SourceError::Pattern { uri: uri.to_owned(), source })?;
@@ -297,9 +298,10 @@ pub(super) async fn list(uri: &str) -> Result<Vec<Object>, SourceError> {
         return Err(SourceError::Nothing { uri: uri.to_owned() });
     }
     found.sort_by(|(_, a), (_, b)| a.location.cmp(&b.location));
-    let scheme = match local {
-        true => "file:///".to_owned(),
-        false => uri.split('/').take(3).map(|part| format!("{part}/")).collect(),
+    let scheme = if local {
+        "file:///".to_owned()
+    } else {
+        uri.split('/').take(3).map(|part| format!("{part}/")).collect()
     };
     Ok(found
         .into_iter()

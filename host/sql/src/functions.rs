@@ -91,9 +91,10 @@ fn json(values: &ArrayRef) -> Result<StringArray, ArrowError> {
     let mut text = Vec::new();
     for row in 0..values.len() {
         text.clear();
-        match values.is_null(row) {
-            true => text.extend(b"null"),
-            false => encoder.encode(row, &mut text),
+        if values.is_null(row) {
+            text.extend(b"null");
+        } else {
+            encoder.encode(row, &mut text);
         }
         let text = std::str::from_utf8(&text);
         texts.append_value(text.map_err(|error| ArrowError::JsonError(error.to_string()))?);

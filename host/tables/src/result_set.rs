@@ -128,9 +128,8 @@ impl TryFrom<ResultSet> for Answer {
 /// The values of a column as JSON. Numbers that JSON has none for, such as infinity, are null.
 fn values(array: &ArrayRef, kind: Kind) -> Result<Vec<Json>, ArrowError> {
     let rows = 0..array.len();
-    let unless_null = |row: usize, value: &dyn Fn() -> Json| match array.is_null(row) {
-        true => Json::Null,
-        false => value(),
+    let unless_null = |row: usize, value: &dyn Fn() -> Json| {
+        if array.is_null(row) { Json::Null } else { value() }
     };
     Ok(match kind {
         Kind::Boolean => {

@@ -37,9 +37,10 @@ pub fn start() -> Telemetry {
         .unwrap_or_else(|_| EnvFilter::new("warn,clickmill=info"));
     let filter = filter.and(filter_fn(|metadata| metadata.target() != SPANS));
     let lines = fmt::layer().with_writer(stderr).with_target(false);
-    let lines = match stderr().is_terminal() {
-        true => lines.with_filter(filter).boxed(),
-        false => lines.json().flatten_event(true).with_filter(filter).boxed(),
+    let lines = if stderr().is_terminal() {
+        lines.with_filter(filter).boxed()
+    } else {
+        lines.json().flatten_event(true).with_filter(filter).boxed()
     };
     let (traces, problem) = match is_exported().then(tracer).transpose() {
         Ok(traces) => (traces, None),

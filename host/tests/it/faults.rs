@@ -193,9 +193,10 @@ fn has_started(cloud: &Cloud) {
 
 fn letters_so_far(cloud: &Cloud) -> u64 {
     let table = cloud.bigquery.table("clickstream_analytics", "dead_letter");
-    match table["id"].is_null() {
-        true => 0,
-        false => cloud.bigquery.number("SELECT COUNT(*) FROM clickstream_analytics.dead_letter"),
+    if table["id"].is_null() {
+        0
+    } else {
+        cloud.bigquery.number("SELECT COUNT(*) FROM clickstream_analytics.dead_letter")
     }
 }
 

@@ -245,9 +245,10 @@ impl Reader {
                 act(self);
             }
         }
-        let line = match line.contains(A_LETTER) {
-            true => line.replace(A_LETTER, &self.letter(line)),
-            false => line.to_owned(),
+        let line = if line.contains(A_LETTER) {
+            line.replace(A_LETTER, &self.letter(line))
+        } else {
+            line.to_owned()
         };
         if let Some((_, sign)) = special.endless.iter().find(begins) {
             return self.start(&line, sign);
@@ -437,13 +438,14 @@ fn prune(folder: &Path, below: &Path, tracked: &BTreeSet<PathBuf>) {
     for entry in fs::read_dir(folder.join(below)).unwrap() {
         let name = below.join(entry.unwrap().file_name());
         let path = folder.join(&name);
-        match path.is_dir() {
-            true if tracked.iter().any(|file| file.starts_with(&name)) => {
+        if path.is_dir() {
+            if tracked.iter().any(|file| file.starts_with(&name)) {
                 prune(folder, &name, tracked);
+            } else {
+                fs::remove_dir_all(&path).unwrap();
             }
-            true => fs::remove_dir_all(&path).unwrap(),
-            false if !tracked.contains(&name) => fs::remove_file(&path).unwrap(),
-            false => {}
+        } else if !tracked.contains(&name) {
+            fs::remove_file(&path).unwrap();
         }
     }
 }

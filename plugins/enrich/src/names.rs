@@ -75,9 +75,10 @@ impl Names {
 
     pub(crate) fn enrich(&self, batch: &Batch, answer: &mut Answer) -> Result<(), Fault> {
         let Codes { ids, keys } = Codes::of(column(batch, &self.column)?)?;
-        let found = match keys.is_empty() {
-            true => Vec::new(),
-            false => lookup::find(&self.table, &self.field, keys.iter().map(String::as_str))?,
+        let found = if keys.is_empty() {
+            Vec::new()
+        } else {
+            lookup::find(&self.table, &self.field, keys.iter().map(String::as_str))?
         };
         let named = keys.iter().zip(&found).map(|(key, name)| match name {
             Some(name) => Some(name.as_bytes()),
@@ -171,10 +172,7 @@ fn ids(column: &Column, codes: &[i64], mut id: impl FnMut(i64) -> u32) -> Vec<u3
         Some(_) => codes
             .iter()
             .enumerate()
-            .map(|(row, code)| match column.is_valid(row) {
-                true => id(*code),
-                false => 0,
-            })
+            .map(|(row, code)| if column.is_valid(row) { id(*code) } else { 0 })
             .collect(),
     }
 }

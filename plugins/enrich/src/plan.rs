@@ -32,10 +32,8 @@ impl<'a> Plan<'a> {
                     .iter()
                     .map(|spec| format!("`{}` ({})", spec.name, spec.data_type.name()))
                     .collect();
-                let available = match available.is_empty() {
-                    true => "none".to_owned(),
-                    false => available.join(", "),
-                };
+                let available =
+                    if available.is_empty() { "none".to_owned() } else { available.join(", ") };
                 self.problem(path, format!("no column `{column}` to read; available: {available}"));
             }
             Some(found) if !wanted.contains(&found) => self.problem(
@@ -86,10 +84,7 @@ impl<'a> Plan<'a> {
                 "nothing to do: configure `user_agent`, `url`, `event_date` or `names`".to_owned(),
             );
         }
-        match self.problems.is_empty() {
-            true => Ok(self.needs),
-            false => Err(self.problems),
-        }
+        if self.problems.is_empty() { Ok(self.needs) } else { Err(self.problems) }
     }
 }
 

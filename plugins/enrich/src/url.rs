@@ -162,10 +162,7 @@ impl Url {
         let urls_text = text(urls)?;
         let mut paths = Paths::default();
         let rests: Vec<Option<&[u8]>> = (0..urls.len())
-            .map(|row| match urls.is_valid(row) {
-                true => paths.of(urls_text.get(row)),
-                false => None,
-            })
+            .map(|row| if urls.is_valid(row) { paths.of(urls_text.get(row)) } else { None })
             .collect();
         if let Some(name) = &self.page_category {
             let ids: Vec<u32> = rests.iter().map(|rest| self.category(*rest)).collect();

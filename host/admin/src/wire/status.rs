@@ -253,9 +253,8 @@ fn of_version(record: &VersionRecord, standing: &str) -> Vec<PluginBody> {
 impl RatesBody {
     fn between(first: &Sample, last: &Sample) -> Self {
         let seconds = (last.time - first.time) as f64 / 1e6;
-        let rate = |first: u64, last: u64| match seconds > 0.0 {
-            true => last.saturating_sub(first) as f64 / seconds,
-            false => 0.0,
+        let rate = |first: u64, last: u64| {
+            if seconds > 0.0 { last.saturating_sub(first) as f64 / seconds } else { 0.0 }
         };
         Self {
             rows_in: rate(first.rows_in, last.rows_in),

@@ -113,9 +113,10 @@ impl Replay {
             println!("{told:#}");
             return Ok(());
         }
-        let (passed, again) = match request.dry_run {
-            true => ("would pass", "would be rejected again"),
-            false => ("resolved", "rejected again"),
+        let (passed, again) = if request.dry_run {
+            ("would pass", "would be rejected again")
+        } else {
+            ("resolved", "rejected again")
         };
         let rejected: u64 = done.rejected.values().map(|(letters, _)| letters).sum();
         println!(
@@ -183,9 +184,10 @@ fn change(given: &str) -> Result<Change, Failure> {
     let (stage, component) = given.split_once('=').ok_or_else(|| {
         Failure::new(Exit::BadInput, anyhow::anyhow!("`{given}` is not STAGE=COMPONENT"))
     })?;
-    let path = match Path::new(component).is_dir() {
-        true => built(Path::new(component), Freshness::Sources)?,
-        false => component.into(),
+    let path = if Path::new(component).is_dir() {
+        built(Path::new(component), Freshness::Sources)?
+    } else {
+        component.into()
     };
     let component = Some(NewComponent::read(&path)?);
     Ok(Change { stage: stage.to_owned(), component, ..Change::default() })

@@ -89,9 +89,10 @@ fn unwritten(path: &Path, error: io::Error) -> Failure {
     let exists = error.kind() == ErrorKind::AlreadyExists;
     let what = format!("cannot write `{}`", path.display());
     let error = anyhow::Error::new(error).context(what);
-    match exists {
-        true => Failure::new(Exit::BadInput, error)
-            .hint("a key is not overwritten: choose another name, or move the old one away"),
-        false => Failure::new(Exit::Environment, error),
+    if exists {
+        Failure::new(Exit::BadInput, error)
+            .hint("a key is not overwritten: choose another name, or move the old one away")
+    } else {
+        Failure::new(Exit::Environment, error)
     }
 }

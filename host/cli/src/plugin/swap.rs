@@ -167,11 +167,10 @@ impl Rollback {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let body = RollbackBody { actor: place::actor(), note: self.note, to: self.to };
         let version: VersionBody = self.admin.post("/v1/plugins/rollback", &body)?;
-        match self.json {
-            true => println!("{}", serde_json::to_string_pretty(&version)?),
-            false => {
-                println!("version {} runs: plugin set {}", version.number, version.plugin_set);
-            }
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&version)?);
+        } else {
+            println!("version {} runs: plugin set {}", version.number, version.plugin_set);
         }
         Ok(())
     }
@@ -247,12 +246,11 @@ fn component_of(component: &str, change: &mut ChangeBody) -> Result<(), Failure>
         return Ok(());
     }
     let given = PathBuf::from(component);
-    let (path, beside) = match given.is_dir() {
-        true => (built(&given, Freshness::Sources)?, given),
-        false => {
-            let folder = given.parent().map(Path::to_owned).unwrap_or_default();
-            (given, folder)
-        }
+    let (path, beside) = if given.is_dir() {
+        (built(&given, Freshness::Sources)?, given)
+    } else {
+        let folder = given.parent().map(Path::to_owned).unwrap_or_default();
+        (given, folder)
     };
     let NewComponent { bytes, signature, .. } = NewComponent::read(&path)?;
     let name = path.file_name().unwrap_or_default().into();

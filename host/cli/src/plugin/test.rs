@@ -29,12 +29,11 @@ pub(crate) struct Test {
 
 impl Test {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let (path, beside) = match self.plugin.is_dir() {
-            true => (built(&self.plugin, Freshness::Sources)?, self.plugin),
-            false => {
-                let folder = self.plugin.parent().map(Path::to_owned).unwrap_or_default();
-                (self.plugin, folder)
-            }
+        let (path, beside) = if self.plugin.is_dir() {
+            (built(&self.plugin, Freshness::Sources)?, self.plugin)
+        } else {
+            let folder = self.plugin.parent().map(Path::to_owned).unwrap_or_default();
+            (self.plugin, folder)
         };
         let files = golden(&beside)?;
         let stage = "plugin";

@@ -80,9 +80,10 @@ impl Counts {
     fn add_reason(&mut self, stage: String, code: String, count: u64) {
         let full = self.rejected_by.len() >= MAX_REASONS;
         let key = (stage, code);
-        let key = match full && !self.rejected_by.contains_key(&key) {
-            true => (key.0, OTHER_REASONS.to_owned()),
-            false => key,
+        let key = if full && !self.rejected_by.contains_key(&key) {
+            (key.0, OTHER_REASONS.to_owned())
+        } else {
+            key
         };
         *self.rejected_by.entry(key).or_default() += count;
     }

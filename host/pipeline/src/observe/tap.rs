@@ -273,14 +273,15 @@ fn masked(rows: &RecordBatch, hidden: impl Fn(&str) -> bool) -> Result<RecordBat
     let schema = rows.schema();
     let columns = schema.fields().iter().zip(rows.columns());
     let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = columns
-        .map(|(field, column)| match hidden(field.name()) {
-            true => {
+        .map(|(field, column)| {
+            if hidden(field.name()) {
                 let values: StringArray =
                     (0..column.len()).map(|row| column.is_valid(row).then_some(HIDDEN)).collect();
                 let array: ArrayRef = Arc::new(values);
                 (Field::new(field.name(), DataType::Utf8, true), array)
+            } else {
+                (field.as_ref().clone(), column.clone())
             }
-            false => (field.as_ref().clone(), column.clone()),
         })
         .unzip();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
@@ -311,9 +312,12 @@ fn refused(rows: &[&Rejected], payload: bool) -> Result<RecordBatch, ArrowError>
         ),
         (
             "payload",
-            texts(&|row| match payload {
-                true => Some(String::from_utf8_lossy(&row.payload).into_owned()),
-                false => Some(HIDDEN.to_owned()),
+            texts(&|row| {
+                if payload {
+                    Some(String::from_utf8_lossy(&row.payload).into_owned())
+                } else {
+                    Some(HIDDEN.to_owned())
+                }
             }),
         ),
     ];

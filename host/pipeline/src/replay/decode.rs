@@ -127,12 +127,11 @@ fn batch(
         ranges.push(begin..block.len());
     }
     let letters = group.iter().map(|(letter, _)| letter);
-    let positions = match is_message {
-        true => Positions::Messages(letters.map(message).collect()),
-        false => {
-            let line = |letter: &Letter| letter.source_line.unwrap_or_default() as u64;
-            Positions::Lines(letters.map(line).collect())
-        }
+    let positions = if is_message {
+        Positions::Messages(letters.map(message).collect())
+    } else {
+        let line = |letter: &Letter| letter.source_line.unwrap_or_default() as u64;
+        Positions::Lines(letters.map(line).collect())
     };
     let header = header.map(|header| Bytes::from(header.to_owned()));
     let origins = Origins { source: source.into(), header, positions, block: block.into(), ranges };

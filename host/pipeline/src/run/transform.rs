@@ -168,12 +168,11 @@ fn transform<'a>(
         .into_iter()
         .map(|bad| origins.reject_record(bad.position, bad.payload, &by, bad.reason))
         .collect();
-    let made = match taps.any() {
-        false => fitted.make(worker, batch, |_, _| {})?,
-        true => {
-            let writes = StageWrites::of(&fitted.chain, sensitive);
-            fitted.make(worker, batch, |stage, batch| taps.pass(&writes, stage, batch))?
-        }
+    let made = if taps.any() {
+        let writes = StageWrites::of(&fitted.chain, sensitive);
+        fitted.make(worker, batch, |stage, batch| taps.pass(&writes, stage, batch))?
+    } else {
+        fitted.make(worker, batch, |_, _| {})?
     };
     rejected.extend(made.rejected);
     rejected.sort_by(|a, b| a.position.cmp(&b.position));

@@ -178,12 +178,11 @@ impl SetStore {
             };
             let bytes = bytes.ok_or_else(|| self.failed(format!("read `{path}`"), source))?;
             let found = blake3::hash(&bytes).to_hex().to_string();
-            match found == digest {
-                true => Ok(bytes),
-                false => {
-                    let (digest, uri) = (digest.to_owned(), self.uri.clone());
-                    Err(SetStoreError::Changed { digest, uri, found })
-                }
+            if found == digest {
+                Ok(bytes)
+            } else {
+                let (digest, uri) = (digest.to_owned(), self.uri.clone());
+                Err(SetStoreError::Changed { digest, uri, found })
             }
         })
     }

@@ -44,9 +44,10 @@ pub(crate) fn watch(context: &Arc<Context>, all: bool, threads: &Threads) {
         .filter(|plugin| all || plugin.watch)
         .map(|plugin| {
             let (stage, path) = (plugin.name.clone(), plugin.component.clone());
-            match path.is_dir() {
-                true => Place::Crate { stage, folder: path },
-                false => Place::File { stage, path },
+            if path.is_dir() {
+                Place::Crate { stage, folder: path }
+            } else {
+                Place::File { stage, path }
             }
         })
         .collect();

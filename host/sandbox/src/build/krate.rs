@@ -86,9 +86,10 @@ pub fn last_change(folder: &Path) -> Option<SystemTime> {
 fn add_files(folder: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        match path.is_dir() {
-            true => add_files(&path, files),
-            false => files.push(path),
+        if path.is_dir() {
+            add_files(&path, files);
+        } else {
+            files.push(path);
         }
     }
 }

@@ -54,9 +54,10 @@ impl Toolchain {
             return Ok(Toolchain::Debian);
         }
         let debian = output("apt-get", ["--version"]).is_some();
-        let advice = match debian && output("rustup", ["--version"]).is_none() {
-            true => format!("sudo apt-get {}", install.collect::<Vec<_>>().join(" ")),
-            false => format!("rustup target add {TARGET}"),
+        let advice = if debian && output("rustup", ["--version"]).is_none() {
+            format!("sudo apt-get {}", install.collect::<Vec<_>>().join(" "))
+        } else {
+            format!("rustup target add {TARGET}")
         };
         Err(Missing { advice })
     }

@@ -206,9 +206,10 @@ impl Member {
                 ));
             }
         }
-        match problems.is_empty() {
-            true => Ok(()),
-            false => Err(PluginError::Grant { stage: self.plugin.name.clone(), problems }),
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(PluginError::Grant { stage: self.plugin.name.clone(), problems })
         }
     }
 

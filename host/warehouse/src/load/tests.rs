@@ -200,13 +200,14 @@ fn of_many_at_once_on_a_disk_one_commits() {
                             Some(Begun::Load(load)) => load,
                         };
                         scratch.fill(&mut load, n);
-                        match std::mem::replace(&mut fails, false) {
-                            true if n % 2 == 0 => load.abandon(scratch.runtime.handle()),
-                            true => drop(load),
-                            false => {
-                                assert_eq!(scratch.commit(load), Committed::Now);
-                                return Some(n);
-                            }
+                        if !std::mem::replace(&mut fails, false) {
+                            assert_eq!(scratch.commit(load), Committed::Now);
+                            return Some(n);
+                        }
+                        if n % 2 == 0 {
+                            load.abandon(scratch.runtime.handle());
+                        } else {
+                            drop(load);
                         }
                     }
                 })

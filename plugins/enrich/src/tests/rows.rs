@@ -164,9 +164,10 @@ fn codes_become_names_and_unknown_ones_what_is_configured() {
                 texts(&output, "country"),
                 [Some(poland), None, Some("Czech Republic"), fourth, Some(poland)],
             );
-            let shown = match unknown == long {
-                true => format!("`{}`…", "ß".repeat(64)),
-                false => format!("`{unknown}`"),
+            let shown = if unknown == long {
+                format!("`{}`…", "ß".repeat(64))
+            } else {
+                format!("`{unknown}`")
             };
             let message = format!("`c` {shown} is not in lookup table `countries`");
             match how {

@@ -76,13 +76,14 @@ pub(super) fn parameter<'q>(query: &'q [u8], name: &[u8]) -> Option<Cow<'q, [u8]
         let value = pair.strip_prefix(name)?.strip_prefix(b"=")?;
         (!value.is_empty()).then_some(value)
     })?;
-    Some(match value.contains(&b'+') {
-        true => value
+    Some(if value.contains(&b'+') {
+        value
             .iter()
             .map(|byte| if *byte == b'+' { b' ' } else { *byte })
             .collect::<Vec<u8>>()
-            .into(),
-        false => value.into(),
+            .into()
+    } else {
+        value.into()
     })
 }
 

@@ -222,10 +222,7 @@ impl<'a> Seen<'a> {
             self.family().as_bytes()
         };
         Agent {
-            device: match is_bot {
-                true => "bot",
-                false => self.device(mozilla),
-            },
+            device: if is_bot { "bot" } else { self.device(mozilla) },
             browser: match browser {
                 b"" => b"other",
                 name => &name[..name.len().min(32)],
