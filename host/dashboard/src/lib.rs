@@ -28,7 +28,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use clickmill_core::batch::micros_now;
+use clickmill_core::Micros;
 use clickmill_core::{causes, lock};
 use clickmill_query::ExecutableError;
 use clickmill_sink::{SinkError, Tables};
@@ -165,7 +165,7 @@ async fn tile(
     } else {
         None
     };
-    let parameters = range.parameters(&tile.parameters, &asked, micros_now(), extent);
+    let parameters = range.parameters(&tile.parameters, &asked, Micros::now(), extent);
     match served.ask(&tile.sql, &parameters, "ask for a tile").await {
         Ok(ResultSet { columns, mut rows }) => {
             let cut = rows.len() > MAX_ROWS;
@@ -232,11 +232,11 @@ impl Served {
     }
 
     /// From when to when there are events, for ranges that have no ends of their own.
-    async fn extent(&self) -> Option<(i64, i64)> {
+    async fn extent(&self) -> Option<(Micros, Micros)> {
         let found = self.ask(range::EXTENT, &[], "look from when to when there are events").await;
         let row = found.ok()?.rows.into_iter().next()?;
-        let micros = |at: usize| row.get(at).and_then(serde_json::Value::as_i64);
-        Some((micros(0)?, micros(1)?))
+        let moment = |at: usize| Some(Micros::from(row.get(at)?.as_i64()?));
+        Some((moment(0)?, moment(1)?))
     }
 }
 
