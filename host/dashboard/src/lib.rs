@@ -28,8 +28,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use clickmill_core::Micros;
-use clickmill_core::{causes, lock};
+use clickmill_core::{Micros, causes, lock};
 use clickmill_query::ExecutableError;
 use clickmill_sink::{SinkError, Tables};
 use clickmill_tables::result_set::{Column, Parameter, ResultSet};
@@ -190,10 +189,9 @@ enum Unanswered {
 
 impl IntoResponse for Unanswered {
     fn into_response(self) -> Response {
-        let (text, status) = (causes(&self), StatusCode::SERVICE_UNAVAILABLE);
-        let missing = text.contains("not found");
+        let missing = matches!(&self, Self::Sink(error) if error.is_of_missing_table());
         let hint = missing.then(|| "the table is made by the first run of its pipeline".to_owned());
-        no(status, text, hint)
+        no(StatusCode::SERVICE_UNAVAILABLE, causes(&self), hint)
     }
 }
 

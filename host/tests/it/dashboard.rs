@@ -190,6 +190,11 @@ fn a_file_dropped_into_the_folder_is_a_tile_and_one_that_is_none_is_told() {
         format!("{tile}SELECT COUNT(*) AS n FROM clickstream_analytics.clickstream_batch"),
     );
     write("none.sql", format!("{tile}SELECT n FROM clickstream_analytics.nowhere"));
+    // Its error has the words of a missing table, and none is missing.
+    write(
+        "odd.sql",
+        format!("{tile}SELECT `not found` FROM clickstream_analytics.clickstream_batch"),
+    );
     write("pie.sql", tile.replace("number", "pie"));
     let rows = scratch.number("SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch");
     let (status, answer) = get(&dashboard.address, "/v1/dashboard/tiles/rows");
@@ -197,6 +202,11 @@ fn a_file_dropped_into_the_folder_is_a_tile_and_one_that_is_none_is_told() {
     let (status, answer) = get(&dashboard.address, "/v1/dashboard/tiles/none");
     assert_eq!(status, 503);
     assert!(answer["error"].as_str().unwrap().contains("nowhere"), "{answer}");
+    assert_eq!(answer["hint"], "the table is made by the first run of its pipeline");
+    let (status, answer) = get(&dashboard.address, "/v1/dashboard/tiles/odd");
+    assert_eq!(status, 503);
+    assert!(answer["error"].as_str().unwrap().contains("not found"), "{answer}");
+    assert_eq!(answer["hint"], Json::Null, "{answer}");
     assert_eq!(get(&dashboard.address, "/v1/dashboard/tiles/pie").0, 404);
     assert_eq!(get(&dashboard.address, "/v1/dashboard/tiles/rows?from=noon").0, 400);
     assert_eq!(get(&dashboard.address, "/v1/status").0, 404);
