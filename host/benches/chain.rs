@@ -56,7 +56,7 @@ fn compare(kind: Kind, path: &Path) {
         .iter()
         .map(|plugin| {
             let mut config = plugin.config.clone();
-            if plugin.name == "mask" {
+            if plugin.name.as_str() == "mask" {
                 config.insert("key".to_owned(), KEY.into());
             }
             serde_json::Value::Object(config).to_string()
@@ -103,12 +103,12 @@ fn median(times: &mut [Duration]) -> Duration {
 fn decode(kind: Kind, pipeline: &Pipeline) -> Vec<Batch> {
     let generator = Generator::new(&Options::new(kind, *ROWS, 7));
     // "Now" for the rules on timestamps: shortly after the generated events.
-    let ingest_time = 1_790_000_000_000_000;
+    let ingest_time: i64 = 1_790_000_000_000_000;
     let mut decoder = Decoder::new(
         &pipeline.format,
         pipeline.batch,
         "bench".into(),
-        ingest_time,
+        ingest_time.into(),
         Box::new(generator),
     )
     .unwrap();
@@ -123,7 +123,7 @@ fn decode(kind: Kind, pipeline: &Pipeline) -> Vec<Batch> {
 fn run_native(batch: &Batch, configs: &[String], times: &mut [Duration]) {
     let columns = to_sdk(&batch.columns);
     let mut batch =
-        sdk::Batch { rows: batch.rows() as u32, ingest_time: batch.ingest_time, columns };
+        sdk::Batch { rows: batch.rows() as u32, ingest_time: batch.ingest_time.get(), columns };
     type Process = fn(&str, sdk::Batch) -> Result<sdk::Output, sdk::Fault>;
     type Needs = fn(&str, &[sdk::ColumnSpec]) -> Result<sdk::Needs, Vec<String>>;
     let stages: [(Needs, Process); 4] = [

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use clickmill_config::Place;
-use clickmill_core::batch::micros_now;
+use clickmill_core::Micros;
 use clickmill_sink::Tables;
 use clickmill_tables::result_set::Parameter;
 
@@ -42,9 +42,9 @@ fn main() {
     for tile in tiles {
         let sql = std::fs::read_to_string(&tile).unwrap();
         let parameters = [
-            ("from", Parameter::Timestamp(0)),
-            ("to", Parameter::Timestamp(253_402_214_400_000_000)),
-            ("now", Parameter::Timestamp(micros_now())),
+            ("from", Parameter::Timestamp(0.into())),
+            ("to", Parameter::Timestamp(253_402_214_400_000_000.into())),
+            ("now", Parameter::Timestamp(Micros::now())),
             ("bucket_secs", Parameter::Integer(3600)),
             ("event_type", Parameter::Text(None)),
             ("category", Parameter::Text(None)),

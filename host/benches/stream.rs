@@ -73,7 +73,7 @@ fn record() -> (Vec<(Arc<Message>, Bytes)>, Bytes) {
     while generator.next_record(&mut record) {
         let message = Message {
             id: format!("{}", 11_000_000_000 + recorded.len()),
-            publish_time: NOW,
+            publish_time: NOW.into(),
             ordering_key: String::new(),
             attributes: vec![("producer".to_owned(), "bench".to_owned())],
         };
@@ -103,7 +103,7 @@ fn stream(recorded: &[(Arc<Message>, Bytes)], pipeline: &Pipeline, send: &dyn Fn
 fn load(file: &Bytes, pipeline: &Pipeline, send: &dyn Fn(Work)) {
     let input = Box::new(std::io::Cursor::new(file.clone()));
     let mut decoder =
-        Decoder::new(&pipeline.format, pipeline.batch, "bench".into(), NOW, input).unwrap();
+        Decoder::new(&pipeline.format, pipeline.batch, "bench".into(), NOW.into(), input).unwrap();
     while let Some(decoded) = decoder.next_batch().unwrap() {
         send(Work::Decoded(Box::new(decoded)));
     }
@@ -128,7 +128,8 @@ fn run(chain: &Chain, projection: &Projection, feed: impl FnOnce(&dyn Fn(Work)))
                         let decoded = match work {
                             Work::Decoded(decoded) => *decoded,
                             Work::Messages(batch) => {
-                                messages::decode(batch, "bench".into(), 1 << 20, NOW).unwrap()
+                                messages::decode(batch, "bench".into(), 1 << 20, NOW.into())
+                                    .unwrap()
                             }
                         };
                         let done = worker.run(decoded.batch).unwrap();

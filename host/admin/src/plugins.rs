@@ -7,8 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::answer_error;
 use super::wire::{ChangeBody, RollbackBody, SwapBody, SwappedBody, VersionBody};
-use clickmill_core::causes;
-use clickmill_core::store;
+use clickmill_core::{Fault, causes, store};
 use clickmill_pipeline::{Running, SwapRefused, Swaps};
 use clickmill_sandbox::{Change, LookupFile, NewComponent};
 
@@ -91,10 +90,10 @@ async fn fetched(stage: String, body: ChangeBody) -> Result<Change, String> {
 }
 
 fn answer_refused(refused: &SwapRefused) -> Response {
-    let check = refused.check();
-    let status = match check {
-        "environment" => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::CONFLICT,
+    let status = match refused.fault() {
+        Fault::Input | Fault::Run => StatusCode::CONFLICT,
+        Fault::Environment => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::Bug => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    answer_error(status, causes(refused), Some(check.to_owned()))
+    answer_error(status, causes(refused), Some(refused.check().to_owned()))
 }

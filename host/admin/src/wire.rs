@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use clickmill_core::{Digest, Micros};
 use clickmill_pipeline::{Rates, Rollout, Shadow, Standing, Swapped, VersionRecord};
 use clickmill_sandbox::{Golden, StageCounts};
 
@@ -96,9 +97,9 @@ pub struct RollbackBody {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SwappedBody {
     /// The plugin set before.
-    pub from: String,
+    pub from: Digest,
     /// The new one.
-    pub to: String,
+    pub to: Digest,
     /// What was checked: name and finding.
     pub checks: Vec<(String, String)>,
     /// What it changes on the last batches.
@@ -137,7 +138,7 @@ pub struct VersionBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Digest of the set.
-    pub plugin_set: String,
+    pub plugin_set: Digest,
     /// The stages, in order.
     pub stages: Vec<StageBody>,
     /// Who asked for it.
@@ -147,10 +148,10 @@ pub struct VersionBody {
     /// What is different from the version before.
     pub changes: Vec<String>,
     /// Since when, in microseconds since 1970-01-01T00:00:00Z.
-    pub since: i64,
+    pub since: Micros,
     /// Until when, in the same form.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub until: Option<i64>,
+    pub until: Option<Micros>,
     /// Batches it was given.
     pub batches: u64,
     /// Rows it was given.
@@ -175,7 +176,7 @@ pub struct StageBody {
     /// Its version.
     pub version: String,
     /// Digest of the component.
-    pub component: String,
+    pub component: Digest,
     /// Rows it was given.
     pub rows: u64,
     /// Rows it rejected.
@@ -233,7 +234,7 @@ impl From<&Shadow> for ShadowBody {
             rows: shadow.rows,
             changed: shadow.changed.clone(),
             newly_rejected: rejected
-                .map(|((stage, code), rows)| (stage.clone(), code.clone(), *rows))
+                .map(|((stage, code), rows)| (stage.to_string(), code.clone(), *rows))
                 .collect(),
             newly_accepted: shadow.newly_accepted,
             newly_dropped: shadow.newly_dropped,
@@ -256,7 +257,7 @@ impl From<&VersionRecord> for VersionBody {
         let stages = record.set.stages.iter().enumerate().map(|(at, made)| {
             let counts = tally.stages.get(at).unwrap_or(&nothing);
             StageBody {
-                stage: made.stage.clone(),
+                stage: made.stage.to_string(),
                 plugin: made.plugin.clone(),
                 version: made.version.clone(),
                 component: made.component.clone(),

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::{Entry, Event, NO_HASH};
 use clickmill_core::Fault;
-use clickmill_core::batch::micros_now;
+use clickmill_core::Micros;
 use clickmill_core::durable;
 
 /// The most bytes of a text of an event: about a thousand ids of letters.
@@ -126,7 +126,7 @@ impl Log {
             Some(last) => (last.sequence + 1, last.hash),
             None => (1, NO_HASH.to_owned()),
         };
-        let entry = Entry::new(sequence, micros_now(), &self.pipeline, fit(event), previous);
+        let entry = Entry::new(sequence, Micros::now().get(), &self.pipeline, fit(event), previous);
         let mut line = serde_json::to_vec(&entry).expect("texts and numbers are JSON");
         line.push(b'\n');
         let written = file
@@ -169,7 +169,7 @@ impl Log {
 
     /// Keeps a torn line in a file of its own.
     fn keep(&self, torn: &[u8]) -> Result<(), AuditError> {
-        let mut micros = micros_now();
+        let mut micros = Micros::now().get();
         loop {
             let path = self.path.with_extension(format!("{EXTENSION}.torn-{micros}"));
             match durable::create(&path, torn) {

@@ -189,6 +189,20 @@ impl BigQueryError {
             _ => false,
         }
     }
+
+    /// Whether a query names a table or a dataset that is not there.
+    pub fn is_of_missing_table(&self) -> bool {
+        use google_cloud_bigquery::error::QueryError;
+
+        let Self::Query { source, .. } = self else { return false };
+        match &**source {
+            QueryError::Rpc { source, .. } => google::is_not_found(source),
+            QueryError::JobFailed { errors, .. } => {
+                errors.iter().any(|error| error.reason == "notFound")
+            }
+            _ => false,
+        }
+    }
 }
 
 impl BigQuery {

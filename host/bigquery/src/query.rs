@@ -5,7 +5,7 @@ use google_cloud_bigquery_v2::model::{
 };
 use serde_json::Value as Json;
 
-use clickmill_core::batch::rfc3339;
+use clickmill_core::Micros;
 use clickmill_tables::result_set::{Column, Kind, Parameter};
 
 /// A named parameter.
@@ -13,7 +13,7 @@ pub(super) fn parameter((name, value): &(&str, Parameter)) -> QueryParameter {
     let (kind, value) = match value {
         Parameter::Text(text) => ("STRING", text.clone()),
         Parameter::Integer(number) => ("INT64", Some(number.to_string())),
-        Parameter::Timestamp(micros) => ("TIMESTAMP", Some(rfc3339(*micros))),
+        Parameter::Timestamp(moment) => ("TIMESTAMP", Some(moment.to_string())),
     };
     QueryParameter::new()
         .set_name(*name)
@@ -47,11 +47,11 @@ pub(super) fn value(value: Json, kind: Kind) -> Json {
         (Kind::Boolean, Json::String(text)) => (text == "true").into(),
         // Microseconds since 1970.
         (Kind::Timestamp, Json::String(text)) => match text.parse::<i64>() {
-            Ok(micros) => rfc3339(micros).into(),
+            Ok(micros) => Micros::from(micros).to_string().into(),
             Err(_) => text.into(),
         },
         (Kind::Timestamp, Json::Number(number)) => {
-            number.as_i64().map_or(Json::Null, |micros| rfc3339(micros).into())
+            number.as_i64().map_or(Json::Null, |micros| Micros::from(micros).to_string().into())
         }
         (_, value) => value,
     }

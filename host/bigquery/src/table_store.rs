@@ -22,6 +22,9 @@ const APPENDS_AT_ONCE: usize = 4;
 
 impl From<BigQueryError> for TableError {
     fn from(error: BigQueryError) -> Self {
+        if error.is_of_missing_table() {
+            return Self::missing_table(error.fault(), error);
+        }
         Self::new(error.fault(), error.is_transient(), error)
     }
 }

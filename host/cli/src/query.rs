@@ -9,7 +9,6 @@ use clap::Args;
 
 use super::Failure;
 use clickmill_config as config;
-use clickmill_core::batch::micros;
 use clickmill_sink::Tables;
 use clickmill_tables::result_set::Answer;
 use clickmill_tables::result_set::Parameter;
@@ -79,9 +78,9 @@ fn parameter(text: &str) -> Result<(String, Parameter), String> {
         ("INT64", number) => {
             Parameter::Integer(number.parse().map_err(|error| format!("{error}"))?)
         }
-        ("TIMESTAMP", moment) => Parameter::Timestamp(
-            micros(moment).ok_or("wanted a moment such as 2026-11-25T10:00:00Z")?,
-        ),
+        ("TIMESTAMP", moment) => {
+            Parameter::Timestamp(moment.parse().map_err(|error| format!("{error}"))?)
+        }
         (kind, _) => return Err(format!("`{kind}` is not one of STRING, INT64, TIMESTAMP")),
     };
     Ok((name.to_owned(), value))

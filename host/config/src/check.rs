@@ -8,9 +8,8 @@ use super::problem::{Problem, join, problem};
 use super::{
     DeadLetter, Pipeline, Plugin, Sink, TableName, admin, guard, raw, service, source, swap, trust,
 };
-use clickmill_core::causes;
 use clickmill_core::schema::{Kind, Mode, TableSchema, provenance};
-use clickmill_core::stage;
+use clickmill_core::{StageName, causes, stage};
 
 /// The sections of a pipeline file.
 const SECTIONS: [&str; 11] = [
@@ -35,8 +34,8 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
     }
 
     let name: Option<String> = raw::section(document.remove("name"), "name", &mut problems);
-    if let Some(name) = &name {
-        check_name("name", name, &mut problems);
+    if let Some(Err(error)) = name.as_deref().map(stage::check_name) {
+        problem(&mut problems, "name", error.to_string());
     }
     let source = raw::section(document.remove("source"), "source", &mut problems)
         .and_then(|section| source::check(section, folder, &mut problems));
@@ -108,14 +107,6 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
     }
 }
 
-fn check_name(path: &str, name: &str, problems: &mut Vec<Problem>) {
-    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-    if name.is_empty() || name.len() > 64 || !name.chars().all(fine) {
-        let message = format!("is `{name}`, wanted 1 to 64 of a-z, 0-9, `_` and `-`");
-        problem(problems, path, message);
-    }
-}
-
 fn check_plugins(
     value: Option<toml::Value>,
     folder: &Path,
@@ -135,26 +126,34 @@ fn check_plugins(
         let Some(section) = raw::section::<raw::Plugin>(Some(value), &path, problems) else {
             continue;
         };
-        check_name(&format!("{path}.name"), &section.name, problems);
+        let name: Option<StageName> = match section.name.parse() {
+            Ok(name) => Some(name),
+            Err(error) => {
+                problem(problems, &format!("{path}.name"), error.to_string());
+                None
+            }
+        };
         if stage::ALL.contains(&section.name.as_str()) {
             let message = format!("is `{}`, which names another stage", section.name);
             problem(problems, &format!("{path}.name"), message);
         }
-        if plugins.iter().any(|earlier| earlier.name == section.name) {
+        if plugins.iter().any(|earlier| earlier.name == *section.name) {
             let message = format!("`{}` is there twice", section.name);
             problem(problems, &format!("{path}.name"), message);
         }
-        plugins.push(check_plugin(section, &path, folder, problems));
+        plugins.extend(check_plugin(section, name, &path, folder, problems));
     }
     plugins
 }
 
+/// The stage, if it has a name: without one, only what else is wrong with it is told.
 fn check_plugin(
     section: raw::Plugin,
+    name: Option<StageName>,
     path: &str,
     folder: &Path,
     problems: &mut Vec<Problem>,
-) -> Plugin {
+) -> Option<Plugin> {
     let mut config = match serde_json::to_value(&section.config) {
         Ok(Json::Object(config)) => config,
         _ => serde_json::Map::new(),
@@ -214,8 +213,8 @@ fn check_plugin(
         let message = format!("is {}, wanted at most {}", limits.max_memory_bytes, 1 << 30);
         problem(problems, &format!("{path}.limits.max_memory_bytes"), message);
     }
-    Plugin {
-        name: section.name,
+    Some(Plugin {
+        name: name?,
         component,
         reads: section.reads.into(),
         writes: section.writes.into(),
@@ -225,7 +224,7 @@ fn check_plugin(
         limits,
         instance: section.instance,
         watch: section.watch,
-    }
+    })
 }
 
 /// Replaces `{ schema = "file.json", except = ["column"] }` by the columns of that table, as a list of

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use clickmill_core::StageName;
 use serde::{Deserialize, Serialize};
 
 /// A stage of the chain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plugin {
     /// The stage's name, unique in the pipeline.
-    pub name: String,
+    pub name: StageName,
     /// A component file, or the folder of a plugin crate, which is built.
     pub component: PathBuf,
     /// Columns it may read.
@@ -32,9 +33,9 @@ pub struct Plugin {
 impl Plugin {
     /// A stage of this name that may touch nothing, with the limits that hold unless a pipeline file says
     /// otherwise.
-    pub fn named(name: &str) -> Self {
+    pub fn named(name: StageName) -> Self {
         Self {
-            name: name.to_owned(),
+            name,
             component: PathBuf::new(),
             reads: Grant::Only(Vec::new()),
             writes: Grant::Only(Vec::new()),

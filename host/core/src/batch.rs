@@ -5,16 +5,16 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringArray,
-    TimestampMicrosecondArray,
-};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 use bytes::Bytes;
+
+use crate::digest::Digest;
+use crate::micros::Micros;
+use crate::stage::StageName;
 
 /// Rows on their way through the pipeline.
 #[derive(Debug, Clone)]
@@ -23,8 +23,8 @@ pub struct Batch {
     pub columns: RecordBatch,
     /// Where the rows came from, one entry per row.
     pub origins: Origins,
-    /// When the host took the rows in: microseconds since 1970-01-01T00:00:00Z.
-    pub ingest_time: i64,
+    /// When the host took the rows in.
+    pub ingest_time: Micros,
 }
 
 /// Where rows came from: an object or a subscription, and in it a position and the exact bytes of each.
@@ -65,8 +65,8 @@ pub enum Position {
 pub struct Message {
     /// The topic's number for it: every delivery of a message has the same.
     pub id: String,
-    /// When it was published: microseconds since 1970-01-01T00:00:00Z.
-    pub publish_time: i64,
+    /// When it was published.
+    pub publish_time: Micros,
     /// Messages of one key are delivered in the order in which they were published; empty for none.
     pub ordering_key: String,
     /// Its attributes, by key.
@@ -85,28 +85,28 @@ pub struct Rejected {
     /// Its original bytes.
     pub payload: Bytes,
     /// Who refused it: the name of a plugin in the pipeline file, or one of [`crate::stage`].
-    pub stage: Arc<str>,
+    pub stage: StageName,
     /// The digest of the component that refused it, where it was a plugin.
-    pub plugin_digest: Option<Arc<str>>,
+    pub plugin_digest: Option<Digest>,
     /// The digest of the whole plugin set.
-    pub plugin_set: Arc<str>,
+    pub plugin_set: Digest,
     /// Why.
     pub reason: Reason,
-    /// When the host took the row in: microseconds since 1970-01-01T00:00:00Z.
-    pub ingest_time: i64,
+    /// When the host took the row in.
+    pub ingest_time: Micros,
 }
 
 /// Who rejects rows of a batch: what all rejections of one stage and one batch have in common.
 #[derive(Debug, Clone)]
 pub struct Rejector {
     /// See [`Rejected::stage`].
-    pub stage: Arc<str>,
+    pub stage: StageName,
     /// See [`Rejected::plugin_digest`].
-    pub plugin_digest: Option<Arc<str>>,
+    pub plugin_digest: Option<Digest>,
     /// See [`Rejected::plugin_set`].
-    pub plugin_set: Arc<str>,
+    pub plugin_set: Digest,
     /// See [`Rejected::ingest_time`].
-    pub ingest_time: i64,
+    pub ingest_time: Micros,
 }
 
 /// Why a row was refused.
@@ -121,32 +121,11 @@ pub struct Reason {
 }
 
 impl Rejector {
-    /// A stage of the host.
-    pub fn host(stage: &str, plugin_set: &Arc<str>, ingest_time: i64) -> Self {
-        let (stage, plugin_set) = (stage.into(), plugin_set.clone());
+    /// A stage of the host, one of [`crate::stage`].
+    pub fn host(stage: &'static str, plugin_set: &Digest, ingest_time: Micros) -> Self {
+        let (stage, plugin_set) = (StageName::of_host(stage), plugin_set.clone());
         Self { stage, plugin_digest: None, plugin_set, ingest_time }
     }
-}
-
-/// Now, in microseconds since 1970-01-01T00:00:00Z.
-pub fn micros_now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_micros() as i64)
-}
-
-/// A moment from RFC 3339, in microseconds since 1970-01-01T00:00:00Z.
-pub fn micros(text: &str) -> Option<i64> {
-    let texts = StringArray::from(vec![text]);
-    let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let moments = arrow::compute::cast(&texts, &micros).ok()?;
-    moments.as_primitive::<TimestampMicrosecondType>().iter().next().flatten()
-}
-
-/// A moment in RFC 3339, in UTC.
-pub fn rfc3339(micros: i64) -> String {
-    let moment = TimestampMicrosecondArray::from(vec![micros]).with_timezone("UTC");
-    // All moments that a table may hold can be shown.
-    arrow::util::display::array_value_to_string(&moment, 0).unwrap_or_default()
 }
 
 impl Batch {

@@ -3,8 +3,10 @@
 
 pub mod batch;
 mod cargo;
+mod digest;
 pub mod durable;
 mod fault;
+mod micros;
 pub mod schema;
 pub mod stage;
 pub mod store;
@@ -12,7 +14,10 @@ pub mod tls;
 mod window;
 
 pub use cargo::cargo;
+pub use digest::{Digest, NotADigest};
 pub use fault::{Fault, causes, list};
+pub use micros::{Micros, NotAMoment};
+pub use stage::StageName;
 pub use window::{Counted, Window};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Served, no, range};
-use clickmill_core::batch::micros;
+use clickmill_core::Micros;
 use clickmill_tables::result_set::Parameter;
 
 /// How many a page has, unless the reader says otherwise.
@@ -114,10 +114,10 @@ impl Served {
             Some((value, _)) => return Err(bad("limit", value, &format!("1 to {MAX_PAGE}"))),
         };
         let (at, after) = match given("after") {
-            None => (range::END, String::new()),
+            None => (range::end(), String::new()),
             Some(value) => value
                 .split_once('/')
-                .and_then(|(at, after)| Some((micros(at)?, after.to_owned())))
+                .and_then(|(at, after)| Some((at.parse::<Micros>().ok()?, after.to_owned())))
                 .ok_or_else(|| bad("after", value, "the `next` of the page before"))?,
         };
         let mut parameters = texts.to_vec();

@@ -28,8 +28,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use clickmill_core::batch::micros_now;
-use clickmill_core::{causes, lock};
+use clickmill_core::{Micros, causes, lock};
 use clickmill_query::ExecutableError;
 use clickmill_sink::{SinkError, Tables};
 use clickmill_tables::result_set::{Column, Parameter, ResultSet};
@@ -165,7 +164,7 @@ async fn tile(
     } else {
         None
     };
-    let parameters = range.parameters(&tile.parameters, &asked, micros_now(), extent);
+    let parameters = range.parameters(&tile.parameters, &asked, Micros::now(), extent);
     match served.ask(&tile.sql, &parameters, "ask for a tile").await {
         Ok(ResultSet { columns, mut rows }) => {
             let cut = rows.len() > MAX_ROWS;
@@ -190,10 +189,9 @@ enum Unanswered {
 
 impl IntoResponse for Unanswered {
     fn into_response(self) -> Response {
-        let (text, status) = (causes(&self), StatusCode::SERVICE_UNAVAILABLE);
-        let missing = text.contains("not found");
+        let missing = matches!(&self, Self::Sink(error) if error.is_of_missing_table());
         let hint = missing.then(|| "the table is made by the first run of its pipeline".to_owned());
-        no(status, text, hint)
+        no(StatusCode::SERVICE_UNAVAILABLE, causes(&self), hint)
     }
 }
 
@@ -232,11 +230,11 @@ impl Served {
     }
 
     /// From when to when there are events, for ranges that have no ends of their own.
-    async fn extent(&self) -> Option<(i64, i64)> {
+    async fn extent(&self) -> Option<(Micros, Micros)> {
         let found = self.ask(range::EXTENT, &[], "look from when to when there are events").await;
         let row = found.ok()?.rows.into_iter().next()?;
-        let micros = |at: usize| row.get(at).and_then(serde_json::Value::as_i64);
-        Some((micros(0)?, micros(1)?))
+        let moment = |at: usize| Some(Micros::from(row.get(at)?.as_i64()?));
+        Some((moment(0)?, moment(1)?))
     }
 }
 

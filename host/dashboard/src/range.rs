@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use clickmill_core::batch::micros;
+use clickmill_core::{Micros, NotAMoment};
 use clickmill_tables::result_set::Parameter;
 
 /// The parameter that says how wide a bucket of time is.
 pub(super) const BUCKET: &str = "bucket_secs";
-/// From when to when there are events, in microseconds.
+/// From when to when there are events.
 pub(super) const EXTENT: &str = "SELECT UNIX_MICROS(MIN(event_timestamp)), UNIX_MICROS(MAX(event_timestamp)) \
      FROM clickstream_analytics.clicks_raw";
 
@@ -19,19 +19,20 @@ const WIDTHS: [i64; 16] = [
     31_536_000,
 ];
 
-/// A range of time, in microseconds since 1970-01-01T00:00:00Z.
+/// A range of time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Range {
-    from: Option<i64>,
-    to: Option<i64>,
+    from: Option<Micros>,
+    to: Option<Micros>,
 }
 
-/// What is no moment.
+/// An end of a range that is no moment.
 #[derive(Debug, thiserror::Error)]
-#[error("`{key}` is `{value}`, wanted a moment such as 2026-11-25T10:00:00Z")]
+#[error("`{key}` is `{value}`, {wanted}")]
 pub(super) struct RangeError {
     key: &'static str,
     value: String,
+    wanted: NotAMoment,
 }
 
 impl Range {
@@ -40,8 +41,8 @@ impl Range {
         let read = |key: &'static str| match asked.get(key).filter(|value| !value.is_empty()) {
             None => Ok(None),
             Some(value) => {
-                let wrong = RangeError { key, value: value.clone() };
-                micros(value).map(Some).ok_or(wrong)
+                let wrong = |wanted| RangeError { key, value: value.clone(), wanted };
+                value.parse().map(Some).map_err(wrong)
             }
         };
         Ok(Self { from: read("from")?, to: read("to")? })
@@ -58,24 +59,29 @@ impl Range {
         &self,
         names: &'a [String],
         asked: &HashMap<String, String>,
-        now: i64,
-        extent: Option<(i64, i64)>,
+        now: Micros,
+        extent: Option<(Micros, Micros)>,
     ) -> Vec<(&'a str, Parameter)> {
-        let (earliest, latest) = extent.unwrap_or((now - 86_400_000_000, now));
-        let seconds = (self.to.unwrap_or(latest) - self.from.unwrap_or(earliest)) / 1_000_000;
+        let (earliest, latest) = extent.unwrap_or(((now.get() - DAY_MICROS).into(), now));
+        let range = self.to.unwrap_or(latest).since(self.from.unwrap_or(earliest));
         let value = |name: &str| match name {
-            "from" => Parameter::Timestamp(self.from.unwrap_or(0)),
-            "to" => Parameter::Timestamp(self.to.unwrap_or(END)),
+            "from" => Parameter::Timestamp(self.from.unwrap_or_default()),
+            "to" => Parameter::Timestamp(self.to.unwrap_or_else(end)),
             "now" => Parameter::Timestamp(now),
-            BUCKET => Parameter::Integer(width(seconds)),
+            BUCKET => Parameter::Integer(width(range.as_secs() as i64)),
             other => Parameter::Text(asked.get(other).filter(|value| !value.is_empty()).cloned()),
         };
         names.iter().map(|name| (name.as_str(), value(name))).collect()
     }
 }
 
+/// The microseconds of a day.
+const DAY_MICROS: i64 = 86_400_000_000;
+
 /// 9999-12-31T00:00:00Z: the last day that BigQuery knows.
-pub(super) const END: i64 = 253_402_214_400_000_000;
+pub(super) fn end() -> Micros {
+    Micros::from(253_402_214_400_000_000)
+}
 
 /// A width that gives about [`BUCKETS`] buckets.
 fn width(seconds: i64) -> i64 {
@@ -112,13 +118,13 @@ mod tests {
         ]);
         let names = ["from", "to", "country", "category"].map(str::to_owned);
         let range = Range::parse(&asked).unwrap();
-        let parameters = range.parameters(&names, &asked, 7, None);
+        let parameters = range.parameters(&names, &asked, 7.into(), None);
         let values: Vec<Parameter> = parameters.into_iter().map(|(_, value)| value).collect();
         assert_eq!(
             values,
             [
-                Parameter::Timestamp(1_795_600_800_000_000),
-                Parameter::Timestamp(END),
+                Parameter::Timestamp(1_795_600_800_000_000.into()),
+                Parameter::Timestamp(end()),
                 Parameter::Text(None),
                 Parameter::Text(Some("it's".to_owned())),
             ]

@@ -21,6 +21,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::error::ArrowError;
 
+use clickmill_core::Digest;
 use clickmill_core::batch::{Message, Position, Rejected};
 
 /// The attribute that holds the header of the object that a record came from.
@@ -41,7 +42,7 @@ pub fn letter_id(rejected: &Rejected) -> String {
         Position::Message(message) => hasher.update(message.id.as_bytes()).update(b"\0"),
     };
     hasher.update(&rejected.payload);
-    hasher.finalize().to_hex()[..32].to_owned()
+    Digest::from(hasher.finalize()).short().into()
 }
 
 /// Makes letters of what a pipeline refuses.
@@ -70,7 +71,7 @@ impl Writer {
         };
         let column: ArrayRef = match field.name().as_str() {
             "timestamp" => {
-                let times = rejected.iter().map(|r| r.ingest_time);
+                let times = rejected.iter().map(|r| r.ingest_time.get());
                 Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
             }
             "payloadString" => text(&|r| {
@@ -87,7 +88,7 @@ impl Writer {
             "source_line" => Arc::new(rejected.iter().map(line).collect::<Int64Array>()),
             "message_id" => text(&|r| message(r).map(|message| message.id.clone())),
             "publish_time" => {
-                let times = rejected.iter().map(|r| message(r).map(|m| m.publish_time));
+                let times = rejected.iter().map(|r| message(r).map(|m| m.publish_time.get()));
                 Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
             }
             "stage" => text(&|r| Some(r.stage.to_string())),

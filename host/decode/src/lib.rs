@@ -19,8 +19,8 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 
 use clickmill_config::{BatchLimits, Format};
-use clickmill_core::Fault;
 use clickmill_core::batch::{Batch, Origins, Position, Positions, Reason};
+use clickmill_core::{Fault, Micros};
 
 /// Bytes read at once. A batch is cut from one block, so a block holds several batches.
 const BLOCK_BYTES: usize = 2 << 20;
@@ -119,7 +119,7 @@ impl Decoder {
         format: &Format,
         limits: BatchLimits,
         source: Arc<str>,
-        ingest_time: i64,
+        ingest_time: Micros,
         input: Box<dyn Read + Send>,
     ) -> Result<Self, DecodeError> {
         let blocks = Blocks { input, ended: false, block_bytes: BLOCK_BYTES };
@@ -130,7 +130,7 @@ impl Decoder {
         format: &Format,
         limits: BatchLimits,
         source: Arc<str>,
-        ingest_time: i64,
+        ingest_time: Micros,
         blocks: Blocks,
     ) -> Result<Self, DecodeError> {
         let context = Context { limits, source, header: None, ingest_time };
@@ -168,7 +168,7 @@ struct Context {
     source: Arc<str>,
     /// Known once it is read.
     header: Option<Bytes>,
-    ingest_time: i64,
+    ingest_time: Micros,
 }
 
 /// Decoded records on their way into a batch.

@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 
 use super::{Decoded, Malformed, reason, too_large};
+use clickmill_core::Micros;
 use clickmill_core::batch::{Batch, Message, Origins, Position, Positions};
 
 /// The columns that messages decode to.
@@ -22,7 +23,7 @@ pub fn decode(
     messages: Vec<(Arc<Message>, Bytes)>,
     source: Arc<str>,
     max_record_bytes: usize,
-    ingest_time: i64,
+    ingest_time: Micros,
 ) -> Result<Decoded, ArrowError> {
     let bytes: usize = messages.iter().map(|(_, payload)| payload.len()).sum();
     let mut text = Vec::with_capacity(bytes);
@@ -75,7 +76,12 @@ mod tests {
 
     fn message(id: &str) -> Arc<Message> {
         let (ordering_key, attributes) = (String::new(), Vec::new());
-        Arc::new(Message { id: id.to_owned(), publish_time: 0, ordering_key, attributes })
+        Arc::new(Message {
+            id: id.to_owned(),
+            publish_time: Micros::default(),
+            ordering_key,
+            attributes,
+        })
     }
 
     #[test]
@@ -84,7 +90,7 @@ mod tests {
         let given = payloads.iter().enumerate();
         let given =
             given.map(|(at, payload)| (message(&at.to_string()), Bytes::from_static(payload)));
-        let decoded = decode(given.collect(), "topic".into(), 8, 7).expect("decodes");
+        let decoded = decode(given.collect(), "topic".into(), 8, 7.into()).expect("decodes");
         let rows = decoded.batch.rows();
         let row = |row| (decoded.batch.origins.position(row), decoded.batch.origins.payload(row));
         let rows: Vec<_> = (0..rows).map(row).collect();

@@ -37,7 +37,7 @@ fn trickle(bytes: &[u8]) -> Box<dyn Read + Send> {
 }
 
 fn decoder(format: &Format, max_rows: usize, bytes: &[u8]) -> Result<Decoder, DecodeError> {
-    Decoder::new(format, limits(max_rows), "test@1".into(), 0, trickle(bytes))
+    Decoder::new(format, limits(max_rows), "test@1".into(), Micros::default(), trickle(bytes))
 }
 
 fn line(position: &Position) -> u64 {

@@ -22,8 +22,8 @@ use super::versions::version::Origin;
 use clickmill_audit as audit;
 use clickmill_config as config;
 use clickmill_config::{Pipeline, Place, Source, TableName};
-use clickmill_core::Fault;
 use clickmill_core::schema::{SchemaError, TableSchema, provenance};
+use clickmill_core::{Fault, Micros};
 use clickmill_dead_letter::{Seal, SealError, Writer};
 use clickmill_decode::{Decoder, messages};
 use clickmill_sandbox::signature::{KeyError, Keys};
@@ -177,7 +177,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
     };
     let failed = |error| BuildError::Resume(Box::new(error));
     let sets = SetStore::open(&state, runtime.handle()).map_err(failed)?;
-    let file = library.digest().to_string();
+    let file = library.digest().clone();
     let (library, origin) = if options.forget_swaps {
         (library, Origin { actor: "pipeline file".to_owned(), ..Origin::default() })
     } else {
@@ -262,7 +262,7 @@ fn resume(
         Some(last) if file.is_set(&last.file) => {
             let set = sets.set(&last.running)?;
             tracing::info!(
-                plugin_set = set.digest,
+                plugin_set = %set.digest,
                 "going on with the plugin set of the last swap"
             );
             let origin = Origin { actor: last.actor, note: last.note, changes: Vec::new() };
@@ -270,7 +270,7 @@ fn resume(
         }
         Some(last) if last.file != last.running => {
             tracing::warn!(
-                plugin_set = last.running,
+                plugin_set = %last.running,
                 "the pipeline file has changed since the last swap: it counts, not the swap"
             );
             Ok((file, of_file))
@@ -301,7 +301,7 @@ pub fn validate(pipeline: Pipeline, options: &Options) -> Result<Vec<String>, Bu
         Err(error) => return Ok(unchecked(error.to_string())),
     };
     let name = object.name().into();
-    match Decoder::new(&pipeline.format, pipeline.batch, name, 0, input) {
+    match Decoder::new(&pipeline.format, pipeline.batch, name, Micros::default(), input) {
         Ok(decoder) => prepared.fit(decoder.schema()).map(|()| Vec::new()),
         Err(error) => Ok(unchecked(error.to_string())),
     }

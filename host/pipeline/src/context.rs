@@ -18,9 +18,8 @@ use super::versions::slot::{Slot, SlotEvent};
 use super::versions::version::VersionRecord;
 use clickmill_audit::{Action, Event, Outcome};
 use clickmill_config::Pipeline;
-use clickmill_core::batch::micros_now;
 use clickmill_core::schema::SchemaError;
-use clickmill_core::{Fault, causes, lock};
+use clickmill_core::{Digest, Fault, Micros, causes, lock};
 use clickmill_dead_letter::Writer;
 use clickmill_sandbox::{Engine, Library};
 use clickmill_sink::{SinkError, Tables};
@@ -46,7 +45,7 @@ pub(crate) struct Context {
     /// Makes dead letters.
     pub letters: Arc<Writer>,
     /// The plugin set of the pipeline file.
-    pub file: String,
+    pub file: Digest,
     /// Held by a swap from its first check to its end: they come one after the other.
     pub swap_lock: Mutex<()>,
     pub outcomes: Outcomes,
@@ -103,20 +102,20 @@ impl Context {
             action,
             subject: subject.to_owned(),
             old_plugin_set: old,
-            new_plugin_set: Some(record.set.digest.clone()),
+            new_plugin_set: Some(record.set.digest.to_string()),
             outcome: Outcome::Done,
             detail,
         };
         let last = self.sets.running(&self.pipeline.name).ok().flatten();
         let last = last.and_then(|last| self.sets.set(&last.running).ok());
         for (stage, change) in last.iter().flat_map(|last| grants(last, &record.set)) {
-            let old = last.as_ref().map(|last| last.digest.clone());
+            let old = last.as_ref().map(|last| last.digest.to_string());
             self.audit.enter(event(Action::Grant, &stage, old, change));
         }
         let stages = record.set.stages.iter();
         let stages = stages.map(|made| format!("{} {} {}", made.stage, made.plugin, made.version));
         let detail = stages.collect::<Vec<_>>().join("; ");
-        self.audit.enter(event(Action::Start, "", last.map(|last| last.digest), detail));
+        self.audit.enter(event(Action::Start, "", last.map(|last| last.digest.into()), detail));
         self.remember(&record);
     }
 
@@ -127,7 +126,7 @@ impl Context {
             actor: self.actor.clone(),
             action: Action::Stop,
             subject: String::new(),
-            old_plugin_set: Some(self.slot.current().record.set.digest.clone()),
+            old_plugin_set: Some(self.slot.current().record.set.digest.to_string()),
             new_plugin_set: None,
             outcome,
             detail,
@@ -138,7 +137,7 @@ impl Context {
     pub(crate) fn publish(&self, library: &Library) -> Result<(), PublishError> {
         let set = self.sets.keep(library)?;
         let schema = table::schema()?;
-        let rows = table::rows(&set, &self.pipeline.name, micros_now(), &schema)?;
+        let rows = table::rows(&set, &self.pipeline.name, Micros::now(), &schema)?;
         let key = Some(("plugin_set", set.digest.as_str()));
         let table = self.pipeline.sink.table.beside(table::TABLE);
         self.runtime.block_on(self.tables.enter(&table, &set.digest, key, &rows))?;
@@ -176,8 +175,8 @@ impl Context {
             SlotEvent::Promoted { from, to } => {
                 tracing::info!(
                     version = to.number,
-                    from = from.set.digest,
-                    to = to.set.digest,
+                    from = %from.set.digest,
+                    to = %to.set.digest,
                     "the canary took over"
                 );
                 self.remember(&to);
@@ -185,8 +184,8 @@ impl Context {
                     actor: "clickmill".to_owned(),
                     action: Action::Promote,
                     subject: String::new(),
-                    old_plugin_set: Some(from.set.digest.clone()),
-                    new_plugin_set: Some(to.set.digest.clone()),
+                    old_plugin_set: Some(from.set.digest.to_string()),
+                    new_plugin_set: Some(to.set.digest.to_string()),
                     outcome: Outcome::Done,
                     detail: "the canary took over".to_owned(),
                 });
@@ -194,8 +193,8 @@ impl Context {
             SlotEvent::RolledBack { from, to, actor, reason } => {
                 tracing::warn!(
                     version = from.number,
-                    from = from.set.digest,
-                    to = to.set.digest,
+                    from = %from.set.digest,
+                    to = %to.set.digest,
                     actor,
                     reason,
                     "plugins rolled back"
@@ -219,8 +218,8 @@ impl Context {
             actor: actor.to_owned(),
             action: Action::Rollback,
             subject: String::new(),
-            old_plugin_set: Some(from.set.digest.clone()),
-            new_plugin_set: Some(to.set.digest.clone()),
+            old_plugin_set: Some(from.set.digest.to_string()),
+            new_plugin_set: Some(to.set.digest.to_string()),
             outcome: Outcome::Done,
             detail: reason.to_owned(),
         });

@@ -25,9 +25,8 @@ use super::context::Context;
 use super::run::load::in_turn;
 use super::run::stop::Stop;
 use clickmill_audit::{Action, Event, Outcome};
-use clickmill_core::batch::micros_now;
 use clickmill_core::schema::provenance;
-use clickmill_core::stage;
+use clickmill_core::{Digest, Micros, StageName};
 use clickmill_dead_letter::Seal;
 use clickmill_sandbox::Change;
 use clickmill_sink::{Begun, Claim, Key, Letter, SinkError, Targets, Wanted};
@@ -52,7 +51,7 @@ pub struct Replay {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Replayed {
     /// The plugin set they went through.
-    pub plugin_set: String,
+    pub plugin_set: Digest,
     /// All of them.
     pub letters: u64,
     /// Their rows are in the table, or would be.
@@ -62,7 +61,7 @@ pub struct Replayed {
     /// Dropped on purpose.
     pub filtered: u64,
     /// Refused again: by stage and code, how many, and what one of them says.
-    pub rejected: BTreeMap<(String, String), (u64, String)>,
+    pub rejected: BTreeMap<(StageName, String), (u64, String)>,
 }
 
 /// A letter's way through its plugin set.
@@ -71,7 +70,7 @@ pub struct Explained {
     /// The letter.
     pub letter: Letter,
     /// The set that refused it.
-    pub plugin_set: String,
+    pub plugin_set: Digest,
     /// The row when it comes in and after each stage, by name.
     pub steps: Vec<(String, RecordBatch)>,
     /// What becomes of it.
@@ -98,8 +97,7 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
         context.runtime.block_on(context.tables.ensure(&table, &schema))?;
     }
     let mut chains = Chains::new(context, library);
-    let mut done =
-        Replayed { plugin_set: chains.library.digest().to_string(), ..Replayed::default() };
+    let mut done = Replayed { plugin_set: chains.library.digest().clone(), ..Replayed::default() };
     let mut after = String::new();
     loop {
         let mut letters = read(context, &request.condition, &after)?;
@@ -115,7 +113,7 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
             action: Action::Replay,
             subject: request.condition.clone(),
             old_plugin_set: None,
-            new_plugin_set: Some(done.plugin_set.clone()),
+            new_plugin_set: Some(done.plugin_set.to_string()),
             outcome: Outcome::Done,
             detail: format!(
                 "{} letters: {} resolved, {} filtered, {rejected} rejected again",
@@ -243,8 +241,7 @@ fn page(
                     let key = key_of(&refused.source, &refused.position);
                     good.remove(&key);
                     let letter = all.iter().find(|(_, of)| of.as_ref() == Some(&key));
-                    let fate =
-                        Fate::Rejected { stage: stage::SINK.to_owned(), reason: refused.reason };
+                    let fate = Fate::Rejected { stage: refused.stage, reason: refused.reason };
                     fates.extend(letter.map(|(id, _)| (id.clone(), fate)));
                 }
             }
@@ -282,11 +279,11 @@ fn page(
     if dry_run {
         return Ok(());
     }
-    let (at, schema) = (micros_now(), attempts::schema()?);
+    let (at, schema) = (Micros::now(), attempts::schema()?);
     let set = chains.library.digest();
     let rows = attempts::rows(&fates, &context.pipeline.name, set, &context.actor, at, &schema)?;
     let table = sink.table.beside(attempts::TABLE);
-    let name = blake3::hash(format!("{at} {set} {fates:?}").as_bytes()).to_hex()[..32].to_owned();
+    let name = Digest::of(format!("{} {set} {fates:?}", at.get()).as_bytes()).short();
     context.runtime.block_on(context.tables.enter(&table, &name, None, &rows))?;
     Ok(())
 }
@@ -305,7 +302,7 @@ fn write(
     letters.iter().for_each(|(id, _)| {
         hasher.update(id.as_bytes());
     });
-    let load_id = hasher.finalize().to_hex()[..32].to_owned();
+    let load_id: String = Digest::from(hasher.finalize()).short().into();
     let targets = Targets {
         rows: (sink.table.clone(), sink.schema.arrow()),
         dead_letters: (context.pipeline.dead_letter.table.clone(), context.letters.schema.clone()),
@@ -316,7 +313,7 @@ fn write(
     let begin = || context.tables.begin_load(runtime, &load_id, &targets);
     let begun = in_turn(runtime, &Stop::default(), tell, begin)?;
     let Some(Begun::Load(mut load)) = begun else { return Ok(None) };
-    let started_at = micros_now();
+    let started_at = Micros::now();
     let count: usize = rows.iter().map(|rows| rows.rows.num_rows()).sum();
     for rows in rows {
         load.write(rows)?;
@@ -332,9 +329,9 @@ fn write(
         rows_out: (count - refused.len()) as u64,
         rows_rejected: refused.len() as u64,
         rows_filtered: 0,
-        plugin_set: chains.library.digest().to_string(),
+        plugin_set: chains.library.digest().clone(),
         started_at,
-        finished_at: micros_now(),
+        finished_at: Micros::now(),
     })?;
     Ok((committed == Committed::Now).then_some(refused))
 }

@@ -22,8 +22,7 @@ use super::observe::summary::Summary;
 use super::versions::fit::FitError;
 use clickmill_audit as audit;
 use clickmill_config::Source;
-use clickmill_core::batch::micros_now;
-use clickmill_core::{Fault, causes};
+use clickmill_core::{Fault, Micros, causes};
 use clickmill_dead_letter::TooManyRejected;
 use clickmill_sink::SinkError;
 use clickmill_source as source;
@@ -217,7 +216,7 @@ fn load_all(
             Some(_) => ledger::load_id(target, &object.name()),
             // There is no telling whether this was loaded before: each run is a load of its own.
             None => {
-                let once = format!("{} {} {}", object.uri, micros_now(), std::process::id());
+                let once = format!("{} {} {}", object.uri, Micros::now().get(), std::process::id());
                 ledger::load_id(target, &once)
             }
         };
@@ -241,7 +240,7 @@ fn load_all(
             Outcome::Loaded { counts, plugin_set } => {
                 summary.counts.add(counts);
                 summary.loaded += 1;
-                summary.plugin_set = Some(plugin_set.to_string());
+                summary.plugin_set = Some(plugin_set);
             }
             Outcome::LoadedAlready => summary.skipped.push(uri),
             Outcome::Left => {

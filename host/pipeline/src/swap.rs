@@ -19,7 +19,7 @@ use super::observe::running::Running;
 use super::versions::slot::{RollbackTarget, Rollout};
 use super::versions::version::{Origin, Standing, VersionRecord};
 use clickmill_audit::{Action, Event, Outcome};
-use clickmill_core::{causes, lock};
+use clickmill_core::{Digest, causes, lock};
 use clickmill_sandbox::{Change, ChangeError, Golden, PluginSet};
 use gate::{Check, SwapRefused};
 use shadow::Shadow;
@@ -49,9 +49,9 @@ pub struct Request {
 #[derive(Debug, Clone)]
 pub struct Swapped {
     /// The set that ran before.
-    pub from: String,
+    pub from: Digest,
     /// The new one.
-    pub to: String,
+    pub to: Digest,
     /// What was checked, in order.
     pub checks: Vec<Check>,
     /// What it changes on the last batches.
@@ -78,7 +78,7 @@ impl Swaps {
                 return Err(refused);
             }
         };
-        let (from, to) = (from.library.digest().to_string(), passed.library.digest().to_string());
+        let (from, to) = (from.library.digest().clone(), passed.library.digest().clone());
         let mut swapped =
             Swapped { from, to, checks: passed.checks, shadow: passed.shadow, version: None };
         if request.dry_run {
@@ -95,8 +95,8 @@ impl Swaps {
         let record = context.slot.install(passed.library, passed.fitted, origin, rollout);
         tracing::info!(
             version = record.number,
-            from = swapped.from,
-            to = swapped.to,
+            from = %swapped.from,
+            to = %swapped.to,
             ?rollout,
             actor = record.origin.actor,
             "plugins swapped"
@@ -115,8 +115,8 @@ impl Swaps {
             actor: record.origin.actor.clone(),
             action: Action::Swap,
             subject: stages(&request.changes),
-            old_plugin_set: Some(swapped.from.clone()),
-            new_plugin_set: Some(swapped.to.clone()),
+            old_plugin_set: Some(swapped.from.to_string()),
+            new_plugin_set: Some(swapped.to.to_string()),
             outcome: Outcome::Done,
             detail: joined(&[&record.origin.changes.join("; "), &begins, &record.origin.note]),
         });
@@ -176,7 +176,7 @@ impl Swaps {
             actor: request.actor.clone(),
             action: Action::Refuse,
             subject: stages(&request.changes),
-            old_plugin_set: Some(running.set.digest.clone()),
+            old_plugin_set: Some(running.set.digest.to_string()),
             new_plugin_set: None,
             outcome: Outcome::Refused,
             detail: format!("{}: {}", refused.check(), causes(refused)),

@@ -32,6 +32,12 @@ pub enum QueryError {
         /// What is wrong with it.
         what: String,
     },
+    /// The question names a table that is not there.
+    #[error("cannot answer the query: {what}")]
+    NoTable {
+        /// Which, in the engine's words.
+        what: String,
+    },
     /// The tables can't be read.
     #[error("{what}")]
     Tables {
@@ -61,7 +67,9 @@ impl QueryError {
     /// Whose fault it is.
     pub fn fault(&self) -> clickmill_core::Fault {
         match self {
-            Self::Query { .. } | Self::Condition { .. } => clickmill_core::Fault::Input,
+            Self::Query { .. } | Self::NoTable { .. } | Self::Condition { .. } => {
+                clickmill_core::Fault::Input
+            }
             Self::Tables { .. } => clickmill_core::Fault::Environment,
             Self::Engine(error) => error.fault(),
         }
@@ -71,14 +79,20 @@ impl QueryError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Engine(error) => error.is_transient(),
-            Self::Query { .. } | Self::Condition { .. } | Self::Tables { .. } => false,
+            Self::Query { .. }
+            | Self::NoTable { .. }
+            | Self::Condition { .. }
+            | Self::Tables { .. } => false,
         }
     }
 }
 
 impl From<QueryError> for TableError {
     fn from(error: QueryError) -> Self {
-        Self::new(error.fault(), error.is_transient(), error)
+        match error {
+            QueryError::NoTable { .. } => Self::missing_table(error.fault(), error),
+            _ => Self::new(error.fault(), error.is_transient(), error),
+        }
     }
 }
 
@@ -101,7 +115,8 @@ impl Engine {
         match self.ask(&request, Vec::new()).await? {
             (Reply::Rows, body) => Ok(wire::read_rows(&body).map_err(EngineError::from)?),
             (Reply::Failed { fault: Fault::Tables, what }, _) => Err(QueryError::Tables { what }),
-            (Reply::Failed { what, .. }, _) => Err(QueryError::Query { what }),
+            (Reply::Failed { fault: Fault::NoTable, what }, _) => Err(QueryError::NoTable { what }),
+            (Reply::Failed { fault: Fault::Question, what }, _) => Err(QueryError::Query { what }),
         }
     }
 

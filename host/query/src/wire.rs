@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The version of what is said here.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Bytes of a frame, at most: an answer has to fit into memory on both sides.
 const MAX_FRAME_BYTES: usize = 1 << 30;
@@ -74,6 +74,8 @@ pub enum Reply {
 pub enum Fault {
     /// The question.
     Question,
+    /// The question, which names a table that is not there.
+    NoTable,
     /// The tables, which can't be read.
     Tables,
 }

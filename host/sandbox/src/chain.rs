@@ -11,13 +11,13 @@ use arrow::error::ArrowError;
 use super::hidden::HiddenValues;
 use super::isolate::call_isolated;
 use super::stage::{Stage, StageWorker};
-use clickmill_core::SPANS;
 use clickmill_core::batch::{Batch, Rejected, Rejector};
+use clickmill_core::{Digest, SPANS};
 
 /// Configured stages in order. Immutable: a swap makes another chain.
 pub struct Chain {
     pub(super) stages: Vec<Arc<Stage>>,
-    pub(super) plugin_set: Arc<str>,
+    pub(super) plugin_set: Digest,
     pub(super) output: Vec<Field>,
     /// Columns whose values are in no message.
     pub(super) guarded: Arc<[String]>,
@@ -25,7 +25,7 @@ pub struct Chain {
 
 impl Chain {
     /// Digest of components, configurations and reference data, in order.
-    pub fn plugin_set(&self) -> &Arc<str> {
+    pub fn plugin_set(&self) -> &Digest {
         &self.plugin_set
     }
 
@@ -96,7 +96,7 @@ impl StageCounts {
 
 /// Runs batches through a chain. One per thread.
 pub struct ChainWorker {
-    plugin_set: Arc<str>,
+    plugin_set: Digest,
     guarded: Arc<[String]>,
     stages: Vec<(StageWorker, StageCounts)>,
 }

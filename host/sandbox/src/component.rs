@@ -14,6 +14,7 @@ use super::guest::{Guest, link};
 use super::lookup::Lookups;
 use super::signature::beside;
 use clickmill_config::Limits;
+use clickmill_core::Digest;
 
 /// How the names of the contract's interfaces begin.
 const PACKAGE: &str = "clickmill:plugin/";
@@ -24,7 +25,7 @@ const QUESTION_BATCHES: u64 = 10;
 
 /// A component that has been compiled, linked and described.
 pub(super) struct Loaded {
-    pub digest: Arc<str>,
+    pub digest: Digest,
     pub pre: InstancePre<Guest>,
     pub configure: ComponentExportIndex,
     pub process: ComponentExportIndex,
@@ -44,8 +45,8 @@ pub struct Described {
     pub config_schema: String,
     /// Secrets it wants.
     pub secrets: Vec<String>,
-    /// Digest of the component: BLAKE3, hexadecimal.
-    pub digest: String,
+    /// Digest of the component.
+    pub digest: Digest,
     /// Size of the component in bytes.
     pub bytes: usize,
     /// Everything it imports.
@@ -140,7 +141,7 @@ pub(super) fn load(
     let pre = link(&engine.wasmtime, &component)
         .and_then(|linker| linker.instantiate_pre(&component))
         .map_err(|error| contract(format!("{error:#}")))?;
-    let digest: Arc<str> = blake3::hash(bytes).to_hex().as_str().into();
+    let digest = Digest::of(bytes);
     let manifest = Manifest::nothing();
     let mut loaded = Loaded { digest, pre, configure, process, manifest };
     loaded.manifest = loaded.ask::<(), Manifest>(
@@ -198,7 +199,7 @@ pub fn describe(
         description,
         config_schema,
         secrets,
-        digest: loaded.digest.to_string(),
+        digest: loaded.digest,
         bytes: bytes.len(),
         imports,
     })

@@ -19,27 +19,26 @@ use serde_json::{Map, Number, Value as Json};
 use super::lookup::Format;
 use super::set::{LookupMade, PluginSet, StageMade};
 use clickmill_config::{Grant, InstanceLife, Limits};
+use clickmill_core::Digest;
 
 /// The version of what is hashed.
 const VERSION: u8 = 1;
-/// So many hexadecimal digits tell plugin sets apart.
-const DIGITS: usize = 32;
 
 /// The digest of a set of these stages.
-pub(super) fn digest(stages: &[StageMade]) -> String {
+pub(super) fn digest(stages: &[StageMade]) -> Digest {
     let mut form = Form::default();
     form.0.update(&[VERSION]);
     form.count(stages.len());
     for stage in stages {
         form.stage(stage);
     }
-    form.digits()
+    form.digest()
 }
 
 impl PluginSet {
     /// The digest that the set had before digests had a version. It names no set any more, and is there
     /// to be compared with what an earlier version of clickmill left in a pipeline's state.
-    pub fn digest_v0(&self) -> String {
+    pub fn digest_v0(&self) -> Digest {
         let mut form = Form::default();
         for stage in &self.stages {
             form.text(&stage.stage);
@@ -50,12 +49,12 @@ impl PluginSet {
             for LookupMade { table, digest, .. } in &stage.lookups {
                 lookups.update(table.as_bytes());
                 // A malformed digest names no content: what comes of it equals nothing remembered.
-                let content = blake3::Hash::from_hex(digest).map_or([0; 32], Into::into);
+                let content = blake3::Hash::from_hex(digest.as_str()).map_or([0; 32], Into::into);
                 lookups.update(&content);
             }
             form.0.update(lookups.finalize().as_bytes());
         }
-        form.digits()
+        form.digest()
     }
 }
 
@@ -175,8 +174,8 @@ impl Form {
         }
     }
 
-    fn digits(&self) -> String {
-        self.0.finalize().to_hex()[..DIGITS].to_owned()
+    fn digest(&self) -> Digest {
+        Digest::from(self.0.finalize()).short()
     }
 }
 

@@ -7,7 +7,7 @@ use super::build::BuildError;
 use super::engine::EngineError;
 use super::golden::GoldenError;
 use super::lookup::LookupFileError;
-use clickmill_core::{Fault, list};
+use clickmill_core::{Digest, Fault, list};
 
 /// Why a stage can't run.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +115,7 @@ pub enum ChangeError {
     #[error("nothing would change: plugin set `{plugin_set}` runs already")]
     Nothing {
         /// The set.
-        plugin_set: String,
+        plugin_set: Digest,
     },
     /// The changed stage can't run.
     #[error(transparent)]

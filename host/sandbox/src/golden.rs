@@ -30,9 +30,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::chain::{Chain, ChainWorker};
 use super::secrets::Secrets;
-use clickmill_core::Fault;
 use clickmill_core::batch::{Batch, Origins, Position, Positions};
 use clickmill_core::schema::{Column, timestamp_type};
+use clickmill_core::{Fault, Micros};
 
 /// A file of golden cases.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -228,14 +228,14 @@ impl Golden {
         Ok(problems)
     }
 
-    fn ingest_time(&self) -> Result<i64, ArrowError> {
-        let Some(text) = &self.ingest_time else { return Ok(0) };
+    fn ingest_time(&self) -> Result<Micros, ArrowError> {
+        let Some(text) = &self.ingest_time else { return Ok(Micros::default()) };
         let schema = Schema::new(vec![Field::new("at", timestamp_type(), false)]);
         let row = Map::from_iter([("at".to_owned(), Json::from(text.as_str()))]);
         let column = decode(&schema, &[&row])?;
         let times =
             column.column(0).as_any().downcast_ref::<arrow::array::TimestampMicrosecondArray>();
-        Ok(times.map_or(0, |times| times.value(0)))
+        Ok(times.map_or(0, |times| times.value(0)).into())
     }
 }
 

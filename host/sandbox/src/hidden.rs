@@ -61,6 +61,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use clickmill_core::Micros;
     use clickmill_core::batch::{Origins, Positions};
 
     #[test]
@@ -75,7 +76,7 @@ mod tests {
                 block: Bytes::new(),
                 ranges: vec![0..0; 3],
             },
-            ingest_time: 0,
+            ingest_time: Micros::default(),
         };
         let hidden = HiddenValues::of(&batch, &["user_id".to_owned(), "ip".to_owned()]);
         let reason = |message: &str| Reason {

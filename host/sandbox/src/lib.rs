@@ -21,7 +21,8 @@
 //!
 //! use arrow::array::{ArrayRef, RecordBatch, StringArray};
 //! use clickmill_sandbox::{
-//!     Batch, ChainWorker, Engine, Grant, Library, NewComponent, Origins, Plugin, Positions, Secrets,
+//!     Batch, ChainWorker, Engine, Grant, Library, Micros, NewComponent, Origins, Plugin, Positions,
+//!     Secrets,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,7 +35,7 @@
 //!     reads: Grant::Only(vec!["ip".to_owned()]),
 //!     writes: Grant::Only(vec!["ip".to_owned()]),
 //!     config: config.as_object().cloned().unwrap_or_default(),
-//!     ..Plugin::named("mask")
+//!     ..Plugin::named("mask".parse()?)
 //! };
 //! // The component is bytes, wherever they come from.
 //! let component = NewComponent {
@@ -59,7 +60,7 @@
 //!         ranges: vec![0..10, 11..18],
 //!     },
 //!     columns,
-//!     ingest_time: 0,
+//!     ingest_time: Micros::default(),
 //! };
 //! let processed = ChainWorker::new(&chain).run(batch)?;
 //! println!("{:?}", processed.batch.columns);
@@ -109,3 +110,4 @@ pub use set::{LookupMade, PluginSet, StageMade};
 // What an embedder needs of the other crates: stages as configured, batches as they flow.
 pub use clickmill_config::{Grant, InstanceLife, Limits, Plugin};
 pub use clickmill_core::batch::{Batch, Message, Origins, Position, Positions, Reason, Rejected};
+pub use clickmill_core::{Digest, Micros, StageName};

@@ -20,6 +20,7 @@ use super::lookup::LookupFile;
 use super::secrets::Secrets;
 use super::set::{LookupMade, PluginSet, StageMade};
 use clickmill_config::{Grant, Plugin};
+use clickmill_core::Digest;
 use member::Member;
 
 /// The components of a chain, compiled and described, not yet fitted to columns. Immutable: a change
@@ -28,7 +29,7 @@ use member::Member;
 pub struct Library {
     engine: Engine,
     members: Vec<Arc<Member>>,
-    digest: Arc<str>,
+    digest: Digest,
 }
 
 impl Library {
@@ -59,7 +60,7 @@ impl Library {
     pub fn restore<E: From<PluginError>>(
         engine: &Engine,
         set: &PluginSet,
-        mut blob: impl FnMut(&str) -> Result<Bytes, E>,
+        mut blob: impl FnMut(&Digest) -> Result<Bytes, E>,
     ) -> Result<Self, E> {
         let mut members = Vec::new();
         for stage in &set.stages {
@@ -81,7 +82,8 @@ impl Library {
         let mut members = self.members.clone();
         for change in changes {
             let stage = change.stage.clone();
-            let Some(member) = members.iter_mut().find(|member| member.plugin.name == stage) else {
+            let Some(member) = members.iter_mut().find(|member| member.plugin.name == *stage)
+            else {
                 let known = self.stage_names().map(str::to_owned).collect();
                 return Err(ChangeError::UnknownStage { stage, known });
             };
@@ -95,26 +97,26 @@ impl Library {
         }
         let changed = Self::of(&self.engine, members);
         if changed.digest == self.digest {
-            Err(ChangeError::Nothing { plugin_set: self.digest.to_string() })
+            Err(ChangeError::Nothing { plugin_set: self.digest.clone() })
         } else {
             Ok(changed)
         }
     }
 
     fn of(engine: &Engine, members: Vec<Arc<Member>>) -> Self {
-        let digest = digest::digest(&stages(&members)).into();
+        let digest = digest::digest(&stages(&members));
         Self { engine: engine.clone(), members, digest }
     }
 
     /// Digest of components, configurations, grants, limits and reference data, in order: the plugin set.
-    pub fn digest(&self) -> &Arc<str> {
+    pub fn digest(&self) -> &Digest {
         &self.digest
     }
 
     /// Whether the library is the set that is remembered by this digest, which an earlier version of
     /// clickmill may have made in another form.
     pub fn is_set(&self, digest: &str) -> bool {
-        *self.digest == *digest || self.set().digest_v0() == digest
+        self.digest == *digest || self.set().digest_v0() == *digest
     }
 
     /// The stages' names, in order.
@@ -124,16 +126,16 @@ impl Library {
 
     /// What the library is made of.
     pub fn set(&self) -> PluginSet {
-        PluginSet { digest: self.digest.to_string(), stages: stages(&self.members) }
+        PluginSet { digest: self.digest.clone(), stages: stages(&self.members) }
     }
 
     /// Components and lookup tables, each with its digest.
-    pub fn blobs(&self) -> Vec<(String, Bytes)> {
+    pub fn blobs(&self) -> Vec<(Digest, Bytes)> {
         let mut blobs = Vec::new();
         for member in &self.members {
-            blobs.push((member.component.digest.to_string(), member.bytes.clone()));
+            blobs.push((member.component.digest.clone(), member.bytes.clone()));
             for file in &member.lookup_files {
-                blobs.push((file.digest.to_hex().to_string(), file.bytes.clone()));
+                blobs.push((file.digest.clone(), file.bytes.clone()));
             }
         }
         blobs
@@ -145,7 +147,7 @@ impl Library {
             file: golden.file.clone(),
             source: Box::new(source),
         };
-        let member = self.members.iter().find(|member| member.plugin.name == stage);
+        let member = self.members.iter().find(|member| member.plugin.name == *stage);
         let Some(member) = member else {
             let known = self.stage_names().map(str::to_owned).collect();
             return Err(failed(ChangeError::UnknownStage { stage: stage.to_owned(), known }));
@@ -181,7 +183,7 @@ fn built(plugins: &[Plugin]) -> Result<Vec<Plugin>, PluginError> {
     let folders: Vec<PathBuf> = crates.iter().map(|plugin| plugin.component.clone()).collect();
     let components = build::build_all(&folders, build::Freshness::Sources);
     for (plugin, component) in crates.into_iter().zip(components) {
-        let failed = |source| PluginError::Build { stage: plugin.name.clone(), source };
+        let failed = |source| PluginError::Build { stage: plugin.name.to_string(), source };
         plugin.component = component.map_err(failed)?;
     }
     Ok(plugins)

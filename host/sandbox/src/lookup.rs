@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::Value as Json;
 
 use super::boundary::{Column, LookupError, Text, Values};
-use clickmill_core::Fault;
+use clickmill_core::{Digest, Fault};
 
 /// The most that one lookup answers. Keys may overlap, so few bytes of them can ask for much.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -31,7 +31,7 @@ pub struct LookupFile {
     /// Its content.
     pub bytes: Bytes,
     /// Digest of that.
-    pub(super) digest: blake3::Hash,
+    pub(super) digest: Digest,
 }
 
 /// How a table's file is read.
@@ -101,7 +101,7 @@ impl LookupFileError {
 impl LookupFile {
     /// A table of this content.
     pub fn new(table: String, path: PathBuf, bytes: Bytes) -> Self {
-        let digest = blake3::hash(&bytes);
+        let digest = Digest::of(&bytes);
         Self { table, path, bytes, digest }
     }
 

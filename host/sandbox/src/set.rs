@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use clickmill_config::{Grant, InstanceLife, Limits, Plugin};
+use clickmill_core::{Digest, StageName};
 
 /// A plugin set: the stages of a chain with everything that makes a row what it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PluginSet {
     /// Its digest, which rows and dead letters carry.
-    pub digest: String,
+    pub digest: Digest,
     /// The stages, in order.
     pub stages: Vec<StageMade>,
 }
@@ -17,15 +18,15 @@ pub struct PluginSet {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageMade {
     /// The stage's name in the pipeline file.
-    pub stage: String,
+    pub stage: StageName,
     /// Its author's name for the plugin.
     pub plugin: String,
     /// The plugin's version.
     pub version: String,
     /// The contract it speaks.
     pub contract: String,
-    /// Digest of the component: BLAKE3, hexadecimal.
-    pub component: String,
+    /// Digest of the component.
+    pub component: Digest,
     /// The signature that came with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
@@ -52,8 +53,8 @@ pub struct LookupMade {
     pub table: String,
     /// The name of its file.
     pub file: String,
-    /// Digest of its content: BLAKE3, hexadecimal.
-    pub digest: String,
+    /// Digest of its content.
+    pub digest: Digest,
 }
 
 impl StageMade {
@@ -61,7 +62,7 @@ impl StageMade {
     pub(super) fn plugin(&self) -> Plugin {
         Plugin {
             name: self.stage.clone(),
-            component: self.component.clone().into(),
+            component: self.component.as_str().into(),
             reads: self.reads.clone(),
             writes: self.writes.clone(),
             config: self.config.clone(),

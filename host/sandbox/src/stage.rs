@@ -14,12 +14,13 @@ use super::lookup::Lookups;
 use super::lower::Lowered;
 use clickmill_config::{InstanceLife, Limits};
 use clickmill_core::batch::{Batch, Reason};
+use clickmill_core::{Digest, StageName};
 
 /// A configured plugin.
 pub(super) struct Stage {
-    pub name: Arc<str>,
+    pub name: StageName,
     /// Digest of the component.
-    pub digest: Arc<str>,
+    pub digest: Digest,
     pub pre: InstancePre<Guest>,
     pub process: ComponentExportIndex,
     /// The configuration with its secrets. Never printed.
@@ -98,7 +99,7 @@ impl StageWorker {
 
     fn instantiate(&self) -> Result<(Store<Guest>, Instance), Reason> {
         let stage = &self.stage;
-        let guest = Guest::new(stage.name.clone(), stage.limits, stage.lookups.clone());
+        let guest = Guest::new(stage.name.clone().into(), stage.limits, stage.lookups.clone());
         let mut store = Store::new(stage.pre.engine(), guest);
         store.limiter(|guest| guest);
         let instance = store
@@ -178,8 +179,8 @@ fn call(
         .collect();
     let columns: Vec<ColumnIn<'_>> =
         lowered.iter().map(|(name, column)| column.column(name)).collect();
-    let input =
-        BatchIn { rows: batch.rows() as u32, ingest_time: batch.ingest_time, columns: &columns };
+    let (rows, ingest_time) = (batch.rows() as u32, batch.ingest_time.get());
+    let input = BatchIn { rows, ingest_time, columns: &columns };
     let process = instance
         .get_func(&mut *store, stage.process)
         .ok_or_else(|| wasmtime::format_err!("`process` is not exported"))?;

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::{SinkError, Tables};
 use clickmill_config::TableName;
-use clickmill_core::Fault;
+use clickmill_core::{Fault, Micros};
 use clickmill_tables::result_set::ResultSet;
 
 /// A dead letter, read back.
@@ -24,8 +24,8 @@ pub struct Letter {
     pub source_line: Option<i64>,
     /// The message's id, of one from a subscription.
     pub message_id: Option<String>,
-    /// When that was published: microseconds since 1970-01-01T00:00:00Z.
-    pub publish_time: Option<i64>,
+    /// When that was published.
+    pub publish_time: Option<Micros>,
     /// The record's bytes, sealed where `sealed_with` says so.
     pub payload: Vec<u8>,
     /// The key it is sealed with.
@@ -243,7 +243,7 @@ impl Row<'_> {
             source: self.text(id, "source")?.to_owned(),
             source_line: self.number(id, "source_line")?,
             message_id: self.optional_text(id, "message_id")?.map(str::to_owned),
-            publish_time: self.number(id, "published")?,
+            publish_time: self.number(id, "published")?.map(Micros::from),
             payload: payload
                 .map_err(|source| LetterError::Payload { letter_id: letter_id(), source })?,
             sealed_with: self.optional_text(id, "sealed_with")?.map(str::to_owned),

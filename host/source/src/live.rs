@@ -13,7 +13,8 @@ use super::delivery::{Delivery, Receipt};
 use super::object::generator_options;
 use super::publish::start_now;
 use clickmill_config::Generated;
-use clickmill_core::batch::{Message, micros_now};
+use clickmill_core::Micros;
+use clickmill_core::batch::Message;
 use clickmill_generator::Generator;
 
 /// How often messages are made: often enough to look steady, seldom enough to cost nothing.
@@ -33,7 +34,7 @@ pub(super) fn start(
     stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, SourceError> {
     let mut options = generator_options(generated)?;
-    let now = micros_now();
+    let now = Micros::now().get();
     options.start = Some(start_now());
     options.rate = Some(rate);
     // Each run's messages are other messages, whatever they say.
@@ -67,7 +68,7 @@ async fn make(
             made += 1;
             let message = Message {
                 id: format!("{run}-{made}"),
-                publish_time: micros_now(),
+                publish_time: Micros::now(),
                 ordering_key: String::new(),
                 attributes: Vec::new(),
             };

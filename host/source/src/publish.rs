@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::SourceError;
-use clickmill_core::batch::micros_now;
+use clickmill_core::Micros;
 use clickmill_generator::Generator;
 use clickmill_google as google;
 use clickmill_google::{Service, connected};
@@ -158,5 +158,5 @@ async fn create(target: &Target) -> Result<(), SourceError> {
 /// When generated events begin so that they happen about now: a little ago, since sessions take a while
 /// to come under way.
 pub fn start_now() -> clickmill_generator::Timestamp {
-    clickmill_generator::Timestamp::from_millis(micros_now() / 1000 - 60_000)
+    clickmill_generator::Timestamp::from_millis(Micros::now().get() / 1000 - 60_000)
 }

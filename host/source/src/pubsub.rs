@@ -120,7 +120,7 @@ fn delivery(
     let time = message.publish_time.unwrap_or_default();
     let message_of = Message {
         id: message.message_id,
-        publish_time: time.seconds() * 1_000_000 + i64::from(time.nanos()) / 1000,
+        publish_time: (time.seconds() * 1_000_000 + i64::from(time.nanos()) / 1000).into(),
         ordering_key: message.ordering_key,
         attributes,
     };

@@ -132,8 +132,8 @@ impl Translator<'_> {
             }
             Parameter::Text(None) => fill("CAST(NULL AS VARCHAR)", &[]),
             Parameter::Integer(number) => fill(&number.to_string(), &[]),
-            Parameter::Timestamp(micros) => {
-                fill(&format!("arrow_cast({micros}, 'Timestamp(µs, \"UTC\")')"), &[])
+            Parameter::Timestamp(moment) => {
+                fill(&format!("arrow_cast({}, 'Timestamp(µs, \"UTC\")')", moment.get()), &[])
             }
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
 };
+use datafusion::common::TableReference;
 use datafusion::datasource::ViewTable;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
@@ -28,6 +29,9 @@ pub enum QueryError {
     /// The warehouse can't be read.
     #[error(transparent)]
     Warehouse(Box<WarehouseError>),
+    /// The query names a table that is not there.
+    #[error("{}", .0.find_root().strip_backtrace())]
+    NoTable(Box<DataFusionError>),
     /// The query is wrong, or fails.
     #[error("{}", .0.find_root().strip_backtrace())]
     Query(Box<DataFusionError>),
@@ -137,12 +141,20 @@ async fn plan(
     context: &SessionContext,
     sql: &str,
     parameters: &[(String, Parameter)],
-) -> Result<LogicalPlan, DataFusionError> {
+) -> Result<LogicalPlan, QueryError> {
     let state = context.state();
     let dialect = state.config_options().sql_parser.dialect;
     let mut statement = state.sql_to_statement(sql, &dialect)?;
     if let Statement::Statement(statement) = &mut statement {
         dialect::translate(statement, parameters)?;
     }
-    state.statement_to_plan(statement).await
+    let named = state.resolve_table_references(&statement)?;
+    state.statement_to_plan(statement).await.map_err(|error| {
+        let is_there = |table: TableReference| context.table_exist(table).unwrap_or(false);
+        if named.into_iter().all(is_there) {
+            error.into()
+        } else {
+            QueryError::NoTable(Box::new(error))
+        }
+    })
 }

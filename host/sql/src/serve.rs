@@ -87,6 +87,7 @@ impl Service {
                     QueryError::Warehouse(error) => {
                         (Fault::Tables, clickmill_core::causes(&**error))
                     }
+                    QueryError::NoTable(_) => (Fault::NoTable, error.to_string()),
                     QueryError::Query(_) => (Fault::Question, error.to_string()),
                 })?;
                 let rows = wire::write_rows(&answer.schema, &answer.batches);

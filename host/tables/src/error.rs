@@ -10,6 +10,7 @@ use clickmill_core::Fault;
 pub struct TableError {
     fault: Fault,
     is_transient: bool,
+    of_missing_table: bool,
     /// Boxed, since results with it are on every hot path, and rarely are errors.
     error: Box<dyn Error + Send + Sync>,
 }
@@ -21,7 +22,12 @@ impl TableError {
         is_transient: bool,
         error: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { fault, is_transient, error: error.into() }
+        Self { fault, is_transient, of_missing_table: false, error: error.into() }
+    }
+
+    /// An error of what keeps the tables: a query names a table that is not there.
+    pub fn missing_table(fault: Fault, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { of_missing_table: true, ..Self::new(fault, false, error) }
     }
 
     /// Whose fault it is.
@@ -32,6 +38,11 @@ impl TableError {
     /// Whether the same may succeed later.
     pub fn is_transient(&self) -> bool {
         self.is_transient
+    }
+
+    /// Whether a query names a table that is not there.
+    pub fn is_of_missing_table(&self) -> bool {
+        self.of_missing_table
     }
 }
 

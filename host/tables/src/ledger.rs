@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 use clickmill_config::TableName;
 use clickmill_core::schema::system::LEDGER;
 use clickmill_core::schema::{SchemaError, TableSchema};
+use clickmill_core::{Digest, Micros};
 
 /// The ledger's name in its dataset.
 pub const TABLE: &str = LEDGER.name;
@@ -35,11 +36,11 @@ pub struct Entry {
     /// Records a plugin dropped on purpose.
     pub rows_filtered: u64,
     /// Digest of the plugin set.
-    pub plugin_set: String,
-    /// When the load began, in microseconds since 1970-01-01T00:00:00Z.
-    pub started_at: i64,
-    /// When its rows were durable, in microseconds since 1970-01-01T00:00:00Z.
-    pub finished_at: i64,
+    pub plugin_set: Digest,
+    /// When the load began.
+    pub started_at: Micros,
+    /// When its rows were durable.
+    pub finished_at: Micros,
 }
 
 /// How far a load got.
@@ -60,7 +61,7 @@ pub enum State {
 pub fn load_id(table: &TableName, source: &str) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(table.to_string().as_bytes()).update(b"\0").update(source.as_bytes());
-    hasher.finalize().to_hex()[..32].to_owned()
+    Digest::from(hasher.finalize()).short().into()
 }
 
 /// The ledger's columns.
@@ -72,8 +73,8 @@ pub fn schema() -> Result<TableSchema, SchemaError> {
 pub fn row(entry: &Entry, state: &State, schema: &TableSchema) -> Result<RecordBatch, ArrowError> {
     let text = |value: Option<&str>| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
     let number = |value: u64| -> ArrayRef { Arc::new(Int64Array::from(vec![value as i64])) };
-    let time = |value: i64| -> ArrayRef {
-        Arc::new(TimestampMicrosecondArray::from(vec![value]).with_timezone("UTC"))
+    let time = |value: Micros| -> ArrayRef {
+        Arc::new(TimestampMicrosecondArray::from(vec![value.get()]).with_timezone("UTC"))
     };
     let (state, rows, dead_letters) = match state {
         State::Prepared { rows, dead_letters } => {

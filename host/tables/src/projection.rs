@@ -14,9 +14,9 @@ use arrow::error::ArrowError;
 
 use super::{Refused, Rows};
 
-use clickmill_core::Fault;
 use clickmill_core::batch::{Batch, Positions, Reason};
 use clickmill_core::schema::{TableSchema, provenance};
+use clickmill_core::{Digest, Fault};
 
 /// How to make rows of a table.
 pub struct Projection {
@@ -93,7 +93,7 @@ impl Projection {
     pub fn rows(
         &self,
         batch: Batch,
-        plugin_set: &Arc<str>,
+        plugin_set: &Digest,
     ) -> Result<(Rows, Vec<Refused>), ArrowError> {
         let rows = batch.rows();
         if rows == 0 {
@@ -126,16 +126,17 @@ impl Projection {
                 provenance::PUBLISH_TIME => match &batch.origins.positions {
                     Positions::Lines(_) => new_null_array(field.data_type(), rows),
                     Positions::Messages(messages) => {
-                        let times = messages.iter().map(|message| message.publish_time);
+                        let times = messages.iter().map(|message| message.publish_time.get());
                         let times = TimestampMicrosecondArray::from_iter_values(times);
                         Arc::new(times.with_timezone("UTC"))
                     }
                 },
                 provenance::PLUGIN_SET => Arc::new(StringArray::from_iter_values(
-                    std::iter::repeat_n(&**plugin_set, rows),
+                    std::iter::repeat_n(plugin_set.as_str(), rows),
                 )),
                 provenance::INGESTED_AT => {
-                    let times = TimestampMicrosecondArray::from_value(batch.ingest_time, rows);
+                    let time = batch.ingest_time.get();
+                    let times = TimestampMicrosecondArray::from_value(time, rows);
                     Arc::new(times.with_timezone("UTC"))
                 }
                 name => match batch.columns.column_by_name(name) {

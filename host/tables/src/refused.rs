@@ -1,7 +1,6 @@
 //! Rows on their way to a table, and rows that the table does not take.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
@@ -10,7 +9,7 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 
 use clickmill_core::batch::{Origins, Positions, Reason, Rejected, Rejector};
-use clickmill_core::stage;
+use clickmill_core::{Digest, Micros, stage};
 
 /// Rows of a table, with what a dead letter of each would need.
 #[derive(Debug, Clone)]
@@ -20,9 +19,9 @@ pub struct Rows {
     /// Where each came from.
     pub origins: Origins,
     /// When the host took them in.
-    pub ingest_time: i64,
+    pub ingest_time: Micros,
     /// The plugin set that made them.
-    pub plugin_set: Arc<str>,
+    pub plugin_set: Digest,
 }
 
 /// A row that the table does not take: rejected at [`stage::SINK`].
@@ -40,7 +39,12 @@ impl Rows {
             block: Bytes::new(),
             ranges: vec![0..0; rows],
         };
-        Self { rows: letters, origins, ingest_time: 0, plugin_set: "".into() }
+        Self {
+            rows: letters,
+            origins,
+            ingest_time: Micros::default(),
+            plugin_set: Digest::default(),
+        }
     }
 
     /// The rows of a range, without copying them.

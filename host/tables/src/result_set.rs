@@ -11,6 +11,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use clickmill_core::Micros;
+
 /// The value of a named query parameter, such as `@country`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Parameter {
@@ -18,8 +20,8 @@ pub enum Parameter {
     Text(Option<String>),
     /// INT64.
     Integer(i64),
-    /// TIMESTAMP, in microseconds since 1970-01-01T00:00:00Z.
-    Timestamp(i64),
+    /// TIMESTAMP.
+    Timestamp(Micros),
 }
 
 /// What a column holds.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clickmill_config::TableName;
-use clickmill_core::batch::micros;
+use clickmill_core::Micros;
 use clickmill_core::schema::TableSchema;
 use clickmill_warehouse::Warehouse;
 use serde_json::{Value as Json, json};
@@ -140,7 +140,8 @@ fn check(ask: impl Fn(&[&str]) -> std::process::Output) {
 fn same(found: &[Vec<Json>], wanted: &[Vec<Json>]) -> bool {
     let values = |rows: &[Vec<Json>]| rows.iter().flatten().cloned().collect::<Vec<_>>();
     let (left, right) = (values(found), values(wanted));
-    let moment = |value: &Json| value.as_str().filter(|text| text.contains('T')).and_then(micros);
+    let moment =
+        |value: &Json| value.as_str().filter(|text| text.contains('T'))?.parse::<Micros>().ok();
     let equal = |a: &Json, b: &Json| match (a.as_f64(), b.as_f64()) {
         // 100 and 100.0 are one number; sums of fractions differ in their last digits.
         (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs().max(1.0),

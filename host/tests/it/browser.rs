@@ -2,7 +2,7 @@
 //! and allowed, and the test is not run, and says so, where it is not.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
 use crate::emulators::{free_port, request};
-use crate::support::{installed, not_run};
+use crate::support::{Process, installed, not_run};
 
 /// How long a page may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser window.
 pub(crate) struct Browser {
-    driver: Child,
+    _driver: Process,
     address: String,
     session: String,
     _profile: tempfile::TempDir,
@@ -33,14 +33,12 @@ impl Browser {
         };
         let profile = tempfile::tempdir().expect("a scratch folder");
         let port = free_port();
-        let driver = Command::new(driver)
-            .arg(format!("--port={port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the driver starts");
+        let mut driver = Command::new(driver);
+        driver.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
+        let driver = Process::spawn(&mut driver);
         let address = format!("127.0.0.1:{port}");
-        let mut browser = Self { driver, address, session: String::new(), _profile: profile };
+        let mut browser =
+            Self { _driver: driver, address, session: String::new(), _profile: profile };
         let folder = browser._profile.path().display();
         let arguments = [
             "--headless",
@@ -149,8 +147,6 @@ impl Drop for Browser {
     fn drop(&mut self) {
         let path = format!("/session/{}", self.session);
         let _ = request(&self.address, "DELETE", &path, None);
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value as Json, json};
 
 use crate::emulators::{BigQuery, PROJECT, pubsub, request};
-use crate::support::{Scratch, plugins, root};
+use crate::support::{Process, Scratch, plugins, root};
 
 /// See [`Cloud::drain_all`].
 pub(crate) const MANY_STREAMS: &str = "source.streams=64";
@@ -155,8 +155,8 @@ pub(crate) fn summary(output: &Output) -> Json {
 }
 
 /// Starts a command whose output is wanted later.
-pub(crate) fn spawn(mut command: Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
+pub(crate) fn spawn(mut command: Command) -> Process {
+    Process::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
 }
 
 /// Waits until something holds.

@@ -4,20 +4,20 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
 use crate::cloud::wait_until;
 use crate::emulators::Storage;
-use crate::support::{Scratch, conserved, plugins, root};
+use crate::support::{Process, Scratch, conserved, plugins, root};
 
 const WAITS: &str = "another run is loading this object, waiting for it";
 
 /// A run. It does not outlive the test, stopped or not.
 struct Run {
-    child: Child,
+    child: Process,
     talk: PathBuf,
 }
 
@@ -26,7 +26,7 @@ impl Run {
     fn start(scratch: &Scratch, name: &str, mut command: Command) -> Self {
         let talk = scratch.path(&format!("{name}.log"));
         let log = std::fs::File::create(&talk).unwrap();
-        let child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let child = Process::spawn(command.stdout(Stdio::piped()).stderr(log));
         Self { child, talk }
     }
 
@@ -87,13 +87,6 @@ impl Run {
         let summary = serde_json::from_str(&stdout).unwrap();
         conserved(&summary);
         summary
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        self.kill();
-        let _ = self.child.wait();
     }
 }
 

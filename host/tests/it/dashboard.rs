@@ -1,8 +1,6 @@
 //! The dashboard, as its readers meet it: in a browser, and by what the page asks for.
 
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
@@ -10,40 +8,13 @@ use serde_json::{Value as Json, json};
 use crate::browser::Browser;
 use crate::cloud::wait_until;
 use crate::live::{Live, clicks};
-use crate::support::{Scratch, plugins, root};
-
-/// A dashboard over a warehouse. It ends when it is dropped.
-struct Dashboard {
-    child: Child,
-    address: String,
-}
-
-impl Dashboard {
-    fn start(scratch: &Scratch, arguments: &[&str]) -> Self {
-        let serve = ["dashboard", "--listen", "127.0.0.1:0"];
-        let mut command = scratch.command(&[&serve[..], arguments].concat());
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = lines.next().unwrap().unwrap();
-        let address = line.split_whitespace().nth(1).unwrap_or_else(|| panic!("{line}"));
-        let address = address.trim_end_matches('/').to_owned();
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
-    }
-}
-
-impl Drop for Dashboard {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::support::{Dashboard, Scratch, plugins, root};
 
 /// Status and JSON of an answer.
 fn get(address: &str, path: &str) -> (u16, Json) {
     let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
     let agent: ureq::Agent = config.build().into();
-    let mut answer = agent.get(format!("{address}{path}")).call().unwrap();
+    let mut answer = agent.get(format!("http://{address}{path}")).call().unwrap();
     let body = answer.body_mut().read_to_string().unwrap();
     (answer.status().as_u16(), serde_json::from_str(&body).unwrap_or(Json::String(body)))
 }
@@ -92,7 +63,7 @@ fn the_page_shows_what_the_sql_says_and_its_filters_work() {
     let dashboard = Dashboard::start(&scratch, &[]);
     let began = Instant::now();
     for page in ["stream", "batch"] {
-        browser.go(&format!("{}/#/{page}?range=all", dashboard.address));
+        browser.go(&format!("http://{}/#/{page}?range=all", dashboard.address));
         browser.wait(&format!("document.querySelector('main').dataset.page === '{page}'"));
         browser.wait("document.querySelectorAll('[data-tile]').length > 5");
         browser.wait("!document.querySelector('[data-tile][data-state=loading]')");
@@ -114,7 +85,7 @@ fn the_page_shows_what_the_sql_says_and_its_filters_work() {
     }
     assert!(began.elapsed() < Duration::from_secs(60));
 
-    browser.go(&format!("{}/#/stream?range=all", dashboard.address));
+    browser.go(&format!("http://{}/#/stream?range=all", dashboard.address));
     browser.wait("document.querySelector('#filter-country option[value=PL]')");
     browser.value(
         "(() => { const f = document.querySelector('#filter-country'); f.value = 'PL'; \
@@ -147,7 +118,7 @@ fn the_page_is_for_phones_the_dark_keyboards_and_paper_too() {
     let Some(browser) = Browser::open(test) else { return };
     let scratch = filled();
     let dashboard = Dashboard::start(&scratch, &[]);
-    browser.go(&format!("{}/#/stream?range=all", dashboard.address));
+    browser.go(&format!("http://{}/#/stream?range=all", dashboard.address));
     browser.wait("document.querySelector('.plot[data-drawn]')");
     browser.wait("!document.querySelector('[data-tile][data-state=loading]')");
     // The first key leads past the head of the page; charts say what they show.
@@ -190,6 +161,11 @@ fn a_file_dropped_into_the_folder_is_a_tile_and_one_that_is_none_is_told() {
         format!("{tile}SELECT COUNT(*) AS n FROM clickstream_analytics.clickstream_batch"),
     );
     write("none.sql", format!("{tile}SELECT n FROM clickstream_analytics.nowhere"));
+    // Its error has the words of a missing table, and none is missing.
+    write(
+        "odd.sql",
+        format!("{tile}SELECT `not found` FROM clickstream_analytics.clickstream_batch"),
+    );
     write("pie.sql", tile.replace("number", "pie"));
     let rows = scratch.number("SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch");
     let (status, answer) = get(&dashboard.address, "/v1/dashboard/tiles/rows");
@@ -197,18 +173,23 @@ fn a_file_dropped_into_the_folder_is_a_tile_and_one_that_is_none_is_told() {
     let (status, answer) = get(&dashboard.address, "/v1/dashboard/tiles/none");
     assert_eq!(status, 503);
     assert!(answer["error"].as_str().unwrap().contains("nowhere"), "{answer}");
+    assert_eq!(answer["hint"], "the table is made by the first run of its pipeline");
+    let (status, answer) = get(&dashboard.address, "/v1/dashboard/tiles/odd");
+    assert_eq!(status, 503);
+    assert!(answer["error"].as_str().unwrap().contains("not found"), "{answer}");
+    assert_eq!(answer["hint"], Json::Null, "{answer}");
     assert_eq!(get(&dashboard.address, "/v1/dashboard/tiles/pie").0, 404);
     assert_eq!(get(&dashboard.address, "/v1/dashboard/tiles/rows?from=noon").0, 400);
     assert_eq!(get(&dashboard.address, "/v1/status").0, 404);
 
     let Some(browser) = Browser::open(test) else { return };
-    browser.go(&format!("{}/#/batch", dashboard.address));
+    browser.go(&format!("http://{}/#/batch", dashboard.address));
     browser.wait("document.querySelector('[data-tile=none][data-state=error] button')");
     browser.wait("document.querySelector('[data-tile=rows][data-state=ready]')");
     assert_eq!(shown(&browser, "rows"), Some(rows as f64));
     let problems = browser.value("document.querySelector('#problems').innerText");
     assert!(problems.as_str().unwrap().contains("`chart` is `pie`, wanted number"), "{problems}");
-    browser.go(&format!("{}/#/pipeline", dashboard.address));
+    browser.go(&format!("http://{}/#/pipeline", dashboard.address));
     browser.wait("document.querySelector('#pipeline[data-state=none]')");
     assert_eq!(browser.said(), Vec::<String>::new());
 }
@@ -276,7 +257,7 @@ fn payloads_are_shown_only_where_they_are_revealed_and_the_log_tells_of_the_star
     for (reveal, shown) in [("[]", false), ("[\"payload\"]", true)] {
         let set = format!("admin.reveal={reveal}");
         let live = Live::start(&scratch, &clicks(), &["--set", "source.rate=5000", "--set", &set]);
-        let address = format!("http://{}", live.admin);
+        let address = live.admin.clone();
         wait_until("letters", || {
             get(&address, "/v1/dead-letters?limit=4").1["letters"].as_array().map(Vec::len)
                 == Some(4)
@@ -310,7 +291,7 @@ fn with_a_token_the_page_asks_for_it_and_nothing_is_told_without() {
     }
     assert_eq!(get(&dashboard.address, "/healthz").0, 200);
     let Some(browser) = Browser::open(test) else { return };
-    browser.go(&format!("{}/#/stream?range=all", dashboard.address));
+    browser.go(&format!("http://{}/#/stream?range=all", dashboard.address));
     browser.wait("document.querySelector('#sign-in')");
     browser.wait("document.activeElement.id === 'token'");
     browser.press(&"wrong".split("").filter(|key| !key.is_empty()).collect::<Vec<_>>());

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{not_run, root};
+use crate::support::{Process, not_run, root};
 
 /// The project of all tests.
 pub(crate) const PROJECT: &str = "test-project";
@@ -62,7 +62,7 @@ fn pubsub_program() -> Option<PathBuf> {
 
 /// A BigQuery emulator. It forgets everything when it is dropped.
 pub(crate) struct BigQuery {
-    child: Child,
+    _process: Process,
     /// Where its REST interface is.
     pub rest: String,
     /// Where its Storage Write interface is.
@@ -83,8 +83,8 @@ impl BigQuery {
             .arg(scratch())
             .arg("--refuse-file")
             .arg(&refuse);
-        let child = start(command);
-        Self { child, rest: format!("127.0.0.1:{rest}"), grpc: format!("127.0.0.1:{grpc}"), refuse }
+        let (rest, grpc) = (format!("127.0.0.1:{rest}"), format!("127.0.0.1:{grpc}"));
+        Self { _process: start(command), rest, grpc, refuse }
     }
 
     /// From now on refuses rows of `table` that hold `text`.
@@ -123,16 +123,13 @@ impl BigQuery {
 
 impl Drop for BigQuery {
     fn drop(&mut self) {
-        // Whether it ended by itself is of no interest.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         let _ = std::fs::remove_file(&self.refuse);
     }
 }
 
 /// A Cloud Storage emulator with one bucket, `lake`.
 pub(crate) struct Storage {
-    child: Child,
+    _process: Process,
     /// Where it is.
     pub address: String,
 }
@@ -146,7 +143,7 @@ impl Storage {
         if let Some(bytes) = cut_after {
             command.args(["--cut-after", &bytes.to_string()]);
         }
-        Self { child: start(command), address: format!("127.0.0.1:{port}") }
+        Self { _process: start(command), address: format!("127.0.0.1:{port}") }
     }
 
     /// Puts an object.
@@ -156,21 +153,10 @@ impl Storage {
     }
 }
 
-impl Drop for Storage {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Starts an emulator and waits until it says that it is ready.
-fn start(mut command: Command) -> Child {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("Python starts");
+fn start(mut command: Command) -> Process {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = Process::spawn(&mut command);
     let mut line = String::new();
     let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
     output.read_line(&mut line).expect("a line");

@@ -88,8 +88,8 @@ fn interrupted_it_finishes_the_object_in_hand_and_leaves_the_rest_for_the_next_r
         scratch.done(&["generate", "shop", "--rows", "400000", "--output", name]);
     }
     let run = ["run", "--json", &*pipeline, "--set", "source.uri=*.csv"];
-    let mut command = scratch.command(&run);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let command = scratch.command(&run);
+    let mut child = crate::cloud::spawn(command);
     // The first object is in hand once something is staged.
     let staging = scratch.path("warehouse").join("_staging");
     while std::fs::read_dir(&staging).map_or(0, Iterator::count) == 0 {

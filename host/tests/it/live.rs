@@ -2,17 +2,17 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value as Json;
 
 use crate::cloud::{signal, summary, wait_until};
-use crate::support::{Scratch, component, plugins, root};
+use crate::support::{Process, Scratch, component, plugins, root};
 
-/// A running pipeline.
+/// A running pipeline. One that is not ended ends with the test.
 pub(crate) struct Live {
-    pub child: Child,
+    pub child: Process,
     /// Where its admin interface is.
     pub admin: String,
     talk: Arc<Mutex<String>>,
@@ -37,7 +37,7 @@ impl Live {
         let run = ["run", "--json", pipeline.as_str(), "--set", "admin.listen=127.0.0.1:0"];
         let mut command = scratch.command(&[&run[..], arguments].concat());
         command.envs(environment.iter().copied());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = Process::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         let talk = Arc::new(Mutex::new(String::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let told = talk.clone();

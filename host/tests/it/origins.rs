@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value as Json, json};
@@ -12,7 +11,7 @@ use serde_json::{Value as Json, json};
 use crate::browser::Browser;
 use crate::cloud::wait_until;
 use crate::live::{Live, clicks};
-use crate::support::{Scratch, root};
+use crate::support::{Dashboard, Scratch, root};
 
 type Headers = &'static [(&'static str, &'static str)];
 type Answer = ureq::http::Response<ureq::Body>;
@@ -72,7 +71,7 @@ const TRY: &str = "(target, paths) => {
 fn no_route_answers_a_page_of_another_origin() {
     let scratch = Scratch::new();
     let live = Live::start(&scratch, &clicks(), &[]);
-    let alone = Alone::start(&scratch, &[]);
+    let alone = Dashboard::start(&scratch, &[]);
     let mut requests = listed();
     // Nor what is not there, nor what browsers ask before they ask.
     let more = ["GET /nowhere", "POST /v1/status", "OPTIONS /v1/plugins/swap"];
@@ -120,7 +119,7 @@ fn no_route_answers_a_page_of_another_origin() {
 fn a_token_does_not_help_a_page_of_another_origin() {
     let scratch = Scratch::new();
     let file = scratch.write("token", "0123456789abcdef0123456789abcdef\n");
-    let alone = Alone::start(&scratch, &["--token-file", &*file.to_string_lossy()]);
+    let alone = Dashboard::start(&scratch, &["--token-file", &*file.to_string_lossy()]);
     let token = ("authorization", "Bearer 0123456789abcdef0123456789abcdef");
     let status = |request: &str, headers: &[(&str, &str)]| {
         ask(&alone.address, request, headers).status().as_u16()
@@ -244,34 +243,6 @@ fn assert_kept(answer: &Answer, what: &str) {
     assert_eq!(header("x-content-type-options"), Some("nosniff"), "{what}");
     assert_eq!(header("cross-origin-resource-policy"), Some("same-origin"), "{what}");
     assert!(["no-store", "no-cache"].map(Some).contains(&header("cache-control")), "{what}");
-}
-
-/// A dashboard without a running pipeline. It ends when it is dropped.
-struct Alone {
-    child: Child,
-    address: String,
-}
-
-impl Alone {
-    #[track_caller]
-    fn start(scratch: &Scratch, arguments: &[&str]) -> Self {
-        let serve = ["dashboard", "--listen", "127.0.0.1:0"];
-        let mut command = scratch.command(&[&serve[..], arguments].concat());
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = lines.next().unwrap().unwrap();
-        let address = line.split_whitespace().nth(1).unwrap_or_else(|| panic!("{line}"));
-        let address = address.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
-    }
-}
-
-impl Drop for Alone {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Stands between a browser and a server, passes on what they say, and remembers what was asked and how

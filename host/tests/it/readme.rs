@@ -11,13 +11,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value as Json;
 
 use crate::cloud::{signal, wait_until};
-use crate::support::{Scratch, plugins, root};
+use crate::support::{Process, Scratch, plugins, root};
 
 /// A fenced block of a Markdown file.
 #[derive(Debug, PartialEq)]
@@ -161,7 +161,7 @@ struct Reader {
 /// A line that goes on.
 struct Running {
     line: String,
-    child: Child,
+    child: Process,
     said: Arc<Mutex<String>>,
 }
 
@@ -301,7 +301,7 @@ impl Reader {
     fn start(&mut self, line: &str, sign: &str) {
         let mut shell = self.shell(&format!("exec {line}"));
         let shell = shell.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = shell.spawn().expect("bash is there");
+        let mut child = Process::spawn(shell);
         let said = Arc::new(Mutex::new(String::new()));
         let streams: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
@@ -386,14 +386,6 @@ impl Running {
     /// What it has said so far.
     fn said(&self) -> String {
         self.said.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Where the test has failed; else it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cloud::{signal, spawn, summary, wait_until};
 use crate::emulators::{BigQuery, Storage};
 use crate::proxy::{Mode, Proxy};
-use crate::support::{Scratch, plugins, root};
+use crate::support::{Process, Scratch, plugins, root};
 
 const ROWS: &str = "SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch";
 
@@ -119,7 +119,7 @@ fn a_commit_whose_answer_is_lost_is_found_out_by_the_next_run() {
     let wire = Proxy::start(&bigquery.grpc);
     wire.set(Mode::Late);
     let mut run = to_bigquery(&scratch, &storage, &bigquery, &wire.address);
-    let mut child = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = Process::spawn(run.stdout(Stdio::null()).stderr(Stdio::null()));
     let there = |table: &str| !bigquery.table("clickstream_analytics", table)["id"].is_null();
     wait_until("the commit", || there("clickstream_batch") && bigquery.number(ROWS) > 0);
     // Its answer is still on the wire.

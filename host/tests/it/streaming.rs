@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cloud::{Cloud, MANY_STREAMS, signal, spawn, summary, wait_until};
-use crate::support::{Scratch, plugins, root};
+use crate::support::{Process, Scratch, plugins, root};
 
 #[test]
 fn every_message_is_a_row_or_a_dead_letter_with_where_it_came_from() {
@@ -180,7 +180,7 @@ fn from_pubsub_into_the_warehouse_a_message_that_comes_again_is_no_second_row() 
     let mut killed = 0;
     for kill in 1..=3 {
         let mut command = cloud.command(&[&run[..], &one].concat());
-        let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+        let mut child = Process::spawn(command.stderr(std::process::Stdio::null()));
         let before = files();
         wait_until("a new file", || files() > before || child.try_wait().unwrap().is_some());
         child.kill().unwrap();

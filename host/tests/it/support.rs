@@ -1,8 +1,9 @@
 //! What the tests share: built guests, a scratch folder, the binary.
 
-use std::io::Write;
+use std::io::{self, BufRead, BufReader, Write};
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{LazyLock, Mutex};
 
 use clickmill_sandbox::build::{Freshness, build};
@@ -116,6 +117,79 @@ impl Scratch {
         let rows = self.query(sql);
         let row = rows.first().and_then(Json::as_object).expect("one row");
         row.values().next().and_then(Json::as_u64).expect("one number")
+    }
+}
+
+/// A process that a test has started. It does not outlive the test, whichever way that ends.
+pub(crate) struct Process(Option<Child>);
+
+impl Process {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        Self(Some(command.spawn().expect("the program starts")))
+    }
+
+    /// Waits for its end, and returns what it has printed.
+    pub(crate) fn wait_with_output(mut self) -> io::Result<Output> {
+        self.0.take().expect("it is there until it is dropped").wait_with_output()
+    }
+}
+
+impl Deref for Process {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl DerefMut for Process {
+    fn deref_mut(&mut self) -> &mut Child {
+        self.0.as_mut().expect("it is there until it is dropped")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[test]
+fn a_process_does_not_outlive_a_test_that_fails() {
+    let (mut command, mut id) = (Command::new("sleep"), 0);
+    let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let process = Process::spawn(command.arg("1000"));
+        id = process.id();
+        panic!("as a test does that fails");
+    }));
+    assert!(failed.is_err());
+    assert!(!Path::new(&format!("/proc/{id}")).exists());
+}
+
+/// A dashboard without a running pipeline.
+pub(crate) struct Dashboard {
+    /// Where it is, such as `127.0.0.1:8080`.
+    pub address: String,
+    _process: Process,
+}
+
+impl Dashboard {
+    /// Starts one over the warehouse, and waits until it is there.
+    #[track_caller]
+    pub(crate) fn start(scratch: &Scratch, arguments: &[&str]) -> Self {
+        let serve = ["dashboard", "--listen", "127.0.0.1:0"];
+        let mut command = scratch.command(&[&serve[..], arguments].concat());
+        let mut process = Process::spawn(command.stderr(Stdio::piped()));
+        let mut lines = BufReader::new(process.stderr.take().expect("a pipe")).lines();
+        let line = lines.next().expect("a line").expect("text");
+        let url = line.split_whitespace().nth(1).unwrap_or_else(|| panic!("{line}"));
+        let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { address, _process: process }
     }
 }
 

@@ -104,7 +104,7 @@ fn a_version_that_turns_bad_is_rolled_back_by_itself() {
     let scratch = Scratch::new();
     let live = Live::start(&scratch, &hostile(&scratch, ""), &[]);
     live.wait_for_rows(1, 3000);
-    let bad_from = clickmill_core::batch::micros_now() + 5_000_000;
+    let bad_from = clickmill_core::Micros::now().get() + 5_000_000;
     let bad = format!("hostile.bad_from={bad_from}");
     live.swap(&scratch, &["--config", &bad, "--config", "hostile.misdeed=turn"]).unwrap();
     wait_until("a rollback", || live.history()[1]["standing"] == "rolled back");
@@ -222,7 +222,7 @@ fn a_swap_made_by_an_earlier_version_is_gone_on_with() {
     let text = std::fs::read(remembered.path()).unwrap();
     let mut last: Json = serde_json::from_slice(&text).unwrap();
     assert_eq!((&last["file"], &last["running"]), (&swapped["from"], &swapped["to"]));
-    (last["file"], last["running"]) = (file.into(), running.into());
+    (last["file"], last["running"]) = (file.as_str().into(), running.as_str().into());
     std::fs::write(remembered.path(), last.to_string()).unwrap();
     let again = Live::start(&scratch, &clicks(), &FAST);
     assert_eq!(again.history()[0]["plugin_set"], swapped["to"]);

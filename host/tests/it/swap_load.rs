@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use clickmill_core::Micros;
 use clickmill_core::batch::Message;
 use clickmill_decode::messages;
 use clickmill_pipeline::SetStore;
@@ -119,13 +120,14 @@ fn sample_is_made_again(scratch: &Scratch) {
             let payload = out.split_once('|').map_or(out.as_str(), |(_, payload)| payload);
             let message = Message {
                 id: String::new(),
-                publish_time: 0,
+                publish_time: Micros::default(),
                 ordering_key: String::new(),
                 attributes: Vec::new(),
             };
             (std::sync::Arc::new(message), Bytes::from(payload.to_owned()))
         });
-        let decoded = messages::decode(given.collect(), "again".into(), 1 << 20, 0).unwrap();
+        let decoded =
+            messages::decode(given.collect(), "again".into(), 1 << 20, Micros::default()).unwrap();
         let made = ChainWorker::new(&chain).run(decoded.batch).unwrap();
         let out = made.batch.columns.column_by_name("out").unwrap();
         let out = arrow::array::AsArray::as_string::<i32>(out).iter().flatten();

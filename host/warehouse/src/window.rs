@@ -9,7 +9,7 @@ use parquet::arrow::ProjectionMask;
 use super::log::is_live;
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
-use clickmill_core::batch::micros_now;
+use clickmill_core::Micros;
 
 /// Keys that are remembered, at most: about 40 MB.
 const MOST_KEYS: usize = 1_000_000;
@@ -98,7 +98,7 @@ impl Warehouse {
 
 /// How long ago that was.
 fn age_of(millis: i64) -> Duration {
-    let now = micros_now() / 1000;
+    let now = Micros::now().get() / 1000;
     Duration::from_millis(u64::try_from(now - millis).unwrap_or(0))
 }
 

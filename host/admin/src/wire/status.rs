@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use clickmill_core::batch::{micros_now, rfc3339};
+use clickmill_core::{Digest, Micros};
 use clickmill_pipeline::{Queue, Running, Sample, VersionRecord};
 use clickmill_sandbox::StageCounts;
 
@@ -109,7 +109,7 @@ pub struct PluginBody {
     /// Its version.
     pub version: String,
     /// The plugin set.
-    pub plugin_set: String,
+    pub plugin_set: Digest,
     /// `current` or `canary`.
     pub standing: String,
     /// Rows it was given.
@@ -186,8 +186,8 @@ impl StatusBody {
             source: about.source.clone(),
             sink: about.sink.clone(),
             table: about.table.clone(),
-            started_at: rfc3339(about.started_at),
-            now: rfc3339(micros_now()),
+            started_at: about.started_at.to_string(),
+            now: Micros::now().to_string(),
             ready: problems.is_empty(),
             problems,
             rows_in: now.rows_in,
@@ -215,7 +215,7 @@ impl StatusBody {
             rejected_by: counts
                 .rejected_by
                 .into_iter()
-                .map(|((stage, code), rows)| ReasonBody { stage, code, rows })
+                .map(|((stage, code), rows)| ReasonBody { stage: stage.into(), code, rows })
                 .collect(),
             plugins,
             rates: match (samples.last(), samples.iter().rev().take(RATE_SAMPLES).next_back()) {
@@ -233,7 +233,7 @@ fn of_version(record: &VersionRecord, standing: &str) -> Vec<PluginBody> {
     let body = |(at, made): (usize, &clickmill_sandbox::StageMade)| {
         let counts = tally.stages.get(at).unwrap_or(&nothing);
         PluginBody {
-            stage: made.stage.clone(),
+            stage: made.stage.to_string(),
             plugin: made.plugin.clone(),
             version: made.version.clone(),
             plugin_set: record.set.digest.clone(),
@@ -252,7 +252,7 @@ fn of_version(record: &VersionRecord, standing: &str) -> Vec<PluginBody> {
 
 impl RatesBody {
     fn between(first: &Sample, last: &Sample) -> Self {
-        let seconds = (last.time - first.time) as f64 / 1e6;
+        let seconds = last.time.since(first.time).as_secs_f64();
         let rate = |first: u64, last: u64| {
             if seconds > 0.0 { last.saturating_sub(first) as f64 / seconds } else { 0.0 }
         };
@@ -275,7 +275,7 @@ impl SeriesBody {
         for pair in kept.windows(2) {
             let (before, now) = (pair[0], pair[1]);
             let rates = RatesBody::between(before, now);
-            series.times.push(rfc3339(now.time));
+            series.times.push(now.time.to_string());
             series.rows_in.push(rates.rows_in);
             series.rows_out.push(rates.rows_out);
             series.rows_rejected.push(rates.rows_rejected);
@@ -283,7 +283,7 @@ impl SeriesBody {
             series.freshness_secs.push(now.freshness_secs);
             series.oldest_unacknowledged_secs.push(now.oldest_unacknowledged_secs);
             for (at, stage) in now.stages.iter().enumerate() {
-                let cost = series.plugins.entry(stage.stage.clone()).or_default();
+                let cost = series.plugins.entry(stage.stage.to_string()).or_default();
                 let earlier = before.stages.get(at).filter(|other| other.stage == stage.stage);
                 let (rows, fuel, time) = match earlier {
                     Some(earlier) => (

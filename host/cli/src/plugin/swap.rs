@@ -13,6 +13,7 @@ use crate::{Exit, Failure};
 use clickmill_admin::wire::{
     ChangeBody, FileBody, RollbackBody, ShadowBody, SwapBody, SwappedBody, VersionBody,
 };
+use clickmill_core::Micros;
 use clickmill_sandbox::build::Freshness;
 use clickmill_sandbox::{Golden, NewComponent};
 
@@ -184,18 +185,13 @@ impl History {
                 println!("{}", serde_json::to_string(&version)?);
                 continue;
             }
-            let at = |micros: i64| {
-                let since = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
-                humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
-            };
-            let until = version.until.unwrap_or_else(clickmill_core::batch::micros_now);
-            let long =
-                Duration::from_secs(u64::try_from(until - version.since).unwrap_or(0) / 1_000_000);
+            let until = version.until.unwrap_or_else(Micros::now);
+            let long = Duration::from_secs(until.since(version.since).as_secs());
             println!(
                 "{:>3} {:<11} {} for {} {}  {} rows, {} rejected, {} faults, {:.0} fuel/row, by {}",
                 version.number,
                 version.standing,
-                at(version.since),
+                version.since.to_the_second(),
                 humantime::format_duration(long),
                 version.plugin_set.get(..8).unwrap_or_default(),
                 version.rows,

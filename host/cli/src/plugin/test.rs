@@ -8,7 +8,7 @@ use super::built::built;
 use super::swap::golden;
 use crate::place;
 use crate::{Exit, Failure};
-use clickmill_config::{Grant, InstanceLife, Limits};
+use clickmill_config::Grant;
 use clickmill_sandbox::build::Freshness;
 use clickmill_sandbox::{Engine, Library};
 
@@ -38,16 +38,10 @@ impl Test {
         let files = golden(&beside)?;
         let stage = "plugin";
         let plugin = clickmill_config::Plugin {
-            name: stage.to_owned(),
             component: path,
             reads: Grant::All,
             writes: Grant::All,
-            config: serde_json::Map::new(),
-            secrets: Vec::new(),
-            lookups: Vec::new(),
-            limits: Limits::default(),
-            instance: InstanceLife::Fresh,
-            watch: false,
+            ..clickmill_config::Plugin::named(stage.parse().expect("a name that stages may have"))
         };
         let library = Library::load(&Engine::new(&place::cache())?, &[plugin])?;
         let (mut cases, mut failed) = (0, 0);

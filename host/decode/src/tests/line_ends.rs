@@ -13,7 +13,8 @@ fn records_of_blocks(
     bytes: &[u8],
 ) -> Vec<Record> {
     let blocks = Blocks { input: trickle(bytes), ended: false, block_bytes };
-    let decoder = Decoder::of_blocks(format, limits(max_rows), "test@1".into(), 0, blocks);
+    let decoder =
+        Decoder::of_blocks(format, limits(max_rows), "test@1".into(), Micros::default(), blocks);
     let mut records = records(decoder.expect("a header"), max_rows);
     for record in &mut records {
         if let Err(reason) = &mut record.fields

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::summary::Counts;
 use crate::versions::version::VersionRecord;
+use clickmill_core::Micros;
 
 /// A batch of messages that are not acknowledged yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct InHand {
-    /// When the oldest of its messages was published, in microseconds since 1970.
-    pub oldest: i64,
+    /// When the oldest of its messages was published.
+    pub oldest: Micros,
     /// The batch's number.
     pub number: u64,
 }
@@ -29,8 +30,8 @@ pub(crate) struct Delivered {
     /// From having a batch to having its chain, a value per batch.
     pub pauses: Vec<Duration>,
     pub batches: Vec<InHand>,
-    /// When the newest of the messages was published, in microseconds since 1970.
-    pub newest: Option<i64>,
+    /// When the newest of the messages was published.
+    pub newest: Option<Micros>,
 }
 
 impl Delivered {

@@ -10,7 +10,7 @@ use super::tap::{Tap, TapStream, TooManyTaps};
 use crate::context::Context;
 use crate::versions::version::VersionRecord;
 use clickmill_config::{Place, Source};
-use clickmill_core::batch::micros_now;
+use clickmill_core::{Micros, StageName};
 use clickmill_query::QueryError;
 use clickmill_sandbox::StageCounts;
 
@@ -40,8 +40,8 @@ pub struct About {
     pub sink: String,
     /// The table.
     pub table: String,
-    /// Since when it runs, in microseconds since 1970-01-01T00:00:00Z.
-    pub started_at: i64,
+    /// Since when it runs.
+    pub started_at: Micros,
     /// The most batches that may wait, in the order of [`Queue::ALL`](super::status::Queue::ALL).
     pub most_queued: u64,
 }
@@ -53,7 +53,7 @@ pub type Plugins = BTreeMap<PluginKey, StageCounts>;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PluginKey {
     /// The stage.
-    pub stage: String,
+    pub stage: StageName,
     /// The plugin's name.
     pub plugin: String,
     /// Its version.
@@ -73,7 +73,7 @@ impl Running {
                     Place::BigQuery(config) => format!("BigQuery, project {}", config.project),
                 },
                 table: pipeline.sink.table.to_string(),
-                started_at: micros_now(),
+                started_at: Micros::now(),
                 most_queued: context.most_batches() as u64,
             },
             context: context.clone(),

@@ -5,8 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::status::Status;
-use clickmill_core::batch::micros_now;
-use clickmill_core::lock;
+use clickmill_core::{Micros, StageName, lock};
 
 /// Samples that are kept: an hour.
 const MAX_SAMPLES: usize = 3600;
@@ -14,8 +13,8 @@ const MAX_SAMPLES: usize = 3600;
 /// Counters at one moment, all since the start.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
-    /// When, in microseconds since 1970-01-01T00:00:00Z.
-    pub time: i64,
+    /// When.
+    pub time: Micros,
     /// Records read.
     pub rows_in: u64,
     /// Rows durable in the table.
@@ -39,7 +38,7 @@ pub struct Sample {
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageSample {
     /// Its name.
-    pub stage: String,
+    pub stage: StageName,
     /// Rows given to it.
     pub rows: u64,
     /// Fuel it used.
@@ -60,7 +59,7 @@ impl Sample {
             time: done.time,
         });
         Self {
-            time: micros_now(),
+            time: Micros::now(),
             rows_in: now.rows_in,
             rows_out: counts.rows_out,
             rows_rejected: counts.rows_rejected,

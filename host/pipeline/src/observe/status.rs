@@ -8,8 +8,7 @@ use hdrhistogram::Histogram;
 
 use super::delivered::{Delivered, InHand};
 use super::summary::{Counts, Streamed, Summary};
-use clickmill_core::batch::micros_now;
-use clickmill_core::lock;
+use clickmill_core::{Micros, lock};
 use clickmill_source::Progress;
 use clickmill_telemetry::metrics::{self, Recorder};
 
@@ -64,7 +63,7 @@ struct Durable {
     lately: Histogram<u64>,
     pauses: Histogram<u64>,
     /// When the newest message was published, or the newest object loaded.
-    newest: Option<i64>,
+    newest: Option<Micros>,
 }
 
 /// The counters at one moment.
@@ -134,7 +133,8 @@ impl Default for Status {
 impl Status {
     /// The counters now.
     pub fn snapshot(&self) -> Snapshot {
-        let ago = |micros: i64| (micros_now() - micros).max(0) as f64 / 1e6;
+        let now = Micros::now();
+        let ago = |moment: Micros| now.since(moment).as_secs_f64();
         let away = self.away_since.load(Ordering::Relaxed);
         let oldest = lock(&self.in_hand).first().map(|batch| batch.oldest);
         let durable = lock(&self.durable);
@@ -148,7 +148,7 @@ impl Status {
             batches: self.batches.load(Ordering::Relaxed),
             object: lock(&self.object).clone(),
             queued: std::array::from_fn(|at| self.queues[at].load(Ordering::Relaxed)),
-            away_secs: (away > 0).then(|| ago(away as i64)),
+            away_secs: (away > 0).then(|| ago((away as i64).into())),
             freshness_secs: durable.newest.map(ago),
             oldest_unacknowledged_secs: oldest.map(ago),
         }
@@ -194,7 +194,7 @@ impl Status {
     pub(crate) fn load(&self, counts: &Counts) {
         let mut durable = lock(&self.durable);
         durable.counts.add(counts.clone());
-        durable.newest = Some(micros_now());
+        durable.newest = Some(Micros::now());
     }
 
     /// Of a stream: a batch of messages that arrived.
@@ -233,7 +233,7 @@ impl Status {
     /// Of a stream: an append that failed.
     pub(crate) fn retry(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
-        let now = micros_now() as u64;
+        let now = Micros::now().get() as u64;
         // Since the first of them.
         let _ = self.away_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
     }

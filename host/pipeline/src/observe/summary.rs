@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clickmill_core::batch::Rejected;
+use clickmill_core::{Digest, StageName};
 use clickmill_sandbox::StageCounts;
 
 /// Reasons for refusals that are told apart. A plugin may name any; the rest are counted together.
@@ -25,9 +26,9 @@ pub struct Counts {
     /// Bytes decoded.
     pub bytes: u64,
     /// Refused records by stage and code.
-    pub rejected_by: BTreeMap<(String, String), u64>,
+    pub rejected_by: BTreeMap<(StageName, String), u64>,
     /// What each stage did, by name, in order.
-    pub stages: Vec<(String, StageCounts)>,
+    pub stages: Vec<(StageName, StageCounts)>,
 }
 
 impl Counts {
@@ -51,7 +52,7 @@ impl Counts {
     pub(crate) fn reject(&mut self, rejected: &[Rejected]) {
         self.rows_rejected += rejected.len() as u64;
         for rejected in rejected {
-            self.add_reason(rejected.stage.to_string(), rejected.reason.code.clone(), 1);
+            self.add_reason(rejected.stage.clone(), rejected.reason.code.clone(), 1);
         }
     }
 
@@ -77,7 +78,7 @@ impl Counts {
     }
 
     /// Adds refusals of one reason.
-    fn add_reason(&mut self, stage: String, code: String, count: u64) {
+    fn add_reason(&mut self, stage: StageName, code: String, count: u64) {
         let full = self.rejected_by.len() >= MAX_REASONS;
         let key = (stage, code);
         let key = if full && !self.rejected_by.contains_key(&key) {
@@ -89,10 +90,10 @@ impl Counts {
     }
 
     /// Adds what a stage did.
-    pub(crate) fn add_stage(&mut self, name: &str, counts: &StageCounts) {
+    pub(crate) fn add_stage(&mut self, name: &StageName, counts: &StageCounts) {
         match self.stages.iter_mut().find(|(known, _)| known == name) {
             Some((_, sum)) => sum.add(counts),
-            None => self.stages.push((name.to_owned(), counts.clone())),
+            None => self.stages.push((name.clone(), counts.clone())),
         }
     }
 }
@@ -109,7 +110,7 @@ pub struct Summary {
     /// Objects not begun, since the run was told to stop.
     pub left: u64,
     /// Digest of the plugin set, once an object was begun.
-    pub plugin_set: Option<String>,
+    pub plugin_set: Option<Digest>,
     /// How long it took.
     pub elapsed: Duration,
     /// Of a stream: what only streams have.

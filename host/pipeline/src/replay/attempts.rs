@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 use clickmill_core::batch::Reason;
 use clickmill_core::schema::system::DEAD_LETTER_ATTEMPTS;
 use clickmill_core::schema::{SchemaError, TableSchema};
+use clickmill_core::{Micros, StageName};
 
 /// The table's name in its dataset.
 pub(crate) const TABLE: &str = DEAD_LETTER_ATTEMPTS.name;
@@ -23,7 +24,7 @@ pub enum Fate {
     /// It is refused again.
     Rejected {
         /// By whom.
-        stage: String,
+        stage: StageName,
         /// Why.
         reason: Reason,
     },
@@ -40,7 +41,7 @@ pub(super) fn rows(
     pipeline: &str,
     plugin_set: &str,
     actor: &str,
-    at: i64,
+    at: Micros,
     schema: &TableSchema,
 ) -> Result<RecordBatch, ArrowError> {
     let same = |text: &str| -> ArrayRef {
@@ -61,7 +62,7 @@ pub(super) fn rows(
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(fates.iter().map(|(id, _)| id))),
         same(pipeline),
-        Arc::new(TimestampMicrosecondArray::from_value(at, fates.len()).with_timezone("UTC")),
+        Arc::new(TimestampMicrosecondArray::from_value(at.get(), fates.len()).with_timezone("UTC")),
         same(plugin_set),
         Arc::new(StringArray::from_iter_values(fates.iter().map(outcome))),
         refused(|stage, _| stage.to_owned()),

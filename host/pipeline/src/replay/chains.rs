@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::run::transform::Transformed;
 use crate::versions::fit::Fitted;
 use clickmill_core::batch::{Batch, Position};
-use clickmill_core::stage;
+use clickmill_core::{StageName, stage};
 use clickmill_sandbox::{ChainWorker, Library};
 use clickmill_sink::{Key, Letter};
 use clickmill_tables::Rows;
@@ -41,7 +41,7 @@ impl<'a> Chains<'a> {
         let pipeline = &self.context.pipeline;
         let (batches, malformed) = decode::batches(letters, &pipeline.format, pipeline.batch)?;
         for (id, reason) in malformed {
-            fates.push((id, Fate::Rejected { stage: stage::DECODE.to_owned(), reason }));
+            fates.push((id, Fate::Rejected { stage: StageName::of_host(stage::DECODE), reason }));
         }
         let mut good = Vec::new();
         for batch in batches {
@@ -51,7 +51,7 @@ impl<'a> Chains<'a> {
             let Transformed { rows, rejected, .. } = fitted.make(&mut worker, batch, &mut watch)?;
             for rejected in rejected {
                 let key = key_of(&rejected.source, &rejected.position);
-                let (stage, reason) = (rejected.stage.to_string(), rejected.reason);
+                let (stage, reason) = (rejected.stage, rejected.reason);
                 fates
                     .extend(ids.get(&key).map(|id| (id.clone(), Fate::Rejected { stage, reason })));
             }

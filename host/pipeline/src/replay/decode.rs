@@ -11,7 +11,8 @@ use bytes::Bytes;
 
 use super::ReplayError;
 use clickmill_config::{BatchLimits, Format};
-use clickmill_core::batch::{Batch, Message, Origins, Positions, Reason, micros_now};
+use clickmill_core::Micros;
+use clickmill_core::batch::{Batch, Message, Origins, Positions, Reason};
 use clickmill_dead_letter::HEADER_ATTRIBUTE;
 use clickmill_decode::{Decoded, Decoder, messages};
 use clickmill_sink::Letter;
@@ -28,7 +29,7 @@ pub(super) fn batches(
     format: &Format,
     limits: BatchLimits,
 ) -> Result<(Vec<Batch>, Malformed), ReplayError> {
-    let now = micros_now();
+    let now = Micros::now();
     let mut groups = Groups::new();
     let mut malformed = Vec::new();
     for letter in letters {
@@ -57,7 +58,7 @@ fn record(
     header: Option<&str>,
     format: &Format,
     limits: BatchLimits,
-    now: i64,
+    now: Micros,
 ) -> Result<RecordBatch, Reason> {
     let decoded = match format {
         Format::Message { max_record_bytes } => {
@@ -114,7 +115,7 @@ fn batch(
     source: &str,
     header: Option<&str>,
     group: &[(Letter, RecordBatch)],
-    now: i64,
+    now: Micros,
 ) -> Result<Batch, ReplayError> {
     let schema = group[0].1.schema();
     let columns = concat_batches(&schema, group.iter().map(|(_, columns)| columns))?;

@@ -12,7 +12,8 @@ use super::stop::{Ending, Stop};
 use crate::observe::delivered::InHand;
 use crate::observe::status::{Queue, Status};
 use clickmill_config::BatchLimits;
-use clickmill_core::batch::{Message, micros_now};
+use clickmill_core::Micros;
+use clickmill_core::batch::Message;
 use clickmill_source::stream::Stream;
 use clickmill_source::{Receipt, SourceError};
 
@@ -30,7 +31,7 @@ pub(crate) struct Cut {
     pub messages: Vec<(Arc<Message>, Bytes)>,
     pub receipts: Vec<Receipt>,
     /// When the first of them arrived.
-    pub ingest_time: i64,
+    pub ingest_time: Micros,
     pub room: OwnedSemaphorePermit,
     pub batch: InHand,
 }
@@ -63,9 +64,9 @@ pub(crate) async fn cut(
         let mut batch = Cut {
             messages: Vec::new(),
             receipts: Vec::new(),
-            ingest_time: 0,
+            ingest_time: Micros::default(),
             room: permit,
-            batch: InHand { oldest: i64::MAX, number },
+            batch: InHand { oldest: Micros::MAX, number },
         };
         let mut bytes = 0;
         let mut arrived = Vec::new();
@@ -90,7 +91,7 @@ pub(crate) async fn cut(
                     if !more { break true }
                     if due.is_none() {
                         due = Some(last_arrival + patience);
-                        batch.ingest_time = micros_now();
+                        batch.ingest_time = Micros::now();
                     }
                     if batch.messages.len() >= limits.max_rows || bytes >= limits.max_bytes { break false }
                 }

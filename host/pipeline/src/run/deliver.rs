@@ -15,8 +15,8 @@ use super::transform::Finished;
 use crate::observe::delivered::{Delivered, InHand};
 use crate::observe::status::Status;
 use crate::versions::version::VersionRecord;
-use clickmill_core::batch::{Message, Position, Positions, Rejected, micros_now};
-use clickmill_core::{Fault, causes};
+use clickmill_core::batch::{Message, Position, Positions, Rejected};
+use clickmill_core::{Fault, Micros, causes};
 use clickmill_dead_letter::{Spool, Writer};
 use clickmill_sink::{Appended, Appender, SinkError};
 use clickmill_source::{Receipt, acknowledge};
@@ -87,8 +87,8 @@ impl Delivery {
             delivered.counts.rows_in -= repeated;
             delivered.repeated += repeated;
         }
-        let now = micros_now();
-        let latency = |published: i64| u64::try_from((now - published) / 1000).unwrap_or(0);
+        let now = Micros::now();
+        let latency = |published: Micros| now.since(published).as_millis() as u64;
         delivered.newest = published.iter().copied().max();
         delivered.latencies = published.into_iter().map(latency).collect();
         delivered.unconfirmed = acknowledge(receipts).await;
@@ -232,7 +232,7 @@ fn patience() -> ExponentialBuilder {
         .without_max_times()
 }
 
-fn publish_times(finished: &Finished) -> Vec<i64> {
+fn publish_times(finished: &Finished) -> Vec<Micros> {
     let rows = match &finished.rows.origins.positions {
         Positions::Messages(messages) => messages.as_slice(),
         Positions::Lines(_) => &[],

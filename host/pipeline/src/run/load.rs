@@ -23,8 +23,8 @@ use crate::observe::status::Status;
 use crate::observe::summary::Counts;
 use crate::versions::fit::{FitError, Fitted};
 use crate::versions::version::Version;
-use clickmill_core::Fault;
-use clickmill_core::batch::{Rejected, micros_now};
+use clickmill_core::batch::Rejected;
+use clickmill_core::{Digest, Fault, Micros};
 use clickmill_dead_letter::TooManyRejected;
 use clickmill_decode::{DecodeError, Decoded, Decoder};
 use clickmill_sink::{Begun, SinkError, Targets};
@@ -82,7 +82,7 @@ impl From<SourceError> for LoadError {
 pub(super) enum Outcome {
     Loaded {
         counts: Counts,
-        plugin_set: Arc<str>,
+        plugin_set: Digest,
     },
     /// By another run, meanwhile.
     LoadedAlready,
@@ -150,7 +150,7 @@ pub(super) fn load(
         Some(Begun::LoadedAlready) => return Ok(Outcome::LoadedAlready),
         None => return Ok(Outcome::Left),
     };
-    let started_at = micros_now();
+    let started_at = Micros::now();
     let input = object.open(runtime, &status.progress)?;
     let name: Arc<str> = object.name().into();
     let mut decoder =
@@ -158,7 +158,7 @@ pub(super) fn load(
     // An object is loaded whole, so by one plugin set: a swap counts from the next one on.
     let version = context.slot.current();
     let fitted = context.slot.fit(&version, decoder.schema())?;
-    let plugin_set: Arc<str> = fitted.chain.plugin_set().clone();
+    let plugin_set = fitted.chain.plugin_set().clone();
     let mut counts = Counts::default();
     judge.begin();
     let mut write = |done: Finished| -> Result<Option<TooManyRejected>, LoadError> {
@@ -212,9 +212,9 @@ pub(super) fn load(
                 rows_out: counts.rows_out,
                 rows_rejected: counts.rows_rejected,
                 rows_filtered: counts.rows_filtered,
-                plugin_set: plugin_set.to_string(),
+                plugin_set: plugin_set.clone(),
                 started_at,
-                finished_at: micros_now(),
+                finished_at: Micros::now(),
             };
             match load.commit(&entry)? {
                 Committed::Now => {
@@ -357,15 +357,15 @@ mod tests {
             header: None,
             position: Position::Line(line),
             payload: Bytes::from("a record"),
-            stage: stage::SINK.into(),
+            stage: stage::SINK.parse().unwrap(),
             plugin_digest: None,
-            plugin_set: "set".into(),
+            plugin_set: Digest::of(b"set"),
             reason: Reason {
                 code: "refused_by_table".to_owned(),
                 message: "no such partition".to_owned(),
                 column: None,
             },
-            ingest_time: 0,
+            ingest_time: Micros::default(),
         };
         lines.map(refused).collect()
     }

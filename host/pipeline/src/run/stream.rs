@@ -41,7 +41,7 @@ use crate::versions::version::VersionRecord;
 use clickmill_config::Format;
 use clickmill_core::batch::{Message, Positions};
 use clickmill_core::schema::provenance;
-use clickmill_core::{Fault, SPANS};
+use clickmill_core::{Fault, Micros, SPANS};
 use clickmill_dead_letter::{Spool, SpoolError, TooManyRejected};
 use clickmill_decode::messages;
 use clickmill_sink::{Appender, SinkError};
@@ -148,7 +148,7 @@ pub(crate) fn run(
             worker.join().map_err(|_| StreamError::Worker)?;
         }
         let mut summary = ran?;
-        summary.plugin_set = Some(context.slot.current().library.digest().to_string());
+        summary.plugin_set = Some(context.slot.current().library.digest().clone());
         Ok(summary)
     })
 }
@@ -248,7 +248,7 @@ fn work(
 struct Messages {
     number: u64,
     messages: Vec<(Arc<Message>, Bytes)>,
-    ingest_time: i64,
+    ingest_time: Micros,
 }
 
 /// Decodes a batch and runs it through the version that is its turn.
@@ -413,12 +413,12 @@ mod tests {
         let decoding = Decoding { columns: &columns, name: &name, max_record_bytes: 100 };
         let message = Message {
             id: "1".to_owned(),
-            publish_time: 0,
+            publish_time: Micros::default(),
             ordering_key: String::new(),
             attributes: Vec::new(),
         };
         let messages = vec![(Arc::new(message), Bytes::from("a record"))];
-        let batch = Messages { number: 0, messages, ingest_time: 0 };
+        let batch = Messages { number: 0, messages, ingest_time: Micros::default() };
         let made = transform(&mut Worker::new(&slot, &taps), &slot, &decoding, batch);
         let error = made.err().expect("columns do not fit");
         let told = causes(&error);

@@ -69,7 +69,7 @@ impl Finished {
             ..Counts::default()
         };
         counts.reject(&self.rejected);
-        let names = self.version.set.stages.iter().map(|stage| stage.stage.as_str());
+        let names = self.version.set.stages.iter().map(|stage| &stage.stage);
         for (name, stage) in names.zip(&self.stages) {
             counts.add_stage(name, stage);
         }

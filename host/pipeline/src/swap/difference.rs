@@ -1,9 +1,10 @@
 //! What is different between two plugin sets, for the audit log and for whoever asked for the change.
 
+use clickmill_core::StageName;
 use clickmill_sandbox::{PluginSet, StageMade};
 
 /// What stages of a set may do otherwise than those of the set before, a line each.
-pub(crate) fn grants(before: &PluginSet, now: &PluginSet) -> Vec<(String, String)> {
+pub(crate) fn grants(before: &PluginSet, now: &PluginSet) -> Vec<(StageName, String)> {
     let of = |made: &StageMade| {
         let reads: Vec<String> = made.reads.clone().into();
         let writes: Vec<String> = made.writes.clone().into();

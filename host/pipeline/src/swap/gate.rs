@@ -11,7 +11,7 @@ use crate::context::{Context, PublishError};
 use crate::versions::fit::{FitError, Fitted};
 use crate::versions::rules::{Breach, breach};
 use crate::versions::version::Version;
-use clickmill_core::{Fault, list};
+use clickmill_core::{Fault, StageName, list};
 use clickmill_sandbox::{Change, ChangeError, Golden, Library, TestError};
 
 /// Something that was checked.
@@ -102,7 +102,7 @@ impl SwapRefused {
 fn newly(shadow: &Shadow) -> Vec<String> {
     let mut rejected: Vec<_> = shadow.newly_rejected.iter().collect();
     rejected.sort_by_key(|(_, rows)| std::cmp::Reverse(**rows));
-    let line = |((stage, code), rows): (&(String, String), &u64)| {
+    let line = |((stage, code), rows): (&(StageName, String), &u64)| {
         format!("{rows} more are rejected, `{code}` at stage `{stage}`")
     };
     rejected.into_iter().take(10).map(line).collect()

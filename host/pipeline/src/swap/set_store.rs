@@ -14,8 +14,8 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 
-use clickmill_core::Fault;
 use clickmill_core::store::{self, StoreError};
+use clickmill_core::{Digest, Fault};
 use clickmill_sandbox::{Engine, Library, PluginError, PluginSet};
 
 /// Where plugin sets are kept.
@@ -57,11 +57,11 @@ pub enum SetStoreError {
     #[error("`{digest}` in `{uri}` was changed: its digest is `{found}`")]
     Changed {
         /// What it is kept under.
-        digest: String,
+        digest: Digest,
         /// The store.
         uri: String,
         /// What it is.
-        found: String,
+        found: Digest,
     },
     /// No such set was ever kept.
     #[error("there is no plugin set that begins with `{digest}` in `{uri}`")]
@@ -109,9 +109,9 @@ impl SetStoreError {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunningSet {
     /// The set of the pipeline file at the swap: a changed file counts more than an earlier swap.
-    pub file: String,
+    pub file: Digest,
     /// The set that the swap made.
-    pub running: String,
+    pub running: Digest,
     /// Who made it, for the history.
     pub actor: String,
     /// What they said about it.
@@ -177,11 +177,11 @@ impl SetStore {
                 source: "it was never kept".into(),
             };
             let bytes = bytes.ok_or_else(|| self.failed(format!("read `{path}`"), source))?;
-            let found = blake3::hash(&bytes).to_hex().to_string();
-            if found == digest {
+            let found = Digest::of(&bytes);
+            if found == *digest {
                 Ok(bytes)
             } else {
-                let (digest, uri) = (digest.to_owned(), self.uri.clone());
+                let (digest, uri) = (digest.clone(), self.uri.clone());
                 Err(SetStoreError::Changed { digest, uri, found })
             }
         })

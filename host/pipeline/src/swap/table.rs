@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 
+use clickmill_core::Micros;
 use clickmill_core::schema::system::PLUGIN_SETS;
 use clickmill_core::schema::{SchemaError, TableSchema};
 use clickmill_sandbox::{PluginSet, StageMade};
@@ -22,7 +23,7 @@ pub(crate) fn schema() -> Result<TableSchema, SchemaError> {
 pub(crate) fn rows(
     set: &PluginSet,
     pipeline: &str,
-    added_at: i64,
+    added_at: Micros,
     schema: &TableSchema,
 ) -> Result<RecordBatch, ArrowError> {
     let text = |value: &dyn Fn(&StageMade) -> String| -> ArrayRef {
@@ -33,20 +34,22 @@ pub(crate) fn rows(
     }
     let stages = set.stages.len();
     let columns: Vec<ArrayRef> = vec![
-        text(&|_| set.digest.clone()),
+        text(&|_| set.digest.to_string()),
         text(&|_| pipeline.to_owned()),
         Arc::new(Int64Array::from_iter_values(1..=stages as i64)),
-        text(&|stage| stage.stage.clone()),
+        text(&|stage| stage.stage.to_string()),
         text(&|stage| stage.plugin.clone()),
         text(&|stage| stage.version.clone()),
         text(&|stage| stage.contract.clone()),
-        text(&|stage| stage.component.clone()),
+        text(&|stage| stage.component.to_string()),
         text(&|stage| json(&stage.config)),
         text(&|stage| json(&stage.reads)),
         text(&|stage| json(&stage.writes)),
         text(&|stage| json(&stage.lookups)),
         text(&|stage| json(&stage.limits)),
-        Arc::new(TimestampMicrosecondArray::from_value(added_at, stages).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from_value(added_at.get(), stages).with_timezone("UTC"),
+        ),
     ];
     RecordBatch::try_new(schema.arrow(), columns)
 }

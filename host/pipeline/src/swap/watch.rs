@@ -15,8 +15,7 @@ use object_store::ObjectStore;
 use super::{Request, Swaps};
 use crate::context::Context;
 use crate::threads::Threads;
-use clickmill_core::causes;
-use clickmill_core::store;
+use clickmill_core::{Digest, causes, store};
 use clickmill_sandbox::build::{self, Freshness};
 use clickmill_sandbox::{Change, Golden, NewComponent};
 
@@ -43,7 +42,7 @@ pub(crate) fn watch(context: &Arc<Context>, all: bool, threads: &Threads) {
         .iter()
         .filter(|plugin| all || plugin.watch)
         .map(|plugin| {
-            let (stage, path) = (plugin.name.clone(), plugin.component.clone());
+            let (stage, path) = (plugin.name.to_string(), plugin.component.clone());
             if path.is_dir() {
                 Place::Crate { stage, folder: path }
             } else {
@@ -163,11 +162,10 @@ impl Swaps {
                     continue;
                 }
             };
-            let digest = |c: &NewComponent| blake3::hash(&c.bytes).to_hex().to_string();
-            let digest = change.component.as_ref().map(digest);
+            let digest = change.component.as_ref().map(|component| Digest::of(&component.bytes));
             let running = self.0.slot.current();
             let mut made =
-                running.record.set.stages.iter().filter(|made| made.stage == change.stage);
+                running.record.set.stages.iter().filter(|made| made.stage == *change.stage);
             // What runs already is left, and so are its cases.
             if made.any(|made| Some(&made.component) == digest.as_ref()) {
                 continue;

@@ -16,7 +16,7 @@ use regex::Regex;
 use clickmill_config as config;
 use clickmill_core::batch::{Batch, Reason, Rejected, Rejector};
 use clickmill_core::schema::TableSchema;
-use clickmill_core::stage;
+use clickmill_core::{Digest, stage};
 
 /// Why rows are stopped.
 pub(crate) const CODE: &str = "unmasked";
@@ -51,7 +51,7 @@ impl Guard {
     pub(crate) fn stop(
         &self,
         batch: Batch,
-        plugin_set: &std::sync::Arc<str>,
+        plugin_set: &Digest,
     ) -> Result<(Batch, Vec<Rejected>), ArrowError> {
         let mut found: BTreeMap<usize, &str> = BTreeMap::new();
         for (name, form) in &self.columns {

@@ -16,8 +16,7 @@ use super::recent::Recent;
 use super::rules::breach;
 use super::version::{Origin, Rates, Standing, Version, VersionRecord};
 use clickmill_config as config;
-use clickmill_core::batch::micros_now;
-use clickmill_core::lock;
+use clickmill_core::{Micros, lock};
 use clickmill_sandbox::{Library, StageCounts};
 
 /// Versions that are remembered.
@@ -217,7 +216,7 @@ impl Slot {
         let record = version.record.clone();
         // A canary that is not through yet gives way.
         if let Some(canary) = running.canary.take() {
-            canary.version.record.stand(Standing::Replaced { until: micros_now() });
+            canary.version.record.stand(Standing::Replaced { until: Micros::now() });
         }
         match rollout {
             Rollout::All => self.take_over(&mut running, version),
@@ -258,7 +257,7 @@ impl Slot {
         } else {
             return false;
         };
-        let (until, reason) = (micros_now(), reason.to_owned());
+        let (until, reason) = (Micros::now(), reason.to_owned());
         version.stand(Standing::RolledBack { until, reason: reason.clone() });
         let (from, actor) = (version.clone(), actor.to_owned());
         // The receiver lives as long as the slot: both are the context's.
@@ -304,7 +303,7 @@ impl Slot {
 
     fn take_over(&self, running: &mut Versions, version: Arc<Version>) {
         let before = std::mem::replace(&mut running.current, version);
-        before.record.stand(Standing::Replaced { until: micros_now() });
+        before.record.stand(Standing::Replaced { until: Micros::now() });
         let until = Instant::now() + self.config.probation;
         let rates = before.record.lately();
         running.probation = Some(match running.probation.take() {

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use arrow::datatypes::SchemaRef;
 
 use super::fit::Fitted;
-use clickmill_core::batch::micros_now;
-use clickmill_core::{Counted, Window, lock};
+use clickmill_core::{Counted, Micros, Window, lock};
 use clickmill_sandbox::{Library, PluginSet, StageCounts};
 
 /// A plugin set that runs or has run. While somebody holds it, its components stay loaded.
@@ -26,8 +25,8 @@ pub struct VersionRecord {
     pub set: PluginSet,
     /// How it came about.
     pub origin: Origin,
-    /// Since when it has been there, in microseconds since 1970-01-01T00:00:00Z.
-    pub since: i64,
+    /// Since when it has been there.
+    pub since: Micros,
     standing: Mutex<Standing>,
     tally: Mutex<Tally>,
 }
@@ -52,13 +51,13 @@ pub enum Standing {
     Current,
     /// Another took its place.
     Replaced {
-        /// When, in microseconds since 1970-01-01T00:00:00Z.
-        until: i64,
+        /// When.
+        until: Micros,
     },
     /// It broke a rule, or was rolled back by hand.
     RolledBack {
-        /// When, in microseconds since 1970-01-01T00:00:00Z.
-        until: i64,
+        /// When.
+        until: Micros,
         /// Why.
         reason: String,
     },
@@ -97,7 +96,7 @@ impl Version {
             number,
             set: library.set(),
             origin,
-            since: micros_now(),
+            since: Micros::now(),
             standing: Mutex::new(standing),
             tally: Mutex::default(),
         };

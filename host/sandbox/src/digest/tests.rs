@@ -9,11 +9,11 @@ fn stages() -> Vec<StageMade> {
         "a": { "y": "ü \"quoted\"\n", "b": u64::MAX },
     });
     let mask = StageMade {
-        stage: "mask".to_owned(),
+        stage: "mask".parse().unwrap(),
         plugin: "mask".to_owned(),
         version: "0.1.0".to_owned(),
         contract: "clickmill:plugin@0.1.0".to_owned(),
-        component: "c0".repeat(32),
+        component: "c0".repeat(32).parse().unwrap(),
         signature: None,
         config: config.as_object().cloned().unwrap_or_default(),
         reads: Grant::All,
@@ -22,13 +22,13 @@ fn stages() -> Vec<StageMade> {
         lookups: vec![LookupMade {
             table: "countries".to_owned(),
             file: "countries.csv".to_owned(),
-            digest: "1f".repeat(32),
+            digest: "1f".repeat(32).parse().unwrap(),
         }],
         limits: Limits::default(),
         instance: InstanceLife::Fresh,
     };
     let parse = StageMade {
-        stage: "parse".to_owned(),
+        stage: "parse".parse().unwrap(),
         config: Map::new(),
         writes: Grant::Only(Vec::new()),
         secrets: Vec::new(),
@@ -42,16 +42,16 @@ fn stages() -> Vec<StageMade> {
 /// which wants another version and the digest of this one kept for comparing.
 #[test]
 fn the_digest_of_a_set_is_what_it_was() {
-    assert_eq!(digest(&stages()), "d7223c8148bff58d34b6aabf44e0333d");
-    let set = PluginSet { digest: String::new(), stages: stages() };
-    assert_eq!(set.digest_v0(), "a6e27a3ca3a7cad65503286bbda4ef10");
+    assert_eq!(digest(&stages()).as_str(), "d7223c8148bff58d34b6aabf44e0333d");
+    let set = PluginSet { digest: Digest::default(), stages: stages() };
+    assert_eq!(set.digest_v0().as_str(), "a6e27a3ca3a7cad65503286bbda4ef10");
 }
 
 #[test]
 fn every_part_of_a_stage_that_makes_rows_what_they_are_makes_another_set() {
     let changes: [fn(&mut StageMade); 13] = [
-        |made| made.stage.push('2'),
-        |made| made.component = "c1".repeat(32),
+        |made| made.stage = "mask2".parse().unwrap(),
+        |made| made.component = "c1".repeat(32).parse().unwrap(),
         |made| drop(made.config.insert("a".to_owned(), json!(1))),
         |made| made.reads = Grant::Only(vec!["all".to_owned()]),
         |made| made.reads = Grant::Only(Vec::new()),
@@ -60,7 +60,7 @@ fn every_part_of_a_stage_that_makes_rows_what_they_are_makes_another_set() {
         |made| made.secrets[0].1 = "OTHER".to_owned(),
         |made| made.lookups[0].table = "regions".to_owned(),
         |made| made.lookups[0].file = "countries.json".to_owned(),
-        |made| made.lookups[0].digest = "2f".repeat(32),
+        |made| made.lookups[0].digest = "2f".repeat(32).parse().unwrap(),
         |made| made.lookups.clear(),
         |made| made.instance = InstanceLife::Reuse,
     ];
@@ -70,7 +70,7 @@ fn every_part_of_a_stage_that_makes_rows_what_they_are_makes_another_set() {
         change(&mut stages[1]);
         digests.push(digest(&stages));
     }
-    let distinct: std::collections::BTreeSet<&String> = digests.iter().collect();
+    let distinct: std::collections::BTreeSet<&Digest> = digests.iter().collect();
     assert_eq!(distinct.len(), digests.len());
 }
 

@@ -80,7 +80,7 @@ impl Member {
             match lookup_files.iter_mut().find(|known| known.table == file.table) {
                 Some(known) => *known = file,
                 None => {
-                    let (stage, table) = (plugin.name, file.table);
+                    let (stage, table) = (plugin.name.to_string(), file.table);
                     return Err(ChangeError::UnknownTable { stage, table });
                 }
             }
@@ -116,7 +116,7 @@ impl Member {
         )?;
         let needs = needs.map_err(|mut problems| {
             problems.extend(unset);
-            PluginError::Config { stage: plugin.name.clone(), problems }
+            PluginError::Config { stage: plugin.name.to_string(), problems }
         })?;
         self.check_grant(&needs, &available)?;
         let specs =
@@ -130,7 +130,7 @@ impl Member {
             }
         }
         Ok(Stage {
-            name: plugin.name.as_str().into(),
+            name: plugin.name.clone(),
             digest: self.component.digest.clone(),
             pre: self.component.pre.clone(),
             process: self.component.process,
@@ -209,7 +209,7 @@ impl Member {
         if problems.is_empty() {
             Ok(())
         } else {
-            Err(PluginError::Grant { stage: self.plugin.name.clone(), problems })
+            Err(PluginError::Grant { stage: self.plugin.name.to_string(), problems })
         }
     }
 
@@ -219,14 +219,14 @@ impl Member {
         let lookup = |file: &LookupFile| LookupMade {
             table: file.table.clone(),
             file: file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            digest: file.digest.to_hex().to_string(),
+            digest: file.digest.clone(),
         };
         StageMade {
             stage: plugin.name.clone(),
             plugin: self.component.manifest.name.clone(),
             version: self.component.manifest.version.clone(),
             contract: CONTRACT.to_owned(),
-            component: self.component.digest.to_string(),
+            component: self.component.digest.clone(),
             signature: self.signature.clone(),
             config: plugin.config.clone(),
             reads: plugin.reads.clone(),

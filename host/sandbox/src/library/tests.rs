@@ -2,7 +2,11 @@ use super::*;
 use crate::testing::{engine, idle_plugin};
 
 fn plugin(name: &str, component: &std::path::Path) -> Plugin {
-    Plugin { component: component.to_owned(), reads: Grant::All, ..Plugin::named(name) }
+    Plugin {
+        component: component.to_owned(),
+        reads: Grant::All,
+        ..Plugin::named(name.parse().unwrap())
+    }
 }
 
 #[test]
@@ -29,7 +33,7 @@ fn a_set_that_an_earlier_version_kept_is_made_again() {
     std::fs::write(&path, idle_plugin()).unwrap();
     let library = Library::load(&engine, &[plugin("one", &path)]).unwrap();
     let kept = PluginSet { digest: library.set().digest_v0(), ..library.set() };
-    let blobs: std::collections::BTreeMap<String, Bytes> = library.blobs().into_iter().collect();
+    let blobs: std::collections::BTreeMap<Digest, Bytes> = library.blobs().into_iter().collect();
     let restored =
         Library::restore(&engine, &kept, |digest| Ok::<_, PluginError>(blobs[digest].clone()));
     assert_eq!(restored.unwrap().digest(), library.digest());
@@ -40,12 +44,13 @@ fn a_set_that_an_earlier_version_kept_is_made_again() {
 fn a_component_runs_without_a_pipeline() {
     use crate::chain::ChainWorker;
     use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use clickmill_core::Micros;
     use clickmill_core::batch::{Batch, Origins, Positions};
 
     let (_folder, engine) = engine();
     let component =
         NewComponent { path: "idle".into(), bytes: idle_plugin().into(), signature: None };
-    let stage = (Plugin::named("idle"), component, Vec::new());
+    let stage = (Plugin::named("idle".parse().unwrap()), component, Vec::new());
     let library = Library::from_components(&engine, [stage]).unwrap();
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
     let columns = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
@@ -57,7 +62,7 @@ fn a_component_runs_without_a_pipeline() {
         block: Bytes::new(),
         ranges: vec![0..0; 3],
     };
-    let batch = Batch { columns: columns.clone(), origins, ingest_time: 0 };
+    let batch = Batch { columns: columns.clone(), origins, ingest_time: Micros::default() };
     let processed = ChainWorker::new(&chain).run(batch).unwrap();
     assert_eq!(processed.batch.columns, columns);
     assert_eq!((processed.rejected.len(), processed.filtered), (0, 0));

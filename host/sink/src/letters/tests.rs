@@ -56,7 +56,7 @@ fn a_letter_is_what_was_refused() {
         answer(&[("message_id", json!("m")), ("published", json!(1_732_000_000_000_000_i64))]);
     let message = &decode(&message).unwrap()[0];
     assert_eq!(message.key(), Some(Key::Message("m".to_owned())));
-    assert_eq!(message.publish_time, Some(1_732_000_000_000_000));
+    assert_eq!(message.publish_time, Some(1_732_000_000_000_000.into()));
 }
 
 /// An empty payload in place of one that can't be read would be replayed.

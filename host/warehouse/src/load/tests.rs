@@ -7,6 +7,7 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use clickmill_core::schema::TableSchema;
+use clickmill_core::{Digest, Micros};
 
 const SCHEMA: &str = r#"[{"name": "n", "type": "INTEGER", "mode": "REQUIRED"}]"#;
 const ID: &str = "00c0ffee00c0ffee";
@@ -74,9 +75,9 @@ impl Scratch {
             rows_out: 1,
             rows_rejected: 1,
             rows_filtered: 0,
-            plugin_set: String::new(),
-            started_at: rand::random::<u32>().into(),
-            finished_at: 0,
+            plugin_set: Digest::default(),
+            started_at: i64::from(rand::random::<u32>()).into(),
+            finished_at: Micros::default(),
         };
         load.commit(self.runtime.handle(), &entry).unwrap()
     }
