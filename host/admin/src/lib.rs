@@ -25,6 +25,7 @@ mod plugins;
 mod watch;
 pub mod wire;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use axum::extract::DefaultBodyLimit;
@@ -57,6 +58,16 @@ pub enum AdminError {
         /// Why.
         source: std::io::Error,
     },
+    /// Another process listens there.
+    #[error(
+        "cannot listen on `{address}` for the admin interface: another process has the port, and `admin.strict_port` allows no other"
+    )]
+    Taken {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The token's file can't be read.
     #[error("cannot read the admin token from `{path}`", path = path.display())]
     TokenFile {
@@ -77,8 +88,9 @@ pub enum AdminError {
     },
 }
 
-/// Starts listening. Returns the address, or `None` where the interface is switched off. Without a
-/// running pipeline it is the dashboard alone.
+/// Starts listening, at a free port where another process has the one that is asked for. Returns the
+/// address, or `None` where the interface is switched off. Without a running pipeline it is the dashboard
+/// alone.
 pub async fn start(
     config: &config::Admin,
     dashboard: Dashboard,
@@ -86,20 +98,28 @@ pub async fn start(
 ) -> Result<Option<SocketAddr>, AdminError> {
     let gate = Gate::new(config.token.as_ref())?;
     let failed = |address, source| AdminError::Listen { address, source };
-    let listener = match config.listen {
+    let asked = match config.listen {
         Listen::Off => return Ok(None),
-        Listen::At(address) => {
-            TcpListener::bind(address).await.map_err(|error| failed(address, error))?
-        }
-        Listen::Usual(address) => match TcpListener::bind(address).await {
-            Ok(listener) => listener,
-            Err(_) => {
-                let any = SocketAddr::new(address.ip(), 0);
-                TcpListener::bind(any).await.map_err(|error| failed(any, error))?
-            }
-        },
+        Listen::At(address) | Listen::Usual(address) => address,
     };
-    let address = listener.local_addr();
+    let listener = match TcpListener::bind(asked).await {
+        Err(source) if source.kind() == ErrorKind::AddrInUse && config.strict_port => {
+            return Err(AdminError::Taken { address: asked, source });
+        }
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            let any = SocketAddr::new(asked.ip(), 0);
+            let listener = TcpListener::bind(any).await.map_err(|error| failed(any, error))?;
+            let address = listener.local_addr().map_err(|error| failed(any, error))?;
+            tracing::warn!(
+                taken = %asked,
+                %address,
+                "another process has the port of the admin interface, which takes a free one"
+            );
+            listener
+        }
+        bound => bound.map_err(|error| failed(asked, error))?,
+    };
+    let address = listener.local_addr().map_err(|error| failed(asked, error))?;
     let open = dashboard::page().route("/healthz", get(|| async { "ok\n" }));
     let guarded = dashboard::router(dashboard);
     let (open, guarded) = match running {
@@ -119,8 +139,7 @@ pub async fn start(
             tracing::error!(%error, "the admin interface ended");
         }
     });
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    address.map(Some).map_err(|error| failed(any, error))
+    Ok(Some(address))
 }
 
 /// What a running pipeline adds.

@@ -5,6 +5,12 @@
 //! or added is told by [`verify()`]. Two things a chain can't tell: that its end was cut off, and that all
 //! of it was written anew. Both show against the copy in the table: [`compare`].
 //!
+//! A file is a chain. Machines that run one pipeline, and a container that begins with an empty disk,
+//! write a chain each, all into one table. The hash of its first entry, which all later ones rest on, is
+//! what a chain goes by. [`chains`] takes the table's entries apart; where the table could be asked, a
+//! chain's first entry carries the hash of the entry that was the table's newest then, so that a chain
+//! that is gone, or cut, is missed by the one after it.
+//!
 //! An entry's hash is BLAKE3, in hexadecimal, over:
 //!
 //! - a byte `1`, the version of this format;
@@ -19,15 +25,14 @@ mod table;
 mod verify;
 
 pub use log::{AuditError, Lines, Log, MAX_TEXT_BYTES, ReadError, logs, read};
-pub use table::{RowsError, TABLE, entries, rows, schema};
-pub use verify::{Broken, Differs, Verified, compare, verify};
+pub use table::{TABLE, rows, schema};
+pub use verify::{Broken, Differs, Unchained, Verified, chains, compare, verify};
 
 use std::borrow::Cow;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What the first entry has as the hash of the one before.
+/// What the first entry has as the hash of the one before, where none is known.
 pub const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// The version of what is hashed.
 const HASH_VERSION: u8 = 1;
@@ -68,16 +73,6 @@ pub enum Outcome {
     Failed,
 }
 
-/// A word that names no action, or no outcome.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is not one of {known}")]
-pub struct UnknownWord {
-    /// The word.
-    pub word: String,
-    /// The words there are.
-    pub known: &'static str,
-}
-
 /// What a caller tells. Texts longer than [`MAX_TEXT_BYTES`] are cut, and then end in `…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -103,7 +98,7 @@ pub struct Event {
 // A key that no hash covers would be a change that nobody sees.
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// Its number, from 1 without gaps.
+    /// Its number in its chain, from 1 without gaps.
     pub sequence: u64,
     /// When it was written, in microseconds since 1970-01-01T00:00:00Z. Clocks may go back; the order
     /// is that of `sequence`.
@@ -124,7 +119,8 @@ pub struct Entry {
     pub outcome: Outcome,
     /// See [`Event::detail`].
     pub detail: String,
-    /// Hash of the entry before, [`NO_HASH`] for the first.
+    /// Hash of the entry before. For the first, that of an entry of another chain after which this one
+    /// was begun, or [`NO_HASH`].
     #[serde(rename = "previous_hash")]
     pub previous: String,
     /// Hash of this entry, 64 hexadecimal digits.
@@ -134,18 +130,6 @@ pub struct Entry {
 }
 
 impl Action {
-    const ALL: [Action; 9] = [
-        Action::Start,
-        Action::Stop,
-        Action::Swap,
-        Action::Refuse,
-        Action::Promote,
-        Action::Rollback,
-        Action::Grant,
-        Action::Replay,
-        Action::Unseal,
-    ];
-
     /// Its name in files and tables.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -162,19 +146,7 @@ impl Action {
     }
 }
 
-impl FromStr for Action {
-    type Err = UnknownWord;
-
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        let known = "start, stop, swap, refuse, promote, rollback, grant, replay, unseal";
-        let found = Self::ALL.into_iter().find(|action| action.as_str() == word);
-        found.ok_or_else(|| UnknownWord { word: word.to_owned(), known })
-    }
-}
-
 impl Outcome {
-    const ALL: [Outcome; 3] = [Outcome::Done, Outcome::Refused, Outcome::Failed];
-
     /// Its name in files and tables.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -182,16 +154,6 @@ impl Outcome {
             Outcome::Refused => "refused",
             Outcome::Failed => "failed",
         }
-    }
-}
-
-impl FromStr for Outcome {
-    type Err = UnknownWord;
-
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        let known = "done, refused, failed";
-        let found = Self::ALL.into_iter().find(|outcome| outcome.as_str() == word);
-        found.ok_or_else(|| UnknownWord { word: word.to_owned(), known })
     }
 }
 

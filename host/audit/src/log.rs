@@ -108,9 +108,15 @@ impl Log {
         Ok(Self { path, pipeline: pipeline.to_owned() })
     }
 
-    /// Appends an event; durable once it returns. An error means that there is no entry. Blocks while
-    /// another process appends, and until the disk is done: it belongs on a thread, not in a task.
-    pub fn append(&self, event: Event) -> Result<Entry, AuditError> {
+    /// Whether it has no entry yet: the next begins a chain.
+    pub fn is_new(&self) -> bool {
+        fs::metadata(&self.path).map_or(true, |metadata| metadata.len() == 0)
+    }
+
+    /// Appends an event; durable once it returns. An error means that there is no entry. Where it begins a
+    /// chain, that is after the entry with the hash `after`. Blocks while another process appends, and
+    /// until the disk is done: it belongs on a thread, not in a task.
+    pub fn append(&self, event: Event, after: Option<String>) -> Result<Entry, AuditError> {
         // Opened anew each time: a file that was moved away is not written to.
         let opened =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path);
@@ -124,7 +130,7 @@ impl Log {
                 return Err(AuditError::Exhausted { path, sequence });
             }
             Some(last) => (last.sequence + 1, last.hash),
-            None => (1, NO_HASH.to_owned()),
+            None => (1, after.unwrap_or_else(|| NO_HASH.to_owned())),
         };
         let entry = Entry::new(sequence, Micros::now().get(), &self.pipeline, fit(event), previous);
         let mut line = serde_json::to_vec(&entry).expect("texts and numbers are JSON");

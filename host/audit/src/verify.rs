@@ -1,5 +1,7 @@
 //! Whether a chain is unbroken, and whether two copies of it are the same.
 
+use std::collections::HashMap;
+
 use super::{Entry, NO_HASH, ReadError};
 
 /// What an unbroken chain holds.
@@ -13,6 +15,55 @@ pub struct Verified {
     pub last_time: Option<i64>,
     /// The last one's hash, [`NO_HASH`] where there is none.
     pub last_hash: String,
+}
+
+/// Why entries of a table are not the chains that were written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unchained {
+    /// An entry's hash does not fit its content.
+    #[error(
+        "entry {sequence} was changed in the table: its content has hash `{expected}`, it says `{found}`"
+    )]
+    Changed {
+        /// The entry.
+        sequence: u64,
+        /// The hash of its content.
+        expected: String,
+        /// The hash it has.
+        found: String,
+    },
+    /// The entry before is nowhere.
+    #[error(
+        "entry {sequence} with hash `{hash}` follows one with hash `{previous}`, which the table does not have"
+    )]
+    Missing {
+        /// The entry.
+        sequence: u64,
+        /// Its hash.
+        hash: String,
+        /// The hash of the entry before.
+        previous: String,
+    },
+    /// Two entries follow the same one.
+    #[error(
+        "entry {sequence} is in the table with hash `{hash}` and, after the same entry, with `{other}`"
+    )]
+    Forked {
+        /// Their number.
+        sequence: u64,
+        /// The hash of one.
+        hash: String,
+        /// The hash of the other.
+        other: String,
+    },
+    /// Hashes follow each other, numbers don't.
+    #[error("entry {sequence} in the table follows entry {before}")]
+    Misnumbered {
+        /// The entry.
+        sequence: u64,
+        /// The one before.
+        before: u64,
+    },
 }
 
 /// Where a chain is broken first, and how. Lines count from 1.
@@ -126,6 +177,14 @@ pub enum Differs {
         /// The entry.
         sequence: u64,
     },
+    /// The table has other chains, and not this one.
+    #[error(
+        "no entry of the file is in the table, which has {others} of the pipeline: the file was written anew, or its entries have not been carried over yet"
+    )]
+    Unknown {
+        /// How many entries the table has.
+        others: usize,
+    },
     /// The table goes on where the file ends.
     #[error(
         "the file ends with entry {last}, the table goes on with entry {sequence}: the file's end was cut off"
@@ -171,7 +230,8 @@ pub fn verify(
                 None => Broken::Missing { line, expected, found: sequence },
             });
         }
-        if entry.previous != verified.last_hash {
+        // The first may have been begun after an entry of another chain.
+        if entry.previous != verified.last_hash && line > 1 {
             let (expected, found) = (verified.last_hash, entry.previous);
             return Err(Broken::Unlinked { line, sequence, expected, found });
         }
@@ -185,6 +245,50 @@ pub fn verify(
         verified.last_hash = entry.hash;
     }
     Ok(verified)
+}
+
+/// The chains of a pipeline that a table's entries make, each in its order, in the order in which they
+/// were begun. `entries` are all that the table has of the pipeline, each once, in any order; `known` are
+/// hashes of entries that a file has.
+pub fn chains(entries: Vec<Entry>, known: &[Entry]) -> Result<Vec<Vec<Entry>>, Unchained> {
+    for entry in &entries {
+        let (sequence, expected, found) = (entry.sequence, entry.digest(), entry.hash.clone());
+        if expected != found {
+            return Err(Unchained::Changed { sequence, expected, found });
+        }
+    }
+    let numbers: HashMap<&str, u64> =
+        entries.iter().map(|entry| (entry.hash.as_str(), entry.sequence)).collect();
+    let mut following: HashMap<&str, &Entry> = HashMap::new();
+    let mut first = Vec::new();
+    for entry in &entries {
+        let Entry { sequence, hash, previous, .. } = entry;
+        let before = numbers.get(previous.as_str());
+        match (*sequence, before) {
+            (1, Some(_)) => first.push(entry),
+            (1, None) if previous == NO_HASH => first.push(entry),
+            (1, None) if known.iter().any(|entry| entry.hash == *previous) => first.push(entry),
+            (sequence, None) => {
+                let (hash, previous) = (hash.clone(), previous.clone());
+                return Err(Unchained::Missing { sequence, hash, previous });
+            }
+            (sequence, Some(before)) if sequence != before + 1 => {
+                return Err(Unchained::Misnumbered { sequence, before: *before });
+            }
+            (sequence, Some(_)) => {
+                if let Some(other) = following.insert(previous, entry) {
+                    let (hash, other) = (hash.clone(), other.hash.clone());
+                    return Err(Unchained::Forked { sequence, hash, other });
+                }
+            }
+        }
+    }
+    first.sort_by_key(|entry| entry.time);
+    let chain = |first: &Entry| {
+        let next = |entry: &&Entry| following.get(entry.hash.as_str()).copied();
+        std::iter::successors(Some(first), next).cloned().collect()
+    };
+    Ok(first.into_iter().map(chain).collect())
 }
 
 /// Whether the table's copy is what the file holds. `file` is a chain that [`verify()`] found unbroken,

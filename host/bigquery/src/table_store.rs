@@ -68,7 +68,7 @@ impl TableStore for BigQuery {
         &self,
         table: &TableName,
         schema: &TableSchema,
-        _key: &str,
+        _key: &[&str],
         _pipeline: &str,
     ) -> Result<Box<dyn Appender>, TableError> {
         let exactly_once = self.config().exactly_once;
@@ -103,6 +103,29 @@ impl TableStore for BigQuery {
         let value = [("value", Parameter::Text(Some(value.to_owned())))];
         let found = self.ask(&sql, &value, &format!("look into `{table}`")).await?;
         Ok(found.single().and_then(Json::as_i64).is_some_and(|count| count > 0))
+    }
+
+    /// In one query.
+    async fn not_entered(
+        &self,
+        table: &TableName,
+        column: &str,
+        names: &[String],
+    ) -> Result<usize, TableError> {
+        let quoted =
+            |name: &String| format!("'{}'", name.replace('\\', "\\\\").replace('\'', "\\'"));
+        let list: Vec<String> = names.iter().map(quoted).collect();
+        let sql = format!(
+            "SELECT DISTINCT `{column}` FROM `{}`.`{}` WHERE `{column}` IN ({})",
+            table.dataset,
+            table.table,
+            list.join(", ")
+        );
+        let found = self.ask(&sql, &[], &format!("look into `{table}`")).await?;
+        let there = |name: &String| {
+            found.rows.iter().any(|row| row.first().and_then(Json::as_str) == Some(name))
+        };
+        Ok(names.iter().position(there).unwrap_or(names.len()))
     }
 
     async fn query(
@@ -162,11 +185,6 @@ impl Appender for Append {
         }
         rows.clear();
         Ok(())
-    }
-
-    async fn append_letters(&self, letters: &RecordBatch) -> Result<u64, TableError> {
-        self.append_whole(letters).await?;
-        Ok(0)
     }
 
     async fn close(&self) {}

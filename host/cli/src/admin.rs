@@ -10,6 +10,9 @@ use serde::de::DeserializeOwned;
 use super::{Exit, Failure};
 use clickmill_admin::wire::ErrorBody;
 
+/// Where a pipeline's admin interface is, unless its file says otherwise or the port is taken.
+pub(super) const USUAL: &str = "127.0.0.1:7627";
+
 /// Compiling and trying on may take that long.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -24,7 +27,7 @@ pub(super) struct Admin {
         long = "admin",
         value_name = "HOST:PORT",
         env = "CLICKMILL_ADMIN",
-        default_value = "127.0.0.1:7627"
+        default_value = USUAL
     )]
     address: String,
 
@@ -34,6 +37,16 @@ pub(super) struct Admin {
 }
 
 impl Admin {
+    /// The admin interface at an address.
+    pub(crate) fn at(address: String, token_file: Option<PathBuf>) -> Self {
+        Self { address, token_file }
+    }
+
+    /// Its address.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Asks for something.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let mut request = agent().get(self.url(path));

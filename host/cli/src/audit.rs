@@ -6,16 +6,22 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Map, Value as Json, json};
 
-use super::query::{answer, print};
+use super::query::print;
 use super::{Exit, Failure};
 use clickmill_audit as audit;
-use clickmill_audit::{Entry, Verified};
+use clickmill_audit::{Differs, Entry, Verified};
+use clickmill_config as config;
+use clickmill_config::{Place, TableName};
+use clickmill_sink::Tables;
 use clickmill_tables::result_set::Answer;
 use clickmill_warehouse::Warehouse;
 
 const DATASET: &str = "clickstream_analytics";
+
+/// How the names of pipeline files end.
+const PIPELINE_FILE: &str = ".toml";
 
 /// What `list` shows of an entry on a terminal.
 const LISTED: [&str; 8] =
@@ -25,9 +31,10 @@ const EXAMPLES: &str = "\
 Examples:
   clickmill audit verify
   clickmill audit verify clicks-stream --json
+  clickmill audit verify host/pipelines/stream_gcp.toml
   clickmill audit list --limit 5
 
-An entry that was changed, removed, moved or added in a file is told by the file itself. An end that was cut off, or a file that is gone, is told by the warehouse's table clickstream_analytics.audit_log.";
+An entry that was changed, removed, moved or added in a file is told by the file itself. An end that was cut off, or a file that was written anew, is told by the table audit_log: that of the pipeline file, or of the warehouse's dataset clickstream_analytics where none is named. A pipeline that runs on several machines writes a chain on each; those whose files are not here are verified in the table.";
 
 /// Looks at who changed what
 #[derive(Debug, Subcommand)]
@@ -54,8 +61,14 @@ struct Logs {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Verify {
-    /// The pipeline's name; all pipelines if there is none
+    /// The pipeline's name, or its file, PIPELINE.toml, whose table is asked then; all pipelines of the
+    /// warehouse if there is none
+    #[arg(value_name = "PIPELINE")]
     pipeline: Option<String>,
+
+    /// Set a value of the pipeline file, such as sink.project=my-project
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
 
     #[command(flatten)]
     logs: Logs,
@@ -91,25 +104,36 @@ impl Audit {
 
 impl Verify {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
+        let (only, place, table) = match &self.pipeline {
+            Some(file) if file.ends_with(PIPELINE_FILE) => {
+                let pipeline = config::read(Path::new(file), &self.set)?;
+                let table = pipeline.sink.table.beside(audit::TABLE);
+                (Some(pipeline.name), pipeline.sink.place, table)
+            }
+            name => {
+                let (dataset, table) = (DATASET.to_owned(), audit::TABLE.to_owned());
+                (name.clone(), Place::Warehouse, TableName { dataset, table })
+            }
+        };
         // Before the files: what is appended meanwhile is then in the files only, which is fine.
-        let table = in_table(warehouse)?;
+        let copies = in_table(&place, &table, warehouse)?;
         let logs: BTreeMap<String, PathBuf> = audit::logs(&self.logs.log)?.into_iter().collect();
-        // A pipeline that only the table knows has lost its file.
+        // A pipeline that only the table knows runs elsewhere, or has lost its file.
         let known: BTreeSet<&String> =
-            logs.keys().chain(table.iter().flatten().map(|(name, _)| name)).collect();
-        let wanted = |name: &&&String| self.pipeline.as_ref().is_none_or(|wanted| wanted == **name);
+            logs.keys().chain(copies.iter().flatten().map(|(name, _)| name)).collect();
+        let wanted = |name: &&&String| only.as_ref().is_none_or(|wanted| wanted == **name);
         let pipelines: Vec<&String> = known.iter().filter(wanted).copied().collect();
         if pipelines.is_empty() {
-            return Err(none(&self.logs.log, self.pipeline.as_deref()));
+            return Err(none(&self.logs.log, only.as_deref()));
         }
         let mut failed = None;
         for pipeline in pipelines {
             let copy =
-                table.as_ref().map(|table| table.get(pipeline).map_or(&[][..], Vec::as_slice));
+                copies.as_ref().map(|table| table.get(pipeline).map_or(&[][..], Vec::as_slice));
             let checked = check(pipeline, logs.get(pipeline), &self.logs.log, copy);
             match &checked {
-                Ok(verified) if self.json => println!("{}", as_json(pipeline, verified, copy)),
-                Ok(verified) => println!("{}", said(pipeline, verified)),
+                Ok(checked) if self.json => println!("{}", as_json(pipeline, checked)),
+                Ok(checked) => said(pipeline, checked).iter().for_each(|line| println!("{line}")),
                 Err(failure) if self.json => {
                     let error = failure.to_string();
                     let error = error.trim_start_matches("error: ");
@@ -127,10 +151,9 @@ impl Verify {
                 eprintln!("{earlier}");
             }
         }
-        if table.is_none() {
+        if copies.is_none() {
             eprintln!(
-                "the warehouse `{warehouse}` has no table `{DATASET}.{}`: an end that was cut off would not show",
-                audit::TABLE
+                "the warehouse `{warehouse}` has no table `{table}`: an end that was cut off would not show; a pipeline file as an argument names another table"
             );
         }
         failed.map_or(Ok(()), Err)
@@ -168,37 +191,71 @@ impl List {
     }
 }
 
-/// The table's entries by pipeline, in the order of their numbers; `None` if there is no such table.
-fn in_table(warehouse: &str) -> Result<Option<BTreeMap<String, Vec<Entry>>>, Failure> {
+/// The table's entries by pipeline; `None` if the warehouse has no such table.
+fn in_table(
+    place: &Place,
+    table: &TableName,
+    warehouse: &str,
+) -> Result<Option<BTreeMap<String, Vec<Entry>>>, Failure> {
     let runtime = tokio::runtime::Runtime::new()?;
-    let tables = runtime.block_on(Warehouse::open(warehouse)?.tables())?;
-    let is_it =
-        |name: &clickmill_config::TableName| name.dataset == DATASET && name.table == audit::TABLE;
-    if !tables.iter().any(|(name, _)| is_it(name)) {
-        return Ok(None);
-    }
-    // A row that was written again after a crash is the same row.
-    let answer = answer(warehouse, &format!("SELECT DISTINCT * FROM {DATASET}.{}", audit::TABLE))?;
-    let mut pipelines: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
-    for rows in &answer.batches {
-        let entries = audit::entries(rows).map_err(|error| Failure::new(Exit::Failed, error))?;
-        for entry in entries {
-            pipelines.entry(entry.pipeline.clone()).or_default().push(entry);
+    if let Place::Warehouse = place {
+        let tables = runtime.block_on(Warehouse::open(warehouse)?.tables())?;
+        if !tables.iter().any(|(name, _)| name == table) {
+            return Ok(None);
         }
     }
-    for entries in pipelines.values_mut() {
-        entries.sort_by_key(|entry| entry.sequence);
+    // A row that was written again after a crash is the same row.
+    let sql = format!(
+        "SELECT DISTINCT sequence, UNIX_MICROS(time) AS micros, pipeline, actor, action, subject, \
+         old_plugin_set, new_plugin_set, outcome, detail, previous_hash, entry_hash \
+         FROM `{}`.`{}`",
+        table.dataset, table.table
+    );
+    let found = runtime.block_on(async {
+        let tables = Tables::open(place, warehouse).await?;
+        tables.query(&sql, &[], &format!("read `{table}`")).await
+    })?;
+    let names: Vec<&str> = found
+        .columns
+        .iter()
+        .map(|column| if column.name == "micros" { "time" } else { column.name.as_str() })
+        .collect();
+    let mut pipelines: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
+    for row in found.rows {
+        let fields: Map<String, Json> =
+            names.iter().map(|name| (*name).to_owned()).zip(row).collect();
+        let entry: Entry = serde_json::from_value(fields.into()).map_err(|error| {
+            let error = anyhow::Error::new(error);
+            Failure::new(Exit::Failed, error.context(format!("a row of `{table}` is no entry")))
+        })?;
+        pipelines.entry(entry.pipeline.clone()).or_default().push(entry);
     }
     Ok(Some(pipelines))
 }
 
-/// Verifies a file, and compares it with the table's copy where there is a table.
+/// What is found of a pipeline, all of it unbroken.
+struct Checked {
+    /// The chain in the file, where there is one.
+    file: Option<Chain>,
+    /// How many of its entries the table has, where there is a table.
+    in_table: Option<usize>,
+    /// Chains that the table alone has.
+    others: Vec<Chain>,
+}
+
+/// A chain, by the hash of its first entry.
+struct Chain {
+    id: String,
+    verified: Verified,
+}
+
+/// Verifies a file and the table's chains, and compares the file with its own.
 fn check(
     pipeline: &str,
     path: Option<&PathBuf>,
     folder: &Path,
     copy: Option<&[Entry]>,
-) -> Result<Verified, Failure> {
+) -> Result<Checked, Failure> {
     let broken = |error: anyhow::Error| {
         let file = path.cloned().unwrap_or_else(|| folder.join(format!("{pipeline}.jsonl")));
         Failure::new(
@@ -206,20 +263,36 @@ fn check(
             error.context(format!("audit log `{}` is broken", file.display())),
         )
     };
+    let unchained = |error: anyhow::Error| {
+        let what = format!("the audit table is broken for pipeline `{pipeline}`");
+        Failure::new(Exit::Failed, error.context(what))
+    };
     let mut entries = Vec::new();
     let lines = path.map(|path| audit::read(path)).transpose()?;
     let lines =
         lines.into_iter().flatten().inspect(|line| entries.extend(line.as_ref().ok().cloned()));
     let verified = audit::verify(pipeline, lines).map_err(|error| broken(error.into()))?;
-    audit::compare(&entries, copy.unwrap_or_default()).map_err(|error| {
-        let failure = broken(error.into());
-        match path {
-            Some(_) => failure,
-            None => failure
-                .hint("if it ran elsewhere, --log names its folder; if not, its file is gone"),
-        }
-    })?;
-    Ok(verified)
+    let id = entries.first().map(|entry| entry.hash.clone());
+    let copied = copy.unwrap_or_default();
+    let chains = audit::chains(copied.to_vec(), &entries);
+    let chains = chains.map_err(|error| unchained(error.into()))?;
+    let is_own = |chain: &Vec<Entry>| Some(&chain[0].hash) == id.as_ref();
+    let (own, others): (Vec<_>, Vec<_>) = chains.into_iter().partition(is_own);
+    let own = own.into_iter().next().unwrap_or_default();
+    audit::compare(&entries, &own).map_err(|error| broken(error.into()))?;
+    if own.is_empty() && id.is_some() && !copied.is_empty() {
+        return Err(broken(Differs::Unknown { others: copied.len() }.into()));
+    }
+    let other = |chain: Vec<Entry>| -> Result<Chain, Failure> {
+        let id = chain[0].hash.clone();
+        let verified = audit::verify(pipeline, chain.into_iter().map(Ok));
+        Ok(Chain { id, verified: verified.map_err(|error| unchained(error.into()))? })
+    };
+    Ok(Checked {
+        file: id.map(|id| Chain { id, verified }),
+        in_table: copy.map(|_| own.len()),
+        others: others.into_iter().map(other).collect::<Result<_, _>>()?,
+    })
 }
 
 fn none(folder: &Path, pipeline: Option<&str>) -> Failure {
@@ -228,32 +301,58 @@ fn none(folder: &Path, pipeline: Option<&str>) -> Failure {
     Failure::new(Exit::BadInput, error).hint("--log or CLICKMILL_AUDIT names the folder")
 }
 
-fn said(pipeline: &str, verified: &Verified) -> String {
+/// What is found of a pipeline, a line for each chain.
+fn said(pipeline: &str, checked: &Checked) -> Vec<String> {
+    let mut lines: Vec<String> = checked.file.iter().map(|chain| line(pipeline, chain)).collect();
+    if let (Some(chain), Some(in_table)) = (&checked.file, checked.in_table)
+        && (in_table as u64) < chain.verified.entries
+    {
+        lines[0].push_str(&format!(", {in_table} of them in the table"));
+    }
+    lines.extend(checked.others.iter().map(|chain| {
+        format!(
+            "{}, in the table only: written elsewhere, or its file is gone",
+            line(pipeline, chain)
+        )
+    }));
+    if lines.is_empty() { vec![format!("{pipeline}: 0 entries, unbroken")] } else { lines }
+}
+
+fn line(pipeline: &str, chain: &Chain) -> String {
+    let Chain { id, verified } = chain;
     let entries = match verified.entries {
         1 => "1 entry".to_owned(),
         count => format!("{count} entries"),
     };
-    match (verified.first_time, verified.last_time) {
-        (Some(first), Some(last)) => format!(
-            "{pipeline}: {entries}, {} to {}, unbroken, last hash {}…",
-            instant(first),
-            instant(last),
-            verified.last_hash.get(..8).unwrap_or(&verified.last_hash)
-        ),
-        _ => format!("{pipeline}: {entries}, unbroken"),
-    }
+    let short = |hash: &str| hash.get(..8).unwrap_or(hash).to_owned();
+    let times = match (verified.first_time, verified.last_time) {
+        (Some(first), Some(last)) => format!(", {} to {}", instant(first), instant(last)),
+        _ => String::new(),
+    };
+    format!(
+        "{pipeline}: chain {}…, {entries}{times}, unbroken, last hash {}…",
+        short(id),
+        short(&verified.last_hash)
+    )
 }
 
-fn as_json(pipeline: &str, verified: &Verified, copy: Option<&[Entry]>) -> serde_json::Value {
-    json!({
-        "pipeline": pipeline,
-        "unbroken": true,
-        "entries": verified.entries,
-        "first_time": verified.first_time.map(instant),
-        "last_time": verified.last_time.map(instant),
-        "last_hash": verified.last_hash,
-        "entries_in_table": copy.map(<[Entry]>::len),
-    })
+fn as_json(pipeline: &str, checked: &Checked) -> Json {
+    let of = |chain: &Chain| {
+        let Chain { id, verified } = chain;
+        json!({
+            "chain": id,
+            "entries": verified.entries,
+            "first_time": verified.first_time.map(instant),
+            "last_time": verified.last_time.map(instant),
+            "last_hash": verified.last_hash,
+        })
+    };
+    let mut told = checked.file.as_ref().map_or_else(|| json!({ "entries": 0 }), of);
+    told["pipeline"] = json!(pipeline);
+    told["unbroken"] = json!(true);
+    told["entries_in_table"] = json!(checked.in_table);
+    told["others_in_table"] = checked.others.iter().map(of).collect();
+    told
 }
 
 /// An instant to the second. Whoever made a file may have written any number.

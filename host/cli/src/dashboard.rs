@@ -94,6 +94,7 @@ impl Serve {
         }
         let config = config::Admin {
             listen: Listen::At(self.listen),
+            strict_port: true,
             token: self.token_file.map(Token::File),
             reveal: Vec::new(),
             max_freshness: None,

@@ -13,6 +13,7 @@ mod place;
 mod plugin;
 mod query;
 mod run;
+mod running;
 mod tables;
 mod tap;
 mod top;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::running::{self, Announced};
 use super::{Exit, Failure, dashboard, place};
 use clickmill_admin as admin;
 use clickmill_config as config;
@@ -125,9 +126,11 @@ pub(super) fn run_pipeline(
     }
     let status = Arc::new(Status::default());
     let running = measured.then(|| prepared.observe(&status));
-    if let Some(running) = running.clone().filter(|_| served) {
-        serve(&prepared, running, warehouse, open)?;
-    }
+    // Until the end.
+    let _announced = match running.clone().filter(|_| served) {
+        Some(running) => serve(&prepared, running, warehouse, open)?,
+        None => None,
+    };
     if prepared.is_live() {
         prepared.watch(watch);
     }
@@ -141,27 +144,27 @@ pub(super) fn run_pipeline(
     Ok(ran?)
 }
 
-/// Starts the admin interface, and says where it is.
+/// Starts the admin interface, and says where it is: to whoever reads, and to `clickmill top`.
 fn serve(
     prepared: &PreparedPipeline,
-    running: Running,
+    observed: Running,
     warehouse: &str,
     open: bool,
-) -> Result<(), Failure> {
+) -> Result<Option<Announced>, Failure> {
     let pipeline = prepared.pipeline();
     let dashboard = Dashboard {
         pipeline: Some(pipeline.name.clone()),
         ..dashboard::over(prepared.tables().clone(), &pipeline.sink, &pipeline.admin, warehouse)
     };
-    let started = prepared.block_on(admin::start(&pipeline.admin, dashboard, Some(running)))?;
-    if let Some(address) = started {
-        eprintln!("admin interface: {address}");
-        eprintln!("dashboard: http://{address}/");
-        if open {
-            dashboard::open_in_browser(&format!("http://{address}/"));
-        }
+    let started = prepared.block_on(admin::start(&pipeline.admin, dashboard, Some(observed)))?;
+    let Some(address) = started else { return Ok(None) };
+    let announced = running::announce(&pipeline.name, address);
+    eprintln!("admin interface: {address}");
+    eprintln!("dashboard: http://{address}/");
+    if open {
+        dashboard::open_in_browser(&format!("http://{address}/"));
     }
-    Ok(())
+    Ok(announced)
 }
 
 /// What Ctrl-C stops: the run of this moment, and whether it is a stream. A process has one handler.

@@ -1,17 +1,19 @@
-//! `clickmill top`: how a running pipeline does, live on a terminal.
+//! `clickmill top`: how the pipelines that run on this machine do, live on a terminal.
 
 mod draw;
 mod seen;
 
 use std::io::{IsTerminal, stdout};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::{Terminal, backend::TestBackend};
 
-use super::admin::Admin;
-use super::{Exit, Failure};
+use super::admin::{Admin, USUAL};
+use super::{Exit, Failure, running};
+use draw::Place;
 use seen::{EVERY, Seen};
 
 const EXAMPLES: &str = "\
@@ -20,70 +22,135 @@ Examples:
   clickmill top --admin 127.0.0.1:41233
   clickmill top --json | jq .rates
 
-q, Esc or Ctrl-C ends it. Where standard output is no terminal, it prints once and ends.";
+Tab shows the next pipeline where several run; q, Esc or Ctrl-C ends it. Where standard output is no terminal, it prints once and ends. Pipelines that others run, or that run elsewhere, are named by --admin.";
 
-/// Shows how a running pipeline does: rates, latency, plugins, swaps, rejects
+/// Shows how the pipelines that you run on this machine do: rates, latency, plugins, swaps, rejects
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Top {
-    /// Print the numbers once as JSON
+    /// Print the numbers once as JSON, an object a line for each pipeline
     #[arg(long)]
     json: bool,
 
-    #[command(flatten)]
-    admin: Admin,
+    /// Address of the admin interface of one pipeline, as it says at its start; all that run here are
+    /// shown without it
+    #[arg(long = "admin", value_name = "HOST:PORT", env = "CLICKMILL_ADMIN")]
+    address: Option<String>,
+
+    /// File with the token that the pipeline wants; else the environment variable CLICKMILL_ADMIN_TOKEN
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 impl Top {
     pub(crate) fn run(self) -> Result<(), Failure> {
+        let admins = self.admins();
         if self.json {
-            let status: serde_json::Value = self.admin.get("/v1/status")?;
-            println!("{status}");
-            return Ok(());
+            return each(&admins, |admin| {
+                let mut status: serde_json::Value = admin.get("/v1/status")?;
+                status["admin"] = admin.address().into();
+                println!("{status}");
+                Ok(())
+            });
         }
-        let mut seen = Seen::first(&self.admin)?;
         if !stdout().is_terminal() {
-            println!("{}", printed(&seen)?);
-            return Ok(());
+            return each(&admins, |admin| {
+                println!("{}", printed(&Seen::first(admin)?, admin.address())?);
+                Ok(())
+            });
         }
-        let mut terminal = ratatui::try_init()?;
-        let shown = loop {
-            if let Err(error) = terminal.draw(|frame| draw::draw(frame, &seen)) {
-                break Err(Failure::new(Exit::Environment, error));
-            }
-            match is_ended(EVERY) {
-                Ok(false) => seen.look(&self.admin),
-                Ok(true) => break Ok(()),
-                Err(error) => break Err(Failure::new(Exit::Environment, error)),
-            }
+        let mut all = Vec::new();
+        let looked = each(&admins, |admin| {
+            all.push((admin, Seen::first(admin)?));
+            Ok(())
+        });
+        if all.is_empty() {
+            return looked;
+        }
+        show(all)
+    }
+
+    /// Whom to ask: the one that is named, or all that run here.
+    fn admins(&self) -> Vec<Admin> {
+        let at = |address: String| Admin::at(address, self.token_file.clone());
+        let found = match &self.address {
+            Some(address) => vec![at(address.clone())],
+            None => running::all().into_iter().map(|said| at(said.admin.to_string())).collect(),
         };
-        ratatui::restore();
-        shown
+        if found.is_empty() { vec![at(USUAL.to_owned())] } else { found }
     }
 }
 
-/// Waits, and says whether somebody ended it meanwhile.
-fn is_ended(patience: Duration) -> std::io::Result<bool> {
+/// Does something for each, which fails where it does for all. Of several that fail, or fail beside others
+/// that do not, each is told: it may have ended by now, or want a token.
+fn each<'a>(
+    admins: &'a [Admin],
+    mut done: impl FnMut(&'a Admin) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut failed: Vec<Failure> = admins.iter().filter_map(|admin| done(admin).err()).collect();
+    let last = if failed.len() == admins.len() { failed.pop() } else { None };
+    for failure in failed {
+        eprintln!("{failure}");
+    }
+    last.map_or(Ok(()), Err)
+}
+
+/// Shows one of them at a time, until somebody ends it.
+fn show(mut all: Vec<(&Admin, Seen)>) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Exit::Environment, error);
+    let mut terminal = ratatui::try_init()?;
+    let mut at = 0;
+    let shown = loop {
+        let (admin, seen) = &all[at];
+        let place = Place { number: at + 1, of: all.len(), admin: admin.address() };
+        if let Err(error) = terminal.draw(|frame| draw::draw(frame, seen, &place)) {
+            break Err(failed(error));
+        }
+        match wait(EVERY) {
+            Ok(Pressed::Nothing) => all.iter_mut().for_each(|(admin, seen)| seen.look(admin)),
+            Ok(Pressed::Next) => at = (at + 1) % all.len(),
+            Ok(Pressed::End) => break Ok(()),
+            Err(error) => break Err(failed(error)),
+        }
+    };
+    ratatui::restore();
+    shown
+}
+
+/// What somebody wants.
+enum Pressed {
+    Nothing,
+    Next,
+    End,
+}
+
+/// Waits, and says what somebody wants meanwhile.
+fn wait(patience: Duration) -> std::io::Result<Pressed> {
     let until = Instant::now() + patience;
     while event::poll(until.saturating_duration_since(Instant::now()))? {
         let Event::Key(key) = event::read()? else { continue };
-        let interrupt =
-            key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c');
-        let quit = matches!(key.code, KeyCode::Char('q') | KeyCode::Esc);
-        if key.kind == KeyEventKind::Press && (quit || interrupt) {
-            return Ok(true);
+        if key.kind != KeyEventKind::Press {
+            continue;
+        }
+        match key.code {
+            KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+                return Ok(Pressed::End);
+            }
+            KeyCode::Char('q') | KeyCode::Esc => return Ok(Pressed::End),
+            KeyCode::Tab => return Ok(Pressed::Next),
+            _ => {}
         }
     }
-    Ok(false)
+    Ok(Pressed::Nothing)
 }
 
 /// What a terminal would show, as text.
-fn printed(seen: &Seen) -> Result<String, Failure> {
+fn printed(seen: &Seen, admin: &str) -> Result<String, Failure> {
     let (width, height) = (100, 40);
     let mut terminal = Terminal::new(TestBackend::new(width, height))
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     terminal
-        .draw(|frame| draw::draw(frame, seen))
+        .draw(|frame| draw::draw(frame, seen, &Place { number: 1, of: 1, admin }))
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let buffer = terminal.backend().buffer();
     let line = |row: u16| {

@@ -17,6 +17,8 @@ const LISTEN: SocketAddr =
 pub struct Admin {
     /// Where it listens.
     pub listen: Listen,
+    /// A port that another process has ends the run; otherwise a free one is taken.
+    pub strict_port: bool,
     /// What a caller has to show.
     pub token: Option<Token>,
     /// Columns that readers of taps and dead letters see though they are sensitive or raw, such as
@@ -29,9 +31,9 @@ pub struct Admin {
 /// Where the admin interface listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listen {
-    /// At the usual address, or at any port where another pipeline has that.
+    /// At the usual address, since the file names none.
     Usual(SocketAddr),
-    /// At this address or not at all.
+    /// At this address.
     At(SocketAddr),
     /// Nowhere.
     Off,
@@ -50,6 +52,7 @@ pub enum Token {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawAdmin {
     listen: Option<String>,
+    strict_port: bool,
     token_file: Option<String>,
     token_env: Option<String>,
     reveal: Vec<String>,
@@ -57,14 +60,14 @@ pub(super) struct RawAdmin {
 }
 
 pub(super) fn admin(raw: RawAdmin, folder: &Path, problems: &mut Vec<Problem>) -> Admin {
-    let token = match (raw.token_file, raw.token_env) {
+    let token = match (&raw.token_file, &raw.token_env) {
         (Some(_), Some(_)) => {
             let message = "is there beside `token_file`, wanted one of them".to_owned();
             problem(problems, "admin.token_env", message);
             None
         }
-        (Some(file), None) => Some(Token::File(join(folder, &file))),
-        (None, variable) => variable.map(Token::Variable),
+        (Some(file), None) => Some(Token::File(join(folder, file))),
+        (None, variable) => variable.clone().map(Token::Variable),
     };
     let listen = match raw.listen.as_deref() {
         None => Listen::Usual(LISTEN),
@@ -95,5 +98,6 @@ pub(super) fn admin(raw: RawAdmin, folder: &Path, problems: &mut Vec<Problem>) -
         }
         seconds => seconds.map(Duration::from_secs),
     };
-    Admin { listen, token, reveal: raw.reveal, max_freshness }
+    let RawAdmin { strict_port, reveal, .. } = raw;
+    Admin { listen, strict_port, token, reveal, max_freshness }
 }

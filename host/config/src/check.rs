@@ -1,6 +1,7 @@
 //! From the raw sections to a checked [`Pipeline`]: every problem is collected, none stops the rest.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
@@ -313,6 +314,10 @@ fn check_dead_letter(
     if section.window_rows == 0 {
         problem(problems, "dead_letter.window_rows", "is 0, wanted at least 1".to_owned());
     }
+    if section.spool_max_wait_secs == 0 {
+        let message = "is 0, wanted at least 1".to_owned();
+        problem(problems, "dead_letter.spool_max_wait_secs", message);
+    }
     let (table, schema) =
         check_table("dead_letter", &section.table, &section.schema, folder, problems)?;
     let spool = section.spool.as_ref().map(|spool| join(folder, spool));
@@ -323,6 +328,7 @@ fn check_dead_letter(
         window_rows: section.window_rows,
         spool: spool.unwrap_or_else(|| PathBuf::from("clickmill-data/spool")),
         spool_max_bytes: section.spool_max_bytes,
+        spool_max_wait: Duration::from_secs(section.spool_max_wait_secs),
         seal: section.seal.clone(),
     })
 }

@@ -210,6 +210,8 @@ pub struct DeadLetter {
     pub spool: PathBuf,
     /// Bytes that the spool may hold; beyond, messages are held back instead.
     pub spool_max_bytes: u64,
+    /// How long letters may wait in the spool before the pipeline counts as not ready.
+    pub spool_max_wait: Duration,
     /// Payloads are sealed.
     pub seal: Option<Seal>,
 }

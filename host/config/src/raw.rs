@@ -174,6 +174,8 @@ pub(super) struct DeadLetter {
     pub spool: Option<String>,
     #[serde(default = "spool_max_bytes")]
     pub spool_max_bytes: u64,
+    #[serde(default = "spool_max_wait_secs")]
+    pub spool_max_wait_secs: u64,
     pub seal: Option<Seal>,
 }
 
@@ -187,6 +189,10 @@ fn window_rows() -> u64 {
 
 fn spool_max_bytes() -> u64 {
     1 << 30
+}
+
+fn spool_max_wait_secs() -> u64 {
+    600
 }
 
 /// A section or a value of the document: each is read by itself, so that one mistake does not hide the

@@ -9,7 +9,7 @@ mod spool;
 mod stop_rule;
 
 pub use seal::{Seal, SealError};
-pub use spool::{Spool, SpoolError};
+pub use spool::{Carrier, Held, Spool, SpoolError};
 pub use stop_rule::{StopRule, TooManyRejected};
 
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub const HEADER_ATTRIBUTE: &str = "clickmill.header";
 const MAX_TEXT_BYTES: usize = 4_000_000;
 /// Of a larger payload the first bytes are kept.
 const MAX_PAYLOAD_BYTES: usize = 8_500_000;
+/// What decoders say of a record of which they took in the first bytes only.
+const TOO_LARGE: &str = "too_large";
 
 /// Identifies a letter: the same for the same record of the same object, and for every delivery of the
 /// same message.
@@ -39,10 +41,20 @@ pub fn letter_id(rejected: &Rejected) -> String {
     hasher.update(rejected.source.as_bytes()).update(b"\0");
     match &rejected.position {
         Position::Line(line) => hasher.update(&line.to_le_bytes()),
-        Position::Message(message) => hasher.update(message.id.as_bytes()).update(b"\0"),
+        Position::Message(message) => hasher
+            .update(message.id.as_bytes())
+            .update(b"\0")
+            .update(&message.publish_time.get().to_le_bytes()),
     };
     hasher.update(&rejected.payload);
     Digest::from(hasher.finalize()).short().into()
+}
+
+/// Whether a letter holds no more than the beginning of its record, which says nothing of the whole: its
+/// decoder took in no more, or a row of the table takes no more.
+pub fn is_cut(stage: &str, code: &str, message: &str, payload: &[u8]) -> bool {
+    let by_decoder = stage == clickmill_core::stage::DECODE && code == TOO_LARGE;
+    by_decoder || (payload.len() == MAX_PAYLOAD_BYTES && message.ends_with(&kept()))
 }
 
 /// Makes letters of what a pipeline refuses.
@@ -118,13 +130,15 @@ impl Writer {
 fn message_of(rejected: &Rejected) -> String {
     let bytes = rejected.payload.len();
     if bytes > MAX_PAYLOAD_BYTES {
-        format!(
-            "{} (of its {bytes} bytes the first {MAX_PAYLOAD_BYTES} are kept)",
-            rejected.reason.message
-        )
+        format!("{} (of its {bytes}{}", rejected.reason.message, kept())
     } else {
         rejected.reason.message.clone()
     }
+}
+
+/// How the message of a letter ends whose payload did not fit.
+fn kept() -> String {
+    format!(" bytes the first {MAX_PAYLOAD_BYTES} are kept)")
 }
 
 fn line(rejected: &Rejected) -> Option<i64> {

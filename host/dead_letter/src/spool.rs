@@ -1,26 +1,72 @@
 //! A folder that keeps dead letters while their table is away: a file per append, durable before it
-//! counts, carried over and removed once the table is back.
+//! counts, carried over and removed once the table is back. Any number of processes share it.
 //!
-//! A crash between carrying over and removing gives letters twice; `letter_id` tells.
+//! ```text
+//! <spool>/<pipeline>/<nanoseconds>-<process>-<number>.arrow   letters that wait, the oldest first
+//! <spool>/<pipeline>/….part                                   letters in the making
+//! <spool>/<pipeline>.refused/….arrow                          letters that the table refuses
+//! <spool>/<pipeline>.carry                                    locked by the process that carries over
+//! <spool>/<pipeline>.write                                    locked by all that write, together
+//! ```
+//!
+//! What the table has taken of a file is taken out of it before anything else is done. A crash between the
+//! two gives those letters twice; `letter_id` tells.
 
-use std::fs::{self, File};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 
-use clickmill_core::{Fault, durable};
+use clickmill_core::{Fault, Micros, durable, lock};
+
+/// How the names of files with letters end.
+const LETTERS: &str = "arrow";
+/// How the names of files in the making end.
+const PART: &str = "part";
+/// Beside a spool, its name with these extensions: the folder of what the table refuses, …
+const REFUSED: &str = "refused";
+/// … what is locked by whoever carries over, …
+const CARRY: &str = "carry";
+/// … and by all that write.
+const WRITE: &str = "write";
 
 /// A spool.
 #[derive(Debug)]
 pub struct Spool {
     folder: PathBuf,
     max_bytes: u64,
+    /// How many letters files hold, as far as this process has looked.
+    counted: Mutex<HashMap<PathBuf, u64>>,
+    /// What is left of files that the disk would not take the rest of.
+    unwritten: Mutex<HashMap<PathBuf, RecordBatch>>,
+}
+
+/// What a spool holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Letters that wait for their table.
+    pub waiting: u64,
+    /// Letters that the table refuses, and files that hold no letters, which count as one.
+    pub set_aside: u64,
+    /// Since when the oldest of those that wait does.
+    pub oldest: Option<Micros>,
+}
+
+/// Whoever has it carries letters over, and no other process does. It is given back when it is dropped.
+#[derive(Debug)]
+pub struct Carrier {
+    _carrying: File,
 }
 
 /// Why letters are not kept, or not read.
@@ -70,59 +116,227 @@ impl SpoolError {
 }
 
 impl Spool {
-    /// The spool of a pipeline in `folder`, which may hold `max_bytes`.
+    /// The spool of a pipeline in `folder`, which may hold `max_bytes`. What was set aside is tried once
+    /// more: the table may have changed since.
     pub fn open(folder: &Path, pipeline: &str, max_bytes: u64) -> Result<Self, SpoolError> {
         let folder = folder.join(pipeline);
         fs::create_dir_all(&folder).map_err(disk("create", &folder))?;
-        Ok(Self { folder, max_bytes })
+        let (counted, unwritten) = Default::default();
+        let spool = Self { folder, max_bytes, counted, unwritten };
+        for (path, _) in files(&spool.beside(REFUSED), LETTERS)? {
+            rename(&path, &spool.folder)?;
+        }
+        Ok(spool)
     }
 
     /// Keeps letters; durable once it returns.
     pub fn keep(&self, letters: &RecordBatch) -> Result<(), SpoolError> {
-        let held: u64 = self.files()?.iter().map(|(_, bytes)| bytes).sum();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let name = format!("{:020}-{}", now.as_nanos(), std::process::id());
-        let path = self.folder.join(format!("{name}.arrow"));
+        self.keep_in(&self.folder, letters)
+    }
+
+    /// Keeps letters that the table refuses; durable once it returns.
+    pub fn keep_aside(&self, letters: &RecordBatch) -> Result<(), SpoolError> {
+        self.keep_in(&self.refused()?, letters)
+    }
+
+    fn keep_in(&self, folder: &Path, letters: &RecordBatch) -> Result<(), SpoolError> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let (process, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let path = folder.join(format!("{nanos:020}-{process}-{number}.{LETTERS}"));
         let bytes = encode(letters).map_err(arrow("write", &path))?;
-        let wanted = bytes.len() as u64;
+        let (held, wanted) = (self.bytes()?, bytes.len() as u64);
         if held + wanted > self.max_bytes {
             let (folder, max_bytes) = (self.folder.clone(), self.max_bytes);
             return Err(SpoolError::Full { folder, held, wanted, max_bytes });
         }
-        durable::write(&path, &bytes).map_err(disk("write", &path))
+        self.write(&path, &bytes, letters.num_rows())
+    }
+
+    /// Claims to carry letters over. `None` while another process is at it. What processes that are gone
+    /// have left half written is removed: its letters were never acknowledged.
+    pub fn carrier(&self) -> Result<Option<Carrier>, SpoolError> {
+        let Some(carrying) = self.exclusive(CARRY)? else { return Ok(None) };
+        if let Some(_nobody_writes) = self.exclusive(WRITE)? {
+            for folder in [&self.folder, &self.beside(REFUSED)] {
+                for (path, _) in files(folder, PART)? {
+                    fs::remove_file(&path).map_err(disk("remove", &path))?;
+                }
+            }
+        }
+        Ok(Some(Carrier { _carrying: carrying }))
     }
 
     /// The files that wait to be carried over, the oldest first.
     pub fn waiting(&self) -> Result<Vec<PathBuf>, SpoolError> {
-        let mut files: Vec<PathBuf> = self.files()?.into_iter().map(|(path, _)| path).collect();
-        files.sort();
-        Ok(files)
+        Ok(files(&self.folder, LETTERS)?.into_iter().map(|(path, _)| path).collect())
+    }
+
+    /// How much there is.
+    pub fn held(&self) -> Result<Held, SpoolError> {
+        let waiting = self.waiting()?;
+        let aside = files(&self.beside(REFUSED), LETTERS)?;
+        let aside: Vec<PathBuf> = aside.into_iter().map(|(path, _)| path).collect();
+        let is_there = |path: &PathBuf| waiting.contains(path) || aside.contains(path);
+        lock(&self.counted).retain(|path, _| is_there(path));
+        let count = |paths: &[PathBuf]| paths.iter().map(|path| self.count(path)).sum();
+        Ok(Held {
+            waiting: count(&waiting),
+            set_aside: count(&aside),
+            oldest: waiting.first().and_then(|path| since(path)),
+        })
     }
 
     /// The letters of a file, with the columns of `schema`: columns that the file lacks are null.
-    pub fn read(&self, path: &Path, schema: &SchemaRef) -> Result<Vec<RecordBatch>, SpoolError> {
-        let file = File::open(path).map_err(disk("read", path))?;
-        let reader = FileReader::try_new(file, None).map_err(arrow("read", path))?;
-        let batches = reader.map(|batch| fit(&batch?, schema));
-        batches.collect::<Result<_, _>>().map_err(arrow("read", path))
+    pub fn read(&self, path: &Path, schema: &SchemaRef) -> Result<RecordBatch, SpoolError> {
+        let unwritten = lock(&self.unwritten).get(path).cloned();
+        let letters = match unwritten {
+            Some(rest) => fit(&rest, schema),
+            None => {
+                let file = File::open(path).map_err(disk("read", path))?;
+                let reader = FileReader::try_new(file, None).map_err(arrow("read", path))?;
+                let batches = reader.map(|batch| fit(&batch?, schema));
+                let batches: Result<Vec<RecordBatch>, ArrowError> = batches.collect();
+                batches.and_then(|batches| concat_batches(schema, &batches))
+            }
+        };
+        let letters = letters.map_err(arrow("read", path))?;
+        lock(&self.counted).insert(path.to_owned(), letters.num_rows() as u64);
+        Ok(letters)
+    }
+
+    /// Leaves in a file what the table has not taken of it. Where the disk does not take that, this
+    /// process remembers it, and the error says why.
+    pub fn leave(&self, path: &Path, rest: &RecordBatch) -> Result<(), SpoolError> {
+        let bytes = encode(rest).map_err(arrow("write", path))?;
+        let written = self.write(path, &bytes, rest.num_rows());
+        let mut unwritten = lock(&self.unwritten);
+        match &written {
+            Ok(()) => unwritten.remove(path),
+            Err(_) => unwritten.insert(path.to_owned(), rest.clone()),
+        };
+        written
     }
 
     /// Removes a file whose letters are in the table.
     pub fn remove(&self, path: &Path) -> Result<(), SpoolError> {
-        fs::remove_file(path).map_err(disk("remove", path))
+        let removed = fs::remove_file(path).and_then(|()| durable::sync_name(path));
+        removed.map_err(disk("remove", path))?;
+        lock(&self.unwritten).remove(path);
+        Ok(())
     }
 
-    fn files(&self) -> Result<Vec<(PathBuf, u64)>, SpoolError> {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(disk("list", &self.folder))? {
-            let entry = entry.map_err(disk("list", &self.folder))?;
-            let path = entry.path();
-            if path.extension().is_some_and(|extension| extension == "arrow") {
-                files.push((path, entry.metadata().map_err(disk("list", &self.folder))?.len()));
+    /// Sets a file aside that can't be carried over. Returns where it is now.
+    pub fn set_aside(&self, path: &Path) -> Result<PathBuf, SpoolError> {
+        rename(path, &self.refused()?)
+    }
+
+    /// The folder of what the table refuses, which is there from now on.
+    fn refused(&self) -> Result<PathBuf, SpoolError> {
+        let folder = self.beside(REFUSED);
+        fs::create_dir_all(&folder).map_err(disk("create", &folder))?;
+        Ok(folder)
+    }
+
+    fn beside(&self, extension: &str) -> PathBuf {
+        // A pipeline's name has no dot.
+        self.folder.with_extension(extension)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8], letters: usize) -> Result<(), SpoolError> {
+        // Together with others that write, so that nobody takes the file for one that a crash left.
+        let writing = self.lock_file(WRITE)?;
+        writing.lock_shared().map_err(disk("lock", path))?;
+        durable::write(path, bytes).map_err(disk("write", path))?;
+        lock(&self.counted).insert(path.to_owned(), letters as u64);
+        Ok(())
+    }
+
+    /// A lock that nobody else has, until it is dropped.
+    fn exclusive(&self, name: &str) -> Result<Option<File>, SpoolError> {
+        let file = self.lock_file(name)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(disk("lock", &self.beside(name))(source)),
+        }
+    }
+
+    fn lock_file(&self, name: &str) -> Result<File, SpoolError> {
+        let path = self.beside(name);
+        let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        opened.map_err(disk("open", &path))
+    }
+
+    /// Bytes of all that is there, whatever it is.
+    fn bytes(&self) -> Result<u64, SpoolError> {
+        let mut sum = 0;
+        for folder in [&self.folder, &self.beside(REFUSED)] {
+            for extension in [LETTERS, PART] {
+                sum += files(folder, extension)?.iter().map(|(_, bytes)| bytes).sum::<u64>();
             }
         }
-        Ok(files)
+        Ok(sum)
     }
+
+    /// How many letters a file holds.
+    fn count(&self, path: &Path) -> u64 {
+        if let Some(count) = lock(&self.counted).get(path) {
+            return *count;
+        }
+        let rows = |path: &Path| -> Result<u64, ArrowError> {
+            let reader = FileReader::try_new(File::open(path)?, None)?;
+            reader.map(|batch| Ok(batch?.num_rows() as u64)).sum()
+        };
+        let count = rows(path).unwrap_or(1);
+        lock(&self.counted).insert(path.to_owned(), count);
+        count
+    }
+}
+
+fn rename(path: &Path, folder: &Path) -> Result<PathBuf, SpoolError> {
+    let to = folder.join(path.file_name().unwrap_or_default());
+    match fs::rename(path, &to).and_then(|()| durable::sync_name(&to)) {
+        // Another process that has just started did so.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(to),
+        moved => moved.map(|()| to).map_err(disk("move", path)),
+    }
+}
+
+/// Files of a folder whose names end like that, with their sizes, by name: the oldest first. None where
+/// there is no such folder.
+fn files(folder: &Path, extension: &str) -> Result<Vec<(PathBuf, u64)>, SpoolError> {
+    let mut files = Vec::new();
+    let entries = match fs::read_dir(folder) {
+        Err(error) if is_none(&error) => return Ok(files),
+        entries => entries.map_err(disk("list", folder))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(disk("list", folder))?;
+        let path = entry.path();
+        if path.extension() != Some(OsStr::new(extension)) {
+            continue;
+        }
+        match entry.metadata() {
+            Ok(metadata) => files.push((path, metadata.len())),
+            // Another process has carried it over by now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(disk("look at", &path)(source)),
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Whether there is no folder to be listed.
+fn is_none(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Since when a file's letters wait: its name says so.
+fn since(path: &Path) -> Option<Micros> {
+    let nanos = path.file_stem()?.to_str()?.split('-').next()?.parse::<u128>().ok()?;
+    i64::try_from(nanos / 1000).ok().map(Micros::from)
 }
 
 fn encode(letters: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
@@ -154,46 +368,4 @@ fn arrow(what: &'static str, path: &Path) -> impl FnOnce(ArrowError) -> SpoolErr
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::StringArray;
-    use arrow::datatypes::{DataType, Field, Schema};
-
-    use super::*;
-
-    fn letters(ids: &[&str]) -> RecordBatch {
-        let schema = Schema::new(vec![Field::new("letter_id", DataType::Utf8, false)]);
-        let ids: ArrayRef = Arc::new(StringArray::from(ids.to_vec()));
-        RecordBatch::try_new(Arc::new(schema), vec![ids]).expect("a batch")
-    }
-
-    #[test]
-    fn letters_come_back_in_order_and_once() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let spool = Spool::open(folder.path(), "clicks", 1 << 20).expect("a spool");
-        spool.keep(&letters(&["a", "b"])).expect("kept");
-        spool.keep(&letters(&["c"])).expect("kept");
-        // Another process finds them.
-        let spool = Spool::open(folder.path(), "clicks", 1 << 20).expect("a spool");
-        let waiting = spool.waiting().expect("listed");
-        let read = |path: &PathBuf| spool.read(path, &letters(&[]).schema()).expect("read");
-        let read: Vec<RecordBatch> = waiting.iter().flat_map(read).collect();
-        assert_eq!(read, [letters(&["a", "b"]), letters(&["c"])]);
-        for path in waiting {
-            spool.remove(&path).expect("removed");
-        }
-        assert_eq!(spool.waiting().expect("listed"), Vec::<PathBuf>::new());
-    }
-
-    #[test]
-    fn a_full_spool_says_so_and_keeps_what_it_has() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let spool = Spool::open(folder.path(), "clicks", 1500).expect("a spool");
-        spool.keep(&letters(&["a"])).expect("kept");
-        let large = "x".repeat(2000);
-        let full = spool.keep(&letters(&[&large])).expect_err("full");
-        assert!(matches!(full, SpoolError::Full { max_bytes: 1500, .. }), "{full}");
-        assert_eq!(spool.waiting().expect("listed").len(), 1);
-    }
-}
+mod tests;

@@ -23,11 +23,12 @@ const LOOK_BACK: usize = 100;
 /// Enters who changed what.
 pub(super) struct AuditSink {
     log: Log,
+    pipeline: String,
     tables: Tables,
     table: TableName,
     schema: TableSchema,
     runtime: tokio::runtime::Handle,
-    /// In the file, and not in the table yet.
+    /// In the file, and perhaps not in the table.
     waiting: Mutex<VecDeque<Entry>>,
 }
 
@@ -50,6 +51,7 @@ impl AuditSink {
     ) -> Result<Self, AuditSinkError> {
         let sink = Self {
             log: Log::open(folder, pipeline)?,
+            pipeline: pipeline.to_owned(),
             tables: tables.clone(),
             table: target.beside(TABLE),
             schema: audit::schema()?,
@@ -60,39 +62,22 @@ impl AuditSink {
         if path.is_file() {
             // What can't be read is for `audit verify` to tell.
             let entries: Vec<Entry> = audit::read(&path)?.filter_map(Result::ok).collect();
-            // They go to the table in order: before one that is there all are.
-            let lacking = entries.into_iter().rev().take(LOOK_BACK);
-            let lacking: Vec<Entry> = lacking.take_while(|entry| !sink.is_there(entry)).collect();
-            *lock(&sink.waiting) = lacking.into_iter().rev().collect();
+            let from = entries.len().saturating_sub(LOOK_BACK);
+            *lock(&sink.waiting) = entries.into_iter().skip(from).collect();
         }
         Ok(sink)
-    }
-
-    /// Whether the table has an entry. Where it can't be asked, it is as if it had not: entering one
-    /// again does nothing.
-    fn is_there(&self, entry: &Entry) -> bool {
-        let key = (HASH, entry.hash.as_str());
-        let there = self.tables.is_entered(&self.table, &entry.hash, key);
-        self.runtime.block_on(there).unwrap_or(false)
     }
 
     /// Enters an event. Where even the file fails, that is logged: the pipeline goes on.
     pub(crate) fn enter(&self, event: Event) {
         let action = event.action;
-        match self.log.append(event) {
+        let after = if self.log.is_new() { self.newest() } else { None };
+        match self.log.append(event, after) {
             Ok(entry) => {
                 let mut waiting = lock(&self.waiting);
-                waiting.push_back(entry);
-                while let Some(entry) = waiting.front() {
-                    if let Err(error) = self.carry_over(entry) {
-                        let error = causes(&error);
-                        tracing::warn!(
-                            error,
-                            "the audit table is away: entries wait in the log file"
-                        );
-                        return;
-                    }
-                    waiting.pop_front();
+                if let Err(error) = self.carry_over(&mut waiting, entry) {
+                    let error = causes(&error);
+                    tracing::warn!(error, "the audit table is away: entries wait in the log file");
                 }
             }
             Err(error) => {
@@ -102,10 +87,49 @@ impl AuditSink {
         }
     }
 
-    fn carry_over(&self, entry: &Entry) -> Result<(), TableError> {
-        let rows = audit::rows(std::slice::from_ref(entry), &self.schema.arrow())?;
-        let key = Some((HASH, entry.hash.as_str()));
-        self.runtime.block_on(self.tables.enter(&self.table, &entry.hash, key, &rows))?;
+    /// The hash of the entry that is the table's newest, for a chain to be begun after it. Not where that
+    /// would take an SQL engine: a chain that was begun after none says so.
+    fn newest(&self) -> Option<String> {
+        if self.tables.asks_sql_engine() {
+            return None;
+        }
+        let TableName { dataset, table } = &self.table;
+        let sql = format!(
+            "SELECT entry_hash FROM `{dataset}`.`{table}` WHERE pipeline = '{}' ORDER BY time DESC, sequence DESC LIMIT 1",
+            self.pipeline
+        );
+        let found = self.tables.query(&sql, &[], "look for the newest entry of the audit log");
+        match self.runtime.block_on(found) {
+            Ok(found) => found.single().and_then(|hash| hash.as_str()).map(str::to_owned),
+            Err(error) => {
+                let error = causes(&error);
+                tracing::warn!(
+                    error,
+                    "the audit table is away: its next entries say nothing of those before"
+                );
+                None
+            }
+        }
+    }
+
+    /// Brings what waits, and then the newest entry, into the table. What can't be brought there waits.
+    fn carry_over(&self, waiting: &mut VecDeque<Entry>, newest: Entry) -> Result<(), TableError> {
+        let before = waiting.len();
+        waiting.push_back(newest);
+        if before > 0 {
+            // One that was tried may be there, though nobody said so.
+            let names = waiting.iter().take(before).rev().map(|entry| entry.hash.clone());
+            let names: Vec<String> = names.collect();
+            let lacking = self.tables.not_entered(&self.table, HASH, &names);
+            let lacking = self.runtime.block_on(lacking)?;
+            waiting.drain(..before - lacking);
+        }
+        while let Some(entry) = waiting.front() {
+            let rows = audit::rows(std::slice::from_ref(entry), &self.schema.arrow())?;
+            let entered = self.tables.enter(&self.table, &entry.hash, None, &rows);
+            self.runtime.block_on(entered)?;
+            waiting.pop_front();
+        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ mod chains;
 mod decode;
 mod error;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::RecordBatch;
 
@@ -216,24 +216,32 @@ fn open_sealed(context: &Context, letters: &mut [Letter]) -> Result<(), ReplayEr
 fn page(
     context: &Context,
     chains: &mut Chains<'_>,
-    letters: Vec<Letter>,
+    mut letters: Vec<Letter>,
     dry_run: bool,
     done: &mut Replayed,
 ) -> Result<(), ReplayError> {
     let sink = &context.pipeline.sink;
-    let keys: Vec<Key> = letters.iter().filter_map(Letter::key).collect();
-    let present = context.runtime.block_on(context.tables.present(&sink.table, &keys))?;
+    // Of two letters of one record, as two versions of clickmill may have left, the second is looked at
+    // when the row of the first can be found: by the next replay.
+    let mut taken = BTreeSet::new();
+    letters.retain(|letter| letter.key().is_none_or(|key| taken.insert(key)));
+    let present = |keys: &[Key]| {
+        let present = context.tables.present(&sink.table, &sink.schema, keys);
+        context.runtime.block_on(present)
+    };
+    let keys: Vec<Key> = taken.into_iter().collect();
+    let there_before = present(&keys)?;
     let mut fates: Vec<(String, Fate)> = Vec::new();
     let mut all: Vec<(String, Option<Key>)> =
         letters.iter().map(|letter| (letter.letter_id.clone(), letter.key())).collect();
-    let is_there = |letter: &Letter| letter.key().is_some_and(|key| present.contains(&key));
+    let is_there = |letter: &Letter| letter.key().is_some_and(|key| there_before.contains(&key));
     let (there, letters): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(is_there);
     done.letters += all.len() as u64;
     done.there_before += there.len() as u64;
     fates.extend(there.into_iter().map(|letter| (letter.letter_id, Fate::Resolved)));
     let rows = chains.run(letters, &mut fates, |_, _| {})?;
     let good: Vec<Key> = rows.iter().flat_map(keys_of).collect();
-    let mut good: std::collections::BTreeSet<Key> = good.into_iter().collect();
+    let mut good: BTreeSet<Key> = good.into_iter().collect();
     if !dry_run && !good.is_empty() {
         match write(context, chains, rows, &all)? {
             Some(refused) => {
@@ -249,8 +257,7 @@ fn page(
             // is known here: they stay as they are.
             None => {
                 let keys: Vec<Key> = good.iter().cloned().collect();
-                let present =
-                    context.runtime.block_on(context.tables.present(&sink.table, &keys))?;
+                let present = present(&keys)?;
                 let is_open = |key: &Key| good.contains(key) && !present.contains(key);
                 let before = all.len();
                 all.retain(|(_, key)| !key.as_ref().is_some_and(is_open));
@@ -258,7 +265,7 @@ fn page(
             }
         }
     }
-    let told: std::collections::BTreeSet<String> = fates.iter().map(|(id, _)| id.clone()).collect();
+    let told: BTreeSet<String> = fates.iter().map(|(id, _)| id.clone()).collect();
     for (id, key) in all {
         if !told.contains(&id) {
             let is_good = key.is_some_and(|key| good.contains(&key));

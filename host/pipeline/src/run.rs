@@ -4,7 +4,9 @@
 mod cut;
 pub(crate) mod deliver;
 mod judge;
+mod letters;
 pub(crate) mod load;
+mod patience;
 mod reorder;
 pub(crate) mod stop;
 pub(crate) mod stream;
@@ -22,7 +24,7 @@ use super::observe::summary::Summary;
 use super::versions::fit::FitError;
 use clickmill_audit as audit;
 use clickmill_config::Source;
-use clickmill_core::{Fault, Micros, causes};
+use clickmill_core::{Fault, causes};
 use clickmill_dead_letter::TooManyRejected;
 use clickmill_sink::SinkError;
 use clickmill_source as source;
@@ -212,14 +214,7 @@ fn load_all(
     let target = &context.pipeline.sink.table;
     let mut waiting = Vec::new();
     for object in objects {
-        let load_id = match &object.generation {
-            Some(_) => ledger::load_id(target, &object.name()),
-            // There is no telling whether this was loaded before: each run is a load of its own.
-            None => {
-                let once = format!("{} {} {}", object.uri, Micros::now().get(), std::process::id());
-                ledger::load_id(target, &once)
-            }
-        };
+        let load_id = ledger::load_id(target, &object.name());
         if context.runtime.block_on(context.tables.is_loaded(&load_id, target))? {
             summary.skipped.push(object.uri.clone());
         } else {

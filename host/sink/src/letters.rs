@@ -1,7 +1,7 @@
 //! Dead letters as they are kept, for trying them again: read page by page, and which of their rows are
 //! in the table already.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +10,8 @@ use serde_json::Value as Json;
 
 use super::{SinkError, Tables};
 use clickmill_config::TableName;
+use clickmill_core::schema::TableSchema;
+use clickmill_core::schema::provenance::PUBLISH_TIME;
 use clickmill_core::{Fault, Micros};
 use clickmill_tables::result_set::ResultSet;
 
@@ -62,8 +64,8 @@ pub struct Wanted<'a> {
 /// A row's place in its source, by which it is found in the table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
-    /// The message's id.
-    Message(String),
+    /// The message's id, and when it was published: 1970-01-01T00:00:00Z where that is not known.
+    Message(String, Micros),
     /// Source and line.
     Line(String, i64),
 }
@@ -72,7 +74,7 @@ impl Letter {
     /// Where its row would be from.
     pub fn key(&self) -> Option<Key> {
         match (&self.message_id, self.source_line) {
-            (Some(id), _) => Some(Key::Message(id.clone())),
+            (Some(id), _) => Some(Key::Message(id.clone(), self.publish_time.unwrap_or_default())),
             (None, Some(line)) => Some(Key::Line(self.source.clone(), line)),
             (None, None) => None,
         }
@@ -143,17 +145,19 @@ impl Tables {
         Ok(letters)
     }
 
-    /// Which of these rows are in the table.
+    /// Which of these rows are in the table. Messages are told by their ids alone where the table does
+    /// not say when they were published.
     pub async fn present(
         &self,
         table: &TableName,
+        schema: &TableSchema,
         keys: &[Key],
     ) -> Result<BTreeSet<Key>, SinkError> {
         let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
         let (mut ids, mut sources, mut lines) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         for key in keys {
             match key {
-                Key::Message(id) => ids.push(quoted(id)),
+                Key::Message(id, _) => ids.push(quoted(id)),
                 Key::Line(source, line) => {
                     sources.insert(quoted(source));
                     lines.insert(line.to_string());
@@ -165,10 +169,17 @@ impl Tables {
         let from = format!("FROM `{}`.`{}`", table.dataset, table.table);
         if !ids.is_empty() {
             let ids = ids.join(", ");
-            let sql = format!("SELECT DISTINCT message_id {from} WHERE message_id IN ({ids})");
+            let timed = schema.columns.iter().any(|column| column.name == PUBLISH_TIME);
+            let time = if timed { ", UNIX_MICROS(publish_time) AS published" } else { "" };
+            let sql =
+                format!("SELECT DISTINCT message_id{time} {from} WHERE message_id IN ({ids})");
             let found = self.query(&sql, &[], WHAT).await?;
-            let ids = found.rows.iter().filter_map(|row| row.first()?.as_str());
-            present.extend(ids.map(|id| Key::Message(id.to_owned())));
+            let mut published: BTreeMap<&str, BTreeSet<Micros>> = BTreeMap::new();
+            for row in &found.rows {
+                let Some(id) = row.first().and_then(Json::as_str) else { continue };
+                published.entry(id).or_default().extend(row.get(1).and_then(Json::as_i64).map(Micros::from));
+            }
+            present.extend(keys.iter().filter(|key| is_among(&published, key)).cloned());
         }
         if !lines.is_empty() {
             let list = |set: BTreeSet<String>| set.into_iter().collect::<Vec<_>>().join(", ");
@@ -186,6 +197,14 @@ impl Tables {
         }
         Ok(present)
     }
+}
+
+/// Whether one of these messages, by id and the times at which they were published, is that of a key.
+/// Where either side does not say when, the id decides.
+fn is_among(published: &BTreeMap<&str, BTreeSet<Micros>>, key: &Key) -> bool {
+    let Key::Message(id, time) = key else { return false };
+    let times = published.get(id.as_str());
+    times.is_some_and(|times| *time == Micros::default() || times.is_empty() || times.contains(time))
 }
 
 impl Wanted<'_> {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::SourceError;
 use super::delivery::{Delivery, Receipt};
-use super::object::generator_options;
+use super::object::{generator_options, run_of_its_own};
 use super::publish::start_now;
 use clickmill_config::Generated;
 use clickmill_core::Micros;
@@ -34,11 +34,10 @@ pub(super) fn start(
     stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, SourceError> {
     let mut options = generator_options(generated)?;
-    let now = Micros::now().get();
     options.start = Some(start_now());
     options.rate = Some(rate);
     // Each run's messages are other messages, whatever they say.
-    let run = format!("{now:x}-{}", generated.seed);
+    let run = run_of_its_own();
     Ok(tokio::spawn(make(Generator::new(&options), rate, run, to, stop)))
 }
 

@@ -10,7 +10,7 @@ use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, Object
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use clickmill_config::Generated;
-use clickmill_core::Fault;
+use clickmill_core::{Fault, Micros};
 use clickmill_core::store::{self, StoreError};
 use clickmill_generator::{BadShares, Generator, Kind, Options};
 
@@ -22,9 +22,9 @@ const READ_BYTES: usize = 256 << 10;
 pub struct Object {
     /// Its name: a URI, `stdin`, or what the generator was asked for.
     pub uri: String,
-    /// Tells one content under this name from another; absent where there is no telling, so that each
-    /// run reads it anew.
-    pub generation: Option<String>,
+    /// Tells one content under this name from another. What has nothing that would, standard input and
+    /// the generator, has one of its own in each run.
+    pub generation: String,
     /// Its size in bytes as stored, where it is known.
     pub size: Option<u64>,
     origin: Origin,
@@ -161,7 +161,8 @@ impl SourceError {
 impl Object {
     /// Standard input.
     pub fn stdin() -> Self {
-        Self { uri: "stdin".to_owned(), generation: None, size: None, origin: Origin::Stdin }
+        let (uri, generation) = ("stdin".to_owned(), run_of_its_own());
+        Self { uri, generation, size: None, origin: Origin::Stdin }
     }
 
     /// The generator.
@@ -169,15 +170,13 @@ impl Object {
         let options = generator_options(generated)?;
         let Generated { data, rows, seed, bad } = generated;
         let uri = format!("generator:{data}?rows={rows}&seed={seed}&bad={bad}");
-        Ok(Self { uri, generation: None, size: None, origin: Origin::Generator(options) })
+        let generation = run_of_its_own();
+        Ok(Self { uri, generation, size: None, origin: Origin::Generator(options) })
     }
 
     /// `uri@generation`, as rows and the ledger have it.
     pub fn name(&self) -> String {
-        match &self.generation {
-            Some(generation) => format!("{}@{generation}", self.uri),
-            None => self.uri.clone(),
-        }
+        format!("{}@{}", self.uri, self.generation)
     }
 
     /// Opens it. Compression (gzip, zstd) is told by content. `runtime` does the reading of remote
@@ -213,6 +212,11 @@ impl Object {
         let counted = Counted { inner: stored, progress: progress.clone() };
         decompressed(BufReader::with_capacity(READ_BYTES, counted)).map_err(failed)
     }
+}
+
+/// What no other run is called.
+pub(super) fn run_of_its_own() -> String {
+    format!("{:x}-{:08x}", Micros::now().get(), rand::random::<u32>())
 }
 
 /// What the generator is to make.
@@ -307,7 +311,7 @@ pub(super) async fn list(uri: &str) -> Result<Vec<Object>, SourceError> {
         .into_iter()
         .map(|(store, meta)| Object {
             uri: format!("{scheme}{}", meta.location),
-            generation: Some(generation(&meta, local)),
+            generation: generation(&meta, local),
             size: Some(meta.size),
             origin: Origin::Store(store, Box::new(meta)),
         })

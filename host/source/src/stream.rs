@@ -16,9 +16,6 @@ use clickmill_config::Source;
 /// Deliveries that wait to be put into a batch.
 const QUEUED: usize = 4096;
 
-/// How long acknowledgements may take once the last message is done with.
-const LAST_WORDS: Duration = Duration::from_secs(30);
-
 /// A stream that is open.
 pub struct Stream {
     deliveries: mpsc::Receiver<Result<Delivery, SourceError>>,
@@ -69,12 +66,13 @@ impl Stream {
         let _ = self.stop.send(true);
     }
 
-    /// Waits until every receipt has been given back or dropped and the service knows.
-    pub async fn end(self) {
+    /// Waits until every receipt has been given back or dropped and the service knows, as long as there
+    /// is patience.
+    pub async fn end(self, patience: Duration) {
         self.stop();
         drop(self.deliveries);
         let all = futures::future::join_all(self.pulling);
-        if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
+        if tokio::time::timeout(patience, all).await.is_err() {
             tracing::warn!("the last acknowledgements take too long, their messages come again");
         }
     }

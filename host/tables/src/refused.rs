@@ -28,14 +28,14 @@ pub struct Rows {
 pub type Refused = Rejected;
 
 impl Rows {
-    /// Wraps dead letters as rows. A refused dead letter is not dead-lettered again, so its origins stay
-    /// empty.
+    /// Wraps dead letters as rows. A refused dead letter is not dead-lettered again: the place of each is
+    /// its number among them, from 0.
     pub fn letters(letters: RecordBatch) -> Self {
         let rows = letters.num_rows();
         let origins = Origins {
             source: "".into(),
             header: None,
-            positions: Positions::Lines(vec![0; rows]),
+            positions: Positions::Lines((0..rows as u64).collect()),
             block: Bytes::new(),
             ranges: vec![0..0; rows],
         };

@@ -66,12 +66,13 @@ pub trait TableStore: fmt::Debug + Send + Sync {
     /// process ends. `None` while another has it. Where the tables cannot tell, everybody is given a claim.
     fn claim(&self, id: &str) -> Result<Option<Claim>, TableError>;
 
-    /// An appender of a pipeline. `key` is the column that tells a repeated row.
+    /// An appender of a pipeline. `key` are the columns that tell a repeated row, as far as the table has
+    /// them; rows without a value in the first of them are never taken for repeated.
     async fn appender(
         &self,
         table: &TableName,
         schema: &TableSchema,
-        key: &str,
+        key: &[&str],
         pipeline: &str,
     ) -> Result<Box<dyn Appender>, TableError>;
 
@@ -93,6 +94,22 @@ pub trait TableStore: fmt::Debug + Send + Sync {
         name: &str,
         key: (&str, &str),
     ) -> Result<bool, TableError>;
+
+    /// How many of these names, the newest first, were not entered. They were entered in their order:
+    /// those after one that is there are there too.
+    async fn not_entered(
+        &self,
+        table: &TableName,
+        column: &str,
+        names: &[String],
+    ) -> Result<usize, TableError> {
+        for (at, name) in names.iter().enumerate() {
+            if self.is_entered(table, name, (column, name)).await? {
+                return Ok(at);
+            }
+        }
+        Ok(names.len())
+    }
 
     /// Whether queries go to the SQL engine of this machine, which may have to be built first.
     fn asks_sql_engine(&self) -> bool {
@@ -142,9 +159,6 @@ pub trait Appender: Send + Sync {
     /// Appends rows, all in one go where the table allows it; durable once it returns. What is done is
     /// taken out of `rows` and entered into `so_far`: after a failure, the rest can be tried again.
     async fn append(&self, rows: &mut Vec<Rows>, so_far: &mut Appended) -> Result<(), TableError>;
-
-    /// Appends dead letters. Returns how many were there already.
-    async fn append_letters(&self, letters: &RecordBatch) -> Result<u64, TableError>;
 
     /// Ends it. All rows are durable before; now other tools find them where they look too.
     async fn close(&self);

@@ -29,6 +29,7 @@ mod readme;
 mod replay;
 mod storage;
 mod streaming;
+mod streams;
 mod support;
 mod swap;
 mod swap_load;

@@ -154,6 +154,40 @@ fn a_pipeline_whose_table_is_away_is_not_ready_and_says_why() {
 }
 
 #[test]
+fn letters_that_wait_in_the_spool_are_counted_and_too_long_a_wait_is_not_ready() {
+    let scratch = Scratch::new();
+    let set = [
+        "dead_letter.spool_max_wait_secs=1",
+        "dead_letter.max_rejected_share=1.0",
+        "source.bad=20%",
+        "source.rate=1000",
+    ];
+    let set: Vec<&str> = set.into_iter().flat_map(|set| ["--set", set]).collect();
+    let live = Live::start(&scratch, &clicks(), &set);
+    live.wait_for_rows(1, 500);
+    let spooled = || sum(&text(&live, "/metrics").1, "clickmill_spool_letters");
+    assert_eq!(spooled(), 0.0);
+    let table = scratch.path("warehouse/_log/clickstream_analytics/dead_letter");
+    let aside = scratch.path("aside");
+    std::fs::rename(&table, &aside).unwrap();
+    std::fs::write(&table, "").unwrap();
+    wait_until("letters in the spool", || spooled() > 0.0);
+    wait_until("not ready", || {
+        let (status, why) = text(&live, "/readyz");
+        status == 503 && why.contains("dead letters wait in the spool, the oldest for")
+    });
+    assert!(sum(&text(&live, "/metrics").1, "clickmill_spool_oldest_seconds") > 0.0);
+    wait_until("it is told", || live.talk().contains("letters stay in the spool"));
+    std::fs::remove_file(&table).unwrap();
+    std::fs::rename(&aside, &table).unwrap();
+    wait_until("an empty spool", || spooled() == 0.0);
+    wait_until("ready again", || text(&live, "/readyz").0 == 200);
+    let summary = live.end();
+    let letters = "SELECT COUNT(*) FROM clickstream_analytics.dead_letter";
+    assert_eq!(summary["rows_rejected"], scratch.number(letters));
+}
+
+#[test]
 fn a_tap_shows_rows_in_their_last_form_and_sensitive_ones_only_where_revealed() {
     let scratch = Scratch::new();
     let live = Live::start(&scratch, &clicks(), &["--set", "source.rate=5000"]);

@@ -3,18 +3,19 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use object_store::path::Path;
 use object_store::{PutMode, PutOptions, PutPayload};
 use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use super::file::{Staged, properties};
-use super::log::{Flushes, Log};
-use super::window::{Fresh, Window};
+use super::log::{Flushes, Log, today};
+use super::window::{Fresh, Key, Window};
 use super::{STAGING, Warehouse, WarehouseError};
 use clickmill_config::TableName;
 
@@ -24,7 +25,7 @@ pub(crate) struct Live {
     warehouse: Warehouse,
     table: TableName,
     schema: SchemaRef,
-    key: Arc<str>,
+    key: Option<Arc<Key>>,
     written: Arc<Mutex<Written>>,
 }
 
@@ -32,30 +33,34 @@ pub(crate) struct Live {
 struct Written {
     window: Window,
     flush: Flushes,
+    /// Of the flush that is being written, once that was tried.
+    day: Option<String>,
     log: Option<Log>,
 }
 
 impl Live {
-    /// An appender of a pipeline. `key` is the column that tells a repeated row; the keys of files written
+    /// An appender of a pipeline. `key` are the columns that tell a repeated row; the keys of files written
     /// lately are read back.
     pub(crate) async fn open(
         warehouse: &Warehouse,
         table: &TableName,
         schema: SchemaRef,
-        key: &str,
+        key: &[&str],
         pipeline: &str,
     ) -> Result<Self, WarehouseError> {
         let mut window = Window::default();
-        if schema.column_with_name(key).is_some() {
+        let key =
+            Key::of(&schema, key).map_err(|error| warehouse.unwritten(table, error.into()))?;
+        if let Some(key) = &key {
             warehouse.read_window(table, key, &mut window).await?;
         }
         let log = Log::open(warehouse, table, &schema, pipeline).await?;
-        let written = Written { window, flush: Flushes::begin(), log };
+        let written = Written { window, flush: Flushes::begin(), day: None, log };
         Ok(Self {
             warehouse: warehouse.clone(),
             table: table.clone(),
             schema,
-            key: key.into(),
+            key: key.map(Arc::new),
             written: Arc::new(Mutex::new(written)),
         })
     }
@@ -81,23 +86,19 @@ impl Live {
 
     fn write(&self, runtime: &Handle, batches: &[RecordBatch]) -> Result<u64, WarehouseError> {
         let warehouse = &self.warehouse;
-        let failed = |source| WarehouseError::Parquet {
-            uri: warehouse.uri.clone(),
-            what: format!("write to `{}`", self.table),
-            source,
-        };
+        let failed = |source| warehouse.unwritten(&self.table, source);
         let mut before = self.written.blocking_lock();
-        let Written { window, flush, log } = &mut *before;
+        let Written { window, flush, day, log } = &mut *before;
         let mut fresh = Fresh::new();
         let mut writer = ArrowWriter::try_new(Vec::new(), self.schema.clone(), Some(properties()))
             .map_err(failed)?;
         let mut written = 0;
         for batch in batches {
-            let batch = match batch.column_by_name(&self.key) {
-                Some(keys) => {
-                    let keep = window.unseen(keys.as_string::<i32>(), &mut fresh);
-                    filter_record_batch(batch, &BooleanArray::from(keep))
-                        .map_err(|error| failed(error.into()))?
+            let batch = match &self.key {
+                Some(key) => {
+                    let keys = key.digests(batch).map_err(|error| failed(error.into()))?;
+                    let keep = BooleanArray::from(window.unseen(&keys, &mut fresh));
+                    filter_record_batch(batch, &keep).map_err(|error| failed(error.into()))?
                 }
                 None => batch.clone(),
             };
@@ -111,13 +112,15 @@ impl Live {
                 match log {
                     Some(log) if Log::takes(written) => log.add(flush, bytes, written).await,
                     _ => {
-                        let to = flush.in_table(&warehouse.table(&self.table), &bytes);
+                        let day = day.get_or_insert_with(today);
+                        let to = flush.in_table(&warehouse.table(&self.table), day, &bytes);
                         warehouse.put_once(&to, bytes).await
                     }
                 }
             })?;
             // Only now: a flush that is tried again is not a second file.
             flush.advance();
+            *day = None;
         }
         window.add(fresh);
         Ok((rows - written) as u64)
@@ -125,6 +128,11 @@ impl Live {
 }
 
 impl Warehouse {
+    fn unwritten(&self, table: &TableName, source: ParquetError) -> WarehouseError {
+        let (uri, what) = (self.uri.clone(), format!("write to `{table}`"));
+        WarehouseError::Parquet { uri, what, source }
+    }
+
     /// Makes a file that appears whole or not at all, and is durable. One that is there already was
     /// written before, without the writer knowing.
     pub(super) async fn put_once(&self, path: &Path, bytes: Vec<u8>) -> Result<(), WarehouseError> {

@@ -88,17 +88,17 @@ impl Flushes {
     }
 
     /// The file of a table that one flush is.
-    pub(crate) fn in_table(&self, folder: &Path, bytes: &[u8]) -> Path {
-        self.file_of(folder, &format!("-{}", digest(bytes)))
+    pub(crate) fn in_table(&self, folder: &Path, day: &str, bytes: &[u8]) -> Path {
+        self.file_of(folder, day, &format!("-{}", digest(bytes)))
     }
 
     /// The file of a table that they are packed into.
-    fn packed_in(&self, folder: &Path) -> Path {
-        self.file_of(folder, "")
+    fn packed_in(&self, folder: &Path, day: &str) -> Path {
+        self.file_of(folder, day, "")
     }
 
-    fn file_of(&self, folder: &Path, digest: &str) -> Path {
-        let day = format!("load_date={}", date(SystemTime::now()));
+    fn file_of(&self, folder: &Path, day: &str, digest: &str) -> Path {
+        let day = format!("load_date={day}");
         let Self { session, first, last } = self;
         folder.clone().join(day).join(format!("{PREFIX}{session}-{first}-{last}{digest}.parquet"))
     }
@@ -106,6 +106,12 @@ impl Flushes {
     fn in_log(&self, folder: &Path, bytes: &[u8]) -> Path {
         folder.clone().join(format!("{}-{}-{}.parquet", self.session, self.first, digest(bytes)))
     }
+}
+
+/// The day of what is published for the first time. What is tried again keeps it: in the folder of
+/// another day it would be another file, with the same rows.
+pub(super) fn today() -> String {
+    date(SystemTime::now())
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -144,11 +150,13 @@ struct Waiting {
     files: Vec<(Flushes, Path)>,
     rows: usize,
     since: Instant,
+    /// Of the file that they are packed into, once that was tried.
+    day: Option<String>,
 }
 
 impl Waiting {
     fn none() -> Self {
-        Self { files: Vec::new(), rows: 0, since: Instant::now() }
+        Self { files: Vec::new(), rows: 0, since: Instant::now(), day: None }
     }
 
     fn is_due(&self) -> bool {
@@ -263,11 +271,12 @@ impl Log {
         let (warehouse, table) = (self.warehouse.clone(), self.table.clone());
         let schema = self.schema.clone();
         let before = self.before.pop_front();
-        let waiting =
+        let mut waiting =
             before.unwrap_or_else(|| std::mem::replace(&mut self.waiting, Waiting::none()));
+        let day = waiting.day.get_or_insert_with(today).clone();
         let runtime = Handle::current();
         self.packing = Some(tokio::task::spawn_blocking(move || {
-            let packed = warehouse.pack(&runtime, &table, schema, &waiting.files);
+            let packed = warehouse.pack(&runtime, &table, schema, &waiting.files, &day);
             (waiting, packed)
         }));
     }
@@ -351,13 +360,14 @@ impl Warehouse {
         table: &TableName,
         schema: SchemaRef,
         files: &[(Flushes, Path)],
+        day: &str,
     ) -> Result<(), WarehouseError> {
         let numbers = files.iter().map(|(flush, _)| flush.first);
         let (Some(first), Some(last)) = (numbers.clone().min(), numbers.max()) else {
             return Ok(());
         };
         let session = files[0].0.session.clone();
-        let to = Flushes { session, first, last }.packed_in(&self.table(table));
+        let to = Flushes { session, first, last }.packed_in(&self.table(table), day);
         let staged = self.root.clone().join(STAGING).join(to.filename().unwrap_or_default());
         let mut made = TableFile::create(self, runtime, staged, schema.clone())?;
         for (_, path) in files {

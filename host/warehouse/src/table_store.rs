@@ -1,7 +1,5 @@
 //! A warehouse as a [`TableStore`].
 
-use std::slice;
-
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use tokio::runtime::Handle;
@@ -59,7 +57,7 @@ impl TableStore for Warehouse {
         &self,
         table: &TableName,
         schema: &TableSchema,
-        key: &str,
+        key: &[&str],
         pipeline: &str,
     ) -> Result<Box<dyn Appender>, TableError> {
         Ok(Box::new(Live::open(self, table, schema.arrow(), key, pipeline).await?))
@@ -146,10 +144,6 @@ impl Appender for Live {
         so_far.repeated += Live::append(self, &batches).await?;
         rows.clear();
         Ok(())
-    }
-
-    async fn append_letters(&self, letters: &RecordBatch) -> Result<u64, TableError> {
-        Ok(Live::append(self, slice::from_ref(letters)).await?)
     }
 
     async fn close(&self) {

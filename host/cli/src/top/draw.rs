@@ -10,8 +10,18 @@ use ratatui::widgets::{Block, Cell, Paragraph, Row, Sparkline, Table, Wrap};
 use super::seen::Seen;
 use clickmill_admin::wire::StatusBody;
 
+/// Which of several pipelines it is.
+pub(super) struct Place<'a> {
+    /// From 1.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+    /// Where its admin interface is.
+    pub admin: &'a str,
+}
+
 /// Draws all of it.
-pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen) {
+pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, place: &Place<'_>) {
     let status = &seen.status;
     let plugins = status.plugins.len() as u16 + 3;
     let versions = seen.versions.len() as u16 + 3;
@@ -24,7 +34,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen) {
         Constraint::Min(3),
     ])
     .areas(frame.area());
-    frame.render_widget(header(seen), head);
+    frame.render_widget(header(seen, place), head);
     frame.render_widget(flowing(status), flow);
     draw_curves(frame, seen, curves);
     frame.render_widget(plugin_table(status), table);
@@ -32,7 +42,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen) {
     frame.render_widget(reasons(status, rejects), rejects);
 }
 
-fn header(seen: &Seen) -> Paragraph<'static> {
+fn header(seen: &Seen, place: &Place<'_>) -> Paragraph<'static> {
     let status = &seen.status;
     let standing = match (&seen.lost, status.ready) {
         (Some(_), _) => Span::from(" LOST ").black().on_yellow(),
@@ -44,6 +54,10 @@ fn header(seen: &Seen) -> Paragraph<'static> {
         "  ".into(),
         standing,
         format!("  {} → {} {}", status.source, status.sink, status.table).into(),
+        match place.of {
+            1 => Span::default(),
+            of => format!("  {}, {} of {of}, Tab for the next", place.admin, place.number).into(),
+        },
     ]);
     let problem = match &seen.lost {
         Some(lost) => lost.lines().next().unwrap_or_default().to_owned(),

@@ -15,7 +15,7 @@ type Labelled = fn(&Running, Show<'_>);
 /// A number of a plugin.
 type PluginNumber = fn(&StageCounts) -> f64;
 
-const NUMBERS: [(&Metric, Number); 14] = [
+const NUMBERS: [(&Metric, Number); 15] = [
     (&metrics::ROWS_IN, |p| count(p.status().snapshot().rows_in)),
     (&metrics::ROWS_OUT, |p| count(p.status().durable().0.rows_out)),
     (&metrics::ROWS_FILTERED, |p| count(p.status().durable().0.rows_filtered)),
@@ -30,11 +30,12 @@ const NUMBERS: [(&Metric, Number); 14] = [
     (&metrics::SINK_UP, |p| yes(p.status().snapshot().away_secs.is_none())),
     (&metrics::SINK_RETRIES, |p| count(p.status().snapshot().retries)),
     (&metrics::LETTERS_SPOOLED, |p| count(p.status().durable().1.spooled)),
+    (&metrics::SPOOL_OLDEST, |p| Some(p.status().snapshot().spool_oldest_secs.unwrap_or(0.0))),
     (&metrics::ACKNOWLEDGEMENTS_UNCONFIRMED, |p| count(p.status().durable().1.unconfirmed)),
     (&metrics::READY, |p| yes(p.problems(&p.status().snapshot()).is_empty())),
 ];
 
-const LABELLED: [(&Metric, Labelled); 4] = [
+const LABELLED: [(&Metric, Labelled); 5] = [
     (&metrics::ROWS_REJECTED, |p, show| {
         for ((stage, code), rows) in &p.status().durable().0.rejected_by {
             show(*rows as f64, &[stage, code]);
@@ -44,6 +45,11 @@ const LABELLED: [(&Metric, Labelled); 4] = [
         for (queue, batches) in Queue::ALL.iter().zip(p.status().snapshot().queued) {
             show(batches as f64, &[queue.name()]);
         }
+    }),
+    (&metrics::SPOOL_LETTERS, |p, show| {
+        let held = p.status().snapshot().spool;
+        show(held.waiting as f64, &["waiting"]);
+        show(held.set_aside as f64, &["set_aside"]);
     }),
     (&metrics::SWAPS, |p, show| {
         let outcomes = &p.context().outcomes;

@@ -27,6 +27,7 @@ struct Inner {
     status: Arc<Status>,
     series: Series,
     max_freshness: Option<Duration>,
+    spool_max_wait: Duration,
 }
 
 /// What a pipeline is.
@@ -80,6 +81,7 @@ impl Running {
             status: status.clone(),
             series: Series::default(),
             max_freshness: pipeline.admin.max_freshness,
+            spool_max_wait: pipeline.dead_letter.spool_max_wait,
         };
         let running = Self(Arc::new(inner));
         let sampled = Arc::downgrade(&running.0);
@@ -143,6 +145,15 @@ impl Running {
             let most = most.as_secs_f64();
             problems.push(format!(
                 "the newest durable message was published {seconds:.0} s ago, wanted at most {most} s"
+            ));
+        }
+        let most = self.0.spool_max_wait.as_secs_f64();
+        if let Some(seconds) = now.spool_oldest_secs
+            && seconds > most
+        {
+            let letters = now.spool.waiting;
+            problems.push(format!(
+                "{letters} dead letters wait in the spool, the oldest for {seconds:.0} s, wanted at most {most} s"
             ));
         }
         problems

@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use super::delivered::{Delivered, InHand};
 use super::summary::{Counts, Streamed, Summary};
 use clickmill_core::{Micros, lock};
+use clickmill_dead_letter::Held;
 use clickmill_source::Progress;
 use clickmill_telemetry::metrics::{self, Recorder};
 
@@ -27,6 +28,7 @@ pub struct Status {
     object: Mutex<String>,
     queues: [AtomicU64; Queue::ALL.len()],
     in_hand: Mutex<BTreeSet<InHand>>,
+    spool: Mutex<Held>,
     durable: Mutex<Durable>,
     latencies: Recorder,
 }
@@ -93,6 +95,10 @@ pub struct Snapshot {
     pub freshness_secs: Option<f64>,
     /// How long ago the oldest message in hand was published, in seconds.
     pub oldest_unacknowledged_secs: Option<f64>,
+    /// Of a stream: what its spool holds.
+    pub spool: Held,
+    /// How long the oldest letter has waited there, in seconds.
+    pub spool_oldest_secs: Option<f64>,
 }
 
 impl Snapshot {
@@ -117,6 +123,7 @@ impl Default for Status {
             object: Mutex::default(),
             queues: Default::default(),
             in_hand: Mutex::default(),
+            spool: Mutex::default(),
             durable: Mutex::new(Durable {
                 counts: Counts::default(),
                 streamed: Streamed::default(),
@@ -137,6 +144,7 @@ impl Status {
         let ago = |moment: Micros| now.since(moment).as_secs_f64();
         let away = self.away_since.load(Ordering::Relaxed);
         let oldest = lock(&self.in_hand).first().map(|batch| batch.oldest);
+        let spool = *lock(&self.spool);
         let durable = lock(&self.durable);
         Snapshot {
             rows_in: self.rows_in.load(Ordering::Relaxed),
@@ -151,6 +159,8 @@ impl Status {
             away_secs: (away > 0).then(|| ago((away as i64).into())),
             freshness_secs: durable.newest.map(ago),
             oldest_unacknowledged_secs: oldest.map(ago),
+            spool,
+            spool_oldest_secs: spool.oldest.map(ago),
         }
     }
 
@@ -236,6 +246,11 @@ impl Status {
         let now = Micros::now().get() as u64;
         // Since the first of them.
         let _ = self.away_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Of a stream: what its spool holds now.
+    pub(crate) fn spool(&self, held: Held) {
+        *lock(&self.spool) = held;
     }
 
     /// Batches that begin to wait, or end to, where the number is negative.

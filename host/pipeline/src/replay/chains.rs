@@ -8,8 +8,9 @@ use super::{Fate, ReplayError};
 use crate::context::Context;
 use crate::run::transform::Transformed;
 use crate::versions::fit::Fitted;
-use clickmill_core::batch::{Batch, Position};
+use clickmill_core::batch::{Batch, Position, Reason};
 use clickmill_core::{StageName, stage};
+use clickmill_dead_letter::is_cut;
 use clickmill_sandbox::{ChainWorker, Library};
 use clickmill_sink::{Key, Letter};
 use clickmill_tables::Rows;
@@ -38,6 +39,15 @@ impl<'a> Chains<'a> {
             .iter()
             .filter_map(|letter| Some((letter.key()?, letter.letter_id.clone())))
             .collect();
+        let is_cut = |of: &Letter| is_cut(&of.stage, &of.code, &of.message, &of.payload);
+        let (cut, letters): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(is_cut);
+        // What is left of these records is not what was refused, even where it can be decoded.
+        fates.extend(cut.into_iter().map(|letter| {
+            let reason = Reason { code: letter.code, message: letter.message, column: None };
+            let stage = letter.stage.parse();
+            let stage = stage.unwrap_or_else(|_| StageName::of_host(stage::DECODE));
+            (letter.letter_id, Fate::Rejected { stage, reason })
+        }));
         let pipeline = &self.context.pipeline;
         let (batches, malformed) = decode::batches(letters, &pipeline.format, pipeline.batch)?;
         for (id, reason) in malformed {
@@ -83,6 +93,6 @@ pub(super) fn keys_of(rows: &Rows) -> Vec<Key> {
 pub(super) fn key_of(source: &str, position: &Position) -> Key {
     match position {
         Position::Line(line) => Key::Line(source.to_owned(), *line as i64),
-        Position::Message(message) => Key::Message(message.id.clone()),
+        Position::Message(message) => Key::Message(message.id.clone(), message.publish_time),
     }
 }

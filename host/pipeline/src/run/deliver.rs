@@ -1,29 +1,24 @@
 //! Delivery of a stream's batches: rows to the table, letters to theirs, and only then the
 //! acknowledgements. Where the table is away, what is in hand is held and tried again, for as long as it
-//! takes; where the dead-letter table is away, letters go to the spool.
+//! takes.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
-use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use backon::{ExponentialBuilder, Retryable};
+use backon::Retryable;
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
+use super::letters::Letters;
+use super::patience::patience;
 use super::transform::Finished;
 use crate::observe::delivered::{Delivered, InHand};
 use crate::observe::status::Status;
 use crate::versions::version::VersionRecord;
 use clickmill_core::batch::{Message, Position, Positions, Rejected};
 use clickmill_core::{Fault, Micros, causes};
-use clickmill_dead_letter::{Spool, Writer};
 use clickmill_sink::{Appended, Appender, SinkError};
 use clickmill_source::{Receipt, acknowledge};
 use clickmill_tables::Rows;
-
-/// How often letters in the spool are tried to be carried over.
-const CARRY_EVERY: Duration = Duration::from_secs(5);
 
 /// A batch that has been through the chain, with what is to be given back for it.
 pub(crate) struct PendingBatch {
@@ -39,9 +34,7 @@ pub(crate) struct PendingBatch {
 /// Where a stream's batches go.
 pub(crate) struct Delivery {
     pub rows: Box<dyn Appender>,
-    pub letters: Box<dyn Appender>,
-    pub writer: Arc<Writer>,
-    pub spool: Spool,
+    pub letters: Letters,
     pub status: Arc<Status>,
 }
 
@@ -81,11 +74,12 @@ impl Delivery {
             rejected.extend(appended.refused);
         }
         if !rejected.is_empty() {
-            let letters = self.writer.rows(&rejected)?;
-            let repeated = self.append_letters(&letters, &mut delivered).await;
-            delivered.counts.rows_rejected -= repeated;
-            delivered.counts.rows_in -= repeated;
-            delivered.repeated += repeated;
+            let kept = self.letters.deliver(&rejected).await?;
+            delivered.counts.rows_rejected -= kept.repeated;
+            delivered.counts.rows_in -= kept.repeated;
+            delivered.repeated += kept.repeated;
+            delivered.spooled += kept.spooled;
+            delivered.retries += kept.retries;
         }
         let now = Micros::now();
         let latency = |published: Micros| now.since(published).as_millis() as u64;
@@ -121,85 +115,6 @@ impl Delivery {
             .await?;
         Ok(state.into_inner().1)
     }
-
-    /// Puts letters into their table or, where that is away, into the spool. Where both are away, holds
-    /// them. Returns how many were in the table already.
-    async fn append_letters(&self, letters: &RecordBatch, delivered: &mut Delivered) -> u64 {
-        let mut waits = backon::BackoffBuilder::build(patience());
-        loop {
-            let away = match self.letters.append_letters(letters).await {
-                Ok(repeated) => return repeated,
-                Err(error) => causes(&error),
-            };
-            delivered.retries += 1;
-            self.status.retry();
-            match self.spool.keep(letters) {
-                Ok(()) => {
-                    let letters = letters.num_rows() as u64;
-                    delivered.spooled += letters;
-                    tracing::warn!(
-                        error = away,
-                        letters,
-                        "the dead-letter table is away: letters go to the spool"
-                    );
-                    return 0;
-                }
-                Err(full) => {
-                    let full = causes(&full);
-                    tracing::warn!(
-                        error = away,
-                        spool = full,
-                        "dead-letter table and spool are away: holding what is in hand"
-                    );
-                }
-            }
-            // Endless, so there is always a next.
-            tokio::time::sleep(waits.next().unwrap_or(CARRY_EVERY)).await;
-        }
-    }
-
-    /// Carries letters from the spool to their table, now and then, forever.
-    pub(crate) async fn carry_over(&self) -> Infallible {
-        let mut ticks = tokio::time::interval(CARRY_EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            self.carry_over_once().await;
-        }
-    }
-
-    /// Carries what the spool holds over. What can't be carried stays.
-    pub(crate) async fn carry_over_once(&self) {
-        let waiting = match self.spool.waiting() {
-            Ok(waiting) => waiting,
-            Err(error) => {
-                return tracing::warn!(error = causes(&error), "cannot look into the spool");
-            }
-        };
-        for path in waiting {
-            let letters = match self.spool.read(&path, &self.writer.schema) {
-                Ok(letters) => letters,
-                Err(error) => {
-                    tracing::error!(error = causes(&error), "letters in the spool cannot be read");
-                    continue;
-                }
-            };
-            for letters in letters {
-                if let Err(error) = self.letters.append_letters(&letters).await {
-                    tracing::debug!(error = causes(&error), "the dead-letter table is still away");
-                    return;
-                }
-            }
-            match self.spool.remove(&path) {
-                Ok(()) => {
-                    tracing::info!(path = %path.display(), "carried letters over from the spool")
-                }
-                Err(error) => {
-                    tracing::warn!(error = causes(&error), "letters carried over stay in the spool")
-                }
-            }
-        }
-    }
 }
 
 /// Why batches are not delivered. Their messages are released.
@@ -221,15 +136,6 @@ impl DeliverError {
             Self::Letters(_) => Fault::Bug,
         }
     }
-}
-
-/// Waits between tries: short at first, at most ten seconds, forever.
-fn patience() -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(10))
-        .with_jitter()
-        .without_max_times()
 }
 
 fn publish_times(finished: &Finished) -> Vec<Micros> {

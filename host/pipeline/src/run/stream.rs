@@ -10,11 +10,17 @@
 //! overtake each other in the workers; the writer puts them back in order. How many there may be between
 //! cutter and delivery is bounded, and what the source may have out is bounded by itself: while the
 //! table is away nothing more is pulled.
+//!
+//! However a stream ends, it does so in this order: nothing more is pulled; what is in hand is delivered,
+//! for as long as that takes, or, where the table will not take it or a worker failed, what is on its way
+//! has [`LAST_APPENDS`]; what is not delivered is released; letters of the spool are tried once more; the
+//! last acknowledgements have [`LAST_WORDS`]; the tables' logs are packed. Told to end at once, what is in
+//! hand is released first, and the acknowledgements of what was written before have [`PARTING_WORDS`].
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -22,12 +28,13 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tracing::Instrument;
 
 use super::cut::{Control, Cut, cut};
 use super::deliver::{DeliverError, Delivery, PendingBatch};
 use super::judge::Judge;
+use super::letters::Letters;
 use super::reorder::Reorder;
 use super::stop::{Ending, Stop};
 use super::transform::{Finished, Worker};
@@ -50,6 +57,13 @@ use clickmill_source::stream::Stream;
 
 /// Rows that one file of the warehouse takes at once, when batches wait.
 const ROWS_PER_APPEND: usize = 128 << 10;
+
+/// How long what is on its way to the table has where the rest can't be delivered.
+const LAST_APPENDS: Duration = Duration::from_secs(30);
+/// How long acknowledgements may take once the last message is done with.
+const LAST_WORDS: Duration = Duration::from_secs(30);
+/// How long they may take where the stream is to end at once.
+const PARTING_WORDS: Duration = Duration::from_secs(5);
 
 /// Why a stream ended early. Nothing that was not delivered is acknowledged.
 #[derive(Debug, thiserror::Error)]
@@ -137,12 +151,7 @@ pub(crate) fn run(
         drop((batches, to_writer));
         let ran = context.runtime.block_on(async {
             let control = Control { ending, status, stop, give_up: Notify::new() };
-            let both = both_ways(context, stream, &delivery, &control, to_workers, from_workers);
-            tokio::select! {
-                ran = both => ran,
-                // Receipts that are dropped release their messages.
-                () = stop.asked_twice() => Err(StreamError::Interrupted),
-            }
+            both_ways(context, stream, &delivery, &control, to_workers, from_workers).await
         });
         for worker in working {
             worker.join().map_err(|_| StreamError::Worker)?;
@@ -158,22 +167,18 @@ async fn open(context: &Context, status: &Arc<Status>) -> Result<(Stream, Delive
     let (sink, dead) = (&pipeline.sink, &pipeline.dead_letter);
     let spool = Spool::open(&dead.spool, &pipeline.name, dead.spool_max_bytes)?;
     let (tables, name) = (&context.tables, &pipeline.name);
-    let rows = tables.appender(&sink.table, &sink.schema, provenance::MESSAGE_ID, name);
-    let letters = tables.appender(&dead.table, &dead.schema, "letter_id", name);
-    let delivery = Delivery {
-        rows: rows.await?,
-        letters: letters.await?,
-        writer: context.letters.clone(),
-        spool,
-        status: status.clone(),
-    };
+    let rows = tables.appender(&sink.table, &sink.schema, &provenance::MESSAGE, name);
+    let letters = tables.appender(&dead.table, &dead.schema, &["letter_id"], name);
+    let (rows, letters) = (rows.await?, letters.await?);
+    let letters = Letters::new(letters, context.letters.clone(), spool, status.clone());
+    let delivery = Delivery { rows, letters, status: status.clone() };
     // The source last: from now on messages arrive.
     let stream = Stream::open(&pipeline.source).await?;
     status.reading(stream.name());
     Ok((stream, delivery))
 }
 
-/// Cutter and writer, until both have ended.
+/// Cutter and writer, until both have ended; then what ends a stream, however it went.
 async fn both_ways(
     context: &Context,
     mut stream: Stream,
@@ -184,23 +189,44 @@ async fn both_ways(
 ) -> Result<Summary, StreamError> {
     let room = Arc::new(Semaphore::new(context.most_batches()));
     let limits = context.pipeline.batch;
-    let cutting = async {
-        let cut = cut(limits, &mut stream, &room, control, to_workers).await;
-        stream.stop();
-        // What has arrived is delivered, whatever ended the source.
-        Ok(cut)
+    let (end, ended) = watch::channel(false);
+    let both = async {
+        let cutting = async {
+            let cut = cut(limits, &mut stream, &room, control, to_workers).await;
+            stream.stop();
+            // What has arrived is delivered, whatever ended the source.
+            cut
+        };
+        let writing = write(context, delivery, &control.give_up, from_workers);
+        let (cut, written) = tokio::join!(cutting, writing);
+        // Nobody listens where letters are not being carried over.
+        let _ = end.send(true);
+        let summary = written?;
+        cut?;
+        Ok::<_, StreamError>(summary)
     };
-    let writing = write(context, delivery, &control.give_up, from_workers);
-    let (cut, summary) = tokio::select! {
-        both = async { tokio::try_join!(cutting, writing) } => both?,
-        never = delivery.carry_over() => match never {},
+    let both = async { tokio::join!(both, delivery.letters.carry_over(ended)).0 };
+    let ran = tokio::select! {
+        ran = both => ran,
+        // Receipts that are dropped release their messages.
+        () = control.stop.asked_twice() => Err(StreamError::Interrupted),
     };
-    cut?;
-    delivery.carry_over_once().await;
-    stream.end().await;
-    delivery.rows.close().await;
-    delivery.letters.close().await;
-    Ok(summary)
+    if let Err(StreamError::Interrupted) = ran {
+        stream.end(PARTING_WORDS).await;
+        return ran;
+    }
+    let ending = async {
+        delivery.letters.carry_over_once().await;
+        stream.end(LAST_WORDS).await;
+        delivery.rows.close().await;
+        delivery.letters.close().await;
+    };
+    tokio::select! {
+        () = ending => {}
+        // All of it is delivered: what is left, the next run does.
+        () = control.stop.asked_twice() => {}
+    }
+    ran
 }
 
 /// How messages are decoded.
@@ -280,7 +306,7 @@ async fn write(
     let mut on_the_way = FuturesUnordered::new();
     let mut ended = false;
     let mut too_many = None;
-    loop {
+    let failed: Option<StreamError> = loop {
         while on_the_way.len() < delivery.rows.overlap()
             && let Some(first) = ready.front()
         {
@@ -297,11 +323,14 @@ async fn write(
             on_the_way.push(delivery.deliver(version, group).instrument(span));
         }
         if ended && ready.is_empty() && on_the_way.is_empty() {
-            break;
+            break None;
         }
         tokio::select! {
             Some(delivered) = on_the_way.next(), if !on_the_way.is_empty() => {
-                let delivered: Delivered = delivered?;
+                let delivered: Delivered = match delivered {
+                    Ok(delivered) => delivered,
+                    Err(error) => break Some(error.into()),
+                };
                 if let (None, Err(found)) = (&too_many, judge.deliver(&delivered)) {
                     too_many = Some(found);
                     give_up.notify_one();
@@ -309,13 +338,31 @@ async fn write(
                 delivery.status.deliver(delivered);
             }
             arrived = from.recv(), if !ended => match arrived {
-                Some((number, batch)) => {
-                    in_order.push(number, batch?);
+                Some((number, Ok(batch))) => {
+                    in_order.push(number, batch);
                     ready.extend(std::iter::from_fn(|| in_order.pop()));
                 }
+                Some((_, Err(error))) => break Some(error),
                 None => ended = true,
             },
         }
+    };
+    if let Some(error) = failed {
+        // No more is pulled, and what nobody takes any more is released.
+        give_up.notify_one();
+        drop((from, in_order, ready));
+        let last = async {
+            while let Some(delivered) = on_the_way.next().await {
+                // One error is enough to tell.
+                if let Ok(delivered) = delivered {
+                    delivery.status.deliver(delivered);
+                }
+            }
+        };
+        if tokio::time::timeout(LAST_APPENDS, last).await.is_err() {
+            tracing::warn!("the last appends take too long, their messages come again");
+        }
+        return Err(error);
     }
     match too_many {
         Some(found) => {

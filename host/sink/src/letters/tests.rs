@@ -55,8 +55,9 @@ fn a_letter_is_what_was_refused() {
     let message =
         answer(&[("message_id", json!("m")), ("published", json!(1_732_000_000_000_000_i64))]);
     let message = &decode(&message).unwrap()[0];
-    assert_eq!(message.key(), Some(Key::Message("m".to_owned())));
-    assert_eq!(message.publish_time, Some(1_732_000_000_000_000.into()));
+    let published = Micros::from(1_732_000_000_000_000);
+    assert_eq!(message.key(), Some(Key::Message("m".to_owned(), published)));
+    assert_eq!(message.publish_time, Some(published));
 }
 
 /// An empty payload in place of one that can't be read would be replayed.
@@ -86,5 +87,17 @@ fn what_cannot_be_decoded_is_an_error_that_names_the_letter() {
         let error = decode(&answer(&[(column, value)])).unwrap_err();
         assert_eq!(error.to_string(), wanted);
         assert_eq!(SinkError::from(error).fault(), Fault::Input);
+    }
+}
+
+#[test]
+fn a_message_is_told_by_its_id_and_when_it_was_published() {
+    let times = BTreeSet::from([10, 20].map(Micros::from));
+    let published = BTreeMap::from([("1", times), ("2", BTreeSet::new())]);
+    for (id, time, wanted) in
+        [("1", 10, true), ("1", 30, false), ("1", 0, true), ("2", 30, true), ("3", 0, false)]
+    {
+        let key = Key::Message(id.to_owned(), time.into());
+        assert_eq!(is_among(&published, &key), wanted, "{key:?}");
     }
 }

@@ -36,7 +36,7 @@ impl Scratch {
 
     async fn open(&self, pipeline: &str) -> Live {
         let (warehouse, schema) = (self.warehouse(), self.schema.arrow());
-        Live::open(&warehouse, &self.table, schema, "message_id", pipeline).await.unwrap()
+        Live::open(&warehouse, &self.table, schema, &["message_id"], pipeline).await.unwrap()
     }
 
     /// Number and sum of the rows of the files that queries are given.
@@ -206,4 +206,21 @@ async fn what_cannot_be_packed_waits_by_session_and_is_seen_once() {
     std::fs::remove_file(&obstacle).unwrap();
     live.close().await;
     assert_eq!((scratch.seen().await, scratch.files("d").len()), (sum(30), 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_again_after_midnight_is_the_file_of_the_day_before() {
+    let scratch = Scratch::new().await;
+    let schema = scratch.schema.arrow();
+    let log = Log::open(&scratch.warehouse(), &scratch.table, &schema, "p").await.unwrap();
+    let mut log = log.unwrap();
+    // The link was made, and then the folder could not be synced.
+    log.waiting.day = Some("2026-01-01".to_owned());
+    let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), schema, None).unwrap();
+    writer.write(&rows(0..10)).unwrap();
+    log.add(&Flushes::begin(), writer.into_inner().unwrap(), 10).await.unwrap();
+    log.close().await;
+    let [file] = &scratch.files("d")[..] else { panic!("{:?}", scratch.files("d")) };
+    assert!(file.to_string_lossy().contains("load_date=2026-01-01"), "{}", file.display());
+    assert_eq!(scratch.seen().await, sum(10));
 }

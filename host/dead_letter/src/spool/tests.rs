@@ -1,0 +1,115 @@
+use std::sync::Arc;
+
+use arrow::array::StringArray;
+use arrow::datatypes::{DataType, Field, Schema};
+
+use super::*;
+
+fn letters(ids: &[&str]) -> RecordBatch {
+    let schema = Schema::new(vec![Field::new("letter_id", DataType::Utf8, false)]);
+    let ids: ArrayRef = Arc::new(StringArray::from(ids.to_vec()));
+    RecordBatch::try_new(Arc::new(schema), vec![ids]).expect("a batch")
+}
+
+fn open(folder: &tempfile::TempDir) -> Spool {
+    Spool::open(folder.path(), "clicks", 1 << 20).expect("a spool")
+}
+
+/// What waits, read.
+fn read(spool: &Spool) -> Vec<RecordBatch> {
+    let waiting = spool.waiting().expect("listed");
+    let read = |path: &PathBuf| spool.read(path, &letters(&[]).schema()).expect("read");
+    waiting.iter().map(read).collect()
+}
+
+fn counts(spool: &Spool) -> (u64, u64) {
+    let held = spool.held().expect("counted");
+    assert_eq!(held.oldest.is_some(), held.waiting > 0);
+    (held.waiting, held.set_aside)
+}
+
+#[test]
+fn letters_come_back_in_order_and_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = open(&folder);
+    spool.keep(&letters(&["a", "b"])).expect("kept");
+    spool.keep(&letters(&["c"])).expect("kept");
+    // Another process finds them.
+    let spool = open(&folder);
+    assert_eq!(counts(&spool), (3, 0));
+    assert_eq!(read(&spool), [letters(&["a", "b"]), letters(&["c"])]);
+    for path in spool.waiting().expect("listed") {
+        spool.remove(&path).expect("removed");
+    }
+    assert_eq!(spool.waiting().expect("listed"), Vec::<PathBuf>::new());
+    assert_eq!(counts(&spool), (0, 0));
+}
+
+#[test]
+fn a_full_spool_says_so_and_keeps_what_it_has() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path(), "clicks", 1500).expect("a spool");
+    spool.keep(&letters(&["a"])).expect("kept");
+    let large = "x".repeat(2000);
+    let full = spool.keep(&letters(&[&large])).expect_err("full");
+    assert!(matches!(full, SpoolError::Full { max_bytes: 1500, .. }), "{full}");
+    assert_eq!(spool.waiting().expect("listed").len(), 1);
+    // What is set aside, or was being written when a process died, takes room too.
+    spool.set_aside(&spool.waiting().expect("listed")[0]).expect("moved");
+    fs::write(folder.path().join("clicks/1-1-1.part"), [0; 1000]).expect("written");
+    let full = spool.keep(&letters(&["b"])).expect_err("full");
+    assert!(matches!(full, SpoolError::Full { held: 1001.., .. }), "{full}");
+}
+
+#[test]
+fn what_the_table_has_taken_of_a_file_is_not_in_it_any_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = open(&folder);
+    spool.keep(&letters(&["a", "b", "c"])).expect("kept");
+    let path = spool.waiting().expect("listed").remove(0);
+    let before = spool.held().expect("counted").oldest;
+    spool.leave(&path, &letters(&["c"])).expect("left");
+    assert_eq!(read(&open(&folder)), [letters(&["c"])]);
+    assert_eq!((counts(&spool), spool.held().expect("counted").oldest), ((1, 0), before));
+    // A disk that takes nothing: whoever carries over remembers.
+    fs::create_dir_all(path.with_extension("part")).expect("an obstacle");
+    spool.leave(&path, &letters(&[])).expect_err("an obstacle");
+    assert_eq!(read(&spool), [letters(&[])]);
+    assert_eq!(read(&open(&folder)), [letters(&["c"])]);
+}
+
+#[test]
+fn one_process_carries_over_and_what_a_dead_one_was_writing_is_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, other) = (open(&folder), open(&folder));
+    let part = folder.path().join("clicks/00000000000000000001-7-0.part");
+    fs::write(&part, "half a file").expect("written");
+    // Somebody writes: it may be theirs.
+    let writing = other.lock_file(WRITE).expect("a file");
+    writing.lock_shared().expect("a lock");
+    let carrier = one.carrier().expect("looked").expect("nobody else carries");
+    assert!(other.carrier().expect("looked").is_none());
+    assert!(part.exists());
+    drop((writing, carrier));
+    let _carrier = other.carrier().expect("looked").expect("nobody else carries");
+    assert!(!part.exists());
+    assert_eq!(counts(&one), (0, 0));
+}
+
+#[test]
+fn what_is_set_aside_is_counted_and_tried_again_by_the_next_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = open(&folder);
+    spool.keep(&letters(&["a"])).expect("kept");
+    spool.keep_aside(&letters(&["b", "c"])).expect("kept");
+    let damaged = folder.path().join("clicks/00000000000000000001-7.arrow");
+    fs::write(&damaged, "no letters").expect("written");
+    let error = spool.read(&damaged, &letters(&[]).schema()).expect_err("damaged");
+    assert!(matches!(error, SpoolError::Arrow { .. }), "{error}");
+    spool.set_aside(&damaged).expect("moved");
+    assert_eq!((counts(&spool), read(&spool).len()), ((1, 3), 1));
+    let spool = open(&folder);
+    assert_eq!((counts(&spool), spool.waiting().expect("listed").len()), ((4, 0), 3));
+    // Files of a version before that had no numbers are told by their names too.
+    assert_eq!(spool.held().expect("counted").oldest, Some(Micros::from(0)));
+}
