@@ -1,6 +1,6 @@
 """Cloud Storage on loopback, for the tests: what the crate object_store uses of its XML API.
 
-    python storage.py --port N --bucket NAME... [--cut-after BYTES] [--page-size KEYS]
+    python storage.py --port N --bucket NAME... [--cut-after BYTES] [--page-size KEYS] [--first-generation N]
 
 `--bucket` is given once per bucket. The standard library is all it needs; objects are in memory. The
 client gets a service account key with the address in `gcs_base_url`, and `disable_oauth`. It prints
@@ -13,6 +13,8 @@ Other emulators speak the JSON API only, in which object_store can neither put n
   resumes a read or creates a name only once relies on it.
 - `--cut-after` closes the connection after so many bytes of an object's body, of every answer, so
   that a read of anything longer has to be resumed.
+- `--first-generation` makes generations and ETags those of an earlier run: a ledger that was kept knows
+  objects by them.
 - A part of a multipart upload other than the last has to have 5 MiB, as at Cloud Storage.
 """
 
@@ -337,7 +339,11 @@ def main():
     options.add_argument("--bucket", action="append", required=True)
     options.add_argument("--cut-after", type=int)
     options.add_argument("--page-size", type=int, default=1000)
+    options.add_argument("--first-generation", type=int)
     options = options.parse_args()
+    if options.first_generation is not None:
+        global generations
+        generations = itertools.count(options.first_generation)
 
     try:
         server = Server(("127.0.0.1", options.port), Handler)

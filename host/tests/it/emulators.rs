@@ -21,15 +21,35 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Google's own Pub/Sub emulator, shared by all tests: each has topics of its own. `None`, with the
 /// reason printed, where it is not installed.
 pub(crate) fn pubsub(test: &str) -> Option<&'static str> {
-    static STARTED: OnceLock<Option<(Child, String)>> = OnceLock::new();
-    let started = STARTED.get_or_init(|| {
+    static STARTED: OnceLock<Option<PubSub>> = OnceLock::new();
+    let started = STARTED.get_or_init(|| PubSub::start(free_port()));
+    if started.is_none() {
+        not_run(
+            test,
+            "Google's Pub/Sub emulator is missing: `gcloud components install pubsub-emulator`, or the package google-cloud-cli-pubsub-emulator, and Java",
+        );
+    }
+    started.as_ref().map(|started| started.address.as_str())
+}
+
+/// Google's own Pub/Sub emulator. It forgets everything when it is dropped.
+pub(crate) struct PubSub {
+    child: Child,
+    /// Where it is.
+    pub address: String,
+}
+
+impl PubSub {
+    /// Starts one; `None` where it is not installed.
+    pub(crate) fn start(port: u16) -> Option<Self> {
         let program = pubsub_program()?;
-        let port = free_port();
         // The emulator takes no notice of its standard input: this does, and takes its group along.
         let mut command = Command::new("sh");
         let script = r#""$0" --host=127.0.0.1 --port="$1" >"$2" 2>&1 </dev/null & cat; kill 0"#;
         let log = scratch().join("pubsub.log");
         command.args(["-c", script]).arg(program).arg(port.to_string()).arg(&log);
+        // With one gigabyte it was busy collecting garbage, and acknowledgements came late.
+        command.env("JAVA_OPTS", "-Xmx4g");
         let child = command.stdin(Stdio::piped()).process_group(0).spawn().expect("sh starts");
         let address = format!("127.0.0.1:{port}");
         let path = format!("/v1/projects/{PROJECT}/topics");
@@ -38,15 +58,16 @@ pub(crate) fn pubsub(test: &str) -> Option<&'static str> {
             assert!(began.elapsed() < PATIENCE, "the Pub/Sub emulator does not start, see {log:?}");
             std::thread::sleep(Duration::from_millis(50));
         }
-        Some((child, address))
-    });
-    if started.is_none() {
-        not_run(
-            test,
-            "Google's Pub/Sub emulator is missing: `gcloud components install pubsub-emulator`, or the package google-cloud-cli-pubsub-emulator, and Java",
-        );
+        Some(Self { child, address })
     }
-    started.as_ref().map(|(_, address)| address.as_str())
+}
+
+impl Drop for PubSub {
+    fn drop(&mut self) {
+        // What waits for the end of its input ends the group.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
 }
 
 /// The emulator's program beside `gcloud`.
@@ -137,12 +158,22 @@ pub(crate) struct Storage {
 impl Storage {
     /// Starts one; a body of an object is cut after `cut_after` bytes, if given.
     pub(crate) fn start(cut_after: Option<u64>) -> Self {
+        match cut_after {
+            Some(bytes) => Self::start_with(&["--cut-after", &bytes.to_string()]),
+            None => Self::start_with(&[]),
+        }
+    }
+
+    /// Starts one whose objects' generations begin with a number.
+    pub(crate) fn start_at(generation: u64) -> Self {
+        Self::start_with(&["--first-generation", &generation.to_string()])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let port = free_port();
         let mut command = Command::new(python());
         command.arg(script("storage.py")).args(["--port", &port.to_string(), "--bucket", "lake"]);
-        if let Some(bytes) = cut_after {
-            command.args(["--cut-after", &bytes.to_string()]);
-        }
+        command.args(arguments);
         Self { _process: start(command), address: format!("127.0.0.1:{port}") }
     }
 
@@ -167,7 +198,7 @@ fn start(mut command: Command) -> Process {
 }
 
 /// A Python with what the emulators need, installed once into the target folder.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let requirements = script("requirements.txt");
