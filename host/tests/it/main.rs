@@ -35,3 +35,4 @@ mod swap_load;
 mod tables;
 mod taps;
 mod trust;
+mod upgrade;
