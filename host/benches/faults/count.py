@@ -135,14 +135,19 @@ def reader(tables, scratch):
 def parquet(warehouse, table, columns):
     import pyarrow.parquet
 
-    files = sorted((warehouse / DATASET / table).rglob("*.parquet"))
-    packed = [range_of(file.stem.removeprefix("live-"), 2) for file in files if file.stem.startswith("live-")]
+    files, packed = [], []
+    for file in (warehouse / DATASET / table).rglob("*.parquet"):
+        files.append(file)
+        if file.stem.startswith("live-"):
+            packed.append(flushes(file.stem.removeprefix("live-"), 2))
+    # One of all flushes from a first to a last replaces the others within that range.
+    whole = [held[:3] for held in packed if held[3] == "all"]
+    files = [file for file in files if not is_replaced(file, whole)]
     for file in (warehouse / "_log" / DATASET / table).rglob("*.parquet"):
-        session, first, last = range_of(file.stem, 1)
-        held = any(s == session and f <= first and last <= l for s, f, l in packed)
-        if not held:
+        flush = flushes(file.stem, 1)
+        if not any(is_within(flush, held) for held in packed):
             files.append(file)
-    for file in files:
+    for file in sorted(files):
         # Not by its path alone, from which pyarrow would take partitions.
         with pyarrow.parquet.ParquetFile(file) as opened:
             if opened.metadata.num_rows:
@@ -150,11 +155,23 @@ def parquet(warehouse, table, columns):
                 yield from zip(*(read.column(name).to_pylist() for name in columns))
 
 
-def range_of(stem, numbers):
-    """The session of a file of a stream, and its first and last flush."""
+def flushes(stem, numbers):
+    """By the name of a stream's file: its session, its first and last flush, and what follows."""
     session, *rest = stem.split("-")
-    flushes = [int(number) for number in rest[:numbers]]
-    return session, flushes[0], flushes[-1]
+    first, last = int(rest[0]), int(rest[numbers - 1])
+    return session, first, last, "-".join(rest[numbers:])
+
+
+def is_within(one, other):
+    return one[0] == other[0] and other[1] <= one[1] and one[2] <= other[2]
+
+
+def is_replaced(file, whole):
+    if not file.stem.startswith("live-"):
+        return False
+    held = flushes(file.stem.removeprefix("live-"), 2)
+    others = (other for other in whole if held[3] != "all" or other != held[:3])
+    return any(is_within(held, other) for other in others)
 
 
 def download(tables, folder):
