@@ -48,6 +48,8 @@ impl PubSub {
         let script = r#""$0" --host=127.0.0.1 --port="$1" >"$2" 2>&1 </dev/null & cat; kill 0"#;
         let log = scratch().join(format!("pubsub-{port}.log"));
         command.args(["-c", script]).arg(program).arg(port.to_string()).arg(&log);
+        // With one gigabyte it was busy collecting garbage, and acknowledgements came late.
+        command.env("JAVA_OPTS", "-Xmx4g");
         let child = command.stdin(Stdio::piped()).process_group(0).spawn().expect("sh starts");
         let address = format!("127.0.0.1:{port}");
         let path = format!("/v1/projects/{PROJECT}/topics");
@@ -156,12 +158,22 @@ pub(crate) struct Storage {
 impl Storage {
     /// Starts one; a body of an object is cut after `cut_after` bytes, if given.
     pub(crate) fn start(cut_after: Option<u64>) -> Self {
+        match cut_after {
+            Some(bytes) => Self::start_with(&["--cut-after", &bytes.to_string()]),
+            None => Self::start_with(&[]),
+        }
+    }
+
+    /// Starts one whose objects' generations begin with a number.
+    pub(crate) fn start_at(generation: u64) -> Self {
+        Self::start_with(&["--first-generation", &generation.to_string()])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let port = free_port();
         let mut command = Command::new(python());
         command.arg(script("storage.py")).args(["--port", &port.to_string(), "--bucket", "lake"]);
-        if let Some(bytes) = cut_after {
-            command.args(["--cut-after", &bytes.to_string()]);
-        }
+        command.args(arguments);
         Self { _process: start(command), address: format!("127.0.0.1:{port}") }
     }
 
@@ -186,7 +198,7 @@ fn start(mut command: Command) -> Process {
 }
 
 /// A Python with what the emulators need, installed once into the target folder.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let requirements = script("requirements.txt");

@@ -36,3 +36,4 @@ mod swap_load;
 mod tables;
 mod taps;
 mod trust;
+mod upgrade;
