@@ -70,8 +70,8 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let pipeline =
-            self.pipeline.as_ref().map(|path| config::read(path, &self.set)).transpose()?;
+        let read = |path: &PathBuf| place::read_pipeline(path, &self.set);
+        let pipeline = self.pipeline.as_ref().map(read).transpose()?;
         if self.looker {
             let link = pipeline.as_ref().and_then(|pipeline| looker::link(&pipeline.sink));
             let link = link.ok_or_else(|| {

@@ -12,7 +12,6 @@ use clap::Args;
 use super::running::{self, Announced};
 use super::{Exit, Failure, dashboard, place};
 use clickmill_admin as admin;
-use clickmill_config as config;
 use clickmill_config::Listen;
 use clickmill_core::lock;
 use clickmill_dashboard::Dashboard;
@@ -104,7 +103,7 @@ pub(super) fn run_pipeline(
     asked: Asked,
 ) -> Result<Summary, Failure> {
     let Asked { ending, watch, forget_swaps, secrets, open } = asked;
-    let pipeline = config::read(path, set)?;
+    let pipeline = place::read_pipeline(path, set)?;
     let options = Options {
         warehouse: warehouse.to_owned(),
         cache: place::cache(),
