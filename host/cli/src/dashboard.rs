@@ -110,7 +110,7 @@ impl Serve {
             };
             if let Some(folder) = self.tiles {
                 if !folder.is_dir() {
-                    let error = anyhow::anyhow!("`{}` is no folder", folder.display());
+                    let error = anyhow::anyhow!("`{}` is not a folder", folder.display());
                     return Err(Failure::new(Exit::BadInput, error));
                 }
                 dashboard.folder = Folder::At(folder);
