@@ -28,25 +28,29 @@ const PIPELINES: &str = "host/pipelines";
 
 /// Folders that may hold what comes with clickmill, as a clone of the project does: pipelines, schemas,
 /// SQL, plugins. The one that is named, and no other; else the current folder and those above it, that of
-/// the executable as packages have it, `share/clickmill` beside its `bin`, and the clone that it was built
-/// in.
+/// the executable as packages have it, and `share/clickmill` beside its `bin`.
 fn shares() -> Vec<PathBuf> {
-    if let Some(named) = std::env::var_os(SHARE_VARIABLE).filter(|value| !value.is_empty()) {
-        return vec![named.into()];
+    if let Some(named) = named_share() {
+        return vec![named];
     }
     let here = std::env::current_dir().unwrap_or_default();
     let executable = std::env::current_exe().unwrap_or_default();
     let beside = executable.parent().map(Path::to_owned);
     let installed = executable.ancestors().nth(2).map(|prefix| prefix.join("share/clickmill"));
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned);
-    let here = here.ancestors().map(Path::to_owned);
-    here.chain(beside).chain(installed).chain(built).collect()
+    here.ancestors().map(Path::to_owned).chain(beside).chain(installed).collect()
 }
 
-/// A pipeline that comes with clickmill.
+fn named_share() -> Option<PathBuf> {
+    std::env::var_os(SHARE_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// A pipeline that comes with clickmill. At last it is looked for in the clone that this was built in.
 pub(crate) fn pipeline(name: &str) -> Result<PathBuf, Failure> {
-    let paths = shares().into_iter().map(|folder| folder.join(PIPELINES).join(name));
-    paths.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned);
+    let built = built.filter(|_| named_share().is_none());
+    let mut paths =
+        shares().into_iter().chain(built).map(|folder| folder.join(PIPELINES).join(name));
+    paths.find(|path| path.is_file()).ok_or_else(|| {
         let error = anyhow::anyhow!(
             "there is no `{PIPELINES}/{name}` in this folder or above it, beside the executable, in `share/clickmill` beside its folder, or in {SHARE_VARIABLE}"
         );
@@ -61,12 +65,15 @@ pub(crate) fn pipeline(name: &str) -> Result<PathBuf, Failure> {
 pub(crate) fn read_pipeline(given: &Path, set: &[String]) -> Result<Pipeline, Failure> {
     let name = given.strip_prefix(PIPELINES).unwrap_or(given);
     let is_name = name.file_name() == Some(name.as_os_str());
-    let shipped = if is_name && !given.exists() {
-        pipeline(&name.with_extension("toml").to_string_lossy()).ok()
-    } else {
-        None
-    };
-    Ok(clickmill_config::read(shipped.as_deref().unwrap_or(given), set)?)
+    if is_name
+        && !given.exists()
+        && let Ok(shipped) = pipeline(&name.with_extension("toml").to_string_lossy())
+    {
+        // Nobody is to take it for a file of their own.
+        eprintln!("no `{}` here: it is {}", given.display(), shipped.display());
+        return Ok(clickmill_config::read(&shipped, set)?);
+    }
+    Ok(clickmill_config::read(given, set)?)
 }
 
 /// The tiles of the dashboard: those that come with clickmill, and else those that the binary was built
