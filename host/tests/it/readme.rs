@@ -564,7 +564,13 @@ const OTHERS: [(&str, Special); 6] = [
     ),
     ("schemas/README.md", NOTHING),
     ("wit/README.md", NOTHING),
-    ("host/README.md", Special { shown: &[("text", "a picture")], ..NOTHING }),
+    (
+        "host/README.md",
+        Special {
+            shown: &[("text", "a picture"), ("toml", "a part of a pipeline file")],
+            ..NOTHING
+        },
+    ),
     (
         "host/monitoring/README.md",
         Special {
