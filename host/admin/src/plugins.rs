@@ -73,7 +73,7 @@ async fn fetched(stage: String, body: ChangeBody) -> Result<Change, String> {
             Some(NewComponent { path: file.name, bytes: file.base64, signature: body.signature })
         }
         (None, Some(uri)) if !uri.starts_with("gs://") => {
-            return Err(format!("`{uri}` is no `gs://bucket/object`: send the component itself"));
+            return Err(format!("`{uri}` is not `gs://bucket/object`: send the component itself"));
         }
         (None, Some(uri)) => {
             let (store, path) = store::open(&uri).map_err(|error| causes(&error))?;

@@ -9,10 +9,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
 
 use super::query::print;
-use super::{Exit, Failure};
+use super::{Exit, Failure, place};
 use clickmill_audit as audit;
 use clickmill_audit::{Differs, Entry, Verified};
-use clickmill_config as config;
 use clickmill_config::{Place, TableName};
 use clickmill_sink::Tables;
 use clickmill_tables::result_set::Answer;
@@ -106,7 +105,7 @@ impl Verify {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
         let (only, place, table) = match &self.pipeline {
             Some(file) if file.ends_with(PIPELINE_FILE) => {
-                let pipeline = config::read(Path::new(file), &self.set)?;
+                let pipeline = place::read_pipeline(Path::new(file), &self.set)?;
                 let table = pipeline.sink.table.beside(audit::TABLE);
                 (Some(pipeline.name), pipeline.sink.place, table)
             }

@@ -70,8 +70,8 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let pipeline =
-            self.pipeline.as_ref().map(|path| config::read(path, &self.set)).transpose()?;
+        let read = |path: &PathBuf| place::read_pipeline(path, &self.set);
+        let pipeline = self.pipeline.as_ref().map(read).transpose()?;
         if self.looker {
             let link = pipeline.as_ref().and_then(|pipeline| looker::link(&pipeline.sink));
             let link = link.ok_or_else(|| {
@@ -110,7 +110,7 @@ impl Serve {
             };
             if let Some(folder) = self.tiles {
                 if !folder.is_dir() {
-                    let error = anyhow::anyhow!("`{}` is no folder", folder.display());
+                    let error = anyhow::anyhow!("`{}` is not a folder", folder.display());
                     return Err(Failure::new(Exit::BadInput, error));
                 }
                 dashboard.folder = Folder::At(folder);

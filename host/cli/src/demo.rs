@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::query::{answer, print};
-use super::run::{Asked, print_summary, run_pipeline};
+use super::run::{RunOptions, print_summary, run_pipeline};
 use super::{Exit, Failure, place};
 use clickmill_config::TableName;
 use clickmill_generator::{Generator, Kind, Options};
@@ -70,8 +70,8 @@ impl Demo {
             );
         }
         let set = [format!("source.uri={}", file.display())];
-        let asked = Asked { secrets: secrets.clone(), ..Asked::default() };
-        let summary = run_pipeline(&pipeline("batch.toml")?, &set, warehouse, asked)?;
+        let options = RunOptions { secrets: secrets.clone(), ..RunOptions::default() };
+        let summary = run_pipeline(&place::pipeline("batch.toml")?, &set, warehouse, options)?;
         print_summary(&summary);
 
         let runtime = tokio::runtime::Runtime::new()?;
@@ -103,8 +103,8 @@ impl Demo {
             );
             let open = attended && !self.no_open;
             let ending = Ending { after: stop_after, ..Ending::default() };
-            let asked = Asked { ending, secrets, open, ..Asked::default() };
-            let summary = run_pipeline(&pipeline("stream.toml")?, &[], warehouse, asked)?;
+            let options = RunOptions { ending, secrets, open, ..RunOptions::default() };
+            let summary = run_pipeline(&place::pipeline("stream.toml")?, &[], warehouse, options)?;
             print_summary(&summary);
         }
         if !ready && (!attended || clickmill_query::readiness() == Readiness::Ready) {
@@ -123,14 +123,6 @@ impl Demo {
         eprintln!("\n{QUERY}:");
         print(&answer(warehouse, QUERY)?, false)
     }
-}
-
-fn pipeline(name: &str) -> Result<PathBuf, Failure> {
-    place::pipeline(name).ok_or_else(|| {
-        let error = anyhow::anyhow!("there is no `host/pipelines/{name}` here");
-        Failure::new(Exit::BadInput, error)
-            .hint("run `clickmill demo` inside a clone of the project")
-    })
 }
 
 fn generate(file: &Path) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod generate;
 mod permissions;
+mod pipeline_args;
 mod place;
 mod plugin;
 mod query;

@@ -1,14 +1,13 @@
 //! `clickmill permissions`: the roles a pipeline needs on Google Cloud.
 
 use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use super::Failure;
+use super::pipeline_args::PipelineArgs;
 use clickmill_access as access;
 use clickmill_access::{Gcloud, Listing, Members, Terraform};
-use clickmill_config as config;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,13 +25,8 @@ const MEMBERS: [&str; 6] =
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Permissions {
-    /// The pipeline file
-    #[arg(value_name = "PIPELINE.toml")]
-    pipeline: PathBuf,
-
-    /// Set a value of the pipeline file, as for `run`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    pipeline: PipelineArgs,
 
     /// Who runs the pipeline [default: serviceAccount:clickmill@PROJECT.iam.gserviceaccount.com]
     #[arg(long, value_name = "MEMBER", value_parser = member)]
@@ -68,7 +62,7 @@ enum Format {
 
 impl Permissions {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let pipeline = config::read(&self.pipeline, &self.set)?;
+        let pipeline = self.pipeline.read()?;
         let access = access::needs(&pipeline, warehouse);
         let host = self.member.unwrap_or_else(|| {
             let project = access.project.clone();

@@ -1,8 +1,10 @@
-//! Where things are: the cache of compiled plugins, the audit log, the project with its pipelines. And
-//! who is asking.
+//! Where things are: the cache of compiled plugins, the audit log, what comes with clickmill. And who is
+//! asking.
 
 use std::path::{Path, PathBuf};
 
+use super::{Exit, Failure};
+use clickmill_config::Pipeline;
 use clickmill_dashboard::Folder;
 
 /// The environment variable that names the cache folder.
@@ -19,24 +21,65 @@ pub(crate) fn cache() -> PathBuf {
     base.unwrap_or_else(std::env::temp_dir).join("clickmill")
 }
 
-/// A pipeline that comes with the project: in the current folder or one above it, and else where the
-/// binary was built.
-pub(crate) fn pipeline(name: &str) -> Option<PathBuf> {
-    let within = Path::new("host/pipelines").join(name);
+/// The environment variable that names the folder of what comes with clickmill.
+const SHARE_VARIABLE: &str = "CLICKMILL_SHARE";
+/// Where the pipelines are in such a folder.
+const PIPELINES: &str = "host/pipelines";
+
+/// Folders that may hold what comes with clickmill, as a clone of the project does: pipelines, schemas,
+/// SQL, plugins. The one that is named, and no other; else the current folder and those above it, that of
+/// the executable as packages have it, and `share/clickmill` beside its `bin`.
+fn shares() -> Vec<PathBuf> {
+    if let Some(named) = named_share() {
+        return vec![named];
+    }
     let here = std::env::current_dir().unwrap_or_default();
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned);
-    here.ancestors()
-        .map(Path::to_owned)
-        .chain(built)
-        .map(|root| root.join(&within))
-        .find(|path| path.is_file())
+    let executable = std::env::current_exe().unwrap_or_default();
+    let beside = executable.parent().map(Path::to_owned);
+    let installed = executable.ancestors().nth(2).map(|prefix| prefix.join("share/clickmill"));
+    here.ancestors().map(Path::to_owned).chain(beside).chain(installed).collect()
 }
 
-/// The tiles of the dashboard: in the current folder or one above it, and else those that the binary was
-/// built with.
+fn named_share() -> Option<PathBuf> {
+    std::env::var_os(SHARE_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// A pipeline that comes with clickmill. At last it is looked for in the clone that this was built in.
+pub(crate) fn pipeline(name: &str) -> Result<PathBuf, Failure> {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned);
+    let built = built.filter(|_| named_share().is_none());
+    let mut paths =
+        shares().into_iter().chain(built).map(|folder| folder.join(PIPELINES).join(name));
+    paths.find(|path| path.is_file()).ok_or_else(|| {
+        let error = anyhow::anyhow!(
+            "there is no `{PIPELINES}/{name}` in this folder or above it, beside the executable, in `share/clickmill` beside its folder, or in {SHARE_VARIABLE}"
+        );
+        Failure::new(Exit::BadInput, error).hint(
+            "in a clone of the project, `.ci/share FOLDER` puts into a folder what comes with clickmill",
+        )
+    })
+}
+
+/// Reads a pipeline file, or the one of that name that comes with clickmill: `batch`, `batch.toml` and
+/// `host/pipelines/batch.toml` are the same one, unless there is such a file here.
+pub(crate) fn read_pipeline(given: &Path, set: &[String]) -> Result<Pipeline, Failure> {
+    let name = given.strip_prefix(PIPELINES).unwrap_or(given);
+    let is_name = name.file_name() == Some(name.as_os_str());
+    if is_name
+        && !given.exists()
+        && let Ok(shipped) = pipeline(&name.with_extension("toml").to_string_lossy())
+    {
+        // Nobody is to take it for a file of their own.
+        eprintln!("no `{}` here: it is {}", given.display(), shipped.display());
+        return Ok(clickmill_config::read(&shipped, set)?);
+    }
+    Ok(clickmill_config::read(given, set)?)
+}
+
+/// The tiles of the dashboard: those that come with clickmill, and else those that the binary was built
+/// with.
 pub(crate) fn tiles() -> Folder {
-    let here = std::env::current_dir().unwrap_or_default();
-    let folders = here.ancestors().map(|root| root.join("sql/dashboard"));
+    let folders = shares().into_iter().map(|folder| folder.join("sql/dashboard"));
     folders.into_iter().find(|path| path.is_dir()).map_or(Folder::Embedded, Folder::At)
 }
 

@@ -7,8 +7,7 @@ use arrow::json::LineDelimitedWriter;
 use arrow::util::pretty::pretty_format_batches_with_schema;
 use clap::Args;
 
-use super::Failure;
-use clickmill_config as config;
+use super::{Failure, place};
 use clickmill_sink::Tables;
 use clickmill_tables::result_set::Answer;
 use clickmill_tables::result_set::Parameter;
@@ -55,7 +54,7 @@ impl Query {
         let Some(pipeline) = &self.pipeline else {
             return print(&answer_with(warehouse, &self.sql, &parameters)?, self.json);
         };
-        let sink = config::read(pipeline, &self.set)?.sink;
+        let sink = place::read_pipeline(pipeline, &self.set)?.sink;
         let runtime = tokio::runtime::Runtime::new()?;
         let found = runtime.block_on(async {
             let tables = Tables::open(&sink.place, warehouse).await?;

@@ -12,7 +12,6 @@ use clap::Args;
 use super::running::{self, Announced};
 use super::{Exit, Failure, dashboard, place};
 use clickmill_admin as admin;
-use clickmill_config as config;
 use clickmill_config::Listen;
 use clickmill_core::lock;
 use clickmill_dashboard::Dashboard;
@@ -65,7 +64,7 @@ pub(super) struct Run {
 
 /// What a run is asked to do beside what the pipeline file says.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct RunOptions {
     /// When it ends.
     pub ending: Ending,
     /// All plugins are watched.
@@ -80,13 +79,13 @@ pub(super) struct Asked {
 
 impl Run {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let asked = Asked {
+        let options = RunOptions {
             ending: Ending { when_idle: self.stop_when_idle, after: None },
             watch: self.watch,
             forget_swaps: self.forget_swaps,
-            ..Asked::default()
+            ..RunOptions::default()
         };
-        let summary = run_pipeline(&self.pipeline, &self.set, warehouse, asked)?;
+        let summary = run_pipeline(&self.pipeline, &self.set, warehouse, options)?;
         if self.json {
             println!("{}", summary::as_json(&summary));
         } else {
@@ -101,10 +100,10 @@ pub(super) fn run_pipeline(
     path: &Path,
     set: &[String],
     warehouse: &str,
-    asked: Asked,
+    run: RunOptions,
 ) -> Result<Summary, Failure> {
-    let Asked { ending, watch, forget_swaps, secrets, open } = asked;
-    let pipeline = config::read(path, set)?;
+    let RunOptions { ending, watch, forget_swaps, secrets, open } = run;
+    let pipeline = place::read_pipeline(path, set)?;
     let options = Options {
         warehouse: warehouse.to_owned(),
         cache: place::cache(),

@@ -1,12 +1,10 @@
 //! `clickmill tables`: what a pipeline's tables lack, and giving it to them.
 
-use std::path::PathBuf;
+use clap::Subcommand;
 
-use clap::{Args, Subcommand};
-
+use super::pipeline_args::PipelineArgs;
 use super::{Exit, Failure};
 use clickmill_bigquery::{BigQuery, Change};
-use clickmill_config as config;
 use clickmill_config::Place;
 use clickmill_pipeline as pipeline;
 use clickmill_tables::views;
@@ -22,34 +20,24 @@ Creates missing datasets and tables, adds columns that may be null, and creates 
 #[derive(Debug, Subcommand)]
 pub(super) enum Tables {
     /// Show what `apply` would change
-    Plan(Which),
+    #[command(after_help = EXAMPLES)]
+    Plan(PipelineArgs),
     /// Create missing tables and views, and add columns that may be null
-    Apply(Which),
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
-pub(super) struct Which {
-    /// The pipeline file
-    #[arg(value_name = "PIPELINE.toml")]
-    pipeline: PathBuf,
-
-    /// Set a value of the pipeline file, as for `run`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(after_help = EXAMPLES)]
+    Apply(PipelineArgs),
 }
 
 impl Tables {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let (which, apply) = match self {
-            Tables::Plan(which) => (which, false),
-            Tables::Apply(which) => (which, true),
+        let (args, apply) = match self {
+            Tables::Plan(args) => (args, false),
+            Tables::Apply(args) => (args, true),
         };
-        let pipeline = config::read(&which.pipeline, &which.set)?;
+        let pipeline = args.read()?;
         let Place::BigQuery(place) = &pipeline.sink.place else {
             let error = anyhow::anyhow!(
                 "`{}` writes to the local warehouse, whose tables follow the schemas by themselves",
-                which.pipeline.display()
+                args.pipeline.display()
             );
             return Err(Failure::new(Exit::BadInput, error)
                 .hint("for BigQuery: --set sink.kind=bigquery --set sink.project=PROJECT"));

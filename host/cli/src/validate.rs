@@ -1,11 +1,9 @@
 //! `clickmill validate`: every problem of a pipeline, before it runs.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
+use super::pipeline_args::PipelineArgs;
 use super::{Failure, place};
-use clickmill_config as config;
 use clickmill_pipeline as pipeline;
 use clickmill_pipeline::Options;
 use clickmill_sandbox::Secrets;
@@ -19,18 +17,13 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Validate {
-    /// The pipeline file
-    #[arg(value_name = "PIPELINE.toml")]
-    pipeline: PathBuf,
-
-    /// Set a value of the pipeline file, as for `run`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    pipeline: PipelineArgs,
 }
 
 impl Validate {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let pipeline = config::read(&self.pipeline, &self.set)?;
+        let pipeline = self.pipeline.read()?;
         let options = Options {
             warehouse: warehouse.to_owned(),
             cache: place::cache(),
@@ -44,7 +37,7 @@ impl Validate {
         for line in checked {
             eprintln!("{line}");
         }
-        println!("{}: valid", self.pipeline.display());
+        println!("{}: valid", self.pipeline.pipeline.display());
         Ok(())
     }
 }

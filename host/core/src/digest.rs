@@ -18,9 +18,9 @@ const SHORT_DIGITS: usize = 32;
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(Arc<str>);
 
-/// A text is no digest.
+/// A text that is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no digest: wanted at most {DIGITS} of the digits 0-9 and a-f")]
+#[error("`{0}` is not a digest: wanted at most {DIGITS} of the digits 0-9 and a-f")]
 pub struct NotADigest(String);
 
 impl Digest {

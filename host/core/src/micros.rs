@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Micros(i64);
 
-/// A text is no moment.
+/// A text that is not a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("wanted a moment such as 2026-11-25T10:00:00Z")]
 pub struct NotAMoment;

@@ -27,7 +27,7 @@ const MAX_BYTES: usize = 64;
 #[serde(try_from = "String", into = "String")]
 pub struct StageName(Arc<str>);
 
-/// A text is no name.
+/// A text that is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("is `{0}`, wanted 1 to {MAX_BYTES} of a-z, 0-9, `_` and `-`")]
 pub struct NotAName(String);

@@ -14,7 +14,7 @@ const EMULATOR_VARIABLE: &str = "STORAGE_EMULATOR_HOST";
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It names no store that is known.
-    #[error("`{uri}` is no path and no `gs://bucket/object` URI")]
+    #[error("`{uri}` is neither a path nor a `gs://bucket/object` URI")]
     Uri {
         /// What was given.
         uri: String,

@@ -26,7 +26,7 @@ pub(super) struct Range {
     to: Option<Micros>,
 }
 
-/// An end of a range that is no moment.
+/// An end of a range that is not a moment.
 #[derive(Debug, thiserror::Error)]
 #[error("`{key}` is `{value}`, {wanted}")]
 pub(super) struct RangeError {

@@ -30,16 +30,19 @@ pub enum ExecutableError {
     BeingBuilt,
     /// It can't be built.
     #[error(
-        "cannot build `{NAME}`, the SQL engine\nhint: cargo says why where it was run; try `cargo build --release --bin {NAME}` in the clone"
+        "cannot build `{NAME}`, the SQL engine: {why}\nhint: cargo says more where it was run; try `cargo build --release --bin {NAME}` in the clone"
     )]
-    Build,
+    Build {
+        /// How cargo ended, or why it did not start.
+        why: String,
+    },
 }
 
 impl ExecutableError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Missing | Self::BeingBuilt | Self::Build => Fault::Environment,
+            Self::Missing | Self::BeingBuilt | Self::Build { .. } => Fault::Environment,
         }
     }
 }
@@ -51,20 +54,23 @@ pub fn prepare() -> Result<PathBuf, ExecutableError> {
         return installed().ok_or(ExecutableError::Missing);
     };
     if !build.is_fresh() {
-        build.run(&[])?;
+        build.run(&[]).map_err(|why| ExecutableError::Build { why })?;
     }
     Ok(build.executable)
 }
 
 /// What there is of the engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
     /// It can be asked.
     Ready,
     /// It is being built in the background; ask again later.
     BeingBuilt,
-    /// It could not be built: cargo has said why.
-    Failed,
+    /// It could not be built.
+    Failed {
+        /// How cargo ended, or why it did not start.
+        why: String,
+    },
 }
 
 /// Whether the engine can be asked without waiting for cargo, for servers: nobody waits at a page for a
@@ -73,7 +79,7 @@ pub fn without_waiting() -> Result<(), ExecutableError> {
     match readiness() {
         Readiness::Ready => Ok(()),
         Readiness::BeingBuilt => Err(ExecutableError::BeingBuilt),
-        Readiness::Failed => Err(ExecutableError::Build),
+        Readiness::Failed { why } => Err(ExecutableError::Build { why }),
     }
 }
 
@@ -82,8 +88,8 @@ pub fn without_waiting() -> Result<(), ExecutableError> {
 pub fn readiness() -> Readiness {
     static KNOWN: Mutex<Option<Readiness>> = Mutex::new(None);
     let mut known = lock(&KNOWN);
-    if let Some(known) = *known {
-        return known;
+    if let Some(known) = &*known {
+        return known.clone();
     }
     let stale = Build::here().filter(|build| !build.is_fresh());
     let found = match stale {
@@ -92,9 +98,10 @@ pub fn readiness() -> Readiness {
             std::thread::spawn(move || {
                 let built = match build.run(&["--quiet"]) {
                     Ok(()) => Readiness::Ready,
-                    Err(error) => {
+                    Err(why) => {
+                        let error = ExecutableError::Build { why: why.clone() };
                         tracing::error!("{error}");
-                        Readiness::Failed
+                        Readiness::Failed { why }
                     }
                 };
                 *lock(&KNOWN) = Some(built);
@@ -102,7 +109,7 @@ pub fn readiness() -> Readiness {
             Readiness::BeingBuilt
         }
     };
-    *known = Some(found);
+    *known = Some(found.clone());
     found
 }
 
@@ -156,7 +163,8 @@ impl Build {
         is_ours && sources.iter().all(|path| modified(path).is_some_and(|at| at <= made))
     }
 
-    fn run(&self, more: &[&str]) -> Result<(), ExecutableError> {
+    /// Builds it. The error says how cargo ended, or why it did not start.
+    fn run(&self, more: &[&str]) -> Result<(), String> {
         let profile = self.executable.parent().and_then(Path::file_name).unwrap_or_default();
         let profile = match profile.to_string_lossy().as_ref() {
             "debug" => "dev".to_owned(),
@@ -175,11 +183,15 @@ impl Build {
             // Standard output is for data.
             .stdout(std::io::stderr())
             .status();
-        let built = built.is_ok_and(|status| status.success());
+        match built {
+            Ok(status) if status.success() => {}
+            Ok(status) => return Err(format!("cargo ended with {status}")),
+            Err(error) => return Err(format!("cargo does not start: {error}")),
+        }
         // Cargo leaves a file as it is where nothing has changed but times.
-        if built && let Ok(file) = std::fs::File::options().append(true).open(&self.executable) {
+        if let Ok(file) = std::fs::File::options().append(true).open(&self.executable) {
             let _ = file.set_modified(SystemTime::now());
         }
-        if built { Ok(()) } else { Err(ExecutableError::Build) }
+        Ok(())
     }
 }

@@ -52,7 +52,8 @@ pub fn build(folder: &Path, freshness: Freshness) -> Result<PathBuf, BuildError>
     build_all(&[folder], freshness).pop().expect("a folder has a component or an error")
 }
 
-/// Builds plugin crates, and returns the component's path for each folder in turn.
+/// Builds plugin crates, and returns the component's path for each folder in turn. A folder without a
+/// crate may hold the component itself, as `mask/mask.wasm`: so packages have it.
 ///
 /// Workspaces are built at the same time. Within one, crates are compiled one after the other: `cargo
 /// build` takes several crates, but makes no plugin of one that is an ordinary library to the host too;
@@ -62,12 +63,23 @@ pub fn build_all<P: AsRef<Path>>(
     folders: &[P],
     freshness: Freshness,
 ) -> Vec<Result<PathBuf, BuildError>> {
+    let packed: Vec<Option<PathBuf>> =
+        folders.iter().map(|folder| krate::packed(folder.as_ref())).collect();
+    let crates = folders.iter().zip(&packed).filter(|(_, packed)| packed.is_none());
+    let crates: Vec<&P> = crates.map(|(folder, _)| folder).collect();
     // Nobody needs a compiler where everything is fresh.
     let toolchain = OnceLock::new();
-    build_by(folders, freshness, |krate| match toolchain.get_or_init(Toolchain::find) {
-        Ok(toolchain) => compile(krate, *toolchain),
-        Err(missing) => Err(missing.clone().into()),
-    })
+    let built =
+        build_by(&crates, freshness, |krate| match toolchain.get_or_init(Toolchain::find) {
+            Ok(toolchain) => compile(krate, *toolchain),
+            Err(missing) => Err(missing.clone().into()),
+        });
+    let mut built = built.into_iter();
+    let component = |packed: Option<PathBuf>| match packed {
+        Some(component) => Ok(component),
+        None => built.next().expect("each crate has a component or an error"),
+    };
+    packed.into_iter().map(component).collect()
 }
 
 /// Builds plugin crates by a compiler that returns the module of a crate.

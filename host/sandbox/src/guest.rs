@@ -22,7 +22,7 @@ pub(super) struct Guest {
     hidden: HiddenValues,
     /// The last error line: a panic leaves its message there before it traps.
     pub last_error: Option<String>,
-    /// Memory it asked for in vain.
+    /// The size that its memory was last refused to grow to, in bytes.
     pub refused_memory: Option<usize>,
     /// The most memory it had, in bytes.
     pub most_memory: usize,

@@ -10,8 +10,8 @@ use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, Object
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use clickmill_config::Generated;
-use clickmill_core::{Fault, Micros};
 use clickmill_core::store::{self, StoreError};
+use clickmill_core::{Fault, Micros};
 use clickmill_generator::{BadShares, Generator, Kind, Options};
 
 /// Bytes read from a file at once.

@@ -1,5 +1,6 @@
 //! The dashboard, as its readers meet it: in a browser, and by what the page asks for.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -302,6 +303,45 @@ fn with_a_token_the_page_asks_for_it_and_nothing_is_told_without() {
     browser.press(&token.split("").filter(|key| !key.is_empty()).collect::<Vec<_>>());
     browser.press(&["\u{E007}"]);
     browser.wait("document.querySelector('[data-tile=sessions][data-state=ready]')");
+}
+
+#[test]
+fn an_engine_that_cannot_be_built_is_told_of_once_and_not_built_for_each_tile() {
+    let scratch = Scratch::new();
+    // As it lies in the target folder of a clone whose engine was never built.
+    let target = scratch.path("target/release");
+    std::fs::create_dir_all(target.join("deps")).unwrap();
+    let binary = target.join("clickmill");
+    std::fs::copy(env!("CARGO_BIN_EXE_clickmill"), &binary).unwrap();
+    let calls = scratch.path("calls");
+    let cargo = scratch.write("cargo", "#!/bin/sh\necho \"$@\" >>\"$CALLS\"\nexit 101\n");
+    std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let nowhere = scratch.path("nowhere/cargo");
+    for (cargo, why, called) in [
+        (&cargo, "cargo ended with exit status: 101", 1),
+        (&nowhere, "cargo does not start: No such file or directory", 0),
+    ] {
+        let mut command = scratch.command_of(&binary, &["dashboard", "--listen", "127.0.0.1:0"]);
+        command.env("CARGO", cargo).env("CALLS", &calls).env_remove("CLICKMILL_SQL");
+        let dashboard = Dashboard::of(command);
+        let told = |tile: &str| {
+            let (status, answer) = get(&dashboard.address, &format!("/v1/dashboard/tiles/{tile}"));
+            assert_eq!(status, 503, "{answer}");
+            answer["error"].as_str().unwrap().to_owned()
+        };
+        wait_until("the end of the build", || told("sessions").contains(why));
+        for tile in ["sessions", "users", "purchases", "revenue", "funnel"] {
+            assert!(told(tile).contains(why), "{}", told(tile));
+        }
+        let (_, letters) = get(&dashboard.address, "/v1/dead-letters");
+        assert!(letters["error"].as_str().unwrap().contains(why), "{letters}");
+        let calls_made = std::fs::read_to_string(&calls).unwrap_or_default();
+        assert_eq!(calls_made.lines().count(), called, "{calls_made}");
+        let _ = std::fs::remove_file(&calls);
+        let talk = dashboard.talk.lock().unwrap().join("\n");
+        assert_eq!(talk.matches("cannot build `clickmill-sql`").count(), 1, "{talk}");
+        assert!(talk.contains(why), "{talk}");
+    }
 }
 
 #[test]

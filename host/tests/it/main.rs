@@ -15,6 +15,7 @@ mod dashboard;
 mod emulators;
 mod faults;
 mod hostile;
+mod installed;
 mod invalid;
 mod kill;
 mod layers;

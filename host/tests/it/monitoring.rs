@@ -1,7 +1,7 @@
 //! What a running pipeline tells its keepers: metrics, health, traces, rows as they pass.
 
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -112,8 +112,16 @@ fn dashboards_alerts_and_the_list_name_the_metrics_that_there_are() {
     let rules = folder.join("alerts.yml");
     match installed("promtool", &["prometheus"]) {
         Some(promtool) => {
-            let mut command = std::process::Command::new(promtool);
+            let mut command = std::process::Command::new(&promtool);
             let output = command.args(["check", "rules"]).arg(&rules).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
+            let blocks = crate::readme::blocks(&readme).into_iter();
+            let scrape = blocks.filter(|block| block.language == "yaml").map(|block| block.text);
+            let mut config = tempfile::NamedTempFile::new().unwrap();
+            config.write_all(scrape.collect::<String>().as_bytes()).unwrap();
+            let mut command = std::process::Command::new(&promtool);
+            let output = command.args(["check", "config"]).arg(config.path()).output().unwrap();
             assert!(output.status.success(), "{output:?}");
         }
         None => {

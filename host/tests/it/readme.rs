@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value as Json;
 
 use crate::cloud::{signal, wait_until};
-use crate::support::{Process, Scratch, plugins, root};
+use crate::support::{Dashboard, Process, Scratch, plugins, root};
 
 /// A fenced block of a Markdown file.
 #[derive(Debug, PartialEq)]
@@ -299,7 +299,8 @@ impl Reader {
 
     /// Starts a line that goes on, and waits until it says what it is to say.
     fn start(&mut self, line: &str, sign: &str) {
-        let mut shell = self.shell(&format!("exec {line}"));
+        // `env` for the sake of lines that set variables first.
+        let mut shell = self.shell(&format!("exec env {line}"));
         let shell = shell.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = Process::spawn(shell);
         let said = Arc::new(Mutex::new(String::new()));
@@ -411,6 +412,15 @@ fn environment() -> BTreeMap<OsString, OsString> {
 /// Makes a folder a fresh clone: what git tracks, as it lies in the working tree, and nothing else. A file
 /// that is there already is not written again, since cargo goes by the time of it.
 fn fresh_clone(folder: &Path) {
+    let tracked = tracked();
+    prune(folder, Path::new(""), &tracked);
+    for name in &tracked {
+        put(&folder.join(name), &fs::read(root().join(name)).unwrap());
+    }
+}
+
+/// The files that git tracks.
+fn tracked() -> BTreeSet<PathBuf> {
     let mut git = Command::new("git");
     let git = git.args(["-c", "safe.directory=*", "ls-files", "-z"]).current_dir(root());
     let listed = git.output().expect("git is there");
@@ -418,11 +428,7 @@ fn fresh_clone(folder: &Path) {
     assert!(listed.status.success(), "the project is no git checkout: {errors}");
     let names = String::from_utf8(listed.stdout).expect("names of files");
     let names = names.split_terminator('\0').map(PathBuf::from);
-    let tracked: BTreeSet<PathBuf> = names.filter(|name| root().join(name).is_file()).collect();
-    prune(folder, Path::new(""), &tracked);
-    for name in &tracked {
-        put(&folder.join(name), &fs::read(root().join(name)).unwrap());
-    }
+    names.filter(|name| root().join(name).is_file()).collect()
 }
 
 /// Removes what is not tracked.
@@ -541,4 +547,96 @@ fn the_day_of_the_readme_goes_as_it_says() {
     for action in ["swap", "rollback", "replay", "stop"] {
         assert!(swaps.contains(&format!("\"action\":\"{action}\"")), "{action}: {swaps}");
     }
+}
+
+const BENCH: &str = "`.ci/run` runs every bench on little data";
+
+/// The READMEs with blocks that are followed here, each with what is special about it.
+const OTHERS: [(&str, Special); 6] = [
+    (
+        "sql/README.md",
+        Special {
+            shown: &[],
+            excused: &[("bq query ", GOOGLE)],
+            endless: &[],
+            before: &[("clickmill query ", fill)],
+        },
+    ),
+    ("schemas/README.md", NOTHING),
+    ("wit/README.md", NOTHING),
+    (
+        "host/README.md",
+        Special {
+            shown: &[("text", "a picture"), ("toml", "a part of a pipeline file")],
+            ..NOTHING
+        },
+    ),
+    (
+        "host/monitoring/README.md",
+        Special {
+            shown: &[("yaml", "for Prometheus, whose own check is asked with the alert rules")],
+            endless: &[("OTEL_EXPORTER_OTLP_ENDPOINT=", "admin interface: ")],
+            ..NOTHING
+        },
+    ),
+    (
+        "host/benches/README.md",
+        Special {
+            excused: &[
+                ("CLICKMILL_CLOTHING_CSV=", BENCH),
+                ("cargo bench ", BENCH),
+                ("clickmill generate clicks --publish projects/", GOOGLE),
+                ("clickmill run host/pipelines/stream_gcp.toml", GOOGLE),
+            ],
+            ..NOTHING
+        },
+    ),
+];
+
+const NOTHING: Special = Special { shown: &[], excused: &[], endless: &[], before: &[] };
+
+/// Loads what the analytics are about.
+fn fill(reader: &Reader) {
+    for line in [
+        "clickmill generate shop --rows 2000 --bad 2% --output clothing.csv",
+        "clickmill generate clicks --rows 2000 --bad 2% --output clicks.ndjson",
+        "clickmill run host/pipelines/batch.toml --set source.uri=clothing.csv",
+        "clickmill run host/pipelines/clicks.toml --set source.uri=clicks.ndjson",
+    ] {
+        reader.run(line);
+    }
+}
+
+#[test]
+fn the_other_readmes_say_what_can_be_done() {
+    let mut reader = Reader::new();
+    reader.set("CLICKMILL_MASK_KEY", crate::support::KEY);
+    for (readme, special) in &OTHERS {
+        reader.follow(readme, special);
+    }
+    // The tile that was dropped there is one.
+    let mut serve = reader.shell("exec clickmill dashboard --listen 127.0.0.1:0");
+    serve.stderr(Stdio::piped());
+    let dashboard = Dashboard::of(serve);
+    let get = |path: &str| -> Json {
+        let url = format!("http://{}/v1/dashboard{path}", dashboard.address);
+        ureq::get(url).call().unwrap().body_mut().read_json().unwrap()
+    };
+    assert_eq!(get("")["problems"], Json::Array(Vec::new()));
+    let searches = get("/tiles/searches?from=2000-01-01T00:00:00Z");
+    assert!(!searches["rows"].as_array().unwrap().is_empty(), "{searches}");
+}
+
+/// What a README tells the reader to type or to write is done by a test.
+#[test]
+fn every_readme_with_blocks_is_followed() {
+    let followed = ["README.md", "plugins/README.md"].into_iter();
+    let followed: BTreeSet<&str> = followed.chain(OTHERS.iter().map(|(name, _)| *name)).collect();
+    let with_blocks = tracked().into_iter().filter(|name| {
+        name.file_name() == Some(OsStr::new("README.md"))
+            && !blocks(&fs::read_to_string(root().join(name)).unwrap()).is_empty()
+    });
+    let missing: Vec<PathBuf> =
+        with_blocks.filter(|name| !followed.contains(&*name.to_string_lossy())).collect();
+    assert_eq!(missing, [] as [PathBuf; 0]);
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use clickmill_sandbox::build::{Freshness, build};
 use serde_json::Value as Json;
@@ -62,7 +62,12 @@ impl Scratch {
 
     /// The binary, in the scratch folder, with this warehouse.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_clickmill"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_clickmill")), arguments)
+    }
+
+    /// A copy of the binary, likewise.
+    pub(crate) fn command_of(&self, binary: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary);
         command
             .current_dir(self.folder.path())
             .args(arguments)
@@ -174,6 +179,8 @@ fn a_process_does_not_outlive_a_test_that_fails() {
 pub(crate) struct Dashboard {
     /// Where it is, such as `127.0.0.1:8080`.
     pub address: String,
+    /// What it has said since, line by line.
+    pub talk: Arc<Mutex<Vec<String>>>,
     _process: Process,
 }
 
@@ -182,14 +189,23 @@ impl Dashboard {
     #[track_caller]
     pub(crate) fn start(scratch: &Scratch, arguments: &[&str]) -> Self {
         let serve = ["dashboard", "--listen", "127.0.0.1:0"];
-        let mut command = scratch.command(&[&serve[..], arguments].concat());
+        Self::of(scratch.command(&[&serve[..], arguments].concat()))
+    }
+
+    /// The one that a command starts.
+    #[track_caller]
+    pub(crate) fn of(mut command: Command) -> Self {
         let mut process = Process::spawn(command.stderr(Stdio::piped()));
         let mut lines = BufReader::new(process.stderr.take().expect("a pipe")).lines();
         let line = lines.next().expect("a line").expect("text");
         let url = line.split_whitespace().nth(1).unwrap_or_else(|| panic!("{line}"));
         let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { address, _process: process }
+        let talk = Arc::<Mutex<Vec<String>>>::default();
+        let told = talk.clone();
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| told.lock().expect("a list").push(line));
+        });
+        Self { address, talk, _process: process }
     }
 }
 

@@ -1,14 +1,14 @@
 //! `clickmill dead-letter replay` and `explain`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use serde_json::json;
 
 use super::{Exit, Failure};
+use crate::pipeline_args::PipelineArgs;
 use crate::place;
 use crate::plugin::built;
-use clickmill_config as config;
 use clickmill_pipeline as pipeline;
 use clickmill_pipeline::{Fate, Options, PreparedPipeline};
 use clickmill_sandbox::build::Freshness;
@@ -27,7 +27,7 @@ Letters go from their original bytes through the plugins that run now: those of 
 #[command(after_help = REPLAY_EXAMPLES)]
 pub(crate) struct Replay {
     #[command(flatten)]
-    which: Which,
+    pipeline: PipelineArgs,
 
     /// Which letters: a condition in SQL
     #[arg(long = "where", value_name = "SQL", default_value = "TRUE")]
@@ -57,41 +57,27 @@ Shows the row as it came in and after each stage, and why it is refused. The plu
 #[command(after_help = EXPLAIN_EXAMPLES)]
 pub(crate) struct Explain {
     #[command(flatten)]
-    which: Which,
+    pipeline: PipelineArgs,
 
     /// The letter's id, or how it begins
     id: String,
 }
 
-#[derive(Debug, Args)]
-struct Which {
-    /// The pipeline file
-    #[arg(value_name = "PIPELINE.toml")]
-    pipeline: PathBuf,
-
-    /// Set a value of the pipeline file, as for `run`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
-}
-
-impl Which {
-    fn open(&self, warehouse: &str) -> Result<PreparedPipeline, Failure> {
-        let pipeline = config::read(&self.pipeline, &self.set)?;
-        let options = Options {
-            warehouse: warehouse.to_owned(),
-            cache: place::cache(),
-            secrets: Secrets::new(),
-            forget_swaps: false,
-            audit: place::audit(),
-            actor: place::actor(),
-        };
-        Ok(pipeline::open(pipeline, &options)?)
-    }
+fn open(args: &PipelineArgs, warehouse: &str) -> Result<PreparedPipeline, Failure> {
+    let options = Options {
+        warehouse: warehouse.to_owned(),
+        cache: place::cache(),
+        secrets: Secrets::new(),
+        forget_swaps: false,
+        audit: place::audit(),
+        actor: place::actor(),
+    };
+    Ok(pipeline::open(args.read()?, &options)?)
 }
 
 impl Replay {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let prepared = self.which.open(warehouse)?;
+        let prepared = open(&self.pipeline, warehouse)?;
         let changes = self.plugins.iter().map(|given| change(given)).collect::<Result<_, _>>()?;
         let request =
             pipeline::Replay { condition: self.condition, changes, dry_run: self.dry_run };
@@ -141,7 +127,7 @@ impl Explain {
                 anyhow::anyhow!("`{}` is not a letter's id, wanted hexadecimal digits", self.id);
             return Err(Failure::new(Exit::BadInput, error));
         }
-        let prepared = self.which.open(warehouse)?;
+        let prepared = open(&self.pipeline, warehouse)?;
         let explained = pipeline::explain(&prepared, &self.id.to_lowercase())?;
         let letter = &explained.letter;
         println!("letter {} of {}", letter.letter_id, letter.source);

@@ -2,6 +2,7 @@
 //! made of.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -22,8 +23,12 @@ impl Crate {
         let not_a_crate = |what: String| BuildError::NotACrate { path: folder.to_owned(), what };
         // Reading the two files is what `cargo metadata` does, without its half second.
         let manifest_path = folder.join("Cargo.toml");
-        let text =
-            fs::read_to_string(&manifest_path).map_err(|error| not_a_crate(error.to_string()))?;
+        let text = fs::read_to_string(&manifest_path).map_err(|error| {
+            not_a_crate(match error.kind() {
+                ErrorKind::NotFound => "it has no `Cargo.toml`, and no component".to_owned(),
+                _ => error.to_string(),
+            })
+        })?;
         let manifest: toml::Table =
             toml::from_str(&text).map_err(|error| not_a_crate(error.message().to_owned()))?;
         let name = manifest.get("package").and_then(|package| package.get("name"));
@@ -72,9 +77,19 @@ fn workspace(folder: &Path) -> PathBuf {
     root.unwrap_or(&folder).to_owned()
 }
 
+/// The component that lies in a plugin's folder in place of its crate.
+pub(super) fn packed(folder: &Path) -> Option<PathBuf> {
+    let name = folder.file_name()?.to_string_lossy();
+    let component = folder.join(format!("{name}.wasm"));
+    (!folder.join("Cargo.toml").is_file() && component.is_file()).then_some(component)
+}
+
 /// When a crate's newest source was changed: those that its last build was made of, and those in its
-/// `src` and `tests`.
+/// `src` and `tests`. Where its component lies in its place, when that was changed.
 pub fn last_change(folder: &Path) -> Option<SystemTime> {
+    if let Some(component) = packed(folder) {
+        return modified(&component);
+    }
     let krate = Crate::read(folder).ok()?;
     let mut sources = sources(&krate.dep_info(), folder).unwrap_or_default();
     for below in ["src", "tests"] {

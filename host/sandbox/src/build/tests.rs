@@ -43,6 +43,24 @@ fn each_folder_has_its_own_answer_in_the_order_of_the_folders() {
 }
 
 #[test]
+fn a_component_in_place_of_a_crate_is_taken_as_it_is() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("mask");
+    fs::create_dir(&folder).unwrap();
+    let before = last_change(&folder);
+    fs::write(folder.join("mask.wasm"), "a component").unwrap();
+    for freshness in [Freshness::Sources, Freshness::Rebuild] {
+        assert_eq!(build(&folder, freshness).unwrap(), folder.join("mask.wasm"));
+    }
+    // A pipeline that watches it notices another one.
+    assert_ne!(last_change(&folder), before);
+    // Where there is a crate, that is what counts.
+    let crates = krate(scratch.path(), "mask");
+    let made = build_by(&[&crates], Freshness::Rebuild, compiled).remove(0).unwrap();
+    assert!(made.ends_with("components/mask.wasm"), "{made:?}");
+}
+
+#[test]
 fn only_what_is_stale_is_compiled_and_one_crate_of_a_workspace_at_a_time() {
     let scratch = tempfile::tempdir().unwrap();
     fs::write(scratch.path().join("Cargo.lock"), "").unwrap();
