@@ -205,7 +205,7 @@ fn in_table(
     }
     // A row that was written again after a crash is the same row.
     let sql = format!(
-        "SELECT DISTINCT sequence, UNIX_MICROS(time) AS micros, pipeline, actor, action, subject, \
+        "SELECT DISTINCT sequence, UNIX_MICROS(`time`) AS micros, pipeline, actor, action, subject, \
          old_plugin_set, new_plugin_set, outcome, detail, previous_hash, entry_hash \
          FROM `{}`.`{}`",
         table.dataset, table.table

@@ -95,7 +95,7 @@ impl AuditSink {
         }
         let TableName { dataset, table } = &self.table;
         let sql = format!(
-            "SELECT entry_hash FROM `{dataset}`.`{table}` WHERE pipeline = '{}' ORDER BY time DESC, sequence DESC LIMIT 1",
+            "SELECT entry_hash FROM `{dataset}`.`{table}` WHERE pipeline = '{}' ORDER BY `time` DESC, sequence DESC LIMIT 1",
             self.pipeline
         );
         let found = self.tables.query(&sql, &[], "look for the newest entry of the audit log");

@@ -221,15 +221,18 @@ fn page(
     done: &mut Replayed,
 ) -> Result<(), ReplayError> {
     let sink = &context.pipeline.sink;
-    // Of two letters of one record, as two versions of clickmill may have left, the second is looked at
+    // Of two letters of one message, as two versions of clickmill may have left, the second is looked at
     // when the row of the first can be found: by the next replay.
-    let mut taken = BTreeSet::new();
-    letters.retain(|letter| letter.key().is_none_or(|key| taken.insert(key)));
+    let mut messages = BTreeSet::new();
+    letters.retain(|letter| match letter.key() {
+        Some(key @ Key::Message(..)) => messages.insert(key),
+        Some(Key::Line(..)) | None => true,
+    });
     let present = |keys: &[Key]| {
         let present = context.tables.present(&sink.table, &sink.schema, keys);
         context.runtime.block_on(present)
     };
-    let keys: Vec<Key> = taken.into_iter().collect();
+    let keys: Vec<Key> = letters.iter().filter_map(Letter::key).collect();
     let there_before = present(&keys)?;
     let mut fates: Vec<(String, Fate)> = Vec::new();
     let mut all: Vec<(String, Option<Key>)> =
