@@ -144,7 +144,7 @@ fn table(title: &str, parts: &[Part]) {
     }
     println!("\n{title}\n");
     println!(
-        "| fault | times | published | letters | lost | doubled for a reader | doubled raw | hung |"
+        "| fault | times | published | letters | lost | doubled or torn | doubled raw | hung |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     for (kind, sum) in &sums {
