@@ -1,163 +1,46 @@
-//! Functions of BigQuery that DataFusion has none for: those by which values that are no text become text.
+//! Functions of BigQuery that DataFusion has none for, or others by the same name: these take their place.
 
-use std::sync::Arc;
+mod calendar;
+mod casts;
+mod characters;
+mod comparisons;
+mod extremes;
+mod formats;
+mod kind;
+mod lists;
+mod numbers;
+mod patterns;
+mod scalar;
+mod text;
+mod times;
+mod to_text;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field};
-use arrow::error::ArrowError;
-use arrow::json::writer::{EncoderOptions, make_encoder};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use datafusion::common::plan_err;
-use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::ScalarUDF;
+
+pub(super) use extremes::sorted;
+pub(super) use kind::Kind;
+use scalar::{Checked, Named};
 
 /// All of them.
-pub(super) fn all() -> [ScalarUDF; 2] {
-    [ToText::new(Form::Base64), ToText::new(Form::Json)].map(ScalarUDF::from)
+pub(super) fn all() -> impl Iterator<Item = ScalarUDF> {
+    named().flat_map(Checked::both).chain(extremes::all()).chain(lists::all()).chain(to_text::all())
 }
 
-/// A function of one value that gives text.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct ToText {
-    form: Form,
-    signature: Signature,
+/// One that works on rows, by its name.
+pub(super) fn by_name(name: &str) -> Option<ScalarUDF> {
+    let named = named().find(|named| named.0 == name)?;
+    Some(Checked::both(named)[0].clone())
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Form {
-    /// `TO_BASE64(bytes)`.
-    Base64,
-    /// `TO_JSON_STRING(value)`.
-    Json,
-}
-
-impl ToText {
-    fn new(form: Form) -> Self {
-        Self { form, signature: Signature::any(1, Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for ToText {
-    // The planner looks for names in lower case.
-    fn name(&self) -> &str {
-        match self.form {
-            Form::Base64 => "to_base64",
-            Form::Json => "to_json_string",
-        }
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType, DataFusionError> {
-        let takes = match self.form {
-            Form::Base64 => is_bytes,
-            Form::Json => is_plain,
-        };
-        match arguments.iter().find(|kind| !takes(kind)) {
-            Some(kind) => plan_err!("{} does not take {kind} here", self.name().to_uppercase()),
-            None => Ok(DataType::Utf8),
-        }
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
-        let [values] = &ColumnarValue::values_to_arrays(&args.args)?[..] else {
-            return plan_err!("{} takes one value", self.name().to_uppercase());
-        };
-        let texts = match self.form {
-            Form::Base64 => base64(values)?,
-            Form::Json => json(values)?,
-        };
-        Ok(ColumnarValue::Array(Arc::new(texts)))
-    }
-}
-
-fn base64(values: &ArrayRef) -> Result<StringArray, ArrowError> {
-    let values = cast(values, &DataType::Binary)?;
-    Ok(values.as_binary::<i32>().iter().map(|bytes| bytes.map(|b| STANDARD.encode(b))).collect())
-}
-
-/// As BigQuery does: nulls are `null`, within a record too.
-fn json(values: &ArrayRef) -> Result<StringArray, ArrowError> {
-    let field = Arc::new(Field::new("value", values.data_type().clone(), true));
-    let options = EncoderOptions::default().with_explicit_nulls(true);
-    let mut encoder = make_encoder(&field, values, &options)?;
-    let mut texts = StringBuilder::new();
-    let mut text = Vec::new();
-    for row in 0..values.len() {
-        text.clear();
-        if values.is_null(row) {
-            text.extend(b"null");
-        } else {
-            encoder.encode(row, &mut text);
-        }
-        let text = std::str::from_utf8(&text);
-        texts.append_value(text.map_err(|error| ArrowError::JsonError(error.to_string()))?);
-    }
-    Ok(texts.finish())
-}
-
-fn is_bytes(kind: &DataType) -> bool {
-    use DataType::{Binary, BinaryView, LargeBinary, Null};
-    matches!(kind, Binary | LargeBinary | BinaryView | Null)
-}
-
-/// Whether Arrow's JSON of it is BigQuery's: not that of bytes, instants and the like.
-fn is_plain(kind: &DataType) -> bool {
-    match kind {
-        DataType::Null | DataType::Boolean => true,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::List(item) => is_plain(item.data_type()),
-        DataType::Struct(fields) => fields.iter().all(|field| is_plain(field.data_type())),
-        number => number.is_integer(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use arrow::array::{BinaryArray, ListBuilder, StructBuilder};
-    use arrow::datatypes::Fields;
-
-    use super::*;
-
-    #[test]
-    fn bytes_become_base64() {
-        let values: ArrayRef = Arc::new(BinaryArray::from(vec![Some(&b"abc\0\xff"[..]), None]));
-        let texts = base64(&values).unwrap();
-        assert_eq!(texts, StringArray::from(vec![Some("YWJjAP8="), None]));
-    }
-
-    #[test]
-    fn records_become_json_with_their_nulls() {
-        let text = |name| Field::new(name, DataType::Utf8, true);
-        let fields = Fields::from(vec![text("key"), text("value")]);
-        let mut list = ListBuilder::new(StructBuilder::from_fields(fields, 1));
-        for (at, value) in [Some("v\"1"), None].into_iter().enumerate() {
-            let record = list.values();
-            record.field_builder::<StringBuilder>(0).unwrap().append_value(format!("k{at}"));
-            record.field_builder::<StringBuilder>(1).unwrap().append_option(value);
-            record.append(true);
-        }
-        list.append(true);
-        list.append(true);
-        list.append(false);
-        let values: ArrayRef = Arc::new(list.finish());
-        assert!(is_plain(values.data_type()));
-        let texts = json(&values).unwrap();
-        let wanted = [r#"[{"key":"k0","value":"v\"1"},{"key":"k1","value":null}]"#, "[]", "null"];
-        assert_eq!(texts, StringArray::from(wanted.to_vec()));
-    }
-
-    #[test]
-    fn a_type_whose_json_is_another_in_bigquery_is_refused() {
-        let bytes = DataType::Struct(vec![Field::new("b", DataType::Binary, true)].into());
-        let error = ToText::new(Form::Json).return_type(&[bytes]).unwrap_err();
-        assert!(error.to_string().contains("TO_JSON_STRING does not take"), "{error}");
-        assert!(ToText::new(Form::Base64).return_type(&[DataType::Utf8]).is_err());
-    }
+fn named() -> impl Iterator<Item = &'static Named> {
+    let themes = [
+        numbers::ALL,
+        comparisons::ALL,
+        text::ALL,
+        characters::ALL,
+        patterns::ALL,
+        casts::ALL,
+        times::ALL,
+    ];
+    themes.into_iter().flatten()
 }

@@ -6,10 +6,13 @@
 
 mod dialect;
 mod functions;
+#[cfg(test)]
+mod googlesql;
 mod memory;
 mod query;
 mod row_filter;
 mod serve;
+mod types;
 
 pub use query::{Queries, QueryError};
 pub use row_filter::{RowFilter, RowFilterError};

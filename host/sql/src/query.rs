@@ -18,7 +18,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 
-use super::{dialect, functions};
+use super::{dialect, functions, types};
 use clickmill_tables::result_set::{Answer, Parameter};
 use clickmill_tables::views;
 use clickmill_warehouse::{Warehouse, WarehouseError};
@@ -82,20 +82,10 @@ impl Queries {
 
     /// The tables, and the views that a query names.
     async fn session(&self, sql: &str) -> Result<SessionContext, QueryError> {
-        let mut config =
-            SessionConfig::new().with_default_catalog_and_schema("warehouse", "public");
-        config.options_mut().sql_parser.dialect = "BigQuery".parse()?;
-        // Column names are taken as they are written: `errorMessage` is one of Google's own.
-        config.options_mut().sql_parser.enable_ident_normalization = false;
-        // Null comes before every value, as in BigQuery.
-        config.options_mut().sql_parser.default_null_ordering = "nulls_min".to_owned();
-        let context = SessionContext::new_with_config_rt(config, self.runtime.clone());
+        let context = context(self.runtime.clone());
         if let Some((bucket, store)) = self.warehouse.bucket() {
             let url = ListingTableUrl::parse(bucket)?;
             context.register_object_store(url.object_store().as_ref(), store);
-        }
-        for function in functions::all() {
-            context.register_udf(function);
         }
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema("public", Arc::new(MemorySchemaProvider::new()))?;
@@ -136,25 +126,36 @@ impl Queries {
     }
 }
 
+/// A session that speaks BigQuery's dialect, without tables.
+pub(crate) fn context(runtime: Arc<RuntimeEnv>) -> SessionContext {
+    let mut config = SessionConfig::new().with_default_catalog_and_schema("warehouse", "public");
+    // Column names are taken as they are written: `errorMessage` is one of Google's own.
+    config.options_mut().sql_parser.enable_ident_normalization = false;
+    // Null comes before every value, as in BigQuery.
+    config.options_mut().sql_parser.default_null_ordering = "nulls_min".to_owned();
+    let context = SessionContext::new_with_config_rt(config, runtime);
+    for function in functions::all() {
+        context.register_udf(function);
+    }
+    context
+}
+
 /// Plans a query, once it is in DataFusion's words.
-async fn plan(
+pub(crate) async fn plan(
     context: &SessionContext,
     sql: &str,
     parameters: &[(String, Parameter)],
 ) -> Result<LogicalPlan, QueryError> {
     let state = context.state();
-    let dialect = state.config_options().sql_parser.dialect;
-    let mut statement = state.sql_to_statement(sql, &dialect)?;
-    if let Statement::Statement(statement) = &mut statement {
-        dialect::translate(statement, parameters)?;
-    }
+    let statement = Statement::Statement(Box::new(dialect::query(sql, parameters)?));
     let named = state.resolve_table_references(&statement)?;
-    state.statement_to_plan(statement).await.map_err(|error| {
+    let planned = state.statement_to_plan(statement).await.map_err(|error| {
         let is_there = |table: TableReference| context.table_exist(table).unwrap_or(false);
         if named.into_iter().all(is_there) {
             error.into()
         } else {
             QueryError::NoTable(Box::new(error))
         }
-    })
+    });
+    Ok(types::checked(planned?)?)
 }

@@ -10,6 +10,7 @@ use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 
 use super::dialect::condition;
+use super::{functions, types};
 
 /// Keeps the rows that a condition holds for.
 pub struct RowFilter {
@@ -50,9 +51,12 @@ pub enum RowFilterError {
 impl RowFilter {
     /// Reads a condition in BigQuery's dialect, such as `event_type = 'purchase'`.
     pub fn parse(text: &str) -> Result<Self, RowFilterError> {
-        let state = SessionContext::new().state();
-        let filter = Self { condition: text.to_owned(), state };
-        condition(&filter.state, text).map_err(|error| filter.wrong(error))?;
+        let context = SessionContext::new();
+        for function in functions::all() {
+            context.register_udf(function);
+        }
+        let filter = Self { condition: text.to_owned(), state: context.state() };
+        condition(text).map_err(|error| filter.wrong(error))?;
         Ok(filter)
     }
 
@@ -60,8 +64,9 @@ impl RowFilter {
     pub fn keep(&self, rows: &RecordBatch) -> Result<RecordBatch, RowFilterError> {
         let wrong = |error| self.wrong(error);
         let schema = DFSchema::try_from(rows.schema()).map_err(wrong)?;
-        let parsed = condition(&self.state, &self.condition).map_err(wrong)?;
+        let parsed = condition(&self.condition).map_err(wrong)?;
         let planned = self.state.create_logical_expr_from_sql_expr(parsed, &schema);
+        let planned = planned.and_then(|expr| types::checked_expr(expr, &schema));
         let planned = planned.and_then(|expr| self.state.create_physical_expr(expr, &schema));
         let held = planned.and_then(|expr| expr.evaluate(rows)?.into_array(rows.num_rows()));
         let held = held.map_err(wrong)?;

@@ -283,7 +283,7 @@ fn an_object_is_loaded_by_one_set_and_a_swap_counts_from_the_next_object() {
     put("b.ndjson", "2");
     live.wait_for_rows(3, 2000);
     live.end();
-    let sql = "SELECT DISTINCT SUBSTR(user_id, 1, 2) AS key, SPLIT_PART(SPLIT_PART(source, '/', -1), '@', 1) AS object \
+    let sql = "SELECT DISTINCT SUBSTR(user_id, 1, 2) AS key, REGEXP_EXTRACT(source, '([^/@]+)@[^/]*$') AS object \
                FROM clickstream_analytics.clicks_raw WHERE user_id IS NOT NULL ORDER BY 1";
     let found = scratch.query(sql);
     let found: Vec<_> = found

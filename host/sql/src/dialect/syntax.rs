@@ -1,0 +1,266 @@
+//! What of a query's syntax may pass. What is not named here is refused: either BigQuery does not have it, or
+//! nobody has compared the two.
+
+use datafusion::common::plan_datafusion_err;
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::ast::{
+    Distinct, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause, NamedWindowExpr,
+    OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableAlias,
+    TableAliasColumnDef, TableFactor, TableWithJoins, WildcardAdditionalOptions, WindowFrameBound,
+    WindowFrameUnits, WindowSpec,
+};
+
+type Checked = Result<(), DataFusionError>;
+
+/// Says that something is not taken.
+pub(super) fn refused(what: impl std::fmt::Display) -> DataFusionError {
+    plan_datafusion_err!(
+        "{what} is not taken here: BigQuery does not have it, or it was not checked against BigQuery \
+         (sql/README.md says what was)"
+    )
+}
+
+fn only(allowed: bool, what: &str) -> Checked {
+    if allowed { Ok(()) } else { Err(refused(what)) }
+}
+
+/// A query without what is in its subqueries.
+pub(super) fn query(query: &Query) -> Checked {
+    let Query {
+        with,
+        body,
+        order_by,
+        limit_clause,
+        fetch,
+        locks,
+        for_clause,
+        settings,
+        format_clause,
+        pipe_operators,
+    } = query;
+    only(!with.as_ref().is_some_and(|with| with.recursive), "WITH RECURSIVE")?;
+    only(fetch.is_none(), "FETCH")?;
+    only(locks.is_empty() && for_clause.is_none(), "FOR")?;
+    only(settings.is_none() && format_clause.is_none(), "SETTINGS or FORMAT")?;
+    only(pipe_operators.is_empty(), "a pipe operator")?;
+    match limit_clause {
+        None => {}
+        Some(LimitClause::LimitOffset { limit: Some(_), limit_by, .. }) if limit_by.is_empty() => {}
+        Some(_) => return Err(refused("LIMIT other than `LIMIT count [OFFSET skip]`")),
+    }
+    if let Some(order_by) = order_by {
+        only(order_by.interpolate.is_none(), "INTERPOLATE")?;
+        match &order_by.kind {
+            OrderByKind::All(_) => return Err(refused("ORDER BY ALL")),
+            OrderByKind::Expressions(orders) => orders_by(orders)?,
+        }
+    }
+    set(body)
+}
+
+fn orders_by(orders: &[OrderByExpr]) -> Checked {
+    only(orders.iter().all(|order| order.with_fill.is_none()), "WITH FILL")
+}
+
+fn set(body: &SetExpr) -> Checked {
+    match body {
+        // Both are visited by themselves.
+        SetExpr::Select(_) | SetExpr::Query(_) => Ok(()),
+        SetExpr::SetOperation { left, op, set_quantifier, right } => {
+            match (op, set_quantifier) {
+                (SetOperator::Union, SetQuantifier::All | SetQuantifier::Distinct)
+                | (SetOperator::Except | SetOperator::Intersect, SetQuantifier::Distinct) => {}
+                _ => {
+                    return Err(plan_datafusion_err!(
+                        "{op} {set_quantifier}: BigQuery wants UNION ALL, UNION DISTINCT, EXCEPT DISTINCT or INTERSECT DISTINCT"
+                    ));
+                }
+            }
+            for side in [left, right] {
+                if let SetExpr::SetOperation { op: other, set_quantifier: of_other, .. } = &**side {
+                    let same = other == op && of_other == set_quantifier;
+                    only(
+                        same,
+                        "one set operation in another of another kind, without parentheses",
+                    )?;
+                }
+                set(side)?;
+            }
+            Ok(())
+        }
+        _ => Err(refused("a query that is no SELECT")),
+    }
+}
+
+/// A SELECT without what is in its expressions.
+pub(super) fn select(select: &Select) -> Checked {
+    let Select {
+        select_token: _,
+        optimizer_hints,
+        distinct,
+        select_modifiers,
+        top,
+        top_before_distinct: _,
+        projection,
+        exclude,
+        into,
+        from,
+        lateral_views,
+        prewhere,
+        selection: _,
+        connect_by,
+        group_by,
+        cluster_by,
+        distribute_by,
+        sort_by,
+        having: _,
+        named_window,
+        qualify: _,
+        window_before_qualify: _,
+        value_table_mode,
+        flavor,
+    } = select;
+    only(optimizer_hints.is_empty() && select_modifiers.is_none(), "a hint or modifier of SELECT")?;
+    only(!matches!(distinct, Some(Distinct::On(_))), "DISTINCT ON")?;
+    only(top.is_none(), "TOP")?;
+    only(exclude.is_none(), "EXCLUDE")?;
+    only(into.is_none(), "SELECT INTO")?;
+    only(lateral_views.is_empty(), "LATERAL VIEW")?;
+    only(prewhere.is_none() && connect_by.is_empty(), "PREWHERE or CONNECT BY")?;
+    only(
+        cluster_by.is_empty() && distribute_by.is_empty() && sort_by.is_empty(),
+        "CLUSTER BY, DISTRIBUTE BY or SORT BY",
+    )?;
+    only(value_table_mode.is_none(), "SELECT AS STRUCT or AS VALUE")?;
+    only(matches!(flavor, SelectFlavor::Standard), "FROM before SELECT")?;
+    match group_by {
+        GroupByExpr::Expressions(_, modifiers) if modifiers.is_empty() => {}
+        _ => return Err(refused("GROUP BY ALL or WITH")),
+    }
+    for item in projection {
+        match item {
+            SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => {}
+            SelectItem::ExprWithAliases { .. } => return Err(refused("an alias of several names")),
+            SelectItem::Wildcard(options) => wildcard(options)?,
+            SelectItem::QualifiedWildcard(of, options) => {
+                let table = matches!(of, SelectItemQualifiedWildcardKind::ObjectName(_));
+                only(table, "`.*` of an expression")?;
+                wildcard(options)?;
+            }
+        }
+    }
+    for definition in named_window {
+        if let NamedWindowExpr::WindowSpec(spec) = &definition.1 {
+            window(spec)?;
+        }
+    }
+    from.iter().try_for_each(joined)
+}
+
+fn wildcard(options: &WildcardAdditionalOptions) -> Checked {
+    let plain = options.opt_ilike.is_none()
+        && options.opt_exclude.is_none()
+        && options.opt_rename.is_none()
+        && options.opt_alias.is_none();
+    only(plain, "`*` with other than EXCEPT or REPLACE")
+}
+
+fn joined(tables: &TableWithJoins) -> Checked {
+    tables.joins.iter().try_for_each(join)
+}
+
+fn join(join: &Join) -> Checked {
+    use JoinOperator as Of;
+    let (constraint, whole) = match &join.join_operator {
+        Of::Join(constraint)
+        | Of::Inner(constraint)
+        | Of::Left(constraint)
+        | Of::LeftOuter(constraint) => (constraint, false),
+        Of::CrossJoin(JoinConstraint::None) => return Ok(()),
+        Of::Right(constraint) | Of::RightOuter(constraint) | Of::FullOuter(constraint) => {
+            (constraint, true)
+        }
+        _ => return Err(refused("this kind of JOIN")),
+    };
+    only(!join.global, "GLOBAL JOIN")?;
+    match constraint {
+        JoinConstraint::On(_) => Ok(()),
+        // A column of both is the first that is not null in BigQuery, the left one here.
+        JoinConstraint::Using(_) => only(!whole, "RIGHT or FULL JOIN with USING"),
+        JoinConstraint::Natural => Err(refused("NATURAL JOIN")),
+        JoinConstraint::None => Err(refused("JOIN without ON or USING")),
+    }
+}
+
+/// Something in FROM.
+pub(super) fn table(table: &TableFactor) -> Checked {
+    match table {
+        TableFactor::Table {
+            name: _,
+            alias,
+            args,
+            with_hints,
+            version,
+            with_ordinality,
+            partitions,
+            json_path,
+            sample,
+            index_hints,
+        } => {
+            only(args.is_none(), "a table function")?;
+            only(version.is_none(), "FOR SYSTEM_TIME AS OF")?;
+            only(sample.is_none(), "TABLESAMPLE")?;
+            let plain = with_hints.is_empty()
+                && !with_ordinality
+                && partitions.is_empty()
+                && json_path.is_none()
+                && index_hints.is_empty();
+            only(plain, "a table with hints, partitions or ordinality")?;
+            alias_of(alias.as_ref())
+        }
+        TableFactor::Derived { lateral, alias, sample, .. } => {
+            only(!lateral, "LATERAL")?;
+            only(sample.is_none(), "TABLESAMPLE")?;
+            alias_of(alias.as_ref())
+        }
+        TableFactor::UNNEST { alias, array_exprs, with_offset, with_ordinality, .. } => {
+            only(array_exprs.len() == 1 && !with_ordinality, "UNNEST of several arrays")?;
+            only(!with_offset, "UNNEST WITH OFFSET")?;
+            alias_of(alias.as_ref())
+        }
+        TableFactor::NestedJoin { table_with_joins, alias } => {
+            only(alias.is_none(), "an alias of a join")?;
+            joined(table_with_joins)
+        }
+        _ => Err(refused("what stands in FROM")),
+    }
+}
+
+fn alias_of(alias: Option<&TableAlias>) -> Checked {
+    let plain = alias.is_none_or(|alias| alias.columns.is_empty() && alias.at.is_none());
+    only(plain, "names of columns in an alias")
+}
+
+/// The alias of UNNEST is the name of its column, and not of its table alone.
+pub(super) fn name_element(table: &mut TableFactor) {
+    if let TableFactor::UNNEST { alias: Some(alias), .. } = table {
+        let name = alias.name.clone();
+        alias.columns = vec![TableAliasColumnDef { name, data_type: None }];
+    }
+}
+
+/// A window: of rows, or of all peers.
+pub(super) fn window(spec: &WindowSpec) -> Checked {
+    orders_by(&spec.order_by)?;
+    let Some(frame) = &spec.window_frame else { return Ok(()) };
+    let counted = |bound: &WindowFrameBound| {
+        matches!(bound, WindowFrameBound::Preceding(Some(_)) | WindowFrameBound::Following(Some(_)))
+    };
+    let any = counted(&frame.start_bound) || frame.end_bound.as_ref().is_some_and(counted);
+    match frame.units {
+        WindowFrameUnits::Rows => Ok(()),
+        WindowFrameUnits::Range => only(!any, "RANGE with a number"),
+        WindowFrameUnits::Groups => Err(refused("GROUPS")),
+    }
+}

@@ -1,0 +1,162 @@
+//! Arrays: their length, and their elements by number, which in BigQuery count from 0 or from 1.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, UInt64Array};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::{cast, interleave, take};
+use arrow::datatypes::{DataType, Field, Int64Type};
+use datafusion::common::{ScalarValue, exec_err, plan_err};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use super::kind::Kind;
+
+/// All of them.
+pub(super) fn all() -> [ScalarUDF; 6] {
+    let element = |name, from, safe| Of::Element { name, from, safe };
+    [
+        Of::Length,
+        Of::Elements,
+        element("array_offset", 0, false),
+        element("array_safe_offset", 0, true),
+        element("array_ordinal", 1, false),
+        element("array_safe_ordinal", 1, true),
+    ]
+    .map(|of| {
+        let signature = match of {
+            Of::Length => Signature::any(1, Volatility::Immutable),
+            Of::Elements => Signature::user_defined(Volatility::Immutable),
+            Of::Element { .. } => Signature::any(2, Volatility::Immutable),
+        };
+        ScalarUDF::from(Lists { of, signature })
+    })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Lists {
+    of: Of,
+    signature: Signature,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Of {
+    /// `ARRAY_LENGTH(array)`
+    Length,
+    /// `[value, …]`
+    Elements,
+    /// `array[OFFSET(number)]` and its like.
+    Element {
+        name: &'static str,
+        /// The number of the first.
+        from: i64,
+        /// Whether one that is not there is null.
+        safe: bool,
+    },
+}
+
+impl ScalarUDFImpl for Lists {
+    fn name(&self) -> &str {
+        match self.of {
+            Of::Length => "array_length",
+            Of::Elements => "array_of",
+            Of::Element { name, .. } => name,
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// Elements are of one type; INT64 becomes FLOAT64 beside such.
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>, DataFusionError> {
+        let kinds = || types.iter().filter_map(Kind::of);
+        let kind = if kinds().any(|kind| kind == Kind::Float) {
+            Some(Kind::Float)
+        } else {
+            kinds().next()
+        };
+        let kind = kind.unwrap_or(Kind::Int);
+        match types.iter().map(|found| kind.takes(found, true)).collect() {
+            Some(types) => Ok(types),
+            None => {
+                let names: Vec<String> = types.iter().map(Kind::name_of).collect();
+                plan_err!("an array has elements of one type, not {}", names.join(", "))
+            }
+        }
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType, DataFusionError> {
+        match (&self.of, types) {
+            (Of::Elements, [first, ..]) => {
+                Ok(DataType::List(Arc::new(Field::new("item", first.clone(), true))))
+            }
+            (Of::Length, [DataType::List(_)]) => Ok(DataType::Int64),
+            (Of::Element { .. }, [DataType::List(item), number])
+                if number.is_integer() || number.is_null() =>
+            {
+                Ok(item.data_type().clone())
+            }
+            _ => {
+                let names: Vec<String> = types.iter().map(Kind::name_of).collect();
+                plan_err!(
+                    "{} does not take ({}) here",
+                    self.name().to_uppercase(),
+                    names.join(", ")
+                )
+            }
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
+        let scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let answer = self.answer(&arrays)?;
+        Ok(if scalar {
+            ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?)
+        } else {
+            ColumnarValue::Array(answer)
+        })
+    }
+}
+
+impl Lists {
+    fn answer(&self, arrays: &[ArrayRef]) -> Result<ArrayRef, DataFusionError> {
+        if let Of::Elements = self.of {
+            let rows = arrays[0].len();
+            let places: Vec<(usize, usize)> =
+                (0..rows).flat_map(|row| (0..arrays.len()).map(move |at| (at, row))).collect();
+            let columns: Vec<&dyn Array> = arrays.iter().map(|array| &**array).collect();
+            let values = interleave(&columns, &places)?;
+            let item = Arc::new(Field::new("item", values.data_type().clone(), true));
+            let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(arrays.len(), rows));
+            return Ok(Arc::new(ListArray::new(item, offsets, values, None)));
+        }
+        let lists = arrays[0].as_list::<i32>();
+        let &Of::Element { from, safe, .. } = &self.of else {
+            return Ok(cast(&arrow::compute::kernels::length::length(lists)?, &DataType::Int64)?);
+        };
+        let numbers = cast(&arrays[1], &DataType::Int64)?;
+        let numbers = numbers.as_primitive::<Int64Type>();
+        let mut places: Vec<Option<u64>> = Vec::with_capacity(lists.len());
+        for row in 0..lists.len() {
+            if lists.is_null(row) || numbers.is_null(row) {
+                places.push(None);
+                continue;
+            }
+            let number = numbers.value(row);
+            let length = i64::from(lists.value_length(row));
+            let place = number.checked_sub(from).filter(|place| (0..length).contains(place));
+            if place.is_none() && !safe {
+                return exec_err!(
+                    "array index {number} is out of bounds: the array has {length} elements"
+                );
+            }
+            let begins = i64::from(lists.value_offsets()[row]);
+            places.push(place.map(|place| (begins + place) as u64));
+        }
+        Ok(take(lists.values(), &UInt64Array::from(places), None)?)
+    }
+}

@@ -1,0 +1,276 @@
+//! Arithmetic and mathematics as GoogleSQL has them: what overflows is an error, and no function gives NaN
+//! or an infinity that was not among its arguments.
+
+use super::calendar::checked_day;
+use super::kind::Kind;
+use super::scalar::{Cell, Date, Day, Float, Form, Int, Named, Wrong, map1, map2};
+
+const F: &[Kind] = &[Kind::Float];
+const FF: &[Kind] = &[Kind::Float, Kind::Float];
+const I: &[Kind] = &[Kind::Int];
+const II: &[Kind] = &[Kind::Int, Kind::Int];
+const FI: &[Kind] = &[Kind::Float, Kind::Int];
+
+/// All of them.
+pub(super) static ALL: &[Named] = &[
+    Named(
+        "add",
+        &[
+            Form::new(II, Kind::Int, |a, safe| {
+                map2::<Int, Int, i64>(a, safe, |x, y| whole(x.checked_add(y), x, '+', y))
+            }),
+            Form::new(FF, Kind::Float, |a, safe| {
+                map2::<Float, Float, f64>(a, safe, |x, y| finite(x + y, &[x, y], "+"))
+            }),
+            Form::new(&[Kind::Date, Kind::Int], Kind::Date, |a, safe| {
+                map2::<Date, Int, Day>(a, safe, |day, by| later(day, Some(by)))
+            }),
+            Form::new(&[Kind::Int, Kind::Date], Kind::Date, |a, safe| {
+                map2::<Int, Date, Day>(a, safe, |by, day| later(day, Some(by)))
+            }),
+        ],
+    ),
+    Named(
+        "subtract",
+        &[
+            Form::new(II, Kind::Int, |a, safe| {
+                map2::<Int, Int, i64>(a, safe, |x, y| whole(x.checked_sub(y), x, '-', y))
+            }),
+            Form::new(FF, Kind::Float, |a, safe| {
+                map2::<Float, Float, f64>(a, safe, |x, y| finite(x - y, &[x, y], "-"))
+            }),
+            Form::new(&[Kind::Date, Kind::Int], Kind::Date, |a, safe| {
+                map2::<Date, Int, Day>(a, safe, |day, by| later(day, by.checked_neg()))
+            }),
+        ],
+    ),
+    Named(
+        "multiply",
+        &[
+            Form::new(II, Kind::Int, |a, safe| {
+                map2::<Int, Int, i64>(a, safe, |x, y| whole(x.checked_mul(y), x, '*', y))
+            }),
+            Form::new(FF, Kind::Float, |a, safe| {
+                map2::<Float, Float, f64>(a, safe, |x, y| finite(x * y, &[x, y], "*"))
+            }),
+        ],
+    ),
+    Named(
+        "divide",
+        &[Form::new(FF, Kind::Float, |a, safe| {
+            map2::<Float, Float, f64>(a, safe, |x, y| {
+                if y == 0.0 { by_zero(x, "/") } else { finite(x / y, &[x, y], "/") }
+            })
+        })],
+    ),
+    Named(
+        "ieee_divide",
+        &[Form::new(FF, Kind::Float, |a, safe| {
+            map2::<Float, Float, f64>(a, safe, |x, y| Ok(Some(x / y)))
+        })],
+    ),
+    Named(
+        "negate",
+        &[
+            Form::new(I, Kind::Int, |a, safe| {
+                map1::<Int, i64>(a, safe, |x| whole(x.checked_neg(), 0, '-', x))
+            }),
+            Form::new(F, Kind::Float, |a, safe| map1::<Float, f64>(a, safe, |x| Ok(Some(-x)))),
+        ],
+    ),
+    Named(
+        "div",
+        &[Form::new(II, Kind::Int, |a, safe| {
+            map2::<Int, Int, i64>(a, safe, |x, y| match y {
+                0 => by_zero(x, "DIV"),
+                y => whole(x.checked_div(y), x, '/', y),
+            })
+        })],
+    ),
+    Named(
+        "mod",
+        &[Form::new(II, Kind::Int, |a, safe| {
+            map2::<Int, Int, i64>(a, safe, |x, y| match y {
+                0 => by_zero(x, "MOD"),
+                // The one that overflows has no remainder.
+                y => Ok(Some(x.wrapping_rem(y))),
+            })
+        })],
+    ),
+    Named(
+        "abs",
+        &[
+            Form::new(I, Kind::Int, |a, safe| {
+                map1::<Int, i64>(a, safe, |x| whole(x.checked_abs(), 0, '-', x))
+            }),
+            Form::new(F, Kind::Float, |a, safe| map1::<Float, f64>(a, safe, |x| Ok(Some(x.abs())))),
+        ],
+    ),
+    Named(
+        "sign",
+        &[
+            Form::new(I, Kind::Int, |a, safe| map1::<Int, i64>(a, safe, |x| Ok(Some(x.signum())))),
+            Form::new(F, Kind::Float, |a, safe| {
+                // `signum` of a zero is one.
+                map1::<Float, f64>(a, safe, |x| Ok(Some(if x == 0.0 { 0.0 } else { x.signum() })))
+            }),
+        ],
+    ),
+    Named(
+        "sqrt",
+        &[Form::new(F, Kind::Float, |a, safe| {
+            map1::<Float, f64>(a, safe, |x| {
+                if x < 0.0 { outside("SQRT", x) } else { Ok(Some(x.sqrt())) }
+            })
+        })],
+    ),
+    Named(
+        "exp",
+        &[Form::new(F, Kind::Float, |a, safe| {
+            map1::<Float, f64>(a, safe, |x| finite(x.exp(), &[x], "EXP"))
+        })],
+    ),
+    Named("ln", &[Form::new(F, Kind::Float, |a, safe| map1::<Float, f64>(a, safe, ln))]),
+    Named(
+        "log10",
+        &[Form::new(F, Kind::Float, |a, safe| {
+            map1::<Float, f64>(a, safe, |x| {
+                if x <= 0.0 { outside("LOG10", x) } else { Ok(Some(x.log10())) }
+            })
+        })],
+    ),
+    Named(
+        "log",
+        &[
+            Form::new(F, Kind::Float, |a, safe| map1::<Float, f64>(a, safe, ln)),
+            Form::new(FF, Kind::Float, |a, safe| map2::<Float, Float, f64>(a, safe, log)),
+        ],
+    ),
+    Named("pow", &[Form::new(FF, Kind::Float, |a, safe| map2::<Float, Float, f64>(a, safe, pow))]),
+    Named(
+        "round",
+        &[
+            Form::new(F, Kind::Float, |a, safe| {
+                map1::<Float, f64>(a, safe, |x| Ok(Some(x.round())))
+            }),
+            Form::new(FI, Kind::Float, |a, safe| {
+                map2::<Float, Int, f64>(a, safe, |x, n| {
+                    finite(at_digit(x, n, f64::round), &[x], "ROUND")
+                })
+            }),
+        ],
+    ),
+    Named(
+        "trunc",
+        &[
+            Form::new(F, Kind::Float, |a, safe| {
+                map1::<Float, f64>(a, safe, |x| Ok(Some(x.trunc())))
+            }),
+            Form::new(FI, Kind::Float, |a, safe| {
+                map2::<Float, Int, f64>(a, safe, |x, n| Ok(Some(at_digit(x, n, f64::trunc))))
+            }),
+        ],
+    ),
+    Named(
+        "ceil",
+        &[Form::new(F, Kind::Float, |a, safe| map1::<Float, f64>(a, safe, |x| Ok(Some(x.ceil()))))],
+    ),
+    Named(
+        "floor",
+        &[Form::new(F, Kind::Float, |a, safe| {
+            map1::<Float, f64>(a, safe, |x| Ok(Some(x.floor())))
+        })],
+    ),
+    Named(
+        "is_nan",
+        &[Form::new(F, Kind::Bool, |a, safe| {
+            map1::<Float, bool>(a, safe, |x| Ok(Some(x.is_nan())))
+        })],
+    ),
+    Named(
+        "is_inf",
+        &[Form::new(F, Kind::Bool, |a, safe| {
+            map1::<Float, bool>(a, safe, |x| Ok(Some(x.is_infinite())))
+        })],
+    ),
+    Named(
+        "bit_not",
+        &[Form::new(I, Kind::Int, |a, safe| map1::<Int, i64>(a, safe, |x| Ok(Some(!x))))],
+    ),
+    Named(
+        "bit_count",
+        &[Form::new(I, Kind::Int, |a, safe| {
+            map1::<Int, i64>(a, safe, |x| Ok(Some(i64::from(x.count_ones()))))
+        })],
+    ),
+];
+
+/// A day and so many days more.
+fn later(day: i32, by: Option<i64>) -> Cell<Day> {
+    let day = by.and_then(|by| i64::from(day).checked_add(by));
+    checked_day(day).map(|day| Some(Day(day)))
+}
+
+fn whole(result: Option<i64>, x: i64, sign: char, y: i64) -> Cell<i64> {
+    match result {
+        Some(result) => Ok(Some(result)),
+        None => Err(Wrong(format!("INT64 overflow: {x} {sign} {y}"))),
+    }
+}
+
+/// A result that is infinite or no number only where an argument was.
+fn finite(result: f64, of: &[f64], what: &str) -> Cell<f64> {
+    if result.is_finite() || of.iter().any(|x| !x.is_finite()) {
+        Ok(Some(result))
+    } else {
+        Err(Wrong(format!("FLOAT64 overflow in {what} of {of:?}")))
+    }
+}
+
+fn by_zero<T, X: std::fmt::Display>(x: X, what: &str) -> Cell<T> {
+    Err(Wrong(format!("division by zero: {x} {what} 0; SAFE_DIVIDE or SAFE. gives NULL")))
+}
+
+fn outside<T>(what: &str, x: f64) -> Cell<T> {
+    Err(Wrong(format!("{what} is not defined for {x}")))
+}
+
+fn ln(x: f64) -> Cell<f64> {
+    if x <= 0.0 { outside("LN", x) } else { Ok(Some(x.ln())) }
+}
+
+/// The logarithm to a base.
+fn log(x: f64, base: f64) -> Cell<f64> {
+    if x == f64::NEG_INFINITY || base == f64::INFINITY {
+        return Ok(Some(f64::NAN));
+    }
+    if x <= 0.0 || base <= 0.0 {
+        return outside("LOG", x.min(base));
+    }
+    if base == 1.0 {
+        outside("LOG to base", base)
+    } else {
+        Ok(Some(if base == 10.0 { x.log10() } else { x.ln() / base.ln() }))
+    }
+}
+
+fn pow(x: f64, y: f64) -> Cell<f64> {
+    if x.is_finite() && y.is_finite() && ((x < 0.0 && y.fract() != 0.0) || (x == 0.0 && y < 0.0)) {
+        return Err(Wrong(format!("POW is not defined for {x} and {y}")));
+    }
+    finite(x.powf(y), &[x, y], "POW")
+}
+
+/// Rounds at the nth digit after the point, or before it where n is negative.
+fn at_digit(x: f64, n: i64, round: fn(f64) -> f64) -> f64 {
+    // Beyond this many digits there is nothing to round, or nothing left.
+    let digits = n.clamp(-400, 400) as i32;
+    let factor = 10f64.powi(digits.abs());
+    match (digits >= 0, factor.is_finite()) {
+        (true, true) if (x * factor).is_finite() => round(x * factor) / factor,
+        (true, _) => x,
+        (false, true) => round(x / factor) * factor,
+        (false, false) if x.is_finite() => 0.0,
+        (false, false) => x,
+    }
+}

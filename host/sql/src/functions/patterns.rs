@@ -1,0 +1,325 @@
+//! Regular expressions. BigQuery's are RE2's: here they are put into the words of the crate `regex`, and
+//! refused where the two differ.
+
+use std::cell::RefCell;
+
+use regex::Regex;
+
+use super::kind::Kind;
+use super::scalar::{Cell, Form, Int, Named, Text, Wrong, map2, map3, map4};
+use super::text::position;
+
+const TT: &[Kind] = &[Kind::Text, Kind::Text];
+const TTI: &[Kind] = &[Kind::Text, Kind::Text, Kind::Int];
+const TTII: &[Kind] = &[Kind::Text, Kind::Text, Kind::Int, Kind::Int];
+
+/// How often RE2 lets something repeat.
+const MOST_REPETITIONS: u32 = 1000;
+
+/// All of them.
+pub(super) static ALL: &[Named] = &[
+    Named(
+        "regexp_contains",
+        &[Form::new(TT, Kind::Bool, |a, safe| {
+            let patterns = Patterns::default();
+            map2::<Text, Text, bool>(a, safe, |text, pattern| {
+                Ok(Some(patterns.get(pattern)?.is_match(text)))
+            })
+        })],
+    ),
+    Named(
+        "regexp_extract",
+        &[
+            Form::new(TT, Kind::Text, |a, safe| {
+                let patterns = Patterns::default();
+                map2::<Text, Text, String>(a, safe, |text, pattern| {
+                    extract(&patterns.get(pattern)?, text, pattern, 1, 1)
+                })
+            }),
+            Form::new(TTI, Kind::Text, |a, safe| {
+                let patterns = Patterns::default();
+                map3::<Text, Text, Int, String>(a, safe, |text, pattern, from| {
+                    extract(&patterns.get(pattern)?, text, pattern, from, 1)
+                })
+            }),
+            Form::new(TTII, Kind::Text, |a, safe| {
+                let patterns = Patterns::default();
+                map4::<Text, Text, Int, Int, String>(a, safe, |text, pattern, from, nth| {
+                    extract(&patterns.get(pattern)?, text, pattern, from, nth)
+                })
+            }),
+        ],
+    ),
+    Named(
+        "regexp_extract_all",
+        &[Form::new(TT, Kind::Texts, |a, safe| {
+            let patterns = Patterns::default();
+            map2::<Text, Text, Vec<String>>(a, safe, |text, pattern| {
+                let pattern = patterns.get(pattern)?;
+                let group = one_group(&pattern)?;
+                let found = pattern.captures_iter(text).filter_map(|found| found.get(group));
+                Ok(Some(found.map(|found| found.as_str().to_owned()).collect()))
+            })
+        })],
+    ),
+    Named(
+        "regexp_instr",
+        &[
+            Form::new(TT, Kind::Int, |a, safe| {
+                let patterns = Patterns::default();
+                map2::<Text, Text, i64>(a, safe, |text, pattern| {
+                    instr(&patterns.get(pattern)?, text, pattern, 1, 1)
+                })
+            }),
+            Form::new(TTI, Kind::Int, |a, safe| {
+                let patterns = Patterns::default();
+                map3::<Text, Text, Int, i64>(a, safe, |text, pattern, from| {
+                    instr(&patterns.get(pattern)?, text, pattern, from, 1)
+                })
+            }),
+            Form::new(TTII, Kind::Int, |a, safe| {
+                let patterns = Patterns::default();
+                map4::<Text, Text, Int, Int, i64>(a, safe, |text, pattern, from, nth| {
+                    instr(&patterns.get(pattern)?, text, pattern, from, nth)
+                })
+            }),
+        ],
+    ),
+    Named(
+        "regexp_replace",
+        &[Form::new(&[Kind::Text; 3], Kind::Text, |a, safe| {
+            let patterns = Patterns::default();
+            map3::<Text, Text, Text, String>(a, safe, |text, pattern, by| {
+                let pattern = patterns.get(pattern)?;
+                let by = replacement(by, pattern.captures_len())?;
+                Ok(Some(pattern.replace_all(text, by.as_str()).into_owned()))
+            })
+        })],
+    ),
+];
+
+/// The last pattern: nearly always all rows have the same.
+#[derive(Default)]
+struct Patterns(RefCell<Option<(String, Regex)>>);
+
+impl Patterns {
+    fn get(&self, pattern: &str) -> Result<Regex, Wrong> {
+        let mut last = self.0.borrow_mut();
+        if let Some((known, regex)) = &*last
+            && known == pattern
+        {
+            return Ok(regex.clone());
+        }
+        let regex = Regex::new(&from_re2(pattern)?)
+            .map_err(|error| Wrong(format!("`{pattern}` is no regular expression: {error}")))?;
+        *last = Some((pattern.to_owned(), regex.clone()));
+        Ok(regex)
+    }
+}
+
+/// The group that is asked for: the only one, or all that matches.
+fn one_group(pattern: &Regex) -> Result<usize, Wrong> {
+    match pattern.captures_len() {
+        1 => Ok(0),
+        2 => Ok(1),
+        more => Err(Wrong(format!("`{pattern}` has {} groups, wanted one at most", more - 1))),
+    }
+}
+
+/// What follows a position, in characters from 1; `None` behind the end.
+fn following<'a>(
+    text: &'a str,
+    pattern: &str,
+    from: i64,
+    nth: i64,
+) -> Result<Option<(&'a str, usize)>, Wrong> {
+    if from < 1 || nth < 1 {
+        return Err(Wrong(format!("position {from} and occurrence {nth}, wanted 1 or more")));
+    }
+    // A class begins with it too, where it means all but these.
+    let anchored = pattern.replace("[^", "[");
+    if from > 1 && ["^", "\\b", "\\A"].iter().any(|anchor| anchored.contains(anchor)) {
+        return Err(Wrong(format!(
+            "`{pattern}` looks at what stands before, which is not defined behind a position"
+        )));
+    }
+    let mut starts = text.char_indices().map(|(at, _)| at);
+    let start = match usize::try_from(from - 1) {
+        Ok(0) => Some(0),
+        Ok(skipped) => starts.nth(skipped),
+        Err(_) => None,
+    };
+    Ok(start.map(|start| (&text[start..], start)))
+}
+
+fn extract(regex: &Regex, text: &str, pattern: &str, from: i64, nth: i64) -> Cell<String> {
+    let group = one_group(regex)?;
+    let Some((rest, _)) = following(text, pattern, from, nth)? else { return Ok(None) };
+    let found = regex.captures_iter(rest).nth(nth as usize - 1);
+    Ok(found.and_then(|found| found.get(group)).map(|found| found.as_str().to_owned()))
+}
+
+fn instr(regex: &Regex, text: &str, pattern: &str, from: i64, nth: i64) -> Cell<i64> {
+    let group = one_group(regex)?;
+    let Some((rest, start)) = following(text, pattern, from, nth)? else { return Ok(Some(0)) };
+    if pattern.is_empty() {
+        return Ok(Some(0));
+    }
+    let found = regex.captures_iter(rest).nth(nth as usize - 1);
+    let found = found.and_then(|found| found.get(group));
+    Ok(Some(found.map_or(0, |found| position(text, start + found.start()))))
+}
+
+/// A replacement with groups as `\1` in the words of the crate `regex`, which writes `${1}`.
+fn replacement(by: &str, groups: usize) -> Result<String, Wrong> {
+    let mut result = String::with_capacity(by.len());
+    let mut rest = by.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '$' => result.push_str("$$"),
+            '\\' => match rest.next() {
+                Some('\\') => result.push('\\'),
+                Some(digit)
+                    if digit.to_digit(10).is_some_and(|group| (group as usize) < groups) =>
+                {
+                    result.push_str(&format!("${{{digit}}}"));
+                }
+                _ => {
+                    return Err(Wrong(format!(
+                        "`{by}`: a backslash wants a backslash or the number of a group behind it"
+                    )));
+                }
+            },
+            other => result.push(other),
+        }
+    }
+    Ok(result)
+}
+
+/// RE2's syntax in that of the crate `regex`: classes such as `\d` are of ASCII there, and what only one of
+/// the two knows is refused.
+fn from_re2(pattern: &str) -> Result<String, Wrong> {
+    let differs =
+        |what: &str| Wrong(format!("`{pattern}`: {what} is not read here as in BigQuery"));
+    let mut out = String::with_capacity(pattern.len());
+    let mut rest = pattern.chars().peekable();
+    // Whether what was read last says how often: a second one is refused, but for the `?` of the lazy ones.
+    let (mut repeated, mut lazy) = (false, false);
+    while let Some(character) = rest.next() {
+        let (was_repeated, was_lazy) = (repeated, lazy);
+        (repeated, lazy) = (false, false);
+        match character {
+            '\\' => match rest.next() {
+                Some('d') => out.push_str("[0-9]"),
+                Some('D') => out.push_str("[^0-9]"),
+                Some('w') => out.push_str("[0-9A-Za-z_]"),
+                Some('W') => out.push_str("[^0-9A-Za-z_]"),
+                Some('s') => out.push_str("[\\t\\n\\f\\r ]"),
+                Some('S') => out.push_str("[^\\t\\n\\f\\r ]"),
+                Some('b') => out.push_str("(?-u:\\b)"),
+                Some(same @ ('A' | 'z')) => out.extend(['\\', same]),
+                escaped => escape(escaped, &mut out).map_err(|()| differs("an escape"))?,
+            },
+            '[' => class(&mut rest, &mut out).map_err(differs)?,
+            '(' => {
+                out.push('(');
+                if rest.peek() == Some(&'?') {
+                    let behind: String = rest.clone().skip(1).collect();
+                    let named = behind.starts_with("P<")
+                        || (behind.starts_with('<')
+                            && !behind.starts_with("<=")
+                            && !behind.starts_with("<!"));
+                    let flags = behind.split([':', ')']).next().unwrap_or_default();
+                    if !named && flags.chars().any(|flag| !"imsU-".contains(flag)) {
+                        return Err(differs("a group"));
+                    }
+                    // The question mark says what group it is, not how often.
+                    out.extend(rest.next());
+                }
+            }
+            '*' | '+' if was_repeated || was_lazy => return Err(differs("a repetition twice")),
+            '?' if was_lazy => return Err(differs("a repetition twice")),
+            '*' | '+' => {
+                out.push(character);
+                repeated = true;
+            }
+            '?' => {
+                out.push('?');
+                (repeated, lazy) = (!was_repeated, was_repeated);
+            }
+            '{' => {
+                let inside: String = rest.clone().take_while(|&c| c != '}').collect();
+                let counts: Vec<&str> = inside.split(',').collect();
+                let number =
+                    |count: &str| count.parse::<u32>().is_ok_and(|n| n <= MOST_REPETITIONS);
+                let counted = match counts[..] {
+                    [exactly] => number(exactly),
+                    [least, ""] => number(least),
+                    [least, most] => number(least) && number(most),
+                    _ => false,
+                };
+                if !counted || was_repeated || was_lazy {
+                    return Err(differs("a brace"));
+                }
+                out.push('{');
+                out.extend(rest.by_ref().take(inside.chars().count() + 1));
+                repeated = true;
+            }
+            other => out.push(other),
+        }
+    }
+    Ok(out)
+}
+
+/// An escape that means the same inside and outside of a class.
+fn escape(escaped: Option<char>, out: &mut String) -> Result<(), ()> {
+    match escaped {
+        Some(same @ ('a' | 'f' | 't' | 'n' | 'r' | 'v' | 'x' | 'p' | 'P')) => {
+            out.extend(['\\', same])
+        }
+        Some(plain @ ('<' | '>')) => out.push(plain),
+        Some(mark) if mark.is_ascii_punctuation() => out.extend(['\\', mark]),
+        _ => return Err(()),
+    }
+    Ok(())
+}
+
+fn class(
+    rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    out: &mut String,
+) -> Result<(), &'static str> {
+    out.push('[');
+    if rest.next_if_eq(&'^').is_some() {
+        out.push('^');
+    }
+    if rest.next_if_eq(&']').is_some() {
+        out.push_str("\\]");
+    }
+    while let Some(character) = rest.next() {
+        match character {
+            ']' => {
+                out.push(']');
+                return Ok(());
+            }
+            '[' if rest.peek() == Some(&':') => {
+                out.push('[');
+                for named in rest.by_ref() {
+                    out.push(named);
+                    if named == ']' {
+                        break;
+                    }
+                }
+            }
+            '[' | '&' | '~' => out.extend(['\\', character]),
+            '-' if rest.peek() == Some(&'-') => return Err("a range of hyphens"),
+            '\\' => match rest.next() {
+                Some('d') => out.push_str("0-9"),
+                Some('w') => out.push_str("0-9A-Za-z_"),
+                Some('s') => out.push_str("\\t\\n\\f\\r "),
+                escaped => escape(escaped, out).map_err(|()| "an escape in a class")?,
+            },
+            other => out.push(other),
+        }
+    }
+    Err("a class without end")
+}
