@@ -28,10 +28,13 @@ pub(crate) fn message(bytes: Vec<u8>) -> ArrowRecordBatch {
     ArrowRecordBatch::new().set_serialized_record_batch(bytes)
 }
 
-/// The message of as many of the first rows as fit into a request, and how many they are. A first row
-/// that is too large by itself comes without a message.
-pub(crate) fn first_piece(rows: &RecordBatch) -> Result<(usize, Option<Vec<u8>>), ArrowError> {
-    let mut count = rows.num_rows();
+/// The message of as many of the first rows as fit into a request, at most `most` of them, and how many
+/// they are. A first row that is too large by itself comes without a message.
+pub(crate) fn first_piece(
+    rows: &RecordBatch,
+    most: usize,
+) -> Result<(usize, Option<Vec<u8>>), ArrowError> {
+    let mut count = rows.num_rows().min(most);
     loop {
         let bytes = batch(&rows.slice(0, count))?;
         if bytes.len() <= MAX_REQUEST_BYTES {
@@ -78,7 +81,7 @@ mod tests {
         let mut sent = Vec::new();
         while first < rows.num_rows() {
             let rest = rows.slice(first, rows.num_rows() - first);
-            let (count, bytes) = first_piece(&rest).expect("a piece");
+            let (count, bytes) = first_piece(&rest, usize::MAX).expect("a piece");
             let texts = rest.column(0).as_string::<i32>();
             match bytes {
                 Some(bytes) => {

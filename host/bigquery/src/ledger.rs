@@ -1,7 +1,9 @@
 //! The ledger's part in BigQuery: it closes the gap where the answer to a commit is lost. A load is
 //! entered as prepared, with its streams, before they are committed, and as committed after. A later run
-//! that finds it prepared commits what is not committed yet.
+//! that finds it prepared commits what is not committed yet. `decision` says which of several loads of one
+//! object may be entered as prepared.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use google_cloud_bigquery::error::CommitError;
@@ -11,145 +13,211 @@ use google_cloud_bigquery::write::format::Arrow;
 use google_cloud_gax::error::Error;
 use serde_json::Value as Json;
 
-use super::append::opening;
-use super::load::Load;
-use super::{BigQuery, BigQueryError, encode, waits};
+use super::answer::opening;
+use super::asked::Known;
+use super::error::{BigQueryError, in_time};
+use super::patience::{Outages, Patience};
+use super::{BigQuery, encode};
 use clickmill_config::TableName;
-use clickmill_tables::Refused;
+use clickmill_core::lock;
 use clickmill_tables::ledger::{self, Entry, State, TABLE};
 use clickmill_tables::result_set::Parameter;
 
 /// How long a commit may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a commit is tried again before the load is left for a later run.
-const RETRIES: usize = 4;
+/// How many loads the ledger is asked for at once.
+const PAGE: usize = 1000;
+
+/// What the ledger says of a load that is not committed: streams that are about to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Prepared {
+    pub rows: Option<String>,
+    pub dead_letters: Option<String>,
+    source: String,
+    pipeline: String,
+    rows_out: i64,
+    rows_rejected: i64,
+}
+
+/// How far a load got.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    pub is_committed: bool,
+    pub prepared: Vec<Prepared>,
+}
 
 impl BigQuery {
-    /// Whether a load has happened; one that was prepared is committed now.
-    pub async fn is_loaded(
+    /// Which of these loads have happened; those that were prepared are committed now.
+    pub async fn loaded(
+        &self,
+        load_ids: &[String],
+        target: &TableName,
+    ) -> Result<HashSet<String>, BigQueryError> {
+        let mut loaded = HashSet::new();
+        for page in load_ids.chunks(PAGE) {
+            for (load_id, standing) in self.look(page, target).await? {
+                if standing.is_committed || self.help(&load_id, &standing, target).await? {
+                    loaded.insert(load_id);
+                }
+            }
+        }
+        lock(&self.asked).learn(load_ids, &loaded);
+        Ok(loaded)
+    }
+
+    /// Whether a load has happened by now, as far as is known from asking every few seconds for all that
+    /// had not: what is not known here is found out before anything is committed.
+    pub(super) async fn is_loaded_by_now(
         &self,
         load_id: &str,
         target: &TableName,
     ) -> Result<bool, BigQueryError> {
-        let table = target.beside(TABLE);
+        let known = lock(&self.asked).known(load_id);
+        match known {
+            Known::Loaded(is_loaded) => Ok(is_loaded),
+            Known::Ask(open) => Ok(self.loaded(&open, target).await?.contains(load_id)),
+        }
+    }
+
+    /// How far loads got, of those that the ledger knows.
+    pub(super) async fn look(
+        &self,
+        load_ids: &[String],
+        target: &TableName,
+    ) -> Result<HashMap<String, Standing>, BigQueryError> {
         // Quoted, since `table` and others are words of the language.
         let sql = format!(
-            "SELECT `state`, `rows_stream`, `dead_letter_stream`, `source`, `pipeline`, `rows_out`, `rows_rejected` \
-             FROM `{}`.`{}` WHERE `load_id` = @load_id ORDER BY `finished_at` DESC",
-            table.dataset, table.table
+            "SELECT `load_id`, `state`, `rows_stream`, `dead_letter_stream`, `source`, `pipeline`, `rows_out`, `rows_rejected` \
+             FROM {} WHERE `load_id` IN UNNEST(SPLIT(@load_ids, ',')) ORDER BY `finished_at` DESC",
+            quoted(&target.beside(TABLE))
         );
-        let of_load = [text("load_id", load_id)];
-        let found = self.ask(&sql, &of_load, "look into the load ledger").await?;
-        let is = |row: &[Json], state: &str| row.first().and_then(Json::as_str) == Some(state);
-        if found.rows.iter().any(|row| is(row, "committed")) {
-            return Ok(true);
+        let of_loads = [text("load_ids", &load_ids.join(","))];
+        let ask = || self.ask(&sql, &of_loads, "look into the load ledger");
+        let patience = Patience::new(self, &target.beside(TABLE), None);
+        let found = patience.until_done(Outages::Fail, ask).await?;
+        let mut standings: HashMap<String, Standing> = HashMap::new();
+        for row in &found.rows {
+            let text = |at: usize| row.get(at).and_then(Json::as_str).map(str::to_owned);
+            let number = |at: usize| row.get(at).and_then(Json::as_i64).unwrap_or_default();
+            let Some(load_id) = text(0) else { continue };
+            let standing = standings.entry(load_id).or_default();
+            match (text(1).as_deref(), text(4), text(5)) {
+                (Some("committed"), _, _) => standing.is_committed = true,
+                (Some("prepared"), Some(source), Some(pipeline)) => {
+                    standing.prepared.push(Prepared {
+                        rows: text(2),
+                        dead_letters: text(3),
+                        source,
+                        pipeline,
+                        rows_out: number(6),
+                        rows_rejected: number(7),
+                    });
+                }
+                _ => {}
+            }
         }
-        for row in found.rows.iter().filter(|row| is(row, "prepared")) {
-            let value = |at: usize| row.get(at).and_then(Json::as_str);
-            let (Some(source), Some(pipeline)) = (value(3), value(4)) else { continue };
-            if self.commit_stream(load_id, value(2), None, source, pipeline).await?
-                && self.commit_stream(load_id, value(1), Some(target), source, pipeline).await?
-            {
-                self.enter_again(&table, load_id).await?;
+        Ok(standings)
+    }
+
+    /// Brings a load to its end that was prepared. `false` where its streams are gone: it has to be made
+    /// again.
+    pub(super) async fn help(
+        &self,
+        load_id: &str,
+        standing: &Standing,
+        target: &TableName,
+    ) -> Result<bool, BigQueryError> {
+        for prepared in &standing.prepared {
+            if self.commit_streams(load_id, prepared).await? {
+                self.enter_again(&target.beside(TABLE), load_id).await?;
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Enters a load, commits its streams and enters that.
-    pub async fn commit_load(
+    /// Commits the streams of a load, now or earlier. `false` where one of them is gone.
+    pub(super) async fn commit_streams(
         &self,
-        entry: &Entry,
-        mut rows: Load,
-        mut dead_letters: Load,
-    ) -> Result<(), BigQueryError> {
-        let none_refused = |refused: Vec<Refused>| match refused.first() {
-            Some(refused) => Err(BigQueryError::Commit {
-                load_id: entry.load_id.clone(),
-                why: refused.reason.message.clone(),
-            }),
-            None => Ok(()),
-        };
-        // The caller has asked for refused rows before: there are no late ones.
-        none_refused(rows.settle().await?)?;
-        none_refused(dead_letters.settle().await?)?;
-        let rows = rows.finish().await?;
-        let dead_letters = dead_letters.finish().await?;
-        let prepared = State::Prepared { rows: rows.clone(), dead_letters: dead_letters.clone() };
-        self.enter_state(entry, &prepared).await?;
+        load_id: &str,
+        prepared: &Prepared,
+    ) -> Result<bool, BigQueryError> {
+        let Prepared { rows, dead_letters, source, pipeline, rows_out, rows_rejected } = prepared;
         // Letters first: at no moment is a row missing from both tables with its load half done.
-        for stream in [dead_letters, rows] {
-            let (source, pipeline) = (entry.source.as_str(), entry.pipeline.as_str());
-            let target = Some(&entry.table);
-            if !self
-                .commit_stream(&entry.load_id, stream.as_deref(), target, source, pipeline)
-                .await?
-            {
-                let (load_id, why) = (entry.load_id.clone(), "its stream is gone".to_owned());
-                return Err(BigQueryError::Commit { load_id, why });
+        for (stream, own, expected) in [
+            // Letters of one object are of several pipelines; rows are of one, by the load's id.
+            (dead_letters, "`pipeline` = @pipeline", rows_rejected),
+            (rows, "@pipeline IS NOT NULL", rows_out),
+        ] {
+            let Some(stream) = stream else { continue };
+            if !self.commit_stream(load_id, stream).await? {
+                let found = self.count_rows(stream, own, source, pipeline).await?;
+                if found < *expected {
+                    return Ok(false);
+                }
             }
         }
-        self.enter_state(entry, &State::Committed).await
+        Ok(true)
     }
 
-    /// Enters a load that is prepared as committed.
+    /// Enters a load that is prepared as committed, unless that was done.
     async fn enter_again(&self, table: &TableName, load_id: &str) -> Result<(), BigQueryError> {
-        let ledger = format!("`{}`.`{}`", table.dataset, table.table);
+        let ledger = quoted(table);
         let sql = format!(
-            "INSERT INTO {ledger} SELECT * REPLACE ('committed' AS `state`) FROM {ledger} WHERE `load_id` = @load_id LIMIT 1"
+            "INSERT INTO {ledger} SELECT * REPLACE ('committed' AS `state`) FROM {ledger} \
+             WHERE `load_id` = @load_id AND `load_id` NOT IN \
+             (SELECT `load_id` FROM {ledger} WHERE `load_id` = @load_id AND `state` = 'committed') LIMIT 1"
         );
         let of_load = [text("load_id", load_id)];
         self.ask(&sql, &of_load, "enter a load as committed").await.map(drop)
     }
 
-    async fn enter_state(&self, entry: &Entry, state: &State) -> Result<(), BigQueryError> {
+    /// Enters a load as committed.
+    pub(super) async fn enter_committed(&self, entry: &Entry) -> Result<(), BigQueryError> {
         let schema = ledger::schema()?;
         let table = entry.table.beside(TABLE);
-        let row = ledger::row(entry, state, &schema);
+        let row = ledger::row(entry, &State::Committed, &schema);
         let row = row.map_err(|source| BigQueryError::Encode { table: table.clone(), source })?;
         self.enter_rows(&table, &row).await
     }
 
-    /// Commits a stream, now or earlier. `false` where it can't be any more and was not: it is gone
-    /// before its commit, and its load has to be made again.
-    async fn commit_stream(
-        &self,
-        load_id: &str,
-        stream: Option<&str>,
-        target: Option<&TableName>,
-        source: &str,
-        pipeline: &str,
-    ) -> Result<bool, BigQueryError> {
-        let Some(name) = stream else { return Ok(true) };
-        let mut waits = waits(RETRIES);
-        loop {
-            let tried = tokio::time::timeout(PATIENCE, self.try_commit(name)).await;
-            let tried = tried.unwrap_or_else(|_| Err(Error::timeout("no answer in time").into()));
-            let why = match tried {
-                Ok(()) => return Ok(true),
+    /// Commits a stream, now or earlier. `false` where it is gone: committed long ago, or never.
+    async fn commit_stream(&self, load_id: &str, name: &str) -> Result<bool, BigQueryError> {
+        let table = table_of(name);
+        let patience = Patience::new(self, &table, None);
+        let is_known = |code: &StorageErrorCode| *code == StorageErrorCode::StreamAlreadyCommitted;
+        let what = format!("commit a stream of `{table}`");
+        let committed = patience.until_done(Outages::Wait, || async {
+            let tried = match in_time(PATIENCE, &what, self.try_commit(name)).await {
+                Ok(tried) => tried,
+                Err(no_answer) => {
+                    self.forget_write_client(&no_answer);
+                    return Err(no_answer);
+                }
+            };
+            match tried {
+                Ok(()) => Ok(true),
                 Err(CommitError::FailedTransaction { stream_errors, .. }) => {
-                    let committed =
-                        |code: &StorageErrorCode| *code == StorageErrorCode::StreamAlreadyCommitted;
-                    if stream_errors.iter().any(|error| committed(&error.code)) {
-                        return Ok(true);
-                    }
-                    // Committed or gone: the rows tell.
-                    return self.has_rows(name, target, source, pipeline).await;
+                    Ok(stream_errors.iter().any(|error| is_known(&error.code)))
                 }
-                Err(CommitError::Rpc { source: error, .. })
-                    if clickmill_google::is_not_found(&error) =>
-                {
-                    return self.has_rows(name, target, source, pipeline).await;
+                Err(CommitError::Rpc { source, .. }) if clickmill_google::is_not_found(&source) => {
+                    Ok(false)
                 }
-                Err(error) => error.to_string(),
-            };
-            let Some(wait) = waits.next() else {
-                return Err(BigQueryError::Commit { load_id: load_id.to_owned(), why });
-            };
-            tracing::warn!(why, ?wait, "a commit had no answer and is tried again");
-            tokio::time::sleep(wait).await;
-        }
+                Err(CommitError::Rpc { source, .. }) => {
+                    let error = BigQueryError::service(&what, source);
+                    self.forget_write_client(&error);
+                    Err(error)
+                }
+                Err(error) => Err(BigQueryError::Commit {
+                    load_id: load_id.to_owned(),
+                    why: error.to_string(),
+                }),
+            }
+        });
+        committed.await.map_err(|error| BigQueryError::Commit {
+            load_id: load_id.to_owned(),
+            why: clickmill_core::causes(&error),
+        })
     }
 
     async fn try_commit(&self, stream: &str) -> Result<(), CommitError> {
@@ -167,29 +235,58 @@ impl BigQuery {
         writer.commit().await.map(drop)
     }
 
-    /// Whether the object's rows are in the stream's table.
-    async fn has_rows(
+    /// How many of the object's rows are in the stream's table.
+    async fn count_rows(
         &self,
         stream: &str,
-        target: Option<&TableName>,
+        own: &str,
         source: &str,
         pipeline: &str,
-    ) -> Result<bool, BigQueryError> {
-        // projects/P/datasets/D/tables/T/streams/S
-        let parts: Vec<&str> = stream.split('/').collect();
-        let [_, _, _, dataset, _, table, ..] = parts.as_slice() else { return Ok(false) };
-        let is_target = target.is_some_and(|target| target.table == *table);
-        let own = if is_target { "TRUE" } else { "`pipeline` = @pipeline" };
-        let sql = format!(
-            "SELECT COUNT(*) FROM `{dataset}`.`{table}` WHERE `source` = @source AND {own}"
-        );
+    ) -> Result<i64, BigQueryError> {
+        let table = quoted(&table_of(stream));
+        let sql = format!("SELECT COUNT(*) FROM {table} WHERE `source` = @source AND {own}");
         let parameters = [text("source", source), text("pipeline", pipeline)];
-        let parameters = if is_target { &parameters[..1] } else { &parameters[..] };
-        let found = self.ask(&sql, parameters, "look for the rows of a load").await?;
-        Ok(found.single().and_then(Json::as_i64).is_some_and(|count| count > 0))
+        let found = self.ask(&sql, &parameters, "look for the rows of a load").await?;
+        Ok(found.single().and_then(Json::as_i64).unwrap_or_default())
     }
 }
 
-fn text<'a>(name: &'a str, value: &str) -> (&'a str, Parameter) {
+impl Prepared {
+    /// What is about to be committed of a load.
+    pub(super) fn of(entry: &Entry, rows: Option<String>, dead_letters: Option<String>) -> Self {
+        Self {
+            rows,
+            dead_letters,
+            source: entry.source.clone(),
+            pipeline: entry.pipeline.clone(),
+            rows_out: entry.rows_out as i64,
+            rows_rejected: entry.rows_rejected as i64,
+        }
+    }
+}
+
+/// The table of `projects/P/datasets/D/tables/T/streams/S`.
+fn table_of(stream: &str) -> TableName {
+    let mut parts = stream.split('/').skip(1).step_by(2).map(str::to_owned);
+    let (_project, dataset, table) = (parts.next(), parts.next(), parts.next());
+    TableName { dataset: dataset.unwrap_or_default(), table: table.unwrap_or_default() }
+}
+
+pub(super) fn quoted(table: &TableName) -> String {
+    format!("`{}`.`{}`", table.dataset, table.table)
+}
+
+pub(super) fn text<'a>(name: &'a str, value: &str) -> (&'a str, Parameter) {
     (name, Parameter::Text(Some(value.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_names_its_table() {
+        let table = table_of("projects/p/datasets/d/tables/t/streams/s");
+        assert_eq!(table, TableName { dataset: "d".to_owned(), table: "t".to_owned() });
+    }
 }

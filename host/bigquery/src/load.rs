@@ -1,36 +1,42 @@
 //! The rows and dead letters of one input object: a pending stream each, of which nothing is seen until
-//! it is committed. Appends overlap; a refused row is taken out and what follows it is sent again.
+//! it is committed. Appends overlap; a refused row is taken out and what follows it is sent again. What
+//! passes by itself is waited for, as is an outage.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
-use google_cloud_bigquery::error::AppendError;
+use google_cloud_bigquery::error::{AppendError, WriterBuilderError};
 use google_cloud_bigquery::write::format::Arrow;
 use google_cloud_bigquery::write::{AppendFuture, PendingWriter};
+use google_cloud_gax::error::Error as ServiceError;
 use google_cloud_gax::error::rpc::Code;
 
-use super::append::{Verdict, opening, too_large, verdict};
-use super::{BigQuery, BigQueryError, arrow_schema, encode, in_time, waits};
+use super::answer::{Verdict, opening, too_large, verdict};
+use super::error::{BigQueryError, in_time};
+use super::patience::{Patience, Waits};
+use super::{BigQuery, arrow_schema, encode};
 use clickmill_config::TableName;
+use clickmill_core::causes;
 use clickmill_tables::{Refused, Rows};
 
 /// Appends that are on their way at once: enough to hide the network.
 const ON_THE_WAY: usize = 8;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often the same rows are sent again before the load is given up.
-const RETRIES: usize = 5;
 
 /// One table's part of a load.
-pub struct Load {
+pub(super) struct Load {
     bigquery: BigQuery,
     table: TableName,
     schema: SchemaRef,
+    patience: Patience,
     /// Opened with the first row.
     writer: Option<PendingWriter<Arrow>>,
     /// Where the next rows go.
     offset: i64,
+    /// The most rows of a request.
+    most: usize,
     on_the_way: VecDeque<OnTheWay>,
     refused: Vec<Refused>,
 }
@@ -43,20 +49,22 @@ struct OnTheWay {
 
 impl Load {
     /// Begins a load. Nothing is opened yet.
-    pub fn begin(bigquery: &BigQuery, table: &TableName, schema: SchemaRef) -> Self {
+    pub(super) fn begin(bigquery: &BigQuery, table: &TableName, schema: SchemaRef) -> Self {
         Self {
             bigquery: bigquery.clone(),
             table: table.clone(),
+            patience: Patience::new(bigquery, table, Some(&schema)),
             schema,
             writer: None,
             offset: 0,
+            most: usize::MAX,
             on_the_way: VecDeque::new(),
             refused: Vec::new(),
         }
     }
 
     /// Adds rows. They are in the stream once [`Load::settle`] returns.
-    pub async fn write(&mut self, rows: Rows) -> Result<(), BigQueryError> {
+    pub(super) async fn write(&mut self, rows: Rows) -> Result<(), BigQueryError> {
         while self.on_the_way.len() >= ON_THE_WAY {
             self.settle_first().await?;
         }
@@ -64,7 +72,7 @@ impl Load {
     }
 
     /// Waits until all rows are in the stream or refused, and returns the refused ones.
-    pub async fn settle(&mut self) -> Result<Vec<Refused>, BigQueryError> {
+    pub(super) async fn settle(&mut self) -> Result<Vec<Refused>, BigQueryError> {
         while !self.on_the_way.is_empty() {
             self.settle_first().await?;
         }
@@ -72,18 +80,36 @@ impl Load {
     }
 
     /// Ends the stream and returns its name; `None` where it has no rows.
-    pub async fn finish(&mut self) -> Result<Option<String>, BigQueryError> {
-        let Some(writer) = &self.writer else { return Ok(None) };
+    pub(super) async fn finish(&mut self) -> Result<Option<String>, BigQueryError> {
         let what = format!("finalize the stream of `{}`", self.table);
-        let finalized = in_time(PATIENCE, &what, writer.finalize()).await?;
-        finalized.map_err(|source| BigQueryError::Service { what, source })?;
-        Ok(Some(writer.write_stream().to_owned()))
+        let mut waits = Waits::default();
+        loop {
+            let Some(writer) = &self.writer else { return Ok(None) };
+            let error = match in_time(PATIENCE, &what, writer.finalize()).await {
+                Ok(Ok(finalized)) if finalized.row_count == self.offset => {
+                    self.patience.pass();
+                    return Ok(Some(writer.write_stream().to_owned()));
+                }
+                Ok(Ok(finalized)) => {
+                    tracing::error!(
+                        table = %self.table, wanted = self.offset, found = finalized.row_count,
+                        "the stream of a load does not have the rows that were sent to it"
+                    );
+                    return Err(self.gone());
+                }
+                Ok(Err(source)) if is_over(&source) => return Err(self.gone()),
+                Ok(Err(source)) => BigQueryError::service(&what, source),
+                Err(no_answer) => no_answer,
+            };
+            self.wait_after(error, &mut waits).await?;
+            self.reopen(&mut waits).await?;
+        }
     }
 
     async fn send(&mut self, mut rows: Rows) -> Result<(), BigQueryError> {
         let failed = |source| BigQueryError::Encode { table: self.table.clone(), source };
         while rows.rows.num_rows() > 0 {
-            let (count, bytes) = encode::first_piece(&rows.rows).map_err(failed)?;
+            let (count, bytes) = encode::first_piece(&rows.rows, self.most).map_err(failed)?;
             let Some(bytes) = bytes else {
                 self.refused.extend(rows.take_out(&[(0, too_large())]).map_err(failed)?);
                 continue;
@@ -105,70 +131,141 @@ impl Load {
     /// it: all are sent again, without the rows at fault.
     async fn settle_first(&mut self) -> Result<(), BigQueryError> {
         let what = format!("append to `{}`", self.table);
-        let mut waits = waits(RETRIES);
+        let mut waits = Waits::default();
         loop {
             let Some(mut first) = self.on_the_way.pop_front() else { return Ok(()) };
             let answer = match tokio::time::timeout(PATIENCE, &mut first.answer).await {
                 Ok(answer) => answer.map(drop),
                 Err(_) => Err(AppendError::UnexpectedEndOfStream),
             };
-            let verdict = match verdict(answer, &what) {
-                // The answer to an earlier try was lost.
+            let (mut bad, mut error, mut ended) = (Vec::new(), None, false);
+            match verdict(answer, &what) {
+                Ok(Verdict::Taken) => {
+                    self.patience.pass();
+                    return Ok(());
+                }
+                // The answer to an earlier try was lost: nobody else writes to the stream, and rows at an
+                // offset are always the same.
                 Err(BigQueryError::Service { source, .. })
                     if source.status().is_some_and(|s| s.code == Code::AlreadyExists) =>
                 {
-                    Ok(Verdict::Taken)
+                    return Ok(());
                 }
-                verdict => verdict,
-            };
-            let mut again = vec![first.rows];
-            match verdict {
-                Ok(Verdict::Taken) => return Ok(()),
-                Ok(Verdict::Rows(bad)) => {
-                    let failed =
-                        |source| BigQueryError::Encode { table: self.table.clone(), source };
-                    let before = again[0].rows.num_rows();
-                    let refused = again[0].take_out(&bad).map_err(failed)?;
-                    if again[0].rows.num_rows() == before {
-                        return Err(BigQueryError::Ended { what });
+                Ok(Verdict::TooLarge) => {
+                    // Where what carries it there has said so, the connection is gone.
+                    ended = true;
+                    match first.rows.rows.num_rows() {
+                        1 => bad.push((0, too_large())),
+                        rows => self.most = rows / 2,
                     }
-                    self.refused.extend(refused);
                 }
-                Err(error) => {
-                    let wait = waits.next().filter(|_| error.is_transient());
-                    let Some(wait) = wait else { return Err(error) };
-                    tracing::warn!(%error, ?wait, "an append failed and is sent again");
-                    tokio::time::sleep(wait).await;
-                    self.reopen().await?;
+                Ok(Verdict::Rows(rows)) => bad = rows,
+                Err(failure) => error = Some(failure),
+            }
+            if !bad.is_empty() {
+                let failed = |source| BigQueryError::Encode { table: self.table.clone(), source };
+                let before = first.rows.rows.num_rows();
+                let refused = first.rows.take_out(&bad).map_err(failed)?;
+                if first.rows.rows.num_rows() == before {
+                    return Err(BigQueryError::Ended { what });
                 }
+                self.refused.extend(refused);
             }
             self.offset = first.offset;
+            let mut again = vec![first.rows];
             again.extend(self.on_the_way.drain(..).map(|later| later.rows));
+            match error {
+                Some(BigQueryError::Service { source, .. }) if is_over(&source) => {
+                    self.open_another()?;
+                }
+                Some(error) => {
+                    self.wait_after(error, &mut waits).await?;
+                    self.reopen(&mut waits).await?;
+                }
+                None if ended => self.reopen(&mut waits).await?,
+                None => {}
+            }
             for rows in again {
                 self.send(rows).await?;
             }
         }
     }
 
+    /// Opens a stream.
     async fn open(&self) -> Result<PendingWriter<Arrow>, BigQueryError> {
-        let client = self.bigquery.write_client().await?;
-        let schema = arrow_schema(&self.table, &self.schema)?;
         let what = format!("open a stream to `{}`", self.table);
-        let stream = client.create_stream(self.bigquery.resource(&self.table));
-        let opened = in_time(PATIENCE, &what, stream.build_arrow(schema)).await?;
-        opened.map_err(|error| opening(error, &what))
+        let schema = arrow_schema(&self.table, &self.schema)?;
+        let mut waits = Waits::default();
+        loop {
+            let client = self.bigquery.write_client().await?;
+            let stream = client.create_stream(self.bigquery.resource(&self.table));
+            let error = match in_time(PATIENCE, &what, stream.build_arrow(schema.clone())).await {
+                Ok(Ok(writer)) => {
+                    self.patience.pass();
+                    return Ok(writer);
+                }
+                Ok(Err(error)) => opening(error, &what),
+                Err(no_answer) => no_answer,
+            };
+            self.wait_after(error, &mut waits).await?;
+        }
     }
 
     /// The same stream over a new connection.
-    async fn reopen(&mut self) -> Result<(), BigQueryError> {
-        if let Some(writer) = self.writer.take() {
+    async fn reopen(&mut self, waits: &mut Waits) -> Result<(), BigQueryError> {
+        let what = format!("open the stream to `{}` again", self.table);
+        let schema = arrow_schema(&self.table, &self.schema)?;
+        while let Some(writer) = &self.writer {
             let client = self.bigquery.write_client().await?;
-            let what = format!("open the stream to `{}` again", self.table);
             let attached = client.attach_to_stream(writer.write_stream());
-            let schema = arrow_schema(&self.table, &self.schema)?;
-            let attached = in_time(PATIENCE, &what, attached.build_arrow(schema)).await?;
-            self.writer = Some(attached.map_err(|error| opening(error, &what))?);
+            let error = match in_time(PATIENCE, &what, attached.build_arrow(schema.clone())).await {
+                Ok(Ok(writer)) => {
+                    self.writer = Some(writer);
+                    return Ok(());
+                }
+                Ok(Err(WriterBuilderError::Rpc { source, .. })) if is_over(&source) => {
+                    return self.open_another();
+                }
+                Ok(Err(error)) => opening(error, &what),
+                Err(no_answer) => no_answer,
+            };
+            self.wait_after(error, waits).await?;
         }
         Ok(())
     }
+
+    /// The stream is gone. As long as it had no rows, all of them are still here for another.
+    fn open_another(&mut self) -> Result<(), BigQueryError> {
+        if self.offset > 0 {
+            return Err(self.gone());
+        }
+        self.writer = None;
+        Ok(())
+    }
+
+    fn gone(&self) -> BigQueryError {
+        BigQueryError::StreamGone { table: self.table.clone() }
+    }
+
+    /// Waits for the next try, where one may help.
+    async fn wait_after(
+        &self,
+        error: BigQueryError,
+        waits: &mut Waits,
+    ) -> Result<(), BigQueryError> {
+        self.bigquery.forget_write_client(&error);
+        let error = self.patience.judge_outage(error).await;
+        if !error.is_transient() {
+            return Err(error);
+        }
+        tracing::debug!(error = causes(&error), table = %self.table, "a load waits for its table");
+        waits.wait().await;
+        Ok(())
+    }
+}
+
+/// Whether a stream takes nothing any more: finalised, or gone.
+fn is_over(error: &ServiceError) -> bool {
+    const OVER: [Code; 3] = [Code::NotFound, Code::FailedPrecondition, Code::OutOfRange];
+    error.status().is_some_and(|status| OVER.contains(&status.code))
 }

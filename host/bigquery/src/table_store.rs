@@ -1,14 +1,17 @@
 //! BigQuery as a [`TableStore`].
 
+use std::collections::HashSet;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use tokio::runtime::Handle;
 
+use super::BigQuery;
 use super::append::Append;
+use super::error::BigQueryError;
 use super::load::Load;
-use super::{BigQuery, BigQueryError};
 use clickmill_config::TableName;
 use clickmill_core::schema::TableSchema;
 use clickmill_tables::ledger::{Committed, Entry};
@@ -16,9 +19,6 @@ use clickmill_tables::result_set::{Parameter, ResultSet};
 use clickmill_tables::{
     Appended, Appender, Begun, Claim, Refused, Rows, TableError, TableStore, Targets,
 };
-
-/// Appends of a stream at once: enough to hide the network; more hold more rows in memory.
-const APPENDS_AT_ONCE: usize = 4;
 
 impl From<BigQueryError> for TableError {
     fn from(error: BigQueryError) -> Self {
@@ -36,7 +36,21 @@ impl TableStore for BigQuery {
     }
 
     async fn is_loaded(&self, load_id: &str, target: &TableName) -> Result<bool, TableError> {
-        Ok(BigQuery::is_loaded(self, load_id, target).await?)
+        let load_id = load_id.to_owned();
+        let loaded = BigQuery::loaded(self, std::slice::from_ref(&load_id), target).await?;
+        Ok(loaded.contains(&load_id))
+    }
+
+    async fn loaded(
+        &self,
+        load_ids: &[String],
+        target: &TableName,
+    ) -> Result<HashSet<String>, TableError> {
+        Ok(BigQuery::loaded(self, load_ids, target).await?)
+    }
+
+    fn unready(&self) -> Vec<String> {
+        self.waiting.problems()
     }
 
     fn begin_load(
@@ -45,7 +59,7 @@ impl TableStore for BigQuery {
         load_id: &str,
         targets: &Targets,
     ) -> Result<Option<Begun>, TableError> {
-        if runtime.block_on(BigQuery::is_loaded(self, load_id, &targets.rows.0))? {
+        if runtime.block_on(self.is_loaded_by_now(load_id, &targets.rows.0))? {
             return Ok(Some(Begun::LoadedAlready));
         }
         let begin =
@@ -58,7 +72,7 @@ impl TableStore for BigQuery {
         }))))
     }
 
-    /// Everybody is given one: rows that two processes load are told apart by the ledger.
+    /// Everybody is given one: which of two loads counts is decided before either is committed.
     fn claim(&self, _id: &str) -> Result<Option<Claim>, TableError> {
         Ok(Some(Box::new(())))
     }
@@ -161,8 +175,7 @@ impl clickmill_tables::Load for Loading {
 
     fn commit(self: Box<Self>, entry: &Entry) -> Result<Committed, TableError> {
         let Self { bigquery, rows, dead_letters, runtime } = *self;
-        runtime.block_on(bigquery.commit_load(entry, rows, dead_letters))?;
-        Ok(Committed::Now)
+        Ok(runtime.block_on(bigquery.commit_load(entry, rows, dead_letters))?)
     }
 
     /// BigQuery forgets a pending stream by itself.
@@ -172,7 +185,7 @@ impl clickmill_tables::Load for Loading {
 #[async_trait]
 impl Appender for Append {
     fn overlap(&self) -> usize {
-        APPENDS_AT_ONCE
+        self.at_once()
     }
 
     fn takes_many(&self) -> bool {

@@ -3,7 +3,9 @@
 use google_cloud_bigquery_v2::model::{Dataset, Table, TableFieldSchema};
 use serde_json::{Value as Json, json};
 
-use super::{BigQuery, BigQueryError};
+use super::BigQuery;
+use super::error::BigQueryError;
+use super::patience::{Outages, Patience};
 use clickmill_config::{MissingTables, TableName};
 use clickmill_core::schema::{Column, TableSchema};
 use clickmill_google as google;
@@ -29,7 +31,8 @@ impl BigQuery {
         table: &TableName,
         schema: &TableSchema,
     ) -> Result<(), BigQueryError> {
-        match self.find(table).await? {
+        let patience = Patience::new(self, table, None);
+        match patience.until_done(Outages::Fail, || self.find(table)).await? {
             Some(found) => {
                 let (changes, mut misfits) = compare(table, schema, &found);
                 misfits.extend(changes.iter().filter_map(|change| match change {
@@ -93,45 +96,54 @@ impl BigQuery {
         self.ask(&sql, &[], &format!("create view `{view}`")).await.map(drop)
     }
 
-    async fn find(&self, table: &TableName) -> Result<Option<Table>, BigQueryError> {
-        let found = self
-            .tables
-            .get_table()
-            .set_project_id(&self.config.project)
-            .set_dataset_id(&table.dataset)
-            .set_table_id(&table.table)
-            .send()
-            .await;
-        match found {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if google::is_not_found(&error) => Ok(None),
-            Err(source) => {
-                Err(BigQueryError::Service { what: format!("look at table `{table}`"), source })
+    /// The table as REST describes it, if it is there.
+    pub(super) async fn find(&self, table: &TableName) -> Result<Option<Table>, BigQueryError> {
+        let what = format!("look at table `{table}`");
+        self.call(&what, |rest| {
+            let what = &what;
+            async move {
+                let found = rest
+                    .tables
+                    .get_table()
+                    .set_project_id(&self.config.project)
+                    .set_dataset_id(&table.dataset)
+                    .set_table_id(&table.table)
+                    .send()
+                    .await;
+                match found {
+                    Ok(found) => Ok(Some(found)),
+                    Err(error) if google::is_not_found(&error) => Ok(None),
+                    Err(source) => Err(BigQueryError::service(what, source)),
+                }
             }
-        }
+        })
+        .await
     }
 
     async fn create(&self, table: &TableName, schema: &TableSchema) -> Result<(), BigQueryError> {
         self.create_dataset(table).await?;
-        let created = self
-            .tables
-            .insert_table()
-            .set_project_id(&self.config.project)
-            .set_dataset_id(&table.dataset)
-            .set_table(self.described(table, schema)?)
-            .send()
-            .await;
-        match created {
-            Ok(_) => tracing::info!(table = %table, "created a table"),
-            Err(error) if google::is_already_there(&error) => {}
-            Err(source) => {
-                return Err(BigQueryError::Service {
-                    what: format!("create table `{table}`"),
-                    source,
-                });
+        let described = self.described(table, schema)?;
+        let what = format!("create table `{table}`");
+        self.call(&what, |rest| {
+            let (what, described) = (&what, described.clone());
+            async move {
+                let created = rest
+                    .tables
+                    .insert_table()
+                    .set_project_id(&self.config.project)
+                    .set_dataset_id(&table.dataset)
+                    .set_table(described)
+                    .send()
+                    .await;
+                match created {
+                    Ok(_) => tracing::info!(table = %table, "created a table"),
+                    Err(error) if google::is_already_there(&error) => {}
+                    Err(source) => return Err(BigQueryError::service(what, source)),
+                }
+                Ok(())
             }
-        }
-        Ok(())
+        })
+        .await
     }
 
     async fn create_dataset(&self, table: &TableName) -> Result<(), BigQueryError> {
@@ -144,41 +156,44 @@ impl BigQuery {
         }
         let dataset: Dataset = serde_json::from_value(dataset)
             .map_err(|source| BigQueryError::Describe { table: table.clone(), source })?;
-        let created = self
-            .datasets
-            .insert_dataset()
-            .set_project_id(project)
-            .set_dataset(dataset)
-            .send()
-            .await;
-        match created {
-            Ok(_) => tracing::info!(dataset = table.dataset, "created a dataset"),
-            Err(error) if google::is_already_there(&error) => {}
-            // Whoever may not create datasets may still create tables in one that is there.
-            Err(error) if error.http_status_code() == Some(403) => {}
-            Err(source) => {
-                let what = format!("create dataset `{}`", table.dataset);
-                return Err(BigQueryError::Service { what, source });
+        let what = format!("create dataset `{}`", table.dataset);
+        self.call(&what, |rest| {
+            let (what, dataset) = (&what, dataset.clone());
+            async move {
+                let inserted = rest.datasets.insert_dataset().set_project_id(project);
+                match inserted.set_dataset(dataset).send().await {
+                    Ok(_) => tracing::info!(dataset = table.dataset, "created a dataset"),
+                    Err(error) if google::is_already_there(&error) => {}
+                    // Whoever may not create datasets may still create tables in one that is there.
+                    Err(error) if error.http_status_code() == Some(403) => {}
+                    Err(source) => return Err(BigQueryError::service(what, source)),
+                }
+                Ok(())
             }
-        }
-        Ok(())
+        })
+        .await
     }
 
     /// Gives a table that is there the descriptions and policy tags of the schema.
     async fn describe(&self, table: &TableName, schema: &TableSchema) -> Result<(), BigQueryError> {
-        let patched = self
-            .tables
-            .patch_table()
-            .set_project_id(&self.config.project)
-            .set_dataset_id(&table.dataset)
-            .set_table_id(&table.table)
-            .set_table(self.described(table, schema)?)
-            .send()
-            .await;
-        patched.map(drop).map_err(|source| BigQueryError::Service {
-            what: format!("set the policy tags of `{table}`"),
-            source,
+        let described = self.described(table, schema)?;
+        let what = format!("set the policy tags of `{table}`");
+        self.call(&what, |rest| {
+            let (what, described) = (&what, described.clone());
+            async move {
+                let patched = rest
+                    .tables
+                    .patch_table()
+                    .set_project_id(&self.config.project)
+                    .set_dataset_id(&table.dataset)
+                    .set_table_id(&table.table)
+                    .set_table(described)
+                    .send()
+                    .await;
+                patched.map(drop).map_err(|source| BigQueryError::service(what, source))
+            }
         })
+        .await
     }
 
     /// The table as the REST API wants it.

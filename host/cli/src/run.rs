@@ -166,6 +166,9 @@ fn serve(
     Ok(announced)
 }
 
+/// How long a run that was told to end at once may take over it.
+const LAST_WORDS: Duration = Duration::from_secs(8);
+
 /// What Ctrl-C stops: the run of this moment, and whether it is a stream. A process has one handler.
 static INTERRUPTED: Mutex<Option<(Arc<Stop>, bool)>> = Mutex::new(None);
 
@@ -190,7 +193,17 @@ fn on_interrupt(stop: &Arc<Stop>, stream: bool) -> Result<(), Failure> {
         };
         match stop.ask() {
             1 => eprintln!("{first}"),
-            2 => eprintln!("{second}"),
+            2 => {
+                eprintln!("{second}");
+                // Whatever is waited for: all of it can be killed.
+                std::thread::spawn(move || {
+                    std::thread::sleep(LAST_WORDS);
+                    if interrupted().as_ref().is_some_and(|(now, _)| Arc::ptr_eq(now, &stop)) {
+                        eprintln!("error: interrupted, while something did not answer");
+                        std::process::exit(i32::from(Exit::Failed as u8));
+                    }
+                });
+            }
             _ => std::process::exit(i32::from(Exit::Failed as u8)),
         }
     });

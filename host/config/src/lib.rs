@@ -180,6 +180,9 @@ pub struct BigQuery {
     pub missing_tables: MissingTables,
     /// A stream's rows go to a stream with offsets, so that a repeated append is not a second row.
     pub exactly_once: bool,
+    /// How long BigQuery is waited for where it gets over something by itself: a table or a column that
+    /// its Write API does not see yet, a role that has not spread yet, an outage during a load.
+    pub patience: Duration,
     /// Resource names of policy tags, by the last part of the name that the schema has.
     pub policy_tags: BTreeMap<String, String>,
 }

@@ -150,6 +150,7 @@ pub(super) struct Sink {
     pub location: Option<String>,
     pub missing_tables: Option<MissingTables>,
     pub exactly_once: Option<bool>,
+    pub patience_secs: Option<u64>,
     #[serde(default)]
     pub policy_tags: toml::Table,
 }

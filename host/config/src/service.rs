@@ -9,6 +9,12 @@ use super::{BigQuery, Place, PubSub, raw};
 /// The environment variable that names the project where the file does not.
 const PROJECT_VARIABLE: &str = "GOOGLE_CLOUD_PROJECT";
 
+/// How long BigQuery is waited for, unless the file says otherwise: new tables, columns and roles take
+/// minutes.
+const PATIENCE_SECS: u64 = 600;
+/// A day.
+const MOST_PATIENCE_SECS: u64 = 86_400;
+
 /// Checks a subscription.
 pub(super) fn pubsub(section: raw::PubSub, problems: &mut Vec<Problem>) -> Option<PubSub> {
     let mut fine =
@@ -65,6 +71,7 @@ pub(super) fn place(section: &raw::Sink, problems: &mut Vec<Problem>) -> Option<
                 ("location", section.location.is_some()),
                 ("missing_tables", section.missing_tables.is_some()),
                 ("exactly_once", section.exactly_once.is_some()),
+                ("patience_secs", section.patience_secs.is_some()),
             ];
             for (key, _) in stray.into_iter().filter(|(_, given)| *given) {
                 let message = "is for `kind = \"bigquery\"` only".to_owned();
@@ -86,6 +93,11 @@ pub(super) fn place(section: &raw::Sink, problems: &mut Vec<Problem>) -> Option<
                     }
                 }
             }
+            let patience_secs = section.patience_secs.unwrap_or(PATIENCE_SECS);
+            if patience_secs > MOST_PATIENCE_SECS {
+                let message = format!("is {patience_secs}, wanted 0 to {MOST_PATIENCE_SECS}");
+                problems.push(Problem { path: "sink.patience_secs".to_owned(), message });
+            }
             let project = section.project.clone();
             let project = project.or_else(|| std::env::var(PROJECT_VARIABLE).ok());
             let Some(project) = project.filter(|project| is_project(project)) else {
@@ -101,6 +113,7 @@ pub(super) fn place(section: &raw::Sink, problems: &mut Vec<Problem>) -> Option<
                 location: section.location.clone(),
                 missing_tables: section.missing_tables.unwrap_or_default(),
                 exactly_once: section.exactly_once.unwrap_or_default(),
+                patience: Duration::from_secs(patience_secs),
                 policy_tags,
             }))
         }

@@ -93,6 +93,16 @@ pub fn is_already_there(error: &Error) -> bool {
     has_code(error, Code::AlreadyExists, 409)
 }
 
+/// Whether the service says that this is not allowed.
+pub fn is_denied(error: &Error) -> bool {
+    has_code(error, Code::PermissionDenied, 403)
+}
+
+/// Whether the service does not accept the credentials.
+pub fn is_unauthenticated(error: &Error) -> bool {
+    has_code(error, Code::Unauthenticated, 401)
+}
+
 fn has_code(error: &Error, code: Code, http: u16) -> bool {
     error.status().is_some_and(|status| status.code == code)
         || error.http_status_code() == Some(http)

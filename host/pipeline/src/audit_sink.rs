@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use arrow::error::ArrowError;
 
@@ -17,6 +18,9 @@ use clickmill_sink::{SinkError, Tables};
 
 /// The column that tells entries apart.
 const HASH: &str = "entry_hash";
+/// How long the table may take over an entry: a start, a swap and an end wait for it, and the log file has
+/// the entry already.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// So many entries a start looks back for ones that the table lacks.
 const LOOK_BACK: usize = 100;
 
@@ -38,6 +42,8 @@ enum TableError {
     Row(#[from] ArrowError),
     #[error(transparent)]
     Sink(#[from] SinkError),
+    #[error("no answer in {seconds} s")]
+    NoAnswer { seconds: u64 },
 }
 
 impl AuditSink {
@@ -99,7 +105,7 @@ impl AuditSink {
             self.pipeline
         );
         let found = self.tables.query(&sql, &[], "look for the newest entry of the audit log");
-        match self.runtime.block_on(found) {
+        match self.in_time(found) {
             Ok(found) => found.single().and_then(|hash| hash.as_str()).map(str::to_owned),
             Err(error) => {
                 let error = causes(&error);
@@ -121,16 +127,26 @@ impl AuditSink {
             let names = waiting.iter().take(before).rev().map(|entry| entry.hash.clone());
             let names: Vec<String> = names.collect();
             let lacking = self.tables.not_entered(&self.table, HASH, &names);
-            let lacking = self.runtime.block_on(lacking)?;
+            let lacking = self.in_time(lacking)?;
             waiting.drain(..before - lacking);
         }
         while let Some(entry) = waiting.front() {
             let rows = audit::rows(std::slice::from_ref(entry), &self.schema.arrow())?;
             let entered = self.tables.enter(&self.table, &entry.hash, None, &rows);
-            self.runtime.block_on(entered)?;
+            self.in_time(entered)?;
             waiting.pop_front();
         }
         Ok(())
+    }
+
+    /// What the table answers, unless that takes too long.
+    fn in_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, SinkError>>,
+    ) -> Result<T, TableError> {
+        let asked = async { tokio::time::timeout(PATIENCE, asked).await };
+        let no_answer = |_| TableError::NoAnswer { seconds: PATIENCE.as_secs() };
+        Ok(self.runtime.block_on(asked).map_err(no_answer)??)
     }
 }
 

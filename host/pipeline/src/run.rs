@@ -212,10 +212,12 @@ fn load_all(
     summary: &mut Summary,
 ) -> Result<(), RunError> {
     let target = &context.pipeline.sink.table;
+    let load_id = |object: &Object| ledger::load_id(target, &object.name());
+    let load_ids: Vec<_> = objects.iter().map(load_id).collect();
+    let loaded = context.runtime.block_on(context.tables.loaded(&load_ids, target))?;
     let mut waiting = Vec::new();
-    for object in objects {
-        let load_id = ledger::load_id(target, &object.name());
-        if context.runtime.block_on(context.tables.is_loaded(&load_id, target))? {
+    for (object, load_id) in objects.into_iter().zip(load_ids) {
+        if loaded.contains(&load_id) {
             summary.skipped.push(object.uri.clone());
         } else {
             status.expect_bytes(object.size.unwrap_or(0));

@@ -1,6 +1,7 @@
 //! What keeps tables, as its users see it: a store, the loads of objects, the appends of streams. The
 //! warehouse and BigQuery each implement it once.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use arrow::array::RecordBatch;
@@ -51,6 +52,21 @@ pub trait TableStore: fmt::Debug + Send + Sync {
 
     /// Whether a load has happened. One that was interrupted in its last step is finished.
     async fn is_loaded(&self, load_id: &str, target: &TableName) -> Result<bool, TableError>;
+
+    /// Which of these loads have happened. The ledger is asked for all of them at once.
+    async fn loaded(
+        &self,
+        load_ids: &[String],
+        target: &TableName,
+    ) -> Result<HashSet<String>, TableError> {
+        let mut loaded = HashSet::new();
+        for load_id in load_ids {
+            if self.is_loaded(load_id, target).await? {
+                loaded.insert(load_id.clone());
+            }
+        }
+        Ok(loaded)
+    }
 
     /// Begins a load, unless it has happened by now: the ledger is asked, whoever asked it before. What an
     /// interrupted load of the same object has left is removed, or finished. `None` while another process
@@ -109,6 +125,11 @@ pub trait TableStore: fmt::Debug + Send + Sync {
             }
         }
         Ok(names.len())
+    }
+
+    /// What these tables wait for that passes by itself, a line each; nothing where they are ready.
+    fn unready(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Whether queries go to the SQL engine of this machine, which may have to be built first.

@@ -26,9 +26,31 @@ Without these a test would pass or fail for the wrong reason:
 - ALTER TABLE changed the table but not its description, so neither tables.get nor an append knew a
   column that a query did; and it took one column a statement.
 - A query that failed was answered with status 200 and no rows.
+- Two jobs could have one id. BigQuery takes an id once (409), whatever became of the job.
+- The streams of a table that was deleted went on in the next table of that name.
 
 `--refuse-file` is a fault to order: while PATH exists, each of its lines, TABLE, a tab, TEXT, has an
 append to that table refused for the rows that hold TEXT in any string. It is read at every append.
+
+Other faults are ordered over HTTP, beside the REST interface, while it runs:
+
+    POST /faults {"kind": KIND, "table": TABLE, "times": N}   from now on, N times (default: until taken back)
+    DELETE /faults                                            all are taken back
+    GET /faults                                               how often each KIND was met so far
+
+| kind | what happens |
+|---|---|
+| unseen_table | the Write API does not know the table: NOT_FOUND; REST does |
+| unseen_columns | nor its columns: INVALID_ARGUMENT to an append |
+| denied, unauthenticated | PERMISSION_DENIED, UNAUTHENTICATED of the Write API |
+| rest_denied, rest_unauthenticated | 403, 401 of the REST interface, to what names the table in its path |
+| exhausted | RESOURCE_EXHAUSTED: a quota is used up |
+| too_large | a request of more than "bytes" ends the connection, as what carries it there does |
+| lost_answer | an append is made, and the connection ends before its answer; "then": "finalized" or "expired" |
+| uncommitted | streams are not committed: UNAVAILABLE |
+| lost_commit | streams are committed, and the answer is UNAVAILABLE |
+| finalized | at once, once: the table's streams are finalised, as old ones are |
+| expired | at once, once: the table's streams are forgotten, as old ones are |
 """
 
 import argparse
@@ -137,6 +159,8 @@ async def serve(options, said):
 def repair(loop, refuse_file):
     from bqemulator.grpc_api import write_servicer
 
+    take_a_job_id_once()
+    take_orders()
     widen_grpc()
     use_one_thread(loop)
     keep_no_snapshots()
@@ -260,6 +284,113 @@ def follow_alter_table():
     executor._run_single_sql = run
 
 
+def take_a_job_id_once():
+    from bqemulator.api.routes import jobs
+    from bqemulator.domain.errors import AlreadyExistsError
+
+    handle = jobs._handle_query_job
+    taken = set()
+
+    async def once(project, job, config, *, dry_run, **rest):
+        if (project, job) in taken:
+            raise AlreadyExistsError(f"Already Exists: Job {project}:US.{job}")
+        if not dry_run:
+            taken.add((project, job))
+        return await handle(project, job, config, dry_run=dry_run, **rest)
+
+    jobs._handle_query_job = once
+
+
+class Faults:
+    """What was ordered, and how often it was met."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.ordered = {}
+        self.met = {}
+
+    def order(self, kind, table, times=None, **rest):
+        with self.lock:
+            self.ordered[kind, table] = {"left": times, **rest}
+
+    def clear(self):
+        with self.lock:
+            self.ordered.clear()
+
+    def meets(self, kind, table, holds=lambda fault: True):
+        """The fault, where it happens now."""
+        with self.lock:
+            fault = self.ordered.get((kind, table))
+            if fault is None or fault["left"] == 0 or not holds(fault):
+                return None
+            if fault["left"] is not None:
+                fault["left"] -= 1
+            self.met[kind] = self.met.get(kind, 0) + 1
+            return fault
+
+
+FAULTS = Faults()
+
+
+def take_orders():
+    """Adds `/faults` to the REST interface, and the faults of REST itself."""
+    from bqemulator.api import app as application
+    from starlette.responses import JSONResponse
+
+    create = application.create_app
+    refusals = {
+        "rest_denied": (403, "PERMISSION_DENIED", "accessDenied", "Access Denied"),
+        "rest_unauthenticated": (401, "UNAUTHENTICATED", "authError", "Invalid Credentials"),
+    }
+
+    def create_app(context):
+        app = create(context)
+
+        async def order(request):
+            if request.method == "POST":
+                asked = await request.json()
+                kind, table = asked["kind"], asked.get("table")
+                if kind in ("finalized", "expired"):
+                    end_streams(context, table, kind)
+                else:
+                    FAULTS.order(**asked)
+            elif request.method == "DELETE":
+                FAULTS.clear()
+            return JSONResponse(FAULTS.met)
+
+        app.add_route("/faults", order, methods=["GET", "POST", "DELETE"])
+
+        @app.middleware("http")
+        async def refuse(request, answer):
+            _, _, table = request.url.path.partition("/tables/")
+            for kind, (code, status, reason, message) in refusals.items():
+                if table and FAULTS.meets(kind, table):
+                    error = {"domain": "global", "reason": reason, "message": message}
+                    body = {"code": code, "message": message, "status": status, "errors": [error]}
+                    return JSONResponse({"error": body}, status_code=code)
+            response = await answer(request)
+            if request.method == "DELETE" and table:
+                end_streams(context, table, "expired")
+            return response
+
+        return app
+
+    application.create_app = create_app
+
+
+def end_streams(context, table, kind):
+    from bqemulator.streaming.write_stream import WriteStreamState
+
+    streams = context.write_streams
+    for stream in streams.list_active():
+        if stream.table_id == table and not stream.name.endswith("/_default"):
+            with stream.lock:
+                if kind == "expired":
+                    streams.delete(stream.name)
+                elif stream.state is WriteStreamState.OPEN:
+                    stream.state = WriteStreamState.FINALIZED
+
+
 def arrow_schema(table):
     from bqemulator.api.routes import tabledata
 
@@ -273,7 +404,65 @@ def write_handler(loop, refuse_file):
     from google.cloud.bigquery_storage_v1 import types
     from google.rpc import status_pb2
 
-    class WriteHandler(write_servicer.BigQueryWriteHandler):
+    import grpc
+
+    refusals = {
+        "unseen_table": (grpc.StatusCode.NOT_FOUND, "Requested entity was not found"),
+        "denied": (grpc.StatusCode.PERMISSION_DENIED, "Permission 'TABLES_UPDATE_DATA' denied"),
+        "unauthenticated": (
+            grpc.StatusCode.UNAUTHENTICATED,
+            "Request had invalid authentication credentials",
+        ),
+    }
+
+    def is_refused(name, context):
+        table = name.split("/")[5] if name.count("/") >= 5 else None
+        for kind, (code, details) in refusals.items():
+            if FAULTS.meets(kind, table):
+                context.set_code(code)
+                context.set_details(f"{details}. Entity: {name}")
+                return True
+        return False
+
+    def refusing(handle, request_type, name_of):
+        def handled(self, request, context):
+            name = name_of(request_type.deserialize(request))
+            return b"" if is_refused(name, context) else handle(self, request, context)
+
+        return handled
+
+    base = write_servicer.BigQueryWriteHandler
+
+    class WriteHandler(base):
+        _handle_create_write_stream = refusing(
+            base._handle_create_write_stream,
+            types.CreateWriteStreamRequest,
+            lambda request: request.parent,
+        )
+        _handle_get_write_stream = refusing(
+            base._handle_get_write_stream,
+            types.GetWriteStreamRequest,
+            lambda request: request.name,
+        )
+        _handle_finalize_write_stream = refusing(
+            base._handle_finalize_write_stream,
+            types.FinalizeWriteStreamRequest,
+            lambda request: request.name,
+        )
+
+        def _handle_batch_commit_write_streams(self, request, context):
+            parent = types.BatchCommitWriteStreamsRequest.deserialize(request).parent
+            table = parent.split("/")[5]
+            if is_refused(parent, context):
+                return b""
+            lost = FAULTS.meets("uncommitted", table)
+            answer = b"" if lost else super()._handle_batch_commit_write_streams(request, context)
+            if lost or FAULTS.meets("lost_commit", table):
+                context.set_code(grpc.StatusCode.UNAVAILABLE)
+                context.set_details("the connection ended")
+                return b""
+            return answer
+
         def _handle_append_rows(self, requests, context):
             settings = self._ctx.settings
             bound = writer_schema = decoder = None
@@ -287,11 +476,19 @@ def write_handler(loop, refuse_file):
                     continue
                 request = types.AppendRowsRequest.deserialize(message)
                 name = request.write_stream or (bound[0].name if bound else "")
+                if is_refused(name, context):
+                    return
                 # Anew for each append: the table may have got a column since the last.
                 bound = self._bind_stream_to_target(name, context)
                 if bound is None:
                     return
                 stream, schema = bound
+                table = stream.table_id
+                size = len(message)
+                if FAULTS.meets("too_large", table, lambda fault: size > fault["bytes"]):
+                    context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
+                    context.set_details(f"Received message larger than max ({size})")
+                    return
                 # Kept even if these rows are refused: the client does not send it again.
                 sent = request.arrow_rows.writer_schema.serialized_schema
                 writer_schema = bytes(sent) or writer_schema
@@ -299,19 +496,34 @@ def write_handler(loop, refuse_file):
                     rows, decoder, _ = write_servicer._rows_for_request(
                         request, decoder, writer_schema, schema
                     )
-                    refused = missing_values(rows) | refused_values(
-                        rows, refuse_file, stream.table_id
-                    )
+                    refused = missing_values(rows) | refused_values(rows, refuse_file, table)
+                    if FAULTS.meets("unseen_columns", table):
+                        raise ValueError("Input schema has more fields than BigQuery schema")
                 except Exception as error:
                     yield write_servicer._error_response(name, str(error))
                     continue
                 if refused:
                     yield row_errors(name, refused)
                     continue
+                if FAULTS.meets("exhausted", table):
+                    yield write_servicer._error_response(
+                        name,
+                        "Exceeds 'AppendRows throughput' quota",
+                        status_code=grpc.StatusCode.RESOURCE_EXHAUSTED,
+                    )
+                    continue
                 offset = request.offset if write_servicer._has_offset(request) else None
-                yield self._perform_append(
+                answer = self._perform_append(
                     stream, rows, offset, settings.write_api_max_stream_rows
                 )
+                fault = FAULTS.meets("lost_answer", table)
+                if fault:
+                    if "then" in fault:
+                        end_streams(self._ctx, table, fault["then"])
+                    context.set_code(grpc.StatusCode.UNAVAILABLE)
+                    context.set_details("the connection ended")
+                    return
+                yield answer
 
         def _perform_append(self, stream, rows, *rest):
             with stream.lock:

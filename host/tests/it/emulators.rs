@@ -114,6 +114,25 @@ impl BigQuery {
             .expect("the scratch takes files");
     }
 
+    /// Orders a fault, as `bigquery.py` lists them.
+    #[track_caller]
+    pub(crate) fn order(&self, fault: &Json) {
+        request(&self.rest, "POST", "/faults", Some(fault)).expect("the emulator takes orders");
+    }
+
+    /// Takes all faults back.
+    #[track_caller]
+    pub(crate) fn take_back(&self) {
+        request(&self.rest, "DELETE", "/faults", None).expect("the emulator takes orders");
+    }
+
+    /// How often a fault was met so far.
+    #[track_caller]
+    pub(crate) fn met(&self, kind: &str) -> u64 {
+        let met = request(&self.rest, "GET", "/faults", None).expect("the emulator tells");
+        met[kind].as_u64().unwrap_or_default()
+    }
+
     /// The rows of a query: a list of values, as text, per row.
     #[track_caller]
     pub(crate) fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {

@@ -139,6 +139,7 @@ impl Running {
         if let Some(seconds) = now.away_secs {
             problems.push(format!("the table has not taken rows for {seconds:.0} s"));
         }
+        problems.extend(self.0.context.tables.unready());
         if let (Some(most), Some(seconds)) = (self.0.max_freshness, now.freshness_secs)
             && seconds > most.as_secs_f64()
         {

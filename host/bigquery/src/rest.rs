@@ -1,0 +1,181 @@
+//! BigQuery's REST side. Every call has a deadline, and all its tries together have one: a connection
+//! that hangs says nothing, so after a try without an answer the clients are made anew, and with them the
+//! connections. Whoever waits is told what for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use google_cloud_bigquery::query::CompleteQuery;
+use google_cloud_bigquery_v2::model::{Job, JobReference};
+use serde_json::Value as Json;
+
+use super::clients::Rest;
+use super::error::{BigQueryError, in_time};
+use super::{ATTEMPT, BigQuery, query};
+use clickmill_core::{causes, lock};
+use clickmill_tables::result_set::{Column, Parameter, ResultSet};
+
+/// How long all tries of a call may take.
+const TOTAL: Duration = Duration::from_secs(45);
+/// How long a query may run, as long as BigQuery answers that it does.
+const QUERY: Duration = Duration::from_secs(600);
+/// After so long whoever waits is told.
+const TELL: Duration = Duration::from_secs(5);
+/// The waits between two tries, or two looks at a query that runs.
+const WAITS: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(3)];
+
+impl BigQuery {
+    /// Calls the REST API until there is an answer, or for too long. `what` says what for.
+    pub(super) async fn call<T, F>(
+        &self,
+        what: &str,
+        attempt: impl Fn(Arc<Rest>) -> F,
+    ) -> Result<T, BigQueryError>
+    where
+        F: Future<Output = Result<T, BigQueryError>>,
+    {
+        let began = Instant::now();
+        let mut wait = WAITS[0];
+        let mut told = false;
+        loop {
+            let rest = lock(&self.rest).clone();
+            let left = TOTAL.saturating_sub(began.elapsed()).min(ATTEMPT);
+            let tried = in_time(left, what, attempt(rest.clone()));
+            let error = match tell_slow(what, began, &mut told, tried).await {
+                Ok(Ok(done)) => return Ok(done),
+                Ok(Err(error)) if !error.is_transient() => return Err(error),
+                Ok(Err(error)) => error,
+                Err(no_answer) => no_answer,
+            };
+            if began.elapsed() + wait >= TOTAL {
+                return Err(match error {
+                    BigQueryError::NoAnswer { what, .. } => {
+                        BigQueryError::NoAnswer { what, seconds: began.elapsed().as_secs() }
+                    }
+                    error => error,
+                });
+            }
+            tracing::debug!(error = causes(&error), what, "BigQuery is asked again");
+            let anew = Arc::new(Rest::open(&self.config, ATTEMPT).await?);
+            {
+                let mut current = lock(&self.rest);
+                if Arc::ptr_eq(&current, &rest) {
+                    *current = anew;
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(WAITS[1]);
+        }
+    }
+
+    /// Runs a query with named parameters, such as `@country`. `what` says what for, in errors.
+    pub async fn ask(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        what: &str,
+    ) -> Result<ResultSet, BigQueryError> {
+        let done = self.run(sql, parameters, what).await?;
+        let columns = query::columns(done.metadata().schema.as_ref());
+        let mut rows = done.read();
+        let mut found = ResultSet { columns, rows: Vec::new() };
+        while let Some(row) = in_time(TOTAL, what, rows.next()).await? {
+            let row = row.map_err(|source| BigQueryError::Row {
+                what: what.to_owned(),
+                source: Box::new(source),
+            })?;
+            let value = |(at, column): (usize, &Column)| {
+                query::value(row.get::<Json>(at).unwrap_or_default(), column.kind)
+            };
+            found.rows.push(found.columns.iter().enumerate().map(value).collect());
+        }
+        Ok(found)
+    }
+
+    async fn run(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        what: &str,
+    ) -> Result<CompleteQuery, BigQueryError> {
+        let failed =
+            |source| BigQueryError::Query { what: what.to_owned(), source: Box::new(source) };
+        let began = Instant::now();
+        let running = self
+            .call(what, |rest| async move {
+                let mut query = rest.queries.query(sql);
+                if !parameters.is_empty() {
+                    let parameters: Vec<_> = parameters.iter().map(query::parameter).collect();
+                    query = query.set_parameter_mode("NAMED").set_query_parameters(parameters);
+                }
+                query.send().await.map_err(failed)
+            })
+            .await?;
+        // Asked for the result of a query that runs, the client waits for it, however long it hears
+        // nothing. So it is asked for that only once the job says that it is done.
+        if running.metadata().job_complete != Some(true)
+            && let Some(job) = &running.metadata().job_reference
+        {
+            let done = self.job_done(job, what);
+            tell_slow(what, began, &mut false, done).await?;
+        }
+        in_time(TOTAL, what, running.until_done()).await?.map_err(failed)
+    }
+}
+
+impl BigQuery {
+    /// A job as it stands.
+    pub(super) async fn job(&self, job: &JobReference, what: &str) -> Result<Job, BigQueryError> {
+        self.call(what, |rest| async move {
+            let get = rest.jobs.get_job().set_project_id(&job.project_id).set_job_id(&job.job_id);
+            let get = match &job.location {
+                Some(location) => get.set_location(location),
+                None => get,
+            };
+            get.send().await.map_err(|source| BigQueryError::service(what, source))
+        })
+        .await
+    }
+
+    /// Waits until a job is done, as long as BigQuery answers that it runs.
+    pub(super) async fn job_done(
+        &self,
+        job: &JobReference,
+        what: &str,
+    ) -> Result<Job, BigQueryError> {
+        let began = Instant::now();
+        let mut wait = WAITS[0];
+        loop {
+            let found = self.job(job, what).await?;
+            if found.status.as_ref().is_none_or(|status| status.state == "DONE") {
+                return Ok(found);
+            }
+            if began.elapsed() > QUERY {
+                let seconds = began.elapsed().as_secs();
+                return Err(BigQueryError::NoAnswer { what: what.to_owned(), seconds });
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(WAITS[1]);
+        }
+    }
+}
+
+/// Waits for a future, and says so once it has taken a while since `began`.
+async fn tell_slow<T>(
+    what: &str,
+    began: Instant,
+    told: &mut bool,
+    future: impl Future<Output = T>,
+) -> T {
+    let mut future = std::pin::pin!(future);
+    if !*told {
+        tokio::select! {
+            done = &mut future => return done,
+            () = tokio::time::sleep(TELL.saturating_sub(began.elapsed())) => {
+                *told = true;
+                tracing::warn!(what, "waiting for an answer of BigQuery");
+            }
+        }
+    }
+    future.await
+}

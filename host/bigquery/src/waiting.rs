@@ -1,0 +1,46 @@
+//! What users of BigQuery wait for at this moment, for whoever asks whether the tables are ready.
+
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Instant;
+
+use super::error::Unready;
+use clickmill_config::TableName;
+use clickmill_core::lock;
+
+/// A user's place among those that may wait: what for, while it does.
+pub(super) type Place = Arc<Mutex<Option<Since>>>;
+
+/// All users of one BigQuery.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(Mutex<Vec<Weak<Mutex<Option<Since>>>>>);
+
+/// A wait that goes on.
+#[derive(Debug, Clone)]
+pub(super) struct Since {
+    pub began: Instant,
+    pub reason: Unready,
+    pub table: TableName,
+}
+
+impl Waiting {
+    /// A place for another user. It is gone with the last copy of it.
+    pub(super) fn place(&self) -> Place {
+        let place = Place::default();
+        let mut places = lock(&self.0);
+        places.retain(|place| place.strong_count() > 0);
+        places.push(Arc::downgrade(&place));
+        place
+    }
+
+    /// What is waited for, a line each.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let since = |place: &Weak<Mutex<Option<Since>>>| lock(&*place.upgrade()?).clone();
+        let line = |since: Since| {
+            let seconds = since.began.elapsed().as_secs();
+            format!("BigQuery, table `{}`: {}, for {seconds} s", since.table, since.reason)
+        };
+        let mut problems: Vec<String> = lock(&self.0).iter().filter_map(since).map(line).collect();
+        problems.dedup();
+        problems
+    }
+}
