@@ -1,11 +1,10 @@
 //! `clickmill permissions`: the roles a pipeline needs on Google Cloud.
 
-use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::Failure;
+use super::{Failure, print};
 use clickmill_access as access;
 use clickmill_access::{Gcloud, Listing, Members, Terraform};
 use clickmill_config as config;
@@ -83,10 +82,7 @@ impl Permissions {
             (false, Format::Terraform) => Terraform(&access, &members).to_string(),
             (false, Format::Gcloud) => Gcloud(&access, &members).to_string(),
         };
-        match io::stdout().write_all(text.as_bytes()) {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            other => Ok(other?),
-        }
+        Ok(print::data(&text)?)
     }
 }
 
