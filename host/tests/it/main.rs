@@ -14,6 +14,7 @@ mod contract;
 mod dashboard;
 mod emulators;
 mod faults;
+mod field;
 mod hostile;
 mod invalid;
 mod kill;
