@@ -264,13 +264,19 @@ impl Csv {
 
     /// Has the record at `at` read into `fields` and `ends`.
     fn parse(&mut self) -> Parsed {
+        let sign = self.sign();
         let input = &self.block[self.at..];
         let (fields, ends) = (&mut self.fields, &mut self.ends);
-        if let Some(escape) = self.escape.filter(|escape| *escape != self.quote) {
+        if let Some(escape) = sign {
             let signs = Signs { delimiter: self.delimiter, quote: self.quote, escape };
             return escaped::read(input, signs, self.blocks.ended, fields, ends);
         }
         plain::read(&mut self.parser, input, self.blocks.ended, fields, ends)
+    }
+
+    /// What stands before a quote, where that is not another one.
+    fn sign(&self) -> Option<u8> {
+        self.escape.filter(|escape| *escape != self.quote)
     }
 
     /// Whether a backslash stands before a quote, and nobody has said what that means.
@@ -312,7 +318,7 @@ impl Csv {
             let told = "a backslash stands before a quote: set `source.csv.escape` to the backslash where \
                         it escapes quotes, or to the quote where it does not";
             reason(UNBALANCED_QUOTE, told.to_owned())
-        } else if self.escape.is_some_and(|escape| text.ends_with(&[escape])) {
+        } else if self.sign().is_some_and(|escape| text.ends_with(&[escape])) {
             let told = "the last character escapes nothing, or the line's end, which is not quoted";
             reason(UNBALANCED_QUOTE, told.to_owned())
         } else if memchr(self.quote, text).is_some() {
