@@ -181,8 +181,9 @@ fn gzip_with_several_members_and_padding_is_read_as_gunzip_reads_it() {
     let scratch = Scratch::new();
     let compressed = |text: &str| {
         scratch.write("member", text);
-        let output = Command::new("gzip").args(["-c", "member"]).current_dir(scratch.folder.path());
-        output.output().expect("gzip is there").stdout
+        let mut gzip = Command::new("gzip");
+        let gzip = gzip.args(["-c", "member"]).current_dir(scratch.folder.path());
+        gzip.output().expect("gzip is there").stdout
     };
     let zeros = vec![0; 1000];
     let bytes =
