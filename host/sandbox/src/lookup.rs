@@ -126,8 +126,8 @@ impl LookupFile {
     }
 
     /// The digest of its content, as plugin sets have it.
-    pub fn digest(&self) -> String {
-        self.digest.to_hex().to_string()
+    pub fn digest(&self) -> &Digest {
+        &self.digest
     }
 
     /// Reads a table's file.

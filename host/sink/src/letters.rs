@@ -177,7 +177,10 @@ impl Tables {
             let mut published: BTreeMap<&str, BTreeSet<Micros>> = BTreeMap::new();
             for row in &found.rows {
                 let Some(id) = row.first().and_then(Json::as_str) else { continue };
-                published.entry(id).or_default().extend(row.get(1).and_then(Json::as_i64).map(Micros::from));
+                published
+                    .entry(id)
+                    .or_default()
+                    .extend(row.get(1).and_then(Json::as_i64).map(Micros::from));
             }
             present.extend(keys.iter().filter(|key| is_among(&published, key)).cloned());
         }
@@ -204,7 +207,8 @@ impl Tables {
 fn is_among(published: &BTreeMap<&str, BTreeSet<Micros>>, key: &Key) -> bool {
     let Key::Message(id, time) = key else { return false };
     let times = published.get(id.as_str());
-    times.is_some_and(|times| *time == Micros::default() || times.is_empty() || times.contains(time))
+    times
+        .is_some_and(|times| *time == Micros::default() || times.is_empty() || times.contains(time))
 }
 
 impl Wanted<'_> {

@@ -11,8 +11,8 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::gzip::Gzip;
 use clickmill_config::Generated;
-use clickmill_core::{Fault, Micros};
 use clickmill_core::store::{self, StoreError};
+use clickmill_core::{Fault, Micros};
 use clickmill_generator::{BadShares, Generator, Kind, Options};
 
 /// Bytes read from a file at once.

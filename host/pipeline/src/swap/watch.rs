@@ -66,7 +66,7 @@ pub(crate) fn watch(context: &Arc<Context>, all: bool, threads: &Threads) {
     for plugin in &context.pipeline.plugins {
         places.extend(plugin.lookups.iter().map(|(table, path)| {
             Place::Lookup(LookupPlace {
-                stage: plugin.name.clone(),
+                stage: plugin.name.to_string(),
                 table: table.clone(),
                 path: path.clone(),
                 watched: all || plugin.watch,
@@ -263,9 +263,9 @@ impl Swaps {
     fn read_lookup(&self, place: LookupPlace) -> Result<Option<Change>, String> {
         let LookupPlace { stage, table, path, watched } = place;
         let file = LookupFile::read(&table, &path).map_err(|error| causes(&error))?;
-        let digest = file.digest();
+        let digest = file.digest().clone();
         let running = self.0.slot.current();
-        let mut stages = running.record.set.stages.iter().filter(|made| made.stage == stage);
+        let mut stages = running.record.set.stages.iter().filter(|made| made.stage == *stage);
         let mut lookups = stages.by_ref().flat_map(|made| &made.lookups);
         if lookups.any(|made| made.table == table && made.digest == digest) {
             return Ok(None);
