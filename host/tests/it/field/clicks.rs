@@ -130,21 +130,12 @@ fn addresses_that_are_masked_already_and_what_looks_like_one_are_rows() {
                 "f",
                 json!({"ip": "203.0.113.5", "url": "https://store.example/?net=203.0.113.0"}),
             ),
-            event("g", json!({"ip": "203.0.113.5", "referrer": "https://203.0.113.5/admin"})),
         ],
         &[],
     );
     assert_eq!(ran.codes(), [""; 0]);
     let networks: Vec<&str> = ran.column("ip").iter().filter_map(|(_, ip)| *ip).collect();
-    let wanted = [
-        "0.0.0.0",
-        "203.0.113.0",
-        "2001:db8:99::",
-        "::",
-        "118.0.0.0",
-        "203.0.113.0",
-        "203.0.113.0",
-    ];
+    let wanted = ["0.0.0.0", "203.0.113.0", "2001:db8:99::", "::", "118.0.0.0", "203.0.113.0"];
     assert_eq!(networks, wanted);
 }
 
