@@ -37,7 +37,13 @@ fn write(level: Level, message: &str) {
 
 #[cfg(not(target_family = "wasm"))]
 fn write(level: Level, message: &str) {
-    let line = format!("{level:?}: {message}");
+    let word = match level {
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
+    };
+    let line = format!("{word}: {message}");
     eprintln!("{line}");
     crate::testing::log(line);
 }

@@ -81,7 +81,7 @@ struct Table {
 }
 
 /// The lines that the plugin under test has logged on this thread since this was asked last, each behind
-/// its level: `Info: unreadable 2 ip`.
+/// its level: `info: unreadable 2 ip`.
 pub fn take_log() -> Vec<String> {
     LOG.take()
 }
