@@ -132,7 +132,8 @@ const PIECES_OF_A_LINE: &[&str] = &["a", "b", " ", "\"", "\"", ","];
 fn of_dialect(dialect: Dialect, bytes: &[u8], block_bytes: usize) -> Vec<Record> {
     let format = Format::Csv { dialect, max_record_bytes: 1024 };
     let blocks = Blocks { input: trickle(bytes), ended: false, block_bytes };
-    let decoder = Decoder::of_blocks(&format, limits(3), "test@1".into(), 0, blocks);
+    let decoder =
+        Decoder::of_blocks(&format, limits(3), "test@1".into(), Micros::default(), blocks);
     records(decoder.expect("a header"), 3)
 }
 
@@ -206,7 +207,8 @@ proptest! {
 #[track_caller]
 fn check(dialect: Dialect, source: &str, bytes: &[u8], wanted: &[&str]) {
     let format = Format::Csv { dialect, max_record_bytes: 1024 };
-    let decoder = Decoder::new(&format, limits(10), source.into(), 0, trickle(bytes));
+    let decoder =
+        Decoder::new(&format, limits(10), source.into(), Micros::default(), trickle(bytes));
     let decoder = decoder.expect("a header");
     let names: Vec<&str> = decoder.schema().fields().iter().map(|f| f.name().as_str()).collect();
     let mut found = vec![names.join("|")];
