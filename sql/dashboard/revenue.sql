@@ -8,8 +8,8 @@
 -- currency that it does not have is left out. Reads price, quantity, currency and the filters' columns
 -- of the days asked for.
 SELECT ROUND(SUM(price * IFNULL(quantity, 1) / per_euro), 2) AS revenue
-FROM clickstream_analytics.clicks_raw
-JOIN clickstream_analytics.exchange_rates USING (currency)
+FROM clickstream_analytics.clicks_raw AS clicks
+JOIN clickstream_analytics.exchange_rates AS rates ON rates.currency = UPPER(clicks.currency)
 WHERE event_date BETWEEN DATE(@from) AND DATE(@to)
   AND event_timestamp >= @from AND event_timestamp < @to
   AND event_type = 'purchase'

@@ -12,8 +12,8 @@ SELECT
   COUNTIF(event_type = 'add_to_cart') AS carts,
   COUNTIF(event_type = 'purchase') AS purchases,
   ROUND(SUM(IF(event_type = 'purchase', price * IFNULL(quantity, 1) / per_euro, 0.0)), 2) AS revenue_eur
-FROM clickstream_analytics.clicks_raw
-LEFT JOIN clickstream_analytics.exchange_rates USING (currency)
+FROM clickstream_analytics.clicks_raw AS clicks
+LEFT JOIN clickstream_analytics.exchange_rates AS rates ON rates.currency = UPPER(clicks.currency)
 WHERE event_date BETWEEN DATE(@from) AND DATE(@to)
   AND event_timestamp >= @from AND event_timestamp < @to
   AND event_type IN ('product_view', 'add_to_cart', 'purchase')

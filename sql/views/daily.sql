@@ -12,6 +12,6 @@ SELECT
   COUNTIF(event_type = 'purchase') AS purchases,
   COUNTIF(event_type = 'error') AS errors,
   ROUND(SUM(IF(event_type = 'purchase', price * IFNULL(quantity, 1) / per_euro, 0.0)), 2) AS revenue_eur
-FROM clickstream_analytics.clicks
-LEFT JOIN clickstream_analytics.exchange_rates USING (currency)
+FROM clickstream_analytics.clicks AS clicks
+LEFT JOIN clickstream_analytics.exchange_rates AS rates ON rates.currency = UPPER(clicks.currency)
 GROUP BY event_date, event_type, category, country

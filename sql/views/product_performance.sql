@@ -11,7 +11,7 @@ SELECT
   COUNTIF(event_type = 'purchase') AS purchases,
   SUM(IF(event_type = 'purchase', IFNULL(quantity, 1), 0)) AS pieces,
   ROUND(SUM(IF(event_type = 'purchase', price * IFNULL(quantity, 1) / per_euro, 0.0)), 2) AS revenue_eur
-FROM clickstream_analytics.clicks
-LEFT JOIN clickstream_analytics.exchange_rates USING (currency)
+FROM clickstream_analytics.clicks AS clicks
+LEFT JOIN clickstream_analytics.exchange_rates AS rates ON rates.currency = UPPER(clicks.currency)
 WHERE product_id IS NOT NULL AND is_bot IS NOT TRUE
 GROUP BY event_date, product_id

@@ -22,6 +22,6 @@ SELECT
   COUNTIF(event_type = 'error') AS errors,
   COUNT(*) = 1 AS is_bounce,
   ROUND(SUM(IF(event_type = 'purchase', price * IFNULL(quantity, 1) / per_euro, 0.0)), 2) AS revenue_eur
-FROM clickstream_analytics.clicks
-LEFT JOIN clickstream_analytics.exchange_rates USING (currency)
+FROM clickstream_analytics.clicks AS clicks
+LEFT JOIN clickstream_analytics.exchange_rates AS rates ON rates.currency = UPPER(clicks.currency)
 GROUP BY session_id

@@ -1,6 +1,10 @@
 //! The command line: one file per verb. The only place that prints. Data goes to standard output, talk
 //! to standard error.
 
+// First, for its macros stand in for those of the standard library below.
+#[macro_use]
+mod print;
+
 mod admin;
 mod audit;
 mod dashboard;

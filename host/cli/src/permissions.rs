@@ -1,11 +1,9 @@
 //! `clickmill permissions`: the roles a pipeline needs on Google Cloud.
 
-use std::io::{self, ErrorKind, Write};
-
 use clap::{Args, ValueEnum};
 
-use super::Failure;
 use super::pipeline_args::PipelineArgs;
+use super::{Failure, print};
 use clickmill_access as access;
 use clickmill_access::{Gcloud, Listing, Members, Terraform};
 
@@ -77,10 +75,7 @@ impl Permissions {
             (false, Format::Terraform) => Terraform(&access, &members).to_string(),
             (false, Format::Gcloud) => Gcloud(&access, &members).to_string(),
         };
-        match io::stdout().write_all(text.as_bytes()) {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            other => Ok(other?),
-        }
+        Ok(print::data(&text)?)
     }
 }
 

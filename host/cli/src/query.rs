@@ -1,12 +1,12 @@
 //! `clickmill query`: BigQuery SQL over the warehouse.
 
-use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
 use arrow::json::LineDelimitedWriter;
 use arrow::util::pretty::pretty_format_batches_with_schema;
 use clap::Args;
 
+use super::print::data;
 use super::{Failure, place};
 use clickmill_sink::Tables;
 use clickmill_tables::result_set::Answer;
@@ -115,19 +115,15 @@ fn answer_with(
 
 /// Prints an answer: a table, or a JSON object per row.
 pub(super) fn print(answer: &Answer, json: bool) -> Result<(), Failure> {
-    let printed = if json {
+    if json {
         let mut writer = LineDelimitedWriter::new(Vec::new());
         for batch in &answer.batches {
             writer.write(batch)?;
         }
         writer.finish()?;
-        io::stdout().write_all(&writer.into_inner())
-    } else {
-        let table = pretty_format_batches_with_schema(answer.schema.clone(), &answer.batches)?;
-        writeln!(io::stdout(), "{table}")
-    };
-    match printed {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
+        return Ok(data(&String::from_utf8_lossy(&writer.into_inner()))?);
     }
+    let table = pretty_format_batches_with_schema(answer.schema.clone(), &answer.batches)?;
+    println!("{table}");
+    Ok(())
 }

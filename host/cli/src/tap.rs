@@ -1,11 +1,12 @@
 //! `clickmill tap`: rows of a running pipeline, as they pass.
 
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader};
 
 use clap::Args;
 use serde_json::Value as Json;
 
 use super::admin::Admin;
+use super::print::lines;
 use super::{Exit, Failure};
 
 const EXAMPLES: &str = "\
@@ -48,10 +49,9 @@ impl Tap {
         let mut query = vec![("rejected", self.rejected.to_string())];
         query.extend(self.stage.map(|stage| ("stage", stage)));
         query.extend(self.condition.map(|condition| ("where", condition)));
-        let lines = BufReader::new(self.admin.stream("/v1/tap", &query)?).lines();
-        let mut out = std::io::stdout().lock();
+        let taken = BufReader::new(self.admin.stream("/v1/tap", &query)?).lines();
         let mut shown = 0;
-        for line in lines {
+        for line in taken {
             let line = line.map_err(|error| {
                 Failure::new(Exit::Environment, error).hint("the pipeline has ended, it seems")
             })?;
@@ -65,9 +65,8 @@ impl Tap {
             {
                 return Err(Failure::new(Exit::BadInput, anyhow::anyhow!("{error}")));
             }
-            match writeln!(out, "{line}").and_then(|()| out.flush()) {
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-                written => written?,
+            if !lines(&format!("{line}\n"))? {
+                return Ok(());
             }
             shown += 1;
             if self.limit.is_some_and(|limit| shown >= limit) {

@@ -155,7 +155,9 @@ fn check_plugin(
     folder: &Path,
     problems: &mut Vec<Problem>,
 ) -> Option<Plugin> {
-    let mut config = match serde_json::to_value(&section.config) {
+    let mut config = toml::Value::Table(section.config);
+    dates_to_text(&mut config);
+    let mut config = match serde_json::to_value(&config) {
         Ok(Json::Object(config)) => config,
         _ => serde_json::Map::new(),
     };
@@ -226,6 +228,16 @@ fn check_plugin(
         instance: section.instance,
         watch: section.watch,
     })
+}
+
+/// A plugin's configuration is JSON, which has no dates: they become text.
+fn dates_to_text(value: &mut toml::Value) {
+    match value {
+        toml::Value::Datetime(date) => *value = toml::Value::String(date.to_string()),
+        toml::Value::Array(list) => list.iter_mut().for_each(dates_to_text),
+        toml::Value::Table(table) => table.iter_mut().for_each(|(_, value)| dates_to_text(value)),
+        _ => {}
+    }
 }
 
 /// Replaces `{ schema = "file.json", except = ["column"] }` by the columns of that table, as a list of

@@ -130,10 +130,8 @@ impl Source {
 pub enum Format {
     /// Delimited text with a header line.
     Csv {
-        /// Between fields.
-        delimiter: u8,
-        /// Around fields.
-        quote: u8,
+        /// How fields are told apart.
+        dialect: Dialect,
         /// A record larger than that is refused.
         max_record_bytes: usize,
     },
@@ -147,6 +145,36 @@ pub enum Format {
         /// A record larger than that is refused.
         max_record_bytes: usize,
     },
+}
+
+/// How delimited text tells its fields apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dialect {
+    /// Between fields. Where absent, a tab in objects whose names end in `.tsv`, else a comma.
+    pub delimiter: Option<u8>,
+    /// Around fields. Within them a doubled one stands for one.
+    pub quote: u8,
+    /// Stands before a quote, or before itself, that is a field's own. The quote where quotes are doubled
+    /// and nothing else; where absent that is so too, but a backslash before a quote is not believed.
+    pub escape: Option<u8>,
+    /// Lines may have a delimiter behind their last field.
+    pub trailing_delimiter: bool,
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self { delimiter: None, quote: b'"', escape: None, trailing_delimiter: false }
+    }
+}
+
+impl Dialect {
+    /// The delimiter of an object, by its name: a URI, or `uri@generation`.
+    pub fn delimiter_of(&self, object: &str) -> u8 {
+        let uri = object.rsplit_once('@').map_or(object, |(uri, _)| uri);
+        let is_tabbed = |name: &str| source::ending(name).is_some_and(|ending| ending == "tsv");
+        let by_name = if is_tabbed(uri) || is_tabbed(object) { b'\t' } else { b',' };
+        self.delimiter.unwrap_or(by_name)
+    }
 }
 
 /// Where good rows go. Dead letters go to the same kind of place.

@@ -9,6 +9,36 @@ use super::{BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Seal}
 /// Keys that hold a path; given by `--set`, it is relative to the current folder.
 const PATH_KEYS: [&str; 7] = ["uri", "component", "schema", "file", "spool", "state", "token_file"];
 
+/// Keys that hold text; what is given for them by `--set` is text though it looks like a number.
+const TEXT_KEYS: [&str; 24] = [
+    "bad",
+    "component",
+    "create_from_topic",
+    "data",
+    "delimiter",
+    "escape",
+    "format",
+    "key_env",
+    "key_id",
+    "kind",
+    "listen",
+    "location",
+    "missing_tables",
+    "name",
+    "project",
+    "quote",
+    "schema",
+    "spool",
+    "state",
+    "subscription",
+    "table",
+    "token_env",
+    "token_file",
+    "uri",
+];
+/// Sections of which every key holds text.
+const TEXT_SECTIONS: [&str; 4] = ["allow", "lookups", "policy_tags", "secrets"];
+
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub(super) enum Source {
@@ -102,13 +132,17 @@ pub(super) enum FormatName {
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Csv {
-    pub delimiter: String,
+    /// By the object's name where absent.
+    pub delimiter: Option<String>,
     pub quote: String,
+    pub escape: Option<String>,
+    pub trailing_delimiter: bool,
 }
 
 impl Default for Csv {
     fn default() -> Self {
-        Self { delimiter: ",".to_owned(), quote: "\"".to_owned() }
+        let quote = "\"".to_owned();
+        Self { delimiter: None, quote, escape: None, trailing_delimiter: false }
     }
 }
 
@@ -235,7 +269,8 @@ pub(super) fn optional<T: DeserializeOwned + Default>(
 pub(super) type Batch = BatchLimits;
 
 /// Applies one `key=value`. A key is a path such as `source.uri` or `plugin.mask.config.key_id`, where
-/// `mask` is a stage's name; a value is TOML where it parses as TOML, and else text.
+/// `mask` is a stage's name; a value is TOML where it parses as TOML, and else text. What looks like a date
+/// is text, and so is what looks like a number where text is wanted or stands in the file.
 pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigError> {
     let refuse =
         |wanted: &str| ConfigError::Set { given: given.to_owned(), wanted: wanted.to_owned() };
@@ -273,6 +308,23 @@ pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigE
         .ok()
         .and_then(|mut table| table.remove("value"))
         .unwrap_or_else(|| toml::Value::String(text.to_owned()));
+    let wants_text = match place.get(*last) {
+        Some(before) => before.is_str(),
+        // The keys of a plugin's configuration are its own.
+        None if keys.contains(&"config") => false,
+        None => {
+            TEXT_KEYS.contains(last)
+                || parents.last().is_some_and(|section| TEXT_SECTIONS.contains(section))
+        }
+    };
+    let value = match value {
+        // No key holds a date.
+        toml::Value::Datetime(_) => toml::Value::String(text.to_owned()),
+        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) if wants_text => {
+            toml::Value::String(text.to_owned())
+        }
+        other => other,
+    };
     let value = match value {
         toml::Value::String(path)
             if PATH_KEYS.contains(last) && path != "-" && !path.contains("://") =>

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::problem::{Problem, join, problem};
-use super::{Format, Generated, Source, raw, service};
+use super::{Dialect, Format, Generated, Source, raw, service};
 
 /// Checks a source, and tells the format of its records.
 pub(super) fn check(
@@ -44,7 +44,10 @@ pub(super) fn check(
         raw::Source::Generator { data, rows, seed, bad, rate } => {
             let max_record_bytes = 1 << 20;
             let format = match (data.as_str(), rate) {
-                ("shop", None) => Format::Csv { delimiter: b';', quote: b'"', max_record_bytes },
+                ("shop", None) => {
+                    let dialect = Dialect { delimiter: Some(b';'), ..Dialect::default() };
+                    Format::Csv { dialect, max_record_bytes }
+                }
                 ("clicks", None) => Format::Ndjson { max_record_bytes },
                 ("clicks", Some(1..)) => Format::Message { max_record_bytes },
                 ("clicks", Some(0)) => {
@@ -89,10 +92,16 @@ fn check_record_bytes(max_record_bytes: usize, problems: &mut Vec<Problem>) {
     }
 }
 
-/// The format that a name's endings tell, compression aside.
+/// How a name ends, in small letters, compression aside.
+pub(super) fn ending(name: &str) -> Option<String> {
+    let name = name.to_ascii_lowercase();
+    let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
+    name.rsplit_once('.').map(|(_, ending)| ending.to_owned())
+}
+
+/// The format that a name's ending tells.
 fn format_of(uri: &str) -> Option<raw::FormatName> {
-    let name = uri.trim_end_matches(".gz").trim_end_matches(".zst");
-    match name.rsplit('.').next()? {
+    match ending(uri)?.as_str() {
         "csv" | "tsv" => Some(raw::FormatName::Csv),
         "ndjson" | "jsonl" | "json" => Some(raw::FormatName::Ndjson),
         _ => None,
@@ -118,9 +127,25 @@ fn check_format(
                     None
                 }
             };
-            let delimiter = byte("delimiter", &csv.delimiter);
+            let delimiter = csv.delimiter.as_deref().map(|text| byte("delimiter", text));
             let quote = byte("quote", &csv.quote);
-            Some(Format::Csv { delimiter: delimiter?, quote: quote?, max_record_bytes })
+            let escape = csv.escape.as_deref().map(|text| byte("escape", text));
+            let (delimiter, quote) = (or_none(delimiter)?, quote?);
+            let escape = or_none(escape)?;
+            for (key, other) in [("quote", Some(quote)), ("escape", escape)] {
+                if delimiter.is_some() && delimiter == other {
+                    let message = format!("is the same as `source.csv.{key}`");
+                    problem(problems, "source.csv.delimiter", message);
+                }
+            }
+            let trailing_delimiter = csv.trailing_delimiter;
+            let dialect = Dialect { delimiter, quote, escape, trailing_delimiter };
+            Some(Format::Csv { dialect, max_record_bytes })
         }
     }
+}
+
+/// What is given and fine, or not given; `None` where it is given and is not fine.
+fn or_none<T>(given: Option<Option<T>>) -> Option<Option<T>> {
+    given.map_or(Some(None), |fine| fine.map(Some))
 }

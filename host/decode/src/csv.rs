@@ -3,12 +3,18 @@
 //! LF, CRLF and CR each end a line, in one object as they come. A CR at the end of a block may be half of
 //! a CRLF: nothing is decided on it before the next byte is there.
 //!
-//! Quoted fields may hold delimiters and line ends. A quote that is never closed must not swallow the
-//! rows after it: a record over several lines counts only if its quotes are where RFC 4180 wants them,
-//! it has the right number of fields, and it is within the size limit. Otherwise its first line alone
-//! is malformed, and decoding goes on with the second.
+//! Quoted fields may hold delimiters and line ends. Quotes that are not where RFC 4180 wants them are
+//! never guessed at, since a guess alters the field: the record is malformed. Nor does a quote that is
+//! never closed swallow the rows after it: a record over several lines counts only if its quotes are in
+//! order, it has the right number of fields, and it is within the size limit. Otherwise its first line
+//! alone is malformed, and decoding goes on with the second.
+//!
+//! A column that the header does not name is called by its place: `column_1`.
 
+mod escaped;
 mod lines;
+mod parsed;
+mod plain;
 mod quotes;
 
 use std::ops::Range;
@@ -16,24 +22,37 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
-use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use csv_core::{Reader, ReaderBuilder};
 use memchr::memchr;
 
+use escaped::Signs;
 use lines::BYTE_ORDER_MARK;
+use parsed::{Parsed, Stop};
 use quotes::Quotes;
 
 use super::{Blocks, Context, DecodeError, Decoded, Malformed, Records, reason, too_large};
+use clickmill_config::Dialect;
 use clickmill_core::batch::{Position, Reason};
+
+/// The code of records whose quotes are not in order.
+const UNBALANCED_QUOTE: &str = "unbalanced_quote";
 
 pub(super) struct Csv {
     context: Context,
     schema: SchemaRef,
     delimiter: u8,
     quote: u8,
+    /// What stands before a quote that is a field's own: the quote where it is doubled and nothing else
+    /// will do. Absent where nobody has said.
+    escape: Option<u8>,
+    trailing_delimiter: bool,
     max_record_bytes: usize,
+    /// Reads records where nothing escapes a quote.
     parser: Reader,
     blocks: Blocks,
     block: Bytes,
+    /// Whether there is a quote anywhere in the block.
+    block_has_quotes: bool,
     /// Whether the whole block is UTF-8, so that its fields need no check.
     block_is_utf8: bool,
     /// Where in the block the next record begins.
@@ -45,19 +64,6 @@ pub(super) struct Csv {
     ends: Vec<usize>,
     /// The rest of a line beyond the size limit is passed over.
     skipping: bool,
-}
-
-/// Where the parser stopped.
-#[derive(Clone, Copy, PartialEq)]
-enum Stop {
-    /// After the first byte of the line end that closes the record.
-    LineEnd,
-    /// At the end of the input, which closes the record too.
-    Input,
-    /// At the end of the block, which does not.
-    Block,
-    /// Within a record of more bytes or fields than there is room for, or one without any.
-    Full,
 }
 
 /// A record, or what it can't be.
@@ -75,21 +81,25 @@ enum Next {
 
 impl Csv {
     pub(crate) fn new(
-        delimiter: u8,
-        quote: u8,
+        dialect: Dialect,
         max_record_bytes: usize,
         context: Context,
         blocks: Blocks,
     ) -> Result<Self, DecodeError> {
+        let delimiter = dialect.delimiter_of(&context.source);
+        let Dialect { quote, escape, trailing_delimiter, .. } = dialect;
         let mut csv = Self {
             context,
             schema: Arc::new(Schema::empty()),
             delimiter,
             quote,
+            escape,
+            trailing_delimiter,
             max_record_bytes,
             parser: ReaderBuilder::new().delimiter(delimiter).quote(quote).build(),
             blocks,
             block: Bytes::new(),
+            block_has_quotes: false,
             block_is_utf8: true,
             at: 0,
             line: 1,
@@ -111,11 +121,14 @@ impl Csv {
     }
 
     fn read_header(&mut self) -> Result<(), DecodeError> {
-        let count = loop {
+        let mut count = loop {
             match self.next_record(None) {
                 Next::Record { count, range, .. } => {
                     self.context.header = Some(self.block.slice(range));
                     break count;
+                }
+                Next::Malformed(bad) if bad.reason.code == UNBALANCED_QUOTE => {
+                    return Err(DecodeError::HeaderQuotes { message: bad.reason.message });
                 }
                 Next::Malformed(_) => {
                     return Err(DecodeError::HeaderText { max_bytes: self.max_record_bytes });
@@ -125,23 +138,26 @@ impl Csv {
                 Next::BlockEnds => return Ok(()),
             }
         };
+        if self.ends_in_delimiter(count) {
+            count -= 1;
+        }
         let mut names: Vec<String> = Vec::with_capacity(count);
         for column in 0..count {
             let start = if column == 0 { 0 } else { self.ends[column - 1] };
             let name = std::str::from_utf8(&self.fields[start..self.ends[column]])
                 .map_err(|_| DecodeError::HeaderText { max_bytes: self.max_record_bytes })?;
-            if name.is_empty() {
-                return Err(DecodeError::HeaderEmpty { column: column + 1 });
-            }
-            if let Some(first) = names.iter().position(|earlier| earlier == name) {
-                let name = name.to_owned();
+            let name = match name {
+                "" => format!("column_{}", column + 1),
+                name => name.to_owned(),
+            };
+            if let Some(first) = names.iter().position(|earlier| *earlier == name) {
                 return Err(DecodeError::HeaderTwice {
                     name,
                     first: first + 1,
                     second: column + 1,
                 });
             }
-            names.push(name.to_owned());
+            names.push(name);
         }
         let fields = names.iter().map(|name| Field::new(name, DataType::Utf8, false));
         self.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
@@ -192,7 +208,7 @@ impl Csv {
             return Next::BlockEnds;
         }
         let start = self.at;
-        let (stop, read, count) = self.parse();
+        let Parsed { stop, read, mut count, quotes } = self.parse();
         let end = match stop {
             Stop::LineEnd => start + read - 1,
             Stop::Input => start + read,
@@ -206,18 +222,23 @@ impl Csv {
         };
         let range = start..end;
         let record = &self.block[range.clone()];
+        if width.is_some_and(|width| count == width + 1) && self.ends_in_delimiter(count) {
+            count -= 1;
+        }
         let right_width = width.is_none_or(|width| width == count);
-        let quotes = || Quotes::of(record, self.delimiter, self.quote);
-        let several_lines = lines::first_end(record).is_some();
-        let sound = if several_lines {
-            // Of one beyond the limit, the end may be in the block or not: the first line alone is
-            // malformed either way, so that it does not matter where blocks are cut.
-            right_width && record.len() <= self.max_record_bytes && quotes() == Quotes::Closed
-        } else {
-            // To the parser the end of the input closes a quote that nobody did.
-            stop == Stop::LineEnd || quotes() != Quotes::Open
+        let quotes = || match quotes {
+            Some(quotes) => quotes,
+            None if !self.block_has_quotes || memchr(self.quote, record).is_none() => {
+                Quotes::Closed
+            }
+            None if self.may_be_escaped(record) => Quotes::Escaped,
+            None => Quotes::of(record, self.delimiter, self.quote),
         };
-        if !sound {
+        let several_lines = lines::first_end(record).is_some();
+        // Of a record of several lines that is beyond the limit, the end may be in the block or not: the
+        // first line alone is malformed either way, so that it does not matter where blocks are cut.
+        let sound = !several_lines || (right_width && record.len() <= self.max_record_bytes);
+        if !sound || quotes() != Quotes::Closed {
             return self.first_line_is_malformed();
         }
         let line = self.line;
@@ -241,36 +262,32 @@ impl Csv {
         Next::Record { range, line, count }
     }
 
-    /// Has the parser read the record at `at` into `fields` and `ends`: where it stopped, after how many
-    /// bytes, and how many fields it found.
-    fn parse(&mut self) -> (Stop, usize, usize) {
+    /// Has the record at `at` read into `fields` and `ends`.
+    fn parse(&mut self) -> Parsed {
+        let sign = self.sign();
         let input = &self.block[self.at..];
-        let (mut read, mut written, mut count) = (0, 0, 0);
-        self.parser.reset();
-        let stop = loop {
-            let (result, nin, nout, nend) = self.parser.read_record(
-                &input[read..],
-                &mut self.fields[written..],
-                &mut self.ends[count..],
-            );
-            read += nin;
-            written += nout;
-            count += nend;
-            match result {
-                ReadRecordResult::Record if nin > 0 => break Stop::LineEnd,
-                ReadRecordResult::Record => break Stop::Input,
-                ReadRecordResult::InputEmpty | ReadRecordResult::End if !self.blocks.ended => {
-                    break Stop::Block;
-                }
-                // At the very end of the input an empty read closes the last record.
-                ReadRecordResult::InputEmpty if nin > 0 => {}
-                ReadRecordResult::InputEmpty
-                | ReadRecordResult::End
-                | ReadRecordResult::OutputFull
-                | ReadRecordResult::OutputEndsFull => break Stop::Full,
-            }
-        };
-        (stop, read, count)
+        let (fields, ends) = (&mut self.fields, &mut self.ends);
+        if let Some(escape) = sign {
+            let signs = Signs { delimiter: self.delimiter, quote: self.quote, escape };
+            return escaped::read(input, signs, self.blocks.ended, fields, ends);
+        }
+        plain::read(&mut self.parser, input, self.blocks.ended, fields, ends)
+    }
+
+    /// What stands before a quote, where that is not another one.
+    fn sign(&self) -> Option<u8> {
+        self.escape.filter(|escape| *escape != self.quote)
+    }
+
+    /// Whether a backslash stands before a quote, and nobody has said what that means.
+    fn may_be_escaped(&self, text: &[u8]) -> bool {
+        self.escape.is_none() && quotes::is_escaped(text, self.quote)
+    }
+
+    /// Whether the record at hand has an empty field last, which is none where lines may end in a
+    /// delimiter.
+    fn ends_in_delimiter(&self, count: usize) -> bool {
+        self.trailing_delimiter && count > 1 && self.ends[count - 1] == self.ends[count - 2]
     }
 
     /// The first field of the record at hand that is not text by itself. That all of them together are
@@ -297,11 +314,16 @@ impl Csv {
         }
         let reason = if oversized {
             too_large(text.len(), self.max_record_bytes)
+        } else if self.may_be_escaped(text) {
+            let told = "a backslash stands before a quote: set `source.csv.escape` to the backslash where \
+                        it escapes quotes, or to the quote where it does not";
+            reason(UNBALANCED_QUOTE, told.to_owned())
+        } else if self.sign().is_some_and(|escape| text.ends_with(&[escape])) {
+            let told = "the last character escapes nothing, or the line's end, which is not quoted";
+            reason(UNBALANCED_QUOTE, told.to_owned())
         } else if memchr(self.quote, text).is_some() {
-            reason(
-                "unbalanced_quote",
-                "a quote opens and is not closed where a field ends".to_owned(),
-            )
+            let told = "a quote opens and is not closed where a field ends";
+            reason(UNBALANCED_QUOTE, told.to_owned())
         } else {
             reason("wrong_field_count", format!("record has more than {} fields", self.ends.len()))
         };
@@ -361,6 +383,7 @@ impl Csv {
             return Ok(false);
         };
         self.block = block;
+        self.block_has_quotes = memchr(self.quote, &self.block).is_some();
         // A character cut in two at the end belongs to the record that comes again in the next block,
         // where there is a next one.
         self.block_is_utf8 = std::str::from_utf8(&self.block)

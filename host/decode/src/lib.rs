@@ -67,11 +67,11 @@ pub enum DecodeError {
         /// Its second column.
         second: usize,
     },
-    /// Its header has no name for a column.
-    #[error("the header on line 1 has no name for column {column}")]
-    HeaderEmpty {
-        /// The column, from 1.
-        column: usize,
+    /// The quotes of its header are not in order.
+    #[error("the header on line 1 cannot be read: {message}")]
+    HeaderQuotes {
+        /// What is wrong with them.
+        message: String,
     },
     /// Its header is not text.
     #[error(
@@ -97,7 +97,7 @@ impl DecodeError {
         match self {
             Self::Read { .. } => Fault::Environment,
             Self::HeaderTwice { .. }
-            | Self::HeaderEmpty { .. }
+            | Self::HeaderQuotes { .. }
             | Self::HeaderText { .. }
             | Self::Batch { .. } => Fault::Input,
         }
@@ -135,8 +135,8 @@ impl Decoder {
     ) -> Result<Self, DecodeError> {
         let context = Context { limits, source, header: None, ingest_time };
         Ok(Self(match format {
-            Format::Csv { delimiter, quote, max_record_bytes } => {
-                let csv = csv::Csv::new(*delimiter, *quote, *max_record_bytes, context, blocks)?;
+            Format::Csv { dialect, max_record_bytes } => {
+                let csv = csv::Csv::new(*dialect, *max_record_bytes, context, blocks)?;
                 Kind::Csv(Box::new(csv))
             }
             Format::Ndjson { max_record_bytes } | Format::Message { max_record_bytes } => {

@@ -4,7 +4,9 @@ use arrow::array::AsArray;
 use proptest::prelude::*;
 
 use super::*;
+use clickmill_config::Dialect;
 
+mod dialects;
 mod line_ends;
 
 /// Gives its bytes in pieces of a few, so that every boundary falls inside something.
@@ -25,7 +27,8 @@ impl Read for Trickle {
 }
 
 fn csv_format(max_record_bytes: usize) -> Format {
-    Format::Csv { delimiter: b';', quote: b'"', max_record_bytes }
+    let dialect = Dialect { delimiter: Some(b';'), ..Dialect::default() };
+    Format::Csv { dialect, max_record_bytes }
 }
 
 fn limits(max_rows: usize) -> BatchLimits {
@@ -88,7 +91,10 @@ fn records(mut decoder: Decoder, max_rows: usize) -> Vec<Record> {
 
 /// Everything an object decodes to: rows as `line|field|field`, malformed as `line!code!payload`.
 fn decode(format: &Format, max_rows: usize, bytes: &[u8]) -> Vec<String> {
-    let decoder = decoder(format, max_rows, bytes).expect("a header");
+    texts(records(decoder(format, max_rows, bytes).expect("a header"), max_rows))
+}
+
+fn texts(records: Vec<Record>) -> Vec<String> {
     let text = |record: Record| match record.fields {
         Ok(fields) => format!("{}|{}", record.line, fields.join("|")),
         Err(reason) => {
@@ -96,7 +102,7 @@ fn decode(format: &Format, max_rows: usize, bytes: &[u8]) -> Vec<String> {
             format!("{}!{}!{payload}", record.line, reason.code)
         }
     };
-    records(decoder, max_rows).into_iter().map(text).collect()
+    records.into_iter().map(text).collect()
 }
 
 #[track_caller]
@@ -176,7 +182,12 @@ fn csv_headers_that_can_not_name_columns_are_told() {
         error(b"a;b;a\n").as_deref(),
         Some("the header on line 1 names column `a` twice, as columns 1 and 3")
     );
-    assert_eq!(error(b"a;;c\n").as_deref(), Some("the header on line 1 has no name for column 2"));
+    assert_eq!(
+        error(b"a;\"b\"c\n").as_deref(),
+        Some(
+            "the header on line 1 cannot be read: a quote opens and is not closed where a field ends"
+        )
+    );
     assert_eq!(
         error(b"a;\xff\n").as_deref(),
         Some("the header on line 1 is not UTF-8 text of at most 1024 bytes: is this a CSV file?")

@@ -1,5 +1,6 @@
 //! A chain: stages in order, and what a batch becomes on its way through.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -79,6 +80,8 @@ pub struct StageCounts {
     pub time: Duration,
     /// The most memory that an instance of it had, in bytes.
     pub most_memory: usize,
+    /// By column, values that it could not read and that are null in rows that it let pass.
+    pub unreadable: BTreeMap<String, u64>,
 }
 
 impl StageCounts {
@@ -91,6 +94,9 @@ impl StageCounts {
         self.fuel += other.fuel;
         self.time += other.time;
         self.most_memory = self.most_memory.max(other.most_memory);
+        for (column, values) in &other.unreadable {
+            *self.unreadable.entry(column.clone()).or_default() += values;
+        }
     }
 }
 
@@ -119,6 +125,7 @@ impl ChainWorker {
             fuel: std::mem::take(&mut worker.fuel),
             faults: std::mem::take(&mut worker.faults),
             most_memory: worker.most_memory,
+            unreadable: std::mem::take(&mut worker.unreadable),
             ..std::mem::take(counts)
         };
         self.stages.iter_mut().map(take).collect()

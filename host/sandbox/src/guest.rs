@@ -1,6 +1,7 @@
 //! What surrounds an instance: its limits, its log lines, its lookups. The whole world that a guest
 //! can reach is linked here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wasmtime::component::{Component, Linker};
@@ -20,6 +21,8 @@ pub(super) struct Guest {
     lookups: Arc<Lookups>,
     log_lines: usize,
     hidden: HiddenValues,
+    /// By column, how many values of it are null since they could not be read.
+    pub unreadable: BTreeMap<String, u64>,
     /// The last error line: a panic leaves its message there before it traps.
     pub last_error: Option<String>,
     /// The size that its memory was last refused to grow to, in bytes.
@@ -36,6 +39,7 @@ impl Guest {
             lookups,
             log_lines: 0,
             hidden: HiddenValues::default(),
+            unreadable: BTreeMap::new(),
             last_error: None,
             refused_memory: None,
             most_memory: 0,
@@ -46,11 +50,20 @@ impl Guest {
     pub(crate) fn next_batch(&mut self, hidden: HiddenValues) {
         self.hidden = hidden;
         self.log_lines = 0;
+        self.unreadable.clear();
         self.last_error = None;
         self.refused_memory = None;
     }
 
     fn log(&mut self, level: Level, message: String) {
+        if matches!(level, Level::Info)
+            && let Some((column, values)) = unreadable(&message)
+            && self.unreadable.len() < MAX_COUNTED_COLUMNS
+        {
+            let sum = self.unreadable.entry(column.to_owned()).or_default();
+            *sum = sum.saturating_add(values);
+            return;
+        }
         let message = cut(message, self.limits.max_message_bytes);
         self.log_lines += 1;
         if self.log_lines <= self.limits.max_log_lines {
@@ -68,6 +81,16 @@ impl Guest {
             self.last_error = Some(message);
         }
     }
+}
+
+/// Columns that a call may name. Those that it does not write do not count.
+const MAX_COUNTED_COLUMNS: usize = 1024;
+
+/// Reads `unreadable 3 ip`, by which the SDK says that three values of a column could not be read and are
+/// null instead. Contract 0.1 has no counters, so it is a line of the log.
+fn unreadable(line: &str) -> Option<(&str, u64)> {
+    let (values, column) = line.strip_prefix("unreadable ")?.split_once(' ')?;
+    Some((column, values.parse().ok()?))
 }
 
 impl ResourceLimiter for Guest {

@@ -1,7 +1,8 @@
 //! Lookup tables: reference data that plugins ask for by key.
 //!
 //! A table is a CSV file with a header, of which the first column is the key, or a JSON object of which
-//! the members are the keys: each holds an object of fields, or one value, which is field `value`.
+//! the members are the keys: each holds an object of fields, or one value, which is field `value`. A file
+//! named `.tsv` has tabs for commas.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,8 @@ pub struct LookupFile {
 pub(super) enum Format {
     /// A header and records.
     Csv,
+    /// The same with tabs for commas.
+    Tsv,
     /// An object.
     Json,
 }
@@ -69,6 +72,21 @@ pub enum LookupFileError {
         /// Where and why.
         source: csv::Error,
     },
+    /// Its fields are told apart by something else.
+    #[error(
+        "lookup table `{path}` has one column on line 1, `{header}`: its fields are told apart by {delimiter:?}, wanted {wanted:?}: save it with commas, or with tabs under a name that ends in `.tsv`",
+        path = path.display()
+    )]
+    Delimiter {
+        /// The file.
+        path: PathBuf,
+        /// Its first line.
+        header: String,
+        /// What stands between the fields.
+        delimiter: char,
+        /// What should.
+        wanted: char,
+    },
     /// The file is not a JSON object.
     #[error("lookup table `{path}` is not a JSON object", path = path.display())]
     Json {
@@ -91,9 +109,11 @@ impl LookupFileError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Read { .. } | Self::Csv { .. } | Self::Json { .. } | Self::Twice { .. } => {
-                Fault::Input
-            }
+            Self::Read { .. }
+            | Self::Csv { .. }
+            | Self::Delimiter { .. }
+            | Self::Json { .. }
+            | Self::Twice { .. } => Fault::Input,
         }
     }
 }
@@ -103,6 +123,11 @@ impl LookupFile {
     pub fn new(table: String, path: PathBuf, bytes: Bytes) -> Self {
         let digest = Digest::of(&bytes);
         Self { table, path, bytes, digest }
+    }
+
+    /// The digest of its content, as plugin sets have it.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
     }
 
     /// Reads a table's file.
@@ -118,6 +143,7 @@ impl Format {
     pub(crate) fn of(path: &Path) -> Self {
         match path.extension() {
             Some(extension) if extension == "json" => Self::Json,
+            Some(extension) if extension.eq_ignore_ascii_case("tsv") => Self::Tsv,
             _ => Self::Csv,
         }
     }
@@ -126,6 +152,7 @@ impl Format {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Format::Csv => "csv",
+            Format::Tsv => "tsv",
             Format::Json => "json",
         }
     }
@@ -137,7 +164,8 @@ impl Lookups {
         let table = |LookupFile { table, path, bytes, .. }: &LookupFile| {
             let parsed = match Format::of(path) {
                 Format::Json => json_table(bytes, path)?,
-                Format::Csv => csv_table(bytes, path)?,
+                Format::Csv => csv_table(bytes, path, ',')?,
+                Format::Tsv => csv_table(bytes, path, '\t')?,
             };
             Ok((table.clone(), parsed))
         };
@@ -187,10 +215,16 @@ impl Lookups {
     }
 }
 
-fn csv_table(bytes: &[u8], path: &Path) -> Result<Table, LookupFileError> {
+fn csv_table(bytes: &[u8], path: &Path, wanted: char) -> Result<Table, LookupFileError> {
     let failed = |source| LookupFileError::Csv { path: path.to_owned(), source };
-    let mut reader = csv::Reader::from_reader(bytes);
-    let fields = reader.headers().map_err(failed)?.iter().map(str::to_owned).collect();
+    let mut reader = csv::ReaderBuilder::new().delimiter(wanted as u8).from_reader(bytes);
+    let fields: Vec<String> = reader.headers().map_err(failed)?.iter().map(str::to_owned).collect();
+    if let [header] = &fields[..]
+        && let Some(delimiter) = [';', '\t', '|', ','].into_iter().find(|d| header.contains(*d))
+    {
+        let (path, header) = (path.to_owned(), header.clone());
+        return Err(LookupFileError::Delimiter { path, header, delimiter, wanted });
+    }
     let mut rows = HashMap::new();
     for record in reader.records() {
         let record = record.map_err(failed)?;
@@ -233,4 +267,35 @@ fn json_table(bytes: &[u8], path: &Path) -> Result<Table, LookupFileError> {
     });
     let rows = rows.collect();
     Ok(Table { fields, rows })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(name: &str, text: &str) -> Result<Vec<String>, String> {
+        let file = LookupFile::new("t".to_owned(), name.into(), text.to_owned().into());
+        let parsed = Lookups::parse(&[file]).map_err(|error| error.to_string())?;
+        Ok(parsed.tables[0].1.fields.clone())
+    }
+
+    #[test]
+    fn a_table_with_another_delimiter_is_told_with_its_file_and_line() {
+        let fields = |names: [&str; 2]| Ok(names.map(str::to_owned).to_vec());
+        assert_eq!(parse("codes.csv", "code,name\n1,One\n"), fields(["code", "name"]));
+        assert_eq!(parse("codes.TSV", "code\tname\n1\tOne, two\n"), fields(["code", "name"]));
+        assert_eq!(parse("codes.csv", "code\n1\n"), Ok(vec!["code".to_owned()]));
+        for (name, text, delimiter) in [
+            ("codes.csv", "code;name\n1;One\n", "';'"),
+            ("codes.csv", "code;name\n1;One, two\n", "';'"),
+            ("codes.csv", "code\tname\n1\tOne\n", "'\\t'"),
+            ("codes.csv", "code|name\n1|One\n", "'|'"),
+            ("codes.tsv", "code,name\n1,One\n", "','"),
+        ] {
+            let told = parse(name, text).unwrap_err();
+            let wanted = format!("lookup table `{name}` has one column on line 1, `");
+            assert!(told.starts_with(&wanted), "{told}");
+            assert!(told.contains(&format!("are told apart by {delimiter}, wanted ")), "{told}");
+        }
+    }
 }

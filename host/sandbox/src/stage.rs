@@ -1,5 +1,6 @@
 //! One stage: a configured plugin, and a worker's instance of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wasmtime::component::{ComponentExportIndex, Instance, InstancePre};
@@ -44,6 +45,8 @@ pub(super) struct StageWorker {
     pub faults: u64,
     /// The most memory that an instance had, in bytes.
     pub most_memory: usize,
+    /// By column, values that the plugin could not read and that are null.
+    pub unreadable: BTreeMap<String, u64>,
 }
 
 impl StageWorker {
@@ -55,6 +58,7 @@ impl StageWorker {
             fuel: 0,
             faults: 0,
             most_memory: 0,
+            unreadable: BTreeMap::new(),
         }
     }
 
@@ -88,6 +92,9 @@ impl StageWorker {
             }
             Err(error) => Err(self.explain(&error, store.data(), rows, fuel)),
         };
+        if answer.is_ok() {
+            self.count_unreadable(std::mem::take(&mut store.data_mut().unreadable), rows);
+        }
         match &answer {
             Ok(_) if self.stage.life == InstanceLife::Reuse => self.kept = Some((store, instance)),
             Ok(_) => {}
@@ -95,6 +102,14 @@ impl StageWorker {
             Err(_) => self.faults += 1,
         }
         answer
+    }
+
+    /// Counts what the plugin says of a batch of so many rows, as far as it can be true.
+    fn count_unreadable(&mut self, said: BTreeMap<String, u64>, rows: usize) {
+        let written = |column: &str| self.stage.writes.iter().any(|(name, _)| name == column);
+        for (column, values) in said.into_iter().filter(|(column, _)| written(column)) {
+            *self.unreadable.entry(column).or_default() += values.min(rows as u64);
+        }
     }
 
     fn instantiate(&self) -> Result<(Store<Guest>, Instance), Reason> {

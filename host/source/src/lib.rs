@@ -4,6 +4,7 @@
 //! [`stream::Stream`] of messages. This module does not know what is in them; `decode` does.
 
 mod delivery;
+mod gzip;
 mod live;
 mod object;
 pub mod publish;

@@ -9,6 +9,7 @@ use futures::TryStreamExt;
 use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
+use super::gzip::Gzip;
 use clickmill_config::Generated;
 use clickmill_core::store::{self, StoreError};
 use clickmill_core::{Fault, Micros};
@@ -249,7 +250,7 @@ impl Read for Counted {
 fn decompressed(mut input: BufReader<Counted>) -> io::Result<Box<dyn Read + Send>> {
     let start = input.fill_buf()?;
     Ok(if start.starts_with(&[0x1f, 0x8b]) {
-        Box::new(flate2::bufread::MultiGzDecoder::new(input))
+        Box::new(Gzip::new(input))
     } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         Box::new(zstd::Decoder::with_buffer(input)?)
     } else {

@@ -78,6 +78,7 @@ metrics! {
     PLUGIN_ROWS Counter "plugin_rows" ["stage", "plugin", "version"] "Rows given to a plugin";
     PLUGIN_REJECTED Counter "plugin_rejected" ["stage", "plugin", "version"] "Rows that a plugin refused or failed on";
     PLUGIN_FILTERED Counter "plugin_filtered" ["stage", "plugin", "version"] "Rows that a plugin dropped on purpose";
+    PLUGIN_UNREADABLE Counter "plugin_unreadable" ["stage", "plugin", "version", "column"] "Values that a plugin could not read and that are null";
     PLUGIN_FAULTS Counter "plugin_faults" ["stage", "plugin", "version"] "Calls of a plugin that ended in a fault";
     PLUGIN_FUEL Counter "plugin_fuel" ["stage", "plugin", "version"] "Fuel that a plugin used";
     PLUGIN_SECONDS Counter "plugin_seconds" ["stage", "plugin", "version"] "Time in a plugin, the boundary included";

@@ -218,24 +218,33 @@ fn start(mut command: Command) -> Process {
 
 /// A Python with what the emulators need, installed once into the target folder.
 pub(crate) fn python() -> PathBuf {
+    python_with("requirements.txt").unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// A Python with what that file asks for, installed once into the target folder; or why there is none.
+pub(crate) fn python_with(requirements: &str) -> Result<PathBuf, String> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let requirements = script("requirements.txt");
+    let requirements = script(requirements);
     let text = std::fs::read(&requirements).expect("the project has it");
     let name = format!("python-{}", &blake3::hash(&text).to_hex()[..12]);
     let folder = scratch().join(name);
     let python = folder.join("bin/python");
     if !folder.join("ready").is_file() {
         let run = |command: &mut Command| {
-            let output = command.output().expect("python3 is installed");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let output = command.output().map_err(|error| error.to_string())?;
+            if output.status.success() {
+                Ok(())
+            } else {
+                Err(String::from_utf8_lossy(&output.stderr).into_owned())
+            }
         };
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-        run(Command::new(&python).args(pip).arg(&requirements));
+        run(Command::new(&python).args(pip).arg(&requirements))?;
         std::fs::write(folder.join("ready"), "").expect("the scratch takes files");
     }
-    python
+    Ok(python)
 }
 
 fn script(name: &str) -> PathBuf {

@@ -31,6 +31,33 @@ fn every_bad_pipeline_file_earns_its_exact_text() {
 }
 
 #[test]
+fn settings_are_text_where_text_is_wanted() {
+    let pipeline = root().join("host/pipelines/batch.toml");
+    let read = |set: &[&str]| {
+        let set: Vec<String> = set.iter().map(|set| (*set).to_owned()).collect();
+        config::read(&pipeline, &set).unwrap()
+    };
+    let here = std::env::current_dir().unwrap();
+    for uri in ["2026-11-20", "2026", "1e5", "07:32:00", "true", "1979-05-27T07:32:00Z", "0x1F"] {
+        let config::Source::Storage { uri: got, .. } = read(&[&format!("source.uri={uri}")]).source
+        else {
+            panic!("another source");
+        };
+        assert_eq!(got, here.join(uri).to_string_lossy());
+    }
+    // What stands in the file says what is wanted, and so do the names of keys that do not.
+    let set = ["plugin.mask.config.key_id=2", "plugin.mask.config.since=2026-11-20"];
+    let mask = &read(&set).plugins[2].config;
+    assert_eq!(mask["key_id"], "2");
+    assert_eq!(mask["since"], "2026-11-20");
+    let set = ["plugin.mask.secrets.key=12", "plugin.enrich.config.level=3", "name=7"];
+    let pipeline = read(&set);
+    assert_eq!(pipeline.plugins[2].secrets, [("key".to_owned(), "12".to_owned())]);
+    assert_eq!(pipeline.plugins[1].config["level"], 3);
+    assert_eq!(pipeline.name, "7");
+}
+
+#[test]
 fn settings_that_make_no_sense_are_told() {
     let pipeline = crate::support::root().join("host/pipelines/batch.toml");
     let error = |set: &str| config::read(&pipeline, &[set.to_owned()]).unwrap_err().to_string();

@@ -15,6 +15,7 @@ mod dashboard;
 mod emulators;
 mod exactly_once;
 mod faults;
+mod field;
 mod hostile;
 mod installed;
 mod invalid;

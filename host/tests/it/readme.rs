@@ -508,7 +508,7 @@ fn the_first_plugin_builds_in_a_fresh_clone_and_does_what_its_readme_says() {
 const GOOGLE: &str = "a project on Google Cloud";
 
 const README: Special = Special {
-    shown: &[("text", "a picture"), ("python", "polars is no part of the tests")],
+    shown: &[("text", "a picture"), ("python", "a test of its own runs it")],
     excused: &[
         ("cargo ", "builds all that is tested here, or is this test"),
         ("clickmill dashboard --open", "a browser"),

@@ -68,6 +68,11 @@ impl Names {
         plan.look_up(&format!("names[{at}].table"), &config.table);
         if config.field.is_empty() {
             plan.problem(&format!("names[{at}].field"), "the field has no name");
+        } else if let Err(known) = lookup::check_field(&config.table, &config.field) {
+            let (table, field) = (&config.table, &config.field);
+            let known = known.join("`, `");
+            let what = format!("lookup table `{table}` has no field `{field}`, only `{known}`");
+            plan.problem(&format!("names[{at}].field"), what);
         }
         let Config { column, table, to, field, unknown } = config;
         Some(Self { column, table, to, field, unknown })

@@ -24,9 +24,24 @@ pub struct Config {
     #[serde(default = "default_key_id")]
     pub(crate) key_id: String,
 
+    /// What becomes of a row with text in an `ip` column that is no address.
+    #[serde(default)]
+    pub(crate) unreadable: Unreadable,
+
     /// The treatment of each column, by its name.
     #[schemars(with = "BTreeMap<String, Treatment>")]
     pub(crate) columns: BTreeMap<String, Entry>,
+}
+
+/// What becomes of a row with text in an `ip` column that is no address, such as one with a port.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unreadable {
+    /// It is refused with the code `bad_ip`.
+    #[default]
+    Reject,
+    /// The column is null, and that is counted: in the summary of a run and in the metrics.
+    Null,
 }
 
 /// A treatment, or what is wrong with it.
@@ -36,15 +51,25 @@ pub(crate) struct Entry(pub(crate) Result<Treatment, String>);
 #[derive(Debug, PartialEq)]
 pub(crate) enum Treatment {
     Pseudonym(Pseudonym),
-    Ip,
+    Ip(Ip),
     Clean(Clean),
     Remove,
     Keep,
 }
 
+/// IPv4 addresses keep 24 bits, IPv6 addresses 48. A text column; an empty text is null.
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ip {
+    /// For this column, in place of the plugin's own `unreadable`.
+    #[serde(default)]
+    pub(crate) unreadable: Option<Unreadable>,
+}
+
 /// A keyed hash in place of the value: `<key_id>_<32 hex digits>`. Equal values have equal pseudonyms,
 /// and nobody without the key can tell which value one stands for. Text and int64 columns; an integer
-/// is hashed as its decimal text, so 42 and "42" have the same pseudonym.
+/// is hashed as its decimal text, so 42 and "42" have the same pseudonym. An empty text is nobody's, and
+/// null: or all that is anonymous would be one person.
 #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pseudonym {
@@ -104,7 +129,7 @@ impl Treatment {
         match value {
             Value::String(word) => match word.as_str() {
                 "pseudonym" => Ok(Self::Pseudonym(Pseudonym::default())),
-                "ip" => Ok(Self::Ip),
+                "ip" => Ok(Self::Ip(Ip::default())),
                 "clean" => Ok(Self::Clean(Clean { kinds: Kind::all(), keep_params: None })),
                 "remove" => Ok(Self::Remove),
                 "keep" => Ok(Self::Keep),
@@ -130,7 +155,8 @@ impl Treatment {
                 Ok(Self::Clean(Clean { kinds, keep_params: None }))
             }
             ("clean", options) => serde_json::from_value(options).map(Self::Clean).map_err(wrong),
-            ("ip" | "remove" | "keep", _) => {
+            ("ip", options) => serde_json::from_value(options).map(Self::Ip).map_err(wrong),
+            ("remove" | "keep", _) => {
                 Err(format!("`{word}` takes no options: write it as a word, \"{word}\""))
             }
             _ => Err(unknown(word)),
@@ -145,6 +171,7 @@ impl JsonSchema for Treatment {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let pseudonym = generator.subschema_for::<Pseudonym>();
+        let ip = generator.subschema_for::<Ip>();
         let clean = generator.subschema_for::<Clean>();
         let kinds = generator.subschema_for::<Vec<Kind>>();
         let with = |word: &str, options: Schema| {
@@ -165,8 +192,8 @@ impl JsonSchema for Treatment {
                 },
                 {
                     "const": "ip",
-                    "description": "IPv4 addresses keep 24 bits, IPv6 addresses 48. Anything else is \
-                                    refused with the code `bad_ip`. A text column.",
+                    "description": "IPv4 addresses keep 24 bits, IPv6 addresses 48. Of anything else \
+                                    `unreadable` says what becomes. A text column.",
                 },
                 {
                     "const": "clean",
@@ -179,6 +206,7 @@ impl JsonSchema for Treatment {
                                     neither read nor checked.",
                 },
                 with("pseudonym", pseudonym),
+                with("ip", ip),
                 clean,
             ],
         })

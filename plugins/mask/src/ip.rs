@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use clickmill_plugin::{Column, Texts};
 
-/// The column with each address truncated. Calls `bad` for a row that holds none, which becomes null.
+/// The column with each address truncated. Calls `bad` for a row that holds none, which becomes null; so
+/// does an empty text, which says nothing.
 pub(crate) fn column(source: &Column, mut bad: impl FnMut(u32)) -> Column {
     let rows = source.len();
     let mut texts = Texts::with_capacity(rows, rows * 16);
@@ -14,7 +15,7 @@ pub(crate) fn column(source: &Column, mut bad: impl FnMut(u32)) -> Column {
     // A session's clicks lie together and have the same address.
     let mut last: Option<&[u8]> = None;
     for row in 0..rows {
-        let Some(text) = source.bytes(row) else {
+        let Some(text) = source.bytes(row).filter(|text| !text.is_empty()) else {
             texts.push_null();
             continue;
         };

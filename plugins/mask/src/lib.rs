@@ -2,7 +2,8 @@
 //! addresses, phone numbers and tokens are cleaned out of URLs and free text, or a column is emptied.
 //!
 //! In come the columns that the configuration names, out go the treated ones. A row is refused only for
-//! an `ip` that is none (code `bad_ip`), and no message ever holds a value. The secret `key` makes the
+//! an `ip` that is none (code `bad_ip`), unless such are to be null and counted, and no message ever
+//! holds a value. The secret `key` makes the
 //! pseudonyms: a configuration is accepted without it, so that a pipeline file can be checked on a
 //! machine that has no key, but then every batch that wants a pseudonym is a fault.
 //!
@@ -20,6 +21,7 @@ mod tests;
 use clickmill_plugin::prelude::*;
 
 pub use config::Config;
+use config::Unreadable;
 use plan::{Task, Work};
 
 /// The plugin.
@@ -53,15 +55,20 @@ impl Plugin for Mask {
         let rows = batch.rows as usize;
         let mut columns = Vec::with_capacity(self.tasks.len());
         let mut refused: Vec<(u32, &str)> = Vec::new();
+        let mut nulled: Vec<(u32, &str)> = Vec::new();
         for task in &self.tasks {
             columns.push(match &task.work {
                 Work::Pseudonym(pseudonyms) => {
                     let source = batch.column(&task.source.name).ok_or_else(|| missing(task))?;
                     pseudonyms.column(&task.name, source)
                 }
-                Work::Ip => {
+                Work::Ip(unreadable) => {
                     let source = batch.take(&task.name).ok_or_else(|| missing(task))?;
-                    ip::column(&source, |row| refused.push((row, &task.name)))
+                    let bad = match unreadable {
+                        Unreadable::Reject => &mut refused,
+                        Unreadable::Null => &mut nulled,
+                    };
+                    ip::column(&source, |row| bad.push((row, &task.name)))
                 }
                 Work::Clean(cleaner) => {
                     cleaner.column(batch.take(&task.name).ok_or_else(|| missing(task))?)
@@ -72,6 +79,10 @@ impl Plugin for Mask {
         // A row is refused once, for its first bad column.
         refused.sort_by_key(|(row, _)| *row);
         refused.dedup_by_key(|(row, _)| *row);
+        nulled.retain(|(row, _)| refused.binary_search_by_key(row, |(row, _)| *row).is_err());
+        for of_column in nulled.chunk_by(|(_, a), (_, b)| a == b) {
+            clickmill_plugin::unreadable(of_column[0].1, of_column.len());
+        }
         let mut output = Output::new(columns);
         output.rejections = refused.into_iter().map(bad_ip).collect();
         Ok(output)

@@ -4,7 +4,7 @@
 use clickmill_plugin::prelude::*;
 
 use crate::clean::Cleaner;
-use crate::config::{Config, Treatment};
+use crate::config::{Config, Treatment, Unreadable};
 use crate::pseudonym::{Key, Pseudonyms};
 
 /// The work on one column.
@@ -18,7 +18,7 @@ pub(crate) struct Task {
 
 pub(crate) enum Work {
     Pseudonym(Pseudonyms),
-    Ip,
+    Ip(Unreadable),
     Clean(Cleaner),
     Remove,
 }
@@ -28,7 +28,7 @@ impl Task {
     pub(crate) fn writes(&self) -> DataType {
         match self.work {
             Work::Remove => self.source.data_type,
-            Work::Pseudonym(_) | Work::Ip | Work::Clean(_) => DataType::Text,
+            Work::Pseudonym(_) | Work::Ip(_) | Work::Clean(_) => DataType::Text,
         }
     }
 }
@@ -72,7 +72,9 @@ pub(crate) fn plan(config: Config, available: &[ColumnSpec]) -> Result<Vec<Task>
                             continue;
                         }
                     },
-                    Treatment::Ip => Work::Ip,
+                    Treatment::Ip(options) => {
+                        Work::Ip(options.unreadable.unwrap_or(config.unreadable))
+                    }
                     Treatment::Clean(options) => Work::Clean(Cleaner::new(options)),
                     Treatment::Remove | Treatment::Keep => Work::Remove,
                 };
@@ -130,7 +132,7 @@ fn is_key_id(text: &str) -> bool {
 fn wanted(treatment: &Treatment) -> &'static [DataType] {
     match treatment {
         Treatment::Pseudonym(_) => &[DataType::Text, DataType::Int64],
-        Treatment::Ip | Treatment::Clean(_) => &[DataType::Text],
+        Treatment::Ip(_) | Treatment::Clean(_) => &[DataType::Text],
         Treatment::Remove | Treatment::Keep => &[],
     }
 }

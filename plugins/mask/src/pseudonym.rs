@@ -49,8 +49,8 @@ impl Key {
 }
 
 impl Pseudonyms {
-    /// The column of the pseudonyms of a text or int64 column. Null stays null; of another type of
-    /// column, which `configure` has refused, all would be null.
+    /// The column of the pseudonyms of a text or int64 column. Null stays null, and an empty text becomes
+    /// it; of another type of column, which `configure` has refused, all would be null.
     pub(crate) fn column(&self, name: &str, source: &Column) -> Column {
         let rows = source.len();
         let mut texts = Texts::with_capacity(rows, rows * (self.prefix.len() + HEX_DIGITS));
@@ -59,8 +59,8 @@ impl Pseudonyms {
         match &source.values {
             Values::Texts(text) => {
                 for row in 0..rows {
-                    if source.is_valid(row) {
-                        let value = text.get(row);
+                    let value = text.get(row);
+                    if source.is_valid(row) && !value.is_empty() {
                         let seen =
                             memo.find(hash(value), row, &mut texts, |r| text.get(r) == value);
                         self.push(seen, value, &mut texts);

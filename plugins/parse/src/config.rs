@@ -24,9 +24,13 @@ pub struct Config {
     /// none.
     #[serde(default = "default_unknown_column")]
     pub unknown_column: String,
-    /// CSV: whether an empty field is null, in text columns too.
+    /// Whether an empty field of a CSV, or an empty text in JSON, is null, in text columns too.
     #[serde(default = "yes")]
     pub empty_is_null: bool,
+    /// What becomes of a row with a value that does not fit its column's type. Of a required column it is
+    /// always rejected.
+    #[serde(default)]
+    pub unreadable: Unreadable,
     /// CSV: whether white space (ASCII) around a value is ignored. Text columns always keep it.
     #[serde(default = "yes")]
     pub trim: bool,
@@ -67,6 +71,9 @@ pub struct ColumnConfig {
     /// Whether a row without the value (absent, null or empty) is refused with code `required`.
     #[serde(default)]
     pub required: bool,
+    /// For this column, in place of the plugin's own `unreadable`.
+    #[serde(default)]
+    pub unreadable: Option<Unreadable>,
     /// Booleans: more spellings of true. They go before the usual ones (true, t, yes, y, 1). Case does
     /// not matter.
     #[serde(default, rename = "true")]
@@ -87,10 +94,11 @@ pub enum ColumnType {
     Int64,
     /// A 64-bit floating-point number. NaN and infinities are refused.
     Float64,
-    /// A day: YYYY-MM-DD, YYYY/MM/DD or YYYYMMDD.
+    /// A day: YYYY-MM-DD, YYYY/MM/DD or YYYYMMDD. With separators month and day may have one digit.
     Date,
-    /// An instant: RFC 3339, with a space for the T, without offset (UTC) or without time of day too; or
-    /// seconds, milliseconds or microseconds since 1970, told apart by magnitude.
+    /// An instant: RFC 3339 and what BigQuery takes besides, such as a space for the T, one digit, no
+    /// seconds, no time of day, no offset (UTC), ` UTC`; or seconds, milliseconds, microseconds or
+    /// nanoseconds since 1970, told apart by magnitude. Names of other time zones are refused.
     Timestamp,
     /// Text. JSON numbers, booleans, objects and arrays keep their spelling.
     Text,
@@ -107,6 +115,17 @@ pub enum Unknown {
     Keep,
     /// JSON: refuse the row, with code `unknown_field`. CSV: refuse to start.
     Refuse,
+}
+
+/// What becomes of a row with a value that does not fit its column's type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unreadable {
+    /// It is refused, with a code such as `not_a_number`.
+    #[default]
+    Reject,
+    /// The value is null, and counted: by stage and column in the summary of a run and in the metrics.
+    Null,
 }
 
 /// What to do with a key that a JSON object has twice.
@@ -158,6 +177,12 @@ impl Config {
                     column.name
                 ));
             }
+            if column.required && column.unreadable == Some(Unreadable::Null) {
+                problems.push(format!(
+                    "`columns[{at}]` (`{}`) is required: what is unreadable cannot be null",
+                    column.name
+                ));
+            }
             let spellings = [&column.true_values, &column.false_values];
             if column.column_type != ColumnType::Boolean && spellings.iter().any(|s| !s.is_empty())
             {
@@ -192,6 +217,11 @@ impl Config {
 }
 
 impl ColumnConfig {
+    /// Whether what is unreadable is null, once the plugin's own setting is filled in.
+    pub(crate) fn unreadable_is_null(&self) -> bool {
+        !self.required && self.unreadable == Some(Unreadable::Null)
+    }
+
     /// Where it comes from.
     pub(crate) fn from(&self) -> &str {
         self.from.as_deref().unwrap_or(&self.name)

@@ -200,12 +200,11 @@ impl Fields<'_> {
         let field = if self.reader.trim { field.trim_ascii() } else { field };
         let value = read(field);
         if value.is_none() {
-            if !field.is_empty() {
-                refusals.add_value(row, Code::unlike(column.column_type), column, Some(field));
-            } else if column.required {
+            if field.is_empty() && column.required {
                 refusals.add_value(row, Code::Required, column, Some(field));
-            } else if !self.reader.empty_is_null {
-                refusals.add_value(row, Code::unlike(column.column_type), column, Some(field));
+            } else if !field.is_empty() || !self.reader.empty_is_null {
+                let code = Code::unlike(column.column_type);
+                refusals.add_unreadable(row, code, column, Some(field));
             }
         }
         value

@@ -31,6 +31,7 @@ pub(crate) struct Json {
     nodes: Vec<u16>,
     paths: Paths,
     unknown_column: Option<String>,
+    empty_is_null: bool,
     options: Options,
 }
 
@@ -50,6 +51,7 @@ impl Json {
             nodes,
             paths,
             unknown_column: (config.unknown == Unknown::Keep).then_some(config.unknown_column),
+            empty_is_null: config.empty_is_null,
             options: Options {
                 max_depth: config.max_depth,
                 duplicates: config.duplicates,
@@ -107,7 +109,8 @@ impl Json {
                     }
                 }
             }
-            let block = Block { scanner: &scanner, text: &text.bytes, first, len };
+            let empty_is_null = self.empty_is_null;
+            let block = Block { scanner: &scanner, text: &text.bytes, first, len, empty_is_null };
             for ((column, node), builder) in self.columns.iter().zip(&self.nodes).zip(&mut builders)
             {
                 block.convert(column, *node, builder, &mut scratch, &mut refusals);
@@ -144,10 +147,19 @@ impl Json {
                 (Code::NotJson, format!("not JSON: byte {offset} is {got}, wanted {wanted}"))
             }
             Stop::Null => (Code::NotJson, "the message is null, wanted a JSON object".to_owned()),
-            Stop::NotAnObject => (
-                Code::NotAnObject,
-                format!("the message is `{}`, wanted a JSON object", shown(&text[start..])),
-            ),
+            Stop::NotAnObject => {
+                let got = text[start..].trim_ascii_start();
+                // Several events in a message are one record, and one record is one row.
+                let told = match got.first() {
+                    Some(b'[') => {
+                        "the message is an array, wanted a JSON object: one message is one \
+                                   row, an array of events is not split (there is no `explode` yet)"
+                            .to_owned()
+                    }
+                    _ => format!("the message is `{}`, wanted a JSON object", shown(got)),
+                };
+                (Code::NotAnObject, told)
+            }
             Stop::TooDeep => (
                 Code::TooDeep,
                 format!("nested too deep at byte {offset}: limit {}", self.options.max_depth),

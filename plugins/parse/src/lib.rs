@@ -3,7 +3,8 @@
 //! Two formats come in: fields of a CSV, which the host has split into text columns named by the
 //! header, and JSON messages, one object per row in one text column. The configuration lists the
 //! columns to make of them. A row with a value that does not fit is refused, with the first problem
-//! found in it; the codes are in `rejection` and do not change.
+//! found in it; the codes are in `rejection` and do not change. A column that is not required may have
+//! null in place of such a value, which is counted.
 //!
 //! This is the hot path of every pipeline, so both formats work on whole columns and allocate nothing
 //! per row. It does not know what the values mean (that is `validate`'s part), and it does not split
@@ -21,7 +22,7 @@ mod typed;
 
 use clickmill_plugin::{Batch, ColumnSpec, Fault, Needs, Output, Plugin, Problems};
 
-pub use config::{ColumnConfig, ColumnType, Config, Duplicates, Format, Unknown};
+pub use config::{ColumnConfig, ColumnType, Config, Duplicates, Format, Unknown, Unreadable};
 
 /// The plugin, configured.
 pub struct Parse(Reader);
@@ -34,8 +35,11 @@ enum Reader {
 impl Plugin for Parse {
     type Config = Config;
 
-    fn configure(config: Config, available: &[ColumnSpec]) -> Result<Self, Problems> {
+    fn configure(mut config: Config, available: &[ColumnSpec]) -> Result<Self, Problems> {
         let mut problems = config.problems();
+        for column in &mut config.columns {
+            column.unreadable.get_or_insert(config.unreadable);
+        }
         let reader = match config.format {
             Format::Csv => Reader::Csv(csv::Csv::new(config, available, &mut problems)),
             Format::Json => Reader::Json(json::Json::new(config, available, &mut problems)),

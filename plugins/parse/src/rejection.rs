@@ -1,4 +1,6 @@
-//! Why rows are refused: the stable codes, and the messages for people.
+//! Why rows are refused: the stable codes, and the messages for people; and what is null instead.
+
+use std::collections::BTreeMap;
 
 use clickmill_plugin::Rejection;
 
@@ -58,15 +60,43 @@ pub(crate) struct Refusals {
     /// Whether a row is among them: empty until the first is.
     rows: Vec<bool>,
     len: usize,
+    /// Values that are null since they could not be read: the row, and the column's name.
+    nulled: Vec<(usize, String)>,
 }
 
 impl Refusals {
     pub(crate) fn new(rows: usize) -> Self {
-        Self { rejections: Vec::new(), rows: Vec::new(), len: rows }
+        Self { rejections: Vec::new(), rows: Vec::new(), len: rows, nulled: Vec::new() }
     }
 
+    /// Has the host count what is null in rows that are not refused, and answers those that are.
     pub(crate) fn into_rejections(self) -> Vec<Rejection> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (row, column) in &self.nulled {
+            if !self.rows.get(*row).is_some_and(|refused| *refused) {
+                *counts.entry(column).or_default() += 1;
+            }
+        }
+        for (column, values) in counts {
+            clickmill_plugin::unreadable(column, values);
+        }
         self.rejections
+    }
+
+    /// Refuses a row for a value of a column that cannot be read, unless that is null.
+    #[cold]
+    pub(crate) fn add_unreadable(
+        &mut self,
+        row: usize,
+        code: Code,
+        column: &ColumnConfig,
+        value: Option<&[u8]>,
+    ) {
+        if column.unreadable_is_null() {
+            self.nulled.push((row, column.name.clone()));
+        } else {
+            self.add_value(row, code, column, value);
+        }
     }
 
     /// Refuses a row as a whole.
@@ -97,6 +127,16 @@ impl Refusals {
             ColumnType::Date => "a date like 2008-04-01",
             ColumnType::Timestamp => "a timestamp like 2008-04-01T12:00:00Z, in years 1 to 9999",
             ColumnType::Text => "text",
+        };
+        // What is in no table of ours, and would be read in another way.
+        let zone = value.is_some_and(|value| {
+            column.column_type == ColumnType::Timestamp
+                && value.get(10..).is_some_and(|end| end.contains(&b'/'))
+        });
+        let wanted = if zone {
+            format!("{wanted}, with an offset in place of a time zone's name")
+        } else {
+            wanted.to_owned()
         };
         let message = match value {
             None => format!("`{name}` is missing, wanted {wanted}"),

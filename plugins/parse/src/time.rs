@@ -12,30 +12,39 @@ const FIRST: i64 = -62_135_596_800 * SECOND;
 /// 9999-12-31T23:59:59.999999Z, in microseconds.
 const LAST: i64 = 253_402_300_800 * SECOND - 1;
 
-/// Days since 1970-01-01 of YYYY-MM-DD, YYYY/MM/DD or YYYYMMDD, in years 1 to 9999.
+/// Days since 1970-01-01 of YYYY-MM-DD, YYYY/MM/DD or YYYYMMDD, in years 1 to 9999. With separators month
+/// and day may have one digit.
 #[inline]
 pub(crate) fn date(text: &[u8]) -> Option<i32> {
     match *text {
         [a, b, c, d, separator @ (b'-' | b'/'), m, n, other, x, y] if other == separator => {
             days([a, b, c, d], [m, n], [x, y])
         }
-        [a, b, c, d, m, n, x, y] => days([a, b, c, d], [m, n], [x, y]),
-        _ => None,
+        [a, b, c, d, m, n, x, y] if m != b'-' && m != b'/' => days([a, b, c, d], [m, n], [x, y]),
+        _ => short_date(text).filter(|(_, rest)| rest.is_empty()).map(|(days, _)| days),
     }
 }
 
 /// Microseconds since 1970-01-01T00:00:00Z, in years 1 to 9999, of a date and time or of a number of
-/// seconds, milliseconds or microseconds.
+/// seconds, milliseconds, microseconds or nanoseconds.
 ///
 /// Date and time are those of RFC 3339, and what is common besides: a space for the T, an offset without
 /// colon or minutes, ` UTC` (as BigQuery spells it), no offset (UTC), a date alone (midnight UTC), and
-/// slashes. Fractions beyond microseconds are cut off. A leap second is the last microsecond before it.
+/// slashes. Beyond that they are what BigQuery takes: one digit for month, day, hour, minute, second or
+/// the hours of an offset, no seconds, a space before the offset. Names of time zones other than those of
+/// UTC are none: their offsets change, and no table of them is here. Fractions beyond microseconds are cut
+/// off. A leap second is the last microsecond before it.
 #[inline]
 pub(crate) fn timestamp(text: &[u8]) -> Option<i64> {
-    if !matches!(text.get(4), Some(b'-' | b'/')) || text.len() < 10 {
+    if !matches!(text.get(4), Some(b'-' | b'/')) {
         return epoch(text);
     }
-    let (day, text) = text.split_at(10);
+    usual_timestamp(text).or_else(|| short_timestamp(text)).or_else(|| epoch(text))
+}
+
+#[inline]
+fn usual_timestamp(text: &[u8]) -> Option<i64> {
+    let (day, text) = text.split_at_checked(10)?;
     let midnight = i64::from(date(day)?) * 86_400 * SECOND;
     if text.is_empty() {
         return Some(midnight);
@@ -43,14 +52,86 @@ pub(crate) fn timestamp(text: &[u8]) -> Option<i64> {
     let [b'T' | b't' | b' ', h, i, b':', m, n, b':', s, t, rest @ ..] = text else {
         return None;
     };
-    let (hours, minutes, seconds) = (two(*h, *i)?, two(*m, *n)?, two(*s, *t)?);
-    if hours > 23 || minutes > 59 || seconds > 60 {
+    let (fraction, zone) = fraction(rest)?;
+    instant(midnight, [two(*h, *i)?, two(*m, *n)?, two(*s, *t)?], fraction, offset(zone)?)
+}
+
+/// A date and time whose parts may have one digit.
+#[cold]
+fn short_timestamp(text: &[u8]) -> Option<i64> {
+    let (days, rest) = short_date(text)?;
+    let midnight = i64::from(days) * 86_400 * SECOND;
+    let [b'T' | b't' | b' ', rest @ ..] = rest else {
+        return rest.is_empty().then_some(midnight);
+    };
+    let (hours, rest) = digits(rest)?;
+    let (minutes, rest) = digits(rest.strip_prefix(b":")?)?;
+    let (seconds, fraction, zone) = match rest.strip_prefix(b":") {
+        Some(rest) => {
+            let (seconds, rest) = digits(rest)?;
+            let (fraction, zone) = fraction(rest)?;
+            (seconds, fraction, zone)
+        }
+        None => (0, 0, rest),
+    };
+    instant(midnight, [hours, minutes, seconds], fraction, short_offset(zone)?)
+}
+
+/// A time of day, in microseconds beyond the midnight of its day, `offset` seconds east of UTC.
+#[inline]
+fn instant(midnight: i64, [h, m, s]: [u32; 3], fraction: u32, offset: i64) -> Option<i64> {
+    if h > 23 || m > 59 || s > 60 {
         return None;
     }
-    let (fraction, zone) = fraction(rest)?;
-    let (seconds, fraction) = if seconds == 60 { (59, 999_999) } else { (seconds, fraction) };
-    let time = i64::from(hours * 3600 + minutes * 60 + seconds) * SECOND + i64::from(fraction);
-    in_range(midnight + time - offset(zone)? * SECOND)
+    let (s, fraction) = if s == 60 { (59, 999_999) } else { (s, fraction) };
+    let time = i64::from(h * 3600 + m * 60 + s) * SECOND + i64::from(fraction);
+    in_range(midnight + time - offset * SECOND)
+}
+
+/// The days of a date whose month and day may have one digit, and what follows it.
+#[cold]
+fn short_date(text: &[u8]) -> Option<(i32, &[u8])> {
+    let [a, b, c, d, separator @ (b'-' | b'/'), rest @ ..] = text else { return None };
+    let (month, rest) = digits(rest)?;
+    let (day, rest) = digits(rest.strip_prefix(&[*separator])?)?;
+    let spelled = |number: u32| [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+    Some((days([*a, *b, *c, *d], spelled(month), spelled(day))?, rest))
+}
+
+/// One or two digits, and what follows them.
+fn digits(text: &[u8]) -> Option<(u32, &[u8])> {
+    match *text {
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9', ..] => Some((two(tens, ones)?, &text[2..])),
+        [ones @ b'0'..=b'9', ..] => Some((u32::from(ones - b'0'), &text[1..])),
+        _ => None,
+    }
+}
+
+/// Seconds east of UTC of an offset that may have one digit, or of a name of UTC; either may stand behind
+/// a space.
+fn short_offset(zone: &[u8]) -> Option<i64> {
+    const UTC: [&[u8]; 7] = [b"UTC", b"GMT", b"Z", b"Etc/UTC", b"Etc/GMT", b"Universal", b"Zulu"];
+    let (zone, behind_space) = match zone.strip_prefix(b" ") {
+        Some(zone) => (zone, true),
+        None => (zone, false),
+    };
+    if behind_space && UTC.iter().any(|name| name.eq_ignore_ascii_case(zone)) {
+        return Some(0);
+    }
+    let [sign @ (b'+' | b'-'), rest @ ..] = zone else {
+        return if behind_space { None } else { offset(zone) };
+    };
+    let (hours, rest) = digits(rest)?;
+    let minutes = match *rest {
+        [] => 0,
+        [b':', m, n] | [m, n] => two(m, n)?,
+        _ => return None,
+    };
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    let seconds = i64::from(hours * 3600 + minutes * 60);
+    Some(if *sign == b'+' { seconds } else { -seconds })
 }
 
 /// The fraction of a second, in microseconds, and what follows it.
@@ -88,8 +169,8 @@ fn offset(zone: &[u8]) -> Option<i64> {
     }
 }
 
-/// A number since 1970. Up to 10^11 it counts seconds (that is the year 5138), up to 10^14
-/// milliseconds, beyond microseconds.
+/// A number since 1970. Up to 10^11 it counts seconds (that is the year 5138), up to 10^14 milliseconds,
+/// then microseconds, and beyond the year 9999 of these nanoseconds.
 fn epoch(text: &[u8]) -> Option<i64> {
     if let Some(value) = int64(text) {
         let unit = match value.unsigned_abs() {
@@ -97,7 +178,8 @@ fn epoch(text: &[u8]) -> Option<i64> {
             100_000_000_000..100_000_000_000_000 => 1_000,
             _ => 1,
         };
-        return value.checked_mul(unit).and_then(in_range);
+        let micros = value.checked_mul(unit)?;
+        return in_range(micros).or_else(|| in_range(nanoseconds(value)?));
     }
     let decimal = Decimal::read(text)?;
     if decimal.digits == 0 {
@@ -117,7 +199,14 @@ fn epoch(text: &[u8]) -> Option<i64> {
         -19..0 => (decimal.digits / 10u64.pow(power.unsigned_abs() as u32)) as i64,
         _ => 0,
     };
-    in_range(if decimal.negative { -magnitude } else { magnitude })
+    let value = if decimal.negative { -magnitude } else { magnitude };
+    in_range(value).or_else(|| in_range(nanoseconds(value)?))
+}
+
+/// Nanoseconds as microseconds, where a number is too large to count these.
+fn nanoseconds(value: i64) -> Option<i64> {
+    const LEAST: u64 = 100_000_000_000_000_000;
+    (value.unsigned_abs() >= LEAST).then(|| value.div_euclid(1000))
 }
 
 fn in_range(micros: i64) -> Option<i64> {
@@ -187,7 +276,12 @@ mod tests {
             ("2024-13-01", None),
             ("2024-01-00", None),
             ("0000-01-01", None),
-            ("2024-1-1", None),
+            ("2024-1-1", Some(19_723)),
+            ("2024/01/1", Some(19_723)),
+            ("2024-1-01", Some(19_723)),
+            ("2024-001-1", None),
+            ("2024-1-", None),
+            ("2024-1-1 ", None),
             ("2024-01/01", None),
             ("2024.01.01", None),
             ("2024-01-01T00:00:00", None),
@@ -231,7 +325,29 @@ mod tests {
             ("2008-04-01T12:00:61Z", None),
             ("2008-04-01T12:00:00.Z", None),
             ("2008-04-01T12:00:00,5Z", None),
-            ("2008-04-01T12:00Z", None),
+            ("2008-04-01T12:00Z", Some(NOON)),
+            ("2008-04-01 12:00", Some(NOON)),
+            ("2008-4-1 12:0:0", Some(NOON)),
+            ("2008/4/1 12:00:00.25", Some(NOON + 250_000)),
+            ("2008-4-1", Some(NOON - 43_200_000_000)),
+            ("2008-04-01 9:5:7", Some(NOON - 10_493_000_000)),
+            ("2008-04-01 12:00:00 +00:00", Some(NOON)),
+            ("2008-04-01 14:00:00 +02", Some(NOON)),
+            ("2008-04-01T17:30:00+5:30", Some(NOON)),
+            ("2008-04-01T07:00-5", Some(NOON)),
+            ("2008-04-01 12:00:00 GMT", Some(NOON)),
+            ("2008-04-01 12:00:00.5 Z", Some(NOON + 500_000)),
+            ("2008-04-01 12:00:00 etc/utc", Some(NOON)),
+            ("2008-04-01 14:00:00 Europe/Warsaw", None),
+            ("2008-04-01 12:00:00 UTC+1", None),
+            ("2008-04-01 12:00:00UTC", None),
+            ("2008-04-01 12:00:00  +00:00", None),
+            ("2008-04-01 12:00:00 ", None),
+            ("2008-04-01T12", None),
+            ("2008-04-01T12:", None),
+            ("2008-04-01T12:00:00+530", None),
+            ("2008-4-31", None),
+            ("2008-4/1", None),
             ("2008-04-01T12:00:00+24:00", None),
             ("2008-04-01T12:00:00+02:60", None),
             ("2008-04-01T12:00:00 02:00", None),
@@ -262,6 +378,7 @@ mod tests {
             ("1.7e12", Some(T)),
             ("1.7e15", Some(T)),
             ("0.0000001", Some(0)),
+            ("1.5e-3", Some(1_500)),
             ("0.000001", Some(1)),
             ("-0.5", Some(-500_000)),
             ("1e-300", Some(0)),
@@ -270,10 +387,16 @@ mod tests {
             ("99999999999999", Some(99_999_999_999_999_000)),
             ("100000000000000", Some(100_000_000_000_000)),
             ("253402300799999999", Some(LAST)),
-            ("253402300800000000", None),
+            ("253402300800000000", Some(253_402_300_800_000)),
             ("-62135596800", Some(FIRST)),
             ("-62135596801", None),
-            ("1700000000000000000", None),
+            ("1700000000000000000", Some(T)),
+            ("1700000000123456789", Some(T + 123_456)),
+            ("1700000000123456789.5", Some(T + 123_456)),
+            ("-1700000000000000001", Some(-T - 1)),
+            ("1.7e18", Some(T)),
+            ("9223372036854775807", Some(9_223_372_036_854_775)),
+            ("9223372036854775808", None),
             ("1e300", None),
             ("99999999999999999999", None),
             ("", None),

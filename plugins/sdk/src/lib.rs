@@ -66,7 +66,7 @@ pub use bindings::clickmill::plugin::types::{
     Batch, Column, ColumnSpec, DataType, Fault, Manifest, Needs, Output, Rejection, Text, Values,
 };
 pub use builder::{Booleans, Dates, Fixed, Float64s, Int64s, Texts, Timestamps, Validity};
-pub use log::{debug, error, info, warn};
+pub use log::{debug, error, info, unreadable, warn};
 pub use plugin::{Plugin, Problems};
 pub use row::{Refusal, Row, RowPlugin, Value, reject};
 

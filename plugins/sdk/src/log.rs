@@ -22,6 +22,14 @@ pub fn error(message: &str) {
     write(Level::Error, message);
 }
 
+/// Says that so many values of a column that this plugin writes could not be read and are null instead.
+/// The host counts them by stage and column: they are in the summary of a run and in its metrics. At most
+/// as many as the batch has rows.
+pub fn unreadable(column: &str, values: usize) {
+    // The contract has no counters: the host knows this line.
+    info(&format!("unreadable {values} {column}"));
+}
+
 #[cfg(target_family = "wasm")]
 fn write(level: Level, message: &str) {
     crate::bindings::clickmill::plugin::log::write(level, message);
@@ -29,5 +37,13 @@ fn write(level: Level, message: &str) {
 
 #[cfg(not(target_family = "wasm"))]
 fn write(level: Level, message: &str) {
-    eprintln!("{level:?}: {message}");
+    let word = match level {
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
+    };
+    let line = format!("{word}: {message}");
+    eprintln!("{line}");
+    crate::testing::log(line);
 }

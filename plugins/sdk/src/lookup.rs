@@ -33,6 +33,15 @@ pub fn find<'k>(
     Ok((0..column.len()).map(|row| column.text(row).map(str::to_owned)).collect())
 }
 
+/// Whether a table has that field, for `configure` to ask: the error is the fields that it has. A table
+/// that is not granted has any: the host says so itself.
+pub fn check_field(table: &str, field: &str) -> Result<(), Vec<String>> {
+    match host_find(table, field, &Texts::default().into_text()) {
+        Err(LookupError::UnknownField(known)) => Err(known),
+        _ => Ok(()),
+    }
+}
+
 /// Answers for the distinct keys of one column, so that a column of a million codes asks the host for
 /// each code once.
 pub struct Memo<K> {

@@ -80,7 +80,19 @@ struct Table {
     by_key: HashMap<String, Vec<String>>,
 }
 
+/// The lines that the plugin under test has logged on this thread since this was asked last, each behind
+/// its level: `info: unreadable 2 ip`.
+pub fn take_log() -> Vec<String> {
+    LOG.take()
+}
+
+#[cfg_attr(target_family = "wasm", expect(dead_code, reason = "the host logs there"))]
+pub(crate) fn log(line: String) {
+    LOG.with_borrow_mut(|lines| lines.push(line));
+}
+
 thread_local! {
+    static LOG: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     static TABLES: RefCell<BTreeMap<String, Table>> = const { RefCell::new(BTreeMap::new()) };
 }
 

@@ -56,6 +56,9 @@ pub(crate) fn print_summary(summary: &Summary) {
                 HumanCount(stage.rejected).to_string(),
                 stage.faults,
             );
+            for (column, values) in &stage.unreadable {
+                eprintln!("  {name:<10} {} unreadable in `{column}`, null", HumanCount(*values));
+            }
         }
     }
     if let Some(digest) = &summary.plugin_set {
@@ -98,6 +101,7 @@ pub(super) fn as_json(summary: &Summary) -> serde_json::Value {
             "rows_in": stage.rows_in,
             "rows_rejected": stage.rejected,
             "rows_filtered": stage.filtered,
+            "unreadable": stage.unreadable,
             "faults": stage.faults,
             "fuel": stage.fuel,
             "seconds": stage.time.as_secs_f64(),

@@ -2,25 +2,24 @@
 
 use memchr::memchr;
 
-use super::lines::BYTE_ORDER_MARK;
-
 /// Where the quotes of a record are.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Quotes {
-    /// Around whole fields, as RFC 4180 wants them, or nowhere.
+    /// Around whole fields, as RFC 4180 wants them, or within fields that do not begin with one.
     Closed,
     /// Around the beginning of a field.
     Loose,
+    /// One is behind a backslash, which may escape it or be a field's last character: nobody has said.
+    Escaped,
     /// One is not closed.
     Open,
 }
 
 impl Quotes {
-    /// Those of a record.
+    /// Those of a record, where nothing but a quote stands for a quote.
     pub(super) fn of(record: &[u8], delimiter: u8, quote: u8) -> Self {
         let mut found = Self::Closed;
-        // The parser passes over the mark, wherever a record begins with one.
-        let mut rest = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
+        let mut rest = record;
         loop {
             if let Some(mut quoted) = rest.strip_prefix(&[quote]) {
                 loop {
@@ -42,4 +41,9 @@ impl Quotes {
             }
         }
     }
+}
+
+/// Whether a backslash stands before a quote.
+pub(super) fn is_escaped(text: &[u8], quote: u8) -> bool {
+    text.windows(2).any(|pair| pair == [b'\\', quote])
 }

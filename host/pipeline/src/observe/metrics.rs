@@ -35,7 +35,14 @@ const NUMBERS: [(&Metric, Number); 15] = [
     (&metrics::READY, |p| yes(p.problems(&p.status().snapshot()).is_empty())),
 ];
 
-const LABELLED: [(&Metric, Labelled); 5] = [
+const LABELLED: [(&Metric, Labelled); 6] = [
+    (&metrics::PLUGIN_UNREADABLE, |p, show| {
+        for (PluginKey { stage, plugin, version }, counts) in p.plugins() {
+            for (column, values) in &counts.unreadable {
+                show(*values as f64, &[&stage, &plugin, &version, column]);
+            }
+        }
+    }),
     (&metrics::ROWS_REJECTED, |p, show| {
         for ((stage, code), rows) in &p.status().durable().0.rejected_by {
             show(*rows as f64, &[stage, code]);

@@ -144,6 +144,7 @@ mod tests {
     use arrow::array::AsArray;
 
     use super::*;
+    use clickmill_config::Dialect;
     use clickmill_core::batch::Position;
 
     fn letter(payload: String, header: String) -> Letter {
@@ -165,7 +166,8 @@ mod tests {
 
     #[test]
     fn records_and_headers_that_hold_line_ends_are_decoded_again_as_they_were() {
-        let format = Format::Csv { delimiter: b';', quote: b'"', max_record_bytes: 1024 };
+        let dialect = Dialect { delimiter: Some(b';'), ..Dialect::default() };
+        let format = Format::Csv { dialect, max_record_bytes: 1024 };
         for end in ["\n", "\r\n", "\r"] {
             let letters = vec![
                 letter(format!("1;\"x{end}{end}y\""), format!("a;\"b{end}c\"")),

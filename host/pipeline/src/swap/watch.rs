@@ -1,5 +1,6 @@
 //! Components that are taken up when they change: a file, a plugin crate, which is built on each save,
-//! or the `<stage>.wasm` of a folder or of a prefix in Cloud Storage.
+//! or the `<stage>.wasm` of a folder or of a prefix in Cloud Storage. So are the lookup tables of stages
+//! that are watched; where another's file changes, that is told.
 //!
 //! What changes is noticed by looking again and again: that works for every kind of place. A change that
 //! is refused is not tried again until the next change.
@@ -17,7 +18,7 @@ use crate::context::Context;
 use crate::threads::Threads;
 use clickmill_core::{Digest, causes, store};
 use clickmill_sandbox::build::{self, Freshness};
-use clickmill_sandbox::{Change, Golden, NewComponent};
+use clickmill_sandbox::{Change, Golden, LookupFile, NewComponent};
 
 /// Actor recorded for automatic swaps.
 const ACTOR: &str = "watch";
@@ -28,12 +29,24 @@ enum Place {
     File { stage: String, path: PathBuf },
     /// A stage's crate.
     Crate { stage: String, folder: PathBuf },
+    /// A lookup table's file.
+    Lookup(LookupPlace),
     /// Where each stage may have its component.
     Prefix { store: Arc<dyn ObjectStore>, prefix: object_store::path::Path },
 }
 
+/// A lookup table's file.
+#[derive(Clone)]
+struct LookupPlace {
+    stage: String,
+    table: String,
+    path: PathBuf,
+    /// What changes is taken up, and not only told.
+    watched: bool,
+}
+
 /// Looks at what is to be watched, on a thread of its own, as long as the pipeline is there. With `all`
-/// the components of all stages are watched.
+/// all stages are watched.
 pub(crate) fn watch(context: &Arc<Context>, all: bool, threads: &Threads) {
     let config = &context.pipeline.swap;
     let mut places: Vec<Place> = context
@@ -50,6 +63,16 @@ pub(crate) fn watch(context: &Arc<Context>, all: bool, threads: &Threads) {
             }
         })
         .collect();
+    for plugin in &context.pipeline.plugins {
+        places.extend(plugin.lookups.iter().map(|(table, path)| {
+            Place::Lookup(LookupPlace {
+                stage: plugin.name.to_string(),
+                table: table.clone(),
+                path: path.clone(),
+                watched: all || plugin.watch,
+            })
+        }));
+    }
     if let Some(uri) = &config.watch {
         match store::open(uri) {
             Ok((store, prefix)) => places.push(Place::Prefix { store, prefix }),
@@ -79,6 +102,20 @@ pub(crate) fn watch(context: &Arc<Context>, all: bool, threads: &Threads) {
 struct Seen(HashMap<String, String>);
 
 impl Seen {
+    /// Whether it is in another state than when it was last looked at, and has been so for two looks: a
+    /// file that is being written may be a whole one with too few lines at any moment.
+    fn has_settled(&mut self, name: &str, state: String) -> bool {
+        let (before, now) = (format!("{name} before"), format!("{name} now"));
+        let is_known = self.0.get(&before) == Some(&state);
+        let is_first = !self.0.contains_key(&before);
+        let has_settled = !is_known && !is_first && self.0.get(&now) == Some(&state);
+        if is_first || has_settled {
+            self.0.insert(before, state.clone());
+        }
+        self.0.insert(now, state);
+        has_settled
+    }
+
     /// Whether it is in another state than when it was last looked at.
     fn is_new(&mut self, name: &str, state: String) -> bool {
         match self.0.get_mut(name) {
@@ -99,6 +136,7 @@ impl Seen {
 enum Changed {
     File { stage: String, path: PathBuf },
     Crate { stage: String, folder: PathBuf },
+    Lookup(LookupPlace),
     Object { stage: String, store: Arc<dyn ObjectStore>, path: object_store::path::Path },
 }
 
@@ -119,6 +157,14 @@ impl Swaps {
                     if seen.is_new(&folder.to_string_lossy(), state) {
                         let folder = folder.clone();
                         changed.push(Changed::Crate { stage: stage.clone(), folder });
+                    }
+                }
+                Place::Lookup(place) => {
+                    let name = format!("lookup {}.{}", place.stage, place.table);
+                    if let Some(state) = state_of(&place.path)
+                        && seen.has_settled(&name, state)
+                    {
+                        changed.push(Changed::Lookup(place.clone()));
                     }
                 }
                 Place::Prefix { store, prefix } => {
@@ -156,13 +202,18 @@ impl Swaps {
         let mut request = Request { actor: ACTOR.to_owned(), ..Request::default() };
         for changed in changed {
             let (change, golden) = match self.read(changed) {
-                Ok(read) => read,
+                Ok(Some(read)) => read,
+                Ok(None) => continue,
                 Err(error) => {
                     tracing::warn!(error, "a change is not taken up, what ran before still runs");
                     continue;
                 }
             };
             let digest = change.component.as_ref().map(|component| Digest::of(&component.bytes));
+            if digest.is_none() {
+                request.changes.push(change);
+                continue;
+            }
             let running = self.0.slot.current();
             let mut made =
                 running.record.set.stages.iter().filter(|made| made.stage == *change.stage);
@@ -179,7 +230,8 @@ impl Swaps {
         }
     }
 
-    fn read(&self, changed: Changed) -> Result<(Change, Vec<Golden>), String> {
+    /// What a stage is to have, with its golden cases; `None` where it is to have what it has.
+    fn read(&self, changed: Changed) -> Result<Option<(Change, Vec<Golden>)>, String> {
         let of_file = |path: &Path| NewComponent::read(path).map_err(|error| causes(&error));
         let (stage, component, golden) = match changed {
             Changed::File { stage, path } => {
@@ -191,6 +243,10 @@ impl Swaps {
                 let path = built.map_err(|error| causes(&error))?;
                 (stage, of_file(&path)?, Golden::beside(&folder))
             }
+            Changed::Lookup(place) => {
+                let change = self.read_lookup(place)?;
+                return Ok(change.map(|change| (change, Vec::new())));
+            }
             Changed::Object { stage, store, path } => {
                 let failed = |error: object_store::Error| {
                     format!("cannot read `{path}`: {}", causes(&error))
@@ -201,7 +257,31 @@ impl Swaps {
             }
         };
         let golden = golden.map_err(|error| causes(&error))?;
-        Ok((Change { stage, component: Some(component), ..Change::default() }, golden))
+        Ok(Some((Change { stage, component: Some(component), ..Change::default() }, golden)))
+    }
+
+    fn read_lookup(&self, place: LookupPlace) -> Result<Option<Change>, String> {
+        let LookupPlace { stage, table, path, watched } = place;
+        let file = LookupFile::read(&table, &path).map_err(|error| causes(&error))?;
+        let digest = file.digest().clone();
+        let running = self.0.slot.current();
+        let mut stages = running.record.set.stages.iter().filter(|made| made.stage == *stage);
+        let mut lookups = stages.by_ref().flat_map(|made| &made.lookups);
+        if lookups.any(|made| made.table == table && made.digest == digest) {
+            return Ok(None);
+        }
+        if !watched {
+            let path = path.display();
+            tracing::warn!(
+                stage,
+                table,
+                %path,
+                "a lookup table has changed and what was read before is still asked: \
+                 `clickmill plugin swap --lookup STAGE.TABLE=FILE` takes it up, and so does `watch = true`"
+            );
+            return Ok(None);
+        }
+        Ok(Some(Change { stage, lookups: vec![file], ..Change::default() }))
     }
 }
 

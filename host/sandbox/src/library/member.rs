@@ -1,6 +1,7 @@
 //! One stage's component with its configuration, grants and reference data.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::Field;
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use crate::secrets::Secrets;
 use crate::set::{LookupMade, StageMade};
 use crate::stage::Stage;
 use clickmill_config::{Grant, Plugin};
+use clickmill_core::lock;
 use clickmill_core::schema::provenance;
 
 /// A component that was compiled and described, and how the pipeline wants it.
@@ -159,7 +161,13 @@ impl Member {
             let value = secrets.get(&format!("{stage}.{secret}")).cloned();
             match value.or_else(|| std::env::var(&variable).ok()) {
                 Some(value) => {
-                    config.insert(secret.clone(), value.into());
+                    // It belongs to what wrote the secret: `echo`, an editor, a mounted file. Seals and
+                    // tokens are read without it too.
+                    let trimmed = value.trim_end_matches(['\r', '\n']);
+                    if trimmed.len() < value.len() {
+                        tell_line_end(&variable);
+                    }
+                    config.insert(secret.clone(), trimmed.into());
                 }
                 None => unset.push(format!(
                     "secret `{secret}` is not set: set environment variable `{variable}`, or name another one under `secrets`"
@@ -236,6 +244,14 @@ impl Member {
             limits: plugin.limits,
             instance: plugin.instance,
         }
+    }
+}
+
+/// Says once for each variable that its line end is left out.
+fn tell_line_end(variable: &str) {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if lock(&TOLD).insert(variable.to_owned()) {
+        tracing::warn!(variable, "a secret ends in a line end, which is left out");
     }
 }
 

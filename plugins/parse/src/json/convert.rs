@@ -19,6 +19,8 @@ pub(super) struct Block<'a> {
     pub(super) first: usize,
     /// How many messages there are.
     pub(super) len: usize,
+    /// Whether an empty text is null.
+    pub(super) empty_is_null: bool,
 }
 
 impl Block<'_> {
@@ -70,8 +72,14 @@ impl To<'_> {
                 }
                 Kind::Escaped => unescape(content, texts.buffer()),
                 _ => {
-                    if content.is_empty() && self.column.required {
-                        self.refuse(slot, Code::Required, value, refusals);
+                    if content.is_empty() {
+                        if self.column.required {
+                            self.refuse(slot, Code::Required, value, refusals);
+                        }
+                        if self.block.empty_is_null {
+                            texts.push_null();
+                            continue;
+                        }
                     }
                     copy(content, value, self.block.text, texts.buffer());
                 }
@@ -118,8 +126,9 @@ impl To<'_> {
         if value.kind == Kind::Absent
             && scanner.is_nested(self.node)
             && let Some(misplaced) = scanner.misplaced(self.node, slot)
+            && !(self.block.empty_is_null && self.is_empty(&misplaced))
         {
-            self.refuse(slot, Code::WrongType, &misplaced, refusals);
+            self.unreadable(slot, Code::WrongType, &misplaced, refusals);
         } else if self.column.required {
             self.refuse(slot, Code::Required, value, refusals);
         }
@@ -132,12 +141,24 @@ impl To<'_> {
                 Code::WrongType
             }
             Kind::Object | Kind::Array => Code::WrongType,
-            Kind::String if self.column.required && value.content(self.block.text).is_empty() => {
-                Code::Required
+            Kind::String if self.is_empty(value) && self.column.required => {
+                return self.refuse(slot, Code::Required, value, refusals);
             }
+            Kind::String if self.is_empty(value) && self.block.empty_is_null => return,
             _ => Code::unlike(self.column.column_type),
         };
-        self.refuse(slot, code, value, refusals);
+        self.unreadable(slot, code, value, refusals);
+    }
+
+    /// Whether it is an empty text.
+    fn is_empty(&self, value: &Span) -> bool {
+        value.kind == Kind::String && value.content(self.block.text).is_empty()
+    }
+
+    #[cold]
+    fn unreadable(&self, slot: usize, code: Code, value: &Span, refusals: &mut Refusals) {
+        let text = Some(value.content(self.block.text));
+        refusals.add_unreadable(self.block.first + slot, code, self.column, text);
     }
 
     #[cold]

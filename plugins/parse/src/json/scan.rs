@@ -95,7 +95,9 @@ impl<'p> Scanner<'p> {
     ) -> Result<(), (Stop, usize)> {
         self.slot = slot % BLOCK;
         self.extras.clear();
-        let mut cursor = Cursor::new(text, message);
+        // A byte order mark is no part of what is said, as RFC 8259 allows.
+        let mark = if text[message.clone()].starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let mut cursor = Cursor::new(text, message.start + mark..message.end);
         match self.message(&mut cursor) {
             Some(()) => Ok(()),
             None => Err((cursor.stop, cursor.at)),

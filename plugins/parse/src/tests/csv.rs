@@ -74,6 +74,22 @@ fn empty_fields_are_values_where_they_are_not_null() {
 }
 
 #[test]
+fn what_is_unreadable_is_null_and_counted_where_the_setting_says_so() {
+    let config = json!({"format": "csv", "columns": [
+        {"name": "n", "type": "int64", "unreadable": "null"}, {"name": "m", "type": "int64"},
+    ]});
+    let column = |name: &str| Column::texts(name, [Some("1"), Some("x"), Some(""), None]);
+    testing::take_log();
+    let output = run(&config, vec![column("n"), column("m")]);
+    assert_eq!(codes(&output), [(1, "not_an_integer")]);
+    assert_eq!(testing::take_log(), [""; 0]);
+    let output = run(&config, vec![column("n"), Column::texts("m", [None::<&str>; 4])]);
+    assert_eq!(codes(&output), []);
+    assert_eq!([0, 1, 2, 3].map(|row| output.columns[0].int64(row)), [Some(1), None, None, None]);
+    assert_eq!(testing::take_log(), ["info: unreadable 1 n"]);
+}
+
+#[test]
 fn white_space_matters_where_it_is_not_trimmed() {
     let options = json!({"trim": false});
     let column = json!({"name": "f", "type": "int64"});

@@ -1,6 +1,6 @@
 //! JSON messages: types, required values, nested paths, unknown and duplicate keys.
 
-use clickmill_plugin::Column;
+use clickmill_plugin::{Column, testing};
 use serde_json::{Value, json};
 
 use super::{codes, problems, run, value};
@@ -39,7 +39,8 @@ fn values_become_values_of_the_columns_type_or_reject_the_row() {
         ("int64", r#""\u0031\u0032""#, Ok(json!(12))),
         ("int64", "12.5", Err("not_an_integer")),
         ("int64", "9223372036854775808", Err("not_an_integer")),
-        ("int64", r#""""#, Err("not_an_integer")),
+        ("int64", r#""""#, Ok(Value::Null)),
+        ("int64", r#"" ""#, Err("not_an_integer")),
         ("int64", r#""x""#, Err("not_an_integer")),
         ("int64", "true", Err("wrong_type")),
         ("int64", "{}", Err("wrong_type")),
@@ -73,7 +74,8 @@ fn values_become_values_of_the_columns_type_or_reject_the_row() {
             r#""a\n\"\\\/\b\f\r\t\u00e9\ud83d\ude00é""#,
             Ok(json!("a\n\"\\/\u{8}\u{c}\r\té😀é")),
         ),
-        ("text", r#""""#, Ok(json!(""))),
+        ("text", r#""""#, Ok(Value::Null)),
+        ("text", r#"" ""#, Ok(json!(" "))),
         ("text", "1.50", Ok(json!("1.50"))),
         ("text", "-1e+5", Ok(json!("-1e+5"))),
         ("text", "true", Ok(json!("true"))),
@@ -85,6 +87,88 @@ fn values_become_values_of_the_columns_type_or_reject_the_row() {
         assert_eq!(field(column_type, text), wanted, "{column_type} {text}");
         assert_eq!(field(column_type, "null"), Ok(Value::Null), "{column_type} null");
     }
+}
+
+#[test]
+fn empty_texts_are_values_where_they_are_not_null() {
+    let columns = json!([
+        {"name": "t", "type": "text"}, {"name": "n", "type": "int64"},
+        {"name": "deep", "type": "text", "from": "geo.country"},
+    ]);
+    let rows = [r#"{"t":""}"#, r#"{"n":""}"#, r#"{"geo":""}"#, r#"{"geo":{"country":""}}"#];
+    let output = run(&config(&columns, &json!({"empty_is_null": false})), messages(&rows));
+    assert_eq!(codes(&output), [(1, "not_an_integer"), (2, "wrong_type")]);
+    assert_eq!(value(&output, "t", 0), json!(""));
+    assert_eq!(value(&output, "deep", 3), json!(""));
+    let output = run(&config(&columns, &json!({})), messages(&rows));
+    assert_eq!(codes(&output), []);
+    for (row, column) in [(0, "t"), (1, "n"), (2, "deep"), (3, "deep")] {
+        assert_eq!(value(&output, column, row), Value::Null, "{column} of {row}");
+    }
+}
+
+#[test]
+fn what_is_unreadable_is_null_and_counted_where_the_setting_says_so() {
+    let columns = json!([
+        {"name": "id", "type": "text", "required": true},
+        {"name": "price", "type": "float64"},
+        {"name": "at", "type": "timestamp", "unreadable": "reject"},
+        {"name": "lat", "type": "float64", "from": "geo.lat"},
+    ]);
+    let rows = [
+        r#"{"id":"1","price":"cheap","geo":"here"}"#,
+        r#"{"id":"2","price":[1],"geo":{"lat":true}}"#,
+        r#"{"id":"3","price":1.5,"at":"soon"}"#,
+        r#"{"price":"cheap"}"#,
+        r#"{"id":"5","price":"","geo":null}"#,
+    ];
+    testing::take_log();
+    let output = run(&config(&columns, &json!({"unreadable": "null"})), messages(&rows));
+    assert_eq!(codes(&output), [(2, "not_a_timestamp"), (3, "required")]);
+    for (row, price) in [(0, Value::Null), (1, Value::Null), (2, json!(1.5)), (4, Value::Null)] {
+        assert_eq!(value(&output, "price", row), price, "{row}");
+        assert_eq!(value(&output, "lat", row), Value::Null, "{row}");
+    }
+    // Neither what is absent nor what is in a refused row.
+    assert_eq!(testing::take_log(), ["info: unreadable 2 lat", "info: unreadable 2 price"]);
+    let output = run(&config(&columns, &json!({})), messages(&rows));
+    assert_eq!(codes(&output).len(), 4);
+    assert_eq!(testing::take_log(), [""; 0]);
+    let columns = json!([{"name": "id", "type": "text", "required": true, "unreadable": "null"}]);
+    assert_eq!(
+        problems(&config(&columns, &json!({})), &messages(&["{}"])),
+        ["`columns[0]` (`id`) is required: what is unreadable cannot be null"]
+    );
+}
+
+#[test]
+fn a_byte_order_mark_before_a_message_is_no_part_of_it() {
+    let config = config(&json!([{"name": "a", "type": "int64"}]), &json!({"unknown": "keep"}));
+    let rows = ["\u{feff}{\"a\":1,\"b\":2}", "\u{feff}", "\u{feff}\u{feff}{}", "{\u{feff}}"];
+    let output = run(&config, messages(&rows));
+    assert_eq!(codes(&output), [(1, "not_json"), (2, "not_json"), (3, "not_json")]);
+    assert_eq!(value(&output, "a", 0), json!(1));
+    assert_eq!(value(&output, "unknown_fields", 0), json!(r#"{"b":2}"#));
+    assert_eq!(output.rejections[0].message, "not JSON: byte 3 is the end, wanted a value");
+}
+
+#[test]
+fn several_events_in_a_message_are_refused_and_the_reason_says_what_to_do() {
+    let config = config(&json!([{"name": "a", "type": "int64"}]), &json!({}));
+    let output = run(&config, messages(&[r#" [{"a":1},{"a":2}]"#, r#"{"a":1}{"a":2}"#, "7"]));
+    assert_eq!(codes(&output), [(0, "not_an_object"), (1, "not_json"), (2, "not_an_object")]);
+    let told = &output.rejections[0].message;
+    assert!(told.starts_with("the message is an array, wanted a JSON object: "), "{told}");
+    assert_eq!(output.rejections[2].message, "the message is `7`, wanted a JSON object");
+}
+
+#[test]
+fn a_time_zone_s_name_is_refused_with_a_word_about_it() {
+    let config = config(&json!([{"name": "at", "type": "timestamp"}]), &json!({}));
+    let output = run(&config, messages(&[r#"{"at":"2026-04-01 10:00:00 Europe/Warsaw"}"#]));
+    assert_eq!(codes(&output), [(0, "not_a_timestamp")]);
+    let told = &output.rejections[0].message;
+    assert!(told.ends_with("with an offset in place of a time zone's name"), "{told}");
 }
 
 #[test]

@@ -1,0 +1,340 @@
+//! Tables as many programs write them: what comes out is what went in, or a dead letter holds the very
+//! bytes.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// How a program writes a table.
+#[derive(Debug, Clone)]
+struct Written {
+    delimiter: char,
+    quote: char,
+    /// Before a quote within a field, and before itself; a quote is doubled where absent.
+    escape: Option<char>,
+    quotes: Quoting,
+    line_end: &'static str,
+    byte_order_mark: bool,
+    last_line_ends: bool,
+    /// A delimiter behind the last name, and behind the last field of records.
+    trailing: [bool; 2],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Quoting {
+    All,
+    /// Only what needs them.
+    Needed,
+    /// Only what needs them, and a quote within a field is escaped without.
+    Escaped,
+}
+
+impl Written {
+    fn field(&self, text: &str, is_alone: bool, out: &mut String) {
+        let special = |c: char| c == self.delimiter || matches!(c, '\r' | '\n');
+        let escaped = self.escape.is_some() && self.quotes == Quoting::Escaped;
+        let quoted = self.quotes == Quoting::All
+            || text.contains(special)
+            || (text.contains(self.quote) && !escaped)
+            || (text.is_empty() && is_alone);
+        let quote = if quoted { self.quote.to_string() } else { String::new() };
+        out.push_str(&quote);
+        for character in text.chars() {
+            match self.escape {
+                Some(escape) if character == escape || character == self.quote => out.push(escape),
+                None if character == self.quote => out.push(character),
+                _ => {}
+            }
+            out.push(character);
+        }
+        out.push_str(&quote);
+    }
+
+    fn line(&self, fields: &[String], trailing: bool) -> String {
+        let mut line = String::new();
+        for (at, field) in fields.iter().enumerate() {
+            if at > 0 {
+                line.push(self.delimiter);
+            }
+            self.field(field, fields.len() == 1 && !trailing, &mut line);
+        }
+        if trailing {
+            line.push(self.delimiter);
+        }
+        line
+    }
+
+    /// The bytes of a table, of which the first line names the columns.
+    fn bytes(&self, table: &[Vec<String>]) -> Vec<u8> {
+        let mut lines = Vec::new();
+        for (at, fields) in table.iter().enumerate() {
+            lines.push(self.line(fields, self.trailing[usize::from(at > 0)]));
+        }
+        let mark = if self.byte_order_mark { "\u{feff}" } else { "" };
+        let end = if self.last_line_ends { self.line_end } else { "" };
+        [mark, &lines.join(self.line_end), end].concat().into_bytes()
+    }
+
+    /// As the pipeline file says it.
+    fn dialect(&self) -> Dialect {
+        Dialect {
+            delimiter: Some(self.delimiter as u8),
+            quote: self.quote as u8,
+            escape: Some(self.escape.unwrap_or(self.quote) as u8),
+            trailing_delimiter: self.trailing != [false; 2],
+        }
+    }
+}
+
+fn written() -> impl Strategy<Value = Written> {
+    let quotes = prop_oneof![Just(Quoting::All), Just(Quoting::Needed), Just(Quoting::Escaped)];
+    let signs =
+        (prop::sample::select(vec![',', ';', '\t', '|']), prop::sample::select(vec!['"', '\'']));
+    (
+        signs,
+        prop::option::of(Just('\\')),
+        quotes,
+        prop::sample::select(vec!["\n", "\r\n", "\r"]),
+        any::<[bool; 4]>(),
+    )
+        .prop_map(|((delimiter, quote), escape, quotes, line_end, flags)| Written {
+            delimiter,
+            quote,
+            escape,
+            quotes,
+            line_end,
+            byte_order_mark: flags[0],
+            last_line_ends: flags[1],
+            trailing: [flags[2], flags[3]],
+        })
+}
+
+/// A table whose fields are made of these pieces; its first line names the columns.
+fn table(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<Vec<String>>> {
+    let field = prop::collection::vec(prop::sample::select(pieces), 0..6);
+    let field = field.prop_map(|pieces| pieces.concat());
+    (1_usize..5).prop_flat_map(move |columns| {
+        let names = (0..columns).map(|at| format!("Name {at}é"));
+        let names: Vec<String> = names.collect();
+        let rows = prop::collection::vec(prop::collection::vec(field.clone(), columns), 0..8);
+        rows.prop_map(move |mut rows| {
+            rows.insert(0, names.clone());
+            rows
+        })
+    })
+}
+
+const PIECES: &[&str] = &[
+    "a", "Z9", "é", "\u{feff}", " ", "\"", "'", "\\", ",", ";", "\t", "|", "\n", "\r\n", "\r", "\0",
+];
+const PIECES_OF_A_LINE: &[&str] = &["a", "b", " ", "\"", "\"", ","];
+
+fn of_dialect(dialect: Dialect, bytes: &[u8], block_bytes: usize) -> Vec<Record> {
+    let format = Format::Csv { dialect, max_record_bytes: 1024 };
+    let blocks = Blocks { input: trickle(bytes), ended: false, block_bytes };
+    let decoder =
+        Decoder::of_blocks(&format, limits(3), "test@1".into(), Micros::default(), blocks);
+    records(decoder.expect("a header"), 3)
+}
+
+/// Every byte of the object is in one record as it was, or in a line end, a blank line or the header.
+fn account(bytes: &[u8], records: &[Record]) {
+    let text = String::from_utf8(bytes.to_vec()).expect("text");
+    // Where each line begins.
+    let mut begins = vec![0];
+    for (at, byte) in bytes.iter().enumerate() {
+        let ends = match byte {
+            b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+            byte => *byte == b'\n',
+        };
+        if ends {
+            begins.push(at + 1);
+        }
+    }
+    let mut done = None;
+    for record in records {
+        let begin = begins[record.line as usize - 1];
+        let end = begin + record.payload.len();
+        assert_eq!(&bytes[begin..end], record.payload, "line {}", record.line);
+        let before = &text[done.unwrap_or(begin)..begin];
+        assert!(before.chars().all(|c| matches!(c, '\r' | '\n')), "{before:?} is in no record");
+        done = Some(end);
+    }
+    let rest = &text[done.unwrap_or(text.len())..];
+    assert!(rest.chars().all(|c| matches!(c, '\r' | '\n')), "{rest:?} is in no record");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    /// Read as it was written, a table is what it was, wherever blocks are cut.
+    #[test]
+    fn a_table_comes_out_as_it_went_in(
+        written in written(),
+        table in table(PIECES),
+        block_bytes in 1_usize..200,
+    ) {
+        let bytes = written.bytes(&table);
+        let found = of_dialect(written.dialect(), &bytes, block_bytes);
+        account(&bytes, &found);
+        let rows: Vec<_> = found.into_iter().map(|record| record.fields).collect();
+        let wanted: Vec<_> = table[1..].iter().cloned().map(Ok).collect();
+        prop_assert_eq!(rows, wanted, "{}", String::from_utf8_lossy(&bytes));
+    }
+
+    /// Quotes that a backslash escapes are never read as if it did not: without the setting a line is the
+    /// row that it was, or a dead letter with its bytes.
+    #[test]
+    fn escaped_quotes_are_never_altered(
+        written in written(),
+        table in table(PIECES_OF_A_LINE),
+    ) {
+        let written = Written {
+            escape: Some('\\'), quote: '"', delimiter: ',', trailing: [false; 2], ..written
+        };
+        let bytes = written.bytes(&table);
+        let dialect = Dialect { escape: None, ..written.dialect() };
+        let found = of_dialect(dialect, &bytes, BLOCK_BYTES);
+        account(&bytes, &found);
+        for record in found {
+            if let Ok(fields) = record.fields {
+                prop_assert!(table[1..].contains(&fields), "{:?} of {}", fields, String::from_utf8_lossy(&bytes));
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn check(dialect: Dialect, source: &str, bytes: &[u8], wanted: &[&str]) {
+    let format = Format::Csv { dialect, max_record_bytes: 1024 };
+    let decoder =
+        Decoder::new(&format, limits(10), source.into(), Micros::default(), trickle(bytes));
+    let decoder = decoder.expect("a header");
+    let names: Vec<&str> = decoder.schema().fields().iter().map(|f| f.name().as_str()).collect();
+    let mut found = vec![names.join("|")];
+    found.extend(texts(records(decoder, 10)));
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn quotes_that_a_backslash_escapes_are_letters_unless_the_setting_says_so() {
+    let bytes = br#"id,name
+1,"Coat ""West"" M"
+2,"Coat \"West\" M"
+3,"length \"10\", red"
+4,length 10\"
+5,C:\new "or so"
+6,"C:\new\"
+7,"C:\new\", red
+"#;
+    check(
+        Dialect::default(),
+        "a.csv@1",
+        bytes,
+        &[
+            "id|name",
+            r#"2|1|Coat "West" M"#,
+            r#"3!unbalanced_quote!2,"Coat \"West\" M""#,
+            r#"4!unbalanced_quote!3,"length \"10\", red""#,
+            r#"5!unbalanced_quote!4,length 10\""#,
+            r#"6|5|C:\new "or so""#,
+            r#"7!unbalanced_quote!6,"C:\new\""#,
+            r#"8!unbalanced_quote!7,"C:\new\", red"#,
+        ],
+    );
+    check(
+        Dialect { escape: Some(b'"'), ..Dialect::default() },
+        "a.csv@1",
+        bytes,
+        &[
+            "id|name",
+            r#"2|1|Coat "West" M"#,
+            r#"3!unbalanced_quote!2,"Coat \"West\" M""#,
+            r#"4!unbalanced_quote!3,"length \"10\", red""#,
+            r#"5|4|length 10\""#,
+            r#"6|5|C:\new "or so""#,
+            r"7|6|C:\new\",
+            r#"8!wrong_field_count!7,"C:\new\", red"#,
+        ],
+    );
+    check(
+        Dialect { escape: Some(b'\\'), ..Dialect::default() },
+        "a.csv@1",
+        bytes,
+        &[
+            "id|name",
+            r#"2|1|Coat "West" M"#,
+            r#"3|2|Coat "West" M"#,
+            r#"4|3|length "10", red"#,
+            r#"5|4|length 10""#,
+            r#"6|5|C:\new "or so""#,
+            r#"7!unbalanced_quote!6,"C:\new\""#,
+            r#"8!unbalanced_quote!7,"C:\new\", red"#,
+        ],
+    );
+    let escaped = Dialect { escape: Some(b'\\'), ..Dialect::default() };
+    let bytes = b"id,name\n1,C:\\\\new\n2,a\\,b\n3,end\\\n4,\"two\\\nlines\"\n5,\\N\n";
+    let wanted = [
+        "id|name",
+        "2|1|C:\\new",
+        "3|2|a,b",
+        "4!unbalanced_quote!3,end\\",
+        "5|4|two\\\nlines",
+        "7|5|\\N",
+    ];
+    check(escaped, "a.csv@1", bytes, &wanted);
+}
+
+#[test]
+fn text_behind_a_closing_quote_is_no_part_of_the_field() {
+    check(
+        Dialect::default(),
+        "a.csv@1",
+        b"a,b\n\"x\" ,y\n\"x\"y,z\nx \"y\",z\n",
+        &["a|b", "2!unbalanced_quote!\"x\" ,y", "3!unbalanced_quote!\"x\"y,z", "4|x \"y\"|z"],
+    );
+}
+
+#[test]
+fn names_that_end_in_tsv_are_read_with_tabs_unless_a_delimiter_is_set() {
+    let bytes = b"a\tb,c\n1,5\tx\n";
+    let tabs = ["a|b,c", "2|1,5|x"];
+    for name in ["file:///data/x.tsv@1-2", "gs://b/x.TSV.gz@17", "x.tsv", "gs://b/a@b.tsv@3"] {
+        check(Dialect::default(), name, bytes, &tabs);
+    }
+    let commas = ["a\tb|c", "2|1|5\tx"];
+    for name in ["x.csv@1", "x.tsv.csv@1", "stdin", "tsv"] {
+        check(Dialect::default(), name, bytes, &commas);
+    }
+    check(Dialect { delimiter: Some(b','), ..Dialect::default() }, "x.tsv@1", bytes, &commas);
+}
+
+#[test]
+fn a_column_without_a_name_is_called_by_its_place() {
+    let plain = Dialect::default();
+    check(plain, "a", b",id\n0,7\n", &["column_1|id", "2|0|7"]);
+    check(plain, "a", b"id,,\n0,7,\n", &["id|column_2|column_3", "2|0|7|"]);
+    let format = csv_format(1024);
+    let error = decoder(&format, 1, b";column_1\n").err().expect("no header").to_string();
+    assert_eq!(error, "the header on line 1 names column `column_1` twice, as columns 1 and 2");
+}
+
+#[test]
+fn lines_may_end_in_a_delimiter_where_the_setting_says_so() {
+    let trailing = Dialect { trailing_delimiter: true, ..Dialect::default() };
+    let wanted = ["a|b", "2|1|2", "3|3|", "4!wrong_field_count!4,5,6"];
+    check(trailing, "a", b"a,b,\n1,2,\n3,,\n4,5,6\n", &wanted);
+    check(trailing, "a", b"a,b\n1,2,\n3,\n4,5,6\n", &wanted);
+    let wanted = ["a|b", "2!wrong_field_count!1,2,", "3|3|"];
+    check(Dialect::default(), "a", b"a,b\n1,2,\n3,\n", &wanted);
+}
+
+#[test]
+fn a_byte_order_mark_within_an_object_is_a_field_s_own() {
+    check(
+        Dialect::default(),
+        "a",
+        b"\xef\xbb\xbfa,b\n\xef\xbb\xbf1,2\n",
+        &["a|b", "2|\u{feff}1|2"],
+    );
+}

@@ -1,0 +1,93 @@
+//! What is printed, where the other end is closed or a terminal.
+
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value as Json;
+
+use super::stock;
+use crate::support::{Scratch, not_run, root};
+
+/// Runs a command whose standard output and standard error nobody reads.
+fn into_closed_pipes(scratch: &Scratch, arguments: &[&str]) -> Output {
+    let mut command = scratch.command(arguments);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let errors = child.stderr.take();
+    let output = child.wait_with_output().unwrap();
+    let mut stderr = Vec::new();
+    std::io::Read::read_to_end(&mut errors.unwrap(), &mut stderr).unwrap();
+    Output { stderr, ..output }
+}
+
+fn with_letter(record: &str) -> (Scratch, String) {
+    let scratch = Scratch::new();
+    let pipeline = stock(&scratch, super::TABLE, &[]);
+    scratch.write("in.csv", format!("id,label,price\n{record}\n7,seven,7\n"));
+    scratch.summary(&pipeline, &[]);
+    let letters = scratch.query(&format!("SELECT letter_id FROM {}", super::LETTERS));
+    let letter = letters[0]["letter_id"].as_str().unwrap()[..8].to_owned();
+    (scratch, letter)
+}
+
+#[test]
+fn output_that_nobody_reads_ends_quietly_whatever_the_verb() {
+    let (scratch, letter) = with_letter("x,bad,1");
+    let keys = scratch.path("key").to_string_lossy().into_owned();
+    for arguments in [
+        &["dead-letter", "show", &letter][..],
+        &["dead-letter", "show", &letter, "--json"],
+        &["dead-letter", "list"],
+        &["dead-letter", "explain", "stock.toml", &letter],
+        &["dead-letter", "replay", "stock.toml", "--dry-run"],
+        &["query", "SELECT 1 AS one"],
+        &["query", "--json", "SELECT 1 AS one"],
+        &["validate", "stock.toml"],
+        &["run", "--json", "stock.toml"],
+        &["audit", "verify"],
+        &["audit", "list"],
+        &["permissions", "stock.toml"],
+        &["plugin", "inspect", &root().join("plugins/parse").to_string_lossy()],
+        &["plugin", "keygen", "--output", &keys],
+        &["generate", "shop", "--rows", "100000"],
+    ] {
+        let output = into_closed_pipes(&scratch, arguments);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!told.contains("panicked"), "{arguments:?}: {told}");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {told}");
+    }
+    // Standard error too.
+    let mut command = scratch.command(&["run", "stock.toml"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_a_terminal_would_obey_is_shown_escaped_there_and_only_there() {
+    let (scratch, letter) = with_letter("x,\u{1b}[2J\u{1b}]0;t\u{7},1");
+    let show = ["dead-letter", "show", &letter];
+    assert!(scratch.done(&show).contains("x,\u{1b}[2J\u{1b}]0;t\u{7},1"));
+    // A terminal of Python's making, which passes on what it is given.
+    let terminal =
+        "import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let query = ["query", "SELECT payloadString FROM clickstream_analytics.dead_letter"];
+    let as_json = [&show[..], &["--json"]].concat();
+    for arguments in [&show[..], &as_json, &query, &[&query[..], &["--json"]].concat()] {
+        let inner = scratch.command(arguments);
+        let mut command = Command::new("python3");
+        command.args(["-c", terminal]).arg(inner.get_program()).args(inner.get_args());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let Ok(output) = command.current_dir(scratch.folder.path()).stdin(Stdio::null()).output()
+        else {
+            return not_run("escapes on a terminal", "python3 is missing");
+        };
+        let said = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        assert!(!said.contains('\u{1b}') && !said.contains('\u{7}'), "{arguments:?}: {said:?}");
+        assert!(said.contains("\\u001b[2J"), "{arguments:?}: {said}");
+        if arguments.contains(&"--json") {
+            let found: Json = serde_json::from_str(said.trim()).expect("JSON still");
+            assert_eq!(found["payloadString"], "x,\u{1b}[2J\u{1b}]0;t\u{7},1");
+        }
+    }
+}
