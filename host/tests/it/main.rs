@@ -38,3 +38,4 @@ mod tables;
 mod taps;
 mod trust;
 mod upgrade;
+mod warehouse;
