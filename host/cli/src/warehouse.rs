@@ -71,7 +71,7 @@ impl Care {
                 continue;
             }
             eprintln!("{table}: merging …");
-            match warehouse.compact(runtime.handle(), &table, now, None)? {
+            match warehouse.compact(runtime.handle(), &table, now, None, &|| true)? {
                 Some(done) => println!("{table}: {}", said(&done)),
                 None => println!("{table}: another process is at it"),
             }

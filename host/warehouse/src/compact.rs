@@ -75,14 +75,16 @@ impl Warehouse {
         Ok(Compacted { before: files.len(), after, merged, ..Compacted::default() })
     }
 
-    /// Merges a table's small files until none are left that can be. `None` while another process of this
-    /// machine does. Blocks: it belongs on a thread. `ended` is a session that the caller knows to be over.
+    /// Merges a table's small files until none are left that can be, or it is not to go on: that is asked
+    /// before each file is made. `None` while another process of this machine does. Blocks: it belongs on a
+    /// thread. `ended` is a session that the caller knows to be over.
     pub fn compact(
         &self,
         runtime: &Handle,
         table: &TableName,
         now: SystemTime,
         ended: Option<&str>,
+        goes_on: &dyn Fn() -> bool,
     ) -> Result<Option<Compacted>, WarehouseError> {
         let Some(_claim) = self.claim(&format!("compact.{table}"))? else { return Ok(None) };
         runtime.block_on(self.expire(table, now))?;
@@ -102,6 +104,9 @@ impl Warehouse {
                 return Ok(Some(done));
             }
             for merge in merges {
+                if !goes_on() {
+                    return Ok(Some(done));
+                }
                 match self.merge(runtime, &merge, now)? {
                     Some(rows) => {
                         done.rows += rows;

@@ -2,7 +2,8 @@
 //! written a short while ago are dropped: messages are delivered again after a crash.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -28,6 +29,8 @@ use clickmill_core::causes;
 
 /// So many flushes are a block that may be merged.
 const COMPACT_EVERY: u64 = 16;
+/// What a stream that ends has for merging its files.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Appends to one table.
 #[derive(Clone)]
@@ -37,6 +40,7 @@ pub(crate) struct Live {
     schema: SchemaRef,
     key: Option<Arc<Key>>,
     written: Arc<Mutex<Written>>,
+    closing: Arc<AtomicBool>,
 }
 
 /// What was written, and where the next flush goes.
@@ -89,6 +93,7 @@ impl Live {
             schema,
             key: key.map(Arc::new),
             written: Arc::new(Mutex::new(written)),
+            closing: Arc::default(),
         })
     }
 
@@ -98,20 +103,25 @@ impl Live {
         if let Some(log) = &mut written.log {
             log.close().await;
         }
+        // What others have left may be much, and a stream that is told to stop stops.
+        self.closing.store(true, Ordering::Relaxed);
         if let Some(compacting) = written.compacting.take() {
             // What it could not do is done now.
             let _ = compacting.await;
         }
+        let until = Instant::now() + CLOSING;
         let (this, session) = (self.clone(), written.flush.session.clone());
         let runtime = Handle::current();
-        let compacting =
-            tokio::task::spawn_blocking(move || this.compact(&runtime, Some(&session)));
+        let compacting = tokio::task::spawn_blocking(move || {
+            this.compact(&runtime, Some(&session), &|| Instant::now() < until);
+        });
         let _ = compacting.await;
     }
 
     /// Merges small files. What can't be merged now is merged later.
-    fn compact(&self, runtime: &Handle, ended: Option<&str>) {
-        let compacted = self.warehouse.compact(runtime, &self.table, SystemTime::now(), ended);
+    fn compact(&self, runtime: &Handle, ended: Option<&str>, goes_on: &dyn Fn() -> bool) {
+        let now = SystemTime::now();
+        let compacted = self.warehouse.compact(runtime, &self.table, now, ended, goes_on);
         if let Err(error) = compacted {
             let table = self.table.to_string();
             tracing::warn!(error = causes(&error), table, "small files stay as they are");
@@ -184,7 +194,9 @@ impl Live {
             let is_busy = before.compacting.as_ref().is_some_and(|task| !task.is_finished());
             if before.flush.first.is_multiple_of(COMPACT_EVERY) && !is_busy {
                 let (this, handle) = (self.clone(), runtime.clone());
-                let task = move || this.compact(&handle, None);
+                let task = move || {
+                    this.compact(&handle, None, &|| !this.closing.load(Ordering::Relaxed));
+                };
                 before.compacting = Some(runtime.spawn_blocking(task));
             }
         }

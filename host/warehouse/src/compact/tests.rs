@@ -92,7 +92,7 @@ impl Scratch {
 
     fn compact(&self, now: SystemTime) -> Compacted {
         let runtime = self.runtime.handle();
-        self.warehouse.compact(runtime, &self.table, now, None).unwrap().unwrap()
+        self.warehouse.compact(runtime, &self.table, now, None, &|| true).unwrap().unwrap()
     }
 
     /// Files of a folder of the warehouse.
@@ -182,7 +182,10 @@ fn whoever_reads_while_others_merge_and_write_sees_each_row_once() {
                     while !over.load(Ordering::SeqCst) {
                         let now = SystemTime::now();
                         let runtime = scratch.runtime.handle();
-                        scratch.warehouse.compact(runtime, &scratch.table, now, None).unwrap();
+                        scratch
+                            .warehouse
+                            .compact(runtime, &scratch.table, now, None, &|| true)
+                            .unwrap();
                     }
                 });
             }
