@@ -212,7 +212,7 @@ impl Queries {
         let rest = LogicalPlanBuilder::from(doubtful.clone()).filter(not(in_doubt.clone()))?;
         let in_doubt = LogicalPlanBuilder::from(doubtful).filter(in_doubt)?.build()?;
         // The view's own text, over those rows only.
-        let over = format!("{} in doubt", view.of);
+        let over = format!("{}__in_doubt", view.of);
         let text = view.sql.replace(&format!(".{}", view.of), &format!(".`{over}`"));
         dataset.register_table(over.clone(), Arc::new(ViewTable::new(in_doubt, None)))?;
         let numbered = plan(files.context, &text, &[]).await;
