@@ -23,6 +23,7 @@ mod tables;
 mod tap;
 mod top;
 mod validate;
+mod warehouse;
 
 use std::process::ExitCode;
 
@@ -86,6 +87,9 @@ enum Verb {
     /// Show and make the tables and views of a pipeline in BigQuery
     #[command(subcommand)]
     Tables(tables::Tables),
+    /// Take care of the folder that the tables are in
+    #[command(subcommand)]
+    Warehouse(warehouse::Care),
     /// List the roles a pipeline needs on Google Cloud, for the host and for readers
     Permissions(permissions::Permissions),
     /// Build, inspect, test, sign and swap plugins
@@ -109,6 +113,7 @@ pub fn main() -> ExitCode {
         Verb::DeadLetter(verb) => verb.run(&cli.warehouse),
         Verb::Audit(verb) => verb.run(&cli.warehouse),
         Verb::Tables(verb) => verb.run(),
+        Verb::Warehouse(verb) => verb.run(&cli.warehouse),
         Verb::Permissions(verb) => verb.run(&cli.warehouse),
         Verb::Plugin(verb) => verb.run(),
     };

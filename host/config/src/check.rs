@@ -13,11 +13,12 @@ use clickmill_core::schema::{Kind, Mode, TableSchema, provenance};
 use clickmill_core::{StageName, causes, stage};
 
 /// The sections of a pipeline file.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "name",
     "source",
     "plugin",
     "sink",
+    "warehouse",
     "dead_letter",
     "guard",
     "swap",
@@ -41,12 +42,14 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
     let source = raw::section(document.remove("source"), "source", &mut problems)
         .and_then(|section| source::check(section, folder, &mut problems));
     let plugins = check_plugins(document.remove("plugin"), folder, &mut problems);
+    let warehouse = raw::optional(document.remove("warehouse"), "warehouse", &mut problems);
     let sink = raw::section(document.remove("sink"), "sink", &mut problems).and_then(
         |section: raw::Sink| {
             let (table, schema) =
                 check_table("sink", &section.table, &section.schema, folder, &mut problems)?;
             let place = service::place(&section, &mut problems)?;
-            Some(Sink { table, schema, place })
+            let retention_days = service::retention(&warehouse, &place, &mut problems);
+            Some(Sink { table, schema, place, retention_days })
         },
     );
     let dead_letter = raw::section(document.remove("dead_letter"), "dead_letter", &mut problems)

@@ -186,6 +186,8 @@ pub struct Sink {
     pub schema: TableSchema,
     /// What keeps the table.
     pub place: Place,
+    /// How many days the warehouse keeps rows and dead letters; `None` is for ever.
+    pub retention_days: Option<u32>,
 }
 
 /// What keeps tables.

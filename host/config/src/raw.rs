@@ -197,6 +197,12 @@ pub(super) enum SinkKind {
     Bigquery,
 }
 
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Warehouse {
+    pub retention_days: Option<u32>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeadLetter {

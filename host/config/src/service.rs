@@ -6,6 +6,9 @@ use std::time::Duration;
 use super::problem::Problem;
 use super::{BigQuery, Place, PubSub, raw};
 
+/// Days that rows are kept, at most: a hundred years.
+const MOST_DAYS: u32 = 36_525;
+
 /// The environment variable that names the project where the file does not.
 const PROJECT_VARIABLE: &str = "GOOGLE_CLOUD_PROJECT";
 
@@ -118,6 +121,25 @@ pub(super) fn place(section: &raw::Sink, problems: &mut Vec<Problem>) -> Option<
             }))
         }
     }
+}
+
+/// Checks how long the warehouse keeps rows.
+pub(super) fn retention(
+    section: &raw::Warehouse,
+    place: &Place,
+    problems: &mut Vec<Problem>,
+) -> Option<u32> {
+    let path = || "warehouse.retention_days".to_owned();
+    let days = section.retention_days?;
+    if !(1..=MOST_DAYS).contains(&days) {
+        let message = format!("is {days}, wanted 1 to {MOST_DAYS}");
+        problems.push(Problem { path: path(), message });
+    }
+    if let Place::BigQuery(_) = place {
+        let message = "is for `kind = \"warehouse\"` only; in BigQuery `timePartitioning.expirationMs` of the table's `.table.json` says it".to_owned();
+        problems.push(Problem { path: path(), message });
+    }
+    Some(days)
 }
 
 /// A project's id, which becomes part of resource names.

@@ -1,11 +1,12 @@
 //! What every other crate knows: batches and where their rows came from, table schemas, object stores by
-//! URI, durable files, errors on one line. It knows neither plugins nor services nor the pipeline file.
+//! URI, folders as stores, durable files, errors on one line. It knows neither plugins nor services nor the pipeline file.
 
 pub mod batch;
 mod cargo;
 mod digest;
 pub mod durable;
 mod fault;
+pub mod folder;
 mod micros;
 pub mod schema;
 pub mod stage;

@@ -211,6 +211,13 @@ impl TableSchema {
         Ok(Self { columns, path, options, json: text.to_owned() })
     }
 
+    /// The schema that rows of these columns have; what only a schema file says is not known. `None` where
+    /// a column is of a type that tables do not have.
+    pub fn of_arrow(schema: &Schema, path: &Path) -> Option<Self> {
+        let columns: Option<Vec<_>> = schema.fields().iter().map(|field| column(field)).collect();
+        Self::parse(&serde_json::Value::from(columns?).to_string(), path).ok()
+    }
+
     /// The columns, as a REST `Table` has them.
     pub fn fields(&self) -> Vec<serde_json::Value> {
         // It was parsed as a list before.
@@ -254,6 +261,32 @@ impl Column {
     }
 }
 
+/// A column of a schema file, from its Arrow field.
+fn column(field: &Field) -> Option<serde_json::Value> {
+    let (item, mode) = match field.data_type() {
+        DataType::List(item) => (item.data_type(), "REPEATED"),
+        item if field.is_nullable() => (item, "NULLABLE"),
+        item => (item, "REQUIRED"),
+    };
+    let kind = match item {
+        DataType::Utf8 => "STRING",
+        DataType::Binary => "BYTES",
+        DataType::Int64 => "INTEGER",
+        DataType::Float64 => "FLOAT",
+        DataType::Boolean => "BOOLEAN",
+        DataType::Date32 => "DATE",
+        DataType::Struct(_) => "RECORD",
+        instant if *instant == timestamp_type() => "TIMESTAMP",
+        _ => return None,
+    };
+    let mut said = serde_json::json!({ "name": field.name(), "type": kind, "mode": mode });
+    if let DataType::Struct(fields) = item {
+        let fields: Option<Vec<_>> = fields.iter().map(|field| column(field)).collect();
+        said["fields"] = fields?.into();
+    }
+    Some(said)
+}
+
 /// The Arrow type of an instant: microseconds, UTC.
 pub fn timestamp_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
@@ -272,6 +305,8 @@ mod tests {
             let name = path.to_string_lossy();
             if name.ends_with(".json") && !name.ends_with(".table.json") {
                 let schema = TableSchema::read(&path).expect("a schema");
+                let again = TableSchema::of_arrow(&schema.arrow(), &path).expect("known types");
+                assert_eq!(again.arrow(), schema.arrow());
                 for column in &schema.columns {
                     assert!(column.description.is_some(), "{}: {}", path.display(), column.name);
                 }

@@ -23,7 +23,7 @@ use clickmill_audit as audit;
 use clickmill_config as config;
 use clickmill_config::{Pipeline, Place, Source, TableName};
 use clickmill_core::schema::{SchemaError, TableSchema, provenance};
-use clickmill_core::{Fault, Micros};
+use clickmill_core::{Fault, Micros, causes};
 use clickmill_dead_letter::{Seal, SealError, Writer};
 use clickmill_decode::{Decoder, messages};
 use clickmill_sandbox::signature::{KeyError, Keys};
@@ -144,6 +144,11 @@ pub fn tables_of(pipeline: &Pipeline) -> Result<Vec<(TableName, TableSchema)>, S
 pub fn build(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, BuildError> {
     let prepared = assemble(pipeline, options)?;
     let context = &prepared.context;
+    if let Some(days) = context.pipeline.sink.retention_days {
+        let of =
+            [&context.pipeline.sink.table, &context.pipeline.dead_letter.table].map(Clone::clone);
+        prepared.runtime.block_on(context.tables.keep_for(days, &of))?;
+    }
     let published = context.publish(&context.slot.current().library);
     published.map_err(|error| BuildError::Publish(Box::new(error)))?;
     context.begin();
@@ -260,13 +265,25 @@ fn resume(
     match sets.running(pipeline)? {
         Some(last) if file.is_set(&last.running) => Ok((file, of_file)),
         Some(last) if file.is_set(&last.file) => {
-            let set = sets.set(&last.running)?;
-            tracing::info!(
-                plugin_set = %set.digest,
-                "going on with the plugin set of the last swap"
-            );
-            let origin = Origin { actor: last.actor, note: last.note, changes: Vec::new() };
-            Ok((sets.restore(engine, &set)?, origin))
+            let plugin_set = &last.running;
+            let set = sets.set(plugin_set);
+            match set.and_then(|set| sets.restore(engine, &set)) {
+                Ok(library) => {
+                    tracing::info!(%plugin_set, "going on with the plugin set of the last swap");
+                    let origin = Origin { actor: last.actor, note: last.note, changes: Vec::new() };
+                    Ok((library, origin))
+                }
+                // What is lost does not come back: no start is to end by it.
+                Err(error) if error.is_lost() => {
+                    tracing::error!(
+                        %plugin_set,
+                        error = causes(&error),
+                        "the plugin set of the last swap is lost: the pipeline file counts, swap again"
+                    );
+                    Ok((file, of_file))
+                }
+                Err(error) => Err(error),
+            }
         }
         Some(last) if last.file != last.running => {
             tracing::warn!(

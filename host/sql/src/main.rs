@@ -1,5 +1,6 @@
 //! The executable `clickmill-sql`: the SQL engine, which `clickmill` starts when it is first asked.
 
+use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -20,11 +21,25 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     }
+    log();
     match clickmill_sql::serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("clickmill-sql: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What goes wrong with a warehouse's files is told on standard error, in the form of `clickmill`'s own log.
+fn log() {
+    let lines = tracing_subscriber::fmt()
+        .with_writer(stderr)
+        .with_target(false)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN);
+    if stderr().is_terminal() {
+        lines.init();
+    } else {
+        lines.json().flatten_event(true).init();
     }
 }

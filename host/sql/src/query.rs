@@ -1,27 +1,34 @@
 //! SQL over the warehouse, with DataFusion: tables are named as in BigQuery.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use datafusion::catalog::{
-    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
+    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
-use datafusion::common::TableReference;
-use datafusion::datasource::ViewTable;
+use datafusion::common::{ScalarValue, TableReference};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
+use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::object_store::DefaultObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::logical_expr::LogicalPlan;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::object_store::ObjectMeta;
+use datafusion::prelude::{SessionConfig, SessionContext, col, lit, not};
 use datafusion::sql::parser::Statement;
 
 use super::{dialect, functions, types};
+use clickmill_config::TableName;
+use clickmill_core::schema::TableSchema;
+use clickmill_core::schema::provenance::PUBLISH_TIME;
+use clickmill_core::{Fault, lock};
 use clickmill_tables::result_set::{Answer, Parameter};
-use clickmill_tables::views;
-use clickmill_warehouse::{Warehouse, WarehouseError};
+use clickmill_tables::views::{self, View};
+use clickmill_warehouse::{Doubt, Known, Warehouse, WarehouseError};
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +42,24 @@ pub enum QueryError {
     /// The query is wrong, or fails.
     #[error("{}", .0.find_root().strip_backtrace())]
     Query(Box<DataFusionError>),
+}
+
+impl QueryError {
+    /// Whether a file that can't be read may be at fault.
+    fn may_be_a_file(&self) -> bool {
+        match self {
+            Self::Warehouse(error) => error.fault() == Fault::Environment,
+            Self::NoTable(_) => false,
+            Self::Query(error) => !matches!(
+                error.find_root(),
+                DataFusionError::SQL(..)
+                    | DataFusionError::Plan(_)
+                    | DataFusionError::SchemaError(..)
+                    | DataFusionError::NotImplemented(_)
+                    | DataFusionError::ResourcesExhausted(_)
+            ),
+        }
+    }
 }
 
 impl From<WarehouseError> for QueryError {
@@ -54,6 +79,8 @@ pub struct Queries {
     warehouse: Warehouse,
     /// What queries share: the footers of files that were read before, say.
     runtime: Arc<RuntimeEnv>,
+    /// What files say of rows that come again.
+    known: Mutex<Known>,
 }
 
 impl Queries {
@@ -62,12 +89,28 @@ impl Queries {
         // What files a table has changes all the time.
         let runtime = RuntimeEnvBuilder::new().with_object_list_cache_limit(0);
         let runtime = Arc::new(runtime.with_memory_pool(memory).build()?);
-        Ok(Self { warehouse: Warehouse::open(uri)?, runtime })
+        Ok(Self { warehouse: Warehouse::open(uri)?, runtime, known: Mutex::default() })
     }
 
     /// Runs a query in BigQuery's dialect, with named parameters such as `@country`. Tables are
     /// `dataset.table`.
     pub async fn query(
+        &self,
+        sql: &str,
+        parameters: &[(String, Parameter)],
+    ) -> Result<Answer, QueryError> {
+        match self.answer(sql, parameters).await {
+            Err(error) if error.may_be_a_file() => {
+                // An entry of clickmill's own that is damaged is no reason to answer nothing; a file that
+                // was removed since it was listed is none either.
+                self.warehouse.set_damaged_aside().await?;
+                self.answer(sql, parameters).await
+            }
+            answered => answered,
+        }
+    }
+
+    async fn answer(
         &self,
         sql: &str,
         parameters: &[(String, Parameter)],
@@ -80,50 +123,132 @@ impl Queries {
         Ok(Answer { schema, batches })
     }
 
-    /// The tables, and the views that a query names.
+    /// The tables and views that a query names.
     async fn session(&self, sql: &str) -> Result<SessionContext, QueryError> {
-        let context = context(self.runtime.clone());
-        if let Some((bucket, store)) = self.warehouse.bucket() {
-            let url = ListingTableUrl::parse(bucket)?;
-            context.register_object_store(url.object_store().as_ref(), store);
-        }
+        // Each query has stores of its own, and all share the rest.
+        let registry = Arc::new(DefaultObjectStoreRegistry::new());
+        let runtime = RuntimeEnv { object_store_registry: registry, ..(*self.runtime).clone() };
+        let context = context(Arc::new(runtime));
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema("public", Arc::new(MemorySchemaProvider::new()))?;
-        for (name, schema) in self.warehouse.tables().await? {
-            let urls = self.warehouse.urls(&name).await?.into_iter();
-            let urls = urls.map(ListingTableUrl::parse).collect::<Result<_, _>>()?;
-            let options = ListingOptions::new(Arc::new(ParquetFormat::default()));
-            let table = ListingTableConfig::new_with_multi_paths(urls)
-                .with_listing_options(options)
-                .with_schema(schema.arrow());
-            let dataset = match catalog.schema(&name.dataset) {
-                Some(dataset) => dataset,
-                None => {
-                    let dataset: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
-                    catalog.register_schema(&name.dataset, dataset.clone())?;
-                    dataset
-                }
-            };
-            dataset.register_table(name.table, Arc::new(ListingTable::try_new(table)?))?;
+        let tables = self.warehouse.tables().await?;
+        for (name, _) in &tables {
+            if catalog.schema(&name.dataset).is_none() {
+                catalog.register_schema(&name.dataset, Arc::new(MemorySchemaProvider::new()))?;
+            }
         }
-        let tables: Vec<(String, Arc<dyn SchemaProvider>)> = catalog
+        let datasets: Vec<(String, Arc<dyn SchemaProvider>)> = catalog
             .schema_names()
             .into_iter()
             .filter_map(|name| Some((name.clone(), catalog.schema(&name)?)))
             .collect();
         context.register_catalog("warehouse", Arc::new(catalog));
-        for (dataset, schema) in tables {
-            for view in views::named_in(sql, &dataset) {
-                let mut reads = view.reads.iter().chain([&view.of]);
-                if reads.all(|table| schema.table_exist(table)) && !schema.table_exist(view.name) {
-                    let plan = plan(&context, &view.sql, &[]).await?;
-                    let table = Arc::new(ViewTable::new(plan, Some(view.sql)));
-                    schema.register_table(view.name.to_owned(), table)?;
+        let mut files = Files { context: &context, warehouse: &self.warehouse, number: 0 };
+        for (dataset, provider) in datasets {
+            let of_dataset = tables.iter().filter(|(name, _)| name.dataset == dataset);
+            let of_dataset: BTreeMap<&str, &(TableName, TableSchema)> =
+                of_dataset.map(|table| (table.0.table.as_str(), table)).collect();
+            let views = views::named_in(sql, &dataset);
+            let texts: Vec<&str> =
+                views.iter().map(|view| view.sql.as_str()).chain([sql]).collect();
+            // As it is at one moment, wherever the query names it.
+            let mut lists: BTreeMap<&str, Vec<ObjectMeta>> = BTreeMap::new();
+            for (table, (name, schema)) in &of_dataset {
+                // To list a table takes longer than many a query.
+                if texts.iter().any(|text| views::is_named(text, table)) {
+                    let listed = self.warehouse.files(name).await?;
+                    let of_files = files.table(listed.clone(), schema)?;
+                    provider.register_table((*table).to_owned(), of_files)?;
+                    lists.insert(table, listed);
                 }
+            }
+            for view in views {
+                let mut reads = view.reads.iter().chain([&view.of]);
+                let is_hidden = provider.table_exist(view.name);
+                if is_hidden || !reads.all(|table| provider.table_exist(table)) {
+                    continue;
+                }
+                let of = of_dataset.get(view.of).zip(lists.get(view.of));
+                let plan = match of {
+                    Some(((_, schema), listed)) if view.once && has_publish_time(schema) => {
+                        self.once(&mut files, &*provider, &view, listed, schema).await?
+                    }
+                    _ => plan(&context, &view.sql, &[]).await?,
+                };
+                let table = Arc::new(ViewTable::new(plan, Some(view.sql)));
+                provider.register_table(view.name.to_owned(), table)?;
             }
         }
         Ok(context)
     }
+
+    /// A view that shows each message once: only rows that may be there twice are numbered.
+    async fn once(
+        &self,
+        files: &mut Files<'_>,
+        dataset: &dyn SchemaProvider,
+        view: &View,
+        listed: &[ObjectMeta],
+        schema: &TableSchema,
+    ) -> Result<LogicalPlan, QueryError> {
+        let mut known = std::mem::take(&mut *lock(&self.known));
+        let doubt = self.warehouse.doubt(listed.to_vec(), &mut known).await;
+        lock(&self.known).extend(known);
+        let Doubt { sure, files: doubtful, published } = doubt?;
+        let scan = |table: Arc<dyn TableProvider>| {
+            LogicalPlanBuilder::scan(view.of, provider_as_source(table), None)
+        };
+        let sure = scan(files.table(sure, schema)?)?;
+        if doubtful.is_empty() {
+            return Ok(sure.build()?);
+        }
+        let doubtful = scan(files.table(doubtful, schema)?)?.build()?;
+        let time =
+            |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
+        let in_doubt =
+            published.into_iter().fold(col(PUBLISH_TIME).is_null(), |others, (from, to)| {
+                others.or(col(PUBLISH_TIME).between(time(from), time(to)))
+            });
+        let rest = LogicalPlanBuilder::from(doubtful.clone()).filter(not(in_doubt.clone()))?;
+        let in_doubt = LogicalPlanBuilder::from(doubtful).filter(in_doubt)?.build()?;
+        // The view's own text, over those rows only.
+        let over = format!("{}__in_doubt", view.of);
+        let text = view.sql.replace(&format!(".{}", view.of), &format!(".`{over}`"));
+        dataset.register_table(over.clone(), Arc::new(ViewTable::new(in_doubt, None)))?;
+        let numbered = plan(files.context, &text, &[]).await;
+        dataset.deregister_table(&over)?;
+        Ok(sure.union(rest.build()?)?.union(numbered?)?.build()?)
+    }
+}
+
+/// Files as tables of a session.
+struct Files<'a> {
+    context: &'a SessionContext,
+    warehouse: &'a Warehouse,
+    number: usize,
+}
+
+impl Files<'_> {
+    /// A table of these files: a store of its own holds them, under names that have nothing to do with
+    /// where the warehouse is.
+    fn table(
+        &mut self,
+        files: Vec<ObjectMeta>,
+        schema: &TableSchema,
+    ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+        self.number += 1;
+        let url = ListingTableUrl::parse(format!("warehouse://{}/", self.number))?;
+        let store = self.warehouse.reading(files);
+        self.context.register_object_store(url.object_store().as_ref(), store);
+        let options = ListingOptions::new(Arc::new(ParquetFormat::default()));
+        let table =
+            ListingTableConfig::new(url).with_listing_options(options).with_schema(schema.arrow());
+        Ok(Arc::new(ListingTable::try_new(table)?))
+    }
+}
+
+fn has_publish_time(schema: &TableSchema) -> bool {
+    schema.columns.iter().any(|column| column.name == PUBLISH_TIME)
 }
 
 /// A session that speaks BigQuery's dialect, without tables.

@@ -50,6 +50,13 @@ pub trait TableStore: fmt::Debug + Send + Sync {
     /// Makes sure that a table is there and takes rows of this schema.
     async fn ensure(&self, table: &TableName, schema: &TableSchema) -> Result<(), TableError>;
 
+    /// From now on, rows of these tables are kept for so many days after the day on which they were
+    /// written; older ones are removed now, and while a stream writes. Tables that say this themselves are
+    /// left alone.
+    async fn keep_for(&self, _days: u32, _tables: &[TableName]) -> Result<(), TableError> {
+        Ok(())
+    }
+
     /// Whether a load has happened. One that was interrupted in its last step is finished.
     async fn is_loaded(&self, load_id: &str, target: &TableName) -> Result<bool, TableError>;
 

@@ -29,6 +29,7 @@ fn help_says_what_each_verb_does_with_examples() {
         &["plugin", "sign", "--help"],
         &["audit", "verify", "--help"],
         &["audit", "list", "--help"],
+        &["warehouse", "compact", "--help"],
     ] {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_clickmill"));
         let output = command
@@ -71,6 +72,7 @@ fn errors_name_the_thing_and_the_exit_code_says_whose_fault_it_is() {
         (&["plugin", "sign", "file", "--key", "nowhere.key"], 2),
         (&["dead-letter", "replay", "nowhere.toml"], 2),
         (&["audit", "verify", "nobody"], 2),
+        (&["warehouse", "compact", "--table", "no.table"], 2),
         (&["generate", "shop", "--output", "no/such/folder/file"], 3),
     ] {
         let output = scratch.run(arguments);

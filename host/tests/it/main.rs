@@ -41,3 +41,4 @@ mod taps;
 mod trust;
 mod unkind_bigquery;
 mod upgrade;
+mod warehouse;

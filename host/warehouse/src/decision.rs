@@ -51,6 +51,11 @@ pub(super) struct Decision {
     moves: Vec<(String, String)>,
 }
 
+/// Whether a file of the staging folder is a load's decision.
+pub(super) fn is_decision(path: &Path) -> bool {
+    path.filename() == Some(DECISION)
+}
+
 impl Warehouse {
     /// Whether a load has happened. One that is decided happens now.
     pub(super) async fn happened(
@@ -230,7 +235,7 @@ mod tests {
         async fn files(&self) -> Vec<(String, String)> {
             let warehouse = &self.warehouse;
             let mut files = Vec::new();
-            for file in warehouse.list(&warehouse.root).await.unwrap() {
+            for file in warehouse.list(&Path::ROOT).await.unwrap() {
                 let got = warehouse.store.get(&file.location).await.unwrap();
                 let text = String::from_utf8(got.bytes().await.unwrap().to_vec()).unwrap();
                 files.push((file.location.to_string(), text));

@@ -6,6 +6,7 @@
 //! <warehouse>/clickstream_analytics/clickstream_batch/_schema.json
 //! <warehouse>/clickstream_analytics/load_ledger/<load id>.parquet
 //! <warehouse>/_log/…                          rows that streams wrote last
+//! <warehouse>/_replaced/…                     files that were merged into others lately
 //! <warehouse>/_staging/<load id>/…            files in the making, which no reader looks at
 //! <warehouse>/_staging/<load id>.lock         held by the run that makes them, on a disk
 //! <warehouse>/_state/…                        plugin sets, kept by the pipeline
@@ -20,42 +21,58 @@
 //! one is decided for.
 
 mod claim;
+mod compact;
 mod decision;
+mod doubt;
 mod entries;
 mod file;
+mod flushes;
 mod ledger;
 mod live;
 mod load;
 mod log;
+mod plan;
 mod query;
+mod reading;
+mod repeats;
+mod retention;
+mod schemas;
+mod staging;
 mod table_store;
 mod window;
 
+pub use compact::Compacted;
+pub use doubt::{Doubt, Facts, Known};
+pub use repeats::Repeats;
+
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore};
 
 use clickmill_config::TableName;
-use clickmill_core::Fault;
-use clickmill_core::schema::{SchemaError, TableSchema};
-use clickmill_core::store::{self, StoreError};
+use clickmill_core::schema::SchemaError;
+use clickmill_core::store::StoreError;
+use clickmill_core::{Fault, folder};
 
-/// Beside a table's files: its columns, as BigQuery reads them. An empty table has a schema too.
-const SCHEMA_FILE: &str = "_schema.json";
 /// Where files are made before they are published.
 const STAGING: &str = "_staging";
 
 /// A warehouse.
 #[derive(Debug, Clone)]
 pub struct Warehouse {
+    /// Names in it are relative to the warehouse.
     store: Arc<dyn ObjectStore>,
-    root: Path,
-    /// The folder, where it is on a disk.
+    /// Its folder, where that is on a disk.
     disk: Option<PathBuf>,
     uri: String,
+    /// Whether this process has cleared up.
+    swept: Arc<AtomicBool>,
+    /// For how many days after that of writing rows are kept; 0 is for ever.
+    retention_days: Arc<AtomicU32>,
 }
 
 /// What can go wrong with a warehouse.
@@ -156,9 +173,9 @@ impl Warehouse {
     /// Opens a warehouse at a path or `gs://bucket/prefix`. It need not exist yet.
     pub fn open(uri: &str) -> Result<Self, WarehouseError> {
         let failed = |source| WarehouseError::Open { uri: uri.to_owned(), source };
-        let (store, root) = store::open(uri).map_err(failed)?;
-        let disk = store::is_local(uri).then(|| absolute(&root));
-        Ok(Self { store, root, disk, uri: uri.to_owned() })
+        let (store, disk) = folder::open(uri).map_err(failed)?;
+        let (swept, retention_days) = Default::default();
+        Ok(Self { store, disk, uri: uri.to_owned(), swept, retention_days })
     }
 
     /// The URI it was opened by.
@@ -168,86 +185,12 @@ impl Warehouse {
 
     /// Where the disk has what the store calls `path`; `None` where there is no disk.
     fn on_disk(&self, path: &Path) -> Option<PathBuf> {
-        self.disk.is_some().then(|| absolute(path))
+        self.disk.as_ref().map(|folder| folder.join(path.as_ref()))
     }
 
     /// A table's folder.
     fn table(&self, table: &TableName) -> Path {
-        self.root.clone().join(table.dataset.as_str()).join(table.table.as_str())
-    }
-
-    /// Makes sure that a table has these columns: an unknown table gets them, a known one must have
-    /// them, but for columns added at the end that may be null.
-    pub async fn ensure_table(
-        &self,
-        table: &TableName,
-        schema: &TableSchema,
-    ) -> Result<(), WarehouseError> {
-        let path = self.table(table).join(SCHEMA_FILE);
-        if let Some(known) = self.schema_at(&path).await? {
-            let other = |what: String| WarehouseError::OtherSchema {
-                table: table.clone(),
-                uri: self.uri.clone(),
-                what,
-            };
-            for (at, column) in known.columns.iter().enumerate() {
-                match schema.columns.get(at) {
-                    Some(now) if now.arrow() == column.arrow() => {}
-                    Some(now) => {
-                        return Err(other(format!(
-                            "`{}` where it has `{}`",
-                            now.arrow(),
-                            column.arrow()
-                        )));
-                    }
-                    None => return Err(other(format!("it has `{}` too", column.arrow()))),
-                }
-            }
-            let added = &schema.columns[known.columns.len()..];
-            if let Some(column) = added.iter().find(|column| !column.arrow().is_nullable()) {
-                return Err(other(format!("`{}` is new and may not be null", column.name)));
-            }
-            if added.is_empty() {
-                return Ok(());
-            }
-        }
-        let put = self.store.put(&path, schema.json().into()).await;
-        put.map_err(|source| self.failed(format!("write `{path}`"), source))?;
-        Ok(())
-    }
-
-    /// All tables, with their columns.
-    pub async fn tables(&self) -> Result<Vec<(TableName, TableSchema)>, WarehouseError> {
-        let mut tables = Vec::new();
-        for dataset in self.folders(&self.root).await? {
-            for folder in self.folders(&dataset).await? {
-                if let Some(schema) = self.schema_at(&folder.clone().join(SCHEMA_FILE)).await? {
-                    let name = |path: &Path| path.filename().unwrap_or_default().to_owned();
-                    let table = TableName { dataset: name(&dataset), table: name(&folder) };
-                    tables.push((table, schema));
-                }
-            }
-        }
-        Ok(tables)
-    }
-
-    async fn folders(&self, path: &Path) -> Result<Vec<Path>, WarehouseError> {
-        let listed = self.store.list_with_delimiter(Some(path)).await;
-        let listed = listed.map_err(|source| self.failed(format!("list `{path}`"), source))?;
-        let named = |path: &Path| path.filename().is_some_and(|name| !name.starts_with('_'));
-        Ok(listed.common_prefixes.into_iter().filter(named).collect())
-    }
-
-    async fn schema_at(&self, path: &Path) -> Result<Option<TableSchema>, WarehouseError> {
-        let bytes = match self.store.get(path).await {
-            Ok(got) => got.bytes().await,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => Err(error),
-        };
-        let bytes = bytes.map_err(|source| self.failed(format!("read `{path}`"), source))?;
-        let text = String::from_utf8_lossy(&bytes);
-        let schema = TableSchema::parse(&text, std::path::Path::new(path.as_ref()));
-        schema.map(Some).map_err(|source| WarehouseError::Schema { uri: self.uri.clone(), source })
+        Path::from(table.dataset.as_str()).join(table.table.as_str())
     }
 
     async fn list(&self, prefix: &Path) -> Result<Vec<ObjectMeta>, WarehouseError> {
@@ -262,9 +205,4 @@ impl Warehouse {
     fn disk_failed(&self, what: String, source: std::io::Error) -> WarehouseError {
         WarehouseError::Disk { uri: self.uri.clone(), what, source }
     }
-}
-
-/// A path of a store on a disk: the store's begin at its root, without a slash.
-fn absolute(path: &Path) -> PathBuf {
-    PathBuf::from(format!("/{path}"))
 }

@@ -2,22 +2,35 @@
 //! written a short while ago are dropped: messages are delivered again after a crash.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
-use object_store::path::Path;
-use object_store::{PutMode, PutOptions, PutPayload};
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
-use super::file::{Staged, properties};
-use super::log::{Flushes, Log, today};
+use super::claim::Claim;
+use super::compact::SILENT;
+use super::file::properties;
+use super::flushes::Flushes;
+use super::load::date;
+use super::log::Log;
+use super::repeats::{KEY as REPEATS, Known, Times};
 use super::window::{Fresh, Key, Window};
-use super::{STAGING, Warehouse, WarehouseError};
+use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
+use clickmill_core::causes;
+
+/// So many flushes are a block that may be merged.
+const COMPACT_EVERY: u64 = 16;
+/// What a stream that ends has for merging its files.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Appends to one table.
 #[derive(Clone)]
@@ -27,15 +40,23 @@ pub(crate) struct Live {
     schema: SchemaRef,
     key: Option<Arc<Key>>,
     written: Arc<Mutex<Written>>,
+    closing: Arc<AtomicBool>,
 }
 
 /// What was written, and where the next flush goes.
 struct Written {
     window: Window,
+    known: Known,
     flush: Flushes,
-    /// Of the flush that is being written, once that was tried.
+    /// The day in whose folder the next flush belongs: that of its first try, since a file that a failed
+    /// try has published is not to be published again in another.
     day: Option<String>,
+    /// When the last flush was durable.
+    at: SystemTime,
     log: Option<Log>,
+    compacting: Option<JoinHandle<()>>,
+    /// Of the session: to others it is over once this is given back.
+    claim: Option<Claim>,
 }
 
 impl Live {
@@ -55,20 +76,55 @@ impl Live {
             warehouse.read_window(table, key, &mut window).await?;
         }
         let log = Log::open(warehouse, table, &schema, pipeline).await?;
-        let written = Written { window, flush: Flushes::begin(), day: None, log };
+        let flush = Flushes::begin();
+        let written = Written {
+            window,
+            known: Known::default(),
+            claim: warehouse.claim(&flush.session)?,
+            flush,
+            day: None,
+            at: SystemTime::now(),
+            log,
+            compacting: None,
+        };
         Ok(Self {
             warehouse: warehouse.clone(),
             table: table.clone(),
             schema,
             key: key.map(Arc::new),
             written: Arc::new(Mutex::new(written)),
+            closing: Arc::default(),
         })
     }
 
-    /// Brings all rows into the table's folder, where other tools look.
+    /// Brings all rows into the table's folder, where other tools look, in few files.
     pub(crate) async fn close(&self) {
-        if let Some(log) = &mut self.written.lock().await.log {
+        let mut written = self.written.lock().await;
+        if let Some(log) = &mut written.log {
             log.close().await;
+        }
+        // What others have left may be much, and a stream that is told to stop stops.
+        self.closing.store(true, Ordering::Relaxed);
+        if let Some(compacting) = written.compacting.take() {
+            // What it could not do is done now.
+            let _ = compacting.await;
+        }
+        let until = Instant::now() + CLOSING;
+        let (this, session) = (self.clone(), written.flush.session.clone());
+        let runtime = Handle::current();
+        let compacting = tokio::task::spawn_blocking(move || {
+            this.compact(&runtime, Some(&session), &|| Instant::now() < until);
+        });
+        let _ = compacting.await;
+    }
+
+    /// Merges small files. What can't be merged now is merged later.
+    fn compact(&self, runtime: &Handle, ended: Option<&str>, goes_on: &dyn Fn() -> bool) {
+        let now = SystemTime::now();
+        let compacted = self.warehouse.compact(runtime, &self.table, now, ended, goes_on);
+        if let Err(error) = compacted {
+            let table = self.table.to_string();
+            tracing::warn!(error = causes(&error), table, "small files stay as they are");
         }
     }
 
@@ -88,8 +144,15 @@ impl Live {
         let warehouse = &self.warehouse;
         let failed = |source| warehouse.unwritten(&self.table, source);
         let mut before = self.written.blocking_lock();
-        let Written { window, flush, day, log } = &mut *before;
+        let Written { window, known, flush, day, at, log, claim, .. } = &mut *before;
+        // By now others may take the session to be over.
+        if at.elapsed().unwrap_or_default() > SILENT / 2 {
+            *flush = Flushes::begin();
+            *claim = warehouse.claim(&flush.session)?;
+            *known = Known::default();
+        }
         let mut fresh = Fresh::new();
+        let mut news = Times::default();
         let mut writer = ArrowWriter::try_new(Vec::new(), self.schema.clone(), Some(properties()))
             .map_err(failed)?;
         let mut written = 0;
@@ -102,27 +165,42 @@ impl Live {
                 }
                 None => batch.clone(),
             };
+            let key = self.key.as_ref();
+            news.add(&batch, key.map_or(batch.num_rows(), |key| key.missing(&batch)));
             written += batch.num_rows();
             writer.write(&batch).map_err(failed)?;
         }
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         if written > 0 {
+            if let Some(said) = known.repeats(&news).said() {
+                writer
+                    .append_key_value_metadata(KeyValue::new(REPEATS.to_owned(), said.to_owned()));
+            }
             let bytes = writer.into_inner().map_err(failed)?;
+            let day = day.get_or_insert_with(|| date(SystemTime::now())).clone();
             runtime.block_on(async {
                 match log {
                     Some(log) if Log::takes(written) => log.add(flush, bytes, written).await,
                     _ => {
-                        let day = day.get_or_insert_with(today);
-                        let to = flush.in_table(&warehouse.table(&self.table), day, &bytes);
+                        let to = flush.in_table(&warehouse.day(&self.table, &day), &bytes);
                         warehouse.put_once(&to, bytes).await
                     }
                 }
             })?;
             // Only now: a flush that is tried again is not a second file.
             flush.advance();
-            *day = None;
+            known.add(&news, fresh.len());
+            (before.day, before.at) = (None, SystemTime::now());
+            let is_busy = before.compacting.as_ref().is_some_and(|task| !task.is_finished());
+            if before.flush.first.is_multiple_of(COMPACT_EVERY) && !is_busy {
+                let (this, handle) = (self.clone(), runtime.clone());
+                let task = move || {
+                    this.compact(&handle, None, &|| !this.closing.load(Ordering::Relaxed));
+                };
+                before.compacting = Some(runtime.spawn_blocking(task));
+            }
         }
-        window.add(fresh);
+        before.window.add(fresh);
         Ok((rows - written) as u64)
     }
 }
@@ -131,26 +209,5 @@ impl Warehouse {
     fn unwritten(&self, table: &TableName, source: ParquetError) -> WarehouseError {
         let (uri, what) = (self.uri.clone(), format!("write to `{table}`"));
         WarehouseError::Parquet { uri, what, source }
-    }
-
-    /// Makes a file that appears whole or not at all, and is durable. One that is there already was
-    /// written before, without the writer knowing.
-    pub(super) async fn put_once(&self, path: &Path, bytes: Vec<u8>) -> Result<(), WarehouseError> {
-        let bytes = PutPayload::from(bytes);
-        let put = async |path: &Path, mode| {
-            let options = PutOptions { mode, ..PutOptions::default() };
-            self.store.put_opts(path, bytes.clone(), options).await
-        };
-        if self.disk.is_none() {
-            return match put(path, PutMode::Create).await {
-                Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
-                Err(source) => Err(self.failed(format!("write `{path}`"), source)),
-            };
-        }
-        let name = path.filename().unwrap_or_default();
-        let staged = self.root.clone().join(STAGING).join(name);
-        let done = put(&staged, PutMode::Overwrite).await;
-        done.map_err(|source| self.failed(format!("write `{staged}`"), source))?;
-        Staged::new(self, staged).publish_once(path).await
     }
 }

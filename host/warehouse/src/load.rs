@@ -18,6 +18,7 @@
 //! 7. The staging folder is removed and the claim given back. Killed: who next finds the object loaded
 //!    removes what is left of them. Another that has waited: finds the entry in 2.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -28,9 +29,10 @@ use object_store::{Error, ObjectStoreExt, PutMode, PutOptions};
 
 use super::claim::Claim;
 use super::file::TableFile;
+use super::repeats::Repeats;
 use super::{STAGING, Warehouse, WarehouseError, ledger};
 use clickmill_config::TableName;
-use clickmill_tables::ledger::{Committed, Entry};
+use clickmill_tables::ledger::{Committed, Entry, load_id};
 
 /// Staged files.
 const ROWS: &str = "rows.parquet";
@@ -46,6 +48,7 @@ pub(crate) struct Load {
     staging: Path,
     rows: (TableName, TableFile),
     dead_letters: (TableName, TableFile),
+    folder: StagingFolder,
     /// The last to be dropped: by then nothing here touches the staging folder any more, which may be
     /// another's.
     claim: Claim,
@@ -90,6 +93,7 @@ impl Load {
             dead_letters: (dead_table.clone(), create(DEAD_LETTERS, dead_schema)?),
             warehouse: warehouse.clone(),
             id: id.into(),
+            folder: StagingFolder(warehouse.on_disk(&staging)),
             staging,
             claim,
         };
@@ -118,14 +122,16 @@ impl Load {
     ) -> Result<Committed, WarehouseError> {
         let date = date(SystemTime::now());
         // The claim first: what is bound first is dropped last.
-        let Self { claim, warehouse, id, staging, rows: (table, rows), dead_letters } = self;
+        let Self { claim, folder, warehouse, id, staging, rows: (table, mut rows), dead_letters } =
+            self;
         let (dead_table, dead_letters) = dead_letters;
+        // A replay's id stands for letters, not for an object.
+        if load_id(&entry.table, &entry.source) == *id {
+            Repeats::Never.say(&mut rows);
+        }
         let rows = rows.finish()?;
         let dead_letters = dead_letters.finish()?;
-        let to = |table: &TableName| {
-            let folder = format!("load_date={date}");
-            warehouse.table(table).join(folder).join(format!("{id}.parquet"))
-        };
+        let to = |table: &TableName| warehouse.day(table, &date).join(format!("{id}.parquet"));
         // Letters first: at no moment is a row missing from both tables with its load half done.
         let files = [(dead_letters, DEAD_LETTERS, to(&dead_table)), (rows, ROWS, to(&table))];
         let files = files.into_iter().filter_map(|(staged, name, to)| Some((staged?, name, to)));
@@ -144,27 +150,43 @@ impl Load {
             let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
             let put = warehouse.store.put_opts(&path, entry_bytes.into(), create).await;
             put.map_err(|source| warehouse.failed(format!("write `{path}`"), source))?;
-            warehouse.remove_staging(&staging).await;
             Ok(Committed::Now)
         });
-        drop(claim);
+        if committed.is_err() && warehouse.disk.is_some() {
+            // Rows that no entry stands for are not to be seen. What can't be removed now is removed
+            // when the object is loaded again.
+            let _ = runtime.block_on(warehouse.clear(&id, [&entry.table, &dead_table]));
+        }
+        drop((folder, claim));
         committed
     }
 
     /// Gives the load up: it has not happened.
     pub(crate) fn abandon(self, runtime: &tokio::runtime::Handle) {
-        let Self { claim, warehouse, staging, rows, dead_letters, .. } = self;
+        let Self { claim, folder, warehouse, staging, rows, dead_letters, .. } = self;
         rows.1.abandon(runtime);
         dead_letters.1.abandon(runtime);
         runtime.block_on(warehouse.remove_staging(&staging));
-        drop(claim);
+        drop((folder, claim));
+    }
+}
+
+/// The folder of files in the making, on a disk. It goes with them, however the load ends.
+struct StagingFolder(Option<PathBuf>);
+
+impl Drop for StagingFolder {
+    fn drop(&mut self) {
+        // What can't be removed is in nobody's way.
+        if let Some(folder) = &self.0 {
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 }
 
 impl Warehouse {
     /// Where the files of a load are made.
     pub(super) fn staging(&self, id: &str) -> Path {
-        self.root.clone().join(STAGING).join(id)
+        Path::from(STAGING).join(id)
     }
 
     /// Under the claim of a load: whether it has happened. What is left of one that has not is removed.

@@ -7,12 +7,11 @@
 //! ```text
 //! <warehouse>/_log/<dataset>/<table>/<pipeline>/<session>-<flush>-<digest>.parquet
 //! <warehouse>/<dataset>/<table>/load_date=2026-11-25/live-<session>-<first flush>-<last flush>.parquet
-//! <warehouse>/<dataset>/<table>/load_date=2026-11-25/live-<session>-<flush>-<flush>-<digest>.parquet
 //! ```
 //!
-//! A file's name says which flushes of which session it holds, and a flush's what is in it. So what is
-//! published again is still one file, and a reader knows which files of the log to leave out, whatever
-//! was interrupted. What is packed stays in the log until the next pack is published: whoever began to
+//! A file's name says which flushes of which session it holds ([`super::flushes`]), and a flush's what is
+//! in it. So what is published again is still one file, and a reader knows which files of the log to leave
+//! out, whatever was interrupted. What is packed stays in the log until the next pack is published: whoever began to
 //! read it can end.
 
 use std::collections::{HashMap, VecDeque};
@@ -28,100 +27,27 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::file::TableFile;
+use super::flushes::{Flushes, Held};
 use super::load::date;
-use super::{STAGING, Warehouse, WarehouseError};
+use super::reading::replaced;
+use super::repeats::Repeats;
+use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
-use clickmill_core::causes;
+use clickmill_core::{causes, durable};
 
 /// Where logs are.
 const LOG: &str = "_log";
-/// How the names of a stream's files in a table begin.
-const PREFIX: &str = "live-";
 /// Held while a pipeline writes to its log.
 const LOCK: &str = "lock";
 /// A flush of so many rows is a file of the table at once: writing them twice would cost a fast stream
 /// more than its readers gain.
 const LARGE: usize = 8 << 10;
 /// So many files are packed, …
-const PACK_FILES: usize = 32;
+const PACK_FILES: u64 = 32;
 /// … or so many rows, …
 const PACK_ROWS: usize = 256 << 10;
 /// … or what has waited so long.
 const PACK_AGE: Duration = Duration::from_secs(60);
-
-/// Flushes of a session, a run of a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Flushes {
-    session: String,
-    first: u64,
-    last: u64,
-}
-
-impl Flushes {
-    /// The next flush of a new session.
-    pub(crate) fn begin() -> Self {
-        Self { session: format!("{:016x}", rand::random::<u64>()), first: 0, last: 0 }
-    }
-
-    /// The flush after it.
-    pub(crate) fn advance(&mut self) {
-        self.last += 1;
-        self.first = self.last;
-    }
-
-    /// What a file holds, by its name.
-    fn of(path: &Path) -> Option<Self> {
-        let name = path.filename()?.strip_suffix(".parquet")?;
-        let (name, in_table) = match name.strip_prefix(PREFIX) {
-            Some(rest) => (rest, true),
-            None => (name, false),
-        };
-        let mut parts = name.split('-');
-        let session = parts.next()?.to_owned();
-        let first = parts.next()?.parse().ok()?;
-        let last = if in_table { parts.next()?.parse().ok()? } else { first };
-        Some(Self { session, first, last })
-    }
-
-    fn holds(&self, other: &Self) -> bool {
-        self.session == other.session && self.first <= other.first && other.last <= self.last
-    }
-
-    /// The file of a table that one flush is.
-    pub(crate) fn in_table(&self, folder: &Path, day: &str, bytes: &[u8]) -> Path {
-        self.file_of(folder, day, &format!("-{}", digest(bytes)))
-    }
-
-    /// The file of a table that they are packed into.
-    fn packed_in(&self, folder: &Path, day: &str) -> Path {
-        self.file_of(folder, day, "")
-    }
-
-    fn file_of(&self, folder: &Path, day: &str, digest: &str) -> Path {
-        let day = format!("load_date={day}");
-        let Self { session, first, last } = self;
-        folder.clone().join(day).join(format!("{PREFIX}{session}-{first}-{last}{digest}.parquet"))
-    }
-
-    fn in_log(&self, folder: &Path, bytes: &[u8]) -> Path {
-        folder.clone().join(format!("{}-{}-{}.parquet", self.session, self.first, digest(bytes)))
-    }
-}
-
-/// The day of what is published for the first time. What is tried again keeps it: in the folder of
-/// another day it would be another file, with the same rows.
-pub(super) fn today() -> String {
-    date(SystemTime::now())
-}
-
-fn digest(bytes: &[u8]) -> String {
-    blake3::hash(bytes).to_hex()[..16].to_owned()
-}
-
-/// Whether a stream has written a file of a table.
-pub(super) fn is_live(path: &Path) -> bool {
-    path.filename().is_some_and(|name| name.starts_with(PREFIX))
-}
 
 /// A pipeline's log of a table, on a disk.
 #[derive(Debug)]
@@ -150,20 +76,32 @@ struct Waiting {
     files: Vec<(Flushes, Path)>,
     rows: usize,
     since: Instant,
-    /// Of the file that they are packed into, once that was tried.
+    /// When packing them failed last.
+    failed: Option<Instant>,
+    /// The day in whose folder they are packed: that of the first try, since a file that a failed try has
+    /// published is not to be published again in another.
     day: Option<String>,
 }
 
 impl Waiting {
     fn none() -> Self {
-        Self { files: Vec::new(), rows: 0, since: Instant::now(), day: None }
+        Self { files: Vec::new(), rows: 0, since: Instant::now(), failed: None, day: None }
     }
 
+    /// Whether they are to be packed. A pack ends where a block of flushes does, since such blocks are
+    /// merged later.
     fn is_due(&self) -> bool {
-        !self.files.is_empty()
-            && (self.files.len() >= PACK_FILES
+        self.files.last().is_some_and(|(flush, _)| {
+            (flush.last + 1).is_multiple_of(PACK_FILES)
                 || self.rows >= PACK_ROWS
-                || self.since.elapsed() >= PACK_AGE)
+                || self.since.elapsed() >= PACK_AGE
+        })
+    }
+
+    /// Whether a flush is of a later block.
+    fn is_before(&self, next: &Flushes) -> bool {
+        let block = |flush: &Flushes| flush.first / PACK_FILES;
+        self.files.first().is_some_and(|(first, _)| block(first) != block(next))
     }
 }
 
@@ -178,19 +116,19 @@ impl Log {
     ) -> Result<Option<Self>, WarehouseError> {
         let folder = warehouse.log(table).join(pipeline);
         let Some(on_disk) = warehouse.on_disk(&folder) else { return Ok(None) };
-        let locked = std::fs::create_dir_all(&on_disk)
+        let locked = durable::folders(&on_disk)
             .and_then(|()| File::create(on_disk.join(LOCK)))
             .map(|file| file.try_lock().is_ok().then_some(file));
         let locked = locked
             .map_err(|source| warehouse.disk_failed(format!("write to `{folder}`"), source))?;
         let Some(lock) = locked else { return Ok(None) };
-        let in_table = warehouse.flushes(table).await?;
+        let in_table = warehouse.held(table).await?;
         let mut packed = Vec::new();
         let mut sessions: HashMap<String, Vec<(Flushes, Path)>> = HashMap::new();
         for file in warehouse.list(&folder).await? {
             let path = file.location;
             match Flushes::of(&path) {
-                Some(flush) if is_packed(&in_table, &flush) => packed.push(path),
+                Some(flush) if in_table.has(&flush) => packed.push(path),
                 Some(flush) => {
                     sessions.entry(flush.session.clone()).or_default().push((flush, path));
                 }
@@ -208,12 +146,6 @@ impl Log {
             packed,
             _lock: lock,
         };
-        // A pack that was being made when its run ended.
-        for file in warehouse.list(&warehouse.root.clone().join(STAGING)).await? {
-            if Flushes::of(&file.location).is_some_and(|of| sessions.contains_key(&of.session)) {
-                let _ = warehouse.store.delete(&file.location).await;
-            }
-        }
         let left = |files| Waiting { files, ..Waiting::none() };
         log.before = sessions.into_values().map(left).collect();
         log.pack_before().await;
@@ -234,6 +166,9 @@ impl Log {
     ) -> Result<(), WarehouseError> {
         let path = flush.in_log(&self.folder, &bytes);
         self.warehouse.put_once(&path, bytes).await?;
+        if self.waiting.is_before(flush) {
+            self.before.push_back(std::mem::replace(&mut self.waiting, Waiting::none()));
+        }
         if self.waiting.files.is_empty() {
             self.waiting.since = Instant::now();
         }
@@ -242,7 +177,8 @@ impl Log {
         if self.packing.as_ref().is_some_and(JoinHandle::is_finished) {
             self.settle().await;
         }
-        let before = self.before.front().map(|before| before.since.elapsed() >= PACK_AGE);
+        let again = |before: &Waiting| before.failed.is_none_or(|at| at.elapsed() >= PACK_AGE);
+        let before = self.before.front().map(again);
         if self.packing.is_none() && before.unwrap_or_else(|| self.waiting.is_due()) {
             self.pack();
         }
@@ -273,10 +209,11 @@ impl Log {
         let before = self.before.pop_front();
         let mut waiting =
             before.unwrap_or_else(|| std::mem::replace(&mut self.waiting, Waiting::none()));
-        let day = waiting.day.get_or_insert_with(today).clone();
         let runtime = Handle::current();
+        let day = waiting.day.get_or_insert_with(|| date(SystemTime::now()));
+        let day = warehouse.day(&table, day);
         self.packing = Some(tokio::task::spawn_blocking(move || {
-            let packed = warehouse.pack(&runtime, &table, schema, &waiting.files, &day);
+            let packed = warehouse.pack(&runtime, &day, schema, &waiting.files);
             (waiting, packed)
         }));
     }
@@ -295,7 +232,7 @@ impl Log {
             Ok((mut waiting, Err(error))) => {
                 let log = self.folder.to_string();
                 tracing::warn!(error = causes(&error), log, "files of the log stay as they are");
-                waiting.since = Instant::now();
+                waiting.failed = Some(Instant::now());
                 self.before.push_back(waiting);
             }
             // The files are there, and the next run finds them.
@@ -307,13 +244,19 @@ impl Log {
 impl Warehouse {
     fn log(&self, table: &TableName) -> Path {
         let TableName { dataset, table } = table;
-        self.root.clone().join(LOG).join(dataset.as_str()).join(table.as_str())
+        Path::from(LOG).join(dataset.as_str()).join(table.as_str())
+    }
+
+    /// The folder of a table for what is written on a day.
+    pub(super) fn day(&self, table: &TableName, date: &str) -> Path {
+        self.table(table).join(format!("load_date={date}"))
     }
 
     /// What a table's own files hold of streams.
-    async fn flushes(&self, table: &TableName) -> Result<Vec<Flushes>, WarehouseError> {
-        let files = self.list(&self.table(table)).await?;
-        Ok(files.iter().filter_map(|file| Flushes::of(&file.location)).collect())
+    async fn held(&self, table: &TableName) -> Result<Held, WarehouseError> {
+        let mut files = self.list(&self.table(table)).await?;
+        files.extend(self.list(&replaced(&self.table(table))).await?);
+        Ok(Held::by(files.iter().map(|file| &file.location)))
     }
 
     /// The files of a table's logs, packed or not.
@@ -329,55 +272,39 @@ impl Warehouse {
         Ok(files)
     }
 
-    /// The files of a table and those of its log that are not in it yet. `None` where the table's folder
-    /// has all.
-    pub(super) async fn with_log(
-        &self,
-        table: &TableName,
-    ) -> Result<Option<Vec<Path>>, WarehouseError> {
-        // The log first: what is gone from it by now is in the table.
-        let logged = self.logged(table).await?;
-        if logged.is_empty() {
-            return Ok(None);
-        }
-        let files = self.list(&self.table(table)).await?;
-        let mut files: Vec<Path> = files.into_iter().map(|file| file.location).collect();
-        files.retain(|path| path.extension() == Some("parquet"));
-        let in_table: Vec<Flushes> = files.iter().filter_map(Flushes::of).collect();
-        let before = files.len();
-        files.extend(
-            logged.into_iter().map(|file| file.location).filter(|path| {
-                Flushes::of(path).is_some_and(|flush| !is_packed(&in_table, &flush))
-            }),
-        );
-        Ok((files.len() > before).then_some(files))
-    }
-
     /// Makes one file of the table from files of the log, of one session.
     fn pack(
         &self,
         runtime: &Handle,
-        table: &TableName,
+        day: &Path,
         schema: SchemaRef,
         files: &[(Flushes, Path)],
-        day: &str,
     ) -> Result<(), WarehouseError> {
         let numbers = files.iter().map(|(flush, _)| flush.first);
         let (Some(first), Some(last)) = (numbers.clone().min(), numbers.max()) else {
             return Ok(());
         };
         let session = files[0].0.session.clone();
-        let to = Flushes { session, first, last }.packed_in(&self.table(table), day);
-        let staged = self.root.clone().join(STAGING).join(to.filename().unwrap_or_default());
-        let mut made = TableFile::create(self, runtime, staged, schema.clone())?;
+        let to = Flushes { session, first, last }.packed_in(day);
+        let mut made = TableFile::create(self, runtime, self.part(), schema.clone())?;
+        let mut said = Vec::new();
         for (_, path) in files {
             let failed = |source| self.unread(path, source);
-            let reader = runtime.block_on(self.reader(path))?;
+            let reader = match runtime.block_on(self.reader(path)) {
+                // It keeps the others from being packed otherwise.
+                Err(WarehouseError::Parquet { source, .. }) => {
+                    runtime.block_on(self.set_aside(path, &causes(&source)))?;
+                    continue;
+                }
+                reader => reader?,
+            };
+            said.push(Repeats::of(reader.metadata().file_metadata()));
             for batch in reader.build().map_err(failed)? {
                 let batch = batch.and_then(|batch| widened(&batch, &schema));
                 made.write(&batch.map_err(|error| failed(error.into()))?)?;
             }
         }
+        Repeats::of_all(&said).say(&mut made);
         match made.finish()? {
             Some(staged) => runtime.block_on(staged.publish_once(&to)),
             None => Ok(()),
@@ -385,12 +312,8 @@ impl Warehouse {
     }
 }
 
-fn is_packed(in_table: &[Flushes], flush: &Flushes) -> bool {
-    in_table.iter().any(|packed| packed.holds(flush))
-}
-
 /// Rows with the columns that the table has got since they were written.
-fn widened(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+pub(super) fn widened(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let column = |name: &str| rows.column_by_name(name).cloned();
     let columns = schema.fields().iter().map(|field| -> ArrayRef {
         column(field.name()).unwrap_or_else(|| new_null_array(field.data_type(), rows.num_rows()))

@@ -1,14 +1,18 @@
 //! Questions about a warehouse, which the SQL engine answers, and where it finds the tables' files.
 
-use std::sync::Arc;
-
 use clickmill_config::TableName;
+use clickmill_core::schema::system;
 use clickmill_query::{Engine, QueryError};
 use clickmill_tables::result_set::{Answer, Parameter};
-use object_store::ObjectStore;
+use object_store::ObjectMeta;
 use object_store::path::Path;
 
+use super::flushes::once;
+use super::reading::replaced;
 use super::{Warehouse, WarehouseError};
+
+/// A Parquet file has two magic words and the length of what is between them.
+const LEAST_BYTES: u64 = 12;
 
 impl Warehouse {
     /// Runs a query in BigQuery's dialect, with named parameters such as `@country`, and gives its rows as
@@ -25,36 +29,48 @@ impl Warehouse {
     pub async fn count(&self, table: &TableName) -> Result<u64, WarehouseError> {
         let mut rows = 0;
         for file in self.files(table).await? {
-            let reader = self.reader(&file).await?;
+            let reader = self.reader(&file.location).await?;
             rows += u64::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or(0);
         }
         Ok(rows)
     }
 
-    /// The files that hold a table's rows now, those in the log among them.
-    async fn files(&self, table: &TableName) -> Result<Vec<Path>, WarehouseError> {
-        if let Some(files) = self.with_log(table).await? {
-            return Ok(files);
+    /// The files that hold each row of a table once, those in the log among them. One that is empty is
+    /// set aside: a loss of power has emptied it, and it says nothing.
+    pub async fn files(&self, table: &TableName) -> Result<Vec<ObjectMeta>, WarehouseError> {
+        // In this order: what is gone from one by now is in the next.
+        let logged = self.logged(table).await?;
+        let in_table = self.parquet_in(&self.table(table)).await?;
+        let replaced = self.parquet_in(&replaced(&self.table(table))).await?;
+        let mut files = once(logged, in_table, replaced);
+        let (empty, whole) = files.drain(..).partition(|file| file.size < LEAST_BYTES);
+        for ObjectMeta { location, .. } in empty {
+            self.is_whole(&location).await?;
         }
-        let listed = self.list(&self.table(table)).await?.into_iter().map(|file| file.location);
-        Ok(listed.filter(|path| path.extension() == Some("parquet")).collect())
+        Ok(whole)
     }
 
-    /// The bucket that the warehouse is in, as a URL, and what reads it; `None` for one on a disk.
-    pub fn bucket(&self) -> Option<(String, Arc<dyn ObjectStore>)> {
-        let bucket = || self.uri.split('/').take(3).collect::<Vec<_>>().join("/");
-        self.disk.is_none().then(|| (bucket(), self.store.clone()))
+    /// Looks through the small files that a loss of power may have damaged, those of clickmill's own tables
+    /// and of the logs, and sets aside those that can't be read. Returns whether there was one.
+    pub async fn set_damaged_aside(&self) -> Result<bool, WarehouseError> {
+        let mut found = false;
+        for (table, _) in self.tables().await? {
+            let is_own = system::ALL.iter().any(|own| own.name == table.table);
+            let files =
+                if is_own { self.files(&table).await? } else { self.logged(&table).await? };
+            for file in files {
+                found |= !self.is_whole(&file.location).await?;
+            }
+        }
+        Ok(found)
     }
 
-    /// What holds a table's rows now: a folder or, where some are in the log, files.
-    pub async fn urls(&self, table: &TableName) -> Result<Vec<String>, WarehouseError> {
-        if let Some(files) = self.with_log(table).await? {
-            return Ok(files.iter().map(|path| format!("file:///{path}")).collect());
-        }
-        let base = match (&self.disk, self.bucket()) {
-            (None, Some((bucket, _))) => format!("{bucket}/{}", self.root),
-            (disk, _) => format!("file://{}", disk.as_deref().unwrap_or(".".as_ref()).display()),
-        };
-        Ok(vec![format!("{base}/{}/{}/", table.dataset, table.table)])
+    pub(super) async fn parquet_in(
+        &self,
+        folder: &Path,
+    ) -> Result<Vec<ObjectMeta>, WarehouseError> {
+        let mut files = self.list(folder).await?;
+        files.retain(|file| file.location.extension() == Some("parquet"));
+        Ok(files)
     }
 }

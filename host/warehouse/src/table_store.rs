@@ -1,5 +1,8 @@
 //! A warehouse as a [`TableStore`].
 
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
+
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use tokio::runtime::Handle;
@@ -23,7 +26,19 @@ impl From<WarehouseError> for TableError {
 #[async_trait]
 impl TableStore for Warehouse {
     async fn ensure(&self, table: &TableName, schema: &TableSchema) -> Result<(), TableError> {
+        // Whoever writes clears up, once.
+        if !self.swept.swap(true, Ordering::Relaxed) {
+            self.sweep(SystemTime::now()).await;
+        }
         Ok(self.ensure_table(table, schema).await?)
+    }
+
+    async fn keep_for(&self, days: u32, tables: &[TableName]) -> Result<(), TableError> {
+        Warehouse::keep_for(self, days);
+        for table in tables {
+            self.expire(table, SystemTime::now()).await?;
+        }
+        Ok(())
     }
 
     async fn is_loaded(&self, load_id: &str, target: &TableName) -> Result<bool, TableError> {

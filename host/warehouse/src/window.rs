@@ -12,13 +12,13 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use parquet::arrow::ProjectionMask;
 
-use super::log::is_live;
+use super::flushes::Flushes;
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
 use clickmill_core::Micros;
 
 /// Keys that are remembered, at most: 16 bytes each, 52 MB with what finds them.
-const MOST_KEYS: usize = 1_000_000;
+pub(super) const MOST_KEYS: usize = 1_000_000;
 /// Files older than that are not read back at the start.
 const AGE: Duration = Duration::from_secs(30 * 60);
 
@@ -46,6 +46,12 @@ impl Key {
 
     fn columns(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|field| field.name().as_str())
+    }
+
+    /// How many rows have none.
+    pub(crate) fn missing(&self, rows: &RecordBatch) -> usize {
+        let first = self.columns().next().and_then(|name| rows.column_by_name(name));
+        first.map_or(rows.num_rows(), |keys| keys.null_count())
     }
 
     /// A digest per row: none where the first of the columns is null. Columns that these rows lack are
@@ -114,9 +120,8 @@ impl Warehouse {
         key: &Key,
         window: &mut Window,
     ) -> Result<(), WarehouseError> {
-        let mut files = self.list(&self.table(table)).await?;
-        files.retain(|file| is_live(&file.location));
-        files.extend(self.logged(table).await?);
+        let mut files = self.files(table).await?;
+        files.retain(|file| Flushes::of(&file.location).is_some());
         files.retain(|file| age_of(file.last_modified.timestamp_millis()) < AGE);
         files.sort_by_key(|file| std::cmp::Reverse(file.last_modified));
         let mut newest_first = Vec::new();

@@ -38,6 +38,9 @@ pub const AUDIT_LOG: SystemTable = SystemTable {
     options: include_str!("../../../../schemas/audit_log.table.json"),
 };
 
+/// All of them.
+pub const ALL: [SystemTable; 4] = [LEDGER, PLUGIN_SETS, DEAD_LETTER_ATTEMPTS, AUDIT_LOG];
+
 impl SystemTable {
     /// Its columns and options.
     pub fn schema(&self) -> Result<TableSchema, SchemaError> {
@@ -54,7 +57,7 @@ mod tests {
     #[test]
     fn each_is_what_its_files_say() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        for table in [LEDGER, PLUGIN_SETS, DEAD_LETTER_ATTEMPTS, AUDIT_LOG] {
+        for table in ALL {
             let schema = table.schema().expect("a schema");
             let read = TableSchema::read(&folder.join(&schema.path)).expect("its file");
             assert_eq!((schema.columns, schema.options), (read.columns, read.options));

@@ -14,15 +14,14 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 
-use clickmill_core::store::{self, StoreError};
-use clickmill_core::{Digest, Fault};
+use clickmill_core::store::StoreError;
+use clickmill_core::{Digest, Fault, folder};
 use clickmill_sandbox::{Engine, Library, PluginError, PluginSet};
 
 /// Where plugin sets are kept.
 #[derive(Debug, Clone)]
 pub struct SetStore {
     store: Arc<dyn ObjectStore>,
-    root: Path,
     uri: String,
     runtime: tokio::runtime::Handle,
 }
@@ -42,16 +41,6 @@ pub enum SetStoreError {
         uri: String,
         /// Why it failed.
         source: object_store::Error,
-    },
-    /// A file is not what it is to be.
-    #[error("`{path}` in `{uri}` is not what clickmill writes there")]
-    Parse {
-        /// The file.
-        path: Path,
-        /// The store.
-        uri: String,
-        /// Where and why.
-        source: serde_json::Error,
     },
     /// Content does not have the digest that it is kept under.
     #[error("`{digest}` in `{uri}` was changed: its digest is `{found}`")]
@@ -91,12 +80,20 @@ impl From<PluginError> for SetStoreError {
 }
 
 impl SetStoreError {
+    /// Whether it is what was kept that is at fault, not the store: trying again does not help.
+    pub(crate) fn is_lost(&self) -> bool {
+        match self {
+            Self::Changed { .. } | Self::NoSet { .. } => true,
+            Self::Store { source, .. } => matches!(source, object_store::Error::NotFound { .. }),
+            Self::Open(_) | Self::Ambiguous { .. } | Self::Plugin(_) => false,
+        }
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Open(_)
             | Self::Store { .. }
-            | Self::Parse { .. }
             | Self::Changed { .. }
             | Self::NoSet { .. }
             | Self::Ambiguous { .. }
@@ -121,8 +118,8 @@ pub struct RunningSet {
 impl SetStore {
     /// Opens a store. Nothing is asked of it yet.
     pub fn open(uri: &str, runtime: &tokio::runtime::Handle) -> Result<Self, SetStoreError> {
-        let (store, root) = store::open(uri).map_err(SetStoreError::Open)?;
-        Ok(Self { store, root, uri: uri.to_owned(), runtime: runtime.clone() })
+        let (store, _) = folder::open(uri).map_err(SetStoreError::Open)?;
+        Ok(Self { store, uri: uri.to_owned(), runtime: runtime.clone() })
     }
 
     /// Keeps what a library is made of. What is there already is left.
@@ -147,7 +144,7 @@ impl SetStore {
         }
         let found = self.runtime.block_on(async {
             use futures::TryStreamExt;
-            let folder = self.root.clone().join("sets");
+            let folder = Path::from("sets");
             let listed: Vec<_> = self
                 .store
                 .list(Some(&folder))
@@ -181,6 +178,8 @@ impl SetStore {
             if found == *digest {
                 Ok(bytes)
             } else {
+                // The next who keeps it keeps it whole.
+                self.runtime.block_on(self.set_aside(&path, "its digest is another"))?;
                 let (digest, uri) = (digest.clone(), self.uri.clone());
                 Err(SetStoreError::Changed { digest, uri, found })
             }
@@ -201,15 +200,32 @@ impl SetStore {
     }
 
     fn path(&self, folder: &str, name: &str) -> Path {
-        self.root.clone().join(folder).join(name)
+        Path::from(folder).join(name)
     }
 
+    /// Keeps bytes. What is there already is left, unless it is damaged.
     async fn create(&self, path: &Path, bytes: Bytes) -> Result<(), SetStoreError> {
         let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.store.put_opts(path, PutPayload::from(bytes), create).await {
-            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
-            Err(source) => Err(self.failed(format!("write `{path}`"), source)),
+        match self.store.put_opts(path, bytes.clone().into(), create).await {
+            Ok(_) => return Ok(()),
+            Err(object_store::Error::AlreadyExists { .. }) => {}
+            Err(source) => return Err(self.failed(format!("write `{path}`"), source)),
         }
+        if self.get(path).await?.is_none_or(|there| there == bytes) {
+            return Ok(());
+        }
+        self.set_aside(path, "it does not hold what was kept").await?;
+        let put = self.store.put(path, bytes.into()).await;
+        put.map(drop).map_err(|source| self.failed(format!("write `{path}`"), source))
+    }
+
+    /// Moves a damaged file away and says so.
+    async fn set_aside(&self, path: &Path, why: &str) -> Result<(), SetStoreError> {
+        let aside = folder::set_aside(&*self.store, path).await;
+        let aside = aside.map_err(|source| self.failed(format!("set `{path}` aside"), source))?;
+        let (file, aside, state) = (path.as_ref(), aside.as_ref(), &self.uri);
+        tracing::warn!(file, aside, state, why, "a damaged file is set aside");
+        Ok(())
     }
 
     async fn get(&self, path: &Path) -> Result<Option<Bytes>, SetStoreError> {
@@ -221,15 +237,20 @@ impl SetStore {
         }
     }
 
+    /// What a file says. One that says nothing is set aside: it is as if it was never written.
     fn parse<T: serde::de::DeserializeOwned>(
         &self,
         path: &Path,
     ) -> Result<Option<T>, SetStoreError> {
-        let Some(bytes) = self.runtime.block_on(self.get(path))? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|source| SetStoreError::Parse {
-            path: path.clone(),
-            uri: self.uri.clone(),
-            source,
+        self.runtime.block_on(async {
+            let Some(bytes) = self.get(path).await? else { return Ok(None) };
+            match serde_json::from_slice(&bytes) {
+                Ok(parsed) => Ok(Some(parsed)),
+                Err(error) => {
+                    self.set_aside(path, &error.to_string()).await?;
+                    Ok(None)
+                }
+            }
         })
     }
 

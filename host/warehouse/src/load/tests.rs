@@ -65,7 +65,11 @@ impl Scratch {
     }
 
     fn commit(&self, load: Box<Load>) -> Committed {
-        let entry = Entry {
+        load.commit(self.runtime.handle(), &self.entry()).unwrap()
+    }
+
+    fn entry(&self) -> Entry {
+        Entry {
             load_id: ID.to_owned(),
             pipeline: "p".to_owned(),
             table: self.rows.0.clone(),
@@ -78,8 +82,7 @@ impl Scratch {
             plugin_set: Digest::default(),
             started_at: i64::from(rand::random::<u32>()).into(),
             finished_at: Micros::default(),
-        };
-        load.commit(self.runtime.handle(), &entry).unwrap()
+        }
     }
 
     /// The numbers in a table.
@@ -249,4 +252,19 @@ fn without_locks_a_load_that_is_given_up_is_loaded_by_another() {
     assert_eq!(scratch.commit(second), Committed::Now);
     scratch.holds(&[2]);
     scratch.is_loaded_already();
+}
+
+#[test]
+fn what_cannot_be_entered_is_not_seen() {
+    let scratch = Scratch::on_disk();
+    // No entry can be made here.
+    let entry = scratch.folder.path().join(format!("d/load_ledger/{ID}.parquet"));
+    std::fs::create_dir_all(&entry).unwrap();
+    let load = scratch.load(1);
+    assert!(load.commit(scratch.runtime.handle(), &scratch.entry()).is_err());
+    scratch.holds(&[]);
+    assert_eq!(scratch.staged(), [] as [PathBuf; 0]);
+    std::fs::remove_dir(&entry).unwrap();
+    assert_eq!(scratch.commit(scratch.load(2)), Committed::Now);
+    scratch.holds(&[2]);
 }

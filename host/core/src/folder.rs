@@ -1,0 +1,292 @@
+//! A folder on a disk, or a prefix in Cloud Storage, as an object store of its own. Names in the store are
+//! relative to the folder, so the folder's own path may hold whatever a file system takes; what is put is
+//! durable once it is told so.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{
+    CopyMode, CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    RenameOptions, RenameTargetMode, Result,
+};
+
+use super::durable;
+use super::store::{self, StoreError};
+
+/// Opens what a path or URI names, and says where that is on a disk. It need not exist yet, and nothing is
+/// asked of it.
+pub fn open(uri: &str) -> std::result::Result<(Arc<dyn ObjectStore>, Option<PathBuf>), StoreError> {
+    if store::is_local(uri) {
+        let path = on_disk(uri)?;
+        return Ok((Arc::new(Folder::new(path.clone())), Some(path)));
+    }
+    let (store, prefix) = store::open(uri)?;
+    Ok((Arc::new(PrefixStore::new(store, prefix)), None))
+}
+
+/// The absolute path of a URI on a disk. What comes before `://` is a scheme only where it looks like
+/// one: paths may hold anything.
+fn on_disk(uri: &str) -> std::result::Result<PathBuf, StoreError> {
+    let unknown = || StoreError::Uri { uri: uri.to_owned() };
+    let is_scheme = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    };
+    let path = match uri.split_once("://") {
+        Some(("file", path)) => path,
+        Some((scheme, _)) if is_scheme(scheme) => return Err(unknown()),
+        Some(_) | None => uri,
+    };
+    std::path::absolute(path).map_err(|_| unknown())
+}
+
+/// Moves a damaged object out of everybody's way, to a name that ends in `.damaged`, and returns that
+/// name. What is at fault is told by whoever noticed.
+pub async fn set_aside(store: &dyn ObjectStore, path: &Path) -> Result<Path> {
+    let mut number = 0_u32;
+    loop {
+        let ending = if number == 0 { String::new() } else { format!(".{number}") };
+        let aside = Path::parse(format!("{path}{ending}.damaged"))?;
+        match store.rename_if_not_exists(path, &aside).await {
+            Err(Error::AlreadyExists { .. }) => number += 1,
+            moved => return moved.map(|()| aside),
+        }
+    }
+}
+
+/// Where files are made: nothing there is ever read.
+const STAGING: &str = "_staging";
+
+/// A folder, which need not exist before something is put there.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    /// What reads it, once it is there.
+    files: OnceLock<LocalFileSystem>,
+    swept: OnceLock<()>,
+}
+
+impl Folder {
+    /// A folder by its absolute path.
+    fn new(path: PathBuf) -> Self {
+        Self { path, files: OnceLock::new(), swept: OnceLock::new() }
+    }
+
+    fn files(&self) -> Result<&LocalFileSystem> {
+        if let Some(files) = self.files.get() {
+            return Ok(files);
+        }
+        let files = match LocalFileSystem::new_with_prefix(&self.path) {
+            Ok(files) => files,
+            Err(_) if !self.path.exists() => return Err(self.missing()),
+            Err(error) => return Err(error),
+        };
+        Ok(self.files.get_or_init(|| files))
+    }
+
+    fn missing(&self) -> Error {
+        let path = self.path.display().to_string();
+        Error::NotFound { path, source: io::Error::from(ErrorKind::NotFound).into() }
+    }
+
+    /// Where the next file is made. What killed processes left there is removed first.
+    fn part(&self) -> PathBuf {
+        let staging = self.path.join(STAGING);
+        self.swept.get_or_init(|| durable::sweep(&staging));
+        durable::part_in(&staging)
+    }
+
+    fn on_disk(&self, location: &Path) -> PathBuf {
+        self.path.join(location.as_ref())
+    }
+}
+
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())
+    }
+}
+
+/// Waits for the disk where that may be waited for.
+async fn on_thread(what: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+    let done = tokio::task::spawn_blocking(what).await;
+    done.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+fn failed(location: &Path, error: io::Error) -> Error {
+    let path = location.to_string();
+    match error.kind() {
+        ErrorKind::AlreadyExists => Error::AlreadyExists { path, source: error.into() },
+        ErrorKind::NotFound => Error::NotFound { path, source: error.into() },
+        _ => Error::Generic { store: "file system", source: error.into() },
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Folder {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        let (part, to) = (self.part(), self.on_disk(location));
+        let bytes = Bytes::from(payload);
+        let put = match options.mode {
+            PutMode::Overwrite => on_thread(move || durable::write_by(part, &to, &bytes)).await,
+            PutMode::Create => on_thread(move || durable::create_by(part, &to, &bytes)).await,
+            PutMode::Update(_) => {
+                let operation = "`put_opts` with mode `PutMode::Update`".to_owned();
+                let implementer = self.to_string();
+                return Err(Error::NotImplemented { operation, implementer });
+            }
+        };
+        put.map_err(|error| failed(location, error))?;
+        Ok(PutResult { e_tag: None, version: None })
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        _location: &Path,
+        _options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        // A large file is written as a file, and published.
+        let operation = "`put_multipart_opts`".to_owned();
+        Err(Error::NotImplemented { operation, implementer: self.to_string() })
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.files()?.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.files()?.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        match self.files() {
+            Ok(files) => files.delete_stream(locations),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.files() {
+            Ok(files) => files.list(prefix),
+            Err(Error::NotFound { .. }) => stream::empty().boxed(),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        match self.files() {
+            Ok(files) => files.list_with_delimiter(prefix).await,
+            Err(Error::NotFound { .. }) => {
+                Ok(ListResult { common_prefixes: Vec::new(), objects: Vec::new() })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        let (source, target) = (self.on_disk(from), self.on_disk(to));
+        let part = self.part();
+        let copied = match options.mode {
+            CopyMode::Create => on_thread(move || durable::link(&source, &target)).await,
+            CopyMode::Overwrite => {
+                on_thread(move || durable::write_by(part, &target, &std::fs::read(&source)?)).await
+            }
+        };
+        copied.map_err(|error| failed(to, error))
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        let (source, target) = (self.on_disk(from), self.on_disk(to));
+        let moved = match options.target_mode {
+            RenameTargetMode::Create => on_thread(move || durable::publish(&source, &target)).await,
+            RenameTargetMode::Overwrite => {
+                on_thread(move || {
+                    if let Some(folder) = target.parent() {
+                        durable::folders(folder)?;
+                    }
+                    std::fs::rename(&source, &target)?;
+                    durable::sync_name(&target)
+                })
+                .await
+            }
+        };
+        moved.map_err(|error| failed(to, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Characters that URLs, patterns, shells or logs give a meaning, and other alphabets.
+    const NAMES: [&str; 15] = [
+        "a b",
+        "100%",
+        "%20",
+        "a#1",
+        "what?",
+        "*",
+        "[a-z]",
+        "{a,b}",
+        "it's",
+        "\"quoted\"",
+        "back\\slash",
+        "line\nfeed",
+        "tab\t~|<>^`",
+        "żółw-Ωmega-東京-🦆",
+        "x:y://z",
+    ];
+
+    #[tokio::test]
+    async fn a_folder_of_any_name_is_a_store() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        for name in NAMES {
+            let folder = scratch.path().join(name).join(name.replace('/', ""));
+            let uri = folder.to_str().expect("text");
+            let (store, disk) = open(uri).expect("a store");
+            assert_eq!(disk.as_deref(), Some(&*std::path::absolute(&folder).expect("a path")));
+            let path = Path::from("a/b=1/c.parquet");
+            assert!(matches!(store.get(&path).await, Err(Error::NotFound { .. })));
+            assert!(store.list_with_delimiter(None).await.expect("listed").objects.is_empty());
+            store.put(&path, "one".into()).await.expect("put");
+            let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            let again = store.put_opts(&path, "two".into(), create).await;
+            assert!(matches!(again, Err(Error::AlreadyExists { .. })));
+            let listed = store.list_with_delimiter(Some(&Path::from("a/b=1"))).await;
+            assert_eq!(listed.expect("listed").objects[0].location, path, "{name}");
+            let read = std::fs::read_to_string(folder.join("a/b=1/c.parquet"));
+            assert_eq!(read.expect("a file"), "one", "{name}");
+            for ending in ["", ".1"] {
+                let aside = set_aside(&*store, &path).await.expect("set aside");
+                assert_eq!(aside.to_string(), format!("{path}{ending}.damaged"));
+                store.put(&path, "two".into()).await.expect("put");
+            }
+        }
+    }
+
+    #[test]
+    fn a_scheme_that_nobody_knows_is_told() {
+        for uri in ["s3://bucket/x", "https://example.org/"] {
+            assert!(matches!(open(uri), Err(StoreError::Uri { .. })));
+        }
+    }
+}

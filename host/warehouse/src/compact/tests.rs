@@ -1,0 +1,273 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::Int64Type;
+use futures::TryStreamExt;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use tokio::runtime::Runtime;
+
+use super::super::flushes::Flushes;
+use super::super::load::date;
+use super::*;
+use clickmill_core::schema::TableSchema;
+
+const SCHEMA: &str = r#"[
+    {"name": "message_id", "type": "STRING", "mode": "REQUIRED"},
+    {"name": "n", "type": "INTEGER", "mode": "NULLABLE"}
+]"#;
+const DAY: Duration = Duration::from_secs(86_400);
+
+struct Scratch {
+    runtime: Runtime,
+    warehouse: Warehouse,
+    table: TableName,
+    schema: TableSchema,
+    _folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    fn on_disk() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = Runtime::new().unwrap();
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
+        let table = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
+        let schema = TableSchema::parse(SCHEMA, std::path::Path::new("t.json")).unwrap();
+        runtime.block_on(warehouse.ensure_table(&table, &schema)).unwrap();
+        Self { runtime, warehouse, table, schema, _folder: folder }
+    }
+
+    /// What a store without locks is like.
+    fn in_memory() -> Self {
+        let scratch = Self::on_disk();
+        let store = Arc::new(InMemory::new());
+        let warehouse = Warehouse { store, disk: None, ..scratch.warehouse.clone() };
+        Self { warehouse, ..scratch }
+    }
+
+    /// A flush of three rows, written on a day.
+    fn flush(&self, session: &str, number: u64, day: SystemTime) {
+        let numbers: Vec<i64> = (0..3).map(|n| 3 * number as i64 + n).collect();
+        let ids: StringArray = numbers.iter().map(|n| Some(format!("{session}{n}"))).collect();
+        let columns: Vec<arrow::array::ArrayRef> =
+            vec![Arc::new(ids), Arc::new(Int64Array::from(numbers))];
+        let rows = RecordBatch::try_new(self.schema.arrow(), columns).unwrap();
+        let bytes = self.warehouse.parquet(&rows).unwrap();
+        let flushes = Flushes { session: session.to_owned(), first: number, last: number };
+        let path = flushes.in_table(&self.warehouse.day(&self.table, &date(day)), &bytes);
+        self.runtime.block_on(self.warehouse.put_once(&path, bytes)).unwrap();
+    }
+
+    /// How often each row is seen, and how many files it takes. What was listed is read later, as a query
+    /// does.
+    fn seen(&self) -> (BTreeMap<String, u32>, usize) {
+        self.runtime.block_on(async {
+            let files = self.warehouse.files(&self.table).await.unwrap();
+            let store = self.warehouse.reading(files);
+            let listed: Vec<ObjectMeta> = store.list(None).try_collect().await.unwrap();
+            let mut seen = BTreeMap::new();
+            for file in &listed {
+                let bytes = store.get(&file.location).await.unwrap().bytes().await.unwrap();
+                let reader =
+                    parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes);
+                for rows in reader.unwrap().build().unwrap() {
+                    let rows = rows.unwrap();
+                    for id in rows.column(0).as_string::<i32>().iter().flatten() {
+                        *seen.entry(id.to_owned()).or_default() += 1;
+                    }
+                }
+            }
+            (seen, listed.len())
+        })
+    }
+
+    #[track_caller]
+    fn holds(&self, rows: usize) -> usize {
+        let (seen, files) = self.seen();
+        assert_eq!(seen.len(), rows);
+        assert!(seen.values().all(|times| *times == 1), "a row is seen twice");
+        files
+    }
+
+    fn compact(&self, now: SystemTime) -> Compacted {
+        let runtime = self.runtime.handle();
+        self.warehouse.compact(runtime, &self.table, now, None, &|| true).unwrap().unwrap()
+    }
+
+    /// Files of a folder of the warehouse.
+    fn files(&self, folder: &Path) -> Vec<ObjectMeta> {
+        self.runtime.block_on(self.warehouse.parquet_in(folder)).unwrap()
+    }
+
+    fn in_table(&self) -> usize {
+        self.files(&self.warehouse.table(&self.table)).len()
+    }
+
+    fn replaced(&self) -> usize {
+        self.files(&replaced(&self.warehouse.table(&self.table))).len()
+    }
+}
+
+fn begin() -> SystemTime {
+    SystemTime::UNIX_EPOCH + 20_000 * DAY
+}
+
+/// Two days of flushes of a few rows each, a two-hundredth of those of a stream.
+#[test]
+fn two_days_of_small_flushes_are_few_files() {
+    for scratch in [Scratch::on_disk(), Scratch::in_memory()] {
+        const FLUSHES: u64 = 864;
+        for day in 0..2 {
+            for number in 0..FLUSHES {
+                scratch.flush("s1", day * FLUSHES + number, begin() + day as u32 * DAY);
+            }
+        }
+        let rows = 6 * FLUSHES as usize;
+        assert_eq!(scratch.holds(rows), 2 * FLUSHES as usize);
+        let now = SystemTime::now();
+        let plan = scratch.runtime.block_on(scratch.warehouse.compactable(&scratch.table, now));
+        assert_eq!(plan.unwrap().before, 2 * FLUSHES as usize);
+        let done = scratch.compact(now);
+        assert_eq!(done.before, 2 * FLUSHES as usize);
+        assert_eq!(done.after, scratch.holds(rows));
+        assert!(done.after <= 100, "{done:?}");
+        // Nothing is left that other tools would read twice, and what was replaced goes after an hour.
+        assert_eq!((scratch.in_table(), scratch.replaced() > 1600), (done.after, true));
+        assert_eq!(scratch.compact(now).merged, 0);
+        assert!(scratch.compact(SystemTime::now() + 2 * GRACE).removed > 1600);
+        assert_eq!((scratch.holds(rows), scratch.replaced()), (done.after, 0));
+    }
+}
+
+#[test]
+fn killed_at_any_step_the_rows_are_the_same_and_the_next_one_goes_on() {
+    for scratch in [Scratch::on_disk(), Scratch::in_memory()] {
+        let _living = scratch.warehouse.claim("s1").unwrap();
+        for number in 0..17 {
+            scratch.flush("s1", number, begin());
+        }
+        let files = scratch.runtime.block_on(scratch.warehouse.files(&scratch.table)).unwrap();
+        let merge = plan(&files, &|_| Settled::Before(16)).remove(0);
+        // Before it is published.
+        let (staged, rows) =
+            scratch.warehouse.copy(scratch.runtime.handle(), &merge).unwrap().unwrap();
+        assert_eq!((rows, scratch.holds(51)), (48, 17));
+        scratch.runtime.block_on(staged.publish_once(&merge.to)).unwrap();
+        assert_eq!((scratch.in_table(), scratch.holds(51)), (18, 2));
+        // After each file that is moved.
+        for (moved, file) in merge.from.iter().enumerate().take(9) {
+            let now = SystemTime::now();
+            scratch.runtime.block_on(scratch.warehouse.retire(file, now)).unwrap();
+            assert_eq!((scratch.in_table(), scratch.holds(51)), (17 - moved, 2));
+        }
+        assert_eq!(scratch.compact(SystemTime::now()).merged, 0);
+        assert_eq!((scratch.in_table(), scratch.holds(51)), (2, 2));
+        // Published again by a try whose answer was lost: it is what it was.
+        scratch.flush("s1", 3, begin());
+        assert_eq!(scratch.holds(51), 2);
+        scratch.compact(SystemTime::now());
+        assert_eq!((scratch.in_table(), scratch.holds(51)), (2, 2));
+    }
+}
+
+#[test]
+fn whoever_reads_while_others_merge_and_write_sees_each_row_once() {
+    for scratch in [Scratch::on_disk(), Scratch::in_memory()] {
+        const FLUSHES: u64 = 400;
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::SeqCst) {
+                        let now = SystemTime::now();
+                        let runtime = scratch.runtime.handle();
+                        scratch
+                            .warehouse
+                            .compact(runtime, &scratch.table, now, None, &|| true)
+                            .unwrap();
+                    }
+                });
+            }
+            let reading = scope.spawn(|| {
+                let mut most = 0;
+                while !over.load(Ordering::SeqCst) {
+                    let (seen, _) = scratch.seen();
+                    assert!(seen.values().all(|times| *times == 1), "a row is seen twice");
+                    assert!(seen.len() >= most, "rows are gone");
+                    most = seen.len();
+                }
+            });
+            // A living session, as far as its lock and age tell.
+            let claim = scratch.warehouse.claim("s1").unwrap();
+            for number in 0..FLUSHES {
+                scratch.flush("s1", number, begin());
+            }
+            over.store(true, Ordering::SeqCst);
+            reading.join().unwrap();
+            drop(claim);
+        });
+        scratch.compact(SystemTime::now());
+        assert!(scratch.holds(3 * FLUSHES as usize) <= 40);
+    }
+}
+
+#[test]
+fn a_session_is_over_when_its_lock_is_free_or_long_after_its_last_file() {
+    let scratch = Scratch::on_disk();
+    for session in ["s1", "0123456789abcdef"] {
+        for number in 0..5 {
+            scratch.flush(session, number, begin());
+        }
+    }
+    let claim = scratch.warehouse.claim("s1").unwrap().unwrap();
+    assert_eq!(scratch.compact(SystemTime::now()).merged, 0);
+    drop(claim);
+    // A killed process leaves the file, and no lock.
+    std::fs::write(scratch.warehouse.claim_file("s1").unwrap(), "").unwrap();
+    assert_eq!(scratch.compact(SystemTime::now()).merged, 5);
+    assert_eq!(scratch.compact(SystemTime::now() + 2 * SILENT_BEFORE).merged, 5);
+    assert_eq!(scratch.holds(30), 2);
+
+    let scratch = Scratch::in_memory();
+    for number in 0..5 {
+        scratch.flush("s1", number, begin());
+    }
+    assert_eq!(scratch.compact(SystemTime::now() + SILENT / 2).merged, 0);
+    assert_eq!(scratch.compact(SystemTime::now() + 2 * SILENT).merged, 5);
+    assert_eq!(scratch.holds(15), 1);
+}
+
+#[test]
+fn a_column_that_some_files_lack_is_kept() {
+    let scratch = Scratch::on_disk();
+    for number in 0..16 {
+        scratch.flush("s1", number, begin());
+    }
+    // The last ones have one more.
+    let ids = StringArray::from(vec!["s1x"]);
+    let more = Int64Array::from(vec![7]);
+    let rows = RecordBatch::try_from_iter([
+        ("message_id", Arc::new(ids) as arrow::array::ArrayRef),
+        ("more", Arc::new(more)),
+    ]);
+    let bytes = scratch.warehouse.parquet(&rows.unwrap()).unwrap();
+    let flushes = Flushes { session: "s1".to_owned(), first: 16, last: 16 };
+    let day = scratch.warehouse.day(&scratch.table, &date(begin()));
+    let path = flushes.in_table(&day, &bytes);
+    scratch.runtime.block_on(scratch.warehouse.put_once(&path, bytes)).unwrap();
+    assert_eq!(scratch.compact(SystemTime::now()).merged, 17);
+    assert_eq!(scratch.holds(49), 1);
+    let file = &scratch.files(&scratch.warehouse.table(&scratch.table))[0];
+    let reader = scratch.runtime.block_on(scratch.warehouse.reader(&file.location)).unwrap();
+    let sum: i64 = reader
+        .build()
+        .unwrap()
+        .map(|rows| {
+            let rows = rows.unwrap();
+            let more = rows.column_by_name("more").unwrap().as_primitive::<Int64Type>();
+            more.iter().flatten().sum::<i64>()
+        })
+        .sum();
+    assert_eq!(sum, 7);
+}

@@ -1,0 +1,150 @@
+//! What processes leave in the staging folder that are killed, or that another was faster than.
+//!
+//! On a disk whatever belongs to a living process is locked: files in the making (`….part`) themselves,
+//! and the folder `<id>` of a load by its claim, `<id>.lock`. All else may go at any time. In Cloud
+//! Storage, which has no locks, age decides, and a load that was decided for is left to whoever comes to
+//! its object next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt};
+
+use super::decision::is_decision;
+use super::{STAGING, Warehouse};
+use clickmill_core::durable;
+
+/// What has not been written to for so long is nobody's any more, where nothing else tells.
+const ABANDONED: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Warehouse {
+    /// A name in the staging folder for a file in the making.
+    pub(super) fn part(&self) -> Path {
+        Path::from(STAGING).join(format!("{:016x}.part", rand::random::<u64>()))
+    }
+
+    /// Removes what is nobody's any more. What can't be removed now is removed by a later run.
+    pub(super) async fn sweep(&self, now: SystemTime) {
+        match &self.disk {
+            Some(folder) => self.sweep_disk(&folder.join(STAGING), now),
+            None => {
+                // What can't be listed is swept next time.
+                let files = self.list(&Path::from(STAGING)).await.unwrap_or_default();
+                for path in abandoned(&files, now) {
+                    let _ = self.store.delete(&path).await;
+                }
+            }
+        }
+    }
+
+    fn sweep_disk(&self, staging: &std::path::Path, now: SystemTime) {
+        durable::sweep(staging);
+        let mut ids = BTreeSet::new();
+        for entry in fs::read_dir(staging).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            let Some(name) = name.to_str() else { continue };
+            if path.is_dir() {
+                ids.insert(name.to_owned());
+            } else if let Some(id) = name.strip_suffix(".lock") {
+                ids.insert(id.to_owned());
+            } else if !name.ends_with(".part") && is_old(entry.metadata().ok(), now) {
+                // Versions before this one have made files there by other names.
+                let _ = fs::remove_file(path);
+            }
+        }
+        for id in ids {
+            // Whoever is alive has the claim.
+            if let Ok(Some(claim)) = self.claim(&id) {
+                let folder = staging.join(&id);
+                if folder.is_dir() {
+                    let _ = fs::remove_dir_all(folder);
+                }
+                drop(claim);
+            }
+        }
+    }
+}
+
+fn is_old(metadata: Option<fs::Metadata>, now: SystemTime) -> bool {
+    let modified = metadata.and_then(|metadata| metadata.modified().ok());
+    modified
+        .and_then(|modified| now.duration_since(modified).ok())
+        .is_some_and(|age| age > ABANDONED)
+}
+
+/// Files of loads, and others, that nobody has written to for long. Those of a load that is decided for
+/// are what its moves are made from.
+fn abandoned(files: &[ObjectMeta], now: SystemTime) -> Vec<Path> {
+    let mut loads: BTreeMap<&str, Vec<&ObjectMeta>> = BTreeMap::new();
+    for file in files {
+        let load = file.location.as_ref().split('/').nth(1);
+        loads.entry(load.unwrap_or_default()).or_default().push(file);
+    }
+    let is_left = |file: &ObjectMeta| {
+        let age = now.duration_since(SystemTime::from(file.last_modified));
+        age.is_ok_and(|age| age > ABANDONED)
+    };
+    let nobodys = loads
+        .into_values()
+        .filter(|files| files.iter().all(|file| is_left(file) && !is_decision(&file.location)));
+    nobodys.flatten().map(|file| file.location.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn on_a_disk_what_is_nobodys_goes_and_what_is_locked_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
+        let staging = folder.path().join(STAGING);
+        for load in ["living", "dead", "unlocked"] {
+            fs::create_dir_all(staging.join(load)).unwrap();
+            fs::write(staging.join(load).join("rows.parquet"), "half").unwrap();
+        }
+        let claim = warehouse.claim("living").unwrap().unwrap();
+        fs::write(staging.join("dead.lock"), "").unwrap();
+        fs::write(staging.join("a.part"), "half").unwrap();
+        fs::write(staging.join("live-x-0-1.parquet"), "half").unwrap();
+        let part = durable::Part::begin(staging.join("b.part")).unwrap();
+        let names = || {
+            let entries = fs::read_dir(&staging).unwrap();
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.collect::<BTreeSet<String>>()
+        };
+        let left = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let now = SystemTime::now();
+        warehouse.sweep(now).await;
+        let wanted: BTreeSet<String> =
+            left(&["living", "living.lock", "b.part", "live-x-0-1.parquet"]);
+        assert_eq!(names(), wanted);
+        warehouse.sweep(now + 2 * ABANDONED).await;
+        assert_eq!(names(), left(&["living", "living.lock", "b.part"]));
+        drop((claim, part));
+        warehouse.sweep(now).await;
+        assert_eq!(names(), left(&[]));
+    }
+
+    #[test]
+    fn without_locks_age_tells_and_a_decision_is_left() {
+        let file = |path: &str| ObjectMeta {
+            location: Path::from(path),
+            last_modified: SystemTime::UNIX_EPOCH.into(),
+            size: 1,
+            e_tag: None,
+            version: None,
+        };
+        let files = [
+            file("_staging/a/1/rows.parquet"),
+            file("_staging/b/1/rows.parquet"),
+            file("_staging/b/decision.json"),
+            file("_staging/c.part"),
+        ];
+        let old = abandoned(&files, SystemTime::UNIX_EPOCH + 2 * ABANDONED);
+        assert_eq!(old, [files[0].location.clone(), files[3].location.clone()]);
+        assert_eq!(abandoned(&files, SystemTime::UNIX_EPOCH + ABANDONED / 2), []);
+    }
+}
