@@ -19,6 +19,12 @@ pub const LEDGER: SystemTable = SystemTable {
     columns: include_str!("../../../../schemas/load_ledger.json"),
     options: include_str!("../../../../schemas/load_ledger.table.json"),
 };
+/// Which objects could not be loaded, and why.
+pub const LOAD_FAILURES: SystemTable = SystemTable {
+    name: "load_failures",
+    columns: include_str!("../../../../schemas/load_failures.json"),
+    options: include_str!("../../../../schemas/load_failures.table.json"),
+};
 /// What each plugin set was made of.
 pub const PLUGIN_SETS: SystemTable = SystemTable {
     name: "plugin_sets",
@@ -54,7 +60,7 @@ mod tests {
     #[test]
     fn each_is_what_its_files_say() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        for table in [LEDGER, PLUGIN_SETS, DEAD_LETTER_ATTEMPTS, AUDIT_LOG] {
+        for table in [LEDGER, LOAD_FAILURES, PLUGIN_SETS, DEAD_LETTER_ATTEMPTS, AUDIT_LOG] {
             let schema = table.schema().expect("a schema");
             let read = TableSchema::read(&folder.join(&schema.path)).expect("its file");
             assert_eq!((schema.columns, schema.options), (read.columns, read.options));
