@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::query::{answer, print};
-use super::run::{RunOptions, print_summary, run_pipeline};
+use super::run::{RunOptions, not_loaded, print_summary, run_pipeline};
 use super::{Exit, Failure, place};
 use clickmill_config::TableName;
 use clickmill_generator::{Generator, Kind, Options};
@@ -73,6 +73,7 @@ impl Demo {
         let options = RunOptions { secrets: secrets.clone(), ..RunOptions::default() };
         let summary = run_pipeline(&place::pipeline("batch.toml")?, &set, warehouse, options)?;
         print_summary(&summary);
+        not_loaded(&summary)?;
 
         let runtime = tokio::runtime::Runtime::new()?;
         let opened = Warehouse::open(warehouse)?;

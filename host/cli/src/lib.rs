@@ -12,6 +12,7 @@ mod dead_letter;
 mod demo;
 mod exit;
 mod generate;
+mod loads;
 mod permissions;
 mod pipeline_args;
 mod place;
@@ -81,6 +82,9 @@ enum Verb {
     /// Look at what was refused, and replay it
     #[command(subcommand)]
     DeadLetter(dead_letter::DeadLetter),
+    /// Show which objects are loaded and which are not, and load those once more
+    #[command(subcommand)]
+    Loads(loads::Loads),
     /// Say who changed what in a pipeline, and whether that record is whole
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -111,6 +115,7 @@ pub fn main() -> ExitCode {
         Verb::Top(verb) => verb.run(),
         Verb::Tap(verb) => verb.run(),
         Verb::DeadLetter(verb) => verb.run(&cli.warehouse),
+        Verb::Loads(verb) => verb.run(&cli.warehouse),
         Verb::Audit(verb) => verb.run(&cli.warehouse),
         Verb::Tables(verb) => verb.run(),
         Verb::Warehouse(verb) => verb.run(&cli.warehouse),

@@ -20,7 +20,7 @@ use clickmill_pipeline::{Ending, Options, PreparedPipeline, Running, Status, Sto
 use clickmill_sandbox::Secrets;
 use clickmill_telemetry as telemetry;
 use progress::Watch;
-pub(super) use summary::print_summary;
+pub(super) use summary::{not_loaded, print_summary};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,6 +75,8 @@ pub(super) struct RunOptions {
     pub secrets: Secrets,
     /// Its dashboard is opened in a browser.
     pub open: bool,
+    /// These objects are loaded, and no others.
+    pub only: Option<Vec<String>>,
 }
 
 impl Run {
@@ -86,13 +88,18 @@ impl Run {
             ..RunOptions::default()
         };
         let summary = run_pipeline(&self.pipeline, &self.set, warehouse, options)?;
-        if self.json {
-            println!("{}", summary::as_json(&summary));
-        } else {
-            print_summary(&summary);
-        }
-        Ok(())
+        conclude(&summary, self.json)
     }
+}
+
+/// Prints the summary of a run, and says whether all of it is loaded.
+pub(super) fn conclude(summary: &Summary, json: bool) -> Result<(), Failure> {
+    if json {
+        println!("{}", summary::as_json(summary));
+    } else {
+        print_summary(summary);
+    }
+    summary::not_loaded(summary)
 }
 
 /// Reads, builds and runs a pipeline.
@@ -102,7 +109,7 @@ pub(super) fn run_pipeline(
     warehouse: &str,
     run: RunOptions,
 ) -> Result<Summary, Failure> {
-    let RunOptions { ending, watch, forget_swaps, secrets, open } = run;
+    let RunOptions { ending, watch, forget_swaps, secrets, open, only } = run;
     let pipeline = place::read_pipeline(path, set)?;
     let options = Options {
         warehouse: warehouse.to_owned(),
@@ -136,7 +143,10 @@ pub(super) fn run_pipeline(
     let stop = Arc::new(Stop::default());
     on_interrupt(&stop, prepared.is_stream())?;
     let watch = Watch::start(status.clone(), prepared.is_stream());
-    let ran = pipeline::run(&prepared, ending, &status, &stop);
+    let ran = match only {
+        Some(objects) => pipeline::run_objects(&prepared, &objects, &status, &stop),
+        None => pipeline::run(&prepared, ending, &status, &stop),
+    };
     watch.end();
     telemetry::metrics::stop();
     drop(running);

@@ -68,8 +68,8 @@ pub enum Source {
     Storage {
         /// `gs://bucket/prefix/*.csv`, `gs://bucket/prefix/`, `file:///…` or an absolute path.
         uri: String,
-        /// How often to look for new objects; the run ends with the last object where absent.
-        watch: Option<Duration>,
+        /// How to look for new objects; the run ends with the last object where absent.
+        watch: Option<Watch>,
     },
     /// Standard input.
     Stdin,
@@ -84,6 +84,15 @@ pub enum Source {
     },
     /// A Pub/Sub subscription.
     PubSub(PubSub),
+}
+
+/// How a source is watched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// How often it is listed.
+    pub interval: Duration,
+    /// How long a file has to be as it is before it is taken for whole.
+    pub rest: Duration,
 }
 
 /// What the generator makes.

@@ -53,6 +53,8 @@ pub(super) enum Source {
         watch: bool,
         #[serde(default = "watch_interval_secs")]
         watch_interval_secs: u64,
+        #[serde(default = "watch_rest_secs")]
+        watch_rest_secs: u64,
     },
     Stdin {
         format: FormatName,
@@ -119,6 +121,10 @@ fn max_message_bytes() -> usize {
 }
 
 fn watch_interval_secs() -> u64 {
+    10
+}
+
+fn watch_rest_secs() -> u64 {
     10
 }
 

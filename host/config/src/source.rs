@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::problem::{Problem, join, problem};
-use super::{Dialect, Format, Generated, Source, raw, service};
+use super::{Dialect, Format, Generated, Source, Watch, raw, service};
 
 /// Checks a source, and tells the format of its records.
 pub(super) fn check(
@@ -13,7 +13,15 @@ pub(super) fn check(
     problems: &mut Vec<Problem>,
 ) -> Option<(Source, Format)> {
     match section {
-        raw::Source::Storage { uri, format, csv, max_record_bytes, watch, watch_interval_secs } => {
+        raw::Source::Storage {
+            uri,
+            format,
+            csv,
+            max_record_bytes,
+            watch,
+            watch_interval_secs,
+            watch_rest_secs,
+        } => {
             if watch_interval_secs == 0 {
                 let message = "is 0, wanted at least 1".to_owned();
                 problem(problems, "source.watch_interval_secs", message);
@@ -35,7 +43,10 @@ pub(super) fn check(
                 let end = if uri.ends_with('/') { "/" } else { "" };
                 format!("{}{end}", join(folder, &uri).to_string_lossy())
             };
-            let watch = watch.then(|| Duration::from_secs(watch_interval_secs));
+            let watch = watch.then(|| Watch {
+                interval: Duration::from_secs(watch_interval_secs),
+                rest: Duration::from_secs(watch_rest_secs),
+            });
             Some((Source::Storage { uri, watch }, format))
         }
         raw::Source::Stdin { format, csv, max_record_bytes } => {

@@ -95,6 +95,10 @@ impl DecodeError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
+            // The bytes are there, and are not what they should be.
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
+                Fault::Input
+            }
             Self::Read { .. } => Fault::Environment,
             Self::HeaderTwice { .. }
             | Self::HeaderQuotes { .. }

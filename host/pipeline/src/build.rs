@@ -30,8 +30,8 @@ use clickmill_sandbox::signature::{KeyError, Keys};
 use clickmill_sandbox::{Engine, EngineError, Library, PluginError, Secrets};
 use clickmill_sink::{SinkError, Tables};
 use clickmill_source as source;
-use clickmill_source::Progress;
-use clickmill_tables::ledger;
+use clickmill_source::{Interrupt, Progress};
+use clickmill_tables::{failures, ledger};
 
 /// What a run needs beside the pipeline file.
 #[derive(Debug, Clone)]
@@ -135,6 +135,7 @@ pub fn tables_of(pipeline: &Pipeline) -> Result<Vec<(TableName, TableSchema)>, S
     ];
     if !pipeline.source.is_stream() {
         tables.push((sink.table.beside(ledger::TABLE), ledger::schema()?));
+        tables.push((sink.table.beside(failures::TABLE), failures::schema()?));
     }
     Ok(tables)
 }
@@ -309,12 +310,14 @@ pub fn validate(pipeline: Pipeline, options: &Options) -> Result<Vec<String>, Bu
         return prepared.fit(&messages::schema()).map(|()| Vec::new());
     }
     let object = match prepared.block_on(source::list(&pipeline.source)) {
-        Ok(objects) => objects.into_iter().next(),
+        Ok(listing) => listing.objects.into_iter().next(),
         Err(error) => return Ok(unchecked(error.to_string())),
     };
     let Some(object) = object else { return Ok(Vec::new()) };
-    let input = match object.open(prepared.runtime.handle(), &Progress::default()) {
-        Ok(input) => input,
+    let runtime = prepared.runtime.handle();
+    let input = match object.open(runtime, &Progress::default(), &Interrupt::default()) {
+        Ok(Some(input)) => input,
+        Ok(None) => return Ok(unchecked(format!("`{}` holds nothing", object.uri))),
         Err(error) => return Ok(unchecked(error.to_string())),
     };
     let name = object.name().into();

@@ -3,26 +3,40 @@
 //! Goes out: a list of [`Object`]s, each of which opens as a stream of decompressed bytes; or a
 //! [`stream::Stream`] of messages. This module does not know what is in them; `decode` does.
 
+mod cloud;
 mod delivery;
+mod error;
 mod gzip;
+mod interrupt;
 mod live;
+mod local;
+mod names;
 mod object;
 pub mod publish;
 mod pubsub;
 pub mod stream;
 
 pub use delivery::{Delivery, Receipt, acknowledge};
-pub use object::{Object, Progress, SourceError};
+pub use error::SourceError;
+pub use interrupt::Interrupt;
+pub use names::PassedOver;
+pub use object::{Listing, Object, Progress};
 
 use clickmill_config::Source;
 
-/// The objects of a source, in the order of their names.
-pub async fn list(source: &Source) -> Result<Vec<Object>, SourceError> {
+/// What a source holds at this moment, in the order of the objects' names.
+pub async fn list(source: &Source) -> Result<Listing, SourceError> {
     match source {
-        Source::Storage { uri, .. } => object::list(uri).await,
-        Source::Stdin => Ok(vec![Object::stdin()]),
-        Source::Generator(generated) => Ok(vec![Object::generator(generated)?]),
+        Source::Storage { uri, .. } => find(uri).await,
+        Source::Stdin => Ok(Listing::of(Object::stdin())),
+        Source::Generator(generated) => Ok(Listing::of(Object::generator(generated)?)),
         // Their messages are not objects.
-        Source::Live { .. } | Source::PubSub(_) => Ok(Vec::new()),
+        Source::Live { .. } | Source::PubSub(_) => Ok(Listing::default()),
     }
+}
+
+/// What there is under a path or URI: an object of exactly this name, or else all that it means as a
+/// folder or a pattern.
+pub async fn find(uri: &str) -> Result<Listing, SourceError> {
+    object::list(uri).await
 }

@@ -1,30 +1,37 @@
-//! Objects: listed by path, URI or glob pattern; opened as decompressed bytes.
+//! Objects: something with a name, an identity and bytes, which are decompressed as they are read.
 
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path as FilePath;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
-use futures::TryStreamExt;
-use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
-use tokio_util::io::{StreamReader, SyncIoBridge};
+use tokio::runtime::Handle;
 
 use super::gzip::Gzip;
+use super::interrupt::{Aside, Interrupt};
+use super::names::PassedOver;
+use super::{SourceError, cloud, local};
 use clickmill_config::Generated;
-use clickmill_core::store::{self, StoreError};
-use clickmill_core::{Fault, Micros};
+use clickmill_core::{Micros, store};
 use clickmill_generator::{BadShares, Generator, Kind, Options};
 
 /// Bytes read from a file at once.
 const READ_BYTES: usize = 256 << 10;
+/// So much may be compressed within what is compressed: a `.gz` that was sent with gzip's encoding is
+/// stored as gzip of gzip.
+const COMPRESSIONS: usize = 2;
+/// An object that ends within so many bytes may hold nothing but line ends.
+const PEEK_BYTES: u64 = 64;
+/// What text may begin with, and be nothing yet: byte order marks.
+const MARKS: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
 
 /// Something to read records from.
 #[derive(Debug, Clone)]
 pub struct Object {
     /// Its name: a URI, `stdin`, or what the generator was asked for.
     pub uri: String,
-    /// Tells one content under this name from another. What has nothing that would, standard input and
-    /// the generator, has one of its own in each run.
+    /// Tells one content under this name from another. Of what has no content to go back to, each run's
+    /// is another.
     pub generation: String,
     /// Its size in bytes as stored, where it is known.
     pub size: Option<u64>,
@@ -33,9 +40,25 @@ pub struct Object {
 
 #[derive(Debug, Clone)]
 enum Origin {
-    Store(Arc<dyn ObjectStore>, Box<ObjectMeta>),
+    File(local::Listed),
+    Cloud(cloud::Listed),
     Stdin,
     Generator(Options),
+}
+
+/// What a source holds at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// What there is to load.
+    pub objects: Vec<Object>,
+    /// What holds nothing, or is not data.
+    pub passed_over: Vec<PassedOver>,
+}
+
+impl Listing {
+    pub(super) fn of(object: Object) -> Self {
+        Self { objects: vec![object], passed_over: Vec::new() }
+    }
 }
 
 /// How many stored bytes of an object have been read.
@@ -54,116 +77,11 @@ impl Progress {
     }
 }
 
-/// Why there is nothing to read.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// The URI leads nowhere.
-    #[error(transparent)]
-    Address(#[from] StoreError),
-    /// Invalid glob pattern.
-    #[error("`{uri}` is not a glob pattern")]
-    Pattern {
-        /// What was given.
-        uri: String,
-        /// Why.
-        source: glob::PatternError,
-    },
-    /// The store does not answer.
-    #[error("cannot list `{uri}`")]
-    Store {
-        /// What was given.
-        uri: String,
-        /// Why.
-        source: object_store::Error,
-    },
-    /// Nothing is there.
-    #[error("there is no object `{uri}`")]
-    Nothing {
-        /// What was given.
-        uri: String,
-    },
-    /// The object can't be opened.
-    #[error("cannot open `{uri}`")]
-    Open {
-        /// The object.
-        uri: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// A client can't be made: no credentials, say.
-    #[error("cannot connect to `{what}`")]
-    Client {
-        /// The subscription or topic.
-        what: String,
-        /// Why.
-        source: google_cloud_gax::client_builder::Error,
-    },
-    /// The subscription can't be pulled from.
-    #[error("cannot pull from `{what}`")]
-    Pull {
-        /// The subscription.
-        what: String,
-        /// Why.
-        source: google_cloud_gax::error::Error,
-    },
-    /// A topic or subscription can't be created.
-    #[error("cannot create `{what}`")]
-    Create {
-        /// Which.
-        what: String,
-        /// Why.
-        source: google_cloud_gax::error::Error,
-    },
-    /// A topic takes no messages.
-    #[error("cannot publish to `{topic}`")]
-    Publish {
-        /// The topic.
-        topic: String,
-        /// Why.
-        source: Box<google_cloud_pubsub::error::PublishError>,
-    },
-    /// There is no such subscription.
-    #[error(
-        "there is no subscription `{name}`: create it, or name its topic in `source.create_from_topic`"
-    )]
-    NoSubscription {
-        /// Its name.
-        name: String,
-    },
-    /// The generator can't make that.
-    #[error("the generator cannot make `{what}`")]
-    Generator {
-        /// What it was asked for.
-        what: String,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
-
-impl SourceError {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Store { .. }
-            | Self::Open { .. }
-            | Self::Client { .. }
-            | Self::Create { .. }
-            | Self::Publish { .. }
-            | Self::Pull { .. } => Fault::Environment,
-            Self::Address(_)
-            | Self::Pattern { .. }
-            | Self::Nothing { .. }
-            | Self::NoSubscription { .. }
-            | Self::Generator { .. } => Fault::Input,
-        }
-    }
-}
-
 impl Object {
     /// Standard input.
     pub fn stdin() -> Self {
-        let (uri, generation) = ("stdin".to_owned(), run_of_its_own());
-        Self { uri, generation, size: None, origin: Origin::Stdin }
+        let generation = run_of_its_own();
+        Self { uri: "stdin".to_owned(), generation, size: None, origin: Origin::Stdin }
     }
 
     /// The generator.
@@ -171,8 +89,26 @@ impl Object {
         let options = generator_options(generated)?;
         let Generated { data, rows, seed, bad } = generated;
         let uri = format!("generator:{data}?rows={rows}&seed={seed}&bad={bad}");
-        let generation = run_of_its_own();
-        Ok(Self { uri, generation, size: None, origin: Origin::Generator(options) })
+        Ok(Self {
+            uri,
+            generation: run_of_its_own(),
+            size: None,
+            origin: Origin::Generator(options),
+        })
+    }
+
+    fn file(listed: local::Listed) -> Self {
+        let (generation, size) = if listed.is_regular {
+            (listed.version.generation(), Some(listed.version.size))
+        } else {
+            (run_of_its_own(), None)
+        };
+        Self { uri: local::uri(&listed.path), generation, size, origin: Origin::File(listed) }
+    }
+
+    fn cloud(listed: cloud::Listed) -> Self {
+        let (uri, generation, size) = (listed.uri(), listed.generation(), listed.size());
+        Self { uri, generation, size, origin: Origin::Cloud(listed) }
     }
 
     /// `uri@generation`, as rows and the ledger have it.
@@ -180,38 +116,104 @@ impl Object {
         format!("{}@{}", self.uri, self.generation)
     }
 
-    /// Opens it. Compression (gzip, zstd) is told by content. `runtime` does the reading of remote
-    /// objects; the reader blocks, so it belongs on a thread of its own.
+    /// Other names by which earlier versions may have entered it into the ledger: they took the entity
+    /// tag of a listed object for its generation, and a path as it was given for a file's name.
+    pub fn earlier_names(&self) -> Vec<String> {
+        let named = |uri: &str, generation: &str| format!("{uri}@{generation}");
+        let name = match &self.origin {
+            Origin::Cloud(listed) => listed.e_tag().map(|tag| named(&self.uri, tag)),
+            Origin::File(listed) => {
+                let path = listed.named.as_deref();
+                path.map(|path| named(&local::uri(path), &self.generation))
+            }
+            Origin::Stdin | Origin::Generator(_) => None,
+        };
+        name.into_iter().filter(|name| *name != self.name()).collect()
+    }
+
+    /// When it was written last, where it may be in the writing: a file. An object in Cloud Storage
+    /// appears whole.
+    pub fn may_grow(&self) -> Option<SystemTime> {
+        match &self.origin {
+            Origin::File(listed) if listed.is_regular => Some(listed.version.modified),
+            _ => None,
+        }
+    }
+
+    /// Fails where it is known not to be what it was when it was listed.
+    pub fn check_unchanged(&self) -> Result<(), SourceError> {
+        let Origin::File(listed) = &self.origin else { return Ok(()) };
+        let uri = || self.uri.clone();
+        match listed.is_unchanged() {
+            Ok(true) => Ok(()),
+            Ok(false) if !listed.is_regular => Ok(()),
+            Ok(false) => Err(SourceError::Changed { uri: uri() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(SourceError::Gone { uri: uri() })
+            }
+            Err(source) => Err(SourceError::Read { uri: uri(), source }),
+        }
+    }
+
+    /// The whole object that has taken this one's place under its name, where there is one: in Cloud
+    /// Storage. What takes a file's place may be in the writing.
+    pub async fn successor(&self) -> Result<Option<Self>, SourceError> {
+        let Origin::Cloud(listed) = &self.origin else { return Ok(None) };
+        let now = listed.again().await?.map(Self::cloud);
+        Ok(now.filter(|now| now.generation != self.generation && now.size != Some(0)))
+    }
+
+    /// Opens it; `None` where it holds nothing but a byte order mark or line ends. Compression (gzip,
+    /// zstd) is told by content. The reader blocks, so it belongs on a thread of its own; `runtime` does
+    /// the waiting, which `interrupt` ends. Its errors hold a [`SourceError`].
     pub fn open(
         &self,
-        runtime: &tokio::runtime::Handle,
+        runtime: &Handle,
         progress: &Progress,
-    ) -> Result<Box<dyn Read + Send>, SourceError> {
-        let failed = |source| SourceError::Open { uri: self.uri.clone(), source };
-        let stored: Box<dyn Read + Send> = match &self.origin {
-            Origin::Stdin => Box::new(io::stdin()),
-            Origin::Generator(options) => Box::new(Generator::new(options)),
-            Origin::Store(store, meta) => {
-                // Of an object that changes while it is read, one version is read or none.
-                let options = GetOptions {
-                    if_match: meta.e_tag.clone(),
-                    version: meta.version.clone(),
-                    ..GetOptions::default()
-                };
-                let got = runtime
-                    .block_on(store.get_opts(&meta.location, options))
-                    .map_err(|error| failed(io::Error::other(error)))?;
-                match got.payload {
-                    GetResultPayload::File(file, _) => Box::new(file),
-                    GetResultPayload::Stream(stream) => {
-                        let reader = StreamReader::new(stream.map_err(io::Error::other));
-                        Box::new(SyncIoBridge::new_with_handle(reader, runtime.clone()))
-                    }
-                }
-            }
+        interrupt: &Interrupt,
+    ) -> Result<Option<Box<dyn Read + Send>>, SourceError> {
+        let aside = |inner: Box<dyn Read + Send>| {
+            Box::new(Aside::start(&self.uri, inner, runtime, interrupt))
         };
-        let counted = Counted { inner: stored, progress: progress.clone() };
-        decompressed(BufReader::with_capacity(READ_BYTES, counted)).map_err(failed)
+        let stored: Box<dyn Read + Send> = match &self.origin {
+            Origin::Stdin => aside(Box::new(io::stdin())),
+            Origin::Generator(options) => Box::new(Generator::new(options)),
+            Origin::File(listed) if listed.is_regular => Box::new(listed.open()?),
+            Origin::File(listed) => aside(Box::new(listed.open()?)),
+            Origin::Cloud(listed) => Box::new(listed.reader(runtime, interrupt)),
+        };
+        let stored = Named {
+            inner: stored,
+            progress: Some(progress.clone()),
+            failed: |uri, source| SourceError::Read { uri, source },
+            uri: self.uri.clone(),
+        };
+        let opened = self.decompressed(Box::new(stored)).and_then(peeked);
+        opened.map_err(|error| match error.downcast::<SourceError>() {
+            Ok(error) => error,
+            Err(source) => SourceError::Read { uri: self.uri.clone(), source },
+        })
+    }
+
+    fn decompressed(&self, mut input: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+        for _ in 0..COMPRESSIONS {
+            let mut buffered = BufReader::with_capacity(READ_BYTES, input);
+            let start = buffered.fill_buf()?;
+            let inner: Box<dyn Read + Send> = if start.starts_with(&[0x1f, 0x8b]) {
+                Box::new(Gzip::new(buffered))
+            } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+                Box::new(zstd::Decoder::with_buffer(buffered)?)
+            } else {
+                return Ok(Box::new(buffered));
+            };
+            input = Box::new(Named {
+                inner,
+                progress: None,
+                failed: |uri, source| SourceError::Compression { uri, source },
+                uri: self.uri.clone(),
+            });
+        }
+        Ok(input)
     }
 }
 
@@ -234,94 +236,127 @@ pub(super) fn generator_options(generated: &Generated) -> Result<Options, Source
     Ok(options)
 }
 
-struct Counted {
+/// A reader whose errors name the object, and say what they mean for it.
+struct Named {
     inner: Box<dyn Read + Send>,
-    progress: Progress,
+    progress: Option<Progress>,
+    failed: fn(String, io::Error) -> SourceError,
+    uri: String,
 }
 
-impl Read for Counted {
+impl Read for Named {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.inner.read(buffer)?;
-        self.progress.add(got as u64);
+        let got = self.inner.read(buffer).map_err(|error| {
+            let is_said = SourceError::within(&error).is_some();
+            if is_said || error.kind() == io::ErrorKind::Interrupted {
+                error
+            } else {
+                (self.failed)(self.uri.clone(), error).into()
+            }
+        })?;
+        if let Some(progress) = &self.progress {
+            progress.add(got as u64);
+        }
         Ok(got)
     }
 }
 
-fn decompressed(mut input: BufReader<Counted>) -> io::Result<Box<dyn Read + Send>> {
-    let start = input.fill_buf()?;
-    Ok(if start.starts_with(&[0x1f, 0x8b]) {
-        Box::new(Gzip::new(input))
-    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Box::new(zstd::Decoder::with_buffer(input)?)
-    } else {
-        Box::new(input)
-    })
+/// The reader with all its bytes, unless there is nothing in them.
+fn peeked(mut input: Box<dyn Read + Send>) -> io::Result<Option<Box<dyn Read + Send>>> {
+    let mut start = Vec::new();
+    input.by_ref().take(PEEK_BYTES).read_to_end(&mut start)?;
+    let mark = MARKS.iter().find_map(|mark| start.strip_prefix(*mark));
+    let text = mark.unwrap_or(&start);
+    let is_nothing = text.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+    if is_nothing && (start.len() as u64) < PEEK_BYTES {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(Cursor::new(start).chain(input))))
 }
 
-pub(super) async fn list(uri: &str) -> Result<Vec<Object>, SourceError> {
-    let failed = |source| SourceError::Store { uri: uri.to_owned(), source };
-    let local = store::is_local(uri);
-    let pattern_at = uri.find(['*', '?', '[']);
-    // A name that ends as a folder's stands for all that the folder holds.
-    let all;
-    let (uri, pattern_at) = match uri.strip_suffix('/') {
-        Some(folder) => {
-            all = format!("{folder}/**");
-            (all.as_str(), all.find(['*', '?', '[']))
-        }
-        None => (uri, pattern_at),
-    };
-    // A file may be named like a pattern.
-    let literal = pattern_at.is_none() || (local && FilePath::new(uri).is_file());
-    let mut found: Vec<(Arc<dyn ObjectStore>, ObjectMeta)> = Vec::new();
-    if literal {
-        let (store, path) = store::open(uri)?;
-        match store.head(&path).await {
-            Ok(meta) => found.push((store, meta)),
-            Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(failed(error)),
-        }
+pub(super) async fn list(uri: &str) -> Result<Listing, SourceError> {
+    let (objects, passed_over) = if store::is_local(uri) {
+        let given = uri.to_owned();
+        let listed = tokio::task::spawn_blocking(move || local::list(&given)).await;
+        let gone =
+            |error| SourceError::Folder { uri: uri.to_owned(), source: io::Error::other(error) };
+        let (files, passed_over) = listed.map_err(gone)??;
+        (files.into_iter().map(Object::file).collect::<Vec<_>>(), passed_over)
     } else {
-        let folder = &uri[..uri[..pattern_at.unwrap_or(0)].rfind('/').map_or(0, |slash| slash + 1)];
-        let (store, prefix) = store::open(if folder.is_empty() { "." } else { folder })?;
-        let relative = uri[folder.len()..].to_owned();
-        let pattern = if prefix.as_ref().is_empty() {
-            relative
-        } else {
-            format!("{}/{relative}", glob::Pattern::escape(prefix.as_ref()))
-        };
-        let pattern = glob::Pattern::new(&pattern)
-            .map_err(|source| SourceError::Pattern { uri: uri.to_owned(), source })?;
-        let options = glob::MatchOptions { require_literal_separator: true, ..Default::default() };
-        let listed: Vec<ObjectMeta> =
-            store.list(Some(&prefix)).try_collect().await.map_err(failed)?;
-        let matching =
-            listed.into_iter().filter(|m| pattern.matches_with(m.location.as_ref(), options));
-        found.extend(matching.map(|meta| (store.clone(), meta)));
-    }
-    if found.is_empty() {
+        let (found, passed_over) = cloud::list(uri).await?;
+        (found.into_iter().map(Object::cloud).collect(), passed_over)
+    };
+    if objects.is_empty() && passed_over.is_empty() {
         return Err(SourceError::Nothing { uri: uri.to_owned() });
     }
-    found.sort_by(|(_, a), (_, b)| a.location.cmp(&b.location));
-    let scheme = if local {
-        "file:///".to_owned()
-    } else {
-        uri.split('/').take(3).map(|part| format!("{part}/")).collect()
-    };
-    Ok(found
-        .into_iter()
-        .map(|(store, meta)| Object {
-            uri: format!("{scheme}{}", meta.location),
-            generation: generation(&meta, local),
-            size: Some(meta.size),
-            origin: Origin::Store(store, Box::new(meta)),
-        })
-        .collect())
+    Ok(Listing { objects, passed_over })
 }
 
-/// Cloud Storage numbers the generations of an object; a file has its time and size.
-fn generation(meta: &ObjectMeta, local: bool) -> String {
-    let told = if local { None } else { meta.version.clone().or_else(|| meta.e_tag.clone()) };
-    let told = told.map(|tag| tag.trim_matches('"').to_owned());
-    told.unwrap_or_else(|| format!("{}-{}", meta.last_modified.timestamp_micros(), meta.size))
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).expect("written");
+        gzip.finish().expect("finished")
+    }
+
+    /// What a file of these bytes reads as; `None` where there is nothing in it.
+    fn read(bytes: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.csv");
+        std::fs::write(&path, bytes).expect("a file");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let listing = runtime.block_on(list(&path.display().to_string())).expect("a list");
+        let Some(object) = listing.objects.first() else { return Ok(None) };
+        let opened = object.open(runtime.handle(), &Progress::default(), &Interrupt::default())?;
+        let Some(mut reader) = opened else { return Ok(None) };
+        let mut text = Vec::new();
+        match reader.read_to_end(&mut text) {
+            Ok(_) => Ok(Some(text)),
+            Err(error) => Err(error.downcast().expect("errors say what they mean")),
+        }
+    }
+
+    #[test]
+    fn compressed_once_or_twice_bytes_are_read_as_they_were() {
+        let text = b"a,b\n1,2\n".repeat(100_000);
+        let zstd = zstd::encode_all(text.as_slice(), 1).expect("compressed");
+        for stored in [text.clone(), gzip(&text), gzip(&gzip(&text)), gzip(&zstd), zstd] {
+            assert!(read(&stored).expect("read").as_deref() == Some(&text));
+        }
+    }
+
+    #[test]
+    fn an_object_that_holds_nothing_is_told_from_one_that_holds_little() {
+        for nothing in [&b""[..], b"\xef\xbb\xbf", b"\r\n\n", b"\xef\xbb\xbf\n", b"\xff\xfe"] {
+            for stored in [nothing.to_vec(), gzip(nothing)] {
+                assert_eq!(read(&stored).expect("read"), None, "{nothing:?}");
+            }
+        }
+        for little in [&b"a"[..], b"\n\na\n", b" ", &b"\n".repeat(100)[..]] {
+            assert_eq!(read(little).expect("read").as_deref(), Some(little));
+        }
+    }
+
+    #[test]
+    fn damaged_compression_is_the_inputs_fault() {
+        use clickmill_core::Fault;
+        let whole = gzip(&b"a,b\n1,2\n".repeat(100_000));
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 0xff;
+        for damaged in [&whole[..whole.len() / 2], &whole[..5], &flipped] {
+            let error = read(damaged).expect_err("damaged");
+            assert!(matches!(error, SourceError::Compression { .. }), "{error}");
+            assert_eq!(error.fault(), Fault::Input);
+        }
+    }
+
+    #[test]
+    fn what_has_no_identity_gets_one_of_its_own() {
+        assert_ne!(Object::stdin().name(), Object::stdin().name());
+    }
 }

@@ -3,6 +3,7 @@
 //! It knows neither BigQuery nor the warehouse.
 
 mod error;
+pub mod failures;
 pub mod ledger;
 mod projection;
 mod refused;

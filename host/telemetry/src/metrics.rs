@@ -68,6 +68,8 @@ metrics! {
     OLDEST_UNACKNOWLEDGED Gauge "oldest_unacknowledged_seconds" [] "Time since the oldest message in hand was published; 0 with none in hand";
     SINK_UP Gauge "sink_up" [] "1 while the table takes rows, 0 while it is away and rows are held";
     SINK_RETRIES Counter "sink_retries" [] "Appends that failed and were tried again";
+    LOADS_FAILED Counter "loads_failed" [] "Loads that failed by their object, each try of one counted";
+    OBJECTS_FAILED Gauge "objects_failed" [] "Objects that are set aside since their load failed; a watched source tries them again";
     LETTERS_SPOOLED Counter "letters_spooled" [] "Dead letters that went to the spool, since their table was away or refused them";
     SPOOL_LETTERS Gauge "spool_letters" ["standing"] "Dead letters in the spool: waiting for their table, or set_aside since it refuses them";
     SPOOL_OLDEST Gauge "spool_oldest_seconds" [] "How long the oldest letter has waited in the spool; 0 with none waiting";

@@ -15,11 +15,17 @@ Other emulators speak the JSON API only, in which object_store can neither put n
   that a read of anything longer has to be resumed.
 - `--first-generation` makes generations and ETags those of an earlier run: a ledger that was kept knows
   objects by them.
+- What is stored with `content-encoding: gzip` is decompressed on the way for whoever does not accept
+  gzip: from its first byte on whatever range was asked for, in chunks, without a length or a tag.
+- An object with the header `x-goog-meta-unkind` is unkind to whoever reads it: `gone` deletes it just
+  before, `replaced` writes it anew just before, each once; `busy=N` answers 503 N times; `unpacked`
+  decompresses it also for those who accept gzip, as some proxies do.
 - A part of a multipart upload other than the last has to have 5 MiB, as at Cloud Storage.
 """
 
 import argparse
 import base64
+import gzip
 import hashlib
 import itertools
 import os
@@ -34,6 +40,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 SMALLEST_PART = 5 << 20
+CHUNK = 64 << 10
 # Kept with an object and given back with it.
 KEPT = (
     "content-type",
@@ -43,6 +50,7 @@ KEPT = (
     "cache-control",
 )
 KEPT_PREFIX = "x-goog-meta-"
+UNKIND = KEPT_PREFIX + "unkind"
 
 generations = itertools.count(time.time_ns() // 1000)
 
@@ -124,7 +132,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, str(value))
-        if status not in (204, 304):
+        chunked = headers.get("Transfer-Encoding") == "chunked"
+        if status not in (204, 304) and not chunked:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command == "HEAD" or status in (204, 304):
@@ -134,6 +143,11 @@ class Handler(BaseHTTPRequestHandler):
         if cut and self.command == "GET" and "x-goog-generation" in headers and len(body) > cut:
             body = body[:cut]
             self.close_connection = True
+        if chunked:
+            for at in range(0, len(body), CHUNK):
+                piece = body[at : at + CHUNK]
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            body = b"" if self.close_connection else b"0\r\n\r\n"
         self.wfile.write(body)
 
     def list(self, bucket, objects, key, query, body):
@@ -165,6 +179,8 @@ class Handler(BaseHTTPRequestHandler):
         return 200, XML, document("ListBucketResult", *entries, Name=bucket, IsTruncated=truncated)
 
     def read(self, bucket, objects, key, query, body):
+        if self.command == "GET":
+            self.be_unkind(objects, key)
         found = objects.get(key)
         # No old generation is kept.
         if not found or query.get("generation", str(found.generation)) != str(found.generation):
@@ -178,6 +194,19 @@ class Handler(BaseHTTPRequestHandler):
         self.check_conditions(found)
         if self.unmodified(found):
             return 304, headers
+        if self.is_unpacked(found):
+            headers = {
+                name: value
+                for name, value in headers.items()
+                if name not in ("content-encoding", "ETag", "Accept-Ranges")
+            }
+            headers |= {
+                "Transfer-Encoding": "chunked",
+                "x-goog-stored-content-encoding": "gzip",
+                "x-goog-stored-content-length": len(found.data),
+                "Warning": "214 UploadServer gunzipped",
+            }
+            return 200, headers, gzip.decompress(found.data)
         wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         if not wanted:
             return 200, headers, found.data
@@ -191,7 +220,30 @@ class Handler(BaseHTTPRequestHandler):
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
         return 206, headers, found.data[start:end]
 
+    def be_unkind(self, objects, key):
+        found = objects.get(key)
+        how = found and found.headers.get(UNKIND, "")
+        if how == "gone":
+            del objects[key]
+        elif how == "replaced":
+            kept = {name: value for name, value in found.headers.items() if name != UNKIND}
+            objects[key] = Object(found.data, kept)
+        elif how and how.startswith("busy="):
+            left = int(how.removeprefix("busy="))
+            if left > 0:
+                found.headers[UNKIND] = f"busy={left - 1}"
+                raise Refusal(503, "ServiceUnavailable")
+
+    def is_unpacked(self, found):
+        if found.headers.get("content-encoding") != "gzip":
+            return False
+        accepted = "gzip" in self.headers.get("Accept-Encoding", "")
+        return not accepted or found.headers.get(UNKIND) == "unpacked"
+
     def check_conditions(self, found):
+        generation = self.headers.get("x-goog-if-generation-match")
+        if generation not in (None, str(found.generation)):
+            raise Refusal(412, "PreconditionFailed")
         tags, date = self.headers.get("If-Match"), self.headers.get("If-Unmodified-Since")
         if tags is not None:
             if not named(tags, found.etag):

@@ -198,8 +198,18 @@ impl Storage {
 
     /// Puts an object.
     pub(crate) fn put(&self, name: &str, bytes: &[u8]) {
-        let put = ureq::put(format!("http://{}/lake/{name}", self.address)).send(bytes);
-        assert!(put.expect("the emulator answers").status().is_success());
+        self.put_with(name, bytes, &[]);
+    }
+
+    /// Puts an object with headers that are kept with it.
+    pub(crate) fn put_with(&self, name: &str, bytes: &[u8], headers: &[(&str, &str)]) {
+        // Whole, so that nobody on the way takes the name for a path.
+        let name: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let mut put = ureq::put(format!("http://{}/lake/{name}", self.address));
+        for (name, value) in headers {
+            put = put.header(*name, *value);
+        }
+        assert!(put.send(bytes).expect("the emulator answers").status().is_success());
     }
 }
 

@@ -25,6 +25,7 @@ mod line_ends;
 mod live;
 mod malformed;
 mod monitoring;
+mod objects;
 mod origins;
 mod permissions;
 mod proxy;

@@ -18,6 +18,7 @@
 //! 7. The staging folder is removed and the claim given back. Killed: who next finds the object loaded
 //!    removes what is left of them. Another that has waited: finds the entry in 2.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -25,7 +26,7 @@ use std::time::SystemTime;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use object_store::path::Path;
-use object_store::{Error, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectStoreExt, PutMode, PutOptions};
 
 use super::claim::Claim;
 use super::file::TableFile;
@@ -196,20 +197,35 @@ impl Warehouse {
         if happened {
             return Ok(true);
         }
-        let name = format!("{id}.parquet");
         for table in tables {
-            for file in self.list(&self.table(table)).await? {
-                if file.location.filename() == Some(name.as_str()) {
-                    match self.store.delete(&file.location).await {
-                        Ok(()) | Err(Error::NotFound { .. }) => {}
-                        Err(source) => {
-                            return Err(self.failed(format!("remove `{}`", file.location), source));
-                        }
-                    }
-                }
-            }
+            self.unpublish(id, table)?;
         }
         Ok(false)
+    }
+
+    /// Removes a load's file from a table on a disk. It has the same name in whichever day's folder: that
+    /// is a look at a name for each, however many files there are.
+    fn unpublish(&self, id: &str, table: &TableName) -> Result<(), WarehouseError> {
+        let Some(folder) = self.on_disk(&self.table(table)) else { return Ok(()) };
+        let failed = |what: &std::path::Path, source| {
+            self.disk_failed(format!("look for what is left in `{}`", what.display()), source)
+        };
+        let days = match std::fs::read_dir(&folder) {
+            Ok(days) => days,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(&folder, error)),
+        };
+        for day in days {
+            let day = day.map_err(|error| failed(&folder, error))?.path();
+            let file = day.join(format!("{id}.parquet"));
+            match std::fs::remove_file(&file) {
+                Ok(()) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(failed(&file, error)),
+            }
+        }
+        Ok(())
     }
 
     /// Removes what is left of a run that was killed between its entry and its end.

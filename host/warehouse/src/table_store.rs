@@ -1,5 +1,6 @@
 //! A warehouse as a [`TableStore`].
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
@@ -43,6 +44,14 @@ impl TableStore for Warehouse {
 
     async fn is_loaded(&self, load_id: &str, target: &TableName) -> Result<bool, TableError> {
         Ok(Warehouse::is_loaded(self, load_id, target).await?)
+    }
+
+    async fn loaded(
+        &self,
+        load_ids: &[String],
+        target: &TableName,
+    ) -> Result<HashSet<String>, TableError> {
+        Ok(Warehouse::loaded(self, load_ids, target).await?)
     }
 
     fn begin_load(

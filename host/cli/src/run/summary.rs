@@ -3,7 +3,11 @@
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use serde_json::json;
 
-use clickmill_pipeline::{Streamed, Summary};
+use crate::{Exit, Failure};
+use clickmill_pipeline::{FailedObject, Streamed, Summary};
+
+/// So many of a kind are named; of the others it is said how many there are.
+const NAMED: usize = 10;
 
 /// The summary, for a person.
 pub(crate) fn print_summary(summary: &Summary) {
@@ -11,11 +15,19 @@ pub(crate) fn print_summary(summary: &Summary) {
     for object in &summary.skipped {
         eprintln!("skipped {object}: it is loaded already");
     }
+    for passed_over in summary.passed_over.iter().take(NAMED) {
+        eprintln!("passed over {}: it {}", passed_over.uri, passed_over.why);
+    }
+    if let Some(more @ 1..) = summary.passed_over.len().checked_sub(NAMED) {
+        eprintln!("passed over {more} more");
+    }
     if summary.left > 0 {
         eprintln!("stopped: {} objects are left, run again to load them", summary.left);
     }
     if summary.loaded == 0 && summary.stream.is_none() {
-        eprintln!("nothing to load");
+        if summary.failed.is_empty() {
+            eprintln!("nothing to load");
+        }
         return;
     }
     let seconds = summary.elapsed.as_secs_f64();
@@ -69,6 +81,38 @@ pub(crate) fn print_summary(summary: &Summary) {
     }
 }
 
+/// That objects are not loaded, as the error that a run ends with.
+pub(crate) fn not_loaded(summary: &Summary) -> Result<(), Failure> {
+    let Some(fault) = summary.fault() else { return Ok(()) };
+    let exit = Exit::from(fault);
+    let failure = match summary.failed.as_slice() {
+        [only] => Failure::new(exit, chained(only)),
+        failed => {
+            let line = |failed: &FailedObject| format!("\n  {}", failed.causes.join(": "));
+            let mut lines: String = failed.iter().take(NAMED).map(line).collect();
+            if let Some(more @ 1..) = failed.len().checked_sub(NAMED) {
+                lines.push_str(&format!("\n  and {more} more"));
+            }
+            Failure::new(exit, anyhow::anyhow!("{} objects are not loaded:{lines}", failed.len()))
+        }
+    };
+    let others = summary.loaded > 0 || summary.failed.len() > 1;
+    Err(if others {
+        failure.hint(
+            "`clickmill loads list` shows what is not loaded; all else is, and is not loaded again",
+        )
+    } else {
+        failure
+    })
+}
+
+/// An error with its causes.
+fn chained(failed: &FailedObject) -> anyhow::Error {
+    let mut causes = failed.causes.iter().rev().cloned();
+    let last = anyhow::Error::msg(causes.next().unwrap_or_default());
+    causes.fold(last, anyhow::Error::context)
+}
+
 fn print_streamed(streamed: &Streamed, rows_in: u64, seconds: f64) {
     eprintln!(
         "streamed for {seconds:.1} s: {} messages/s, from publishing to durable {} ms (median), {} ms (99 %), {} ms (most)",
@@ -89,7 +133,7 @@ fn print_streamed(streamed: &Streamed, rows_in: u64, seconds: f64) {
     }
 }
 
-pub(super) fn as_json(summary: &Summary) -> serde_json::Value {
+pub(crate) fn as_json(summary: &Summary) -> serde_json::Value {
     let counts = &summary.counts;
     let rejected_by = counts
         .rejected_by
@@ -107,6 +151,11 @@ pub(super) fn as_json(summary: &Summary) -> serde_json::Value {
             "seconds": stage.time.as_secs_f64(),
         })
     });
+    let failed = summary.failed.iter();
+    let failed =
+        failed.map(|failed| json!({ "object": failed.object, "error": failed.causes.join(": ") }));
+    let passed_over = summary.passed_over.iter();
+    let passed_over = passed_over.map(|passed| json!({ "object": passed.uri, "why": passed.why }));
     let stream = summary.stream.as_ref().map(|streamed| {
         json!({
             "repeated": streamed.repeated,
@@ -131,6 +180,8 @@ pub(super) fn as_json(summary: &Summary) -> serde_json::Value {
         "bytes": counts.bytes,
         "objects_loaded": summary.loaded,
         "objects_skipped": summary.skipped,
+        "objects_failed": failed.collect::<Vec<_>>(),
+        "objects_passed_over": passed_over.collect::<Vec<_>>(),
         "objects_left": summary.left,
         "plugin_set": summary.plugin_set,
         "seconds": summary.elapsed.as_secs_f64(),

@@ -19,6 +19,12 @@ pub const LEDGER: SystemTable = SystemTable {
     columns: include_str!("../../../../schemas/load_ledger.json"),
     options: include_str!("../../../../schemas/load_ledger.table.json"),
 };
+/// Which objects could not be loaded, and why.
+pub const LOAD_FAILURES: SystemTable = SystemTable {
+    name: "load_failures",
+    columns: include_str!("../../../../schemas/load_failures.json"),
+    options: include_str!("../../../../schemas/load_failures.table.json"),
+};
 /// What each plugin set was made of.
 pub const PLUGIN_SETS: SystemTable = SystemTable {
     name: "plugin_sets",
@@ -39,7 +45,7 @@ pub const AUDIT_LOG: SystemTable = SystemTable {
 };
 
 /// All of them.
-pub const ALL: [SystemTable; 4] = [LEDGER, PLUGIN_SETS, DEAD_LETTER_ATTEMPTS, AUDIT_LOG];
+pub const ALL: [SystemTable; 5] = [LEDGER, LOAD_FAILURES, PLUGIN_SETS, DEAD_LETTER_ATTEMPTS, AUDIT_LOG];
 
 impl SystemTable {
     /// Its columns and options.

@@ -15,7 +15,7 @@ type Labelled = fn(&Running, Show<'_>);
 /// A number of a plugin.
 type PluginNumber = fn(&StageCounts) -> f64;
 
-const NUMBERS: [(&Metric, Number); 15] = [
+const NUMBERS: [(&Metric, Number); 17] = [
     (&metrics::ROWS_IN, |p| count(p.status().snapshot().rows_in)),
     (&metrics::ROWS_OUT, |p| count(p.status().durable().0.rows_out)),
     (&metrics::ROWS_FILTERED, |p| count(p.status().durable().0.rows_filtered)),
@@ -29,6 +29,8 @@ const NUMBERS: [(&Metric, Number); 15] = [
     }),
     (&metrics::SINK_UP, |p| yes(p.status().snapshot().away_secs.is_none())),
     (&metrics::SINK_RETRIES, |p| count(p.status().snapshot().retries)),
+    (&metrics::LOADS_FAILED, |p| count(p.status().snapshot().loads_failed)),
+    (&metrics::OBJECTS_FAILED, |p| count(p.status().snapshot().objects_failed)),
     (&metrics::LETTERS_SPOOLED, |p| count(p.status().durable().1.spooled)),
     (&metrics::SPOOL_OLDEST, |p| Some(p.status().snapshot().spool_oldest_secs.unwrap_or(0.0))),
     (&metrics::ACKNOWLEDGEMENTS_UNCONFIRMED, |p| count(p.status().durable().1.unconfirmed)),

@@ -18,6 +18,9 @@ use clickmill_telemetry::metrics::{self, Recorder};
 pub struct Status {
     rows_in: AtomicU64,
     rows_rejected: AtomicU64,
+    rows_given_up: AtomicU64,
+    loads_failed: AtomicU64,
+    objects_failed: AtomicU64,
     retries: AtomicU64,
     bytes_total: AtomicU64,
     batches: AtomicU64,
@@ -77,7 +80,13 @@ pub struct Snapshot {
     pub rows_rejected: u64,
     /// Records whose rows or dead letters are durable, or that were filtered.
     pub rows_done: u64,
-    /// Of a stream: appends that failed and were tried again.
+    /// Records of objects whose load was given up.
+    pub rows_given_up: u64,
+    /// Loads that failed by their object.
+    pub loads_failed: u64,
+    /// Objects that are set aside by now.
+    pub objects_failed: u64,
+    /// What failed by the tables and was tried again: appends of a stream, loads of a watched source.
     pub retries: u64,
     /// Stored bytes read.
     pub bytes: u64,
@@ -104,7 +113,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Records read that are not durable yet.
     pub fn rows_in_hand(&self) -> u64 {
-        self.rows_in.saturating_sub(self.rows_done)
+        self.rows_in.saturating_sub(self.rows_done + self.rows_given_up)
     }
 }
 
@@ -115,6 +124,9 @@ impl Default for Status {
         Self {
             rows_in: AtomicU64::default(),
             rows_rejected: AtomicU64::default(),
+            rows_given_up: AtomicU64::default(),
+            loads_failed: AtomicU64::default(),
+            objects_failed: AtomicU64::default(),
             retries: AtomicU64::default(),
             bytes_total: AtomicU64::default(),
             batches: AtomicU64::default(),
@@ -150,6 +162,9 @@ impl Status {
             rows_in: self.rows_in.load(Ordering::Relaxed),
             rows_rejected: self.rows_rejected.load(Ordering::Relaxed),
             rows_done: durable.counts.rows_in + durable.streamed.repeated,
+            rows_given_up: self.rows_given_up.load(Ordering::Relaxed),
+            loads_failed: self.loads_failed.load(Ordering::Relaxed),
+            objects_failed: self.objects_failed.load(Ordering::Relaxed),
             retries: self.retries.load(Ordering::Relaxed),
             bytes: self.progress.bytes(),
             bytes_total: self.bytes_total.load(Ordering::Relaxed),
@@ -200,8 +215,24 @@ impl Status {
         self.batches.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Of an object that is given up: what was counted of it, by [`Status::count`].
+    pub(crate) fn give_up(&self, rows_in: u64) {
+        self.rows_given_up.fetch_add(rows_in, Ordering::Relaxed);
+    }
+
+    /// A load that failed by its object.
+    pub(crate) fn fail_load(&self) {
+        self.loads_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many objects are set aside.
+    pub(crate) fn set_aside(&self, objects: u64) {
+        self.objects_failed.store(objects, Ordering::Relaxed);
+    }
+
     /// An object that is loaded.
     pub(crate) fn load(&self, counts: &Counts) {
+        self.answer();
         let mut durable = lock(&self.durable);
         durable.counts.add(counts.clone());
         durable.newest = Some(Micros::now());
@@ -240,7 +271,12 @@ impl Status {
         }
     }
 
-    /// Of a stream: an append that failed.
+    /// The tables answer.
+    pub(crate) fn answer(&self) {
+        self.away_since.store(0, Ordering::Relaxed);
+    }
+
+    /// The tables fail, and are tried again.
     pub(crate) fn retry(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
         let now = Micros::now().get() as u64;

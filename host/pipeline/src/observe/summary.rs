@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use clickmill_core::Fault;
 use clickmill_core::batch::Rejected;
 use clickmill_core::{Digest, StageName};
 use clickmill_sandbox::StageCounts;
+use clickmill_source::PassedOver;
 
 /// Reasons for refusals that are told apart. A plugin may name any; the rest are counted together.
 const MAX_REASONS: usize = 200;
@@ -107,6 +109,10 @@ pub struct Summary {
     pub loaded: u64,
     /// Objects skipped, since the ledger has them.
     pub skipped: Vec<String>,
+    /// Objects that can't be loaded.
+    pub failed: Vec<FailedObject>,
+    /// What holds nothing, or is not data.
+    pub passed_over: Vec<PassedOver>,
     /// Objects not begun, since the run was told to stop.
     pub left: u64,
     /// Digest of the plugin set, once an object was begun.
@@ -115,6 +121,36 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Of a stream: what only streams have.
     pub stream: Option<Streamed>,
+}
+
+/// An object that can't be loaded. Nothing of it is in the tables.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailedObject {
+    /// Its name.
+    pub object: String,
+    /// Why: the error, and its causes.
+    pub causes: Vec<String>,
+    /// Whose fault it is.
+    pub fault: Fault,
+}
+
+impl FailedObject {
+    /// An object, and why.
+    pub(crate) fn new(object: &str, error: &dyn std::error::Error, fault: Fault) -> Self {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        let causes = causes.map(ToString::to_string).collect();
+        Self { object: object.to_owned(), causes, fault }
+    }
+}
+
+impl Summary {
+    /// Whose fault it is that the run is not a success; `None` where it is one. An environment that may be
+    /// better later counts most, then the input.
+    pub fn fault(&self) -> Option<Fault> {
+        let faults = || self.failed.iter().map(|failed| failed.fault);
+        let order = [Fault::Environment, Fault::Input, Fault::Bug, Fault::Run];
+        order.into_iter().find(|fault| faults().any(|found| found == *fault))
+    }
 }
 
 /// What a run over a stream did beside its counts.

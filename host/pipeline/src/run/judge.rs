@@ -73,6 +73,12 @@ impl Judge {
         self.batches.iter().try_for_each(|batch| self.rule.count(batch.rows, batch.rejected))
     }
 
+    /// Of an object that is given up: what it did says nothing about others.
+    pub(super) fn take_back(&mut self) {
+        self.rule = self.before.clone();
+        self.batches.clear();
+    }
+
     /// Of an object: the verdict at its end. A short run is judged only here.
     pub(super) fn end(&self) -> Result<(), TooManyRejected> {
         self.rule.end()

@@ -4,18 +4,18 @@
 //! decoder ──batches──▶ workers (chain, projection) ──done──▶ writer, in the order of the object
 //! ```
 //!
-//! Both queues are bounded, and so is how far the decoder gets ahead of the writer, so memory does not
-//! depend on the object's size. Batches overtake each other in the workers; the writer puts them back in order, so that the same object makes the same file.
+//! The threads are those of [`super::line`]. Batches overtake each other in the workers; the writer puts
+//! them back in order, so that the same object makes the same file.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::error::ArrowError;
-use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::judge::Judge;
-use super::reorder::Reorder;
+use super::line::{self, Broken};
 use super::stop::Stop;
 use super::transform::{Finished, Worker};
 use crate::context::Context;
@@ -27,12 +27,10 @@ use clickmill_core::batch::Rejected;
 use clickmill_core::{Digest, Fault, Micros};
 use clickmill_dead_letter::TooManyRejected;
 use clickmill_decode::{DecodeError, Decoded, Decoder};
-use clickmill_sink::{Begun, SinkError, Targets};
-use clickmill_source::{Object, SourceError};
+use clickmill_sink::{Begun, Load, SinkError, Targets};
+use clickmill_source::{Interrupt, Object, SourceError};
 use clickmill_tables::ledger::{self, Committed};
 
-/// Batches that wait before and after the workers, per worker: one in hand and one ready.
-const QUEUED_PER_WORKER: usize = 2;
 /// How often to look whether another run has ended.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -54,9 +52,14 @@ pub enum LoadError {
     /// The tables failed.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// A worker died: a bug in clickmill.
-    #[error("a worker ended early")]
-    Worker,
+    /// A thread panicked: a bug in clickmill.
+    #[error("{thread} panicked: {message}")]
+    Panicked {
+        /// Which one: `reader`, `worker 1`.
+        thread: String,
+        /// What it says.
+        message: String,
+    },
 }
 
 impl LoadError {
@@ -67,7 +70,33 @@ impl LoadError {
             Self::Decode(error) => error.fault(),
             Self::Fit(error) => error.fault(),
             Self::Sink(error) => error.fault(),
-            Self::Arrow(_) | Self::Worker => Fault::Bug,
+            Self::Arrow(_) | Self::Panicked { .. } => Fault::Bug,
+        }
+    }
+
+    /// Whether another object may well be loaded: it is this one that is at fault, or its place.
+    pub(super) fn spares_others(&self) -> bool {
+        match self {
+            Self::Source(_) | Self::Decode(_) | Self::Fit(_) | Self::Arrow(_) => true,
+            Self::Sink(_) | Self::Panicked { .. } => false,
+        }
+    }
+
+    /// What the source has said, whoever hands it on.
+    pub(super) fn of_source(&self) -> Option<&SourceError> {
+        match self {
+            Self::Source(error) => Some(error),
+            Self::Decode(DecodeError::Read { source, .. }) => SourceError::within(source),
+            _ => None,
+        }
+    }
+}
+
+impl From<Broken<LoadError>> for LoadError {
+    fn from(broken: Broken<LoadError>) -> Self {
+        match broken {
+            Broken::Failed(error) => error,
+            Broken::Panicked { thread, message } => Self::Panicked { thread, message },
         }
     }
 }
@@ -86,6 +115,8 @@ pub(super) enum Outcome {
     },
     /// By another run, meanwhile.
     LoadedAlready,
+    /// It holds nothing.
+    Nothing,
     TooManyRejected {
         found: TooManyRejected,
         counts: Counts,
@@ -135,6 +166,7 @@ pub(super) fn load(
 ) -> Result<Outcome, LoadError> {
     let pipeline = &context.pipeline;
     let runtime = &context.runtime;
+    judge.begin();
     let targets = Targets {
         rows: (pipeline.sink.table.clone(), pipeline.sink.schema.arrow()),
         dead_letters: (pipeline.dead_letter.table.clone(), context.letters.schema.clone()),
@@ -144,86 +176,149 @@ pub(super) fn load(
     };
     let begin = || context.tables.begin_load(runtime, load_id, &targets);
     // Before anything else: what is opened while another run is at the object may go stale, and where
-    // that run loads it there is nothing to open. An error drops the load, with which its claim goes.
+    // that run loads it there is nothing to open.
     let mut load = match in_turn(runtime, stop, tell, begin)? {
         Some(Begun::Load(load)) => load,
         Some(Begun::LoadedAlready) => return Ok(Outcome::LoadedAlready),
         None => return Ok(Outcome::Left),
     };
+    let mut read = 0;
+    let filled = fill(context, object, &mut *load, judge, status, stop, &mut read);
+    let given_up = match filled {
+        Ok(Ok(whole)) => return commit(context, object, load_id, load, whole, status),
+        Ok(Err(outcome)) => Ok(outcome),
+        Err(_) if stop.now() => Ok(Outcome::Interrupted),
+        Err(error) => Err(error),
+    };
+    load.abandon();
+    judge.take_back();
+    status.give_up(read);
+    given_up
+}
+
+/// Makes visible what is in a load, and enters it.
+fn commit(
+    context: &Context,
+    object: &Object,
+    load_id: &str,
+    load: Box<dyn Load>,
+    whole: Whole,
+    status: &Status,
+) -> Result<Outcome, LoadError> {
+    let pipeline = &context.pipeline;
+    let Whole { counts, plugin_set, started_at } = whole;
+    let entry = ledger::Entry {
+        load_id: load_id.to_owned(),
+        pipeline: pipeline.name.clone(),
+        table: pipeline.sink.table.clone(),
+        source: object.name(),
+        bytes: counts.bytes,
+        rows_in: counts.rows_in,
+        rows_out: counts.rows_out,
+        rows_rejected: counts.rows_rejected,
+        rows_filtered: counts.rows_filtered,
+        plugin_set: plugin_set.clone(),
+        started_at,
+        finished_at: Micros::now(),
+    };
+    match load.commit(&entry)? {
+        Committed::Now => {
+            status.load(&counts);
+            Ok(Outcome::Loaded { counts, plugin_set })
+        }
+        Committed::ByAnother => Ok(Outcome::LoadedAlready),
+    }
+}
+
+/// A load that holds all of its object.
+struct Whole {
+    counts: Counts,
+    plugin_set: Digest,
+    started_at: Micros,
+}
+
+/// Brings an object's rows and letters into a load, and counts the records `read`. Returns what became of
+/// the object where the load is to be given up.
+fn fill(
+    context: &Context,
+    object: &Object,
+    load: &mut dyn Load,
+    judge: &mut Judge,
+    status: &Status,
+    stop: &Stop,
+    read: &mut u64,
+) -> Result<Result<Whole, Outcome>, LoadError> {
+    let Context { pipeline, runtime, letters, slot, .. } = context;
     let started_at = Micros::now();
-    let input = object.open(runtime, &status.progress)?;
-    let name: Arc<str> = object.name().into();
-    let mut decoder =
-        Decoder::new(&pipeline.format, pipeline.batch, name.clone(), started_at, input)?;
+    let interrupt = Interrupt::default();
+    let _interrupted = Interrupted::by(stop, runtime, &interrupt);
+    let Some(input) = object.open(runtime, &status.progress, &interrupt)? else {
+        return Ok(Err(Outcome::Nothing));
+    };
+    let name = object.name().into();
+    let mut decoder = Decoder::new(&pipeline.format, pipeline.batch, name, started_at, input)?;
     // An object is loaded whole, so by one plugin set: a swap counts from the next one on.
-    let version = context.slot.current();
-    let fitted = context.slot.fit(&version, decoder.schema())?;
+    let version = slot.current();
+    let fitted = slot.fit(&version, decoder.schema())?;
     let plugin_set = fitted.chain.plugin_set().clone();
     let mut counts = Counts::default();
-    judge.begin();
     let mut write = |done: Finished| -> Result<Option<TooManyRejected>, LoadError> {
         let (rows_in, rejected) = (done.rows_in, done.rejected.len() as u64);
         let last = done.rows.origins.last();
         counts.add(done.counts());
         if rejected > 0 {
-            load.write_dead_letters(context.letters.rows(&done.rejected)?)?;
+            load.write_dead_letters(letters.rows(&done.rejected)?)?;
         }
         if done.rows.rows.num_rows() > 0 {
             load.write(done.rows)?;
         }
         status.count(rows_in, rejected);
+        *read += rows_in;
         Ok(judge.count(rows_in, rejected, last).err())
     };
-    let written = match write_all(context, &mut decoder, &version, &fitted, stop, &mut write) {
+    let made = (&version, &fitted);
+    let mut found = write_all(context, &mut decoder, made, stop, &interrupt, &mut write)?;
+    // Of a part nothing is judged.
+    if stop.now() {
+        return Ok(Err(Outcome::Interrupted));
+    }
+    if found.is_none() {
         // The table may say only now what it does not take.
-        Ok(None) => load.refused().map_err(LoadError::from).and_then(|refused| {
-            let write =
-                |refused: &[Rejected]| Ok(load.write_dead_letters(context.letters.rows(refused)?)?);
-            late_refusals(&refused, judge, &mut counts, write)
-        }),
-        other => other,
-    };
+        let refused = load.refused()?;
+        let write = |refused: &[Rejected]| Ok(load.write_dead_letters(letters.rows(refused)?)?);
+        found = late_refusals(&refused, judge, &mut counts, write)?;
+    }
     // A short run is judged at its end, before anything of it is visible.
-    let verdict = match written {
-        Ok(None) => Ok(judge.end().err()),
-        other => other,
-    };
-    match verdict {
-        Err(error) => {
-            load.abandon();
-            Err(error)
-        }
-        Ok(Some(found)) => {
-            load.abandon();
-            Ok(Outcome::TooManyRejected { found, counts })
-        }
-        Ok(None) if stop.now() => {
-            load.abandon();
-            Ok(Outcome::Interrupted)
-        }
-        Ok(None) => {
-            let entry = ledger::Entry {
-                load_id: load_id.to_owned(),
-                pipeline: pipeline.name.clone(),
-                table: pipeline.sink.table.clone(),
-                source: name.to_string(),
-                bytes: counts.bytes,
-                rows_in: counts.rows_in,
-                rows_out: counts.rows_out,
-                rows_rejected: counts.rows_rejected,
-                rows_filtered: counts.rows_filtered,
-                plugin_set: plugin_set.clone(),
-                started_at,
-                finished_at: Micros::now(),
-            };
-            match load.commit(&entry)? {
-                Committed::Now => {
-                    status.load(&counts);
-                    Ok(Outcome::Loaded { counts, plugin_set })
-                }
-                Committed::ByAnother => Ok(Outcome::LoadedAlready),
-            }
-        }
+    if let Some(found) = found.or_else(|| judge.end().err()) {
+        return Ok(Err(Outcome::TooManyRejected { found, counts }));
+    }
+    // What was read is to be the object as it is: of one that grows, a part would be loaded, and then the
+    // whole.
+    object.check_unchanged()?;
+    Ok(Ok(Whole { counts, plugin_set, started_at }))
+}
+
+/// Has reads end that wait, where the run is told to give the object up, and once this is dropped.
+struct Interrupted {
+    waiting: JoinHandle<()>,
+    interrupt: Interrupt,
+}
+
+impl Interrupted {
+    fn by(stop: &Stop, runtime: &Handle, interrupt: &Interrupt) -> Self {
+        let (told, reads) = (stop.told_twice(), interrupt.clone());
+        let waiting = runtime.spawn(async move {
+            told.await;
+            reads.interrupt();
+        });
+        Self { waiting, interrupt: interrupt.clone() }
+    }
+}
+
+impl Drop for Interrupted {
+    fn drop(&mut self) {
+        self.waiting.abort();
+        self.interrupt.interrupt();
     }
 }
 
@@ -232,41 +327,20 @@ pub(super) fn load(
 fn write_all(
     context: &Context,
     decoder: &mut Decoder,
-    version: &Arc<Version>,
-    fitted: &Arc<Fitted>,
+    (version, fitted): (&Arc<Version>, &Arc<Fitted>),
     stop: &Stop,
+    interrupt: &Interrupt,
     write: &mut impl FnMut(Finished) -> Result<Option<TooManyRejected>, LoadError>,
 ) -> Result<Option<TooManyRejected>, LoadError> {
+    let decode = || if stop.now() { Ok(None) } else { Ok(decoder.next_batch()?) };
+    let worker = || {
+        let mut worker = Worker::new(&context.slot, &context.taps);
+        move |decoded: Decoded| -> Result<Finished, LoadError> {
+            Ok(worker.run(version, fitted, decoded, Instant::now())?)
+        }
+    };
     let workers = context.pipeline.workers;
-    let queued = workers * QUEUED_PER_WORKER;
-    std::thread::scope(|scope| {
-        let (to_workers, from_decoder) = bounded::<(u64, Decoded)>(queued);
-        let (to_writer, from_workers) = bounded::<(u64, Result<Finished, ArrowError>)>(queued);
-        // Batches that overtake a slow one wait in the writer: the decoder gets no further ahead of it
-        // than there are permits, of which each written batch gives one back.
-        let (permit, permits) = bounded::<()>(2 * queued + workers);
-        while permit.try_send(()).is_ok() {}
-        let decoding = scope.spawn(move || decode(decoder, &to_workers, &permits, stop));
-        let working: Vec<_> = (0..workers)
-            .map(|_| {
-                let (from, to) = (from_decoder.clone(), to_writer.clone());
-                scope.spawn(move || work(context, version, fitted, &from, &to))
-            })
-            .collect();
-        // The queues end when the threads that fill them do.
-        drop((from_decoder, to_writer));
-        let written = in_order(&from_workers, &permit, write);
-        // Whoever waits to put something into a queue, or for a permit, is let go.
-        drop((from_workers, permit));
-        let decoded = decoding.join().map_err(|_| LoadError::Worker)?;
-        for worker in working {
-            worker.join().map_err(|_| LoadError::Worker)?;
-        }
-        match written? {
-            Some(found) => Ok(Some(found)),
-            None => decoded.map(|()| None).map_err(LoadError::from),
-        }
-    })
+    Ok(line::run(workers, decode, worker, write, || interrupt.interrupt())?)
 }
 
 /// Takes rows that the table refuses over to the dead letters, which `write` writes.
@@ -282,64 +356,6 @@ fn late_refusals(
     write(refused)?;
     counts.refuse(refused);
     Ok(judge.refuse_late(refused).err())
-}
-
-/// The decoder's thread. Ends early when the workers are gone or the run is told to end at once.
-fn decode(
-    decoder: &mut Decoder,
-    to: &Sender<(u64, Decoded)>,
-    permits: &Receiver<()>,
-    stop: &Stop,
-) -> Result<(), DecodeError> {
-    let mut number = 0;
-    while !stop.now()
-        && permits.recv().is_ok()
-        && let Some(decoded) = decoder.next_batch()?
-    {
-        if to.send((number, decoded)).is_err() {
-            break;
-        }
-        number += 1;
-    }
-    Ok(())
-}
-
-/// A worker's thread.
-fn work(
-    context: &Context,
-    version: &Arc<Version>,
-    fitted: &Arc<Fitted>,
-    from: &Receiver<(u64, Decoded)>,
-    to: &Sender<(u64, Result<Finished, ArrowError>)>,
-) {
-    let mut worker = Worker::new(&context.slot, &context.taps);
-    for (number, decoded) in from {
-        let done = worker.run(version, fitted, decoded, Instant::now());
-        if to.send((number, done)).is_err() {
-            break;
-        }
-    }
-}
-
-/// Hands on what comes from the workers in the order in which it was decoded, and a permit for each,
-/// until the queue or the run ends.
-fn in_order(
-    from: &Receiver<(u64, Result<Finished, ArrowError>)>,
-    permit: &Sender<()>,
-    write: &mut impl FnMut(Finished) -> Result<Option<TooManyRejected>, LoadError>,
-) -> Result<Option<TooManyRejected>, LoadError> {
-    let mut in_order = Reorder::default();
-    for (number, done) in from {
-        in_order.push(number, done?);
-        while let Some(done) = in_order.pop() {
-            if let Some(found) = write(done)? {
-                return Ok(Some(found));
-            }
-            // Fails only where the decoder has ended and wants none.
-            let _ = permit.try_send(());
-        }
-    }
-    Ok(None)
 }
 
 #[cfg(test)]

@@ -35,6 +35,16 @@ impl Stop {
         self.asked_times(2).await;
     }
 
+    /// What waits until asked twice, on its own: never where the run has ended before.
+    pub(crate) fn told_twice(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut asked = self.0.subscribe();
+        async move {
+            if asked.wait_for(|asked| *asked >= 2).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     async fn asked_times(&self, times: u8) {
         // The sender is ours: it does not go away.
         let _ = self.0.subscribe().wait_for(|asked| *asked >= times).await;

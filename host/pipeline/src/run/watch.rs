@@ -1,0 +1,170 @@
+//! A source that is watched: what is there is loaded, and then what comes.
+//!
+//! A file is left until it rests: it is listed twice as the same, and was not written for a while. An object
+//! that can't be loaded is set aside, and tried again after waits that grow; written anew, it is another
+//! object, and is loaded at once.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::error::RunError;
+use super::objects::{Failed, Loader, Patience};
+use super::stop::{Ending, Stop};
+use crate::context::Context;
+use crate::observe::status::Status;
+use crate::observe::summary::{FailedObject, Summary};
+use clickmill_config::Watch;
+use clickmill_core::causes;
+use clickmill_source as source;
+use clickmill_source::{Listing, Object, SourceError};
+
+/// The longest wait before an object that was set aside is tried again.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// How soon a file is looked at for the second time.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+
+/// Loads what is there, and then what comes, until told to stop.
+pub(super) fn watch(
+    context: &Context,
+    watch: Watch,
+    ending: Ending,
+    status: &Status,
+    stop: &Stop,
+) -> Result<Summary, RunError> {
+    let mut loader = Loader::new(context, status, stop, Patience::Endless);
+    let mut known = Known { watch, ..Known::default() };
+    let mut last_arrival = Instant::now();
+    while !stop.after_object() {
+        let listing = match context.runtime.block_on(source::list(&context.pipeline.source)) {
+            Ok(listing) => Some(listing),
+            // There will be some.
+            Err(SourceError::Nothing { .. }) => Some(Listing::default()),
+            Err(error @ (SourceError::Store { .. } | SourceError::Folder { .. })) => {
+                tracing::warn!(error = causes(&error), "cannot list the source, trying again");
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(listing) = listing {
+            known.tell_passed_over(&listing);
+            let ready = known.ready(listing.objects);
+            if !ready.is_empty() {
+                let done = loader.load(ready, |failed| known.tell(failed))?;
+                known.finish(done.over);
+                done.failed.into_iter().for_each(|failed| known.set_aside(failed));
+                // Those that hold nothing are known by now.
+                loader.summary.passed_over.clear();
+                status.set_aside(known.aside.len() as u64);
+                last_arrival = Instant::now();
+            }
+        }
+        let is_idle = known.resting.is_empty();
+        if is_idle && ending.when_idle.is_some_and(|idle| last_arrival.elapsed() >= idle) {
+            break;
+        }
+        let wait = ending.when_idle.map_or(watch.interval, |idle| watch.interval.min(idle));
+        let wait = if is_idle { wait } else { wait.min(SECOND_LOOK) };
+        context.runtime.block_on(async {
+            tokio::select! {
+                () = stop.asked() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        });
+    }
+    let aside = known.aside.into_values();
+    loader.summary.failed = aside.map(|aside| aside.object).collect();
+    Ok(loader.summary)
+}
+
+/// What is known of a source's objects, by name with generation. Of those that are not listed any more
+/// nothing is kept.
+#[derive(Default)]
+struct Known {
+    watch: Watch,
+    /// Those with which nothing is to be done any more.
+    over: HashSet<String>,
+    aside: HashMap<String, Aside>,
+    /// Files that may still grow, since when they are listed as they are.
+    resting: HashMap<String, Instant>,
+    /// URIs of what was passed over, which was said.
+    passed_over: HashSet<String>,
+}
+
+/// An object that could not be loaded.
+struct Aside {
+    object: FailedObject,
+    wait: Duration,
+    due: Instant,
+}
+
+impl Known {
+    /// Those that are to be loaded now.
+    fn ready(&mut self, listed: Vec<Object>) -> Vec<Object> {
+        let names: HashSet<String> = listed.iter().map(Object::name).collect();
+        self.over.retain(|name| names.contains(name));
+        self.aside.retain(|name, _| names.contains(name));
+        self.resting.retain(|name, _| names.contains(name));
+        let now = Instant::now();
+        listed.into_iter().filter(|object| self.is_ready(object, now)).collect()
+    }
+
+    fn is_ready(&mut self, object: &Object, now: Instant) -> bool {
+        let name = object.name();
+        if self.over.contains(&name) {
+            return false;
+        }
+        if let Some(aside) = self.aside.get(&name) {
+            return aside.due <= now;
+        }
+        let Some(modified) = object.may_grow() else { return true };
+        let Some(since) = self.resting.get(&name) else {
+            self.resting.insert(name, now);
+            return false;
+        };
+        // By its own clock, unless that is ahead of ours.
+        let at_rest = SystemTime::now().duration_since(modified).unwrap_or_default();
+        let is_ready = at_rest.max(now - *since) >= self.watch.rest;
+        if is_ready {
+            self.resting.remove(&name);
+        }
+        is_ready
+    }
+
+    /// Says why an object can't be loaded, unless it was said.
+    fn tell(&self, failed: &Failed) {
+        let (object, error) = (&failed.object.object, failed.object.causes.join(": "));
+        match self.aside.get(&failed.name) {
+            Some(aside) if aside.object.causes == failed.object.causes => {
+                tracing::debug!(object, error, "an object can still not be loaded");
+            }
+            _ => tracing::warn!(
+                object,
+                error,
+                "an object can't be loaded: it is set aside and tried again, the others go on"
+            ),
+        }
+    }
+
+    fn finish(&mut self, over: Vec<String>) {
+        over.iter().for_each(|name| drop(self.aside.remove(name)));
+        self.over.extend(over);
+    }
+
+    fn set_aside(&mut self, failed: Failed) {
+        let before = self.aside.get(&failed.name).map(|aside| aside.wait * 2);
+        let wait = before.unwrap_or(self.watch.interval).min(LONGEST_WAIT);
+        let aside = Aside { object: failed.object, wait, due: Instant::now() + wait };
+        self.aside.insert(failed.name, aside);
+    }
+
+    fn tell_passed_over(&mut self, listing: &Listing) {
+        let before = std::mem::take(&mut self.passed_over);
+        for passed_over in &listing.passed_over {
+            if !before.contains(&passed_over.uri) {
+                let (object, why) = (&passed_over.uri, passed_over.why);
+                tracing::info!(object, why, "nothing to load");
+            }
+            self.passed_over.insert(passed_over.uri.clone());
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Reads an object of a bucket for as long as it takes, through any number of cuts.
+//!
+//! How long a read takes depends on what is done with it: there is no limit to that, nor to how often it
+//! is cut. There is one to how long nothing comes at all while it is waited for; what comes renews it.
+//! Every request names the generation: of an object that is written anew, one generation is read or none.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use http::{Method, StatusCode};
+use object_store::client::{HttpError, HttpResponse};
+use tokio::runtime::Handle;
+
+use super::bucket::{Bucket, BucketError, Found, PATIENCE, Waits, header};
+use crate::SourceError;
+use crate::interrupt::Interrupt;
+
+/// How long nothing may come, however often it is asked for, before the read is given up.
+const NOTHING_FOR: Duration = Duration::from_secs(180);
+
+/// Reads an object. Its reads block.
+pub(crate) struct Reader {
+    bucket: Arc<Bucket>,
+    found: Found,
+    uri: String,
+    runtime: Handle,
+    interrupt: Interrupt,
+    /// Bytes that were handed on.
+    at: u64,
+    answer: Option<Answer>,
+    piece: Bytes,
+    /// Since when nothing has come that was waited for.
+    waiting_since: Option<Instant>,
+    waits: Waits,
+    ended: bool,
+}
+
+/// An answer that is being read.
+struct Answer {
+    body: BoxStream<'static, Result<Bytes, HttpError>>,
+    /// Bytes at its beginning that were handed on before.
+    skip: u64,
+    /// Its end is the object's: where the answer's own form says that it was not cut.
+    end_is_told: bool,
+}
+
+impl Reader {
+    pub(super) fn new(
+        bucket: Arc<Bucket>,
+        found: Found,
+        uri: String,
+        runtime: &Handle,
+        interrupt: &Interrupt,
+    ) -> Self {
+        Self {
+            bucket,
+            found,
+            uri,
+            runtime: runtime.clone(),
+            interrupt: interrupt.clone(),
+            at: 0,
+            answer: None,
+            piece: Bytes::new(),
+            waiting_since: None,
+            waits: Waits::default(),
+            ended: false,
+        }
+    }
+
+    /// Waits for the next piece.
+    async fn next(&mut self) -> Result<(), SourceError> {
+        loop {
+            match self.try_next().await {
+                Ok(()) => {
+                    self.waiting_since = None;
+                    self.waits = Waits::default();
+                    return Ok(());
+                }
+                Err(error) => {
+                    self.answer = None;
+                    let since = *self.waiting_since.get_or_insert_with(Instant::now);
+                    if !error.is_transient() || since.elapsed() >= NOTHING_FOR {
+                        return Err(self.failed(error));
+                    }
+                    tracing::debug!(uri = self.uri, at = self.at, %error, "a read was cut, going on");
+                    tokio::time::sleep(self.waits.next()).await;
+                }
+            }
+        }
+    }
+
+    /// The next piece of the answer at hand, or of a new one.
+    async fn try_next(&mut self) -> Result<(), BucketError> {
+        let late = || BucketError::Late { bucket: self.bucket.name.clone(), patience: PATIENCE };
+        loop {
+            if self.answer.is_none() {
+                self.answer = Some(self.ask().await?);
+            }
+            let Some(answer) = &mut self.answer else { continue };
+            match tokio::time::timeout(PATIENCE, answer.body.next()).await.map_err(|_| late())? {
+                Some(Ok(mut piece)) => {
+                    let skipped = answer.skip.min(piece.len() as u64);
+                    answer.skip -= skipped;
+                    piece.advance(skipped as usize);
+                    if !piece.is_empty() {
+                        self.at += piece.len() as u64;
+                        self.piece = piece;
+                        return Ok(());
+                    }
+                }
+                Some(Err(source)) => {
+                    return Err(BucketError::Http { bucket: self.bucket.name.clone(), source });
+                }
+                None if answer.end_is_told || self.at >= self.found.size => {
+                    self.ended = true;
+                    return Ok(());
+                }
+                // The connection was closed, and nothing said how much was to come.
+                None => return Err(late()),
+            }
+        }
+    }
+
+    /// Asks for what is missing.
+    async fn ask(&self) -> Result<Answer, BucketError> {
+        let range = format!("bytes={}-", self.at);
+        let mut headers = vec![("x-goog-if-generation-match", self.found.generation.as_str())];
+        if self.at > 0 {
+            headers.push(("range", &range));
+        }
+        if self.found.generation.is_empty() {
+            headers.remove(0);
+        }
+        let answer = self.bucket.send(&Method::GET, &self.found.key, &[], &headers).await?;
+        let told = |name: &str| header(answer.headers(), name);
+        // One that takes no notice of the condition says at least what it gives.
+        let generation = told("x-goog-generation").unwrap_or(&self.found.generation);
+        if generation != self.found.generation {
+            let (bucket, told) = (self.bucket.name.clone(), String::new());
+            return Err(BucketError::Status {
+                bucket,
+                status: StatusCode::PRECONDITION_FAILED,
+                told,
+            });
+        }
+        // What is decompressed on the way comes from its first byte on, whatever was asked for.
+        let skip = if answer.status() == StatusCode::PARTIAL_CONTENT { 0 } else { self.at };
+        let end_is_told = end_is_told(&answer);
+        Ok(Answer { body: answer.into_body().bytes_stream(), skip, end_is_told })
+    }
+
+    fn failed(&self, error: BucketError) -> SourceError {
+        let uri = self.uri.clone();
+        match error.status() {
+            Some(StatusCode::NOT_FOUND) => SourceError::Gone { uri },
+            Some(StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE) => {
+                SourceError::Changed { uri }
+            }
+            _ => SourceError::Read { uri, source: io::Error::other(error) },
+        }
+    }
+}
+
+/// Whether a cut of an answer shows in its form: it has a length, or comes in chunks.
+fn end_is_told(answer: &HttpResponse) -> bool {
+    answer.version() >= http::Version::HTTP_2
+        || ["content-length", "transfer-encoding"]
+            .iter()
+            .any(|name| answer.headers().contains_key(*name))
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            if self.ended {
+                return Ok(0);
+            }
+            let (runtime, interrupt) = (self.runtime.clone(), self.interrupt.clone());
+            let got = runtime.block_on(async {
+                tokio::select! {
+                    got = self.next() => Some(got),
+                    () = interrupt.interrupted() => None,
+                }
+            });
+            match got {
+                Some(got) => got?,
+                None => return Err(SourceError::Interrupted { uri: self.uri.clone() }.into()),
+            }
+        }
+        let length = self.piece.len().min(buffer.len());
+        self.piece.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}

@@ -1,0 +1,378 @@
+//! Files: listed by path or pattern, and read, unless they change meanwhile.
+//!
+//! A file is known by the path that leads to it without `.`, `..`, doubled slashes and symbolic links,
+//! so that it is one object however it was named. Its generation is the time of its last change and its
+//! size: there is no better telling of one content from another.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::SourceError;
+use super::names::{self, EMPTY, PassedOver, Selection, Verdict};
+use clickmill_core::store::{self, StoreError};
+
+/// A file as it was listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Listed {
+    pub path: PathBuf,
+    /// The absolute path that was given or found, where that is another.
+    pub named: Option<PathBuf>,
+    pub version: Version,
+    /// Neither a pipe nor a device, which have no content to go back to.
+    pub is_regular: bool,
+}
+
+/// What tells one content of a file from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Version {
+    pub modified: SystemTime,
+    pub size: u64,
+    inode: (u64, u64),
+}
+
+impl Version {
+    fn of(metadata: &Metadata) -> io::Result<Self> {
+        let inode = (metadata.dev(), metadata.ino());
+        Ok(Self { modified: metadata.modified()?, size: metadata.len(), inode })
+    }
+
+    /// Its time in microseconds since 1970, and its size.
+    pub(super) fn generation(&self) -> String {
+        let micros = match self.modified.duration_since(UNIX_EPOCH) {
+            Ok(since) => since.as_micros() as i64,
+            Err(before) => -(before.duration().as_micros() as i64),
+        };
+        format!("{micros}-{}", self.size)
+    }
+}
+
+/// What there is of a path or pattern, in the order of their names. Nothing may be there.
+pub(super) fn list(uri: &str) -> Result<(Vec<Listed>, Vec<PassedOver>), SourceError> {
+    let failed = |source| SourceError::Folder { uri: uri.to_owned(), source };
+    let given = store::local(uri)?;
+    let path = std::path::absolute(given).map_err(|_| StoreError::Uri { uri: uri.to_owned() })?;
+    let mut found = Found::default();
+    // An exact name comes before what it may mean as a pattern.
+    match look(&path).map_err(failed)? {
+        Some(metadata) if metadata.is_dir() => {
+            found.walk(&path, "", &Selection::all(), &mut Vec::new()).map_err(failed)?;
+        }
+        // A file is no folder, whatever the name ends in.
+        Some(metadata) if !given.ends_with('/') => {
+            found.add(&path, &metadata).map_err(failed)?;
+        }
+        _ if names::is_pattern(given) => {
+            let (folder, mut pattern) = split(&path).map_err(failed)?;
+            if given.ends_with('/') {
+                pattern.push_str("/**");
+            }
+            let selection = Selection::matching(&pattern, uri)?;
+            if look(&folder).map_err(failed)?.is_some() {
+                found.walk(&folder, "", &selection, &mut Vec::new()).map_err(failed)?;
+            }
+        }
+        _ => {}
+    }
+    Ok((found.files.into_values().collect(), found.passed_over))
+}
+
+/// The folder in which a pattern begins, and the pattern in it. A part that looks like a pattern is none
+/// where there is a folder of that very name.
+fn split(path: &Path) -> io::Result<(PathBuf, String)> {
+    let mut folder = PathBuf::new();
+    let mut pattern = Vec::new();
+    for part in path.components() {
+        let text = part.as_os_str().to_string_lossy();
+        let deeper = folder.join(part);
+        let is_folder =
+            !names::is_pattern(&text) || look(&deeper)?.is_some_and(|metadata| metadata.is_dir());
+        if pattern.is_empty() && is_folder {
+            folder = deeper;
+        } else {
+            pattern.push(text.into_owned());
+        }
+    }
+    Ok((folder, pattern.join("/")))
+}
+
+/// What is at a path, if anything.
+fn look(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                // A name that is too long is nobody's.
+                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    /// By path, so that a file that several names lead to is there once.
+    files: BTreeMap<PathBuf, Listed>,
+    passed_over: Vec<PassedOver>,
+}
+
+impl Found {
+    fn pass_over(&mut self, path: &Path, why: &'static str) {
+        self.passed_over.push(PassedOver { uri: uri(path), why });
+    }
+
+    fn add(&mut self, named: &Path, metadata: &Metadata) -> io::Result<()> {
+        let version = Version::of(metadata)?;
+        if metadata.is_file() && version.size == 0 {
+            self.pass_over(named, EMPTY);
+            return Ok(());
+        }
+        // What a pipe's name leads to is no path.
+        let path = if metadata.is_file() { fs::canonicalize(named)? } else { named.to_owned() };
+        let other_name = (path != named).then(|| named.to_owned());
+        let is_regular = metadata.is_file();
+        let listed = Listed { path: path.clone(), named: other_name, version, is_regular };
+        // Its own name counts more than that of a link.
+        if listed.named.is_none() || !self.files.contains_key(&path) {
+            self.files.insert(path, listed);
+        }
+        Ok(())
+    }
+
+    /// Adds what a folder holds. `relative` is its name in the folder where the selection begins, and
+    /// `within` are the folders that it is in.
+    fn walk(
+        &mut self,
+        folder: &Path,
+        relative: &str,
+        selection: &Selection,
+        within: &mut Vec<PathBuf>,
+    ) -> io::Result<()> {
+        let real = fs::canonicalize(folder)?;
+        if within.contains(&real) {
+            self.pass_over(folder, "leads back to a folder that it is in");
+            return Ok(());
+        }
+        within.push(real);
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                self.pass_over(&path, "has a name that is not UTF-8");
+                continue;
+            };
+            let name = format!("{relative}{name}");
+            let added = match look(&path) {
+                // Removed just now, or a link that leads nowhere.
+                Ok(None) => Ok(()),
+                Ok(Some(metadata)) if metadata.is_dir() => {
+                    if within.len() < selection.depth {
+                        self.walk(&path, &format!("{name}/"), selection, within)
+                    } else {
+                        Ok(())
+                    }
+                }
+                Ok(Some(metadata)) if metadata.is_file() => {
+                    match selection.verdict(&name, metadata.len()) {
+                        Verdict::Meant => self.add(&path, &metadata),
+                        Verdict::NotMeant => Ok(()),
+                        Verdict::PassedOver(why) => {
+                            self.pass_over(&path, why);
+                            Ok(())
+                        }
+                    }
+                }
+                // A pipe, a device: who means it names it.
+                Ok(Some(_)) => Ok(()),
+                Err(error) => Err(error),
+            };
+            match added {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => {
+                    // One that can't be looked at does not keep the others from being found.
+                    let path = path.display().to_string();
+                    tracing::warn!(
+                        path,
+                        error = error.to_string(),
+                        "cannot look at this, going on"
+                    );
+                    self.pass_over(path.as_ref(), "cannot be looked at");
+                }
+                Ok(()) => {}
+            }
+        }
+        within.pop();
+        Ok(())
+    }
+}
+
+/// The URI of an absolute path.
+pub(super) fn uri(path: &Path) -> String {
+    format!("file://{}", path.display())
+}
+
+impl Listed {
+    /// Whether the file is what it was when it was listed.
+    pub(super) fn is_unchanged(&self) -> io::Result<bool> {
+        Ok(Version::of(&fs::metadata(&self.path)?)? == self.version)
+    }
+
+    /// Opens the file.
+    pub(super) fn open(&self) -> Result<Reader, SourceError> {
+        let uri = uri(&self.path);
+        let file = File::open(&self.path).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => SourceError::Gone { uri: uri.clone() },
+            _ => SourceError::Open { uri: uri.clone(), source },
+        })?;
+        let reader = Reader { uri, listed: self.clone(), file };
+        match reader.is_unchanged() {
+            Ok(true) => Ok(reader),
+            Ok(false) => Err(SourceError::Changed { uri: reader.uri }),
+            Err(source) => Err(SourceError::Open { uri: reader.uri, source }),
+        }
+    }
+}
+
+/// Reads a file to its end, at which it has to be what it was at the beginning.
+pub(super) struct Reader {
+    uri: String,
+    listed: Listed,
+    file: File,
+}
+
+impl Reader {
+    fn is_unchanged(&self) -> io::Result<bool> {
+        Ok(!self.listed.is_regular || Version::of(&self.file.metadata()?)? == self.listed.version)
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let failed = |source| SourceError::Read { uri: self.uri.clone(), source };
+        let got = self.file.read(buffer);
+        match got {
+            Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
+            Err(error) => Err(failed(error).into()),
+            Ok(0) if !buffer.is_empty() && !self.is_unchanged().map_err(failed)? => {
+                Err(SourceError::Changed { uri: self.uri.clone() }.into())
+            }
+            Ok(length) => Ok(length),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn paths(folder: &Path, name: &str) -> Vec<String> {
+        let given = format!("{}/{name}", folder.display());
+        let (files, _) = list(&given).expect("a list");
+        let root = fs::canonicalize(folder).expect("a folder");
+        let relative = |file: Listed| {
+            file.path.strip_prefix(&root).expect("in the folder").display().to_string()
+        };
+        files.into_iter().map(relative).collect()
+    }
+
+    fn folder(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in names {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+            fs::write(path, "x").expect("a file");
+        }
+        folder
+    }
+
+    #[test]
+    fn a_file_is_one_however_it_is_named() {
+        let folder = folder(&["in/a.csv", "in/b.csv", "other/c.csv"]);
+        let root = folder.path();
+        std::os::unix::fs::symlink(root.join("in/a.csv"), root.join("in/z.csv")).expect("a link");
+        std::os::unix::fs::symlink(root.join("in"), root.join("link")).expect("a link");
+        // A circle.
+        std::os::unix::fs::symlink(root, root.join("in/up")).expect("a link");
+        for name in
+            ["in/a.csv", "./in//a.csv", "other/../in/a.csv", "in/z.csv", "link/a.csv", "in/a*"]
+        {
+            assert_eq!(paths(root, name), ["in/a.csv"], "{name}");
+        }
+        for name in ["in/*.csv", "in/[ab].csv", "link/*.csv", "in/../link/?.csv"] {
+            assert_eq!(paths(root, name), ["in/a.csv", "in/b.csv"], "{name}");
+        }
+        assert_eq!(paths(root, "in/"), ["in/a.csv", "in/b.csv", "other/c.csv"]);
+        assert_eq!(paths(root, "other"), ["other/c.csv"]);
+        assert_eq!(paths(root, "none.csv"), [""; 0]);
+        assert_eq!(paths(root, "none/*.csv"), [""; 0]);
+        assert_eq!(paths(root, "in/a.csv/"), [""; 0]);
+    }
+
+    #[test]
+    fn an_exact_name_is_tried_before_it_is_a_pattern() {
+        let folder = folder(&["x[1].csv", "x1.csv", "d[1]/a.csv", "d1/b.csv", "q?.csv", "qq.csv"]);
+        assert_eq!(paths(folder.path(), "x[1].csv"), ["x[1].csv"]);
+        assert_eq!(paths(folder.path(), "x[12].csv"), ["x1.csv"]);
+        assert_eq!(paths(folder.path(), "d[1]/*.csv"), ["d[1]/a.csv"]);
+        assert_eq!(paths(folder.path(), "d[1]/"), ["d[1]/a.csv"]);
+        assert_eq!(paths(folder.path(), "d[12]/"), ["d1/b.csv"]);
+        assert_eq!(paths(folder.path(), "q?.csv"), ["q?.csv"]);
+        assert_eq!(paths(folder.path(), "**/a.csv"), ["d[1]/a.csv"]);
+    }
+
+    #[test]
+    fn what_is_not_data_is_passed_over_and_told() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = folder(&["a.csv", "_SUCCESS", ".a.csv.Xy12Zz", "_temporary/0/b.csv"]);
+        fs::write(folder.path().join("empty.csv"), "").expect("a file");
+        let odd = std::ffi::OsStr::from_bytes(b"\xff.csv");
+        fs::write(folder.path().join(odd), "x").expect("a file");
+        let (files, passed_over) = list(&format!("{}/", folder.path().display())).expect("a list");
+        assert_eq!(files.len(), 1);
+        assert_eq!(passed_over.len(), 5, "{passed_over:?}");
+    }
+
+    #[test]
+    fn a_file_that_changes_is_given_up_before_and_after_its_last_byte() {
+        let folder = folder(&["a.csv"]);
+        let path = folder.path().join("a.csv");
+        let listed = || list(&path.display().to_string()).expect("a list").0.remove(0);
+        let append = || {
+            let file = fs::File::options().append(true).open(&path);
+            file.expect("a file").write_all(b"more").expect("written");
+        };
+        let mut text = String::new();
+        listed().open().expect("open").read_to_string(&mut text).expect("whole");
+        assert_eq!(text, "x");
+        let before = listed();
+        append();
+        assert!(matches!(before.open(), Err(SourceError::Changed { .. })));
+        assert!(!before.is_unchanged().expect("it is there"));
+        let mut reader = listed().open().expect("open");
+        append();
+        let error = reader.read_to_string(&mut text).expect_err("changed");
+        assert!(matches!(SourceError::within(&error), Some(SourceError::Changed { .. })));
+        // Of the same length, and later.
+        let earlier = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        fs::File::options()
+            .write(true)
+            .open(&path)
+            .expect("a file")
+            .set_modified(earlier)
+            .expect("set");
+        let mut reader = listed().open().expect("open");
+        fs::write(&path, "y".repeat(9)).expect("written");
+        assert!(reader.read_to_string(&mut text).is_err());
+        let gone = listed();
+        fs::remove_file(&path).expect("removed");
+        assert!(matches!(gone.open(), Err(SourceError::Gone { .. })));
+    }
+}
