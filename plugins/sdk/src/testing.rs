@@ -83,16 +83,10 @@ struct Table {
 /// The lines that the plugin under test has logged on this thread since this was asked last, each behind
 /// its level: `info: unreadable 2 ip`.
 pub fn take_log() -> Vec<String> {
-    LOG.take()
-}
-
-#[cfg_attr(target_family = "wasm", expect(dead_code, reason = "the host logs there"))]
-pub(crate) fn log(line: String) {
-    LOG.with_borrow_mut(|lines| lines.push(line));
+    crate::log::LINES.take()
 }
 
 thread_local! {
-    static LOG: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     static TABLES: RefCell<BTreeMap<String, Table>> = const { RefCell::new(BTreeMap::new()) };
 }
 
