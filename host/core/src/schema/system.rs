@@ -45,7 +45,8 @@ pub const AUDIT_LOG: SystemTable = SystemTable {
 };
 
 /// All of them.
-pub const ALL: [SystemTable; 5] = [LEDGER, LOAD_FAILURES, PLUGIN_SETS, DEAD_LETTER_ATTEMPTS, AUDIT_LOG];
+pub const ALL: [SystemTable; 5] =
+    [LEDGER, LOAD_FAILURES, PLUGIN_SETS, DEAD_LETTER_ATTEMPTS, AUDIT_LOG];
 
 impl SystemTable {
     /// Its columns and options.
