@@ -278,7 +278,7 @@ fn replicas_write_chains_of_their_own_into_one_table_each_of_which_is_told_apart
     let eve = forged(&one[3], |entry| entry.actor = "eve".to_owned());
     let (hash, other) = (&eve.hash, &one[3].hash);
     assert_eq!(
-        told([&table[..], &[eve.clone()]].concat()),
+        told([&table[..], std::slice::from_ref(&eve)].concat()),
         format!(
             "entry 4 is in the table with hash `{hash}` and, after the same entry, with `{other}`"
         )

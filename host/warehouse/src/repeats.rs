@@ -35,8 +35,8 @@ impl Repeats {
     /// What a file says.
     pub fn of(metadata: &FileMetaData) -> Self {
         let said = metadata.key_value_metadata().into_iter().flatten();
-        let said = said.filter(|said| said.key == KEY).filter_map(|said| said.value.as_deref());
-        match said.last() {
+        let mut said = said.filter(|said| said.key == KEY).filter_map(|said| said.value.as_deref());
+        match said.next_back() {
             Some(NONE) => Self::Never,
             Some(NONE_IN_SESSION) => Self::NotInSession,
             Some(_) | None => Self::Maybe,
