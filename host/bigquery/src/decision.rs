@@ -32,7 +32,7 @@ use clickmill_tables::ledger::{Committed, Entry, TABLE};
 use clickmill_tables::result_set::Parameter;
 
 /// So many jobs of a load may come to nothing.
-const JOBS: usize = 20;
+const JOBS: usize = 1000;
 /// How long whoever is decided for is left alone before it is helped.
 const GRACE: Duration = Duration::from_secs(3);
 /// How long an entry is waited for whose job cannot be looked at.
