@@ -113,8 +113,9 @@ fn nothing_that_the_version_before_loaded_is_loaded_again() {
 
 #[test]
 fn nothing_that_the_version_before_loaded_from_cloud_storage_is_loaded_again() {
-    // One was named, the other listed.
-    nothing_is_loaded_from_cloud_storage(&["named/named.csv", "listed/*.csv"]);
+    // One was named, the other listed: by these names, and the other way round.
+    let names = ["named/named.csv", "listed/*.csv", "named/*.csv", "listed/listed.csv", "**/*.csv"];
+    nothing_is_loaded_from_cloud_storage(&names);
 }
 
 /// Loads by these names load nothing.
@@ -191,6 +192,9 @@ fn a_stream_goes_on_with_the_swapped_set_the_spool_and_the_log_of_the_version_be
     let all = left.number(&format!("{rows}dead_letter"));
     assert_eq!(letters, all);
     assert_eq!(letters, left.count("letters") + spooled + rejected);
+    // Nor is anything left of what the killed run had begun.
+    let staged = std::fs::read_dir(left.scratch.path("warehouse/_staging"));
+    assert_eq!(staged.map_or(0, Iterator::count), 0);
     // No row is in the log alone: other tools see the table's folder only.
     let packed = packed_rows(&left);
     assert_eq!(packed, there);
