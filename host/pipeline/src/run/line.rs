@@ -190,7 +190,7 @@ mod tests {
             Ok(None)
         };
         let slow_at_times = |n: u64| {
-            if n % 7 == 0 {
+            if n.is_multiple_of(7) {
                 std::thread::yield_now();
             }
             Ok(n)
