@@ -258,6 +258,8 @@ pub(crate) fn context(runtime: Arc<RuntimeEnv>) -> SessionContext {
     config.options_mut().sql_parser.enable_ident_normalization = false;
     // Null comes before every value, as in BigQuery.
     config.options_mut().sql_parser.default_null_ordering = "nulls_min".to_owned();
+    // A table's store lists its files and no others, in whatever folders of the warehouse they are.
+    config.options_mut().execution.listing_table_ignore_subdirectory = false;
     let context = SessionContext::new_with_config_rt(config, runtime);
     for function in functions::all() {
         context.register_udf(function);
