@@ -143,7 +143,8 @@ impl Load {
             }
             Fault::SecondLoader => runs.push(self.start()),
             Fault::Overwrite => {
-                let name = format!("{number:03}-{}.csv", if number.is_multiple_of(2) { "a" } else { "b" });
+                let name =
+                    format!("{number:03}-{}.csv", if number.is_multiple_of(2) { "a" } else { "b" });
                 self.put(&name);
             }
             Fault::FillDisk => {}

@@ -67,6 +67,11 @@ impl StopRule {
         if self.window.sum().rows >= self.window_rows { self.end() } else { Ok(()) }
     }
 
+    /// Begins anew.
+    pub fn forget(&mut self) {
+        self.window = Window::default();
+    }
+
     /// The verdict on what the window holds.
     pub fn end(&self) -> Result<(), TooManyRejected> {
         let Judged { rows, rejected } = self.window.sum();

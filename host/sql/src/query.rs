@@ -163,9 +163,11 @@ impl Queries {
                 }
             }
             for view in views {
-                let mut reads = view.reads.iter().chain([&view.of]);
                 let is_hidden = provider.table_exist(view.name);
-                if is_hidden || !reads.all(|table| provider.table_exist(table)) {
+                // The table that it is of need not be named, nor then registered.
+                let has_all = of_dataset.contains_key(view.of)
+                    && view.reads.iter().all(|table| provider.table_exist(table));
+                if is_hidden || !has_all {
                     continue;
                 }
                 let of = of_dataset.get(view.of).zip(lists.get(view.of));

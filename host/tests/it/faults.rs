@@ -83,6 +83,8 @@ fn while_the_table_is_away_messages_are_held_and_nothing_more_is_pulled() {
     let streaming = spawn(cloud.stream(&[&bound[..], &["--stop-when-idle", "60s"]].concat()));
     has_started(&cloud);
     wire.set(Mode::Refuse);
+    // The connections that the client has made by now.
+    wire.cut();
     cloud.publish(&["--count", "5000", "--seed", "22"]);
     std::thread::sleep(Duration::from_secs(4));
     let rows = "SELECT COUNT(*) FROM clickstream_analytics.clicks_raw";

@@ -50,8 +50,13 @@ fn metrics_tell_all_that_the_list_names_and_rows_are_conserved() {
     let scratch = Scratch::new();
     let live = Live::start(&scratch, &clicks(), &["--set", "source.rate=5000"]);
     live.wait_for_rows(1, 10_000);
-    live.swap(&scratch, &["--config", "mask.key_id=k2"]).unwrap();
+    // From here on an address that can't be read is null, and counted.
+    live.swap(&scratch, &["--config", "mask.key_id=k2", "--config", "mask.unreadable=null"])
+        .unwrap();
     live.wait_for_rows(2, 5000);
+    wait_until("a value that can't be read", || {
+        text(&live, "/metrics").1.contains(metrics::PLUGIN_UNREADABLE.name)
+    });
     let (status, found) = text(&live, "/metrics");
     assert_eq!(status, 200);
     for metric in metrics::ALL {
@@ -307,7 +312,8 @@ fn metrics_and_traces_go_to_the_collector_that_is_configured() {
         .flat_map(|scope| &scope.metrics)
         .map(|metric| metric.name.as_str())
         .collect();
-    for metric in metrics::ALL {
+    // Nothing is unreadable without the setting.
+    for metric in metrics::ALL.iter().filter(|m| m.name != metrics::PLUGIN_UNREADABLE.name) {
         assert!(names.contains(metric.name), "{} is not sent", metric.name);
     }
     let spans: Vec<_> = of("/v1/traces")

@@ -8,8 +8,6 @@ use clickmill_dead_letter::{StopRule, TooManyRejected};
 /// Counts what becomes of a run's records, and says when too many of them are rejected.
 pub(super) struct Judge {
     rule: StopRule,
-    /// The rule as it was before the object in hand.
-    before: StopRule,
     /// The batches of the object in hand, in its order.
     batches: Vec<Batch>,
 }
@@ -29,7 +27,7 @@ impl Judge {
 
     /// A judge by a rule.
     pub(super) fn by(rule: StopRule) -> Self {
-        Self { before: rule.clone(), rule, batches: Vec::new() }
+        Self { rule, batches: Vec::new() }
     }
 
     /// Of a stream: counts what is durable.
@@ -41,9 +39,9 @@ impl Judge {
         self.rule.count(delivered.counts.rows_in, delivered.counts.rows_rejected)
     }
 
-    /// Begins an object.
+    /// Begins an object. Each is judged by itself: the verdict on it is the same whatever came before.
     pub(super) fn begin(&mut self) {
-        self.before = self.rule.clone();
+        self.rule.forget();
         self.batches.clear();
     }
 
@@ -69,14 +67,8 @@ impl Judge {
                 batch.rejected += 1;
             }
         }
-        self.rule = self.before.clone();
+        self.rule.forget();
         self.batches.iter().try_for_each(|batch| self.rule.count(batch.rows, batch.rejected))
-    }
-
-    /// Of an object that is given up: what it did says nothing about others.
-    pub(super) fn take_back(&mut self) {
-        self.rule = self.before.clone();
-        self.batches.clear();
     }
 
     /// Of an object: the verdict at its end. A short run is judged only here.

@@ -191,7 +191,6 @@ pub(super) fn load(
         Err(error) => Err(error),
     };
     load.abandon();
-    judge.take_back();
     status.give_up(read);
     given_up
 }
@@ -420,8 +419,8 @@ mod tests {
         // As many, but never half of a window.
         let mut judge = judge();
         assert_eq!(ends(&mut judge, 100, 401..=440), (40, Ok(())));
-        // Those of the object before are in the window too.
-        assert_eq!(ends(&mut judge, 4, 1..=40), (40, Ok(())));
-        assert_eq!(ends(&mut judge, 2, 1..=20), (20, too_many(60, 100)));
+        // An object is judged by itself, whatever came before.
+        assert_eq!(ends(&mut judge, 4, 1..=20), (20, Ok(())));
+        assert_eq!(ends(&mut judge, 2, 1..=20), (20, too_many(20, 20)));
     }
 }
