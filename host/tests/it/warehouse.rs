@@ -160,7 +160,7 @@ fn a_warehouse_may_be_at_any_path() {
     let (batch, stream) = (batch(), stream());
     generate(&scratch, "shop.csv", "300");
     scratch.done(&[
-        "generate", "shop", "--rows", "200", "--bad", "20%", "--seed", "5", "--output", "bad.csv",
+        "generate", "shop", "--rows", "200", "--bad", "10%", "--seed", "5", "--output", "bad.csv",
     ]);
     fs::create_dir(scratch.path("real")).unwrap();
     std::os::unix::fs::symlink(scratch.path("real"), scratch.path("link")).unwrap();

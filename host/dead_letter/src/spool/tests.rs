@@ -72,8 +72,12 @@ fn what_the_table_has_taken_of_a_file_is_not_in_it_any_more() {
     assert_eq!(read(&open(&folder)), [letters(&["c"])]);
     assert_eq!((counts(&spool), spool.held().expect("counted").oldest), ((1, 0), before));
     // A disk that takes nothing: whoever carries over remembers.
-    fs::create_dir_all(path.with_extension("part")).expect("an obstacle");
+    let (of_clicks, away) = (folder.path().join("clicks"), folder.path().join("away"));
+    fs::rename(&of_clicks, &away).expect("moved");
+    fs::write(&of_clicks, "no folder").expect("an obstacle");
     spool.leave(&path, &letters(&[])).expect_err("an obstacle");
+    fs::remove_file(&of_clicks).expect("removed");
+    fs::rename(&away, &of_clicks).expect("moved back");
     assert_eq!(read(&spool), [letters(&[])]);
     assert_eq!(read(&open(&folder)), [letters(&["c"])]);
 }
