@@ -239,16 +239,7 @@ fn insert(entry: &Entry, ours: &Prepared) -> (String, Vec<(&'static str, Paramet
 
 /// Whether another job may succeed.
 fn is_transient(reason: &str) -> bool {
-    matches!(
-        reason,
-        "backendError"
-            | "internalError"
-            | "jobBackendError"
-            | "jobInternalError"
-            | "jobRateLimitExceeded"
-            | "rateLimitExceeded"
-            | "quotaExceeded"
-    )
+    google::is_passing_reason(reason) || reason == "quotaExceeded"
 }
 
 /// The location in `Already Exists: Job project:LOCATION.id`.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use google_cloud_bigquery::error::QueryError;
 use google_cloud_gax::client_builder::Error as ClientError;
 use google_cloud_gax::error::Error as ServiceError;
 
@@ -31,7 +32,7 @@ pub enum BigQueryError {
         /// What was tried.
         what: String,
         /// Why it failed.
-        source: Box<google_cloud_bigquery::error::QueryError>,
+        source: Box<QueryError>,
     },
     /// A query's answer can't be read.
     #[error("BigQuery: cannot {what}")]
@@ -212,8 +213,10 @@ impl BigQueryError {
             | Self::Unready { .. }
             | Self::StreamGone { .. } => true,
             Self::Query { source, .. } => match &**source {
-                google_cloud_bigquery::error::QueryError::Rpc { source, .. } => {
-                    google::is_transient(source)
+                QueryError::Rpc { source, .. } => google::is_transient(source),
+                QueryError::JobFailed { errors, .. } => {
+                    let mut reasons = errors.iter().map(|error| error.reason.as_str());
+                    !errors.is_empty() && reasons.all(google::is_passing_reason)
                 }
                 _ => false,
             },
@@ -223,8 +226,6 @@ impl BigQueryError {
 
     /// Whether a query names a table or a dataset that is not there.
     pub fn is_of_missing_table(&self) -> bool {
-        use google_cloud_bigquery::error::QueryError;
-
         let Self::Query { source, .. } = self else { return false };
         match &**source {
             QueryError::Rpc { source, .. } => google::is_not_found(source),
@@ -232,6 +233,37 @@ impl BigQueryError {
                 errors.iter().any(|error| error.reason == "notFound")
             }
             _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_gax::error::rpc::{Code, Status, StatusDetails};
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(code: Code, reason: &str) -> ServiceError {
+        let info = json!({
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo", "domain": "global", "reason": reason
+        });
+        let info: StatusDetails = serde_json::from_value(info).expect("details");
+        ServiceError::service(Status::default().set_code(code).set_details([info]))
+    }
+
+    #[test]
+    fn a_rate_limit_passes_and_is_no_missing_role_whatever_its_code() {
+        for (code, reason, passes, is_denied) in [
+            (Code::PermissionDenied, "rateLimitExceeded", true, false),
+            (Code::InvalidArgument, "jobRateLimitExceeded", true, false),
+            (Code::PermissionDenied, "accessDenied", false, true),
+            (Code::InvalidArgument, "invalidQuery", false, false),
+            (Code::Unavailable, "backendError", true, false),
+        ] {
+            let error = said(code, reason);
+            assert_eq!(google::is_denied(&error), is_denied, "{reason}");
+            assert_eq!(BigQueryError::service("look", error).is_transient(), passes, "{reason}");
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use google_cloud_auth::credentials::{Credentials, anonymous};
 use google_cloud_gax::error::Error;
-use google_cloud_gax::error::rpc::Code;
+use google_cloud_gax::error::rpc::{Code, StatusDetails};
 
 /// A service with an emulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,9 @@ macro_rules! connected {
 
 /// Whether the same request may succeed later.
 pub fn is_transient(error: &Error) -> bool {
+    if passes(error) {
+        return true;
+    }
     if let Some(status) = error.status() {
         return matches!(
             status.code,
@@ -95,12 +98,33 @@ pub fn is_already_there(error: &Error) -> bool {
 
 /// Whether the service says that this is not allowed.
 pub fn is_denied(error: &Error) -> bool {
-    has_code(error, Code::PermissionDenied, 403)
+    has_code(error, Code::PermissionDenied, 403) && !passes(error)
 }
 
 /// Whether the service does not accept the credentials.
 pub fn is_unauthenticated(error: &Error) -> bool {
     has_code(error, Code::Unauthenticated, 401)
+}
+
+/// Whether a reason that BigQuery gives beside a code, and of a job that failed, passes by itself. These
+/// are the reasons that its client tries again for.
+pub fn is_passing_reason(reason: &str) -> bool {
+    matches!(
+        reason,
+        "backendError"
+            | "internalError"
+            | "jobBackendError"
+            | "jobInternalError"
+            | "jobRateLimitExceeded"
+            | "rateLimitExceeded"
+    )
+}
+
+/// Whether the reason passes, whatever the code is: of too many requests BigQuery's REST interface says
+/// 403 or 400.
+fn passes(error: &Error) -> bool {
+    let is_passing = |detail: &StatusDetails| matches!(detail, StatusDetails::ErrorInfo(info) if is_passing_reason(&info.reason));
+    error.status().is_some_and(|status| status.details.iter().any(is_passing))
 }
 
 fn has_code(error: &Error, code: Code, http: u16) -> bool {

@@ -43,7 +43,7 @@ Other faults are ordered over HTTP, beside the REST interface, while it runs:
 | unseen_table | the Write API does not know the table: NOT_FOUND; REST does |
 | unseen_columns | nor its columns: INVALID_ARGUMENT to an append |
 | denied, unauthenticated | PERMISSION_DENIED, UNAUTHENTICATED of the Write API |
-| rest_denied, rest_unauthenticated | 403, 401 of the REST interface, to what names the table in its path |
+| rest_denied, rest_unauthenticated | 403, 401 of the REST interface, to what names the table in its path; with "reason", for that one |
 | exhausted | RESOURCE_EXHAUSTED: a quota is used up |
 | too_large | a request of more than "bytes" ends the connection, as what carries it there does |
 | lost_answer | an append is made, and the connection ends before its answer; "then": "finalized" or "expired" |
@@ -364,7 +364,9 @@ def take_orders():
         async def refuse(request, answer):
             _, _, table = request.url.path.partition("/tables/")
             for kind, (code, status, reason, message) in refusals.items():
-                if table and FAULTS.meets(kind, table):
+                fault = table and FAULTS.meets(kind, table)
+                if fault:
+                    reason = fault.get("reason", reason)
                     error = {"domain": "global", "reason": reason, "message": message}
                     body = {"code": code, "message": message, "status": status, "errors": [error]}
                     return JSONResponse({"error": body}, status_code=code)

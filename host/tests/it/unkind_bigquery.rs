@@ -306,6 +306,21 @@ fn two_runs_at_once_that_are_killed_load_each_object_once() {
     assert_eq!(loads.bigquery.number(ROWS), 9 * objects * 2000);
 }
 
+#[test]
+fn a_rate_limit_of_rest_is_waited_for_and_is_no_missing_role() {
+    let loads = Loads::start();
+    loads.put("clothing.csv", 100, 48);
+    let fault = json!({
+        "kind": "rest_denied", "table": "clickstream_batch", "times": 2, "reason": "rateLimitExceeded"
+    });
+    loads.bigquery.order(&fault);
+    let output = loads.command(&[]).output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(summary(&output)["objects_loaded"], 1, "{talk}");
+    assert_eq!(loads.bigquery.met("rest_denied"), 2);
+    assert!(!talk.contains("permission is denied"), "{talk}");
+}
+
 /// Waits for a process that has to end by itself.
 #[track_caller]
 fn ends(mut child: Process, within: Duration) -> std::process::Output {
