@@ -132,6 +132,26 @@ pub enum BigQueryError {
         load_id: String,
         /// What BigQuery said.
         why: String,
+        /// Whether it may be committed later.
+        passes: bool,
+    },
+    /// Streams are not committed, for a reason that may pass.
+    #[error("BigQuery: cannot {what}: {why}")]
+    Uncommitted {
+        /// What was tried.
+        what: String,
+        /// What BigQuery said.
+        why: String,
+    },
+    /// It is not known which of several loads of one object counts.
+    #[error(
+        "BigQuery: load `{load_id}` is written, and it is not decided whether it counts: {why}; run again to find out"
+    )]
+    Undecided {
+        /// The load.
+        load_id: String,
+        /// Why.
+        why: String,
     },
 }
 
@@ -195,7 +215,9 @@ impl BigQueryError {
             | Self::Unready { .. }
             | Self::Overdue { .. }
             | Self::StreamGone { .. }
-            | Self::Commit { .. } => Fault::Environment,
+            | Self::Commit { .. }
+            | Self::Uncommitted { .. }
+            | Self::Undecided { .. } => Fault::Environment,
             Self::Row { .. }
             | Self::Encode { .. }
             | Self::Missing { .. }
@@ -211,7 +233,11 @@ impl BigQueryError {
             Self::NoAnswer { .. }
             | Self::Ended { .. }
             | Self::Unready { .. }
-            | Self::StreamGone { .. } => true,
+            | Self::Overdue { reason: Unready::Away, .. }
+            | Self::StreamGone { .. }
+            | Self::Uncommitted { .. }
+            | Self::Undecided { .. } => true,
+            Self::Commit { passes, .. } => *passes,
             Self::Query { source, .. } => match &**source {
                 QueryError::Rpc { source, .. } => google::is_transient(source),
                 QueryError::JobFailed { errors, .. } => {
@@ -265,5 +291,17 @@ mod tests {
             assert_eq!(google::is_denied(&error), is_denied, "{reason}");
             assert_eq!(BigQueryError::service("look", error).is_transient(), passes, "{reason}");
         }
+    }
+
+    #[test]
+    fn an_outage_that_is_waited_for_in_vain_passes_all_the_same_and_nothing_else_does() {
+        let overdue = |reason| BigQueryError::Overdue {
+            table: TableName { dataset: "d".to_owned(), table: "t".to_owned() },
+            reason,
+            seconds: 300,
+            source: Box::new(BigQueryError::service("look", said(Code::Unavailable, ""))),
+        };
+        assert!(overdue(Unready::Away).is_transient());
+        assert!(!overdue(Unready::NoTable).is_transient());
     }
 }

@@ -255,7 +255,8 @@ impl Load {
     ) -> Result<(), BigQueryError> {
         self.bigquery.forget_write_client(&error);
         let error = self.patience.judge_outage(error).await;
-        if !error.is_transient() {
+        // An outage that has lasted too long may pass too: whoever loads decides on that.
+        if !matches!(error, BigQueryError::Unready { .. }) {
             return Err(error);
         }
         tracing::debug!(error = causes(&error), table = %self.table, "a load waits for its table");

@@ -1,0 +1,52 @@
+//! BigQuery's jobs and limits as they are: what is refused for a while is asked again, and what is not
+//! known to be over is not stepped over.
+
+use serde_json::json;
+
+use crate::cloud::summary;
+use crate::unkind_bigquery::{Loads, ROWS};
+
+#[test]
+fn a_rate_limit_of_rest_is_waited_for_and_is_no_missing_role() {
+    let loads = Loads::start();
+    loads.put("clothing.csv", 100, 48);
+    let fault = json!({
+        "kind": "rest_denied", "table": "clickstream_batch", "times": 2, "reason": "rateLimitExceeded"
+    });
+    loads.bigquery.order(&fault);
+    let output = loads.command(&[]).output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(summary(&output)["objects_loaded"], 1, "{talk}");
+    assert_eq!(loads.bigquery.met("rest_denied"), 2);
+    assert!(!talk.contains("permission is denied"), "{talk}");
+}
+
+#[test]
+fn jobs_of_our_own_that_fail_are_tried_again_and_not_for_ever() {
+    let loads = Loads::start();
+    loads.put("clothing.csv", 100, 49);
+    loads.bigquery.order(&json!({ "kind": "failed_job", "table": "load_ledger" }));
+    let output = loads.command(&[]).output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{talk}");
+    assert!(talk.contains("not decided") && talk.contains("Exceeded rate limits"), "{talk}");
+    assert_eq!(loads.bigquery.met("failed_job"), 5);
+    // However many there are, those of others are stepped over.
+    loads.bigquery.order(&json!({ "kind": "failed_job", "table": "load_ledger", "times": 2 }));
+    assert_eq!(loads.run(&[])["objects_loaded"], 1);
+    assert_eq!(loads.bigquery.met("failed_job"), 7);
+    assert_eq!(loads.bigquery.number(ROWS), 100);
+}
+
+#[test]
+fn a_job_that_cannot_be_looked_at_is_not_stepped_over() {
+    let loads = Loads::start();
+    loads.put("clothing.csv", 100, 50);
+    loads.bigquery.order(&json!({ "kind": "foreign_job", "table": "load_ledger", "times": 1 }));
+    let output = loads.command(&[]).output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{talk}");
+    assert!(talk.contains("cannot be looked at"), "{talk}");
+    assert_eq!(loads.entries("prepared"), 0);
+    assert_eq!(loads.bigquery.number(ROWS), 0);
+}
