@@ -29,7 +29,6 @@ use super::patience::Waits;
 use super::{BigQuery, query};
 use clickmill_config::TableName;
 use clickmill_google as google;
-use clickmill_tables::Refused;
 use clickmill_tables::ledger::{Committed, Entry, TABLE};
 use clickmill_tables::result_set::Parameter;
 
@@ -65,13 +64,15 @@ impl BigQuery {
         mut rows: Load,
         mut dead_letters: Load,
     ) -> Result<Committed, BigQueryError> {
-        let none_refused = |refused: Vec<Refused>| match refused.first() {
-            Some(refused) => Err(uncommitted(entry, refused.reason.message.clone())),
-            None => Ok(()),
-        };
         // The caller has asked for refused rows before: there are no late ones.
-        none_refused(rows.settle().await?)?;
-        none_refused(dead_letters.settle().await?)?;
+        if let Some(refused) = rows.settle().await?.first() {
+            return Err(uncommitted(entry, refused.reason.message.clone()));
+        }
+        if let Some(refused) = dead_letters.settle().await?.first() {
+            let (table, why) = (dead_letters.table().clone(), refused.reason.message.clone());
+            let load_id = entry.load_id.clone();
+            return Err(BigQueryError::LetterRefused { load_id, table, why });
+        }
         let ours = Prepared::of(entry, rows.finish().await?, dead_letters.finish().await?);
         if self.decide(entry, &ours).await? == Committed::ByAnother {
             return Ok(Committed::ByAnother);

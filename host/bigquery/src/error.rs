@@ -135,6 +135,16 @@ pub enum BigQueryError {
         /// Whether it may be committed later.
         passes: bool,
     },
+    /// A dead letter is refused by its table.
+    #[error("BigQuery: a dead letter of load `{load_id}` is refused by `{table}`: {why}")]
+    LetterRefused {
+        /// The load.
+        load_id: String,
+        /// The table.
+        table: TableName,
+        /// What BigQuery said.
+        why: String,
+    },
     /// Streams are not committed, for a reason that may pass.
     #[error("BigQuery: cannot {what}: {why}")]
     Uncommitted {
@@ -219,6 +229,7 @@ impl BigQueryError {
             | Self::Uncommitted { .. }
             | Self::Undecided { .. } => Fault::Environment,
             Self::Row { .. }
+            | Self::LetterRefused { .. }
             | Self::Encode { .. }
             | Self::Missing { .. }
             | Self::Misfit { .. }

@@ -25,6 +25,9 @@ impl From<BigQueryError> for TableError {
         if error.is_of_missing_table() {
             return Self::missing_table(error.fault(), error);
         }
+        if matches!(error, BigQueryError::LetterRefused { .. }) {
+            return Self::load(error.fault(), error);
+        }
         Self::new(error.fault(), error.is_transient(), error)
     }
 }

@@ -182,9 +182,14 @@ impl Loads {
     }
 
     pub(crate) fn put(&self, name: &str, rows: u64, seed: u64) {
+        self.put_with(name, rows, seed, "");
+    }
+
+    /// With more at the end.
+    pub(crate) fn put_with(&self, name: &str, rows: u64, seed: u64, more: &str) {
         let (rows, seed) = (rows.to_string(), seed.to_string());
         let text = self.scratch.done(&["generate", "shop", "--rows", &rows, "--seed", &seed]);
-        self.storage.put(name, text.as_bytes());
+        self.storage.put(name, (text + more).as_bytes());
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {

@@ -50,3 +50,19 @@ fn a_job_that_cannot_be_looked_at_is_not_stepped_over() {
     assert_eq!(loads.entries("prepared"), 0);
     assert_eq!(loads.bigquery.number(ROWS), 0);
 }
+
+#[test]
+fn a_dead_letter_that_is_refused_keeps_no_other_object_from_being_loaded() {
+    let loads = Loads::start();
+    loads.put_with("in/a.csv", 100, 51, "a poisonous record\n");
+    loads.put("in/b.csv", 100, 52);
+    loads.bigquery.refuse("dead_letter", "a poisonous record");
+    let folder = ["--set", "source.uri=gs://lake/in/*.csv"];
+    let output = loads.command(&folder).output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{talk}");
+    assert!(talk.contains("going on with the others"), "{talk}");
+    assert!(talk.contains("a dead letter of load"), "{talk}");
+    assert_eq!(loads.entries("committed"), 1);
+    assert_eq!(loads.bigquery.number(ROWS), 100);
+}
