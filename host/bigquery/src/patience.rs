@@ -160,6 +160,8 @@ impl Patience {
                 google_cloud_bigquery::error::QueryError::Rpc { source, .. } => source,
                 _ => return Ok(None),
             },
+            // There were clients before, or nobody would be here: a key that is being replaced, say.
+            BigQueryError::Client(_) => return Ok(Some(Unready::Unauthenticated)),
             _ => return Ok(None),
         };
         if google::is_denied(source) {

@@ -101,9 +101,11 @@ pub fn is_denied(error: &Error) -> bool {
     has_code(error, Code::PermissionDenied, 403) && !passes(error)
 }
 
-/// Whether the service does not accept the credentials.
+/// Whether the service does not accept the credentials, or there are none that could be sent; not where
+/// those who give them out are away.
 pub fn is_unauthenticated(error: &Error) -> bool {
-    has_code(error, Code::Unauthenticated, 401)
+    let none_to_send = error.is_authentication() && !error.is_transient_and_before_rpc();
+    has_code(error, Code::Unauthenticated, 401) || none_to_send
 }
 
 /// Whether a reason that BigQuery gives beside a code, and of a job that failed, passes by itself. These
@@ -130,4 +132,19 @@ fn passes(error: &Error) -> bool {
 fn has_code(error: &Error, code: Code, http: u16) -> bool {
     error.status().is_some_and(|status| status.code == code)
         || error.http_status_code() == Some(http)
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_gax::error::CredentialsError;
+
+    use super::*;
+
+    #[test]
+    fn credentials_that_cannot_be_sent_are_refused_and_those_that_come_late_are_an_outage() {
+        let none = Error::authentication(CredentialsError::from_msg(false, "no such key"));
+        assert!(is_unauthenticated(&none) && !is_transient(&none));
+        let late = Error::authentication(CredentialsError::from_msg(true, "no answer"));
+        assert!(!is_unauthenticated(&late) && is_transient(&late));
+    }
 }
