@@ -120,7 +120,7 @@ impl Spool {
     /// more: the table may have changed since.
     pub fn open(folder: &Path, pipeline: &str, max_bytes: u64) -> Result<Self, SpoolError> {
         let folder = folder.join(pipeline);
-        fs::create_dir_all(&folder).map_err(disk("create", &folder))?;
+        durable::folders(&folder).map_err(disk("create", &folder))?;
         let (counted, unwritten) = Default::default();
         let spool = Self { folder, max_bytes, counted, unwritten };
         for (path, _) in files(&spool.beside(REFUSED), LETTERS)? {
@@ -234,7 +234,7 @@ impl Spool {
     /// The folder of what the table refuses, which is there from now on.
     fn refused(&self) -> Result<PathBuf, SpoolError> {
         let folder = self.beside(REFUSED);
-        fs::create_dir_all(&folder).map_err(disk("create", &folder))?;
+        durable::folders(&folder).map_err(disk("create", &folder))?;
         Ok(folder)
     }
 
