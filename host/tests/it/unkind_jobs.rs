@@ -1,9 +1,12 @@
 //! BigQuery's jobs and limits as they are: what is refused for a while is asked again, and what is not
 //! known to be over is not stepped over.
 
+use std::process::Stdio;
+
 use serde_json::json;
 
-use crate::cloud::summary;
+use crate::cloud::{summary, wait_until};
+use crate::support::Process;
 use crate::unkind_bigquery::{Loads, ROWS};
 
 #[test]
@@ -65,4 +68,33 @@ fn a_dead_letter_that_is_refused_keeps_no_other_object_from_being_loaded() {
     assert!(talk.contains("a dead letter of load"), "{talk}");
     assert_eq!(loads.entries("committed"), 1);
     assert_eq!(loads.bigquery.number(ROWS), 100);
+}
+
+#[test]
+fn of_several_entries_of_a_load_the_one_that_was_committed_is_entered_again() {
+    let loads = Loads::start();
+    loads.put("clothing.csv", 100, 53);
+    let table = "clickstream_batch";
+    for expires in [true, false] {
+        let before = loads.bigquery.met("uncommitted");
+        loads.bigquery.order(&json!({ "kind": "uncommitted", "table": table }));
+        let mut run = loads.command(&[]);
+        let mut run = Process::spawn(run.stdout(Stdio::null()).stderr(Stdio::null()));
+        wait_until("a commit", || loads.bigquery.met("uncommitted") > before);
+        run.kill().unwrap();
+        run.wait().unwrap();
+        loads.bigquery.take_back();
+        if expires {
+            loads.bigquery.order(&json!({ "kind": "expired", "table": table }));
+        }
+    }
+    assert_eq!(loads.entries("prepared"), 2);
+    assert_eq!(loads.run(&[])["objects_loaded"], 0);
+    assert_eq!(loads.bigquery.number(ROWS), 100);
+    let ledger = "clickstream_analytics.load_ledger";
+    let entered = format!(
+        "SELECT COUNT(*) FROM {ledger} WHERE state = 'committed' AND rows_stream IN \
+         (SELECT rows_stream FROM {ledger} WHERE state = 'prepared' ORDER BY finished_at DESC LIMIT 1)"
+    );
+    assert_eq!(loads.bigquery.number(&entered), 1);
 }
