@@ -44,8 +44,6 @@ const WRITE: &str = "write";
 /// How long is waited for a process that looks whether anybody writes: one that is stopped must not stop
 /// others.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
-/// How often is looked whether it still does.
-const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// A spool.
 #[derive(Debug)]
@@ -320,7 +318,7 @@ fn lock_shared(file: &File, path: &Path, within: Duration) -> Result<(), SpoolEr
             Err(TryLockError::WouldBlock) if began.elapsed() >= within => {
                 return Err(SpoolError::Locked { path: path.to_owned(), waited: within });
             }
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
         }
     }
 }
