@@ -103,7 +103,7 @@ pub enum ReadError {
 impl Log {
     /// The log of a pipeline in `folder`, which is created. The name is that of a checked pipeline file.
     pub fn open(folder: &Path, pipeline: &str) -> Result<Self, AuditError> {
-        fs::create_dir_all(folder).map_err(disk("create", folder))?;
+        durable::folders(folder).map_err(disk("create", folder))?;
         let path = folder.join(format!("{pipeline}.{EXTENSION}"));
         Ok(Self { path, pipeline: pipeline.to_owned() })
     }

@@ -6,10 +6,11 @@
 //!
 //! 1. Rows and letters are in two pending streams, which are finalised.
 //! 2. The job `clickmill-load-<load id>-<n>` enters the load as prepared. `n` is 0; where a job of that
-//!    id is done and has left nothing that counts (it failed, the streams it names are gone, the ledger
-//!    was made anew since), it is the next number.
+//!    id is known to be done and has left nothing that counts (it failed, the streams it names are gone,
+//!    the ledger was made anew since), it is the next number.
 //! 3. Whose job is refused, since there is one of that id, waits until that one is done, and looks into the
 //!    ledger. It commits what was decided for, unless whoever is decided for does, and gives its own up.
+//!    A job that cannot be looked at is done once the ledger has one entry more than those before it left.
 //! 4. Whoever is decided for commits its letters, then its rows, and enters the load as committed.
 //!
 //! No lease is needed, and no clock: a run that is stopped for an hour and goes on finds that another
@@ -24,18 +25,18 @@ use google_cloud_bigquery_v2::model::{Job, JobConfiguration, JobConfigurationQue
 use super::error::BigQueryError;
 use super::ledger::{Prepared, Standing, quoted, text};
 use super::load::Load;
+use super::patience::Waits;
 use super::{BigQuery, query};
 use clickmill_config::TableName;
 use clickmill_google as google;
-use clickmill_tables::Refused;
 use clickmill_tables::ledger::{Committed, Entry, TABLE};
 use clickmill_tables::result_set::Parameter;
 
-/// So many jobs of a load may come to nothing.
-const JOBS: usize = 1000;
+/// So many jobs of our own may come to nothing; those of others may be any number.
+const OWN_JOBS: usize = 5;
 /// How long whoever is decided for is left alone before it is helped.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long an entry is waited for whose job cannot be looked at.
+/// How long the entry of a job is waited for that cannot be looked at.
 const UNSEEN: Duration = Duration::from_secs(60);
 /// How often the ledger is looked at meanwhile.
 const TURN: Duration = Duration::from_millis(250);
@@ -44,10 +45,14 @@ const TURN: Duration = Duration::from_millis(250);
 enum Sent {
     /// It is done, and was ours.
     Done,
-    /// It failed, or somebody else's did. BigQuery's words.
+    /// It failed, and was ours. BigQuery's words.
     Failed(String),
-    /// There was one of that id, which is done or cannot be looked at.
+    /// There was one of that id, which failed.
+    AnotherFailed,
+    /// There was one of that id, which is done.
     Another,
+    /// There was one of that id, which cannot be looked at.
+    Unseen,
 }
 
 impl BigQuery {
@@ -59,37 +64,72 @@ impl BigQuery {
         mut rows: Load,
         mut dead_letters: Load,
     ) -> Result<Committed, BigQueryError> {
-        let none_refused = |refused: Vec<Refused>| match refused.first() {
-            Some(refused) => Err(uncommitted(entry, refused.reason.message.clone())),
-            None => Ok(()),
-        };
         // The caller has asked for refused rows before: there are no late ones.
-        none_refused(rows.settle().await?)?;
-        none_refused(dead_letters.settle().await?)?;
+        if let Some(refused) = rows.settle().await?.first() {
+            return Err(uncommitted(entry, refused.reason.message.clone()));
+        }
+        if let Some(refused) = dead_letters.settle().await?.first() {
+            let (table, why) = (dead_letters.table().clone(), refused.reason.message.clone());
+            let load_id = entry.load_id.clone();
+            return Err(BigQueryError::LetterRefused { load_id, table, why });
+        }
         let ours = Prepared::of(entry, rows.finish().await?, dead_letters.finish().await?);
         if self.decide(entry, &ours).await? == Committed::ByAnother {
             return Ok(Committed::ByAnother);
         }
         if !self.commit_streams(&entry.load_id, &ours).await? {
-            return Err(uncommitted(entry, "its stream is gone".to_owned()));
+            let (load_id, why) = (entry.load_id.clone(), "its stream is gone".to_owned());
+            return Err(BigQueryError::Commit { load_id, why, passes: true });
         }
         self.enter_committed(entry).await?;
         Ok(Committed::Now)
     }
 
     async fn decide(&self, entry: &Entry, ours: &Prepared) -> Result<Committed, BigQueryError> {
-        let mut why = String::new();
-        for number in 0..JOBS {
+        let (mut number, mut own, mut left) = (0, 0, 0);
+        let mut waits = Waits::default();
+        loop {
             match self.enter_prepared(entry, ours, number).await? {
                 Sent::Done => return Ok(Committed::Now),
-                Sent::Failed(error) => why = error,
+                Sent::Failed(why) => {
+                    own += 1;
+                    if own == OWN_JOBS {
+                        return Err(undecided(entry, why));
+                    }
+                    waits.wait().await;
+                }
+                Sent::AnotherFailed => {}
                 Sent::Another => match self.decided_before(entry, ours).await? {
                     Some(committed) => return Ok(committed),
-                    None => why = "what was decided for before is gone".to_owned(),
+                    None => left += 1,
+                },
+                Sent::Unseen => match self.decided_unseen(entry, ours, left).await? {
+                    Some(committed) => return Ok(committed),
+                    None => left += 1,
                 },
             }
+            number += 1;
         }
-        Err(uncommitted(entry, why))
+    }
+
+    /// What a job has decided that cannot be looked at. The jobs before it have `left` at most so many
+    /// entries.
+    async fn decided_unseen(
+        &self,
+        entry: &Entry,
+        ours: &Prepared,
+        left: usize,
+    ) -> Result<Option<Committed>, BigQueryError> {
+        let began = Instant::now();
+        while began.elapsed() < UNSEEN {
+            let standing = self.standing(&entry.load_id, &entry.table).await?;
+            if standing.is_committed || standing.prepared.len() > left {
+                return self.decided_before(entry, ours).await;
+            }
+            tokio::time::sleep(TURN * 8).await;
+        }
+        // It may still run: with the next number two of them could be decided for.
+        Err(undecided(entry, "another run's job for it cannot be looked at".to_owned()))
     }
 
     /// What a job of the load's has decided; `None` where it has left nothing that counts.
@@ -130,7 +170,7 @@ impl BigQuery {
         &self,
         entry: &Entry,
         ours: &Prepared,
-        number: usize,
+        number: u64,
     ) -> Result<Sent, BigQueryError> {
         const WHAT: &str = "enter a load as prepared";
         let (sql, parameters) = insert(entry, ours);
@@ -172,12 +212,11 @@ impl BigQuery {
         };
         let done = match self.job_done(&reference, WHAT).await {
             Ok(done) => done,
-            // It belongs to somebody else: the ledger tells.
+            // It belongs to somebody else: the ledger may tell.
             Err(BigQueryError::Service { source, .. })
                 if !ours && (google::is_denied(&source) || google::is_not_found(&source)) =>
             {
-                self.wait_for_entry(entry).await?;
-                return Ok(Sent::Another);
+                return Ok(Sent::Unseen);
             }
             Err(error) => return Err(error),
         };
@@ -185,28 +224,20 @@ impl BigQuery {
             Some(error) if ours && !is_transient(&error.reason) => {
                 Err(uncommitted(entry, error.message))
             }
-            Some(error) => Ok(Sent::Failed(error.message)),
+            Some(error) if ours => Ok(Sent::Failed(error.message)),
+            Some(_) => Ok(Sent::AnotherFailed),
             None if ours => Ok(Sent::Done),
             None => Ok(Sent::Another),
         }
     }
-
-    /// Waits until the ledger knows of the load, for a while.
-    async fn wait_for_entry(&self, entry: &Entry) -> Result<(), BigQueryError> {
-        let began = Instant::now();
-        while began.elapsed() < UNSEEN {
-            let standing = self.standing(&entry.load_id, &entry.table).await?;
-            if standing.is_committed || !standing.prepared.is_empty() {
-                return Ok(());
-            }
-            tokio::time::sleep(TURN * 8).await;
-        }
-        Ok(())
-    }
 }
 
 fn uncommitted(entry: &Entry, why: String) -> BigQueryError {
-    BigQueryError::Commit { load_id: entry.load_id.clone(), why }
+    BigQueryError::Commit { load_id: entry.load_id.clone(), why, passes: false }
+}
+
+fn undecided(entry: &Entry, why: String) -> BigQueryError {
+    BigQueryError::Undecided { load_id: entry.load_id.clone(), why }
 }
 
 /// The statement that enters a load as prepared.
@@ -239,16 +270,7 @@ fn insert(entry: &Entry, ours: &Prepared) -> (String, Vec<(&'static str, Paramet
 
 /// Whether another job may succeed.
 fn is_transient(reason: &str) -> bool {
-    matches!(
-        reason,
-        "backendError"
-            | "internalError"
-            | "jobBackendError"
-            | "jobInternalError"
-            | "jobRateLimitExceeded"
-            | "rateLimitExceeded"
-            | "quotaExceeded"
-    )
+    google::is_passing_reason(reason) || reason == "quotaExceeded"
 }
 
 /// The location in `Already Exists: Job project:LOCATION.id`.

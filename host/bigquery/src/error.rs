@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use google_cloud_bigquery::error::QueryError;
 use google_cloud_gax::client_builder::Error as ClientError;
 use google_cloud_gax::error::Error as ServiceError;
 
@@ -31,7 +32,7 @@ pub enum BigQueryError {
         /// What was tried.
         what: String,
         /// Why it failed.
-        source: Box<google_cloud_bigquery::error::QueryError>,
+        source: Box<QueryError>,
     },
     /// A query's answer can't be read.
     #[error("BigQuery: cannot {what}")]
@@ -131,6 +132,36 @@ pub enum BigQueryError {
         load_id: String,
         /// What BigQuery said.
         why: String,
+        /// Whether it may be committed later.
+        passes: bool,
+    },
+    /// A dead letter is refused by its table.
+    #[error("BigQuery: a dead letter of load `{load_id}` is refused by `{table}`: {why}")]
+    LetterRefused {
+        /// The load.
+        load_id: String,
+        /// The table.
+        table: TableName,
+        /// What BigQuery said.
+        why: String,
+    },
+    /// Streams are not committed, for a reason that may pass.
+    #[error("BigQuery: cannot {what}: {why}")]
+    Uncommitted {
+        /// What was tried.
+        what: String,
+        /// What BigQuery said.
+        why: String,
+    },
+    /// It is not known which of several loads of one object counts.
+    #[error(
+        "BigQuery: load `{load_id}` is written, and it is not decided whether it counts: {why}; run again to find out"
+    )]
+    Undecided {
+        /// The load.
+        load_id: String,
+        /// Why.
+        why: String,
     },
 }
 
@@ -194,8 +225,11 @@ impl BigQueryError {
             | Self::Unready { .. }
             | Self::Overdue { .. }
             | Self::StreamGone { .. }
-            | Self::Commit { .. } => Fault::Environment,
+            | Self::Commit { .. }
+            | Self::Uncommitted { .. }
+            | Self::Undecided { .. } => Fault::Environment,
             Self::Row { .. }
+            | Self::LetterRefused { .. }
             | Self::Encode { .. }
             | Self::Missing { .. }
             | Self::Misfit { .. }
@@ -210,10 +244,16 @@ impl BigQueryError {
             Self::NoAnswer { .. }
             | Self::Ended { .. }
             | Self::Unready { .. }
-            | Self::StreamGone { .. } => true,
+            | Self::Overdue { reason: Unready::Away, .. }
+            | Self::StreamGone { .. }
+            | Self::Uncommitted { .. }
+            | Self::Undecided { .. } => true,
+            Self::Commit { passes, .. } => *passes,
             Self::Query { source, .. } => match &**source {
-                google_cloud_bigquery::error::QueryError::Rpc { source, .. } => {
-                    google::is_transient(source)
+                QueryError::Rpc { source, .. } => google::is_transient(source),
+                QueryError::JobFailed { errors, .. } => {
+                    let mut reasons = errors.iter().map(|error| error.reason.as_str());
+                    !errors.is_empty() && reasons.all(google::is_passing_reason)
                 }
                 _ => false,
             },
@@ -223,8 +263,6 @@ impl BigQueryError {
 
     /// Whether a query names a table or a dataset that is not there.
     pub fn is_of_missing_table(&self) -> bool {
-        use google_cloud_bigquery::error::QueryError;
-
         let Self::Query { source, .. } = self else { return false };
         match &**source {
             QueryError::Rpc { source, .. } => google::is_not_found(source),
@@ -233,5 +271,48 @@ impl BigQueryError {
             }
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_gax::error::rpc::{Code, Status, StatusDetails};
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(code: Code, reason: &str) -> ServiceError {
+        let info = json!({
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo", "domain": "global", "reason": reason
+        });
+        let info: StatusDetails = serde_json::from_value(info).expect("details");
+        ServiceError::service(Status::default().set_code(code).set_details([info]))
+    }
+
+    #[test]
+    fn a_rate_limit_passes_and_is_no_missing_role_whatever_its_code() {
+        for (code, reason, passes, is_denied) in [
+            (Code::PermissionDenied, "rateLimitExceeded", true, false),
+            (Code::InvalidArgument, "jobRateLimitExceeded", true, false),
+            (Code::PermissionDenied, "accessDenied", false, true),
+            (Code::InvalidArgument, "invalidQuery", false, false),
+            (Code::Unavailable, "backendError", true, false),
+        ] {
+            let error = said(code, reason);
+            assert_eq!(google::is_denied(&error), is_denied, "{reason}");
+            assert_eq!(BigQueryError::service("look", error).is_transient(), passes, "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_outage_that_is_waited_for_in_vain_passes_all_the_same_and_nothing_else_does() {
+        let overdue = |reason| BigQueryError::Overdue {
+            table: TableName { dataset: "d".to_owned(), table: "t".to_owned() },
+            reason,
+            seconds: 300,
+            source: Box::new(BigQueryError::service("look", said(Code::Unavailable, ""))),
+        };
+        assert!(overdue(Unready::Away).is_transient());
+        assert!(!overdue(Unready::NoTable).is_transient());
     }
 }

@@ -11,7 +11,9 @@
 //!    `ALREADY_EXISTS` says now that they are there.
 //! 4. Not answered, and other rows come, as letters do when the ones before them went to the spool: the
 //!    unanswered ones are sent again first. If they are there, that is remembered, and whoever brings
-//!    them next is told without another append.
+//!    them next is told without another append. Of the last [`MOST_SETTLED`] pieces, that is: rows may
+//!    never come again as they were, as letters do not that are put together otherwise. Whoever brings
+//!    rows of a piece before those appends them again: a double, which the views remove.
 //! 5. The stream takes nothing any more, since it was finalised or has expired: it is finalised, which
 //!    says how many rows it has, and so whether the unanswered ones are among them. Where even that
 //!    cannot be found out, since the stream is gone with its table, they are sent again to the next
@@ -20,6 +22,7 @@
 //! Killed at any of these steps, the process leaves messages that were not acknowledged, or letters in
 //! the spool: they come again, to another stream, as they would without `exactly_once`.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -36,6 +39,9 @@ use super::error::{BigQueryError, in_time};
 use super::{BigQuery, arrow_schema, encode};
 use clickmill_config::TableName;
 
+/// So many pieces are remembered that were found to be there.
+const MOST_SETTLED: usize = 16;
+
 /// A stream of our own to one table, or none yet.
 pub(super) struct OwnStream {
     bigquery: BigQuery,
@@ -47,8 +53,12 @@ pub(super) struct OwnStream {
     open: Option<CommittedWriter<Arrow>>,
     unanswered: Option<Piece>,
     /// Rows that were found to be there while others were sent: whoever brings them does not know yet.
-    settled: Vec<RecordBatch>,
+    settled: Settled,
 }
+
+/// Rows that are there, and are to come again; the oldest first.
+#[derive(Default)]
+struct Settled(VecDeque<RecordBatch>);
 
 /// Rows of one request.
 struct Piece {
@@ -77,7 +87,7 @@ impl OwnStream {
             offset: 0,
             open: None,
             unanswered: None,
-            settled: Vec::new(),
+            settled: Settled::default(),
         }
     }
 
@@ -89,8 +99,7 @@ impl OwnStream {
         most: usize,
         patience: Duration,
     ) -> Result<Sent, BigQueryError> {
-        if let Some(at) = self.settled.iter().position(|settled| begins_with(rows, settled)) {
-            let rows = self.settled.swap_remove(at).num_rows();
+        if let Some(rows) = self.settled.take(rows) {
             return Ok(Sent { rows, verdict: Verdict::Taken });
         }
         if let Some(piece) = self.unanswered.take() {
@@ -99,7 +108,7 @@ impl OwnStream {
             self.unanswered = Some(piece);
             if others {
                 if let Verdict::Taken = self.settle(patience).await?.verdict {
-                    self.settled.push(earlier);
+                    self.settled.remember(earlier);
                 }
             } else {
                 return self.try_unanswered(patience).await;
@@ -286,6 +295,22 @@ impl OwnStream {
     }
 }
 
+impl Settled {
+    /// Remembers a piece, in place of the oldest where there are too many.
+    fn remember(&mut self, piece: RecordBatch) {
+        if self.0.len() == MOST_SETTLED {
+            self.0.pop_front();
+        }
+        self.0.push_back(piece);
+    }
+
+    /// How many of the first of `rows` are a piece. They have come again now.
+    fn take(&mut self, rows: &RecordBatch) -> Option<usize> {
+        let at = self.0.iter().position(|piece| begins_with(rows, piece))?;
+        self.0.remove(at).map(|piece| piece.num_rows())
+    }
+}
+
 /// Whether the first of `rows` are those of `first`.
 fn begins_with(rows: &RecordBatch, first: &RecordBatch) -> bool {
     let count = first.num_rows();
@@ -319,6 +344,18 @@ mod tests {
         let schema = Schema::new(vec![Field::new("n", DataType::Int64, true)]);
         let column = Arc::new(Int64Array::from(numbers.to_vec()));
         RecordBatch::try_new(Arc::new(schema), vec![column]).expect("a batch")
+    }
+
+    #[test]
+    fn pieces_that_never_come_again_are_not_remembered_for_ever() {
+        let mut settled = Settled::default();
+        for number in 0..100 {
+            settled.remember(numbers(&[number]));
+        }
+        assert_eq!(settled.0.len(), MOST_SETTLED);
+        assert_eq!(settled.take(&numbers(&[99, 100])), Some(1));
+        assert_eq!(settled.take(&numbers(&[99, 100])), None);
+        assert_eq!(settled.take(&numbers(&[0])), None);
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl BigQuery {
     ) -> Result<bool, BigQueryError> {
         for prepared in &standing.prepared {
             if self.commit_streams(load_id, prepared).await? {
-                self.enter_again(&target.beside(TABLE), load_id).await?;
+                self.enter_again(&target.beside(TABLE), load_id, prepared).await?;
                 return Ok(true);
             }
         }
@@ -160,16 +160,29 @@ impl BigQuery {
         Ok(true)
     }
 
-    /// Enters a load that is prepared as committed, unless that was done.
-    async fn enter_again(&self, table: &TableName, load_id: &str) -> Result<(), BigQueryError> {
+    /// Enters a load that is prepared as committed, unless that was done: of several entries that it is
+    /// prepared, the one with these streams.
+    async fn enter_again(
+        &self,
+        table: &TableName,
+        load_id: &str,
+        prepared: &Prepared,
+    ) -> Result<(), BigQueryError> {
         let ledger = quoted(table);
+        // No stream has that name, and a null equals nothing.
         let sql = format!(
             "INSERT INTO {ledger} SELECT * REPLACE ('committed' AS `state`) FROM {ledger} \
-             WHERE `load_id` = @load_id AND `load_id` NOT IN \
+             WHERE `load_id` = @load_id AND `state` = 'prepared' \
+             AND IFNULL(`rows_stream`, '-') = @rows_stream \
+             AND IFNULL(`dead_letter_stream`, '-') = @dead_letter_stream AND `load_id` NOT IN \
              (SELECT `load_id` FROM {ledger} WHERE `load_id` = @load_id AND `state` = 'committed') LIMIT 1"
         );
-        let of_load = [text("load_id", load_id)];
-        self.ask(&sql, &of_load, "enter a load as committed").await.map(drop)
+        let parameters = [
+            text("load_id", load_id),
+            text("rows_stream", prepared.rows.as_deref().unwrap_or("-")),
+            text("dead_letter_stream", prepared.dead_letters.as_deref().unwrap_or("-")),
+        ];
+        self.ask(&sql, &parameters, "enter a load as committed").await.map(drop)
     }
 
     /// Enters a load as committed.
@@ -185,7 +198,6 @@ impl BigQuery {
     async fn commit_stream(&self, load_id: &str, name: &str) -> Result<bool, BigQueryError> {
         let table = table_of(name);
         let patience = Patience::new(self, &table, None);
-        let is_known = |code: &StorageErrorCode| *code == StorageErrorCode::StreamAlreadyCommitted;
         let what = format!("commit a stream of `{table}`");
         let committed = patience.until_done(Outages::Wait, || async {
             let tried = match in_time(PATIENCE, &what, self.try_commit(name)).await {
@@ -198,7 +210,11 @@ impl BigQuery {
             match tried {
                 Ok(()) => Ok(true),
                 Err(CommitError::FailedTransaction { stream_errors, .. }) => {
-                    Ok(stream_errors.iter().any(|error| is_known(&error.code)))
+                    let codes = stream_errors.iter().map(|error| &error.code);
+                    standing_of(codes).ok_or_else(|| BigQueryError::Uncommitted {
+                        what: what.clone(),
+                        why: format!("{stream_errors:?}"),
+                    })
                 }
                 Err(CommitError::Rpc { source, .. }) if clickmill_google::is_not_found(&source) => {
                     Ok(false)
@@ -208,15 +224,15 @@ impl BigQuery {
                     self.forget_write_client(&error);
                     Err(error)
                 }
-                Err(error) => Err(BigQueryError::Commit {
-                    load_id: load_id.to_owned(),
-                    why: error.to_string(),
-                }),
+                Err(error) => {
+                    Err(BigQueryError::Uncommitted { what: what.clone(), why: error.to_string() })
+                }
             }
         });
         committed.await.map_err(|error| BigQueryError::Commit {
             load_id: load_id.to_owned(),
             why: clickmill_core::causes(&error),
+            passes: error.is_transient(),
         })
     }
 
@@ -265,6 +281,19 @@ impl Prepared {
     }
 }
 
+/// What the errors of a commit that failed say of its stream: that it is committed, or that it is gone.
+/// Others, such as one of the keys that encrypt a table, say nothing of it: it may be committed later.
+fn standing_of<'a>(codes: impl Iterator<Item = &'a StorageErrorCode>) -> Option<bool> {
+    let known = codes.filter_map(|code| match code {
+        StorageErrorCode::StreamAlreadyCommitted => Some(true),
+        StorageErrorCode::StreamNotFound
+        | StorageErrorCode::TableNotFound
+        | StorageErrorCode::InvalidStreamState => Some(false),
+        _ => None,
+    });
+    known.max()
+}
+
 /// The table of `projects/P/datasets/D/tables/T/streams/S`.
 fn table_of(stream: &str) -> TableName {
     let mut parts = stream.split('/').skip(1).step_by(2).map(str::to_owned);
@@ -288,5 +317,22 @@ mod tests {
     fn a_stream_names_its_table() {
         let table = table_of("projects/p/datasets/d/tables/t/streams/s");
         assert_eq!(table, TableName { dataset: "d".to_owned(), table: "t".to_owned() });
+    }
+
+    #[test]
+    fn a_stream_is_gone_only_where_the_service_says_so() {
+        use StorageErrorCode::*;
+        for (codes, standing) in [
+            (&[StreamAlreadyCommitted][..], Some(true)),
+            (&[InvalidStreamState, StreamAlreadyCommitted], Some(true)),
+            (&[StreamNotFound], Some(false)),
+            (&[TableNotFound], Some(false)),
+            (&[InvalidStreamState], Some(false)),
+            (&[KmsServiceError], None),
+            (&[Unspecified], None),
+            (&[], None),
+        ] {
+            assert_eq!(standing_of(codes.iter()), standing, "{codes:?}");
+        }
     }
 }

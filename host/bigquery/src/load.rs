@@ -63,6 +63,11 @@ impl Load {
         }
     }
 
+    /// Where its rows go.
+    pub(super) fn table(&self) -> &TableName {
+        &self.table
+    }
+
     /// Adds rows. They are in the stream once [`Load::settle`] returns.
     pub(super) async fn write(&mut self, rows: Rows) -> Result<(), BigQueryError> {
         while self.on_the_way.len() >= ON_THE_WAY {
@@ -197,7 +202,13 @@ impl Load {
         let schema = arrow_schema(&self.table, &self.schema)?;
         let mut waits = Waits::default();
         loop {
-            let client = self.bigquery.write_client().await?;
+            let client = match self.bigquery.write_client().await {
+                Ok(client) => client,
+                Err(error) => {
+                    self.wait_after(error, &mut waits).await?;
+                    continue;
+                }
+            };
             let stream = client.create_stream(self.bigquery.resource(&self.table));
             let error = match in_time(PATIENCE, &what, stream.build_arrow(schema.clone())).await {
                 Ok(Ok(writer)) => {
@@ -216,7 +227,13 @@ impl Load {
         let what = format!("open the stream to `{}` again", self.table);
         let schema = arrow_schema(&self.table, &self.schema)?;
         while let Some(writer) = &self.writer {
-            let client = self.bigquery.write_client().await?;
+            let client = match self.bigquery.write_client().await {
+                Ok(client) => client,
+                Err(error) => {
+                    self.wait_after(error, waits).await?;
+                    continue;
+                }
+            };
             let attached = client.attach_to_stream(writer.write_stream());
             let error = match in_time(PATIENCE, &what, attached.build_arrow(schema.clone())).await {
                 Ok(Ok(writer)) => {
@@ -255,7 +272,8 @@ impl Load {
     ) -> Result<(), BigQueryError> {
         self.bigquery.forget_write_client(&error);
         let error = self.patience.judge_outage(error).await;
-        if !error.is_transient() {
+        // An outage that has lasted too long may pass too: whoever loads decides on that.
+        if !matches!(error, BigQueryError::Unready { .. }) {
             return Err(error);
         }
         tracing::debug!(error = causes(&error), table = %self.table, "a load waits for its table");

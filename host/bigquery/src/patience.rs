@@ -80,7 +80,12 @@ impl Patience {
     pub(super) async fn judge(&self, error: BigQueryError) -> BigQueryError {
         match self.reason(&error).await {
             Err(permanent) => permanent,
-            Ok(None) => error,
+            Ok(None) => {
+                if error.is_transient() {
+                    interrupt(&self.waiting);
+                }
+                error
+            }
             Ok(Some(reason)) => self.wait_for(reason, error),
         }
     }
@@ -155,6 +160,8 @@ impl Patience {
                 google_cloud_bigquery::error::QueryError::Rpc { source, .. } => source,
                 _ => return Ok(None),
             },
+            // There were clients before, or nobody would be here: a key that is being replaced, say.
+            BigQueryError::Client(_) => return Ok(Some(Unready::Unauthenticated)),
             _ => return Ok(None),
         };
         if google::is_denied(source) {
@@ -204,6 +211,12 @@ impl Drop for Patience {
     }
 }
 
+/// An outage has come between: a wait for anything else begins anew after it, or it would be overdue at once
+/// though nobody could see whether it had passed.
+fn interrupt(waiting: &Place) {
+    lock(waiting).take_if(|since| since.reason != Unready::Away);
+}
+
 /// Whether the Write API says that the rows have columns that the table lacks.
 fn is_about_columns(error: &ServiceError) -> bool {
     error.status().is_some_and(|status| {
@@ -211,4 +224,21 @@ fn is_about_columns(error: &ServiceError) -> bool {
         status.code == Code::InvalidArgument
             && (message.contains("more fields than") || message.contains("schema"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_began_before_an_outage_begins_anew_after_it_and_that_for_the_outage_goes_on() {
+        let table = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
+        for (reason, goes_on) in [(Unready::NoTable, false), (Unready::Away, true)] {
+            let since = Since { began: Instant::now(), reason, table: table.clone() };
+            let waiting = Place::default();
+            *lock(&waiting) = Some(since);
+            interrupt(&waiting);
+            assert_eq!(lock(&waiting).is_some(), goes_on, "{reason}");
+        }
+    }
 }

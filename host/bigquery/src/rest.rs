@@ -56,11 +56,19 @@ impl BigQuery {
                 });
             }
             tracing::debug!(error = causes(&error), what, "BigQuery is asked again");
-            let anew = Arc::new(Rest::open(&self.config, ATTEMPT).await?);
-            {
-                let mut current = lock(&self.rest);
-                if Arc::ptr_eq(&current, &rest) {
-                    *current = anew;
+            match Rest::open(&self.config, ATTEMPT).await {
+                Ok(anew) => {
+                    let mut current = lock(&self.rest);
+                    if Arc::ptr_eq(&current, &rest) {
+                        *current = Arc::new(anew);
+                    }
+                }
+                // Those that there are may do: a key that is being replaced, say.
+                Err(error) => {
+                    tracing::debug!(
+                        error = causes(&error),
+                        "BigQuery is asked by the same clients"
+                    );
                 }
             }
             tokio::time::sleep(wait).await;

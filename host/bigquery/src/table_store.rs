@@ -25,6 +25,9 @@ impl From<BigQueryError> for TableError {
         if error.is_of_missing_table() {
             return Self::missing_table(error.fault(), error);
         }
+        if matches!(error, BigQueryError::LetterRefused { .. }) {
+            return Self::load(error.fault(), error);
+        }
         Self::new(error.fault(), error.is_transient(), error)
     }
 }
@@ -125,7 +128,7 @@ impl TableStore for BigQuery {
         table: &TableName,
         column: &str,
         names: &[String],
-    ) -> Result<usize, TableError> {
+    ) -> Result<HashSet<String>, TableError> {
         let quoted =
             |name: &String| format!("'{}'", name.replace('\\', "\\\\").replace('\'', "\\'"));
         let list: Vec<String> = names.iter().map(quoted).collect();
@@ -136,10 +139,9 @@ impl TableStore for BigQuery {
             list.join(", ")
         );
         let found = self.ask(&sql, &[], &format!("look into `{table}`")).await?;
-        let there = |name: &String| {
-            found.rows.iter().any(|row| row.first().and_then(Json::as_str) == Some(name))
-        };
-        Ok(names.iter().position(there).unwrap_or(names.len()))
+        let values = found.rows.iter().filter_map(|row| row.first().and_then(Json::as_str));
+        let there: HashSet<&str> = values.collect();
+        Ok(names.iter().filter(|name| !there.contains(name.as_str())).cloned().collect())
     }
 
     async fn query(

@@ -19,7 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::concat_batches;
@@ -40,6 +40,10 @@ const REFUSED: &str = "refused";
 const CARRY: &str = "carry";
 /// … and by all that write.
 const WRITE: &str = "write";
+
+/// How long is waited for a process that looks whether anybody writes: one that is stopped must not stop
+/// others.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// A spool.
 #[derive(Debug)]
@@ -94,6 +98,14 @@ pub enum SpoolError {
         /// Why it failed.
         source: io::Error,
     },
+    /// Another process keeps it from being written to.
+    #[error("spool: another process has locked `{path}`, waited {waited} s", path = path.display(), waited = waited.as_secs())]
+    Locked {
+        /// What is locked.
+        path: PathBuf,
+        /// How long.
+        waited: Duration,
+    },
     /// The letters can't be written or read as Arrow.
     #[error("spool: cannot {what} `{path}`", path = path.display())]
     Arrow {
@@ -110,7 +122,9 @@ impl SpoolError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Full { .. } | Self::Disk { .. } | Self::Arrow { .. } => Fault::Environment,
+            Self::Full { .. } | Self::Disk { .. } | Self::Locked { .. } | Self::Arrow { .. } => {
+                Fault::Environment
+            }
         }
     }
 }
@@ -120,7 +134,7 @@ impl Spool {
     /// more: the table may have changed since.
     pub fn open(folder: &Path, pipeline: &str, max_bytes: u64) -> Result<Self, SpoolError> {
         let folder = folder.join(pipeline);
-        fs::create_dir_all(&folder).map_err(disk("create", &folder))?;
+        durable::folders(&folder).map_err(disk("create", &folder))?;
         let (counted, unwritten) = Default::default();
         let spool = Self { folder, max_bytes, counted, unwritten };
         for (path, _) in files(&spool.beside(REFUSED), LETTERS)? {
@@ -234,7 +248,7 @@ impl Spool {
     /// The folder of what the table refuses, which is there from now on.
     fn refused(&self) -> Result<PathBuf, SpoolError> {
         let folder = self.beside(REFUSED);
-        fs::create_dir_all(&folder).map_err(disk("create", &folder))?;
+        durable::folders(&folder).map_err(disk("create", &folder))?;
         Ok(folder)
     }
 
@@ -246,7 +260,7 @@ impl Spool {
     fn write(&self, path: &Path, bytes: &[u8], letters: usize) -> Result<(), SpoolError> {
         // Together with others that write, so that nobody takes the file for one that a crash left.
         let writing = self.lock_file(WRITE)?;
-        writing.lock_shared().map_err(disk("lock", path))?;
+        lock_shared(&writing, &self.beside(WRITE), LOCK_WAIT)?;
         durable::write(path, bytes).map_err(disk("write", path))?;
         lock(&self.counted).insert(path.to_owned(), letters as u64);
         Ok(())
@@ -291,6 +305,21 @@ impl Spool {
         let count = rows(path).unwrap_or(1);
         lock(&self.counted).insert(path.to_owned(), count);
         count
+    }
+}
+
+/// Takes a lock together with others, or gives up after a while.
+fn lock_shared(file: &File, path: &Path, within: Duration) -> Result<(), SpoolError> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock_shared() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(source)) => return Err(disk("lock", path)(source)),
+            Err(TryLockError::WouldBlock) if began.elapsed() >= within => {
+                return Err(SpoolError::Locked { path: path.to_owned(), waited: within });
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use google_cloud_auth::credentials::{Credentials, anonymous};
 use google_cloud_gax::error::Error;
-use google_cloud_gax::error::rpc::Code;
+use google_cloud_gax::error::rpc::{Code, StatusDetails};
 
 /// A service with an emulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,9 @@ macro_rules! connected {
 
 /// Whether the same request may succeed later.
 pub fn is_transient(error: &Error) -> bool {
+    if passes(error) {
+        return true;
+    }
     if let Some(status) = error.status() {
         return matches!(
             status.code,
@@ -95,15 +98,53 @@ pub fn is_already_there(error: &Error) -> bool {
 
 /// Whether the service says that this is not allowed.
 pub fn is_denied(error: &Error) -> bool {
-    has_code(error, Code::PermissionDenied, 403)
+    has_code(error, Code::PermissionDenied, 403) && !passes(error)
 }
 
-/// Whether the service does not accept the credentials.
+/// Whether the service does not accept the credentials, or there are none that could be sent; not where
+/// those who give them out are away.
 pub fn is_unauthenticated(error: &Error) -> bool {
-    has_code(error, Code::Unauthenticated, 401)
+    let none_to_send = error.is_authentication() && !error.is_transient_and_before_rpc();
+    has_code(error, Code::Unauthenticated, 401) || none_to_send
+}
+
+/// Whether a reason that BigQuery gives beside a code, and of a job that failed, passes by itself. These
+/// are the reasons that its client tries again for.
+pub fn is_passing_reason(reason: &str) -> bool {
+    matches!(
+        reason,
+        "backendError"
+            | "internalError"
+            | "jobBackendError"
+            | "jobInternalError"
+            | "jobRateLimitExceeded"
+            | "rateLimitExceeded"
+    )
+}
+
+/// Whether the reason passes, whatever the code is: of too many requests BigQuery's REST interface says
+/// 403 or 400.
+fn passes(error: &Error) -> bool {
+    let is_passing = |detail: &StatusDetails| matches!(detail, StatusDetails::ErrorInfo(info) if is_passing_reason(&info.reason));
+    error.status().is_some_and(|status| status.details.iter().any(is_passing))
 }
 
 fn has_code(error: &Error, code: Code, http: u16) -> bool {
     error.status().is_some_and(|status| status.code == code)
         || error.http_status_code() == Some(http)
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_gax::error::CredentialsError;
+
+    use super::*;
+
+    #[test]
+    fn credentials_that_cannot_be_sent_are_refused_and_those_that_come_late_are_an_outage() {
+        let none = Error::authentication(CredentialsError::from_msg(false, "no such key"));
+        assert!(is_unauthenticated(&none) && !is_transient(&none));
+        let late = Error::authentication(CredentialsError::from_msg(true, "no answer"));
+        assert!(!is_unauthenticated(&late) && is_transient(&late));
+    }
 }

@@ -2,10 +2,10 @@
 //! table, in order. While the table is away they wait; what a crash left behind is carried over at the
 //! next start.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::error::ArrowError;
 
@@ -21,7 +21,10 @@ const HASH: &str = "entry_hash";
 /// How long the table may take over an entry: a start, a swap and an end wait for it, and the log file has
 /// the entry already.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// So many entries a start looks back for ones that the table lacks.
+/// How long entries of before may take together. Those that are left wait for the next event.
+const TOGETHER: Duration = Duration::from_secs(30);
+/// So many entries a start looks back for ones that the table lacks; and as many again while the oldest of
+/// them is one.
 const LOOK_BACK: usize = 100;
 
 /// Enters who changed what.
@@ -32,8 +35,17 @@ pub(super) struct AuditSink {
     table: TableName,
     schema: TableSchema,
     runtime: tokio::runtime::Handle,
-    /// In the file, and perhaps not in the table.
-    waiting: Mutex<VecDeque<Entry>>,
+    waiting: Mutex<Waiting>,
+}
+
+/// Entries that are in the file, and perhaps not in the table, the oldest first.
+#[derive(Default)]
+struct Waiting {
+    /// Those to be brought there. Which of them are there already is not told by their order: processes
+    /// share a file, and one that is killed may leave an entry behind that is older than those of others.
+    entries: VecDeque<Entry>,
+    /// Those before, as a start finds them, until it is known how far back it has to look.
+    before: Vec<Entry>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +56,18 @@ enum TableError {
     Sink(#[from] SinkError),
     #[error("no answer in {seconds} s")]
     NoAnswer { seconds: u64 },
+}
+
+impl Waiting {
+    /// Takes up some more of those before. Returns how many.
+    fn look_back(&mut self) -> usize {
+        let more = self.before.split_off(self.before.len().saturating_sub(LOOK_BACK));
+        let count = more.len();
+        for entry in more.into_iter().rev() {
+            self.entries.push_front(entry);
+        }
+        count
+    }
 }
 
 impl AuditSink {
@@ -68,8 +92,8 @@ impl AuditSink {
         if path.is_file() {
             // What can't be read is for `audit verify` to tell.
             let entries: Vec<Entry> = audit::read(&path)?.filter_map(Result::ok).collect();
-            let from = entries.len().saturating_sub(LOOK_BACK);
-            *lock(&sink.waiting) = entries.into_iter().skip(from).collect();
+            *lock(&sink.waiting) = Waiting { entries: VecDeque::new(), before: entries };
+            lock(&sink.waiting).look_back();
         }
         Ok(sink)
     }
@@ -119,24 +143,47 @@ impl AuditSink {
     }
 
     /// Brings what waits, and then the newest entry, into the table. What can't be brought there waits.
-    fn carry_over(&self, waiting: &mut VecDeque<Entry>, newest: Entry) -> Result<(), TableError> {
-        let before = waiting.len();
-        waiting.push_back(newest);
-        if before > 0 {
-            // One that was tried may be there, though nobody said so.
-            let names = waiting.iter().take(before).rev().map(|entry| entry.hash.clone());
-            let names: Vec<String> = names.collect();
-            let lacking = self.tables.not_entered(&self.table, HASH, &names);
-            let lacking = self.in_time(lacking)?;
-            waiting.drain(..before - lacking);
+    fn carry_over(&self, waiting: &mut Waiting, newest: Entry) -> Result<(), TableError> {
+        let mut unknown = waiting.entries.len();
+        waiting.entries.push_back(newest);
+        let mut missing = HashSet::new();
+        // One that was tried may be there, though nobody said so.
+        while unknown > 0 {
+            missing.extend(self.missing(waiting.entries.iter().take(unknown))?);
+            let is_missing = |entry: &Entry| missing.contains(&entry.hash);
+            let goes_on = waiting.entries.front().is_some_and(is_missing);
+            unknown = if goes_on { waiting.look_back() } else { 0 };
         }
-        while let Some(entry) = waiting.front() {
+        waiting.before.clear();
+        let tried = waiting.entries.len() - 1;
+        let newest = waiting.entries.split_off(tried);
+        waiting.entries.retain(|entry| missing.contains(&entry.hash));
+        waiting.entries.extend(newest);
+        let began = Instant::now();
+        while let Some(entry) = waiting.entries.front() {
+            if began.elapsed() >= TOGETHER {
+                let left = waiting.entries.len();
+                tracing::info!(
+                    left,
+                    "the audit table lacks many entries: some wait in the log file"
+                );
+                break;
+            }
             let rows = audit::rows(std::slice::from_ref(entry), &self.schema.arrow())?;
             let entered = self.tables.enter(&self.table, &entry.hash, None, &rows);
             self.in_time(entered)?;
-            waiting.pop_front();
+            waiting.entries.pop_front();
         }
         Ok(())
+    }
+
+    /// Which of these the table lacks.
+    fn missing<'a>(
+        &self,
+        entries: impl Iterator<Item = &'a Entry>,
+    ) -> Result<HashSet<String>, TableError> {
+        let names: Vec<String> = entries.map(|entry| entry.hash.clone()).collect();
+        self.in_time(self.tables.not_entered(&self.table, HASH, &names))
     }
 
     /// What the table answers, unless that takes too long.
@@ -167,5 +214,54 @@ impl AuditSinkError {
         match self {
             Self::Log(_) | Self::Schema(_) => Fault::Environment,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clickmill_audit::Action;
+    use clickmill_config::Place;
+
+    fn event(action: Action) -> Event {
+        Event {
+            actor: "somebody".to_owned(),
+            action,
+            subject: "pipeline".to_owned(),
+            old_plugin_set: None,
+            new_plugin_set: None,
+            outcome: audit::Outcome::Done,
+            detail: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_a_killed_process_left_out_is_entered_though_later_entries_are_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let warehouse = folder.path().join("warehouse");
+        let opened = Tables::open(&Place::Warehouse, warehouse.to_str().unwrap());
+        let tables = runtime.block_on(opened).unwrap();
+        let target = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
+        let table = target.beside(TABLE);
+        let logs = folder.path().join("audit");
+        let log = Log::open(&logs, "p").unwrap();
+        let schema = audit::schema().unwrap().arrow();
+        let mut hashes = Vec::new();
+        // Many that were all left out, the first of those that are looked at among them; and a single one.
+        for number in 0..3 * LOOK_BACK {
+            let entry = log.append(event(Action::Start), None).unwrap();
+            let left_out = (20..=2 * LOOK_BACK).contains(&number) || number == 3 * LOOK_BACK - 10;
+            if !left_out {
+                let rows = audit::rows(std::slice::from_ref(&entry), &schema).unwrap();
+                runtime.block_on(tables.enter(&table, &entry.hash, None, &rows)).unwrap();
+            }
+            hashes.push(entry.hash);
+        }
+        let sink = AuditSink::open(&logs, "p", &tables, &target, runtime.handle()).unwrap();
+        sink.enter(event(Action::Stop));
+        let missing = runtime.block_on(tables.not_entered(&table, HASH, &hashes)).unwrap();
+        assert_eq!(missing, HashSet::new());
+        assert!(lock(&sink.waiting).entries.is_empty());
     }
 }

@@ -11,6 +11,7 @@ pub struct TableError {
     fault: Fault,
     is_transient: bool,
     of_missing_table: bool,
+    of_load: bool,
     /// Boxed, since results with it are on every hot path, and rarely are errors.
     error: Box<dyn Error + Send + Sync>,
 }
@@ -22,12 +23,18 @@ impl TableError {
         is_transient: bool,
         error: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { fault, is_transient, of_missing_table: false, error: error.into() }
+        let error = error.into();
+        Self { fault, is_transient, of_missing_table: false, of_load: false, error }
     }
 
     /// An error of what keeps the tables: a query names a table that is not there.
     pub fn missing_table(fault: Fault, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { of_missing_table: true, ..Self::new(fault, false, error) }
+    }
+
+    /// An error of what a load holds: others may well be made.
+    pub fn load(fault: Fault, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { of_load: true, ..Self::new(fault, false, error) }
     }
 
     /// Whose fault it is.
@@ -43,6 +50,11 @@ impl TableError {
     /// Whether a query names a table that is not there.
     pub fn is_of_missing_table(&self) -> bool {
         self.of_missing_table
+    }
+
+    /// Whether it is what a load holds that is at fault, and not the tables.
+    pub fn is_of_load(&self) -> bool {
+        self.of_load
     }
 }
 

@@ -118,20 +118,20 @@ pub trait TableStore: fmt::Debug + Send + Sync {
         key: (&str, &str),
     ) -> Result<bool, TableError>;
 
-    /// How many of these names, the newest first, were not entered. They were entered in their order:
-    /// those after one that is there are there too.
+    /// Which of these names were not entered.
     async fn not_entered(
         &self,
         table: &TableName,
         column: &str,
         names: &[String],
-    ) -> Result<usize, TableError> {
-        for (at, name) in names.iter().enumerate() {
-            if self.is_entered(table, name, (column, name)).await? {
-                return Ok(at);
+    ) -> Result<HashSet<String>, TableError> {
+        let mut missing = HashSet::new();
+        for name in names {
+            if !self.is_entered(table, name, (column, name)).await? {
+                missing.insert(name.clone());
             }
         }
-        Ok(names.len())
+        Ok(missing)
     }
 
     /// What these tables wait for that passes by itself, a line each; nothing where they are ready.

@@ -43,12 +43,15 @@ Other faults are ordered over HTTP, beside the REST interface, while it runs:
 | unseen_table | the Write API does not know the table: NOT_FOUND; REST does |
 | unseen_columns | nor its columns: INVALID_ARGUMENT to an append |
 | denied, unauthenticated | PERMISSION_DENIED, UNAUTHENTICATED of the Write API |
-| rest_denied, rest_unauthenticated | 403, 401 of the REST interface, to what names the table in its path |
+| rest_denied, rest_unauthenticated | 403, 401 of the REST interface, to what names the table in its path; with "reason", for that one |
 | exhausted | RESOURCE_EXHAUSTED: a quota is used up |
 | too_large | a request of more than "bytes" ends the connection, as what carries it there does |
 | lost_answer | an append is made, and the connection ends before its answer; "then": "finalized" or "expired" |
 | uncommitted | streams are not committed: UNAVAILABLE |
 | lost_commit | streams are committed, and the answer is UNAVAILABLE |
+| refused_commit | streams are not committed: KMS_SERVICE_ERROR of the stream |
+| failed_job | a job that enters a load, with table load_ledger, fails: rateLimitExceeded |
+| foreign_job | there is one of its id, which cannot be looked at (403), and which does nothing so far |
 | finalized | at once, once: the table's streams are finalised, as old ones are |
 | expired | at once, once: the table's streams are forgotten, as old ones are |
 """
@@ -296,6 +299,19 @@ def take_a_job_id_once():
             raise AlreadyExistsError(f"Already Exists: Job {project}:US.{job}")
         if not dry_run:
             taken.add((project, job))
+        if job.startswith("clickmill-load-"):
+            if FAULTS.meets("foreign_job", "load_ledger"):
+                FOREIGN.add(job)
+                raise AlreadyExistsError(f"Already Exists: Job {project}:US.{job}")
+            if FAULTS.meets("failed_job", "load_ledger"):
+                return jobs._failed_job_meta(
+                    project_id=project,
+                    job_id=job,
+                    job_type="QUERY",
+                    config=config,
+                    error_result={"reason": "rateLimitExceeded", "message": "Exceeded rate limits"},
+                    now=rest["now"],
+                )
         return await handle(project, job, config, dry_run=dry_run, **rest)
 
     jobs._handle_query_job = once
@@ -330,6 +346,8 @@ class Faults:
 
 
 FAULTS = Faults()
+# Jobs of others.
+FOREIGN = set()
 
 
 def take_orders():
@@ -360,14 +378,25 @@ def take_orders():
 
         app.add_route("/faults", order, methods=["GET", "POST", "DELETE"])
 
+        def denied_job(job):
+            message = f"Access Denied: Job {job}: Permission bigquery.jobs.get denied"
+            error = {"domain": "global", "reason": "accessDenied", "message": message}
+            body = {"code": 403, "message": message, "status": "PERMISSION_DENIED"}
+            return JSONResponse({"error": {**body, "errors": [error]}}, status_code=403)
+
         @app.middleware("http")
         async def refuse(request, answer):
             _, _, table = request.url.path.partition("/tables/")
             for kind, (code, status, reason, message) in refusals.items():
-                if table and FAULTS.meets(kind, table):
+                fault = table and FAULTS.meets(kind, table)
+                if fault:
+                    reason = fault.get("reason", reason)
                     error = {"domain": "global", "reason": reason, "message": message}
                     body = {"code": code, "message": message, "status": status, "errors": [error]}
                     return JSONResponse({"error": body}, status_code=code)
+            _, _, job = request.url.path.partition("/jobs/")
+            if job in FOREIGN:
+                return denied_job(job)
             response = await answer(request)
             if request.method == "DELETE" and table:
                 end_streams(context, table, "expired")
@@ -455,6 +484,18 @@ def write_handler(loop, refuse_file):
             table = parent.split("/")[5]
             if is_refused(parent, context):
                 return b""
+            if FAULTS.meets("refused_commit", table):
+                return types.BatchCommitWriteStreamsResponse.serialize(
+                    types.BatchCommitWriteStreamsResponse(
+                        stream_errors=[
+                            types.StorageError(
+                                code=types.StorageError.StorageErrorCode.KMS_SERVICE_ERROR,
+                                entity=parent,
+                                error_message="the key cannot be asked",
+                            )
+                        ]
+                    )
+                )
             lost = FAULTS.meets("uncommitted", table)
             answer = b"" if lost else super()._handle_batch_commit_write_streams(request, context)
             if lost or FAULTS.meets("lost_commit", table):

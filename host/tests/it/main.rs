@@ -41,5 +41,6 @@ mod tables;
 mod taps;
 mod trust;
 mod unkind_bigquery;
+mod unkind_jobs;
 mod upgrade;
 mod warehouse;

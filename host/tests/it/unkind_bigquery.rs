@@ -11,7 +11,7 @@ use crate::emulators::{BigQuery, Storage, free_port, request};
 use crate::proxy::{Mode, Proxy};
 use crate::support::{Process, Scratch, plugins, root};
 
-const ROWS: &str = "SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch";
+pub(crate) const ROWS: &str = "SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch";
 /// What the Write API answers for a while, and what the operator reads of it.
 const PASSING: [(&str, &str); 4] = [
     ("unseen_table", "the Write API does not see it yet"),
@@ -165,29 +165,34 @@ fn delete(cloud: &Cloud, table: &str) {
 }
 
 /// A load from Cloud Storage to BigQuery, and where they are reached.
-struct Loads {
+pub(crate) struct Loads {
     scratch: Scratch,
     storage: Storage,
-    bigquery: BigQuery,
+    pub(crate) bigquery: BigQuery,
     /// BigQuery's REST and gRPC.
     via: [String; 2],
 }
 
 impl Loads {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         plugins();
         let bigquery = BigQuery::start();
         let via = [bigquery.rest.clone(), bigquery.grpc.clone()];
         Self { scratch: Scratch::new(), storage: Storage::start(None), bigquery, via }
     }
 
-    fn put(&self, name: &str, rows: u64, seed: u64) {
-        let (rows, seed) = (rows.to_string(), seed.to_string());
-        let text = self.scratch.done(&["generate", "shop", "--rows", &rows, "--seed", &seed]);
-        self.storage.put(name, text.as_bytes());
+    pub(crate) fn put(&self, name: &str, rows: u64, seed: u64) {
+        self.put_with(name, rows, seed, "");
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// With more at the end.
+    pub(crate) fn put_with(&self, name: &str, rows: u64, seed: u64, more: &str) {
+        let (rows, seed) = (rows.to_string(), seed.to_string());
+        let text = self.scratch.done(&["generate", "shop", "--rows", &rows, "--seed", &seed]);
+        self.storage.put(name, (text + more).as_bytes());
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let pipeline = root().join("host/pipelines/batch_gcp.toml").to_string_lossy().into_owned();
         let mut command =
             self.scratch.command(&[&["run", "--json", &pipeline], arguments].concat());
@@ -200,12 +205,12 @@ impl Loads {
     }
 
     #[track_caller]
-    fn run(&self, arguments: &[&str]) -> Json {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Json {
         summary(&self.command(arguments).output().unwrap())
     }
 
     /// How many loads the ledger has as `state`.
-    fn entries(&self, state: &str) -> u64 {
+    pub(crate) fn entries(&self, state: &str) -> u64 {
         let table = self.bigquery.table("clickstream_analytics", "load_ledger");
         if table["id"].is_null() {
             return 0;
@@ -225,7 +230,7 @@ fn a_load_waits_for_what_passes_and_is_whole() {
         loads.bigquery.order(&fault);
     }
     let kinds = ["unseen_table", "unseen_columns", "denied", "unauthenticated", "exhausted"];
-    for kind in kinds.into_iter().chain(["lost_answer", "lost_commit"]) {
+    for kind in kinds.into_iter().chain(["lost_answer", "refused_commit", "lost_commit"]) {
         let fault = json!({ "kind": kind, "table": "clickstream_batch", "times": 2 });
         loads.bigquery.order(&fault);
     }
@@ -236,7 +241,8 @@ fn a_load_waits_for_what_passes_and_is_whole() {
     assert_eq!((&summary["objects_loaded"], &summary["rows_out"]), (&json!(1), &json!(30_000)));
     assert_eq!(loads.bigquery.number(ROWS), 30_000);
     assert_eq!(loads.entries("committed"), 1);
-    for kind in rest.into_iter().chain(kinds).chain(["lost_answer", "lost_commit", "too_large"]) {
+    let others = ["lost_answer", "refused_commit", "lost_commit", "too_large"];
+    for kind in rest.into_iter().chain(kinds).chain(others) {
         assert!(loads.bigquery.met(kind) > 0, "{kind} was not met");
     }
     assert_eq!(loads.run(&[])["objects_loaded"], 0);

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 
 use super::live::Live;
@@ -17,6 +18,9 @@ use clickmill_query::{EngineError, QueryError};
 use clickmill_tables::ledger::{Committed, Entry};
 use clickmill_tables::result_set::{Parameter, ResultSet};
 use clickmill_tables::{Appended, Appender, Claim, Refused, Rows, TableError, TableStore, Targets};
+
+/// Small files that are looked for at once.
+const LOOKS_AT_ONCE: usize = 32;
 
 impl From<WarehouseError> for TableError {
     fn from(error: WarehouseError) -> Self {
@@ -105,6 +109,22 @@ impl TableStore for Warehouse {
         _key: (&str, &str),
     ) -> Result<bool, TableError> {
         Ok(Warehouse::is_entered(self, table, name).await?)
+    }
+
+    async fn not_entered(
+        &self,
+        table: &TableName,
+        _column: &str,
+        names: &[String],
+    ) -> Result<HashSet<String>, TableError> {
+        let asked = names.iter().map(|name| async move {
+            let is_there = Warehouse::is_entered(self, table, name).await?;
+            Ok::<_, WarehouseError>((!is_there).then(|| name.clone()))
+        });
+        let asked: Vec<_> = asked.collect();
+        let found = stream::iter(asked).buffer_unordered(LOOKS_AT_ONCE);
+        let found: Vec<Option<String>> = found.try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     fn asks_sql_engine(&self) -> bool {

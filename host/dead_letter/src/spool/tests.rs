@@ -117,3 +117,15 @@ fn what_is_set_aside_is_counted_and_tried_again_by_the_next_start() {
     // Files of a version before that had no numbers are told by their names too.
     assert_eq!(spool.held().expect("counted").oldest, Some(Micros::from(0)));
 }
+
+#[test]
+fn a_process_that_is_stopped_while_it_has_the_lock_does_not_hang_those_that_write() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = open(&folder);
+    let stopped = spool.exclusive(WRITE).expect("looked").expect("nobody writes");
+    let (path, file) = (spool.beside(WRITE), spool.lock_file(WRITE).expect("a file"));
+    let locked = lock_shared(&file, &path, Duration::from_millis(1));
+    assert!(matches!(locked, Err(SpoolError::Locked { .. })), "{locked:?}");
+    drop(stopped);
+    lock_shared(&file, &path, Duration::from_millis(1)).expect("a lock");
+}

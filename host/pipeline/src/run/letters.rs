@@ -27,6 +27,8 @@ use clickmill_tables::Rows;
 const CARRY_EVERY: Duration = Duration::from_secs(5);
 /// How often it is told that they can't be.
 const TELL_EVERY: Duration = Duration::from_secs(60);
+/// Another process may carry over for so long before that is told: it may be stopped.
+const LONG: Duration = Duration::from_secs(300);
 /// So many files in a row that can't be carried over are the table's fault, not theirs.
 const MOST_FAILURES: usize = 2;
 
@@ -40,6 +42,8 @@ pub(crate) struct Letters {
     failed: Mutex<Option<PathBuf>>,
     /// When it was told last that letters stay in the spool.
     told: Mutex<Option<Instant>>,
+    /// Since when another process carries over, as far as this one has looked.
+    another: Mutex<Option<Instant>>,
 }
 
 /// What became of letters. All of them are durable.
@@ -72,6 +76,8 @@ enum Stays {
     Table(#[from] SinkError),
     #[error("cannot make rows of dead letters")]
     Rows(#[from] ArrowError),
+    #[error("another process has been carrying over for {seconds} s")]
+    Another { seconds: u64 },
 }
 
 impl Letters {
@@ -81,8 +87,8 @@ impl Letters {
         spool: Spool,
         status: Arc<Status>,
     ) -> Self {
-        let letters =
-            Self { table, writer, spool, status, failed: Mutex::default(), told: Mutex::default() };
+        let (failed, told, another) = Default::default();
+        let letters = Self { table, writer, spool, status, failed, told, another };
         letters.count();
         letters
     }
@@ -203,7 +209,8 @@ impl Letters {
 
     async fn try_carry_over(&self, goes_on: impl Fn() -> bool) -> Result<(), Stays> {
         // One process at a time, or both would append the same letters.
-        let Some(_carrier) = self.spool.carrier()? else { return Ok(()) };
+        let Some(_carrier) = self.spool.carrier()? else { return self.another() };
+        *lock(&self.another) = None;
         let mut waiting = self.spool.waiting()?;
         // The file that failed last comes last: the others do not wait for it.
         let after = lock(&self.failed).clone();
@@ -239,6 +246,15 @@ impl Letters {
             tracing::warn!(why, at = %at.display(), "the dead-letter table refuses a file of the spool: it is set aside");
         }
         last.map_or(Ok(()), Err)
+    }
+
+    /// Another process carries over. Where it does for long, letters of this one may wait for it.
+    fn another(&self) -> Result<(), Stays> {
+        let since = lock(&self.another).get_or_insert_with(Instant::now).elapsed();
+        if since < LONG || self.spool.waiting()?.is_empty() {
+            return Ok(());
+        }
+        Err(Stays::Another { seconds: since.as_secs() })
     }
 
     /// Carries a file over, or what the table takes of it.

@@ -78,7 +78,8 @@ impl LoadError {
     pub(super) fn spares_others(&self) -> bool {
         match self {
             Self::Source(_) | Self::Decode(_) | Self::Fit(_) | Self::Arrow(_) => true,
-            Self::Sink(_) | Self::Panicked { .. } => false,
+            Self::Sink(error) => error.is_of_load(),
+            Self::Panicked { .. } => false,
         }
     }
 
@@ -185,7 +186,13 @@ pub(super) fn load(
     let mut read = 0;
     let filled = fill(context, object, &mut *load, judge, status, stop, &mut read);
     let given_up = match filled {
-        Ok(Ok(whole)) => return commit(context, object, load_id, load, whole, status),
+        Ok(Ok(whole)) => {
+            let committed = commit(context, object, load_id, load, whole, status);
+            if committed.is_err() {
+                status.give_up(read);
+            }
+            return committed;
+        }
         Ok(Err(outcome)) => Ok(outcome),
         Err(_) if stop.now() => Ok(Outcome::Interrupted),
         Err(error) => Err(error),

@@ -203,3 +203,21 @@ async fn where_nothing_can_be_set_aside_what_was_taken_is_still_taken_once() {
     letters.carry_over_once().await;
     assert_eq!((table.taken().len(), held(&letters)), (2, (0, 1)));
 }
+
+#[tokio::test]
+async fn another_process_that_carries_over_for_long_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = Arc::new(Table::default());
+    let (one, other) = (letters(&folder, &table), letters(&folder, &table));
+    one.spool.keep(&batch(&["a"])).unwrap();
+    let carrier = one.spool.carrier().unwrap();
+    other.carry_over_once().await;
+    assert!(lock(&other.told).is_none());
+    *lock(&other.another) = Instant::now().checked_sub(LONG);
+    other.carry_over_once().await;
+    assert!(lock(&other.told).is_some());
+    drop(carrier);
+    other.carry_over_once().await;
+    assert!(lock(&other.told).is_none() && lock(&other.another).is_none());
+    assert_eq!(table.taken(), ["a"]);
+}

@@ -1,0 +1,100 @@
+//! BigQuery's jobs and limits as they are: what is refused for a while is asked again, and what is not
+//! known to be over is not stepped over.
+
+use std::process::Stdio;
+
+use serde_json::json;
+
+use crate::cloud::{summary, wait_until};
+use crate::support::Process;
+use crate::unkind_bigquery::{Loads, ROWS};
+
+#[test]
+fn a_rate_limit_of_rest_is_waited_for_and_is_no_missing_role() {
+    let loads = Loads::start();
+    loads.put("clothing.csv", 100, 48);
+    let fault = json!({
+        "kind": "rest_denied", "table": "clickstream_batch", "times": 2, "reason": "rateLimitExceeded"
+    });
+    loads.bigquery.order(&fault);
+    let output = loads.command(&[]).output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(summary(&output)["objects_loaded"], 1, "{talk}");
+    assert_eq!(loads.bigquery.met("rest_denied"), 2);
+    assert!(!talk.contains("permission is denied"), "{talk}");
+}
+
+#[test]
+fn jobs_of_our_own_that_fail_are_tried_again_and_not_for_ever() {
+    let loads = Loads::start();
+    loads.put("clothing.csv", 100, 49);
+    loads.bigquery.order(&json!({ "kind": "failed_job", "table": "load_ledger" }));
+    let output = loads.command(&[]).output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{talk}");
+    assert!(talk.contains("not decided") && talk.contains("Exceeded rate limits"), "{talk}");
+    assert_eq!(loads.bigquery.met("failed_job"), 5);
+    // However many there are, those of others are stepped over.
+    loads.bigquery.order(&json!({ "kind": "failed_job", "table": "load_ledger", "times": 2 }));
+    assert_eq!(loads.run(&[])["objects_loaded"], 1);
+    assert_eq!(loads.bigquery.met("failed_job"), 7);
+    assert_eq!(loads.bigquery.number(ROWS), 100);
+}
+
+#[test]
+fn a_job_that_cannot_be_looked_at_is_not_stepped_over() {
+    let loads = Loads::start();
+    loads.put("clothing.csv", 100, 50);
+    loads.bigquery.order(&json!({ "kind": "foreign_job", "table": "load_ledger", "times": 1 }));
+    let output = loads.command(&[]).output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{talk}");
+    assert!(talk.contains("cannot be looked at"), "{talk}");
+    assert_eq!(loads.entries("prepared"), 0);
+    assert_eq!(loads.bigquery.number(ROWS), 0);
+}
+
+#[test]
+fn a_dead_letter_that_is_refused_keeps_no_other_object_from_being_loaded() {
+    let loads = Loads::start();
+    loads.put_with("in/a.csv", 100, 51, "a poisonous record\n");
+    loads.put("in/b.csv", 100, 52);
+    loads.bigquery.refuse("dead_letter", "a poisonous record");
+    let folder = ["--set", "source.uri=gs://lake/in/*.csv"];
+    let output = loads.command(&folder).output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{talk}");
+    assert!(talk.contains("going on with the others"), "{talk}");
+    assert!(talk.contains("a dead letter of load"), "{talk}");
+    assert_eq!(loads.entries("committed"), 1);
+    assert_eq!(loads.bigquery.number(ROWS), 100);
+}
+
+#[test]
+fn of_several_entries_of_a_load_the_one_that_was_committed_is_entered_again() {
+    let loads = Loads::start();
+    loads.put("clothing.csv", 100, 53);
+    let table = "clickstream_batch";
+    for expires in [true, false] {
+        let before = loads.bigquery.met("uncommitted");
+        loads.bigquery.order(&json!({ "kind": "uncommitted", "table": table }));
+        let mut run = loads.command(&[]);
+        let mut run = Process::spawn(run.stdout(Stdio::null()).stderr(Stdio::null()));
+        wait_until("a commit", || loads.bigquery.met("uncommitted") > before);
+        run.kill().unwrap();
+        run.wait().unwrap();
+        loads.bigquery.take_back();
+        if expires {
+            loads.bigquery.order(&json!({ "kind": "expired", "table": table }));
+        }
+    }
+    assert_eq!(loads.entries("prepared"), 2);
+    assert_eq!(loads.run(&[])["objects_loaded"], 0);
+    assert_eq!(loads.bigquery.number(ROWS), 100);
+    let ledger = "clickstream_analytics.load_ledger";
+    let entered = format!(
+        "SELECT COUNT(*) FROM {ledger} WHERE state = 'committed' AND rows_stream IN \
+         (SELECT rows_stream FROM {ledger} WHERE state = 'prepared' ORDER BY finished_at DESC LIMIT 1)"
+    );
+    assert_eq!(loads.bigquery.number(&entered), 1);
+}
