@@ -20,7 +20,7 @@ pub use delivery::{Delivery, Receipt, acknowledge};
 pub use error::SourceError;
 pub use interrupt::Interrupt;
 pub use names::PassedOver;
-pub use object::{Listing, Object, Progress};
+pub use object::{Listing, NotSeen, Object, Progress};
 
 use clickmill_config::Source;
 

@@ -5,7 +5,7 @@
 //! size: there is no better telling of one content from another.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, ReadDir};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::SourceError;
 use super::names::{self, EMPTY, PassedOver, Selection, Verdict};
+use super::object::NotSeen;
 use clickmill_core::store::{self, StoreError};
 
 /// A file as it was listed.
@@ -50,12 +51,26 @@ impl Version {
     }
 }
 
-/// What there is of a path or pattern, in the order of their names. Nothing may be there.
-pub(super) fn list(uri: &str) -> Result<(Vec<Listed>, Vec<PassedOver>), SourceError> {
+/// What there is of a path or pattern.
+#[derive(Debug)]
+pub(super) struct Contents {
+    /// In the order of their names. There may be none.
+    pub files: Vec<Listed>,
+    pub passed_over: Vec<PassedOver>,
+    pub not_seen: Vec<NotSeen>,
+}
+
+/// What there is of a path or pattern. Nothing may be there.
+pub(super) fn list(uri: &str) -> Result<Contents, SourceError> {
+    list_by(uri, |folder| fs::read_dir(folder))
+}
+
+/// Lists by a way to read folders.
+fn list_by(uri: &str, read: fn(&Path) -> io::Result<ReadDir>) -> Result<Contents, SourceError> {
     let failed = |source| SourceError::Folder { uri: uri.to_owned(), source };
     let given = store::local(uri)?;
     let path = std::path::absolute(given).map_err(|_| StoreError::Uri { uri: uri.to_owned() })?;
-    let mut found = Found::default();
+    let mut found = Found::new(read);
     // An exact name comes before what it may mean as a pattern.
     match look(&path).map_err(failed)? {
         Some(metadata) if metadata.is_dir() => {
@@ -77,7 +92,8 @@ pub(super) fn list(uri: &str) -> Result<(Vec<Listed>, Vec<PassedOver>), SourceEr
         }
         _ => {}
     }
-    Ok((found.files.into_values().collect(), found.passed_over))
+    let Found { files, passed_over, not_seen, .. } = found;
+    Ok(Contents { files: files.into_values().collect(), passed_over, not_seen })
 }
 
 /// The folder in which a pattern begins, and the pattern in it. A part that looks like a pattern is none
@@ -116,14 +132,20 @@ fn look(path: &Path) -> io::Result<Option<Metadata>> {
     }
 }
 
-#[derive(Default)]
 struct Found {
+    read: fn(&Path) -> io::Result<ReadDir>,
     /// By path, so that a file that several names lead to is there once.
     files: BTreeMap<PathBuf, Listed>,
     passed_over: Vec<PassedOver>,
+    not_seen: Vec<NotSeen>,
 }
 
 impl Found {
+    fn new(read: fn(&Path) -> io::Result<ReadDir>) -> Self {
+        let files = BTreeMap::new();
+        Self { read, files, passed_over: Vec::new(), not_seen: Vec::new() }
+    }
+
     fn pass_over(&mut self, path: &Path, why: &'static str) {
         self.passed_over.push(PassedOver { uri: uri(path), why });
     }
@@ -161,53 +183,72 @@ impl Found {
             return Ok(());
         }
         within.push(real);
-        for entry in fs::read_dir(folder)? {
+        let held = self.hold(folder, relative, selection, within);
+        within.pop();
+        held
+    }
+
+    /// Adds what a folder holds that is the last of `within`.
+    fn hold(
+        &mut self,
+        folder: &Path,
+        relative: &str,
+        selection: &Selection,
+        within: &mut Vec<PathBuf>,
+    ) -> io::Result<()> {
+        for entry in (self.read)(folder)? {
             let path = entry?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 self.pass_over(&path, "has a name that is not UTF-8");
                 continue;
             };
             let name = format!("{relative}{name}");
-            let added = match look(&path) {
-                // Removed just now, or a link that leads nowhere.
-                Ok(None) => Ok(()),
-                Ok(Some(metadata)) if metadata.is_dir() => {
-                    if within.len() < selection.depth {
-                        self.walk(&path, &format!("{name}/"), selection, within)
-                    } else {
-                        Ok(())
-                    }
-                }
-                Ok(Some(metadata)) if metadata.is_file() => {
-                    match selection.verdict(&name, metadata.len()) {
-                        Verdict::Meant => self.add(&path, &metadata),
-                        Verdict::NotMeant => Ok(()),
-                        Verdict::PassedOver(why) => {
-                            self.pass_over(&path, why);
-                            Ok(())
-                        }
-                    }
-                }
-                // A pipe, a device: who means it names it.
-                Ok(Some(_)) => Ok(()),
-                Err(error) => Err(error),
-            };
-            match added {
+            match self.meet(&path, &name, selection, within) {
+                // Removed meanwhile.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => {
-                    // One that can't be looked at does not keep the others from being found.
-                    let path = path.display().to_string();
-                    tracing::warn!(
-                        path,
-                        error = error.to_string(),
-                        "cannot look at this, going on"
-                    );
-                    self.pass_over(path.as_ref(), "cannot be looked at");
+                // Nothing in it would be data.
+                Err(_) if selection.hides(&name) => {
+                    self.pass_over(&path, "is hidden, or beside the data, by its name");
+                }
+                // One that can't be looked at does not keep the others from being found.
+                Err(source) => {
+                    let uri = uri(&path);
+                    let error = SourceError::Look { uri: uri.clone(), source };
+                    self.not_seen.push(NotSeen { uri, error });
                 }
                 Ok(()) => {}
             }
         }
-        within.pop();
+        Ok(())
+    }
+
+    /// Adds what is at a path, where it is meant.
+    fn meet(
+        &mut self,
+        path: &Path,
+        name: &str,
+        selection: &Selection,
+        within: &mut Vec<PathBuf>,
+    ) -> io::Result<()> {
+        let may_be_folder = within.len() < selection.depth && selection.may_hold(name);
+        let metadata = match look(path) {
+            Ok(Some(metadata)) => metadata,
+            // Removed just now, or a link that leads nowhere.
+            Ok(None) => return Ok(()),
+            Err(_) if !may_be_folder && !selection.is_meant(name) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if metadata.is_dir() && may_be_folder {
+            return self.walk(path, &format!("{name}/"), selection, within);
+        }
+        // A pipe, a device: who means it names it.
+        if metadata.is_file() {
+            match selection.verdict(name, metadata.len()) {
+                Verdict::Meant => self.add(path, &metadata)?,
+                Verdict::NotMeant => {}
+                Verdict::PassedOver(why) => self.pass_over(path, why),
+            }
+        }
         Ok(())
     }
 }
@@ -275,7 +316,7 @@ mod tests {
 
     fn paths(folder: &Path, name: &str) -> Vec<String> {
         let given = format!("{}/{name}", folder.display());
-        let (files, _) = list(&given).expect("a list");
+        let files = list(&given).expect("a list").files;
         let root = fs::canonicalize(folder).expect("a folder");
         let relative = |file: Listed| {
             file.path.strip_prefix(&root).expect("in the folder").display().to_string()
@@ -335,16 +376,39 @@ mod tests {
         fs::write(folder.path().join("empty.csv"), "").expect("a file");
         let odd = std::ffi::OsStr::from_bytes(b"\xff.csv");
         fs::write(folder.path().join(odd), "x").expect("a file");
-        let (files, passed_over) = list(&format!("{}/", folder.path().display())).expect("a list");
+        let given = format!("{}/", folder.path().display());
+        let Contents { files, passed_over, .. } = list(&given).expect("a list");
         assert_eq!(files.len(), 1);
         assert_eq!(passed_over.len(), 5, "{passed_over:?}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_told_and_hides_no_other() {
+        use clickmill_core::Fault;
+        let names =
+            ["a/1.csv", "shut-1/2.csv", "shut-2/3.csv", "y/4.csv", "z/5.csv", "_shut/6.csv"];
+        let folder = folder(&names);
+        // Nobody is kept out who runs as root.
+        let read = |path: &Path| match path.to_string_lossy().contains("shut") {
+            true => Err(io::Error::from(ErrorKind::PermissionDenied)),
+            false => fs::read_dir(path),
+        };
+        for (pattern, wanted) in [("*/*.csv", 2), ("**/*.csv", 2), ("", 2), ("[ayz]/*.csv", 0)] {
+            let given = format!("{}/{pattern}", folder.path().display());
+            let Contents { files, not_seen, .. } = list_by(&given, read).expect("a list");
+            assert_eq!(files.len(), 3, "{pattern}");
+            assert_eq!(not_seen.len(), wanted, "{pattern}: {not_seen:?}");
+            for NotSeen { error, .. } in not_seen {
+                assert_eq!(error.fault(), Fault::Environment);
+            }
+        }
     }
 
     #[test]
     fn a_file_that_changes_is_given_up_before_and_after_its_last_byte() {
         let folder = folder(&["a.csv"]);
         let path = folder.path().join("a.csv");
-        let listed = || list(&path.display().to_string()).expect("a list").0.remove(0);
+        let listed = || list(&path.display().to_string()).expect("a list").files.remove(0);
         let append = || {
             let file = fs::File::options().append(true).open(&path);
             file.expect("a file").write_all(b"more").expect("written");

@@ -14,7 +14,7 @@ use crate::observe::status::Status;
 use crate::observe::summary::{FailedObject, Summary};
 use clickmill_core::{Micros, causes};
 use clickmill_sink::SinkError;
-use clickmill_source::{Listing, Object, SourceError};
+use clickmill_source::{Listing, NotSeen, Object, SourceError};
 use clickmill_tables::{failures, ledger};
 
 /// How often an object is taken up again in one run that is written anew while it is read.
@@ -66,15 +66,21 @@ pub(super) fn load_all(
     let mut loader = Loader::new(context, status, stop, Patience::None);
     loader.summary.passed_over = listing.passed_over;
     // Of a single one the run's own error tells.
-    let is_one_of_many = listing.objects.len() > 1;
+    let is_one_of_many = listing.objects.len() + listing.not_seen.len() > 1;
     let tell = |failed: &Failed| {
         if is_one_of_many {
             let (object, error) = (&failed.object.object, failed.object.causes.join(": "));
             tracing::warn!(object, error, "an object is not loaded, going on with the others");
         }
     };
+    let not_seen = listing.not_seen.iter().map(|NotSeen { uri, error }| {
+        let object = FailedObject::new(uri, error, error.fault());
+        Failed { name: uri.clone(), object }
+    });
+    let not_seen: Vec<Failed> = not_seen.inspect(tell).collect();
     let done = loader.load(listing.objects, tell)?;
-    loader.summary.failed = done.failed.into_iter().map(|failed| failed.object).collect();
+    let failed = not_seen.into_iter().chain(done.failed);
+    loader.summary.failed = failed.map(|failed| failed.object).collect();
     Ok(loader.summary)
 }
 
