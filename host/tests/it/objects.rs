@@ -374,6 +374,31 @@ fn what_comes_by_a_pipe_is_another_in_each_run() {
 }
 
 #[test]
+fn what_comes_by_a_pipe_and_is_not_loaded_is_not_kept_for_another_time() {
+    plugins();
+    let scratch = Scratch::new();
+    let bad = scratch.write("bad.csv", "one;two\n1;2\n");
+    let mut command = run(&scratch, None, "-", &[]);
+    let output = command.stdin(fs::File::open(&bad).unwrap()).output().unwrap();
+    assert_eq!(ended(&output, 2)["objects_loaded"], 0);
+    assert_eq!(entries(&scratch, "load_failures"), 0);
+    // Of a file it is.
+    assert_eq!(run(&scratch, None, "bad.csv", &[]).output().unwrap().status.code(), Some(2));
+    assert_eq!(entries(&scratch, "load_failures"), 1);
+    // One that is gone since is told as gone, and a pipe in its place is not opened.
+    let retry = || scratch.command(&["loads", "retry", &batch()]).output().unwrap();
+    fs::remove_file(&bad).unwrap();
+    assert!(Command::new("mkfifo").arg(&bad).status().unwrap().success());
+    for _ in 0..2 {
+        let output = retry();
+        let talk = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{talk}");
+        assert!(talk.contains("there is no object `file://"), "{talk}");
+        let _ = fs::remove_file(&bad);
+    }
+}
+
+#[test]
 fn a_load_from_a_pipe_that_never_ends_is_given_up_when_told_twice() {
     plugins();
     let scratch = Scratch::new();

@@ -155,8 +155,9 @@ impl<'a> Loader<'a> {
                 object: FailedObject::new(&object.uri, &error.0, error.0.fault()),
             };
             tell(&failed);
-            // What has changed or is gone will not be met again: there is nothing to remember.
-            if !error.changed() {
+            // What has changed, is gone or comes only once will not be met again: there is nothing to
+            // remember.
+            if !error.changed() && object.stays() {
                 self.enter(&object, &failed.object);
             }
             done.failed.push(failed);
