@@ -169,22 +169,37 @@ impl<'a> Loader<'a> {
     /// to stop meanwhile.
     fn loaded(&mut self, objects: &[Object]) -> Result<Option<HashSet<String>>, RunError> {
         let target = &self.context.pipeline.sink.table;
-        let mut names = HashMap::new();
-        for object in objects {
-            let name = object.name();
-            for earlier in object.earlier_names().into_iter().chain([name.clone()]) {
-                names.insert(ledger::load_id(target, &earlier), name.clone());
-            }
+        let id = |name: &str| ledger::load_id(target, name);
+        let current: Vec<(String, &Object)> =
+            objects.iter().map(|object| (id(&object.name()), object)).collect();
+        let ids: Vec<String> = current.iter().map(|(id, _)| id.clone()).collect();
+        let Some(found) = self.in_ledger(&ids)? else { return Ok(None) };
+        let (over, ahead): (Vec<_>, Vec<_>) =
+            current.into_iter().partition(|(id, _)| found.contains(id));
+        let mut loaded: HashSet<String> =
+            over.into_iter().map(|(_, object)| object.name()).collect();
+        // Nobody enters anything by these any more: once is enough.
+        let mut earlier = HashMap::new();
+        for (_, object) in &ahead {
+            let names = object.earlier_names().into_iter();
+            earlier.extend(names.map(|name| (id(&name), object.name())));
         }
-        if names.is_empty() {
+        let ids: Vec<String> = earlier.keys().cloned().collect();
+        let Some(found) = self.in_ledger(&ids)? else { return Ok(None) };
+        loaded.extend(found.iter().filter_map(|id| earlier.remove(id)));
+        let ahead = ahead.into_iter().filter(|(_, object)| !loaded.contains(&object.name()));
+        self.context.tables.expect_loads(ahead.map(|(id, _)| id).collect());
+        Ok(Some(loaded))
+    }
+
+    /// Which of these loads are in the ledger. `None` where told to stop meanwhile.
+    fn in_ledger(&self, ids: &[String]) -> Result<Option<HashSet<String>>, RunError> {
+        if ids.is_empty() {
             return Ok(Some(HashSet::new()));
         }
-        let ids: Vec<String> = names.keys().cloned().collect();
         let context = self.context;
-        let ask = || context.runtime.block_on(context.tables.loaded(&ids, target));
-        let loaded = self.patiently(ask)?;
-        let name = |id: String| names.remove(&id);
-        Ok(loaded.map(|loaded| loaded.into_iter().filter_map(name).collect()))
+        let target = &context.pipeline.sink.table;
+        self.patiently(|| context.runtime.block_on(context.tables.loaded(ids, target)))
     }
 
     /// Loads an object. Goes out: whether the run is to go on; or why it can't be loaded.
