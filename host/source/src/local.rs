@@ -62,7 +62,11 @@ pub(super) struct Contents {
 
 /// What there is of a path or pattern. Nothing may be there.
 pub(super) fn list(uri: &str) -> Result<Contents, SourceError> {
-    list_by(uri, |folder| fs::read_dir(folder))
+    list_by(uri, read)
+}
+
+fn read(folder: &Path) -> io::Result<ReadDir> {
+    fs::read_dir(folder)
 }
 
 /// Lists by a way to read folders.

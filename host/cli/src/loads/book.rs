@@ -115,12 +115,12 @@ impl Book {
         let (own, parameters) = self.own("f.");
         // Earlier versions also entered what nobody can meet again: standard input and the like.
         let sql = format!(
-            "SELECT load_id, pipeline, object, source, error, failed_at FROM (\
+            "SELECT met.load_id, met.pipeline, met.object, met.source, met.error, met.failed_at FROM (\
              SELECT f.load_id, f.pipeline, f.object, f.source, f.error, f.failed_at, \
              ROW_NUMBER() OVER (PARTITION BY f.object ORDER BY f.failed_at DESC) AS nth FROM {failures} AS f \
              LEFT JOIN {ledger} AS l ON l.load_id = f.load_id AND l.state = 'committed' \
              WHERE l.load_id IS NULL AND (f.object LIKE 'file://%' OR f.object LIKE 'gs://%') AND {own}\
-             ) AS met WHERE nth = 1 ORDER BY failed_at DESC, object LIMIT {PAGE}"
+             ) AS met WHERE met.nth = 1 ORDER BY met.failed_at DESC, met.object LIMIT {PAGE}"
         );
         paged(most, |skip| {
             let rows = self.ask(&format!("{sql} OFFSET {skip}"), &parameters)?.rows;

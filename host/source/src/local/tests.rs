@@ -74,9 +74,11 @@ fn a_folder_that_cannot_be_read_is_told_and_hides_no_other() {
     let names = ["a/1.csv", "shut-1/2.csv", "shut-2/3.csv", "y/4.csv", "z/5.csv", "_shut/6.csv"];
     let folder = folder(&names);
     // Nobody is kept out who runs as root.
-    let read = |path: &Path| match path.to_string_lossy().contains("shut") {
-        true => Err(io::Error::from(ErrorKind::PermissionDenied)),
-        false => fs::read_dir(path),
+    let read = |path: &Path| {
+        if path.to_string_lossy().contains("shut") {
+            return Err(io::Error::from(ErrorKind::PermissionDenied));
+        }
+        fs::read_dir(path)
     };
     for (pattern, wanted) in [("*/*.csv", 2), ("**/*.csv", 2), ("", 2), ("[ayz]/*.csv", 0)] {
         let given = format!("{}/{pattern}", folder.path().display());
@@ -86,6 +88,21 @@ fn a_folder_that_cannot_be_read_is_told_and_hides_no_other() {
         for NotSeen { error, .. } in not_seen {
             assert_eq!(error.fault(), Fault::Environment);
         }
+    }
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_told_where_it_may_be_meant() {
+    let folder = folder(&["a.csv"]);
+    // A link to itself: nobody can look at that.
+    for name in ["loop.csv", "_loop.csv"] {
+        let link = folder.path().join(name);
+        std::os::unix::fs::symlink(&link, &link).expect("a link");
+    }
+    for (pattern, wanted) in [("*.csv", 1), ("", 1), ("a*", 0), ("*.ndjson", 0)] {
+        let given = format!("{}/{pattern}", folder.path().display());
+        let not_seen = list(&given).expect("a list").not_seen;
+        assert_eq!(not_seen.len(), wanted, "{pattern}: {not_seen:?}");
     }
 }
 
