@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::query::print;
 use super::run::{RunOptions, conclude, run_pipeline};
 use super::{Exit, Failure};
-use book::{Book, Failed};
+use book::{Book, Failed, Whose};
 use clickmill_tables::result_set::{Column, Kind, ResultSet};
 use clickmill_tables::{failures, ledger};
 
@@ -35,18 +35,6 @@ pub(super) enum Loads {
     Show(Show),
     /// Load what failed once more, now
     Retry(Retry),
-}
-
-/// Whose loads
-#[derive(Debug, Args)]
-struct Whose {
-    /// Look where this pipeline file writes to, in place of the warehouse
-    #[arg(long, value_name = "PIPELINE.toml")]
-    pipeline: Option<PathBuf>,
-
-    /// Set a value of the pipeline file, such as sink.project=my-project
-    #[arg(long = "set", value_name = "KEY=VALUE", requires = "pipeline")]
-    set: Vec<String>,
 }
 
 #[derive(Debug, Args)]

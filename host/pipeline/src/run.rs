@@ -69,7 +69,11 @@ pub fn run_objects(
         let (mut listing, mut gone) = (Listing::default(), Vec::new());
         let mut left = 0;
         for uri in uris {
-            match listed(context, stop, source::find(uri)).map(|found| named(found?, uri)) {
+            match context
+                .runtime
+                .block_on(stop.or(source::find(uri)))
+                .map(|found| named(found?, uri))
+            {
                 Some(Ok(found)) => {
                     listing.objects.extend(found.objects);
                     listing.passed_over.extend(found.passed_over);
@@ -98,19 +102,6 @@ fn named(found: Listing, uri: &str) -> Result<Listing, SourceError> {
     }
     let not_seen = not_seen.into_iter().find(|not_seen| not_seen.uri == uri);
     Err(not_seen.map_or(SourceError::Nothing { uri: uri.to_owned() }, |not_seen| not_seen.error))
-}
-
-/// What a source answers; `None` where the run is told to stop before it does.
-fn listed<T>(context: &Context, stop: &Stop, listing: impl Future<Output = T>) -> Option<T> {
-    if stop.after_object() {
-        return None;
-    }
-    context.runtime.block_on(async {
-        tokio::select! {
-            listed = listing => Some(listed),
-            () = stop.asked() => None,
-        }
-    })
 }
 
 /// Runs something, and enters into the audit log how it ended.
@@ -148,7 +139,7 @@ fn run_to_end(
         Source::Storage { watch: Some(watch), .. } => {
             watch::watch(context, *watch, ending, status, stop)?
         }
-        source => match listed(context, stop, source::list(source)) {
+        source => match context.runtime.block_on(stop.or(source::list(source))) {
             Some(listing) => objects::load_all(context, listing?, status, stop)?,
             None => {
                 tracing::warn!("stopped before the source was listed: nothing is loaded");

@@ -16,8 +16,9 @@ use tokio::runtime::Handle;
 use super::SourceError;
 use super::interrupt::Interrupt;
 use super::names::{self, EMPTY, PassedOver, Selection, Verdict};
-use bucket::{Bucket, BucketError, Found};
+use bucket::{Bucket, BucketError};
 use clickmill_core::store;
+use page::Found;
 pub(super) use read::Reader;
 
 /// An object as it was listed.

@@ -19,8 +19,8 @@ pub mod stream;
 pub use delivery::{Delivery, Receipt, acknowledge};
 pub use error::SourceError;
 pub use interrupt::Interrupt;
-pub use names::PassedOver;
-pub use object::{Listing, NotSeen, Object, Progress};
+pub use names::{NotSeen, PassedOver};
+pub use object::{Listing, Object, Progress};
 
 use clickmill_config::Source;
 

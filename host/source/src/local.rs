@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::SourceError;
-use super::names::{self, EMPTY, PassedOver, Selection, Verdict};
-use super::object::NotSeen;
+use super::names::{self, EMPTY, NotSeen, PassedOver, Selection, Verdict};
 use clickmill_core::store::{self, StoreError};
 
 /// A file as it was listed.

@@ -21,6 +21,15 @@ pub struct PassedOver {
     pub why: &'static str,
 }
 
+/// A file or folder that can't be looked at.
+#[derive(Debug)]
+pub struct NotSeen {
+    /// What it is called.
+    pub uri: String,
+    /// Why.
+    pub error: SourceError,
+}
+
 /// Whether a name, or a part of it, may be meant as a pattern.
 pub(super) fn is_pattern(name: &str) -> bool {
     name.contains(MAGIC)

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::gzip::Gzip;
 use super::interrupt::{Aside, Interrupt};
-use super::names::PassedOver;
+use super::names::{NotSeen, PassedOver};
 use super::{SourceError, cloud, local};
 use clickmill_config::Generated;
 use clickmill_core::{Micros, store};
@@ -55,15 +55,6 @@ pub struct Listing {
     pub passed_over: Vec<PassedOver>,
     /// What can't be looked at.
     pub not_seen: Vec<NotSeen>,
-}
-
-/// A file or folder that can't be looked at.
-#[derive(Debug)]
-pub struct NotSeen {
-    /// What it is called.
-    pub uri: String,
-    /// Why.
-    pub error: SourceError,
 }
 
 impl Listing {

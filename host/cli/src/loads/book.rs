@@ -1,11 +1,11 @@
 //! The ledger and the failures beside it, as the verbs of loads ask for them.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use serde_json::Value as Json;
 
-use super::Whose;
 use crate::{Failure, place};
 use clickmill_bigquery::{BigQuery, Change};
 use clickmill_config::{Place, TableName};
@@ -20,6 +20,18 @@ const DATASET: &str = "clickstream_analytics";
 const PAGE: usize = 1000;
 /// So many objects are looked for by their names in one query.
 const ASKED_AT_ONCE: usize = 100;
+
+/// Whose loads
+#[derive(Debug, Args)]
+pub(super) struct Whose {
+    /// Look where this pipeline file writes to, in place of the warehouse
+    #[arg(long, value_name = "PIPELINE.toml")]
+    pub pipeline: Option<PathBuf>,
+
+    /// Set a value of the pipeline file, such as sink.project=my-project
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "pipeline")]
+    pub set: Vec<String>,
+}
 
 /// A load that failed, and has not happened since.
 pub(super) struct Failed {

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::error::RunError;
-use super::listed;
 use super::objects::{Failed, Loader, Patience};
 use super::stop::{Ending, Stop};
 use crate::context::Context;
@@ -36,7 +35,8 @@ pub(super) fn watch(
     let mut known = Known { watch, ..Known::default() };
     let mut last_arrival = Instant::now();
     while !stop.after_object() {
-        let listed = listed(context, stop, source::list(&context.pipeline.source));
+        let listing = stop.or(source::list(&context.pipeline.source));
+        let listed = context.runtime.block_on(listing);
         let Some(listed) = listed else { break };
         let listing = match listed {
             Ok(listing) => Some(listing),

@@ -18,7 +18,7 @@ use object_store::gcp::{GcpCredentialProvider, GoogleConfigKey};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::client::{base_url, options};
-use super::page::{PageError, parse};
+use super::page::{Found, PageError, parse};
 use clickmill_core::{causes, lock, store};
 
 /// How long an answer may take to begin, and a page to end.
@@ -138,17 +138,6 @@ impl Waits {
         self.0 += 1;
         wait
     }
-}
-
-/// An object as it is listed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Found {
-    pub key: String,
-    /// Counts up with every write. Empty where the listing does not say.
-    pub generation: String,
-    /// Without quotes.
-    pub e_tag: String,
-    pub size: u64,
 }
 
 /// A bucket.

@@ -4,10 +4,19 @@ use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::Event;
 
-use super::bucket::Found;
-
 /// What a page is called, and ends with.
 const ROOT: &[u8] = b"ListBucketResult";
+
+/// An object as it is listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub key: String,
+    /// Counts up with every write. Empty where the listing does not say.
+    pub generation: String,
+    /// Without quotes.
+    pub e_tag: String,
+    pub size: u64,
+}
 
 /// Why an answer is no page.
 #[derive(Debug, thiserror::Error)]

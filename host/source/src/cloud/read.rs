@@ -15,7 +15,8 @@ use http::{Method, StatusCode};
 use object_store::client::{HttpError, HttpResponse};
 use tokio::runtime::Handle;
 
-use super::bucket::{Bucket, BucketError, Found, PATIENCE, Waits, header};
+use super::bucket::{Bucket, BucketError, PATIENCE, Waits, header};
+use super::page::Found;
 use crate::SourceError;
 use crate::interrupt::Interrupt;
 
