@@ -375,6 +375,22 @@ fn what_comes_by_a_pipe_is_another_in_each_run() {
 }
 
 #[test]
+fn a_summary_names_the_first_of_many_that_were_loaded_before() {
+    plugins();
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("in")).unwrap();
+    for at in 0..13 {
+        scratch.write(&format!("in/{at}.csv"), shop(&scratch, 1, at));
+    }
+    assert_eq!(loads(&scratch, None, "in/"), 13);
+    let (pipeline, own) = (batch(), ["--set", "source.format=csv", "--set", "source.uri=in/"]);
+    let output = scratch.run(&[&["run", &pipeline][..], &own].concat());
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(talk.matches(": it is loaded already").count(), 10, "{talk}");
+    assert!(talk.contains("skipped 3 more: they are loaded already"), "{talk}");
+}
+
+#[test]
 fn what_cannot_be_looked_at_is_a_failure_and_the_others_are_loaded() {
     plugins();
     let scratch = Scratch::new();
