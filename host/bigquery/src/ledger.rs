@@ -14,7 +14,7 @@ use google_cloud_gax::error::Error;
 use serde_json::Value as Json;
 
 use super::answer::opening;
-use super::asked::Known;
+use super::asked::{Known, PAGE};
 use super::error::{BigQueryError, in_time};
 use super::patience::{Outages, Patience};
 use super::{BigQuery, encode};
@@ -25,8 +25,6 @@ use clickmill_tables::result_set::Parameter;
 
 /// How long a commit may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How many loads the ledger is asked for at once.
-const PAGE: usize = 1000;
 
 /// What the ledger says of a load that is not committed: streams that are about to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,12 +59,11 @@ impl BigQuery {
                 }
             }
         }
-        lock(&self.asked).learn(load_ids, &loaded);
         Ok(loaded)
     }
 
-    /// Whether a load has happened by now, as far as is known from asking every few seconds for all that
-    /// had not: what is not known here is found out before anything is committed.
+    /// Whether a load has happened by now, as far as is known from asking every few seconds for those that
+    /// are next: what is not known here is found out before anything is committed.
     pub(super) async fn is_loaded_by_now(
         &self,
         load_id: &str,
@@ -75,7 +72,11 @@ impl BigQuery {
         let known = lock(&self.asked).known(load_id);
         match known {
             Known::Loaded(is_loaded) => Ok(is_loaded),
-            Known::Ask(open) => Ok(self.loaded(&open, target).await?.contains(load_id)),
+            Known::Ask(ids) => {
+                let loaded = self.loaded(&ids, target).await?;
+                lock(&self.asked).learn(&ids, &loaded);
+                Ok(loaded.contains(load_id))
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use super::append::Append;
 use super::error::BigQueryError;
 use super::load::Load;
 use clickmill_config::TableName;
+use clickmill_core::lock;
 use clickmill_core::schema::TableSchema;
 use clickmill_tables::ledger::{Committed, Entry};
 use clickmill_tables::result_set::{Parameter, ResultSet};
@@ -50,6 +51,10 @@ impl TableStore for BigQuery {
         target: &TableName,
     ) -> Result<HashSet<String>, TableError> {
         Ok(BigQuery::loaded(self, load_ids, target).await?)
+    }
+
+    fn expect_loads(&self, load_ids: Vec<String>) {
+        lock(&self.asked).expect(load_ids);
     }
 
     fn unready(&self) -> Vec<String> {

@@ -310,6 +310,10 @@ pub fn validate(pipeline: Pipeline, options: &Options) -> Result<Vec<String>, Bu
         return prepared.fit(&messages::schema()).map(|()| Vec::new());
     }
     let object = match prepared.block_on(source::list(&pipeline.source)) {
+        Ok(listing) if listing.objects.is_empty() && !listing.not_seen.is_empty() => {
+            let why = listing.not_seen.first().map(|not_seen| not_seen.error.to_string());
+            return Ok(unchecked(why.unwrap_or_default()));
+        }
         Ok(listing) => listing.objects.into_iter().next(),
         Err(error) => return Ok(unchecked(error.to_string())),
     };

@@ -67,25 +67,41 @@ pub fn run_objects(
     recorded(context, || {
         let started = Instant::now();
         let (mut listing, mut gone) = (Listing::default(), Vec::new());
+        let mut left = 0;
         for uri in uris {
-            match context.runtime.block_on(source::find(uri)) {
-                Ok(found) => {
-                    // A name that is gone may be a pattern that others match.
-                    let named = found.objects.into_iter().filter(|object| object.uri == *uri);
-                    listing.objects.extend(named);
+            match context
+                .runtime
+                .block_on(stop.or(source::find(uri)))
+                .map(|found| named(found?, uri))
+            {
+                Some(Ok(found)) => {
+                    listing.objects.extend(found.objects);
                     listing.passed_over.extend(found.passed_over);
                 }
-                Err(error @ SourceError::Nothing { .. }) => {
-                    gone.push(FailedObject::new(uri, &error, error.fault()));
-                }
-                Err(error) => return Err(error.into()),
+                // The others go on.
+                Some(Err(error)) => gone.push(FailedObject::new(uri, &error, error.fault())),
+                None => left += 1,
             }
         }
         let mut summary = objects::load_all(context, listing, status, stop)?;
         summary.failed.extend(gone);
+        summary.left += left;
         summary.elapsed = started.elapsed();
         Ok(summary)
     })
+}
+
+/// What was found of the object of this very name: one that is gone may be a pattern that others match. A
+/// pipe that has taken a file's place is not that file.
+fn named(found: Listing, uri: &str) -> Result<Listing, SourceError> {
+    let Listing { mut objects, mut passed_over, not_seen } = found;
+    objects.retain(|object| object.uri == uri && object.stays());
+    passed_over.retain(|passed_over| passed_over.uri == uri);
+    if !objects.is_empty() || !passed_over.is_empty() {
+        return Ok(Listing { objects, passed_over, not_seen: Vec::new() });
+    }
+    let not_seen = not_seen.into_iter().find(|not_seen| not_seen.uri == uri);
+    Err(not_seen.map_or(SourceError::Nothing { uri: uri.to_owned() }, |not_seen| not_seen.error))
 }
 
 /// Runs something, and enters into the audit log how it ended.
@@ -123,11 +139,39 @@ fn run_to_end(
         Source::Storage { watch: Some(watch), .. } => {
             watch::watch(context, *watch, ending, status, stop)?
         }
-        source => {
-            let listing = context.runtime.block_on(source::list(source))?;
-            objects::load_all(context, listing, status, stop)?
-        }
+        source => match context.runtime.block_on(stop.or(source::list(source))) {
+            Some(listing) => objects::load_all(context, listing?, status, stop)?,
+            None => {
+                tracing::warn!("stopped before the source was listed: nothing is loaded");
+                Summary::default()
+            }
+        },
     };
     summary.elapsed = started.elapsed();
     Ok(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_object_of_this_very_name_is_taken_up_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = std::fs::canonicalize(folder.path()).expect("a folder");
+        for (name, text) in [("x1.csv", "a"), ("a.csv", "a"), ("empty.csv", "")] {
+            std::fs::write(root.join(name), text).expect("a file");
+        }
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let find =
+            |uri: &str| runtime.block_on(source::find(uri)).and_then(|found| named(found, uri));
+        let uri = |name: &str| format!("file://{}/{name}", root.display());
+        assert_eq!(find(&uri("a.csv")).expect("it is there").objects.len(), 1);
+        assert_eq!(find(&uri("empty.csv")).expect("it is there").passed_over.len(), 1);
+        // Others match it as a pattern; a device has no content to go back to.
+        for gone in [uri("x[1].csv"), uri("none.csv"), "file:///dev/null".to_owned()] {
+            let error = find(&gone).expect_err("it is gone");
+            assert!(matches!(error, SourceError::Nothing { .. }), "{gone}: {error}");
+        }
+    }
 }

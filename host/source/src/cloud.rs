@@ -3,7 +3,11 @@
 //! An object is known by its bucket, its name and its generation, however it was asked for.
 
 pub(super) mod bucket;
+mod client;
+mod page;
 mod read;
+#[cfg(test)]
+mod server;
 
 use std::sync::Arc;
 
@@ -12,8 +16,9 @@ use tokio::runtime::Handle;
 use super::SourceError;
 use super::interrupt::Interrupt;
 use super::names::{self, EMPTY, PassedOver, Selection, Verdict};
-use bucket::{Bucket, BucketError, Found};
+use bucket::{Bucket, BucketError};
 use clickmill_core::store;
+use page::Found;
 pub(super) use read::Reader;
 
 /// An object as it was listed.
@@ -61,8 +66,7 @@ impl Listed {
 /// What there is of a URI, in the order of their names. Nothing may be there.
 pub(super) async fn list(uri: &str) -> Result<(Vec<Listed>, Vec<PassedOver>), SourceError> {
     let (name, key) = store::bucket_and_object(uri);
-    let bucket = Bucket::open(name).map_err(|source| failed(uri, source))?;
-    let bucket = Arc::new(bucket);
+    let bucket = Bucket::of(name).map_err(|source| failed(uri, source))?;
     // As it is spelled, and then as a path may be spelled.
     let collapsed = names::collapsed(key);
     let spellings = [Some(key), Some(collapsed.as_str()).filter(|other| *other != key)];

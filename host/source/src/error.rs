@@ -37,6 +37,14 @@ pub enum SourceError {
         /// Why.
         source: io::Error,
     },
+    /// What is in a folder can't be looked at.
+    #[error("cannot look at `{uri}`")]
+    Look {
+        /// The file or folder.
+        uri: String,
+        /// Why.
+        source: io::Error,
+    },
     /// Nothing is there.
     #[error("there is no object `{uri}`")]
     Nothing {
@@ -143,6 +151,7 @@ impl SourceError {
         match self {
             Self::Store { .. }
             | Self::Folder { .. }
+            | Self::Look { .. }
             | Self::Open { .. }
             | Self::Read { .. }
             | Self::Changed { .. }

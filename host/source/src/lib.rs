@@ -19,7 +19,7 @@ pub mod stream;
 pub use delivery::{Delivery, Receipt, acknowledge};
 pub use error::SourceError;
 pub use interrupt::Interrupt;
-pub use names::PassedOver;
+pub use names::{NotSeen, PassedOver};
 pub use object::{Listing, Object, Progress};
 
 use clickmill_config::Source;

@@ -5,14 +5,14 @@
 //! size: there is no better telling of one content from another.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, ReadDir};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::SourceError;
-use super::names::{self, EMPTY, PassedOver, Selection, Verdict};
+use super::names::{self, EMPTY, NotSeen, PassedOver, Selection, Verdict};
 use clickmill_core::store::{self, StoreError};
 
 /// A file as it was listed.
@@ -50,12 +50,30 @@ impl Version {
     }
 }
 
-/// What there is of a path or pattern, in the order of their names. Nothing may be there.
-pub(super) fn list(uri: &str) -> Result<(Vec<Listed>, Vec<PassedOver>), SourceError> {
+/// What there is of a path or pattern.
+#[derive(Debug)]
+pub(super) struct Contents {
+    /// In the order of their names. There may be none.
+    pub files: Vec<Listed>,
+    pub passed_over: Vec<PassedOver>,
+    pub not_seen: Vec<NotSeen>,
+}
+
+/// What there is of a path or pattern. Nothing may be there.
+pub(super) fn list(uri: &str) -> Result<Contents, SourceError> {
+    list_by(uri, read)
+}
+
+fn read(folder: &Path) -> io::Result<ReadDir> {
+    fs::read_dir(folder)
+}
+
+/// Lists by a way to read folders.
+fn list_by(uri: &str, read: fn(&Path) -> io::Result<ReadDir>) -> Result<Contents, SourceError> {
     let failed = |source| SourceError::Folder { uri: uri.to_owned(), source };
     let given = store::local(uri)?;
     let path = std::path::absolute(given).map_err(|_| StoreError::Uri { uri: uri.to_owned() })?;
-    let mut found = Found::default();
+    let mut found = Found::new(read);
     // An exact name comes before what it may mean as a pattern.
     match look(&path).map_err(failed)? {
         Some(metadata) if metadata.is_dir() => {
@@ -77,7 +95,8 @@ pub(super) fn list(uri: &str) -> Result<(Vec<Listed>, Vec<PassedOver>), SourceEr
         }
         _ => {}
     }
-    Ok((found.files.into_values().collect(), found.passed_over))
+    let Found { files, passed_over, not_seen, .. } = found;
+    Ok(Contents { files: files.into_values().collect(), passed_over, not_seen })
 }
 
 /// The folder in which a pattern begins, and the pattern in it. A part that looks like a pattern is none
@@ -116,14 +135,20 @@ fn look(path: &Path) -> io::Result<Option<Metadata>> {
     }
 }
 
-#[derive(Default)]
 struct Found {
+    read: fn(&Path) -> io::Result<ReadDir>,
     /// By path, so that a file that several names lead to is there once.
     files: BTreeMap<PathBuf, Listed>,
     passed_over: Vec<PassedOver>,
+    not_seen: Vec<NotSeen>,
 }
 
 impl Found {
+    fn new(read: fn(&Path) -> io::Result<ReadDir>) -> Self {
+        let files = BTreeMap::new();
+        Self { read, files, passed_over: Vec::new(), not_seen: Vec::new() }
+    }
+
     fn pass_over(&mut self, path: &Path, why: &'static str) {
         self.passed_over.push(PassedOver { uri: uri(path), why });
     }
@@ -161,53 +186,72 @@ impl Found {
             return Ok(());
         }
         within.push(real);
-        for entry in fs::read_dir(folder)? {
+        let held = self.hold(folder, relative, selection, within);
+        within.pop();
+        held
+    }
+
+    /// Adds what a folder holds that is the last of `within`.
+    fn hold(
+        &mut self,
+        folder: &Path,
+        relative: &str,
+        selection: &Selection,
+        within: &mut Vec<PathBuf>,
+    ) -> io::Result<()> {
+        for entry in (self.read)(folder)? {
             let path = entry?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 self.pass_over(&path, "has a name that is not UTF-8");
                 continue;
             };
             let name = format!("{relative}{name}");
-            let added = match look(&path) {
-                // Removed just now, or a link that leads nowhere.
-                Ok(None) => Ok(()),
-                Ok(Some(metadata)) if metadata.is_dir() => {
-                    if within.len() < selection.depth {
-                        self.walk(&path, &format!("{name}/"), selection, within)
-                    } else {
-                        Ok(())
-                    }
-                }
-                Ok(Some(metadata)) if metadata.is_file() => {
-                    match selection.verdict(&name, metadata.len()) {
-                        Verdict::Meant => self.add(&path, &metadata),
-                        Verdict::NotMeant => Ok(()),
-                        Verdict::PassedOver(why) => {
-                            self.pass_over(&path, why);
-                            Ok(())
-                        }
-                    }
-                }
-                // A pipe, a device: who means it names it.
-                Ok(Some(_)) => Ok(()),
-                Err(error) => Err(error),
-            };
-            match added {
+            match self.meet(&path, &name, selection, within) {
+                // Removed meanwhile.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => {
-                    // One that can't be looked at does not keep the others from being found.
-                    let path = path.display().to_string();
-                    tracing::warn!(
-                        path,
-                        error = error.to_string(),
-                        "cannot look at this, going on"
-                    );
-                    self.pass_over(path.as_ref(), "cannot be looked at");
+                // Nothing in it would be data.
+                Err(_) if selection.hides(&name) => {
+                    self.pass_over(&path, "is hidden, or beside the data, by its name");
+                }
+                // One that can't be looked at does not keep the others from being found.
+                Err(source) => {
+                    let uri = uri(&path);
+                    let error = SourceError::Look { uri: uri.clone(), source };
+                    self.not_seen.push(NotSeen { uri, error });
                 }
                 Ok(()) => {}
             }
         }
-        within.pop();
+        Ok(())
+    }
+
+    /// Adds what is at a path, where it is meant.
+    fn meet(
+        &mut self,
+        path: &Path,
+        name: &str,
+        selection: &Selection,
+        within: &mut Vec<PathBuf>,
+    ) -> io::Result<()> {
+        let may_be_folder = within.len() < selection.depth && selection.may_hold(name);
+        let metadata = match look(path) {
+            Ok(Some(metadata)) => metadata,
+            // Removed just now, or a link that leads nowhere.
+            Ok(None) => return Ok(()),
+            Err(_) if !may_be_folder && !selection.is_meant(name) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if metadata.is_dir() && may_be_folder {
+            return self.walk(path, &format!("{name}/"), selection, within);
+        }
+        // A pipe, a device: who means it names it.
+        if metadata.is_file() {
+            match selection.verdict(name, metadata.len()) {
+                Verdict::Meant => self.add(path, &metadata)?,
+                Verdict::NotMeant => {}
+                Verdict::PassedOver(why) => self.pass_over(path, why),
+            }
+        }
         Ok(())
     }
 }
@@ -268,111 +312,4 @@ impl Read for Reader {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    fn paths(folder: &Path, name: &str) -> Vec<String> {
-        let given = format!("{}/{name}", folder.display());
-        let (files, _) = list(&given).expect("a list");
-        let root = fs::canonicalize(folder).expect("a folder");
-        let relative = |file: Listed| {
-            file.path.strip_prefix(&root).expect("in the folder").display().to_string()
-        };
-        files.into_iter().map(relative).collect()
-    }
-
-    fn folder(names: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().expect("a folder");
-        for name in names {
-            let path = folder.path().join(name);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
-            fs::write(path, "x").expect("a file");
-        }
-        folder
-    }
-
-    #[test]
-    fn a_file_is_one_however_it_is_named() {
-        let folder = folder(&["in/a.csv", "in/b.csv", "other/c.csv"]);
-        let root = folder.path();
-        std::os::unix::fs::symlink(root.join("in/a.csv"), root.join("in/z.csv")).expect("a link");
-        std::os::unix::fs::symlink(root.join("in"), root.join("link")).expect("a link");
-        // A circle.
-        std::os::unix::fs::symlink(root, root.join("in/up")).expect("a link");
-        for name in
-            ["in/a.csv", "./in//a.csv", "other/../in/a.csv", "in/z.csv", "link/a.csv", "in/a*"]
-        {
-            assert_eq!(paths(root, name), ["in/a.csv"], "{name}");
-        }
-        for name in ["in/*.csv", "in/[ab].csv", "link/*.csv", "in/../link/?.csv"] {
-            assert_eq!(paths(root, name), ["in/a.csv", "in/b.csv"], "{name}");
-        }
-        assert_eq!(paths(root, "in/"), ["in/a.csv", "in/b.csv", "other/c.csv"]);
-        assert_eq!(paths(root, "other"), ["other/c.csv"]);
-        assert_eq!(paths(root, "none.csv"), [""; 0]);
-        assert_eq!(paths(root, "none/*.csv"), [""; 0]);
-        assert_eq!(paths(root, "in/a.csv/"), [""; 0]);
-    }
-
-    #[test]
-    fn an_exact_name_is_tried_before_it_is_a_pattern() {
-        let folder = folder(&["x[1].csv", "x1.csv", "d[1]/a.csv", "d1/b.csv", "q?.csv", "qq.csv"]);
-        assert_eq!(paths(folder.path(), "x[1].csv"), ["x[1].csv"]);
-        assert_eq!(paths(folder.path(), "x[12].csv"), ["x1.csv"]);
-        assert_eq!(paths(folder.path(), "d[1]/*.csv"), ["d[1]/a.csv"]);
-        assert_eq!(paths(folder.path(), "d[1]/"), ["d[1]/a.csv"]);
-        assert_eq!(paths(folder.path(), "d[12]/"), ["d1/b.csv"]);
-        assert_eq!(paths(folder.path(), "q?.csv"), ["q?.csv"]);
-        assert_eq!(paths(folder.path(), "**/a.csv"), ["d[1]/a.csv"]);
-    }
-
-    #[test]
-    fn what_is_not_data_is_passed_over_and_told() {
-        use std::os::unix::ffi::OsStrExt;
-        let folder = folder(&["a.csv", "_SUCCESS", ".a.csv.Xy12Zz", "_temporary/0/b.csv"]);
-        fs::write(folder.path().join("empty.csv"), "").expect("a file");
-        let odd = std::ffi::OsStr::from_bytes(b"\xff.csv");
-        fs::write(folder.path().join(odd), "x").expect("a file");
-        let (files, passed_over) = list(&format!("{}/", folder.path().display())).expect("a list");
-        assert_eq!(files.len(), 1);
-        assert_eq!(passed_over.len(), 5, "{passed_over:?}");
-    }
-
-    #[test]
-    fn a_file_that_changes_is_given_up_before_and_after_its_last_byte() {
-        let folder = folder(&["a.csv"]);
-        let path = folder.path().join("a.csv");
-        let listed = || list(&path.display().to_string()).expect("a list").0.remove(0);
-        let append = || {
-            let file = fs::File::options().append(true).open(&path);
-            file.expect("a file").write_all(b"more").expect("written");
-        };
-        let mut text = String::new();
-        listed().open().expect("open").read_to_string(&mut text).expect("whole");
-        assert_eq!(text, "x");
-        let before = listed();
-        append();
-        assert!(matches!(before.open(), Err(SourceError::Changed { .. })));
-        assert!(!before.is_unchanged().expect("it is there"));
-        let mut reader = listed().open().expect("open");
-        append();
-        let error = reader.read_to_string(&mut text).expect_err("changed");
-        assert!(matches!(SourceError::within(&error), Some(SourceError::Changed { .. })));
-        // Of the same length, and later.
-        let earlier = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
-        fs::File::options()
-            .write(true)
-            .open(&path)
-            .expect("a file")
-            .set_modified(earlier)
-            .expect("set");
-        let mut reader = listed().open().expect("open");
-        fs::write(&path, "y".repeat(9)).expect("written");
-        assert!(reader.read_to_string(&mut text).is_err());
-        let gone = listed();
-        fs::remove_file(&path).expect("removed");
-        assert!(matches!(gone.open(), Err(SourceError::Gone { .. })));
-    }
-}
+mod tests;

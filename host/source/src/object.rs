@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::gzip::Gzip;
 use super::interrupt::{Aside, Interrupt};
-use super::names::PassedOver;
+use super::names::{NotSeen, PassedOver};
 use super::{SourceError, cloud, local};
 use clickmill_config::Generated;
 use clickmill_core::{Micros, store};
@@ -47,17 +47,19 @@ enum Origin {
 }
 
 /// What a source holds at one moment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Listing {
     /// What there is to load.
     pub objects: Vec<Object>,
     /// What holds nothing, or is not data.
     pub passed_over: Vec<PassedOver>,
+    /// What can't be looked at.
+    pub not_seen: Vec<NotSeen>,
 }
 
 impl Listing {
     pub(super) fn of(object: Object) -> Self {
-        Self { objects: vec![object], passed_over: Vec::new() }
+        Self { objects: vec![object], ..Self::default() }
     }
 }
 
@@ -129,6 +131,16 @@ impl Object {
             Origin::Stdin | Origin::Generator(_) => None,
         };
         name.into_iter().filter(|name| *name != self.name()).collect()
+    }
+
+    /// Whether the same bytes may be met again under its name: not those of standard input, the generator
+    /// or a pipe.
+    pub fn stays(&self) -> bool {
+        match &self.origin {
+            Origin::File(listed) => listed.is_regular,
+            Origin::Cloud(_) => true,
+            Origin::Stdin | Origin::Generator(_) => false,
+        }
     }
 
     /// When it was written last, where it may be in the writing: a file. An object in Cloud Storage
@@ -275,21 +287,26 @@ fn peeked(mut input: Box<dyn Read + Send>) -> io::Result<Option<Box<dyn Read + S
 }
 
 pub(super) async fn list(uri: &str) -> Result<Listing, SourceError> {
-    let (objects, passed_over) = if store::is_local(uri) {
+    let listing = if store::is_local(uri) {
         let given = uri.to_owned();
-        let listed = tokio::task::spawn_blocking(move || local::list(&given)).await;
+        // A thread of its own, for which nobody waits who gives the listing up.
+        let (to, listed) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || to.send(local::list(&given)));
         let gone =
             |error| SourceError::Folder { uri: uri.to_owned(), source: io::Error::other(error) };
-        let (files, passed_over) = listed.map_err(gone)??;
-        (files.into_iter().map(Object::file).collect::<Vec<_>>(), passed_over)
+        let local::Contents { files, passed_over, not_seen } = listed.await.map_err(gone)??;
+        let objects = files.into_iter().map(Object::file).collect();
+        Listing { objects, passed_over, not_seen }
     } else {
         let (found, passed_over) = cloud::list(uri).await?;
-        (found.into_iter().map(Object::cloud).collect(), passed_over)
+        let objects = found.into_iter().map(Object::cloud).collect();
+        Listing { objects, passed_over, not_seen: Vec::new() }
     };
-    if objects.is_empty() && passed_over.is_empty() {
+    let Listing { objects, passed_over, not_seen } = &listing;
+    if objects.is_empty() && passed_over.is_empty() && not_seen.is_empty() {
         return Err(SourceError::Nothing { uri: uri.to_owned() });
     }
-    Ok(Listing { objects, passed_over })
+    Ok(listing)
 }
 
 #[cfg(test)]
@@ -353,6 +370,18 @@ mod tests {
             assert!(matches!(error, SourceError::Compression { .. }), "{error}");
             assert_eq!(error.fault(), Fault::Input);
         }
+    }
+
+    #[test]
+    fn what_comes_once_is_told_from_what_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.csv");
+        std::fs::write(&path, "x").expect("a file");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let stays = |path: &str| runtime.block_on(list(path)).expect("a list").objects[0].stays();
+        assert!(stays(&path.display().to_string()));
+        assert!(!stays("/dev/null"));
+        assert!(!Object::stdin().stays());
     }
 
     #[test]

@@ -75,6 +75,10 @@ pub trait TableStore: fmt::Debug + Send + Sync {
         Ok(loaded)
     }
 
+    /// These loads are about to be begun, in this order: `loaded` has just said that they have not happened.
+    /// Where asking costs much, the ledger is asked for several of them at once as their turn comes.
+    fn expect_loads(&self, _load_ids: Vec<String>) {}
+
     /// Begins a load, unless it has happened by now: the ledger is asked, whoever asked it before. What an
     /// interrupted load of the same object has left is removed, or finished. `None` while another process
     /// is at it. Blocks: it belongs on a thread, as the load does.

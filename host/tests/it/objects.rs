@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value as Json;
 
@@ -371,6 +372,87 @@ fn what_comes_by_a_pipe_is_another_in_each_run() {
     assert_eq!(scratch.number("SELECT COUNT(*) FROM clickstream_analytics.clicks"), 100);
     let sources = "SELECT COUNT(DISTINCT source) FROM clickstream_analytics.clicks_raw";
     assert_eq!(scratch.number(sources), 2);
+}
+
+#[test]
+fn a_summary_names_the_first_of_many_that_were_loaded_before() {
+    plugins();
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("in")).unwrap();
+    for at in 0..13 {
+        scratch.write(&format!("in/{at}.csv"), shop(&scratch, 1, at));
+    }
+    assert_eq!(loads(&scratch, None, "in/"), 13);
+    let (pipeline, own) = (batch(), ["--set", "source.format=csv", "--set", "source.uri=in/"]);
+    let output = scratch.run(&[&["run", &pipeline][..], &own].concat());
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(talk.matches(": it is loaded already").count(), 10, "{talk}");
+    assert!(talk.contains("skipped 3 more: they are loaded already"), "{talk}");
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_a_failure_and_the_others_are_loaded() {
+    plugins();
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("in")).unwrap();
+    scratch.write("in/a.csv", shop(&scratch, 10, 1));
+    // A link to itself: root may look at all else.
+    symlink(scratch.path("in/b.csv"), scratch.path("in/b.csv")).unwrap();
+    scratch.write("in/c.csv", shop(&scratch, 10, 2));
+    let output = run(&scratch, None, "in/*.csv", &[]).output().unwrap();
+    let summary = ended(&output, 3);
+    assert_eq!(summary["objects_loaded"], 2);
+    let failed = summary["objects_failed"][0]["error"].as_str().unwrap();
+    assert!(failed.contains("cannot look at `file://"), "{failed}");
+}
+
+#[test]
+fn a_listing_that_never_ends_is_given_up_when_told_to_stop() {
+    plugins();
+    let scratch = Scratch::new();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = run(&scratch, None, "gs://lake/in/", &[]);
+    command.env("STORAGE_EMULATOR_HOST", format!("http://{}", silent.local_addr().unwrap()));
+    silent.set_nonblocking(true).unwrap();
+    let child = spawn(command);
+    // It is asked, and says nothing.
+    let mut asked = None;
+    wait_until("a question", || {
+        asked = silent.accept().ok();
+        asked.is_some()
+    });
+    let told = Instant::now();
+    signal(&child, "-INT");
+    let output = child.wait_with_output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(ended(&output, 0)["objects_loaded"], 0);
+    assert!(talk.contains("stopped before the source was listed"), "{talk}");
+    assert!(told.elapsed() < Duration::from_secs(30), "{talk}");
+}
+
+#[test]
+fn what_comes_by_a_pipe_and_is_not_loaded_is_not_kept_for_another_time() {
+    plugins();
+    let scratch = Scratch::new();
+    let bad = scratch.write("bad.csv", "one;two\n1;2\n");
+    let mut command = run(&scratch, None, "-", &[]);
+    let output = command.stdin(fs::File::open(&bad).unwrap()).output().unwrap();
+    assert_eq!(ended(&output, 2)["objects_loaded"], 0);
+    assert_eq!(entries(&scratch, "load_failures"), 0);
+    // Of a file it is.
+    assert_eq!(run(&scratch, None, "bad.csv", &[]).output().unwrap().status.code(), Some(2));
+    assert_eq!(entries(&scratch, "load_failures"), 1);
+    // One that is gone since is told as gone, and a pipe in its place is not opened.
+    let retry = || scratch.command(&["loads", "retry", &batch()]).output().unwrap();
+    fs::remove_file(&bad).unwrap();
+    assert!(Command::new("mkfifo").arg(&bad).status().unwrap().success());
+    for _ in 0..2 {
+        let output = retry();
+        let talk = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{talk}");
+        assert!(talk.contains("there is no object `file://"), "{talk}");
+        let _ = fs::remove_file(&bad);
+    }
 }
 
 #[test]

@@ -12,8 +12,11 @@ const NAMED: usize = 10;
 /// The summary, for a person.
 pub(crate) fn print_summary(summary: &Summary) {
     let counts = &summary.counts;
-    for object in &summary.skipped {
+    for object in summary.skipped.iter().take(NAMED) {
         eprintln!("skipped {object}: it is loaded already");
+    }
+    if let Some(more @ 1..) = summary.skipped.len().checked_sub(NAMED) {
+        eprintln!("skipped {more} more: they are loaded already");
     }
     for passed_over in summary.passed_over.iter().take(NAMED) {
         eprintln!("passed over {}: it {}", passed_over.uri, passed_over.why);

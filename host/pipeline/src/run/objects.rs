@@ -14,7 +14,7 @@ use crate::observe::status::Status;
 use crate::observe::summary::{FailedObject, Summary};
 use clickmill_core::{Micros, causes};
 use clickmill_sink::SinkError;
-use clickmill_source::{Listing, Object, SourceError};
+use clickmill_source::{Listing, NotSeen, Object, SourceError};
 use clickmill_tables::{failures, ledger};
 
 /// How often an object is taken up again in one run that is written anew while it is read.
@@ -66,15 +66,21 @@ pub(super) fn load_all(
     let mut loader = Loader::new(context, status, stop, Patience::None);
     loader.summary.passed_over = listing.passed_over;
     // Of a single one the run's own error tells.
-    let is_one_of_many = listing.objects.len() > 1;
+    let is_one_of_many = listing.objects.len() + listing.not_seen.len() > 1;
     let tell = |failed: &Failed| {
         if is_one_of_many {
             let (object, error) = (&failed.object.object, failed.object.causes.join(": "));
             tracing::warn!(object, error, "an object is not loaded, going on with the others");
         }
     };
+    let not_seen = listing.not_seen.iter().map(|NotSeen { uri, error }| {
+        let object = FailedObject::new(uri, error, error.fault());
+        Failed { name: uri.clone(), object }
+    });
+    let not_seen: Vec<Failed> = not_seen.inspect(tell).collect();
     let done = loader.load(listing.objects, tell)?;
-    loader.summary.failed = done.failed.into_iter().map(|failed| failed.object).collect();
+    let failed = not_seen.into_iter().chain(done.failed);
+    loader.summary.failed = failed.map(|failed| failed.object).collect();
     Ok(loader.summary)
 }
 
@@ -149,8 +155,9 @@ impl<'a> Loader<'a> {
                 object: FailedObject::new(&object.uri, &error.0, error.0.fault()),
             };
             tell(&failed);
-            // What has changed or is gone will not be met again: there is nothing to remember.
-            if !error.changed() {
+            // What has changed, is gone or comes only once will not be met again: there is nothing to
+            // remember.
+            if !error.changed() && object.stays() {
                 self.enter(&object, &failed.object);
             }
             done.failed.push(failed);
@@ -162,22 +169,37 @@ impl<'a> Loader<'a> {
     /// to stop meanwhile.
     fn loaded(&mut self, objects: &[Object]) -> Result<Option<HashSet<String>>, RunError> {
         let target = &self.context.pipeline.sink.table;
-        let mut names = HashMap::new();
-        for object in objects {
-            let name = object.name();
-            for earlier in object.earlier_names().into_iter().chain([name.clone()]) {
-                names.insert(ledger::load_id(target, &earlier), name.clone());
-            }
+        let id = |name: &str| ledger::load_id(target, name);
+        let current: Vec<(String, &Object)> =
+            objects.iter().map(|object| (id(&object.name()), object)).collect();
+        let ids: Vec<String> = current.iter().map(|(id, _)| id.clone()).collect();
+        let Some(found) = self.in_ledger(&ids)? else { return Ok(None) };
+        let (over, ahead): (Vec<_>, Vec<_>) =
+            current.into_iter().partition(|(id, _)| found.contains(id));
+        let mut loaded: HashSet<String> =
+            over.into_iter().map(|(_, object)| object.name()).collect();
+        // Nobody enters anything by these any more: once is enough.
+        let mut earlier = HashMap::new();
+        for (_, object) in &ahead {
+            let names = object.earlier_names().into_iter();
+            earlier.extend(names.map(|name| (id(&name), object.name())));
         }
-        if names.is_empty() {
+        let ids: Vec<String> = earlier.keys().cloned().collect();
+        let Some(found) = self.in_ledger(&ids)? else { return Ok(None) };
+        loaded.extend(found.iter().filter_map(|id| earlier.remove(id)));
+        let ahead = ahead.into_iter().filter(|(_, object)| !loaded.contains(&object.name()));
+        self.context.tables.expect_loads(ahead.map(|(id, _)| id).collect());
+        Ok(Some(loaded))
+    }
+
+    /// Which of these loads are in the ledger. `None` where told to stop meanwhile.
+    fn in_ledger(&self, ids: &[String]) -> Result<Option<HashSet<String>>, RunError> {
+        if ids.is_empty() {
             return Ok(Some(HashSet::new()));
         }
-        let ids: Vec<String> = names.keys().cloned().collect();
         let context = self.context;
-        let ask = || context.runtime.block_on(context.tables.loaded(&ids, target));
-        let loaded = self.patiently(ask)?;
-        let name = |id: String| names.remove(&id);
-        Ok(loaded.map(|loaded| loaded.into_iter().filter_map(name).collect()))
+        let target = &context.pipeline.sink.table;
+        self.patiently(|| context.runtime.block_on(context.tables.loaded(ids, target)))
     }
 
     /// Loads an object. Goes out: whether the run is to go on; or why it can't be loaded.

@@ -30,6 +30,15 @@ impl Stop {
         self.asked_times(1).await;
     }
 
+    /// What comes, unless the run is told to stop before it does.
+    pub(crate) async fn or<T>(&self, coming: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.asked() => None,
+            came = coming => Some(came),
+        }
+    }
+
     /// Waits until asked twice.
     pub async fn asked_twice(&self) {
         self.asked_times(2).await;
@@ -58,4 +67,22 @@ pub struct Ending {
     pub when_idle: Option<Duration>,
     /// After that long, as if it were told to stop.
     pub after: Option<Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_comes_is_given_up_when_asked_to_stop() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let stop = Stop::default();
+        assert_eq!(runtime.block_on(stop.or(async { 1 })), Some(1));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| runtime.block_on(stop.or(std::future::pending::<()>())));
+            stop.ask();
+            assert_eq!(waiting.join().expect("it ends"), None);
+        });
+        assert_eq!(runtime.block_on(stop.or(async { 1 })), None);
+    }
 }

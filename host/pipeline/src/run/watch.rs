@@ -4,7 +4,7 @@
 //! that can't be loaded is set aside, and tried again after waits that grow; written anew, it is another
 //! object, and is loaded at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::error::RunError;
@@ -16,7 +16,7 @@ use crate::observe::summary::{FailedObject, Summary};
 use clickmill_config::Watch;
 use clickmill_core::causes;
 use clickmill_source as source;
-use clickmill_source::{Listing, Object, SourceError};
+use clickmill_source::{Listing, NotSeen, Object, SourceError};
 
 /// The longest wait before an object that was set aside is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -35,7 +35,10 @@ pub(super) fn watch(
     let mut known = Known { watch, ..Known::default() };
     let mut last_arrival = Instant::now();
     while !stop.after_object() {
-        let listing = match context.runtime.block_on(source::list(&context.pipeline.source)) {
+        let listing = stop.or(source::list(&context.pipeline.source));
+        let listed = context.runtime.block_on(listing);
+        let Some(listed) = listed else { break };
+        let listing = match listed {
             Ok(listing) => Some(listing),
             // There will be some.
             Err(SourceError::Nothing { .. }) => Some(Listing::default()),
@@ -47,6 +50,7 @@ pub(super) fn watch(
         };
         if let Some(listing) = listing {
             known.tell_passed_over(&listing);
+            known.tell_not_seen(listing.not_seen);
             let ready = known.ready(listing.objects);
             if !ready.is_empty() {
                 let done = loader.load(ready, |failed| known.tell(failed))?;
@@ -54,9 +58,9 @@ pub(super) fn watch(
                 done.failed.into_iter().for_each(|failed| known.set_aside(failed));
                 // Those that hold nothing are known by now.
                 loader.summary.passed_over.clear();
-                status.set_aside(known.aside.len() as u64);
                 last_arrival = Instant::now();
             }
+            status.set_aside((known.aside.len() + known.not_seen.len()) as u64);
         }
         let is_idle = known.resting.is_empty();
         if is_idle && ending.when_idle.is_some_and(|idle| last_arrival.elapsed() >= idle) {
@@ -71,8 +75,8 @@ pub(super) fn watch(
             }
         });
     }
-    let aside = known.aside.into_values();
-    loader.summary.failed = aside.map(|aside| aside.object).collect();
+    let aside = known.aside.into_values().map(|aside| aside.object);
+    loader.summary.failed = aside.chain(known.not_seen.into_values()).collect();
     Ok(loader.summary)
 }
 
@@ -88,6 +92,8 @@ struct Known {
     resting: HashMap<String, Instant>,
     /// URIs of what was passed over, which was said.
     passed_over: HashSet<String>,
+    /// What can't be looked at, by URI.
+    not_seen: BTreeMap<String, FailedObject>,
 }
 
 /// An object that could not be loaded.
@@ -155,6 +161,17 @@ impl Known {
         let wait = before.unwrap_or(self.watch.interval).min(LONGEST_WAIT);
         let aside = Aside { object: failed.object, wait, due: Instant::now() + wait };
         self.aside.insert(failed.name, aside);
+    }
+
+    fn tell_not_seen(&mut self, not_seen: Vec<NotSeen>) {
+        let before = std::mem::take(&mut self.not_seen);
+        for NotSeen { uri, error } in not_seen {
+            if !before.contains_key(&uri) {
+                tracing::warn!(error = causes(&error), "what can't be looked at is not loaded");
+            }
+            let failed = FailedObject::new(&uri, &error, error.fault());
+            self.not_seen.insert(uri, failed);
+        }
     }
 
     fn tell_passed_over(&mut self, listing: &Listing) {

@@ -5,28 +5,33 @@
 //! where an answer says no length. So objects are listed and read here; credentials, proxies and TLS are
 //! that crate's.
 
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use object_store::client::ReqwestConnector;
 use object_store::client::{HttpClient, HttpConnector, HttpError, HttpRequestBody, HttpResponse};
-use object_store::gcp::{GcpCredentialProvider, GoogleCloudStorageBuilder, GoogleConfigKey};
-use object_store::{ClientConfigKey, ClientOptions};
+use object_store::gcp::{GcpCredentialProvider, GoogleConfigKey};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use quick_xml::Reader;
-use quick_xml::escape::resolve_xml_entity;
-use quick_xml::events::Event;
 
-use clickmill_core::store;
+use super::client::{base_url, options};
+use super::page::{Found, PageError, parse};
+use clickmill_core::{causes, lock, store};
 
-const BASE_URL: &str = "https://storage.googleapis.com";
-/// How long an answer may take to begin.
+/// How long an answer may take to begin, and a page to end.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a question is asked again; with the waits between, about half a minute.
 const RETRIES: u32 = 8;
 /// The first wait before that; each is twice the one before it, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// A page has a thousand names of a kilobyte at most, each byte of which may be written as six.
+const MOST_OF_PAGE: usize = 32 << 20;
+/// So much of a refusal is read.
+const MOST_OF_REFUSAL: usize = 16 << 10;
 
 /// Why a bucket does not give what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +86,7 @@ pub enum BucketError {
         /// The bucket.
         bucket: String,
         /// Why.
-        source: quick_xml::Error,
+        source: PageError,
     },
 }
 
@@ -105,8 +110,14 @@ impl BucketError {
                             | StatusCode::TOO_MANY_REQUESTS
                     )
             }
-            Self::Request { .. } | Self::Listing { .. } => false,
+            Self::Listing { source, .. } => matches!(source, PageError::Cut),
+            Self::Request { .. } => false,
         }
+    }
+
+    /// Whether asking again at once may help. Credentials were asked for again already.
+    fn may_pass(&self) -> bool {
+        self.is_transient() && !matches!(self, Self::Client { .. })
     }
 
     pub(super) fn status(&self) -> Option<StatusCode> {
@@ -129,30 +140,33 @@ impl Waits {
     }
 }
 
-/// An object as it is listed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Found {
-    pub key: String,
-    /// Counts up with every write. Empty where the listing does not say.
-    pub generation: String,
-    /// Without quotes.
-    pub e_tag: String,
-    pub size: u64,
-}
-
 /// A bucket.
 #[derive(Debug)]
 pub(super) struct Bucket {
     pub name: String,
     base_url: String,
     client: HttpClient,
+    /// How long an answer may take to begin, and a page to end.
+    patience: Duration,
     /// None where requests are not signed.
     credentials: Option<GcpCredentialProvider>,
 }
 
 impl Bucket {
-    /// A bucket by its name. Nothing is asked of it yet.
-    pub(super) fn open(name: &str) -> Result<Self, BucketError> {
+    /// A bucket by its name, with the connections and the token that it has already. Nothing is asked of
+    /// it yet.
+    pub(super) fn of(name: &str) -> Result<Arc<Self>, BucketError> {
+        static OPEN: Mutex<BTreeMap<String, Arc<Bucket>>> = Mutex::new(BTreeMap::new());
+        let mut open = lock(&OPEN);
+        if let Some(bucket) = open.get(name) {
+            return Ok(bucket.clone());
+        }
+        let bucket = Arc::new(Self::open(name)?);
+        open.insert(name.to_owned(), bucket.clone());
+        Ok(bucket)
+    }
+
+    fn open(name: &str) -> Result<Self, BucketError> {
         let failed = |source| BucketError::Client { bucket: name.to_owned(), source };
         let builder = store::cloud(name);
         let value = |key| builder.get_config_value(&key);
@@ -161,27 +175,30 @@ impl Bucket {
         let client = ReqwestConnector::default().connect(&options(&builder)).map_err(failed)?;
         let store = builder.build().map_err(failed)?;
         let credentials = (!unsigned).then(|| store.credentials().clone());
-        Ok(Self { name: name.to_owned(), base_url, client, credentials })
+        Ok(Self { name: name.to_owned(), base_url, client, patience: PATIENCE, credentials })
     }
 
     /// All objects whose names begin so, or the first one.
     pub(super) async fn list(&self, prefix: &str, first: bool) -> Result<Vec<Found>, BucketError> {
         let mut found = Vec::new();
-        let mut token = None;
+        let mut token: Option<String> = None;
+        let mut before = HashSet::new();
         loop {
             let mut query = vec![("list-type", "2"), ("prefix", prefix)];
             query.extend(token.as_deref().map(|token| ("continuation-token", token)));
             if first {
                 query.push(("max-keys", "1"));
             }
-            let page = self.ask(&Method::GET, "", &query).await?;
-            let page = page.into_body().bytes().await.map_err(|error| self.http(error))?;
-            let (objects, next) = parse(&page)
-                .map_err(|source| BucketError::Listing { bucket: self.name.clone(), source })?;
+            let (objects, next) = retried(|| self.page(&query)).await?;
             found.extend(objects);
-            token = next;
-            if token.is_none() || first {
-                break;
+            match next {
+                Some(next) if !first => {
+                    if !before.insert(next.clone()) {
+                        return Err(self.no_listing(PageError::Repeated));
+                    }
+                    token = Some(next);
+                }
+                _ => break,
             }
         }
         for object in found.iter_mut().filter(|object| object.generation.is_empty()) {
@@ -194,7 +211,7 @@ impl Bucket {
 
     /// The object of this very name, where there is one.
     pub(super) async fn head(&self, key: &str) -> Result<Option<Found>, BucketError> {
-        match self.ask(&Method::HEAD, key, &[]).await {
+        match retried(|| self.send(&Method::HEAD, key, &[], &[])).await {
             Ok(answer) => {
                 let text = |name: &str| header(answer.headers(), name).unwrap_or_default();
                 let size = ["x-goog-stored-content-length", "content-length"];
@@ -212,21 +229,28 @@ impl Bucket {
         }
     }
 
-    /// Asks until there is an answer, or no hope of one.
-    async fn ask(
+    /// Asks for a page of a listing, once.
+    async fn page(
         &self,
-        method: &Method,
-        key: &str,
         query: &[(&str, &str)],
-    ) -> Result<HttpResponse, BucketError> {
-        let mut waits = Waits::default();
-        for _ in 0..RETRIES {
-            match self.send(method, key, query, &[]).await {
-                Err(error) if error.is_transient() => tokio::time::sleep(waits.next()).await,
-                answer => return answer,
-            }
+    ) -> Result<(Vec<Found>, Option<String>), BucketError> {
+        let answer = self.send(&Method::GET, "", query, &[]).await?;
+        let page = beginning(answer, MOST_OF_PAGE);
+        let page = self.in_time(page).await?.map_err(|error| self.http(error))?;
+        if page.len() > MOST_OF_PAGE {
+            return Err(self.no_listing(PageError::TooLong { most: MOST_OF_PAGE }));
         }
-        self.send(method, key, query, &[]).await
+        parse(&page).map_err(|source| self.no_listing(source))
+    }
+
+    fn no_listing(&self, source: PageError) -> BucketError {
+        BucketError::Listing { bucket: self.name.clone(), source }
+    }
+
+    async fn in_time<T>(&self, asked: impl Future<Output = T>) -> Result<T, BucketError> {
+        let patience = self.patience;
+        let late = |_| BucketError::Late { bucket: self.name.clone(), patience };
+        tokio::time::timeout(patience, asked).await.map_err(late)
     }
 
     /// Asks once. An answer other than a success is an error.
@@ -265,10 +289,8 @@ impl Bucket {
         let request = request.body(HttpRequestBody::empty()).map_err(|source| {
             BucketError::Request { bucket: self.name.clone(), key: key.to_owned(), source }
         })?;
-        let answer = tokio::time::timeout(PATIENCE, self.client.execute(request)).await;
-        let answer = answer
-            .map_err(|_| BucketError::Late { bucket: self.name.clone(), patience: PATIENCE })?
-            .map_err(|error| self.http(error))?;
+        let answer = self.in_time(self.client.execute(request)).await?;
+        let answer = answer.map_err(|error| self.http(error))?;
         match answer.status() {
             status if status.is_success() => Ok(answer),
             status => Err(BucketError::Status {
@@ -284,9 +306,45 @@ impl Bucket {
     }
 }
 
+/// Asks until there is an answer, or no hope of one.
+async fn retried<T, F>(ask: impl Fn() -> F) -> Result<T, BucketError>
+where
+    F: Future<Output = Result<T, BucketError>>,
+{
+    let mut waits = Waits::default();
+    for tried in 0..RETRIES {
+        match ask().await {
+            Err(error) if error.may_pass() => {
+                let error = causes(&error);
+                if tried == 0 {
+                    tracing::warn!(error, "Cloud Storage fails, asking again");
+                } else {
+                    tracing::debug!(error, tried, "Cloud Storage still fails, asking again");
+                }
+                tokio::time::sleep(waits.next()).await;
+            }
+            answer => return answer,
+        }
+    }
+    ask().await
+}
+
+/// The body of an answer, up to the piece that goes beyond so many bytes.
+async fn beginning(answer: HttpResponse, most: usize) -> Result<Vec<u8>, HttpError> {
+    let mut bytes = Vec::new();
+    let mut pieces = answer.into_body().bytes_stream();
+    while bytes.len() <= most
+        && let Some(piece) = pieces.next().await
+    {
+        let piece: Bytes = piece?;
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
 /// What a refusal says, in a few words.
 async fn told(answer: HttpResponse) -> String {
-    let body = tokio::time::timeout(PATIENCE, answer.into_body().bytes()).await;
+    let body = tokio::time::timeout(PATIENCE, beginning(answer, MOST_OF_REFUSAL)).await;
     let body = body.ok().and_then(Result::ok).unwrap_or_default();
     let text = String::from_utf8_lossy(&body);
     let said = ["Details", "Message", "Code"].iter().find_map(|name| {
@@ -303,100 +361,5 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
     headers.get(name)?.to_str().ok()
 }
 
-/// Where the service is: Google's, unless the environment or the key says otherwise.
-fn base_url(builder: &GoogleCloudStorageBuilder) -> String {
-    let value = |key| builder.get_config_value(&key);
-    let of_account = || {
-        let key = value(GoogleConfigKey::ServiceAccountKey)
-            .or_else(|| std::fs::read_to_string(value(GoogleConfigKey::ServiceAccount)?).ok())?;
-        let key: serde_json::Value = serde_json::from_str(&key).ok()?;
-        key["gcs_base_url"].as_str().map(str::to_owned)
-    };
-    let url = value(GoogleConfigKey::BaseUrl).or_else(of_account);
-    url.map_or_else(|| BASE_URL.to_owned(), |url| url.trim_end_matches('/').to_owned())
-}
-
-/// How the service is reached: as the builder says, but without a limit to how long an answer may take to
-/// its end: that depends on what is done with it.
-fn options(builder: &GoogleCloudStorageBuilder) -> ClientOptions {
-    let kept = [
-        ClientConfigKey::AllowHttp,
-        ClientConfigKey::AllowInvalidCertificates,
-        ClientConfigKey::ConnectTimeout,
-        ClientConfigKey::Http1Only,
-        ClientConfigKey::Http2Only,
-        ClientConfigKey::ProxyUrl,
-        ClientConfigKey::ProxyCaCertificate,
-        ClientConfigKey::ProxyExcludes,
-        ClientConfigKey::UserAgent,
-    ];
-    let mut options = ClientOptions::new();
-    for key in kept {
-        if let Some(value) = builder.get_config_value(&GoogleConfigKey::Client(key)) {
-            options = options.with_config(key, value);
-        }
-    }
-    options.with_timeout_disabled()
-}
-
-/// The objects of a page, and what asks for the next one.
-fn parse(page: &[u8]) -> Result<(Vec<Found>, Option<String>), quick_xml::Error> {
-    let mut reader = Reader::from_reader(page);
-    let (mut found, mut next) = (Vec::new(), None);
-    let mut object = Found::default();
-    // Text between two tags, to the byte: names may begin and end with white space.
-    let mut text = String::new();
-    loop {
-        match reader.read_event()? {
-            Event::Start(tag) => {
-                text.clear();
-                if tag.local_name().as_ref() == b"Contents" {
-                    object = Found::default();
-                }
-            }
-            Event::Text(piece) => text.push_str(&piece.decode()?),
-            Event::CData(piece) => text.push_str(&piece.decode()?),
-            Event::GeneralRef(reference) => match reference.resolve_char_ref()? {
-                Some(character) => text.push(character),
-                None => text.push_str(resolve_xml_entity(&reference.decode()?).unwrap_or_default()),
-            },
-            Event::End(tag) => match tag.local_name().as_ref() {
-                b"Key" => object.key = std::mem::take(&mut text),
-                b"Generation" => object.generation = std::mem::take(&mut text),
-                b"ETag" => object.e_tag = text.trim_matches('"').to_owned(),
-                b"Size" => object.size = text.trim().parse().unwrap_or(u64::MAX),
-                b"Contents" => found.push(std::mem::take(&mut object)),
-                b"NextContinuationToken" => {
-                    next = Some(std::mem::take(&mut text)).filter(|token| !token.is_empty());
-                }
-                _ => {}
-            },
-            Event::Eof => return Ok((found, next)),
-            _ => {}
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_names_its_objects_to_the_byte() {
-        let page = b"<?xml version='1.0'?>\n<ListBucketResult xmlns='http://doc.s3.amazonaws.com/2006-03-01'>\
-            <Name>lake</Name><Contents><Key> a//b &amp; &lt;c&#62;\n.csv </Key>\
-            <Generation>17</Generation><ETag>&quot;abc&quot;</ETag><Size>3</Size>\
-            <Owner><ID>x</ID></Owner></Contents>\n <Contents><Key>../[x]/</Key><ETag>\"d\"</ETag>\
-            <Size>0</Size></Contents><NextContinuationToken>t=</NextContinuationToken></ListBucketResult>";
-        let (found, next) = parse(page).expect("a page");
-        let object = |key: &str, generation: &str, e_tag: &str, size| Found {
-            key: key.to_owned(),
-            generation: generation.to_owned(),
-            e_tag: e_tag.to_owned(),
-            size,
-        };
-        let wanted = [object(" a//b & <c>\n.csv ", "17", "abc", 3), object("../[x]/", "", "d", 0)];
-        assert_eq!((found.as_slice(), next.as_deref()), (&wanted[..], Some("t=")));
-        assert!(parse(b"<a><b></a>").is_err());
-    }
-}
+pub(super) mod tests;

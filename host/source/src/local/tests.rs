@@ -1,0 +1,143 @@
+use std::io::Write;
+
+use super::*;
+
+fn paths(folder: &Path, name: &str) -> Vec<String> {
+    let given = format!("{}/{name}", folder.display());
+    let files = list(&given).expect("a list").files;
+    let root = fs::canonicalize(folder).expect("a folder");
+    let relative =
+        |file: Listed| file.path.strip_prefix(&root).expect("in the folder").display().to_string();
+    files.into_iter().map(relative).collect()
+}
+
+fn folder(names: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in names {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        fs::write(path, "x").expect("a file");
+    }
+    folder
+}
+
+#[test]
+fn a_file_is_one_however_it_is_named() {
+    let folder = folder(&["in/a.csv", "in/b.csv", "other/c.csv"]);
+    let root = folder.path();
+    std::os::unix::fs::symlink(root.join("in/a.csv"), root.join("in/z.csv")).expect("a link");
+    std::os::unix::fs::symlink(root.join("in"), root.join("link")).expect("a link");
+    // A circle.
+    std::os::unix::fs::symlink(root, root.join("in/up")).expect("a link");
+    for name in ["in/a.csv", "./in//a.csv", "other/../in/a.csv", "in/z.csv", "link/a.csv", "in/a*"]
+    {
+        assert_eq!(paths(root, name), ["in/a.csv"], "{name}");
+    }
+    for name in ["in/*.csv", "in/[ab].csv", "link/*.csv", "in/../link/?.csv"] {
+        assert_eq!(paths(root, name), ["in/a.csv", "in/b.csv"], "{name}");
+    }
+    assert_eq!(paths(root, "in/"), ["in/a.csv", "in/b.csv", "other/c.csv"]);
+    assert_eq!(paths(root, "other"), ["other/c.csv"]);
+    assert_eq!(paths(root, "none.csv"), [""; 0]);
+    assert_eq!(paths(root, "none/*.csv"), [""; 0]);
+    assert_eq!(paths(root, "in/a.csv/"), [""; 0]);
+}
+
+#[test]
+fn an_exact_name_is_tried_before_it_is_a_pattern() {
+    let folder = folder(&["x[1].csv", "x1.csv", "d[1]/a.csv", "d1/b.csv", "q?.csv", "qq.csv"]);
+    assert_eq!(paths(folder.path(), "x[1].csv"), ["x[1].csv"]);
+    assert_eq!(paths(folder.path(), "x[12].csv"), ["x1.csv"]);
+    assert_eq!(paths(folder.path(), "d[1]/*.csv"), ["d[1]/a.csv"]);
+    assert_eq!(paths(folder.path(), "d[1]/"), ["d[1]/a.csv"]);
+    assert_eq!(paths(folder.path(), "d[12]/"), ["d1/b.csv"]);
+    assert_eq!(paths(folder.path(), "q?.csv"), ["q?.csv"]);
+    assert_eq!(paths(folder.path(), "**/a.csv"), ["d[1]/a.csv"]);
+}
+
+#[test]
+fn what_is_not_data_is_passed_over_and_told() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = folder(&["a.csv", "_SUCCESS", ".a.csv.Xy12Zz", "_temporary/0/b.csv"]);
+    fs::write(folder.path().join("empty.csv"), "").expect("a file");
+    let odd = std::ffi::OsStr::from_bytes(b"\xff.csv");
+    fs::write(folder.path().join(odd), "x").expect("a file");
+    let given = format!("{}/", folder.path().display());
+    let Contents { files, passed_over, .. } = list(&given).expect("a list");
+    assert_eq!(files.len(), 1);
+    assert_eq!(passed_over.len(), 5, "{passed_over:?}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_told_and_hides_no_other() {
+    use clickmill_core::Fault;
+    let names = ["a/1.csv", "shut-1/2.csv", "shut-2/3.csv", "y/4.csv", "z/5.csv", "_shut/6.csv"];
+    let folder = folder(&names);
+    // Nobody is kept out who runs as root.
+    let read = |path: &Path| {
+        if path.to_string_lossy().contains("shut") {
+            return Err(io::Error::from(ErrorKind::PermissionDenied));
+        }
+        fs::read_dir(path)
+    };
+    for (pattern, wanted) in [("*/*.csv", 2), ("**/*.csv", 2), ("", 2), ("[ayz]/*.csv", 0)] {
+        let given = format!("{}/{pattern}", folder.path().display());
+        let Contents { files, not_seen, .. } = list_by(&given, read).expect("a list");
+        assert_eq!(files.len(), 3, "{pattern}");
+        assert_eq!(not_seen.len(), wanted, "{pattern}: {not_seen:?}");
+        for NotSeen { error, .. } in not_seen {
+            assert_eq!(error.fault(), Fault::Environment);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_told_where_it_may_be_meant() {
+    let folder = folder(&["a.csv"]);
+    // A link to itself: nobody can look at that.
+    for name in ["loop.csv", "_loop.csv"] {
+        let link = folder.path().join(name);
+        std::os::unix::fs::symlink(&link, &link).expect("a link");
+    }
+    for (pattern, wanted) in [("*.csv", 1), ("", 1), ("a*", 0), ("*.ndjson", 0)] {
+        let given = format!("{}/{pattern}", folder.path().display());
+        let not_seen = list(&given).expect("a list").not_seen;
+        assert_eq!(not_seen.len(), wanted, "{pattern}: {not_seen:?}");
+    }
+}
+
+#[test]
+fn a_file_that_changes_is_given_up_before_and_after_its_last_byte() {
+    let folder = folder(&["a.csv"]);
+    let path = folder.path().join("a.csv");
+    let listed = || list(&path.display().to_string()).expect("a list").files.remove(0);
+    let append = || {
+        let file = fs::File::options().append(true).open(&path);
+        file.expect("a file").write_all(b"more").expect("written");
+    };
+    let mut text = String::new();
+    listed().open().expect("open").read_to_string(&mut text).expect("whole");
+    assert_eq!(text, "x");
+    let before = listed();
+    append();
+    assert!(matches!(before.open(), Err(SourceError::Changed { .. })));
+    assert!(!before.is_unchanged().expect("it is there"));
+    let mut reader = listed().open().expect("open");
+    append();
+    let error = reader.read_to_string(&mut text).expect_err("changed");
+    assert!(matches!(SourceError::within(&error), Some(SourceError::Changed { .. })));
+    // Of the same length, and later.
+    let earlier = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .expect("a file")
+        .set_modified(earlier)
+        .expect("set");
+    let mut reader = listed().open().expect("open");
+    fs::write(&path, "y".repeat(9)).expect("written");
+    assert!(reader.read_to_string(&mut text).is_err());
+    let gone = listed();
+    fs::remove_file(&path).expect("removed");
+    assert!(matches!(gone.open(), Err(SourceError::Gone { .. })));
+}
