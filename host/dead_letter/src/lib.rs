@@ -12,6 +12,7 @@ pub use seal::{Seal, SealError};
 pub use spool::{Carrier, Held, Spool, SpoolError};
 pub use stop_rule::{StopRule, TooManyRejected};
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -26,11 +27,21 @@ use clickmill_core::batch::{Message, Position, Rejected};
 
 /// The attribute that holds the header of the object that a record came from.
 pub const HEADER_ATTRIBUTE: &str = "clickmill.header";
+/// The attribute that says why a letter has no header, where it is too long.
+pub const NO_HEADER_ATTRIBUTE: &str = "clickmill.header_left_out";
+/// Every letter of an object holds its header. A longer one is left out: payload and header would be more
+/// than a row of BigQuery may have, and many short records would become gigabytes of header.
+pub const MAX_HEADER_BYTES: usize = 64 << 10;
 
 /// A payload larger than that is kept as bytes only: a row of BigQuery may have 10 MB.
 const MAX_TEXT_BYTES: usize = 4_000_000;
 /// Of a larger payload the first bytes are kept.
 const MAX_PAYLOAD_BYTES: usize = 8_500_000;
+/// The bytes of letters that are written at once, unless one alone has more: a request of BigQuery takes
+/// 10 MB, and a column in Arrow 2 GB.
+const MAX_CHUNK_BYTES: usize = 8_000_000;
+/// What a letter has beside its payload, its attributes and its texts: ids, digests, times.
+const LETTER_BYTES: usize = 512;
 /// What decoders say of a record of which they took in the first bytes only.
 const TOO_LARGE: &str = "too_large";
 
@@ -69,8 +80,27 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Rows of the dead-letter table.
-    pub fn rows(&self, rejected: &[Rejected]) -> Result<RecordBatch, ArrowError> {
+    /// Rows of the dead-letter table, in batches that are bounded in bytes: letters of one object all hold
+    /// its header, so a batch of rows may become much larger than it was.
+    pub fn rows<'a>(
+        &'a self,
+        rejected: &'a [Rejected],
+    ) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a {
+        let mut rest = rejected;
+        std::iter::from_fn(move || {
+            let mut bytes = 0;
+            let fits = |rejected: &&Rejected| {
+                bytes += bytes_of(rejected);
+                bytes <= MAX_CHUNK_BYTES
+            };
+            let count = rest.iter().take_while(fits).count().max(1);
+            let (chunk, after) = rest.split_at_checked(count)?;
+            rest = after;
+            Some(self.batch(chunk))
+        })
+    }
+
+    fn batch(&self, rejected: &[Rejected]) -> Result<RecordBatch, ArrowError> {
         let columns = self.schema.fields().iter().map(|field| self.column(field, rejected));
         let columns = columns.collect::<Result<_, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rejected.len()));
@@ -127,6 +157,29 @@ impl Writer {
     }
 }
 
+/// About as many bytes as a letter takes.
+fn bytes_of(rejected: &Rejected) -> usize {
+    let payload = rejected.payload.len();
+    // As text and as bytes.
+    let copies = if payload <= MAX_TEXT_BYTES { 2 } else { 1 };
+    let header = rejected.header.as_ref().map_or(0, |header| header.len().min(MAX_HEADER_BYTES));
+    let own = message(rejected).map_or(&[][..], |message| &message.attributes);
+    let own: usize = own.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let texts = rejected.source.len() + rejected.reason.message.len();
+    payload.min(MAX_PAYLOAD_BYTES) * copies + header + own + texts + LETTER_BYTES
+}
+
+/// The attribute of a letter that its object's header becomes.
+fn header_of(rejected: &Rejected) -> Option<(&'static str, Cow<'_, str>)> {
+    let header = rejected.header.as_ref()?;
+    let bytes = header.len();
+    if bytes > MAX_HEADER_BYTES {
+        let why = format!("the header has {bytes} bytes, a letter keeps {MAX_HEADER_BYTES}");
+        return Some((NO_HEADER_ATTRIBUTE, why.into()));
+    }
+    Some((HEADER_ATTRIBUTE, String::from_utf8_lossy(header)))
+}
+
 fn message_of(rejected: &Rejected) -> String {
     let bytes = rejected.payload.len();
     if bytes > MAX_PAYLOAD_BYTES {
@@ -167,8 +220,8 @@ fn attributes(data_type: &DataType, rejected: &[Rejected]) -> ArrayRef {
     let mut lists =
         ListBuilder::new(StructBuilder::new(fields.clone(), builders)).with_field(item.clone());
     for rejected in rejected {
-        let header = rejected.header.as_ref().map(|header| String::from_utf8_lossy(header));
-        let header = header.as_deref().map(|header| (HEADER_ATTRIBUTE, header));
+        let header = header_of(rejected);
+        let header = header.as_ref().map(|(key, value)| (*key, value.as_ref()));
         let own = message(rejected).map_or(&[][..], |message| &message.attributes);
         let own = own.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         for (key, value) in header.into_iter().chain(own) {
@@ -183,3 +236,6 @@ fn attributes(data_type: &DataType, rejected: &[Rejected]) -> ArrayRef {
     }
     Arc::new(lists.finish())
 }
+
+#[cfg(test)]
+mod tests;

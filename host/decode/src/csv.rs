@@ -175,7 +175,7 @@ impl Csv {
         }
         let mut records = Records::default();
         let mut begin = self.at;
-        while records.lines.len() < limits.max_rows && self.at - begin < limits.max_bytes {
+        while records.len() < limits.max_rows && self.at - begin < limits.max_bytes {
             match self.next_record(Some(width)) {
                 Next::Record { range, line, .. } => {
                     let mut start = 0;

@@ -187,7 +187,12 @@ struct Records {
 
 impl Records {
     fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.malformed.is_empty()
+        self.len() == 0
+    }
+
+    /// How many there are, with those that are malformed.
+    fn len(&self) -> usize {
+        self.lines.len() + self.malformed.len()
     }
 
     fn push(&mut self, line: u64, range: Range<usize>) {
