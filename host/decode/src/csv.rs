@@ -37,6 +37,13 @@ use clickmill_core::batch::{Position, Reason};
 /// The code of records whose quotes are not in order.
 const UNBALANCED_QUOTE: &str = "unbalanced_quote";
 
+/// The fields of a whole record of `source`, as it is decoded, with a line end behind each.
+pub fn csv_fields(dialect: &Dialect, source: &str, record: &[u8]) -> Vec<u8> {
+    let Dialect { quote, escape, .. } = *dialect;
+    let (delimiter, escape) = (dialect.delimiter_of(source), escape.filter(|e| *e != quote));
+    escaped::fields(record, Signs { delimiter, quote, escape })
+}
+
 pub(super) struct Csv {
     context: Context,
     schema: SchemaRef,
@@ -267,7 +274,7 @@ impl Csv {
         let sign = self.sign();
         let input = &self.block[self.at..];
         let (fields, ends) = (&mut self.fields, &mut self.ends);
-        if let Some(escape) = sign {
+        if let Some(escape) = sign.map(Some) {
             let signs = Signs { delimiter: self.delimiter, quote: self.quote, escape };
             return escaped::read(input, signs, self.blocks.ended, fields, ends);
         }

@@ -8,6 +8,8 @@ mod csv;
 pub mod messages;
 mod ndjson;
 
+pub use csv::csv_fields;
+
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
