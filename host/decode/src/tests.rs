@@ -135,9 +135,9 @@ fn csv_rows_of_wrong_width_are_malformed_with_their_bytes() {
 
 #[test]
 fn malformed_records_count_towards_the_rows_of_a_batch() {
-    let lines = 100_000;
-    let csv = [format!("a;{}\n", "b".repeat(20_000)), "x\n".repeat(lines)].concat();
-    assert_eq!(decode(&csv_format(1 << 20), 1000, csv.as_bytes()).len(), lines);
+    let lines = 10_000;
+    let csv = format!("a;b\n{}", "x\n".repeat(lines));
+    assert_eq!(decode(&csv_format(1024), 1000, csv.as_bytes()).len(), lines);
     let ndjson = b"\xff\n".repeat(lines);
     assert_eq!(decode(&Format::Ndjson { max_record_bytes: 1024 }, 1000, &ndjson).len(), lines);
 }
