@@ -100,6 +100,9 @@ impl Guard {
             Some((guarded, column.as_string_opt::<i32>()?))
         });
         let texts: Vec<(&Guarded, &StringArray)> = texts.collect();
+        if texts.is_empty() {
+            return Ok((batch, Vec::new()));
+        }
         let origins = &batch.origins;
         let mut found: BTreeMap<usize, &str> = BTreeMap::new();
         for (row, range) in origins.ranges.iter().enumerate() {
