@@ -1,9 +1,13 @@
 //! The plugins of a running pipeline: looked at, swapped, rolled back.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+
+use serde_json::{Map, Value};
 
 use super::answer_error;
 use super::wire::{ChangeBody, RollbackBody, SwapBody, SwappedBody, VersionBody};
@@ -29,7 +33,11 @@ pub(super) async fn swap(State(running): State<Running>, Json(body): Json<SwapBo
         dry_run: body.dry_run,
         ..Default::default()
     };
-    for (stage, change) in body.changes {
+    let present = running.versions().0;
+    for (stage, mut change) in body.changes {
+        let stages = present.set.stages.iter();
+        let config = stages.filter(|made| *made.stage == *stage).map(|made| &made.config).next();
+        change.config.extend(read(std::mem::take(&mut change.written), config));
         for golden in &change.golden {
             request.golden.push((stage.clone(), golden.clone()));
         }
@@ -61,6 +69,22 @@ pub(super) async fn rollback(
         Ok(Err(refused)) => answer_refused(&refused),
         Err(error) => answer_error(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), None),
     }
+}
+
+/// Values as they are meant that were written on a command line, for the keys of a stage that has `config`.
+fn read(
+    written: BTreeMap<String, String>,
+    config: Option<&Map<String, Value>>,
+) -> impl Iterator<Item = (String, Value)> {
+    written.into_iter().map(move |(key, text)| {
+        let has_text = config.and_then(|config| config.get(&key)).is_some_and(Value::is_string);
+        let value = match serde_json::from_str(&text) {
+            Ok(Value::Number(_) | Value::Bool(_)) if has_text => Value::String(text),
+            Ok(value) => value,
+            Err(_) => Value::String(text),
+        };
+        (key, value)
+    })
 }
 
 /// The change that a body asks for. A component in Cloud Storage is read.
@@ -96,4 +120,37 @@ fn answer_refused(refused: &SwapRefused) -> Response {
         Fault::Bug => StatusCode::INTERNAL_SERVER_ERROR,
     };
     answer_error(status, causes(refused), Some(refused.check().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_for_a_key_that_has_text_is_text() {
+        let config = json!({ "key_id": "k1", "limit": 5, "strict": true, "columns": {} });
+        let config = config.as_object().expect("an object");
+        for (key, text, wanted) in [
+            ("key_id", "2", json!("2")),
+            ("key_id", "2.0", json!("2.0")),
+            ("key_id", "true", json!("true")),
+            ("key_id", "k2", json!("k2")),
+            ("key_id", "\"k2\"", json!("k2")),
+            ("key_id", "\"2\"", json!("2")),
+            ("key_id", "null", json!(null)),
+            ("limit", "2", json!(2)),
+            ("limit", "two", json!("two")),
+            ("strict", "false", json!(false)),
+            ("columns", "{\"ip\": \"ip\"}", json!({ "ip": "ip" })),
+            ("new", "2", json!(2)),
+        ] {
+            let written = BTreeMap::from([(key.to_owned(), text.to_owned())]);
+            let found: Vec<_> = read(written, Some(config)).collect();
+            assert_eq!(found, [(key.to_owned(), wanted)], "{key}={text}");
+        }
+        let written = BTreeMap::from([("key_id".to_owned(), "2".to_owned())]);
+        assert_eq!(read(written, None).next(), Some(("key_id".to_owned(), json!(2))));
+    }
 }

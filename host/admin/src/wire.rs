@@ -59,6 +59,10 @@ pub struct ChangeBody {
     /// Keys of its configuration that get another value; null takes a key away.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub config: Map<String, Json>,
+    /// The same, as it was written on a command line: JSON or else text, and text too where the key has
+    /// text now and a number or a truth value is written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub written: BTreeMap<String, String>,
     /// Lookup tables, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lookups: BTreeMap<String, FileBody>,

@@ -12,6 +12,7 @@ pub use seal::{Seal, SealError};
 pub use spool::{Carrier, Held, Spool, SpoolError};
 pub use stop_rule::{StopRule, TooManyRejected};
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -26,15 +27,21 @@ use clickmill_core::batch::{Message, Position, Rejected};
 
 /// The attribute that holds the header of the object that a record came from.
 pub const HEADER_ATTRIBUTE: &str = "clickmill.header";
+/// The attribute that says why a letter has no header, where it is too long.
+pub const NO_HEADER_ATTRIBUTE: &str = "clickmill.header_left_out";
+/// Every letter of an object holds its header. A longer one is left out: payload and header would be more
+/// than a row of BigQuery may have, and many short records would become gigabytes of header.
+pub const MAX_HEADER_BYTES: usize = 64 << 10;
 
 /// A payload larger than that is kept as bytes only: a row of BigQuery may have 10 MB.
 const MAX_TEXT_BYTES: usize = 4_000_000;
 /// Of a larger payload the first bytes are kept.
 const MAX_PAYLOAD_BYTES: usize = 8_500_000;
-/// Of a larger header the first bytes are kept: there is so much room beside the largest payload.
-const MAX_HEADER_BYTES: usize = 200_000;
-/// A character has no more bytes.
-const CHAR_BYTES: usize = 4;
+/// The bytes of letters that are written at once, unless one alone has more: a request of BigQuery takes
+/// 10 MB, and a column in Arrow 2 GB.
+const MAX_CHUNK_BYTES: usize = 8_000_000;
+/// What a letter has beside its payload, its attributes and its texts: ids, digests, times.
+const LETTER_BYTES: usize = 512;
 /// What decoders say of a record of which they took in the first bytes only.
 const TOO_LARGE: &str = "too_large";
 
@@ -55,19 +62,10 @@ pub fn letter_id(rejected: &Rejected) -> String {
 }
 
 /// Whether a letter holds no more than the beginning of its record, which says nothing of the whole: its
-/// decoder took in no more, or a row of the table takes no more. The same of the header.
-pub fn is_cut(
-    stage: &str,
-    code: &str,
-    message: &str,
-    payload: &[u8],
-    header: Option<&str>,
-) -> bool {
+/// decoder took in no more, or a row of the table takes no more.
+pub fn is_cut(stage: &str, code: &str, message: &str, payload: &[u8]) -> bool {
     let by_decoder = stage == clickmill_core::stage::DECODE && code == TOO_LARGE;
-    let header_is_full = header.is_some_and(|header| header.len() > MAX_HEADER_BYTES - CHAR_BYTES);
-    by_decoder
-        || (payload.len() == MAX_PAYLOAD_BYTES && message.ends_with(&kept()))
-        || (header_is_full && message.contains(&header_kept()))
+    by_decoder || (payload.len() == MAX_PAYLOAD_BYTES && message.ends_with(&kept()))
 }
 
 /// Makes letters of what a pipeline refuses.
@@ -82,8 +80,27 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Rows of the dead-letter table.
-    pub fn rows(&self, rejected: &[Rejected]) -> Result<RecordBatch, ArrowError> {
+    /// Rows of the dead-letter table, in batches that are bounded in bytes: letters of one object all hold
+    /// its header, so a batch of rows may become much larger than it was.
+    pub fn rows<'a>(
+        &'a self,
+        rejected: &'a [Rejected],
+    ) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a {
+        let mut rest = rejected;
+        std::iter::from_fn(move || {
+            let mut bytes = 0;
+            let fits = |rejected: &&Rejected| {
+                bytes += bytes_of(rejected);
+                bytes <= MAX_CHUNK_BYTES
+            };
+            let count = rest.iter().take_while(fits).count().max(1);
+            let (chunk, after) = rest.split_at_checked(count)?;
+            rest = after;
+            Some(self.batch(chunk))
+        })
+    }
+
+    fn batch(&self, rejected: &[Rejected]) -> Result<RecordBatch, ArrowError> {
         let columns = self.schema.fields().iter().map(|field| self.column(field, rejected));
         let columns = columns.collect::<Result<_, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rejected.len()));
@@ -140,23 +157,36 @@ impl Writer {
     }
 }
 
-fn message_of(rejected: &Rejected) -> String {
-    let mut text = rejected.reason.message.clone();
-    let header =
-        rejected.header.as_deref().map_or(0, |header| String::from_utf8_lossy(header).len());
-    if header > MAX_HEADER_BYTES {
-        text.push_str(&format!(" (of its header's {header}{}", header_kept()));
-    }
-    let bytes = rejected.payload.len();
-    if bytes > MAX_PAYLOAD_BYTES {
-        text.push_str(&format!(" (of its {bytes}{}", kept()));
-    }
-    text
+/// About as many bytes as a letter takes.
+fn bytes_of(rejected: &Rejected) -> usize {
+    let payload = rejected.payload.len();
+    // As text and as bytes.
+    let copies = if payload <= MAX_TEXT_BYTES { 2 } else { 1 };
+    let header = rejected.header.as_ref().map_or(0, |header| header.len().min(MAX_HEADER_BYTES));
+    let own = message(rejected).map_or(&[][..], |message| &message.attributes);
+    let own: usize = own.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let texts = rejected.source.len() + rejected.reason.message.len();
+    payload.min(MAX_PAYLOAD_BYTES) * copies + header + own + texts + LETTER_BYTES
 }
 
-/// What the message of a letter says whose header did not fit.
-fn header_kept() -> String {
-    format!(" bytes the first {MAX_HEADER_BYTES} are kept at most)")
+/// The attribute of a letter that its object's header becomes.
+fn header_of(rejected: &Rejected) -> Option<(&'static str, Cow<'_, str>)> {
+    let header = rejected.header.as_ref()?;
+    let bytes = header.len();
+    if bytes > MAX_HEADER_BYTES {
+        let why = format!("the header has {bytes} bytes, a letter keeps {MAX_HEADER_BYTES}");
+        return Some((NO_HEADER_ATTRIBUTE, why.into()));
+    }
+    Some((HEADER_ATTRIBUTE, String::from_utf8_lossy(header)))
+}
+
+fn message_of(rejected: &Rejected) -> String {
+    let bytes = rejected.payload.len();
+    if bytes > MAX_PAYLOAD_BYTES {
+        format!("{} (of its {bytes}{}", rejected.reason.message, kept())
+    } else {
+        rejected.reason.message.clone()
+    }
 }
 
 /// How the message of a letter ends whose payload did not fit.
@@ -190,10 +220,8 @@ fn attributes(data_type: &DataType, rejected: &[Rejected]) -> ArrayRef {
     let mut lists =
         ListBuilder::new(StructBuilder::new(fields.clone(), builders)).with_field(item.clone());
     for rejected in rejected {
-        let header = rejected.header.as_ref().map(|header| String::from_utf8_lossy(header));
-        let header = header.as_deref().map(|header| {
-            (HEADER_ATTRIBUTE, &header[..header.floor_char_boundary(MAX_HEADER_BYTES)])
-        });
+        let header = header_of(rejected);
+        let header = header.as_ref().map(|(key, value)| (*key, value.as_ref()));
         let own = message(rejected).map_or(&[][..], |message| &message.attributes);
         let own = own.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         for (key, value) in header.into_iter().chain(own) {
@@ -210,48 +238,4 @@ fn attributes(data_type: &DataType, rejected: &[Rejected]) -> ArrayRef {
 }
 
 #[cfg(test)]
-mod tests {
-    use arrow::array::AsArray;
-
-    use super::*;
-    use clickmill_core::Micros;
-    use clickmill_core::batch::Reason;
-
-    /// What a letter of a record with a header of this size says, and whether it is cut.
-    fn letter(header: &str) -> (String, usize, bool) {
-        let reason = Reason { code: "bad".to_owned(), message: "bad".to_owned(), column: None };
-        let rejected = Rejected {
-            source: "clicks.csv@1".into(),
-            header: Some(header.to_owned().into()),
-            position: Position::Line(2),
-            payload: "a record".into(),
-            stage: "sink".parse().unwrap(),
-            plugin_digest: None,
-            plugin_set: Digest::of(b"set"),
-            reason,
-            ingest_time: Micros::default(),
-        };
-        let pair = ["key", "value"].map(|name| Field::new(name, DataType::Utf8, false));
-        let pair = Field::new("item", DataType::Struct(pair.to_vec().into()), false);
-        let schema = arrow::datatypes::Schema::new(vec![
-            Field::new("errorMessage", DataType::Utf8, false),
-            Field::new("attributes", DataType::List(Arc::new(pair)), false),
-        ]);
-        let writer = Writer { pipeline: "p".to_owned(), schema: Arc::new(schema), seal: None };
-        let rows = writer.rows(&[rejected]).unwrap();
-        let message = rows.column(0).as_string::<i32>().value(0).to_owned();
-        let pairs = rows.column(1).as_list::<i32>().value(0);
-        let kept = pairs.as_struct().column(1).as_string::<i32>().value(0).to_owned();
-        let is_cut = is_cut("sink", "bad", &message, b"a record", Some(&kept));
-        (message, kept.len(), is_cut)
-    }
-
-    #[test]
-    fn of_a_header_that_no_row_takes_the_beginning_is_kept_and_the_letter_says_so() {
-        let fits = "é".repeat(MAX_HEADER_BYTES / 2);
-        assert_eq!(letter(&fits), ("bad".to_owned(), MAX_HEADER_BYTES, false));
-        let (message, kept, is_cut) = letter(&format!("x{fits}"));
-        assert_eq!(message, "bad (of its header's 200001 bytes the first 200000 are kept at most)");
-        assert_eq!((kept, is_cut), (MAX_HEADER_BYTES - 1, true));
-    }
-}
+mod tests;

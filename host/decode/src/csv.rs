@@ -5,17 +5,19 @@
 //!
 //! Quoted fields may hold delimiters and line ends. Quotes that are not where RFC 4180 wants them are
 //! never guessed at, since a guess alters the field: the record is malformed. Nor does a quote that is
-//! never closed swallow the rows after it: a record over several lines counts only if its quotes are in
-//! order, it has the right number of fields, and it is within the size limit. Otherwise its first line
-//! alone is malformed, and decoding goes on with the second.
+//! never closed swallow the rows after it: a record goes over several lines only if its quotes are in
+//! order, else its first line alone is malformed, and decoding goes on with the second. Where they are in
+//! order, the lines within are a field's text and no records, be the record malformed or not.
 //!
 //! A column that the header does not name is called by its place: `column_1`.
 
 mod escaped;
+mod extent;
 mod lines;
 mod parsed;
 mod plain;
 mod quotes;
+mod refused;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -32,10 +34,16 @@ use quotes::Quotes;
 
 use super::{Blocks, Context, DecodeError, Decoded, Malformed, Records, reason, too_large};
 use clickmill_config::Dialect;
-use clickmill_core::batch::{Position, Reason};
 
 /// The code of records whose quotes are not in order.
 const UNBALANCED_QUOTE: &str = "unbalanced_quote";
+
+/// The fields of a whole record of `source`, as it is decoded, with a line end behind each.
+pub fn csv_fields(dialect: &Dialect, source: &str, record: &[u8]) -> Vec<u8> {
+    let Dialect { quote, escape, .. } = *dialect;
+    let (delimiter, escape) = (dialect.delimiter_of(source), escape.filter(|e| *e != quote));
+    escaped::fields(record, Signs { delimiter, quote, escape })
+}
 
 pub(super) struct Csv {
     context: Context,
@@ -175,7 +183,7 @@ impl Csv {
         }
         let mut records = Records::default();
         let mut begin = self.at;
-        while records.lines.len() < limits.max_rows && self.at - begin < limits.max_bytes {
+        while records.len() < limits.max_rows && self.at - begin < limits.max_bytes {
             match self.next_record(Some(width)) {
                 Next::Record { range, line, .. } => {
                     let mut start = 0;
@@ -215,7 +223,7 @@ impl Csv {
             Stop::Block if self.block.len() - start <= self.max_record_bytes => {
                 return Next::BlockEnds;
             }
-            Stop::Block | Stop::Full => return self.first_line_is_malformed(),
+            Stop::Block | Stop::Full => return self.refuse(),
         };
         let Some(next) = self.past_line_end(end) else {
             return Next::BlockEnds;
@@ -225,7 +233,6 @@ impl Csv {
         if width.is_some_and(|width| count == width + 1) && self.ends_in_delimiter(count) {
             count -= 1;
         }
-        let right_width = width.is_none_or(|width| width == count);
         let quotes = || match quotes {
             Some(quotes) => quotes,
             None if !self.block_has_quotes || memchr(self.quote, record).is_none() => {
@@ -235,10 +242,11 @@ impl Csv {
             None => Quotes::of(record, self.delimiter, self.quote),
         };
         let several_lines = lines::first_end(record).is_some();
-        // Of a record of several lines that is beyond the limit, the end may be in the block or not: the
-        // first line alone is malformed either way, so that it does not matter where blocks are cut.
-        let sound = !several_lines || (right_width && record.len() <= self.max_record_bytes);
-        if !sound || quotes() != Quotes::Closed {
+        // Its end may be in the block or not: what is done may not rest on that.
+        if several_lines && record.len() > self.max_record_bytes {
+            return self.refuse();
+        }
+        if quotes() != Quotes::Closed {
             return self.first_line_is_malformed();
         }
         let line = self.line;
@@ -267,7 +275,7 @@ impl Csv {
         let sign = self.sign();
         let input = &self.block[self.at..];
         let (fields, ends) = (&mut self.fields, &mut self.ends);
-        if let Some(escape) = sign {
+        if let Some(escape) = sign.map(Some) {
             let signs = Signs { delimiter: self.delimiter, quote: self.quote, escape };
             return escaped::read(input, signs, self.blocks.ended, fields, ends);
         }
@@ -296,49 +304,6 @@ impl Csv {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         let mut fields = starts.zip(&self.ends[..count]);
         fields.position(|(start, end)| std::str::from_utf8(&self.fields[start..*end]).is_err())
-    }
-
-    /// The first line of the record at `at` is malformed by itself, and the next record begins after it.
-    fn first_line_is_malformed(&mut self) -> Next {
-        let rest = &self.block[self.at..];
-        let found = lines::first_end(rest);
-        let text = &rest[..found.unwrap_or(rest.len())];
-        let range = self.at..self.at + text.len();
-        let Some(next) = self.past_line_end(range.end) else {
-            return Next::BlockEnds;
-        };
-        let goes_on = found.is_none() && !self.blocks.ended;
-        let oversized = text.len() > self.max_record_bytes;
-        if goes_on && !oversized {
-            return Next::BlockEnds;
-        }
-        let reason = if oversized {
-            too_large(text.len(), self.max_record_bytes)
-        } else if self.may_be_escaped(text) {
-            let told = "a backslash stands before a quote: set `source.csv.escape` to the backslash where \
-                        it escapes quotes, or to the quote where it does not";
-            reason(UNBALANCED_QUOTE, told.to_owned())
-        } else if self.sign().is_some_and(|escape| text.ends_with(&[escape])) {
-            let told = "the last character escapes nothing, or the line's end, which is not quoted";
-            reason(UNBALANCED_QUOTE, told.to_owned())
-        } else if memchr(self.quote, text).is_some() {
-            let told = "a quote opens and is not closed where a field ends";
-            reason(UNBALANCED_QUOTE, told.to_owned())
-        } else {
-            reason("wrong_field_count", format!("record has more than {} fields", self.ends.len()))
-        };
-        let line = self.line;
-        // The line's number counts now: what is passed over of it later does not count again.
-        self.line += 1;
-        self.at = next;
-        self.skipping = goes_on;
-        self.malformed(range, line, reason)
-    }
-
-    fn malformed(&self, range: Range<usize>, line: u64, reason: Reason) -> Next {
-        let end = range.end.min(range.start + self.max_record_bytes);
-        let payload = self.block.slice(range.start..end);
-        Next::Malformed(Malformed { position: Position::Line(line), payload, reason })
     }
 
     /// The place after the line end at `at`, or `at` where there is none. `None` where only the next

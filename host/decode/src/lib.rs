@@ -8,6 +8,8 @@ mod csv;
 pub mod messages;
 mod ndjson;
 
+pub use csv::csv_fields;
+
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
@@ -187,7 +189,12 @@ struct Records {
 
 impl Records {
     fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.malformed.is_empty()
+        self.len() == 0
+    }
+
+    /// How many there are, with those that are malformed.
+    fn len(&self) -> usize {
+        self.lines.len() + self.malformed.len()
     }
 
     fn push(&mut self, line: u64, range: Range<usize>) {

@@ -49,7 +49,7 @@ impl Ndjson {
         let mut offsets = vec![0];
         let mut records = Records::default();
         let mut begin = self.at;
-        while records.lines.len() < limits.max_rows && text.len() < limits.max_bytes {
+        while records.len() < limits.max_rows && text.len() < limits.max_bytes {
             let Some(line) = self.next_line() else {
                 if !records.is_empty() || !self.next_block()? {
                     break;

@@ -65,7 +65,7 @@ fn records(mut decoder: Decoder, max_rows: usize) -> Vec<Record> {
     while let Some(decoded) = decoder.next_batch().expect("decodes") {
         let Batch { columns, origins, .. } = &decoded.batch;
         assert_eq!(columns.num_rows(), origins.ranges.len());
-        assert!(columns.num_rows() <= max_rows);
+        assert!(columns.num_rows() + decoded.malformed.len() <= max_rows);
         let header = origins.header.as_ref().map(|header| header.to_vec());
         for row in 0..columns.num_rows() {
             let fields = columns.columns().iter().map(|c| c.as_string::<i32>().value(row));
@@ -131,6 +131,15 @@ fn csv_rows_of_wrong_width_are_malformed_with_their_bytes() {
         b"a;b\n1\n1;2;3\r\n4;5\n",
         &["2!wrong_field_count!1", "3!wrong_field_count!1;2;3", "4|4|5"],
     );
+}
+
+#[test]
+fn malformed_records_count_towards_the_rows_of_a_batch() {
+    let lines = 10_000;
+    let csv = format!("a;b\n{}", "x\n".repeat(lines));
+    assert_eq!(decode(&csv_format(1024), 1000, csv.as_bytes()).len(), lines);
+    let ndjson = b"\xff\n".repeat(lines);
+    assert_eq!(decode(&Format::Ndjson { max_record_bytes: 1024 }, 1000, &ndjson).len(), lines);
 }
 
 #[test]

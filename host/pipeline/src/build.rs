@@ -198,7 +198,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
             provenance::UNKNOWN_OF_OBJECTS
         },
         columns: pipeline.source.is_stream().then(messages::schema),
-        guard: Guard::of(&pipeline.sink.schema, &pipeline.guard),
+        guard: Guard::of(&pipeline.sink.schema, &pipeline.guard, &pipeline.format),
         secrets: options.secrets.clone(),
     };
     let (slot, events) = Slot::new(target, pipeline.swap.clone(), library, origin);

@@ -6,4 +6,5 @@ pub(crate) mod guard;
 pub(crate) mod recent;
 pub(crate) mod rules;
 pub(crate) mod slot;
+mod spelling;
 pub(crate) mod version;

@@ -122,7 +122,9 @@ impl Selection {
     /// like add names that begin with an underscore, and sums that end in `.crc`.
     fn is_hidden(&self, part: &str) -> bool {
         let is_named = self.asks_hidden.iter().any(|asked| asked.matches_with(part, OPTIONS));
-        !is_named && (part.starts_with(HIDDEN) || part.ends_with(SUM))
+        // A bucket's names may have such parts, which mean nothing there.
+        let is_dots = part == "." || part == "..";
+        !is_named && !is_dots && (part.starts_with(HIDDEN) || part.ends_with(SUM))
     }
 }
 

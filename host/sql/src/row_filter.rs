@@ -1,5 +1,7 @@
 //! A condition in SQL over rows that are in no table.
 
+use std::sync::Arc;
+
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::DataType;
@@ -7,10 +9,9 @@ use arrow::error::ArrowError;
 use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
-use datafusion::prelude::SessionContext;
 
 use super::dialect::condition;
-use super::{functions, types};
+use super::{query, types};
 
 /// Keeps the rows that a condition holds for.
 pub struct RowFilter {
@@ -51,10 +52,8 @@ pub enum RowFilterError {
 impl RowFilter {
     /// Reads a condition in BigQuery's dialect, such as `event_type = 'purchase'`.
     pub fn parse(text: &str) -> Result<Self, RowFilterError> {
-        let context = SessionContext::new();
-        for function in functions::all() {
-            context.register_udf(function);
-        }
+        // As a query has it, so that columns are named in one way.
+        let context = query::context(Arc::default());
         let filter = Self { condition: text.to_owned(), state: context.state() };
         condition(text).map_err(|error| filter.wrong(error))?;
         Ok(filter)
@@ -81,5 +80,31 @@ impl RowFilter {
 
     fn wrong(&self, source: DataFusionError) -> RowFilterError {
         RowFilterError::Condition { condition: self.condition.clone(), source: Box::new(source) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn columns_are_called_as_they_are_written() {
+        let column = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text, "other"])) };
+        let columns = [("errorMessage", column("bad")), ("stage", column("mask"))];
+        let rows = RecordBatch::try_from_iter(columns).expect("rows");
+        for (condition, wanted) in [
+            ("errorMessage = 'bad'", 1),
+            ("`errorMessage` LIKE 'b%' AND stage = 'mask'", 1),
+            ("LOWER(errorMessage) = 'BAD'", 0),
+            ("STARTS_WITH(errorMessage, 'o')", 1),
+        ] {
+            let kept = RowFilter::parse(condition).and_then(|filter| filter.keep(&rows));
+            assert_eq!(kept.expect(condition).num_rows(), wanted, "{condition}");
+        }
+        let filter = RowFilter::parse("errormessage = 'bad'").expect("a condition");
+        let error = filter.keep(&rows).expect_err("no such column").to_string();
+        assert!(error.contains("errormessage"), "{error}");
     }
 }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::Value as Json;
 
 use super::built::built;
 use crate::admin::Admin;
@@ -127,9 +126,8 @@ impl Swap {
         for given in &self.config {
             let (place, value) = pair(given, "STAGE.KEY=VALUE")?;
             let (stage, key) = dotted(place, given, "STAGE.KEY=VALUE")?;
-            let value = serde_json::from_str(value).unwrap_or_else(|_| Json::from(value));
             let change = body.changes.entry(stage.to_owned()).or_default();
-            change.config.insert(key.to_owned(), value);
+            change.written.insert(key.to_owned(), value.to_owned());
         }
         for given in &self.lookups {
             let (place, path) = pair(given, "STAGE.TABLE=FILE")?;

@@ -1,8 +1,10 @@
-//! Records in which a character escapes quotes: the dialects of MySQL, Spark, Athena and Python's `csv`.
+//! Records in which a character may escape quotes: the dialects of MySQL, Spark, Athena and Python's `csv`.
 //!
 //! The parser's own escapes would not do: it drops the character wherever it stands in quotes, so that
 //! `C:\new` is `C:new`, and knows none outside of quotes. Here it stands for nothing but itself unless
 //! what follows is a quote or another one, or outside of quotes a delimiter.
+
+use memchr::memchr_iter;
 
 use super::parsed::{Parsed, Stop};
 use super::quotes::Quotes;
@@ -12,7 +14,8 @@ use super::quotes::Quotes;
 pub(super) struct Signs {
     pub delimiter: u8,
     pub quote: u8,
-    pub escape: u8,
+    /// Where nothing but a quote stands for a quote, none.
+    pub escape: Option<u8>,
 }
 
 /// Where in a record the next byte is.
@@ -28,6 +31,22 @@ enum Place {
     Behind,
 }
 
+/// The fields of a whole record as they are read, with a line end behind each.
+pub(super) fn fields(record: &[u8], signs: Signs) -> Vec<u8> {
+    let count = memchr_iter(signs.delimiter, record).count() + 2;
+    // The parser stops where it has no room left.
+    let (mut text, mut ends) = (vec![0; record.len() + 1], vec![0; count]);
+    let parsed = read(record, signs, true, &mut text, &mut ends);
+    let mut lines = Vec::with_capacity(text.len() + count);
+    let mut start = 0;
+    for end in &ends[..parsed.count] {
+        lines.extend_from_slice(&text[start..*end]);
+        lines.push(b'\n');
+        start = *end;
+    }
+    lines
+}
+
 /// Reads the record that `input` begins with: its fields, end to end, to `fields`, and where each ends to
 /// `ends`. `ended` says that the input has no more than this.
 pub(super) fn read(
@@ -38,6 +57,7 @@ pub(super) fn read(
     ends: &mut [usize],
 ) -> Parsed {
     let Signs { delimiter, quote, escape } = signs;
+    let is_escape = |byte| Some(byte) == escape;
     let (mut place, mut quotes) = (Place::Begin, Quotes::Closed);
     let (mut at, mut written, mut count) = (0, 0, 0);
     let parsed = |stop, read, count, quotes| Parsed { stop, read, count, quotes: Some(quotes) };
@@ -54,13 +74,13 @@ pub(super) fn read(
             return parsed(Stop::Input, at, count + 1, quotes);
         };
         let next = input.get(at + 1).copied();
-        if next.is_none() && !ended && (byte == escape || byte == quote) {
+        if next.is_none() && !ended && (is_escape(byte) || byte == quote) {
             return parsed(Stop::Block, at, count, quotes);
         }
         // What is to be kept of the bytes here, and how many they are.
         let (kept, taken) = match (place, byte) {
-            (Place::Quoted, byte) if byte == escape => match next {
-                Some(next) if next == quote || next == escape => (Some(next), 2),
+            (Place::Quoted, byte) if is_escape(byte) => match next {
+                Some(next) if next == quote || is_escape(next) => (Some(next), 2),
                 _ => (Some(byte), 1),
             },
             (Place::Quoted, byte) if byte == quote && next == Some(quote) => (Some(quote), 2),
@@ -89,11 +109,14 @@ pub(super) fn read(
                 }
                 place = Place::Plain;
                 match next {
-                    Some(next) if byte == escape && [quote, escape, delimiter].contains(&next) => {
+                    Some(next)
+                        if is_escape(byte)
+                            && (is_escape(next) || next == quote || next == delimiter) =>
+                    {
                         (Some(next), 2)
                     }
                     // It would escape the line's end, which only a quoted field may hold.
-                    None | Some(b'\r' | b'\n') if byte == escape => {
+                    None | Some(b'\r' | b'\n') if is_escape(byte) => {
                         quotes = Quotes::Loose;
                         (Some(byte), 1)
                     }

@@ -182,6 +182,26 @@ proptest! {
         prop_assert_eq!(rows, wanted, "{}", String::from_utf8_lossy(&bytes));
     }
 
+    /// Of records that have too few fields, however many lines their fields have, no part is a row.
+    #[test]
+    fn a_table_of_another_width_gives_a_letter_for_each_record(
+        written in written(),
+        table in table(PIECES),
+        block_bytes in 1_usize..200,
+    ) {
+        let written = Written { trailing: [false; 2], ..written };
+        let mut table = table;
+        table[0].push("One more".to_owned());
+        let bytes = written.bytes(&table);
+        let found = of_dialect(written.dialect(), &bytes, block_bytes);
+        account(&bytes, &found);
+        prop_assert_eq!(found.len(), table.len() - 1, "{}", String::from_utf8_lossy(&bytes));
+        for record in found {
+            let code = record.fields.map_err(|reason| reason.code);
+            prop_assert_eq!(code, Err("wrong_field_count".to_owned()));
+        }
+    }
+
     /// Quotes that a backslash escapes are never read as if it did not: without the setting a line is the
     /// row that it was, or a dead letter with its bytes.
     #[test]
@@ -283,6 +303,16 @@ fn quotes_that_a_backslash_escapes_are_letters_unless_the_setting_says_so() {
         "7|5|\\N",
     ];
     check(escaped, "a.csv@1", bytes, &wanted);
+}
+
+#[test]
+fn a_record_of_wrong_width_whose_escaped_quotes_are_in_order_is_one_letter() {
+    check(
+        Dialect { escape: Some(b'\\'), ..Dialect::default() },
+        "a.csv@1",
+        b"a,b\n1,\"x\\\"\n7,8\n\",3\n5,6\n",
+        &["a|b", "2!wrong_field_count!1,\"x\\\"\n7,8\n\",3", "5|5|6"],
+    );
 }
 
 #[test]

@@ -166,12 +166,44 @@ fn csv_line_beyond_the_limit_costs_itself_whichever_way_lines_end() {
 }
 
 #[test]
+fn csv_lines_within_closed_quotes_are_never_records() {
+    let found = check_line_ends(1024, b"a;b;c\n1;\"x\n7;8;9\n\";3;4\n5;6;7");
+    assert_eq!(lines_and_codes(&found), [(2, "wrong_field_count"), (5, "row")]);
+    assert_eq!(found[0].payload, b"1;\"x\n7;8;9\n\";3;4");
+    // Beyond the limit.
+    let found = check_line_ends(12, b"a;b\n1;\"2345678901234\n5;6\n7;8\n\"\n2;3\n");
+    assert_eq!(lines_and_codes(&found), [(2, "too_large"), (6, "row")]);
+    assert_eq!(found[0].payload, b"1;\"234567890");
+    // The limit is within the second line, and behind it there is the end.
+    let bytes = b"a;b\n1;\"234\n5;6\n7;8\n\"";
+    for block_bytes in 1..=bytes.len() + 1 {
+        let found = records_of_blocks(&csv_format(8), 10, block_bytes, bytes);
+        assert_eq!(lines_and_codes(&found), [(2, "too_large")]);
+        assert_eq!(found[0].payload, b"1;\"234\n5");
+    }
+}
+
+#[test]
+fn csv_quotes_are_not_followed_for_ever() {
+    let rows = "5;6\n".repeat(10);
+    let found = check_line_ends(8, format!("a;b\n1;\"2345678\n{rows}\"\n2;3\n").as_bytes());
+    let codes = |from, to, code| (from..=to).map(move |line: u64| (line, code));
+    let wanted = codes(2, 2, "too_large").chain(codes(3, 12, "row"));
+    let wanted = wanted.chain(codes(13, 13, "unbalanced_quote")).chain(codes(14, 14, "row"));
+    assert_eq!(lines_and_codes(&found), wanted.collect::<Vec<_>>());
+}
+
+#[test]
 fn csv_line_of_too_many_fields_keeps_its_bytes_wherever_a_block_ends() {
     let many = [&b"a;b\r"[..], &b";".repeat(5000), b"\r1;2\r"].concat();
-    for block_bytes in [1000, 4097, 4101, 5003, 5004, 5005, BLOCK_BYTES] {
+    let quoted = [&b"a;b\r"[..], &b";".repeat(5000), b"\"\r7;8\r\"\r1;2\r"].concat();
+    for block_bytes in [1000, 4097, 4101, 5003, 5004, 5005, 5010, 5011, BLOCK_BYTES] {
         let found = records_of_blocks(&csv_format(10_000), 10, block_bytes, &many);
         assert_eq!(lines_and_codes(&found), [(2, "wrong_field_count"), (3, "row")]);
         assert_eq!(found[0].payload.len(), 5000);
+        let found = records_of_blocks(&csv_format(10_000), 10, block_bytes, &quoted);
+        assert_eq!(lines_and_codes(&found), [(2, "wrong_field_count"), (5, "row")]);
+        assert_eq!(found[0].payload.len(), 5007);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::run::transform::Transformed;
 use crate::versions::fit::Fitted;
 use clickmill_core::batch::{Batch, Position, Reason};
 use clickmill_core::{StageName, stage};
-use clickmill_dead_letter::{HEADER_ATTRIBUTE, is_cut};
+use clickmill_dead_letter::is_cut;
 use clickmill_sandbox::{ChainWorker, Library};
 use clickmill_sink::{Key, Letter};
 use clickmill_tables::Rows;
@@ -39,11 +39,7 @@ impl<'a> Chains<'a> {
             .iter()
             .filter_map(|letter| Some((letter.key()?, letter.letter_id.clone())))
             .collect();
-        let is_cut = |of: &Letter| {
-            let header = of.attributes.iter().find(|(key, _)| key == HEADER_ATTRIBUTE);
-            let header = header.map(|(_, header)| header.as_str());
-            is_cut(&of.stage, &of.code, &of.message, &of.payload, header)
-        };
+        let is_cut = |of: &Letter| is_cut(&of.stage, &of.code, &of.message, &of.payload);
         let (cut, letters): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(is_cut);
         // What is left of these records is not what was refused, even where it can be decoded.
         fates.extend(cut.into_iter().map(|letter| {

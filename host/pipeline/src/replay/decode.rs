@@ -13,7 +13,7 @@ use super::ReplayError;
 use clickmill_config::{BatchLimits, Format};
 use clickmill_core::Micros;
 use clickmill_core::batch::{Batch, Message, Origins, Positions, Reason};
-use clickmill_dead_letter::HEADER_ATTRIBUTE;
+use clickmill_dead_letter::{HEADER_ATTRIBUTE, NO_HEADER_ATTRIBUTE};
 use clickmill_decode::{Decoded, Decoder, messages};
 use clickmill_sink::Letter;
 
@@ -67,6 +67,11 @@ fn record(
             messages::decode(given, source, *max_record_bytes, now).map_err(|e| whole(&e))?
         }
         Format::Csv { .. } | Format::Ndjson { .. } => {
+            let mut own = letter.attributes.iter();
+            if let Some((_, why)) = own.find(|(key, _)| key == NO_HEADER_ATTRIBUTE) {
+                let message = format!("{why}: load its object again");
+                return Err(Reason { code: "no_header".to_owned(), message, column: None });
+            }
             let mut text = Vec::new();
             if let Some(header) = header {
                 text.extend_from_slice(header.as_bytes());
@@ -162,6 +167,16 @@ mod tests {
             code: "bad_model".to_owned(),
             message: String::new(),
         }
+    }
+
+    #[test]
+    fn a_letter_without_its_header_is_not_taken_for_one() {
+        let format = Format::Csv { dialect: Dialect::default(), max_record_bytes: 1024 };
+        let mut letter = letter("1,2".to_owned(), String::new());
+        letter.attributes = vec![(NO_HEADER_ATTRIBUTE.to_owned(), "it is too long".to_owned())];
+        let (batches, malformed) = batches(vec![letter], &format, BatchLimits::default()).unwrap();
+        assert!(batches.is_empty());
+        assert_eq!(malformed[0].1.message, "it is too long: load its object again");
     }
 
     #[test]

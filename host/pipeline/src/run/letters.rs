@@ -96,7 +96,14 @@ impl Letters {
     /// Puts letters of these rows into their table or, where that is away, into the spool. Where both are
     /// away, holds them.
     pub(crate) async fn deliver(&self, rejected: &[Rejected]) -> Result<Kept, ArrowError> {
-        self.put(self.writer.rows(rejected)?).await
+        let mut kept = Kept::default();
+        for letters in self.writer.rows(rejected) {
+            let Kept { repeated, spooled, retries } = self.put(letters?).await?;
+            kept.repeated += repeated;
+            kept.spooled += spooled;
+            kept.retries += retries;
+        }
+        Ok(kept)
     }
 
     async fn put(&self, mut letters: RecordBatch) -> Result<Kept, ArrowError> {

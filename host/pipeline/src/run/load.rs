@@ -272,8 +272,8 @@ fn fill(
         let (rows_in, rejected) = (done.rows_in, done.rejected.len() as u64);
         let last = done.rows.origins.last();
         counts.add(done.counts());
-        if rejected > 0 {
-            load.write_dead_letters(letters.rows(&done.rejected)?)?;
+        for letters in letters.rows(&done.rejected) {
+            load.write_dead_letters(letters?)?;
         }
         if done.rows.rows.num_rows() > 0 {
             load.write(done.rows)?;
@@ -291,7 +291,9 @@ fn fill(
     if found.is_none() {
         // The table may say only now what it does not take.
         let refused = load.refused()?;
-        let write = |refused: &[Rejected]| Ok(load.write_dead_letters(letters.rows(refused)?)?);
+        let write = |refused: &[Rejected]| {
+            letters.rows(refused).try_for_each(|letters| Ok(load.write_dead_letters(letters?)?))
+        };
         found = late_refusals(&refused, judge, &mut counts, write)?;
     }
     // A short run is judged at its end, before anything of it is visible.

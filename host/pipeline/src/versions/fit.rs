@@ -68,7 +68,7 @@ impl Target {
         let chain = library.configure(columns, secrets)?.guarding(guard.columns());
         let projection = Projection::new(schema, chain.output(), unknown)
             .map_err(|misfits| FitError::Misfit { table: table.to_string(), misfits })?;
-        let guard = guard.over(chain.writes().flat_map(|(_, columns)| columns));
+        let guard = guard.over(columns, chain.writes().flat_map(|(_, columns)| columns));
         Ok(Fitted { columns: columns.clone(), chain, guard, projection })
     }
 

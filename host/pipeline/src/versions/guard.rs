@@ -8,19 +8,19 @@
 //! The network of an address, such as `192.0.2.0`, is what masking makes of all addresses in it, so it
 //! may well stand in the record too: the address may have come masked, and a browser's version looks the
 //! same. It tells nobody apart, and passes: in a column that a stage has written after the one from which
-//! it is, or nobody has said that its values are addresses.
+//! it is, or nobody has said that its values are addresses. A column that comes in was made by the decoder.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use arrow::array::{Array, AsArray, BooleanArray};
+use arrow::array::{Array, AsArray, BooleanArray, StringArray};
 use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
-use memchr::memmem;
 use regex::Regex;
 
-use clickmill_config as config;
+use super::spelling::Spellings;
+use clickmill_config::{self as config, Dialect, Format};
 use clickmill_core::batch::{Batch, Reason, Rejected, Rejector};
 use clickmill_core::schema::TableSchema;
 use clickmill_core::{Digest, stage};
@@ -32,6 +32,8 @@ pub(crate) const CODE: &str = "unmasked";
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Guard {
     columns: Vec<Guarded>,
+    /// How records that are delimited text are written.
+    dialect: Option<Dialect>,
 }
 
 /// A column that is looked at.
@@ -45,8 +47,8 @@ struct Guarded {
 }
 
 impl Guard {
-    /// A guard of a table's sensitive columns.
-    pub(crate) fn of(schema: &TableSchema, config: &config::Guard) -> Self {
+    /// A guard of a table's sensitive columns, whose rows are from records of a format.
+    pub(crate) fn of(schema: &TableSchema, config: &config::Guard, format: &Format) -> Self {
         if config.off {
             return Self::default();
         }
@@ -56,18 +58,28 @@ impl Guard {
             let form = form.map(|(_, form)| form.clone());
             Guarded { name: column.name.clone(), form, networks: false }
         });
-        Self { columns: columns.collect() }
+        let dialect = match format {
+            Format::Csv { dialect, .. } => Some(*dialect),
+            Format::Ndjson { .. } | Format::Message { .. } => None,
+        };
+        Self { columns: columns.collect(), dialect }
     }
 
-    /// The guard of a chain, of which `writes` are the columns that each stage writes.
-    pub(crate) fn over<'a>(&self, writes: impl Iterator<Item = &'a str>) -> Self {
+    /// The guard of a chain, of which `writes` are the columns that each stage writes, and `decoded` those
+    /// that come in: the decoder is the first that writes them.
+    pub(crate) fn over<'a>(
+        &self,
+        decoded: &'a Schema,
+        writes: impl Iterator<Item = &'a str>,
+    ) -> Self {
         let mut guard = self.clone();
         let mut written: BTreeMap<&str, usize> = BTreeMap::new();
-        for name in writes {
+        let decoded = decoded.fields().iter().map(|field| field.name().as_str());
+        for name in decoded.chain(writes) {
             *written.entry(name).or_default() += 1;
         }
         for column in &mut guard.columns {
-            column.networks = written.get(column.name.as_str()).is_some_and(|stages| *stages > 1);
+            column.networks = written.get(column.name.as_str()).is_some_and(|times| *times > 1);
         }
         guard
     }
@@ -83,16 +95,25 @@ impl Guard {
         batch: Batch,
         plugin_set: &Digest,
     ) -> Result<(Batch, Vec<Rejected>), ArrowError> {
+        let texts = self.columns.iter().filter_map(|guarded| {
+            let column = batch.columns.column_by_name(&guarded.name)?;
+            Some((guarded, column.as_string_opt::<i32>()?))
+        });
+        let texts: Vec<(&Guarded, &StringArray)> = texts.collect();
+        if texts.is_empty() {
+            return Ok((batch, Vec::new()));
+        }
+        let origins = &batch.origins;
         let mut found: BTreeMap<usize, &str> = BTreeMap::new();
-        for guarded in &self.columns {
-            let Some(column) = batch.columns.column_by_name(&guarded.name) else { continue };
-            let Some(values) = column.as_string_opt::<i32>() else { continue };
-            for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
-                let value = values.value(row);
-                let payload = &batch.origins.block[batch.origins.ranges[row].clone()];
-                if came_in(value, payload) && !guarded.allows(value) {
-                    found.entry(row).or_insert(&guarded.name);
-                }
+        for (row, range) in origins.ranges.iter().enumerate() {
+            let record = &origins.block[range.clone()];
+            let record = Spellings::of(record, self.dialect.as_ref(), &origins.source);
+            let came_in = |(guarded, values): &&(&Guarded, &StringArray)| {
+                let value = values.is_valid(row).then(|| values.value(row));
+                value.is_some_and(|value| record.hold(value) && !guarded.allows(value))
+            };
+            if let Some((guarded, _)) = texts.iter().find(came_in) {
+                found.insert(row, &guarded.name);
             }
         }
         if found.is_empty() {
@@ -132,109 +153,36 @@ fn is_network(text: &str) -> bool {
     }
 }
 
-/// Whether a value stands in a record as a word of its own, in any spelling that decoders resolve.
-fn came_in(value: &str, record: &[u8]) -> bool {
-    stands(value.as_bytes(), record)
-        || (value.contains('"') && stands(value.replace('"', "\"\"").as_bytes(), record))
-        || match unescaped(record) {
-            Cow::Owned(record) => stands(value.as_bytes(), &record),
-            Cow::Borrowed(_) => false,
-        }
-}
-
-/// The record with what a backslash stands before resolved, as in JSON.
-fn unescaped(record: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memchr(b'\\', record).is_none() {
-        return Cow::Borrowed(record);
-    }
-    let mut text = Vec::with_capacity(record.len());
-    // The halves of a character beyond 16 bits come one after the other.
-    let mut units: Vec<u16> = Vec::new();
-    let mut rest = record;
-    loop {
-        if let [b'\\', b'u', hex @ ..] = rest
-            && let Some(unit) = hex.first_chunk().and_then(unit)
-        {
-            units.push(unit);
-            rest = &hex[4..];
-            continue;
-        }
-        for character in char::decode_utf16(units.drain(..)) {
-            let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
-            text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-        }
-        let (byte, length) = match *rest {
-            [] => return Cow::Owned(text),
-            [b'\\', b'n', ..] => (b'\n', 2),
-            [b'\\', b'r', ..] => (b'\r', 2),
-            [b'\\', b't', ..] => (b'\t', 2),
-            [b'\\', b'b', ..] => (8, 2),
-            [b'\\', b'f', ..] => (12, 2),
-            [b'\\', byte, ..] => (byte, 2),
-            [byte, ..] => (byte, 1),
-        };
-        text.push(byte);
-        rest = &rest[length..];
-    }
-}
-
-fn unit(digits: &[u8; 4]) -> Option<u16> {
-    digits.iter().try_fold(0, |unit, digit| {
-        Some(unit << 4 | u16::try_from(char::from(*digit).to_digit(16)?).ok()?)
-    })
-}
-
-/// Whether a value stands in a text as a word of its own.
-fn stands(value: &[u8], text: &[u8]) -> bool {
-    if value.is_empty() {
-        return false;
-    }
-    let is_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    memmem::find_iter(text, value).any(|at| {
-        let before = at.checked_sub(1).and_then(|before| text.get(before));
-        !is_word(before) && !is_word(text.get(at + value.len()))
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::{DataType, Field};
+
     use super::*;
 
     #[test]
-    fn a_value_came_in_where_it_is_a_word_of_the_record() {
-        let record = br#"{"user_id":"u-4711","ip":"192.0.2.77"}"#;
-        for (value, wanted) in [
-            ("u-4711", true),
-            ("192.0.2.77", true),
-            ("192.0.2.7", false),
-            ("u-471", false),
-            ("192.0.2.0", false),
-            ("", false),
-            ("4711", true),
+    fn the_decoder_is_the_first_that_writes_a_column_that_comes_in() {
+        let guarded = ["ip", "user_id"].map(|name| Guarded {
+            name: name.to_owned(),
+            form: None,
+            networks: false,
+        });
+        let guard = Guard { columns: guarded.to_vec(), dialect: None };
+        let csv = ["id", "ip", "user_id"].map(|name| Field::new(name, DataType::Utf8, false));
+        let csv = Schema::new(csv.to_vec());
+        let json = Schema::new(vec![Field::new("payload", DataType::Utf8, false)]);
+        // Who writes, and whether networks pass in `ip`. In `user_id`, which no stage writes again, never.
+        for (decoded, writes, wanted) in [
+            (&csv, &[][..], false),
+            (&csv, &["id"], false),
+            (&csv, &["ip"], true),
+            (&csv, &["ip", "ip"], true),
+            (&json, &[], false),
+            (&json, &["ip", "user_id"], false),
+            (&json, &["ip", "user_id", "ip"], true),
         ] {
-            assert_eq!(came_in(value, record), wanted, "{value}");
-        }
-        assert!(came_in("u-4711", b"u-4711"));
-    }
-
-    #[test]
-    fn a_value_came_in_however_it_was_spelled() {
-        for (value, record) in [
-            ("zoë-4711", r#"{"user_id":"zo\u00EB-4711"}"#),
-            ("u-😀-1", r#"{"user_id":"u-\ud83d\ude00-1"}"#),
-            ("u-1", r#"{"user_id":"\u0075\u002d\u0031"}"#),
-            ("a/b\"c\\d", r#"{"user_id":"a\/b\"c\\d"}"#),
-            ("two\nlines", r#"{"user_id":"two\nlines"}"#),
-            ("say \"x\"", r#"1,"say ""x""",2"#),
-        ] {
-            assert!(came_in(value, record.as_bytes()), "{value}");
-        }
-        for (value, record) in [
-            ("u-1", r#"{"user_id":"u-\u0031\u0032"}"#),
-            ("ab", r#"{"user_id":"a\u00zzb"}"#),
-            ("x", r#"{"user_id":"\"#),
-        ] {
-            assert!(!came_in(value, record.as_bytes()), "{value}");
+            let over = guard.over(decoded, writes.iter().copied());
+            let networks: Vec<bool> = over.columns.iter().map(|column| column.networks).collect();
+            assert_eq!(networks, [wanted, false], "{writes:?} over {decoded}");
         }
     }
 

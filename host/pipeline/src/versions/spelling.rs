@@ -1,0 +1,200 @@
+//! The spellings of a record in which a value may stand: its bytes, and what decoders make of them.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use memchr::{memchr, memmem};
+
+use clickmill_config::Dialect;
+use clickmill_decode::csv_fields;
+
+/// A record in all its spellings. All but the first are made when they are needed.
+pub(super) struct Spellings<'a> {
+    record: &'a [u8],
+    dialect: Option<&'a Dialect>,
+    source: &'a str,
+    others: OnceCell<Vec<Vec<u8>>>,
+}
+
+impl<'a> Spellings<'a> {
+    /// Those of a record of `source`, which is delimited text where there is a dialect.
+    pub(super) fn of(record: &'a [u8], dialect: Option<&'a Dialect>, source: &'a str) -> Self {
+        Self { record, dialect, source, others: OnceCell::new() }
+    }
+
+    /// Whether a value stands in any of them as a word of its own.
+    pub(super) fn hold(&self, value: &str) -> bool {
+        stands(value.as_bytes(), self.record)
+            || (value.contains('"') && stands(value.replace('"', "\"\"").as_bytes(), self.record))
+            || self.others().iter().any(|text| stands(value.as_bytes(), text))
+    }
+
+    /// The fields of delimited text, and both with the escapes of JSON resolved: fields may hold it.
+    fn others(&self) -> &[Vec<u8>] {
+        self.others.get_or_init(|| {
+            let fields = self.dialect.filter(|dialect| self.differ(dialect));
+            let fields = fields.map(|dialect| csv_fields(dialect, self.source, self.record));
+            let texts = [Some(self.record), fields.as_deref()];
+            let texts = texts.into_iter().flatten().map(unescaped);
+            let owned = |text: Cow<'_, [u8]>| match text {
+                Cow::Owned(text) => Some(text),
+                Cow::Borrowed(_) => None,
+            };
+            let mut others: Vec<Vec<u8>> = texts.filter_map(owned).collect();
+            others.extend(fields);
+            others
+        })
+    }
+
+    /// Whether words of the fields may be other ones than words of the record.
+    fn differ(&self, dialect: &Dialect) -> bool {
+        let Dialect { quote, escape, .. } = *dialect;
+        let escapes = escape.filter(|escape| *escape != quote);
+        let delimiter = dialect.delimiter_of(self.source);
+        memmem::find(self.record, &[quote, quote]).is_some()
+            || escapes.is_some_and(|escape| memchr(escape, self.record).is_some())
+            || delimiter.is_ascii_alphanumeric()
+            || quote.is_ascii_alphanumeric()
+    }
+}
+
+/// The record with what a backslash stands before resolved, as in JSON.
+fn unescaped(record: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\\', record).is_none() {
+        return Cow::Borrowed(record);
+    }
+    let mut text = Vec::with_capacity(record.len());
+    // The halves of a character beyond 16 bits come one after the other.
+    let mut units: Vec<u16> = Vec::new();
+    let mut rest = record;
+    loop {
+        if let [b'\\', b'u', hex @ ..] = rest
+            && let Some(unit) = hex.first_chunk().and_then(unit)
+        {
+            units.push(unit);
+            rest = &hex[4..];
+            continue;
+        }
+        for character in char::decode_utf16(units.drain(..)) {
+            let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
+            text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        let (byte, length) = match *rest {
+            [] => return Cow::Owned(text),
+            [b'\\', b'n', ..] => (b'\n', 2),
+            [b'\\', b'r', ..] => (b'\r', 2),
+            [b'\\', b't', ..] => (b'\t', 2),
+            [b'\\', b'b', ..] => (8, 2),
+            [b'\\', b'f', ..] => (12, 2),
+            [b'\\', byte, ..] => (byte, 2),
+            [byte, ..] => (byte, 1),
+        };
+        text.push(byte);
+        rest = &rest[length..];
+    }
+}
+
+fn unit(digits: &[u8; 4]) -> Option<u16> {
+    digits.iter().try_fold(0, |unit, digit| {
+        Some(unit << 4 | u16::try_from(char::from(*digit).to_digit(16)?).ok()?)
+    })
+}
+
+/// Whether a value stands in a text as a word of its own.
+fn stands(value: &[u8], text: &[u8]) -> bool {
+    if value.is_empty() {
+        return false;
+    }
+    let is_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    memmem::find_iter(text, value).any(|at| {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        !is_word(before) && !is_word(text.get(at + value.len()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(value: &str, record: &[u8]) -> bool {
+        Spellings::of(record, None, "a.ndjson@1").hold(value)
+    }
+
+    #[test]
+    fn a_value_came_in_where_it_is_a_word_of_the_record() {
+        let record = br#"{"user_id":"u-4711","ip":"192.0.2.77"}"#;
+        for (value, wanted) in [
+            ("u-4711", true),
+            ("192.0.2.77", true),
+            ("192.0.2.7", false),
+            ("u-471", false),
+            ("192.0.2.0", false),
+            ("", false),
+            ("4711", true),
+        ] {
+            assert_eq!(held(value, record), wanted, "{value}");
+        }
+        assert!(held("u-4711", b"u-4711"));
+    }
+
+    #[test]
+    fn a_value_came_in_however_it_was_spelled() {
+        for (value, record) in [
+            ("zoë-4711", r#"{"user_id":"zo\u00EB-4711"}"#),
+            ("u-😀-1", r#"{"user_id":"u-\ud83d\ude00-1"}"#),
+            ("u-1", r#"{"user_id":"\u0075\u002d\u0031"}"#),
+            ("a/b\"c\\d", r#"{"user_id":"a\/b\"c\\d"}"#),
+            ("two\nlines", r#"{"user_id":"two\nlines"}"#),
+            ("say \"x\"", r#"1,"say ""x""",2"#),
+        ] {
+            assert!(held(value, record.as_bytes()), "{value}");
+        }
+        for (value, record) in [
+            ("u-1", r#"{"user_id":"u-\u0031\u0032"}"#),
+            ("ab", r#"{"user_id":"a\u00zzb"}"#),
+            ("x", r#"{"user_id":"\"#),
+        ] {
+            assert!(!held(value, record.as_bytes()), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_value_came_in_however_its_dialect_spells_it() {
+        let dialect = |quote, escape| Dialect { quote, escape, ..Dialect::default() };
+        let plain = dialect(b'"', None);
+        let single = dialect(b'\'', None);
+        let caret = dialect(b'"', Some(b'^'));
+        let backslash = dialect(b'"', Some(b'\\'));
+        let letters = Dialect { delimiter: Some(b'x'), ..dialect(b'q', None) };
+        for (dialect, value, record) in [
+            (plain, r#"say "x""#, r#"1,"say ""x""",2"#),
+            (plain, "zoë-1", r#"1,"{""user_id"":""zo\u00EB-1""}""#),
+            (plain, r#"a"b"#, r#"1,"{""user_id"":""a\""b""}""#),
+            (single, "O'Brien", "1,'O''Brien',2"),
+            (single, "O'Brien", "1,O'Brien,2"),
+            (caret, r#"a"b"#, r#"1,"a^"b",2"#),
+            (caret, r#"a"b"#, r#"1,a^"b,2"#),
+            (caret, "a^b", r#"1,"a^^b",2"#),
+            (caret, "a,b", "1,a^,b,2"),
+            (caret, "a^,b", r#"1,"a^,b",2"#),
+            (caret, r#"a"b"c"#, r#"1,"a^"b""c",2"#),
+            (backslash, r#"a"b\new"#, r#"1,"a\"b\new",2"#),
+            (backslash, r"a\b\new", r#"1,"a\\b\new",2"#),
+            (backslash, r"C:\new,old", r"1,C:\new\,old,2"),
+            (letters, "u-4711", "1xu-4711x2"),
+            (letters, "u-4711", "1xqu-4711qx2"),
+        ] {
+            let record = Spellings::of(record.as_bytes(), Some(&dialect), "a.csv@1");
+            assert!(record.hold(value), "{value} in {dialect:?}");
+        }
+        for (dialect, value, record) in [
+            (single, "O''Brien", "1,'O\"Brien',2"),
+            (caret, "a", r#"1,"b^"c",2"#),
+            (backslash, "k1:5f", r#"1,"a\"b\new",2"#),
+            (letters, "4711", "1xu-14711x2"),
+        ] {
+            let record = Spellings::of(record.as_bytes(), Some(&dialect), "a.csv@1");
+            assert!(!record.hold(value), "{value} in {dialect:?}");
+        }
+    }
+}
