@@ -39,8 +39,8 @@ use clickmill_core::causes;
 
 /// How long files stay that were replaced: readers that have listed them find them.
 const GRACE: Duration = Duration::from_secs(3600);
-/// A session that has written nothing for so long is over, where no lock tells. Its process would begin
-/// another one after half of that.
+/// A session that has written nothing for so long is over, where no lock tells. There its process would
+/// begin another one after half of that.
 pub(super) const SILENT: Duration = Duration::from_secs(24 * 3600);
 /// The same, of sessions of versions that took no claims.
 const SILENT_BEFORE: Duration = Duration::from_secs(3600);

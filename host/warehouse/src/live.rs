@@ -145,8 +145,8 @@ impl Live {
         let failed = |source| warehouse.unwritten(&self.table, source);
         let mut before = self.written.blocking_lock();
         let Written { window, known, flush, day, at, log, claim, .. } = &mut *before;
-        // By now others may take the session to be over.
-        if at.elapsed().unwrap_or_default() > SILENT / 2 {
+        // By now others may take the session to be over, where no lock tells.
+        if warehouse.disk.is_none() && at.elapsed().unwrap_or_default() > SILENT / 2 {
             *flush = Flushes::begin();
             *claim = warehouse.claim(&flush.session)?;
             *known = Known::default();

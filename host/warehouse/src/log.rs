@@ -22,7 +22,8 @@ use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt};
+use object_store::{Error, ObjectMeta, ObjectStoreExt};
+use parquet::errors::ParquetError;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -98,9 +99,9 @@ impl Waiting {
         })
     }
 
-    /// Whether a flush is of a later block.
+    /// Whether a flush is of a later block, or of another session.
     fn is_before(&self, next: &Flushes) -> bool {
-        let block = |flush: &Flushes| flush.first / PACK_FILES;
+        let block = |flush: &Flushes| (flush.session.clone(), flush.first / PACK_FILES);
         self.files.first().is_some_and(|(first, _)| block(first) != block(next))
     }
 }
@@ -285,6 +286,11 @@ impl Warehouse {
             return Ok(());
         };
         let session = files[0].0.session.clone();
+        if let Some((other, path)) = files.iter().find(|(flush, _)| flush.session != session) {
+            // The file's name would say of flushes that they are in it, or hide that they are.
+            let what = format!("it is of session `{}`, wanted `{session}`", other.session);
+            return Err(self.unread(path, ParquetError::General(what)));
+        }
         let to = Flushes { session, first, last }.packed_in(day);
         let mut made = TableFile::create(self, runtime, self.part(), schema.clone())?;
         let mut said = Vec::new();
@@ -296,6 +302,8 @@ impl Warehouse {
                     runtime.block_on(self.set_aside(path, &causes(&source)))?;
                     continue;
                 }
+                // It was too old to be kept.
+                Err(WarehouseError::Store { source: Error::NotFound { .. }, .. }) => continue,
                 reader => reader?,
             };
             said.push(Repeats::of(reader.metadata().file_metadata()));
