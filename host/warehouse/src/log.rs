@@ -28,7 +28,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::file::TableFile;
-use super::flushes::{Flushes, Held};
+use super::flushes::{Flushes, Held, LOG};
 use super::load::date;
 use super::reading::replaced;
 use super::repeats::Repeats;
@@ -36,8 +36,6 @@ use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
 use clickmill_core::{causes, durable};
 
-/// Where logs are.
-const LOG: &str = "_log";
 /// Held while a pipeline writes to its log.
 const LOCK: &str = "lock";
 /// A flush of so many rows is a file of the table at once: writing them twice would cost a fast stream

@@ -250,3 +250,32 @@ async fn two_sessions_are_two_packs_and_nothing_of_either_is_hidden() {
     log.close().await;
     assert_eq!((scratch.seen().await, scratch.files("d").len()), (sum(40), 2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_keeps_no_stream_from_starting() {
+    let scratch = Scratch::new().await;
+    let live = scratch.open("p").await;
+    for n in 0..3 {
+        live.append(&[rows(10 * n..10 * n + 10)]).await.unwrap();
+    }
+    drop(live);
+    let cut = |file: &std::path::Path| {
+        let bytes = std::fs::read(file).unwrap();
+        std::fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    let mut files = scratch.files("_log");
+    files.sort();
+    cut(&files[1]);
+    let live = scratch.open("p").await;
+    assert!(files[1].with_extension("parquet.damaged").exists());
+    assert_eq!(scratch.seen().await.0, 20);
+    // What the others hold is known.
+    assert_eq!(live.append(&[rows(0..30)]).await.unwrap(), 20);
+    live.close().await;
+    drop(live);
+    // One of the table is whose it is.
+    let file = scratch.files("d")[0].clone();
+    cut(&file);
+    scratch.open("p").await;
+    assert!(file.exists());
+}
