@@ -47,6 +47,8 @@ const PACK_FILES: u64 = 32;
 const PACK_ROWS: usize = 256 << 10;
 /// … or what has waited so long.
 const PACK_AGE: Duration = Duration::from_secs(60);
+/// So often a stream looks whether something has, also while it writes nothing.
+pub(super) const TICK: Duration = Duration::from_secs(15);
 
 /// A pipeline's log of a table, on a disk.
 #[derive(Debug)]
@@ -173,6 +175,13 @@ impl Log {
         }
         self.waiting.files.push((flush.clone(), path));
         self.waiting.rows += rows;
+        self.tick().await;
+        Ok(())
+    }
+
+    /// Packs what is due, which takes as long as it takes elsewhere. A stream that falls quiet adds nothing,
+    /// and what it has written is packed all the same.
+    pub(crate) async fn tick(&mut self) {
         if self.packing.as_ref().is_some_and(JoinHandle::is_finished) {
             self.settle().await;
         }
@@ -181,7 +190,6 @@ impl Log {
         if self.packing.is_none() && before.unwrap_or_else(|| self.waiting.is_due()) {
             self.pack();
         }
-        Ok(())
     }
 
     /// Packs all that waits. What can't be packed stays, and is packed by the next run.

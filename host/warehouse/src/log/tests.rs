@@ -279,3 +279,19 @@ async fn a_damaged_file_keeps_no_stream_from_starting() {
     scratch.open("p").await;
     assert!(file.exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_falls_quiet_is_packed() {
+    let scratch = Scratch::new().await;
+    let (warehouse, schema) = (scratch.warehouse(), scratch.schema.arrow());
+    let log = Log::open(&warehouse, &scratch.table, &schema, "p").await.unwrap();
+    let mut log = log.unwrap();
+    let bytes = warehouse.parquet(&rows(0..10)).unwrap();
+    log.add(&Flushes::begin(), bytes, 10).await.unwrap();
+    log.tick().await;
+    assert!(log.packing.is_none());
+    log.waiting.since -= PACK_AGE;
+    log.tick().await;
+    log.settle().await;
+    assert_eq!((scratch.seen().await, scratch.files("d").len()), (sum(10), 1));
+}
