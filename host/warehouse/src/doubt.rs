@@ -39,7 +39,7 @@ pub struct Facts {
     is_unknown: bool,
 }
 
-/// Facts that were read before, by the file's name and size: files never change.
+/// Facts of one table that were read before, by the file's name and size: files never change.
 pub type Known = HashMap<(Path, u64), Facts>;
 
 /// A table's files, told apart.
@@ -55,7 +55,8 @@ pub struct Doubt {
 }
 
 impl Warehouse {
-    /// Tells a table's files apart, by what they say of their rows.
+    /// Tells a table's files apart, by what they say of their rows. What is known of the table's files is
+    /// then of these and no others: files come and go for as long as a stream runs.
     pub async fn doubt(
         &self,
         files: Vec<ObjectMeta>,
@@ -73,7 +74,7 @@ impl Warehouse {
         });
         let asked: Vec<_> = asked.collect();
         let facts: Vec<Facts> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-        known.extend(files.iter().map(key).zip(facts.iter().cloned()));
+        *known = files.iter().map(key).zip(facts.iter().cloned()).collect();
         Ok(tell_apart(files.into_iter().zip(facts).collect()))
     }
 
@@ -259,6 +260,20 @@ mod tests {
     fn names(files: &[ObjectMeta]) -> Vec<String> {
         let name = |file: &ObjectMeta| file.location.filename().unwrap().replace(".parquet", "");
         files.iter().map(name).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_known_is_of_files_that_are_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
+        let mut known = Known::new();
+        let (gone, facts) = file("gone", Repeats::Maybe, (0, 9));
+        let (there, _) = file("there", Repeats::Maybe, (0, 9));
+        for file in [gone, there.clone()] {
+            known.insert((file.location, file.size), facts.clone());
+        }
+        warehouse.doubt(vec![there.clone()], &mut known).await.unwrap();
+        assert_eq!(known.into_keys().collect::<Vec<_>>(), [(there.location, there.size)]);
     }
 
     #[test]
