@@ -21,12 +21,14 @@
 //!    the ledger.
 //! 5. The moves are made: each is a copy to where nothing is yet. Killed: the next one makes them all,
 //!    and finds some made. Another: it copies the same bytes to the same places. What is to be copied is
-//!    gone only where another has come to 7.
+//!    gone where another has come to 7, and then the entry is there. Without an entry somebody has removed
+//!    it, by hand or by age between 2 and 3: nobody can make that move, so the decision is removed, and the
+//!    object loaded anew. What was moved already may then be there twice, which the view tells.
 //! 6. The last move is the entry. From here on the load has happened.
 //! 7. The load's staging folder is removed, the decision last. Killed: some of it lies there, and is in
 //!    nobody's way. Another that is at 2 or 3 loses its files: its load is void anyway.
 //!
-//! Why 5 is right: a decision is removed only once the ledger has an entry, and entries stay. So who
+//! Why 5 is right: a decision that can be kept is removed only once the ledger has an entry, and entries stay. So who
 //! reads a decision, and *after that* finds no entry, has read the only one there ever was.
 //!
 //! No file of a table is ever removed here.
@@ -98,7 +100,10 @@ impl Warehouse {
         decision: &Decision,
         entry: &[u8],
     ) -> Result<Committed, WarehouseError> {
-        self.propose(id, decision).await?;
+        // Not what was swept meanwhile: nobody could make its moves.
+        if self.is_staged(decision).await? {
+            self.propose(id, decision).await?;
+        }
         // Ours as well: the answer to an earlier try may have been lost.
         let standing = self.decision(id).await?;
         let path = self.ledger_path(id, target);
@@ -112,6 +117,25 @@ impl Warehouse {
         self.remove_decided(id).await;
         // An entry says to the microsecond when its load began and ended.
         Ok(if *entered == *entry { Committed::Now } else { Committed::ByAnother })
+    }
+
+    /// Whether all is there that moves are made from.
+    async fn is_staged(&self, decision: &Decision) -> Result<bool, WarehouseError> {
+        for (from, _) in &decision.moves {
+            if !self.is_there(from).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn is_there(&self, path: &str) -> Result<bool, WarehouseError> {
+        let failed = |source| self.failed(format!("look for `{path}`"), source);
+        match self.store.head(&Path::parse(path).map_err(|error| failed(error.into()))?).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(failed(source)),
+        }
     }
 
     /// Creates the decision of a load, where there is none.
@@ -162,11 +186,38 @@ impl Warehouse {
                     if gone && self.has_entry(id, target).await? {
                         return Ok(true);
                     }
-                    return Err(failed(source));
+                    if !gone {
+                        return Err(failed(source));
+                    }
+                    if self.is_there(to).await? {
+                        continue;
+                    }
+                    tracing::warn!(
+                        load = id,
+                        file = from,
+                        "a decided load's file is gone: it is void"
+                    );
+                    // Unless another has done so, and decided anew.
+                    if self.decision(id).await?.as_ref() == Some(decision) {
+                        let path = self.decision_path(id);
+                        let removed = self.store.delete(&path).await;
+                        removed
+                            .map_err(|source| self.failed(format!("remove `{path}`"), source))?;
+                    }
+                    return Ok(false);
                 }
             }
         }
         Ok(true)
+    }
+
+    /// Removes what is left of a decided load, once its entry is there: its moves are made, or void.
+    pub(super) async fn clear_decided(&self, id: &str) {
+        let Ok(Some(decision)) = self.decision(id).await else { return };
+        let Some((_, entry)) = decision.moves.last() else { return };
+        if self.is_there(entry).await.unwrap_or(false) {
+            self.remove_decided(id).await;
+        }
     }
 
     /// Removes what a load that has happened has in the staging folder. What stays is in nobody's way.
@@ -189,6 +240,7 @@ impl Warehouse {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::{Duration, SystemTime};
 
     use object_store::memory::InMemory;
 
@@ -303,6 +355,52 @@ mod tests {
         scratch.stage("2").await;
         scratch.warehouse.propose(ID, &late).await.unwrap();
         assert!(scratch.warehouse.happened(ID, &scratch.table).await.unwrap());
+        scratch.is_of("1").await;
+    }
+
+    #[tokio::test]
+    async fn what_was_swept_is_not_decided_for_and_the_object_is_loaded_anew() {
+        // Before the decision, or between it and the moves.
+        for is_decided in [false, true] {
+            let scratch = Scratch::new();
+            let warehouse = &scratch.warehouse;
+            let swept = scratch.stage("1").await;
+            if is_decided {
+                warehouse.propose(ID, &swept).await.unwrap();
+            }
+            for (from, _) in &swept.moves {
+                warehouse.store.delete(&Path::from(from.as_str())).await.unwrap();
+            }
+            if is_decided {
+                assert!(!warehouse.happened(ID, &scratch.table).await.unwrap());
+            } else {
+                let entry = entry("1");
+                warehouse.decide(ID, &scratch.table, &swept, &entry).await.unwrap_err();
+            }
+            assert_eq!(scratch.files().await, []);
+            let next = scratch.stage("2").await;
+            assert_eq!(scratch.decide(&next, "2").await, Committed::Now);
+            scratch.is_of("2").await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_decided_is_swept_once_it_has_happened() {
+        let scratch = Scratch::new();
+        let warehouse = &scratch.warehouse;
+        let later = SystemTime::now() + Duration::from_secs(30 * 86_400);
+        let first = scratch.stage("1").await;
+        warehouse.propose(ID, &first).await.unwrap();
+        let files = scratch.files().await;
+        warehouse.sweep(later).await;
+        assert_eq!(scratch.files().await, files);
+        assert_eq!(scratch.decide(&first, "1").await, Committed::Now);
+        // A run that was late, and killed once it had decided.
+        let late = scratch.stage("2").await;
+        warehouse.propose(ID, &late).await.unwrap();
+        warehouse.sweep(SystemTime::now()).await;
+        assert_eq!(scratch.files().await.len(), 3 + 4);
+        warehouse.sweep(later).await;
         scratch.is_of("1").await;
     }
 

@@ -32,8 +32,12 @@ impl Warehouse {
             None => {
                 // What can't be listed is swept next time.
                 let files = self.list(&Path::from(STAGING)).await.unwrap_or_default();
-                for path in abandoned(&files, now) {
+                let (nobodys, decided) = abandoned(&files, now);
+                for path in nobodys {
                     let _ = self.store.delete(&path).await;
+                }
+                for id in decided {
+                    self.clear_decided(&id).await;
                 }
             }
         }
@@ -74,9 +78,9 @@ fn is_old(metadata: Option<fs::Metadata>, now: SystemTime) -> bool {
         .is_some_and(|age| age > ABANDONED)
 }
 
-/// Files of loads, and others, that nobody has written to for long. Those of a load that is decided for
-/// are what its moves are made from.
-fn abandoned(files: &[ObjectMeta], now: SystemTime) -> Vec<Path> {
+/// Files of loads, and others, that nobody has written to for long; and loads that are decided for: their
+/// files are what the moves are made from.
+fn abandoned(files: &[ObjectMeta], now: SystemTime) -> (Vec<Path>, Vec<String>) {
     let mut loads: BTreeMap<&str, Vec<&ObjectMeta>> = BTreeMap::new();
     for file in files {
         let load = file.location.as_ref().split('/').nth(1);
@@ -86,10 +90,17 @@ fn abandoned(files: &[ObjectMeta], now: SystemTime) -> Vec<Path> {
         let age = now.duration_since(SystemTime::from(file.last_modified));
         age.is_ok_and(|age| age > ABANDONED)
     };
-    let nobodys = loads
-        .into_values()
-        .filter(|files| files.iter().all(|file| is_left(file) && !is_decision(&file.location)));
-    nobodys.flatten().map(|file| file.location.clone()).collect()
+    let (mut nobodys, mut decided) = (Vec::new(), Vec::new());
+    for (load, files) in
+        loads.into_iter().filter(|(_, files)| files.iter().all(|file| is_left(file)))
+    {
+        if files.iter().any(|file| is_decision(&file.location)) {
+            decided.push(load.to_owned());
+        } else {
+            nobodys.extend(files.into_iter().map(|file| file.location.clone()));
+        }
+    }
+    (nobodys, decided)
 }
 
 #[cfg(test)]
@@ -144,7 +155,9 @@ mod tests {
             file("_staging/c.part"),
         ];
         let old = abandoned(&files, SystemTime::UNIX_EPOCH + 2 * ABANDONED);
-        assert_eq!(old, [files[0].location.clone(), files[3].location.clone()]);
-        assert_eq!(abandoned(&files, SystemTime::UNIX_EPOCH + ABANDONED / 2), []);
+        let nobodys = vec![files[0].location.clone(), files[3].location.clone()];
+        assert_eq!(old, (nobodys, vec!["b".to_owned()]));
+        let young = abandoned(&files, SystemTime::UNIX_EPOCH + ABANDONED / 2);
+        assert_eq!(young, (Vec::new(), Vec::new()));
     }
 }
