@@ -125,8 +125,9 @@ impl Live {
 
     /// Merges small files. What can't be merged now is merged later.
     fn compact(&self, runtime: &Handle, ended: Option<&str>, goes_on: &dyn Fn() -> bool) {
-        let now = SystemTime::now();
-        let compacted = self.warehouse.compact(runtime, &self.table, now, ended, goes_on);
+        let now = runtime.block_on(self.warehouse.now());
+        let compacted =
+            now.and_then(|now| self.warehouse.compact(runtime, &self.table, now, ended, goes_on));
         if let Err(error) = compacted {
             let table = self.table.to_string();
             tracing::warn!(error = causes(&error), table, "small files stay as they are");

@@ -13,7 +13,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::decision::is_decision;
-use super::{STAGING, Warehouse};
+use super::{STAGING, Warehouse, WarehouseError};
 use clickmill_core::durable;
 
 /// What has not been written to for so long is nobody's any more, where nothing else tells.
@@ -23,6 +23,22 @@ impl Warehouse {
     /// A name in the staging folder for a file in the making.
     pub(super) fn part(&self) -> Path {
         Path::from(STAGING).join(format!("{:016x}.part", rand::random::<u64>()))
+    }
+
+    /// What time it is to whoever says when files were written: how old they are is not to rest on the
+    /// clocks of two machines. A store is asked by a file that is put for this.
+    pub async fn now(&self) -> Result<SystemTime, WarehouseError> {
+        if self.disk.is_some() {
+            return Ok(SystemTime::now());
+        }
+        let path = self.part();
+        let failed = |source| self.failed("ask what time it is".to_owned(), source);
+        self.store.put(&path, Vec::new().into()).await.map_err(failed)?;
+        let probe = self.store.head(&path).await;
+        // One that stays is swept.
+        let _ = self.store.delete(&path).await;
+        let probe = probe.map_err(failed)?;
+        Ok(probe.last_modified.into())
     }
 
     /// Removes what is nobody's any more. What can't be removed now is removed by a later run.
@@ -105,6 +121,10 @@ fn abandoned(files: &[ObjectMeta], now: SystemTime) -> (Vec<Path>, Vec<String>) 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+
     use super::*;
 
     #[tokio::test]
@@ -137,6 +157,19 @@ mod tests {
         drop((claim, part));
         warehouse.sweep(now).await;
         assert_eq!(names(), left(&[]));
+    }
+
+    #[tokio::test]
+    async fn a_store_says_what_time_it_is_and_keeps_nothing_of_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
+        let store = Arc::new(InMemory::new());
+        for warehouse in [Warehouse { store, disk: None, ..warehouse.clone() }, warehouse] {
+            let before = SystemTime::now();
+            let now = warehouse.now().await.unwrap();
+            assert!(before <= now && now <= SystemTime::now());
+            assert!(warehouse.list(&Path::ROOT).await.unwrap().is_empty());
+        }
     }
 
     #[test]
