@@ -37,7 +37,7 @@ use clickmill_config::TableName;
 use clickmill_core::{causes, durable};
 
 /// Held while a pipeline writes to its log.
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 /// A flush of so many rows is a file of the table at once: writing them twice would cost a fast stream
 /// more than its readers gain.
 const LARGE: usize = 8 << 10;
@@ -249,7 +249,7 @@ impl Log {
 }
 
 impl Warehouse {
-    fn log(&self, table: &TableName) -> Path {
+    pub(super) fn log(&self, table: &TableName) -> Path {
         let TableName { dataset, table } = table;
         Path::from(LOG).join(dataset.as_str()).join(table.as_str())
     }

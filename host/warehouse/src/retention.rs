@@ -13,6 +13,7 @@ use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::load::date;
+use super::log::LOCK;
 use super::reading::replaced;
 use super::{STAGING, Warehouse, WarehouseError};
 use clickmill_config::TableName;
@@ -40,13 +41,19 @@ impl Warehouse {
         let is_day_over =
             |file: &ObjectMeta| day_of(&file.location).is_some_and(|day| day < &*oldest);
         // A flush is written before it is packed. Its row would be seen again without the pack.
-        let mut logged = self.logged(table).await?;
-        let mut replaced = self.list(&replaced(&self.table(table))).await?;
+        let mut logged = match self.disk {
+            Some(_) => self.list(&self.log(table)).await?,
+            None => Vec::new(),
+        };
+        // In this order: what is moved meanwhile is found.
         let mut in_table = self.list(&self.table(table)).await?;
+        let mut replaced = self.list(&replaced(&self.table(table))).await?;
         let newest = |files: &[ObjectMeta]| files.iter().map(|file| file.last_modified).max();
         let newest =
             [&logged, &replaced, &in_table].into_iter().filter_map(|files| newest(files)).max();
-        logged.retain(|file| date(file.last_modified.into()) < oldest);
+        // Those that were set aside too, but not the lock.
+        let is_lock = |file: &ObjectMeta| file.location.filename() == Some(LOCK);
+        logged.retain(|file| date(file.last_modified.into()) < oldest && !is_lock(file));
         // These were touched when they were replaced, and others hold their rows.
         replaced.retain(is_day_over);
         in_table.retain(|file| is_day_over(file) && is_before(file));
@@ -241,10 +248,12 @@ mod tests {
         scratch.put("_log/d/t/p/s1-0-d.parquet", 3).await;
         scratch.put("_log/d/t/p/s1-1-d.parquet", 3).await;
         scratch.put("_log/d/t/p/s2-0-d.parquet", 1).await;
+        scratch.put("_log/d/t/p/s2-1-d.parquet.damaged", 3).await;
+        scratch.put("_log/d/t/p/lock", 3).await;
         scratch.put("_log/d/u/p/s3-0-d.parquet", 3).await;
         scratch.warehouse.keep_for(2);
-        assert_eq!(scratch.expire(now()).await, 3);
-        let wanted = ["_log/d/t/p/s2-0-d.parquet", "_log/d/u/p/s3-0-d.parquet"];
+        assert_eq!(scratch.expire(now()).await, 4);
+        let wanted = ["_log/d/t/p/lock", "_log/d/t/p/s2-0-d.parquet", "_log/d/u/p/s3-0-d.parquet"];
         assert_eq!(scratch.left().await, wanted);
     }
 }
