@@ -63,7 +63,7 @@ impl Care {
         }
         for table in tables {
             if compact.dry_run {
-                // Whoever only looks may be one who may not write, as it takes to ask the store for its time.
+                // Whoever only looks may not write, which it takes to ask a store for its time.
                 let plan = runtime.block_on(warehouse.compactable(&table, SystemTime::now()))?;
                 println!("{table}: {}", planned(&plan));
                 continue;

@@ -76,8 +76,8 @@ impl Warehouse {
     }
 
     /// Merges a table's small files until none are left that can be, or it is not to go on: that is asked
-    /// before each step, as after each of them it may be killed. `None` while another process of this machine does. Blocks: it belongs on a
-    /// thread. `ended` is a session that the caller knows to be over.
+    /// before each step, as after each of them it may be killed. `None` while another process of this
+    /// machine does. Blocks: it belongs on a thread. `ended` is a session that the caller knows to be over.
     pub fn compact(
         &self,
         runtime: &Handle,

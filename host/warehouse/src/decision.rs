@@ -28,8 +28,9 @@
 //! 7. The load's staging folder is removed, the decision last. Killed: some of it lies there, and is in
 //!    nobody's way. Another that is at 2 or 3 loses its files: its load is void anyway.
 //!
-//! Why 5 is right: a decision that can be kept is removed only once the ledger has an entry, and entries stay. So who
-//! reads a decision, and *after that* finds no entry, has read the only one there ever was.
+//! Why 5 is right: a decision that can be carried out is removed only once the ledger has an entry, and
+//! entries stay. So who reads such a decision, and *after that* finds no entry, has read the only one there
+//! ever was.
 //!
 //! No file of a table is ever removed here.
 
