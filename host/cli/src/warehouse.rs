@@ -62,14 +62,13 @@ impl Care {
             }
         }
         for table in tables {
-            let now = SystemTime::now();
             if compact.dry_run {
-                println!(
-                    "{table}: {}",
-                    planned(&runtime.block_on(warehouse.compactable(&table, now))?)
-                );
+                // Whoever only looks may not write, which it takes to ask a store for its time.
+                let plan = runtime.block_on(warehouse.compactable(&table, SystemTime::now()))?;
+                println!("{table}: {}", planned(&plan));
                 continue;
             }
+            let now = runtime.block_on(warehouse.now())?;
             eprintln!("{table}: merging …");
             match warehouse.compact(runtime.handle(), &table, now, None, &|| true)? {
                 Some(done) => println!("{table}: {}", said(&done)),

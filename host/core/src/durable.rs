@@ -7,14 +7,18 @@
 //! ([`super::folder::set_aside`]) and says so.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The extension of a file in the making.
 const PART: &str = "part";
+/// How often, and how long each time, one who sweeps is waited for: between its two calls is nothing.
+const SWEPT_WAITS: u32 = 1000;
+const SWEPT_WAIT: Duration = Duration::from_millis(1);
 
 /// Makes a file's bytes durable or, of a folder, the names in it.
 pub fn sync(path: &Path) -> io::Result<()> {
@@ -92,13 +96,29 @@ impl Part {
                 }
                 _ => error,
             })?;
-            // A file system without locks has nobody who sweeps.
-            let _ = file.try_lock();
-            // Was it swept between the two, it has no name any more.
-            if file.metadata()?.nlink() > 0 {
-                return Ok(Self { path, file });
+            if let Some(part) = Self::lock(path.clone(), file)? {
+                return Ok(part);
             }
         }
+    }
+
+    /// Locks a file that was made just now. `None` where it was swept between the two.
+    fn lock(path: PathBuf, file: File) -> io::Result<Option<Self>> {
+        for _ in 0..SWEPT_WAITS {
+            let locked = file.try_lock();
+            // Without a name it is no use to anyone, whoever has the lock.
+            if file.metadata()?.nlink() == 0 {
+                return Ok(None);
+            }
+            // A file system without locks has nobody who sweeps.
+            let Err(TryLockError::WouldBlock) = locked else {
+                return Ok(Some(Self { path, file }));
+            };
+            // Who sweeps has it, and is about to take its name away.
+            std::thread::sleep(SWEPT_WAIT);
+        }
+        let why = format!("`{}` is locked by another process", path.display());
+        Err(io::Error::new(ErrorKind::WouldBlock, why))
     }
 
     /// Gives it its name, where that is not taken yet; where it is, the error is
@@ -167,6 +187,8 @@ pub fn sweep(folder: &Path) {
         if is_part
             && let Ok(file) = File::open(&path)
             && file.try_lock().is_ok()
+            // Swept by another since it was opened, its name may be a living one's by now.
+            && file.metadata().is_ok_and(|metadata| metadata.nlink() > 0)
         {
             remove(&path);
         }
@@ -269,5 +291,27 @@ mod tests {
         let nowhere = folder.path().join("d");
         sweep(&nowhere);
         assert!(!nowhere.exists());
+    }
+
+    #[test]
+    fn a_part_that_is_being_swept_is_not_begun() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.part");
+        for is_swept in [true, false] {
+            let file = File::create_new(&path).expect("a file");
+            // Another is between its lock and the removal …
+            let sweeping = File::open(&path).expect("the file");
+            sweeping.lock().expect("a lock");
+            let begun = std::thread::scope(|scope| {
+                let begun = scope.spawn(|| Part::lock(path.clone(), file).expect("no error"));
+                // … which it comes to, or is killed before.
+                if is_swept {
+                    remove(&path);
+                }
+                drop(sweeping);
+                begun.join().expect("no panic")
+            });
+            assert_eq!(begun.is_none(), is_swept);
+        }
     }
 }

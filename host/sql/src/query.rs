@@ -1,6 +1,6 @@
 //! SQL over the warehouse, with DataFusion: tables are named as in BigQuery.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use datafusion::catalog::{
@@ -79,8 +79,8 @@ pub struct Queries {
     warehouse: Warehouse,
     /// What queries share: the footers of files that were read before, say.
     runtime: Arc<RuntimeEnv>,
-    /// What files say of rows that come again.
-    known: Mutex<Known>,
+    /// What files say of rows that come again, by their table.
+    known: Mutex<HashMap<TableName, Known>>,
 }
 
 impl Queries {
@@ -172,8 +172,8 @@ impl Queries {
                 }
                 let of = of_dataset.get(view.of).zip(lists.get(view.of));
                 let plan = match of {
-                    Some(((_, schema), listed)) if view.once && has_publish_time(schema) => {
-                        self.once(&mut files, &*provider, &view, listed, schema).await?
+                    Some((of, listed)) if view.once && has_publish_time(&of.1) => {
+                        self.once(&mut files, &*provider, &view, listed, of).await?
                     }
                     _ => plan(&context, &view.sql, &[]).await?,
                 };
@@ -191,11 +191,11 @@ impl Queries {
         dataset: &dyn SchemaProvider,
         view: &View,
         listed: &[ObjectMeta],
-        schema: &TableSchema,
+        (table, schema): &(TableName, TableSchema),
     ) -> Result<LogicalPlan, QueryError> {
-        let mut known = std::mem::take(&mut *lock(&self.known));
+        let mut known = lock(&self.known).get(table).cloned().unwrap_or_default();
         let doubt = self.warehouse.doubt(listed.to_vec(), &mut known).await;
-        lock(&self.known).extend(known);
+        lock(&self.known).insert(table.clone(), known);
         let Doubt { sure, files: doubtful, published } = doubt?;
         let scan = |table: Arc<dyn TableProvider>| {
             LogicalPlanBuilder::scan(view.of, provider_as_source(table), None)

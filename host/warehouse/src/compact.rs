@@ -39,8 +39,8 @@ use clickmill_core::causes;
 
 /// How long files stay that were replaced: readers that have listed them find them.
 const GRACE: Duration = Duration::from_secs(3600);
-/// A session that has written nothing for so long is over, where no lock tells. Its process would begin
-/// another one after half of that.
+/// A session that has written nothing for so long is over, where no lock tells. There its process would
+/// begin another one after half of that.
 pub(super) const SILENT: Duration = Duration::from_secs(24 * 3600);
 /// The same, of sessions of versions that took no claims.
 const SILENT_BEFORE: Duration = Duration::from_secs(3600);
@@ -76,8 +76,8 @@ impl Warehouse {
     }
 
     /// Merges a table's small files until none are left that can be, or it is not to go on: that is asked
-    /// before each file is made. `None` while another process of this machine does. Blocks: it belongs on a
-    /// thread. `ended` is a session that the caller knows to be over.
+    /// before each step, as after each of them it may be killed. `None` while another process of this
+    /// machine does. Blocks: it belongs on a thread. `ended` is a session that the caller knows to be over.
     pub fn compact(
         &self,
         runtime: &Handle,
@@ -88,8 +88,10 @@ impl Warehouse {
     ) -> Result<Option<Compacted>, WarehouseError> {
         let Some(_claim) = self.claim(&format!("compact.{table}"))? else { return Ok(None) };
         runtime.block_on(self.expire(table, now))?;
-        let mut done =
-            Compacted { removed: runtime.block_on(self.tidy(table, now))?, ..Compacted::default() };
+        let mut done = Compacted {
+            removed: runtime.block_on(self.tidy(table, now, goes_on))?,
+            ..Compacted::default()
+        };
         let mut files = runtime.block_on(self.files(table))?;
         done.before = files.len();
         let mut given_up = Vec::new();
@@ -107,7 +109,7 @@ impl Warehouse {
                 if !goes_on() {
                     return Ok(Some(done));
                 }
-                match self.merge(runtime, &merge, now)? {
+                match self.merge(runtime, &merge, now, goes_on)? {
                     Some(rows) => {
                         done.rows += rows;
                         done.merged += merge.from.len();
@@ -155,16 +157,24 @@ impl Warehouse {
     }
 
     /// Moves what is replaced out of the table's folder, and removes what has been so for long.
-    async fn tidy(&self, table: &TableName, now: SystemTime) -> Result<usize, WarehouseError> {
+    async fn tidy(
+        &self,
+        table: &TableName,
+        now: SystemTime,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<usize, WarehouseError> {
         let files = self.list(&self.table(table)).await?;
         let held = Held::by(files.iter().map(|file| &file.location));
         for file in files.iter().filter(|file| held.replaces(&file.location)) {
+            if !goes_on() {
+                return Ok(0);
+            }
             self.retire(file, now).await?;
         }
         let mut removed = 0;
         for file in self.list(&replaced(&self.table(table))).await? {
             let age = now.duration_since(file.last_modified.into());
-            if age.is_ok_and(|age| age > GRACE) && is_live(&file.location) {
+            if age.is_ok_and(|age| age > GRACE) && is_live(&file.location) && goes_on() {
                 match self.store.delete(&file.location).await {
                     Ok(()) => removed += 1,
                     Err(Error::NotFound { .. }) => {}
@@ -198,14 +208,16 @@ impl Warehouse {
         }
     }
 
-    /// Merges files, and returns how many rows they have; `None` where one of them can't be read.
+    /// Merges files, and returns how many rows they have; `None` where one of them can't be read, or it is
+    /// not to go on.
     fn merge(
         &self,
         runtime: &Handle,
         merge: &Merge,
         now: SystemTime,
+        goes_on: &dyn Fn() -> bool,
     ) -> Result<Option<u64>, WarehouseError> {
-        let merged = match self.copy(runtime, merge) {
+        let merged = match self.copy(runtime, merge, goes_on) {
             // Another has merged them, and cleared up.
             Err(WarehouseError::Store { source: Error::NotFound { .. }, .. }) => return Ok(None),
             Err(error @ WarehouseError::Parquet { source: ParquetError::External(_), .. }) => {
@@ -226,19 +238,26 @@ impl Warehouse {
             let _ = File::open(path).and_then(|file| file.set_modified(newest.into()));
         }
         for file in &merge.from {
+            if !goes_on() {
+                break;
+            }
             runtime.block_on(self.retire(file, now))?;
         }
         Ok(Some(rows))
     }
 
-    /// Copies the rows of files into one.
+    /// Copies the rows of files into one; `None` where they have none, or it is not to go on.
     fn copy(
         &self,
         runtime: &Handle,
         merge: &Merge,
+        goes_on: &dyn Fn() -> bool,
     ) -> Result<Option<(Staged, u64)>, WarehouseError> {
         let (mut schema, mut wanted, mut said) = (Schema::empty(), 0, Vec::new());
         for file in &merge.from {
+            if !goes_on() {
+                return Ok(None);
+            }
             let reader = runtime.block_on(self.reader(&file.location))?;
             let Some(columns) = with_columns_of(&schema, reader.schema()) else {
                 let what = format!("a column of `{}` has another type than in", file.location);
@@ -256,6 +275,10 @@ impl Warehouse {
             let failed = |source| self.unread(&file.location, source);
             let reader = runtime.block_on(self.reader(&file.location))?;
             for batch in reader.build().map_err(failed)? {
+                if !goes_on() {
+                    made.abandon(runtime);
+                    return Ok(None);
+                }
                 let batch = batch.and_then(|batch| widened(&batch, &schema));
                 let batch = batch.map_err(|error| failed(error.into()))?;
                 rows += batch.num_rows() as u64;

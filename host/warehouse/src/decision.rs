@@ -21,13 +21,16 @@
 //!    the ledger.
 //! 5. The moves are made: each is a copy to where nothing is yet. Killed: the next one makes them all,
 //!    and finds some made. Another: it copies the same bytes to the same places. What is to be copied is
-//!    gone only where another has come to 7.
+//!    gone where another has come to 7, and then the entry is there. Without an entry somebody has removed
+//!    it, by hand or by age between 2 and 3: nobody can make that move, so the decision is removed, and the
+//!    object loaded anew. What was moved already may then be there twice, which the view tells.
 //! 6. The last move is the entry. From here on the load has happened.
 //! 7. The load's staging folder is removed, the decision last. Killed: some of it lies there, and is in
 //!    nobody's way. Another that is at 2 or 3 loses its files: its load is void anyway.
 //!
-//! Why 5 is right: a decision is removed only once the ledger has an entry, and entries stay. So who
-//! reads a decision, and *after that* finds no entry, has read the only one there ever was.
+//! Why 5 is right: a decision that can be carried out is removed only once the ledger has an entry, and
+//! entries stay. So who reads such a decision, and *after that* finds no entry, has read the only one there
+//! ever was.
 //!
 //! No file of a table is ever removed here.
 
@@ -98,7 +101,10 @@ impl Warehouse {
         decision: &Decision,
         entry: &[u8],
     ) -> Result<Committed, WarehouseError> {
-        self.propose(id, decision).await?;
+        // Not what was swept meanwhile: nobody could make its moves.
+        if self.is_staged(decision).await? {
+            self.propose(id, decision).await?;
+        }
         // Ours as well: the answer to an earlier try may have been lost.
         let standing = self.decision(id).await?;
         let path = self.ledger_path(id, target);
@@ -112,6 +118,25 @@ impl Warehouse {
         self.remove_decided(id).await;
         // An entry says to the microsecond when its load began and ended.
         Ok(if *entered == *entry { Committed::Now } else { Committed::ByAnother })
+    }
+
+    /// Whether all is there that moves are made from.
+    async fn is_staged(&self, decision: &Decision) -> Result<bool, WarehouseError> {
+        for (from, _) in &decision.moves {
+            if !self.is_there(from).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn is_there(&self, path: &str) -> Result<bool, WarehouseError> {
+        let failed = |source| self.failed(format!("look for `{path}`"), source);
+        match self.store.head(&Path::parse(path).map_err(|error| failed(error.into()))?).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(failed(source)),
+        }
     }
 
     /// Creates the decision of a load, where there is none.
@@ -162,11 +187,38 @@ impl Warehouse {
                     if gone && self.has_entry(id, target).await? {
                         return Ok(true);
                     }
-                    return Err(failed(source));
+                    if !gone {
+                        return Err(failed(source));
+                    }
+                    if self.is_there(to).await? {
+                        continue;
+                    }
+                    tracing::warn!(
+                        load = id,
+                        file = from,
+                        "a decided load's file is gone: it is void"
+                    );
+                    // Unless another has done so, and decided anew.
+                    if self.decision(id).await?.as_ref() == Some(decision) {
+                        let path = self.decision_path(id);
+                        let removed = self.store.delete(&path).await;
+                        removed
+                            .map_err(|source| self.failed(format!("remove `{path}`"), source))?;
+                    }
+                    return Ok(false);
                 }
             }
         }
         Ok(true)
+    }
+
+    /// Removes what is left of a decided load, once its entry is there: its moves are made, or void.
+    pub(super) async fn clear_decided(&self, id: &str) {
+        let Ok(Some(decision)) = self.decision(id).await else { return };
+        let Some((_, entry)) = decision.moves.last() else { return };
+        if self.is_there(entry).await.unwrap_or(false) {
+            self.remove_decided(id).await;
+        }
     }
 
     /// Removes what a load that has happened has in the staging folder. What stays is in nobody's way.
@@ -187,131 +239,4 @@ impl Warehouse {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use object_store::memory::InMemory;
-
-    use super::*;
-
-    const ID: &str = "0123456789abcdef";
-
-    struct Scratch {
-        warehouse: Warehouse,
-        table: TableName,
-    }
-
-    impl Scratch {
-        fn new() -> Self {
-            let store = Arc::new(InMemory::new());
-            let opened = Warehouse::open("/nowhere").unwrap();
-            let warehouse = Warehouse { store, disk: None, ..opened };
-            let table = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
-            Self { warehouse, table }
-        }
-
-        /// Stages the files of a run: steps 1 and 2.
-        async fn stage(&self, attempt: &str) -> Decision {
-            let warehouse = &self.warehouse;
-            let staging = warehouse.staging(ID).join(attempt);
-            let mut files = Vec::new();
-            for name in ["dead_letters", "rows"] {
-                let from = staging.clone().join(name);
-                warehouse.store.put(&from, format!("{name} {attempt}").into()).await.unwrap();
-                // Another day: another place.
-                let day = format!("load_date={attempt}");
-                files.push((from, warehouse.table(&self.table).join(name).join(day)));
-            }
-            let entry = entry(attempt);
-            warehouse.plan(ID, &self.table, &staging, files, entry).await.unwrap()
-        }
-
-        async fn decide(&self, decision: &Decision, attempt: &str) -> Committed {
-            let entry = entry(attempt);
-            self.warehouse.decide(ID, &self.table, decision, &entry).await.unwrap()
-        }
-
-        /// Everything there is, by name.
-        async fn files(&self) -> Vec<(String, String)> {
-            let warehouse = &self.warehouse;
-            let mut files = Vec::new();
-            for file in warehouse.list(&Path::ROOT).await.unwrap() {
-                let got = warehouse.store.get(&file.location).await.unwrap();
-                let text = String::from_utf8(got.bytes().await.unwrap().to_vec()).unwrap();
-                files.push((file.location.to_string(), text));
-            }
-            files.sort();
-            files
-        }
-
-        /// The load of one attempt has happened, and nothing else is there.
-        async fn is_of(&self, attempt: &str) {
-            let texts: Vec<String> = self.files().await.into_iter().map(|(_, text)| text).collect();
-            let wanted = ["entry", "dead_letters", "rows"];
-            assert_eq!(texts, wanted.map(|name| format!("{name} {attempt}")));
-        }
-    }
-
-    fn entry(attempt: &str) -> Vec<u8> {
-        format!("entry {attempt}").into_bytes()
-    }
-
-    #[tokio::test]
-    async fn of_two_at_once_one_is_decided_for() {
-        let scratch = Scratch::new();
-        let (first, second) = (scratch.stage("1").await, scratch.stage("2").await);
-        assert!(!scratch.warehouse.happened(ID, &scratch.table).await.unwrap());
-        assert_eq!(scratch.decide(&second, "2").await, Committed::Now);
-        scratch.is_of("2").await;
-        assert_eq!(scratch.decide(&first, "1").await, Committed::ByAnother);
-        scratch.is_of("2").await;
-        assert!(scratch.warehouse.happened(ID, &scratch.table).await.unwrap());
-    }
-
-    #[tokio::test]
-    async fn killed_after_any_move_the_next_one_makes_the_others() {
-        for made in 0..=3 {
-            // The next one may come to begin, or it has begun already and comes to its own decision.
-            for begun in [false, true] {
-                let scratch = Scratch::new();
-                let warehouse = &scratch.warehouse;
-                let second = if begun { Some(scratch.stage("2").await) } else { None };
-                let first = scratch.stage("1").await;
-                warehouse.propose(ID, &first).await.unwrap();
-                for (from, to) in &first.moves[..made] {
-                    let (from, to) = (Path::from(from.as_str()), Path::from(to.as_str()));
-                    warehouse.store.copy_if_not_exists(&from, &to).await.unwrap();
-                }
-                match second {
-                    Some(second) => {
-                        assert_eq!(scratch.decide(&second, "2").await, Committed::ByAnother);
-                    }
-                    None => assert!(warehouse.happened(ID, &scratch.table).await.unwrap()),
-                }
-                scratch.is_of("1").await;
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_decision_after_the_load_has_happened_is_void() {
-        let scratch = Scratch::new();
-        let late = scratch.stage("2").await;
-        let first = scratch.stage("1").await;
-        assert_eq!(scratch.decide(&first, "1").await, Committed::Now);
-        // Its files are gone with the staging folder; it is killed once it has decided.
-        scratch.stage("2").await;
-        scratch.warehouse.propose(ID, &late).await.unwrap();
-        assert!(scratch.warehouse.happened(ID, &scratch.table).await.unwrap());
-        scratch.is_of("1").await;
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_is_lost_is_not_another_run() {
-        let scratch = Scratch::new();
-        let decision = scratch.stage("1").await;
-        scratch.warehouse.propose(ID, &decision).await.unwrap();
-        assert_eq!(scratch.decide(&decision, "1").await, Committed::Now);
-        scratch.is_of("1").await;
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@
 //! window knew of all of them. So rows are in doubt where files overlap in time of which neither is known
 //! to have been compared with the other: those of two processes, those around a restart, a replay's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -39,7 +39,7 @@ pub struct Facts {
     is_unknown: bool,
 }
 
-/// Facts that were read before, by the file's name and size: files never change.
+/// Facts of one table that were read before, by the file's name and size: files never change.
 pub type Known = HashMap<(Path, u64), Facts>;
 
 /// A table's files, told apart.
@@ -55,7 +55,8 @@ pub struct Doubt {
 }
 
 impl Warehouse {
-    /// Tells a table's files apart, by what they say of their rows.
+    /// Tells a table's files apart, by what they say of their rows. What is known of the table's files is
+    /// then of these and no others: files come and go for as long as a stream runs.
     pub async fn doubt(
         &self,
         files: Vec<ObjectMeta>,
@@ -73,7 +74,7 @@ impl Warehouse {
         });
         let asked: Vec<_> = asked.collect();
         let facts: Vec<Facts> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-        known.extend(files.iter().map(key).zip(facts.iter().cloned()));
+        *known = files.iter().map(key).zip(facts.iter().cloned()).collect();
         Ok(tell_apart(files.into_iter().zip(facts).collect()))
     }
 
@@ -147,10 +148,15 @@ fn tell_apart(files: Vec<(ObjectMeta, Facts)>) -> Doubt {
     // What files that are known to have no row in common cover of time.
     let mut groups: HashMap<String, Vec<(i64, i64)>> = HashMap::new();
     let mut doubtful: Vec<(i64, i64)> = Vec::new();
+    let twice = loaded_twice(&files);
+    // Rows of which it is not known when they were published may be those of any load.
+    let is_any_unknown =
+        files.iter().any(|(_, facts)| facts.repeats != Repeats::Never && facts.is_unknown);
     for (at, (file, facts)) in files.iter().enumerate() {
         let Some(published) = facts.published else { continue };
         let session = Flushes::of(&file.location).map(|flushes| flushes.session);
         match (facts.repeats, session) {
+            (Repeats::Never, _) if twice.contains(name(file)) => doubtful.push(published),
             (Repeats::Never, _) => {}
             (Repeats::NotInSession, Some(session)) => {
                 groups.entry(session).or_default().push(published);
@@ -182,12 +188,27 @@ fn tell_apart(files: Vec<(ObjectMeta, Facts)>) -> Doubt {
     };
     let mut doubt = Doubt::default();
     for (file, facts) in files {
-        let is_doubtful = facts.repeats != Repeats::Never
-            && (facts.is_unknown || facts.published.is_some_and(meets));
+        let is_doubtful = if facts.repeats == Repeats::Never && !twice.contains(name(&file)) {
+            facts.is_unknown && is_any_unknown
+        } else {
+            facts.is_unknown || facts.published.is_some_and(meets)
+        };
         if is_doubtful { doubt.files.push(file) } else { doubt.sure.push(file) }
     }
     doubt.published = published;
     doubt
+}
+
+/// Names of loads' files that are in more than one folder, which two runs at one object may have made.
+fn loaded_twice(files: &[(ObjectMeta, Facts)]) -> HashSet<String> {
+    let mut names = HashSet::new();
+    let loaded = files.iter().filter(|(_, facts)| facts.repeats == Repeats::Never);
+    let twice = loaded.map(|(file, _)| name(file)).filter(|name| !names.insert(*name));
+    twice.map(str::to_owned).collect()
+}
+
+fn name(file: &ObjectMeta) -> &str {
+    file.location.filename().unwrap_or_default()
 }
 
 /// Stretches that do not meet, in their order.
@@ -241,6 +262,20 @@ mod tests {
         files.iter().map(name).collect()
     }
 
+    #[tokio::test]
+    async fn what_is_known_is_of_files_that_are_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
+        let mut known = Known::new();
+        let (gone, facts) = file("gone", Repeats::Maybe, (0, 9));
+        let (there, _) = file("there", Repeats::Maybe, (0, 9));
+        for file in [gone, there.clone()] {
+            known.insert((file.location, file.size), facts.clone());
+        }
+        warehouse.doubt(vec![there.clone()], &mut known).await.unwrap();
+        assert_eq!(known.into_keys().collect::<Vec<_>>(), [(there.location, there.size)]);
+    }
+
     #[test]
     fn rows_are_in_doubt_where_files_overlap_that_were_not_compared() {
         use Repeats::{Maybe, Never, NotInSession};
@@ -261,6 +296,39 @@ mod tests {
         let mut unknown = file("other", Maybe, (0, 0));
         (unknown.1.published, unknown.1.is_unknown) = (None, true);
         assert_eq!(names(&tell_apart(vec![unknown]).files), ["other"]);
+    }
+
+    #[test]
+    fn loads_are_in_doubt_where_others_have_rows_without_a_time() {
+        let unknown = |name: &str, repeats| {
+            let (file, facts) = file(name, repeats, (0, 0));
+            (file, Facts { published: None, is_unknown: true, ..facts })
+        };
+        let load = || unknown("load", Repeats::Never);
+        assert_eq!(names(&tell_apart(vec![load()]).sure), ["load"]);
+        let timed = file("timed", Repeats::Never, (0, 9));
+        let doubt = tell_apart(vec![load(), timed, unknown("replay", Repeats::Maybe)]);
+        assert_eq!(names(&doubt.files), ["load", "replay"]);
+        assert_eq!(names(&doubt.sure), ["timed"]);
+    }
+
+    #[test]
+    fn an_object_that_two_runs_have_loaded_is_in_doubt() {
+        let load = |day: &str, published| {
+            let (mut meta, facts) = file("x", Repeats::Never, published);
+            meta.location = Path::from(format!("d/t/{day}/load.parquet"));
+            (meta, facts)
+        };
+        let other = file("other", Repeats::Never, (0, 9));
+        let doubt = tell_apart(vec![load("a", (0, 9)), other, load("b", (0, 9))]);
+        assert_eq!(
+            (names(&doubt.files), doubt.published),
+            (vec!["load".to_owned(); 2], vec![(0, 9)])
+        );
+        assert_eq!(names(&doubt.sure), ["other"]);
+        let (first, mut second) = (load("a", (0, 9)), load("b", (0, 9)));
+        (second.1.published, second.1.is_unknown) = (None, true);
+        assert_eq!(tell_apart(vec![first, second]).files.len(), 2);
     }
 
     #[test]

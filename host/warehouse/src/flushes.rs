@@ -17,6 +17,8 @@ use std::collections::{HashMap, HashSet};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
+/// Where logs are.
+pub(super) const LOG: &str = "_log";
 /// How the names of a stream's files in a table begin.
 const PREFIX: &str = "live-";
 /// How the names of files of all flushes of their range end.
@@ -63,10 +65,9 @@ impl Flushes {
     /// What a file holds, by its name, and whether it is all of it.
     pub(super) fn named(path: &Path) -> Option<(Self, Holds)> {
         let name = path.filename()?.strip_suffix(".parquet")?;
-        let (name, in_table) = match name.strip_prefix(PREFIX) {
-            Some(rest) => (rest, true),
-            None => (name, false),
-        };
+        let in_table = !is_logged(path);
+        // Other tools' files of a table may be called `part-00000-…`.
+        let name = if in_table { name.strip_prefix(PREFIX)? } else { name };
         let mut parts = name.split('-');
         let session = parts.next()?.to_owned();
         let first = parts.next()?.parse().ok()?;
@@ -106,6 +107,11 @@ impl Flushes {
 
 fn digest(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..16].to_owned()
+}
+
+/// Whether a file is in a log.
+pub(super) fn is_logged(path: &Path) -> bool {
+    path.parts().next().is_some_and(|folder| folder.as_ref() == LOG)
 }
 
 /// Whether a stream has written a file of a table.
@@ -240,9 +246,21 @@ mod tests {
         // in the log.
         let packed = ["t/a/live-x-10-20.parquet", "t/a/live-x-15-15-d.parquet"];
         assert_eq!(
-            seen(&["l/x-12-d.parquet", "l/x-21-d.parquet"], &packed, &[]),
-            ["l/x-21-d.parquet", packed[0], packed[1]]
+            seen(&["_log/x-12-d.parquet", "_log/x-21-d.parquet"], &packed, &[]),
+            ["_log/x-21-d.parquet", packed[0], packed[1]]
         );
+    }
+
+    #[test]
+    fn files_of_other_tools_are_no_flushes() {
+        let table = [
+            "t/a/part-00000-1f.parquet",
+            "t/a/part-00001-1f.parquet",
+            "t/b/part-0-9-all.parquet",
+            "t/b/part-00000-all.parquet",
+        ];
+        assert_eq!(seen(&[], &table, &[]), table);
+        assert_eq!(Flushes::of(&Path::from(table[0])), None);
     }
 
     #[test]
@@ -256,7 +274,7 @@ mod tests {
         // Two tries of one flush, of other rows, are two.
         assert_eq!(seen(&[], &[here, "t/a/live-x-0-0-e.parquet"], &[]).len(), 2);
         assert_eq!(
-            seen(&["l/x-0-d.parquet"], &["t/a/live-x-0-0-all.parquet"], &[]),
+            seen(&["_log/x-0-d.parquet"], &["t/a/live-x-0-0-all.parquet"], &[]),
             ["t/a/live-x-0-0-all.parquet"]
         );
     }

@@ -46,8 +46,9 @@ pub use doubt::{Doubt, Facts, Known};
 pub use repeats::Repeats;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -73,6 +74,8 @@ pub struct Warehouse {
     swept: Arc<AtomicBool>,
     /// For how many days after that of writing rows are kept; 0 is for ever.
     retention_days: Arc<AtomicU32>,
+    /// When this process found that its clock may be wrong.
+    doubted: Arc<OnceLock<Instant>>,
 }
 
 /// What can go wrong with a warehouse.
@@ -174,8 +177,8 @@ impl Warehouse {
     pub fn open(uri: &str) -> Result<Self, WarehouseError> {
         let failed = |source| WarehouseError::Open { uri: uri.to_owned(), source };
         let (store, disk) = folder::open(uri).map_err(failed)?;
-        let (swept, retention_days) = Default::default();
-        Ok(Self { store, disk, uri: uri.to_owned(), swept, retention_days })
+        let (swept, retention_days, doubted) = Default::default();
+        Ok(Self { store, disk, uri: uri.to_owned(), swept, retention_days, doubted })
     }
 
     /// The URI it was opened by.

@@ -1,8 +1,8 @@
 //! The rows of a stream: a file per flush, durable once [`Live::append`] returns. Rows whose key was
 //! written a short while ago are dropped: messages are delivered again after a crash.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use arrow::array::{BooleanArray, RecordBatch};
@@ -20,7 +20,7 @@ use super::compact::SILENT;
 use super::file::properties;
 use super::flushes::Flushes;
 use super::load::date;
-use super::log::Log;
+use super::log::{Log, TICK};
 use super::repeats::{KEY as REPEATS, Known, Times};
 use super::window::{Fresh, Key, Window};
 use super::{Warehouse, WarehouseError};
@@ -56,7 +56,7 @@ struct Written {
     log: Option<Log>,
     compacting: Option<JoinHandle<()>>,
     /// Of the session: to others it is over once this is given back.
-    claim: Option<Claim>,
+    claim: Claim,
 }
 
 impl Live {
@@ -76,23 +76,28 @@ impl Live {
             warehouse.read_window(table, key, &mut window).await?;
         }
         let log = Log::open(warehouse, table, &schema, pipeline).await?;
-        let flush = Flushes::begin();
+        let (flush, claim) = warehouse.begin_session(Flushes::begin)?;
         let written = Written {
             window,
             known: Known::default(),
-            claim: warehouse.claim(&flush.session)?,
+            claim,
             flush,
             day: None,
             at: SystemTime::now(),
             log,
             compacting: None,
         };
+        let has_log = written.log.is_some();
+        let written = Arc::new(Mutex::new(written));
+        if has_log {
+            tokio::spawn(tick(Arc::downgrade(&written)));
+        }
         Ok(Self {
             warehouse: warehouse.clone(),
             table: table.clone(),
             schema,
             key: key.map(Arc::new),
-            written: Arc::new(Mutex::new(written)),
+            written,
             closing: Arc::default(),
         })
     }
@@ -120,8 +125,9 @@ impl Live {
 
     /// Merges small files. What can't be merged now is merged later.
     fn compact(&self, runtime: &Handle, ended: Option<&str>, goes_on: &dyn Fn() -> bool) {
-        let now = SystemTime::now();
-        let compacted = self.warehouse.compact(runtime, &self.table, now, ended, goes_on);
+        let now = runtime.block_on(self.warehouse.now());
+        let compacted =
+            now.and_then(|now| self.warehouse.compact(runtime, &self.table, now, ended, goes_on));
         if let Err(error) = compacted {
             let table = self.table.to_string();
             tracing::warn!(error = causes(&error), table, "small files stay as they are");
@@ -145,10 +151,9 @@ impl Live {
         let failed = |source| warehouse.unwritten(&self.table, source);
         let mut before = self.written.blocking_lock();
         let Written { window, known, flush, day, at, log, claim, .. } = &mut *before;
-        // By now others may take the session to be over.
-        if at.elapsed().unwrap_or_default() > SILENT / 2 {
-            *flush = Flushes::begin();
-            *claim = warehouse.claim(&flush.session)?;
+        // By now others may take the session to be over, where no lock tells.
+        if warehouse.disk.is_none() && at.elapsed().unwrap_or_default() > SILENT / 2 {
+            (*flush, *claim) = warehouse.begin_session(Flushes::begin)?;
             *known = Known::default();
         }
         let mut fresh = Fresh::new();
@@ -205,9 +210,55 @@ impl Live {
     }
 }
 
+/// Packs what waits in the log of a stream that may write nothing more, for as long as it is there.
+async fn tick(written: Weak<Mutex<Written>>) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        let Some(written) = written.upgrade() else { return };
+        if let Some(log) = &mut written.lock().await.log {
+            log.tick().await;
+        }
+    }
+}
+
 impl Warehouse {
+    /// Begins a session, which is over to nobody as long as its claim is held. Whoever clears up may have
+    /// the claim of a name for a moment: then it is another name's.
+    fn begin_session(
+        &self,
+        mut names: impl FnMut() -> Flushes,
+    ) -> Result<(Flushes, Claim), WarehouseError> {
+        loop {
+            let flush = names();
+            if let Some(claim) = self.claim(&flush.session)? {
+                return Ok((flush, claim));
+            }
+        }
+    }
+
     fn unwritten(&self, table: &TableName, source: ParquetError) -> WarehouseError {
         let (uri, what) = (self.uri.clone(), format!("write to `{table}`"));
         WarehouseError::Parquet { uri, what, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_session_begins_without_its_claim() {
+        let folder = tempfile::tempdir().unwrap();
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
+        let taken = warehouse.claim("s1").unwrap().unwrap();
+        let mut number = 0;
+        let names = || {
+            number += 1;
+            Flushes { session: format!("s{number}"), first: 0, last: 0 }
+        };
+        let (flush, claim) = warehouse.begin_session(names).unwrap();
+        assert_eq!(flush.session, "s2");
+        assert!(warehouse.claim("s2").unwrap().is_none());
+        drop((taken, claim));
     }
 }

@@ -33,6 +33,7 @@ use super::file::TableFile;
 use super::repeats::Repeats;
 use super::{STAGING, Warehouse, WarehouseError, ledger};
 use clickmill_config::TableName;
+use clickmill_core::durable;
 use clickmill_tables::ledger::{Committed, Entry, load_id};
 
 /// Staged files.
@@ -219,7 +220,8 @@ impl Warehouse {
             let day = day.map_err(|error| failed(&folder, error))?.path();
             let file = day.join(format!("{id}.parquet"));
             match std::fs::remove_file(&file) {
-                Ok(()) => {}
+                // After a loss of power it would be back, beside what is loaded now.
+                Ok(()) => durable::sync(&day).map_err(|error| failed(&day, error))?,
                 Err(error)
                     if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
                 Err(error) => return Err(failed(&file, error)),

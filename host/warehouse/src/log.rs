@@ -22,12 +22,13 @@ use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStoreExt};
+use object_store::{Error, ObjectMeta, ObjectStoreExt};
+use parquet::errors::ParquetError;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::file::TableFile;
-use super::flushes::{Flushes, Held};
+use super::flushes::{Flushes, Held, LOG};
 use super::load::date;
 use super::reading::replaced;
 use super::repeats::Repeats;
@@ -35,10 +36,8 @@ use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
 use clickmill_core::{causes, durable};
 
-/// Where logs are.
-const LOG: &str = "_log";
 /// Held while a pipeline writes to its log.
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 /// A flush of so many rows is a file of the table at once: writing them twice would cost a fast stream
 /// more than its readers gain.
 const LARGE: usize = 8 << 10;
@@ -48,6 +47,8 @@ const PACK_FILES: u64 = 32;
 const PACK_ROWS: usize = 256 << 10;
 /// … or what has waited so long.
 const PACK_AGE: Duration = Duration::from_secs(60);
+/// So often a stream looks whether something has, also while it writes nothing.
+pub(super) const TICK: Duration = Duration::from_secs(15);
 
 /// A pipeline's log of a table, on a disk.
 #[derive(Debug)]
@@ -98,9 +99,9 @@ impl Waiting {
         })
     }
 
-    /// Whether a flush is of a later block.
+    /// Whether a flush is of a later block, or of another session.
     fn is_before(&self, next: &Flushes) -> bool {
-        let block = |flush: &Flushes| flush.first / PACK_FILES;
+        let block = |flush: &Flushes| (flush.session.clone(), flush.first / PACK_FILES);
         self.files.first().is_some_and(|(first, _)| block(first) != block(next))
     }
 }
@@ -174,6 +175,13 @@ impl Log {
         }
         self.waiting.files.push((flush.clone(), path));
         self.waiting.rows += rows;
+        self.tick().await;
+        Ok(())
+    }
+
+    /// Packs what is due, which takes as long as it takes elsewhere. A stream that falls quiet adds nothing,
+    /// and what it has written is packed all the same.
+    pub(crate) async fn tick(&mut self) {
         if self.packing.as_ref().is_some_and(JoinHandle::is_finished) {
             self.settle().await;
         }
@@ -182,7 +190,6 @@ impl Log {
         if self.packing.is_none() && before.unwrap_or_else(|| self.waiting.is_due()) {
             self.pack();
         }
-        Ok(())
     }
 
     /// Packs all that waits. What can't be packed stays, and is packed by the next run.
@@ -242,7 +249,7 @@ impl Log {
 }
 
 impl Warehouse {
-    fn log(&self, table: &TableName) -> Path {
+    pub(super) fn log(&self, table: &TableName) -> Path {
         let TableName { dataset, table } = table;
         Path::from(LOG).join(dataset.as_str()).join(table.as_str())
     }
@@ -285,6 +292,11 @@ impl Warehouse {
             return Ok(());
         };
         let session = files[0].0.session.clone();
+        if let Some((other, path)) = files.iter().find(|(flush, _)| flush.session != session) {
+            // The file's name would say of flushes that they are in it, or hide that they are.
+            let what = format!("it is of session `{}`, wanted `{session}`", other.session);
+            return Err(self.unread(path, ParquetError::General(what)));
+        }
         let to = Flushes { session, first, last }.packed_in(day);
         let mut made = TableFile::create(self, runtime, self.part(), schema.clone())?;
         let mut said = Vec::new();
@@ -296,6 +308,8 @@ impl Warehouse {
                     runtime.block_on(self.set_aside(path, &causes(&source)))?;
                     continue;
                 }
+                // It was too old to be kept.
+                Err(WarehouseError::Store { source: Error::NotFound { .. }, .. }) => continue,
                 reader => reader?,
             };
             said.push(Repeats::of(reader.metadata().file_metadata()));

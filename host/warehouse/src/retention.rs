@@ -1,15 +1,21 @@
 //! How long rows are kept: whole folders of days go, once all that was written on such a day is too old.
 //! The ledger keeps its entries, or objects that are still where they were would be loaded again.
+//!
+//! What is removed is gone, so neither a folder's name nor the clock is enough. Another tool may name its
+//! folders by other days, so the file must be as old too. And where nothing in the warehouse was written in
+//! the days that rows are kept, the clock may be ahead: nothing is removed for a day of this process.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use futures::StreamExt;
 use object_store::path::Path;
-use object_store::{Error, ObjectStoreExt};
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::load::date;
+use super::log::LOCK;
 use super::reading::replaced;
-use super::{Warehouse, WarehouseError};
+use super::{STAGING, Warehouse, WarehouseError};
 use clickmill_config::TableName;
 
 /// How the names of folders begin that hold what was written on a day.
@@ -29,20 +35,40 @@ impl Warehouse {
         now: SystemTime,
     ) -> Result<usize, WarehouseError> {
         let days = self.retention_days.load(Ordering::Relaxed);
-        let oldest = now.checked_sub(DAY * days).map(|oldest| format!("{FOLDER}{}", date(oldest)));
-        let (Some(oldest), true) = (oldest, days > 0) else { return Ok(0) };
+        let Some(limit) = now.checked_sub(DAY * days).filter(|_| days > 0) else { return Ok(0) };
+        let oldest = date(limit);
+        let is_before = |file: &ObjectMeta| SystemTime::from(file.last_modified) < limit;
+        let is_day_over =
+            |file: &ObjectMeta| day_of(&file.location).is_some_and(|day| day < &*oldest);
+        // A flush is written before it is packed. Its row would be seen again without the pack.
+        let mut logged = match self.disk {
+            Some(_) => self.list(&self.log(table)).await?,
+            None => Vec::new(),
+        };
+        // In this order: what is moved meanwhile is found.
+        let mut in_table = self.list(&self.table(table)).await?;
+        let mut replaced = self.list(&replaced(&self.table(table))).await?;
+        let newest = |files: &[ObjectMeta]| files.iter().map(|file| file.last_modified).max();
+        let newest =
+            [&logged, &replaced, &in_table].into_iter().filter_map(|files| newest(files)).max();
+        // Those that were set aside too, but not the lock.
+        let is_lock = |file: &ObjectMeta| file.location.filename() == Some(LOCK);
+        logged.retain(|file| date(file.last_modified.into()) < oldest && !is_lock(file));
+        // These were touched when they were replaced, and others hold their rows.
+        replaced.retain(is_day_over);
+        in_table.retain(|file| is_day_over(file) && is_before(file));
         let mut removed = 0;
-        // Files that were replaced first: they are left out because others are there.
-        for folder in [replaced(&self.table(table)), self.table(table)] {
-            for file in self.list(&folder).await? {
-                if day_of(&file.location).is_some_and(|day| day < oldest.as_str()) {
-                    match self.store.delete(&file.location).await {
-                        Ok(()) => removed += 1,
-                        Err(Error::NotFound { .. }) => {}
-                        Err(source) => {
-                            return Err(self.failed(format!("remove `{}`", file.location), source));
-                        }
-                    }
+        // Files that are left out because others are there come first.
+        let files = [logged, replaced, in_table].concat();
+        if files.is_empty() || self.is_clock_doubtful(limit, newest.map(SystemTime::from)).await? {
+            return Ok(0);
+        }
+        for file in files {
+            match self.store.delete(&file.location).await {
+                Ok(()) => removed += 1,
+                Err(Error::NotFound { .. }) => {}
+                Err(source) => {
+                    return Err(self.failed(format!("remove `{}`", file.location), source));
                 }
             }
         }
@@ -52,9 +78,44 @@ impl Warehouse {
         }
         Ok(removed)
     }
+
+    /// Whether nothing in the warehouse was written since the limit, which makes it doubtful that it is as
+    /// late as that. `newest` is what is known already. What this process writes from now on has its own
+    /// clock's time and says nothing.
+    async fn is_clock_doubtful(
+        &self,
+        limit: SystemTime,
+        newest: Option<SystemTime>,
+    ) -> Result<bool, WarehouseError> {
+        if let Some(since) = self.doubted.get() {
+            return Ok(since.elapsed() < DAY);
+        }
+        if newest.is_some_and(|newest| newest >= limit) {
+            return Ok(false);
+        }
+        let mut files = self.store.list(None);
+        while let Some(file) = files.next().await {
+            let file = file.map_err(|source| self.failed("list its files".to_owned(), source))?;
+            // Locks and files in the making are this process's own.
+            let is_own = file.location.as_ref().starts_with(STAGING);
+            if !is_own && SystemTime::from(file.last_modified) >= limit {
+                return Ok(false);
+            }
+        }
+        if self.doubted.set(Instant::now()).is_ok() {
+            let days = self.retention_days.load(Ordering::Relaxed);
+            tracing::warn!(
+                warehouse = self.uri,
+                days,
+                "nothing was written within the retention, so that the clock may be wrong: nothing is \
+                 removed for a day"
+            );
+        }
+        Ok(true)
+    }
 }
 
-/// The folder of a day that a file lies in: these names are in the order of days.
+/// The day in whose folder a file lies: their names are in the order of days.
 fn day_of(path: &Path) -> Option<&str> {
     let folder = path.as_ref().rsplit('/').nth(1)?;
     let day = folder.strip_prefix(FOLDER)?;
@@ -63,53 +124,136 @@ fn day_of(path: &Path) -> Option<&str> {
             4 | 7 => byte == b'-',
             _ => byte.is_ascii_digit(),
         });
-    is_day.then_some(folder)
+    is_day.then_some(day)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn whole_days_go_when_all_of_them_is_too_old_and_nothing_else_does() {
-        let folder = tempfile::tempdir().unwrap();
-        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
-        let table = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
-        let put = async |path: &str| {
-            warehouse.store.put(&Path::from(path), "rows".into()).await.unwrap();
-        };
-        for day in ["2026-11-20", "2026-11-21", "2026-11-22"] {
-            put(&format!("d/t/load_date={day}/a.parquet")).await;
-            put(&format!("d/u/load_date={day}/a.parquet")).await;
-            put(&format!("_replaced/d/t/load_date={day}/live-x-0-0-d.parquet")).await;
+    /// 2026-11-23T23:59:59Z
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_478_399)
+    }
+
+    struct Scratch {
+        folder: tempfile::TempDir,
+        warehouse: Warehouse,
+        table: TableName,
+    }
+
+    impl Scratch {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
+            let table = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
+            Self { folder, warehouse, table }
         }
-        for other in ["d/t/_schema.json", "d/t/b.parquet", "d/t/load_date=x/c.parquet"] {
-            put(other).await;
+
+        /// A file, written so many days before now.
+        async fn put(&self, path: &str, days: u32) {
+            self.warehouse.store.put(&Path::from(path), "rows".into()).await.unwrap();
+            let file = std::fs::File::open(self.folder.path().join(path)).unwrap();
+            file.set_modified(now() - DAY * days).unwrap();
         }
-        let left = async || {
-            let files = warehouse.list(&Path::ROOT).await.unwrap();
+
+        async fn expire(&self, now: SystemTime) -> usize {
+            self.warehouse.expire(&self.table, now).await.unwrap()
+        }
+
+        async fn left(&self) -> Vec<String> {
+            let files = self.warehouse.list(&Path::ROOT).await.unwrap();
             let mut left: Vec<String> =
                 files.iter().map(|file| file.location.to_string()).collect();
-            left.retain(|path| path.contains("/t/load_date=2026"));
             left.sort();
-            (left, files.len())
+            left
+        }
+    }
+
+    #[tokio::test]
+    async fn whole_days_go_when_all_of_them_is_too_old_and_nothing_else_does() {
+        let scratch = Scratch::new();
+        assert_eq!(date(now()), "2026-11-23");
+        for (days, day) in [(3, "2026-11-20"), (2, "2026-11-21"), (1, "2026-11-22")] {
+            scratch.put(&format!("d/t/load_date={day}/a.parquet"), days).await;
+            scratch.put(&format!("d/u/load_date={day}/a.parquet"), days).await;
+            // Replaced a moment ago.
+            let replaced = format!("_replaced/d/t/load_date={day}/live-x-0-0-d.parquet");
+            scratch.put(&replaced, 0).await;
+        }
+        for other in ["d/t/_schema.json", "d/t/b.parquet", "d/t/load_date=x/c.parquet"] {
+            scratch.put(other, 9).await;
+        }
+        let left = async || {
+            let mut left = scratch.left().await;
+            let files = left.len();
+            left.retain(|path| path.contains("/t/load_date=2026"));
+            (left, files)
         };
-        // 2026-11-23T23:59:59Z
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_478_399);
-        assert_eq!(date(now), "2026-11-23");
-        assert_eq!(warehouse.expire(&table, now).await.unwrap(), 0, "for ever, unless told");
-        warehouse.keep_for(2);
-        assert_eq!(warehouse.expire(&table, now).await.unwrap(), 2);
+        assert_eq!(scratch.expire(now()).await, 0, "for ever, unless told");
+        scratch.warehouse.keep_for(2);
+        assert_eq!(scratch.expire(now()).await, 2);
         let (days, files) = left().await;
         assert_eq!((days.len(), files), (4, 10));
-        assert_eq!(warehouse.expire(&table, now).await.unwrap(), 0);
+        assert_eq!(scratch.expire(now()).await, 0);
         // One second later it is another day.
-        let later = now + Duration::from_secs(1);
-        assert_eq!(warehouse.expire(&table, later).await.unwrap(), 2);
+        assert_eq!(scratch.expire(now() + Duration::from_secs(1)).await, 2);
         let wanted = [
             "_replaced/d/t/load_date=2026-11-22/live-x-0-0-d.parquet",
             "d/t/load_date=2026-11-22/a.parquet",
         ];
         assert_eq!(left().await.0, wanted);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_written_lately_stays_whatever_its_folder_is_called() {
+        let scratch = Scratch::new();
+        scratch.put("d/t/load_date=1999-12-31/part.parquet", 1).await;
+        scratch.warehouse.keep_for(2);
+        assert_eq!(scratch.expire(now()).await, 0);
+        assert_eq!(scratch.expire(now() + DAY).await, 0);
+        scratch.put("d/t/load_date=2026-11-23/a.parquet", 0).await;
+        assert_eq!(scratch.expire(now() + 2 * DAY).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_ahead_removes_nothing() {
+        let scratch = Scratch::new();
+        for (days, day) in [(3, "2026-11-20"), (0, "2026-11-23")] {
+            scratch.put(&format!("d/t/load_date={day}/a.parquet"), days).await;
+        }
+        // The lock of this very process.
+        std::fs::create_dir_all(scratch.folder.path().join(STAGING)).unwrap();
+        let lock = std::fs::File::create(scratch.folder.path().join("_staging/x.lock")).unwrap();
+        let ahead = now() + 400 * DAY;
+        lock.set_modified(ahead).unwrap();
+        scratch.warehouse.keep_for(2);
+        assert_eq!(scratch.expire(ahead).await, 0);
+        // What this process writes has the time of its clock.
+        let path = scratch.folder.path().join("d/t/load_date=2026-11-23/a.parquet");
+        std::fs::File::open(path).unwrap().set_modified(ahead).unwrap();
+        assert_eq!(scratch.expire(ahead).await, 0);
+        // Another process, by whose clock it is so early, removes what is too old.
+        let uri = scratch.folder.path().to_string_lossy().into_owned();
+        let other = Scratch { warehouse: Warehouse::open(&uri).unwrap(), ..scratch };
+        other.warehouse.keep_for(2);
+        assert_eq!(other.expire(now()).await, 1);
+    }
+
+    #[tokio::test]
+    async fn the_log_goes_with_the_days_that_it_was_packed_into() {
+        let scratch = Scratch::new();
+        let packed = "d/t/load_date=2026-11-20/live-s1-0-1.parquet";
+        scratch.put(packed, 3).await;
+        scratch.put("_log/d/t/p/s1-0-d.parquet", 3).await;
+        scratch.put("_log/d/t/p/s1-1-d.parquet", 3).await;
+        scratch.put("_log/d/t/p/s2-0-d.parquet", 1).await;
+        scratch.put("_log/d/t/p/s2-1-d.parquet.damaged", 3).await;
+        scratch.put("_log/d/t/p/lock", 3).await;
+        scratch.put("_log/d/u/p/s3-0-d.parquet", 3).await;
+        scratch.warehouse.keep_for(2);
+        assert_eq!(scratch.expire(now()).await, 4);
+        let wanted = ["_log/d/t/p/lock", "_log/d/t/p/s2-0-d.parquet", "_log/d/u/p/s3-0-d.parquet"];
+        assert_eq!(scratch.left().await, wanted);
     }
 }

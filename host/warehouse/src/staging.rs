@@ -13,7 +13,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::decision::is_decision;
-use super::{STAGING, Warehouse};
+use super::{STAGING, Warehouse, WarehouseError};
 use clickmill_core::durable;
 
 /// What has not been written to for so long is nobody's any more, where nothing else tells.
@@ -25,6 +25,22 @@ impl Warehouse {
         Path::from(STAGING).join(format!("{:016x}.part", rand::random::<u64>()))
     }
 
+    /// What time it is to whoever says when files were written: how old they are is not to rest on the
+    /// clocks of two machines. A store is asked by a file that is put for this.
+    pub async fn now(&self) -> Result<SystemTime, WarehouseError> {
+        if self.disk.is_some() {
+            return Ok(SystemTime::now());
+        }
+        let path = self.part();
+        let failed = |source| self.failed("ask what time it is".to_owned(), source);
+        self.store.put(&path, Vec::new().into()).await.map_err(failed)?;
+        let probe = self.store.head(&path).await;
+        // One that stays is swept.
+        let _ = self.store.delete(&path).await;
+        let probe = probe.map_err(failed)?;
+        Ok(probe.last_modified.into())
+    }
+
     /// Removes what is nobody's any more. What can't be removed now is removed by a later run.
     pub(super) async fn sweep(&self, now: SystemTime) {
         match &self.disk {
@@ -32,8 +48,12 @@ impl Warehouse {
             None => {
                 // What can't be listed is swept next time.
                 let files = self.list(&Path::from(STAGING)).await.unwrap_or_default();
-                for path in abandoned(&files, now) {
+                let (nobodys, decided) = abandoned(&files, now);
+                for path in nobodys {
                     let _ = self.store.delete(&path).await;
+                }
+                for id in decided {
+                    self.clear_decided(&id).await;
                 }
             }
         }
@@ -74,9 +94,9 @@ fn is_old(metadata: Option<fs::Metadata>, now: SystemTime) -> bool {
         .is_some_and(|age| age > ABANDONED)
 }
 
-/// Files of loads, and others, that nobody has written to for long. Those of a load that is decided for
-/// are what its moves are made from.
-fn abandoned(files: &[ObjectMeta], now: SystemTime) -> Vec<Path> {
+/// Files of loads, and others, that nobody has written to for long; and loads that are decided for: their
+/// files are what the moves are made from.
+fn abandoned(files: &[ObjectMeta], now: SystemTime) -> (Vec<Path>, Vec<String>) {
     let mut loads: BTreeMap<&str, Vec<&ObjectMeta>> = BTreeMap::new();
     for file in files {
         let load = file.location.as_ref().split('/').nth(1);
@@ -86,14 +106,25 @@ fn abandoned(files: &[ObjectMeta], now: SystemTime) -> Vec<Path> {
         let age = now.duration_since(SystemTime::from(file.last_modified));
         age.is_ok_and(|age| age > ABANDONED)
     };
-    let nobodys = loads
-        .into_values()
-        .filter(|files| files.iter().all(|file| is_left(file) && !is_decision(&file.location)));
-    nobodys.flatten().map(|file| file.location.clone()).collect()
+    let (mut nobodys, mut decided) = (Vec::new(), Vec::new());
+    for (load, files) in
+        loads.into_iter().filter(|(_, files)| files.iter().all(|file| is_left(file)))
+    {
+        if files.iter().any(|file| is_decision(&file.location)) {
+            decided.push(load.to_owned());
+        } else {
+            nobodys.extend(files.into_iter().map(|file| file.location.clone()));
+        }
+    }
+    (nobodys, decided)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+
     use super::*;
 
     #[tokio::test]
@@ -128,6 +159,19 @@ mod tests {
         assert_eq!(names(), left(&[]));
     }
 
+    #[tokio::test]
+    async fn a_store_says_what_time_it_is_and_keeps_nothing_of_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
+        let store = Arc::new(InMemory::new());
+        for warehouse in [Warehouse { store, disk: None, ..warehouse.clone() }, warehouse] {
+            let before = SystemTime::now();
+            let now = warehouse.now().await.unwrap();
+            assert!(before <= now && now <= SystemTime::now());
+            assert!(warehouse.list(&Path::ROOT).await.unwrap().is_empty());
+        }
+    }
+
     #[test]
     fn without_locks_age_tells_and_a_decision_is_left() {
         let file = |path: &str| ObjectMeta {
@@ -144,7 +188,9 @@ mod tests {
             file("_staging/c.part"),
         ];
         let old = abandoned(&files, SystemTime::UNIX_EPOCH + 2 * ABANDONED);
-        assert_eq!(old, [files[0].location.clone(), files[3].location.clone()]);
-        assert_eq!(abandoned(&files, SystemTime::UNIX_EPOCH + ABANDONED / 2), []);
+        let nobodys = vec![files[0].location.clone(), files[3].location.clone()];
+        assert_eq!(old, (nobodys, vec!["b".to_owned()]));
+        let young = abandoned(&files, SystemTime::UNIX_EPOCH + ABANDONED / 2);
+        assert_eq!(young, (Vec::new(), Vec::new()));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -31,17 +30,20 @@ impl From<WarehouseError> for TableError {
 #[async_trait]
 impl TableStore for Warehouse {
     async fn ensure(&self, table: &TableName, schema: &TableSchema) -> Result<(), TableError> {
-        // Whoever writes clears up, once.
-        if !self.swept.swap(true, Ordering::Relaxed) {
-            self.sweep(SystemTime::now()).await;
+        // Whoever writes clears up, once. What can't be swept now is swept by a later run.
+        if !self.swept.swap(true, Ordering::Relaxed)
+            && let Ok(now) = self.now().await
+        {
+            self.sweep(now).await;
         }
         Ok(self.ensure_table(table, schema).await?)
     }
 
     async fn keep_for(&self, days: u32, tables: &[TableName]) -> Result<(), TableError> {
         Warehouse::keep_for(self, days);
+        let now = self.now().await?;
         for table in tables {
-            self.expire(table, SystemTime::now()).await?;
+            self.expire(table, now).await?;
         }
         Ok(())
     }

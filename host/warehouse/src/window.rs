@@ -10,12 +10,14 @@ use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
+use object_store::Error;
+use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 
-use super::flushes::Flushes;
+use super::flushes::{Flushes, is_logged};
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
-use clickmill_core::Micros;
+use clickmill_core::{Micros, causes};
 
 /// Keys that are remembered, at most: 16 bytes each, 52 MB with what finds them.
 pub(super) const MOST_KEYS: usize = 1_000_000;
@@ -130,14 +132,19 @@ impl Warehouse {
                 break;
             }
             let path = &file.location;
-            let failed = |source| self.unread(path, source);
-            let reader = self.reader(path).await?;
-            let mask = ProjectionMask::columns(reader.parquet_schema(), key.columns());
-            let reader = reader.with_projection(mask).build().map_err(failed)?;
-            for batch in reader {
-                let batch = batch.map_err(|error| failed(error.into()))?;
-                let keys = key.digests(&batch).map_err(|error| failed(error.into()))?;
-                newest_first.extend(keys.into_iter().flatten());
+            match self.keys_in(path, key).await {
+                Ok(keys) => newest_first.extend(keys),
+                // A stream is to start all the same. At worst rows come twice that it might have known.
+                Err(WarehouseError::Parquet { source, .. }) if is_logged(path) => {
+                    self.set_aside(path, &causes(&source)).await?;
+                }
+                Err(error @ WarehouseError::Parquet { .. }) => {
+                    let (error, file) = (causes(&error), path.as_ref());
+                    tracing::warn!(error, file, "the keys of a damaged file are not known");
+                }
+                // It was merged, or is too old to be kept.
+                Err(WarehouseError::Store { source: Error::NotFound { .. }, .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         for digest in newest_first.into_iter().take(MOST_KEYS).rev() {
@@ -146,6 +153,20 @@ impl Warehouse {
             }
         }
         Ok(())
+    }
+
+    /// The keys of a file's rows.
+    async fn keys_in(&self, path: &Path, key: &Key) -> Result<Vec<u128>, WarehouseError> {
+        let failed = |source| self.unread(path, source);
+        let reader = self.reader(path).await?;
+        let mask = ProjectionMask::columns(reader.parquet_schema(), key.columns());
+        let mut found = Vec::new();
+        for batch in reader.with_projection(mask).build().map_err(failed)? {
+            let batch = batch.map_err(|error| failed(error.into()))?;
+            let keys = key.digests(&batch).map_err(|error| failed(error.into()))?;
+            found.extend(keys.into_iter().flatten());
+        }
+        Ok(found)
     }
 }
 

@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
@@ -151,7 +151,7 @@ fn killed_at_any_step_the_rows_are_the_same_and_the_next_one_goes_on() {
         let merge = plan(&files, &|_| Settled::Before(16)).remove(0);
         // Before it is published.
         let (staged, rows) =
-            scratch.warehouse.copy(scratch.runtime.handle(), &merge).unwrap().unwrap();
+            scratch.warehouse.copy(scratch.runtime.handle(), &merge, &|| true).unwrap().unwrap();
         assert_eq!((rows, scratch.holds(51)), (48, 17));
         scratch.runtime.block_on(staged.publish_once(&merge.to)).unwrap();
         assert_eq!((scratch.in_table(), scratch.holds(51)), (18, 2));
@@ -270,4 +270,35 @@ fn a_column_that_some_files_lack_is_kept() {
         })
         .sum();
     assert_eq!(sum, 7);
+}
+
+#[test]
+fn told_to_stop_it_stops_at_the_next_step_and_the_next_one_goes_on() {
+    for scratch in [Scratch::on_disk(), Scratch::in_memory()] {
+        for number in 0..16 {
+            scratch.flush("s1", number, begin());
+        }
+        let (now, runtime) = (SystemTime::now(), scratch.runtime.handle());
+        for steps in 0.. {
+            let (left, refused) = (AtomicU32::new(steps), AtomicU32::new(0));
+            let goes_on = || {
+                if left.load(Ordering::SeqCst) > 0 {
+                    left.fetch_sub(1, Ordering::SeqCst);
+                    return true;
+                }
+                refused.fetch_add(1, Ordering::SeqCst);
+                false
+            };
+            let ended = Some("s1");
+            scratch.warehouse.compact(runtime, &scratch.table, now, ended, &goes_on).unwrap();
+            scratch.holds(48);
+            // Whatever it is at asks, and then nothing goes on.
+            assert!(refused.load(Ordering::SeqCst) <= 3, "{refused:?} after {steps} steps");
+            if refused.load(Ordering::SeqCst) == 0 {
+                assert!(steps > 16 + 16, "{steps} steps");
+                break;
+            }
+        }
+        assert_eq!((scratch.in_table(), scratch.holds(48)), (1, 1));
+    }
 }

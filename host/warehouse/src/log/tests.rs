@@ -222,3 +222,76 @@ async fn what_is_published_again_after_midnight_is_the_file_of_the_day_before() 
     assert!(file.to_string_lossy().contains("load_date=2026-01-01"), "{}", file.display());
     assert_eq!(scratch.seen().await, sum(10));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sessions_are_two_packs_and_nothing_of_either_is_hidden() {
+    let scratch = Scratch::new().await;
+    let (warehouse, schema) = (scratch.warehouse(), scratch.schema.arrow());
+    let log = Log::open(&warehouse, &scratch.table, &schema, "p").await.unwrap();
+    let mut log = log.unwrap();
+    let flush = |session: &str, number| Flushes {
+        session: session.to_owned(),
+        first: number,
+        last: number,
+    };
+    let flushes = [flush("s1", 0), flush("s1", 3), flush("s2", 0), flush("s2", 1)];
+    let mut files = Vec::new();
+    for (n, flush) in flushes.iter().enumerate() {
+        let bytes = warehouse.parquet(&rows(10 * n as i64..10 * n as i64 + 10)).unwrap();
+        files.push((flush.clone(), flush.in_log(&log.folder, &bytes)));
+        log.add(flush, bytes, 10).await.unwrap();
+    }
+    let day = warehouse.day(&scratch.table, "2026-01-01");
+    let runtime = Handle::current();
+    let mixed = tokio::task::spawn_blocking(move || {
+        warehouse.pack(&runtime, &day, schema, &files).unwrap_err().to_string()
+    });
+    assert!(mixed.await.unwrap().contains("cannot read `_log/d/t/p/s2-0-"));
+    log.close().await;
+    assert_eq!((scratch.seen().await, scratch.files("d").len()), (sum(40), 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_keeps_no_stream_from_starting() {
+    let scratch = Scratch::new().await;
+    let live = scratch.open("p").await;
+    for n in 0..3 {
+        live.append(&[rows(10 * n..10 * n + 10)]).await.unwrap();
+    }
+    drop(live);
+    let cut = |file: &std::path::Path| {
+        let bytes = std::fs::read(file).unwrap();
+        std::fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    let mut files = scratch.files("_log");
+    files.sort();
+    cut(&files[1]);
+    let live = scratch.open("p").await;
+    assert!(files[1].with_extension("parquet.damaged").exists());
+    assert_eq!(scratch.seen().await.0, 20);
+    // What the others hold is known.
+    assert_eq!(live.append(&[rows(0..30)]).await.unwrap(), 20);
+    live.close().await;
+    drop(live);
+    // One of the table is whose it is.
+    let file = scratch.files("d")[0].clone();
+    cut(&file);
+    scratch.open("p").await;
+    assert!(file.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_falls_quiet_is_packed() {
+    let scratch = Scratch::new().await;
+    let (warehouse, schema) = (scratch.warehouse(), scratch.schema.arrow());
+    let log = Log::open(&warehouse, &scratch.table, &schema, "p").await.unwrap();
+    let mut log = log.unwrap();
+    let bytes = warehouse.parquet(&rows(0..10)).unwrap();
+    log.add(&Flushes::begin(), bytes, 10).await.unwrap();
+    log.tick().await;
+    assert!(log.packing.is_none());
+    log.waiting.since -= PACK_AGE;
+    log.tick().await;
+    log.settle().await;
+    assert_eq!((scratch.seen().await, scratch.files("d").len()), (sum(10), 1));
+}

@@ -1,0 +1,173 @@
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use object_store::memory::InMemory;
+
+use super::*;
+
+const ID: &str = "0123456789abcdef";
+
+struct Scratch {
+    warehouse: Warehouse,
+    table: TableName,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        let store = Arc::new(InMemory::new());
+        let opened = Warehouse::open("/nowhere").unwrap();
+        let warehouse = Warehouse { store, disk: None, ..opened };
+        let table = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
+        Self { warehouse, table }
+    }
+
+    /// Stages the files of a run: steps 1 and 2.
+    async fn stage(&self, attempt: &str) -> Decision {
+        let warehouse = &self.warehouse;
+        let staging = warehouse.staging(ID).join(attempt);
+        let mut files = Vec::new();
+        for name in ["dead_letters", "rows"] {
+            let from = staging.clone().join(name);
+            warehouse.store.put(&from, format!("{name} {attempt}").into()).await.unwrap();
+            // Another day: another place.
+            let day = format!("load_date={attempt}");
+            files.push((from, warehouse.table(&self.table).join(name).join(day)));
+        }
+        let entry = entry(attempt);
+        warehouse.plan(ID, &self.table, &staging, files, entry).await.unwrap()
+    }
+
+    async fn decide(&self, decision: &Decision, attempt: &str) -> Committed {
+        let entry = entry(attempt);
+        self.warehouse.decide(ID, &self.table, decision, &entry).await.unwrap()
+    }
+
+    /// Everything there is, by name.
+    async fn files(&self) -> Vec<(String, String)> {
+        let warehouse = &self.warehouse;
+        let mut files = Vec::new();
+        for file in warehouse.list(&Path::ROOT).await.unwrap() {
+            let got = warehouse.store.get(&file.location).await.unwrap();
+            let text = String::from_utf8(got.bytes().await.unwrap().to_vec()).unwrap();
+            files.push((file.location.to_string(), text));
+        }
+        files.sort();
+        files
+    }
+
+    /// The load of one attempt has happened, and nothing else is there.
+    async fn is_of(&self, attempt: &str) {
+        let texts: Vec<String> = self.files().await.into_iter().map(|(_, text)| text).collect();
+        let wanted = ["entry", "dead_letters", "rows"];
+        assert_eq!(texts, wanted.map(|name| format!("{name} {attempt}")));
+    }
+}
+
+fn entry(attempt: &str) -> Vec<u8> {
+    format!("entry {attempt}").into_bytes()
+}
+
+#[tokio::test]
+async fn of_two_at_once_one_is_decided_for() {
+    let scratch = Scratch::new();
+    let (first, second) = (scratch.stage("1").await, scratch.stage("2").await);
+    assert!(!scratch.warehouse.happened(ID, &scratch.table).await.unwrap());
+    assert_eq!(scratch.decide(&second, "2").await, Committed::Now);
+    scratch.is_of("2").await;
+    assert_eq!(scratch.decide(&first, "1").await, Committed::ByAnother);
+    scratch.is_of("2").await;
+    assert!(scratch.warehouse.happened(ID, &scratch.table).await.unwrap());
+}
+
+#[tokio::test]
+async fn killed_after_any_move_the_next_one_makes_the_others() {
+    for made in 0..=3 {
+        // The next one may come to begin, or it has begun already and comes to its own decision.
+        for begun in [false, true] {
+            let scratch = Scratch::new();
+            let warehouse = &scratch.warehouse;
+            let second = if begun { Some(scratch.stage("2").await) } else { None };
+            let first = scratch.stage("1").await;
+            warehouse.propose(ID, &first).await.unwrap();
+            for (from, to) in &first.moves[..made] {
+                let (from, to) = (Path::from(from.as_str()), Path::from(to.as_str()));
+                warehouse.store.copy_if_not_exists(&from, &to).await.unwrap();
+            }
+            match second {
+                Some(second) => {
+                    assert_eq!(scratch.decide(&second, "2").await, Committed::ByAnother);
+                }
+                None => assert!(warehouse.happened(ID, &scratch.table).await.unwrap()),
+            }
+            scratch.is_of("1").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_decision_after_the_load_has_happened_is_void() {
+    let scratch = Scratch::new();
+    let late = scratch.stage("2").await;
+    let first = scratch.stage("1").await;
+    assert_eq!(scratch.decide(&first, "1").await, Committed::Now);
+    // Its files are gone with the staging folder; it is killed once it has decided.
+    scratch.stage("2").await;
+    scratch.warehouse.propose(ID, &late).await.unwrap();
+    assert!(scratch.warehouse.happened(ID, &scratch.table).await.unwrap());
+    scratch.is_of("1").await;
+}
+
+#[tokio::test]
+async fn what_was_swept_is_not_decided_for_and_the_object_is_loaded_anew() {
+    // Before the decision, or between it and the moves.
+    for is_decided in [false, true] {
+        let scratch = Scratch::new();
+        let warehouse = &scratch.warehouse;
+        let swept = scratch.stage("1").await;
+        if is_decided {
+            warehouse.propose(ID, &swept).await.unwrap();
+        }
+        for (from, _) in &swept.moves {
+            warehouse.store.delete(&Path::from(from.as_str())).await.unwrap();
+        }
+        if is_decided {
+            assert!(!warehouse.happened(ID, &scratch.table).await.unwrap());
+        } else {
+            let entry = entry("1");
+            warehouse.decide(ID, &scratch.table, &swept, &entry).await.unwrap_err();
+        }
+        assert_eq!(scratch.files().await, []);
+        let next = scratch.stage("2").await;
+        assert_eq!(scratch.decide(&next, "2").await, Committed::Now);
+        scratch.is_of("2").await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_decided_is_swept_once_it_has_happened() {
+    let scratch = Scratch::new();
+    let warehouse = &scratch.warehouse;
+    let later = SystemTime::now() + Duration::from_secs(30 * 86_400);
+    let first = scratch.stage("1").await;
+    warehouse.propose(ID, &first).await.unwrap();
+    let files = scratch.files().await;
+    warehouse.sweep(later).await;
+    assert_eq!(scratch.files().await, files);
+    assert_eq!(scratch.decide(&first, "1").await, Committed::Now);
+    // A run that was late, and killed once it had decided.
+    let late = scratch.stage("2").await;
+    warehouse.propose(ID, &late).await.unwrap();
+    warehouse.sweep(SystemTime::now()).await;
+    assert_eq!(scratch.files().await.len(), 3 + 4);
+    warehouse.sweep(later).await;
+    scratch.is_of("1").await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_is_not_another_run() {
+    let scratch = Scratch::new();
+    let decision = scratch.stage("1").await;
+    scratch.warehouse.propose(ID, &decision).await.unwrap();
+    assert_eq!(scratch.decide(&decision, "1").await, Committed::Now);
+    scratch.is_of("1").await;
+}
