@@ -51,7 +51,7 @@ fn metrics_tell_all_that_the_list_names_and_rows_are_conserved() {
     let live = Live::start(&scratch, &clicks(), &["--set", "source.rate=5000"]);
     live.wait_for_rows(1, 10_000);
     // From here on an address that can't be read is null, and counted.
-    live.swap(&scratch, &["--config", "mask.key_id=k2", "--config", "mask.unreadable=null"])
+    live.swap(&scratch, &["--config", "mask.key_id=k2", "--config", "mask.unreadable=\"null\""])
         .unwrap();
     live.wait_for_rows(2, 5000);
     wait_until("a value that can't be read", || {
