@@ -167,6 +167,13 @@ fn a_stream_goes_on_with_the_swapped_set_the_spool_and_the_log_of_the_version_be
     let left = Left::lay_out();
     let spooled = left.spooled();
     assert!(!left.logged("clicks_raw").is_empty() && spooled > 0, "the fixture has both");
+    // That version locks nothing of what it is making: a week says that nobody is.
+    let staging = left.scratch.path("warehouse/_staging");
+    let week = std::time::Duration::from_secs(8 * 24 * 3600);
+    for entry in std::fs::read_dir(&staging).unwrap().flatten() {
+        let file = std::fs::File::options().write(true).open(entry.path()).unwrap();
+        file.set_modified(std::time::SystemTime::now() - week).unwrap();
+    }
     let live = Live::start(&left.scratch, Path::new("stream.toml"), &[]);
     live.wait_for_rows(1, 100);
     let history = live.history();
@@ -193,7 +200,7 @@ fn a_stream_goes_on_with_the_swapped_set_the_spool_and_the_log_of_the_version_be
     assert_eq!(letters, all);
     assert_eq!(letters, left.count("letters") + spooled + rejected);
     // Nor is anything left of what the killed run had begun.
-    let staged = std::fs::read_dir(left.scratch.path("warehouse/_staging"));
+    let staged = std::fs::read_dir(&staging);
     assert_eq!(staged.map_or(0, Iterator::count), 0);
     // No row is in the log alone: other tools see the table's folder only.
     let packed = packed_rows(&left);
