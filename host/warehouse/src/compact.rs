@@ -254,43 +254,75 @@ impl Warehouse {
         goes_on: &dyn Fn() -> bool,
     ) -> Result<Option<(Staged, u64)>, WarehouseError> {
         let (mut schema, mut wanted, mut said) = (Schema::empty(), 0, Vec::new());
+        let mut as_they_are = true;
         for file in &merge.from {
             if !goes_on() {
                 return Ok(None);
             }
-            let reader = runtime.block_on(self.reader(&file.location))?;
-            let Some(columns) = with_columns_of(&schema, reader.schema()) else {
+            let footed = runtime.block_on(self.footed(&file.location))?;
+            let Some(columns) = with_columns_of(&schema, footed.schema()) else {
                 let what = format!("a column of `{}` has another type than in", file.location);
                 return Err(self.unread(&merge.to, ParquetError::General(what)));
             };
+            let is_alike = said.is_empty() || schema.fields() == footed.schema().fields();
+            as_they_are &= is_alike && footed.has_large_groups();
             schema = columns;
-            let metadata = reader.metadata().file_metadata();
+            let metadata = footed.metadata().file_metadata();
             wanted += u64::try_from(metadata.num_rows()).unwrap_or(0);
             said.push(Repeats::of(metadata));
         }
         let schema: SchemaRef = Arc::new(schema);
         let mut made = TableFile::create(self, runtime, self.part(), schema.clone())?;
+        Repeats::of_all(&said).say(&mut made);
+        let (staged, rows) = if as_they_are {
+            let mut made = made.of_groups()?;
+            for file in &merge.from {
+                if !goes_on() {
+                    made.abandon(runtime);
+                    return Ok(None);
+                }
+                made.append(&runtime.block_on(self.footed(&file.location))?)?;
+            }
+            let rows = made.rows();
+            (Some(made.finish()?), rows)
+        } else {
+            let Some(rows) = self.copy_rows(runtime, merge, &schema, &mut made, goes_on)? else {
+                made.abandon(runtime);
+                return Ok(None);
+            };
+            (made.finish()?, rows)
+        };
+        if rows != wanted {
+            let what = format!("its parts have {rows} rows, wanted {wanted} in");
+            return Err(self.unread(&merge.to, ParquetError::General(what)));
+        }
+        Ok(staged.map(|staged| (staged, rows)))
+    }
+
+    /// Copies rows one batch after the other, and returns how many; `None` where it is not to go on.
+    fn copy_rows(
+        &self,
+        runtime: &Handle,
+        merge: &Merge,
+        schema: &SchemaRef,
+        made: &mut TableFile,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<Option<u64>, WarehouseError> {
         let mut rows = 0;
         for file in &merge.from {
             let failed = |source| self.unread(&file.location, source);
             let reader = runtime.block_on(self.reader(&file.location))?;
             for batch in reader.build().map_err(failed)? {
                 if !goes_on() {
-                    made.abandon(runtime);
                     return Ok(None);
                 }
-                let batch = batch.and_then(|batch| widened(&batch, &schema));
+                let batch = batch.and_then(|batch| widened(&batch, schema));
                 let batch = batch.map_err(|error| failed(error.into()))?;
                 rows += batch.num_rows() as u64;
                 made.write(&batch)?;
             }
         }
-        if rows != wanted {
-            let what = format!("its parts have {rows} rows, wanted {wanted} in");
-            return Err(self.unread(&merge.to, ParquetError::General(what)));
-        }
-        Repeats::of_all(&said).say(&mut made);
-        Ok(made.finish()?.map(|staged| (staged, rows)))
+        Ok(Some(rows))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A Parquet file in the making: written to the staging folder as batches come, published whole.
 
-use std::io::{self, ErrorKind, Write};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -9,11 +10,16 @@ use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::writer::SerializedFileWriter;
 use tokio_util::io::SyncIoBridge;
 
 use super::reading::replaced;
@@ -22,6 +28,8 @@ use clickmill_core::durable::Part;
 
 /// Rows of a row group: what a writer holds in memory, compressed, and what a reader can skip.
 const ROW_GROUP_ROWS: usize = 256 << 10;
+/// Rows of a row group that is not worth being made larger.
+const LEAST_GROUP_ROWS: i64 = 16 << 10;
 /// What is written to a disk at once.
 const DISK_BUFFER_BYTES: usize = 1 << 20;
 
@@ -78,18 +86,70 @@ impl TableFile {
         let Self { warehouse, staged, writer, .. } = self;
         // Writes the last row group and the footer.
         let sink = writer.into_inner().map_err(|source| failed(&warehouse, &staged, source))?;
-        let ended = sink.end();
-        let part =
-            ended.map_err(|source| warehouse.disk_failed(format!("write `{staged}`"), source))?;
-        Ok(Some(Staged { warehouse, staged, part }))
+        Staged::of(warehouse, staged, sink).map(Some)
+    }
+
+    /// Goes on with row groups of other files, of the same columns, that are copied as they are.
+    pub(crate) fn of_groups(self) -> Result<GroupsFile, WarehouseError> {
+        let Self { warehouse, staged, writer, rows } = self;
+        let writer = writer.into_serialized_writer();
+        let (writer, _) = writer.map_err(|source| failed(&warehouse, &staged, source))?;
+        Ok(GroupsFile { warehouse, staged, writer, rows })
     }
 
     /// Gives the file up.
     pub(crate) fn abandon(mut self, runtime: &tokio::runtime::Handle) {
-        if let To::Store(object) = &mut self.writer.inner_mut().to {
-            // What can't be removed now is removed when the object is loaded again.
-            let _ = runtime.block_on(object.as_mut().abort());
+        self.writer.inner_mut().abandon(runtime);
+    }
+}
+
+/// A file in the making, of row groups that others have.
+pub(super) struct GroupsFile {
+    warehouse: Warehouse,
+    staged: Path,
+    writer: SerializedFileWriter<Sink>,
+    rows: u64,
+}
+
+impl GroupsFile {
+    /// Adds the row groups of a file.
+    pub(crate) fn append(&mut self, file: &Footed) -> Result<(), WarehouseError> {
+        for group in file.metadata.metadata().row_groups() {
+            let copied = self.writer.next_row_group().and_then(|mut copy| {
+                for column in group.columns() {
+                    let close = ColumnCloseResult {
+                        bytes_written: u64::try_from(column.compressed_size())?,
+                        rows_written: u64::try_from(group.num_rows())?,
+                        metadata: column.clone(),
+                        bloom_filter: None,
+                        column_index: None,
+                        offset_index: None,
+                    };
+                    copy.append_column(&file.stored, close)?;
+                }
+                copy.close()
+            });
+            copied.map_err(|source| failed(&self.warehouse, &self.staged, source))?;
+            self.rows += u64::try_from(group.num_rows()).unwrap_or(0);
         }
+        Ok(())
+    }
+
+    /// How many rows it has so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Gives the file up.
+    pub(crate) fn abandon(mut self, runtime: &tokio::runtime::Handle) {
+        self.writer.inner_mut().abandon(runtime);
+    }
+
+    /// Ends the file and returns what publishes it.
+    pub(crate) fn finish(self) -> Result<Staged, WarehouseError> {
+        let Self { warehouse, staged, writer, .. } = self;
+        let sink = writer.into_inner().map_err(|source| failed(&warehouse, &staged, source))?;
+        Staged::of(warehouse, staged, sink)
     }
 }
 
@@ -110,6 +170,13 @@ impl Sink {
         match self.to {
             To::Disk(file) => file.into_inner().map(Some).map_err(io::IntoInnerError::into_error),
             To::Store(mut object) => object.shutdown().map(|()| None),
+        }
+    }
+
+    fn abandon(&mut self, runtime: &tokio::runtime::Handle) {
+        if let To::Store(object) = &mut self.to {
+            // What can't be removed now is removed by a later run.
+            let _ = runtime.block_on(object.as_mut().abort());
         }
     }
 
@@ -146,6 +213,64 @@ pub(super) fn properties() -> WriterProperties {
         .build()
 }
 
+/// A file to be read.
+pub(super) enum Stored {
+    File(File),
+    Held(Bytes),
+}
+
+impl Length for Stored {
+    fn len(&self) -> u64 {
+        match self {
+            Self::File(file) => file.len(),
+            Self::Held(bytes) => Length::len(bytes),
+        }
+    }
+}
+
+impl ChunkReader for Stored {
+    type T = Box<dyn Read>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        Ok(match self {
+            Self::File(file) => Box::new(file.get_read(start)?),
+            Self::Held(bytes) => Box::new(bytes.get_read(start)?),
+        })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        match self {
+            Self::File(file) => file.get_bytes(start, length),
+            Self::Held(bytes) => bytes.get_bytes(start, length),
+        }
+    }
+}
+
+/// A file to be read, and what its footer says.
+pub(super) struct Footed {
+    stored: Stored,
+    metadata: ArrowReaderMetadata,
+}
+
+impl Footed {
+    /// Its columns.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    /// The rest of its footer.
+    pub(crate) fn metadata(&self) -> &ParquetMetaData {
+        self.metadata.metadata()
+    }
+
+    /// Whether its row groups are large enough to be copied as they are: each costs a query the work on a
+    /// footer, and small ones compress badly.
+    pub(crate) fn has_large_groups(&self) -> bool {
+        let groups = self.metadata().num_row_groups() as i64;
+        self.metadata().file_metadata().num_rows() >= groups * LEAST_GROUP_ROWS
+    }
+}
+
 /// A finished file that no reader sees yet.
 pub(super) struct Staged {
     warehouse: Warehouse,
@@ -155,6 +280,13 @@ pub(super) struct Staged {
 }
 
 impl Staged {
+    fn of(warehouse: Warehouse, staged: Path, sink: Sink) -> Result<Self, WarehouseError> {
+        let part = sink.end();
+        let part =
+            part.map_err(|source| warehouse.disk_failed(format!("write `{staged}`"), source))?;
+        Ok(Self { warehouse, staged, part })
+    }
+
     /// Makes the file durable where readers look, unless one is there already.
     pub(crate) async fn publish(self, to: &Path) -> Result<(), WarehouseError> {
         let Self { warehouse, staged, part } = self;
@@ -191,19 +323,38 @@ impl Staged {
 }
 
 impl Warehouse {
-    /// What reads a file, which is small enough to be held.
+    /// What reads a file's rows: on a disk as much as is asked for; from Cloud Storage it is held as a whole.
     pub(super) async fn reader(
         &self,
         path: &Path,
-    ) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, WarehouseError> {
-        let got = async |path: &Path| self.store.get(path).await?.bytes().await;
-        let mut bytes = got(path).await;
-        if let Err(Error::NotFound { .. }) = &bytes {
+    ) -> Result<ParquetRecordBatchReaderBuilder<Stored>, WarehouseError> {
+        let Footed { stored, metadata } = self.footed(path).await?;
+        Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(stored, metadata))
+    }
+
+    /// A file to be read, and its footer.
+    pub(super) async fn footed(&self, path: &Path) -> Result<Footed, WarehouseError> {
+        let mut stored = self.stored(path).await;
+        if let Err(Error::NotFound { .. }) = &stored {
             // It was listed before it was replaced.
-            bytes = got(&replaced(path)).await;
+            stored = self.stored(&replaced(path)).await;
         }
-        let bytes = bytes.map_err(|source| self.failed(format!("read `{path}`"), source))?;
-        ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|source| self.unread(path, source))
+        let stored = stored.map_err(|source| self.failed(format!("read `{path}`"), source))?;
+        let metadata = ArrowReaderMetadata::load(&stored, ArrowReaderOptions::default());
+        let metadata = metadata.map_err(|source| self.unread(path, source))?;
+        Ok(Footed { stored, metadata })
+    }
+
+    async fn stored(&self, path: &Path) -> Result<Stored, Error> {
+        let Some(on_disk) = self.on_disk(path) else {
+            return Ok(Stored::Held(self.store.get(path).await?.bytes().await?));
+        };
+        File::open(on_disk).map(Stored::File).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => {
+                Error::NotFound { path: path.to_string(), source: source.into() }
+            }
+            _ => Error::Generic { store: "disk", source: source.into() },
+        })
     }
 
     pub(super) fn unread(&self, path: &Path, source: ParquetError) -> WarehouseError {

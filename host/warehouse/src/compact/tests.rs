@@ -48,7 +48,11 @@ impl Scratch {
 
     /// A flush of three rows, written on a day.
     fn flush(&self, session: &str, number: u64, day: SystemTime) {
-        let numbers: Vec<i64> = (0..3).map(|n| 3 * number as i64 + n).collect();
+        self.flush_rows(3, session, number, day);
+    }
+
+    fn flush_rows(&self, rows: i64, session: &str, number: u64, day: SystemTime) {
+        let numbers: Vec<i64> = (0..rows).map(|n| rows * number as i64 + n).collect();
         let ids: StringArray = numbers.iter().map(|n| Some(format!("{session}{n}"))).collect();
         let columns: Vec<arrow::array::ArrayRef> =
             vec![Arc::new(ids), Arc::new(Int64Array::from(numbers))];
@@ -111,6 +115,27 @@ impl Scratch {
 
 fn begin() -> SystemTime {
     SystemTime::UNIX_EPOCH + 20_000 * DAY
+}
+
+#[test]
+fn row_groups_that_are_large_are_copied_as_they_are() {
+    for scratch in [Scratch::on_disk(), Scratch::in_memory()] {
+        let groups = |rows: i64| {
+            for number in 0..16 {
+                scratch.flush_rows(rows, &format!("s{rows}"), number, begin());
+            }
+            scratch.compact(SystemTime::now() + 2 * DAY);
+            let name = format!("live-s{rows}-0-15-all.parquet");
+            let files = scratch.files(&scratch.warehouse.table(&scratch.table));
+            let mut merged = files.iter().filter(|f| f.location.filename() == Some(&name));
+            let footed = scratch.warehouse.footed(&merged.next().unwrap().location);
+            let footed = scratch.runtime.block_on(footed).unwrap();
+            (footed.metadata().num_row_groups(), footed.metadata().file_metadata().num_rows())
+        };
+        assert_eq!(groups(16_384), (16, 16 * 16_384));
+        assert_eq!(groups(3000), (1, 16 * 3000));
+        scratch.holds(16 * 16_384 + 16 * 3000);
+    }
 }
 
 /// Two days of flushes of a few rows each, a two-hundredth of those of a stream.
