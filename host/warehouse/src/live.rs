@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use arrow::array::{BooleanArray, RecordBatch};
@@ -13,7 +14,6 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
 
 use super::claim::Claim;
 use super::compact::SILENT;
@@ -112,7 +112,7 @@ impl Live {
         self.closing.store(true, Ordering::Relaxed);
         if let Some(compacting) = written.compacting.take() {
             // What it could not do is done now.
-            let _ = compacting.await;
+            let _ = tokio::task::spawn_blocking(move || compacting.join()).await;
         }
         let until = Instant::now() + CLOSING;
         let (this, session) = (self.clone(), written.flush.session.clone());
@@ -202,7 +202,10 @@ impl Live {
                 let task = move || {
                     this.compact(&handle, None, &|| !this.closing.load(Ordering::Relaxed));
                 };
-                before.compacting = Some(runtime.spawn_blocking(task));
+                // On a thread of its own: flushes go from one to another of those that the runtime has, and
+                // each keeps the memory that a flush takes. Where there can be none, it is done later.
+                before.compacting =
+                    thread::Builder::new().name("compact".to_owned()).spawn(task).ok();
             }
         }
         before.window.add(fresh);
