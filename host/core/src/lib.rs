@@ -8,6 +8,7 @@ pub mod durable;
 mod fault;
 pub mod folder;
 mod micros;
+pub mod private;
 pub mod schema;
 pub mod stage;
 pub mod store;
