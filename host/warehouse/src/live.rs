@@ -1,7 +1,9 @@
 //! The rows of a stream: a file per flush, durable once [`Live::append`] returns. Rows whose key was
 //! written a short while ago are dropped: messages are delivered again after a crash.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,7 +15,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 use super::claim::Claim;
 use super::compact::SILENT;
@@ -41,7 +43,11 @@ pub(crate) struct Live {
     key: Option<Arc<Key>>,
     written: Arc<Mutex<Written>>,
     closing: Arc<AtomicBool>,
+    writer: Sender<Task>,
 }
+
+/// What the thread that writes does next.
+type Task = Box<dyn FnOnce() + Send>;
 
 /// What was written, and where the next flush goes.
 struct Written {
@@ -92,6 +98,9 @@ impl Live {
         if has_log {
             tokio::spawn(tick(Arc::downgrade(&written)));
         }
+        let writer = writer().map_err(|source| {
+            warehouse.disk_failed(format!("begin a thread that writes to `{table}`"), source)
+        })?;
         Ok(Self {
             warehouse: warehouse.clone(),
             table: table.clone(),
@@ -99,6 +108,7 @@ impl Live {
             key: key.map(Arc::new),
             written,
             closing: Arc::default(),
+            writer,
         })
     }
 
@@ -136,14 +146,17 @@ impl Live {
 
     /// Makes rows durable and visible. Returns how many were there already.
     pub(crate) async fn append(&self, batches: &[RecordBatch]) -> Result<u64, WarehouseError> {
-        let this = self.clone();
-        let batches = batches.to_vec();
-        // Compressing and waiting for the disk belong on a thread.
-        let runtime = Handle::current();
-        let written = tokio::task::spawn_blocking(move || this.write(&runtime, &batches));
-        written.await.map_err(|error| {
-            self.warehouse.disk_failed(format!("write to `{}`", self.table), error.into())
-        })?
+        let (this, batches, runtime) = (self.clone(), batches.to_vec(), Handle::current());
+        let (answer, written) = oneshot::channel();
+        let task: Task = Box::new(move || {
+            let _ = answer.send(this.write(&runtime, &batches));
+        });
+        let ended = || {
+            let source = io::Error::other("the thread that writes has panicked");
+            self.warehouse.disk_failed(format!("write to `{}`", self.table), source)
+        };
+        self.writer.send(task).map_err(|_| ended())?;
+        written.await.map_err(|_| ended())?
     }
 
     fn write(&self, runtime: &Handle, batches: &[RecordBatch]) -> Result<u64, WarehouseError> {
@@ -211,6 +224,17 @@ impl Live {
         before.window.add(fresh);
         Ok((rows - written) as u64)
     }
+}
+
+/// A thread that does one task after the other and ends when nobody can ask for more. Compressing and
+/// waiting for the disk belong on a thread, and on this one: of those that a runtime has each would keep the
+/// memory that a flush takes.
+fn writer() -> io::Result<Sender<Task>> {
+    let (tasks, todo) = mpsc::channel::<Task>();
+    thread::Builder::new()
+        .name("write".to_owned())
+        .spawn(move || todo.iter().for_each(|task| task()))?;
+    Ok(tasks)
 }
 
 /// Packs what waits in the log of a stream that may write nothing more, for as long as it is there.
