@@ -1,5 +1,6 @@
 //! Every tile of the dashboard over ten million click events and the same of shop clicks in the local
-//! warehouse, made once and kept: the median of some rounds, each tile alone.
+//! warehouse, made once and kept: the median of some rounds, each tile alone. Then questions to the view
+//! that has one row per message, beside the same ones to its table.
 //!
 //!     cargo bench --bench dashboard
 
@@ -50,17 +51,40 @@ fn main() {
             ("category", Parameter::Text(None)),
             ("country", Parameter::Text(None)),
         ];
-        let mut times: Vec<f64> = (0..*ROUNDS)
-            .map(|_| {
-                let began = Instant::now();
-                runtime.block_on(tables.query(&sql, &parameters, "time a tile")).unwrap();
-                began.elapsed().as_secs_f64()
-            })
-            .collect();
-        times.sort_by(f64::total_cmp);
         let name = tile.file_stem().unwrap().to_string_lossy();
-        println!("{name:<28} {:>7.3} s", times[times.len() / 2]);
+        let seconds = median(|| {
+            runtime.block_on(tables.query(&sql, &parameters, "time a tile")).unwrap();
+        });
+        println!("{name:<28} {seconds:>7.3} s");
     }
+    println!("\n{:<60} {:>9} {:>9}", "asked of the table and of the view", "table", "view");
+    for question in [
+        "SELECT COUNT(*) FROM {}",
+        "SELECT COUNT(DISTINCT session_id), MAX(event_timestamp) FROM {}",
+        "SELECT event_type, COUNT(*) FROM {} GROUP BY 1",
+        "SELECT country, SUM(price) FROM {} GROUP BY 1 ORDER BY 2 DESC LIMIT 10",
+    ] {
+        let [table, view] = ["clicks_raw", "clicks"].map(|name| {
+            let sql = question.replace("{}", &format!("clickstream_analytics.{name}"));
+            median(|| {
+                runtime.block_on(tables.query(&sql, &[], "time a question")).unwrap();
+            })
+        });
+        println!("{question:<60} {table:>7.3} s {view:>7.3} s");
+    }
+}
+
+/// The median of the rounds, in seconds.
+fn median(mut round: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..*ROUNDS)
+        .map(|_| {
+            let began = Instant::now();
+            round();
+            began.elapsed().as_secs_f64()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
 }
 
 /// Loads what the generator makes, unless it is there.
