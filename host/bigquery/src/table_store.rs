@@ -118,13 +118,7 @@ impl TableStore for BigQuery {
         _name: &str,
         (column, value): (&str, &str),
     ) -> Result<bool, TableError> {
-        let sql = format!(
-            "SELECT COUNT(*) FROM `{}`.`{}` WHERE `{column}` = @value",
-            table.dataset, table.table
-        );
-        let value = [("value", Parameter::Text(Some(value.to_owned())))];
-        let found = self.ask(&sql, &value, &format!("look into `{table}`")).await?;
-        Ok(found.single().and_then(Json::as_i64).is_some_and(|count| count > 0))
+        Ok(self.not_entered(table, column, &[value.to_owned()]).await?.is_empty())
     }
 
     /// In one query.

@@ -29,6 +29,23 @@ impl Interrupt {
         // The sender is ours: it does not go away.
         let _ = self.0.subscribe().wait_for(|interrupted| *interrupted).await;
     }
+
+    /// What comes, unless reads are to end before it: then that of `uri` is given up.
+    pub(super) fn or<T>(
+        &self,
+        runtime: &Handle,
+        uri: &str,
+        comes: impl Future<Output = T>,
+    ) -> io::Result<T> {
+        runtime.block_on(async {
+            tokio::select! {
+                got = comes => Ok(got),
+                () = self.interrupted() => {
+                    Err(SourceError::Interrupted { uri: uri.to_owned() }.into())
+                }
+            }
+        })
+    }
 }
 
 /// Reads on a thread of its own what may wait for ever, and whom nothing tells to stop. The thread is
@@ -78,19 +95,12 @@ impl Aside {
 impl Read for Aside {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.piece.is_empty() {
-            let (from, interrupt) = (&mut self.from, &self.interrupt);
-            let got = self.runtime.block_on(async {
-                tokio::select! {
-                    got = from.recv() => Some(got),
-                    () = interrupt.interrupted() => None,
-                }
-            });
-            match got {
-                Some(Some(piece)) => self.piece = piece?,
-                // The thread has said that it is at the end.
-                Some(None) => return Ok(0),
-                None => return Err(SourceError::Interrupted { uri: self.uri.clone() }.into()),
-            }
+            // Without one, the thread has said that it is at the end.
+            let comes = self.from.recv();
+            let Some(piece) = self.interrupt.or(&self.runtime, &self.uri, comes)? else {
+                return Ok(0);
+            };
+            self.piece = piece?;
         }
         let length = self.piece.len().min(buffer.len());
         self.piece.copy_to_slice(&mut buffer[..length]);

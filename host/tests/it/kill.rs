@@ -90,13 +90,8 @@ fn interrupted_it_finishes_the_object_in_hand_and_leaves_the_rest_for_the_next_r
     let run = ["run", "--json", &*pipeline, "--set", "source.uri=*.csv"];
     let command = scratch.command(&run);
     let mut child = crate::cloud::spawn(command);
-    // The first object is in hand once something of it is staged, in a folder of its load.
-    let staging = scratch.path("warehouse").join("_staging");
-    let is_staged = || {
-        let entries = std::fs::read_dir(&staging).into_iter().flatten().flatten();
-        entries.into_iter().any(|entry| entry.path().is_dir())
-    };
-    while !is_staged() {
+    // The first object is in hand once something of it is staged.
+    while !scratch.has_staged() {
         assert!(child.try_wait().unwrap().is_none(), "the run ended before it staged anything");
         std::thread::yield_now();
     }

@@ -464,13 +464,7 @@ fn a_load_from_a_pipe_that_never_ends_is_given_up_when_told_twice() {
     let mut child = command.spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
     pipe.write_all(&shop(&scratch, 100, 1)).unwrap();
-    let staging = scratch.path("warehouse/_staging");
-    // A folder of its own is a load's.
-    let begun = || {
-        let entries = fs::read_dir(&staging).into_iter().flatten().flatten();
-        entries.into_iter().any(|entry| entry.path().is_dir())
-    };
-    wait_until("a load", begun);
+    wait_until("a load", || scratch.has_staged());
     signal(&child, "-INT");
     let mut talk = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     assert!(talk.any(|line| line.contains("stopping after the object in hand")));

@@ -60,6 +60,12 @@ impl Scratch {
         self.path("warehouse").to_string_lossy().into_owned()
     }
 
+    /// Whether a load into the warehouse has begun: it has a folder of its own among what is staged.
+    pub(crate) fn has_staged(&self) -> bool {
+        let staged = std::fs::read_dir(self.path("warehouse/_staging"));
+        staged.into_iter().flatten().flatten().any(|entry| entry.path().is_dir())
+    }
+
     /// The binary, in the scratch folder, with this warehouse.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.command_of(Path::new(env!("CARGO_BIN_EXE_clickmill")), arguments)

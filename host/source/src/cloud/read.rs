@@ -224,16 +224,8 @@ impl Read for Reader {
                 return Ok(0);
             }
             let (runtime, interrupt) = (self.runtime.clone(), self.interrupt.clone());
-            let got = runtime.block_on(async {
-                tokio::select! {
-                    got = self.next() => Some(got),
-                    () = interrupt.interrupted() => None,
-                }
-            });
-            match got {
-                Some(got) => got?,
-                None => return Err(SourceError::Interrupted { uri: self.uri.clone() }.into()),
-            }
+            let uri = self.uri.clone();
+            interrupt.or(&runtime, &uri, self.next())??;
         }
         let length = self.piece.len().min(buffer.len());
         self.piece.copy_to_slice(&mut buffer[..length]);

@@ -6,6 +6,21 @@ use super::scalar::{
     Bool, Bytes, Cell, Date, Day, Float, Form, Instant, Int, Named, Text, Time, Wrong, map1,
 };
 
+// What CAST and CONCAT make a text of in the same way.
+const TEXT_AS_IT_IS: Form = Form::new(&[Kind::Text], Kind::Text, |a, _| Ok(a[0].clone()));
+const INT_AS_TEXT: Form = Form::new(&[Kind::Int], Kind::Text, |a, safe| {
+    map1::<Int, String>(a, safe, |number| Ok(Some(number.to_string())))
+});
+const BOOL_AS_TEXT: Form = Form::new(&[Kind::Bool], Kind::Text, |a, safe| {
+    map1::<Bool, String>(a, safe, |truth| Ok(Some(truth.to_string())))
+});
+const DATE_AS_TEXT: Form = Form::new(&[Kind::Date], Kind::Text, |a, safe| {
+    map1::<Date, String>(a, safe, |day| date_text(i64::from(day)).map(Some))
+});
+const TIME_AS_TEXT: Form = Form::new(&[Kind::Time], Kind::Text, |a, safe| {
+    map1::<Time, String>(a, safe, |micros| time_text(micros, Zone::UTC).map(Some))
+});
+
 /// All of them.
 pub(super) static ALL: &[Named] = &[
     Named(
@@ -42,19 +57,11 @@ pub(super) static ALL: &[Named] = &[
     Named(
         "cast_string",
         &[
-            Form::new(&[Kind::Text], Kind::Text, |a, _| Ok(a[0].clone())),
-            Form::new(&[Kind::Int], Kind::Text, |a, safe| {
-                map1::<Int, String>(a, safe, |number| Ok(Some(number.to_string())))
-            }),
-            Form::new(&[Kind::Bool], Kind::Text, |a, safe| {
-                map1::<Bool, String>(a, safe, |truth| Ok(Some(truth.to_string())))
-            }),
-            Form::new(&[Kind::Date], Kind::Text, |a, safe| {
-                map1::<Date, String>(a, safe, |day| date_text(i64::from(day)).map(Some))
-            }),
-            Form::new(&[Kind::Time], Kind::Text, |a, safe| {
-                map1::<Time, String>(a, safe, |micros| time_text(micros, Zone::UTC).map(Some))
-            }),
+            TEXT_AS_IT_IS,
+            INT_AS_TEXT,
+            BOOL_AS_TEXT,
+            DATE_AS_TEXT,
+            TIME_AS_TEXT,
             Form::new(&[Kind::Bytes], Kind::Text, |a, safe| {
                 map1::<Bytes, String>(a, safe, |bytes| match std::str::from_utf8(bytes) {
                     Ok(text) => Ok(Some(text.to_owned())),
@@ -64,27 +71,10 @@ pub(super) static ALL: &[Named] = &[
         ],
     ),
     // What CONCAT makes of its arguments.
-    Named(
-        "concat_part",
-        &[
-            Form::new(&[Kind::Text], Kind::Text, |a, _| Ok(a[0].clone())),
-            Form::new(&[Kind::Int], Kind::Text, |a, safe| {
-                map1::<Int, String>(a, safe, |number| Ok(Some(number.to_string())))
-            }),
-            Form::new(&[Kind::Bool], Kind::Text, |a, safe| {
-                map1::<Bool, String>(a, safe, |truth| Ok(Some(truth.to_string())))
-            }),
-            Form::new(&[Kind::Date], Kind::Text, |a, safe| {
-                map1::<Date, String>(a, safe, |day| date_text(i64::from(day)).map(Some))
-            }),
-            Form::new(&[Kind::Time], Kind::Text, |a, safe| {
-                map1::<Time, String>(a, safe, |micros| time_text(micros, Zone::UTC).map(Some))
-            }),
-        ],
-    ),
+    Named("concat_part", &[TEXT_AS_IT_IS, INT_AS_TEXT, BOOL_AS_TEXT, DATE_AS_TEXT, TIME_AS_TEXT]),
     // What an argument must be, where DataFusion would make it so.
     Named("float_of", &[Form::new(&[Kind::Float], Kind::Float, |a, _| Ok(a[0].clone()))]),
-    Named("text_of", &[Form::new(&[Kind::Text], Kind::Text, |a, _| Ok(a[0].clone()))]),
+    Named("text_of", &[TEXT_AS_IT_IS]),
     Named("bool_of", &[Form::new(&[Kind::Bool], Kind::Bool, |a, _| Ok(a[0].clone()))]),
     Named(
         "cast_bytes",
