@@ -47,6 +47,9 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>, DataFusionError> 
             }
         }
     }
+    if let LogicalPlan::Union(union) = &plan {
+        one_type_a_column(&union.inputs)?;
+    }
     let float = |field: &FieldRef| Kind::of(field.data_type()) == Some(Kind::Float);
     if let LogicalPlan::Distinct(Distinct::All(input)) = &plan
         && input.schema().fields().iter().any(float)
@@ -68,6 +71,35 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>, DataFusionError> 
         let expr = if ordered { in_order(expr, &schema)? } else { expr };
         Ok(Transformed::yes(name.restore(expr)))
     })
+}
+
+/// Whether the same columns of what is put together have the same types: DataFusion reads the bits of one as
+/// those of the other. BigQuery makes FLOAT64 of INT64, and refuses other pairs.
+fn one_type_a_column(inputs: &[Arc<LogicalPlan>]) -> Result<(), DataFusionError> {
+    let mut types: Vec<DataType> = Vec::new();
+    for input in inputs {
+        for (at, field) in input.schema().fields().iter().enumerate() {
+            let found = field.data_type();
+            match types.get_mut(at) {
+                None => types.push(found.clone()),
+                Some(one) if one.is_null() => *one = found.clone(),
+                Some(one) => {
+                    let same = match (Kind::of(one), Kind::of(found)) {
+                        (None, None) => one == found || found.is_null(),
+                        (one, other) => one == other || found.is_null(),
+                    };
+                    if !same {
+                        let (one, other) = (Kind::name_of(one), Kind::name_of(found));
+                        return plan_err!(
+                            "UNION puts {other} under {one} in column {}: CAST one of them",
+                            at + 1
+                        );
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Rows once, all NaN being one and both zeros.

@@ -53,7 +53,11 @@ pub(super) const TEMPLATES: [(&str, usize, &str); 7] = [
     ("IF", 3, "CASE WHEN bool_of(_0) THEN _1 ELSE _2 END"),
     ("IFNULL", 2, "coalesce(_0, _1)"),
     ("NULLIF", 2, "CASE WHEN _0 = _1 THEN NULL ELSE _0 END"),
-    ("APPROX_QUANTILES[]", 2, "approx_percentile_cont(_1) WITHIN GROUP (ORDER BY _0)"),
+    (
+        "APPROX_QUANTILES[]",
+        2,
+        "quantile_of(approx_percentile_cont(_1) WITHIN GROUP (ORDER BY _0), min(_0))",
+    ),
 ];
 
 /// An aggregate function.

@@ -72,6 +72,16 @@ pub(super) static ALL: &[Named] = &[
     ),
     // What CONCAT makes of its arguments.
     Named("concat_part", &[TEXT_AS_IT_IS, INT_AS_TEXT, BOOL_AS_TEXT, DATE_AS_TEXT, TIME_AS_TEXT]),
+    // A quantile, of the type of what it is taken of.
+    Named(
+        "quantile_of",
+        &[
+            Form::new(&[Kind::Float, Kind::Int], Kind::Int, |a, safe| {
+                map1::<Float, i64>(a, safe, whole)
+            }),
+            Form::new(&[Kind::Float, Kind::Float], Kind::Float, |a, _| Ok(a[0].clone())),
+        ],
+    ),
     // What an argument must be, where DataFusion would make it so.
     Named("float_of", &[Form::new(&[Kind::Float], Kind::Float, |a, _| Ok(a[0].clone()))]),
     Named("text_of", &[TEXT_AS_IT_IS]),
