@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use clickmill_sandbox::build::{Freshness, build};
+use clickmill_sandbox::build::{Freshness, Install, build};
 use serde_json::Value as Json;
 
 /// Long enough for a key; every test masks with it.
@@ -22,7 +22,7 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn component(folder: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    build(&root().join(folder), Freshness::Sources).expect("the guest builds")
+    build(&root().join(folder), Freshness::Sources, Install::Allowed).expect("the guest builds")
 }
 
 /// The components of the four plugins, so that no test waits for the compiler inside a run.
