@@ -11,6 +11,7 @@ mod guard;
 mod plugin;
 mod problem;
 mod raw;
+mod secrets;
 mod service;
 mod source;
 mod swap;
@@ -364,7 +365,9 @@ pub fn read(path: &Path, overrides: &[String]) -> Result<Pipeline, ConfigError> 
         raw::set(&mut document, given)?;
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut problems = environment::fill_in(&mut document, &|name| std::env::var(name).ok());
+    let secrets = secrets::variables(&document);
+    let lookup = |name: &str| std::env::var(name).ok();
+    let mut problems = environment::fill_in(&mut document, &lookup, &secrets);
     let checked = check::check(document, folder);
     match checked {
         Ok(pipeline) if problems.is_empty() => Ok(pipeline),

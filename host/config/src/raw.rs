@@ -167,8 +167,7 @@ pub(super) struct Plugin {
     pub writes: Vec<String>,
     #[serde(default)]
     pub config: toml::Table,
-    #[serde(default)]
-    pub secrets: toml::Table,
+    pub secrets: Option<toml::Value>,
     #[serde(default)]
     pub lookups: toml::Table,
     #[serde(default)]
@@ -301,7 +300,7 @@ pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigE
         at += 1;
         place = match entry {
             toml::Value::Table(table) => table,
-            toml::Value::Array(list) => {
+            toml::Value::Array(list) if list.first().is_none_or(toml::Value::is_table) => {
                 let name = parents.get(at).copied().unwrap_or_default();
                 at += 1;
                 list.iter_mut()
