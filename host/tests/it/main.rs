@@ -31,6 +31,7 @@ mod permissions;
 mod proxy;
 mod readme;
 mod replay;
+mod secrets;
 mod storage;
 mod streaming;
 mod streams;
