@@ -204,7 +204,7 @@ mod secrets {
                 header: None,
                 positions: Positions::Lines(vec![1]),
                 block: Bytes::new(),
-                ranges: vec![0..0],
+                ranges: vec![0..0; 1],
             },
             ingest_time: Micros::default(),
         }
