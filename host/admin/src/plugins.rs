@@ -2,29 +2,63 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::http::StatusCode;
+use axum::{Json, Router};
 use axum::response::{IntoResponse, Response};
-
+use axum::routing::{get, post};
 use serde_json::{Map, Value};
 
 use super::answer_error;
+use super::gate::Caller;
 use super::wire::{ChangeBody, RollbackBody, SwapBody, SwappedBody, VersionBody};
 use clickmill_core::{Fault, causes, store};
 use clickmill_pipeline::{Running, SwapRefused, Swaps};
 use clickmill_sandbox::{Change, LookupFile, NewComponent};
 
-pub(super) async fn list(State(running): State<Running>) -> Json<Vec<VersionBody>> {
+/// What surrounds the components of a request, at most.
+const BESIDE_COMPONENTS: usize = 1 << 20;
+
+/// What readers look at.
+pub(super) fn shown(running: Running) -> Router {
+    Router::new()
+        .route("/v1/plugins", get(list))
+        .route("/v1/plugins/history", get(history))
+        .with_state(running)
+}
+
+/// What operators do. A request may be as large as a component for each stage: they are in it as base64.
+pub(super) fn changed(running: Running) -> Router {
+    let stages = running.versions().0.set.stages.len();
+    let components = running.max_component_bytes().saturating_mul(stages);
+    let most = (components / 3).saturating_mul(4).saturating_add(BESIDE_COMPONENTS);
+    Router::new()
+        .route("/v1/plugins/swap", post(swap))
+        .route("/v1/plugins/rollback", post(rollback))
+        .layer(DefaultBodyLimit::max(most))
+        .with_state(running)
+}
+
+async fn list(State(running): State<Running>) -> Json<Vec<VersionBody>> {
     let (current, canary) = running.versions();
     Json([Some(current), canary].into_iter().flatten().map(|record| (&*record).into()).collect())
 }
 
-pub(super) async fn history(State(running): State<Running>) -> Json<Vec<VersionBody>> {
+async fn history(State(running): State<Running>) -> Json<Vec<VersionBody>> {
     Json(running.history().iter().map(|record| (&**record).into()).collect())
 }
 
-pub(super) async fn swap(State(running): State<Running>, Json(body): Json<SwapBody>) -> Response {
+async fn swap(
+    State(running): State<Running>,
+    Extension(caller): Extension<Caller>,
+    body: Result<Json<SwapBody>, JsonRejection>,
+) -> Response {
+    let body = match body {
+        Ok(Json(body)) => body,
+        Err(error) => return answer_unread(&error),
+    };
+    tracing::info!(peer = %caller.peer, role = ?caller.role, body.dry_run, "a swap is asked for");
     let rollout = body.rollout();
     let mut request = clickmill_pipeline::Request {
         actor: body.actor,
@@ -56,10 +90,12 @@ pub(super) async fn swap(State(running): State<Running>, Json(body): Json<SwapBo
     }
 }
 
-pub(super) async fn rollback(
+async fn rollback(
     State(running): State<Running>,
+    Extension(caller): Extension<Caller>,
     Json(body): Json<RollbackBody>,
 ) -> Response {
+    tracing::info!(peer = %caller.peer, role = ?caller.role, "a rollback is asked for");
     let swaps = Swaps::of(&running);
     let RollbackBody { actor, note, to } = body;
     let roll_back = move || swaps.roll_back(to.as_deref(), &actor, &note).map_err(Box::new);
@@ -69,6 +105,18 @@ pub(super) async fn rollback(
         Ok(Err(refused)) => answer_refused(&refused),
         Err(error) => answer_error(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), None),
     }
+}
+
+/// Says why a request is none.
+fn answer_unread(error: &JsonRejection) -> Response {
+    let said = error.body_text();
+    let said = match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => format!(
+            "{said}: a component may have as much as `swap.max_component_bytes` says, and so may what comes with it"
+        ),
+        _ => said,
+    };
+    answer_error(error.status(), said, None)
 }
 
 /// Values as they are meant that were written on a command line, for the keys of a stage that has `config`.
