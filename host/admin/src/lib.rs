@@ -38,6 +38,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -55,6 +56,8 @@ use gate::{Door, Gate, Wanted};
 use tokens::Role;
 use wire::ErrorBody;
 
+/// The most that a request may have that wants no token.
+const MAX_ANONYMOUS_BYTES: usize = 4 << 10;
 /// Threads that answer. What takes long is done on others.
 const THREADS: usize = 2;
 /// Threads for what takes long: swaps, and waiting for the SQL engine.
@@ -201,6 +204,8 @@ fn router(
     running: Option<Running>,
     reveal: Vec<String>,
 ) -> Router {
+    let in_time =
+        |router: Router, patience| router.layer(middleware::from_fn_with_state(patience, server::in_time));
     let behind = |router: Router, wanted| {
         let door = Door { gate: gate.clone(), wanted };
         router.layer(middleware::from_fn_with_state(door, Door::pass))
@@ -208,6 +213,7 @@ fn router(
     let health = Router::new().route("/healthz", get(|| async { "ok\n" }));
     let page = dashboard::page()
         .merge(Router::new().route("/v1/sessions", post(links::open)).with_state(gate.clone()))
+        .layer(DefaultBodyLimit::max(MAX_ANONYMOUS_BYTES))
         .fallback(nothing);
     let readers = dashboard::router(dashboard)
         .merge(Router::new().route("/v1/links", post(links::make)).with_state(gate.clone()));
@@ -222,12 +228,11 @@ fn router(
         ),
         None => (health, readers, Router::new()),
     };
-    // Outermost: what is added to any of them later is behind these too.
-    health
-        .merge(behind(page, Wanted::Host))
-        .merge(behind(readers, Wanted::Token(Role::Reader)))
-        .merge(more)
-        .layer(middleware::from_fn(server::in_time))
+    let anybody = health.merge(behind(page, Wanted::Host));
+    let known = behind(readers, Wanted::Token(Role::Reader)).merge(more);
+    // Outermost: what is added to any of them later is behind it too.
+    in_time(anybody, server::BRIEF_ANSWER)
+        .merge(in_time(known, server::ANSWER))
         .layer(middleware::from_fn_with_state(gate.clone(), gate::own_pages))
 }
 

@@ -31,13 +31,18 @@ pub(super) fn shown(running: Running) -> Router {
 /// What operators do. A request may be as large as a component for each stage: they are in it as base64.
 pub(super) fn changed(running: Running) -> Router {
     let stages = running.versions().0.set.stages.len();
-    let components = running.max_component_bytes().saturating_mul(stages);
-    let most = (components / 3).saturating_mul(4).saturating_add(BESIDE_COMPONENTS);
+    let most = most_bytes(running.max_component_bytes(), stages);
     Router::new()
         .route("/v1/plugins/swap", post(swap))
         .route("/v1/plugins/rollback", post(rollback))
         .layer(DefaultBodyLimit::max(most))
         .with_state(running)
+}
+
+fn most_bytes(of_component: usize, stages: usize) -> usize {
+    // Four characters for three bytes.
+    let components = of_component.div_ceil(3).saturating_mul(4).saturating_mul(stages);
+    components.saturating_add(BESIDE_COMPONENTS)
 }
 
 async fn list(State(running): State<Running>) -> Json<Vec<VersionBody>> {
@@ -175,6 +180,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_request_may_have_a_component_for_each_stage() {
+        let component = vec![7; 1000];
+        let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, component);
+        assert!(most_bytes(1000, 4) >= 4 * text.len() + BESIDE_COMPONENTS);
+        assert!(most_bytes(1000, 4) < 4 * text.len() + BESIDE_COMPONENTS + 100);
+        assert_eq!(most_bytes(usize::MAX, 2), usize::MAX);
+    }
 
     #[test]
     fn what_is_written_for_a_key_that_has_text_is_text() {

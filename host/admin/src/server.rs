@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -35,7 +35,9 @@ const MAX_HEAD_BYTES: usize = 64 << 10;
 /// How long a caller may take nothing of an answer.
 const STALLED: Duration = Duration::from_secs(60);
 /// How long a request may take until its answer begins, its body and a swap's checks included.
-const ANSWER: Duration = Duration::from_secs(300);
+pub(super) const ANSWER: Duration = Duration::from_secs(300);
+/// The same for a request that wants no token.
+pub(super) const BRIEF_ANSWER: Duration = HEAD;
 /// How long to wait where no connection can be taken: every descriptor is in use, say.
 const EXHAUSTED: Duration = Duration::from_millis(200);
 
@@ -92,12 +94,16 @@ async fn connection(
     Ok(())
 }
 
-/// As a layer around all that is served: ends what takes too long.
-pub(super) async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(ANSWER, next.run(request)).await {
+/// As a layer around routes: ends what takes too long.
+pub(super) async fn in_time(
+    State(patience): State<Duration>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match tokio::time::timeout(patience, next.run(request)).await {
         Ok(answer) => answer,
         Err(_) => {
-            let seconds = ANSWER.as_secs();
+            let seconds = patience.as_secs();
             let error = format!("no answer within {seconds} s; what was asked may be done all the same");
             answer_error(StatusCode::SERVICE_UNAVAILABLE, error, None)
         }

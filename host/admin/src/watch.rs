@@ -108,7 +108,7 @@ async fn tap(
         Err(error) => return answer_error(StatusCode::TOO_MANY_REQUESTS, error.to_string(), None),
     };
     let lines = stream::unfold(taken, |mut taken| async {
-        let line = taken.lines.recv().await?;
+        let line = taken.next().await?;
         // What was missed before this line.
         let missed = taken.missed.swap(0, Ordering::Relaxed);
         let line = match missed {

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, running};
 use clickmill_admin::wire::ErrorBody;
 
 /// Where a pipeline's admin interface is, unless its file says otherwise or the port is taken.
@@ -31,7 +31,8 @@ pub(super) struct Admin {
     )]
     address: String,
 
-    /// File with the token that the pipeline wants; else the environment variable CLICKMILL_ADMIN_TOKEN
+    /// File with a token of the pipeline; else the environment variable CLICKMILL_ADMIN_TOKEN; else that of a
+    /// pipeline that you run on this machine is found by itself
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -105,6 +106,7 @@ impl Admin {
             })?),
             None => std::env::var("CLICKMILL_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()),
         };
+        let token = token.or_else(|| running::token_at(&self.address));
         Ok(token.map(|token| format!("Bearer {}", token.trim())))
     }
 
@@ -136,7 +138,7 @@ fn refused(mut answer: ureq::http::Response<ureq::Body>) -> Failure {
     let error: ErrorBody =
         serde_json::from_str(&text).unwrap_or(ErrorBody { error: text, check: None });
     let exit = match status.as_u16() {
-        409 | 400 | 422 | 415 => Exit::BadInput,
+        409 | 400 | 413 | 422 | 415 => Exit::BadInput,
         401 | 403 | 503 => Exit::Environment,
         _ => Exit::Failed,
     };
@@ -147,7 +149,13 @@ fn refused(mut answer: ureq::http::Response<ureq::Body>) -> Failure {
         ),
         None => anyhow::anyhow!("{}", error.error.trim()),
     };
-    Failure::new(exit, failure)
+    let failure = Failure::new(exit, failure);
+    if status.as_u16() == 401 {
+        return failure.hint(
+            "a pipeline that you run on this machine is let in to by itself; of any other, name a file with its token by --token-file, or put the token into CLICKMILL_ADMIN_TOKEN",
+        );
+    }
+    failure
 }
 
 fn agent() -> ureq::Agent {
