@@ -204,8 +204,9 @@ fn router(
     running: Option<Running>,
     reveal: Vec<String>,
 ) -> Router {
-    let in_time =
-        |router: Router, patience| router.layer(middleware::from_fn_with_state(patience, server::in_time));
+    let in_time = |router: Router, patience| {
+        router.layer(middleware::from_fn_with_state(patience, server::in_time))
+    };
     let behind = |router: Router, wanted| {
         let door = Door { gate: gate.clone(), wanted };
         router.layer(middleware::from_fn_with_state(door, Door::pass))

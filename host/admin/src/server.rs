@@ -104,7 +104,8 @@ pub(super) async fn in_time(
         Ok(answer) => answer,
         Err(_) => {
             let seconds = patience.as_secs();
-            let error = format!("no answer within {seconds} s; what was asked may be done all the same");
+            let error =
+                format!("no answer within {seconds} s; what was asked may be done all the same");
             answer_error(StatusCode::SERVICE_UNAVAILABLE, error, None)
         }
     }

@@ -290,7 +290,9 @@ impl BigQueryError {
         const REASON: &str = "bytesBilledLimitExceeded";
         match error {
             QueryError::Rpc { source, .. } => google::has_reason(source, |reason| reason == REASON),
-            QueryError::JobFailed { errors, .. } => errors.iter().any(|error| error.reason == REASON),
+            QueryError::JobFailed { errors, .. } => {
+                errors.iter().any(|error| error.reason == REASON)
+            }
             _ => false,
         }
     }

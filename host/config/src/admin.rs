@@ -69,20 +69,22 @@ pub(super) struct RawAdmin {
 }
 
 pub(super) fn admin(raw: RawAdmin, folder: &Path, problems: &mut Vec<Problem>) -> Admin {
-    let mut token = |key: &str, file: Option<&String>, variable: Option<&String>| match (file, variable) {
-        (Some(_), Some(_)) => {
-            let message = format!("is there beside `{key}_file`, wanted one of them");
-            problem(problems, &format!("admin.{key}_env"), message);
-            None
-        }
-        (Some(file), None) => Some(Token::File(join(folder, file))),
-        (None, variable) => variable.cloned().map(Token::Variable),
-    };
+    let mut token =
+        |key: &str, file: Option<&String>, variable: Option<&String>| match (file, variable) {
+            (Some(_), Some(_)) => {
+                let message = format!("is there beside `{key}_file`, wanted one of them");
+                problem(problems, &format!("admin.{key}_env"), message);
+                None
+            }
+            (Some(file), None) => Some(Token::File(join(folder, file))),
+            (None, variable) => variable.cloned().map(Token::Variable),
+        };
     let operators = token("token", raw.token_file.as_ref(), raw.token_env.as_ref());
     let readers =
         token("reader_token", raw.reader_token_file.as_ref(), raw.reader_token_env.as_ref());
     for name in raw.hosts.iter().filter(|name| !is_host(name)) {
-        let message = format!("has `{name}`, wanted names such as `clicks.example.com`, without ports");
+        let message =
+            format!("has `{name}`, wanted names such as `clicks.example.com`, without ports");
         problem(problems, "admin.hosts", message);
     }
     let listen = match raw.listen.as_deref() {
@@ -131,8 +133,7 @@ pub(super) fn admin(raw: RawAdmin, folder: &Path, problems: &mut Vec<Problem>) -
 /// Whether a text may be the host that a request names: a name or an address.
 #[must_use]
 pub fn is_host(text: &str) -> bool {
-    let is_name =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     !text.is_empty()
         && text.len() <= 253
         && (text.chars().all(is_name) || text.parse::<std::net::IpAddr>().is_ok())
@@ -171,7 +172,8 @@ mod tests {
 
     #[test]
     fn hosts_are_names_without_ports_whatever_their_letters() {
-        let (read_as, problems) = read("hosts = [\"Clicks.Example.com\", \"10.0.0.7\", \"fd00::7\"]");
+        let (read_as, problems) =
+            read("hosts = [\"Clicks.Example.com\", \"10.0.0.7\", \"fd00::7\"]");
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(read_as.hosts, ["clicks.example.com", "10.0.0.7", "fd00::7"]);
         for name in ["", "a:7627", "http://a", "a b", "*", "*.example.com", "[fd00::7]", "a/b"] {

@@ -270,9 +270,7 @@ impl Served {
     }
 }
 
-async fn in_time<T>(
-    asked: impl Future<Output = Result<T, Unanswered>>,
-) -> Result<T, Unanswered> {
+async fn in_time<T>(asked: impl Future<Output = Result<T, Unanswered>>) -> Result<T, Unanswered> {
     tokio::time::timeout(PATIENCE, asked).await.map_err(|_| Unanswered::TooLong)?
 }
 

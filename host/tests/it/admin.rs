@@ -50,7 +50,8 @@ fn connections_that_say_nothing_are_few_and_end() {
     // Whoever asks is answered, if not at once.
     assert_eq!(live.at.get("/healthz").0, 200);
     for stream in &mut idle {
-        assert_eq!(rest(stream), "");
+        let said = rest(stream);
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 408"), "{said}");
     }
     let rows = live.history()[0]["rows"].as_u64().unwrap();
     live.wait_for_rows(1, rows + 500);

@@ -254,8 +254,7 @@ fn payloads_are_shown_only_where_they_are_revealed_and_the_log_tells_of_the_star
         let live = Live::start(&scratch, &clicks(), &["--set", "source.rate=5000", "--set", &set]);
         let at = &live.at;
         wait_until("letters", || {
-            at.json("/v1/dead-letters?limit=4").1["letters"].as_array().map(Vec::len)
-                == Some(4)
+            at.json("/v1/dead-letters?limit=4").1["letters"].as_array().map(Vec::len) == Some(4)
         });
         let (_, page) = at.json("/v1/dead-letters?limit=2");
         let letters = page["letters"].as_array().unwrap();
@@ -308,7 +307,8 @@ fn a_page_is_opened_by_a_token_or_by_a_link_that_works_once() {
     let told = browser.value("document.querySelector('#link-command').innerText");
     assert_eq!(told, format!("clickmill dashboard --link --admin {address}"));
     browser.wait("document.activeElement.id === 'token'");
-    let keys = |text: &'static str| text.split("").filter(|key| !key.is_empty()).collect::<Vec<_>>();
+    let keys =
+        |text: &'static str| text.split("").filter(|key| !key.is_empty()).collect::<Vec<_>>();
     browser.press(&keys("wrong"));
     browser.press(&["\u{E007}"]);
     browser.wait("!document.querySelector('#token-error').hidden");
@@ -382,7 +382,13 @@ fn beyond_loopback_a_token_and_a_name_are_wanted() {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(said.contains("--token-file FILE") && said.contains("--token-env NAME"), "{said}");
     let mut command = scratch.command(&[
-        "dashboard", "--listen", "0.0.0.0:0", "--token-env", "READERS", "--host", "Clicks.Example",
+        "dashboard",
+        "--listen",
+        "0.0.0.0:0",
+        "--token-env",
+        "READERS",
+        "--host",
+        "Clicks.Example",
     ]);
     command.env("READERS", "0123456789abcdef0123456789abcdef");
     let dashboard = Dashboard::of(command);

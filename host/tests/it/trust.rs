@@ -99,7 +99,9 @@ fn the_admin_interface_lets_in_whoever_has_a_token_and_may_with_it() {
     assert!(looked.status.success(), "{}", talk(&looked, &scratch));
     let before = live.history();
     let config = ["--config", "mask.key_id=k2", "--admin", &live.admin];
-    for change in [&["plugin", "swap"][..], &["plugin", "swap", "--dry-run"], &["plugin", "rollback"]] {
+    for change in
+        [&["plugin", "swap"][..], &["plugin", "swap", "--dry-run"], &["plugin", "rollback"]]
+    {
         let arguments = match change {
             ["plugin", "rollback"] => [change, &config[2..]].concat(),
             _ => [change, &config].concat(),
@@ -131,9 +133,9 @@ fn without_a_token_in_the_file_one_is_made_and_wanted() {
     let live = Live::start(&scratch, &clicks(), &[]);
     let url = format!("http://{}/v1/plugins", live.admin);
     let ask = |headers: &[(&str, &str)]| {
-        let request = headers.iter().fold(agent().get(&url), |request, (name, value)| {
-            request.header(*name, *value)
-        });
+        let request = headers
+            .iter()
+            .fold(agent().get(&url), |request, (name, value)| request.header(*name, *value));
         request.call().unwrap().status().as_u16()
     };
     let bearer = ("authorization", live.at.bearer.as_str());

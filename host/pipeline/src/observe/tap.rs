@@ -256,9 +256,12 @@ impl Writer {
     /// Sends a line where there is room for it. `false` where nobody listens any more.
     fn send_line(&self, text: String) -> bool {
         let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        let sent = self.room.clone().try_acquire_many_owned(bytes).ok().map(|room| {
-            self.to.try_send(Line { text, _room: room })
-        });
+        let sent = self
+            .room
+            .clone()
+            .try_acquire_many_owned(bytes)
+            .ok()
+            .map(|room| self.to.try_send(Line { text, _room: room }));
         match sent {
             Some(Ok(())) => true,
             Some(Err(TrySendError::Closed(_))) => false,
