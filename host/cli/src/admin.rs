@@ -1,5 +1,6 @@
 //! Asks the admin interface of a running pipeline.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -50,11 +51,8 @@ impl Admin {
 
     /// Asks for something.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let mut request = agent().get(self.url(path));
-        if let Some(token) = self.token()? {
-            request = request.header("authorization", token);
-        }
-        self.answer(request.call())
+        let target = self.target()?;
+        self.answer(target.shown(agent().get(target.url(path))).call())
     }
 
     /// Asks for something to be done.
@@ -63,11 +61,8 @@ impl Admin {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Failure> {
-        let mut request = agent().post(self.url(path));
-        if let Some(token) = self.token()? {
-            request = request.header("authorization", token);
-        }
-        self.answer(request.send_json(body))
+        let target = self.target()?;
+        self.answer(target.shown(agent().post(target.url(path))).send_json(body))
     }
 
     /// Asks for lines that come one by one, for as long as somebody reads.
@@ -82,11 +77,9 @@ impl Admin {
             .proxy(None);
         let agent: ureq::Agent = config.build().into();
         let query = query.iter().map(|(key, value)| (*key, value.as_str()));
-        let mut request = agent.get(self.url(path)).query_pairs(query);
-        if let Some(token) = self.token()? {
-            request = request.header("authorization", token);
-        }
-        let answer = request.call().map_err(|error| self.unreachable(error))?;
+        let target = self.target()?;
+        let request = agent.get(target.url(path)).query_pairs(query);
+        let answer = target.shown(request).call().map_err(|error| self.unreachable(error))?;
         if answer.status().is_success() {
             Ok(answer.into_body().into_reader())
         } else {
@@ -94,20 +87,22 @@ impl Admin {
         }
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn token(&self) -> Result<Option<String>, Failure> {
-        let token = match &self.token_file {
+    /// Where to ask, and what to show there.
+    fn target(&self) -> Result<Target, Failure> {
+        let named = match &self.token_file {
             Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
                 let what = format!("cannot read the token from `{}`", path.display());
                 Failure::new(Exit::BadInput, anyhow::Error::new(error).context(what))
             })?),
             None => std::env::var("CLICKMILL_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()),
         };
-        let token = token.or_else(|| running::token_at(&self.address));
-        Ok(token.map(|token| format!("Bearer {}", token.trim())))
+        let found = named.is_none().then(|| running::token_at(&self.address)).flatten();
+        let (address, token) = match found {
+            Some((address, token)) => (address.to_string(), Some(token)),
+            None => (self.address.clone(), named),
+        };
+        let bearer = token.map(|token| format!("Bearer {}", token.trim()));
+        Ok(Target { address: reachable(&address), bearer })
     }
 
     fn answer<T: DeserializeOwned>(
@@ -128,6 +123,36 @@ impl Admin {
         Failure::new(Exit::Environment, anyhow::Error::new(error).context(what))
             .hint("a running pipeline says its address at the start; --admin HOST:PORT names it")
     }
+}
+
+/// Where to ask, and what to show there.
+struct Target {
+    address: String,
+    bearer: Option<String>,
+}
+
+impl Target {
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn shown<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.bearer {
+            Some(bearer) => request.header("authorization", bearer),
+            None => request,
+        }
+    }
+}
+
+/// An address as one asks it: what listens everywhere does so on loopback.
+pub(super) fn reachable(address: &str) -> String {
+    let Ok(mut address) = address.parse::<SocketAddr>() else { return address.to_owned() };
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address.to_string()
 }
 
 /// Turns an error response into a [`Failure`].

@@ -3,14 +3,14 @@
 mod looker;
 
 use std::io::{IsTerminal, stderr};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::admin::Admin;
+use super::admin::{Admin, reachable};
 use super::{Exit, Failure, place, running};
 use clickmill_admin as admin;
 use clickmill_admin::Interface;
@@ -174,7 +174,7 @@ impl Serve {
         for address in addresses {
             let admin = Admin::at(address, self.token_file.clone());
             let link: LinkBody = admin.post("/v1/links", &serde_json::json!({}))?;
-            let link = format!("http://{}{}", browsable(admin.address()), link.path);
+            let link = format!("http://{}{}", reachable(admin.address()), link.path);
             println!("{link}");
             if self.open {
                 open_in_browser(&link);
@@ -190,21 +190,10 @@ fn host(text: &str) -> Result<String, String> {
     config::is_host(text).then(|| text.to_ascii_lowercase()).ok_or_else(|| wanted.to_owned())
 }
 
-/// An address as a browser may have it: what listens everywhere does so on loopback.
-fn browsable(address: &str) -> String {
-    let Ok(mut address) = address.parse::<SocketAddr>() else { return address.to_owned() };
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    address.to_string()
-}
-
 /// Says where the dashboard is. Its link is for who sits at the terminal: what is no terminal may be a log,
 /// which others read.
 pub(super) fn tell(interface: &Interface, more: &str, open: bool) {
-    let address = browsable(&interface.address().to_string());
+    let address = reachable(&interface.address().to_string());
     if stderr().is_terminal() {
         eprintln!("dashboard: http://{address}{}{more}", interface.link());
     } else {

@@ -69,13 +69,13 @@ pub(super) fn all() -> Vec<Said> {
     all
 }
 
-/// The token of what listens at an address of this machine, where that runs here and has said it to us.
-/// Names that others could make lead elsewhere have none.
-pub(super) fn token_at(address: &str) -> Option<String> {
+/// The token of what listens at an address of this machine, where that runs here and has said it to us; and
+/// the address in numbers, which is the one to show it to: a name may lead to somebody else.
+pub(super) fn token_at(address: &str) -> Option<(SocketAddr, String)> {
     token_of(&all(), address)
 }
 
-fn token_of(all: &[Said], address: &str) -> Option<String> {
+fn token_of(all: &[Said], address: &str) -> Option<(SocketAddr, String)> {
     let address = match address.strip_prefix("localhost:") {
         Some(port) => SocketAddr::new(IpAddr::from([127, 0, 0, 1]), port.parse().ok()?),
         None => address.parse().ok()?,
@@ -86,7 +86,8 @@ fn token_of(all: &[Said], address: &str) -> Option<String> {
         said.admin == address || (everywhere && said.admin.port() == address.port())
     };
     let exactly = all.iter().find(|said| said.admin == address);
-    Some(exactly.or_else(|| all.iter().find(is_there))?.token.clone())
+    let said = exactly.or_else(|| all.iter().find(is_there))?;
+    Some((address, said.token.clone()))
 }
 
 /// Where processes say it, the best place first. All are looked at: a service may lack a variable that a
@@ -231,8 +232,12 @@ mod tests {
             ("localhost:", None),
             ("", None),
         ] {
-            let found = found.map(|name| format!("the token of {name}"));
-            assert_eq!(token_of(&all, address), found, "{address}");
+            let wanted = found.map(|name| format!("the token of {name}"));
+            let found = token_of(&all, address).map(|(_, token)| token);
+            assert_eq!(found, wanted, "{address}");
         }
+        // Somebody else may have the port at the other address that the name leads to.
+        let (address, _) = token_of(&all, "localhost:7627").unwrap();
+        assert_eq!(address.to_string(), "127.0.0.1:7627");
     }
 }

@@ -1,7 +1,9 @@
 //! The dashboard, as its readers meet it: in a browser, and by what the page asks for.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
@@ -9,7 +11,7 @@ use serde_json::{Value as Json, json};
 use crate::browser::Browser;
 use crate::cloud::wait_until;
 use crate::live::{Live, clicks};
-use crate::support::{Dashboard, Scratch, agent, plugins, root};
+use crate::support::{Dashboard, Process, Scratch, agent, plugins, root};
 
 /// A warehouse with events of both kinds, some of them rejected.
 fn filled() -> Scratch {
@@ -348,6 +350,41 @@ fn a_page_is_opened_by_a_token_or_by_a_link_that_works_once() {
     assert_eq!(asked.header("authorization", session).call().unwrap().status(), 401);
     browser.go(&link());
     browser.wait("document.querySelector('[data-tile]')");
+}
+
+#[test]
+fn a_link_is_told_on_a_terminal_and_in_a_log_none() {
+    let scratch = Scratch::new();
+    let dashboard = Dashboard::start(&scratch, &[]);
+    let said = || dashboard.talk.lock().unwrap().join("\n");
+    wait_until("how to get a link", || said().contains("`clickmill dashboard --link --admin 127."));
+    assert!(!said().contains("open="), "{}", said());
+    // A terminal of Python's making, which passes on what it is given.
+    let terminal =
+        "import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let inner = scratch.command(&["dashboard", "--listen", "127.0.0.1:0"]);
+    let mut command = Command::new("python3");
+    command.args(["-c", terminal]).arg(inner.get_program()).args(inner.get_args());
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(scratch.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut process = Process::spawn(&mut command);
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("dashboard: http://")).unwrap();
+    let link = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+    let (page, code) = link.split_once("/#open=").unwrap();
+    let open = || {
+        let request = agent().post(format!("{page}/v1/sessions"));
+        request.send_json(json!({ "code": code })).unwrap()
+    };
+    let session: Json = open().body_mut().read_json().unwrap();
+    let bearer = format!("Bearer {}", session["token"].as_str().unwrap());
+    let look = || {
+        let request = agent().get(format!("{page}/v1/dashboard"));
+        request.header("authorization", &bearer).call().unwrap().status().as_u16()
+    };
+    assert_eq!(look(), 200);
+    assert_eq!(open().status(), 401);
+    assert_eq!(look(), 401);
 }
 
 #[test]
