@@ -18,16 +18,20 @@ const OTHERS: u32 = 0o077;
 /// Why what a path leads to may be a stranger's: it belongs to another user than us and root, or everybody
 /// may write to it, in a folder such as `/tmp` to what is their own only. `None` where it is not so.
 pub(super) fn stranger(path: &Path) -> io::Result<Option<String>> {
-    let metadata = fs::metadata(path)?;
-    Ok(stranger_by(&metadata, geteuid().as_raw()))
+    let us = geteuid().as_raw();
+    // Whoever has a link says where it leads.
+    let link = belongs_to_another(&fs::symlink_metadata(path)?, us);
+    Ok(link.or(stranger_by(&fs::metadata(path)?, us)))
 }
 
 fn stranger_by(metadata: &Metadata, us: u32) -> Option<String> {
+    let by_all = is_written_by_all(metadata).then(|| "may be written by everybody".to_owned());
+    belongs_to_another(metadata, us).or(by_all)
+}
+
+fn belongs_to_another(metadata: &Metadata, us: u32) -> Option<String> {
     let owner = metadata.uid();
-    if owner != us && owner != 0 {
-        return Some(format!("belongs to user {owner}"));
-    }
-    is_written_by_all(metadata).then(|| "may be written by everybody".to_owned())
+    (owner != us && owner != 0).then(|| format!("belongs to user {owner}"))
 }
 
 fn is_written_by_all(metadata: &Metadata) -> bool {

@@ -279,7 +279,9 @@ impl Dashboard {
     pub(crate) fn of(mut command: Command) -> Self {
         let mut process = Process::spawn(command.stderr(Stdio::piped()));
         let mut lines = BufReader::new(process.stderr.take().expect("a pipe")).lines();
-        let line = lines.next().expect("a line").expect("text");
+        // Warnings may come before it.
+        let line = lines.find_map(|line| line.ok().filter(|line| line.starts_with("dashboard: ")));
+        let line = line.expect("it says where it is");
         let url = line.split_whitespace().nth(1).unwrap_or_else(|| panic!("{line}"));
         let address = url.trim_start_matches("http://").trim_end_matches('/');
         let at = Interface::of(process.id(), address);

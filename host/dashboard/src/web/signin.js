@@ -3,8 +3,9 @@
 import { keepToken } from './api.js';
 import { el } from './dom.js';
 
-/** What to run for a link, here: another port may be another pipeline's. */
-const COMMAND = `clickmill dashboard --link --admin ${location.host}`;
+/** What to run for a link: another port may be another pipeline's. By another name than these it is a proxy's. */
+const isHere = ['127.0.0.1', '[::1]', 'localhost'].includes(location.hostname);
+const COMMAND = `clickmill dashboard --link${isHere ? ` --admin ${location.host}` : ''}`;
 
 /**
  * The form. `refused` says that a token was tried, or had until now, and is not one; `stale` that a link was;
