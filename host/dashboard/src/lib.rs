@@ -238,7 +238,7 @@ impl Served {
         if self.dashboard.tables.asks_sql_engine() {
             clickmill_query::without_waiting()?;
         }
-        Ok(views::in_place(sql, &self.dashboard.dataset).into())
+        Ok(views::in_place(sql, &self.dashboard.dataset))
     }
 
     async fn look(
