@@ -198,7 +198,7 @@ mod tests {
         let folder = scratch.path().join("processes");
         let one = said("clicks", "127.0.0.1:7627");
         let announced = announce_in(&folder, &one).unwrap();
-        assert_eq!(all_in(&folder), [one.clone()]);
+        assert_eq!(all_in(&folder), std::slice::from_ref(&one));
         for mode in [0o755, 0o777, 0o770] {
             fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
             let error = announce_in(&folder, &one).err().unwrap().to_string();
