@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use admin::{Admin, Listen, Token};
+pub use admin::{Admin, Listen, Token, is_host};
 pub use guard::Guard;
 pub use plugin::{Grant, InstanceLife, Limits, Plugin};
 pub use problem::Problem;
@@ -223,6 +223,8 @@ pub struct BigQuery {
     /// How long BigQuery is waited for where it gets over something by itself: a table or a column that
     /// its Write API does not see yet, a role that has not spread yet, an outage during a load.
     pub patience: Duration,
+    /// Bytes that a tile's query, or one of the command line, may be billed for.
+    pub max_bytes_billed: u64,
     /// Resource names of policy tags, by the last part of the name that the schema has.
     pub policy_tags: BTreeMap<String, String>,
 }

@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod admin;
 mod analytics;
 mod batch;
 mod browser;
