@@ -18,7 +18,7 @@ use clickmill_core::words::{texts, unescaped};
 use marks::{LEAST_BYTES, Marks, Parts, parts};
 
 /// Lines of a batch that are looked through. A plugin may be allowed more of them.
-const MAX_LINES: usize = 64;
+const MAX_LINES: usize = 256;
 /// What is told in place of further ones.
 const LEFT_OUT: &str = "[left out: more lines than are looked through for sensitive values]";
 /// What it costs to look for a value in a line: about as many instructions.
