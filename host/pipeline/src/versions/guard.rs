@@ -37,8 +37,10 @@ use clickmill_core::{Digest, stage};
 /// Why rows are stopped.
 pub(crate) const CODE: &str = "unmasked";
 
-/// Shorter values stand in other columns by chance.
+/// Shorter values stand in other texts by chance.
 const LEAST_BYTES: usize = 6;
+/// Shorter ones are other texts by chance.
+const LEAST_BYTES_ALONE: usize = 4;
 
 /// The columns that are looked at.
 #[derive(Debug, Clone, Default)]
@@ -228,13 +230,17 @@ impl<'a> Raw<'a> {
     /// Finds the raw value of a row in one of its texts.
     fn find(&self, row: usize, texts: &[Text<'a, '_>]) -> Option<Found<'a>> {
         let value = self.values.is_valid(row).then(|| self.values.value(row).trim())?;
-        if value.len() < LEAST_BYTES {
+        let is_short = value.len() < LEAST_BYTES;
+        let is_chance =
+            value.len() < LEAST_BYTES_ALONE || value.bytes().all(|byte| byte.is_ascii_digit());
+        if is_short && is_chance {
             return None;
         }
         let (guarded, is_plain) = (self.guarded, is_plain(value));
-        let text = texts
-            .iter()
-            .find(|text| (!is_plain || text.name == guarded.name) && text.holds(row, value))?;
+        let text = texts.iter().find(|text| {
+            (!is_plain || text.name == guarded.name)
+                && if is_short { text.is(row, value) } else { text.holds(row, value) }
+        })?;
         let form = guarded.form.as_ref();
         let may_stay = is_of_nobody(value) || form.is_some_and(|form| form.is_match(value));
         (!may_stay).then_some(Found { at: text.name, of: &guarded.name })
@@ -257,13 +263,24 @@ impl<'a, 'b> Text<'a, 'b> {
 
     /// Whether the value of a row holds another as a word.
     fn holds(&self, row: usize, value: &str) -> bool {
+        self.text(row, value).is_some_and(|text| {
+            (stands(value.as_bytes(), text) || (self.has_escapes && holds(text, value)))
+                && !self.allows(text)
+        })
+    }
+
+    /// Whether the value of a row is another, but for blanks around it.
+    fn is(&self, row: usize, value: &str) -> bool {
+        self.text(row, value).is_some_and(|text| {
+            text.trim_ascii().eq_ignore_ascii_case(value.as_bytes()) && !self.allows(text)
+        })
+    }
+
+    /// The value of a row that is long enough for another.
+    fn text(&self, row: usize, other: &str) -> Option<&'b [u8]> {
         let range = self.offsets[row] as usize..self.offsets[row + 1] as usize;
-        if range.len() < value.len() || self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
-            return false;
-        }
-        let text = &self.bytes[range];
-        (stands(value.as_bytes(), text) || (self.has_escapes && holds(text, value)))
-            && !self.allows(text)
+        let may_be = range.len() >= other.len() && self.nulls.is_none_or(|n| n.is_valid(row));
+        may_be.then(|| &self.bytes[range])
     }
 
     fn allows(&self, text: &[u8]) -> bool {

@@ -6,8 +6,7 @@ use clickmill_core::words::find;
 pub(super) const LEAST_BYTES: usize = 4;
 /// So many bytes of a value are as good as all of it: a message may have cut it.
 const MAX_BYTES: usize = 24;
-/// A quote of so many bytes is one wherever it begins and ends; a shorter one that is a part of a word is
-/// chance.
+/// A quote of so many bytes is one wherever it begins and ends; shorter letters within a word are chance.
 const LEAST_QUOTE_BYTES: usize = 8;
 /// Shorter words of a line may be counts.
 const LEAST_WORD_BYTES: usize = 6;
@@ -57,7 +56,8 @@ impl<'a> Marks<'a> {
             let end = at + LEAST_BYTES - 1;
             let is_word = !is_part(begin.checked_sub(1).and_then(|before| text.get(before)))
                 && !is_part(text.get(end));
-            if is_word || end - begin >= LEAST_QUOTE_BYTES {
+            let are_letters = text[begin..end].iter().all(u8::is_ascii_alphabetic);
+            if is_word || !are_letters || end - begin >= LEAST_QUOTE_BYTES {
                 self.mark(begin, end, None);
             }
         }

@@ -1,5 +1,7 @@
 use arrow::array::Int64Array;
 use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use super::*;
 use clickmill_core::Micros;
@@ -127,6 +129,7 @@ fn before_sensitive_columns_are_there_a_rejection_quotes_nothing_of_the_record()
         ("`ada@exa…` and 123456", "`[7 characters]…` and [6 characters]"),
         ("xada@examplex", "x[11 characters]x"),
         ("Zoë König", "[9 characters]"),
+        ("xamples are x3456x", "xamples are x[4 characters]x"),
         ("not JSON: byte 12 is `x`, wanted a name", "not JSON: byte 12 is `x`, wanted a name"),
         ("", ""),
         ("abc", "abc"),
@@ -178,5 +181,48 @@ fn before_sensitive_columns_are_there_a_line_has_words_of_letters_only() {
     ] {
         assert_eq!(hidden(true).keep_all_out(line), wanted);
         assert_eq!(hidden(false).keep_all_out(line), line);
+    }
+}
+
+/// A message that says some of these values, among other words.
+fn saying(values: &[String], order: &[(usize, String)]) -> String {
+    let word = |(at, other): &(usize, String)| match values.get(*at) {
+        Some(value) => format!("{other}{value}"),
+        None => other.clone(),
+    };
+    order.iter().map(word).collect()
+}
+
+proptest! {
+    #[test]
+    fn no_value_is_in_what_is_told(
+        values in vec("[ab1@.é]{4,40}", 1..6),
+        order in vec((0..8_usize, "[ab1 ]{0,4}"), 0..12),
+    ) {
+        let rows: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
+        // A name that is a part of no value.
+        let hidden = HiddenValues::of(&batch(&[("~", users(&rows))]), &["~".to_owned()], &[], false);
+        let line = saying(&values, &order);
+        let all = hidden.keep_all_out(&line);
+        for (row, value) in values.iter().enumerate() {
+            prop_assert!(!all.contains(value.as_str()), "{value} in {all}, of {line}");
+            let told = told(&hidden, row, &line);
+            prop_assert!(!told.contains(value.as_str()), "{value} in {told}, of {line}");
+        }
+    }
+
+    #[test]
+    fn no_value_of_a_record_is_quoted_before_it_is_a_column(
+        values in vec("[ab1@.éÄ\"\\\\\n]{3,40}1", 1..4),
+        order in vec((0..5_usize, "[ xyz]{0,4}"), 0..8),
+    ) {
+        let line = saying(&values, &order);
+        let record = serde_json::json!({ "users": values }).to_string();
+        let fields: Vec<(&str, &str)> = ["a", "b", "c"].into_iter().zip(values.iter().map(String::as_str)).collect();
+        for told in [early(&[("payload", &record)], &line), early(&fields, &line)] {
+            for value in &values {
+                prop_assert!(!told.contains(value.as_str()), "{value} in {told}, of {line}");
+            }
+        }
     }
 }

@@ -94,6 +94,7 @@ fn a_raw_value_is_found_in_any_text_of_its_row_however_it_is_written() {
         ("a/b-4711", r#"{"user":"a\/b-4711"}"#),
         (r#"say "x""#, r#"{"json":"{\"user\":\"say \\\"x\\\"\"}"}"#),
         ("Ada Lovelace", "Dear Ada Lovelace,"),
+        ("u-12", " U-12"),
         ("+49 151 2345678", "call +49 151 2345678"),
     ] {
         assert!(finds(value, held), "{value} in {held}");
@@ -126,7 +127,9 @@ fn what_stands_anywhere_by_chance_and_what_tells_nobody_apart_passes() {
     for (value, held) in [
         ("", ""),
         ("de", "de"),
-        ("u-471", "u-471"),
+        ("u-1", "u-1"),
+        ("u-12", "u-12 and u-13"),
+        ("24026", "24026"),
         ("purchase", "purchase"),
         ("add_to_cart", "add_to_cart"),
         ("undefined", "undefined is not a function"),
