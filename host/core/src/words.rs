@@ -31,41 +31,55 @@ pub fn find(value: &[u8], text: &[u8]) -> Option<usize> {
 /// Where a value is in a text first, of the places that fit.
 ///
 /// A searcher is worth building for many uses of one value. Here values are as many as texts, and both
-/// are short: the first and the last byte of the value are looked for, at many places at once.
+/// are short: three bytes of the value are looked for, at many places at once.
 fn position(value: &[u8], text: &[u8], fits: impl Fn(usize) -> bool) -> Option<usize> {
-    let (first, last) = (fold(*value.first()?), fold(*value.last()?));
-    let places = (text.len() + 1).checked_sub(value.len())?;
-    let (firsts, lasts) = (&text[..places], &text[value.len() - 1..]);
+    let last = value.len().checked_sub(1)?;
+    let places = text.len().checked_sub(last)?;
+    let bytes = [0, last / 2, last].map(|at| fold(value[at]));
+    let texts = [0, last / 2, last].map(|at| &text[at..at + places]);
     let is_here = |at: &usize| {
-        fold(firsts[*at]) == first
-            && fold(lasts[*at]) == last
-            && text[*at..*at + value.len()].eq_ignore_ascii_case(value)
+        fold(texts[0][*at]) == bytes[0]
+            && text[*at..=*at + last].eq_ignore_ascii_case(value)
             && fits(*at)
     };
+    let some = |at: usize| {
+        let may_be = any::<SOME>(texts, at, bytes);
+        may_be.then(|| (at..at + SOME).find(is_here)).flatten()
+    };
     let mut at = 0;
-    while let Some((a, b)) = firsts[at..].first_chunk::<MANY>().zip(lasts[at..].first_chunk()) {
-        if any(a, first, b, last)
-            && let Some(found) = (at..at + MANY).find(&is_here)
+    while at + MANY <= places {
+        if any::<MANY>(texts, at, bytes)
+            && let Some(found) = (at..at + MANY).step_by(SOME).find_map(some)
         {
             return Some(found);
         }
         at += MANY;
     }
-    while let Some((a, b)) = firsts[at..].first_chunk::<SOME>().zip(lasts[at..].first_chunk()) {
-        if any(a, first, b, last)
-            && let Some(found) = (at..at + SOME).find(&is_here)
-        {
+    while at + SOME <= places {
+        if let Some(found) = some(at) {
             return Some(found);
         }
         at += SOME;
     }
-    (at..places).find(&is_here)
+    match places.checked_sub(SOME) {
+        _ if at == places => None,
+        // Some of these were looked at before.
+        Some(at) => some(at),
+        None => (at..places).find(is_here),
+    }
 }
 
-/// Whether there is a place where `a` has the first byte and `b` the last.
-fn any<const N: usize>(a: &[u8; N], first: u8, b: &[u8; N], last: u8) -> bool {
-    let both = |(a, b): (&u8, &u8)| u8::from(fold(*a) == first) & u8::from(fold(*b) == last);
-    a.iter().zip(b).map(both).fold(0, |any, one| any | one) != 0
+/// Whether all of the bytes are at one place, each in its text, of the `N` places from `at` on.
+fn any<const N: usize>(texts: [&[u8]; 3], at: usize, bytes: [u8; 3]) -> bool {
+    let chunks = texts.map(|text| text.get(at..).and_then(<[u8]>::first_chunk::<N>));
+    let [Some(a), Some(b), Some(c)] = chunks else { return false };
+    let is_here = |a: u8, b: u8, c: u8| {
+        u8::from(fold(a) == bytes[0])
+            & u8::from(fold(b) == bytes[1])
+            & u8::from(fold(c) == bytes[2])
+    };
+    let places = a.iter().zip(b).zip(c);
+    places.fold(0, |any, ((a, b), c)| any | is_here(*a, *b, *c)) != 0
 }
 
 /// The same for a large letter and a small one. Other bytes may be the same too.
@@ -142,7 +156,9 @@ pub fn texts(column: &ArrayRef) -> Result<Option<StringArray>, ArrowError> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{BinaryArray, BooleanArray, Date32Array, Int64Array};
+    use arrow::array::{
+        BinaryArray, BooleanArray, Date32Array, Int64Array, TimestampMicrosecondArray,
+    };
 
     use super::*;
 
@@ -209,9 +225,13 @@ mod tests {
 
     #[test]
     fn columns_of_all_types_have_texts() {
-        let columns: [(ArrayRef, [Option<&str>; 2]); 4] = [
+        let columns: [(ArrayRef, [Option<&str>; 2]); 5] = [
             (Arc::new(StringArray::from(vec![Some("a"), None])), [Some("a"), None]),
             (Arc::new(Int64Array::from(vec![Some(-4711), None])), [Some("-4711"), None]),
+            (
+                Arc::new(TimestampMicrosecondArray::from(vec![Some(0), None]).with_timezone("UTC")),
+                [Some("1970-01-01T00:00:00Z"), None],
+            ),
             (Arc::new(Date32Array::from(vec![0, 1])), [Some("1970-01-01"), Some("1970-01-02")]),
             (Arc::new(BinaryArray::from_iter_values([&b"a"[..], b"\xff"])), [Some("a"), None]),
         ];

@@ -81,6 +81,8 @@ struct Text<'a, 'b> {
     bytes: &'b [u8],
     offsets: &'b [i32],
     nulls: Option<&'b NullBuffer>,
+    /// Some values have digits. Where none has, most raw values need not be looked for.
+    has_digits: bool,
     /// Some values have escapes.
     has_escapes: bool,
 }
@@ -237,8 +239,10 @@ impl<'a> Raw<'a> {
             return None;
         }
         let (guarded, is_plain) = (self.guarded, is_plain(value));
+        let has_digits = has_digits(value.as_bytes());
         let text = texts.iter().find(|text| {
-            (!is_plain || text.name == guarded.name)
+            (!has_digits || text.has_digits)
+                && (!is_plain || text.name == guarded.name)
                 && if is_short { text.is(row, value) } else { text.holds(row, value) }
         })?;
         let form = guarded.form.as_ref();
@@ -257,8 +261,9 @@ impl<'a, 'b> Text<'a, 'b> {
             (bytes.value_data(), bytes.value_offsets())
         };
         let all = &bytes[*offsets.first()? as usize..*offsets.last()? as usize];
-        let has_escapes = may_have_escapes(all);
-        Some(Self { name, form, bytes, offsets, nulls: column.nulls(), has_escapes })
+        let (has_digits, has_escapes) = (has_digits(all), may_have_escapes(all));
+        let nulls = column.nulls();
+        Some(Self { name, form, bytes, offsets, nulls, has_digits, has_escapes })
     }
 
     /// Whether the value of a row holds another as a word.
@@ -297,6 +302,12 @@ fn is_network(text: &str) -> bool {
         Ok(IpAddr::V6(address)) => address.segments()[3..] == [0; 5],
         Err(_) => false,
     }
+}
+
+/// Whether there is a digit. The digits of escapes count, so that what is in them counts too.
+fn has_digits(text: &[u8]) -> bool {
+    // Many bytes at once, and no more than it takes.
+    text.chunks(1024).any(|text| text.iter().fold(false, |any, byte| any | byte.is_ascii_digit()))
 }
 
 /// Whether a text is an address that tells nobody apart: a network, or the machine's own.

@@ -95,6 +95,9 @@ fn a_raw_value_is_found_in_any_text_of_its_row_however_it_is_written() {
         (r#"say "x""#, r#"{"json":"{\"user\":\"say \\\"x\\\"\"}"}"#),
         ("Ada Lovelace", "Dear Ada Lovelace,"),
         ("u-12", " U-12"),
+        ("Ann Lee", "Ann Lee"),
+        ("u-4711", r"\u0075-\u0034\u0037\u0031\u0031"),
+        ("u-4711", "%75%2d%34%37%31%31"),
         ("+49 151 2345678", "call +49 151 2345678"),
     ] {
         assert!(finds(value, held), "{value} in {held}");
