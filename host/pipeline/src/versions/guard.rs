@@ -87,6 +87,14 @@ struct Text<'a, 'b> {
     has_escapes: bool,
 }
 
+/// The texts of a row that have digits, one behind the other. A raw value with digits that is not in them
+/// is in none of them.
+#[derive(Default)]
+struct Joined {
+    bytes: Vec<u8>,
+    has_escapes: bool,
+}
+
 impl Guard {
     /// A guard of a table's sensitive columns, whose rows are from records of a format.
     pub(crate) fn of(schema: &TableSchema, config: &config::Guard, format: &Format) -> Self {
@@ -198,6 +206,7 @@ impl Guard {
             })
             .collect();
         let origins = &batch.origins;
+        let mut joined = Joined::default();
         let mut found = BTreeMap::new();
         for (row, range) in origins.ranges.iter().enumerate() {
             let record = &origins.block[range.clone()];
@@ -210,9 +219,11 @@ impl Guard {
             };
             let as_it_came = own.iter().find(came_in).map(|(guarded, ..)| guarded.name.as_str());
             let as_it_came = as_it_came.map(|name| Found { at: name, of: name });
-            if let Some(one) =
-                as_it_came.or_else(|| raws.iter().find_map(|raw| raw.find(row, &all)))
-            {
+            if !raws.is_empty() {
+                joined.fill(&all, row);
+            }
+            let elsewhere = || raws.iter().find_map(|raw| raw.find(row, &all, &joined));
+            if let Some(one) = as_it_came.or_else(elsewhere) {
                 found.insert(row, one);
             }
         }
@@ -230,7 +241,7 @@ impl Guarded {
 
 impl<'a> Raw<'a> {
     /// Finds the raw value of a row in one of its texts.
-    fn find(&self, row: usize, texts: &[Text<'a, '_>]) -> Option<Found<'a>> {
+    fn find(&self, row: usize, texts: &[Text<'a, '_>], joined: &Joined) -> Option<Found<'a>> {
         let value = self.values.is_valid(row).then(|| self.values.value(row).trim())?;
         let is_short = value.len() < LEAST_BYTES;
         let is_chance =
@@ -238,8 +249,11 @@ impl<'a> Raw<'a> {
         if is_short && is_chance {
             return None;
         }
-        let (guarded, is_plain) = (self.guarded, is_plain(value));
         let has_digits = has_digits(value.as_bytes());
+        if has_digits && !is_short && !joined.may_hold(value) {
+            return None;
+        }
+        let (guarded, is_plain) = (self.guarded, is_plain(value));
         let text = texts.iter().find(|text| {
             (!has_digits || text.has_digits)
                 && (!is_plain || text.name == guarded.name)
@@ -248,6 +262,23 @@ impl<'a> Raw<'a> {
         let form = guarded.form.as_ref();
         let may_stay = is_of_nobody(value) || form.is_some_and(|form| form.is_match(value));
         (!may_stay).then_some(Found { at: text.name, of: &guarded.name })
+    }
+}
+
+impl Joined {
+    fn fill(&mut self, texts: &[Text<'_, '_>], row: usize) {
+        self.bytes.clear();
+        for text in texts.iter().filter(|text| text.has_digits) {
+            self.bytes.extend_from_slice(text.text(row, "").unwrap_or_default());
+            // Where one ends no word goes on.
+            self.bytes.push(0);
+        }
+        let has_escapes = texts.iter().any(|text| text.has_escapes);
+        self.has_escapes = has_escapes && may_have_escapes(&self.bytes);
+    }
+
+    fn may_hold(&self, value: &str) -> bool {
+        self.has_escapes || stands(value.as_bytes(), &self.bytes)
     }
 }
 

@@ -52,7 +52,7 @@ fn of_row(
 ) -> Option<String> {
     let columns = RecordBatch::try_from_iter(columns.iter().cloned()).expect("a batch");
     let block = Bytes::from(record.to_owned());
-    let ranges = vec![0..block.len()];
+    let ranges = std::iter::once(0..block.len()).collect();
     let positions = Positions::Lines(vec![1]);
     let origins = Origins { source: "t.ndjson@1".into(), header: None, positions, block, ranges };
     let batch = Batch { columns, origins, ingest_time: Micros::default() };
