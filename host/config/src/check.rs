@@ -352,6 +352,17 @@ fn check_dead_letter(
         let message = "is 0, wanted at least 1".to_owned();
         problem(problems, "dead_letter.spool_max_wait_secs", message);
     }
+    if let Some(seal) = &section.seal {
+        let mut ids = vec![&seal.key_id];
+        for (at, old) in seal.old.iter().enumerate() {
+            if ids.contains(&&old.key_id) {
+                let message =
+                    format!("is `{}`, and so is another key's, wanted one of its own", old.key_id);
+                problem(problems, &format!("dead_letter.seal.old[{at}].key_id"), message);
+            }
+            ids.push(&old.key_id);
+        }
+    }
     let (table, schema) =
         check_table("dead_letter", &section.table, &section.schema, folder, problems)?;
     let spool = section.spool.as_ref().map(|spool| join(folder, spool));

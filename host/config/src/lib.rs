@@ -257,11 +257,11 @@ pub struct DeadLetter {
     pub spool_max_bytes: u64,
     /// How long letters may wait in the spool before the pipeline counts as not ready.
     pub spool_max_wait: Duration,
-    /// Payloads are sealed.
+    /// Payloads, messages and attributes are sealed.
     pub seal: Option<Seal>,
 }
 
-/// What payloads of dead letters are sealed with.
+/// What dead letters are sealed with.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seal {
@@ -269,6 +269,20 @@ pub struct Seal {
     #[serde(rename = "key_env")]
     pub variable: String,
     /// The key's name, which each letter carries.
+    pub key_id: String,
+    /// Keys that letters were sealed with before: they open them.
+    #[serde(default)]
+    pub old: Vec<OldKey>,
+}
+
+/// A key that letters were sealed with.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OldKey {
+    /// The environment variable that holds the key.
+    #[serde(rename = "key_env")]
+    pub variable: String,
+    /// The key's name.
     pub key_id: String,
 }
 

@@ -1,5 +1,5 @@
 //! What every other crate knows: batches and where their rows came from, table schemas, object stores by
-//! URI, folders as stores, durable files, errors on one line. It knows neither plugins nor services nor the pipeline file.
+//! URI, folders as stores, durable files, errors on one line, words of texts. It knows neither plugins nor services nor the pipeline file.
 
 pub mod batch;
 mod build_tool;
@@ -14,6 +14,7 @@ pub mod stage;
 pub mod store;
 pub mod tls;
 mod window;
+pub mod words;
 
 pub use build_tool::{build_tool, is_build_setting};
 pub use digest::{Digest, NotADigest};

@@ -8,7 +8,7 @@ mod seal;
 mod spool;
 mod stop_rule;
 
-pub use seal::{Seal, SealError};
+pub use seal::{Contents, Opened, Seal, SealError, SealKeys};
 pub use spool::{Carrier, Held, Spool, SpoolError};
 pub use stop_rule::{StopRule, TooManyRejected};
 
@@ -45,9 +45,14 @@ const LETTER_BYTES: usize = 512;
 /// What decoders say of a record of which they took in the first bytes only.
 const TOO_LARGE: &str = "too_large";
 
+/// What a sealed letter says in place of its message, and so do the attempts at it.
+pub const SEALED_MESSAGE: &str =
+    "sealed with the record: `clickmill dead-letter explain` opens it where the key is";
+
 /// Identifies a letter: the same for the same record of the same object, and for every delivery of the
-/// same message.
-pub fn letter_id(rejected: &Rejected) -> String {
+/// same message. Of a letter that is sealed it says nothing of the record: whoever guesses what is in it
+/// can't find out whether it is.
+fn letter_id(rejected: &Rejected, is_sealed: bool) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(rejected.source.as_bytes()).update(b"\0");
     match &rejected.position {
@@ -57,7 +62,9 @@ pub fn letter_id(rejected: &Rejected) -> String {
             .update(b"\0")
             .update(&message.publish_time.get().to_le_bytes()),
     };
-    hasher.update(&rejected.payload);
+    if !is_sealed {
+        hasher.update(&rejected.payload);
+    }
     Digest::from(hasher.finalize()).short().into()
 }
 
@@ -75,8 +82,8 @@ pub struct Writer {
     pub pipeline: String,
     /// The columns of the dead-letter table. Those that this does not know are null.
     pub schema: SchemaRef,
-    /// Seals payloads.
-    pub seal: Option<Seal>,
+    /// Seals payloads, messages and attributes.
+    pub keys: Option<SealKeys>,
 }
 
 impl Writer {
@@ -117,14 +124,22 @@ impl Writer {
                 Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
             }
             "payloadString" => text(&|r| {
-                let shown = self.seal.is_none() && r.payload.len() <= MAX_TEXT_BYTES;
+                let shown = self.keys.is_none() && r.payload.len() <= MAX_TEXT_BYTES;
                 shown.then(|| String::from_utf8(r.payload.to_vec()).ok()).flatten()
             }),
             "payloadBytes" => Arc::new(self.payloads(rejected)?),
-            "sealed_with" => text(&|_| self.seal.as_ref().map(|seal| seal.key_id().to_owned())),
-            "attributes" => attributes(field.data_type(), rejected),
-            "errorMessage" => text(&|r| Some(message_of(r))),
-            "letter_id" => text(&|r| Some(letter_id(r))),
+            "sealed_with" => {
+                text(&|_| self.keys.as_ref().map(|keys| keys.current.key_id().to_owned()))
+            }
+            "attributes" => attributes(field.data_type(), rejected, |r| match self.keys {
+                Some(_) => Vec::new(),
+                None => attributes_of(r),
+            }),
+            "errorMessage" => text(&|r| match self.keys {
+                Some(_) => Some(SEALED_MESSAGE.to_owned()),
+                None => Some(message_of(r)),
+            }),
+            "letter_id" => text(&|r| Some(letter_id(r, self.keys.is_some()))),
             "pipeline" => text(&|_| Some(self.pipeline.clone())),
             "source" => text(&|r| Some(r.source.to_string())),
             "source_line" => Arc::new(rejected.iter().map(line).collect::<Int64Array>()),
@@ -144,13 +159,21 @@ impl Writer {
         Ok(column)
     }
 
-    /// The payloads, sealed where there is a key.
+    /// The payloads, or all that is sealed with them where there is a key.
     fn payloads(&self, rejected: &[Rejected]) -> Result<BinaryArray, ArrowError> {
         let kept = |r: &Rejected| r.payload.slice(..r.payload.len().min(MAX_PAYLOAD_BYTES));
-        let Some(seal) = &self.seal else {
+        let Some(keys) = &self.keys else {
             return Ok(BinaryArray::from_iter_values(rejected.iter().map(kept)));
         };
-        let sealed = rejected.iter().map(|r| seal.seal(&kept(r), &letter_id(r)));
+        let sealed = rejected.iter().map(|r| {
+            let own = attributes_of(r).into_iter();
+            let contents = Contents {
+                payload: kept(r).to_vec(),
+                message: message_of(r),
+                attributes: own.map(|(key, value)| (key.to_owned(), value.into_owned())).collect(),
+            };
+            keys.current.seal(&contents, &letter_id(r, true))
+        });
         let sealed = sealed.collect::<Result<Vec<_>, SealError>>();
         let sealed = sealed.map_err(|error| ArrowError::ExternalError(error.into()))?;
         Ok(BinaryArray::from_iter_values(sealed))
@@ -208,8 +231,19 @@ fn message(rejected: &Rejected) -> Option<&Message> {
     }
 }
 
-/// A list of key and value per row; records of an object have none.
-fn attributes(data_type: &DataType, rejected: &[Rejected]) -> ArrayRef {
+/// What a letter has beside its payload: its object's header, or what came with its message.
+fn attributes_of(rejected: &Rejected) -> Vec<(&str, Cow<'_, str>)> {
+    let own = message(rejected).map_or(&[][..], |message| &message.attributes);
+    let own = own.iter().map(|(key, value)| (key.as_str(), value.as_str().into()));
+    header_of(rejected).into_iter().chain(own).collect()
+}
+
+/// A list of key and value per row.
+fn attributes<'a>(
+    data_type: &DataType,
+    rejected: &'a [Rejected],
+    of: impl Fn(&'a Rejected) -> Vec<(&'a str, Cow<'a, str>)>,
+) -> ArrayRef {
     let unknown = || new_null_array(data_type, rejected.len());
     let DataType::List(item) = data_type else { return unknown() };
     let DataType::Struct(fields) = item.data_type() else { return unknown() };
@@ -220,13 +254,9 @@ fn attributes(data_type: &DataType, rejected: &[Rejected]) -> ArrayRef {
     let mut lists =
         ListBuilder::new(StructBuilder::new(fields.clone(), builders)).with_field(item.clone());
     for rejected in rejected {
-        let header = header_of(rejected);
-        let header = header.as_ref().map(|(key, value)| (*key, value.as_ref()));
-        let own = message(rejected).map_or(&[][..], |message| &message.attributes);
-        let own = own.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        for (key, value) in header.into_iter().chain(own) {
+        for (key, value) in of(rejected) {
             let pair = lists.values();
-            for (at, text) in [key, value].into_iter().enumerate() {
+            for (at, text) in [key, value.as_ref()].into_iter().enumerate() {
                 let builder = pair.field_builder::<StringBuilder>(at);
                 builder.expect("both fields are text").append_value(text);
             }

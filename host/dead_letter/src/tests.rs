@@ -10,7 +10,7 @@ use clickmill_core::schema::TableSchema;
 fn writer() -> Writer {
     let schema = include_str!("../../../schemas/dead_letter.json");
     let schema = TableSchema::parse(schema, Path::new("dead_letter.json")).expect("a schema");
-    Writer { pipeline: "clicks".to_owned(), schema: schema.arrow(), seal: None }
+    Writer { pipeline: "clicks".to_owned(), schema: schema.arrow(), keys: None }
 }
 
 /// A letter of an object that has a header.
@@ -83,4 +83,76 @@ fn a_header_that_is_too_long_is_left_out_and_the_letter_says_why() {
     assert_eq!((key.as_str(), header.len()), (HEADER_ATTRIBUTE, MAX_HEADER_BYTES));
     let why = "the header has 65537 bytes, a letter keeps 65536".to_owned();
     assert_eq!(attributes_of(&letters, 1), [(NO_HEADER_ATTRIBUTE.to_owned(), why)]);
+}
+
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// Letters of a writer that seals, with the key that opens them.
+fn sealed(rejected: &[Rejected]) -> (RecordBatch, Seal) {
+    let seal = || Seal::new(KEY, "s2").expect("a key");
+    let writer = Writer { keys: Some(SealKeys { current: seal(), old: Vec::new() }), ..writer() };
+    (writer.rows(rejected).next().expect("a part").expect("letters"), seal())
+}
+
+/// A letter of a message that says who sent it, everywhere.
+fn of_message(payload: &str, message: &str, value: &str) -> Rejected {
+    let position = Position::Message(Arc::new(Message {
+        id: "7".to_owned(),
+        publish_time: Micros::default(),
+        ordering_key: String::new(),
+        attributes: vec![("user".to_owned(), value.to_owned())],
+    }));
+    let letter = letter(2, b"", payload.as_bytes());
+    let reason = Reason { message: message.to_owned(), ..letter.reason };
+    Rejected { header: None, position, reason, ..letter }
+}
+
+#[test]
+fn a_sealed_letter_says_nothing_of_its_record() {
+    let rejected = [
+        letter(2, b"id;ada@example.com", b"1;ada@example.com"),
+        of_message(
+            "{\"user\":\"ada@example.com\"}",
+            "`ada@example.com` is no id",
+            "ada@example.com",
+        ),
+    ];
+    let (letters, seal) = sealed(&rejected);
+    // All cells as they are shown.
+    for column in letters.columns() {
+        for row in 0..letters.num_rows() {
+            let cell = arrow::util::display::array_value_to_string(column, row).expect("a cell");
+            assert!(!cell.contains("ada@"), "{cell}");
+            assert!(!cell.contains("616461406578"), "{cell}");
+        }
+    }
+    let text = |name: &str, row: usize| {
+        let column = letters.column_by_name(name).expect("a column");
+        column.as_string::<i32>().value(row).to_owned()
+    };
+    let bytes = letters.column_by_name("payloadBytes").expect("a column").as_binary::<i32>();
+    for (row, one) in rejected.iter().enumerate() {
+        assert_eq!(text("errorMessage", row), SEALED_MESSAGE);
+        assert_eq!(text("sealed_with", row), "s2");
+        assert_eq!(attributes_of(&letters, row), []);
+        let opened = seal.open(bytes.value(row), &text("letter_id", row)).expect("it opens");
+        let own = super::attributes_of(one).into_iter();
+        let wanted = Contents {
+            payload: one.payload.to_vec(),
+            message: one.reason.message.clone(),
+            attributes: own.map(|(key, value)| (key.to_owned(), value.into_owned())).collect(),
+        };
+        assert_eq!(wanted.attributes.len(), 1);
+        assert_eq!(opened, Opened::Whole(wanted));
+    }
+}
+
+#[test]
+fn the_id_of_a_sealed_letter_is_the_same_whatever_is_in_it() {
+    let (one, other) = (letter(2, b"id", b"ada"), letter(2, b"id", b"bob"));
+    assert_ne!(letter_id(&one, false), letter_id(&other, false));
+    assert_eq!(letter_id(&one, true), letter_id(&other, true));
+    assert_ne!(letter_id(&one, true), letter_id(&letter(3, b"id", b"ada"), true));
+    let again = of_message("{}", "", "");
+    assert_ne!(letter_id(&again, true), letter_id(&one, true));
 }

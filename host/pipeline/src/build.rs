@@ -24,7 +24,7 @@ use clickmill_config as config;
 use clickmill_config::{Pipeline, Place, Source, TableName};
 use clickmill_core::schema::{SchemaError, TableSchema, provenance};
 use clickmill_core::{Fault, Micros, causes};
-use clickmill_dead_letter::{Seal, SealError, Writer};
+use clickmill_dead_letter::{Seal, SealError, SealKeys, Writer};
 use clickmill_decode::{Decoder, messages};
 use clickmill_sandbox::signature::{KeyError, Keys};
 use clickmill_sandbox::{Engine, EngineError, Library, PluginError, Secrets, SecretsError};
@@ -88,7 +88,7 @@ pub enum BuildError {
     /// The plugin set can't be kept or entered into its table.
     #[error("cannot enter the plugin set")]
     Publish(#[source] Box<PublishError>),
-    /// Payloads of dead letters can't be sealed.
+    /// Dead letters can't be sealed.
     #[error("environment variable `{variable}` does not hold a key for dead letters")]
     Seal {
         /// The variable.
@@ -216,7 +216,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
     let letters = Arc::new(Writer {
         pipeline: pipeline.name.clone(),
         schema: pipeline.dead_letter.schema.arrow(),
-        seal: pipeline.dead_letter.seal.as_ref().map(seal).transpose()?,
+        keys: pipeline.dead_letter.seal.as_ref().map(keys).transpose()?,
     });
     let context = Arc::new(Context {
         actor: options.actor.clone(),
@@ -257,11 +257,18 @@ fn state(pipeline: &Pipeline, warehouse: &str) -> String {
     }
 }
 
-/// The key that payloads of dead letters are sealed with.
-fn seal(config: &config::Seal) -> Result<Seal, BuildError> {
-    let key = std::env::var(&config.variable).unwrap_or_default();
-    Seal::new(&key, &config.key_id)
-        .map_err(|source| BuildError::Seal { variable: config.variable.clone(), source })
+/// The keys that dead letters are sealed with, and were.
+fn keys(config: &config::Seal) -> Result<SealKeys, BuildError> {
+    let seal = |variable: &str, key_id: &str| {
+        let key = std::env::var(variable).unwrap_or_default();
+        Seal::new(&key, key_id)
+            .map_err(|source| BuildError::Seal { variable: variable.to_owned(), source })
+    };
+    let old = config.old.iter().map(|old| seal(&old.variable, &old.key_id));
+    Ok(SealKeys {
+        current: seal(&config.variable, &config.key_id)?,
+        old: old.collect::<Result<_, _>>()?,
+    })
 }
 
 /// The set of the last swap, as long as the pipeline file is what it was then.

@@ -27,7 +27,7 @@ use super::run::stop::Stop;
 use clickmill_audit::{Action, Event, Outcome};
 use clickmill_core::schema::provenance;
 use clickmill_core::{Digest, Micros, StageName};
-use clickmill_dead_letter::Seal;
+use clickmill_dead_letter::{Contents, Opened, SEALED_MESSAGE, SealKeys};
 use clickmill_sandbox::Change;
 use clickmill_sink::{Begun, Claim, Key, Letter, SinkError, Targets, Wanted};
 use clickmill_tables::ledger::Committed;
@@ -185,18 +185,26 @@ fn read(context: &Context, condition: &str, after: &str) -> Result<Vec<Letter>, 
     Ok(context.runtime.block_on(context.tables.letters(&wanted))?)
 }
 
-/// Opens payloads that are sealed, and enters that this was done.
+/// Opens letters that are sealed, and enters that this was done.
 fn open_sealed(context: &Context, letters: &mut [Letter]) -> Result<(), ReplayError> {
     let mut opened = 0;
     for letter in letters.iter_mut() {
         let Some(key_id) = &letter.sealed_with else { continue };
-        let seal: Option<&Seal> = context.letters.seal.as_ref();
-        let Some(seal) = seal.filter(|seal| seal.key_id() == key_id) else {
-            let named = seal.map_or("no key".to_owned(), |seal| format!("`{}`", seal.key_id()));
+        let keys = context.letters.keys.as_ref();
+        let Some(seal) = keys.and_then(|keys| keys.find(key_id)) else {
+            let named = keys.into_iter().flat_map(SealKeys::iter);
+            let named = named.map(|seal| format!("`{}`", seal.key_id())).collect::<Vec<_>>();
+            let named = if named.is_empty() { "no key".to_owned() } else { named.join(", ") };
             let (letter_id, key_id) = (letter.letter_id.clone(), key_id.clone());
             return Err(ReplayError::NoKey { letter_id, key_id, named });
         };
-        letter.payload = seal.open(&letter.payload, &letter.letter_id)?;
+        match seal.open(&letter.payload, &letter.letter_id)? {
+            Opened::Whole(Contents { payload, message, attributes }) => {
+                (letter.payload, letter.message, letter.attributes) =
+                    (payload, message, attributes);
+            }
+            Opened::Payload(payload) => letter.payload = payload,
+        }
         opened += 1;
     }
     if opened > 0 {
@@ -288,6 +296,14 @@ fn page(
     }
     if dry_run {
         return Ok(());
+    }
+    if context.letters.keys.is_some() {
+        // The table of attempts is no safer a place for a message than that of the letters.
+        for (_, fate) in &mut fates {
+            if let Fate::Rejected { reason, .. } = fate {
+                SEALED_MESSAGE.clone_into(&mut reason.message);
+            }
+        }
     }
     let (at, schema) = (Micros::now(), attempts::schema()?);
     let set = chains.library.digest();

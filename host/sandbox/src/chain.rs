@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::BooleanArray;
+use arrow::array::{ArrayRef, BooleanArray};
 use arrow::buffer::BooleanBuffer;
+use arrow::compute::filter;
 use arrow::datatypes::Field;
 use arrow::error::ArrowError;
 
@@ -61,6 +62,8 @@ pub struct Processed {
     pub rejected: Vec<Rejected>,
     /// How many rows plugins dropped on purpose.
     pub filtered: u64,
+    /// Guarded columns that are written anew after they are there, as they were before; of the good rows.
+    pub raw: Vec<(String, ArrayRef)>,
 }
 
 /// What a stage has done.
@@ -154,7 +157,14 @@ impl ChainWorker {
     ) -> Result<Processed, ArrowError> {
         let mut rejected = Vec::new();
         let mut filtered = 0;
-        for (worker, counts) in &mut self.stages {
+        let mut raw: Vec<(String, ArrayRef)> = Vec::new();
+        for at in 0..self.stages.len() {
+            let to_come = self.guarded.iter().any(|name| {
+                let mut rest = self.stages[at..].iter();
+                batch.columns.column_by_name(name).is_none()
+                    && rest.any(|(worker, _)| worker.stage.writes_column(name))
+            });
+            let (worker, counts) = &mut self.stages[at];
             if batch.rows() == 0 {
                 break;
             }
@@ -163,10 +173,17 @@ impl ChainWorker {
             let _span =
                 tracing::info_span!(target: SPANS, "stage", stage = &*worker.stage.name, rows)
                     .entered();
-            let hidden = HiddenValues::of(&batch, &self.guarded);
+            let stage = worker.stage.clone();
+            let hidden = HiddenValues::of(&batch, &self.guarded, &raw, to_come);
             worker.hidden = hidden.clone();
             let answer = call_isolated(worker, &batch);
-            let stage = worker.stage.clone();
+            for name in self.guarded.iter().filter(|name| stage.writes_column(name)) {
+                if let Some(column) = batch.columns.column_by_name(name)
+                    && raw.iter().all(|(known, _)| known != name)
+                {
+                    raw.push((name.clone(), column.clone()));
+                }
+            }
             let by = Rejector {
                 stage: stage.name.clone(),
                 plugin_digest: Some(stage.digest.clone()),
@@ -175,7 +192,12 @@ impl ChainWorker {
             };
             for (row, reason) in &answer.rejected {
                 let row = *row as usize;
-                rejected.push(batch.origins.reject(row, &by, hidden.keep_out(row, reason)));
+                let mut reason = hidden.keep_out(row, reason);
+                // A guest may say anything, and a column's name is told in the clear.
+                reason.column = reason.column.filter(|name| {
+                    batch.columns.column_by_name(name).is_some() || stage.writes_column(name)
+                });
+                rejected.push(batch.origins.reject(row, &by, reason));
             }
             let names = stage.writes.iter().map(|(name, _)| name.clone());
             batch.set_columns(names.zip(answer.columns).collect())?;
@@ -185,7 +207,11 @@ impl ChainWorker {
                 for row in gone {
                     keep[*row as usize] = false;
                 }
-                batch = batch.keep(&BooleanArray::new(BooleanBuffer::from(keep), None))?;
+                let keep = BooleanArray::new(BooleanBuffer::from(keep), None);
+                for (_, column) in &mut raw {
+                    *column = filter(column, &keep)?;
+                }
+                batch = batch.keep(&keep)?;
             }
             filtered += answer.dropped.len() as u64;
             counts.rows_in += rows as u64;
@@ -194,6 +220,6 @@ impl ChainWorker {
             counts.time += started.elapsed();
             watch(&stage.name, &batch);
         }
-        Ok(Processed { batch, rejected, filtered })
+        Ok(Processed { batch, rejected, filtered, raw })
     }
 }

@@ -62,6 +62,12 @@ impl Guest {
         self.refused_memory = None;
     }
 
+    /// The fuel that keeping sensitive values out of the next line costs, whether anybody reads it or not:
+    /// what a plugin may do is the same at every level.
+    fn cost_of_line(&self) -> usize {
+        if self.log_lines < self.limits.max_log_lines { self.hidden.cost_of_line() } else { 0 }
+    }
+
     fn log(&mut self, level: Level, message: String) {
         if matches!(level, Level::Info)
             && let Some((column, values)) = unreadable(&message)
@@ -73,15 +79,19 @@ impl Guest {
         }
         let message = self.redactor.clean(message, self.limits.max_message_bytes);
         self.log_lines += 1;
-        if self.log_lines <= self.limits.max_log_lines {
+        let is_read = match level {
+            // A panic logs here before it traps, and the fault is reported with it.
+            Level::Debug | Level::Error => tracing::enabled!(tracing::Level::DEBUG),
+            Level::Info => tracing::enabled!(tracing::Level::INFO),
+            Level::Warn => tracing::enabled!(tracing::Level::WARN),
+        };
+        if is_read && self.log_lines <= self.limits.max_log_lines {
             let message = self.hidden.keep_all_out(&message);
             let plugin = &*self.stage;
             match level {
-                Level::Debug => tracing::debug!(plugin, message, "plugin says"),
+                Level::Debug | Level::Error => tracing::debug!(plugin, message, "plugin says"),
                 Level::Info => tracing::info!(plugin, message, "plugin says"),
                 Level::Warn => tracing::warn!(plugin, message, "plugin says"),
-                // A panic logs here before it traps, and the fault is reported with it.
-                Level::Error => tracing::debug!(plugin, message, "plugin says"),
             }
         }
         if matches!(level, Level::Error) {
@@ -155,7 +165,8 @@ pub(super) fn given(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>
     linker.instance("clickmill:plugin/log@0.1.0")?.func_wrap(
         "write",
         |mut store: StoreContextMut<'_, Guest>, (level, message): (Level, String)| {
-            charge(&mut store, message.len())?;
+            let work = message.len() + store.data().cost_of_line();
+            charge(&mut store, work)?;
             store.data_mut().log(level, message);
             Ok(())
         },

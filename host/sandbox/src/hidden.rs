@@ -1,92 +1,155 @@
 //! Values of sensitive columns, which no message of a plugin is to say: neither a rejection, which goes
 //! into the dead-letter table, nor a log line.
+//!
+//! Before the sensitive columns are there, nobody knows which parts of a record will become them. Until
+//! then a rejection says nothing of what its stage has read, and a log line no word but of letters.
 
-use std::sync::Arc;
+mod marks;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 
 use clickmill_core::batch::{Batch, Reason};
+use clickmill_core::words::{texts, unescaped};
 
-/// Shorter values are words that anything may say.
-const LEAST_BYTES: usize = 4;
+use marks::{LEAST_BYTES, Marks, Parts, parts};
 
-/// The sensitive columns of a batch.
+/// Lines of a batch that are looked through. A plugin may be allowed more of them.
+const MAX_LINES: usize = 256;
+/// What is told in place of further ones.
+const LEFT_OUT: &str = "[left out: more lines than are looked through for sensitive values]";
+/// What it costs to look for a value in a line: about as many instructions.
+const FUEL_PER_VALUE: usize = 8;
+
+/// The sensitive values of a batch.
 #[derive(Clone, Default)]
-pub(super) struct HiddenValues(Arc<[(String, ArrayRef)]>);
+pub(super) struct HiddenValues(Arc<Hidden>);
+
+#[derive(Default)]
+struct Hidden {
+    /// The sensitive columns by name, as they are and as they were.
+    columns: Vec<(String, ArrayRef)>,
+    /// All columns, where sensitive ones are still to come.
+    read: Option<RecordBatch>,
+    /// The sensitive columns as texts: made for the first message.
+    texts: OnceLock<Vec<(String, StringArray)>>,
+    lines: AtomicUsize,
+}
 
 impl HiddenValues {
-    pub(crate) fn of(batch: &Batch, columns: &[String]) -> Self {
-        let found = columns.iter().filter_map(|name| {
+    /// Those of these columns of a batch: as they are, and as they were before they were masked.
+    /// `to_come` says that this stage or a later one makes another such column.
+    pub(crate) fn of(
+        batch: &Batch,
+        columns: &[String],
+        raw: &[(String, ArrayRef)],
+        to_come: bool,
+    ) -> Self {
+        let now = columns.iter().filter_map(|name| {
             let column = batch.columns.column_by_name(name)?;
-            column.as_string_opt::<i32>()?;
             Some((name.clone(), column.clone()))
         });
-        Self(found.collect())
+        Self(Arc::new(Hidden {
+            columns: now.chain(raw.iter().cloned()).collect(),
+            read: to_come.then(|| batch.columns.clone()),
+            ..Hidden::default()
+        }))
     }
 
     /// A reason for refusing a row, in which its values are replaced by the columns' names.
     pub(crate) fn keep_out(&self, row: usize, reason: &Reason) -> Reason {
-        let mut reason = reason.clone();
-        for (name, column) in &*self.0 {
-            replace(&mut reason.message, name, column, row);
-        }
-        reason
-    }
-
-    /// A log line without the values of any row.
-    pub(crate) fn keep_all_out(&self, line: &str) -> String {
-        let mut line = line.to_owned();
-        for (name, column) in &*self.0 {
-            for row in 0..column.len() {
-                replace(&mut line, name, column, row);
+        let mut marks = Marks::on(&reason.message);
+        for (name, values) in self.texts() {
+            if values.is_valid(row) && values.value(row).len() >= LEAST_BYTES {
+                marks.hide(values.value(row), name);
             }
         }
-        line
+        if let Some(read) = &self.0.read {
+            let columns = read.columns().iter().filter_map(|column| column.as_string_opt::<i32>());
+            let texts = columns.filter(|column| column.is_valid(row));
+            hide_quotes(&mut marks, texts.map(|column| column.value(row).as_bytes()));
+        }
+        Reason { message: marks.told(), ..reason.clone() }
+    }
+
+    /// A line without the values of any row.
+    pub(crate) fn keep_all_out(&self, line: &str) -> String {
+        if self.0.columns.is_empty() && self.0.read.is_none() {
+            return line.to_owned();
+        }
+        if self.0.lines.fetch_add(1, Ordering::Relaxed) >= MAX_LINES {
+            return LEFT_OUT.to_owned();
+        }
+        let mut marks = Marks::on(line);
+        let of_line = Parts::of(line.as_bytes());
+        for (name, values) in self.texts() {
+            for value in values.iter().flatten() {
+                if of_line.may_hold(value.as_bytes()) {
+                    marks.hide(value, name);
+                }
+            }
+        }
+        if self.0.read.is_some() {
+            marks.hide_words();
+        }
+        marks.told()
+    }
+
+    /// The fuel that a line costs.
+    pub(crate) fn cost_of_line(&self) -> usize {
+        let values: usize = self.0.columns.iter().map(|(_, column)| column.len()).sum();
+        values * FUEL_PER_VALUE
+    }
+
+    fn texts(&self) -> &[(String, StringArray)] {
+        self.0.texts.get_or_init(|| {
+            let columns = self.0.columns.iter();
+            // A column that has no texts is in no message either.
+            let texts = |(name, column): &(String, ArrayRef)| {
+                Some((name.clone(), texts(column).ok().flatten()?))
+            };
+            columns.filter_map(texts).collect()
+        })
     }
 }
 
-fn replace(text: &mut String, name: &str, column: &ArrayRef, row: usize) {
-    let values = column.as_string::<i32>();
-    if values.is_valid(row) {
-        let value = values.value(row);
-        if value.len() >= LEAST_BYTES && text.contains(value) {
-            *text = text.replace(value, &format!("[{name}]"));
-        }
+/// Hides what a message quotes of texts: whatever both have in common, but for JSON's keys. What is
+/// quoted may be cut, so it is not looked for as a whole.
+fn hide_quotes<'a>(marks: &mut Marks<'_>, texts: impl Iterator<Item = &'a [u8]>) {
+    let message = marks.text().as_bytes();
+    let of_message = Parts::of(message);
+    let mut common = BTreeSet::new();
+    for text in texts {
+        let text = without_keys(text);
+        let plain = unescaped(&text);
+        let all = parts(&text).chain(parts(&plain));
+        common.extend(all.filter(|part| of_message.may_have(*part)));
     }
+    let quoted: Vec<bool> = parts(message).map(|part| common.contains(&part)).collect();
+    marks.hide_quotes(&quoted);
+}
+
+/// A text whose JSON keys are blank. A key is what a program has named, and not what a visitor has said.
+fn without_keys(text: &[u8]) -> Vec<u8> {
+    let mut blank = text.to_vec();
+    let mut at = 0;
+    while let Some(begin) = text[at..].iter().position(|byte| *byte == b'"').map(|found| at + found)
+    {
+        let mut end = begin + 1;
+        while end < text.len() && text[end] != b'"' {
+            end += if text[end] == b'\\' { 2 } else { 1 };
+        }
+        let after = text.get(end + 1..).unwrap_or_default().trim_ascii_start();
+        if after.first() == Some(&b':') {
+            blank[begin..end].fill(0);
+        }
+        at = (end + 1).min(text.len());
+    }
+    blank
 }
 
 #[cfg(test)]
-mod tests {
-    use arrow::array::{RecordBatch, StringArray};
-    use bytes::Bytes;
-
-    use super::*;
-    use clickmill_core::Micros;
-    use clickmill_core::batch::{Origins, Positions};
-
-    #[test]
-    fn messages_say_the_column_and_not_the_value() {
-        let users: ArrayRef = Arc::new(StringArray::from(vec![Some("u-4711"), None, Some("u-12")]));
-        let batch = Batch {
-            columns: RecordBatch::try_from_iter([("user_id", users)]).expect("a batch"),
-            origins: Origins {
-                source: "test".into(),
-                header: None,
-                positions: Positions::Lines(vec![1, 2, 3]),
-                block: Bytes::new(),
-                ranges: vec![0..0; 3],
-            },
-            ingest_time: Micros::default(),
-        };
-        let hidden = HiddenValues::of(&batch, &["user_id".to_owned(), "ip".to_owned()]);
-        let reason = |message: &str| Reason {
-            code: "bad".to_owned(),
-            message: message.to_owned(),
-            column: None,
-        };
-        let told = hidden.keep_out(0, &reason("`u-4711` is no user, u-12 is"));
-        assert_eq!(told.message, "`[user_id]` is no user, u-12 is");
-        assert_eq!(hidden.keep_out(1, &reason("u-4711")).message, "u-4711");
-        assert_eq!(hidden.keep_all_out("u-12 and u-4711"), "[user_id] and [user_id]");
-    }
-}
+mod tests;

@@ -51,6 +51,11 @@ fn guilty(worker: &StageWorker, batch: &Batch, reason: Reason) -> Answer {
         .iter()
         .map(|(_, data_type)| arrow::array::new_null_array(&data_type.arrow(), rows))
         .collect();
+    let mut reason = reason;
+    if rows > 1 {
+        // What a plugin says of one row is told of the others too.
+        reason.message = worker.hidden.keep_all_out(&reason.message);
+    }
     let rejected = (0..rows as u32).map(|row| (row, reason.clone())).collect();
     Answer { columns, rejected, dropped: Vec::new() }
 }

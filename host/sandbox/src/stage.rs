@@ -56,6 +56,12 @@ pub(super) struct StageWorker {
     pub unreadable: BTreeMap<String, u64>,
 }
 
+impl Stage {
+    pub(crate) fn writes_column(&self, name: &str) -> bool {
+        self.writes.iter().any(|(written, _)| written == name)
+    }
+}
+
 impl StageWorker {
     pub(crate) fn new(stage: Arc<Stage>, rehearses: bool) -> Self {
         Self {
@@ -118,8 +124,9 @@ impl StageWorker {
 
     /// Counts what the plugin says of a batch of so many rows, as far as it can be true.
     fn count_unreadable(&mut self, said: BTreeMap<String, u64>, rows: usize) {
-        let written = |column: &str| self.stage.writes.iter().any(|(name, _)| name == column);
-        for (column, values) in said.into_iter().filter(|(column, _)| written(column)) {
+        for (column, values) in
+            said.into_iter().filter(|(column, _)| self.stage.writes_column(column))
+        {
             *self.unreadable.entry(column).or_default() += values.min(rows as u64);
         }
     }

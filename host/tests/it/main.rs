@@ -17,6 +17,7 @@ mod emulators;
 mod exactly_once;
 mod faults;
 mod field;
+mod guard;
 mod hostile;
 mod installed;
 mod invalid;

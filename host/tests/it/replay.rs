@@ -199,34 +199,94 @@ fn letters_in_bigquery_are_replayed_once_too() {
     assert_eq!(count("SELECT COUNT(*) FROM audit_log WHERE action = 'replay'"), 2);
 }
 
+const SEAL: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
 #[test]
 fn sealed_letters_say_nothing_and_are_opened_for_a_replay() {
     let scratch = Scratch::new();
     let (pipeline, _) = loaded(&scratch);
     let file = scratch.path("clothing.csv").to_string_lossy().into_owned();
     let other = Scratch::new();
-    let key = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
     let sealed = ["--set", "dead_letter.seal={key_env=\"SEAL\",key_id=\"s1\"}"];
     let source = format!("source.uri={file}");
     let run = ["run", &pipeline, "--set", &source, "--set", "dead_letter.max_rejected_share=1.0"];
     let command = |arguments: &[&str], key: &str| {
         other.command(&[arguments, &sealed].concat()).env("SEAL", key).output().unwrap()
     };
-    let output = command(&run, key);
+    let output = command(&run, SEAL);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let shown = "SELECT COUNT(payloadString) AS shown, COUNT(*) AS letters, MIN(sealed_with) AS key \
-                 FROM clickstream_analytics.dead_letter";
-    let row = other.query(shown).remove(0);
-    assert_eq!((&row["shown"], &row["key"]), (&0.into(), &"s1".into()));
+    let letters = "FROM clickstream_analytics.dead_letter";
+    let shown = format!(
+        "SELECT COUNT(payloadString) AS shown, COUNT(*) AS letters, \
+         COUNT(DISTINCT errorMessage) AS told, MIN(sealed_with) AS key {letters}"
+    );
+    let row = other.query(&shown).remove(0);
+    assert_eq!((&row["shown"], &row["told"], &row["key"]), (&0.into(), &1.into(), &"s1".into()));
+    for letter in other.query(&format!("SELECT errorMessage, attributes {letters} LIMIT 50")) {
+        let told = letter["errorMessage"].as_str().unwrap();
+        assert!(told.contains("clickmill dead-letter explain"), "{told}");
+        let attributes = letter.get("attributes").and_then(Json::as_array);
+        assert!(attributes.is_none_or(Vec::is_empty), "{letter}");
+    }
     let replay = [&["dead-letter", "replay", &pipeline, "--json"][..], &NO_RULES].concat();
-    let wrong = command(&replay, &key.replace('0', "f"));
+    let wrong = command(&replay, &SEAL.replace('0', "f"));
     let talk = String::from_utf8_lossy(&wrong.stderr).into_owned();
     assert_eq!(wrong.status.code(), Some(2), "{talk}");
     assert!(talk.contains("cannot open letter"), "{talk}");
-    let output = command(&replay, key);
+    let output = command(&replay, SEAL);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let done: Json = serde_json::from_slice(&output.stdout).unwrap();
     assert!(done["resolved"].as_u64() > Some(0));
+    // What is told of those that are refused again is no more.
+    let told = "SELECT DISTINCT errorMessage AS told FROM clickstream_analytics.dead_letter_attempts \
+                WHERE outcome = 'rejected'";
+    let told = other.query(told);
+    assert_eq!(told.len(), 1, "{told:?}");
     let audit = "SELECT COUNT(*) FROM clickstream_analytics.audit_log WHERE action = 'unseal'";
     assert!(other.number(audit) > 0);
+    // Whoever has the key is told why.
+    let open = "SELECT letter_id FROM clickstream_analytics.dead_letters \
+                WHERE stage = 'parse' AND resolved_at IS NULL LIMIT 1";
+    let id = other.query(open).remove(0)["letter_id"].as_str().unwrap().to_owned();
+    let output = command(&["dead-letter", "explain", &pipeline, &id], SEAL);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("refused by parse as "), "{told}");
+    assert!(!told.contains("sealed with the record"), "{told}");
+}
+
+#[test]
+fn letters_that_an_old_key_sealed_are_opened_with_it() {
+    let scratch = Scratch::new();
+    let (pipeline, _) = loaded(&scratch);
+    let source = format!("source.uri={}", scratch.path("clothing.csv").display());
+    let other = Scratch::new();
+    let new = SEAL.replace("1f", "2f");
+    let command = |arguments: &[&str], seal: &str| {
+        let seal = format!("dead_letter.seal={seal}");
+        let mut command = other.command(&[arguments, &["--set", seal.as_str()]].concat());
+        let output = command.env("OLD", SEAL).env("NEW", &new).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned(), output.stdout)
+    };
+    let run = ["run", &pipeline, "--set", &source, "--set", "dead_letter.max_rejected_share=1.0"];
+    let (code, talk, _) = command(&run, r#"{key_env="OLD",key_id="s1"}"#);
+    assert_eq!(code, Some(0), "{talk}");
+    let replay = [&["dead-letter", "replay", &pipeline, "--json"][..], &NO_RULES].concat();
+    let (code, talk, _) = command(&replay, r#"{key_env="NEW",key_id="s2"}"#);
+    assert_eq!(code, Some(2), "{talk}");
+    for part in ["sealed with key `s1`", "names `s2`", "`dead_letter.seal`"] {
+        assert!(talk.contains(part), "{part}: {talk}");
+    }
+    let both = r#"{key_env="NEW",key_id="s2",old=[{key_env="OLD",key_id="s1"}]}"#;
+    let (code, talk, told) = command(&replay, both);
+    assert_eq!(code, Some(0), "{talk}");
+    let done: Json = serde_json::from_slice(&told).unwrap();
+    assert!(done["resolved"].as_u64() > Some(0), "{done:#}");
+    // New letters have the new key.
+    let again = [&run[..], &["--set", "sink.table=clickstream_analytics.once_more"]].concat();
+    let (code, talk, _) = command(&again, both);
+    assert_eq!(code, Some(0), "{talk}");
+    let keys =
+        "SELECT DISTINCT sealed_with AS key FROM clickstream_analytics.dead_letter ORDER BY 1";
+    assert_eq!(other.query(keys), [json!({"key": "s1"}), json!({"key": "s2"})]);
 }

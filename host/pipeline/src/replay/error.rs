@@ -29,19 +29,19 @@ pub enum ReplayError {
     /// The plugin set can't be entered.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// A letter is sealed, and the pipeline has no key.
+    /// A letter is sealed, and the pipeline has no key that opens it.
     #[error(
-        "letter `{letter_id}` is sealed with key `{key_id}`, and the pipeline file names {named}"
+        "letter `{letter_id}` is sealed with key `{key_id}`, and the pipeline file names {named}: name it in `dead_letter.seal`, or among its `old` keys"
     )]
     NoKey {
         /// The letter.
         letter_id: String,
         /// Its key.
         key_id: String,
-        /// The key of the pipeline file.
+        /// The keys of the pipeline file.
         named: String,
     },
-    /// A sealed payload does not open.
+    /// A sealed letter does not open.
     #[error(transparent)]
     Seal(#[from] SealError),
     /// The table has no columns that say where a row came from.

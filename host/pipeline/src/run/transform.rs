@@ -34,8 +34,8 @@ impl Fitted {
         watch: impl FnMut(&str, &Batch),
     ) -> Result<Transformed, ArrowError> {
         let plugin_set = self.chain.plugin_set();
-        let Processed { batch, mut rejected, filtered } = worker.run_watched(batch, watch)?;
-        let (batch, stopped) = self.guard.stop(batch, plugin_set)?;
+        let Processed { batch, mut rejected, filtered, raw } = worker.run_watched(batch, watch)?;
+        let (batch, stopped) = self.guard.stop(batch, &raw, plugin_set)?;
         rejected.extend(stopped);
         let (rows, lacking) = self.projection.rows(batch, plugin_set)?;
         rejected.extend(lacking);

@@ -5,33 +5,49 @@
 //! or with the escapes of JSON and CSV. Its row is stopped: it becomes a dead letter, which names the
 //! column and not the value.
 //!
+//! Nor may another column hold it. A column that is there before a stage writes it anew has raw values:
+//! each is looked for in all texts of its row, as a word, in large letters and small ones, and with the
+//! escapes of JSON and of URLs. Not looked for are short values and mere words, which stand anywhere by
+//! chance, and addresses that tell nobody apart.
+//!
 //! The network of an address, such as `192.0.2.0`, is what masking makes of all addresses in it, so it
 //! may well stand in the record too: the address may have come masked, and a browser's version looks the
 //! same. It tells nobody apart, and passes: in a column that a stage has written after the one from which
 //! it is, or nobody has said that its values are addresses. A column that comes in was made by the decoder.
+//!
+//! What is seen are values. One that a plugin has transformed (encoded, cut into pieces, hashed without a
+//! key) is another value.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use arrow::array::{Array, AsArray, BooleanArray, StringArray};
-use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::Schema;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
 use regex::Regex;
 
-use super::spelling::Spellings;
+use super::spelling::{Spellings, holds, may_have_escapes};
 use clickmill_config::{self as config, Dialect, Format};
 use clickmill_core::batch::{Batch, Reason, Rejected, Rejector};
 use clickmill_core::schema::TableSchema;
+use clickmill_core::words::{is_plain, stands, texts};
 use clickmill_core::{Digest, stage};
 
 /// Why rows are stopped.
 pub(crate) const CODE: &str = "unmasked";
 
+/// Shorter values stand in other texts by chance.
+const LEAST_BYTES: usize = 6;
+/// Shorter ones are other texts by chance.
+const LEAST_BYTES_ALONE: usize = 4;
+
 /// The columns that are looked at.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Guard {
     columns: Vec<Guarded>,
+    /// The table's other columns, each with the form of values that may hold what came in.
+    others: Vec<(String, Option<Regex>)>,
     /// How records that are delimited text are written.
     dialect: Option<Dialect>,
 }
@@ -46,23 +62,63 @@ struct Guarded {
     networks: bool,
 }
 
+/// What is found in a row: where, and the sensitive column of which it is.
+struct Found<'a> {
+    at: &'a str,
+    of: &'a str,
+}
+
+/// A column's raw values.
+struct Raw<'a> {
+    guarded: &'a Guarded,
+    values: StringArray,
+}
+
+/// A column in which raw values are looked for.
+struct Text<'a, 'b> {
+    name: &'a str,
+    form: Option<&'a Regex>,
+    bytes: &'b [u8],
+    offsets: &'b [i32],
+    nulls: Option<&'b NullBuffer>,
+    /// Some values have digits. Where none has, most raw values need not be looked for.
+    has_digits: bool,
+    /// Some values have escapes.
+    has_escapes: bool,
+}
+
+/// The texts of a row that have digits, one behind the other. A raw value with digits that is not in them
+/// is in none of them.
+#[derive(Default)]
+struct Joined {
+    bytes: Vec<u8>,
+    has_escapes: bool,
+}
+
 impl Guard {
     /// A guard of a table's sensitive columns, whose rows are from records of a format.
     pub(crate) fn of(schema: &TableSchema, config: &config::Guard, format: &Format) -> Self {
         if config.off {
             return Self::default();
         }
-        let sensitive = schema.columns.iter().filter(|column| column.is_sensitive());
-        let columns = sensitive.map(|column| {
-            let form = config.allow.iter().find(|(name, _)| *name == column.name);
-            let form = form.map(|(_, form)| form.clone());
-            Guarded { name: column.name.clone(), form, networks: false }
-        });
+        let form = |name: &str| {
+            let form = config.allow.iter().find(|(of, _)| of == name);
+            form.map(|(_, form)| form.clone())
+        };
+        let (mut columns, mut others) = (Vec::new(), Vec::new());
+        for column in &schema.columns {
+            let (name, form) = (column.name.clone(), form(&column.name));
+            if column.is_sensitive() {
+                columns.push(Guarded { name, form, networks: false });
+            } else {
+                others.push((name, form));
+            }
+        }
         let dialect = match format {
             Format::Csv { dialect, .. } => Some(*dialect),
             Format::Ndjson { .. } | Format::Message { .. } => None,
         };
-        Self { columns: columns.collect(), dialect }
+        Self { columns, others, dialect }
     }
 
     /// The guard of a chain, of which `writes` are the columns that each stage writes, and `decoded` those
@@ -89,49 +145,89 @@ impl Guard {
         self.columns.iter().map(|column| column.name.as_str())
     }
 
-    /// Takes out the rows of which a sensitive value is as it came in.
+    /// Takes out the rows of which a sensitive value is as it came in. `raw` are the sensitive columns as
+    /// they were before they were written anew.
     pub(crate) fn stop(
         &self,
         batch: Batch,
+        raw: &[(String, ArrayRef)],
         plugin_set: &Digest,
     ) -> Result<(Batch, Vec<Rejected>), ArrowError> {
-        let texts = self.columns.iter().filter_map(|guarded| {
-            let column = batch.columns.column_by_name(&guarded.name)?;
-            Some((guarded, column.as_string_opt::<i32>()?))
-        });
-        let texts: Vec<(&Guarded, &StringArray)> = texts.collect();
-        if texts.is_empty() {
+        if self.columns.is_empty() {
             return Ok((batch, Vec::new()));
         }
-        let origins = &batch.origins;
-        let mut found: BTreeMap<usize, &str> = BTreeMap::new();
-        for (row, range) in origins.ranges.iter().enumerate() {
-            let record = &origins.block[range.clone()];
-            let record = Spellings::of(record, self.dialect.as_ref(), &origins.source);
-            let came_in = |(guarded, values): &&(&Guarded, &StringArray)| {
-                let value = values.is_valid(row).then(|| values.value(row));
-                value.is_some_and(|value| record.hold(value) && !guarded.allows(value))
-            };
-            if let Some((guarded, _)) = texts.iter().find(came_in) {
-                found.insert(row, &guarded.name);
-            }
-        }
+        let found = self.find(&batch, raw)?;
         if found.is_empty() {
             return Ok((batch, Vec::new()));
         }
         let by = Rejector::host(stage::GUARD, plugin_set, batch.ingest_time);
-        let stopped = found.iter().map(|(row, column)| {
-            let reason = Reason {
-                code: CODE.to_owned(),
-                message: format!("`{column}` is sensitive, and leaves the plugins as it came in"),
-                column: Some((*column).to_owned()),
+        let stopped = found.iter().map(|(row, Found { at, of })| {
+            let message = if at == of {
+                format!("`{at}` is sensitive, and leaves the plugins as it came in")
+            } else {
+                format!("`{at}` holds the value of `{of}`, which is sensitive, as it came in")
             };
-            batch.origins.reject(*row, &by, reason)
+            let (code, column) = (CODE.to_owned(), Some((*at).to_owned()));
+            batch.origins.reject(*row, &by, Reason { code, message, column })
         });
         let stopped = stopped.collect();
         let keep = (0..batch.rows()).map(|row| !found.contains_key(&row));
         let keep = BooleanArray::new(keep.collect::<BooleanBuffer>(), None);
         Ok((batch.keep(&keep)?, stopped))
+    }
+
+    fn find<'a>(
+        &'a self,
+        batch: &Batch,
+        raw: &[(String, ArrayRef)],
+    ) -> Result<BTreeMap<usize, Found<'a>>, ArrowError> {
+        let mut own = Vec::new();
+        let mut raws = Vec::new();
+        for guarded in &self.columns {
+            if let Some(column) = batch.columns.column_by_name(&guarded.name)
+                && let Some(values) = texts(column)?
+            {
+                // A short number, such as an age, is in the record by chance.
+                let least = if *column.data_type() == DataType::Utf8 { 1 } else { LEAST_BYTES };
+                own.push((guarded, values, least));
+            }
+            if let Some((_, column)) = raw.iter().find(|(name, _)| *name == guarded.name)
+                && let Some(values) = texts(column)?
+            {
+                raws.push(Raw { guarded, values });
+            }
+        }
+        let columns = self.columns.iter().map(|guarded| (&guarded.name, &guarded.form));
+        let others = self.others.iter().map(|(name, form)| (name, form));
+        let all = columns.chain(others);
+        let all: Vec<Text<'_, '_>> = all
+            .filter_map(|(name, form)| {
+                Text::of(name, form.as_ref(), batch.columns.column_by_name(name)?)
+            })
+            .collect();
+        let origins = &batch.origins;
+        let mut joined = Joined::default();
+        let mut found = BTreeMap::new();
+        for (row, range) in origins.ranges.iter().enumerate() {
+            let record = &origins.block[range.clone()];
+            let record = Spellings::of(record, self.dialect.as_ref(), &origins.source);
+            let came_in = |(guarded, values, least): &&(&Guarded, StringArray, usize)| {
+                let value = values.is_valid(row).then(|| values.value(row));
+                value.is_some_and(|value| {
+                    value.len() >= *least && record.hold(value) && !guarded.allows(value)
+                })
+            };
+            let as_it_came = own.iter().find(came_in).map(|(guarded, ..)| guarded.name.as_str());
+            let as_it_came = as_it_came.map(|name| Found { at: name, of: name });
+            if !raws.is_empty() {
+                joined.fill(&all, row);
+            }
+            let elsewhere = || raws.iter().find_map(|raw| raw.find(row, &all, &joined));
+            if let Some(one) = as_it_came.or_else(elsewhere) {
+                found.insert(row, one);
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -140,6 +236,92 @@ impl Guarded {
     fn allows(&self, value: &str) -> bool {
         self.form.as_ref().is_some_and(|form| form.is_match(value))
             || (self.networks && is_network(value))
+    }
+}
+
+impl<'a> Raw<'a> {
+    /// Finds the raw value of a row in one of its texts.
+    fn find(&self, row: usize, texts: &[Text<'a, '_>], joined: &Joined) -> Option<Found<'a>> {
+        let value = self.values.is_valid(row).then(|| self.values.value(row).trim())?;
+        let is_short = value.len() < LEAST_BYTES;
+        let is_chance =
+            value.len() < LEAST_BYTES_ALONE || value.bytes().all(|byte| byte.is_ascii_digit());
+        if is_short && is_chance {
+            return None;
+        }
+        let has_digits = has_digits(value.as_bytes());
+        if has_digits && !is_short && !joined.may_hold(value) {
+            return None;
+        }
+        let (guarded, is_plain) = (self.guarded, is_plain(value));
+        let text = texts.iter().find(|text| {
+            (!has_digits || text.has_digits)
+                && (!is_plain || text.name == guarded.name)
+                && if is_short { text.is(row, value) } else { text.holds(row, value) }
+        })?;
+        let form = guarded.form.as_ref();
+        let may_stay = is_of_nobody(value) || form.is_some_and(|form| form.is_match(value));
+        (!may_stay).then_some(Found { at: text.name, of: &guarded.name })
+    }
+}
+
+impl Joined {
+    fn fill(&mut self, texts: &[Text<'_, '_>], row: usize) {
+        self.bytes.clear();
+        for text in texts.iter().filter(|text| text.has_digits) {
+            self.bytes.extend_from_slice(text.text(row, "").unwrap_or_default());
+            // Where one ends no word goes on.
+            self.bytes.push(0);
+        }
+        let has_escapes = texts.iter().any(|text| text.has_escapes);
+        self.has_escapes = has_escapes && may_have_escapes(&self.bytes);
+    }
+
+    fn may_hold(&self, value: &str) -> bool {
+        self.has_escapes || stands(value.as_bytes(), &self.bytes)
+    }
+}
+
+impl<'a, 'b> Text<'a, 'b> {
+    /// A column in which values may stand: of texts or bytes.
+    fn of(name: &'a str, form: Option<&'a Regex>, column: &'b ArrayRef) -> Option<Self> {
+        let (bytes, offsets) = if let Some(texts) = column.as_string_opt::<i32>() {
+            (texts.value_data(), texts.value_offsets())
+        } else {
+            let bytes = column.as_binary_opt::<i32>()?;
+            (bytes.value_data(), bytes.value_offsets())
+        };
+        let all = &bytes[*offsets.first()? as usize..*offsets.last()? as usize];
+        let (has_digits, has_escapes) = (has_digits(all), may_have_escapes(all));
+        let nulls = column.nulls();
+        Some(Self { name, form, bytes, offsets, nulls, has_digits, has_escapes })
+    }
+
+    /// Whether the value of a row holds another as a word.
+    fn holds(&self, row: usize, value: &str) -> bool {
+        self.text(row, value).is_some_and(|text| {
+            (stands(value.as_bytes(), text) || (self.has_escapes && holds(text, value)))
+                && !self.allows(text)
+        })
+    }
+
+    /// Whether the value of a row is another, but for blanks around it.
+    fn is(&self, row: usize, value: &str) -> bool {
+        self.text(row, value).is_some_and(|text| {
+            text.trim_ascii().eq_ignore_ascii_case(value.as_bytes()) && !self.allows(text)
+        })
+    }
+
+    /// The value of a row that is long enough for another.
+    fn text(&self, row: usize, other: &str) -> Option<&'b [u8]> {
+        let range = self.offsets[row] as usize..self.offsets[row + 1] as usize;
+        let may_be = range.len() >= other.len() && self.nulls.is_none_or(|n| n.is_valid(row));
+        may_be.then(|| &self.bytes[range])
+    }
+
+    fn allows(&self, text: &[u8]) -> bool {
+        let text = std::str::from_utf8(text).ok();
+        self.form.zip(text).is_some_and(|(form, text)| form.is_match(text))
     }
 }
 
@@ -153,67 +335,16 @@ fn is_network(text: &str) -> bool {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use arrow::datatypes::{DataType, Field};
-
-    use super::*;
-
-    #[test]
-    fn the_decoder_is_the_first_that_writes_a_column_that_comes_in() {
-        let guarded = ["ip", "user_id"].map(|name| Guarded {
-            name: name.to_owned(),
-            form: None,
-            networks: false,
-        });
-        let guard = Guard { columns: guarded.to_vec(), dialect: None };
-        let csv = ["id", "ip", "user_id"].map(|name| Field::new(name, DataType::Utf8, false));
-        let csv = Schema::new(csv.to_vec());
-        let json = Schema::new(vec![Field::new("payload", DataType::Utf8, false)]);
-        // Who writes, and whether networks pass in `ip`. In `user_id`, which no stage writes again, never.
-        for (decoded, writes, wanted) in [
-            (&csv, &[][..], false),
-            (&csv, &["id"], false),
-            (&csv, &["ip"], true),
-            (&csv, &["ip", "ip"], true),
-            (&json, &[], false),
-            (&json, &["ip", "user_id"], false),
-            (&json, &["ip", "user_id", "ip"], true),
-        ] {
-            let over = guard.over(decoded, writes.iter().copied());
-            let networks: Vec<bool> = over.columns.iter().map(|column| column.networks).collect();
-            assert_eq!(networks, [wanted, false], "{writes:?} over {decoded}");
-        }
-    }
-
-    #[test]
-    fn networks_pass_where_a_later_stage_has_written_the_column_and_addresses_never_do() {
-        let guarded = |networks| Guarded { name: "ip".to_owned(), form: None, networks };
-        let networks =
-            ["0.0.0.0", "203.0.113.0", "10.0.0.0", "::", "2001:db8:85a3::", "::ffff:192.0.2.0"];
-        for value in networks {
-            assert!(guarded(true).allows(value), "{value}");
-            assert!(!guarded(false).allows(value), "{value}");
-        }
-        let others = [
-            "203.0.113.9",
-            "0.0.0.1",
-            "::1",
-            "2001:db8:85a3:1::",
-            "2001:db8:85a3::1",
-            "::ffff:192.0.2.1",
-            "203.0.113.0:80",
-            "203.0.113.0/24",
-            "203.0.113",
-            " 203.0.113.0",
-            "203.0.113.000",
-            "u-0",
-            "",
-            "0",
-            "120.0.0.0 ",
-        ];
-        for value in others {
-            assert!(!guarded(true).allows(value), "{value}");
-        }
-    }
+/// Whether there is a digit. The digits of escapes count, so that what is in them counts too.
+fn has_digits(text: &[u8]) -> bool {
+    // Many bytes at once, and no more than it takes.
+    text.chunks(1024).any(|text| text.iter().fold(false, |any, byte| any | byte.is_ascii_digit()))
 }
+
+/// Whether a text is an address that tells nobody apart: a network, or the machine's own.
+fn is_of_nobody(text: &str) -> bool {
+    is_network(text) || text.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr2, memmem};
+use percent_encoding::percent_decode;
 
 use clickmill_config::Dialect;
+use clickmill_core::words::{stands, unescaped};
 use clickmill_decode::csv_fields;
 
 /// A record in all its spellings. All but the first are made when they are needed.
@@ -58,58 +60,27 @@ impl<'a> Spellings<'a> {
     }
 }
 
-/// The record with what a backslash stands before resolved, as in JSON.
-fn unescaped(record: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memchr(b'\\', record).is_none() {
-        return Cow::Borrowed(record);
-    }
-    let mut text = Vec::with_capacity(record.len());
-    // The halves of a character beyond 16 bits come one after the other.
-    let mut units: Vec<u16> = Vec::new();
-    let mut rest = record;
-    loop {
-        if let [b'\\', b'u', hex @ ..] = rest
-            && let Some(unit) = hex.first_chunk().and_then(unit)
-        {
-            units.push(unit);
-            rest = &hex[4..];
-            continue;
-        }
-        for character in char::decode_utf16(units.drain(..)) {
-            let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
-            text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-        }
-        let (byte, length) = match *rest {
-            [] => return Cow::Owned(text),
-            [b'\\', b'n', ..] => (b'\n', 2),
-            [b'\\', b'r', ..] => (b'\r', 2),
-            [b'\\', b't', ..] => (b'\t', 2),
-            [b'\\', b'b', ..] => (8, 2),
-            [b'\\', b'f', ..] => (12, 2),
-            [b'\\', byte, ..] => (byte, 2),
-            [byte, ..] => (byte, 1),
-        };
-        text.push(byte);
-        rest = &rest[length..];
-    }
+/// Whether a text may have escapes of JSON or of URLs.
+pub(super) fn may_have_escapes(text: &[u8]) -> bool {
+    memchr2(b'\\', b'%', text).is_some()
 }
 
-fn unit(digits: &[u8; 4]) -> Option<u16> {
-    digits.iter().try_fold(0, |unit, digit| {
-        Some(unit << 4 | u16::try_from(char::from(*digit).to_digit(16)?).ok()?)
-    })
-}
-
-/// Whether a value stands in a text as a word of its own.
-fn stands(value: &[u8], text: &[u8]) -> bool {
-    if value.is_empty() {
-        return false;
+/// Whether a value stands in a text as a word, within escapes of JSON and of URLs.
+pub(super) fn holds(text: &[u8], value: &str) -> bool {
+    // An address in an address, JSON in JSON.
+    const MAX_NESTED: usize = 3;
+    let mut text = Cow::Borrowed(text);
+    for _ in 0..MAX_NESTED {
+        if !may_have_escapes(&text) {
+            return false;
+        }
+        let plain = unescaped(&text);
+        text = Cow::Owned(percent_decode(&plain).collect());
+        if stands(value.as_bytes(), &text) {
+            return true;
+        }
     }
-    let is_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    memmem::find_iter(text, value).any(|at| {
-        let before = at.checked_sub(1).and_then(|before| text.get(before));
-        !is_word(before) && !is_word(text.get(at + value.len()))
-    })
+    false
 }
 
 #[cfg(test)]

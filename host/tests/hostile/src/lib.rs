@@ -88,6 +88,21 @@ impl Guest for Hostile {
             "reject" => {
                 output.rejections.extend(guilty.map(|row| refuse(row, "guilty", "as charged")))
             }
+            // Says what it sees, in every way it has.
+            "tell" => {
+                for row in guilty {
+                    let seen = texts(row as usize);
+                    clickmill_plugin::warn(seen);
+                    let mut told = refuse(row, "told", &format!("seen: {seen}"));
+                    told.column = Some(seen.to_owned());
+                    output.rejections.push(told);
+                }
+            }
+            "tell_and_fail" => {
+                if let Some(row) = guilty.next() {
+                    panic!("I have seen {}", texts(row as usize));
+                }
+            }
             misdeed => {
                 if let Some(row) = guilty.next() {
                     return commit(misdeed, row, batch.rows, output);

@@ -1,0 +1,245 @@
+//! Words of texts: whether a value stands in a text, however it is written there; and the values of any
+//! column as texts, in which they may be looked for.
+
+use std::borrow::Cow;
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
+
+/// Positions that are looked at together: what the compiler makes a few instructions of.
+const MANY: usize = 64;
+const SOME: usize = 16;
+
+/// Whether a value stands in a text as a word of its own: with no letter or digit of ASCII right before
+/// or behind it. Large and small letters of ASCII are the same. An empty value stands nowhere.
+pub fn stands(value: &[u8], text: &[u8]) -> bool {
+    let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let is_word = |at: usize| {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        !is_part(before) && !is_part(text.get(at + value.len()))
+    };
+    position(value, text, is_word).is_some()
+}
+
+/// Where a value is in a text first. Large and small letters of ASCII are the same.
+pub fn find(value: &[u8], text: &[u8]) -> Option<usize> {
+    position(value, text, |_| true)
+}
+
+/// Where a value is in a text first, of the places that fit.
+///
+/// A searcher is worth building for many uses of one value. Here values are as many as texts, and both
+/// are short: three bytes of the value are looked for, at many places at once.
+fn position(value: &[u8], text: &[u8], fits: impl Fn(usize) -> bool) -> Option<usize> {
+    let last = value.len().checked_sub(1)?;
+    let places = text.len().checked_sub(last)?;
+    let bytes = [0, last / 2, last].map(|at| fold(value[at]));
+    let texts = [0, last / 2, last].map(|at| &text[at..at + places]);
+    let is_here = |at: &usize| {
+        fold(texts[0][*at]) == bytes[0]
+            && text[*at..=*at + last].eq_ignore_ascii_case(value)
+            && fits(*at)
+    };
+    let some = |at: usize| {
+        let may_be = any::<SOME>(texts, at, bytes);
+        may_be.then(|| (at..at + SOME).find(is_here)).flatten()
+    };
+    let mut at = 0;
+    while at + MANY <= places {
+        if any::<MANY>(texts, at, bytes)
+            && let Some(found) = (at..at + MANY).step_by(SOME).find_map(some)
+        {
+            return Some(found);
+        }
+        at += MANY;
+    }
+    while at + SOME <= places {
+        if let Some(found) = some(at) {
+            return Some(found);
+        }
+        at += SOME;
+    }
+    match places.checked_sub(SOME) {
+        _ if at == places => None,
+        // Some of these were looked at before.
+        Some(at) => some(at),
+        None => (at..places).find(is_here),
+    }
+}
+
+/// Whether all of the bytes are at one place, each in its text, of the `N` places from `at` on.
+fn any<const N: usize>(texts: [&[u8]; 3], at: usize, bytes: [u8; 3]) -> bool {
+    let chunks = texts.map(|text| text.get(at..).and_then(<[u8]>::first_chunk::<N>));
+    let [Some(a), Some(b), Some(c)] = chunks else { return false };
+    let is_here = |a: u8, b: u8, c: u8| {
+        u8::from(fold(a) == bytes[0])
+            & u8::from(fold(b) == bytes[1])
+            & u8::from(fold(c) == bytes[2])
+    };
+    let places = a.iter().zip(b).zip(c);
+    places.fold(0, |any, ((a, b), c)| any | is_here(*a, *b, *c)) != 0
+}
+
+/// The same for a large letter and a small one. Other bytes may be the same too.
+fn fold(byte: u8) -> u8 {
+    byte | 0x20
+}
+
+/// Whether a value is a mere word, such as `anonymous`, `add_to_cart` or `(not set)`: many say it, and of
+/// many. Longer ones are taken for names.
+pub fn is_plain(value: &str) -> bool {
+    const MAX_BYTES: usize = 16;
+    let inner = value.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'-';
+    value.len() <= MAX_BYTES
+        && match inner {
+            Some(inner) => inner.bytes().all(|byte| is_letter(byte) || byte == b' '),
+            None => value.bytes().all(is_letter),
+        }
+}
+
+/// A text with what a backslash stands before resolved, as in JSON; borrowed where there is none.
+pub fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = Vec::with_capacity(text.len());
+    // The halves of a character beyond 16 bits come one after the other.
+    let mut units: Vec<u16> = Vec::new();
+    let mut rest = text;
+    loop {
+        if let [b'\\', b'u', hex @ ..] = rest
+            && let Some(unit) = hex.first_chunk().and_then(unit)
+        {
+            units.push(unit);
+            rest = &hex[4..];
+            continue;
+        }
+        for character in char::decode_utf16(units.drain(..)) {
+            let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
+            plain.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        let (byte, length) = match *rest {
+            [] => return Cow::Owned(plain),
+            [b'\\', b'n', ..] => (b'\n', 2),
+            [b'\\', b'r', ..] => (b'\r', 2),
+            [b'\\', b't', ..] => (b'\t', 2),
+            [b'\\', b'b', ..] => (8, 2),
+            [b'\\', b'f', ..] => (12, 2),
+            [b'\\', byte, ..] => (byte, 2),
+            [byte, ..] => (byte, 1),
+        };
+        plain.push(byte);
+        rest = &rest[length..];
+    }
+}
+
+fn unit(digits: &[u8; 4]) -> Option<u16> {
+    digits.iter().try_fold(0, |unit, digit| {
+        Some(unit << 4 | u16::try_from(char::from(*digit).to_digit(16)?).ok()?)
+    })
+}
+
+/// The values of a column as texts; null where a value has no text, as bytes that are not UTF-8. `None` for
+/// a column of truth values, which say nothing.
+pub fn texts(column: &ArrayRef) -> Result<Option<StringArray>, ArrowError> {
+    Ok(match column.data_type() {
+        DataType::Utf8 => column.as_string_opt().cloned(),
+        DataType::Boolean => None,
+        _ => cast(column, &DataType::Utf8)?.as_string_opt().cloned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        BinaryArray, BooleanArray, Date32Array, Int64Array, TimestampMicrosecondArray,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_value_is_found_wherever_it_is() {
+        // Over all borders of the parts that are looked at together.
+        for length in 1..12 {
+            let value = &b"Zebra-47110"[..length];
+            for before in 0..200 {
+                for after in [0, 1, 15, 63, 64, 130] {
+                    let mut text = vec![b'z'; before];
+                    text.extend_from_slice(&value.to_ascii_lowercase());
+                    text.extend(vec![b'0'; after]);
+                    let wanted = text
+                        .to_ascii_uppercase()
+                        .windows(length)
+                        .position(|window| window == value.to_ascii_uppercase());
+                    assert_eq!(find(value, &text), wanted, "{length} {before} {after}");
+                }
+            }
+        }
+        assert_eq!(find(b"", b"abc"), None);
+        assert_eq!(find(b"abcd", b"abc"), None);
+        assert_eq!(find(b"\x10", b"0"), None, "the bytes are the same but for a bit");
+    }
+
+    #[test]
+    fn a_value_stands_in_a_text_as_a_word() {
+        let text = b"https://203.0.113.9/u-4711?next=U-47 x203.0.113.1";
+        for (value, wanted) in [
+            ("203.0.113.9", true),
+            ("203.0.113.1", false),
+            ("u-4711", true),
+            ("U-4711", true),
+            ("u-47", true),
+            ("u-471", false),
+            ("4711", true),
+            ("", false),
+        ] {
+            assert_eq!(stands(value.as_bytes(), text), wanted, "{value}");
+        }
+        // The first place is none, the second is.
+        assert!(stands(b"u-1", b"u-11 u-1"));
+    }
+
+    #[test]
+    fn words_that_many_say_are_plain() {
+        for value in ["anonymous", "add_to_cart", "logged-out", "(not set)", "NULL", "purchase"] {
+            assert!(is_plain(value), "{value}");
+        }
+        for value in [
+            "u-4711",
+            "ada@example.com",
+            "203.0.113.9",
+            "Ada Lovelace",
+            "zoë",
+            "::ffff",
+            "adalovelacebyron1",
+        ] {
+            assert!(!is_plain(value), "{value}");
+        }
+        assert!(!is_plain("adalovelaceofbyron"), "as long as a name and a surname");
+    }
+
+    #[test]
+    fn columns_of_all_types_have_texts() {
+        let columns: [(ArrayRef, [Option<&str>; 2]); 5] = [
+            (Arc::new(StringArray::from(vec![Some("a"), None])), [Some("a"), None]),
+            (Arc::new(Int64Array::from(vec![Some(-4711), None])), [Some("-4711"), None]),
+            (
+                Arc::new(TimestampMicrosecondArray::from(vec![Some(0), None]).with_timezone("UTC")),
+                [Some("1970-01-01T00:00:00Z"), None],
+            ),
+            (Arc::new(Date32Array::from(vec![0, 1])), [Some("1970-01-01"), Some("1970-01-02")]),
+            (Arc::new(BinaryArray::from_iter_values([&b"a"[..], b"\xff"])), [Some("a"), None]),
+        ];
+        for (column, wanted) in columns {
+            let texts = texts(&column).expect("texts").expect("a column of values");
+            assert_eq!(texts.iter().collect::<Vec<_>>(), wanted, "{}", column.data_type());
+        }
+        let truths: ArrayRef = Arc::new(BooleanArray::from(vec![true]));
+        assert_eq!(texts(&truths).expect("texts"), None);
+    }
+}

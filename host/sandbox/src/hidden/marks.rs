@@ -1,0 +1,153 @@
+//! Which parts of a message are hidden, and behind what.
+
+use clickmill_core::words::find;
+
+/// Shorter values are words that anything may say.
+pub(super) const LEAST_BYTES: usize = 4;
+/// So many bytes of a value are as good as all of it: a message may have cut it.
+const MAX_BYTES: usize = 24;
+/// A quote of so many bytes is one wherever it begins and ends; shorter letters within a word are chance.
+const LEAST_QUOTE_BYTES: usize = 8;
+/// Shorter words of a line may be counts.
+const LEAST_WORD_BYTES: usize = 6;
+
+/// A message, and what is hidden of it. Marks are made on the message as it was: what is told in place of
+/// a value is never looked at again, so it grows by no more than a name for each value.
+pub(super) struct Marks<'a> {
+    text: &'a str,
+    /// By byte, what hides it: the number of a name from 1, or 0 for none.
+    behind: Vec<u16>,
+    names: Vec<&'a str>,
+}
+
+impl<'a> Marks<'a> {
+    /// A message of which nothing is hidden.
+    pub(super) fn on(text: &'a str) -> Self {
+        Self { text, behind: vec![0; text.len()], names: Vec::new() }
+    }
+
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Hides a value of a column wherever it is, also where only its beginning is.
+    pub(super) fn hide(&mut self, value: &str, column: &'a str) {
+        let beginning = &value.as_bytes()[..value.floor_char_boundary(MAX_BYTES)];
+        let text = self.text.as_bytes();
+        let mut from = 0;
+        while let Some(at) = find(beginning, &text[from..]) {
+            let begin = from + at;
+            let same = |(a, b): &(&u8, &u8)| a.eq_ignore_ascii_case(b);
+            let length = text[begin..].iter().zip(value.as_bytes()).take_while(same).count();
+            from = begin + length;
+            self.mark(begin, from, Some(column));
+        }
+    }
+
+    /// Hides quotes: `quoted` says of each part of the message whether it is from elsewhere.
+    pub(super) fn hide_quotes(&mut self, quoted: &[bool]) {
+        let text = self.text.as_bytes();
+        let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let mut at = 0;
+        while let Some(next) = quoted[at..].iter().position(|quoted| *quoted) {
+            let begin = at + next;
+            let parts = quoted[begin..].iter().take_while(|quoted| **quoted).count();
+            at = begin + parts;
+            let end = at + LEAST_BYTES - 1;
+            let is_word = !is_part(begin.checked_sub(1).and_then(|before| text.get(before)))
+                && !is_part(text.get(end));
+            let are_letters = text[begin..end].iter().all(u8::is_ascii_alphabetic);
+            if is_word || !are_letters || end - begin >= LEAST_QUOTE_BYTES {
+                self.mark(begin, end, None);
+            }
+        }
+    }
+
+    /// Hides all words that are more than letters.
+    pub(super) fn hide_words(&mut self) {
+        let text = self.text;
+        let is_border =
+            |c: char| c.is_whitespace() || "\"'`,;=|()[]{}<>".contains(c) || c.is_control();
+        let is_plain =
+            |word: &str| word.bytes().all(|b| b.is_ascii_alphabetic() || b"_-".contains(&b));
+        for word in text.split(is_border) {
+            let word = word.trim_matches(|c: char| ".:!?".contains(c));
+            if word.len() >= LEAST_WORD_BYTES && !is_plain(word) {
+                let begin = word.as_ptr() as usize - text.as_ptr() as usize;
+                self.mark(begin, begin + word.len(), None);
+            }
+        }
+    }
+
+    fn mark(&mut self, begin: usize, end: usize, column: Option<&'a str>) {
+        let name = column.unwrap_or_default();
+        let known = self.names.iter().position(|known| *known == name);
+        let number = known.unwrap_or_else(|| {
+            self.names.push(name);
+            self.names.len() - 1
+        });
+        let number = u16::try_from(number + 1).unwrap_or(u16::MAX);
+        let free = self.behind[begin..end].iter_mut().filter(|behind| **behind == 0);
+        free.for_each(|behind| *behind = number);
+    }
+
+    /// The message with columns' names, or lengths, in place of what is hidden.
+    pub(super) fn told(&self) -> String {
+        let mut told = String::with_capacity(self.text.len());
+        let mut rest = self.text.char_indices().peekable();
+        while let Some((at, character)) = rest.next() {
+            let number = self.behind[at];
+            if number == 0 {
+                told.push(character);
+                continue;
+            }
+            let mut characters = 1;
+            while rest.next_if(|(at, _)| self.behind[*at] == number).is_some() {
+                characters += 1;
+            }
+            let name = self.names.get(usize::from(number) - 1).copied().unwrap_or_default();
+            if name.is_empty() {
+                told.push_str(&format!("[{characters} characters]"));
+            } else {
+                told.push_str(&format!("[{name}]"));
+            }
+        }
+        told
+    }
+}
+
+/// The parts of a text, each as long as the shortest value, large letters as small ones.
+pub(super) fn parts(text: &[u8]) -> impl Iterator<Item = [u8; LEAST_BYTES]> {
+    text.array_windows().map(|part| part.map(|byte| byte.to_ascii_lowercase()))
+}
+
+/// A few bits of each part of a text: what has none of them is not in it.
+pub(super) struct Parts([u64; PLACES / 64]);
+
+const PLACES: usize = 1 << 14;
+
+impl Parts {
+    pub(super) fn of(text: &[u8]) -> Self {
+        let mut all = Self([0; PLACES / 64]);
+        for part in parts(text) {
+            let place = place(part);
+            all.0[place / 64] |= 1 << (place % 64);
+        }
+        all
+    }
+
+    /// Whether a part may be one of the text's.
+    pub(super) fn may_have(&self, part: [u8; LEAST_BYTES]) -> bool {
+        let place = place(part);
+        self.0[place / 64] >> (place % 64) & 1 == 1
+    }
+
+    /// Whether a value that is long enough may be in the text, as far as its beginning tells.
+    pub(super) fn may_hold(&self, value: &[u8]) -> bool {
+        parts(value).next().is_some_and(|part| self.may_have(part))
+    }
+}
+
+fn place(part: [u8; LEAST_BYTES]) -> usize {
+    (u32::from_le_bytes(part).wrapping_mul(0x9e37_79b1) >> 18) as usize
+}

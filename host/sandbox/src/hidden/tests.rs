@@ -1,0 +1,228 @@
+use arrow::array::Int64Array;
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use clickmill_core::Micros;
+use clickmill_core::batch::{Origins, Positions};
+
+fn batch(columns: &[(&str, ArrayRef)]) -> Batch {
+    let rows = columns.first().map_or(0, |(_, column)| column.len());
+    Batch {
+        columns: RecordBatch::try_from_iter(columns.iter().cloned()).expect("a batch"),
+        origins: Origins {
+            source: "test".into(),
+            header: None,
+            positions: Positions::Lines((1..=rows as u64).collect()),
+            block: Bytes::new(),
+            ranges: vec![0..0; rows],
+        },
+        ingest_time: Micros::default(),
+    }
+}
+
+fn users(values: &[Option<&str>]) -> ArrayRef {
+    Arc::new(StringArray::from(values.to_vec()))
+}
+
+/// What is told of the first row of a batch that is read before the sensitive columns are there.
+fn early(columns: &[(&str, &str)], message: &str) -> String {
+    let columns: Vec<(&str, ArrayRef)> =
+        columns.iter().map(|(name, value)| (*name, users(&[Some(value)]))).collect();
+    let hidden = HiddenValues::of(&batch(&columns), &["ip".to_owned()], &[], true);
+    told(&hidden, 0, message)
+}
+
+fn told(hidden: &HiddenValues, row: usize, message: &str) -> String {
+    let (code, message) = ("bad".to_owned(), message.to_owned());
+    hidden.keep_out(row, &Reason { code, message, column: None }).message
+}
+
+#[test]
+fn messages_say_the_column_and_not_the_value() {
+    let batch = batch(&[("user_id", users(&[Some("u-4711"), None, Some("u-12")]))]);
+    let hidden = HiddenValues::of(&batch, &["user_id".to_owned(), "ip".to_owned()], &[], false);
+    for (message, wanted) in [
+        ("`u-4711` is no user, u-12 is", "`[user_id]` is no user, u-12 is"),
+        ("U-4711 and u-4711", "[user_id] and [user_id]"),
+        ("xu-47110", "x[user_id]0"),
+    ] {
+        assert_eq!(told(&hidden, 0, message), wanted);
+    }
+    assert_eq!(told(&hidden, 1, "u-4711"), "u-4711");
+    assert_eq!(hidden.keep_all_out("u-12 and u-4711, 12"), "[user_id] and [user_id], 12");
+}
+
+#[test]
+fn columns_of_numbers_and_what_was_masked_since_are_hidden_too() {
+    let sessions: ArrayRef = Arc::new(Int64Array::from(vec![24026]));
+    let batch = batch(&[("session_id", users(&[Some("k1:5f5f")])), ("phone", sessions.clone())]);
+    let names = ["session_id".to_owned(), "phone".to_owned()];
+    let raw = [("session_id".to_owned(), users(&[Some("s-77")]))];
+    let hidden = HiddenValues::of(&batch, &names, &raw, false);
+    let wanted = "[phone] of [session_id], [session_id]";
+    assert_eq!(told(&hidden, 0, "24026 of s-77, k1:5f5f"), wanted);
+    assert_eq!(hidden.keep_all_out("24026 of s-77, k1:5f5f"), wanted);
+}
+
+#[test]
+fn a_value_that_a_message_has_cut_is_hidden_as_far_as_it_goes() {
+    let long = "é0123456789abcdef0123456789abcdef".repeat(4);
+    let hidden = HiddenValues::of(
+        &batch(&[("user_id", users(&[Some(&long)]))]),
+        &["user_id".to_owned()],
+        &[],
+        false,
+    );
+    let cut: String = long.chars().take(64).collect();
+    assert_eq!(told(&hidden, 0, &format!("`{cut}…` is long")), "`[user_id]…` is long");
+    assert_eq!(hidden.keep_all_out(&format!("<{long}>")), "<[user_id]>");
+}
+
+#[test]
+fn a_message_grows_by_no_more_than_a_name_for_each_value() {
+    // What stands in place of one value holds others.
+    let values = ["aaaa", "column", "olum", "[a_c"];
+    let name = "a_column_with_aaaa";
+    let column = users(&values.map(Some));
+    let hidden = HiddenValues::of(&batch(&[(name, column)]), &[name.to_owned()], &[], false);
+    let line = "aaaa ".repeat(200);
+    let wanted = format!("[{name}] ").repeat(200);
+    assert_eq!(hidden.keep_all_out(&line), wanted);
+}
+
+#[test]
+fn lines_of_a_batch_are_looked_through_so_often_and_then_left_out() {
+    let batch = batch(&[("user_id", users(&[Some("u-4711")]))]);
+    let names = ["user_id".to_owned()];
+    let hidden = HiddenValues::of(&batch, &names, &[], false);
+    let line = |hidden: &HiddenValues| hidden.keep_all_out("u-4711");
+    // Pieces of a batch share it.
+    let piece = hidden.clone();
+    (0..MAX_LINES / 2).for_each(|_| {
+        assert_eq!((line(&hidden), line(&piece)), ("[user_id]".to_owned(), "[user_id]".to_owned()))
+    });
+    assert_eq!((line(&hidden).as_str(), line(&piece).as_str()), (LEFT_OUT, LEFT_OUT));
+    assert_eq!(hidden.cost_of_line(), FUEL_PER_VALUE);
+    // Where nothing is sensitive there is nothing to look for.
+    let open = HiddenValues::of(&batch, &[], &[], false);
+    (0..2 * MAX_LINES).for_each(|_| assert_eq!(line(&open), "u-4711"));
+    assert_eq!(open.cost_of_line(), 0);
+}
+
+#[test]
+fn before_sensitive_columns_are_there_a_rejection_quotes_nothing_of_the_record() {
+    let event = r#"{"session_id":"ada@example.com","ip":"203.0.113.9","n":123456,"name":"Zo\u00eb K\u00f6nig"}"#;
+    for (message, wanted) in [
+        (
+            "`session_id` is `ada@example.com`, wanted an integer",
+            "`session_id` is `[15 characters]`, wanted an integer",
+        ),
+        ("`ip` is `203.0.113.9`", "`ip` is `[11 characters]`"),
+        ("ADA@EXAMPLE.COM", "[15 characters]"),
+        (
+            "the message is `\"203.0.113.9`, wanted an object",
+            "the message is `[12 characters]`, wanted an object",
+        ),
+        // Cut, and of a number.
+        ("`ada@exa…` and 123456", "`[7 characters]…` and [6 characters]"),
+        ("xada@examplex", "x[11 characters]x"),
+        ("Zoë König", "[9 characters]"),
+        ("xamples are x3456x", "xamples are x[4 characters]x"),
+        ("not JSON: byte 12 is `x`, wanted a name", "not JSON: byte 12 is `x`, wanted a name"),
+        ("", ""),
+        ("abc", "abc"),
+    ] {
+        assert_eq!(early(&[("payload", event)], message), wanted);
+    }
+    // Fields of delimited text, as they are decoded.
+    let fields = [("session ID", "say \"x\" 12"), ("country", "29")];
+    assert_eq!(
+        early(&fields, "`session_id` is `say \"x\" 12`"),
+        "`session_id` is `[10 characters]`"
+    );
+    assert_eq!(early(&fields, "`country` is `29`"), "`country` is `29`");
+}
+
+#[test]
+fn what_is_quoted_of_a_record_that_is_no_json_is_hidden() {
+    for record in [r#"{"a":"u-4711","#, r#""u-4711"#, "u-4711", r#"{"a\":"u-4711""#, "\\\"u-4711\\"]
+    {
+        assert_eq!(
+            early(&[("payload", record)], "not `u-4711`"),
+            "not `[6 characters]`",
+            "{record}"
+        );
+    }
+}
+
+#[test]
+fn before_sensitive_columns_are_there_a_line_has_words_of_letters_only() {
+    let hidden = |to_come| {
+        HiddenValues::of(
+            &batch(&[("payload", users(&[Some("x")]))]),
+            &["ip".to_owned()],
+            &[],
+            to_come,
+        )
+    };
+    for (line, wanted) in [
+        ("ada@example.com logged in.", "[15 characters] logged in."),
+        (
+            "user=u-4711, ip=203.0.113.9: refused",
+            "user=[6 characters], ip=[11 characters]: refused",
+        ),
+        (
+            "3 of 8192 rows have no price_above_average.",
+            "3 of 8192 rows have no price_above_average.",
+        ),
+        ("Zoë-Käthe", "[9 characters]"),
+    ] {
+        assert_eq!(hidden(true).keep_all_out(line), wanted);
+        assert_eq!(hidden(false).keep_all_out(line), line);
+    }
+}
+
+/// A message that says some of these values, among other words.
+fn saying(values: &[String], order: &[(usize, String)]) -> String {
+    let word = |(at, other): &(usize, String)| match values.get(*at) {
+        Some(value) => format!("{other}{value}"),
+        None => other.clone(),
+    };
+    order.iter().map(word).collect()
+}
+
+proptest! {
+    #[test]
+    fn no_value_is_in_what_is_told(
+        values in vec("[ab1@.é]{4,40}", 1..6),
+        order in vec((0..8_usize, "[ab1 ]{0,4}"), 0..12),
+    ) {
+        let rows: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
+        // A name that is a part of no value.
+        let hidden = HiddenValues::of(&batch(&[("~", users(&rows))]), &["~".to_owned()], &[], false);
+        let line = saying(&values, &order);
+        let all = hidden.keep_all_out(&line);
+        for (row, value) in values.iter().enumerate() {
+            prop_assert!(!all.contains(value.as_str()), "{value} in {all}, of {line}");
+            let told = told(&hidden, row, &line);
+            prop_assert!(!told.contains(value.as_str()), "{value} in {told}, of {line}");
+        }
+    }
+
+    #[test]
+    fn no_value_of_a_record_is_quoted_before_it_is_a_column(
+        values in vec("[ab1@.éÄ\"\\\\\n]{3,40}1", 1..4),
+        order in vec((0..5_usize, "[ xyz]{0,4}"), 0..8),
+    ) {
+        let line = saying(&values, &order);
+        let record = serde_json::json!({ "users": values }).to_string();
+        let fields: Vec<(&str, &str)> = ["a", "b", "c"].into_iter().zip(values.iter().map(String::as_str)).collect();
+        for told in [early(&[("payload", &record)], &line), early(&fields, &line)] {
+            for value in &values {
+                prop_assert!(!told.contains(value.as_str()), "{value} in {told}, of {line}");
+            }
+        }
+    }
+}

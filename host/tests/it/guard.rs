@@ -1,0 +1,210 @@
+//! No sensitive value leaves: by no column, no rejection, no log line, whatever the plugins do.
+
+use serde_json::{Value as Json, json};
+
+use crate::support::{Scratch, component, conserved, plugins, root};
+
+const TABLE: &str = "test.events";
+const LETTERS: &str = "test.dead_letter";
+/// What may be said of these events nowhere.
+const SENSITIVE: [&str; 4] = ["203.0.113.9", "ada", "u-4711", "491512345678"];
+
+/// A pipeline of a table whose columns `ip`, `user_id` and `phone` are sensitive and masked.
+/// `first` and `last` are stages before the others and behind them, `more` is for the whole file.
+fn pipeline(scratch: &Scratch, first: &str, last: &str, more: &str) -> String {
+    plugins();
+    let root = root().to_string_lossy().into_owned();
+    let tag = json!({"names": ["projects/p/locations/l/taxonomies/t/policyTags/x"]});
+    let columns = json!([
+        {"name": "id", "type": "STRING", "mode": "REQUIRED"},
+        {"name": "ip", "type": "STRING", "policyTags": tag},
+        {"name": "user_id", "type": "STRING", "policyTags": tag},
+        {"name": "phone", "type": "STRING", "policyTags": tag},
+        {"name": "note", "type": "STRING"},
+        {"name": "unknown_fields", "type": "STRING"},
+        {"name": "out", "type": "STRING"},
+    ]);
+    scratch.write("events.json", columns.to_string());
+    let text = format!(
+        r#"
+        name = "guarded"
+        source = {{ kind = "storage", uri = "in.ndjson", format = "ndjson" }}
+        sink = {{ table = "{TABLE}", schema = "events.json" }}
+        dead_letter = {{ table = "{LETTERS}", schema = "{root}/schemas/dead_letter.json", max_rejected_share = 1.0 }}
+        {more}
+        {first}
+        [[plugin]]
+        name = "parse"
+        component = "{root}/plugins/parse"
+        reads = ["payload"]
+        writes = ["*"]
+        [plugin.config]
+        format = "json"
+        unknown = "keep"
+        columns = [
+            {{ name = "id", type = "text", required = true }},
+            {{ name = "ip", type = "text" }},
+            {{ name = "user_id", type = "text" }},
+            {{ name = "phone", type = "int64" }},
+            {{ name = "note", type = "text" }},
+        ]
+        [[plugin]]
+        name = "mask"
+        component = "{root}/plugins/mask"
+        reads = ["ip", "user_id", "phone"]
+        writes = ["ip", "user_id", "phone"]
+        [plugin.config]
+        key_id = "k1"
+        columns = {{ ip = "ip", user_id = "pseudonym", phone = "pseudonym" }}
+        {last}
+        "#
+    );
+    scratch.write("events.toml", text).to_string_lossy().into_owned()
+}
+
+/// A stage that copies `payload` into `out`, and does something to it.
+fn hostile(misdeed: &str) -> String {
+    let component = component("host/tests/hostile");
+    format!(
+        r#"
+        [[plugin]]
+        name = "hostile"
+        component = "{}"
+        reads = ["payload"]
+        writes = ["out", "flag"]
+        config = {{ misdeed = "{misdeed}" }}
+        "#,
+        component.display()
+    )
+}
+
+/// Runs events through a pipeline: what was printed besides the summary.
+fn run(scratch: &Scratch, pipeline: &str, events: &[Json]) -> String {
+    let lines: Vec<String> = events.iter().map(Json::to_string).collect();
+    scratch.write("in.ndjson", lines.join("\n"));
+    let output = scratch.run(&["run", "--json", pipeline]);
+    let talk = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{talk}");
+    let summary: Json = serde_json::from_slice(&output.stdout).unwrap();
+    conserved(&summary);
+    assert_eq!(summary["rows_in"], events.len());
+    talk
+}
+
+/// Messages of the letters, in the order of their lines.
+fn messages(scratch: &Scratch) -> Vec<String> {
+    let sql = format!("SELECT errorMessage FROM {LETTERS} ORDER BY source_line");
+    let letters = scratch.query(&sql);
+    letters.iter().map(|letter| letter["errorMessage"].as_str().unwrap().to_owned()).collect()
+}
+
+#[track_caller]
+fn says_nothing(text: &str) {
+    for value in SENSITIVE {
+        assert!(!text.to_lowercase().contains(value), "`{value}` is in: {text}");
+    }
+}
+
+/// An event with all sensitive values.
+fn event(id: &str, note: &str) -> Json {
+    json!({
+        "id": id, "ip": "203.0.113.9", "user_id": "ada@example.com", "phone": 491_512_345_678_u64,
+        "note": note,
+    })
+}
+
+#[test]
+fn a_sensitive_value_is_stopped_by_whatever_column_it_leaves() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "", "", "");
+    let with = |id: &str, key: &str, value: Json| {
+        let mut event = event(id, "");
+        event[key] = value;
+        event
+    };
+    let holds = |column: &str, of: &str| {
+        Some(format!("`{column}` holds the value of `{of}`, which is sensitive, as it came in"))
+    };
+    let cases = [
+        (event("a", "blocked 203.0.113.9"), holds("note", "ip")),
+        (event("b", "ADA@EXAMPLE.COM"), holds("note", "user_id")),
+        (event("c", "/login?mail=ada%40example.com"), holds("note", "user_id")),
+        (event("d", "call 491512345678"), holds("note", "phone")),
+        (with("e", "client", json!({"ip": "203.0.113.9"})), holds("unknown_fields", "ip")),
+        (with("f", "client", json!([" ada@example.com "])), holds("unknown_fields", "user_id")),
+        // Nothing of these is anybody's.
+        (event("g", "served by 203.0.113.90"), None),
+        (with("h", "user_id", json!("purchase")), None),
+        (with("i", "ip", json!("118.0.0.0")), None),
+        (json!({"id": "j", "note": "Chrome/118.0.0.0 purchase"}), None),
+        (event("k", ""), None),
+    ];
+    let mut events: Vec<Json> = cases.iter().map(|(event, _)| event.clone()).collect();
+    events[7]["note"] = json!("purchase");
+    events[8]["note"] = json!("Chrome/118.0.0.0");
+    says_nothing(&run(&scratch, &pipeline, &events));
+    let wanted: Vec<String> = cases.iter().filter_map(|(_, told)| told.clone()).collect();
+    assert_eq!(messages(&scratch), wanted);
+    let rows = scratch.query(&format!("SELECT id FROM {TABLE} ORDER BY id"));
+    assert_eq!(rows, ["g", "h", "i", "j", "k"].map(|id| json!({ "id": id })));
+}
+
+#[test]
+fn a_column_may_hold_what_came_in_where_the_pipeline_file_says_so() {
+    let scratch = Scratch::new();
+    let allow = r"guard = { allow = { note = '^blocked \S+$' } }";
+    let pipeline = pipeline(&scratch, "", "", allow);
+    run(&scratch, &pipeline, &[event("a", "blocked 203.0.113.9"), event("b", "at 203.0.113.9")]);
+    assert_eq!(
+        messages(&scratch),
+        ["`note` holds the value of `ip`, which is sensitive, as it came in"]
+    );
+    assert_eq!(scratch.query(&format!("SELECT id FROM {TABLE}")), [json!({"id": "a"})]);
+}
+
+#[test]
+fn a_plugin_that_copies_what_it_reads_into_another_column_is_stopped() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "", &hostile(""), "");
+    // Words that anything may say are not stopped.
+    let plain = json!({"id": "b", "user_id": "anonymous", "ip": "127.0.0.1"});
+    run(&scratch, &pipeline, &[event("a", ""), plain]);
+    let told = messages(&scratch);
+    assert_eq!(told, ["`out` holds the value of `ip`, which is sensitive, as it came in"]);
+    assert_eq!(scratch.query(&format!("SELECT id FROM {TABLE}")), [json!({"id": "b"})]);
+}
+
+#[test]
+fn a_rejection_and_a_line_say_no_value_before_the_columns_are_there_and_after() {
+    for misdeed in ["tell", "tell_and_fail"] {
+        for is_first in [true, false] {
+            let scratch = Scratch::new();
+            let stage = hostile(misdeed);
+            let pipeline = if is_first {
+                pipeline(&scratch, &stage, "", "")
+            } else {
+                pipeline(&scratch, "", &stage, "")
+            };
+            let told = run(&scratch, &pipeline, &[event("a", "guilty"), json!({"id": "b"})]);
+            says_nothing(&told);
+            let told = messages(&scratch);
+            let [told] = &told[..] else { panic!("{misdeed}: {told:?}") };
+            says_nothing(told);
+            assert!(told.contains("seen"), "{told}");
+            let column = scratch.query(&format!("SELECT * FROM {LETTERS}")).remove(0);
+            assert_eq!(column.get("column").unwrap_or(&Json::Null), &Json::Null);
+            assert_eq!(scratch.query(&format!("SELECT id FROM {TABLE}")), [json!({"id": "b"})]);
+        }
+    }
+}
+
+#[test]
+fn what_parse_cannot_read_is_not_quoted() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "", "", "");
+    let mut event = event("a", "");
+    event["phone"] = json!("ada@example.com");
+    says_nothing(&run(&scratch, &pipeline, &[event]));
+    let wanted = "`phone` is `[15 characters]`, wanted an integer of 64 bits";
+    assert_eq!(messages(&scratch), [wanted]);
+}
