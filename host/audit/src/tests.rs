@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 
 const PIPELINE: &str = "clicks";
-const ACTIONS: [Action; 9] = [
+const ACTIONS: [Action; 11] = [
     Action::Start,
     Action::Stop,
     Action::Swap,
@@ -19,6 +19,8 @@ const ACTIONS: [Action; 9] = [
     Action::Grant,
     Action::Replay,
     Action::Unseal,
+    Action::Reveal,
+    Action::Deny,
 ];
 
 fn event(action: Action, detail: &str) -> Event {
@@ -44,7 +46,9 @@ impl Written {
     fn new(entries: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = Log::open(folder.path(), PIPELINE).unwrap();
-        let append = |n| log.append(event(ACTIONS[n % 9], &format!("the \"{n}.\"\nof them")), None);
+        let append = |n| {
+            log.append(event(ACTIONS[n % ACTIONS.len()], &format!("the \"{n}.\"\nof them")), None)
+        };
         let entries = (0..entries).map(|n| append(n).unwrap()).collect();
         let text = fs::read_to_string(folder.path().join("clicks.jsonl")).unwrap_or_default();
         Self { folder, entries, lines: text.lines().map(str::to_owned).collect() }
@@ -138,4 +142,25 @@ fn a_chain_that_nobody_touched_is_unbroken() {
     assert_eq!(written.entries[0].previous, NO_HASH);
     assert_eq!(logs(written.folder.path()).unwrap(), [(PIPELINE.to_owned(), written.path())]);
     assert_eq!(logs(&written.folder.path().join("none")).unwrap(), []);
+}
+
+#[test]
+fn a_chain_says_where_it_was_begun_and_is_no_other() {
+    let [one, other] = [Written::new(2), Written::new(1)].map(|written| written.entries);
+    let here = Host::here().to_string();
+    for first in [&one[0], &other[0]] {
+        assert_eq!(begun_on(first), here.strip_prefix("host "));
+        assert!(first.detail.ends_with("; the \"0.\"\nof them"), "{}", first.detail);
+    }
+    // Begun in one instant by one actor they are two: each has a number of its own.
+    let chain = |entry: &Entry| entry.detail.split(' ').nth(1).unwrap().to_owned();
+    assert_eq!(chain(&one[0]).len(), 32);
+    assert_ne!(chain(&one[0]), chain(&other[0]));
+    // Those of earlier versions say nothing, and nobody else speaks for them.
+    assert_eq!(begun_on(&one[1]), None);
+    let of = |sequence, detail: &str| {
+        Entry::new(sequence, 0, PIPELINE, event(Action::Start, detail), NO_HASH.into())
+    };
+    assert_eq!(begun_on(&of(1, "parse parse 0.1.0")), None);
+    assert_eq!(begun_on(&of(2, &one[0].detail)), None);
 }

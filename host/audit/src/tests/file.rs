@@ -68,6 +68,7 @@ fn nothing_follows_a_last_line_that_is_no_entry() {
 #[test]
 fn appends_at_once_give_one_chain() {
     let folder = tempfile::tempdir().unwrap();
+    Log::open(folder.path(), PIPELINE).unwrap().append(event(Action::Start, ""), None).unwrap();
     std::thread::scope(|scope| {
         for action in [Action::Swap, Action::Replay, Action::Unseal] {
             let log = Log::open(folder.path(), PIPELINE).unwrap();
@@ -79,7 +80,7 @@ fn appends_at_once_give_one_chain() {
         }
     });
     let path = folder.path().join("clicks.jsonl");
-    assert_eq!(check(&path).unwrap().entries, 60);
+    assert_eq!(check(&path).unwrap().entries, 61);
     // Each one's entries are there, in the order in which it appended them.
     let replays = all(&path).into_iter().filter(|entry| entry.action == Action::Replay);
     let details: Vec<String> = replays.map(|entry| entry.detail).collect();
@@ -97,4 +98,40 @@ fn long_texts_are_cut_and_long_lines_followed() {
     assert_eq!(second.subject, exact.subject);
     written.log().append(event(Action::Stop, ""), None).unwrap();
     assert_eq!(check(&written.path()).unwrap().entries, 3);
+}
+
+#[test]
+fn an_actor_is_one_line_and_a_pipeline_no_path() {
+    let written = Written::new(1);
+    let actor = format!("ada\n\u{1b}[2J{}", "x".repeat(10 << 20));
+    let entry = written.log().append(Event { actor, ..event(Action::Deny, "") }, None).unwrap();
+    assert!(entry.actor.starts_with("ada  [2Jxxx") && entry.actor.len() <= MAX_NAME_BYTES);
+    assert_eq!(check(&written.path()).unwrap().entries, 2);
+    for name in ["../clicks", "a/b", "", ".", "clicks\n", &"x".repeat(300)] {
+        let error = Log::open(written.folder.path(), name).unwrap_err();
+        assert!(matches!(error, AuditError::Name(_)), "{name:?}: {error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_an_error_and_leaves_the_chain_as_it_was() {
+    let written = Written::new(2);
+    let (path, aside) = (written.path(), written.folder.path().join("aside"));
+    fs::rename(&path, &aside).unwrap();
+    // Whatever the reason is: nothing can be written where a folder is.
+    fs::create_dir(&path).unwrap();
+    let error = written.log().append(event(Action::Swap, ""), None).unwrap_err();
+    assert!(matches!(error, AuditError::Disk { .. }), "{error}");
+    assert_eq!(error.fault(), clickmill_core::Fault::Environment);
+    fs::remove_dir(&path).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    let entry = written.log().append(event(Action::Swap, ""), None).unwrap();
+    assert_eq!((entry.sequence, &entry.previous), (3, &written.entries[1].hash));
+    assert_eq!(check(&path).unwrap().entries, 3);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_file_is_for_the_user_alone() {
+    assert!(!clickmill_core::private::is_open_to_others(&Written::new(1).path()).unwrap());
 }
