@@ -108,7 +108,7 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
     }
     if !request.dry_run {
         let rejected: u64 = done.rejected.values().map(|(count, _)| count).sum();
-        context.audit.enter(Event {
+        context.audit.enter_late(Event {
             actor: context.actor.clone(),
             action: Action::Replay,
             subject: request.condition.clone(),
@@ -121,6 +121,7 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
             ),
         });
     }
+    context.audit.end();
     Ok(done)
 }
 
@@ -133,6 +134,18 @@ pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, Repla
     let found = letters.len();
     let [letter] = <[Letter; 1]>::try_from(letters)
         .map_err(|_| ReplayError::NoLetter { id: id.to_owned(), found })?;
+    // Before anything of it is shown.
+    let revealed = context.audit.enter(Event {
+        actor: context.actor.clone(),
+        action: Action::Reveal,
+        subject: letter.letter_id.clone(),
+        old_plugin_set: None,
+        new_plugin_set: None,
+        outcome: Outcome::Done,
+        detail: "the letter's values, stage by stage".to_owned(),
+    });
+    revealed.map_err(ReplayError::Audit)?;
+    context.audit.end();
     let sets = &context.sets;
     let set = sets.set(&letter.plugin_set)?;
     let mut chains = Chains::new(context, sets.restore(&context.engine, &set)?);
@@ -185,9 +198,24 @@ fn read(context: &Context, condition: &str, after: &str) -> Result<Vec<Letter>, 
     Ok(context.runtime.block_on(context.tables.letters(&wanted))?)
 }
 
-/// Opens payloads that are sealed, and enters that this was done.
+/// Opens payloads that are sealed, once it is entered that this is done.
 fn open_sealed(context: &Context, letters: &mut [Letter]) -> Result<(), ReplayError> {
-    let mut opened = 0;
+    let is_sealed = |letter: &&Letter| letter.sealed_with.is_some();
+    let sealed: Vec<&str> =
+        letters.iter().filter(is_sealed).map(|letter| letter.letter_id.as_str()).collect();
+    if sealed.is_empty() {
+        return Ok(());
+    }
+    let entered = context.audit.enter(Event {
+        actor: context.actor.clone(),
+        action: Action::Unseal,
+        subject: sealed.join(", "),
+        old_plugin_set: None,
+        new_plugin_set: None,
+        outcome: Outcome::Done,
+        detail: format!("letters to be opened: {}", sealed.len()),
+    });
+    entered.map_err(ReplayError::Audit)?;
     for letter in letters.iter_mut() {
         let Some(key_id) = &letter.sealed_with else { continue };
         let seal: Option<&Seal> = context.letters.seal.as_ref();
@@ -197,18 +225,6 @@ fn open_sealed(context: &Context, letters: &mut [Letter]) -> Result<(), ReplayEr
             return Err(ReplayError::NoKey { letter_id, key_id, named });
         };
         letter.payload = seal.open(&letter.payload, &letter.letter_id)?;
-        opened += 1;
-    }
-    if opened > 0 {
-        context.audit.enter(Event {
-            actor: context.actor.clone(),
-            action: Action::Unseal,
-            subject: String::new(),
-            old_plugin_set: None,
-            new_plugin_set: None,
-            outcome: Outcome::Done,
-            detail: format!("{opened} letters opened"),
-        });
     }
     Ok(())
 }

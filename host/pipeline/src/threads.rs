@@ -63,6 +63,14 @@ impl End {
         self.0.recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
     }
 
+    /// Waits until something is to be received, for so long at most. Returns whether it is time to end.
+    pub(crate) fn comes_before_within<T>(&self, other: &Receiver<T>, time: Duration) -> bool {
+        let mut select = crossbeam_channel::Select::new();
+        let end = select.recv(&self.0);
+        select.recv(other);
+        select.ready_timeout(time) == Ok(end)
+    }
+
     /// Waits until something is to be received. Returns whether it is time to end.
     pub(crate) fn comes_before<T>(&self, other: &Receiver<T>) -> bool {
         let mut select = crossbeam_channel::Select::new();

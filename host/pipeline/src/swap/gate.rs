@@ -11,6 +11,7 @@ use crate::context::{Context, PublishError};
 use crate::versions::fit::{FitError, Fitted};
 use crate::versions::rules::{Breach, breach};
 use crate::versions::version::Version;
+use clickmill_audit::AuditError;
 use clickmill_core::{Fault, StageName, list};
 use clickmill_sandbox::{Change, ChangeError, Golden, Library, TestError};
 
@@ -64,6 +65,9 @@ pub enum SwapRefused {
     /// The new set can't be kept or entered into its table.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// It can't be entered into the audit log.
+    #[error("it cannot be entered, and what is not entered does not count")]
+    Audit(#[source] AuditError),
     /// Rows can't be made: a bug in clickmill.
     #[error("cannot make rows")]
     Rows(#[from] ArrowError),
@@ -81,6 +85,8 @@ impl SwapRefused {
             | Self::NothingBefore => Fault::Input,
             Self::Store(error) => error.fault(),
             Self::Publish(error) => error.fault(),
+            // Whatever is wrong with the log, what was asked for is not.
+            Self::Audit(_) => Fault::Environment,
             Self::Rows(_) => Fault::Bug,
         }
     }
@@ -93,6 +99,7 @@ impl SwapRefused {
             Self::Golden(_) | Self::GoldenFailed { .. } => "golden",
             Self::Shadow { .. } => "shadow",
             Self::NothingBefore => "history",
+            Self::Audit(_) => "audit",
             Self::Store(_) | Self::Publish(_) | Self::Rows(_) => "environment",
         }
     }
