@@ -1,7 +1,7 @@
 //! Who may come in: no web page of another origin; with a token, those who show it; without one, requests
 //! to the loopback address.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -9,8 +9,19 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::server::Ends;
+use super::tokens::Role;
 use super::{AdminError, answer_error};
 use clickmill_config::Token;
+
+/// Who asks: goes with each request that is let in.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The address that asks.
+    pub peer: SocketAddr,
+    /// What they may do.
+    pub role: Role,
+}
 
 /// Lets in who may come in.
 pub(super) struct Gate {
@@ -28,11 +39,16 @@ impl Gate {
     /// As a layer around what is guarded.
     pub(crate) async fn pass(
         State(gate): State<Arc<Self>>,
-        request: Request,
+        mut request: Request,
         next: Next,
     ) -> Response {
         match gate.lets_in(request.headers()) {
-            Ok(()) => next.run(request).await,
+            Ok(()) => {
+                if let Some(Ends { peer }) = request.extensions().get::<Ends>().copied() {
+                    request.extensions_mut().insert(Caller { peer, role: Role::Operator });
+                }
+                next.run(request).await
+            }
             Err((status, error)) => answer_error(status, error.to_owned(), None),
         }
     }

@@ -20,13 +20,17 @@
 //! its own. What a page of another origin asks for is refused, be it of those that need no token: browsers
 //! say so, in `Sec-Fetch-Site` and `Origin`. Programs send neither, and are answered.
 
+mod entered;
 mod gate;
 mod plugins;
+mod server;
+mod tokens;
 mod watch;
 pub mod wire;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
@@ -40,7 +44,8 @@ use clickmill_config as config;
 use clickmill_config::Listen;
 use clickmill_dashboard as dashboard;
 use clickmill_dashboard::Dashboard;
-use clickmill_pipeline::Running;
+use clickmill_pipeline::{AuditSink, Running};
+use entered::Reveals;
 use gate::Gate;
 use wire::ErrorBody;
 
@@ -90,11 +95,13 @@ pub enum AdminError {
 
 /// Starts listening, at a free port where another process has the one that is asked for. Returns the
 /// address, or `None` where the interface is switched off. Without a running pipeline it is the dashboard
-/// alone.
+/// alone, and `audit` is the log of the pipeline whose tables it shows; one that shows no pipeline's has
+/// nothing to enter.
 pub async fn start(
     config: &config::Admin,
     dashboard: Dashboard,
     running: Option<Running>,
+    audit: Option<Arc<AuditSink>>,
 ) -> Result<Option<SocketAddr>, AdminError> {
     let gate = Gate::new(config.token.as_ref())?;
     let failed = |address, source| AdminError::Listen { address, source };
@@ -121,6 +128,8 @@ pub async fn start(
     };
     let address = listener.local_addr().map_err(|error| failed(asked, error))?;
     let open = dashboard::page().route("/healthz", get(|| async { "ok\n" }));
+    let audit = running.as_ref().map(|running| running.audit().clone()).or(audit);
+    let shown = entered::shown(&config.reveal, dashboard.reveals_payload);
     let guarded = dashboard::router(dashboard);
     let (open, guarded) = match running {
         Some(running) => (
@@ -129,13 +138,27 @@ pub async fn start(
         ),
         None => (open, guarded),
     };
+    let enters = |router: Router, audit: &Arc<AuditSink>| {
+        let reveals = Reveals { audit: audit.clone(), shown };
+        router.layer(middleware::from_fn_with_state(reveals, entered::reveals))
+    };
+    let guarded = match &audit {
+        Some(audit) => enters(guarded, audit),
+        None => guarded,
+    };
     let guarded = guarded.layer(middleware::from_fn_with_state(gate, Gate::pass));
+    let guarded = match audit {
+        Some(audit) => guarded.layer(middleware::from_fn_with_state(audit, entered::denials)),
+        None => guarded,
+    };
     let router = open.merge(guarded).fallback(nothing);
     // Outermost: what is added to either of them later is behind it too.
     let router = router.layer(middleware::from_fn(gate::own_pages));
+    let router = router.layer(middleware::from_fn(server::told));
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move {
         // Ends with the process.
-        if let Err(error) = axum::serve(listener, router).await {
+        if let Err(error) = axum::serve(listener, service).await {
             tracing::error!(%error, "the admin interface ended");
         }
     });

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use serde_json::{Map, Value};
 
-use super::answer_error;
+use super::gate::Caller;
 use super::wire::{ChangeBody, RollbackBody, SwapBody, SwappedBody, VersionBody};
+use super::{answer_error, entered};
 use clickmill_core::{Fault, causes, store};
-use clickmill_pipeline::{Running, SwapRefused, Swaps};
+use clickmill_pipeline::{Actor, Running, SwapRefused, Swaps};
 use clickmill_sandbox::{Change, LookupFile, NewComponent};
 
 pub(super) async fn list(State(running): State<Running>) -> Json<Vec<VersionBody>> {
@@ -24,11 +25,19 @@ pub(super) async fn history(State(running): State<Running>) -> Json<Vec<VersionB
     Json(running.history().iter().map(|record| (&**record).into()).collect())
 }
 
-pub(super) async fn swap(State(running): State<Running>, Json(body): Json<SwapBody>) -> Response {
+pub(super) async fn swap(
+    State(running): State<Running>,
+    Extension(caller): Extension<Caller>,
+    Json(body): Json<SwapBody>,
+) -> Response {
     let rollout = body.rollout();
+    let actor = match Actor::claimed(&body.actor, entered::told(&caller)) {
+        Ok(actor) => actor,
+        Err(error) => return answer_error(StatusCode::BAD_REQUEST, error.to_string(), None),
+    };
     let mut request = clickmill_pipeline::Request {
-        actor: body.actor,
-        note: body.note,
+        actor,
+        note: entered::noted(&body.note),
         rollout,
         dry_run: body.dry_run,
         ..Default::default()
@@ -58,10 +67,16 @@ pub(super) async fn swap(State(running): State<Running>, Json(body): Json<SwapBo
 
 pub(super) async fn rollback(
     State(running): State<Running>,
+    Extension(caller): Extension<Caller>,
     Json(body): Json<RollbackBody>,
 ) -> Response {
     let swaps = Swaps::of(&running);
     let RollbackBody { actor, note, to } = body;
+    let note = entered::noted(&note);
+    let actor = match Actor::claimed(&actor, entered::told(&caller)) {
+        Ok(actor) => actor,
+        Err(error) => return answer_error(StatusCode::BAD_REQUEST, error.to_string(), None),
+    };
     let roll_back = move || swaps.roll_back(to.as_deref(), &actor, &note).map_err(Box::new);
     let done = tokio::task::spawn_blocking(roll_back).await;
     match done {

@@ -31,9 +31,10 @@ Examples:
   clickmill audit verify
   clickmill audit verify clicks-stream --json
   clickmill audit verify host/pipelines/stream_gcp.toml
+  clickmill audit verify host/pipelines/stream.toml --head \"$HEAD\"
   clickmill audit list --limit 5
 
-An entry that was changed, removed, moved or added in a file is told by the file itself. An end that was cut off, or a file that was written anew, is told by the table audit_log: that of the pipeline file, or of the warehouse's dataset clickstream_analytics where none is named. A pipeline that runs on several machines writes a chain on each; those whose files are not here are verified in the table.";
+An entry that was changed, removed, moved or added in a file is told by the file itself. An end that was cut off, or a file that was written anew, is told by the table audit_log: that of the pipeline file, or of the warehouse's dataset clickstream_analytics where none is named. A pipeline that runs on several machines writes a chain on each; those whose files are not here are verified in the table. File and table written anew by whoever may write both are told by a head: a stream logs it at its start and its stop, `verify` says it too, and whoever notes it elsewhere asks for it with --head.";
 
 /// Looks at who changed what
 #[derive(Debug, Subcommand)]
@@ -68,6 +69,10 @@ pub(super) struct Verify {
     /// Set a value of the pipeline file, such as sink.project=my-project
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+
+    /// A head that was noted: the hash of an entry that has to be there still (may be repeated)
+    #[arg(long = "head", value_name = "HASH", value_parser = hash)]
+    heads: Vec<String>,
 
     #[command(flatten)]
     logs: Logs,
@@ -126,6 +131,7 @@ impl Verify {
             return Err(none(&self.logs.log, only.as_deref()));
         }
         let mut failed = None;
+        let mut missing: BTreeSet<&String> = self.heads.iter().collect();
         for pipeline in pipelines {
             let copy =
                 copies.as_ref().map(|table| table.get(pipeline).map_or(&[][..], Vec::as_slice));
@@ -143,6 +149,9 @@ impl Verify {
                 }
                 Err(_) => {}
             }
+            if let Ok(checked) = &checked {
+                missing.retain(|head| !checked.hashes.contains(*head));
+            }
             // All that is broken is told; the last of it ends the process.
             if let Err(failure) = checked
                 && let Some(earlier) = failed.replace(failure)
@@ -155,7 +164,17 @@ impl Verify {
                 "the warehouse `{warehouse}` has no table `{table}`: an end that was cut off would not show; a pipeline file as an argument names another table"
             );
         }
-        failed.map_or(Ok(()), Err)
+        match (failed, missing.first()) {
+            (Some(failure), _) => Err(failure),
+            (None, None) => Ok(()),
+            (None, Some(head)) => {
+                let error = anyhow::anyhow!(
+                    "no unbroken chain has an entry with the hash `{head}`: since that was noted its log was written anew, or cut"
+                );
+                Err(Failure::new(Exit::Failed, error)
+                    .hint("a head is of one pipeline and one machine's log: --log names its folder, a pipeline file its table"))
+            }
+        }
     }
 }
 
@@ -240,11 +259,15 @@ struct Checked {
     in_table: Option<usize>,
     /// Chains that the table alone has.
     others: Vec<Chain>,
+    /// The hashes of all their entries.
+    hashes: BTreeSet<String>,
 }
 
 /// A chain, by the hash of its first entry.
 struct Chain {
     id: String,
+    /// Where it was begun, if it says so.
+    begun_on: Option<String>,
     verified: Verified,
 }
 
@@ -272,6 +295,10 @@ fn check(
         lines.into_iter().flatten().inspect(|line| entries.extend(line.as_ref().ok().cloned()));
     let verified = audit::verify(pipeline, lines).map_err(|error| broken(error.into()))?;
     let id = entries.first().map(|entry| entry.hash.clone());
+    let place = |first: &Entry| audit::begun_on(first).map(str::to_owned);
+    let begun = entries.first().and_then(place);
+    let hashes = entries.iter().chain(copy.unwrap_or_default());
+    let hashes = hashes.map(|entry| entry.hash.clone()).collect();
     let copied = copy.unwrap_or_default();
     let chains = audit::chains(copied.to_vec(), &entries);
     let chains = chains.map_err(|error| unchained(error.into()))?;
@@ -283,14 +310,15 @@ fn check(
         return Err(broken(Differs::Unknown { others: copied.len() }.into()));
     }
     let other = |chain: Vec<Entry>| -> Result<Chain, Failure> {
-        let id = chain[0].hash.clone();
+        let (id, begun_on) = (chain[0].hash.clone(), place(&chain[0]));
         let verified = audit::verify(pipeline, chain.into_iter().map(Ok));
-        Ok(Chain { id, verified: verified.map_err(|error| unchained(error.into()))? })
+        Ok(Chain { id, begun_on, verified: verified.map_err(|error| unchained(error.into()))? })
     };
     Ok(Checked {
-        file: id.map(|id| Chain { id, verified }),
+        file: id.map(|id| Chain { id, begun_on: begun, verified }),
         in_table: copy.map(|_| own.len()),
         others: others.into_iter().map(other).collect::<Result<_, _>>()?,
+        hashes,
     })
 }
 
@@ -318,7 +346,8 @@ fn said(pipeline: &str, checked: &Checked) -> Vec<String> {
 }
 
 fn line(pipeline: &str, chain: &Chain) -> String {
-    let Chain { id, verified } = chain;
+    let Chain { id, begun_on, verified } = chain;
+    let on = begun_on.as_ref().map(|place| format!(" begun on {place}")).unwrap_or_default();
     let entries = match verified.entries {
         1 => "1 entry".to_owned(),
         count => format!("{count} entries"),
@@ -329,17 +358,18 @@ fn line(pipeline: &str, chain: &Chain) -> String {
         _ => String::new(),
     };
     format!(
-        "{pipeline}: chain {}…, {entries}{times}, unbroken, last hash {}…",
+        "{pipeline}: chain {}…{on}, {entries}{times}, unbroken, head {}",
         short(id),
-        short(&verified.last_hash)
+        verified.last_hash
     )
 }
 
 fn as_json(pipeline: &str, checked: &Checked) -> Json {
     let of = |chain: &Chain| {
-        let Chain { id, verified } = chain;
+        let Chain { id, begun_on, verified } = chain;
         json!({
             "chain": id,
+            "begun_on": begun_on,
             "entries": verified.entries,
             "first_time": verified.first_time.map(instant),
             "last_time": verified.last_time.map(instant),
@@ -352,6 +382,16 @@ fn as_json(pipeline: &str, checked: &Checked) -> Json {
     told["entries_in_table"] = json!(checked.in_table);
     told["others_in_table"] = checked.others.iter().map(of).collect();
     told
+}
+
+/// A whole hash: how one begins could be made to fit.
+fn hash(text: &str) -> Result<String, String> {
+    let text = text.trim().to_ascii_lowercase();
+    if text.len() == audit::NO_HASH.len() && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text)
+    } else {
+        Err(format!("wanted all {} hexadecimal digits of it", audit::NO_HASH.len()))
+    }
 }
 
 /// An instant to the second. Whoever made a file may have written any number.

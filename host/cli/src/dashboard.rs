@@ -4,6 +4,7 @@ mod looker;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,6 +14,7 @@ use clickmill_admin as admin;
 use clickmill_config as config;
 use clickmill_config::{Listen, Place, Sink, Token};
 use clickmill_dashboard::{Dashboard, Folder};
+use clickmill_pipeline::AuditSink;
 use clickmill_sink::Tables;
 
 const EXAMPLES: &str = "\
@@ -117,7 +119,14 @@ impl Serve {
             }
             dashboard.refresh =
                 self.refresh.unwrap_or(dashboard.refresh).max(Duration::from_secs(1));
-            if let Some(address) = admin::start(&config, dashboard, None).await? {
+            // Of the pipeline whose letters are shown.
+            let audit = pipeline.as_ref().filter(|_| dashboard.reveals_payload).map(|pipeline| {
+                let (tables, target) = (&dashboard.tables, &pipeline.sink.table);
+                AuditSink::open(&place::audit(), &pipeline.name, tables, target, runtime.handle())
+            });
+            let audit = audit.transpose()?.map(Arc::new);
+            let _kept = audit.as_ref().map(AuditSink::kept);
+            if let Some(address) = admin::start(&config, dashboard, None, audit).await? {
                 eprintln!("dashboard: http://{address}/   (Ctrl-C ends it)");
                 if self.open {
                     open_in_browser(&format!("http://{address}/"));

@@ -165,7 +165,8 @@ fn serve(
         pipeline: Some(pipeline.name.clone()),
         ..dashboard::over(prepared.tables().clone(), &pipeline.sink, &pipeline.admin, warehouse)
     };
-    let started = prepared.block_on(admin::start(&pipeline.admin, dashboard, Some(observed)))?;
+    let started =
+        prepared.block_on(admin::start(&pipeline.admin, dashboard, Some(observed), None))?;
     let Some(address) = started else { return Ok(None) };
     let announced = running::announce(&pipeline.name, address);
     eprintln!("admin interface: {address}");

@@ -23,13 +23,13 @@ mod carrier;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::threads::End;
+use super::threads::{End, Threads};
 use carrier::Carrier;
 use clickmill_audit as audit;
 use clickmill_audit::{Action, AuditError, Entry, Event, Log, Outcome};
@@ -41,7 +41,7 @@ use clickmill_sink::Tables;
 /// How often what waits is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 /// The most entries that wait for the file.
-const MAX_LATE: usize = 1000;
+const MAX_LATE: usize = 200;
 /// For how long an entry stands for what follows it, where callers can bring as many about as they like.
 const STANDS_FOR: Duration = Duration::from_secs(60);
 
@@ -61,6 +61,11 @@ pub struct AuditSink {
     woken: Receiver<()>,
     /// The table is not asked any more.
     has_ended: AtomicBool,
+}
+
+/// What enters and carries over, while it is there.
+pub struct Kept {
+    _threads: Threads,
 }
 
 /// Something that counts, and is not entered yet.
@@ -262,6 +267,13 @@ impl AuditSink {
         }
     }
 
+    /// Keeps entering and carrying until what is returned is dropped, which has to be before the runtime is.
+    pub fn kept(self: &Arc<Self>) -> Kept {
+        let (threads, sink) = (Threads::default(), self.clone());
+        threads.spawn("audit", move |end| sink.keep(end));
+        Kept { _threads: threads }
+    }
+
     /// How many entries wait for the file, and how many for the table.
     pub(crate) fn waiting(&self) -> (u64, u64) {
         let late = lock(&self.late);
@@ -291,8 +303,7 @@ impl AuditSink {
     }
 
     fn append(&self, event: Event) -> Result<(), AuditError> {
-        let after =
-            if self.log.is_new() { self.carrier.newest(&self.pipeline) } else { None };
+        let after = if self.log.is_new() { self.carrier.newest(&self.pipeline) } else { None };
         let entry = self.log.append(event, after)?;
         *lock(&self.head) = Some(entry.clone());
         self.carrier.add(entry);

@@ -22,7 +22,7 @@ mod swap;
 mod threads;
 mod versions;
 
-pub use audit_sink::{AuditSink, AuditSinkError};
+pub use audit_sink::{AuditSink, AuditSinkError, Kept};
 pub use build::{BuildError, Options, PreparedPipeline, build, open, tables_of, validate};
 pub use context::PublishError;
 pub use observe::running::{About, PluginKey, Plugins, Running};

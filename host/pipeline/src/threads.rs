@@ -109,4 +109,20 @@ mod tests {
         drop(threads);
         assert_eq!((done.load(Ordering::SeqCst), waiting.len()), (100, 0));
     }
+
+    #[test]
+    fn a_thread_that_waits_for_something_and_for_a_while_does_not_miss_its_end() {
+        let (to, waiting) = crossbeam_channel::unbounded();
+        let (said, heard) = crossbeam_channel::unbounded();
+        let threads = Threads::default();
+        threads.spawn("keeper", move |end| {
+            while !end.comes_before_within(&waiting, Duration::from_millis(1)) {
+                let _ = waiting.try_recv().map(|()| said.send(()));
+            }
+        });
+        to.send(()).expect("the thread has a receiver");
+        heard.recv_timeout(Duration::from_secs(60)).expect("what was sent is taken");
+        drop(threads);
+        assert!(to.send(()).is_err(), "the thread has ended");
+    }
 }

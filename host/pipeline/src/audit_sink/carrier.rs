@@ -143,10 +143,17 @@ impl Carrier {
         match carried {
             Err(error) if !was_behind => {
                 let error = causes(&error);
-                tracing::warn!(error, left, "the audit table is away: entries wait in the log file");
+                tracing::warn!(
+                    error,
+                    left,
+                    "the audit table is away: entries wait in the log file"
+                );
             }
             Ok(()) if left > 0 && !was_behind => {
-                tracing::info!(left, "the audit table lacks many entries: some wait in the log file");
+                tracing::info!(
+                    left,
+                    "the audit table lacks many entries: some wait in the log file"
+                );
             }
             Ok(()) if left == 0 && was_behind => {
                 tracing::info!("the audit table has all entries again");

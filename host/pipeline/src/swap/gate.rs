@@ -9,7 +9,7 @@ use super::set_store::SetStoreError;
 use super::shadow::{Shadow, shadow};
 use crate::context::{Context, PublishError};
 use crate::versions::fit::{FitError, Fitted};
-use crate::versions::rules::{Breach, breach};
+use crate::versions::rules::{Breach, breach, changes_too_much};
 use crate::versions::version::Version;
 use clickmill_audit::AuditError;
 use clickmill_core::{Fault, StageName, list};
@@ -105,14 +105,22 @@ impl SwapRefused {
     }
 }
 
-/// What is newly rejected, by stage and code, the most frequent first.
+/// What becomes of rows that are good now: rejections by stage and code, the most frequent first, and how
+/// many are dropped.
 fn newly(shadow: &Shadow) -> Vec<String> {
     let mut rejected: Vec<_> = shadow.newly_rejected.iter().collect();
     rejected.sort_by_key(|(_, rows)| std::cmp::Reverse(**rows));
     let line = |((stage, code), rows): (&(StageName, String), &u64)| {
         format!("{rows} more are rejected, `{code}` at stage `{stage}`")
     };
-    rejected.into_iter().take(10).map(line).collect()
+    let mut lines: Vec<String> = rejected.into_iter().take(10).map(line).collect();
+    if shadow.newly_dropped > 0 {
+        let dropped = shadow.newly_dropped;
+        lines.push(format!(
+            "{dropped} more are dropped on purpose: no table and no letter has them"
+        ));
+    }
+    lines
 }
 
 /// A set that passed.
@@ -161,7 +169,10 @@ pub(super) fn check(
         (Some(before), Some(now)) => shadow(before, now, &recent)?,
         _ => Shadow::default(),
     };
-    if let Some(breach) = breach(&config.rules, &shadow.before, &shadow.now) {
+    let rules = &config.rules;
+    let broken = breach(rules, &shadow.before, &shadow.now);
+    let broken = broken.or_else(|| changes_too_much(rules, shadow.good, shadow.changed_rows));
+    if let Some(breach) = broken {
         return Err(SwapRefused::Shadow { breach, shadow: Box::new(shadow) });
     }
     passed("shadow", format!("{} rows of the last {} batches", shadow.rows, recent.len()));
