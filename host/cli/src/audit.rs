@@ -34,7 +34,7 @@ Examples:
   clickmill audit verify host/pipelines/stream.toml --head \"$HEAD\"
   clickmill audit list --limit 5
 
-An entry that was changed, removed, moved or added in a file is told by the file itself. An end that was cut off, or a file that was written anew, is told by the table audit_log: that of the pipeline file, or of the warehouse's dataset clickstream_analytics where none is named. A pipeline that runs on several machines writes a chain on each; those whose files are not here are verified in the table. File and table written anew by whoever may write both are told by a head: a stream logs it at its start and its stop, `verify` says it too, and whoever notes it elsewhere asks for it with --head.";
+An entry that was changed, removed, moved or added in a file is told by the file itself. An end that was cut off, or a file that was written anew, is told by the table audit_log: that of the pipeline file, or of the warehouse's dataset clickstream_analytics where none is named. A pipeline that runs on several machines writes a chain on each; those whose files are not here are verified in the table. File and table written anew by whoever may write both are told by a head: a run logs it at its start and its end, `verify` says it too, and whoever notes it elsewhere asks for it with --head.";
 
 /// Looks at who changed what
 #[derive(Debug, Subcommand)]
@@ -70,7 +70,7 @@ pub(super) struct Verify {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 
-    /// A head that was noted: the hash of an entry that has to be there still (may be repeated)
+    /// The hash of an entry that has to be there still (may be repeated)
     #[arg(long = "head", value_name = "HASH", value_parser = hash)]
     heads: Vec<String>,
 

@@ -23,7 +23,7 @@ Examples:
   clickmill dead-letter list --where \"code = 'unknown_code'\" --limit 5
   clickmill dead-letter show 0a1b2c3d
 
-Whose payload is shown is entered into the audit log first, in ./clickmill-data/audit or where CLICKMILL_AUDIT says.";
+A letter that is not sealed is entered into the audit log before it is shown.";
 
 /// Looks at what was refused, and replays it
 #[derive(Debug, Subcommand)]

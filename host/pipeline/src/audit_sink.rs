@@ -13,9 +13,9 @@
 //! | its entry is carried to the table | the next start carries it |
 //!
 //! A canary that takes over, a rollback and a refusal were decided already, and nobody is to wait for a
-//! disk before a bad set is gone: they count first, and their entries are entered by that same thread at
-//! once. Where the file takes none, that is told at error and `/readyz`, no swap and no start passes
-//! before them, and they are tried until the process ends; what is left then is told, and lost. A kill
+//! disk before a bad set is gone: they count first, and their entries are entered by another such thread at
+//! once. Where the file takes none, that is told at error and `/readyz`, no swap passes
+//! before them, no pipeline starts without its entry, and they are tried until the process ends; what is left then is told, and lost. A kill
 //! before that loses them too: rows name their set, and the next start's entry the set that runs.
 
 mod carrier;
@@ -57,10 +57,38 @@ pub struct AuditSink {
     denied: Mutex<Denied>,
     /// Who was shown what, and when that was entered.
     shown: Mutex<Vec<(String, Instant)>>,
-    wake: Sender<()>,
-    woken: Receiver<()>,
+    /// Something is late.
+    to_enter: Bell,
+    /// Something was appended.
+    to_carry: Bell,
     /// The table is not asked any more.
     has_ended: AtomicBool,
+}
+
+/// Wakes a thread. Rung twice before it is heard, it wakes once.
+struct Bell {
+    rope: Sender<()>,
+    heard: Receiver<()>,
+}
+
+impl Default for Bell {
+    fn default() -> Self {
+        let (rope, heard) = bounded(1);
+        Self { rope, heard }
+    }
+}
+
+impl Bell {
+    fn ring(&self) {
+        let _ = self.rope.try_send(());
+    }
+
+    /// Waits until it is rung, for a while. Returns whether it is time to end.
+    fn wait(&self, end: &End) -> bool {
+        let is_over = end.comes_before_within(&self.heard, RETRY);
+        let _ = self.heard.try_recv();
+        is_over
+    }
 }
 
 /// What enters and carries over, while it is there.
@@ -151,7 +179,6 @@ impl AuditSink {
         };
         let head = Mutex::new(before.last().cloned());
         let carrier = Carrier::new(tables, target, runtime, before)?;
-        let (wake, woken) = bounded(1);
         Ok(Self {
             log,
             pipeline: pipeline.to_owned(),
@@ -161,8 +188,8 @@ impl AuditSink {
             head,
             denied: Mutex::default(),
             shown: Mutex::default(),
-            wake,
-            woken,
+            to_enter: Bell::default(),
+            to_carry: Bell::default(),
             has_ended: AtomicBool::default(),
         })
     }
@@ -188,7 +215,7 @@ impl AuditSink {
                 last.more += 1;
             }
         }
-        self.wake();
+        self.to_enter.ring();
     }
 
     /// Enters that somebody is about to be shown values that are raw, or masked in the table. For a minute
@@ -225,21 +252,16 @@ impl AuditSink {
     /// Enters what waits to be, and brings into the table what that lacks, as far as it takes them now.
     /// Blocks: it belongs on a thread, not in a task.
     pub fn settle(&self) {
-        let entered = {
-            let _order = lock(&self.order);
-            self.append_late()
-        };
-        if let Err(error) = entered {
-            self.tell_late(&error);
-        }
+        self.enter_those_late();
         self.carrier.carry();
     }
 
-    /// The same, for the last time; what is left is told.
-    pub(crate) fn end(&self) {
+    /// The same, for the last time; what is left is told. `last` is what was done last.
+    pub(crate) fn end(&self, last: Option<Event>) {
         // Before the table is asked: whoever asks it now is waited for, and nobody does afterwards.
         self.has_ended.store(true, Ordering::SeqCst);
         self.count_denied(Duration::ZERO);
+        last.into_iter().for_each(|last| self.enter_late(last));
         self.settle();
         for late in lock(&self.late).iter() {
             let Event { actor, action, detail, .. } = late.to_event();
@@ -248,30 +270,31 @@ impl AuditSink {
         }
     }
 
-    /// Enters what is late and carries entries over until the pipeline ends.
-    pub(crate) fn keep(&self, end: &End) {
-        loop {
-            let is_over = end.comes_before_within(&self.woken, RETRY);
-            let _ = self.woken.try_recv();
-            if is_over {
-                let _order = lock(&self.order);
-                if let Err(error) = self.append_late() {
-                    self.tell_late(&error);
-                }
-                return;
-            }
-            self.count_denied(STANDS_FOR);
-            if !self.has_ended.load(Ordering::SeqCst) {
-                self.settle();
-            }
-        }
-    }
-
     /// Keeps entering and carrying until what is returned is dropped, which has to be before the runtime is.
     pub fn kept(self: &Arc<Self>) -> Kept {
-        let (threads, sink) = (Threads::default(), self.clone());
-        threads.spawn("audit", move |end| sink.keep(end));
+        let threads = Threads::default();
+        self.keep(&threads);
         Kept { _threads: threads }
+    }
+
+    /// Keeps entering what is late, and carrying entries over, on a thread each: a table that takes its time
+    /// keeps nothing out of the log.
+    pub(crate) fn keep(self: &Arc<Self>, threads: &Threads) {
+        let sink = self.clone();
+        threads.spawn("audit log", move |end| {
+            let mut is_over = false;
+            while !is_over {
+                is_over = sink.to_enter.wait(end);
+                sink.count_denied(STANDS_FOR);
+                sink.enter_those_late();
+            }
+        });
+        let sink = self.clone();
+        threads.spawn("audit table", move |end| {
+            while !sink.to_carry.wait(end) && !sink.has_ended.load(Ordering::SeqCst) {
+                sink.carrier.carry();
+            }
+        });
     }
 
     /// How many entries wait for the file, and how many for the table.
@@ -286,6 +309,16 @@ impl AuditSink {
         if let Some(Entry { sequence, hash, .. }) = &*lock(&self.head) {
             let pipeline = &self.pipeline;
             tracing::info!(pipeline, entries = sequence, head = hash, "audit log");
+        }
+    }
+
+    fn enter_those_late(&self) {
+        let entered = {
+            let _order = lock(&self.order);
+            self.append_late()
+        };
+        if let Err(error) = entered {
+            self.tell_late(&error);
         }
     }
 
@@ -307,7 +340,7 @@ impl AuditSink {
         let entry = self.log.append(event, after)?;
         *lock(&self.head) = Some(entry.clone());
         self.carrier.add(entry);
-        self.wake();
+        self.to_carry.ring();
         Ok(())
     }
 
@@ -334,11 +367,6 @@ impl AuditSink {
         if let Some(event) = denied {
             self.enter_late(event);
         }
-    }
-
-    fn wake(&self) {
-        // One that is there already does for both.
-        let _ = self.wake.try_send(());
     }
 }
 

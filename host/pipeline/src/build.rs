@@ -238,7 +238,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
             }
         }
     });
-    threads.spawn("audit", move |end| audit.keep(end));
+    audit.keep(&threads);
     Ok(PreparedPipeline { threads, context, runtime })
 }
 

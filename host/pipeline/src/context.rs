@@ -126,7 +126,7 @@ impl Context {
     /// Enters the end, after what the slot did last.
     pub(crate) fn end(&self, outcome: Outcome, detail: String) {
         self.tell_events();
-        self.audit.enter_late(Event {
+        self.audit.end(Some(Event {
             actor: self.actor.clone(),
             action: Action::Stop,
             subject: String::new(),
@@ -134,8 +134,7 @@ impl Context {
             new_plugin_set: None,
             outcome,
             detail,
-        });
-        self.audit.end();
+        }));
         self.audit.tell_head();
     }
 

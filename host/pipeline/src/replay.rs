@@ -98,6 +98,21 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
     }
     let mut chains = Chains::new(context, library);
     let mut done = Replayed { plugin_set: chains.library.digest().clone(), ..Replayed::default() };
+    let plugin_set = done.plugin_set.clone();
+    let event = |detail| Event {
+        actor: context.actor.clone(),
+        action: Action::Replay,
+        subject: request.condition.clone(),
+        old_plugin_set: None,
+        new_plugin_set: Some(plugin_set.to_string()),
+        outcome: Outcome::Done,
+        detail,
+    };
+    if !request.dry_run {
+        // Before the first row is written; what became of the letters is entered at the end.
+        let entered = context.audit.enter(event("begins".to_owned()));
+        entered.map_err(ReplayError::Audit)?;
+    }
     let mut after = String::new();
     loop {
         let mut letters = read(context, &request.condition, &after)?;
@@ -106,22 +121,12 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
         open_sealed(context, &mut letters)?;
         page(context, &mut chains, letters, request.dry_run, &mut done)?;
     }
-    if !request.dry_run {
-        let rejected: u64 = done.rejected.values().map(|(count, _)| count).sum();
-        context.audit.enter_late(Event {
-            actor: context.actor.clone(),
-            action: Action::Replay,
-            subject: request.condition.clone(),
-            old_plugin_set: None,
-            new_plugin_set: Some(done.plugin_set.to_string()),
-            outcome: Outcome::Done,
-            detail: format!(
-                "{} letters: {} resolved, {} filtered, {rejected} rejected again",
-                done.letters, done.resolved, done.filtered
-            ),
-        });
-    }
-    context.audit.end();
+    let rejected: u64 = done.rejected.values().map(|(count, _)| count).sum();
+    let detail = format!(
+        "{} letters: {} resolved, {} filtered, {rejected} rejected again",
+        done.letters, done.resolved, done.filtered
+    );
+    context.audit.end((!request.dry_run).then(|| event(detail)));
     Ok(done)
 }
 
@@ -145,7 +150,7 @@ pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, Repla
         detail: "the letter's values, stage by stage".to_owned(),
     });
     revealed.map_err(ReplayError::Audit)?;
-    context.audit.end();
+    context.audit.end(None);
     let sets = &context.sets;
     let set = sets.set(&letter.plugin_set)?;
     let mut chains = Chains::new(context, sets.restore(&context.engine, &set)?);

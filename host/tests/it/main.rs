@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod analytics;
+mod audit;
 mod batch;
 mod browser;
 mod cloud;

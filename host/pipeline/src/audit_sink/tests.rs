@@ -1,5 +1,6 @@
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::PathBuf;
 
 use super::carrier::LOOK_BACK;
@@ -7,6 +8,8 @@ use super::*;
 use clickmill_audit::{TABLE, Verified};
 use clickmill_config::Place;
 use tokio::runtime::Runtime;
+
+const NO_ENTRY: &[u8] = b"{}\n";
 
 /// A log, and a warehouse, both of which can be taken away.
 struct Scratch {
@@ -40,20 +43,16 @@ impl Scratch {
         AuditSink::open(&logs, "p", &self.tables, &self.target, handle).unwrap()
     }
 
-    /// Takes the file away, as a disk that is full does.
+    /// Has the file take no entry, and does so at once for whoever tries: none can follow what is none.
     fn block(&self) {
-        if self.file().is_file() {
-            fs::rename(self.file(), self.folder.path().join("aside")).unwrap();
-        }
-        fs::create_dir(self.file()).unwrap();
+        let mut file = OpenOptions::new().create(true).append(true).open(self.file()).unwrap();
+        file.write_all(NO_ENTRY).unwrap();
     }
 
     fn unblock(&self) {
-        fs::remove_dir(self.file()).unwrap();
-        let aside = self.folder.path().join("aside");
-        if aside.is_file() {
-            fs::rename(aside, self.file()).unwrap();
-        }
+        let file = OpenOptions::new().write(true).open(self.file()).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.set_len(length - NO_ENTRY.len() as u64).unwrap();
     }
 
     /// The entries of the file, whose chain is unbroken.
@@ -139,7 +138,7 @@ fn without_an_entry_a_change_fails_and_what_counts_already_is_entered_first() {
     assert!(details[0].ends_with("; start"), "{details:?}");
     assert!(details[1].starts_with("rolled back; entered late, it was at 20"), "{details:?}");
     assert_eq!(details[2..], ["taken over", "swapped"]);
-    sink.end();
+    sink.end(None);
     assert_eq!((sink.waiting(), scratch.missing().len()), ((0, 0), 0));
 }
 
@@ -199,7 +198,8 @@ fn the_keeper_enters_and_carries_over_by_itself_and_once_more_when_it_ends() {
     sink.enter_late(event(Action::Rollback, "two"));
     scratch.unblock();
     drop(kept);
-    assert!(scratch.details()[1].starts_with("two"));
+    let details = scratch.details();
+    assert!(details.len() == 2 && details[1].starts_with("two"), "{details:?}");
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn tokens_that_are_none_fill_no_disk() {
         sink.deny(SocketAddr::from(([192, 0, 2, 1], port)));
     }
     sink.settle();
-    sink.end();
+    sink.end(None);
     let entries = scratch.entries();
     assert!(entries.iter().all(|entry| entry.action == Action::Deny), "{entries:?}");
     let details = scratch.details();

@@ -45,8 +45,8 @@ pub enum ReplayError {
     /// A sealed payload does not open.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// It can't be entered into the audit log that letters are opened or shown.
-    #[error("letters are neither opened nor shown, since that cannot be entered")]
+    /// It can't be entered into the audit log.
+    #[error("letters are neither replayed nor opened nor shown, since that cannot be entered")]
     Audit(#[source] AuditError),
     /// The table has no columns that say where a row came from.
     #[error(
