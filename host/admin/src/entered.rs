@@ -53,8 +53,11 @@ pub(super) async fn reveals(
 ) -> Response {
     let path = request.uri().path();
     let columns = shown.iter().find(|(shown, _)| *shown == path).map(|(_, columns)| columns);
-    let caller = request.extensions().get::<Caller>();
-    if let (Some(columns), Some(caller)) = (columns, caller) {
+    if let Some(columns) = columns {
+        let Some(caller) = request.extensions().get::<Caller>() else {
+            let error = "it is not known who asks".to_owned();
+            return answer_error(StatusCode::INTERNAL_SERVER_ERROR, error, None);
+        };
         let asked = request.uri().path_and_query().map_or(path, |asked| asked.as_str());
         let who = format!("{} {}", caller.peer.ip(), name(caller.role));
         let event = Event {

@@ -42,6 +42,9 @@ use clickmill_sink::Tables;
 const RETRY: Duration = Duration::from_secs(5);
 /// The most entries that wait for the file.
 const MAX_LATE: usize = 200;
+/// The most of those that callers can bring about as they like, and that change nothing: they are not to
+/// take the place of what does.
+const MAX_LATE_REFUSALS: usize = 100;
 /// For how long an entry stands for what follows it, where callers can bring as many about as they like.
 const STANDS_FOR: Duration = Duration::from_secs(60);
 
@@ -208,8 +211,12 @@ impl AuditSink {
     /// Has what counts already entered as soon as that can be. Waits for nothing.
     pub fn enter_late(&self, event: Event) {
         {
+            let most = match event.action {
+                Action::Refuse | Action::Deny => MAX_LATE_REFUSALS,
+                _ => MAX_LATE,
+            };
             let mut late = lock(&self.late);
-            if late.len() < MAX_LATE {
+            if late.len() < most {
                 late.push_back(Late { event, at: Micros::now(), more: 0, is_told: false });
             } else if let Some(last) = late.back_mut() {
                 last.more += 1;

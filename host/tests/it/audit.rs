@@ -173,7 +173,8 @@ fn a_head_that_was_noted_tells_that_log_and_table_were_written_anew() {
     let trail = Trail::of(&scratch);
     let hashes = trail.entries().into_iter().map(|entry| entry.hash);
     assert_eq!(logged, hashes.collect::<Vec<_>>());
-    let verified: Json = serde_json::from_str(&scratch.done(&["audit", "verify", "--json"])).unwrap();
+    let verified: Json =
+        serde_json::from_str(&scratch.done(&["audit", "verify", "--json"])).unwrap();
     assert_eq!(verified["last_hash"], logged[1]);
     // The chain grows, and still has them.
     scratch.summary(&pipeline, &FEW);
@@ -200,8 +201,12 @@ fn a_chain_says_where_it_was_begun_and_each_start_what_runs_and_where() {
     let pipeline = clicks();
     scratch.summary(&pipeline, &FEW);
     let verified = scratch.done(&["audit", "verify"]);
-    assert!(verified.contains("… begun on ") && verified.contains(", unbroken, head "), "{verified}");
-    let verified: Json = serde_json::from_str(&scratch.done(&["audit", "verify", "--json"])).unwrap();
+    assert!(
+        verified.contains("… begun on ") && verified.contains(", unbroken, head "),
+        "{verified}"
+    );
+    let verified: Json =
+        serde_json::from_str(&scratch.done(&["audit", "verify", "--json"])).unwrap();
     assert!(verified["begun_on"].is_string(), "{verified:#}");
     let trail = Trail::of(&scratch);
     let first = trail.one(Action::Start);
@@ -327,6 +332,7 @@ fn two_processes_write_one_chain() {
     let mut actions = trail.actions();
     actions.sort_unstable();
     assert_eq!(actions, ["start", "start", "stop", "stop"]);
-    let verified: Json = serde_json::from_str(&scratch.done(&["audit", "verify", "--json"])).unwrap();
+    let verified: Json =
+        serde_json::from_str(&scratch.done(&["audit", "verify", "--json"])).unwrap();
     assert_eq!(verified["entries_in_table"], 4, "{verified:#}");
 }

@@ -161,6 +161,24 @@ fn what_waits_for_the_log_is_bounded_and_what_has_no_place_is_counted() {
 }
 
 #[test]
+fn refusals_leave_room_for_what_changes_something() {
+    let scratch = Scratch::new();
+    let sink = scratch.sink();
+    scratch.block();
+    for _ in 0..MAX_LATE {
+        sink.enter_late(event(Action::Refuse, "no"));
+    }
+    sink.enter_late(event(Action::Rollback, "rolled back"));
+    scratch.unblock();
+    sink.settle();
+    let details = scratch.details();
+    assert_eq!(details.len(), MAX_LATE_REFUSALS + 1);
+    assert!(details[MAX_LATE_REFUSALS].starts_with("rolled back"), "{details:?}");
+    let refused = &details[MAX_LATE_REFUSALS - 1];
+    assert!(refused.ends_with("; 100 later ones are in no entry"), "{refused}");
+}
+
+#[test]
 fn the_table_follows_once_it_is_back_and_nobody_waits_for_it() {
     let scratch = Scratch::new();
     // No folder can be made where a file is.
