@@ -80,7 +80,7 @@ pub(super) async fn reveals(
             let error = format!(
                 "this shows values of `{columns}`, and cannot be entered into the audit log: {error}"
             );
-            return answer_error(StatusCode::SERVICE_UNAVAILABLE, error, Some("audit".to_owned()));
+            return answer_error(StatusCode::SERVICE_UNAVAILABLE, error, None);
         }
     }
     next.run(request).await

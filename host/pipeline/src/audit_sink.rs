@@ -331,13 +331,11 @@ impl AuditSink {
 
     /// Appends what is late, in its order. Under the lock `order`.
     fn append_late(&self) -> Result<(), AuditError> {
-        // The lock is not held meanwhile: whoever adds one does not wait.
-        let next = || lock(&self.late).pop_front();
-        while let Some(late) = next() {
-            if let Err(error) = self.append(late.to_event()) {
-                lock(&self.late).push_front(late);
-                return Err(error);
-            }
+        // The queue is not locked meanwhile: whoever adds one does not wait.
+        let next = || lock(&self.late).front().map(Late::to_event);
+        while let Some(event) = next() {
+            self.append(event)?;
+            lock(&self.late).pop_front();
         }
         Ok(())
     }
