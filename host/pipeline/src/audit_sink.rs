@@ -19,6 +19,7 @@
 //! before that loses them too: rows name their set, and the next start's entry the set that runs.
 
 mod carrier;
+mod denied;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -32,11 +33,12 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::threads::{End, Threads};
 use carrier::Carrier;
 use clickmill_audit as audit;
-use clickmill_audit::{Action, AuditError, Entry, Event, Log, Outcome};
+use clickmill_audit::{Action, AuditError, Entry, Event, Log};
 use clickmill_config::TableName;
 use clickmill_core::schema::SchemaError;
 use clickmill_core::{Fault, Micros, causes, lock};
 use clickmill_sink::Tables;
+use denied::Denied;
 
 /// How often what waits is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -107,39 +109,6 @@ struct Late {
     more: u64,
     /// It could not be entered at once, and that is told.
     is_told: bool,
-}
-
-/// Callers that were turned away.
-#[derive(Default)]
-struct Denied {
-    /// When some of them were entered last.
-    entered: Option<Instant>,
-    /// How many came since.
-    count: u64,
-    /// Where the last of them was.
-    last: Option<SocketAddr>,
-}
-
-impl Denied {
-    /// Those since the last entry, where that is so long ago.
-    fn take(&mut self, since: Duration) -> Option<Event> {
-        let is_due = self.entered.is_none_or(|entered| entered.elapsed() >= since);
-        let from = self.last.filter(|_| is_due)?;
-        let times = match std::mem::take(&mut self.count) {
-            1 => String::new(),
-            count => format!(", the last of {count} times"),
-        };
-        (self.entered, self.last) = (Some(Instant::now()), None);
-        Some(Event {
-            actor: "unknown".to_owned(),
-            action: Action::Deny,
-            subject: String::new(),
-            old_plugin_set: None,
-            new_plugin_set: None,
-            outcome: Outcome::Refused,
-            detail: format!("from {from}{times}"),
-        })
-    }
 }
 
 impl Late {
@@ -248,11 +217,7 @@ impl AuditSink {
     /// Has it entered that a caller was turned away: one at once, those of the minute after it by their
     /// number. Waits for nothing.
     pub fn deny(&self, from: SocketAddr) {
-        {
-            let mut denied = lock(&self.denied);
-            denied.count += 1;
-            denied.last = Some(from);
-        }
+        lock(&self.denied).count(from);
         self.count_denied(STANDS_FOR);
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::carrier::LOOK_BACK;
 use super::*;
-use clickmill_audit::{TABLE, Verified};
+use clickmill_audit::{Outcome, TABLE, Verified};
 use clickmill_config::Place;
 use tokio::runtime::Runtime;
 
