@@ -145,9 +145,10 @@ impl AuditSink {
         let log = Log::open(folder, pipeline)?;
         let path = folder.join(format!("{pipeline}.jsonl"));
         // What can't be read is for `audit verify` to tell.
-        let before: Vec<Entry> = match path.is_file() {
-            true => audit::read(&path)?.filter_map(Result::ok).collect(),
-            false => Vec::new(),
+        let before: Vec<Entry> = if path.is_file() {
+            audit::read(&path)?.filter_map(Result::ok).collect()
+        } else {
+            Vec::new()
         };
         let head = Mutex::new(before.last().cloned());
         let carrier = Carrier::new(tables, target, runtime, before)?;
