@@ -10,8 +10,8 @@ use wasmtime::{ResourceLimiter, StoreContextMut, Trap};
 use super::boundary::{Column, Level, LookupError, Text};
 use super::engine::MAX_TABLE_ELEMENTS;
 use super::hidden::HiddenValues;
-use super::lift::cut;
 use super::lookup::Lookups;
+use super::redactor::Redactor;
 use clickmill_config::Limits;
 
 /// The state of a store.
@@ -21,6 +21,7 @@ pub(super) struct Guest {
     lookups: Arc<Lookups>,
     log_lines: usize,
     hidden: HiddenValues,
+    redactor: Redactor,
     /// By column, how many values of it are null since they could not be read.
     pub unreadable: BTreeMap<String, u64>,
     /// The last error line: a panic leaves its message there before it traps.
@@ -39,11 +40,17 @@ impl Guest {
             lookups,
             log_lines: 0,
             hidden: HiddenValues::default(),
+            redactor: Redactor::default(),
             unreadable: BTreeMap::new(),
             last_error: None,
             refused_memory: None,
             most_memory: 0,
         }
+    }
+
+    /// One whose log lines and last error tell no secret.
+    pub(crate) fn redacting(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
     }
 
     /// Makes ready for the next batch.
@@ -64,7 +71,7 @@ impl Guest {
             *sum = sum.saturating_add(values);
             return;
         }
-        let message = cut(message, self.limits.max_message_bytes);
+        let message = self.redactor.clean(message, self.limits.max_message_bytes);
         self.log_lines += 1;
         if self.log_lines <= self.limits.max_log_lines {
             let message = self.hidden.keep_all_out(&message);

@@ -88,6 +88,7 @@ mod library;
 mod lift;
 mod lookup;
 mod lower;
+mod redactor;
 mod secrets;
 mod set;
 pub mod signature;
@@ -104,7 +105,7 @@ pub use error::{ChangeError, PluginError, TestError};
 pub use golden::{Golden, GoldenError};
 pub use library::Library;
 pub use lookup::LookupFile;
-pub use secrets::Secrets;
+pub use secrets::{MIN_SECRET_BYTES, Secrets, SecretsError};
 pub use set::{LookupMade, PluginSet, StageMade};
 
 // What an embedder needs of the other crates: stages as configured, batches as they flow.

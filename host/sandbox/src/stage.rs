@@ -10,9 +10,10 @@ use super::boundary::{BatchIn, ColumnIn, DataType, ProcessIn, ProcessOut};
 use super::engine_words::{called_unknown_import, copied_too_much};
 use super::guest::Guest;
 use super::hidden::HiddenValues;
-use super::lift::{Answer, check, cut};
+use super::lift::{Answer, check};
 use super::lookup::Lookups;
 use super::lower::Lowered;
+use super::redactor::Redactor;
 use clickmill_config::{InstanceLife, Limits};
 use clickmill_core::batch::{Batch, Reason};
 use clickmill_core::{Digest, StageName};
@@ -26,6 +27,10 @@ pub(super) struct Stage {
     pub process: ComponentExportIndex,
     /// The configuration with its secrets. Never printed.
     pub config: String,
+    /// The configuration with made-up secrets.
+    pub rehearsal: String,
+    /// Takes the secrets out of what the plugin says.
+    pub redactor: Redactor,
     pub reads: Vec<(String, DataType)>,
     pub writes: Vec<(String, DataType)>,
     pub lookups: Arc<Lookups>,
@@ -36,6 +41,8 @@ pub(super) struct Stage {
 /// A stage as one worker runs it.
 pub(super) struct StageWorker {
     pub stage: Arc<Stage>,
+    /// The plugin gets made-up secrets.
+    rehearses: bool,
     kept: Option<(Store<Guest>, Instance)>,
     /// Values of the batch at hand that no log line says.
     pub hidden: HiddenValues,
@@ -50,9 +57,10 @@ pub(super) struct StageWorker {
 }
 
 impl StageWorker {
-    pub(crate) fn new(stage: Arc<Stage>) -> Self {
+    pub(crate) fn new(stage: Arc<Stage>, rehearses: bool) -> Self {
         Self {
             stage,
+            rehearses,
             kept: None,
             hidden: HiddenValues::default(),
             fuel: 0,
@@ -77,17 +85,21 @@ impl StageWorker {
         store.data_mut().next_batch(self.hidden.clone());
         // What is copied out: the answer, and what it passes to `log` and `lookup`.
         store.set_hostcall_fuel(limits.max_output_bytes);
-        let answer =
-            store.set_fuel(fuel).and_then(|()| call(&self.stage, &mut store, &instance, batch));
+        let config = if self.rehearses { &self.stage.rehearsal } else { &self.stage.config };
+        let answer = store
+            .set_fuel(fuel)
+            .and_then(|()| call(&self.stage, config, &mut store, &instance, batch));
         self.fuel += fuel - store.get_fuel().unwrap_or(0);
         self.most_memory = self.most_memory.max(store.data().most_memory);
         let answer = match answer {
-            Ok(Ok(output)) => check(output, rows, &self.stage.writes, limits.max_message_bytes)
-                .map_err(|error| {
+            Ok(Ok(output)) => {
+                let output = self.stage.redactor.clean_answer(output, limits.max_message_bytes);
+                check(output, rows, &self.stage.writes, limits.max_message_bytes).map_err(|error| {
                     self.reason("plugin_bad_output", &format!("answered nonsense: {error}"))
-                }),
+                })
+            }
             Ok(Err(fault)) => {
-                let message = cut(fault.message, limits.max_message_bytes);
+                let message = self.stage.redactor.clean(fault.message, limits.max_message_bytes);
                 Err(self.reason("plugin_fault", &format!("failed: {message}")))
             }
             Err(error) => Err(self.explain(&error, store.data(), rows, fuel)),
@@ -115,6 +127,7 @@ impl StageWorker {
     fn instantiate(&self) -> Result<(Store<Guest>, Instance), Reason> {
         let stage = &self.stage;
         let guest = Guest::new(stage.name.clone().into(), stage.limits, stage.lookups.clone());
+        let guest = guest.redacting(stage.redactor.clone());
         let mut store = Store::new(stage.pre.engine(), guest);
         store.limiter(|guest| guest);
         let instance = store
@@ -153,7 +166,8 @@ impl StageWorker {
                 if copied_too_much(error) {
                     return self.output_too_large();
                 }
-                let text = cut(error.root_cause().to_string(), limits.max_message_bytes);
+                let text = error.root_cause().to_string();
+                let text = self.stage.redactor.clean(text, limits.max_message_bytes);
                 if called_unknown_import(error) {
                     let text = format!("called what no plugin is given: {text}");
                     return self.reason("plugin_trap", &text);
@@ -180,6 +194,7 @@ impl StageWorker {
 
 fn call(
     stage: &Stage,
+    config: &str,
     store: &mut Store<Guest>,
     instance: &Instance,
     batch: &Batch,
@@ -201,6 +216,6 @@ fn call(
         .ok_or_else(|| wasmtime::format_err!("`process` is not exported"))?;
     // Typed anew on each call, since the type carries the borrow; with one call per batch the cost is negligible.
     let process = process.typed::<ProcessIn<'_>, (ProcessOut,)>(&*store)?;
-    let (output,) = process.call(store, (stage.config.as_str(), input))?;
+    let (output,) = process.call(store, (config, input))?;
     Ok(output)
 }

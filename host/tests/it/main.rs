@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod admin;
 mod analytics;
 mod audit;
 mod batch;
@@ -32,6 +33,7 @@ mod permissions;
 mod proxy;
 mod readme;
 mod replay;
+mod secrets;
 mod storage;
 mod streaming;
 mod streams;

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::threads::Threads;
 use crate::versions::actor::{self, Actor};
 use clickmill_core::{Digest, causes, store};
-use clickmill_sandbox::build::{self, Freshness};
+use clickmill_sandbox::build::{self, Freshness, Install};
 use clickmill_sandbox::{Change, Golden, LookupFile, NewComponent};
 
 /// What is looked at.
@@ -237,7 +237,7 @@ impl Swaps {
                 (stage, of_file(&path)?, Golden::beside(&folder))
             }
             Changed::Crate { stage, folder } => {
-                let built = build::build(&folder, Freshness::Sources);
+                let built = build::build(&folder, Freshness::Sources, Install::Never);
                 let path = built.map_err(|error| causes(&error))?;
                 (stage, of_file(&path)?, Golden::beside(&folder))
             }
