@@ -26,6 +26,7 @@
 //! It has threads of its own, few connections and a deadline for each request: whoever asks much or
 //! slowly holds up nobody but those who ask too.
 
+mod entered;
 mod gate;
 mod links;
 mod plugins;
@@ -51,7 +52,8 @@ use clickmill_config as config;
 use clickmill_config::Listen;
 use clickmill_dashboard as dashboard;
 use clickmill_dashboard::Dashboard;
-use clickmill_pipeline::Running;
+use clickmill_pipeline::{AuditSink, Running};
+use entered::Reveals;
 use gate::{Door, Gate, Wanted};
 use tokens::Role;
 use wire::ErrorBody;
@@ -149,7 +151,8 @@ impl Drop for Interface {
 }
 
 /// Starts listening, at a free port where another process has the one that is asked for. `None` where the
-/// interface is switched off. Without a running pipeline it is the dashboard alone. Blocks: it belongs on a
+/// interface is switched off. Without a running pipeline it is the dashboard alone, and `audit` is the log of
+/// the pipeline whose tables it shows; one that shows no pipeline's has nothing to enter. Blocks: it belongs on a
 /// thread, not in a task.
 ///
 /// # Errors
@@ -159,6 +162,7 @@ pub fn start(
     config: &config::Admin,
     dashboard: Dashboard,
     running: Option<Running>,
+    audit: Option<Arc<AuditSink>>,
 ) -> Result<Option<Interface>, AdminError> {
     let (gate, token) = Gate::new(config)?;
     let asked = match config.listen {
@@ -169,7 +173,7 @@ pub fn start(
     let runtime = runtime.worker_threads(THREADS).max_blocking_threads(LONG_THREADS);
     let runtime = runtime.thread_name("admin").enable_all().build().map_err(AdminError::Threads)?;
     let (listener, address) = runtime.block_on(listen(asked, config.strict_port))?;
-    let router = router(&gate, dashboard, running, config.reveal.clone());
+    let router = router(&gate, dashboard, running, audit, config.reveal.clone());
     runtime.spawn(server::serve(listener, router));
     Ok(Some(Interface { address, token, gate, runtime: Some(runtime) }))
 }
@@ -202,8 +206,11 @@ fn router(
     gate: &Arc<Gate>,
     dashboard: Dashboard,
     running: Option<Running>,
+    audit: Option<Arc<AuditSink>>,
     reveal: Vec<String>,
 ) -> Router {
+    let audit = running.as_ref().map(|running| running.audit().clone()).or(audit);
+    let shown = entered::shown(&reveal, dashboard.reveals_payload);
     let in_time = |router: Router, patience| {
         router.layer(middleware::from_fn_with_state(patience, server::in_time))
     };
@@ -230,7 +237,18 @@ fn router(
         None => (health, readers, Router::new()),
     };
     let anybody = health.merge(behind(page, Wanted::Host));
+    let readers = match &audit {
+        Some(audit) => {
+            let reveals = Reveals { audit: audit.clone(), shown };
+            readers.layer(middleware::from_fn_with_state(reveals, entered::reveals))
+        }
+        None => readers,
+    };
     let known = behind(readers, Wanted::Token(Role::Reader)).merge(more);
+    let known = match audit {
+        Some(audit) => known.layer(middleware::from_fn_with_state(audit, entered::denials)),
+        None => known,
+    };
     // Outermost: what is added to any of them later is behind it too.
     in_time(anybody, server::BRIEF_ANSWER)
         .merge(in_time(known, server::ANSWER))

@@ -10,11 +10,11 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Map, Value};
 
-use super::answer_error;
 use super::gate::Caller;
 use super::wire::{ChangeBody, RollbackBody, SwapBody, SwappedBody, VersionBody};
+use super::{answer_error, entered};
 use clickmill_core::{Fault, causes, store};
-use clickmill_pipeline::{Running, SwapRefused, Swaps};
+use clickmill_pipeline::{Actor, Running, SwapRefused, Swaps};
 use clickmill_sandbox::{Change, LookupFile, NewComponent};
 
 /// What surrounds the components of a request, at most.
@@ -65,9 +65,13 @@ async fn swap(
     };
     tracing::info!(peer = %caller.peer, role = ?caller.role, body.dry_run, "a swap is asked for");
     let rollout = body.rollout();
+    let actor = match Actor::claimed(&body.actor, entered::told(&caller)) {
+        Ok(actor) => actor,
+        Err(error) => return answer_error(StatusCode::BAD_REQUEST, error.to_string(), None),
+    };
     let mut request = clickmill_pipeline::Request {
-        actor: body.actor,
-        note: body.note,
+        actor,
+        note: entered::noted(&body.note),
         rollout,
         dry_run: body.dry_run,
         ..Default::default()
@@ -103,6 +107,11 @@ async fn rollback(
     tracing::info!(peer = %caller.peer, role = ?caller.role, "a rollback is asked for");
     let swaps = Swaps::of(&running);
     let RollbackBody { actor, note, to } = body;
+    let note = entered::noted(&note);
+    let actor = match Actor::claimed(&actor, entered::told(&caller)) {
+        Ok(actor) => actor,
+        Err(error) => return answer_error(StatusCode::BAD_REQUEST, error.to_string(), None),
+    };
     let roll_back = move || swaps.roll_back(to.as_deref(), &actor, &note).map_err(Box::new);
     let done = tokio::task::spawn_blocking(roll_back).await;
     match done {

@@ -141,7 +141,10 @@ pub struct SwappedBody {
 pub struct ShadowBody {
     /// Rows both sets were given.
     pub rows: u64,
-    /// Good rows whose values differ, by column.
+    /// Good rows whose values differ.
+    #[serde(default)]
+    pub changed_rows: u64,
+    /// The same, by column.
     pub changed: BTreeMap<String, u64>,
     /// Rows newly rejected: stage, code, how many.
     pub newly_rejected: Vec<(String, String, u64)>,
@@ -260,6 +263,7 @@ impl From<&Shadow> for ShadowBody {
         let fuel = |rates: &Rates| rates.share(rates.fuel);
         Self {
             rows: shadow.rows,
+            changed_rows: shadow.changed_rows,
             changed: shadow.changed.clone(),
             newly_rejected: rejected
                 .map(|((stage, code), rows)| (stage.to_string(), code.clone(), *rows))

@@ -7,9 +7,13 @@
 //!
 //! A file is a chain. Machines that run one pipeline, and a container that begins with an empty disk,
 //! write a chain each, all into one table. The hash of its first entry, which all later ones rest on, is
-//! what a chain goes by. [`chains`] takes the table's entries apart; where the table could be asked, a
-//! chain's first entry carries the hash of the entry that was the table's newest then, so that a chain
-//! that is gone, or cut, is missed by the one after it.
+//! what a chain goes by: that entry says on which machine the chain was begun ([`begun_on`]) and holds a
+//! random number, so that no two chains are one. [`chains`] takes the table's entries apart; where the
+//! table could be asked, a chain's first entry carries the hash of the entry that was the table's newest
+//! then, so that a chain that is gone, or cut, is missed by the one after it.
+//!
+//! Whoever may write both file and table can write both anew. That shows where somebody has noted a head,
+//! the hash of what was then the last entry, elsewhere: a chain that was only added to still has it.
 //!
 //! An entry's hash is BLAKE3, in hexadecimal, over:
 //!
@@ -20,12 +24,16 @@
 //!
 //! This module decides neither what is worth an entry nor who an actor is, and does not write the table.
 
+mod host;
 mod log;
 mod table;
+mod text;
 mod verify;
 
-pub use log::{AuditError, Lines, Log, MAX_TEXT_BYTES, ReadError, logs, read};
+pub use host::Host;
+pub use log::{AuditError, Lines, Log, ReadError, logs, read};
 pub use table::{TABLE, rows, schema};
+pub use text::{MAX_NAME_BYTES, MAX_TEXT_BYTES, one_line};
 pub use verify::{Broken, Differs, Unchained, Verified, chains, compare, verify};
 
 use std::borrow::Cow;
@@ -59,6 +67,10 @@ pub enum Action {
     Replay,
     /// What was sealed in a dead letter was opened.
     Unseal,
+    /// Values that are raw, or are masked in the table, were shown to somebody.
+    Reveal,
+    /// A caller was turned away, since what they showed is not the token.
+    Deny,
 }
 
 /// How it ended.
@@ -73,10 +85,11 @@ pub enum Outcome {
     Failed,
 }
 
-/// What a caller tells. Texts longer than [`MAX_TEXT_BYTES`] are cut, and then end in `…`.
+/// What a caller tells. Texts longer than [`MAX_TEXT_BYTES`], and an actor longer than [`MAX_NAME_BYTES`],
+/// are cut, and then end in `…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Who did it.
+    /// Who did it: a line of text.
     pub actor: String,
     /// What was done.
     pub action: Action,
@@ -142,8 +155,23 @@ impl Action {
             Action::Grant => "grant",
             Action::Replay => "replay",
             Action::Unseal => "unseal",
+            Action::Reveal => "reveal",
+            Action::Deny => "deny",
         }
     }
+}
+
+/// Where a chain was begun, such as `web-1, machine 3f2a90c1d5e6f708`, by its first entry. `None` for other
+/// entries, and for a chain of an earlier version.
+pub fn begun_on(first: &Entry) -> Option<&str> {
+    let told = first.detail.strip_prefix("chain ").filter(|_| first.sequence == 1)?;
+    let (_, host) = told.split_once(" begun on host ")?;
+    host.split(';').next()
+}
+
+/// What the first entry of a chain says before all else.
+fn beginning(host: &Host, random: u128) -> String {
+    format!("chain {random:032x} begun on {host}")
 }
 
 impl Outcome {

@@ -1,19 +1,18 @@
 //! The file: entries appended by any number of processes at once, a JSON object a line, and read back.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::de::IgnoredAny;
 
-use super::{Entry, Event, NO_HASH};
-use clickmill_core::Fault;
-use clickmill_core::Micros;
-use clickmill_core::durable;
+use super::host::Host;
+use super::text::fit;
+use super::{Entry, Event, NO_HASH, beginning};
+use clickmill_core::stage::{self, NotAName};
+use clickmill_core::{Fault, Micros, durable, private};
 
-/// The most bytes of a text of an event: about a thousand ids of letters.
-pub const MAX_TEXT_BYTES: usize = 64 << 10;
 /// How long to wait for another process that has the file. An append takes milliseconds.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// How often to look whether it is free.
@@ -33,6 +32,9 @@ pub struct Log {
 /// Why an entry is not written, or a file not read.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
+    /// No pipeline is called that: it would name a file elsewhere.
+    #[error("no audit log is of a pipeline whose name")]
+    Name(#[source] NotAName),
     /// The disk failed.
     #[error("audit log: cannot {what} `{path}`", path = path.display())]
     Disk {
@@ -75,6 +77,7 @@ impl AuditError {
         match self {
             Self::Disk { .. } | Self::Locked { .. } => Fault::Environment,
             Self::Last { .. } | Self::Exhausted { .. } => Fault::Run,
+            Self::Name(_) => Fault::Input,
         }
     }
 }
@@ -101,8 +104,9 @@ pub enum ReadError {
 }
 
 impl Log {
-    /// The log of a pipeline in `folder`, which is created. The name is that of a checked pipeline file.
+    /// The log of a pipeline in `folder`, which is created.
     pub fn open(folder: &Path, pipeline: &str) -> Result<Self, AuditError> {
+        stage::check_name(pipeline).map_err(AuditError::Name)?;
         durable::folders(folder).map_err(disk("create", folder))?;
         let path = folder.join(format!("{pipeline}.{EXTENSION}"));
         Ok(Self { path, pipeline: pipeline.to_owned() })
@@ -119,7 +123,7 @@ impl Log {
     pub fn append(&self, event: Event, after: Option<String>) -> Result<Entry, AuditError> {
         // Opened anew each time: a file that was moved away is not written to.
         let opened =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path);
+            private::options().read(true).write(true).create(true).truncate(false).open(&self.path);
         let mut file = opened.map_err(disk("open", &self.path))?;
         // Given back when the file is closed.
         self::lock(&self.path, || file.try_lock())?;
@@ -132,6 +136,11 @@ impl Log {
             Some(last) => (last.sequence + 1, last.hash),
             None => (1, after.unwrap_or_else(|| NO_HASH.to_owned())),
         };
+        let mut event = event;
+        if sequence == 1 {
+            let beginning = beginning(&Host::here(), rand::random());
+            event.detail = format!("{beginning}; {}", event.detail);
+        }
         let entry = Entry::new(sequence, Micros::now().get(), &self.pipeline, fit(event), previous);
         let mut line = serde_json::to_vec(&entry).expect("texts and numbers are JSON");
         line.push(b'\n');
@@ -244,25 +253,6 @@ impl Iterator for Lines {
         self.at += end + 1;
         let entry = serde_json::from_slice(&rest[..end]);
         Some(entry.map_err(|source| ReadError::NotAnEntry { line, source }))
-    }
-}
-
-/// Cuts what is too long.
-fn fit(event: Event) -> Event {
-    let cut = |mut text: String| {
-        if text.len() > MAX_TEXT_BYTES {
-            text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES - '…'.len_utf8()));
-            text.push('…');
-        }
-        text
-    };
-    Event {
-        actor: cut(event.actor),
-        subject: cut(event.subject),
-        old_plugin_set: event.old_plugin_set.map(cut),
-        new_plugin_set: event.new_plugin_set.map(cut),
-        detail: cut(event.detail),
-        ..event
     }
 }
 

@@ -1,17 +1,19 @@
 //! `clickmill audit`: who changed what in a pipeline, and whether the record of it is whole.
 
+mod check;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
 
 use super::query::print;
 use super::{Exit, Failure, place};
+use check::{as_json, check, said};
 use clickmill_audit as audit;
-use clickmill_audit::{Differs, Entry, Verified};
+use clickmill_audit::Entry;
 use clickmill_config::{Place, TableName};
 use clickmill_sink::Tables;
 use clickmill_tables::result_set::Answer;
@@ -31,9 +33,10 @@ Examples:
   clickmill audit verify
   clickmill audit verify clicks-stream --json
   clickmill audit verify host/pipelines/stream_gcp.toml
+  clickmill audit verify host/pipelines/stream.toml --head \"$HEAD\"
   clickmill audit list --limit 5
 
-An entry that was changed, removed, moved or added in a file is told by the file itself. An end that was cut off, or a file that was written anew, is told by the table audit_log: that of the pipeline file, or of the warehouse's dataset clickstream_analytics where none is named. A pipeline that runs on several machines writes a chain on each; those whose files are not here are verified in the table.";
+An entry that was changed, removed, moved or added in a file is told by the file itself. An end that was cut off, or a file that was written anew, is told by the table audit_log: that of the pipeline file, or of the warehouse's dataset clickstream_analytics where none is named. A pipeline that runs on several machines writes a chain on each; those whose files are not here are verified in the table. File and table written anew by whoever may write both are told by a head: a run logs it at its start and its end, `verify` says it too, and whoever notes it elsewhere asks for it with --head.";
 
 /// Looks at who changed what
 #[derive(Debug, Subcommand)]
@@ -68,6 +71,10 @@ pub(super) struct Verify {
     /// Set a value of the pipeline file, such as sink.project=my-project
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+
+    /// The hash of an entry that has to be there still (may be repeated)
+    #[arg(long = "head", value_name = "HASH", value_parser = hash)]
+    heads: Vec<String>,
 
     #[command(flatten)]
     logs: Logs,
@@ -126,6 +133,7 @@ impl Verify {
             return Err(none(&self.logs.log, only.as_deref()));
         }
         let mut failed = None;
+        let mut missing: BTreeSet<&String> = self.heads.iter().collect();
         for pipeline in pipelines {
             let copy =
                 copies.as_ref().map(|table| table.get(pipeline).map_or(&[][..], Vec::as_slice));
@@ -143,6 +151,9 @@ impl Verify {
                 }
                 Err(_) => {}
             }
+            if let Ok(checked) = &checked {
+                missing.retain(|head| !checked.hashes.contains(*head));
+            }
             // All that is broken is told; the last of it ends the process.
             if let Err(failure) = checked
                 && let Some(earlier) = failed.replace(failure)
@@ -155,7 +166,17 @@ impl Verify {
                 "the warehouse `{warehouse}` has no table `{table}`: an end that was cut off would not show; a pipeline file as an argument names another table"
             );
         }
-        failed.map_or(Ok(()), Err)
+        match (failed, missing.first()) {
+            (Some(failure), _) => Err(failure),
+            (None, None) => Ok(()),
+            (None, Some(head)) => {
+                let error = anyhow::anyhow!(
+                    "no unbroken chain has an entry with the hash `{head}`: since that was noted its log was written anew, or cut"
+                );
+                Err(Failure::new(Exit::Failed, error)
+                    .hint("a head is of one pipeline and one machine's log: --log names its folder, a pipeline file its table"))
+            }
+        }
     }
 }
 
@@ -232,136 +253,18 @@ fn in_table(
     Ok(Some(pipelines))
 }
 
-/// What is found of a pipeline, all of it unbroken.
-struct Checked {
-    /// The chain in the file, where there is one.
-    file: Option<Chain>,
-    /// How many of its entries the table has, where there is a table.
-    in_table: Option<usize>,
-    /// Chains that the table alone has.
-    others: Vec<Chain>,
-}
-
-/// A chain, by the hash of its first entry.
-struct Chain {
-    id: String,
-    verified: Verified,
-}
-
-/// Verifies a file and the table's chains, and compares the file with its own.
-fn check(
-    pipeline: &str,
-    path: Option<&PathBuf>,
-    folder: &Path,
-    copy: Option<&[Entry]>,
-) -> Result<Checked, Failure> {
-    let broken = |error: anyhow::Error| {
-        let file = path.cloned().unwrap_or_else(|| folder.join(format!("{pipeline}.jsonl")));
-        Failure::new(
-            Exit::Failed,
-            error.context(format!("audit log `{}` is broken", file.display())),
-        )
-    };
-    let unchained = |error: anyhow::Error| {
-        let what = format!("the audit table is broken for pipeline `{pipeline}`");
-        Failure::new(Exit::Failed, error.context(what))
-    };
-    let mut entries = Vec::new();
-    let lines = path.map(|path| audit::read(path)).transpose()?;
-    let lines =
-        lines.into_iter().flatten().inspect(|line| entries.extend(line.as_ref().ok().cloned()));
-    let verified = audit::verify(pipeline, lines).map_err(|error| broken(error.into()))?;
-    let id = entries.first().map(|entry| entry.hash.clone());
-    let copied = copy.unwrap_or_default();
-    let chains = audit::chains(copied.to_vec(), &entries);
-    let chains = chains.map_err(|error| unchained(error.into()))?;
-    let is_own = |chain: &Vec<Entry>| Some(&chain[0].hash) == id.as_ref();
-    let (own, others): (Vec<_>, Vec<_>) = chains.into_iter().partition(is_own);
-    let own = own.into_iter().next().unwrap_or_default();
-    audit::compare(&entries, &own).map_err(|error| broken(error.into()))?;
-    if own.is_empty() && id.is_some() && !copied.is_empty() {
-        return Err(broken(Differs::Unknown { others: copied.len() }.into()));
-    }
-    let other = |chain: Vec<Entry>| -> Result<Chain, Failure> {
-        let id = chain[0].hash.clone();
-        let verified = audit::verify(pipeline, chain.into_iter().map(Ok));
-        Ok(Chain { id, verified: verified.map_err(|error| unchained(error.into()))? })
-    };
-    Ok(Checked {
-        file: id.map(|id| Chain { id, verified }),
-        in_table: copy.map(|_| own.len()),
-        others: others.into_iter().map(other).collect::<Result<_, _>>()?,
-    })
-}
-
 fn none(folder: &Path, pipeline: Option<&str>) -> Failure {
     let of = pipeline.map(|pipeline| format!(" of pipeline `{pipeline}`")).unwrap_or_default();
     let error = anyhow::anyhow!("no audit log{of} in `{}`", folder.display());
     Failure::new(Exit::BadInput, error).hint("--log or CLICKMILL_AUDIT names the folder")
 }
 
-/// What is found of a pipeline, a line for each chain.
-fn said(pipeline: &str, checked: &Checked) -> Vec<String> {
-    let mut lines: Vec<String> = checked.file.iter().map(|chain| line(pipeline, chain)).collect();
-    if let (Some(chain), Some(in_table)) = (&checked.file, checked.in_table)
-        && (in_table as u64) < chain.verified.entries
-    {
-        lines[0].push_str(&format!(", {in_table} of them in the table"));
-    }
-    lines.extend(checked.others.iter().map(|chain| {
-        format!(
-            "{}, in the table only: written elsewhere, or its file is gone",
-            line(pipeline, chain)
-        )
-    }));
-    if lines.is_empty() { vec![format!("{pipeline}: 0 entries, unbroken")] } else { lines }
-}
-
-fn line(pipeline: &str, chain: &Chain) -> String {
-    let Chain { id, verified } = chain;
-    let entries = match verified.entries {
-        1 => "1 entry".to_owned(),
-        count => format!("{count} entries"),
-    };
-    let short = |hash: &str| hash.get(..8).unwrap_or(hash).to_owned();
-    let times = match (verified.first_time, verified.last_time) {
-        (Some(first), Some(last)) => format!(", {} to {}", instant(first), instant(last)),
-        _ => String::new(),
-    };
-    format!(
-        "{pipeline}: chain {}…, {entries}{times}, unbroken, last hash {}…",
-        short(id),
-        short(&verified.last_hash)
-    )
-}
-
-fn as_json(pipeline: &str, checked: &Checked) -> Json {
-    let of = |chain: &Chain| {
-        let Chain { id, verified } = chain;
-        json!({
-            "chain": id,
-            "entries": verified.entries,
-            "first_time": verified.first_time.map(instant),
-            "last_time": verified.last_time.map(instant),
-            "last_hash": verified.last_hash,
-        })
-    };
-    let mut told = checked.file.as_ref().map_or_else(|| json!({ "entries": 0 }), of);
-    told["pipeline"] = json!(pipeline);
-    told["unbroken"] = json!(true);
-    told["entries_in_table"] = json!(checked.in_table);
-    told["others_in_table"] = checked.others.iter().map(of).collect();
-    told
-}
-
-/// An instant to the second. Whoever made a file may have written any number.
-fn instant(micros: i64) -> String {
-    let year_10000 = Duration::from_secs(253_402_300_800);
-    let since = u64::try_from(micros).map(Duration::from_micros);
-    match since.ok().filter(|since| *since < year_10000) {
-        Some(since) => {
-            humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since).to_string()
-        }
-        None => format!("{micros} µs"),
+/// A whole hash: how one begins could be made to fit.
+fn hash(text: &str) -> Result<String, String> {
+    let text = text.trim().to_ascii_lowercase();
+    if text.len() == audit::NO_HASH.len() && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text)
+    } else {
+        Err(format!("wanted all {} hexadecimal digits of it", audit::NO_HASH.len()))
     }
 }

@@ -5,7 +5,7 @@ mod looker;
 use std::io::{IsTerminal, stderr};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use clap::Args;
@@ -18,6 +18,7 @@ use clickmill_admin::wire::LinkBody;
 use clickmill_config as config;
 use clickmill_config::{Listen, Place, Sink, Token};
 use clickmill_dashboard::{Dashboard, Folder};
+use clickmill_pipeline::AuditSink;
 use clickmill_sink::Tables;
 
 const EXAMPLES: &str = "\
@@ -147,7 +148,16 @@ impl Serve {
             dashboard.folder = Folder::At(folder);
         }
         dashboard.refresh = self.refresh.unwrap_or(dashboard.refresh).max(Duration::from_secs(1));
-        let Some(interface) = admin::start(&config, dashboard, None)? else { return Ok(()) };
+        // Of the pipeline whose letters are shown.
+        let audit = pipeline.as_ref().filter(|_| dashboard.reveals_payload).map(|pipeline| {
+            let (tables, target) = (&dashboard.tables, &pipeline.sink.table);
+            AuditSink::open(&place::audit(), &pipeline.name, tables, target, runtime.handle())
+        });
+        let audit = audit.transpose()?.map(Arc::new);
+        let _kept = audit.as_ref().map(AuditSink::kept);
+        let Some(interface) = admin::start(&config, dashboard, None, audit)? else {
+            return Ok(());
+        };
         // Both until the end.
         let _announced = running::announce(None, &interface);
         tell(&interface, "   (Ctrl-C ends it)", self.open);

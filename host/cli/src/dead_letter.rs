@@ -2,18 +2,28 @@
 
 mod replay;
 
+use arrow::array::Array;
+use arrow::util::display::array_value_to_string;
 use clap::{Args, Subcommand};
 
 use super::query::{answer, print};
-use super::{Exit, Failure};
+use super::{Exit, Failure, place};
+use clickmill_audit::{Action, Event, Outcome};
+use clickmill_config::{Place, TableName};
+use clickmill_pipeline::AuditSink;
+use clickmill_sink::Tables;
+use clickmill_tables::result_set::Answer;
 
+const DATASET: &str = "clickstream_analytics";
 const TABLE: &str = "clickstream_analytics.dead_letter";
 
 const EXAMPLES: &str = "\
 Examples:
   clickmill dead-letter list
   clickmill dead-letter list --where \"code = 'unknown_code'\" --limit 5
-  clickmill dead-letter show 0a1b2c3d";
+  clickmill dead-letter show 0a1b2c3d
+
+A letter that is not sealed is entered into the audit log before it is shown.";
 
 /// Looks at what was refused, and replays it
 #[derive(Debug, Subcommand)]
@@ -96,17 +106,56 @@ impl Show {
             return Err(Failure::new(Exit::BadInput, error)
                 .hint("`clickmill dead-letter list` shows how the ids begin"));
         }
+        enter(warehouse, &answer)?;
         if self.json {
             return print(&answer, true);
         }
         for batch in &answer.batches {
             for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
                 for row in 0..batch.num_rows() {
-                    let value = arrow::util::display::array_value_to_string(column, row)?;
+                    let value = array_value_to_string(column, row)?;
                     println!("{:<14} {value}", field.name());
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Enters that a letter is shown that is not sealed, before it is.
+fn enter(warehouse: &str, letter: &Answer) -> Result<(), Failure> {
+    let text = |column: &str| {
+        let mut batches = letter.batches.iter().filter(|batch| batch.num_rows() > 0);
+        let column = batches.next().and_then(|batch| batch.column_by_name(column));
+        let value = column.filter(|column| column.is_valid(0));
+        value.map(|column| array_value_to_string(column, 0)).transpose()
+    };
+    if text("sealed_with")?.is_some() {
+        return Ok(());
+    }
+    let pipeline = text("pipeline")?.unwrap_or_default();
+    let runtime = tokio::runtime::Runtime::new()?;
+    let tables = runtime.block_on(Tables::open(&Place::Warehouse, warehouse))?;
+    let target = TableName { dataset: DATASET.to_owned(), table: String::new() };
+    let folder = place::audit();
+    let failed = |error: Failure| {
+        error.hint(format!(
+            "that it is shown is entered first, and the log is in `{}`: CLICKMILL_AUDIT names another folder",
+            folder.display()
+        ))
+    };
+    let audit = AuditSink::open(&folder, &pipeline, &tables, &target, runtime.handle());
+    let audit = audit.map_err(|error| failed(error.into()))?;
+    let entered = audit.enter(Event {
+        actor: place::actor(),
+        action: Action::Reveal,
+        subject: text("letter_id")?.unwrap_or_default(),
+        old_plugin_set: None,
+        new_plugin_set: None,
+        outcome: Outcome::Done,
+        detail: "the whole letter".to_owned(),
+    });
+    entered.map_err(|error| failed(error.into()))?;
+    audit.settle();
+    Ok(())
 }

@@ -107,6 +107,7 @@ failure_from! {
     clickmill_sandbox::EngineError => |error| error.fault().into(),
     clickmill_sandbox::build::BuildError => |error| error.fault().into(),
     clickmill_sandbox::GoldenError => |error| error.fault().into(),
+    clickmill_pipeline::AuditSinkError => |error| error.fault().into(),
     clickmill_pipeline::BuildError => |error| error.fault().into(),
     clickmill_pipeline::ReplayError => |error| error.fault().into(),
     clickmill_core::schema::SchemaError => |_| Exit::BadInput,

@@ -169,7 +169,7 @@ fn serve(
         pipeline: Some(pipeline.name.clone()),
         ..dashboard::over(tables, &pipeline.sink, &pipeline.admin, warehouse)
     };
-    let started = admin::start(&pipeline.admin, dashboard, Some(observed))?;
+    let started = admin::start(&pipeline.admin, dashboard, Some(observed), None)?;
     let Some(interface) = started else { return Ok(None) };
     let announced = running::announce(Some(&pipeline.name), &interface);
     eprintln!("admin interface: {}", interface.address());

@@ -41,6 +41,12 @@ pub struct Rules {
     pub min_rows: u64,
     /// How much more of the rows it may reject: 0.02 is two in a hundred.
     pub max_rejected_increase: f64,
+    /// How much more of the rows it may drop on purpose: 0.02 is two in a hundred. Such rows are in no
+    /// table.
+    pub max_filtered_increase: f64,
+    /// The share of good rows that may have other values than the set before gives them; 1 for any. Told
+    /// only where both are given the same rows: before a swap.
+    pub max_changed_share: f64,
     /// How many more calls may end in a fault, as a share of the rows.
     pub max_fault_increase: f64,
     /// How many times the fuel per row it may use.
@@ -61,6 +67,8 @@ pub(super) struct RawSwap {
     window_rows: u64,
     min_rows: u64,
     max_rejected_increase: f64,
+    max_filtered_increase: f64,
+    max_changed_share: f64,
     max_fault_increase: f64,
     max_fuel_ratio: f64,
 }
@@ -79,6 +87,8 @@ impl Default for RawSwap {
             window_rows: 10_000,
             min_rows: 500,
             max_rejected_increase: 0.02,
+            max_filtered_increase: 0.02,
+            max_changed_share: 1.0,
             max_fault_increase: 0.001,
             max_fuel_ratio: 3.0,
         }
@@ -124,6 +134,13 @@ pub(super) fn swap(raw: RawSwap, folder: &Path, problems: &mut Vec<Problem>) -> 
                 0.0,
                 1.0,
             ),
+            max_filtered_increase: within(
+                "max_filtered_increase",
+                raw.max_filtered_increase,
+                0.0,
+                1.0,
+            ),
+            max_changed_share: within("max_changed_share", raw.max_changed_share, 0.0, 1.0),
             max_fault_increase: within("max_fault_increase", raw.max_fault_increase, 0.0, 1.0),
             max_fuel_ratio: within("max_fuel_ratio", raw.max_fuel_ratio, 1.0, 1e9),
         },

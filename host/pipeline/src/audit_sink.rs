@@ -1,199 +1,343 @@
-//! The audit trail of a running pipeline: entries go to the log file at once, and from there to the
-//! table, in order. While the table is away they wait; what a crash left behind is carried over at the
-//! next start.
+//! The audit trail of a pipeline: who changed what, entered before it counts.
+//!
+//! An entry is *entered* once it is the end of this host's own chain, a file, and durable there. From the
+//! file it is carried to the table, by a thread of its own, for as long as that takes. What a change goes
+//! through, and what a kill at that point leaves:
+//!
+//! | step | killed right here |
+//! |---|---|
+//! | a swap is checked, its set kept and in `plugin_sets` | nothing changed, nothing is said |
+//! | it is entered; where that fails it is refused | the entry tells of a swap that did not count: no row names its set, and the next start's entry names the set that runs |
+//! | it counts | rows name its set; the next start's entry says whether it was remembered |
+//! | it is remembered | the next start goes on with it, and says so |
+//! | its entry is carried to the table | the next start carries it |
+//!
+//! A canary that takes over, a rollback and a refusal were decided already, and nobody is to wait for a
+//! disk before a bad set is gone: they count first, and their entries are entered by another such thread at
+//! once. Where the file takes none, that is told at error and `/readyz`, no swap passes
+//! before them, no pipeline starts without its entry, and they are tried until the process ends; what is left then is told, and lost. A kill
+//! before that loses them too: rows name their set, and the next start's entry the set that runs.
 
-use std::collections::{HashSet, VecDeque};
+mod carrier;
+mod denied;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use arrow::error::ArrowError;
+use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::threads::{End, Threads};
+use carrier::Carrier;
 use clickmill_audit as audit;
-use clickmill_audit::{AuditError, Entry, Event, Log, TABLE};
+use clickmill_audit::{Action, AuditError, Entry, Event, Log};
 use clickmill_config::TableName;
-use clickmill_core::schema::{SchemaError, TableSchema};
-use clickmill_core::{Fault, causes, lock};
-use clickmill_sink::{SinkError, Tables};
+use clickmill_core::schema::SchemaError;
+use clickmill_core::{Fault, Micros, causes, lock};
+use clickmill_sink::Tables;
+use denied::Denied;
 
-/// The column that tells entries apart.
-const HASH: &str = "entry_hash";
-/// How long the table may take over an entry: a start, a swap and an end wait for it, and the log file has
-/// the entry already.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long entries of before may take together. Those that are left wait for the next event.
-const TOGETHER: Duration = Duration::from_secs(30);
-/// So many entries a start looks back for ones that the table lacks; and as many again while the oldest of
-/// them is one.
-const LOOK_BACK: usize = 100;
+/// How often what waits is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+/// The most entries that wait for the file.
+const MAX_LATE: usize = 200;
+/// The most of those that callers can bring about as they like, and that change nothing: they are not to
+/// take the place of what does.
+const MAX_LATE_REFUSALS: usize = 100;
+/// For how long an entry stands for what follows it, where callers can bring as many about as they like.
+const STANDS_FOR: Duration = Duration::from_secs(60);
 
 /// Enters who changed what.
-pub(super) struct AuditSink {
+pub struct AuditSink {
     log: Log,
     pipeline: String,
-    tables: Tables,
-    table: TableName,
-    schema: TableSchema,
-    runtime: tokio::runtime::Handle,
-    waiting: Mutex<Waiting>,
+    carrier: Carrier,
+    /// Held while entries are appended, so that what was done first is entered first.
+    order: Mutex<()>,
+    late: Mutex<VecDeque<Late>>,
+    head: Mutex<Option<Entry>>,
+    denied: Mutex<Denied>,
+    /// Who was shown what, and when that was entered.
+    shown: Mutex<Vec<(String, Instant)>>,
+    /// Something is late.
+    to_enter: Bell,
+    /// Something was appended.
+    to_carry: Bell,
+    /// The table is not asked any more.
+    has_ended: AtomicBool,
 }
 
-/// Entries that are in the file, and perhaps not in the table, the oldest first.
-#[derive(Default)]
-struct Waiting {
-    /// Those to be brought there. Which of them are there already is not told by their order: processes
-    /// share a file, and one that is killed may leave an entry behind that is older than those of others.
-    entries: VecDeque<Entry>,
-    /// Those before, as a start finds them, until it is known how far back it has to look.
-    before: Vec<Entry>,
+/// Wakes a thread. Rung twice before it is heard, it wakes once.
+struct Bell {
+    rope: Sender<()>,
+    heard: Receiver<()>,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum TableError {
-    #[error("cannot make a row of an audit entry")]
-    Row(#[from] ArrowError),
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    #[error("no answer in {seconds} s")]
-    NoAnswer { seconds: u64 },
+impl Default for Bell {
+    fn default() -> Self {
+        let (rope, heard) = bounded(1);
+        Self { rope, heard }
+    }
 }
 
-impl Waiting {
-    /// Takes up some more of those before. Returns how many.
-    fn look_back(&mut self) -> usize {
-        let more = self.before.split_off(self.before.len().saturating_sub(LOOK_BACK));
-        let count = more.len();
-        for entry in more.into_iter().rev() {
-            self.entries.push_front(entry);
+impl Bell {
+    fn ring(&self) {
+        let _ = self.rope.try_send(());
+    }
+
+    /// Waits until it is rung, for a while. Returns whether it is time to end.
+    fn wait(&self, end: &End) -> bool {
+        let is_over = end.comes_before_within(&self.heard, RETRY);
+        let _ = self.heard.try_recv();
+        is_over
+    }
+}
+
+/// What enters and carries over, while it is there.
+pub struct Kept {
+    _threads: Threads,
+}
+
+/// Something that counts, and is not entered yet.
+struct Late {
+    event: Event,
+    at: Micros,
+    /// Others after it that had no place in the queue.
+    more: u64,
+    /// It could not be entered at once, and that is told.
+    is_told: bool,
+}
+
+impl Late {
+    /// As it is entered.
+    fn to_event(&self) -> Event {
+        let mut event = self.event.clone();
+        let mut add = |text: String| {
+            let parted = if event.detail.is_empty() { "" } else { "; " };
+            event.detail = format!("{}{parted}{text}", event.detail);
+        };
+        if self.is_told {
+            add(format!("entered late, it was at {}", self.at));
         }
-        count
+        if self.more > 0 {
+            add(format!("{} later ones are in no entry", self.more));
+        }
+        event
     }
 }
 
 impl AuditSink {
-    /// Opens the log of a pipeline in a folder, and its table in the dataset of `target`.
-    pub(crate) fn open(
+    /// Opens the log of a pipeline in a folder, and its table in the dataset of `target`, which is there.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such folder and none can be made, or the name is none that a pipeline has.
+    pub fn open(
         folder: &Path,
         pipeline: &str,
         tables: &Tables,
         target: &TableName,
         runtime: &tokio::runtime::Handle,
     ) -> Result<Self, AuditSinkError> {
-        let sink = Self {
-            log: Log::open(folder, pipeline)?,
-            pipeline: pipeline.to_owned(),
-            tables: tables.clone(),
-            table: target.beside(TABLE),
-            schema: audit::schema()?,
-            runtime: runtime.clone(),
-            waiting: Mutex::default(),
-        };
+        let log = Log::open(folder, pipeline)?;
         let path = folder.join(format!("{pipeline}.jsonl"));
-        if path.is_file() {
-            // What can't be read is for `audit verify` to tell.
-            let entries: Vec<Entry> = audit::read(&path)?.filter_map(Result::ok).collect();
-            *lock(&sink.waiting) = Waiting { entries: VecDeque::new(), before: entries };
-            lock(&sink.waiting).look_back();
-        }
-        Ok(sink)
+        // What can't be read is for `audit verify` to tell.
+        let before: Vec<Entry> = if path.is_file() {
+            audit::read(&path)?.filter_map(Result::ok).collect()
+        } else {
+            Vec::new()
+        };
+        let head = Mutex::new(before.last().cloned());
+        let carrier = Carrier::new(tables, target, runtime, before)?;
+        Ok(Self {
+            log,
+            pipeline: pipeline.to_owned(),
+            carrier,
+            order: Mutex::default(),
+            late: Mutex::default(),
+            head,
+            denied: Mutex::default(),
+            shown: Mutex::default(),
+            to_enter: Bell::default(),
+            to_carry: Bell::default(),
+            has_ended: AtomicBool::default(),
+        })
     }
 
-    /// Enters an event. Where even the file fails, that is logged: the pipeline goes on.
-    pub(crate) fn enter(&self, event: Event) {
-        let action = event.action;
-        let after = if self.log.is_new() { self.newest() } else { None };
-        match self.log.append(event, after) {
-            Ok(entry) => {
-                let mut waiting = lock(&self.waiting);
-                if let Err(error) = self.carry_over(&mut waiting, entry) {
-                    let error = causes(&error);
-                    tracing::warn!(error, "the audit table is away: entries wait in the log file");
-                }
+    /// Enters what is about to count: durable once this returns, after all that counted before it.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not entered: then it is not to be done.
+    pub fn enter(&self, event: Event) -> Result<(), AuditError> {
+        let _order = lock(&self.order);
+        self.append_late()?;
+        self.append(event)
+    }
+
+    /// Has what counts already entered as soon as that can be. Waits for nothing.
+    pub fn enter_late(&self, event: Event) {
+        {
+            let most = match event.action {
+                Action::Refuse | Action::Deny => MAX_LATE_REFUSALS,
+                _ => MAX_LATE,
+            };
+            let mut late = lock(&self.late);
+            if late.len() < most {
+                late.push_back(Late { event, at: Micros::now(), more: 0, is_told: false });
+            } else if let Some(last) = late.back_mut() {
+                last.more += 1;
             }
-            Err(error) => {
-                let error = causes(&error);
-                tracing::error!(error, action = action.as_str(), "cannot write the audit log");
+        }
+        self.to_enter.ring();
+    }
+
+    /// Enters that somebody is about to be shown values that are raw, or masked in the table. For a minute
+    /// the entry stands for all that `who` is shown of this `subject`.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not entered: then nothing is to be shown.
+    pub fn reveal(&self, who: &str, event: Event) -> Result<(), AuditError> {
+        let key = format!("{who} {}", event.subject);
+        {
+            let mut shown = lock(&self.shown);
+            shown.retain(|(_, entered)| entered.elapsed() < STANDS_FOR);
+            if shown.iter().any(|(known, _)| *known == key) {
+                return Ok(());
             }
+        }
+        self.enter(event)?;
+        lock(&self.shown).push((key, Instant::now()));
+        Ok(())
+    }
+
+    /// Has it entered that a caller was turned away: one at once, those of the minute after it by their
+    /// number. Waits for nothing.
+    pub fn deny(&self, from: SocketAddr) {
+        lock(&self.denied).count(from);
+        self.count_denied(STANDS_FOR);
+    }
+
+    /// Enters what waits to be, and brings into the table what that lacks, as far as it takes them now.
+    /// Blocks: it belongs on a thread, not in a task.
+    pub fn settle(&self) {
+        self.enter_those_late();
+        self.carrier.carry();
+    }
+
+    /// The same, for the last time; what is left is told. `last` is what was done last.
+    pub(crate) fn end(&self, last: Option<Event>) {
+        // Before the table is asked: whoever asks it now is waited for, and nobody does afterwards.
+        self.has_ended.store(true, Ordering::SeqCst);
+        self.count_denied(Duration::ZERO);
+        last.into_iter().for_each(|last| self.enter_late(last));
+        self.settle();
+        for late in lock(&self.late).iter() {
+            let Event { actor, action, detail, .. } = late.to_event();
+            let action = action.as_str();
+            tracing::error!(actor, action, detail, "this is lost: the audit log did not take it");
         }
     }
 
-    /// The hash of the entry that is the table's newest, for a chain to be begun after it. Not where that
-    /// would take an SQL engine: a chain that was begun after none says so.
-    fn newest(&self) -> Option<String> {
-        if self.tables.asks_sql_engine() {
-            return None;
-        }
-        let TableName { dataset, table } = &self.table;
-        let sql = format!(
-            "SELECT entry_hash FROM `{dataset}`.`{table}` WHERE pipeline = '{}' ORDER BY `time` DESC, sequence DESC LIMIT 1",
-            self.pipeline
-        );
-        let found = self.tables.query(&sql, &[], "look for the newest entry of the audit log");
-        match self.in_time(found) {
-            Ok(found) => found.single().and_then(|hash| hash.as_str()).map(str::to_owned),
-            Err(error) => {
-                let error = causes(&error);
-                tracing::warn!(
-                    error,
-                    "the audit table is away: its next entries say nothing of those before"
-                );
-                None
+    /// Keeps entering and carrying until what is returned is dropped, which has to be before the runtime is.
+    pub fn kept(self: &Arc<Self>) -> Kept {
+        let threads = Threads::default();
+        self.keep(&threads);
+        Kept { _threads: threads }
+    }
+
+    /// Keeps entering what is late, and carrying entries over, on a thread each: a table that takes its time
+    /// keeps nothing out of the log.
+    pub(crate) fn keep(self: &Arc<Self>, threads: &Threads) {
+        let sink = self.clone();
+        threads.spawn("audit log", move |end| {
+            let mut is_over = false;
+            while !is_over {
+                is_over = sink.to_enter.wait(end);
+                sink.count_denied(STANDS_FOR);
+                sink.enter_those_late();
             }
+        });
+        let sink = self.clone();
+        threads.spawn("audit table", move |end| {
+            while !sink.to_carry.wait(end) && !sink.has_ended.load(Ordering::SeqCst) {
+                sink.carrier.carry();
+            }
+        });
+    }
+
+    /// How many entries wait for the file, and how many for the table.
+    pub(crate) fn waiting(&self) -> (u64, u64) {
+        let late = lock(&self.late);
+        let late = late.iter().map(|late| 1 + late.more).sum();
+        (late, self.carrier.waiting())
+    }
+
+    /// Logs the head of the chain, to be kept where nobody who may write the log can.
+    pub(crate) fn tell_head(&self) {
+        if let Some(Entry { sequence, hash, .. }) = &*lock(&self.head) {
+            let pipeline = &self.pipeline;
+            tracing::info!(pipeline, entries = sequence, head = hash, "audit log");
         }
     }
 
-    /// Brings what waits, and then the newest entry, into the table. What can't be brought there waits.
-    fn carry_over(&self, waiting: &mut Waiting, newest: Entry) -> Result<(), TableError> {
-        let mut unknown = waiting.entries.len();
-        waiting.entries.push_back(newest);
-        let mut missing = HashSet::new();
-        // One that was tried may be there, though nobody said so.
-        while unknown > 0 {
-            missing.extend(self.missing(waiting.entries.iter().take(unknown))?);
-            let is_missing = |entry: &Entry| missing.contains(&entry.hash);
-            let goes_on = waiting.entries.front().is_some_and(is_missing);
-            unknown = if goes_on { waiting.look_back() } else { 0 };
+    fn enter_those_late(&self) {
+        let entered = {
+            let _order = lock(&self.order);
+            self.append_late()
+        };
+        if let Err(error) = entered {
+            self.tell_late(&error);
         }
-        waiting.before.clear();
-        let tried = waiting.entries.len() - 1;
-        let newest = waiting.entries.split_off(tried);
-        waiting.entries.retain(|entry| missing.contains(&entry.hash));
-        waiting.entries.extend(newest);
-        let began = Instant::now();
-        while let Some(entry) = waiting.entries.front() {
-            if began.elapsed() >= TOGETHER {
-                let left = waiting.entries.len();
-                tracing::info!(
-                    left,
-                    "the audit table lacks many entries: some wait in the log file"
-                );
-                break;
-            }
-            let rows = audit::rows(std::slice::from_ref(entry), &self.schema.arrow())?;
-            let entered = self.tables.enter(&self.table, &entry.hash, None, &rows);
-            self.in_time(entered)?;
-            waiting.entries.pop_front();
+    }
+
+    /// Appends what is late, in its order. Under the lock `order`.
+    fn append_late(&self) -> Result<(), AuditError> {
+        // The queue is not locked meanwhile: whoever adds one does not wait.
+        let next = || lock(&self.late).front().map(Late::to_event);
+        while let Some(event) = next() {
+            self.append(event)?;
+            lock(&self.late).pop_front();
         }
         Ok(())
     }
 
-    /// Which of these the table lacks.
-    fn missing<'a>(
-        &self,
-        entries: impl Iterator<Item = &'a Entry>,
-    ) -> Result<HashSet<String>, TableError> {
-        let names: Vec<String> = entries.map(|entry| entry.hash.clone()).collect();
-        self.in_time(self.tables.not_entered(&self.table, HASH, &names))
+    fn append(&self, event: Event) -> Result<(), AuditError> {
+        let after = if self.log.is_new() { self.carrier.newest(&self.pipeline) } else { None };
+        let entry = self.log.append(event, after)?;
+        *lock(&self.head) = Some(entry.clone());
+        self.carrier.add(entry);
+        self.to_carry.ring();
+        Ok(())
     }
 
-    /// What the table answers, unless that takes too long.
-    fn in_time<T>(
-        &self,
-        asked: impl Future<Output = Result<T, SinkError>>,
-    ) -> Result<T, TableError> {
-        let asked = async { tokio::time::timeout(PATIENCE, asked).await };
-        let no_answer = |_| TableError::NoAnswer { seconds: PATIENCE.as_secs() };
-        Ok(self.runtime.block_on(asked).map_err(no_answer)??)
+    /// Tells what is not entered and counts all the same, each once.
+    fn tell_late(&self, error: &AuditError) {
+        let error = causes(error);
+        for late in lock(&self.late).iter_mut().filter(|late| !late.is_told) {
+            late.is_told = true;
+            let Event { actor, action, detail, .. } = &late.event;
+            let action = action.as_str();
+            tracing::error!(
+                error,
+                actor,
+                action,
+                detail,
+                "this counts and is not in the audit log yet: it is tried again, and no swap passes before it"
+            );
+        }
+    }
+
+    /// Has those entered that were turned away since the last entry, where that is so long ago.
+    fn count_denied(&self, since: Duration) {
+        let denied = lock(&self.denied).take(since);
+        if let Some(event) = denied {
+            self.enter_late(event);
+        }
     }
 }
 
@@ -212,56 +356,11 @@ impl AuditSinkError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Log(_) | Self::Schema(_) => Fault::Environment,
+            Self::Log(error) => error.fault(),
+            Self::Schema(_) => Fault::Bug,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clickmill_audit::Action;
-    use clickmill_config::Place;
-
-    fn event(action: Action) -> Event {
-        Event {
-            actor: "somebody".to_owned(),
-            action,
-            subject: "pipeline".to_owned(),
-            old_plugin_set: None,
-            new_plugin_set: None,
-            outcome: audit::Outcome::Done,
-            detail: String::new(),
-        }
-    }
-
-    #[test]
-    fn what_a_killed_process_left_out_is_entered_though_later_entries_are_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let warehouse = folder.path().join("warehouse");
-        let opened = Tables::open(&Place::Warehouse, warehouse.to_str().unwrap());
-        let tables = runtime.block_on(opened).unwrap();
-        let target = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
-        let table = target.beside(TABLE);
-        let logs = folder.path().join("audit");
-        let log = Log::open(&logs, "p").unwrap();
-        let schema = audit::schema().unwrap().arrow();
-        let mut hashes = Vec::new();
-        // Many that were all left out, the first of those that are looked at among them; and a single one.
-        for number in 0..3 * LOOK_BACK {
-            let entry = log.append(event(Action::Start), None).unwrap();
-            let left_out = (20..=2 * LOOK_BACK).contains(&number) || number == 3 * LOOK_BACK - 10;
-            if !left_out {
-                let rows = audit::rows(std::slice::from_ref(&entry), &schema).unwrap();
-                runtime.block_on(tables.enter(&table, &entry.hash, None, &rows)).unwrap();
-            }
-            hashes.push(entry.hash);
-        }
-        let sink = AuditSink::open(&logs, "p", &tables, &target, runtime.handle()).unwrap();
-        sink.enter(event(Action::Stop));
-        let missing = runtime.block_on(tables.not_entered(&table, HASH, &hashes)).unwrap();
-        assert_eq!(missing, HashSet::new());
-        assert!(lock(&sink.waiting).entries.is_empty());
-    }
-}
+mod tests;

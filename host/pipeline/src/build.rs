@@ -15,6 +15,7 @@ use super::replay::attempts;
 use super::swap::set_store::{SetStore, SetStoreError};
 use super::swap::{table, watch};
 use super::threads::Threads;
+use super::versions::actor;
 use super::versions::fit::{FitError, Target};
 use super::versions::guard::Guard;
 use super::versions::slot::Slot;
@@ -155,7 +156,7 @@ pub fn build(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, 
     }
     let published = context.publish(&context.slot.current().library);
     published.map_err(|error| BuildError::Publish(Box::new(error)))?;
-    context.begin();
+    context.begin().map_err(AuditSinkError::from)?;
     Ok(prepared)
 }
 
@@ -192,7 +193,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
     let sets = SetStore::open(&state, runtime.handle()).map_err(failed)?;
     let file = library.digest().clone();
     let (library, origin) = if options.forget_swaps {
-        (library, Origin { actor: "pipeline file".to_owned(), ..Origin::default() })
+        (library, Origin { actor: actor::FILE.to_owned(), ..Origin::default() })
     } else {
         resume(&sets, &engine, &pipeline.name, library).map_err(failed)?
     };
@@ -213,6 +214,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
     let (slot, events) = Slot::new(target, pipeline.swap.clone(), library, origin);
     let table = &pipeline.sink.table;
     let audit = AuditSink::open(&options.audit, &pipeline.name, &tables, table, runtime.handle())?;
+    let audit = Arc::new(audit);
     let letters = Arc::new(Writer {
         pipeline: pipeline.name.clone(),
         schema: pipeline.dead_letter.schema.arrow(),
@@ -226,7 +228,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
         slot,
         taps: Taps::default(),
         sets,
-        audit,
+        audit: audit.clone(),
         letters,
         file,
         swap_lock: Mutex::new(()),
@@ -245,6 +247,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
             }
         }
     });
+    audit.keep(&threads);
     Ok(PreparedPipeline { threads, context, runtime })
 }
 
@@ -278,7 +281,7 @@ fn resume(
     pipeline: &str,
     file: Library,
 ) -> Result<(Library, Origin), SetStoreError> {
-    let of_file = Origin { actor: "pipeline file".to_owned(), ..Origin::default() };
+    let of_file = Origin { actor: actor::FILE.to_owned(), ..Origin::default() };
     match sets.running(pipeline)? {
         Some(last) if file.is_set(&last.running) => Ok((file, of_file)),
         Some(last) if file.is_set(&last.file) => {

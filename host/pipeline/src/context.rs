@@ -14,9 +14,10 @@ use super::observe::tap::Taps;
 use super::swap::difference::grants;
 use super::swap::set_store::{RunningSet, SetStore, SetStoreError};
 use super::swap::table;
+use super::versions::actor::{self, Actor};
 use super::versions::slot::{Slot, SlotEvent};
 use super::versions::version::VersionRecord;
-use clickmill_audit::{Action, Event, Outcome};
+use clickmill_audit::{Action, AuditError, Event, Host, Outcome};
 use clickmill_config::Pipeline;
 use clickmill_core::schema::SchemaError;
 use clickmill_core::{Digest, Fault, Micros, causes, lock};
@@ -41,7 +42,7 @@ pub(crate) struct Context {
     pub taps: Taps,
     /// Where plugin sets are kept.
     pub sets: SetStore,
-    pub audit: AuditSink,
+    pub audit: Arc<AuditSink>,
     /// Makes dead letters.
     pub letters: Arc<Writer>,
     /// The plugin set of the pipeline file.
@@ -94,8 +95,8 @@ impl Context {
         self.pipeline.workers * BATCHES_PER_WORKER
     }
 
-    /// Enters the start, and what it may do that it might not before.
-    pub(crate) fn begin(&self) {
+    /// Enters the start, and what it may do that it might not before. Without that it does not begin.
+    pub(crate) fn begin(&self) -> Result<(), AuditError> {
         let record = self.slot.current().record.clone();
         let event = |action, subject: &str, old: Option<String>, detail: String| Event {
             actor: self.actor.clone(),
@@ -110,19 +111,22 @@ impl Context {
         let last = last.and_then(|last| self.sets.set(&last.running).ok());
         for (stage, change) in last.iter().flat_map(|last| grants(last, &record.set)) {
             let old = last.as_ref().map(|last| last.digest.to_string());
-            self.audit.enter(event(Action::Grant, &stage, old, change));
+            self.audit.enter(event(Action::Grant, &stage, old, change))?;
         }
         let stages = record.set.stages.iter();
         let stages = stages.map(|made| format!("{} {} {}", made.stage, made.plugin, made.version));
-        let detail = stages.collect::<Vec<_>>().join("; ");
-        self.audit.enter(event(Action::Start, "", last.map(|last| last.digest.into()), detail));
+        let detail = format!("{}; {}", Host::here(), stages.collect::<Vec<_>>().join("; "));
+        self.audit.enter(event(Action::Start, "", last.map(|last| last.digest.into()), detail))?;
+        self.audit.settle();
+        self.audit.tell_head();
         self.remember(&record);
+        Ok(())
     }
 
     /// Enters the end, after what the slot did last.
     pub(crate) fn end(&self, outcome: Outcome, detail: String) {
         self.tell_events();
-        self.audit.enter(Event {
+        self.audit.end(Some(Event {
             actor: self.actor.clone(),
             action: Action::Stop,
             subject: String::new(),
@@ -130,7 +134,8 @@ impl Context {
             new_plugin_set: None,
             outcome,
             detail,
-        });
+        }));
+        self.audit.tell_head();
     }
 
     /// Keeps what a set is made of, and enters it into the table, before the first row names it.
@@ -180,8 +185,8 @@ impl Context {
                     "the canary took over"
                 );
                 self.remember(&to);
-                self.audit.enter(Event {
-                    actor: "clickmill".to_owned(),
+                self.audit.enter_late(Event {
+                    actor: actor::HOST.to_owned(),
                     action: Action::Promote,
                     subject: String::new(),
                     old_plugin_set: Some(from.set.digest.to_string()),
@@ -195,7 +200,7 @@ impl Context {
                     version = from.number,
                     from = %from.set.digest,
                     to = %to.set.digest,
-                    actor,
+                    actor = actor.name,
                     reason,
                     "plugins rolled back"
                 );
@@ -205,23 +210,23 @@ impl Context {
         }
     }
 
-    /// Counts and enters a roll back.
+    /// Counts a rollback, and has it entered: it counts already, whatever becomes of the entry.
     pub(crate) fn rolled_back(
         &self,
         from: &VersionRecord,
         to: &VersionRecord,
-        actor: &str,
+        actor: &Actor,
         reason: &str,
     ) {
         self.outcomes.rolled_back.fetch_add(1, Ordering::Relaxed);
-        self.audit.enter(Event {
-            actor: actor.to_owned(),
+        self.audit.enter_late(Event {
+            actor: actor.name.clone(),
             action: Action::Rollback,
             subject: String::new(),
             old_plugin_set: Some(from.set.digest.to_string()),
             new_plugin_set: Some(to.set.digest.to_string()),
             outcome: Outcome::Done,
-            detail: reason.to_owned(),
+            detail: actor.detail(&[reason]),
         });
     }
 }

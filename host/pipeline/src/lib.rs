@@ -22,7 +22,7 @@ mod swap;
 mod threads;
 mod versions;
 
-pub use audit_sink::AuditSinkError;
+pub use audit_sink::{AuditSink, AuditSinkError, Kept};
 pub use build::{BuildError, Options, PreparedPipeline, build, open, tables_of, validate};
 pub use context::PublishError;
 pub use observe::running::{About, PluginKey, Plugins, Running};
@@ -40,6 +40,7 @@ pub use swap::gate::{Check, SwapRefused};
 pub use swap::set_store::{SetStore, SetStoreError};
 pub use swap::shadow::Shadow;
 pub use swap::{Request, Swapped, Swaps};
+pub use versions::actor::{Actor, ReservedName};
 pub use versions::fit::FitError;
 pub use versions::slot::Rollout;
 pub use versions::version::{Origin, Rates, Standing, Tally, VersionRecord};

@@ -98,6 +98,21 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
     }
     let mut chains = Chains::new(context, library);
     let mut done = Replayed { plugin_set: chains.library.digest().clone(), ..Replayed::default() };
+    let plugin_set = done.plugin_set.clone();
+    let event = |detail| Event {
+        actor: context.actor.clone(),
+        action: Action::Replay,
+        subject: request.condition.clone(),
+        old_plugin_set: None,
+        new_plugin_set: Some(plugin_set.to_string()),
+        outcome: Outcome::Done,
+        detail,
+    };
+    if !request.dry_run {
+        // Before the first row is written; what became of the letters is entered at the end.
+        let entered = context.audit.enter(event("begins".to_owned()));
+        entered.map_err(ReplayError::Audit)?;
+    }
     let mut after = String::new();
     loop {
         let mut letters = read(context, &request.condition, &after)?;
@@ -106,21 +121,12 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
         open_sealed(context, &mut letters)?;
         page(context, &mut chains, letters, request.dry_run, &mut done)?;
     }
-    if !request.dry_run {
-        let rejected: u64 = done.rejected.values().map(|(count, _)| count).sum();
-        context.audit.enter(Event {
-            actor: context.actor.clone(),
-            action: Action::Replay,
-            subject: request.condition.clone(),
-            old_plugin_set: None,
-            new_plugin_set: Some(done.plugin_set.to_string()),
-            outcome: Outcome::Done,
-            detail: format!(
-                "{} letters: {} resolved, {} filtered, {rejected} rejected again",
-                done.letters, done.resolved, done.filtered
-            ),
-        });
-    }
+    let rejected: u64 = done.rejected.values().map(|(count, _)| count).sum();
+    let detail = format!(
+        "{} letters: {} resolved, {} filtered, {rejected} rejected again",
+        done.letters, done.resolved, done.filtered
+    );
+    context.audit.end((!request.dry_run).then(|| event(detail)));
     Ok(done)
 }
 
@@ -133,6 +139,18 @@ pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, Repla
     let found = letters.len();
     let [letter] = <[Letter; 1]>::try_from(letters)
         .map_err(|_| ReplayError::NoLetter { id: id.to_owned(), found })?;
+    // Before anything of it is shown.
+    let revealed = context.audit.enter(Event {
+        actor: context.actor.clone(),
+        action: Action::Reveal,
+        subject: letter.letter_id.clone(),
+        old_plugin_set: None,
+        new_plugin_set: None,
+        outcome: Outcome::Done,
+        detail: "the letter's values, stage by stage".to_owned(),
+    });
+    revealed.map_err(ReplayError::Audit)?;
+    context.audit.end(None);
     let sets = &context.sets;
     let set = sets.set(&letter.plugin_set)?;
     let mut chains = Chains::new(context, sets.restore(&context.engine, &set)?);
@@ -185,9 +203,24 @@ fn read(context: &Context, condition: &str, after: &str) -> Result<Vec<Letter>, 
     Ok(context.runtime.block_on(context.tables.letters(&wanted))?)
 }
 
-/// Opens letters that are sealed, and enters that this was done.
+/// Opens letters that are sealed, once it is entered that this is done.
 fn open_sealed(context: &Context, letters: &mut [Letter]) -> Result<(), ReplayError> {
-    let mut opened = 0;
+    let is_sealed = |letter: &&Letter| letter.sealed_with.is_some();
+    let sealed: Vec<&str> =
+        letters.iter().filter(is_sealed).map(|letter| letter.letter_id.as_str()).collect();
+    if sealed.is_empty() {
+        return Ok(());
+    }
+    let entered = context.audit.enter(Event {
+        actor: context.actor.clone(),
+        action: Action::Unseal,
+        subject: sealed.join(", "),
+        old_plugin_set: None,
+        new_plugin_set: None,
+        outcome: Outcome::Done,
+        detail: format!("letters to be opened: {}", sealed.len()),
+    });
+    entered.map_err(ReplayError::Audit)?;
     for letter in letters.iter_mut() {
         let Some(key_id) = &letter.sealed_with else { continue };
         let keys = context.letters.keys.as_ref();
@@ -205,18 +238,6 @@ fn open_sealed(context: &Context, letters: &mut [Letter]) -> Result<(), ReplayEr
             }
             Opened::Payload(payload) => letter.payload = payload,
         }
-        opened += 1;
-    }
-    if opened > 0 {
-        context.audit.enter(Event {
-            actor: context.actor.clone(),
-            action: Action::Unseal,
-            subject: String::new(),
-            old_plugin_set: None,
-            new_plugin_set: None,
-            outcome: Outcome::Done,
-            detail: format!("{opened} letters opened"),
-        });
     }
     Ok(())
 }

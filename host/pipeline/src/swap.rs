@@ -16,6 +16,7 @@ use std::sync::atomic::Ordering;
 
 use super::context::Context;
 use super::observe::running::Running;
+use super::versions::actor::Actor;
 use super::versions::slot::{RollbackTarget, Rollout};
 use super::versions::version::{Origin, Standing, VersionRecord};
 use clickmill_audit::{Action, Event, Outcome};
@@ -32,7 +33,7 @@ pub struct Swaps(pub(crate) Arc<Context>);
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// Who asks.
-    pub actor: String,
+    pub actor: Actor,
     /// What they say about it.
     pub note: String,
     /// What is to be different; all of it counts at once.
@@ -78,6 +79,7 @@ impl Swaps {
                 return Err(refused);
             }
         };
+        let running = from.record.clone();
         let (from, to) = (from.library.digest().clone(), passed.library.digest().clone());
         let mut swapped =
             Swapped { from, to, checks: passed.checks, shadow: passed.shadow, version: None };
@@ -90,7 +92,28 @@ impl Swaps {
             _ => Rollout::All,
         });
         context.publish(&passed.library)?;
-        let (actor, note) = (request.actor.clone(), request.note.clone());
+        let begins = match rollout {
+            Rollout::All => "all batches".to_owned(),
+            Rollout::Canary { share, time } => {
+                format!("{:.1} % of batches for {time:?}", share * 100.0)
+            }
+        };
+        // Without an entry it does not count.
+        let entered = context.audit.enter(Event {
+            actor: request.actor.name.clone(),
+            action: Action::Swap,
+            subject: stages(&request.changes),
+            old_plugin_set: Some(swapped.from.to_string()),
+            new_plugin_set: Some(swapped.to.to_string()),
+            outcome: Outcome::Done,
+            detail: request.actor.detail(&[&passed.changes.join("; "), &begins, &request.note]),
+        });
+        if let Err(error) = entered {
+            let refused = SwapRefused::Audit(error);
+            self.refuse(&request, &running, &refused);
+            return Err(refused);
+        }
+        let (actor, note) = (request.actor.name.clone(), request.note.clone());
         let origin = Origin { actor, note, changes: passed.changes };
         let record = context.slot.install(passed.library, passed.fitted, origin, rollout);
         tracing::info!(
@@ -104,22 +127,7 @@ impl Swaps {
         if rollout == Rollout::All {
             context.remember(&record);
         }
-        let begins = match rollout {
-            Rollout::All => "all batches".to_owned(),
-            Rollout::Canary { share, time } => {
-                format!("{:.1} % of batches for {time:?}", share * 100.0)
-            }
-        };
         context.outcomes.taken.fetch_add(1, Ordering::Relaxed);
-        context.audit.enter(Event {
-            actor: record.origin.actor.clone(),
-            action: Action::Swap,
-            subject: stages(&request.changes),
-            old_plugin_set: Some(swapped.from.to_string()),
-            new_plugin_set: Some(swapped.to.to_string()),
-            outcome: Outcome::Done,
-            detail: joined(&[&record.origin.changes.join("; "), &begins, &record.origin.note]),
-        });
         swapped.version = Some(record);
         Ok(swapped)
     }
@@ -129,14 +137,14 @@ impl Swaps {
     pub fn roll_back(
         &self,
         to: Option<&str>,
-        actor: &str,
+        actor: &Actor,
         note: &str,
     ) -> Result<Arc<VersionRecord>, SwapRefused> {
         let context = &*self.0;
         let _one_at_a_time = lock(&context.swap_lock);
         let current = context.slot.current();
         let reason = match note {
-            "" => format!("{actor} said so"),
+            "" => format!("{} said so", actor.name),
             note => note.to_owned(),
         };
         let running = context.slot.canary().unwrap_or_else(|| current.record.clone());
@@ -158,30 +166,30 @@ impl Swaps {
         let fitted = gate::fit(context, &library)?;
         context.publish(&library)?;
         let changes = difference::changes(&current.record.set, &to);
-        let origin = Origin { actor: actor.to_owned(), note: reason.clone(), changes };
+        let origin = Origin { actor: actor.name.clone(), note: reason.clone(), changes };
         let record = context.slot.install(library, fitted, origin, Rollout::All);
         current.record.stand(Standing::RolledBack { until: record.since, reason });
         context.remember(&record);
-        context.rolled_back(&current.record, &record, actor, note);
+        context.rolled_back(&current.record, &record, actor, &record.origin.note);
         Ok(record)
     }
 
     fn refuse(&self, request: &Request, running: &VersionRecord, refused: &SwapRefused) {
         tracing::warn!(
-            actor = request.actor,
+            actor = request.actor.name,
             check = refused.check(),
             error = causes(refused),
             "a swap is refused, what ran before still runs"
         );
         self.0.outcomes.refused.fetch_add(1, Ordering::Relaxed);
-        self.0.audit.enter(Event {
-            actor: request.actor.clone(),
+        self.0.audit.enter_late(Event {
+            actor: request.actor.name.clone(),
             action: Action::Refuse,
             subject: stages(&request.changes),
             old_plugin_set: Some(running.set.digest.to_string()),
             new_plugin_set: None,
             outcome: Outcome::Refused,
-            detail: format!("{}: {}", refused.check(), causes(refused)),
+            detail: request.actor.detail(&[&format!("{}: {}", refused.check(), causes(refused))]),
         });
     }
 
@@ -199,10 +207,4 @@ impl Swaps {
 
 fn stages(changes: &[Change]) -> String {
     changes.iter().map(|change| change.stage.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-/// The parts that say something.
-fn joined(parts: &[&str]) -> String {
-    let parts = parts.iter().filter(|part| !part.is_empty()).copied();
-    parts.collect::<Vec<_>>().join("; ")
 }

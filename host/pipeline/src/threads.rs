@@ -63,6 +63,14 @@ impl End {
         self.0.recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
     }
 
+    /// Waits until something is to be received, for so long at most. Returns whether it is time to end.
+    pub(crate) fn comes_before_within<T>(&self, other: &Receiver<T>, time: Duration) -> bool {
+        let mut select = crossbeam_channel::Select::new();
+        let end = select.recv(&self.0);
+        select.recv(other);
+        select.ready_timeout(time) == Ok(end)
+    }
+
     /// Waits until something is to be received. Returns whether it is time to end.
     pub(crate) fn comes_before<T>(&self, other: &Receiver<T>) -> bool {
         let mut select = crossbeam_channel::Select::new();
@@ -100,5 +108,21 @@ mod tests {
         }
         drop(threads);
         assert_eq!((done.load(Ordering::SeqCst), waiting.len()), (100, 0));
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_something_and_for_a_while_does_not_miss_its_end() {
+        let (to, waiting) = crossbeam_channel::unbounded();
+        let (said, heard) = crossbeam_channel::unbounded();
+        let threads = Threads::default();
+        threads.spawn("keeper", move |end| {
+            while !end.comes_before_within(&waiting, Duration::from_millis(1)) {
+                let _ = waiting.try_recv().map(|()| said.send(()));
+            }
+        });
+        to.send(()).expect("the thread has a receiver");
+        heard.recv_timeout(Duration::from_secs(60)).expect("what was sent is taken");
+        drop(threads);
+        assert!(to.send(()).is_err(), "the thread has ended");
     }
 }

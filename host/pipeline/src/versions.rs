@@ -1,6 +1,7 @@
 //! The plugin sets that run or have run: the slot that holds the current one, what is known of each, and
 //! the rules by which one is taken back.
 
+pub(crate) mod actor;
 pub(crate) mod fit;
 pub(crate) mod guard;
 pub(crate) mod recent;

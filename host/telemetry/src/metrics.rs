@@ -76,6 +76,7 @@ metrics! {
     ACKNOWLEDGEMENTS_UNCONFIRMED Counter "acknowledgements_unconfirmed" [] "Acknowledgements that the service did not take: those messages come again";
     READY Gauge "ready" [] "1 while the pipeline does its work, as GET /readyz says";
     SWAPS Counter "swaps" ["outcome"] "Plugin sets by what became of them: taken, refused, rolled_back";
+    AUDIT_WAITING Gauge "audit_entries_waiting" ["place"] "Entries of the audit log that wait: for the log itself, which takes none, or for the table";
     PLUGIN_SET Gauge "plugin_set" ["plugin_set", "version", "standing"] "1 for the plugin set that runs, and the canary beside it";
     PLUGIN_ROWS Counter "plugin_rows" ["stage", "plugin", "version"] "Rows given to a plugin";
     PLUGIN_REJECTED Counter "plugin_rejected" ["stage", "plugin", "version"] "Rows that a plugin refused or failed on";

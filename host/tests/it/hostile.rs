@@ -181,7 +181,10 @@ fn a_chain_that_ruins_most_rows_ends_the_run_and_leaves_nothing() {
     let run = ["run", &*pipeline, "--set", "dead_letter.max_rejected_share=0.5"];
     let output = scratch.run(&run);
     assert_eq!(output.status.code(), Some(1));
-    insta::assert_snapshot!(talk(&output, &scratch).replace(char::is_numeric, "9"));
+    // Beside its log, which has the head of the audit log.
+    let told = talk(&output, &scratch);
+    let told: Vec<&str> = told.lines().filter(|line| !line.starts_with('{')).collect();
+    insta::assert_snapshot!(told.join("\n").replace(char::is_numeric, "9"));
     assert_eq!(scratch.number("SELECT COUNT(*) FROM test.out"), 0);
     assert_eq!(scratch.number("SELECT COUNT(*) FROM test.dead_letter"), 0);
     // Told that it is fine, the same input loads.

@@ -5,6 +5,7 @@
 
 mod admin;
 mod analytics;
+mod audit;
 mod batch;
 mod browser;
 mod cloud;

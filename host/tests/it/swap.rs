@@ -128,6 +128,66 @@ fn a_version_that_turns_bad_is_rolled_back_by_itself() {
 }
 
 #[test]
+fn a_version_that_loses_rows_is_refused_and_one_that_begins_to_is_rolled_back() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &hostile(&scratch, ""), &[]);
+    live.wait_for_rows(1, 3000);
+    // On the last batches it shows.
+    let error = live.swap(&scratch, &["--config", "hostile.misdeed=drop_all"]).unwrap_err();
+    assert!(error.contains("check `shadow`"), "{error}");
+    assert!(error.contains("it drops 100.0 % of rows on purpose"), "{error}");
+    assert!(error.contains("more are dropped on purpose: no table and no letter has"), "{error}");
+    // On those that come.
+    let bad_from = clickmill_core::Micros::now().get() + 5_000_000;
+    let bad = format!("hostile.bad_from={bad_from}");
+    live.swap(&scratch, &["--config", &bad, "--config", "hostile.misdeed=turn_drop"]).unwrap();
+    wait_until("a rollback", || live.history()[1]["standing"] == "rolled back");
+    let history = live.history();
+    let reason = history[1]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("it drops "), "{reason}");
+    let good_again = history[0]["rows"].as_u64().unwrap() + 2000;
+    live.wait_for_rows(1, good_again);
+    let summary = live.end();
+    assert_eq!(summary["plugin_set"], history[0]["plugin_set"]);
+    let detail = "SELECT detail FROM test.audit_log WHERE action = 'rollback'";
+    assert_eq!(scratch.query(detail)[0]["detail"], reason);
+}
+
+#[test]
+fn a_canary_that_loses_rows_never_gets_more() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &hostile(&scratch, "swap = { shadow_batches = 0 }"), &[]);
+    live.wait_for_rows(1, 3000);
+    let canary = ["--canary", "10%", "--canary-for", "1h", "--config", "hostile.misdeed=drop_all"];
+    live.swap(&scratch, &canary).unwrap();
+    wait_until("a rollback", || live.history()[1]["standing"] == "rolled back");
+    let history = live.history();
+    assert_eq!(history[0]["standing"], "current");
+    assert!(history[1]["reason"].as_str().unwrap().starts_with("it drops 100.0 % "), "{history:?}");
+    live.end();
+}
+
+#[test]
+fn what_a_pipeline_allows_is_dropped_and_changed_in_as_many_rows() {
+    let scratch = Scratch::new();
+    let rules = "swap = { max_filtered_increase = 1.0, max_changed_share = 0.5 }";
+    let live = Live::start(&scratch, &hostile(&scratch, rules), &[]);
+    live.wait_for_rows(1, 3000);
+    let tag = ["--config", "hostile.misdeed=tag", "--config", "hostile.tag=other"];
+    let error = live.swap(&scratch, &tag).unwrap_err();
+    assert!(error.contains("it gives 100.0 % of the good rows other values"), "{error}");
+    assert!(error.contains("50.0 % are allowed"), "{error}");
+    // Nobody told otherwise of rows that are dropped, and those that are left are as they were.
+    let dropping = ["--config", "hostile.misdeed=turn_drop", "--config", "hostile.bad_from=0"];
+    let swapped = live.swap(&scratch, &dropping).unwrap();
+    assert!(swapped["shadow"]["newly_dropped"].as_u64() > Some(0), "{swapped:#}");
+    assert_eq!(swapped["shadow"]["changed_rows"], 0);
+    live.wait_for_rows(2, 3000);
+    assert_eq!(live.history()[1]["standing"], "current");
+    live.end();
+}
+
+#[test]
 fn a_canary_gets_its_share_and_then_all() {
     let scratch = Scratch::new();
     let live = Live::start(&scratch, &hostile(&scratch, ""), &[]);

@@ -37,7 +37,12 @@ const NUMBERS: [(&Metric, Number); 17] = [
     (&metrics::READY, |p| yes(p.problems(&p.status().snapshot()).is_empty())),
 ];
 
-const LABELLED: [(&Metric, Labelled); 6] = [
+const LABELLED: [(&Metric, Labelled); 7] = [
+    (&metrics::AUDIT_WAITING, |p, show| {
+        let (log, table) = p.audit().waiting();
+        show(log as f64, &["log"]);
+        show(table as f64, &["table"]);
+    }),
     (&metrics::PLUGIN_UNREADABLE, |p, show| {
         for (PluginKey { stage, plugin, version }, counts) in p.plugins() {
             for (column, values) in &counts.unreadable {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::series::{Sample, Series};
 use super::status::{Snapshot, Status};
 use super::tap::{Tap, TapStream, TooManyTaps};
+use crate::audit_sink::AuditSink;
 use crate::context::Context;
 use crate::versions::version::VersionRecord;
 use clickmill_config::{Place, Source};
@@ -153,6 +154,12 @@ impl Running {
                 "the newest durable message was published {seconds:.0} s ago, wanted at most {most} s"
             ));
         }
+        let (late, _) = self.0.context.audit.waiting();
+        if late > 0 {
+            problems.push(format!(
+                "changes that count and are not in the audit log: {late}; the log says why, and no swap passes before they are"
+            ));
+        }
         let most = self.0.spool_max_wait.as_secs_f64();
         if let Some(seconds) = now.spool_oldest_secs
             && seconds > most
@@ -163,6 +170,11 @@ impl Running {
             ));
         }
         problems
+    }
+
+    /// Its audit trail.
+    pub fn audit(&self) -> &Arc<AuditSink> {
+        &self.0.context.audit
     }
 
     /// What each plugin did, those that ran last where there are many.

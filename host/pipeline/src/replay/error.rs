@@ -5,6 +5,7 @@ use arrow::error::ArrowError;
 use crate::context::PublishError;
 use crate::swap::set_store::SetStoreError;
 use crate::versions::fit::FitError;
+use clickmill_audit::AuditError;
 use clickmill_core::Fault;
 use clickmill_core::schema::SchemaError;
 use clickmill_dead_letter::SealError;
@@ -44,6 +45,9 @@ pub enum ReplayError {
     /// A sealed letter does not open.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// It can't be entered into the audit log.
+    #[error("letters are neither replayed nor opened nor shown, since that cannot be entered")]
+    Audit(#[source] AuditError),
     /// The table has no columns that say where a row came from.
     #[error(
         "table `{table}` has none of the columns `message_id` and `source` with `source_line`: replayed rows could not be told from those that are there"
@@ -77,6 +81,7 @@ impl ReplayError {
             Self::Store(error) => error.fault(),
             Self::Publish(error) => error.fault(),
             Self::Seal(error) => error.fault(),
+            Self::Audit(error) => error.fault(),
             Self::Change(_)
             | Self::NoKey { .. }
             | Self::NoProvenance { .. }

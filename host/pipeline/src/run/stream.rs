@@ -441,6 +441,8 @@ mod tests {
                 window_rows: 1,
                 min_rows: 1,
                 max_rejected_increase: 0.0,
+                max_filtered_increase: 0.0,
+                max_changed_share: 1.0,
                 max_fault_increase: 0.0,
                 max_fuel_ratio: 1.0,
             },

@@ -9,8 +9,9 @@ use super::set_store::SetStoreError;
 use super::shadow::{Shadow, shadow};
 use crate::context::{Context, PublishError};
 use crate::versions::fit::{FitError, Fitted};
-use crate::versions::rules::{Breach, breach};
+use crate::versions::rules::{Breach, breach, changes_too_much};
 use crate::versions::version::Version;
+use clickmill_audit::AuditError;
 use clickmill_core::{Fault, StageName, list};
 use clickmill_sandbox::{Change, ChangeError, Golden, Library, TestError};
 
@@ -64,6 +65,9 @@ pub enum SwapRefused {
     /// The new set can't be kept or entered into its table.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// It can't be entered into the audit log.
+    #[error("it cannot be entered, and what is not entered does not count")]
+    Audit(#[source] AuditError),
     /// Rows can't be made: a bug in clickmill.
     #[error("cannot make rows")]
     Rows(#[from] ArrowError),
@@ -81,6 +85,8 @@ impl SwapRefused {
             | Self::NothingBefore => Fault::Input,
             Self::Store(error) => error.fault(),
             Self::Publish(error) => error.fault(),
+            // Whatever is wrong with the log, what was asked for is not.
+            Self::Audit(_) => Fault::Environment,
             Self::Rows(_) => Fault::Bug,
         }
     }
@@ -93,19 +99,28 @@ impl SwapRefused {
             Self::Golden(_) | Self::GoldenFailed { .. } => "golden",
             Self::Shadow { .. } => "shadow",
             Self::NothingBefore => "history",
+            Self::Audit(_) => "audit",
             Self::Store(_) | Self::Publish(_) | Self::Rows(_) => "environment",
         }
     }
 }
 
-/// What is newly rejected, by stage and code, the most frequent first.
+/// What becomes of rows that are good now: rejections by stage and code, the most frequent first, and how
+/// many are dropped.
 fn newly(shadow: &Shadow) -> Vec<String> {
     let mut rejected: Vec<_> = shadow.newly_rejected.iter().collect();
     rejected.sort_by_key(|(_, rows)| std::cmp::Reverse(**rows));
     let line = |((stage, code), rows): (&(StageName, String), &u64)| {
         format!("{rows} more are rejected, `{code}` at stage `{stage}`")
     };
-    rejected.into_iter().take(10).map(line).collect()
+    let mut lines: Vec<String> = rejected.into_iter().take(10).map(line).collect();
+    if shadow.newly_dropped > 0 {
+        let dropped = shadow.newly_dropped;
+        lines.push(format!(
+            "{dropped} more are dropped on purpose: no table and no letter has them"
+        ));
+    }
+    lines
 }
 
 /// A set that passed.
@@ -155,7 +170,10 @@ pub(super) fn check(
         (Some(before), Some(now)) => shadow(before, now, &recent)?,
         _ => Shadow::default(),
     };
-    if let Some(breach) = breach(&config.rules, &shadow.before, &shadow.now) {
+    let rules = &config.rules;
+    let broken = breach(rules, &shadow.before, &shadow.now);
+    let broken = broken.or_else(|| changes_too_much(rules, shadow.good, shadow.changed_rows));
+    if let Some(breach) = broken {
         return Err(SwapRefused::Shadow { breach, shadow: Box::new(shadow) });
     }
     passed("shadow", format!("{} rows of the last {} batches", shadow.rows, recent.len()));

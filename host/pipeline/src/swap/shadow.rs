@@ -3,11 +3,10 @@
 //! and with whatever plugin they like, learns nothing of a real one.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, UInt64Array};
+use arrow::array::{BooleanArray, UInt64Array};
 use arrow::compute::kernels::cmp::distinct;
-use arrow::compute::take;
+use arrow::compute::{or, take};
 use arrow::error::ArrowError;
 
 use crate::run::transform::Transformed;
@@ -23,7 +22,11 @@ use clickmill_sandbox::ChainWorker;
 pub struct Shadow {
     /// Rows that both sets were given.
     pub rows: u64,
-    /// Good rows of both whose values differ, by column.
+    /// Rows that are good to both.
+    pub good: u64,
+    /// Those of them whose values differ in any column.
+    pub changed_rows: u64,
+    /// The same, by column.
     pub changed: BTreeMap<String, u64>,
     /// Rows that are good now and would be refused, by stage and code.
     pub newly_rejected: BTreeMap<(StageName, String), u64>,
@@ -111,6 +114,8 @@ impl Shadow {
             at_new += usize::from(is);
         }
         let (in_old, in_new) = (UInt64Array::from(in_old), UInt64Array::from(in_new));
+        self.good += in_old.len() as u64;
+        let mut differs = BooleanArray::from(vec![false; in_old.len()]);
         for (at, field) in old.rows.rows.schema().fields().iter().enumerate() {
             let name = field.name();
             if provenance::ALL.contains(&name.as_str()) {
@@ -118,16 +123,13 @@ impl Shadow {
             }
             let before = take(old.rows.rows.column(at), &in_old, None)?;
             let now = take(new.rows.rows.column(at), &in_new, None)?;
-            let changed = differing(&before, &now)?;
-            if changed > 0 {
-                *self.changed.entry(name.clone()).or_default() += changed;
+            let here = distinct(&before, &now)?;
+            if here.true_count() > 0 {
+                *self.changed.entry(name.clone()).or_default() += here.true_count() as u64;
+                differs = or(&differs, &here)?;
             }
         }
+        self.changed_rows += differs.true_count() as u64;
         Ok(())
     }
-}
-
-fn differing(before: &Arc<dyn Array>, now: &Arc<dyn Array>) -> Result<u64, ArrowError> {
-    let differs: BooleanArray = distinct(before, now)?;
-    Ok(differs.true_count() as u64)
 }

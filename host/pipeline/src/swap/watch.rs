@@ -16,12 +16,10 @@ use object_store::ObjectStore;
 use super::{Request, Swaps};
 use crate::context::Context;
 use crate::threads::Threads;
+use crate::versions::actor::{self, Actor};
 use clickmill_core::{Digest, causes, store};
 use clickmill_sandbox::build::{self, Freshness, Install};
 use clickmill_sandbox::{Change, Golden, LookupFile, NewComponent};
-
-/// Actor recorded for automatic swaps.
-const ACTOR: &str = "watch";
 
 /// What is looked at.
 enum Place {
@@ -199,7 +197,7 @@ impl Swaps {
 
     /// Swaps all of it at once.
     fn take_up(&self, changed: Vec<Changed>) {
-        let mut request = Request { actor: ACTOR.to_owned(), ..Request::default() };
+        let mut request = Request { actor: Actor::host(actor::WATCH), ..Request::default() };
         for changed in changed {
             let (change, golden) = match self.read(changed) {
                 Ok(Some(read)) => read,

@@ -17,6 +17,22 @@ pub enum Breach {
         /// How much more is allowed.
         allowed: f64,
     },
+    /// It drops more on purpose.
+    Filtered {
+        /// The share of rows that the set before dropped.
+        before: f64,
+        /// Its own.
+        now: f64,
+        /// How much more is allowed.
+        allowed: f64,
+    },
+    /// It gives more of the rows other values than the set before gives them.
+    Changed {
+        /// Their share of the rows that are good to both.
+        share: f64,
+        /// What is allowed.
+        allowed: f64,
+    },
     /// It faults more.
     Faults {
         /// Faults per row of the set before.
@@ -48,6 +64,19 @@ impl fmt::Display for Breach {
                 percent(before),
                 percent(allowed)
             ),
+            Self::Filtered { before, now, allowed } => write!(
+                f,
+                "it drops {:.1} % of rows on purpose, the set before dropped {:.1} %; {:.1} % more are allowed",
+                percent(now),
+                percent(before),
+                percent(allowed)
+            ),
+            Self::Changed { share, allowed } => write!(
+                f,
+                "it gives {:.1} % of the good rows other values; {:.1} % are allowed",
+                percent(share),
+                percent(allowed)
+            ),
             Self::Faults { before, now, allowed } => write!(
                 f,
                 "it faults {:.2} times in a hundred rows, the set before {:.2} times; {:.2} more are allowed",
@@ -72,6 +101,7 @@ pub(crate) fn breach(rules: &Rules, before: &Rates, now: &Rates) -> Option<Breac
     // A set that has seen nothing says nothing about what is usual, but faults are never usual.
     let known = before.rows >= rules.min_rows;
     let rejected = (before.share(before.rejected), now.share(now.rejected));
+    let filtered = (before.share(before.filtered), now.share(now.filtered));
     let faults = (before.share(before.faults), now.share(now.faults));
     let fuel = (before.share(before.fuel), now.share(now.fuel));
     if faults.1 > faults.0 + rules.max_fault_increase {
@@ -82,11 +112,23 @@ pub(crate) fn breach(rules: &Rules, before: &Rates, now: &Rates) -> Option<Breac
         let (before, now) = rejected;
         return Some(Breach::Rejected { before, now, allowed: rules.max_rejected_increase });
     }
+    // Rejected rows are kept as letters; of those that are dropped nothing is left.
+    if known && filtered.1 > filtered.0 + rules.max_filtered_increase {
+        let (before, now) = filtered;
+        return Some(Breach::Filtered { before, now, allowed: rules.max_filtered_increase });
+    }
     if known && before.fuel > 0 && fuel.1 > fuel.0 * rules.max_fuel_ratio {
         let (before, now) = fuel;
         return Some(Breach::Fuel { before, now, allowed: rules.max_fuel_ratio });
     }
     None
+}
+
+/// Whether more of the rows that are good to both sets have other values than is allowed.
+pub(crate) fn changes_too_much(rules: &Rules, good_to_both: u64, changed: u64) -> Option<Breach> {
+    let share = changed as f64 / good_to_both.max(1) as f64;
+    let (too_few, allowed) = (good_to_both < rules.min_rows, rules.max_changed_share);
+    (!too_few && share > allowed).then_some(Breach::Changed { share, allowed })
 }
 
 #[cfg(test)]
@@ -97,6 +139,8 @@ mod tests {
         window_rows: 1000,
         min_rows: 100,
         max_rejected_increase: 0.02,
+        max_filtered_increase: 0.02,
+        max_changed_share: 0.5,
         max_fault_increase: 0.001,
         max_fuel_ratio: 3.0,
     };
@@ -125,6 +169,35 @@ mod tests {
             said(rates(100, 1, 0, 301)).as_deref(),
             Some("it uses 3 fuel a row, the set before used 1; 3 times as much is allowed")
         );
+    }
+
+    #[test]
+    fn rows_that_are_dropped_count_like_those_that_are_rejected() {
+        let of = |rows, filtered| Rates { filtered, ..rates(rows, 0, 0, 0) };
+        let before = of(1000, 300);
+        assert_eq!(breach(&RULES, &before, &of(1000, 320)), None);
+        assert_eq!(breach(&RULES, &before, &of(99, 99)), None);
+        assert_eq!(breach(&RULES, &Rates::default(), &of(1000, 1000)), None);
+        assert_eq!(
+            breach(&RULES, &before, &of(1000, 1000)).map(|breach| breach.to_string()).as_deref(),
+            Some(
+                "it drops 100.0 % of rows on purpose, the set before dropped 30.0 %; 2.0 % more are allowed"
+            )
+        );
+    }
+
+    #[test]
+    fn other_values_are_allowed_in_a_share_of_the_rows() {
+        let said = |good, changed| {
+            changes_too_much(&RULES, good, changed).map(|breach| breach.to_string())
+        };
+        assert_eq!((said(1000, 500), said(99, 99), said(0, 0)), (None, None, None));
+        assert_eq!(
+            said(1000, 501).as_deref(),
+            Some("it gives 50.1 % of the good rows other values; 50.0 % are allowed")
+        );
+        let any = Rules { max_changed_share: 1.0, ..RULES };
+        assert_eq!(changes_too_much(&any, 1000, 1000), None);
     }
 
     #[test]

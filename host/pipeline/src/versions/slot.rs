@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 
+use super::actor::{self, Actor};
 use super::fit::{FitError, Fitted, Target};
 use super::recent::Recent;
 use super::rules::breach;
@@ -74,7 +75,7 @@ pub(crate) enum SlotEvent {
     /// A canary took over.
     Promoted { from: Arc<VersionRecord>, to: Arc<VersionRecord> },
     /// A version was taken back.
-    RolledBack { from: Arc<VersionRecord>, to: Arc<VersionRecord>, actor: String, reason: String },
+    RolledBack { from: Arc<VersionRecord>, to: Arc<VersionRecord>, actor: Actor, reason: String },
 }
 
 /// How a new version begins.
@@ -184,7 +185,7 @@ impl Slot {
             self.roll_back(
                 &version.record,
                 RollbackTarget::Proven,
-                "clickmill",
+                &Actor::host(actor::HOST),
                 &breach.to_string(),
             );
         }
@@ -234,7 +235,7 @@ impl Slot {
         &self,
         version: &Arc<VersionRecord>,
         back: RollbackTarget,
-        actor: &str,
+        actor: &Actor,
         reason: &str,
     ) -> bool {
         let mut running = self.write();
@@ -259,7 +260,7 @@ impl Slot {
         };
         let (until, reason) = (Micros::now(), reason.to_owned());
         version.stand(Standing::RolledBack { until, reason: reason.clone() });
-        let (from, actor) = (version.clone(), actor.to_owned());
+        let (from, actor) = (version.clone(), actor.clone());
         // The receiver lives as long as the slot: both are the context's.
         let _ = self.events.send(SlotEvent::RolledBack { from, to, actor, reason });
         self.changed();

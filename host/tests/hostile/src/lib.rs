@@ -83,6 +83,11 @@ impl Guest for Hostile {
                 let tagged: Vec<String> = tagged.collect();
                 output.columns[0] = Column::texts("out", tagged.iter().map(|t| Some(t.as_str())));
             }
+            // Loses rows without a word: at once, or good at first as above.
+            "drop_all" => output.dropped.extend(0..batch.rows),
+            "turn_drop" if batch.ingest_time >= number(&config, "bad_from") => {
+                output.dropped.extend((0..batch.rows).step_by(2));
+            }
             // No misdeeds, but what every plugin may do.
             "drop" => output.dropped.extend(guilty),
             "reject" => {

@@ -1,0 +1,110 @@
+//! What callers do that goes into the audit log: who asks for a change, as the server knows them; values
+//! that are shown; tokens that are none.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::answer_error;
+use super::gate::Caller;
+use super::server::Ends;
+use super::tokens::Role;
+use clickmill_audit::{Action, Event, MAX_NAME_BYTES, Outcome, one_line};
+use clickmill_core::causes;
+use clickmill_pipeline::AuditSink;
+
+/// The most bytes of a query that an entry tells, and of a note.
+const MAX_ASKED_BYTES: usize = 2000;
+
+/// Requests that show values which are raw, or masked in the table, and those values.
+#[derive(Clone)]
+pub(super) struct Reveals {
+    pub audit: Arc<AuditSink>,
+    /// Each with a path and the columns that it shows.
+    pub shown: Arc<[(&'static str, String)]>,
+}
+
+/// What is revealed by taps, whose columns `reveal` names, and by the list of dead letters.
+pub(super) fn shown(reveal: &[String], letters: bool) -> Arc<[(&'static str, String)]> {
+    let taps = (!reveal.is_empty()).then(|| ("/v1/tap", reveal.join(", ")));
+    let letters = letters.then(|| ("/v1/dead-letters", "payload".to_owned()));
+    taps.into_iter().chain(letters).collect()
+}
+
+/// As the server knows who calls.
+pub(super) fn told(caller: &Caller) -> String {
+    let Caller { peer, role } = caller;
+    format!("from {peer} as {}", name(*role))
+}
+
+/// A note as it is kept.
+pub(super) fn noted(note: &str) -> String {
+    one_line(note, MAX_ASKED_BYTES)
+}
+
+/// As a layer within that of the token: what would reveal values is entered first, and answered only then.
+pub(super) async fn reveals(
+    State(Reveals { audit, shown }): State<Reveals>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path();
+    let columns = shown.iter().find(|(shown, _)| *shown == path).map(|(_, columns)| columns);
+    if let Some(columns) = columns {
+        let Some(caller) = request.extensions().get::<Caller>() else {
+            let error = "it is not known who asks".to_owned();
+            return answer_error(StatusCode::INTERNAL_SERVER_ERROR, error, None);
+        };
+        let asked = request.uri().path_and_query().map_or(path, |asked| asked.as_str());
+        let who = format!("{} {}", caller.peer.ip(), name(caller.role));
+        let event = Event {
+            actor: "unknown".to_owned(),
+            action: Action::Reveal,
+            subject: one_line(columns, MAX_NAME_BYTES),
+            old_plugin_set: None,
+            new_plugin_set: None,
+            outcome: Outcome::Done,
+            detail: format!(
+                "{}; {}, and what they ask of it within a minute",
+                told(caller),
+                one_line(asked, MAX_ASKED_BYTES)
+            ),
+        };
+        // It waits for the disk.
+        let entered = tokio::task::spawn_blocking(move || audit.reveal(&who, event)).await;
+        let entered = entered.map_err(|error| error.to_string());
+        if let Err(error) = entered.and_then(|entered| entered.map_err(|error| causes(&error))) {
+            let error = format!(
+                "this shows values of `{columns}`, and cannot be entered into the audit log: {error}"
+            );
+            return answer_error(StatusCode::SERVICE_UNAVAILABLE, error, None);
+        }
+    }
+    next.run(request).await
+}
+
+/// As a layer around that of the token: a token that is none is entered.
+pub(super) async fn denials(
+    State(audit): State<Arc<AuditSink>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // Who shows nothing has not tried to be somebody: the page does so, and whoever looks around.
+    let tried = request.headers().contains_key(header::AUTHORIZATION);
+    let ends = request.extensions().get::<Ends>().filter(|_| tried).copied();
+    let answer = next.run(request).await;
+    if let (Some(ends), StatusCode::UNAUTHORIZED) = (ends, answer.status()) {
+        audit.deny(ends.peer);
+    }
+    answer
+}
+
+fn name(role: Role) -> &'static str {
+    match role {
+        Role::Reader => "reader",
+        Role::Operator => "operator",
+    }
+}
