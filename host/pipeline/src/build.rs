@@ -230,6 +230,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
         letters,
         file,
         swap_lock: Mutex::new(()),
+        remember_lock: Mutex::new(()),
         outcomes: Outcomes::default(),
         events: Mutex::new(events.clone()),
         pipeline,

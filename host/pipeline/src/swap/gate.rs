@@ -55,6 +55,9 @@ pub enum SwapRefused {
         /// What would change.
         shadow: Box<Shadow>,
     },
+    /// Something else was taken up or taken back meanwhile.
+    #[error("what runs has changed while this was checked, so nothing is done: ask again")]
+    Overtaken,
     /// There is no version to go back to.
     #[error("there is no version before the one that runs: name a plugin set to go to")]
     NothingBefore,
@@ -78,6 +81,7 @@ impl SwapRefused {
             | Self::Golden(_)
             | Self::GoldenFailed { .. }
             | Self::Shadow { .. }
+            | Self::Overtaken
             | Self::NothingBefore => Fault::Input,
             Self::Store(error) => error.fault(),
             Self::Publish(error) => error.fault(),
@@ -92,7 +96,7 @@ impl SwapRefused {
             Self::Fit(_) => "columns",
             Self::Golden(_) | Self::GoldenFailed { .. } => "golden",
             Self::Shadow { .. } => "shadow",
-            Self::NothingBefore => "history",
+            Self::Overtaken | Self::NothingBefore => "history",
             Self::Store(_) | Self::Publish(_) | Self::Rows(_) => "environment",
         }
     }
