@@ -131,7 +131,7 @@ pub(super) fn check(
     let config = &context.pipeline.swap;
     let mut checks = Vec::new();
     let mut passed = |name, found: String| checks.push(Check { name, found });
-    let library = running.library.with(asked.to_vec(), config.max_component_bytes)?;
+    let library = running.library.with(asked.to_vec())?;
     library.check_secrets(&context.slot.target().secrets).map_err(ChangeError::from)?;
     let changes = changes(&running.library.set(), &library.set());
     passed("component", changes.join("; "));
