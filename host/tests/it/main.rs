@@ -6,6 +6,7 @@
 mod admin;
 mod analytics;
 mod batch;
+mod bounds;
 mod browser;
 mod cloud;
 mod command_line;
