@@ -220,12 +220,9 @@ impl Slot {
         rollout: Rollout,
     ) -> Option<Arc<VersionRecord>> {
         let mut running = self.write();
-        let canary = (running.canary_record(), &base.canary);
-        let same_canary = match &canary {
-            (Some(now), Some(then)) => Arc::ptr_eq(now, then),
-            (now, then) => now.is_none() && then.is_none(),
-        };
-        if !Arc::ptr_eq(&running.current, &base.current) || !same_canary {
+        let canaries =
+            [&running.canary_record(), &base.canary].map(|c| c.as_ref().map(Arc::as_ptr));
+        if !Arc::ptr_eq(&running.current, &base.current) || canaries[0] != canaries[1] {
             return None;
         }
         let mut history = lock(&self.history);

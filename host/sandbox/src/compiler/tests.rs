@@ -62,7 +62,7 @@ fn what_was_compiled_once_takes_no_process_again() {
     let none = engine().compiling_by(Compiler::new("/nowhere/clickmill", ["compile"]));
     none.compile(&bytes, None).expect("it is in the cache");
     let another = [bytes, vec![0, 2, 1, b'x']].concat();
-    let error = none.compile(&another, None).err().expect("there is no process");
+    let error = none.compile(&another, None).expect_err("there is no process");
     assert!(matches!(error, EngineError::Compiler(CompileError::Start(_))), "{error}");
     assert_eq!(error.fault(), Fault::Environment);
 }
@@ -74,7 +74,7 @@ fn compiling_ends_where_it_takes_too_much() {
     let compile = |limits: ComponentLimits| {
         let engine = Engine::new(cache.path()).expect("an engine");
         let engine = engine.limiting(limits).compiling_by(compiler());
-        engine.compile(&flood, None).err().expect("it takes too much")
+        engine.compile(&flood, None).expect_err("it takes too much")
     };
     let error = compile(limits(1, 8 << 30));
     assert!(matches!(error, EngineError::Compiler(CompileError::Time { secs: 1 })), "{error}");

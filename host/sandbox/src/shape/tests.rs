@@ -94,7 +94,7 @@ proptest! {
     #[test]
     fn any_bytes_have_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..400), at in any::<prop::sample::Index>()) {
         let _ = check(&bytes);
-        let _ = check(&component(&[bytes.clone()]));
+        let _ = check(&component(std::slice::from_ref(&bytes)));
         let mut damaged = World::parse(CONTRACT_WIT).expect("the contract parses").component(&[]);
         let at = at.index(damaged.len());
         for (place, byte) in damaged[at..].iter_mut().zip(&bytes) {
