@@ -124,6 +124,8 @@ impl Context {
 
     /// Enters the end, after what the slot did last.
     pub(crate) fn end(&self, outcome: Outcome, detail: String) {
+        // Nothing that is compiled now would run any more.
+        self.engine.stop();
         self.tell_events();
         self.audit.enter(Event {
             actor: self.actor.clone(),
