@@ -15,7 +15,7 @@ use super::wire::{ChangeBody, RollbackBody, SwapBody, SwappedBody, VersionBody};
 use super::{answer_error, entered};
 use clickmill_core::{Fault, causes, store};
 use clickmill_pipeline::{Actor, Running, SwapRefused, Swaps};
-use clickmill_sandbox::{Change, LookupFile, NewComponent};
+use clickmill_sandbox::{Change, FetchError, LookupFile, NewComponent};
 
 /// What surrounds the components of a request, at most.
 const BESIDE_COMPONENTS: usize = 1 << 20;
@@ -76,6 +76,7 @@ async fn swap(
         dry_run: body.dry_run,
         ..Default::default()
     };
+    let swaps = Swaps::of(&running);
     let present = running.versions().0;
     for (stage, mut change) in body.changes {
         let stages = present.set.stages.iter();
@@ -84,12 +85,11 @@ async fn swap(
         for golden in &change.golden {
             request.golden.push((stage.clone(), golden.clone()));
         }
-        match fetched(stage, change).await {
+        match fetched(stage, change, swaps.max_component_bytes()).await {
             Ok(change) => request.changes.push(change),
             Err(error) => return answer_error(StatusCode::BAD_REQUEST, error, None),
         }
     }
-    let swaps = Swaps::of(&running);
     // Compiling and trying on takes a while.
     let done = tokio::task::spawn_blocking(move || swaps.swap(request).map_err(Box::new)).await;
     match done {
@@ -149,8 +149,8 @@ fn read(
     })
 }
 
-/// The change that a body asks for. A component in Cloud Storage is read.
-async fn fetched(stage: String, body: ChangeBody) -> Result<Change, String> {
+/// The change that a body asks for. A component in Cloud Storage is read, of at most `max_bytes`.
+async fn fetched(stage: String, body: ChangeBody, max_bytes: usize) -> Result<Change, String> {
     let component = match (body.component, body.uri) {
         (Some(_), Some(_)) => {
             return Err(format!("stage `{stage}` has a component and a URI, wanted one of them"));
@@ -163,9 +163,8 @@ async fn fetched(stage: String, body: ChangeBody) -> Result<Change, String> {
         }
         (None, Some(uri)) => {
             let (store, path) = store::open(&uri).map_err(|error| causes(&error))?;
-            let failed =
-                |error: object_store::Error| format!("cannot read `{uri}`: {}", causes(&error));
-            let got = NewComponent::get(&*store, &path, (&uri).into()).await;
+            let failed = |error: FetchError| format!("cannot read `{uri}`: {}", causes(&error));
+            let got = NewComponent::get(&*store, &path, (&uri).into(), max_bytes).await;
             Some(got.map_err(failed)?)
         }
         (None, None) => None,

@@ -7,6 +7,7 @@ mod print;
 
 mod admin;
 mod audit;
+mod compile;
 mod dashboard;
 mod dead_letter;
 mod demo;
@@ -100,12 +101,15 @@ enum Verb {
     /// Build, inspect, test, sign and swap plugins
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    #[command(hide = true)]
+    Compile(compile::Compile),
 }
 
 /// Parses the arguments and does what they say.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let _telemetry = telemetry::start();
+    // What compiles says nothing but to the process that started it.
+    let _telemetry = (!matches!(cli.verb, Verb::Compile(_))).then(telemetry::start);
     let done = match cli.verb {
         Verb::Demo(verb) => verb.run(&cli.warehouse),
         Verb::Run(verb) => verb.run(&cli.warehouse),
@@ -122,6 +126,7 @@ pub fn main() -> ExitCode {
         Verb::Warehouse(verb) => verb.run(&cli.warehouse),
         Verb::Permissions(verb) => verb.run(&cli.warehouse),
         Verb::Plugin(verb) => verb.run(),
+        Verb::Compile(verb) => return verb.run(),
     };
     match done {
         Ok(()) => Exit::Done.into(),

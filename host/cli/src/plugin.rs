@@ -14,9 +14,10 @@ use serde_json::json;
 
 pub(crate) use built::built;
 
-use super::{Failure, place};
+use super::Failure;
+use super::compile::Limits;
 use clickmill_sandbox::build::{self, Freshness, Install};
-use clickmill_sandbox::{Engine, describe_file};
+use clickmill_sandbox::describe_file;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -67,6 +68,9 @@ pub(super) struct Inspect {
     /// Print it as JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    limits: Limits,
 }
 
 impl Plugin {
@@ -97,8 +101,7 @@ impl Build {
 impl Inspect {
     fn run(self) -> Result<(), Failure> {
         let path = if self.plugin.is_dir() { built(&self.plugin)? } else { self.plugin };
-        let engine = Engine::new(&place::cache())?;
-        let plugin = describe_file(&engine, &path)?;
+        let plugin = describe_file(&self.limits.engine()?, &path)?;
         let schema: serde_json::Value =
             serde_json::from_str(&plugin.config_schema).unwrap_or_default();
         if self.json {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::running::{self, Announced};
-use super::{Exit, Failure, dashboard, place};
+use super::{Exit, Failure, compile, dashboard, place};
 use clickmill_admin as admin;
 use clickmill_admin::Interface;
 use clickmill_config::Listen;
@@ -116,6 +116,7 @@ pub(super) fn run_pipeline(
     let options = Options {
         warehouse: warehouse.to_owned(),
         cache: place::cache(),
+        compiler: Some(compile::compiler()),
         secrets,
         forget_swaps,
         audit: place::audit(),

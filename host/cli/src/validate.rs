@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::pipeline_args::PipelineArgs;
-use super::{Failure, place};
+use super::{Failure, compile, place};
 use clickmill_pipeline as pipeline;
 use clickmill_pipeline::Options;
 use clickmill_sandbox::Secrets;
@@ -27,6 +27,7 @@ impl Validate {
         let options = Options {
             warehouse: warehouse.to_owned(),
             cache: place::cache(),
+            compiler: Some(compile::compiler()),
             secrets: Secrets::new(),
             // The file is what is asked about.
             forget_swaps: true,

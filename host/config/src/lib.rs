@@ -28,7 +28,7 @@ pub use admin::{Admin, Listen, Token, is_host};
 pub use guard::Guard;
 pub use plugin::{Grant, InstanceLife, Limits, Plugin};
 pub use problem::Problem;
-pub use swap::{Rules, Swap};
+pub use swap::{ComponentLimits, Rules, Swap};
 
 use clickmill_core::list;
 use clickmill_core::schema::TableSchema;

@@ -17,8 +17,8 @@ pub struct Swap {
     /// Where plugin sets are kept: a folder or `gs://bucket/prefix/`. Beside the tables, or under
     /// `clickmill-data`, where absent.
     pub state: Option<String>,
-    /// What a component may have.
-    pub max_component_bytes: usize,
+    /// What components may have and take, at the start too.
+    pub components: ComponentLimits,
     /// How many of the last batches a new set is tried on before it counts.
     pub shadow_batches: usize,
     /// The share of batches that a new set gets at first; 1 for all at once.
@@ -29,6 +29,29 @@ pub struct Swap {
     pub probation: Duration,
     /// The rules.
     pub rules: Rules,
+}
+
+/// What a component may have, and what compiling it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ComponentLimits {
+    /// Its size in bytes.
+    pub max_bytes: usize,
+    /// Processor time that compiling it takes, over all threads, in whole seconds.
+    pub max_compile_secs: u64,
+    /// Memory that compiling it takes, in bytes.
+    pub max_compile_bytes: u64,
+}
+
+impl ComponentLimits {
+    /// The largest component that may be allowed, in bytes.
+    pub const MOST_BYTES: usize = 256 << 20;
+}
+
+impl Default for ComponentLimits {
+    /// With what surrounds compiling, any file is inspected within 60 s of processor time and 1 GB.
+    fn default() -> Self {
+        Self { max_bytes: 32 << 20, max_compile_secs: 50, max_compile_bytes: 900_000_000 }
+    }
 }
 
 /// What a new plugin set may do worse than the one before it. Rates are those of the last
@@ -60,6 +83,8 @@ pub(super) struct RawSwap {
     watch_interval_secs: f64,
     state: Option<String>,
     max_component_bytes: usize,
+    max_compile_secs: u64,
+    max_compile_bytes: u64,
     shadow_batches: usize,
     canary_share: f64,
     canary_secs: f64,
@@ -75,11 +100,14 @@ pub(super) struct RawSwap {
 
 impl Default for RawSwap {
     fn default() -> Self {
+        let components = ComponentLimits::default();
         Self {
             watch: None,
             watch_interval_secs: 1.0,
             state: None,
-            max_component_bytes: 32 << 20,
+            max_component_bytes: components.max_bytes,
+            max_compile_secs: components.max_compile_secs,
+            max_compile_bytes: components.max_compile_bytes,
             shadow_batches: 8,
             canary_share: 1.0,
             canary_secs: 30.0,
@@ -115,12 +143,18 @@ pub(super) fn swap(raw: RawSwap, folder: &Path, problems: &mut Vec<Problem>) -> 
             0.05,
             3600.0,
         )),
-        max_component_bytes: within(
-            "max_component_bytes",
-            raw.max_component_bytes as f64,
-            1024.0,
-            (256 << 20) as f64,
-        ) as usize,
+        components: ComponentLimits {
+            max_bytes: within(
+                "max_component_bytes",
+                raw.max_component_bytes as f64,
+                1024.0,
+                ComponentLimits::MOST_BYTES as f64,
+            ) as usize,
+            max_compile_secs: within("max_compile_secs", raw.max_compile_secs as f64, 1.0, 86_400.0)
+                as u64,
+            max_compile_bytes: within("max_compile_bytes", raw.max_compile_bytes as f64, 1e8, 1e12)
+                as u64,
+        },
         shadow_batches: within("shadow_batches", raw.shadow_batches as f64, 0.0, 64.0) as usize,
         canary_share: within("canary_share", raw.canary_share, 0.001, 1.0),
         canary: seconds(within("canary_secs", raw.canary_secs, 0.0, 86_400.0)),

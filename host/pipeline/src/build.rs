@@ -14,7 +14,7 @@ use super::observe::tap::Taps;
 use super::replay::attempts;
 use super::swap::set_store::{SetStore, SetStoreError};
 use super::swap::{table, watch};
-use super::threads::Threads;
+use super::threads::{Runtime, Threads};
 use super::versions::actor;
 use super::versions::fit::{FitError, Target};
 use super::versions::guard::Guard;
@@ -28,7 +28,9 @@ use clickmill_core::{Fault, Micros, causes};
 use clickmill_dead_letter::{Seal, SealError, SealKeys, Writer};
 use clickmill_decode::{Decoder, messages};
 use clickmill_sandbox::signature::{KeyError, Keys};
-use clickmill_sandbox::{Engine, EngineError, Library, PluginError, Secrets, SecretsError};
+use clickmill_sandbox::{
+    Compiler, Engine, EngineError, Library, PluginError, Secrets, SecretsError,
+};
 use clickmill_sink::{SinkError, Tables};
 use clickmill_source as source;
 use clickmill_source::{Interrupt, Progress};
@@ -41,6 +43,8 @@ pub struct Options {
     pub warehouse: String,
     /// Folder for compiled plugins.
     pub cache: PathBuf,
+    /// What compiles plugins; else this process does, without bounds of time and memory.
+    pub compiler: Option<Compiler>,
     /// Values of secrets that do not come from the environment.
     pub secrets: Secrets,
     /// Run the set of the pipeline file, whatever was swapped since.
@@ -56,7 +60,14 @@ pub struct PreparedPipeline {
     /// First, so that they end while there is still a runtime.
     threads: Threads,
     context: Arc<Context>,
-    runtime: tokio::runtime::Runtime,
+    runtime: Runtime,
+}
+
+/// What plugins are compiled for is over: whoever waits for that is done, and need not be waited for.
+impl Drop for PreparedPipeline {
+    fn drop(&mut self) {
+        self.context.engine.stop();
+    }
 }
 
 /// Why a pipeline can't run.
@@ -169,13 +180,13 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
     // Before anything is built or started.
     let environment = |variable: &str| std::env::var_os(variable);
     let secrets = Secrets::read(&pipeline.plugins, &options.secrets, environment)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        // Input and output only wait; the chain has threads of its own.
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(BuildError::Runtime)?;
+    let runtime = Runtime::new().map_err(BuildError::Runtime)?;
     let engine = Engine::new(&options.cache)?.trusting(Keys::parse(&pipeline.trusted_keys)?);
+    let engine = engine.limiting(pipeline.swap.components);
+    let engine = match &options.compiler {
+        Some(compiler) => engine.compiling_by(compiler.clone()),
+        None => engine,
+    };
     let library = Library::load(&engine, &pipeline.plugins)?;
     library.check_secrets(&secrets)?;
     let tables = runtime.block_on(async {
@@ -232,6 +243,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
         letters,
         file,
         swap_lock: Mutex::new(()),
+        remember_lock: Mutex::new(()),
         outcomes: Outcomes::default(),
         events: Mutex::new(events.clone()),
         pipeline,

@@ -47,8 +47,11 @@ pub(crate) struct Context {
     pub letters: Arc<Writer>,
     /// The plugin set of the pipeline file.
     pub file: Digest,
-    /// Held by a swap from its first check to its end: they come one after the other.
+    /// Held by a swap from its first check to its end: they come one after the other. Whoever takes a version
+    /// back waits for none of them.
     pub swap_lock: Mutex<()>,
+    /// Held while it is written what runs.
+    pub remember_lock: Mutex<()>,
     pub outcomes: Outcomes,
     /// What the slot did and nobody has told yet.
     pub events: Mutex<Receiver<SlotEvent>>,
@@ -119,12 +122,14 @@ impl Context {
         self.audit.enter(event(Action::Start, "", last.map(|last| last.digest.into()), detail))?;
         self.audit.settle();
         self.audit.tell_head();
-        self.remember(&record);
+        self.remember();
         Ok(())
     }
 
     /// Enters the end, after what the slot did last.
     pub(crate) fn end(&self, outcome: Outcome, detail: String) {
+        // Nothing that is compiled now would run any more.
+        self.engine.stop();
         self.tell_events();
         self.audit.end(Some(Event {
             actor: self.actor.clone(),
@@ -149,8 +154,11 @@ impl Context {
         Ok(())
     }
 
-    /// Remembers what runs, for the next start.
-    pub(crate) fn remember(&self, record: &VersionRecord) {
+    /// Remembers what runs at this moment, for the next start.
+    pub(crate) fn remember(&self) {
+        let _one_at_a_time = lock(&self.remember_lock);
+        let current = self.slot.current();
+        let record = &current.record;
         let running = RunningSet {
             file: self.file.clone(),
             running: record.set.digest.clone(),
@@ -184,7 +192,7 @@ impl Context {
                     to = %to.set.digest,
                     "the canary took over"
                 );
-                self.remember(&to);
+                self.remember();
                 self.audit.enter_late(Event {
                     actor: actor::HOST.to_owned(),
                     action: Action::Promote,
@@ -204,7 +212,7 @@ impl Context {
                     reason,
                     "plugins rolled back"
                 );
-                self.remember(&to);
+                self.remember();
                 self.rolled_back(&from, &to, &actor, &reason);
             }
         }

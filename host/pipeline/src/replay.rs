@@ -84,8 +84,7 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
     let library = if request.changes.is_empty() {
         current.library.clone()
     } else {
-        let max = context.pipeline.swap.max_component_bytes;
-        current.library.with(request.changes.clone(), max)?
+        current.library.with(request.changes.clone())?
     };
     has_provenance(context)?;
     // Until the last attempt is entered.

@@ -67,12 +67,18 @@ impl Swaps {
         Self(running.context().clone())
     }
 
-    /// Checks a changed set and takes it up.
+    /// What a component may have, in bytes.
+    pub fn max_component_bytes(&self) -> usize {
+        self.0.engine.limits().max_bytes
+    }
+
+    /// Checks a changed set and takes it up. One that was checked while what runs has changed is refused.
     pub fn swap(&self, request: Request) -> Result<Swapped, SwapRefused> {
         let context = &*self.0;
         let _one_at_a_time = lock(&context.swap_lock);
-        let from = context.slot.current();
-        let passed = match gate::check(context, &from, &request.changes, &request.golden) {
+        let base = context.slot.base();
+        let from = &base.current;
+        let passed = match gate::check(context, from, &request.changes, &request.golden) {
             Ok(passed) => passed,
             Err(refused) => {
                 self.refuse(&request, &from.record, &refused);
@@ -115,7 +121,11 @@ impl Swaps {
         }
         let (actor, note) = (request.actor.name.clone(), request.note.clone());
         let origin = Origin { actor, note, changes: passed.changes };
-        let record = context.slot.install(passed.library, passed.fitted, origin, rollout);
+        let installed = context.slot.install(&base, passed.library, passed.fitted, origin, rollout);
+        let Some(record) = installed else {
+            self.refuse(&request, &base.current.record, &SwapRefused::Overtaken);
+            return Err(SwapRefused::Overtaken);
+        };
         tracing::info!(
             version = record.number,
             from = %swapped.from,
@@ -125,7 +135,7 @@ impl Swaps {
             "plugins swapped"
         );
         if rollout == Rollout::All {
-            context.remember(&record);
+            context.remember();
         }
         context.outcomes.taken.fetch_add(1, Ordering::Relaxed);
         swapped.version = Some(record);
@@ -133,7 +143,8 @@ impl Swaps {
     }
 
     /// Takes the current version back, or the canary: the set before it runs again. `to` names a set
-    /// that ran at any time, by how its digest begins.
+    /// that ran at any time, by how its digest begins. It waits for no swap that is checked meanwhile, of
+    /// which nothing comes then.
     pub fn roll_back(
         &self,
         to: Option<&str>,
@@ -141,8 +152,8 @@ impl Swaps {
         note: &str,
     ) -> Result<Arc<VersionRecord>, SwapRefused> {
         let context = &*self.0;
-        let _one_at_a_time = lock(&context.swap_lock);
-        let current = context.slot.current();
+        let base = context.slot.base();
+        let current = &base.current;
         let reason = match note {
             "" => format!("{} said so", actor.name),
             note => note.to_owned(),
@@ -167,9 +178,10 @@ impl Swaps {
         context.publish(&library)?;
         let changes = difference::changes(&current.record.set, &to);
         let origin = Origin { actor: actor.name.clone(), note: reason.clone(), changes };
-        let record = context.slot.install(library, fitted, origin, Rollout::All);
+        let installed = context.slot.install(&base, library, fitted, origin, Rollout::All);
+        let record = installed.ok_or(SwapRefused::Overtaken)?;
         current.record.stand(Standing::RolledBack { until: record.since, reason });
-        context.remember(&record);
+        context.remember();
         context.rolled_back(&current.record, &record, actor, &record.origin.note);
         Ok(record)
     }

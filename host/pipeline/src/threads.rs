@@ -1,15 +1,17 @@
 //! Threads beside a run: they end with the pipeline that they belong to.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use tokio::runtime::{Builder, Handle};
 
 use clickmill_core::lock;
 
-/// How long a thread may take to end. One that builds a plugin crate is left then: the process ends
-/// anyway, and what it builds is not waited for.
+/// How long a thread may take to end. One that builds a plugin crate, or tries a plugin on, is left then: the
+/// process ends anyway, and what it does is not waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The threads of a pipeline. Dropped, it has them end and waits for them.
@@ -57,6 +59,38 @@ impl Drop for Threads {
     }
 }
 
+/// The runtime for input and output. Dropped, what it still works on has so long to end as threads have: a
+/// plugin that is tried on for somebody may take longer.
+pub(crate) struct Runtime {
+    handle: Handle,
+    /// Until it is dropped.
+    running: Option<tokio::runtime::Runtime>,
+}
+
+impl Runtime {
+    pub(crate) fn new() -> io::Result<Self> {
+        // Input and output only wait; the chain has threads of its own.
+        let running = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        Ok(Self { handle: running.handle().clone(), running: Some(running) })
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.handle.block_on(future)
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.shutdown_timeout(PATIENCE);
+        }
+    }
+}
+
 impl End {
     /// Waits for so long. Returns whether it is time to end.
     pub(crate) fn comes_within(&self, time: Duration) -> bool {
@@ -86,6 +120,22 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
+
+    #[test]
+    fn a_runtime_ends_though_somebody_never_does() {
+        let (to, waiting) = bounded::<Infallible>(0);
+        let runtime = Runtime::new().expect("a runtime");
+        let (began, begins) = bounded(1);
+        runtime.handle().spawn_blocking(move || {
+            began.send(()).expect("the test waits");
+            // Until the test is over.
+            let _ = waiting.recv();
+        });
+        begins.recv().expect("it begins");
+        assert_eq!(runtime.block_on(async { 1 }), 1);
+        drop(runtime);
+        drop(to);
+    }
 
     #[test]
     fn threads_end_with_what_they_belong_to_and_finish_what_waits() {

@@ -10,9 +10,10 @@ use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre,
 use super::boundary::{CONTRACT, Manifest};
 use super::engine::Engine;
 use super::error::PluginError;
+use super::file;
 use super::guest::{Guest, link};
 use super::lookup::Lookups;
-use super::signature::beside;
+use super::signature::{MAX_BYTES as MAX_SIGNATURE_BYTES, beside};
 use clickmill_config::Limits;
 use clickmill_core::Digest;
 
@@ -89,16 +90,16 @@ impl Loaded {
     }
 }
 
-/// Reads a component file.
-pub(super) fn read(path: &Path) -> Result<Bytes, PluginError> {
-    let read = std::fs::read(path);
+/// Reads a component file of at most `max_bytes`.
+pub(super) fn read(path: &Path, max_bytes: usize) -> Result<Bytes, PluginError> {
+    let read = file::read(path, max_bytes);
     let bytes = read.map_err(|source| PluginError::Read { path: path.to_owned(), source })?;
     Ok(bytes.into())
 }
 
 /// The signature beside a component, where there is one.
 pub(super) fn read_signature(path: &Path) -> Option<String> {
-    std::fs::read_to_string(beside(path)).ok()
+    file::read_text(&beside(path), MAX_SIGNATURE_BYTES).ok()
 }
 
 /// Compiles, links and describes a component. `path` is where it came from, for messages.
@@ -176,7 +177,8 @@ impl Manifest {
 
 /// Describes a component file.
 pub fn describe_file(engine: &Engine, path: &Path) -> Result<Described, PluginError> {
-    describe(engine, path, &read(path)?, read_signature(path).as_deref())
+    let bytes = read(path, engine.limits().max_bytes)?;
+    describe(engine, path, &bytes, read_signature(path).as_deref())
 }
 
 /// Describes a component. `path` is where it came from, for messages.

@@ -119,16 +119,6 @@ pub enum ChangeError {
         /// What was asked for.
         table: String,
     },
-    /// The component is larger than the pipeline allows.
-    #[error("the component for `{stage}` is too large: limit {limit} bytes, got {bytes}")]
-    TooLarge {
-        /// The stage.
-        stage: String,
-        /// What it may have.
-        limit: usize,
-        /// What it has.
-        bytes: usize,
-    },
     /// Nothing would be different.
     #[error("nothing would change: plugin set `{plugin_set}` runs already")]
     Nothing {
@@ -179,10 +169,9 @@ impl ChangeError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Plugin(source) => source.fault(),
-            Self::UnknownStage { .. }
-            | Self::UnknownTable { .. }
-            | Self::TooLarge { .. }
-            | Self::Nothing { .. } => Fault::Input,
+            Self::UnknownStage { .. } | Self::UnknownTable { .. } | Self::Nothing { .. } => {
+                Fault::Input
+            }
         }
     }
 }

@@ -30,10 +30,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use super::chain::{Chain, ChainWorker};
+use super::file;
 use super::secrets::{Secrets, made_up, wrong};
 use clickmill_core::batch::{Batch, Origins, Position, Positions};
 use clickmill_core::schema::{Column, timestamp_type};
 use clickmill_core::{Fault, Micros};
+
+/// Bytes of a file of cases, at most: what a request for a swap holds of all of them.
+const MAX_FILE_BYTES: usize = 512 << 20;
 
 /// A file of golden cases.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -132,7 +136,8 @@ impl Golden {
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
         paths.sort();
         let read = |path: PathBuf| {
-            let text = std::fs::read_to_string(&path).map_err(|error| failed(&path, error))?;
+            let text = file::read_text(&path, MAX_FILE_BYTES);
+            let text = text.map_err(|error| failed(&path, error))?;
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             Self::parse(&text, file)
         };

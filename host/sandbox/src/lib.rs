@@ -5,7 +5,8 @@
 //! interface. The crate does no I/O on data, and knows no source, no sink and no table: an embedder brings
 //! rows as Arrow columns and takes them back.
 //!
-//! - [`Engine`] compiles components, cached on disk, with every limit of the sandbox in one place.
+//! - [`Engine`] compiles components, cached on disk, with every limit of the sandbox in one place. By a
+//!   [`Compiler`] it does so in processes of their own, which may take so much time and memory and no more.
 //! - [`Library`] is a chain's components, compiled and described; [`Library::configure`] fits them to
 //!   the columns that come in and makes a [`Chain`].
 //! - [`ChainWorker`] runs batches through a chain, one per thread.
@@ -75,11 +76,13 @@ mod boundary;
 pub mod build;
 mod chain;
 mod change;
+mod compiler;
 mod component;
 mod digest;
 mod engine;
 mod engine_words;
 mod error;
+mod file;
 mod golden;
 mod guest;
 mod hidden;
@@ -91,6 +94,8 @@ mod lower;
 mod redactor;
 mod secrets;
 mod set;
+mod settings;
+mod shape;
 pub mod signature;
 mod stage;
 #[cfg(test)]
@@ -98,7 +103,8 @@ mod testing;
 
 pub use boundary::CONTRACT;
 pub use chain::{Chain, ChainWorker, Processed, StageCounts};
-pub use change::{Change, NewComponent};
+pub use change::{Change, FetchError, NewComponent};
+pub use compiler::{CompileError, Compiler, compile};
 pub use component::{Described, describe, describe_file};
 pub use engine::{Engine, EngineError};
 pub use error::{ChangeError, PluginError, TestError};
@@ -107,8 +113,9 @@ pub use library::Library;
 pub use lookup::LookupFile;
 pub use secrets::{MIN_SECRET_BYTES, Secrets, SecretsError};
 pub use set::{LookupMade, PluginSet, StageMade};
+pub use shape::ShapeError;
 
 // What an embedder needs of the other crates: stages as configured, batches as they flow.
-pub use clickmill_config::{Grant, InstanceLife, Limits, Plugin};
+pub use clickmill_config::{ComponentLimits, Grant, InstanceLife, Limits, Plugin};
 pub use clickmill_core::batch::{Batch, Message, Origins, Position, Positions, Reason, Rejected};
 pub use clickmill_core::{Digest, Micros, StageName};

@@ -85,8 +85,8 @@ impl Library {
         Ok(Self::of(engine, members))
     }
 
-    /// The library with some stages changed. `max_bytes` is what a component may have.
-    pub fn with(&self, changes: Vec<Change>, max_bytes: usize) -> Result<Self, ChangeError> {
+    /// The library with some stages changed.
+    pub fn with(&self, changes: Vec<Change>) -> Result<Self, ChangeError> {
         let mut members = self.members.clone();
         for change in changes {
             let stage = change.stage.clone();
@@ -95,12 +95,6 @@ impl Library {
                 let known = self.stage_names().map(str::to_owned).collect();
                 return Err(ChangeError::UnknownStage { stage, known });
             };
-            if let Some(component) = &change.component
-                && component.bytes.len() > max_bytes
-            {
-                let bytes = component.bytes.len();
-                return Err(ChangeError::TooLarge { stage, limit: max_bytes, bytes });
-            }
             *member = Arc::new(member.with(&self.engine, change)?);
         }
         let changed = Self::of(&self.engine, members);

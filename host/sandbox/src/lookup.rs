@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde_json::Value as Json;
 
 use super::boundary::{Column, LookupError, Text, Values};
+use super::file;
 use clickmill_core::{Digest, Fault};
 
 /// The most that one lookup answers. Keys may overlap, so few bytes of them can ask for much.
@@ -132,7 +133,7 @@ impl LookupFile {
 
     /// Reads a table's file.
     pub fn read(table: &str, path: &Path) -> Result<Self, LookupFileError> {
-        let bytes = std::fs::read(path)
+        let bytes = file::read(path, usize::MAX)
             .map_err(|source| LookupFileError::Read { path: path.to_owned(), source })?;
         Ok(Self::new(table.to_owned(), path.to_owned(), bytes.into()))
     }

@@ -25,6 +25,8 @@ const SIGNATURE_BYTES: usize = 2 + 8 + COMMENT_SIGNATURE_BYTES;
 const COMMENT_SIGNATURE_BYTES: usize = 64;
 /// The `minisign` tool reads lines of 8191 bytes; that leaves room for what precedes the comment.
 const MAX_COMMENT_BYTES: usize = 8000;
+/// Bytes of a signature's file, at most: two comments, and little else.
+pub(crate) const MAX_BYTES: usize = 32 << 10;
 /// So much of a malformed key is shown. Of a secret key that is the names of algorithms.
 const SHOWN_CHARS: usize = 8;
 

@@ -152,6 +152,43 @@ pub(crate) fn idle_plugin() -> Vec<u8> {
     World::parse(CONTRACT_WIT).expect("the contract parses").component(&[])
 }
 
+/// How a component begins, and a module.
+pub(crate) const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
+pub(crate) const MODULE: [u8; 8] = *b"\0asm\x01\0\0\0";
+
+/// A number as WebAssembly writes it.
+pub(crate) fn leb(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+/// A section of a module or a component.
+pub(crate) fn section(id: u8, content: &[u8]) -> Vec<u8> {
+    [&[id][..], &leb(content.len()), content].concat()
+}
+
+/// A component of these sections.
+pub(crate) fn component(sections: &[Vec<u8>]) -> Vec<u8> {
+    [&COMPONENT[..], &sections.concat()].concat()
+}
+
+/// A component around a module of functions that take and answer nothing, each with these bytes.
+pub(crate) fn functions(count: usize, body: &[u8]) -> Vec<u8> {
+    let body = [&leb(body.len())[..], body].concat();
+    let module = [
+        MODULE.to_vec(),
+        section(1, &[1, 0x60, 0, 0]),
+        section(3, &[leb(count), vec![0; count]].concat()),
+        section(10, &[leb(count), body.repeat(count)].concat()),
+    ];
+    component(&[section(1, &module.concat())])
+}
+
 fn add_type(types: &mut TypeSection, signature: &WasmSignature) {
     let of = |types: &[WasmType]| types.iter().map(|ty| val_type(*ty)).collect::<Vec<_>>();
     types.ty().function(of(&signature.params), of(&signature.results));

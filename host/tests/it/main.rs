@@ -7,6 +7,7 @@ mod admin;
 mod analytics;
 mod audit;
 mod batch;
+mod bounds;
 mod browser;
 mod cloud;
 mod command_line;

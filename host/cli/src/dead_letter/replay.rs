@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{Exit, Failure};
 use crate::pipeline_args::PipelineArgs;
-use crate::place;
 use crate::plugin::built;
+use crate::{compile, place};
 use clickmill_pipeline as pipeline;
 use clickmill_pipeline::{Fate, Options, PreparedPipeline};
 use clickmill_sandbox::build::is_crate;
@@ -67,6 +67,7 @@ fn open(args: &PipelineArgs, warehouse: &str) -> Result<PreparedPipeline, Failur
     let options = Options {
         warehouse: warehouse.to_owned(),
         cache: place::cache(),
+        compiler: Some(compile::compiler()),
         secrets: Secrets::new(),
         forget_swaps: false,
         audit: place::audit(),
@@ -79,7 +80,8 @@ impl Replay {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         let prepared = open(&self.pipeline, warehouse)?;
         let signed_only = !prepared.pipeline().trusted_keys.is_empty();
-        let changes = self.plugins.iter().map(|given| change(given, signed_only));
+        let max_bytes = prepared.pipeline().swap.components.max_bytes;
+        let changes = self.plugins.iter().map(|given| change(given, signed_only, max_bytes));
         let changes = changes.collect::<Result<_, _>>()?;
         let request =
             pipeline::Replay { condition: self.condition, changes, dry_run: self.dry_run };
@@ -168,7 +170,7 @@ impl Explain {
 }
 
 /// `STAGE=COMPONENT` as a change. A crate is not built where only signed components are taken.
-fn change(given: &str, signed_only: bool) -> Result<Change, Failure> {
+fn change(given: &str, signed_only: bool, max_bytes: usize) -> Result<Change, Failure> {
     let (stage, component) = given.split_once('=').ok_or_else(|| {
         Failure::new(Exit::BadInput, anyhow::anyhow!("`{given}` is not STAGE=COMPONENT"))
     })?;
@@ -178,6 +180,6 @@ fn change(given: &str, signed_only: bool) -> Result<Change, Failure> {
         return Err(PluginError::UnsignedCrate { stage, path }.into());
     }
     let path = if given.is_dir() { built(given)? } else { given.to_owned() };
-    let component = Some(NewComponent::read(&path)?);
+    let component = Some(NewComponent::read(&path, max_bytes)?);
     Ok(Change { stage: stage.to_owned(), component, ..Change::default() })
 }

@@ -13,7 +13,7 @@ use clickmill_admin::wire::{
     ChangeBody, FileBody, RollbackBody, ShadowBody, SwapBody, SwappedBody, VersionBody,
 };
 use clickmill_core::Micros;
-use clickmill_sandbox::{Golden, NewComponent};
+use clickmill_sandbox::{ComponentLimits, Golden, NewComponent};
 
 const SWAP_EXAMPLES: &str = "\
 Examples:
@@ -245,7 +245,8 @@ fn component_of(component: &str, change: &mut ChangeBody) -> Result<(), Failure>
         let folder = given.parent().map(Path::to_owned).unwrap_or_default();
         (given, folder)
     };
-    let NewComponent { bytes, signature, .. } = NewComponent::read(&path)?;
+    let NewComponent { bytes, signature, .. } =
+        NewComponent::read(&path, ComponentLimits::MOST_BYTES)?;
     let name = path.file_name().unwrap_or_default().into();
     change.signature = signature;
     change.component = Some(FileBody { name, base64: bytes });

@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::built::built;
 use super::swap::golden;
-use crate::place;
+use crate::compile::Limits;
 use crate::{Exit, Failure};
 use clickmill_config::Grant;
-use clickmill_sandbox::{Engine, Library};
+use clickmill_sandbox::Library;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,6 +24,9 @@ Cases are the `tests/*.json` in the crate or beside the component: rows that go 
 pub(crate) struct Test {
     /// A component file, or the folder of a plugin crate
     plugin: PathBuf,
+
+    #[command(flatten)]
+    limits: Limits,
 }
 
 impl Test {
@@ -42,7 +45,7 @@ impl Test {
             writes: Grant::All,
             ..clickmill_config::Plugin::named(stage.parse().expect("a name that stages may have"))
         };
-        let library = Library::load(&Engine::new(&place::cache())?, &[plugin])?;
+        let library = Library::load(&self.limits.engine()?, &[plugin])?;
         let (mut cases, mut failed) = (0, 0);
         for file in &files {
             let problems =

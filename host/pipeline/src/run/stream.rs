@@ -432,7 +432,7 @@ mod tests {
             watch: None,
             watch_interval: Duration::ZERO,
             state: None,
-            max_component_bytes: 0,
+            components: config::ComponentLimits::default(),
             shadow_batches: 0,
             canary_share: 1.0,
             canary: Duration::ZERO,

@@ -56,6 +56,9 @@ pub enum SwapRefused {
         /// What would change.
         shadow: Box<Shadow>,
     },
+    /// Something else was taken up or taken back meanwhile.
+    #[error("what runs has changed while this was checked, so nothing is done: ask again")]
+    Overtaken,
     /// There is no version to go back to.
     #[error("there is no version before the one that runs: name a plugin set to go to")]
     NothingBefore,
@@ -82,6 +85,7 @@ impl SwapRefused {
             | Self::Golden(_)
             | Self::GoldenFailed { .. }
             | Self::Shadow { .. }
+            | Self::Overtaken
             | Self::NothingBefore => Fault::Input,
             Self::Store(error) => error.fault(),
             Self::Publish(error) => error.fault(),
@@ -98,7 +102,7 @@ impl SwapRefused {
             Self::Fit(_) => "columns",
             Self::Golden(_) | Self::GoldenFailed { .. } => "golden",
             Self::Shadow { .. } => "shadow",
-            Self::NothingBefore => "history",
+            Self::Overtaken | Self::NothingBefore => "history",
             Self::Audit(_) => "audit",
             Self::Store(_) | Self::Publish(_) | Self::Rows(_) => "environment",
         }
@@ -142,7 +146,7 @@ pub(super) fn check(
     let config = &context.pipeline.swap;
     let mut checks = Vec::new();
     let mut passed = |name, found: String| checks.push(Check { name, found });
-    let library = running.library.with(asked.to_vec(), config.max_component_bytes)?;
+    let library = running.library.with(asked.to_vec())?;
     library.check_secrets(&context.slot.target().secrets).map_err(ChangeError::from)?;
     let changes = changes(&running.library.set(), &library.set());
     passed("component", changes.join("; "));

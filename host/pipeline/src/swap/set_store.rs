@@ -18,6 +18,9 @@ use clickmill_core::store::StoreError;
 use clickmill_core::{Digest, Fault, folder};
 use clickmill_sandbox::{Engine, Library, PluginError, PluginSet};
 
+/// The largest component or lookup table that is read: a request for a swap has no more.
+const MAX_KEPT_BYTES: u64 = 512 << 20;
+
 /// Where plugin sets are kept.
 #[derive(Debug, Clone)]
 pub struct SetStore {
@@ -231,6 +234,11 @@ impl SetStore {
     async fn get(&self, path: &Path) -> Result<Option<Bytes>, SetStoreError> {
         let failed = |source| self.failed(format!("read `{path}`"), source);
         match self.store.get(path).await {
+            Ok(got) if got.meta.size > MAX_KEPT_BYTES => {
+                let bytes = got.meta.size;
+                let error = format!("it has {bytes} bytes, wanted at most {MAX_KEPT_BYTES}");
+                Err(failed(object_store::Error::Generic { store: "state", source: error.into() }))
+            }
             Ok(got) => got.bytes().await.map(Some).map_err(failed),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(source) => Err(failed(source)),

@@ -19,7 +19,7 @@ use crate::threads::Threads;
 use crate::versions::actor::{self, Actor};
 use clickmill_core::{Digest, causes, store};
 use clickmill_sandbox::build::{self, Freshness, Install};
-use clickmill_sandbox::{Change, Golden, LookupFile, NewComponent};
+use clickmill_sandbox::{Change, FetchError, Golden, LookupFile, NewComponent};
 
 /// What is looked at.
 enum Place {
@@ -230,7 +230,9 @@ impl Swaps {
 
     /// What a stage is to have, with its golden cases; `None` where it is to have what it has.
     fn read(&self, changed: Changed) -> Result<Option<(Change, Vec<Golden>)>, String> {
-        let of_file = |path: &Path| NewComponent::read(path).map_err(|error| causes(&error));
+        let max_bytes = self.0.engine.limits().max_bytes;
+        let of_file =
+            |path: &Path| NewComponent::read(path, max_bytes).map_err(|error| causes(&error));
         let (stage, component, golden) = match changed {
             Changed::File { stage, path } => {
                 let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
@@ -246,11 +248,11 @@ impl Swaps {
                 return Ok(change.map(|change| (change, Vec::new())));
             }
             Changed::Object { stage, store, path } => {
-                let failed = |error: object_store::Error| {
-                    format!("cannot read `{path}`: {}", causes(&error))
-                };
+                let failed =
+                    |error: FetchError| format!("cannot read `{path}`: {}", causes(&error));
                 let named = PathBuf::from(path.to_string());
-                let got = self.0.runtime.block_on(NewComponent::get(&*store, &path, named));
+                let got = NewComponent::get(&*store, &path, named, max_bytes);
+                let got = self.0.runtime.block_on(got);
                 (stage, got.map_err(failed)?, Ok(Vec::new()))
             }
         };

@@ -41,6 +41,12 @@ struct Versions {
     probation: Option<Probation>,
 }
 
+impl Versions {
+    fn canary_record(&self) -> Option<Arc<VersionRecord>> {
+        self.canary.as_ref().map(|canary| canary.version.record.clone())
+    }
+}
+
 /// A version that gets some of the batches for a while.
 struct Canary {
     version: Arc<Version>,
@@ -58,6 +64,12 @@ struct Probation {
     /// What became of the last rows of that.
     rates: Rates,
     until: Instant,
+}
+
+/// What runs, as somebody looked at it who is to put something else in its place.
+pub(crate) struct Base {
+    pub current: Arc<Version>,
+    canary: Option<Arc<VersionRecord>>,
 }
 
 /// What a version that is taken back makes way for.
@@ -117,6 +129,12 @@ impl Slot {
     /// The version that runs.
     pub(crate) fn current(&self) -> Arc<Version> {
         self.read().current.clone()
+    }
+
+    /// What runs at this moment.
+    pub(crate) fn base(&self) -> Base {
+        let running = self.read();
+        Base { current: running.current.clone(), canary: running.canary_record() }
     }
 
     /// The version for a batch, which has a number of its own.
@@ -191,15 +209,23 @@ impl Slot {
         }
     }
 
-    /// Takes a version up. Only one that was fitted to the columns that come in, where those are known.
+    /// Takes a version up, as long as what runs is what it was checked against: whatever was taken up or taken
+    /// back meanwhile stands, and this is `None`. Only one that was fitted to the columns that come in, where
+    /// those are known.
     pub(crate) fn install(
         &self,
+        base: &Base,
         library: Library,
         fitted: Option<Fitted>,
         origin: Origin,
         rollout: Rollout,
-    ) -> Arc<VersionRecord> {
+    ) -> Option<Arc<VersionRecord>> {
         let mut running = self.write();
+        let canaries =
+            [&running.canary_record(), &base.canary].map(|c| c.as_ref().map(Arc::as_ptr));
+        if !Arc::ptr_eq(&running.current, &base.current) || canaries[0] != canaries[1] {
+            return None;
+        }
         let mut history = lock(&self.history);
         let standing = match rollout {
             Rollout::All => Standing::Current,
@@ -226,7 +252,7 @@ impl Slot {
             }
         }
         self.changed();
-        record
+        Some(record)
     }
 
     /// Takes a version back: a canary gets no more batches; in place of the current version an earlier
@@ -274,7 +300,7 @@ impl Slot {
 
     /// The canary, where there is one.
     pub(crate) fn canary(&self) -> Option<Arc<VersionRecord>> {
-        self.read().canary.as_ref().map(|canary| canary.version.record.clone())
+        self.read().canary_record()
     }
 
     /// Changes with every change of what runs.

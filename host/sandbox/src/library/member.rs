@@ -33,7 +33,8 @@ pub(super) struct Member {
 impl Member {
     /// Reads a component file with what belongs to it, compiles and describes.
     pub(super) fn load(engine: &Engine, plugin: Plugin) -> Result<Self, PluginError> {
-        let NewComponent { bytes, signature, .. } = NewComponent::read(&plugin.component)?;
+        let NewComponent { bytes, signature, .. } =
+            NewComponent::read(&plugin.component, engine.limits().max_bytes)?;
         let lookups = plugin.lookups.iter().map(|(table, path)| LookupFile::read(table, path));
         let lookups =
             lookups.collect::<Result<_, _>>().map_err(|e| lookup_failed(&plugin.name, e))?;

@@ -1,0 +1,172 @@
+//! What bytes are, told before they are compiled: no WebAssembly, a module, something cut short, or a flood of
+//! things that no plugin has. It takes one look at each section, and asks the system for nothing.
+//!
+//! What passes may still be no component, or dear to compile: that is found out by compiling it.
+
+use wasmtime::wasmparser::{BinaryReaderError, Encoding, FunctionBody, Parser, Payload};
+
+/// Functions, over all modules. Python's interpreter has some 15,000.
+const MAX_FUNCTIONS: u64 = 100_000;
+/// Bytes of a function. Of large interpreters, the largest have some 200 kB.
+const MAX_FUNCTION_BYTES: u64 = 1 << 20;
+/// Locals of a function: what a compiler does grows with locals times blocks.
+const MAX_LOCALS: u64 = 20_000;
+/// Types, imports, exports and whatever else is listed, over all sections.
+const MAX_ITEMS: u64 = 1_000_000;
+/// Modules and components within.
+const MAX_PARTS: u64 = 1_000;
+/// How deep they lie within each other.
+const MAX_DEPTH: u64 = 16;
+/// Imports and exports of the component.
+const MAX_NAMES: u64 = 1_000;
+/// Bytes of the name of one of those, which are told to people.
+const MAX_NAME_BYTES: u64 = 1_000;
+
+/// Why bytes are not compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum ShapeError {
+    /// The bytes are not WebAssembly.
+    #[error("it is not WebAssembly: it does not begin with the bytes `\\0asm`")]
+    NotWasm,
+    /// They are a module.
+    #[error(
+        "it is a module of WebAssembly, wanted a component: `clickmill plugin build` makes one of a plugin crate, `wasm-tools component new` of a module"
+    )]
+    Module,
+    /// They end too soon, or are damaged.
+    #[error("it is cut short or damaged at byte {at}: {what}")]
+    Damaged {
+        /// Where.
+        at: usize,
+        /// What is wrong there.
+        what: String,
+    },
+    /// They have more of something than any plugin.
+    #[error("it has {what}, wanted at most {limit}")]
+    Flood {
+        /// Of what.
+        what: String,
+        /// How many are allowed.
+        limit: u64,
+    },
+}
+
+impl From<BinaryReaderError> for ShapeError {
+    fn from(error: BinaryReaderError) -> Self {
+        Self::Damaged { at: error.offset(), what: error.message().to_owned() }
+    }
+}
+
+/// Looks at the sections of what is to be a component.
+///
+/// # Errors
+///
+/// Where it is none at first sight, or has more of something than any plugin.
+pub(super) fn check(bytes: &[u8]) -> Result<(), ShapeError> {
+    if !bytes.starts_with(b"\0asm") {
+        return Err(ShapeError::NotWasm);
+    }
+    let mut counted = Counted::default();
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload?;
+        // Cut between two sections of its own, what lies within would pass for whole.
+        if let Payload::ModuleSection { unchecked_range, .. }
+        | Payload::ComponentSection { unchecked_range, .. } = &payload
+            && unchecked_range.end > bytes.len()
+        {
+            let (at, what) = (bytes.len(), "unexpected end".to_owned());
+            return Err(ShapeError::Damaged { at, what });
+        }
+        counted.count(&payload)?;
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Counted {
+    functions: u64,
+    items: u64,
+    parts: u64,
+    /// Of what is read now: 1 is the component itself.
+    depth: u64,
+}
+
+impl Counted {
+    fn count(&mut self, payload: &Payload<'_>) -> Result<(), ShapeError> {
+        let items = match payload {
+            Payload::Version { encoding, .. } => {
+                if self.depth == 0 && *encoding == Encoding::Module {
+                    return Err(ShapeError::Module);
+                }
+                self.depth += 1;
+                self.parts += 1;
+                at_most(MAX_DEPTH, self.depth, |n| format!("components {n} deep in each other"))?;
+                return at_most(MAX_PARTS, self.parts, |n| format!("{n} modules and components"));
+            }
+            Payload::End(_) => {
+                self.depth = self.depth.saturating_sub(1);
+                return Ok(());
+            }
+            Payload::CodeSectionStart { count, .. } => {
+                self.functions += u64::from(*count);
+                return at_most(MAX_FUNCTIONS, self.functions, |n| format!("{n} functions"));
+            }
+            Payload::CodeSectionEntry(body) => return function(body),
+            Payload::ComponentImportSection(imports) => {
+                at_most(MAX_NAMES, imports.count().into(), |n| format!("{n} imports"))?;
+                for import in imports.clone() {
+                    name(import?.name.name)?;
+                }
+                imports.count()
+            }
+            Payload::ComponentExportSection(exports) => {
+                at_most(MAX_NAMES, exports.count().into(), |n| format!("{n} exports"))?;
+                for export in exports.clone() {
+                    name(export?.name.name)?;
+                }
+                exports.count()
+            }
+            Payload::TypeSection(section) => section.count(),
+            Payload::ImportSection(section) => section.count(),
+            Payload::FunctionSection(section) => section.count(),
+            Payload::TableSection(section) => section.count(),
+            Payload::MemorySection(section) => section.count(),
+            Payload::TagSection(section) => section.count(),
+            Payload::GlobalSection(section) => section.count(),
+            Payload::ExportSection(section) => section.count(),
+            Payload::ElementSection(section) => section.count(),
+            Payload::DataSection(section) => section.count(),
+            Payload::InstanceSection(section) => section.count(),
+            Payload::CoreTypeSection(section) => section.count(),
+            Payload::ComponentInstanceSection(section) => section.count(),
+            Payload::ComponentAliasSection(section) => section.count(),
+            Payload::ComponentTypeSection(section) => section.count(),
+            Payload::ComponentCanonicalSection(section) => section.count(),
+            _ => 1,
+        };
+        self.items += u64::from(items);
+        at_most(MAX_ITEMS, self.items, |n| format!("{n} types, imports, exports and the like"))
+    }
+}
+
+fn function(body: &FunctionBody<'_>) -> Result<(), ShapeError> {
+    let bytes = body.range().len() as u64;
+    at_most(MAX_FUNCTION_BYTES, bytes, |n| format!("a function of {n} bytes"))?;
+    let mut locals = 0;
+    for local in body.get_locals_reader()? {
+        locals += u64::from(local?.0);
+        at_most(MAX_LOCALS, locals, |n| format!("a function with {n} locals"))?;
+    }
+    Ok(())
+}
+
+fn name(name: &str) -> Result<(), ShapeError> {
+    at_most(MAX_NAME_BYTES, name.len() as u64, |n| format!("a name of {n} bytes"))
+}
+
+fn at_most(limit: u64, found: u64, what: impl Fn(u64) -> String) -> Result<(), ShapeError> {
+    if found > limit { Err(ShapeError::Flood { what: what(found), limit }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests;

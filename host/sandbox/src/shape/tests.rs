@@ -1,0 +1,105 @@
+//! Bytes of each kind, and what is said of them.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::{
+    COMPONENT, CONTRACT_WIT, MODULE, World, component, functions, idle_plugin, leb, section,
+};
+
+fn told(bytes: &[u8]) -> String {
+    check(bytes).expect_err("it is refused").to_string()
+}
+
+#[test]
+fn floods_are_told_by_what_they_have_too_much_of() {
+    let nops = |bytes: usize| [&[0][..], &vec![0x01; bytes - 2], &[0x0b]].concat();
+    assert!(check(&functions(100_000, &nops(2))).is_ok());
+    assert!(told(&functions(100_001, &nops(2))).contains("100001 functions"));
+    assert!(check(&functions(1, &nops(1 << 20))).is_ok());
+    assert!(told(&functions(2, &nops(7 << 20))).contains("a function of 7340032 bytes"));
+    let locals = |groups: &[usize]| {
+        [
+            leb(groups.len()),
+            groups.iter().flat_map(|n| [leb(*n), vec![0x7f]].concat()).collect(),
+            vec![0x0b],
+        ]
+        .concat()
+    };
+    assert!(check(&functions(1, &locals(&[10_000, 10_000]))).is_ok());
+    assert!(told(&functions(1, &locals(&[50_000]))).contains("50000 locals"));
+    assert!(told(&functions(1, &locals(&[u32::MAX as usize; 9]))).contains("locals"));
+    assert!(told(&functions(1, &locals(&[1; 20_001]))).contains("20001 locals"));
+
+    let deep = |depth: usize| {
+        (1..depth).fold(component(&[]), |within, _| component(&[section(4, &within)]))
+    };
+    assert!(check(&deep(16)).is_ok());
+    assert!(told(&deep(17)).contains("17 deep"));
+    assert!(told(&deep(3_000)).contains("17 deep"));
+    assert!(check(&component(&vec![section(1, &MODULE); 999])).is_ok());
+    assert!(told(&component(&vec![section(1, &MODULE); 1_000])).contains("1001 modules"));
+
+    // Instances of no module: they are counted before they are looked at.
+    let name = |length: usize| [vec![0], leb(length), vec![b'n'; length], vec![1, 0]].concat();
+    let imports = |count: usize, length: usize| {
+        component(&[section(10, &[leb(count), name(length).repeat(count)].concat())])
+    };
+    assert!(check(&imports(1_000, 9)).is_ok());
+    assert!(told(&imports(1_001, 9)).contains("1001 imports"));
+    assert!(told(&imports(1, 1_001)).contains("a name of 1001 bytes"));
+    assert!(told(&imports(1, 99_999)).contains("a name of 99999 bytes"));
+    let claimed = component(&[section(7, &leb(u32::MAX as usize))]);
+    assert!(told(&claimed).contains("4294967295 types"));
+    assert!(told(&component(&vec![section(0, &[1, b'x']); 1_000_001])).contains("1000001 types"));
+}
+
+#[test]
+fn what_is_no_component_is_told_by_what_it_is() {
+    assert!(told(&MODULE).contains("a module of WebAssembly, wanted a component"));
+    assert!(told(b"").contains("not WebAssembly"));
+    assert!(told(b"\x1f\x8b\x08\0").contains("not WebAssembly"));
+    assert!(told(b"(component)").contains("not WebAssembly"));
+    assert!(told(b"\0asm").contains("at byte 4"));
+    assert!(told(b"\0asm\x0d\0\x09\0").contains("unknown"));
+    assert!(check(&COMPONENT).is_ok());
+}
+
+/// Cut between two sections it is a component, of which the contract's exports are missed later.
+#[test]
+fn a_component_that_is_cut_says_where() {
+    let whole = idle_plugin();
+    check(&whole).expect("it is whole");
+    let mut passed = Vec::new();
+    for end in 0..whole.len() {
+        match check(&whole[..end]) {
+            Ok(()) => passed.push(end),
+            Err(ShapeError::NotWasm) => assert!(end < 4),
+            Err(ShapeError::Damaged { at, .. }) => assert!(at <= end, "{at} of {end}"),
+            Err(other) => panic!("cut at {end}: {other}"),
+        }
+    }
+    let mut ends = vec![8];
+    while let Some(at) = ends.last().copied().filter(|at| *at < whole.len()) {
+        let digits = whole[at + 1..].iter().take_while(|byte| **byte >= 0x80).count() + 1;
+        let length = whole[at + 1..at + 1 + digits].iter().rev();
+        let length = length.fold(0, |sum, byte| sum << 7 | usize::from(byte & 0x7f));
+        ends.push(at + 1 + digits + length);
+    }
+    assert_eq!(ends.pop(), Some(whole.len()));
+    assert_eq!(passed, ends);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_have_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..400), at in any::<prop::sample::Index>()) {
+        let _ = check(&bytes);
+        let _ = check(&component(std::slice::from_ref(&bytes)));
+        let mut damaged = World::parse(CONTRACT_WIT).expect("the contract parses").component(&[]);
+        let at = at.index(damaged.len());
+        for (place, byte) in damaged[at..].iter_mut().zip(&bytes) {
+            *place = *byte;
+        }
+        let _ = check(&damaged);
+    }
+}
