@@ -2,16 +2,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::signature::{Keys, SignatureError};
+use super::slots::Slots;
 use clickmill_core::Fault;
 use wasmtime::component::Component;
 use wasmtime::{
     Cache, CacheConfig, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
 };
 
-/// Each pooled slot reserves address space for one linear memory, so the pool is not oversized.
-const MAX_INSTANCES: u32 = 256;
+/// Plugins that run at a time, over all stages and threads; others wait. Each reserves address space for
+/// one linear memory, so the pool is not oversized.
+const MAX_INSTANCES: u32 = 512;
+
+/// How often the engine's clock ticks, which is when calls are looked at that run.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Memory of a slot that is cleared instead of given back to the kernel: what a stage touches for a
 /// full batch. Below that, a fresh instance per batch pays for page faults.
@@ -35,6 +41,9 @@ pub(super) const MAX_TABLE_ELEMENTS: usize = 20_000;
 #[derive(Clone)]
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
+    /// Places for instances. What a place is good for is more than any component may have, so whoever has
+    /// one is not refused an instance by the pool, whatever others use.
+    pub(super) slots: Slots,
     /// Who may sign components; where there are none, unsigned ones are compiled too.
     keys: Arc<Keys>,
 }
@@ -77,6 +86,11 @@ impl EngineError {
 impl Engine {
     /// Starts an engine that keeps compiled code under `cache`.
     pub fn new(cache: &Path) -> Result<Self, EngineError> {
+        Self::with_instances(cache, MAX_INSTANCES)
+    }
+
+    /// An engine of which so many plugins run at a time.
+    pub(super) fn with_instances(cache: &Path, instances: u32) -> Result<Self, EngineError> {
         let mut cache_config = CacheConfig::new();
         // The cache insists on an absolute path.
         let folder = std::path::absolute(cache).unwrap_or_else(|_| cache.to_owned());
@@ -86,10 +100,10 @@ impl Engine {
             source: error.into(),
         })?;
         let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(MAX_INSTANCES)
-            .total_core_instances(MAX_INSTANCES)
-            .total_memories(MAX_INSTANCES)
-            .total_tables(MAX_INSTANCES)
+        pool.total_component_instances(instances)
+            .total_core_instances(instances * MAX_CORE_INSTANCES)
+            .total_memories(instances)
+            .total_tables(instances * MAX_TABLES)
             .max_core_instances_per_component(MAX_CORE_INSTANCES)
             .max_memories_per_component(1)
             .max_tables_per_component(MAX_TABLES)
@@ -103,12 +117,16 @@ impl Engine {
             .cranelift_opt_level(OptLevel::Speed)
             // Deterministic, and it measures what a plugin costs: see `host/benches`.
             .consume_fuel(true)
+            // Behind the fuel, for what takes time and hardly any fuel: calls are looked at as the clock
+            // ticks.
+            .epoch_interruption(true)
             // A plugin call is a plain call; with it on, each costs half a microsecond more.
             .concurrency_support(false)
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let wasmtime =
             wasmtime::Engine::new(&config).map_err(|error| EngineError::Start(error.into()))?;
-        Ok(Self { wasmtime, keys: Arc::default() })
+        start_clock(&wasmtime).map_err(|error| EngineError::Start(Box::new(error)))?;
+        Ok(Self { wasmtime, slots: Slots::new(instances as usize), keys: Arc::default() })
     }
 
     /// The engine, which from now on compiles only what one of these keys has signed.
@@ -131,4 +149,17 @@ impl Engine {
         Component::from_binary(&self.wasmtime, bytes)
             .map_err(|error| EngineError::Compile(error.into()))
     }
+}
+
+/// Starts the engine's clock, which ends with the engine.
+fn start_clock(engine: &wasmtime::Engine) -> std::io::Result<()> {
+    let engine = engine.weak();
+    let tick = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    };
+    std::thread::Builder::new().name("plugin-clock".to_owned()).spawn(tick).map(drop)
 }

@@ -71,12 +71,14 @@
 //! # }
 //! ```
 
+mod allowance;
 mod boundary;
 pub mod build;
 mod chain;
 mod change;
 mod component;
 mod digest;
+mod ending;
 mod engine;
 mod engine_words;
 mod error;
@@ -88,9 +90,12 @@ mod library;
 mod lift;
 mod lookup;
 mod lower;
+mod manifest;
+mod processor_time;
 mod secrets;
 mod set;
 pub mod signature;
+mod slots;
 mod stage;
 #[cfg(test)]
 mod testing;
