@@ -267,7 +267,33 @@ fn a_guest_that_takes_nothing_in_is_told() {
     assert!(told.contains("asked to `configure`: answered nonsense: realloc"), "{told}");
 }
 
-/// One place for two instances, and six workers that would each keep one: all get their turn.
+/// The host calls the guest's allocator while it hands over what it asks with, and frees the answer by it.
+#[test]
+fn an_allocator_that_misbehaves_is_as_bounded_as_the_rest() {
+    let (_folder, engine) = engine();
+    let trap = |body: &mut InstructionSink<'_>| {
+        body.unreachable();
+    };
+    let talk = |body: &mut InstructionSink<'_>| {
+        body.i32_const(1).i32_const(0).i32_const(0).call(WRITE);
+    };
+    let doings: [(Body<'_>, &str); 5] = [
+        (("cabi_realloc", &spin), "`configure`: ran out of fuel: limit 10000000 for a call"),
+        (("cabi_realloc", &trap), "`configure`: trapped: wasm trap: wasm `unreachable`"),
+        (("cabi_realloc", &talk), "`configure`: trapped: wasm trap: cannot leave component"),
+        (("cabi_post_describe", &spin), "`describe`: ran out of fuel: limit 100000000 for a call"),
+        (("cabi_post_configure", &trap), "`configure`: trapped: wasm trap: wasm `unreachable`"),
+    ];
+    for (body, wanted) in doings {
+        let told = chain(&engine, body, plugin(LIMITS)).err().unwrap().to_string();
+        assert!(told.contains(&format!("asked to {wanted}")), "{told}");
+    }
+    let chain = chain(&engine, ("cabi_post_process", &trap), plugin(LIMITS)).unwrap();
+    let processed = ChainWorker::new(&chain).run(batch(4)).unwrap();
+    assert_eq!(codes(&processed), BTreeMap::from([("plugin_trap", 4)]));
+}
+
+/// Two places, and six workers that would each keep one: all get their turn.
 #[test]
 fn workers_that_find_no_place_wait_and_refuse_no_row() {
     let folder = tempfile::tempdir().unwrap();
