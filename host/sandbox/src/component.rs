@@ -13,6 +13,7 @@ use super::error::PluginError;
 use super::guest::{Guest, link, store, tell_unwritten};
 use super::lift::{MAX_NAME_BYTES, cut};
 use super::lookup::Lookups;
+use super::processor_time::{set_fuel, until};
 use super::signature::beside;
 use super::slots::Slots;
 use clickmill_config::Limits;
@@ -88,14 +89,16 @@ impl Loaded {
         let _slot = self.slots.take();
         let mut store = store(self.pre.engine(), Guest::new(stage.into(), limits, lookups));
         store.set_hostcall_fuel(output_bytes);
-        let answer = store.set_fuel(fuel).and_then(|()| self.pre.instantiate(&mut store)).and_then(
-            |instance| {
+        let deadline = store.data().deadline;
+        let answer = set_fuel(&mut store, fuel).and_then(|()| {
+            until(deadline, async {
+                let instance = self.pre.instantiate_async(&mut store).await?;
                 let func = instance
                     .get_func(&mut store, index)
                     .ok_or_else(|| wasmtime::format_err!("it is not a function"))?;
-                func.typed::<Params, (Answer,)>(&store)?.call(&mut store, params)
-            },
-        );
+                func.typed::<Params, (Answer,)>(&store)?.call_async(&mut store, params).await
+            })
+        });
         tell_unwritten(stage, store.data().lines_unwritten);
         let (answer,) = answer.map_err(|error| {
             let fuel = format!("{fuel} for a call");

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::signature::{Keys, SignatureError};
 use super::slots::Slots;
@@ -15,9 +14,6 @@ use wasmtime::{
 /// Plugins that run at a time, over all stages and threads; others wait. Each reserves address space for
 /// one linear memory, so the pool is not oversized.
 const MAX_INSTANCES: u32 = 512;
-
-/// How often the engine's clock ticks, which is when calls are looked at that run.
-const TICK: Duration = Duration::from_millis(50);
 
 /// Memory of a slot that is cleared instead of given back to the kernel: what a stage touches for a
 /// full batch. Below that, a fresh instance per batch pays for page faults.
@@ -104,6 +100,7 @@ impl Engine {
             .total_core_instances(instances * MAX_CORE_INSTANCES)
             .total_memories(instances)
             .total_tables(instances * MAX_TABLES)
+            .total_stacks(instances)
             .max_core_instances_per_component(MAX_CORE_INSTANCES)
             .max_memories_per_component(1)
             .max_tables_per_component(MAX_TABLES)
@@ -117,15 +114,11 @@ impl Engine {
             .cranelift_opt_level(OptLevel::Speed)
             // Deterministic, and it measures what a plugin costs: see `host/benches`.
             .consume_fuel(true)
-            // Behind the fuel, for what takes time and hardly any fuel: calls are looked at as the clock
-            // ticks.
-            .epoch_interruption(true)
             // A plugin call is a plain call; with it on, each costs half a microsecond more.
             .concurrency_support(false)
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let wasmtime =
             wasmtime::Engine::new(&config).map_err(|error| EngineError::Start(error.into()))?;
-        start_clock(&wasmtime).map_err(|error| EngineError::Start(Box::new(error)))?;
         Ok(Self { wasmtime, slots: Slots::new(instances as usize), keys: Arc::default() })
     }
 
@@ -149,17 +142,4 @@ impl Engine {
         Component::from_binary(&self.wasmtime, bytes)
             .map_err(|error| EngineError::Compile(error.into()))
     }
-}
-
-/// Starts the engine's clock, which ends with the engine.
-fn start_clock(engine: &wasmtime::Engine) -> std::io::Result<()> {
-    let engine = engine.weak();
-    let tick = move || {
-        while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(TICK);
-        }
-    };
-    std::thread::Builder::new().name("plugin-clock".to_owned()).spawn(tick).map(drop)
 }

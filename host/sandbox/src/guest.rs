@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::{Component, Linker, WasmStr};
-use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline};
+use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap};
 
 use super::boundary::{Column, Level, LookupError, LookupKeys};
 use super::engine::MAX_TABLE_ELEMENTS;
@@ -23,7 +23,7 @@ pub(super) struct Guest {
     lookups: Arc<Lookups>,
     hidden: HiddenValues,
     /// The processor time of its thread at which its call ends.
-    deadline: Duration,
+    pub deadline: Duration,
     /// Log lines that it may still write.
     pub lines_left: usize,
     /// Log lines that were not written, being more than it may write.
@@ -149,19 +149,10 @@ impl ResourceLimiter for Guest {
     }
 }
 
-/// A store for an instance, with no fuel yet. Whenever the engine's clock ticks, a call is ended that has
-/// had its time.
+/// A store for an instance, with no fuel yet.
 pub(super) fn store(engine: &wasmtime::Engine, guest: Guest) -> Store<Guest> {
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| guest);
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|store| {
-        if spent() < store.data().deadline {
-            Ok(UpdateDeadline::Continue(1))
-        } else {
-            Err(OutOfTime.into())
-        }
-    });
     store
 }
 
@@ -171,6 +162,10 @@ const FUEL_PER_CALL: usize = 100;
 const FUEL_PER_KEY: usize = 50;
 
 fn charge(store: &mut StoreContextMut<'_, Guest>, work: usize) -> wasmtime::Result<()> {
+    // What is set here begins another slice of fuel, after which the guest would stop for the clock.
+    if spent() >= store.data().deadline {
+        return Err(OutOfTime.into());
+    }
     let fuel = store.get_fuel()?;
     let left = fuel.checked_sub(work as u64);
     store.set_fuel(left.unwrap_or(0))?;

@@ -15,7 +15,7 @@ use super::hidden::HiddenValues;
 use super::lift::{Announced, Answer, check, cut};
 use super::lookup::Lookups;
 use super::lower::Lowered;
-use super::processor_time::{OutOfTime, spent};
+use super::processor_time::{OutOfTime, set_fuel, spent, until};
 use super::slots::{Slot, Slots};
 use clickmill_config::{InstanceLife, Limits};
 use clickmill_core::batch::{Batch, Reason};
@@ -111,8 +111,8 @@ impl StageWorker {
         store.data_mut().next_call(self.hidden.clone(), deadline, allowance.log_lines);
         // What is copied out: the answer, and what it passes to `log` and `lookup`.
         store.set_hostcall_fuel(limits.max_output_bytes);
-        let answer =
-            store.set_fuel(share.fuel).and_then(|()| call(&self.stage, store, instance, batch));
+        let answer = set_fuel(store, share.fuel)
+            .and_then(|()| until(deadline, call(&self.stage, store, instance, batch)));
         let used = share.fuel - store.get_fuel().unwrap_or(0);
         self.fuel += used;
         let guest = store.data_mut();
@@ -181,7 +181,7 @@ impl StageWorker {
     }
 }
 
-fn call(
+async fn call(
     stage: &Stage,
     store: &mut Store<Guest>,
     instance: &mut Option<Instance>,
@@ -189,7 +189,7 @@ fn call(
 ) -> wasmtime::Result<ProcessOut> {
     let instance = match instance {
         Some(instance) => instance,
-        None => instance.insert(stage.pre.instantiate(&mut *store)?),
+        None => instance.insert(stage.pre.instantiate_async(&mut *store).await?),
     };
     let lowered: Vec<(&str, Lowered)> = stage
         .reads
@@ -208,6 +208,6 @@ fn call(
         .ok_or_else(|| wasmtime::format_err!("`process` is not exported"))?;
     // Typed anew on each call, since the type carries the borrow; with one call per batch the cost is negligible.
     let process = process.typed::<ProcessIn<'_>, (ProcessOut,)>(&*store)?;
-    let (output,) = process.call(store, (stage.config.as_str(), input))?;
+    let (output,) = process.call_async(store, (stage.config.as_str(), input)).await?;
     Ok(output)
 }

@@ -134,13 +134,21 @@ fn a_guest_that_makes_its_fuel_last_is_ended_by_the_clock() {
     let last = |body: &mut InstructionSink<'_>| {
         body.loop_(BlockType::Empty).i32_const(0).memory_grow(0).drop().br(0).end();
     };
+    // The same, with a word to the host in between.
+    let talk = |body: &mut InstructionSink<'_>| {
+        body.loop_(BlockType::Empty).i32_const(0).memory_grow(0).drop();
+        body.i32_const(1).i32_const(0).i32_const(0).call(WRITE).br(0).end();
+    };
     let limits = Limits { max_fuel_per_batch: 1 << 50, max_call_secs: 1, ..LIMITS };
-    let (processed, counts) = process(&last, limits, 1);
-    assert_eq!(codes(&processed), BTreeMap::from([("plugin_timed_out", 1)]));
-    assert_eq!((counts.faults, counts.timeouts), (1, 1));
-    let message = &processed.rejected[0].reason.message;
-    let wanted = "plugin `guest` took too long: limit 1 s of processor time a call";
-    assert_eq!(message, wanted);
+    let doings: [&dyn Fn(&mut InstructionSink<'_>); 2] = [&last, &talk];
+    for does in doings {
+        let (processed, counts) = process(does, limits, 1);
+        assert_eq!(codes(&processed), BTreeMap::from([("plugin_timed_out", 1)]));
+        assert_eq!((counts.faults, counts.timeouts), (1, 1));
+        let message = &processed.rejected[0].reason.message;
+        let wanted = "plugin `guest` took too long: limit 1 s of processor time a call";
+        assert_eq!(message, wanted);
+    }
 }
 
 #[test]
