@@ -225,17 +225,17 @@ fn host_calls_are_paid_by_the_byte() {
     let write = |body: &mut InstructionSink<'_>| {
         body.i32_const(1).i32_const(1 << 16).i32_const(100_000).call(WRITE);
     };
-    let calls: [(&str, &dyn Fn(&mut InstructionSink<'_>), u64); 7] = [
-        ("a log line", &write, 100_000),
-        ("a long table", &find(long, v, one, k), 100_000),
-        ("a long field", &find(t, long, one, k), 100_000),
-        ("two long names", &find(long, long, one, k), 200_000),
-        ("long keys", &find(t, v, one, long), 100_000),
-        ("many keys", &find(t, v, [1 << 16, 20_000], none), 1_080_000),
-        ("a long answer", &find(t, v, one, k), 50_000),
+    let calls: [(Body<'_>, u64); 7] = [
+        (("a log line", &write), 100_000),
+        (("a long table", &find(long, v, one, k)), 100_000),
+        (("a long field", &find(t, long, one, k)), 100_000),
+        (("two long names", &find(long, long, one, k)), 200_000),
+        (("long keys", &find(t, v, one, long)), 100_000),
+        (("many keys", &find(t, v, [1 << 16, 20_000], none)), 1_080_000),
+        (("a long answer", &find(t, v, one, k)), 50_000),
     ];
     let limits = Limits { max_fuel_per_batch: 10_000_000, ..LIMITS };
-    for (name, call, least) in calls {
+    for ((name, call), least) in calls {
         let (processed, counts) = process(call, limits, 1);
         assert_eq!(processed.batch.rows(), 1, "{name}: {:?}", codes(&processed));
         assert!(counts.fuel >= least, "{name}: {} fuel", counts.fuel);
