@@ -90,9 +90,9 @@ impl Ending {
         Self { code: "plugin_fault", text: format!("failed: {what}") }
     }
 
-    /// It returned more than it may.
+    /// It returned more than it may, or passed more to a function of the host.
     pub(crate) fn output_too_large(limit: usize) -> Self {
-        let text = format!("returned too much: limit {limit} bytes");
+        let text = format!("passed the host too much: limit {limit} bytes");
         Self { code: "plugin_output_too_large", text }
     }
 

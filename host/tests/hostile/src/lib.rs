@@ -193,14 +193,14 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
             panic!("that was all");
         }
         "log_long" => {
-            let line = zeros(24 << 20);
+            let line = zeros(3 << 20);
             loop {
                 clickmill_plugin::warn(&line);
             }
         }
         "unreadable_names" => {
             // A line that the host counts by the name of a column, were it one.
-            let mut line = zeros(8 << 20);
+            let mut line = zeros(3 << 20);
             line.replace_range(..16, "unreadable 1 ip-");
             loop {
                 clickmill_plugin::info(&line);
@@ -318,7 +318,7 @@ fn spin() -> ! {
 
 /// Asks for tables by names of megabytes, for ever: next to no work here.
 fn ask_names() -> ! {
-    let name = zeros(24 << 20);
+    let name = zeros(3 << 20);
     loop {
         let found = lookup::find(&name, "value", []);
         std::hint::black_box(&found);
