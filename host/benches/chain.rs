@@ -44,7 +44,7 @@ fn compare(kind: Kind, path: &Path) {
     let cache = std::env::temp_dir().join("clickmill-bench-cache");
     let engine = Engine::new(&cache).unwrap();
     let library = Library::load(&engine, &pipeline.plugins).unwrap();
-    let secrets = Secrets::from([("mask.key".to_owned(), KEY.to_owned())]);
+    let secrets = Secrets::new().with("mask", "key", KEY);
     let chain = library.configure(&batches[0].columns.schema(), &secrets).unwrap();
     for plugin in &pipeline.plugins {
         for (name, file) in &plugin.lookups {

@@ -53,7 +53,7 @@ fn main() {
         ];
         let name = tile.file_stem().unwrap().to_string_lossy();
         let seconds = median(|| {
-            runtime.block_on(tables.query(&sql, &parameters, "time a tile")).unwrap();
+            runtime.block_on(tables.look(&sql, &parameters, 5001, "time a tile")).unwrap();
         });
         println!("{name:<28} {seconds:>7.3} s");
     }

@@ -38,7 +38,7 @@ fn main() {
     let cache: PathBuf = std::env::temp_dir().join("clickmill-bench-cache");
     let engine = Engine::new(&cache).unwrap();
     let library = Library::load(&engine, &pipeline.plugins).unwrap();
-    let secrets = Secrets::from([("mask.key".to_owned(), KEY.to_owned())]);
+    let secrets = Secrets::new().with("mask", "key", KEY);
     let chain = library.configure(&messages::schema(), &secrets).unwrap();
     let unknown = provenance::UNKNOWN_OF_MESSAGES;
     let projection = Projection::new(&pipeline.sink.schema, chain.output(), unknown).unwrap();

@@ -17,6 +17,7 @@ use serde_json::{Value as Json, json};
 static MESSAGES: LazyLock<u64> = LazyLock::new(|| smoke::of(3_000_000, 30_000));
 /// Messages a second: more than there can be, or so many that there is time for a swap.
 static RATE: LazyLock<u64> = LazyLock::new(|| smoke::of(2_000_000, 20_000));
+const TOKEN: &str = "a token for benches";
 static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(3, 1));
 
 fn main() {
@@ -52,6 +53,8 @@ fn run(swapping: bool) -> (Json, u64) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_clickmill"))
         .current_dir(folder.path())
         .args(["run", "--json", "--set", "admin.listen=127.0.0.1:0"])
+        .args(["--set", "admin.token_env=BENCH_TOKEN"])
+        .env("BENCH_TOKEN", TOKEN)
         .args(["--set", &format!("source.rate={}", *RATE)])
         .args(["--set", &format!("source.rows={}", *MESSAGES)])
         .arg(root.join("host/pipelines/stream.toml"))
@@ -71,7 +74,8 @@ fn run(swapping: bool) -> (Json, u64) {
         std::thread::sleep(Duration::from_millis(50));
         let config = json!({ "key_id": format!("k{swaps}") });
         let body = json!({ "actor": "bench", "changes": { "mask": { "config": config } } });
-        swaps += u64::from(ureq::post(&url).send_json(&body).is_ok());
+        let request = ureq::post(&url).header("authorization", format!("Bearer {TOKEN}"));
+        swaps += u64::from(request.send_json(&body).is_ok());
     }
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());

@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 static MESSAGES: LazyLock<u64> = LazyLock::new(|| smoke::of(2_000_000, 20_000));
+const TOKEN: &str = "a token for benches";
 static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(12, 1));
 
 #[derive(Clone, Copy, PartialEq)]
@@ -65,6 +66,8 @@ fn run(telemetry: Telemetry, collector: &str) -> f64 {
         .current_dir(folder.path())
         .args(["run", "--json", "--set", listen, "--set", "source.rate=2000000"])
         .args(["--set", &format!("source.rows={}", *MESSAGES)])
+        .args(["--set", "admin.token_env=BENCH_TOKEN"])
+        .env("BENCH_TOKEN", TOKEN)
         .arg(root.join("host/pipelines/stream.toml"))
         .env("CLICKMILL_MASK_KEY", "a key for benches, 32 bytes long")
         .env("CLICKMILL_CACHE", std::env::temp_dir().join("clickmill-bench-cache"))
@@ -82,7 +85,8 @@ fn run(telemetry: Telemetry, collector: &str) -> f64 {
         while child.try_wait().unwrap().is_none() {
             for path in ["metrics", "readyz", "v1/status", "v1/series"] {
                 // It may end meanwhile.
-                let _ = ureq::get(format!("http://{address}/{path}")).call();
+                let request = ureq::get(format!("http://{address}/{path}"));
+                let _ = request.header("authorization", format!("Bearer {TOKEN}")).call();
             }
             std::thread::sleep(Duration::from_secs(1));
         }

@@ -1,103 +1,250 @@
-//! Who may come in: no web page of another origin; with a token, those who show it; without one, requests
-//! to the loopback address.
+//! Who may come in: whoever names a host of ours, is no web page of another origin, and shows a token that
+//! allows it.
+//!
+//! A page can be made to come from any name that leads here, and then to the browser it is ours: so hosts
+//! are a list. Every local process and every neighbour of the machine reaches loopback: so a token is
+//! wanted there too.
 
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::server::Ends;
+use super::tokens::{Role, Tokens};
 use super::{AdminError, answer_error};
-use clickmill_config::Token;
+use clickmill_config as config;
+use clickmill_core::lock;
+
+/// How often refusals are told at most: others decide how many there are.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// Who asks: goes with each request that a token has let in.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The address that asks.
+    pub peer: SocketAddr,
+    /// What they may do.
+    pub role: Role,
+}
 
 /// Lets in who may come in.
 pub(super) struct Gate {
-    /// Digest of the token, which is compared by digest: in the same time, whatever is shown.
-    token: Option<blake3::Hash>,
+    pub(super) tokens: Tokens,
+    hosts: Vec<String>,
+    refusals: Mutex<Refusals>,
 }
 
+/// Refusals that were not told yet.
+#[derive(Default)]
+struct Refusals {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+/// What a route wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A host of ours, and nothing else.
+    Host,
+    /// The token of a reader, unless both who asks and what they call us are of this machine.
+    ReaderFromElsewhere,
+    /// A token.
+    Token(Role),
+}
+
+/// The gate before a route.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub gate: Arc<Gate>,
+    pub wanted: Wanted,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, PartialEq, Eq)]
+struct Refused {
+    status: StatusCode,
+    why: &'static str,
+}
+
+const OTHER_PAGE: Refused = Refused {
+    status: StatusCode::FORBIDDEN,
+    why: "a web page of another origin asks, and none of them is answered: type the address into the browser, or ask with a program such as curl",
+};
+/// Old browsers know no `Sec-Fetch-Site`, and none sends it over plain HTTP beyond loopback.
+const OTHER_ORIGIN: Refused = Refused {
+    status: StatusCode::FORBIDDEN,
+    why: "a web page of another origin asks (its `Origin` is not the `Host` asked), and none of them is answered: type the address into the browser, or ask with a program such as curl; a proxy on the way has to hand on `Host` as it is",
+};
+const OTHER_HOST: Refused = Refused {
+    status: StatusCode::FORBIDDEN,
+    why: "this is not known by the `Host` that is asked for, and any web page can have a name that leads here: use the address that is listened on, or list the name in `admin.hosts` of the pipeline file (`--host` of `clickmill dashboard`)",
+};
+const NO_TOKEN: Refused = Refused {
+    status: StatusCode::UNAUTHORIZED,
+    why: "wanted the header `Authorization: Bearer TOKEN` with a token of this process",
+};
+const READERS_ONLY: Refused = Refused {
+    status: StatusCode::FORBIDDEN,
+    why: "this wants an operator's token, and the one shown is a reader's: it lets look, and change nothing",
+};
+
 impl Gate {
-    /// A gate that asks for a token, where there is one.
-    pub(crate) fn new(token: Option<&Token>) -> Result<Arc<Self>, AdminError> {
-        let token = token.map(read).transpose()?;
-        Ok(Arc::new(Self { token: token.map(|token| blake3::hash(token.as_bytes())) }))
+    /// A gate, and the operator's token that it has made for those on this machine.
+    pub(super) fn new(config: &config::Admin) -> Result<(Arc<Self>, String), AdminError> {
+        let (tokens, made) = Tokens::new(config)?;
+        let hosts = config.hosts.clone();
+        Ok((Arc::new(Self { tokens, hosts, refusals: Mutex::default() }), made))
     }
 
-    /// As a layer around what is guarded.
-    pub(crate) async fn pass(
-        State(gate): State<Arc<Self>>,
-        request: Request,
-        next: Next,
-    ) -> Response {
-        match gate.lets_in(request.headers()) {
-            Ok(()) => next.run(request).await,
-            Err((status, error)) => answer_error(status, error.to_owned(), None),
+    /// Somebody was not let in, whoever asked for whatever: the one place where that is known.
+    pub(super) fn refused(&self, peer: SocketAddr, why: &str) {
+        let mut refusals = lock(&self.refusals);
+        let is_due = refusals.told.is_none_or(|told| told.elapsed() >= TELL_EVERY);
+        if is_due {
+            let before = std::mem::take(&mut refusals.untold);
+            refusals.told = Some(Instant::now());
+            drop(refusals);
+            tracing::warn!(%peer, why, before, "somebody was not let in to the admin interface");
+        } else {
+            refusals.untold += 1;
         }
     }
 
-    fn lets_in(&self, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let Some(token) = self.token else {
-            let host = text(header::HOST).unwrap_or_default();
-            let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            let loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-            return if loopback || host == "localhost" {
-                Ok(())
-            } else {
-                Err((
-                    StatusCode::FORBIDDEN,
-                    "without a token only requests to the loopback address are answered",
-                ))
-            };
+    fn answer(&self, peer: SocketAddr, refused: &Refused) -> Response {
+        self.refused(peer, refused.why);
+        let mut answer = answer_error(refused.status, refused.why.to_owned(), None);
+        if refused.status == StatusCode::UNAUTHORIZED {
+            let wanted = HeaderValue::from_static("Bearer");
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, wanted);
+        }
+        answer
+    }
+
+    /// Whether a host is one that we are known by. `here` is the address that was reached.
+    fn is_ours(&self, host: &str, here: IpAddr) -> bool {
+        let address = host.parse().ok().map(|address: IpAddr| address.to_canonical());
+        address.is_some_and(|address| address.is_loopback() || address == here.to_canonical())
+            || host.eq_ignore_ascii_case("localhost")
+            || self.hosts.iter().any(|name| name.eq_ignore_ascii_case(host))
+    }
+
+    fn lets_in(
+        &self,
+        wanted: Wanted,
+        headers: &HeaderMap,
+        ends: Ends,
+    ) -> Result<Option<Role>, &'static Refused> {
+        let host = host(headers).ok_or(&OTHER_HOST)?;
+        if !self.is_ours(host, ends.here.ip()) {
+            return Err(&OTHER_HOST);
+        }
+        let least = match wanted {
+            Wanted::Host => return Ok(None),
+            Wanted::ReaderFromElsewhere
+                if ends.peer.ip().to_canonical().is_loopback() && is_loopback(host) =>
+            {
+                return Ok(None);
+            }
+            Wanted::ReaderFromElsewhere => Role::Reader,
+            Wanted::Token(least) => least,
         };
-        let shown = text(header::AUTHORIZATION).and_then(|text| text.strip_prefix("Bearer "));
-        if shown.is_some_and(|shown| blake3::hash(shown.trim().as_bytes()) == token) {
-            Ok(())
-        } else {
-            Err((
-                StatusCode::UNAUTHORIZED,
-                "wanted the header `Authorization: Bearer TOKEN` with this pipeline's token",
-            ))
+        let shown = text(headers, header::AUTHORIZATION);
+        let shown = shown.and_then(|text| text.strip_prefix("Bearer "));
+        let role = shown.and_then(|shown| self.tokens.role(shown)).ok_or(&NO_TOKEN)?;
+        if role < least { Err(&READERS_ONLY) } else { Ok(Some(role)) }
+    }
+}
+
+impl Door {
+    /// As a layer around routes that want the same.
+    pub(super) async fn pass(
+        State(door): State<Self>,
+        mut request: Request,
+        next: Next,
+    ) -> Response {
+        let Some(ends) = request.extensions().get::<Ends>().copied() else {
+            return unknown();
+        };
+        match door.gate.lets_in(door.wanted, request.headers(), ends) {
+            Ok(role) => {
+                let caller = role.map(|role| Caller { peer: ends.peer, role });
+                if let Some(caller) = caller {
+                    request.extensions_mut().insert(caller);
+                }
+                next.run(request).await
+            }
+            Err(refused) => door.gate.answer(ends.peer, refused),
         }
     }
 }
 
 /// As a layer around all that is served. Refuses what pages of other origins ask for, and has browsers
 /// keep the answers from them.
-pub(super) async fn own_pages(request: Request, next: Next) -> Response {
-    let mut answer = match is_own(request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(error) => answer_error(StatusCode::FORBIDDEN, error.to_owned(), None),
+pub(super) async fn own_pages(
+    State(gate): State<Arc<Gate>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let ends = request.extensions().get::<Ends>().copied();
+    let mut answer = match (is_own(request.headers()), ends) {
+        (Ok(()), _) => next.run(request).await,
+        (Err(refused), Some(ends)) => gate.answer(ends.peer, refused),
+        (Err(_), None) => unknown(),
     };
     let headers = answer.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let policy = HeaderValue::from_static("same-origin");
     headers.insert("cross-origin-resource-policy", policy);
-    // Of the moment, and perhaps behind a token. The page's files say themselves how they are kept.
+    // Of the moment, and behind a token. The page's files say themselves how they are kept.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     answer
 }
 
+/// The answer to a request that comes by no connection, which none does.
+fn unknown() -> Response {
+    answer_error(StatusCode::INTERNAL_SERVER_ERROR, "it is not known who asks".to_owned(), None)
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The one host that a request names, without its port.
+fn host(headers: &HeaderMap) -> Option<&str> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return None };
+    let host = host.to_str().ok()?;
+    let (host, port) = match host.strip_prefix('[') {
+        Some(address) => address.split_once(']')?,
+        None => host.find(':').map_or((host, ""), |at| host.split_at(at)),
+    };
+    let is_port = port.is_empty()
+        || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
+    is_port.then_some(host)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
 /// Whether nothing says that a page of another origin asks: a page can neither set nor leave out the
 /// headers that do. Programs have none of them.
-fn is_own(headers: &HeaderMap) -> Result<(), &'static str> {
+fn is_own(headers: &HeaderMap) -> Result<(), &'static Refused> {
     // `none` is a reader who has typed the address, or followed a bookmark.
     let is_ours = |site: &HeaderValue| site == "same-origin" || site == "none";
     if !headers.get_all("sec-fetch-site").iter().all(is_ours) {
-        return Err(
-            "a web page of another origin asks, and none of them is answered: type the address into the browser, or ask with a program such as curl",
-        );
+        return Err(&OTHER_PAGE);
     }
-    // Old browsers know no `Sec-Fetch-Site`, and none sends it over plain HTTP beyond loopback.
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = text(headers, header::HOST).unwrap_or_default();
     let is_here = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| is_at(origin, host));
     if !headers.get_all(header::ORIGIN).iter().all(is_here) {
-        return Err(
-            "a web page of another origin asks (its `Origin` is not the `Host` asked), and none of them is answered: type the address into the browser, or ask with a program such as curl; a proxy on the way has to hand on `Host` as it is",
-        );
+        return Err(&OTHER_ORIGIN);
     }
     Ok(())
 }
@@ -115,106 +262,5 @@ fn is_at(origin: &str, host: &str) -> bool {
     !origin.is_empty() && origin.eq_ignore_ascii_case(host)
 }
 
-fn read(token: &Token) -> Result<String, AdminError> {
-    let (text, from) = match token {
-        Token::File(path) => {
-            let failed = |source| AdminError::TokenFile { path: path.clone(), source };
-            let text = std::fs::read_to_string(path).map_err(failed)?;
-            (text, format!("`{}`", path.display()))
-        }
-        Token::Variable(name) => {
-            (std::env::var(name).unwrap_or_default(), format!("environment variable `{name}`"))
-        }
-    };
-    let text = text.trim().to_owned();
-    if text.len() < 16 { Err(AdminError::TokenShort { from, bytes: text.len() }) } else { Ok(text) }
-}
-
 #[cfg(test)]
-mod tests {
-    use axum::http::HeaderName;
-
-    use super::*;
-
-    /// Headers, one a line.
-    fn headers(sent: &str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in sent.lines().filter_map(|line| line.split_once(": ")) {
-            let name: HeaderName = name.parse().unwrap();
-            let value: HeaderValue = value.parse().unwrap();
-            headers.append(name, value);
-        }
-        headers
-    }
-
-    #[test]
-    fn a_page_of_another_origin_is_told_by_either_header() {
-        for (sent, own) in [
-            // Programs.
-            ("", true),
-            ("host: 127.0.0.1:7627", true),
-            ("host: metrics.example", true),
-            // What browsers say of the page.
-            ("sec-fetch-site: same-origin", true),
-            ("sec-fetch-site: none", true),
-            ("sec-fetch-site: same-site", false),
-            ("sec-fetch-site: cross-site", false),
-            ("sec-fetch-site: of-tomorrow", false),
-            ("sec-fetch-site: ", false),
-            ("sec-fetch-site: same-origin\nsec-fetch-site: cross-site", false),
-            // Where the page is from.
-            ("host: 127.0.0.1:7627\norigin: http://127.0.0.1:7627", true),
-            ("host: localhost:7627\norigin: http://LocalHost:7627", true),
-            ("host: [::1]:7627\norigin: http://[::1]:7627", true),
-            ("host: ops.example\norigin: https://ops.example", true),
-            ("host: ops.example:443\norigin: https://ops.example", true),
-            ("host: 127.0.0.1\norigin: http://127.0.0.1:80", true),
-            ("host: ops.example:80\norigin: https://ops.example", false),
-            ("host: 127.0.0.1:7627\norigin: http://127.0.0.1:7628", false),
-            ("host: 127.0.0.1:7627\norigin: http://127.0.0.1", false),
-            ("host: 127.0.0.1:7627\norigin: http://localhost:7627", false),
-            ("host: 127.0.0.1:7627\norigin: https://attacker.example", false),
-            ("host: 127.0.0.1:7627\norigin: http://127.0.0.1:7627.attacker.example", false),
-            ("host: 127.0.0.1:7627\norigin: http://attacker.example/127.0.0.1:7627", false),
-            ("host: 127.0.0.1:7627\norigin: chrome-extension://127.0.0.1:7627", false),
-            ("host: 127.0.0.1:7627\norigin: 127.0.0.1:7627", false),
-            ("host: 127.0.0.1:7627\norigin: null", false),
-            ("host: null\norigin: null", false),
-            ("host: 127.0.0.1:7627\norigin: ", false),
-            ("origin: http://127.0.0.1:7627", false),
-            ("host: \norigin: http://", false),
-            ("host: \norigin: http://:80", false),
-            ("host: here\norigin: http://here\norigin: http://there", false),
-            // One of them is enough.
-            ("sec-fetch-site: cross-site\nhost: here\norigin: http://here", false),
-            ("sec-fetch-site: same-origin\nhost: here\norigin: http://there", false),
-            ("sec-fetch-site: same-origin\nhost: here\norigin: http://here", true),
-        ] {
-            assert_eq!(is_own(&headers(sent)).is_ok(), own, "{sent:?}");
-        }
-        let mut unreadable = headers("host: here");
-        unreadable.insert(header::ORIGIN, HeaderValue::from_bytes(b"http://here\xff").unwrap());
-        assert!(is_own(&unreadable).is_err());
-    }
-
-    #[test]
-    fn without_a_token_requests_name_loopback() {
-        let gate = Gate::new(None).unwrap();
-        for (host, passes) in [
-            ("127.0.0.1:7627", true),
-            ("127.0.0.1", true),
-            ("localhost:7627", true),
-            ("localhost", true),
-            ("[::1]:7627", true),
-            ("attacker.example:7627", false),
-            ("localhost.attacker.example", false),
-            ("192.0.2.1:7627", false),
-            ("0.0.0.0:7627", false),
-            ("", false),
-        ] {
-            let let_in = gate.lets_in(&headers(&format!("host: {host}")));
-            assert_eq!(let_in.is_ok(), passes, "{host:?}");
-        }
-        assert!(gate.lets_in(&HeaderMap::new()).is_err());
-    }
-}
+mod tests;

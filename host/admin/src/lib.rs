@@ -2,31 +2,41 @@
 //! looked at, swapped and rolled back. It serves the dashboard too. `wire` has what it is asked and
 //! answers.
 //!
-//! | request | answer |
-//! |---|---|
-//! | `GET /healthz` | 200 while the process runs; needs no token |
-//! | `GET /readyz` | 200 while the pipeline does its work, 503 with the reasons; needs no token |
-//! | `GET /metrics` | metrics in Prometheus' text format; needs no token |
-//! | `GET /v1/status` | counters, queues, plugins |
-//! | `GET /v1/series` | rates of the last hour |
-//! | `GET /v1/tap?stage&where&rejected` | rows as they pass, a JSON object a line |
-//! | `GET /v1/plugins` | the version that runs, and the canary beside it |
-//! | `GET /v1/plugins/history` | all versions since the start |
-//! | `POST /v1/plugins/swap` | 200 taken up, 409 refused, with the check that failed |
-//! | `POST /v1/plugins/rollback` | the version that runs now |
+//! | request | answer | for |
+//! |---|---|---|
+//! | `GET /healthz` | 200 while the process runs | anybody |
+//! | `GET /readyz` | 200 while the pipeline does its work, 503 with the reasons | anybody |
+//! | `GET /metrics` | metrics in Prometheus' text format | anybody on this machine, readers elsewhere |
+//! | `POST /v1/sessions` | a reader's token for the code of a link, once | whoever has the code |
+//! | `POST /v1/links` | a link that opens the page in a browser, once | readers |
+//! | `GET /v1/status` | counters, queues, plugins | readers |
+//! | `GET /v1/series` | rates of the last hour | readers |
+//! | `GET /v1/tap?stage&where&rejected` | rows as they pass, a JSON object a line | readers |
+//! | `GET /v1/plugins` | the version that runs, and the canary beside it | readers |
+//! | `GET /v1/plugins/history` | all versions since the start | readers |
+//! | `POST /v1/plugins/swap` | 200 taken up, 409 refused, with the check that failed | operators |
+//! | `POST /v1/plugins/rollback` | the version that runs now | operators |
 //!
-//! Where a token is configured, requests carry `Authorization: Bearer …`. Without one only loopback is
-//! listened on, and requests have to name it as their host, so that no web page reaches it by a name of
-//! its own. What a page of another origin asks for is refused, be it of those that need no token: browsers
-//! say so, in `Sec-Fetch-Site` and `Origin`. Programs send neither, and are answered.
+//! Readers and operators show a token, `Authorization: Bearer …`: one that the pipeline file names, or the
+//! operator's that each process makes at its start ([`Interface::token`]); a browser gets a reader's by a
+//! link. Requests have to name a host of ours, but for `/healthz` and `/readyz`, so that no web page
+//! reaches the interface by a name of its own. What a page of another origin asks for is refused on every
+//! route: browsers say so, in `Sec-Fetch-Site` and `Origin`. Programs send neither, and are answered.
+//!
+//! It has threads of its own, few connections and a deadline for each request: whoever asks much or
+//! slowly holds up nobody but those who ask too.
 
 mod gate;
+mod links;
 mod plugins;
+mod server;
+mod tokens;
 mod watch;
 pub mod wire;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
@@ -35,17 +45,23 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 
 use clickmill_config as config;
 use clickmill_config::Listen;
 use clickmill_dashboard as dashboard;
 use clickmill_dashboard::Dashboard;
 use clickmill_pipeline::Running;
-use gate::Gate;
+use gate::{Door, Gate, Wanted};
+use tokens::Role;
 use wire::ErrorBody;
 
-/// What surrounds the components in a request, at most.
-const MAX_REQUEST_BYTES: usize = 512 << 20;
+/// The most that a request may have that wants no token.
+const MAX_ANONYMOUS_BYTES: usize = 4 << 10;
+/// Threads that answer. What takes long is done on others.
+const THREADS: usize = 2;
+/// Threads for what takes long: swaps, and waiting for the SQL engine.
+const LONG_THREADS: usize = 16;
 
 /// Why the admin interface does not start.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +84,9 @@ pub enum AdminError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Its threads can't be started.
+    #[error("cannot start the threads of the admin interface")]
+    Threads(#[source] std::io::Error),
     /// The token's file can't be read.
     #[error("cannot read the admin token from `{path}`", path = path.display())]
     TokenFile {
@@ -86,24 +105,79 @@ pub enum AdminError {
         /// How long it is.
         bytes: usize,
     },
+    /// Readers would be operators.
+    #[error(
+        "the operator's and the reader's admin token are the same, wanted two: who shows the reader's may look, and change nothing"
+    )]
+    TokensSame,
 }
 
-/// Starts listening, at a free port where another process has the one that is asked for. Returns the
-/// address, or `None` where the interface is switched off. Without a running pipeline it is the dashboard
-/// alone.
-pub async fn start(
+/// The admin interface. It ends when this is dropped.
+pub struct Interface {
+    address: SocketAddr,
+    token: String,
+    gate: Arc<Gate>,
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Interface {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The operator's token that this process has made: for those on this machine who are the same user.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// A new link that opens the page in one browser, from the first slash on. It works once, for ten
+    /// minutes.
+    pub fn link(&self) -> String {
+        links::path(&self.gate)
+    }
+}
+
+impl Drop for Interface {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Nobody waits for those who still ask.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Starts listening, at a free port where another process has the one that is asked for. `None` where the
+/// interface is switched off. Without a running pipeline it is the dashboard alone. Blocks: it belongs on a
+/// thread, not in a task.
+///
+/// # Errors
+///
+/// Where the address is not to be had, or a token that the configuration names.
+pub fn start(
     config: &config::Admin,
     dashboard: Dashboard,
     running: Option<Running>,
-) -> Result<Option<SocketAddr>, AdminError> {
-    let gate = Gate::new(config.token.as_ref())?;
-    let failed = |address, source| AdminError::Listen { address, source };
+) -> Result<Option<Interface>, AdminError> {
+    let (gate, token) = Gate::new(config)?;
     let asked = match config.listen {
         Listen::Off => return Ok(None),
         Listen::At(address) | Listen::Usual(address) => address,
     };
+    let mut runtime = Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(THREADS).max_blocking_threads(LONG_THREADS);
+    let runtime = runtime.thread_name("admin").enable_all().build().map_err(AdminError::Threads)?;
+    let (listener, address) = runtime.block_on(listen(asked, config.strict_port))?;
+    let router = router(&gate, dashboard, running, config.reveal.clone());
+    runtime.spawn(server::serve(listener, router));
+    Ok(Some(Interface { address, token, gate, runtime: Some(runtime) }))
+}
+
+async fn listen(asked: SocketAddr, strict: bool) -> Result<(TcpListener, SocketAddr), AdminError> {
+    let failed = |address, source| AdminError::Listen { address, source };
     let listener = match TcpListener::bind(asked).await {
-        Err(source) if source.kind() == ErrorKind::AddrInUse && config.strict_port => {
+        Err(source) if source.kind() == ErrorKind::AddrInUse && strict => {
             return Err(AdminError::Taken { address: asked, source });
         }
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
@@ -120,38 +194,47 @@ pub async fn start(
         bound => bound.map_err(|error| failed(asked, error))?,
     };
     let address = listener.local_addr().map_err(|error| failed(asked, error))?;
-    let open = dashboard::page().route("/healthz", get(|| async { "ok\n" }));
-    let guarded = dashboard::router(dashboard);
-    let (open, guarded) = match running {
-        Some(running) => (
-            open.merge(watch::open(running.clone())),
-            guarded.merge(pipeline(running, config.reveal.clone())),
-        ),
-        None => (open, guarded),
-    };
-    let guarded = guarded.layer(middleware::from_fn_with_state(gate, Gate::pass));
-    let router = open.merge(guarded).fallback(nothing);
-    // Outermost: what is added to either of them later is behind it too.
-    let router = router.layer(middleware::from_fn(gate::own_pages));
-    tokio::spawn(async move {
-        // Ends with the process.
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "the admin interface ended");
-        }
-    });
-    Ok(Some(address))
+    Ok((listener, address))
 }
 
-/// What a running pipeline adds.
-fn pipeline(running: Running, reveal: Vec<String>) -> Router {
-    Router::new()
-        .route("/v1/plugins", get(plugins::list))
-        .route("/v1/plugins/history", get(plugins::history))
-        .route("/v1/plugins/swap", post(plugins::swap))
-        .route("/v1/plugins/rollback", post(plugins::rollback))
-        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
-        .with_state(running.clone())
-        .merge(watch::guarded(running, reveal))
+/// All routes, each behind what it wants.
+fn router(
+    gate: &Arc<Gate>,
+    dashboard: Dashboard,
+    running: Option<Running>,
+    reveal: Vec<String>,
+) -> Router {
+    let in_time = |router: Router, patience| {
+        router.layer(middleware::from_fn_with_state(patience, server::in_time))
+    };
+    let behind = |router: Router, wanted| {
+        let door = Door { gate: gate.clone(), wanted };
+        router.layer(middleware::from_fn_with_state(door, Door::pass))
+    };
+    let health = Router::new().route("/healthz", get(|| async { "ok\n" }));
+    let page = dashboard::page()
+        .merge(Router::new().route("/v1/sessions", post(links::open)).with_state(gate.clone()))
+        .layer(DefaultBodyLimit::max(MAX_ANONYMOUS_BYTES))
+        .fallback(nothing);
+    let readers = dashboard::router(dashboard)
+        .merge(Router::new().route("/v1/links", post(links::make)).with_state(gate.clone()));
+    let (health, readers, more) = match running {
+        Some(running) => (
+            health.merge(watch::health(running.clone())),
+            readers
+                .merge(plugins::shown(running.clone()))
+                .merge(watch::watched(running.clone(), reveal)),
+            behind(watch::metrics(), Wanted::ReaderFromElsewhere)
+                .merge(behind(plugins::changed(running), Wanted::Token(Role::Operator))),
+        ),
+        None => (health, readers, Router::new()),
+    };
+    let anybody = health.merge(behind(page, Wanted::Host));
+    let known = behind(readers, Wanted::Token(Role::Reader)).merge(more);
+    // Outermost: what is added to any of them later is behind it too.
+    in_time(anybody, server::BRIEF_ANSWER)
+        .merge(in_time(known, server::ANSWER))
+        .layer(middleware::from_fn_with_state(gate.clone(), gate::own_pages))
 }
 
 async fn nothing() -> Response {

@@ -2,29 +2,68 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use serde_json::{Map, Value};
 
 use super::answer_error;
+use super::gate::Caller;
 use super::wire::{ChangeBody, RollbackBody, SwapBody, SwappedBody, VersionBody};
 use clickmill_core::{Fault, causes, store};
 use clickmill_pipeline::{Running, SwapRefused, Swaps};
 use clickmill_sandbox::{Change, LookupFile, NewComponent};
 
-pub(super) async fn list(State(running): State<Running>) -> Json<Vec<VersionBody>> {
+/// What surrounds the components of a request, at most.
+const BESIDE_COMPONENTS: usize = 1 << 20;
+
+/// What readers look at.
+pub(super) fn shown(running: Running) -> Router {
+    Router::new()
+        .route("/v1/plugins", get(list))
+        .route("/v1/plugins/history", get(history))
+        .with_state(running)
+}
+
+/// What operators do. A request may be as large as a component for each stage: they are in it as base64.
+pub(super) fn changed(running: Running) -> Router {
+    let stages = running.versions().0.set.stages.len();
+    let most = most_bytes(running.max_component_bytes(), stages);
+    Router::new()
+        .route("/v1/plugins/swap", post(swap))
+        .route("/v1/plugins/rollback", post(rollback))
+        .layer(DefaultBodyLimit::max(most))
+        .with_state(running)
+}
+
+fn most_bytes(of_component: usize, stages: usize) -> usize {
+    // Four characters for three bytes.
+    let components = of_component.div_ceil(3).saturating_mul(4).saturating_mul(stages);
+    components.saturating_add(BESIDE_COMPONENTS)
+}
+
+async fn list(State(running): State<Running>) -> Json<Vec<VersionBody>> {
     let (current, canary) = running.versions();
     Json([Some(current), canary].into_iter().flatten().map(|record| (&*record).into()).collect())
 }
 
-pub(super) async fn history(State(running): State<Running>) -> Json<Vec<VersionBody>> {
+async fn history(State(running): State<Running>) -> Json<Vec<VersionBody>> {
     Json(running.history().iter().map(|record| (&**record).into()).collect())
 }
 
-pub(super) async fn swap(State(running): State<Running>, Json(body): Json<SwapBody>) -> Response {
+async fn swap(
+    State(running): State<Running>,
+    Extension(caller): Extension<Caller>,
+    body: Result<Json<SwapBody>, JsonRejection>,
+) -> Response {
+    let body = match body {
+        Ok(Json(body)) => body,
+        Err(error) => return answer_unread(&error),
+    };
+    tracing::info!(peer = %caller.peer, role = ?caller.role, body.dry_run, "a swap is asked for");
     let rollout = body.rollout();
     let mut request = clickmill_pipeline::Request {
         actor: body.actor,
@@ -56,10 +95,12 @@ pub(super) async fn swap(State(running): State<Running>, Json(body): Json<SwapBo
     }
 }
 
-pub(super) async fn rollback(
+async fn rollback(
     State(running): State<Running>,
+    Extension(caller): Extension<Caller>,
     Json(body): Json<RollbackBody>,
 ) -> Response {
+    tracing::info!(peer = %caller.peer, role = ?caller.role, "a rollback is asked for");
     let swaps = Swaps::of(&running);
     let RollbackBody { actor, note, to } = body;
     let roll_back = move || swaps.roll_back(to.as_deref(), &actor, &note).map_err(Box::new);
@@ -69,6 +110,18 @@ pub(super) async fn rollback(
         Ok(Err(refused)) => answer_refused(&refused),
         Err(error) => answer_error(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), None),
     }
+}
+
+/// Says why a request is none.
+fn answer_unread(error: &JsonRejection) -> Response {
+    let said = error.body_text();
+    let said = match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => format!(
+            "{said}: a component may have as much as `swap.max_component_bytes` says, and so may what comes with it"
+        ),
+        _ => said,
+    };
+    answer_error(error.status(), said, None)
 }
 
 /// Values as they are meant that were written on a command line, for the keys of a stage that has `config`.
@@ -127,6 +180,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_request_may_have_a_component_for_each_stage() {
+        let component = vec![7; 1000];
+        let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, component);
+        assert!(most_bytes(1000, 4) >= 4 * text.len() + BESIDE_COMPONENTS);
+        assert!(most_bytes(1000, 4) < 4 * text.len() + BESIDE_COMPONENTS + 100);
+        assert_eq!(most_bytes(usize::MAX, 2), usize::MAX);
+    }
 
     #[test]
     fn what_is_written_for_a_key_that_has_text_is_text() {

@@ -19,13 +19,18 @@ use clickmill_pipeline::{Running, Tap};
 use clickmill_query::QueryError;
 use clickmill_telemetry::metrics;
 
-/// What needs no token.
-pub(super) fn open(running: Running) -> Router {
-    Router::new().route("/readyz", get(ready)).route("/metrics", get(measured)).with_state(running)
+/// Whether it does its work: anybody may ask.
+pub(super) fn health(running: Running) -> Router {
+    Router::new().route("/readyz", get(ready)).with_state(running)
 }
 
-/// What needs one.
-pub(super) fn guarded(running: Running, reveal: Vec<String>) -> Router {
+/// Its numbers.
+pub(super) fn metrics() -> Router {
+    Router::new().route("/metrics", get(measured))
+}
+
+/// What readers look at.
+pub(super) fn watched(running: Running, reveal: Vec<String>) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/series", get(series))
@@ -103,7 +108,7 @@ async fn tap(
         Err(error) => return answer_error(StatusCode::TOO_MANY_REQUESTS, error.to_string(), None),
     };
     let lines = stream::unfold(taken, |mut taken| async {
-        let line = taken.lines.recv().await?;
+        let line = taken.next().await?;
         // What was missed before this line.
         let missed = taken.missed.swap(0, Ordering::Relaxed);
         let line = match missed {

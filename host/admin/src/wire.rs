@@ -20,6 +20,30 @@ pub use status::{
     CostBody, LatencyBody, PluginBody, QueueBody, RatesBody, ReasonBody, SeriesBody, StatusBody,
 };
 
+/// Answer to `POST /v1/links`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LinkBody {
+    /// The link, from the first slash on.
+    pub path: String,
+    /// How long it works, in seconds.
+    pub works_secs: u64,
+}
+
+/// `POST /v1/sessions`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenBody {
+    /// The code of a link, which stands in it behind `#open=`.
+    pub code: String,
+}
+
+/// Answer to `POST /v1/sessions`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SessionBody {
+    /// A reader's token, which lives as long as the process.
+    pub token: String,
+}
+
 /// `POST /v1/plugins/swap`
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

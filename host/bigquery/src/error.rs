@@ -34,6 +34,28 @@ pub enum BigQueryError {
         /// Why it failed.
         source: Box<QueryError>,
     },
+    /// A query would be billed for more than it may.
+    #[error(
+        "BigQuery: cannot {what}: it would be billed for more than {limit} bytes (`sink.max_bytes_billed` in the pipeline file); ask for a shorter time range, or raise that"
+    )]
+    Billed {
+        /// What was tried.
+        what: String,
+        /// What it may be billed for.
+        limit: u64,
+        /// What BigQuery says.
+        source: Box<QueryError>,
+    },
+    /// A text is another statement than a query.
+    #[error(
+        "BigQuery: cannot {what}: only queries are taken here, which begin with SELECT or WITH, and this is {found}"
+    )]
+    NoQuery {
+        /// What was tried.
+        what: String,
+        /// What BigQuery calls it, such as `DELETE`.
+        found: String,
+    },
     /// A query's answer can't be read.
     #[error("BigQuery: cannot {what}")]
     Row {
@@ -229,6 +251,8 @@ impl BigQueryError {
             | Self::Uncommitted { .. }
             | Self::Undecided { .. } => Fault::Environment,
             Self::Row { .. }
+            | Self::Billed { .. }
+            | Self::NoQuery { .. }
             | Self::LetterRefused { .. }
             | Self::Encode { .. }
             | Self::Missing { .. }
@@ -257,6 +281,18 @@ impl BigQueryError {
                 }
                 _ => false,
             },
+            _ => false,
+        }
+    }
+
+    /// Whether a query would be billed for more than it may.
+    pub(super) fn is_billed_too_much(error: &QueryError) -> bool {
+        const REASON: &str = "bytesBilledLimitExceeded";
+        match error {
+            QueryError::Rpc { source, .. } => google::has_reason(source, |reason| reason == REASON),
+            QueryError::JobFailed { errors, .. } => {
+                errors.iter().any(|error| error.reason == REASON)
+            }
             _ => false,
         }
     }

@@ -18,6 +18,7 @@ mod table_store;
 mod tables;
 mod waiting;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub struct BigQuery {
     waiting: Arc<Waiting>,
     /// What the ledger was asked last.
     asked: Arc<Mutex<Asked>>,
+    /// Texts that BigQuery has said to be queries.
+    queries: Arc<Mutex<HashSet<String>>>,
 }
 
 fn arrow_schema(table: &TableName, schema: &SchemaRef) -> Result<ArrowSchema, BigQueryError> {
@@ -66,6 +69,7 @@ impl BigQuery {
             write: Arc::default(),
             waiting: Arc::default(),
             asked: Arc::default(),
+            queries: Arc::default(),
         })
     }
 

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use google_cloud_bigquery::query::CompleteQuery;
+use google_cloud_bigquery::builder::bigquery::Query as QueryBuilder;
+use google_cloud_bigquery::error::QueryError;
+use google_cloud_bigquery::query::{CompleteQuery, Query as QueryHandle};
 use google_cloud_bigquery_v2::model::{Job, JobReference};
 use serde_json::Value as Json;
 
@@ -23,6 +25,8 @@ const QUERY: Duration = Duration::from_secs(600);
 const TELL: Duration = Duration::from_secs(5);
 /// The waits between two tries, or two looks at a query that runs.
 const WAITS: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(3)];
+/// Texts that are known to be queries, at most.
+const MAX_QUERIES: usize = 200;
 
 impl BigQuery {
     /// Calls the REST API until there is an answer, or for too long. `what` says what for.
@@ -76,18 +80,70 @@ impl BigQuery {
         }
     }
 
-    /// Runs a query with named parameters, such as `@country`. `what` says what for, in errors.
+    /// Runs a query of our own with named parameters, such as `@country`. `what` says what for, in errors.
     pub async fn ask(
         &self,
         sql: &str,
         parameters: &[(&str, Parameter)],
         what: &str,
     ) -> Result<ResultSet, BigQueryError> {
-        let done = self.run(sql, parameters, what).await?;
+        self.answer(sql, parameters, what, usize::MAX, None).await
+    }
+
+    /// Answers somebody's question: a query and no other statement, its first `max_rows` rows, for as many
+    /// bytes as the configuration allows.
+    pub(super) async fn ask_for(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        what: &str,
+        max_rows: usize,
+    ) -> Result<ResultSet, BigQueryError> {
+        self.check_is_query(sql, parameters, what).await?;
+        self.answer(sql, parameters, what, max_rows, Some(self.config.max_bytes_billed)).await
+    }
+
+    /// Asks what kind of statement a text is, which costs nothing; once for each text.
+    async fn check_is_query(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        what: &str,
+    ) -> Result<(), BigQueryError> {
+        if lock(&self.queries).contains(sql) {
+            return Ok(());
+        }
+        let planned = self.send(sql, parameters, what, |query| query.set_dry_run(true)).await?;
+        let statistics = planned.metadata().statistics.as_ref();
+        let found = statistics.and_then(|statistics| statistics.query.as_ref());
+        let found = found.map_or("", |query| query.statement_type.as_str());
+        if found != "SELECT" {
+            let found = if found.is_empty() { "something else" } else { found };
+            return Err(BigQueryError::NoQuery { what: what.to_owned(), found: found.to_owned() });
+        }
+        let mut queries = lock(&self.queries);
+        if queries.len() >= MAX_QUERIES {
+            queries.clear();
+        }
+        queries.insert(sql.to_owned());
+        Ok(())
+    }
+
+    async fn answer(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        what: &str,
+        max_rows: usize,
+        max_bytes_billed: Option<u64>,
+    ) -> Result<ResultSet, BigQueryError> {
+        let done = self.run(sql, parameters, what, max_bytes_billed).await?;
         let columns = query::columns(done.metadata().schema.as_ref());
         let mut rows = done.read();
         let mut found = ResultSet { columns, rows: Vec::new() };
-        while let Some(row) = in_time(TOTAL, what, rows.next()).await? {
+        while found.rows.len() < max_rows
+            && let Some(row) = in_time(TOTAL, what, rows.next()).await?
+        {
             let row = row.map_err(|source| BigQueryError::Row {
                 what: what.to_owned(),
                 source: Box::new(source),
@@ -105,20 +161,21 @@ impl BigQuery {
         sql: &str,
         parameters: &[(&str, Parameter)],
         what: &str,
+        max_bytes_billed: Option<u64>,
     ) -> Result<CompleteQuery, BigQueryError> {
-        let failed =
-            |source| BigQueryError::Query { what: what.to_owned(), source: Box::new(source) };
+        // The configuration keeps it in range.
+        let limit = max_bytes_billed.and_then(|bytes| i64::try_from(bytes).ok());
+        let bound = |query: QueryBuilder| query.set_or_clear_maximum_bytes_billed(limit);
+        let told = |error: BigQueryError| match (error, max_bytes_billed) {
+            (BigQueryError::Query { what, source }, Some(limit))
+                if BigQueryError::is_billed_too_much(&source) =>
+            {
+                BigQueryError::Billed { what, limit, source }
+            }
+            (error, _) => error,
+        };
         let began = Instant::now();
-        let running = self
-            .call(what, |rest| async move {
-                let mut query = rest.queries.query(sql);
-                if !parameters.is_empty() {
-                    let parameters: Vec<_> = parameters.iter().map(query::parameter).collect();
-                    query = query.set_parameter_mode("NAMED").set_query_parameters(parameters);
-                }
-                query.send().await.map_err(failed)
-            })
-            .await?;
+        let running = self.send(sql, parameters, what, bound).await.map_err(told)?;
         // Asked for the result of a query that runs, the client waits for it, however long it hears
         // nothing. So it is asked for that only once the job says that it is done.
         if running.metadata().job_complete != Some(true)
@@ -127,8 +184,33 @@ impl BigQuery {
             let done = self.job_done(job, what);
             tell_slow(what, began, &mut false, done).await?;
         }
-        in_time(TOTAL, what, running.until_done()).await?.map_err(failed)
+        let done = in_time(TOTAL, what, running.until_done()).await?;
+        done.map_err(|source| told(failed(what, source)))
     }
+
+    /// Sends a query, as `shape` has it.
+    async fn send(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        what: &str,
+        shape: impl Fn(QueryBuilder) -> QueryBuilder,
+    ) -> Result<QueryHandle, BigQueryError> {
+        let shape = &shape;
+        self.call(what, |rest| async move {
+            let mut query = shape(rest.queries.query(sql));
+            if !parameters.is_empty() {
+                let parameters: Vec<_> = parameters.iter().map(query::parameter).collect();
+                query = query.set_parameter_mode("NAMED").set_query_parameters(parameters);
+            }
+            query.send().await.map_err(|source| failed(what, source))
+        })
+        .await
+    }
+}
+
+fn failed(what: &str, source: QueryError) -> BigQueryError {
+    BigQueryError::Query { what: what.to_owned(), source: Box::new(source) }
 }
 
 impl BigQuery {

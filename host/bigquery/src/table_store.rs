@@ -151,6 +151,16 @@ impl TableStore for BigQuery {
     ) -> Result<ResultSet, TableError> {
         Ok(self.ask(sql, parameters, what).await?)
     }
+
+    async fn look(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        max_rows: usize,
+        what: &str,
+    ) -> Result<ResultSet, TableError> {
+        Ok(self.ask_for(sql, parameters, what, max_rows).await?)
+    }
 }
 
 /// A load: its part of either table, and where its waiting is done.

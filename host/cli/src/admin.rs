@@ -1,5 +1,6 @@
 //! Asks the admin interface of a running pipeline.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, running};
 use clickmill_admin::wire::ErrorBody;
 
 /// Where a pipeline's admin interface is, unless its file says otherwise or the port is taken.
@@ -31,7 +32,8 @@ pub(super) struct Admin {
     )]
     address: String,
 
-    /// File with the token that the pipeline wants; else the environment variable CLICKMILL_ADMIN_TOKEN
+    /// File with a token of the pipeline; else the environment variable CLICKMILL_ADMIN_TOKEN; else that of a
+    /// pipeline that you run on this machine is found by itself
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -49,11 +51,8 @@ impl Admin {
 
     /// Asks for something.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let mut request = agent().get(self.url(path));
-        if let Some(token) = self.token()? {
-            request = request.header("authorization", token);
-        }
-        self.answer(request.call())
+        let target = self.target()?;
+        self.answer(target.shown(agent().get(target.url(path))).call())
     }
 
     /// Asks for something to be done.
@@ -62,11 +61,8 @@ impl Admin {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Failure> {
-        let mut request = agent().post(self.url(path));
-        if let Some(token) = self.token()? {
-            request = request.header("authorization", token);
-        }
-        self.answer(request.send_json(body))
+        let target = self.target()?;
+        self.answer(target.shown(agent().post(target.url(path))).send_json(body))
     }
 
     /// Asks for lines that come one by one, for as long as somebody reads.
@@ -81,11 +77,9 @@ impl Admin {
             .proxy(None);
         let agent: ureq::Agent = config.build().into();
         let query = query.iter().map(|(key, value)| (*key, value.as_str()));
-        let mut request = agent.get(self.url(path)).query_pairs(query);
-        if let Some(token) = self.token()? {
-            request = request.header("authorization", token);
-        }
-        let answer = request.call().map_err(|error| self.unreachable(error))?;
+        let target = self.target()?;
+        let request = agent.get(target.url(path)).query_pairs(query);
+        let answer = target.shown(request).call().map_err(|error| self.unreachable(error))?;
         if answer.status().is_success() {
             Ok(answer.into_body().into_reader())
         } else {
@@ -93,19 +87,22 @@ impl Admin {
         }
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn token(&self) -> Result<Option<String>, Failure> {
-        let token = match &self.token_file {
+    /// Where to ask, and what to show there.
+    fn target(&self) -> Result<Target, Failure> {
+        let named = match &self.token_file {
             Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
                 let what = format!("cannot read the token from `{}`", path.display());
                 Failure::new(Exit::BadInput, anyhow::Error::new(error).context(what))
             })?),
             None => std::env::var("CLICKMILL_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()),
         };
-        Ok(token.map(|token| format!("Bearer {}", token.trim())))
+        let found = named.is_none().then(|| running::token_at(&self.address)).flatten();
+        let (address, token) = match found {
+            Some((address, token)) => (address.to_string(), Some(token)),
+            None => (self.address.clone(), named),
+        };
+        let bearer = token.map(|token| format!("Bearer {}", token.trim()));
+        Ok(Target { address: reachable(&address), bearer })
     }
 
     fn answer<T: DeserializeOwned>(
@@ -128,6 +125,36 @@ impl Admin {
     }
 }
 
+/// Where to ask, and what to show there.
+struct Target {
+    address: String,
+    bearer: Option<String>,
+}
+
+impl Target {
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn shown<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.bearer {
+            Some(bearer) => request.header("authorization", bearer),
+            None => request,
+        }
+    }
+}
+
+/// An address as one asks it: what listens everywhere does so on loopback.
+pub(super) fn reachable(address: &str) -> String {
+    let Ok(mut address) = address.parse::<SocketAddr>() else { return address.to_owned() };
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address.to_string()
+}
+
 /// Turns an error response into a [`Failure`].
 fn refused(mut answer: ureq::http::Response<ureq::Body>) -> Failure {
     let status = answer.status();
@@ -136,7 +163,7 @@ fn refused(mut answer: ureq::http::Response<ureq::Body>) -> Failure {
     let error: ErrorBody =
         serde_json::from_str(&text).unwrap_or(ErrorBody { error: text, check: None });
     let exit = match status.as_u16() {
-        409 | 400 | 422 | 415 => Exit::BadInput,
+        409 | 400 | 413 | 422 | 415 => Exit::BadInput,
         401 | 403 | 503 => Exit::Environment,
         _ => Exit::Failed,
     };
@@ -147,7 +174,13 @@ fn refused(mut answer: ureq::http::Response<ureq::Body>) -> Failure {
         ),
         None => anyhow::anyhow!("{}", error.error.trim()),
     };
-    Failure::new(exit, failure)
+    let failure = Failure::new(exit, failure);
+    if status.as_u16() == 401 {
+        return failure.hint(
+            "a pipeline that you run on this machine is let in to by itself; of any other, name a file with its token by --token-file, or put the token into CLICKMILL_ADMIN_TOKEN",
+        );
+    }
+    failure
 }
 
 fn agent() -> ureq::Agent {

@@ -1,15 +1,20 @@
-//! `clickmill dashboard`: the dashboard without a running pipeline.
+//! `clickmill dashboard`: the dashboard without a running pipeline, and links that open any dashboard.
 
 mod looker;
 
+use std::io::{IsTerminal, stderr};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::{Exit, Failure, place};
+use super::admin::{Admin, reachable};
+use super::{Exit, Failure, place, running};
 use clickmill_admin as admin;
+use clickmill_admin::Interface;
+use clickmill_admin::wire::LinkBody;
 use clickmill_config as config;
 use clickmill_config::{Listen, Place, Sink, Token};
 use clickmill_dashboard::{Dashboard, Folder};
@@ -21,8 +26,10 @@ Examples:
   clickmill dashboard --open
   clickmill dashboard host/pipelines/stream_gcp.toml
   clickmill dashboard host/pipelines/stream_gcp.toml --looker
+  clickmill dashboard --link
+  clickmill dashboard --listen 0.0.0.0:7628 --token-file reader.token --host clicks.example.com
 
-A running stream serves its own dashboard, with a page on the pipeline: its address is told at the start.";
+A running stream serves its own dashboard, with a page on the pipeline: its address is told at the start. A page wants to be opened by a link that works once, within ten minutes: it is told on a terminal, and --link prints another. Until its tab is closed the browser may look then, and change nothing.";
 
 /// The dataset of a warehouse that no pipeline file names.
 const DATASET: &str = "clickstream_analytics";
@@ -43,13 +50,21 @@ pub(super) struct Serve {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 
-    /// Where to listen; beyond loopback only with --token-file
+    /// Where to listen; beyond loopback only with a token
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7628")]
     listen: SocketAddr,
 
-    /// File with a token that readers have to show
+    /// File with a token that readers may show too; with --link, that of the process
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+
+    /// Environment variable with that token
+    #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
+    token_env: Option<String>,
+
+    /// A name by which readers reach it, beside loopback and the address it listens on; may be repeated
+    #[arg(long = "host", value_name = "NAME", value_parser = host)]
+    hosts: Vec<String>,
 
     /// How often the page asks for new numbers (default: 5s, over BigQuery 60s: each time is a query per tile)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
@@ -66,10 +81,21 @@ pub(super) struct Serve {
     /// Print a link that makes a report of the BigQuery views in Looker Studio, and end
     #[arg(long)]
     looker: bool,
+
+    /// Print a link that opens the dashboard of a process that runs, once, and end
+    #[arg(long, conflicts_with_all = ["pipeline", "looker"])]
+    link: bool,
+
+    /// With --link: address of that process, as it says at its start; all that run here without it
+    #[arg(long = "admin", value_name = "HOST:PORT", env = "CLICKMILL_ADMIN")]
+    admin: Option<String>,
 }
 
 impl Serve {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
+        if self.link {
+            return self.print_links();
+        }
         let read = |path: &PathBuf| place::read_pipeline(path, &self.set);
         let pipeline = self.pipeline.as_ref().map(read).transpose()?;
         if self.looker {
@@ -86,55 +112,96 @@ impl Serve {
             );
             return Ok(());
         }
-        if !self.listen.ip().is_loopback() && self.token_file.is_none() {
+        let token = self.token_file.map(Token::File).or(self.token_env.map(Token::Variable));
+        if !self.listen.ip().is_loopback() && token.is_none() {
             let error = anyhow::anyhow!("{} is an address that others reach", self.listen);
             return Err(Failure::new(Exit::BadInput, error).hint(
-                "name a file with a token: --token-file FILE; `openssl rand -hex 32` makes one",
+                "name a file or variable with a token: --token-file FILE or --token-env NAME; `openssl rand -hex 32` makes one",
             ));
         }
+        let named = pipeline.iter().flat_map(|pipeline| pipeline.admin.hosts.iter().cloned());
         let config = config::Admin {
             listen: Listen::At(self.listen),
             strict_port: true,
-            token: self.token_file.map(Token::File),
+            // There is nothing to operate.
+            token: None,
+            reader_token: token,
+            hosts: self.hosts.into_iter().chain(named).collect(),
             reveal: Vec::new(),
             max_freshness: None,
         };
         let runtime = tokio::runtime::Runtime::new()?;
-        runtime.block_on(async {
-            let mut dashboard = match &pipeline {
-                Some(pipeline) => {
-                    let tables = Tables::open(&pipeline.sink.place, warehouse).await?;
-                    over(tables, &pipeline.sink, &pipeline.admin, warehouse)
-                }
-                None => local(Tables::open(&Place::Warehouse, warehouse).await?, warehouse),
-            };
-            if let Some(folder) = self.tiles {
-                if !folder.is_dir() {
-                    let error = anyhow::anyhow!("`{}` is not a folder", folder.display());
-                    return Err(Failure::new(Exit::BadInput, error));
-                }
-                dashboard.folder = Folder::At(folder);
+        let open = |place, warehouse| runtime.block_on(Tables::open(place, warehouse));
+        let mut dashboard = match &pipeline {
+            Some(pipeline) => {
+                let tables = open(&pipeline.sink.place, warehouse)?;
+                over(tables, &pipeline.sink, &pipeline.admin, warehouse)
             }
-            dashboard.refresh =
-                self.refresh.unwrap_or(dashboard.refresh).max(Duration::from_secs(1));
-            if let Some(address) = admin::start(&config, dashboard, None).await? {
-                eprintln!("dashboard: http://{address}/   (Ctrl-C ends it)");
-                if self.open {
-                    open_in_browser(&format!("http://{address}/"));
-                }
+            None => local(open(&Place::Warehouse, warehouse)?, warehouse),
+        };
+        if let Some(folder) = self.tiles {
+            if !folder.is_dir() {
+                let error = anyhow::anyhow!("`{}` is not a folder", folder.display());
+                return Err(Failure::new(Exit::BadInput, error));
             }
-            let (ended, end) = tokio::sync::oneshot::channel();
-            let mut ended = Some(ended);
-            let set = ctrlc::set_handler(move || {
-                if let Some(ended) = ended.take() {
-                    let _ = ended.send(());
-                }
-            });
-            set.map_err(|error| Failure::new(Exit::Environment, error))?;
-            // The handler lives as long as the process.
-            let _ = end.await;
-            Ok(())
-        })
+            dashboard.folder = Folder::At(folder);
+        }
+        dashboard.refresh = self.refresh.unwrap_or(dashboard.refresh).max(Duration::from_secs(1));
+        let Some(interface) = admin::start(&config, dashboard, None)? else { return Ok(()) };
+        // Both until the end.
+        let _announced = running::announce(None, &interface);
+        tell(&interface, "   (Ctrl-C ends it)", self.open);
+        let (ended, end) = mpsc::channel();
+        let set = ctrlc::set_handler(move || {
+            let _ = ended.send(());
+        });
+        set.map_err(|error| Failure::new(Exit::Environment, error))?;
+        // The handler lives as long as the process.
+        let _ = end.recv();
+        Ok(())
+    }
+
+    /// Prints a link for each dashboard that is asked for.
+    fn print_links(self) -> Result<(), Failure> {
+        let running = running::all().into_iter().map(|said| said.admin.to_string());
+        let addresses = self.admin.map_or_else(|| running.collect(), |named| vec![named]);
+        if addresses.is_empty() {
+            let error = anyhow::anyhow!("no dashboard runs here that you have started");
+            return Err(Failure::new(Exit::Environment, error).hint(
+                "clickmill dashboard --open starts one; --admin HOST:PORT names one that runs elsewhere",
+            ));
+        }
+        for address in addresses {
+            let admin = Admin::at(address, self.token_file.clone());
+            let link: LinkBody = admin.post("/v1/links", &serde_json::json!({}))?;
+            let link = format!("http://{}{}", reachable(admin.address()), link.path);
+            println!("{link}");
+            if self.open {
+                open_in_browser(&link);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a host name.
+fn host(text: &str) -> Result<String, String> {
+    let wanted = "wanted a name such as clicks.example.com, without a port";
+    config::is_host(text).then(|| text.to_ascii_lowercase()).ok_or_else(|| wanted.to_owned())
+}
+
+/// Says where the dashboard is. Its link is for who sits at the terminal: what is no terminal may be a log,
+/// which others read.
+pub(super) fn tell(interface: &Interface, more: &str, open: bool) {
+    let address = reachable(&interface.address().to_string());
+    if stderr().is_terminal() {
+        eprintln!("dashboard: http://{address}{}{more}", interface.link());
+    } else {
+        eprintln!("dashboard: http://{address}/{more}");
+        eprintln!("`clickmill dashboard --link --admin {address}` prints a link that opens it");
+    }
+    if open {
+        open_in_browser(&format!("http://{address}{}", interface.link()));
     }
 }
 
@@ -175,7 +242,8 @@ pub(super) fn local(tables: Tables, warehouse: &str) -> Dashboard {
     }
 }
 
-/// Opens a page, where there is a browser to open it in.
+/// Opens a page, where there is a browser to open it in. Others on this machine may see the link among the
+/// arguments of the browser: it works once, and if they are faster, nothing is left to them of it.
 pub(super) fn open_in_browser(address: &str) {
     if let Err(error) = open::that_detached(address) {
         tracing::debug!(%error, "no browser to open the dashboard in");

@@ -15,6 +15,7 @@ use clickmill_generator::{Generator, Kind, Options};
 use clickmill_pipeline::Ending;
 use clickmill_query::{QueryError, Readiness};
 use clickmill_sandbox::Secrets;
+use clickmill_sandbox::build::{self, Freshness, Install};
 use clickmill_warehouse::Warehouse;
 
 /// As many rows as the file the pipeline was made for.
@@ -64,14 +65,16 @@ impl Demo {
         let mut secrets = Secrets::new();
         if std::env::var_os(KEY_VARIABLE).is_none() {
             let key = throwaway_key();
-            secrets.insert("mask.key".to_owned(), key);
+            secrets = secrets.with("mask", "key", &key);
             eprintln!(
                 "made a throwaway key for the pseudonyms: set {KEY_VARIABLE} to keep them the same from run to run"
             );
         }
         let set = [format!("source.uri={}", file.display())];
         let options = RunOptions { secrets: secrets.clone(), ..RunOptions::default() };
-        let summary = run_pipeline(&place::pipeline("batch.toml")?, &set, warehouse, options)?;
+        let batch = place::pipeline("batch.toml")?;
+        build_plugins(&batch)?;
+        let summary = run_pipeline(&batch, &set, warehouse, options)?;
         print_summary(&summary);
         not_loaded(&summary)?;
 
@@ -105,7 +108,9 @@ impl Demo {
             let open = attended && !self.no_open;
             let ending = Ending { after: stop_after, ..Ending::default() };
             let options = RunOptions { ending, secrets, open, ..RunOptions::default() };
-            let summary = run_pipeline(&place::pipeline("stream.toml")?, &[], warehouse, options)?;
+            let stream = place::pipeline("stream.toml")?;
+            build_plugins(&stream)?;
+            let summary = run_pipeline(&stream, &[], warehouse, options)?;
             print_summary(&summary);
         }
         if !ready && (!attended || clickmill_query::readiness() == Readiness::Ready) {
@@ -124,6 +129,17 @@ impl Demo {
         eprintln!("\n{QUERY}:");
         print(&answer(warehouse, QUERY)?, false)
     }
+}
+
+/// Builds the plugins of a pipeline. A run installs nothing; the demo sets up what it needs.
+fn build_plugins(pipeline: &Path) -> Result<(), Failure> {
+    let plugins = clickmill_config::read(pipeline, &[])?.plugins;
+    let folders = plugins.into_iter().map(|plugin| plugin.component);
+    let crates: Vec<PathBuf> = folders.filter(|folder| build::is_crate(folder)).collect();
+    for built in build::build_all(&crates, Freshness::Sources, Install::Allowed) {
+        built?;
+    }
+    Ok(())
 }
 
 fn generate(file: &Path) -> Result<(), Failure> {

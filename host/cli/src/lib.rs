@@ -13,6 +13,7 @@ mod demo;
 mod exit;
 mod generate;
 mod loads;
+mod owner;
 mod permissions;
 mod pipeline_args;
 mod place;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, owner};
 use clickmill_config::Pipeline;
 use clickmill_dashboard::Folder;
 
@@ -26,18 +26,52 @@ const SHARE_VARIABLE: &str = "CLICKMILL_SHARE";
 /// Where the pipelines are in such a folder.
 const PIPELINES: &str = "host/pipelines";
 
+/// A folder that may hold what comes with clickmill.
+struct Share {
+    folder: PathBuf,
+    /// Whether it was found only since we happen to be in it or below it.
+    met: bool,
+}
+
 /// Folders that may hold what comes with clickmill, as a clone of the project does: pipelines, schemas,
 /// SQL, plugins. The one that is named, and no other; else the current folder and those above it, that of
 /// the executable as packages have it, and `share/clickmill` beside its `bin`.
-fn shares() -> Vec<PathBuf> {
+fn shares() -> Vec<Share> {
+    let of = |met| move |folder: PathBuf| Share { folder, met };
     if let Some(named) = named_share() {
-        return vec![named];
+        return vec![of(false)(named)];
     }
     let here = std::env::current_dir().unwrap_or_default();
     let executable = std::env::current_exe().unwrap_or_default();
     let beside = executable.parent().map(Path::to_owned);
     let installed = executable.ancestors().nth(2).map(|prefix| prefix.join("share/clickmill"));
-    here.ancestors().map(Path::to_owned).chain(beside).chain(installed).collect()
+    let met = here.ancestors().map(Path::to_owned).map(of(true));
+    met.chain(beside.into_iter().chain(installed).map(of(false))).collect()
+}
+
+impl Share {
+    /// What it has by that name. A stranger's, in or above the current folder, is passed over and told: a
+    /// pipeline runs code.
+    fn find(&self, name: &Path, is_there: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+        let path = self.folder.join(name);
+        if !is_there(&path) {
+            return None;
+        }
+        let below = path.ancestors().take_while(|above| above.starts_with(&self.folder));
+        let mut parts = below.filter(|_| self.met);
+        let strange = parts.find_map(|part| match owner::stranger(part) {
+            Ok(why) => Some((part, why?)),
+            Err(error) => Some((part, error.to_string())),
+        });
+        let Some((part, why)) = strange else { return Some(path) };
+        eprintln!(
+            "`{}` is passed over: `{}` {why}; {SHARE_VARIABLE}={} takes it all the same",
+            path.display(),
+            part.display(),
+            self.folder.display(),
+        );
+        None
+    }
 }
 
 fn named_share() -> Option<PathBuf> {
@@ -48,9 +82,10 @@ fn named_share() -> Option<PathBuf> {
 pub(crate) fn pipeline(name: &str) -> Result<PathBuf, Failure> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned);
     let built = built.filter(|_| named_share().is_none());
-    let mut paths =
-        shares().into_iter().chain(built).map(|folder| folder.join(PIPELINES).join(name));
-    paths.find(|path| path.is_file()).ok_or_else(|| {
+    let built = built.map(|folder| Share { folder, met: false });
+    let within = Path::new(PIPELINES).join(name);
+    let mut found = shares().into_iter().chain(built);
+    found.find_map(|share| share.find(&within, Path::is_file)).ok_or_else(|| {
         let error = anyhow::anyhow!(
             "there is no `{PIPELINES}/{name}` in this folder or above it, beside the executable, in `share/clickmill` beside its folder, or in {SHARE_VARIABLE}"
         );
@@ -79,8 +114,9 @@ pub(crate) fn read_pipeline(given: &Path, set: &[String]) -> Result<Pipeline, Fa
 /// The tiles of the dashboard: those that come with clickmill, and else those that the binary was built
 /// with.
 pub(crate) fn tiles() -> Folder {
-    let folders = shares().into_iter().map(|folder| folder.join("sql/dashboard"));
-    folders.into_iter().find(|path| path.is_dir()).map_or(Folder::Embedded, Folder::At)
+    let within = Path::new("sql/dashboard");
+    let found = shares().into_iter().find_map(|share| share.find(within, Path::is_dir));
+    found.map_or(Folder::Embedded, Folder::At)
 }
 
 /// The environment variable that names the folder of the audit log, and the folder where it names none.

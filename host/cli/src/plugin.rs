@@ -15,12 +15,13 @@ use serde_json::json;
 pub(crate) use built::built;
 
 use super::{Failure, place};
-use clickmill_sandbox::build::{self, Freshness};
+use clickmill_sandbox::build::{self, Freshness, Install};
 use clickmill_sandbox::{Engine, describe_file};
 
 const EXAMPLES: &str = "\
 Examples:
   clickmill plugin build plugins/mask
+  clickmill plugin build --install plugins/mask
   clickmill plugin inspect plugins/mask
   clickmill plugin inspect --json mask.wasm";
 
@@ -51,6 +52,10 @@ pub(super) struct Build {
     /// Folders of plugin crates
     #[arg(required = true, value_name = "CRATE")]
     crates: Vec<PathBuf>,
+
+    /// Install what is missing for it, by rustup or, as root, by apt-get
+    #[arg(long)]
+    install: bool,
 }
 
 #[derive(Debug, Args)]
@@ -81,7 +86,8 @@ impl Plugin {
 
 impl Build {
     fn run(self) -> Result<(), Failure> {
-        for component in build::build_all(&self.crates, Freshness::Rebuild) {
+        let install = if self.install { Install::Allowed } else { Install::Never };
+        for component in build::build_all(&self.crates, Freshness::Rebuild, install) {
             println!("{}", component?.display());
         }
         Ok(())
@@ -90,11 +96,7 @@ impl Build {
 
 impl Inspect {
     fn run(self) -> Result<(), Failure> {
-        let path = if self.plugin.is_dir() {
-            built(&self.plugin, Freshness::Sources)?
-        } else {
-            self.plugin
-        };
+        let path = if self.plugin.is_dir() { built(&self.plugin)? } else { self.plugin };
         let engine = Engine::new(&place::cache())?;
         let plugin = describe_file(&engine, &path)?;
         let schema: serde_json::Value =

@@ -58,7 +58,7 @@ impl Query {
         let runtime = tokio::runtime::Runtime::new()?;
         let found = runtime.block_on(async {
             let tables = Tables::open(&sink.place, warehouse).await?;
-            tables.query(&self.sql, &parameters, "answer the query").await
+            tables.look(&self.sql, &parameters, usize::MAX, "answer the query").await
         })?;
         print(&found.try_into()?, self.json)
     }

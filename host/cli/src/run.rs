@@ -12,12 +12,14 @@ use clap::Args;
 use super::running::{self, Announced};
 use super::{Exit, Failure, dashboard, place};
 use clickmill_admin as admin;
+use clickmill_admin::Interface;
 use clickmill_config::Listen;
 use clickmill_core::lock;
 use clickmill_dashboard::Dashboard;
 use clickmill_pipeline as pipeline;
 use clickmill_pipeline::{Ending, Options, PreparedPipeline, Running, Status, Stop, Summary};
 use clickmill_sandbox::Secrets;
+use clickmill_sink::Tables;
 use clickmill_telemetry as telemetry;
 use progress::Watch;
 pub(super) use summary::{not_loaded, print_summary};
@@ -133,7 +135,7 @@ pub(super) fn run_pipeline(
     let status = Arc::new(Status::default());
     let running = measured.then(|| prepared.observe(&status));
     // Until the end.
-    let _announced = match running.clone().filter(|_| served) {
+    let _served = match running.clone().filter(|_| served) {
         Some(running) => serve(&prepared, running, warehouse, open)?,
         None => None,
     };
@@ -153,27 +155,26 @@ pub(super) fn run_pipeline(
     Ok(ran?)
 }
 
-/// Starts the admin interface, and says where it is: to whoever reads, and to `clickmill top`.
+/// Starts the admin interface, and says where it is: to whoever reads, and to other commands.
 fn serve(
     prepared: &PreparedPipeline,
     observed: Running,
     warehouse: &str,
     open: bool,
-) -> Result<Option<Announced>, Failure> {
+) -> Result<Option<(Interface, Option<Announced>)>, Failure> {
     let pipeline = prepared.pipeline();
+    // Connections of its own: the pipeline's are never held up by a page.
+    let tables = prepared.block_on(Tables::open(&pipeline.sink.place, warehouse))?;
     let dashboard = Dashboard {
         pipeline: Some(pipeline.name.clone()),
-        ..dashboard::over(prepared.tables().clone(), &pipeline.sink, &pipeline.admin, warehouse)
+        ..dashboard::over(tables, &pipeline.sink, &pipeline.admin, warehouse)
     };
-    let started = prepared.block_on(admin::start(&pipeline.admin, dashboard, Some(observed)))?;
-    let Some(address) = started else { return Ok(None) };
-    let announced = running::announce(&pipeline.name, address);
-    eprintln!("admin interface: {address}");
-    eprintln!("dashboard: http://{address}/");
-    if open {
-        dashboard::open_in_browser(&format!("http://{address}/"));
-    }
-    Ok(announced)
+    let started = admin::start(&pipeline.admin, dashboard, Some(observed))?;
+    let Some(interface) = started else { return Ok(None) };
+    let announced = running::announce(Some(&pipeline.name), &interface);
+    eprintln!("admin interface: {}", interface.address());
+    dashboard::tell(&interface, "", open);
+    Ok(Some((interface, announced)))
 }
 
 /// How long a run that was told to end at once may take over it.

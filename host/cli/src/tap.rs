@@ -53,7 +53,8 @@ impl Tap {
         let mut shown = 0;
         for line in taken {
             let line = line.map_err(|error| {
-                Failure::new(Exit::Environment, error).hint("the pipeline has ended, it seems")
+                Failure::new(Exit::Environment, error)
+                    .hint("the pipeline has ended, or nothing was taken of this tap for a minute")
             })?;
             let said: Json = serde_json::from_str(&line).unwrap_or_default();
             if let Some(missed) = said.get("missed").filter(|_| is_alone(&said)) {

@@ -37,7 +37,8 @@ pub(super) struct Top {
     #[arg(long = "admin", value_name = "HOST:PORT", env = "CLICKMILL_ADMIN")]
     address: Option<String>,
 
-    /// File with the token that the pipeline wants; else the environment variable CLICKMILL_ADMIN_TOKEN
+    /// File with a token of the pipeline; else the environment variable CLICKMILL_ADMIN_TOKEN; else that of a
+    /// pipeline that you run on this machine is found by itself
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -75,7 +76,10 @@ impl Top {
         let at = |address: String| Admin::at(address, self.token_file.clone());
         let found = match &self.address {
             Some(address) => vec![at(address.clone())],
-            None => running::all().into_iter().map(|said| at(said.admin.to_string())).collect(),
+            None => {
+                let pipelines = running::all().into_iter().filter(|said| said.pipeline.is_some());
+                pipelines.map(|said| at(said.admin.to_string())).collect()
+            }
         };
         if found.is_empty() { vec![at(USUAL.to_owned())] } else { found }
     }

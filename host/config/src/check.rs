@@ -7,7 +7,8 @@ use serde_json::Value as Json;
 
 use super::problem::{Problem, join, problem};
 use super::{
-    DeadLetter, Pipeline, Plugin, Sink, TableName, admin, guard, raw, service, source, swap, trust,
+    DeadLetter, Pipeline, Plugin, Sink, TableName, Token, admin, guard, raw, secrets, service,
+    source, swap, trust,
 };
 use clickmill_core::schema::{Kind, Mode, TableSchema, provenance};
 use clickmill_core::{StageName, causes, stage};
@@ -87,6 +88,15 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
     if workers > 256 {
         problem(&mut problems, "workers", format!("is {workers}, wanted at most 256"));
     }
+
+    let seal = dead_letter.as_ref().and_then(|letters| letters.seal.as_ref());
+    let seal = seal.map(|seal| (seal.variable.clone(), "the key of `dead_letter.seal`"));
+    let token = match &admin.token {
+        Some(Token::Variable(variable)) => Some((variable.clone(), "the token of `admin`")),
+        Some(Token::File(_)) | None => None,
+    };
+    let of_host: Vec<(String, &str)> = seal.into_iter().chain(token).collect();
+    secrets::check_variables(&plugins, &of_host, &mut problems);
 
     match (name, source, sink, dead_letter) {
         (Some(name), Some((source, format)), Some(sink), Some(dead_letter))
@@ -181,11 +191,20 @@ fn check_plugin(
         }
         found
     };
-    let secrets = texts("secrets", &section.secrets);
     let lookups: Vec<(String, PathBuf)> = texts("lookups", &section.lookups)
         .into_iter()
         .map(|(name, file)| (name, join(folder, &file)))
         .collect();
+    let (stage, of) = (&section.name, format!("{path}.secrets"));
+    let secrets = secrets::granted(section.secrets.as_ref(), stage, &of, problems);
+    for (name, variable) in &secrets {
+        if config.contains_key(name) {
+            let message = format!(
+                "is a secret: take it out, and have environment variable `{variable}` hold it"
+            );
+            problem(problems, &format!("{path}.config.{name}"), message);
+        }
+    }
     for (name, file) in &lookups {
         if !file.is_file() {
             let message = format!("there is no file `{}`", file.display());

@@ -11,6 +11,7 @@ mod guard;
 mod plugin;
 mod problem;
 mod raw;
+mod secrets;
 mod service;
 mod source;
 mod swap;
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use admin::{Admin, Listen, Token};
+pub use admin::{Admin, Listen, Token, is_host};
 pub use guard::Guard;
 pub use plugin::{Grant, InstanceLife, Limits, Plugin};
 pub use problem::Problem;
@@ -222,6 +223,8 @@ pub struct BigQuery {
     /// How long BigQuery is waited for where it gets over something by itself: a table or a column that
     /// its Write API does not see yet, a role that has not spread yet, an outage during a load.
     pub patience: Duration,
+    /// Bytes that a tile's query, or one of the command line, may be billed for.
+    pub max_bytes_billed: u64,
     /// Resource names of policy tags, by the last part of the name that the schema has.
     pub policy_tags: BTreeMap<String, String>,
 }
@@ -364,7 +367,9 @@ pub fn read(path: &Path, overrides: &[String]) -> Result<Pipeline, ConfigError> 
         raw::set(&mut document, given)?;
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut problems = environment::fill_in(&mut document, &|name| std::env::var(name).ok());
+    let secrets = secrets::variables(&document);
+    let lookup = |name: &str| std::env::var(name).ok();
+    let mut problems = environment::fill_in(&mut document, &lookup, &secrets);
     let checked = check::check(document, folder);
     match checked {
         Ok(pipeline) if problems.is_empty() => Ok(pipeline),

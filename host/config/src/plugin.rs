@@ -18,7 +18,7 @@ pub struct Plugin {
     pub writes: Grant,
     /// Its configuration, as JSON, without secrets.
     pub config: serde_json::Map<String, serde_json::Value>,
-    /// Secrets by name, each with the environment variable that holds it.
+    /// The secrets that it is granted, by name, each with the environment variable that holds it.
     pub secrets: Vec<(String, String)>,
     /// Lookup tables it may ask, each with its file.
     pub lookups: Vec<(String, PathBuf)>,
@@ -46,6 +46,12 @@ impl Plugin {
             instance: InstanceLife::default(),
             watch: false,
         }
+    }
+
+    /// The environment variable that holds a secret of a stage unless the pipeline file names another:
+    /// `CLICKMILL_MASK_KEY` for secret `key` of stage `mask`.
+    pub fn secret_variable(stage: &str, secret: &str) -> String {
+        format!("CLICKMILL_{stage}_{secret}").to_uppercase().replace('-', "_")
     }
 }
 

@@ -7,10 +7,11 @@ use super::problem::Problem;
 use super::{BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Seal};
 
 /// Keys that hold a path; given by `--set`, it is relative to the current folder.
-const PATH_KEYS: [&str; 7] = ["uri", "component", "schema", "file", "spool", "state", "token_file"];
+const PATH_KEYS: [&str; 8] =
+    ["uri", "component", "schema", "file", "spool", "state", "token_file", "reader_token_file"];
 
 /// Keys that hold text; what is given for them by `--set` is text though it looks like a number.
-const TEXT_KEYS: [&str; 24] = [
+const TEXT_KEYS: [&str; 26] = [
     "bad",
     "component",
     "create_from_topic",
@@ -27,6 +28,8 @@ const TEXT_KEYS: [&str; 24] = [
     "name",
     "project",
     "quote",
+    "reader_token_env",
+    "reader_token_file",
     "schema",
     "spool",
     "state",
@@ -167,8 +170,7 @@ pub(super) struct Plugin {
     pub writes: Vec<String>,
     #[serde(default)]
     pub config: toml::Table,
-    #[serde(default)]
-    pub secrets: toml::Table,
+    pub secrets: Option<toml::Value>,
     #[serde(default)]
     pub lookups: toml::Table,
     #[serde(default)]
@@ -191,6 +193,7 @@ pub(super) struct Sink {
     pub missing_tables: Option<MissingTables>,
     pub exactly_once: Option<bool>,
     pub patience_secs: Option<u64>,
+    pub max_bytes_billed: Option<u64>,
     #[serde(default)]
     pub policy_tags: toml::Table,
 }
@@ -301,7 +304,7 @@ pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigE
         at += 1;
         place = match entry {
             toml::Value::Table(table) => table,
-            toml::Value::Array(list) => {
+            toml::Value::Array(list) if list.first().is_none_or(toml::Value::is_table) => {
                 let name = parents.get(at).copied().unwrap_or_default();
                 at += 1;
                 list.iter_mut()

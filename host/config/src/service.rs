@@ -18,6 +18,11 @@ const PATIENCE_SECS: u64 = 600;
 /// A day.
 const MOST_PATIENCE_SECS: u64 = 86_400;
 
+/// What a query may be billed for, unless the file says otherwise: 10 GiB, some six cents.
+const MAX_BYTES_BILLED: u64 = 10 << 30;
+/// What any query is billed for at least.
+const LEAST_BYTES_BILLED: u64 = 10 << 20;
+
 /// Checks a subscription.
 pub(super) fn pubsub(section: raw::PubSub, problems: &mut Vec<Problem>) -> Option<PubSub> {
     let mut fine =
@@ -75,6 +80,7 @@ pub(super) fn place(section: &raw::Sink, problems: &mut Vec<Problem>) -> Option<
                 ("missing_tables", section.missing_tables.is_some()),
                 ("exactly_once", section.exactly_once.is_some()),
                 ("patience_secs", section.patience_secs.is_some()),
+                ("max_bytes_billed", section.max_bytes_billed.is_some()),
             ];
             for (key, _) in stray.into_iter().filter(|(_, given)| *given) {
                 let message = "is for `kind = \"bigquery\"` only".to_owned();
@@ -101,6 +107,14 @@ pub(super) fn place(section: &raw::Sink, problems: &mut Vec<Problem>) -> Option<
                 let message = format!("is {patience_secs}, wanted 0 to {MOST_PATIENCE_SECS}");
                 problems.push(Problem { path: "sink.patience_secs".to_owned(), message });
             }
+            let max_bytes_billed = section.max_bytes_billed.unwrap_or(MAX_BYTES_BILLED);
+            // It is a signed number of 64 bits in BigQuery's interface.
+            if !(LEAST_BYTES_BILLED..=i64::MAX as u64).contains(&max_bytes_billed) {
+                let message = format!(
+                    "is {max_bytes_billed}, wanted at least {LEAST_BYTES_BILLED}, which any query is billed for"
+                );
+                problems.push(Problem { path: "sink.max_bytes_billed".to_owned(), message });
+            }
             let project = section.project.clone();
             let project = project.or_else(|| std::env::var(PROJECT_VARIABLE).ok());
             let Some(project) = project.filter(|project| is_project(project)) else {
@@ -117,6 +131,7 @@ pub(super) fn place(section: &raw::Sink, problems: &mut Vec<Problem>) -> Option<
                 missing_tables: section.missing_tables.unwrap_or_default(),
                 exactly_once: section.exactly_once.unwrap_or_default(),
                 patience: Duration::from_secs(patience_secs),
+                max_bytes_billed,
                 policy_tags,
             }))
         }

@@ -2,7 +2,7 @@
 //! URI, folders as stores, durable files, errors on one line. It knows neither plugins nor services nor the pipeline file.
 
 pub mod batch;
-mod cargo;
+mod build_tool;
 mod digest;
 pub mod durable;
 mod fault;
@@ -15,7 +15,7 @@ pub mod store;
 pub mod tls;
 mod window;
 
-pub use cargo::cargo;
+pub use build_tool::{build_tool, is_build_setting};
 pub use digest::{Digest, NotADigest};
 pub use fault::{Fault, causes, list};
 pub use micros::{Micros, NotAMoment};

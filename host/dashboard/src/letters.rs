@@ -18,12 +18,12 @@ use clickmill_tables::result_set::Parameter;
 const PAGE: usize = 50;
 /// How many it has at most.
 const MAX_PAGE: usize = 500;
-/// What is shown of a payload, in characters.
-const MAX_PAYLOAD: usize = 4000;
 
+/// Of a payload, 4000 characters are shown, and no more are read: a page of whole ones may fill memory.
 const LETTERS: &str = "\
 SELECT timestamp, letter_id, pipeline, stage, code, errorMessage AS message, `column`, source,
-  source_line, message_id, plugin_set, attempts, resolved_at, sealed_with, payloadString AS payload
+  source_line, message_id, plugin_set, attempts, resolved_at, sealed_with,
+  SUBSTR(payloadString, 1, 4000) AS payload
 FROM clickstream_analytics.dead_letters
 WHERE timestamp <= @at AND (timestamp < @at OR letter_id > @after)
   AND (@stage IS NULL OR stage = @stage) AND (@code IS NULL OR code = @code)
@@ -67,13 +67,8 @@ pub(super) async fn list(
             for letter in &mut letters {
                 let shown = served.dashboard.reveals_payload && letter["sealed_with"].is_null();
                 letter.insert("payload_hidden".to_owned(), (!shown).into());
-                if let Some(payload) = letter.get_mut("payload") {
-                    *payload = match payload.as_str() {
-                        Some(text) if shown => {
-                            text.chars().take(MAX_PAYLOAD).collect::<String>().into()
-                        }
-                        _ => Value::Null,
-                    };
+                if !shown && let Some(payload) = letter.get_mut("payload") {
+                    *payload = Value::Null;
                 }
             }
             Json(Letters { letters, next }).into_response()
@@ -124,7 +119,7 @@ impl Served {
         parameters.push(("at", Parameter::Timestamp(at)));
         parameters.push(("after", Parameter::Text(Some(after))));
         let sql = format!("{sql} LIMIT {}", limit + 1);
-        let found = self.ask(&sql, &parameters, what).await;
+        let found = self.ask(&sql, &parameters, limit + 1, what).await;
         let found = found.map_err(|unanswered| Box::new(unanswered.into_response()))?;
         let names: Vec<&String> = found.columns.iter().map(|column| &column.name).collect();
         let object = |row: Vec<Value>| names.iter().map(|name| (*name).clone()).zip(row).collect();

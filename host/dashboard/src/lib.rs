@@ -10,6 +10,7 @@
 //! | `GET /v1/dead-letters?stage&code&text&after&limit` | dead letters, the newest first |
 //! | `GET /v1/audit?after&limit` | entries of the audit log, the newest first |
 
+mod answers;
 mod assets;
 mod files;
 mod letters;
@@ -17,7 +18,7 @@ mod range;
 mod tile;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{Path, Query, State};
@@ -26,9 +27,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
-use tokio::sync::Semaphore;
 
-use clickmill_core::{Micros, causes, lock};
+use answers::{Answers, TooMany};
+use clickmill_core::{Micros, causes};
 use clickmill_query::ExecutableError;
 use clickmill_sink::{SinkError, Tables};
 use clickmill_tables::result_set::{Column, Parameter, ResultSet};
@@ -37,9 +38,7 @@ pub use files::Folder;
 use range::Range;
 use tile::{Filter, Problem, Tile};
 
-/// Queries at once: they use all cores, and the pipeline wants some of them.
-const QUERIES_AT_ONCE: usize = 2;
-/// The longest that a reader waits for a tile.
+/// The longest that a reader waits for an answer, its turn included.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the values of a filter are known: each time all days are read for them.
 const KNOWN_FOR: Duration = Duration::from_secs(300);
@@ -66,9 +65,7 @@ pub struct Dashboard {
 
 struct Served {
     dashboard: Dashboard,
-    queries: Semaphore,
-    /// The values of filters, by the text of their query, and when they were asked for.
-    values: Mutex<HashMap<String, (Instant, Vec<serde_json::Value>)>>,
+    answers: Answers,
 }
 
 /// The page itself, which holds no data: it needs no token.
@@ -78,8 +75,7 @@ pub fn page() -> Router {
 
 /// What the page asks for.
 pub fn router(dashboard: Dashboard) -> Router {
-    let queries = Semaphore::new(QUERIES_AT_ONCE);
-    let served = Served { dashboard, queries, values: Mutex::default() };
+    let served = Served { dashboard, answers: Answers::new() };
     Router::new()
         .route("/v1/dashboard", get(describe))
         .route("/v1/dashboard/tiles/{name}", get(tile))
@@ -138,9 +134,9 @@ async fn describe(State(served): State<Arc<Served>>) -> Response {
 }
 
 #[derive(Serialize)]
-struct TileAnswer {
-    columns: Vec<Column>,
-    rows: Vec<Vec<serde_json::Value>>,
+struct TileAnswer<'a> {
+    columns: &'a [Column],
+    rows: &'a [Vec<serde_json::Value>],
     /// Whether there are more rows than are shown.
     cut: bool,
     took_ms: u64,
@@ -165,12 +161,13 @@ async fn tile(
         None
     };
     let parameters = range.parameters(&tile.parameters, &asked, Micros::now(), extent);
-    match served.ask(&tile.sql, &parameters, "ask for a tile").await {
-        Ok(ResultSet { columns, mut rows }) => {
-            let cut = rows.len() > MAX_ROWS;
-            rows.truncate(MAX_ROWS);
+    let life = served.tile_life();
+    match served.lately(&tile.sql, &parameters, MAX_ROWS + 1, life, "ask for a tile").await {
+        Ok(found) => {
+            let cut = found.rows.len() > MAX_ROWS;
+            let rows = &found.rows[..found.rows.len().min(MAX_ROWS)];
             let took_ms = began.elapsed().as_millis() as u64;
-            Json(TileAnswer { columns, rows, cut, took_ms }).into_response()
+            Json(TileAnswer { columns: &found.columns, rows, cut, took_ms }).into_response()
         }
         Err(unanswered) => unanswered.into_response(),
     }
@@ -185,57 +182,96 @@ enum Unanswered {
     TooLong,
     #[error(transparent)]
     Engine(#[from] ExecutableError),
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
 }
 
 impl IntoResponse for Unanswered {
     fn into_response(self) -> Response {
         let missing = matches!(&self, Self::Sink(error) if error.is_of_missing_table());
         let hint = missing.then(|| "the table is made by the first run of its pipeline".to_owned());
-        no(StatusCode::SERVICE_UNAVAILABLE, causes(&self), hint)
+        let status = match self {
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Sink(_) | Self::TooLong | Self::Engine(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        no(status, causes(&self), hint)
     }
 }
 
 impl Served {
+    /// How long a tile's answer is shown to whoever asks the same: less than a page waits before it asks
+    /// again.
+    fn tile_life(&self) -> Duration {
+        self.dashboard.refresh / 2
+    }
+
+    /// Asks, in turn.
     async fn ask(
         &self,
         sql: &str,
         parameters: &[(&str, Parameter)],
+        max_rows: usize,
         what: &str,
     ) -> Result<ResultSet, Unanswered> {
+        let sql = self.in_place(sql)?;
+        in_time(self.answers.in_turn(self.look(&sql, parameters, max_rows, what))).await
+    }
+
+    /// Asks, in turn, unless the same was asked lately: what the moment is makes no other question.
+    async fn lately(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        max_rows: usize,
+        life: Duration,
+        what: &str,
+    ) -> Result<Arc<ResultSet>, Unanswered> {
+        let sql = self.in_place(sql)?;
+        let lasting: Vec<_> = parameters.iter().filter(|(name, _)| *name != range::NOW).collect();
+        let question = format!("{lasting:?} {sql}");
+        let asked = self.look(&sql, parameters, max_rows, what);
+        in_time(self.answers.kept(question, life, asked)).await
+    }
+
+    /// The text for our tables, where somebody is there who answers.
+    fn in_place(&self, sql: &str) -> Result<String, Unanswered> {
         if self.dashboard.tables.asks_sql_engine() {
             clickmill_query::without_waiting()?;
         }
-        let sql = views::in_place(sql, &self.dashboard.dataset);
-        // Never closed.
-        let _turn = self.queries.acquire().await;
-        let asked = self.dashboard.tables.query(&sql, parameters, what);
-        let answer = tokio::time::timeout(PATIENCE, asked).await;
-        Ok(answer.map_err(|_| Unanswered::TooLong)??)
+        Ok(views::in_place(sql, &self.dashboard.dataset))
+    }
+
+    async fn look(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        max_rows: usize,
+        what: &str,
+    ) -> Result<ResultSet, Unanswered> {
+        Ok(self.dashboard.tables.look(sql, parameters, max_rows, what).await?)
     }
 
     /// The values of a filter. Where the table is not there yet, nor are they.
     async fn values(&self, sql: &str) -> Vec<serde_json::Value> {
-        let known = || lock(&self.values);
-        if let Some((asked, values)) = known().get(sql)
-            && asked.elapsed() < KNOWN_FOR
-        {
-            return values.clone();
-        }
-        let Ok(found) = self.ask(sql, &[], "list the values of a filter").await else {
+        let what = "list the values of a filter";
+        let Ok(found) = self.lately(sql, &[], MAX_ROWS, KNOWN_FOR, what).await else {
             return Vec::new();
         };
-        let values: Vec<_> = found.rows.into_iter().filter_map(|r| r.into_iter().next()).collect();
-        known().insert(sql.to_owned(), (Instant::now(), values.clone()));
-        values
+        found.rows.iter().filter_map(|row| row.first().cloned()).collect()
     }
 
     /// From when to when there are events, for ranges that have no ends of their own.
     async fn extent(&self) -> Option<(Micros, Micros)> {
-        let found = self.ask(range::EXTENT, &[], "look from when to when there are events").await;
-        let row = found.ok()?.rows.into_iter().next()?;
+        let what = "look from when to when there are events";
+        let found = self.lately(range::EXTENT, &[], 1, self.tile_life(), what).await.ok()?;
+        let row = found.rows.first()?;
         let moment = |at: usize| Some(Micros::from(row.get(at)?.as_i64()?));
         Some((moment(0)?, moment(1)?))
     }
+}
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, Unanswered>>) -> Result<T, Unanswered> {
+    tokio::time::timeout(PATIENCE, asked).await.map_err(|_| Unanswered::TooLong)?
 }
 
 fn no(status: StatusCode, error: String, hint: Option<String>) -> Response {

@@ -7,6 +7,8 @@ use clickmill_tables::result_set::Parameter;
 
 /// The parameter that says how wide a bucket of time is.
 pub(super) const BUCKET: &str = "bucket_secs";
+/// The parameter that says what the moment is.
+pub(super) const NOW: &str = "now";
 /// From when to when there are events.
 pub(super) const EXTENT: &str = "SELECT UNIX_MICROS(MIN(event_timestamp)), UNIX_MICROS(MAX(event_timestamp)) \
      FROM clickstream_analytics.clicks_raw";
@@ -67,7 +69,7 @@ impl Range {
         let value = |name: &str| match name {
             "from" => Parameter::Timestamp(self.from.unwrap_or_default()),
             "to" => Parameter::Timestamp(self.to.unwrap_or_else(end)),
-            "now" => Parameter::Timestamp(now),
+            NOW => Parameter::Timestamp(now),
             BUCKET => Parameter::Integer(width(range.as_secs() as i64)),
             other => Parameter::Text(asked.get(other).filter(|value| !value.is_empty()).cloned()),
         };

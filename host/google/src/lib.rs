@@ -122,11 +122,16 @@ pub fn is_passing_reason(reason: &str) -> bool {
     )
 }
 
+/// Whether the service gives a reason beside its code for which this holds.
+pub fn has_reason(error: &Error, holds: impl Fn(&str) -> bool) -> bool {
+    let fits = |detail: &StatusDetails| matches!(detail, StatusDetails::ErrorInfo(info) if holds(&info.reason));
+    error.status().is_some_and(|status| status.details.iter().any(fits))
+}
+
 /// Whether the reason passes, whatever the code is: of too many requests BigQuery's REST interface says
 /// 403 or 400.
 fn passes(error: &Error) -> bool {
-    let is_passing = |detail: &StatusDetails| matches!(detail, StatusDetails::ErrorInfo(info) if is_passing_reason(&info.reason));
-    error.status().is_some_and(|status| status.details.iter().any(is_passing))
+    has_reason(error, is_passing_reason)
 }
 
 fn has_code(error: &Error, code: Code, http: u16) -> bool {

@@ -27,7 +27,7 @@ use clickmill_core::{Fault, Micros, causes};
 use clickmill_dead_letter::{Seal, SealError, Writer};
 use clickmill_decode::{Decoder, messages};
 use clickmill_sandbox::signature::{KeyError, Keys};
-use clickmill_sandbox::{Engine, EngineError, Library, PluginError, Secrets};
+use clickmill_sandbox::{Engine, EngineError, Library, PluginError, Secrets, SecretsError};
 use clickmill_sink::{SinkError, Tables};
 use clickmill_source as source;
 use clickmill_source::{Interrupt, Progress};
@@ -40,7 +40,7 @@ pub struct Options {
     pub warehouse: String,
     /// Folder for compiled plugins.
     pub cache: PathBuf,
-    /// Values of secrets that do not come from the environment, by `stage.secret`.
+    /// Values of secrets that do not come from the environment.
     pub secrets: Secrets,
     /// Run the set of the pipeline file, whatever was swapped since.
     pub forget_swaps: bool,
@@ -67,6 +67,9 @@ pub enum BuildError {
     /// A trusted key is malformed.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Secrets of plugins are not as they have to be.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     /// A plugin can't run.
     #[error(transparent)]
     Plugin(Box<PluginError>),
@@ -118,7 +121,7 @@ impl BuildError {
             Self::Publish(error) => error.fault(),
             Self::Audit(error) => error.fault(),
             Self::Engine(_) | Self::Runtime(_) => Fault::Environment,
-            Self::Schema(_) | Self::Key(_) | Self::Seal { .. } => Fault::Input,
+            Self::Schema(_) | Self::Key(_) | Self::Seal { .. } | Self::Secrets(_) => Fault::Input,
         }
     }
 }
@@ -162,6 +165,9 @@ pub fn open(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
 }
 
 fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, BuildError> {
+    // Before anything is built or started.
+    let environment = |variable: &str| std::env::var_os(variable);
+    let secrets = Secrets::read(&pipeline.plugins, &options.secrets, environment)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // Input and output only wait; the chain has threads of its own.
         .worker_threads(1)
@@ -170,6 +176,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
         .map_err(BuildError::Runtime)?;
     let engine = Engine::new(&options.cache)?.trusting(Keys::parse(&pipeline.trusted_keys)?);
     let library = Library::load(&engine, &pipeline.plugins)?;
+    library.check_secrets(&secrets)?;
     let tables = runtime.block_on(async {
         let tables = Tables::open(&pipeline.sink.place, &options.warehouse).await?;
         for (table, schema) in tables_of(&pipeline)? {
@@ -189,6 +196,8 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
     } else {
         resume(&sets, &engine, &pipeline.name, library).map_err(failed)?
     };
+    // That of the last swap is held to the file too.
+    library.check_secrets(&secrets)?;
     let target = Target {
         table: pipeline.sink.table.clone(),
         schema: pipeline.sink.schema.clone(),
@@ -199,7 +208,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
         },
         columns: pipeline.source.is_stream().then(messages::schema),
         guard: Guard::of(&pipeline.sink.schema, &pipeline.guard, &pipeline.format),
-        secrets: options.secrets.clone(),
+        secrets,
     };
     let (slot, events) = Slot::new(target, pipeline.swap.clone(), library, origin);
     let table = &pipeline.sink.table;

@@ -153,6 +153,8 @@ impl Swaps {
             let plugin_set = to.digest;
             return Err(ChangeError::Nothing { plugin_set }.into());
         }
+        let secrets = &context.slot.target().secrets;
+        library.check_secrets(secrets).map_err(ChangeError::from)?;
         let fitted = gate::fit(context, &library)?;
         context.publish(&library)?;
         let changes = difference::changes(&current.record.set, &to);

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::SystemTime;
 
-use clickmill_core::{Fault, cargo, lock};
+use clickmill_core::{Fault, build_tool, lock};
 
 /// The executable's name.
 const NAME: &str = "clickmill-sql";
@@ -172,7 +172,7 @@ impl Build {
         };
         let target = self.executable.ancestors().nth(2).unwrap_or(&self.root);
         tracing::info!("building the SQL engine, which takes minutes the first time");
-        let built = cargo(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        let built = build_tool(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             // All of the workspace is selected, so that crates have the features that they have
             // elsewhere and none is compiled again.
             .args(["build", "--locked", "--bin", NAME, "--profile", &profile, "--target-dir"])

@@ -97,12 +97,14 @@ impl From<QueryError> for TableError {
 }
 
 impl Engine {
-    /// Runs a query in BigQuery's dialect over a warehouse, with named parameters such as `@country`.
+    /// Runs a query in BigQuery's dialect over a warehouse, with named parameters such as `@country`, and
+    /// gives its first `max_rows` rows.
     pub async fn query(
         &self,
         warehouse: &str,
         sql: &str,
         parameters: &[(&str, Parameter)],
+        max_rows: usize,
     ) -> Result<Answer, QueryError> {
         let parameters = parameters.iter();
         let request = Request::Query {
@@ -111,6 +113,7 @@ impl Engine {
             parameters: parameters
                 .map(|(name, value)| ((*name).to_owned(), value.clone()))
                 .collect(),
+            max_rows,
         };
         match self.ask(&request, Vec::new()).await? {
             (Reply::Rows, body) => Ok(wire::read_rows(&body).map_err(EngineError::from)?),

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The version of what is said here.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Bytes of a frame, at most: an answer has to fit into memory on both sides.
 const MAX_FRAME_BYTES: usize = 1 << 30;
@@ -40,6 +40,8 @@ pub enum Request {
         sql: String,
         /// Values of named parameters.
         parameters: Vec<(String, Parameter)>,
+        /// The most rows that are wanted.
+        max_rows: usize,
     },
     /// Whether a text is a condition.
     Check {

@@ -1,8 +1,11 @@
-//! Builds a plugin crate into a component, with whatever Wasm toolchain the machine has or can get.
+//! Builds a plugin crate into a component, with whatever Wasm toolchain the machine has or may get.
 //!
-//! In this order: the installed `wasm32-unknown-unknown` target of the active toolchain; `rustup target
-//! add`; Debian's own compiler, which builds the standard library from source; installing that one with
-//! `apt-get`, as root. Where nothing works the error says which line to run.
+//! In this order: the installed `wasm32-unknown-unknown` target of the active toolchain; Debian's own
+//! compiler, which builds the standard library from source. Where neither is there the error says which
+//! line to run; with [`Install::Allowed`] it is run: `rustup target add`, else `apt-get`, as root.
+//!
+//! A crate is trusted code: cargo runs its build script and its macros with our rights. They see the settings
+//! of our environment that a build needs ([`clickmill_core::is_build_setting`]) and none of its secrets.
 
 mod error;
 mod krate;
@@ -21,7 +24,7 @@ pub use error::BuildError;
 pub use krate::last_change;
 
 use krate::Crate;
-use toolchain::{TARGET, Toolchain};
+use toolchain::{INSTALL_NOTHING, Missing, TARGET, Toolchain};
 
 /// What a plugin is compiled with. Wasm's SIMD takes a third off string searches. Inlining more than
 /// usual takes a twentieth off the whole chain, since every call settles the fuel account. The small stack
@@ -47,9 +50,23 @@ pub enum Freshness {
     Rebuild,
 }
 
+/// Whether a toolchain may be installed where none here can build plugins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Install {
+    /// No: the error says the line to run.
+    Never,
+    /// Yes: somebody has asked for it.
+    Allowed,
+}
+
 /// Builds the plugin crate in `folder` and returns the component's path.
-pub fn build(folder: &Path, freshness: Freshness) -> Result<PathBuf, BuildError> {
-    build_all(&[folder], freshness).pop().expect("a folder has a component or an error")
+pub fn build(folder: &Path, freshness: Freshness, install: Install) -> Result<PathBuf, BuildError> {
+    build_all(&[folder], freshness, install).pop().expect("a folder has a component or an error")
+}
+
+/// Whether the folder holds a crate, which has to be built, and not a component in its place.
+pub fn is_crate(folder: &Path) -> bool {
+    folder.is_dir() && krate::packed(folder).is_none()
 }
 
 /// Builds plugin crates, and returns the component's path for each folder in turn. A folder without a
@@ -62,6 +79,7 @@ pub fn build(folder: &Path, freshness: Freshness) -> Result<PathBuf, BuildError>
 pub fn build_all<P: AsRef<Path>>(
     folders: &[P],
     freshness: Freshness,
+    install: Install,
 ) -> Vec<Result<PathBuf, BuildError>> {
     let packed: Vec<Option<PathBuf>> =
         folders.iter().map(|folder| krate::packed(folder.as_ref())).collect();
@@ -69,17 +87,32 @@ pub fn build_all<P: AsRef<Path>>(
     let crates: Vec<&P> = crates.map(|(folder, _)| folder).collect();
     // Nobody needs a compiler where everything is fresh.
     let toolchain = OnceLock::new();
-    let built =
-        build_by(&crates, freshness, |krate| match toolchain.get_or_init(Toolchain::find) {
-            Ok(toolchain) => compile(krate, *toolchain),
-            Err(missing) => Err(missing.clone().into()),
-        });
+    let find = match install {
+        Install::Never => Toolchain::find,
+        Install::Allowed => Toolchain::find_or_install,
+    };
+    let built = build_by(&crates, freshness, |krate| match toolchain.get_or_init(find) {
+        Ok(toolchain) => compile(krate, *toolchain, install),
+        Err(missing) => Err(no_toolchain(krate, missing, install)),
+    });
     let mut built = built.into_iter();
     let component = |packed: Option<PathBuf>| match packed {
         Some(component) => Ok(component),
         None => built.next().expect("each crate has a component or an error"),
     };
     packed.into_iter().map(component).collect()
+}
+
+fn no_toolchain(krate: &Crate, missing: &Missing, install: Install) -> BuildError {
+    let (path, line) = (krate.folder.clone(), &missing.line);
+    let lines = match install {
+        Install::Never => {
+            format!("`clickmill plugin build --install {}`, or `{line}`", path.display())
+        }
+        // It was tried.
+        Install::Allowed => format!("`{line}`"),
+    };
+    BuildError::NoToolchain { path, lines }
 }
 
 /// Builds plugin crates by a compiler that returns the module of a crate.
@@ -135,7 +168,7 @@ fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
 }
 
 /// Compiles a crate and returns its module.
-fn compile(krate: &Crate, toolchain: Toolchain) -> Result<Vec<u8>, BuildError> {
+fn compile(krate: &Crate, toolchain: Toolchain, install: Install) -> Result<Vec<u8>, BuildError> {
     tracing::info!(plugin = krate.name, wasm_target = TARGET, "building plugin");
     let mut cargo = toolchain.cargo();
     cargo
@@ -152,6 +185,10 @@ fn compile(krate: &Crate, toolchain: Toolchain) -> Result<Vec<u8>, BuildError> {
         .stdin(Stdio::null())
         // Standard output is for data.
         .stdout(Stdio::null());
+    if install == Install::Never {
+        let (name, value) = INSTALL_NOTHING;
+        cargo.env(name, value);
+    }
     let built = cargo.status().is_ok_and(|status| status.success());
     if !built {
         return Err(BuildError::Compile { path: krate.folder.clone() });

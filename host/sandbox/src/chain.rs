@@ -116,10 +116,20 @@ pub struct ChainWorker {
 impl ChainWorker {
     /// A worker for a chain.
     pub fn new(chain: &Chain) -> Self {
+        Self::of(chain, false)
+    }
+
+    /// A worker that tries a chain: its plugins get made-up secrets, so that nothing that they make of a
+    /// batch, not even how much of it they refuse, tells of the real ones.
+    pub fn rehearsing(chain: &Chain) -> Self {
+        Self::of(chain, true)
+    }
+
+    fn of(chain: &Chain, rehearses: bool) -> Self {
         let stages = chain
             .stages
             .iter()
-            .map(|stage| (StageWorker::new(stage.clone()), StageCounts::default()))
+            .map(|stage| (StageWorker::new(stage.clone(), rehearses), StageCounts::default()))
             .collect();
         let (plugin_set, guarded) = (chain.plugin_set.clone(), chain.guarded.clone());
         Self { plugin_set, guarded, stages }

@@ -5,7 +5,6 @@ use wasmtime::Trap;
 use super::allowance::{Share, UsedUp};
 use super::engine_words::{called_unknown_import, copied_too_much};
 use super::guest::Guest;
-use super::lift::cut;
 use super::processor_time::OutOfTime;
 use clickmill_config::Limits;
 
@@ -56,7 +55,8 @@ impl Ending {
             }
             None if copied_too_much(error) => Self::output_too_large(*output_bytes),
             None => {
-                let text = cut(error.root_cause().to_string(), limits.max_message_bytes);
+                let text = error.root_cause().to_string();
+                let text = guest.redactor.clean(text, limits.max_message_bytes);
                 if called_unknown_import(error) {
                     Self::trap(&format!("called what no plugin is given: {text}"))
                 } else {

@@ -127,13 +127,18 @@ impl Engine {
         Self { keys: Arc::new(keys), ..self }
     }
 
+    /// Whether it takes signed components only.
+    pub(super) fn wants_signatures(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
     /// Compiles a component, or takes it from the cache.
     pub(super) fn compile(
         &self,
         bytes: &[u8],
         signature: Option<&str>,
     ) -> Result<Component, EngineError> {
-        if !self.keys.is_empty() {
+        if self.wants_signatures() {
             self.keys.check(bytes, signature.unwrap_or_default())?;
         }
         if !bytes.starts_with(b"\0asm") {

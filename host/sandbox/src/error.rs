@@ -72,6 +72,24 @@ pub enum PluginError {
         /// Every problem.
         problems: Vec<String>,
     },
+    /// A secret can be guessed, or stands in the configuration, which is kept and shown.
+    #[error("the secrets of plugin `{stage}` are not in order:{list}", list = list(problems))]
+    Secret {
+        /// The stage.
+        stage: String,
+        /// Every secret or place, without the value.
+        problems: Vec<String>,
+    },
+    /// The plugin is a crate, and only signed components are taken.
+    #[error(
+        "plugin `{stage}` is a crate, `{path}`, and `trust.keys` takes signed components only: build it with `clickmill plugin build`, sign the component with `clickmill plugin sign` and name that", path = path.display()
+    )]
+    UnsignedCrate {
+        /// The stage.
+        stage: String,
+        /// The crate's folder.
+        path: PathBuf,
+    },
     /// The plugin goes beyond what it was granted.
     #[error("plugin `{stage}` goes beyond its grant:{list}", list = list(problems))]
     Grant {
@@ -149,6 +167,8 @@ impl PluginError {
             | Self::Contract { .. }
             | Self::Failed { .. }
             | Self::Config { .. }
+            | Self::Secret { .. }
+            | Self::UnsignedCrate { .. }
             | Self::Grant { .. } => Fault::Input,
         }
     }

@@ -14,8 +14,9 @@
 //! ```
 //!
 //! `columns` are what the plugin may read, by their BigQuery types; `config` is merged over the stage's
-//! own, key by key; `secrets` stand in for the environment. Columns that `output` does not name are not
-//! looked at; ingest time is the epoch unless `ingest_time` says otherwise.
+//! own, key by key; a secret that `secrets` does not give is made up, and is never that of the environment.
+//! Columns that `output` does not name are not looked at; ingest time is the epoch unless `ingest_time`
+//! says otherwise.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use super::chain::{Chain, ChainWorker};
-use super::secrets::Secrets;
+use super::secrets::{Secrets, made_up, wrong};
 use clickmill_core::batch::{Batch, Origins, Position, Positions};
 use clickmill_core::schema::{Column, timestamp_type};
 use clickmill_core::{Fault, Micros};
@@ -85,7 +86,7 @@ pub enum GoldenError {
         /// Where and why.
         source: serde_json::Error,
     },
-    /// A case says nothing, or several things at once.
+    /// A case says nothing, or several things at once, or a secret can be guessed.
     #[error("golden cases `{file}`: {what}")]
     Case {
         /// The file.
@@ -176,10 +177,23 @@ impl Golden {
         Ok(Schema::new(fields.map_err(parse)?))
     }
 
-    /// The secrets, as those of a stage.
-    pub(super) fn secrets(&self, stage: &str) -> Secrets {
-        let of = |(name, value): (&String, &String)| (format!("{stage}.{name}"), value.clone());
-        self.secrets.iter().map(of).collect()
+    /// The secrets that a stage asks for: those of the file, and else made-up ones.
+    pub(super) fn secrets(&self, stage: &str, asked: &[String]) -> Result<Secrets, GoldenError> {
+        let mut secrets = Secrets::new();
+        for name in asked {
+            let value = match self.secrets.get(name) {
+                Some(value) => match wrong(value) {
+                    None => value.clone(),
+                    Some(wrong) => {
+                        let (file, what) = (self.file.clone(), format!("secret `{name}` {wrong}"));
+                        return Err(GoldenError::Case { file, what });
+                    }
+                },
+                None => made_up(name),
+            };
+            secrets = secrets.with(stage, name, &value);
+        }
+        Ok(secrets)
     }
 
     /// Runs the cases through a chain of the one plugin. Returns a line for each that fails.

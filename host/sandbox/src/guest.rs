@@ -14,6 +14,7 @@ use super::hidden::HiddenValues;
 use super::lift::{MAX_NAME_BYTES, cut};
 use super::lookup::{Lookups, size_of_answer};
 use super::processor_time::{OutOfTime, spent};
+use super::redactor::Redactor;
 use clickmill_config::Limits;
 
 /// The state of a store.
@@ -22,6 +23,7 @@ pub(super) struct Guest {
     limits: Limits,
     lookups: Arc<Lookups>,
     hidden: HiddenValues,
+    pub redactor: Redactor,
     /// The processor time of its thread at which its call ends.
     pub deadline: Duration,
     /// Log lines that it may still write.
@@ -46,6 +48,7 @@ impl Guest {
             limits,
             lookups,
             hidden: HiddenValues::default(),
+            redactor: Redactor::default(),
             deadline: spent().saturating_add(Duration::from_secs(limits.max_call_secs)),
             lines_left: limits.max_log_lines,
             lines_unwritten: 0,
@@ -54,6 +57,11 @@ impl Guest {
             refused_memory: None,
             most_memory: 0,
         }
+    }
+
+    /// One whose log lines and last error tell no secret.
+    pub(crate) fn redacting(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
     }
 
     /// Makes ready for the next call. `deadline` is the processor time of this thread at which it ends.
@@ -81,7 +89,7 @@ impl Guest {
             *sum = sum.saturating_add(values);
             return;
         }
-        let mut message = cut(message, self.limits.max_message_bytes);
+        let mut message = self.redactor.clean(message, self.limits.max_message_bytes);
         if let Some(left) = self.lines_left.checked_sub(1) {
             self.lines_left = left;
             message = self.hidden.keep_all_out(&message);
@@ -198,7 +206,9 @@ fn write(
 ) -> wasmtime::Result<()> {
     let bytes = message.to_str(&store)?.len();
     charge(&mut store, FUEL_PER_CALL + bytes)?;
-    let longest = store.data().limits.max_message_bytes.max(LINE_BYTES);
+    let Guest { limits, redactor, .. } = store.data();
+    // A secret that reaches beyond the limit is seen whole.
+    let longest = limits.max_message_bytes.saturating_add(redactor.longest()).max(LINE_BYTES);
     let message = cut(message.to_str(&store)?, longest);
     store.data_mut().log(level, message);
     Ok(())

@@ -92,6 +92,7 @@ mod lookup;
 mod lower;
 mod manifest;
 mod processor_time;
+mod redactor;
 mod secrets;
 mod set;
 pub mod signature;
@@ -109,7 +110,7 @@ pub use error::{ChangeError, PluginError, TestError};
 pub use golden::{Golden, GoldenError};
 pub use library::Library;
 pub use lookup::LookupFile;
-pub use secrets::Secrets;
+pub use secrets::{MIN_SECRET_BYTES, Secrets, SecretsError};
 pub use set::{LookupMade, PluginSet, StageMade};
 
 // What an embedder needs of the other crates: stages as configured, batches as they flow.

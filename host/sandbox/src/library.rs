@@ -33,8 +33,16 @@ pub struct Library {
 }
 
 impl Library {
-    /// Builds, compiles and describes the components of a pipeline.
+    /// Builds, compiles and describes the components of a pipeline. An engine that takes signed components
+    /// only builds none: a crate would run code of its own before anybody has looked for a signature.
     pub fn load(engine: &Engine, plugins: &[Plugin]) -> Result<Self, PluginError> {
+        let is_crate = |plugin: &&Plugin| build::is_crate(&plugin.component);
+        if engine.wants_signatures()
+            && let Some(plugin) = plugins.iter().find(is_crate)
+        {
+            let (stage, path) = (plugin.name.to_string(), plugin.component.clone());
+            return Err(PluginError::UnsignedCrate { stage, path });
+        }
         let plugins = built(plugins)?;
         let members = plugins.into_iter().map(|plugin| Ok(Arc::new(Member::load(engine, plugin)?)));
         Ok(Self::of(engine, members.collect::<Result<_, PluginError>>()?))
@@ -141,7 +149,8 @@ impl Library {
         blobs
     }
 
-    /// Runs golden cases through a stage, by itself. Returns a line for each that fails.
+    /// Runs golden cases through a stage, by itself. The secrets that they do not give are made up. Returns
+    /// a line for each that fails.
     pub fn golden(&self, stage: &str, golden: &Golden) -> Result<Vec<String>, TestError> {
         let failed = |source: ChangeError| TestError::Change {
             file: golden.file.clone(),
@@ -157,12 +166,24 @@ impl Library {
         let mut alone = member.with(&self.engine, change).map_err(failed)?;
         // The cases say which columns there are; what the pipeline grants is checked by itself.
         (alone.plugin.reads, alone.plugin.writes) = (Grant::All, Grant::All);
+        let asked = &alone.component.manifest.secrets;
+        let secrets = golden.secrets(&stage, asked)?;
         let alone = Self::of(&self.engine, vec![Arc::new(alone)]);
-        let chain = alone.configure(&golden.columns()?, &golden.secrets(&stage));
+        let chain = alone.configure(&golden.columns()?, &secrets);
         Ok(golden.run(&chain.map_err(|error| failed(error.into()))?)?)
     }
 
-    /// Fits the chain to the columns that come in. `secrets` stand in for the environment.
+    /// Whether each stage asks for no secret but those that it is granted, none of these can be guessed, and
+    /// no configuration holds one. [`Library::configure`] asks this too.
+    ///
+    /// # Errors
+    ///
+    /// [`PluginError::Grant`] and [`PluginError::Secret`], of the first stage that is not in order.
+    pub fn check_secrets(&self, secrets: &Secrets) -> Result<(), PluginError> {
+        self.members.iter().try_for_each(|member| member.check_secrets(secrets))
+    }
+
+    /// Fits the chain to the columns that come in. A stage gets the `secrets` that it is granted.
     pub fn configure(&self, input: &Schema, secrets: &Secrets) -> Result<Chain, PluginError> {
         let mut columns: Vec<Field> =
             input.fields().iter().map(|field| (**field).clone()).collect();
@@ -181,7 +202,7 @@ fn built(plugins: &[Plugin]) -> Result<Vec<Plugin>, PluginError> {
     let crates = plugins.iter_mut().filter(|plugin| plugin.component.is_dir());
     let crates: Vec<&mut Plugin> = crates.collect();
     let folders: Vec<PathBuf> = crates.iter().map(|plugin| plugin.component.clone()).collect();
-    let components = build::build_all(&folders, build::Freshness::Sources);
+    let components = build::build_all(&folders, build::Freshness::Sources, build::Install::Never);
     for (plugin, component) in crates.into_iter().zip(components) {
         let failed = |source| PluginError::Build { stage: plugin.name.to_string(), source };
         plugin.component = component.map_err(failed)?;

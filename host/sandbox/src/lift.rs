@@ -17,7 +17,7 @@ const DAYS: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
 const MICROS: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// The longest rejection code.
-const MAX_CODE_BYTES: usize = 64;
+pub(super) const MAX_CODE_BYTES: usize = 64;
 
 /// The longest name of a column: what BigQuery takes.
 pub(super) const MAX_NAME_BYTES: usize = 300;

@@ -12,10 +12,11 @@ use super::boundary::{BatchIn, ColumnIn, DataType, ProcessIn, ProcessOut};
 use super::ending::{Ending, TIMED_OUT, Told};
 use super::guest::{Guest, store};
 use super::hidden::HiddenValues;
-use super::lift::{Announced, Answer, check, cut};
+use super::lift::{Announced, Answer, check};
 use super::lookup::Lookups;
 use super::lower::Lowered;
 use super::processor_time::{OutOfTime, set_fuel, spent, until};
+use super::redactor::Redactor;
 use super::slots::{Slot, Slots};
 use clickmill_config::{InstanceLife, Limits};
 use clickmill_core::batch::{Batch, Reason};
@@ -31,6 +32,10 @@ pub(super) struct Stage {
     pub process: ComponentExportIndex,
     /// The configuration with its secrets. Never printed.
     pub config: String,
+    /// The configuration with made-up secrets.
+    pub rehearsal: String,
+    /// Takes the secrets out of what the plugin says.
+    pub redactor: Redactor,
     pub reads: Vec<(String, DataType)>,
     pub writes: Vec<(String, DataType)>,
     pub lookups: Arc<Lookups>,
@@ -41,6 +46,8 @@ pub(super) struct Stage {
 /// A stage as one worker runs it.
 pub(super) struct StageWorker {
     pub stage: Arc<Stage>,
+    /// The plugin gets made-up secrets.
+    rehearses: bool,
     kept: Option<Live>,
     /// Values of the batch at hand that no log line says.
     pub hidden: HiddenValues,
@@ -66,9 +73,10 @@ struct Live {
 }
 
 impl StageWorker {
-    pub(crate) fn new(stage: Arc<Stage>) -> Self {
+    pub(crate) fn new(stage: Arc<Stage>, rehearses: bool) -> Self {
         Self {
             stage,
+            rehearses,
             kept: None,
             hidden: HiddenValues::default(),
             fuel: 0,
@@ -111,8 +119,9 @@ impl StageWorker {
         store.data_mut().next_call(self.hidden.clone(), deadline, allowance.log_lines);
         // What is copied out: the answer, and what it passes to `log` and `lookup`.
         store.set_hostcall_fuel(limits.max_output_bytes);
+        let config = if self.rehearses { &self.stage.rehearsal } else { &self.stage.config };
         let answer = set_fuel(store, share.fuel)
-            .and_then(|()| until(deadline, call(&self.stage, store, instance, batch)));
+            .and_then(|()| until(deadline, call(&self.stage, config, store, instance, batch)));
         let used = share.fuel - store.get_fuel().unwrap_or(0);
         self.fuel += used;
         let guest = store.data_mut();
@@ -129,11 +138,15 @@ impl StageWorker {
         allowance.spend(used, guest.most_memory + copied);
         let answer = match answer {
             Ok(Ok(output)) => {
-                let Stage { reads, writes, .. } = &*self.stage;
+                let Stage { reads, writes, redactor, .. } = &*self.stage;
+                let output = redactor.clean_answer(output, limits.max_message_bytes);
                 check(output, rows, Announced { reads, writes }, limits.max_message_bytes)
                     .map_err(|error| Ending::bad_output(&error.to_string()))
             }
-            Ok(Err(fault)) => Err(Ending::fault(&cut(fault.message, limits.max_message_bytes))),
+            Ok(Err(fault)) => {
+                let redactor = &self.stage.redactor;
+                Err(Ending::fault(&redactor.clean(fault.message, limits.max_message_bytes)))
+            }
             Err(error) => {
                 let fuel = &format!("{} for a batch of {rows}", share.fuel);
                 let told = Told { limits, fuel, output_bytes: limits.max_output_bytes };
@@ -162,6 +175,7 @@ impl StageWorker {
         let stage = &self.stage;
         let slot = stage.slots.take();
         let guest = Guest::new(stage.name.clone().into(), stage.limits, stage.lookups.clone());
+        let guest = guest.redacting(stage.redactor.clone());
         Live { store: store(stage.pre.engine(), guest), instance: None, _slot: slot }
     }
 
@@ -183,6 +197,7 @@ impl StageWorker {
 
 async fn call(
     stage: &Stage,
+    config: &str,
     store: &mut Store<Guest>,
     instance: &mut Option<Instance>,
     batch: &Batch,
@@ -208,6 +223,6 @@ async fn call(
         .ok_or_else(|| wasmtime::format_err!("`process` is not exported"))?;
     // Typed anew on each call, since the type carries the borrow; with one call per batch the cost is negligible.
     let process = process.typed::<ProcessIn<'_>, (ProcessOut,)>(&*store)?;
-    let (output,) = process.call_async(store, (stage.config.as_str(), input)).await?;
+    let (output,) = process.call_async(store, (config, input)).await?;
     Ok(output)
 }

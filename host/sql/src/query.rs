@@ -92,19 +92,20 @@ impl Queries {
         Ok(Self { warehouse: Warehouse::open(uri)?, runtime, known: Mutex::default() })
     }
 
-    /// Runs a query in BigQuery's dialect, with named parameters such as `@country`. Tables are
-    /// `dataset.table`.
+    /// Runs a query in BigQuery's dialect, with named parameters such as `@country`, and gives its first
+    /// `max_rows` rows. Tables are `dataset.table`.
     pub async fn query(
         &self,
         sql: &str,
         parameters: &[(String, Parameter)],
+        max_rows: usize,
     ) -> Result<Answer, QueryError> {
-        match self.answer(sql, parameters).await {
+        match self.answer(sql, parameters, max_rows).await {
             Err(error) if error.may_be_a_file() => {
                 // An entry of clickmill's own that is damaged is no reason to answer nothing; a file that
                 // was removed since it was listed is none either.
                 self.warehouse.set_damaged_aside().await?;
-                self.answer(sql, parameters).await
+                self.answer(sql, parameters, max_rows).await
             }
             answered => answered,
         }
@@ -114,10 +115,12 @@ impl Queries {
         &self,
         sql: &str,
         parameters: &[(String, Parameter)],
+        max_rows: usize,
     ) -> Result<Answer, QueryError> {
         let context = self.session(sql).await?;
         let plan = plan(&context, sql, parameters).await?;
         let frame = context.execute_logical_plan(plan).await?;
+        let frame = if max_rows == usize::MAX { frame } else { frame.limit(0, Some(max_rows))? };
         let schema = Arc::new(frame.schema().as_arrow().clone());
         let batches = frame.collect().await?;
         Ok(Answer { schema, batches })

@@ -81,8 +81,8 @@ impl Service {
         let of_question =
             |error: &dyn std::error::Error| (Fault::Question, clickmill_core::causes(error));
         match request {
-            Request::Query { warehouse, sql, parameters } => {
-                let answer = self.query(&warehouse, &sql, &parameters).await;
+            Request::Query { warehouse, sql, parameters, max_rows } => {
+                let answer = self.query(&warehouse, &sql, &parameters, max_rows).await;
                 let answer = answer.map_err(|error| match &error {
                     QueryError::Warehouse(error) => {
                         (Fault::Tables, clickmill_core::causes(&**error))
@@ -110,6 +110,7 @@ impl Service {
         warehouse: &str,
         sql: &str,
         parameters: &[(String, Parameter)],
+        max_rows: usize,
     ) -> Result<Answer, QueryError> {
         let queries = {
             let mut known = lock(&self.warehouses);
@@ -122,7 +123,7 @@ impl Service {
                 }
             }
         };
-        queries.query(sql, parameters).await
+        queries.query(sql, parameters, max_rows).await
     }
 }
 

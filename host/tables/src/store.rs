@@ -148,8 +148,19 @@ pub trait TableStore: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Runs a query in BigQuery's dialect, with named parameters such as `@country`. `what` says what
-    /// for, in errors.
+    /// Answers somebody's question in BigQuery's dialect: a query and no other statement, its first
+    /// `max_rows` rows, and in BigQuery at most for what `sink.max_bytes_billed` lets it cost. `what` says
+    /// what for, in errors.
+    async fn look(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        max_rows: usize,
+        what: &str,
+    ) -> Result<ResultSet, TableError>;
+
+    /// Runs a query of our own in BigQuery's dialect, with named parameters such as `@country`. `what` says
+    /// what for, in errors.
     async fn query(
         &self,
         sql: &str,

@@ -50,6 +50,7 @@ Other faults are ordered over HTTP, beside the REST interface, while it runs:
 | uncommitted | streams are not committed: UNAVAILABLE |
 | lost_commit | streams are committed, and the answer is UNAVAILABLE |
 | refused_commit | streams are not committed: KMS_SERVICE_ERROR of the stream |
+| billed | a query that may be billed for fewer than "bytes" is refused: bytesBilledLimitExceeded; the table is called queries |
 | failed_job | a job that enters a load, with table load_ledger, fails: rateLimitExceeded |
 | foreign_job | there is one of its id, which cannot be looked at (403), and which does nothing so far |
 | finalized | at once, once: the table's streams are finalised, as old ones are |
@@ -384,8 +385,18 @@ def take_orders():
             body = {"code": 403, "message": message, "status": "PERMISSION_DENIED"}
             return JSONResponse({"error": {**body, "errors": [error]}}, status_code=403)
 
+        def billed(limit):
+            message = f"Query exceeded limit for bytes billed: {limit}."
+            error = {"domain": "global", "reason": "bytesBilledLimitExceeded", "message": message}
+            body = {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}
+            return JSONResponse({"error": {**body, "errors": [error]}}, status_code=400)
+
         @app.middleware("http")
         async def refuse(request, answer):
+            if request.method == "POST" and request.url.path.endswith("/queries"):
+                limit = int((await request.json()).get("maximumBytesBilled") or 2**63)
+                if FAULTS.meets("billed", "queries", lambda fault: limit < fault["bytes"]):
+                    return billed(limit)
             _, _, table = request.url.path.partition("/tables/")
             for kind, (code, status, reason, message) in refusals.items():
                 fault = table and FAULTS.meets(kind, table)

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
 use crate::emulators::{free_port, request};
-use crate::support::{Process, installed, not_run};
+use crate::support::{Interface, Process, installed, not_run};
 
 /// How long a page may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -81,6 +81,13 @@ impl Browser {
     #[track_caller]
     pub(crate) fn go(&self, address: &str) {
         self.ask("POST", "url", Some(json!({ "url": address })));
+    }
+
+    /// Opens a page by a link, after which this window may look at it.
+    #[track_caller]
+    pub(crate) fn sign_in(&self, at: &Interface) {
+        self.go(&format!("http://{}{}", at.address, at.link()));
+        self.wait("sessionStorage.getItem('clickmill-token') && !location.hash.includes('open=')");
     }
 
     /// What an expression in the page gives.

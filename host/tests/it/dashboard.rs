@@ -1,7 +1,9 @@
 //! The dashboard, as its readers meet it: in a browser, and by what the page asks for.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
@@ -9,16 +11,7 @@ use serde_json::{Value as Json, json};
 use crate::browser::Browser;
 use crate::cloud::wait_until;
 use crate::live::{Live, clicks};
-use crate::support::{Dashboard, Scratch, plugins, root};
-
-/// Status and JSON of an answer.
-fn get(address: &str, path: &str) -> (u16, Json) {
-    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
-    let agent: ureq::Agent = config.build().into();
-    let mut answer = agent.get(format!("http://{address}{path}")).call().unwrap();
-    let body = answer.body_mut().read_to_string().unwrap();
-    (answer.status().as_u16(), serde_json::from_str(&body).unwrap_or(Json::String(body)))
-}
+use crate::support::{Dashboard, Process, Scratch, agent, plugins, root};
 
 /// A warehouse with events of both kinds, some of them rejected.
 fn filled() -> Scratch {
@@ -62,13 +55,14 @@ fn the_page_shows_what_the_sql_says_and_its_filters_work() {
     let Some(browser) = Browser::open(test) else { return };
     let scratch = filled();
     let dashboard = Dashboard::start(&scratch, &[]);
+    browser.sign_in(&dashboard.at);
     let began = Instant::now();
     for page in ["stream", "batch"] {
-        browser.go(&format!("http://{}/#/{page}?range=all", dashboard.address));
+        browser.go(&format!("http://{}/#/{page}?range=all", dashboard.at.address));
         browser.wait(&format!("document.querySelector('main').dataset.page === '{page}'"));
         browser.wait("document.querySelectorAll('[data-tile]').length > 5");
         browser.wait("!document.querySelector('[data-tile][data-state=loading]')");
-        let (_, described) = get(&dashboard.address, "/v1/dashboard");
+        let (_, described) = dashboard.at.json("/v1/dashboard");
         let tiles = described["tiles"].as_array().unwrap();
         let tiles = tiles.iter().filter(|tile| tile["page"] == page);
         for tile in tiles {
@@ -86,7 +80,7 @@ fn the_page_shows_what_the_sql_says_and_its_filters_work() {
     }
     assert!(began.elapsed() < Duration::from_secs(60));
 
-    browser.go(&format!("http://{}/#/stream?range=all", dashboard.address));
+    browser.go(&format!("http://{}/#/stream?range=all", dashboard.at.address));
     browser.wait("document.querySelector('#filter-country option[value=PL]')");
     browser.value(
         "(() => { const f = document.querySelector('#filter-country'); f.value = 'PL'; \
@@ -119,7 +113,8 @@ fn the_page_is_for_phones_the_dark_keyboards_and_paper_too() {
     let Some(browser) = Browser::open(test) else { return };
     let scratch = filled();
     let dashboard = Dashboard::start(&scratch, &[]);
-    browser.go(&format!("http://{}/#/stream?range=all", dashboard.address));
+    browser.sign_in(&dashboard.at);
+    browser.go(&format!("http://{}/#/stream?range=all", dashboard.at.address));
     browser.wait("document.querySelector('.plot[data-drawn]')");
     browser.wait("!document.querySelector('[data-tile][data-state=loading]')");
     // The first key leads past the head of the page; charts say what they show.
@@ -169,28 +164,29 @@ fn a_file_dropped_into_the_folder_is_a_tile_and_one_that_is_none_is_told() {
     );
     write("pie.sql", tile.replace("number", "pie"));
     let rows = scratch.number("SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch");
-    let (status, answer) = get(&dashboard.address, "/v1/dashboard/tiles/rows");
+    let (status, answer) = dashboard.at.json("/v1/dashboard/tiles/rows");
     assert_eq!((status, &answer["rows"]), (200, &json!([[rows]])));
-    let (status, answer) = get(&dashboard.address, "/v1/dashboard/tiles/none");
+    let (status, answer) = dashboard.at.json("/v1/dashboard/tiles/none");
     assert_eq!(status, 503);
     assert!(answer["error"].as_str().unwrap().contains("nowhere"), "{answer}");
     assert_eq!(answer["hint"], "the table is made by the first run of its pipeline");
-    let (status, answer) = get(&dashboard.address, "/v1/dashboard/tiles/odd");
+    let (status, answer) = dashboard.at.json("/v1/dashboard/tiles/odd");
     assert_eq!(status, 503);
     assert!(answer["error"].as_str().unwrap().contains("not found"), "{answer}");
     assert_eq!(answer["hint"], Json::Null, "{answer}");
-    assert_eq!(get(&dashboard.address, "/v1/dashboard/tiles/pie").0, 404);
-    assert_eq!(get(&dashboard.address, "/v1/dashboard/tiles/rows?from=noon").0, 400);
-    assert_eq!(get(&dashboard.address, "/v1/status").0, 404);
+    assert_eq!(dashboard.at.json("/v1/dashboard/tiles/pie").0, 404);
+    assert_eq!(dashboard.at.json("/v1/dashboard/tiles/rows?from=noon").0, 400);
+    assert_eq!(dashboard.at.json("/v1/status").0, 404);
 
     let Some(browser) = Browser::open(test) else { return };
-    browser.go(&format!("http://{}/#/batch", dashboard.address));
+    browser.sign_in(&dashboard.at);
+    browser.go(&format!("http://{}/#/batch", dashboard.at.address));
     browser.wait("document.querySelector('[data-tile=none][data-state=error] button')");
     browser.wait("document.querySelector('[data-tile=rows][data-state=ready]')");
     assert_eq!(shown(&browser, "rows"), Some(rows as f64));
     let problems = browser.value("document.querySelector('#problems').innerText");
     assert!(problems.as_str().unwrap().contains("`chart` is `pie`, wanted number"), "{problems}");
-    browser.go(&format!("http://{}/#/pipeline", dashboard.address));
+    browser.go(&format!("http://{}/#/pipeline", dashboard.at.address));
     browser.wait("document.querySelector('#pipeline[data-state=none]')");
     assert_eq!(browser.said(), Vec::<String>::new());
 }
@@ -202,7 +198,7 @@ fn a_running_stream_updates_its_page_and_shows_its_swaps_letters_and_log() {
     let scratch = Scratch::new();
     let live = Live::start(&scratch, &clicks(), &["--set", "source.rate=2000"]);
     live.wait_for_rows(1, 2000);
-    browser.go(&format!("http://{}/", live.admin));
+    browser.sign_in(&live.at);
     browser.wait("document.querySelector('[data-tile=sessions][data-state=ready]')");
     // A mark that a reload would take away.
     browser.value("(() => { window.mark = 1; })()");
@@ -229,7 +225,7 @@ fn letters_come_page_by_page_each_once() {
     let scratch = filled();
     let dashboard = Dashboard::start(&scratch, &[]);
     let page = |query: &str| -> (Vec<String>, Json) {
-        let (_, page) = get(&dashboard.address, &format!("/v1/dead-letters?{query}"));
+        let (_, page) = dashboard.at.json(&format!("/v1/dead-letters?{query}"));
         let letters = page["letters"].as_array().unwrap().iter();
         let ids = letters.map(|letter| letter["letter_id"].as_str().unwrap().to_owned());
         (ids.collect(), page["next"].clone())
@@ -248,8 +244,8 @@ fn letters_come_page_by_page_each_once() {
         next = then;
     }
     assert_eq!(paged, all);
-    assert_eq!(get(&dashboard.address, "/v1/dead-letters?after=yesterday").0, 400);
-    assert_eq!(get(&dashboard.address, "/v1/audit?limit=0").0, 400);
+    assert_eq!(dashboard.at.json("/v1/dead-letters?after=yesterday").0, 400);
+    assert_eq!(dashboard.at.json("/v1/audit?limit=0").0, 400);
 }
 
 #[test]
@@ -258,12 +254,11 @@ fn payloads_are_shown_only_where_they_are_revealed_and_the_log_tells_of_the_star
     for (reveal, shown) in [("[]", false), ("[\"payload\"]", true)] {
         let set = format!("admin.reveal={reveal}");
         let live = Live::start(&scratch, &clicks(), &["--set", "source.rate=5000", "--set", &set]);
-        let address = live.admin.clone();
+        let at = &live.at;
         wait_until("letters", || {
-            get(&address, "/v1/dead-letters?limit=4").1["letters"].as_array().map(Vec::len)
-                == Some(4)
+            at.json("/v1/dead-letters?limit=4").1["letters"].as_array().map(Vec::len) == Some(4)
         });
-        let (_, page) = get(&address, "/v1/dead-letters?limit=2");
+        let (_, page) = at.json("/v1/dead-letters?limit=2");
         let letters = page["letters"].as_array().unwrap();
         assert_eq!(letters.len(), 2);
         assert!(letters.iter().all(|letter| letter["payload_hidden"] == json!(!shown)));
@@ -271,38 +266,218 @@ fn payloads_are_shown_only_where_they_are_revealed_and_the_log_tells_of_the_star
         let any = letters.iter().any(|letter| letter["payload"].is_string());
         assert!(!any || shown, "{page:#}");
         let code = letters[0]["code"].as_str().unwrap();
-        let (_, of_code) = get(&address, &format!("/v1/dead-letters?code={code}"));
+        let (_, of_code) = at.json(&format!("/v1/dead-letters?code={code}"));
         let of_code = of_code["letters"].as_array().unwrap();
         assert!(!of_code.is_empty() && of_code.iter().all(|letter| letter["code"] == code));
         wait_until("the start in the log", || {
-            get(&address, "/v1/audit?limit=1").1["entries"][0]["action"] == "start"
+            at.json("/v1/audit?limit=1").1["entries"][0]["action"] == "start"
         });
         live.end();
     }
 }
 
 #[test]
-fn with_a_token_the_page_asks_for_it_and_nothing_is_told_without() {
-    let test = "with_a_token_the_page_asks_for_it_and_nothing_is_told_without";
+fn a_page_is_opened_by_a_token_or_by_a_link_that_works_once() {
+    let test = "a_page_is_opened_by_a_token_or_by_a_link_that_works_once";
     let scratch = filled();
     let token = scratch.write("token", "0123456789abcdef0123456789abcdef\n");
     let dashboard = Dashboard::start(&scratch, &["--token-file", &*token.to_string_lossy()]);
+    let address = dashboard.at.address.clone();
+    let anybody = |path: &str| {
+        agent().get(format!("http://{address}{path}")).call().unwrap().status().as_u16()
+    };
     for path in ["/v1/dashboard", "/v1/dashboard/tiles/sessions", "/v1/dead-letters", "/v1/audit"] {
-        assert_eq!(get(&dashboard.address, path).0, 401, "{path}");
+        assert_eq!(anybody(path), 401, "{path}");
+        assert_eq!(dashboard.at.get(path).0, 200, "{path}");
     }
-    assert_eq!(get(&dashboard.address, "/healthz").0, 200);
+    for path in ["/healthz", "/", "/assets/app.js"] {
+        assert_eq!(anybody(path), 200, "{path}");
+    }
+    // Whoever started it gets a link, and nobody else.
+    let ask = ["dashboard", "--link", "--admin", &address];
+    let link = || scratch.done(&ask).trim().to_owned();
+    assert!(link().starts_with(&format!("http://{address}/#open=")), "{}", link());
+    let mut by_another = scratch.command(&ask);
+    let by_another = by_another.env("CLICKMILL_CACHE", scratch.path("elsewhere")).output().unwrap();
+    assert_eq!(by_another.status.code(), Some(3));
+    assert_eq!(by_another.stdout, b"");
+
     let Some(browser) = Browser::open(test) else { return };
-    browser.go(&format!("http://{}/#/stream?range=all", dashboard.address));
+    browser.go(&format!("http://{address}/#/stream?range=all"));
     browser.wait("document.querySelector('#sign-in')");
+    // It says what to do.
+    let told = browser.value("document.querySelector('#link-command').innerText");
+    assert_eq!(told, format!("clickmill dashboard --link --admin {address}"));
     browser.wait("document.activeElement.id === 'token'");
-    browser.press(&"wrong".split("").filter(|key| !key.is_empty()).collect::<Vec<_>>());
+    let keys =
+        |text: &'static str| text.split("").filter(|key| !key.is_empty()).collect::<Vec<_>>();
+    browser.press(&keys("wrong"));
     browser.press(&["\u{E007}"]);
-    browser.wait("document.querySelector('#sign-in').innerText.match(/not|wrong|refused/i)");
+    browser.wait("!document.querySelector('#token-error').hidden");
     browser.wait("document.activeElement.id === 'token'");
-    let token = "0123456789abcdef0123456789abcdef";
-    browser.press(&token.split("").filter(|key| !key.is_empty()).collect::<Vec<_>>());
+    browser.press(&keys("0123456789abcdef0123456789abcdef"));
     browser.press(&["\u{E007}"]);
     browser.wait("document.querySelector('[data-tile=sessions][data-state=ready]')");
+    browser.value("(() => document.querySelector('#sign-out').click())()");
+    browser.wait("document.querySelector('#sign-in')");
+
+    // A link, in the tab that shows the page: the code is gone from the address.
+    let first = link();
+    let page = format!("http://{address}/#/stream?range=all");
+    let kept = "sessionStorage.getItem('clickmill-token')";
+    let ready = "document.querySelector('[data-tile=sessions][data-state=ready]')";
+    browser.go(&first);
+    browser.wait(&format!("{kept} && !location.href.includes('open=')"));
+    browser.go(&page);
+    browser.wait(ready);
+    let session = browser.value(kept);
+    assert_ne!(session, json!("0123456789abcdef0123456789abcdef"), "a token of this tab's own");
+    // Loaded again, and come back to.
+    browser.value("(() => location.reload())()");
+    browser.wait(ready);
+    browser.go("about:blank");
+    browser.value("(() => history.back())()");
+    browser.wait(ready);
+    assert_eq!(browser.value(kept), session);
+    assert_eq!(browser.said(), Vec::<String>::new());
+    // Whoever else has seen the link looks at nothing by it, and nobody does from then on.
+    browser.value("(() => sessionStorage.clear())()");
+    browser.go("about:blank");
+    browser.go(&first);
+    browser.wait("!document.querySelector('#link-error').hidden");
+    let session = format!("Bearer {}", session.as_str().unwrap());
+    let asked = agent().get(format!("http://{address}/v1/dashboard"));
+    assert_eq!(asked.header("authorization", session).call().unwrap().status(), 401);
+    browser.go(&link());
+    browser.wait("document.querySelector('[data-tile]')");
+}
+
+#[test]
+fn a_link_is_told_on_a_terminal_and_in_a_log_none() {
+    let scratch = Scratch::new();
+    let dashboard = Dashboard::start(&scratch, &[]);
+    let said = || dashboard.talk.lock().unwrap().join("\n");
+    wait_until("how to get a link", || said().contains("`clickmill dashboard --link --admin 127."));
+    assert!(!said().contains("open="), "{}", said());
+    // A terminal of Python's making, which passes on what it is given.
+    let terminal =
+        "import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let inner = scratch.command(&["dashboard", "--listen", "127.0.0.1:0"]);
+    let mut command = Command::new("python3");
+    command.args(["-c", terminal]).arg(inner.get_program()).args(inner.get_args());
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(scratch.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut process = Process::spawn(&mut command);
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("dashboard: http://")).unwrap();
+    let link = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+    let (page, code) = link.split_once("/#open=").unwrap();
+    let open = || {
+        let request = agent().post(format!("{page}/v1/sessions"));
+        request.send_json(json!({ "code": code })).unwrap()
+    };
+    let session: Json = open().body_mut().read_json().unwrap();
+    let bearer = format!("Bearer {}", session["token"].as_str().unwrap());
+    let look = || {
+        let request = agent().get(format!("{page}/v1/dashboard"));
+        request.header("authorization", &bearer).call().unwrap().status().as_u16()
+    };
+    assert_eq!(look(), 200);
+    assert_eq!(open().status(), 401);
+    assert_eq!(look(), 401);
+}
+
+#[test]
+fn a_process_that_is_started_anew_wants_another_link_and_says_so() {
+    let test = "a_process_that_is_started_anew_wants_another_link_and_says_so";
+    let Some(browser) = Browser::open(test) else { return };
+    let scratch = filled();
+    let port = crate::emulators::free_port();
+    let start = || {
+        let listen = format!("127.0.0.1:{port}");
+        Dashboard::of(scratch.command(&["dashboard", "--listen", &listen]))
+    };
+    let dashboard = start();
+    browser.sign_in(&dashboard.at);
+    let shown = "document.querySelector('[data-tile]')";
+    browser.wait(shown);
+    drop(dashboard);
+    browser.wait("!document.querySelector('#banner').hidden");
+    let dashboard = start();
+    browser.wait("!document.querySelector('#token-error').hidden");
+    let said = browser.value("document.querySelector('#token-error').innerText");
+    assert!(said.as_str().unwrap().contains("started anew"), "{said}");
+    browser.sign_in(&dashboard.at);
+    browser.wait(shown);
+}
+
+#[test]
+fn beyond_loopback_a_token_and_a_name_are_wanted() {
+    let scratch = Scratch::new();
+    let refused = scratch.run(&["dashboard", "--listen", "0.0.0.0:0"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("--token-file FILE") && said.contains("--token-env NAME"), "{said}");
+    let mut command = scratch.command(&[
+        "dashboard",
+        "--listen",
+        "0.0.0.0:0",
+        "--token-env",
+        "READERS",
+        "--host",
+        "Clicks.Example",
+    ]);
+    command.env("READERS", "0123456789abcdef0123456789abcdef");
+    let dashboard = Dashboard::of(command);
+    let ask = |host: &str| {
+        let request = agent().get(format!("http://{}/v1/dashboard", dashboard.at.address));
+        let request = request.header("authorization", "Bearer 0123456789abcdef0123456789abcdef");
+        request.header("host", host).call().unwrap().status().as_u16()
+    };
+    for (host, status) in [
+        ("127.0.0.1:7628", 200),
+        ("clicks.example", 200),
+        ("clicks.example:443", 200),
+        ("0.0.0.0", 403),
+        ("attacker.example", 403),
+    ] {
+        assert_eq!(ask(host), status, "{host}");
+    }
+    // The command line knows that what listens everywhere does so here.
+    let link = scratch.done(&["dashboard", "--link", "--admin", &dashboard.at.address]);
+    assert!(link.starts_with("http://127.0.0.1:"), "{link}");
+}
+
+#[test]
+fn a_tile_that_changes_something_or_has_too_many_rows_does_neither() {
+    let scratch = filled();
+    let tiles = scratch.path("tiles");
+    std::fs::create_dir(&tiles).unwrap();
+    let dashboard = Dashboard::start(&scratch, &["--tiles", &*tiles.to_string_lossy()]);
+    let header =
+        "-- title: Rows\n-- page: batch\n-- chart: table\n-- order: 1\n-- about: All of them.\n";
+    let ask = |name: &str, sql: &str| {
+        std::fs::write(tiles.join(format!("{name}.sql")), format!("{header}{sql}")).unwrap();
+        dashboard.at.json(&format!("/v1/dashboard/tiles/{name}"))
+    };
+    let elsewhere = scratch.path("elsewhere.csv");
+    for (name, sql) in [
+        ("copy", format!("COPY (SELECT 1 AS one) TO '{}'", elsewhere.display())),
+        ("insert", "INSERT INTO clickstream_analytics.clicks_raw VALUES ('x')".to_owned()),
+        ("drop", "DROP TABLE clickstream_analytics.clicks_raw".to_owned()),
+        ("set", "SET datafusion.execution.batch_size = 1".to_owned()),
+        ("two", "SELECT 1 AS one; DROP TABLE clickstream_analytics.clicks_raw".to_owned()),
+    ] {
+        let (status, answer) = ask(name, &sql);
+        assert_eq!(status, 503, "{name}: {answer}");
+    }
+    assert!(!elsewhere.exists());
+    let (status, answer) = ask(
+        "many",
+        "SELECT one.event_id FROM clickstream_analytics.clicks_raw AS one CROSS JOIN clickstream_analytics.clicks_raw AS other",
+    );
+    assert_eq!((status, &answer["cut"]), (200, &json!(true)), "{}", answer["error"]);
+    assert_eq!(answer["rows"].as_array().unwrap().len(), 5000);
 }
 
 #[test]
@@ -325,7 +500,7 @@ fn an_engine_that_cannot_be_built_is_told_of_once_and_not_built_for_each_tile() 
         command.env("CARGO", cargo).env("CALLS", &calls).env_remove("CLICKMILL_SQL");
         let dashboard = Dashboard::of(command);
         let told = |tile: &str| {
-            let (status, answer) = get(&dashboard.address, &format!("/v1/dashboard/tiles/{tile}"));
+            let (status, answer) = dashboard.at.json(&format!("/v1/dashboard/tiles/{tile}"));
             assert_eq!(status, 503, "{answer}");
             answer["error"].as_str().unwrap().to_owned()
         };
@@ -333,7 +508,7 @@ fn an_engine_that_cannot_be_built_is_told_of_once_and_not_built_for_each_tile() 
         for tile in ["sessions", "users", "purchases", "revenue", "funnel"] {
             assert!(told(tile).contains(why), "{}", told(tile));
         }
-        let (_, letters) = get(&dashboard.address, "/v1/dead-letters");
+        let (_, letters) = dashboard.at.json("/v1/dead-letters");
         assert!(letters["error"].as_str().unwrap().contains(why), "{letters}");
         let calls_made = std::fs::read_to_string(&calls).unwrap_or_default();
         assert_eq!(calls_made.lines().count(), called, "{calls_made}");

@@ -1,5 +1,5 @@
 //! What people have: tables as their programs write them, events with gaps in them, addresses that were
-//! masked already, secrets with a line end, terminals and pipes.
+//! masked already, terminals and pipes.
 
 mod clicks;
 mod terminal;
@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 use crate::emulators::python_with;
 use crate::live::Live;
 use crate::readme::blocks;
-use crate::support::{KEY, Scratch, not_run, plugins, root, talk};
+use crate::support::{Scratch, not_run, plugins, root, talk};
 
 const TABLE: &str = "clickstream_analytics.stock";
 const LETTERS: &str = "clickstream_analytics.dead_letter";
@@ -277,29 +277,6 @@ fn a_lookup_table_that_is_mended_is_taken_up_by_what_is_watched_and_told_otherwi
         };
         assert!(poles("Polland") > 0);
         assert_eq!(poles("Poland") > 0, watched);
-    }
-}
-
-#[test]
-fn a_secret_that_ends_in_a_line_end_is_the_secret_and_that_is_told() {
-    let users = |key: &str| {
-        let scratch = Scratch::new();
-        let pipeline = crate::live::clicks().to_string_lossy().into_owned();
-        let set = ["--set", "source.rows=200", "--set", "source.rate=100000"];
-        let run = [&["run", pipeline.as_str()], &set[..]].concat();
-        let output = scratch.command(&run).env("CLICKMILL_MASK_KEY", key).output().unwrap();
-        let told = talk(&output, &scratch);
-        assert!(output.status.success(), "{told}");
-        let sql = "SELECT DISTINCT user_id FROM clickstream_analytics.clicks_raw ORDER BY user_id";
-        (scratch.query(sql), told)
-    };
-    let (wanted, told) = users(KEY);
-    assert!(!told.contains("line end"), "{told}");
-    for end in ["\n", "\r\n"] {
-        let (found, told) = users(&format!("{KEY}{end}"));
-        assert_eq!(found, wanted);
-        assert_eq!(told.matches("a secret ends in a line end").count(), 1, "{told}");
-        assert!(told.contains("CLICKMILL_MASK_KEY") && !told.contains(KEY), "{told}");
     }
 }
 

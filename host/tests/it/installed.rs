@@ -1,5 +1,6 @@
 //! Installed, without a clone: the executables, and beside them what `.ci/share` puts there.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -93,5 +94,37 @@ fn without_what_comes_with_it_the_demo_says_what_is_missing_and_where_it_is_look
     for name in ["parse", "enrich", "mask", "validate"] {
         let missing = format!("there is no `{}`", share.join("plugins").join(name).display());
         assert!(told.contains(&missing), "{missing}: {told}");
+    }
+}
+
+#[test]
+fn what_a_stranger_may_have_put_above_the_current_folder_is_passed_over_and_told() {
+    let scratch = Scratch::new();
+    let open = scratch.path("open");
+    std::fs::create_dir_all(open.join("host/pipelines")).unwrap();
+    std::fs::create_dir_all(open.join("below")).unwrap();
+    std::fs::write(open.join("host/pipelines/theirs.toml"), "name = \"theirs\"\n").unwrap();
+    let validate = |share: Option<&Path>| {
+        let mut command = scratch.command(&["validate", "theirs"]);
+        command.current_dir(open.join("below")).env_remove("CLICKMILL_SHARE");
+        command.envs(share.map(|share| ("CLICKMILL_SHARE", share)));
+        String::from_utf8(command.output().unwrap().stderr).unwrap()
+    };
+    let taken = "no `theirs` here: it is ";
+    for folder in ["", "host", "host/pipelines"] {
+        let folder = open.join(folder);
+        let set = |mode| {
+            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        set(0o777);
+        let told = validate(None);
+        assert!(told.contains("is passed over") && told.contains("may be written by everybody"));
+        assert!(told.contains("CLICKMILL_SHARE=") && !told.contains(taken), "{told}");
+        // Whoever names it knows it.
+        let told = validate(Some(&open));
+        assert!(told.contains(taken) && !told.contains("is passed over"), "{told}");
+        set(0o755);
+        let told = validate(None);
+        assert!(told.contains(taken) && !told.contains("is passed over"), "{told}");
     }
 }

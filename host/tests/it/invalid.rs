@@ -50,9 +50,9 @@ fn settings_are_text_where_text_is_wanted() {
     let mask = &read(&set).plugins[2].config;
     assert_eq!(mask["key_id"], "2");
     assert_eq!(mask["since"], "2026-11-20");
-    let set = ["plugin.mask.secrets.key=12", "plugin.enrich.config.level=3", "name=7"];
+    let set = ["plugin.enrich.secrets.key=true", "plugin.enrich.config.level=3", "name=7"];
     let pipeline = read(&set);
-    assert_eq!(pipeline.plugins[2].secrets, [("key".to_owned(), "12".to_owned())]);
+    assert_eq!(pipeline.plugins[1].secrets, [("key".to_owned(), "true".to_owned())]);
     assert_eq!(pipeline.plugins[1].config["level"], 3);
     assert_eq!(pipeline.name, "7");
 }

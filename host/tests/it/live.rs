@@ -8,13 +8,15 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value as Json;
 
 use crate::cloud::{signal, summary, wait_until};
-use crate::support::{Process, Scratch, component, plugins, root};
+use crate::support::{Interface, Process, Scratch, component, plugins, root};
 
 /// A running pipeline. One that is not ended ends with the test.
 pub(crate) struct Live {
     pub child: Process,
     /// Where its admin interface is.
     pub admin: String,
+    /// How that is asked.
+    pub at: Interface,
     talk: Arc<Mutex<String>>,
 }
 
@@ -48,15 +50,16 @@ impl Live {
                 told.push('\n');
             }
         });
-        let mut live = Self { child, admin: String::new(), talk };
+        let mut admin = String::new();
         wait_until("the admin interface", || {
-            let talk = live.talk();
-            assert!(live.child.try_wait().unwrap().is_none(), "it ended: {talk}");
+            let talk = talk.lock().unwrap().clone();
+            assert!(child.try_wait().unwrap().is_none(), "it ended: {talk}");
             let address = talk.lines().find_map(|line| line.strip_prefix("admin interface: "));
-            live.admin = address.unwrap_or_default().to_owned();
-            !live.admin.is_empty()
+            admin = address.unwrap_or_default().to_owned();
+            !admin.is_empty()
         });
-        live
+        let at = Interface::of(child.id(), &admin);
+        Self { child, admin, at, talk }
     }
 
     /// What it has said so far.
@@ -77,8 +80,7 @@ impl Live {
 
     /// The versions so far.
     pub(crate) fn history(&self) -> Vec<Json> {
-        let url = format!("http://{}/v1/plugins/history", self.admin);
-        ureq::get(url).call().unwrap().body_mut().read_json().unwrap()
+        serde_json::from_value(self.at.json("/v1/plugins/history").1).unwrap()
     }
 
     /// Waits until the version of a number has seen so many rows.

@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod admin;
 mod analytics;
 mod batch;
 mod browser;
@@ -31,6 +32,7 @@ mod permissions;
 mod proxy;
 mod readme;
 mod replay;
+mod secrets;
 mod storage;
 mod streaming;
 mod streams;

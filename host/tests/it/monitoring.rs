@@ -16,13 +16,10 @@ use serde_json::{Value as Json, json};
 
 use crate::cloud::wait_until;
 use crate::live::{Live, clicks};
-use crate::support::{Scratch, installed, not_run, root};
+use crate::support::{Scratch, agent, installed, not_run, root};
 
 fn text(live: &Live, path: &str) -> (u16, String) {
-    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
-    let agent: ureq::Agent = config.build().into();
-    let mut answer = agent.get(format!("http://{}{path}", live.admin)).call().unwrap();
-    (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    live.at.get(path)
 }
 
 /// The sum of a metric's samples.
@@ -235,10 +232,9 @@ fn a_tap_shows_rows_in_their_last_form_and_sensitive_ones_only_where_revealed() 
         assert!(error.contains(wanted), "{error}");
     }
     // A reader that takes nothing does not hold the pipeline up.
-    let config = ureq::Agent::config_builder().proxy(None);
-    let agent: ureq::Agent = config.build().into();
-    let url = format!("http://{}/v1/tap", live.admin);
-    let mut idle = agent.get(url).call().unwrap().into_body().into_reader();
+    let tap = agent().get(format!("http://{}/v1/tap", live.admin));
+    let tap = tap.header("authorization", &live.at.bearer).call().unwrap();
+    let mut idle = tap.into_body().into_reader();
     idle.read_exact(&mut [0; 1]).unwrap();
     let rows = live.history()[0]["rows"].as_u64().unwrap();
     live.wait_for_rows(1, rows + 20_000);

@@ -76,7 +76,7 @@ fn no_route_answers_a_page_of_another_origin() {
     // Nor what is not there, nor what browsers ask before they ask.
     let more = ["GET /nowhere", "POST /v1/status", "OPTIONS /v1/plugins/swap"];
     requests.extend(more.map(str::to_owned));
-    for address in [&live.admin, &alone.address] {
+    for address in [&live.at.address, &alone.at.address] {
         for request in &requests {
             for headers in ELSEWHERE {
                 let what = format!("{request} with {headers:?}");
@@ -95,22 +95,55 @@ fn no_route_answers_a_page_of_another_origin() {
             }
         }
     }
-    // Who watches may know the process by any name. By a name that leads here since an attacker wants it
-    // to, nothing else is reached: to the browser it is the page's own.
-    let by_name: Headers = &[
-        ("host", "attacker.example"),
-        ("origin", "http://attacker.example"),
-        ("sec-fetch-site", "same-origin"),
-    ];
-    for (request, status) in [
-        ("GET /healthz", 200),
-        ("GET /metrics", 200),
-        ("GET /v1/status", 403),
-        ("GET /v1/tap", 403),
-        ("POST /v1/plugins/swap", 403),
-    ] {
-        let answer = ask(&live.admin, request, by_name);
-        assert_eq!(answer.status().as_u16(), status, "{request}");
+    // Who looks whether it lives may know the process by any name. By a name that leads here since an
+    // attacker wants it to, nothing else is reached, with a token or without: to the browser it is the
+    // page's own.
+    for name in ["attacker.example", "localhost.attacker.example", "0.0.0.0", "127.0.0.1.nip.io"] {
+        let origin = format!("http://{name}");
+        let by_name = [
+            ("host", name),
+            ("origin", origin.as_str()),
+            ("sec-fetch-site", "same-origin"),
+            ("authorization", live.at.bearer.as_str()),
+        ];
+        for request in &requests {
+            let is_health = request.ends_with("/healthz") || request.ends_with("/readyz");
+            for headers in [&by_name[..3], &by_name] {
+                let answer = ask(&live.admin, request, headers);
+                let what = format!("{request} as {name}");
+                match answer.status().as_u16() {
+                    200 | 503 => assert!(is_health, "{what}"),
+                    status => assert_eq!((status, is_health), (403, false), "{what}"),
+                }
+                assert_kept(&answer, &what);
+            }
+        }
+    }
+    live.end();
+}
+
+#[test]
+fn each_route_wants_the_token_that_the_table_says() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &[]);
+    let reader = live.at.session();
+    let status = |request: &str, bearer: &str| {
+        let shown = [("authorization", bearer)];
+        let headers = if bearer.is_empty() { &shown[..0] } else { &shown };
+        ask(&live.admin, request, headers).status().as_u16()
+    };
+    let open = ["/", "/assets/app.js", "/healthz", "/readyz", "/metrics", "/v1/sessions"];
+    for request in listed() {
+        let (_, path) = request.split_once(' ').unwrap();
+        let is_open = open.contains(&path);
+        for bearer in ["", "Bearer wrong", "Basic wrong"] {
+            assert_eq!(status(&request, bearer) == 401, !is_open, "{request} with {bearer:?}");
+        }
+        let operators = ["POST /v1/plugins/swap", "POST /v1/plugins/rollback"];
+        let is_operators = operators.contains(&&*request);
+        assert_eq!(status(&request, &reader) == 403, is_operators, "{request} of a reader");
+        assert_ne!(status(&request, &reader), 401, "{request} of a reader");
+        assert!(![401, 403].contains(&status(&request, &live.at.bearer)), "{request}");
     }
     live.end();
 }
@@ -122,7 +155,7 @@ fn a_token_does_not_help_a_page_of_another_origin() {
     let alone = Dashboard::start(&scratch, &["--token-file", &*file.to_string_lossy()]);
     let token = ("authorization", "Bearer 0123456789abcdef0123456789abcdef");
     let status = |request: &str, headers: &[(&str, &str)]| {
-        ask(&alone.address, request, headers).status().as_u16()
+        ask(&alone.at.address, request, headers).status().as_u16()
     };
     for headers in OURS {
         assert_eq!(status("GET /v1/dashboard", headers), 401, "{headers:?}");
@@ -144,6 +177,10 @@ fn in_a_browser_another_page_reaches_nothing_and_the_own_page_works() {
     let scratch = Scratch::new();
     let live = Live::start(&scratch, &clicks(), &[]);
     let witness = Witness::start(&live.admin);
+    // The operator is signed in, in this window.
+    browser.go(&format!("http://{}{}", witness.address, live.at.link()));
+    browser.wait("document.querySelectorAll('[data-tile]').length > 5");
+    browser.wait("sessionStorage.getItem('clickmill-token')");
     let port = another_page();
     let ways = ["GET no-cors empty", "POST no-cors empty", "GET cors empty", "GET no-cors image"];
     let ways = ways.into_iter().chain(["POST navigate iframe"]);
@@ -156,7 +193,7 @@ fn in_a_browser_another_page_reaches_nothing_and_the_own_page_works() {
             let mut came = witness.seen();
             came.retain(|seen| seen.site == site);
             for seen in &came {
-                assert_eq!(seen.status, 403, "{seen:?}");
+                assert_eq!((seen.status, seen.shows_token), (403, false), "{seen:?}");
             }
             let came: BTreeSet<String> = came.into_iter().map(|seen| seen.what).collect();
             wanted.is_subset(&came)
@@ -203,9 +240,13 @@ fn listed() -> Vec<String> {
     assert!(requests.len() >= 16, "{requests:?}");
     // What the code has beyond the tables would not be asked for.
     let route = regex::Regex::new(r#"\.route\("([^"{]+)(\{?)"#).unwrap();
-    for file in
-        ["admin/src/lib.rs", "admin/src/watch.rs", "admin/src/plugins.rs", "dashboard/src/lib.rs"]
-    {
+    for file in [
+        "admin/src/lib.rs",
+        "admin/src/links.rs",
+        "admin/src/plugins.rs",
+        "admin/src/watch.rs",
+        "dashboard/src/lib.rs",
+    ] {
         for found in route.captures_iter(&read(file)) {
             let (path, is_open) = (&found[1], !found[2].is_empty());
             let is_listed = requests.iter().any(|request| {
@@ -259,6 +300,8 @@ struct Seen {
     what: String,
     /// What the browser says of the page that asks.
     site: String,
+    /// Whether a token came with it.
+    shows_token: bool,
     status: u16,
 }
 
@@ -289,6 +332,7 @@ fn pass(client: &TcpStream, server: &str, told: &Mutex<Vec<Seen>>) -> std::io::R
     let (mode, purpose) = (field("sec-fetch-mode"), field("sec-fetch-dest"));
     let what = format!("{path} {method} {mode} {purpose}");
     let site = field("sec-fetch-site");
+    let shows_token = !(field("authorization") + &field("cookie")).is_empty();
     let mut body = vec![0; field("content-length").parse().unwrap_or(0)];
     asked.read_exact(&mut body)?;
     lines.retain(|line| !line.to_ascii_lowercase().starts_with("connection:"));
@@ -301,7 +345,7 @@ fn pass(client: &TcpStream, server: &str, told: &Mutex<Vec<Seen>>) -> std::io::R
     let mut first = String::new();
     answer.read_line(&mut first)?;
     let status = first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    told.lock().unwrap().push(Seen { what, site, status });
+    told.lock().unwrap().push(Seen { what, site, shows_token, status });
     let mut client = client;
     client.write_all(first.as_bytes())?;
     std::io::copy(&mut answer, &mut client)?;

@@ -618,10 +618,7 @@ fn the_other_readmes_say_what_can_be_done() {
     let mut serve = reader.shell("exec clickmill dashboard --listen 127.0.0.1:0");
     serve.stderr(Stdio::piped());
     let dashboard = Dashboard::of(serve);
-    let get = |path: &str| -> Json {
-        let url = format!("http://{}/v1/dashboard{path}", dashboard.address);
-        ureq::get(url).call().unwrap().body_mut().read_json().unwrap()
-    };
+    let get = |path: &str| -> Json { dashboard.at.json(&format!("/v1/dashboard{path}")).1 };
     assert_eq!(get("")["problems"], Json::Array(Vec::new()));
     let searches = get("/tiles/searches?from=2000-01-01T00:00:00Z");
     assert!(!searches["rows"].as_array().unwrap().is_empty(), "{searches}");

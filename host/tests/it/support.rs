@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use clickmill_sandbox::build::{Freshness, build};
+use clickmill_sandbox::build::{Freshness, Install, build};
 use serde_json::Value as Json;
 
 /// Long enough for a key; every test masks with it.
@@ -22,7 +22,7 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn component(folder: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    build(&root().join(folder), Freshness::Sources).expect("the guest builds")
+    build(&root().join(folder), Freshness::Sources, Install::Allowed).expect("the guest builds")
 }
 
 /// The components of the four plugins, so that no test waits for the compiler inside a run.
@@ -81,10 +81,9 @@ impl Scratch {
             .arg(self.warehouse())
             .env("CLICKMILL_MASK_KEY", KEY)
             .env("GOOGLE_CLOUD_PROJECT", "test-project")
-            .env(
-                "CLICKMILL_CACHE",
-                std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"),
-            );
+            .env("CLICKMILL_CACHE", cache())
+            // Where processes say where they are: among the tests' own things.
+            .env_remove("XDG_RUNTIME_DIR");
         fence(&mut command);
         command
     }
@@ -129,6 +128,83 @@ impl Scratch {
         let row = rows.first().and_then(Json::as_object).expect("one row");
         row.values().next().and_then(Json::as_u64).expect("one number")
     }
+}
+
+/// The cache of all that tests start.
+fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+}
+
+/// The admin interface of a process, and an operator's token for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Interface {
+    /// Where it is, such as `127.0.0.1:8080`.
+    pub address: String,
+    /// What an operator shows.
+    pub bearer: String,
+}
+
+impl Interface {
+    /// That of a process of ours, which has told where it is.
+    #[track_caller]
+    pub(crate) fn of(process: u32, address: &str) -> Self {
+        let said = std::fs::read_dir(cache().join("processes")).expect("a folder of processes");
+        let ours = format!("{process}-");
+        let mut said = said.map(|entry| entry.expect("an entry").path()).filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(&ours) && name.ends_with(".json")
+        });
+        let found = said.find_map(|path| {
+            let said: Json = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+            let port = |address: &str| address.rsplit(':').next().map(str::to_owned);
+            let is_here = port(said["admin"].as_str()?) == port(address);
+            is_here.then(|| said["token"].as_str().map(str::to_owned))?
+        });
+        let token = found.unwrap_or_else(|| panic!("{process} has not said that it is {address}"));
+        Self { address: address.to_owned(), bearer: format!("Bearer {token}") }
+    }
+
+    /// Status and text of what an operator is answered.
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        let request = agent().get(format!("http://{}{path}", self.address));
+        let answer = request.header("authorization", &self.bearer).call();
+        let mut answer = answer.expect("an answer");
+        (answer.status().as_u16(), answer.body_mut().read_to_string().expect("text"))
+    }
+
+    /// Status and JSON of what an operator is answered.
+    #[track_caller]
+    pub(crate) fn json(&self, path: &str) -> (u16, Json) {
+        let (status, text) = self.get(path);
+        (status, serde_json::from_str(&text).unwrap_or(Json::String(text)))
+    }
+
+    /// A new link that opens the page, from the first slash on.
+    #[track_caller]
+    pub(crate) fn link(&self) -> String {
+        let request = agent().post(format!("http://{}/v1/links", self.address));
+        let answer = request.header("authorization", &self.bearer).send_empty();
+        let link: Json = answer.expect("an answer").body_mut().read_json().expect("JSON");
+        link["path"].as_str().expect("a path").to_owned()
+    }
+
+    /// What a browser shows that has opened a link.
+    #[track_caller]
+    pub(crate) fn session(&self) -> String {
+        let link = self.link();
+        let (_, code) = link.split_once("#open=").expect("a code");
+        let request = agent().post(format!("http://{}/v1/sessions", self.address));
+        let answer = request.send_json(serde_json::json!({ "code": code }));
+        let session: Json = answer.expect("an answer").body_mut().read_json().expect("JSON");
+        format!("Bearer {}", session["token"].as_str().expect("a token"))
+    }
+}
+
+/// Asks without a proxy, and takes errors for answers.
+pub(crate) fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+    config.build().into()
 }
 
 /// A process that a test has started. It does not outlive the test, whichever way that ends.
@@ -183,8 +259,8 @@ fn a_process_does_not_outlive_a_test_that_fails() {
 
 /// A dashboard without a running pipeline.
 pub(crate) struct Dashboard {
-    /// Where it is, such as `127.0.0.1:8080`.
-    pub address: String,
+    /// How it is asked.
+    pub at: Interface,
     /// What it has said since, line by line.
     pub talk: Arc<Mutex<Vec<String>>>,
     _process: Process,
@@ -203,15 +279,18 @@ impl Dashboard {
     pub(crate) fn of(mut command: Command) -> Self {
         let mut process = Process::spawn(command.stderr(Stdio::piped()));
         let mut lines = BufReader::new(process.stderr.take().expect("a pipe")).lines();
-        let line = lines.next().expect("a line").expect("text");
+        // Warnings may come before it.
+        let line = lines.find_map(|line| line.ok().filter(|line| line.starts_with("dashboard: ")));
+        let line = line.expect("it says where it is");
         let url = line.split_whitespace().nth(1).unwrap_or_else(|| panic!("{line}"));
-        let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let address = url.trim_start_matches("http://").trim_end_matches('/');
+        let at = Interface::of(process.id(), address);
         let talk = Arc::<Mutex<Vec<String>>>::default();
         let told = talk.clone();
         std::thread::spawn(move || {
             lines.map_while(Result::ok).for_each(|line| told.lock().expect("a list").push(line));
         });
-        Self { address, talk, _process: process }
+        Self { at, talk, _process: process }
     }
 }
 

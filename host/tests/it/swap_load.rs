@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cloud::wait_until;
 use crate::live::{Live, hostile};
-use crate::support::Scratch;
+use crate::support::{Scratch, agent};
 
 /// Between kills; the variable makes it longer, and the stream faster.
 const LIFE: Duration = Duration::from_secs(7);
@@ -21,10 +21,9 @@ const LIFE_VARIABLE: &str = "CLICKMILL_TEST_SWAP_SECS";
 const KILLS: usize = 3;
 
 fn swap(live: &Live, body: &Json) -> u16 {
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let url = format!("http://{}/v1/plugins/swap", live.admin);
-    agent.post(url).send_json(body).unwrap().status().as_u16()
+    let request = agent().post(format!("http://{}/v1/plugins/swap", live.admin));
+    let request = request.header("authorization", &live.at.bearer);
+    request.send_json(body).unwrap().status().as_u16()
 }
 
 fn config(config: Json) -> Json {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::live::{Live, clicks};
-use crate::support::Scratch;
+use crate::support::{Scratch, agent};
 
 /// Memory that a pipeline may take more of while somebody asks for terabytes.
 const MORE_MIB: u64 = 300;
@@ -26,7 +26,7 @@ fn tap(live: &Live, condition: &str) -> Result<Json, u16> {
         .build()
         .into();
     let request = agent.get(format!("http://{}/v1/tap", live.admin)).query("where", condition);
-    let answer = request.call().unwrap();
+    let answer = request.header("authorization", &live.at.bearer).call().unwrap();
     if answer.status() != 200 {
         return Err(answer.status().as_u16());
     }
@@ -73,12 +73,14 @@ fn a_condition_that_wants_all_memory_or_all_time_ends_its_tap_and_nothing_else()
 fn there_are_only_so_many_taps_and_those_that_are_left_make_room() {
     let scratch = Scratch::new();
     let live = Live::start(&scratch, &clicks(), &[]);
-    let url = format!("http://{}/v1/tap", live.admin);
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let agent = agent();
+    let open = || {
+        let request = agent.get(format!("http://{}/v1/tap", live.admin));
+        request.header("authorization", &live.at.bearer).call().unwrap()
+    };
     let mut taps = Vec::new();
     let refused = loop {
-        let answer = agent.get(&url).call().unwrap();
+        let answer = open();
         match answer.status().as_u16() {
             200 => taps.push(answer.into_body().into_reader()),
             status => break status,
@@ -87,6 +89,6 @@ fn there_are_only_so_many_taps_and_those_that_are_left_make_room() {
     };
     assert_eq!((refused, taps.len()), (429, 8));
     drop(taps);
-    crate::cloud::wait_until("room for a tap", || agent.get(&url).call().unwrap().status() == 200);
+    crate::cloud::wait_until("room for a tap", || open().status() == 200);
     live.end();
 }

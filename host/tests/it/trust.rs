@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::live::{Live, clicks};
-use crate::support::{Scratch, component, root, talk};
+use crate::support::{Scratch, agent, component, root, talk};
 
 /// A pipeline of the clicks stream whose plugins are files in the scratch folder.
 fn with_files(scratch: &Scratch) -> String {
@@ -69,40 +69,85 @@ fn a_pipeline_that_lists_keys_takes_nothing_unsigned_at_start_or_swap() {
 }
 
 #[test]
-fn the_admin_interface_lets_in_whoever_has_the_token() {
+fn the_admin_interface_lets_in_whoever_has_a_token_and_may_with_it() {
     let scratch = Scratch::new();
     scratch.write("token", "a token of more than sixteen bytes\n");
-    let live = Live::start(&scratch, &clicks(), &["--set", "admin.token_file=token"]);
+    let readers = ("READERS", "another of more than sixteen bytes");
+    let set = ["--set", "admin.token_file=token", "--set", "admin.reader_token_env=READERS"];
+    let live = Live::start_with(&scratch, &clicks(), &set, &[readers]);
     let history = ["plugin", "history", "--admin", &live.admin];
-    let output = scratch.run(&history);
+    // Whoever runs it is let in by what it has made.
+    scratch.done(&history);
+    // Another user of the machine finds nothing that would let in.
+    let elsewhere = scratch.path("elsewhere");
+    let by_another = |arguments: &[&str]| {
+        let mut command = scratch.command(arguments);
+        command.env("CLICKMILL_CACHE", &elsewhere);
+        command
+    };
+    let output = by_another(&history).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     let text = talk(&output, &scratch);
-    assert!(text.contains("Authorization: Bearer"), "{text}");
-    scratch.done(&[&history[..], &["--token-file", "token"]].concat());
-    let wrong = scratch.command(&history).env("CLICKMILL_ADMIN_TOKEN", "another token").output();
+    assert!(text.contains("Authorization: Bearer") && text.contains("--token-file"), "{text}");
+    let named = by_another(&[&history[..], &["--token-file", "token"]].concat()).output().unwrap();
+    assert!(named.status.success(), "{}", talk(&named, &scratch));
+    // A reader looks, and changes nothing.
+    let reads = |arguments: &[&str]| {
+        by_another(arguments).env("CLICKMILL_ADMIN_TOKEN", readers.1).output().unwrap()
+    };
+    let looked = reads(&["top", "--json", "--admin", &live.admin]);
+    assert!(looked.status.success(), "{}", talk(&looked, &scratch));
+    let before = live.history();
+    let config = ["--config", "mask.key_id=k2", "--admin", &live.admin];
+    for change in
+        [&["plugin", "swap"][..], &["plugin", "swap", "--dry-run"], &["plugin", "rollback"]]
+    {
+        let arguments = match change {
+            ["plugin", "rollback"] => [change, &config[2..]].concat(),
+            _ => [change, &config].concat(),
+        };
+        let refused = reads(&arguments);
+        assert_eq!(refused.status.code(), Some(3), "{change:?}");
+        let text = talk(&refused, &scratch);
+        assert!(text.contains("operator's token"), "{text}");
+    }
+    assert_eq!(live.history().len(), before.len());
+    let wrong = by_another(&history).env("CLICKMILL_ADMIN_TOKEN", "another token").output();
     assert_eq!(wrong.unwrap().status.code(), Some(3));
     // Health needs none.
     let health = ureq::get(format!("http://{}/healthz", live.admin)).call().unwrap();
     assert_eq!(health.status(), 200);
-    assert!(!live.talk().contains("sixteen"), "the token is in the log");
+    let said = live.talk();
+    assert!(!said.contains("more than sixteen"), "a token is in the log: {said}");
+    let (_, made) = live.at.bearer.split_once(' ').unwrap();
+    assert!(!said.contains(made), "the token is in the log: {said}");
+    assert!(said.contains("somebody was not let in"), "{said}");
     let mut live = live;
     live.child.kill().unwrap();
     live.child.wait().unwrap();
 }
 
 #[test]
-fn a_web_page_does_not_reach_an_admin_interface_without_a_token() {
+fn without_a_token_in_the_file_one_is_made_and_wanted() {
     let scratch = Scratch::new();
     let live = Live::start(&scratch, &clicks(), &[]);
     let url = format!("http://{}/v1/plugins", live.admin);
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let by = |host: &str| agent.get(&url).header("host", host).call().unwrap().status().as_u16();
-    assert_eq!(by("attacker.example"), 403);
-    assert_eq!(by("localhost"), 200);
+    let ask = |headers: &[(&str, &str)]| {
+        let request = headers
+            .iter()
+            .fold(agent().get(&url), |request, (name, value)| request.header(*name, *value));
+        request.call().unwrap().status().as_u16()
+    };
+    let bearer = ("authorization", live.at.bearer.as_str());
+    assert_eq!(ask(&[]), 401);
+    assert_eq!(ask(&[("authorization", "Bearer ")]), 401);
+    assert_eq!(ask(&[bearer]), 200);
+    assert_eq!(ask(&[bearer, ("host", "localhost")]), 200);
+    assert_eq!(ask(&[bearer, ("host", "attacker.example")]), 403);
     // A form can't send JSON without the browser asking first.
     let swap = format!("http://{}/v1/plugins/swap", live.admin);
-    let form = agent.post(&swap).header("content-type", "text/plain").send("{\"changes\":{}}");
+    let form = agent().post(&swap).header("content-type", "text/plain");
+    let form = form.header("authorization", &live.at.bearer).send("{\"changes\":{}}");
     assert_eq!(form.unwrap().status(), 415);
     live.end();
 }

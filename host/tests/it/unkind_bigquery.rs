@@ -189,9 +189,17 @@ impl Loads {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let pipeline = root().join("host/pipelines/batch_gcp.toml").to_string_lossy().into_owned();
-        let mut command =
-            self.scratch.command(&[&["run", "--json", &pipeline], arguments].concat());
+        self.verb(&[&["run", "--json", &Self::pipeline()], arguments].concat())
+    }
+
+    /// The pipeline file.
+    pub(crate) fn pipeline() -> String {
+        root().join("host/pipelines/batch_gcp.toml").to_string_lossy().into_owned()
+    }
+
+    /// Any verb, with the emulators in its environment.
+    pub(crate) fn verb(&self, arguments: &[&str]) -> Command {
+        let mut command = self.scratch.command(arguments);
         command
             .env("CLICKSTREAM_BUCKET", "lake")
             .env("STORAGE_EMULATOR_HOST", format!("http://{}", self.storage.address))

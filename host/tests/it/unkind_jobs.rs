@@ -3,7 +3,7 @@
 
 use std::process::Stdio;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::cloud::{summary, wait_until};
 use crate::support::Process;
@@ -97,4 +97,52 @@ fn of_several_entries_of_a_load_the_one_that_was_committed_is_entered_again() {
          (SELECT rows_stream FROM {ledger} WHERE state = 'prepared' ORDER BY finished_at DESC LIMIT 1)"
     );
     assert_eq!(loads.bigquery.number(&entered), 1);
+}
+
+#[test]
+fn a_question_only_looks_and_is_billed_for_no_more_than_the_file_allows() {
+    let loads = Loads::start();
+    loads.put("clothing.csv", 100, 52);
+    loads.run(&[]);
+    let pipeline = Loads::pipeline();
+    let ask = |sql: &str, more: &[&str]| {
+        let query = ["query", "--json", "--pipeline", &pipeline];
+        let output = loads.verb(&[&query[..], more, &[sql]].concat()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let rows_in = |rows: &str| serde_json::from_str::<Json>(rows.trim()).unwrap()["n"].as_f64();
+    let count = "SELECT COUNT(*) AS n FROM clickstream_analytics.clickstream_batch";
+    let (code, rows, talk) = ask(count, &[]);
+    assert_eq!((code, rows_in(&rows)), (Some(0), Some(100.0)), "{talk}");
+    for (sql, called) in [
+        ("DELETE FROM clickstream_analytics.clickstream_batch WHERE TRUE", "DELETE"),
+        ("UPDATE clickstream_analytics.clickstream_batch SET price = 0 WHERE TRUE", "UPDATE"),
+        ("INSERT INTO clickstream_analytics.clickstream_batch (year) VALUES (1)", "INSERT"),
+        ("DROP TABLE clickstream_analytics.clickstream_batch", "DROP_TABLE"),
+        ("CREATE TABLE clickstream_analytics.copied AS SELECT 1 AS one", "CREATE_TABLE"),
+    ] {
+        let (code, rows, talk) = ask(sql, &[]);
+        assert_eq!((code, rows.as_str()), (Some(2), ""), "{sql}: {talk}");
+        assert!(talk.contains("only queries are taken here") && talk.contains(called), "{talk}");
+    }
+    assert_eq!(loads.bigquery.number(ROWS), 100);
+    assert!(loads.bigquery.table("clickstream_analytics", "copied")["id"].is_null());
+
+    let least = 10_485_760;
+    loads.bigquery.order(&json!({ "kind": "billed", "table": "queries", "bytes": 2 * least }));
+    let bound = |bytes: u64| format!("sink.max_bytes_billed={bytes}");
+    let (code, _, talk) = ask(count, &["--set", &bound(least)]);
+    assert_eq!(code, Some(2), "{talk}");
+    assert!(talk.contains("`sink.max_bytes_billed`") && talk.contains("10485760 bytes"), "{talk}");
+    assert_eq!(loads.bigquery.met("billed"), 1);
+    let (code, rows, talk) = ask(count, &["--set", &bound(2 * least)]);
+    assert_eq!((code, rows_in(&rows)), (Some(0), Some(100.0)), "{talk}");
+    // What a load asks of its ledger is not somebody's question.
+    loads.put("more.csv", 100, 53);
+    loads.run(&["--set", "source.uri=gs://lake/more.csv", "--set", &bound(least)]);
+    assert_eq!(loads.bigquery.number(ROWS), 200);
+    let (code, _, talk) = ask(count, &["--set", &bound(least - 1)]);
+    assert_eq!(code, Some(2));
+    assert!(talk.contains("`sink.max_bytes_billed`: is 10485759, wanted at least"), "{talk}");
 }

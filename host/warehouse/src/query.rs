@@ -22,7 +22,17 @@ impl Warehouse {
         sql: &str,
         parameters: &[(&str, Parameter)],
     ) -> Result<Answer, QueryError> {
-        Engine::shared().query(&self.uri, sql, parameters).await
+        self.first_rows(sql, parameters, usize::MAX).await
+    }
+
+    /// Likewise, at most so many rows.
+    pub(super) async fn first_rows(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        max_rows: usize,
+    ) -> Result<Answer, QueryError> {
+        Engine::shared().query(&self.uri, sql, parameters, max_rows).await
     }
 
     /// How many rows a table has, by the footers of its files.

@@ -137,9 +137,19 @@ impl TableStore for Warehouse {
         &self,
         sql: &str,
         parameters: &[(&str, Parameter)],
+        what: &str,
+    ) -> Result<ResultSet, TableError> {
+        self.look(sql, parameters, usize::MAX, what).await
+    }
+
+    async fn look(
+        &self,
+        sql: &str,
+        parameters: &[(&str, Parameter)],
+        max_rows: usize,
         _what: &str,
     ) -> Result<ResultSet, TableError> {
-        let answer = self.answer(sql, parameters).await?;
+        let answer = self.first_rows(sql, parameters, max_rows).await?;
         let rows = ResultSet::of(&answer).map_err(EngineError::from).map_err(QueryError::from);
         Ok(rows?)
     }

@@ -13,9 +13,9 @@ use serde_json::Value;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The secret that the pseudonyms are made with, at least 16 bytes. Not for the pipeline file: the
-    /// host fills it in from the environment variable CLICKMILL_MASK_KEY. Without it the configuration
-    /// is accepted, but every batch that wants a pseudonym is a fault.
+    /// The secret that the pseudonyms are made with. Not for the pipeline file: the host refuses it there, and
+    /// fills it in from an environment variable, `CLICKMILL_MASK_KEY` unless the pipeline file names another.
+    /// Without it there are no pseudonyms.
     #[serde(default)]
     pub(crate) key: Option<String>,
 

@@ -3,9 +3,8 @@
 //!
 //! In come the columns that the configuration names, out go the treated ones. A row is refused only for
 //! an `ip` that is none (code `bad_ip`), unless such are to be null and counted, and no message ever
-//! holds a value. The secret `key` makes the
-//! pseudonyms: a configuration is accepted without it, so that a pipeline file can be checked on a
-//! machine that has no key, but then every batch that wants a pseudonym is a fault.
+//! holds a value. The secret `key` makes the pseudonyms; the host sees to it that there is one, of 16 bytes
+//! at least.
 //!
 //! Not its job: hiding rare values, or encryption that can be undone.
 

@@ -37,7 +37,7 @@ impl Task {
 /// kind in the order of the names.
 pub(crate) fn plan(config: Config, available: &[ColumnSpec]) -> Result<Vec<Task>, Problems> {
     let mut problems = Problems::new();
-    let key = key(config.key.as_deref(), &mut problems);
+    let key = config.key.as_deref().map(Key::new);
     if !is_key_id(&config.key_id) {
         problems.push(format!("`key_id` is `{}`, wanted 1 to 8 of `a-z` and `0-9`", config.key_id));
     }
@@ -107,20 +107,6 @@ pub(crate) fn nulls(name: &str, data_type: DataType, rows: usize) -> Column {
 
 fn empty(rows: usize) -> clickmill_plugin::Text {
     clickmill_plugin::Text { offsets: vec![0; rows + 1], bytes: Vec::new() }
-}
-
-/// The key, where there is a good one.
-fn key(key: Option<&str>, problems: &mut Problems) -> Option<Key> {
-    let key = key?;
-    let made = Key::new(key);
-    if made.is_none() {
-        problems.push(format!(
-            "the secret `key` is too short: {} bytes, wanted at least {}",
-            key.len(),
-            Key::MIN_BYTES
-        ));
-    }
-    made
 }
 
 fn is_key_id(text: &str) -> bool {

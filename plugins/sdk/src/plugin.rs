@@ -20,7 +20,8 @@ pub trait Plugin: Sized + 'static {
     /// give it `#[serde(deny_unknown_fields)]`, so that a typing error is found at the start.
     type Config: DeserializeOwned + JsonSchema;
 
-    /// Secrets this plugin wants; each arrives as a string field of that name in the configuration.
+    /// Secrets this plugin wants; each arrives as a string field of that name in the configuration, of 16
+    /// bytes at least. Where the plugin is only asked or tried it is a made-up one, 64 hexadecimal digits.
     const SECRETS: &'static [&'static str] = &[];
 
     /// Checks the configuration against the columns `available` to the plugin and gets ready. Called at

@@ -11,8 +11,8 @@ use crate::place;
 use crate::plugin::built;
 use clickmill_pipeline as pipeline;
 use clickmill_pipeline::{Fate, Options, PreparedPipeline};
-use clickmill_sandbox::build::Freshness;
-use clickmill_sandbox::{Change, NewComponent, Secrets};
+use clickmill_sandbox::build::is_crate;
+use clickmill_sandbox::{Change, NewComponent, PluginError, Secrets};
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
@@ -78,7 +78,9 @@ fn open(args: &PipelineArgs, warehouse: &str) -> Result<PreparedPipeline, Failur
 impl Replay {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         let prepared = open(&self.pipeline, warehouse)?;
-        let changes = self.plugins.iter().map(|given| change(given)).collect::<Result<_, _>>()?;
+        let signed_only = !prepared.pipeline().trusted_keys.is_empty();
+        let changes = self.plugins.iter().map(|given| change(given, signed_only));
+        let changes = changes.collect::<Result<_, _>>()?;
         let request =
             pipeline::Replay { condition: self.condition, changes, dry_run: self.dry_run };
         let done = pipeline::replay(&prepared, &request)?;
@@ -165,16 +167,17 @@ impl Explain {
     }
 }
 
-/// `STAGE=COMPONENT` as a change.
-fn change(given: &str) -> Result<Change, Failure> {
+/// `STAGE=COMPONENT` as a change. A crate is not built where only signed components are taken.
+fn change(given: &str, signed_only: bool) -> Result<Change, Failure> {
     let (stage, component) = given.split_once('=').ok_or_else(|| {
         Failure::new(Exit::BadInput, anyhow::anyhow!("`{given}` is not STAGE=COMPONENT"))
     })?;
-    let path = if Path::new(component).is_dir() {
-        built(Path::new(component), Freshness::Sources)?
-    } else {
-        component.into()
-    };
+    let given = Path::new(component);
+    if signed_only && is_crate(given) {
+        let (stage, path) = (stage.to_owned(), given.to_owned());
+        return Err(PluginError::UnsignedCrate { stage, path }.into());
+    }
+    let path = if given.is_dir() { built(given)? } else { given.to_owned() };
     let component = Some(NewComponent::read(&path)?);
     Ok(Change { stage: stage.to_owned(), component, ..Change::default() })
 }

@@ -2,16 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Exit, Failure};
-use clickmill_sandbox::build::{self, Freshness};
+use crate::Failure;
+use clickmill_sandbox::build::{self, Freshness, Install};
 
-/// The component of a plugin crate.
-pub(crate) fn built(folder: &Path, freshness: Freshness) -> Result<PathBuf, Failure> {
-    build::build(folder, freshness).map_err(|error| {
-        let exit = match error {
-            build::BuildError::NoToolchain { .. } => Exit::Environment,
-            _ => Exit::BadInput,
-        };
-        Failure::new(exit, error)
-    })
+/// The component of a plugin crate. Nothing is installed for it.
+pub(crate) fn built(folder: &Path) -> Result<PathBuf, Failure> {
+    Ok(build::build(folder, Freshness::Sources, Install::Never)?)
 }

@@ -13,7 +13,6 @@ use clickmill_admin::wire::{
     ChangeBody, FileBody, RollbackBody, ShadowBody, SwapBody, SwappedBody, VersionBody,
 };
 use clickmill_core::Micros;
-use clickmill_sandbox::build::Freshness;
 use clickmill_sandbox::{Golden, NewComponent};
 
 const SWAP_EXAMPLES: &str = "\
@@ -241,7 +240,7 @@ fn component_of(component: &str, change: &mut ChangeBody) -> Result<(), Failure>
     }
     let given = PathBuf::from(component);
     let (path, beside) = if given.is_dir() {
-        (built(&given, Freshness::Sources)?, given)
+        (built(&given)?, given)
     } else {
         let folder = given.parent().map(Path::to_owned).unwrap_or_default();
         (given, folder)

@@ -9,7 +9,6 @@ use super::swap::golden;
 use crate::place;
 use crate::{Exit, Failure};
 use clickmill_config::Grant;
-use clickmill_sandbox::build::Freshness;
 use clickmill_sandbox::{Engine, Library};
 
 const EXAMPLES: &str = "\
@@ -30,7 +29,7 @@ pub(crate) struct Test {
 impl Test {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let (path, beside) = if self.plugin.is_dir() {
-            (built(&self.plugin, Freshness::Sources)?, self.plugin)
+            (built(&self.plugin)?, self.plugin)
         } else {
             let folder = self.plugin.parent().map(Path::to_owned).unwrap_or_default();
             (self.plugin, folder)

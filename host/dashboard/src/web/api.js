@@ -65,6 +65,24 @@ function turn(signal) {
   });
 }
 
+/**
+ * Opens the page by the code of a link: this tab gets a token for it. `false` where the code is no longer
+ * one.
+ */
+export async function open(code) {
+  const answer = await fetch('v1/sessions', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ code }),
+    cache: 'no-store',
+  }).catch((error) => {
+    throw new Unreachable(error.message);
+  });
+  const body = await answer.json().catch(() => ({}));
+  if (answer.ok) keepToken(body.token);
+  return answer.ok;
+}
+
 async function get(url, signal) {
   signal?.throwIfAborted();
   const patience = new AbortController();

@@ -1,12 +1,12 @@
 // The page as a whole: which page is shown, whether it is live, who may see it.
 
-import { Refused, TokenWanted, ask, keepToken, token } from './api.js';
+import { Refused, TokenWanted, ask, keepToken, open, token } from './api.js';
 import { expectPlotly } from './charts.js';
 import { byId, el, fill, say } from './dom.js';
 import { dateTime, timeOf, zone } from './format.js';
 import { TilesPage } from './pages.js';
 import { Rounds } from './rounds.js';
-import { hashOf, readRoute } from './route.js';
+import { codeIn, hashOf, readRoute } from './route.js';
 import { signIn } from './signin.js';
 
 const PIPELINE = { name: 'pipeline', title: 'Pipeline' };
@@ -20,15 +20,39 @@ let shown = null;
 const rounds = new Rounds({ run: round, said: showState, failed: showFailure });
 
 async function round(signal) {
+  await opened();
   // After a lost connection the server may be another one, with other tiles.
   if (!meta || rounds.lost) await begin(signal);
   if (!page) await show(signal);
   await page?.round(signal);
 }
 
+/** The exchange of a link's code for a token, and whether the code was none any more. */
+let opening = null;
+let stale = false;
+
+/** Where a link has led here, its code is exchanged: once, since it works once, whichever round sees it first. */
+async function opened() {
+  const code = codeIn(location.hash);
+  if (code !== null) {
+    history.replaceState(null, '', location.pathname);
+    meta = null;
+    opening = open(code).then((done) => {
+      stale = !done;
+    }, (error) => {
+      // Nobody was asked: the next round tries again.
+      opening = null;
+      history.replaceState(null, '', `#open=${code}`);
+      throw error;
+    });
+  }
+  await opening;
+}
+
 async function begin(signal) {
   const before = JSON.stringify(meta && [meta.pages, meta.tiles, meta.filters, meta.problems, meta.name]);
   meta = await ask('v1/dashboard', {}, signal);
+  stale = false;
   rounds.every = 1_000 * Math.max(1, meta.refresh_secs);
   say(byId('over'), [meta.name, meta.over].filter(Boolean).join(' · '));
   byId('over').title = byId('over').textContent;
@@ -86,6 +110,8 @@ addEventListener('beforeprint', () => {
 });
 
 addEventListener('hashchange', async () => {
+  // Another link, in a tab that shows the page already.
+  if (codeIn(location.hash) !== null) return rounds.restart();
   if (location.hash !== '' && !location.hash.startsWith('#/')) return;
   if (!meta) return;
   const before = shown;
@@ -142,7 +168,8 @@ function showFailure(error) {
     fill(byId('tabs'));
     document.title = 'Sign in · clickmill';
     say(byId('live-text'), 'Signed out');
-    fill(main, signIn({ refused, tried: () => rounds.restart() }));
+    fill(main, signIn({ refused, stale, tried: () => rounds.restart() }));
+    stale = false;
     return;
   }
   meta = null;

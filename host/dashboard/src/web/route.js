@@ -33,6 +33,9 @@ export function readRoute(hash = location.hash) {
   return { page, range, from, to, filters };
 }
 
+/** The code of a link that opens the page, `#open=…`; null in any other hash. */
+export const codeIn = (hash) => (hash.startsWith('#open=') ? hash.slice('#open='.length) : null);
+
 /** The hash of a route; what is usual is left out. */
 export function hashOf({ page, range, from, to, filters = {} }) {
   const values = new URLSearchParams();

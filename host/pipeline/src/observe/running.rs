@@ -102,6 +102,11 @@ impl Running {
         &self.0.about
     }
 
+    /// How large a component may be that is swapped in, in bytes.
+    pub fn max_component_bytes(&self) -> usize {
+        self.0.context.pipeline.swap.max_component_bytes
+    }
+
     /// All versions of its plugins since the start, the first one first.
     pub fn history(&self) -> Vec<Arc<VersionRecord>> {
         self.0.context.slot.history()

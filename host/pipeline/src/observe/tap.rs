@@ -16,6 +16,7 @@ use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use clickmill_core::batch::{Batch, Position, Rejected};
 use clickmill_core::lock;
@@ -26,8 +27,9 @@ use clickmill_sandbox::Chain;
 const MAX_TAPS: usize = 8;
 /// Batches that a tap may be behind.
 const MAX_BATCHES_BEHIND: usize = 4;
-/// Lines that a reader may be behind.
+/// Lines that a reader may be behind, and bytes in them: what is longer is never shown.
 const MAX_BEHIND: usize = 1000;
+const MAX_BYTES_BEHIND: usize = 4 << 20;
 /// Rows of a batch that are shown at most.
 const MAX_ROWS: usize = 100;
 /// How often a tap without rows looks whether anybody listens.
@@ -64,10 +66,24 @@ pub struct Tap {
 /// The lines of a tap: JSON objects.
 #[derive(Debug)]
 pub struct TapStream {
-    /// Receives them; closing it ends the tap.
-    pub lines: Receiver<String>,
+    /// Closing it ends the tap.
+    lines: Receiver<Line>,
     /// Rows that passed and were not sent, since the reader was behind or there were too many at once.
     pub missed: Arc<AtomicU64>,
+}
+
+/// A line on its way. It has room among those that a reader may be behind, until it is taken.
+#[derive(Debug)]
+struct Line {
+    text: String,
+    _room: OwnedSemaphorePermit,
+}
+
+impl TapStream {
+    /// The next line; `None` once the tap has ended.
+    pub async fn next(&mut self) -> Option<String> {
+        Some(self.lines.recv().await?.text)
+    }
 }
 
 /// There are as many taps as there may be.
@@ -97,7 +113,8 @@ struct Open {
 struct Writer {
     condition: Option<String>,
     engine: Engine,
-    to: Sender<String>,
+    to: Sender<Line>,
+    room: Arc<Semaphore>,
     missed: Arc<AtomicU64>,
 }
 
@@ -119,6 +136,7 @@ impl Taps {
             condition: tap.condition.clone(),
             engine: self.engine.clone(),
             to,
+            room: Arc::new(Semaphore::new(MAX_BYTES_BEHIND)),
             missed: missed.clone(),
         };
         let mut open = lock(&self.open);
@@ -204,7 +222,7 @@ impl Writer {
                     Ok(false) => return,
                     Err(error) => {
                         let error = serde_json::json!({ "error": clickmill_core::causes(&error) });
-                        let _ = self.to.try_send(format!("{error}\n"));
+                        let _ = self.send_line(format!("{error}\n"));
                         return;
                     }
                 },
@@ -228,15 +246,30 @@ impl Writer {
         writer.finish()?;
         let text = String::from_utf8_lossy(&writer.into_inner()).into_owned();
         for line in text.split_inclusive('\n') {
-            match self.to.try_send(line.to_owned()) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_)) => {
-                    self.missed.fetch_add(1, Ordering::Relaxed);
-                }
-                Err(TrySendError::Closed(_)) => return Ok(false),
+            if !self.send_line(line.to_owned()) {
+                return Ok(false);
             }
         }
         Ok(!self.to.is_closed())
+    }
+
+    /// Sends a line where there is room for it. `false` where nobody listens any more.
+    fn send_line(&self, text: String) -> bool {
+        let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let sent = self
+            .room
+            .clone()
+            .try_acquire_many_owned(bytes)
+            .ok()
+            .map(|room| self.to.try_send(Line { text, _room: room }));
+        match sent {
+            Some(Ok(())) => true,
+            Some(Err(TrySendError::Closed(_))) => false,
+            Some(Err(TrySendError::Full(_))) | None => {
+                self.missed.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+        }
     }
 }
 
@@ -324,4 +357,38 @@ fn refused(rows: &[&Rejected], payload: bool) -> Result<RecordBatch, ArrowError>
     RecordBatch::try_from_iter_with_nullable(
         columns.into_iter().map(|(name, column)| (name, column, true)),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_is_behind_holds_few_bytes_and_is_told_what_it_missed() {
+        let (to, lines) = channel(MAX_BEHIND);
+        let missed = Arc::<AtomicU64>::default();
+        let writer = Writer {
+            condition: None,
+            engine: Engine::default(),
+            to,
+            room: Arc::new(Semaphore::new(MAX_BYTES_BEHIND)),
+            missed: missed.clone(),
+        };
+        let mut taken = TapStream { lines, missed };
+        let quarter = || "x".repeat(MAX_BYTES_BEHIND / 4);
+        assert!((0..6).all(|_| writer.send_line(quarter())));
+        assert_eq!(taken.missed.swap(0, Ordering::Relaxed), 2);
+        // What is taken makes room.
+        assert_eq!(taken.next().await.map(|line| line.len()), Some(MAX_BYTES_BEHIND / 4));
+        assert!(writer.send_line(quarter()) && writer.send_line(String::from("\n")));
+        assert_eq!(taken.missed.swap(0, Ordering::Relaxed), 1);
+        let before: Vec<_> = (0..4).map(|_| taken.lines.try_recv().is_ok()).collect();
+        assert_eq!(before, [true; 4]);
+        assert!(writer.send_line("x".repeat(MAX_BYTES_BEHIND + 1)));
+        assert_eq!(taken.missed.load(Ordering::Relaxed), 1, "it never fits");
+        assert!((0..2 * MAX_BEHIND).all(|_| writer.send_line(String::new())));
+        assert_eq!(taken.missed.load(Ordering::Relaxed), 1 + MAX_BEHIND as u64);
+        drop(taken);
+        assert!(!writer.send_line(String::from("\n")));
+    }
 }

@@ -9,10 +9,15 @@ pub(crate) fn grants(before: &PluginSet, now: &PluginSet) -> Vec<(StageName, Str
         let reads: Vec<String> = made.reads.clone().into();
         let writes: Vec<String> = made.writes.clone().into();
         let lookups: Vec<&str> = made.lookups.iter().map(|l| l.table.as_str()).collect();
-        let lists = (reads.join(", "), writes.join(", "), lookups.join(", "));
+        let secrets = made.secrets.iter().map(|(name, variable)| format!("{name} = {variable}"));
+        let secrets: Vec<String> = secrets.collect();
         format!(
-            "reads [{}], writes [{}], lookups [{}], {:?}",
-            lists.0, lists.1, lists.2, made.limits
+            "reads [{}], writes [{}], lookups [{}], secrets [{}], {:?}",
+            reads.join(", "),
+            writes.join(", "),
+            lookups.join(", "),
+            secrets.join(", "),
+            made.limits
         )
     };
     let changed = now.stages.iter().filter_map(|new| {

@@ -128,6 +128,7 @@ pub(super) fn check(
     let mut checks = Vec::new();
     let mut passed = |name, found: String| checks.push(Check { name, found });
     let library = running.library.with(asked.to_vec(), config.max_component_bytes)?;
+    library.check_secrets(&context.slot.target().secrets).map_err(ChangeError::from)?;
     let changes = changes(&running.library.set(), &library.set());
     passed("component", changes.join("; "));
     let fitted = fit(context, &library)?;

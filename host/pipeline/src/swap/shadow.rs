@@ -1,4 +1,6 @@
-//! A new plugin set beside the one that runs, on the last real batches: what would change.
+//! A new plugin set beside the one that runs, on the last real batches: what would change. Both get made-up
+//! secrets: what differs by a secret differs in neither, and whoever asks what a set would refuse, as often
+//! and with whatever plugin they like, learns nothing of a real one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,7 +45,7 @@ pub(super) fn shadow(
     batches: &[Batch],
 ) -> Result<Shadow, ArrowError> {
     let mut found = Shadow::default();
-    let mut workers = (ChainWorker::new(&before.chain), ChainWorker::new(&now.chain));
+    let mut workers = (ChainWorker::rehearsing(&before.chain), ChainWorker::rehearsing(&now.chain));
     for batch in batches {
         let (old, old_rates) = one(&mut workers.0, before, batch)?;
         let (new, new_rates) = one(&mut workers.1, now, batch)?;

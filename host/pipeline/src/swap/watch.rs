@@ -17,7 +17,7 @@ use super::{Request, Swaps};
 use crate::context::Context;
 use crate::threads::Threads;
 use clickmill_core::{Digest, causes, store};
-use clickmill_sandbox::build::{self, Freshness};
+use clickmill_sandbox::build::{self, Freshness, Install};
 use clickmill_sandbox::{Change, Golden, LookupFile, NewComponent};
 
 /// Actor recorded for automatic swaps.
@@ -239,7 +239,7 @@ impl Swaps {
                 (stage, of_file(&path)?, Golden::beside(&folder))
             }
             Changed::Crate { stage, folder } => {
-                let built = build::build(&folder, Freshness::Sources);
+                let built = build::build(&folder, Freshness::Sources, Install::Never);
                 let path = built.map_err(|error| causes(&error))?;
                 (stage, of_file(&path)?, Golden::beside(&folder))
             }

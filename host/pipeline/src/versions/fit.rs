@@ -18,6 +18,7 @@ pub(crate) struct Target {
     /// The columns that come in, where they are known before anything does.
     pub columns: Option<SchemaRef>,
     pub guard: Guard,
+    /// What each stage is granted, as the pipeline file says.
     pub secrets: Secrets,
 }
 

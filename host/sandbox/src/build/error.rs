@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::toolchain::{Missing, TARGET};
+use super::toolchain::TARGET;
 use clickmill_core::Fault;
 
 /// Why there is no component.
@@ -16,11 +16,13 @@ pub enum BuildError {
         /// What cargo says.
         what: String,
     },
-    /// There is no toolchain for Wasm, and none could be installed.
-    #[error("no Rust toolchain here can build for {TARGET}: run `{advice}`")]
+    /// There is no toolchain for Wasm, and none was to be installed or none could be.
+    #[error("no Rust toolchain here can build `{path}` for {TARGET}: run {lines}", path = path.display())]
     NoToolchain {
-        /// The line to run.
-        advice: String,
+        /// The folder.
+        path: PathBuf,
+        /// The lines to run, any of which will do.
+        lines: String,
     },
     /// The crate does not compile. The compiler has said why on standard error.
     #[error("`{path}` does not compile for {TARGET}", path = path.display())]
@@ -56,11 +58,5 @@ impl BuildError {
             | Self::File { .. }
             | Self::Component { .. } => Fault::Input,
         }
-    }
-}
-
-impl From<Missing> for BuildError {
-    fn from(Missing { advice }: Missing) -> Self {
-        Self::NoToolchain { advice }
     }
 }

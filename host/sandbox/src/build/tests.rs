@@ -50,12 +50,15 @@ fn a_component_in_place_of_a_crate_is_taken_as_it_is() {
     let before = last_change(&folder);
     fs::write(folder.join("mask.wasm"), "a component").unwrap();
     for freshness in [Freshness::Sources, Freshness::Rebuild] {
-        assert_eq!(build(&folder, freshness).unwrap(), folder.join("mask.wasm"));
+        let built = build(&folder, freshness, Install::Never);
+        assert_eq!(built.unwrap(), folder.join("mask.wasm"));
+        assert!(!is_crate(&folder));
     }
     // A pipeline that watches it notices another one.
     assert_ne!(last_change(&folder), before);
     // Where there is a crate, that is what counts.
     let crates = krate(scratch.path(), "mask");
+    assert!(is_crate(&crates));
     let made = build_by(&[&crates], Freshness::Rebuild, compiled).remove(0).unwrap();
     assert!(made.ends_with("components/mask.wasm"), "{made:?}");
 }

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use clickmill_core::build_tool;
+
 /// What plugins are compiled for.
 pub(super) const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -20,15 +22,15 @@ pub(super) enum Toolchain {
     Debian,
 }
 
-/// No toolchain for Wasm is here, and none could be installed.
+/// No toolchain for Wasm is here.
 #[derive(Debug, Clone)]
 pub(super) struct Missing {
-    /// The line to run.
-    pub advice: String,
+    /// The line that installs one.
+    pub line: String,
 }
 
 impl Toolchain {
-    /// Finds a toolchain, and installs one if it must.
+    /// Finds a toolchain.
     pub(super) fn find() -> Result<Self, Missing> {
         if has_target() {
             return Ok(Toolchain::Installed);
@@ -36,6 +38,21 @@ impl Toolchain {
         if has_debian() {
             return Ok(Toolchain::Debian);
         }
+        let debian = output("apt-get", ["--version"]).is_some();
+        let line = if debian && output("rustup", ["--version"]).is_none() {
+            format!("sudo apt-get {}", install_debian().collect::<Vec<_>>().join(" "))
+        } else {
+            format!("rustup target add {TARGET}")
+        };
+        Err(Missing { line })
+    }
+
+    /// Finds a toolchain, and installs one if it must.
+    pub(super) fn find_or_install() -> Result<Self, Missing> {
+        let missing = match Self::find() {
+            Ok(found) => return Ok(found),
+            Err(missing) => missing,
+        };
         tracing::info!(
             wasm_target = TARGET,
             "no Rust toolchain here can build plugins: installing one"
@@ -43,31 +60,23 @@ impl Toolchain {
         if run("rustup", ["target", "add", TARGET]) && has_target() {
             return Ok(Toolchain::Installed);
         }
-        let install =
-            ["install", "-y", "--no-install-recommends"].into_iter().chain(DEBIAN_PACKAGES);
         let root = output("id", ["-u"]).is_some_and(|output| output.stdout == b"0\n");
         if root
             && run("apt-get", ["update", "-q"])
-            && run("apt-get", install.clone())
+            && run("apt-get", install_debian())
             && has_debian()
         {
             return Ok(Toolchain::Debian);
         }
-        let debian = output("apt-get", ["--version"]).is_some();
-        let advice = if debian && output("rustup", ["--version"]).is_none() {
-            format!("sudo apt-get {}", install.collect::<Vec<_>>().join(" "))
-        } else {
-            format!("rustup target add {TARGET}")
-        };
-        Err(Missing { advice })
+        Err(missing)
     }
 
     /// Its `cargo`, set to build for Wasm.
     pub(super) fn cargo(self) -> Command {
         match self {
-            Toolchain::Installed => clickmill_core::cargo("cargo"),
+            Toolchain::Installed => build_tool("cargo"),
             Toolchain::Debian => {
-                let mut cargo = clickmill_core::cargo("/usr/bin/cargo");
+                let mut cargo = build_tool("/usr/bin/cargo");
                 cargo
                     .env("RUSTC", "/usr/bin/rustc")
                     .env("RUSTC_BOOTSTRAP", "1")
@@ -84,6 +93,11 @@ impl Toolchain {
             Toolchain::Debian => &["-Zbuild-std=std,panic_abort"],
         }
     }
+}
+
+/// What `apt-get` is told.
+fn install_debian() -> impl Iterator<Item = &'static str> {
+    ["install", "-y", "--no-install-recommends"].into_iter().chain(DEBIAN_PACKAGES)
 }
 
 fn has_target() -> bool {
@@ -105,8 +119,11 @@ fn has_debian() -> bool {
         && output(DEBIAN_LINKER, ["--version"]).is_some()
 }
 
+/// Tells rustup to install no toolchain by itself, such as one that a crate's `rust-toolchain.toml` wants.
+pub(super) const INSTALL_NOTHING: (&str, &str) = ("RUSTUP_AUTO_INSTALL", "0");
+
 fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> bool {
-    let mut command = Command::new(program);
+    let mut command = build_tool(program);
     // Standard output is for data: what these say goes to standard error.
     command.args(arguments).stdin(Stdio::null()).stdout(std::io::stderr());
     command.status().is_ok_and(|status| status.success())
@@ -116,5 +133,6 @@ fn output<A: AsRef<OsStr>>(
     program: &str,
     arguments: impl IntoIterator<Item = A>,
 ) -> Option<Output> {
-    Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()
+    let (name, value) = INSTALL_NOTHING;
+    build_tool(program).args(arguments).env(name, value).stdin(Stdio::null()).output().ok()
 }

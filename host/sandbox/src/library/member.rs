@@ -1,7 +1,7 @@
 //! One stage's component with its configuration, grants and reference data.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arrow::datatypes::Field;
 use bytes::Bytes;
@@ -13,11 +13,10 @@ use crate::engine::Engine;
 use crate::error::{ChangeError, PluginError};
 use crate::lookup::{LookupFile, LookupFileError, Lookups};
 use crate::manifest::told;
-use crate::secrets::Secrets;
+use crate::secrets::{Secrets, made_up, wrong};
 use crate::set::{LookupMade, StageMade};
 use crate::stage::Stage;
 use clickmill_config::{Grant, Plugin};
-use clickmill_core::lock;
 use clickmill_core::schema::provenance;
 
 /// A component that was compiled and described, and how the pipeline wants it.
@@ -108,19 +107,19 @@ impl Member {
                 Some(ColumnSpec { name: column.name().clone(), data_type })
             })
             .collect();
-        let (config, unset) = self.config(secrets);
+        self.check_secrets(secrets)?;
+        let rehearsal = self.config(made_up);
         let needs = self.component.ask::<ConfigureIn<'_>, ConfigureOut>(
             &plugin.name,
             plugin.limits,
             self.lookups.clone(),
             "configure",
             &self.component.configure,
-            (config.as_str(), available.as_slice()),
+            (rehearsal.as_str(), available.as_slice()),
         )?;
-        let mut needs = needs.map_err(|problems| {
-            let mut problems = told(problems, plugin.limits.max_message_bytes);
-            problems.extend(unset);
-            PluginError::Config { stage: plugin.name.to_string(), problems }
+        let mut needs = needs.map_err(|problems| PluginError::Config {
+            stage: plugin.name.to_string(),
+            problems: told(problems, plugin.limits.max_message_bytes),
         })?;
         self.check_grant(&needs, &available)?;
         // A batch has each column once, however often it is asked for.
@@ -142,7 +141,9 @@ impl Member {
             pre: self.component.pre.clone(),
             slots: self.component.slots.clone(),
             process: self.component.process,
-            config,
+            config: self.config(|name| secrets.get(&plugin.name, name).unwrap_or_default()),
+            rehearsal,
+            redactor: secrets.redactor.clone(),
             reads: specs(needs.reads),
             writes,
             lookups: self.lookups.clone(),
@@ -151,36 +152,49 @@ impl Member {
         })
     }
 
-    /// The configuration with its secrets, as the JSON text that the plugin gets, and a line for each
-    /// secret that is not set: whether it can do without is the plugin's to say.
-    fn config(&self, secrets: &Secrets) -> (String, Vec<String>) {
+    /// The configuration with these values of its secrets, as the JSON text that the plugin gets.
+    fn config<V: Into<serde_json::Value>>(&self, value: impl Fn(&str) -> V) -> String {
         let mut config = self.plugin.config.clone();
-        let mut unset = Vec::new();
-        let stage = &self.plugin.name;
-        for secret in &self.component.manifest.secrets {
-            let named = self.plugin.secrets.iter().find(|(name, _)| name == secret);
-            // The name is built from the stage's, so that a plugin can't ask for any variable it likes.
-            let variable = named.map_or_else(
-                || format!("CLICKMILL_{stage}_{secret}").to_uppercase().replace('-', "_"),
-                |(_, variable)| variable.clone(),
-            );
-            let value = secrets.get(&format!("{stage}.{secret}")).cloned();
-            match value.or_else(|| std::env::var(&variable).ok()) {
-                Some(value) => {
-                    // It belongs to what wrote the secret: `echo`, an editor, a mounted file. Seals and
-                    // tokens are read without it too.
-                    let trimmed = value.trim_end_matches(['\r', '\n']);
-                    if trimmed.len() < value.len() {
-                        tell_line_end(&variable);
-                    }
-                    config.insert(secret.clone(), trimmed.into());
-                }
-                None => unset.push(format!(
-                    "secret `{secret}` is not set: set environment variable `{variable}`, or name another one under `secrets`"
-                )),
-            }
+        for name in &self.component.manifest.secrets {
+            config.insert(name.clone(), value(name).into());
         }
-        (serde_json::Value::Object(config).to_string(), unset)
+        serde_json::Value::Object(config).to_string()
+    }
+
+    /// Whether the component asks for no secret but those that its stage is granted, none of them can be
+    /// guessed, and none stands in the configuration, which is kept and shown.
+    pub(super) fn check_secrets(&self, secrets: &Secrets) -> Result<(), PluginError> {
+        let (stage, asked) = (&self.plugin.name, &self.component.manifest.secrets);
+        let excess = asked.iter().filter(|name| secrets.get(stage, name).is_none());
+        let problems: Vec<String> = excess
+            .map(|name| {
+                let variable = Plugin::secret_variable(stage, name);
+                format!(
+                    "it asks for secret `{name}`: add `secrets = [\"{name}\"]` to the stage in the pipeline file if it may know `{variable}`"
+                )
+            })
+            .collect();
+        if !problems.is_empty() {
+            return Err(PluginError::Grant { stage: stage.to_string(), problems });
+        }
+        let known = secrets.names(stage).chain(asked.iter().map(String::as_str));
+        let known: BTreeSet<&str> = known.collect();
+        let keys = known.into_iter().filter(|name| self.plugin.config.contains_key(*name));
+        let keys = keys.map(|name| format!("`config.{name}` is a secret: take it out"));
+        let guessed = asked.iter().filter_map(|name| {
+            let wrong = wrong(secrets.get(stage, name).unwrap_or_default())?;
+            Some(format!("secret `{name}` {wrong}"))
+        });
+        let values = secrets.redactor.find_in(&self.plugin.config);
+        let values = values
+            .into_iter()
+            .map(|(place, name)| format!("{place} holds secret `{name}`: take it out"));
+        let problems: Vec<String> = guessed.chain(keys).chain(values).collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(PluginError::Secret { stage: stage.to_string(), problems })
+        }
     }
 
     fn check_grant(&self, needs: &Needs, available: &[ColumnSpec]) -> Result<(), PluginError> {
@@ -254,14 +268,6 @@ impl Member {
             limits: plugin.limits,
             instance: plugin.instance,
         }
-    }
-}
-
-/// Says once for each variable that its line end is left out.
-fn tell_line_end(variable: &str) {
-    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    if lock(&TOLD).insert(variable.to_owned()) {
-        tracing::warn!(variable, "a secret ends in a line end, which is left out");
     }
 }
 

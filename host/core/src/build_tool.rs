@@ -1,0 +1,198 @@
+//! Cargo and what installs it, called with what a build needs of our environment and with nothing else: a
+//! build runs code of others, and has no use for our secrets and credentials.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+/// Variables that a build is given as they are: where things are, who asks, how to speak, compilers.
+const NAMES: [&str; 45] = [
+    "COLORTERM",
+    "CPATH",
+    "CPLUS_INCLUDE_PATH",
+    "CURL_CA_BUNDLE",
+    "C_INCLUDE_PATH",
+    "DEBIAN_FRONTEND",
+    "DEVELOPER_DIR",
+    "DYLD_FALLBACK_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+    "HOME",
+    "LANG",
+    "LANGUAGE",
+    "LD",
+    "LDFLAGS",
+    "LD_LIBRARY_PATH",
+    "LIBRARY_PATH",
+    "LOGNAME",
+    "MACOSX_DEPLOYMENT_TARGET",
+    "MAKEFLAGS",
+    "NIX_SSL_CERT_FILE",
+    "NO_COLOR",
+    "NUM_JOBS",
+    "PATH",
+    "RUSTC",
+    "RUSTC_BOOTSTRAP",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_WRAPPER",
+    "RUSTDOC",
+    "RUSTDOCFLAGS",
+    "RUSTFLAGS",
+    "RUST_BACKTRACE",
+    "RUST_MIN_STACK",
+    "SDKROOT",
+    "SHELL",
+    "SOURCE_DATE_EPOCH",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TEMP",
+    "TERM",
+    "TMP",
+    "TMPDIR",
+    "TZ",
+    "USER",
+];
+/// How names of other such variables begin: settings of cargo and rustup, registries and mirrors among
+/// them, and of the tools that find C libraries.
+const PREFIXES: [&str; 7] =
+    ["CARGO_", "CMAKE_", "LC_", "PKG_CONFIG_", "RUSTUP_", "XDG_", "__CARGO_"];
+/// Variables of C compilers, also for one target (`CC_x86_64_unknown_linux_musl`) or side (`HOST_CC`).
+const COMPILERS: [&str; 8] =
+    ["AR", "ARFLAGS", "CC", "CFLAGS", "CPPFLAGS", "CXX", "CXXFLAGS", "RANLIB"];
+/// Where to reach the network by, in small letters.
+const PROXIES: [&str; 5] = ["all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"];
+/// A variable with one of these words in its name holds a secret: `CARGO_REGISTRIES_MINE_TOKEN`.
+const SECRET_WORDS: [&str; 11] = [
+    "AUTH",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "KEY",
+    "KEYS",
+    "PASSPHRASE",
+    "PASSWD",
+    "PASSWORD",
+    "SECRET",
+    "TOKEN",
+    "TOKENS",
+];
+/// What cargo sets for programs that it starts, such as the tests of a package: build scripts look at it,
+/// and crates would be compiled again.
+const OF_A_PACKAGE: [&str; 8] = [
+    "CARGO",
+    "CARGO_BIN_",
+    "CARGO_CRATE_NAME",
+    "CARGO_MANIFEST_",
+    "CARGO_PKG_",
+    "CARGO_PRIMARY_PACKAGE",
+    "CARGO_TARGET_TMPDIR",
+    "OUT_DIR",
+];
+
+/// A call of cargo, rustc, rustup or what installs them, by name or path. Of the environment it has the
+/// variables for which [`is_build_setting`] holds.
+pub fn build_tool(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    let ours = std::env::vars_os();
+    let passed = ours.filter(|(name, _)| name.to_str().is_some_and(is_build_setting));
+    command.env_clear().envs(passed);
+    command
+}
+
+/// Whether a build is given the variable of this name: it says where things are, how to compile, or how to
+/// reach registries. A proxy's address is passed as it is, with a password that may be in it.
+pub fn is_build_setting(name: &str) -> bool {
+    let is_secret = name.split('_').any(|word| {
+        let word = word.to_ascii_uppercase();
+        SECRET_WORDS.contains(&word.as_str())
+    });
+    let is_of_package = OF_A_PACKAGE.iter().any(|of| match of.strip_suffix('_') {
+        Some(_) => name.starts_with(of),
+        None => name == *of,
+    });
+    let side = name.strip_prefix("HOST_").or_else(|| name.strip_prefix("TARGET_"));
+    let of_compiler = side.unwrap_or(name).split('_').next().unwrap_or_default();
+    let is_setting = NAMES.contains(&name)
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || COMPILERS.contains(&of_compiler)
+        || PROXIES.contains(&name.to_ascii_lowercase().as_str());
+    is_setting && !is_secret && !is_of_package
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_gets_settings_and_no_secrets() {
+        for passed in [
+            "PATH",
+            "HOME",
+            "LC_ALL",
+            "TMPDIR",
+            "CARGO_HOME",
+            "CARGO_NET_OFFLINE",
+            "CARGO_BUILD_JOBS",
+            "CARGO_TARGET_DIR",
+            "CARGO_PROFILE_RELEASE_LTO",
+            "CARGO_REGISTRIES_MINE_INDEX",
+            "CARGO_SOURCE_CRATES_IO_REPLACE_WITH",
+            "CARGO_HTTP_CAINFO",
+            "CARGO_HTTP_PROXY",
+            "RUSTUP_HOME",
+            "RUSTUP_DIST_SERVER",
+            "RUSTUP_TOOLCHAIN",
+            "https_proxy",
+            "HTTPS_PROXY",
+            "No_Proxy",
+            "SSL_CERT_FILE",
+            "CC",
+            "HOST_CFLAGS",
+            "CC_x86_64_unknown_linux_musl",
+            "PKG_CONFIG_PATH",
+        ] {
+            assert!(is_build_setting(passed), "{passed}");
+        }
+        for kept in [
+            "CLICKMILL_MASK_KEY",
+            "CLICKMILL_CACHE",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "GOOGLE_CLOUD_PROJECT",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SESSION_TOKEN",
+            "AZURE_CLIENT_ID",
+            "GITHUB_TOKEN",
+            "DATABASE_URL",
+            "PGPASSWORD",
+            "SSH_AUTH_SOCK",
+            "NPM_CONFIG_REGISTRY",
+            "CARGO_REGISTRY_TOKEN",
+            "CARGO_REGISTRIES_MINE_TOKEN",
+            "CARGO_REGISTRIES_MINE_SECRET_KEY",
+            "CARGO_REGISTRY_CREDENTIAL_PROVIDER",
+            "cargo_registry_token",
+            "RUSTUP_PASSWORD",
+            "CARGO",
+            "CARGO_PKG_NAME",
+            "OUT_DIR",
+            "LD_PRELOAD",
+            "",
+        ] {
+            assert!(!is_build_setting(kept), "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_tool_starts_with_settings_only() {
+        // Cargo runs this test.
+        assert!(std::env::var_os("CARGO_PKG_NAME").is_some());
+        let mut command = build_tool("env");
+        command.env("CARGO_PROFILE_RELEASE_LTO", "fat");
+        let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let names: Vec<&str> = text.lines().filter_map(|line| line.split('=').next()).collect();
+        assert!(names.iter().all(|name| is_build_setting(name)), "{names:?}");
+        assert!(
+            names.contains(&"CARGO_PROFILE_RELEASE_LTO") && names.contains(&"PATH"),
+            "{names:?}"
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! What strangers ask of the admin interface costs the pipeline nothing: neither descriptors nor time.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::live::{Live, clicks};
+use crate::support::{Scratch, conserved};
+
+/// Connections that the interface takes at once, and some files of the pipeline's own.
+const MOST: usize = 64 + 32;
+/// The longest that a connection may be kept that says nothing, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How many descriptors a process has open.
+fn descriptors(live: &Live) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", live.child.id())).unwrap().count()
+}
+
+fn connect(live: &Live) -> TcpStream {
+    let stream = TcpStream::connect(&live.admin).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// All that comes until the other end closes it. A connection that is cut has ended too.
+fn rest(stream: &mut TcpStream) -> String {
+    let mut said = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut said) {
+        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "it is kept");
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[test]
+fn connections_that_say_nothing_are_few_and_end() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &[]);
+    live.wait_for_rows(1, 500);
+    let before = descriptors(&live);
+    let mut idle: Vec<TcpStream> = (0..100).map(|_| connect(&live)).collect();
+    let began = Instant::now();
+    let mut most = 0;
+    while began.elapsed() < Duration::from_secs(2) {
+        most = most.max(descriptors(&live));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(most >= before + 32, "they are taken: {most}, before {before}");
+    assert!(most <= before + MOST, "{most} descriptors, before {before}");
+    // Whoever asks is answered, if not at once.
+    assert_eq!(live.at.get("/healthz").0, 200);
+    for stream in &mut idle {
+        let said = rest(stream);
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 408"), "{said}");
+    }
+    let rows = live.history()[0]["rows"].as_u64().unwrap();
+    live.wait_for_rows(1, rows + 500);
+    conserved(&live.end());
+}
+
+#[test]
+fn heads_that_never_end_or_are_too_large_are_not_waited_for() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &[]);
+    let began = Instant::now();
+    let mut slow = connect(&live);
+    slow.write_all(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n").unwrap();
+    // Until the other end has had enough.
+    while slow.write_all(b"x: y\r\n").is_ok() {
+        assert!(began.elapsed() < PATIENCE, "it is waited for");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    for (what, head) in [
+        ("a header", format!("x: {}\r\n", "x".repeat(1 << 20))),
+        ("headers", "x: y\r\n".repeat(10_000)),
+    ] {
+        let mut large = connect(&live);
+        let text = format!("GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n{head}\r\n");
+        // It may be refused before all of it is sent.
+        let _ = large.write_all(text.as_bytes());
+        let said = rest(&mut large);
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{what}: {said}");
+    }
+    let mut path = connect(&live);
+    let text = format!("GET /{} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n", "x".repeat(1 << 20));
+    let _ = path.write_all(text.as_bytes());
+    let said = rest(&mut path);
+    assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
+    // A body of whom nobody knows.
+    let mut body = connect(&live);
+    let head = "POST /v1/plugins/swap HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 1000000000\r\n\r\n";
+    body.write_all(head.as_bytes()).unwrap();
+    let said = rest(&mut body);
+    assert!(said.starts_with("HTTP/1.1 401"), "{said}");
+    assert_eq!(live.at.get("/healthz").0, 200);
+    live.end();
+}
