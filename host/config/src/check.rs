@@ -232,6 +232,7 @@ fn check_plugin(
     at_least("max_memory_bytes", limits.max_memory_bytes as u64, 1 << 20);
     at_least("max_fuel_per_record", limits.max_fuel_per_record, 1);
     at_least("max_fuel_per_batch", limits.max_fuel_per_batch, 1);
+    at_least("max_call_secs", limits.max_call_secs, 1);
     at_least("max_output_bytes", limits.max_output_bytes as u64, 1024);
     at_least("max_message_bytes", limits.max_message_bytes as u64, 64);
     if limits.max_memory_bytes > 1 << 30 {

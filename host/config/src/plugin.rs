@@ -101,6 +101,9 @@ pub struct Limits {
     pub max_fuel_per_record: u64,
     /// Fuel per batch on top: start-up, configuration.
     pub max_fuel_per_batch: u64,
+    /// Seconds of processor time that a call may take. Fuel ends a call long before, unless a guest found
+    /// what takes time and hardly any fuel.
+    pub max_call_secs: u64,
     /// Bytes it may return for a batch.
     pub max_output_bytes: usize,
     /// Bytes of a message (rejection, fault, log line), cut beyond.
@@ -115,6 +118,7 @@ impl Default for Limits {
             max_memory_bytes: 64 << 20,
             max_fuel_per_record: 200_000,
             max_fuel_per_batch: 10_000_000,
+            max_call_secs: 30,
             max_output_bytes: 64 << 20,
             max_message_bytes: 1024,
             max_log_lines: 16,

@@ -2,7 +2,7 @@
 //! one copy into the guest; owned on the way out.
 
 use arrow::datatypes::DataType as ArrowType;
-use wasmtime::component::{ComponentType, Lift, Lower};
+use wasmtime::component::{ComponentType, Lift, Lower, WasmList};
 
 use clickmill_core::schema::timestamp_type;
 
@@ -173,6 +173,14 @@ pub(super) enum Level {
     Error,
 }
 
+/// Keys to look up, as they lie in the guest's memory.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct LookupKeys {
+    pub offsets: WasmList<u32>,
+    pub bytes: WasmList<u8>,
+}
+
 #[derive(ComponentType, Lower, Clone)]
 #[component(variant)]
 pub(super) enum LookupError {
@@ -192,6 +200,36 @@ pub(super) type ConfigureOut = Result<Needs, Vec<String>>;
 pub(super) type ProcessIn<'a> = (&'a str, BatchIn<'a>);
 /// What `process` answers.
 pub(super) type ProcessOut = Result<Output, Fault>;
+
+impl Output {
+    /// Bytes that the host holds of it.
+    pub(crate) fn bytes(&self) -> usize {
+        let columns: usize = self.columns.iter().map(Column::bytes).sum();
+        let text = |rejection: &Rejection| {
+            let column = rejection.column.as_ref().map_or(0, String::len);
+            rejection.code.len() + rejection.message.len() + column
+        };
+        let texts: usize = self.rejections.iter().map(text).sum();
+        columns + size_of_val(&*self.rejections) + texts + size_of_val(&*self.dropped)
+    }
+}
+
+impl Column {
+    /// Bytes that the host holds of it.
+    pub(crate) fn bytes(&self) -> usize {
+        let values = match &self.values {
+            Values::Booleans(values) => size_of_val(&**values),
+            Values::Int64s(values) | Values::Timestamps(values) => size_of_val(&**values),
+            Values::Float64s(values) => size_of_val(&**values),
+            Values::Dates(values) => size_of_val(&**values),
+            Values::Texts(text) | Values::Blobs(text) => {
+                size_of_val(&*text.offsets) + text.bytes.len()
+            }
+        };
+        let validity = self.validity.as_ref().map_or(0, Vec::len);
+        size_of::<Self>() + self.name.len() + values + validity
+    }
+}
 
 impl DataType {
     /// The Arrow type of such a column.

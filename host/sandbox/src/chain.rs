@@ -77,6 +77,10 @@ pub struct StageCounts {
     pub filtered: u64,
     /// Calls that ended in a fault; each made the host split a batch or give up a row.
     pub faults: u64,
+    /// Those of them that ended since they took too long.
+    pub timeouts: u64,
+    /// Log lines that were not written, being more than it may write for a batch.
+    pub lines_unwritten: u64,
     /// Fuel it used.
     pub fuel: u64,
     /// Time in it, the boundary included.
@@ -94,6 +98,8 @@ impl StageCounts {
         self.rejected += other.rejected;
         self.filtered += other.filtered;
         self.faults += other.faults;
+        self.timeouts += other.timeouts;
+        self.lines_unwritten += other.lines_unwritten;
         self.fuel += other.fuel;
         self.time += other.time;
         self.most_memory = self.most_memory.max(other.most_memory);
@@ -137,6 +143,8 @@ impl ChainWorker {
         let take = |(worker, counts): &mut (StageWorker, StageCounts)| StageCounts {
             fuel: std::mem::take(&mut worker.fuel),
             faults: std::mem::take(&mut worker.faults),
+            timeouts: std::mem::take(&mut worker.timeouts),
+            lines_unwritten: std::mem::take(&mut worker.lines_unwritten),
             most_memory: worker.most_memory,
             unreadable: std::mem::take(&mut worker.unreadable),
             ..std::mem::take(counts)

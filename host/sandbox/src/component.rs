@@ -4,16 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wasmtime::Store;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
-use super::boundary::{CONTRACT, Manifest};
+use super::boundary::{CONTRACT, ConfigureOut, Manifest, Needs};
+use super::ending::{Ending, Told};
 use super::engine::Engine;
 use super::error::PluginError;
 use super::file;
-use super::guest::{Guest, link};
+use super::guest::{Guest, link, store, tell_unwritten};
+use super::lift::{MAX_NAME_BYTES, cut};
 use super::lookup::Lookups;
+use super::processor_time::{set_fuel, until};
 use super::signature::{MAX_BYTES as MAX_SIGNATURE_BYTES, beside};
+use super::slots::Slots;
 use clickmill_config::Limits;
 use clickmill_core::Digest;
 
@@ -24,10 +27,18 @@ const PACKAGE: &str = "clickmill:plugin/";
 /// as compiling patterns, and `describe` writes a schema.
 const QUESTION_BATCHES: u64 = 10;
 
+/// Bytes that a question may be answered with: some thousand names, or a large schema.
+const MAX_ANSWER_BYTES: usize = 4 << 20;
+
+/// Imports that are told of a component, and bytes of why it can't be linked.
+const MAX_IMPORTS: usize = 100;
+const MAX_LINK_ERROR_BYTES: usize = 1024;
+
 /// A component that has been compiled, linked and described.
 pub(super) struct Loaded {
     pub digest: Digest,
     pub pre: InstancePre<Guest>,
+    pub slots: Slots,
     pub configure: ComponentExportIndex,
     pub process: ComponentExportIndex,
     pub manifest: Manifest,
@@ -68,25 +79,54 @@ impl Loaded {
     where
         Params: ComponentNamedList + Lower + 'a,
         (Answer,): ComponentNamedList + Lift,
-        Answer: 'static,
+        Answer: Answers + 'static,
     {
-        let mut store = Store::new(self.pre.engine(), Guest::new(stage.into(), limits, lookups));
-        store.limiter(|guest| guest);
-        store.set_hostcall_fuel(limits.max_output_bytes);
-        let answer = store
-            .set_fuel(limits.max_fuel_per_batch.saturating_mul(QUESTION_BATCHES))
-            .and_then(|()| self.pre.instantiate(&mut store))
-            .and_then(|instance| {
+        let failed = |what: String| {
+            let stage = stage.to_owned();
+            PluginError::Failed { stage, export, what }
+        };
+        let output_bytes = MAX_ANSWER_BYTES.min(limits.max_output_bytes);
+        let fuel = limits.max_fuel_per_batch.saturating_mul(QUESTION_BATCHES);
+        let _slot = self.slots.take();
+        let mut store = store(self.pre.engine(), Guest::new(stage.into(), limits, lookups));
+        store.set_hostcall_fuel(output_bytes);
+        let deadline = store.data().deadline;
+        let answer = set_fuel(&mut store, fuel).and_then(|()| {
+            until(deadline, async {
+                let instance = self.pre.instantiate_async(&mut store).await?;
                 let func = instance
                     .get_func(&mut store, index)
                     .ok_or_else(|| wasmtime::format_err!("it is not a function"))?;
-                func.typed::<Params, (Answer,)>(&store)?.call(&mut store, params)
-            });
-        answer.map(|(answer,)| answer).map_err(|error| PluginError::Failed {
-            stage: stage.to_owned(),
-            export,
-            what: store.data().last_error.clone().unwrap_or_else(|| error.root_cause().to_string()),
-        })
+                func.typed::<Params, (Answer,)>(&store)?.call_async(&mut store, params).await
+            })
+        });
+        tell_unwritten(stage, store.data().lines_unwritten);
+        let (answer,) = answer.map_err(|error| {
+            let fuel = format!("{fuel} for a call");
+            failed(
+                Ending::of(&error, store.data(), &Told { limits, fuel: &fuel, output_bytes }).text,
+            )
+        })?;
+        answer.check().map_err(|what| failed(Ending::bad_output(&what).text))?;
+        Ok(answer)
+    }
+}
+
+/// What a question is answered with.
+pub(super) trait Answers {
+    /// What is wrong with it.
+    fn check(&self) -> Result<(), String>;
+}
+
+impl Answers for Manifest {
+    fn check(&self) -> Result<(), String> {
+        Self::check(self)
+    }
+}
+
+impl Answers for ConfigureOut {
+    fn check(&self) -> Result<(), String> {
+        self.as_ref().map_or(Ok(()), Needs::check)
     }
 }
 
@@ -120,12 +160,12 @@ pub(super) fn load(
     let imports: Vec<&str> =
         component_type.imports(&engine.wasmtime).map(|(name, _)| name).collect();
     if let Some(other) = imports.iter().find(|name| is_other_contract(name)) {
-        return Err(contract(format!("it was built for `{other}`")));
+        return Err(contract(format!("it was built for `{}`", cut(*other, MAX_NAME_BYTES))));
     }
     let foreign: Vec<&str> =
         imports.into_iter().filter(|name| !name.starts_with(PACKAGE)).collect();
     if !foreign.is_empty() {
-        let imports = foreign.join(", ");
+        let imports = told(foreign.into_iter()).join(", ");
         tracing::info!(
             plugin = stage,
             imports,
@@ -141,10 +181,11 @@ pub(super) fn load(
         (export("describe")?, export("configure")?, export("process")?);
     let pre = link(&engine.wasmtime, &component)
         .and_then(|linker| linker.instantiate_pre(&component))
-        .map_err(|error| contract(format!("{error:#}")))?;
+        .map_err(|error| contract(cut(format!("{error:#}"), MAX_LINK_ERROR_BYTES)))?;
     let digest = Digest::of(bytes);
     let manifest = Manifest::nothing();
-    let mut loaded = Loaded { digest, pre, configure, process, manifest };
+    let slots = engine.slots.clone();
+    let mut loaded = Loaded { digest, pre, slots, configure, process, manifest };
     loaded.manifest = loaded.ask::<(), Manifest>(
         stage,
         Limits::default(),
@@ -154,6 +195,17 @@ pub(super) fn load(
         (),
     )?;
     Ok(loaded)
+}
+
+/// Names of imports, which a component may have any number of, of any length.
+fn told<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut names = names.map(|name| cut(name, MAX_NAME_BYTES));
+    let mut told: Vec<String> = names.by_ref().take(MAX_IMPORTS).collect();
+    let more = names.count();
+    if more > 0 {
+        told.push(format!("and {more} more"));
+    }
+    told
 }
 
 /// Whether an import is of the contract, in a version that is not this host's.
@@ -192,8 +244,7 @@ pub fn describe(
         path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let loaded = load(engine, &stage, path, bytes, signature)?;
     let component_type = loaded.pre.component().component_type();
-    let imports =
-        component_type.imports(&engine.wasmtime).map(|(name, _)| name.to_owned()).collect();
+    let imports = told(component_type.imports(&engine.wasmtime).map(|(name, _)| name));
     let Manifest { name, version, description, config_schema, secrets } = loaded.manifest;
     Ok(Described {
         name,

@@ -68,6 +68,7 @@ fn rights_v0(stage: &StageMade) -> String {
         max_memory_bytes,
         max_fuel_per_record,
         max_fuel_per_batch,
+        max_call_secs: _,
         max_output_bytes,
         max_message_bytes,
         max_log_lines,
@@ -155,11 +156,12 @@ impl Form {
             max_memory_bytes,
             max_fuel_per_record,
             max_fuel_per_batch,
+            max_call_secs,
             max_output_bytes,
             max_message_bytes,
             max_log_lines,
         } = limits;
-        let limits = [
+        let mut limits = vec![
             ("max_memory_bytes", max_memory_bytes as u64),
             ("max_fuel_per_record", max_fuel_per_record),
             ("max_fuel_per_batch", max_fuel_per_batch),
@@ -167,6 +169,10 @@ impl Form {
             ("max_message_bytes", max_message_bytes as u64),
             ("max_log_lines", max_log_lines as u64),
         ];
+        // A limit that came after the form: sets that leave it as it is keep their digest.
+        if max_call_secs != Limits::default().max_call_secs {
+            limits.push(("max_call_secs", max_call_secs));
+        }
         self.count(limits.len());
         for (name, limit) in limits {
             self.text(name);

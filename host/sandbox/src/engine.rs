@@ -7,14 +7,16 @@ use super::compiler::{Afforded, CompileError, Compiler, Processes};
 use super::settings;
 use super::shape::{self, ShapeError};
 use super::signature::{Keys, SignatureError};
+use super::slots::Slots;
 use clickmill_config::ComponentLimits;
 use clickmill_core::Fault;
 use rustix::process::{Resource, getrlimit};
 use wasmtime::component::Component;
 use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
 
-/// Each pooled slot reserves address space for one linear memory, so the pool is not oversized.
-const MAX_INSTANCES: u32 = 256;
+/// Plugins that run at a time, over all stages and threads; others wait. Each reserves address space for
+/// one linear memory, so the pool is not oversized.
+const MAX_INSTANCES: u32 = 512;
 
 /// Memory of a slot that is cleared instead of given back to the kernel: what a stage touches for a
 /// full batch. Below that, a fresh instance per batch pays for page faults.
@@ -38,6 +40,9 @@ pub(super) const MAX_TABLE_ELEMENTS: usize = 20_000;
 #[derive(Clone)]
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
+    /// Places for instances. What a place is good for is more than any component may have, so whoever has
+    /// one is not refused an instance by the pool, whatever others use.
+    pub(super) slots: Slots,
     /// Who may sign components; where there are none, unsigned ones are compiled too.
     keys: Arc<Keys>,
     limits: ComponentLimits,
@@ -126,11 +131,17 @@ impl EngineError {
 impl Engine {
     /// Starts an engine that keeps compiled code under `cache`.
     pub fn new(cache: &Path) -> Result<Self, EngineError> {
+        Self::with_instances(cache, MAX_INSTANCES)
+    }
+
+    /// An engine of which so many plugins run at a time.
+    pub(super) fn with_instances(cache: &Path, instances: u32) -> Result<Self, EngineError> {
         let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(MAX_INSTANCES)
-            .total_core_instances(MAX_INSTANCES)
-            .total_memories(MAX_INSTANCES)
-            .total_tables(MAX_INSTANCES)
+        pool.total_component_instances(instances)
+            .total_core_instances(instances * MAX_CORE_INSTANCES)
+            .total_memories(instances)
+            .total_tables(instances * MAX_TABLES)
+            .total_stacks(instances)
             .max_core_instances_per_component(MAX_CORE_INSTANCES)
             .max_memories_per_component(1)
             .max_tables_per_component(MAX_TABLES)
@@ -154,7 +165,8 @@ impl Engine {
         let processes = Processes::default();
         let compiling = Compiling { cache, afforded, compiler: None, processes };
         let (keys, limits) = (Arc::default(), ComponentLimits::default());
-        Ok(Self { wasmtime, keys, limits, compiling: Arc::new(compiling) })
+        let slots = Slots::new(instances as usize);
+        Ok(Self { wasmtime, slots, keys, limits, compiling: Arc::new(compiling) })
     }
 
     /// The engine, which from now on takes components within these limits. Time and memory are bounded where

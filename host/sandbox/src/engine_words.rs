@@ -20,11 +20,9 @@ pub(super) fn called_unknown_import(error: &wasmtime::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use wasmtime::Store;
-
     use super::*;
     use crate::boundary::Manifest;
-    use crate::guest::{Guest, link};
+    use crate::guest::{Guest, link, store};
     use crate::testing::{Body, CONTRACT_WIT, World, engine};
     use clickmill_config::Limits;
 
@@ -35,7 +33,7 @@ mod tests {
         let component = engine.compile(&component, None).unwrap();
         let linker = link(&engine.wasmtime, &component).unwrap();
         let guest = Guest::new("test".into(), Limits::default(), Default::default());
-        let mut store = Store::new(&engine.wasmtime, guest);
+        let mut store = store(&engine.wasmtime, guest);
         store.set_fuel(u64::MAX).unwrap();
         store.set_hostcall_fuel(may_copy);
         let instance = linker.instantiate(&mut store, &component).unwrap();

@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use wasmtime::component::{Component, Linker};
-use wasmtime::{ResourceLimiter, StoreContextMut, Trap};
+use wasmtime::component::{Component, Linker, WasmStr};
+use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap};
 
-use super::boundary::{Column, Level, LookupError, Text};
+use super::boundary::{Column, Level, LookupError, LookupKeys};
 use super::engine::MAX_TABLE_ELEMENTS;
 use super::hidden::HiddenValues;
-use super::lookup::Lookups;
+use super::lift::{MAX_NAME_BYTES, cut};
+use super::lookup::{Lookups, size_of_answer};
+use super::processor_time::{OutOfTime, spent};
 use super::redactor::Redactor;
 use clickmill_config::Limits;
 
@@ -19,9 +22,14 @@ pub(super) struct Guest {
     stage: Arc<str>,
     limits: Limits,
     lookups: Arc<Lookups>,
-    log_lines: usize,
     hidden: HiddenValues,
-    redactor: Redactor,
+    pub redactor: Redactor,
+    /// The processor time of its thread at which its call ends.
+    pub deadline: Duration,
+    /// Log lines that it may still write.
+    pub lines_left: usize,
+    /// Log lines that were not written, being more than it may write.
+    pub lines_unwritten: u64,
     /// By column, how many values of it are null since they could not be read.
     pub unreadable: BTreeMap<String, u64>,
     /// The last error line: a panic leaves its message there before it traps.
@@ -33,14 +41,17 @@ pub(super) struct Guest {
 }
 
 impl Guest {
+    /// A guest that has a call's time from now on.
     pub(crate) fn new(stage: Arc<str>, limits: Limits, lookups: Arc<Lookups>) -> Self {
         Self {
             stage,
             limits,
             lookups,
-            log_lines: 0,
             hidden: HiddenValues::default(),
             redactor: Redactor::default(),
+            deadline: spent().saturating_add(Duration::from_secs(limits.max_call_secs)),
+            lines_left: limits.max_log_lines,
+            lines_unwritten: 0,
             unreadable: BTreeMap::new(),
             last_error: None,
             refused_memory: None,
@@ -53,10 +64,17 @@ impl Guest {
         Self { redactor, ..self }
     }
 
-    /// Makes ready for the next batch.
-    pub(crate) fn next_batch(&mut self, hidden: HiddenValues) {
+    /// Makes ready for the next call. `deadline` is the processor time of this thread at which it ends.
+    pub(crate) fn next_call(
+        &mut self,
+        hidden: HiddenValues,
+        deadline: Duration,
+        lines_left: usize,
+    ) {
         self.hidden = hidden;
-        self.log_lines = 0;
+        self.deadline = deadline;
+        self.lines_left = lines_left;
+        self.lines_unwritten = 0;
         self.unreadable.clear();
         self.last_error = None;
         self.refused_memory = None;
@@ -65,7 +83,7 @@ impl Guest {
     /// The fuel that keeping sensitive values out of the next line costs, whether anybody reads it or not:
     /// what a plugin may do is the same at every level.
     fn cost_of_line(&self) -> usize {
-        if self.log_lines < self.limits.max_log_lines { self.hidden.cost_of_line() } else { 0 }
+        if self.lines_left > 0 { self.hidden.cost_of_line() } else { 0 }
     }
 
     fn log(&mut self, level: Level, message: String) {
@@ -78,14 +96,16 @@ impl Guest {
             return;
         }
         let message = self.redactor.clean(message, self.limits.max_message_bytes);
-        self.log_lines += 1;
         let is_read = match level {
             // A panic logs here before it traps, and the fault is reported with it.
             Level::Debug | Level::Error => tracing::enabled!(tracing::Level::DEBUG),
             Level::Info => tracing::enabled!(tracing::Level::INFO),
             Level::Warn => tracing::enabled!(tracing::Level::WARN),
         };
-        if is_read && self.log_lines <= self.limits.max_log_lines {
+        let left = self.lines_left.checked_sub(1);
+        self.lines_left = left.unwrap_or(0);
+        self.lines_unwritten += u64::from(left.is_none());
+        if is_read && left.is_some() {
             let message = self.hidden.keep_all_out(&message);
             let plugin = &*self.stage;
             match level {
@@ -100,6 +120,13 @@ impl Guest {
     }
 }
 
+/// Says how many log lines of a plugin were not written.
+pub(super) fn tell_unwritten(plugin: &str, lines: u64) {
+    if lines > 0 {
+        tracing::warn!(plugin, lines, "log lines beyond `limits.max_log_lines` are not written");
+    }
+}
+
 /// Columns that a call may name. Those that it does not write do not count.
 const MAX_COUNTED_COLUMNS: usize = 1024;
 
@@ -107,8 +134,12 @@ const MAX_COUNTED_COLUMNS: usize = 1024;
 /// null instead. Contract 0.1 has no counters, so it is a line of the log.
 fn unreadable(line: &str) -> Option<(&str, u64)> {
     let (values, column) = line.strip_prefix("unreadable ")?.split_once(' ')?;
-    Some((column, values.parse().ok()?))
+    let values = values.parse().ok()?;
+    (column.len() <= MAX_NAME_BYTES).then_some((column, values))
 }
+
+/// A line of the log is copied so far at least: `unreadable`, a number, and the longest name of a column.
+const LINE_BYTES: usize = 32 + MAX_NAME_BYTES;
 
 impl ResourceLimiter for Guest {
     fn memory_growing(
@@ -136,14 +167,25 @@ impl ResourceLimiter for Guest {
     }
 }
 
+/// A store for an instance, with no fuel yet.
+pub(super) fn store(engine: &wasmtime::Engine, guest: Guest) -> Store<Guest> {
+    let mut store = Store::new(engine, guest);
+    store.limiter(|guest| guest);
+    store
+}
+
 /// What a host call costs a guest, so that it cannot make the host work for nothing: about what the
-/// same work costs in Wasm.
+/// same work costs in Wasm. A byte that is looked at or copied, in or out, costs one more.
 const FUEL_PER_CALL: usize = 100;
 const FUEL_PER_KEY: usize = 50;
 
 fn charge(store: &mut StoreContextMut<'_, Guest>, work: usize) -> wasmtime::Result<()> {
+    // What is set here begins another slice of fuel, after which the guest would stop for the clock.
+    if spent() >= store.data().deadline {
+        return Err(OutOfTime.into());
+    }
     let fuel = store.get_fuel()?;
-    let left = fuel.checked_sub((FUEL_PER_CALL + work) as u64);
+    let left = fuel.checked_sub(work as u64);
     store.set_fuel(left.unwrap_or(0))?;
     left.map(|_| ()).ok_or_else(|| Trap::OutOfFuel.into())
 }
@@ -159,26 +201,57 @@ pub(super) fn link(
     Ok(linker)
 }
 
-/// Links the imports of the contract.
+/// Links the imports of the contract. Texts and lists are looked at where they lie in the guest's memory:
+/// what is not paid for, or too long, is not copied.
 pub(super) fn given(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
-    linker.instance("clickmill:plugin/log@0.1.0")?.func_wrap(
-        "write",
-        |mut store: StoreContextMut<'_, Guest>, (level, message): (Level, String)| {
-            let work = message.len() + store.data().cost_of_line();
-            charge(&mut store, work)?;
-            store.data_mut().log(level, message);
-            Ok(())
-        },
-    )?;
-    linker.instance("clickmill:plugin/lookup@0.1.0")?.func_wrap(
-        "find",
-        |mut store: StoreContextMut<'_, Guest>,
-         (table, field, keys): (String, String, Text)|
-         -> wasmtime::Result<(Result<Column, LookupError>,)> {
-            charge(&mut store, keys.bytes.len() + keys.offsets.len() * FUEL_PER_KEY)?;
-            Ok((store.data().lookups.find(&table, &field, &keys),))
-        },
-    )?;
+    linker.instance("clickmill:plugin/log@0.1.0")?.func_wrap("write", write)?;
+    linker.instance("clickmill:plugin/lookup@0.1.0")?.func_wrap("find", find)?;
     Ok(linker)
+}
+
+fn write(
+    mut store: StoreContextMut<'_, Guest>,
+    (level, message): (Level, WasmStr),
+) -> wasmtime::Result<()> {
+    let bytes = message.to_str(&store)?.len();
+    let hiding = store.data().cost_of_line();
+    charge(&mut store, FUEL_PER_CALL + bytes + hiding)?;
+    let Guest { limits, redactor, .. } = store.data();
+    // A secret that reaches beyond the limit is seen whole.
+    let longest = limits.max_message_bytes.saturating_add(redactor.longest()).max(LINE_BYTES);
+    let message = cut(message.to_str(&store)?, longest);
+    store.data_mut().log(level, message);
+    Ok(())
+}
+
+fn find(
+    mut store: StoreContextMut<'_, Guest>,
+    (table, field, keys): (WasmStr, WasmStr, LookupKeys),
+) -> wasmtime::Result<(Result<Column, LookupError>,)> {
+    let names = table.to_str(&store)?.len() + field.to_str(&store)?.len();
+    let keys_cost = keys.bytes.len() + keys.offsets.len() * FUEL_PER_KEY;
+    charge(&mut store, FUEL_PER_CALL + names + keys_cost)?;
+    let (table, field) = (table.to_str(&store)?, field.to_str(&store)?);
+    let (offsets, bytes) = (keys.offsets.as_le_slice(&store), keys.bytes.as_le_slice(&store));
+    let answer = store.data().lookups.find(&table, &field, offsets, bytes);
+    charge(&mut store, size_of_answer(&answer))?;
+    Ok((answer,))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_read_is_counted_by_the_name_of_a_column() {
+        assert_eq!(unreadable("unreadable 3 ip"), Some(("ip", 3)));
+        assert_eq!(unreadable("unreadable 3 two words"), Some(("two words", 3)));
+        let longest = "x".repeat(MAX_NAME_BYTES);
+        assert_eq!(unreadable(&format!("unreadable 1 {longest}")), Some((longest.as_str(), 1)));
+        assert_eq!(unreadable(&format!("unreadable 1 {longest}x")), None);
+        for line in ["", "unreadable", "unreadable 3", "unreadable x ip", "unreadable -1 ip"] {
+            assert_eq!(unreadable(line), None, "{line}");
+        }
+    }
 }

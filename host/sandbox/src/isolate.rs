@@ -4,6 +4,8 @@
 use arrow::array::ArrayRef;
 use arrow::compute::concat;
 
+use super::allowance::Allowance;
+use super::guest::tell_unwritten;
 use super::lift::Answer;
 use super::stage::StageWorker;
 use clickmill_core::batch::{Batch, Reason};
@@ -11,33 +13,35 @@ use clickmill_core::batch::{Batch, Reason};
 /// Runs a stage over a batch. What comes back covers every row: rows on which the plugin failed are
 /// among the rejected, with null or meaningless values in the columns.
 pub(super) fn call_isolated(worker: &mut StageWorker, batch: &Batch) -> Answer {
-    let mut budget = worker.stage.limits.max_output_bytes;
-    split(worker, batch, &mut budget)
+    let unwritten = worker.lines_unwritten;
+    let mut allowance = Allowance::new(worker.stage.limits, batch.rows());
+    let answer = split(worker, batch, &mut allowance);
+    tell_unwritten(&worker.stage.name, worker.lines_unwritten - unwritten);
+    answer
 }
 
-/// `budget` is what the pieces of a batch may return together: the limit holds for the batch, however
-/// often a plugin makes the host split it.
-fn split(worker: &mut StageWorker, batch: &Batch, budget: &mut usize) -> Answer {
-    match worker.call(batch) {
-        Ok(answer) => {
-            let bytes: usize = answer.columns.iter().map(|c| c.get_buffer_memory_size()).sum();
-            match budget.checked_sub(bytes) {
-                Some(left) => {
-                    *budget = left;
-                    answer
-                }
-                None => {
-                    let reason = worker.output_too_large();
-                    guilty(worker, batch, reason)
-                }
+fn split(worker: &mut StageWorker, batch: &Batch, allowance: &mut Allowance) -> Answer {
+    if let Some(of) = allowance.used_up() {
+        let reason = worker.gave_up(of);
+        return guilty(worker, batch, reason);
+    }
+    match worker.call(batch, allowance) {
+        Ok(answer) => match allowance.output_bytes.checked_sub(answer.bytes) {
+            Some(left) => {
+                allowance.output_bytes = left;
+                answer
             }
-        }
+            None => {
+                let reason = worker.output_too_large();
+                guilty(worker, batch, reason)
+            }
+        },
         Err(reason) if batch.rows() <= 1 => guilty(worker, batch, reason),
         Err(_) => {
             // The plugin's verdict on a row may not depend on its neighbours, so halves are as good.
             let middle = batch.rows() / 2;
-            let first = split(worker, &batch.slice(0..middle), budget);
-            let second = split(worker, &batch.slice(middle..batch.rows()), budget);
+            let first = split(worker, &batch.slice(0..middle), allowance);
+            let second = split(worker, &batch.slice(middle..batch.rows()), allowance);
             join(first, second, middle as u32)
         }
     }
@@ -57,7 +61,7 @@ fn guilty(worker: &StageWorker, batch: &Batch, reason: Reason) -> Answer {
         reason.message = worker.hidden.keep_all_out(&reason.message);
     }
     let rejected = (0..rows as u32).map(|row| (row, reason.clone())).collect();
-    Answer { columns, rejected, dropped: Vec::new() }
+    Answer { columns, rejected, ..Answer::default() }
 }
 
 fn join(first: Answer, second: Answer, rows_before: u32) -> Answer {
@@ -70,5 +74,8 @@ fn join(first: Answer, second: Answer, rows_before: u32) -> Answer {
     rejected.extend(second.rejected.into_iter().map(|(row, reason)| (row + rows_before, reason)));
     let mut dropped = first.dropped;
     dropped.extend(second.dropped.into_iter().map(|row| row + rows_before));
-    Answer { columns, rejected, dropped }
+    Answer { columns, rejected, dropped, bytes: first.bytes + second.bytes }
 }
+
+#[cfg(test)]
+mod tests;

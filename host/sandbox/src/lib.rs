@@ -72,6 +72,7 @@
 //! # }
 //! ```
 
+mod allowance;
 mod boundary;
 pub mod build;
 mod chain;
@@ -79,6 +80,7 @@ mod change;
 mod compiler;
 mod component;
 mod digest;
+mod ending;
 mod engine;
 mod engine_words;
 mod error;
@@ -91,12 +93,15 @@ mod library;
 mod lift;
 mod lookup;
 mod lower;
+mod manifest;
+mod processor_time;
 mod redactor;
 mod secrets;
 mod set;
 mod settings;
 mod shape;
 pub mod signature;
+mod slots;
 mod stage;
 #[cfg(test)]
 mod testing;

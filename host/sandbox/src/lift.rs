@@ -1,5 +1,6 @@
 //! What a guest answered, checked: every value it returns is hostile until it has passed here.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -18,6 +19,9 @@ const MICROS: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_
 /// The longest rejection code.
 pub(super) const MAX_CODE_BYTES: usize = 64;
 
+/// The longest name of a column: what BigQuery takes.
+pub(super) const MAX_NAME_BYTES: usize = 300;
+
 /// A checked answer. Row numbers are below the batch's rows, and no row is named twice.
 #[derive(Default)]
 pub(super) struct Answer {
@@ -27,6 +31,8 @@ pub(super) struct Answer {
     pub rejected: Vec<(u32, Reason)>,
     /// Filtered rows, by row.
     pub dropped: Vec<u32>,
+    /// What the host holds for it, in bytes.
+    pub bytes: usize,
 }
 
 /// What is wrong with an answer.
@@ -60,20 +66,35 @@ pub(super) enum AnswerError {
     RowTwice(u32),
     #[error("it refused row {row} with code `{code}`, wanted 1 to 64 of a-z, 0-9 and `_`")]
     BadCode { row: u32, code: String },
+    #[error("it refused row {row} for column `{column}`, which it neither reads nor writes")]
+    ForeignColumn { row: u32, column: String },
 }
 
-/// Checks an answer for a batch of `rows` rows against what the plugin announced to write.
+/// What a plugin announced.
+#[derive(Clone, Copy)]
+pub(super) struct Announced<'a> {
+    pub reads: &'a [(String, DataType)],
+    pub writes: &'a [(String, DataType)],
+}
+
+impl Announced<'_> {
+    fn has(&self, column: &str) -> bool {
+        self.reads.iter().chain(self.writes).any(|(name, _)| name == column)
+    }
+}
+
+/// Checks an answer for a batch of `rows` rows against what the plugin announced.
 pub(super) fn check(
     output: Output,
     rows: usize,
-    writes: &[(String, DataType)],
+    announced: Announced<'_>,
     max_message_bytes: usize,
 ) -> Result<Answer, AnswerError> {
+    let (writes, bytes) = (announced.writes, output.bytes());
     let mut columns: Vec<Option<ArrayRef>> = vec![None; writes.len()];
     for column in output.columns {
-        let announced = writes.iter().position(|(name, _)| *name == column.name);
-        let Some(at) = announced else {
-            return Err(AnswerError::NotAnnounced(cut(column.name, max_message_bytes)));
+        let Some(at) = writes.iter().position(|(name, _)| *name == column.name) else {
+            return Err(AnswerError::NotAnnounced(cut(column.name, MAX_NAME_BYTES)));
         };
         if columns[at].is_some() {
             return Err(AnswerError::Twice(column.name));
@@ -102,7 +123,8 @@ pub(super) fn check(
     let mut rejected = Vec::with_capacity(output.rejections.len());
     for rejection in output.rejections {
         name_row(rejection.row)?;
-        rejected.push((rejection.row, check_rejection(rejection, max_message_bytes)?));
+        let row = rejection.row;
+        rejected.push((row, check_rejection(rejection, announced, max_message_bytes)?));
     }
     for row in &output.dropped {
         name_row(*row)?;
@@ -110,20 +132,25 @@ pub(super) fn check(
     rejected.sort_by_key(|(row, _)| *row);
     let mut dropped = output.dropped;
     dropped.sort_unstable();
-    Ok(Answer { columns, rejected, dropped })
+    Ok(Answer { columns, rejected, dropped, bytes })
 }
 
-fn check_rejection(rejection: Rejection, max_bytes: usize) -> Result<Reason, AnswerError> {
+fn check_rejection(
+    rejection: Rejection,
+    announced: Announced<'_>,
+    max_bytes: usize,
+) -> Result<Reason, AnswerError> {
+    let Rejection { row, code, message, column } = rejection;
     let fine = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
-    let code = rejection.code;
     if code.is_empty() || code.len() > MAX_CODE_BYTES || !code.bytes().all(fine) {
-        return Err(AnswerError::BadCode { row: rejection.row, code: cut(code, MAX_CODE_BYTES) });
+        return Err(AnswerError::BadCode { row, code: cut(code, MAX_CODE_BYTES) });
     }
-    Ok(Reason {
-        code,
-        message: cut(rejection.message, max_bytes),
-        column: rejection.column.map(|column| cut(column, max_bytes)),
-    })
+    match column {
+        Some(column) if !announced.has(&column) => {
+            Err(AnswerError::ForeignColumn { row, column: cut(column, MAX_NAME_BYTES) })
+        }
+        column => Ok(Reason { code, message: cut(message, max_bytes), column }),
+    }
 }
 
 fn check_column(column: Column, rows: usize, announced: DataType) -> Result<ArrayRef, AnswerError> {
@@ -249,13 +276,13 @@ fn check_text(
     Ok((OffsetBuffer::new(offsets), Buffer::from_vec(bytes)))
 }
 
-/// Cuts a text at a limit, between characters.
-pub(super) fn cut(mut text: String, max_bytes: usize) -> String {
-    if text.len() > max_bytes {
-        text.truncate(text.floor_char_boundary(max_bytes));
-        text.push('…');
+/// Cuts a text at a limit, between characters. Nothing is kept of what is cut off.
+pub(super) fn cut<'a>(text: impl Into<Cow<'a, str>>, max_bytes: usize) -> String {
+    let text = text.into();
+    if text.len() <= max_bytes {
+        return text.into_owned();
     }
-    text
+    format!("{}…", &text[..text.floor_char_boundary(max_bytes)])
 }
 
 #[cfg(test)]
@@ -298,8 +325,8 @@ mod tests {
             values,
             validity,
         });
-        let rejection = (0..6_u32, "[a-z_A]{0,3}", ".{0,40}")
-            .prop_map(|(row, code, message)| Rejection { row, code, message, column: None });
+        let rejection = (0..6_u32, "[a-z_A]{0,3}", ".{0,40}", proptest::option::of("[ab]"))
+            .prop_map(|(row, code, message, column)| Rejection { row, code, message, column });
         (
             proptest::collection::vec(column, 0..3),
             proptest::collection::vec(rejection, 0..3),
@@ -324,7 +351,8 @@ mod tests {
             ]),
         ) {
             let writes = [("a".to_owned(), data_type)];
-            if let Ok(answer) = check(output, rows, &writes, 16) {
+            let announced = Announced { reads: &[], writes: &writes };
+            if let Ok(answer) = check(output, rows, announced, 16) {
                 prop_assert_eq!(answer.columns.len(), 1);
                 let column = &answer.columns[0];
                 prop_assert_eq!(column.len(), rows);
@@ -340,7 +368,37 @@ mod tests {
                 prop_assert!(gone.iter().all(|row| (*row as usize) < rows));
                 // The mark of a cut is three bytes.
                 prop_assert!(answer.rejected.iter().all(|(_, reason)| reason.message.len() <= 16 + 3));
+                let column = |reason: &Reason| reason.column.as_deref().unwrap_or("a") == "a";
+                prop_assert!(answer.rejected.iter().all(|(_, reason)| column(reason)));
             }
+        }
+    }
+
+    #[test]
+    fn a_row_is_refused_for_a_column_that_is_read_or_written() {
+        let (reads, writes) =
+            ([("in".to_owned(), DataType::Text)], [("out".to_owned(), DataType::Blob)]);
+        let refused_for = |column: Option<&str>| {
+            let rejection = Rejection {
+                row: 0,
+                code: "bad".to_owned(),
+                message: String::new(),
+                column: column.map(str::to_owned),
+            };
+            let texts = Text { offsets: vec![0, 0], bytes: Vec::new() };
+            let (name, values) = ("out".to_owned(), Values::Blobs(texts));
+            let columns = vec![Column { name, values, validity: None }];
+            let output = Output { columns, rejections: vec![rejection], dropped: Vec::new() };
+            let answer = check(output, 1, Announced { reads: &reads, writes: &writes }, 64);
+            answer.map(|answer| answer.rejected[0].1.column.clone()).map_err(|e| e.to_string())
+        };
+        for column in [None, Some("in"), Some("out")] {
+            assert_eq!(refused_for(column), Ok(column.map(str::to_owned)));
+        }
+        for column in ["", "In", "in ", "user-4711@example.com", &"x".repeat(1 << 20)] {
+            let told = refused_for(Some(column)).unwrap_err();
+            assert!(told.ends_with("which it neither reads nor writes"), "{told}");
+            assert!(told.len() < MAX_NAME_BYTES + 100, "{} bytes", told.len());
         }
     }
 }

@@ -12,10 +12,14 @@ use serde_json::Value as Json;
 
 use super::boundary::{Column, LookupError, Text, Values};
 use super::file;
+use super::lift::{MAX_NAME_BYTES, cut};
 use clickmill_core::{Digest, Fault};
 
-/// The most that one lookup answers. Keys may overlap, so few bytes of them can ask for much.
+/// The most that one lookup answers. Keys may be the same, so few bytes of them can ask for much.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
+
+/// Keys that one lookup takes: one for each row of the largest batch.
+const MAX_KEYS: usize = 1 << 20;
 
 /// The tables that one plugin was granted.
 #[derive(Default)]
@@ -173,32 +177,36 @@ impl Lookups {
         Ok(Self { tables: files.iter().map(table).collect::<Result<_, _>>()? })
     }
 
-    /// Answers the `find` of the contract.
+    /// Answers the `find` of the contract. Numbers of `offsets` are as they lie in the guest's memory.
     pub(crate) fn find(
         &self,
         table: &str,
         field: &str,
-        keys: &Text,
+        offsets: &[u32],
+        keys: &[u8],
     ) -> Result<Column, LookupError> {
-        let (_, found) = self
-            .tables
-            .iter()
-            .find(|(name, _)| name == table)
-            .ok_or_else(|| LookupError::UnknownTable(table.to_owned()))?;
+        let found = self.tables.iter().find(|(name, _)| name == table);
+        // An unknown name is the guest's own, of any length.
+        let (_, found) =
+            found.ok_or_else(|| LookupError::UnknownTable(cut(table, MAX_NAME_BYTES)))?;
         let at = found
             .fields
             .iter()
             .position(|name| name == field)
             .ok_or_else(|| LookupError::UnknownField(found.fields.clone()))?;
-        let rows = keys.offsets.len().saturating_sub(1);
-        let mut offsets = Vec::with_capacity(rows + 1);
+        let rows = offsets.len().saturating_sub(1);
+        if rows > MAX_KEYS {
+            let text = format!("there are {rows} keys, wanted at most {MAX_KEYS}");
+            return Err(LookupError::MalformedKeys(text));
+        }
+        let offset = |at: usize| u32::from_le(offsets[at]) as usize;
+        let mut ends = Vec::with_capacity(rows + 1);
         let mut bytes = Vec::new();
         let mut validity = vec![0; rows.div_ceil(8)];
-        offsets.push(0);
+        ends.push(0);
         for row in 0..rows {
-            let range = keys.offsets[row] as usize..keys.offsets[row + 1] as usize;
-            let key = keys.bytes.get(range).and_then(|key| std::str::from_utf8(key).ok());
-            let key = key.ok_or_else(|| {
+            let key = keys.get(offset(row)..offset(row + 1));
+            let key = key.and_then(|key| std::str::from_utf8(key).ok()).ok_or_else(|| {
                 LookupError::MalformedKeys(format!("key {row} is not UTF-8 within the bytes"))
             })?;
             if bytes.len() > MAX_ANSWER_BYTES {
@@ -209,10 +217,21 @@ impl Lookups {
                 bytes.extend_from_slice(value.as_bytes());
                 validity[row / 8] |= 1 << (row % 8);
             }
-            offsets.push(bytes.len() as u32);
+            ends.push(bytes.len() as u32);
         }
-        let values = Values::Texts(Text { offsets, bytes });
+        let values = Values::Texts(Text { offsets: ends, bytes });
         Ok(Column { name: field.to_owned(), values, validity: Some(validity) })
+    }
+}
+
+/// Bytes of an answer.
+pub(super) fn size_of_answer(answer: &Result<Column, LookupError>) -> usize {
+    match answer {
+        Ok(column) => column.bytes(),
+        Err(LookupError::UnknownTable(text) | LookupError::MalformedKeys(text)) => text.len(),
+        Err(LookupError::UnknownField(names)) => {
+            size_of_val(&**names) + names.iter().map(String::len).sum::<usize>()
+        }
     }
 }
 

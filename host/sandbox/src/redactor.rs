@@ -99,6 +99,11 @@ impl Redactor {
         }
     }
 
+    /// Bytes of the longest form of a secret.
+    pub(crate) fn longest(&self) -> usize {
+        self.0.as_ref().map_or(0, |known| known.longest)
+    }
+
     /// The text without secrets, cut at a limit. No more of it is looked at than the limit and the longest
     /// secret, so that a long text costs no more than a short one.
     pub(crate) fn clean(&self, text: String, max_bytes: usize) -> String {

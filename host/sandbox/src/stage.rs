@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::{ComponentExportIndex, Instance, InstancePre};
 use wasmtime::{Store, Trap};
 
+use super::allowance::{Allowance, UsedUp};
 use super::boundary::{BatchIn, ColumnIn, DataType, ProcessIn, ProcessOut};
-use super::engine_words::{called_unknown_import, copied_too_much};
-use super::guest::Guest;
+use super::ending::{Ending, TIMED_OUT, Told};
+use super::guest::{Guest, store};
 use super::hidden::HiddenValues;
-use super::lift::{Answer, check};
+use super::lift::{Announced, Answer, check};
 use super::lookup::Lookups;
 use super::lower::Lowered;
+use super::processor_time::{OutOfTime, set_fuel, spent, until};
 use super::redactor::Redactor;
+use super::slots::{Slot, Slots};
 use clickmill_config::{InstanceLife, Limits};
 use clickmill_core::batch::{Batch, Reason};
 use clickmill_core::{Digest, StageName};
@@ -24,6 +28,7 @@ pub(super) struct Stage {
     /// Digest of the component.
     pub digest: Digest,
     pub pre: InstancePre<Guest>,
+    pub slots: Slots,
     pub process: ComponentExportIndex,
     /// The configuration with its secrets. Never printed.
     pub config: String,
@@ -43,13 +48,17 @@ pub(super) struct StageWorker {
     pub stage: Arc<Stage>,
     /// The plugin gets made-up secrets.
     rehearses: bool,
-    kept: Option<(Store<Guest>, Instance)>,
+    kept: Option<Live>,
     /// Values of the batch at hand that no log line says.
     pub hidden: HiddenValues,
     /// Fuel used by all calls so far.
     pub fuel: u64,
     /// Calls so far that ended in a fault.
     pub faults: u64,
+    /// Those of them that ended since they took too long.
+    pub timeouts: u64,
+    /// Log lines so far that were not written.
+    pub lines_unwritten: u64,
     /// The most memory that an instance had, in bytes.
     pub most_memory: usize,
     /// By column, values that the plugin could not read and that are null.
@@ -62,6 +71,13 @@ impl Stage {
     }
 }
 
+/// A store with its instance, once that is made. Its place is given back after them.
+struct Live {
+    store: Store<Guest>,
+    instance: Option<Instance>,
+    _slot: Slot,
+}
+
 impl StageWorker {
     pub(crate) fn new(stage: Arc<Stage>, rehearses: bool) -> Self {
         Self {
@@ -71,53 +87,84 @@ impl StageWorker {
             hidden: HiddenValues::default(),
             fuel: 0,
             faults: 0,
+            timeouts: 0,
+            lines_unwritten: 0,
             most_memory: 0,
             unreadable: BTreeMap::new(),
         }
     }
 
-    /// Runs the plugin over a batch. The error is why the plugin, not a row, failed.
-    pub(crate) fn call(&mut self, batch: &Batch) -> Result<Answer, Reason> {
-        let (mut store, instance) = match self.kept.take() {
-            Some(kept) => kept,
-            None => self.instantiate()?,
-        };
-        let rows = batch.rows();
-        let limits = self.stage.limits;
-        let fuel = limits
-            .max_fuel_per_record
-            .saturating_mul(rows as u64)
-            .saturating_add(limits.max_fuel_per_batch);
-        store.data_mut().next_batch(self.hidden.clone());
+    /// Runs the plugin over a batch or a piece of one. The error is why the plugin, not a row, failed.
+    pub(crate) fn call(
+        &mut self,
+        batch: &Batch,
+        allowance: &mut Allowance,
+    ) -> Result<Answer, Reason> {
+        let began = spent();
+        // An instance is made within the call, and its memory is cleared after it.
+        let answer = self.call_within(batch, allowance, began);
+        allowance.spend_time(spent().saturating_sub(began));
+        answer.map_err(|ending| {
+            self.faults += 1;
+            self.timeouts += u64::from(ending.code == TIMED_OUT);
+            self.reason(&ending)
+        })
+    }
+
+    fn call_within(
+        &mut self,
+        batch: &Batch,
+        allowance: &mut Allowance,
+        began: Duration,
+    ) -> Result<Answer, Ending> {
+        let (limits, rows) = (self.stage.limits, batch.rows());
+        let share = allowance.share(rows);
+        let mut live = self.kept.take().unwrap_or_else(|| self.fresh());
+        let Live { store, instance, .. } = &mut live;
+        let deadline = began.saturating_add(share.time);
+        store.data_mut().next_call(self.hidden.clone(), deadline, allowance.log_lines);
         // What is copied out: the answer, and what it passes to `log` and `lookup`.
         store.set_hostcall_fuel(limits.max_output_bytes);
         let config = if self.rehearses { &self.stage.rehearsal } else { &self.stage.config };
-        let answer = store
-            .set_fuel(fuel)
-            .and_then(|()| call(&self.stage, config, &mut store, &instance, batch));
-        self.fuel += fuel - store.get_fuel().unwrap_or(0);
-        self.most_memory = self.most_memory.max(store.data().most_memory);
+        let answer = set_fuel(store, share.fuel)
+            .and_then(|()| until(deadline, call(&self.stage, config, store, instance, batch)));
+        let used = share.fuel - store.get_fuel().unwrap_or(0);
+        self.fuel += used;
+        let guest = store.data_mut();
+        self.most_memory = self.most_memory.max(guest.most_memory);
+        self.lines_unwritten += guest.lines_unwritten;
+        allowance.log_lines = guest.lines_left;
+        let copied = match &answer {
+            Ok(Ok(output)) => output.bytes(),
+            Ok(Err(fault)) => fault.message.len(),
+            Err(error) if error.is::<Trap>() || error.is::<OutOfTime>() => 0,
+            // How much was copied before the error is not known.
+            Err(_) => limits.max_output_bytes,
+        };
+        allowance.spend(used, guest.most_memory + copied);
         let answer = match answer {
             Ok(Ok(output)) => {
-                let output = self.stage.redactor.clean_answer(output, limits.max_message_bytes);
-                check(output, rows, &self.stage.writes, limits.max_message_bytes).map_err(|error| {
-                    self.reason("plugin_bad_output", &format!("answered nonsense: {error}"))
-                })
+                let Stage { reads, writes, redactor, .. } = &*self.stage;
+                let output = redactor.clean_answer(output, limits.max_message_bytes);
+                check(output, rows, Announced { reads, writes }, limits.max_message_bytes)
+                    .map_err(|error| Ending::bad_output(&error.to_string()))
             }
             Ok(Err(fault)) => {
-                let message = self.stage.redactor.clean(fault.message, limits.max_message_bytes);
-                Err(self.reason("plugin_fault", &format!("failed: {message}")))
+                let redactor = &self.stage.redactor;
+                Err(Ending::fault(&redactor.clean(fault.message, limits.max_message_bytes)))
             }
-            Err(error) => Err(self.explain(&error, store.data(), rows, fuel)),
+            Err(error) => {
+                let fuel = &format!("{} for a batch of {rows}", share.fuel);
+                let told = Told { limits, fuel, output_bytes: limits.max_output_bytes };
+                Err(Ending::of(&error, guest, &told).with(&share))
+            }
         };
         if answer.is_ok() {
-            self.count_unreadable(std::mem::take(&mut store.data_mut().unreadable), rows);
-        }
-        match &answer {
-            Ok(_) if self.stage.life == InstanceLife::Reuse => self.kept = Some((store, instance)),
-            Ok(_) => {}
+            self.count_unreadable(std::mem::take(&mut guest.unreadable), rows);
             // After a fault nothing of the instance is trusted any more.
-            Err(_) => self.faults += 1,
+            if self.stage.life == InstanceLife::Reuse && self.stage.slots.may_keep() {
+                self.kept = Some(live);
+            }
         }
         answer
     }
@@ -131,81 +178,41 @@ impl StageWorker {
         }
     }
 
-    fn instantiate(&self) -> Result<(Store<Guest>, Instance), Reason> {
+    fn fresh(&self) -> Live {
         let stage = &self.stage;
+        let slot = stage.slots.take();
         let guest = Guest::new(stage.name.clone().into(), stage.limits, stage.lookups.clone());
         let guest = guest.redacting(stage.redactor.clone());
-        let mut store = Store::new(stage.pre.engine(), guest);
-        store.limiter(|guest| guest);
-        let instance = store
-            .set_fuel(stage.limits.max_fuel_per_batch)
-            .and_then(|()| stage.pre.instantiate(&mut store));
-        match instance {
-            Ok(instance) => Ok((store, instance)),
-            Err(error) => {
-                Err(self.explain(&error, store.data(), 0, stage.limits.max_fuel_per_batch))
-            }
-        }
-    }
-
-    /// Says what ended a call, in words of the limits.
-    fn explain(&self, error: &wasmtime::Error, guest: &Guest, rows: usize, fuel: u64) -> Reason {
-        let limits = self.stage.limits;
-        if let Some(wanted) = guest.refused_memory {
-            let limit = limits.max_memory_bytes;
-            let text =
-                format!("exceeded its memory limit: limit {limit} bytes, wanted {wanted} bytes");
-            return self.reason("plugin_out_of_memory", &text);
-        }
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => {
-                let text = format!("ran out of fuel: limit {fuel} for a batch of {rows}");
-                self.reason("plugin_out_of_fuel", &text)
-            }
-            Some(Trap::StackOverflow) => {
-                self.reason("plugin_trap", "trapped: its call stack overflowed")
-            }
-            Some(trap) => {
-                let said = guest.last_error.as_deref().map_or(trap.to_string(), str::to_owned);
-                self.reason("plugin_trap", &format!("trapped: {said}"))
-            }
-            None => {
-                if copied_too_much(error) {
-                    return self.output_too_large();
-                }
-                let text = error.root_cause().to_string();
-                let text = self.stage.redactor.clean(text, limits.max_message_bytes);
-                if called_unknown_import(error) {
-                    let text = format!("called what no plugin is given: {text}");
-                    return self.reason("plugin_trap", &text);
-                }
-                self.reason("plugin_bad_output", &format!("answered nonsense: {text}"))
-            }
-        }
+        Live { store: store(stage.pre.engine(), guest), instance: None, _slot: slot }
     }
 
     /// It returned more than it may for a batch.
     pub(crate) fn output_too_large(&self) -> Reason {
-        let limit = self.stage.limits.max_output_bytes;
-        self.reason(
-            "plugin_output_too_large",
-            &format!("returned too much: limit {limit} bytes a batch"),
-        )
+        self.reason(&Ending::output_too_large(self.stage.limits.max_output_bytes))
     }
 
-    fn reason(&self, code: &str, text: &str) -> Reason {
+    /// It used up all that it may for a batch.
+    pub(crate) fn gave_up(&self, of: UsedUp) -> Reason {
+        self.reason(&Ending::gave_up(of))
+    }
+
+    fn reason(&self, Ending { code, text }: &Ending) -> Reason {
         let message = format!("plugin `{}` {text}", self.stage.name);
-        Reason { code: code.to_owned(), message, column: None }
+        Reason { code: (*code).to_owned(), message, column: None }
     }
 }
 
-fn call(
+async fn call(
     stage: &Stage,
     config: &str,
     store: &mut Store<Guest>,
-    instance: &Instance,
+    instance: &mut Option<Instance>,
     batch: &Batch,
 ) -> wasmtime::Result<ProcessOut> {
+    let instance = match instance {
+        Some(instance) => instance,
+        None => instance.insert(stage.pre.instantiate_async(&mut *store).await?),
+    };
     let lowered: Vec<(&str, Lowered)> = stage
         .reads
         .iter()
@@ -223,6 +230,6 @@ fn call(
         .ok_or_else(|| wasmtime::format_err!("`process` is not exported"))?;
     // Typed anew on each call, since the type carries the borrow; with one call per batch the cost is negligible.
     let process = process.typed::<ProcessIn<'_>, (ProcessOut,)>(&*store)?;
-    let (output,) = process.call(store, (config, input))?;
+    let (output,) = process.call_async(store, (config, input)).await?;
     Ok(output)
 }

@@ -28,7 +28,8 @@ pub(crate) struct World {
 }
 
 /// Writes the body of an export, without the result. The functions of the world's imports have the
-/// numbers from 0 on, in the order of the world.
+/// numbers from 0 on, in the order of the world. `cabi_realloc` and `cabi_post_…` are exports too: the
+/// guest's allocator, and what it does once an answer was taken.
 pub(crate) type Body<'a> = (&'a str, &'a dyn Fn(&mut InstructionSink<'_>));
 
 impl World {
@@ -111,12 +112,25 @@ impl World {
         functions.function(index);
         exports.export("cabi_realloc", ExportKind::Func, index);
         let mut realloc = Function::new([]);
+        for (_, write) in bodies.iter().filter(|(name, _)| *name == "cabi_realloc") {
+            write(&mut realloc.instructions());
+        }
         let (align, size) = (2, 3);
         realloc.instructions().global_get(0).local_get(align).i32_add().i32_const(1).i32_sub();
         realloc.instructions().i32_const(0).local_get(align).i32_sub().i32_and();
         realloc.instructions().global_set(0).global_get(0);
         realloc.instructions().global_get(0).local_get(size).i32_add().global_set(0).end();
         code.function(&realloc);
+        for (name, write) in bodies.iter().filter(|(name, _)| name.starts_with("cabi_post_")) {
+            index += 1;
+            types.ty().function([ValType::I32], []);
+            functions.function(index);
+            exports.export(name, ExportKind::Func, index);
+            let mut made = Function::new([]);
+            write(&mut made.instructions());
+            made.instructions().end();
+            code.function(&made);
+        }
         exports.export("memory", ExportKind::Memory, 0);
         let mut memory = MemorySection::new();
         let (maximum, page_size_log2) = (None, None);

@@ -83,6 +83,8 @@ metrics! {
     PLUGIN_FILTERED Counter "plugin_filtered" ["stage", "plugin", "version"] "Rows that a plugin dropped on purpose";
     PLUGIN_UNREADABLE Counter "plugin_unreadable" ["stage", "plugin", "version", "column"] "Values that a plugin could not read and that are null";
     PLUGIN_FAULTS Counter "plugin_faults" ["stage", "plugin", "version"] "Calls of a plugin that ended in a fault";
+    PLUGIN_TIMEOUTS Counter "plugin_timeouts" ["stage", "plugin", "version"] "Calls of a plugin that were ended since they took too long; they are among its faults";
+    PLUGIN_LOG_UNWRITTEN Counter "plugin_log_lines_unwritten" ["stage", "plugin", "version"] "Log lines of a plugin that were not written, being more than it may write for a batch";
     PLUGIN_FUEL Counter "plugin_fuel" ["stage", "plugin", "version"] "Fuel that a plugin used";
     PLUGIN_SECONDS Counter "plugin_seconds" ["stage", "plugin", "version"] "Time in a plugin, the boundary included";
     PLUGIN_MEMORY Gauge "plugin_memory_bytes" ["stage", "plugin", "version"] "The most memory that an instance of a plugin had";

@@ -1,14 +1,20 @@
 //! A hostile guest costs its guilty rows and nothing else, and the operator reads why.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use crate::support::{Scratch, component, talk};
+use crate::support::{Process, Scratch, component, conserved, talk};
+
+/// How long a command may take, whatever its guest does: far longer than any takes that ends by itself.
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// What a guest may do wrong while it works, each of which must cost exactly the guilty row.
-const MISDEEDS: [&str; 35] = [
+const MISDEEDS: [&str; 43] = [
     "spin",
     "allocate",
     "recurse",
@@ -44,17 +50,38 @@ const MISDEEDS: [&str; 35] = [
     "empty_code",
     "foreign_lookup",
     "lookup_flood",
+    "lookup_names",
+    "lookup_fields",
+    "log_long",
+    "log_and_trap",
+    "unreadable_names",
+    "grow_nothing",
+    "long_column",
+    "foreign_column",
 ];
 
 /// What a guest may do wrong when it is configured, each of which must keep the pipeline from starting.
-const BAD_STARTS: [&str; 6] = [
+const BAD_STARTS: [&str; 15] = [
     "refuse_config",
     "panic_in_configure",
     "read_more",
     "write_more",
     "write_provenance",
     "lookup_more",
+    "write_twice",
+    "spin_in_configure",
+    "ask_names_in_configure",
+    "many_reads",
+    "many_writes",
+    "endless_writes",
+    "many_lookups",
+    "wide_name",
+    "long_problem",
 ];
+
+/// What a guest may do wrong when it is asked what it is.
+const BAD_NAMES: [&str; 8] =
+    ["spin", "panic", "ask names", "long name", "endless", "escapes", "turned", "secrets"];
 
 const SCHEMA: &str = r#"[
   {"name": "out", "type": "STRING", "mode": "REQUIRED"},
@@ -88,6 +115,45 @@ limits = {{ max_output_bytes = 8_388_608 }}
     scratch.write("pipeline.toml", text)
 }
 
+/// Runs a command, which ends by itself however hostile its guest is.
+#[track_caller]
+fn ended(scratch: &Scratch, arguments: &[&str]) -> Output {
+    let file = |name: &str| std::fs::File::create(scratch.path(name)).unwrap();
+    let mut command = scratch.command(arguments);
+    command.stdout(file("told.out")).stderr(file("told.err"));
+    let mut process = Process::spawn(&mut command);
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = process.try_wait().unwrap() {
+            break status;
+        }
+        assert!(began.elapsed() < DEADLINE, "{arguments:?} does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let told = |name: &str| std::fs::read(scratch.path(name)).unwrap();
+    Output { status, stdout: told("told.out"), stderr: told("told.err") }
+}
+
+/// Runs a pipeline, which loads what there is, and returns its summary and its log.
+#[track_caller]
+fn loaded(scratch: &Scratch, pipeline: &Path, set: &[&str]) -> (Json, String) {
+    let pipeline = pipeline.to_string_lossy();
+    let mut arguments = vec!["run", "--json", &pipeline];
+    arguments.extend(set.iter().flat_map(|set| ["--set", *set]));
+    let output = ended(scratch, &arguments);
+    assert!(output.status.success(), "{}", talk(&output, scratch));
+    let summary: Json = serde_json::from_slice(&output.stdout).unwrap();
+    conserved(&summary);
+    (summary, String::from_utf8(output.stderr).unwrap())
+}
+
+/// Refused rows by code.
+fn codes(summary: &Json) -> BTreeMap<String, u64> {
+    let reasons = summary["rejected_by"].as_array().unwrap().iter();
+    let reason = |r: &Json| (r["code"].as_str().unwrap().to_owned(), r["rows"].as_u64().unwrap());
+    reasons.map(reason).collect()
+}
+
 #[test]
 fn each_misdeed_costs_the_guilty_row_and_says_why() {
     let mut told = String::new();
@@ -97,7 +163,7 @@ fn each_misdeed_costs_the_guilty_row_and_says_why() {
         let line =
             |n: usize| if n == 11 { "\"guilty\"\n".to_owned() } else { format!("\"good {n}\"\n") };
         scratch.write("input.ndjson", (1..=20).map(line).collect::<String>());
-        let summary = scratch.summary(&pipeline, &[]);
+        let (summary, _) = loaded(&scratch, &pipeline, &[]);
         assert_eq!(summary["rows_out"], 19, "{misdeed}: {summary:#}");
         assert_eq!(summary["rows_rejected"], 1, "{misdeed}");
         let good = scratch
@@ -150,11 +216,145 @@ fn a_guest_that_asks_for_more_does_not_start() {
         let scratch = Scratch::new();
         let pipeline = pipeline(&scratch, misdeed, "");
         scratch.write("input.ndjson", "\"good\"\n");
-        let output = scratch.run(&["run", &pipeline.to_string_lossy()]);
+        let output = ended(&scratch, &["run", &pipeline.to_string_lossy()]);
         assert_eq!(output.status.code(), Some(2), "{misdeed}");
-        writeln!(told, "{misdeed}:\n{}", talk(&output, &scratch)).unwrap();
+        let says: String = talk(&output, &scratch).chars().take(400).collect();
+        writeln!(told, "{misdeed}:\n{says}").unwrap();
     }
     insta::assert_snapshot!(told);
+}
+
+/// Ten thousand problems are a hundred lines.
+#[test]
+fn problems_of_a_configuration_are_told_up_to_a_number() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "many_problems", "");
+    scratch.write("input.ndjson", "\"good\"\n");
+    let output = ended(&scratch, &["run", &pipeline.to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(2));
+    let says = talk(&output, &scratch);
+    assert_eq!(says.matches("one of many").count(), 100, "{says}");
+    assert!(says.contains("and 9900 more"), "{says}");
+}
+
+#[test]
+fn a_column_that_is_read_twice_is_there_once() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "read_twice", "");
+    scratch.write("input.ndjson", "\"good\"\n");
+    assert_eq!(loaded(&scratch, &pipeline, &[]).0["rows_out"], 1);
+}
+
+/// Nobody configures `describe`, so the word that it acts on is written into the component itself.
+#[test]
+fn a_guest_that_misbehaves_when_it_is_asked_what_it_is_is_refused() {
+    let mut told = String::new();
+    let whole = std::fs::read(component("host/tests/hostile")).unwrap();
+    let marker = b"describe:as it ought";
+    let mut places = (0..whole.len() - marker.len()).filter(|at| whole[*at..].starts_with(marker));
+    let at = places.next().unwrap();
+    assert_eq!(places.next(), None);
+    for does in BAD_NAMES {
+        let scratch = Scratch::new();
+        let mut bytes = whole.clone();
+        let word = format!("{:width$}", format!("describe:{does}"), width = marker.len());
+        bytes[at..at + marker.len()].copy_from_slice(word.as_bytes());
+        let evil = scratch.write("evil.wasm", bytes);
+        let output = ended(&scratch, &["plugin", "inspect", &evil.to_string_lossy()]);
+        assert_eq!(output.status.code(), Some(2), "{does}");
+        assert!(output.stdout.is_empty(), "{does}");
+        let says: String = talk(&output, &scratch).chars().take(400).collect();
+        let hostile = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+        assert!(!says.contains(hostile), "{does}: {says:?}");
+        writeln!(told, "{does}:\n{says}").unwrap();
+    }
+    insta::assert_snapshot!(told);
+}
+
+/// Where each of many rows makes the guest use all it may, the batch costs a multiple of that: the rest is
+/// not tried. No row is lost, and all can be replayed.
+#[test]
+fn a_batch_of_guilty_rows_costs_a_multiple_of_what_it_may_use() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "spin", "");
+    let rows = (0..600).map(|n| format!("\"guilty {n}\"\n"));
+    scratch.write("input.ndjson", rows.collect::<String>());
+    let limits = "plugin.hostile.limits";
+    let set = [
+        &*format!("{limits}.max_fuel_per_record=20000"),
+        &format!("{limits}.max_fuel_per_batch=1000000"),
+    ];
+    let (summary, _) = loaded(&scratch, &pipeline, &set);
+    let found = codes(&summary);
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["plugin_batch_given_up", "plugin_out_of_fuel"]);
+    assert!(found.values().all(|rows| *rows > 50), "{found:?}");
+    assert_eq!(found.values().sum::<u64>(), 600);
+    let letters = "SELECT COUNT(DISTINCT payloadString) FROM test.dead_letter";
+    assert_eq!(scratch.number(letters), 600);
+    let given_up =
+        "SELECT DISTINCT errorMessage FROM test.dead_letter WHERE code = 'plugin_batch_given_up'";
+    let told = scratch.query(given_up);
+    assert_eq!(told.len(), 1, "{told:?}");
+    insta::assert_snapshot!(told[0]["errorMessage"].as_str().unwrap());
+    // The verdicts hang on fuel, so they are the same again.
+    let again = Scratch::new();
+    let pipeline = self::pipeline(&again, "spin", "");
+    std::fs::copy(scratch.path("input.ndjson"), again.path("input.ndjson")).unwrap();
+    assert_eq!(codes(&loaded(&again, &pipeline, &set).0), found);
+}
+
+/// The lines that a guest may write for a batch are not as many again for each piece of it, and those that
+/// are not written are counted.
+#[test]
+fn a_guest_that_talks_and_traps_is_heard_so_often() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "log_and_trap", "workers = 1");
+    scratch.write("input.ndjson", "\"guilty\"\n".repeat(200));
+    let (summary, log) = loaded(&scratch, &pipeline, &[]);
+    assert_eq!(codes(&summary), BTreeMap::from([("plugin_trap".to_owned(), 200)]));
+    assert_eq!(log.matches("before the end").count(), 16, "{log}");
+    assert_eq!(log.matches("log lines beyond").count(), 1, "{log}");
+    // Sixteen lines and the panic's, of each call.
+    let plugin = &summary["plugins"][0];
+    let said = 17 * plugin["faults"].as_u64().unwrap();
+    assert_eq!(plugin["log_lines_unwritten"].as_u64().unwrap(), said - 16);
+}
+
+/// Fuel says nothing about what takes time and hardly any fuel; the clock behind it does.
+#[test]
+fn a_guest_that_makes_its_fuel_last_is_ended_by_the_clock() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "grow_nothing", "");
+    scratch.write("input.ndjson", "\"good 1\"\n\"guilty\"\n\"good 2\"\n\"good 3\"\n");
+    let limits = "plugin.hostile.limits";
+    let set = [
+        &*format!("{limits}.max_fuel_per_batch=1000000000000000"),
+        &format!("{limits}.max_call_secs=1"),
+    ];
+    let (summary, _) = loaded(&scratch, &pipeline, &set);
+    assert_eq!(summary["rows_out"], 3);
+    assert_eq!(codes(&summary), BTreeMap::from([("plugin_timed_out".to_owned(), 1)]));
+    let plugin = &summary["plugins"][0];
+    assert_eq!((plugin["timeouts"].as_u64(), plugin["faults"].as_u64()), (Some(3), Some(3)));
+    let letter = &scratch.query("SELECT errorMessage, payloadString FROM test.dead_letter")[0];
+    assert_eq!(letter["payloadString"], "\"guilty\"");
+    insta::assert_snapshot!(letter["errorMessage"].as_str().unwrap());
+}
+
+/// Codes are labels of metrics: those of one stage are so many, whatever it names.
+#[test]
+fn a_code_for_each_row_is_so_many_reasons() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "many_codes", "");
+    let rows = (0..500).map(|n| format!("\"guilty {n}\"\n"));
+    let rows = [rows.collect::<String>().as_bytes(), b"\xff\n"].concat();
+    scratch.write("input.ndjson", rows);
+    let (summary, _) = loaded(&scratch, &pipeline, &[]);
+    let mut found = codes(&summary);
+    assert_eq!(found.remove("invalid_utf8"), Some(1), "{found:?}");
+    assert_eq!(found["(other)"], 450, "{found:?}");
+    assert!(found.keys().filter(|code| code.starts_with("guilty_")).count() == 50, "{found:?}");
+    assert_eq!(scratch.number("SELECT COUNT(DISTINCT code) FROM test.dead_letter"), 501);
 }
 
 #[test]

@@ -103,7 +103,7 @@ pub fn reject(code: impl Into<String>, message: impl Into<String>) -> Refusal {
 }
 
 impl Refusal {
-    /// Names the column at fault.
+    /// Names the column at fault: one that the plugin reads or writes.
     pub fn column(mut self, name: impl Into<String>) -> Self {
         self.column = Some(name.into());
         self

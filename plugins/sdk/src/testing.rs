@@ -117,6 +117,10 @@ fn check(needs: &Needs, rows: usize, output: &Output) {
         assert_eq!(column.len(), rows, "length of `{}`", column.name);
     }
     assert_eq!(output.columns.len(), needs.writes.len(), "every announced column is written once");
+    for column in output.rejections.iter().filter_map(|rejection| rejection.column.as_ref()) {
+        let known = needs.reads.iter().chain(&needs.writes).any(|spec| spec.name == *column);
+        assert!(known, "a row is refused for `{column}`, which is neither read nor written");
+    }
     let mut gone: Vec<u32> = output.rejections.iter().map(|r| r.row).collect();
     gone.extend(&output.dropped);
     gone.sort_unstable();

@@ -71,6 +71,14 @@ pub(crate) fn print_summary(summary: &Summary) {
                 HumanCount(stage.rejected).to_string(),
                 stage.faults,
             );
+            for (count, what) in [
+                (stage.timeouts, "calls took too long"),
+                (stage.lines_unwritten, "log lines not written"),
+            ] {
+                if count > 0 {
+                    eprintln!("  {name:<10} {} {what}", HumanCount(count));
+                }
+            }
             for (column, values) in &stage.unreadable {
                 eprintln!("  {name:<10} {} unreadable in `{column}`, null", HumanCount(*values));
             }
@@ -150,6 +158,8 @@ pub(crate) fn as_json(summary: &Summary) -> serde_json::Value {
             "rows_filtered": stage.filtered,
             "unreadable": stage.unreadable,
             "faults": stage.faults,
+            "timeouts": stage.timeouts,
+            "log_lines_unwritten": stage.lines_unwritten,
             "fuel": stage.fuel,
             "seconds": stage.time.as_secs_f64(),
         })

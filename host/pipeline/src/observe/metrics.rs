@@ -87,11 +87,13 @@ const LABELLED: [(&Metric, Labelled); 7] = [
     }),
 ];
 
-const PLUGINS: [(&Metric, PluginNumber); 7] = [
+const PLUGINS: [(&Metric, PluginNumber); 9] = [
     (&metrics::PLUGIN_ROWS, |counts| counts.rows_in as f64),
     (&metrics::PLUGIN_REJECTED, |counts| counts.rejected as f64),
     (&metrics::PLUGIN_FILTERED, |counts| counts.filtered as f64),
     (&metrics::PLUGIN_FAULTS, |counts| counts.faults as f64),
+    (&metrics::PLUGIN_TIMEOUTS, |counts| counts.timeouts as f64),
+    (&metrics::PLUGIN_LOG_UNWRITTEN, |counts| counts.lines_unwritten as f64),
     (&metrics::PLUGIN_FUEL, |counts| counts.fuel as f64),
     (&metrics::PLUGIN_SECONDS, |counts| counts.time.as_secs_f64()),
     (&metrics::PLUGIN_MEMORY, |counts| counts.most_memory as f64),

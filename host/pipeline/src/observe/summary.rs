@@ -9,10 +9,25 @@ use clickmill_core::{Digest, StageName};
 use clickmill_sandbox::StageCounts;
 use clickmill_source::PassedOver;
 
-/// Reasons for refusals that are told apart. A plugin may name any; the rest are counted together.
-const MAX_REASONS: usize = 200;
+/// Reasons of a stage that are told apart. A plugin may name any; the rest of its own are counted together.
+const MAX_REASONS: usize = 50;
 /// What the rest is called.
 const OTHER_REASONS: &str = "(other)";
+
+/// Refused records by stage and code.
+pub(crate) type Reasons = BTreeMap<(StageName, String), u64>;
+
+/// Counts refusals of one reason.
+pub(crate) fn add_reason(reasons: &mut Reasons, stage: StageName, code: String, count: u64) {
+    let mut key = (stage, code);
+    if !reasons.contains_key(&key) {
+        let of_stage = reasons.keys().filter(|(stage, _)| *stage == key.0);
+        if of_stage.count() >= MAX_REASONS {
+            key.1 = OTHER_REASONS.to_owned();
+        }
+    }
+    *reasons.entry(key).or_default() += count;
+}
 
 /// Rows by what became of them: `rows_in = rows_out + rows_rejected + rows_filtered`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,7 +43,7 @@ pub struct Counts {
     /// Bytes decoded.
     pub bytes: u64,
     /// Refused records by stage and code.
-    pub rejected_by: BTreeMap<(StageName, String), u64>,
+    pub rejected_by: Reasons,
     /// What each stage did, by name, in order.
     pub stages: Vec<(StageName, StageCounts)>,
 }
@@ -54,7 +69,8 @@ impl Counts {
     pub(crate) fn reject(&mut self, rejected: &[Rejected]) {
         self.rows_rejected += rejected.len() as u64;
         for rejected in rejected {
-            self.add_reason(rejected.stage.clone(), rejected.reason.code.clone(), 1);
+            let (stage, code) = (rejected.stage.clone(), rejected.reason.code.clone());
+            add_reason(&mut self.rejected_by, stage, code, 1);
         }
     }
 
@@ -72,23 +88,11 @@ impl Counts {
         self.rows_filtered += other.rows_filtered;
         self.bytes += other.bytes;
         for ((stage, code), count) in other.rejected_by {
-            self.add_reason(stage, code, count);
+            add_reason(&mut self.rejected_by, stage, code, count);
         }
         for (name, counts) in other.stages {
             self.add_stage(&name, &counts);
         }
-    }
-
-    /// Adds refusals of one reason.
-    fn add_reason(&mut self, stage: StageName, code: String, count: u64) {
-        let full = self.rejected_by.len() >= MAX_REASONS;
-        let key = (stage, code);
-        let key = if full && !self.rejected_by.contains_key(&key) {
-            (key.0, OTHER_REASONS.to_owned())
-        } else {
-            key
-        };
-        *self.rejected_by.entry(key).or_default() += count;
     }
 
     /// Adds what a stage did.
@@ -175,4 +179,25 @@ pub struct Streamed {
     pub pause_p99_us: u64,
     /// At most.
     pub pause_max_us: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_with_a_code_for_each_row_fills_no_other_stages_list() {
+        let stage = |name: &str| name.parse::<StageName>().unwrap();
+        let mut reasons = Reasons::new();
+        for row in 0..10_000 {
+            add_reason(&mut reasons, stage("hostile"), format!("code_{row}"), 1);
+        }
+        add_reason(&mut reasons, stage("hostile"), "code_7".to_owned(), 2);
+        add_reason(&mut reasons, stage("decode"), "not_utf8".to_owned(), 5);
+        assert_eq!(reasons.len(), MAX_REASONS + 2);
+        assert_eq!(reasons[&(stage("hostile"), "code_7".to_owned())], 3);
+        let others = (stage("hostile"), OTHER_REASONS.to_owned());
+        assert_eq!(reasons[&others], 10_000 - MAX_REASONS as u64);
+        assert_eq!(reasons[&(stage("decode"), "not_utf8".to_owned())], 5);
+    }
 }

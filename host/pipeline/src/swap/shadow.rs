@@ -9,12 +9,13 @@ use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::{or, take};
 use arrow::error::ArrowError;
 
+use crate::observe::summary::{Reasons, add_reason};
 use crate::run::transform::Transformed;
 use crate::versions::fit::Fitted;
 use crate::versions::version::Rates;
+use clickmill_core::Counted;
 use clickmill_core::batch::{Batch, Origins, Position, Rejected};
 use clickmill_core::schema::provenance;
-use clickmill_core::{Counted, StageName};
 use clickmill_sandbox::ChainWorker;
 
 /// What would change. Numbers of rows; no values, since those may be secret.
@@ -29,7 +30,7 @@ pub struct Shadow {
     /// The same, by column.
     pub changed: BTreeMap<String, u64>,
     /// Rows that are good now and would be refused, by stage and code.
-    pub newly_rejected: BTreeMap<(StageName, String), u64>,
+    pub newly_rejected: Reasons,
     /// Rows that are refused now and would be good.
     pub newly_accepted: u64,
     /// Rows that are good now and would be dropped on purpose.
@@ -102,8 +103,8 @@ impl Shadow {
                 }
                 (true, false) => match refused.get(&position) {
                     Some(rejected) => {
-                        let key = (rejected.stage.clone(), rejected.reason.code.clone());
-                        *self.newly_rejected.entry(key).or_default() += 1;
+                        let (stage, code) = (rejected.stage.clone(), rejected.reason.code.clone());
+                        add_reason(&mut self.newly_rejected, stage, code, 1);
                     }
                     None => self.newly_dropped += 1,
                 },

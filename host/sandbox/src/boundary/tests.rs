@@ -7,7 +7,7 @@ use wit_parser::{TypeDefKind, TypeId};
 
 use super::*;
 use crate::engine::Engine;
-use crate::guest::{Guest, given};
+use crate::guest::{Guest, given, store};
 use crate::testing::{CONTRACT_WIT, World, engine};
 
 /// The functions that the host calls.
@@ -31,10 +31,9 @@ fn mirrors(engine: &Engine, world: &World) -> Result<(), String> {
     let component = engine.compile(&world.component(&[]), None).expect("a component");
     let told = |error: wasmtime::Error| format!("{error:#}");
     let linker = given(&engine.wasmtime).map_err(told)?;
-    let mut store = Store::new(
-        &engine.wasmtime,
-        Guest::new("test".into(), clickmill_config::Limits::default(), Default::default()),
-    );
+    let limits = clickmill_config::Limits::default();
+    let guest = Guest::new("test".into(), limits, Default::default());
+    let mut store = store(&engine.wasmtime, guest);
     store.set_fuel(u64::MAX).map_err(told)?;
     let instance = linker.instantiate(&mut store, &component).map_err(told)?;
     typed::<(), (Manifest,)>(&mut store, &instance, "describe")?;

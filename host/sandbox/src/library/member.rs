@@ -1,6 +1,6 @@
 //! One stage's component with its configuration, grants and reference data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::Field;
@@ -12,6 +12,7 @@ use crate::component::{Loaded, load};
 use crate::engine::Engine;
 use crate::error::{ChangeError, PluginError};
 use crate::lookup::{LookupFile, LookupFileError, Lookups};
+use crate::manifest::told;
 use crate::secrets::{Secrets, made_up, wrong};
 use crate::set::{LookupMade, StageMade};
 use crate::stage::Stage;
@@ -117,9 +118,14 @@ impl Member {
             &self.component.configure,
             (rehearsal.as_str(), available.as_slice()),
         )?;
-        let needs = needs
-            .map_err(|problems| PluginError::Config { stage: plugin.name.to_string(), problems })?;
+        let mut needs = needs.map_err(|problems| PluginError::Config {
+            stage: plugin.name.to_string(),
+            problems: told(problems, plugin.limits.max_message_bytes),
+        })?;
         self.check_grant(&needs, &available)?;
+        // A batch has each column once, however often it is asked for.
+        let mut names = HashSet::new();
+        needs.reads.retain(|read| names.insert(read.name.clone()));
         let specs =
             |specs: Vec<ColumnSpec>| specs.into_iter().map(|c| (c.name, c.data_type)).collect();
         let writes: Vec<(String, DataType)> = specs(needs.writes);
@@ -134,6 +140,7 @@ impl Member {
             name: plugin.name.clone(),
             digest: self.component.digest.clone(),
             pre: self.component.pre.clone(),
+            slots: self.component.slots.clone(),
             process: self.component.process,
             config: self.config(|name| secrets.get(&plugin.name, name).unwrap_or_default()),
             rehearsal,
@@ -193,13 +200,15 @@ impl Member {
 
     fn check_grant(&self, needs: &Needs, available: &[ColumnSpec]) -> Result<(), PluginError> {
         let mut problems = Vec::new();
+        let types: HashMap<&str, DataType> =
+            available.iter().map(|column| (column.name.as_str(), column.data_type)).collect();
         for read in &needs.reads {
             let name = &read.name;
-            match available.iter().find(|column| column.name == *name) {
-                Some(column) if column.data_type == read.data_type => {}
-                Some(column) => problems.push(format!(
-                    "it reads `{name}` as {:?}, but the column is {:?}",
-                    read.data_type, column.data_type
+            match types.get(name.as_str()) {
+                Some(data_type) if *data_type == read.data_type => {}
+                Some(data_type) => problems.push(format!(
+                    "it reads `{name}` as {:?}, but the column is {data_type:?}",
+                    read.data_type
                 )),
                 None if !granted(&self.plugin.reads, name) => {
                     problems.push(format!("it reads `{name}`: add it to `reads` if it may"));
@@ -209,7 +218,8 @@ impl Member {
                 }
             }
         }
-        for (at, write) in needs.writes.iter().enumerate() {
+        let mut written = HashSet::new();
+        for write in &needs.writes {
             let name = &write.name;
             if !granted(&self.plugin.writes, name) {
                 problems.push(format!("it writes `{name}`: add it to `writes` if it may"));
@@ -217,7 +227,7 @@ impl Member {
             if provenance::ALL.contains(&name.as_str()) {
                 problems.push(format!("it writes `{name}`, which only the host fills in"));
             }
-            if needs.writes[..at].iter().any(|earlier| earlier.name == *name) {
+            if !written.insert(name) {
                 problems.push(format!("it writes `{name}` twice"));
             }
         }
@@ -231,6 +241,7 @@ impl Member {
         if problems.is_empty() {
             Ok(())
         } else {
+            let problems = told(problems, self.plugin.limits.max_message_bytes);
             Err(PluginError::Grant { stage: self.plugin.name.to_string(), problems })
         }
     }

@@ -320,7 +320,7 @@ mod secrets {
             let config = config.as_object().cloned().unwrap();
             let change = Change { stage: "teller".to_owned(), config, ..Change::default() };
             let good = library(&engine, component.clone(), json!({}));
-            refused(&good.with(vec![change], usize::MAX).unwrap());
+            refused(&good.with(vec![change]).unwrap());
         }
     }
 

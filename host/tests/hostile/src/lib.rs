@@ -19,15 +19,34 @@ const _: () = {
 /// The guest.
 pub struct Hostile;
 
+/// What `describe` does, which nobody configures: a test writes another word over this one in the compiled
+/// component.
+static DESCRIBE: [u8; 20] = *b"describe:as it ought";
+
 impl Guest for Hostile {
     fn describe() -> Manifest {
-        Manifest {
+        clickmill_plugin::glue::tell_panics();
+        let mut manifest = Manifest {
             name: "hostile".to_owned(),
             version: "0.1.0".to_owned(),
             description: "misbehaves".to_owned(),
             config_schema: "{}".to_owned(),
             secrets: Vec::new(),
+        };
+        // Read as it lies in memory, not as the compiler knows it.
+        let does = std::hint::black_box(&DESCRIBE);
+        match std::str::from_utf8(does).unwrap_or_default().trim_end() {
+            "describe:spin" => spin(),
+            "describe:panic" => panic!("I am nobody"),
+            "describe:ask names" => ask_names(),
+            "describe:long name" => manifest.name = "hostile ".repeat(1000),
+            "describe:endless" => manifest.description = zeros(24 << 20),
+            "describe:escapes" => manifest.name = "\u{1b}]52;c;ZXZpbA==\u{7}".to_owned(),
+            "describe:turned" => manifest.version = "1.0\u{202e}0.2".to_owned(),
+            "describe:secrets" => manifest.secrets = vec![String::new(); 100_000],
+            _ => {}
         }
+        manifest
     }
 
     fn configure(config: String, _available: Vec<ColumnSpec>) -> Result<Needs, Vec<String>> {
@@ -38,6 +57,17 @@ impl Guest for Hostile {
             "read_more" => Ok(needs().reads("secret", DataType::Text)),
             "write_more" => Ok(needs().writes("secret", DataType::Text)),
             "write_provenance" => Ok(needs().writes("plugin_set", DataType::Text)),
+            "write_twice" => Ok(needs().writes("out", DataType::Text)),
+            "read_twice" => Ok(needs().reads("payload", DataType::Text)),
+            "spin_in_configure" => spin(),
+            "ask_names_in_configure" => ask_names(),
+            "many_reads" => Ok(Needs { reads: columns(100_000), ..needs() }),
+            "many_writes" => Ok(Needs { writes: columns(100_000), ..needs() }),
+            "endless_writes" => Ok(Needs { writes: columns(500_000), ..needs() }),
+            "many_lookups" => Ok(Needs { lookups: vec![String::new(); 100_000], ..needs() }),
+            "wide_name" => Ok(needs().writes("x".repeat(1 << 16), DataType::Text)),
+            "many_problems" => Err(vec!["one of many".to_owned(); 10_000]),
+            "long_problem" => Err(vec!["no ".repeat(1 << 16)]),
             "lookup_more" => Ok(needs().lookup("secret")),
             "lookup" => Ok(needs().lookup("words")),
             _ => Ok(needs()),
@@ -108,6 +138,11 @@ impl Guest for Hostile {
                     panic!("I have seen {}", texts(row as usize));
                 }
             }
+            // Another reason for each row.
+            "many_codes" => {
+                let code = |row| texts(row as usize).trim_matches('"').replace(' ', "_");
+                output.rejections.extend(guilty.map(|row| refuse(row, &code(row), "")))
+            }
             misdeed => {
                 if let Some(row) = guilty.next() {
                     return commit(misdeed, row, batch.rows, output);
@@ -141,9 +176,7 @@ fn number(config: &str, key: &str) -> i64 {
 
 fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Output, Fault> {
     match misdeed {
-        "spin" => loop {
-            std::hint::black_box(row);
-        },
+        "spin" => spin(),
         "allocate" => {
             let mut hoard = Vec::new();
             loop {
@@ -173,6 +206,39 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
             }
             output.rejections.push(refuse(row, "logged", "after ten thousand lines"));
         }
+        "log_and_trap" => {
+            for line in 0..16 {
+                clickmill_plugin::warn(&format!("line {line} before the end"));
+            }
+            panic!("that was all");
+        }
+        "log_long" => {
+            let line = zeros(3 << 20);
+            loop {
+                clickmill_plugin::warn(&line);
+            }
+        }
+        "unreadable_names" => {
+            // A line that the host counts by the name of a column, were it one.
+            let mut line = zeros(3 << 20);
+            line.replace_range(..16, "unreadable 1 ip-");
+            loop {
+                clickmill_plugin::info(&line);
+            }
+        }
+        "lookup_names" => ask_names(),
+        "lookup_fields" => {
+            let name = zeros(24 << 20);
+            loop {
+                let found = lookup::find("words", &name, []);
+                std::hint::black_box(&found);
+            }
+        }
+        "grow_nothing" => loop {
+            std::hint::black_box(core_grow(0));
+        },
+        "long_column" => refuse_for(&mut output, row, &"x".repeat(1 << 16)),
+        "foreign_column" => refuse_for(&mut output, row, "someone@example.com"),
         "unannounced_column" => {
             output.columns.push(Column::int64s("extra", (0..rows).map(|_| Some(1))))
         }
@@ -261,6 +327,37 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
         other => panic!("no such misdeed: {other}"),
     }
     Ok(output)
+}
+
+/// Work without end.
+fn spin() -> ! {
+    loop {
+        std::hint::black_box(());
+    }
+}
+
+/// Asks for tables by names of megabytes, for ever: next to no work here.
+fn ask_names() -> ! {
+    let name = zeros(3 << 20);
+    loop {
+        let found = lookup::find(&name, "value", []);
+        std::hint::black_box(&found);
+    }
+}
+
+/// A long text that costs nothing: memory that the host hands out is zero already.
+fn zeros(bytes: usize) -> String {
+    // SAFETY: zeros are UTF-8, and to look whether they are would cost fuel.
+    unsafe { String::from_utf8_unchecked(vec![0; bytes]) }
+}
+
+fn columns(count: usize) -> Vec<ColumnSpec> {
+    vec![ColumnSpec { name: String::new(), data_type: DataType::Text }; count]
+}
+
+fn refuse_for(output: &mut Output, row: u32, column: &str) {
+    let rejection = refuse(row, "foreign", "of a column that is not mine");
+    output.rejections.push(Rejection { column: Some(column.to_owned()), ..rejection });
 }
 
 fn refuse(row: u32, code: &str, message: &str) -> Rejection {

@@ -1,0 +1,204 @@
+//! What a plugin may use for a batch, however many calls are made of it.
+//!
+//! A batch on which a plugin fails is split, and each piece is another call, with fuel by its rows. Enough
+//! is set aside for all of them together to find some dozens of rows on each of which the plugin uses up
+//! all it may. A plugin that fails more often, or at more cost, is not asked any further for this batch:
+//! so it costs a fixed multiple of what it may use, and its verdicts are the same wherever it runs.
+
+use std::time::Duration;
+
+use clickmill_config::Limits;
+
+/// All calls for a batch may use so many times the fuel of its records, …
+const TIMES_RECORDS: u64 = 8;
+/// … so many times what a call may cost beside that, …
+const TIMES_CALL: u64 = 64;
+/// … and so many times the processor time of a call.
+const TIMES_TIME: u64 = 8;
+
+/// What a fresh instance costs the host: about what the same work costs in Wasm.
+const FUEL_PER_INSTANCE: u64 = 200_000;
+/// So many bytes that the host clears or copies cost it one.
+const BYTES_PER_FUEL: u64 = 8;
+
+/// The fuel that a call for so many rows may use.
+fn fuel_of_call(limits: &Limits, rows: usize) -> u64 {
+    limits.max_fuel_per_record.saturating_mul(rows as u64).saturating_add(limits.max_fuel_per_batch)
+}
+
+/// What a call costs the host, as fuel, by the bytes of memory that have to be clean for it and those of
+/// its answer.
+fn fuel_of_host(bytes: usize) -> u64 {
+    FUEL_PER_INSTANCE + bytes as u64 / BYTES_PER_FUEL
+}
+
+/// What is left for a batch.
+pub(super) struct Allowance {
+    limits: Limits,
+    all_fuel: u64,
+    all_time: Duration,
+    fuel: u64,
+    time: Duration,
+    /// Bytes that its pieces may still return.
+    pub output_bytes: usize,
+    /// Log lines that may still be written.
+    pub log_lines: usize,
+}
+
+/// What a call may use.
+pub(super) struct Share {
+    pub fuel: u64,
+    pub time: Duration,
+    /// Where they are less than a call may have: of what nothing is left after it.
+    pub last_fuel: Option<UsedUp>,
+    pub last_time: Option<UsedUp>,
+}
+
+/// Of what nothing is left.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum UsedUp {
+    /// Fuel, of which there was so much.
+    Fuel(u64),
+    /// Processor time, of which there was so much.
+    Time(Duration),
+}
+
+impl Allowance {
+    pub(crate) fn new(limits: Limits, rows: usize) -> Self {
+        let records = limits.max_fuel_per_record.saturating_mul(rows as u64);
+        let host = fuel_of_host(limits.max_memory_bytes.saturating_add(limits.max_output_bytes));
+        let call = limits.max_fuel_per_batch.saturating_add(host);
+        let fuel =
+            records.saturating_mul(TIMES_RECORDS).saturating_add(call.saturating_mul(TIMES_CALL));
+        let time = Duration::from_secs(limits.max_call_secs.saturating_mul(TIMES_TIME));
+        Self {
+            limits,
+            all_fuel: fuel,
+            all_time: time,
+            fuel,
+            time,
+            output_bytes: limits.max_output_bytes,
+            log_lines: limits.max_log_lines,
+        }
+    }
+
+    /// What a call for so many rows may use.
+    pub(crate) fn share(&self, rows: usize) -> Share {
+        let fuel = fuel_of_call(&self.limits, rows);
+        let time = Duration::from_secs(self.limits.max_call_secs);
+        Share {
+            fuel: fuel.min(self.fuel),
+            time: time.min(self.time),
+            last_fuel: (fuel > self.fuel).then_some(UsedUp::Fuel(self.all_fuel)),
+            last_time: (time > self.time).then_some(UsedUp::Time(self.all_time)),
+        }
+    }
+
+    /// What nothing is left of, if so.
+    pub(crate) fn used_up(&self) -> Option<UsedUp> {
+        if self.fuel == 0 {
+            Some(UsedUp::Fuel(self.all_fuel))
+        } else {
+            self.time.is_zero().then_some(UsedUp::Time(self.all_time))
+        }
+    }
+
+    /// Takes off what a call used: fuel, and the bytes of its memory and answer.
+    pub(crate) fn spend(&mut self, fuel: u64, bytes: usize) {
+        self.fuel = self.fuel.saturating_sub(fuel.saturating_add(fuel_of_host(bytes)));
+    }
+
+    /// Takes off what a call took.
+    pub(crate) fn spend_time(&mut self, time: Duration) {
+        self.time = self.time.saturating_sub(time);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The dearest way to the one row on which a plugin uses all it may: every piece that holds it does,
+    /// and so does the neighbour of each.
+    fn search(limits: Limits, rows: usize) -> (u64, Allowance) {
+        let mut allowance = Allowance::new(limits, rows);
+        let mut calls = 0;
+        let mut piece = rows;
+        while piece > 0 {
+            for _ in 0..if piece == rows { 1 } else { 2 } {
+                let last = allowance.share(piece).last_fuel;
+                assert_eq!(last, None, "{rows} rows, {calls} calls");
+                allowance.spend(
+                    fuel_of_call(&limits, piece),
+                    limits.max_memory_bytes + limits.max_output_bytes,
+                );
+                calls += 1;
+            }
+            piece /= 2;
+        }
+        (calls, allowance)
+    }
+
+    proptest! {
+        #[test]
+        fn a_guilty_row_is_found_whatever_the_limits_and_the_batch(
+            per_record in 1..1_000_000_u64,
+            per_batch in 1..1_000_000_000_u64,
+            memory in 1..1_usize << 30,
+            output in 1..1_usize << 30,
+            rows in 1..1_usize << 20,
+        ) {
+            let limits = Limits {
+                max_fuel_per_record: per_record,
+                max_fuel_per_batch: per_batch,
+                max_memory_bytes: memory,
+                max_output_bytes: output,
+                ..Limits::default()
+            };
+            let (calls, allowance) = search(limits, rows);
+            prop_assert!(calls <= 41);
+            prop_assert_eq!(allowance.used_up(), None);
+        }
+    }
+
+    #[test]
+    fn a_batch_costs_a_fixed_multiple_of_what_it_may_use() {
+        let limits = Limits::default();
+        for rows in [1, 100, 8192] {
+            let mut allowance = Allowance::new(limits, rows);
+            let mut used = 0;
+            while allowance.used_up().is_none() {
+                let share = allowance.share(rows);
+                used += share.fuel;
+                allowance.spend(share.fuel, 0);
+            }
+            assert!(used <= 64 * (fuel_of_call(&limits, rows) + (20 << 20)), "{rows}: {used}");
+            assert_eq!(allowance.used_up(), Some(UsedUp::Fuel(allowance.all_fuel)));
+        }
+    }
+
+    #[test]
+    fn calls_that_use_nothing_come_to_an_end_too() {
+        let mut allowance = Allowance::new(Limits::default(), 1 << 20);
+        let calls = (0_u64..).take_while(|_| {
+            allowance.spend(0, 0);
+            allowance.used_up().is_none()
+        });
+        assert!(calls.count() < 1 << 24);
+    }
+
+    #[test]
+    fn time_is_used_up_after_so_many_calls() {
+        let mut allowance = Allowance::new(Limits::default(), 100);
+        for call in 1..=TIMES_TIME {
+            assert_eq!(allowance.used_up(), None);
+            let share = allowance.share(100);
+            assert_eq!(share.time, Duration::from_secs(30), "{call}");
+            assert_eq!(share.last_time, None, "{call}");
+            allowance.spend_time(share.time);
+        }
+        assert_eq!(allowance.used_up(), Some(UsedUp::Time(Duration::from_secs(240))));
+    }
+}
