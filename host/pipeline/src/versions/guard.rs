@@ -148,7 +148,10 @@ impl Guarded {
 fn is_network(text: &str) -> bool {
     match text.parse::<IpAddr>().map(|address| address.to_canonical()) {
         Ok(IpAddr::V4(address)) => address.octets()[3] == 0,
-        Ok(IpAddr::V6(address)) => address.segments()[3..] == [0; 5],
+        // 6to4 has a whole IPv4 address in the first six: masked, it is that address's network.
+        Ok(IpAddr::V6(address)) => {
+            address.segments()[0] != 0x2002 && address.segments()[3..] == [0; 5]
+        }
         Err(_) => false,
     }
 }
@@ -201,6 +204,7 @@ mod tests {
             "::1",
             "2001:db8:85a3:1::",
             "2001:db8:85a3::1",
+            "2002:c000:239::",
             "::ffff:192.0.2.1",
             "203.0.113.0:80",
             "203.0.113.0/24",
