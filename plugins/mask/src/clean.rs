@@ -1,35 +1,46 @@
-//! Cleans personal data out of URLs and free text: e-mail addresses become `[email]`, phone numbers
-//! `[phone]`, tokens and passwords `[token]`. What counts as which is said in the module of each.
+//! Cleans personal data out of URLs, JSON and free text: e-mail addresses become `[email]`, phone numbers
+//! `[phone]`, tokens and passwords `[token]`, and so on. What counts as which is said in the module of each.
+//!
+//! A value is cleaned for what it means: the finders see it decoded ([`escape`], [`json`]), and replaced is
+//! what is written there ([`view`]). So all else stays byte for byte, and what was JSON is JSON.
 //!
 //! Most values hold nothing of the kind, so each is first scanned for the few bytes without which there
 //! can be nothing ([`signs`]): a value without any is not looked at again, and a column in which nothing
-//! was found is handed on as it came. Tokens are found first, e-mail addresses in what is left, phone
-//! numbers in what is left then.
+//! was found is handed on as it came. Tokens are found first, e-mail addresses in what is left, numbers in
+//! what is left then.
 //!
 //! Hand-written scanners and no regular expressions: a fresh instance per batch would compile them anew,
 //! and they would have to run over every byte of every value.
 
+mod address;
+mod api_key;
+mod card;
 mod email;
+mod escape;
+mod iban;
+mod json;
+mod kinds;
+mod names;
 mod param;
 mod phone;
 mod query;
 mod signs;
 mod span;
+mod text;
 mod token;
+mod value;
+mod view;
 
 use clickmill_plugin::{Column, Text, Values};
 
-use crate::config::{Clean, Kind};
+use crate::config::Clean;
+use kinds::Kinds;
 use signs::Signs;
-use span::{Mark, Span};
+use text::{Finder, Found};
 
 /// Cleans the values of a column.
 pub(crate) struct Cleaner {
-    emails: bool,
-    phones: bool,
-    tokens: bool,
-    /// The signs without which there is nothing to find.
-    wanted: Signs,
+    finder: Finder,
     keep_params: Option<Vec<String>>,
 }
 
@@ -43,26 +54,13 @@ const MAX_PASSES: usize = 8;
 pub(crate) struct Scratch {
     current: Vec<u8>,
     next: Vec<u8>,
-    spans: Vec<Span>,
-    groups: phone::Groups,
+    found: Found,
 }
 
 impl Cleaner {
     pub(crate) fn new(options: Clean) -> Self {
-        let emails = options.kinds.contains(&Kind::Email);
-        let phones = options.kinds.contains(&Kind::Phone);
-        let tokens = options.kinds.contains(&Kind::Token);
-        let mut wanted = Signs::default();
-        if emails {
-            wanted |= Signs::AT | Signs::ENCODED;
-        }
-        if phones {
-            wanted |= Signs::PHONE | Signs::ASSIGN | Signs::ENCODED;
-        }
-        if tokens {
-            wanted |= Signs::AT | Signs::ASSIGN | Signs::ENCODED | Signs::JWT | Signs::BEARER;
-        }
-        Self { emails, phones, tokens, wanted, keep_params: options.keep_params }
+        let finder = Finder::new(Kinds::of(&options.kinds));
+        Self { finder, keep_params: options.keep_params }
     }
 
     /// The column with its values cleaned.
@@ -115,9 +113,9 @@ impl Cleaner {
     /// The value cleaned: `None` where there is nothing to clean.
     #[inline]
     pub(crate) fn clean<'a>(&self, value: &[u8], scratch: &'a mut Scratch) -> Option<&'a [u8]> {
-        let signs = signs::scan(value);
         let has_query = self.keep_params.is_some() && query::has_query(value);
-        if signs.intersects(self.wanted) || has_query {
+        let signs = signs::scan(value);
+        if has_query || self.finder.suspects(signs) {
             self.clean_suspect(value, signs, scratch)
         } else {
             None
@@ -130,7 +128,7 @@ impl Cleaner {
         mut signs: Signs,
         scratch: &'a mut Scratch,
     ) -> Option<&'a [u8]> {
-        let Scratch { current, next, spans, groups } = scratch;
+        let Scratch { current, next, found } = scratch;
         let mut changed = false;
         if let Some(keep) = &self.keep_params {
             current.clear();
@@ -138,8 +136,8 @@ impl Cleaner {
         }
         for _ in 0..MAX_PASSES {
             let text = if changed { current.as_slice() } else { value };
-            self.find(text, signs, spans, groups);
-            if !replace(text, spans, next) {
+            self.finder.find(text, signs, found);
+            if !span::replace(text, &found.spans, next) {
                 break;
             }
             std::mem::swap(current, next);
@@ -147,87 +145,5 @@ impl Cleaner {
             changed = true;
         }
         changed.then_some(current)
-    }
-
-    /// Finds what is to be replaced in a text that has these signs, or fewer.
-    fn find(&self, text: &[u8], signs: Signs, spans: &mut Vec<Span>, groups: &mut phone::Groups) {
-        spans.clear();
-        if signs.intersects(Signs::ASSIGN | Signs::ENCODED) && (self.tokens || self.phones) {
-            param::find(text, |span| {
-                let wanted = if span.mark == Mark::Phone { self.phones } else { self.tokens };
-                if wanted {
-                    spans.push(span);
-                }
-            });
-        }
-        if self.tokens && signs.intersects(Signs::JWT | Signs::BEARER | Signs::AT) {
-            token::find(text, signs, spans);
-        }
-        merge(spans);
-        if self.emails && signs.intersects(Signs::AT | Signs::ENCODED) {
-            between(text, spans, email::find);
-        }
-        if self.phones && signs.intersects(Signs::PHONE | Signs::ENCODED) {
-            between(text, spans, |part, spans| phone::find(part, groups, spans));
-        }
-    }
-}
-
-/// Looks for more in what lies between the spans, as if these were replaced already.
-fn between(value: &[u8], spans: &mut Vec<Span>, mut find: impl FnMut(&[u8], &mut Vec<Span>)) {
-    let known = spans.len();
-    let mut start = 0;
-    for at in 0..=known {
-        let (end, next) = match &spans[..known].get(at) {
-            Some(span) => (span.start, span.end),
-            None => (value.len(), value.len()),
-        };
-        let before = spans.len();
-        find(&value[start..end], spans);
-        for span in &mut spans[before..] {
-            span.start += start;
-            span.end += start;
-        }
-        start = next;
-    }
-    merge(spans);
-}
-
-/// Puts the spans in order and joins those that overlap.
-fn merge(spans: &mut Vec<Span>) {
-    spans.sort_unstable();
-    spans.dedup_by(|next, span| {
-        let overlap = next.start < span.end;
-        if overlap {
-            span.end = span.end.max(next.end);
-        }
-        overlap
-    });
-}
-
-/// Makes `cleaned` the value with a mark in place of each span. Says whether that changes anything.
-fn replace(value: &[u8], spans: &[Span], cleaned: &mut Vec<u8>) -> bool {
-    if spans.is_empty() {
-        return false;
-    }
-    cleaned.clear();
-    let mut copied = 0;
-    for span in spans {
-        cleaned.extend_from_slice(&value[copied..span.start]);
-        cleaned.extend_from_slice(span.mark.text());
-        copied = span.end;
-    }
-    cleaned.extend_from_slice(&value[copied..]);
-    // `password=[token]` was cleaned before.
-    cleaned != value
-}
-
-impl Mark {
-    fn text(self) -> &'static [u8] {
-        match self {
-            Self::Token => b"[token]",
-            Self::Email => b"[email]",
-            Self::Phone => b"[phone]",
-        }
     }
 }

@@ -83,12 +83,14 @@ pub(crate) struct Pseudonym {
     pub(crate) from: Option<String>,
 }
 
-/// Replaces personal data within URLs and free text. Text columns.
+/// Replaces personal data within URLs, JSON and free text, for what they mean and however they are escaped.
+/// JSON stays JSON: its keys stay, and a number in the place of which a mark would stand is null. Text
+/// columns.
 #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Clean {
-    /// What is replaced. Without it everything is.
-    #[serde(default = "Kind::all")]
+    /// What is replaced. Without it `email`, `phone` and `token` are.
+    #[serde(default = "Kind::usual")]
     pub(crate) kinds: Vec<Kind>,
     /// The only parameters that stay in a URL's query: all others go, and so does a fragment with a `=`
     /// in it. `[]` drops the whole query. Without it all parameters stay.
@@ -96,24 +98,33 @@ pub(crate) struct Clean {
     pub(crate) keep_params: Option<Vec<String>>,
 }
 
-/// What can be cleaned out of text.
+/// What can be cleaned out of text, however it is escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// E-mail addresses, percent-encoded ones included, become `[email]`.
+    /// E-mail addresses become `[email]`.
     Email,
     /// Phone numbers become `[phone]`: international ones with a leading +, national ones that are
     /// grouped, and those that a name like `tel:` or `phone=` announces.
     Phone,
-    /// JSON web tokens, bearer tokens, passwords and long values of parameters like `token`, `key` or
-    /// `session`, and a URL's user and password become `[token]`.
+    /// JSON web tokens, bearer tokens, passwords, one-time codes, values of parameters like `token`, `key`
+    /// or `session` that look like one, and a URL's user and password become `[token]`.
     Token,
+    /// IPv4 and IPv6 addresses become `[ip]`.
+    Ip,
+    /// International bank account numbers with valid check digits become `[iban]`.
+    Iban,
+    /// Numbers of payment cards with a valid check digit become `[card]`.
+    Card,
+    /// Keys of well-known services, JSON web tokens and private keys become `[api_key]`.
+    ApiKey,
 }
 
 const TREATMENTS: &str = "`pseudonym`, `ip`, `clean`, `remove` or `keep`";
 
 impl Kind {
-    pub(crate) fn all() -> Vec<Self> {
+    /// Those that are replaced where nothing else is asked for.
+    pub(crate) fn usual() -> Vec<Self> {
         vec![Self::Email, Self::Phone, Self::Token]
     }
 }
@@ -130,7 +141,7 @@ impl Treatment {
             Value::String(word) => match word.as_str() {
                 "pseudonym" => Ok(Self::Pseudonym(Pseudonym::default())),
                 "ip" => Ok(Self::Ip(Ip::default())),
-                "clean" => Ok(Self::Clean(Clean { kinds: Kind::all(), keep_params: None })),
+                "clean" => Ok(Self::Clean(Clean { kinds: Kind::usual(), keep_params: None })),
                 "remove" => Ok(Self::Remove),
                 "keep" => Ok(Self::Keep),
                 _ => Err(unknown(&word)),

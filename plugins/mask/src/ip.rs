@@ -1,5 +1,7 @@
 //! IP addresses without the part that tells people apart: IPv4 keeps 24 bits, IPv6 keeps 48, each in
-//! its canonical text. An IPv6 address that maps an IPv4 one is that IPv4 address.
+//! its canonical text. An IPv6 address that maps an IPv4 one is that IPv4 address, and so is one of 6to4,
+//! which has the IPv4 address of its user in the 48 bits that would stay. Other ways to write an IPv4 address
+//! into one of IPv6 (NAT64, Teredo, ISATAP) have it in the bits that go.
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -42,15 +44,19 @@ pub(crate) fn column(source: &Column, mut bad: impl FnMut(u32)) -> Column {
 /// The network of an address: `None` where the text is no address.
 pub(crate) fn truncate(text: &str) -> Option<IpAddr> {
     Some(match text.parse::<IpAddr>().ok()?.to_canonical() {
-        IpAddr::V4(address) => {
-            let [a, b, c, _] = address.octets();
-            Ipv4Addr::new(a, b, c, 0).into()
-        }
-        IpAddr::V6(address) => {
-            let [a, b, c, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).into()
-        }
+        IpAddr::V4(address) => network(address).into(),
+        IpAddr::V6(address) => match address.segments() {
+            [0x2002, high, low, ..] => {
+                network(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))).into()
+            }
+            [a, b, c, ..] => Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).into(),
+        },
     })
+}
+
+fn network(address: Ipv4Addr) -> Ipv4Addr {
+    let [a, b, c, _] = address.octets();
+    Ipv4Addr::new(a, b, c, 0)
 }
 
 #[cfg(test)]
@@ -66,6 +72,19 @@ mod tests {
             ("2001:db8:85a3:8d3:1319:8a2e:370:7348", Some("2001:db8:85a3::")),
             ("2001:0DB8:0:0:0:0:0:1", Some("2001:db8::")),
             ("::1", Some("::")),
+            // 6to4.
+            ("2002:c000:239::1", Some("192.0.2.0")),
+            ("2002:C000:0239:1:2:3:4:5", Some("192.0.2.0")),
+            ("2002::", Some("0.0.0.0")),
+            // NAT64, Teredo (the server's address, and that of the user inverted), ISATAP, compatible with
+            // IPv4, translated.
+            ("64:ff9b::192.0.2.57", Some("64:ff9b::")),
+            ("64:ff9b:1::c000:239", Some("64:ff9b:1::")),
+            ("2001:0:4136:e378:8000:63bf:3fff:fdc6", Some("2001:0:4136::")),
+            ("2001:db8::5efe:192.0.2.57", Some("2001:db8::")),
+            ("fe80::200:5efe:c000:239", Some("fe80::")),
+            ("::192.0.2.57", Some("::")),
+            ("::ffff:0:192.0.2.57", Some("::")),
             ("", None),
             (" 192.0.2.57", None),
             ("192.0.2", None),

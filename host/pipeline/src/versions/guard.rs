@@ -330,7 +330,10 @@ impl<'a, 'b> Text<'a, 'b> {
 fn is_network(text: &str) -> bool {
     match text.parse::<IpAddr>().map(|address| address.to_canonical()) {
         Ok(IpAddr::V4(address)) => address.octets()[3] == 0,
-        Ok(IpAddr::V6(address)) => address.segments()[3..] == [0; 5],
+        // 6to4 has a whole IPv4 address in the first six: masked, it is that address's network.
+        Ok(IpAddr::V6(address)) => {
+            address.segments()[0] != 0x2002 && address.segments()[3..] == [0; 5]
+        }
         Err(_) => false,
     }
 }

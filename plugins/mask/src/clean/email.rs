@@ -1,67 +1,66 @@
-//! Finds e-mail addresses: `name@host.tld` in any script, the `@` also percent-encoded (`%40`, or
-//! `%2540` where a URL lies in a URL).
+//! Finds e-mail addresses: `name@host.tld` in any script, the name also quoted (`"ada b"@example.com`), the
+//! host also an address in brackets.
 //!
 //! The host needs a dot and a last label of two letters or more, so `react@18.2.0` is none; after a
 //! percent-encoded `@` a bare host name (`user%40host`) will do. `logo@2x.png` is none either. The name
-//! reaches back to whatever cannot be in one, percent-encoded delimiters included.
+//! reaches back to whatever cannot be in one. Of the signs that the standard allows in names, those that
+//! delimit something in URLs and JSON (`/`, `=`, `?`, `&`, `#`, `{`, `|`, `}` and the backtick) end it.
 
-use super::span::{Mark, Span, percent_decoded};
+use super::span::{Mark, Span};
+use super::view::View;
 
-pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
-    for at in memchr::memchr2_iter(b'@', b'%', text) {
-        let sign = at_sign(&text[at..]);
-        if sign == 0 {
-            continue;
-        }
+/// The longest quoted name that is looked at: the standard allows 64 bytes.
+const MAX_QUOTED: usize = 66;
+
+pub(super) fn find(text: View<'_>, spans: &mut Vec<Span>) {
+    let bytes = text.bytes();
+    for at in memchr::memchr_iter(b'@', bytes) {
         let start = name_start(text, at);
-        let end = host_end(text, at + sign, sign > 1);
-        if let Some(end) = end
-            && start < at
+        if start < at
+            && let Some(end) = host_end(bytes, at + 1, text.percent(at) > 0)
         {
             spans.push(Span { start, end, mark: Mark::Email });
         }
     }
 }
 
-/// How many bytes of the text's beginning are an `@`.
-fn at_sign(text: &[u8]) -> usize {
-    match text {
-        [b'@', ..] => 1,
-        [b'%', b'4', b'0', ..] => 3,
-        [b'%', b'2', b'5', b'4', b'0', ..] => 5,
-        _ => 0,
+fn name_start(text: View<'_>, at: usize) -> usize {
+    let before = &text.bytes()[..at];
+    if before.ends_with(b"\"")
+        && let Some(start) = quoted_start(text, at - 1)
+    {
+        return start;
     }
+    at - before.iter().rev().take_while(|b| is_name(**b)).count()
 }
 
-fn name_start(text: &[u8], at: usize) -> usize {
-    let mut start = at;
-    while start > 0 {
-        // `%2B` and the like are part of a name, `%3D` and the like end it.
-        if start >= 3
-            && let Some(decoded) = percent_decoded(text, start - 3)
-        {
-            if !is_name(decoded) {
-                break;
-            }
-            start -= 3;
-        } else if is_name(text[start - 1]) {
-            start -= 1;
-        } else {
-            break;
-        }
-    }
-    start
+/// Where the quoted name begins that ends with the quote at this place. The quote of a JSON text in front
+/// of `@` is none: there a comma or a brace follows.
+fn quoted_start(text: View<'_>, closing: usize) -> Option<usize> {
+    let first = closing.saturating_sub(MAX_QUOTED);
+    let level = text.level(closing);
+    let start = (first..closing)
+        .rev()
+        .find(|at| text.bytes()[*at] == b'"' && text.level(*at).closes(level))?;
+    let name = &text.bytes()[start + 1..closing];
+    (!name.is_empty() && !name.contains(&b'\n')).then_some(start)
 }
 
 fn host_end(text: &[u8], start: usize, bare_host_will_do: bool) -> Option<usize> {
+    if let [b'[', rest @ ..] = &text[start..] {
+        return literal_length(rest).map(|length| start + 1 + length);
+    }
     let length = text[start..].iter().take_while(|b| is_host(**b)).count();
-    let host = text[start..start + length].trim_ascii_end();
-    let host = &host[..host.iter().rposition(|b| !matches!(b, b'.' | b'-'))? + 1];
+    let host = &text[start..start + length];
+    let host = &host[..host.iter().rposition(|b| !matches!(b, b'.' | b'-' | b'_'))? + 1];
     let mut labels = host.rsplit(|b| *b == b'.');
     let last = labels.next()?;
-    let is_word = last.len() >= 2 && last.iter().all(|b| b.is_ascii_alphabetic() || !b.is_ascii());
     // `xn--p1ai` and the like.
     let is_punycode = last.len() > 4 && last[..4].eq_ignore_ascii_case(b"xn--");
+    // `example.com-2024`
+    let last_word = last.split(|b| matches!(b, b'-' | b'_')).next()?;
+    let is_word =
+        last_word.len() >= 2 && last_word.iter().all(|b| b.is_ascii_alphabetic() || !b.is_ascii());
     let first = host.split(|b| *b == b'.').next()?;
     let is_density = first.len() == 2 && first[0].is_ascii_digit() && first[1] == b'x';
     let dotted =
@@ -70,14 +69,30 @@ fn host_end(text: &[u8], start: usize, bare_host_will_do: bool) -> Option<usize>
     (dotted || bare).then_some(start + host.len())
 }
 
+/// The length of an address and the bracket behind it: `192.0.2.1]`, `IPv6:2001:db8::1]`.
+fn literal_length(text: &[u8]) -> Option<usize> {
+    /// The longest address of IPv6, with its prefix.
+    const MAX: usize = 50;
+    let length = text.iter().take(MAX).position(|b| *b == b']')?;
+    let is_address = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
+    let address = match &text[..length] {
+        [b'I' | b'i', b'P' | b'p', b'v' | b'V', b'6', address @ ..] => address,
+        address => address,
+    };
+    (address.iter().any(u8::is_ascii_digit) && address.iter().all(is_address)).then_some(length + 1)
+}
+
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
-        || matches!(byte, b'.' | b'_' | b'+' | b'-' | b'\'' | b'~')
+        || matches!(
+            byte,
+            b'.' | b'_' | b'+' | b'-' | b'\'' | b'~' | b'!' | b'$' | b'%' | b'*' | b'^'
+        )
         || !byte.is_ascii()
 }
 
 fn is_host(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-') || !byte.is_ascii()
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') || !byte.is_ascii()
 }
 
 #[cfg(test)]
@@ -98,6 +113,15 @@ mod tests {
             ("müller@exämple.de", "[email]"),
             ("a@xn--80ak6aa92e.xn--p1ai", "[email]"),
             ("(ada@example.com)", "([email])"),
+            ("to \"ada byron\"@example.com now", "to [email] now"),
+            ("?to=%22ada%20byron%22%40example.com&n=1", "?to=[email]&n=1"),
+            ("ada@[192.0.2.57], ada@[IPv6:2001:db8::1]", "[email], [email]"),
+            ("ada%40ex%C3%A4mple.de", "[email]"),
+            ("ada@my_host.example.com-2024", "[email]"),
+            ("a%252525252540example.com", "[email]"),
+            ("&lt;ada&#64;example.com&gt;", "&lt;[email]&gt;"),
+            ("ada\u{ff20}example\u{ff0e}com", "[email]"),
+            (r"line\nada@example.com", r"line\n[email]"),
         ]);
     }
 
@@ -112,6 +136,8 @@ mod tests {
             "a @ b.com",
             "user@localhost",
             "100%@",
+            "\"a\"@b",
+            "ada@[email]",
             "%40",
             "%4",
         ] {

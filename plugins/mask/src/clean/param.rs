@@ -1,109 +1,73 @@
-//! Finds secrets and phone numbers by the name they are given: `name=value` in a URL's query or
-//! fragment, percent-encoded too, and `name: value` or `"name": "value"` in text.
-//!
-//! - A password, passphrase or secret is replaced whatever it is.
-//! - The value of a name like `access_token`, `apiKey`, `auth`, `session`, `sid` or `signature` is
-//!   replaced where it is 16 or more characters of hex, base64 or the like with a digit or a capital in
-//!   it, so `key=price` and `session=42` stay.
-//! - The value of a name like `phone`, `tel` or `mobile_number` is replaced where it has 5 digits or
-//!   more and nothing that is not in phone numbers.
+//! Finds secrets and phone numbers by the name they are given: `name=value` in a URL's query or fragment,
+//! and `name: value` or `"name": "value"` in text.
 
-use super::span::{Mark, Span, percent_decoded};
-use super::token::{space_length, token_length};
+use super::names::{self, Holds, MAX_NAME};
+use super::span::{Mark, Span};
+use super::value;
+use super::view::View;
 
-/// What a parameter of some name holds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Holds {
-    Secret,
-    Token,
-    Phone,
-}
+/// More spaces between a name and the sign behind it than anyone writes.
+const MAX_SPACES: usize = 8;
 
-/// The longest name that is looked at: longer ones are cut at their beginning.
-const MAX_NAME: usize = 32;
-
-pub(super) fn find(text: &[u8], mut found: impl FnMut(Span)) {
+/// Calls `found` with what is to be replaced, and what the name announces.
+pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
+    let bytes = text.bytes();
     // What lies in a value that is replaced is not looked at, so a text is never walked twice.
     let mut done = 0;
-    for at in memchr::memchr3_iter(b'=', b':', b'%', text) {
-        if at < done {
+    for at in memchr::memchr2_iter(b'=', b':', bytes) {
+        if at < done || bytes[at] == b':' && bytes.get(at + 1) == Some(&b'/') {
             continue;
         }
-        let sign = match &text[at..] {
-            [b'=', ..] => 1,
-            [b':', next, ..] if *next != b'/' => 1,
-            [b'%', b'3', b'D' | b'd', ..] => 3,
-            _ => continue,
-        };
-        if !may_tell(&text[..at]) {
+        let before = without_spaces(&bytes[..at]);
+        if !names::may_tell(before) {
             continue;
         }
-        let Some(holds) = classify(name(&text[..at])) else {
+        let Some(holds) = names::holds(name(before, bytes[at])) else {
             continue;
         };
-        let (start, quote) = value_start(text, at + sign, text[at] == b':');
-        let value = match quote {
-            Some(quote) => {
-                let end = memchr::memchr(quote, &text[start..]).unwrap_or(text.len() - start);
-                &text[start..start + end]
+        let is_spaced = bytes[at] == b':' || before.len() < at;
+        let is_json = bytes[at] == b':' && before.ends_with(b"\"");
+        let start = value_start(text, at, is_spaced);
+        let Some(kind) = holds.mark() else {
+            continue;
+        };
+        let mut mark = kind;
+        let (start, length) = match &bytes[start..] {
+            [quote @ (b'"' | b'\''), ..] => {
+                let value = text.slice(start + 1..quote_end(text, start, *quote));
+                let length = match holds {
+                    Holds::Secret => value.bytes().len(),
+                    _ => value::length(value, holds, text.percent(start)),
+                };
+                (start + 1, length)
             }
-            None => &text[start..],
-        };
-        let length = match holds {
-            Holds::Secret if quote.is_some() => value.len(),
-            Holds::Secret => secret_length(value),
-            Holds::Token => long_token_length(value),
-            Holds::Phone => phone_length(value),
+            [b'-' | b'0'..=b'9', ..] if is_json => {
+                let number = &bytes[start..start + number_length(&bytes[start..])];
+                mark = Mark::Null;
+                (start, if value::is_number_of(number, holds) { number.len() } else { 0 })
+            }
+            rest if is_json && is_literal(rest) => continue,
+            // A bare `code: 100234` is one of errors.
+            _ if is_spaced && holds == Holds::Code => continue,
+            _ => (start, value::length(text.rest(start), holds, text.percent(at))),
         };
         if length > 0 {
-            let mark = if holds == Holds::Phone { Mark::Phone } else { Mark::Token };
             done = start + length;
-            found(Span { start, end: done, mark });
+            found(kind, Span { start, end: done, mark });
         }
     }
 }
 
-/// Whether the name that ends the text can be one of those that [`classify`] knows: its last two letters
-/// already rule most out.
-fn may_tell(text: &[u8]) -> bool {
-    let [.., a, b] = text else {
-        return false;
-    };
-    if !b.is_ascii_alphabetic() || *b == b'D' {
-        // A quote, a bracket (also `%5D`), a number: the name ends before it.
-        return true;
-    }
-    matches!(
-        &[a | 0x20, b | 0x20],
-        b"al"
-            | b"ax"
-            | b"dn"
-            | b"el"
-            | b"en"
-            | b"er"
-            | b"et"
-            | b"ey"
-            | b"id"
-            | b"ig"
-            | b"le"
-            | b"ll"
-            | b"ls"
-            | b"ne"
-            | b"on"
-            | b"rd"
-            | b"re"
-            | b"se"
-            | b"ss"
-            | b"th"
-            | b"wd"
-            | b"wt"
-    )
+fn without_spaces(text: &[u8]) -> &[u8] {
+    let spaces = text.iter().rev().take(MAX_SPACES).take_while(|b| **b == b' ').count();
+    &text[..text.len() - spaces]
 }
 
-/// The name that ends the text, without the quote or bracket after it: empty where there is none.
-fn name(text: &[u8]) -> &[u8] {
+/// The name before a sign that ends the text, without the quote or bracket after it: empty where there is
+/// none. Before a colon it may be of several words.
+fn name(text: &[u8], sign: u8) -> &[u8] {
     let (text, bracketed) = match text {
-        [before @ .., b'"' | b'\''] | [before @ .., b'%', b'5', b'D' | b'd'] => (before, false),
+        [before @ .., b'"' | b'\''] => (before, false),
         [before @ .., b']'] => (before, true),
         _ => (text, false),
     };
@@ -111,16 +75,16 @@ fn name(text: &[u8]) -> &[u8] {
         .iter()
         .rev()
         .take(MAX_NAME)
-        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+        .take_while(|b| {
+            b.is_ascii_alphanumeric()
+                || matches!(b, b'_' | b'-' | b'.')
+                || **b == b' ' && sign == b':'
+        })
         .count();
     let (before, name) = text.split_at(text.len() - length);
     // `[phone]=` is our own mark, `user[phone]=` and `order[address][phone]=` are names.
     if bracketed && !is_indexed(before) {
         return b"";
-    }
-    // `%26token`: the digits belong to what stands before the name.
-    if before.ends_with(b"%") && percent_decoded(text, before.len() - 1).is_some() {
-        return &name[2..];
     }
     name
 }
@@ -141,113 +105,46 @@ fn is_indexed(text: &[u8]) -> bool {
     text.last().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
 }
 
-fn classify(name: &[u8]) -> Option<Holds> {
-    // `phone2` is one more phone.
-    let digits = name.iter().rev().take_while(|b| b.is_ascii_digit()).count();
-    let name = &name[..name.len() - digits];
-    let mut squeezed = [0; MAX_NAME];
-    let mut length = 0;
-    let mut last_word = 0;
-    for byte in name.iter().take(MAX_NAME) {
-        if byte.is_ascii_alphanumeric() {
-            squeezed[length] = byte.to_ascii_lowercase();
-            length += 1;
-        } else {
-            last_word = length;
+/// Where the value behind a sign begins: with its quote where it has one. Of a list, its first value.
+fn value_start(view: View<'_>, sign: usize, is_spaced: bool) -> usize {
+    let text = view.bytes();
+    // Behind a sign that is percent-encoded, a `+` that is not is a space.
+    let is_space = |at: &usize| {
+        text[*at] == b' ' || text[*at] == b'+' && view.percent(*at) < view.percent(sign)
+    };
+    let after_spaces = |start| {
+        let spaces = (start..text.len()).take_while(is_space).count();
+        if is_spaced { start + spaces } else { start }
+    };
+    let start = after_spaces(sign + 1);
+    if text.get(start) == Some(&b'[') {
+        let first = after_spaces(start + 1);
+        // Not `[token]`.
+        if text.get(first).is_some_and(|b| matches!(b, b'"' | b'\'' | b'-' | b'0'..=b'9')) {
+            return first;
         }
     }
-    let word = &squeezed[last_word..length];
-    let name = &squeezed[..length];
-    let ends = |endings: &[&[u8]]| endings.iter().any(|ending| name.ends_with(ending));
-    if matches!(word, b"pass" | b"pwd") || ends(&[b"password", b"passwd", b"passphrase", b"secret"])
-    {
-        return Some(Holds::Secret);
-    }
-    if matches!(word, b"key" | b"auth" | b"session" | b"sid" | b"sig" | b"jwt")
-        || ends(&[
-            b"token",
-            b"apikey",
-            b"accesskey",
-            b"sessionid",
-            b"sessid",
-            b"signature",
-            b"authorization",
-            b"credential",
-            b"credentials",
-        ])
-    {
-        return Some(Holds::Token);
-    }
-    if matches!(word, b"tel" | b"cell" | b"fax")
-        || ends(&[b"phone", b"phonenumber", b"mobile", b"mobilenumber", b"msisdn"])
-    {
-        return Some(Holds::Phone);
-    }
-    None
+    start
 }
 
-/// Where the value begins, and the quote that ends it.
-fn value_start(text: &[u8], mut start: usize, in_text: bool) -> (usize, Option<u8>) {
-    if in_text {
-        start += text[start..].iter().take_while(|b| **b == b' ').count();
-    }
-    match text.get(start) {
-        Some(quote @ (b'"' | b'\'')) => (start + 1, Some(*quote)),
-        _ => (start, None),
-    }
+/// Where the quote that begins at this place ends, or the text.
+fn quote_end(text: View<'_>, start: usize, quote: u8) -> usize {
+    let opening = text.level(start);
+    let after = &text.bytes()[start + 1..];
+    memchr::memchr_iter(quote, after)
+        .map(|at| start + 1 + at)
+        .find(|at| text.level(*at).closes(opening))
+        .unwrap_or(text.bytes().len())
 }
 
-fn secret_length(value: &[u8]) -> usize {
-    let ends = |at: usize| {
-        matches!(value[at], b'&' | b'#' | b';' | b',' | b'"' | b'\'' | b'<' | b'>' | b'}')
-            || value[at].is_ascii_whitespace()
-            || percent_decoded(value, at) == Some(b'&')
-    };
-    (0..value.len()).find(|at| ends(*at)).unwrap_or(value.len())
+fn number_length(text: &[u8]) -> usize {
+    text.iter()
+        .take_while(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E'))
+        .count()
 }
 
-/// The length of a long token, a scheme before it (`Basic …`) included.
-fn long_token_length(value: &[u8]) -> usize {
-    let scheme = [b"bearer".as_slice(), b"basic"]
-        .into_iter()
-        .find(|scheme| value.get(..scheme.len()).is_some_and(|v| v.eq_ignore_ascii_case(scheme)))
-        .map_or(0, <[u8]>::len);
-    let start = match space_length(&value[scheme..]) {
-        space if scheme > 0 && space > 0 => scheme + space,
-        _ => 0,
-    };
-    let mut token = &value[start..start + token_length(&value[start..])];
-    // `%26` ends a parameter within an encoded URL.
-    if let Some(end) = memchr::memmem::find(token, b"%26") {
-        token = &token[..end];
-    }
-    while let [before @ .., b'.' | b'/'] = token {
-        token = before;
-    }
-    let telling = token.iter().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
-    if token.len() >= 16 && telling { start + token.len() } else { 0 }
-}
-
-fn phone_length(value: &[u8]) -> usize {
-    let (mut at, mut end, mut digits) = (0, 0, 0);
-    while at < value.len() {
-        let (byte, length) = match percent_decoded(value, at) {
-            Some(decoded) => (decoded, 3),
-            None => (value[at], 1),
-        };
-        match byte {
-            b'0'..=b'9' => {
-                digits += 1;
-                end = at + length;
-            }
-            b'+' | b'(' | b')' | b' ' | b'-' | b'.' | b'/' => {}
-            // More than a phone number: a word, an address, a name.
-            _ if byte.is_ascii_alphabetic() || byte == b'@' => return 0,
-            _ => break,
-        }
-        at += length;
-    }
-    if digits >= 5 { end } else { 0 }
+fn is_literal(text: &[u8]) -> bool {
+    [b"null".as_slice(), b"true", b"false"].iter().any(|literal| text.starts_with(literal))
 }
 
 #[cfg(test)]
@@ -277,6 +174,18 @@ mod tests {
             ("?phone2=1234567", "?phone2=[phone]"),
             ("?mobile_number=0171+123456", "?mobile_number=[phone]"),
             ("?password=[token]", "?password=[token]"),
+            ("?password=a%26b%23c&d=1", "?password=[token]&d=1"),
+            ("/a?u=%2Fb%3Fpassword%3Da%2526b%26c%3D1", "/a?u=%2Fb%3Fpassword%3D[token]%26c%3D1"),
+            ("?connect.sid=s%3A0123456789abcdef.x%2By&b=1", "?connect.sid=[token]&b=1"),
+            ("?a=1&amp;password=x&amp;b=1", "?a=1&amp;password=[token]&amp;b=1"),
+            ("password = hunter2", "password = [token]"),
+            ("?code=482913&state=1", "?code=[token]&state=1"),
+            ("/cb?code=4%2F0AbCdEfGhIjKlMnOp&scope=a", "/cb?code=[token]&scope=a"),
+            ("?otp=482913", "?otp=[token]"),
+            ("your verification code: 482-913", "your verification code: [token]"),
+            ("?ticket=ST-1856-aA5Y&x=1", "?ticket=[token]&x=1"),
+            ("?reset=a1b2c3d4", "?reset=[token]"),
+            ("phone: 1234567 at home", "phone: [phone] at home"),
         ]);
     }
 
@@ -297,6 +206,9 @@ mod tests {
             "[phone]=1234567",
             "[email][phone]=1234567",
             "=0123456789abcdef",
+            "?code=404&error_code=500&country_code=PL&promo_code=SPRING2024",
+            "Error code: 100234",
+            "?otp=sms&ticket=12345678&reset=1",
         ] {
             check_clean(&[(text, text)]);
         }

@@ -1,6 +1,6 @@
 //! Finds phone numbers that stand free in a text.
 //!
-//! - International: `+` (or `%2B`) that does not follow a letter or digit, and 8 to 15 digits, grouped or
+//! - International: `+` that does not follow a letter or digit, and 8 to 15 digits, grouped or
 //!   not, the first not 0.
 //! - An area code in parentheses: `(030) 1234567`, 7 to 15 digits.
 //! - North American: `555-123-4567`, groups of 3, 3 and 4 digits with the same separator (space, `-`
@@ -9,13 +9,14 @@
 //!   more, 8 to 15 digits in all (9 or more where they are all pairs), separated by spaces or `-`, the
 //!   first also by `/`: `030 1234567`, `0171/1234567`, `01 23 45 67 89`. Not a date like `01-02-2024`.
 //!
-//! Groups are separated by up to three of space, `-`, `.`, `/`, `(`, `)` and, within URLs, `+` and `%20`.
+//! Groups are separated by up to three of space, `-`, `.`, `/`, `(`, `)` and, as a space in a query, `+`.
 //! A number may begin or end where a space separates groups, else only where the whole run of digits
 //! and separators does; and a run that touches a letter, `_` or `.` is none. So digits without grouping
 //! (epoch times, ids, product numbers), dates, prices, versions, IP addresses and UUIDs stay. A product
 //! number that is grouped exactly as a phone number is (`0123-45678`) cannot be told apart and goes.
 
-use super::span::{Mark, Span, percent_decoded};
+use super::span::{Mark, Span};
+use super::view::View;
 
 /// The groups of a run of digits.
 pub(super) type Groups = Vec<Group>;
@@ -54,17 +55,17 @@ const MAX_READ: usize = 32;
 /// More separators between two groups than anyone writes.
 const MAX_GAP: usize = 3;
 
-pub(super) fn find(text: &[u8], groups: &mut Groups, spans: &mut Vec<Span>) {
+pub(super) fn find(view: View<'_>, groups: &mut Groups, spans: &mut Vec<Span>) {
+    let text = view.bytes();
     let mut at = 0;
     // Whether a number may begin here.
     let mut free = true;
     let mut before = b' ';
     while at < text.len() {
-        let (byte, length) = decoded(text, at);
-        let prefixed = matches!(byte, b'+' | b'(');
-        let first = if prefixed { at + length } else { at };
+        let byte = text[at];
+        let first = if matches!(byte, b'+' | b'(') { at + 1 } else { at };
         if free && text.get(first).is_some_and(u8::is_ascii_digit) {
-            let run_end = read_run(text, at, first, groups);
+            let run_end = read_run(view, at, first, groups);
             let plus = if byte == b'+' { international(groups) } else { None };
             let number = plus.or_else(|| national(groups));
             at = match number {
@@ -84,26 +85,31 @@ pub(super) fn find(text: &[u8], groups: &mut Groups, spans: &mut Vec<Span>) {
             _ => !byte.is_ascii_alphanumeric(),
         };
         before = byte;
-        at += length;
+        at += 1;
     }
 }
 
 /// Reads groups of digits from `first` on, and says where they end. A last group that touches a word or
 /// is the hour of a time is left out, with all that it is tied to.
-fn read_run(text: &[u8], lead: usize, first: usize, groups: &mut Groups) -> usize {
+fn read_run(view: View<'_>, lead: usize, first: usize, groups: &mut Groups) -> usize {
+    let text = view.bytes();
     groups.clear();
-    let gap = if decoded(text, lead).0 == b'(' { OPEN } else { 0 };
+    let gap = if text[lead] == b'(' { OPEN } else { 0 };
+    // In `%2B49+30`, and encoded once more, the first `+` is one and the second a space.
+    let sign = if text[lead] == b'+' { view.percent(lead).max(1) } else { u8::MAX };
     let mut next = Some((lead, first, gap));
     let mut end = first;
     while let Some((lead, start, gap)) = next {
         end = start + text[start..].iter().take_while(|b| b.is_ascii_digit()).count();
         groups.push(Group { lead, start, end, gap, first: text[start] });
-        next = if groups.len() < MAX_READ { read_gap(text, end) } else { None };
+        next = if groups.len() < MAX_READ { read_gap(view, end, sign) } else { None };
     }
     let touches = match &text[end..] {
         [b'_', ..] => true,
         [b'.' | b'-', b, ..] => b.is_ascii_alphabetic(),
         [b':', b, ..] => b.is_ascii_digit(),
+        // An extension.
+        [b'x' | b'X', b, ..] if b.is_ascii_digit() => false,
         [b, ..] => b.is_ascii_alphabetic(),
         [] => false,
     };
@@ -114,16 +120,16 @@ fn read_run(text: &[u8], lead: usize, first: usize, groups: &mut Groups) -> usiz
 }
 
 /// What separates the digits that end here from more digits: where those begin, with and without a
-/// parenthesis, and the separators.
-fn read_gap(text: &[u8], mut at: usize) -> Option<(usize, usize, u8)> {
+/// parenthesis, and the separators. A `+` that is percent-encoded as often as `sign` is one, and no space.
+fn read_gap(view: View<'_>, mut at: usize, sign: u8) -> Option<(usize, usize, u8)> {
+    let text = view.bytes();
     let mut gap = 0;
     for _ in 0..MAX_GAP {
         let lead = at;
-        let (byte, length) = decoded(text, at);
-        let separator = match byte {
+        let separator = match text.get(at)? {
             b' ' => SPACE,
             // A space in a query, where it stands alone; else the sign of another number.
-            b'+' if gap == 0 && length == 1 => SPACE,
+            b'+' if matches!(gap, 0 | CLOSE) && view.percent(at) < sign => SPACE,
             b'-' => DASH,
             b'.' => DOT,
             b'/' => SLASH,
@@ -132,7 +138,7 @@ fn read_gap(text: &[u8], mut at: usize) -> Option<(usize, usize, u8)> {
             _ => return None,
         };
         gap |= separator;
-        at += length;
+        at += 1;
         if text.get(at).is_some_and(u8::is_ascii_digit) {
             return Some((if separator == OPEN { lead } else { at }, at, gap));
         }
@@ -220,14 +226,6 @@ fn digits(groups: &[Group]) -> usize {
     groups.iter().map(Group::len).sum()
 }
 
-/// The character at this place, percent-encoded or not, and how many bytes it takes. 0 after the end.
-fn decoded(text: &[u8], at: usize) -> (u8, usize) {
-    match percent_decoded(text, at) {
-        Some(byte) => (byte, 3),
-        None => (text.get(at).copied().unwrap_or_default(), 1),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::tests::check_clean;
@@ -258,6 +256,13 @@ mod tests {
             ("0049 30 123456", "[phone]"),
             ("/s?q=call+030+1234567", "/s?q=call+[phone]"),
             ("/s?q=%28030%29%201234567", "/s?q=[phone]"),
+            ("tel1=%2B49+30+123456+and", "tel1=[phone]+and"),
+            ("u=%2Fs%3Fq%3D%252B49%2B30%2B123456%26n%3D1", "u=%2Fs%3Fq%3D[phone]%26n%3D1"),
+            ("q=0171%2B123456", "q=[phone]"),
+            ("+49\u{a0}30\u{2011}123456", "[phone]"),
+            ("\u{202a}+49 30 123456\u{202c}", "\u{202a}[phone]"),
+            ("+1 555 123 4567x12", "[phone]x12"),
+            (r"\u002B49\u002030\/123456", "[phone]"),
         ]);
     }
 

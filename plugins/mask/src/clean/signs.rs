@@ -6,6 +6,8 @@
 
 use std::ops::{BitOr, BitOrAssign};
 
+use super::escape;
+
 /// A set of signs.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Signs(u8);
@@ -13,7 +15,7 @@ pub(super) struct Signs(u8);
 impl Signs {
     /// `@`.
     pub(super) const AT: Self = Self(1);
-    /// The percent-encoded form of `@`, `+`, `=` or `%`.
+    /// An escape without decoding which something may be missed.
     pub(super) const ENCODED: Self = Self(1 << 1);
     /// `=`, or `:` that is not followed by `/`.
     pub(super) const ASSIGN: Self = Self(1 << 2);
@@ -23,10 +25,26 @@ impl Signs {
     pub(super) const BEARER: Self = Self(1 << 4);
     /// A digit after `+` or `(`, or two digits with a separator between them.
     pub(super) const PHONE: Self = Self(1 << 5);
+    /// Any digit: without one there is no address, no account number and no key.
+    pub(super) const DIGIT: Self = Self(1 << 6);
+    /// Any escape.
+    pub(super) const ESCAPE: Self = Self(1 << 7);
 
     #[inline]
     pub(super) fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
+    }
+}
+
+impl Signs {
+    /// Those that are not among others.
+    pub(super) fn except(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    /// Those that are among others too.
+    pub(super) fn among(self, others: Self) -> Self {
+        Self(self.0 & others.0)
     }
 }
 
@@ -61,9 +79,14 @@ pub(super) fn scan(text: &[u8]) -> Signs {
     let mut signs = Signs::default();
     signs.add(singles & AT != 0, Signs::AT);
     signs.add(singles & EQUALS != 0 || pairs & NO_SLASH != 0, Signs::ASSIGN);
-    signs.add(pairs & CODE != 0 && has_encoded(text), Signs::ENCODED);
+    // `&` is in most URLs, with a `;` behind it hardly anywhere.
+    let has_escape =
+        singles & ESCAPE != 0 || singles & (AMPERSAND | SEMICOLON) == AMPERSAND | SEMICOLON;
+    signs.add(has_escape, Signs::ESCAPE);
+    signs.add(has_escape && escape::any_tells(text), Signs::ENCODED);
     signs.add(pairs & J != 0, Signs::JWT);
     signs.add(pairs & E != 0, Signs::BEARER);
+    signs.add(singles & DIGIT != 0, Signs::DIGIT);
     signs.add(pairs & DIGIT_AFTER != 0 || triples & GOES_ON != 0, Signs::PHONE);
     signs
 }
@@ -83,8 +106,8 @@ const AT: u16 = 1;
 const EQUALS: u16 = 1 << 1;
 const COLON: u16 = 1 << 2;
 const NO_SLASH: u16 = 1 << 3;
-const PERCENT: u16 = 1 << 4;
-const CODE: u16 = 1 << 5;
+const ESCAPE: u16 = 1 << 4;
+const SEMICOLON: u16 = 1 << 5;
 const Y: u16 = 1 << 6;
 const J: u16 = 1 << 7;
 const B: u16 = 1 << 8;
@@ -94,6 +117,7 @@ const SEPARATOR: u16 = 1 << 11;
 const GOES_ON: u16 = 1 << 12;
 const BEFORE_DIGIT: u16 = 1 << 13;
 const DIGIT_AFTER: u16 = 1 << 14;
+const AMPERSAND: u16 = 1 << 15;
 
 const CLASSES: [u16; 256] = {
     let mut classes = [0; 256];
@@ -110,30 +134,25 @@ const fn class(byte: u8) -> u16 {
         b'@' => AT,
         b'=' => EQUALS,
         b':' => COLON,
-        b'%' => PERCENT | SEPARATOR,
+        b'%' => SEPARATOR | ESCAPE,
+        // Of a slash or a dash that JSON escapes between digits.
+        b'\\' => SEPARATOR | GOES_ON | ESCAPE,
+        b'&' => AMPERSAND,
+        b';' => SEMICOLON,
         b'y' => Y,
         b'J' => J,
         b'b' | b'B' => B,
         b'e' | b'E' => E,
-        b'2'..=b'4' => DIGIT | GOES_ON | DIGIT_AFTER | CODE,
         b'0'..=b'9' => DIGIT | GOES_ON | DIGIT_AFTER,
         b' ' | b'-' => SEPARATOR | GOES_ON,
-        b'.' | b'/' => SEPARATOR,
-        b')' => SEPARATOR,
+        b'/' => SEPARATOR | GOES_ON,
+        b'.' | b')' => SEPARATOR,
         b'+' => SEPARATOR | BEFORE_DIGIT,
         b'(' => BEFORE_DIGIT,
+        // Typographic spaces and dashes.
+        0xC2 | 0xE2 | 0xEF => SEPARATOR | ESCAPE,
+        0x80..=0xBF => GOES_ON,
         _ => 0,
     };
     if byte == b'/' { own } else { own | NO_SLASH }
-}
-
-/// Whether there is an encoded form of `@`, `+`, `=` or `%`: most of those that begin with the same digit
-/// are of a space or a slash.
-fn has_encoded(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'%', text).any(|at| {
-        matches!(
-            text[at + 1..],
-            [b'4', b'0', ..] | [b'2', b'5' | b'B' | b'b', ..] | [b'3', b'D' | b'd', ..]
-        )
-    })
 }

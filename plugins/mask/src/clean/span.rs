@@ -1,4 +1,4 @@
-//! Parts of a text that are to be replaced, and how a text in a URL is read.
+//! Parts of a text that are to be replaced.
 
 /// A part of a text that is to be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -8,22 +8,60 @@ pub(super) struct Span {
     pub mark: Mark,
 }
 
+/// What stands in the place of what was there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mark {
     Token,
+    ApiKey,
     Email,
+    Iban,
+    Card,
     Phone,
+    Ip,
+    /// In JSON, in the place of a number: it stays JSON, and no quotes are needed, however deep it lies.
+    Null,
 }
 
-/// The byte that `%XX` at this place stands for.
-#[inline]
-pub(super) fn percent_decoded(text: &[u8], at: usize) -> Option<u8> {
-    match text.get(at..at + 3)? {
-        [b'%', high, low] => Some(hex_digit(*high)? << 4 | hex_digit(*low)?),
-        _ => None,
+impl Mark {
+    pub(super) fn text(self) -> &'static [u8] {
+        match self {
+            Self::Token => b"[token]",
+            Self::ApiKey => b"[api_key]",
+            Self::Email => b"[email]",
+            Self::Iban => b"[iban]",
+            Self::Card => b"[card]",
+            Self::Phone => b"[phone]",
+            Self::Ip => b"[ip]",
+            Self::Null => b"null",
+        }
     }
 }
 
-fn hex_digit(byte: u8) -> Option<u8> {
-    (byte as char).to_digit(16).map(|digit| digit as u8)
+/// Puts the spans in order and joins those that overlap.
+pub(super) fn merge(spans: &mut Vec<Span>) {
+    spans.sort_unstable();
+    spans.dedup_by(|next, span| {
+        let overlap = next.start < span.end;
+        if overlap {
+            span.end = span.end.max(next.end);
+        }
+        overlap
+    });
+}
+
+/// Makes `cleaned` the value with a mark in place of each span. Says whether that changes anything.
+pub(super) fn replace(value: &[u8], spans: &[Span], cleaned: &mut Vec<u8>) -> bool {
+    if spans.is_empty() {
+        return false;
+    }
+    cleaned.clear();
+    let mut copied = 0;
+    for span in spans {
+        cleaned.extend_from_slice(&value[copied..span.start]);
+        cleaned.extend_from_slice(span.mark.text());
+        copied = span.end;
+    }
+    cleaned.extend_from_slice(&value[copied..]);
+    // `password=[token]` was cleaned before.
+    cleaned != value
 }

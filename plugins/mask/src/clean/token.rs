@@ -2,11 +2,13 @@
 //! and password of a URL (`https://user:password@host`).
 
 use super::signs::Signs;
-use super::span::{Mark, Span, percent_decoded};
+use super::span::{Mark, Span};
+use super::value::token_length;
+use super::view::View;
 
-pub(super) fn find(text: &[u8], signs: Signs, spans: &mut Vec<Span>) {
+pub(super) fn find(text: View<'_>, signs: Signs, spans: &mut Vec<Span>) {
     if signs.intersects(Signs::JWT) {
-        jwts(text, spans);
+        jwts(text.bytes(), Mark::Token, spans);
     }
     if signs.intersects(Signs::BEARER) {
         bearers(text, spans);
@@ -16,22 +18,8 @@ pub(super) fn find(text: &[u8], signs: Signs, spans: &mut Vec<Span>) {
     }
 }
 
-/// How many bytes of the text's beginning can be of a token, base64's padding included.
-pub(super) fn token_length(text: &[u8]) -> usize {
-    let length = text.iter().take_while(|b| is_token(**b)).count();
-    length + text[length..].iter().take(2).take_while(|b| **b == b'=').count()
-}
-
-/// After a scheme's name there is a space, however encoded: how many bytes it has.
-pub(super) fn space_length(text: &[u8]) -> usize {
-    match text {
-        [b' ' | b'+', ..] => 1,
-        [b'%', b'2', b'0', ..] => 3,
-        _ => 0,
-    }
-}
-
-fn jwts(text: &[u8], spans: &mut Vec<Span>) {
+/// JSON web tokens.
+pub(super) fn jwts(text: &[u8], mark: Mark, spans: &mut Vec<Span>) {
     let mut done = 0;
     for start in memchr::memmem::find_iter(text, b"eyJ") {
         if start < done {
@@ -51,22 +39,18 @@ fn jwts(text: &[u8], spans: &mut Vec<Span>) {
             end += 1 + segment(&text[end + 1..]);
         }
         done = end;
-        spans.push(Span { start: whole_start(text, start), end, mark: Mark::Token });
+        spans.push(Span { start: whole_start(text, start), end, mark });
     }
 }
 
 /// Where the token begins that this place is in the midst of.
 fn whole_start(text: &[u8], at: usize) -> usize {
-    let start = at - text[..at].iter().rev().take_while(|b| is_segment(**b)).count();
-    // `%3DeyJ`: the first two belong to the sign before.
-    match start.checked_sub(1).and_then(|sign| percent_decoded(text, sign)) {
-        Some(_) => at.min(start + 2),
-        None => start,
-    }
+    at - text[..at].iter().rev().take_while(|b| is_segment(**b)).count()
 }
 
-fn bearers(text: &[u8], spans: &mut Vec<Span>) {
+fn bearers(view: View<'_>, spans: &mut Vec<Span>) {
     const WORD: &[u8] = b"bearer";
+    let text = view.bytes();
     let mut done = 0;
     for at in memchr::memchr2_iter(b'b', b'B', text) {
         if at < done {
@@ -78,20 +62,28 @@ fn bearers(text: &[u8], spans: &mut Vec<Span>) {
         if !word.eq_ignore_ascii_case(WORD) {
             continue;
         }
-        let start = at + WORD.len() + space_length(&text[at + WORD.len()..]);
-        let token = &text[start..start + token_length(&text[start..])];
+        let space = at + WORD.len();
+        if !matches!(text.get(space), Some(b' ' | b'+')) {
+            continue;
+        }
+        let start = space + 1;
+        let token = &text[start..start + token_length(view.rest(start), view.percent(space))];
         let is_long = token.len() >= 20 || token.len() >= 8 && token.iter().any(u8::is_ascii_digit);
-        if start > at + WORD.len() && is_long {
+        if is_long {
             done = start + token.len();
             spans.push(Span { start, end: start + token.len(), mark: Mark::Token });
         }
     }
 }
 
-fn user_infos(text: &[u8], spans: &mut Vec<Span>) {
+fn user_infos(view: View<'_>, spans: &mut Vec<Span>) {
+    let text = view.bytes();
     for scheme in memchr::memmem::find_iter(text, b"://") {
         let start = scheme + 3;
-        let length = text[start..].iter().take_while(|b| !ends_authority(**b)).count();
+        // `%2F` in a password does not end it.
+        let percent = view.percent(scheme);
+        let is_authority = |at: usize| !ends_authority(text[at]) || view.percent(at) > percent;
+        let length = (start..text.len()).take_while(|at| is_authority(*at)).count();
         if let Some(at) = memchr::memrchr(b'@', &text[start..start + length])
             && at > 0
         {
@@ -106,10 +98,6 @@ fn segment(text: &[u8]) -> usize {
 
 fn is_segment(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
-}
-
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~' | b'+' | b'/' | b'%')
 }
 
 fn ends_authority(byte: u8) -> bool {
@@ -130,6 +118,11 @@ mod tests {
             ("Bearer abcdef0123456789", "Bearer [token]"),
             ("sent bearer%20AbCdEfGhIjKlMnOpQrSt now", "sent bearer%20[token] now"),
             ("https://ada:secret@shop.example.com/a", "https://[token]@shop.example.com/a"),
+            ("https://ada:se%2Fcret@shop.example.com/a", "https://[token]@shop.example.com/a"),
+            (
+                "?u=https%3A%2F%2Fada%3Ax%40shop.example.com%2Fa",
+                "?u=https%3A%2F%2F[token]%40shop.example.com%2Fa",
+            ),
             ("https://key@sentry.example.com/1", "https://[token]@sentry.example.com/1"),
         ]);
     }

@@ -247,6 +247,7 @@ fn networks_pass_where_a_later_stage_has_written_the_column_and_addresses_never_
         "::1",
         "2001:db8:85a3:1::",
         "2001:db8:85a3::1",
+        "2002:c000:239::",
         "::ffff:192.0.2.1",
         "203.0.113.0:80",
         "203.0.113.0/24",

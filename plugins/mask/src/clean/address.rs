@@ -1,0 +1,200 @@
+//! Finds IP addresses: four numbers of IPv4 with dots, and IPv6 in all of its writings, in brackets and with
+//! a zone too. A port or a prefix length behind one stays.
+//!
+//! Versions look like addresses of IPv4. They are told by what stands before them, as in `Chrome/1.2.3.4`,
+//! `v1.2.3.4` or `version: 1.2.3.4`, by a fifth number, a word right behind them (`1.2.3.4-beta`) and a zero
+//! in front. What looks like an address of IPv6 without a digit is a path in code (`dead::beef`), and eight
+//! pairs of digits are a hardware address.
+
+use std::net::Ipv6Addr;
+
+use super::names::{self, Holds};
+use super::span::{Mark, Span};
+
+/// Longer than any address of IPv6.
+const MAX_V6: usize = 45;
+
+/// More letters than there are in a word that announces a version.
+const MAX_WORD: usize = 16;
+
+pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
+    let mut at = 0;
+    let mut before = b' ';
+    while at < text.len() {
+        let length = text[at..].iter().take_while(|b| is_part(**b)).count();
+        if length == 0 || before.is_ascii_alphanumeric() || before == b'_' {
+            before = text[at];
+            at += 1;
+            continue;
+        }
+        let end = at + length;
+        let follows_word = text.get(end).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        let part = &text[at..end];
+        let known = spans.len();
+        if !follows_word && let Some(length) = v6_length(part) {
+            spans.push(with_brackets(text, at, at + length));
+        } else {
+            v4s(text, at, end, spans);
+        }
+        at = spans[known..].last().map_or(end, |span| span.end.max(end));
+        before = text[at - 1];
+    }
+}
+
+fn is_part(byte: u8) -> bool {
+    byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')
+}
+
+/// How much of this is an address of IPv6: without the sign at the end of a sentence.
+fn v6_length(part: &[u8]) -> Option<usize> {
+    if part.len() > MAX_V6 + 2 || memchr::memchr(b':', part).is_none() {
+        return None;
+    }
+    let mut text = std::str::from_utf8(part).ok()?;
+    loop {
+        if text.parse::<Ipv6Addr>().is_ok() {
+            let is_code = !text.bytes().any(|b| b.is_ascii_digit());
+            let is_hardware =
+                text.split(':').count() == 8 && text.split(':').all(|group| group.len() == 2);
+            return (!is_code && !is_hardware).then_some(text.len());
+        }
+        text = text.strip_suffix(['.', ':'])?;
+    }
+}
+
+/// The address with the brackets around it, and with its zone.
+fn with_brackets(text: &[u8], mut start: usize, mut end: usize) -> Span {
+    if text.get(end) == Some(&b'%') {
+        let is_zone = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+        let zone = text[end + 1..].iter().take_while(is_zone).count();
+        end += if zone > 0 { 1 + zone } else { 0 };
+    }
+    if start > 0 && text[start - 1] == b'[' && text.get(end) == Some(&b']') {
+        start -= 1;
+        end += 1;
+    }
+    Span { start, end, mark: Mark::Ip }
+}
+
+/// Finds addresses of IPv4 between the colons of a part.
+fn v4s(text: &[u8], start: usize, end: usize, spans: &mut Vec<Span>) {
+    let mut at = start;
+    for piece in text[start..end].split(|b| *b == b':') {
+        let piece_start = at;
+        at += piece.len() + 1;
+        let piece = piece.strip_suffix(b".").unwrap_or(piece);
+        let piece_end = piece_start + piece.len();
+        if is_v4(piece) && !is_version(&text[..piece_start], &text[piece_end..]) {
+            spans.push(Span { start: piece_start, end: piece_end, mark: Mark::Ip });
+        }
+    }
+}
+
+/// Whether this is four numbers up to 255, not the first 0 alone.
+fn is_v4(text: &[u8]) -> bool {
+    let is_number = |part: &[u8]| {
+        (1..=3).contains(&part.len())
+            && part.iter().all(u8::is_ascii_digit)
+            && part.iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0')) <= 255
+    };
+    text.split(|b| *b == b'.').count() == 4
+        && text.split(|b| *b == b'.').all(is_number)
+        && (!text.starts_with(b"0.") || text == b"0.0.0.0")
+}
+
+fn is_version(before: &[u8], after: &[u8]) -> bool {
+    let goes_on = match after {
+        [b, ..] if b.is_ascii_alphanumeric() || *b == b'_' => true,
+        [b'-' | b'+', b, ..] => b.is_ascii_alphabetic(),
+        _ => false,
+    };
+    // A number before the four.
+    goes_on || before.ends_with(b".") || is_product(before) || announces_version(before)
+}
+
+/// Whether the text ends with a name and a slash, as in `Chrome/`, that are not of a path.
+fn is_product(before: &[u8]) -> bool {
+    let [before @ .., b'/'] = before else {
+        return false;
+    };
+    let is_name = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'+');
+    let length = before.iter().rev().take(2 * MAX_WORD).take_while(is_name).count();
+    let name = &before[before.len() - length..];
+    name.iter().any(u8::is_ascii_alphabetic) && !before[..before.len() - length].ends_with(b"/")
+}
+
+/// Whether the last word of the text is one that is followed by a version.
+fn announces_version(before: &[u8]) -> bool {
+    let is_between =
+        |b: &&u8| matches!(b, b' ' | b'+' | b'=' | b':' | b'"' | b'\'' | b'/' | b'-' | b'.');
+    let gap = before.iter().rev().take(4).take_while(is_between).count();
+    let before = &before[..before.len() - gap];
+    let length = before.iter().rev().take(MAX_WORD).take_while(|b| b.is_ascii_alphabetic()).count();
+    let word = &before[before.len() - length..];
+    names::holds(word) == Some(Holds::Version) || word.eq_ignore_ascii_case(b"v")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Kind;
+    use crate::tests::check_clean_of;
+
+    #[test]
+    fn addresses_are_found_in_all_writings() {
+        check_clean_of(
+            Kind::Ip,
+            &[
+                ("203.0.113.9", "[ip]"),
+                ("blocked 203.0.113.9.", "blocked [ip]."),
+                ("203.0.113.9:8080, 10.0.0.1", "[ip]:8080, [ip]"),
+                ("203.0.113.0/24", "[ip]/24"),
+                ("192.168.001.001", "[ip]"),
+                ("http://203.0.113.9/a", "http://[ip]/a"),
+                ("/lookup/203.0.113.9", "/lookup/[ip]"),
+                ("client:203.0.113.9", "client:[ip]"),
+                ("face:203.0.113.9", "face:[ip]"),
+                ("ip-203.0.113.9", "ip-[ip]"),
+                ("2001:db8::1", "[ip]"),
+                ("ip=2001:DB8:0:0:0:0:0:1&n=1", "ip=[ip]&n=1"),
+                ("http://[2001:db8::1]:8443/", "http://[ip]:8443/"),
+                ("fe80::1%eth0 is up", "[ip] is up"),
+                ("[fe80::1%25en0]", "[ip]"),
+                ("::1", "[ip]"),
+                ("::ffff:203.0.113.9", "[ip]"),
+                ("from:2001:db8::1.", "from:[ip]."),
+                ("2001%3Adb8%3A%3A1", "[ip]"),
+            ],
+        );
+    }
+
+    #[test]
+    fn versions_times_and_code_stay() {
+        for text in [
+            "Chrome/120.0.0.0 Safari/537.36",
+            "Foo-Bar/1.2.3.4",
+            "v1.2.3.4",
+            "v. 1.2.3.4",
+            "version 1.2.3.4",
+            "app_version=1.2.3.4",
+            "\"appVersion\":\"1.2.3.4\"",
+            "Build: 10.0.190.45",
+            "1.2.3.4-beta",
+            "1.2.3.4.5",
+            "0.1.2.3",
+            "256.1.1.1",
+            "1.2.3",
+            "10.20.30.4000",
+            "a1.2.3.4",
+            "10:20:30",
+            "00:1a:2b:3c:4d:5e",
+            "00:11:22:33:44:55:66:77",
+            "std::vec",
+            "dead::beef",
+            "a::b",
+            "::",
+            "1:2",
+        ] {
+            check_clean_of(Kind::Ip, &[(text, text)]);
+        }
+    }
+}

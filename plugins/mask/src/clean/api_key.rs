@@ -1,0 +1,243 @@
+//! Finds keys of well-known services by the form that these give them, JSON web tokens and private keys
+//! (PEM). Keys without a form of their own are found by the name they are given, if at all: that is what the
+//! kind `token` does.
+
+use super::span::{Mark, Span};
+use super::token;
+
+/// What follows the beginning of a key.
+struct Form {
+    begin: &'static [u8],
+    /// The fewest characters that follow, and the most.
+    length: (usize, usize),
+    follows: fn(u8) -> bool,
+}
+
+const FORMS: &[Form] = &[
+    // Amazon Web Services.
+    form(b"AKIA", (16, 16), is_capital),
+    form(b"ASIA", (16, 16), is_capital),
+    form(b"ABIA", (16, 16), is_capital),
+    form(b"ACCA", (16, 16), is_capital),
+    // Anthropic, OpenAI.
+    form(b"sk-", (32, MANY), is_word),
+    // Atlassian.
+    form(b"ATATT3", (32, MANY), is_word),
+    // DigitalOcean.
+    form(b"dop_v1_", (32, MANY), is_alphanumeric),
+    form(b"doo_v1_", (32, MANY), is_alphanumeric),
+    // Docker.
+    form(b"dckr_pat_", (20, MANY), is_word),
+    // GitHub.
+    form(b"ghp_", (36, MANY), is_alphanumeric),
+    form(b"gho_", (36, MANY), is_alphanumeric),
+    form(b"ghu_", (36, MANY), is_alphanumeric),
+    form(b"ghs_", (36, MANY), is_alphanumeric),
+    form(b"ghr_", (36, MANY), is_alphanumeric),
+    form(b"github_pat_", (22, MANY), is_word),
+    // GitLab.
+    form(b"glpat-", (20, MANY), is_word),
+    // Google.
+    form(b"AIza", (35, 35), is_word),
+    form(b"GOCSPX-", (24, MANY), is_word),
+    form(b"ya29.", (20, MANY), is_word),
+    // HashiCorp Vault.
+    form(b"hvs.", (24, MANY), is_word),
+    // Hugging Face.
+    form(b"hf_", (30, MANY), is_alphanumeric),
+    // npm, PyPI, RubyGems.
+    form(b"npm_", (36, MANY), is_alphanumeric),
+    form(b"pypi-", (50, MANY), is_word),
+    form(b"rubygems_", (48, MANY), is_alphanumeric),
+    // Postman.
+    form(b"PMAK-", (40, MANY), is_word),
+    // SendGrid, Mailgun, Brevo.
+    form(b"SG.", (40, MANY), is_dotted),
+    form(b"key-", (32, 32), is_alphanumeric),
+    form(b"xkeysib-", (60, MANY), is_word),
+    // Shopify.
+    form(b"shpat_", (32, MANY), is_alphanumeric),
+    form(b"shpca_", (32, MANY), is_alphanumeric),
+    form(b"shppa_", (32, MANY), is_alphanumeric),
+    form(b"shpss_", (32, MANY), is_alphanumeric),
+    // Slack.
+    form(b"xoxa-", (10, MANY), is_word),
+    form(b"xoxb-", (10, MANY), is_word),
+    form(b"xoxe-", (10, MANY), is_word),
+    form(b"xoxp-", (10, MANY), is_word),
+    form(b"xoxr-", (10, MANY), is_word),
+    form(b"xoxs-", (10, MANY), is_word),
+    form(b"xapp-", (10, MANY), is_word),
+    // Square.
+    form(b"sq0atp-", (22, MANY), is_word),
+    form(b"sq0csp-", (22, MANY), is_word),
+    // Stripe.
+    form(b"pk_live_", (16, MANY), is_alphanumeric),
+    form(b"pk_test_", (16, MANY), is_alphanumeric),
+    form(b"rk_live_", (16, MANY), is_alphanumeric),
+    form(b"rk_test_", (16, MANY), is_alphanumeric),
+    form(b"sk_live_", (16, MANY), is_alphanumeric),
+    form(b"sk_test_", (16, MANY), is_alphanumeric),
+    form(b"whsec_", (24, MANY), is_alphanumeric),
+    // Twilio.
+    form(b"SK", (32, 32), is_lower_hex),
+];
+
+/// As many as there are. So many are looked at: that tells whether it is a key.
+const MANY: usize = 128;
+
+const fn form(begin: &'static [u8], length: (usize, usize), follows: fn(u8) -> bool) -> Form {
+    Form { begin, length, follows }
+}
+
+pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
+    token::jwts(text, Mark::ApiKey, spans);
+    private_keys(text, spans);
+    let mut at = 0;
+    let mut before = b' ';
+    while at < text.len() {
+        let byte = text[at];
+        let known = FIRST[usize::from(byte)] && !before.is_ascii_alphanumeric();
+        before = byte;
+        match known.then(|| key_length(&text[at..])).flatten() {
+            Some(length) => {
+                spans.push(Span { start: at, end: at + length, mark: Mark::ApiKey });
+                at += length;
+                before = b'a';
+            }
+            None => at += 1,
+        }
+    }
+}
+
+/// The length of the key that the text begins with.
+fn key_length(text: &[u8]) -> Option<usize> {
+    let form = FORMS.iter().find(|form| text.starts_with(form.begin))?;
+    let rest = &text[form.begin.len()..];
+    let (fewest, most) = form.length;
+    let follows = |b: &&u8| (form.follows)(**b);
+    let looked_at = rest.iter().take(most).take_while(follows).count();
+    let is_telling = rest[..looked_at].iter().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+    if looked_at < fewest || !is_telling {
+        return None;
+    }
+    let length = looked_at + rest[looked_at..].iter().take_while(follows).count();
+    (length <= most || most == MANY).then_some(form.begin.len() + length)
+}
+
+/// Finds private keys, from their first line to their last, or to the end.
+fn private_keys(text: &[u8], spans: &mut Vec<Span>) {
+    // Behind the words there are spaces, or what a form makes of them.
+    const BEGIN: &[u8] = b"-----BEGIN";
+    const NAME: &[u8] = b"PRIVATE";
+    const END: &[u8] = b"-----END";
+    const LINE: &[u8] = b"-----";
+    /// The longest first line, such as that of an encrypted key of OpenSSH.
+    const MAX_LINE: usize = 64;
+    let mut at = 0;
+    while let Some(found) = memchr::memmem::find(&text[at..], BEGIN) {
+        let start = at + found;
+        at = start + BEGIN.len();
+        let line = &text[at..text.len().min(at + MAX_LINE)];
+        if memchr::memmem::find(line, NAME).is_none() {
+            continue;
+        }
+        let end = memchr::memmem::find(&text[at..], END).map(|end| at + end + END.len());
+        let end = end.and_then(|end| {
+            memchr::memmem::find(&text[end..], LINE).map(|line| end + line + LINE.len())
+        });
+        at = end.unwrap_or(text.len());
+        spans.push(Span { start, end: at, mark: Mark::ApiKey });
+    }
+}
+
+/// The bytes that a key begins with.
+const FIRST: [bool; 256] = {
+    let mut first = [false; 256];
+    let mut at = 0;
+    while at < FORMS.len() {
+        first[FORMS[at].begin[0] as usize] = true;
+        at += 1;
+    }
+    first
+};
+
+fn is_alphanumeric(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+}
+
+fn is_capital(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit()
+}
+
+fn is_lower_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+fn is_dotted(byte: u8) -> bool {
+    is_word(byte) || byte == b'.'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FORMS;
+    use crate::config::Kind;
+    use crate::tests::{check_clean_of, clean_of};
+
+    #[test]
+    fn keys_of_each_form_are_found_whole() {
+        for form in FORMS {
+            let rest: Vec<u8> =
+                (b'0'..=b'z').filter(|b| (form.follows)(*b)).cycle().take(form.length.0).collect();
+            let begin = String::from_utf8_lossy(form.begin);
+            let key = format!("{begin}{}", String::from_utf8_lossy(&rest));
+            for (before, after) in
+                [("", ""), ("key=", "&b=1"), ("\"", "\","), ("https://example.com/", "/x")]
+            {
+                let cleaned = clean_of(&[Kind::ApiKey], &format!("{before}{key}{after}"));
+                assert_eq!(cleaned, format!("{before}[api_key]{after}"), "{key}");
+            }
+            let part = format!("x{key} {}", &key[..key.len() - 1]);
+            assert_eq!(clean_of(&[Kind::ApiKey], &part), part);
+        }
+    }
+
+    #[test]
+    fn private_keys_are_found_to_their_end() {
+        check_clean_of(
+            Kind::ApiKey,
+            &[
+                (
+                    "a -----BEGIN RSA PRIVATE KEY-----\nMII1==\n-----END RSA PRIVATE KEY----- b",
+                    "a [api_key] b",
+                ),
+                (
+                    r#"{"k":"-----BEGIN PRIVATE KEY-----\nMII1\n-----END PRIVATE KEY-----\n"}"#,
+                    r#"{"k":"[api_key]\n"}"#,
+                ),
+                ("-----BEGIN PRIVATE KEY-----\nMII1", "[api_key]"),
+                (
+                    "-----BEGIN CERTIFICATE-----\nMII1\n-----END CERTIFICATE-----",
+                    "-----BEGIN CERTIFICATE-----\nMII1\n-----END CERTIFICATE-----",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_only_looks_like_a_key_stays() {
+        for text in [
+            "sk-learn-based-pipelines-for-texts-and-more",
+            "AKIAN shoes 42",
+            "key-value-store-1",
+            "xoxb-",
+            "npm_config_registry_of_the_company_and_more_1",
+        ] {
+            check_clean_of(Kind::ApiKey, &[(text, text)]);
+        }
+    }
+}

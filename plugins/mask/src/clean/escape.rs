@@ -1,0 +1,248 @@
+//! Decodes what writers of URLs, JSON and HTML escape, and what is a sign of ASCII in another script.
+//!
+//! - `%XX`, encoded any number of times (`%2540`), and `%uXXXX`.
+//! - `\uXXXX`, `\xXX`, `\/`, `\n`, `\r`, `\t` and quotes, behind any number of backslashes.
+//! - `&#64;`, `&#x40;` and the names of signs that matter (`&commat;`), with any number of `amp;`.
+//! - Full-width letters and digits (`＠`), typographic spaces and dashes; what is not seen (zero-width
+//!   spaces, direction marks) goes.
+//!
+//! Not base64, quoted-printable or `+` for a space: whether that is meant cannot be told from the text,
+//! and the finders take `+` for a space where it makes sense.
+
+use super::view::{Decoded, Level, View};
+
+/// What an escape stands for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Escape {
+    /// How many bytes the escape takes.
+    length: usize,
+    bytes: [u8; 4],
+    /// How many of them.
+    count: usize,
+    level: Level,
+}
+
+impl Escape {
+    fn byte(length: usize, byte: u8, level: Level) -> Self {
+        Self { length, bytes: [byte, 0, 0, 0], count: 1, level }
+    }
+
+    fn char(length: usize, code: u32, level: Level) -> Self {
+        let mut bytes = [0; 4];
+        // Half of a surrogate pair is no character, and nothing of it is looked at.
+        let char = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+        let count = char.encode_utf8(&mut bytes).len();
+        Self { length, bytes, count, level }
+    }
+
+    /// Whether without decoding it something may be missed. Spaces, slashes, dots and letters of other
+    /// scripts are in what is found, but nothing is found by them alone; where they are written at length,
+    /// which is rare, they are looked at all the same.
+    fn tells(&self) -> bool {
+        let byte = self.bytes[0];
+        self.length > 3
+            || byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'@' | b'=' | b':' | b'+' | b'(' | b'%' | b'&' | b'\\' | b'"' | b'[' | b']'
+            )
+    }
+}
+
+/// Makes `out` the text with its escapes decoded once. Says whether there are any.
+pub(super) fn decode(text: View<'_>, out: &mut Decoded) -> bool {
+    out.clear();
+    let bytes = text.bytes();
+    let mut copied = 0;
+    each(bytes, |at, escape| {
+        out.copy(text, copied..at);
+        out.push(text, at, &escape.bytes[..escape.count], escape.level);
+        copied = at + escape.length;
+        true
+    });
+    if copied == 0 {
+        return false;
+    }
+    out.copy(text, copied..bytes.len());
+    out.end(text);
+    true
+}
+
+/// Whether there is an escape without decoding which something may be missed.
+pub(super) fn any_tells(text: &[u8]) -> bool {
+    let mut found = false;
+    each(text, |_, escape| {
+        found = escape.tells();
+        !found
+    });
+    found
+}
+
+/// Calls `act` for each escape, until it returns false.
+fn each(text: &[u8], mut act: impl FnMut(usize, &Escape) -> bool) {
+    let mut at = 0;
+    while let Some(next) = text[at..].iter().position(|b| BEGINS[usize::from(*b)]) {
+        at += next;
+        match escape(&text[at..]) {
+            Ok(escape) => {
+                if !act(at, &escape) {
+                    return;
+                }
+                at += escape.length;
+            }
+            Err(length) => at += length,
+        }
+    }
+}
+
+/// Whether an escape may begin with a byte.
+static BEGINS: [bool; 256] = {
+    let mut begins = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        begins[at] = matches!(at as u8, b'%' | b'\\' | b'&' | 0xC2 | 0xE2 | 0xEF);
+        at += 1;
+    }
+    begins
+};
+
+/// The escape that the text begins with, or how many bytes begin none.
+fn escape(text: &[u8]) -> Result<Escape, usize> {
+    match text {
+        [b'%', rest @ ..] => percent(rest).ok_or(1),
+        [b'\\', ..] => backslash(text),
+        [b'&', rest @ ..] => entity(rest).ok_or(1),
+        _ => sign(text).ok_or(1),
+    }
+}
+
+fn percent(mut text: &[u8]) -> Option<Escape> {
+    let mut level = Level { percent: 1, slashes: 0 };
+    if let [b'u' | b'U', rest @ ..] = text {
+        return Some(Escape::char(6, hex(rest, 4)?, level));
+    }
+    let mut length = 3;
+    while let [b'2', b'5', rest @ ..] = text
+        && hex(rest, 2).is_some()
+    {
+        text = rest;
+        length += 2;
+        level = level.deeper(Level { percent: 1, slashes: 0 });
+    }
+    Some(Escape::byte(length, hex(text, 2)? as u8, level))
+}
+
+fn backslash(text: &[u8]) -> Result<Escape, usize> {
+    let slashes = text.iter().take_while(|b| **b == b'\\').count();
+    let rest = &text[slashes..];
+    let quote = Level::default().deeper(Level { percent: 0, slashes: slashes.min(7) as u8 });
+    let escape = match rest {
+        [b'u', digits @ ..] => {
+            hex(digits, 4).map(|code| Escape::char(slashes + 5, code, Level::default()))
+        }
+        [b'x', digits @ ..] => {
+            hex(digits, 2).map(|code| Escape::char(slashes + 3, code, Level::default()))
+        }
+        [b'n' | b'r' | b't', ..] => Some(Escape::byte(slashes + 1, b'\n', Level::default())),
+        [b'/', ..] => Some(Escape::byte(slashes + 1, b'/', Level::default())),
+        [byte @ (b'"' | b'\''), ..] => Some(Escape::byte(slashes + 1, *byte, quote)),
+        _ => None,
+    };
+    escape.ok_or(slashes)
+}
+
+fn entity(text: &[u8]) -> Option<Escape> {
+    let mut rest = text;
+    while let [b'a', b'm', b'p', b';', after @ ..] = rest {
+        rest = after;
+    }
+    let amps = text.len() - rest.len();
+    if let Some((code, length)) = reference(rest) {
+        return Some(Escape::char(1 + amps + length, code, Level::default()));
+    }
+    (amps > 0).then(|| Escape::byte(1 + amps, b'&', Level::default()))
+}
+
+/// The character that `#64;`, `#x40;` or a name stands for, and how long that is.
+fn reference(text: &[u8]) -> Option<(u32, usize)> {
+    /// The longest that is looked at: `#x0000040;`.
+    const MAX: usize = 10;
+    let length = text.iter().take(MAX).position(|b| *b == b';')?;
+    let name = std::str::from_utf8(&text[..length]).ok()?;
+    let code = match name {
+        "commat" => u32::from('@'),
+        "plus" => u32::from('+'),
+        "equals" => u32::from('='),
+        "colon" => u32::from(':'),
+        "period" => u32::from('.'),
+        "quot" => u32::from('"'),
+        "apos" => u32::from('\''),
+        "lt" => u32::from('<'),
+        "gt" => u32::from('>'),
+        "nbsp" => u32::from(' '),
+        _ => match name.strip_prefix('#')?.split_at_checked(1)? {
+            ("x" | "X", digits) => u32::from_str_radix(digits, 16).ok()?,
+            _ => name[1..].parse().ok()?,
+        },
+    };
+    Some((code, length + 1))
+}
+
+/// Signs of other scripts that stand for one of ASCII, or for nothing.
+fn sign(text: &[u8]) -> Option<Escape> {
+    let ascii = |byte| Some(Escape::byte(3, byte, Level::default()));
+    let unseen = |length| Some(Escape { length, bytes: [0; 4], count: 0, level: Level::default() });
+    match text {
+        [0xC2, 0xA0, ..] => Some(Escape::byte(2, b' ', Level::default())),
+        [0xC2, 0xAD, ..] => unseen(2),
+        [0xE2, 0x80, 0x80..=0x8A | 0xAF, ..] => ascii(b' '),
+        [0xE2, 0x80, 0x90..=0x95, ..] | [0xE2, 0x88, 0x92, ..] => ascii(b'-'),
+        [0xE2, 0x80, 0x8B..=0x8F | 0xAA..=0xAE, ..]
+        | [0xE2, 0x81, 0xA0, ..]
+        | [0xEF, 0xBB, 0xBF, ..] => unseen(3),
+        [0xEF, 0xBC, byte @ 0x81..=0xBF, ..] => ascii(byte - 0x60),
+        [0xEF, 0xBD, byte @ 0x80..=0x9E, ..] => ascii(byte - 0x20),
+        _ => None,
+    }
+}
+
+fn hex(text: &[u8], digits: usize) -> Option<u32> {
+    text.get(..digits)?
+        .iter()
+        .try_fold(0, |code, byte| Some(code << 4 | char::from(*byte).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_decoded_once_each_and_know_where_they_stand() {
+        let cases = [
+            ("a%40b", "a@b"),
+            ("a%2540b%25252Fc", "a@b/c"),
+            ("%u0040%U002B", "@+"),
+            (r"a\u0040b\x40c\\\u0040", "a@b@c@"),
+            (r#"\"a\/b\\\"\n"#, "\"a/b\"\n"),
+            ("&#64;&#x40;&commat;&amp;#64;&amp;amp;b", "@@@@&b"),
+            ("\u{ff21}\u{ff20}\u{ff42}\u{ff0e}\u{a0}1\u{2011}2\u{200b}3", "A@b. 1-23"),
+            (
+                "100% \\a &b &c; %zz %4 &#x; \\u12 \u{20ac}",
+                "100% \\a &b &c; %zz %4 &#x; \\u12 \u{20ac}",
+            ),
+        ];
+        for (text, expected) in cases {
+            let mut decoded = Decoded::default();
+            let view = View::of(text.as_bytes());
+            assert_eq!(decode(view, &mut decoded), text != expected, "{text}");
+            if text != expected {
+                assert_eq!(String::from_utf8_lossy(decoded.view().bytes()), expected, "{text}");
+            }
+        }
+        let mut decoded = Decoded::default();
+        decode(View::of(b"a%2540\\\"b"), &mut decoded);
+        let view = decoded.view();
+        assert_eq!((0..=4).map(|at| view.source(at)).collect::<Vec<_>>(), [0, 1, 6, 8, 9]);
+        assert_eq!((view.percent(1), view.level(2).slashes, view.percent(3)), (2, 1, 0));
+    }
+}

@@ -1,0 +1,137 @@
+//! How much of a value is replaced under a telling name.
+//!
+//! - A secret: all of it.
+//! - A token: 8 or more characters of hex, base64 or the like with digits and letters, or as a long token.
+//! - A long token: 16 or more such characters with a digit or a capital, so `key=price` and `session=42`
+//!   stay.
+//! - A one-time code: 4 to 16 letters and digits, a digit among them, or as a token.
+//! - `code`: six digits, or as a long token.
+//! - A phone number: 5 digits or more.
+
+use super::names::Holds;
+use super::span::Mark;
+use super::view::View;
+
+impl Holds {
+    /// What stands in the place of the value, where any may be replaced.
+    pub(super) fn mark(self) -> Option<Mark> {
+        match self {
+            Self::Version => None,
+            Self::Phone => Some(Mark::Phone),
+            _ => Some(Mark::Token),
+        }
+    }
+}
+
+/// How many bytes from the beginning of a value are replaced: 0 if none. It may be followed by something
+/// else in the same text, or by a delimiter that is percent-encoded no more often than this.
+pub(super) fn length(value: View<'_>, holds: Holds, percent: u8) -> usize {
+    match holds {
+        Holds::Secret => secret(value, percent),
+        Holds::Token => token(value, percent, |token| is_short(token) || is_long(token)),
+        Holds::LongToken => token(value, percent, is_long),
+        Holds::OneTimeCode => token(value, percent, |token| is_code(token) || is_short(token)),
+        Holds::Code => token(value, percent, |token| is_six_digits(token) || is_long(token)),
+        Holds::Phone => phone(value.bytes()),
+        Holds::Version => 0,
+    }
+}
+
+/// Whether a number, as JSON writes it, is replaced.
+pub(super) fn is_number_of(number: &[u8], holds: Holds) -> bool {
+    let digits = number.iter().filter(|b| b.is_ascii_digit()).count();
+    match holds {
+        Holds::Secret => true,
+        Holds::Token | Holds::LongToken | Holds::Code => digits >= 16,
+        Holds::OneTimeCode => digits >= 4,
+        Holds::Phone => digits >= 5,
+        Holds::Version => false,
+    }
+}
+
+fn secret(value: View<'_>, percent: u8) -> usize {
+    let ends = |at: usize, byte: u8| {
+        value.percent(at) <= percent
+            && (matches!(byte, b'&' | b'#' | b';' | b',' | b'"' | b'\'' | b'<' | b'>' | b'}')
+                || byte.is_ascii_whitespace())
+    };
+    let bytes = value.bytes();
+    bytes.iter().enumerate().position(|(at, b)| ends(at, *b)).unwrap_or(bytes.len())
+}
+
+/// The length of a token, a scheme before it (`Basic …`) included.
+fn token(value: View<'_>, percent: u8, is_wanted: fn(&[u8]) -> bool) -> usize {
+    let bytes = value.bytes();
+    let scheme = [b"bearer".as_slice(), b"basic"]
+        .into_iter()
+        .find(|scheme| bytes.get(..scheme.len()).is_some_and(|v| v.eq_ignore_ascii_case(scheme)))
+        .map_or(0, <[u8]>::len);
+    let start = match bytes.get(scheme) {
+        Some(b' ' | b'+') if scheme > 0 => scheme + 1,
+        _ => 0,
+    };
+    let mut token = &bytes[start..start + token_length(value.rest(start), percent)];
+    while let [before @ .., b'.' | b'/'] = token {
+        token = before;
+    }
+    if is_wanted(token) { start + token.len() } else { 0 }
+}
+
+/// How many bytes of the text's beginning can be of a token, base64's padding included. Where a URL has to
+/// encode signs that are in none, as in `s%3A0123`, they are of the token all the same.
+pub(super) fn token_length(text: View<'_>, percent: u8) -> usize {
+    let bytes = text.bytes();
+    let is_of_it = |at: usize, byte: u8| {
+        is_token(byte)
+            || text.percent(at) > percent
+                && !byte.is_ascii_whitespace()
+                && !matches!(byte, b'"' | b'\'' | b'<' | b'>')
+    };
+    let length = bytes.iter().enumerate().take_while(|(at, b)| is_of_it(*at, **b)).count();
+    length + bytes[length..].iter().take(2).take_while(|b| **b == b'=').count()
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~' | b'+' | b'/' | b'%')
+}
+
+fn has_digit(token: &[u8]) -> bool {
+    token.iter().any(u8::is_ascii_digit)
+}
+
+fn is_long(token: &[u8]) -> bool {
+    token.len() >= 16 && (has_digit(token) || token.iter().any(u8::is_ascii_uppercase))
+}
+
+fn is_short(token: &[u8]) -> bool {
+    token.len() >= 8 && has_digit(token) && token.iter().any(u8::is_ascii_alphabetic)
+}
+
+fn is_code(token: &[u8]) -> bool {
+    (4..=16).contains(&token.len())
+        && has_digit(token)
+        && token.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+}
+
+fn is_six_digits(token: &[u8]) -> bool {
+    token.len() == 6 && token.iter().all(u8::is_ascii_digit)
+}
+
+fn phone(value: &[u8]) -> usize {
+    let (mut end, mut digits) = (0, 0);
+    let mut before = b' ';
+    for (at, byte) in value.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => {
+                digits += 1;
+                end = at + 1;
+            }
+            b'+' | b'(' | b')' | b' ' | b'-' | b'.' | b'/' => {}
+            // More than a phone number: a word, an address, a name.
+            _ if byte.is_ascii_alphabetic() && before != b' ' || *byte == b'@' => return 0,
+            _ => break,
+        }
+        before = *byte;
+    }
+    if digits >= 5 { end } else { 0 }
+}
