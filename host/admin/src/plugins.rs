@@ -85,7 +85,7 @@ async fn swap(
         for golden in &change.golden {
             request.golden.push((stage.clone(), golden.clone()));
         }
-        match fetched(stage, change, swaps.max_component_bytes()).await {
+        match fetched(stage, change, running.max_component_bytes()).await {
             Ok(change) => request.changes.push(change),
             Err(error) => return answer_error(StatusCode::BAD_REQUEST, error, None),
         }

@@ -67,11 +67,6 @@ impl Swaps {
         Self(running.context().clone())
     }
 
-    /// What a component may have, in bytes.
-    pub fn max_component_bytes(&self) -> usize {
-        self.0.engine.limits().max_bytes
-    }
-
     /// Checks a changed set and takes it up. One that was checked while what runs has changed is refused.
     pub fn swap(&self, request: Request) -> Result<Swapped, SwapRefused> {
         let context = &*self.0;

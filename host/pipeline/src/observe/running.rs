@@ -105,7 +105,7 @@ impl Running {
 
     /// How large a component may be that is swapped in, in bytes.
     pub fn max_component_bytes(&self) -> usize {
-        self.0.context.pipeline.swap.max_component_bytes
+        self.0.context.pipeline.swap.components.max_bytes
     }
 
     /// All versions of its plugins since the start, the first one first.
