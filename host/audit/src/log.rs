@@ -1,6 +1,6 @@
 //! The file: entries appended by any number of processes at once, a JSON object a line, and read back.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use serde::de::IgnoredAny;
 
 use super::{Entry, Event, NO_HASH};
-use clickmill_core::Fault;
-use clickmill_core::Micros;
-use clickmill_core::durable;
+use clickmill_core::{Fault, Micros, durable, private};
 
 /// The most bytes of a text of an event: about a thousand ids of letters.
 pub const MAX_TEXT_BYTES: usize = 64 << 10;
@@ -103,7 +101,7 @@ pub enum ReadError {
 impl Log {
     /// The log of a pipeline in `folder`, which is created. The name is that of a checked pipeline file.
     pub fn open(folder: &Path, pipeline: &str) -> Result<Self, AuditError> {
-        durable::folders(folder).map_err(disk("create", folder))?;
+        durable::private_folder(folder).map_err(disk("create", folder))?;
         let path = folder.join(format!("{pipeline}.{EXTENSION}"));
         Ok(Self { path, pipeline: pipeline.to_owned() })
     }
@@ -118,8 +116,8 @@ impl Log {
     /// until the disk is done: it belongs on a thread, not in a task.
     pub fn append(&self, event: Event, after: Option<String>) -> Result<Entry, AuditError> {
         // Opened anew each time: a file that was moved away is not written to.
-        let opened =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path);
+        let mut options = private::options();
+        let opened = options.read(true).write(true).create(true).truncate(false).open(&self.path);
         let mut file = opened.map_err(disk("open", &self.path))?;
         // Given back when the file is closed.
         self::lock(&self.path, || file.try_lock())?;

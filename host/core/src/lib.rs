@@ -12,6 +12,7 @@ pub mod private;
 pub mod schema;
 pub mod stage;
 pub mod store;
+pub mod terminal;
 pub mod tls;
 mod window;
 
