@@ -16,7 +16,7 @@ pub(crate) use built::built;
 
 use super::{Failure, place};
 use clickmill_sandbox::build::{self, Freshness, Install};
-use clickmill_sandbox::{Engine, describe_file};
+use clickmill_sandbox::describe_file;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -97,7 +97,7 @@ impl Build {
 impl Inspect {
     fn run(self) -> Result<(), Failure> {
         let path = if self.plugin.is_dir() { built(&self.plugin)? } else { self.plugin };
-        let engine = Engine::new(&place::cache())?;
+        let engine = place::engine()?;
         let plugin = describe_file(&engine, &path)?;
         let schema: serde_json::Value =
             serde_json::from_str(&plugin.config_schema).unwrap_or_default();

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::signature::{Keys, SignatureError};
-use clickmill_core::Fault;
+use super::cache;
+use super::trust::{Claim, Trust, TrustError};
+use clickmill_core::{Fault, causes};
 use wasmtime::component::Component;
 use wasmtime::{
     Cache, CacheConfig, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
@@ -35,8 +36,8 @@ pub(super) const MAX_TABLE_ELEMENTS: usize = 20_000;
 #[derive(Clone)]
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
-    /// Who may sign components; where there are none, unsigned ones are compiled too.
-    keys: Arc<Keys>,
+    /// Which components are taken; without keys, unsigned ones too.
+    trust: Arc<Trust>,
 }
 
 /// Why there is no engine or no component.
@@ -58,7 +59,7 @@ pub enum EngineError {
     NotWasm,
     /// The component is not signed as it has to be.
     #[error("it is not trusted")]
-    Untrusted(#[from] SignatureError),
+    Untrusted(#[from] TrustError),
     /// The bytes are not a component, or one that can't be compiled.
     #[error("not a component that can be compiled")]
     Compile(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -75,16 +76,37 @@ impl EngineError {
 }
 
 impl Engine {
-    /// Starts an engine that keeps compiled code under `cache`.
-    pub fn new(cache: &Path) -> Result<Self, EngineError> {
-        let mut cache_config = CacheConfig::new();
-        // The cache insists on an absolute path.
-        let folder = std::path::absolute(cache).unwrap_or_else(|_| cache.to_owned());
-        cache_config.with_directory(folder);
-        let cache = Cache::new(cache_config).map_err(|error| EngineError::Cache {
-            path: cache.display().to_string(),
+    /// Starts an engine that keeps compiled code under `folder`. Where that is not [`cache::usable`], it keeps
+    /// none, and says so at `warn`.
+    pub fn new(folder: &Path) -> Result<Self, EngineError> {
+        let folder = match cache::usable(folder) {
+            Ok(folder) => folder,
+            Err(error) => {
+                let (folder, error) = (folder.display(), causes(&error));
+                tracing::warn!(
+                    %folder,
+                    error,
+                    "compiled plugins are not kept: wanted a folder that only you can write to; remove it, and it is made so"
+                );
+                return Self::start(None);
+            }
+        };
+        let mut config = CacheConfig::new();
+        config.with_directory(&folder);
+        let cache = Cache::new(config).map_err(|error| EngineError::Cache {
+            path: folder.display().to_string(),
             source: error.into(),
         })?;
+        Self::start(Some(cache))
+    }
+
+    /// Starts an engine that keeps no compiled code: each start compiles anew.
+    pub fn without_cache() -> Result<Self, EngineError> {
+        tracing::info!("compiled plugins are not kept: no folder of the user's own is named for them");
+        Self::start(None)
+    }
+
+    fn start(cache: Option<Cache>) -> Result<Self, EngineError> {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(MAX_INSTANCES)
             .total_core_instances(MAX_INSTANCES)
@@ -99,7 +121,7 @@ impl Engine {
             .pagemap_scan(wasmtime::Enabled::Auto);
         let mut config = Config::new();
         config
-            .cache(Some(cache))
+            .cache(cache)
             .cranelift_opt_level(OptLevel::Speed)
             // Deterministic, and it measures what a plugin costs: see `host/benches`.
             .consume_fuel(true)
@@ -111,28 +133,32 @@ impl Engine {
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let wasmtime =
             wasmtime::Engine::new(&config).map_err(|error| EngineError::Start(error.into()))?;
-        Ok(Self { wasmtime, keys: Arc::default() })
+        Ok(Self { wasmtime, trust: Arc::default() })
     }
 
-    /// The engine, which from now on compiles only what one of these keys has signed.
-    pub fn trusting(self, keys: Keys) -> Self {
-        Self { keys: Arc::new(keys), ..self }
+    /// The engine, which from now on takes only these components.
+    pub fn trusting(self, trust: Trust) -> Self {
+        Self { trust: Arc::new(trust), ..self }
+    }
+
+    /// Makes sure that a component may be taken as this stage's, before anything of it is looked at. Returns
+    /// what has to hold of it yet.
+    pub(super) fn check_trust(
+        &self,
+        stage: &str,
+        bytes: &[u8],
+        signature: Option<&str>,
+    ) -> Result<Claim, EngineError> {
+        Ok(self.trust.check(stage, bytes, signature.unwrap_or_default())?)
     }
 
     /// Whether it takes signed components only.
     pub(super) fn wants_signatures(&self) -> bool {
-        !self.keys.is_empty()
+        self.trust.wants_signatures()
     }
 
     /// Compiles a component, or takes it from the cache.
-    pub(super) fn compile(
-        &self,
-        bytes: &[u8],
-        signature: Option<&str>,
-    ) -> Result<Component, EngineError> {
-        if self.wants_signatures() {
-            self.keys.check(bytes, signature.unwrap_or_default())?;
-        }
+    pub(super) fn compile(&self, bytes: &[u8]) -> Result<Component, EngineError> {
         if !bytes.starts_with(b"\0asm") {
             return Err(EngineError::NotWasm);
         }

@@ -9,7 +9,7 @@ use super::swap::golden;
 use crate::place;
 use crate::{Exit, Failure};
 use clickmill_config::Grant;
-use clickmill_sandbox::{Engine, Library};
+use clickmill_sandbox::Library;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,7 +42,7 @@ impl Test {
             writes: Grant::All,
             ..clickmill_config::Plugin::named(stage.parse().expect("a name that stages may have"))
         };
-        let library = Library::load(&Engine::new(&place::cache())?, &[plugin])?;
+        let library = Library::load(&place::engine()?, &[plugin])?;
         let (mut cases, mut failed) = (0, 0);
         for file in &files {
             let problems =
