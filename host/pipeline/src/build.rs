@@ -26,8 +26,10 @@ use clickmill_core::schema::{SchemaError, TableSchema, provenance};
 use clickmill_core::{Fault, Micros, causes};
 use clickmill_dead_letter::{Seal, SealError, Writer};
 use clickmill_decode::{Decoder, messages};
-use clickmill_sandbox::signature::{KeyError, Keys};
-use clickmill_sandbox::{Engine, EngineError, Library, PluginError, Secrets, SecretsError};
+use clickmill_sandbox::signature::KeyError;
+use clickmill_sandbox::{
+    Engine, EngineError, Library, PluginError, Secrets, SecretsError, Trust,
+};
 use clickmill_sink::{SinkError, Tables};
 use clickmill_source as source;
 use clickmill_source::{Interrupt, Progress};
@@ -38,8 +40,8 @@ use clickmill_tables::{failures, ledger};
 pub struct Options {
     /// Path or URI of the warehouse.
     pub warehouse: String,
-    /// Folder for compiled plugins.
-    pub cache: PathBuf,
+    /// Folder for compiled plugins; none are kept where absent.
+    pub cache: Option<PathBuf>,
     /// Values of secrets that do not come from the environment.
     pub secrets: Secrets,
     /// Run the set of the pipeline file, whatever was swapped since.
@@ -83,7 +85,9 @@ pub enum BuildError {
     #[error(transparent)]
     Fit(#[from] FitError),
     /// A swapped plugin set can't be taken up again.
-    #[error("cannot take up the plugin set of the last swap")]
+    #[error(
+        "cannot take up the plugin set of the last swap (`run --forget-swaps` goes on with the pipeline file)"
+    )]
     Resume(#[source] Box<SetStoreError>),
     /// The plugin set can't be kept or entered into its table.
     #[error("cannot enter the plugin set")]
@@ -174,7 +178,11 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
         .enable_all()
         .build()
         .map_err(BuildError::Runtime)?;
-    let engine = Engine::new(&options.cache)?.trusting(Keys::parse(&pipeline.trusted_keys)?);
+    let engine = match &options.cache {
+        Some(folder) => Engine::new(folder)?,
+        None => Engine::without_cache()?,
+    };
+    let engine = engine.trusting(Trust::of(&pipeline.trust)?);
     let library = Library::load(&engine, &pipeline.plugins)?;
     library.check_secrets(&secrets)?;
     let tables = runtime.block_on(async {
@@ -194,7 +202,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
     let (library, origin) = if options.forget_swaps {
         (library, Origin { actor: "pipeline file".to_owned(), ..Origin::default() })
     } else {
-        resume(&sets, &engine, &pipeline.name, library).map_err(failed)?
+        resume(&sets, &pipeline.name, library).map_err(failed)?
     };
     // That of the last swap is held to the file too.
     library.check_secrets(&secrets)?;
@@ -222,7 +230,6 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
         actor: options.actor.clone(),
         tables,
         runtime: runtime.handle().clone(),
-        engine,
         slot,
         taps: Taps::default(),
         sets,
@@ -267,7 +274,6 @@ fn seal(config: &config::Seal) -> Result<Seal, BuildError> {
 /// The set of the last swap, as long as the pipeline file is what it was then.
 fn resume(
     sets: &SetStore,
-    engine: &Engine,
     pipeline: &str,
     file: Library,
 ) -> Result<(Library, Origin), SetStoreError> {
@@ -277,7 +283,7 @@ fn resume(
         Some(last) if file.is_set(&last.file) => {
             let plugin_set = &last.running;
             let set = sets.set(plugin_set);
-            match set.and_then(|set| sets.restore(engine, &set)) {
+            match set.and_then(|set| sets.restore(&file, &set)) {
                 Ok(library) => {
                     tracing::info!(%plugin_set, "going on with the plugin set of the last swap");
                     let origin = Origin { actor: last.actor, note: last.note, changes: Vec::new() };

@@ -21,7 +21,7 @@ use clickmill_config::Pipeline;
 use clickmill_core::schema::SchemaError;
 use clickmill_core::{Digest, Fault, Micros, causes, lock};
 use clickmill_dead_letter::Writer;
-use clickmill_sandbox::{Engine, Library};
+use clickmill_sandbox::Library;
 use clickmill_sink::{SinkError, Tables};
 
 /// Batches of a stream between cutter and delivery, per worker: one in hand, one ready on each side, one
@@ -36,7 +36,6 @@ pub(crate) struct Context {
     pub tables: Tables,
     /// For input and output. A handle: the runtime itself would be dropped by one of its own tasks.
     pub runtime: Handle,
-    pub engine: Engine,
     pub slot: Slot,
     pub taps: Taps,
     /// Where plugin sets are kept.

@@ -148,7 +148,7 @@ impl Swaps {
             Some(digest) => context.sets.set(digest)?,
             None => self.before(&current.record).ok_or(SwapRefused::NothingBefore)?,
         };
-        let library = context.sets.restore(&context.engine, &to)?;
+        let library = context.sets.restore(&current.library, &to)?;
         if library.digest() == current.library.digest() {
             let plugin_set = to.digest;
             return Err(ChangeError::Nothing { plugin_set }.into());
@@ -157,7 +157,7 @@ impl Swaps {
         library.check_secrets(secrets).map_err(ChangeError::from)?;
         let fitted = gate::fit(context, &library)?;
         context.publish(&library)?;
-        let changes = difference::changes(&current.record.set, &to);
+        let changes = difference::changes(&current.record.set, &library.set());
         let origin = Origin { actor: actor.to_owned(), note: reason.clone(), changes };
         let record = context.slot.install(library, fitted, origin, Rollout::All);
         current.record.stand(Standing::RolledBack { until: record.since, reason });
