@@ -20,6 +20,7 @@ mod field;
 mod hostile;
 mod installed;
 mod invalid;
+mod kept;
 mod kill;
 mod layers;
 mod line_ends;
