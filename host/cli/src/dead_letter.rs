@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::query::{answer, print};
 use super::{Exit, Failure};
+use clickmill_core::indented;
 
 const TABLE: &str = "clickstream_analytics.dead_letter";
 
@@ -103,7 +104,7 @@ impl Show {
             for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
                 for row in 0..batch.num_rows() {
                     let value = arrow::util::display::array_value_to_string(column, row)?;
-                    println!("{:<14} {value}", field.name());
+                    println!("{:<14} {}", field.name(), indented(&value));
                 }
             }
         }

@@ -278,7 +278,8 @@ mod tests {
         let path = folder.path().join("a/b/c.json");
         write(&path, b"one").expect("written");
         private_folder(&folder.path().join("a/d")).expect("made");
-        for (made, wanted) in [("a", 0o700), ("a/b", 0o700), ("a/b/c.json", 0o600), ("a/d", 0o700)] {
+        for (made, wanted) in [("a", 0o700), ("a/b", 0o700), ("a/b/c.json", 0o600), ("a/d", 0o700)]
+        {
             let mode = fs::metadata(folder.path().join(made)).expect("made").permissions().mode();
             assert_eq!(mode & 0o777, wanted, "{made}");
         }

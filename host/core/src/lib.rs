@@ -18,7 +18,7 @@ mod window;
 
 pub use build_tool::{build_tool, is_build_setting};
 pub use digest::{Digest, NotADigest};
-pub use fault::{Fault, causes, list};
+pub use fault::{Fault, causes, indented, list};
 pub use micros::{Micros, NotAMoment};
 pub use stage::StageName;
 pub use window::{Counted, Window};

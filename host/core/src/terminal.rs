@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::{Debug, Write};
 
+use super::indented;
+
 /// A text without what a terminal takes for a command, or for a change of the direction of writing: that is
 /// shown as `\u001b`, which stands for itself in JSON, so that JSON stays JSON. Line feeds and tabs stay.
 pub fn shown(text: &str) -> Cow<'_, str> {
@@ -25,7 +27,7 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 /// something else, such as a line of the log.
 pub fn shown_within_a_line(text: &str) -> Cow<'_, str> {
     match shown(text) {
-        shown if shown.contains('\n') => Cow::Owned(shown.replace('\n', "\n    ")),
+        shown if shown.contains('\n') => Cow::Owned(indented(&shown)),
         shown => shown,
     }
 }
@@ -68,8 +70,14 @@ mod tests {
         for character in ('\0'..='\u{ffff}').filter(|c| !matches!(c, '\n' | '\t')) {
             let text = character.to_string();
             let left = shown(&text);
-            let hides = character.is_control() || "\u{202e}\u{2066}\u{200f}\u{2028}".contains(character);
-            assert_eq!(left.starts_with("\\u"), hides || left != text, "{:04x}", u32::from(character));
+            let hides =
+                character.is_control() || "\u{202e}\u{2066}\u{200f}\u{2028}".contains(character);
+            assert_eq!(
+                left.starts_with("\\u"),
+                hides || left != text,
+                "{:04x}",
+                u32::from(character)
+            );
         }
     }
 

@@ -109,11 +109,8 @@ pub(super) fn load(
     bytes: &[u8],
     signature: Option<&str>,
 ) -> Result<Loaded, PluginError> {
-    let failed = |source| PluginError::Compile {
-        stage: stage.to_owned(),
-        path: path.to_owned(),
-        source,
-    };
+    let failed =
+        |source| PluginError::Compile { stage: stage.to_owned(), path: path.to_owned(), source };
     let claim = engine.check_trust(stage, bytes, signature).map_err(failed)?;
     let component = engine.compile(bytes).map_err(failed)?;
     let contract = |what: String| PluginError::Contract { stage: stage.to_owned(), what };

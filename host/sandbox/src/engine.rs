@@ -102,7 +102,9 @@ impl Engine {
 
     /// Starts an engine that keeps no compiled code: each start compiles anew.
     pub fn without_cache() -> Result<Self, EngineError> {
-        tracing::info!("compiled plugins are not kept: no folder of the user's own is named for them");
+        tracing::info!(
+            "compiled plugins are not kept: no folder of the user's own is named for them"
+        );
         Self::start(None)
     }
 

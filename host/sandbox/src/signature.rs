@@ -198,7 +198,8 @@ impl Keys {
             return Err(SignatureError::Changed { key_id });
         }
         let comment = signature.trusted_comment();
-        let comment = comment.map_err(|_| SignatureError::Malformed { what: "it has no comment" })?;
+        let comment =
+            comment.map_err(|_| SignatureError::Malformed { what: "it has no comment" })?;
         Ok(Signed { key_id, comment })
     }
 }

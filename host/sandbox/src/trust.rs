@@ -117,8 +117,10 @@ impl Trust {
         let comment = self.keys.check(component, signature)?.comment;
         if let Some(not_before) = self.not_before {
             // One that says so twice says nothing.
-            let signed = one(words(&comment, "timestamp")).and_then(|text| text.parse::<i64>().ok());
-            let signed = signed.and_then(|seconds| seconds.checked_mul(1_000_000)).map(Micros::from);
+            let signed =
+                one(words(&comment, "timestamp")).and_then(|text| text.parse::<i64>().ok());
+            let signed =
+                signed.and_then(|seconds| seconds.checked_mul(1_000_000)).map(Micros::from);
             if signed.is_none_or(|signed| signed < not_before) {
                 return Err(TrustError::TooOld { signed, not_before });
             }
@@ -154,7 +156,8 @@ fn one<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
 }
 
 fn moment(signed: Option<Micros>) -> String {
-    signed.map_or("without saying when".to_owned(), |signed| format!("at {}", signed.to_the_second()))
+    signed
+        .map_or("without saying when".to_owned(), |signed| format!("at {}", signed.to_the_second()))
 }
 
 fn named(stages: &[String]) -> String {

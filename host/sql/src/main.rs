@@ -42,9 +42,8 @@ fn log() {
         .with_target(false)
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN);
     if stderr().is_terminal() {
-        let shown = debug_fn(|to, field, value| {
-            write!(to, "{}", terminal::field(field.name(), value))
-        });
+        let shown =
+            debug_fn(|to, field, value| write!(to, "{}", terminal::field(field.name(), value)));
         lines.fmt_fields(shown.delimited(" ")).init();
     } else {
         lines.json().flatten_event(true).init();

@@ -41,9 +41,8 @@ pub fn start() -> Telemetry {
     let lines = fmt::layer().with_writer(stderr).with_target(false);
     let lines = if stderr().is_terminal() {
         // What came from outside is in fields, the message among them.
-        let shown = debug_fn(|to, field, value| {
-            write!(to, "{}", terminal::field(field.name(), value))
-        });
+        let shown =
+            debug_fn(|to, field, value| write!(to, "{}", terminal::field(field.name(), value)));
         lines.fmt_fields(shown.delimited(" ")).with_filter(filter).boxed()
     } else {
         lines.json().flatten_event(true).with_filter(filter).boxed()

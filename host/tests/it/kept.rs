@@ -124,7 +124,8 @@ fn a_letter_is_not_explained_by_a_set_that_was_edited() {
         edit(&mut edited);
         fs::write(kept.set(), edited.to_string()).unwrap();
         // The run that looks is to begin with the pipeline file, which the letter's set is not.
-        let output = kept.scratch.run(&[&explain[..], &["--set", "plugin.mask.config.key_id=k9"]].concat());
+        let output =
+            kept.scratch.run(&[&explain[..], &["--set", "plugin.mask.config.key_id=k9"]].concat());
         let told = talk(&output, &kept.scratch);
         assert!(!output.status.success() && told.contains("was changed"), "{what}: {told}");
     }
@@ -252,7 +253,12 @@ fn all(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Runs the binary with a umask, and whatever of its environment is given.
-fn with_umask(scratch: &Scratch, umask: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Output {
+fn with_umask(
+    scratch: &Scratch,
+    umask: &str,
+    environment: &[(&str, &str)],
+    arguments: &[&str],
+) -> Output {
     let run = scratch.command(arguments);
     let mut command = Command::new("sh");
     command.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]);
@@ -266,7 +272,8 @@ fn with_umask(scratch: &Scratch, umask: &str, environment: &[(&str, &str)], argu
 #[track_caller]
 fn make_everything(scratch: &Scratch, environment: &[(&str, &str)]) {
     plugins();
-    let pipeline = |name: &str| root().join("host/pipelines").join(name).to_string_lossy().into_owned();
+    let pipeline =
+        |name: &str| root().join("host/pipelines").join(name).to_string_lossy().into_owned();
     let (batch, stream) = (pipeline("batch.toml"), pipeline("stream.toml"));
     for arguments in [
         &["generate", "shop", "--rows", "500", "--bad", "5%", "--output", "shop.csv"][..],
@@ -307,7 +314,8 @@ fn tables_may_be_made_for_others_to_read_and_nothing_else() {
             assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
         }
     }
-    let wrong = with_umask(&scratch, "022", &[("CLICKMILL_UMASK", "u=rwx")], &["query", "SELECT 1"]);
+    let wrong =
+        with_umask(&scratch, "022", &[("CLICKMILL_UMASK", "u=rwx")], &["query", "SELECT 1"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(talk(&wrong, &scratch).contains("CLICKMILL_UMASK is `u=rwx`, wanted an octal number"));
 }

@@ -64,12 +64,23 @@ fn a_bound_signature_is_of_a_stage_and_a_version() {
         "it is signed for stage `parse`, and the stage is `mask`: `plugin sign --stage mask` says that it is meant for it"
     );
     // What looks like it is not it: the whole word counts.
-    for comment in ["", "stage:", "stage:mask-eu", "xstage:mask", "stage: mask", "Stage:mask", "file:mask.wasm"] {
+    for comment in [
+        "",
+        "stage:",
+        "stage:mask-eu",
+        "xstage:mask",
+        "stage: mask",
+        "Stage:mask",
+        "file:mask.wasm",
+    ] {
         assert!(matches!(signer.check(comment), Err(TrustError::Stage { .. })), "{comment}");
     }
     for comment in ["stage:mask", "stage:mask version:1.4.2 version:1.4.3"] {
         let claim = signer.check(comment).unwrap();
-        assert!(matches!(claim.check_version("1.4.2"), Err(TrustError::Version { signed: None, .. })));
+        assert!(matches!(
+            claim.check_version("1.4.2"),
+            Err(TrustError::Version { signed: None, .. })
+        ));
     }
 }
 

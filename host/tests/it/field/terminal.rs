@@ -71,7 +71,8 @@ fn on_a_terminal(scratch: &Scratch, arguments: &[&str]) -> Option<(Option<i32>, 
     let mut command = Command::new("python3");
     command.args(["-c", terminal]).arg(inner.get_program()).args(inner.get_args());
     command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let Ok(output) = command.current_dir(scratch.folder.path()).stdin(Stdio::null()).output() else {
+    let Ok(output) = command.current_dir(scratch.folder.path()).stdin(Stdio::null()).output()
+    else {
         not_run("escapes on a terminal", "python3 is missing");
         return None;
     };
@@ -98,6 +99,16 @@ fn errors_and_log_lines_command_no_terminal_either() {
     }
     let Some((_, said)) = on_a_terminal(&scratch, &["run", &file]) else { return };
     assert!(said.contains("odd\\u001b]0;t\\u0007\\u009b2J\\u202e.toml"), "{said:?}");
+}
+
+/// A value that looks like lines of ours.
+#[test]
+fn a_value_begins_no_line_of_what_is_shown() {
+    let record = "\"x\ncode           forged\",bad,1";
+    let (scratch, letter) = with_letter(record);
+    let shown = scratch.done(&["dead-letter", "show", &letter]);
+    assert!(shown.contains("\n    code           forged"), "{shown}");
+    assert!(!shown.contains("\ncode           forged"), "{shown}");
 }
 
 #[test]
