@@ -109,7 +109,8 @@ pub enum NotOurs {
     },
 }
 
-/// Makes sure that nobody else can have put anything into a folder, which has to be there: it is the user's, those above it are the user's or root's, and nobody else may write to any of them, but for
+/// Makes sure that nobody else can exchange a folder, which has to be there, or put anything into it: it is
+/// the user's, those above it are the user's or root's, and nobody else may write to any of them, but for
 /// folders like `/tmp`, in which nobody may exchange what is another's. Returns the folder's path without
 /// links, by which it stays that folder.
 ///

@@ -178,9 +178,10 @@ fn content_that_was_exchanged_under_its_digest_is_not_taken_up() {
     for blob in [fs::read(&new).unwrap(), fs::read(component("host/tests/hostile")).unwrap()] {
         let path = state.join("blobs").join(clickmill_core::Digest::of(&blob).as_str());
         // Of the same kind, so that it would be taken.
-        let other = match blob.starts_with(b"key") {
-            true => b"key,word\nkey,bad\n".to_vec(),
-            false => [&blob[..], &[0, 2, 1, b'x']].concat(),
+        let other = if blob.starts_with(b"key") {
+            b"key,word\nkey,bad\n".to_vec()
+        } else {
+            [&blob[..], &[0, 2, 1, b'x']].concat()
         };
         fs::write(&path, other).unwrap();
         fs::write(state.join("running/hostile-live.json"), &running).unwrap();

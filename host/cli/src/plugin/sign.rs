@@ -79,9 +79,7 @@ impl Sign {
         }
         Ok(())
     }
-}
 
-impl Sign {
     /// Words as the minisign tool writes them when it is not told a comment, and what binds the signature.
     fn comment_of(&self, path: &Path, version: &str) -> String {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
