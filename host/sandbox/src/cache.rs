@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use clickmill_core::causes;
 use clickmill_core::private::{self, NotOurs};
 
 /// Why compiled code is not kept in a folder.
@@ -30,6 +31,48 @@ pub enum CacheError {
         /// Why.
         source: io::Error,
     },
+}
+
+/// The folder of compiled code that a process uses.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// Removed when this is dropped.
+    _of_this_process: Option<tempfile::TempDir>,
+}
+
+impl Folder {
+    /// The folder that is named, where it is [`usable`]; else one for this process alone, whose name nobody can
+    /// guess, so that nothing is kept. That is said: at `warn` where a folder is named.
+    ///
+    /// # Errors
+    ///
+    /// There is no place for a folder of this process either.
+    pub fn open(named: Option<&Path>) -> Result<Self, CacheError> {
+        match named.map(|folder| (folder, usable(folder))) {
+            Some((_, Ok(path))) => return Ok(Self { path, _of_this_process: None }),
+            Some((folder, Err(error))) => {
+                let (folder, error) = (folder.display(), causes(&error));
+                tracing::warn!(
+                    %folder,
+                    error,
+                    "compiled plugins are not kept: wanted a folder that only you can write to; remove it, and it is made so"
+                );
+            }
+            None => tracing::info!(
+                "compiled plugins are not kept: no folder of the user's own is named for them"
+            ),
+        }
+        let made = tempfile::TempDir::new();
+        let made =
+            made.map_err(|source| CacheError::Make { path: std::env::temp_dir(), source })?;
+        Ok(Self { path: private::ours(made.path())?, _of_this_process: Some(made) })
+    }
+
+    /// Where it is: an absolute path without links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 /// The folder as it may be used: without links, and made for the user alone where it was not there.
@@ -103,5 +146,24 @@ mod tests {
         set(&entry, 0o644);
         std::os::unix::fs::symlink(&entry, below.join("link")).unwrap();
         assert!(matches!(usable(&folder), Err(CacheError::NotOurs(NotOurs::Writable { .. }))));
+    }
+
+    #[test]
+    fn without_a_usable_folder_a_process_has_one_of_its_own_and_leaves_none() {
+        let scratch = tempfile::tempdir().unwrap();
+        let open = scratch.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+        for named in [None, Some(&*open)] {
+            let folder = Folder::open(named).unwrap();
+            let path = folder.path().to_owned();
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+            assert!(!path.starts_with(scratch.path()));
+            drop(folder);
+            assert!(!path.exists());
+        }
+        let named = scratch.path().join("named");
+        assert_eq!(Folder::open(Some(&named)).unwrap().path(), fs::canonicalize(&named).unwrap());
+        assert!(named.exists());
     }
 }

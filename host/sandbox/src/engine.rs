@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::cache;
+use super::cache::{self, CacheError};
 use super::trust::{Claim, Trust, TrustError};
-use clickmill_core::{Fault, causes};
+use clickmill_core::Fault;
 use wasmtime::component::Component;
 use wasmtime::{
     Cache, CacheConfig, Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
@@ -38,6 +38,8 @@ pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     /// Which components are taken; without keys, unsigned ones too.
     trust: Arc<Trust>,
+    /// As long as there is the engine, there is its folder.
+    _cache: Arc<cache::Folder>,
 }
 
 /// Why there is no engine or no component.
@@ -51,6 +53,9 @@ pub enum EngineError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no folder for compiled code, not even for this process alone.
+    #[error("there is no folder for compiled plugins")]
+    NoCache(#[from] CacheError),
     /// This machine can't run the engine.
     #[error("cannot start the WebAssembly engine")]
     Start(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -69,7 +74,7 @@ impl EngineError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Cache { .. } | Self::Start(_) => Fault::Environment,
+            Self::Cache { .. } | Self::NoCache(_) | Self::Start(_) => Fault::Environment,
             Self::NotWasm | Self::Untrusted(_) | Self::Compile(_) => Fault::Input,
         }
     }
@@ -79,36 +84,22 @@ impl Engine {
     /// Starts an engine that keeps compiled code under `folder`. Where that is not [`cache::usable`], it keeps
     /// none, and says so at `warn`.
     pub fn new(folder: &Path) -> Result<Self, EngineError> {
-        let folder = match cache::usable(folder) {
-            Ok(folder) => folder,
-            Err(error) => {
-                let (folder, error) = (folder.display(), causes(&error));
-                tracing::warn!(
-                    %folder,
-                    error,
-                    "compiled plugins are not kept: wanted a folder that only you can write to; remove it, and it is made so"
-                );
-                return Self::start(None);
-            }
-        };
-        let mut config = CacheConfig::new();
-        config.with_directory(&folder);
-        let cache = Cache::new(config).map_err(|error| EngineError::Cache {
-            path: folder.display().to_string(),
-            source: error.into(),
-        })?;
-        Self::start(Some(cache))
+        Self::start(Some(folder))
     }
 
     /// Starts an engine that keeps no compiled code: each start compiles anew.
     pub fn without_cache() -> Result<Self, EngineError> {
-        tracing::info!(
-            "compiled plugins are not kept: no folder of the user's own is named for them"
-        );
         Self::start(None)
     }
 
-    fn start(cache: Option<Cache>) -> Result<Self, EngineError> {
+    fn start(folder: Option<&Path>) -> Result<Self, EngineError> {
+        let folder = cache::Folder::open(folder)?;
+        let mut config = CacheConfig::new();
+        config.with_directory(folder.path());
+        let cache = Cache::new(config).map_err(|error| EngineError::Cache {
+            path: folder.path().display().to_string(),
+            source: error.into(),
+        })?;
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(MAX_INSTANCES)
             .total_core_instances(MAX_INSTANCES)
@@ -123,7 +114,7 @@ impl Engine {
             .pagemap_scan(wasmtime::Enabled::Auto);
         let mut config = Config::new();
         config
-            .cache(cache)
+            .cache(Some(cache))
             .cranelift_opt_level(OptLevel::Speed)
             // Deterministic, and it measures what a plugin costs: see `host/benches`.
             .consume_fuel(true)
@@ -135,7 +126,7 @@ impl Engine {
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let wasmtime =
             wasmtime::Engine::new(&config).map_err(|error| EngineError::Start(error.into()))?;
-        Ok(Self { wasmtime, trust: Arc::default() })
+        Ok(Self { wasmtime, trust: Arc::default(), _cache: Arc::new(folder) })
     }
 
     /// The engine, which from now on takes only these components.
