@@ -27,9 +27,7 @@ use clickmill_core::{Fault, Micros, causes};
 use clickmill_dead_letter::{Seal, SealError, Writer};
 use clickmill_decode::{Decoder, messages};
 use clickmill_sandbox::signature::KeyError;
-use clickmill_sandbox::{
-    Engine, EngineError, Library, PluginError, Secrets, SecretsError, Trust,
-};
+use clickmill_sandbox::{Engine, EngineError, Library, PluginError, Secrets, SecretsError, Trust};
 use clickmill_sink::{SinkError, Tables};
 use clickmill_source as source;
 use clickmill_source::{Interrupt, Progress};

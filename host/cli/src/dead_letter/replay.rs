@@ -78,7 +78,7 @@ fn open(args: &PipelineArgs, warehouse: &str) -> Result<PreparedPipeline, Failur
 impl Replay {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         let prepared = open(&self.pipeline, warehouse)?;
-        let signed_only = !prepared.pipeline().trusted_keys.is_empty();
+        let signed_only = !prepared.pipeline().trust.keys.is_empty();
         let changes = self.plugins.iter().map(|given| change(given, signed_only));
         let changes = changes.collect::<Result<_, _>>()?;
         let request =

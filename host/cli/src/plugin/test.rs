@@ -10,7 +10,6 @@ use crate::place;
 use crate::{Exit, Failure};
 use clickmill_config::Grant;
 use clickmill_sandbox::Library;
-use clickmill_sandbox::build::Freshness;
 
 const EXAMPLES: &str = "\
 Examples:

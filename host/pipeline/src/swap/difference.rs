@@ -6,8 +6,11 @@ use clickmill_sandbox::{PluginSet, StageMade};
 /// What stages of a set may do otherwise than those of the set before, a line each.
 pub(crate) fn grants(before: &PluginSet, now: &PluginSet) -> Vec<(StageName, String)> {
     let of = |made: &StageMade| {
-        let secrets: Vec<String> =
-            made.secrets.iter().map(|(secret, variable)| format!("{secret} = {variable}")).collect();
+        let secrets: Vec<String> = made
+            .secrets
+            .iter()
+            .map(|(secret, variable)| format!("{secret} = {variable}"))
+            .collect();
         let reads: Vec<String> = made.reads.clone().into();
         let writes: Vec<String> = made.writes.clone().into();
         let lookups: Vec<&str> = made.lookups.iter().map(|l| l.table.as_str()).collect();

@@ -16,8 +16,8 @@ use crate::secrets::{Secrets, made_up, wrong};
 use crate::set::{LookupMade, StageMade};
 use crate::stage::Stage;
 use clickmill_config::{Grant, Plugin};
+use clickmill_core::Digest;
 use clickmill_core::schema::provenance;
-use clickmill_core::{Digest, lock};
 
 /// A component that was compiled and described, and how the pipeline wants it.
 pub(super) struct Member {

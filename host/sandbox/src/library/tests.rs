@@ -132,8 +132,9 @@ mod secrets {
     use super::*;
     use crate::chain::{Chain, ChainWorker};
     use crate::secrets::made_up;
-    use crate::signature::{self, Keys};
+    use crate::signature;
     use crate::testing::{CONTRACT_WIT, World};
+    use crate::trust::Trust;
     use clickmill_core::Micros;
     use clickmill_core::batch::{Batch, Origins, Positions, Reason};
 
@@ -388,7 +389,8 @@ mod secrets {
         // A build would say that this is none.
         std::fs::write(krate.join("Cargo.toml"), "no manifest").unwrap();
         let (public, _) = signature::generate(None).unwrap();
-        let trusting = engine.trusting(Keys::parse(&[public]).unwrap());
+        let keys = clickmill_config::Trust { keys: vec![public], ..Default::default() };
+        let trusting = engine.trusting(Trust::of(&keys).unwrap());
         let error = Library::load(&trusting, &[plugin("one", &krate)]).err().expect("refused");
         assert!(matches!(error, PluginError::UnsignedCrate { .. }), "{error}");
         // A component in the crate's place is looked at.
