@@ -107,7 +107,7 @@ impl Log {
     /// The log of a pipeline in `folder`, which is created.
     pub fn open(folder: &Path, pipeline: &str) -> Result<Self, AuditError> {
         stage::check_name(pipeline).map_err(AuditError::Name)?;
-        durable::folders(folder).map_err(disk("create", folder))?;
+        durable::private_folder(folder).map_err(disk("create", folder))?;
         let path = folder.join(format!("{pipeline}.{EXTENSION}"));
         Ok(Self { path, pipeline: pipeline.to_owned() })
     }
@@ -122,8 +122,8 @@ impl Log {
     /// until the disk is done: it belongs on a thread, not in a task.
     pub fn append(&self, event: Event, after: Option<String>) -> Result<Entry, AuditError> {
         // Opened anew each time: a file that was moved away is not written to.
-        let opened =
-            private::options().read(true).write(true).create(true).truncate(false).open(&self.path);
+        let mut options = private::options();
+        let opened = options.read(true).write(true).create(true).truncate(false).open(&self.path);
         let mut file = opened.map_err(disk("open", &self.path))?;
         // Given back when the file is closed.
         self::lock(&self.path, || file.try_lock())?;

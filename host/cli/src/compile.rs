@@ -61,7 +61,7 @@ impl Limits {
             max_compile_secs: self.max_compile_secs,
             max_compile_bytes: self.max_compile_bytes,
         };
-        Ok(Engine::new(&place::cache())?.limiting(limits).compiling_by(compiler()))
+        Ok(place::engine()?.limiting(limits).compiling_by(compiler()))
     }
 }
 

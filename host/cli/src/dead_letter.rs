@@ -10,6 +10,7 @@ use super::query::{answer, print};
 use super::{Exit, Failure, place};
 use clickmill_audit::{Action, Event, Outcome};
 use clickmill_config::{Place, TableName};
+use clickmill_core::indented;
 use clickmill_pipeline::AuditSink;
 use clickmill_sink::Tables;
 use clickmill_tables::result_set::Answer;
@@ -114,7 +115,7 @@ impl Show {
             for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
                 for row in 0..batch.num_rows() {
                     let value = array_value_to_string(column, row)?;
-                    println!("{:<14} {value}", field.name());
+                    println!("{:<14} {}", field.name(), indented(&value));
                 }
             }
         }

@@ -1,6 +1,5 @@
 //! `clickmill demo`: both pipelines on generated data and their dashboard, with nothing but this machine.
 
-use std::fs;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use super::query::{answer, print};
 use super::run::{RunOptions, not_loaded, print_summary, run_pipeline};
 use super::{Exit, Failure, place};
 use clickmill_config::TableName;
+use clickmill_core::private;
 use clickmill_generator::{Generator, Kind, Options};
 use clickmill_pipeline::Ending;
 use clickmill_query::{QueryError, Readiness};
@@ -144,7 +144,7 @@ fn build_plugins(pipeline: &Path) -> Result<(), Failure> {
 
 fn generate(file: &Path) -> Result<(), Failure> {
     let folder = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    private::create_dir_all(folder)?;
     let mut options = Options::new(Kind::Shop, ROWS, SEED);
     options.bad = BAD.parse().map_err(|error| Failure::new(Exit::BadInput, error))?;
     let temporary = tempfile::NamedTempFile::new_in(folder)?;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
+use super::print::bytes;
 use super::{Exit, Failure};
 use clickmill_generator::{BadShares, Generator, Kind, Options, Timestamp};
 use clickmill_source::publish::{Published, Target, publish, start_now};
@@ -96,7 +97,7 @@ impl Generate {
         let mut generator = Generator::new(&options);
         let written = match &self.output {
             Some(path) => File::create(path).and_then(|file| copy(&mut generator, file)),
-            None => copy(&mut generator, io::stdout().lock()),
+            None => copy(&mut generator, bytes()),
         };
         match written {
             // `| head` has seen enough.

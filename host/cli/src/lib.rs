@@ -34,6 +34,7 @@ use clap::{Parser, Subcommand};
 
 pub use exit::{Exit, Failure};
 
+use clickmill_core::private;
 use clickmill_telemetry as telemetry;
 
 const EXAMPLES: &str = "\
@@ -107,9 +108,24 @@ enum Verb {
 
 /// Parses the arguments and does what they say.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    print::tell_panics();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help, which is ours.
+        Err(error) if !error.use_stderr() => error.exit(),
+        // It quotes arguments, and those may be names of strangers' files.
+        Err(error) => {
+            eprintln!("{}", error.render().to_string().trim_end());
+            return Exit::BadInput.into();
+        }
+    };
     // What compiles says nothing but to the process that started it.
     let _telemetry = (!matches!(cli.verb, Verb::Compile(_))).then(telemetry::start);
+    if let Err(value) = private::umask() {
+        let variable = private::UMASK_VARIABLE;
+        eprintln!("error: {variable} is `{value}`, wanted an octal number, such as 027");
+        return Exit::BadInput.into();
+    }
     let done = match cli.verb {
         Verb::Demo(verb) => verb.run(&cli.warehouse),
         Verb::Run(verb) => verb.run(&cli.warehouse),

@@ -12,6 +12,7 @@ use super::query::print;
 use super::run::{RunOptions, conclude, run_pipeline};
 use super::{Exit, Failure};
 use book::{Book, Failed, Whose};
+use clickmill_core::indented;
 use clickmill_tables::result_set::{Column, Kind, ResultSet};
 use clickmill_tables::{failures, ledger};
 
@@ -163,7 +164,7 @@ impl Show {
             for (column, value) in found.columns.iter().zip(row) {
                 match value {
                     Json::Null => {}
-                    Json::String(text) => println!("{:<18} {text}", column.name),
+                    Json::String(text) => println!("{:<18} {}", column.name, indented(text)),
                     other => println!("{:<18} {other}", column.name),
                 }
             }

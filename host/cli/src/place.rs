@@ -6,19 +6,29 @@ use std::path::{Path, PathBuf};
 use super::{Exit, Failure, owner};
 use clickmill_config::Pipeline;
 use clickmill_dashboard::Folder;
+use clickmill_sandbox::Engine;
 
 /// The environment variable that names the cache folder.
 const CACHE_VARIABLE: &str = "CLICKMILL_CACHE";
 
-/// The folder of compiled plugins.
-pub(crate) fn cache() -> PathBuf {
+/// The folder of compiled plugins, where a variable says where the user's caches are. One that others may
+/// make, such as the temporary folder, is none: what is in there is run as it is.
+pub(crate) fn cache() -> Option<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(folder) = variable(CACHE_VARIABLE) {
-        return folder.into();
+        return Some(folder.into());
     }
     let base = variable("XDG_CACHE_HOME").map(PathBuf::from);
     let base = base.or_else(|| variable("HOME").map(|home| Path::new(&home).join(".cache")));
-    base.unwrap_or_else(std::env::temp_dir).join("clickmill")
+    base.map(|base| base.join("clickmill"))
+}
+
+/// An engine that keeps compiled plugins in that folder.
+pub(crate) fn engine() -> Result<Engine, Failure> {
+    match cache() {
+        Some(folder) => Ok(Engine::new(&folder)?),
+        None => Ok(Engine::without_cache()?),
+    }
 }
 
 /// The environment variable that names the folder of what comes with clickmill.

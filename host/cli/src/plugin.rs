@@ -16,6 +16,7 @@ pub(crate) use built::built;
 
 use super::Failure;
 use super::compile::Limits;
+use clickmill_core::indented;
 use clickmill_sandbox::build::{self, Freshness, Install};
 use clickmill_sandbox::describe_file;
 
@@ -119,13 +120,22 @@ impl Inspect {
             println!("{described:#}");
             return Ok(());
         }
-        println!("{} {}  {}", plugin.name, plugin.version, plugin.description);
+        // Of these none begins a line that could be taken for one of those below.
+        let [name, version, description, imports, secrets] = [
+            plugin.name,
+            plugin.version,
+            plugin.description,
+            plugin.imports.join(", "),
+            plugin.secrets.join(", "),
+        ]
+        .map(|text| indented(&text));
+        println!("{name} {version}  {description}");
         println!("contract  {}", clickmill_sandbox::CONTRACT);
         println!("digest    {}", plugin.digest);
         println!("size      {} bytes", plugin.bytes);
-        println!("imports   {}", plugin.imports.join(", "));
-        if !plugin.secrets.is_empty() {
-            println!("secrets   {}", plugin.secrets.join(", "));
+        println!("imports   {imports}");
+        if !secrets.is_empty() {
+            println!("secrets   {secrets}");
         }
         println!("config    (JSON Schema)\n{schema:#}");
         Ok(())

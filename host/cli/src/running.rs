@@ -95,7 +95,8 @@ fn token_of(all: &[Said], address: &str) -> Option<(SocketAddr, String)> {
 fn folders() -> Vec<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty());
     let runtime = runtime.map(|folder| Path::new(&folder).join("clickmill"));
-    runtime.into_iter().chain([place::cache().join("processes")]).collect()
+    let cache = place::cache().map(|folder| folder.join("processes"));
+    runtime.into_iter().chain(cache).collect()
 }
 
 fn announce_in(folder: &Path, said: &Said) -> io::Result<Announced> {

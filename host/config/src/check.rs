@@ -60,7 +60,7 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
     let guard = raw::optional(document.remove("guard"), "guard", &mut problems);
     let guard = guard::guard(guard, &mut problems);
     let trust = raw::optional(document.remove("trust"), "trust", &mut problems);
-    let trusted_keys = trust::trust(trust, folder, &mut problems);
+    let trust = trust::trust(trust, folder, &mut problems);
     let admin = raw::optional(document.remove("admin"), "admin", &mut problems);
     let admin = admin::admin(admin, folder, &mut problems);
     let batch: raw::Batch = raw::optional(document.remove("batch"), "batch", &mut problems);
@@ -112,7 +112,7 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
                 swap,
                 admin,
                 guard,
-                trusted_keys,
+                trust,
                 batch,
                 workers,
             })

@@ -29,6 +29,7 @@ pub use guard::Guard;
 pub use plugin::{Grant, InstanceLife, Limits, Plugin};
 pub use problem::Problem;
 pub use swap::{ComponentLimits, Rules, Swap};
+pub use trust::Trust;
 
 use clickmill_core::list;
 use clickmill_core::schema::TableSchema;
@@ -54,8 +55,8 @@ pub struct Pipeline {
     pub admin: Admin,
     /// How sensitive columns are guarded.
     pub guard: Guard,
-    /// Public keys, of which one has to have signed each component; none where anybody may.
-    pub trusted_keys: Vec<String>,
+    /// Which components are taken.
+    pub trust: Trust,
     /// When a batch is full.
     pub batch: BatchLimits,
     /// Chain workers; each has a thread.

@@ -11,7 +11,7 @@ const PATH_KEYS: [&str; 8] =
     ["uri", "component", "schema", "file", "spool", "state", "token_file", "reader_token_file"];
 
 /// Keys that hold text; what is given for them by `--set` is text though it looks like a number.
-const TEXT_KEYS: [&str; 26] = [
+const TEXT_KEYS: [&str; 27] = [
     "bad",
     "component",
     "create_from_topic",
@@ -26,6 +26,7 @@ const TEXT_KEYS: [&str; 26] = [
     "location",
     "missing_tables",
     "name",
+    "not_before",
     "project",
     "quote",
     "reader_token_env",

@@ -1,19 +1,67 @@
-//! Who may sign components.
+//! Which components are taken: who may sign them, for what, since when, and which not any more.
 
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::problem::{Problem, join, problem};
+use clickmill_core::{Digest, Micros};
+
+/// Digits of a component's digest.
+const DIGEST_DIGITS: usize = 64;
+
+/// Which components are taken.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Trust {
+    /// Public keys, of which one has to have signed each component; none where anybody may. `RW…`, or the
+    /// text of a `.pub` file.
+    pub keys: Vec<String>,
+    /// Whether a signature has to name the stage and the component's version.
+    pub bind: bool,
+    /// What was signed before that is not taken.
+    pub not_before: Option<Micros>,
+    /// Digests of components that are not taken, whoever signed them.
+    pub revoked: Vec<Digest>,
+}
 
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawTrust {
     keys: Vec<String>,
+    bind: bool,
+    /// TOML has moments of its own; they are texts here.
+    not_before: Option<toml::Value>,
+    revoked: Vec<String>,
 }
 
-/// The texts of public keys: `RW…`, or the files that hold them.
-pub(super) fn trust(raw: RawTrust, folder: &Path, problems: &mut Vec<Problem>) -> Vec<String> {
+pub(super) fn trust(raw: RawTrust, folder: &Path, problems: &mut Vec<Problem>) -> Trust {
+    let RawTrust { keys, bind, not_before, revoked } = raw;
+    if keys.is_empty() {
+        for (key, is_there) in [("bind", bind), ("not_before", not_before.is_some())] {
+            if is_there {
+                let message = "says what signatures have to be: list who may sign in `trust.keys`";
+                problem(problems, &format!("trust.{key}"), message.to_owned());
+            }
+        }
+    }
+    let not_before = not_before.and_then(|value| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let moment = text.parse::<Micros>();
+        moment
+            .map_err(|error| problem(problems, "trust.not_before", format!("is {value}, {error}")))
+            .ok()
+    });
+    let digest = |(at, text): (usize, String)| match text.parse::<Digest>() {
+        Ok(digest) if digest.len() == DIGEST_DIGITS => Some(digest),
+        Ok(_) | Err(_) => {
+            let message = format!(
+                "is `{text}`, wanted a component's digest, {DIGEST_DIGITS} digits, as `plugin inspect` shows it"
+            );
+            problem(problems, &format!("trust.revoked[{at}]"), message);
+            None
+        }
+    };
+    let revoked = revoked.into_iter().enumerate().filter_map(digest).collect();
     let text = |(at, key): (usize, String)| {
         if !key.ends_with(".pub") {
             return Some(key);
@@ -28,5 +76,6 @@ pub(super) fn trust(raw: RawTrust, folder: &Path, problems: &mut Vec<Problem>) -
             }
         }
     };
-    raw.keys.into_iter().enumerate().filter_map(text).collect()
+    let keys = keys.into_iter().enumerate().filter_map(text).collect();
+    Trust { keys, bind, not_before, revoked }
 }

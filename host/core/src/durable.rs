@@ -1,6 +1,6 @@
 //! Files that outlive a loss of power: their bytes and then their names are on the disk before anyone
 //! relies on them. Whatever an acknowledgement or the word "loaded" rests on is written here. All of it
-//! blocks.
+//! blocks. What is made is for the user and whom [`private::UMASK_VARIABLE`] names.
 //!
 //! A loss of power can leave a file of any length, also none, that was *not* written here: by another
 //! program, or on a disk that does not keep what it has confirmed. Who reads such a file sets it aside
@@ -13,6 +13,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use super::private;
 
 /// The extension of a file in the making.
 const PART: &str = "part";
@@ -32,11 +34,20 @@ pub fn sync_name(path: &Path) -> io::Result<()> {
 
 /// Makes a folder and those above it where they are missing, each with a durable name.
 pub fn folders(path: &Path) -> io::Result<()> {
+    make(path, private::create_table_dir)
+}
+
+/// The same, for the user alone; those above it may be for others too.
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    make(path, private::create_dir)
+}
+
+fn make(path: &Path, create: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
     }
     folders(parent(path))?;
-    match fs::create_dir(path) {
+    match create(path) {
         Ok(()) => sync_name(path),
         // Another has made it just now, and may not have come to the sync yet.
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => sync_name(path),
@@ -89,7 +100,8 @@ impl Part {
     pub fn begin(path: PathBuf) -> io::Result<Self> {
         folders(parent(&path))?;
         loop {
-            let file = File::create_new(&path).map_err(|error| match error.kind() {
+            let made = private::table_options().write(true).create_new(true).open(&path);
+            let file = made.map_err(|error| match error.kind() {
                 // It is not what was to be made.
                 ErrorKind::AlreadyExists => {
                     io::Error::other(format!("`{}` is in the way", path.display()))
@@ -257,6 +269,20 @@ mod tests {
         let below = create(&path.join("c/d"), b"one").expect_err("no folder");
         assert_eq!(below.kind(), io::ErrorKind::NotADirectory);
         assert_eq!(names(folder.path()), ["a.json", "b"]);
+    }
+
+    #[test]
+    fn what_is_made_is_for_the_user_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a/b/c.json");
+        write(&path, b"one").expect("written");
+        private_folder(&folder.path().join("a/d")).expect("made");
+        for (made, wanted) in [("a", 0o700), ("a/b", 0o700), ("a/b/c.json", 0o600), ("a/d", 0o700)]
+        {
+            let mode = fs::metadata(folder.path().join(made)).expect("made").permissions().mode();
+            assert_eq!(mode & 0o777, wanted, "{made}");
+        }
     }
 
     #[test]

@@ -21,5 +21,11 @@ pub fn causes(error: &dyn std::error::Error) -> String {
 
 /// Each item on an indented line of its own, as errors list what they found.
 pub fn list<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
-    items.into_iter().map(|item| format!("\n  {item}")).collect()
+    items.into_iter().map(|item| format!("\n  {}", indented(&item.to_string()))).collect()
+}
+
+/// A text whose further lines are indented: somebody else's text begins no line that could be taken for one of
+/// ours, such as a hint.
+pub fn indented(text: &str) -> String {
+    text.replace('\n', "\n    ")
 }

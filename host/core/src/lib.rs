@@ -12,13 +12,14 @@ pub mod private;
 pub mod schema;
 pub mod stage;
 pub mod store;
+pub mod terminal;
 pub mod tls;
 mod window;
 pub mod words;
 
 pub use build_tool::{build_tool, is_build_setting};
 pub use digest::{Digest, NotADigest};
-pub use fault::{Fault, causes, list};
+pub use fault::{Fault, causes, indented, list};
 pub use micros::{Micros, NotAMoment};
 pub use stage::StageName;
 pub use window::{Counted, Window};

@@ -1,9 +1,22 @@
-//! Files and folders that only the user can read: what is in them came from visitors, or lets somebody in.
-//! Where a system has no modes, they are made as the system makes them.
+//! Files and folders that only the user can read: what is in them came from visitors, lets somebody in, or
+//! decides what runs. Tables, which are data for other programs too, may be made for others, by
+//! [`UMASK_VARIABLE`].
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The environment variable that lets others read the tables that are made on a disk: an octal number, as
+/// of `umask`. `027` lets the group read them. Whatever it says, nobody else may write.
+pub const UMASK_VARIABLE: &str = "CLICKMILL_UMASK";
+
+/// Nobody else may read or write.
+const USER_ALONE: u32 = 0o077;
+/// Nobody else may write.
+const USER_WRITES: u32 = 0o022;
+/// In such a folder nobody renames or removes what is another's.
+const STICKY: u32 = 0o1000;
 
 /// Makes a folder and those above it that are not there yet, for the user alone (0700). One that is there
 /// stays as it is: somebody chose its mode.
@@ -12,37 +25,126 @@ use std::path::Path;
 ///
 /// As of [`fs::create_dir_all`].
 pub fn create_dir_all(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    DirBuilder::new().mode(0o700).recursive(true).create(path)
+}
+
+/// Makes a folder for the user alone (0700), in one that is there.
+///
+/// # Errors
+///
+/// As of [`fs::create_dir`].
+pub fn create_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)
 }
 
 /// Options to open a file with, which make it for the user alone (0600) where it is not there yet.
 #[must_use]
 pub fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
+    of_mode(0o600)
 }
 
-/// Whether others than the user may read a file or folder, or write to it. `false` where a system has no
-/// modes.
+/// Makes a folder of tables, for the user and whom [`UMASK_VARIABLE`] names.
+///
+/// # Errors
+///
+/// As of [`fs::create_dir`].
+pub fn create_table_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o777 & !umask().unwrap_or(USER_ALONE)).create(path)
+}
+
+/// Options to open a file of tables with, which make it for the user and whom [`UMASK_VARIABLE`] names.
+#[must_use]
+pub fn table_options() -> OpenOptions {
+    of_mode(0o666 & !umask().unwrap_or(USER_ALONE))
+}
+
+/// What [`UMASK_VARIABLE`] says.
+///
+/// # Errors
+///
+/// The value, where it is no octal number up to 777. Tables are for the user alone then.
+pub fn umask() -> Result<u32, String> {
+    let Some(value) = std::env::var_os(UMASK_VARIABLE).filter(|value| !value.is_empty()) else {
+        return Ok(USER_ALONE);
+    };
+    let value = value.to_string_lossy().into_owned();
+    let is_octal = value.len() <= 4 && value.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+    match u32::from_str_radix(&value, 8) {
+        Ok(mask) if is_octal && mask <= 0o777 => Ok(mask | USER_WRITES),
+        _ => Err(value),
+    }
+}
+
+/// Whether others than the user may read a file or folder, or write to it.
 ///
 /// # Errors
 ///
 /// Where it can't be looked at.
 pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
-    let metadata = fs::metadata(path)?;
-    #[cfg(unix)]
-    return Ok(std::os::unix::fs::MetadataExt::mode(&metadata) & 0o077 != 0);
-    #[cfg(not(unix))]
-    Ok(false)
+    Ok(fs::metadata(path)?.mode() & USER_ALONE != 0)
 }
 
-#[cfg(all(test, unix))]
+/// Why what is in a folder may be somebody else's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotOurs {
+    /// It belongs to another user.
+    #[error("`{folder}` belongs to another user")]
+    Owner {
+        /// The folder, or one above it.
+        folder: String,
+    },
+    /// Others may exchange what is in it.
+    #[error("others may write to `{folder}`")]
+    Writable {
+        /// The folder, or one above it.
+        folder: String,
+    },
+    /// It can't be looked at.
+    #[error("cannot look at `{folder}`: {why}")]
+    Unseen {
+        /// The folder, or one above it.
+        folder: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Makes sure that nobody else can exchange a folder, which has to be there, or put anything into it: it is
+/// the user's, those above it are the user's or root's, and nobody else may write to any of them, but for
+/// folders like `/tmp`, in which nobody may exchange what is another's. Returns the folder's path without
+/// links, by which it stays that folder.
+///
+/// # Errors
+///
+/// Which folder is not so.
+pub fn ours(folder: &Path) -> Result<PathBuf, NotOurs> {
+    let path = fs::canonicalize(folder).map_err(|error| unseen(folder, &error))?;
+    let user = rustix::process::geteuid().as_raw();
+    for (above, folder) in path.ancestors().enumerate() {
+        let metadata = fs::symlink_metadata(folder).map_err(|error| unseen(folder, &error))?;
+        let named = || folder.display().to_string();
+        if metadata.uid() != user && (above == 0 || metadata.uid() != 0) {
+            return Err(NotOurs::Owner { folder: named() });
+        }
+        let sticks = above > 0 && metadata.mode() & STICKY != 0;
+        if metadata.mode() & USER_WRITES != 0 && !sticks {
+            return Err(NotOurs::Writable { folder: named() });
+        }
+    }
+    Ok(path)
+}
+
+fn unseen(folder: &Path, error: &io::Error) -> NotOurs {
+    NotOurs::Unseen { folder: folder.display().to_string(), why: error.to_string() }
+}
+
+fn of_mode(mode: u32) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(mode);
+    options
+}
+
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
@@ -63,5 +165,43 @@ mod tests {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(is_open_to_others(&file).unwrap());
         assert!(is_open_to_others(&folder.join("none")).is_err());
+    }
+
+    #[test]
+    fn a_folder_is_ours_where_nobody_else_may_write_to_it_or_exchange_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let set = |path: &Path, mode: u32| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let (above, folder) = (scratch.path().join("a"), scratch.path().join("a/b"));
+        create_dir_all(&folder).unwrap();
+        // By what it is, not by what it is called.
+        let link = scratch.path().join("link");
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        let whole = fs::canonicalize(&folder).unwrap();
+        assert_eq!(ours(&folder), Ok(whole.clone()));
+        assert_eq!(ours(&link), Ok(whole.clone()));
+        let open = |path: &Path| {
+            let folder = fs::canonicalize(path).unwrap().display().to_string();
+            Err(NotOurs::Writable { folder })
+        };
+        for mode in [0o720, 0o702, 0o777, 0o1777] {
+            set(&folder, mode);
+            assert_eq!(ours(&folder), open(&folder), "{mode:o}");
+        }
+        set(&folder, 0o755);
+        assert_eq!(ours(&folder), Ok(whole.clone()));
+        for mode in [0o770, 0o777] {
+            set(&above, mode);
+            assert_eq!(ours(&folder), open(&above), "{mode:o}");
+        }
+        // As `/tmp` is.
+        set(&above, 0o1777);
+        assert_eq!(ours(&folder), Ok(whole));
+        assert!(matches!(ours(&folder.join("none")), Err(NotOurs::Unseen { .. })));
+        // Root's, and ours only where we are root.
+        let etc = ours(Path::new("/etc"));
+        let is_root = rustix::process::geteuid().is_root();
+        assert_eq!(etc.is_ok(), is_root, "{etc:?}");
     }
 }

@@ -14,7 +14,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -28,7 +28,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 
-use clickmill_core::{Fault, Micros, durable, lock};
+use clickmill_core::{Fault, Micros, durable, lock, private};
 
 /// How the names of files with letters end.
 const LETTERS: &str = "arrow";
@@ -134,7 +134,7 @@ impl Spool {
     /// more: the table may have changed since.
     pub fn open(folder: &Path, pipeline: &str, max_bytes: u64) -> Result<Self, SpoolError> {
         let folder = folder.join(pipeline);
-        durable::folders(&folder).map_err(disk("create", &folder))?;
+        durable::private_folder(&folder).map_err(disk("create", &folder))?;
         let (counted, unwritten) = Default::default();
         let spool = Self { folder, max_bytes, counted, unwritten };
         for (path, _) in files(&spool.beside(REFUSED), LETTERS)? {
@@ -248,7 +248,7 @@ impl Spool {
     /// The folder of what the table refuses, which is there from now on.
     fn refused(&self) -> Result<PathBuf, SpoolError> {
         let folder = self.beside(REFUSED);
-        durable::folders(&folder).map_err(disk("create", &folder))?;
+        durable::private_folder(&folder).map_err(disk("create", &folder))?;
         Ok(folder)
     }
 
@@ -278,7 +278,7 @@ impl Spool {
 
     fn lock_file(&self, name: &str) -> Result<File, SpoolError> {
         let path = self.beside(name);
-        let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let opened = private::options().write(true).create(true).truncate(false).open(&path);
         opened.map_err(disk("open", &path))
     }
 

@@ -27,9 +27,9 @@ use clickmill_core::schema::{SchemaError, TableSchema, provenance};
 use clickmill_core::{Fault, Micros, causes};
 use clickmill_dead_letter::{Seal, SealError, SealKeys, Writer};
 use clickmill_decode::{Decoder, messages};
-use clickmill_sandbox::signature::{KeyError, Keys};
+use clickmill_sandbox::signature::KeyError;
 use clickmill_sandbox::{
-    Compiler, Engine, EngineError, Library, PluginError, Secrets, SecretsError,
+    Compiler, Engine, EngineError, Library, PluginError, Secrets, SecretsError, Trust,
 };
 use clickmill_sink::{SinkError, Tables};
 use clickmill_source as source;
@@ -41,8 +41,8 @@ use clickmill_tables::{failures, ledger};
 pub struct Options {
     /// Path or URI of the warehouse.
     pub warehouse: String,
-    /// Folder for compiled plugins.
-    pub cache: PathBuf,
+    /// Folder for compiled plugins; none are kept where absent.
+    pub cache: Option<PathBuf>,
     /// What compiles plugins; else this process does, without bounds of time and memory.
     pub compiler: Option<Compiler>,
     /// Values of secrets that do not come from the environment.
@@ -95,7 +95,9 @@ pub enum BuildError {
     #[error(transparent)]
     Fit(#[from] FitError),
     /// A swapped plugin set can't be taken up again.
-    #[error("cannot take up the plugin set of the last swap")]
+    #[error(
+        "cannot take up the plugin set of the last swap (`run --forget-swaps` goes on with the pipeline file)"
+    )]
     Resume(#[source] Box<SetStoreError>),
     /// The plugin set can't be kept or entered into its table.
     #[error("cannot enter the plugin set")]
@@ -181,8 +183,11 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
     let environment = |variable: &str| std::env::var_os(variable);
     let secrets = Secrets::read(&pipeline.plugins, &options.secrets, environment)?;
     let runtime = Runtime::new().map_err(BuildError::Runtime)?;
-    let engine = Engine::new(&options.cache)?.trusting(Keys::parse(&pipeline.trusted_keys)?);
-    let engine = engine.limiting(pipeline.swap.components);
+    let engine = match &options.cache {
+        Some(folder) => Engine::new(folder)?,
+        None => Engine::without_cache()?,
+    };
+    let engine = engine.trusting(Trust::of(&pipeline.trust)?).limiting(pipeline.swap.components);
     let engine = match &options.compiler {
         Some(compiler) => engine.compiling_by(compiler.clone()),
         None => engine,
@@ -206,7 +211,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
     let (library, origin) = if options.forget_swaps {
         (library, Origin { actor: actor::FILE.to_owned(), ..Origin::default() })
     } else {
-        resume(&sets, &engine, &pipeline.name, library).map_err(failed)?
+        resume(&sets, &pipeline.name, library).map_err(failed)?
     };
     // That of the last swap is held to the file too.
     library.check_secrets(&secrets)?;
@@ -289,7 +294,6 @@ fn keys(config: &config::Seal) -> Result<SealKeys, BuildError> {
 /// The set of the last swap, as long as the pipeline file is what it was then.
 fn resume(
     sets: &SetStore,
-    engine: &Engine,
     pipeline: &str,
     file: Library,
 ) -> Result<(Library, Origin), SetStoreError> {
@@ -299,7 +303,7 @@ fn resume(
         Some(last) if file.is_set(&last.file) => {
             let plugin_set = &last.running;
             let set = sets.set(plugin_set);
-            match set.and_then(|set| sets.restore(engine, &set)) {
+            match set.and_then(|set| sets.restore(&file, &set)) {
                 Ok(library) => {
                     tracing::info!(%plugin_set, "going on with the plugin set of the last swap");
                     let origin = Origin { actor: last.actor, note: last.note, changes: Vec::new() };

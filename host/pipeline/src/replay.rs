@@ -152,7 +152,8 @@ pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, Repla
     context.audit.end(None);
     let sets = &context.sets;
     let set = sets.set(&letter.plugin_set)?;
-    let mut chains = Chains::new(context, sets.restore(&context.engine, &set)?);
+    let current = context.slot.current();
+    let mut chains = Chains::new(context, sets.restore(&current.library, &set)?);
     let mut steps = Vec::new();
     let mut fates = Vec::new();
     let made = chains.run(vec![letter.clone()], &mut fates, |stage, batch| {

@@ -162,7 +162,7 @@ impl Swaps {
             Some(digest) => context.sets.set(digest)?,
             None => self.before(&current.record).ok_or(SwapRefused::NothingBefore)?,
         };
-        let library = context.sets.restore(&context.engine, &to)?;
+        let library = context.sets.restore(&current.library, &to)?;
         if library.digest() == current.library.digest() {
             let plugin_set = to.digest;
             return Err(ChangeError::Nothing { plugin_set }.into());
@@ -171,7 +171,7 @@ impl Swaps {
         library.check_secrets(secrets).map_err(ChangeError::from)?;
         let fitted = gate::fit(context, &library)?;
         context.publish(&library)?;
-        let changes = difference::changes(&current.record.set, &to);
+        let changes = difference::changes(&current.record.set, &library.set());
         let origin = Origin { actor: actor.name.clone(), note: reason.clone(), changes };
         let installed = context.slot.install(&base, library, fitted, origin, Rollout::All);
         let record = installed.ok_or(SwapRefused::Overtaken)?;

@@ -150,11 +150,10 @@ pub(super) fn load(
     bytes: &[u8],
     signature: Option<&str>,
 ) -> Result<Loaded, PluginError> {
-    let component = engine.compile(bytes, signature).map_err(|source| PluginError::Compile {
-        stage: stage.to_owned(),
-        path: path.to_owned(),
-        source,
-    })?;
+    let failed =
+        |source| PluginError::Compile { stage: stage.to_owned(), path: path.to_owned(), source };
+    let claim = engine.check_trust(stage, bytes, signature).map_err(failed)?;
+    let component = engine.compile(bytes).map_err(failed)?;
     let contract = |what: String| PluginError::Contract { stage: stage.to_owned(), what };
     let component_type = component.component_type();
     let imports: Vec<&str> =
@@ -194,6 +193,8 @@ pub(super) fn load(
         &describe,
         (),
     )?;
+    let is_as_signed = claim.check_version(&loaded.manifest.version);
+    is_as_signed.map_err(|error| failed(error.into()))?;
     Ok(loaded)
 }
 

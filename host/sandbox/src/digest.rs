@@ -36,6 +36,11 @@ pub(super) fn digest(stages: &[StageMade]) -> Digest {
 }
 
 impl PluginSet {
+    /// Whether it is what its digest says, in this form or the one before digests had a version.
+    pub fn is_whole(&self) -> bool {
+        digest(&self.stages) == self.digest || self.digest_v0() == self.digest
+    }
+
     /// The digest that the set had before digests had a version. It names no set any more, and is there
     /// to be compared with what an earlier version of clickmill left in a pipeline's state.
     pub fn digest_v0(&self) -> Digest {

@@ -1,13 +1,14 @@
 //! The wasmtime engine: one per process, with compiled code cached on disk and instances pooled.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use super::cache::{self, CacheError};
 use super::compiler::{Afforded, CompileError, Compiler, Processes};
 use super::settings;
 use super::shape::{self, ShapeError};
-use super::signature::{Keys, SignatureError};
 use super::slots::Slots;
+use super::trust::{Claim, Trust, TrustError};
 use clickmill_config::ComponentLimits;
 use clickmill_core::Fault;
 use rustix::process::{Resource, getrlimit};
@@ -43,8 +44,8 @@ pub struct Engine {
     /// Places for instances. What a place is good for is more than any component may have, so whoever has
     /// one is not refused an instance by the pool, whatever others use.
     pub(super) slots: Slots,
-    /// Who may sign components; where there are none, unsigned ones are compiled too.
-    keys: Arc<Keys>,
+    /// Which components are taken; without keys, unsigned ones too.
+    trust: Arc<Trust>,
     limits: ComponentLimits,
     compiling: Arc<Compiling>,
 }
@@ -52,8 +53,8 @@ pub struct Engine {
 /// How components are compiled.
 #[derive(Debug)]
 struct Compiling {
-    /// The folder of compiled code.
-    cache: PathBuf,
+    /// Where compiled code is kept. As long as there is an engine, there is its folder.
+    folder: Arc<cache::Folder>,
     afforded: Afforded,
     /// By a process of this, and else in this one.
     compiler: Option<Compiler>,
@@ -71,6 +72,9 @@ pub enum EngineError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no folder for compiled code, not even for this process alone.
+    #[error("there is no folder for compiled plugins")]
+    NoCache(#[from] CacheError),
     /// This machine can't run the engine.
     #[error("cannot start the WebAssembly engine")]
     Start(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -97,7 +101,7 @@ pub enum EngineError {
     Shape(#[from] ShapeError),
     /// The component is not signed as it has to be.
     #[error("it is not trusted")]
-    Untrusted(#[from] SignatureError),
+    Untrusted(#[from] TrustError),
     /// The bytes are not a component, or one that can't be compiled.
     #[error("not a component that can be compiled")]
     Compile(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -119,7 +123,9 @@ impl EngineError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Cache { .. } | Self::Start(_) | Self::Addresses { .. } => Fault::Environment,
+            Self::Cache { .. } | Self::NoCache(_) | Self::Start(_) | Self::Addresses { .. } => {
+                Fault::Environment
+            }
             Self::TooLarge { .. } | Self::Shape(_) | Self::Untrusted(_) | Self::Compile(_) => {
                 Fault::Input
             }
@@ -129,13 +135,24 @@ impl EngineError {
 }
 
 impl Engine {
-    /// Starts an engine that keeps compiled code under `cache`.
-    pub fn new(cache: &Path) -> Result<Self, EngineError> {
-        Self::with_instances(cache, MAX_INSTANCES)
+    /// Starts an engine that keeps compiled code under `folder`. Where that is not [`cache::usable`], it keeps
+    /// none, and says so at `warn`.
+    pub fn new(folder: &Path) -> Result<Self, EngineError> {
+        Self::start(Some(folder), MAX_INSTANCES)
     }
 
-    /// An engine of which so many plugins run at a time.
-    pub(super) fn with_instances(cache: &Path, instances: u32) -> Result<Self, EngineError> {
+    /// Starts an engine that keeps no compiled code: each start compiles anew.
+    pub fn without_cache() -> Result<Self, EngineError> {
+        Self::start(None, MAX_INSTANCES)
+    }
+
+    /// Starts an engine of which so many plugins run at a time.
+    pub(super) fn start(folder: Option<&Path>, instances: u32) -> Result<Self, EngineError> {
+        let folder = cache::Folder::open(folder)?;
+        let mut config = settings::config(folder.path()).map_err(|error| EngineError::Cache {
+            path: folder.path().display().to_string(),
+            source: error.into(),
+        })?;
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(instances)
             .total_core_instances(instances * MAX_CORE_INSTANCES)
@@ -149,11 +166,6 @@ impl Engine {
             .max_memory_size(MAX_MEMORY_BYTES)
             .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
             .pagemap_scan(wasmtime::Enabled::Auto);
-        let cache = std::path::absolute(cache).unwrap_or_else(|_| cache.to_owned());
-        let mut config = settings::config(&cache).map_err(|error| EngineError::Cache {
-            path: cache.display().to_string(),
-            source: error.into(),
-        })?;
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let wasmtime = wasmtime::Engine::new(&config).map_err(|error| {
             match getrlimit(Resource::As).current {
@@ -161,12 +173,13 @@ impl Engine {
                 None => EngineError::Start(error.into()),
             }
         })?;
-        let afforded = Afforded::of(&cache, wasmtime.precompile_compatibility_hash());
+        let afforded = Afforded::of(folder.path(), wasmtime.precompile_compatibility_hash());
         let processes = Processes::default();
-        let compiling = Compiling { cache, afforded, compiler: None, processes };
-        let (keys, limits) = (Arc::default(), ComponentLimits::default());
+        let folder = Arc::new(folder);
+        let compiling = Compiling { folder, afforded, compiler: None, processes };
+        let (trust, limits) = (Arc::default(), ComponentLimits::default());
         let slots = Slots::new(instances as usize);
-        Ok(Self { wasmtime, slots, keys, limits, compiling: Arc::new(compiling) })
+        Ok(Self { wasmtime, slots, trust, limits, compiling: Arc::new(compiling) })
     }
 
     /// The engine, which from now on takes components within these limits. Time and memory are bounded where
@@ -178,10 +191,10 @@ impl Engine {
     /// The engine, for which from now on processes of this compiler compile what is not in the cache. Without
     /// one it is compiled in this process, without bounds but those of its size and shape.
     pub fn compiling_by(self, compiler: Compiler) -> Self {
-        let Compiling { cache, afforded, .. } = &*self.compiling;
-        let (cache, afforded) = (cache.clone(), afforded.clone());
+        let Compiling { folder, afforded, .. } = &*self.compiling;
+        let (folder, afforded) = (folder.clone(), afforded.clone());
         let (compiler, processes) = (Some(compiler), Processes::default());
-        let compiling = Arc::new(Compiling { cache, afforded, compiler, processes });
+        let compiling = Arc::new(Compiling { folder, afforded, compiler, processes });
         Self { compiling, ..self }
     }
 
@@ -196,37 +209,44 @@ impl Engine {
         self.compiling.processes.stop();
     }
 
-    /// The engine, which from now on compiles only what one of these keys has signed.
-    pub fn trusting(self, keys: Keys) -> Self {
-        Self { keys: Arc::new(keys), ..self }
+    /// The engine, which from now on takes only these components.
+    pub fn trusting(self, trust: Trust) -> Self {
+        Self { trust: Arc::new(trust), ..self }
+    }
+
+    /// Makes sure that a component may be taken as this stage's, before anything of it is looked at. Returns
+    /// what has to hold of it yet.
+    pub(super) fn check_trust(
+        &self,
+        stage: &str,
+        bytes: &[u8],
+        signature: Option<&str>,
+    ) -> Result<Claim, EngineError> {
+        Ok(self.trust.check(stage, bytes, signature.unwrap_or_default())?)
     }
 
     /// Whether it takes signed components only.
     pub(super) fn wants_signatures(&self) -> bool {
-        !self.keys.is_empty()
+        self.trust.wants_signatures()
     }
 
     /// Compiles a component, or takes it from the cache.
-    pub(super) fn compile(
-        &self,
-        bytes: &[u8],
-        signature: Option<&str>,
-    ) -> Result<Component, EngineError> {
+    pub(super) fn compile(&self, bytes: &[u8]) -> Result<Component, EngineError> {
         if bytes.len() > self.limits.max_bytes {
             return Err(EngineError::TooLarge { bytes: bytes.len(), limit: self.limits.max_bytes });
         }
-        if self.wants_signatures() {
-            self.keys.check(bytes, signature.unwrap_or_default())?;
-        }
         shape::check(bytes)?;
-        let Compiling { cache, afforded, compiler, processes } = &*self.compiling;
+        let Compiling { folder, afforded, compiler, processes } = &*self.compiling;
         if let Some(compiler) = compiler
             && !afforded.has(bytes)
         {
-            processes.compile(compiler, cache, self.limits, bytes)?;
+            processes.compile(compiler, folder.path(), self.limits, bytes)?;
             afforded.add(bytes);
         }
         Component::from_binary(&self.wasmtime, bytes)
             .map_err(|error| EngineError::Compile(error.into()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ mod tests {
     fn error_of(wit: &str, describe: Body<'_>, may_copy: usize) -> wasmtime::Error {
         let (_folder, engine) = engine();
         let component = World::parse(wit).unwrap().component(&[describe]);
-        let component = engine.compile(&component, None).unwrap();
+        let component = engine.compile(&component).unwrap();
         let linker = link(&engine.wasmtime, &component).unwrap();
         let guest = Guest::new("test".into(), Limits::default(), Default::default());
         let mut store = store(&engine.wasmtime, guest);

@@ -7,7 +7,7 @@ use super::build::BuildError;
 use super::engine::EngineError;
 use super::golden::GoldenError;
 use super::lookup::LookupFileError;
-use clickmill_core::{Digest, Fault, list};
+use clickmill_core::{Digest, Fault, indented, list};
 
 /// Why a stage can't run.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ pub enum PluginError {
         what: String,
     },
     /// The component failed to describe itself or to check its configuration.
-    #[error("plugin `{stage}` failed while it was asked to `{export}`: {what}")]
+    #[error("plugin `{stage}` failed while it was asked to `{export}`: {what}", what = indented(what))]
     Failed {
         /// The stage.
         stage: String,

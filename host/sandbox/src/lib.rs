@@ -28,7 +28,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // Compiled code is kept in a folder; the engine is cheap to clone and shared by all threads.
-//! let engine = Engine::new(Path::new("/tmp/compiled-plugins"))?;
+//! let engine = Engine::new(Path::new("/var/cache/example/compiled-plugins"))?;
 //!
 //! // A stage: what the plugin may touch, how it is configured. Limits have defaults.
 //! let config = serde_json::json!({ "columns": { "ip": "ip" } });
@@ -75,6 +75,7 @@
 mod allowance;
 mod boundary;
 pub mod build;
+pub mod cache;
 mod chain;
 mod change;
 mod compiler;
@@ -105,6 +106,7 @@ mod slots;
 mod stage;
 #[cfg(test)]
 mod testing;
+mod trust;
 
 pub use boundary::CONTRACT;
 pub use chain::{Chain, ChainWorker, Processed, StageCounts};
@@ -119,6 +121,7 @@ pub use lookup::LookupFile;
 pub use secrets::{MIN_SECRET_BYTES, Secrets, SecretsError};
 pub use set::{LookupMade, PluginSet, StageMade};
 pub use shape::ShapeError;
+pub use trust::{Trust, TrustError};
 
 // What an embedder needs of the other crates: stages as configured, batches as they flow.
 pub use clickmill_config::{ComponentLimits, Grant, InstanceLife, Limits, Plugin};

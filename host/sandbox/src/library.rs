@@ -18,7 +18,7 @@ use super::error::{ChangeError, PluginError, TestError};
 use super::golden::Golden;
 use super::lookup::LookupFile;
 use super::secrets::Secrets;
-use super::set::{LookupMade, PluginSet, StageMade};
+use super::set::{PluginSet, StageMade};
 use clickmill_config::{Grant, Plugin};
 use clickmill_core::Digest;
 use member::Member;
@@ -64,25 +64,24 @@ impl Library {
         Ok(Self::of(engine, members?))
     }
 
-    /// Makes a set again that was kept. `blob` gives components and lookup tables by their digest.
+    /// The same stages with the components, configurations and lookup tables of a set that was kept. A kept
+    /// set decides no more than that: which stages there are, in which order, and what each may read, write,
+    /// ask and use, stays as it is here, and a stage that the set lacks stays whole. `blob` gives components
+    /// and lookup tables by their digest.
     pub fn restore<E: From<PluginError>>(
-        engine: &Engine,
+        &self,
         set: &PluginSet,
         mut blob: impl FnMut(&Digest) -> Result<Bytes, E>,
     ) -> Result<Self, E> {
         let mut members = Vec::new();
-        for stage in &set.stages {
-            let plugin = stage.plugin();
-            let component = blob(&stage.component)?;
-            let mut lookups = Vec::new();
-            for LookupMade { table, file, digest } in &stage.lookups {
-                let bytes = blob(digest)?;
-                lookups.push(LookupFile::new(table.clone(), file.into(), bytes));
-            }
-            let component = (component, stage.signature.clone());
-            members.push(Arc::new(Member::new(engine, plugin, component, lookups)?));
+        for member in &self.members {
+            let kept = set.stages.iter().find(|kept| kept.stage == member.plugin.name);
+            members.push(match kept {
+                Some(kept) => Arc::new(member.restore(&self.engine, kept, &mut blob)?),
+                None => member.clone(),
+            });
         }
-        Ok(Self::of(engine, members))
+        Ok(Self::of(&self.engine, members))
     }
 
     /// The library with some stages changed.

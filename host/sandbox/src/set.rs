@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use clickmill_config::{Grant, InstanceLife, Limits, Plugin};
+use clickmill_config::{Grant, InstanceLife, Limits};
 use clickmill_core::{Digest, StageName};
 
 /// A plugin set: the stages of a chain with everything that makes a row what it is.
@@ -55,26 +55,4 @@ pub struct LookupMade {
     pub file: String,
     /// Digest of its content.
     pub digest: Digest,
-}
-
-impl StageMade {
-    /// The stage as a pipeline file would have it. The component is named by its digest.
-    pub(super) fn plugin(&self) -> Plugin {
-        Plugin {
-            name: self.stage.clone(),
-            component: self.component.as_str().into(),
-            reads: self.reads.clone(),
-            writes: self.writes.clone(),
-            config: self.config.clone(),
-            secrets: self.secrets.clone(),
-            lookups: self
-                .lookups
-                .iter()
-                .map(|l| (l.table.clone(), l.file.clone().into()))
-                .collect(),
-            limits: self.limits,
-            instance: self.instance,
-            watch: false,
-        }
-    }
 }

@@ -17,6 +17,11 @@ pub(super) fn config(cache: &Path) -> wasmtime::Result<Config> {
         // Deterministic, and it measures what a plugin costs: see `host/benches`.
         .consume_fuel(true)
         // A plugin call is a plain call; with it on, each costs half a microsecond more.
-        .concurrency_support(false);
+        .concurrency_support(false)
+        // The same on every machine.
+        .relaxed_simd_deterministic(true)
+        // Without wasmtime's feature `gc`, what a guest may ask of this proposal (whether one type of
+        // functions is another's subtype) ends the process: RUSTSEC-2026-0570.
+        .wasm_gc(false);
     Ok(config)
 }

@@ -34,6 +34,15 @@ const SHOWN_CHARS: usize = 8;
 #[derive(Debug, Clone, Default)]
 pub struct Keys(Vec<PublicKey>);
 
+/// What a signature that fits says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The id of the key that signed.
+    pub key_id: String,
+    /// The line of text that it signed along, the trusted comment.
+    pub comment: String,
+}
+
 /// Why a text is no public key. `at` is its place in the list, from 0.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum KeyError {
@@ -168,9 +177,9 @@ impl Keys {
         self.0.is_empty()
     }
 
-    /// Checks that one of the keys signed the component, and returns the id of that key. A legacy
-    /// signature, which signs the content and not its hash, is as good.
-    pub fn check(&self, component: &[u8], signature: &str) -> Result<String, SignatureError> {
+    /// Checks that one of the keys signed the component, and returns which one, and what it signed along. A
+    /// legacy signature, which signs the content and not its hash, is as good.
+    pub fn check(&self, component: &[u8], signature: &str) -> Result<Signed, SignatureError> {
         if signature.trim().is_empty() {
             return Err(SignatureError::Missing);
         }
@@ -187,7 +196,13 @@ impl Keys {
             let component = Cursor::new(component);
             minisign::verify(key, &signature, component, quiet, output, allow_legacy).is_ok()
         };
-        if keys.any(fits) { Ok(key_id) } else { Err(SignatureError::Changed { key_id }) }
+        if !keys.any(fits) {
+            return Err(SignatureError::Changed { key_id });
+        }
+        let comment = signature.trusted_comment();
+        let comment =
+            comment.map_err(|_| SignatureError::Malformed { what: "it has no comment" })?;
+        Ok(Signed { key_id, comment })
     }
 }
 

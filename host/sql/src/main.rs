@@ -3,6 +3,10 @@
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 
+use clickmill_core::terminal;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::debug_fn;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -25,7 +29,7 @@ fn main() -> ExitCode {
     match clickmill_sql::serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("clickmill-sql: {error}");
+            eprintln!("clickmill-sql: {}", terminal::shown(&error.to_string()));
             ExitCode::FAILURE
         }
     }
@@ -38,7 +42,9 @@ fn log() {
         .with_target(false)
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN);
     if stderr().is_terminal() {
-        lines.init();
+        let shown =
+            debug_fn(|to, field, value| write!(to, "{}", terminal::field(field.name(), value)));
+        lines.fmt_fields(shown.delimited(" ")).init();
     } else {
         lines.json().flatten_event(true).init();
     }

@@ -5,13 +5,15 @@ pub mod metrics;
 
 use std::io::{IsTerminal, stderr};
 
-use clickmill_core::{SPANS, causes};
+use clickmill_core::{SPANS, causes, terminal};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
@@ -38,7 +40,10 @@ pub fn start() -> Telemetry {
     let filter = filter.and(filter_fn(|metadata| metadata.target() != SPANS));
     let lines = fmt::layer().with_writer(stderr).with_target(false);
     let lines = if stderr().is_terminal() {
-        lines.with_filter(filter).boxed()
+        // What came from outside is in fields, the message among them.
+        let shown =
+            debug_fn(|to, field, value| write!(to, "{}", terminal::field(field.name(), value)));
+        lines.fmt_fields(shown.delimited(" ")).with_filter(filter).boxed()
     } else {
         lines.json().flatten_event(true).with_filter(filter).boxed()
     };

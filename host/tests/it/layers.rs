@@ -106,6 +106,27 @@ fn only_the_command_line_and_the_sql_executable_print() {
     }
 }
 
+/// Otherwise something would reach a terminal without having been looked at.
+#[test]
+fn of_the_command_line_one_file_writes_to_the_standard_streams() {
+    for path in files(&root().join("host/cli/src")) {
+        let tokens = tokens(&std::fs::read_to_string(&path).unwrap());
+        let written = tokens.windows(5).find(|tokens| {
+            ["stdout", "stderr"].contains(&tokens[0].as_str())
+                && tokens[1..3] == ["(", ")"]
+                && tokens[4] != "is_terminal"
+        });
+        // By its full name a macro is that of the standard library.
+        let print = ["print", "println", "eprint", "eprintln"];
+        let printed = tokens.windows(3).find(|tokens| {
+            tokens[0] == "::" && print.contains(&tokens[1].as_str()) && tokens[2] == "!"
+                || ["print", "eprint"].contains(&tokens[0].as_str()) && tokens[1] == "!"
+        });
+        let allowed = path.ends_with("host/cli/src/print.rs");
+        assert!(allowed || (written, printed) == (None, None), "`{}` writes", path.display());
+    }
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());

@@ -23,6 +23,7 @@ mod guard;
 mod hostile;
 mod installed;
 mod invalid;
+mod kept;
 mod kill;
 mod layers;
 mod line_ends;

@@ -8,7 +8,7 @@ use clickmill_core::Micros;
 use clickmill_core::batch::Message;
 use clickmill_decode::messages;
 use clickmill_pipeline::SetStore;
-use clickmill_sandbox::{ChainWorker, Engine, Secrets};
+use clickmill_sandbox::{ChainWorker, Engine, Library, Secrets};
 use serde_json::{Value as Json, json};
 
 use crate::cloud::wait_until;
@@ -105,6 +105,8 @@ fn sample_is_made_again(scratch: &Scratch) {
     let store = SetStore::open(&state, runtime.handle()).unwrap();
     let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
     let engine = Engine::new(&cache).unwrap();
+    let pipeline = clickmill_config::read(&scratch.path("hostile.toml"), &[]).unwrap();
+    let file = Library::load(&engine, &pipeline.plugins).unwrap();
     let sets =
         scratch.query("SELECT DISTINCT plugin_set FROM test.out ORDER BY plugin_set LIMIT 12");
     assert_eq!(sets.len(), 12);
@@ -113,7 +115,7 @@ fn sample_is_made_again(scratch: &Scratch) {
         let sql = format!("SELECT out FROM test.out WHERE plugin_set = '{digest}' LIMIT 20");
         let wanted: Vec<String> =
             scratch.query(&sql).iter().map(|row| row["out"].as_str().unwrap().to_owned()).collect();
-        let library = store.restore(&engine, &store.set(digest).unwrap()).unwrap();
+        let library = store.restore(&file, &store.set(digest).unwrap()).unwrap();
         let chain = library.configure(&messages::schema(), &Secrets::new()).unwrap();
         let given = wanted.iter().map(|out| {
             let payload = out.split_once('|').map_or(out.as_str(), |(_, payload)| payload);

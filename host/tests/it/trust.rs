@@ -69,6 +69,56 @@ fn a_pipeline_that_lists_keys_takes_nothing_unsigned_at_start_or_swap() {
 }
 
 #[test]
+fn a_bound_signature_counts_for_its_stage_and_time_and_a_revoked_component_for_nothing() {
+    let scratch = Scratch::new();
+    let pipeline = with_files(&scratch);
+    scratch.done(&["plugin", "keygen", "--output", "release"]);
+    for name in ["parse", "enrich", "mask", "validate"] {
+        let file = format!("{name}.wasm");
+        scratch.done(&["plugin", "sign", "--key", "release.key", &file]);
+    }
+    let run = |more: &[&str]| {
+        let trusted = ["--set", "trust.keys=[\"release.pub\"]", "--set", "trust.bind=true"];
+        let few = ["--set", "source.rows=100", "--set", "source.rate=10000"];
+        scratch.run(&[&["run", &pipeline][..], &trusted, &few, more].concat())
+    };
+    let refused = |output: &std::process::Output, why: &str| {
+        let text = talk(output, &scratch);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(why), "{text}");
+    };
+    let whole = run(&[]);
+    assert!(whole.status.success(), "{}", talk(&whole, &scratch));
+    let later = ["--set", "trust.not_before=2999-01-01T00:00:00Z"];
+    refused(&run(&later), "`trust.not_before` is 2999-01-01T00:00:00Z");
+    let mask = scratch.done(&["plugin", "inspect", "--json", "mask.wasm"]);
+    let mask: Json = serde_json::from_str(&mask).unwrap();
+    let revoked = format!("trust.revoked=[{}]", mask["digest"]);
+    refused(&run(&["--set", &revoked]), "`trust.revoked` lists its digest");
+    // Revoked is revoked without keys too.
+    let few = ["--set", "source.rows=100", "--set", &revoked];
+    refused(&scratch.run(&[&["run", &pipeline][..], &few].concat()), "lists its digest");
+    // One that is signed, in another's place.
+    for ending in ["wasm", "wasm.minisig"] {
+        let from = scratch.path(&format!("enrich.{ending}"));
+        std::fs::copy(from, scratch.path(&format!("mask.{ending}"))).unwrap();
+    }
+    refused(&run(&[]), "it is signed for stage `enrich`, and the stage is `mask`");
+    scratch.done(&["plugin", "sign", "--key", "release.key", "--stage", "mask", "mask.wasm"]);
+    // It is trusted now, and knows nothing of what `mask` is configured to do.
+    refused(&run(&[]), "refuses its configuration");
+    // A comment of one's own goes along, and binds nothing by itself.
+    std::fs::copy(component("plugins/mask"), scratch.path("mask.wasm")).unwrap();
+    let sign = ["plugin", "sign", "--key", "release.key", "--comment", "release 7", "mask.wasm"];
+    scratch.done(&sign);
+    let signature = std::fs::read_to_string(scratch.path("mask.wasm.minisig")).unwrap();
+    assert!(signature.contains("trusted comment: release 7\ttimestamp:"), "{signature}");
+    assert!(signature.contains("\tstage:mask\tversion:"), "{signature}");
+    let whole = run(&[]);
+    assert!(whole.status.success(), "{}", talk(&whole, &scratch));
+}
+
+#[test]
 fn the_admin_interface_lets_in_whoever_has_a_token_and_may_with_it() {
     let scratch = Scratch::new();
     scratch.write("token", "a token of more than sixteen bytes\n");

@@ -22,12 +22,13 @@
 //! one to the other, as those of NFS do unless it is mounted with `local_lock`. In Cloud Storage there are
 //! no claims; see [`super::decision`].
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{STAGING, Warehouse, WarehouseError};
+use clickmill_core::{durable, private};
 
 /// A claim. It is given back when it is dropped, and when the process ends in whatever way.
 #[derive(Debug)]
@@ -53,9 +54,10 @@ impl Held {
     /// `None` while another holds it.
     fn take(path: PathBuf) -> io::Result<Option<Self>> {
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+            durable::folders(folder)?;
         }
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+        let mut options = private::table_options();
+        let file = options.write(true).create(true).truncate(false).open(&path)?;
         Self::lock(path, file)
     }
 
@@ -154,7 +156,7 @@ mod tests {
         let (_folder, path) = scratch();
         let first = Held::take(path.clone()).unwrap().unwrap();
         // Another is between opening and locking …
-        let late = || OpenOptions::new().write(true).open(&path).unwrap();
+        let late = || fs::OpenOptions::new().write(true).open(&path).unwrap();
         let (one, other) = (late(), late());
         drop(first);
         // … while nobody claims it, or a third one does.

@@ -34,7 +34,7 @@ use super::reading::replaced;
 use super::repeats::Repeats;
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
-use clickmill_core::{causes, durable};
+use clickmill_core::{causes, durable, private};
 
 /// Held while a pipeline writes to its log.
 pub(super) const LOCK: &str = "lock";
@@ -118,7 +118,10 @@ impl Log {
         let folder = warehouse.log(table).join(pipeline);
         let Some(on_disk) = warehouse.on_disk(&folder) else { return Ok(None) };
         let locked = durable::folders(&on_disk)
-            .and_then(|()| File::create(on_disk.join(LOCK)))
+            .and_then(|()| {
+                let lock = on_disk.join(LOCK);
+                private::table_options().write(true).create(true).truncate(true).open(lock)
+            })
             .map(|file| file.try_lock().is_ok().then_some(file));
         let locked = locked
             .map_err(|source| warehouse.disk_failed(format!("write to `{folder}`"), source))?;

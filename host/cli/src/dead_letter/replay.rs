@@ -79,7 +79,7 @@ fn open(args: &PipelineArgs, warehouse: &str) -> Result<PreparedPipeline, Failur
 impl Replay {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         let prepared = open(&self.pipeline, warehouse)?;
-        let signed_only = !prepared.pipeline().trusted_keys.is_empty();
+        let signed_only = !prepared.pipeline().trust.keys.is_empty();
         let max_bytes = prepared.pipeline().swap.components.max_bytes;
         let changes = self.plugins.iter().map(|given| change(given, signed_only, max_bytes));
         let changes = changes.collect::<Result<_, _>>()?;

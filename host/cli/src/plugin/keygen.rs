@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::sign::{PASSWORD_VARIABLE, password};
 use crate::{Exit, Failure};
+use clickmill_core::private;
 use clickmill_sandbox::signature;
 
 const EXAMPLES: &str = "\
@@ -18,10 +19,6 @@ Examples:
 
 Writes release.pub and release.key, which the minisign tool reads too.
 CLICKMILL_SIGNING_PASSWORD protects the secret key; without it whoever has the file can sign.";
-
-/// Readable and writable by its owner.
-#[cfg(unix)]
-const SECRET_MODE: u32 = 0o600;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -45,7 +42,8 @@ impl Keygen {
         let protected = password.is_some();
         let (public, secret) = signature::generate(password)
             .map_err(|error| Failure::new(Exit::Environment, error))?;
-        write_secret(&secret_path, &secret).map_err(|error| unwritten(&secret_path, error))?;
+        write_new(&mut private::options(), &secret_path, &secret)
+            .map_err(|error| unwritten(&secret_path, error))?;
         if let Err(error) = write_new(&mut OpenOptions::new(), &public_path, &public) {
             // Nobody has seen its public half: it is good for nothing.
             let _ = fs::remove_file(&secret_path);
@@ -67,13 +65,6 @@ fn with_ending(name: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(name);
     name.push(ending);
     name.into()
-}
-
-fn write_secret(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, SECRET_MODE);
-    write_new(&mut options, path, text)
 }
 
 /// Writes a file that is not there yet: also one that appears meanwhile is not overwritten.

@@ -6,14 +6,20 @@ use std::time::SystemTime;
 
 use clap::Args;
 
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, place};
+use clickmill_core::{StageName, private};
+use clickmill_sandbox::describe;
 use clickmill_sandbox::signature::{self, SigningError};
 
 const EXAMPLES: &str = "\
 Examples:
   clickmill plugin sign mask.wasm --key release.key
   clickmill plugin sign parse.wasm mask.wasm --key release.key --comment \"release 7\"
+  clickmill plugin sign mask-1.4.2.wasm --key release.key --stage mask --stage mask-eu
   minisign -V -p release.pub -m mask.wasm
+
+The signed comment says when, for which stages and as which version: what a pipeline with `trust.bind` or
+`trust.not_before` asks for.
 
 The password of the key, if it has one, comes from CLICKMILL_SIGNING_PASSWORD.
 Signs again what is signed already: the signature is replaced.";
@@ -32,18 +38,36 @@ pub(crate) struct Sign {
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
 
-    /// Comment to sign along [default: the time and the file's name]
+    /// Text to sign along, before the time, the stages and the version [default: the file's name]
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
+
+    /// Stage that it is meant for, of any number [default: the file's name without its ending]
+    #[arg(long = "stage", value_name = "STAGE")]
+    stages: Vec<StageName>,
 }
 
 impl Sign {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let key = fs::read_to_string(&self.key).map_err(|error| unreadable(&self.key, error))?;
+        if private::is_open_to_others(&self.key).unwrap_or_default() {
+            let key = self.key.display();
+            eprintln!("others may read the secret key: chmod 600 {key}");
+        }
         let password = password()?;
+        let engine = place::engine()?;
         for path in &self.components {
             let component = fs::read(path).map_err(|error| unreadable(path, error))?;
-            let comment = self.comment.clone().unwrap_or_else(|| comment(path));
+            let version = describe(&engine, path, &component, None)?.version;
+            // Its author is not who signs: words of the comment are the signer's.
+            if version.is_empty() || version.contains(char::is_whitespace) {
+                let path = path.display();
+                let error = anyhow::anyhow!(
+                    "cannot sign `{path}`: it says that its version is `{version}`, wanted a word"
+                );
+                return Err(Failure::new(Exit::BadInput, error));
+            }
+            let comment = self.comment_of(path, &version);
             let signature = signature::sign(&key, password.clone(), &component, &comment)
                 .map_err(|error| unsigned(path, &self.key, error))?;
             let beside = signature::beside(path);
@@ -54,6 +78,19 @@ impl Sign {
             println!("{}", beside.display());
         }
         Ok(())
+    }
+
+    /// Words as the minisign tool writes them when it is not told a comment, and what binds the signature.
+    fn comment_of(&self, path: &Path, version: &str) -> String {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.replace(char::is_whitespace, "_");
+        let said = self.comment.clone().unwrap_or_else(|| format!("file:{name}\thashed"));
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let of_name = stem.parse::<StageName>().ok().filter(|_| self.stages.is_empty());
+        let stages = self.stages.iter().chain(&of_name);
+        let stages: String = stages.map(|stage| format!("\tstage:{stage}")).collect();
+        format!("{said}\ttimestamp:{}{stages}\tversion:{version}", now.as_secs())
     }
 }
 
@@ -68,13 +105,6 @@ pub(super) fn password() -> Result<Option<String>, Failure> {
         let error = anyhow::anyhow!("environment variable `{PASSWORD_VARIABLE}` is not UTF-8");
         Failure::new(Exit::BadInput, error)
     })
-}
-
-/// What the minisign tool says when it is not told a comment.
-fn comment(path: &Path) -> String {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    format!("timestamp:{}\tfile:{name}\thashed", now.as_secs())
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> Failure {

@@ -12,7 +12,7 @@ use crate::{Exit, Failure};
 use clickmill_admin::wire::{
     ChangeBody, FileBody, RollbackBody, ShadowBody, SwapBody, SwappedBody, VersionBody,
 };
-use clickmill_core::Micros;
+use clickmill_core::{Micros, indented};
 use clickmill_sandbox::{ComponentLimits, Golden, NewComponent};
 
 const SWAP_EXAMPLES: &str = "\
@@ -145,7 +145,7 @@ impl Swap {
             return Ok(());
         }
         for (name, found) in &swapped.checks {
-            println!("{name:<10} {found}");
+            println!("{name:<10} {}", indented(found));
         }
         print_shadow(&swapped.shadow);
         match &swapped.version {
@@ -195,14 +195,14 @@ impl History {
                 version.rejected,
                 version.faults,
                 version.fuel_per_row,
-                version.actor,
+                indented(&version.actor),
             );
             for change in &version.changes {
-                println!("      {change}");
+                println!("      {}", indented(change));
             }
             for text in [Some(&version.note), version.reason.as_ref()].into_iter().flatten() {
                 if !text.is_empty() {
-                    println!("      {text}");
+                    println!("      {}", indented(text));
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! What `clickmill top` shows.
 
+use std::borrow::Cow;
+
 use indicatif::{HumanBytes, HumanCount};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -9,6 +11,7 @@ use ratatui::widgets::{Block, Cell, Paragraph, Row, Sparkline, Table, Wrap};
 
 use super::seen::Seen;
 use clickmill_admin::wire::StatusBody;
+use clickmill_core::terminal;
 
 /// Which of several pipelines it is.
 pub(super) struct Place<'a> {
@@ -40,6 +43,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, place: &Place<'_>) {
     frame.render_widget(plugin_table(status), table);
     frame.render_widget(version_table(seen), history);
     frame.render_widget(reasons(status, rejects), rejects);
+    // Control characters are not drawn. Those that turn the direction of writing have no width, and would go
+    // along with the character before them.
+    for cell in &mut frame.buffer_mut().content {
+        if let Cow::Owned(_) = terminal::shown(cell.symbol()) {
+            cell.set_symbol("?");
+        }
+    }
 }
 
 fn header(seen: &Seen, place: &Place<'_>) -> Paragraph<'static> {

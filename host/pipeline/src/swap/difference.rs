@@ -6,18 +6,22 @@ use clickmill_sandbox::{PluginSet, StageMade};
 /// What stages of a set may do otherwise than those of the set before, a line each.
 pub(crate) fn grants(before: &PluginSet, now: &PluginSet) -> Vec<(StageName, String)> {
     let of = |made: &StageMade| {
+        let secrets: Vec<String> = made
+            .secrets
+            .iter()
+            .map(|(secret, variable)| format!("{secret} = {variable}"))
+            .collect();
         let reads: Vec<String> = made.reads.clone().into();
         let writes: Vec<String> = made.writes.clone().into();
         let lookups: Vec<&str> = made.lookups.iter().map(|l| l.table.as_str()).collect();
-        let secrets = made.secrets.iter().map(|(name, variable)| format!("{name} = {variable}"));
-        let secrets: Vec<String> = secrets.collect();
         format!(
-            "reads [{}], writes [{}], lookups [{}], secrets [{}], {:?}",
+            "reads [{}], writes [{}], lookups [{}], secrets [{}], {:?}, {:?}",
             reads.join(", "),
             writes.join(", "),
             lookups.join(", "),
             secrets.join(", "),
-            made.limits
+            made.limits,
+            made.instance,
         )
     };
     let changed = now.stages.iter().filter_map(|new| {
@@ -30,6 +34,21 @@ pub(crate) fn grants(before: &PluginSet, now: &PluginSet) -> Vec<(StageName, Str
         }
     });
     changed.collect()
+}
+
+/// How the stages of a set, and what they may do, differ from those of a set that was kept, a line each.
+pub(crate) fn rights(kept: &PluginSet, now: &PluginSet) -> Vec<String> {
+    let mut lines: Vec<String> =
+        grants(kept, now).into_iter().map(|(stage, line)| format!("{stage}: {line}")).collect();
+    let names = |set: &PluginSet| -> Vec<StageName> {
+        set.stages.iter().map(|made| made.stage.clone()).collect()
+    };
+    let (before, now) = (names(kept), names(now));
+    lines.extend(before.iter().filter(|stage| !now.contains(stage)).map(|s| format!("{s}: gone")));
+    if lines.is_empty() && before != now {
+        lines.push("the stages come in another order".to_owned());
+    }
+    lines
 }
 
 /// What is different between two sets of the same stages, a line each.

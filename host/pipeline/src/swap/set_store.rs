@@ -1,6 +1,10 @@
 //! Plugin sets, kept: components and lookup tables by their digest, what each set is made of, and which
 //! set a pipeline runs since its last swap. On a disk or in Cloud Storage.
 //!
+//! More people may write there than may change the pipeline. What is read is compared with the digest that
+//! was asked for, and set aside where it is something else. Of a set that is as it was kept come components,
+//! configurations and lookup tables; what a stage may do is the pipeline file's to say.
+//!
 //! ```text
 //! <state>/blobs/<digest>            components and lookup tables
 //! <state>/sets/<plugin set>.json    what a set is made of
@@ -14,9 +18,10 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 
+use super::difference;
 use clickmill_core::store::StoreError;
 use clickmill_core::{Digest, Fault, folder};
-use clickmill_sandbox::{Engine, Library, PluginError, PluginSet};
+use clickmill_sandbox::{Library, PluginError, PluginSet};
 
 /// The largest component or lookup table that is read: a request for a swap has no more.
 const MAX_KEPT_BYTES: u64 = 512 << 20;
@@ -46,14 +51,12 @@ pub enum SetStoreError {
         source: object_store::Error,
     },
     /// Content does not have the digest that it is kept under.
-    #[error("`{digest}` in `{uri}` was changed: its digest is `{found}`")]
+    #[error("`{digest}` in `{uri}` was changed: its digest is not that")]
     Changed {
         /// What it is kept under.
-        digest: Digest,
+        digest: String,
         /// The store.
         uri: String,
-        /// What it is.
-        found: Digest,
     },
     /// No such set was ever kept.
     #[error("there is no plugin set that begins with `{digest}` in `{uri}`")]
@@ -99,8 +102,8 @@ impl SetStoreError {
             | Self::Store { .. }
             | Self::Changed { .. }
             | Self::NoSet { .. }
-            | Self::Ambiguous { .. }
-            | Self::Plugin(_) => Fault::Environment,
+            | Self::Ambiguous { .. } => Fault::Environment,
+            Self::Plugin(error) => error.fault(),
         }
     }
 }
@@ -130,10 +133,16 @@ impl SetStore {
         let set = library.set();
         self.runtime.block_on(async {
             for (digest, bytes) in library.blobs() {
-                self.create(&self.path("blobs", &digest), bytes).await?;
+                self.create(&self.path("blobs", &digest), bytes, |_| false).await?;
             }
             let json = serde_json::to_vec_pretty(&set).expect("texts and numbers are JSON");
-            self.create(&self.path("sets", &format!("{}.json", set.digest)), json.into()).await
+            // Signed anew it is the same set.
+            let is_this = |there: &[u8]| {
+                let there = serde_json::from_slice::<PluginSet>(there);
+                there.is_ok_and(|there| there.digest == set.digest && there.is_whole())
+            };
+            let path = self.path("sets", &format!("{}.json", set.digest));
+            self.create(&path, json.into(), is_this).await
         })?;
         Ok(set)
     }
@@ -141,8 +150,7 @@ impl SetStore {
     /// What the set is made of whose digest begins with `digest`.
     pub fn set(&self, digest: &str) -> Result<PluginSet, SetStoreError> {
         // Whole digests are what rows and records have: no need to look through all sets.
-        let path = |digest: &str| self.path("sets", &format!("{digest}.json"));
-        if let Some(set) = self.parse(&path(digest))? {
+        if let Some(set) = self.whole(digest)? {
             return Ok(set);
         }
         let found = self.runtime.block_on(async {
@@ -162,14 +170,26 @@ impl SetStore {
         let (digest, uri) = (digest.to_owned(), self.uri.clone());
         match found.as_slice() {
             [] => Err(SetStoreError::NoSet { digest, uri }),
-            [one] => self.parse(&path(one))?.ok_or(SetStoreError::NoSet { digest, uri }),
+            [one] => self.whole(one)?.ok_or(SetStoreError::NoSet { digest, uri }),
             _ => Err(SetStoreError::Ambiguous { digest, found }),
         }
     }
 
-    /// Makes a set again.
-    pub fn restore(&self, engine: &Engine, set: &PluginSet) -> Result<Library, SetStoreError> {
-        Library::restore(engine, set, |digest| {
+    /// The set of a whole digest, where it was kept. One that was changed since is set aside.
+    fn whole(&self, digest: &str) -> Result<Option<PluginSet>, SetStoreError> {
+        let path = self.path("sets", &format!("{digest}.json"));
+        let Some(set) = self.parse::<PluginSet>(&path)? else { return Ok(None) };
+        if set.digest == *digest && set.is_whole() {
+            return Ok(Some(set));
+        }
+        self.runtime.block_on(self.set_aside(&path, "its digest is another"))?;
+        Err(SetStoreError::Changed { digest: digest.to_owned(), uri: self.uri.clone() })
+    }
+
+    /// Makes a set again, with the stages of `file` and what those may do. What is different of that in the
+    /// set is told, and does not count.
+    pub fn restore(&self, file: &Library, set: &PluginSet) -> Result<Library, SetStoreError> {
+        let restored = file.restore(set, |digest| {
             let path = self.path("blobs", digest);
             let bytes = self.runtime.block_on(self.get(&path))?;
             let source = object_store::Error::NotFound {
@@ -177,16 +197,23 @@ impl SetStore {
                 source: "it was never kept".into(),
             };
             let bytes = bytes.ok_or_else(|| self.failed(format!("read `{path}`"), source))?;
-            let found = Digest::of(&bytes);
-            if found == *digest {
+            if Digest::of(&bytes) == *digest {
                 Ok(bytes)
             } else {
                 // The next who keeps it keeps it whole.
                 self.runtime.block_on(self.set_aside(&path, "its digest is another"))?;
-                let (digest, uri) = (digest.clone(), self.uri.clone());
-                Err(SetStoreError::Changed { digest, uri, found })
+                Err(SetStoreError::Changed { digest: digest.to_string(), uri: self.uri.clone() })
             }
-        })
+        })?;
+        let not_taken = difference::rights(set, &restored.set());
+        if !not_taken.is_empty() {
+            tracing::warn!(
+                plugin_set = %set.digest,
+                different = not_taken.join("; "),
+                "the kept plugin set had other stages, grants, limits or secrets: the pipeline file's count"
+            );
+        }
+        Ok(restored)
     }
 
     /// What a pipeline runs since its last swap.
@@ -206,18 +233,26 @@ impl SetStore {
         Path::from(folder).join(name)
     }
 
-    /// Keeps bytes. What is there already is left, unless it is damaged.
-    async fn create(&self, path: &Path, bytes: Bytes) -> Result<(), SetStoreError> {
+    /// Keeps bytes. What is there already is left where it is the same, and replaced where it is `as_good`;
+    /// else it is damaged.
+    async fn create(
+        &self,
+        path: &Path,
+        bytes: Bytes,
+        as_good: impl Fn(&[u8]) -> bool,
+    ) -> Result<(), SetStoreError> {
         let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.store.put_opts(path, bytes.clone().into(), create).await {
             Ok(_) => return Ok(()),
             Err(object_store::Error::AlreadyExists { .. }) => {}
             Err(source) => return Err(self.failed(format!("write `{path}`"), source)),
         }
-        if self.get(path).await?.is_none_or(|there| there == bytes) {
-            return Ok(());
+        match self.get(path).await? {
+            None => return Ok(()),
+            Some(there) if there == bytes => return Ok(()),
+            Some(there) if as_good(&there) => {}
+            Some(_) => self.set_aside(path, "it does not hold what was kept").await?,
         }
-        self.set_aside(path, "it does not hold what was kept").await?;
         let put = self.store.put(path, bytes.into()).await;
         put.map(drop).map_err(|source| self.failed(format!("write `{path}`"), source))
     }

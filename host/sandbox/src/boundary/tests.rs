@@ -28,7 +28,7 @@ fn mirrors(engine: &Engine, world: &World) -> Result<(), String> {
     if exports != EXPORTS {
         return Err(format!("it exports {exports:?}"));
     }
-    let component = engine.compile(&world.component(&[]), None).expect("a component");
+    let component = engine.compile(&world.component(&[])).expect("a component");
     let told = |error: wasmtime::Error| format!("{error:#}");
     let linker = given(&engine.wasmtime).map_err(told)?;
     let limits = clickmill_config::Limits::default();

@@ -50,7 +50,7 @@ fn what_was_compiled_once_takes_no_process_again() {
     let cache = tempfile::tempdir().expect("a folder");
     let engine = || Engine::new(cache.path()).expect("an engine");
     let bytes = idle_plugin();
-    let compiled = engine().compiling_by(compiler()).compile(&bytes, None);
+    let compiled = engine().compiling_by(compiler()).compile(&bytes);
     compiled.expect("a process compiles it");
     // It is the process's code that runs: here nothing was compiled beside it.
     let modules = std::fs::read_dir(cache.path().join("modules")).expect("a folder");
@@ -60,9 +60,9 @@ fn what_was_compiled_once_takes_no_process_again() {
     assert_eq!(files.filter(|file| file.extension().is_none()).count(), 1);
 
     let none = engine().compiling_by(Compiler::new("/nowhere/clickmill", ["compile"]));
-    none.compile(&bytes, None).expect("it is in the cache");
+    none.compile(&bytes).expect("it is in the cache");
     let another = [bytes, vec![0, 2, 1, b'x']].concat();
-    let error = none.compile(&another, None).expect_err("there is no process");
+    let error = none.compile(&another).expect_err("there is no process");
     assert!(matches!(error, EngineError::Compiler(CompileError::Start(_))), "{error}");
     assert_eq!(error.fault(), Fault::Environment);
 }
@@ -74,7 +74,7 @@ fn compiling_ends_where_it_takes_too_much() {
     let compile = |limits: ComponentLimits| {
         let engine = Engine::new(cache.path()).expect("an engine");
         let engine = engine.limiting(limits).compiling_by(compiler());
-        engine.compile(&flood, None).expect_err("it takes too much")
+        engine.compile(&flood).expect_err("it takes too much")
     };
     let error = compile(limits(1, 8 << 30));
     assert!(matches!(error, EngineError::Compiler(CompileError::Time { secs: 1 })), "{error}");

@@ -47,6 +47,45 @@ fn the_digest_of_a_set_is_what_it_was() {
     assert_eq!(set.digest_v0().as_str(), "a6e27a3ca3a7cad65503286bbda4ef10");
 }
 
+/// As c8b70ae kept it.
+const KEPT: &str = r#"{
+  "digest": "a078e5ae1a6da3a3453e271f5b42209d",
+  "stages": [{
+    "stage": "check", "plugin": "check", "version": "0.1.0", "contract": "clickmill:plugin@0.1.0",
+    "component": "276c2d10b505aa96936319abdd4ab1621b0aaa6da0768aad99c6eeb453b025fb",
+    "config": { "fields": ["event_type", "event_id"], "from": "payload", "refuse": ["search"] },
+    "reads": ["payload"], "writes": ["event_type", "event_id", "event_date"],
+    "secrets": [], "lookups": [],
+    "limits": {
+      "max_memory_bytes": 67108864, "max_fuel_per_record": 200000, "max_fuel_per_batch": 10000000,
+      "max_output_bytes": 67108864, "max_message_bytes": 1024, "max_log_lines": 16
+    },
+    "instance": "fresh"
+  }]
+}"#;
+
+#[test]
+fn a_set_that_was_changed_is_not_whole() {
+    let today = PluginSet { digest: digest(&stages()), stages: stages() };
+    let kept: PluginSet = serde_json::from_str(KEPT).unwrap();
+    for set in [today, kept] {
+        assert!(set.is_whole());
+        let changes: [fn(&mut PluginSet); 6] = [
+            |set| set.digest = Digest::of(b"another").short(),
+            |set| set.digest = Digest::default(),
+            |set| drop(set.stages.remove(0)),
+            |set| set.stages[0].component = Digest::of(b"another"),
+            |set| set.stages[0].reads = Grant::Only(vec!["user_id".to_owned()]),
+            |set| set.stages[0].limits.max_fuel_per_record += 1,
+        ];
+        for (number, change) in changes.iter().enumerate() {
+            let mut changed = set.clone();
+            change(&mut changed);
+            assert!(!changed.is_whole(), "{number}");
+        }
+    }
+}
+
 #[test]
 fn every_part_of_a_stage_that_makes_rows_what_they_are_makes_another_set() {
     let changes: [fn(&mut StageMade); 13] = [

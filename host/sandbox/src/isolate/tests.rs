@@ -305,7 +305,7 @@ fn an_allocator_that_misbehaves_is_as_bounded_as_the_rest() {
 #[test]
 fn workers_that_find_no_place_wait_and_refuse_no_row() {
     let folder = tempfile::tempdir().unwrap();
-    let engine = Engine::with_instances(&folder.path().join("compiled"), 2).unwrap();
+    let engine = Engine::start(Some(&folder.path().join("compiled")), 2).unwrap();
     let plugin = Plugin { instance: InstanceLife::Reuse, ..plugin(LIMITS) };
     let chain = chain(&engine, ("process", &|_| {}), plugin).unwrap();
     std::thread::scope(|scope| {

@@ -17,6 +17,7 @@ use crate::secrets::{Secrets, made_up, wrong};
 use crate::set::{LookupMade, StageMade};
 use crate::stage::Stage;
 use clickmill_config::{Grant, Plugin};
+use clickmill_core::Digest;
 use clickmill_core::schema::provenance;
 
 /// A component that was compiled and described, and how the pipeline wants it.
@@ -54,6 +55,26 @@ impl Member {
         let lookups = Lookups::parse(&lookup_files).map_err(|e| lookup_failed(&plugin.name, e))?;
         let lookups = Arc::new(lookups);
         Ok(Self { plugin, component, bytes, signature, lookup_files, lookups })
+    }
+
+    /// The same with the component, configuration and lookup tables that were kept of the stage.
+    pub(super) fn restore<E: From<PluginError>>(
+        &self,
+        engine: &Engine,
+        kept: &StageMade,
+        mut blob: impl FnMut(&Digest) -> Result<Bytes, E>,
+    ) -> Result<Self, E> {
+        let (component, config) = (kept.component.as_str().into(), kept.config.clone());
+        let plugin = Plugin { component, config, ..self.plugin.clone() };
+        let mut lookup_files = self.lookup_files.clone();
+        for granted in &mut lookup_files {
+            if let Some(made) = kept.lookups.iter().find(|made| made.table == granted.table) {
+                let bytes = blob(&made.digest)?;
+                *granted = LookupFile::new(made.table.clone(), made.file.as_str().into(), bytes);
+            }
+        }
+        let component = (blob(&kept.component)?, kept.signature.clone());
+        Ok(Self::new(engine, plugin, component, lookup_files)?)
     }
 
     /// The same with a change.

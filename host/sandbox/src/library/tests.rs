@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::set::LookupMade;
 use crate::testing::{engine, idle_plugin};
 
 fn plugin(name: &str, component: &std::path::Path) -> Plugin {
@@ -33,10 +36,63 @@ fn a_set_that_an_earlier_version_kept_is_made_again() {
     std::fs::write(&path, idle_plugin()).unwrap();
     let library = Library::load(&engine, &[plugin("one", &path)]).unwrap();
     let kept = PluginSet { digest: library.set().digest_v0(), ..library.set() };
-    let blobs: std::collections::BTreeMap<Digest, Bytes> = library.blobs().into_iter().collect();
-    let restored =
-        Library::restore(&engine, &kept, |digest| Ok::<_, PluginError>(blobs[digest].clone()));
+    assert!(kept.is_whole());
+    let blobs: BTreeMap<Digest, Bytes> = library.blobs().into_iter().collect();
+    let restored = library.restore(&kept, |digest| Ok::<_, PluginError>(blobs[digest].clone()));
     assert_eq!(restored.unwrap().digest(), library.digest());
+}
+
+/// Whoever wrote it: of a set come components, configurations and the content of lookup tables, and nothing
+/// that says what a stage may do.
+#[test]
+fn what_stages_there_are_and_may_do_is_no_matter_of_a_kept_set() {
+    let (folder, engine) = engine();
+    let path = folder.path().join("idle.wasm");
+    std::fs::write(&path, idle_plugin()).unwrap();
+    let words = folder.path().join("words.csv");
+    std::fs::write(&words, "key,word\nkey,old\n").unwrap();
+    let mask = Plugin {
+        reads: Grant::Only(vec!["ip".to_owned()]),
+        secrets: vec![("key".to_owned(), "CLICKMILL_MASK_KEY".to_owned())],
+        lookups: vec![("words".to_owned(), words)],
+        ..plugin("mask", &path)
+    };
+    let library = Library::load(&engine, &[plugin("parse", &path), mask]).unwrap();
+    let (file, new) = (library.set(), Bytes::from_static(b"key,word\nkey,new\n"));
+    let mut blobs: BTreeMap<Digest, Bytes> = library.blobs().into_iter().collect();
+    blobs.insert(Digest::of(&new), new.clone());
+    let restore = |change: &dyn Fn(&mut PluginSet)| {
+        let mut kept = file.clone();
+        kept.stages[1].config.insert("key_id".to_owned(), "k2".into());
+        kept.stages[1].lookups[0].digest = Digest::of(&new);
+        change(&mut kept);
+        let restored = library.restore(&kept, |digest| Ok::<_, PluginError>(blobs[digest].clone()));
+        restored.unwrap().set()
+    };
+    let wanted = restore(&|_| {});
+    assert_eq!(wanted.stages[1].config["key_id"], "k2");
+    assert_eq!(wanted.stages[1].lookups[0].digest, Digest::of(&new));
+    assert_ne!(wanted.digest, file.digest);
+    let changes: [fn(&mut PluginSet); 10] = [
+        |kept| kept.stages[1].reads = Grant::All,
+        |kept| kept.stages[0].writes = Grant::All,
+        |kept| kept.stages[1].limits.max_fuel_per_record *= 1000,
+        |kept| kept.stages[1].secrets.push(("home".to_owned(), "HOME".to_owned())),
+        |kept| kept.stages[1].secrets[0].1 = "HOME".to_owned(),
+        |kept| kept.stages[1].instance = clickmill_config::InstanceLife::Reuse,
+        |kept| kept.stages.reverse(),
+        |kept| kept.stages.push(kept.stages[1].clone()),
+        |kept| kept.stages[0].stage = "spy".parse().unwrap(),
+        |kept| {
+            let more = LookupMade { table: "more".to_owned(), ..kept.stages[1].lookups[0].clone() };
+            kept.stages[1].lookups.push(more);
+        },
+    ];
+    for (number, change) in changes.iter().enumerate() {
+        assert_eq!(restore(change), wanted, "{number}");
+    }
+    // A stage that the set lacks stays as the pipeline file has it.
+    assert_eq!(restore(&|kept| drop(kept.stages.remove(1))), file);
 }
 
 /// What an embedder does: a component's bytes, columns in, columns out; no file, no table.
@@ -76,8 +132,9 @@ mod secrets {
     use super::*;
     use crate::chain::{Chain, ChainWorker};
     use crate::secrets::made_up;
-    use crate::signature::{self, Keys};
+    use crate::signature;
     use crate::testing::{CONTRACT_WIT, World};
+    use crate::trust::Trust;
     use clickmill_core::Micros;
     use clickmill_core::batch::{Batch, Origins, Positions, Reason};
 
@@ -332,7 +389,8 @@ mod secrets {
         // A build would say that this is none.
         std::fs::write(krate.join("Cargo.toml"), "no manifest").unwrap();
         let (public, _) = signature::generate(None).unwrap();
-        let trusting = engine.trusting(Keys::parse(&[public]).unwrap());
+        let keys = clickmill_config::Trust { keys: vec![public], ..Default::default() };
+        let trusting = engine.trusting(Trust::of(&keys).unwrap());
         let error = Library::load(&trusting, &[plugin("one", &krate)]).err().expect("refused");
         assert!(matches!(error, PluginError::UnsignedCrate { .. }), "{error}");
         // A component in the crate's place is looked at.

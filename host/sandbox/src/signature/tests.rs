@@ -31,8 +31,9 @@ fn signed() -> (Keys, String, String) {
 #[test]
 fn what_is_signed_is_trusted() {
     let (keys, _, signature) = signed();
-    let key_id = keys.check(COMPONENT, &signature).expect("trusted");
-    assert_eq!(key_id, hex(keys.0[0].keynum()));
+    let signed = keys.check(COMPONENT, &signature).expect("trusted");
+    let comment = "release 7".to_owned();
+    assert_eq!(signed, Signed { key_id: hex(keys.0[0].keynum()), comment });
     assert!(signature.contains("\ntrusted comment: release 7\n"), "{signature}");
 }
 
@@ -42,7 +43,9 @@ fn signatures_of_the_tool_are_trusted() {
     for key in [TOOL_KEY, &file] {
         let keys = keys(&[key]).expect("a key");
         for signature in [TOOL_SIGNATURE, TOOL_LEGACY_SIGNATURE] {
-            assert_eq!(keys.check(COMPONENT, signature).as_deref(), Ok(TOOL_KEY_ID));
+            let signed = keys.check(COMPONENT, signature).expect("trusted");
+            assert_eq!(signed.key_id, TOOL_KEY_ID);
+            assert!(signed.comment.starts_with("timestamp:1767225600\tfile:mask.wasm"));
         }
     }
 }
@@ -98,7 +101,7 @@ fn a_key_that_takes_anothers_id_is_not_taken_for_it() {
     assert!(matches!(alone, Err(SignatureError::Changed { .. })), "{alone:?}");
     // And it does not get in the way of the true one.
     let both = keys(&[&impostor, TOOL_KEY]).expect("keys").check(COMPONENT, TOOL_SIGNATURE);
-    assert_eq!(both.as_deref(), Ok(TOOL_KEY_ID));
+    assert_eq!(both.expect("trusted").key_id, TOOL_KEY_ID);
 }
 
 #[test]

@@ -62,27 +62,65 @@ fn output_that_nobody_reads_ends_quietly_whatever_the_verb() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+/// What a command says to a terminal, and its exit code. `None` where there is no Python to make one.
+fn on_a_terminal(scratch: &Scratch, arguments: &[&str]) -> Option<(Option<i32>, String)> {
+    // It passes on what it is given.
+    let terminal =
+        "import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let inner = scratch.command(arguments);
+    let mut command = Command::new("python3");
+    command.args(["-c", terminal]).arg(inner.get_program()).args(inner.get_args());
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let Ok(output) = command.current_dir(scratch.folder.path()).stdin(Stdio::null()).output()
+    else {
+        not_run("escapes on a terminal", "python3 is missing");
+        return None;
+    };
+    let said = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
+    Some((output.status.code(), said))
+}
+
+/// Names of files and of stages, lines of the log, arguments: whatever an error quotes.
+#[test]
+fn errors_and_log_lines_command_no_terminal_either() {
+    let scratch = Scratch::new();
+    let odd = "odd\u{1b}]0;t\u{7}\u{9b}2J\u{202e}";
+    let file = format!("{odd}.toml");
+    for (arguments, code) in [
+        (&["run", &file][..], 2),
+        (&["plugin", "inspect", odd], 2),
+        (&["plugin", odd], 2),
+        (&["query", "SELECT 1", "--no-such-option", odd], 2),
+    ] {
+        let Some((found, said)) = on_a_terminal(&scratch, arguments) else { return };
+        assert_eq!(found, Some(code), "{arguments:?}: {said:?}");
+        let obeyed = |c: char| c.is_control() && c != '\n' && c != '\t' || c == '\u{202e}';
+        assert!(!said.contains(obeyed), "{arguments:?}: {said:?}");
+    }
+    let Some((_, said)) = on_a_terminal(&scratch, &["run", &file]) else { return };
+    assert!(said.contains("odd\\u001b]0;t\\u0007\\u009b2J\\u202e.toml"), "{said:?}");
+}
+
+/// A value that looks like lines of ours.
+#[test]
+fn a_value_begins_no_line_of_what_is_shown() {
+    let record = "\"x\ncode           forged\",bad,1";
+    let (scratch, letter) = with_letter(record);
+    let shown = scratch.done(&["dead-letter", "show", &letter]);
+    assert!(shown.contains("\n    code           forged"), "{shown}");
+    assert!(!shown.contains("\ncode           forged"), "{shown}");
+}
+
 #[test]
 fn what_a_terminal_would_obey_is_shown_escaped_there_and_only_there() {
     let (scratch, letter) = with_letter("x,\u{1b}[2J\u{1b}]0;t\u{7},1");
     let show = ["dead-letter", "show", &letter];
     assert!(scratch.done(&show).contains("x,\u{1b}[2J\u{1b}]0;t\u{7},1"));
-    // A terminal of Python's making, which passes on what it is given.
-    let terminal =
-        "import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
     let query = ["query", "SELECT payloadString FROM clickstream_analytics.dead_letter"];
     let as_json = [&show[..], &["--json"]].concat();
     for arguments in [&show[..], &as_json, &query, &[&query[..], &["--json"]].concat()] {
-        let inner = scratch.command(arguments);
-        let mut command = Command::new("python3");
-        command.args(["-c", terminal]).arg(inner.get_program()).args(inner.get_args());
-        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let Ok(output) = command.current_dir(scratch.folder.path()).stdin(Stdio::null()).output()
-        else {
-            return not_run("escapes on a terminal", "python3 is missing");
-        };
-        let said = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
-        assert!(output.status.success(), "{arguments:?}: {said}");
+        let Some((code, said)) = on_a_terminal(&scratch, arguments) else { return };
+        assert_eq!(code, Some(0), "{arguments:?}: {said}");
         assert!(!said.contains('\u{1b}') && !said.contains('\u{7}'), "{arguments:?}: {said:?}");
         assert!(said.contains("\\u001b[2J"), "{arguments:?}: {said}");
         if arguments.contains(&"--json") {

@@ -1,0 +1,169 @@
+//! The folder of compiled code. What is read from there is run as it is, outside of any sandbox, and no
+//! signature covers it: it is used only where nobody but the user can have written to it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use clickmill_core::causes;
+use clickmill_core::private::{self, NotOurs};
+
+/// Why compiled code is not kept in a folder.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// It can't be made.
+    #[error("cannot make `{path}`", path = path.display())]
+    Make {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What is in it may be somebody else's.
+    #[error(transparent)]
+    NotOurs(#[from] NotOurs),
+    /// Something in it can't be looked at.
+    #[error("cannot look at what is in `{path}`", path = path.display())]
+    Look {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The folder of compiled code that a process uses.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// Removed when this is dropped.
+    _of_this_process: Option<tempfile::TempDir>,
+}
+
+impl Folder {
+    /// The folder that is named, where it is [`usable`]; else one for this process alone, whose name nobody can
+    /// guess, so that nothing is kept. That is said: at `warn` where a folder is named.
+    ///
+    /// # Errors
+    ///
+    /// There is no place for a folder of this process either.
+    pub fn open(named: Option<&Path>) -> Result<Self, CacheError> {
+        match named.map(|folder| (folder, usable(folder))) {
+            Some((_, Ok(path))) => return Ok(Self { path, _of_this_process: None }),
+            Some((folder, Err(error))) => {
+                let (folder, error) = (folder.display(), causes(&error));
+                tracing::warn!(
+                    %folder,
+                    error,
+                    "compiled plugins are not kept: wanted a folder that only you can write to; remove it, and it is made so"
+                );
+            }
+            None => tracing::info!(
+                "compiled plugins are not kept: no folder of the user's own is named for them"
+            ),
+        }
+        let made = tempfile::TempDir::new();
+        let made =
+            made.map_err(|source| CacheError::Make { path: std::env::temp_dir(), source })?;
+        Ok(Self { path: private::ours(made.path())?, _of_this_process: Some(made) })
+    }
+
+    /// Where it is: an absolute path without links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The folder as it may be used: without links, and made for the user alone where it was not there.
+///
+/// # Errors
+///
+/// It can't be made, or others than the user can write to it, to one above it, or to something in it.
+pub fn usable(folder: &Path) -> Result<PathBuf, CacheError> {
+    let made = private::create_dir_all(folder);
+    made.map_err(|source| CacheError::Make { path: folder.to_owned(), source })?;
+    let folder = private::ours(folder)?;
+    let looked = fs::metadata(&folder).and_then(|metadata| {
+        // Where nobody else gets in it does not matter what is open in it, which is up to the umask.
+        let is_shut = metadata.mode() & 0o077 == 0;
+        if is_shut { Ok(None) } else { others(&folder, metadata.uid()) }
+    });
+    match looked.map_err(|source| CacheError::Look { path: folder.clone(), source })? {
+        Some(path) => Err(NotOurs::Writable { folder: path.display().to_string() }.into()),
+        None => Ok(folder),
+    }
+}
+
+/// Something below a folder that another than the user may have written.
+fn others(folder: &Path, user: u32) -> io::Result<Option<PathBuf>> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        // It may be gone meanwhile.
+        let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+        if metadata.is_symlink() || metadata.uid() != user || metadata.mode() & 0o022 != 0 {
+            return Ok(Some(path));
+        }
+        if metadata.is_dir()
+            && let Some(path) = others(&path, user)?
+        {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_others_may_look_into_is_used_where_nothing_in_it_is_open_to_them() {
+        let scratch = tempfile::tempdir().unwrap();
+        let set = |path: &Path, mode: u32| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let folder = scratch.path().join("cache");
+        let below = folder.join("modules");
+        let entry = below.join("entry");
+        assert!(usable(&folder).is_ok());
+        fs::create_dir(&below).unwrap();
+        fs::write(&entry, "code").unwrap();
+        let [mut whole, mut shut] = [Vec::new(), Vec::new()];
+        for (folder_mode, into) in [(0o755, &mut whole), (0o700, &mut shut)] {
+            set(&folder, folder_mode);
+            for (below_mode, entry_mode) in [(0o755, 0o644), (0o775, 0o644), (0o755, 0o666)] {
+                set(&below, below_mode);
+                set(&entry, entry_mode);
+                into.push(usable(&folder).is_ok());
+            }
+        }
+        assert_eq!((whole, shut), (vec![true, false, false], vec![true; 3]));
+        set(&folder, 0o755);
+        set(&below, 0o755);
+        set(&entry, 0o644);
+        std::os::unix::fs::symlink(&entry, below.join("link")).unwrap();
+        assert!(matches!(usable(&folder), Err(CacheError::NotOurs(NotOurs::Writable { .. }))));
+    }
+
+    #[test]
+    fn without_a_usable_folder_a_process_has_one_of_its_own_and_leaves_none() {
+        let scratch = tempfile::tempdir().unwrap();
+        let open = scratch.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+        for named in [None, Some(&*open)] {
+            let folder = Folder::open(named).unwrap();
+            let path = folder.path().to_owned();
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+            assert!(!path.starts_with(scratch.path()));
+            drop(folder);
+            assert!(!path.exists());
+        }
+        let named = scratch.path().join("named");
+        assert_eq!(Folder::open(Some(&named)).unwrap().path(), fs::canonicalize(&named).unwrap());
+        assert!(named.exists());
+    }
+}

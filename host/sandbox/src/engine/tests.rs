@@ -1,0 +1,71 @@
+use wasm_encoder::{
+    CodeSection, CompositeInnerType, CompositeType, ConstExpr, ElementSection, Elements, FuncType,
+    Function, FunctionSection, Module, RefType, SubType, TableSection, TableType, TypeSection,
+};
+
+use super::*;
+use crate::testing::engine;
+
+/// A component around a core module: the section of a component that holds one has the number 1.
+fn component_of(module: Module) -> Vec<u8> {
+    let module = module.finish();
+    let mut component = b"\0asm\x0d\0\x01\0\x01".to_vec();
+    let mut length = module.len();
+    while length > 0x7f {
+        component.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    component.push(length as u8);
+    component.extend(module);
+    component
+}
+
+/// A module that calls a function of one type as one of another, by a table. A type that is not final may
+/// have subtypes, so that the host is asked whether the first is one of the second.
+fn calls_through_a_table(is_final: bool) -> Module {
+    let function = |params: Vec<wasm_encoder::ValType>| SubType {
+        is_final,
+        supertype_idx: None,
+        composite_type: CompositeType {
+            inner: CompositeInnerType::Func(FuncType::new(params, [])),
+            shared: false,
+            describes: None,
+            descriptor: None,
+        },
+    };
+    let mut types = TypeSection::new();
+    types.ty().subtype(&function(Vec::new()));
+    types.ty().subtype(&function(vec![wasm_encoder::ValType::I32]));
+    let mut functions = FunctionSection::new();
+    functions.function(0).function(0);
+    let mut tables = TableSection::new();
+    tables.table(TableType {
+        element_type: RefType::FUNCREF,
+        table64: false,
+        minimum: 1,
+        maximum: None,
+        shared: false,
+    });
+    let mut elements = ElementSection::new();
+    elements.active(None, &ConstExpr::i32_const(0), Elements::Functions(vec![0].into()));
+    let mut code = CodeSection::new();
+    let mut called = Function::new([]);
+    called.instructions().end();
+    let mut calls = Function::new([]);
+    calls.instructions().i32_const(1).i32_const(0).call_indirect(0, 1).end();
+    code.function(&called).function(&calls);
+    let mut module = Module::new();
+    module.section(&types).section(&functions).section(&tables).section(&elements).section(&code);
+    module
+}
+
+/// Without wasmtime's feature `gc` that question aborts the process (RUSTSEC-2026-0570).
+#[test]
+fn a_component_that_would_ask_what_wasmtime_aborts_at_is_refused_with_words() {
+    let (_folder, engine) = engine();
+    engine.compile(&component_of(calls_through_a_table(true))).unwrap();
+    let error = engine.compile(&component_of(calls_through_a_table(false))).err().unwrap();
+    assert!(matches!(error, EngineError::Compile(_)), "{error}");
+    let causes = clickmill_core::causes(&error);
+    assert!(causes.contains("gc proposal must be enabled"), "{causes}");
+}
