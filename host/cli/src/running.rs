@@ -170,27 +170,28 @@ mod tests {
 
     #[test]
     fn those_that_run_are_found_and_what_others_left_is_removed() {
-        let folder = tempfile::tempdir().unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("processes");
         let [one, other, gone] = [("clicks", 2), ("clicks", 1), ("shop", 3)]
             .map(|(name, port)| said(name, &format!("127.0.0.1:{port}")));
-        let one_runs = announce_in(folder.path(), &one).unwrap();
-        let _other_runs = announce_in(folder.path(), &other).unwrap();
+        let one_runs = announce_in(&folder, &one).unwrap();
+        let _other_runs = announce_in(&folder, &other).unwrap();
         // As a process that was killed leaves it.
-        let left = announce_in(folder.path(), &gone).unwrap();
+        let left = announce_in(&folder, &gone).unwrap();
         let text = fs::read(&left.path).unwrap();
         let path = left.path.clone();
         drop(left);
         fs::write(&path, text).unwrap();
-        fs::write(folder.path().join("8-4-0.part"), "half").unwrap();
+        fs::write(folder.join("8-4-0.part"), "half").unwrap();
         let mode = fs::metadata(&one_runs.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let mut found = all_in(folder.path());
+        let mut found = all_in(&folder);
         found.sort_by_key(|said| said.admin);
         assert_eq!(found, [other.clone(), one]);
         assert!(!path.exists());
         drop(one_runs);
-        assert_eq!(all_in(folder.path()), [other]);
-        assert_eq!(all_in(&folder.path().join("none")), []);
+        assert_eq!(all_in(&folder), [other]);
+        assert_eq!(all_in(&folder.join("none")), []);
     }
 
     #[test]
