@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
 
 use crate::observe::summary::Counts;
@@ -26,12 +27,12 @@ pub(crate) struct Transformed {
 
 impl Fitted {
     /// Runs a batch through chain, guard and projection. `worker` is one of this chain's; `watch` sees
-    /// what each stage leaves.
+    /// what each stage leaves, as [`ChainWorker::run_watched`] shows it.
     pub(crate) fn make(
         &self,
         worker: &mut ChainWorker,
         batch: Batch,
-        watch: impl FnMut(&str, &Batch),
+        watch: impl FnMut(&str, &Batch, &[(String, ArrayRef)]),
     ) -> Result<Transformed, ArrowError> {
         let plugin_set = self.chain.plugin_set();
         let Processed { batch, mut rejected, filtered, raw } = worker.run_watched(batch, watch)?;
@@ -169,10 +170,10 @@ fn transform<'a>(
         .map(|bad| origins.reject_record(bad.position, bad.payload, &by, bad.reason))
         .collect();
     let made = if taps.any() {
-        let writes = StageWrites::of(&fitted.chain, sensitive);
-        fitted.make(worker, batch, |stage, batch| taps.pass(&writes, stage, batch))?
+        let writes = StageWrites::of(fitted, sensitive);
+        fitted.make(worker, batch, |stage, batch, raw| taps.pass(&writes, stage, batch, raw))?
     } else {
-        fitted.make(worker, batch, |_, _| {})?
+        fitted.make(worker, batch, |_, _, _| {})?
     };
     rejected.extend(made.rejected);
     rejected.sort_by(|a, b| a.position.cmp(&b.position));
