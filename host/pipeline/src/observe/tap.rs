@@ -1,8 +1,9 @@
 //! Taps: somebody looks at rows as they pass, after a stage, or at those that are refused.
 //!
 //! A reader sees a column only in its last form: not one that a later stage still writes, since that may
-//! be where it is masked, and not one that is sensitive in the table's schema; unless it is revealed. Nor
-//! a row of which another column holds what a sensitive one is not to tell: the guard will stop it.
+//! be where it is masked, not one that is sensitive in the table's schema, and not one that the table does
+//! not have, of which nobody says what it holds; unless it is revealed. Nor a row of which another column
+//! holds what a sensitive one is not to tell: the guard will stop it.
 //! A tap never holds the pipeline up: its rows are filtered and written on a thread of its own, by the SQL
 //! engine's process, and rows that it does not take in time are counted, not kept.
 
@@ -24,6 +25,7 @@ use crate::versions::fit::Fitted;
 use crate::versions::guard::Guard;
 use clickmill_core::batch::{Batch, Position, Rejected};
 use clickmill_core::lock;
+use clickmill_core::schema::TableSchema;
 use clickmill_query::{Engine, QueryError};
 
 /// Taps at once: each costs a thread and a copy of what it shows.
@@ -62,7 +64,7 @@ pub struct Tap {
     pub rejected: bool,
     /// Which rows: a condition in SQL.
     pub condition: Option<String>,
-    /// Columns that are shown though they are sensitive or raw; `*` is all of them.
+    /// Columns that are shown though they are sensitive, raw or none of the table's; `*` is all of them.
     pub reveal: Vec<String>,
 }
 
@@ -125,8 +127,8 @@ struct Writer {
 pub(crate) struct StageWrites<'a> {
     /// The stages in order, each with the columns that it writes.
     pub stages: Vec<(&'a str, Vec<&'a str>)>,
-    /// Sensitive columns of the table.
-    pub sensitive: Vec<&'a str>,
+    /// Columns of the table that are not sensitive.
+    pub open: BTreeSet<&'a str>,
     /// Knows what no row is to hold.
     pub guard: &'a Guard,
 }
@@ -180,8 +182,9 @@ impl Taps {
             if tap.rejected || !wanted || batch.rows() == 0 {
                 return Ok(None);
             }
-            let hidden = writes.hidden_after(stage);
-            let rows = masked(&batch.columns, |name| hidden.contains(name) && !tap.reveals(name))?;
+            let shown = writes.shown_after(stage);
+            let is_hidden = |name: &str| !shown.contains(name) && !tap.reveals(name);
+            let rows = masked(&batch.columns, is_hidden)?;
             let raw = writes.raw_after(stage, batch, raw);
             let raw: Vec<_> = raw.filter(|(name, _)| !tap.reveals(name)).collect();
             let rows = filter_record_batch(&rows, &writes.guard.holding_none(&rows, &raw)?)?;
@@ -303,11 +306,12 @@ impl Tap {
 }
 
 impl<'a> StageWrites<'a> {
-    /// What a chain writes; `sensitive` are the sensitive columns of the table.
-    pub(crate) fn of(fitted: &'a Fitted, sensitive: impl Iterator<Item = &'a str>) -> Self {
+    /// What a chain writes, of which the rows go to a table.
+    pub(crate) fn of(fitted: &'a Fitted, table: &'a TableSchema) -> Self {
         let stages = fitted.chain.writes().map(|(stage, writes)| (stage, writes.collect()));
-        let (stages, sensitive) = (stages.collect(), sensitive.collect());
-        Self { stages, sensitive, guard: &fitted.guard }
+        let open = table.columns.iter().filter(|column| !column.is_sensitive());
+        let open = open.map(|column| column.name.as_str()).collect();
+        Self { stages: stages.collect(), open, guard: &fitted.guard }
     }
 
     /// Columns that are written after a stage.
@@ -316,9 +320,10 @@ impl<'a> StageWrites<'a> {
         later.flat_map(|(_, writes)| writes.iter().copied())
     }
 
-    /// Columns that are not in their last form after a stage, or sensitive.
-    fn hidden_after(&self, stage: &str) -> BTreeSet<&'a str> {
-        self.written_after(stage).chain(self.sensitive.iter().copied()).chain(RAW).collect()
+    /// Columns that anybody may see after a stage: in their last form, and not sensitive.
+    fn shown_after(&self, stage: &str) -> BTreeSet<&'a str> {
+        let later: BTreeSet<&str> = self.written_after(stage).chain(RAW).collect();
+        self.open.difference(&later).copied().collect()
     }
 
     /// Raw values after a stage: those of columns that were written anew, and of those that will be.
@@ -408,7 +413,6 @@ mod tests {
     use clickmill_config::{self as config, Format};
     use clickmill_core::Micros;
     use clickmill_core::batch::{Origins, Positions};
-    use clickmill_core::schema::TableSchema;
 
     #[tokio::test]
     async fn a_row_that_the_guard_will_stop_is_shown_after_no_stage() {
@@ -420,7 +424,7 @@ mod tests {
         let format = Format::Ndjson { max_record_bytes: 1024 };
         let guard = Guard::of(&schema, &config::Guard::default(), &format);
         let stages = vec![("parse", vec!["ip", "note"]), ("mask", vec!["ip"])];
-        let writes = StageWrites { stages, sensitive: vec!["ip"], guard: &guard };
+        let writes = StageWrites { stages, open: ["note"].into(), guard: &guard };
         let texts =
             |values: [&str; 2]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
         let raw = texts(["203.0.113.9", "203.0.113.7"]);
@@ -428,7 +432,12 @@ mod tests {
         for (stage, ips, before) in
             [("parse", raw, &before[..0]), ("mask", texts(["203.0.113.0"; 2]), &before[..])]
         {
-            let columns = [("ip", ips), ("note", texts(["from 203.0.113.9", "none"]))];
+            // What `parse` has made `ip` of is no column of the table.
+            let columns = [
+                ("Client IP", texts(["203.0.113.9", "203.0.113.7"])),
+                ("ip", ips),
+                ("note", texts(["from 203.0.113.9", "none"])),
+            ];
             let columns = RecordBatch::try_from_iter(columns).expect("a batch");
             let origins = Origins {
                 source: "t@1".into(),
@@ -446,6 +455,7 @@ mod tests {
                 let line = shown.next().await.expect("a row");
                 let row: serde_json::Value = serde_json::from_str(&line).expect("JSON");
                 assert_eq!(row["note"], first, "{line}");
+                assert_eq!(row["Client IP"], HIDDEN, "{line}");
             }
         }
     }

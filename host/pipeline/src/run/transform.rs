@@ -13,6 +13,7 @@ use crate::versions::guard;
 use crate::versions::slot::Slot;
 use crate::versions::version::{Rates, Version, VersionRecord};
 use clickmill_core::batch::{Batch, Rejected, Rejector};
+use clickmill_core::schema::TableSchema;
 use clickmill_core::stage;
 use clickmill_decode::Decoded;
 use clickmill_sandbox::{ChainWorker, Processed, StageCounts};
@@ -119,8 +120,8 @@ impl<'a> Worker<'a> {
         let rows = decoded.batch.rows() as u64;
         let malformed = decoded.malformed.len();
         let (rows_in, bytes) = (rows + malformed as u64, decoded.bytes as u64);
-        let sensitive = slot.target().sensitive();
-        let made = transform(&mut chain.worker, fitted, taps, sensitive, decoded)?;
+        let table = &slot.target().schema;
+        let made = transform(&mut chain.worker, fitted, taps, table, decoded)?;
         let Transformed { rows: good, rejected, filtered } = made;
         let unmasked = rejected.iter().filter(|r| r.reason.code == guard::CODE).count();
         if unmasked > 0 {
@@ -155,11 +156,11 @@ impl<'a> Worker<'a> {
 }
 
 /// Makes rows of what was decoded, and shows them to whoever looks.
-fn transform<'a>(
+fn transform(
     worker: &mut ChainWorker,
-    fitted: &'a Fitted,
+    fitted: &Fitted,
     taps: &Taps,
-    sensitive: impl Iterator<Item = &'a str>,
+    table: &TableSchema,
     decoded: Decoded,
 ) -> Result<Transformed, ArrowError> {
     let Decoded { batch, malformed, .. } = decoded;
@@ -170,7 +171,7 @@ fn transform<'a>(
         .map(|bad| origins.reject_record(bad.position, bad.payload, &by, bad.reason))
         .collect();
     let made = if taps.any() {
-        let writes = StageWrites::of(fitted, sensitive);
+        let writes = StageWrites::of(fitted, table);
         fitted.make(worker, batch, |stage, batch, raw| taps.pass(&writes, stage, batch, raw))?
     } else {
         fitted.make(worker, batch, |_, _, _| {})?
