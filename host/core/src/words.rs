@@ -11,6 +11,8 @@ use arrow::error::ArrowError;
 /// Positions that are looked at together: what the compiler makes a few instructions of.
 const MANY: usize = 64;
 const SOME: usize = 16;
+/// The longest value that is compared anew at each place.
+const MAX_SHORT: usize = 64;
 
 /// Whether a value stands in a text as a word of its own: with no letter or digit of ASCII right before
 /// or behind it. Large and small letters of ASCII are the same. An empty value stands nowhere.
@@ -31,10 +33,14 @@ pub fn find(value: &[u8], text: &[u8]) -> Option<usize> {
 /// Where a value is in a text first, of the places that fit.
 ///
 /// A searcher is worth building for many uses of one value. Here values are as many as texts, and both
-/// are short: three bytes of the value are looked for, at many places at once.
+/// are short: three bytes of the value are looked for, at many places at once. A visitor may send long ones.
 fn position(value: &[u8], text: &[u8], fits: impl Fn(usize) -> bool) -> Option<usize> {
     let last = value.len().checked_sub(1)?;
     let places = text.len().checked_sub(last)?;
+    if value.len() > MAX_SHORT {
+        find(&value[..MAX_SHORT], text)?;
+        return position_of_long(value, text, fits);
+    }
     let bytes = [0, last / 2, last].map(|at| fold(value[at]));
     let texts = [0, last / 2, last].map(|at| &text[at..at + places]);
     let is_here = |at: &usize| {
@@ -67,6 +73,28 @@ fn position(value: &[u8], text: &[u8], fits: impl Fn(usize) -> bool) -> Option<u
         Some(at) => some(at),
         None => (at..places).find(is_here),
     }
+}
+
+/// The same in a time that does not grow with the product of both lengths, whatever is in them: no byte of
+/// the text is gone back to (Knuth, Morris, Pratt).
+fn position_of_long(value: &[u8], text: &[u8], fits: impl Fn(usize) -> bool) -> Option<usize> {
+    // How long the longest beginning of the value is that the bytes up to each of its places end with.
+    let mut borders = vec![0; value.len()];
+    let step = |borders: &[usize], mut same: usize, byte: u8| {
+        while same > 0 && (same == value.len() || !value[same].eq_ignore_ascii_case(&byte)) {
+            same = borders[same - 1];
+        }
+        same + usize::from(value[same].eq_ignore_ascii_case(&byte))
+    };
+    for at in 1..value.len() {
+        borders[at] = step(&borders, borders[at - 1], value[at]);
+    }
+    let mut same = 0;
+    (0..text.len()).find_map(|at| {
+        same = step(&borders, same, text[at]);
+        let begin = (same == value.len()).then(|| at + 1 - value.len())?;
+        fits(begin).then_some(begin)
+    })
 }
 
 /// Whether all of the bytes are at one place, each in its text, of the `N` places from `at` on.
@@ -183,6 +211,40 @@ mod tests {
         assert_eq!(find(b"", b"abc"), None);
         assert_eq!(find(b"abcd", b"abc"), None);
         assert_eq!(find(b"\x10", b"0"), None, "the bytes are the same but for a bit");
+    }
+
+    #[test]
+    fn long_values_are_found_as_short_ones_are() {
+        // Values that begin again within themselves, in texts that nearly hold them.
+        let [a, b, mixed] = [&b"a-"[..], b"aab", b"Aa-aB"].map(|part| part.repeat(40));
+        for value in [&a[..65], &a[..80], &b[..66], &b[1..], &mixed[..70], &mixed[..]] {
+            for before in [&b""[..], b"-", b"x", b"a-", b"-a-", b"aabaa", &a[..], &b[..]] {
+                for after in [&b""[..], b"-", b"x", b"-a-"] {
+                    let text = [before, value, after, before, value].concat().to_ascii_uppercase();
+                    let upper = value.to_ascii_uppercase();
+                    let mut places = (0..=text.len() - value.len())
+                        .filter(|at| text[*at..*at + value.len()] == upper);
+                    assert_eq!(find(value, &text), places.clone().next());
+                    let is_part = |at: Option<usize>| {
+                        at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric)
+                    };
+                    let stands_there = places
+                        .any(|at| !is_part(at.checked_sub(1)) && !is_part(Some(at + value.len())));
+                    assert_eq!(stands(value, &text), stands_there);
+                }
+            }
+            assert_eq!(find(value, &value[1..]), None);
+        }
+    }
+
+    /// Where each place of the text were compared with the value anew, this would take hours.
+    #[test]
+    fn a_long_value_is_looked_for_in_linear_time() {
+        let text = "a".repeat(4 << 20);
+        let value = &text[..2 << 20];
+        assert!(!stands(value.as_bytes(), text.as_bytes()), "it is part of a word everywhere");
+        let nearly = format!("{}b{}", &value[..1 << 18], &value[..1 << 19]);
+        assert_eq!(find(nearly.as_bytes(), text.as_bytes()), None);
     }
 
     #[test]

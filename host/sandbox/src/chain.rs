@@ -154,14 +154,15 @@ impl ChainWorker {
 
     /// Runs a batch through all stages. Every row comes out exactly once: good, refused or filtered.
     pub fn run(&mut self, batch: Batch) -> Result<Processed, ArrowError> {
-        self.run_watched(batch, |_, _| {})
+        self.run_watched(batch, |_, _, _| {})
     }
 
-    /// Runs a batch, and shows what each stage leaves of it.
+    /// Runs a batch, and shows what each stage leaves of it, and of these rows what is in
+    /// [`Processed::raw`].
     pub fn run_watched(
         &mut self,
         mut batch: Batch,
-        mut watch: impl FnMut(&str, &Batch),
+        mut watch: impl FnMut(&str, &Batch, &[(String, ArrayRef)]),
     ) -> Result<Processed, ArrowError> {
         let mut rejected = Vec::new();
         let mut filtered = 0;
@@ -226,7 +227,7 @@ impl ChainWorker {
             counts.rejected += answer.rejected.len() as u64;
             counts.filtered += answer.dropped.len() as u64;
             counts.time += started.elapsed();
-            watch(&stage.name, &batch);
+            watch(&stage.name, &batch, &raw);
         }
         Ok(Processed { batch, rejected, filtered, raw })
     }

@@ -6,6 +6,7 @@
 
 mod marks;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -13,9 +14,9 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 
 use clickmill_core::batch::{Batch, Reason};
-use clickmill_core::words::{texts, unescaped};
+use clickmill_core::words::{find, texts, unescaped};
 
-use marks::{LEAST_BYTES, Marks, Parts, parts};
+use marks::{LEAST_BYTES, Marks, Parts, beginning, parts};
 
 /// Lines of a batch that are looked through. A plugin may be allowed more of them.
 const MAX_LINES: usize = 256;
@@ -72,7 +73,9 @@ impl HiddenValues {
             let texts = columns.filter(|column| column.is_valid(row));
             hide_quotes(&mut marks, texts.map(|column| column.value(row).as_bytes()));
         }
-        Reason { message: marks.told(), ..reason.clone() }
+        let values = self.texts().iter().filter(|(_, values)| values.is_valid(row));
+        let values = values.map(|(name, values)| (name.as_str(), values.value(row)));
+        Reason { message: without_escaped(marks.told(), values), ..reason.clone() }
     }
 
     /// A line without the values of any row.
@@ -95,7 +98,10 @@ impl HiddenValues {
         if self.0.read.is_some() {
             marks.hide_words();
         }
-        marks.told()
+        let all = self.texts().iter();
+        let values = all
+            .flat_map(|(name, values)| values.iter().flatten().map(|value| (name.as_str(), value)));
+        without_escaped(marks.told(), values)
     }
 
     /// The fuel that a line costs.
@@ -114,6 +120,27 @@ impl HiddenValues {
             columns.filter_map(texts).collect()
         })
     }
+}
+
+/// What is told, but for a message that says a value with escapes, as `{:?}` writes it: of that nothing is.
+fn without_escaped<'a>(
+    told: String,
+    values: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+) -> String {
+    // Debug output of JSON in JSON.
+    const MAX_NESTED: usize = 3;
+    let mut plain = told.as_bytes().to_vec();
+    for _ in 0..MAX_NESTED {
+        let Cow::Owned(resolved) = unescaped(&plain) else { break };
+        plain = resolved;
+        let parts = Parts::of(&plain);
+        let mut values = values.clone().filter(|(_, value)| parts.may_hold(value.as_bytes()));
+        if let Some((name, _)) = values.find(|(_, value)| find(beginning(value), &plain).is_some())
+        {
+            return format!("[left out: it says a value of {name} with escapes]");
+        }
+    }
+    told
 }
 
 /// Hides what a message quotes of texts: whatever both have in common, but for JSON's keys. What is

@@ -1,7 +1,9 @@
 //! Taps: somebody looks at rows as they pass, after a stage, or at those that are refused.
 //!
 //! A reader sees a column only in its last form: not one that a later stage still writes, since that may
-//! be where it is masked, and not one that is sensitive in the table's schema; unless it is revealed.
+//! be where it is masked, not one that is sensitive in the table's schema, and not one that the table does
+//! not have, of which nobody says what it holds; unless it is revealed. Nor a row of which another column
+//! holds what a sensitive one is not to tell: the guard will stop it.
 //! A tap never holds the pipeline up: its rows are filtered and written on a thread of its own, by the SQL
 //! engine's process, and rows that it does not take in time are counted, not kept.
 
@@ -11,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
@@ -18,10 +21,12 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::versions::fit::Fitted;
+use crate::versions::guard::Guard;
 use clickmill_core::batch::{Batch, Position, Rejected};
 use clickmill_core::lock;
+use clickmill_core::schema::TableSchema;
 use clickmill_query::{Engine, QueryError};
-use clickmill_sandbox::Chain;
 
 /// Taps at once: each costs a thread and a copy of what it shows.
 const MAX_TAPS: usize = 8;
@@ -59,7 +64,7 @@ pub struct Tap {
     pub rejected: bool,
     /// Which rows: a condition in SQL.
     pub condition: Option<String>,
-    /// Columns that are shown though they are sensitive or raw; `*` is all of them.
+    /// Columns that are shown though they are sensitive, raw or none of the table's; `*` is all of them.
     pub reveal: Vec<String>,
 }
 
@@ -122,8 +127,10 @@ struct Writer {
 pub(crate) struct StageWrites<'a> {
     /// The stages in order, each with the columns that it writes.
     pub stages: Vec<(&'a str, Vec<&'a str>)>,
-    /// Sensitive columns of the table.
-    pub sensitive: Vec<&'a str>,
+    /// Columns of the table that are not sensitive.
+    pub open: BTreeSet<&'a str>,
+    /// Knows what no row is to hold.
+    pub guard: &'a Guard,
 }
 
 impl Taps {
@@ -160,16 +167,28 @@ impl Taps {
         self.any.load(Ordering::Relaxed)
     }
 
-    /// Shows rows that have passed a stage.
-    pub(crate) fn pass(&self, writes: &StageWrites<'_>, stage: &str, batch: &Batch) {
+    /// Shows rows that have passed a stage. `raw` are sensitive columns as they were before they were
+    /// written anew.
+    pub(crate) fn pass(
+        &self,
+        writes: &StageWrites<'_>,
+        stage: &str,
+        batch: &Batch,
+        raw: &[(String, ArrayRef)],
+    ) {
         let is_last = writes.stages.last().is_some_and(|(last, _)| *last == stage);
         self.show(|tap| {
             let wanted = tap.stage.as_deref().map_or(is_last, |wanted| wanted == stage);
             if tap.rejected || !wanted || batch.rows() == 0 {
                 return Ok(None);
             }
-            let hidden = writes.hidden_after(stage);
-            masked(&batch.columns, |name| hidden.contains(name) && !tap.reveals(name)).map(Some)
+            let shown = writes.shown_after(stage);
+            let is_hidden = |name: &str| !shown.contains(name) && !tap.reveals(name);
+            let rows = masked(&batch.columns, is_hidden)?;
+            let raw = writes.raw_after(stage, batch, raw);
+            let raw: Vec<_> = raw.filter(|(name, _)| !tap.reveals(name)).collect();
+            let rows = filter_record_batch(&rows, &writes.guard.holding_none(&rows, &raw)?)?;
+            Ok(Some(rows).filter(|rows| rows.num_rows() > 0))
         });
     }
 
@@ -287,17 +306,42 @@ impl Tap {
 }
 
 impl<'a> StageWrites<'a> {
-    /// What a chain writes; `sensitive` are the sensitive columns of the table.
-    pub(crate) fn of(chain: &'a Chain, sensitive: impl Iterator<Item = &'a str>) -> Self {
-        let stages = chain.writes().map(|(stage, writes)| (stage, writes.collect()));
-        Self { stages: stages.collect(), sensitive: sensitive.collect() }
+    /// What a chain writes, of which the rows go to a table.
+    pub(crate) fn of(fitted: &'a Fitted, table: &'a TableSchema) -> Self {
+        let stages = fitted.chain.writes().map(|(stage, writes)| (stage, writes.collect()));
+        let open = table.columns.iter().filter(|column| !column.is_sensitive());
+        let open = open.map(|column| column.name.as_str()).collect();
+        Self { stages: stages.collect(), open, guard: &fitted.guard }
     }
 
-    /// Columns that are not in their last form after a stage, or sensitive.
-    fn hidden_after(&self, stage: &str) -> BTreeSet<&'a str> {
-        let later = self.stages.iter().skip_while(|(name, _)| *name != stage).skip(1);
-        let written = later.flat_map(|(_, writes)| writes.iter().copied());
-        written.chain(self.sensitive.iter().copied()).chain(RAW).collect()
+    /// Columns that are written after a stage.
+    fn written_after(&self, stage: &str) -> impl Iterator<Item = &'a str> {
+        let later = self.stages.iter().skip_while(move |(name, _)| *name != stage).skip(1);
+        later.flat_map(|(_, writes)| writes.iter().copied())
+    }
+
+    /// Columns that anybody may see after a stage: in their last form, and not sensitive.
+    fn shown_after(&self, stage: &str) -> BTreeSet<&'a str> {
+        let later: BTreeSet<&str> = self.written_after(stage).chain(RAW).collect();
+        self.open.difference(&later).copied().collect()
+    }
+
+    /// Raw values after a stage: those of columns that were written anew, and of those that will be.
+    fn raw_after(
+        &self,
+        stage: &str,
+        batch: &Batch,
+        raw: &[(String, ArrayRef)],
+    ) -> impl Iterator<Item = (String, ArrayRef)> {
+        let later: BTreeSet<&str> = self.written_after(stage).collect();
+        let still = self
+            .guard
+            .columns()
+            .filter(move |name| later.contains(name) && raw.iter().all(|(known, _)| known != name));
+        let still = still.filter_map(|name| {
+            Some((name.to_owned(), batch.columns.column_by_name(name)?.clone()))
+        });
+        raw.iter().cloned().chain(still)
     }
 }
 
@@ -361,7 +405,60 @@ fn refused(rows: &[&Rejected], payload: bool) -> Result<RecordBatch, ArrowError>
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use bytes::Bytes;
+
     use super::*;
+    use clickmill_config::{self as config, Format};
+    use clickmill_core::Micros;
+    use clickmill_core::batch::{Origins, Positions};
+
+    #[tokio::test]
+    async fn a_row_that_the_guard_will_stop_is_shown_after_no_stage() {
+        let schema = r#"[
+            {"name": "ip", "type": "STRING", "policyTags": {"names": ["t"]}},
+            {"name": "note", "type": "STRING"}
+        ]"#;
+        let schema = TableSchema::parse(schema, Path::new("t.json")).expect("a schema");
+        let format = Format::Ndjson { max_record_bytes: 1024 };
+        let guard = Guard::of(&schema, &config::Guard::default(), &format);
+        let stages = vec![("parse", vec!["ip", "note"]), ("mask", vec!["ip"])];
+        let writes = StageWrites { stages, open: ["note"].into(), guard: &guard };
+        let texts =
+            |values: [&str; 2]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+        let raw = texts(["203.0.113.9", "203.0.113.7"]);
+        let before = [("ip".to_owned(), raw.clone())];
+        for (stage, ips, before) in
+            [("parse", raw, &before[..0]), ("mask", texts(["203.0.113.0"; 2]), &before[..])]
+        {
+            // What `parse` has made `ip` of is no column of the table.
+            let columns = [
+                ("Client IP", texts(["203.0.113.9", "203.0.113.7"])),
+                ("ip", ips),
+                ("note", texts(["from 203.0.113.9", "none"])),
+            ];
+            let columns = RecordBatch::try_from_iter(columns).expect("a batch");
+            let origins = Origins {
+                source: "t@1".into(),
+                header: None,
+                positions: Positions::Lines(vec![1, 2]),
+                block: Bytes::new(),
+                ranges: vec![0..0; 2],
+            };
+            let batch = Batch { columns, origins, ingest_time: Micros::default() };
+            for (reveal, first) in [(vec![], "none"), (vec!["ip".to_owned()], "from 203.0.113.9")] {
+                let (taps, stage_of_tap) = (Taps::default(), Some(stage.to_owned()));
+                let tap = Tap { stage: stage_of_tap, rejected: false, condition: None, reveal };
+                let mut shown = taps.open(tap).expect("room for a tap");
+                taps.pass(&writes, stage, &batch, before);
+                let line = shown.next().await.expect("a row");
+                let row: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+                assert_eq!(row["note"], first, "{line}");
+                assert_eq!(row["Client IP"], HIDDEN, "{line}");
+            }
+        }
+    }
 
     #[tokio::test]
     async fn a_reader_that_is_behind_holds_few_bytes_and_is_told_what_it_missed() {

@@ -58,7 +58,8 @@ impl<'a> Chains<'a> {
             watch(stage::DECODE, &batch);
             let fitted = self.fit(&batch)?;
             let mut worker = ChainWorker::new(&fitted.chain);
-            let Transformed { rows, rejected, .. } = fitted.make(&mut worker, batch, &mut watch)?;
+            let made = fitted.make(&mut worker, batch, |stage, batch, _| watch(stage, batch))?;
+            let Transformed { rows, rejected, .. } = made;
             for rejected in rejected {
                 let key = key_of(&rejected.source, &rejected.position);
                 let (stage, reason) = (rejected.stage, rejected.reason);

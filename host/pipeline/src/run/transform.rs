@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
 
 use crate::observe::summary::Counts;
@@ -12,6 +13,7 @@ use crate::versions::guard;
 use crate::versions::slot::Slot;
 use crate::versions::version::{Rates, Version, VersionRecord};
 use clickmill_core::batch::{Batch, Rejected, Rejector};
+use clickmill_core::schema::TableSchema;
 use clickmill_core::stage;
 use clickmill_decode::Decoded;
 use clickmill_sandbox::{ChainWorker, Processed, StageCounts};
@@ -26,12 +28,12 @@ pub(crate) struct Transformed {
 
 impl Fitted {
     /// Runs a batch through chain, guard and projection. `worker` is one of this chain's; `watch` sees
-    /// what each stage leaves.
+    /// what each stage leaves, as [`ChainWorker::run_watched`] shows it.
     pub(crate) fn make(
         &self,
         worker: &mut ChainWorker,
         batch: Batch,
-        watch: impl FnMut(&str, &Batch),
+        watch: impl FnMut(&str, &Batch, &[(String, ArrayRef)]),
     ) -> Result<Transformed, ArrowError> {
         let plugin_set = self.chain.plugin_set();
         let Processed { batch, mut rejected, filtered, raw } = worker.run_watched(batch, watch)?;
@@ -118,8 +120,8 @@ impl<'a> Worker<'a> {
         let rows = decoded.batch.rows() as u64;
         let malformed = decoded.malformed.len();
         let (rows_in, bytes) = (rows + malformed as u64, decoded.bytes as u64);
-        let sensitive = slot.target().sensitive();
-        let made = transform(&mut chain.worker, fitted, taps, sensitive, decoded)?;
+        let table = &slot.target().schema;
+        let made = transform(&mut chain.worker, fitted, taps, table, decoded)?;
         let Transformed { rows: good, rejected, filtered } = made;
         let unmasked = rejected.iter().filter(|r| r.reason.code == guard::CODE).count();
         if unmasked > 0 {
@@ -154,11 +156,11 @@ impl<'a> Worker<'a> {
 }
 
 /// Makes rows of what was decoded, and shows them to whoever looks.
-fn transform<'a>(
+fn transform(
     worker: &mut ChainWorker,
-    fitted: &'a Fitted,
+    fitted: &Fitted,
     taps: &Taps,
-    sensitive: impl Iterator<Item = &'a str>,
+    table: &TableSchema,
     decoded: Decoded,
 ) -> Result<Transformed, ArrowError> {
     let Decoded { batch, malformed, .. } = decoded;
@@ -169,10 +171,10 @@ fn transform<'a>(
         .map(|bad| origins.reject_record(bad.position, bad.payload, &by, bad.reason))
         .collect();
     let made = if taps.any() {
-        let writes = StageWrites::of(&fitted.chain, sensitive);
-        fitted.make(worker, batch, |stage, batch| taps.pass(&writes, stage, batch))?
+        let writes = StageWrites::of(fitted, table);
+        fitted.make(worker, batch, |stage, batch, raw| taps.pass(&writes, stage, batch, raw))?
     } else {
-        fitted.make(worker, batch, |_, _| {})?
+        fitted.make(worker, batch, |_, _, _| {})?
     };
     rejected.extend(made.rejected);
     rejected.sort_by(|a, b| a.position.cmp(&b.position));

@@ -65,7 +65,7 @@ fn one(
     fitted: &Fitted,
     batch: &Batch,
 ) -> Result<(Transformed, Rates), ArrowError> {
-    let made = fitted.make(worker, batch.clone(), |_, _| {})?;
+    let made = fitted.make(worker, batch.clone(), |_, _, _| {})?;
     let stages = worker.take_counts();
     let rates = Rates {
         rows: batch.rows() as u64,

@@ -72,10 +72,4 @@ impl Target {
         let guard = guard.over(columns, chain.writes().flat_map(|(_, columns)| columns));
         Ok(Fitted { columns: columns.clone(), chain, guard, projection })
     }
-
-    /// The table's sensitive columns.
-    pub(crate) fn sensitive(&self) -> impl Iterator<Item = &str> {
-        let sensitive = self.schema.columns.iter().filter(|column| column.policy_tags.is_some());
-        sensitive.map(|column| column.name.as_str())
-    }
 }

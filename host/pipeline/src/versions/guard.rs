@@ -6,8 +6,8 @@
 //! column and not the value.
 //!
 //! Nor may another column hold it. A column that is there before a stage writes it anew has raw values:
-//! each is looked for in all texts of its row, as a word, in large letters and small ones, and with the
-//! escapes of JSON and of URLs. Not looked for are short values and mere words, which stand anywhere by
+//! each is looked for in all texts of its row, as a word, in large letters of ASCII and small ones, and with
+//! the escapes of JSON and of URLs. Not looked for are short values and mere words, which stand anywhere by
 //! chance, and addresses that tell nobody apart.
 //!
 //! The network of an address, such as `192.0.2.0`, is what masking makes of all addresses in it, so it
@@ -18,16 +18,17 @@
 //! What is seen are values. One that a plugin has transformed (encoded, cut into pieces, hashed without a
 //! key) is another value.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
 use regex::Regex;
 
-use super::spelling::{Spellings, holds, may_have_escapes};
+use super::spelling::{Spellings, may_have_escapes, resolved};
 use clickmill_config::{self as config, Dialect, Format};
 use clickmill_core::batch::{Batch, Reason, Rejected, Rejector};
 use clickmill_core::schema::TableSchema;
@@ -85,6 +86,8 @@ struct Text<'a, 'b> {
     has_digits: bool,
     /// Some values have escapes.
     has_escapes: bool,
+    /// The value that was looked at last with its escapes resolved, and its row.
+    resolved: RefCell<(Option<usize>, Vec<Vec<u8>>)>,
 }
 
 /// The texts of a row that have digits, one behind the other. A raw value with digits that is not in them
@@ -182,7 +185,6 @@ impl Guard {
         raw: &[(String, ArrayRef)],
     ) -> Result<BTreeMap<usize, Found<'a>>, ArrowError> {
         let mut own = Vec::new();
-        let mut raws = Vec::new();
         for guarded in &self.columns {
             if let Some(column) = batch.columns.column_by_name(&guarded.name)
                 && let Some(values) = texts(column)?
@@ -191,20 +193,8 @@ impl Guard {
                 let least = if *column.data_type() == DataType::Utf8 { 1 } else { LEAST_BYTES };
                 own.push((guarded, values, least));
             }
-            if let Some((_, column)) = raw.iter().find(|(name, _)| *name == guarded.name)
-                && let Some(values) = texts(column)?
-            {
-                raws.push(Raw { guarded, values });
-            }
         }
-        let columns = self.columns.iter().map(|guarded| (&guarded.name, &guarded.form));
-        let others = self.others.iter().map(|(name, form)| (name, form));
-        let all = columns.chain(others);
-        let all: Vec<Text<'_, '_>> = all
-            .filter_map(|(name, form)| {
-                Text::of(name, form.as_ref(), batch.columns.column_by_name(name)?)
-            })
-            .collect();
+        let (raws, all) = (self.raws(raw)?, self.texts(&batch.columns));
         let origins = &batch.origins;
         let mut joined = Joined::default();
         let mut found = BTreeMap::new();
@@ -229,6 +219,41 @@ impl Guard {
         }
         Ok(found)
     }
+
+    /// Which rows hold no raw value, as far as they are made by now. `raw` is as in [`Guard::stop`].
+    pub(crate) fn holding_none(
+        &self,
+        rows: &RecordBatch,
+        raw: &[(String, ArrayRef)],
+    ) -> Result<BooleanArray, ArrowError> {
+        let (raws, all) = (self.raws(raw)?, self.texts(rows));
+        let mut joined = Joined::default();
+        let holds_none = |row| {
+            joined.fill(&all, row);
+            raws.iter().all(|raw| raw.find(row, &all, &joined).is_none())
+        };
+        let holds_none: BooleanBuffer = (0..rows.num_rows()).map(holds_none).collect();
+        Ok(BooleanArray::new(holds_none, None))
+    }
+
+    fn raws(&self, raw: &[(String, ArrayRef)]) -> Result<Vec<Raw<'_>>, ArrowError> {
+        let mut raws = Vec::new();
+        for guarded in &self.columns {
+            if let Some((_, column)) = raw.iter().find(|(name, _)| *name == guarded.name)
+                && let Some(values) = texts(column)?
+            {
+                raws.push(Raw { guarded, values });
+            }
+        }
+        Ok(raws)
+    }
+
+    fn texts<'a, 'b>(&'a self, rows: &'b RecordBatch) -> Vec<Text<'a, 'b>> {
+        let columns = self.columns.iter().map(|guarded| (&guarded.name, &guarded.form));
+        let all = columns.chain(self.others.iter().map(|(name, form)| (name, form)));
+        all.filter_map(|(name, form)| Text::of(name, form.as_ref(), rows.column_by_name(name)?))
+            .collect()
+    }
 }
 
 impl Guarded {
@@ -250,14 +275,18 @@ impl<'a> Raw<'a> {
             return None;
         }
         let has_digits = has_digits(value.as_bytes());
-        if has_digits && !is_short && !joined.may_hold(value) {
+        // As a form writes it into a URL.
+        let of_form = value.contains(' ').then(|| value.replace(' ', "+"));
+        let both = [value, of_form.as_deref().unwrap_or_default()];
+        let spelled = if of_form.is_some() { &both[..] } else { &both[..1] };
+        if has_digits && !is_short && !spelled.iter().any(|value| joined.may_hold(value)) {
             return None;
         }
         let (guarded, is_plain) = (self.guarded, is_plain(value));
         let text = texts.iter().find(|text| {
             (!has_digits || text.has_digits)
                 && (!is_plain || text.name == guarded.name)
-                && if is_short { text.is(row, value) } else { text.holds(row, value) }
+                && if is_short { text.is(row, value) } else { text.holds(row, spelled) }
         })?;
         let form = guarded.form.as_ref();
         let may_stay = is_of_nobody(value) || form.is_some_and(|form| form.is_match(value));
@@ -294,15 +323,27 @@ impl<'a, 'b> Text<'a, 'b> {
         let all = &bytes[*offsets.first()? as usize..*offsets.last()? as usize];
         let (has_digits, has_escapes) = (has_digits(all), may_have_escapes(all));
         let nulls = column.nulls();
-        Some(Self { name, form, bytes, offsets, nulls, has_digits, has_escapes })
+        let resolved = RefCell::default();
+        Some(Self { name, form, bytes, offsets, nulls, has_digits, has_escapes, resolved })
     }
 
-    /// Whether the value of a row holds another as a word.
-    fn holds(&self, row: usize, value: &str) -> bool {
-        self.text(row, value).is_some_and(|text| {
-            (stands(value.as_bytes(), text) || (self.has_escapes && holds(text, value)))
+    /// Whether the value of a row holds another as a word, in any of the ways in which that is spelled.
+    fn holds(&self, row: usize, spelled: &[&str]) -> bool {
+        let text = spelled.first().and_then(|value| self.text(row, value));
+        text.is_some_and(|text| {
+            let is_in = |text: &[u8]| spelled.iter().any(|value| stands(value.as_bytes(), text));
+            (is_in(text) || (self.has_escapes && self.is_within_escapes(row, text, is_in)))
                 && !self.allows(text)
         })
+    }
+
+    /// Resolves the escapes of a row's text for the first value that is looked for, not for each.
+    fn is_within_escapes(&self, row: usize, text: &[u8], is_in: impl Fn(&[u8]) -> bool) -> bool {
+        let mut known = self.resolved.borrow_mut();
+        if known.0 != Some(row) {
+            *known = (Some(row), resolved(text));
+        }
+        known.1.iter().any(|text| is_in(text))
     }
 
     /// Whether the value of a row is another, but for blanks around it.

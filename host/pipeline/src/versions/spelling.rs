@@ -65,22 +65,20 @@ pub(super) fn may_have_escapes(text: &[u8]) -> bool {
     memchr2(b'\\', b'%', text).is_some()
 }
 
-/// Whether a value stands in a text as a word, within escapes of JSON and of URLs.
-pub(super) fn holds(text: &[u8], value: &str) -> bool {
+/// A text with escapes of JSON and of URLs resolved, once and once more.
+pub(super) fn resolved(text: &[u8]) -> Vec<Vec<u8>> {
     // An address in an address, JSON in JSON.
     const MAX_NESTED: usize = 3;
-    let mut text = Cow::Borrowed(text);
+    let mut all: Vec<Vec<u8>> = Vec::new();
     for _ in 0..MAX_NESTED {
-        if !may_have_escapes(&text) {
-            return false;
+        let text = all.last().map_or(text, Vec::as_slice);
+        if !may_have_escapes(text) {
+            break;
         }
-        let plain = unescaped(&text);
-        text = Cow::Owned(percent_decode(&plain).collect());
-        if stands(value.as_bytes(), &text) {
-            return true;
-        }
+        let plain = percent_decode(&unescaped(text)).collect();
+        all.push(plain);
     }
-    false
+    all
 }
 
 #[cfg(test)]

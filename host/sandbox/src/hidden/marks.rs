@@ -32,7 +32,7 @@ impl<'a> Marks<'a> {
 
     /// Hides a value of a column wherever it is, also where only its beginning is.
     pub(super) fn hide(&mut self, value: &str, column: &'a str) {
-        let beginning = &value.as_bytes()[..value.floor_char_boundary(MAX_BYTES)];
+        let beginning = beginning(value);
         let text = self.text.as_bytes();
         let mut from = 0;
         while let Some(at) = find(beginning, &text[from..]) {
@@ -114,6 +114,11 @@ impl<'a> Marks<'a> {
         }
         told
     }
+}
+
+/// What a value is looked for by.
+pub(super) fn beginning(value: &str) -> &[u8] {
+    &value.as_bytes()[..value.floor_char_boundary(MAX_BYTES)]
 }
 
 /// The parts of a text, each as long as the shortest value, large letters as small ones.

@@ -81,6 +81,28 @@ fn a_value_that_a_message_has_cut_is_hidden_as_far_as_it_goes() {
 }
 
 #[test]
+fn a_message_that_says_a_value_with_escapes_is_left_out() {
+    let value = "ada \"lovelace\"\t1815";
+    let json = serde_json::json!({ "user": value }).to_string();
+    let batch = batch(&[("user_id", users(&[Some(value)]))]);
+    let hidden = HiddenValues::of(&batch, &["user_id".to_owned()], &[], false);
+    for message in [
+        format!("no user: {value:?}"),
+        format!("no user in {json}"),
+        format!("no user in {json:?}"),
+        format!("no user in {:?}", Some(&json)),
+        r"no user: \u0061da \u0022lovelace\u0022\u00091815".to_owned(),
+    ] {
+        let wanted = "[left out: it says a value of user_id with escapes]";
+        assert_eq!(told(&hidden, 0, &message), wanted, "{message}");
+        assert_eq!(hidden.keep_all_out(&message), wanted, "{message}");
+    }
+    for message in ["C:\\users\\ada", "\"ada\" is \\\"new\\\"", "\\"] {
+        assert_eq!(told(&hidden, 0, message), message);
+    }
+}
+
+#[test]
 fn a_message_grows_by_no_more_than_a_name_for_each_value() {
     // What stands in place of one value holds others.
     let values = ["aaaa", "column", "olum", "[a_c"];

@@ -21,8 +21,11 @@ pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
     let mut at = 0;
     let mut before = b' ';
     while at < text.len() {
-        let length = text[at..].iter().take_while(|b| is_part(**b)).count();
-        if length == 0 || before.is_ascii_alphanumeric() || before == b'_' {
+        let is_within = before.is_ascii_alphanumeric() || before == b'_';
+        // Within a word nothing begins, so nothing is measured: words may be as long as the text.
+        let length =
+            if is_within { 0 } else { text[at..].iter().take_while(|b| is_part(**b)).count() };
+        if length == 0 {
             before = text[at];
             at += 1;
             continue;

@@ -121,7 +121,9 @@ fn key_length(text: &[u8]) -> Option<usize> {
     if looked_at < fewest || !is_telling {
         return None;
     }
-    let length = looked_at + rest[looked_at..].iter().take_while(follows).count();
+    // Of a longer run than a key of this form has, no more is looked at: many may begin within it.
+    let beyond = rest[looked_at..].iter().take(if most == MANY { usize::MAX } else { 1 });
+    let length = looked_at + beyond.take_while(follows).count();
     (length <= most || most == MANY).then_some(form.begin.len() + length)
 }
 

@@ -80,8 +80,9 @@ fn user_infos(view: View<'_>, spans: &mut Vec<Span>) {
     let text = view.bytes();
     for scheme in memchr::memmem::find_iter(text, b"://") {
         let start = scheme + 3;
-        // `%2F` in a password does not end it.
-        let percent = view.percent(scheme);
+        // `%2F` in a password does not end it. The next slashes of this level do: else each scheme of
+        // `:%2F%2F:%2F%2F` would be read to the end of the text.
+        let percent = view.percent(scheme).max(view.percent(start - 1));
         let is_authority = |at: usize| !ends_authority(text[at]) || view.percent(at) > percent;
         let length = (start..text.len()).take_while(|at| is_authority(*at)).count();
         if let Some(at) = memchr::memrchr(b'@', &text[start..start + length])
@@ -123,6 +124,7 @@ mod tests {
                 "?u=https%3A%2F%2Fada%3Ax%40shop.example.com%2Fa",
                 "?u=https%3A%2F%2F[token]%40shop.example.com%2Fa",
             ),
+            ("https:%2F%2Fada:x@shop.example.com/a", "https:%2F%2F[token]@shop.example.com/a"),
             ("https://key@sentry.example.com/1", "https://[token]@sentry.example.com/1"),
         ]);
     }

@@ -99,6 +99,9 @@ fn a_raw_value_is_found_in_any_text_of_its_row_however_it_is_written() {
         ("u-4711", r"\u0075-\u0034\u0037\u0031\u0031"),
         ("u-4711", "%75%2d%34%37%31%31"),
         ("+49 151 2345678", "call +49 151 2345678"),
+        ("+49 151 2345678", "?tel=%2B49+151+2345678"),
+        ("Ada Lovelace", "?name=Ada+Lovelace"),
+        ("Ada Lovelace", "?next=%2Fhi%3Fname%3Dada%2Blovelace"),
     ] {
         assert!(finds(value, held), "{value} in {held}");
     }
@@ -187,6 +190,14 @@ fn values_of_a_form_that_may_stay_stay_and_columns_not_of_the_table_are_not_look
     assert_eq!(of_row(&guard(&[("url", "^/AS[0-9]+/")]), "", &raw, &columns), None);
     let payload = [("user_id", text("k1:5f")), ("payload", text("u-4711"))];
     assert_eq!(of_row(&guard(&[]), "", &raw, &payload), None);
+}
+
+#[test]
+fn values_and_texts_of_any_length_are_looked_for() {
+    let long = |end: &str| format!("{}{end}", "a-".repeat(200_000));
+    assert!(finds(&long("1"), &long("1")));
+    assert!(finds(&long("1"), &long(&format!("{}!", long("1")))));
+    assert!(!finds(&long("1"), &long("b-2%")));
 }
 
 #[test]
