@@ -104,7 +104,7 @@ pub(super) async fn denials(
 
 fn name(role: Role) -> &'static str {
     match role {
-        Role::Reader => "reader",
+        Role::Browser | Role::Reader => "reader",
         Role::Operator => "operator",
     }
 }

@@ -150,7 +150,7 @@ impl Gate {
             {
                 return Ok(None);
             }
-            Wanted::ReaderFromElsewhere => Role::Reader,
+            Wanted::ReaderFromElsewhere => Role::Browser,
             Wanted::Token(least) => least,
         };
         let shown = text(headers, header::AUTHORIZATION);

@@ -8,7 +8,7 @@
 //! | `GET /readyz` | 200 while the pipeline does its work, 503 with the reasons | anybody |
 //! | `GET /metrics` | metrics in Prometheus' text format | anybody on this machine, readers elsewhere |
 //! | `POST /v1/sessions` | a reader's token for the code of a link, once | whoever has the code |
-//! | `POST /v1/links` | a link that opens the page in a browser, once | readers |
+//! | `POST /v1/links` | a link that opens the page in a browser, once | readers, but for those by a link |
 //! | `GET /v1/status` | counters, queues, plugins | readers |
 //! | `GET /v1/series` | rates of the last hour | readers |
 //! | `GET /v1/tap?stage&where&rejected` | rows as they pass, a JSON object a line | readers |
@@ -244,7 +244,7 @@ fn router(
         }
         None => readers,
     };
-    let known = behind(readers, Wanted::Token(Role::Reader)).merge(more);
+    let known = behind(readers, Wanted::Token(Role::Browser)).merge(more);
     let known = match audit {
         Some(audit) => known.layer(middleware::from_fn_with_state(audit, entered::denials)),
         None => known,

@@ -9,9 +9,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::answer_error;
-use super::gate::Gate;
+use super::gate::{Caller, Gate};
 use super::server::Ends;
-use super::tokens::LINK_LIFE;
+use super::tokens::{LINK_LIFE, Role};
 use super::wire::{LinkBody, OpenBody, SessionBody};
 
 /// The path of a new link.
@@ -20,8 +20,16 @@ pub(super) fn path(gate: &Gate) -> String {
 }
 
 /// `POST /v1/links`
-pub(super) async fn make(State(gate): State<Arc<Gate>>) -> Json<LinkBody> {
-    Json(LinkBody { path: path(&gate), works_secs: LINK_LIFE.as_secs() })
+pub(super) async fn make(
+    State(gate): State<Arc<Gate>>,
+    Extension(caller): Extension<Caller>,
+) -> Response {
+    if caller.role == Role::Browser {
+        let why = "a browser that a link let in makes no other: `clickmill dashboard --link` does";
+        gate.refused(caller.peer, why);
+        return answer_error(StatusCode::FORBIDDEN, why.to_owned(), None);
+    }
+    Json(LinkBody { path: path(&gate), works_secs: LINK_LIFE.as_secs() }).into_response()
 }
 
 /// `POST /v1/sessions`

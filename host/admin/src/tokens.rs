@@ -23,7 +23,10 @@ const MIN_TOKEN_BYTES: usize = 16;
 /// What somebody who is let in may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
-    /// Look: status, taps, tiles, letters.
+    /// Look: status, taps, tiles, letters. It came in by a link and makes no other: where that link was
+    /// somebody else's, nothing is left of whoever opened it once it is taken back.
+    Browser,
+    /// Look, and make links.
     Reader,
     /// That, and change what runs.
     Operator,
@@ -75,7 +78,7 @@ impl Tokens {
         // All are compared: how long it takes says nothing of which it is.
         let named = self.known.iter().filter(|(token, _)| *token == shown).map(|(_, role)| *role);
         let browsers = lock(&self.handed_out).browsers.iter().filter(|b| **b == shown).count();
-        named.chain((browsers > 0).then_some(Role::Reader)).max()
+        named.chain((browsers > 0).then_some(Role::Browser)).max()
     }
 
     /// A code for a link, which works once.
@@ -94,7 +97,7 @@ impl Tokens {
         code
     }
 
-    /// A token of a reader for the browser that opens a link; `None` where the code is none, too old, or was
+    /// A token for the browser that opens a link; `None` where the code is none, too old, or was
     /// used. Whoever comes second may be the one whom the link was made for: then neither has a token.
     pub(super) fn open(&self, code: &str) -> Option<String> {
         self.open_at(code, Instant::now())
@@ -214,7 +217,7 @@ mod tests {
         let code = tokens.link_at(now);
         assert_eq!(tokens.role(&code), None, "a code is no token");
         let browser = tokens.open_at(&code, now).unwrap();
-        assert_eq!(tokens.role(&browser), Some(Role::Reader));
+        assert_eq!(tokens.role(&browser), Some(Role::Browser));
         assert_eq!(tokens.open_at(&browser, now), None, "a token is no code");
         assert_eq!(tokens.open_at(&made, now), None);
         // Somebody has seen the link: it is not known who was first.
@@ -226,7 +229,7 @@ mod tests {
         let code = tokens.link_at(now);
         let browser = tokens.open_at(&code, now).unwrap();
         assert_eq!(tokens.open_at(&code, now + LINK_LIFE), None);
-        assert_eq!(tokens.role(&browser), Some(Role::Reader));
+        assert_eq!(tokens.role(&browser), Some(Role::Browser));
     }
 
     #[test]

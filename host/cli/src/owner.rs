@@ -8,10 +8,10 @@ use std::path::Path;
 
 use rustix::process::geteuid;
 
-/// Others than owner and group may write.
-const WRITTEN_BY_ALL: u32 = 0o002;
-/// In a folder, only a file's owner may rename or remove it.
-const STICKY: u32 = 0o1000;
+use clickmill_core::private::may_write;
+
+/// Everybody may write. Who is of a file's group, its owner has chosen.
+const EVERYBODY: u32 = 0o002;
 /// Others than the owner may do something.
 const OTHERS: u32 = 0o077;
 
@@ -25,17 +25,13 @@ pub(super) fn stranger(path: &Path) -> io::Result<Option<String>> {
 }
 
 fn stranger_by(metadata: &Metadata, us: u32) -> Option<String> {
-    let by_all = is_written_by_all(metadata).then(|| "may be written by everybody".to_owned());
+    let by_all = may_write(EVERYBODY, metadata).then(|| "may be written by everybody".to_owned());
     belongs_to_another(metadata, us).or(by_all)
 }
 
 fn belongs_to_another(metadata: &Metadata, us: u32) -> Option<String> {
     let owner = metadata.uid();
     (owner != us && owner != 0).then(|| format!("belongs to user {owner}"))
-}
-
-fn is_written_by_all(metadata: &Metadata) -> bool {
-    metadata.mode() & WRITTEN_BY_ALL != 0 && !(metadata.is_dir() && metadata.mode() & STICKY != 0)
 }
 
 /// Fails, with what to do, unless a folder is ours alone: nobody else may look into it, or put another in its
@@ -63,7 +59,7 @@ fn check_is_alone(folder: &Path, us: u32) -> io::Result<()> {
         return refuse(folder, "is open to others");
     }
     for above in fs::canonicalize(folder)?.ancestors().skip(1) {
-        if is_written_by_all(&fs::metadata(above)?) {
+        if may_write(EVERYBODY, &fs::metadata(above)?) {
             return refuse(above, "may be written by everybody");
         }
     }

@@ -1,7 +1,8 @@
 //! The pipeline file: TOML in, a checked [`Pipeline`] out, or every problem at once.
 //!
 //! Reading is pure apart from the files it names (the pipeline file, table schemas) and the environment
-//! variables that `${NAME}` stands for: no network, no clock, no plugin is touched. What [`read`] returns is the only thing a pipeline is built from.
+//! variables that `${NAME}` stands for: no network, no clock, no plugin is touched. What [`read`] returns
+//! is the only thing a pipeline is built from.
 //! Relative paths in the file are relative to the file; those given by `--set` to the current folder.
 
 mod admin;

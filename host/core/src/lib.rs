@@ -1,5 +1,6 @@
 //! What every other crate knows: batches and where their rows came from, table schemas, object stores by
-//! URI, folders as stores, durable files, errors on one line, words of texts. It knows neither plugins nor services nor the pipeline file.
+//! URI, folders as stores, durable files and private ones, errors on one line, words of texts. It knows
+//! neither plugins nor services nor the pipeline file.
 
 pub mod batch;
 mod build_tool;

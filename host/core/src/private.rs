@@ -2,7 +2,7 @@
 //! decides what runs. Tables, which are data for other programs too, may be made for others, by
 //! [`UMASK_VARIABLE`].
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -84,6 +84,14 @@ pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
     Ok(fs::metadata(path)?.mode() & USER_ALONE != 0)
 }
 
+/// Whether others, by their bits of a mode such as `0o002`, may write to a file or folder. Of a folder like
+/// `/tmp`, in which nobody may exchange what is another's, they may not.
+#[must_use]
+pub fn may_write(others: u32, metadata: &Metadata) -> bool {
+    let sticks = metadata.is_dir() && metadata.mode() & STICKY != 0;
+    metadata.mode() & others != 0 && !sticks
+}
+
 /// Why what is in a folder may be somebody else's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotOurs {
@@ -126,8 +134,9 @@ pub fn ours(folder: &Path) -> Result<PathBuf, NotOurs> {
         if metadata.uid() != user && (above == 0 || metadata.uid() != 0) {
             return Err(NotOurs::Owner { folder: named() });
         }
-        let sticks = above > 0 && metadata.mode() & STICKY != 0;
-        if metadata.mode() & USER_WRITES != 0 && !sticks {
+        // Into the folder itself they may not put anything either.
+        let open = above == 0 && metadata.mode() & USER_WRITES != 0;
+        if open || may_write(USER_WRITES, &metadata) {
             return Err(NotOurs::Writable { folder: named() });
         }
     }

@@ -1,12 +1,16 @@
 //! From a checked pipeline file to something that can run: components compiled, tables made sure of.
 
+mod error;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::SchemaRef;
 
+pub use error::BuildError;
+
 use super::audit_sink::{AuditSink, AuditSinkError};
-use super::context::{Context, Outcomes, PublishError};
+use super::context::{Context, Outcomes};
 use super::observe::metrics;
 use super::observe::running::Running;
 use super::observe::status::Status;
@@ -16,7 +20,7 @@ use super::swap::set_store::{SetStore, SetStoreError};
 use super::swap::{table, watch};
 use super::threads::{Runtime, Threads};
 use super::versions::actor;
-use super::versions::fit::{FitError, Target};
+use super::versions::fit::Target;
 use super::versions::guard::Guard;
 use super::versions::slot::Slot;
 use super::versions::version::Origin;
@@ -24,14 +28,11 @@ use clickmill_audit as audit;
 use clickmill_config as config;
 use clickmill_config::{Pipeline, Place, Source, TableName};
 use clickmill_core::schema::{SchemaError, TableSchema, provenance};
-use clickmill_core::{Fault, Micros, causes};
-use clickmill_dead_letter::{Seal, SealError, SealKeys, Writer};
+use clickmill_core::{Micros, causes};
+use clickmill_dead_letter::{Seal, SealKeys, Writer};
 use clickmill_decode::{Decoder, messages};
-use clickmill_sandbox::signature::KeyError;
-use clickmill_sandbox::{
-    Compiler, Engine, EngineError, Library, PluginError, Secrets, SecretsError, Trust,
-};
-use clickmill_sink::{SinkError, Tables};
+use clickmill_sandbox::{Compiler, Engine, Library, Secrets, Trust};
+use clickmill_sink::Tables;
 use clickmill_source as source;
 use clickmill_source::{Interrupt, Progress};
 use clickmill_tables::{failures, ledger};
@@ -67,76 +68,6 @@ pub struct PreparedPipeline {
 impl Drop for PreparedPipeline {
     fn drop(&mut self) {
         self.context.engine.stop();
-    }
-}
-
-/// Why a pipeline can't run.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The engine does not start.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// A trusted key is malformed.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// Secrets of plugins are not as they have to be.
-    #[error(transparent)]
-    Secrets(#[from] SecretsError),
-    /// A plugin can't run.
-    #[error(transparent)]
-    Plugin(Box<PluginError>),
-    /// The tables can't be used.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// The ledger's own schema is broken.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// The chain does not fit the columns that come in, or the table.
-    #[error(transparent)]
-    Fit(#[from] FitError),
-    /// A swapped plugin set can't be taken up again.
-    #[error(
-        "cannot take up the plugin set of the last swap (`run --forget-swaps` goes on with the pipeline file)"
-    )]
-    Resume(#[source] Box<SetStoreError>),
-    /// The plugin set can't be kept or entered into its table.
-    #[error("cannot enter the plugin set")]
-    Publish(#[source] Box<PublishError>),
-    /// Dead letters can't be sealed.
-    #[error("environment variable `{variable}` does not hold a key for dead letters")]
-    Seal {
-        /// The variable.
-        variable: String,
-        /// Why.
-        source: SealError,
-    },
-    /// There is no audit log.
-    #[error(transparent)]
-    Audit(#[from] AuditSinkError),
-    /// There is no runtime for I/O.
-    #[error("cannot start threads for input and output")]
-    Runtime(#[source] std::io::Error),
-}
-
-impl From<PluginError> for BuildError {
-    fn from(error: PluginError) -> Self {
-        Self::Plugin(Box::new(error))
-    }
-}
-
-impl BuildError {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Plugin(error) => error.fault(),
-            Self::Sink(error) => error.fault(),
-            Self::Fit(error) => error.fault(),
-            Self::Resume(error) => error.fault(),
-            Self::Publish(error) => error.fault(),
-            Self::Audit(error) => error.fault(),
-            Self::Engine(_) | Self::Runtime(_) => Fault::Environment,
-            Self::Schema(_) | Self::Key(_) | Self::Seal { .. } | Self::Secrets(_) => Fault::Input,
-        }
     }
 }
 

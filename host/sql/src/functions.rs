@@ -2,6 +2,7 @@
 
 mod calendar;
 mod casts;
+mod cells;
 mod characters;
 mod comparisons;
 mod extremes;

@@ -10,6 +10,7 @@ mod batch;
 mod bounds;
 mod browser;
 mod cloud;
+mod cloud_loads;
 mod command_line;
 mod concurrent_loads;
 mod conservation;

@@ -6,8 +6,8 @@ use std::process::Stdio;
 use serde_json::{Value as Json, json};
 
 use crate::cloud::{summary, wait_until};
+use crate::cloud_loads::{Loads, ROWS};
 use crate::support::Process;
-use crate::unkind_bigquery::{Loads, ROWS};
 
 #[test]
 fn a_rate_limit_of_rest_is_waited_for_and_is_no_missing_role() {

@@ -11,8 +11,8 @@
 //!
 //! A file's name says which flushes of which session it holds ([`super::flushes`]), and a flush's what is
 //! in it. So what is published again is still one file, and a reader knows which files of the log to leave
-//! out, whatever was interrupted. What is packed stays in the log until the next pack is published: whoever began to
-//! read it can end.
+//! out, whatever was interrupted. What is packed stays in the log until the next pack is published: whoever
+//! began to read it can end.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;

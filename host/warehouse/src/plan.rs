@@ -3,10 +3,10 @@
 //!
 //! A block is sixteen flushes, or 256, and so on, from a number that its length divides. It is merged once
 //! the flush after it is known to be there, and all of it was listed after that. Two blocks are one within
-//! the other or have nothing in common; so whoever merges at the same time, and whatever they have seen, no two files that hold all of
-//! their flushes overlap in part, and no row is in two files of which neither replaces the other. A block
-//! over midnight is merged in two parts, one for each folder. Of a session that is over, all of a folder is
-//! merged, or where that is much, what begins in each block of 4096.
+//! the other or have nothing in common; so whoever merges at the same time, and whatever they have seen, no
+//! two files that hold all of their flushes overlap in part, and no row is in two files of which neither
+//! replaces the other. A block over midnight is merged in two parts, one for each folder. Of a session that
+//! is over, all of a folder is merged, or where that is much, what begins in each block of 4096.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

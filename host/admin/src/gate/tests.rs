@@ -130,7 +130,7 @@ fn only_hosts_that_are_ours_are_answered_with_a_token_or_without() {
 fn a_route_is_open_to_those_who_show_what_it_wants() {
     let (gate, token) = gate(&["clicks.example"]);
     let browser = gate.tokens.open(&gate.tokens.link()).unwrap();
-    let (reader, operator) = (Wanted::Token(Role::Reader), Wanted::Token(Role::Operator));
+    let (reader, operator) = (Wanted::Token(Role::Browser), Wanted::Token(Role::Operator));
     for (wanted, shown, found) in [
         (Wanted::Host, "", Ok(None)),
         (Wanted::Host, "Bearer wrong", Ok(None)),
@@ -141,7 +141,7 @@ fn a_route_is_open_to_those_who_show_what_it_wants() {
         (reader, &format!("Basic {token}"), Err(&NO_TOKEN)),
         (reader, &format!("Bearer {token}"), Ok(Some(Role::Operator))),
         (operator, &format!("Bearer {token}"), Ok(Some(Role::Operator))),
-        (reader, &format!("Bearer {browser}"), Ok(Some(Role::Reader))),
+        (reader, &format!("Bearer {browser}"), Ok(Some(Role::Browser))),
         (operator, &format!("Bearer {browser}"), Err(&READERS_ONLY)),
     ] {
         let mut sent = headers("host: 127.0.0.1:7627");

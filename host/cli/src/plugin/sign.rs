@@ -18,8 +18,8 @@ Examples:
   clickmill plugin sign mask-1.4.2.wasm --key release.key --stage mask --stage mask-eu
   minisign -V -p release.pub -m mask.wasm
 
-The signed comment says when, for which stages and as which version: what a pipeline with `trust.bind` or
-`trust.not_before` asks for.
+The signed comment says when, for which stages and as which version: what a pipeline with
+`trust.bind` or `trust.not_before` asks for.
 
 The password of the key, if it has one, comes from CLICKMILL_SIGNING_PASSWORD.
 Signs again what is signed already: the signature is replaced.";

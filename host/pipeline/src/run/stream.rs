@@ -17,13 +17,14 @@
 //! last acknowledgements have [`LAST_WORDS`]; the tables' logs are packed. Told to end at once, what is in
 //! hand is released first, and the acknowledgements of what was written before have [`PARTING_WORDS`].
 
+mod error;
+
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use futures::StreamExt;
@@ -31,8 +32,10 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tracing::Instrument;
 
+pub use error::StreamError;
+
 use super::cut::{Control, Cut, cut};
-use super::deliver::{DeliverError, Delivery, PendingBatch};
+use super::deliver::{Delivery, PendingBatch};
 use super::judge::Judge;
 use super::letters::Letters;
 use super::reorder::Reorder;
@@ -42,17 +45,15 @@ use crate::context::Context;
 use crate::observe::delivered::Delivered;
 use crate::observe::status::{Queue, Status};
 use crate::observe::summary::Summary;
-use crate::versions::fit::FitError;
 use crate::versions::slot::Slot;
 use crate::versions::version::VersionRecord;
 use clickmill_config::Format;
 use clickmill_core::batch::{Message, Positions};
 use clickmill_core::schema::provenance;
-use clickmill_core::{Fault, Micros, SPANS};
-use clickmill_dead_letter::{Spool, SpoolError, TooManyRejected};
+use clickmill_core::{Micros, SPANS};
+use clickmill_dead_letter::Spool;
 use clickmill_decode::messages;
-use clickmill_sink::{Appender, SinkError};
-use clickmill_source::SourceError;
+use clickmill_sink::Appender;
 use clickmill_source::stream::Stream;
 
 /// Rows that one file of the warehouse takes at once, when batches wait.
@@ -64,59 +65,6 @@ const LAST_APPENDS: Duration = Duration::from_secs(30);
 const LAST_WORDS: Duration = Duration::from_secs(30);
 /// How long they may take where the stream is to end at once.
 const PARTING_WORDS: Duration = Duration::from_secs(5);
-
-/// Why a stream ended early. Nothing that was not delivered is acknowledged.
-#[derive(Debug, thiserror::Error)]
-pub enum StreamError {
-    /// The source can't be opened, or read on.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The chain can't run on messages.
-    #[error(transparent)]
-    Fit(#[from] FitError),
-    /// The tables can't be opened.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// The spool can't be opened.
-    #[error(transparent)]
-    Spool(#[from] SpoolError),
-    /// Rows can't be delivered.
-    #[error("what is in hand cannot be delivered, its messages are released")]
-    Deliver(#[from] DeliverError),
-    /// Too many messages were refused.
-    #[error("the stream is stopped: {found}; most frequent: {most_frequent}")]
-    TooManyRejected {
-        /// How many.
-        found: TooManyRejected,
-        /// The commonest reason.
-        most_frequent: String,
-    },
-    /// A batch can't be made: a bug in clickmill.
-    #[error("a worker failed on a batch, its messages are released")]
-    Batch(#[from] ArrowError),
-    /// A worker died: a bug in clickmill.
-    #[error("a worker ended early on a batch, its messages are released")]
-    Worker,
-    /// It was told to end at once.
-    #[error("interrupted: what was not written is delivered again")]
-    Interrupted,
-}
-
-impl StreamError {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Source(error) => error.fault(),
-            Self::Fit(error) => error.fault(),
-            Self::Sink(error) => error.fault(),
-            Self::Spool(error) => error.fault(),
-            Self::Deliver(error) => error.fault(),
-            Self::TooManyRejected { found, .. } => found.fault(),
-            Self::Batch(_) | Self::Worker => Fault::Bug,
-            Self::Interrupted => Fault::Run,
-        }
-    }
-}
 
 type FromWorker = (u64, Result<PendingBatch, StreamError>);
 
@@ -401,80 +349,4 @@ fn is_ordered(batch: &PendingBatch) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::time::Duration;
-
-    use arrow::datatypes::{DataType, Field, Schema};
-
-    use super::*;
-    use crate::observe::tap::Taps;
-    use crate::versions::fit::Target;
-    use crate::versions::guard::Guard;
-    use crate::versions::version::Origin;
-    use clickmill_config as config;
-    use clickmill_core::causes;
-    use clickmill_core::schema::TableSchema;
-    use clickmill_sandbox::{Engine, Library, Secrets};
-
-    /// A slot without plugins, whose table has a number in the place of the payload.
-    fn slot(cache: &Path) -> Slot {
-        let schema = r#"[{ "name": "payload", "type": "INTEGER" }]"#;
-        let target = Target {
-            table: config::TableName { dataset: "test".to_owned(), table: "out".to_owned() },
-            schema: TableSchema::parse(schema, Path::new("out.json")).expect("a schema"),
-            unknown: &[],
-            columns: None,
-            guard: Guard::default(),
-            secrets: Secrets::new(),
-        };
-        let config = config::Swap {
-            watch: None,
-            watch_interval: Duration::ZERO,
-            state: None,
-            components: config::ComponentLimits::default(),
-            shadow_batches: 0,
-            canary_share: 1.0,
-            canary: Duration::ZERO,
-            probation: Duration::ZERO,
-            rules: config::Rules {
-                window_rows: 1,
-                min_rows: 1,
-                max_rejected_increase: 0.0,
-                max_filtered_increase: 0.0,
-                max_changed_share: 1.0,
-                max_fault_increase: 0.0,
-                max_fuel_ratio: 1.0,
-            },
-        };
-        let engine = Engine::new(cache).expect("an engine");
-        let library = Library::load(&engine, &[]).expect("no plugins");
-        Slot::new(target, config, library, Origin::default()).0
-    }
-
-    #[test]
-    fn a_batch_that_cannot_be_made_says_why() {
-        let cache = tempfile::tempdir().expect("a folder");
-        let (slot, taps) = (slot(cache.path()), Taps::default());
-        // Fitted to other columns than messages have, as no pipeline does.
-        let columns = Arc::new(Schema::new(vec![Field::new("payload", DataType::Int64, true)]));
-        let name = "pubsub:clicks".into();
-        let decoding = Decoding { columns: &columns, name: &name, max_record_bytes: 100 };
-        let message = Message {
-            id: "1".to_owned(),
-            publish_time: Micros::default(),
-            ordering_key: String::new(),
-            attributes: Vec::new(),
-        };
-        let messages = vec![(Arc::new(message), Bytes::from("a record"))];
-        let batch = Messages { number: 0, messages, ingest_time: Micros::default() };
-        let made = transform(&mut Worker::new(&slot, &taps), &slot, &decoding, batch);
-        let error = made.err().expect("columns do not fit");
-        let told = causes(&error);
-        assert!(
-            told.starts_with("a worker failed on a batch, its messages are released: "),
-            "{told}"
-        );
-        assert!(told.contains("Int64") && told.contains("Utf8"), "{told}");
-    }
-}
+mod tests;

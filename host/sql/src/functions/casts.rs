@@ -1,10 +1,9 @@
 //! Conversions, as CAST has them.
 
 use super::calendar::{DAY, SECOND, Zone, date, day_ymd};
+use super::cells::{Bool, Bytes, Date, Day, Float, Instant, Int, Text, Time};
 use super::kind::Kind;
-use super::scalar::{
-    Bool, Bytes, Cell, Date, Day, Float, Form, Instant, Int, Named, Text, Time, Wrong, map1,
-};
+use super::scalar::{Cell, Form, Named, Wrong, map1};
 
 // What CAST and CONCAT make a text of in the same way.
 const TEXT_AS_IT_IS: Form = Form::new(&[Kind::Text], Kind::Text, |a, _| Ok(a[0].clone()));

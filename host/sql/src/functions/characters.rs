@@ -3,8 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::cells::{Bytes, Int, Text};
 use super::kind::Kind;
-use super::scalar::{Bytes, Cell, Form, Int, Named, Text, Wrong, map1, map2, map3};
+use super::scalar::{Cell, Form, Named, Wrong, map1, map2, map3};
 
 const T: &[Kind] = &[Kind::Text];
 const B: &[Kind] = &[Kind::Bytes];

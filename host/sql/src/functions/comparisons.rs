@@ -1,7 +1,8 @@
 //! Comparisons of FLOAT64 as IEEE has them, and the values that are beyond all others.
 
+use super::cells::{Date, Day, Float, Instant, Int, Text, Time};
 use super::kind::Kind;
-use super::scalar::{Date, Day, Float, Form, Instant, Int, Named, Text, Time, map_all, map2};
+use super::scalar::{Form, Named, map_all, map2};
 
 const FF: &[Kind] = &[Kind::Float, Kind::Float];
 const F: &[Kind] = &[Kind::Float];

@@ -2,8 +2,9 @@
 //! or an infinity that was not among its arguments.
 
 use super::calendar::checked_day;
+use super::cells::{Date, Day, Float, Int};
 use super::kind::Kind;
-use super::scalar::{Cell, Date, Day, Float, Form, Int, Named, Wrong, map1, map2};
+use super::scalar::{Cell, Form, Named, Wrong, map1, map2};
 
 const F: &[Kind] = &[Kind::Float];
 const FF: &[Kind] = &[Kind::Float, Kind::Float];

@@ -5,8 +5,9 @@ use std::cell::RefCell;
 
 use regex::Regex;
 
+use super::cells::{Int, Text};
 use super::kind::Kind;
-use super::scalar::{Cell, Form, Int, Named, Text, Wrong, map2, map3, map4};
+use super::scalar::{Cell, Form, Named, Wrong, map2, map3, map4};
 use super::text::position;
 
 const TT: &[Kind] = &[Kind::Text, Kind::Text];

@@ -4,22 +4,17 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray,
-    BooleanBuilder, ListBuilder, PrimitiveArray, PrimitiveBuilder, StringArray, StringBuilder,
-};
+use arrow::array::{Array, ArrayBuilder, ArrayRef};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{
-    DataType, Date32Type, Field, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
-};
+use arrow::datatypes::DataType;
 use datafusion::common::{ScalarValue, exec_datafusion_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::cells::{Read, Write};
 use super::kind::Kind;
 
 /// Functions that are written as operators.
@@ -181,157 +176,6 @@ impl ScalarUDFImpl for Checked {
         } else {
             ColumnarValue::Array(answer)
         })
-    }
-}
-
-/// A type of arguments.
-pub(super) trait Read {
-    /// The column.
-    type Array: Array;
-    /// A value.
-    type Item<'a>;
-    /// A column as what it is.
-    fn open(array: &ArrayRef) -> &Self::Array;
-    /// The value of a row that has one.
-    fn get(array: &Self::Array, row: usize) -> Self::Item<'_>;
-}
-
-macro_rules! reads {
-    ($($name:ident $array:ty, $item:ty, $open:expr;)*) => {$(
-        #[doc = concat!("Arguments in a `", stringify!($array), "`.")]
-        pub(super) struct $name;
-
-        impl Read for $name {
-            type Array = $array;
-            type Item<'a> = $item;
-            fn open(array: &ArrayRef) -> &Self::Array {
-                $open(array)
-            }
-            fn get(array: &Self::Array, row: usize) -> Self::Item<'_> {
-                array.value(row)
-            }
-        }
-    )*};
-}
-
-reads! {
-    Bool BooleanArray, bool, AsArray::as_boolean;
-    Int PrimitiveArray<Int64Type>, i64, AsArray::as_primitive;
-    Float PrimitiveArray<Float64Type>, f64, AsArray::as_primitive;
-    Date PrimitiveArray<Date32Type>, i32, AsArray::as_primitive;
-    Time PrimitiveArray<TimestampMicrosecondType>, i64, AsArray::as_primitive;
-    Text StringArray, &'a str, AsArray::as_string;
-    Bytes BinaryArray, &'a [u8], AsArray::as_binary;
-}
-
-/// A type of answers.
-pub(super) trait Write: Sized {
-    /// What makes the column.
-    type Builder: ArrayBuilder;
-    /// An empty one, for so many rows.
-    fn builder(rows: usize) -> Self::Builder;
-    /// Adds a row.
-    fn push(builder: &mut Self::Builder, value: Option<Self>);
-    /// The bytes of text that it holds.
-    fn bytes(_: &Self::Builder) -> usize {
-        0
-    }
-}
-
-/// Days since 1970-01-01, as an answer.
-pub(super) struct Day(pub(super) i32);
-
-/// Microseconds since 1970-01-01T00:00:00Z, as an answer.
-pub(super) struct Instant(pub(super) i64);
-
-impl Write for bool {
-    type Builder = BooleanBuilder;
-    fn builder(rows: usize) -> Self::Builder {
-        BooleanBuilder::with_capacity(rows)
-    }
-    fn push(builder: &mut Self::Builder, value: Option<Self>) {
-        builder.append_option(value);
-    }
-}
-
-impl Write for i64 {
-    type Builder = PrimitiveBuilder<Int64Type>;
-    fn builder(rows: usize) -> Self::Builder {
-        PrimitiveBuilder::with_capacity(rows)
-    }
-    fn push(builder: &mut Self::Builder, value: Option<Self>) {
-        builder.append_option(value);
-    }
-}
-
-impl Write for f64 {
-    type Builder = PrimitiveBuilder<Float64Type>;
-    fn builder(rows: usize) -> Self::Builder {
-        PrimitiveBuilder::with_capacity(rows)
-    }
-    fn push(builder: &mut Self::Builder, value: Option<Self>) {
-        builder.append_option(value);
-    }
-}
-
-impl Write for Day {
-    type Builder = PrimitiveBuilder<Date32Type>;
-    fn builder(rows: usize) -> Self::Builder {
-        PrimitiveBuilder::with_capacity(rows)
-    }
-    fn push(builder: &mut Self::Builder, value: Option<Self>) {
-        builder.append_option(value.map(|day| day.0));
-    }
-}
-
-impl Write for Instant {
-    type Builder = PrimitiveBuilder<TimestampMicrosecondType>;
-    fn builder(rows: usize) -> Self::Builder {
-        PrimitiveBuilder::with_capacity(rows)
-            .with_data_type(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))
-    }
-    fn push(builder: &mut Self::Builder, value: Option<Self>) {
-        builder.append_option(value.map(|instant| instant.0));
-    }
-}
-
-impl Write for String {
-    type Builder = StringBuilder;
-    fn builder(rows: usize) -> Self::Builder {
-        StringBuilder::with_capacity(rows, rows)
-    }
-    fn push(builder: &mut Self::Builder, value: Option<Self>) {
-        builder.append_option(value);
-    }
-    fn bytes(builder: &Self::Builder) -> usize {
-        builder.values_slice().len()
-    }
-}
-
-impl Write for Vec<u8> {
-    type Builder = BinaryBuilder;
-    fn builder(rows: usize) -> Self::Builder {
-        BinaryBuilder::with_capacity(rows, rows)
-    }
-    fn push(builder: &mut Self::Builder, value: Option<Self>) {
-        builder.append_option(value);
-    }
-    fn bytes(builder: &Self::Builder) -> usize {
-        builder.values_slice().len()
-    }
-}
-
-impl Write for Vec<String> {
-    type Builder = ListBuilder<StringBuilder>;
-    fn builder(_: usize) -> Self::Builder {
-        let item = Field::new("item", DataType::Utf8, true);
-        ListBuilder::new(StringBuilder::new()).with_field(Arc::new(item))
-    }
-    fn push(builder: &mut Self::Builder, value: Option<Self>) {
-        builder.append_option(value.map(|texts| texts.into_iter().map(Some)));
-    }
-    fn bytes(builder: &Self::Builder) -> usize {
-        builder.values_ref().values_slice().len()
     }
 }
 

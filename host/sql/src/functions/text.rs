@@ -1,7 +1,8 @@
 //! Functions of text, by characters, and of bytes.
 
+use super::cells::{Bytes, Int, Text};
 use super::kind::Kind;
-use super::scalar::{Bytes, Cell, Form, Int, Named, Text, Wrong, map_all, map1, map2, map3, map4};
+use super::scalar::{Cell, Form, Named, Wrong, map_all, map1, map2, map3, map4};
 
 const T: &[Kind] = &[Kind::Text];
 const B: &[Kind] = &[Kind::Bytes];

@@ -9,11 +9,10 @@ use super::calendar::{
     first_day, no_unit, part,
 };
 use super::casts::{read_time, time_text};
+use super::cells::{Date, Day, Instant, Int, Text, Time};
 use super::formats::{format_date, format_time};
 use super::kind::Kind;
-use super::scalar::{
-    Cell, Date, Day, Form, Instant, Int, Named, Text, Time, Wrong, map1, map2, map3,
-};
+use super::scalar::{Cell, Form, Named, Wrong, map1, map2, map3};
 
 const D: &[Kind] = &[Kind::Date];
 const T: &[Kind] = &[Kind::Time];
