@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use clickmill_core::causes;
@@ -75,7 +75,7 @@ impl Folder {
     }
 }
 
-/// The folder as it may be used: without links, and made for the user alone where it was not there.
+/// The folder as it may be used: without links, and for the user alone from now on.
 ///
 /// # Errors
 ///
@@ -91,7 +91,11 @@ pub fn usable(folder: &Path) -> Result<PathBuf, CacheError> {
     });
     match looked.map_err(|source| CacheError::Look { path: folder.clone(), source })? {
         Some(path) => Err(NotOurs::Writable { folder: path.display().to_string() }.into()),
-        None => Ok(folder),
+        None => {
+            // From now on nobody else gets in, whatever the umask of those who write there.
+            let _ = fs::set_permissions(&folder, fs::Permissions::from_mode(0o700));
+            Ok(folder)
+        }
     }
 }
 
@@ -115,8 +119,6 @@ fn others(folder: &Path, user: u32) -> io::Result<Option<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -144,6 +146,9 @@ mod tests {
         set(&folder, 0o755);
         set(&below, 0o755);
         set(&entry, 0o644);
+        assert!(usable(&folder).is_ok());
+        assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
+        set(&folder, 0o755);
         std::os::unix::fs::symlink(&entry, below.join("link")).unwrap();
         assert!(matches!(usable(&folder), Err(CacheError::NotOurs(NotOurs::Writable { .. }))));
     }

@@ -53,6 +53,7 @@ fn pipeline(scratch: &Scratch, first: &str, last: &str, more: &str) -> String {
         component = "{root}/plugins/mask"
         reads = ["ip", "user_id", "phone"]
         writes = ["ip", "user_id", "phone"]
+        secrets = ["key"]
         [plugin.config]
         key_id = "k1"
         columns = {{ ip = "ip", user_id = "pseudonym", phone = "pseudonym" }}

@@ -132,7 +132,7 @@ impl Scratch {
 
 /// The cache of all that tests start.
 fn cache() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")
 }
 
 /// The admin interface of a process, and an operator's token for it.

@@ -103,7 +103,7 @@ fn sample_is_made_again(scratch: &Scratch) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let state = format!("{}/_state", scratch.warehouse());
     let store = SetStore::open(&state, runtime.handle()).unwrap();
-    let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     let engine = Engine::new(&cache).unwrap();
     let pipeline = clickmill_config::read(&scratch.path("hostile.toml"), &[]).unwrap();
     let file = Library::load(&engine, &pipeline.plugins).unwrap();

@@ -21,8 +21,11 @@ pub(crate) type Reasons = BTreeMap<(StageName, String), u64>;
 pub(crate) fn add_reason(reasons: &mut Reasons, stage: StageName, code: String, count: u64) {
     let mut key = (stage, code);
     if !reasons.contains_key(&key) {
-        let of_stage = reasons.keys().filter(|(stage, _)| *stage == key.0);
-        if of_stage.count() >= MAX_REASONS {
+        // The rest may come first: what others have counted is added to what is here.
+        let is_told = |(stage, code): &&(StageName, String)| {
+            *stage == key.0 && code != OTHER_REASONS
+        };
+        if key.1 != OTHER_REASONS && reasons.keys().filter(is_told).count() >= MAX_REASONS {
             key.1 = OTHER_REASONS.to_owned();
         }
     }
@@ -195,6 +198,11 @@ mod tests {
         add_reason(&mut reasons, stage("hostile"), "code_7".to_owned(), 2);
         add_reason(&mut reasons, stage("decode"), "not_utf8".to_owned(), 5);
         assert_eq!(reasons.len(), MAX_REASONS + 2);
+        let mut sum = Reasons::new();
+        for ((stage, code), count) in reasons.clone() {
+            add_reason(&mut sum, stage, code, count);
+        }
+        assert_eq!(sum, reasons);
         assert_eq!(reasons[&(stage("hostile"), "code_7".to_owned())], 3);
         let others = (stage("hostile"), OTHER_REASONS.to_owned());
         assert_eq!(reasons[&others], 10_000 - MAX_REASONS as u64);
