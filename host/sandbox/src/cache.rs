@@ -85,9 +85,9 @@ pub fn usable(folder: &Path) -> Result<PathBuf, CacheError> {
     made.map_err(|source| CacheError::Make { path: folder.to_owned(), source })?;
     let folder = private::ours(folder)?;
     let looked = fs::metadata(&folder).and_then(|metadata| {
-        // Where nobody else gets in it does not matter what is open in it, which is up to the umask.
+        // Where nobody else gets in any more it does not matter what is open in it, which is up to the umask.
         let is_shut = metadata.mode() & 0o077 == 0;
-        if is_shut { Ok(None) } else { others(&folder, metadata.uid()) }
+        others(&folder, metadata.uid(), is_shut)
     });
     match looked.map_err(|source| CacheError::Look { path: folder.clone(), source })? {
         Some(path) => Err(NotOurs::Writable { folder: path.display().to_string() }.into()),
@@ -95,17 +95,19 @@ pub fn usable(folder: &Path) -> Result<PathBuf, CacheError> {
     }
 }
 
-/// Something below a folder that another than the user may have written.
-fn others(folder: &Path, user: u32) -> io::Result<Option<PathBuf>> {
+/// Something below a folder that another than the user, or root, has made or may have written.
+fn others(folder: &Path, user: u32, is_shut: bool) -> io::Result<Option<PathBuf>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         // It may be gone meanwhile.
         let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-        if metadata.is_symlink() || metadata.uid() != user || metadata.mode() & 0o022 != 0 {
+        let is_ours = [user, 0].contains(&metadata.uid()) && !metadata.is_symlink();
+        let is_open = !is_shut && metadata.mode() & 0o022 != 0;
+        if !is_ours || is_open {
             return Ok(Some(path));
         }
         if metadata.is_dir()
-            && let Some(path) = others(&path, user)?
+            && let Some(path) = others(&path, user, is_shut)?
         {
             return Ok(Some(path));
         }
@@ -141,11 +143,20 @@ mod tests {
             }
         }
         assert_eq!((whole, shut), (vec![true, false, false], vec![true; 3]));
-        set(&folder, 0o755);
-        set(&below, 0o755);
-        set(&entry, 0o644);
+        // What others have put there while they could stays theirs, though the folder is shut since.
         std::os::unix::fs::symlink(&entry, below.join("link")).unwrap();
-        assert!(matches!(usable(&folder), Err(CacheError::NotOurs(NotOurs::Writable { .. }))));
+        for folder_mode in [0o755, 0o700] {
+            set(&folder, folder_mode);
+            set(&below, 0o755);
+            set(&entry, 0o644);
+            assert!(matches!(usable(&folder), Err(CacheError::NotOurs(NotOurs::Writable { .. }))));
+        }
+        fs::remove_file(below.join("link")).unwrap();
+        assert!(usable(&folder).is_ok());
+        // Only root can give a file away.
+        if std::os::unix::fs::chown(&entry, Some(12_345), None).is_ok() {
+            assert!(matches!(usable(&folder), Err(CacheError::NotOurs(NotOurs::Writable { .. }))));
+        }
     }
 
     #[test]
