@@ -235,9 +235,14 @@ fn check_plugin(
     at_least("max_call_secs", limits.max_call_secs, 1);
     at_least("max_output_bytes", limits.max_output_bytes as u64, 1024);
     at_least("max_message_bytes", limits.max_message_bytes as u64, 64);
-    if limits.max_memory_bytes > 1 << 30 {
-        let message = format!("is {}, wanted at most {}", limits.max_memory_bytes, 1 << 30);
-        problem(problems, &format!("{path}.limits.max_memory_bytes"), message);
+    for (key, bytes) in [
+        ("max_memory_bytes", limits.max_memory_bytes),
+        ("max_output_bytes", limits.max_output_bytes),
+    ] {
+        if bytes > 1 << 30 {
+            let message = format!("is {bytes}, wanted at most {}", 1 << 30);
+            problem(problems, &format!("{path}.limits.{key}"), message);
+        }
     }
     Some(Plugin {
         name: name?,

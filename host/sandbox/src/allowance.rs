@@ -16,6 +16,9 @@ const TIMES_CALL: u64 = 64;
 /// … and so many times the processor time of a call.
 const TIMES_TIME: u64 = 8;
 
+/// A column of texts holds no more bytes, so the columns of all pieces can be joined.
+const MAX_OUTPUT_BYTES: usize = i32::MAX as usize;
+
 /// What a fresh instance costs the host: about what the same work costs in Wasm.
 const FUEL_PER_INSTANCE: u64 = 200_000;
 /// So many bytes that the host clears or copies cost it one.
@@ -77,7 +80,7 @@ impl Allowance {
             all_time: time,
             fuel,
             time,
-            output_bytes: limits.max_output_bytes,
+            output_bytes: limits.max_output_bytes.min(MAX_OUTPUT_BYTES),
             log_lines: limits.max_log_lines,
         }
     }
@@ -187,6 +190,14 @@ mod tests {
             allowance.used_up().is_none()
         });
         assert!(calls.count() < 1 << 24);
+    }
+
+    /// Whatever an embedder allows.
+    #[test]
+    fn what_the_pieces_return_together_fits_a_column() {
+        let limits = Limits { max_output_bytes: usize::MAX, ..Limits::default() };
+        let allowance = Allowance::new(limits, 100);
+        assert!(i32::try_from(allowance.output_bytes).is_ok(), "{}", allowance.output_bytes);
     }
 
     #[test]

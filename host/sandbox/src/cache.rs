@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clickmill_core::causes;
@@ -75,41 +75,49 @@ impl Folder {
     }
 }
 
-/// The folder as it may be used: without links, and for the user alone from now on.
+/// The folder of compiled code in there. It is cleared of whatever else is in it, old or unknown.
+const CODE: &str = "compiled";
+
+/// Where compiled code may be kept in a folder: in one of its own, without links. Both are made for the user
+/// alone where they were not there.
 ///
 /// # Errors
 ///
-/// It can't be made, or others than the user can write to it, to one above it, or to something in it.
+/// They can't be made, or others than the user can write to them or to one above, or something of others is in
+/// there.
 pub fn usable(folder: &Path) -> Result<PathBuf, CacheError> {
-    let made = private::create_dir_all(folder);
-    made.map_err(|source| CacheError::Make { path: folder.to_owned(), source })?;
-    let folder = private::ours(folder)?;
+    let folder = ours(&ours(folder)?.join(CODE))?;
     let looked = fs::metadata(&folder).and_then(|metadata| {
-        // Where nobody else gets in it does not matter what is open in it, which is up to the umask.
+        // Where nobody else gets in any more it does not matter what is open in it, which is up to the umask.
         let is_shut = metadata.mode() & 0o077 == 0;
-        if is_shut { Ok(None) } else { others(&folder, metadata.uid()) }
+        others(&folder, metadata.uid(), is_shut)
     });
     match looked.map_err(|source| CacheError::Look { path: folder.clone(), source })? {
         Some(path) => Err(NotOurs::Writable { folder: path.display().to_string() }.into()),
-        None => {
-            // From now on nobody else gets in, whatever the umask of those who write there.
-            let _ = fs::set_permissions(&folder, fs::Permissions::from_mode(0o700));
-            Ok(folder)
-        }
+        None => Ok(folder),
     }
 }
 
-/// Something below a folder that another than the user may have written.
-fn others(folder: &Path, user: u32) -> io::Result<Option<PathBuf>> {
+/// A folder, made where it was not there, that nobody else can write to.
+fn ours(folder: &Path) -> Result<PathBuf, CacheError> {
+    let made = private::create_dir_all(folder);
+    made.map_err(|source| CacheError::Make { path: folder.to_owned(), source })?;
+    Ok(private::ours(folder)?)
+}
+
+/// Something below a folder that another than the user, or root, has made or may have written.
+fn others(folder: &Path, user: u32, is_shut: bool) -> io::Result<Option<PathBuf>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         // It may be gone meanwhile.
         let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-        if metadata.is_symlink() || metadata.uid() != user || metadata.mode() & 0o022 != 0 {
+        let is_ours = [user, 0].contains(&metadata.uid()) && !metadata.is_symlink();
+        let is_open = !is_shut && metadata.mode() & 0o022 != 0;
+        if !is_ours || is_open {
             return Ok(Some(path));
         }
         if metadata.is_dir()
-            && let Some(path) = others(&path, user)?
+            && let Some(path) = others(&path, user, is_shut)?
         {
             return Ok(Some(path));
         }
@@ -119,6 +127,8 @@ fn others(folder: &Path, user: u32) -> io::Result<Option<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -127,10 +137,10 @@ mod tests {
         let set = |path: &Path, mode: u32| {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         };
-        let folder = scratch.path().join("cache");
+        let cache = scratch.path().join("cache");
+        let folder = usable(&cache).unwrap();
         let below = folder.join("modules");
         let entry = below.join("entry");
-        assert!(usable(&folder).is_ok());
         fs::create_dir(&below).unwrap();
         fs::write(&entry, "code").unwrap();
         let [mut whole, mut shut] = [Vec::new(), Vec::new()];
@@ -139,18 +149,24 @@ mod tests {
             for (below_mode, entry_mode) in [(0o755, 0o644), (0o775, 0o644), (0o755, 0o666)] {
                 set(&below, below_mode);
                 set(&entry, entry_mode);
-                into.push(usable(&folder).is_ok());
+                into.push(usable(&cache).is_ok());
             }
         }
         assert_eq!((whole, shut), (vec![true, false, false], vec![true; 3]));
-        set(&folder, 0o755);
-        set(&below, 0o755);
-        set(&entry, 0o644);
-        assert!(usable(&folder).is_ok());
-        assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
-        set(&folder, 0o755);
+        // What others have put there while they could stays theirs, though the folder is shut since.
         std::os::unix::fs::symlink(&entry, below.join("link")).unwrap();
-        assert!(matches!(usable(&folder), Err(CacheError::NotOurs(NotOurs::Writable { .. }))));
+        for folder_mode in [0o755, 0o700] {
+            set(&folder, folder_mode);
+            set(&below, 0o755);
+            set(&entry, 0o644);
+            assert!(matches!(usable(&cache), Err(CacheError::NotOurs(NotOurs::Writable { .. }))));
+        }
+        fs::remove_file(below.join("link")).unwrap();
+        assert!(usable(&cache).is_ok());
+        // Only root can give a file away.
+        if std::os::unix::fs::chown(&entry, Some(12_345), None).is_ok() {
+            assert!(matches!(usable(&cache), Err(CacheError::NotOurs(NotOurs::Writable { .. }))));
+        }
     }
 
     #[test]
@@ -168,7 +184,13 @@ mod tests {
             assert!(!path.exists());
         }
         let named = scratch.path().join("named");
-        assert_eq!(Folder::open(Some(&named)).unwrap().path(), fs::canonicalize(&named).unwrap());
-        assert!(named.exists());
+        private::create_dir_all(&named).unwrap();
+        let beside = named.join("beside");
+        fs::write(&beside, "something else").unwrap();
+        let folder = Folder::open(Some(&named)).unwrap();
+        // It is cleared of what is unknown, so it is a folder by itself.
+        assert_eq!(folder.path(), fs::canonicalize(&named).unwrap().join(CODE));
+        drop(folder);
+        assert!(named.join(CODE).exists() && beside.exists());
     }
 }

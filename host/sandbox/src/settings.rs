@@ -18,8 +18,12 @@ pub(super) fn config(cache: &Path) -> wasmtime::Result<Config> {
         .consume_fuel(true)
         // A plugin call is a plain call; with it on, each costs half a microsecond more.
         .concurrency_support(false)
-        // The same on every machine.
+        // The same on every machine: processors make NaNs of different bits, and relax differently.
+        .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
+        // Growing a table of 64 bits by a number near its end makes the count of fuel overflow: what is left
+        // then is as good as endless, and the guest stops for no clock. No plugin needs that proposal.
+        .wasm_memory64(false)
         // Without wasmtime's feature `gc`, what a guest may ask of this proposal (whether one type of
         // functions is another's subtype) ends the process: RUSTSEC-2026-0570.
         .wasm_gc(false);

@@ -128,7 +128,7 @@ impl StageWorker {
         let config = if self.rehearses { &self.stage.rehearsal } else { &self.stage.config };
         let answer = set_fuel(store, share.fuel)
             .and_then(|()| until(deadline, call(&self.stage, config, store, instance, batch)));
-        let used = share.fuel - store.get_fuel().unwrap_or(0);
+        let used = share.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
         self.fuel += used;
         let guest = store.data_mut();
         self.most_memory = self.most_memory.max(guest.most_memory);

@@ -156,8 +156,7 @@ impl World {
 /// An engine with a cache of its own.
 pub(crate) fn engine() -> (tempfile::TempDir, Engine) {
     let folder = tempfile::tempdir().expect("a scratch folder");
-    // The cache clears its folder of what it does not know.
-    let engine = Engine::new(&folder.path().join("compiled")).expect("an engine");
+    let engine = Engine::new(folder.path()).expect("an engine");
     (folder, engine)
 }
 

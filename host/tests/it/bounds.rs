@@ -179,6 +179,29 @@ fn compiling_ends_where_a_setting_says() {
     assert!(told.contains("wanted at most 1024"), "{told}");
 }
 
+/// Who signs asks the component for its version first, and until then it is anybody's.
+#[test]
+fn what_is_to_be_signed_is_bounded_like_the_rest() {
+    let scratch = Scratch::new();
+    scratch.done(&["plugin", "keygen", "--output", "release"]);
+    let dear = scratch.write("dear.wasm", [COMPONENT, &calls(8_000)].concat());
+    let sparse = scratch.path("sparse.wasm");
+    std::fs::File::create(&sparse).unwrap().set_len(1 << 40).unwrap();
+    let secs = ["--max-compile-secs", "1"];
+    for (path, arguments, words) in [
+        (dear, &secs[..], "more than 1 s of processor time"),
+        (sparse, &[], "wanted at most 33554432"),
+        ("/dev/zero".into(), &[], "a pipe or a device, wanted a file"),
+    ] {
+        let path = path.to_string_lossy();
+        let sign = ["plugin", "sign", "--key", "release.key", &path];
+        let output = ended(scratch.command(&[&sign[..], arguments].concat()));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{path}: {told}");
+        assert!(told.contains(words), "{path}: {told}");
+    }
+}
+
 #[test]
 fn a_machine_that_bounds_addresses_is_told_what_to_bound() {
     let scratch = Scratch::new();

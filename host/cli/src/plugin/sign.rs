@@ -6,10 +6,11 @@ use std::time::SystemTime;
 
 use clap::Args;
 
-use crate::{Exit, Failure, place};
+use crate::compile::Limits;
+use crate::{Exit, Failure};
 use clickmill_core::{StageName, private};
-use clickmill_sandbox::describe;
 use clickmill_sandbox::signature::{self, SigningError};
+use clickmill_sandbox::{NewComponent, describe};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,6 +46,9 @@ pub(crate) struct Sign {
     /// Stage that it is meant for, of any number [default: the file's name without its ending]
     #[arg(long = "stage", value_name = "STAGE")]
     stages: Vec<StageName>,
+
+    #[command(flatten)]
+    limits: Limits,
 }
 
 impl Sign {
@@ -55,9 +59,9 @@ impl Sign {
             eprintln!("others may read the secret key: chmod 600 {key}");
         }
         let password = password()?;
-        let engine = place::engine()?;
+        let engine = self.limits.engine()?;
         for path in &self.components {
-            let component = fs::read(path).map_err(|error| unreadable(path, error))?;
+            let component = NewComponent::read(path, engine.limits().max_bytes)?.bytes;
             let version = describe(&engine, path, &component, None)?.version;
             // Its author is not who signs: words of the comment are the signer's.
             if version.is_empty() || version.contains(char::is_whitespace) {

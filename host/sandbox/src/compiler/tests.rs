@@ -53,7 +53,7 @@ fn what_was_compiled_once_takes_no_process_again() {
     let compiled = engine().compiling_by(compiler()).compile(&bytes);
     compiled.expect("a process compiles it");
     // It is the process's code that runs: here nothing was compiled beside it.
-    let modules = std::fs::read_dir(cache.path().join("modules")).expect("a folder");
+    let modules = std::fs::read_dir(cache.path().join("compiled/modules")).expect("a folder");
     let files = modules
         .flat_map(|folder| std::fs::read_dir(folder.expect("a name").path()).expect("a folder"));
     let files = files.map(|file| file.expect("a name").path());

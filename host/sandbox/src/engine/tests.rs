@@ -1,6 +1,7 @@
 use wasm_encoder::{
     CodeSection, CompositeInnerType, CompositeType, ConstExpr, ElementSection, Elements, FuncType,
-    Function, FunctionSection, Module, RefType, SubType, TableSection, TableType, TypeSection,
+    Function, FunctionSection, MemorySection, MemoryType, Module, RefType, SubType, TableSection,
+    TableType, TypeSection,
 };
 
 use super::*;
@@ -68,4 +69,29 @@ fn a_component_that_would_ask_what_wasmtime_aborts_at_is_refused_with_words() {
     assert!(matches!(error, EngineError::Compile(_)), "{error}");
     let causes = clickmill_core::causes(&error);
     assert!(causes.contains("gc proposal must be enabled"), "{causes}");
+}
+
+/// Fuel is counted in 64 bits, and growing a table costs as much as it is to grow: where that number has 64
+/// bits too, the count overflows, and a guest that makes it do so is ended by nothing any more.
+#[test]
+fn what_counts_in_64_bits_is_refused() {
+    let (_folder, engine) = engine();
+    let module = |table64: bool, memory64: bool| {
+        let mut tables = TableSection::new();
+        let (element_type, minimum, maximum) = (RefType::FUNCREF, 1, None);
+        tables.table(TableType { element_type, table64, minimum, maximum, shared: false });
+        let mut memories = MemorySection::new();
+        let page_size_log2 = None;
+        memories.memory(MemoryType { minimum, maximum, memory64, shared: false, page_size_log2 });
+        let mut module = Module::new();
+        module.section(&tables).section(&memories);
+        component_of(module)
+    };
+    engine.compile(&module(false, false)).unwrap();
+    for (table64, memory64) in [(true, false), (false, true)] {
+        let error = engine.compile(&module(table64, memory64)).err().unwrap();
+        assert!(matches!(error, EngineError::Compile(_)), "{error}");
+        let causes = clickmill_core::causes(&error);
+        assert!(causes.contains("memory64 must be enabled"), "{causes}");
+    }
 }
