@@ -67,7 +67,7 @@ fn settings_that_make_no_sense_are_told() {
     );
     assert_eq!(
         error("plugin.msk.config.key_id=k2"),
-        "`--set plugin.msk.config.key_id=k2`: there is no `plugin` named `msk`"
+        "`--set plugin.msk.config.key_id`: there is no `plugin` named `msk`"
     );
-    assert_eq!(error("name.first=x"), "`--set name.first=x`: `name` holds a value, not a section");
+    assert_eq!(error("name.first=x"), "`--set name.first`: `name` holds a value, not a section");
 }
