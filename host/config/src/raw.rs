@@ -273,7 +273,9 @@ pub(super) fn section<T: DeserializeOwned>(
 /// What serde says, without the text that stands where something else is wanted: it may be a secret.
 fn without_text(said: &str) -> String {
     const TEXT: &str = "invalid type: string ";
-    let rest = said.strip_prefix(TEXT).and_then(|rest| rest.rfind("\", expected ").map(|at| &rest[at + 1..]));
+    let rest = said
+        .strip_prefix(TEXT)
+        .and_then(|rest| rest.rfind("\", expected ").map(|at| &rest[at + 1..]));
     rest.map_or_else(|| said.to_owned(), |rest| format!("{}{rest}", TEXT.trim_end()))
 }
 
@@ -296,8 +298,7 @@ pub(super) type Batch = BatchLimits;
 /// is text, and so is what looks like a number where text is wanted or stands in the file.
 pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigError> {
     let key = given.split_once('=').map_or(given, |(key, _)| key);
-    let refuse =
-        |wanted: &str| ConfigError::Set { key: key.to_owned(), wanted: wanted.to_owned() };
+    let refuse = |wanted: &str| ConfigError::Set { key: key.to_owned(), wanted: wanted.to_owned() };
     let (key, text) = given
         .split_once('=')
         .ok_or_else(|| refuse("wanted key=value, such as source.uri=clicks.csv"))?;

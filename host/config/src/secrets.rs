@@ -61,7 +61,9 @@ fn wrong_variable(variable: &str) -> Option<String> {
         return Some(wrong.to_owned());
     }
     is_build_setting(variable).then(|| {
-        format!("is in environment variable `{variable}`, which builds of plugins see: name another")
+        format!(
+            "is in environment variable `{variable}`, which builds of plugins see: name another"
+        )
     })
 }
 
