@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arrow::error::ArrowError;
+use clickmill_core::private::UMASK_VARIABLE;
 use clickmill_core::{Fault, is_build_setting, lock};
 use tokio::sync::oneshot;
 
@@ -207,9 +208,12 @@ impl Engine {
 /// Whether the engine is given the variable of this name: its own settings, and where things are. Tables may
 /// be in Cloud Storage, which is reached with credentials.
 fn is_of_engine(name: &str) -> bool {
-    const BEGINNINGS: [&str; 5] =
-        ["CLICKMILL_SQL", "CLICKMILL_UMASK", "GCE_METADATA_", "GOOGLE_", "STORAGE_EMULATOR_HOST"];
-    is_build_setting(name) || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+    const NAMES: [&str; 4] =
+        ["CLICKMILL_SQL_MEMORY_MB", UMASK_VARIABLE, "METADATA_HOST", "STORAGE_EMULATOR_HOST"];
+    is_build_setting(name)
+        || NAMES.contains(&name)
+        || name.starts_with("GCE_METADATA_")
+        || name.starts_with("GOOGLE_")
 }
 
 impl Process {
