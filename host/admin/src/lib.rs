@@ -14,7 +14,7 @@
 //! | `GET /v1/tap?stage&where&rejected` | rows as they pass, a JSON object a line | readers |
 //! | `GET /v1/plugins` | the version that runs, and the canary beside it | readers |
 //! | `GET /v1/plugins/history` | all versions since the start | readers |
-//! | `POST /v1/plugins/swap` | 200 taken up, 409 refused, with the check that failed | operators |
+//! | `POST /v1/plugins/swap` | 200 taken up, 409 refused, with the check that failed, 503 where many wait | operators |
 //! | `POST /v1/plugins/rollback` | the version that runs now | operators |
 //!
 //! Readers and operators show a token, `Authorization: Bearer …`: one that the pipeline file names, or the
@@ -173,8 +173,9 @@ pub fn start(
     let runtime = runtime.worker_threads(THREADS).max_blocking_threads(LONG_THREADS);
     let runtime = runtime.thread_name("admin").enable_all().build().map_err(AdminError::Threads)?;
     let (listener, address) = runtime.block_on(listen(asked, config.strict_port))?;
+    let spare = spare(&gate, running.clone());
     let router = router(&gate, dashboard, running, audit, config.reveal.clone());
-    runtime.spawn(server::serve(listener, router));
+    runtime.spawn(server::serve(listener, router, spare));
     Ok(Some(Interface { address, token, gate, runtime: Some(runtime) }))
 }
 
@@ -218,23 +219,22 @@ fn router(
         let door = Door { gate: gate.clone(), wanted };
         router.layer(middleware::from_fn_with_state(door, Door::pass))
     };
-    let health = Router::new().route("/healthz", get(|| async { "ok\n" }));
     let page = dashboard::page()
         .merge(Router::new().route("/v1/sessions", post(links::open)).with_state(gate.clone()))
         .layer(DefaultBodyLimit::max(MAX_ANONYMOUS_BYTES))
         .fallback(nothing);
     let readers = dashboard::router(dashboard)
         .merge(Router::new().route("/v1/links", post(links::make)).with_state(gate.clone()));
-    let (health, readers, more) = match running {
+    let health = health(running.clone());
+    let (readers, more) = match running {
         Some(running) => (
-            health.merge(watch::health(running.clone())),
             readers
                 .merge(plugins::shown(running.clone()))
                 .merge(watch::watched(running.clone(), reveal)),
             behind(watch::metrics(), Wanted::ReaderFromElsewhere)
                 .merge(behind(plugins::changed(running), Wanted::Token(Role::Operator))),
         ),
-        None => (health, readers, Router::new()),
+        None => (readers, Router::new()),
     };
     let anybody = health.merge(behind(page, Wanted::Host));
     let readers = match &audit {
@@ -253,6 +253,27 @@ fn router(
     in_time(anybody, server::BRIEF_ANSWER)
         .merge(in_time(known, server::ANSWER))
         .layer(middleware::from_fn_with_state(gate.clone(), gate::own_pages))
+}
+
+/// Whether the process lives, and whether it works.
+fn health(running: Option<Running>) -> Router {
+    let health = Router::new().route("/healthz", get(|| async { "ok\n" }));
+    match running {
+        Some(running) => health.merge(watch::health(running)),
+        None => health,
+    }
+}
+
+/// What is answered where there is no room for more callers.
+fn spare(gate: &Arc<Gate>, running: Option<Running>) -> Router {
+    health(running)
+        .fallback(busy)
+        .layer(middleware::from_fn_with_state(gate.clone(), gate::own_pages))
+}
+
+async fn busy() -> Response {
+    let error = "there are as many connections as there may be: ask again in a moment";
+    answer_error(StatusCode::SERVICE_UNAVAILABLE, error.to_owned(), None)
 }
 
 async fn nothing() -> Response {

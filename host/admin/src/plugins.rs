@@ -1,6 +1,7 @@
 //! The plugins of a running pipeline: looked at, swapped, rolled back.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Extension, State};
@@ -9,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 
 use super::gate::Caller;
 use super::wire::{ChangeBody, RollbackBody, SwapBody, SwappedBody, VersionBody};
@@ -17,6 +19,8 @@ use clickmill_core::{Fault, causes, store};
 use clickmill_pipeline::{Actor, Running, SwapRefused, Swaps};
 use clickmill_sandbox::{Change, FetchError, LookupFile, NewComponent};
 
+/// Swaps that are checked or wait, at most. Each holds a thread, and a rollback wants one too.
+const MAX_SWAPS: usize = 4;
 /// What surrounds the components of a request, at most.
 const BESIDE_COMPONENTS: usize = 1 << 20;
 
@@ -34,9 +38,9 @@ pub(super) fn changed(running: Running) -> Router {
     let most = most_bytes(running.max_component_bytes(), stages);
     Router::new()
         .route("/v1/plugins/swap", post(swap))
-        .route("/v1/plugins/rollback", post(rollback))
+        .with_state((running.clone(), Arc::new(Semaphore::new(MAX_SWAPS))))
+        .merge(Router::new().route("/v1/plugins/rollback", post(rollback)).with_state(running))
         .layer(DefaultBodyLimit::max(most))
-        .with_state(running)
 }
 
 fn most_bytes(of_component: usize, stages: usize) -> usize {
@@ -55,7 +59,7 @@ async fn history(State(running): State<Running>) -> Json<Vec<VersionBody>> {
 }
 
 async fn swap(
-    State(running): State<Running>,
+    State((running, places)): State<(Running, Arc<Semaphore>)>,
     Extension(caller): Extension<Caller>,
     body: Result<Json<SwapBody>, JsonRejection>,
 ) -> Response {
@@ -90,8 +94,17 @@ async fn swap(
             Err(error) => return answer_error(StatusCode::BAD_REQUEST, error, None),
         }
     }
-    // Compiling and trying on takes a while.
-    let done = tokio::task::spawn_blocking(move || swaps.swap(request).map_err(Box::new)).await;
+    let Ok(place) = places.try_acquire_owned() else {
+        let error = format!("{MAX_SWAPS} swaps are checked or wait already: ask again in a moment");
+        return answer_error(StatusCode::SERVICE_UNAVAILABLE, error, None);
+    };
+    // Compiling and trying on takes a while, also where nobody waits for it any more.
+    let swap = move || {
+        let swapped = swaps.swap(request).map_err(Box::new);
+        drop(place);
+        swapped
+    };
+    let done = tokio::task::spawn_blocking(swap).await;
     match done {
         Ok(Ok(swapped)) => Json(SwappedBody::from(&swapped)).into_response(),
         Ok(Err(refused)) => answer_refused(&refused),

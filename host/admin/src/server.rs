@@ -19,6 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -26,14 +27,22 @@ use tokio::time::{Sleep, sleep};
 
 use super::answer_error;
 
-/// Connections at once. More wait with the system, which holds them at no cost of the process.
+/// Connections at once that are answered whatever they ask for.
 const MAX_CONNECTIONS: usize = 64;
+/// Connections beside them, for who asks whether the process lives and works: whatever other callers hold, it
+/// is not to be started anew for that. More wait with the system, which holds them at no cost of the process.
+const MAX_SPARE: usize = 16;
+/// How long such a connection lasts.
+const SPARE: Duration = Duration::from_secs(2);
 /// How long the head of a request may take to arrive, and how long a connection may rest between two.
 const HEAD: Duration = Duration::from_secs(10);
 /// The most that a head may have.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// How long a caller may take nothing of an answer.
 const STALLED: Duration = Duration::from_secs(60);
+/// After what silence the other end is asked whether it is there, as often as `PROBES` in as long again.
+const PROBE: Duration = Duration::from_secs(60);
+const PROBES: u32 = 4;
 /// How long a request may take until its answer begins, its body and a swap's checks included.
 pub(super) const ANSWER: Duration = Duration::from_secs(300);
 /// The same for a request that wants no token.
@@ -50,26 +59,38 @@ pub(super) struct Ends {
     pub here: SocketAddr,
 }
 
-/// Takes connections, for ever.
-pub(super) async fn serve(listener: TcpListener, router: Router) {
-    let turns = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    // Never closed.
-    while let Ok(turn) = turns.clone().acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let router = router.clone();
-                tokio::spawn(async move {
-                    if let Err(error) = connection(stream, peer, router).await {
-                        tracing::debug!(%peer, %error, "a connection to the admin interface ended");
-                    }
-                    drop(turn);
-                });
-            }
+/// Takes connections, for ever. Where there are many, `spare` answers in place of `router`.
+pub(super) async fn serve(listener: TcpListener, router: Router, spare: Router) {
+    let [places, spare_places] =
+        [MAX_CONNECTIONS, MAX_SPARE].map(|places| Arc::new(Semaphore::new(places)));
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "the admin interface can take no connection");
                 sleep(EXHAUSTED).await;
+                continue;
             }
-        }
+        };
+        // Neither is ever closed.
+        let (place, is_spare) = tokio::select! {
+            biased;
+            place = places.clone().acquire_owned() => (place, false),
+            place = spare_places.clone().acquire_owned() => (place, true),
+        };
+        let router = if is_spare { spare.clone() } else { router.clone() };
+        tokio::spawn(async move {
+            let served = connection(stream, peer, router, !is_spare);
+            let ended = if is_spare {
+                tokio::time::timeout(SPARE, served).await.unwrap_or(Ok(()))
+            } else {
+                served.await
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%peer, %error, "a connection to the admin interface ended");
+            }
+            drop(place);
+        });
     }
 }
 
@@ -77,7 +98,9 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
+    keep_alive: bool,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    probe_when_idle(&stream)?;
     let ends = Ends { peer, here: stream.local_addr()? };
     let router = TowerToHyperService::new(router);
     let service = service_fn(|request: hyper::Request<Incoming>| {
@@ -88,10 +111,20 @@ async fn connection(
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
+        .keep_alive(keep_alive)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(Stalling::new(stream, STALLED)), service)
         .await?;
     Ok(())
+}
+
+/// Has the system see to it that the other end is still there, also where nothing is sent: a tap without rows
+/// would outlive a reader whose machine is gone.
+fn probe_when_idle(stream: &TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_tcp_keepidle(stream, PROBE)?;
+    sockopt::set_tcp_keepintvl(stream, PROBE / PROBES)?;
+    sockopt::set_tcp_keepcnt(stream, PROBES)?;
+    sockopt::set_socket_keepalive(stream, true)
 }
 
 /// As a layer around routes: ends what takes too long.

@@ -162,7 +162,7 @@ fn serve(
     observed: Running,
     warehouse: &str,
     open: bool,
-) -> Result<Option<(Interface, Option<Announced>)>, Failure> {
+) -> Result<Option<(Option<Announced>, Interface)>, Failure> {
     let pipeline = prepared.pipeline();
     // Connections of its own: the pipeline's are never held up by a page.
     let tables = prepared.block_on(Tables::open(&pipeline.sink.place, warehouse))?;
@@ -175,7 +175,8 @@ fn serve(
     let announced = running::announce(Some(&pipeline.name), &interface);
     eprintln!("admin interface: {}", interface.address());
     dashboard::tell(&interface, "", open);
-    Ok(Some((interface, announced)))
+    // In this order they end: what is told is there.
+    Ok(Some((announced, interface)))
 }
 
 /// How long a run that was told to end at once may take over it.

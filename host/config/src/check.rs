@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::problem::{Problem, join, problem};
+use super::secrets::OfHost;
 use super::{
-    DeadLetter, Pipeline, Plugin, Sink, TableName, Token, admin, guard, raw, secrets, service,
-    source, swap, trust,
+    Admin, DeadLetter, Pipeline, Plugin, Seal, Sink, TableName, Token, admin, guard, raw, secrets,
+    service, source, swap, trust,
 };
 use clickmill_core::schema::{Kind, Mode, TableSchema, provenance};
 use clickmill_core::{StageName, causes, stage};
@@ -90,12 +91,7 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
     }
 
     let seal = dead_letter.as_ref().and_then(|letters| letters.seal.as_ref());
-    let seal = seal.map(|seal| (seal.variable.clone(), "the key of `dead_letter.seal`"));
-    let token = match &admin.token {
-        Some(Token::Variable(variable)) => Some((variable.clone(), "the token of `admin`")),
-        Some(Token::File(_)) | None => None,
-    };
-    let of_host: Vec<(String, &str)> = seal.into_iter().chain(token).collect();
+    let of_host = variables_of_host(seal, &admin);
     secrets::check_variables(&plugins, &of_host, &mut problems);
 
     match (name, source, sink, dead_letter) {
@@ -119,6 +115,30 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
         }
         _ => Err(problems),
     }
+}
+
+/// The variables that hold secrets of the host.
+fn variables_of_host<'a>(seal: Option<&'a Seal>, admin: &'a Admin) -> Vec<OfHost<'a>> {
+    let mut found = Vec::new();
+    if let Some(seal) = seal {
+        let path = "dead_letter.seal.key_env".to_owned();
+        let what = "the key of `dead_letter.seal`";
+        found.push(OfHost { path, variable: &seal.variable, what });
+        for (at, old) in seal.old.iter().enumerate() {
+            let path = format!("dead_letter.seal.old[{at}].key_env");
+            let what = "an old key of `dead_letter.seal`";
+            found.push(OfHost { path, variable: &old.variable, what });
+        }
+    }
+    for (key, token, what) in [
+        ("token_env", &admin.token, "the token of `admin`"),
+        ("reader_token_env", &admin.reader_token, "the reader's token of `admin`"),
+    ] {
+        if let Some(Token::Variable(variable)) = token {
+            found.push(OfHost { path: format!("admin.{key}"), variable, what });
+        }
+    }
+    found
 }
 
 fn check_plugins(

@@ -340,18 +340,22 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not TOML.
-    #[error("pipeline file `{path}` is not TOML", path = path.display())]
+    #[error("pipeline file `{path}` is not TOML: line {line}, column {column}: {why}", path = path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Where and why.
-        source: Box<toml::de::Error>,
+        /// The line, from 1 on. What stands there is not told: it may be a secret.
+        line: usize,
+        /// The character in that line, from 1 on.
+        column: usize,
+        /// Why.
+        why: String,
     },
     /// `--set` makes no sense.
-    #[error("`--set {given}`: {wanted}")]
+    #[error("`--set {key}`: {wanted}")]
     Set {
-        /// What was given.
-        given: String,
+        /// The key that was given. Its value is not told: it may be a secret.
+        key: String,
         /// What would do.
         wanted: String,
     },
@@ -376,9 +380,8 @@ fn count(problems: &[Problem]) -> String {
 pub fn read(path: &Path, overrides: &[String]) -> Result<Pipeline, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    let mut document: toml::Table = toml::from_str(&text).map_err(|source| {
-        ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) }
-    })?;
+    let mut document: toml::Table =
+        toml::from_str(&text).map_err(|error| no_toml(path, &text, &error))?;
     for given in overrides {
         raw::set(&mut document, given)?;
     }
@@ -393,5 +396,17 @@ pub fn read(path: &Path, overrides: &[String]) -> Result<Pipeline, ConfigError> 
             problems.extend(checked.err().unwrap_or_default());
             Err(ConfigError::Problems { path: path.to_owned(), problems })
         }
+    }
+}
+
+fn no_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let at = error.span().map_or(0, |span| text.floor_char_boundary(span.start));
+    let before = text.get(..at).unwrap_or_default();
+    let last = before.rsplit('\n').next().unwrap_or_default();
+    ConfigError::Syntax {
+        path: path.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: last.chars().count() + 1,
+        why: error.message().trim().to_owned(),
     }
 }

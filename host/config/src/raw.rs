@@ -263,11 +263,20 @@ pub(super) fn section<T: DeserializeOwned>(
         Err(error) => {
             let inner = error.path().to_string();
             let path = if inner == "." { path.to_owned() } else { format!("{path}.{inner}") };
-            let message = error.inner().message().trim().to_owned();
+            let message = without_text(error.inner().message().trim());
             problems.push(Problem { path, message });
             None
         }
     }
+}
+
+/// What serde says, without the text that stands where something else is wanted: it may be a secret.
+fn without_text(said: &str) -> String {
+    const TEXT: &str = "invalid type: string ";
+    let rest = said
+        .strip_prefix(TEXT)
+        .and_then(|rest| rest.rfind("\", expected ").map(|at| &rest[at + 1..]));
+    rest.map_or_else(|| said.to_owned(), |rest| format!("{}{rest}", TEXT.trim_end()))
 }
 
 pub(super) fn optional<T: DeserializeOwned + Default>(
@@ -288,8 +297,8 @@ pub(super) type Batch = BatchLimits;
 /// `mask` is a stage's name; a value is TOML where it parses as TOML, and else text. What looks like a date
 /// is text, and so is what looks like a number where text is wanted or stands in the file.
 pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigError> {
-    let refuse =
-        |wanted: &str| ConfigError::Set { given: given.to_owned(), wanted: wanted.to_owned() };
+    let key = given.split_once('=').map_or(given, |(key, _)| key);
+    let refuse = |wanted: &str| ConfigError::Set { key: key.to_owned(), wanted: wanted.to_owned() };
     let (key, text) = given
         .split_once('=')
         .ok_or_else(|| refuse("wanted key=value, such as source.uri=clicks.csv"))?;

@@ -12,6 +12,9 @@ use clickmill_core::is_build_setting;
 /// Most bytes of a secret's name.
 const MAX_NAME_BYTES: usize = 64;
 
+/// Fewest bytes of a text that is taken for a key.
+const MIN_KEY_BYTES: usize = 32;
+
 /// Variables that hold secrets of clickmill's own, each with what it is for.
 const OURS: [(&str, &str); 2] = [
     ("CLICKMILL_ADMIN_TOKEN", "the token of the admin interface"),
@@ -39,12 +42,8 @@ pub(super) fn granted(
         let path = format!("{path}.{name}");
         let message = if found.iter().any(|(earlier, _)| *earlier == name) {
             "is there twice".to_owned()
-        } else if !is_variable(&variable) {
-            "does not name an environment variable: wanted letters, digits and `_`, and the secret itself is written nowhere".to_owned()
-        } else if is_build_setting(&variable) {
-            format!(
-                "is in environment variable `{variable}`, which builds of plugins see: name another"
-            )
+        } else if let Some(wrong) = wrong_variable(&variable) {
+            wrong
         } else {
             found.push((name, variable));
             continue;
@@ -52,6 +51,20 @@ pub(super) fn granted(
         problem(problems, &path, message);
     }
     found
+}
+
+/// What is wrong with the name of a variable that is to hold a secret. Where it may be the secret itself, it
+/// is not told.
+fn wrong_variable(variable: &str) -> Option<String> {
+    if !is_variable(variable) {
+        let wrong = "does not name an environment variable: wanted letters, digits and `_`, and the secret itself is written nowhere";
+        return Some(wrong.to_owned());
+    }
+    is_build_setting(variable).then(|| {
+        format!(
+            "is in environment variable `{variable}`, which builds of plugins see: name another"
+        )
+    })
 }
 
 /// What is listed, of any form.
@@ -73,7 +86,7 @@ fn listed(
                     None => problem(
                         problems,
                         &format!("{path}[{at}]"),
-                        format!("is {name}, wanted text"),
+                        format!("is of type {}, wanted text", name.type_str()),
                     ),
                 }
             }
@@ -83,7 +96,7 @@ fn listed(
                 match variable.as_str() {
                     Some(variable) => found.push((name.clone(), variable.to_owned())),
                     None => {
-                        let message = format!("is {variable}, wanted text");
+                        let message = format!("is of type {}, wanted text", variable.type_str());
                         problem(problems, &format!("{path}.{name}"), message);
                     }
                 }
@@ -103,21 +116,41 @@ fn is_name(text: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&text.len()) && text.chars().all(fine)
 }
 
+/// Whether a text can name a variable. One of many characters without `_` is no name but a key, in
+/// hexadecimal digits or base64.
 fn is_variable(text: &str) -> bool {
     let fine = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(fine)
+    let is_key = text.len() >= MIN_KEY_BYTES && !text.contains('_');
+    !is_key
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(fine)
+}
+
+/// A variable that holds a secret of the host.
+pub(super) struct OfHost<'a> {
+    /// Where the file names it.
+    pub path: String,
+    /// The variable.
+    pub variable: &'a str,
+    /// What it holds.
+    pub what: &'static str,
 }
 
 /// Finds variables that would hold two secrets: of two stages whose names make the same one, or one of a
-/// stage and one of the host's own, which `of_host` names.
+/// stage and one of the host's own; and those of the host that are none, or that builds see.
 pub(super) fn check_variables(
     plugins: &[Plugin],
-    of_host: &[(String, &str)],
+    of_host: &[OfHost<'_>],
     problems: &mut Vec<Problem>,
 ) {
+    for OfHost { path, variable, .. } in of_host {
+        if let Some(wrong) = wrong_variable(variable) {
+            problem(problems, path, wrong);
+        }
+    }
     let ours = OURS.iter().map(|(variable, what)| (*variable, *what));
     let of_host: BTreeMap<&str, &str> =
-        of_host.iter().map(|(variable, what)| (variable.as_str(), *what)).chain(ours).collect();
+        of_host.iter().map(|of| (of.variable, of.what)).chain(ours).collect();
     let mut usual: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
     for (at, plugin) in plugins.iter().enumerate() {
         for (name, variable) in &plugin.secrets {
@@ -146,10 +179,13 @@ pub(super) fn check_variables(
 pub(super) fn variables(document: &toml::Table) -> BTreeSet<String> {
     let mut found: BTreeSet<String> =
         OURS.iter().map(|(variable, _)| (*variable).to_owned()).collect();
-    let seal = document.get("dead_letter").and_then(|section| section.get("seal"));
-    let token = document.get("admin").and_then(|section| section.get("token_env"));
-    let of_host = [seal.and_then(|seal| seal.get("key_env")), token];
-    for variable in of_host.into_iter().flatten().filter_map(Value::as_str) {
+    let section = |name: &str, key: &str| document.get(name).and_then(|section| section.get(key));
+    let seal = section("dead_letter", "seal");
+    let old = seal.and_then(|seal| seal.get("old")).and_then(Value::as_array);
+    let keys = seal.into_iter().chain(old.into_iter().flatten());
+    let tokens = ["token_env", "reader_token_env"].map(|key| section("admin", key));
+    let of_host = keys.filter_map(|key| key.get("key_env")).chain(tokens.into_iter().flatten());
+    for variable in of_host.filter_map(Value::as_str) {
         found.extend(filled_in(variable));
         found.insert(variable.to_owned());
     }
@@ -196,7 +232,7 @@ mod tests {
         check("mask-v2", r#"["api-key"]"#, Ok(&[("api-key", "CLICKMILL_MASK_V2_API_KEY")]));
         check("mask", r#"{ key = "SHOP_KEY" }"#, Ok(&[("key", "SHOP_KEY")]));
         check("mask", "[]", Ok(&[]));
-        check("mask", "[7]", Err(&["`secrets[0]`: is 7, wanted text"]));
+        check("mask", "[7]", Err(&["`secrets[0]`: is of type integer, wanted text"]));
         check("mask", r#"["key", "key"]"#, Err(&["`secrets.key`: is there twice"]));
         let form =
             "`secrets`: is one value, wanted names, `[\"key\"]`, or `{ key = \"VARIABLE\" }`";
@@ -211,13 +247,31 @@ mod tests {
     /// The value is what stands there, not the name of a variable: it is in no message.
     #[test]
     fn a_secret_in_the_place_of_its_variable_is_not_told() {
-        for value in
-            ["9f86d081884c7d659a2feaa0c55ad015", "c2VjcmV0IGtleQ==", "a b c d e f g h i", "$KEY"]
-        {
-            let document: toml::Table =
-                toml::from_str(&format!("secrets = {{ key = \"{value}\" }}")).unwrap();
+        for value in [
+            "9f86d081884c7d659a2feaa0c55ad015",
+            "df86d081884c7d659a2feaa0c55ad015",
+            "c2VjcmV0IGtleQ==",
+            "a b c d e f g h i",
+            "$KEY",
+        ] {
+            for written in [
+                format!("{{ key = \"{value}\" }}"),
+                format!("{{ key = [\"{value}\"] }}"),
+                format!("{{ key = {{ value = \"{value}\" }} }}"),
+                format!("[{{ key = \"{value}\" }}]"),
+                format!("[[\"{value}\"]]"),
+                format!("\"{value}\""),
+            ] {
+                let document: toml::Table =
+                    toml::from_str(&format!("secrets = {written}")).unwrap();
+                let mut problems = Vec::new();
+                granted(document.get("secrets"), "mask", "secrets", &mut problems);
+                assert_eq!(problems.len(), 1, "{written}");
+                assert!(!problems[0].to_string().contains(value), "{}", problems[0]);
+            }
             let mut problems = Vec::new();
-            granted(document.get("secrets"), "mask", "secrets", &mut problems);
+            let of_host = OfHost { path: "admin.token_env".to_owned(), variable: value, what: "" };
+            check_variables(&[], &[of_host], &mut problems);
             assert_eq!(problems.len(), 1, "{value}");
             assert!(!problems[0].to_string().contains(value), "{}", problems[0]);
         }
@@ -226,8 +280,8 @@ mod tests {
     #[test]
     fn variables_of_secrets_are_known_before_any_is_filled_in() {
         let text = r#"
-            dead_letter = { seal = { key_env = "SEAL" } }
-            admin = { token_env = "${TOKEN}" }
+            dead_letter = { seal = { key_env = "SEAL", old = [{ key_env = "OLD_SEAL" }] } }
+            admin = { token_env = "${TOKEN}", reader_token_env = "READERS" }
             [[plugin]]
             name = "mask"
             secrets = ["key", "${IN_A_LIST}"]
@@ -236,9 +290,17 @@ mod tests {
             secrets = { key = "OTHER", salt = "a${IN_A_TEXT:-b}" }
         "#;
         let found = variables(&toml::from_str(text).unwrap());
-        for name in
-            ["CLICKMILL_MASK_KEY", "SEAL", "TOKEN", "IN_A_LIST", "OTHER", "IN_A_TEXT", OURS[0].0]
-        {
+        for name in [
+            "CLICKMILL_MASK_KEY",
+            "SEAL",
+            "OLD_SEAL",
+            "TOKEN",
+            "READERS",
+            "IN_A_LIST",
+            "OTHER",
+            "IN_A_TEXT",
+            OURS[0].0,
+        ] {
             assert!(found.contains(name), "{name}: {found:?}");
         }
         assert!(!found.contains("key"), "{found:?}");
@@ -254,7 +316,8 @@ mod tests {
         };
         let told = |plugins: &[Plugin]| {
             let mut problems = Vec::new();
-            let of_host = [("SEAL".to_owned(), "the seal")];
+            let path = "dead_letter.seal.key_env".to_owned();
+            let of_host = [OfHost { path, variable: "SEAL", what: "the seal" }];
             check_variables(plugins, &of_host, &mut problems);
             problems.iter().map(|problem| problem.path.clone()).collect::<Vec<_>>()
         };

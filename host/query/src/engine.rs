@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arrow::error::ArrowError;
-use clickmill_core::{Fault, lock};
+use clickmill_core::private::UMASK_VARIABLE;
+use clickmill_core::{Fault, is_build_setting, lock};
 use tokio::sync::oneshot;
 
 use super::executable::{self, ExecutableError};
@@ -204,11 +205,27 @@ impl Engine {
     }
 }
 
+/// Whether the engine is given the variable of this name: its own settings, and where things are. Tables may
+/// be in Cloud Storage, which is reached with credentials.
+fn is_of_engine(name: &str) -> bool {
+    const NAMES: [&str; 4] =
+        ["CLICKMILL_SQL_MEMORY_MB", UMASK_VARIABLE, "METADATA_HOST", "STORAGE_EMULATOR_HOST"];
+    is_build_setting(name)
+        || NAMES.contains(&name)
+        || name.starts_with("GCE_METADATA_")
+        || name.starts_with("GOOGLE_")
+}
+
 impl Process {
     fn start() -> Result<Arc<Self>, EngineError> {
         let path = executable::prepare()?;
         let failed = |source| EngineError::Start { path: path.clone(), source };
+        let passed = std::env::vars_os();
+        let passed = passed.filter(|(name, _)| name.to_str().is_some_and(is_of_engine));
         let mut child = Command::new(&path)
+            // Statements are of many authors: secrets are none of its business.
+            .env_clear()
+            .envs(passed)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ctrl-C is for whoever asks: the engine ends with its standard input.

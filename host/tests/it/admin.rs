@@ -8,7 +8,7 @@ use crate::live::{Live, clicks};
 use crate::support::{Scratch, conserved};
 
 /// Connections that the interface takes at once, and some files of the pipeline's own.
-const MOST: usize = 64 + 32;
+const MOST: usize = 64 + 17 + 32;
 /// The longest that a connection may be kept that says nothing, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -56,6 +56,51 @@ fn connections_that_say_nothing_are_few_and_end() {
     let rows = live.history()[0]["rows"].as_u64().unwrap();
     live.wait_for_rows(1, rows + 500);
     conserved(&live.end());
+}
+
+/// Asks over a connection of its own: the status, and what is said.
+fn ask(live: &Live, path: &str) -> String {
+    let mut stream = connect(live);
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: {}\r\nconnection: close\r\n\r\n",
+        live.at.bearer
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    rest(&mut stream)
+}
+
+#[test]
+fn probes_are_answered_whatever_other_callers_hold() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &[]);
+    live.wait_for_rows(1, 1);
+    // A body that does not come.
+    let head = format!(
+        "POST /v1/plugins/rollback HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: {}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n",
+        live.at.bearer
+    );
+    let mut held = Vec::new();
+    let refused = loop {
+        let said = ask(&live, "/v1/status");
+        if !said.starts_with("HTTP/1.1 200") {
+            break said;
+        }
+        assert!(held.len() < 200, "there is always room");
+        let mut stream = connect(&live);
+        stream.write_all(head.as_bytes()).unwrap();
+        held.push(stream);
+    };
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("as many connections"));
+    assert!(held.len() > 32, "there is room for {}", held.len());
+    for path in ["/healthz", "/readyz"] {
+        let said = ask(&live, path);
+        assert!(said.starts_with("HTTP/1.1 200"), "{path}: {said}");
+    }
+    drop(held);
+    crate::cloud::wait_until("room for a caller", || {
+        ask(&live, "/v1/status").starts_with("HTTP/1.1 200")
+    });
+    live.end();
 }
 
 #[test]

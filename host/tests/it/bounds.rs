@@ -261,6 +261,17 @@ fn roll_back(scratch: &Scratch, live: &Live) -> Json {
 fn neither_a_rollback_nor_an_end_waits_for_a_gate() {
     let scratch = Scratch::new();
     let (live, swap, process) = in_a_gate(&scratch, 12_000);
+    // Others ask for swaps meanwhile: three wait, more are told, and none has the thread of a rollback.
+    let asked =
+        ["plugin", "swap", "--admin", &live.admin, "--config", "mask.key_id=k3", "--dry-run"];
+    let mut others: Vec<Process> = (0..8).map(|_| spawn(scratch.command(&asked))).collect();
+    let mut refused = 0;
+    wait_until("more swaps than there may be to be refused", || {
+        let over = |swap: &mut Process| swap.try_wait().unwrap().is_some();
+        refused = others.iter_mut().map(over).filter(|over| *over).count();
+        refused >= 5
+    });
+    assert_eq!(refused, 5);
     let version = roll_back(&scratch, &live);
     assert_eq!(version["plugin_set"], live.history()[0]["plugin_set"]);
     assert_eq!(compiling(live.child.id()), Some(process), "the gate was over first");

@@ -67,7 +67,47 @@ fn settings_that_make_no_sense_are_told() {
     );
     assert_eq!(
         error("plugin.msk.config.key_id=k2"),
-        "`--set plugin.msk.config.key_id=k2`: there is no `plugin` named `msk`"
+        "`--set plugin.msk.config.key_id`: there is no `plugin` named `msk`"
     );
-    assert_eq!(error("name.first=x"), "`--set name.first=x`: `name` holds a value, not a section");
+    assert_eq!(error("name.first=x"), "`--set name.first`: `name` holds a value, not a section");
+}
+
+#[test]
+fn what_stands_in_a_wrong_place_is_not_told() {
+    let scratch = crate::support::Scratch::new();
+    let secret = "Zm9yLXRoZS1leWVzLW9mLW9uZS1vbmx5";
+    let letters = "[dead_letter]\ntable = \"d.t\"\nschema = \"s\"\n";
+    let plugin = "[[plugin]]\nname = \"mask\"\ncomponent = \"c\"\n";
+    for text in [
+        // No TOML.
+        format!("key = {secret}"),
+        format!("name = \"shop\"\nkey = \"{secret}"),
+        format!("[admin]\ntoken = \"{secret}\" \"{secret}\""),
+        format!("key = \"\"\"{secret}"),
+        format!("= {secret}"),
+        // Something else is wanted there.
+        format!("admin = \"{secret}\""),
+        format!("admin = {{ token_file = [\"{secret}\"] }}"),
+        format!("admin = {{ strict_port = \"{secret}\" }}"),
+        format!("admin = {{ token_env = \"{secret}\" }}"),
+        format!("admin = {{ reader_token_env = \"{secret}\" }}"),
+        format!("{letters}seal = \"{secret}\""),
+        format!("{letters}seal = {{ key_env = 7, key_id = \"{secret}\" }}"),
+        format!("{letters}seal = {{ key_env = \"K\", key_id = \"s1\", old = [\"{secret}\"] }}"),
+        format!("plugin = [\"{secret}\"]"),
+        format!("{plugin}secrets = \"{secret}\""),
+        format!("{plugin}secrets = [{{ key = \"{secret}\" }}]"),
+        format!("{plugin}secrets = {{ key = \"{secret}\" }}"),
+        format!("{plugin}config = \"{secret}\""),
+    ] {
+        let file = scratch.path("shop.toml");
+        fs::write(&file, &text).unwrap();
+        let error = config::read(&file, &[]).expect_err("bad files are refused");
+        let told = format!("{:#}", anyhow::Error::from(error));
+        assert!(!told.contains(secret), "{text}: {told}");
+    }
+    let pipeline = root().join("host/pipelines/batch.toml");
+    let set = format!("plugin.nobody.secrets.key={secret}");
+    let told = config::read(&pipeline, &[set]).unwrap_err().to_string();
+    assert!(told.contains("plugin.nobody.secrets.key") && !told.contains(secret), "{told}");
 }

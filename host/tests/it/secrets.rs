@@ -327,3 +327,20 @@ fn a_grant_of_a_secret_is_entered() {
         assert!(detail.contains(said), "{detail}");
     }
 }
+
+#[test]
+fn the_sql_engine_is_given_settings_and_no_secrets() {
+    let scratch = Scratch::new();
+    let engine = scratch.write("engine", "#!/bin/sh\nenv > seen.txt\n");
+    std::fs::set_permissions(&engine, Permissions::from_mode(0o755)).unwrap();
+    let secrets = ["CLICKMILL_MASK_KEY", "CLICKMILL_ADMIN_TOKEN", "SEAL_KEY", "DATABASE_URL"];
+    let mut command = scratch.command(&["query", "SELECT 1"]);
+    command.envs(secrets.map(|name| (name, "what nobody is to see")));
+    command.env("CLICKMILL_SQL", &engine).env("CLICKMILL_SQL_MEMORY_MB", "512");
+    let output = command.output().unwrap();
+    let seen = std::fs::read_to_string(scratch.path("seen.txt"));
+    let seen = seen.unwrap_or_else(|_| panic!("it was not asked: {}", talk(&output, &scratch)));
+    assert!(!seen.contains("what nobody is to see"), "{seen}");
+    assert!(seen.lines().any(|line| line == "CLICKMILL_SQL_MEMORY_MB=512"), "{seen}");
+    assert!(seen.lines().any(|line| line.starts_with("PATH=")), "{seen}");
+}

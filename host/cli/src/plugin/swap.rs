@@ -124,13 +124,13 @@ impl Swap {
         }
         for given in &self.config {
             let (place, value) = pair(given, "STAGE.KEY=VALUE")?;
-            let (stage, key) = dotted(place, given, "STAGE.KEY=VALUE")?;
+            let (stage, key) = dotted(place, "STAGE.KEY=VALUE")?;
             let change = body.changes.entry(stage.to_owned()).or_default();
             change.written.insert(key.to_owned(), value.to_owned());
         }
         for given in &self.lookups {
             let (place, path) = pair(given, "STAGE.TABLE=FILE")?;
-            let (stage, table) = dotted(place, given, "STAGE.TABLE=FILE")?;
+            let (stage, table) = dotted(place, "STAGE.TABLE=FILE")?;
             let change = body.changes.entry(stage.to_owned()).or_default();
             change.lookups.insert(table.to_owned(), file(Path::new(path))?);
         }
@@ -274,10 +274,11 @@ fn pair<'a>(given: &'a str, wanted: &str) -> Result<(&'a str, &'a str), Failure>
         .ok_or_else(|| Failure::new(Exit::BadInput, anyhow::anyhow!("`{given}` is not {wanted}")))
 }
 
-fn dotted<'a>(place: &'a str, given: &str, wanted: &str) -> Result<(&'a str, &'a str), Failure> {
+/// The value is not told: it may be a secret.
+fn dotted<'a>(place: &'a str, wanted: &str) -> Result<(&'a str, &'a str), Failure> {
     place
         .split_once('.')
-        .ok_or_else(|| Failure::new(Exit::BadInput, anyhow::anyhow!("`{given}` is not {wanted}")))
+        .ok_or_else(|| Failure::new(Exit::BadInput, anyhow::anyhow!("`{place}=…` is not {wanted}")))
 }
 
 fn share(text: &str) -> Result<f64, String> {
