@@ -174,12 +174,19 @@ impl Swaps {
             "" => format!("{} said so", actor.name),
             note => note.to_owned(),
         };
+        let take_back = |version: &Arc<VersionRecord>| {
+            let is_back = context.slot.roll_back(version, RollbackTarget::Before, actor, &reason);
+            is_back.then(|| {
+                let record = context.slot.current().record.clone();
+                // Who is told that it is back relies on that also after a restart.
+                context.tell_events();
+                record
+            })
+        };
         let running = context.slot.canary().unwrap_or_else(|| current.record.clone());
-        if to.is_none() && context.slot.roll_back(&running, RollbackTarget::Before, actor, &reason)
+        if to.is_none()
+            && let Some(record) = take_back(&running)
         {
-            let record = context.slot.current().record.clone();
-            // Who is told that it is back relies on that also after a restart.
-            context.tell_events();
             return Ok(record);
         }
         let to = match to {
@@ -188,6 +195,10 @@ impl Swaps {
         };
         let library = context.sets.restore(&current.library, &to)?;
         if library.digest() == current.library.digest() {
+            // Beside a canary it does not run alone yet.
+            if let Some(record) = context.slot.canary().and_then(|canary| take_back(&canary)) {
+                return Ok(record);
+            }
             let plugin_set = to.digest;
             return Err(ChangeError::Nothing { plugin_set }.into());
         }

@@ -236,6 +236,11 @@ fn a_rollback_by_hand_goes_one_back_or_to_any_set_that_ran() {
     assert_eq!(back(&["--to", third])["plugin_set"], third);
     let history = live.history();
     live.wait_for_rows(history.len() as u64, 1000);
+    // Beside a canary it does not run alone.
+    let canary = ["--canary", "10%", "--canary-for", "1h", "--config", "mask.key_id=k4"];
+    live.swap(&scratch, &canary).unwrap();
+    assert_eq!(back(&["--to", third])["plugin_set"], third);
+    assert_eq!(live.history().last().unwrap()["standing"], "rolled back");
     assert_eq!(live.end()["plugin_set"], third);
 }
 

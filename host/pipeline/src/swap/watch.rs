@@ -14,7 +14,8 @@ use std::time::{Duration, SystemTime};
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 
-use super::{Request, SwapRefused, Swaps};
+use super::gate::SwapRefused;
+use super::{Request, Swaps};
 use crate::context::Context;
 use crate::threads::{End, Threads};
 use crate::versions::actor::{self, Actor};
