@@ -9,6 +9,7 @@
 //! | a swap is checked, its set kept and in `plugin_sets` | nothing changed, nothing is said |
 //! | it is entered; where that fails it is refused | the entry tells of a swap that did not count: no row names its set, and the next start's entry names the set that runs |
 //! | it counts | rows name its set; the next start's entry says whether it was remembered |
+//! | it does not count, since what it was checked against was taken back meanwhile | no row names its set; a refusal after its entry says so, else the next start's entry names the set that runs |
 //! | it is remembered | the next start goes on with it, and says so |
 //! | its entry is carried to the table | the next start carries it |
 //!
@@ -29,9 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-
-use super::threads::{End, Threads};
+use super::threads::{Bell, Threads};
 use carrier::Carrier;
 use clickmill_audit as audit;
 use clickmill_audit::{Action, AuditError, Entry, Event, Log};
@@ -69,32 +68,6 @@ pub struct AuditSink {
     to_carry: Bell,
     /// The table is not asked any more.
     has_ended: AtomicBool,
-}
-
-/// Wakes a thread. Rung twice before it is heard, it wakes once.
-struct Bell {
-    rope: Sender<()>,
-    heard: Receiver<()>,
-}
-
-impl Default for Bell {
-    fn default() -> Self {
-        let (rope, heard) = bounded(1);
-        Self { rope, heard }
-    }
-}
-
-impl Bell {
-    fn ring(&self) {
-        let _ = self.rope.try_send(());
-    }
-
-    /// Waits until it is rung, for a while. Returns whether it is time to end.
-    fn wait(&self, end: &End) -> bool {
-        let is_over = end.comes_before_within(&self.heard, RETRY);
-        let _ = self.heard.try_recv();
-        is_over
-    }
 }
 
 /// What enters and carries over, while it is there.
@@ -258,14 +231,14 @@ impl AuditSink {
         threads.spawn("audit log", move |end| {
             let mut is_over = false;
             while !is_over {
-                is_over = sink.to_enter.wait(end);
+                is_over = sink.to_enter.wait(end, RETRY);
                 sink.count_denied(STANDS_FOR);
                 sink.enter_those_late();
             }
         });
         let sink = self.clone();
         threads.spawn("audit table", move |end| {
-            while !sink.to_carry.wait(end) && !sink.has_ended.load(Ordering::SeqCst) {
+            while !sink.to_carry.wait(end, RETRY) && !sink.has_ended.load(Ordering::SeqCst) {
                 sink.carrier.carry();
             }
         });
@@ -308,12 +281,28 @@ impl AuditSink {
     }
 
     fn append(&self, event: Event) -> Result<(), AuditError> {
-        let after = if self.log.is_new() { self.carrier.newest(&self.pipeline) } else { None };
+        let after = self.before_the_first();
         let entry = self.log.append(event, after)?;
-        *lock(&self.head) = Some(entry.clone());
+        let before = lock(&self.head).replace(entry.clone());
+        if let Some(before) = before.filter(|before| before.sequence >= entry.sequence) {
+            tracing::error!(
+                pipeline = self.pipeline,
+                entries = before.sequence,
+                head = before.hash,
+                goes_on_with = entry.sequence,
+                "the audit log was removed, cut or exchanged while this ran: it no longer has the entry with this hash"
+            );
+        }
         self.carrier.add(entry);
         self.to_carry.ring();
         Ok(())
+    }
+
+    /// The hash of the entry after which a chain is begun: the last one that is known, where its file is gone,
+    /// so that it is missed.
+    fn before_the_first(&self) -> Option<String> {
+        let head = lock(&self.head).as_ref().map(|head| head.hash.clone());
+        head.or_else(|| self.log.is_new().then(|| self.carrier.newest(&self.pipeline)).flatten())
     }
 
     /// Tells what is not entered and counts all the same, each once.

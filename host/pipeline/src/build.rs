@@ -18,7 +18,7 @@ use super::observe::tap::Taps;
 use super::replay::attempts;
 use super::swap::set_store::{SetStore, SetStoreError};
 use super::swap::{table, watch};
-use super::threads::{Runtime, Threads};
+use super::threads::{Bell, Runtime, Threads};
 use super::versions::actor;
 use super::versions::fit::Target;
 use super::versions::guard::Guard;
@@ -179,7 +179,9 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
         letters,
         file,
         swap_lock: Mutex::new(()),
-        remember_lock: Mutex::new(()),
+        unremembered: Mutex::default(),
+        unpublished: Mutex::default(),
+        to_catch_up: Bell::default(),
         outcomes: Outcomes::default(),
         events: Mutex::new(events.clone()),
         pipeline,
@@ -196,6 +198,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
         }
     });
     audit.keep(&threads);
+    context.keep_up(&threads);
     Ok(PreparedPipeline { threads, context, runtime })
 }
 

@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arrow::error::ArrowError;
 use crossbeam_channel::Receiver;
@@ -14,6 +15,7 @@ use super::observe::tap::Taps;
 use super::swap::difference::grants;
 use super::swap::set_store::{RunningSet, SetStore, SetStoreError};
 use super::swap::table;
+use super::threads::{Bell, Threads};
 use super::versions::actor::{self, Actor};
 use super::versions::slot::{Slot, SlotEvent};
 use super::versions::version::VersionRecord;
@@ -28,6 +30,8 @@ use clickmill_sink::{SinkError, Tables};
 /// Batches of a stream between cutter and delivery, per worker: one in hand, one ready on each side, one
 /// on its way to the table.
 const BATCHES_PER_WORKER: usize = 6;
+/// How often what could not be remembered or published is tried again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Everything a pipeline runs with.
 pub(crate) struct Context {
@@ -50,8 +54,12 @@ pub(crate) struct Context {
     /// Held by a swap from its first check to its end: they come one after the other. Whoever takes a version
     /// back waits for none of them.
     pub swap_lock: Mutex<()>,
-    /// Held while it is written what runs.
-    pub remember_lock: Mutex<()>,
+    /// Held while it is written what runs; whether that failed the last time.
+    pub unremembered: Mutex<bool>,
+    /// Sets that run since a rollback, which waits for no table, and are not published yet.
+    pub unpublished: Mutex<Vec<Library>>,
+    /// One of both has something to do.
+    pub to_catch_up: Bell,
     pub outcomes: Outcomes,
     /// What the slot did and nobody has told yet.
     pub events: Mutex<Receiver<SlotEvent>>,
@@ -131,6 +139,7 @@ impl Context {
         // Nothing that is compiled now would run any more.
         self.engine.stop();
         self.tell_events();
+        self.remember_at_last();
         self.audit.end(Some(Event {
             actor: self.actor.clone(),
             action: Action::Stop,
@@ -154,9 +163,45 @@ impl Context {
         Ok(())
     }
 
-    /// Remembers what runs at this moment, for the next start.
+    /// Has a set published that runs already, as soon as that can be. Waits for nothing.
+    pub(crate) fn publish_late(&self, library: Library) {
+        {
+            let mut unpublished = lock(&self.unpublished);
+            if unpublished.iter().all(|waits| waits.digest() != library.digest()) {
+                unpublished.push(library);
+            }
+        }
+        self.to_catch_up.ring();
+    }
+
+    /// Publishes and remembers what could not be before, for as long as that takes, on a thread of its own.
+    pub(crate) fn keep_up(self: &Arc<Self>, threads: &Threads) {
+        let context = self.clone();
+        threads.spawn("plugin sets", move |end| {
+            let mut is_told = false;
+            while !context.to_catch_up.wait(end, RETRY) {
+                context.remember_at_last();
+                // Not locked meanwhile: whoever adds one does not wait.
+                let next = || lock(&context.unpublished).first().cloned();
+                while let Some(library) = next() {
+                    if let Err(error) = context.publish(&library) {
+                        if !std::mem::replace(&mut is_told, true) {
+                            let (error, plugin_set) = (causes(&error), library.digest());
+                            tracing::warn!(error, %plugin_set, "a set that runs again is not in its table yet: it is tried again");
+                        }
+                        break;
+                    }
+                    is_told = false;
+                    lock(&context.unpublished).remove(0);
+                }
+            }
+        });
+    }
+
+    /// Remembers what runs at this moment, for the next start. Where that fails it is tried again: what was
+    /// remembered before may be what was taken back since.
     pub(crate) fn remember(&self) {
-        let _one_at_a_time = lock(&self.remember_lock);
+        let mut unremembered = lock(&self.unremembered);
         let current = self.slot.current();
         let record = &current.record;
         let running = RunningSet {
@@ -165,12 +210,28 @@ impl Context {
             actor: record.origin.actor.clone(),
             note: record.origin.note.clone(),
         };
-        if let Err(error) = self.sets.set_running(&self.pipeline.name, &running) {
-            let error = causes(&error);
-            tracing::warn!(
-                error,
-                "the swap is not remembered: after a restart the pipeline file counts"
-            );
+        let remembered = self.sets.set_running(&self.pipeline.name, &running);
+        let was_told = std::mem::replace(&mut *unremembered, remembered.is_err());
+        let plugin_set = &running.running;
+        match remembered {
+            Err(error) if !was_told => {
+                let error = causes(&error);
+                tracing::error!(
+                    error,
+                    %plugin_set,
+                    "what runs is not remembered yet: it is tried again, a start before that goes on with what was remembered last"
+                );
+            }
+            Ok(()) if was_told => tracing::info!(%plugin_set, "what runs is remembered again"),
+            Err(_) | Ok(()) => {}
+        }
+    }
+
+    /// Remembers what runs, where that failed before.
+    fn remember_at_last(&self) {
+        let is_behind = *lock(&self.unremembered);
+        if is_behind {
+            self.remember();
         }
     }
 
@@ -192,7 +253,6 @@ impl Context {
                     to = %to.set.digest,
                     "the canary took over"
                 );
-                self.remember();
                 self.audit.enter_late(Event {
                     actor: actor::HOST.to_owned(),
                     action: Action::Promote,
@@ -202,6 +262,7 @@ impl Context {
                     outcome: Outcome::Done,
                     detail: "the canary took over".to_owned(),
                 });
+                self.remember();
             }
             SlotEvent::RolledBack { from, to, actor, reason } => {
                 tracing::warn!(
@@ -212,8 +273,8 @@ impl Context {
                     reason,
                     "plugins rolled back"
                 );
-                self.remember();
                 self.rolled_back(&from, &to, &actor, &reason);
+                self.remember();
             }
         }
     }

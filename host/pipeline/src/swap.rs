@@ -76,31 +76,33 @@ impl Swaps {
         let passed = match gate::check(context, from, &request.changes, &request.golden) {
             Ok(passed) => passed,
             Err(refused) => {
-                self.refuse(&request, &from.record, &refused);
+                self.refuse(&request, &refused);
                 return Err(refused);
             }
         };
-        let running = from.record.clone();
         let (from, to) = (from.library.digest().clone(), passed.library.digest().clone());
         let mut swapped =
             Swapped { from, to, checks: passed.checks, shadow: passed.shadow, version: None };
         if request.dry_run {
             return Ok(swapped);
         }
+        if !context.slot.stands(&base) {
+            let refused = SwapRefused::Overtaken { entered: None };
+            self.refuse(&request, &refused);
+            return Err(refused);
+        }
         let config = &context.pipeline.swap;
         let rollout = request.rollout.unwrap_or(match config.canary_share {
             share if share < 1.0 => Rollout::Canary { share, time: config.canary },
             _ => Rollout::All,
         });
-        context.publish(&passed.library)?;
         let begins = match rollout {
             Rollout::All => "all batches".to_owned(),
             Rollout::Canary { share, time } => {
                 format!("{:.1} % of batches for {time:?}", share * 100.0)
             }
         };
-        // Without an entry it does not count.
-        let entered = context.audit.enter(Event {
+        let event = Event {
             actor: request.actor.name.clone(),
             action: Action::Swap,
             subject: stages(&request.changes),
@@ -108,18 +110,22 @@ impl Swaps {
             new_plugin_set: Some(swapped.to.to_string()),
             outcome: Outcome::Done,
             detail: request.actor.detail(&[&passed.changes.join("; "), &begins, &request.note]),
-        });
-        if let Err(error) = entered {
-            let refused = SwapRefused::Audit(error);
-            self.refuse(&request, &running, &refused);
+        };
+        // Without an entry it does not count.
+        let published = context.publish(&passed.library).map_err(SwapRefused::from);
+        let entered =
+            published.and_then(|()| context.audit.enter(event).map_err(SwapRefused::Audit));
+        if let Err(refused) = entered {
+            self.refuse(&request, &refused);
             return Err(refused);
         }
         let (actor, note) = (request.actor.name.clone(), request.note.clone());
         let origin = Origin { actor, note, changes: passed.changes };
         let installed = context.slot.install(&base, passed.library, passed.fitted, origin, rollout);
         let Some(record) = installed else {
-            self.refuse(&request, &base.current.record, &SwapRefused::Overtaken);
-            return Err(SwapRefused::Overtaken);
+            let refused = SwapRefused::Overtaken { entered: Some(swapped.to) };
+            self.refuse(&request, &refused);
+            return Err(refused);
         };
         tracing::info!(
             version = record.number,
@@ -139,8 +145,23 @@ impl Swaps {
 
     /// Takes the current version back, or the canary: the set before it runs again. `to` names a set
     /// that ran at any time, by how its digest begins. It waits for no swap that is checked meanwhile, of
-    /// which nothing comes then.
+    /// which nothing comes then, and for no table.
     pub fn roll_back(
+        &self,
+        to: Option<&str>,
+        actor: &Actor,
+        note: &str,
+    ) -> Result<Arc<VersionRecord>, SwapRefused> {
+        loop {
+            match self.go_back(to, actor, note) {
+                // Whatever ran meanwhile, this is what is to run.
+                Err(SwapRefused::Overtaken { .. }) if to.is_some() => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn go_back(
         &self,
         to: Option<&str>,
         actor: &Actor,
@@ -153,10 +174,20 @@ impl Swaps {
             "" => format!("{} said so", actor.name),
             note => note.to_owned(),
         };
+        let take_back = |version: &Arc<VersionRecord>| {
+            let is_back = context.slot.roll_back(version, RollbackTarget::Before, actor, &reason);
+            is_back.then(|| {
+                let record = context.slot.current().record.clone();
+                // Who is told that it is back relies on that also after a restart.
+                context.tell_events();
+                record
+            })
+        };
         let running = context.slot.canary().unwrap_or_else(|| current.record.clone());
-        if to.is_none() && context.slot.roll_back(&running, RollbackTarget::Before, actor, &reason)
+        if to.is_none()
+            && let Some(record) = take_back(&running)
         {
-            return Ok(context.slot.current().record.clone());
+            return Ok(record);
         }
         let to = match to {
             Some(digest) => context.sets.set(digest)?,
@@ -164,24 +195,32 @@ impl Swaps {
         };
         let library = context.sets.restore(&current.library, &to)?;
         if library.digest() == current.library.digest() {
+            // Beside a canary it does not run alone yet.
+            if let Some(record) = context.slot.canary().and_then(|canary| take_back(&canary)) {
+                return Ok(record);
+            }
             let plugin_set = to.digest;
             return Err(ChangeError::Nothing { plugin_set }.into());
         }
         let secrets = &context.slot.target().secrets;
         library.check_secrets(secrets).map_err(ChangeError::from)?;
         let fitted = gate::fit(context, &library)?;
-        context.publish(&library)?;
         let changes = difference::changes(&current.record.set, &library.set());
-        let origin = Origin { actor: actor.name.clone(), note: reason.clone(), changes };
-        let installed = context.slot.install(&base, library, fitted, origin, Rollout::All);
-        let record = installed.ok_or(SwapRefused::Overtaken)?;
-        current.record.stand(Standing::RolledBack { until: record.since, reason });
-        context.remember();
+        let origin = Origin { actor: actor.name.clone(), note: reason, changes };
+        // What ran since the start was published before it did.
+        let ran = context.slot.history();
+        let is_published = ran.iter().any(|record| record.set.digest == *library.digest());
+        let unpublished = (!is_published).then(|| library.clone());
+        let installed = context.slot.go_back(&base, library, fitted, origin);
+        let record = installed.ok_or(SwapRefused::Overtaken { entered: None })?;
+        unpublished.into_iter().for_each(|library| context.publish_late(library));
         context.rolled_back(&current.record, &record, actor, &record.origin.note);
+        context.remember();
         Ok(record)
     }
 
-    fn refuse(&self, request: &Request, running: &VersionRecord, refused: &SwapRefused) {
+    fn refuse(&self, request: &Request, refused: &SwapRefused) {
+        let running = self.0.slot.current();
         tracing::warn!(
             actor = request.actor.name,
             check = refused.check(),
@@ -193,7 +232,7 @@ impl Swaps {
             actor: request.actor.name.clone(),
             action: Action::Refuse,
             subject: stages(&request.changes),
-            old_plugin_set: Some(running.set.digest.to_string()),
+            old_plugin_set: Some(running.record.set.digest.to_string()),
             new_plugin_set: None,
             outcome: Outcome::Refused,
             detail: request.actor.detail(&[&format!("{}: {}", refused.check(), causes(refused))]),

@@ -27,6 +27,12 @@ pub(crate) struct Threads {
 /// Tells a thread when to end.
 pub(crate) struct End(Receiver<Infallible>);
 
+/// Wakes a thread. Rung twice before it is heard, it wakes once.
+pub(crate) struct Bell {
+    rope: Sender<()>,
+    heard: Receiver<()>,
+}
+
 impl Default for Threads {
     fn default() -> Self {
         let (end, ended) = bounded(0);
@@ -88,6 +94,26 @@ impl Drop for Runtime {
         if let Some(running) = self.running.take() {
             running.shutdown_timeout(PATIENCE);
         }
+    }
+}
+
+impl Default for Bell {
+    fn default() -> Self {
+        let (rope, heard) = bounded(1);
+        Self { rope, heard }
+    }
+}
+
+impl Bell {
+    pub(crate) fn ring(&self) {
+        let _ = self.rope.try_send(());
+    }
+
+    /// Waits until it is rung, for so long at most. Returns whether it is time to end.
+    pub(crate) fn wait(&self, end: &End, time: Duration) -> bool {
+        let is_over = end.comes_before_within(&self.heard, time);
+        let _ = self.heard.try_recv();
+        is_over
     }
 }
 

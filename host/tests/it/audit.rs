@@ -99,6 +99,32 @@ fn without_an_entry_no_swap_counts_and_a_rollback_does() {
 }
 
 #[test]
+fn a_log_that_is_removed_while_a_pipeline_runs_is_told_and_missed() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &FAST);
+    let trail = Trail::of(&scratch);
+    live.wait_for_rows(1, 1000);
+    live.swap(&scratch, &["--config", "mask.key_id=k2"]).unwrap();
+    let hidden = trail.entries().pop().unwrap().hash;
+    fs::remove_file(&trail.0).unwrap();
+    live.swap(&scratch, &["--config", "mask.key_id=k3"]).unwrap();
+    let told = "the audit log was removed, cut or exchanged while this ran";
+    wait_until("an error", || live.talk().contains(told));
+    live.end();
+    assert_eq!(trail.actions(), ["swap", "stop"]);
+    assert_eq!(trail.entries()[0].previous, hidden);
+    let verified = scratch.done(&["audit", "verify"]);
+    assert!(verified.contains("in the table only"), "{verified}");
+    // Nor may the table have lost it.
+    let copy = format!("warehouse/clickstream_analytics/audit_log/{hidden}.parquet");
+    fs::remove_file(scratch.path(&copy)).unwrap();
+    let output = scratch.run(&["audit", "verify"]);
+    let told = talk(&output, &scratch);
+    assert!(!output.status.success(), "{told}");
+    assert!(told.contains(&hidden), "{told}");
+}
+
+#[test]
 fn without_an_entry_nothing_begins() {
     let scratch = Scratch::new();
     let pipeline = clicks();

@@ -302,4 +302,10 @@ fn a_gate_comes_to_nothing_where_what_runs_was_taken_back_meanwhile() {
     let swapped = live.swap(&scratch, &[&stage]).unwrap();
     assert_eq!(swapped["from"], before);
     live.end();
+    // What came to nothing is no swap in the audit log.
+    let entered = |action: &str| {
+        let count = "SELECT COUNT(*) FROM clickstream_analytics.audit_log WHERE action = ";
+        scratch.number(&format!("{count}'{action}'"))
+    };
+    assert_eq!((entered("swap"), entered("refuse")), (2, 1));
 }

@@ -236,7 +236,75 @@ fn a_rollback_by_hand_goes_one_back_or_to_any_set_that_ran() {
     assert_eq!(back(&["--to", third])["plugin_set"], third);
     let history = live.history();
     live.wait_for_rows(history.len() as u64, 1000);
+    // Beside a canary it does not run alone.
+    let canary = ["--canary", "10%", "--canary-for", "1h", "--config", "mask.key_id=k4"];
+    live.swap(&scratch, &canary).unwrap();
+    assert_eq!(back(&["--to", third])["plugin_set"], third);
+    assert_eq!(live.history().last().unwrap()["standing"], "rolled back");
     assert_eq!(live.end()["plugin_set"], third);
+}
+
+/// Puts a file where a folder was, so that nothing can be read or written there. Returns what undoes it.
+fn block(scratch: &Scratch, folder: &str) -> impl FnOnce() + use<> {
+    let (folder, aside) = (scratch.path(folder), scratch.path("aside"));
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    move || {
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::rename(&aside, &folder).unwrap();
+    }
+}
+
+#[test]
+fn a_rollback_waits_for_no_table() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &FAST);
+    live.wait_for_rows(1, 1000);
+    let earlier = live.swap(&scratch, &["--config", "mask.key_id=k2"]).unwrap();
+    live.end();
+    let live = Live::start(&scratch, &clicks(), &[&FAST[..], &["--forget-swaps"]].concat());
+    live.wait_for_rows(1, 1000);
+    live.swap(&scratch, &["--config", "mask.key_id=k3"]).unwrap();
+    let earlier = earlier["to"].as_str().unwrap();
+    let table = "warehouse/clickstream_analytics/plugin_sets";
+    // As if its entry had failed then.
+    std::fs::remove_file(scratch.path(&format!("{table}/{earlier}.parquet"))).unwrap();
+    let unblock = block(&scratch, table);
+    let swap = ["plugin", "swap", "--admin", &live.admin, "--config", "mask.key_id=k4"];
+    assert_eq!(scratch.run(&swap).status.code(), Some(3));
+    for to in [live.history()[0]["plugin_set"].as_str().unwrap(), earlier] {
+        let rollback = ["plugin", "rollback", "--json", "--admin", &live.admin, "--to", to];
+        let back: Json = serde_json::from_str(&scratch.done(&rollback)).unwrap();
+        assert_eq!(back["plugin_set"], to);
+        live.wait_for_rows(back["number"].as_u64().unwrap(), 1000);
+    }
+    unblock();
+    let rows = format!(
+        "SELECT COUNT(*) FROM clickstream_analytics.plugin_sets WHERE plugin_set = '{earlier}'"
+    );
+    wait_until("the set's rows", || scratch.number(&rows) > 0);
+    assert_eq!(live.end()["plugin_set"], earlier);
+}
+
+#[test]
+fn what_was_taken_back_does_not_come_back_at_a_restart_though_its_store_was_away() {
+    let scratch = Scratch::new();
+    let mut live = Live::start(&scratch, &clicks(), &FAST);
+    live.wait_for_rows(1, 1000);
+    let swapped = live.swap(&scratch, &["--config", "mask.key_id=k2"]).unwrap();
+    let unblock = block(&scratch, "warehouse/_state/running");
+    scratch.done(&["plugin", "rollback", "--json", "--admin", &live.admin]);
+    wait_until("an error", || live.talk().contains("what runs is not remembered yet"));
+    unblock();
+    let running = scratch.path("warehouse/_state/running/clicks-stream.json");
+    let first = swapped["from"].as_str().unwrap();
+    wait_until("what runs to be remembered", || {
+        let running: Json = serde_json::from_slice(&std::fs::read(&running).unwrap()).unwrap();
+        running["running"] == first
+    });
+    live.child.kill().unwrap();
+    live.child.wait().unwrap();
+    assert_eq!(Live::start(&scratch, &clicks(), &FAST).end()["plugin_set"], first);
 }
 
 #[test]

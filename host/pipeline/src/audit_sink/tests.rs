@@ -113,6 +113,30 @@ fn what_a_killed_process_left_out_is_entered_though_later_entries_are_there() {
 }
 
 #[test]
+fn a_log_that_is_gone_or_cut_while_this_runs_is_missed_by_the_chain_after_it() {
+    let scratch = Scratch::new();
+    let sink = scratch.sink();
+    for detail in ["one", "two"] {
+        sink.enter(event(Action::Swap, detail)).unwrap();
+    }
+    let mut last = scratch.entries().pop().unwrap();
+    let remove = || fs::remove_file(scratch.file()).unwrap();
+    let empty = || fs::write(scratch.file(), "").unwrap();
+    // As one leaves it who copies a file and empties it, and an entry is written in between.
+    let hollow = || fs::write(scratch.file(), b"\0\0\0\0{\"sequence\":3}\n").unwrap();
+    for spoil in [&remove as &dyn Fn(), &empty, &hollow] {
+        spoil();
+        sink.enter(event(Action::Swap, "next")).unwrap();
+        let begun = scratch.entries();
+        assert_eq!((begun.len(), begun[0].sequence), (1, 1));
+        assert_eq!(begun[0].previous, last.hash);
+        last = begun[0].clone();
+    }
+    sink.settle();
+    assert_eq!(scratch.missing(), HashSet::new());
+}
+
+#[test]
 fn who_only_looks_carries_nothing_over() {
     let scratch = Scratch::new();
     Log::open(&scratch.logs(), "p").unwrap().append(event(Action::Start, ""), None).unwrap();

@@ -264,7 +264,7 @@ fn fill(
     let name = object.name().into();
     let mut decoder = Decoder::new(&pipeline.format, pipeline.batch, name, started_at, input)?;
     // An object is loaded whole, so by one plugin set: a swap counts from the next one on.
-    let version = slot.current();
+    let version = slot.pick_for_object();
     let fitted = slot.fit(&version, decoder.schema())?;
     let plugin_set = fitted.chain.plugin_set().clone();
     let mut counts = Counts::default();

@@ -12,7 +12,7 @@ use crate::versions::fit::{FitError, Fitted};
 use crate::versions::rules::{Breach, breach, changes_too_much};
 use crate::versions::version::Version;
 use clickmill_audit::AuditError;
-use clickmill_core::{Fault, StageName, list};
+use clickmill_core::{Digest, Fault, StageName, list};
 use clickmill_sandbox::{Change, ChangeError, Golden, Library, TestError};
 
 /// Something that was checked.
@@ -57,8 +57,11 @@ pub enum SwapRefused {
         shadow: Box<Shadow>,
     },
     /// Something else was taken up or taken back meanwhile.
-    #[error("what runs has changed while this was checked, so nothing is done: ask again")]
-    Overtaken,
+    #[error("what runs has changed while this was checked, so nothing is done: ask again{}", does_not_count(entered.as_ref()))]
+    Overtaken {
+        /// The set of a swap that was entered into the audit log by then.
+        entered: Option<Digest>,
+    },
     /// There is no version to go back to.
     #[error("there is no version before the one that runs: name a plugin set to go to")]
     NothingBefore,
@@ -85,7 +88,7 @@ impl SwapRefused {
             | Self::Golden(_)
             | Self::GoldenFailed { .. }
             | Self::Shadow { .. }
-            | Self::Overtaken
+            | Self::Overtaken { .. }
             | Self::NothingBefore => Fault::Input,
             Self::Store(error) => error.fault(),
             Self::Publish(error) => error.fault(),
@@ -102,11 +105,17 @@ impl SwapRefused {
             Self::Fit(_) => "columns",
             Self::Golden(_) | Self::GoldenFailed { .. } => "golden",
             Self::Shadow { .. } => "shadow",
-            Self::Overtaken | Self::NothingBefore => "history",
+            Self::Overtaken { .. } | Self::NothingBefore => "history",
             Self::Audit(_) => "audit",
             Self::Store(_) | Self::Publish(_) | Self::Rows(_) => "environment",
         }
     }
+}
+
+/// What a reader of the audit log has to know of a swap that came to nothing after its entry.
+fn does_not_count(entered: Option<&Digest>) -> String {
+    let told = |set| format!(" (the entry of the swap to `{set}` before this does not count)");
+    entered.map(told).unwrap_or_default()
 }
 
 /// What becomes of rows that are good now: rejections by stage and code, the most frequent first, and how

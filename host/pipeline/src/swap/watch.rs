@@ -3,19 +3,21 @@
 //! that are watched; where another's file changes, that is told.
 //!
 //! What changes is noticed by looking again and again: that works for every kind of place. A change that
-//! is refused is not tried again until the next change.
+//! is refused is not tried again until the next change, unless it was refused only since something else was
+//! taken up or taken back meanwhile.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 
+use super::gate::SwapRefused;
 use super::{Request, Swaps};
 use crate::context::Context;
-use crate::threads::Threads;
+use crate::threads::{End, Threads};
 use crate::versions::actor::{self, Actor};
 use clickmill_core::{Digest, causes, store};
 use clickmill_sandbox::build::{self, Freshness, Install};
@@ -89,7 +91,7 @@ pub(crate) fn watch(context: &Arc<Context>, all: bool, threads: &Threads) {
         while !end.comes_within(interval) {
             let changed = swaps.changed(&places, &mut seen);
             if !changed.is_empty() {
-                swaps.take_up(changed);
+                swaps.take_up(changed, end);
             }
         }
     });
@@ -195,8 +197,8 @@ impl Swaps {
         changed
     }
 
-    /// Swaps all of it at once.
-    fn take_up(&self, changed: Vec<Changed>) {
+    /// Swaps all of it at once, against what runs by then.
+    fn take_up(&self, changed: Vec<Changed>, end: &End) {
         let mut request = Request { actor: Actor::host(actor::WATCH), ..Request::default() };
         for changed in changed {
             let (change, golden) = match self.read(changed) {
@@ -222,10 +224,13 @@ impl Swaps {
             request.golden.extend(golden.into_iter().map(|golden| (change.stage.clone(), golden)));
             request.changes.push(change);
         }
-        if !request.changes.is_empty() {
-            // What is refused was told where it was.
-            let _ = self.swap(request);
+        if request.changes.is_empty() {
+            return;
         }
+        // What is refused was told where it was.
+        while let Err(SwapRefused::Overtaken { .. }) = self.swap(request.clone())
+            && !end.comes_within(Duration::ZERO)
+        {}
     }
 
     /// What a stage is to have, with its golden cases; `None` where it is to have what it has.

@@ -30,6 +30,8 @@ pub(crate) struct Slot {
     running: RwLock<Versions>,
     /// Counts changes of `running`, so that workers know when to look for what they need no more.
     generation: AtomicU64,
+    /// Objects that a version was picked for.
+    objects: AtomicU64,
     history: Mutex<Vec<Arc<VersionRecord>>>,
     recent: Recent,
     events: crossbeam_channel::Sender<SlotEvent>,
@@ -44,6 +46,12 @@ struct Versions {
 impl Versions {
     fn canary_record(&self) -> Option<Arc<VersionRecord>> {
         self.canary.as_ref().map(|canary| canary.version.record.clone())
+    }
+
+    fn is(&self, base: &Base) -> bool {
+        let [canary, at_base] =
+            [&self.canary_record(), &base.canary].map(|c| c.as_ref().map(Arc::as_ptr));
+        Arc::ptr_eq(&self.current, &base.current) && canary == at_base
     }
 }
 
@@ -104,6 +112,13 @@ pub enum Rollout {
     },
 }
 
+/// As what a version is put in the place of another.
+enum Beginning {
+    Swap(Rollout),
+    /// In place of what is taken back.
+    Rollback,
+}
+
 impl Slot {
     /// A slot that runs `library`, and where what it does by itself is told.
     pub(crate) fn new(
@@ -119,6 +134,7 @@ impl Slot {
             history: Mutex::new(vec![version.record.clone()]),
             running: RwLock::new(Versions { current: version, canary: None, probation: None }),
             generation: AtomicU64::new(0),
+            objects: AtomicU64::new(0),
             recent: Recent::new(config.shadow_batches),
             config,
             events,
@@ -135,6 +151,16 @@ impl Slot {
     pub(crate) fn base(&self) -> Base {
         let running = self.read();
         Base { current: running.current.clone(), canary: running.canary_record() }
+    }
+
+    /// Whether that still runs, and nothing else.
+    pub(crate) fn stands(&self, base: &Base) -> bool {
+        self.read().is(base)
+    }
+
+    /// The version for the next object.
+    pub(crate) fn pick_for_object(&self) -> Arc<Version> {
+        self.pick(self.objects.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The version for a batch, which has a number of its own.
@@ -220,16 +246,38 @@ impl Slot {
         origin: Origin,
         rollout: Rollout,
     ) -> Option<Arc<VersionRecord>> {
+        self.put(base, library, fitted, origin, Beginning::Swap(rollout))
+    }
+
+    /// Puts an earlier set in the place of what runs, which is taken back, as [`Self::install`] does. Whoever
+    /// says so knows that it is good: it is not compared with what was taken back, which would come back
+    /// where that rejects less.
+    pub(crate) fn go_back(
+        &self,
+        base: &Base,
+        library: Library,
+        fitted: Option<Fitted>,
+        origin: Origin,
+    ) -> Option<Arc<VersionRecord>> {
+        self.put(base, library, fitted, origin, Beginning::Rollback)
+    }
+
+    fn put(
+        &self,
+        base: &Base,
+        library: Library,
+        fitted: Option<Fitted>,
+        origin: Origin,
+        beginning: Beginning,
+    ) -> Option<Arc<VersionRecord>> {
         let mut running = self.write();
-        let canaries =
-            [&running.canary_record(), &base.canary].map(|c| c.as_ref().map(Arc::as_ptr));
-        if !Arc::ptr_eq(&running.current, &base.current) || canaries[0] != canaries[1] {
+        if !running.is(base) {
             return None;
         }
         let mut history = lock(&self.history);
-        let standing = match rollout {
-            Rollout::All => Standing::Current,
-            Rollout::Canary { .. } => Standing::Canary,
+        let standing = match beginning {
+            Beginning::Swap(Rollout::Canary { .. }) => Standing::Canary,
+            Beginning::Swap(Rollout::All) | Beginning::Rollback => Standing::Current,
         };
         let number = history.last().map_or(1, |last| last.number + 1);
         let version = Arc::new(Version::new(number, library, origin, standing));
@@ -241,13 +289,20 @@ impl Slot {
             history.remove(0);
         }
         let record = version.record.clone();
-        // A canary that is not through yet gives way.
+        // A canary that is not through yet gives way: it is none to go back to.
         if let Some(canary) = running.canary.take() {
-            canary.version.record.stand(Standing::Replaced { until: Micros::now() });
+            let reason = "another took its place before it got all batches".to_owned();
+            canary.version.record.stand(Standing::RolledBack { until: Micros::now(), reason });
         }
-        match rollout {
-            Rollout::All => self.take_over(&mut running, version),
-            Rollout::Canary { share, time } => {
+        match beginning {
+            Beginning::Swap(Rollout::All) => self.take_over(&mut running, version),
+            Beginning::Rollback => {
+                let reason = record.origin.note.clone();
+                let before = std::mem::replace(&mut running.current, version);
+                before.record.stand(Standing::RolledBack { until: Micros::now(), reason });
+                running.probation = None;
+            }
+            Beginning::Swap(Rollout::Canary { share, time }) => {
                 running.canary = Some(Canary { version, share, until: Instant::now() + time });
             }
         }
@@ -359,3 +414,6 @@ impl Slot {
 fn steps(batches: u64, share: f64) -> u64 {
     (batches as f64 * share) as u64
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+use std::path::Path;
+
+use super::*;
+use crate::versions::guard::Guard;
+use clickmill_core::schema::TableSchema;
+use clickmill_sandbox::{Engine, Secrets};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A slot that is watched for an hour, and what is put into it: libraries without plugins.
+fn slot() -> (Slot, Library) {
+    let schema = r#"[{ "name": "payload", "type": "STRING" }]"#;
+    let target = Target {
+        table: config::TableName { dataset: "test".to_owned(), table: "out".to_owned() },
+        schema: TableSchema::parse(schema, Path::new("out.json")).unwrap(),
+        unknown: &[],
+        columns: None,
+        guard: Guard::default(),
+        secrets: Secrets::new(),
+    };
+    let config = config::Swap {
+        watch: None,
+        watch_interval: HOUR,
+        state: None,
+        components: config::ComponentLimits::default(),
+        shadow_batches: 0,
+        canary_share: 1.0,
+        canary: HOUR,
+        probation: HOUR,
+        rules: config::Rules {
+            window_rows: 1000,
+            min_rows: 100,
+            max_rejected_increase: 0.02,
+            max_filtered_increase: 0.02,
+            max_changed_share: 1.0,
+            max_fault_increase: 0.001,
+            max_fuel_ratio: 3.0,
+        },
+    };
+    let library = Library::load(&Engine::without_cache().unwrap(), &[]).unwrap();
+    (Slot::new(target, config, library.clone(), Origin::default()).0, library)
+}
+
+/// Puts a library in the place of what runs.
+#[track_caller]
+fn swap(slot: &Slot, library: &Library, rollout: Rollout) -> Arc<VersionRecord> {
+    let swapped = slot.install(&slot.base(), library.clone(), None, Origin::default(), rollout);
+    swapped.unwrap()
+}
+
+/// Counts a thousand rows of what runs, so many of them rejected.
+fn count(slot: &Slot, rejected: u64) {
+    let seen = Rates { rows: 1000, rejected, ..Rates::default() };
+    slot.count(&slot.current(), seen, &[]);
+}
+
+#[test]
+fn what_was_taken_back_by_hand_does_not_come_back_by_itself() {
+    let (slot, library) = slot();
+    count(&slot, 100);
+    // It lets everything through, as a set does that no longer looks.
+    let bad = swap(&slot, &library, Rollout::All);
+    count(&slot, 0);
+    let origin = Origin { note: "it lets everything through".to_owned(), ..Origin::default() };
+    let good = slot.go_back(&slot.base(), library.clone(), None, origin).unwrap();
+    count(&slot, 100);
+    assert_eq!(slot.current().record.number, good.number);
+    let Standing::RolledBack { reason, .. } = bad.standing() else { panic!("{bad:?}") };
+    assert_eq!(reason, "it lets everything through");
+    // What is swapped in after it is held to what it does.
+    let next = swap(&slot, &library, Rollout::All);
+    count(&slot, 500);
+    assert!(next.was_rolled_back());
+    assert_eq!(slot.current().record.number, good.number);
+}
+
+#[test]
+fn nothing_is_put_in_the_place_of_what_no_longer_runs() {
+    let (slot, library) = slot();
+    let base = slot.base();
+    assert!(slot.stands(&base));
+    let canary = swap(&slot, &library, Rollout::Canary { share: 0.5, time: HOUR });
+    assert!(!slot.stands(&base));
+    let (first, origin) = (slot.base(), Origin::default());
+    let taken_up = slot.install(&base, library.clone(), None, origin.clone(), Rollout::All);
+    assert!(taken_up.is_none());
+    assert!(slot.go_back(&base, library, None, origin).is_none());
+    let by = Actor::host(actor::HOST);
+    assert!(slot.roll_back(&canary, RollbackTarget::Before, &by, "no"));
+    assert!(!slot.stands(&first) && slot.stands(&base));
+}
+
+#[test]
+fn a_canary_of_objects_gets_its_share_and_then_all() {
+    let (slot, library) = slot();
+    let canary = swap(&slot, &library, Rollout::Canary { share: 0.25, time: HOUR });
+    let picked = (0..100).map(|_| slot.pick_for_object().record.number);
+    assert_eq!(picked.filter(|number| *number == canary.number).count(), 25);
+    let next = swap(&slot, &library, Rollout::Canary { share: 0.25, time: Duration::ZERO });
+    assert!(canary.was_rolled_back());
+    assert_eq!(slot.pick_for_object().record.number, next.number);
+    assert_eq!(slot.current().record.number, next.number);
+}
