@@ -14,7 +14,7 @@ use clickmill_core::schema::{Kind, Mode, TableSchema, provenance};
 use clickmill_core::{StageName, causes, stage};
 
 /// The sections of a pipeline file.
-const SECTIONS: [&str; 12] = [
+pub(super) const SECTIONS: [&str; 12] = [
     "name",
     "source",
     "plugin",
