@@ -75,7 +75,9 @@ const EDITS: [(&str, Edit); 9] = [
     ("stages in another order", |set| set["stages"].as_array_mut().unwrap().swap(1, 2)),
     ("it may read more", |set| set["stages"][1]["reads"] = json!(["*"])),
     ("it may write more", |set| set["stages"][3]["writes"] = json!(["*"])),
-    ("it may use more", |set| set["stages"][2]["limits"]["max_fuel_per_record"] = json!(1_u64 << 40)),
+    ("it may use more", |set| {
+        set["stages"][2]["limits"]["max_fuel_per_record"] = json!(1_u64 << 40)
+    }),
     ("it gets another secret", |set| set["stages"][2]["secrets"] = json!([["key", "HOME"]])),
     ("another component", |set| {
         set["stages"][2]["component"] = set["stages"][1]["component"].clone();
