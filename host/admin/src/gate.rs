@@ -66,7 +66,7 @@ pub(super) struct Door {
 
 /// Why somebody is not let in.
 #[derive(Debug, PartialEq, Eq)]
-struct Refused {
+pub(super) struct Refused {
     status: StatusCode,
     why: &'static str,
 }
@@ -133,7 +133,8 @@ impl Gate {
             || self.hosts.iter().any(|name| name.eq_ignore_ascii_case(host))
     }
 
-    fn lets_in(
+    /// What whoever asks may do, where they are let in; of a route that wants no token it is not looked at.
+    pub(super) fn lets_in(
         &self,
         wanted: Wanted,
         headers: &HeaderMap,
@@ -235,7 +236,7 @@ fn is_loopback(host: &str) -> bool {
 
 /// Whether nothing says that a page of another origin asks: a page can neither set nor leave out the
 /// headers that do. Programs have none of them.
-fn is_own(headers: &HeaderMap) -> Result<(), &'static Refused> {
+pub(super) fn is_own(headers: &HeaderMap) -> Result<(), &'static Refused> {
     // `none` is a reader who has typed the address, or followed a bookmark.
     let is_ours = |site: &HeaderValue| site == "same-origin" || site == "none";
     if !headers.get_all("sec-fetch-site").iter().all(is_ours) {

@@ -27,6 +27,7 @@
 //! slowly holds up nobody but those who ask too.
 
 mod entered;
+pub mod fuzz;
 mod gate;
 mod links;
 mod plugins;

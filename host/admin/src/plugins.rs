@@ -147,7 +147,7 @@ fn answer_unread(error: &JsonRejection) -> Response {
 }
 
 /// Values as they are meant that were written on a command line, for the keys of a stage that has `config`.
-fn read(
+pub(super) fn read(
     written: BTreeMap<String, String>,
     config: Option<&Map<String, Value>>,
 ) -> impl Iterator<Item = (String, Value)> {
@@ -163,7 +163,11 @@ fn read(
 }
 
 /// The change that a body asks for. A component in Cloud Storage is read, of at most `max_bytes`.
-async fn fetched(stage: String, body: ChangeBody, max_bytes: usize) -> Result<Change, String> {
+pub(super) async fn fetched(
+    stage: String,
+    body: ChangeBody,
+    max_bytes: usize,
+) -> Result<Change, String> {
     let component = match (body.component, body.uri) {
         (Some(_), Some(_)) => {
             return Err(format!("stage `{stage}` has a component and a URI, wanted one of them"));

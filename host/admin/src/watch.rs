@@ -63,9 +63,10 @@ async fn series(State(running): State<Running>) -> Json<SeriesBody> {
     Json(SeriesBody::of(&running.series()))
 }
 
+/// What `GET /v1/tap` is asked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TapQuery {
+pub(super) struct TapQuery {
     stage: Option<String>,
     #[serde(rename = "where")]
     condition: Option<String>,

@@ -20,6 +20,10 @@ pub use status::{
     CostBody, LatencyBody, PluginBody, QueueBody, RatesBody, ReasonBody, SeriesBody, StatusBody,
 };
 
+/// A canary that is asked for longer than that ends with the process: a clock does not count further than
+/// so and so many seconds, and this is 31 years.
+const FOR_EVER_SECS: f64 = 1e9;
+
 /// Answer to `POST /v1/links`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LinkBody {
@@ -238,7 +242,8 @@ impl SwapBody {
             (Some(share), _) if share >= 1.0 => Some(Rollout::All),
             (share, seconds) => Some(Rollout::Canary {
                 share: share.unwrap_or(0.05).max(0.0),
-                time: Duration::try_from_secs_f64(seconds.unwrap_or(30.0)).unwrap_or_default(),
+                time: Duration::try_from_secs_f64(seconds.unwrap_or(30.0).min(FOR_EVER_SECS))
+                    .unwrap_or_default(),
             }),
         }
     }
@@ -337,5 +342,32 @@ mod base64_bytes {
     ) -> Result<Bytes, D::Error> {
         let text = String::deserialize(deserializer)?;
         STANDARD.decode(text).map(Bytes::from).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_canary_ends_at_a_moment_that_the_clock_knows() {
+        for (seconds, wanted) in [
+            (Some(0.25), 0.25),
+            (None, 30.0),
+            (Some(-1.0), 0.0),
+            (Some(1e12), FOR_EVER_SECS),
+            (Some(1e19), FOR_EVER_SECS),
+            (Some(f64::MAX), FOR_EVER_SECS),
+        ] {
+            let body =
+                SwapBody { canary_share: Some(0.5), canary_secs: seconds, ..Default::default() };
+            let Some(Rollout::Canary { share, time }) = body.rollout() else {
+                panic!("{seconds:?}: all at once")
+            };
+            assert_eq!((share, time.as_secs_f64()), (0.5, wanted), "{seconds:?}");
+            assert!(Instant::now().checked_add(time).is_some(), "{seconds:?}");
+        }
     }
 }

@@ -14,8 +14,11 @@ use super::{
 use clickmill_core::schema::{Kind, Mode, TableSchema, provenance};
 use clickmill_core::{StageName, causes, stage};
 
+/// Chain workers, at most, however many cores the machine has.
+const MAX_WORKERS: usize = 256;
+
 /// The sections of a pipeline file.
-const SECTIONS: [&str; 12] = [
+pub(super) const SECTIONS: [&str; 12] = [
     "name",
     "source",
     "plugin",
@@ -85,9 +88,9 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
     }
     let workers: usize = raw::optional(document.remove("workers"), "workers", &mut problems);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = if workers == 0 { cores } else { workers };
-    if workers > 256 {
-        problem(&mut problems, "workers", format!("is {workers}, wanted at most 256"));
+    let workers = if workers == 0 { cores.min(MAX_WORKERS) } else { workers };
+    if workers > MAX_WORKERS {
+        problem(&mut problems, "workers", format!("is {workers}, wanted at most {MAX_WORKERS}"));
     }
 
     let seal = dead_letter.as_ref().and_then(|letters| letters.seal.as_ref());

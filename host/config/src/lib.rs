@@ -8,10 +8,12 @@
 mod admin;
 mod check;
 mod environment;
+pub mod fuzz;
 mod guard;
 mod plugin;
 mod problem;
 mod raw;
+mod reader;
 mod secrets;
 mod service;
 mod source;
@@ -20,7 +22,7 @@ mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -29,6 +31,7 @@ pub use admin::{Admin, Listen, Token, is_host};
 pub use guard::Guard;
 pub use plugin::{Grant, InstanceLife, Limits, Plugin};
 pub use problem::Problem;
+pub use reader::{read, read_text};
 pub use swap::{ComponentLimits, Rules, Swap};
 pub use trust::Trust;
 
@@ -373,40 +376,5 @@ fn count(problems: &[Problem]) -> String {
     match problems.len() {
         1 => "a problem".to_owned(),
         n => format!("{n} problems"),
-    }
-}
-
-/// Reads and checks a pipeline file. `overrides` are the `key=value` of `--set`.
-pub fn read(path: &Path, overrides: &[String]) -> Result<Pipeline, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    let mut document: toml::Table =
-        toml::from_str(&text).map_err(|error| no_toml(path, &text, &error))?;
-    for given in overrides {
-        raw::set(&mut document, given)?;
-    }
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let secrets = secrets::variables(&document);
-    let lookup = |name: &str| std::env::var(name).ok();
-    let mut problems = environment::fill_in(&mut document, &lookup, &secrets);
-    let checked = check::check(document, folder);
-    match checked {
-        Ok(pipeline) if problems.is_empty() => Ok(pipeline),
-        checked => {
-            problems.extend(checked.err().unwrap_or_default());
-            Err(ConfigError::Problems { path: path.to_owned(), problems })
-        }
-    }
-}
-
-fn no_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
-    let at = error.span().map_or(0, |span| text.floor_char_boundary(span.start));
-    let before = text.get(..at).unwrap_or_default();
-    let last = before.rsplit('\n').next().unwrap_or_default();
-    ConfigError::Syntax {
-        path: path.to_owned(),
-        line: before.matches('\n').count() + 1,
-        column: last.chars().count() + 1,
-        why: error.message().trim().to_owned(),
     }
 }

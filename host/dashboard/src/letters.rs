@@ -88,19 +88,32 @@ pub(super) async fn audit(
     }
 }
 
-impl Served {
-    /// A page of rows, as objects, and where the next one begins.
-    async fn page(
-        &self,
-        sql: &str,
-        order: Order,
-        asked: &HashMap<String, String>,
-        texts: &[(&str, Parameter)],
-        what: &str,
-    ) -> Result<(Vec<Map<String, Value>>, Option<String>), Box<Response>> {
-        let bad = |key: &str, value: &str, wanted: &str| {
-            let error = format!("`{key}` is `{value}`, wanted {wanted}");
-            Box::new(no(StatusCode::BAD_REQUEST, error, None))
+/// Which page a reader asks for.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// How many rows it has at most.
+    pub limit: usize,
+    /// It begins behind this moment, or at it behind this id.
+    pub at: Micros,
+    pub after: String,
+}
+
+/// A parameter that says no page.
+#[derive(Debug, thiserror::Error)]
+#[error("`{key}` is `{value}`, wanted {wanted}")]
+pub(super) struct WantedError {
+    key: &'static str,
+    value: String,
+    wanted: String,
+}
+
+impl Wanted {
+    /// Reads `limit` and `after`; each may be missing.
+    pub(super) fn parse(asked: &HashMap<String, String>) -> Result<Self, WantedError> {
+        let bad = |key, value: &str, wanted: &str| WantedError {
+            key,
+            value: value.to_owned(),
+            wanted: wanted.to_owned(),
         };
         let given = |key: &str| asked.get(key).filter(|value| !value.is_empty());
         let limit = match given("limit").map(|value| (value, value.parse::<usize>())) {
@@ -115,6 +128,24 @@ impl Served {
                 .and_then(|(at, after)| Some((at.parse::<Micros>().ok()?, after.to_owned())))
                 .ok_or_else(|| bad("after", value, "the `next` of the page before"))?,
         };
+        Ok(Self { limit, at, after })
+    }
+}
+
+impl Served {
+    /// A page of rows, as objects, and where the next one begins.
+    async fn page(
+        &self,
+        sql: &str,
+        order: Order,
+        asked: &HashMap<String, String>,
+        texts: &[(&str, Parameter)],
+        what: &str,
+    ) -> Result<(Vec<Map<String, Value>>, Option<String>), Box<Response>> {
+        let wanted = Wanted::parse(asked);
+        let bad =
+            |error: WantedError| Box::new(no(StatusCode::BAD_REQUEST, error.to_string(), None));
+        let Wanted { limit, at, after } = wanted.map_err(bad)?;
         let mut parameters = texts.to_vec();
         parameters.push(("at", Parameter::Timestamp(at)));
         parameters.push(("after", Parameter::Text(Some(after))));

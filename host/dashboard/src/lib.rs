@@ -13,6 +13,7 @@
 mod answers;
 mod assets;
 mod files;
+pub mod fuzz;
 mod letters;
 mod range;
 mod tile;

@@ -16,7 +16,7 @@ pub(super) const EXTENT: &str = "SELECT UNIX_MICROS(MIN(event_timestamp)), UNIX_
 /// Buckets that a range has, about.
 const BUCKETS: i64 = 60;
 /// How wide they may be: seconds that a person counts in.
-const WIDTHS: [i64; 16] = [
+pub(super) const WIDTHS: [i64; 16] = [
     1, 5, 10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 604_800, 2_592_000,
     31_536_000,
 ];

@@ -86,6 +86,7 @@ mod engine;
 mod engine_words;
 mod error;
 mod file;
+pub mod fuzz;
 mod golden;
 mod guest;
 mod hidden;

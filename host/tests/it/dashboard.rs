@@ -319,7 +319,9 @@ fn an_engine_that_cannot_be_built_is_told_of_once_and_not_built_for_each_tile() 
     let binary = target.join("clickmill");
     std::fs::copy(env!("CARGO_BIN_EXE_clickmill"), &binary).unwrap();
     let calls = scratch.path("calls");
-    let cargo = scratch.write("cargo", "#!/bin/sh\necho \"$@\" >>\"$CALLS\"\nexit 101\n");
+    // A build is given no variable of ours.
+    let script = format!("#!/bin/sh\necho \"$@\" >>'{}'\nexit 101\n", calls.display());
+    let cargo = scratch.write("cargo", script);
     std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
     let nowhere = scratch.path("nowhere/cargo");
     for (cargo, why, called) in [
@@ -327,7 +329,7 @@ fn an_engine_that_cannot_be_built_is_told_of_once_and_not_built_for_each_tile() 
         (&nowhere, "cargo does not start: No such file or directory", 0),
     ] {
         let mut command = scratch.command_of(&binary, &["dashboard", "--listen", "127.0.0.1:0"]);
-        command.env("CARGO", cargo).env("CALLS", &calls).env_remove("CLICKMILL_SQL");
+        command.env("CARGO", cargo).env_remove("CLICKMILL_SQL");
         let dashboard = Dashboard::of(command);
         let told = |tile: &str| {
             let (status, answer) = dashboard.at.json(&format!("/v1/dashboard/tiles/{tile}"));

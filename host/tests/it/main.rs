@@ -20,6 +20,7 @@ mod emulators;
 mod exactly_once;
 mod faults;
 mod field;
+mod fuzz;
 mod guard;
 mod hostile;
 mod installed;

@@ -22,9 +22,8 @@ pub(crate) fn add_reason(reasons: &mut Reasons, stage: StageName, code: String, 
     let mut key = (stage, code);
     if !reasons.contains_key(&key) {
         // The rest may come first: what others have counted is added to what is here.
-        let is_told = |(stage, code): &&(StageName, String)| {
-            *stage == key.0 && code != OTHER_REASONS
-        };
+        let is_told =
+            |(stage, code): &&(StageName, String)| *stage == key.0 && code != OTHER_REASONS;
         if key.1 != OTHER_REASONS && reasons.keys().filter(is_told).count() >= MAX_REASONS {
             key.1 = OTHER_REASONS.to_owned();
         }

@@ -1,0 +1,59 @@
+//! From the text of a pipeline file to a checked [`Pipeline`].
+
+use std::path::Path;
+
+use super::{ConfigError, Pipeline, check, environment, raw, secrets};
+
+/// Reads and checks a pipeline file. `overrides` are the `key=value` of `--set`.
+///
+/// # Errors
+///
+/// Where the file cannot be read, and as [`read_text`] says.
+pub fn read(path: &Path, overrides: &[String]) -> Result<Pipeline, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    read_text(&text, path, overrides, &|name| std::env::var(name).ok())
+}
+
+/// Checks the text of a pipeline file that lies at `path`: relative paths in it are relative to the file's
+/// folder, and errors name it. `variable` looks up what `${NAME}` stands for.
+///
+/// # Errors
+///
+/// Where the text is not TOML, with its line; where an override makes no sense, with what was given; else
+/// every problem, each with its key.
+pub fn read_text(
+    text: &str,
+    path: &Path,
+    overrides: &[String],
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Pipeline, ConfigError> {
+    let mut document: toml::Table =
+        toml::from_str(text).map_err(|error| no_toml(path, text, &error))?;
+    for given in overrides {
+        raw::set(&mut document, given)?;
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let secrets = secrets::variables(&document);
+    let mut problems = environment::fill_in(&mut document, variable, &secrets);
+    let checked = check::check(document, folder);
+    match checked {
+        Ok(pipeline) if problems.is_empty() => Ok(pipeline),
+        checked => {
+            problems.extend(checked.err().unwrap_or_default());
+            Err(ConfigError::Problems { path: path.to_owned(), problems })
+        }
+    }
+}
+
+fn no_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let at = error.span().map_or(0, |span| text.floor_char_boundary(span.start));
+    let before = text.get(..at).unwrap_or_default();
+    let last = before.rsplit('\n').next().unwrap_or_default();
+    ConfigError::Syntax {
+        path: path.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: last.chars().count() + 1,
+        why: error.message().trim().to_owned(),
+    }
+}
