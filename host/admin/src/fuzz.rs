@@ -144,6 +144,7 @@ fn door(gate: &Gate, tokens: &Tokens, sent: &HeaderMap) -> bool {
             let shown = text(sent, &header::AUTHORIZATION).trim();
             match role {
                 None => {}
+                Some(Role::Browser) => unreachable!("nobody has opened a link: {sent:?}"),
                 Some(Role::Operator) => assert!(shown.ends_with(&tokens.operator), "{sent:?}"),
                 Some(Role::Reader) => assert!(shown.ends_with(&tokens.reader), "{sent:?}"),
             }

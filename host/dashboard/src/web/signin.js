@@ -22,11 +22,14 @@ export function signIn({ refused, stale, tried }) {
     keepToken(input.value.trim());
     tried();
   };
+  // By it a browser that keeps tokens tells them apart.
+  const user = el('input', { type: 'text', name: 'username', autocomplete: 'username', value: location.host, hidden: true });
   const form = el('form', { class: 'card sign-in', id: 'sign-in', on: { submit } },
     el('h1', {}, 'Sign in'),
     el('p', { class: 'error', id: 'link-error', role: 'alert', hidden: !stale }, stale ? 'This link was opened before, or is too old. If it was not you who opened it, nobody can look by it any more.' : ''),
     el('p', {}, 'Run this on the machine that serves the dashboard, and open the link that it prints:'),
     el('pre', { id: 'link-command' }, el('code', { class: 'command' }, COMMAND)),
+    user,
     el('label', { class: 'field' }, el('span', {}, 'Or enter a token'), input),
     el('p', { class: 'error', id: 'token-error', role: 'alert', hidden: !refused }, refused ? 'The token of this tab is not one that is wanted. If the process was started anew, so were its tokens.' : ''),
     el('button', { type: 'submit', class: 'main' }, 'Sign in'),
