@@ -99,7 +99,7 @@ fn headers<'a>(lines: impl Iterator<Item = &'a [u8]>, tokens: &Tokens) -> Header
 fn door(gate: &Gate, tokens: &Tokens, sent: &HeaderMap) -> bool {
     let mut is_known = false;
     let anybody = [Wanted::Host, Wanted::ReaderFromElsewhere];
-    let known = [Role::Reader, Role::Operator].map(Wanted::Token);
+    let known = [Role::Browser, Role::Reader, Role::Operator].map(Wanted::Token);
     for wanted in anybody.into_iter().chain(known) {
         for peer in [LOOPBACK, NEIGHBOUR] {
             let ends =
@@ -144,9 +144,10 @@ fn door(gate: &Gate, tokens: &Tokens, sent: &HeaderMap) -> bool {
             let shown = text(sent, &header::AUTHORIZATION).trim();
             match role {
                 None => {}
-                Some(Role::Browser) => unreachable!("nobody has opened a link: {sent:?}"),
                 Some(Role::Operator) => assert!(shown.ends_with(&tokens.operator), "{sent:?}"),
-                Some(Role::Reader) => assert!(shown.ends_with(&tokens.reader), "{sent:?}"),
+                // It comes of a link.
+                Some(Role::Browser) => assert!(shown.ends_with(&tokens.reader), "{sent:?}"),
+                Some(Role::Reader) => unreachable!("no reader's token is configured: {sent:?}"),
             }
             if role.is_some() {
                 is_known = true;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::level_filters::LevelFilter;
 use wasmtime::component::{Component, Linker, WasmStr};
 use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap};
 
@@ -96,12 +97,14 @@ impl Guest {
             return;
         }
         let message = self.redactor.clean(message, self.limits.max_message_bytes);
-        let is_read = match level {
+        let shown_from = match level {
             // A panic logs here before it traps, and the fault is reported with it.
-            Level::Debug | Level::Error => tracing::enabled!(tracing::Level::DEBUG),
-            Level::Info => tracing::enabled!(tracing::Level::INFO),
-            Level::Warn => tracing::enabled!(tracing::Level::WARN),
+            Level::Debug | Level::Error => LevelFilter::DEBUG,
+            Level::Info => LevelFilter::INFO,
+            Level::Warn => LevelFilter::WARN,
         };
+        // Not by `tracing::enabled!`: a layer with a filter of its own that has said no drops the next event.
+        let is_read = shown_from <= LevelFilter::current();
         let left = self.lines_left.checked_sub(1);
         self.lines_left = left.unwrap_or(0);
         self.lines_unwritten += u64::from(left.is_none());

@@ -128,9 +128,7 @@ impl Guest for Hostile {
                 for row in guilty {
                     let seen = texts(row as usize);
                     clickmill_plugin::warn(seen);
-                    let mut told = refuse(row, "told", &format!("seen: {seen}"));
-                    told.column = Some(seen.to_owned());
-                    output.rejections.push(told);
+                    output.rejections.push(refuse(row, "told", &format!("seen: {seen}")));
                 }
             }
             "tell_and_fail" => {
