@@ -206,7 +206,8 @@ fn sign(text: &[u8]) -> Option<Escape> {
     }
 }
 
-fn hex(text: &[u8], digits: usize) -> Option<u32> {
+/// The number that so many hexadecimal digits at the beginning of a text write.
+pub(super) fn hex(text: &[u8], digits: usize) -> Option<u32> {
     text.get(..digits)?
         .iter()
         .try_fold(0, |code, byte| Some(code << 4 | char::from(*byte).to_digit(16)?))

@@ -1,6 +1,7 @@
 //! Reads JSON as RFC 8259 has it, and hands out the texts and numbers in it with what their keys say. A
 //! value is JSON where all of it is; else it is text.
 
+use super::escape;
 use super::names::{self, Holds};
 use super::view::{Decoded, Level, View};
 
@@ -190,13 +191,10 @@ pub(super) fn decode(text: View<'_>, out: &mut Decoded) {
             Some(b'r') => (b"\r", 2),
             Some(b't') => (b"\t", 2),
             Some(b'u') => {
-                let digits = bytes.get(at + 2..at + 6).unwrap_or_default();
-                let code = digits
-                    .iter()
-                    .try_fold(0, |code, byte| Some(code << 4 | char::from(*byte).to_digit(16)?));
+                let code = escape::hex(&bytes[at + 2..], 4);
                 // Halves of surrogate pairs are looked at as signs that are in nothing that is found.
                 let code = code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER);
-                (code.encode_utf8(&mut char).as_bytes(), 2 + digits.len())
+                (code.encode_utf8(&mut char).as_bytes(), 6)
             }
             // A quote, a slash, a backslash.
             _ => (bytes.get(at + 1..at + 2).unwrap_or_default(), 2),
