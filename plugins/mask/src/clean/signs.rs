@@ -34,17 +34,17 @@ impl Signs {
     pub(super) fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
-}
 
-impl Signs {
     /// Those that are not among others.
     pub(super) fn except(self, others: Self) -> Self {
         Self(self.0 & !others.0)
     }
 
-    /// Those that are among others too.
-    pub(super) fn among(self, others: Self) -> Self {
-        Self(self.0 & others.0)
+    #[inline]
+    fn add(&mut self, seen: bool, signs: Self) {
+        if seen {
+            *self |= signs;
+        }
     }
 }
 
@@ -89,15 +89,6 @@ pub(super) fn scan(text: &[u8]) -> Signs {
     signs.add(singles & DIGIT != 0, Signs::DIGIT);
     signs.add(pairs & DIGIT_AFTER != 0 || triples & GOES_ON != 0, Signs::PHONE);
     signs
-}
-
-impl Signs {
-    #[inline]
-    fn add(&mut self, seen: bool, signs: Self) {
-        if seen {
-            *self |= signs;
-        }
-    }
 }
 
 // The classes of bytes. The second byte of a pair has the bit next to that of the first, so that a shift

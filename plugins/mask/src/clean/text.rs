@@ -99,7 +99,7 @@ impl Finder {
     fn matter_escapes(&self, signs: Signs) -> bool {
         signs.intersects(Signs::ENCODED)
             || signs.intersects(Signs::ESCAPE)
-                && signs.among(self.wanted).except(Signs::ASSIGN) != Signs::default()
+                && signs.intersects(self.wanted.except(Signs::ASSIGN))
     }
 
     fn find_in_scalar(&self, json: View<'_>, scalar: Scalar, layers: usize, found: &mut Found) {
