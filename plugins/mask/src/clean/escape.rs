@@ -135,7 +135,7 @@ fn percent(mut text: &[u8]) -> Option<Escape> {
 fn backslash(text: &[u8]) -> Result<Escape, usize> {
     let slashes = text.iter().take_while(|b| **b == b'\\').count();
     let rest = &text[slashes..];
-    let quote = Level::default().deeper(Level { percent: 0, slashes: slashes.min(7) as u8 });
+    let quote = Level { percent: 0, slashes: u8::try_from(slashes).unwrap_or(u8::MAX) };
     let escape = match rest {
         [b'u', digits @ ..] => {
             hex(digits, 4).map(|code| Escape::char(slashes + 5, code, Level::default()))
