@@ -33,9 +33,10 @@ pub(super) fn walk(text: &[u8], mut found: impl FnMut(Scalar)) -> Option<()> {
         match reader.next_sign()? {
             b'{' => {
                 reader.at += 1;
-                open.push((true, holds.filter(|holds| *holds == Holds::Secret)));
+                let own = holds.filter(|holds| *holds == Holds::Secret);
+                open.push((true, own));
                 if reader.next_sign()? != b'}' {
-                    holds = reader.key()?.or(holds.filter(|holds| *holds == Holds::Secret));
+                    holds = reader.key()?.or(own);
                     continue 'values;
                 }
             }

@@ -25,12 +25,12 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
         let Some(holds) = names::holds(name(before, bytes[at])) else {
             continue;
         };
-        let is_spaced = bytes[at] == b':' || before.len() < at;
-        let is_json = bytes[at] == b':' && before.ends_with(b"\"");
-        let start = value_start(text, at, is_spaced);
         let Some(kind) = holds.mark() else {
             continue;
         };
+        let is_spaced = bytes[at] == b':' || before.len() < at;
+        let is_json = bytes[at] == b':' && before.ends_with(b"\"");
+        let start = value_start(text, at, is_spaced);
         let mut mark = kind;
         let (start, length) = match &bytes[start..] {
             [quote @ (b'"' | b'\''), ..] => {

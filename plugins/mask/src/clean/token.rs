@@ -35,8 +35,10 @@ pub(super) fn jwts(text: &[u8], mark: Mark, spans: &mut Vec<Span>) {
             continue;
         }
         let mut end = start + header + 1 + payload;
-        while text.get(end) == Some(&b'.') && segment(&text[end + 1..]) > 0 {
-            end += 1 + segment(&text[end + 1..]);
+        while let [b'.', rest @ ..] = &text[end..]
+            && let more @ 1.. = segment(rest)
+        {
+            end += 1 + more;
         }
         done = end;
         spans.push(Span { start: whole_start(text, start), end, mark });
