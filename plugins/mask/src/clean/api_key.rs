@@ -5,9 +5,9 @@
 use super::span::{Mark, Span};
 use super::token;
 
-/// What follows the beginning of a key.
+/// How keys begin, and what follows.
 struct Form {
-    begin: &'static [u8],
+    begins: &'static [&'static [u8]],
     /// The fewest characters that follow, and the most.
     length: (usize, usize),
     follows: fn(u8) -> bool,
@@ -15,79 +15,68 @@ struct Form {
 
 const FORMS: &[Form] = &[
     // Amazon Web Services.
-    form(b"AKIA", (16, 16), is_capital),
-    form(b"ASIA", (16, 16), is_capital),
-    form(b"ABIA", (16, 16), is_capital),
-    form(b"ACCA", (16, 16), is_capital),
+    form(&[b"AKIA", b"ASIA", b"ABIA", b"ACCA"], (16, 16), is_capital),
     // Anthropic, OpenAI.
-    form(b"sk-", (32, MANY), is_word),
+    form(&[b"sk-"], (32, MANY), is_word),
     // Atlassian.
-    form(b"ATATT3", (32, MANY), is_word),
+    form(&[b"ATATT3"], (32, MANY), is_word),
     // DigitalOcean.
-    form(b"dop_v1_", (32, MANY), is_alphanumeric),
-    form(b"doo_v1_", (32, MANY), is_alphanumeric),
+    form(&[b"dop_v1_", b"doo_v1_"], (32, MANY), is_alphanumeric),
     // Docker.
-    form(b"dckr_pat_", (20, MANY), is_word),
+    form(&[b"dckr_pat_"], (20, MANY), is_word),
     // GitHub.
-    form(b"ghp_", (36, MANY), is_alphanumeric),
-    form(b"gho_", (36, MANY), is_alphanumeric),
-    form(b"ghu_", (36, MANY), is_alphanumeric),
-    form(b"ghs_", (36, MANY), is_alphanumeric),
-    form(b"ghr_", (36, MANY), is_alphanumeric),
-    form(b"github_pat_", (22, MANY), is_word),
+    form(&[b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_"], (36, MANY), is_alphanumeric),
+    form(&[b"github_pat_"], (22, MANY), is_word),
     // GitLab.
-    form(b"glpat-", (20, MANY), is_word),
+    form(&[b"glpat-"], (20, MANY), is_word),
     // Google.
-    form(b"AIza", (35, 35), is_word),
-    form(b"GOCSPX-", (24, MANY), is_word),
-    form(b"ya29.", (20, MANY), is_word),
+    form(&[b"AIza"], (35, 35), is_word),
+    form(&[b"GOCSPX-"], (24, MANY), is_word),
+    form(&[b"ya29."], (20, MANY), is_word),
     // HashiCorp Vault.
-    form(b"hvs.", (24, MANY), is_word),
+    form(&[b"hvs."], (24, MANY), is_word),
     // Hugging Face.
-    form(b"hf_", (30, MANY), is_alphanumeric),
+    form(&[b"hf_"], (30, MANY), is_alphanumeric),
     // npm, PyPI, RubyGems.
-    form(b"npm_", (36, MANY), is_alphanumeric),
-    form(b"pypi-", (50, MANY), is_word),
-    form(b"rubygems_", (48, MANY), is_alphanumeric),
+    form(&[b"npm_"], (36, MANY), is_alphanumeric),
+    form(&[b"pypi-"], (50, MANY), is_word),
+    form(&[b"rubygems_"], (48, MANY), is_alphanumeric),
     // Postman.
-    form(b"PMAK-", (40, MANY), is_word),
+    form(&[b"PMAK-"], (40, MANY), is_word),
     // SendGrid, Mailgun, Brevo.
-    form(b"SG.", (40, MANY), is_dotted),
-    form(b"key-", (32, 32), is_alphanumeric),
-    form(b"xkeysib-", (60, MANY), is_word),
+    form(&[b"SG."], (40, MANY), is_dotted),
+    form(&[b"key-"], (32, 32), is_alphanumeric),
+    form(&[b"xkeysib-"], (60, MANY), is_word),
     // Shopify.
-    form(b"shpat_", (32, MANY), is_alphanumeric),
-    form(b"shpca_", (32, MANY), is_alphanumeric),
-    form(b"shppa_", (32, MANY), is_alphanumeric),
-    form(b"shpss_", (32, MANY), is_alphanumeric),
+    form(&[b"shpat_", b"shpca_", b"shppa_", b"shpss_"], (32, MANY), is_alphanumeric),
     // Slack.
-    form(b"xoxa-", (10, MANY), is_word),
-    form(b"xoxb-", (10, MANY), is_word),
-    form(b"xoxe-", (10, MANY), is_word),
-    form(b"xoxp-", (10, MANY), is_word),
-    form(b"xoxr-", (10, MANY), is_word),
-    form(b"xoxs-", (10, MANY), is_word),
-    form(b"xapp-", (10, MANY), is_word),
+    form(
+        &[b"xoxa-", b"xoxb-", b"xoxe-", b"xoxp-", b"xoxr-", b"xoxs-", b"xapp-"],
+        (10, MANY),
+        is_word,
+    ),
     // Square.
-    form(b"sq0atp-", (22, MANY), is_word),
-    form(b"sq0csp-", (22, MANY), is_word),
+    form(&[b"sq0atp-", b"sq0csp-"], (22, MANY), is_word),
     // Stripe.
-    form(b"pk_live_", (16, MANY), is_alphanumeric),
-    form(b"pk_test_", (16, MANY), is_alphanumeric),
-    form(b"rk_live_", (16, MANY), is_alphanumeric),
-    form(b"rk_test_", (16, MANY), is_alphanumeric),
-    form(b"sk_live_", (16, MANY), is_alphanumeric),
-    form(b"sk_test_", (16, MANY), is_alphanumeric),
-    form(b"whsec_", (24, MANY), is_alphanumeric),
+    form(
+        &[b"pk_live_", b"pk_test_", b"rk_live_", b"rk_test_", b"sk_live_", b"sk_test_"],
+        (16, MANY),
+        is_alphanumeric,
+    ),
+    form(&[b"whsec_"], (24, MANY), is_alphanumeric),
     // Twilio.
-    form(b"SK", (32, 32), is_lower_hex),
+    form(&[b"SK"], (32, 32), is_lower_hex),
 ];
 
 /// As many as there are. So many are looked at: that tells whether it is a key.
 const MANY: usize = 128;
 
-const fn form(begin: &'static [u8], length: (usize, usize), follows: fn(u8) -> bool) -> Form {
-    Form { begin, length, follows }
+const fn form(
+    begins: &'static [&'static [u8]],
+    length: (usize, usize),
+    follows: fn(u8) -> bool,
+) -> Form {
+    Form { begins, length, follows }
 }
 
 pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
@@ -112,8 +101,10 @@ pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
 
 /// The length of the key that the text begins with.
 fn key_length(text: &[u8]) -> Option<usize> {
-    let form = FORMS.iter().find(|form| text.starts_with(form.begin))?;
-    let rest = &text[form.begin.len()..];
+    let (form, rest) = FORMS.iter().find_map(|form| {
+        let rest = form.begins.iter().find_map(|begin| text.strip_prefix(*begin))?;
+        Some((form, rest))
+    })?;
     let (fewest, most) = form.length;
     let follows = |b: &&u8| (form.follows)(**b);
     let looked_at = rest.iter().take(most).take_while(follows).count();
@@ -124,7 +115,7 @@ fn key_length(text: &[u8]) -> Option<usize> {
     // Of a longer run than a key of this form has, no more is looked at: many may begin within it.
     let beyond = rest[looked_at..].iter().take(if most == MANY { usize::MAX } else { 1 });
     let length = looked_at + beyond.take_while(follows).count();
-    (length <= most || most == MANY).then_some(form.begin.len() + length)
+    (length <= most || most == MANY).then_some(text.len() - rest.len() + length)
 }
 
 /// Finds private keys, from their first line to their last, or to the end.
@@ -158,7 +149,11 @@ const FIRST: [bool; 256] = {
     let mut first = [false; 256];
     let mut at = 0;
     while at < FORMS.len() {
-        first[FORMS[at].begin[0] as usize] = true;
+        let mut begins = FORMS[at].begins;
+        while let [begin, others @ ..] = begins {
+            first[begin[0] as usize] = true;
+            begins = others;
+        }
         at += 1;
     }
     first
@@ -192,10 +187,12 @@ mod tests {
 
     #[test]
     fn keys_of_each_form_are_found_whole() {
-        for form in FORMS {
+        let forms =
+            FORMS.iter().flat_map(|form| form.begins.iter().map(move |begin| (form, begin)));
+        for (form, begin) in forms {
             let rest: Vec<u8> =
                 (b'0'..=b'z').filter(|b| (form.follows)(*b)).cycle().take(form.length.0).collect();
-            let begin = String::from_utf8_lossy(form.begin);
+            let begin = String::from_utf8_lossy(begin);
             let key = format!("{begin}{}", String::from_utf8_lossy(&rest));
             for (before, after) in
                 [("", ""), ("key=", "&b=1"), ("\"", "\","), ("https://example.com/", "/x")]
