@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{clean, clean_of, mixed_text};
+use super::properties::mixed_text;
+use super::{clean, clean_of};
 use crate::config::Kind;
 
 #[test]
