@@ -33,7 +33,7 @@ pub fn create_dir_all(path: &Path) -> io::Result<()> {
 /// # Errors
 ///
 /// As of [`fs::create_dir`].
-pub fn create_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 
@@ -48,7 +48,7 @@ pub fn options() -> OpenOptions {
 /// # Errors
 ///
 /// As of [`fs::create_dir`].
-pub fn create_table_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn create_table_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o777 & !umask().unwrap_or(USER_ALONE)).create(path)
 }
 

@@ -25,7 +25,7 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 
 /// The same, of which each further line is indented: none of its lines can be taken for one that begins
 /// something else, such as a line of the log.
-pub fn shown_within_a_line(text: &str) -> Cow<'_, str> {
+fn shown_within_a_line(text: &str) -> Cow<'_, str> {
     match shown(text) {
         shown if shown.contains('\n') => Cow::Owned(indented(&shown)),
         shown => shown,
