@@ -2,6 +2,7 @@
 //! column as texts, in which they may be looked for.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
@@ -17,12 +18,14 @@ const MAX_SHORT: usize = 64;
 /// Whether a value stands in a text as a word of its own: with no letter or digit of ASCII right before
 /// or behind it. Large and small letters of ASCII are the same. An empty value stands nowhere.
 pub fn stands(value: &[u8], text: &[u8]) -> bool {
+    position(value, text, |at| is_word(text, at..at + value.len())).is_some()
+}
+
+/// Whether a part of a text is a word of its own, as of [`stands`].
+pub fn is_word(text: &[u8], part: Range<usize>) -> bool {
     let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    let is_word = |at: usize| {
-        let before = at.checked_sub(1).and_then(|before| text.get(before));
-        !is_part(before) && !is_part(text.get(at + value.len()))
-    };
-    position(value, text, is_word).is_some()
+    let before = part.start.checked_sub(1).and_then(|before| text.get(before));
+    !is_part(before) && !is_part(text.get(part.end))
 }
 
 /// Where a value is in a text first. Large and small letters of ASCII are the same.

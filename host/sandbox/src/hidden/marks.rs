@@ -1,6 +1,6 @@
 //! Which parts of a message are hidden, and behind what.
 
-use clickmill_core::words::find;
+use clickmill_core::words::{find, is_word};
 
 /// Shorter values are words that anything may say.
 pub(super) const LEAST_BYTES: usize = 4;
@@ -47,17 +47,14 @@ impl<'a> Marks<'a> {
     /// Hides quotes: `quoted` says of each part of the message whether it is from elsewhere.
     pub(super) fn hide_quotes(&mut self, quoted: &[bool]) {
         let text = self.text.as_bytes();
-        let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
         let mut at = 0;
         while let Some(next) = quoted[at..].iter().position(|quoted| *quoted) {
             let begin = at + next;
             let parts = quoted[begin..].iter().take_while(|quoted| **quoted).count();
             at = begin + parts;
             let end = at + LEAST_BYTES - 1;
-            let is_word = !is_part(begin.checked_sub(1).and_then(|before| text.get(before)))
-                && !is_part(text.get(end));
             let are_letters = text[begin..end].iter().all(u8::is_ascii_alphabetic);
-            if is_word || !are_letters || end - begin >= LEAST_QUOTE_BYTES {
+            if is_word(text, begin..end) || !are_letters || end - begin >= LEAST_QUOTE_BYTES {
                 self.mark(begin, end, None);
             }
         }
