@@ -62,6 +62,9 @@ impl HiddenValues {
 
     /// A reason for refusing a row, in which its values are replaced by the columns' names.
     pub(crate) fn keep_out(&self, row: usize, reason: &Reason) -> Reason {
+        if self.are_none() {
+            return reason.clone();
+        }
         let mut marks = Marks::on(&reason.message);
         for (name, values) in self.texts() {
             if values.is_valid(row) && values.value(row).len() >= LEAST_BYTES {
@@ -80,7 +83,7 @@ impl HiddenValues {
 
     /// A line without the values of any row.
     pub(crate) fn keep_all_out(&self, line: &str) -> String {
-        if self.0.columns.is_empty() && self.0.read.is_none() {
+        if self.are_none() {
             return line.to_owned();
         }
         if self.0.lines.fetch_add(1, Ordering::Relaxed) >= MAX_LINES {
@@ -108,6 +111,10 @@ impl HiddenValues {
     pub(crate) fn cost_of_line(&self) -> usize {
         let values: usize = self.0.columns.iter().map(|(_, column)| column.len()).sum();
         values * FUEL_PER_VALUE
+    }
+
+    fn are_none(&self) -> bool {
+        self.0.columns.is_empty() && self.0.read.is_none()
     }
 
     fn texts(&self) -> &[(String, StringArray)] {
