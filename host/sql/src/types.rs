@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 
 use super::functions::Kind;
 pub(super) use operators::checked_expr;
-use operators::{compared, in_order};
+use operators::{compared, in_order, is_same};
 
 /// A plan with BigQuery's operators.
 pub(super) fn checked(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
@@ -71,26 +71,21 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>, DataFusionError> 
 /// Whether the same columns of what is put together have the same types: DataFusion reads the bits of one as
 /// those of the other. BigQuery makes FLOAT64 of INT64, and refuses other pairs.
 fn one_type_a_column(inputs: &[Arc<LogicalPlan>]) -> Result<(), DataFusionError> {
-    let mut types: Vec<DataType> = Vec::new();
+    let columns = inputs.first().map_or(0, |input| input.schema().fields().len());
+    let mut known: Vec<Option<&DataType>> = vec![None; columns];
     for input in inputs {
-        for (at, field) in input.schema().fields().iter().enumerate() {
+        for ((at, first), field) in known.iter_mut().enumerate().zip(input.schema().fields()) {
             let found = field.data_type();
-            match types.get_mut(at) {
-                None => types.push(found.clone()),
-                Some(one) if one.is_null() => *one = found.clone(),
-                Some(one) => {
-                    let same = match (Kind::of(one), Kind::of(found)) {
-                        (None, None) => one == found || found.is_null(),
-                        (one, other) => one == other || found.is_null(),
-                    };
-                    if !same {
-                        let (one, other) = (Kind::name_of(one), Kind::name_of(found));
-                        return plan_err!(
-                            "UNION puts {other} under {one} in column {}: CAST one of them",
-                            at + 1
-                        );
-                    }
-                }
+            if found.is_null() {
+                continue;
+            }
+            let first = *first.get_or_insert(found);
+            if !is_same(first, found) {
+                let (first, found) = (Kind::name_of(first), Kind::name_of(found));
+                return plan_err!(
+                    "UNION puts {found} under {first} in column {}: CAST one of them",
+                    at + 1
+                );
             }
         }
     }

@@ -256,6 +256,14 @@ fn cases(case: Case, schema: &DFSchema) -> Result<Expr, DataFusionError> {
     Ok(Expr::Case(Case { expr: None, when_then_expr: whens, else_expr }))
 }
 
+/// Whether two types are one to BigQuery.
+pub(super) fn is_same(one: &DataType, other: &DataType) -> bool {
+    match (Kind::of(one), Kind::of(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
+    }
+}
+
 /// Answers of one type; INT64 beside FLOAT64 becomes such.
 fn one_type<'a>(
     answers: impl Iterator<Item = &'a Expr>,
@@ -270,11 +278,8 @@ fn one_type<'a>(
         }
         let first = known.get_or_insert_with(|| found.clone());
         let number = |of: &DataType| matches!(Kind::of(of), Some(Kind::Int | Kind::Float));
-        let same = match (Kind::of(first), Kind::of(&found)) {
-            (Some(one), Some(other)) => one == other || (number(first) && number(&found)),
-            _ => *first == found,
-        };
-        if !same {
+        let fits = is_same(first, &found) || (number(first) && number(&found));
+        if !fits {
             let (first, found) = (Kind::name_of(first), Kind::name_of(&found));
             return plan_err!("{what} gives one type, not {first} and {found}");
         }
