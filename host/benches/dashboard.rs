@@ -16,7 +16,7 @@ use std::time::Instant;
 use clickmill_config::Place;
 use clickmill_core::Micros;
 use clickmill_sink::Tables;
-use clickmill_tables::result_set::Parameter;
+use clickmill_tables::result_set::{Parameter, Question};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -53,7 +53,13 @@ fn main() {
         ];
         let name = tile.file_stem().unwrap().to_string_lossy();
         let seconds = median(|| {
-            runtime.block_on(tables.look(&sql, &parameters, 5001, "time a tile")).unwrap();
+            let question = Question {
+                sql: &sql,
+                parameters: &parameters,
+                max_rows: 5001,
+                what: "time a tile",
+            };
+            runtime.block_on(tables.look(question)).unwrap();
         });
         println!("{name:<28} {seconds:>7.3} s");
     }

@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::answer_error;
-use super::gate::Caller;
+use super::gate::{Caller, unknown};
 use super::server::Ends;
 use super::tokens::Role;
 use clickmill_audit::{Action, Event, MAX_NAME_BYTES, Outcome, one_line};
@@ -55,8 +55,7 @@ pub(super) async fn reveals(
     let columns = shown.iter().find(|(shown, _)| *shown == path).map(|(_, columns)| columns);
     if let Some(columns) = columns {
         let Some(caller) = request.extensions().get::<Caller>() else {
-            let error = "it is not known who asks".to_owned();
-            return answer_error(StatusCode::INTERNAL_SERVER_ERROR, error, None);
+            return unknown();
         };
         let asked = request.uri().path_and_query().map_or(path, |asked| asked.as_str());
         let who = format!("{} {}", caller.peer.ip(), name(caller.role));

@@ -101,8 +101,8 @@ impl Gate {
         Ok((Arc::new(Self { tokens, hosts, refusals: Mutex::default() }), made))
     }
 
-    /// Somebody was not let in, whoever asked for whatever: the one place where that is known.
-    pub(super) fn refused(&self, peer: SocketAddr, why: &str) {
+    /// Notes that somebody was not let in.
+    fn note(&self, peer: SocketAddr, why: &str) {
         let mut refusals = lock(&self.refusals);
         let is_due = refusals.told.is_none_or(|told| told.elapsed() >= TELL_EVERY);
         if is_due {
@@ -115,9 +115,19 @@ impl Gate {
         }
     }
 
+    /// Answers somebody who is not let in, whoever asked for whatever: the one place where that is known.
+    pub(super) fn refuse(
+        &self,
+        peer: SocketAddr,
+        status: StatusCode,
+        why: &'static str,
+    ) -> Response {
+        self.note(peer, why);
+        answer_error(status, why.to_owned(), None)
+    }
+
     fn answer(&self, peer: SocketAddr, refused: &Refused) -> Response {
-        self.refused(peer, refused.why);
-        let mut answer = answer_error(refused.status, refused.why.to_owned(), None);
+        let mut answer = self.refuse(peer, refused.status, refused.why);
         if refused.status == StatusCode::UNAUTHORIZED {
             let wanted = HeaderValue::from_static("Bearer");
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, wanted);
@@ -127,9 +137,9 @@ impl Gate {
 
     /// Whether a host is one that we are known by. `here` is the address that was reached.
     fn is_ours(&self, host: &str, here: IpAddr) -> bool {
-        let address = host.parse().ok().map(|address: IpAddr| address.to_canonical());
-        address.is_some_and(|address| address.is_loopback() || address == here.to_canonical())
-            || host.eq_ignore_ascii_case("localhost")
+        let is_here = |address: IpAddr| address.to_canonical() == here.to_canonical();
+        is_loopback(host)
+            || host.parse().is_ok_and(is_here)
             || self.hosts.iter().any(|name| name.eq_ignore_ascii_case(host))
     }
 
@@ -206,12 +216,14 @@ pub(super) async fn own_pages(
     answer
 }
 
-/// The answer to a request that comes by no connection, which none does.
-fn unknown() -> Response {
+/// The answer to a request of which it is not known who asks, which none is: it came by no connection, or
+/// past the gate.
+pub(super) fn unknown() -> Response {
     answer_error(StatusCode::INTERNAL_SERVER_ERROR, "it is not known who asks".to_owned(), None)
 }
 
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+/// A header that is text.
+pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 

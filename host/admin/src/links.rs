@@ -8,7 +8,6 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::answer_error;
 use super::gate::{Caller, Gate};
 use super::server::Ends;
 use super::tokens::{LINK_LIFE, Role};
@@ -26,8 +25,7 @@ pub(super) async fn make(
 ) -> Response {
     if caller.role == Role::Browser {
         let why = "a browser that a link let in makes no other: `clickmill dashboard --link` does";
-        gate.refused(caller.peer, why);
-        return answer_error(StatusCode::FORBIDDEN, why.to_owned(), None);
+        return gate.refuse(caller.peer, StatusCode::FORBIDDEN, why);
     }
     Json(LinkBody { path: path(&gate), works_secs: LINK_LIFE.as_secs() }).into_response()
 }
@@ -42,8 +40,7 @@ pub(super) async fn open(
         Some(token) => Json(SessionBody { token }).into_response(),
         None => {
             let why = "this link was opened before, or is too old";
-            gate.refused(ends.peer, why);
-            answer_error(StatusCode::UNAUTHORIZED, why.to_owned(), None)
+            gate.refuse(ends.peer, StatusCode::UNAUTHORIZED, why)
         }
     }
 }

@@ -15,7 +15,7 @@ use super::clients::Rest;
 use super::error::{BigQueryError, in_time};
 use super::{ATTEMPT, BigQuery, query};
 use clickmill_core::{causes, lock};
-use clickmill_tables::result_set::{Column, Parameter, ResultSet};
+use clickmill_tables::result_set::{Column, Parameter, Question, ResultSet};
 
 /// How long all tries of a call may take.
 const TOTAL: Duration = Duration::from_secs(45);
@@ -87,33 +87,23 @@ impl BigQuery {
         parameters: &[(&str, Parameter)],
         what: &str,
     ) -> Result<ResultSet, BigQueryError> {
-        self.answer(sql, parameters, what, usize::MAX, None).await
+        self.answer(Question { sql, parameters, max_rows: usize::MAX, what }, None).await
     }
 
-    /// Answers somebody's question: a query and no other statement, its first `max_rows` rows, for as many
-    /// bytes as the configuration allows.
-    pub(super) async fn ask_for(
-        &self,
-        sql: &str,
-        parameters: &[(&str, Parameter)],
-        what: &str,
-        max_rows: usize,
-    ) -> Result<ResultSet, BigQueryError> {
-        self.check_is_query(sql, parameters, what).await?;
-        self.answer(sql, parameters, what, max_rows, Some(self.config.max_bytes_billed)).await
+    /// Answers somebody's question: a query and no other statement, for as many bytes as the configuration
+    /// allows.
+    pub(super) async fn ask_for(&self, question: Question<'_>) -> Result<ResultSet, BigQueryError> {
+        self.check_is_query(question).await?;
+        self.answer(question, Some(self.config.max_bytes_billed)).await
     }
 
     /// Asks what kind of statement a text is, which costs nothing; once for each text.
-    async fn check_is_query(
-        &self,
-        sql: &str,
-        parameters: &[(&str, Parameter)],
-        what: &str,
-    ) -> Result<(), BigQueryError> {
+    async fn check_is_query(&self, question: Question<'_>) -> Result<(), BigQueryError> {
+        let Question { sql, what, .. } = question;
         if lock(&self.queries).contains(sql) {
             return Ok(());
         }
-        let planned = self.send(sql, parameters, what, |query| query.set_dry_run(true)).await?;
+        let planned = self.send(question, |query| query.set_dry_run(true)).await?;
         let statistics = planned.metadata().statistics.as_ref();
         let found = statistics.and_then(|statistics| statistics.query.as_ref());
         let found = found.map_or("", |query| query.statement_type.as_str());
@@ -131,13 +121,11 @@ impl BigQuery {
 
     async fn answer(
         &self,
-        sql: &str,
-        parameters: &[(&str, Parameter)],
-        what: &str,
-        max_rows: usize,
+        question: Question<'_>,
         max_bytes_billed: Option<u64>,
     ) -> Result<ResultSet, BigQueryError> {
-        let done = self.run(sql, parameters, what, max_bytes_billed).await?;
+        let Question { max_rows, what, .. } = question;
+        let done = self.run(question, max_bytes_billed).await?;
         let columns = query::columns(done.metadata().schema.as_ref());
         let mut rows = done.read();
         let mut found = ResultSet { columns, rows: Vec::new() };
@@ -158,11 +146,10 @@ impl BigQuery {
 
     async fn run(
         &self,
-        sql: &str,
-        parameters: &[(&str, Parameter)],
-        what: &str,
+        question: Question<'_>,
         max_bytes_billed: Option<u64>,
     ) -> Result<CompleteQuery, BigQueryError> {
+        let what = question.what;
         // The configuration keeps it in range.
         let limit = max_bytes_billed.and_then(|bytes| i64::try_from(bytes).ok());
         let bound = |query: QueryBuilder| query.set_or_clear_maximum_bytes_billed(limit);
@@ -175,7 +162,7 @@ impl BigQuery {
             (error, _) => error,
         };
         let began = Instant::now();
-        let running = self.send(sql, parameters, what, bound).await.map_err(told)?;
+        let running = self.send(question, bound).await.map_err(told)?;
         // Asked for the result of a query that runs, the client waits for it, however long it hears
         // nothing. So it is asked for that only once the job says that it is done.
         if running.metadata().job_complete != Some(true)
@@ -191,11 +178,10 @@ impl BigQuery {
     /// Sends a query, as `shape` has it.
     async fn send(
         &self,
-        sql: &str,
-        parameters: &[(&str, Parameter)],
-        what: &str,
+        question: Question<'_>,
         shape: impl Fn(QueryBuilder) -> QueryBuilder,
     ) -> Result<QueryHandle, BigQueryError> {
+        let Question { sql, parameters, what, .. } = question;
         let shape = &shape;
         self.call(what, |rest| async move {
             let mut query = shape(rest.queries.query(sql));

@@ -16,7 +16,7 @@ use clickmill_config::TableName;
 use clickmill_core::lock;
 use clickmill_core::schema::TableSchema;
 use clickmill_tables::ledger::{Committed, Entry};
-use clickmill_tables::result_set::{Parameter, ResultSet};
+use clickmill_tables::result_set::{Parameter, Question, ResultSet};
 use clickmill_tables::{
     Appended, Appender, Begun, Claim, Refused, Rows, TableError, TableStore, Targets,
 };
@@ -152,14 +152,8 @@ impl TableStore for BigQuery {
         Ok(self.ask(sql, parameters, what).await?)
     }
 
-    async fn look(
-        &self,
-        sql: &str,
-        parameters: &[(&str, Parameter)],
-        max_rows: usize,
-        what: &str,
-    ) -> Result<ResultSet, TableError> {
-        Ok(self.ask_for(sql, parameters, what, max_rows).await?)
+    async fn look(&self, question: Question<'_>) -> Result<ResultSet, TableError> {
+        Ok(self.ask_for(question).await?)
     }
 }
 

@@ -19,8 +19,6 @@ use clickmill_sink::Tables;
 use clickmill_tables::result_set::Answer;
 use clickmill_warehouse::Warehouse;
 
-const DATASET: &str = "clickstream_analytics";
-
 /// How the names of pipeline files end.
 const PIPELINE_FILE: &str = ".toml";
 
@@ -117,7 +115,7 @@ impl Verify {
                 (Some(pipeline.name), pipeline.sink.place, table)
             }
             name => {
-                let (dataset, table) = (DATASET.to_owned(), audit::TABLE.to_owned());
+                let (dataset, table) = (place::DATASET.to_owned(), audit::TABLE.to_owned());
                 (name.clone(), Place::Warehouse, TableName { dataset, table })
             }
         };

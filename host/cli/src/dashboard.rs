@@ -32,8 +32,6 @@ Examples:
 
 A running stream serves its own dashboard, with a page on the pipeline: its address is told at the start. A page wants to be opened by a link that works once, within ten minutes: it is told on a terminal, and --link prints another. Until its tab is closed the browser may look then, and change nothing.";
 
-/// The dataset of a warehouse that no pipeline file names.
-const DATASET: &str = "clickstream_analytics";
 /// How often the page asks: a query over local files costs nothing.
 const LOCAL_REFRESH: Duration = Duration::from_secs(5);
 /// Over BigQuery each round is billed.
@@ -243,7 +241,7 @@ pub(super) fn over(
 pub(super) fn local(tables: Tables, warehouse: &str) -> Dashboard {
     Dashboard {
         tables,
-        dataset: DATASET.to_owned(),
+        dataset: place::DATASET.to_owned(),
         over: warehouse.to_owned(),
         pipeline: None,
         folder: place::tiles(),

@@ -15,7 +15,6 @@ use clickmill_pipeline::AuditSink;
 use clickmill_sink::Tables;
 use clickmill_tables::result_set::Answer;
 
-const DATASET: &str = "clickstream_analytics";
 const TABLE: &str = "clickstream_analytics.dead_letter";
 
 const EXAMPLES: &str = "\
@@ -137,7 +136,7 @@ fn enter(warehouse: &str, letter: &Answer) -> Result<(), Failure> {
     let pipeline = text("pipeline")?.unwrap_or_default();
     let runtime = tokio::runtime::Runtime::new()?;
     let tables = runtime.block_on(Tables::open(&Place::Warehouse, warehouse))?;
-    let target = TableName { dataset: DATASET.to_owned(), table: String::new() };
+    let target = TableName { dataset: place::DATASET.to_owned(), table: String::new() };
     let folder = place::audit();
     let failed = |error: Failure| {
         error.hint(format!(

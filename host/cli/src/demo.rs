@@ -22,7 +22,6 @@ use clickmill_warehouse::Warehouse;
 const ROWS: u64 = 165_474;
 const SEED: u64 = 2008;
 const BAD: &str = "1%";
-const DATASET: &str = "clickstream_analytics";
 /// The tables of the batch pipeline.
 const TABLES: [&str; 2] = ["clickstream_batch", "dead_letter"];
 const KEY_VARIABLE: &str = "CLICKMILL_MASK_KEY";
@@ -82,7 +81,7 @@ impl Demo {
         let opened = Warehouse::open(warehouse)?;
         eprintln!("\nin the warehouse {warehouse}:");
         for table in TABLES {
-            let table = TableName { dataset: DATASET.to_owned(), table: table.to_owned() };
+            let table = TableName { dataset: place::DATASET.to_owned(), table: table.to_owned() };
             println!("{table}: {} rows", runtime.block_on(opened.count(&table))?);
         }
         // The first time it is built meanwhile.

@@ -8,6 +8,9 @@ use clickmill_config::Pipeline;
 use clickmill_dashboard::Folder;
 use clickmill_sandbox::Engine;
 
+/// The dataset where no pipeline file names one.
+pub(crate) const DATASET: &str = "clickstream_analytics";
+
 /// The environment variable that names the cache folder.
 const CACHE_VARIABLE: &str = "CLICKMILL_CACHE";
 

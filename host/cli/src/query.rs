@@ -9,8 +9,7 @@ use clap::Args;
 use super::print::data;
 use super::{Failure, place};
 use clickmill_sink::Tables;
-use clickmill_tables::result_set::Answer;
-use clickmill_tables::result_set::Parameter;
+use clickmill_tables::result_set::{Answer, Parameter, Question};
 use clickmill_warehouse::Warehouse;
 
 const EXAMPLES: &str = "\
@@ -58,7 +57,13 @@ impl Query {
         let runtime = tokio::runtime::Runtime::new()?;
         let found = runtime.block_on(async {
             let tables = Tables::open(&sink.place, warehouse).await?;
-            tables.look(&self.sql, &parameters, usize::MAX, "answer the query").await
+            let question = Question {
+                sql: &self.sql,
+                parameters: &parameters,
+                max_rows: usize::MAX,
+                what: "answer the query",
+            };
+            tables.look(question).await
         })?;
         print(&found.try_into()?, self.json)
     }

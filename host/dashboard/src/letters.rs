@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{Served, no, range};
 use clickmill_core::Micros;
-use clickmill_tables::result_set::Parameter;
+use clickmill_tables::result_set::{Parameter, Question};
 
 /// How many a page has, unless the reader says otherwise.
 const PAGE: usize = 50;
@@ -150,7 +150,8 @@ impl Served {
         parameters.push(("at", Parameter::Timestamp(at)));
         parameters.push(("after", Parameter::Text(Some(after))));
         let sql = format!("{sql} LIMIT {}", limit + 1);
-        let found = self.ask(&sql, &parameters, limit + 1, what).await;
+        let question = Question { sql: &sql, parameters: &parameters, max_rows: limit + 1, what };
+        let found = self.ask(question).await;
         let found = found.map_err(|unanswered| Box::new(unanswered.into_response()))?;
         let names: Vec<&String> = found.columns.iter().map(|column| &column.name).collect();
         let object = |row: Vec<Value>| names.iter().map(|name| (*name).clone()).zip(row).collect();

@@ -33,7 +33,7 @@ use answers::{Answers, TooMany};
 use clickmill_core::{Micros, causes};
 use clickmill_query::ExecutableError;
 use clickmill_sink::{SinkError, Tables};
-use clickmill_tables::result_set::{Column, Parameter, ResultSet};
+use clickmill_tables::result_set::{Column, Question, ResultSet};
 use clickmill_tables::views;
 pub use files::Folder;
 use range::Range;
@@ -163,7 +163,13 @@ async fn tile(
     };
     let parameters = range.parameters(&tile.parameters, &asked, Micros::now(), extent);
     let life = served.tile_life();
-    match served.lately(&tile.sql, &parameters, MAX_ROWS + 1, life, "ask for a tile").await {
+    let question = Question {
+        sql: &tile.sql,
+        parameters: &parameters,
+        max_rows: MAX_ROWS + 1,
+        what: "ask for a tile",
+    };
+    match served.lately(question, life).await {
         Ok(found) => {
             let cut = found.rows.len() > MAX_ROWS;
             let rows = &found.rows[..found.rows.len().min(MAX_ROWS)];
@@ -207,31 +213,22 @@ impl Served {
     }
 
     /// Asks, in turn.
-    async fn ask(
-        &self,
-        sql: &str,
-        parameters: &[(&str, Parameter)],
-        max_rows: usize,
-        what: &str,
-    ) -> Result<ResultSet, Unanswered> {
-        let sql = self.in_place(sql)?;
-        in_time(self.answers.in_turn(self.look(&sql, parameters, max_rows, what))).await
+    async fn ask(&self, question: Question<'_>) -> Result<ResultSet, Unanswered> {
+        let sql = self.in_place(question.sql)?;
+        in_time(self.answers.in_turn(self.look(Question { sql: &sql, ..question }))).await
     }
 
     /// Asks, in turn, unless the same was asked lately: what the moment is makes no other question.
     async fn lately(
         &self,
-        sql: &str,
-        parameters: &[(&str, Parameter)],
-        max_rows: usize,
+        question: Question<'_>,
         life: Duration,
-        what: &str,
     ) -> Result<Arc<ResultSet>, Unanswered> {
-        let sql = self.in_place(sql)?;
-        let lasting: Vec<_> = parameters.iter().filter(|(name, _)| *name != range::NOW).collect();
-        let question = format!("{lasting:?} {sql}");
-        let asked = self.look(&sql, parameters, max_rows, what);
-        in_time(self.answers.kept(question, life, asked)).await
+        let sql = self.in_place(question.sql)?;
+        let lasting = question.parameters.iter().filter(|(name, _)| *name != range::NOW);
+        let known_by = format!("{:?} {sql}", lasting.collect::<Vec<_>>());
+        let asked = self.look(Question { sql: &sql, ..question });
+        in_time(self.answers.kept(known_by, life, asked)).await
     }
 
     /// The text for our tables, where somebody is there who answers.
@@ -242,20 +239,15 @@ impl Served {
         Ok(views::in_place(sql, &self.dashboard.dataset))
     }
 
-    async fn look(
-        &self,
-        sql: &str,
-        parameters: &[(&str, Parameter)],
-        max_rows: usize,
-        what: &str,
-    ) -> Result<ResultSet, Unanswered> {
-        Ok(self.dashboard.tables.look(sql, parameters, max_rows, what).await?)
+    async fn look(&self, question: Question<'_>) -> Result<ResultSet, Unanswered> {
+        Ok(self.dashboard.tables.look(question).await?)
     }
 
     /// The values of a filter. Where the table is not there yet, nor are they.
     async fn values(&self, sql: &str) -> Vec<serde_json::Value> {
         let what = "list the values of a filter";
-        let Ok(found) = self.lately(sql, &[], MAX_ROWS, KNOWN_FOR, what).await else {
+        let question = Question { sql, parameters: &[], max_rows: MAX_ROWS, what };
+        let Ok(found) = self.lately(question, KNOWN_FOR).await else {
             return Vec::new();
         };
         found.rows.iter().filter_map(|row| row.first().cloned()).collect()
@@ -264,7 +256,8 @@ impl Served {
     /// From when to when there are events, for ranges that have no ends of their own.
     async fn extent(&self) -> Option<(Micros, Micros)> {
         let what = "look from when to when there are events";
-        let found = self.lately(range::EXTENT, &[], 1, self.tile_life(), what).await.ok()?;
+        let question = Question { sql: range::EXTENT, parameters: &[], max_rows: 1, what };
+        let found = self.lately(question, self.tile_life()).await.ok()?;
         let row = found.rows.first()?;
         let moment = |at: usize| Some(Micros::from(row.get(at)?.as_i64()?));
         Some((moment(0)?, moment(1)?))

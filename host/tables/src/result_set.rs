@@ -24,6 +24,19 @@ pub enum Parameter {
     Timestamp(Micros),
 }
 
+/// A question of somebody's, in BigQuery's dialect.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The query.
+    pub sql: &'a str,
+    /// Values of its named parameters.
+    pub parameters: &'a [(&'a str, Parameter)],
+    /// The most rows that are wanted: its first.
+    pub max_rows: usize,
+    /// What it is asked for, in errors.
+    pub what: &'a str,
+}
+
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use super::error::TableError;
 use super::ledger::{Committed, Entry};
 use super::refused::{Refused, Rows};
-use super::result_set::{Parameter, ResultSet};
+use super::result_set::{Parameter, Question, ResultSet};
 use clickmill_config::TableName;
 use clickmill_core::schema::TableSchema;
 
@@ -148,16 +148,9 @@ pub trait TableStore: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Answers somebody's question in BigQuery's dialect: a query and no other statement, its first
-    /// `max_rows` rows, and in BigQuery at most for what `sink.max_bytes_billed` lets it cost. `what` says
-    /// what for, in errors.
-    async fn look(
-        &self,
-        sql: &str,
-        parameters: &[(&str, Parameter)],
-        max_rows: usize,
-        what: &str,
-    ) -> Result<ResultSet, TableError>;
+    /// Answers somebody's question: a query and no other statement, and in BigQuery at most for what
+    /// `sink.max_bytes_billed` lets it cost.
+    async fn look(&self, question: Question<'_>) -> Result<ResultSet, TableError>;
 
     /// Runs a query of our own in BigQuery's dialect, with named parameters such as `@country`. `what` says
     /// what for, in errors.

@@ -15,7 +15,7 @@ use clickmill_config::TableName;
 use clickmill_core::schema::TableSchema;
 use clickmill_query::{EngineError, QueryError};
 use clickmill_tables::ledger::{Committed, Entry};
-use clickmill_tables::result_set::{Parameter, ResultSet};
+use clickmill_tables::result_set::{Parameter, Question, ResultSet};
 use clickmill_tables::{Appended, Appender, Claim, Refused, Rows, TableError, TableStore, Targets};
 
 /// Small files that are looked for at once.
@@ -139,16 +139,11 @@ impl TableStore for Warehouse {
         parameters: &[(&str, Parameter)],
         what: &str,
     ) -> Result<ResultSet, TableError> {
-        self.look(sql, parameters, usize::MAX, what).await
+        self.look(Question { sql, parameters, max_rows: usize::MAX, what }).await
     }
 
-    async fn look(
-        &self,
-        sql: &str,
-        parameters: &[(&str, Parameter)],
-        max_rows: usize,
-        _what: &str,
-    ) -> Result<ResultSet, TableError> {
+    async fn look(&self, question: Question<'_>) -> Result<ResultSet, TableError> {
+        let Question { sql, parameters, max_rows, what: _ } = question;
         let answer = self.first_rows(sql, parameters, max_rows).await?;
         let rows = ResultSet::of(&answer).map_err(EngineError::from).map_err(QueryError::from);
         Ok(rows?)

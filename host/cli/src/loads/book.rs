@@ -14,8 +14,6 @@ use clickmill_tables::result_set::{Parameter, ResultSet};
 use clickmill_tables::{failures, ledger};
 use clickmill_warehouse::Warehouse;
 
-/// Where loads are looked for where no pipeline file is named.
-const DATASET: &str = "clickstream_analytics";
 /// So many objects that failed are asked for in one query.
 const PAGE: usize = 1000;
 /// So many objects are looked for by their names in one query.
@@ -94,7 +92,7 @@ impl Book {
         let pipeline = whose.pipeline.as_deref().map(read).transpose()?;
         let place = pipeline.as_ref().map_or(Place::Warehouse, |p| p.sink.place.clone());
         let of = pipeline.map(|pipeline| (pipeline.sink.table, pipeline.name));
-        let dataset = of.as_ref().map_or(DATASET, |(table, _)| &table.dataset).to_owned();
+        let dataset = of.as_ref().map_or(place::DATASET, |(table, _)| &table.dataset).to_owned();
         let runtime = tokio::runtime::Runtime::new()?;
         let tables = runtime.block_on(Tables::open(&place, warehouse))?;
         Ok(Self { runtime, tables, place, warehouse: warehouse.to_owned(), dataset, of })

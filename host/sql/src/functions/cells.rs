@@ -71,34 +71,24 @@ pub(super) struct Day(pub(super) i32);
 /// Microseconds since 1970-01-01T00:00:00Z, as an answer.
 pub(super) struct Instant(pub(super) i64);
 
-impl Write for bool {
-    type Builder = BooleanBuilder;
-    fn builder(rows: usize) -> Self::Builder {
-        BooleanBuilder::with_capacity(rows)
-    }
-    fn push(builder: &mut Self::Builder, value: Option<Self>) {
-        builder.append_option(value);
-    }
+macro_rules! writes {
+    ($($name:ty, $builder:ty;)*) => {$(
+        impl Write for $name {
+            type Builder = $builder;
+            fn builder(rows: usize) -> Self::Builder {
+                <$builder>::with_capacity(rows)
+            }
+            fn push(builder: &mut Self::Builder, value: Option<Self>) {
+                builder.append_option(value);
+            }
+        }
+    )*};
 }
 
-impl Write for i64 {
-    type Builder = PrimitiveBuilder<Int64Type>;
-    fn builder(rows: usize) -> Self::Builder {
-        PrimitiveBuilder::with_capacity(rows)
-    }
-    fn push(builder: &mut Self::Builder, value: Option<Self>) {
-        builder.append_option(value);
-    }
-}
-
-impl Write for f64 {
-    type Builder = PrimitiveBuilder<Float64Type>;
-    fn builder(rows: usize) -> Self::Builder {
-        PrimitiveBuilder::with_capacity(rows)
-    }
-    fn push(builder: &mut Self::Builder, value: Option<Self>) {
-        builder.append_option(value);
-    }
+writes! {
+    bool, BooleanBuilder;
+    i64, PrimitiveBuilder<Int64Type>;
+    f64, PrimitiveBuilder<Float64Type>;
 }
 
 impl Write for Day {

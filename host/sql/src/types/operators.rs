@@ -1,0 +1,314 @@
+//! Operators of expressions: what stands for each once the types of what it works on are known.
+
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, plan_err};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr::{
+    Between, BinaryExpr, Case, InList, Like, ScalarFunction, Sort, WindowFunction,
+};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator, lit};
+use datafusion::scalar::ScalarValue;
+
+use crate::functions::{self, Kind};
+
+/// An expression over columns with BigQuery's operators.
+pub(crate) fn checked_expr(expr: Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+    Ok(expr.transform_up(|expr| operator(expr, schema))?.data)
+}
+
+/// A number that sorts as in BigQuery, other values as they are.
+pub(super) fn in_order(expr: Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+    let sorted = functions::sorted();
+    let done = matches!(&expr, Expr::ScalarFunction(call) if call.func.name() == sorted.name());
+    if done || kind(&expr, schema)? != Some(Kind::Float) {
+        return Ok(expr);
+    }
+    Ok(sorted.call(vec![expr]))
+}
+
+fn kind(expr: &Expr, schema: &DFSchema) -> Result<Option<Kind>, DataFusionError> {
+    Ok(Kind::of(&expr.get_type(schema)?))
+}
+
+fn call(name: &str, arguments: Vec<Expr>) -> Result<Expr, DataFusionError> {
+    match functions::by_name(name) {
+        Some(function) => Ok(function.call(arguments)),
+        None => plan_err!("`{name}` is no function"),
+    }
+}
+
+/// What stands for one operator; what it works on is done already.
+fn operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, DataFusionError> {
+    Ok(match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            Transformed::yes(binary(*left, op, *right, schema)?)
+        }
+        Expr::Negative(of) if matches!(*of, Expr::Literal(..)) => {
+            Transformed::no(Expr::Negative(of))
+        }
+        Expr::Negative(of) => Transformed::yes(call("negate", vec![*of])?),
+        Expr::Between(Between { expr, negated, low, high }) => {
+            let from = binary((*expr).clone(), Operator::GtEq, *low, schema)?;
+            let to = binary(*expr, Operator::LtEq, *high, schema)?;
+            let both = from.and(to);
+            Transformed::yes(if negated { Expr::Not(Box::new(both)) } else { both })
+        }
+        Expr::InList(list) => Transformed::yes(in_list(list, schema)?),
+        Expr::InSubquery(of) => {
+            let found = of.subquery.subquery.schema().field(0).data_type().clone();
+            let wanted = of.expr.get_type(schema)?;
+            compared(&wanted, &found, "IN")?;
+            if [&wanted, &found].iter().any(|of| Kind::of(of) == Some(Kind::Float)) {
+                return plan_err!(
+                    "IN with a subquery does not take FLOAT64 here: NaN is equal to nothing in BigQuery"
+                );
+            }
+            Transformed::no(Expr::InSubquery(of))
+        }
+        Expr::Case(case) => Transformed::yes(cases(case, schema)?),
+        Expr::Like(like) => {
+            like_checked(&like, schema)?;
+            Transformed::no(Expr::Like(like))
+        }
+        Expr::Not(of) => {
+            truth(&of, schema, "NOT")?;
+            Transformed::no(Expr::Not(of))
+        }
+        Expr::IsTrue(of) => truth(&of, schema, "IS").map(|()| Transformed::no(Expr::IsTrue(of)))?,
+        Expr::IsFalse(of) => {
+            truth(&of, schema, "IS").map(|()| Transformed::no(Expr::IsFalse(of)))?
+        }
+        Expr::IsNotTrue(of) => {
+            truth(&of, schema, "IS").map(|()| Transformed::no(Expr::IsNotTrue(of)))?
+        }
+        Expr::IsNotFalse(of) => {
+            truth(&of, schema, "IS").map(|()| Transformed::no(Expr::IsNotFalse(of)))?
+        }
+        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == "coalesce" => {
+            one_type(args.iter(), schema, "COALESCE or IFNULL")?;
+            Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args }))
+        }
+        Expr::AggregateFunction(mut aggregate) => {
+            for Sort { expr, .. } in &mut aggregate.params.order_by {
+                *expr = in_order(expr.clone(), schema)?;
+            }
+            Transformed::yes(Expr::AggregateFunction(aggregate))
+        }
+        Expr::WindowFunction(window) => {
+            let WindowFunction { fun, mut params } = *window;
+            for Sort { expr, .. } in &mut params.order_by {
+                *expr = in_order(expr.clone(), schema)?;
+            }
+            for expr in &mut params.partition_by {
+                *expr = in_order(expr.clone(), schema)?;
+            }
+            Transformed::yes(Expr::WindowFunction(Box::new(WindowFunction { fun, params })))
+        }
+        other => Transformed::no(other),
+    })
+}
+
+fn binary(
+    left: Expr,
+    op: Operator,
+    right: Expr,
+    schema: &DFSchema,
+) -> Result<Expr, DataFusionError> {
+    match op {
+        Operator::And | Operator::Or => {
+            truth(&left, schema, "AND and OR")?;
+            truth(&right, schema, "AND and OR")?;
+        }
+        Operator::BitwiseAnd | Operator::BitwiseOr | Operator::BitwiseXor => {
+            for side in [&left, &right] {
+                let of = side.get_type(schema)?;
+                if Kind::of(&of) != Some(Kind::Int) && !of.is_null() {
+                    return plan_err!("`{op}` does not take {} here", Kind::name_of(&of));
+                }
+            }
+        }
+        Operator::Eq
+        | Operator::NotEq
+        | Operator::Lt
+        | Operator::LtEq
+        | Operator::Gt
+        | Operator::GtEq
+        | Operator::IsDistinctFrom
+        | Operator::IsNotDistinctFrom => return comparison(left, op, right, schema),
+        _ => return plan_err!("the operator `{op}` was not checked against BigQuery"),
+    }
+    Ok(Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op, right: Box::new(right) }))
+}
+
+fn comparison(
+    left: Expr,
+    op: Operator,
+    right: Expr,
+    schema: &DFSchema,
+) -> Result<Expr, DataFusionError> {
+    let [left, right] = read_texts(left, right, schema)?;
+    let of = [left.get_type(schema)?, right.get_type(schema)?];
+    compared(&of[0], &of[1], &op.to_string())?;
+    if of.iter().any(|of| Kind::of(of) == Some(Kind::Float)) {
+        return match op {
+            Operator::Eq => call("equal", vec![left, right]),
+            Operator::NotEq => call("not_equal", vec![left, right]),
+            Operator::Lt => call("less", vec![left, right]),
+            Operator::LtEq => call("less_or_equal", vec![left, right]),
+            Operator::Gt => call("less", vec![right, left]),
+            Operator::GtEq => call("less_or_equal", vec![right, left]),
+            // NaN is not distinct from NaN: what is one in an order is one here.
+            op => {
+                let sides = [in_order(left, schema)?, in_order(right, schema)?];
+                let [left, right] = sides.map(Box::new);
+                Ok(Expr::BinaryExpr(BinaryExpr { left, op, right }))
+            }
+        };
+    }
+    let [left, right] = [left, right].map(Box::new);
+    Ok(Expr::BinaryExpr(BinaryExpr { left, op, right }))
+}
+
+/// A literal text is read as the date or timestamp that it stands beside; other texts are none.
+fn read_texts(left: Expr, right: Expr, schema: &DFSchema) -> Result<[Expr; 2], DataFusionError> {
+    let kinds = [kind(&left, schema)?, kind(&right, schema)?];
+    let read = |side: Expr, beside: Option<Kind>| match (&side, beside) {
+        (Expr::Literal(literal, _), Some(Kind::Date)) if is_text(literal) => {
+            call("cast_date", vec![side])
+        }
+        (Expr::Literal(literal, _), Some(Kind::Time)) if is_text(literal) => {
+            call("cast_timestamp", vec![side])
+        }
+        _ => Ok(side),
+    };
+    Ok([read(left, kinds[1])?, read(right, kinds[0])?])
+}
+
+fn is_text(literal: &ScalarValue) -> bool {
+    Kind::of(&literal.data_type()) == Some(Kind::Text)
+}
+
+/// Whether two types may be compared: one with itself, and numbers with each other.
+pub(super) fn compared(
+    left: &DataType,
+    right: &DataType,
+    what: &str,
+) -> Result<(), DataFusionError> {
+    use Kind::{Float, Int, Texts};
+    let fits = match (Kind::of(left), Kind::of(right)) {
+        (Some(Texts), _) | (_, Some(Texts)) => false,
+        (Some(Int | Float), Some(Int | Float)) => true,
+        (Some(left), Some(right)) => left == right,
+        (None, Some(_)) => left.is_null(),
+        (_, None) => right.is_null() && !left.is_nested(),
+    };
+    if fits {
+        return Ok(());
+    }
+    let (left, right) = (Kind::name_of(left), Kind::name_of(right));
+    plan_err!("`{what}` does not compare {left} with {right}: CAST one of them")
+}
+
+fn truth(expr: &Expr, schema: &DFSchema, what: &str) -> Result<(), DataFusionError> {
+    let found = expr.get_type(schema)?;
+    if found.is_null() || found == DataType::Boolean {
+        return Ok(());
+    }
+    plan_err!("{what} wants BOOL, not {}", Kind::name_of(&found))
+}
+
+fn in_list(list: InList, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+    let InList { expr, list, negated } = list;
+    let mut float = kind(&expr, schema)? == Some(Kind::Float);
+    let mut values = Vec::with_capacity(list.len());
+    for value in list {
+        let [of, value] = read_texts((*expr).clone(), value, schema)?;
+        compared(&of.get_type(schema)?, &value.get_type(schema)?, "IN")?;
+        float |= kind(&value, schema)? == Some(Kind::Float);
+        values.push(value);
+    }
+    if !float {
+        return Ok(Expr::InList(InList { expr, list: values, negated }));
+    }
+    let mut any = lit(false);
+    for value in values {
+        any = any.or(call("equal", vec![(*expr).clone(), value])?);
+    }
+    Ok(if negated { Expr::Not(Box::new(any)) } else { any })
+}
+
+fn cases(case: Case, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+    let Case { expr, when_then_expr, else_expr } = case;
+    let mut whens = Vec::with_capacity(when_then_expr.len());
+    for (when, then) in when_then_expr {
+        let when = match &expr {
+            Some(expr) => comparison((**expr).clone(), Operator::Eq, *when, schema)?,
+            None => {
+                truth(&when, schema, "WHEN")?;
+                *when
+            }
+        };
+        whens.push((Box::new(when), then));
+    }
+    let answers = whens.iter().map(|(_, then)| &**then).chain(else_expr.as_deref());
+    one_type(answers, schema, "CASE or IF")?;
+    Ok(Expr::Case(Case { expr: None, when_then_expr: whens, else_expr }))
+}
+
+/// Whether two types are one to BigQuery.
+pub(super) fn is_same(one: &DataType, other: &DataType) -> bool {
+    match (Kind::of(one), Kind::of(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+/// Answers of one type; INT64 beside FLOAT64 becomes such.
+fn one_type<'a>(
+    answers: impl Iterator<Item = &'a Expr>,
+    schema: &DFSchema,
+    what: &str,
+) -> Result<(), DataFusionError> {
+    let mut known: Option<DataType> = None;
+    for answer in answers {
+        let found = answer.get_type(schema)?;
+        if found.is_null() {
+            continue;
+        }
+        let first = known.get_or_insert_with(|| found.clone());
+        let number = |of: &DataType| matches!(Kind::of(of), Some(Kind::Int | Kind::Float));
+        let fits = is_same(first, &found) || (number(first) && number(&found));
+        if !fits {
+            let (first, found) = (Kind::name_of(first), Kind::name_of(&found));
+            return plan_err!("{what} gives one type, not {first} and {found}");
+        }
+    }
+    Ok(())
+}
+
+fn like_checked(like: &Like, schema: &DFSchema) -> Result<(), DataFusionError> {
+    for side in [&like.expr, &like.pattern] {
+        let found = side.get_type(schema)?;
+        if !found.is_null() && Kind::of(&found) != Some(Kind::Text) {
+            return plan_err!("LIKE does not take {} here", Kind::name_of(&found));
+        }
+    }
+    let pattern = match &*like.pattern {
+        Expr::Literal(literal, _) => literal.try_as_str().flatten().unwrap_or_default(),
+        _ => {
+            return plan_err!(
+                "LIKE wants a literal as its pattern here; REGEXP_CONTAINS and STARTS_WITH do not"
+            );
+        }
+    };
+    let mut rest = pattern.chars();
+    while let Some(character) = rest.next() {
+        if character == '\\' && !matches!(rest.next(), Some('\\' | '%' | '_')) {
+            return plan_err!(
+                "`{pattern}`: a backslash wants `%`, `_` or a backslash behind it in LIKE"
+            );
+        }
+    }
+    Ok(())
+}
