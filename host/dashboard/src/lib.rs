@@ -226,7 +226,8 @@ impl Served {
     ) -> Result<Arc<ResultSet>, Unanswered> {
         let sql = self.in_place(question.sql)?;
         let lasting = question.parameters.iter().filter(|(name, _)| *name != range::NOW);
-        let known_by = format!("{:?} {sql}", lasting.collect::<Vec<_>>());
+        let most = question.max_rows;
+        let known_by = format!("{most} rows of {sql}, {:?}", lasting.collect::<Vec<_>>());
         let asked = self.look(Question { sql: &sql, ..question });
         in_time(self.answers.kept(known_by, life, asked)).await
     }
