@@ -115,8 +115,12 @@ async fn swap(
 async fn rollback(
     State(running): State<Running>,
     Extension(caller): Extension<Caller>,
-    Json(body): Json<RollbackBody>,
+    body: Result<Json<RollbackBody>, JsonRejection>,
 ) -> Response {
+    let body = match body {
+        Ok(Json(body)) => body,
+        Err(error) => return answer_unread(&error),
+    };
     tracing::info!(peer = %caller.peer, role = ?caller.role, "a rollback is asked for");
     let swaps = Swaps::of(&running);
     let RollbackBody { actor, note, to } = body;
