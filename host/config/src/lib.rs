@@ -17,6 +17,7 @@ mod reader;
 mod secrets;
 mod service;
 mod source;
+mod stages;
 mod swap;
 mod trust;
 
