@@ -3,8 +3,9 @@ mod secrets;
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::chain::ChainWorker;
 use crate::set::LookupMade;
-use crate::testing::{engine, idle_plugin};
+use crate::testing::{batch_of_numbers, engine, idle_plugin};
 
 fn plugin(name: &str, component: &std::path::Path) -> Plugin {
     Plugin {
@@ -100,27 +101,14 @@ fn what_stages_there_are_and_may_do_is_no_matter_of_a_kept_set() {
 /// What an embedder does: a component's bytes, columns in, columns out; no file, no table.
 #[test]
 fn a_component_runs_without_a_pipeline() {
-    use crate::chain::ChainWorker;
-    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
-    use clickmill_core::Micros;
-    use clickmill_core::batch::{Batch, Origins, Positions};
-
     let (_folder, engine) = engine();
     let component =
         NewComponent { path: "idle".into(), bytes: idle_plugin().into(), signature: None };
     let stage = (Plugin::named("idle".parse().unwrap()), component, Vec::new());
     let library = Library::from_components(&engine, [stage]).unwrap();
-    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
-    let columns = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+    let batch = batch_of_numbers(3);
+    let columns = batch.columns.clone();
     let chain = library.configure(&columns.schema(), &Secrets::new()).unwrap();
-    let origins = Origins {
-        source: "test".into(),
-        header: None,
-        positions: Positions::Lines(vec![1, 2, 3]),
-        block: Bytes::new(),
-        ranges: vec![0..0; 3],
-    };
-    let batch = Batch { columns: columns.clone(), origins, ingest_time: Micros::default() };
     let processed = ChainWorker::new(&chain).run(batch).unwrap();
     assert_eq!(processed.batch.columns, columns);
     assert_eq!((processed.rejected.len(), processed.filtered), (0, 0));

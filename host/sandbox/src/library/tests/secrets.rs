@@ -1,17 +1,15 @@
 //! What guests get and tell of secrets.
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use serde_json::json;
 use wasm_encoder::{InstructionSink, MemArg};
 
 use super::*;
-use crate::chain::{Chain, ChainWorker};
+use crate::chain::Chain;
 use crate::secrets::made_up;
 use crate::signature;
 use crate::testing::{CONTRACT_WIT, World};
 use crate::trust::Trust;
-use clickmill_core::Micros;
-use clickmill_core::batch::{Batch, Origins, Positions, Reason};
+use clickmill_core::batch::{Batch, Reason};
 
 /// A value that a code of a rejection may be.
 const KEY: &str = "a_key_for_tests_0123456789abcdef";
@@ -128,18 +126,7 @@ fn secrets() -> Secrets {
 }
 
 fn row() -> Batch {
-    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1]));
-    Batch {
-        columns: RecordBatch::try_from_iter([("n", numbers)]).unwrap(),
-        origins: Origins {
-            source: "test".into(),
-            header: None,
-            positions: Positions::Lines(vec![1]),
-            block: Bytes::new(),
-            ranges: vec![0..0; 1],
-        },
-        ingest_time: Micros::default(),
-    }
+    batch_of_numbers(1)
 }
 
 fn chain(library: &Library) -> Chain {
