@@ -1,7 +1,9 @@
 //! What a component says of itself and what it wants, checked: it goes into logs, tables, pages and the
 //! labels of metrics, and is as hostile as what it answers for a batch.
 
-use super::boundary::{Manifest, Needs};
+use std::borrow::Cow;
+
+use super::boundary::{ConfigureOut, Manifest, Needs};
 use super::lift::{MAX_NAME_BYTES, cut};
 
 /// Characters of a name, a version and a description.
@@ -15,12 +17,17 @@ const MAX_SECRET_NAME: usize = 64;
 const MAX_COLUMNS: usize = 1000;
 /// Lookup tables that a plugin may ask.
 const MAX_LOOKUPS: usize = 100;
-/// Problems that are told of a configuration or a grant.
-const MAX_PROBLEMS: usize = 100;
+/// Texts of which a component may have any number, that are told.
+const MAX_TOLD: usize = 100;
 
-impl Manifest {
+/// What a component answers a question with.
+pub(super) trait Answers {
     /// The first thing that is wrong with it.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), String>;
+}
+
+impl Answers for Manifest {
+    fn check(&self) -> Result<(), String> {
         text("name", &self.name, MAX_NAME)?;
         text("version", &self.version, MAX_VERSION)?;
         text("description", &self.description, MAX_DESCRIPTION)?;
@@ -35,6 +42,12 @@ impl Manifest {
                 cut(name, MAX_SECRET_NAME).escape_debug()
             )),
         }
+    }
+}
+
+impl Answers for ConfigureOut {
+    fn check(&self) -> Result<(), String> {
+        self.as_ref().map_or(Ok(()), Needs::check)
     }
 }
 
@@ -56,12 +69,15 @@ impl Needs {
     }
 }
 
-/// Problems as they are told: the first ones, each cut.
-pub(super) fn told(mut problems: Vec<String>, max_bytes: usize) -> Vec<String> {
-    let more = problems.len().saturating_sub(MAX_PROBLEMS);
-    problems.truncate(MAX_PROBLEMS);
-    let mut told: Vec<String> =
-        problems.into_iter().map(|problem| cut(problem, max_bytes)).collect();
+/// Problems, or names, as they are told: the first ones, each cut.
+pub(super) fn told<'a>(
+    texts: impl IntoIterator<Item: Into<Cow<'a, str>>>,
+    max_bytes: usize,
+) -> Vec<String> {
+    let mut texts = texts.into_iter();
+    let first = texts.by_ref().take(MAX_TOLD);
+    let mut told: Vec<String> = first.map(|text| cut(text, max_bytes)).collect();
+    let more = texts.count();
     if more > 0 {
         told.push(format!("and {more} more"));
     }
