@@ -10,7 +10,7 @@ use super::shape::{self, ShapeError};
 use super::slots::Slots;
 use super::trust::{Claim, Trust, TrustError};
 use clickmill_config::ComponentLimits;
-use clickmill_core::Fault;
+use clickmill_core::{Digest, Fault};
 use rustix::process::{Resource, getrlimit};
 use wasmtime::component::Component;
 use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -237,11 +237,12 @@ impl Engine {
         }
         shape::check(bytes)?;
         let Compiling { folder, afforded, compiler, processes } = &*self.compiling;
-        if let Some(compiler) = compiler
-            && !afforded.has(bytes)
-        {
-            processes.compile(compiler, folder.path(), self.limits, bytes)?;
-            afforded.add(bytes);
+        if let Some(compiler) = compiler {
+            let digest = Digest::of(bytes);
+            if !afforded.has(&digest) {
+                processes.compile(compiler, folder.path(), self.limits, bytes)?;
+                afforded.add(&digest);
+            }
         }
         Component::from_binary(&self.wasmtime, bytes)
             .map_err(|error| EngineError::Compile(error.into()))
