@@ -135,8 +135,9 @@ impl EngineError {
 }
 
 impl Engine {
-    /// Starts an engine that keeps compiled code under `folder`. Where that is not [`cache::usable`], it keeps
-    /// none, and says so at `warn`.
+    /// Starts an engine that keeps compiled code under `folder`, which is made for the user alone where it was
+    /// not there. Where others than the user can write to it or to one above, or something of others is in
+    /// there, it keeps none, and says so at `warn`.
     pub fn new(folder: &Path) -> Result<Self, EngineError> {
         Self::start(Some(folder), MAX_INSTANCES)
     }
