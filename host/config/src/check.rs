@@ -3,16 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value as Json;
-
 use super::problem::{Problem, join, problem};
 use super::secrets::OfHost;
 use super::{
-    Admin, DeadLetter, Pipeline, Plugin, Seal, Sink, TableName, Token, admin, guard, raw, secrets,
-    service, source, swap, trust,
+    Admin, DeadLetter, Pipeline, Seal, Sink, TableName, Token, admin, guard, raw, secrets, service,
+    source, stages, swap, trust,
 };
-use clickmill_core::schema::{Kind, Mode, TableSchema, provenance};
-use clickmill_core::{StageName, causes, stage};
+use clickmill_core::schema::TableSchema;
+use clickmill_core::{causes, stage};
 
 /// Chain workers, at most, however many cores the machine has.
 const MAX_WORKERS: usize = 256;
@@ -46,7 +44,7 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
     }
     let source = raw::section(document.remove("source"), "source", &mut problems)
         .and_then(|section| source::check(section, folder, &mut problems));
-    let plugins = check_plugins(document.remove("plugin"), folder, &mut problems);
+    let plugins = stages::stages(document.remove("plugin"), folder, &mut problems);
     let warehouse = raw::optional(document.remove("warehouse"), "warehouse", &mut problems);
     let sink = raw::section(document.remove("sink"), "sink", &mut problems).and_then(
         |section: raw::Sink| {
@@ -142,194 +140,6 @@ fn variables_of_host<'a>(seal: Option<&'a Seal>, admin: &'a Admin) -> Vec<OfHost
         }
     }
     found
-}
-
-fn check_plugins(
-    value: Option<toml::Value>,
-    folder: &Path,
-    problems: &mut Vec<Problem>,
-) -> Vec<Plugin> {
-    let list = match value {
-        Some(toml::Value::Array(list)) => list,
-        None => Vec::new(),
-        Some(_) => {
-            problem(problems, "plugin", "is one section, wanted a list: `[[plugin]]`".to_owned());
-            Vec::new()
-        }
-    };
-    let mut plugins: Vec<Plugin> = Vec::new();
-    for (at, value) in list.into_iter().enumerate() {
-        let path = format!("plugin[{at}]");
-        let Some(section) = raw::section::<raw::Plugin>(Some(value), &path, problems) else {
-            continue;
-        };
-        let name: Option<StageName> = match section.name.parse() {
-            Ok(name) => Some(name),
-            Err(error) => {
-                problem(problems, &format!("{path}.name"), error.to_string());
-                None
-            }
-        };
-        if stage::ALL.contains(&section.name.as_str()) {
-            let message = format!("is `{}`, which names another stage", section.name);
-            problem(problems, &format!("{path}.name"), message);
-        }
-        if plugins.iter().any(|earlier| earlier.name == *section.name) {
-            let message = format!("`{}` is there twice", section.name);
-            problem(problems, &format!("{path}.name"), message);
-        }
-        plugins.extend(check_plugin(section, name, &path, folder, problems));
-    }
-    plugins
-}
-
-/// The stage, if it has a name: without one, only what else is wrong with it is told.
-fn check_plugin(
-    section: raw::Plugin,
-    name: Option<StageName>,
-    path: &str,
-    folder: &Path,
-    problems: &mut Vec<Problem>,
-) -> Option<Plugin> {
-    let mut config = toml::Value::Table(section.config);
-    dates_to_text(&mut config);
-    let mut config = match serde_json::to_value(&config) {
-        Ok(Json::Object(config)) => config,
-        _ => serde_json::Map::new(),
-    };
-    for (key, value) in &mut config {
-        schema_reference(value, &format!("{path}.config.{key}"), folder, problems);
-    }
-    let mut texts = |key: &str, table: &toml::Table| -> Vec<(String, String)> {
-        let mut found = Vec::new();
-        for (name, value) in table {
-            match value.as_str() {
-                Some(text) => found.push((name.clone(), text.to_owned())),
-                None => problem(
-                    problems,
-                    &format!("{path}.{key}.{name}"),
-                    format!("is {value}, wanted text"),
-                ),
-            }
-        }
-        found
-    };
-    let lookups: Vec<(String, PathBuf)> = texts("lookups", &section.lookups)
-        .into_iter()
-        .map(|(name, file)| (name, join(folder, &file)))
-        .collect();
-    let (stage, of) = (&section.name, format!("{path}.secrets"));
-    let secrets = secrets::granted(section.secrets.as_ref(), stage, &of, problems);
-    for (name, variable) in &secrets {
-        if config.contains_key(name) {
-            let message = format!(
-                "is a secret: take it out, and have environment variable `{variable}` hold it"
-            );
-            problem(problems, &format!("{path}.config.{name}"), message);
-        }
-    }
-    for (name, file) in &lookups {
-        if !file.is_file() {
-            let message = format!("there is no file `{}`", file.display());
-            problem(problems, &format!("{path}.lookups.{name}"), message);
-        }
-    }
-    let component = join(folder, &section.component);
-    if !component.exists() {
-        let message = format!(
-            "there is no `{}`: wanted a component file or a plugin crate",
-            component.display()
-        );
-        problem(problems, &format!("{path}.component"), message);
-    }
-    let limits = section.limits;
-    let mut at_least = |key: &str, value: u64, least: u64| {
-        if value < least {
-            problem(
-                problems,
-                &format!("{path}.limits.{key}"),
-                format!("is {value}, wanted at least {least}"),
-            );
-        }
-    };
-    at_least("max_memory_bytes", limits.max_memory_bytes as u64, 1 << 20);
-    at_least("max_fuel_per_record", limits.max_fuel_per_record, 1);
-    at_least("max_fuel_per_batch", limits.max_fuel_per_batch, 1);
-    at_least("max_call_secs", limits.max_call_secs, 1);
-    at_least("max_output_bytes", limits.max_output_bytes as u64, 1024);
-    at_least("max_message_bytes", limits.max_message_bytes as u64, 64);
-    for (key, bytes) in [
-        ("max_memory_bytes", limits.max_memory_bytes),
-        ("max_output_bytes", limits.max_output_bytes),
-    ] {
-        if bytes > 1 << 30 {
-            let message = format!("is {bytes}, wanted at most {}", 1 << 30);
-            problem(problems, &format!("{path}.limits.{key}"), message);
-        }
-    }
-    Some(Plugin {
-        name: name?,
-        component,
-        reads: section.reads.into(),
-        writes: section.writes.into(),
-        config,
-        secrets,
-        lookups,
-        limits,
-        instance: section.instance,
-        watch: section.watch,
-    })
-}
-
-/// A plugin's configuration is JSON, which has no dates: they become text.
-fn dates_to_text(value: &mut toml::Value) {
-    match value {
-        toml::Value::Datetime(date) => *value = toml::Value::String(date.to_string()),
-        toml::Value::Array(list) => list.iter_mut().for_each(dates_to_text),
-        toml::Value::Table(table) => table.iter_mut().for_each(|(_, value)| dates_to_text(value)),
-        _ => {}
-    }
-}
-
-/// Replaces `{ schema = "file.json", except = ["column"] }` by the columns of that table, as a list of
-/// `{ name, type, required }`: the schema stays the one source of what a table looks like. Columns that
-/// the host fills in are left out.
-fn schema_reference(value: &mut Json, path: &str, folder: &Path, problems: &mut Vec<Problem>) {
-    let Json::Object(table) = value else { return };
-    let Some(Json::String(file)) = table.get("schema") else { return };
-    let except: Vec<&str> = match table.get("except") {
-        Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let schema = match TableSchema::read(&join(folder, file)) {
-        Ok(schema) => schema,
-        Err(error) => return problem(problems, path, causes(&error)),
-    };
-    for name in &except {
-        if !schema.columns.iter().any(|column| column.name == *name) {
-            problem(
-                problems,
-                &format!("{path}.except"),
-                format!("`{file}` has no column `{name}`"),
-            );
-        }
-    }
-    let columns = schema.columns.iter().filter(|column| {
-        !except.contains(&column.name.as_str()) && !provenance::ALL.contains(&column.name.as_str())
-    });
-    let columns = columns.map(|column| {
-        let kind = match column.kind {
-            Kind::String | Kind::Record => "text",
-            Kind::Bytes => "blob",
-            Kind::Integer => "int64",
-            Kind::Float => "float64",
-            Kind::Boolean => "boolean",
-            Kind::Timestamp => "timestamp",
-            Kind::Date => "date",
-        };
-        serde_json::json!({ "name": column.name, "type": kind, "required": column.mode == Mode::Required })
-    });
-    *value = Json::Array(columns.collect());
 }
 
 fn check_table(

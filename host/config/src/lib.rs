@@ -17,6 +17,7 @@ mod reader;
 mod secrets;
 mod service;
 mod source;
+mod stages;
 mod swap;
 mod trust;
 
@@ -31,7 +32,7 @@ pub use admin::{Admin, Listen, Token, is_host};
 pub use guard::Guard;
 pub use plugin::{Grant, InstanceLife, Limits, Plugin};
 pub use problem::Problem;
-pub use reader::{read, read_text};
+pub use reader::read;
 pub use swap::{ComponentLimits, Rules, Swap};
 pub use trust::Trust;
 

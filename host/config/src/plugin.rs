@@ -48,6 +48,16 @@ impl Plugin {
         }
     }
 
+    /// Most bytes of a secret's name.
+    pub const MAX_SECRET_NAME_BYTES: usize = 64;
+
+    /// Whether a secret may be called so: by 1 to [`Plugin::MAX_SECRET_NAME_BYTES`] letters, digits, `_` and
+    /// `-`, of ASCII.
+    pub fn is_secret_name(text: &str) -> bool {
+        let fine = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+        (1..=Self::MAX_SECRET_NAME_BYTES).contains(&text.len()) && text.bytes().all(fine)
+    }
+
     /// The environment variable that holds a secret of a stage unless the pipeline file names another:
     /// `CLICKMILL_MASK_KEY` for secret `key` of stage `mask`.
     pub fn secret_variable(stage: &str, secret: &str) -> String {

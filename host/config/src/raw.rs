@@ -297,11 +297,9 @@ pub(super) type Batch = BatchLimits;
 /// `mask` is a stage's name; a value is TOML where it parses as TOML, and else text. What looks like a date
 /// is text, and so is what looks like a number where text is wanted or stands in the file.
 pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigError> {
-    let key = given.split_once('=').map_or(given, |(key, _)| key);
+    let (key, text) = given.split_once('=').map_or((given, None), |(key, text)| (key, Some(text)));
     let refuse = |wanted: &str| ConfigError::Set { key: key.to_owned(), wanted: wanted.to_owned() };
-    let (key, text) = given
-        .split_once('=')
-        .ok_or_else(|| refuse("wanted key=value, such as source.uri=clicks.csv"))?;
+    let text = text.ok_or_else(|| refuse("wanted key=value, such as source.uri=clicks.csv"))?;
     let keys: Vec<&str> = key.trim().split('.').collect();
     let Some((last, parents)) = keys.split_last() else {
         return Err(refuse("the key is empty"));

@@ -8,7 +8,8 @@ use super::{ConfigError, Pipeline, check, environment, raw, secrets};
 ///
 /// # Errors
 ///
-/// Where the file cannot be read, and as [`read_text`] says.
+/// Where the file cannot be read or is not TOML, the latter with its line; where an override makes no sense,
+/// with its key; else every problem, each with its key.
 pub fn read(path: &Path, overrides: &[String]) -> Result<Pipeline, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
@@ -17,12 +18,7 @@ pub fn read(path: &Path, overrides: &[String]) -> Result<Pipeline, ConfigError> 
 
 /// Checks the text of a pipeline file that lies at `path`: relative paths in it are relative to the file's
 /// folder, and errors name it. `variable` looks up what `${NAME}` stands for.
-///
-/// # Errors
-///
-/// Where the text is not TOML, with its line; where an override makes no sense, with what was given; else
-/// every problem, each with its key.
-pub fn read_text(
+pub(super) fn read_text(
     text: &str,
     path: &Path,
     overrides: &[String],

@@ -9,9 +9,6 @@ use super::Plugin;
 use super::problem::{Problem, problem};
 use clickmill_core::is_build_setting;
 
-/// Most bytes of a secret's name.
-const MAX_NAME_BYTES: usize = 64;
-
 /// Fewest bytes of a text that is taken for a key.
 const MIN_KEY_BYTES: usize = 32;
 
@@ -32,9 +29,10 @@ pub(super) fn granted(
     let mut found: Vec<(String, String)> = Vec::new();
     for (name, variable) in listed(value, stage, path, problems) {
         // Where somebody has written the secret itself, it is not told.
-        if !is_name(&name) {
+        if !Plugin::is_secret_name(&name) {
             let message = format!(
-                "has a name that is none: wanted 1 to {MAX_NAME_BYTES} of letters, digits, `_` and `-`"
+                "has a name that is none: wanted 1 to {} of letters, digits, `_` and `-`",
+                Plugin::MAX_SECRET_NAME_BYTES
             );
             problem(problems, path, message);
             continue;
@@ -109,11 +107,6 @@ fn listed(
         }
     }
     found
-}
-
-fn is_name(text: &str) -> bool {
-    let fine = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
-    (1..=MAX_NAME_BYTES).contains(&text.len()) && text.chars().all(fine)
 }
 
 /// Whether a text can name a variable. One of many characters without `_` is no name but a key, in

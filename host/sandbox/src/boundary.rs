@@ -139,7 +139,7 @@ pub(super) struct ColumnSpec {
     pub data_type: DataType,
 }
 
-#[derive(Debug, Clone, ComponentType, Lift)]
+#[derive(Debug, Clone, Default, ComponentType, Lift)]
 #[component(record)]
 pub(super) struct Manifest {
     pub name: String,

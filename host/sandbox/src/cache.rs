@@ -35,7 +35,7 @@ pub enum CacheError {
 
 /// The folder of compiled code that a process uses.
 #[derive(Debug)]
-pub struct Folder {
+pub(super) struct Folder {
     path: PathBuf,
     /// Removed when this is dropped.
     _of_this_process: Option<tempfile::TempDir>,
@@ -48,7 +48,7 @@ impl Folder {
     /// # Errors
     ///
     /// There is no place for a folder of this process either.
-    pub fn open(named: Option<&Path>) -> Result<Self, CacheError> {
+    pub(crate) fn open(named: Option<&Path>) -> Result<Self, CacheError> {
         match named.map(|folder| (folder, usable(folder))) {
             Some((_, Ok(path))) => return Ok(Self { path, _of_this_process: None }),
             Some((folder, Err(error))) => {
@@ -70,7 +70,7 @@ impl Folder {
     }
 
     /// Where it is: an absolute path without links.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
@@ -85,7 +85,7 @@ const CODE: &str = "compiled";
 ///
 /// They can't be made, or others than the user can write to them or to one above, or something of others is in
 /// there.
-pub fn usable(folder: &Path) -> Result<PathBuf, CacheError> {
+fn usable(folder: &Path) -> Result<PathBuf, CacheError> {
     let folder = ours(&ours(folder)?.join(CODE))?;
     let looked = fs::metadata(&folder).and_then(|metadata| {
         // Where nobody else gets in any more it does not matter what is open in it, which is up to the umask.

@@ -201,12 +201,7 @@ impl ChainWorker {
             };
             for (row, reason) in &answer.rejected {
                 let row = *row as usize;
-                let mut reason = hidden.keep_out(row, reason);
-                // A guest may say anything, and a column's name is told in the clear.
-                reason.column = reason.column.filter(|name| {
-                    batch.columns.column_by_name(name).is_some() || stage.writes_column(name)
-                });
-                rejected.push(batch.origins.reject(row, &by, reason));
+                rejected.push(batch.origins.reject(row, &by, hidden.keep_out(row, reason)));
             }
             let names = stage.writes.iter().map(|(name, _)| name.clone());
             batch.set_columns(names.zip(answer.columns).collect())?;

@@ -241,14 +241,14 @@ impl Afforded {
         Self { folder: cache.join(AFFORDED).join(format!("{:016x}", hasher.finish())) }
     }
 
-    /// Whether these bytes are among them.
-    pub(super) fn has(&self, bytes: &[u8]) -> bool {
-        self.folder.join(Digest::of(bytes).as_str()).is_file()
+    /// Whether a component of this digest is among them.
+    pub(super) fn has(&self, digest: &Digest) -> bool {
+        self.folder.join(digest.as_str()).is_file()
     }
 
-    /// Adds these bytes.
-    pub(super) fn add(&self, bytes: &[u8]) {
-        let file = self.folder.join(Digest::of(bytes).as_str());
+    /// Adds the component of this digest.
+    pub(super) fn add(&self, digest: &Digest) {
+        let file = self.folder.join(digest.as_str());
         let made = private::create_dir_all(&self.folder);
         let made = made.and_then(|()| private::options().write(true).create(true).open(file));
         if let Err(error) = made {

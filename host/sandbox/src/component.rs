@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
-use super::boundary::{CONTRACT, ConfigureOut, Manifest, Needs};
+use super::boundary::{CONTRACT, Manifest};
 use super::ending::{Ending, Told};
 use super::engine::Engine;
 use super::error::PluginError;
@@ -14,6 +14,7 @@ use super::file;
 use super::guest::{Guest, link, store, tell_unwritten};
 use super::lift::{MAX_NAME_BYTES, cut};
 use super::lookup::Lookups;
+use super::manifest::{Answers, told};
 use super::processor_time::{set_fuel, until};
 use super::signature::{MAX_BYTES as MAX_SIGNATURE_BYTES, beside};
 use super::slots::Slots;
@@ -30,8 +31,7 @@ const QUESTION_BATCHES: u64 = 10;
 /// Bytes that a question may be answered with: some thousand names, or a large schema.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
 
-/// Imports that are told of a component, and bytes of why it can't be linked.
-const MAX_IMPORTS: usize = 100;
+/// Bytes of why a component can't be linked.
 const MAX_LINK_ERROR_BYTES: usize = 1024;
 
 /// A component that has been compiled, linked and described.
@@ -112,24 +112,6 @@ impl Loaded {
     }
 }
 
-/// What a question is answered with.
-pub(super) trait Answers {
-    /// What is wrong with it.
-    fn check(&self) -> Result<(), String>;
-}
-
-impl Answers for Manifest {
-    fn check(&self) -> Result<(), String> {
-        Self::check(self)
-    }
-}
-
-impl Answers for ConfigureOut {
-    fn check(&self) -> Result<(), String> {
-        self.as_ref().map_or(Ok(()), Needs::check)
-    }
-}
-
 /// Reads a component file of at most `max_bytes`.
 pub(super) fn read(path: &Path, max_bytes: usize) -> Result<Bytes, PluginError> {
     let read = file::read(path, max_bytes);
@@ -164,7 +146,7 @@ pub(super) fn load(
     let foreign: Vec<&str> =
         imports.into_iter().filter(|name| !name.starts_with(PACKAGE)).collect();
     if !foreign.is_empty() {
-        let imports = told(foreign.into_iter()).join(", ");
+        let imports = told(foreign, MAX_NAME_BYTES).join(", ");
         tracing::info!(
             plugin = stage,
             imports,
@@ -182,7 +164,7 @@ pub(super) fn load(
         .and_then(|linker| linker.instantiate_pre(&component))
         .map_err(|error| contract(cut(format!("{error:#}"), MAX_LINK_ERROR_BYTES)))?;
     let digest = Digest::of(bytes);
-    let manifest = Manifest::nothing();
+    let manifest = Manifest::default();
     let slots = engine.slots.clone();
     let mut loaded = Loaded { digest, pre, slots, configure, process, manifest };
     loaded.manifest = loaded.ask::<(), Manifest>(
@@ -198,34 +180,10 @@ pub(super) fn load(
     Ok(loaded)
 }
 
-/// Names of imports, which a component may have any number of, of any length.
-fn told<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut names = names.map(|name| cut(name, MAX_NAME_BYTES));
-    let mut told: Vec<String> = names.by_ref().take(MAX_IMPORTS).collect();
-    let more = names.count();
-    if more > 0 {
-        told.push(format!("and {more} more"));
-    }
-    told
-}
-
 /// Whether an import is of the contract, in a version that is not this host's.
 fn is_other_contract(import: &str) -> bool {
     let version = CONTRACT.rsplit_once('@').map(|(_, version)| version);
     import.starts_with(PACKAGE) && import.rsplit_once('@').map(|(_, other)| other) != version
-}
-
-impl Manifest {
-    fn nothing() -> Self {
-        let nothing = String::new;
-        Self {
-            name: nothing(),
-            version: nothing(),
-            description: nothing(),
-            config_schema: nothing(),
-            secrets: Vec::new(),
-        }
-    }
 }
 
 /// Describes a component file.
@@ -245,7 +203,8 @@ pub fn describe(
         path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let loaded = load(engine, &stage, path, bytes, signature)?;
     let component_type = loaded.pre.component().component_type();
-    let imports = told(component_type.imports(&engine.wasmtime).map(|(name, _)| name));
+    let imports = component_type.imports(&engine.wasmtime).map(|(name, _)| name);
+    let imports = told(imports, MAX_NAME_BYTES);
     let Manifest { name, version, description, config_schema, secrets } = loaded.manifest;
     Ok(Described {
         name,

@@ -10,7 +10,7 @@ use super::shape::{self, ShapeError};
 use super::slots::Slots;
 use super::trust::{Claim, Trust, TrustError};
 use clickmill_config::ComponentLimits;
-use clickmill_core::Fault;
+use clickmill_core::{Digest, Fault};
 use rustix::process::{Resource, getrlimit};
 use wasmtime::component::Component;
 use wasmtime::{InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -135,8 +135,9 @@ impl EngineError {
 }
 
 impl Engine {
-    /// Starts an engine that keeps compiled code under `folder`. Where that is not [`cache::usable`], it keeps
-    /// none, and says so at `warn`.
+    /// Starts an engine that keeps compiled code under `folder`, which is made for the user alone where it was
+    /// not there. Where others than the user can write to it or to one above, or something of others is in
+    /// there, it keeps none, and says so at `warn`.
     pub fn new(folder: &Path) -> Result<Self, EngineError> {
         Self::start(Some(folder), MAX_INSTANCES)
     }
@@ -237,11 +238,12 @@ impl Engine {
         }
         shape::check(bytes)?;
         let Compiling { folder, afforded, compiler, processes } = &*self.compiling;
-        if let Some(compiler) = compiler
-            && !afforded.has(bytes)
-        {
-            processes.compile(compiler, folder.path(), self.limits, bytes)?;
-            afforded.add(bytes);
+        if let Some(compiler) = compiler {
+            let digest = Digest::of(bytes);
+            if !afforded.has(&digest) {
+                processes.compile(compiler, folder.path(), self.limits, bytes)?;
+                afforded.add(&digest);
+            }
         }
         Component::from_binary(&self.wasmtime, bytes)
             .map_err(|error| EngineError::Compile(error.into()))

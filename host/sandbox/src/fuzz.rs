@@ -10,6 +10,7 @@ use super::boundary::{
     Column, ColumnSpec, DataType, Manifest, Needs, Output, Rejection, Text, Values,
 };
 use super::lift::{Announced, Answer, AnswerError, MAX_CODE_BYTES, MAX_NAME_BYTES, check};
+use super::manifest::Answers;
 
 /// Bytes of a message that are kept.
 const MAX_MESSAGE_BYTES: usize = 64;

@@ -75,7 +75,7 @@
 mod allowance;
 mod boundary;
 pub mod build;
-pub mod cache;
+mod cache;
 mod chain;
 mod change;
 mod compiler;
@@ -110,6 +110,7 @@ mod testing;
 mod trust;
 
 pub use boundary::CONTRACT;
+pub use cache::CacheError;
 pub use chain::{Chain, ChainWorker, Processed, StageCounts};
 pub use change::{Change, FetchError, NewComponent};
 pub use compiler::{CompileError, Compiler, compile};

@@ -146,6 +146,7 @@ fn check_rejection(
         return Err(AnswerError::BadCode { row, code: cut(code, MAX_CODE_BYTES) });
     }
     match column {
+        // Its name is told in the clear.
         Some(column) if !announced.has(&column) => {
             Err(AnswerError::ForeignColumn { row, column: cut(column, MAX_NAME_BYTES) })
         }

@@ -1,40 +1,53 @@
 //! What a component says of itself and what it wants, checked: it goes into logs, tables, pages and the
 //! labels of metrics, and is as hostile as what it answers for a batch.
 
-use super::boundary::{Manifest, Needs};
+use std::borrow::Cow;
+
+use super::boundary::{ConfigureOut, Manifest, Needs};
 use super::lift::{MAX_NAME_BYTES, cut};
+use clickmill_config::Plugin;
 
 /// Characters of a name, a version and a description.
 const MAX_NAME: usize = 64;
 const MAX_VERSION: usize = 32;
 const MAX_DESCRIPTION: usize = 512;
-/// Secrets that a plugin may want, and characters of the name of one.
+/// Secrets that a plugin may want.
 const MAX_SECRETS: usize = 32;
-const MAX_SECRET_NAME: usize = 64;
 /// Columns that a plugin may read, and that it may write.
 const MAX_COLUMNS: usize = 1000;
 /// Lookup tables that a plugin may ask.
 const MAX_LOOKUPS: usize = 100;
-/// Problems that are told of a configuration or a grant.
-const MAX_PROBLEMS: usize = 100;
+/// Bytes that are shown of a name that is none.
+const SHOWN_BYTES: usize = 64;
+/// Texts of which a component may have any number, that are told.
+const MAX_TOLD: usize = 100;
 
-impl Manifest {
+/// What a component answers a question with.
+pub(super) trait Answers {
     /// The first thing that is wrong with it.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), String>;
+}
+
+impl Answers for Manifest {
+    fn check(&self) -> Result<(), String> {
         text("name", &self.name, MAX_NAME)?;
         text("version", &self.version, MAX_VERSION)?;
         text("description", &self.description, MAX_DESCRIPTION)?;
         at_most("secrets", self.secrets.len(), MAX_SECRETS)?;
-        let fine = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
-        let fine =
-            |name: &String| (1..=MAX_SECRET_NAME).contains(&name.len()) && name.bytes().all(fine);
-        match self.secrets.iter().find(|name| !fine(name)) {
+        match self.secrets.iter().find(|name| !Plugin::is_secret_name(name)) {
             None => Ok(()),
             Some(name) => Err(format!(
-                "it wants a secret `{}`, wanted 1 to {MAX_SECRET_NAME} of letters, digits, `_` and `-`",
-                cut(name, MAX_SECRET_NAME).escape_debug()
+                "it wants a secret `{}`, wanted 1 to {} of letters, digits, `_` and `-`",
+                cut(name, SHOWN_BYTES).escape_debug(),
+                Plugin::MAX_SECRET_NAME_BYTES
             )),
         }
+    }
+}
+
+impl Answers for ConfigureOut {
+    fn check(&self) -> Result<(), String> {
+        self.as_ref().map_or(Ok(()), Needs::check)
     }
 }
 
@@ -49,19 +62,22 @@ impl Needs {
             None => Ok(()),
             Some(name) => Err(format!(
                 "it wants `{}`, a name of {} bytes, wanted at most {MAX_NAME_BYTES}",
-                cut(name, MAX_SECRET_NAME).escape_debug(),
+                cut(name, SHOWN_BYTES).escape_debug(),
                 name.len()
             )),
         }
     }
 }
 
-/// Problems as they are told: the first ones, each cut.
-pub(super) fn told(mut problems: Vec<String>, max_bytes: usize) -> Vec<String> {
-    let more = problems.len().saturating_sub(MAX_PROBLEMS);
-    problems.truncate(MAX_PROBLEMS);
-    let mut told: Vec<String> =
-        problems.into_iter().map(|problem| cut(problem, max_bytes)).collect();
+/// Problems, or names, as they are told: the first ones, each cut.
+pub(super) fn told<'a>(
+    texts: impl IntoIterator<Item: Into<Cow<'a, str>>>,
+    max_bytes: usize,
+) -> Vec<String> {
+    let mut texts = texts.into_iter();
+    let first = texts.by_ref().take(MAX_TOLD);
+    let mut told: Vec<String> = first.map(|text| cut(text, max_bytes)).collect();
+    let more = texts.count();
     if more > 0 {
         told.push(format!("and {more} more"));
     }

@@ -44,8 +44,13 @@ impl Secrets {
     #[must_use]
     pub fn with(mut self, stage: &str, name: &str, value: &str) -> Self {
         self.values.insert((stage.to_owned(), name.to_owned()), value.to_owned());
-        let values = self.values.iter().map(|((_, name), value)| (name.as_str(), value.as_str()));
-        Self { redactor: Redactor::new(values), ..self }
+        Self::of(self.values)
+    }
+
+    fn of(values: BTreeMap<(String, String), String>) -> Self {
+        let named = values.iter().map(|((_, name), value)| (name.as_str(), value.as_str()));
+        let redactor = Redactor::new(named);
+        Self { values, redactor }
     }
 
     /// The secrets that the stages are granted, read: those of `given` are taken from there, the others
@@ -61,7 +66,7 @@ impl Secrets {
         environment: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, SecretsError> {
         let mut problems = Vec::new();
-        let mut secrets = Self::new();
+        let mut values = BTreeMap::new();
         for plugin in plugins {
             for (name, variable) in &plugin.secrets {
                 let value = given.get(&plugin.name, name).map(OsString::from);
@@ -69,7 +74,7 @@ impl Secrets {
                 let wrong = match value {
                     Some(Ok(value)) => match wrong(&value) {
                         None => {
-                            secrets = secrets.with(&plugin.name, name, &value);
+                            values.insert((plugin.name.to_string(), name.clone()), value);
                             continue;
                         }
                         Some(wrong) => wrong,
@@ -85,12 +90,10 @@ impl Secrets {
                 ));
             }
         }
+        let secrets = Self::of(values);
         for plugin in plugins {
-            for (place, name) in secrets.redactor.find_in(&plugin.config) {
-                let stage = &plugin.name;
-                problems
-                    .push(format!("stage `{stage}`: {place} holds secret `{name}`: take it out"));
-            }
+            let held = secrets.held_by(plugin);
+            problems.extend(held.map(|problem| format!("stage `{}`: {problem}", plugin.name)));
         }
         if problems.is_empty() { Ok(secrets) } else { Err(SecretsError { problems }) }
     }
@@ -98,6 +101,12 @@ impl Secrets {
     /// The value of a secret.
     pub(super) fn get(&self, stage: &str, name: &str) -> Option<&str> {
         self.values.get(&(stage.to_owned(), name.to_owned())).map(String::as_str)
+    }
+
+    /// Where the configuration of a stage holds a secret, of whatever stage, and what to do about it.
+    pub(super) fn held_by(&self, plugin: &Plugin) -> impl Iterator<Item = String> {
+        let found = self.redactor.find_in(&plugin.config).into_iter();
+        found.map(|(place, name)| format!("{place} holds secret `{name}`: take it out"))
     }
 
     /// The names of a stage's secrets.

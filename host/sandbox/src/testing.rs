@@ -1,5 +1,8 @@
 //! Guests for tests, made of a contract's text: no compiler is asked for them.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use wasm_encoder::{
     CodeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection, GlobalSection,
     GlobalType, ImportSection, InstructionSink, MemorySection, MemoryType, Module, TypeSection,
@@ -10,6 +13,8 @@ use wit_parser::abi::{AbiVariant, WasmSignature, WasmType};
 use wit_parser::{Resolve, WorldId, WorldItem};
 
 use super::engine::Engine;
+use clickmill_core::Micros;
+use clickmill_core::batch::{Batch, Origins, Positions};
 
 /// The text of the contract.
 pub(crate) const CONTRACT_WIT: &str =
@@ -158,6 +163,25 @@ pub(crate) fn engine() -> (tempfile::TempDir, Engine) {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let engine = Engine::new(folder.path()).expect("an engine");
     (folder, engine)
+}
+
+/// A batch of these columns, of lines from 1 on.
+pub(crate) fn batch_of(columns: RecordBatch) -> Batch {
+    let rows = columns.num_rows();
+    let origins = Origins {
+        source: "test".into(),
+        header: None,
+        positions: Positions::Lines((1..=rows as u64).collect()),
+        block: bytes::Bytes::new(),
+        ranges: vec![0..0; rows],
+    };
+    Batch { columns, origins, ingest_time: Micros::default() }
+}
+
+/// A batch of one column, `n`, of the numbers from 0 on.
+pub(crate) fn batch_of_numbers(rows: usize) -> Batch {
+    let numbers: ArrayRef = Arc::new((0..rows as i64).collect::<Int64Array>());
+    batch_of(RecordBatch::try_from_iter([("n", numbers)]).expect("a batch"))
 }
 
 /// A plugin that reads, writes and refuses nothing.

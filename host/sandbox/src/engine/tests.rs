@@ -5,20 +5,11 @@ use wasm_encoder::{
 };
 
 use super::*;
-use crate::testing::engine;
+use crate::testing::{component, engine, section};
 
 /// A component around a core module: the section of a component that holds one has the number 1.
 fn component_of(module: Module) -> Vec<u8> {
-    let module = module.finish();
-    let mut component = b"\0asm\x0d\0\x01\0\x01".to_vec();
-    let mut length = module.len();
-    while length > 0x7f {
-        component.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
-    }
-    component.push(length as u8);
-    component.extend(module);
-    component
+    component(&[section(1, &module.finish())])
 }
 
 /// A module that calls a function of one type as one of another, by a table. A type that is not final may

@@ -1,25 +1,12 @@
 use arrow::array::Int64Array;
-use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use clickmill_core::Micros;
-use clickmill_core::batch::{Origins, Positions};
+use crate::testing::batch_of;
 
 fn batch(columns: &[(&str, ArrayRef)]) -> Batch {
-    let rows = columns.first().map_or(0, |(_, column)| column.len());
-    Batch {
-        columns: RecordBatch::try_from_iter(columns.iter().cloned()).expect("a batch"),
-        origins: Origins {
-            source: "test".into(),
-            header: None,
-            positions: Positions::Lines((1..=rows as u64).collect()),
-            block: Bytes::new(),
-            ranges: vec![0..0; rows],
-        },
-        ingest_time: Micros::default(),
-    }
+    batch_of(RecordBatch::try_from_iter(columns.iter().cloned()).expect("a batch"))
 }
 
 fn users(values: &[Option<&str>]) -> ArrayRef {

@@ -2,12 +2,9 @@
 //! told by its code. Guests in Rust that do the same, with what the operator reads: `tests/it/hostile.rs`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use wasm_encoder::{BlockType, InstructionSink, MemArg};
 
-use super::*;
 use crate::chain::{Chain, ChainWorker, Processed, StageCounts};
 use crate::change::NewComponent;
 use crate::engine::Engine;
@@ -15,10 +12,8 @@ use crate::error::PluginError;
 use crate::library::Library;
 use crate::lookup::LookupFile;
 use crate::secrets::Secrets;
-use crate::testing::{Body, CONTRACT_WIT, World, engine};
+use crate::testing::{Body, CONTRACT_WIT, World, batch_of_numbers as batch, engine};
 use clickmill_config::{InstanceLife, Limits, Plugin};
-use clickmill_core::Micros;
-use clickmill_core::batch::{Origins, Positions};
 
 /// The imports of the world, by number.
 const WRITE: u32 = 0;
@@ -34,21 +29,6 @@ const LIMITS: Limits = Limits {
     max_message_bytes: 1024,
     max_log_lines: 16,
 };
-
-fn batch(rows: usize) -> Batch {
-    let numbers: ArrayRef = Arc::new((0..rows as i64).collect::<Int64Array>());
-    Batch {
-        columns: RecordBatch::try_from_iter([("n", numbers)]).unwrap(),
-        origins: Origins {
-            source: "test".into(),
-            header: None,
-            positions: Positions::Lines((0..rows as u64).collect()),
-            block: bytes::Bytes::new(),
-            ranges: vec![0..0; rows],
-        },
-        ingest_time: Micros::default(),
-    }
-}
 
 /// The chain of a guest that does something in one of its exports.
 fn chain(engine: &Engine, body: Body<'_>, plugin: Plugin) -> Result<Chain, PluginError> {

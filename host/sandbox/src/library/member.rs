@@ -207,11 +207,8 @@ impl Member {
             let wrong = wrong(secrets.get(stage, name).unwrap_or_default())?;
             Some(format!("secret `{name}` {wrong}"))
         });
-        let values = secrets.redactor.find_in(&self.plugin.config);
-        let values = values
-            .into_iter()
-            .map(|(place, name)| format!("{place} holds secret `{name}`: take it out"));
-        let problems: Vec<String> = guessed.chain(keys).chain(values).collect();
+        let held = secrets.held_by(&self.plugin);
+        let problems: Vec<String> = guessed.chain(keys).chain(held).collect();
         if problems.is_empty() {
             Ok(())
         } else {

@@ -38,8 +38,8 @@ fn a_secret_is_found_in_whatever_form_programs_print_it() {
         json!(KEY.as_bytes()).to_string(),
         format!("{:02x?}", KEY.as_bytes()).replace(['[', ']', ',', ' '], ""),
         hex(KEY.as_bytes()).to_uppercase(),
-        percent_encoded(KEY.as_bytes()),
-        percent_encoded(KEY.as_bytes()).to_lowercase(),
+        percent_encode(KEY.as_bytes(), IN_A_URL).to_string(),
+        percent_encode(KEY.as_bytes(), IN_A_URL).to_string().to_lowercase(),
         KEY.to_uppercase(),
     ];
     for form in forms {
