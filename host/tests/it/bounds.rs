@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use crate::cloud::{spawn, wait_until};
 use crate::live::{Live, clicks};
-use crate::support::{Process, Scratch, component};
+use crate::support::{Process, Scratch, after, component};
 
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -205,18 +205,9 @@ fn what_is_to_be_signed_is_bounded_like_the_rest() {
 #[test]
 fn a_machine_that_bounds_addresses_is_told_what_to_bound() {
     let scratch = Scratch::new();
-    let inspect = scratch.command(&["plugin", "inspect"]);
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -v 50000000; exec \"$0\" \"$@\""]);
-    command.current_dir(scratch.folder.path());
-    command.arg(inspect.get_program()).args(inspect.get_args()).arg(component("plugins/mask"));
-    for (name, value) in inspect.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    let output = ended(command);
+    let mask = component("plugins/mask");
+    let inspect = scratch.command(&["plugin", "inspect", &mask.to_string_lossy()]);
+    let output = ended(after("ulimit -v 50000000", &inspect));
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{told}");
     assert!(told.contains("`ulimit -v` (RLIMIT_AS) allows 51200000000 bytes"), "{told}");

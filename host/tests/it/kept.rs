@@ -4,13 +4,13 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use clickmill_sandbox::{Grant, InstanceLife, PluginSet};
 use serde_json::{Value as Json, json};
 
 use crate::live::{Live, clicks, hostile};
-use crate::support::{Scratch, component, plugins, root, talk};
+use crate::support::{Scratch, after, component, plugins, root, talk};
 
 const FAST: [&str; 4] = ["--set", "source.rate=20000", "--set", "batch.max_rows=500"];
 
@@ -262,13 +262,8 @@ fn with_umask(
     environment: &[(&str, &str)],
     arguments: &[&str],
 ) -> Output {
-    let run = scratch.command(arguments);
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]);
-    command.arg(run.get_program()).args(run.get_args());
-    command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.envs(environment.iter().copied());
-    command.current_dir(scratch.folder.path()).output().unwrap()
+    let mut command = after(&format!("umask {umask}"), &scratch.command(arguments));
+    command.envs(environment.iter().copied()).output().unwrap()
 }
 
 /// Loads an object with dead letters, streams, merges: all that makes files.

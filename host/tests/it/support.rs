@@ -294,6 +294,34 @@ impl Dashboard {
     }
 }
 
+/// A command as a program runs it that finds it behind its own arguments.
+fn run_by(program: &str, arguments: &[&str], run: &Command) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).arg(run.get_program()).args(run.get_args());
+    if let Some(folder) = run.get_current_dir() {
+        command.current_dir(folder);
+    }
+    for (name, value) in run.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
+/// A command as a shell runs it once it has done something else, such as `umask 077`.
+pub(crate) fn after(first: &str, run: &Command) -> Command {
+    run_by("sh", &["-c", &format!("{first}; exec \"$0\" \"$@\"")], run)
+}
+
+/// A command on a terminal of Python's making, which passes on what it is given.
+pub(crate) fn on_a_terminal(run: &Command) -> Command {
+    let terminal =
+        "import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    run_by("python3", &["-c", terminal], run)
+}
+
 /// Keeps a command on this machine: whatever asks beyond loopback finds a closed port.
 fn fence(command: &mut Command) {
     const CLOSED: &str = "127.0.0.1:9";
