@@ -131,7 +131,7 @@ impl Scratch {
 }
 
 /// The cache of all that tests start.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")
 }
 
