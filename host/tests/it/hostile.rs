@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use crate::support::{Process, Scratch, component, conserved, talk};
+use crate::support::{Process, Scratch, component, conserved, talk, write_over};
 
 /// How long a command may take, whatever its guest does: far longer than any takes that ends by itself.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -257,14 +257,11 @@ fn a_guest_that_misbehaves_when_it_is_asked_what_it_is_is_refused() {
     let mut told = String::new();
     let whole = std::fs::read(component("host/tests/hostile")).unwrap();
     let marker = b"describe:as it ought";
-    let mut places = (0..whole.len() - marker.len()).filter(|at| whole[*at..].starts_with(marker));
-    let at = places.next().unwrap();
-    assert_eq!(places.next(), None);
     for does in BAD_NAMES {
         let scratch = Scratch::new();
         let mut bytes = whole.clone();
         let word = format!("{:width$}", format!("describe:{does}"), width = marker.len());
-        bytes[at..at + marker.len()].copy_from_slice(word.as_bytes());
+        assert_eq!(write_over(&mut bytes, marker, word.as_bytes()), 1);
         let evil = scratch.write("evil.wasm", bytes);
         let output = ended(&scratch, &["plugin", "inspect", &evil.to_string_lossy()]);
         assert_eq!(output.status.code(), Some(2), "{does}");
@@ -404,12 +401,7 @@ fn a_component_built_for_another_world_runs_in_an_empty_one() {
     // The lookups of the contract, under a name of WASI: an interface that no plugin is given.
     let mut bytes = std::fs::read(component("host/tests/hostile")).unwrap();
     let (ours, theirs) = (b"clickmill:plugin/lookup@0.1.0", b"wasi:http/outgoing-what@0.2.0");
-    let places: Vec<usize> =
-        (0..bytes.len() - ours.len()).filter(|at| bytes[*at..].starts_with(ours)).collect();
-    assert!(!places.is_empty());
-    for at in places {
-        bytes[at..at + ours.len()].copy_from_slice(theirs);
-    }
+    assert!(write_over(&mut bytes, ours, theirs) > 0);
     let wasi = scratch.write("wasi.wasm", bytes);
     let pipeline = pipeline(&scratch, "foreign_lookup", "");
     scratch.write("input.ndjson", "\"good\"\n\"guilty\"\n");

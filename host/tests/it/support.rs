@@ -25,6 +25,24 @@ pub(crate) fn component(folder: &str) -> PathBuf {
     build(&root().join(folder), Freshness::Sources, Install::Allowed).expect("the guest builds")
 }
 
+/// The component of a guest, with a section of no meaning at its end: another, which does the same.
+pub(crate) fn another(folder: &str) -> Vec<u8> {
+    let mut bytes = std::fs::read(component(folder)).expect("the guest can be read");
+    bytes.extend([0, 4, 3, b'a', b'b', b'c']);
+    bytes
+}
+
+/// Writes other bytes over some, wherever a component has them. Returns in how many places.
+pub(crate) fn write_over(component: &mut [u8], these: &[u8], other: &[u8]) -> usize {
+    let places: Vec<usize> = (0..component.len() - these.len())
+        .filter(|at| component[*at..].starts_with(these))
+        .collect();
+    for at in &places {
+        component[*at..*at + these.len()].copy_from_slice(other);
+    }
+    places.len()
+}
+
 /// The components of the four plugins, so that no test waits for the compiler inside a run.
 pub(crate) fn plugins() {
     for name in ["parse", "enrich", "mask", "validate"] {

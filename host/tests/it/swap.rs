@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::cloud::wait_until;
 use crate::emulators::Storage;
 use crate::live::{Live, clicks, hostile};
-use crate::support::{Scratch, component, plugins, root};
+use crate::support::{Scratch, another, component, plugins, root, write_over};
 
 const FAST: [&str; 4] = ["--set", "source.rate=20000", "--set", "batch.max_rows=500"];
 
@@ -526,18 +526,6 @@ fn without_numbers(line: &str) -> String {
 fn of_another_contract(scratch: &Scratch) -> String {
     let mut bytes = std::fs::read(component("plugins/mask")).unwrap();
     let (ours, other) = (b"clickmill:plugin/log@0.1.0", b"clickmill:plugin/log@0.9.0");
-    let places: Vec<usize> =
-        (0..bytes.len() - ours.len()).filter(|at| bytes[*at..].starts_with(ours)).collect();
-    assert!(!places.is_empty());
-    for at in places {
-        bytes[at..at + ours.len()].copy_from_slice(other);
-    }
+    assert!(write_over(&mut bytes, ours, other) > 0);
     scratch.write("later.wasm", bytes).to_string_lossy().into_owned()
-}
-
-/// The component of a plugin, with a section of no meaning at its end: another, which does the same.
-fn another(folder: &str) -> Vec<u8> {
-    let mut bytes = std::fs::read(component(folder)).unwrap();
-    bytes.extend([0, 4, 3, b'a', b'b', b'c']);
-    bytes
 }
