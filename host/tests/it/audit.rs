@@ -10,10 +10,9 @@ use clickmill_audit::{Action, Entry, Event, Log, Outcome, read};
 use serde_json::Value as Json;
 
 use crate::cloud::wait_until;
-use crate::live::{Live, clicks};
+use crate::live::{FAST, Live, clicks};
 use crate::support::{Process, Scratch, talk};
 
-const FAST: [&str; 4] = ["--set", "source.rate=20000", "--set", "batch.max_rows=500"];
 const FEW: [&str; 2] = ["source.rows=200", "source.rate=10000"];
 const IN_TABLE: &str = "SELECT COUNT(*) FROM clickstream_analytics.audit_log";
 

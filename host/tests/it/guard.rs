@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{Scratch, component, conserved, plugins, root};
+use crate::support::{Scratch, conserved, hostile_stage, plugins, root};
 
 const TABLE: &str = "test.events";
 const LETTERS: &str = "test.dead_letter";
@@ -61,22 +61,6 @@ fn pipeline(scratch: &Scratch, first: &str, last: &str, more: &str) -> String {
         "#
     );
     scratch.write("events.toml", text).to_string_lossy().into_owned()
-}
-
-/// A stage that copies `payload` into `out`, and does something to it.
-fn hostile(misdeed: &str) -> String {
-    let component = component("host/tests/hostile");
-    format!(
-        r#"
-        [[plugin]]
-        name = "hostile"
-        component = "{}"
-        reads = ["payload"]
-        writes = ["out", "flag"]
-        config = {{ misdeed = "{misdeed}" }}
-        "#,
-        component.display()
-    )
 }
 
 /// Runs events through a pipeline: what was printed besides the summary.
@@ -166,7 +150,7 @@ fn a_column_may_hold_what_came_in_where_the_pipeline_file_says_so() {
 #[test]
 fn a_plugin_that_copies_what_it_reads_into_another_column_is_stopped() {
     let scratch = Scratch::new();
-    let pipeline = pipeline(&scratch, "", &hostile(""), "");
+    let pipeline = pipeline(&scratch, "", &hostile_stage(""), "");
     // Words that anything may say are not stopped.
     let plain = json!({"id": "b", "user_id": "anonymous", "ip": "127.0.0.1"});
     run(&scratch, &pipeline, &[event("a", ""), plain]);
@@ -180,7 +164,7 @@ fn a_rejection_and_a_line_say_no_value_before_the_columns_are_there_and_after() 
     for misdeed in ["tell", "tell_and_fail"] {
         for is_first in [true, false] {
             let scratch = Scratch::new();
-            let stage = hostile(misdeed);
+            let stage = hostile_stage(misdeed);
             let pipeline = if is_first {
                 pipeline(&scratch, &stage, "", "")
             } else {

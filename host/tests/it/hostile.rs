@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use crate::support::{Process, Scratch, component, conserved, talk, write_over};
+use crate::support::{Process, Scratch, component, conserved, hostile_stage, talk, write_over};
 
 /// How long a command may take, whatever its guest does: far longer than any takes that ends by itself.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -91,7 +91,6 @@ const SCHEMA: &str = r#"[
 
 /// A pipeline of the hostile guest alone.
 pub(crate) fn pipeline(scratch: &Scratch, misdeed: &str, extra: &str) -> PathBuf {
-    let component = component("host/tests/hostile");
     let schemas = crate::support::root().join("schemas");
     scratch.write("out.json", SCHEMA);
     let text = format!(
@@ -101,16 +100,10 @@ source = {{ kind = "storage", uri = "input.ndjson" }}
 sink = {{ table = "test.out", schema = "out.json" }}
 dead_letter = {{ table = "test.dead_letter", schema = "{schemas}/dead_letter.json", max_rejected_share = 1.0 }}
 {extra}
-[[plugin]]
-name = "hostile"
-component = "{component}"
-reads = ["payload"]
-writes = ["out", "flag"]
-config = {{ misdeed = "{misdeed}" }}
-limits = {{ max_output_bytes = 8_388_608 }}
+{stage}limits = {{ max_output_bytes = 8_388_608 }}
 "#,
         schemas = schemas.display(),
-        component = component.display(),
+        stage = hostile_stage(misdeed),
     );
     scratch.write("pipeline.toml", text)
 }

@@ -9,10 +9,9 @@ use std::process::Output;
 use clickmill_sandbox::{Grant, InstanceLife, PluginSet};
 use serde_json::{Value as Json, json};
 
-use crate::live::{Live, clicks, hostile};
+use crate::live::{FAST, Live, clicks, lookup};
 use crate::support::{Scratch, after, component, plugins, root, talk};
 
-const FAST: [&str; 4] = ["--set", "source.rate=20000", "--set", "batch.max_rows=500"];
 
 /// What a pipeline has kept that was swapped once and ended.
 struct Kept {
@@ -165,11 +164,7 @@ fn a_set_that_somebody_made_up_gets_what_the_pipeline_file_grants_and_no_more() 
 #[test]
 fn content_that_was_exchanged_under_its_digest_is_not_taken_up() {
     let scratch = Scratch::new();
-    let words = scratch.write("words.csv", "key,word\nkey,old\n");
-    let text = fs::read_to_string(hostile(&scratch, "")).unwrap();
-    let text = text.replace("misdeed = \"none\"", "misdeed = \"lookup\"");
-    let lookups = format!("lookups = {{ words = \"{}\" }}\n", words.display());
-    let pipeline = scratch.write("lookup.toml", text + &lookups);
+    let pipeline = lookup(&scratch);
     let live = Live::start(&scratch, &pipeline, &[]);
     let new = scratch.write("new.csv", "key,word\nkey,new\n");
     let lookup = format!("hostile.words={}", new.display());

@@ -43,6 +43,22 @@ pub(crate) fn write_over(component: &mut [u8], these: &[u8], other: &[u8]) -> us
     places.len()
 }
 
+/// The stage of the guest that misbehaves, as its configuration says. More of its keys may follow.
+pub(crate) fn hostile_stage(misdeed: &str) -> String {
+    let component = component("host/tests/hostile");
+    format!(
+        r#"
+[[plugin]]
+name = "hostile"
+component = "{}"
+reads = ["payload"]
+writes = ["out", "flag"]
+config = {{ misdeed = "{misdeed}" }}
+"#,
+        component.display()
+    )
+}
+
 /// The components of the four plugins, so that no test waits for the compiler inside a run.
 pub(crate) fn plugins() {
     for name in ["parse", "enrich", "mask", "validate"] {

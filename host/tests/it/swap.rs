@@ -6,10 +6,9 @@ use serde_json::Value as Json;
 
 use crate::cloud::wait_until;
 use crate::emulators::Storage;
-use crate::live::{Live, clicks, hostile};
+use crate::live::{FAST, Live, clicks, hostile, lookup};
 use crate::support::{Scratch, another, component, plugins, root, write_over};
 
-const FAST: [&str; 4] = ["--set", "source.rate=20000", "--set", "batch.max_rows=500"];
 
 #[test]
 fn a_swap_counts_from_the_next_batch_and_every_row_says_which_plugins_made_it() {
@@ -424,12 +423,7 @@ fn an_object_is_loaded_by_one_set_and_a_swap_counts_from_the_next_object() {
 #[test]
 fn a_lookup_table_goes_through_the_same_door() {
     let scratch = Scratch::new();
-    let words = scratch.write("words.csv", "key,word\nkey,old\n");
-    let text = std::fs::read_to_string(hostile(&scratch, "")).unwrap();
-    let text = text.replace("misdeed = \"none\"", "misdeed = \"lookup\"");
-    let lookups = format!("lookups = {{ words = \"{}\" }}\n", words.display());
-    let pipeline = scratch.write("lookup.toml", text + &lookups);
-    let live = Live::start(&scratch, &pipeline, &[]);
+    let live = Live::start(&scratch, &lookup(&scratch), &[]);
     live.wait_for_rows(1, 1000);
     let broken = scratch.write("broken.csv", "key,word\nkey,one\nkey,two\n");
     let error = live.swap(&scratch, &["--lookup", &format!("hostile.words={}", broken.display())]);
