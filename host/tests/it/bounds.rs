@@ -3,13 +3,13 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value as Json;
 
-use crate::cloud::{spawn, wait_until};
+use crate::cloud::{ended, spawn, wait_until};
 use crate::live::{Live, clicks};
 use crate::support::{Process, Scratch, after, component};
 
@@ -55,20 +55,12 @@ fn heavy(scratch: &Scratch, plugin: &str, thousands: usize) -> PathBuf {
     scratch.write("heavy.wasm", [plugin, calls(thousands)].concat())
 }
 
-/// Waits for a command's end.
-#[track_caller]
-fn ended(mut command: Command) -> Output {
-    let silent = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut process = Process::spawn(silent);
-    wait_until("its end", || process.try_wait().unwrap().is_some());
-    process.wait_with_output().unwrap()
-}
-
 /// Inspects what is bad, and returns what is said of it.
 #[track_caller]
 fn refused(scratch: &Scratch, path: &Path, arguments: &[&str]) -> String {
     let path = path.to_string_lossy();
-    let output = ended(scratch.command(&[&["plugin", "inspect", &path][..], arguments].concat()));
+    let output =
+        ended(scratch, scratch.command(&[&["plugin", "inspect", &path][..], arguments].concat()));
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{path}: {told}");
     assert!(output.stdout.is_empty(), "{path}");
@@ -145,7 +137,7 @@ fn what_is_no_file_is_not_waited_for() {
             path.display()
         );
         let pipeline = scratch.write("odd.toml", text);
-        let output = ended(scratch.command(&["validate", &pipeline.to_string_lossy()]));
+        let output = ended(&scratch, scratch.command(&["validate", &pipeline.to_string_lossy()]));
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{}: {told}", path.display());
     }
@@ -167,7 +159,7 @@ fn compiling_ends_where_a_setting_says() {
         let component = format!("plugin.mask.component={}", dear.display());
         let validate =
             ["validate", &*pipeline.to_string_lossy(), "--set", &component, "--set", set];
-        let output = ended(scratch.command(&validate));
+        let output = ended(&scratch, scratch.command(&validate));
         assert_eq!(output.status.code(), Some(2));
         String::from_utf8(output.stderr).unwrap()
     };
@@ -195,7 +187,7 @@ fn what_is_to_be_signed_is_bounded_like_the_rest() {
     ] {
         let path = path.to_string_lossy();
         let sign = ["plugin", "sign", "--key", "release.key", &path];
-        let output = ended(scratch.command(&[&sign[..], arguments].concat()));
+        let output = ended(&scratch, scratch.command(&[&sign[..], arguments].concat()));
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{path}: {told}");
         assert!(told.contains(words), "{path}: {told}");
@@ -207,7 +199,7 @@ fn a_machine_that_bounds_addresses_is_told_what_to_bound() {
     let scratch = Scratch::new();
     let mask = component("plugins/mask");
     let inspect = scratch.command(&["plugin", "inspect", &mask.to_string_lossy()]);
-    let output = ended(after("ulimit -v 50000000", &inspect));
+    let output = ended(&scratch, after("ulimit -v 50000000", &inspect));
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{told}");
     assert!(told.contains("`ulimit -v` (RLIMIT_AS) allows 51200000000 bytes"), "{told}");

@@ -1,8 +1,10 @@
 //! No sensitive value leaves: by no column, no rejection, no log line, whatever the plugins do.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value as Json, json};
 
-use crate::support::{Scratch, conserved, hostile_stage, plugins, root};
+use crate::support::{Scratch, hostile_stage, plugins, root, summary};
 
 const TABLE: &str = "test.events";
 const LETTERS: &str = "test.dead_letter";
@@ -11,7 +13,7 @@ const SENSITIVE: [&str; 4] = ["203.0.113.9", "ada", "u-4711", "491512345678"];
 
 /// A pipeline of a table whose columns `ip`, `user_id` and `phone` are sensitive and masked.
 /// `first` and `last` are stages before the others and behind them, `more` is for the whole file.
-fn pipeline(scratch: &Scratch, first: &str, last: &str, more: &str) -> String {
+fn pipeline(scratch: &Scratch, first: &str, last: &str, more: &str) -> PathBuf {
     plugins();
     let root = root().to_string_lossy().into_owned();
     let tag = json!({"names": ["projects/p/locations/l/taxonomies/t/policyTags/x"]});
@@ -60,20 +62,16 @@ fn pipeline(scratch: &Scratch, first: &str, last: &str, more: &str) -> String {
         {last}
         "#
     );
-    scratch.write("events.toml", text).to_string_lossy().into_owned()
+    scratch.write("events.toml", text)
 }
 
 /// Runs events through a pipeline: what was printed besides the summary.
-fn run(scratch: &Scratch, pipeline: &str, events: &[Json]) -> String {
+fn run(scratch: &Scratch, pipeline: &Path, events: &[Json]) -> String {
     let lines: Vec<String> = events.iter().map(Json::to_string).collect();
     scratch.write("in.ndjson", lines.join("\n"));
-    let output = scratch.run(&["run", "--json", pipeline]);
-    let talk = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{talk}");
-    let summary: Json = serde_json::from_slice(&output.stdout).unwrap();
-    conserved(&summary);
-    assert_eq!(summary["rows_in"], events.len());
-    talk
+    let output = scratch.load(pipeline, &[]).output().unwrap();
+    assert_eq!(summary(&output)["rows_in"], events.len());
+    String::from_utf8(output.stderr).unwrap()
 }
 
 /// Messages of the letters, in the order of their lines.

@@ -12,7 +12,6 @@ use serde_json::{Value as Json, json};
 use crate::live::{FAST, Live, clicks, lookup};
 use crate::support::{Scratch, after, component, plugins, root, talk};
 
-
 /// What a pipeline has kept that was swapped once and ended.
 struct Kept {
     scratch: Scratch,

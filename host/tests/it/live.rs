@@ -11,8 +11,7 @@ use crate::cloud::{signal, summary, wait_until};
 use crate::support::{Interface, Process, Scratch, hostile_stage, plugins, root};
 
 /// So that a stream has many batches soon.
-pub(crate) const FAST: [&str; 4] =
-    ["--set", "source.rate=20000", "--set", "batch.max_rows=500"];
+pub(crate) const FAST: [&str; 4] = ["--set", "source.rate=20000", "--set", "batch.max_rows=500"];
 
 /// A running pipeline. One that is not ended ends with the test.
 pub(crate) struct Live {

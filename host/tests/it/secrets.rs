@@ -4,7 +4,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use serde_json::Value as Json;
 
@@ -13,14 +13,14 @@ use crate::support::{KEY, Scratch, another, plugins, root, talk};
 
 const FEW: [&str; 2] = ["source.rows=200", "source.rate=100000"];
 
+/// The command that runs the clicks stream to its end.
+fn few(scratch: &Scratch, set: &[&str]) -> Command {
+    scratch.load(&clicks(), &[&FEW, set].concat())
+}
+
 /// Runs the clicks stream to its end, with this key in the environment.
 fn run(scratch: &Scratch, key: Option<&str>, set: &[&str]) -> Output {
-    let pipeline = clicks().to_string_lossy().into_owned();
-    let mut arguments = vec!["run", pipeline.as_str()];
-    for set in FEW.iter().chain(set) {
-        arguments.extend(["--set", set]);
-    }
-    let mut command = scratch.command(&arguments);
+    let mut command = few(scratch, set);
     match key {
         Some(key) => command.env("CLICKMILL_MASK_KEY", key),
         None => command.env_remove("CLICKMILL_MASK_KEY"),
@@ -83,10 +83,7 @@ fn a_secret_is_granted_by_name_and_its_variable_can_be_another() {
     };
     let (one, other) = (Scratch::new(), Scratch::new());
     let wanted = users(&one, &run(&one, Some(KEY), &[]));
-    let pipeline = clicks().to_string_lossy().into_owned();
-    let named =
-        ["--set", FEW[0], "--set", FEW[1], "--set", "plugin.mask.secrets={ key = \"SHOP\" }"];
-    let mut command = other.command(&[&["run", &pipeline][..], &named].concat());
+    let mut command = few(&other, &["plugin.mask.secrets={ key = \"SHOP\" }"]);
     let found = command.env_remove("CLICKMILL_MASK_KEY").env("SHOP", KEY).output().unwrap();
     assert_eq!(users(&other, &found), wanted);
 }
@@ -308,12 +305,8 @@ fn a_crate_is_not_built_where_only_signed_components_are_taken() {
 fn a_grant_of_a_secret_is_entered() {
     let scratch = Scratch::new();
     scratch.summary(&clicks(), &FEW);
-    let pipeline = clicks().to_string_lossy().into_owned();
-    let mut arguments = vec!["run", pipeline.as_str()];
-    for set in FEW.iter().chain(&["plugin.mask.secrets={ key = \"SHOP_KEY\" }"]) {
-        arguments.extend(["--set", set]);
-    }
-    let output = scratch.command(&arguments).env("SHOP_KEY", KEY).output().unwrap();
+    let mut command = few(&scratch, &["plugin.mask.secrets={ key = \"SHOP_KEY\" }"]);
+    let output = command.env("SHOP_KEY", KEY).output().unwrap();
     assert!(output.status.success(), "{}", talk(&output, &scratch));
     let sql = "SELECT subject, detail FROM clickstream_analytics.audit_log WHERE action = 'grant'";
     let entries: Vec<Json> = scratch.query(sql);

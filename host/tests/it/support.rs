@@ -135,17 +135,18 @@ impl Scratch {
         String::from_utf8(output.stdout).expect("text")
     }
 
+    /// The command that runs a pipeline with other settings.
+    pub(crate) fn load(&self, pipeline: &Path, set: &[&str]) -> Command {
+        let pipeline = pipeline.to_string_lossy();
+        let mut arguments = vec!["run", "--json", &pipeline];
+        arguments.extend(set.iter().flat_map(|set| ["--set", set]));
+        self.command(&arguments)
+    }
+
     /// Runs a pipeline and returns its summary.
     #[track_caller]
     pub(crate) fn summary(&self, pipeline: &Path, set: &[&str]) -> Json {
-        let pipeline = pipeline.to_string_lossy().into_owned();
-        let mut arguments = vec!["run", "--json", pipeline.as_str()];
-        for set in set {
-            arguments.extend(["--set", set]);
-        }
-        let summary: Json = serde_json::from_str(&self.done(&arguments)).expect("a summary");
-        conserved(&summary);
-        summary
+        summary(&self.load(pipeline, set).output().expect("the binary starts"))
     }
 
     /// The rows of a query.
@@ -397,6 +398,16 @@ pub(crate) fn installed(program: &str, packages: &[&str]) -> Option<PathBuf> {
             .status();
         find()
     })
+}
+
+/// The summary of a run that ended well.
+#[track_caller]
+pub(crate) fn summary(output: &Output) -> Json {
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{:?}: {talk}", output.status);
+    let summary: Json = serde_json::from_slice(&output.stdout).expect("a summary");
+    conserved(&summary);
+    summary
 }
 
 /// in = out + rejected + filtered.

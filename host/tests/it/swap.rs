@@ -9,7 +9,6 @@ use crate::emulators::Storage;
 use crate::live::{FAST, Live, clicks, hostile, lookup};
 use crate::support::{Scratch, another, component, plugins, root, write_over};
 
-
 #[test]
 fn a_swap_counts_from_the_next_batch_and_every_row_says_which_plugins_made_it() {
     let scratch = Scratch::new();
