@@ -97,21 +97,30 @@ fn what_fails_a_check_leaves_the_old_plugins_running_and_says_why() {
     assert_eq!(scratch.number(refused), 9);
 }
 
+/// Swaps to a version that is good for five seconds. Once it is rolled back and the one before works on:
+/// the versions, and why.
+#[track_caller]
+fn turned(scratch: &Scratch, live: &Live, misdeed: &str) -> (Vec<Json>, String) {
+    let bad_from = clickmill_core::Micros::now().get() + 5_000_000;
+    let bad = format!("hostile.bad_from={bad_from}");
+    let misdeed = format!("hostile.misdeed={misdeed}");
+    live.swap(scratch, &["--config", &bad, "--config", &misdeed]).unwrap();
+    wait_until("a rollback", || live.history()[1]["standing"] == "rolled back");
+    let history = live.history();
+    assert_eq!(history[0]["standing"], "current");
+    let good_again = history[0]["rows"].as_u64().unwrap() + 2000;
+    live.wait_for_rows(1, good_again);
+    let reason = history[1]["reason"].as_str().unwrap().to_owned();
+    (history, reason)
+}
+
 #[test]
 fn a_version_that_turns_bad_is_rolled_back_by_itself() {
     let scratch = Scratch::new();
     let live = Live::start(&scratch, &hostile(&scratch, ""), &[]);
     live.wait_for_rows(1, 3000);
-    let bad_from = clickmill_core::Micros::now().get() + 5_000_000;
-    let bad = format!("hostile.bad_from={bad_from}");
-    live.swap(&scratch, &["--config", &bad, "--config", "hostile.misdeed=turn"]).unwrap();
-    wait_until("a rollback", || live.history()[1]["standing"] == "rolled back");
-    let history = live.history();
-    let reason = history[1]["reason"].as_str().unwrap();
+    let (history, reason) = turned(&scratch, &live, "turn");
     assert!(reason.starts_with("it rejects "), "{reason}");
-    assert_eq!(history[0]["standing"], "current");
-    let good_again = history[0]["rows"].as_u64().unwrap() + 2000;
-    live.wait_for_rows(1, good_again);
     assert!(live.talk().contains("plugins rolled back"), "{}", live.talk());
     let summary = live.end();
     assert_eq!(summary["plugin_set"], history[0]["plugin_set"]);
@@ -136,15 +145,8 @@ fn a_version_that_loses_rows_is_refused_and_one_that_begins_to_is_rolled_back() 
     assert!(error.contains("it drops 100.0 % of rows on purpose"), "{error}");
     assert!(error.contains("more are dropped on purpose: no table and no letter has"), "{error}");
     // On those that come.
-    let bad_from = clickmill_core::Micros::now().get() + 5_000_000;
-    let bad = format!("hostile.bad_from={bad_from}");
-    live.swap(&scratch, &["--config", &bad, "--config", "hostile.misdeed=turn_drop"]).unwrap();
-    wait_until("a rollback", || live.history()[1]["standing"] == "rolled back");
-    let history = live.history();
-    let reason = history[1]["reason"].as_str().unwrap();
+    let (history, reason) = turned(&scratch, &live, "turn_drop");
     assert!(reason.starts_with("it drops "), "{reason}");
-    let good_again = history[0]["rows"].as_u64().unwrap() + 2000;
-    live.wait_for_rows(1, good_again);
     let summary = live.end();
     assert_eq!(summary["plugin_set"], history[0]["plugin_set"]);
     let detail = "SELECT detail FROM test.audit_log WHERE action = 'rollback'";
