@@ -3,13 +3,13 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value as Json;
 
 use crate::live::{Live, clicks};
-use crate::support::{KEY, Scratch, another, plugins, root, talk};
+use crate::support::{KEY, Scratch, another, files, plugins, root, talk};
 
 const FEW: [&str; 2] = ["source.rows=200", "source.rate=100000"];
 
@@ -158,15 +158,6 @@ fn golden_cases_do_not_tell_what_the_real_secret_makes() {
     let error = live.swap(&scratch, &["mask=oracle/mask.wasm", "--dry-run"]).unwrap_err();
     assert_eq!(pseudonym(&error), made_up);
     live.end();
-}
-
-/// Files in a folder and all below it.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let (folders, mut found): (Vec<PathBuf>, Vec<PathBuf>) =
-        entries.partition(|path| path.is_dir());
-    found.extend(folders.iter().flat_map(|folder| files(folder)));
-    found
 }
 
 /// A plugin crate that nobody has built.

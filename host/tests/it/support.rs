@@ -372,6 +372,13 @@ fn fence(command: &mut Command) {
     command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
 }
 
+/// The files in a folder and in all below it.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
 /// Says that a test is not run for want of a program, past the harness, which keeps what passing tests
 /// print to itself. CI fails on such a line.
 pub(crate) fn not_run(test: &str, why: &str) {
