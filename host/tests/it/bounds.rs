@@ -119,12 +119,13 @@ fn what_is_no_file_is_not_waited_for() {
     std::os::unix::fs::symlink(&link, &link).unwrap();
     std::fs::create_dir(&folder).unwrap();
     let schemas = crate::support::root().join("schemas");
-    for (path, words) in [
-        (scratch.path("sparse.wasm"), "wanted at most 33554432"),
-        (scratch.path("pipe.wasm"), "a pipe or a device, wanted a file"),
-        ("/dev/zero".into(), "a pipe or a device, wanted a file"),
-        (link, "symbolic links"),
-        (folder, "is not a Rust crate"),
+    let (large, no_file) = ("wanted at most 33554432", "a pipe or a device, wanted a file");
+    for (path, words, of_a_pipeline) in [
+        (scratch.path("sparse.wasm"), large, large),
+        (scratch.path("pipe.wasm"), no_file, no_file),
+        ("/dev/zero".into(), no_file, no_file),
+        (link, "symbolic links", "there is no `"),
+        (folder, "is not a Rust crate", "is not a Rust crate"),
     ] {
         let told = refused(&scratch, &path, &[]);
         assert!(told.contains(words), "{}: {told}", path.display());
@@ -140,6 +141,7 @@ fn what_is_no_file_is_not_waited_for() {
         let output = ended(&scratch, scratch.command(&["validate", &pipeline.to_string_lossy()]));
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{}: {told}", path.display());
+        assert!(told.contains(of_a_pipeline), "{}: {told}", path.display());
     }
 }
 
