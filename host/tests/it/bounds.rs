@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use crate::cloud::{ended, spawn, wait_until};
 use crate::live::{Live, clicks};
-use crate::support::{Process, Scratch, after, component};
+use crate::support::{Process, Scratch, after, component, head, root};
 
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -118,7 +118,7 @@ fn what_is_no_file_is_not_waited_for() {
     let (link, folder) = (scratch.path("link.wasm"), scratch.path("folder"));
     std::os::unix::fs::symlink(&link, &link).unwrap();
     std::fs::create_dir(&folder).unwrap();
-    let schemas = crate::support::root().join("schemas");
+    let schema = root().join("schemas/clicks_raw.json");
     let (large, no_file) = ("wanted at most 33554432", "a pipe or a device, wanted a file");
     for (path, words, of_a_pipeline) in [
         (scratch.path("sparse.wasm"), large, large),
@@ -129,14 +129,9 @@ fn what_is_no_file_is_not_waited_for() {
     ] {
         let told = refused(&scratch, &path, &[]);
         assert!(told.contains(words), "{}: {told}", path.display());
-        let text = format!(
-            "name = \"odd\"\nsource = {{ kind = \"generator\", data = \"clicks\", rate = 1 }}\n\
-             sink = {{ table = \"test.out\", schema = \"{0}/clicks_raw.json\" }}\n\
-             dead_letter = {{ table = \"test.dead_letter\", schema = \"{0}/dead_letter.json\" }}\n\
-             [[plugin]]\nname = \"odd\"\ncomponent = \"{1}\"\n",
-            schemas.display(),
-            path.display()
-        );
+        let stage = format!("[[plugin]]\nname = \"odd\"\ncomponent = \"{}\"\n", path.display());
+        let source = r#"kind = "generator", data = "clicks", rate = 1"#;
+        let text = head("odd", source, "test.out", &schema.to_string_lossy()) + &stage;
         let pipeline = scratch.write("odd.toml", text);
         let output = ended(&scratch, scratch.command(&["validate", &pipeline.to_string_lossy()]));
         let told = String::from_utf8_lossy(&output.stderr);

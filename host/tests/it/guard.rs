@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{Scratch, hostile_stage, plugins, root, summary};
+use crate::support::{Scratch, head, hostile_stage, parse_stage, plugins, root, summary};
 
 const TABLE: &str = "test.events";
 const LETTERS: &str = "test.dead_letter";
@@ -15,7 +15,6 @@ const SENSITIVE: [&str; 4] = ["203.0.113.9", "ada", "u-4711", "491512345678"];
 /// `first` and `last` are stages before the others and behind them, `more` is for the whole file.
 fn pipeline(scratch: &Scratch, first: &str, last: &str, more: &str) -> PathBuf {
     plugins();
-    let root = root().to_string_lossy().into_owned();
     let tag = json!({"names": ["projects/p/locations/l/taxonomies/t/policyTags/x"]});
     let columns = json!([
         {"name": "id", "type": "STRING", "mode": "REQUIRED"},
@@ -27,32 +26,25 @@ fn pipeline(scratch: &Scratch, first: &str, last: &str, more: &str) -> PathBuf {
         {"name": "out", "type": "STRING"},
     ]);
     scratch.write("events.json", columns.to_string());
+    let source = r#"kind = "storage", uri = "in.ndjson", format = "ndjson""#;
+    let head = head("guarded", source, TABLE, "events.json");
+    let parsed = r#"
+        { name = "id", type = "text", required = true },
+        { name = "ip", type = "text" },
+        { name = "user_id", type = "text" },
+        { name = "phone", type = "int64" },
+        { name = "note", type = "text" },
+    "#;
+    let parse = parse_stage("json", "payload", parsed);
     let text = format!(
         r#"
-        name = "guarded"
-        source = {{ kind = "storage", uri = "in.ndjson", format = "ndjson" }}
-        sink = {{ table = "{TABLE}", schema = "events.json" }}
-        dead_letter = {{ table = "{LETTERS}", schema = "{root}/schemas/dead_letter.json", max_rejected_share = 1.0 }}
+        {head}
         {more}
         {first}
-        [[plugin]]
-        name = "parse"
-        component = "{root}/plugins/parse"
-        reads = ["payload"]
-        writes = ["*"]
-        [plugin.config]
-        format = "json"
-        unknown = "keep"
-        columns = [
-            {{ name = "id", type = "text", required = true }},
-            {{ name = "ip", type = "text" }},
-            {{ name = "user_id", type = "text" }},
-            {{ name = "phone", type = "int64" }},
-            {{ name = "note", type = "text" }},
-        ]
+        {parse}
         [[plugin]]
         name = "mask"
-        component = "{root}/plugins/mask"
+        component = "{mask}"
         reads = ["ip", "user_id", "phone"]
         writes = ["ip", "user_id", "phone"]
         secrets = ["key"]
@@ -60,7 +52,8 @@ fn pipeline(scratch: &Scratch, first: &str, last: &str, more: &str) -> PathBuf {
         key_id = "k1"
         columns = {{ ip = "ip", user_id = "pseudonym", phone = "pseudonym" }}
         {last}
-        "#
+        "#,
+        mask = root().join("plugins/mask").display()
     );
     scratch.write("events.toml", text)
 }

@@ -8,7 +8,7 @@ use std::process::Output;
 use serde_json::Value as Json;
 
 use crate::cloud::{ended, summary};
-use crate::support::{Scratch, component, hostile_stage, talk, write_over};
+use crate::support::{Scratch, component, head, hostile_stage, talk, write_over};
 
 /// What a guest may do wrong while it works, each of which must cost exactly the guilty row.
 const MISDEEDS: [&str; 43] = [
@@ -88,21 +88,12 @@ const SCHEMA: &str = r#"[
 
 /// A pipeline of the hostile guest alone.
 pub(crate) fn pipeline(scratch: &Scratch, misdeed: &str, extra: &str) -> PathBuf {
-    let schemas = crate::support::root().join("schemas");
     scratch.write("out.json", SCHEMA);
-    let text = format!(
-        r#"
-name = "hostile"
-source = {{ kind = "storage", uri = "input.ndjson" }}
-sink = {{ table = "test.out", schema = "out.json" }}
-dead_letter = {{ table = "test.dead_letter", schema = "{schemas}/dead_letter.json", max_rejected_share = 1.0 }}
-{extra}
-{stage}limits = {{ max_output_bytes = 8_388_608 }}
-"#,
-        schemas = schemas.display(),
-        stage = hostile_stage(misdeed),
-    );
-    scratch.write("pipeline.toml", text)
+    let source = r#"kind = "storage", uri = "input.ndjson""#;
+    let head = head("hostile", source, "test.out", "out.json");
+    let stage = hostile_stage(misdeed);
+    let limits = "limits = { max_output_bytes = 8_388_608 }\n";
+    scratch.write("pipeline.toml", format!("{head}{extra}\n{stage}{limits}"))
 }
 
 /// Runs a pipeline, which loads what there is, and returns its summary and its log.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value as Json;
 
 use crate::cloud::{signal, summary, wait_until};
-use crate::support::{Interface, Process, Scratch, hostile_stage, plugins, root};
+use crate::support::{Interface, Process, Scratch, head, hostile_stage, plugins, root};
 
 /// So that a stream has many batches soon.
 pub(crate) const FAST: [&str; 4] = ["--set", "source.rate=20000", "--set", "batch.max_rows=500"];
@@ -120,7 +120,6 @@ pub(crate) fn hostile(scratch: &Scratch, extra: &str) -> PathBuf {
 }
 
 fn through(scratch: &Scratch, extra: &str, misdeed: &str) -> PathBuf {
-    let schemas = root().join("schemas");
     scratch.write(
         "out.json",
         r#"[
@@ -131,18 +130,10 @@ fn through(scratch: &Scratch, extra: &str, misdeed: &str) -> PathBuf {
   {"name": "ingested_at", "type": "TIMESTAMP", "mode": "REQUIRED"}
 ]"#,
     );
-    let text = format!(
-        r#"
-name = "hostile-live"
-source = {{ kind = "generator", data = "clicks", rate = 20000 }}
-sink = {{ table = "test.out", schema = "out.json" }}
-dead_letter = {{ table = "test.dead_letter", schema = "{schemas}/dead_letter.json", max_rejected_share = 1.0 }}
-batch = {{ max_rows = 500 }}
-{extra}
-"#,
-        schemas = schemas.display(),
-    );
-    scratch.write("hostile.toml", text + &hostile_stage(misdeed))
+    let source = r#"kind = "generator", data = "clicks", rate = 20000"#;
+    let head = head("hostile-live", source, "test.out", "out.json");
+    let stage = hostile_stage(misdeed);
+    scratch.write("hostile.toml", format!("{head}batch = {{ max_rows = 500 }}\n{extra}\n{stage}"))
 }
 
 /// Likewise, through the guest that writes what its lookup table `words` has: `old`.

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use serde_json::Value as Json;
 
 use crate::live::{Live, clicks};
-use crate::support::{KEY, Scratch, another, files, plugins, root, talk};
+use crate::support::{KEY, Scratch, another, files, head, plugins, talk};
 
 const FEW: [&str; 2] = ["source.rows=200", "source.rate=100000"];
 
@@ -223,14 +223,9 @@ fn a_build_sees_settings_and_no_secrets() {
 fn nothing_is_installed_unless_somebody_asks_for_it() {
     let scratch = Scratch::new();
     let folder = krate(&scratch);
-    let text = format!(
-        "name = \"krate\"\n\
-         source = {{ kind = \"generator\", data = \"clicks\", rows = 10, rate = 1000 }}\n\
-         sink = {{ table = \"test.out\", schema = \"out.json\" }}\n\
-         dead_letter = {{ table = \"test.dead_letter\", schema = \"{}/dead_letter.json\" }}\n\
-         [[plugin]]\nname = \"krate\"\ncomponent = \"krate\"\n",
-        root().join("schemas").display()
-    );
+    let source = r#"kind = "generator", data = "clicks", rows = 10, rate = 1000"#;
+    let stage = "[[plugin]]\nname = \"krate\"\ncomponent = \"krate\"\n";
+    let text = head("krate", source, "test.out", "out.json") + stage;
     scratch.write("out.json", r#"[{"name": "message_id", "type": "STRING", "mode": "REQUIRED"}]"#);
     let pipeline = scratch.write("krate.toml", text).to_string_lossy().into_owned();
     // A machine without a compiler for plugins: what is called says so, and enters what it was told.

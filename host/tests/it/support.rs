@@ -43,6 +43,38 @@ pub(crate) fn write_over(component: &mut [u8], these: &[u8], other: &[u8]) -> us
     places.len()
 }
 
+/// How a pipeline file begins: where its records come from, its table, and in the same dataset its letters,
+/// of which there may be any number.
+pub(crate) fn head(name: &str, source: &str, table: &str, schema: &str) -> String {
+    let (dataset, _) = table.split_once('.').expect("`dataset.table`");
+    let letters = root().join("schemas/dead_letter.json");
+    format!(
+        r#"
+name = "{name}"
+source = {{ {source} }}
+sink = {{ table = "{table}", schema = "{schema}" }}
+dead_letter = {{ table = "{dataset}.dead_letter", schema = "{}", max_rejected_share = 1.0 }}
+"#,
+        letters.display()
+    )
+}
+
+/// The stage that makes columns of records, and keeps aside what has none.
+pub(crate) fn parse_stage(format: &str, reads: &str, columns: &str) -> String {
+    let component = root().join("plugins/parse");
+    format!(
+        r#"
+[[plugin]]
+name = "parse"
+component = "{}"
+reads = ["{reads}"]
+writes = ["*"]
+config = {{ format = "{format}", unknown = "keep", columns = [{columns}] }}
+"#,
+        component.display()
+    )
+}
+
 /// The stage of the guest that misbehaves, as its configuration says. More of its keys may follow.
 pub(crate) fn hostile_stage(misdeed: &str) -> String {
     let component = component("host/tests/hostile");
