@@ -10,10 +10,9 @@ use clickmill_audit::{Action, Entry, Event, Log, Outcome, read};
 use serde_json::Value as Json;
 
 use crate::cloud::wait_until;
-use crate::live::{Live, clicks};
+use crate::live::{FAST, Live, clicks};
 use crate::support::{Process, Scratch, talk};
 
-const FAST: [&str; 4] = ["--set", "source.rate=20000", "--set", "batch.max_rows=500"];
 const FEW: [&str; 2] = ["source.rows=200", "source.rate=10000"];
 const IN_TABLE: &str = "SELECT COUNT(*) FROM clickstream_analytics.audit_log";
 
@@ -54,13 +53,6 @@ impl Trail {
     }
 }
 
-fn readiness(live: &Live) -> (u16, String) {
-    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
-    let agent: ureq::Agent = config.build().into();
-    let mut answer = agent.get(format!("http://{}/readyz", live.admin)).call().unwrap();
-    (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
-}
-
 #[test]
 fn without_an_entry_no_swap_counts_and_a_rollback_does() {
     let scratch = Scratch::new();
@@ -80,13 +72,13 @@ fn without_an_entry_no_swap_counts_and_a_rollback_does() {
     let back: Json = serde_json::from_str(&scratch.done(&rollback)).unwrap();
     assert_eq!(back["plugin_set"], second["from"]);
     wait_until("an error", || live.talk().contains("is not in the audit log yet"));
-    wait_until("it is told", || readiness(&live).0 == 503);
-    let (_, why) = readiness(&live);
+    wait_until("it is told", || live.at.get("/readyz").0 == 503);
+    let (_, why) = live.at.get("/readyz");
     assert!(why.contains("not in the audit log"), "{why}");
     // Nor does the next swap step over what waits.
     assert_eq!(scratch.run(&swap).status.code(), Some(3));
     trail.unblock();
-    wait_until("the entries", || readiness(&live).0 == 200);
+    wait_until("the entries", || live.at.get("/readyz").0 == 200);
     live.swap(&scratch, &["--config", "mask.key_id=k4"]).unwrap();
     live.end();
     let entered = ["start", "swap", "refuse", "rollback", "refuse", "swap", "stop"];

@@ -3,15 +3,15 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value as Json;
 
-use crate::cloud::{spawn, wait_until};
+use crate::cloud::{ended, spawn, wait_until};
 use crate::live::{Live, clicks};
-use crate::support::{Process, Scratch, component};
+use crate::support::{Process, Scratch, after, component, head, root};
 
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -55,20 +55,12 @@ fn heavy(scratch: &Scratch, plugin: &str, thousands: usize) -> PathBuf {
     scratch.write("heavy.wasm", [plugin, calls(thousands)].concat())
 }
 
-/// Waits for a command's end.
-#[track_caller]
-fn ended(mut command: Command) -> Output {
-    let silent = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut process = Process::spawn(silent);
-    wait_until("its end", || process.try_wait().unwrap().is_some());
-    process.wait_with_output().unwrap()
-}
-
 /// Inspects what is bad, and returns what is said of it.
 #[track_caller]
 fn refused(scratch: &Scratch, path: &Path, arguments: &[&str]) -> String {
     let path = path.to_string_lossy();
-    let output = ended(scratch.command(&[&["plugin", "inspect", &path][..], arguments].concat()));
+    let output =
+        ended(scratch, scratch.command(&[&["plugin", "inspect", &path][..], arguments].concat()));
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{path}: {told}");
     assert!(output.stdout.is_empty(), "{path}");
@@ -126,28 +118,25 @@ fn what_is_no_file_is_not_waited_for() {
     let (link, folder) = (scratch.path("link.wasm"), scratch.path("folder"));
     std::os::unix::fs::symlink(&link, &link).unwrap();
     std::fs::create_dir(&folder).unwrap();
-    let schemas = crate::support::root().join("schemas");
-    for (path, words) in [
-        (scratch.path("sparse.wasm"), "wanted at most 33554432"),
-        (scratch.path("pipe.wasm"), "a pipe or a device, wanted a file"),
-        ("/dev/zero".into(), "a pipe or a device, wanted a file"),
-        (link, "symbolic links"),
-        (folder, "is not a Rust crate"),
+    let schema = root().join("schemas/clicks_raw.json");
+    let (large, no_file) = ("wanted at most 33554432", "a pipe or a device, wanted a file");
+    for (path, words, of_a_pipeline) in [
+        (scratch.path("sparse.wasm"), large, large),
+        (scratch.path("pipe.wasm"), no_file, no_file),
+        ("/dev/zero".into(), no_file, no_file),
+        (link, "symbolic links", "there is no `"),
+        (folder, "is not a Rust crate", "is not a Rust crate"),
     ] {
         let told = refused(&scratch, &path, &[]);
         assert!(told.contains(words), "{}: {told}", path.display());
-        let text = format!(
-            "name = \"odd\"\nsource = {{ kind = \"generator\", data = \"clicks\", rate = 1 }}\n\
-             sink = {{ table = \"test.out\", schema = \"{0}/clicks_raw.json\" }}\n\
-             dead_letter = {{ table = \"test.dead_letter\", schema = \"{0}/dead_letter.json\" }}\n\
-             [[plugin]]\nname = \"odd\"\ncomponent = \"{1}\"\n",
-            schemas.display(),
-            path.display()
-        );
+        let stage = format!("[[plugin]]\nname = \"odd\"\ncomponent = \"{}\"\n", path.display());
+        let source = r#"kind = "generator", data = "clicks", rate = 1"#;
+        let text = head("odd", source, "test.out", &schema.to_string_lossy()) + &stage;
         let pipeline = scratch.write("odd.toml", text);
-        let output = ended(scratch.command(&["validate", &pipeline.to_string_lossy()]));
+        let output = ended(&scratch, scratch.command(&["validate", &pipeline.to_string_lossy()]));
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{}: {told}", path.display());
+        assert!(told.contains(of_a_pipeline), "{}: {told}", path.display());
     }
 }
 
@@ -167,7 +156,7 @@ fn compiling_ends_where_a_setting_says() {
         let component = format!("plugin.mask.component={}", dear.display());
         let validate =
             ["validate", &*pipeline.to_string_lossy(), "--set", &component, "--set", set];
-        let output = ended(scratch.command(&validate));
+        let output = ended(&scratch, scratch.command(&validate));
         assert_eq!(output.status.code(), Some(2));
         String::from_utf8(output.stderr).unwrap()
     };
@@ -195,7 +184,7 @@ fn what_is_to_be_signed_is_bounded_like_the_rest() {
     ] {
         let path = path.to_string_lossy();
         let sign = ["plugin", "sign", "--key", "release.key", &path];
-        let output = ended(scratch.command(&[&sign[..], arguments].concat()));
+        let output = ended(&scratch, scratch.command(&[&sign[..], arguments].concat()));
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{path}: {told}");
         assert!(told.contains(words), "{path}: {told}");
@@ -205,18 +194,9 @@ fn what_is_to_be_signed_is_bounded_like_the_rest() {
 #[test]
 fn a_machine_that_bounds_addresses_is_told_what_to_bound() {
     let scratch = Scratch::new();
-    let inspect = scratch.command(&["plugin", "inspect"]);
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -v 50000000; exec \"$0\" \"$@\""]);
-    command.current_dir(scratch.folder.path());
-    command.arg(inspect.get_program()).args(inspect.get_args()).arg(component("plugins/mask"));
-    for (name, value) in inspect.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    let output = ended(command);
+    let mask = component("plugins/mask");
+    let inspect = scratch.command(&["plugin", "inspect", &mask.to_string_lossy()]);
+    let output = ended(&scratch, after("ulimit -v 50000000", &inspect));
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{told}");
     assert!(told.contains("`ulimit -v` (RLIMIT_AS) allows 51200000000 bytes"), "{told}");

@@ -1,5 +1,6 @@
 //! A pipeline between emulators: a topic with its subscription, a BigQuery, a scratch folder.
 
+use std::fs::File;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value as Json, json};
 
 use crate::emulators::{BigQuery, PROJECT, pubsub, request};
+pub(crate) use crate::support::summary;
 use crate::support::{Process, Scratch, plugins, root};
 
 /// See [`Cloud::drain_all`].
@@ -144,19 +146,25 @@ impl Cloud {
     }
 }
 
-/// The summary of a run that ended well.
-#[track_caller]
-pub(crate) fn summary(output: &Output) -> Json {
-    let talk = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{:?}: {talk}", output.status);
-    let summary: Json = serde_json::from_slice(&output.stdout).expect("a summary");
-    crate::support::conserved(&summary);
-    summary
-}
-
 /// Starts a command whose output is wanted later.
 pub(crate) fn spawn(mut command: Command) -> Process {
     Process::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
+}
+
+/// Runs a command that ends by itself, however much it says.
+#[track_caller]
+pub(crate) fn ended(scratch: &Scratch, mut command: Command) -> Output {
+    let file = |name: &str| File::create(scratch.path(name)).unwrap();
+    command.stdin(Stdio::null()).stdout(file("told.out")).stderr(file("told.err"));
+    let mut process = Process::spawn(&mut command);
+    let mut status = None;
+    let what = format!("the end of {:?}", command.get_args());
+    wait_until(&what, || {
+        status = process.try_wait().unwrap();
+        status.is_some()
+    });
+    let told = |name: &str| std::fs::read(scratch.path(name)).unwrap();
+    Output { status: status.unwrap(), stdout: told("told.out"), stderr: told("told.err") }
 }
 
 /// Waits until something holds.

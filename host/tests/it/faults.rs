@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::cloud::{Cloud, signal, spawn, summary, wait_until};
 use crate::emulators::request;
 use crate::proxy::{Mode, Proxy};
+use crate::support::after;
 
 #[test]
 fn killed_again_and_again_no_message_is_lost() {
@@ -160,12 +161,7 @@ fn where_spool_and_dead_letter_table_are_away_messages_are_held() {
     delete_dead_letters(&cloud);
     // A disk that takes no file of more than four megabytes: a letter of six can't be spooled.
     let run = cloud.stream(&["--set", "sink.missing_tables=create"]);
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\""]);
-    command.arg(run.get_program()).args(run.get_args());
-    command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.current_dir(cloud.scratch.folder.path());
-    let streaming = spawn(command);
+    let streaming = spawn(after("trap '' XFSZ; ulimit -f 8192", &run));
     wait_until("the table", || {
         !cloud.bigquery.table("clickstream_analytics", "dead_letter")["id"].is_null()
     });

@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 use crate::emulators::python_with;
 use crate::live::Live;
 use crate::readme::blocks;
-use crate::support::{Scratch, not_run, plugins, root, talk};
+use crate::support::{Scratch, head, not_run, parse_stage, plugins, root, talk};
 
 const TABLE: &str = "clickstream_analytics.stock";
 const LETTERS: &str = "clickstream_analytics.dead_letter";
@@ -21,7 +21,6 @@ const LETTERS: &str = "clickstream_analytics.dead_letter";
 /// Writes a pipeline of a small table: id, label, price, and whatever else there is; `more` columns too.
 fn stock(scratch: &Scratch, table: &str, more: &[&str]) -> PathBuf {
     plugins();
-    let root = root().to_string_lossy().into_owned();
     let mut schema = vec![
         json!({"name": "id", "type": "INTEGER", "mode": "REQUIRED"}),
         json!({"name": "label", "type": "STRING"}),
@@ -35,27 +34,15 @@ fn stock(scratch: &Scratch, table: &str, more: &[&str]) -> PathBuf {
     scratch.write("stock.json", Json::from(schema).to_string());
     let more: String =
         more.iter().map(|name| format!(r#", {{ name = "{name}", type = "text" }}"#)).collect();
-    let pipeline = format!(
+    let source = r#"kind = "storage", uri = "in.csv", format = "csv""#;
+    let columns = format!(
         r#"
-        name = "stock"
-        source = {{ kind = "storage", uri = "in.csv", format = "csv" }}
-        sink = {{ table = "{table}", schema = "stock.json" }}
-        dead_letter = {{ table = "{LETTERS}", schema = "{root}/schemas/dead_letter.json", max_rejected_share = 1.0 }}
-        [[plugin]]
-        name = "parse"
-        component = "{root}/plugins/parse"
-        reads = ["*"]
-        writes = ["*"]
-        [plugin.config]
-        format = "csv"
-        unknown = "keep"
-        columns = [
-            {{ name = "id", type = "int64", required = true }},
-            {{ name = "label", type = "text" }},
-            {{ name = "price", type = "float64" }}{more}
-        ]
+        {{ name = "id", type = "int64", required = true }},
+        {{ name = "label", type = "text" }},
+        {{ name = "price", type = "float64" }}{more}
         "#
     );
+    let pipeline = head("stock", source, table, "stock.json") + &parse_stage("csv", "*", &columns);
     scratch.write("stock.toml", pipeline)
 }
 

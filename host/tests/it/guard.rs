@@ -1,8 +1,10 @@
 //! No sensitive value leaves: by no column, no rejection, no log line, whatever the plugins do.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value as Json, json};
 
-use crate::support::{Scratch, component, conserved, plugins, root};
+use crate::support::{Scratch, head, hostile_stage, parse_stage, plugins, root, summary};
 
 const TABLE: &str = "test.events";
 const LETTERS: &str = "test.dead_letter";
@@ -11,9 +13,8 @@ const SENSITIVE: [&str; 4] = ["203.0.113.9", "ada", "u-4711", "491512345678"];
 
 /// A pipeline of a table whose columns `ip`, `user_id` and `phone` are sensitive and masked.
 /// `first` and `last` are stages before the others and behind them, `more` is for the whole file.
-fn pipeline(scratch: &Scratch, first: &str, last: &str, more: &str) -> String {
+fn pipeline(scratch: &Scratch, first: &str, last: &str, more: &str) -> PathBuf {
     plugins();
-    let root = root().to_string_lossy().into_owned();
     let tag = json!({"names": ["projects/p/locations/l/taxonomies/t/policyTags/x"]});
     let columns = json!([
         {"name": "id", "type": "STRING", "mode": "REQUIRED"},
@@ -25,32 +26,25 @@ fn pipeline(scratch: &Scratch, first: &str, last: &str, more: &str) -> String {
         {"name": "out", "type": "STRING"},
     ]);
     scratch.write("events.json", columns.to_string());
+    let source = r#"kind = "storage", uri = "in.ndjson", format = "ndjson""#;
+    let head = head("guarded", source, TABLE, "events.json");
+    let parsed = r#"
+        { name = "id", type = "text", required = true },
+        { name = "ip", type = "text" },
+        { name = "user_id", type = "text" },
+        { name = "phone", type = "int64" },
+        { name = "note", type = "text" },
+    "#;
+    let parse = parse_stage("json", "payload", parsed);
     let text = format!(
         r#"
-        name = "guarded"
-        source = {{ kind = "storage", uri = "in.ndjson", format = "ndjson" }}
-        sink = {{ table = "{TABLE}", schema = "events.json" }}
-        dead_letter = {{ table = "{LETTERS}", schema = "{root}/schemas/dead_letter.json", max_rejected_share = 1.0 }}
+        {head}
         {more}
         {first}
-        [[plugin]]
-        name = "parse"
-        component = "{root}/plugins/parse"
-        reads = ["payload"]
-        writes = ["*"]
-        [plugin.config]
-        format = "json"
-        unknown = "keep"
-        columns = [
-            {{ name = "id", type = "text", required = true }},
-            {{ name = "ip", type = "text" }},
-            {{ name = "user_id", type = "text" }},
-            {{ name = "phone", type = "int64" }},
-            {{ name = "note", type = "text" }},
-        ]
+        {parse}
         [[plugin]]
         name = "mask"
-        component = "{root}/plugins/mask"
+        component = "{mask}"
         reads = ["ip", "user_id", "phone"]
         writes = ["ip", "user_id", "phone"]
         secrets = ["key"]
@@ -58,38 +52,19 @@ fn pipeline(scratch: &Scratch, first: &str, last: &str, more: &str) -> String {
         key_id = "k1"
         columns = {{ ip = "ip", user_id = "pseudonym", phone = "pseudonym" }}
         {last}
-        "#
-    );
-    scratch.write("events.toml", text).to_string_lossy().into_owned()
-}
-
-/// A stage that copies `payload` into `out`, and does something to it.
-fn hostile(misdeed: &str) -> String {
-    let component = component("host/tests/hostile");
-    format!(
-        r#"
-        [[plugin]]
-        name = "hostile"
-        component = "{}"
-        reads = ["payload"]
-        writes = ["out", "flag"]
-        config = {{ misdeed = "{misdeed}" }}
         "#,
-        component.display()
-    )
+        mask = root().join("plugins/mask").display()
+    );
+    scratch.write("events.toml", text)
 }
 
 /// Runs events through a pipeline: what was printed besides the summary.
-fn run(scratch: &Scratch, pipeline: &str, events: &[Json]) -> String {
+fn run(scratch: &Scratch, pipeline: &Path, events: &[Json]) -> String {
     let lines: Vec<String> = events.iter().map(Json::to_string).collect();
     scratch.write("in.ndjson", lines.join("\n"));
-    let output = scratch.run(&["run", "--json", pipeline]);
-    let talk = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{talk}");
-    let summary: Json = serde_json::from_slice(&output.stdout).unwrap();
-    conserved(&summary);
-    assert_eq!(summary["rows_in"], events.len());
-    talk
+    let output = scratch.load(pipeline, &[]).output().unwrap();
+    assert_eq!(summary(&output)["rows_in"], events.len());
+    String::from_utf8(output.stderr).unwrap()
 }
 
 /// Messages of the letters, in the order of their lines.
@@ -166,7 +141,7 @@ fn a_column_may_hold_what_came_in_where_the_pipeline_file_says_so() {
 #[test]
 fn a_plugin_that_copies_what_it_reads_into_another_column_is_stopped() {
     let scratch = Scratch::new();
-    let pipeline = pipeline(&scratch, "", &hostile(""), "");
+    let pipeline = pipeline(&scratch, "", &hostile_stage(""), "");
     // Words that anything may say are not stopped.
     let plain = json!({"id": "b", "user_id": "anonymous", "ip": "127.0.0.1"});
     run(&scratch, &pipeline, &[event("a", ""), plain]);
@@ -180,7 +155,7 @@ fn a_rejection_and_a_line_say_no_value_before_the_columns_are_there_and_after() 
     for misdeed in ["tell", "tell_and_fail"] {
         for is_first in [true, false] {
             let scratch = Scratch::new();
-            let stage = hostile(misdeed);
+            let stage = hostile_stage(misdeed);
             let pipeline = if is_first {
                 pipeline(&scratch, &stage, "", "")
             } else {

@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use crate::support::{Process, Scratch, component, conserved, talk};
-
-/// How long a command may take, whatever its guest does: far longer than any takes that ends by itself.
-const DEADLINE: Duration = Duration::from_secs(120);
+use crate::cloud::{ended, summary};
+use crate::support::{Scratch, component, head, hostile_stage, talk, write_over};
 
 /// What a guest may do wrong while it works, each of which must cost exactly the guilty row.
 const MISDEEDS: [&str; 43] = [
@@ -91,60 +88,19 @@ const SCHEMA: &str = r#"[
 
 /// A pipeline of the hostile guest alone.
 pub(crate) fn pipeline(scratch: &Scratch, misdeed: &str, extra: &str) -> PathBuf {
-    let component = component("host/tests/hostile");
-    let schemas = crate::support::root().join("schemas");
     scratch.write("out.json", SCHEMA);
-    let text = format!(
-        r#"
-name = "hostile"
-source = {{ kind = "storage", uri = "input.ndjson" }}
-sink = {{ table = "test.out", schema = "out.json" }}
-dead_letter = {{ table = "test.dead_letter", schema = "{schemas}/dead_letter.json", max_rejected_share = 1.0 }}
-{extra}
-[[plugin]]
-name = "hostile"
-component = "{component}"
-reads = ["payload"]
-writes = ["out", "flag"]
-config = {{ misdeed = "{misdeed}" }}
-limits = {{ max_output_bytes = 8_388_608 }}
-"#,
-        schemas = schemas.display(),
-        component = component.display(),
-    );
-    scratch.write("pipeline.toml", text)
-}
-
-/// Runs a command, which ends by itself however hostile its guest is.
-#[track_caller]
-fn ended(scratch: &Scratch, arguments: &[&str]) -> Output {
-    let file = |name: &str| std::fs::File::create(scratch.path(name)).unwrap();
-    let mut command = scratch.command(arguments);
-    command.stdout(file("told.out")).stderr(file("told.err"));
-    let mut process = Process::spawn(&mut command);
-    let began = Instant::now();
-    let status = loop {
-        if let Some(status) = process.try_wait().unwrap() {
-            break status;
-        }
-        assert!(began.elapsed() < DEADLINE, "{arguments:?} does not end");
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    let told = |name: &str| std::fs::read(scratch.path(name)).unwrap();
-    Output { status, stdout: told("told.out"), stderr: told("told.err") }
+    let source = r#"kind = "storage", uri = "input.ndjson""#;
+    let head = head("hostile", source, "test.out", "out.json");
+    let stage = hostile_stage(misdeed);
+    let limits = "limits = { max_output_bytes = 8_388_608 }\n";
+    scratch.write("pipeline.toml", format!("{head}{extra}\n{stage}{limits}"))
 }
 
 /// Runs a pipeline, which loads what there is, and returns its summary and its log.
 #[track_caller]
 fn loaded(scratch: &Scratch, pipeline: &Path, set: &[&str]) -> (Json, String) {
-    let pipeline = pipeline.to_string_lossy();
-    let mut arguments = vec!["run", "--json", &pipeline];
-    arguments.extend(set.iter().flat_map(|set| ["--set", *set]));
-    let output = ended(scratch, &arguments);
-    assert!(output.status.success(), "{}", talk(&output, scratch));
-    let summary: Json = serde_json::from_slice(&output.stdout).unwrap();
-    conserved(&summary);
-    (summary, String::from_utf8(output.stderr).unwrap())
+    let output = ended(scratch, scratch.load(pipeline, set));
+    (summary(&output), String::from_utf8(output.stderr).unwrap())
 }
 
 /// Refused rows by code.
@@ -216,7 +172,7 @@ fn a_guest_that_asks_for_more_does_not_start() {
         let scratch = Scratch::new();
         let pipeline = pipeline(&scratch, misdeed, "");
         scratch.write("input.ndjson", "\"good\"\n");
-        let output = ended(&scratch, &["run", &pipeline.to_string_lossy()]);
+        let output = ended(&scratch, scratch.load(&pipeline, &[]));
         assert_eq!(output.status.code(), Some(2), "{misdeed}");
         let says: String = errors(&output, &scratch).chars().take(400).collect();
         writeln!(told, "{misdeed}:\n{says}").unwrap();
@@ -236,7 +192,7 @@ fn problems_of_a_configuration_are_told_up_to_a_number() {
     let scratch = Scratch::new();
     let pipeline = pipeline(&scratch, "many_problems", "");
     scratch.write("input.ndjson", "\"good\"\n");
-    let output = ended(&scratch, &["run", &pipeline.to_string_lossy()]);
+    let output = ended(&scratch, scratch.load(&pipeline, &[]));
     assert_eq!(output.status.code(), Some(2));
     let says = talk(&output, &scratch);
     assert_eq!(says.matches("one of many").count(), 100, "{says}");
@@ -257,16 +213,14 @@ fn a_guest_that_misbehaves_when_it_is_asked_what_it_is_is_refused() {
     let mut told = String::new();
     let whole = std::fs::read(component("host/tests/hostile")).unwrap();
     let marker = b"describe:as it ought";
-    let mut places = (0..whole.len() - marker.len()).filter(|at| whole[*at..].starts_with(marker));
-    let at = places.next().unwrap();
-    assert_eq!(places.next(), None);
     for does in BAD_NAMES {
         let scratch = Scratch::new();
         let mut bytes = whole.clone();
         let word = format!("{:width$}", format!("describe:{does}"), width = marker.len());
-        bytes[at..at + marker.len()].copy_from_slice(word.as_bytes());
+        assert_eq!(write_over(&mut bytes, marker, word.as_bytes()), 1);
         let evil = scratch.write("evil.wasm", bytes);
-        let output = ended(&scratch, &["plugin", "inspect", &evil.to_string_lossy()]);
+        let output =
+            ended(&scratch, scratch.command(&["plugin", "inspect", &evil.to_string_lossy()]));
         assert_eq!(output.status.code(), Some(2), "{does}");
         assert!(output.stdout.is_empty(), "{does}");
         let says: String = talk(&output, &scratch).chars().take(400).collect();
@@ -404,12 +358,7 @@ fn a_component_built_for_another_world_runs_in_an_empty_one() {
     // The lookups of the contract, under a name of WASI: an interface that no plugin is given.
     let mut bytes = std::fs::read(component("host/tests/hostile")).unwrap();
     let (ours, theirs) = (b"clickmill:plugin/lookup@0.1.0", b"wasi:http/outgoing-what@0.2.0");
-    let places: Vec<usize> =
-        (0..bytes.len() - ours.len()).filter(|at| bytes[*at..].starts_with(ours)).collect();
-    assert!(!places.is_empty());
-    for at in places {
-        bytes[at..at + ours.len()].copy_from_slice(theirs);
-    }
+    assert!(write_over(&mut bytes, ours, theirs) > 0);
     let wasi = scratch.write("wasi.wasm", bytes);
     let pipeline = pipeline(&scratch, "foreign_lookup", "");
     scratch.write("input.ndjson", "\"good\"\n\"guilty\"\n");

@@ -1,10 +1,12 @@
-//! Bad pipeline files, each beside the exact text it earns: `invalid/*.toml` and `invalid/*.err`.
+//! Bad pipeline files, each beside the exact text it earns: `invalid/*.toml` and `invalid/*.err`. What good
+//! ones mean that leave settings out.
 
 use std::fs;
 
 use clickmill_config as config;
 
-use crate::support::root;
+use crate::readme::blocks;
+use crate::support::{Scratch, root};
 
 #[test]
 fn every_bad_pipeline_file_earns_its_exact_text() {
@@ -74,7 +76,7 @@ fn settings_that_make_no_sense_are_told() {
 
 #[test]
 fn what_stands_in_a_wrong_place_is_not_told() {
-    let scratch = crate::support::Scratch::new();
+    let scratch = Scratch::new();
     let secret = "Zm9yLXRoZS1leWVzLW9mLW9uZS1vbmx5";
     let letters = "[dead_letter]\ntable = \"d.t\"\nschema = \"s\"\n";
     let plugin = "[[plugin]]\nname = \"mask\"\ncomponent = \"c\"\n";
@@ -110,4 +112,67 @@ fn what_stands_in_a_wrong_place_is_not_told() {
     let set = format!("plugin.nobody.secrets.key={secret}");
     let told = config::read(&pipeline, &[set]).unwrap_err().to_string();
     assert!(told.contains("plugin.nobody.secrets.key") && !told.contains(secret), "{told}");
+}
+
+/// The settings of one table in another, section by section.
+fn merge(into: &mut toml::Table, from: &toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(key), value) {
+            (Some(toml::Value::Table(into)), toml::Value::Table(from)) => merge(into, from),
+            (Some(toml::Value::Array(into)), toml::Value::Array(from)) => {
+                assert_eq!(into.len(), from.len(), "{key}");
+                for (into, from) in into.iter_mut().zip(from) {
+                    merge(into.as_table_mut().unwrap(), from.as_table().unwrap());
+                }
+            }
+            (_, value) => drop(into.insert(key.clone(), value.clone())),
+        }
+    }
+}
+
+#[test]
+fn what_the_readme_shows_of_a_pipeline_file_are_its_defaults() {
+    let scratch = Scratch::new();
+    let readme = fs::read_to_string(root().join("host/README.md")).unwrap();
+    let shown = blocks(&readme).into_iter().filter(|block| block.language == "toml");
+    let shown: Vec<toml::Table> = shown.map(|block| block.text.parse().unwrap()).collect();
+    let [bigquery, objects, rest] = &shown[..] else { panic!("{} blocks", shown.len()) };
+    let mut objects = objects.clone();
+    // Of the plugins, which say so themselves.
+    objects.remove("plugin").unwrap();
+    // Else nothing is said of how it watches.
+    let watch = objects["source"].as_table_mut().unwrap().insert("watch".to_owned(), true.into());
+    assert_eq!(watch, Some(false.into()));
+    let stream = r#"kind = "generator", data = "clicks", rate = 1"#;
+    let folder = r#"kind = "storage", uri = "in/*.csv.gz", watch = true"#;
+    for (shown, source, sink) in [
+        (bigquery, stream, r#", kind = "bigquery", project = "shop""#),
+        (&objects, folder, ""),
+        (rest, stream, ""),
+    ] {
+        let schema = root().join("host/tests/it/invalid/schema.json");
+        let text = format!(
+            r#"
+            name = "shop"
+            source = {{ {source} }}
+            sink = {{ table = "d.t", schema = "{schema}"{sink} }}
+            dead_letter = {{ table = "d.dead_letter", schema = "{schema}" }}
+            [[plugin]]
+            name = "mask"
+            component = "{schema}"
+            "#,
+            schema = schema.display()
+        );
+        let read = |file: &toml::Table| {
+            let path = scratch.write("shop.toml", toml::to_string(file).unwrap());
+            let pipeline = config::read(&path, &[]).map_err(anyhow::Error::from).unwrap();
+            // The usual address is the usual one, named or not.
+            format!("{pipeline:#?}").replace("Usual(", "At(")
+        };
+        let bare: toml::Table = text.parse().unwrap();
+        let mut full = bare.clone();
+        merge(&mut full, shown);
+        assert_ne!(full, bare);
+        assert_eq!(read(&full), read(&bare));
+    }
 }

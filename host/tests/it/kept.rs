@@ -4,15 +4,13 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use clickmill_sandbox::{Grant, InstanceLife, PluginSet};
 use serde_json::{Value as Json, json};
 
-use crate::live::{Live, clicks, hostile};
-use crate::support::{Scratch, component, plugins, root, talk};
-
-const FAST: [&str; 4] = ["--set", "source.rate=20000", "--set", "batch.max_rows=500"];
+use crate::live::{FAST, Live, clicks, lookup};
+use crate::support::{Scratch, after, component, plugins, root, talk};
 
 /// What a pipeline has kept that was swapped once and ended.
 struct Kept {
@@ -165,11 +163,7 @@ fn a_set_that_somebody_made_up_gets_what_the_pipeline_file_grants_and_no_more() 
 #[test]
 fn content_that_was_exchanged_under_its_digest_is_not_taken_up() {
     let scratch = Scratch::new();
-    let words = scratch.write("words.csv", "key,word\nkey,old\n");
-    let text = fs::read_to_string(hostile(&scratch, "")).unwrap();
-    let text = text.replace("misdeed = \"none\"", "misdeed = \"lookup\"");
-    let lookups = format!("lookups = {{ words = \"{}\" }}\n", words.display());
-    let pipeline = scratch.write("lookup.toml", text + &lookups);
+    let pipeline = lookup(&scratch);
     let live = Live::start(&scratch, &pipeline, &[]);
     let new = scratch.write("new.csv", "key,word\nkey,new\n");
     let lookup = format!("hostile.words={}", new.display());
@@ -262,13 +256,8 @@ fn with_umask(
     environment: &[(&str, &str)],
     arguments: &[&str],
 ) -> Output {
-    let run = scratch.command(arguments);
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]);
-    command.arg(run.get_program()).args(run.get_args());
-    command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.envs(environment.iter().copied());
-    command.current_dir(scratch.folder.path()).output().unwrap()
+    let mut command = after(&format!("umask {umask}"), &scratch.command(arguments));
+    command.envs(environment.iter().copied()).output().unwrap()
 }
 
 /// Loads an object with dead letters, streams, merges: all that makes files.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use imports::{Imports, circles, tokens};
 
-use crate::support::root;
+use crate::support::{files, root};
 
 /// The folders of the workspace's crates.
 fn crates() -> Vec<String> {
@@ -94,7 +94,7 @@ fn heavy_libraries_are_behind_one_door_each() {
 fn only_the_command_line_and_the_sql_executable_print() {
     // The SDK prints what a plugin logs in its own tests.
     for folder in crates().into_iter().filter(|folder| folder.starts_with("host/")) {
-        for path in files(&root().join(&folder).join("src")) {
+        for path in code(&root().join(&folder).join("src")) {
             let tokens = tokens(&std::fs::read_to_string(&path).unwrap());
             let prints = tokens.windows(2).any(|pair| {
                 ["print", "println", "eprint", "eprintln"].contains(&pair[0].as_str())
@@ -109,7 +109,7 @@ fn only_the_command_line_and_the_sql_executable_print() {
 /// Otherwise something would reach a terminal without having been looked at.
 #[test]
 fn of_the_command_line_one_file_writes_to_the_standard_streams() {
-    for path in files(&root().join("host/cli/src")) {
+    for path in code(&root().join("host/cli/src")) {
         let tokens = tokens(&std::fs::read_to_string(&path).unwrap());
         let written = tokens.windows(5).find(|tokens| {
             ["stdout", "stderr"].contains(&tokens[0].as_str())
@@ -127,9 +127,9 @@ fn of_the_command_line_one_file_writes_to_the_standard_streams() {
     }
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let paths = entries.map(|entry| entry.unwrap().path());
-    let files = |path: PathBuf| if path.is_dir() { files(&path) } else { vec![path] };
-    paths.flat_map(files).filter(|path| path.extension().is_some_and(|e| e == "rs")).collect()
+/// The files with code in a folder.
+fn code(folder: &Path) -> Vec<PathBuf> {
+    let mut found = files(folder);
+    found.retain(|path| path.extension().is_some_and(|e| e == "rs"));
+    found
 }

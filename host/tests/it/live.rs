@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value as Json;
 
 use crate::cloud::{signal, summary, wait_until};
-use crate::support::{Interface, Process, Scratch, component, plugins, root};
+use crate::support::{Interface, Process, Scratch, head, hostile_stage, plugins, root};
+
+/// So that a stream has many batches soon.
+pub(crate) const FAST: [&str; 4] = ["--set", "source.rate=20000", "--set", "batch.max_rows=500"];
 
 /// A running pipeline. One that is not ended ends with the test.
 pub(crate) struct Live {
@@ -113,7 +116,10 @@ pub(crate) fn clicks() -> PathBuf {
 
 /// A stream of made-up clicks through the guest that misbehaves as its configuration says.
 pub(crate) fn hostile(scratch: &Scratch, extra: &str) -> PathBuf {
-    let schemas = root().join("schemas");
+    through(scratch, extra, "none")
+}
+
+fn through(scratch: &Scratch, extra: &str, misdeed: &str) -> PathBuf {
     scratch.write(
         "out.json",
         r#"[
@@ -124,23 +130,18 @@ pub(crate) fn hostile(scratch: &Scratch, extra: &str) -> PathBuf {
   {"name": "ingested_at", "type": "TIMESTAMP", "mode": "REQUIRED"}
 ]"#,
     );
-    let text = format!(
-        r#"
-name = "hostile-live"
-source = {{ kind = "generator", data = "clicks", rate = 20000 }}
-sink = {{ table = "test.out", schema = "out.json" }}
-dead_letter = {{ table = "test.dead_letter", schema = "{schemas}/dead_letter.json", max_rejected_share = 1.0 }}
-batch = {{ max_rows = 500 }}
-{extra}
-[[plugin]]
-name = "hostile"
-component = "{component}"
-reads = ["payload"]
-writes = ["out", "flag"]
-config = {{ misdeed = "none" }}
-"#,
-        schemas = schemas.display(),
-        component = component("host/tests/hostile").display(),
-    );
-    scratch.write("hostile.toml", text)
+    let source = r#"kind = "generator", data = "clicks", rate = 20000"#;
+    let head = head("hostile-live", source, "test.out", "out.json");
+    let stage = hostile_stage(misdeed);
+    scratch.write("hostile.toml", format!("{head}batch = {{ max_rows = 500 }}\n{extra}\n{stage}"))
+}
+
+/// Likewise, through the guest that writes what its lookup table `words` has: `old`.
+pub(crate) fn lookup(scratch: &Scratch) -> PathBuf {
+    let words = scratch.write("words.csv", "key,word\nkey,old\n");
+    let pipeline = through(scratch, "", "lookup");
+    let text = std::fs::read_to_string(&pipeline).unwrap();
+    let lookups = format!("lookups = {{ words = \"{}\" }}\n", words.display());
+    std::fs::write(&pipeline, text + &lookups).unwrap();
+    pipeline
 }

@@ -18,10 +18,6 @@ use crate::cloud::wait_until;
 use crate::live::{Live, clicks};
 use crate::support::{Scratch, agent, installed, not_run, root};
 
-fn text(live: &Live, path: &str) -> (u16, String) {
-    live.at.get(path)
-}
-
 /// The sum of a metric's samples.
 fn sum(text: &str, name: &str) -> f64 {
     let samples = text.lines().filter(|line| {
@@ -52,9 +48,9 @@ fn metrics_tell_all_that_the_list_names_and_rows_are_conserved() {
         .unwrap();
     live.wait_for_rows(2, 5000);
     wait_until("a value that can't be read", || {
-        text(&live, "/metrics").1.contains(metrics::PLUGIN_UNREADABLE.name)
+        live.at.get("/metrics").1.contains(metrics::PLUGIN_UNREADABLE.name)
     });
-    let (status, found) = text(&live, "/metrics");
+    let (status, found) = live.at.get("/metrics");
     assert_eq!(status, 200);
     for metric in metrics::ALL {
         assert!(found.contains(&format!("# HELP {}", metric.name)), "{} in\n{found}", metric.name);
@@ -74,11 +70,11 @@ fn metrics_tell_all_that_the_list_names_and_rows_are_conserved() {
     assert!(sum(&found, "clickmill_plugin_memory_bytes") >= 4.0 * 65_536.0);
     assert!(sum(&found, "clickmill_latency_seconds_count") > 10_000.0);
     // And once it has ended, as its summary says.
-    let (_, status) = text(&live, "/v1/status");
+    let (_, status) = live.at.get("/v1/status");
     let status: Json = serde_json::from_str(&status).unwrap();
     assert_eq!(status["plugins"].as_array().unwrap().len(), 4);
     assert!(status["rates"]["rows_out"].as_f64() > Some(100.0), "{status:#}");
-    let (_, series) = text(&live, "/v1/series");
+    let (_, series) = live.at.get("/v1/series");
     let series: Json = serde_json::from_str(&series).unwrap();
     let moments = series["times"].as_array().unwrap().len();
     assert!(moments > 0);
@@ -138,26 +134,26 @@ fn a_pipeline_whose_table_is_away_is_not_ready_and_says_why() {
     let set = ["--set", "admin.max_freshness_secs=1"];
     let live = Live::start(&scratch, &clicks(), &set);
     live.wait_for_rows(1, 500);
-    wait_until("ready", || text(&live, "/readyz") == (200, "ready\n".to_owned()));
+    wait_until("ready", || live.at.get("/readyz") == (200, "ready\n".to_owned()));
     // Where small flushes go first.
     let table = scratch.path("warehouse/_log/clickstream_analytics/clicks_raw");
     let aside = scratch.path("aside");
     std::fs::rename(&table, &aside).unwrap();
     // No folder can be made here now.
     std::fs::write(&table, "").unwrap();
-    wait_until("not ready", || text(&live, "/readyz").0 == 503);
+    wait_until("not ready", || live.at.get("/readyz").0 == 503);
     wait_until("both reasons", || {
-        let (_, why) = text(&live, "/readyz");
+        let (_, why) = live.at.get("/readyz");
         why.contains("the table has not taken rows for")
             && why.contains("the newest durable message was published")
     });
-    assert_eq!(text(&live, "/healthz").0, 200);
-    assert_eq!(sum(&text(&live, "/metrics").1, "clickmill_ready"), 0.0);
+    assert_eq!(live.at.get("/healthz").0, 200);
+    assert_eq!(sum(&live.at.get("/metrics").1, "clickmill_ready"), 0.0);
     let top = scratch.done(&["top", "--admin", &live.admin]);
     assert!(top.contains("NOT READY") && top.contains("has not taken rows"), "{top}");
     std::fs::remove_file(&table).unwrap();
     std::fs::rename(&aside, &table).unwrap();
-    wait_until("ready again", || text(&live, "/readyz").0 == 200);
+    wait_until("ready again", || live.at.get("/readyz").0 == 200);
     let rows = live.end();
     let kept = scratch.number("SELECT COUNT(*) FROM clickstream_analytics.clicks_raw");
     assert_eq!(rows["rows_out"], kept);
@@ -175,7 +171,7 @@ fn letters_that_wait_in_the_spool_are_counted_and_too_long_a_wait_is_not_ready()
     let set: Vec<&str> = set.into_iter().flat_map(|set| ["--set", set]).collect();
     let live = Live::start(&scratch, &clicks(), &set);
     live.wait_for_rows(1, 500);
-    let spooled = || sum(&text(&live, "/metrics").1, "clickmill_spool_letters");
+    let spooled = || sum(&live.at.get("/metrics").1, "clickmill_spool_letters");
     assert_eq!(spooled(), 0.0);
     let table = scratch.path("warehouse/_log/clickstream_analytics/dead_letter");
     let aside = scratch.path("aside");
@@ -183,15 +179,15 @@ fn letters_that_wait_in_the_spool_are_counted_and_too_long_a_wait_is_not_ready()
     std::fs::write(&table, "").unwrap();
     wait_until("letters in the spool", || spooled() > 0.0);
     wait_until("not ready", || {
-        let (status, why) = text(&live, "/readyz");
+        let (status, why) = live.at.get("/readyz");
         status == 503 && why.contains("dead letters wait in the spool, the oldest for")
     });
-    assert!(sum(&text(&live, "/metrics").1, "clickmill_spool_oldest_seconds") > 0.0);
+    assert!(sum(&live.at.get("/metrics").1, "clickmill_spool_oldest_seconds") > 0.0);
     wait_until("it is told", || live.talk().contains("letters stay in the spool"));
     std::fs::remove_file(&table).unwrap();
     std::fs::rename(&aside, &table).unwrap();
     wait_until("an empty spool", || spooled() == 0.0);
-    wait_until("ready again", || text(&live, "/readyz").0 == 200);
+    wait_until("ready again", || live.at.get("/readyz").0 == 200);
     let summary = live.end();
     let letters = "SELECT COUNT(*) FROM clickstream_analytics.dead_letter";
     assert_eq!(summary["rows_rejected"], scratch.number(letters));

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use crate::browser::Browser;
 use crate::cloud::wait_until;
 use crate::live::{Live, clicks};
-use crate::support::{Dashboard, Scratch, root};
+use crate::support::{Dashboard, Scratch, agent, root};
 
 type Headers = &'static [(&'static str, &'static str)];
 type Answer = ureq::http::Response<ureq::Body>;
@@ -263,8 +263,6 @@ fn listed() -> Vec<String> {
 /// What is answered to a request such as `GET /healthz`.
 #[track_caller]
 fn ask(address: &str, request: &str, headers: &[(&str, &str)]) -> Answer {
-    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
-    let agent: ureq::Agent = config.build().into();
     let (method, path) = request.split_once(' ').unwrap();
     let uri = format!("http://{address}{path}");
     let mut asked = ureq::http::Request::builder().method(method).uri(uri);
@@ -272,8 +270,8 @@ fn ask(address: &str, request: &str, headers: &[(&str, &str)]) -> Answer {
         asked = asked.header(*name, value.replace("HERE", address));
     }
     let answer = match method {
-        "POST" => agent.run(asked.body("").unwrap()),
-        _ => agent.run(asked.body(()).unwrap()),
+        "POST" => agent().run(asked.body("").unwrap()),
+        _ => agent().run(asked.body(()).unwrap()),
     };
     answer.unwrap()
 }

@@ -3,24 +3,24 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::path::PathBuf;
+use std::process::{Command, Output};
 
 use serde_json::Value as Json;
 
 use crate::live::{Live, clicks};
-use crate::support::{KEY, Scratch, component, plugins, root, talk};
+use crate::support::{KEY, Scratch, another, files, head, plugins, talk};
 
 const FEW: [&str; 2] = ["source.rows=200", "source.rate=100000"];
 
+/// The command that runs the clicks stream to its end.
+fn few(scratch: &Scratch, set: &[&str]) -> Command {
+    scratch.load(&clicks(), &[&FEW, set].concat())
+}
+
 /// Runs the clicks stream to its end, with this key in the environment.
 fn run(scratch: &Scratch, key: Option<&str>, set: &[&str]) -> Output {
-    let pipeline = clicks().to_string_lossy().into_owned();
-    let mut arguments = vec!["run", pipeline.as_str()];
-    for set in FEW.iter().chain(set) {
-        arguments.extend(["--set", set]);
-    }
-    let mut command = scratch.command(&arguments);
+    let mut command = few(scratch, set);
     match key {
         Some(key) => command.env("CLICKMILL_MASK_KEY", key),
         None => command.env_remove("CLICKMILL_MASK_KEY"),
@@ -83,10 +83,7 @@ fn a_secret_is_granted_by_name_and_its_variable_can_be_another() {
     };
     let (one, other) = (Scratch::new(), Scratch::new());
     let wanted = users(&one, &run(&one, Some(KEY), &[]));
-    let pipeline = clicks().to_string_lossy().into_owned();
-    let named =
-        ["--set", FEW[0], "--set", FEW[1], "--set", "plugin.mask.secrets={ key = \"SHOP\" }"];
-    let mut command = other.command(&[&["run", &pipeline][..], &named].concat());
+    let mut command = few(&other, &["plugin.mask.secrets={ key = \"SHOP\" }"]);
     let found = command.env_remove("CLICKMILL_MASK_KEY").env("SHOP", KEY).output().unwrap();
     assert_eq!(users(&other, &found), wanted);
 }
@@ -138,11 +135,8 @@ fn golden_cases_do_not_tell_what_the_real_secret_makes() {
     let scratch = Scratch::new();
     let live = Live::start(&scratch, &clicks(), &[]);
     live.wait_for_rows(1, 100);
-    let mut bytes = std::fs::read(component("plugins/mask")).unwrap();
-    // A section of no meaning: another component, which does the same.
-    bytes.extend([0, 4, 3, b'a', b'b', b'c']);
     std::fs::create_dir_all(scratch.path("oracle/tests")).unwrap();
-    scratch.write("oracle/mask.wasm", bytes);
+    scratch.write("oracle/mask.wasm", another("plugins/mask"));
     let asked = |secrets: &str| {
         let golden = format!(
             r#"{{"columns": {{"user_id": "STRING"}}, "config": {{"key_id": "k1", "columns": {{"user_id": "pseudonym"}}}}, {secrets}
@@ -164,15 +158,6 @@ fn golden_cases_do_not_tell_what_the_real_secret_makes() {
     let error = live.swap(&scratch, &["mask=oracle/mask.wasm", "--dry-run"]).unwrap_err();
     assert_eq!(pseudonym(&error), made_up);
     live.end();
-}
-
-/// Files in a folder and all below it.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let (folders, mut found): (Vec<PathBuf>, Vec<PathBuf>) =
-        entries.partition(|path| path.is_dir());
-    found.extend(folders.iter().flat_map(|folder| files(folder)));
-    found
 }
 
 /// A plugin crate that nobody has built.
@@ -238,14 +223,9 @@ fn a_build_sees_settings_and_no_secrets() {
 fn nothing_is_installed_unless_somebody_asks_for_it() {
     let scratch = Scratch::new();
     let folder = krate(&scratch);
-    let text = format!(
-        "name = \"krate\"\n\
-         source = {{ kind = \"generator\", data = \"clicks\", rows = 10, rate = 1000 }}\n\
-         sink = {{ table = \"test.out\", schema = \"out.json\" }}\n\
-         dead_letter = {{ table = \"test.dead_letter\", schema = \"{}/dead_letter.json\" }}\n\
-         [[plugin]]\nname = \"krate\"\ncomponent = \"krate\"\n",
-        root().join("schemas").display()
-    );
+    let source = r#"kind = "generator", data = "clicks", rows = 10, rate = 1000"#;
+    let stage = "[[plugin]]\nname = \"krate\"\ncomponent = \"krate\"\n";
+    let text = head("krate", source, "test.out", "out.json") + stage;
     scratch.write("out.json", r#"[{"name": "message_id", "type": "STRING", "mode": "REQUIRED"}]"#);
     let pipeline = scratch.write("krate.toml", text).to_string_lossy().into_owned();
     // A machine without a compiler for plugins: what is called says so, and enters what it was told.
@@ -311,12 +291,8 @@ fn a_crate_is_not_built_where_only_signed_components_are_taken() {
 fn a_grant_of_a_secret_is_entered() {
     let scratch = Scratch::new();
     scratch.summary(&clicks(), &FEW);
-    let pipeline = clicks().to_string_lossy().into_owned();
-    let mut arguments = vec!["run", pipeline.as_str()];
-    for set in FEW.iter().chain(&["plugin.mask.secrets={ key = \"SHOP_KEY\" }"]) {
-        arguments.extend(["--set", set]);
-    }
-    let output = scratch.command(&arguments).env("SHOP_KEY", KEY).output().unwrap();
+    let mut command = few(&scratch, &["plugin.mask.secrets={ key = \"SHOP_KEY\" }"]);
+    let output = command.env("SHOP_KEY", KEY).output().unwrap();
     assert!(output.status.success(), "{}", talk(&output, &scratch));
     let sql = "SELECT subject, detail FROM clickstream_analytics.audit_log WHERE action = 'grant'";
     let entries: Vec<Json> = scratch.query(sql);

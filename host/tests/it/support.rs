@@ -25,6 +25,72 @@ pub(crate) fn component(folder: &str) -> PathBuf {
     build(&root().join(folder), Freshness::Sources, Install::Allowed).expect("the guest builds")
 }
 
+/// The component of a guest, with a section of no meaning at its end: another, which does the same.
+pub(crate) fn another(folder: &str) -> Vec<u8> {
+    let mut bytes = std::fs::read(component(folder)).expect("the guest can be read");
+    bytes.extend([0, 4, 3, b'a', b'b', b'c']);
+    bytes
+}
+
+/// Writes other bytes over some, wherever a component has them. Returns in how many places.
+pub(crate) fn write_over(component: &mut [u8], these: &[u8], other: &[u8]) -> usize {
+    let places: Vec<usize> = (0..component.len() - these.len())
+        .filter(|at| component[*at..].starts_with(these))
+        .collect();
+    for at in &places {
+        component[*at..*at + these.len()].copy_from_slice(other);
+    }
+    places.len()
+}
+
+/// How a pipeline file begins: where its records come from, its table, and in the same dataset its letters,
+/// of which there may be any number.
+pub(crate) fn head(name: &str, source: &str, table: &str, schema: &str) -> String {
+    let (dataset, _) = table.split_once('.').expect("`dataset.table`");
+    let letters = root().join("schemas/dead_letter.json");
+    format!(
+        r#"
+name = "{name}"
+source = {{ {source} }}
+sink = {{ table = "{table}", schema = "{schema}" }}
+dead_letter = {{ table = "{dataset}.dead_letter", schema = "{}", max_rejected_share = 1.0 }}
+"#,
+        letters.display()
+    )
+}
+
+/// The stage that makes columns of records, and keeps aside what has none.
+pub(crate) fn parse_stage(format: &str, reads: &str, columns: &str) -> String {
+    let component = root().join("plugins/parse");
+    format!(
+        r#"
+[[plugin]]
+name = "parse"
+component = "{}"
+reads = ["{reads}"]
+writes = ["*"]
+config = {{ format = "{format}", unknown = "keep", columns = [{columns}] }}
+"#,
+        component.display()
+    )
+}
+
+/// The stage of the guest that misbehaves, as its configuration says. More of its keys may follow.
+pub(crate) fn hostile_stage(misdeed: &str) -> String {
+    let component = component("host/tests/hostile");
+    format!(
+        r#"
+[[plugin]]
+name = "hostile"
+component = "{}"
+reads = ["payload"]
+writes = ["out", "flag"]
+config = {{ misdeed = "{misdeed}" }}
+"#,
+        component.display()
+    )
+}
+
 /// The components of the four plugins, so that no test waits for the compiler inside a run.
 pub(crate) fn plugins() {
     for name in ["parse", "enrich", "mask", "validate"] {
@@ -101,17 +167,18 @@ impl Scratch {
         String::from_utf8(output.stdout).expect("text")
     }
 
+    /// The command that runs a pipeline with other settings.
+    pub(crate) fn load(&self, pipeline: &Path, set: &[&str]) -> Command {
+        let pipeline = pipeline.to_string_lossy();
+        let mut arguments = vec!["run", "--json", &pipeline];
+        arguments.extend(set.iter().flat_map(|set| ["--set", set]));
+        self.command(&arguments)
+    }
+
     /// Runs a pipeline and returns its summary.
     #[track_caller]
     pub(crate) fn summary(&self, pipeline: &Path, set: &[&str]) -> Json {
-        let pipeline = pipeline.to_string_lossy().into_owned();
-        let mut arguments = vec!["run", "--json", pipeline.as_str()];
-        for set in set {
-            arguments.extend(["--set", set]);
-        }
-        let summary: Json = serde_json::from_str(&self.done(&arguments)).expect("a summary");
-        conserved(&summary);
-        summary
+        summary(&self.load(pipeline, set).output().expect("the binary starts"))
     }
 
     /// The rows of a query.
@@ -131,7 +198,7 @@ impl Scratch {
 }
 
 /// The cache of all that tests start.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")
 }
 
@@ -294,6 +361,34 @@ impl Dashboard {
     }
 }
 
+/// A command as a program runs it that finds it behind its own arguments.
+fn run_by(program: &str, arguments: &[&str], run: &Command) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).arg(run.get_program()).args(run.get_args());
+    if let Some(folder) = run.get_current_dir() {
+        command.current_dir(folder);
+    }
+    for (name, value) in run.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
+/// A command as a shell runs it once it has done something else, such as `umask 077`.
+pub(crate) fn after(first: &str, run: &Command) -> Command {
+    run_by("sh", &["-c", &format!("{first}; exec \"$0\" \"$@\"")], run)
+}
+
+/// A command on a terminal of Python's making, which passes on what it is given.
+pub(crate) fn on_a_terminal(run: &Command) -> Command {
+    let terminal =
+        "import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    run_by("python3", &["-c", terminal], run)
+}
+
 /// Keeps a command on this machine: whatever asks beyond loopback finds a closed port.
 fn fence(command: &mut Command) {
     const CLOSED: &str = "127.0.0.1:9";
@@ -307,6 +402,13 @@ fn fence(command: &mut Command) {
         command.env(name, CLOSED);
     }
     command.env_remove("GOOGLE_APPLICATION_CREDENTIALS");
+}
+
+/// The files in a folder and in all below it.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 /// Says that a test is not run for want of a program, past the harness, which keeps what passing tests
@@ -335,6 +437,16 @@ pub(crate) fn installed(program: &str, packages: &[&str]) -> Option<PathBuf> {
             .status();
         find()
     })
+}
+
+/// The summary of a run that ended well.
+#[track_caller]
+pub(crate) fn summary(output: &Output) -> Json {
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{:?}: {talk}", output.status);
+    let summary: Json = serde_json::from_slice(&output.stdout).expect("a summary");
+    conserved(&summary);
+    summary
 }
 
 /// in = out + rejected + filtered.

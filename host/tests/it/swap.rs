@@ -6,10 +6,8 @@ use serde_json::Value as Json;
 
 use crate::cloud::wait_until;
 use crate::emulators::Storage;
-use crate::live::{Live, clicks, hostile};
-use crate::support::{Scratch, component, plugins, root};
-
-const FAST: [&str; 4] = ["--set", "source.rate=20000", "--set", "batch.max_rows=500"];
+use crate::live::{FAST, Live, clicks, hostile, lookup};
+use crate::support::{Scratch, another, component, plugins, root, write_over};
 
 #[test]
 fn a_swap_counts_from_the_next_batch_and_every_row_says_which_plugins_made_it() {
@@ -99,21 +97,30 @@ fn what_fails_a_check_leaves_the_old_plugins_running_and_says_why() {
     assert_eq!(scratch.number(refused), 9);
 }
 
+/// Swaps to a version that is good for five seconds. Once it is rolled back and the one before works on:
+/// the versions, and why.
+#[track_caller]
+fn turned(scratch: &Scratch, live: &Live, misdeed: &str) -> (Vec<Json>, String) {
+    let bad_from = clickmill_core::Micros::now().get() + 5_000_000;
+    let bad = format!("hostile.bad_from={bad_from}");
+    let misdeed = format!("hostile.misdeed={misdeed}");
+    live.swap(scratch, &["--config", &bad, "--config", &misdeed]).unwrap();
+    wait_until("a rollback", || live.history()[1]["standing"] == "rolled back");
+    let history = live.history();
+    assert_eq!(history[0]["standing"], "current");
+    let good_again = history[0]["rows"].as_u64().unwrap() + 2000;
+    live.wait_for_rows(1, good_again);
+    let reason = history[1]["reason"].as_str().unwrap().to_owned();
+    (history, reason)
+}
+
 #[test]
 fn a_version_that_turns_bad_is_rolled_back_by_itself() {
     let scratch = Scratch::new();
     let live = Live::start(&scratch, &hostile(&scratch, ""), &[]);
     live.wait_for_rows(1, 3000);
-    let bad_from = clickmill_core::Micros::now().get() + 5_000_000;
-    let bad = format!("hostile.bad_from={bad_from}");
-    live.swap(&scratch, &["--config", &bad, "--config", "hostile.misdeed=turn"]).unwrap();
-    wait_until("a rollback", || live.history()[1]["standing"] == "rolled back");
-    let history = live.history();
-    let reason = history[1]["reason"].as_str().unwrap();
+    let (history, reason) = turned(&scratch, &live, "turn");
     assert!(reason.starts_with("it rejects "), "{reason}");
-    assert_eq!(history[0]["standing"], "current");
-    let good_again = history[0]["rows"].as_u64().unwrap() + 2000;
-    live.wait_for_rows(1, good_again);
     assert!(live.talk().contains("plugins rolled back"), "{}", live.talk());
     let summary = live.end();
     assert_eq!(summary["plugin_set"], history[0]["plugin_set"]);
@@ -138,15 +145,8 @@ fn a_version_that_loses_rows_is_refused_and_one_that_begins_to_is_rolled_back() 
     assert!(error.contains("it drops 100.0 % of rows on purpose"), "{error}");
     assert!(error.contains("more are dropped on purpose: no table and no letter has"), "{error}");
     // On those that come.
-    let bad_from = clickmill_core::Micros::now().get() + 5_000_000;
-    let bad = format!("hostile.bad_from={bad_from}");
-    live.swap(&scratch, &["--config", &bad, "--config", "hostile.misdeed=turn_drop"]).unwrap();
-    wait_until("a rollback", || live.history()[1]["standing"] == "rolled back");
-    let history = live.history();
-    let reason = history[1]["reason"].as_str().unwrap();
+    let (history, reason) = turned(&scratch, &live, "turn_drop");
     assert!(reason.starts_with("it drops "), "{reason}");
-    let good_again = history[0]["rows"].as_u64().unwrap() + 2000;
-    live.wait_for_rows(1, good_again);
     let summary = live.end();
     assert_eq!(summary["plugin_set"], history[0]["plugin_set"]);
     let detail = "SELECT detail FROM test.audit_log WHERE action = 'rollback'";
@@ -424,12 +424,7 @@ fn an_object_is_loaded_by_one_set_and_a_swap_counts_from_the_next_object() {
 #[test]
 fn a_lookup_table_goes_through_the_same_door() {
     let scratch = Scratch::new();
-    let words = scratch.write("words.csv", "key,word\nkey,old\n");
-    let text = std::fs::read_to_string(hostile(&scratch, "")).unwrap();
-    let text = text.replace("misdeed = \"none\"", "misdeed = \"lookup\"");
-    let lookups = format!("lookups = {{ words = \"{}\" }}\n", words.display());
-    let pipeline = scratch.write("lookup.toml", text + &lookups);
-    let live = Live::start(&scratch, &pipeline, &[]);
+    let live = Live::start(&scratch, &lookup(&scratch), &[]);
     live.wait_for_rows(1, 1000);
     let broken = scratch.write("broken.csv", "key,word\nkey,one\nkey,two\n");
     let error = live.swap(&scratch, &["--lookup", &format!("hostile.words={}", broken.display())]);
@@ -526,18 +521,6 @@ fn without_numbers(line: &str) -> String {
 fn of_another_contract(scratch: &Scratch) -> String {
     let mut bytes = std::fs::read(component("plugins/mask")).unwrap();
     let (ours, other) = (b"clickmill:plugin/log@0.1.0", b"clickmill:plugin/log@0.9.0");
-    let places: Vec<usize> =
-        (0..bytes.len() - ours.len()).filter(|at| bytes[*at..].starts_with(ours)).collect();
-    assert!(!places.is_empty());
-    for at in places {
-        bytes[at..at + ours.len()].copy_from_slice(other);
-    }
+    assert!(write_over(&mut bytes, ours, other) > 0);
     scratch.write("later.wasm", bytes).to_string_lossy().into_owned()
-}
-
-/// The component of a plugin, with a section of no meaning at its end: another, which does the same.
-fn another(folder: &str) -> Vec<u8> {
-    let mut bytes = std::fs::read(component(folder)).unwrap();
-    bytes.extend([0, 4, 3, b'a', b'b', b'c']);
-    bytes
 }

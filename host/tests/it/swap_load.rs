@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cloud::wait_until;
 use crate::live::{Live, hostile};
-use crate::support::{Scratch, agent};
+use crate::support::{Scratch, agent, cache};
 
 /// Between kills; the variable makes it longer, and the stream faster.
 const LIFE: Duration = Duration::from_secs(7);
@@ -103,8 +103,7 @@ fn sample_is_made_again(scratch: &Scratch) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let state = format!("{}/_state", scratch.warehouse());
     let store = SetStore::open(&state, runtime.handle()).unwrap();
-    let cache = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-    let engine = Engine::new(&cache).unwrap();
+    let engine = Engine::new(&cache()).unwrap();
     let pipeline = clickmill_config::read(&scratch.path("hostile.toml"), &[]).unwrap();
     let file = Library::load(&engine, &pipeline.plugins).unwrap();
     let sets =

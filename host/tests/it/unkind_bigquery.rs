@@ -10,7 +10,7 @@ use crate::cloud::{Cloud, signal, spawn, summary, wait_until};
 use crate::cloud_loads::{Loads, ROWS};
 use crate::emulators::{free_port, request};
 use crate::proxy::{Mode, Proxy};
-use crate::support::{Process, root};
+use crate::support::{Process, agent, root};
 
 /// What the Write API answers for a while, and what the operator reads of it.
 const PASSING: [(&str, &str); 4] = [
@@ -22,9 +22,7 @@ const PASSING: [(&str, &str); 4] = [
 
 /// What `/readyz` answers.
 fn readiness(address: &str) -> (u16, String) {
-    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
-    let agent: ureq::Agent = config.build().into();
-    let Ok(mut answer) = agent.get(format!("http://{address}/readyz")).call() else {
+    let Ok(mut answer) = agent().get(format!("http://{address}/readyz")).call() else {
         return (0, String::new());
     };
     (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap_or_default())

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::emulators::Storage;
-use crate::support::{Scratch, plugins, root, talk};
+use crate::support::{Scratch, after, plugins, root, talk};
 
 const ROWS: &str = "SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch";
 const LOADS: &str = "SELECT COUNT(*) FROM clickstream_analytics.load_ledger";
@@ -229,12 +229,8 @@ fn a_warehouse_may_be_at_any_path() {
 
 /// The binary where no file may be larger than so many blocks of 512 bytes.
 fn on_a_small_disk(scratch: &Scratch, blocks: u32, arguments: &[&str]) -> Output {
-    let run = scratch.command(arguments);
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"")]);
-    command.arg(run.get_program()).args(run.get_args());
-    command.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.current_dir(scratch.folder.path()).output().unwrap()
+    let small = format!("trap '' XFSZ; ulimit -f {blocks}");
+    after(&small, &scratch.command(arguments)).output().unwrap()
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! Who is let into the page: by a token, or by a link that works once.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value as Json, json};
 
 use super::filled;
 use crate::browser::Browser;
 use crate::cloud::wait_until;
-use crate::support::{Dashboard, Process, Scratch, agent};
+use crate::support::{Dashboard, Process, Scratch, agent, on_a_terminal};
 
 #[test]
 fn a_page_is_opened_by_a_token_or_by_a_link_that_works_once() {
@@ -93,15 +93,9 @@ fn a_link_is_told_on_a_terminal_and_in_a_log_none() {
     let said = || dashboard.talk.lock().unwrap().join("\n");
     wait_until("how to get a link", || said().contains("`clickmill dashboard --link --admin 127."));
     assert!(!said().contains("open="), "{}", said());
-    // A terminal of Python's making, which passes on what it is given.
-    let terminal =
-        "import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
-    let inner = scratch.command(&["dashboard", "--listen", "127.0.0.1:0"]);
-    let mut command = Command::new("python3");
-    command.args(["-c", terminal]).arg(inner.get_program()).args(inner.get_args());
-    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.current_dir(scratch.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut process = Process::spawn(&mut command);
+    let serve = scratch.command(&["dashboard", "--listen", "127.0.0.1:0"]);
+    let mut command = on_a_terminal(&serve);
+    let mut process = Process::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()));
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
     let line = lines.find(|line| line.contains("dashboard: http://")).unwrap();
     let link = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();

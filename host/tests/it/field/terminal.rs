@@ -1,11 +1,11 @@
 //! What is printed, where the other end is closed or a terminal.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use serde_json::Value as Json;
 
 use super::stock;
-use crate::support::{Scratch, not_run, root};
+use crate::support::{Scratch, not_run, on_a_terminal, root};
 
 /// Runs a command whose standard output and standard error nobody reads.
 fn into_closed_pipes(scratch: &Scratch, arguments: &[&str]) -> Output {
@@ -63,16 +63,9 @@ fn output_that_nobody_reads_ends_quietly_whatever_the_verb() {
 }
 
 /// What a command says to a terminal, and its exit code. `None` where there is no Python to make one.
-fn on_a_terminal(scratch: &Scratch, arguments: &[&str]) -> Option<(Option<i32>, String)> {
-    // It passes on what it is given.
-    let terminal =
-        "import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
-    let inner = scratch.command(arguments);
-    let mut command = Command::new("python3");
-    command.args(["-c", terminal]).arg(inner.get_program()).args(inner.get_args());
-    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let Ok(output) = command.current_dir(scratch.folder.path()).stdin(Stdio::null()).output()
-    else {
+fn told_on_a_terminal(scratch: &Scratch, arguments: &[&str]) -> Option<(Option<i32>, String)> {
+    let mut command = on_a_terminal(&scratch.command(arguments));
+    let Ok(output) = command.stdin(Stdio::null()).output() else {
         not_run("escapes on a terminal", "python3 is missing");
         return None;
     };
@@ -92,12 +85,12 @@ fn errors_and_log_lines_command_no_terminal_either() {
         (&["plugin", odd], 2),
         (&["query", "SELECT 1", "--no-such-option", odd], 2),
     ] {
-        let Some((found, said)) = on_a_terminal(&scratch, arguments) else { return };
+        let Some((found, said)) = told_on_a_terminal(&scratch, arguments) else { return };
         assert_eq!(found, Some(code), "{arguments:?}: {said:?}");
         let obeyed = |c: char| c.is_control() && c != '\n' && c != '\t' || c == '\u{202e}';
         assert!(!said.contains(obeyed), "{arguments:?}: {said:?}");
     }
-    let Some((_, said)) = on_a_terminal(&scratch, &["run", &file]) else { return };
+    let Some((_, said)) = told_on_a_terminal(&scratch, &["run", &file]) else { return };
     assert!(said.contains("odd\\u001b]0;t\\u0007\\u009b2J\\u202e.toml"), "{said:?}");
 }
 
@@ -119,7 +112,7 @@ fn what_a_terminal_would_obey_is_shown_escaped_there_and_only_there() {
     let query = ["query", "SELECT payloadString FROM clickstream_analytics.dead_letter"];
     let as_json = [&show[..], &["--json"]].concat();
     for arguments in [&show[..], &as_json, &query, &[&query[..], &["--json"]].concat()] {
-        let Some((code, said)) = on_a_terminal(&scratch, arguments) else { return };
+        let Some((code, said)) = told_on_a_terminal(&scratch, arguments) else { return };
         assert_eq!(code, Some(0), "{arguments:?}: {said}");
         assert!(!said.contains('\u{1b}') && !said.contains('\u{7}'), "{arguments:?}: {said:?}");
         assert!(said.contains("\\u001b[2J"), "{arguments:?}: {said}");
