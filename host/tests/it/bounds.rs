@@ -49,10 +49,12 @@ fn calls(thousands: usize) -> Vec<u8> {
     functions(thousands / 5, &body)
 }
 
-/// A plugin with such a module beside its own, which nobody uses.
+/// A plugin with such a module beside its own, which nobody uses. It is another one each time: what an
+/// earlier run of the tests has compiled is in the cache.
 fn heavy(scratch: &Scratch, plugin: &str, thousands: usize) -> PathBuf {
     let plugin = std::fs::read(component(plugin)).unwrap();
-    scratch.write("heavy.wasm", [plugin, calls(thousands)].concat())
+    let name = [&[3][..], b"run", &rand::random::<[u8; 16]>()].concat();
+    scratch.write("heavy.wasm", [plugin, calls(thousands), section(0, &name)].concat())
 }
 
 /// Inspects what is bad, and returns what is said of it.

@@ -9,7 +9,8 @@ use crate::support::{Scratch, head, hostile_stage, parse_stage, plugins, root, s
 const TABLE: &str = "test.events";
 const LETTERS: &str = "test.dead_letter";
 /// What may be said of these events nowhere.
-const SENSITIVE: [&str; 4] = ["203.0.113.9", "ada", "u-4711", "491512345678"];
+/// None of them may be a part of a digest.
+const SENSITIVE: [&str; 4] = ["203.0.113.9", "grace", "u-4711", "491512345678"];
 
 /// A pipeline of a table whose columns `ip`, `user_id` and `phone` are sensitive and masked.
 /// `first` and `last` are stages before the others and behind them, `more` is for the whole file.
@@ -84,7 +85,7 @@ fn says_nothing(text: &str) {
 /// An event with all sensitive values.
 fn event(id: &str, note: &str) -> Json {
     json!({
-        "id": id, "ip": "203.0.113.9", "user_id": "ada@example.com", "phone": 491_512_345_678_u64,
+        "id": id, "ip": "203.0.113.9", "user_id": "grace@example.com", "phone": 491_512_345_678_u64,
         "note": note,
     })
 }
@@ -103,11 +104,11 @@ fn a_sensitive_value_is_stopped_by_whatever_column_it_leaves() {
     };
     let cases = [
         (event("a", "blocked 203.0.113.9"), holds("note", "ip")),
-        (event("b", "ADA@EXAMPLE.COM"), holds("note", "user_id")),
-        (event("c", "/login?mail=ada%40example.com"), holds("note", "user_id")),
+        (event("b", "GRACE@EXAMPLE.COM"), holds("note", "user_id")),
+        (event("c", "/login?mail=grace%40example.com"), holds("note", "user_id")),
         (event("d", "call 491512345678"), holds("note", "phone")),
         (with("e", "client", json!({"ip": "203.0.113.9"})), holds("unknown_fields", "ip")),
-        (with("f", "client", json!([" ada@example.com "])), holds("unknown_fields", "user_id")),
+        (with("f", "client", json!([" grace@example.com "])), holds("unknown_fields", "user_id")),
         // Nothing of these is anybody's.
         (event("g", "served by 203.0.113.90"), None),
         (with("h", "user_id", json!("purchase")), None),
@@ -179,7 +180,7 @@ fn what_parse_cannot_read_is_not_quoted() {
     let scratch = Scratch::new();
     let pipeline = pipeline(&scratch, "", "", "");
     let mut event = event("a", "");
-    event["phone"] = json!("ada@example.com");
+    event["phone"] = json!("grace@example.com");
     says_nothing(&run(&scratch, &pipeline, &[event]));
     let wanted = "`phone` is `[15 characters]`, wanted an integer of 64 bits";
     assert_eq!(messages(&scratch), [wanted]);
