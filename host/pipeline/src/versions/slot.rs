@@ -5,6 +5,8 @@
 //! compared with the set before it; where it breaks a rule, that one is back with the next batch. The
 //! worker that counts the decisive batch does this itself: nobody has to be awake.
 
+mod running;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -16,6 +18,8 @@ use super::fit::{FitError, Fitted, Target};
 use super::recent::Recent;
 use super::rules::breach;
 use super::version::{Origin, Rates, Standing, Version, VersionRecord};
+pub(crate) use running::Base;
+use running::{Canary, Probation, Versions};
 use clickmill_config as config;
 use clickmill_core::{Micros, lock};
 use clickmill_sandbox::{Library, StageCounts};
@@ -35,49 +39,6 @@ pub(crate) struct Slot {
     history: Mutex<Vec<Arc<VersionRecord>>>,
     recent: Recent,
     events: crossbeam_channel::Sender<SlotEvent>,
-}
-
-struct Versions {
-    current: Arc<Version>,
-    canary: Option<Canary>,
-    probation: Option<Probation>,
-}
-
-impl Versions {
-    fn canary_record(&self) -> Option<Arc<VersionRecord>> {
-        self.canary.as_ref().map(|canary| canary.version.record.clone())
-    }
-
-    fn is(&self, base: &Base) -> bool {
-        let [canary, at_base] =
-            [&self.canary_record(), &base.canary].map(|c| c.as_ref().map(Arc::as_ptr));
-        Arc::ptr_eq(&self.current, &base.current) && canary == at_base
-    }
-}
-
-/// A version that gets some of the batches for a while.
-struct Canary {
-    version: Arc<Version>,
-    share: f64,
-    until: Instant,
-}
-
-/// What ran before the current version, while that is watched.
-struct Probation {
-    /// Restored on a manual rollback.
-    before: Arc<Version>,
-    /// The last that has seen enough rows to be judged by: what the current version is compared with,
-    /// and what runs again where it is worse.
-    proven: Arc<Version>,
-    /// What became of the last rows of that.
-    rates: Rates,
-    until: Instant,
-}
-
-/// What runs, as somebody looked at it who is to put something else in its place.
-pub(crate) struct Base {
-    pub current: Arc<Version>,
-    canary: Option<Arc<VersionRecord>>,
 }
 
 /// What a version that is taken back makes way for.
