@@ -31,17 +31,17 @@ pub(super) enum Outages {
     Fail,
 }
 
-/// Waits between two tries, each twice as long as the one before.
+/// Backoff between two tries, each twice as long as the one before.
 #[derive(Debug)]
-pub(super) struct Waits(Duration);
+pub(super) struct Backoff(Duration);
 
-impl Default for Waits {
+impl Default for Backoff {
     fn default() -> Self {
         Self(FIRST_WAIT)
     }
 }
 
-impl Waits {
+impl Backoff {
     pub(super) async fn wait(&mut self) {
         tokio::time::sleep(self.0).await;
         self.0 = (self.0 * 2).min(LONGEST_WAIT);
@@ -99,7 +99,7 @@ impl Patience {
     where
         F: Future<Output = Result<T, BigQueryError>>,
     {
-        let mut waits = Waits::default();
+        let mut backoff = Backoff::default();
         loop {
             let error = match attempt().await {
                 Ok(done) => {
@@ -115,7 +115,7 @@ impl Patience {
             if !matches!(error, BigQueryError::Unready { .. }) {
                 return Err(error);
             }
-            waits.wait().await;
+            backoff.wait().await;
         }
     }
 
