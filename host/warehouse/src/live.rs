@@ -211,18 +211,23 @@ impl Live {
             (before.day, before.at) = (None, SystemTime::now());
             let is_busy = before.compacting.as_ref().is_some_and(|task| !task.is_finished());
             if before.flush.first.is_multiple_of(COMPACT_EVERY) && !is_busy {
-                let (this, handle) = (self.clone(), runtime.clone());
-                let task = move || {
-                    this.compact(&handle, None, &|| !this.closing.load(Ordering::Relaxed));
-                };
-                // On a thread of its own: flushes go from one to another of those that the runtime has, and
-                // each keeps the memory that a flush takes. Where there can be none, it is done later.
-                before.compacting =
-                    thread::Builder::new().name("compact".to_owned()).spawn(task).ok();
+                before.compacting = self.compact_beside(runtime);
             }
         }
         before.window.add(fresh);
         Ok((rows - written) as u64)
+    }
+}
+
+impl Live {
+    /// Merges small files beside what is written. `None` where there can be no thread: it is done later.
+    fn compact_beside(&self, runtime: &Handle) -> Option<JoinHandle<()>> {
+        let (this, runtime) = (self.clone(), runtime.clone());
+        let compact = move || {
+            this.compact(&runtime, None, &|| !this.closing.load(Ordering::Relaxed));
+        };
+        // A thread of its own: each of the runtime's that once did this would keep the memory that it takes.
+        thread::Builder::new().name("compact".to_owned()).spawn(compact).ok()
     }
 }
 
