@@ -147,12 +147,7 @@ pub(crate) fn in_turn<T>(
         if stop.after_object() {
             return Ok(None);
         }
-        runtime.block_on(async {
-            tokio::select! {
-                () = stop.asked() => {}
-                () = tokio::time::sleep(TURN) => {}
-            }
-        });
+        stop.pause(runtime, TURN);
     }
 }
 

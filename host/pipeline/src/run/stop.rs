@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// Tells a run to stop: first after the object in hand or, of a stream, what is in hand; then at once.
@@ -37,6 +38,11 @@ impl Stop {
             () = self.asked() => None,
             came = coming => Some(came),
         }
+    }
+
+    /// Blocks for so long, or until asked.
+    pub(crate) fn pause(&self, runtime: &Handle, time: Duration) {
+        runtime.block_on(async { self.or(tokio::time::sleep(time)).await });
     }
 
     /// Waits until asked twice.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::error::RunError;
-use super::objects::{Failed, Loader, Patience};
+use super::objects::{Failed, Loader, TableRetries};
 use super::stop::{Ending, Stop};
 use crate::context::Context;
 use crate::observe::status::Status;
@@ -31,7 +31,7 @@ pub(super) fn watch(
     status: &Status,
     stop: &Stop,
 ) -> Result<Summary, RunError> {
-    let mut loader = Loader::new(context, status, stop, Patience::Endless);
+    let mut loader = Loader::new(context, status, stop, TableRetries::UntilStopped);
     let mut known = Known { watch, ..Known::default() };
     let mut last_arrival = Instant::now();
     while !stop.after_object() {
@@ -68,12 +68,7 @@ pub(super) fn watch(
         }
         let wait = ending.when_idle.map_or(watch.interval, |idle| watch.interval.min(idle));
         let wait = if is_idle { wait } else { wait.min(SECOND_LOOK) };
-        context.runtime.block_on(async {
-            tokio::select! {
-                () = stop.asked() => {}
-                () = tokio::time::sleep(wait) => {}
-            }
-        });
+        stop.pause(&context.runtime, wait);
     }
     let aside = known.aside.into_values().map(|aside| aside.object);
     loader.summary.failed = aside.chain(known.not_seen.into_values()).collect();
