@@ -66,14 +66,8 @@ fn one(
     batch: &Batch,
 ) -> Result<(Transformed, Rates), ArrowError> {
     let made = fitted.make(worker, batch.clone(), |_, _, _| {})?;
-    let stages = worker.take_counts();
-    let rates = Rates {
-        rows: batch.rows() as u64,
-        rejected: made.rejected.len() as u64,
-        filtered: made.filtered,
-        faults: stages.iter().map(|stage| stage.faults).sum(),
-        fuel: stages.iter().map(|stage| stage.fuel).sum(),
-    };
+    let (rows, rejected) = (batch.rows() as u64, made.rejected.len());
+    let rates = Rates::of(rows, rejected, made.filtered, &worker.take_counts());
     Ok((made, rates))
 }
 

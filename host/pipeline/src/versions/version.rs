@@ -188,6 +188,17 @@ impl Counted for Rates {
 }
 
 impl Rates {
+    /// What became of `rows` in a chain, whose stages did `stages`.
+    pub(crate) fn of(rows: u64, rejected: usize, filtered: u64, stages: &[StageCounts]) -> Self {
+        Self {
+            rows,
+            rejected: rejected as u64,
+            filtered,
+            faults: stages.iter().map(|stage| stage.faults).sum(),
+            fuel: stages.iter().map(|stage| stage.fuel).sum(),
+        }
+    }
+
     /// A count as a share of the rows.
     pub fn share(&self, of: u64) -> f64 {
         of as f64 / self.rows.max(1) as f64
