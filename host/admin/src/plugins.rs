@@ -100,7 +100,7 @@ async fn swap(
     };
     // Compiling and trying on takes a while, also where nobody waits for it any more.
     let swap = move || {
-        let swapped = swaps.swap(request).map_err(Box::new);
+        let swapped = swaps.swap(&request).map_err(Box::new);
         drop(place);
         swapped
     };

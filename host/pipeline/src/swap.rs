@@ -68,18 +68,16 @@ impl Swaps {
     }
 
     /// Checks a changed set and takes it up. One that was checked while what runs has changed is refused.
-    pub fn swap(&self, request: Request) -> Result<Swapped, SwapRefused> {
+    pub fn swap(&self, request: &Request) -> Result<Swapped, SwapRefused> {
+        let _one_at_a_time = lock(&self.0.swap_lock);
+        self.try_swap(request).inspect_err(|refused| self.refuse(request, refused))
+    }
+
+    fn try_swap(&self, request: &Request) -> Result<Swapped, SwapRefused> {
         let context = &*self.0;
-        let _one_at_a_time = lock(&context.swap_lock);
         let base = context.slot.base();
         let from = &base.current;
-        let passed = match gate::check(context, from, &request.changes, &request.golden) {
-            Ok(passed) => passed,
-            Err(refused) => {
-                self.refuse(&request, &refused);
-                return Err(refused);
-            }
-        };
+        let passed = gate::check(context, from, &request.changes, &request.golden)?;
         let (from, to) = (from.library.digest().clone(), passed.library.digest().clone());
         let mut swapped =
             Swapped { from, to, checks: passed.checks, shadow: passed.shadow, version: None };
@@ -87,9 +85,7 @@ impl Swaps {
             return Ok(swapped);
         }
         if !context.slot.stands(&base) {
-            let refused = SwapRefused::Overtaken { entered: None };
-            self.refuse(&request, &refused);
-            return Err(refused);
+            return Err(SwapRefused::Overtaken { entered: None });
         }
         let config = &context.pipeline.swap;
         let rollout = request.rollout.unwrap_or(match config.canary_share {
@@ -112,20 +108,13 @@ impl Swaps {
             detail: request.actor.detail(&[&passed.changes.join("; "), &begins, &request.note]),
         };
         // Without an entry it does not count.
-        let published = context.publish(&passed.library).map_err(SwapRefused::from);
-        let entered =
-            published.and_then(|()| context.audit.enter(event).map_err(SwapRefused::Audit));
-        if let Err(refused) = entered {
-            self.refuse(&request, &refused);
-            return Err(refused);
-        }
+        context.publish(&passed.library)?;
+        context.audit.enter(event).map_err(SwapRefused::Audit)?;
         let (actor, note) = (request.actor.name.clone(), request.note.clone());
         let origin = Origin { actor, note, changes: passed.changes };
         let installed = context.slot.install(&base, passed.library, passed.fitted, origin, rollout);
         let Some(record) = installed else {
-            let refused = SwapRefused::Overtaken { entered: Some(swapped.to) };
-            self.refuse(&request, &refused);
-            return Err(refused);
+            return Err(SwapRefused::Overtaken { entered: Some(swapped.to) });
         };
         tracing::info!(
             version = record.number,
