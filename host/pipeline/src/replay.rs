@@ -64,6 +64,20 @@ pub struct Replayed {
     pub rejected: BTreeMap<(StageName, String), (u64, String)>,
 }
 
+impl Replayed {
+    fn count(&mut self, fate: &Fate) {
+        match fate {
+            Fate::Resolved => self.resolved += 1,
+            Fate::Filtered => self.filtered += 1,
+            Fate::Rejected { stage, reason } => {
+                let key = (stage.clone(), reason.code.clone());
+                let entry = self.rejected.entry(key).or_insert_with(|| (0, reason.message.clone()));
+                entry.0 += 1;
+            }
+        }
+    }
+}
+
 /// A letter's way through its plugin set.
 #[derive(Debug)]
 pub struct Explained {
@@ -304,20 +318,16 @@ fn page(
             fates.push((id, if is_good { Fate::Resolved } else { Fate::Filtered }));
         }
     }
-    for (_, fate) in &fates {
-        match fate {
-            Fate::Resolved => done.resolved += 1,
-            Fate::Filtered => done.filtered += 1,
-            Fate::Rejected { stage, reason } => {
-                let key = (stage.clone(), reason.code.clone());
-                let entry = done.rejected.entry(key).or_insert_with(|| (0, reason.message.clone()));
-                entry.0 += 1;
-            }
-        }
-    }
-    if dry_run {
-        return Ok(());
-    }
+    fates.iter().for_each(|(_, fate)| done.count(fate));
+    if dry_run { Ok(()) } else { enter_attempts(context, chains.library.digest(), fates) }
+}
+
+/// Enters what became of letters into `dead_letter_attempts`.
+fn enter_attempts(
+    context: &Context,
+    set: &Digest,
+    mut fates: Vec<(String, Fate)>,
+) -> Result<(), ReplayError> {
     if context.letters.keys.is_some() {
         // The table of attempts is no safer a place for a message than that of the letters.
         for (_, fate) in &mut fates {
@@ -327,9 +337,8 @@ fn page(
         }
     }
     let (at, schema) = (Micros::now(), attempts::schema()?);
-    let set = chains.library.digest();
     let rows = attempts::rows(&fates, &context.pipeline.name, set, &context.actor, at, &schema)?;
-    let table = sink.table.beside(attempts::TABLE);
+    let table = context.pipeline.sink.table.beside(attempts::TABLE);
     let name = Digest::of(format!("{} {set} {fates:?}", at.get()).as_bytes()).short();
     context.runtime.block_on(context.tables.enter(&table, &name, None, &rows))?;
     Ok(())

@@ -12,7 +12,7 @@ use clickmill_core::lock;
 
 /// How long a thread may take to end. One that builds a plugin crate, or tries a plugin on, is left then: the
 /// process ends anyway, and what it does is not waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The threads of a pipeline. Dropped, it has them end and waits for them.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.end = None;
         for (name, ended) in lock(&self.running).drain(..) {
-            if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            if ended.recv_timeout(END_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
                 tracing::warn!(name, "a thread takes too long to end, it is left");
             }
         }
@@ -92,7 +92,7 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
-            running.shutdown_timeout(PATIENCE);
+            running.shutdown_timeout(END_TIMEOUT);
         }
     }
 }

@@ -18,11 +18,11 @@ use super::fit::{FitError, Fitted, Target};
 use super::recent::Recent;
 use super::rules::breach;
 use super::version::{Origin, Rates, Standing, Version, VersionRecord};
-pub(crate) use running::Base;
-use running::{Canary, Probation, Versions};
 use clickmill_config as config;
 use clickmill_core::{Micros, lock};
 use clickmill_sandbox::{Library, StageCounts};
+pub(crate) use running::Base;
+use running::{Canary, Probation, Versions};
 
 /// Versions that are remembered.
 const MAX_HISTORY: usize = 1000;
