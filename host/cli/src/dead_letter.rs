@@ -7,7 +7,7 @@ use arrow::util::display::array_value_to_string;
 use clap::{Args, Subcommand};
 
 use super::query::{answer, print};
-use super::{Exit, Failure, place};
+use super::{Exit, Failure, ids, place};
 use clickmill_audit::{Action, Event, Outcome};
 use clickmill_config::{Place, TableName};
 use clickmill_core::indented;
@@ -89,15 +89,8 @@ impl List {
 
 impl Show {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
-        if self.id.is_empty() || !self.id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            let error =
-                anyhow::anyhow!("`{}` is not a letter's id, wanted hexadecimal digits", self.id);
-            return Err(Failure::new(Exit::BadInput, error));
-        }
-        let sql = format!(
-            "SELECT * FROM {TABLE} WHERE letter_id LIKE '{}%' LIMIT 2",
-            self.id.to_lowercase()
-        );
+        let id = ids::beginning(&self.id, "letter")?;
+        let sql = format!("SELECT * FROM {TABLE} WHERE letter_id LIKE '{id}%' LIMIT 2");
         let answer = answer(warehouse, &sql)?;
         let found: usize = answer.batches.iter().map(|batch| batch.num_rows()).sum();
         if found != 1 {
