@@ -147,11 +147,13 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
 pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, ReplayError> {
     let context = prepared.context();
     let condition = format!("letters.letter_id LIKE '{}%'", id.replace('\'', ""));
-    let mut letters = read(context, &condition, "")?;
-    open_sealed(context, &mut letters)?;
+    let letters = read(context, &condition, "")?;
     let found = letters.len();
-    let [letter] = <[Letter; 1]>::try_from(letters)
+    // Before any is opened: of several none is shown.
+    let mut letter = <[Letter; 1]>::try_from(letters)
         .map_err(|_| ReplayError::NoLetter { id: id.to_owned(), found })?;
+    open_sealed(context, &mut letter)?;
+    let [letter] = letter;
     // Before anything of it is shown.
     let revealed = context.audit.enter(Event {
         actor: context.actor.clone(),
