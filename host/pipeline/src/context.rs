@@ -1,5 +1,5 @@
-//! What all rooms of a pipeline share: the checked file, the plugin sets, the tables, the audit log, and
-//! whoever looks at its rows. What is done with them is elsewhere; here is only what several rooms do:
+//! What all modules of a pipeline share: the checked file, the plugin sets, the tables, the audit log, and
+//! whoever looks at its rows. What is done with them is elsewhere; here is only what several modules do:
 //! plugin sets are published and remembered, and what the slot did is told.
 
 use std::sync::atomic::{AtomicU64, Ordering};
