@@ -28,7 +28,7 @@ use clickmill_core::schema::provenance::PUBLISH_TIME;
 use clickmill_core::{Fault, lock};
 use clickmill_tables::result_set::{Answer, Parameter};
 use clickmill_tables::views::{self, View};
-use clickmill_warehouse::{Doubt, Known, Warehouse, WarehouseError};
+use clickmill_warehouse::{KnownFacts, PossibleDuplicates, Warehouse, WarehouseError};
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +80,7 @@ pub struct Queries {
     /// What queries share: the footers of files that were read before, say.
     runtime: Arc<RuntimeEnv>,
     /// What files say of rows that come again, by their table.
-    known: Mutex<HashMap<TableName, Known>>,
+    known: Mutex<HashMap<TableName, KnownFacts>>,
 }
 
 impl Queries {
@@ -197,32 +197,32 @@ impl Queries {
         (table, schema): &(TableName, TableSchema),
     ) -> Result<LogicalPlan, QueryError> {
         let mut known = lock(&self.known).get(table).cloned().unwrap_or_default();
-        let doubt = self.warehouse.doubt(listed.to_vec(), &mut known).await;
+        let found = self.warehouse.possible_duplicates(listed.to_vec(), &mut known).await;
         lock(&self.known).insert(table.clone(), known);
-        let Doubt { sure, files: doubtful, published } = doubt?;
+        let PossibleDuplicates { unique, suspected, published } = found?;
         let scan = |table: Arc<dyn TableProvider>| {
             LogicalPlanBuilder::scan(view.of, provider_as_source(table), None)
         };
-        let sure = scan(files.table(sure, schema)?)?;
-        if doubtful.is_empty() {
-            return Ok(sure.build()?);
+        let unique = scan(files.table(unique, schema)?)?;
+        if suspected.is_empty() {
+            return Ok(unique.build()?);
         }
-        let doubtful = scan(files.table(doubtful, schema)?)?.build()?;
+        let suspected = scan(files.table(suspected, schema)?)?.build()?;
         let time =
             |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
         let in_doubt =
             published.into_iter().fold(col(PUBLISH_TIME).is_null(), |others, (from, to)| {
                 others.or(col(PUBLISH_TIME).between(time(from), time(to)))
             });
-        let rest = LogicalPlanBuilder::from(doubtful.clone()).filter(not(in_doubt.clone()))?;
-        let in_doubt = LogicalPlanBuilder::from(doubtful).filter(in_doubt)?.build()?;
+        let rest = LogicalPlanBuilder::from(suspected.clone()).filter(not(in_doubt.clone()))?;
+        let in_doubt = LogicalPlanBuilder::from(suspected).filter(in_doubt)?.build()?;
         // The view's own text, over those rows only.
         let over = format!("{}__in_doubt", view.of);
         let text = view.sql.replace(&format!(".{}", view.of), &format!(".`{over}`"));
         dataset.register_table(over.clone(), Arc::new(ViewTable::new(in_doubt, None)))?;
         let numbered = plan(files.context, &text, &[]).await;
         dataset.deregister_table(&over)?;
-        Ok(sure.union(rest.build()?)?.union(numbered?)?.build()?)
+        Ok(unique.union(rest.build()?)?.union(numbered?)?.build()?)
     }
 }
 
