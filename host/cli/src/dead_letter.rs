@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::query::{answer, print};
 use super::{Exit, Failure, ids, place};
-use clickmill_audit::{Action, Event, Outcome};
+use clickmill_audit::{Action, Event};
 use clickmill_config::{Place, TableName};
 use clickmill_core::indented;
 use clickmill_pipeline::AuditSink;
@@ -140,13 +140,8 @@ fn enter(warehouse: &str, letter: &Answer) -> Result<(), Failure> {
     let audit = AuditSink::open(&folder, &pipeline, &tables, &target, runtime.handle());
     let audit = audit.map_err(|error| failed(error.into()))?;
     let entered = audit.enter(Event {
-        actor: place::actor(),
-        action: Action::Reveal,
         subject: text("letter_id")?.unwrap_or_default(),
-        old_plugin_set: None,
-        new_plugin_set: None,
-        outcome: Outcome::Done,
-        detail: "the whole letter".to_owned(),
+        ..Event::new(&place::actor(), Action::Reveal, "the whole letter")
     });
     entered.map_err(|error| failed(error.into()))?;
     audit.settle();

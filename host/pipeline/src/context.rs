@@ -54,11 +54,11 @@ pub(crate) struct Context {
     /// Held by a swap from its first check to its end: they come one after the other. Whoever takes a version
     /// back waits for none of them.
     pub swap_lock: Mutex<()>,
-    /// Held while it is written what runs; whether that failed the last time.
+    /// Whether what runs could not be remembered the last time. Held while it is remembered.
     pub unremembered: Mutex<bool>,
     /// Sets that run since a rollback, which waits for no table, and are not published yet.
     pub unpublished: Mutex<Vec<Library>>,
-    /// One of both has something to do.
+    /// Rung where something is unremembered or unpublished.
     pub to_catch_up: Bell,
     pub outcomes: Outcomes,
     /// What the slot did and nobody has told yet.
@@ -110,13 +110,10 @@ impl Context {
     pub(crate) fn begin(&self) -> Result<(), AuditError> {
         let record = self.slot.current().record.clone();
         let event = |action, subject: &str, old: Option<String>, detail: String| Event {
-            actor: self.actor.clone(),
-            action,
             subject: subject.to_owned(),
             old_plugin_set: old,
             new_plugin_set: Some(record.set.digest.to_string()),
-            outcome: Outcome::Done,
-            detail,
+            ..Event::new(&self.actor, action, detail)
         };
         let last = self.sets.running(&self.pipeline.name).ok().flatten();
         let last = last.and_then(|last| self.sets.set(&last.running).ok());
@@ -141,13 +138,9 @@ impl Context {
         self.tell_events();
         self.remember_at_last();
         self.audit.end(Some(Event {
-            actor: self.actor.clone(),
-            action: Action::Stop,
-            subject: String::new(),
             old_plugin_set: Some(self.slot.current().record.set.digest.to_string()),
-            new_plugin_set: None,
             outcome,
-            detail,
+            ..Event::new(&self.actor, Action::Stop, detail)
         }));
         self.audit.tell_head();
     }
@@ -254,13 +247,9 @@ impl Context {
                     "the canary took over"
                 );
                 self.audit.enter_late(Event {
-                    actor: actor::HOST.to_owned(),
-                    action: Action::Promote,
-                    subject: String::new(),
                     old_plugin_set: Some(from.set.digest.to_string()),
                     new_plugin_set: Some(to.set.digest.to_string()),
-                    outcome: Outcome::Done,
-                    detail: "the canary took over".to_owned(),
+                    ..Event::new(actor::HOST, Action::Promote, "the canary took over")
                 });
                 self.remember();
             }
@@ -289,13 +278,9 @@ impl Context {
     ) {
         self.outcomes.rolled_back.fetch_add(1, Ordering::Relaxed);
         self.audit.enter_late(Event {
-            actor: actor.name.clone(),
-            action: Action::Rollback,
-            subject: String::new(),
             old_plugin_set: Some(from.set.digest.to_string()),
             new_plugin_set: Some(to.set.digest.to_string()),
-            outcome: Outcome::Done,
-            detail: actor.detail(&[reason]),
+            ..Event::new(&actor.name, Action::Rollback, actor.detail(&[reason]))
         });
     }
 }

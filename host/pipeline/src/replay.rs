@@ -24,7 +24,7 @@ use super::build::PreparedPipeline;
 use super::context::Context;
 use super::run::load::in_turn;
 use super::run::stop::Stop;
-use clickmill_audit::{Action, Event, Outcome};
+use clickmill_audit::{Action, Event};
 use clickmill_core::schema::provenance;
 use clickmill_core::{Digest, Micros, StageName};
 use clickmill_dead_letter::{Contents, Opened, SEALED_MESSAGE, SealKeys};
@@ -113,13 +113,9 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
     let mut done = Replayed { plugin_set: chains.library.digest().clone(), ..Replayed::default() };
     let plugin_set = done.plugin_set.clone();
     let event = |detail| Event {
-        actor: context.actor.clone(),
-        action: Action::Replay,
         subject: request.condition.clone(),
-        old_plugin_set: None,
         new_plugin_set: Some(plugin_set.to_string()),
-        outcome: Outcome::Done,
-        detail,
+        ..Event::new(&context.actor, Action::Replay, detail)
     };
     if !request.dry_run {
         // Before the first row is written; what became of the letters is entered at the end.
@@ -156,13 +152,8 @@ pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, Repla
     let [letter] = letter;
     // Before anything of it is shown.
     let revealed = context.audit.enter(Event {
-        actor: context.actor.clone(),
-        action: Action::Reveal,
         subject: letter.letter_id.clone(),
-        old_plugin_set: None,
-        new_plugin_set: None,
-        outcome: Outcome::Done,
-        detail: "the letter's values, stage by stage".to_owned(),
+        ..Event::new(&context.actor, Action::Reveal, "the letter's values, stage by stage")
     });
     revealed.map_err(ReplayError::Audit)?;
     context.audit.end(None);
@@ -227,14 +218,10 @@ fn open_sealed(context: &Context, letters: &mut [Letter]) -> Result<(), ReplayEr
     if sealed.is_empty() {
         return Ok(());
     }
+    let detail = format!("letters to be opened: {}", sealed.len());
     let entered = context.audit.enter(Event {
-        actor: context.actor.clone(),
-        action: Action::Unseal,
         subject: sealed.join(", "),
-        old_plugin_set: None,
-        new_plugin_set: None,
-        outcome: Outcome::Done,
-        detail: format!("letters to be opened: {}", sealed.len()),
+        ..Event::new(&context.actor, Action::Unseal, detail)
     });
     entered.map_err(ReplayError::Audit)?;
     for letter in letters.iter_mut() {

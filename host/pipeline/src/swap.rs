@@ -62,7 +62,7 @@ pub struct Swapped {
 }
 
 impl Swaps {
-    /// Those of a pipeline that is looked at.
+    /// The swaps of a running pipeline.
     pub fn of(running: &Running) -> Self {
         Self(running.context().clone())
     }
@@ -98,14 +98,12 @@ impl Swaps {
                 format!("{:.1} % of batches for {time:?}", share * 100.0)
             }
         };
+        let detail = request.actor.detail(&[&passed.changes.join("; "), &begins, &request.note]);
         let event = Event {
-            actor: request.actor.name.clone(),
-            action: Action::Swap,
             subject: stages(&request.changes),
             old_plugin_set: Some(swapped.from.to_string()),
             new_plugin_set: Some(swapped.to.to_string()),
-            outcome: Outcome::Done,
-            detail: request.actor.detail(&[&passed.changes.join("; "), &begins, &request.note]),
+            ..Event::new(&request.actor.name, Action::Swap, detail)
         };
         // Without an entry it does not count.
         context.publish(&passed.library)?;
@@ -217,14 +215,12 @@ impl Swaps {
             "a swap is refused, what ran before still runs"
         );
         self.0.outcomes.refused.fetch_add(1, Ordering::Relaxed);
+        let why = format!("{}: {}", refused.check(), causes(refused));
         self.0.audit.enter_late(Event {
-            actor: request.actor.name.clone(),
-            action: Action::Refuse,
             subject: stages(&request.changes),
             old_plugin_set: Some(running.record.set.digest.to_string()),
-            new_plugin_set: None,
             outcome: Outcome::Refused,
-            detail: request.actor.detail(&[&format!("{}: {}", refused.check(), causes(refused))]),
+            ..Event::new(&request.actor.name, Action::Refuse, request.actor.detail(&[&why]))
         });
     }
 

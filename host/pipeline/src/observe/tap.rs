@@ -1,9 +1,9 @@
 //! Taps: somebody looks at rows as they pass, after a stage, or at those that are refused.
 //!
-//! A reader sees a column only in its last form: not one that a later stage still writes, since that may
-//! be where it is masked, not one that is sensitive in the table's schema, and not one that the table does
-//! not have, of which nobody says what it holds; unless it is revealed. Nor a row of which another column
-//! holds what a sensitive one is not to tell: the guard will stop it.
+//! A reader sees a column only in its last form. Hidden, unless they are revealed, are a column that a later
+//! stage still writes, which may be the one that masks it; a column that is sensitive in the table's schema;
+//! and a column that the table does not have, of which nobody says what it holds. A row of which another
+//! column holds a sensitive value is not shown: the guard will stop it.
 //! A tap never holds the pipeline up: its rows are filtered and written on a thread of its own, by the SQL
 //! engine's process, and rows that it does not take in time are counted, not kept.
 

@@ -203,7 +203,7 @@ impl<'a> Loader<'a> {
         self.retried(|| context.runtime.block_on(context.tables.loaded(ids, target)))
     }
 
-    /// Loads an object. Goes out: whether the run is to go on; or why it can't be loaded.
+    /// Loads an object. Returns whether the run is to go on, or why the object can't be loaded.
     fn load_one(&mut self, object: &Object) -> Result<Result<bool, NotLoaded>, RunError> {
         let load_id = ledger::load_id(&self.context.pipeline.sink.table, &object.name());
         let (context, status, stop) = (self.context, self.status, self.stop);

@@ -73,7 +73,7 @@ pub enum Rollout {
     },
 }
 
-/// As what a version is put in the place of another.
+/// How a version takes the place of another.
 enum Beginning {
     Swap(Rollout),
     /// In place of what is taken back.
@@ -114,7 +114,7 @@ impl Slot {
         Base { current: running.current.clone(), canary: running.canary_record() }
     }
 
-    /// Whether that still runs, and nothing else.
+    /// Whether what ran then still runs, and nothing else.
     pub(crate) fn stands(&self, base: &Base) -> bool {
         self.read().is(base)
     }
@@ -210,9 +210,8 @@ impl Slot {
         self.put(base, library, fitted, origin, Beginning::Swap(rollout))
     }
 
-    /// Puts an earlier set in the place of what runs, which is taken back, as [`Self::install`] does. Whoever
-    /// says so knows that it is good: it is not compared with what was taken back, which would come back
-    /// where that rejects less.
+    /// Takes an earlier set up, as [`Self::install`] does, and what runs back. The set is on no probation:
+    /// compared with what was taken back it might lose, and that would return.
     pub(crate) fn go_back(
         &self,
         base: &Base,

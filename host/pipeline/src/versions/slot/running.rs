@@ -17,7 +17,7 @@ impl Versions {
         self.canary.as_ref().map(|canary| canary.version.record.clone())
     }
 
-    /// Whether it is what it was then.
+    /// Whether this still runs, and nothing else.
     pub(super) fn is(&self, base: &Base) -> bool {
         let [canary, at_base] =
             [&self.canary_record(), &base.canary].map(|c| c.as_ref().map(Arc::as_ptr));
@@ -44,7 +44,7 @@ pub(super) struct Probation {
     pub until: Instant,
 }
 
-/// What runs, as somebody looked at it who is to put something else in its place.
+/// What ran when a change of plugins was begun: the change counts only if that still runs.
 pub(crate) struct Base {
     pub current: Arc<Version>,
     pub(super) canary: Option<Arc<VersionRecord>>,
