@@ -7,14 +7,15 @@
 //! A tap never holds the pipeline up: its rows are filtered and written on a thread of its own, by the SQL
 //! engine's process, and rows that it does not take in time are counted, not kept.
 
+mod rows;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
 use tokio::sync::mpsc::error::TrySendError;
@@ -23,10 +24,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::versions::fit::Fitted;
 use crate::versions::guard::Guard;
-use clickmill_core::batch::{Batch, Position, Rejected};
+use clickmill_core::batch::{Batch, Rejected};
 use clickmill_core::lock;
 use clickmill_core::schema::TableSchema;
 use clickmill_query::{Engine, QueryError};
+use rows::{masked, refused};
 
 /// Taps at once: each costs a thread and a copy of what it shows.
 const MAX_TAPS: usize = 8;
@@ -39,8 +41,6 @@ const MAX_BYTES_BEHIND: usize = 4 << 20;
 const MAX_ROWS: usize = 100;
 /// How often a tap without rows looks whether anybody listens.
 const IDLE: Duration = Duration::from_secs(1);
-/// What stands in place of a value that is not shown.
-const HIDDEN: &str = "(hidden)";
 /// Columns that hold records as they came in.
 const RAW: [&str; 2] = ["payload", "attributes"];
 
@@ -343,64 +343,6 @@ impl<'a> StageWrites<'a> {
         });
         raw.iter().cloned().chain(still)
     }
-}
-
-/// The rows, with hidden columns' values replaced: nor can a filter tell what they were.
-fn masked(rows: &RecordBatch, hidden: impl Fn(&str) -> bool) -> Result<RecordBatch, ArrowError> {
-    let schema = rows.schema();
-    let columns = schema.fields().iter().zip(rows.columns());
-    let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = columns
-        .map(|(field, column)| {
-            if hidden(field.name()) {
-                let values: StringArray =
-                    (0..column.len()).map(|row| column.is_valid(row).then_some(HIDDEN)).collect();
-                let array: ArrayRef = Arc::new(values);
-                (Field::new(field.name(), DataType::Utf8, true), array)
-            } else {
-                (field.as_ref().clone(), column.clone())
-            }
-        })
-        .unzip();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-}
-
-/// Refused rows in columns.
-fn refused(rows: &[&Rejected], payload: bool) -> Result<RecordBatch, ArrowError> {
-    let texts = |text: &dyn Fn(&Rejected) -> Option<String>| -> ArrayRef {
-        Arc::new(rows.iter().map(|row| text(row)).collect::<StringArray>())
-    };
-    let line = |row: &&Rejected| match &row.position {
-        Position::Line(line) => Some(*line as i64),
-        Position::Message(_) => None,
-    };
-    let columns: Vec<(&str, ArrayRef)> = vec![
-        ("stage", texts(&|row| Some(row.stage.to_string()))),
-        ("code", texts(&|row| Some(row.reason.code.clone()))),
-        ("message", texts(&|row| Some(row.reason.message.clone()))),
-        ("column", texts(&|row| row.reason.column.clone())),
-        ("source", texts(&|row| Some(row.source.to_string()))),
-        ("source_line", Arc::new(rows.iter().map(line).collect::<Int64Array>())),
-        (
-            "message_id",
-            texts(&|row| match &row.position {
-                Position::Message(message) => Some(message.id.to_string()),
-                Position::Line(_) => None,
-            }),
-        ),
-        (
-            "payload",
-            texts(&|row| {
-                if payload {
-                    Some(String::from_utf8_lossy(&row.payload).into_owned())
-                } else {
-                    Some(HIDDEN.to_owned())
-                }
-            }),
-        ),
-    ];
-    RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, column)| (name, column, true)),
-    )
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 use std::path::Path;
 
+use arrow::array::StringArray;
 use bytes::Bytes;
 
+use super::rows::HIDDEN;
 use super::*;
 use clickmill_config::{self as config, Format};
 use clickmill_core::Micros;
