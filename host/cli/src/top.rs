@@ -129,8 +129,8 @@ enum Pressed {
 }
 
 /// Waits, and says what somebody wants meanwhile.
-fn wait(patience: Duration) -> std::io::Result<Pressed> {
-    let until = Instant::now() + patience;
+fn wait(time: Duration) -> std::io::Result<Pressed> {
+    let until = Instant::now() + time;
     while event::poll(until.saturating_duration_since(Instant::now()))? {
         let Event::Key(key) = event::read()? else { continue };
         if key.kind != KeyEventKind::Press {

@@ -149,6 +149,7 @@ impl WarehouseError {
             Self::Store { .. } | Self::Parquet { .. } | Self::Disk { .. } => Fault::Environment,
         }
     }
+
     /// Whether the same may succeed later: a full disk gets space, a store answers again.
     pub fn is_transient(&self) -> bool {
         match self {

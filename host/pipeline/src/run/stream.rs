@@ -295,13 +295,9 @@ async fn write(
         finish_appends(on_the_way, &delivery.status).await;
         return Err(error);
     }
-    match too_many {
-        Some(found) => {
-            let most_frequent = delivery.status.durable().0.most_frequent();
-            Err(StreamError::TooManyRejected { found, most_frequent })
-        }
-        None => Ok(delivery.status.streamed()),
-    }
+    let Some(found) = too_many else { return Ok(delivery.status.streamed()) };
+    let most_frequent = delivery.status.durable().0.most_frequent();
+    Err(StreamError::TooManyRejected { found, most_frequent })
 }
 
 /// Waits for the appends that are on their way, for so long as they have where the stream has failed.
