@@ -61,6 +61,10 @@ impl Maintenance {
                 return Err(Failure::new(Exit::BadInput, error).hint(hint));
             }
         }
+        if tables.is_empty() {
+            // The path may be a slip.
+            eprintln!("`{}` has no tables yet: there is nothing to merge", warehouse.uri());
+        }
         for table in tables {
             if compact.dry_run {
                 // Whoever only looks may not write, which it takes to ask a store for its time.
