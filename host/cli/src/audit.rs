@@ -257,8 +257,8 @@ fn in_table(
 
 fn none(folder: &Path, pipeline: Option<&str>) -> Failure {
     let of = pipeline.map(|pipeline| format!(" of pipeline `{pipeline}`")).unwrap_or_default();
-    let error = anyhow::anyhow!("no audit log{of} in `{}`", folder.display());
-    Failure::new(Exit::BadInput, error).hint("--log or CLICKMILL_AUDIT names the folder")
+    Failure::bad_input(format!("no audit log{of} in `{}`", folder.display()))
+        .hint("--log or CLICKMILL_AUDIT names the folder")
 }
 
 /// A whole hash: how one begins could be made to fit.

@@ -112,8 +112,7 @@ impl Serve {
         };
         if let Some(folder) = self.tiles {
             if !folder.is_dir() {
-                let error = anyhow::anyhow!("`{}` is not a folder", folder.display());
-                return Err(Failure::new(Exit::BadInput, error));
+                return Err(Failure::bad_input(format!("`{}` is not a folder", folder.display())));
             }
             dashboard.folder = Folder::At(folder);
         }
@@ -146,8 +145,7 @@ impl Serve {
         let variable = self.token_env.clone().map(Token::Variable);
         let token = self.token_file.clone().map(Token::File).or(variable);
         if !self.listen.ip().is_loopback() && token.is_none() {
-            let error = anyhow::anyhow!("{} is an address that others reach", self.listen);
-            return Err(Failure::new(Exit::BadInput, error).hint(
+            return Err(Failure::bad_input(format!("{} is an address that others reach", self.listen)).hint(
                 "name a file or variable with a token: --token-file FILE or --token-env NAME; `openssl rand -hex 32` makes one",
             ));
         }
@@ -191,8 +189,7 @@ impl Serve {
 fn print_looker_link(pipeline: Option<&Pipeline>) -> Result<(), Failure> {
     let link = pipeline.and_then(|pipeline| looker::link(&pipeline.sink));
     let link = link.ok_or_else(|| {
-        let error = anyhow::anyhow!("Looker Studio reads BigQuery, and there is none to read");
-        Failure::new(Exit::BadInput, error).hint(
+        Failure::bad_input("Looker Studio reads BigQuery, and there is none to read").hint(
             "name a pipeline file that writes to BigQuery, such as host/pipelines/stream_gcp.toml",
         )
     })?;

@@ -7,7 +7,7 @@ use arrow::util::display::array_value_to_string;
 use clap::{Args, Subcommand};
 
 use super::query::{answer, print};
-use super::{Exit, Failure, ids, place};
+use super::{Failure, ids, place};
 use clickmill_audit::{Action, Event};
 use clickmill_config::{Place, TableName};
 use clickmill_core::indented;
@@ -95,8 +95,7 @@ impl Show {
         let found: usize = answer.batches.iter().map(|batch| batch.num_rows()).sum();
         if found != 1 {
             let what = if found == 0 { "no letter" } else { "more than one letter" };
-            let error = anyhow::anyhow!("{what} begins with `{}`", self.id);
-            return Err(Failure::new(Exit::BadInput, error)
+            return Err(Failure::bad_input(format!("{what} begins with `{}`", self.id))
                 .hint("`clickmill dead-letter list` shows how the ids begin"));
         }
         enter(warehouse, &answer)?;

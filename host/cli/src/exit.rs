@@ -1,6 +1,8 @@
 //! Exit codes, and errors on their way to the terminal.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clickmill_bigquery::BigQueryError;
@@ -56,6 +58,23 @@ impl Failure {
     /// An error and its exit code.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self { exit, error: error.into(), hint: None }
+    }
+
+    /// Something wrong with what was given, in words.
+    pub fn bad_input(what: impl Into<String>) -> Self {
+        Self::new(Exit::BadInput, anyhow::Error::msg(what.into()))
+    }
+
+    /// A file that was named and cannot be read.
+    pub fn unreadable(path: &Path, error: io::Error) -> Self {
+        let what = format!("cannot read `{}`", path.display());
+        Self::new(Exit::BadInput, anyhow::Error::new(error).context(what))
+    }
+
+    /// A file that cannot be written.
+    pub fn unwritable(path: &Path, error: io::Error) -> Self {
+        let what = format!("cannot write `{}`", path.display());
+        Self::new(Exit::Environment, anyhow::Error::new(error).context(what))
     }
 
     /// Adds advice.
@@ -114,6 +133,6 @@ failure_from! {
     clickmill_audit::AuditError => |error| error.fault().into(),
     clickmill_admin::AdminError => |_| Exit::Environment,
     serde_json::Error => |_| Exit::Failed,
-    std::io::Error => |_| Exit::Environment,
+    io::Error => |_| Exit::Environment,
     arrow::error::ArrowError => |_| Exit::Failed,
 }

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::query::print;
 use super::run::{RunOptions, conclude, run_pipeline};
-use super::{Exit, Failure, ids};
+use super::{Failure, ids};
 use clickmill_core::indented;
 use clickmill_tables::result_set::{Column, Kind, ResultSet};
 use clickmill_tables::{failures, ledger};
@@ -153,8 +153,7 @@ impl Show {
             ids.flatten().filter_map(Json::as_str).map(str::to_owned).collect();
         if ids.len() != 1 {
             let what = if ids.is_empty() { "no load" } else { "more than one load" };
-            let error = anyhow::anyhow!("{what} begins with `{}`", self.id);
-            return Err(Failure::new(Exit::BadInput, error)
+            return Err(Failure::bad_input(format!("{what} begins with `{}`", self.id))
                 .hint("`clickmill loads list` shows how the ids begin"));
         }
         if self.json {
@@ -182,8 +181,7 @@ impl Retry {
         if let Some(unknown) =
             ids.iter().find(|id| !failed.iter().any(|f| f.load_id.starts_with(*id)))
         {
-            let error = anyhow::anyhow!("no load that failed begins with `{unknown}`");
-            return Err(Failure::new(Exit::BadInput, error)
+            return Err(Failure::bad_input(format!("no load that failed begins with `{unknown}`"))
                 .hint("`clickmill loads list --failed` shows how the ids begin"));
         }
         failed.retain(|f| ids.is_empty() || ids.iter().any(|id| f.load_id.starts_with(id)));

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Exit, Failure, owner};
+use super::{Failure, owner};
 use clickmill_config::Pipeline;
 use clickmill_dashboard::Folder;
 use clickmill_sandbox::Engine;
@@ -99,10 +99,9 @@ pub(crate) fn pipeline(name: &str) -> Result<PathBuf, Failure> {
     let within = Path::new(PIPELINES).join(name);
     let mut found = shares().into_iter().chain(built);
     found.find_map(|share| share.find(&within, Path::is_file)).ok_or_else(|| {
-        let error = anyhow::anyhow!(
+        Failure::bad_input(format!(
             "there is no `{PIPELINES}/{name}` in this folder or above it, beside the executable, in `share/clickmill` beside its folder, or in {SHARE_VARIABLE}"
-        );
-        Failure::new(Exit::BadInput, error).hint(
+        )).hint(
             "in a clone of the project, `.ci/share FOLDER` puts into a folder what comes with clickmill",
         )
     })

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::json;
 
-use super::{Exit, Failure};
+use super::Failure;
 use crate::ids;
 use crate::pipeline_args::{PipelineArgs, options};
 use crate::plugin::built;
@@ -161,9 +161,9 @@ impl Explain {
 
 /// `STAGE=COMPONENT` as a change. A crate is not built where only signed components are taken.
 fn change(given: &str, signed_only: bool, max_bytes: usize) -> Result<Change, Failure> {
-    let (stage, component) = given.split_once('=').ok_or_else(|| {
-        Failure::new(Exit::BadInput, anyhow::anyhow!("`{given}` is not STAGE=COMPONENT"))
-    })?;
+    let (stage, component) = given
+        .split_once('=')
+        .ok_or_else(|| Failure::bad_input(format!("`{given}` is not STAGE=COMPONENT")))?;
     let given = Path::new(component);
     if signed_only && is_crate(given) {
         let (stage, path) = (stage.to_owned(), given.to_owned());
