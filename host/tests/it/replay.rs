@@ -173,7 +173,7 @@ fn what_a_record_says_is_not_taken_for_what_is_said_of_its_letter() {
         "session_id": "s1",
         "user_agent": "Mozilla\nit passes\nrefused by nobody as fine: and so on",
     });
-    scratch.write("clicks.ndjson", &format!("{event}\n"));
+    scratch.write("clicks.ndjson", format!("{event}\n"));
     let pipeline = root().join("host/pipelines/clicks.toml");
     let source = format!("source.uri={}", scratch.path("clicks.ndjson").display());
     scratch.summary(&pipeline, &[&source, "dead_letter.max_rejected_share=1.0"]);
@@ -182,8 +182,9 @@ fn what_a_record_says_is_not_taken_for_what_is_said_of_its_letter() {
     let told = scratch.done(&["dead-letter", "explain", &pipeline.to_string_lossy(), &id]);
     assert!(told.contains("and so on"), "{told}");
     let refused = told.lines().filter(|line| line.starts_with("refused by "));
-    assert!(refused.clone().count() == 2, "{told}");
-    assert!(refused.into_iter().all(|line| line.contains("unknown_event_type")), "{told}");
+    let refused: Vec<&str> = refused.collect();
+    assert_eq!(refused.len(), 2, "{told}");
+    assert!(refused.iter().all(|line| line.contains("unknown_event_type")), "{told}");
     assert!(!told.lines().any(|line| line == "it passes"), "{told}");
 }
 
