@@ -32,11 +32,11 @@ use clickmill_google as google;
 use clickmill_tables::ledger::{Committed, Entry, TABLE};
 use clickmill_tables::result_set::Parameter;
 
-/// So many jobs of our own may come to nothing; those of others may be any number.
+/// So many jobs of this run may fail before it gives up; jobs of other runs do not count.
 const OWN_JOBS: usize = 5;
-/// How long whoever is decided for is left alone before it is helped.
+/// How long the run that was decided for may take before another completes its load.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long the entry of a job is waited for that cannot be looked at.
+/// How long to wait for the entry of a job that cannot be looked at.
 const UNSEEN: Duration = Duration::from_secs(60);
 /// How often the ledger is looked at meanwhile.
 const TURN: Duration = Duration::from_millis(250);

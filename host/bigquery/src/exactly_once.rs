@@ -51,7 +51,7 @@ pub(super) struct OwnStream {
     offset: i64,
     open: Option<CommittedWriter<Arrow>>,
     unanswered: Option<Piece>,
-    /// Rows that were found to be there while others were sent: whoever brings them does not know yet.
+    /// Rows that were found to be there while others were sent: their sender does not know yet.
     settled: Settled,
 }
 

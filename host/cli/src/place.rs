@@ -116,7 +116,7 @@ pub(crate) fn read_pipeline(given: &Path, set: &[String]) -> Result<Pipeline, Fa
         && !given.exists()
         && let Ok(shipped) = pipeline(&name.with_extension("toml").to_string_lossy())
     {
-        // Nobody is to take it for a file of their own.
+        // It is not to be taken for a file of the user's own.
         eprintln!("no `{}` here: it is {}", given.display(), shipped.display());
         return Ok(clickmill_config::read(&shipped, set)?);
     }

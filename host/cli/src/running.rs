@@ -1,6 +1,6 @@
-//! What runs on this machine: each process says where its admin interface is, and the token that lets in
-//! there, in a file that it keeps locked, in a folder that nobody else may look into. The lock ends with the
-//! process, however that ends, so that what a killed one left is told from what runs.
+//! What runs on this machine. Each process writes the address and token of its admin interface into a file
+//! that it keeps locked, in a folder that only its user can read. The lock ends with the process, so that the
+//! file of a killed process is told from that of a running one.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};

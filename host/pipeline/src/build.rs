@@ -65,7 +65,7 @@ pub struct PreparedPipeline {
     runtime: Runtime,
 }
 
-/// What plugins are compiled for is over: whoever waits for that is done, and need not be waited for.
+/// Ends compiling that still goes on: its result is not needed any more, and is not waited for.
 impl Drop for PreparedPipeline {
     fn drop(&mut self) {
         self.context.engine.stop();

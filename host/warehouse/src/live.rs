@@ -231,9 +231,9 @@ impl Live {
     }
 }
 
-/// A thread that does one task after the other and ends when nobody can ask for more. Compressing and
-/// waiting for the disk belong on a thread, and on this one: of those that a runtime has each would keep the
-/// memory that a flush takes.
+/// A thread that does one task after the other, and ends with the last sender. Compressing and waiting for
+/// the disk belong on a thread, and on a single one: each of a runtime's threads would keep the memory that a
+/// flush takes.
 fn writer() -> io::Result<Sender<Task>> {
     let (tasks, todo) = mpsc::channel::<Task>();
     thread::Builder::new()
@@ -254,8 +254,8 @@ async fn tick(written: Weak<Mutex<Written>>) {
 }
 
 impl Warehouse {
-    /// Begins a session, which is over to nobody as long as its claim is held. Whoever clears up may have
-    /// the claim of a name for a moment: then it is another name's.
+    /// Begins a session. As long as its claim is held, no process takes it to be over. A sweep may hold the
+    /// claim of a name for a moment: then the session gets another name.
     fn begin_session(
         &self,
         mut names: impl FnMut() -> Flushes,

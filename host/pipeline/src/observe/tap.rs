@@ -1,9 +1,10 @@
-//! Taps: somebody looks at rows as they pass, after a stage, or at those that are refused.
+//! Taps show rows as they pass, after a stage, or those that are rejected.
 //!
 //! A reader sees a column only in its last form. Hidden, unless they are revealed, are a column that a later
 //! stage still writes, which may be the one that masks it; a column that is sensitive in the table's schema;
-//! and a column that the table does not have, of which nobody says what it holds. A row of which another
-//! column holds a sensitive value is not shown: the guard will stop it.
+//! and a column that the table does not have, of which nothing says whether it is sensitive. A row of which
+//! another column holds a sensitive value is not shown: the guard will stop it.
+//!
 //! A tap never holds the pipeline up: its rows are filtered and written on a thread of its own, by the SQL
 //! engine's process, and rows that it does not take in time are counted, not kept.
 
@@ -55,7 +56,7 @@ enum TapError {
     Rows(#[from] ArrowError),
 }
 
-/// What somebody wants to see.
+/// What a tap shows.
 #[derive(Debug)]
 pub struct Tap {
     /// After which stage; the last where absent.

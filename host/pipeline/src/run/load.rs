@@ -83,7 +83,7 @@ impl LoadError {
         }
     }
 
-    /// What the source has said, whoever hands it on.
+    /// The error of the source, where this is one or has one for its cause.
     pub(super) fn of_source(&self) -> Option<&SourceError> {
         match self {
             Self::Source(error) => Some(error),

@@ -1,6 +1,6 @@
-//! The objects of a source, one load each. One that can't be loaded is told, counted and entered beside the
-//! ledger, and the others go on; the tables' own failures are nobody's object, and end a run that is not
-//! to wait for them.
+//! The objects of a source, one load each. An object that can't be loaded is logged, counted and entered
+//! beside the ledger, and the others go on. A failure of the tables themselves ends the run, unless it is to
+//! wait for them.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -179,7 +179,7 @@ impl<'a> Loader<'a> {
             current.into_iter().partition(|(id, _)| found.contains(id));
         let mut loaded: HashSet<String> =
             over.into_iter().map(|(_, object)| object.name()).collect();
-        // Nobody enters anything by these any more: once is enough.
+        // This version enters nothing under these: to ask once is enough.
         let mut earlier = HashMap::new();
         for (_, object) in &ahead {
             let names = object.earlier_names().into_iter();

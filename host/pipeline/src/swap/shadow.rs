@@ -1,6 +1,6 @@
-//! A new plugin set beside the one that runs, on the last real batches: what would change. Both get made-up
-//! secrets: what differs by a secret differs in neither, and whoever asks what a set would refuse, as often
-//! and with whatever plugin they like, learns nothing of a real one.
+//! A new plugin set beside the one that runs, on the last real batches: what would change. Both sets get
+//! made-up secrets. So their rows do not differ by a secret, and callers who try any plugin, as often as they
+//! like, learn nothing of a real secret.
 
 use std::collections::BTreeMap;
 

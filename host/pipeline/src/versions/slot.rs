@@ -2,8 +2,8 @@
 //! change comes between batches and never inside one.
 //!
 //! A new set gets all batches at once, or some of them for a while. As long as it is on probation it is
-//! compared with the set before it; where it breaks a rule, that one is back with the next batch. The
-//! worker that counts the decisive batch does this itself: nobody has to be awake.
+//! compared with the set before it; where it breaks a rule, the set before it runs again from the next batch
+//! on. The worker that counts the decisive batch does this itself: it waits for no person.
 
 mod running;
 
