@@ -112,8 +112,10 @@ pub(crate) fn pipeline(name: &str) -> Result<PathBuf, Failure> {
 pub(crate) fn read_pipeline(given: &Path, set: &[String]) -> Result<Pipeline, Failure> {
     let name = given.strip_prefix(PIPELINES).unwrap_or(given);
     let is_name = name.file_name() == Some(name.as_os_str());
+    // A folder of that name is no pipeline file.
+    let is_here = given.exists() && !given.is_dir();
     if is_name
-        && !given.exists()
+        && !is_here
         && let Ok(shipped) = pipeline(&name.with_extension("toml").to_string_lossy())
     {
         // It is not to be taken for a file of the user's own.
