@@ -12,7 +12,7 @@ use clickmill_audit::{Action, Event};
 use clickmill_config::{Place, TableName};
 use clickmill_core::indented;
 use clickmill_pipeline::AuditSink;
-use clickmill_sink::Tables;
+use clickmill_sink::{Tables, check_condition};
 use clickmill_tables::result_set::Answer;
 
 const TABLE: &str = "clickstream_analytics.dead_letter";
@@ -79,6 +79,7 @@ impl DeadLetter {
 impl List {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
         let Self { condition, limit, json } = self;
+        check_condition(&condition)?;
         let sql = format!(
             "SELECT SUBSTR(letter_id, 1, 8) AS letter, stage, code, source_line AS line, errorMessage \
              FROM {TABLE} WHERE ({condition}) ORDER BY timestamp DESC, source, source_line LIMIT {limit}"

@@ -11,7 +11,7 @@ use clickmill_core::Fault;
 use clickmill_pipeline::RunError;
 use clickmill_query::QueryError;
 use clickmill_sandbox::PluginError;
-use clickmill_sink::SinkError;
+use clickmill_sink::{ConditionError, SinkError};
 use clickmill_source::SourceError;
 use clickmill_warehouse::WarehouseError;
 
@@ -120,6 +120,7 @@ failure_from! {
     SourceError => |error| error.fault().into(),
     WarehouseError => |error| error.fault().into(),
     SinkError => |error| error.fault().into(),
+    ConditionError => |_| Exit::BadInput,
     BigQueryError => |error| error.fault().into(),
     QueryError => |error| error.fault().into(),
     RunError => |error| error.fault().into(),

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use super::condition::check_condition;
 use super::{SinkError, Tables};
 use clickmill_config::TableName;
 use clickmill_core::schema::TableSchema;
@@ -138,6 +139,7 @@ impl From<LetterError> for SinkError {
 impl Tables {
     /// Letters that are wanted, in the order of their ids.
     pub async fn letters(&self, wanted: &Wanted<'_>) -> Result<Vec<Letter>, SinkError> {
+        check_condition(wanted.condition)?;
         let found = self.query(&wanted.sql(), &[], "read dead letters").await?;
         let mut letters = decode(&found)?;
         // A record that was refused twice has two letters of one id.

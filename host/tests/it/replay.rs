@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cloud::Cloud;
 use crate::live::{Live, clicks};
-use crate::support::{Scratch, component, conserved, plugins, root};
+use crate::support::{Scratch, component, conserved, plugins, root, talk};
 
 const TABLE: &str = "clickstream_analytics.clickstream_batch";
 /// Hardly a rule: what only a rule refused passes.
@@ -83,6 +83,28 @@ fn letters_pass_through_mended_plugins_and_are_resolved() {
     // Each when it begins and when it ends.
     assert_eq!(scratch.number(audit), 4);
     scratch.done(&["audit", "verify"]);
+}
+
+#[test]
+fn a_condition_stays_within_its_parentheses() {
+    let scratch = Scratch::new();
+    let (pipeline, _) = loaded(&scratch);
+    let replay = ["dead-letter", "replay", &pipeline, "--dry-run"];
+    let verbs = [&["dead-letter", "list"][..], &replay];
+    // Each would take in letters of other pipelines, those that are resolved, or a page again and again.
+    for condition in ["TRUE) OR (TRUE", "TRUE) --", "TRUE /*", "TRUE; SELECT 1", "code = ')"] {
+        for verb in verbs {
+            let output = scratch.run(&[verb, &["--where", condition]].concat());
+            let told = talk(&output, &scratch);
+            assert_eq!(output.status.code(), Some(2), "{verb:?}: {told}");
+            assert!(told.contains("is not one condition in SQL: "), "{verb:?}: {told}");
+        }
+    }
+    // What is quoted is text.
+    for verb in verbs {
+        scratch
+            .done(&[verb, &["--where", "errorMessage <> ') -- ;' AND (code <> \"(\")"]].concat());
+    }
 }
 
 #[test]
