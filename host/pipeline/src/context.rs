@@ -54,7 +54,7 @@ pub(crate) struct Context {
     /// Held by a swap from its first check to its end: they come one after the other. Whoever takes a version
     /// back waits for none of them.
     pub swap_lock: Mutex<()>,
-    /// Whether what runs could not be remembered the last time. Held while it is remembered.
+    /// Held while it is written what runs; whether that failed the last time.
     pub unremembered: Mutex<bool>,
     /// Sets that run since a rollback, which waits for no table, and are not published yet.
     pub unpublished: Mutex<Vec<Library>>,
