@@ -11,7 +11,7 @@
 //!   Belgium and Switzerland also by `.`. Not a date like `01-02-2024`.
 //! - Without a 0, where the groups of a country tell and nothing else is there: Russian (`8 916 123-45-67`),
 //!   Chinese (`138 0013 8000`), Spanish (`912 34 56 78`) and Polish (`22 695 29 00`).
-//! - Behind a word such as `Tel.` or `phone`: 7 to 15 digits, grouped or beginning with 0.
+//! - Behind a word such as `Tel.` or `phone`: 7 to 15 digits that are grouped.
 //!
 //! Groups are separated by up to three of space, `-`, `.`, `/`, `(`, `)` and, as a space in a query, `+`.
 //! A number may begin or end where a space separates groups, else only where the whole run of digits
@@ -208,9 +208,7 @@ fn is_announced(before: &[u8]) -> bool {
 fn announced(groups: &[Group]) -> Option<(usize, usize)> {
     let is_date = |groups: &[Group]| matches!(groups, [a, b, c] if b.len() == 2 && matches!((a.len(), c.len()), (2, 4) | (4, 2)));
     let is_number = |groups: &[Group]| {
-        (7..=15).contains(&digits(groups))
-            && (groups.len() > 1 || groups[0].first == b'0')
-            && !is_date(groups)
+        (7..=15).contains(&digits(groups)) && groups.len() > 1 && !is_date(groups)
     };
     let end = ends(groups, 0).find(|end| is_number(&groups[..*end]))?;
     Some((groups[0].lead, groups[end - 1].end))
@@ -378,7 +376,7 @@ mod tests {
             ("912 34 56 78", "[phone]"),
             ("22 695 29 00", "[phone]"),
             ("Tel. 601 234 567", "Tel. [phone]"),
-            ("Tél 0612345678", "Tél [phone]"),
+            ("Tél 6 12 34 56 78", "Tél [phone]"),
             ("\u{660}\u{665}\u{660} \u{661}\u{662}\u{663} \u{664}\u{665}\u{666}\u{667}", "[phone]"),
             ("030%C2%A0901820", "[phone]"),
         ]);
