@@ -6,7 +6,6 @@
 
 mod marks;
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 
 use clickmill_core::batch::{Batch, Reason};
-use clickmill_core::words::{find, texts, unescaped};
+use clickmill_core::words::{find, resolved, texts, unescaped};
 
 use marks::{LEAST_BYTES, Marks, Parts, beginning, parts};
 
@@ -129,17 +128,13 @@ impl HiddenValues {
     }
 }
 
-/// What is told, but for a message that says a value with escapes, as `{:?}` writes it: of that nothing is.
+/// What is told, but for a message that says a value with escapes, as `{:?}` or a URL writes it: of that
+/// nothing is.
 fn without_escaped<'a>(
     told: String,
     values: impl Iterator<Item = (&'a str, &'a str)> + Clone,
 ) -> String {
-    // Debug output of JSON in JSON.
-    const MAX_NESTED: usize = 3;
-    let mut plain = told.as_bytes().to_vec();
-    for _ in 0..MAX_NESTED {
-        let Cow::Owned(resolved) = unescaped(&plain) else { break };
-        plain = resolved;
+    for plain in resolved(told.as_bytes()) {
         let parts = Parts::of(&plain);
         let mut values = values.clone().filter(|(_, value)| parts.may_hold(value.as_bytes()));
         if let Some((name, _)) = values.find(|(_, value)| find(beginning(value), &plain).is_some())

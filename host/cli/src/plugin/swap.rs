@@ -33,7 +33,7 @@ pub(crate) struct Swap {
     #[arg(value_name = "STAGE=COMPONENT")]
     stages: Vec<String>,
 
-    /// Set a key of a stage's configuration; the value is JSON or else text, null takes the key away
+    /// Set a key of a stage's configuration; the value is JSON or else text, null takes the key away, '"null"' is the text
     #[arg(long = "config", value_name = "STAGE.KEY=VALUE")]
     config: Vec<String>,
 
