@@ -87,7 +87,7 @@ impl Warehouse {
         goes_on: &dyn Fn() -> bool,
     ) -> Result<Option<Compacted>, WarehouseError> {
         let Some(_claim) = self.claim(&format!("compact.{table}"))? else { return Ok(None) };
-        runtime.block_on(self.expire(table, now))?;
+        runtime.block_on(self.expire(table, now, goes_on))?;
         let mut done = Compacted {
             removed: runtime.block_on(self.tidy(table, now, goes_on))?,
             ..Compacted::default()
