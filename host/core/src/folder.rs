@@ -21,8 +21,8 @@ use object_store::{
     RenameOptions, RenameTargetMode, Result,
 };
 
-use super::{durable, file};
 use super::store::{self, StoreError};
+use super::{durable, file};
 
 /// Opens what a path or URI names, and says where that is on a disk. It need not exist yet, and nothing is
 /// asked of it.

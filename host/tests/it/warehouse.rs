@@ -123,6 +123,28 @@ fn a_damaged_ledger_entry_is_told_and_counts_for_nothing() {
 }
 
 #[test]
+fn a_damaged_file_of_rows_is_named_where_it_is_asked_for() {
+    plugins();
+    let scratch = Scratch::new();
+    generate(&scratch, "a.csv", "300");
+    ended_well(scratch.run(&["run", &batch(), "--set", "source.uri=a.csv"]), &scratch);
+    let file = parquet_files(&scratch.path("warehouse/clickstream_analytics/clickstream_batch"));
+    let file = file.first().unwrap();
+    let whole = fs::read(file).unwrap();
+    // One that is empty says nothing, and is set aside.
+    for damage in &damages(&whole)[1..] {
+        fs::write(file, damage).unwrap();
+        let output = scratch.run(&["query", ROWS]);
+        let told = talk(&output, &scratch);
+        assert_eq!(output.status.code(), Some(3), "{told}");
+        assert!(told.contains(&*file.file_name().unwrap().to_string_lossy()), "{told}");
+    }
+    // It is the user's, and stays where it is.
+    fs::write(file, whole).unwrap();
+    assert_eq!(scratch.number(ROWS), 300);
+}
+
+#[test]
 fn damaged_state_is_told_and_the_pipeline_file_counts() {
     plugins();
     let scratch = Scratch::new();

@@ -102,7 +102,10 @@ fn record(
         (_, Some(malformed)) => Err(malformed.reason),
         (rows, None) => Err(Reason {
             code: "not_one_record".to_owned(),
-            message: format!("the letter holds {} records", if rows == 0 { "no" } else { "several" }),
+            message: format!(
+                "the letter holds {} records",
+                if rows == 0 { "no" } else { "several" }
+            ),
             column: None,
         }),
     }
