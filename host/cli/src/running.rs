@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{owner, place};
 use clickmill_admin::Interface;
-use clickmill_core::private;
+use clickmill_core::{file, private};
 
 /// What a process says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +138,7 @@ fn read_in(folder: &Path) -> io::Result<Vec<Said>> {
             continue;
         }
         // It may have ended meanwhile.
-        let Ok(file) = File::open(&path) else { continue };
+        let Ok(file) = file::open(&path) else { continue };
         match file.try_lock_shared() {
             // Nobody has it any more.
             Ok(()) => {

@@ -40,8 +40,6 @@ use clickmill_core::{Fault, Micros, causes, lock};
 use clickmill_sink::Tables;
 use denied::Denied;
 
-/// How often what waits is tried again.
-const RETRY: Duration = Duration::from_secs(5);
 /// The most entries that wait for the file.
 const MAX_LATE: usize = 200;
 /// The most of those that callers can bring about as they like, and that change nothing: they are not to
@@ -229,18 +227,20 @@ impl AuditSink {
     pub(crate) fn keep(self: &Arc<Self>, threads: &Threads) {
         let sink = self.clone();
         threads.spawn("audit log", move |end| {
-            let mut is_over = false;
-            while !is_over {
-                is_over = sink.to_enter.wait(end, RETRY);
+            let enter = || {
                 sink.count_denied(STANDS_FOR);
                 sink.enter_those_late();
-            }
+            };
+            sink.to_enter.answer(end, enter);
+            enter();
         });
         let sink = self.clone();
         threads.spawn("audit table", move |end| {
-            while !sink.to_carry.wait(end, RETRY) && !sink.has_ended.load(Ordering::SeqCst) {
-                sink.carrier.carry();
-            }
+            sink.to_carry.answer(end, || {
+                if !sink.has_ended.load(Ordering::SeqCst) {
+                    sink.carrier.carry();
+                }
+            });
         });
     }
 

@@ -4,7 +4,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use arrow::error::ArrowError;
 use crossbeam_channel::Receiver;
@@ -30,8 +29,6 @@ use clickmill_sink::{SinkError, Tables};
 /// Batches of a stream between cutter and delivery, per worker: one in hand, one ready on each side, one
 /// on its way to the table.
 const BATCHES_PER_WORKER: usize = 6;
-/// How often what could not be remembered or published is tried again.
-const RETRY: Duration = Duration::from_secs(5);
 
 /// Everything a pipeline runs with.
 pub(crate) struct Context {
@@ -172,7 +169,7 @@ impl Context {
         let context = self.clone();
         threads.spawn("plugin sets", move |end| {
             let mut is_told = false;
-            while !context.to_catch_up.wait(end, RETRY) {
+            context.to_catch_up.answer(end, || {
                 context.remember_at_last();
                 // Not locked meanwhile: whoever adds one does not wait.
                 let next = || lock(&context.unpublished).first().cloned();
@@ -187,7 +184,7 @@ impl Context {
                     is_told = false;
                     lock(&context.unpublished).remove(0);
                 }
-            }
+            });
         });
     }
 

@@ -14,6 +14,9 @@ use clickmill_core::lock;
 /// process ends anyway, and what it does is not waited for.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How soon what failed is tried again though nothing rings.
+const RETRY: Duration = Duration::from_secs(5);
+
 /// The threads of a pipeline. Dropped, it has them end and waits for them.
 #[derive(Debug)]
 pub(crate) struct Threads {
@@ -109,11 +112,14 @@ impl Bell {
         let _ = self.rope.try_send(());
     }
 
-    /// Waits until it is rung, for so long at most. Returns whether it is time to end.
-    pub(crate) fn wait(&self, end: &End, time: Duration) -> bool {
-        let is_over = end.comes_before_within(&self.heard, time);
-        let _ = self.heard.try_recv();
-        is_over
+    /// Does something each time it is rung, and now and then, since what failed is tried again, until it is
+    /// time to end.
+    pub(crate) fn answer(&self, end: &End, mut work: impl FnMut()) {
+        while !end.comes_before_within(&self.heard, RETRY) {
+            // Before the work: what rings meanwhile is heard.
+            let _ = self.heard.try_recv();
+            work();
+        }
     }
 }
 
@@ -184,6 +190,25 @@ mod tests {
         }
         drop(threads);
         assert_eq!((done.load(Ordering::SeqCst), waiting.len()), (100, 0));
+    }
+
+    #[test]
+    fn each_ring_is_answered_until_the_end() {
+        let bell = Arc::<Bell>::default();
+        let (said, heard) = crossbeam_channel::unbounded();
+        let threads = Threads::default();
+        let answering = bell.clone();
+        threads.spawn("answers", move |end| {
+            answering.answer(end, || said.send(()).expect("the test hears"));
+        });
+        for _ in 0..3 {
+            bell.ring();
+            heard.recv_timeout(Duration::from_secs(60)).expect("it is answered");
+        }
+        drop(threads);
+        let _ = heard.try_iter().count();
+        bell.ring();
+        assert!(heard.recv().is_err(), "nobody answers any more");
     }
 
     #[test]

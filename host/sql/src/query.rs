@@ -60,6 +60,12 @@ impl QueryError {
             ),
         }
     }
+
+    /// Whether a file of Parquet is at fault.
+    fn is_a_file(&self) -> bool {
+        let Self::Query(error) = self else { return false };
+        matches!(error.find_root(), DataFusionError::ParquetError(_))
+    }
 }
 
 impl From<WarehouseError> for QueryError {
@@ -105,10 +111,26 @@ impl Queries {
                 // An entry of clickmill's own that is damaged is no reason to answer nothing; a file that
                 // was removed since it was listed is none either.
                 self.warehouse.set_damaged_aside().await?;
-                self.answer(sql, parameters, max_rows).await
+                let answered = self.answer(sql, parameters, max_rows).await;
+                if answered.as_ref().is_err_and(QueryError::is_a_file) {
+                    self.check(sql).await?;
+                }
+                answered
             }
             answered => answered,
         }
+    }
+
+    /// Finds out which file can't be read of the tables that a query names: the engine does not say.
+    async fn check(&self, sql: &str) -> Result<(), QueryError> {
+        for (name, _) in self.warehouse.tables().await? {
+            let views = views::named_in(sql, &name.dataset);
+            let mut texts = views.iter().map(|view| view.sql.as_str()).chain([sql]);
+            if texts.any(|text| views::is_named(text, &name.table)) {
+                self.warehouse.check(&name).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn answer(

@@ -180,3 +180,27 @@ impl Known {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clickmill_core::Fault;
+
+    #[test]
+    fn an_object_is_tried_again_after_waits_that_double_up_to_an_hour() {
+        let interval = Duration::from_secs(10);
+        let mut known = Known { watch: Watch { interval, ..Watch::default() }, ..Known::default() };
+        let mut wait_after_failure = || {
+            let error = std::io::Error::other("it is damaged");
+            let object = FailedObject::new("in/a.csv", &error, Fault::Input);
+            known.set_aside(Failed { name: "in/a.csv@1".to_owned(), object });
+            let aside = &known.aside["in/a.csv@1"];
+            assert!(aside.due <= Instant::now() + aside.wait);
+            aside.wait.as_secs()
+        };
+        let waits: Vec<u64> = (0..12).map(|_| wait_after_failure()).collect();
+        assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600, 3600]);
+        known.finish(vec!["in/a.csv@1".to_owned()]);
+        assert!(known.aside.is_empty() && known.over.contains("in/a.csv@1"));
+    }
+}
