@@ -26,9 +26,9 @@ use crate::versions::guard::Guard;
 use clickmill_core::batch::{Batch, Position, Rejected};
 use clickmill_core::lock;
 use clickmill_core::schema::TableSchema;
-use clickmill_query::{Engine, QueryError};
+use clickmill_query::{Engine, EngineError, QueryError};
 
-/// Taps at once: each costs a thread and a copy of what it shows.
+/// Taps at once: each costs a thread and a copy of what it shows, and a process where it has a condition.
 const MAX_TAPS: usize = 8;
 /// Batches that a tap may be behind.
 const MAX_BATCHES_BEHIND: usize = 4;
@@ -39,6 +39,14 @@ const MAX_BYTES_BEHIND: usize = 4 << 20;
 const MAX_ROWS: usize = 100;
 /// How often a tap without rows looks whether anybody listens.
 const IDLE: Duration = Duration::from_secs(1);
+/// The most that a condition may have: what is longer may take all of the engine's stack.
+const MAX_CONDITION_BYTES: usize = 8 << 10;
+/// The characters of a longer one that are told.
+const TOLD: usize = 60;
+/// Conditions that are read at once: some texts take the engine as long as it may.
+const CHECKS_AT_ONCE: usize = 2;
+/// Memory that the engine of a tap may have, in MiB: it has some batches in hand.
+const ENGINE_MB: u64 = 512;
 /// What stands in place of a value that is not shown.
 const HIDDEN: &str = "(hidden)";
 /// Columns that hold records as they came in.
@@ -97,13 +105,26 @@ impl TapStream {
 pub struct TooManyTaps;
 
 /// All taps of a pipeline.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Taps {
     /// So that a batch costs nothing where nobody looks.
     any: AtomicBool,
     open: Mutex<Vec<Open>>,
-    /// Apart from the one that answers queries: a condition that exhausts it ends no query.
-    engine: Engine,
+    /// Reads conditions. Each tap has an engine of its own beside it, and none is the one that answers
+    /// queries: a condition that exhausts its engine ends its tap, and nothing else.
+    reads: Engine,
+    checks: Arc<Semaphore>,
+}
+
+impl Default for Taps {
+    fn default() -> Self {
+        Self {
+            any: AtomicBool::default(),
+            open: Mutex::default(),
+            reads: Engine::of_memory(ENGINE_MB),
+            checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+        }
+    }
 }
 
 /// A tap, as the pipeline sees it.
@@ -141,7 +162,7 @@ impl Taps {
         let missed = Arc::<AtomicU64>::default();
         let writer = Writer {
             condition: tap.condition.clone(),
-            engine: self.engine.clone(),
+            engine: Engine::of_memory(ENGINE_MB),
             to,
             room: Arc::new(Semaphore::new(MAX_BYTES_BEHIND)),
             missed: missed.clone(),
@@ -159,7 +180,25 @@ impl Taps {
 
     /// Whether a text is a condition that a tap may have.
     pub(crate) async fn check(&self, condition: &str) -> Result<(), QueryError> {
-        self.engine.check(condition).await
+        if condition.len() > MAX_CONDITION_BYTES {
+            return Err(QueryError::Condition {
+                condition: condition.chars().take(TOLD).chain(['…']).collect(),
+                what: format!(
+                    "it has {} bytes, wanted at most {MAX_CONDITION_BYTES}",
+                    condition.len()
+                ),
+            });
+        }
+        // It is never closed.
+        let turn = self.checks.clone().acquire_owned().await;
+        let (reads, condition) = (self.reads.clone(), condition.to_owned());
+        // To the end, also where nobody waits for it any more: else what takes for ever would be left to it.
+        let checked = tokio::task::spawn_blocking(move || {
+            let checked = reads.check(&condition);
+            drop(turn);
+            checked
+        });
+        checked.await.map_err(|error| EngineError::Ask(std::io::Error::other(error)))?
     }
 
     /// Whether anybody looks.
@@ -458,6 +497,71 @@ mod tests {
                 assert_eq!(row["Client IP"], HIDDEN, "{line}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_record_with_a_sensitive_field_is_hidden_whole_and_another_is_shown() {
+        use arrow::array::StructArray;
+
+        let schema = r#"[
+            {"name": "visitor", "type": "RECORD", "fields": [
+                {"name": "country", "type": "STRING"},
+                {"name": "ip", "type": "STRING", "policyTags": {"names": ["t"]}}
+            ]},
+            {"name": "page", "type": "RECORD", "fields": [{"name": "path", "type": "STRING"}]},
+            {"name": "later", "type": "RECORD", "fields": [{"name": "path", "type": "STRING"}]}
+        ]"#;
+        let schema = TableSchema::parse(schema, Path::new("t.json")).expect("a schema");
+        let format = Format::Ndjson { max_record_bytes: 1024 };
+        let guard = Guard::of(&schema, &config::Guard::default(), &format);
+        let open = schema.columns.iter().filter(|column| !column.is_sensitive());
+        let open = open.map(|column| column.name.as_str()).collect();
+        let stages = vec![("parse", vec!["visitor", "page", "later"]), ("mask", vec!["later"])];
+        let writes = StageWrites { stages, open, guard: &guard };
+        let record = |fields: &[(&str, &str)]| -> ArrayRef {
+            let field = |(name, text): &(&str, &str)| {
+                let values: ArrayRef = Arc::new(StringArray::from(vec![*text]));
+                (Arc::new(Field::new(*name, DataType::Utf8, true)), values)
+            };
+            Arc::new(StructArray::from(fields.iter().map(field).collect::<Vec<_>>()))
+        };
+        let columns = RecordBatch::try_from_iter([
+            ("visitor", record(&[("country", "PL"), ("ip", "203.0.113.9")])),
+            ("page", record(&[("path", "/shoes")])),
+            ("later", record(&[("path", "/reset/secret")])),
+        ]);
+        let origins = Origins {
+            source: "t@1".into(),
+            header: None,
+            positions: Positions::Lines(vec![1]),
+            block: Bytes::new(),
+            ranges: vec![0..0],
+        };
+        let columns = columns.expect("a batch");
+        let batch = Batch { columns, origins, ingest_time: Micros::default() };
+        for (reveal, visitor) in [
+            (vec![], serde_json::json!(HIDDEN)),
+            (vec!["visitor".to_owned()], {
+                serde_json::json!({ "country": "PL", "ip": "203.0.113.9" })
+            }),
+        ] {
+            let (taps, stage) = (Taps::default(), Some("parse".to_owned()));
+            let tap = Tap { stage, rejected: false, condition: None, reveal };
+            let mut shown = taps.open(tap).expect("room for a tap");
+            taps.pass(&writes, "parse", &batch, &[]);
+            let line = shown.next().await.expect("a row");
+            let row: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            assert_eq!(row["visitor"], visitor, "{line}");
+            assert_eq!(row["page"]["path"], "/shoes", "{line}");
+            assert_eq!(row["later"], HIDDEN, "a later stage writes it: {line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_condition_that_is_too_long_is_not_read() {
+        let long = "x".repeat(MAX_CONDITION_BYTES + 1);
+        let error = Taps::default().check(&long).await.err().expect("it is refused").to_string();
+        assert!(error.contains("wanted at most 8192") && error.len() < 200, "{error}");
     }
 
     #[tokio::test]
