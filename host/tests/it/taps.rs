@@ -95,9 +95,9 @@ fn a_condition_that_ends_its_engine_ends_no_tap_of_another() {
     look("nothing");
     for condition in [
         nested(300),
-        vec!["event_type"; 600].join("||") + " <> ''",
+        ["event_type"; 600].join("||") + " <> ''",
         "REPLACE(REPEAT('a', 100000), 'a', REPEAT('b', 100000)) <> ''".to_owned(),
-        vec!["event_type BETWEEN 'a' AND 'z'"; 200].join(" AND "),
+        ["event_type BETWEEN 'a' AND 'z'"; 200].join(" AND "),
         "NOT ".repeat(2000) + "true",
     ] {
         let told: String = condition.chars().take(60).collect();

@@ -560,7 +560,7 @@ mod tests {
     #[tokio::test]
     async fn a_condition_that_is_too_long_is_not_read() {
         let long = "x".repeat(MAX_CONDITION_BYTES + 1);
-        let error = Taps::default().check(&long).await.err().expect("it is refused").to_string();
+        let error = Taps::default().check(&long).await.expect_err("it is refused").to_string();
         assert!(error.contains("wanted at most 8192") && error.len() < 200, "{error}");
     }
 
