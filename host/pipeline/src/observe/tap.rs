@@ -28,10 +28,10 @@ use crate::versions::guard::Guard;
 use clickmill_core::batch::{Batch, Rejected};
 use clickmill_core::lock;
 use clickmill_core::schema::TableSchema;
-use clickmill_query::{Engine, QueryError};
+use clickmill_query::{Engine, EngineError, QueryError};
 use rows::{masked, refused};
 
-/// Taps at once: each costs a thread and a copy of what it shows.
+/// Taps at once: each costs a thread and a copy of what it shows, and a process where it has a condition.
 const MAX_TAPS: usize = 8;
 /// Batches that a tap may be behind.
 const MAX_BATCHES_BEHIND: usize = 4;
@@ -42,6 +42,14 @@ const MAX_BYTES_BEHIND: usize = 4 << 20;
 const MAX_ROWS: usize = 100;
 /// How often a tap without rows looks whether anybody listens.
 const IDLE: Duration = Duration::from_secs(1);
+/// The most that a condition may have: what is longer may take all of the engine's stack.
+const MAX_CONDITION_BYTES: usize = 8 << 10;
+/// The characters of a longer one that are told.
+const TOLD: usize = 60;
+/// Conditions that are read at once: some texts take the engine as long as it may.
+const CHECKS_AT_ONCE: usize = 2;
+/// Memory that the engine of a tap may have, in MiB: it has some batches in hand.
+const ENGINE_MB: u64 = 512;
 /// Columns that hold records as they came in.
 const RAW: [&str; 2] = ["payload", "attributes"];
 
@@ -98,13 +106,26 @@ impl TapStream {
 pub struct TooManyTaps;
 
 /// All taps of a pipeline.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Taps {
     /// So that a batch costs nothing where nobody looks.
     any: AtomicBool,
     open: Mutex<Vec<Open>>,
-    /// Apart from the one that answers queries: a condition that exhausts it ends no query.
-    engine: Engine,
+    /// Reads conditions. Each tap has an engine of its own beside it, and none is the one that answers
+    /// queries: a condition that exhausts its engine ends its tap, and nothing else.
+    reads: Engine,
+    checks: Arc<Semaphore>,
+}
+
+impl Default for Taps {
+    fn default() -> Self {
+        Self {
+            any: AtomicBool::default(),
+            open: Mutex::default(),
+            reads: Engine::of_memory(ENGINE_MB),
+            checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+        }
+    }
 }
 
 /// A tap, as the pipeline sees it.
@@ -142,7 +163,7 @@ impl Taps {
         let missed = Arc::<AtomicU64>::default();
         let writer = Writer {
             condition: tap.condition.clone(),
-            engine: self.engine.clone(),
+            engine: Engine::of_memory(ENGINE_MB),
             to,
             room: Arc::new(Semaphore::new(MAX_BYTES_BEHIND)),
             missed: missed.clone(),
@@ -160,7 +181,25 @@ impl Taps {
 
     /// Whether a text is a condition that a tap may have.
     pub(crate) async fn check(&self, condition: &str) -> Result<(), QueryError> {
-        self.engine.check(condition).await
+        if condition.len() > MAX_CONDITION_BYTES {
+            return Err(QueryError::Condition {
+                condition: condition.chars().take(TOLD).chain(['…']).collect(),
+                what: format!(
+                    "it has {} bytes, wanted at most {MAX_CONDITION_BYTES}",
+                    condition.len()
+                ),
+            });
+        }
+        // It is never closed.
+        let turn = self.checks.clone().acquire_owned().await;
+        let (reads, condition) = (self.reads.clone(), condition.to_owned());
+        // To the end, also where nobody waits for it any more: else what takes for ever would be left to it.
+        let checked = tokio::task::spawn_blocking(move || {
+            let checked = reads.check(&condition);
+            drop(turn);
+            checked
+        });
+        checked.await.map_err(|error| EngineError::Ask(std::io::Error::other(error)))?
     }
 
     /// Whether anybody looks.
