@@ -310,6 +310,7 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
         "drop_no_row" => output.dropped.push(u32::MAX),
         "bad_code" => output.rejections.push(refuse(row, "Not A Code!", "")),
         "empty_code" => output.rejections.push(refuse(row, "", "")),
+        "host_code" => output.rejections.push(refuse(row, "plugin_out_of_fuel", "")),
         "lookup_flood" => {
             let keys = vec!["key"; 10_000];
             loop {
