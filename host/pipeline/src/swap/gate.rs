@@ -9,7 +9,7 @@ use super::set_store::SetStoreError;
 use super::shadow::{Shadow, shadow};
 use crate::context::{Context, PublishError};
 use crate::versions::fit::{FitError, Fitted};
-use crate::versions::rules::{Breach, breach, changes_too_much};
+use crate::versions::rules::{Breach, Compared, breach, changes_too_much};
 use crate::versions::version::Version;
 use clickmill_audit::AuditError;
 use clickmill_core::{Digest, Fault, StageName, list};
@@ -184,7 +184,7 @@ pub(super) fn check(
         _ => Shadow::default(),
     };
     let rules = &config.rules;
-    let broken = breach(rules, &shadow.before, &shadow.now);
+    let broken = breach(rules, &shadow.before, &shadow.now, Compared::OnTheSame);
     let broken = broken.or_else(|| changes_too_much(rules, shadow.good, shadow.changed_rows));
     if let Some(breach) = broken {
         return Err(SwapRefused::Shadow { breach, shadow: Box::new(shadow) });
