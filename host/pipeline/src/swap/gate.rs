@@ -179,11 +179,11 @@ pub(super) fn check(
     passed("golden", format!("{cases} cases"));
     let recent = context.slot.recent().batches();
     let before = fitted.as_ref().and_then(|fitted| running.fitted(&fitted.columns));
+    let rules = &config.rules;
     let shadow = match (&before, &fitted) {
-        (Some(before), Some(now)) => shadow(before, now, &recent)?,
+        (Some(before), Some(now)) => shadow(before, now, &recent, rules)?,
         _ => Shadow::default(),
     };
-    let rules = &config.rules;
     let broken = breach(rules, &shadow.before, &shadow.now, Compared::OnTheSame);
     let broken = broken.or_else(|| changes_too_much(rules, shadow.good, shadow.changed_rows));
     if let Some(breach) = broken {

@@ -115,6 +115,7 @@ impl Guest for Hostile {
             }
             // Loses rows without a word: at once, or good at first as above.
             "drop_all" => output.dropped.extend(0..batch.rows),
+            "fault_all" => return Err(Fault { message: "of no batch".to_owned() }),
             "turn_drop" if batch.ingest_time >= number(&config, "bad_from") => {
                 output.dropped.extend((0..batch.rows).step_by(2));
             }
