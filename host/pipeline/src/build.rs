@@ -152,7 +152,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
         letters,
         file,
         swap_lock: Mutex::new(()),
-        unremembered: Mutex::default(),
+        remembered: Mutex::default(),
         unpublished: Mutex::default(),
         to_catch_up: Bell::default(),
         outcomes: Outcomes::default(),

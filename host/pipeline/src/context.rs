@@ -51,8 +51,8 @@ pub(crate) struct Context {
     /// Held by a swap from its first check to its end: they come one after the other. Whoever takes a version
     /// back waits for none of them.
     pub swap_lock: Mutex<()>,
-    /// Held while it is written what runs; whether that failed the last time.
-    pub unremembered: Mutex<bool>,
+    /// Held while it is written what runs.
+    pub remembered: Mutex<Remembered>,
     /// Sets that run since a rollback, which waits for no table, and are not published yet.
     pub unpublished: Mutex<Vec<Library>>,
     /// Rung where something is unremembered or unpublished.
@@ -60,6 +60,15 @@ pub(crate) struct Context {
     pub outcomes: Outcomes,
     /// What the slot did and nobody has told yet.
     pub events: Mutex<Receiver<SlotEvent>>,
+}
+
+/// What is remembered of what runs, for the next start.
+#[derive(Default)]
+pub(crate) struct Remembered {
+    /// What this process has written last.
+    last: Option<RunningSet>,
+    /// What runs now could not be written.
+    is_behind: bool,
 }
 
 /// What became of plugin sets, counted since the start.
@@ -112,6 +121,15 @@ impl Context {
             new_plugin_set: Some(record.set.digest.to_string()),
             ..Event::new(&self.actor, action, detail)
         };
+        let (plugin_set, ran_last) = (record.set.digest.to_string(), self.audit.ran_last());
+        if record.set.digest != self.file && !ran_last.is_empty() && !ran_last.contains(&plugin_set)
+        {
+            tracing::warn!(
+                plugin_set,
+                audit_log = ran_last.join(", "),
+                "the plugin set that is remembered is none that this host's audit log names last: another process has swapped, or somebody has written to `swap.state`"
+            );
+        }
         let last = self.sets.running(&self.pipeline.name).ok().flatten();
         let last = last.and_then(|last| self.sets.set(&last.running).ok());
         for (stage, change) in last.iter().flat_map(|last| grants(last, &record.set)) {
@@ -191,7 +209,7 @@ impl Context {
     /// Remembers what runs at this moment, for the next start. Where that fails it is tried again: what was
     /// remembered before may be what was taken back since.
     pub(crate) fn remember(&self) {
-        let mut unremembered = lock(&self.unremembered);
+        let mut remembered = lock(&self.remembered);
         let current = self.slot.current();
         let record = &current.record;
         let running = RunningSet {
@@ -200,10 +218,25 @@ impl Context {
             actor: record.origin.actor.clone(),
             note: record.origin.note.clone(),
         };
-        let remembered = self.sets.set_running(&self.pipeline.name, &running);
-        let was_told = std::mem::replace(&mut *unremembered, remembered.is_err());
+        if let Some(last) = &remembered.last
+            && let Ok(Some(there)) = self.sets.running(&self.pipeline.name)
+            && there != *last
+            && there != running
+        {
+            tracing::warn!(
+                plugin_set = %running.running,
+                theirs = %there.running,
+                actor = there.actor,
+                "another process of this pipeline has remembered what it runs: the next start of either goes on with what runs here"
+            );
+        }
+        let written = self.sets.set_running(&self.pipeline.name, &running);
+        let was_told = std::mem::replace(&mut remembered.is_behind, written.is_err());
+        if written.is_ok() {
+            remembered.last = Some(running.clone());
+        }
         let plugin_set = &running.running;
-        match remembered {
+        match written {
             Err(error) if !was_told => {
                 let error = causes(&error);
                 tracing::error!(
@@ -219,7 +252,7 @@ impl Context {
 
     /// Remembers what runs, where that failed before.
     fn remember_at_last(&self) {
-        let is_behind = *lock(&self.unremembered);
+        let is_behind = lock(&self.remembered).is_behind;
         if is_behind {
             self.remember();
         }

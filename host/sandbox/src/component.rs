@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use wasmtime::component::types::{ComponentExtern, ComponentItem};
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
 use super::boundary::{CONTRACT, Manifest};
@@ -30,6 +31,15 @@ const QUESTION_BATCHES: u64 = 10;
 
 /// Bytes that a question may be answered with: some thousand names, or a large schema.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
+
+/// Processor time that `describe` may take, in seconds. It is asked of components that nobody has configured
+/// yet: with `max_compile_secs` it makes less than the minute in which any file is looked at.
+const MAX_DESCRIBE_SECS: u64 = 3;
+
+/// Functions, types and instances that a component may import, within each other. A component built for all of
+/// WASI imports some hundreds. The same instance may be imported by many names, so few bytes name many of them,
+/// and for each function that no plugin is given one is made that traps.
+const MAX_IMPORTED: usize = 10_000;
 
 /// Bytes of why a component can't be linked.
 const MAX_LINK_ERROR_BYTES: usize = 1024;
@@ -143,6 +153,14 @@ pub(super) fn load(
     if let Some(other) = imports.iter().find(|name| is_other_contract(name)) {
         return Err(contract(format!("it was built for `{}`", cut(*other, MAX_NAME_BYTES))));
     }
+    let mut imported = component_type.imports(&engine.wasmtime).map(|(_, import)| import);
+    let mut left = MAX_IMPORTED;
+    if !imported.all(|import| takes_off(&engine.wasmtime, &import, &mut left)) {
+        let what = format!(
+            "it imports more than {MAX_IMPORTED} functions and types, over all that it imports"
+        );
+        return Err(contract(what));
+    }
     let foreign: Vec<&str> =
         imports.into_iter().filter(|name| !name.starts_with(PACKAGE)).collect();
     if !foreign.is_empty() {
@@ -167,14 +185,9 @@ pub(super) fn load(
     let manifest = Manifest::default();
     let slots = engine.slots.clone();
     let mut loaded = Loaded { digest, pre, slots, configure, process, manifest };
-    loaded.manifest = loaded.ask::<(), Manifest>(
-        stage,
-        Limits::default(),
-        Arc::default(),
-        "describe",
-        &describe,
-        (),
-    )?;
+    let limits = Limits { max_call_secs: MAX_DESCRIBE_SECS, ..Limits::default() };
+    loaded.manifest =
+        loaded.ask::<(), Manifest>(stage, limits, Arc::default(), "describe", &describe, ())?;
     let is_as_signed = claim.check_version(&loaded.manifest.version);
     is_as_signed.map_err(|error| failed(error.into()))?;
     Ok(loaded)
@@ -184,6 +197,19 @@ pub(super) fn load(
 fn is_other_contract(import: &str) -> bool {
     let version = CONTRACT.rsplit_once('@').map(|(_, version)| version);
     import.starts_with(PACKAGE) && import.rsplit_once('@').map(|(_, other)| other) != version
+}
+
+/// Takes off what an import has in it; whether so much was left. Instances are no deeper in each other than the
+/// compiler has them.
+fn takes_off(engine: &wasmtime::Engine, import: &ComponentExtern<'_>, left: &mut usize) -> bool {
+    let Some(others) = left.checked_sub(1) else { return false };
+    *left = others;
+    match &import.ty {
+        ComponentItem::ComponentInstance(instance) => {
+            instance.exports(engine).all(|(_, export)| takes_off(engine, &export, left))
+        }
+        _ => true,
+    }
 }
 
 /// Describes a component file.
@@ -217,3 +243,6 @@ pub fn describe(
         imports,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,9 @@ const MICROS: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_
 /// The longest rejection code.
 pub(super) const MAX_CODE_BYTES: usize = 64;
 
+/// How the host's own codes begin, by which a call that failed is told from a row that was refused.
+pub(super) const HOST_CODE: &str = "plugin_";
+
 /// The longest name of a column: what BigQuery takes.
 pub(super) const MAX_NAME_BYTES: usize = 300;
 
@@ -66,6 +69,10 @@ pub(super) enum AnswerError {
     RowTwice(u32),
     #[error("it refused row {row} with code `{code}`, wanted 1 to 64 of a-z, 0-9 and `_`")]
     BadCode { row: u32, code: String },
+    #[error(
+        "it refused row {row} with code `{code}`: codes that begin with `plugin_` are the host's own, for calls that fail"
+    )]
+    HostCode { row: u32, code: String },
     #[error("it refused row {row} for column `{column}`, which it neither reads nor writes")]
     ForeignColumn { row: u32, column: String },
 }
@@ -144,6 +151,9 @@ fn check_rejection(
     let fine = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
     if code.is_empty() || code.len() > MAX_CODE_BYTES || !code.bytes().all(fine) {
         return Err(AnswerError::BadCode { row, code: cut(code, MAX_CODE_BYTES) });
+    }
+    if code.starts_with(HOST_CODE) {
+        return Err(AnswerError::HostCode { row, code });
     }
     match column {
         // Its name is told in the clear.

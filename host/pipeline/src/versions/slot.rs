@@ -16,7 +16,7 @@ use arrow::datatypes::SchemaRef;
 use super::actor::{self, Actor};
 use super::fit::{FitError, Fitted, Target};
 use super::recent::Recent;
-use super::rules::breach;
+use super::rules::{Compared, breach};
 use super::version::{Origin, Rates, Standing, Version, VersionRecord};
 use clickmill_config as config;
 use clickmill_core::{Micros, lock};
@@ -184,7 +184,7 @@ impl Slot {
                 (_, Some(probation)) if is(&running.current) => probation.rates,
                 _ => return,
             };
-            breach(rules, &before, &version.record.lately())
+            breach(rules, &before, &version.record.lately(), Compared::OnOthers)
         };
         if let Some(breach) = broken {
             self.roll_back(
