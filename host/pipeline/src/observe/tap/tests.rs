@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use arrow::array::StringArray;
+use arrow::datatypes::{DataType, Field};
 use bytes::Bytes;
 
 use super::rows::HIDDEN;
