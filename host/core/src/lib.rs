@@ -9,6 +9,7 @@ pub mod durable;
 mod fault;
 pub mod folder;
 mod micros;
+pub mod path;
 pub mod private;
 pub mod schema;
 pub mod stage;
