@@ -21,6 +21,7 @@ fn letter(line: u64, header: &[u8], payload: &[u8]) -> Rejected {
         source: "shop.csv@1".into(),
         header: Some(header.to_vec().into()),
         position: Position::Line(line),
+        record_index: 0,
         payload: payload.to_vec().into(),
         stage: by.stage,
         plugin_digest: None,

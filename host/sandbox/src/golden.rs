@@ -219,6 +219,7 @@ impl Golden {
                 source: self.file.as_str().into(),
                 header: None,
                 positions: Positions::Lines((0..rows as u64).collect()),
+                places: None,
                 block: bytes::Bytes::new(),
                 ranges: vec![0..0; rows],
             },

@@ -57,6 +57,7 @@
 //!         source: "example".into(),
 //!         header: None,
 //!         positions: Positions::Lines(vec![1, 2]),
+//!         places: None,
 //!         block: bytes::Bytes::from_static(b"192.0.2.77\nnowhere\n"),
 //!         ranges: vec![0..10, 11..18],
 //!     },

@@ -172,6 +172,7 @@ pub(crate) fn batch_of(columns: RecordBatch) -> Batch {
         source: "test".into(),
         header: None,
         positions: Positions::Lines((1..=rows as u64).collect()),
+        places: None,
         block: bytes::Bytes::new(),
         ranges: vec![0..0; rows],
     };

@@ -36,6 +36,7 @@ impl Rows {
             source: "".into(),
             header: None,
             positions: Positions::Lines((0..rows as u64).collect()),
+            places: None,
             block: Bytes::new(),
             ranges: vec![0..0; rows],
         };

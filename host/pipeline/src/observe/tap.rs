@@ -443,6 +443,7 @@ mod tests {
                 source: "t@1".into(),
                 header: None,
                 positions: Positions::Lines(vec![1, 2]),
+                places: None,
                 block: Bytes::new(),
                 ranges: vec![0..0; 2],
             };

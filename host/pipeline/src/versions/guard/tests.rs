@@ -54,7 +54,7 @@ fn of_row(
     let block = Bytes::from(record.to_owned());
     let ranges = std::iter::once(0..block.len()).collect();
     let positions = Positions::Lines(vec![1]);
-    let origins = Origins { source: "t.ndjson@1".into(), header: None, positions, block, ranges };
+    let origins = Origins { source: "t.ndjson@1".into(), header: None, positions, places: None, block, ranges };
     let batch = Batch { columns, origins, ingest_time: Micros::default() };
     let raw: Vec<(String, ArrayRef)> =
         raw.iter().map(|(name, column)| ((*name).to_owned(), column.clone())).collect();
@@ -211,6 +211,7 @@ fn nulls_and_rows_of_a_slice_are_each_looked_at_by_themselves() {
         source: "t@1".into(),
         header: None,
         positions: Positions::Lines(vec![1, 2, 3]),
+        places: None,
         block: Bytes::new(),
         ranges: vec![0..0; 3],
     };
