@@ -6,7 +6,8 @@ use serde_json::Value as Json;
 
 use super::problem::{Problem, join, problem};
 use super::{Plugin, raw, secrets};
-use clickmill_core::schema::{Kind, Mode, TableSchema, provenance};
+use clickmill_core::path::Path as ColumnPath;
+use clickmill_core::schema::{Column, Kind, Mode, TableSchema, provenance};
 use clickmill_core::{StageName, causes, stage};
 
 /// The chain, in order: of each stage that has a name, what the file says, and all that is wrong.
@@ -157,9 +158,10 @@ fn dates_to_text(value: &mut toml::Value) {
     }
 }
 
-/// Replaces `{ schema = "file.json", except = ["column"] }` by the columns of that table, as a list of
-/// `{ name, type, required }`: the schema stays the one source of what a table looks like. Columns that
-/// the host fills in are left out.
+/// Replaces `{ schema = "file.json", except = ["column", "record.field"] }` by the columns of that table, as
+/// a list of `{ name, type, required }`, with `repeated` where they are lists and `fields` where they are
+/// records: the schema stays the one source of what a table looks like. Columns that the host fills in are
+/// left out.
 fn schema_reference(value: &mut Json, path: &str, folder: &Path, problems: &mut Vec<Problem>) {
     let Json::Object(table) = value else { return };
     let Some(Json::String(file)) = table.get("schema") else { return };
@@ -171,29 +173,59 @@ fn schema_reference(value: &mut Json, path: &str, folder: &Path, problems: &mut 
         Ok(schema) => schema,
         Err(error) => return problem(problems, path, causes(&error)),
     };
-    for name in &except {
-        if !schema.columns.iter().any(|column| column.name == *name) {
-            problem(
-                problems,
-                &format!("{path}.except"),
-                format!("`{file}` has no column `{name}`"),
-            );
-        }
-    }
-    let columns = schema.columns.iter().filter(|column| {
-        !except.contains(&column.name.as_str()) && !provenance::ALL.contains(&column.name.as_str())
+    let all = schema.all_columns();
+    let except: Vec<ColumnPath> = except
+        .into_iter()
+        .filter_map(|name| {
+            let found = all.iter().find(|(column, _)| column.to_string() == name);
+            if found.is_none() {
+                let message = format!("`{file}` has no column `{name}`");
+                problem(problems, &format!("{path}.except"), message);
+            }
+            found.map(|(column, _)| column.clone())
+        })
+        .collect();
+    *value = columns(&schema.columns, None, &|column| {
+        except.contains(column) || provenance::ALL.contains(&column.to_string().as_str())
     });
-    let columns = columns.map(|column| {
+}
+
+/// Columns of a table, as a plugin reads them.
+fn columns(
+    columns: &[Column],
+    record: Option<&ColumnPath>,
+    is_left_out: &dyn Fn(&ColumnPath) -> bool,
+) -> Json {
+    let mut said = Vec::new();
+    for column in columns {
+        let name = &column.name;
+        let path = record.map_or_else(|| ColumnPath::of(name), |record| record.field(name));
+        if is_left_out(&path) {
+            continue;
+        }
         let kind = match column.kind {
-            Kind::String | Kind::Record => "text",
+            Kind::String => "text",
             Kind::Bytes => "blob",
             Kind::Integer => "int64",
             Kind::Float => "float64",
             Kind::Boolean => "boolean",
+            Kind::Numeric => "decimal",
             Kind::Timestamp => "timestamp",
             Kind::Date => "date",
+            Kind::Datetime => "datetime",
+            Kind::Time => "time",
+            Kind::Json => "json",
+            Kind::Record => "record",
         };
-        serde_json::json!({ "name": column.name, "type": kind, "required": column.mode == Mode::Required })
-    });
-    *value = Json::Array(columns.collect());
+        let required = column.mode == Mode::Required;
+        let mut one = serde_json::json!({ "name": name, "type": kind, "required": required });
+        if column.mode == Mode::Repeated {
+            one["repeated"] = true.into();
+        }
+        if column.kind == Kind::Record {
+            one["fields"] = self::columns(&column.fields, Some(&path), is_left_out);
+        }
+        said.push(one);
+    }
+    Json::Array(said)
 }

@@ -286,8 +286,7 @@ mod tests {
             ranges: vec![0..1, 0..1, 1..2],
         };
         let by = Rejector::host(stage::SINK, &Digest::of(b""), Micros::default());
-        let reason =
-            || Reason { code: "x".to_owned(), message: String::new(), column: None };
+        let reason = || Reason { code: "x".to_owned(), message: String::new(), column: None };
         let letter = origins.reject(1, &by, reason());
         assert_eq!((letter.position, letter.record_index), (Position::Line(1), 10_000));
         assert_eq!(origins.slice(1..3).places, Some(vec![10_000, 0]));

@@ -22,7 +22,9 @@ pub struct Path(Arc<[Box<str>]>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAPath {
     /// A name is missing.
-    #[error("`{0}` is no path of a column: wanted names with dots between them, such as `items.price`")]
+    #[error(
+        "`{0}` is no path of a column: wanted names with dots between them, such as `items.price`"
+    )]
     Empty(String),
     /// A name is too long.
     #[error("a path of a column has a name of {0} bytes, at most {MAX_NAME_BYTES} are allowed")]
@@ -123,7 +125,9 @@ mod tests {
     fn a_record_has_what_is_below_it_and_nothing_else() {
         assert!(path("items").starts_with(&path("items")));
         assert!(path("items.price.net").starts_with(&path("items.price")));
-        for (other, record) in [("items", "items.price"), ("items2.price", "items"), ("price", "items")] {
+        for (other, record) in
+            [("items", "items.price"), ("items2.price", "items"), ("price", "items")]
+        {
             assert!(!path(other).starts_with(&path(record)), "{other} in {record}");
         }
         assert_eq!(path("a.b.c").parent(), Some(path("a.b")));

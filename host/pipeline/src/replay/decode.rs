@@ -140,7 +140,14 @@ fn batch(
         Positions::Lines(letters.map(line).collect())
     };
     let header = header.map(|header| Bytes::from(header.to_owned()));
-    let origins = Origins { source: source.into(), header, positions, places: None, block: block.into(), ranges };
+    let origins = Origins {
+        source: source.into(),
+        header,
+        positions,
+        places: None,
+        block: block.into(),
+        ranges,
+    };
     Ok(Batch { columns, origins, ingest_time: now })
 }
 

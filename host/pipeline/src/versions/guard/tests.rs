@@ -54,7 +54,14 @@ fn of_row(
     let block = Bytes::from(record.to_owned());
     let ranges = std::iter::once(0..block.len()).collect();
     let positions = Positions::Lines(vec![1]);
-    let origins = Origins { source: "t.ndjson@1".into(), header: None, positions, places: None, block, ranges };
+    let origins = Origins {
+        source: "t.ndjson@1".into(),
+        header: None,
+        positions,
+        places: None,
+        block,
+        ranges,
+    };
     let batch = Batch { columns, origins, ingest_time: Micros::default() };
     let raw: Vec<(String, ArrayRef)> =
         raw.iter().map(|(name, column)| ((*name).to_owned(), column.clone())).collect();
