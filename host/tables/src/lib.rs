@@ -13,7 +13,7 @@ mod store;
 pub mod views;
 
 pub use error::TableError;
-pub use nested::Misfit;
+pub use nested::{Misfit, absent, fitted};
 pub use projection::Projection;
 pub use refused::{Refused, Rows};
 pub use store::{Appended, Appender, Begun, Claim, Load, TableStore, Targets};

@@ -161,9 +161,9 @@ fn lacks(
     }
 }
 
-/// The column that the table has: of the same type as `wanted`, to the last field. The chain's was
-/// [compared](compare) and [lacks](lacking) nothing.
-pub(super) fn fitted(wanted: &Field, array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+/// The column that the table has: of the same type as `wanted`, to the last field. What it lacks and may
+/// lack is null, or an empty list. An error where it lacks something else, or is of another type.
+pub fn fitted(wanted: &Field, array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     match wanted.data_type() {
         DataType::List(item) => {
             let lists = array.as_list_opt::<i32>().ok_or_else(|| other(wanted, array))?;
@@ -190,7 +190,7 @@ pub(super) fn fitted(wanted: &Field, array: &ArrayRef) -> Result<ArrayRef, Arrow
 }
 
 /// A column that the chain does not have: nulls, or empty lists.
-pub(super) fn absent(wanted: &Field, rows: usize) -> Result<ArrayRef, ArrowError> {
+pub fn absent(wanted: &Field, rows: usize) -> Result<ArrayRef, ArrowError> {
     Ok(match wanted.data_type() {
         DataType::List(item) => {
             let offsets = OffsetBuffer::new_zeroed(rows);
