@@ -8,6 +8,7 @@ mod digest;
 pub mod durable;
 mod fault;
 pub mod folder;
+pub mod leaves;
 mod micros;
 pub mod path;
 pub mod private;
