@@ -47,12 +47,12 @@ fn kind_of(field: &TableFieldSchema) -> Kind {
     }
 }
 
-/// A value as BigQuery sends it, in the form of [`Kind`]. It sends a list as `[{"v": element}, …]`, and a
-/// record as `{"f": [{"v": value}, …]}`.
+/// A value as the client reads it, in the form of [`Kind`]: lists are lists and records are objects, with
+/// the values in them as BigQuery sends them.
 pub(super) fn value(value: Json, field: &TableFieldSchema) -> Json {
     if field.mode == "REPEATED" {
         let Json::Array(elements) = value else { return Json::Array(Vec::new()) };
-        return elements.into_iter().map(|element| one(within(element), field)).collect();
+        return elements.into_iter().map(|element| one(element, field)).collect();
     }
     one(value, field)
 }
@@ -61,23 +61,15 @@ pub(super) fn value(value: Json, field: &TableFieldSchema) -> Json {
 fn one(value: Json, field: &TableFieldSchema) -> Json {
     match (field.r#type.as_str(), value) {
         ("RECORD" | "STRUCT", Json::Object(mut record)) => {
-            let Some(Json::Array(values)) = record.remove("f") else { return Json::Object(record) };
-            let fields = field.fields.iter().zip(values);
-            let named = fields
-                .map(|(field, value)| (field.name.clone(), self::value(within(value), field)));
+            let named = field.fields.iter().map(|field| {
+                let found = record.remove(&field.name).unwrap_or_default();
+                (field.name.clone(), self::value(found, field))
+            });
             Json::Object(named.collect())
         }
         ("JSON", Json::String(text)) => json(&text),
         ("NUMERIC" | "BIGNUMERIC", Json::String(digits)) => exact(&digits),
         (_, value) => scalar(value, kind_of(field)),
-    }
-}
-
-/// What is in `{"v": …}`.
-fn within(cell: Json) -> Json {
-    match cell {
-        Json::Object(mut cell) => cell.remove("v").unwrap_or_default(),
-        other => other,
     }
 }
 
@@ -118,11 +110,8 @@ mod tests {
             field("at", "RECORD", "NULLABLE").set_fields([field("n", "INTEGER", "NULLABLE")]),
         ]);
         let sent = json!([
-            {"v": {"f": [
-                {"v": "19.99"}, {"v": [{"v": "a"}, {"v": "b"}]}, {"v": "{\"k\":1}"},
-                {"v": {"f": [{"v": "7"}]}}
-            ]}},
-            {"v": {"f": [{"v": null}, {"v": []}, {"v": null}, {"v": null}]}}
+            {"price": "19.99", "tags": ["a", "b"], "raw": "{\"k\":1}", "at": {"n": "7"}},
+            {"price": null, "tags": [], "raw": null, "at": null}
         ]);
         let wanted = json!([
             {"price": 19.99, "tags": ["a", "b"], "raw": {"k": 1}, "at": {"n": 7}},
