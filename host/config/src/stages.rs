@@ -10,6 +10,10 @@ use clickmill_core::path::Path as ColumnPath;
 use clickmill_core::schema::{Column, Kind, Mode, TableSchema, provenance};
 use clickmill_core::{StageName, causes, stage};
 
+/// Rows that a plugin may be allowed to make of one: the place of a row in its record has so much room for
+/// each stage that makes several.
+const MAX_ROWS_PER_RECORD: u32 = 10_000;
+
 /// The chain, in order: of each stage that has a name, what the file says, and all that is wrong.
 pub(super) fn stages(
     value: Option<toml::Value>,
@@ -125,6 +129,14 @@ fn check_plugin(
     at_least("max_call_secs", limits.max_call_secs, 1);
     at_least("max_output_bytes", limits.max_output_bytes as u64, 1024);
     at_least("max_message_bytes", limits.max_message_bytes as u64, 64);
+    at_least("max_rows_per_record", limits.max_rows_per_record.into(), 1);
+    if limits.max_rows_per_record > MAX_ROWS_PER_RECORD {
+        let message = format!(
+            "is {}, wanted at most {MAX_ROWS_PER_RECORD}: places of rows in their record are told by it",
+            limits.max_rows_per_record
+        );
+        problem(problems, &format!("{path}.limits.max_rows_per_record"), message);
+    }
     for (key, bytes) in [
         ("max_memory_bytes", limits.max_memory_bytes),
         ("max_output_bytes", limits.max_output_bytes),

@@ -25,6 +25,7 @@ const LIMITS: Limits = Limits {
     max_fuel_per_record: 20_000,
     max_fuel_per_batch: 1_000_000,
     max_call_secs: 30,
+    max_rows_per_record: 1000,
     max_output_bytes: 1 << 20,
     max_message_bytes: 1024,
     max_log_lines: 16,
