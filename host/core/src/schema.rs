@@ -32,9 +32,10 @@ pub mod provenance {
     pub const MESSAGE_ID: &str = "message_id";
     /// When that message was published; null for rows of an object.
     pub const PUBLISH_TIME: &str = "publish_time";
-    /// What tells a message that comes again from all others. Its number alone does not: two topics may
-    /// give the same one, and an emulator counts from 1 each time it starts.
-    pub const MESSAGE: [&str; 2] = [MESSAGE_ID, PUBLISH_TIME];
+    /// What tells a row that comes again from all others: its message, and its place among the rows of
+    /// that. The message's number alone does not: two topics may give the same one, and an emulator counts
+    /// from 1 each time it starts.
+    pub const MESSAGE: [&str; 3] = [MESSAGE_ID, PUBLISH_TIME, RECORD_INDEX];
     /// Digest of the plugin set that made the row.
     pub const PLUGIN_SET: &str = "plugin_set";
     /// When the host took the row in.

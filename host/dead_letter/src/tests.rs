@@ -157,3 +157,15 @@ fn the_id_of_a_sealed_letter_is_the_same_whatever_is_in_it() {
     let again = of_message("{}", "", "");
     assert_ne!(letter_id(&again, true), letter_id(&one, true));
 }
+
+#[test]
+fn letters_of_the_rows_of_a_record_are_told_apart_by_their_places() {
+    let first = letter(2, b"a,b", b"x");
+    let second = Rejected { record_index: 1, ..first.clone() };
+    let ids = [&first, &second].map(|rejected| letter_id(rejected, false));
+    assert_ne!(ids[0], ids[1]);
+    assert_ne!(letter_id(&first, true), letter_id(&second, true));
+    let letters = writer().batch(&[first, second]).expect("letters");
+    let places = letters.column_by_name("record_index").expect("a column");
+    assert_eq!(places.as_primitive::<arrow::datatypes::Int64Type>().values(), &[0, 1]);
+}

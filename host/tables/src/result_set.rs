@@ -227,8 +227,10 @@ fn values(array: &ArrayRef, is_text_json: bool) -> Result<Vec<Json>, ArrowError>
                 let ends = &lists.value_offsets()[row..=row + 1];
                 elements[ends[0] as usize..ends[1] as usize].to_vec()
             };
-            rows.map(|row| if lists.is_null(row) { Json::Array(Vec::new()) } else { list(row).into() })
-                .collect()
+            rows.map(
+                |row| if lists.is_null(row) { Json::Array(Vec::new()) } else { list(row).into() },
+            )
+            .collect()
         }
         DataType::Utf8 if is_text_json => {
             let texts = array.as_string::<i32>();

@@ -209,7 +209,8 @@ mod tests {
         ensure(&grown).await.expect("grown");
         let known = warehouse.tables().await.expect("listed");
         assert_eq!(known[0].1.arrow(), items(&grown).arrow());
-        let required = format!(r#"{grown},{{"name": "price", "type": "FLOAT", "mode": "REQUIRED"}}"#);
+        let required =
+            format!(r#"{grown},{{"name": "price", "type": "FLOAT", "mode": "REQUIRED"}}"#);
         let error = ensure(&required).await.expect_err("not there");
         assert!(error.contains("`items.price` is new and may not be null"), "{error}");
         let error = ensure(BEFORE).await.expect_err("less");

@@ -166,6 +166,7 @@ mod tests {
             source_line: Some(7),
             message_id: None,
             publish_time: None,
+            record_index: 0,
             payload: payload.into_bytes(),
             sealed_with: None,
             attributes: vec![(HEADER_ATTRIBUTE.to_owned(), header)],
