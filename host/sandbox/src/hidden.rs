@@ -8,10 +8,12 @@ mod marks;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::DataType;
 
 use clickmill_core::batch::{Batch, Reason};
 use clickmill_core::words::{find, texts, unescaped};
@@ -72,9 +74,11 @@ impl HiddenValues {
             }
         }
         if let Some(read) = &self.0.read {
-            let columns = read.columns().iter().filter_map(|column| column.as_string_opt::<i32>());
-            let texts = columns.filter(|column| column.is_valid(row));
-            hide_quotes(&mut marks, texts.map(|column| column.value(row).as_bytes()));
+            let mut texts = Vec::new();
+            for column in read.columns() {
+                texts_of(column, row..row + 1, &mut texts);
+            }
+            hide_quotes(&mut marks, texts.iter().map(String::as_bytes));
         }
         let values = self.texts().iter().filter(|(_, values)| values.is_valid(row));
         let values = values.map(|(name, values)| (name.as_str(), values.value(row)));
@@ -126,6 +130,26 @@ impl HiddenValues {
             };
             columns.filter_map(texts).collect()
         })
+    }
+}
+
+/// The texts of some rows of a column, at any depth.
+fn texts_of(column: &ArrayRef, rows: Range<usize>, found: &mut Vec<String>) {
+    match column.data_type() {
+        DataType::List(_) => {
+            let list = column.as_list::<i32>();
+            let [from, to] = [rows.start, rows.end].map(|row| list.offsets()[row] as usize);
+            texts_of(list.values(), from..to, found);
+        }
+        DataType::Struct(_) => {
+            let fields = column.as_struct().columns();
+            fields.iter().for_each(|field| texts_of(field, rows.clone(), found));
+        }
+        DataType::Utf8 | DataType::Dictionary(_, _) => {
+            let Ok(Some(texts)) = texts(&column.slice(rows.start, rows.len())) else { return };
+            found.extend(texts.iter().flatten().map(str::to_owned));
+        }
+        _ => {}
     }
 }
 
