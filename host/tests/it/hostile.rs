@@ -11,7 +11,7 @@ use crate::cloud::{ended, summary};
 use crate::support::{Scratch, component, head, hostile_stage, talk, write_over};
 
 /// What a guest may do wrong while it works, each of which must cost exactly the guilty row.
-const MISDEEDS: [&str; 43] = [
+const MISDEEDS: [&str; 52] = [
     "spin",
     "allocate",
     "recurse",
@@ -55,6 +55,15 @@ const MISDEEDS: [&str; 43] = [
     "grow_nothing",
     "long_column",
     "foreign_column",
+    "parent_of_nobody",
+    "parent_without_fields",
+    "offsets_of_no_list",
+    "record_for_a_text",
+    "beyond_dictionary",
+    "unannounced_rows",
+    "lost_rows",
+    "rows_of_nobody",
+    "too_many_rows",
 ];
 
 /// What a guest may do wrong when it is configured, each of which must keep the pipeline from starting.
@@ -357,7 +366,7 @@ fn a_component_built_for_another_world_runs_in_an_empty_one() {
     let scratch = Scratch::new();
     // The lookups of the contract, under a name of WASI: an interface that no plugin is given.
     let mut bytes = std::fs::read(component("host/tests/hostile")).unwrap();
-    let (ours, theirs) = (b"clickmill:plugin/lookup@0.1.0", b"wasi:http/outgoing-what@0.2.0");
+    let (ours, theirs) = (b"clickmill:plugin/lookup@0.2.0", b"wasi:http/outgoing-what@0.2.0");
     assert!(write_over(&mut bytes, ours, theirs) > 0);
     let wasi = scratch.write("wasi.wasm", bytes);
     let pipeline = pipeline(&scratch, "foreign_lookup", "");
