@@ -213,7 +213,7 @@ impl ChainWorker {
             };
             if let (Some(came_from), Some(of)) = (&answer.came_from, records.of_rows()) {
                 let is_beyond = beyond(of, came_from, MAX_ROWS_PER_RECORD);
-                answer = refuse_whole(answer, |row| is_beyond[row as usize]);
+                answer = refuse_whole(answer, MAX_ROWS_PER_RECORD, |row| is_beyond[row as usize]);
             }
             // Whose values a message may not say is known by the rows that the plugin was given.
             let came_from = answer.came_from.as_deref();

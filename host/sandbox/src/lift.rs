@@ -104,7 +104,7 @@ pub(super) fn check(
     }
     let written_out = said.written_out;
     let answer = Answer { columns, came_from, rejected, dropped, bytes: 0 };
-    let answer = rows::bounded(answer, batch.num_rows());
+    let answer = rows::bounded(answer, batch.num_rows(), MAX_ROWS_PER_RECORD);
     let repeated = answer.came_from.as_deref().map_or(0, |came_from| {
         rows::repeated_bytes(batch, came_from, |name| writes.position(name).is_some())
     });

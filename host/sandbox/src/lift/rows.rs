@@ -49,18 +49,22 @@ pub(super) fn came_from(
 }
 
 /// The answer in which each row that became too many is refused as a whole.
-pub(super) fn bounded(answer: Answer, rows: usize) -> Answer {
+pub(super) fn bounded(answer: Answer, rows: usize, most: usize) -> Answer {
     let Some(came_from) = &answer.came_from else { return answer };
     let mut made = vec![0_usize; rows];
     for from in came_from {
         made[*from as usize] += 1;
     }
-    refuse_whole(answer, |row| made[row as usize] > MAX_ROWS_PER_RECORD)
+    refuse_whole(answer, most, |row| made[row as usize] > most)
 }
 
 /// Refuses rows of the batch as a whole, whatever the plugin has made of them: of each its first row is
-/// left, refused for being too many.
-pub(crate) fn refuse_whole(answer: Answer, is_too_many: impl Fn(u32) -> bool) -> Answer {
+/// left, refused for being more than so many.
+pub(crate) fn refuse_whole(
+    answer: Answer,
+    most: usize,
+    is_too_many: impl Fn(u32) -> bool,
+) -> Answer {
     let Some(came_from) = &answer.came_from else { return answer };
     let rows = came_from.len();
     // By row: its number in what is left.
@@ -72,7 +76,7 @@ pub(crate) fn refuse_whole(answer: Answer, is_too_many: impl Fn(u32) -> bool) ->
         let is_kept = is_first || !too_many;
         left.push((!too_many).then_some(count));
         if too_many && is_first {
-            rejected.push((count, too_many_rows()));
+            rejected.push((count, too_many_rows(most)));
         }
         count += u32::from(is_kept);
         kept.push(is_kept);
@@ -95,8 +99,8 @@ pub(crate) fn refuse_whole(answer: Answer, is_too_many: impl Fn(u32) -> bool) ->
     Answer { columns, came_from: Some(came_from), rejected, dropped, bytes: answer.bytes }
 }
 
-fn too_many_rows() -> Reason {
-    let message = format!("its record became more than {MAX_ROWS_PER_RECORD} rows");
+fn too_many_rows(most: usize) -> Reason {
+    let message = format!("its record became more than {most} rows");
     Reason { code: "too_many_rows".to_owned(), message, column: None }
 }
 

@@ -2,8 +2,10 @@
 //! its configuration names, and answers properly for batches without such a row. It speaks the contract
 //! directly, since the SDK would not let it do most of this.
 //!
-//! Configuration: `{"misdeed": "spin"}`. Reads `payload`, writes text `out` and boolean `flag`.
+//! Configuration: `{"misdeed": "spin"}`. Reads `payload`, writes text `out` and boolean `flag`; nested columns
+//! too, where it has `"nested": true`.
 
+mod nested;
 pub mod speak;
 
 use speak::{
@@ -76,6 +78,7 @@ impl Guest for Hostile {
             "lost_rows" | "rows_of_nobody" | "too_many_rows" => {
                 Ok(Needs { multiplies: true, ..needs() })
             }
+            _ if is_nested(&config) => Ok(nested::needs(needs())),
             _ => Ok(needs()),
         };
         needs.map(|needs| Configured { needs, prepared: config.into_bytes() })
@@ -92,6 +95,9 @@ impl Guest for Hostile {
         let out = Column::texts("out", (0..rows).map(texts));
         let flag = Column::booleans("flag", (0..rows).map(|_| true));
         let mut output = Output::new(vec![out, flag]);
+        if is_nested(&config) {
+            output.columns.extend(nested::columns(rows));
+        }
         let guilty = |row: &u32| texts(*row as usize).contains("guilty");
         let mut guilty = (0..batch.rows).filter(guilty);
         match misdeed.as_str() {
@@ -175,6 +181,11 @@ fn misdeed(config: &str) -> String {
 fn text(config: &str, key: &str) -> String {
     let config: serde_json::Value = serde_json::from_str(config).unwrap_or_default();
     config[key].as_str().unwrap_or_default().to_owned()
+}
+
+fn is_nested(config: &str) -> bool {
+    let config: serde_json::Value = serde_json::from_str(config).unwrap_or_default();
+    config["nested"] == true
 }
 
 fn number(config: &str, key: &str) -> i64 {
@@ -349,6 +360,7 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
             output.columns = vec![out, flag];
             output.came_from = Some(came_from);
         }
+        other if nested::commit(other, &mut output.columns) => {}
         other => panic!("no such misdeed: {other}"),
     }
     Ok(output)
