@@ -164,10 +164,10 @@ pub(super) struct Spec {
 impl Columns {
     /// The columns of these specs, a record's fields within it, and the specs of which the column was there
     /// already. A record that is not named before its fields is taken from `record`, by path.
-    pub(crate) fn of<'a>(
-        specs: &'a [Spec],
+    pub(crate) fn of(
+        specs: &[Spec],
         record: impl Fn(&Path) -> Option<Kind>,
-    ) -> Result<(Self, Vec<&'a Spec>), String> {
+    ) -> Result<(Self, Vec<&Spec>), String> {
         let mut columns = Self::default();
         let mut again = Vec::new();
         for spec in specs {

@@ -7,8 +7,6 @@ pub mod bindings {
     wit_bindgen::generate!({
         path: "../../../wit/deps/clickmill-plugin-0.1.0",
         world: "plugin",
-        pub_export_macro: true,
-        default_bindings_module: "crate::bindings",
     });
 }
 

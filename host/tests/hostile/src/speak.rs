@@ -5,8 +5,6 @@
 wit_bindgen::generate!({
     path: "../../../wit/plugin.wit",
     world: "plugin",
-    pub_export_macro: true,
-    default_bindings_module: "crate::speak",
     additional_derives: [PartialEq, Clone],
 });
 
