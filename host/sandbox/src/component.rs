@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use wasmtime::component::types::{ComponentExtern, ComponentItem};
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
 use super::boundary::{ColumnSpec, ConfigureIn, ConfigureOut, Manifest};
@@ -29,6 +30,15 @@ const QUESTION_BATCHES: u64 = 10;
 
 /// Bytes that a question may be answered with: some thousand names, or a large schema.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
+
+/// Processor time that `describe` may take, in seconds. It is asked of components that nobody has configured
+/// yet: with `max_compile_secs` it makes less than the minute in which any file is looked at.
+const MAX_DESCRIBE_SECS: u64 = 3;
+
+/// Functions, types and instances that a component may import, within each other. A component built for all of
+/// WASI imports some hundreds. The same instance may be imported by many names, so few bytes name many of them,
+/// and for each function that no plugin is given one is made that traps.
+const MAX_IMPORTED: usize = 10_000;
 
 /// Bytes of why a component can't be linked.
 const MAX_LINK_ERROR_BYTES: usize = 1024;
@@ -75,7 +85,8 @@ impl Loaded {
         stage: &str,
         describe: &ComponentExportIndex,
     ) -> Result<Manifest, PluginError> {
-        let (limits, lookups) = (Limits::default(), Arc::default());
+        let limits = Limits { max_call_secs: MAX_DESCRIBE_SECS, ..Limits::default() };
+        let lookups = Arc::default();
         match self.contract {
             Contract::V0_1 => self.ask::<(), contract_0_1::Manifest>(
                 stage,
@@ -200,6 +211,14 @@ pub(super) fn load(
         component_type.imports(&engine.wasmtime).map(|(name, _)| name).collect();
     let spoken = Contract::of(&engine.wasmtime, &component_type)
         .map_err(|other| contract(format!("it was built for `{}`", cut(other, MAX_NAME_BYTES))))?;
+    let mut imported = component_type.imports(&engine.wasmtime).map(|(_, import)| import);
+    let mut left = MAX_IMPORTED;
+    if !imported.all(|import| takes_off(&engine.wasmtime, &import, &mut left)) {
+        let what = format!(
+            "it imports more than {MAX_IMPORTED} functions and types, over all that it imports"
+        );
+        return Err(contract(what));
+    }
     let foreign: Vec<&str> =
         imports.into_iter().filter(|name| !name.starts_with(PACKAGE)).collect();
     if !foreign.is_empty() {
@@ -229,6 +248,19 @@ pub(super) fn load(
     let is_as_signed = claim.check_version(&loaded.manifest.version);
     is_as_signed.map_err(|error| failed(error.into()))?;
     Ok(loaded)
+}
+
+/// Takes off what an import has in it; whether so much was left. Instances are no deeper in each other than the
+/// compiler has them.
+fn takes_off(engine: &wasmtime::Engine, import: &ComponentExtern<'_>, left: &mut usize) -> bool {
+    let Some(others) = left.checked_sub(1) else { return false };
+    *left = others;
+    match &import.ty {
+        ComponentItem::ComponentInstance(instance) => {
+            instance.exports(engine).all(|(_, export)| takes_off(engine, &export, left))
+        }
+        _ => true,
+    }
 }
 
 /// Describes a component file.
@@ -263,3 +295,6 @@ pub fn describe(
         imports,
     })
 }
+
+#[cfg(test)]
+mod tests;

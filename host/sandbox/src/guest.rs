@@ -176,7 +176,9 @@ pub(super) fn store(engine: &wasmtime::Engine, guest: Guest) -> Store<Guest> {
 
 /// What a host call costs a guest, so that it cannot make the host work for nothing: about what the
 /// same work costs in Wasm. A byte that is looked at or copied, in or out, costs one more.
-const FUEL_PER_CALL: usize = 100;
+const FUEL_PER_LINE: usize = 500;
+/// A lookup's answer is made, and put into memory that the guest is asked for.
+const FUEL_PER_LOOKUP: usize = 2_000;
 const FUEL_PER_KEY: usize = 50;
 
 fn charge(store: &mut StoreContextMut<'_, Guest>, work: usize) -> wasmtime::Result<()> {
@@ -242,7 +244,7 @@ fn unreadable(
     (column, values): (WasmStr, u32),
 ) -> wasmtime::Result<()> {
     let bytes = column.to_str(&store)?.len();
-    charge(&mut store, FUEL_PER_CALL + bytes)?;
+    charge(&mut store, FUEL_PER_LINE + bytes)?;
     if bytes <= MAX_PATH_BYTES {
         let column = column.to_str(&store)?.into_owned();
         store.data_mut().count_unreadable(&column, values.into());
@@ -257,7 +259,7 @@ fn line<'a>(
 ) -> wasmtime::Result<(StoreContextMut<'a, Guest>, String)> {
     let bytes = message.to_str(&store)?.len();
     let hiding = store.data().cost_of_line();
-    charge(&mut store, FUEL_PER_CALL + bytes + hiding)?;
+    charge(&mut store, FUEL_PER_LINE + bytes + hiding)?;
     let Guest { limits, redactor, .. } = store.data();
     // A secret that reaches beyond the limit is seen whole.
     let longest = limits.max_message_bytes.saturating_add(redactor.longest()).max(LINE_BYTES);
@@ -279,7 +281,7 @@ fn find(
 ) -> wasmtime::Result<(Result<Column, LookupError>,)> {
     let names = table.to_str(&store)?.len() + field.to_str(&store)?.len();
     let keys_cost = keys.bytes.len() + keys.offsets.len() * FUEL_PER_KEY;
-    charge(&mut store, FUEL_PER_CALL + names + keys_cost)?;
+    charge(&mut store, FUEL_PER_LOOKUP + names + keys_cost)?;
     let (table, field) = (table.to_str(&store)?, field.to_str(&store)?);
     let (offsets, bytes) = (keys.offsets.as_le_slice(&store), keys.bytes.as_le_slice(&store));
     let answer = store.data().lookups.find(&table, &field, offsets, bytes);

@@ -6,7 +6,6 @@
 
 mod marks;
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +15,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
 
 use clickmill_core::batch::{Batch, Reason};
-use clickmill_core::words::{find, texts, unescaped};
+use clickmill_core::words::{find, resolved, texts, unescaped};
 
 use marks::{LEAST_BYTES, Marks, Parts, beginning, parts};
 
@@ -153,17 +152,13 @@ fn texts_of(column: &ArrayRef, rows: Range<usize>, found: &mut Vec<String>) {
     }
 }
 
-/// What is told, but for a message that says a value with escapes, as `{:?}` writes it: of that nothing is.
+/// What is told, but for a message that says a value with escapes, as `{:?}` or a URL writes it: of that
+/// nothing is.
 fn without_escaped<'a>(
     told: String,
     values: impl Iterator<Item = (&'a str, &'a str)> + Clone,
 ) -> String {
-    // Debug output of JSON in JSON.
-    const MAX_NESTED: usize = 3;
-    let mut plain = told.as_bytes().to_vec();
-    for _ in 0..MAX_NESTED {
-        let Cow::Owned(resolved) = unescaped(&plain) else { break };
-        plain = resolved;
+    for plain in resolved(told.as_bytes()) {
         let parts = Parts::of(&plain);
         let mut values = values.clone().filter(|(_, value)| parts.may_hold(value.as_bytes()));
         if let Some((name, _)) = values.find(|(_, value)| find(beginning(value), &plain).is_some())

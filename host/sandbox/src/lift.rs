@@ -23,6 +23,9 @@ pub(super) use rows::{MAX_ROWS_PER_RECORD, refuse_whole, repeat};
 /// The longest rejection code.
 pub(super) const MAX_CODE_BYTES: usize = 64;
 
+/// How the host's own codes begin, by which a call that failed is told from a row that was refused.
+pub(super) const HOST_CODE: &str = "plugin_";
+
 /// The longest name of a column: what BigQuery takes.
 pub(super) const MAX_NAME_BYTES: usize = clickmill_core::path::MAX_NAME_BYTES;
 
@@ -137,6 +140,9 @@ fn check_rejection(
     let fine = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
     if code.is_empty() || code.len() > MAX_CODE_BYTES || !code.bytes().all(fine) {
         return Err(AnswerError::BadCode { row, code: cut(code, MAX_CODE_BYTES) });
+    }
+    if code.starts_with(HOST_CODE) {
+        return Err(AnswerError::HostCode { row, code });
     }
     match column {
         // Its name is told in the clear.

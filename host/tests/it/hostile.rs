@@ -11,7 +11,7 @@ use crate::cloud::{ended, summary};
 use crate::support::{Scratch, component, head, hostile_stage, talk, write_over};
 
 /// What a guest may do wrong while it works, each of which must cost exactly the guilty row.
-const MISDEEDS: [&str; 52] = [
+const MISDEEDS: [&str; 53] = [
     "spin",
     "allocate",
     "recurse",
@@ -45,6 +45,7 @@ const MISDEEDS: [&str; 52] = [
     "drop_no_row",
     "bad_code",
     "empty_code",
+    "host_code",
     "foreign_lookup",
     "lookup_flood",
     "lookup_names",

@@ -8,8 +8,8 @@ use arrow::error::ArrowError;
 use backon::Retryable;
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
+use super::backoff::backoff;
 use super::letters::Letters;
-use super::patience::patience;
 use super::transform::Finished;
 use crate::observe::delivered::{Delivered, InHand};
 use crate::observe::status::Status;
@@ -101,7 +101,7 @@ impl Delivery {
             self.rows.append(rows, so_far).await
         };
         append
-            .retry(patience())
+            .retry(backoff())
             .when(SinkError::is_transient)
             .notify(|error, wait| {
                 delivered.retries += 1;

@@ -158,13 +158,7 @@ impl<'a> Worker<'a> {
             );
         }
         let stages = chain.worker.take_counts();
-        let seen = Rates {
-            rows,
-            rejected: (rejected.len() - malformed) as u64,
-            filtered,
-            faults: stages.iter().map(|stage| stage.faults).sum(),
-            fuel: stages.iter().map(|stage| stage.fuel).sum(),
-        };
+        let seen = Rates::of(rows, rejected.len() - malformed, filtered, &stages);
         slot.count(version, seen, &stages);
         let version = version.record.clone();
         let rows = good;

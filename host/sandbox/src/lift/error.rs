@@ -64,6 +64,10 @@ pub(crate) enum AnswerError {
     RowTwice(u32),
     #[error("it refused row {row} with code `{code}`, wanted 1 to 64 of a-z, 0-9 and `_`")]
     BadCode { row: u32, code: String },
+    #[error(
+        "it refused row {row} with code `{code}`: codes that begin with `plugin_` are the host's own, for calls that fail"
+    )]
+    HostCode { row: u32, code: String },
     #[error("it refused row {row} for column `{column}`, which it neither reads nor writes")]
     ForeignColumn { row: u32, column: String },
     #[error(

@@ -531,3 +531,23 @@ fn a_row_is_refused_for_a_column_that_is_read_or_written() {
         assert!(told.len() < MAX_NAME_BYTES + 100, "{} bytes", told.len());
     }
 }
+
+/// A dead letter's code tells whether a plugin refused its row or failed on it.
+#[test]
+fn no_row_is_refused_with_a_code_of_the_hosts_own() {
+    let batch = batch_of(Vec::new(), 1);
+    let none = Columns::default();
+    let announced = Announced { reads: &none, writes: &none, multiplies: false };
+    let taken = |code: &str| {
+        let (code, message, column) = (code.to_owned(), String::new(), None);
+        let rejections = vec![Rejection { row: 0, code, message, column }];
+        let output = Output { rejections, ..Output::default() };
+        check(output, &batch, announced, &Limits::default()).map(drop)
+    };
+    for code in ["plugin_trap", "plugin_out_of_fuel", "plugin_", "plugin_of_tomorrow"] {
+        assert!(matches!(taken(code), Err(AnswerError::HostCode { .. })), "{code}");
+    }
+    for code in ["plugin", "plugins_", "bad_plugin_", "_plugin_"] {
+        assert!(taken(code).is_ok(), "{code}");
+    }
+}

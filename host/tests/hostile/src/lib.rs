@@ -131,6 +131,7 @@ impl Guest for Hostile {
             }
             // Loses rows without a word: at once, or good at first as above.
             "drop_all" => output.dropped.extend(0..batch.rows),
+            "fault_all" => return Err(Fault { message: "of no batch".to_owned() }),
             "turn_drop" if batch.ingest_time >= number(&config, "bad_from") => {
                 output.dropped.extend((0..batch.rows).step_by(2));
             }
@@ -326,6 +327,7 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
         "drop_no_row" => output.dropped.push(u32::MAX),
         "bad_code" => output.rejections.push(refuse(row, "Not A Code!", "")),
         "empty_code" => output.rejections.push(refuse(row, "", "")),
+        "host_code" => output.rejections.push(refuse(row, "plugin_out_of_fuel", "")),
         "lookup_flood" => {
             let keys = vec!["key"; 10_000];
             loop {
