@@ -12,7 +12,7 @@ use super::answer_error;
 use super::gate::{Caller, unknown};
 use super::server::Ends;
 use super::tokens::Role;
-use clickmill_audit::{Action, Event, MAX_NAME_BYTES, Outcome, one_line};
+use clickmill_audit::{Action, Event, MAX_NAME_BYTES, one_line};
 use clickmill_core::causes;
 use clickmill_pipeline::AuditSink;
 
@@ -59,18 +59,11 @@ pub(super) async fn reveals(
         };
         let asked = request.uri().path_and_query().map_or(path, |asked| asked.as_str());
         let who = format!("{} {}", caller.peer.ip(), name(caller.role));
+        let asked = one_line(asked, MAX_ASKED_BYTES);
+        let detail = format!("{}; {asked}, and what they ask of it within a minute", told(caller));
         let event = Event {
-            actor: "unknown".to_owned(),
-            action: Action::Reveal,
             subject: one_line(columns, MAX_NAME_BYTES),
-            old_plugin_set: None,
-            new_plugin_set: None,
-            outcome: Outcome::Done,
-            detail: format!(
-                "{}; {}, and what they ask of it within a minute",
-                told(caller),
-                one_line(asked, MAX_ASKED_BYTES)
-            ),
+            ..Event::new("unknown", Action::Reveal, detail)
         };
         // It waits for the disk.
         let entered = tokio::task::spawn_blocking(move || audit.reveal(&who, event)).await;

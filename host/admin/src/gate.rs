@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::server::Ends;
+use super::server::{Ends, Known};
 use super::tokens::{Role, Tokens};
 use super::{AdminError, answer_error};
 use clickmill_config as config;
@@ -83,6 +83,10 @@ const OTHER_ORIGIN: Refused = Refused {
 const OTHER_HOST: Refused = Refused {
     status: StatusCode::FORBIDDEN,
     why: "this is not known by the `Host` that is asked for, and any web page can have a name that leads here: use the address that is listened on, or list the name in `admin.hosts` of the pipeline file (`--host` of `clickmill dashboard`)",
+};
+const OTHER_TARGET: Refused = Refused {
+    status: StatusCode::BAD_REQUEST,
+    why: "the target of the request names another host than its `Host` does, as if this were a proxy, which it is not: ask for a path",
 };
 const NO_TOKEN: Refused = Refused {
     status: StatusCode::UNAUTHORIZED,
@@ -185,6 +189,9 @@ impl Door {
             Ok(role) => {
                 let caller = role.map(|role| Caller { peer: ends.peer, role });
                 if let Some(caller) = caller {
+                    if let Some(known) = request.extensions().get::<Known>() {
+                        known.set();
+                    }
                     request.extensions_mut().insert(caller);
                 }
                 next.run(request).await
@@ -194,15 +201,16 @@ impl Door {
     }
 }
 
-/// As a layer around all that is served. Refuses what pages of other origins ask for, and has browsers
-/// keep the answers from them.
+/// As a layer around all that is served. Refuses what pages of other origins ask for and what names two hosts,
+/// and has browsers keep the answers from them.
 pub(super) async fn own_pages(
     State(gate): State<Arc<Gate>>,
     request: Request,
     next: Next,
 ) -> Response {
     let ends = request.extensions().get::<Ends>().copied();
-    let mut answer = match (is_own(request.headers()), ends) {
+    let asked = is_own(request.headers()).and_then(|()| of_host(request.uri(), request.headers()));
+    let mut answer = match (asked, ends) {
         (Ok(()), _) => next.run(request).await,
         (Err(refused), Some(ends)) => gate.answer(ends.peer, refused),
         (Err(_), None) => unknown(),
@@ -260,6 +268,15 @@ pub(super) fn is_own(headers: &HeaderMap) -> Result<(), &'static Refused> {
         return Err(&OTHER_ORIGIN);
     }
     Ok(())
+}
+
+/// Whether the target of a request, where it names a host too, names the one that `Host` does: that is the one
+/// that is looked at.
+fn of_host(target: &Uri, headers: &HeaderMap) -> Result<(), &'static Refused> {
+    let host = text(headers, header::HOST).unwrap_or_default();
+    let is_it = |named: &str| named.eq_ignore_ascii_case(host);
+    let fits = target.authority().is_none_or(|authority| is_it(authority.as_str()));
+    fits.then_some(()).ok_or(&OTHER_TARGET)
 }
 
 /// Whether an origin is the server that a request was sent to. Browsers leave out the port that the

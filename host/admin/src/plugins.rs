@@ -85,6 +85,12 @@ async fn swap(
     for (stage, mut change) in body.changes {
         let stages = present.set.stages.iter();
         let config = stages.filter(|made| *made.stage == *stage).map(|made| &made.config).next();
+        if let Some(key) = config.and_then(|config| taken_from_nowhere(&change.written, config)) {
+            let error = format!(
+                "`{stage}.{key}=null` takes away a key that is not there: for the text, write `'{stage}.{key}=\"null\"'`"
+            );
+            return answer_error(StatusCode::BAD_REQUEST, error, None);
+        }
         change.config.extend(read(std::mem::take(&mut change.written), config));
         for golden in &change.golden {
             request.golden.push((stage.clone(), golden.clone()));
@@ -100,7 +106,7 @@ async fn swap(
     };
     // Compiling and trying on takes a while, also where nobody waits for it any more.
     let swap = move || {
-        let swapped = swaps.swap(request).map_err(Box::new);
+        let swapped = swaps.swap(&request).map_err(Box::new);
         drop(place);
         swapped
     };
@@ -164,6 +170,15 @@ pub(super) fn read(
         };
         (key, value)
     })
+}
+
+/// A key that is to be taken away and is not there: its value may be meant to be the text `null`.
+fn taken_from_nowhere<'a>(
+    written: &'a BTreeMap<String, String>,
+    config: &Map<String, Value>,
+) -> Option<&'a str> {
+    let taken = written.iter().filter(|(_, text)| text.trim() == "null");
+    taken.map(|(key, _)| key.as_str()).find(|key| !config.contains_key(*key))
 }
 
 /// The change that a body asks for. A component in Cloud Storage is read, of at most `max_bytes`.
@@ -240,6 +255,14 @@ mod tests {
             let written = BTreeMap::from([(key.to_owned(), text.to_owned())]);
             let found: Vec<_> = read(written, Some(config)).collect();
             assert_eq!(found, [(key.to_owned(), wanted)], "{key}={text}");
+        }
+        for (key, text, wanted) in [
+            ("unreadable", "null", Some("unreadable")),
+            ("unreadable", "\"null\"", None),
+            ("key_id", "null", None),
+        ] {
+            let written = BTreeMap::from([(key.to_owned(), text.to_owned())]);
+            assert_eq!(taken_from_nowhere(&written, config), wanted, "{key}={text}");
         }
         let written = BTreeMap::from([("key_id".to_owned(), "2".to_owned())]);
         assert_eq!(read(written, None).next(), Some(("key_id".to_owned(), json!(2))));

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -22,12 +23,14 @@ use hyper_util::service::TowerToHyperService;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
 use tokio::time::{Sleep, sleep};
 
 use super::answer_error;
 
-/// Connections at once that are answered whatever they ask for.
+/// Connections at once that are answered whatever they ask for. One by which no token was shown yet gives way
+/// to the next caller where there is no other room: strangers keep nobody out.
 const MAX_CONNECTIONS: usize = 64;
 /// Connections beside them, for who asks whether the process lives and works: whatever other callers hold, it
 /// is not to be started anew for that. More wait with the system, which holds them at no cost of the process.
@@ -59,10 +62,50 @@ pub(super) struct Ends {
     pub here: SocketAddr,
 }
 
+/// Whether whoever has connected is known: by a token, once they have shown one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known(Arc<AtomicBool>);
+
+impl Known {
+    /// From now on they are.
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Places for connections, and who has them.
+struct Places {
+    free: Arc<Semaphore>,
+    /// The oldest first.
+    taken: Vec<(Known, AbortHandle)>,
+}
+
+impl Places {
+    fn new(places: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(places)), taken: Vec::new() }
+    }
+
+    /// A place, where one is free or a stranger has one.
+    async fn take(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.taken.retain(|(_, served)| !served.is_finished());
+        if let Ok(place) = self.free.clone().try_acquire_owned() {
+            return Some(place);
+        }
+        let stranger = self.taken.iter().position(|(known, _)| !known.get())?;
+        self.taken.remove(stranger).1.abort();
+        // It is never closed. The stranger leaves at once, or somebody else does.
+        self.free.clone().acquire_owned().await.ok()
+    }
+}
+
 /// Takes connections, for ever. Where there are many, `spare` answers in place of `router`.
 pub(super) async fn serve(listener: TcpListener, router: Router, spare: Router) {
-    let [places, spare_places] =
-        [MAX_CONNECTIONS, MAX_SPARE].map(|places| Arc::new(Semaphore::new(places)));
+    let mut places = Places::new(MAX_CONNECTIONS);
+    let spare_places = Arc::new(Semaphore::new(MAX_SPARE));
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -72,15 +115,20 @@ pub(super) async fn serve(listener: TcpListener, router: Router, spare: Router) 
                 continue;
             }
         };
-        // Neither is ever closed.
-        let (place, is_spare) = tokio::select! {
-            biased;
-            place = places.clone().acquire_owned() => (place, false),
-            place = spare_places.clone().acquire_owned() => (place, true),
+        let (place, is_spare) = match places.take().await {
+            Some(place) => (Ok(place), false),
+            // Neither is ever closed.
+            None => tokio::select! {
+                biased;
+                place = places.free.clone().acquire_owned() => (place, false),
+                place = spare_places.clone().acquire_owned() => (place, true),
+            },
         };
+        let known = Known::default();
+        let as_known = known.clone();
         let router = if is_spare { spare.clone() } else { router.clone() };
-        tokio::spawn(async move {
-            let served = connection(stream, peer, router, !is_spare);
+        let served = tokio::spawn(async move {
+            let served = connection(stream, peer, router, as_known, !is_spare);
             let ended = if is_spare {
                 tokio::time::timeout(SPARE, served).await.unwrap_or(Ok(()))
             } else {
@@ -91,6 +139,9 @@ pub(super) async fn serve(listener: TcpListener, router: Router, spare: Router) 
             }
             drop(place);
         });
+        if !is_spare {
+            places.taken.push((known, served.abort_handle()));
+        }
     }
 }
 
@@ -98,6 +149,7 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
+    known: Known,
     keep_alive: bool,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     probe_when_idle(&stream)?;
@@ -106,6 +158,7 @@ async fn connection(
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ends);
+        request.extensions_mut().insert(known.clone());
         router.call(request)
     });
     http1::Builder::new()

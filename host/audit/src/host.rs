@@ -11,7 +11,7 @@ const PURPOSE: &str = "clickmill 2026-11-26 audit log, machine id";
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    /// What the network calls it. Whoever runs it may rename it.
+    /// What the network calls it. Its operator may rename it.
     pub name: String,
     /// What it calls itself since it was installed, digested: 16 hexadecimal digits. Containers of one
     /// image may share it, or have none.
@@ -19,7 +19,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// This machine, as its kernel names it: variables say what whoever starts a process likes.
+    /// This machine, as its kernel names it: environment variables may say anything.
     pub fn here() -> Self {
         let read = |path: &str| std::fs::read_to_string(Path::new(path)).ok();
         let told = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());

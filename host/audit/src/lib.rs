@@ -105,6 +105,21 @@ pub struct Event {
     pub detail: String,
 }
 
+impl Event {
+    /// Something that `actor` has done to the whole pipeline, whose plugin sets it does not name.
+    pub fn new(actor: &str, action: Action, detail: impl Into<String>) -> Self {
+        Self {
+            actor: actor.to_owned(),
+            action,
+            subject: String::new(),
+            old_plugin_set: None,
+            new_plugin_set: None,
+            outcome: Outcome::Done,
+            detail: detail.into(),
+        }
+    }
+}
+
 /// An event in the log. What is read from a file or a table is as it was found: only [`verify()`] says
 /// whether its hashes fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use super::host::Host;
 use super::text::fit;
 use super::{Entry, Event, NO_HASH, beginning};
 use clickmill_core::stage::{self, NotAName};
-use clickmill_core::{Fault, Micros, durable, private};
+use clickmill_core::{Fault, Micros, durable, file, private};
 
 /// How long to wait for another process that has the file. An append takes milliseconds.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -124,7 +124,7 @@ impl Log {
         // Opened anew each time: a file that was moved away is not written to.
         let mut options = private::options();
         let opened = options.read(true).write(true).create(true).truncate(false).open(&self.path);
-        let mut file = opened.map_err(disk("open", &self.path))?;
+        let mut file = opened.and_then(file::only).map_err(disk("open", &self.path))?;
         // Given back when the file is closed.
         self::lock(&self.path, || file.try_lock())?;
         let (end, last) = self.whole(&mut file)?;
@@ -218,7 +218,7 @@ pub fn logs(folder: &Path) -> Result<Vec<(String, PathBuf)>, AuditError> {
 
 /// Reads a file: its n-th item is what line n holds. The file is read whole, while no one appends.
 pub fn read(path: &Path) -> Result<Lines, AuditError> {
-    let mut file = File::open(path).map_err(disk("open", path))?;
+    let mut file = file::open(path).map_err(disk("open", path))?;
     lock(path, || file.try_lock_shared())?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(disk("read", path))?;

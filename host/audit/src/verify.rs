@@ -293,7 +293,7 @@ pub fn chains(entries: Vec<Entry>, known: &[Entry]) -> Result<Vec<Vec<Entry>>, U
 
 /// Whether the table's copy is what the file holds. `file` is a chain that [`verify()`] found unbroken,
 /// `table` has the same pipeline's rows in the order of `sequence`. Entries go to the file first: the
-/// table may lack the newest, and whoever compares reads the table first.
+/// table may lack the newest, and the table has to be read before the file.
 pub fn compare(file: &[Entry], table: &[Entry]) -> Result<(), Differs> {
     for (at, copy) in table.iter().enumerate() {
         let Some(entry) = file.get(at) else {

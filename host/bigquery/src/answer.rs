@@ -64,6 +64,16 @@ pub(super) fn is_too_large(error: &ServiceError) -> bool {
     })
 }
 
+/// Whether a stream takes nothing any more: finalised, or gone.
+pub(super) fn is_over(error: &ServiceError) -> bool {
+    has_code(error, &[Code::NotFound, Code::FailedPrecondition, Code::OutOfRange])
+        && !is_too_large(error)
+}
+
+pub(super) fn has_code(error: &ServiceError, codes: &[Code]) -> bool {
+    error.status().is_some_and(|status| codes.contains(&status.code))
+}
+
 /// What a row too large for any request is told.
 pub(super) fn too_large() -> String {
     format!("the row is larger than a request may be: limit {} bytes", encode::MAX_REQUEST_BYTES)

@@ -23,7 +23,7 @@ use clickmill_config::TableName;
 use clickmill_tables::{Refused, Rows};
 
 /// How long an append may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// Appends of a stream at once: enough to hide the network; more hold more rows in memory.
 const APPENDS_AT_ONCE: usize = 4;
 
@@ -125,7 +125,7 @@ impl Append {
     async fn send(&self, rows: &RecordBatch, most: usize) -> Result<Sent, BigQueryError> {
         let mut writer = self.writer.lock().await;
         let open = match &mut *writer {
-            Writer::Own(stream) => return stream.send(rows, most, PATIENCE).await,
+            Writer::Own(stream) => return stream.send(rows, most, TIMEOUT).await,
             Writer::Default(open) => open,
         };
         let failed = |source| BigQueryError::Encode { table: self.table.clone(), source };
@@ -155,7 +155,7 @@ impl Append {
         let writer = client
             .open_default_stream(self.bigquery.resource(&self.table))
             .with_retry_policy(NeverRetry)
-            .with_attempt_timeout(PATIENCE);
+            .with_attempt_timeout(TIMEOUT);
         let opened = writer.build_arrow(arrow_schema(&self.table, &self.schema)?).await;
         opened.map_err(|error| opening(error, &self.what()))
     }

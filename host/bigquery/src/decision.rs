@@ -25,18 +25,18 @@ use google_cloud_bigquery_v2::model::{Job, JobConfiguration, JobConfigurationQue
 use super::error::BigQueryError;
 use super::ledger::{Prepared, Standing, quoted, text};
 use super::load::Load;
-use super::patience::Waits;
+use super::patience::Backoff;
 use super::{BigQuery, query};
 use clickmill_config::TableName;
 use clickmill_google as google;
 use clickmill_tables::ledger::{Committed, Entry, TABLE};
 use clickmill_tables::result_set::Parameter;
 
-/// So many jobs of our own may come to nothing; those of others may be any number.
+/// So many jobs of this run may fail before it gives up; jobs of other runs do not count.
 const OWN_JOBS: usize = 5;
-/// How long whoever is decided for is left alone before it is helped.
+/// How long the run that was decided for may take before another completes its load.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long the entry of a job is waited for that cannot be looked at.
+/// How long to wait for the entry of a job that cannot be looked at.
 const UNSEEN: Duration = Duration::from_secs(60);
 /// How often the ledger is looked at meanwhile.
 const TURN: Duration = Duration::from_millis(250);
@@ -87,7 +87,7 @@ impl BigQuery {
 
     async fn decide(&self, entry: &Entry, ours: &Prepared) -> Result<Committed, BigQueryError> {
         let (mut number, mut own, mut left) = (0, 0, 0);
-        let mut waits = Waits::default();
+        let mut backoff = Backoff::default();
         loop {
             match self.enter_prepared(entry, ours, number).await? {
                 Sent::Done => return Ok(Committed::Now),
@@ -96,7 +96,7 @@ impl BigQuery {
                     if own == OWN_JOBS {
                         return Err(undecided(entry, why));
                     }
-                    waits.wait().await;
+                    backoff.wait().await;
                 }
                 Sent::AnotherFailed => {}
                 Sent::Another => match self.decided_before(entry, ours).await? {
@@ -188,22 +188,7 @@ impl BigQuery {
         let job = Job::new()
             .set_job_reference(reference.clone())
             .set_configuration(JobConfiguration::new().set_query(query));
-        let inserted = self
-            .call(WHAT, |rest| {
-                let insert = rest.jobs.insert_job().set_project_id(&self.config.project);
-                let insert = insert.set_job(job.clone());
-                async move {
-                    match insert.send().await {
-                        Ok(job) => Ok(Ok(job)),
-                        Err(error) if google::is_already_there(&error) => {
-                            Ok(Err(error.to_string()))
-                        }
-                        Err(source) => Err(BigQueryError::service(WHAT, source)),
-                    }
-                }
-            })
-            .await?;
-        let (reference, ours) = match inserted {
+        let (reference, ours) = match self.insert_job(&job, WHAT).await? {
             Ok(job) => (job.job_reference.unwrap_or(reference), true),
             Err(said) => match location(&said, &id) {
                 Some(location) => (reference.set_location(location), false),
@@ -229,6 +214,28 @@ impl BigQuery {
             None if ours => Ok(Sent::Done),
             None => Ok(Sent::Another),
         }
+    }
+}
+
+impl BigQuery {
+    /// Starts a job; or says in BigQuery's words that there is one of its id.
+    async fn insert_job(
+        &self,
+        job: &Job,
+        what: &str,
+    ) -> Result<Result<Job, String>, BigQueryError> {
+        self.call(what, |rest| {
+            let insert = rest.jobs.insert_job().set_project_id(&self.config.project);
+            let insert = insert.set_job(job.clone());
+            async move {
+                match insert.send().await {
+                    Ok(job) => Ok(Ok(job)),
+                    Err(error) if google::is_already_there(&error) => Ok(Err(error.to_string())),
+                    Err(source) => Err(BigQueryError::service(what, source)),
+                }
+            }
+        })
+        .await
     }
 }
 

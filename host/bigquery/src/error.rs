@@ -219,15 +219,15 @@ impl fmt::Display for Unready {
     }
 }
 
-/// What `future` gives, unless that takes longer than `patience`.
+/// What `future` gives, unless that takes longer than `timeout`.
 pub(super) async fn in_time<T>(
-    patience: Duration,
+    timeout: Duration,
     what: &str,
     future: impl Future<Output = T>,
 ) -> Result<T, BigQueryError> {
     let no_answer =
-        |_| BigQueryError::NoAnswer { what: what.to_owned(), seconds: patience.as_secs() };
-    tokio::time::timeout(patience, future).await.map_err(no_answer)
+        |_| BigQueryError::NoAnswer { what: what.to_owned(), seconds: timeout.as_secs() };
+    tokio::time::timeout(timeout, future).await.map_err(no_answer)
 }
 
 impl BigQueryError {
@@ -261,6 +261,7 @@ impl BigQueryError {
             | Self::Schema(_) => Fault::Input,
         }
     }
+
     /// Whether the same may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {

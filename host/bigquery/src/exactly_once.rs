@@ -31,10 +31,9 @@ use google_cloud_bigquery::error::{AppendError, WriterBuilderError};
 use google_cloud_bigquery::model::ArrowRecordBatch;
 use google_cloud_bigquery::write::CommittedWriter;
 use google_cloud_bigquery::write::format::Arrow;
-use google_cloud_gax::error::Error as ServiceError;
 use google_cloud_gax::error::rpc::Code;
 
-use super::answer::{Sent, Verdict, is_too_large, opening, verdict};
+use super::answer::{Sent, Verdict, has_code, is_over, is_too_large, opening, verdict};
 use super::error::{BigQueryError, in_time};
 use super::{BigQuery, arrow_schema, encode};
 use clickmill_config::TableName;
@@ -52,7 +51,7 @@ pub(super) struct OwnStream {
     offset: i64,
     open: Option<CommittedWriter<Arrow>>,
     unanswered: Option<Piece>,
-    /// Rows that were found to be there while others were sent: whoever brings them does not know yet.
+    /// Rows that were found to be there while others were sent: their sender does not know yet.
     settled: Settled,
 }
 
@@ -92,12 +91,12 @@ impl OwnStream {
     }
 
     /// Sends the first of `rows`, at most `most` of them; the unanswered ones first, if those are others.
-    /// How long an answer may take is `patience`.
+    /// How long an answer may take is `timeout`.
     pub(super) async fn send(
         &mut self,
         rows: &RecordBatch,
         most: usize,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Sent, BigQueryError> {
         if let Some(rows) = self.settled.take(rows) {
             return Ok(Sent { rows, verdict: Verdict::Taken });
@@ -107,11 +106,11 @@ impl OwnStream {
             let earlier = piece.rows.clone();
             self.unanswered = Some(piece);
             if others {
-                if let Verdict::Taken = self.settle(patience).await?.verdict {
+                if let Verdict::Taken = self.settle(timeout).await?.verdict {
                     self.settled.remember(earlier);
                 }
             } else {
-                return self.try_unanswered(patience).await;
+                return self.try_unanswered(timeout).await;
             }
         }
         let encoded = encode::first_piece(rows, most);
@@ -123,30 +122,30 @@ impl OwnStream {
         };
         let message = encode::message(bytes);
         self.unanswered = Some(Piece { rows: rows.slice(0, count), message, sent: false });
-        self.try_unanswered(patience).await
+        self.try_unanswered(timeout).await
     }
 
     /// Finds out what became of the unanswered rows, whatever the service says to them now.
-    async fn settle(&mut self, patience: Duration) -> Result<Sent, BigQueryError> {
-        match self.try_unanswered(patience).await {
+    async fn settle(&mut self, timeout: Duration) -> Result<Sent, BigQueryError> {
+        match self.try_unanswered(timeout).await {
             // It has no use for the rows, and yet may have taken them the first time.
             Err(BigQueryError::Service { source, .. })
                 if has_code(&source, &[Code::InvalidArgument]) =>
             {
-                self.end(patience).await
+                self.end(timeout).await
             }
             settled => settled,
         }
     }
 
-    async fn try_unanswered(&mut self, patience: Duration) -> Result<Sent, BigQueryError> {
+    async fn try_unanswered(&mut self, timeout: Duration) -> Result<Sent, BigQueryError> {
         let what = self.what();
         let writer = match self.open.take() {
             Some(writer) => writer,
-            None => match self.connect(patience, &what).await? {
+            None => match self.connect(timeout, &what).await? {
                 Ok(writer) => writer,
                 Err(error) if self.name.is_some() && is_gone(&error) => {
-                    return self.end(patience).await;
+                    return self.end(timeout).await;
                 }
                 Err(error) => return Err(opening(error, &what)),
             },
@@ -156,7 +155,7 @@ impl OwnStream {
         };
         let sent_before = std::mem::replace(&mut piece.sent, true);
         let sent = writer.append(piece.message.clone()).set_offset(self.offset).send();
-        let answer = match in_time(patience, &what, sent).await {
+        let answer = match in_time(timeout, &what, sent).await {
             Ok(answer) => answer.map(drop),
             Err(no_answer) => {
                 self.bigquery.forget_write_client(&no_answer);
@@ -182,7 +181,7 @@ impl OwnStream {
                 if let Some(piece) = &mut self.unanswered {
                     piece.sent = sent_before;
                 }
-                self.end(patience).await
+                self.end(timeout).await
             }
             Err(AppendError::Rpc { source, .. }) if is_too_large(&source) => {
                 Ok(self.answered(Verdict::TooLarge))
@@ -201,14 +200,14 @@ impl OwnStream {
     }
 
     /// The stream takes nothing any more: is what is unanswered among its rows? Goes on without a stream.
-    async fn end(&mut self, patience: Duration) -> Result<Sent, BigQueryError> {
+    async fn end(&mut self, timeout: Duration) -> Result<Sent, BigQueryError> {
         let Some(piece) = &self.unanswered else {
             self.leave();
             return Err(BigQueryError::Ended { what: self.what() });
         };
         let rows = piece.rows.num_rows();
         let found =
-            if piece.sent { self.at_the_end(rows, patience).await? } else { AtTheEnd::NotThere };
+            if piece.sent { self.at_the_end(rows, timeout).await? } else { AtTheEnd::NotThere };
         if found == AtTheEnd::Unknown {
             tracing::warn!(
                 table = %self.table, rows,
@@ -227,18 +226,18 @@ impl OwnStream {
     async fn at_the_end(
         &mut self,
         rows: usize,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<AtTheEnd, BigQueryError> {
         if self.name.is_none() {
             return Ok(AtTheEnd::NotThere);
         }
         let what = format!("finalize the stream of `{}`", self.table);
-        let writer = match self.connect(patience, &what).await? {
+        let writer = match self.connect(timeout, &what).await? {
             Ok(writer) => writer,
             Err(error) if is_gone(&error) => return Ok(AtTheEnd::Unknown),
             Err(error) => return Err(opening(error, &what)),
         };
-        let finalized = match in_time(patience, &what, writer.finalize()).await? {
+        let finalized = match in_time(timeout, &what, writer.finalize()).await? {
             Ok(finalized) => finalized,
             Err(error) if clickmill_google::is_not_found(&error) => return Ok(AtTheEnd::Unknown),
             Err(source) => return Err(BigQueryError::Service { what, source }),
@@ -250,7 +249,7 @@ impl OwnStream {
     /// The stream by its name, or a new one.
     async fn connect(
         &mut self,
-        patience: Duration,
+        timeout: Duration,
         what: &str,
     ) -> Result<Result<CommittedWriter<Arrow>, WriterBuilderError>, BigQueryError> {
         let client = self.bigquery.write_client().await?;
@@ -264,7 +263,7 @@ impl OwnStream {
                 }
             }
         };
-        let opened = in_time(patience, what, opening).await;
+        let opened = in_time(timeout, what, opening).await;
         let opened: Result<CommittedWriter<Arrow>, _> =
             opened.inspect_err(|no_answer| self.bigquery.forget_write_client(no_answer))?;
         if let Ok(writer) = &opened
@@ -315,16 +314,6 @@ impl Settled {
 fn begins_with(rows: &RecordBatch, first: &RecordBatch) -> bool {
     let count = first.num_rows();
     rows.num_rows() >= count && rows.slice(0, count).columns() == first.columns()
-}
-
-fn has_code(error: &ServiceError, codes: &[Code]) -> bool {
-    error.status().is_some_and(|status| codes.contains(&status.code))
-}
-
-/// Whether a stream of our own takes nothing any more: finalised, or gone.
-fn is_over(error: &ServiceError) -> bool {
-    has_code(error, &[Code::NotFound, Code::FailedPrecondition, Code::OutOfRange])
-        && !is_too_large(error)
 }
 
 fn is_gone(error: &WriterBuilderError) -> bool {

@@ -24,7 +24,7 @@ use clickmill_tables::ledger::{self, Entry, State, TABLE};
 use clickmill_tables::result_set::Parameter;
 
 /// How long a commit may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the ledger says of a load that is not committed: streams that are about to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,7 +201,7 @@ impl BigQuery {
         let patience = Patience::new(self, &table, None);
         let what = format!("commit a stream of `{table}`");
         let committed = patience.until_done(Outages::Wait, || async {
-            let tried = match in_time(PATIENCE, &what, self.try_commit(name)).await {
+            let tried = match in_time(COMMIT_TIMEOUT, &what, self.try_commit(name)).await {
                 Ok(tried) => tried,
                 Err(no_answer) => {
                     self.forget_write_client(&no_answer);

@@ -9,12 +9,11 @@ use arrow::datatypes::SchemaRef;
 use google_cloud_bigquery::error::{AppendError, WriterBuilderError};
 use google_cloud_bigquery::write::format::Arrow;
 use google_cloud_bigquery::write::{AppendFuture, PendingWriter};
-use google_cloud_gax::error::Error as ServiceError;
 use google_cloud_gax::error::rpc::Code;
 
-use super::answer::{Verdict, opening, too_large, verdict};
+use super::answer::{Verdict, has_code, is_over, opening, too_large, verdict};
 use super::error::{BigQueryError, in_time};
-use super::patience::{Patience, Waits};
+use super::patience::{Backoff, Patience};
 use super::{BigQuery, arrow_schema, encode};
 use clickmill_config::TableName;
 use clickmill_core::causes;
@@ -23,7 +22,7 @@ use clickmill_tables::{Refused, Rows};
 /// Appends that are on their way at once: enough to hide the network.
 const ON_THE_WAY: usize = 8;
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One table's part of a load.
 pub(super) struct Load {
@@ -87,10 +86,10 @@ impl Load {
     /// Ends the stream and returns its name; `None` where it has no rows.
     pub(super) async fn finish(&mut self) -> Result<Option<String>, BigQueryError> {
         let what = format!("finalize the stream of `{}`", self.table);
-        let mut waits = Waits::default();
+        let mut backoff = Backoff::default();
         loop {
             let Some(writer) = &self.writer else { return Ok(None) };
-            let error = match in_time(PATIENCE, &what, writer.finalize()).await {
+            let error = match in_time(TIMEOUT, &what, writer.finalize()).await {
                 Ok(Ok(finalized)) if finalized.row_count == self.offset => {
                     self.patience.pass();
                     return Ok(Some(writer.write_stream().to_owned()));
@@ -106,8 +105,8 @@ impl Load {
                 Ok(Err(source)) => BigQueryError::service(&what, source),
                 Err(no_answer) => no_answer,
             };
-            self.wait_after(error, &mut waits).await?;
-            self.reopen(&mut waits).await?;
+            self.wait_after(error, &mut backoff).await?;
+            self.reopen(&mut backoff).await?;
         }
     }
 
@@ -136,10 +135,10 @@ impl Load {
     /// it: all are sent again, without the rows at fault.
     async fn settle_first(&mut self) -> Result<(), BigQueryError> {
         let what = format!("append to `{}`", self.table);
-        let mut waits = Waits::default();
+        let mut backoff = Backoff::default();
         loop {
             let Some(mut first) = self.on_the_way.pop_front() else { return Ok(()) };
-            let answer = match tokio::time::timeout(PATIENCE, &mut first.answer).await {
+            let answer = match tokio::time::timeout(TIMEOUT, &mut first.answer).await {
                 Ok(answer) => answer.map(drop),
                 Err(_) => Err(AppendError::UnexpectedEndOfStream),
             };
@@ -152,7 +151,7 @@ impl Load {
                 // The answer to an earlier try was lost: nobody else writes to the stream, and rows at an
                 // offset are always the same.
                 Err(BigQueryError::Service { source, .. })
-                    if source.status().is_some_and(|s| s.code == Code::AlreadyExists) =>
+                    if has_code(&source, &[Code::AlreadyExists]) =>
                 {
                     return Ok(());
                 }
@@ -168,13 +167,7 @@ impl Load {
                 Err(failure) => error = Some(failure),
             }
             if !bad.is_empty() {
-                let failed = |source| BigQueryError::Encode { table: self.table.clone(), source };
-                let before = first.rows.rows.num_rows();
-                let refused = first.rows.take_out(&bad).map_err(failed)?;
-                if first.rows.rows.num_rows() == before {
-                    return Err(BigQueryError::Ended { what });
-                }
-                self.refused.extend(refused);
+                self.refuse(&mut first.rows, &bad, &what)?;
             }
             self.offset = first.offset;
             let mut again = vec![first.rows];
@@ -184,10 +177,10 @@ impl Load {
                     self.open_another()?;
                 }
                 Some(error) => {
-                    self.wait_after(error, &mut waits).await?;
-                    self.reopen(&mut waits).await?;
+                    self.wait_after(error, &mut backoff).await?;
+                    self.reopen(&mut backoff).await?;
                 }
-                None if ended => self.reopen(&mut waits).await?,
+                None if ended => self.reopen(&mut backoff).await?,
                 None => {}
             }
             for rows in again {
@@ -196,21 +189,40 @@ impl Load {
         }
     }
 
+    /// Takes rows out that are at fault, by number.
+    fn refuse(
+        &mut self,
+        rows: &mut Rows,
+        bad: &[(usize, String)],
+        what: &str,
+    ) -> Result<(), BigQueryError> {
+        let before = rows.rows.num_rows();
+        let refused = rows.take_out(bad);
+        let refused = refused
+            .map_err(|source| BigQueryError::Encode { table: self.table.clone(), source })?;
+        if rows.rows.num_rows() == before {
+            // No row has such a number.
+            return Err(BigQueryError::Ended { what: what.to_owned() });
+        }
+        self.refused.extend(refused);
+        Ok(())
+    }
+
     /// Opens a stream.
     async fn open(&self) -> Result<PendingWriter<Arrow>, BigQueryError> {
         let what = format!("open a stream to `{}`", self.table);
         let schema = arrow_schema(&self.table, &self.schema)?;
-        let mut waits = Waits::default();
+        let mut backoff = Backoff::default();
         loop {
             let client = match self.bigquery.write_client().await {
                 Ok(client) => client,
                 Err(error) => {
-                    self.wait_after(error, &mut waits).await?;
+                    self.wait_after(error, &mut backoff).await?;
                     continue;
                 }
             };
             let stream = client.create_stream(self.bigquery.resource(&self.table));
-            let error = match in_time(PATIENCE, &what, stream.build_arrow(schema.clone())).await {
+            let error = match in_time(TIMEOUT, &what, stream.build_arrow(schema.clone())).await {
                 Ok(Ok(writer)) => {
                     self.patience.pass();
                     return Ok(writer);
@@ -218,24 +230,24 @@ impl Load {
                 Ok(Err(error)) => opening(error, &what),
                 Err(no_answer) => no_answer,
             };
-            self.wait_after(error, &mut waits).await?;
+            self.wait_after(error, &mut backoff).await?;
         }
     }
 
     /// The same stream over a new connection.
-    async fn reopen(&mut self, waits: &mut Waits) -> Result<(), BigQueryError> {
+    async fn reopen(&mut self, backoff: &mut Backoff) -> Result<(), BigQueryError> {
         let what = format!("open the stream to `{}` again", self.table);
         let schema = arrow_schema(&self.table, &self.schema)?;
         while let Some(writer) = &self.writer {
             let client = match self.bigquery.write_client().await {
                 Ok(client) => client,
                 Err(error) => {
-                    self.wait_after(error, waits).await?;
+                    self.wait_after(error, backoff).await?;
                     continue;
                 }
             };
             let attached = client.attach_to_stream(writer.write_stream());
-            let error = match in_time(PATIENCE, &what, attached.build_arrow(schema.clone())).await {
+            let error = match in_time(TIMEOUT, &what, attached.build_arrow(schema.clone())).await {
                 Ok(Ok(writer)) => {
                     self.writer = Some(writer);
                     return Ok(());
@@ -246,7 +258,7 @@ impl Load {
                 Ok(Err(error)) => opening(error, &what),
                 Err(no_answer) => no_answer,
             };
-            self.wait_after(error, waits).await?;
+            self.wait_after(error, backoff).await?;
         }
         Ok(())
     }
@@ -268,7 +280,7 @@ impl Load {
     async fn wait_after(
         &self,
         error: BigQueryError,
-        waits: &mut Waits,
+        backoff: &mut Backoff,
     ) -> Result<(), BigQueryError> {
         self.bigquery.forget_write_client(&error);
         let error = self.patience.judge_outage(error).await;
@@ -277,13 +289,7 @@ impl Load {
             return Err(error);
         }
         tracing::debug!(error = causes(&error), table = %self.table, "a load waits for its table");
-        waits.wait().await;
+        backoff.wait().await;
         Ok(())
     }
-}
-
-/// Whether a stream takes nothing any more: finalised, or gone.
-fn is_over(error: &ServiceError) -> bool {
-    const OVER: [Code; 3] = [Code::NotFound, Code::FailedPrecondition, Code::OutOfRange];
-    error.status().is_some_and(|status| OVER.contains(&status.code))
 }

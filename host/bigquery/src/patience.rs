@@ -1,6 +1,6 @@
-//! Patience with what BigQuery gets over by itself: a table or a column that its REST side has, and its
-//! Write API not yet; a role that is given, and has not spread yet. It takes minutes, so waiting has a
-//! bound, `sink.patience_secs`, and whoever runs the pipeline is told once what is waited for.
+//! Patience with what BigQuery gets over by itself: a table or column that its REST side has and its Write
+//! API has not yet; a role that was granted and has not spread yet. That takes minutes, so the wait has a
+//! bound, `sink.patience_secs`, and is logged once, with its reason.
 //!
 //! What does not pass by itself, such as a column that the table lacks by REST too, is not waited for.
 
@@ -27,21 +27,21 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 pub(super) enum Outages {
     /// It is waited for, as long as for anything else.
     Wait,
-    /// It is an error. Whoever calls has tried for a while, or does not want to wait.
+    /// It is an error: the caller has tried for a while, or does not want to wait.
     Fail,
 }
 
-/// Waits between two tries, each twice as long as the one before.
+/// Backoff between two tries, each twice as long as the one before.
 #[derive(Debug)]
-pub(super) struct Waits(Duration);
+pub(super) struct Backoff(Duration);
 
-impl Default for Waits {
+impl Default for Backoff {
     fn default() -> Self {
         Self(FIRST_WAIT)
     }
 }
 
-impl Waits {
+impl Backoff {
     pub(super) async fn wait(&mut self) {
         tokio::time::sleep(self.0).await;
         self.0 = (self.0 * 2).min(LONGEST_WAIT);
@@ -99,7 +99,7 @@ impl Patience {
     where
         F: Future<Output = Result<T, BigQueryError>>,
     {
-        let mut waits = Waits::default();
+        let mut backoff = Backoff::default();
         loop {
             let error = match attempt().await {
                 Ok(done) => {
@@ -115,7 +115,7 @@ impl Patience {
             if !matches!(error, BigQueryError::Unready { .. }) {
                 return Err(error);
             }
-            waits.wait().await;
+            backoff.wait().await;
         }
     }
 
@@ -206,13 +206,13 @@ impl Patience {
 
 impl Drop for Patience {
     fn drop(&mut self) {
-        // Whoever looks sees no wait of somebody who has gone.
+        // `/readyz` is to say nothing of a user who has gone.
         lock(&self.waiting).take();
     }
 }
 
-/// An outage has come between: a wait for anything else begins anew after it, or it would be overdue at once
-/// though nobody could see whether it had passed.
+/// Ends a wait that an outage interrupts: after the outage it begins anew. It would be overdue at once else,
+/// though during the outage nothing could tell whether it was over.
 fn interrupt(waiting: &Place) {
     lock(waiting).take_if(|since| since.reason != Unready::Away);
 }

@@ -1,6 +1,6 @@
 //! BigQuery's REST side. Every call has a deadline, and all its tries together have one: a connection
 //! that hangs says nothing, so after a try without an answer the clients are made anew, and with them the
-//! connections. Whoever waits is told what for.
+//! connections. A long wait is logged, with its reason.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use clickmill_tables::result_set::{Parameter, Question, ResultSet};
 const TOTAL: Duration = Duration::from_secs(45);
 /// How long a query may run, as long as BigQuery answers that it does.
 const QUERY: Duration = Duration::from_secs(600);
-/// After so long whoever waits is told.
+/// After so long a wait is logged.
 const TELL: Duration = Duration::from_secs(5);
 /// The waits between two tries, or two looks at a query that runs.
 const WAITS: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(3)];
@@ -90,8 +90,7 @@ impl BigQuery {
         self.answer(Question { sql, parameters, max_rows: usize::MAX, what }, None).await
     }
 
-    /// Answers somebody's question: a query and no other statement, for as many bytes as the configuration
-    /// allows.
+    /// Answers a question of a reader: only a query, and for no more bytes than the configuration allows.
     pub(super) async fn ask_for(&self, question: Question<'_>) -> Result<ResultSet, BigQueryError> {
         self.check_is_query(question).await?;
         self.answer(question, Some(self.config.max_bytes_billed)).await

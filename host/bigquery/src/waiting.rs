@@ -1,4 +1,4 @@
-//! What users of BigQuery wait for at this moment, for whoever asks whether the tables are ready.
+//! What users of BigQuery wait for at this moment, as `/readyz` says it.
 
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;

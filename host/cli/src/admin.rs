@@ -15,7 +15,7 @@ use clickmill_admin::wire::ErrorBody;
 pub(super) const USUAL: &str = "127.0.0.1:7627";
 
 /// Compiling and trying on may take that long.
-const PATIENCE: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The most that an answer may have.
 const MAX_ANSWER_BYTES: u64 = 64 << 20;
@@ -73,7 +73,7 @@ impl Admin {
     ) -> Result<impl std::io::Read + use<>, Failure> {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_connect(Some(PATIENCE))
+            .timeout_connect(Some(TIMEOUT))
             .proxy(None);
         let agent: ureq::Agent = config.build().into();
         let query = query.iter().map(|(key, value)| (*key, value.as_str()));
@@ -186,7 +186,7 @@ fn refused(mut answer: ureq::http::Response<ureq::Body>) -> Failure {
 fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(TIMEOUT))
         // It is a process beside this one: a proxy would not find it.
         .proxy(None);
     config.build().into()

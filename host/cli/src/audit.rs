@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::query::print;
 use super::{Exit, Failure, place};
-use check::{as_json, check, said};
+use check::{Checked, as_json, check, said};
 use clickmill_audit as audit;
 use clickmill_audit::Entry;
 use clickmill_config::{Place, TableName};
@@ -136,19 +136,7 @@ impl Verify {
             let copy =
                 copies.as_ref().map(|table| table.get(pipeline).map_or(&[][..], Vec::as_slice));
             let checked = check(pipeline, logs.get(pipeline), &self.logs.log, copy);
-            match &checked {
-                Ok(checked) if self.json => println!("{}", as_json(pipeline, checked)),
-                Ok(checked) => said(pipeline, checked).iter().for_each(|line| println!("{line}")),
-                Err(failure) if self.json => {
-                    let error = failure.to_string();
-                    let error = error.trim_start_matches("error: ");
-                    println!(
-                        "{}",
-                        json!({ "pipeline": pipeline, "unbroken": false, "error": error })
-                    );
-                }
-                Err(_) => {}
-            }
+            print_checked(pipeline, &checked, self.json);
             if let Ok(checked) = &checked {
                 missing.retain(|head| !checked.hashes.contains(*head));
             }
@@ -167,15 +155,31 @@ impl Verify {
         match (failed, missing.first()) {
             (Some(failure), _) => Err(failure),
             (None, None) => Ok(()),
-            (None, Some(head)) => {
-                let error = anyhow::anyhow!(
-                    "no unbroken chain has an entry with the hash `{head}`: since that was noted its log was written anew, or cut"
-                );
-                Err(Failure::new(Exit::Failed, error)
-                    .hint("a head is of one pipeline and one machine's log: --log names its folder, a pipeline file its table"))
-            }
+            (None, Some(head)) => Err(no_head(head)),
         }
     }
+}
+
+/// Prints what is found of a pipeline. That it is broken is data only as JSON: else it is the error.
+fn print_checked(pipeline: &str, checked: &Result<Checked, Failure>, json: bool) {
+    match checked {
+        Ok(checked) if json => println!("{}", as_json(pipeline, checked)),
+        Ok(checked) => said(pipeline, checked).iter().for_each(|line| println!("{line}")),
+        Err(failure) if json => {
+            let error = failure.to_string();
+            let error = error.trim_start_matches("error: ");
+            println!("{}", json!({ "pipeline": pipeline, "unbroken": false, "error": error }));
+        }
+        Err(_) => {}
+    }
+}
+
+fn no_head(head: &str) -> Failure {
+    let error = anyhow::anyhow!(
+        "no unbroken chain has an entry with the hash `{head}`: since that was noted its log was written anew, or cut"
+    );
+    Failure::new(Exit::Failed, error)
+        .hint("a head is of one pipeline and one machine's log: --log names its folder, a pipeline file its table")
 }
 
 impl List {
@@ -253,8 +257,8 @@ fn in_table(
 
 fn none(folder: &Path, pipeline: Option<&str>) -> Failure {
     let of = pipeline.map(|pipeline| format!(" of pipeline `{pipeline}`")).unwrap_or_default();
-    let error = anyhow::anyhow!("no audit log{of} in `{}`", folder.display());
-    Failure::new(Exit::BadInput, error).hint("--log or CLICKMILL_AUDIT names the folder")
+    Failure::bad_input(format!("no audit log{of} in `{}`", folder.display()))
+        .hint("--log or CLICKMILL_AUDIT names the folder")
 }
 
 /// A whole hash: how one begins could be made to fit.

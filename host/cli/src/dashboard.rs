@@ -16,7 +16,7 @@ use clickmill_admin as admin;
 use clickmill_admin::Interface;
 use clickmill_admin::wire::LinkBody;
 use clickmill_config as config;
-use clickmill_config::{Listen, Place, Sink, Token};
+use clickmill_config::{Listen, Pipeline, Place, Sink, Token};
 use clickmill_dashboard::{Dashboard, Folder};
 use clickmill_pipeline::AuditSink;
 use clickmill_sink::Tables;
@@ -98,37 +98,9 @@ impl Serve {
         let read = |path: &PathBuf| place::read_pipeline(path, &self.set);
         let pipeline = self.pipeline.as_ref().map(read).transpose()?;
         if self.looker {
-            let link = pipeline.as_ref().and_then(|pipeline| looker::link(&pipeline.sink));
-            let link = link.ok_or_else(|| {
-                let error = anyhow::anyhow!("Looker Studio reads BigQuery, and there is none to read");
-                Failure::new(Exit::BadInput, error).hint(
-                    "name a pipeline file that writes to BigQuery, such as host/pipelines/stream_gcp.toml",
-                )
-            })?;
-            println!("{link}");
-            eprintln!(
-                "it opens a report on the views that `clickmill tables apply` makes; sql/README.md says which view feeds which chart"
-            );
-            return Ok(());
+            return print_looker_link(pipeline.as_ref());
         }
-        let token = self.token_file.map(Token::File).or(self.token_env.map(Token::Variable));
-        if !self.listen.ip().is_loopback() && token.is_none() {
-            let error = anyhow::anyhow!("{} is an address that others reach", self.listen);
-            return Err(Failure::new(Exit::BadInput, error).hint(
-                "name a file or variable with a token: --token-file FILE or --token-env NAME; `openssl rand -hex 32` makes one",
-            ));
-        }
-        let named = pipeline.iter().flat_map(|pipeline| pipeline.admin.hosts.iter().cloned());
-        let config = config::Admin {
-            listen: Listen::At(self.listen),
-            strict_port: true,
-            // There is nothing to operate.
-            token: None,
-            reader_token: token,
-            hosts: self.hosts.into_iter().chain(named).collect(),
-            reveal: Vec::new(),
-            max_freshness: None,
-        };
+        let config = self.admin_config(pipeline.as_ref())?;
         let runtime = tokio::runtime::Runtime::new()?;
         let open = |place, warehouse| runtime.block_on(Tables::open(place, warehouse));
         let mut dashboard = match &pipeline {
@@ -140,8 +112,7 @@ impl Serve {
         };
         if let Some(folder) = self.tiles {
             if !folder.is_dir() {
-                let error = anyhow::anyhow!("`{}` is not a folder", folder.display());
-                return Err(Failure::new(Exit::BadInput, error));
+                return Err(Failure::bad_input(format!("`{}` is not a folder", folder.display())));
             }
             dashboard.folder = Folder::At(folder);
         }
@@ -169,6 +140,28 @@ impl Serve {
         Ok(())
     }
 
+    /// How the page is served.
+    fn admin_config(&self, pipeline: Option<&Pipeline>) -> Result<config::Admin, Failure> {
+        let variable = self.token_env.clone().map(Token::Variable);
+        let token = self.token_file.clone().map(Token::File).or(variable);
+        if !self.listen.ip().is_loopback() && token.is_none() {
+            return Err(Failure::bad_input(format!("{} is an address that others reach", self.listen)).hint(
+                "name a file or variable with a token: --token-file FILE or --token-env NAME; `openssl rand -hex 32` makes one",
+            ));
+        }
+        let named = pipeline.into_iter().flat_map(|pipeline| &pipeline.admin.hosts);
+        Ok(config::Admin {
+            listen: Listen::At(self.listen),
+            strict_port: true,
+            // There is nothing to operate.
+            token: None,
+            reader_token: token,
+            hosts: self.hosts.iter().chain(named).cloned().collect(),
+            reveal: Vec::new(),
+            max_freshness: None,
+        })
+    }
+
     /// Prints a link for each dashboard that is asked for.
     fn print_links(self) -> Result<(), Failure> {
         let running = running::all().into_iter().map(|said| said.admin.to_string());
@@ -190,6 +183,21 @@ impl Serve {
         }
         Ok(())
     }
+}
+
+/// Prints a link that makes a report in Looker Studio.
+fn print_looker_link(pipeline: Option<&Pipeline>) -> Result<(), Failure> {
+    let link = pipeline.and_then(|pipeline| looker::link(&pipeline.sink));
+    let link = link.ok_or_else(|| {
+        Failure::bad_input("Looker Studio reads BigQuery, and there is none to read").hint(
+            "name a pipeline file that writes to BigQuery, such as host/pipelines/stream_gcp.toml",
+        )
+    })?;
+    println!("{link}");
+    eprintln!(
+        "it opens a report on the views that `clickmill tables apply` makes; sql/README.md says which view feeds which chart"
+    );
+    Ok(())
 }
 
 /// Reads a host name.

@@ -7,12 +7,12 @@ use arrow::util::display::array_value_to_string;
 use clap::{Args, Subcommand};
 
 use super::query::{answer, print};
-use super::{Exit, Failure, place};
-use clickmill_audit::{Action, Event, Outcome};
+use super::{Failure, ids, place};
+use clickmill_audit::{Action, Event};
 use clickmill_config::{Place, TableName};
 use clickmill_core::indented;
 use clickmill_pipeline::AuditSink;
-use clickmill_sink::Tables;
+use clickmill_sink::{Tables, check_condition};
 use clickmill_tables::result_set::Answer;
 
 const TABLE: &str = "clickstream_analytics.dead_letter";
@@ -79,6 +79,7 @@ impl DeadLetter {
 impl List {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
         let Self { condition, limit, json } = self;
+        check_condition(&condition)?;
         let sql = format!(
             "SELECT SUBSTR(letter_id, 1, 8) AS letter, stage, code, source_line AS line, errorMessage \
              FROM {TABLE} WHERE ({condition}) ORDER BY timestamp DESC, source, source_line LIMIT {limit}"
@@ -89,21 +90,13 @@ impl List {
 
 impl Show {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
-        if self.id.is_empty() || !self.id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            let error =
-                anyhow::anyhow!("`{}` is not a letter's id, wanted hexadecimal digits", self.id);
-            return Err(Failure::new(Exit::BadInput, error));
-        }
-        let sql = format!(
-            "SELECT * FROM {TABLE} WHERE letter_id LIKE '{}%' LIMIT 2",
-            self.id.to_lowercase()
-        );
+        let id = ids::beginning(&self.id, "letter")?;
+        let sql = format!("SELECT * FROM {TABLE} WHERE letter_id LIKE '{id}%' LIMIT 2");
         let answer = answer(warehouse, &sql)?;
         let found: usize = answer.batches.iter().map(|batch| batch.num_rows()).sum();
         if found != 1 {
             let what = if found == 0 { "no letter" } else { "more than one letter" };
-            let error = anyhow::anyhow!("{what} begins with `{}`", self.id);
-            return Err(Failure::new(Exit::BadInput, error)
+            return Err(Failure::bad_input(format!("{what} begins with `{}`", self.id))
                 .hint("`clickmill dead-letter list` shows how the ids begin"));
         }
         enter(warehouse, &answer)?;
@@ -147,13 +140,8 @@ fn enter(warehouse: &str, letter: &Answer) -> Result<(), Failure> {
     let audit = AuditSink::open(&folder, &pipeline, &tables, &target, runtime.handle());
     let audit = audit.map_err(|error| failed(error.into()))?;
     let entered = audit.enter(Event {
-        actor: place::actor(),
-        action: Action::Reveal,
         subject: text("letter_id")?.unwrap_or_default(),
-        old_plugin_set: None,
-        new_plugin_set: None,
-        outcome: Outcome::Done,
-        detail: "the whole letter".to_owned(),
+        ..Event::new(&place::actor(), Action::Reveal, "the whole letter")
     });
     entered.map_err(|error| failed(error.into()))?;
     audit.settle();

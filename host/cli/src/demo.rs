@@ -87,7 +87,7 @@ impl Demo {
         // The first time it is built meanwhile.
         let ready = clickmill_query::readiness() == Readiness::Ready;
         if ready {
-            self.query(warehouse)?;
+            query(warehouse)?;
         } else {
             eprintln!(
                 "the SQL engine is being built meanwhile, which takes some minutes the first time: the dashboard's tiles fill in then"
@@ -95,26 +95,16 @@ impl Demo {
         }
 
         let attended = std::io::stdout().is_terminal();
-        let stop_after = self.time.or((!attended).then_some(UNATTENDED));
-        if stop_after != Some(Duration::ZERO) {
-            eprintln!(
-                "now live events, {}; the dashboard shows both:",
-                match stop_after {
-                    Some(time) => format!("for {}", humantime::format_duration(time)),
-                    None => "until Ctrl-C".to_owned(),
-                }
-            );
+        let time = self.time.or((!attended).then_some(UNATTENDED));
+        if time != Some(Duration::ZERO) {
             let open = attended && !self.no_open;
-            let ending = Ending { after: stop_after, ..Ending::default() };
+            let ending = Ending { after: time, ..Ending::default() };
             let options = RunOptions { ending, secrets, open, ..RunOptions::default() };
-            let stream = place::pipeline("stream.toml")?;
-            build_plugins(&stream)?;
-            let summary = run_pipeline(&stream, &[], warehouse, options)?;
-            print_summary(&summary);
+            run_live(warehouse, options)?;
         }
         if !ready && (!attended || clickmill_query::readiness() == Readiness::Ready) {
             clickmill_query::prepare().map_err(QueryError::from)?;
-            self.query(warehouse)?;
+            query(warehouse)?;
         }
         eprintln!(
             "go on with:\n  clickmill dashboard --open\n  clickmill query \"{QUERY}\"\n  clickmill dead-letter list"
@@ -123,11 +113,22 @@ impl Demo {
     }
 }
 
-impl Demo {
-    fn query(&self, warehouse: &str) -> Result<(), Failure> {
-        eprintln!("\n{QUERY}:");
-        print(&answer(warehouse, QUERY)?, false)
-    }
+/// Runs the stream pipeline on live events.
+fn run_live(warehouse: &str, options: RunOptions) -> Result<(), Failure> {
+    let time = match options.ending.after {
+        Some(time) => format!("for {}", humantime::format_duration(time)),
+        None => "until Ctrl-C".to_owned(),
+    };
+    eprintln!("now live events, {time}; the dashboard shows both:");
+    let stream = place::pipeline("stream.toml")?;
+    build_plugins(&stream)?;
+    print_summary(&run_pipeline(&stream, &[], warehouse, options)?);
+    Ok(())
+}
+
+fn query(warehouse: &str) -> Result<(), Failure> {
+    eprintln!("\n{QUERY}:");
+    print(&answer(warehouse, QUERY)?, false)
 }
 
 /// Builds the plugins of a pipeline. A run installs nothing; the demo sets up what it needs.

@@ -1,6 +1,8 @@
 //! Exit codes, and errors on their way to the terminal.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clickmill_bigquery::BigQueryError;
@@ -9,7 +11,7 @@ use clickmill_core::Fault;
 use clickmill_pipeline::RunError;
 use clickmill_query::QueryError;
 use clickmill_sandbox::PluginError;
-use clickmill_sink::SinkError;
+use clickmill_sink::{ConditionError, SinkError};
 use clickmill_source::SourceError;
 use clickmill_warehouse::WarehouseError;
 
@@ -58,6 +60,23 @@ impl Failure {
         Self { exit, error: error.into(), hint: None }
     }
 
+    /// Something wrong with what was given, in words.
+    pub fn bad_input(what: impl Into<String>) -> Self {
+        Self::new(Exit::BadInput, anyhow::Error::msg(what.into()))
+    }
+
+    /// A file that was named and cannot be read.
+    pub fn unreadable(path: &Path, error: io::Error) -> Self {
+        let what = format!("cannot read `{}`", path.display());
+        Self::new(Exit::BadInput, anyhow::Error::new(error).context(what))
+    }
+
+    /// A file that cannot be written.
+    pub fn unwritable(path: &Path, error: io::Error) -> Self {
+        let what = format!("cannot write `{}`", path.display());
+        Self::new(Exit::Environment, anyhow::Error::new(error).context(what))
+    }
+
     /// Adds advice.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -101,6 +120,7 @@ failure_from! {
     SourceError => |error| error.fault().into(),
     WarehouseError => |error| error.fault().into(),
     SinkError => |error| error.fault().into(),
+    ConditionError => |_| Exit::BadInput,
     BigQueryError => |error| error.fault().into(),
     QueryError => |error| error.fault().into(),
     RunError => |error| error.fault().into(),
@@ -114,6 +134,6 @@ failure_from! {
     clickmill_audit::AuditError => |error| error.fault().into(),
     clickmill_admin::AdminError => |_| Exit::Environment,
     serde_json::Error => |_| Exit::Failed,
-    std::io::Error => |_| Exit::Environment,
+    io::Error => |_| Exit::Environment,
     arrow::error::ArrowError => |_| Exit::Failed,
 }

@@ -125,7 +125,7 @@ impl Generate {
 
 /// Publishes, with progress, until all is published or Ctrl-C.
 fn publish_to(target: &Target, kind: Kind, mut options: Options) -> Result<(), Failure> {
-    let wrong = |message: &str| Failure::new(Exit::BadInput, anyhow::anyhow!("{message}"));
+    let wrong = |message: &str| Failure::bad_input(message);
     if kind != Kind::Clicks {
         return Err(wrong("only clicks are published: shop clicks are lines of one file"));
     }

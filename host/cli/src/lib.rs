@@ -13,6 +13,7 @@ mod dead_letter;
 mod demo;
 mod exit;
 mod generate;
+mod ids;
 mod loads;
 mod owner;
 mod permissions;
@@ -96,7 +97,7 @@ enum Verb {
     Tables(tables::Tables),
     /// Take care of the folder that the tables are in
     #[command(subcommand)]
-    Warehouse(warehouse::Care),
+    Warehouse(warehouse::Maintenance),
     /// List the roles a pipeline needs on Google Cloud, for the host and for readers
     Permissions(permissions::Permissions),
     /// Build, inspect, test, sign and swap plugins

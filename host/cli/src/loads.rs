@@ -1,6 +1,6 @@
 //! `clickmill loads`: which objects are loaded, which are not and why, and loading those once more.
 
-mod book;
+mod history;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -10,11 +10,11 @@ use serde_json::Value as Json;
 
 use super::query::print;
 use super::run::{RunOptions, conclude, run_pipeline};
-use super::{Exit, Failure};
-use book::{Book, Failed, Whose};
+use super::{Failure, ids};
 use clickmill_core::indented;
 use clickmill_tables::result_set::{Column, Kind, ResultSet};
 use clickmill_tables::{failures, ledger};
+use history::{Failed, LoadHistory, Whose};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -104,9 +104,9 @@ impl Loads {
 impl List {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
         let Self { whose, failed, limit, json } = self;
-        let book = Book::open(&whose, warehouse)?;
+        let history = LoadHistory::open(&whose, warehouse)?;
         let mut rows: Vec<Vec<Json>> = Vec::new();
-        for failure in book.failures(limit as usize)? {
+        for failure in history.failures(limit as usize)? {
             let Failed { load_id, pipeline, source, error, failed_at, .. } = failure;
             let state = "failed".to_owned();
             let cells = [load_id, state, pipeline, source].map(Json::from).into_iter();
@@ -115,7 +115,7 @@ impl List {
         }
         let left = (limit as usize).saturating_sub(rows.len());
         if !failed && left > 0 {
-            rows.extend(book.loaded(left)?);
+            rows.extend(history.loaded(left)?);
         }
         for row in rows.iter_mut().filter(|_| !json) {
             // As much as tells them apart.
@@ -141,11 +141,11 @@ impl List {
 
 impl Show {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let id = checked(&self.id)?;
-        let book = Book::open(&self.whose, warehouse)?;
-        let mut found = book.whole(ledger::TABLE, "finished_at", &id)?;
-        if found.rows.is_empty() && book.has_failures()? {
-            found = book.whole(failures::TABLE, "failed_at", &id)?;
+        let id = ids::beginning(&self.id, "load")?;
+        let history = LoadHistory::open(&self.whose, warehouse)?;
+        let mut found = history.whole(ledger::TABLE, "finished_at", &id)?;
+        if found.rows.is_empty() && history.has_failures()? {
+            found = history.whole(failures::TABLE, "failed_at", &id)?;
         }
         let at = found.columns.iter().position(|column| column.name == "load_id");
         let ids = found.rows.iter().map(|row| at.and_then(|at| row.get(at)));
@@ -153,8 +153,7 @@ impl Show {
             ids.flatten().filter_map(Json::as_str).map(str::to_owned).collect();
         if ids.len() != 1 {
             let what = if ids.is_empty() { "no load" } else { "more than one load" };
-            let error = anyhow::anyhow!("{what} begins with `{}`", self.id);
-            return Err(Failure::new(Exit::BadInput, error)
+            return Err(Failure::bad_input(format!("{what} begins with `{}`", self.id))
                 .hint("`clickmill loads list` shows how the ids begin"));
         }
         if self.json {
@@ -175,14 +174,14 @@ impl Show {
 
 impl Retry {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let ids = self.ids.iter().map(|id| checked(id)).collect::<Result<Vec<_>, _>>()?;
+        let ids =
+            self.ids.iter().map(|id| ids::beginning(id, "load")).collect::<Result<Vec<_>, _>>()?;
         let whose = Whose { pipeline: Some(self.pipeline.clone()), set: self.set.clone() };
-        let mut failed = Book::open(&whose, warehouse)?.failures(usize::MAX)?;
+        let mut failed = LoadHistory::open(&whose, warehouse)?.failures(usize::MAX)?;
         if let Some(unknown) =
             ids.iter().find(|id| !failed.iter().any(|f| f.load_id.starts_with(*id)))
         {
-            let error = anyhow::anyhow!("no load that failed begins with `{unknown}`");
-            return Err(Failure::new(Exit::BadInput, error)
+            return Err(Failure::bad_input(format!("no load that failed begins with `{unknown}`"))
                 .hint("`clickmill loads list --failed` shows how the ids begin"));
         }
         failed.retain(|f| ids.is_empty() || ids.iter().any(|id| f.load_id.starts_with(id)));
@@ -193,13 +192,4 @@ impl Retry {
         let options = RunOptions { only: Some(only), ..RunOptions::default() };
         conclude(&run_pipeline(&self.pipeline, &self.set, warehouse, options)?, self.json)
     }
-}
-
-/// An id, or how one begins.
-fn checked(id: &str) -> Result<String, Failure> {
-    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        let error = anyhow::anyhow!("`{id}` is not a load's id, wanted hexadecimal digits");
-        return Err(Failure::new(Exit::BadInput, error));
-    }
-    Ok(id.to_lowercase())
 }

@@ -34,8 +34,7 @@ fn belongs_to_another(metadata: &Metadata, us: u32) -> Option<String> {
     (owner != us && owner != 0).then(|| format!("belongs to user {owner}"))
 }
 
-/// Fails, with what to do, unless a folder is ours alone: nobody else may look into it, or put another in its
-/// place.
+/// Fails, with what to do, unless a folder is ours alone: no other user can look into it, or replace it.
 pub(super) fn check_is_ours_alone(folder: &Path) -> io::Result<()> {
     check_is_alone(folder, geteuid().as_raw())
 }

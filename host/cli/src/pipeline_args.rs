@@ -1,11 +1,13 @@
-//! The pipeline that a verb is about.
+//! The pipeline that a verb is about, and what it is built with.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, place};
+use super::{Failure, compile, place};
 use clickmill_config::Pipeline;
+use clickmill_pipeline::Options;
+use clickmill_sandbox::Secrets;
 
 // A pipeline file, as it is named on the command line. (No text of help: the verb has its own.)
 #[derive(Debug, Args)]
@@ -23,5 +25,19 @@ impl PipelineArgs {
     /// Reads and checks it.
     pub(crate) fn read(&self) -> Result<Pipeline, Failure> {
         place::read_pipeline(&self.pipeline, &self.set)
+    }
+}
+
+/// What a pipeline is built with on this machine. Its secrets come from the environment, and its last swap
+/// counts.
+pub(super) fn options(warehouse: &str) -> Options {
+    Options {
+        warehouse: warehouse.to_owned(),
+        cache: place::cache(),
+        compiler: Some(compile::compiler()),
+        secrets: Secrets::new(),
+        forget_swaps: false,
+        audit: place::audit(),
+        actor: place::actor(),
     }
 }

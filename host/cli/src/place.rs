@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Exit, Failure, owner};
+use super::{Failure, owner};
 use clickmill_config::Pipeline;
 use clickmill_dashboard::Folder;
 use clickmill_sandbox::Engine;
@@ -99,10 +99,9 @@ pub(crate) fn pipeline(name: &str) -> Result<PathBuf, Failure> {
     let within = Path::new(PIPELINES).join(name);
     let mut found = shares().into_iter().chain(built);
     found.find_map(|share| share.find(&within, Path::is_file)).ok_or_else(|| {
-        let error = anyhow::anyhow!(
+        Failure::bad_input(format!(
             "there is no `{PIPELINES}/{name}` in this folder or above it, beside the executable, in `share/clickmill` beside its folder, or in {SHARE_VARIABLE}"
-        );
-        Failure::new(Exit::BadInput, error).hint(
+        )).hint(
             "in a clone of the project, `.ci/share FOLDER` puts into a folder what comes with clickmill",
         )
     })
@@ -113,11 +112,13 @@ pub(crate) fn pipeline(name: &str) -> Result<PathBuf, Failure> {
 pub(crate) fn read_pipeline(given: &Path, set: &[String]) -> Result<Pipeline, Failure> {
     let name = given.strip_prefix(PIPELINES).unwrap_or(given);
     let is_name = name.file_name() == Some(name.as_os_str());
+    // A folder of that name is no pipeline file.
+    let is_here = given.exists() && !given.is_dir();
     if is_name
-        && !given.exists()
+        && !is_here
         && let Ok(shipped) = pipeline(&name.with_extension("toml").to_string_lossy())
     {
-        // Nobody is to take it for a file of their own.
+        // It is not to be taken for a file of the user's own.
         eprintln!("no `{}` here: it is {}", given.display(), shipped.display());
         return Ok(clickmill_config::read(&shipped, set)?);
     }

@@ -1,8 +1,8 @@
 //! The one way to standard output and standard error: `println!` and `eprintln!` of this crate come here.
 //!
-//! Whoever has closed the other end wants no more, which is no error. What a terminal would take for a
-//! command is shown escaped: texts of visitors are among what is printed. `\u001b` stands for itself in
-//! JSON, so what is printed as JSON stays JSON.
+//! A reader that has closed the other end wants no more, which is no error. What a terminal would take for a
+//! command is shown escaped, since texts of visitors are printed. `\u001b` stands for itself in JSON, so JSON
+//! stays JSON.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::borrow::Cow;
@@ -40,12 +40,12 @@ pub(super) fn data(text: &str) -> Result<()> {
     lines(text).map(|_| ())
 }
 
-/// Standard output, for bytes that are data whoever reads them: nothing of them came from outside.
+/// Standard output without escapes, for bytes of which nothing came from outside.
 pub(super) fn bytes() -> impl Write {
     stdout().lock()
 }
 
-/// Prints text to standard output at once; whether somebody still reads it.
+/// Prints text to standard output at once. Returns whether it is still read.
 pub(super) fn lines(text: &str) -> Result<bool> {
     let mut out = stdout().lock();
     let text = shown(text, out.is_terminal());

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::pipeline_args::options;
 use super::running::{self, Announced};
-use super::{Exit, Failure, compile, dashboard, place};
+use super::{Exit, Failure, dashboard, place};
 use clickmill_admin as admin;
 use clickmill_admin::Interface;
 use clickmill_config::Listen;
@@ -113,15 +114,7 @@ pub(super) fn run_pipeline(
 ) -> Result<Summary, Failure> {
     let RunOptions { ending, watch, forget_swaps, secrets, open, only } = run;
     let pipeline = place::read_pipeline(path, set)?;
-    let options = Options {
-        warehouse: warehouse.to_owned(),
-        cache: place::cache(),
-        compiler: Some(compile::compiler()),
-        secrets,
-        forget_swaps,
-        audit: place::audit(),
-        actor: place::actor(),
-    };
+    let options = Options { secrets, forget_swaps, ..options(warehouse) };
     let prepared = pipeline::build(pipeline, &options)?;
     let served = match prepared.pipeline().admin.listen {
         Listen::Off => false,

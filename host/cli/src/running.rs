@@ -1,6 +1,6 @@
-//! What runs on this machine: each process says where its admin interface is, and the token that lets in
-//! there, in a file that it keeps locked, in a folder that nobody else may look into. The lock ends with the
-//! process, however that ends, so that what a killed one left is told from what runs.
+//! What runs on this machine. Each process writes the address and token of its admin interface into a file
+//! that it keeps locked, in a folder that only its user can read. The lock ends with the process, so that the
+//! file of a killed process is told from that of a running one.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{owner, place};
 use clickmill_admin::Interface;
-use clickmill_core::private;
+use clickmill_core::{file, private};
 
 /// What a process says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +138,7 @@ fn read_in(folder: &Path) -> io::Result<Vec<Said>> {
             continue;
         }
         // It may have ended meanwhile.
-        let Ok(file) = File::open(&path) else { continue };
+        let Ok(file) = file::open(&path) else { continue };
         match file.try_lock_shared() {
             // Nobody has it any more.
             Ok(()) => {

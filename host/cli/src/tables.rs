@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 
+use super::Failure;
 use super::pipeline_args::PipelineArgs;
-use super::{Exit, Failure};
 use clickmill_bigquery::{BigQuery, Change};
 use clickmill_config::Place;
 use clickmill_pipeline as pipeline;
@@ -35,12 +35,11 @@ impl Tables {
         };
         let pipeline = args.read()?;
         let Place::BigQuery(place) = &pipeline.sink.place else {
-            let error = anyhow::anyhow!(
+            return Err(Failure::bad_input(format!(
                 "`{}` writes to the local warehouse, whose tables follow the schemas by themselves",
                 args.pipeline.display()
-            );
-            return Err(Failure::new(Exit::BadInput, error)
-                .hint("for BigQuery: --set sink.kind=bigquery --set sink.project=PROJECT"));
+            ))
+            .hint("for BigQuery: --set sink.kind=bigquery --set sink.project=PROJECT"));
         };
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {

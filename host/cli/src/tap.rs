@@ -64,7 +64,7 @@ impl Tap {
             if let Some(error) =
                 said.get("error").and_then(Json::as_str).filter(|_| is_alone(&said))
             {
-                return Err(Failure::new(Exit::BadInput, anyhow::anyhow!("{error}")));
+                return Err(Failure::bad_input(error));
             }
             if !lines(&format!("{line}\n"))? {
                 return Ok(());

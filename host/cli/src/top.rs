@@ -99,7 +99,7 @@ fn each<'a>(
     last.map_or(Ok(()), Err)
 }
 
-/// Shows one of them at a time, until somebody ends it.
+/// Shows one of them at a time, until a key ends it.
 fn show(mut all: Vec<(&Admin, Seen)>) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Environment, error);
     let mut terminal = ratatui::try_init()?;
@@ -121,16 +121,16 @@ fn show(mut all: Vec<(&Admin, Seen)>) -> Result<(), Failure> {
     shown
 }
 
-/// What somebody wants.
+/// What the keys that were pressed ask for.
 enum Pressed {
     Nothing,
     Next,
     End,
 }
 
-/// Waits, and says what somebody wants meanwhile.
-fn wait(patience: Duration) -> std::io::Result<Pressed> {
-    let until = Instant::now() + patience;
+/// Waits for a key, for so long at most.
+fn wait(time: Duration) -> std::io::Result<Pressed> {
+    let until = Instant::now() + time;
     while event::poll(until.saturating_duration_since(Instant::now()))? {
         let Event::Key(key) = event::read()? else { continue };
         if key.kind != KeyEventKind::Press {

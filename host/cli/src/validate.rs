@@ -2,11 +2,10 @@
 
 use clap::Args;
 
-use super::pipeline_args::PipelineArgs;
-use super::{Failure, compile, place};
+use super::Failure;
+use super::pipeline_args::{PipelineArgs, options};
 use clickmill_pipeline as pipeline;
 use clickmill_pipeline::Options;
-use clickmill_sandbox::Secrets;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,16 +23,8 @@ pub(super) struct Validate {
 impl Validate {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         let pipeline = self.pipeline.read()?;
-        let options = Options {
-            warehouse: warehouse.to_owned(),
-            cache: place::cache(),
-            compiler: Some(compile::compiler()),
-            secrets: Secrets::new(),
-            // The file is what is asked about.
-            forget_swaps: true,
-            audit: place::audit(),
-            actor: place::actor(),
-        };
+        // The file is what is asked about.
+        let options = Options { forget_swaps: true, ..options(warehouse) };
         let checked = pipeline::validate(pipeline, &options)?;
         for line in checked {
             eprintln!("{line}");

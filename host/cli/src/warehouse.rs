@@ -1,4 +1,4 @@
-//! `clickmill warehouse`: care of the folder that the tables are in.
+//! `clickmill warehouse`: maintenance of the folder that the tables are in.
 
 use std::time::SystemTime;
 
@@ -20,7 +20,7 @@ _replaced and removed after an hour, by the next compaction.";
 
 /// Takes care of the folder that the tables are in
 #[derive(Debug, Subcommand)]
-pub(super) enum Care {
+pub(super) enum Maintenance {
     /// Merge the small files that streams have written
     Compact(Compact),
 }
@@ -41,7 +41,7 @@ pub(super) struct Compact {
     dry_run: bool,
 }
 
-impl Care {
+impl Maintenance {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         let Self::Compact(compact) = self;
         let warehouse = Warehouse::open(compact.place.as_deref().unwrap_or(warehouse))?;
@@ -60,6 +60,10 @@ impl Care {
                 };
                 return Err(Failure::new(Exit::BadInput, error).hint(hint));
             }
+        }
+        if tables.is_empty() {
+            // The path may be a slip.
+            eprintln!("`{}` has no tables yet: there is nothing to merge", warehouse.uri());
         }
         for table in tables {
             if compact.dry_run {

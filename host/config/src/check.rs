@@ -31,7 +31,11 @@ pub(super) const SECTIONS: [&str; 12] = [
     "workers",
 ];
 
-pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline, Vec<Problem>> {
+pub(super) fn check(
+    mut document: toml::Table,
+    folder: &Path,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Pipeline, Vec<Problem>> {
     let mut problems = Vec::new();
     for key in document.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
         let message = format!("there is no such section, only: {}", SECTIONS.join(", "));
@@ -42,7 +46,11 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
     if let Some(Err(error)) = name.as_deref().map(stage::check_name) {
         problem(&mut problems, "name", error.to_string());
     }
-    let source = raw::section(document.remove("source"), "source", &mut problems)
+    // Serde would read a list too: the kind first, then what it has.
+    let source: Option<toml::Table> =
+        raw::section(document.remove("source"), "source", &mut problems);
+    let source = source
+        .and_then(|table| raw::section(Some(toml::Value::Table(table)), "source", &mut problems))
         .and_then(|section| source::check(section, folder, &mut problems));
     let plugins = stages::stages(document.remove("plugin"), folder, &mut problems);
     let warehouse = raw::optional(document.remove("warehouse"), "warehouse", &mut problems);
@@ -50,7 +58,7 @@ pub(super) fn check(mut document: toml::Table, folder: &Path) -> Result<Pipeline
         |section: raw::Sink| {
             let (table, schema) =
                 check_table("sink", &section.table, &section.schema, folder, &mut problems)?;
-            let place = service::place(&section, &mut problems)?;
+            let place = service::place(&section, variable, &mut problems)?;
             let retention_days = service::retention(&warehouse, &place, &mut problems);
             Some(Sink { table, schema, place, retention_days })
         },

@@ -1,7 +1,8 @@
 //! The pipeline file as it is written: what serde sees, one struct per section.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 
 use super::problem::Problem;
 use super::{BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Seal};
@@ -49,7 +50,7 @@ pub(super) enum Source {
     Storage {
         uri: String,
         format: Option<FormatName>,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "table")]
         csv: Csv,
         #[serde(default = "max_record_bytes")]
         max_record_bytes: usize,
@@ -62,7 +63,7 @@ pub(super) enum Source {
     },
     Stdin {
         format: FormatName,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "table")]
         csv: Csv,
         #[serde(default = "max_record_bytes")]
         max_record_bytes: usize,
@@ -258,7 +259,7 @@ pub(super) fn section<T: DeserializeOwned>(
         problems.push(Problem { path: path.to_owned(), message });
         return None;
     };
-    match serde_path_to_error::deserialize(value) {
+    match serde_path_to_error::deserialize(Strict(value)) {
         Ok(section) => Some(section),
         Err(error) => {
             let inner = error.path().to_string();
@@ -268,6 +269,78 @@ pub(super) fn section<T: DeserializeOwned>(
             None
         }
     }
+}
+
+/// A value of which no list is taken for a table: serde would, field by field, and what looks for keys by
+/// their names would not see them.
+struct Strict(toml::Value);
+
+impl<'de> IntoDeserializer<'de, toml::de::Error> for Strict {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Strict {
+    type Error = toml::de::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            toml::Value::Array(list) => {
+                visitor.visit_seq(SeqDeserializer::new(list.into_iter().map(Strict)))
+            }
+            toml::Value::Table(table) => visitor.visit_map(MapDeserializer::new(
+                table.into_iter().map(|(key, value)| (key, Strict(value))),
+            )),
+            other => other.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        if self.0.is_array() {
+            return Err(de::Error::invalid_type(Unexpected::Seq, &visitor));
+        }
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.0.deserialize_enum(name, variants, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map identifier ignored_any
+    }
+}
+
+/// The table of a section whose kind is a key of its own: those serde reads from lists too.
+fn table<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<T, D::Error> {
+    let table = toml::Table::deserialize(from)?;
+    toml::Value::Table(table).try_into().map_err(|error| de::Error::custom(error.message()))
 }
 
 /// What serde says, without the text that stands where something else is wanted: it may be a secret.
@@ -363,4 +436,34 @@ pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigE
     }
     place.insert((*last).to_owned(), value);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check<T: DeserializeOwned>(text: &str, at: &str) {
+        let document: toml::Table = toml::from_str(&format!("section = {text}")).unwrap();
+        let mut problems = Vec::new();
+        let found: Option<T> = section(document.get("section").cloned(), "section", &mut problems);
+        let at = if at.is_empty() { "section".to_owned() } else { format!("section.{at}") };
+        assert!(found.is_none(), "{text}");
+        assert_eq!(problems[0].path, at, "{text}");
+        assert!(problems[0].message.contains("invalid type: sequence"), "{}", problems[0].message);
+    }
+
+    #[test]
+    fn no_list_is_taken_for_a_table() {
+        check::<DeadLetter>(r#"["d.t", "s"]"#, "");
+        check::<DeadLetter>(r#"{ table = "d.t", schema = "s", seal = ["SEAL", "s1"] }"#, "seal");
+        let old = r#"{ key_env = "K", key_id = "s2", old = [["SEAL", "s1"]] }"#;
+        check::<DeadLetter>(
+            &format!(r#"{{ table = "d.t", schema = "s", seal = {old} }}"#),
+            "seal.old[0]",
+        );
+        check::<Plugin>(r#"["mask", "mask.wasm"]"#, "");
+        check::<Plugin>(r#"{ name = "mask", component = "c", limits = [1] }"#, "limits");
+        check::<Batch>("[1]", "");
+    }
 }

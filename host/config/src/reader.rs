@@ -17,7 +17,8 @@ pub fn read(path: &Path, overrides: &[String]) -> Result<Pipeline, ConfigError> 
 }
 
 /// Checks the text of a pipeline file that lies at `path`: relative paths in it are relative to the file's
-/// folder, and errors name it. `variable` looks up what `${NAME}` stands for.
+/// folder, and errors name it. `variable` looks up what `${NAME}` stands for, and the
+/// project where the file names none.
 pub(super) fn read_text(
     text: &str,
     path: &Path,
@@ -32,7 +33,7 @@ pub(super) fn read_text(
     let folder = path.parent().unwrap_or(Path::new("."));
     let secrets = secrets::variables(&document);
     let mut problems = environment::fill_in(&mut document, variable, &secrets);
-    let checked = check::check(document, folder);
+    let checked = check::check(document, folder, variable);
     match checked {
         Ok(pipeline) if problems.is_empty() => Ok(pipeline),
         checked => {

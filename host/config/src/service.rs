@@ -71,7 +71,11 @@ fn resource(path: &str, name: &str, kind: &str, problems: &mut Vec<Problem>) -> 
 }
 
 /// Checks what keeps the tables.
-pub(super) fn place(section: &raw::Sink, problems: &mut Vec<Problem>) -> Option<Place> {
+pub(super) fn place(
+    section: &raw::Sink,
+    variable: &dyn Fn(&str) -> Option<String>,
+    problems: &mut Vec<Problem>,
+) -> Option<Place> {
     match section.kind {
         raw::SinkKind::Warehouse => {
             let stray = [
@@ -116,7 +120,7 @@ pub(super) fn place(section: &raw::Sink, problems: &mut Vec<Problem>) -> Option<
                 problems.push(Problem { path: "sink.max_bytes_billed".to_owned(), message });
             }
             let project = section.project.clone();
-            let project = project.or_else(|| std::env::var(PROJECT_VARIABLE).ok());
+            let project = project.or_else(|| variable(PROJECT_VARIABLE));
             let Some(project) = project.filter(|project| is_project(project)) else {
                 let message = format!(
                     "is `{}`, wanted the id of a Google Cloud project, here or in the environment variable {PROJECT_VARIABLE}",

@@ -159,14 +159,14 @@ impl Batch {
     }
 
     /// Puts columns in: each replaces the one of its name, or is added at the end.
-    pub fn set_columns(&mut self, columns: Vec<(String, ArrayRef)>) -> Result<(), ArrowError> {
+    pub fn set_columns(&mut self, columns: Vec<(Field, ArrayRef)>) -> Result<(), ArrowError> {
         let rows = self.rows();
         let schema = self.columns.schema();
         let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
         let mut arrays = self.columns.columns().to_vec();
-        for (name, array) in columns {
-            let field = Arc::new(Field::new(&name, array.data_type().clone(), true));
-            match fields.iter().position(|known| *known.name() == name) {
+        for (field, array) in columns {
+            let field = Arc::new(field);
+            match fields.iter().position(|known| known.name() == field.name()) {
                 Some(at) => {
                     fields[at] = field;
                     arrays[at] = array;
@@ -250,6 +250,25 @@ impl Origins {
             places: self.places.as_ref().map(|places| places[rows.clone()].to_vec()),
             block: self.block.clone(),
             ranges: self.ranges[rows].to_vec(),
+        }
+    }
+
+    /// Those of the rows that came of these, by their numbers, each with its place in its record.
+    #[must_use]
+    pub fn repeat(&self, came_from: &[u32], places: Vec<u64>) -> Self {
+        fn of<T: Clone>(all: &[T], came_from: &[u32]) -> Vec<T> {
+            came_from.iter().map(|row| all[*row as usize].clone()).collect()
+        }
+        Self {
+            source: self.source.clone(),
+            header: self.header.clone(),
+            positions: match &self.positions {
+                Positions::Lines(lines) => Positions::Lines(of(lines, came_from)),
+                Positions::Messages(all) => Positions::Messages(of(all, came_from)),
+            },
+            places: Some(places),
+            block: self.block.clone(),
+            ranges: of(&self.ranges, came_from),
         }
     }
 

@@ -9,12 +9,12 @@
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::private;
+use super::{file, private};
 
 /// The extension of a file in the making.
 const PART: &str = "part";
@@ -24,7 +24,7 @@ const SWEPT_WAIT: Duration = Duration::from_millis(1);
 
 /// Makes a file's bytes durable or, of a folder, the names in it.
 pub fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+    File::options().read(true).custom_flags(file::AT_ONCE).open(path)?.sync_all()
 }
 
 /// Makes a file's name durable, once its bytes are.
@@ -197,7 +197,7 @@ pub fn sweep(folder: &Path) {
         let path = entry.path();
         let is_part = path.extension().is_some_and(|extension| extension == PART);
         if is_part
-            && let Ok(file) = File::open(&path)
+            && let Ok(file) = file::open(&path)
             && file.try_lock().is_ok()
             // Swept by another since it was opened, its name may be a living one's by now.
             && file.metadata().is_ok_and(|metadata| metadata.nlink() > 0)

@@ -21,8 +21,8 @@ use object_store::{
     RenameOptions, RenameTargetMode, Result,
 };
 
-use super::durable;
 use super::store::{self, StoreError};
+use super::{durable, file};
 
 /// Opens what a path or URI names, and says where that is on a disk. It need not exist yet, and nothing is
 /// asked of it.
@@ -110,6 +110,14 @@ impl Folder {
     fn on_disk(&self, location: &Path) -> PathBuf {
         self.path.join(location.as_ref())
     }
+
+    /// What reads an object. A pipe in its place would be waited for.
+    async fn files_for(&self, location: &Path) -> Result<&LocalFileSystem> {
+        let path = self.on_disk(location);
+        let checked = on_thread(move || file::check(&path)).await;
+        checked.map_err(|error| failed(location, error))?;
+        self.files()
+    }
 }
 
 impl fmt::Display for Folder {
@@ -167,11 +175,11 @@ impl ObjectStore for Folder {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.files()?.get_opts(location, options).await
+        self.files_for(location).await?.get_opts(location, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.files()?.get_ranges(location, ranges).await
+        self.files_for(location).await?.get_ranges(location, ranges).await
     }
 
     fn delete_stream(
@@ -208,7 +216,11 @@ impl ObjectStore for Folder {
         let copied = match options.mode {
             CopyMode::Create => on_thread(move || durable::link(&source, &target)).await,
             CopyMode::Overwrite => {
-                on_thread(move || durable::write_by(part, &target, &std::fs::read(&source)?)).await
+                on_thread(move || {
+                    file::check(&source)?;
+                    durable::write_by(part, &target, &std::fs::read(&source)?)
+                })
+                .await
             }
         };
         copied.map_err(|error| failed(to, error))

@@ -7,6 +7,7 @@ mod build_tool;
 mod digest;
 pub mod durable;
 mod fault;
+pub mod file;
 pub mod folder;
 pub mod leaves;
 mod micros;

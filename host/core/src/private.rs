@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::file::AT_ONCE;
+
 /// The environment variable that lets others read the tables that are made on a disk: an octal number, as
 /// of `umask`. `027` lets the group read them. Whatever it says, nobody else may write.
 pub const UMASK_VARIABLE: &str = "CLICKMILL_UMASK";
@@ -149,7 +151,8 @@ fn unseen(folder: &Path, error: &io::Error) -> NotOurs {
 
 fn of_mode(mode: u32) -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.mode(mode);
+    // A pipe that is there in its place is not waited for.
+    options.mode(mode).custom_flags(AT_ONCE);
     options
 }
 

@@ -131,6 +131,27 @@ pub fn is_plain(value: &str) -> bool {
         }
 }
 
+/// Whether a text may have escapes of JSON or of URLs.
+pub fn may_have_escapes(text: &[u8]) -> bool {
+    memchr::memchr2(b'\\', b'%', text).is_some()
+}
+
+/// A text with escapes of JSON and of URLs resolved, once and once more: an address in an address, JSON in
+/// JSON.
+pub fn resolved(text: &[u8]) -> Vec<Vec<u8>> {
+    const MAX_NESTED: usize = 3;
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..MAX_NESTED {
+        let text = all.last().map_or(text, Vec::as_slice);
+        if !may_have_escapes(text) {
+            break;
+        }
+        let plain = percent_encoding::percent_decode(&unescaped(text)).collect();
+        all.push(plain);
+    }
+    all
+}
+
 /// A text with what a backslash stands before resolved, as in JSON; borrowed where there is none.
 pub fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.contains(&b'\\') {

@@ -50,8 +50,8 @@ pub const SEALED_MESSAGE: &str =
     "sealed with the record: `clickmill dead-letter explain` opens it where the key is";
 
 /// Identifies a letter: the same for the same row of the same record of an object, and for every delivery
-/// of the same message. Of a letter that is sealed it says nothing of the record: whoever guesses what is in it
-/// can't find out whether it is.
+/// of the same message. The id of a sealed letter does not depend on the record's bytes: a guess at them
+/// can't be checked by it.
 fn letter_id(rejected: &Rejected, is_sealed: bool) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(rejected.source.as_bytes()).update(b"\0");

@@ -28,7 +28,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 
-use clickmill_core::{Fault, Micros, durable, lock, private};
+use clickmill_core::{Fault, Micros, durable, file, lock, private};
 
 /// How the names of files with letters end.
 const LETTERS: &str = "arrow";
@@ -207,7 +207,7 @@ impl Spool {
         let letters = match unwritten {
             Some(rest) => fit(&rest, schema),
             None => {
-                let file = File::open(path).map_err(disk("read", path))?;
+                let file = file::open(path).map_err(disk("read", path))?;
                 let reader = FileReader::try_new(file, None).map_err(arrow("read", path))?;
                 let batches = reader.map(|batch| fit(&batch?, schema));
                 let batches: Result<Vec<RecordBatch>, ArrowError> = batches.collect();
@@ -299,7 +299,7 @@ impl Spool {
             return *count;
         }
         let rows = |path: &Path| -> Result<u64, ArrowError> {
-            let reader = FileReader::try_new(File::open(path)?, None)?;
+            let reader = FileReader::try_new(file::open(path)?, None)?;
             reader.map(|batch| Ok(batch?.num_rows() as u64)).sum()
         };
         let count = rows(path).unwrap_or(1);

@@ -33,15 +33,13 @@ use std::time::{Duration, Instant};
 use super::threads::{Bell, Threads};
 use carrier::Carrier;
 use clickmill_audit as audit;
-use clickmill_audit::{Action, AuditError, Entry, Event, Log};
+use clickmill_audit::{Action, AuditError, Entry, Event, Log, Outcome};
 use clickmill_config::TableName;
 use clickmill_core::schema::SchemaError;
 use clickmill_core::{Fault, Micros, causes, lock};
 use clickmill_sink::Tables;
 use denied::Denied;
 
-/// How often what waits is tried again.
-const RETRY: Duration = Duration::from_secs(5);
 /// The most entries that wait for the file.
 const MAX_LATE: usize = 200;
 /// The most of those that callers can bring about as they like, and that change nothing: they are not to
@@ -55,6 +53,8 @@ pub struct AuditSink {
     log: Log,
     pipeline: String,
     carrier: Carrier,
+    /// The sets that the newest entry names of those before this process, which say what runs.
+    ran_last: Vec<String>,
     /// Held while entries are appended, so that what was done first is entered first.
     order: Mutex<()>,
     late: Mutex<VecDeque<Late>>,
@@ -103,6 +103,16 @@ impl Late {
     }
 }
 
+fn says_what_runs(entry: &Entry) -> bool {
+    let is_done = entry.outcome == Outcome::Done;
+    match entry.action {
+        Action::Start | Action::Swap | Action::Promote | Action::Rollback => is_done,
+        // However the run ended.
+        Action::Stop => true,
+        _ => false,
+    }
+}
+
 impl AuditSink {
     /// Opens the log of a pipeline in a folder, and its table in the dataset of `target`, which is there.
     ///
@@ -125,11 +135,15 @@ impl AuditSink {
             Vec::new()
         };
         let head = Mutex::new(before.last().cloned());
+        let ran_last = before.iter().rev().find(|entry| says_what_runs(entry));
+        let ran_last = ran_last.iter().flat_map(|e| [&e.old_plugin_set, &e.new_plugin_set]);
+        let ran_last = ran_last.flatten().cloned().collect();
         let carrier = Carrier::new(tables, target, runtime, before)?;
         Ok(Self {
             log,
             pipeline: pipeline.to_owned(),
             carrier,
+            ran_last,
             order: Mutex::default(),
             late: Mutex::default(),
             head,
@@ -139,6 +153,12 @@ impl AuditSink {
             to_carry: Bell::default(),
             has_ended: AtomicBool::default(),
         })
+    }
+
+    /// The plugin sets of which one ran last on this host, as far as its own chain says: where that ends in a
+    /// stop it is one, and two where the process was killed after a swap.
+    pub fn ran_last(&self) -> &[String] {
+        &self.ran_last
     }
 
     /// Enters what is about to count: durable once this returns, after all that counted before it.
@@ -229,18 +249,20 @@ impl AuditSink {
     pub(crate) fn keep(self: &Arc<Self>, threads: &Threads) {
         let sink = self.clone();
         threads.spawn("audit log", move |end| {
-            let mut is_over = false;
-            while !is_over {
-                is_over = sink.to_enter.wait(end, RETRY);
+            let enter = || {
                 sink.count_denied(STANDS_FOR);
                 sink.enter_those_late();
-            }
+            };
+            sink.to_enter.answer(end, enter);
+            enter();
         });
         let sink = self.clone();
         threads.spawn("audit table", move |end| {
-            while !sink.to_carry.wait(end, RETRY) && !sink.has_ended.load(Ordering::SeqCst) {
-                sink.carrier.carry();
-            }
+            sink.to_carry.answer(end, || {
+                if !sink.has_ended.load(Ordering::SeqCst) {
+                    sink.carrier.carry();
+                }
+            });
         });
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::SchemaRef;
+use crossbeam_channel::Receiver;
 
 pub use error::BuildError;
 
@@ -22,7 +23,7 @@ use super::threads::{Bell, Runtime, Threads};
 use super::versions::actor;
 use super::versions::fit::Target;
 use super::versions::guard::Guard;
-use super::versions::slot::Slot;
+use super::versions::slot::{Slot, SlotEvent};
 use super::versions::version::Origin;
 use clickmill_audit as audit;
 use clickmill_config as config;
@@ -64,7 +65,7 @@ pub struct PreparedPipeline {
     runtime: Runtime,
 }
 
-/// What plugins are compiled for is over: whoever waits for that is done, and need not be waited for.
+/// Ends compiling that still goes on: its result is not needed any more, and is not waited for.
 impl Drop for PreparedPipeline {
     fn drop(&mut self) {
         self.context.engine.stop();
@@ -114,30 +115,13 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
     let environment = |variable: &str| std::env::var_os(variable);
     let secrets = Secrets::read(&pipeline.plugins, &options.secrets, environment)?;
     let runtime = Runtime::new().map_err(BuildError::Runtime)?;
-    let engine = match &options.cache {
-        Some(folder) => Engine::new(folder)?,
-        None => Engine::without_cache()?,
-    };
-    let engine = engine.trusting(Trust::of(&pipeline.trust)?).limiting(pipeline.swap.components);
-    let engine = match &options.compiler {
-        Some(compiler) => engine.compiling_by(compiler.clone()),
-        None => engine,
-    };
+    let engine = engine(&pipeline, options)?;
     let library = Library::load(&engine, &pipeline.plugins)?;
     library.check_secrets(&secrets)?;
-    let tables = runtime.block_on(async {
-        let tables = Tables::open(&pipeline.sink.place, &options.warehouse).await?;
-        for (table, schema) in tables_of(&pipeline)? {
-            tables.ensure(&table, &schema).await?;
-        }
-        Ok::<_, BuildError>(tables)
-    })?;
-    let state = match &pipeline.swap.state {
-        Some(uri) => uri.clone(),
-        None => state(&pipeline, &options.warehouse),
-    };
+    let tables = runtime.block_on(tables(&pipeline, &options.warehouse))?;
     let failed = |error| BuildError::Resume(Box::new(error));
-    let sets = SetStore::open(&state, runtime.handle()).map_err(failed)?;
+    let sets = SetStore::open(&state(&pipeline, &options.warehouse), runtime.handle());
+    let sets = sets.map_err(failed)?;
     let file = library.digest().clone();
     let (library, origin) = if options.forget_swaps {
         (library, Origin { actor: actor::FILE.to_owned(), ..Origin::default() })
@@ -146,18 +130,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
     };
     // That of the last swap is held to the file too.
     library.check_secrets(&secrets)?;
-    let target = Target {
-        table: pipeline.sink.table.clone(),
-        schema: pipeline.sink.schema.clone(),
-        unknown: if pipeline.source.is_stream() {
-            provenance::UNKNOWN_OF_MESSAGES
-        } else {
-            provenance::UNKNOWN_OF_OBJECTS
-        },
-        columns: pipeline.source.is_stream().then(messages::schema),
-        guard: Guard::of(&pipeline.sink.schema, &pipeline.guard, &pipeline.format),
-        secrets,
-    };
+    let target = target(&pipeline, secrets);
     let (slot, events) = Slot::new(target, pipeline.swap.clone(), library, origin);
     let table = &pipeline.sink.table;
     let audit = AuditSink::open(&options.audit, &pipeline.name, &tables, table, runtime.handle())?;
@@ -179,7 +152,7 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
         letters,
         file,
         swap_lock: Mutex::new(()),
-        unremembered: Mutex::default(),
+        remembered: Mutex::default(),
         unpublished: Mutex::default(),
         to_catch_up: Bell::default(),
         outcomes: Outcomes::default(),
@@ -187,24 +160,69 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
         pipeline,
     });
     let threads = Threads::default();
-    let telling = context.clone();
-    threads.spawn("events", move |end| {
-        loop {
-            let is_over = end.comes_before(&events);
-            telling.tell_events();
-            if is_over {
-                return;
-            }
-        }
-    });
+    tell_events(&context, events, &threads);
     audit.keep(&threads);
     context.keep_up(&threads);
     Ok(PreparedPipeline { threads, context, runtime })
 }
 
-/// Where plugin sets are kept unless the pipeline file says otherwise: beside the tables, where those
-/// are files.
+/// What runs the plugins, as the pipeline file limits and trusts them.
+fn engine(pipeline: &Pipeline, options: &Options) -> Result<Engine, BuildError> {
+    let engine = match &options.cache {
+        Some(folder) => Engine::new(folder)?,
+        None => Engine::without_cache()?,
+    };
+    let engine = engine.trusting(Trust::of(&pipeline.trust)?).limiting(pipeline.swap.components);
+    Ok(match &options.compiler {
+        Some(compiler) => engine.compiling_by(compiler.clone()),
+        None => engine,
+    })
+}
+
+/// The tables, which are there from now on.
+async fn tables(pipeline: &Pipeline, warehouse: &str) -> Result<Tables, BuildError> {
+    let tables = Tables::open(&pipeline.sink.place, warehouse).await?;
+    for (table, schema) in tables_of(pipeline)? {
+        tables.ensure(&table, &schema).await?;
+    }
+    Ok(tables)
+}
+
+fn target(pipeline: &Pipeline, secrets: Secrets) -> Target {
+    let is_stream = pipeline.source.is_stream();
+    Target {
+        table: pipeline.sink.table.clone(),
+        schema: pipeline.sink.schema.clone(),
+        unknown: if is_stream {
+            provenance::UNKNOWN_OF_MESSAGES
+        } else {
+            provenance::UNKNOWN_OF_OBJECTS
+        },
+        columns: is_stream.then(messages::schema),
+        guard: Guard::of(&pipeline.sink.schema, &pipeline.guard, &pipeline.format),
+        secrets,
+    }
+}
+
+/// Tells what the slot does, on a thread of its own.
+fn tell_events(context: &Arc<Context>, events: Receiver<SlotEvent>, threads: &Threads) {
+    let context = context.clone();
+    threads.spawn("events", move |end| {
+        loop {
+            let is_over = end.comes_before(&events);
+            context.tell_events();
+            if is_over {
+                return;
+            }
+        }
+    });
+}
+
+/// Where plugin sets are kept: where the pipeline file says, else beside the tables, where those are files.
 fn state(pipeline: &Pipeline, warehouse: &str) -> String {
+    if let Some(uri) = &pipeline.swap.state {
+        return uri.clone();
+    }
     match pipeline.sink.place {
         Place::Warehouse => format!("{}/_state", warehouse.trim_end_matches('/')),
         Place::BigQuery(_) => "clickmill-data/state".to_owned(),

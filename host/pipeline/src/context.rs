@@ -1,10 +1,9 @@
-//! What all rooms of a pipeline share: the checked file, the plugin sets, the tables, the audit log, and
-//! whoever looks at its rows. What is done with them is elsewhere; here is only what several rooms do:
+//! What all modules of a pipeline share: the checked file, the plugin sets, the tables, the audit log, and
+//! whoever looks at its rows. What is done with them is elsewhere; here is only what several modules do:
 //! plugin sets are published and remembered, and what the slot did is told.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use arrow::error::ArrowError;
 use crossbeam_channel::Receiver;
@@ -30,8 +29,6 @@ use clickmill_sink::{SinkError, Tables};
 /// Batches of a stream between cutter and delivery, per worker: one in hand, one ready on each side, one
 /// on its way to the table.
 const BATCHES_PER_WORKER: usize = 6;
-/// How often what could not be remembered or published is tried again.
-const RETRY: Duration = Duration::from_secs(5);
 
 /// Everything a pipeline runs with.
 pub(crate) struct Context {
@@ -54,15 +51,24 @@ pub(crate) struct Context {
     /// Held by a swap from its first check to its end: they come one after the other. Whoever takes a version
     /// back waits for none of them.
     pub swap_lock: Mutex<()>,
-    /// Held while it is written what runs; whether that failed the last time.
-    pub unremembered: Mutex<bool>,
+    /// Held while it is written what runs.
+    pub remembered: Mutex<Remembered>,
     /// Sets that run since a rollback, which waits for no table, and are not published yet.
     pub unpublished: Mutex<Vec<Library>>,
-    /// One of both has something to do.
+    /// Rung where something is unremembered or unpublished.
     pub to_catch_up: Bell,
     pub outcomes: Outcomes,
     /// What the slot did and nobody has told yet.
     pub events: Mutex<Receiver<SlotEvent>>,
+}
+
+/// What is remembered of what runs, for the next start.
+#[derive(Default)]
+pub(crate) struct Remembered {
+    /// What this process has written last.
+    last: Option<RunningSet>,
+    /// What runs now could not be written.
+    is_behind: bool,
 }
 
 /// What became of plugin sets, counted since the start.
@@ -110,14 +116,20 @@ impl Context {
     pub(crate) fn begin(&self) -> Result<(), AuditError> {
         let record = self.slot.current().record.clone();
         let event = |action, subject: &str, old: Option<String>, detail: String| Event {
-            actor: self.actor.clone(),
-            action,
             subject: subject.to_owned(),
             old_plugin_set: old,
             new_plugin_set: Some(record.set.digest.to_string()),
-            outcome: Outcome::Done,
-            detail,
+            ..Event::new(&self.actor, action, detail)
         };
+        let (plugin_set, ran_last) = (record.set.digest.to_string(), self.audit.ran_last());
+        if record.set.digest != self.file && !ran_last.is_empty() && !ran_last.contains(&plugin_set)
+        {
+            tracing::warn!(
+                plugin_set,
+                audit_log = ran_last.join(", "),
+                "the plugin set that is remembered is none that this host's audit log names last: another process has swapped, or somebody has written to `swap.state`"
+            );
+        }
         let last = self.sets.running(&self.pipeline.name).ok().flatten();
         let last = last.and_then(|last| self.sets.set(&last.running).ok());
         for (stage, change) in last.iter().flat_map(|last| grants(last, &record.set)) {
@@ -141,13 +153,9 @@ impl Context {
         self.tell_events();
         self.remember_at_last();
         self.audit.end(Some(Event {
-            actor: self.actor.clone(),
-            action: Action::Stop,
-            subject: String::new(),
             old_plugin_set: Some(self.slot.current().record.set.digest.to_string()),
-            new_plugin_set: None,
             outcome,
-            detail,
+            ..Event::new(&self.actor, Action::Stop, detail)
         }));
         self.audit.tell_head();
     }
@@ -179,7 +187,7 @@ impl Context {
         let context = self.clone();
         threads.spawn("plugin sets", move |end| {
             let mut is_told = false;
-            while !context.to_catch_up.wait(end, RETRY) {
+            context.to_catch_up.answer(end, || {
                 context.remember_at_last();
                 // Not locked meanwhile: whoever adds one does not wait.
                 let next = || lock(&context.unpublished).first().cloned();
@@ -194,14 +202,14 @@ impl Context {
                     is_told = false;
                     lock(&context.unpublished).remove(0);
                 }
-            }
+            });
         });
     }
 
     /// Remembers what runs at this moment, for the next start. Where that fails it is tried again: what was
     /// remembered before may be what was taken back since.
     pub(crate) fn remember(&self) {
-        let mut unremembered = lock(&self.unremembered);
+        let mut remembered = lock(&self.remembered);
         let current = self.slot.current();
         let record = &current.record;
         let running = RunningSet {
@@ -210,10 +218,25 @@ impl Context {
             actor: record.origin.actor.clone(),
             note: record.origin.note.clone(),
         };
-        let remembered = self.sets.set_running(&self.pipeline.name, &running);
-        let was_told = std::mem::replace(&mut *unremembered, remembered.is_err());
+        if let Some(last) = &remembered.last
+            && let Ok(Some(there)) = self.sets.running(&self.pipeline.name)
+            && there != *last
+            && there != running
+        {
+            tracing::warn!(
+                plugin_set = %running.running,
+                theirs = %there.running,
+                actor = there.actor,
+                "another process of this pipeline has remembered what it runs: the next start of either goes on with what runs here"
+            );
+        }
+        let written = self.sets.set_running(&self.pipeline.name, &running);
+        let was_told = std::mem::replace(&mut remembered.is_behind, written.is_err());
+        if written.is_ok() {
+            remembered.last = Some(running.clone());
+        }
         let plugin_set = &running.running;
-        match remembered {
+        match written {
             Err(error) if !was_told => {
                 let error = causes(&error);
                 tracing::error!(
@@ -229,7 +252,7 @@ impl Context {
 
     /// Remembers what runs, where that failed before.
     fn remember_at_last(&self) {
-        let is_behind = *lock(&self.unremembered);
+        let is_behind = lock(&self.remembered).is_behind;
         if is_behind {
             self.remember();
         }
@@ -254,13 +277,9 @@ impl Context {
                     "the canary took over"
                 );
                 self.audit.enter_late(Event {
-                    actor: actor::HOST.to_owned(),
-                    action: Action::Promote,
-                    subject: String::new(),
                     old_plugin_set: Some(from.set.digest.to_string()),
                     new_plugin_set: Some(to.set.digest.to_string()),
-                    outcome: Outcome::Done,
-                    detail: "the canary took over".to_owned(),
+                    ..Event::new(actor::HOST, Action::Promote, "the canary took over")
                 });
                 self.remember();
             }
@@ -289,13 +308,9 @@ impl Context {
     ) {
         self.outcomes.rolled_back.fetch_add(1, Ordering::Relaxed);
         self.audit.enter_late(Event {
-            actor: actor.name.clone(),
-            action: Action::Rollback,
-            subject: String::new(),
             old_plugin_set: Some(from.set.digest.to_string()),
             new_plugin_set: Some(to.set.digest.to_string()),
-            outcome: Outcome::Done,
-            detail: actor.detail(&[reason]),
+            ..Event::new(&actor.name, Action::Rollback, actor.detail(&[reason]))
         });
     }
 }

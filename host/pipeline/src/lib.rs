@@ -1,7 +1,7 @@
 //! A pipeline: built from its checked file, run to the end, watched while it runs. The only crate that
 //! knows all the others.
 //!
-//! | room | what is in it | which rooms it uses |
+//! | module | what is in it | which of these it uses |
 //! |---|---|---|
 //! | `versions` | plugin sets that run or have run: the slot, their history, the rules, the guard | - |
 //! | `observe` | what is counted and shown: status, summary, series, taps, metrics | `versions` |
@@ -9,8 +9,8 @@
 //! | `swap` | another plugin set: the gate, the shadow run, what is kept of it, what is watched | `versions`, `observe`, `run` |
 //! | `replay` | dead letters once more | `versions`, `run`, `swap` |
 //!
-//! `build` makes a `Context` of a pipeline file, which all rooms share; `threads` are those beside a run.
-//! No room imports back, and no two files import each other; a test holds it.
+//! `build` makes a `Context` of a pipeline file, which all of these share; `threads` are those beside a run.
+//! No module imports back, and no two files import each other; a test holds it.
 
 mod audit_sink;
 mod build;

@@ -24,7 +24,7 @@ use super::build::PreparedPipeline;
 use super::context::Context;
 use super::run::load::in_turn;
 use super::run::stop::Stop;
-use clickmill_audit::{Action, Event, Outcome};
+use clickmill_audit::{Action, Event};
 use clickmill_core::batch::Rejected;
 use clickmill_core::schema::provenance;
 use clickmill_core::{Digest, Micros, StageName};
@@ -65,6 +65,20 @@ pub struct Replayed {
     pub rejected: BTreeMap<(StageName, String), (u64, String)>,
 }
 
+impl Replayed {
+    fn count(&mut self, fate: &Fate) {
+        match fate {
+            Fate::Resolved => self.resolved += 1,
+            Fate::Filtered => self.filtered += 1,
+            Fate::Rejected { stage, reason } => {
+                let key = (stage.clone(), reason.code.clone());
+                let entry = self.rejected.entry(key).or_insert_with(|| (0, reason.message.clone()));
+                entry.0 += 1;
+            }
+        }
+    }
+}
+
 /// A letter's way through its plugin set.
 #[derive(Debug)]
 pub struct Explained {
@@ -100,13 +114,9 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
     let mut done = Replayed { plugin_set: chains.library.digest().clone(), ..Replayed::default() };
     let plugin_set = done.plugin_set.clone();
     let event = |detail| Event {
-        actor: context.actor.clone(),
-        action: Action::Replay,
         subject: request.condition.clone(),
-        old_plugin_set: None,
         new_plugin_set: Some(plugin_set.to_string()),
-        outcome: Outcome::Done,
-        detail,
+        ..Event::new(&context.actor, Action::Replay, detail)
     };
     if !request.dry_run {
         // Before the first row is written; what became of the letters is entered at the end.
@@ -134,20 +144,17 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
 pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, ReplayError> {
     let context = prepared.context();
     let condition = format!("letters.letter_id LIKE '{}%'", id.replace('\'', ""));
-    let mut letters = read(context, &condition, "")?;
-    open_sealed(context, &mut letters)?;
+    let letters = read(context, &condition, "")?;
     let found = letters.len();
-    let [letter] = <[Letter; 1]>::try_from(letters)
+    // Before any is opened: of several none is shown.
+    let mut letter = <[Letter; 1]>::try_from(letters)
         .map_err(|_| ReplayError::NoLetter { id: id.to_owned(), found })?;
+    open_sealed(context, &mut letter)?;
+    let [letter] = letter;
     // Before anything of it is shown.
     let revealed = context.audit.enter(Event {
-        actor: context.actor.clone(),
-        action: Action::Reveal,
         subject: letter.letter_id.clone(),
-        old_plugin_set: None,
-        new_plugin_set: None,
-        outcome: Outcome::Done,
-        detail: "the letter's values, stage by stage".to_owned(),
+        ..Event::new(&context.actor, Action::Reveal, "the letter's values, stage by stage")
     });
     revealed.map_err(ReplayError::Audit)?;
     context.audit.end(None);
@@ -214,14 +221,10 @@ fn open_sealed(context: &Context, letters: &mut [Letter]) -> Result<(), ReplayEr
     if sealed.is_empty() {
         return Ok(());
     }
+    let detail = format!("letters to be opened: {}", sealed.len());
     let entered = context.audit.enter(Event {
-        actor: context.actor.clone(),
-        action: Action::Unseal,
         subject: sealed.join(", "),
-        old_plugin_set: None,
-        new_plugin_set: None,
-        outcome: Outcome::Done,
-        detail: format!("letters to be opened: {}", sealed.len()),
+        ..Event::new(&context.actor, Action::Unseal, detail)
     });
     entered.map_err(ReplayError::Audit)?;
     for letter in letters.iter_mut() {
@@ -322,20 +325,16 @@ fn page(
             fates.push((id, if is_good { Fate::Resolved } else { Fate::Filtered }));
         }
     }
-    for (_, fate) in &fates {
-        match fate {
-            Fate::Resolved => done.resolved += 1,
-            Fate::Filtered => done.filtered += 1,
-            Fate::Rejected { stage, reason } => {
-                let key = (stage.clone(), reason.code.clone());
-                let entry = done.rejected.entry(key).or_insert_with(|| (0, reason.message.clone()));
-                entry.0 += 1;
-            }
-        }
-    }
-    if dry_run {
-        return Ok(());
-    }
+    fates.iter().for_each(|(_, fate)| done.count(fate));
+    if dry_run { Ok(()) } else { enter_attempts(context, chains.library.digest(), fates) }
+}
+
+/// Enters what became of letters into `dead_letter_attempts`.
+fn enter_attempts(
+    context: &Context,
+    set: &Digest,
+    mut fates: Vec<(String, Fate)>,
+) -> Result<(), ReplayError> {
     if context.letters.keys.is_some() {
         // The table of attempts is no safer a place for a message than that of the letters.
         for (_, fate) in &mut fates {
@@ -345,9 +344,8 @@ fn page(
         }
     }
     let (at, schema) = (Micros::now(), attempts::schema()?);
-    let set = chains.library.digest();
     let rows = attempts::rows(&fates, &context.pipeline.name, set, &context.actor, at, &schema)?;
-    let table = sink.table.beside(attempts::TABLE);
+    let table = context.pipeline.sink.table.beside(attempts::TABLE);
     let name = Digest::of(format!("{} {set} {fates:?}", at.get()).as_bytes()).short();
     context.runtime.block_on(context.tables.enter(&table, &name, None, &rows))?;
     Ok(())

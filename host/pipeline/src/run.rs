@@ -1,6 +1,7 @@
 //! Runs a pipeline: over all objects of its source, one load each; over those that come, too; or over a
 //! stream.
 
+mod backoff;
 mod cut;
 pub(crate) mod deliver;
 mod error;
@@ -9,7 +10,6 @@ mod letters;
 mod line;
 pub(crate) mod load;
 mod objects;
-mod patience;
 mod reorder;
 pub(crate) mod stop;
 pub(crate) mod stream;

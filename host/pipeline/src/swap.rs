@@ -62,24 +62,22 @@ pub struct Swapped {
 }
 
 impl Swaps {
-    /// Those of a pipeline that is looked at.
+    /// The swaps of a running pipeline.
     pub fn of(running: &Running) -> Self {
         Self(running.context().clone())
     }
 
     /// Checks a changed set and takes it up. One that was checked while what runs has changed is refused.
-    pub fn swap(&self, request: Request) -> Result<Swapped, SwapRefused> {
+    pub fn swap(&self, request: &Request) -> Result<Swapped, SwapRefused> {
+        let _one_at_a_time = lock(&self.0.swap_lock);
+        self.try_swap(request).inspect_err(|refused| self.refuse(request, refused))
+    }
+
+    fn try_swap(&self, request: &Request) -> Result<Swapped, SwapRefused> {
         let context = &*self.0;
-        let _one_at_a_time = lock(&context.swap_lock);
         let base = context.slot.base();
         let from = &base.current;
-        let passed = match gate::check(context, from, &request.changes, &request.golden) {
-            Ok(passed) => passed,
-            Err(refused) => {
-                self.refuse(&request, &refused);
-                return Err(refused);
-            }
-        };
+        let passed = gate::check(context, from, &request.changes, &request.golden)?;
         let (from, to) = (from.library.digest().clone(), passed.library.digest().clone());
         let mut swapped =
             Swapped { from, to, checks: passed.checks, shadow: passed.shadow, version: None };
@@ -87,9 +85,7 @@ impl Swaps {
             return Ok(swapped);
         }
         if !context.slot.stands(&base) {
-            let refused = SwapRefused::Overtaken { entered: None };
-            self.refuse(&request, &refused);
-            return Err(refused);
+            return Err(SwapRefused::Overtaken { entered: None });
         }
         let config = &context.pipeline.swap;
         let rollout = request.rollout.unwrap_or(match config.canary_share {
@@ -102,30 +98,21 @@ impl Swaps {
                 format!("{:.1} % of batches for {time:?}", share * 100.0)
             }
         };
+        let detail = request.actor.detail(&[&passed.changes.join("; "), &begins, &request.note]);
         let event = Event {
-            actor: request.actor.name.clone(),
-            action: Action::Swap,
             subject: stages(&request.changes),
             old_plugin_set: Some(swapped.from.to_string()),
             new_plugin_set: Some(swapped.to.to_string()),
-            outcome: Outcome::Done,
-            detail: request.actor.detail(&[&passed.changes.join("; "), &begins, &request.note]),
+            ..Event::new(&request.actor.name, Action::Swap, detail)
         };
         // Without an entry it does not count.
-        let published = context.publish(&passed.library).map_err(SwapRefused::from);
-        let entered =
-            published.and_then(|()| context.audit.enter(event).map_err(SwapRefused::Audit));
-        if let Err(refused) = entered {
-            self.refuse(&request, &refused);
-            return Err(refused);
-        }
+        context.publish(&passed.library)?;
+        context.audit.enter(event).map_err(SwapRefused::Audit)?;
         let (actor, note) = (request.actor.name.clone(), request.note.clone());
         let origin = Origin { actor, note, changes: passed.changes };
         let installed = context.slot.install(&base, passed.library, passed.fitted, origin, rollout);
         let Some(record) = installed else {
-            let refused = SwapRefused::Overtaken { entered: Some(swapped.to) };
-            self.refuse(&request, &refused);
-            return Err(refused);
+            return Err(SwapRefused::Overtaken { entered: Some(swapped.to) });
         };
         tracing::info!(
             version = record.number,
@@ -228,14 +215,12 @@ impl Swaps {
             "a swap is refused, what ran before still runs"
         );
         self.0.outcomes.refused.fetch_add(1, Ordering::Relaxed);
+        let why = format!("{}: {}", refused.check(), causes(refused));
         self.0.audit.enter_late(Event {
-            actor: request.actor.name.clone(),
-            action: Action::Refuse,
             subject: stages(&request.changes),
             old_plugin_set: Some(running.record.set.digest.to_string()),
-            new_plugin_set: None,
             outcome: Outcome::Refused,
-            detail: request.actor.detail(&[&format!("{}: {}", refused.check(), causes(refused))]),
+            ..Event::new(&request.actor.name, Action::Refuse, request.actor.detail(&[&why]))
         });
     }
 

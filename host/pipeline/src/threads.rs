@@ -12,7 +12,10 @@ use clickmill_core::lock;
 
 /// How long a thread may take to end. One that builds a plugin crate, or tries a plugin on, is left then: the
 /// process ends anyway, and what it does is not waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How soon what failed is tried again though nothing rings.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// The threads of a pipeline. Dropped, it has them end and waits for them.
 #[derive(Debug)]
@@ -58,7 +61,7 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.end = None;
         for (name, ended) in lock(&self.running).drain(..) {
-            if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            if ended.recv_timeout(END_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
                 tracing::warn!(name, "a thread takes too long to end, it is left");
             }
         }
@@ -92,7 +95,7 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
-            running.shutdown_timeout(PATIENCE);
+            running.shutdown_timeout(END_TIMEOUT);
         }
     }
 }
@@ -109,11 +112,14 @@ impl Bell {
         let _ = self.rope.try_send(());
     }
 
-    /// Waits until it is rung, for so long at most. Returns whether it is time to end.
-    pub(crate) fn wait(&self, end: &End, time: Duration) -> bool {
-        let is_over = end.comes_before_within(&self.heard, time);
-        let _ = self.heard.try_recv();
-        is_over
+    /// Does something each time it is rung, and now and then, since what failed is tried again, until it is
+    /// time to end.
+    pub(crate) fn answer(&self, end: &End, mut work: impl FnMut()) {
+        while !end.comes_before_within(&self.heard, RETRY) {
+            // Before the work: what rings meanwhile is heard.
+            let _ = self.heard.try_recv();
+            work();
+        }
     }
 }
 
@@ -184,6 +190,25 @@ mod tests {
         }
         drop(threads);
         assert_eq!((done.load(Ordering::SeqCst), waiting.len()), (100, 0));
+    }
+
+    #[test]
+    fn each_ring_is_answered_until_the_end() {
+        let bell = Arc::<Bell>::default();
+        let (said, heard) = crossbeam_channel::unbounded();
+        let threads = Threads::default();
+        let answering = bell.clone();
+        threads.spawn("answers", move |end| {
+            answering.answer(end, || said.send(()).expect("the test hears"));
+        });
+        for _ in 0..3 {
+            bell.ring();
+            heard.recv_timeout(Duration::from_secs(60)).expect("it is answered");
+        }
+        drop(threads);
+        let _ = heard.try_iter().count();
+        bell.ring();
+        assert!(heard.recv().is_err(), "nobody answers any more");
     }
 
     #[test]

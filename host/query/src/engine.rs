@@ -100,6 +100,8 @@ impl fmt::Debug for Engine {
 #[derive(Default)]
 struct Inner {
     process: Mutex<Option<Arc<Process>>>,
+    /// The most memory that it may have, in MiB; as it says itself where absent.
+    memory_mb: Option<u64>,
     numbers: AtomicU64,
 }
 
@@ -123,6 +125,13 @@ impl Engine {
     pub fn shared() -> Self {
         static SHARED: OnceLock<Engine> = OnceLock::new();
         SHARED.get_or_init(Self::default).clone()
+    }
+
+    /// An engine of its own, whose process may have so much memory, or what `CLICKMILL_SQL_MEMORY_MB` says
+    /// where that is less.
+    pub fn of_memory(megabytes: u64) -> Self {
+        let (process, numbers) = (Mutex::default(), AtomicU64::default());
+        Self(Arc::new(Inner { process, memory_mb: Some(megabytes), numbers }))
     }
 
     /// Asks, and waits for the answer.
@@ -199,17 +208,20 @@ impl Engine {
         {
             return Ok(running.clone());
         }
-        let started = Process::start()?;
+        let started = Process::start(self.0.memory_mb)?;
         *process = Some(started.clone());
         Ok(started)
     }
 }
 
+/// The environment variable that says how much memory the engine may have, in MiB.
+const MEMORY_VARIABLE: &str = "CLICKMILL_SQL_MEMORY_MB";
+
 /// Whether the engine is given the variable of this name: its own settings, and where things are. Tables may
 /// be in Cloud Storage, which is reached with credentials.
 fn is_of_engine(name: &str) -> bool {
     const NAMES: [&str; 4] =
-        ["CLICKMILL_SQL_MEMORY_MB", UMASK_VARIABLE, "METADATA_HOST", "STORAGE_EMULATOR_HOST"];
+        [MEMORY_VARIABLE, UMASK_VARIABLE, "METADATA_HOST", "STORAGE_EMULATOR_HOST"];
     is_build_setting(name)
         || NAMES.contains(&name)
         || name.starts_with("GCE_METADATA_")
@@ -217,15 +229,20 @@ fn is_of_engine(name: &str) -> bool {
 }
 
 impl Process {
-    fn start() -> Result<Arc<Self>, EngineError> {
+    fn start(memory_mb: Option<u64>) -> Result<Arc<Self>, EngineError> {
         let path = executable::prepare()?;
         let failed = |source| EngineError::Start { path: path.clone(), source };
         let passed = std::env::vars_os();
         let passed = passed.filter(|(name, _)| name.to_str().is_some_and(is_of_engine));
+        let memory = memory_mb.map(|most| {
+            let named = std::env::var(MEMORY_VARIABLE).ok().and_then(|text| text.parse().ok());
+            (MEMORY_VARIABLE, named.map_or(most, |named: u64| named.min(most)).to_string())
+        });
         let mut child = Command::new(&path)
             // Statements are of many authors: secrets are none of its business.
             .env_clear()
             .envs(passed)
+            .envs(memory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ctrl-C is for whoever asks: the engine ends with its standard input.

@@ -123,10 +123,11 @@ impl Engine {
         }
     }
 
-    /// Whether a text is a condition over one row, such as `event_type = 'purchase'`.
-    pub async fn check(&self, condition: &str) -> Result<(), QueryError> {
+    /// Whether a text is a condition over one row, such as `event_type = 'purchase'`. Blocks: it belongs on
+    /// a thread. A text that takes longer than [`PATIENCE`] to read fails.
+    pub fn check(&self, condition: &str) -> Result<(), QueryError> {
         let request = Request::Check { condition: condition.to_owned() };
-        let (reply, _) = self.ask(&request, Vec::new()).await?;
+        let (reply, _) = self.ask_blocking(&request, &[], PATIENCE)?;
         of_condition(reply, condition)
     }
 

@@ -1,10 +1,13 @@
 //! The folder of compiled code. What is read from there is run as it is, outside of any sandbox, and no
 //! signature covers it: it is used only where nobody but the user can have written to it.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use clickmill_core::causes;
 use clickmill_core::private::{self, NotOurs};
@@ -77,6 +80,86 @@ impl Folder {
 
 /// The folder of compiled code in there. It is cleared of whatever else is in it, old or unknown.
 const CODE: &str = "compiled";
+
+/// Where compiled code lies in that folder, below a folder of its compiler.
+const MODULES: &str = "modules";
+
+/// Bytes of compiled code that are kept, at most. Where there are more, …
+pub(super) const MAX_KEPT_BYTES: u64 = 512 << 20;
+/// … what was used last is kept up to this part of it, in hundredths.
+const KEPT_PART: u64 = 70;
+
+/// Compiled code of one component, with what the cache notes of it beside.
+struct Entry {
+    bytes: u64,
+    used: SystemTime,
+    files: Vec<PathBuf>,
+}
+
+/// Removes the compiled code that was not used for the longest time, where there are more than so many bytes of
+/// it. Whoever writes it is gone right after that, and clears nothing. `before` is called before the first file
+/// goes.
+///
+/// # Errors
+///
+/// The folder can't be read, or a file not be removed.
+pub(super) fn sweep(
+    folder: &Path,
+    max_bytes: u64,
+    before: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
+    let mut entries = entries(&folder.join(MODULES))?;
+    if entries.iter().map(|entry| entry.bytes).sum::<u64>() <= max_bytes {
+        return Ok(());
+    }
+    before()?;
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.used));
+    let (mut kept, mut removed) = (0, 0);
+    for entry in entries {
+        // The last one is somebody's who waits for it.
+        if kept == 0 || kept + entry.bytes <= max_bytes / 100 * KEPT_PART {
+            kept += entry.bytes;
+            continue;
+        }
+        removed += entry.bytes;
+        for file in entry.files {
+            gone(fs::remove_file(file))?;
+        }
+    }
+    tracing::info!(removed, kept, "compiled plugins that were not used for long are removed");
+    Ok(())
+}
+
+/// What is kept of all compilers.
+fn entries(modules: &Path) -> io::Result<Vec<Entry>> {
+    let mut entries: HashMap<(PathBuf, Option<OsString>), Entry> = HashMap::new();
+    let Some(compilers) = gone(fs::read_dir(modules))? else { return Ok(Vec::new()) };
+    for compiler in compilers {
+        let compiler = compiler?.path();
+        let Some(files) = gone(fs::read_dir(&compiler))? else { continue };
+        for file in files {
+            let file = file?.path();
+            let Some(metadata) = gone(fs::symlink_metadata(&file))? else { continue };
+            let (bytes, used) = (metadata.len(), metadata.modified()?);
+            // What is noted of an entry is written anew with each use, under its name with an ending.
+            let entry = entries.entry((compiler.clone(), file.file_stem().map(Into::into)));
+            let entry = entry.or_insert(Entry { bytes: 0, used, files: Vec::new() });
+            entry.bytes += bytes;
+            entry.used = entry.used.max(used);
+            entry.files.push(file);
+        }
+    }
+    Ok(entries.into_values().collect())
+}
+
+/// What came of it, unless another process was faster and the file or folder is gone.
+fn gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
 
 /// Where compiled code may be kept in a folder: in one of its own, without links. Both are made for the user
 /// alone where they were not there.
@@ -167,6 +250,55 @@ mod tests {
         if std::os::unix::fs::chown(&entry, Some(12_345), None).is_ok() {
             assert!(matches!(usable(&cache), Err(CacheError::NotOurs(NotOurs::Writable { .. }))));
         }
+    }
+
+    /// Of entries that are used one after the other, the first ones go, with what is noted of them.
+    #[test]
+    fn what_was_not_used_for_the_longest_time_goes_first() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path();
+        assert!(sweep(folder, 0, || panic!("there is nothing to remove")).is_ok());
+        let compilers = ["modules/one", "modules/two"].map(|name| folder.join(name));
+        let write = |path: PathBuf, bytes: usize, second: u64| {
+            let used = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second);
+            fs::write(&path, vec![0; bytes]).unwrap();
+            fs::File::options().write(true).open(&path).unwrap().set_modified(used).unwrap();
+        };
+        for (at, compiler) in compilers.iter().enumerate() {
+            fs::create_dir_all(compiler).unwrap();
+            for entry in 0..4 {
+                // `e0` of each was compiled first, and is used still.
+                write(compiler.join(format!("e{entry}")), 100, entry);
+                let used = if entry == 0 { 100 } else { 10 + 2 * entry + at as u64 };
+                write(compiler.join(format!("e{entry}.stats")), 10, used);
+            }
+        }
+        let left = || {
+            let files = compilers.iter().flat_map(|compiler| fs::read_dir(compiler).unwrap());
+            let names = files.map(|file| file.unwrap().path());
+            let names = names.map(|path| path.strip_prefix(folder).unwrap().to_owned());
+            names.collect::<std::collections::BTreeSet<PathBuf>>()
+        };
+        let all = left();
+        assert!(sweep(folder, 880, || panic!("they are no more than that")).is_ok());
+        assert_eq!(left(), all);
+        // Nothing goes before it is known that it does.
+        let refused = sweep(folder, 879, || Err(io::ErrorKind::PermissionDenied.into()));
+        assert!(refused.is_err());
+        assert_eq!(left(), all);
+        let mut is_told = false;
+        let swept = sweep(folder, 500, || {
+            is_told = true;
+            Ok(())
+        });
+        assert!(swept.is_ok() && is_told);
+        let kept = ["one/e0", "one/e0.stats", "two/e0", "two/e0.stats", "two/e3", "two/e3.stats"];
+        let kept = kept.map(|name| Path::new(MODULES).join(name));
+        assert_eq!(left(), kept.into());
+        // One that is larger than all may be is kept as long as it is the last.
+        write(compilers[0].join("large"), 10_000, 1_000);
+        assert!(sweep(folder, 500, || Ok(())).is_ok());
+        assert_eq!(left(), [Path::new(MODULES).join("one/large")].into());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! Compiled code is handed over in the cache folder. What was compiled within its bounds once may be compiled
 //! by whoever wants it, at the same cost at most, should the cache have lost it: files under [`AFFORDED`] say
-//! so.
+//! so. They go before compiled code does that takes too much room.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -41,6 +41,11 @@ const MAX_SAID_BYTES: u64 = 8 << 10;
 const REFUSED: i32 = 1;
 const NO_MEMORY: i32 = 4;
 const NO_BOUNDS: i32 = 5;
+/// Rust's own, of a panic.
+const PANICKED: i32 = 101;
+
+/// Signals by which a compiler ends that breaks on what it is given: it runs out of stack, say.
+const BREAKS: [Signal; 4] = [Signal::ABORT, Signal::BUS, Signal::ILL, Signal::SEGV];
 
 /// Why a component is not compiled.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +69,14 @@ pub enum CompileError {
         /// The memory it had.
         bytes: u64,
     },
+    /// The compiler breaks on it: its process ended in a panic, or by a fault of memory.
+    #[error("the compiler breaks on it ({status}): {said}")]
+    Broke {
+        /// How its process ended.
+        status: ExitStatus,
+        /// What it said.
+        said: String,
+    },
     /// Its process ended by something else.
     #[error("the process that compiles it ended ({status}): {said}")]
     Ended {
@@ -84,7 +97,9 @@ impl CompileError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Refused(_) | Self::Time { .. } | Self::Memory { .. } => Fault::Input,
+            Self::Refused(_) | Self::Time { .. } | Self::Memory { .. } | Self::Broke { .. } => {
+                Fault::Input
+            }
             Self::Ended { .. } | Self::Start(_) | Self::Stopped => Fault::Environment,
         }
     }
@@ -94,7 +109,11 @@ impl CompileError {
         let code = match self {
             Self::Memory { .. } => NO_MEMORY,
             Self::Start(_) => NO_BOUNDS,
-            Self::Refused(_) | Self::Time { .. } | Self::Ended { .. } | Self::Stopped => REFUSED,
+            Self::Refused(_)
+            | Self::Time { .. }
+            | Self::Broke { .. }
+            | Self::Ended { .. }
+            | Self::Stopped => REFUSED,
         };
         code as u8
     }
@@ -178,6 +197,10 @@ impl Processes {
                 Err(memory)
             }
             _ if lock(&self.0).stopped => Err(CompileError::Stopped),
+            (Some(PANICKED), _) => Err(CompileError::Broke { status, said }),
+            (_, Some(signal)) if BREAKS.map(Signal::as_raw).contains(&signal) => {
+                Err(CompileError::Broke { status, said })
+            }
             _ => Err(CompileError::Ended { status, said }),
         }
     }
@@ -244,6 +267,17 @@ impl Afforded {
     /// Whether a component of this digest is among them.
     pub(super) fn has(&self, digest: &Digest) -> bool {
         self.folder.join(digest.as_str()).is_file()
+    }
+
+    /// Forgets all of them: what is in the cache no more is compiled by a process again, and what is there
+    /// costs one a look.
+    pub(super) fn forget(&self) -> io::Result<()> {
+        // Those of other settings too, whose code goes as well.
+        let all = self.folder.parent().unwrap_or(&self.folder);
+        match std::fs::remove_dir_all(all) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Adds the component of this digest.

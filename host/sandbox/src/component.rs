@@ -4,9 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use wasmtime::component::types::{ComponentExtern, ComponentItem};
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
-use super::boundary::{CONTRACT, Manifest};
+use super::boundary::{ColumnSpec, ConfigureIn, ConfigureOut, Manifest};
+use super::contract::{Contract, PACKAGE};
+use super::contract_0_1;
 use super::ending::{Ending, Told};
 use super::engine::Engine;
 use super::error::PluginError;
@@ -21,9 +24,6 @@ use super::slots::Slots;
 use clickmill_config::Limits;
 use clickmill_core::Digest;
 
-/// How the names of the contract's interfaces begin.
-const PACKAGE: &str = "clickmill:plugin/";
-
 /// A question may use the fuel of so many batches: `configure` does once what every batch is spared, such
 /// as compiling patterns, and `describe` writes a schema.
 const QUESTION_BATCHES: u64 = 10;
@@ -31,15 +31,26 @@ const QUESTION_BATCHES: u64 = 10;
 /// Bytes that a question may be answered with: some thousand names, or a large schema.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
 
+/// Processor time that `describe` may take, in seconds. It is asked of components that nobody has configured
+/// yet: with `max_compile_secs` it makes less than the minute in which any file is looked at.
+const MAX_DESCRIBE_SECS: u64 = 3;
+
+/// Functions, types and instances that a component may import, within each other. A component built for all of
+/// WASI imports some hundreds. The same instance may be imported by many names, so few bytes name many of them,
+/// and for each function that no plugin is given one is made that traps.
+const MAX_IMPORTED: usize = 10_000;
+
 /// Bytes of why a component can't be linked.
 const MAX_LINK_ERROR_BYTES: usize = 1024;
 
 /// A component that has been compiled, linked and described.
 pub(super) struct Loaded {
     pub digest: Digest,
+    /// The contract that it was built for.
+    pub contract: Contract,
     pub pre: InstancePre<Guest>,
     pub slots: Slots,
-    pub configure: ComponentExportIndex,
+    configure: ComponentExportIndex,
     pub process: ComponentExportIndex,
     pub manifest: Manifest,
 }
@@ -55,6 +66,8 @@ pub struct Described {
     pub description: String,
     /// JSON Schema of its configuration.
     pub config_schema: String,
+    /// The contract it was built for.
+    pub contract: &'static str,
     /// Secrets it wants.
     pub secrets: Vec<String>,
     /// Digest of the component.
@@ -66,8 +79,65 @@ pub struct Described {
 }
 
 impl Loaded {
+    /// Asks what the plugin is.
+    fn describe(
+        &self,
+        stage: &str,
+        describe: &ComponentExportIndex,
+    ) -> Result<Manifest, PluginError> {
+        let limits = Limits { max_call_secs: MAX_DESCRIBE_SECS, ..Limits::default() };
+        let lookups = Arc::default();
+        match self.contract {
+            Contract::V0_1 => self.ask::<(), contract_0_1::Manifest>(
+                stage,
+                limits,
+                lookups,
+                "describe",
+                describe,
+                (),
+            ),
+            Contract::V0_2 => {
+                self.ask::<(), Manifest>(stage, limits, lookups, "describe", describe, ())
+            }
+        }
+    }
+
+    /// Asks what the plugin needs with a configuration, where these columns are available.
+    pub(crate) fn configure(
+        &self,
+        stage: &str,
+        limits: Limits,
+        lookups: Arc<Lookups>,
+        config: &str,
+        available: &[ColumnSpec],
+    ) -> Result<ConfigureOut, PluginError> {
+        let (export, index) = ("configure", &self.configure);
+        match self.contract {
+            Contract::V0_1 => {
+                let available = available.iter().filter_map(contract_0_1::ColumnSpec::of);
+                let available: Vec<_> = available.collect();
+                self.ask::<contract_0_1::ConfigureIn<'_>, contract_0_1::ConfigureOut>(
+                    stage,
+                    limits,
+                    lookups,
+                    export,
+                    index,
+                    (config, &available),
+                )
+            }
+            Contract::V0_2 => self.ask::<ConfigureIn<'_>, ConfigureOut>(
+                stage,
+                limits,
+                lookups,
+                export,
+                index,
+                (config, available),
+            ),
+        }
+    }
+
     /// Calls an export of a fresh instance, under the stage's limits.
-    pub(crate) fn ask<'a, Params, Answer>(
+    fn ask<'a, Params, Answer>(
         &self,
         stage: &str,
         limits: Limits,
@@ -75,7 +145,7 @@ impl Loaded {
         export: &'static str,
         index: &ComponentExportIndex,
         params: Params,
-    ) -> Result<Answer, PluginError>
+    ) -> Result<Answer::Checked, PluginError>
     where
         Params: ComponentNamedList + Lower + 'a,
         (Answer,): ComponentNamedList + Lift,
@@ -107,8 +177,7 @@ impl Loaded {
                 Ending::of(&error, store.data(), &Told { limits, fuel: &fuel, output_bytes }).text,
             )
         })?;
-        answer.check().map_err(|what| failed(Ending::bad_output(&what).text))?;
-        Ok(answer)
+        answer.checked().map_err(|what| failed(Ending::bad_output(&what).text))
     }
 }
 
@@ -140,8 +209,15 @@ pub(super) fn load(
     let component_type = component.component_type();
     let imports: Vec<&str> =
         component_type.imports(&engine.wasmtime).map(|(name, _)| name).collect();
-    if let Some(other) = imports.iter().find(|name| is_other_contract(name)) {
-        return Err(contract(format!("it was built for `{}`", cut(*other, MAX_NAME_BYTES))));
+    let spoken = Contract::of(&engine.wasmtime, &component_type)
+        .map_err(|other| contract(format!("it was built for `{}`", cut(other, MAX_NAME_BYTES))))?;
+    let mut imported = component_type.imports(&engine.wasmtime).map(|(_, import)| import);
+    let mut left = MAX_IMPORTED;
+    if !imported.all(|import| takes_off(&engine.wasmtime, &import, &mut left)) {
+        let what = format!(
+            "it imports more than {MAX_IMPORTED} functions and types, over all that it imports"
+        );
+        return Err(contract(what));
     }
     let foreign: Vec<&str> =
         imports.into_iter().filter(|name| !name.starts_with(PACKAGE)).collect();
@@ -166,24 +242,25 @@ pub(super) fn load(
     let digest = Digest::of(bytes);
     let manifest = Manifest::default();
     let slots = engine.slots.clone();
-    let mut loaded = Loaded { digest, pre, slots, configure, process, manifest };
-    loaded.manifest = loaded.ask::<(), Manifest>(
-        stage,
-        Limits::default(),
-        Arc::default(),
-        "describe",
-        &describe,
-        (),
-    )?;
+    let contract = spoken;
+    let mut loaded = Loaded { digest, contract, pre, slots, configure, process, manifest };
+    loaded.manifest = loaded.describe(stage, &describe)?;
     let is_as_signed = claim.check_version(&loaded.manifest.version);
     is_as_signed.map_err(|error| failed(error.into()))?;
     Ok(loaded)
 }
 
-/// Whether an import is of the contract, in a version that is not this host's.
-fn is_other_contract(import: &str) -> bool {
-    let version = CONTRACT.rsplit_once('@').map(|(_, version)| version);
-    import.starts_with(PACKAGE) && import.rsplit_once('@').map(|(_, other)| other) != version
+/// Takes off what an import has in it; whether so much was left. Instances are no deeper in each other than the
+/// compiler has them.
+fn takes_off(engine: &wasmtime::Engine, import: &ComponentExtern<'_>, left: &mut usize) -> bool {
+    let Some(others) = left.checked_sub(1) else { return false };
+    *left = others;
+    match &import.ty {
+        ComponentItem::ComponentInstance(instance) => {
+            instance.exports(engine).all(|(_, export)| takes_off(engine, &export, left))
+        }
+        _ => true,
+    }
 }
 
 /// Describes a component file.
@@ -211,9 +288,13 @@ pub fn describe(
         version,
         description,
         config_schema,
-        secrets,
+        contract: loaded.contract.name(),
+        secrets: secrets.into_iter().map(|secret| secret.name).collect(),
         digest: loaded.digest,
         bytes: bytes.len(),
         imports,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -242,6 +242,11 @@ impl Engine {
             let digest = Digest::of(bytes);
             if !afforded.has(&digest) {
                 processes.compile(compiler, folder.path(), self.limits, bytes)?;
+                let swept =
+                    cache::sweep(folder.path(), cache::MAX_KEPT_BYTES, || afforded.forget());
+                if let Err(error) = swept {
+                    tracing::warn!(%error, "compiled plugins beyond 512 MiB are not removed");
+                }
                 afforded.add(&digest);
             }
         }

@@ -1,28 +1,18 @@
-//! Files that anybody may have put there: read no further than is wanted, and without waiting for a writer.
+//! Files that anybody may have put there, read no further than is wanted.
 
-use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use clickmill_core::file;
 
-/// Reads a file of at most `max_bytes`. Folders, pipes and devices are none: some of them never end, and some
-/// never begin.
+/// Reads a file of at most `max_bytes`.
 ///
 /// # Errors
 ///
 /// As of [`std::fs::read`], and where it is no file or a larger one.
 pub(super) fn read(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
-    // A pipe is opened without waiting for whoever writes to it.
-    let flags = OFlags::NONBLOCK.bits() as i32;
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let file = file::open(path)?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        let what = if metadata.is_dir() { "a folder" } else { "a pipe or a device" };
-        let error = format!("it is {what}, wanted a file");
-        return Err(io::Error::new(ErrorKind::InvalidInput, error));
-    }
     let too_large = |bytes: u64| {
         let error = format!("it has {bytes} bytes or more, wanted at most {max_bytes}");
         Err(io::Error::new(ErrorKind::FileTooLarge, error))
@@ -51,6 +41,7 @@ pub(super) fn read_text(path: &Path, max_bytes: usize) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::process::Command;
 
     use super::*;

@@ -6,16 +6,17 @@
 
 mod marks;
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::DataType;
 
 use clickmill_core::batch::{Batch, Reason};
 use clickmill_core::leaves::{Leaf, leaves};
-use clickmill_core::words::{find, texts, unescaped};
+use clickmill_core::words::{find, resolved, texts, unescaped};
 
 use marks::{LEAST_BYTES, Marks, Parts, beginning, parts};
 
@@ -87,9 +88,11 @@ impl HiddenValues {
             marks.hide(value, name);
         }
         if let Some(read) = &self.0.read {
-            let columns = read.columns().iter().filter_map(|column| column.as_string_opt::<i32>());
-            let texts = columns.filter(|column| column.is_valid(row));
-            hide_quotes(&mut marks, texts.map(|column| column.value(row).as_bytes()));
+            let mut texts = Vec::new();
+            for column in read.columns() {
+                texts_of(column, row..row + 1, &mut texts);
+            }
+            hide_quotes(&mut marks, texts.iter().map(String::as_bytes));
         }
         Reason { message: without_escaped(marks.told(), of_row()), ..reason.clone() }
     }
@@ -143,17 +146,33 @@ impl HiddenValues {
     }
 }
 
-/// What is told, but for a message that says a value with escapes, as `{:?}` writes it: of that nothing is.
+/// The texts of some rows of a column, at any depth.
+fn texts_of(column: &ArrayRef, rows: Range<usize>, found: &mut Vec<String>) {
+    match column.data_type() {
+        DataType::List(_) => {
+            let list = column.as_list::<i32>();
+            let [from, to] = [rows.start, rows.end].map(|row| list.offsets()[row] as usize);
+            texts_of(list.values(), from..to, found);
+        }
+        DataType::Struct(_) => {
+            let fields = column.as_struct().columns();
+            fields.iter().for_each(|field| texts_of(field, rows.clone(), found));
+        }
+        DataType::Utf8 | DataType::Dictionary(_, _) => {
+            let Ok(Some(texts)) = texts(&column.slice(rows.start, rows.len())) else { return };
+            found.extend(texts.iter().flatten().map(str::to_owned));
+        }
+        _ => {}
+    }
+}
+
+/// What is told, but for a message that says a value with escapes, as `{:?}` or a URL writes it: of that
+/// nothing is.
 fn without_escaped<'a>(
     told: String,
     values: impl Iterator<Item = (&'a str, &'a str)> + Clone,
 ) -> String {
-    // Debug output of JSON in JSON.
-    const MAX_NESTED: usize = 3;
-    let mut plain = told.as_bytes().to_vec();
-    for _ in 0..MAX_NESTED {
-        let Cow::Owned(resolved) = unescaped(&plain) else { break };
-        plain = resolved;
+    for plain in resolved(told.as_bytes()) {
         let parts = Parts::of(&plain);
         let mut values = values.clone().filter(|(_, value)| parts.may_hold(value.as_bytes()));
         if let Some((name, _)) = values.find(|(_, value)| find(beginning(value), &plain).is_some())

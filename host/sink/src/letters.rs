@@ -8,12 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use super::condition::check_condition;
 use super::{SinkError, Tables};
 use clickmill_config::TableName;
 use clickmill_core::schema::TableSchema;
 use clickmill_core::schema::provenance::{PUBLISH_TIME, RECORD_INDEX};
 use clickmill_core::{Fault, Micros};
-use clickmill_tables::result_set::ResultSet;
+use clickmill_tables::result_set::{Parameter, ResultSet};
 
 /// A dead letter, read back.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,7 +151,11 @@ impl From<LetterError> for SinkError {
 impl Tables {
     /// Letters that are wanted, in the order of their ids.
     pub async fn letters(&self, wanted: &Wanted<'_>) -> Result<Vec<Letter>, SinkError> {
-        let found = self.query(&wanted.sql(), &[], "read dead letters").await?;
+        check_condition(wanted.condition)?;
+        let text = |text: &str| Parameter::Text(Some(text.to_owned()));
+        // Parameters, since a table may hold any text for an id.
+        let parameters = [("pipeline", text(wanted.pipeline)), ("after", text(wanted.after))];
+        let found = self.query(&wanted.sql(), &parameters, "read dead letters").await?;
         let mut letters = decode(&found)?;
         // A record that was refused twice has two letters of one id.
         letters.dedup_by(|later, earlier| later.letter_id == earlier.letter_id);
@@ -238,7 +243,7 @@ fn is_among(there: &BTreeMap<Record, Vec<Option<u64>>>, key: &Key) -> bool {
 
 impl Wanted<'_> {
     fn sql(&self) -> String {
-        let Self { table, attempts, pipeline, condition, after, limit } = self;
+        let Self { table, attempts, condition, limit, .. } = self;
         format!(
             "SELECT letters.letter_id, letters.source, letters.source_line, letters.message_id, \
              letters.record_index, UNIX_MICROS(letters.publish_time) AS published, letters.sealed_with, letters.stage, \
@@ -246,7 +251,7 @@ impl Wanted<'_> {
              TO_BASE64(letters.payloadBytes) AS payload, \
              TO_JSON_STRING(letters.attributes) AS pairs \
              FROM `{}`.`{}` AS letters \
-             WHERE letters.pipeline = '{pipeline}' AND letters.letter_id > '{after}' AND ({condition}) \
+             WHERE letters.pipeline = @pipeline AND letters.letter_id > @after AND ({condition}) \
              AND letters.letter_id NOT IN (SELECT tried.letter_id FROM `{}`.`{}` AS tried WHERE tried.outcome <> 'rejected') \
              ORDER BY letters.letter_id LIMIT {limit}",
             table.dataset, table.table, attempts.dataset, attempts.table,

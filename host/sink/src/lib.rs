@@ -2,6 +2,7 @@
 //! in BigQuery. [`Tables`] opens them; how they are used is [`TableStore`]'s. What is the same wherever
 //! the tables are is here: dead letters, read back by SQL.
 
+mod condition;
 mod letters;
 
 use std::ops::Deref;
@@ -14,6 +15,7 @@ pub use clickmill_tables::{
 };
 use clickmill_warehouse::Warehouse;
 
+pub use condition::{ConditionError, check_condition};
 pub use letters::{Key, Letter, LetterError, Record, Wanted};
 
 /// What keeps tables. Copies are of the same.

@@ -28,7 +28,7 @@ use clickmill_core::schema::provenance::PUBLISH_TIME;
 use clickmill_core::{Fault, lock};
 use clickmill_tables::result_set::{Answer, Parameter};
 use clickmill_tables::views::{self, View};
-use clickmill_warehouse::{Doubt, Known, Warehouse, WarehouseError};
+use clickmill_warehouse::{KnownFacts, PossibleDuplicates, Warehouse, WarehouseError};
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,12 @@ impl QueryError {
             ),
         }
     }
+
+    /// Whether a file of Parquet is at fault.
+    fn is_a_file(&self) -> bool {
+        let Self::Query(error) = self else { return false };
+        matches!(error.find_root(), DataFusionError::ParquetError(_))
+    }
 }
 
 impl From<WarehouseError> for QueryError {
@@ -80,7 +86,7 @@ pub struct Queries {
     /// What queries share: the footers of files that were read before, say.
     runtime: Arc<RuntimeEnv>,
     /// What files say of rows that come again, by their table.
-    known: Mutex<HashMap<TableName, Known>>,
+    known: Mutex<HashMap<TableName, KnownFacts>>,
 }
 
 impl Queries {
@@ -105,10 +111,26 @@ impl Queries {
                 // An entry of clickmill's own that is damaged is no reason to answer nothing; a file that
                 // was removed since it was listed is none either.
                 self.warehouse.set_damaged_aside().await?;
-                self.answer(sql, parameters, max_rows).await
+                let answered = self.answer(sql, parameters, max_rows).await;
+                if answered.as_ref().is_err_and(QueryError::is_a_file) {
+                    self.check(sql).await?;
+                }
+                answered
             }
             answered => answered,
         }
+    }
+
+    /// Finds out which file can't be read of the tables that a query names: the engine does not say.
+    async fn check(&self, sql: &str) -> Result<(), QueryError> {
+        for (name, _) in self.warehouse.tables().await? {
+            let views = views::named_in(sql, &name.dataset);
+            let mut texts = views.iter().map(|view| view.sql.as_str()).chain([sql]);
+            if texts.any(|text| views::is_named(text, &name.table)) {
+                self.warehouse.check(&name).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn answer(
@@ -202,32 +224,32 @@ impl Queries {
         (table, schema): &(&TableName, SchemaRef),
     ) -> Result<LogicalPlan, QueryError> {
         let mut known = lock(&self.known).get(*table).cloned().unwrap_or_default();
-        let doubt = self.warehouse.doubt(listed.to_vec(), &mut known).await;
+        let found = self.warehouse.possible_duplicates(listed.to_vec(), &mut known).await;
         lock(&self.known).insert((*table).clone(), known);
-        let Doubt { sure, files: doubtful, published } = doubt?;
+        let PossibleDuplicates { unique, suspected, published } = found?;
         let scan = |table: Arc<dyn TableProvider>| {
             LogicalPlanBuilder::scan(view.of, provider_as_source(table), None)
         };
-        let sure = scan(files.table(sure, schema)?)?;
-        if doubtful.is_empty() {
-            return Ok(sure.build()?);
+        let unique = scan(files.table(unique, schema)?)?;
+        if suspected.is_empty() {
+            return Ok(unique.build()?);
         }
-        let doubtful = scan(files.table(doubtful, schema)?)?.build()?;
+        let suspected = scan(files.table(suspected, schema)?)?.build()?;
         let time =
             |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
         let in_doubt =
             published.into_iter().fold(col(PUBLISH_TIME).is_null(), |others, (from, to)| {
                 others.or(col(PUBLISH_TIME).between(time(from), time(to)))
             });
-        let rest = LogicalPlanBuilder::from(doubtful.clone()).filter(not(in_doubt.clone()))?;
-        let in_doubt = LogicalPlanBuilder::from(doubtful).filter(in_doubt)?.build()?;
+        let rest = LogicalPlanBuilder::from(suspected.clone()).filter(not(in_doubt.clone()))?;
+        let in_doubt = LogicalPlanBuilder::from(suspected).filter(in_doubt)?.build()?;
         // The view's own text, over those rows only.
         let over = format!("{}__in_doubt", view.of);
         let text = view.sql.replace(&format!(".{}", view.of), &format!(".`{over}`"));
         dataset.register_table(over.clone(), Arc::new(ViewTable::new(in_doubt, None)))?;
         let numbered = plan(files.context, &text, &[]).await;
         dataset.deregister_table(&over)?;
-        Ok(sure.union(rest.build()?)?.union(numbered?)?.build()?)
+        Ok(unique.union(rest.build()?)?.union(numbered?)?.build()?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What strangers ask of the admin interface costs the pipeline nothing: neither descriptors nor time.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::live::{Live, clicks};
@@ -139,4 +139,135 @@ fn heads_that_never_end_or_are_too_large_are_not_waited_for() {
     assert!(said.starts_with("HTTP/1.1 401"), "{said}");
     assert_eq!(live.at.get("/healthz").0, 200);
     live.end();
+}
+
+/// The next answer of a connection that is kept: its status, and what is said. `None` where it has ended.
+fn next(stream: &mut BufReader<TcpStream>) -> Option<(u16, String)> {
+    let mut status = None;
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let line = line.trim_end();
+        if line.is_empty() {
+            break;
+        }
+        match status {
+            None => status = line.split(' ').nth(1).map(|status| status.parse().unwrap()),
+            Some(_) => {
+                let length_is = line.to_ascii_lowercase();
+                if let Some(bytes) = length_is.strip_prefix("content-length: ") {
+                    length = bytes.parse().unwrap();
+                }
+            }
+        }
+    }
+    let mut said = vec![0; length];
+    stream.read_exact(&mut said).ok()?;
+    Some((status?, String::from_utf8(said).unwrap()))
+}
+
+#[test]
+fn each_request_of_a_connection_that_is_kept_is_judged_by_itself() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &[]);
+    let mut stream = BufReader::new(connect(&live));
+    let bearer = format!("authorization: {}\r\n", live.at.bearer);
+    let admin = live.admin.as_str();
+    let at_ours = format!("http://{admin}/v1/status");
+    let at_another =
+        ["/v1/status", "/", "/healthz"].map(|path| format!("http://attacker.example{path}"));
+    for (target, host, more, status) in [
+        ("/v1/status", "127.0.0.1", bearer.as_str(), 200),
+        // Whoever was let in before is not for that now.
+        ("/v1/status", "127.0.0.1", "", 401),
+        ("/v1/status", "attacker.example", bearer.as_str(), 403),
+        ("/v1/status", "127.0.0.1", "authorization: Bearer wrong\r\n", 401),
+        ("/v1/status", "127.0.0.1", "origin: http://attacker.example\r\n", 403),
+        ("/healthz", "127.0.0.1", "", 200),
+        // The target may name the host too, and no other.
+        (at_ours.as_str(), admin, bearer.as_str(), 200),
+        (at_another[0].as_str(), admin, bearer.as_str(), 400),
+        (at_another[1].as_str(), admin, "", 400),
+        (at_another[2].as_str(), admin, "", 400),
+        ("/v1/status", "127.0.0.1", bearer.as_str(), 200),
+    ] {
+        let head = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\n{more}\r\n");
+        stream.get_mut().write_all(head.as_bytes()).unwrap();
+        let (found, said) = next(&mut stream).expect("an answer");
+        assert_eq!(found, status, "{target}, {host}, {more}: {said}");
+    }
+    // What is in a body is no request.
+    let inner = "GET /v1/status HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
+    let bytes = inner.len();
+    let outer = format!(
+        "POST /nothing HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {bytes}\r\n\r\n{inner}"
+    );
+    stream.get_mut().write_all(outer.as_bytes()).unwrap();
+    assert_eq!(next(&mut stream).expect("an answer").0, 404);
+    stream.get_mut().write_all(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").unwrap();
+    // It is closed then, or goes on behind the body.
+    if let Some((status, said)) = next(&mut stream) {
+        assert_eq!((status, said.as_str()), (200, "ok\n"));
+    }
+    // A connection that rests is not kept for ever.
+    let mut rests = connect(&live);
+    rests.write_all(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").unwrap();
+    assert!(rest(&mut rests).starts_with("HTTP/1.1 200"));
+    live.end();
+}
+
+#[test]
+fn strangers_who_keep_their_connections_keep_nobody_out() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &[]);
+    live.wait_for_rows(1, 1);
+    let healthy = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
+    let mut strangers: Vec<TcpStream> = (0..MOST).map(|_| connect(&live)).collect();
+    for _ in 0..5 {
+        for stranger in &mut strangers {
+            // One that had to give way comes again.
+            if stranger.write_all(healthy).is_err() {
+                *stranger = connect(&live);
+                let _ = stranger.write_all(healthy);
+            }
+        }
+        let said = ask(&live, "/v1/status");
+        assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    }
+    // Who is known stays, whoever else comes.
+    let mut operator = BufReader::new(connect(&live));
+    let bearer = &live.at.bearer;
+    let head =
+        format!("GET /v1/status HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: {bearer}\r\n\r\n");
+    operator.get_mut().write_all(head.as_bytes()).unwrap();
+    assert_eq!(next(&mut operator).expect("an answer").0, 200);
+    let more: Vec<TcpStream> = (0..MOST).map(|_| connect(&live)).collect();
+    assert_eq!(live.at.get("/healthz").0, 200);
+    operator.get_mut().write_all(head.as_bytes()).unwrap();
+    assert_eq!(next(&mut operator).expect("an answer").0, 200);
+    drop(more);
+    live.end();
+}
+
+#[test]
+fn what_a_process_has_said_of_itself_is_gone_before_its_port_is_free() {
+    let scratch = Scratch::new();
+    let mut live = Live::start(&scratch, &clicks(), &[]);
+    live.wait_for_rows(1, 1);
+    let folder = crate::support::cache().join("processes");
+    let ours = format!("{}-", live.child.id());
+    let said = || {
+        let names = std::fs::read_dir(&folder).unwrap();
+        let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.any(|name| name.starts_with(&ours) && name.ends_with(".json"))
+    };
+    assert!(said(), "it says where it is");
+    crate::cloud::signal(&live.child, "-INT");
+    // Whoever has the port now would be taken for it, and be shown its token.
+    crate::cloud::wait_until("its port", || TcpListener::bind(&live.admin).is_ok());
+    assert!(!said(), "its token lies where its port is another's");
+    assert!(live.child.wait().unwrap().success());
 }

@@ -3,8 +3,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
 use clickmill_audit::{Action, Entry, Event, Log, Outcome, read};
 use serde_json::Value as Json;
@@ -140,6 +140,34 @@ fn without_an_entry_nothing_begins() {
     trail.unblock();
     scratch.summary(&pipeline, &FEW);
     assert_eq!(trail.actions(), ["start", "stop", "start", "stop"]);
+}
+
+#[test]
+fn a_log_that_is_no_file_is_told_at_once() {
+    let scratch = Scratch::new();
+    let trail = Trail::of(&scratch);
+    fs::create_dir_all(trail.0.parent().unwrap()).unwrap();
+    let pipeline = clicks();
+    let path = pipeline.to_string_lossy();
+    let run = ["run", &path, "--set", FEW[0], "--set", FEW[1]];
+    let asked: [&[&str]; 3] = [&run, &["audit", "verify"], &["audit", "list"]];
+    let made: [fn(&Path); 2] = [
+        |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success()),
+        |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+    ];
+    for make in made {
+        make(&trail.0);
+        for arguments in asked {
+            let mut command = scratch.command(arguments);
+            let mut process = Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+            wait_until("its end", || process.try_wait().unwrap().is_some());
+            let output = process.wait_with_output().unwrap();
+            let told = talk(&output, &scratch);
+            assert_eq!(output.status.code(), Some(3), "{arguments:?}: {told}");
+            assert!(told.contains("a pipe or a device"), "{arguments:?}: {told}");
+        }
+        fs::remove_file(&trail.0).unwrap();
+    }
 }
 
 #[test]

@@ -88,6 +88,17 @@ fn errors_name_the_thing_and_the_exit_code_says_whose_fault_it_is() {
 }
 
 #[test]
+fn a_warehouse_without_tables_is_told() {
+    let scratch = Scratch::new();
+    for dry_run in [&[][..], &["--dry-run"]] {
+        let output = scratch.run(&[&["warehouse", "compact", "no-such-folder"], dry_run].concat());
+        let told = talk(&output, &scratch);
+        assert!(output.status.success(), "{told}");
+        assert!(told.contains("`no-such-folder` has no tables yet"), "{told}");
+    }
+}
+
+#[test]
 fn the_readmes_clickmill_commands_are_ones_that_exist() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let mut count = 0;

@@ -8,8 +8,7 @@ use crate::support::{Scratch, head, hostile_stage, parse_stage, plugins, root, s
 
 const TABLE: &str = "test.events";
 const LETTERS: &str = "test.dead_letter";
-/// What may be said of these events nowhere.
-/// None of them may be a part of a digest.
+/// What may be said of these events nowhere, and cannot be a part of a digest.
 const SENSITIVE: [&str; 4] = ["203.0.113.9", "grace", "u-4711", "491512345678"];
 
 /// A pipeline of a table whose columns `ip`, `user_id` and `phone` are sensitive and masked.
@@ -182,6 +181,6 @@ fn what_parse_cannot_read_is_not_quoted() {
     let mut event = event("a", "");
     event["phone"] = json!("grace@example.com");
     says_nothing(&run(&scratch, &pipeline, &[event]));
-    let wanted = "`phone` is `[15 characters]`, wanted an integer of 64 bits";
+    let wanted = "`phone` is `[17 characters]`, wanted an integer of 64 bits";
     assert_eq!(messages(&scratch), [wanted]);
 }

@@ -59,6 +59,8 @@ fn installed_it_needs_no_clone_and_no_compiler() {
     for name in ["batch", "batch.toml", "host/pipelines/batch.toml"] {
         run(&["validate", name, "--set", "source.uri=shop.csv"]);
     }
+    // A folder of that name is no pipeline file.
+    std::fs::create_dir(scratch.path("home").join("batch")).unwrap();
     run(&["run", "batch", "--set", "source.uri=shop.csv"]);
     let loaded = "SELECT DISTINCT pipeline FROM clickstream_analytics.load_ledger";
     assert_eq!(run(&["query", "--json", loaded]).trim(), "{\"pipeline\":\"of_the_share\"}");

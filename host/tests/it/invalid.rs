@@ -94,6 +94,7 @@ fn what_stands_in_a_wrong_place_is_not_told() {
         format!("admin = {{ token_env = \"{secret}\" }}"),
         format!("admin = {{ reader_token_env = \"{secret}\" }}"),
         format!("{letters}seal = \"{secret}\""),
+        format!("{letters}seal = [\"{secret}\", \"s1\"]"),
         format!("{letters}seal = {{ key_env = 7, key_id = \"{secret}\" }}"),
         format!("{letters}seal = {{ key_env = \"K\", key_id = \"s1\", old = [\"{secret}\"] }}"),
         format!("plugin = [\"{secret}\"]"),

@@ -160,6 +160,42 @@ fn a_set_that_somebody_made_up_gets_what_the_pipeline_file_grants_and_no_more() 
     assert_eq!(kept.scratch.number(raw), 0);
 }
 
+/// A set that was kept may be named by whoever may write there. What ran last the audit log knows, which lies
+/// elsewhere.
+#[test]
+fn a_genuine_set_that_is_none_that_ran_last_is_told() {
+    let kept = Kept::new();
+    let another = "none that this host's audit log names last";
+    let live = kept.start();
+    live.wait_for_rows(1, 500);
+    assert!(!live.talk().contains(another), "{}", live.talk());
+    live.swap(&kept.scratch, &["--config", "mask.key_id=k3"]).unwrap();
+    live.end();
+    // It is told to go on with the swap before that.
+    let live = kept.start();
+    live.wait_for_rows(1, 500);
+    assert!(live.talk().contains(another), "{}", live.talk());
+    assert_eq!(live.end()["plugin_set"], kept.swapped.as_str());
+}
+
+#[test]
+fn what_another_process_has_remembered_meanwhile_is_told() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &FAST);
+    live.wait_for_rows(1, 500);
+    live.swap(&scratch, &["--config", "mask.key_id=k2"]).unwrap();
+    let another = "another process of this pipeline has remembered what it runs";
+    live.swap(&scratch, &["--config", "mask.key_id=k3"]).unwrap();
+    assert!(!live.talk().contains(another), "{}", live.talk());
+    let remembered = scratch.path("warehouse/_state/running/clicks-stream.json");
+    let mut theirs: Json = serde_json::from_slice(&fs::read(&remembered).unwrap()).unwrap();
+    theirs["actor"] = json!("somebody on another machine");
+    fs::write(&remembered, theirs.to_string()).unwrap();
+    live.swap(&scratch, &["--config", "mask.key_id=k4"]).unwrap();
+    assert!(live.talk().contains(another), "{}", live.talk());
+    live.end();
+}
+
 #[test]
 fn content_that_was_exchanged_under_its_digest_is_not_taken_up() {
     let scratch = Scratch::new();

@@ -31,19 +31,19 @@ fn no_files_of_a_crate_use_each_other() {
 }
 
 #[test]
-fn no_rooms_of_the_pipeline_use_each_other() {
-    let rooms = ["observe", "replay", "run", "swap", "versions"];
-    let room = |file: &String| {
-        let (room, _) = file.split_once(['/', '.']).expect("files end in `.rs`");
-        rooms.contains(&room).then(|| room.to_owned())
+fn no_modules_of_the_pipeline_use_each_other() {
+    let modules = ["observe", "replay", "run", "swap", "versions"];
+    let module = |file: &String| {
+        let (module, _) = file.split_once(['/', '.']).expect("files end in `.rs`");
+        modules.contains(&module).then(|| module.to_owned())
     };
     let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (from, to) in Imports::read(&root().join("host/pipeline/src")).edges() {
-        let Some(from) = room(&from) else { continue };
-        let others = to.iter().filter_map(room).filter(|to| *to != from).collect::<Vec<_>>();
+        let Some(from) = module(&from) else { continue };
+        let others = to.iter().filter_map(module).filter(|to| *to != from).collect::<Vec<_>>();
         edges.entry(from).or_default().extend(others);
     }
-    assert_eq!(edges.len(), rooms.len());
+    assert_eq!(edges.len(), modules.len());
     assert_eq!(circles(&edges), BTreeSet::new());
 }
 

@@ -329,6 +329,32 @@ fn a_watched_file_is_left_until_it_rests_and_a_bad_one_is_set_aside() {
 }
 
 #[test]
+fn what_a_watch_has_set_aside_is_tried_again_as_it_is() {
+    plugins();
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("in")).unwrap();
+    let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    let text = shop(&scratch, 100, 1);
+    // By its name, its time and its size it stays the same object, as one does whose plugins or whose disk
+    // are mended.
+    let put = |bytes: &[u8]| {
+        let made = scratch.write("made.csv", bytes);
+        fs::File::open(&made).unwrap().set_modified(hour_ago).unwrap();
+        fs::rename(made, scratch.path("in/a.csv")).unwrap();
+    };
+    put(&vec![0xff; text.len()]);
+    let sets = ["--set", "source.watch=true", "--set", "source.watch_interval_secs=1"];
+    let child = spawn(run(&scratch, None, "in/", &sets));
+    wait_until("its failure", || entries(&scratch, "load_failures") == 1);
+    put(&text);
+    wait_until("its load", || entries(&scratch, "load_ledger") == 1);
+    signal(&child, "-INT");
+    let summary = ended(&child.wait_with_output().unwrap(), 0);
+    assert_eq!((&summary["objects_loaded"], &summary["rows_in"]), (&1.into(), &100.into()));
+    assert!(scratch.done(&["loads", "list", "--failed", "--json"]).is_empty());
+}
+
+#[test]
 fn a_file_that_grows_while_it_is_read_is_given_up_and_the_others_go_on() {
     plugins();
     let scratch = Scratch::new();

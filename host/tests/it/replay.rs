@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cloud::Cloud;
 use crate::live::{Live, clicks};
-use crate::support::{Scratch, component, conserved, plugins, root};
+use crate::support::{Scratch, component, conserved, plugins, root, talk};
 
 const TABLE: &str = "clickstream_analytics.clickstream_batch";
 /// Hardly a rule: what only a rule refused passes.
@@ -86,6 +86,28 @@ fn letters_pass_through_mended_plugins_and_are_resolved() {
 }
 
 #[test]
+fn a_condition_stays_within_its_parentheses() {
+    let scratch = Scratch::new();
+    let (pipeline, _) = loaded(&scratch);
+    let replay = ["dead-letter", "replay", &pipeline, "--dry-run"];
+    let verbs = [&["dead-letter", "list"][..], &replay];
+    // Each would take in letters of other pipelines, those that are resolved, or a page again and again.
+    for condition in ["TRUE) OR (TRUE", "TRUE) --", "TRUE /*", "TRUE; SELECT 1", "code = ')"] {
+        for verb in verbs {
+            let output = scratch.run(&[verb, &["--where", condition]].concat());
+            let told = talk(&output, &scratch);
+            assert_eq!(output.status.code(), Some(2), "{verb:?}: {told}");
+            assert!(told.contains("is not one condition in SQL: "), "{verb:?}: {told}");
+        }
+    }
+    // What is quoted is text.
+    for verb in verbs {
+        scratch
+            .done(&[verb, &["--where", "errorMessage <> ') -- ;' AND (code <> \"(\")"]].concat());
+    }
+}
+
+#[test]
 fn a_replay_killed_at_any_moment_and_repeated_writes_each_row_once() {
     let scratch = Scratch::new();
     let (pipeline, summary) = loaded(&scratch);
@@ -160,6 +182,32 @@ fn the_whole_day_reject_seen_plugin_fixed_swapped_rejects_replayed() {
     };
     assert_eq!((count("*"), count("DISTINCT message_id")), (rows, rows));
     scratch.done(&["audit", "verify"]);
+}
+
+#[test]
+fn what_a_record_says_is_not_taken_for_what_is_said_of_its_letter() {
+    let scratch = Scratch::new();
+    plugins();
+    let event = json!({
+        "event_id": "e1",
+        "event_type": "nonsense",
+        "event_timestamp": "2026-11-25T10:00:00Z",
+        "session_id": "s1",
+        "user_agent": "Mozilla\nit passes\nrefused by nobody as fine: and so on",
+    });
+    scratch.write("clicks.ndjson", format!("{event}\n"));
+    let pipeline = root().join("host/pipelines/clicks.toml");
+    let source = format!("source.uri={}", scratch.path("clicks.ndjson").display());
+    scratch.summary(&pipeline, &[&source, "dead_letter.max_rejected_share=1.0"]);
+    let id = "SELECT letter_id FROM clickstream_analytics.dead_letter";
+    let id = scratch.query(id).remove(0)["letter_id"].as_str().unwrap().to_owned();
+    let told = scratch.done(&["dead-letter", "explain", &pipeline.to_string_lossy(), &id]);
+    assert!(told.contains("and so on"), "{told}");
+    let refused = told.lines().filter(|line| line.starts_with("refused by "));
+    let refused: Vec<&str> = refused.collect();
+    assert_eq!(refused.len(), 2, "{told}");
+    assert!(refused.iter().all(|line| line.contains("unknown_event_type")), "{told}");
+    assert!(!told.lines().any(|line| line == "it passes"), "{told}");
 }
 
 #[test]
@@ -245,6 +293,23 @@ fn sealed_letters_say_nothing_and_are_opened_for_a_replay() {
     assert_eq!(told.len(), 1, "{told:?}");
     let audit = "SELECT COUNT(*) FROM clickstream_analytics.audit_log WHERE action = 'unseal'";
     assert!(other.number(audit) > 0);
+    // Of several letters whose ids begin alike none is shown, so none is opened.
+    let alike = "SELECT SUBSTR(letter_id, 1, 1) AS begin, COUNT(*) AS letters \
+                 FROM clickstream_analytics.dead_letters WHERE resolved_at IS NULL \
+                 GROUP BY 1 ORDER BY letters DESC LIMIT 1";
+    let alike = other.query(alike).remove(0);
+    assert!(alike["letters"].as_u64() > Some(1), "{alike}");
+    let opened = || {
+        let entries = other.done(&["audit", "list", "--limit", "1000", "--json"]);
+        entries.lines().filter(|entry| entry.contains("\"unseal\"")).count()
+    };
+    let before = opened();
+    let begin = alike["begin"].as_str().unwrap();
+    let output = command(&["dead-letter", "explain", &pipeline, begin], SEAL);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("wanted one that is not resolved"), "{told}");
+    assert_eq!(opened(), before);
     // Whoever has the key is told why.
     let open = "SELECT letter_id FROM clickstream_analytics.dead_letters \
                 WHERE stage = 'parse' AND resolved_at IS NULL LIMIT 1";

@@ -153,6 +153,18 @@ fn a_version_that_loses_rows_is_refused_and_one_that_begins_to_is_rolled_back() 
     assert_eq!(scratch.query(detail)[0]["detail"], reason);
 }
 
+/// A set that faults costs as much as it may for each batch: where one says enough, the others are not tried.
+#[test]
+fn a_gate_ends_with_the_batches_that_say_enough() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &hostile(&scratch, "swap = { shadow_batches = 8 }"), &[]);
+    live.wait_for_rows(1, 6000);
+    let error = live.swap(&scratch, &["--config", "hostile.misdeed=fault_all"]).unwrap_err();
+    let shown = "on the last 500 rows it is worse than what runs: it faults";
+    assert!(error.contains("check `shadow`") && error.contains(shown), "{error}");
+    live.end();
+}
+
 #[test]
 fn a_canary_that_loses_rows_never_gets_more() {
     let scratch = Scratch::new();
@@ -520,7 +532,8 @@ fn without_numbers(line: &str) -> String {
 /// A component that was built for a contract of a later version.
 fn of_another_contract(scratch: &Scratch) -> String {
     let mut bytes = std::fs::read(component("plugins/mask")).unwrap();
-    let (ours, other) = (b"clickmill:plugin/log@0.1.0", b"clickmill:plugin/log@0.9.0");
-    assert!(write_over(&mut bytes, ours, other) > 0);
+    let ours = [b"clickmill:plugin/log@0.1.0", b"clickmill:plugin/log@0.2.0"];
+    let other = b"clickmill:plugin/log@0.9.0";
+    assert!(ours.map(|ours| write_over(&mut bytes, ours, other)).iter().sum::<usize>() > 0);
     scratch.write("later.wasm", bytes).to_string_lossy().into_owned()
 }

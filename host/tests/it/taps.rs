@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::live::{Live, clicks};
+use crate::live::{FAST, Live, clicks};
 use crate::support::{Scratch, agent};
 
 /// Memory that a pipeline may take more of while somebody asks for terabytes.
@@ -67,6 +67,53 @@ fn a_condition_that_wants_all_memory_or_all_time_ends_its_tap_and_nothing_else()
     live.wait_for_rows(1, rows + 500);
     let summary = live.end();
     crate::support::conserved(&summary);
+}
+
+/// Casts within casts, which take a reader of SQL twice as long for each.
+fn nested(casts: usize) -> String {
+    format!("{}event_type{} <> ''", "CAST(".repeat(casts), " AS STRING)".repeat(casts))
+}
+
+#[test]
+fn a_condition_that_ends_its_engine_ends_no_tap_of_another() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &clicks(), &FAST);
+    live.wait_for_rows(1, 500);
+    let request = agent().get(format!("http://{}/v1/tap", live.admin));
+    let request = request.query("where", "event_type <> ''");
+    let answer = request.header("authorization", &live.at.bearer).call().unwrap();
+    assert_eq!(answer.status(), 200);
+    let mut lines = BufReader::new(answer.into_body().into_reader()).lines();
+    let mut look = |after: &str| {
+        // More than may have been on their way.
+        for _ in 0..2000 {
+            let line = lines.next().unwrap_or_else(|| panic!("the other tap ended: {after}"));
+            let line: Json = serde_json::from_str(&line.unwrap()).unwrap();
+            assert!(line["error"].is_null(), "after {after}: {line:#}");
+        }
+    };
+    look("nothing");
+    for condition in [
+        nested(300),
+        ["event_type"; 600].join("||") + " <> ''",
+        "REPLACE(REPEAT('a', 100000), 'a', REPEAT('b', 100000)) <> ''".to_owned(),
+        ["event_type BETWEEN 'a' AND 'z'"; 200].join(" AND "),
+        "NOT ".repeat(2000) + "true",
+    ] {
+        let told: String = condition.chars().take(60).collect();
+        match tap(&live, &condition) {
+            Ok(line) => {
+                let computed = line["event_type"].is_string();
+                assert!(computed || line["error"].is_string(), "{told}: {line:#}");
+            }
+            Err(status) => assert!([400, 503].contains(&status), "{told}: {status}"),
+        }
+        look(&told);
+    }
+    // Nobody reads what is longer than anybody writes.
+    let long = format!("event_type <> '{}'", "x".repeat(10_000));
+    assert_eq!(tap(&live, &long).err(), Some(400));
+    live.end();
 }
 
 #[test]

@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
+use crate::cloud::wait_until;
 use crate::emulators::Storage;
-use crate::support::{Scratch, after, plugins, root, talk};
+use crate::support::{Process, Scratch, after, files, plugins, root, talk};
 
 const ROWS: &str = "SELECT COUNT(*) FROM clickstream_analytics.clickstream_batch";
 const LOADS: &str = "SELECT COUNT(*) FROM clickstream_analytics.load_ledger";
@@ -119,6 +120,28 @@ fn a_damaged_ledger_entry_is_told_and_counts_for_nothing() {
     assert_eq!(scratch.number(query), 0);
     ended_well(scratch.run(&run), &scratch);
     assert!(scratch.number(query) > 0);
+}
+
+#[test]
+fn a_damaged_file_of_rows_is_named_where_it_is_asked_for() {
+    plugins();
+    let scratch = Scratch::new();
+    generate(&scratch, "a.csv", "300");
+    ended_well(scratch.run(&["run", &batch(), "--set", "source.uri=a.csv"]), &scratch);
+    let file = parquet_files(&scratch.path("warehouse/clickstream_analytics/clickstream_batch"));
+    let file = file.first().unwrap();
+    let whole = fs::read(file).unwrap();
+    // One that is empty says nothing, and is set aside.
+    for damage in &damages(&whole)[1..] {
+        fs::write(file, damage).unwrap();
+        let output = scratch.run(&["query", ROWS]);
+        let told = talk(&output, &scratch);
+        assert_eq!(output.status.code(), Some(3), "{told}");
+        assert!(told.contains(&*file.file_name().unwrap().to_string_lossy()), "{told}");
+    }
+    // It is the user's, and stays where it is.
+    fs::write(file, whole).unwrap();
+    assert_eq!(scratch.number(ROWS), 300);
 }
 
 #[test]
@@ -269,6 +292,43 @@ fn what_killed_runs_left_in_staging_is_removed_by_the_next() {
     fs::write(staging.join("1-2-3.part"), "half").unwrap();
     ended_well(scratch.run(&["run", &batch, "--set", "source.uri=a.csv"]), &scratch);
     assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
+    plugins();
+    let scratch = Scratch::new();
+    let batch = batch();
+    generate(&scratch, "a.csv", "100");
+    let run = ["run", &batch, "--set", "source.uri=a.csv"];
+    ended_well(scratch.run(&run), &scratch);
+    let pipe = |path: &Path| {
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    let warehouse = scratch.path("warehouse");
+    let written = files(&warehouse);
+    for staging in ["_staging", "_state/_staging"] {
+        fs::create_dir_all(warehouse.join(staging)).unwrap();
+        pipe(&warehouse.join(staging).join("x.part"));
+    }
+    let aside = scratch.path("aside");
+    let mut told = String::new();
+    for file in &written {
+        fs::rename(file, &aside).unwrap();
+        pipe(file);
+        let mut command = scratch.command(&run);
+        let mut process = Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+        wait_until("its end", || process.try_wait().unwrap().is_some());
+        let output = process.wait_with_output().unwrap();
+        let talk = talk(&output, &scratch);
+        let code = output.status.code();
+        assert!(matches!(code, Some(0 | 3)), "{}: {code:?} {talk}", file.display());
+        told.push_str(&talk);
+        fs::rename(&aside, file).unwrap();
+    }
+    assert!(told.contains("a pipe or a device"), "{told}");
+    ended_well(scratch.run(&run), &scratch);
+    assert_eq!(scratch.number(ROWS), 100);
 }
 
 #[test]

@@ -37,8 +37,8 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// What stands for a claim where there are none: it keeps nobody away.
-    pub fn of_everybody() -> Self {
+    /// A claim that keeps nobody away, where there are no locks.
+    fn unlocked() -> Self {
         Self { _held: None }
     }
 }
@@ -105,7 +105,7 @@ impl Warehouse {
     /// Claims what one process at a time may do, such as the load of this id. `None` while another has
     /// the claim. In Cloud Storage everybody is given one.
     pub fn claim(&self, id: &str) -> Result<Option<Claim>, WarehouseError> {
-        let Some(path) = self.claim_file(id) else { return Ok(Some(Claim::of_everybody())) };
+        let Some(path) = self.claim_file(id) else { return Ok(Some(Claim::unlocked())) };
         let held = Held::take(path.clone());
         let held = held.map_err(|source| {
             self.disk_failed(format!("lock `{}` to keep other runs off", path.display()), source)

@@ -35,7 +35,7 @@ use super::reading::replaced;
 use super::repeats::Repeats;
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
-use clickmill_core::{causes, durable};
+use clickmill_core::{causes, durable, file};
 
 /// How long files stay that were replaced: readers that have listed them find them.
 const GRACE: Duration = Duration::from_secs(3600);
@@ -87,7 +87,7 @@ impl Warehouse {
         goes_on: &dyn Fn() -> bool,
     ) -> Result<Option<Compacted>, WarehouseError> {
         let Some(_claim) = self.claim(&format!("compact.{table}"))? else { return Ok(None) };
-        runtime.block_on(self.expire(table, now))?;
+        runtime.block_on(self.expire(table, now, goes_on))?;
         let mut done = Compacted {
             removed: runtime.block_on(self.tidy(table, now, goes_on))?,
             ..Compacted::default()
@@ -198,7 +198,7 @@ impl Warehouse {
             };
         };
         // Nothing rests on this: after a loss of power the file is moved again.
-        let moved = File::open(&from_path)
+        let moved = file::open(&from_path)
             .and_then(|file| file.set_modified(now))
             .and_then(|()| to_path.parent().map_or(Ok(()), durable::folders))
             .and_then(|()| fs::rename(&from_path, &to_path));

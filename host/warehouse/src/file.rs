@@ -25,6 +25,7 @@ use tokio_util::io::SyncIoBridge;
 use super::reading::replaced;
 use super::{Warehouse, WarehouseError};
 use clickmill_core::durable::Part;
+use clickmill_core::file;
 
 /// Rows of a row group: what a writer holds in memory, compressed, and what a reader can skip.
 const ROW_GROUP_ROWS: usize = 256 << 10;
@@ -349,7 +350,7 @@ impl Warehouse {
         let Some(on_disk) = self.on_disk(path) else {
             return Ok(Stored::Held(self.store.get(path).await?.bytes().await?));
         };
-        File::open(on_disk).map(Stored::File).map_err(|source| match source.kind() {
+        file::open(&on_disk).map(Stored::File).map_err(|source| match source.kind() {
             ErrorKind::NotFound => {
                 Error::NotFound { path: path.to_string(), source: source.into() }
             }

@@ -23,7 +23,7 @@
 mod claim;
 mod compact;
 mod decision;
-mod doubt;
+mod duplicates;
 mod entries;
 mod file;
 mod flushes;
@@ -42,7 +42,7 @@ mod table_store;
 mod window;
 
 pub use compact::Compacted;
-pub use doubt::{Doubt, Facts, Known};
+pub use duplicates::{FileFacts, KnownFacts, PossibleDuplicates};
 pub use repeats::Repeats;
 
 use std::path::PathBuf;
@@ -149,6 +149,7 @@ impl WarehouseError {
             Self::Store { .. } | Self::Parquet { .. } | Self::Disk { .. } => Fault::Environment,
         }
     }
+
     /// Whether the same may succeed later: a full disk gets space, a store answers again.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -211,14 +211,7 @@ impl Live {
             (before.day, before.at) = (None, SystemTime::now());
             let is_busy = before.compacting.as_ref().is_some_and(|task| !task.is_finished());
             if before.flush.first.is_multiple_of(COMPACT_EVERY) && !is_busy {
-                let (this, handle) = (self.clone(), runtime.clone());
-                let task = move || {
-                    this.compact(&handle, None, &|| !this.closing.load(Ordering::Relaxed));
-                };
-                // On a thread of its own: flushes go from one to another of those that the runtime has, and
-                // each keeps the memory that a flush takes. Where there can be none, it is done later.
-                before.compacting =
-                    thread::Builder::new().name("compact".to_owned()).spawn(task).ok();
+                before.compacting = self.compact_beside(runtime);
             }
         }
         before.window.add(fresh);
@@ -226,9 +219,21 @@ impl Live {
     }
 }
 
-/// A thread that does one task after the other and ends when nobody can ask for more. Compressing and
-/// waiting for the disk belong on a thread, and on this one: of those that a runtime has each would keep the
-/// memory that a flush takes.
+impl Live {
+    /// Merges small files beside what is written. `None` where there can be no thread: it is done later.
+    fn compact_beside(&self, runtime: &Handle) -> Option<JoinHandle<()>> {
+        let (this, runtime) = (self.clone(), runtime.clone());
+        let compact = move || {
+            this.compact(&runtime, None, &|| !this.closing.load(Ordering::Relaxed));
+        };
+        // A thread of its own: each of the runtime's that once did this would keep the memory that it takes.
+        thread::Builder::new().name("compact".to_owned()).spawn(compact).ok()
+    }
+}
+
+/// A thread that does one task after the other, and ends with the last sender. Compressing and waiting for
+/// the disk belong on a thread, and on a single one: each of a runtime's threads would keep the memory that a
+/// flush takes.
 fn writer() -> io::Result<Sender<Task>> {
     let (tasks, todo) = mpsc::channel::<Task>();
     thread::Builder::new()
@@ -249,8 +254,8 @@ async fn tick(written: Weak<Mutex<Written>>) {
 }
 
 impl Warehouse {
-    /// Begins a session, which is over to nobody as long as its claim is held. Whoever clears up may have
-    /// the claim of a name for a moment: then it is another name's.
+    /// Begins a session. As long as its claim is held, no process takes it to be over. A sweep may hold the
+    /// claim of a name for a moment: then the session gets another name.
     fn begin_session(
         &self,
         mut names: impl FnMut() -> Flushes,

@@ -121,7 +121,7 @@ impl Log {
         let locked = durable::folders(&on_disk)
             .and_then(|()| {
                 let lock = on_disk.join(LOCK);
-                private::table_options().write(true).create(true).truncate(true).open(lock)
+                private::table_options().write(true).create(true).truncate(false).open(lock)
             })
             .map(|file| file.try_lock().is_ok().then_some(file));
         let locked = locked

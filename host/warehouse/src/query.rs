@@ -4,8 +4,8 @@ use clickmill_config::TableName;
 use clickmill_core::schema::system;
 use clickmill_query::{Engine, QueryError};
 use clickmill_tables::result_set::{Answer, Parameter};
-use object_store::ObjectMeta;
 use object_store::path::Path;
+use object_store::{Error, ObjectMeta};
 
 use super::flushes::once;
 use super::reading::replaced;
@@ -73,6 +73,22 @@ impl Warehouse {
             }
         }
         Ok(found)
+    }
+
+    /// Whether a table's files can be read, as far as their footers tell. Those that were removed since they
+    /// were listed are none.
+    ///
+    /// # Errors
+    ///
+    /// The first that can't, by its name.
+    pub async fn check(&self, table: &TableName) -> Result<(), WarehouseError> {
+        for file in self.files(table).await? {
+            match self.footed(&file.location).await {
+                Ok(_) | Err(WarehouseError::Store { source: Error::NotFound { .. }, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn parquet_in(

@@ -1,6 +1,6 @@
-//! What a file says of rows that come again: whether another of its table may have one of the same key.
-//! It is told by whoever wrote the file and knows, among the metadata of the Parquet file; a file that says
-//! nothing may hold anything.
+//! What a file says of repeated rows: whether another file of its table may have a row of the same key. The
+//! writer of the file notes it in the metadata of the Parquet file, where it knows. A file without the note
+//! may hold any repeats.
 
 use std::collections::VecDeque;
 

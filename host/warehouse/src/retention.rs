@@ -28,11 +28,13 @@ impl Warehouse {
         self.retention_days.store(days, Ordering::Relaxed);
     }
 
-    /// Removes what of a table was written too long ago. Returns how many files that were.
+    /// Removes what of a table was written too long ago, or as much of it as is done before it is not to go
+    /// on. Returns how many files that were.
     pub async fn expire(
         &self,
         table: &TableName,
         now: SystemTime,
+        goes_on: impl Fn() -> bool,
     ) -> Result<usize, WarehouseError> {
         let days = self.retention_days.load(Ordering::Relaxed);
         let Some(limit) = now.checked_sub(DAY * days).filter(|_| days > 0) else { return Ok(0) };
@@ -60,10 +62,14 @@ impl Warehouse {
         let mut removed = 0;
         // Files that are left out because others are there come first.
         let files = [logged, replaced, in_table].concat();
-        if files.is_empty() || self.is_clock_doubtful(limit, newest.map(SystemTime::from)).await? {
+        let newest = newest.map(SystemTime::from);
+        if files.is_empty() || self.is_clock_doubtful(limit, newest, &goes_on).await? {
             return Ok(0);
         }
         for file in files {
+            if !goes_on() {
+                break;
+            }
             match self.store.delete(&file.location).await {
                 Ok(()) => removed += 1,
                 Err(Error::NotFound { .. }) => {}
@@ -80,12 +86,13 @@ impl Warehouse {
     }
 
     /// Whether nothing in the warehouse was written since the limit, which makes it doubtful that it is as
-    /// late as that. `newest` is what is known already. What this process writes from now on has its own
-    /// clock's time and says nothing.
+    /// late as that, or is not known before it is not to go on. `newest` is what is known already. What this
+    /// process writes from now on has its own clock's time and says nothing.
     async fn is_clock_doubtful(
         &self,
         limit: SystemTime,
         newest: Option<SystemTime>,
+        goes_on: &impl Fn() -> bool,
     ) -> Result<bool, WarehouseError> {
         if let Some(since) = self.doubted.get() {
             return Ok(since.elapsed() < DAY);
@@ -95,6 +102,9 @@ impl Warehouse {
         }
         let mut files = self.store.list(None);
         while let Some(file) = files.next().await {
+            if !goes_on() {
+                return Ok(true);
+            }
             let file = file.map_err(|source| self.failed("list its files".to_owned(), source))?;
             // Locks and files in the making are this process's own.
             let is_own = file.location.as_ref().starts_with(STAGING);
@@ -158,7 +168,7 @@ mod tests {
         }
 
         async fn expire(&self, now: SystemTime) -> usize {
-            self.warehouse.expire(&self.table, now).await.unwrap()
+            self.warehouse.expire(&self.table, now, || true).await.unwrap()
         }
 
         async fn left(&self) -> Vec<String> {
@@ -203,6 +213,36 @@ mod tests {
             "d/t/load_date=2026-11-22/a.parquet",
         ];
         assert_eq!(left().await.0, wanted);
+    }
+
+    #[tokio::test]
+    async fn what_is_cut_short_removes_no_more_and_is_gone_on_with() {
+        let scratch = Scratch::new();
+        scratch.put("d/t/load_date=2026-11-20/live-s1-0-1.parquet", 3).await;
+        for flush in ["s1-0-d", "s1-1-d"] {
+            scratch.put(&format!("_log/d/t/p/{flush}.parquet"), 3).await;
+        }
+        scratch.put("d/u/load_date=2026-11-23/a.parquet", 0).await;
+        scratch.warehouse.keep_for(2);
+        let asked = std::cell::Cell::new(0);
+        let expire = async |most: u32| {
+            asked.set(0);
+            let goes_on = || asked.replace(asked.get() + 1) < most;
+            scratch.warehouse.expire(&scratch.table, now(), goes_on).await.unwrap()
+        };
+        // Before it is known whether the clock is right, and before the first file or the second.
+        assert_eq!(expire(0).await, 0);
+        let mut removed = 0;
+        for most in 1..100 {
+            let now = expire(most).await;
+            removed += now;
+            if now > 0 {
+                break;
+            }
+        }
+        assert_eq!(removed, 1, "it ends with the first that it may remove");
+        assert!(scratch.left().await.iter().any(|path| path.starts_with("d/t/")), "packs go last");
+        assert_eq!(scratch.expire(now()).await, 2);
     }
 
     #[tokio::test]

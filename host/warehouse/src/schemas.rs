@@ -15,9 +15,9 @@ use clickmill_core::schema::{TableSchema, system};
 /// Beside a table's files: its columns, as BigQuery reads them. An empty table has a schema too.
 const SCHEMA_FILE: &str = "_schema.json";
 
-/// What a schema file says.
-enum Said {
-    Nothing,
+/// A schema file.
+enum SchemaFile {
+    Missing,
     Columns(TableSchema),
     /// It can't be read, and why.
     Damaged(String),
@@ -33,10 +33,10 @@ impl Warehouse {
         schema: &TableSchema,
     ) -> Result<(), WarehouseError> {
         let path = self.table(table).join(SCHEMA_FILE);
-        let (known, is_damaged) = match self.said(&path).await? {
-            Said::Nothing => (None, false),
-            Said::Columns(known) => (Some(known), false),
-            Said::Damaged(why) => {
+        let (known, is_damaged) = match self.schema_file(&path).await? {
+            SchemaFile::Missing => (None, false),
+            SchemaFile::Columns(known) => (Some(known), false),
+            SchemaFile::Damaged(why) => {
                 self.set_aside(&path, &why).await?;
                 (self.columns_of(&self.table(table)).await?, true)
             }
@@ -66,10 +66,10 @@ impl Warehouse {
                 let name = |path: &Path| path.filename().unwrap_or_default().to_owned();
                 let table = TableName { dataset: name(&dataset), table: name(&folder) };
                 let path = folder.clone().join(SCHEMA_FILE);
-                let schema = match self.said(&path).await? {
-                    Said::Nothing => None,
-                    Said::Columns(schema) => Some(schema),
-                    Said::Damaged(why) => {
+                let schema = match self.schema_file(&path).await? {
+                    SchemaFile::Missing => None,
+                    SchemaFile::Columns(schema) => Some(schema),
+                    SchemaFile::Damaged(why) => {
                         let (file, warehouse) = (path.as_ref(), &self.uri);
                         tracing::warn!(
                             file,
@@ -94,17 +94,17 @@ impl Warehouse {
         Ok(listed.common_prefixes.into_iter().filter(named).collect())
     }
 
-    async fn said(&self, path: &Path) -> Result<Said, WarehouseError> {
+    async fn schema_file(&self, path: &Path) -> Result<SchemaFile, WarehouseError> {
         let bytes = match self.store.get(path).await {
             Ok(got) => got.bytes().await,
-            Err(Error::NotFound { .. }) => return Ok(Said::Nothing),
+            Err(Error::NotFound { .. }) => return Ok(SchemaFile::Missing),
             Err(error) => Err(error),
         };
         let bytes = bytes.map_err(|source| self.failed(format!("read `{path}`"), source))?;
         let text = String::from_utf8_lossy(&bytes);
         Ok(match TableSchema::parse(&text, File::new(path.as_ref())) {
-            Ok(schema) => Said::Columns(schema),
-            Err(error) => Said::Damaged(causes(&error)),
+            Ok(schema) => SchemaFile::Columns(schema),
+            Err(error) => SchemaFile::Damaged(causes(&error)),
         })
     }
 

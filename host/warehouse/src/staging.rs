@@ -1,9 +1,8 @@
-//! What processes leave in the staging folder that are killed, or that another was faster than.
+//! Removes what processes have left in the staging folder that were killed, or lost to a faster one.
 //!
-//! On a disk whatever belongs to a living process is locked: files in the making (`….part`) themselves,
-//! and the folder `<id>` of a load by its claim, `<id>.lock`. All else may go at any time. In Cloud
-//! Storage, which has no locks, age decides, and a load that was decided for is left to whoever comes to
-//! its object next.
+//! On a disk everything of a living process is locked: a file in the making (`….part`) itself, and the
+//! folder `<id>` of a load by its claim, `<id>.lock`. All else may be removed at any time. In Cloud Storage,
+//! which has no locks, age decides, and a load that was decided for is left to the next run at its object.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,7 +15,7 @@ use super::decision::is_decision;
 use super::{STAGING, Warehouse, WarehouseError};
 use clickmill_core::durable;
 
-/// What has not been written to for so long is nobody's any more, where nothing else tells.
+/// After so long without a write a file counts as abandoned, where no lock tells.
 const ABANDONED: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Warehouse {
@@ -25,8 +24,8 @@ impl Warehouse {
         Path::from(STAGING).join(format!("{:016x}.part", rand::random::<u64>()))
     }
 
-    /// What time it is to whoever says when files were written: how old they are is not to rest on the
-    /// clocks of two machines. A store is asked by a file that is put for this.
+    /// The time by the clock that gives files their times, since ages are not to rest on the clocks of two
+    /// machines. A store tells it by a file that is put for this.
     pub async fn now(&self) -> Result<SystemTime, WarehouseError> {
         if self.disk.is_some() {
             return Ok(SystemTime::now());
@@ -41,7 +40,7 @@ impl Warehouse {
         Ok(probe.last_modified.into())
     }
 
-    /// Removes what is nobody's any more. What can't be removed now is removed by a later run.
+    /// Removes what is abandoned. What can't be removed now is removed by a later run.
     pub(super) async fn sweep(&self, now: SystemTime) {
         match &self.disk {
             Some(folder) => self.sweep_disk(&folder.join(STAGING), now),
@@ -75,7 +74,7 @@ impl Warehouse {
             }
         }
         for id in ids {
-            // Whoever is alive has the claim.
+            // A living process has the claim.
             if let Ok(Some(claim)) = self.claim(&id) {
                 let folder = staging.join(&id);
                 if folder.is_dir() {

@@ -96,8 +96,9 @@ pub struct Refusal {
     column: Option<String>,
 }
 
-/// Refuses a row: `code` is a stable word for counting (`a-z`, `0-9`, `_`), `message` tells a person
-/// what is wrong. The row goes to the dead-letter table.
+/// Refuses a row: `code` is a stable word for counting (`a-z`, `0-9`, `_`; not one that begins with
+/// `plugin_`, as the host's own do), `message` tells a person what is wrong. The row goes to the
+/// dead-letter table.
 pub fn reject(code: impl Into<String>, message: impl Into<String>) -> Refusal {
     Refusal { code: code.into(), message: message.into(), column: None }
 }

@@ -121,6 +121,11 @@ fn check(needs: &Needs, rows: usize, output: &Output) {
         let known = needs.reads.iter().chain(&needs.writes).any(|spec| spec.name == *column);
         assert!(known, "a row is refused for `{column}`, which is neither read nor written");
     }
+    for rejection in &output.rejections {
+        let code = &rejection.code;
+        let is_hosts = code.starts_with("plugin_");
+        assert!(!is_hosts, "a row is refused with `{code}`, which begins as the host's codes do");
+    }
     let mut gone: Vec<u32> = output.rejections.iter().map(|r| r.row).collect();
     gone.extend(&output.dropped);
     gone.sort_unstable();

@@ -69,6 +69,10 @@ impl Checker<'_> {
         let code = config.code.unwrap_or_else(|| kind.code().to_owned());
         if !is_code(&code) {
             self.problem(format!("`code` is `{code}`, wanted 1 to 64 of `a-z`, `0-9` and `_`"));
+        } else if code.starts_with("plugin_") {
+            self.problem(format!(
+                "`code` is `{code}`: codes that begin with `plugin_` are the host's"
+            ));
         }
         let when = config.when.and_then(|when| {
             let column = self.column(&when.column, KEYS)?;

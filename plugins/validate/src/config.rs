@@ -28,9 +28,9 @@ pub(crate) struct Entry(pub(crate) Result<RuleConfig, String>);
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleConfig {
-    /// What the rejection is counted by, 1 to 64 of `a-z`, `0-9` and `_`. By default the kind's own word:
-    /// required, not_allowed, out_of_range, no_match, bad_length, out_of_window, inconsistent or
-    /// wrong_prefix.
+    /// What the rejection is counted by, 1 to 64 of `a-z`, `0-9` and `_`, not beginning with `plugin_`. By
+    /// default the kind's own word: required, not_allowed, out_of_range, no_match, bad_length,
+    /// out_of_window, inconsistent or wrong_prefix.
     #[serde(default)]
     pub(crate) code: Option<String>,
     /// What becomes of a row that breaks the rule.

@@ -63,6 +63,30 @@ fn a_page_of_another_origin_is_told_by_either_header() {
     assert!(is_own(&unreadable).is_err());
 }
 
+#[test]
+fn a_target_that_names_a_host_names_the_one_that_is_looked_at() {
+    let named = headers("host: 127.0.0.1:7627");
+    for (target, fits) in [
+        ("/v1/status", true),
+        ("*", true),
+        ("http://127.0.0.1:7627/v1/status", true),
+        ("127.0.0.1:7627", true),
+        ("http://attacker.example/v1/status", false),
+        ("http://attacker.example:7627/", false),
+        ("http://127.0.0.1/v1/status", false),
+        ("http://user@127.0.0.1:7627/", false),
+        ("attacker.example:443", false),
+    ] {
+        let target: Uri = target.parse().unwrap();
+        assert_eq!(of_host(&target, &named).is_ok(), fits, "{target}");
+        let nameless = target.authority().is_none();
+        assert_eq!(of_host(&target, &HeaderMap::new()).is_ok(), nameless, "{target}");
+    }
+    let twice = headers("host: LocalHost:7627");
+    let target: Uri = "http://localhost:7627/".parse().unwrap();
+    assert!(of_host(&target, &twice).is_ok());
+}
+
 /// A connection from an address to one of ours.
 fn ends(peer: &str, here: &str) -> Ends {
     let at = |address: &str| SocketAddr::new(address.parse().unwrap(), 7627);

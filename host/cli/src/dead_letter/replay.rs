@@ -5,14 +5,15 @@ use std::path::Path;
 use clap::Args;
 use serde_json::json;
 
-use super::{Exit, Failure};
-use crate::pipeline_args::PipelineArgs;
+use super::Failure;
+use crate::ids;
+use crate::pipeline_args::{PipelineArgs, options};
 use crate::plugin::built;
-use crate::{compile, place};
+use clickmill_core::indented;
 use clickmill_pipeline as pipeline;
-use clickmill_pipeline::{Fate, Options, PreparedPipeline};
+use clickmill_pipeline::{Fate, PreparedPipeline};
 use clickmill_sandbox::build::is_crate;
-use clickmill_sandbox::{Change, NewComponent, PluginError, Secrets};
+use clickmill_sandbox::{Change, NewComponent, PluginError};
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
@@ -64,16 +65,7 @@ pub(crate) struct Explain {
 }
 
 fn open(args: &PipelineArgs, warehouse: &str) -> Result<PreparedPipeline, Failure> {
-    let options = Options {
-        warehouse: warehouse.to_owned(),
-        cache: place::cache(),
-        compiler: Some(compile::compiler()),
-        secrets: Secrets::new(),
-        forget_swaps: false,
-        audit: place::audit(),
-        actor: place::actor(),
-    };
-    Ok(pipeline::open(args.read()?, &options)?)
+    Ok(pipeline::open(args.read()?, &options(warehouse))?)
 }
 
 impl Replay {
@@ -117,7 +109,7 @@ impl Replay {
             println!("of {} the rows were there before", done.there_before);
         }
         for ((stage, code), (letters, example)) in &done.rejected {
-            println!("  {stage:<10} {code:<26} {letters:>8}  {example}");
+            println!("  {stage:<10} {code:<26} {letters:>8}  {}", indented(example));
         }
         println!("plugin set {}", done.plugin_set);
         Ok(())
@@ -126,16 +118,13 @@ impl Replay {
 
 impl Explain {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
-        if self.id.is_empty() || !self.id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            let error =
-                anyhow::anyhow!("`{}` is not a letter's id, wanted hexadecimal digits", self.id);
-            return Err(Failure::new(Exit::BadInput, error));
-        }
+        let id = ids::beginning(&self.id, "letter")?;
         let prepared = open(&self.pipeline, warehouse)?;
-        let explained = pipeline::explain(&prepared, &self.id.to_lowercase())?;
+        let explained = pipeline::explain(&prepared, &id)?;
         let letter = &explained.letter;
-        println!("letter {} of {}", letter.letter_id, letter.source);
-        println!("refused by {} as {}: {}", letter.stage, letter.code, letter.message);
+        println!("letter {} of {}", letter.letter_id, indented(&letter.source));
+        let message = indented(&letter.message);
+        println!("refused by {} as {}: {message}", letter.stage, indented(&letter.code));
         println!("plugin set {}", explained.plugin_set);
         let mut before: Vec<(String, String)> = Vec::new();
         for (stage, row) in &explained.steps {
@@ -153,7 +142,7 @@ impl Explain {
                     Some(_) => '~',
                     None => '+',
                 };
-                println!("{mark} {:<18} {value}", field.name());
+                println!("{mark} {:<18} {}", indented(field.name()), indented(&value));
                 now.push((field.name().clone(), value));
             }
             before = now;
@@ -162,7 +151,8 @@ impl Explain {
             Fate::Resolved => println!("\nit passes"),
             Fate::Filtered => println!("\nit is dropped on purpose"),
             Fate::Rejected { stage, reason } => {
-                println!("\nrefused by {stage} as {}: {}", reason.code, reason.message);
+                let message = indented(&reason.message);
+                println!("\nrefused by {stage} as {}: {message}", reason.code);
             }
         }
         Ok(())
@@ -171,9 +161,9 @@ impl Explain {
 
 /// `STAGE=COMPONENT` as a change. A crate is not built where only signed components are taken.
 fn change(given: &str, signed_only: bool, max_bytes: usize) -> Result<Change, Failure> {
-    let (stage, component) = given.split_once('=').ok_or_else(|| {
-        Failure::new(Exit::BadInput, anyhow::anyhow!("`{given}` is not STAGE=COMPONENT"))
-    })?;
+    let (stage, component) = given
+        .split_once('=')
+        .ok_or_else(|| Failure::bad_input(format!("`{given}` is not STAGE=COMPONENT")))?;
     let given = Path::new(component);
     if signed_only && is_crate(given) {
         let (stage, path) = (stage.to_owned(), given.to_owned());

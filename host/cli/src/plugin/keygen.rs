@@ -77,13 +77,10 @@ fn write_new(options: &mut OpenOptions, path: &Path, text: &str) -> io::Result<(
 }
 
 fn unwritten(path: &Path, error: io::Error) -> Failure {
-    let exists = error.kind() == ErrorKind::AlreadyExists;
-    let what = format!("cannot write `{}`", path.display());
-    let error = anyhow::Error::new(error).context(what);
-    if exists {
-        Failure::new(Exit::BadInput, error)
-            .hint("a key is not overwritten: choose another name, or move the old one away")
-    } else {
-        Failure::new(Exit::Environment, error)
+    if error.kind() != ErrorKind::AlreadyExists {
+        return Failure::unwritable(path, error);
     }
+    let what = format!("cannot write `{}`", path.display());
+    Failure::new(Exit::BadInput, anyhow::Error::new(error).context(what))
+        .hint("a key is not overwritten: choose another name, or move the old one away")
 }

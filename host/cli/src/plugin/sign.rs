@@ -53,7 +53,8 @@ pub(crate) struct Sign {
 
 impl Sign {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let key = fs::read_to_string(&self.key).map_err(|error| unreadable(&self.key, error))?;
+        let key =
+            fs::read_to_string(&self.key).map_err(|error| Failure::unreadable(&self.key, error))?;
         if private::is_open_to_others(&self.key).unwrap_or_default() {
             let key = self.key.display();
             eprintln!("others may read the secret key: chmod 600 {key}");
@@ -66,19 +67,15 @@ impl Sign {
             // Its author is not who signs: words of the comment are the signer's.
             if version.is_empty() || version.contains(char::is_whitespace) {
                 let path = path.display();
-                let error = anyhow::anyhow!(
+                return Err(Failure::bad_input(format!(
                     "cannot sign `{path}`: it says that its version is `{version}`, wanted a word"
-                );
-                return Err(Failure::new(Exit::BadInput, error));
+                )));
             }
             let comment = self.comment_of(path, &version);
             let signature = signature::sign(&key, password.clone(), &component, &comment)
                 .map_err(|error| unsigned(path, &self.key, error))?;
             let beside = signature::beside(path);
-            fs::write(&beside, signature).map_err(|error| {
-                let what = format!("cannot write `{}`", beside.display());
-                Failure::new(Exit::Environment, anyhow::Error::new(error).context(what))
-            })?;
+            fs::write(&beside, signature).map_err(|error| Failure::unwritable(&beside, error))?;
             println!("{}", beside.display());
         }
         Ok(())
@@ -106,14 +103,8 @@ pub(super) fn password() -> Result<Option<String>, Failure> {
     };
     // Taken for none, it would leave a new key without protection.
     password.into_string().map(Some).map_err(|_| {
-        let error = anyhow::anyhow!("environment variable `{PASSWORD_VARIABLE}` is not UTF-8");
-        Failure::new(Exit::BadInput, error)
+        Failure::bad_input(format!("environment variable `{PASSWORD_VARIABLE}` is not UTF-8"))
     })
-}
-
-fn unreadable(path: &Path, error: std::io::Error) -> Failure {
-    let what = format!("cannot read `{}`", path.display());
-    Failure::new(Exit::BadInput, anyhow::Error::new(error).context(what))
 }
 
 fn unsigned(path: &Path, key: &Path, error: SigningError) -> Failure {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::built::built;
+use crate::Failure;
 use crate::admin::Admin;
 use crate::place;
-use crate::{Exit, Failure};
 use clickmill_admin::wire::{
     ChangeBody, FileBody, RollbackBody, ShadowBody, SwapBody, SwappedBody, VersionBody,
 };
@@ -33,7 +33,7 @@ pub(crate) struct Swap {
     #[arg(value_name = "STAGE=COMPONENT")]
     stages: Vec<String>,
 
-    /// Set a key of a stage's configuration; the value is JSON or else text, null takes the key away
+    /// Set a key of a stage's configuration; the value is JSON or else text, null takes the key away, '"null"' is the text
     #[arg(long = "config", value_name = "STAGE.KEY=VALUE")]
     config: Vec<String>,
 
@@ -135,8 +135,7 @@ impl Swap {
             change.lookups.insert(table.to_owned(), file(Path::new(path))?);
         }
         if body.changes.is_empty() {
-            let error = anyhow::anyhow!("nothing to change is named");
-            return Err(Failure::new(Exit::BadInput, error)
+            return Err(Failure::bad_input("nothing to change is named")
                 .hint("clickmill plugin swap mask=plugins/mask, or --config, or --lookup"));
         }
         let swapped: SwappedBody = self.admin.post("/v1/plugins/swap", &body)?;
@@ -260,25 +259,18 @@ pub(super) fn golden(folder: &Path) -> Result<Vec<Golden>, Failure> {
 }
 
 fn file(path: &Path) -> Result<FileBody, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        let what = format!("cannot read `{}`", path.display());
-        Failure::new(Exit::BadInput, anyhow::Error::new(error).context(what))
-    })?;
+    let bytes = std::fs::read(path).map_err(|error| Failure::unreadable(path, error))?;
     let name = path.file_name().unwrap_or_default().into();
     Ok(FileBody { name, base64: bytes.into() })
 }
 
 fn pair<'a>(given: &'a str, wanted: &str) -> Result<(&'a str, &'a str), Failure> {
-    given
-        .split_once('=')
-        .ok_or_else(|| Failure::new(Exit::BadInput, anyhow::anyhow!("`{given}` is not {wanted}")))
+    given.split_once('=').ok_or_else(|| Failure::bad_input(format!("`{given}` is not {wanted}")))
 }
 
 /// The value is not told: it may be a secret.
 fn dotted<'a>(place: &'a str, wanted: &str) -> Result<(&'a str, &'a str), Failure> {
-    place
-        .split_once('.')
-        .ok_or_else(|| Failure::new(Exit::BadInput, anyhow::anyhow!("`{place}=…` is not {wanted}")))
+    place.split_once('.').ok_or_else(|| Failure::bad_input(format!("`{place}=…` is not {wanted}")))
 }
 
 fn share(text: &str) -> Result<f64, String> {

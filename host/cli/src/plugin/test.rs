@@ -57,11 +57,10 @@ impl Test {
             }
         }
         if files.is_empty() {
-            let error = anyhow::anyhow!(
+            return Err(Failure::bad_input(format!(
                 "there are no golden cases `{}`",
                 beside.join("tests/*.json").display()
-            );
-            return Err(Failure::new(Exit::BadInput, error));
+            )));
         }
         if failed > 0 {
             let error = anyhow::anyhow!("{failed} of {cases} golden cases fail");

@@ -4,14 +4,45 @@ use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use serde_json::json;
 
 use crate::{Exit, Failure};
-use clickmill_pipeline::{FailedObject, Streamed, Summary};
+use clickmill_pipeline::{Counts, FailedObject, Streamed, Summary};
+use clickmill_sandbox::RecordCounts;
 
 /// So many of a kind are named; of the others it is said how many there are.
 const NAMED: usize = 10;
 
 /// The summary, for a person.
 pub(crate) fn print_summary(summary: &Summary) {
+    print_not_begun(summary);
+    if summary.loaded == 0 && summary.stream.is_none() {
+        if summary.failed.is_empty() {
+            eprintln!("nothing to load");
+        }
+        return;
+    }
     let counts = &summary.counts;
+    let seconds = summary.elapsed.as_secs_f64();
+    match &summary.stream {
+        Some(streamed) => print_streamed(streamed, counts.rows_in, seconds),
+        None => eprintln!(
+            "loaded {} object{} in {seconds:.2} s: {} rows/s, {}",
+            summary.loaded,
+            if summary.loaded == 1 { "" } else { "s" },
+            HumanCount((counts.rows_in as f64 / seconds) as u64),
+            HumanBytes(counts.bytes),
+        ),
+    }
+    print_rows(counts);
+    print_plugins(counts);
+    if let Some(digest) = &summary.plugin_set {
+        eprintln!("plugin set {digest}");
+    }
+    if seconds > 60.0 {
+        eprintln!("took {}", HumanDuration(summary.elapsed));
+    }
+}
+
+/// Objects of which nothing was to be loaded, or is not yet.
+fn print_not_begun(summary: &Summary) {
     for object in summary.skipped.iter().take(NAMED) {
         eprintln!("skipped {object}: it is loaded already");
     }
@@ -27,23 +58,10 @@ pub(crate) fn print_summary(summary: &Summary) {
     if summary.left > 0 {
         eprintln!("stopped: {} objects are left, run again to load them", summary.left);
     }
-    if summary.loaded == 0 && summary.stream.is_none() {
-        if summary.failed.is_empty() {
-            eprintln!("nothing to load");
-        }
-        return;
-    }
-    let seconds = summary.elapsed.as_secs_f64();
-    match &summary.stream {
-        Some(streamed) => print_streamed(streamed, counts.rows_in, seconds),
-        None => eprintln!(
-            "loaded {} object{} in {seconds:.2} s: {} rows/s, {}",
-            summary.loaded,
-            if summary.loaded == 1 { "" } else { "s" },
-            HumanCount((counts.rows_in as f64 / seconds) as u64),
-            HumanBytes(counts.bytes),
-        ),
-    }
+}
+
+/// Rows by what became of them.
+fn print_rows(counts: &Counts) {
     let width = 14;
     for (label, value) in [
         ("rows in", counts.rows_in),
@@ -53,12 +71,27 @@ pub(crate) fn print_summary(summary: &Summary) {
     ] {
         eprintln!("  {label:<9} {:>width$}", HumanCount(value).to_string());
     }
+    if counts.rows_made > 0 {
+        let RecordCounts { with_rows, with_letters_only, filtered_whole } = counts.records;
+        for (what, value) in [
+            ("rows that plugins made beyond one of each record", counts.rows_made),
+            ("records with rows", with_rows),
+            ("records with dead letters only", with_letters_only),
+            ("records that are filtered whole", filtered_whole),
+        ] {
+            eprintln!("  {} {what}", HumanCount(value));
+        }
+    }
     if !counts.rejected_by.is_empty() {
         eprintln!("rejected by");
         for ((stage, code), count) in &counts.rejected_by {
             eprintln!("  {stage:<10} {code:<26} {:>10}", HumanCount(*count).to_string());
         }
     }
+}
+
+/// What each plugin did and cost.
+fn print_plugins(counts: &Counts) {
     if !counts.stages.is_empty() {
         eprintln!("plugins");
         for (name, stage) in &counts.stages {
@@ -83,12 +116,6 @@ pub(crate) fn print_summary(summary: &Summary) {
                 eprintln!("  {name:<10} {} unreadable in `{column}`, null", HumanCount(*values));
             }
         }
-    }
-    if let Some(digest) = &summary.plugin_set {
-        eprintln!("plugin set {digest}");
-    }
-    if seconds > 60.0 {
-        eprintln!("took {}", HumanDuration(summary.elapsed));
     }
 }
 
@@ -182,8 +209,19 @@ pub(crate) fn as_json(summary: &Summary) -> serde_json::Value {
             "pause_max_us": streamed.pause_max_us,
         })
     });
+    // By record there is more to tell only where plugins make several rows of one.
+    let records = (counts.rows_made > 0).then(|| {
+        let RecordCounts { with_rows, with_letters_only, filtered_whole } = counts.records;
+        json!({
+            "rows_made": counts.rows_made,
+            "with_rows": with_rows,
+            "with_letters_only": with_letters_only,
+            "filtered_whole": filtered_whole,
+        })
+    });
     json!({
         "stream": stream,
+        "records": records,
         "rows_in": counts.rows_in,
         "rows_out": counts.rows_out,
         "rows_rejected": counts.rows_rejected,

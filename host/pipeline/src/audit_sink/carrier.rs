@@ -19,9 +19,9 @@ use clickmill_sink::{SinkError, Tables};
 const HASH: &str = "entry_hash";
 /// How long the table may take over an entry: a start and an end wait for it, and the log file has the
 /// entry already.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long entries may take together. Those that are left wait for the next time.
-const TOGETHER: Duration = Duration::from_secs(30);
+const ROUND_TIMEOUT: Duration = Duration::from_secs(30);
 /// So many entries a start looks back for ones that the table lacks; and as many again while the oldest of
 /// them is one.
 pub(super) const LOOK_BACK: usize = 100;
@@ -183,7 +183,7 @@ impl Carrier {
         waiting.entries.extend(new);
         let began = Instant::now();
         while let Some(entry) = waiting.entries.front() {
-            if began.elapsed() >= TOGETHER {
+            if began.elapsed() >= ROUND_TIMEOUT {
                 return Ok(());
             }
             let rows = audit::rows(std::slice::from_ref(entry), &self.schema.arrow())?;
@@ -208,8 +208,8 @@ impl Carrier {
         &self,
         asked: impl Future<Output = Result<T, SinkError>>,
     ) -> Result<T, TableError> {
-        let asked = async { tokio::time::timeout(PATIENCE, asked).await };
-        let no_answer = |_| TableError::NoAnswer { seconds: PATIENCE.as_secs() };
+        let asked = async { tokio::time::timeout(ANSWER_TIMEOUT, asked).await };
+        let no_answer = |_| TableError::NoAnswer { seconds: ANSWER_TIMEOUT.as_secs() };
         Ok(self.runtime.block_on(asked).map_err(no_answer)??)
     }
 }

@@ -32,14 +32,7 @@ impl Denied {
             count => format!(", the last of {count} times"),
         };
         (self.entered, self.last) = (Some(Instant::now()), None);
-        Some(Event {
-            actor: "unknown".to_owned(),
-            action: Action::Deny,
-            subject: String::new(),
-            old_plugin_set: None,
-            new_plugin_set: None,
-            outcome: Outcome::Refused,
-            detail: format!("from {from}{times}"),
-        })
+        let event = Event::new("unknown", Action::Deny, format!("from {from}{times}"));
+        Some(Event { outcome: Outcome::Refused, ..event })
     }
 }

@@ -27,8 +27,6 @@ struct Inner {
     context: Arc<Context>,
     status: Arc<Status>,
     series: Series,
-    max_freshness: Option<Duration>,
-    spool_max_wait: Duration,
 }
 
 /// What a pipeline is.
@@ -81,8 +79,6 @@ impl Running {
             context: context.clone(),
             status: status.clone(),
             series: Series::default(),
-            max_freshness: pipeline.admin.max_freshness,
-            spool_max_wait: pipeline.dead_letter.spool_max_wait,
         };
         let running = Self(Arc::new(inner));
         let sampled = Arc::downgrade(&running.0);
@@ -141,12 +137,13 @@ impl Running {
 
     /// Why it does not do its work; nothing where it does.
     pub fn problems(&self, now: &Snapshot) -> Vec<String> {
+        let pipeline = &self.0.context.pipeline;
         let mut problems = Vec::new();
         if let Some(seconds) = now.away_secs {
             problems.push(format!("the table has not taken rows for {seconds:.0} s"));
         }
         problems.extend(self.0.context.tables.unready());
-        if let (Some(most), Some(seconds)) = (self.0.max_freshness, now.freshness_secs)
+        if let (Some(most), Some(seconds)) = (pipeline.admin.max_freshness, now.freshness_secs)
             && seconds > most.as_secs_f64()
         {
             let most = most.as_secs_f64();
@@ -160,7 +157,7 @@ impl Running {
                 "changes that count and are not in the audit log: {late}; the log says why, and no swap passes before they are"
             ));
         }
-        let most = self.0.spool_max_wait.as_secs_f64();
+        let most = pipeline.dead_letter.spool_max_wait.as_secs_f64();
         if let Some(seconds) = now.spool_oldest_secs
             && seconds > most
         {

@@ -1,20 +1,22 @@
-//! Taps: somebody looks at rows as they pass, after a stage, or at those that are refused.
+//! Taps show rows as they pass, after a stage, or those that are rejected.
 //!
-//! A reader sees a column only in its last form: not one that a later stage still writes, since that may
-//! be where it is masked, not one that is sensitive in the table's schema, and not one that the table does
-//! not have, of which nobody says what it holds; unless it is revealed. Nor a row of which another column
-//! holds what a sensitive one is not to tell: the guard will stop it.
+//! A reader sees a column only in its last form. Hidden, unless they are revealed, are a column that a later
+//! stage still writes, which may be the one that masks it; a column that is sensitive in the table's schema;
+//! and a column that the table does not have, of which nothing says whether it is sensitive. A row of which
+//! another column holds a sensitive value is not shown: the guard will stop it.
+//!
 //! A tap never holds the pipeline up: its rows are filtered and written on a thread of its own, by the SQL
 //! engine's process, and rows that it does not take in time are counted, not kept.
+
+mod rows;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
 use tokio::sync::mpsc::error::TrySendError;
@@ -23,12 +25,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::versions::fit::Fitted;
 use crate::versions::guard::Guard;
-use clickmill_core::batch::{Batch, Position, Rejected};
+use clickmill_core::batch::{Batch, Rejected};
 use clickmill_core::lock;
 use clickmill_core::schema::TableSchema;
-use clickmill_query::{Engine, QueryError};
+use clickmill_query::{Engine, EngineError, QueryError};
+use rows::{masked, refused};
 
-/// Taps at once: each costs a thread and a copy of what it shows.
+/// Taps at once: each costs a thread and a copy of what it shows, and a process where it has a condition.
 const MAX_TAPS: usize = 8;
 /// Batches that a tap may be behind.
 const MAX_BATCHES_BEHIND: usize = 4;
@@ -39,8 +42,14 @@ const MAX_BYTES_BEHIND: usize = 4 << 20;
 const MAX_ROWS: usize = 100;
 /// How often a tap without rows looks whether anybody listens.
 const IDLE: Duration = Duration::from_secs(1);
-/// What stands in place of a value that is not shown.
-const HIDDEN: &str = "(hidden)";
+/// The most that a condition may have: what is longer may take all of the engine's stack.
+const MAX_CONDITION_BYTES: usize = 8 << 10;
+/// The characters of a longer one that are told.
+const TOLD: usize = 60;
+/// Conditions that are read at once: some texts take the engine as long as it may.
+const CHECKS_AT_ONCE: usize = 2;
+/// Memory that the engine of a tap may have, in MiB: it has some batches in hand.
+const ENGINE_MB: u64 = 512;
 /// Columns that hold records as they came in.
 const RAW: [&str; 2] = ["payload", "attributes"];
 
@@ -55,7 +64,7 @@ enum TapError {
     Rows(#[from] ArrowError),
 }
 
-/// What somebody wants to see.
+/// What a tap shows.
 #[derive(Debug)]
 pub struct Tap {
     /// After which stage; the last where absent.
@@ -97,13 +106,26 @@ impl TapStream {
 pub struct TooManyTaps;
 
 /// All taps of a pipeline.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Taps {
     /// So that a batch costs nothing where nobody looks.
     any: AtomicBool,
     open: Mutex<Vec<Open>>,
-    /// Apart from the one that answers queries: a condition that exhausts it ends no query.
-    engine: Engine,
+    /// Reads conditions. Each tap has an engine of its own beside it, and none is the one that answers
+    /// queries: a condition that exhausts its engine ends its tap, and nothing else.
+    reads: Engine,
+    checks: Arc<Semaphore>,
+}
+
+impl Default for Taps {
+    fn default() -> Self {
+        Self {
+            any: AtomicBool::default(),
+            open: Mutex::default(),
+            reads: Engine::of_memory(ENGINE_MB),
+            checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+        }
+    }
 }
 
 /// A tap, as the pipeline sees it.
@@ -141,7 +163,7 @@ impl Taps {
         let missed = Arc::<AtomicU64>::default();
         let writer = Writer {
             condition: tap.condition.clone(),
-            engine: self.engine.clone(),
+            engine: Engine::of_memory(ENGINE_MB),
             to,
             room: Arc::new(Semaphore::new(MAX_BYTES_BEHIND)),
             missed: missed.clone(),
@@ -159,7 +181,25 @@ impl Taps {
 
     /// Whether a text is a condition that a tap may have.
     pub(crate) async fn check(&self, condition: &str) -> Result<(), QueryError> {
-        self.engine.check(condition).await
+        if condition.len() > MAX_CONDITION_BYTES {
+            return Err(QueryError::Condition {
+                condition: condition.chars().take(TOLD).chain(['…']).collect(),
+                what: format!(
+                    "it has {} bytes, wanted at most {MAX_CONDITION_BYTES}",
+                    condition.len()
+                ),
+            });
+        }
+        // It is never closed.
+        let turn = self.checks.clone().acquire_owned().await;
+        let (reads, condition) = (self.reads.clone(), condition.to_owned());
+        // To the end, also where nobody waits for it any more: else what takes for ever would be left to it.
+        let checked = tokio::task::spawn_blocking(move || {
+            let checked = reads.check(&condition);
+            drop(turn);
+            checked
+        });
+        checked.await.map_err(|error| EngineError::Ask(std::io::Error::other(error)))?
     }
 
     /// Whether anybody looks.
@@ -345,148 +385,5 @@ impl<'a> StageWrites<'a> {
     }
 }
 
-/// The rows, with hidden columns' values replaced: nor can a filter tell what they were.
-fn masked(rows: &RecordBatch, hidden: impl Fn(&str) -> bool) -> Result<RecordBatch, ArrowError> {
-    let schema = rows.schema();
-    let columns = schema.fields().iter().zip(rows.columns());
-    let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = columns
-        .map(|(field, column)| {
-            if hidden(field.name()) {
-                let values: StringArray =
-                    (0..column.len()).map(|row| column.is_valid(row).then_some(HIDDEN)).collect();
-                let array: ArrayRef = Arc::new(values);
-                (Field::new(field.name(), DataType::Utf8, true), array)
-            } else {
-                (field.as_ref().clone(), column.clone())
-            }
-        })
-        .unzip();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-}
-
-/// Refused rows in columns.
-fn refused(rows: &[&Rejected], payload: bool) -> Result<RecordBatch, ArrowError> {
-    let texts = |text: &dyn Fn(&Rejected) -> Option<String>| -> ArrayRef {
-        Arc::new(rows.iter().map(|row| text(row)).collect::<StringArray>())
-    };
-    let line = |row: &&Rejected| match &row.position {
-        Position::Line(line) => Some(*line as i64),
-        Position::Message(_) => None,
-    };
-    let columns: Vec<(&str, ArrayRef)> = vec![
-        ("stage", texts(&|row| Some(row.stage.to_string()))),
-        ("code", texts(&|row| Some(row.reason.code.clone()))),
-        ("message", texts(&|row| Some(row.reason.message.clone()))),
-        ("column", texts(&|row| row.reason.column.clone())),
-        ("source", texts(&|row| Some(row.source.to_string()))),
-        ("source_line", Arc::new(rows.iter().map(line).collect::<Int64Array>())),
-        (
-            "message_id",
-            texts(&|row| match &row.position {
-                Position::Message(message) => Some(message.id.to_string()),
-                Position::Line(_) => None,
-            }),
-        ),
-        (
-            "payload",
-            texts(&|row| {
-                if payload {
-                    Some(String::from_utf8_lossy(&row.payload).into_owned())
-                } else {
-                    Some(HIDDEN.to_owned())
-                }
-            }),
-        ),
-    ];
-    RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, column)| (name, column, true)),
-    )
-}
-
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use bytes::Bytes;
-
-    use super::*;
-    use clickmill_config::{self as config, Format};
-    use clickmill_core::Micros;
-    use clickmill_core::batch::{Origins, Positions};
-
-    #[tokio::test]
-    async fn a_row_that_the_guard_will_stop_is_shown_after_no_stage() {
-        let schema = r#"[
-            {"name": "ip", "type": "STRING", "policyTags": {"names": ["t"]}},
-            {"name": "note", "type": "STRING"}
-        ]"#;
-        let schema = TableSchema::parse(schema, Path::new("t.json")).expect("a schema");
-        let format = Format::Ndjson { max_record_bytes: 1024 };
-        let guard = Guard::of(&schema, &config::Guard::default(), &format);
-        let stages = vec![("parse", vec!["ip", "note"]), ("mask", vec!["ip"])];
-        let writes = StageWrites { stages, open: ["note"].into(), guard: &guard };
-        let texts =
-            |values: [&str; 2]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
-        let raw = texts(["203.0.113.9", "203.0.113.7"]);
-        let before = [("ip".to_owned(), raw.clone())];
-        for (stage, ips, before) in
-            [("parse", raw, &before[..0]), ("mask", texts(["203.0.113.0"; 2]), &before[..])]
-        {
-            // What `parse` has made `ip` of is no column of the table.
-            let columns = [
-                ("Client IP", texts(["203.0.113.9", "203.0.113.7"])),
-                ("ip", ips),
-                ("note", texts(["from 203.0.113.9", "none"])),
-            ];
-            let columns = RecordBatch::try_from_iter(columns).expect("a batch");
-            let origins = Origins {
-                source: "t@1".into(),
-                header: None,
-                positions: Positions::Lines(vec![1, 2]),
-                places: None,
-                block: Bytes::new(),
-                ranges: vec![0..0; 2],
-            };
-            let batch = Batch { columns, origins, ingest_time: Micros::default() };
-            for (reveal, first) in [(vec![], "none"), (vec!["ip".to_owned()], "from 203.0.113.9")] {
-                let (taps, stage_of_tap) = (Taps::default(), Some(stage.to_owned()));
-                let tap = Tap { stage: stage_of_tap, rejected: false, condition: None, reveal };
-                let mut shown = taps.open(tap).expect("room for a tap");
-                taps.pass(&writes, stage, &batch, before);
-                let line = shown.next().await.expect("a row");
-                let row: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-                assert_eq!(row["note"], first, "{line}");
-                assert_eq!(row["Client IP"], HIDDEN, "{line}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_reader_that_is_behind_holds_few_bytes_and_is_told_what_it_missed() {
-        let (to, lines) = channel(MAX_BEHIND);
-        let missed = Arc::<AtomicU64>::default();
-        let writer = Writer {
-            condition: None,
-            engine: Engine::default(),
-            to,
-            room: Arc::new(Semaphore::new(MAX_BYTES_BEHIND)),
-            missed: missed.clone(),
-        };
-        let mut taken = TapStream { lines, missed };
-        let quarter = || "x".repeat(MAX_BYTES_BEHIND / 4);
-        assert!((0..6).all(|_| writer.send_line(quarter())));
-        assert_eq!(taken.missed.swap(0, Ordering::Relaxed), 2);
-        // What is taken makes room.
-        assert_eq!(taken.next().await.map(|line| line.len()), Some(MAX_BYTES_BEHIND / 4));
-        assert!(writer.send_line(quarter()) && writer.send_line(String::from("\n")));
-        assert_eq!(taken.missed.swap(0, Ordering::Relaxed), 1);
-        let before: Vec<_> = (0..4).map(|_| taken.lines.try_recv().is_ok()).collect();
-        assert_eq!(before, [true; 4]);
-        assert!(writer.send_line("x".repeat(MAX_BYTES_BEHIND + 1)));
-        assert_eq!(taken.missed.load(Ordering::Relaxed), 1, "it never fits");
-        assert!((0..2 * MAX_BEHIND).all(|_| writer.send_line(String::new())));
-        assert_eq!(taken.missed.load(Ordering::Relaxed), 1 + MAX_BEHIND as u64);
-        drop(taken);
-        assert!(!writer.send_line(String::from("\n")));
-    }
-}
+mod tests;

@@ -17,6 +17,9 @@ use clickmill_dead_letter::{HEADER_ATTRIBUTE, NO_HEADER_ATTRIBUTE};
 use clickmill_decode::{Decoded, Decoder, messages};
 use clickmill_sink::Letter;
 
+/// As many records of a letter as tell that it holds not one.
+const ENOUGH: usize = 2;
+
 /// Letters by source and header, as decoded rows.
 type Groups = BTreeMap<(String, Option<String>), Vec<(Letter, RecordBatch)>>;
 
@@ -79,6 +82,8 @@ fn record(
             }
             text.extend_from_slice(&letter.payload);
             text.push(b'\n');
+            // A batch has room for as many rows as it may get, and there is one per letter.
+            let limits = BatchLimits { max_rows: ENOUGH, ..limits };
             let source: Arc<str> = letter.source.as_str().into();
             let input = Box::new(Cursor::new(text));
             let mut decoder =
@@ -97,7 +102,10 @@ fn record(
         (_, Some(malformed)) => Err(malformed.reason),
         (rows, None) => Err(Reason {
             code: "not_one_record".to_owned(),
-            message: format!("the letter holds {rows} records"),
+            message: format!(
+                "the letter holds {} records",
+                if rows == 0 { "no" } else { "several" }
+            ),
             column: None,
         }),
     }
@@ -185,6 +193,28 @@ mod tests {
         let (batches, malformed) = batches(vec![letter], &format, BatchLimits::default()).unwrap();
         assert!(batches.is_empty());
         assert_eq!(malformed[0].1.message, "it is too long: load its object again");
+    }
+
+    #[test]
+    fn a_decoded_letter_takes_no_room_for_other_rows() {
+        let limits = BatchLimits { max_rows: 1 << 20, ..BatchLimits::default() };
+        let csv = Format::Csv { dialect: Dialect::default(), max_record_bytes: 1024 };
+        let ndjson = Format::Ndjson { max_record_bytes: 1024 };
+        for (format, payload, header) in [(csv, "1,2", Some("a,b")), (ndjson, "{}", None)] {
+            let letter = letter(payload.to_owned(), String::new());
+            let row = record(&letter, header, &format, limits, Micros::default()).expect("a row");
+            assert_eq!(row.num_rows(), 1);
+            assert!(row.get_array_memory_size() < 16 << 10, "{}", row.get_array_memory_size());
+        }
+    }
+
+    #[test]
+    fn a_letter_of_several_records_is_not_taken_for_one() {
+        let format = Format::Csv { dialect: Dialect::default(), max_record_bytes: 1024 };
+        let letter = letter("1,2\n3,4\n5,6".to_owned(), "a,b".to_owned());
+        let (batches, malformed) = batches(vec![letter], &format, BatchLimits::default()).unwrap();
+        assert!(batches.is_empty());
+        assert_eq!(malformed[0].1.message, "the letter holds several records");
     }
 
     #[test]

@@ -45,41 +45,71 @@ pub(crate) async fn cut(
     control: &Control<'_>,
     to: Sender<(u64, Cut)>,
 ) -> Result<(), SourceError> {
-    let Control { ending, status, stop, give_up } = control;
-    let patience = Duration::from_millis(limits.max_wait_ms);
+    let last_arrival = Instant::now();
+    let mut cutter = Cutter { limits, stream, control, is_stopping: false, last_arrival };
     let mut number = 0;
-    let mut stopping = false;
-    let mut last_arrival = Instant::now();
     loop {
-        let permit = tokio::select! {
-            biased;
-            permit = room.clone().acquire_owned() => permit,
-            () = stop.asked(), if !stopping => {
-                stopping = true;
-                stream.stop();
-                continue;
-            }
-        };
-        let Ok(permit) = permit else { return Ok(()) };
+        let Some(room) = cutter.room(room).await else { return Ok(()) };
         let mut batch = Cut {
             messages: Vec::new(),
             receipts: Vec::new(),
             ingest_time: Micros::default(),
-            room: permit,
+            room,
             batch: InHand { oldest: Micros::MAX, number },
         };
+        let (bytes, is_over) = cutter.fill(&mut batch).await?;
+        if !batch.messages.is_empty() {
+            control.status.arrive(batch.messages.len() as u64, bytes as u64, batch.batch);
+            control.status.queue(Queue::Chain, 1);
+            if to.send((number, batch)).is_err() {
+                return Ok(());
+            }
+            number += 1;
+        }
+        if is_over {
+            return Ok(());
+        }
+    }
+}
+
+struct Cutter<'a> {
+    limits: BatchLimits,
+    stream: &'a mut Stream,
+    control: &'a Control<'a>,
+    /// The source was told to end: what is on its way still arrives.
+    is_stopping: bool,
+    last_arrival: Instant,
+}
+
+impl Cutter<'_> {
+    /// Room for another batch. `None` where there will be none any more.
+    async fn room(&mut self, room: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        loop {
+            tokio::select! {
+                biased;
+                permit = room.clone().acquire_owned() => return permit.ok(),
+                () = self.control.stop.asked(), if !self.is_stopping => self.stop(),
+            }
+        }
+    }
+
+    /// Fills a batch until it is full, its first message has waited long enough, or the stream is over.
+    /// Returns the bytes of its payloads, and whether the stream is over.
+    async fn fill(&mut self, batch: &mut Cut) -> Result<(usize, bool), SourceError> {
+        let Control { ending, stop, give_up, .. } = self.control;
+        let max_wait = Duration::from_millis(self.limits.max_wait_ms);
         let mut bytes = 0;
         let mut arrived = Vec::new();
         let mut due: Option<Instant> = None;
-        let ended = loop {
-            let most = limits.max_rows - batch.messages.len();
-            let idle = ending.when_idle.map(|idle| last_arrival + idle);
+        loop {
+            let most = self.limits.max_rows - batch.messages.len();
+            let idle = ending.when_idle.map(|idle| self.last_arrival + idle);
             tokio::select! {
                 biased;
-                () = stop.asked(), if !stopping => { stopping = true; stream.stop(); }
-                () = give_up.notified(), if !stopping => { stopping = true; stream.stop(); }
-                more = stream.next(&mut arrived, most) => {
-                    last_arrival = Instant::now();
+                () = stop.asked(), if !self.is_stopping => self.stop(),
+                () = give_up.notified(), if !self.is_stopping => self.stop(),
+                more = self.stream.next(&mut arrived, most) => {
+                    self.last_arrival = Instant::now();
                     for delivery in arrived.drain(..) {
                         let delivery = delivery?;
                         bytes += delivery.payload.len();
@@ -88,28 +118,26 @@ pub(crate) async fn cut(
                         batch.messages.push((delivery.message, delivery.payload));
                         batch.receipts.push(delivery.receipt);
                     }
-                    if !more { break true }
+                    if !more {
+                        return Ok((bytes, true));
+                    }
                     if due.is_none() {
-                        due = Some(last_arrival + patience);
+                        due = Some(self.last_arrival + max_wait);
                         batch.ingest_time = Micros::now();
                     }
-                    if batch.messages.len() >= limits.max_rows || bytes >= limits.max_bytes { break false }
+                    if batch.messages.len() >= self.limits.max_rows || bytes >= self.limits.max_bytes {
+                        return Ok((bytes, false));
+                    }
                 }
-                () = until(due), if due.is_some() => break false,
-                () = until(idle), if idle.is_some() && !stopping => { stopping = true; stream.stop(); }
+                () = until(due), if due.is_some() => return Ok((bytes, false)),
+                () = until(idle), if idle.is_some() && !self.is_stopping => self.stop(),
             }
-        };
-        if !batch.messages.is_empty() {
-            status.arrive(batch.messages.len() as u64, bytes as u64, batch.batch);
-            status.queue(Queue::Chain, 1);
-            if to.send((number, batch)).is_err() {
-                return Ok(());
-            }
-            number += 1;
         }
-        if ended {
-            return Ok(());
-        }
+    }
+
+    fn stop(&mut self) {
+        self.is_stopping = true;
+        self.stream.stop();
     }
 }
 

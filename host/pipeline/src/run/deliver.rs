@@ -8,8 +8,8 @@ use arrow::error::ArrowError;
 use backon::Retryable;
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
+use super::backoff::backoff;
 use super::letters::Letters;
-use super::patience::patience;
 use super::transform::Finished;
 use crate::observe::delivered::{Delivered, InHand};
 use crate::observe::status::Status;
@@ -69,14 +69,14 @@ impl Delivery {
             let appended = self.append(rows, &mut delivered).await?;
             delivered.counts.refuse(&appended.refused);
             delivered.counts.rows_out -= appended.repeated;
-            delivered.counts.rows_in -= appended.repeated;
+            delivered.counts.take_back(appended.repeated);
             delivered.repeated += appended.repeated;
             rejected.extend(appended.refused);
         }
         if !rejected.is_empty() {
             let kept = self.letters.deliver(&rejected).await?;
             delivered.counts.rows_rejected -= kept.repeated;
-            delivered.counts.rows_in -= kept.repeated;
+            delivered.counts.take_back(kept.repeated);
             delivered.repeated += kept.repeated;
             delivered.spooled += kept.spooled;
             delivered.retries += kept.retries;
@@ -101,7 +101,7 @@ impl Delivery {
             self.rows.append(rows, so_far).await
         };
         append
-            .retry(patience())
+            .retry(backoff())
             .when(SinkError::is_transient)
             .notify(|error, wait| {
                 delivered.retries += 1;

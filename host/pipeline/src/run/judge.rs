@@ -1,4 +1,4 @@
-//! What feeds the stop rule, for loads and for streams.
+//! Counts what becomes of records for the stop rule, of loads and of streams.
 
 use crate::observe::delivered::Delivered;
 use clickmill_config as config;

@@ -15,7 +15,7 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::error::ArrowError;
 use tokio::sync::watch;
 
-use super::patience::patience;
+use super::backoff::backoff;
 use crate::observe::status::Status;
 use clickmill_core::batch::{Position, Rejected};
 use clickmill_core::{causes, lock};
@@ -108,7 +108,7 @@ impl Letters {
 
     async fn put(&self, mut letters: RecordBatch) -> Result<Kept, ArrowError> {
         let mut so_far = Kept::default();
-        let mut waits = backon::BackoffBuilder::build(patience());
+        let mut waits = backon::BackoffBuilder::build(backoff());
         loop {
             let Tried { repeated: there, mut refused, rest } = self.append(&letters).await?;
             so_far.repeated += there;

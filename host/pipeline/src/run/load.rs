@@ -83,7 +83,7 @@ impl LoadError {
         }
     }
 
-    /// What the source has said, whoever hands it on.
+    /// The error of the source, where this is one or has one for its cause.
     pub(super) fn of_source(&self) -> Option<&SourceError> {
         match self {
             Self::Source(error) => Some(error),
@@ -147,12 +147,7 @@ pub(crate) fn in_turn<T>(
         if stop.after_object() {
             return Ok(None);
         }
-        runtime.block_on(async {
-            tokio::select! {
-                () = stop.asked() => {}
-                () = tokio::time::sleep(TURN) => {}
-            }
-        });
+        stop.pause(runtime, TURN);
     }
 }
 

@@ -1,6 +1,6 @@
-//! The objects of a source, one load each. One that can't be loaded is told, counted and entered beside the
-//! ledger, and the others go on; the tables' own failures are nobody's object, and end a run that is not
-//! to wait for them.
+//! The objects of a source, one load each. An object that can't be loaded is logged, counted and entered
+//! beside the ledger, and the others go on. A failure of the tables themselves ends the run, unless it is to
+//! wait for them.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -23,13 +23,13 @@ const SUCCESSORS: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// What becomes of tables that fail and may be well again.
+/// How often tables are tried again that fail and may be well later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
-    /// The run ends.
+pub(super) enum TableRetries {
+    /// Not at all: the run ends.
     None,
-    /// It waits for them until it is told to stop.
-    Endless,
+    /// Until the run is told to stop.
+    UntilStopped,
 }
 
 /// An object that could not be loaded, by its name with its generation.
@@ -51,7 +51,7 @@ pub(super) struct Loader<'a> {
     pub context: &'a Context,
     pub status: &'a Status,
     pub stop: &'a Stop,
-    pub patience: Patience,
+    pub retries: TableRetries,
     pub judge: Judge,
     pub summary: Summary,
 }
@@ -63,7 +63,7 @@ pub(super) fn load_all(
     status: &Status,
     stop: &Stop,
 ) -> Result<Summary, RunError> {
-    let mut loader = Loader::new(context, status, stop, Patience::None);
+    let mut loader = Loader::new(context, status, stop, TableRetries::None);
     loader.summary.passed_over = listing.passed_over;
     // Of a single one the run's own error tells.
     let is_one_of_many = listing.objects.len() + listing.not_seen.len() > 1;
@@ -89,10 +89,10 @@ impl<'a> Loader<'a> {
         context: &'a Context,
         status: &'a Status,
         stop: &'a Stop,
-        patience: Patience,
+        retries: TableRetries,
     ) -> Self {
         let judge = Judge::new(&context.pipeline.dead_letter);
-        Self { context, status, stop, patience, judge, summary: Summary::default() }
+        Self { context, status, stop, retries, judge, summary: Summary::default() }
     }
 
     /// Loads objects one by one, but for those already in the ledger. It is asked for all of them first, to
@@ -119,8 +119,9 @@ impl<'a> Loader<'a> {
             }
         }
         while let Some((object, successors)) = waiting.pop_front() {
+            let left = 1 + waiting.len() as u64;
             if self.stop.after_object() {
-                self.summary.left += 1 + waiting.len() as u64;
+                self.summary.left += left;
                 break;
             }
             self.status.reading(&object.uri);
@@ -130,23 +131,16 @@ impl<'a> Loader<'a> {
                     continue;
                 }
                 Ok(false) => {
-                    self.summary.left += 1 + waiting.len() as u64;
+                    self.summary.left += left;
                     break;
                 }
                 Err(error) => error,
             };
             self.status.fail_load();
-            // It was written anew since it was listed: that is what counts.
-            let successor = if error.changed() && successors < SUCCESSORS {
-                self.context.runtime.block_on(object.successor()).unwrap_or_default()
-            } else {
-                None
-            };
-            if let Some(successor) = successor {
-                tracing::info!(
-                    object = object.uri,
-                    "it was written anew meanwhile, taking that up"
-                );
+            if error.changed()
+                && successors < SUCCESSORS
+                && let Some(successor) = self.successor(&object)
+            {
                 waiting.push_back((successor, successors + 1));
                 continue;
             }
@@ -165,6 +159,13 @@ impl<'a> Loader<'a> {
         Ok(done)
     }
 
+    /// What an object has become that was written anew since it was listed.
+    fn successor(&self, object: &Object) -> Option<Object> {
+        let successor = self.context.runtime.block_on(object.successor()).unwrap_or_default()?;
+        tracing::info!(object = object.uri, "it was written anew meanwhile, taking that up");
+        Some(successor)
+    }
+
     /// Names of objects that are in the ledger, also by what earlier versions called them. `None` where told
     /// to stop meanwhile.
     fn loaded(&mut self, objects: &[Object]) -> Result<Option<HashSet<String>>, RunError> {
@@ -178,7 +179,7 @@ impl<'a> Loader<'a> {
             current.into_iter().partition(|(id, _)| found.contains(id));
         let mut loaded: HashSet<String> =
             over.into_iter().map(|(_, object)| object.name()).collect();
-        // Nobody enters anything by these any more: once is enough.
+        // This version enters nothing under these: to ask once is enough.
         let mut earlier = HashMap::new();
         for (_, object) in &ahead {
             let names = object.earlier_names().into_iter();
@@ -199,19 +200,19 @@ impl<'a> Loader<'a> {
         }
         let context = self.context;
         let target = &context.pipeline.sink.table;
-        self.patiently(|| context.runtime.block_on(context.tables.loaded(ids, target)))
+        self.retried(|| context.runtime.block_on(context.tables.loaded(ids, target)))
     }
 
-    /// Loads an object. Goes out: whether the run is to go on; or why it can't be loaded.
+    /// Loads an object. Returns whether the run is to go on, or why the object can't be loaded.
     fn load_one(&mut self, object: &Object) -> Result<Result<bool, NotLoaded>, RunError> {
         let load_id = ledger::load_id(&self.context.pipeline.sink.table, &object.name());
         let (context, status, stop) = (self.context, self.status, self.stop);
-        let mut waits = Waits::default();
+        let mut backoff = Backoff::default();
         let outcome = loop {
             match load(context, object, &load_id, &mut self.judge, status, stop) {
                 Ok(outcome) => break outcome,
                 Err(LoadError::Sink(error)) if self.waits_for(&error) => {
-                    if !waits.wait(&error, context, status, stop) {
+                    if !backoff.wait(&error, context, status, stop) {
                         return Ok(Ok(false));
                     }
                 }
@@ -278,16 +279,16 @@ impl<'a> Loader<'a> {
     }
 
     fn waits_for(&self, error: &SinkError) -> bool {
-        self.patience == Patience::Endless && error.is_transient()
+        self.retries == TableRetries::UntilStopped && error.is_transient()
     }
 
-    /// Asks the tables something, and waits for them where there is patience. `None` where told to stop
+    /// Asks the tables something, again and again where they are waited for. `None` where told to stop
     /// meanwhile.
-    fn patiently<T>(
+    fn retried<T>(
         &self,
         mut ask: impl FnMut() -> Result<T, SinkError>,
     ) -> Result<Option<T>, RunError> {
-        let mut waits = Waits::default();
+        let mut backoff = Backoff::default();
         loop {
             match ask() {
                 Ok(answer) => {
@@ -295,7 +296,7 @@ impl<'a> Loader<'a> {
                     return Ok(Some(answer));
                 }
                 Err(error) if self.waits_for(&error) => {
-                    if !waits.wait(&error, self.context, self.status, self.stop) {
+                    if !backoff.wait(&error, self.context, self.status, self.stop) {
                         return Ok(None);
                     }
                 }
@@ -330,11 +331,11 @@ enum EnterError {
     Sink(#[from] SinkError),
 }
 
-/// Waits for tables that fail.
+/// The wait before the next try of tables that fail.
 #[derive(Default)]
-struct Waits(Option<Duration>);
+struct Backoff(Option<Duration>);
 
-impl Waits {
+impl Backoff {
     /// Waits, and says so the first time. `false` where told to stop.
     fn wait(&mut self, error: &SinkError, context: &Context, status: &Status, stop: &Stop) -> bool {
         status.retry();
@@ -349,12 +350,7 @@ impl Waits {
             Some(last) => (last * 2).min(LONGEST_WAIT),
         };
         self.0 = Some(wait);
-        context.runtime.block_on(async {
-            tokio::select! {
-                () = stop.asked() => {}
-                () = tokio::time::sleep(wait) => {}
-            }
-        });
+        stop.pause(&context.runtime, wait);
         !stop.after_object()
     }
 }

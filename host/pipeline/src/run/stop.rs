@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// Tells a run to stop: first after the object in hand or, of a stream, what is in hand; then at once.
@@ -30,7 +31,7 @@ impl Stop {
         self.asked_times(1).await;
     }
 
-    /// What comes, unless the run is told to stop before it does.
+    /// What a future comes to; `None` where the run is told to stop before.
     pub(crate) async fn or<T>(&self, coming: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -39,12 +40,18 @@ impl Stop {
         }
     }
 
+    /// Blocks for so long, or until asked.
+    pub(crate) fn pause(&self, runtime: &Handle, time: Duration) {
+        runtime.block_on(async { self.or(tokio::time::sleep(time)).await });
+    }
+
     /// Waits until asked twice.
     pub async fn asked_twice(&self) {
         self.asked_times(2).await;
     }
 
-    /// What waits until asked twice, on its own: never where the run has ended before.
+    /// A future that holds no reference to this, and ends once asked twice; never, where the run has ended
+    /// before.
     pub(crate) fn told_twice(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut asked = self.0.subscribe();
         async move {

@@ -35,7 +35,7 @@ use tracing::Instrument;
 pub use error::StreamError;
 
 use super::cut::{Control, Cut, cut};
-use super::deliver::{Delivery, PendingBatch};
+use super::deliver::{DeliverError, Delivery, PendingBatch};
 use super::judge::Judge;
 use super::letters::Letters;
 use super::reorder::Reorder;
@@ -255,15 +255,8 @@ async fn write(
     let mut ended = false;
     let mut too_many = None;
     let failed: Option<StreamError> = loop {
-        while on_the_way.len() < delivery.rows.overlap()
-            && let Some(first) = ready.front()
+        while let Some((version, group)) = next_group(&mut ready, on_the_way.len(), &*delivery.rows)
         {
-            // Messages of one key follow each other into the table.
-            if !on_the_way.is_empty() && is_ordered(first) {
-                break;
-            }
-            let version = first.finished.version.clone();
-            let group = group(&version, &mut ready, &*delivery.rows);
             delivery.status.queue(Queue::Sink, -(group.len() as i64));
             let span = tracing::info_span!(
                 target: SPANS, parent: None, "deliver", batches = group.len()
@@ -299,26 +292,47 @@ async fn write(
         // No more is pulled, and what nobody takes any more is released.
         give_up.notify_one();
         drop((from, in_order, ready));
-        let last = async {
-            while let Some(delivered) = on_the_way.next().await {
-                // One error is enough to tell.
-                if let Ok(delivered) = delivered {
-                    delivery.status.deliver(delivered);
-                }
-            }
-        };
-        if tokio::time::timeout(LAST_APPENDS, last).await.is_err() {
-            tracing::warn!("the last appends take too long, their messages come again");
-        }
+        finish_appends(on_the_way, &delivery.status).await;
         return Err(error);
     }
-    match too_many {
-        Some(found) => {
-            let most_frequent = delivery.status.durable().0.most_frequent();
-            Err(StreamError::TooManyRejected { found, most_frequent })
+    let Some(found) = too_many else { return Ok(delivery.status.streamed()) };
+    let most_frequent = delivery.status.durable().0.most_frequent();
+    Err(StreamError::TooManyRejected { found, most_frequent })
+}
+
+/// Waits for the appends that are on their way, for so long as they have where the stream has failed.
+async fn finish_appends(
+    mut on_the_way: impl futures::Stream<Item = Result<Delivered, DeliverError>> + Unpin,
+    status: &Status,
+) {
+    let last = async {
+        while let Some(delivered) = on_the_way.next().await {
+            // One error is enough to tell.
+            if let Ok(delivered) = delivered {
+                status.deliver(delivered);
+            }
         }
-        None => Ok(delivery.status.streamed()),
+    };
+    if tokio::time::timeout(LAST_APPENDS, last).await.is_err() {
+        tracing::warn!("the last appends take too long, their messages come again");
     }
+}
+
+/// The batches that go to the table next, and the version that made them; `None` while as many appends are
+/// `on_the_way` as may be.
+fn next_group(
+    ready: &mut VecDeque<PendingBatch>,
+    on_the_way: usize,
+    to: &dyn Appender,
+) -> Option<(Arc<VersionRecord>, Vec<PendingBatch>)> {
+    let first = ready.front()?;
+    // Messages of one key follow each other into the table.
+    if on_the_way >= to.overlap() || (on_the_way > 0 && is_ordered(first)) {
+        return None;
+    }
+    let version = first.finished.version.clone();
+    let group = group(&version, ready, to);
+    Some((version, group))
 }
 
 /// The batches that go to the table together: all of one version.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::error::RunError;
-use super::objects::{Failed, Loader, Patience};
+use super::objects::{Failed, Loader, TableRetries};
 use super::stop::{Ending, Stop};
 use crate::context::Context;
 use crate::observe::status::Status;
@@ -31,7 +31,7 @@ pub(super) fn watch(
     status: &Status,
     stop: &Stop,
 ) -> Result<Summary, RunError> {
-    let mut loader = Loader::new(context, status, stop, Patience::Endless);
+    let mut loader = Loader::new(context, status, stop, TableRetries::UntilStopped);
     let mut known = Known { watch, ..Known::default() };
     let mut last_arrival = Instant::now();
     while !stop.after_object() {
@@ -68,12 +68,7 @@ pub(super) fn watch(
         }
         let wait = ending.when_idle.map_or(watch.interval, |idle| watch.interval.min(idle));
         let wait = if is_idle { wait } else { wait.min(SECOND_LOOK) };
-        context.runtime.block_on(async {
-            tokio::select! {
-                () = stop.asked() => {}
-                () = tokio::time::sleep(wait) => {}
-            }
-        });
+        stop.pause(&context.runtime, wait);
     }
     let aside = known.aside.into_values().map(|aside| aside.object);
     loader.summary.failed = aside.chain(known.not_seen.into_values()).collect();
@@ -183,5 +178,29 @@ impl Known {
             }
             self.passed_over.insert(passed_over.uri.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clickmill_core::Fault;
+
+    #[test]
+    fn an_object_is_tried_again_after_waits_that_double_up_to_an_hour() {
+        let interval = Duration::from_secs(10);
+        let mut known = Known { watch: Watch { interval, ..Watch::default() }, ..Known::default() };
+        let mut wait_after_failure = || {
+            let error = std::io::Error::other("it is damaged");
+            let object = FailedObject::new("in/a.csv", &error, Fault::Input);
+            known.set_aside(Failed { name: "in/a.csv@1".to_owned(), object });
+            let aside = &known.aside["in/a.csv@1"];
+            assert!(aside.due <= Instant::now() + aside.wait);
+            aside.wait.as_secs()
+        };
+        let waits: Vec<u64> = (0..12).map(|_| wait_after_failure()).collect();
+        assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600, 3600]);
+        known.finish(vec!["in/a.csv@1".to_owned()]);
+        assert!(known.aside.is_empty() && known.over.contains("in/a.csv@1"));
     }
 }

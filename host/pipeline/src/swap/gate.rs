@@ -9,7 +9,7 @@ use super::set_store::SetStoreError;
 use super::shadow::{Shadow, shadow};
 use crate::context::{Context, PublishError};
 use crate::versions::fit::{FitError, Fitted};
-use crate::versions::rules::{Breach, breach, changes_too_much};
+use crate::versions::rules::{Breach, Compared, breach, changes_too_much};
 use crate::versions::version::Version;
 use clickmill_audit::AuditError;
 use clickmill_core::{Digest, Fault, StageName, list};
@@ -179,12 +179,12 @@ pub(super) fn check(
     passed("golden", format!("{cases} cases"));
     let recent = context.slot.recent().batches();
     let before = fitted.as_ref().and_then(|fitted| running.fitted(&fitted.columns));
+    let rules = &config.rules;
     let shadow = match (&before, &fitted) {
-        (Some(before), Some(now)) => shadow(before, now, &recent)?,
+        (Some(before), Some(now)) => shadow(before, now, &recent, rules)?,
         _ => Shadow::default(),
     };
-    let rules = &config.rules;
-    let broken = breach(rules, &shadow.before, &shadow.now);
+    let broken = breach(rules, &shadow.before, &shadow.now, Compared::OnTheSame);
     let broken = broken.or_else(|| changes_too_much(rules, shadow.good, shadow.changed_rows));
     if let Some(breach) = broken {
         return Err(SwapRefused::Shadow { breach, shadow: Box::new(shadow) });

@@ -1,6 +1,6 @@
-//! A new plugin set beside the one that runs, on the last real batches: what would change. Both get made-up
-//! secrets: what differs by a secret differs in neither, and whoever asks what a set would refuse, as often
-//! and with whatever plugin they like, learns nothing of a real one.
+//! A new plugin set beside the one that runs, on the last real batches: what would change. Both sets get
+//! made-up secrets. So their rows do not differ by a secret, and callers who try any plugin, as often as they
+//! like, learn nothing of a real secret.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,9 @@ use arrow::error::ArrowError;
 use crate::observe::summary::{Reasons, add_reason};
 use crate::run::transform::Transformed;
 use crate::versions::fit::Fitted;
+use crate::versions::rules::{Breach, Compared, breach};
 use crate::versions::version::Rates;
+use clickmill_config::Rules;
 use clickmill_core::Counted;
 use clickmill_core::batch::{Batch, Origins, Position, Rejected};
 use clickmill_core::schema::provenance;
@@ -41,11 +43,13 @@ pub struct Shadow {
     pub now: Rates,
 }
 
-/// Runs both over the batches.
+/// Runs both over the batches. A set that faults on them takes as long as it may for each: once they say that
+/// it does so too often by these rules, the rest is not looked at.
 pub(super) fn shadow(
     before: &Fitted,
     now: &Fitted,
     batches: &[Batch],
+    rules: &Rules,
 ) -> Result<Shadow, ArrowError> {
     let mut found = Shadow::default();
     let mut workers = (ChainWorker::rehearsing(&before.chain), ChainWorker::rehearsing(&now.chain));
@@ -56,6 +60,10 @@ pub(super) fn shadow(
         found.before.add(old_rates);
         found.now.add(new_rates);
         found.compare(&batch.origins, &old, &new)?;
+        let broken = breach(rules, &found.before, &found.now, Compared::OnTheSame);
+        if let Some(Breach::Faults { .. }) = broken {
+            break;
+        }
     }
     Ok(found)
 }
@@ -66,14 +74,8 @@ fn one(
     batch: &Batch,
 ) -> Result<(Transformed, Rates), ArrowError> {
     let made = fitted.make(worker, batch.clone(), |_, _, _| {})?;
-    let stages = worker.take_counts();
-    let rates = Rates {
-        rows: batch.rows() as u64,
-        rejected: made.rejected.len() as u64,
-        filtered: made.filtered,
-        faults: stages.iter().map(|stage| stage.faults).sum(),
-        fuel: stages.iter().map(|stage| stage.fuel).sum(),
-    };
+    let (rows, rejected) = (batch.rows() as u64, made.rejected.len());
+    let rates = Rates::of(rows, rejected, made.filtered, &worker.take_counts());
     Ok((made, rates))
 }
 

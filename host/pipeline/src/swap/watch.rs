@@ -228,7 +228,7 @@ impl Swaps {
             return;
         }
         // What is refused was told where it was.
-        while let Err(SwapRefused::Overtaken { .. }) = self.swap(request.clone())
+        while let Err(SwapRefused::Overtaken { .. }) = self.swap(&request)
             && !end.comes_within(Duration::ZERO)
         {}
     }

@@ -12,10 +12,10 @@ pub(crate) const FILE: &str = "pipeline file";
 /// Who changes something.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Actor {
-    /// A name. Where somebody calls from outside, it is what they say it is.
+    /// A name. A caller from outside is called what it claims to be.
     pub name: String,
-    /// What the server knows of who calls, such as `from 127.0.0.1:52044 as operator`. Absent where
-    /// nobody does: it is the host itself.
+    /// What the server knows of the caller, such as `from 127.0.0.1:52044 as operator`; none of the host
+    /// itself.
     pub caller: Option<String>,
 }
 

@@ -30,13 +30,13 @@ use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
 use regex::Regex;
 
-use super::spelling::{Spellings, may_have_escapes, resolved};
+use super::spelling::Spellings;
 use clickmill_config::{self as config, Dialect, Format};
 use clickmill_core::batch::{Batch, Reason, Rejected, Rejector};
 use clickmill_core::leaves::{Leaf, leaves};
 use clickmill_core::path::Path;
 use clickmill_core::schema::TableSchema;
-use clickmill_core::words::{is_plain, stands, texts};
+use clickmill_core::words::{is_plain, may_have_escapes, resolved, stands, texts};
 use clickmill_core::{Digest, stage};
 
 /// Why rows are stopped.

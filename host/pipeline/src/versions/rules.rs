@@ -92,9 +92,42 @@ impl fmt::Display for Breach {
     }
 }
 
+/// Which rows two sets are compared by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Compared {
+    /// Both were given the same rows: all that is different is the sets' doing.
+    OnTheSame,
+    /// Each was given rows of its own, of which some happen to be worse than others.
+    OnOthers,
+}
+
+/// Standard errors by which a share may be beyond what is allowed: a set that does as the one before it is looked at
+/// after every batch of its probation, and by chance is never so far off.
+const STANDARD_ERRORS: f64 = 3.0;
+
+impl Compared {
+    /// How much a share of `now` may be beyond what is `allowed` by chance, where `share` is that of `before`.
+    fn margin(self, share: f64, allowed: f64, before: &Rates, now: &Rates) -> f64 {
+        if self == Self::OnTheSame {
+            return 0.0;
+        }
+        let variance = |share: f64, rows: u64| {
+            let share = share.clamp(0.0, 1.0);
+            share * (1.0 - share) / rows.max(1) as f64
+        };
+        let both = variance(share, before.rows) + variance(share + allowed, now.rows);
+        STANDARD_ERRORS * both.sqrt()
+    }
+}
+
 /// The first rule that `now` breaks, compared with what ran `before`. With fewer than `min_rows` rows on
 /// either side nothing is said.
-pub(crate) fn breach(rules: &Rules, before: &Rates, now: &Rates) -> Option<Breach> {
+pub(crate) fn breach(
+    rules: &Rules,
+    before: &Rates,
+    now: &Rates,
+    compared: Compared,
+) -> Option<Breach> {
     if now.rows < rules.min_rows {
         return None;
     }
@@ -108,12 +141,15 @@ pub(crate) fn breach(rules: &Rules, before: &Rates, now: &Rates) -> Option<Breac
         let (before, now) = faults;
         return Some(Breach::Faults { before, now, allowed: rules.max_fault_increase });
     }
-    if known && rejected.1 > rejected.0 + rules.max_rejected_increase {
+    let beyond = |(share, of_now): (f64, f64), allowed: f64| {
+        of_now > share + allowed + compared.margin(share, allowed, before, now)
+    };
+    if known && beyond(rejected, rules.max_rejected_increase) {
         let (before, now) = rejected;
         return Some(Breach::Rejected { before, now, allowed: rules.max_rejected_increase });
     }
     // Rejected rows are kept as letters; of those that are dropped nothing is left.
-    if known && filtered.1 > filtered.0 + rules.max_filtered_increase {
+    if known && beyond(filtered, rules.max_filtered_increase) {
         let (before, now) = filtered;
         return Some(Breach::Filtered { before, now, allowed: rules.max_filtered_increase });
     }
@@ -133,6 +169,9 @@ pub(crate) fn changes_too_much(rules: &Rules, good_to_both: u64, changed: u64) -
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::Compared::{OnOthers, OnTheSame};
     use super::*;
 
     const RULES: Rules = Rules {
@@ -152,7 +191,8 @@ mod tests {
     #[test]
     fn a_rule_is_broken_beyond_what_is_allowed_and_with_enough_rows() {
         let before = rates(1000, 10, 0, 1000);
-        let said = |now: Rates| breach(&RULES, &before, &now).map(|breach| breach.to_string());
+        let said =
+            |now: Rates| breach(&RULES, &before, &now, OnTheSame).map(|breach| breach.to_string());
         assert_eq!(said(rates(1000, 30, 1, 3000)), None);
         assert_eq!(said(rates(99, 99, 99, 1 << 40)), None);
         assert_eq!(
@@ -175,15 +215,18 @@ mod tests {
     fn rows_that_are_dropped_count_like_those_that_are_rejected() {
         let of = |rows, filtered| Rates { filtered, ..rates(rows, 0, 0, 0) };
         let before = of(1000, 300);
-        assert_eq!(breach(&RULES, &before, &of(1000, 320)), None);
-        assert_eq!(breach(&RULES, &before, &of(99, 99)), None);
-        assert_eq!(breach(&RULES, &Rates::default(), &of(1000, 1000)), None);
-        assert_eq!(
-            breach(&RULES, &before, &of(1000, 1000)).map(|breach| breach.to_string()).as_deref(),
-            Some(
-                "it drops 100.0 % of rows on purpose, the set before dropped 30.0 %; 2.0 % more are allowed"
-            )
-        );
+        assert_eq!(breach(&RULES, &before, &of(1000, 320), OnTheSame), None);
+        for compared in [OnTheSame, OnOthers] {
+            assert_eq!(breach(&RULES, &before, &of(99, 99), compared), None);
+            assert_eq!(breach(&RULES, &Rates::default(), &of(1000, 1000), compared), None);
+            let broken = breach(&RULES, &before, &of(1000, 1000), compared);
+            assert_eq!(
+                broken.map(|breach| breach.to_string()).as_deref(),
+                Some(
+                    "it drops 100.0 % of rows on purpose, the set before dropped 30.0 %; 2.0 % more are allowed"
+                )
+            );
+        }
     }
 
     #[test]
@@ -203,7 +246,54 @@ mod tests {
     #[test]
     fn of_a_set_that_saw_nothing_only_faults_are_held_against_the_next() {
         let nothing = Rates::default();
-        assert_eq!(breach(&RULES, &nothing, &rates(1000, 900, 0, 1 << 40)), None);
-        assert!(breach(&RULES, &nothing, &rates(1000, 0, 500, 0)).is_some());
+        for compared in [OnTheSame, OnOthers] {
+            assert_eq!(breach(&RULES, &nothing, &rates(1000, 900, 0, 1 << 40), compared), None);
+            assert!(breach(&RULES, &nothing, &rates(1000, 0, 500, 0), compared).is_some());
+        }
+    }
+
+    /// Rows of a set of which so many were rejected, or dropped.
+    fn of(rows: u64, share: f64, is_dropped: bool) -> Rates {
+        let worse = ((rows as f64 * share).round() as u64).min(rows);
+        let (rejected, filtered) = if is_dropped { (0, worse) } else { (worse, 0) };
+        Rates { filtered, ..rates(rows, rejected, 0, 0) }
+    }
+
+    proptest! {
+        /// Rows that differ make shares that differ: by three of the standard deviations that sampling has, both
+        /// ways, a set that does as the one before it is not taken back.
+        #[test]
+        fn chance_takes_no_set_back(
+            share in 0.0..=1.0_f64,
+            seen in 500..20_000_u64,
+            window in 500..20_000_u64,
+            (up, down) in (0.0..3.0_f64, 0.0..3.0_f64),
+            is_dropped: bool,
+        ) {
+            // What both are off by together is what the difference of two samples is.
+            prop_assume!(up.hypot(down) <= 3.0);
+            let off = |rows: u64| (share * (1.0 - share) / rows as f64).sqrt();
+            let now = of(seen, (share + up * off(seen)).min(1.0), is_dropped);
+            let before = of(window, (share - down * off(window)).max(0.0), is_dropped);
+            prop_assert_eq!(breach(&RULES, &before, &now, OnOthers), None);
+        }
+
+        /// The margin is none to hide behind: it shrinks with the rows, and is as large for one set as for another.
+        #[test]
+        fn what_is_worse_than_chance_is_taken_back(
+            share in 0.0..=0.7_f64,
+            seen in 500..20_000_u64,
+            window in 500..20_000_u64,
+            is_dropped: bool,
+        ) {
+            let most = STANDARD_ERRORS * (0.25 / seen as f64 + 0.25 / window as f64).sqrt();
+            let more = RULES.max_rejected_increase + most + 2.0 / seen.min(window) as f64;
+            let (before, now) = (of(window, share, is_dropped), of(seen, share + more, is_dropped));
+            prop_assert!(breach(&RULES, &before, &now, OnOthers).is_some());
+            // Of the same rows it is known without any margin.
+            let more = RULES.max_rejected_increase + 2.0 / seen as f64;
+            let (before, now) = (of(seen, share, is_dropped), of(seen, share + more, is_dropped));
+            prop_assert!(breach(&RULES, &before, &now, OnTheSame).is_some());
+        }
     }
 }

@@ -2,8 +2,10 @@
 //! change comes between batches and never inside one.
 //!
 //! A new set gets all batches at once, or some of them for a while. As long as it is on probation it is
-//! compared with the set before it; where it breaks a rule, that one is back with the next batch. The
-//! worker that counts the decisive batch does this itself: nobody has to be awake.
+//! compared with the set before it; where it breaks a rule, the set before it runs again from the next batch
+//! on. The worker that counts the decisive batch does this itself: it waits for no person.
+
+mod running;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -14,11 +16,13 @@ use arrow::datatypes::SchemaRef;
 use super::actor::{self, Actor};
 use super::fit::{FitError, Fitted, Target};
 use super::recent::Recent;
-use super::rules::breach;
+use super::rules::{Compared, breach};
 use super::version::{Origin, Rates, Standing, Version, VersionRecord};
 use clickmill_config as config;
 use clickmill_core::{Micros, lock};
 use clickmill_sandbox::{Library, StageCounts};
+pub(crate) use running::Base;
+use running::{Canary, Probation, Versions};
 
 /// Versions that are remembered.
 const MAX_HISTORY: usize = 1000;
@@ -35,49 +39,6 @@ pub(crate) struct Slot {
     history: Mutex<Vec<Arc<VersionRecord>>>,
     recent: Recent,
     events: crossbeam_channel::Sender<SlotEvent>,
-}
-
-struct Versions {
-    current: Arc<Version>,
-    canary: Option<Canary>,
-    probation: Option<Probation>,
-}
-
-impl Versions {
-    fn canary_record(&self) -> Option<Arc<VersionRecord>> {
-        self.canary.as_ref().map(|canary| canary.version.record.clone())
-    }
-
-    fn is(&self, base: &Base) -> bool {
-        let [canary, at_base] =
-            [&self.canary_record(), &base.canary].map(|c| c.as_ref().map(Arc::as_ptr));
-        Arc::ptr_eq(&self.current, &base.current) && canary == at_base
-    }
-}
-
-/// A version that gets some of the batches for a while.
-struct Canary {
-    version: Arc<Version>,
-    share: f64,
-    until: Instant,
-}
-
-/// What ran before the current version, while that is watched.
-struct Probation {
-    /// Restored on a manual rollback.
-    before: Arc<Version>,
-    /// The last that has seen enough rows to be judged by: what the current version is compared with,
-    /// and what runs again where it is worse.
-    proven: Arc<Version>,
-    /// What became of the last rows of that.
-    rates: Rates,
-    until: Instant,
-}
-
-/// What runs, as somebody looked at it who is to put something else in its place.
-pub(crate) struct Base {
-    pub current: Arc<Version>,
-    canary: Option<Arc<VersionRecord>>,
 }
 
 /// What a version that is taken back makes way for.
@@ -112,7 +73,7 @@ pub enum Rollout {
     },
 }
 
-/// As what a version is put in the place of another.
+/// How a version takes the place of another.
 enum Beginning {
     Swap(Rollout),
     /// In place of what is taken back.
@@ -153,7 +114,7 @@ impl Slot {
         Base { current: running.current.clone(), canary: running.canary_record() }
     }
 
-    /// Whether that still runs, and nothing else.
+    /// Whether what ran then still runs, and nothing else.
     pub(crate) fn stands(&self, base: &Base) -> bool {
         self.read().is(base)
     }
@@ -223,7 +184,7 @@ impl Slot {
                 (_, Some(probation)) if is(&running.current) => probation.rates,
                 _ => return,
             };
-            breach(rules, &before, &version.record.lately())
+            breach(rules, &before, &version.record.lately(), Compared::OnOthers)
         };
         if let Some(breach) = broken {
             self.roll_back(
@@ -249,9 +210,8 @@ impl Slot {
         self.put(base, library, fitted, origin, Beginning::Swap(rollout))
     }
 
-    /// Puts an earlier set in the place of what runs, which is taken back, as [`Self::install`] does. Whoever
-    /// says so knows that it is good: it is not compared with what was taken back, which would come back
-    /// where that rejects less.
+    /// Takes an earlier set up, as [`Self::install`] does, and what runs back. The set is on no probation:
+    /// compared with what was taken back it might lose, and that would return.
     pub(crate) fn go_back(
         &self,
         base: &Base,

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use memchr::{memchr, memchr2, memmem};
-use percent_encoding::percent_decode;
+use memchr::{memchr, memmem};
 
 use clickmill_config::Dialect;
 use clickmill_core::words::{stands, unescaped};
@@ -58,27 +57,6 @@ impl<'a> Spellings<'a> {
             || delimiter.is_ascii_alphanumeric()
             || quote.is_ascii_alphanumeric()
     }
-}
-
-/// Whether a text may have escapes of JSON or of URLs.
-pub(super) fn may_have_escapes(text: &[u8]) -> bool {
-    memchr2(b'\\', b'%', text).is_some()
-}
-
-/// A text with escapes of JSON and of URLs resolved, once and once more.
-pub(super) fn resolved(text: &[u8]) -> Vec<Vec<u8>> {
-    // An address in an address, JSON in JSON.
-    const MAX_NESTED: usize = 3;
-    let mut all: Vec<Vec<u8>> = Vec::new();
-    for _ in 0..MAX_NESTED {
-        let text = all.last().map_or(text, Vec::as_slice);
-        if !may_have_escapes(text) {
-            break;
-        }
-        let plain = percent_decode(&unescaped(text)).collect();
-        all.push(plain);
-    }
-    all
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A plugin set as it runs: its chain fitted to the columns that come in, and what became of the rows
 //! that it was given.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::SchemaRef;
 
@@ -13,7 +13,7 @@ use clickmill_sandbox::{Library, PluginSet, StageCounts};
 pub(crate) struct Version {
     pub record: Arc<VersionRecord>,
     pub library: Library,
-    fitted: RwLock<Option<Arc<Fitted>>>,
+    fitted: Mutex<Option<Arc<Fitted>>>,
 }
 
 /// What is known of a version, also when it is gone.
@@ -100,24 +100,23 @@ impl Version {
             standing: Mutex::new(standing),
             tally: Mutex::default(),
         };
-        Self { record: Arc::new(record), library, fitted: RwLock::default() }
+        Self { record: Arc::new(record), library, fitted: Mutex::default() }
     }
 
     /// The chain that fits these columns, where there is one.
     pub(crate) fn fitted(&self, columns: &SchemaRef) -> Option<Arc<Fitted>> {
-        let fitted = self.fitted.read().unwrap_or_else(PoisonError::into_inner);
+        let fitted = lock(&self.fitted);
         fitted.as_ref().filter(|fitted| fitted.columns == *columns).cloned()
     }
 
     /// The columns that it was fitted to last.
     pub(crate) fn columns(&self) -> Option<SchemaRef> {
-        let fitted = self.fitted.read().unwrap_or_else(PoisonError::into_inner);
-        fitted.as_ref().map(|fitted| fitted.columns.clone())
+        lock(&self.fitted).as_ref().map(|fitted| fitted.columns.clone())
     }
 
     pub(crate) fn set_fitted(&self, fitted: Fitted) -> Arc<Fitted> {
         let fitted = Arc::new(fitted);
-        *self.fitted.write().unwrap_or_else(PoisonError::into_inner) = Some(fitted.clone());
+        *lock(&self.fitted) = Some(fitted.clone());
         fitted
     }
 }
@@ -188,6 +187,17 @@ impl Counted for Rates {
 }
 
 impl Rates {
+    /// What became of `rows` in a chain, whose stages did `stages`.
+    pub(crate) fn of(rows: u64, rejected: usize, filtered: u64, stages: &[StageCounts]) -> Self {
+        Self {
+            rows,
+            rejected: rejected as u64,
+            filtered,
+            faults: stages.iter().map(|stage| stage.faults).sum(),
+            fuel: stages.iter().map(|stage| stage.fuel).sum(),
+        }
+    }
+
     /// A count as a share of the rows.
     pub fn share(&self, of: u64) -> f64 {
         of as f64 / self.rows.max(1) as f64

@@ -101,6 +101,15 @@ fn a_component_that_cannot_be_compiled_says_why() {
     let told = error.to_string();
     assert!(told.contains("signal: 9") && told.contains("out of order"), "{told}");
     assert_eq!(error.fault(), Fault::Environment);
+    // One that the compiler breaks on, which is not the machine's fault.
+    for end in ["exit 101", "kill -ABRT $$", "kill -SEGV $$"] {
+        let error = compile(&shell(&format!("echo too deep >&2; {end}")), &[]);
+        assert!(
+            matches!(&error, CompileError::Broke { said, .. } if said == "too deep"),
+            "{error}"
+        );
+        assert_eq!(error.fault(), Fault::Input);
+    }
     // One that talks without end is not heard to its end.
     let error = compile(&shell("while :; do echo nonsense >&2; done"), &[]);
     assert!(matches!(&error, CompileError::Ended { said, .. } if said.len() < 9_000), "{error}");

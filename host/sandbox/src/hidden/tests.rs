@@ -79,6 +79,8 @@ fn a_message_that_says_a_value_with_escapes_is_left_out() {
         format!("no user in {json:?}"),
         format!("no user in {:?}", Some(&json)),
         r"no user: \u0061da \u0022lovelace\u0022\u00091815".to_owned(),
+        "no user: /u?id=ada%20%22lovelace%22%091815".to_owned(),
+        "no user: /r?u=%2Fu%3Fid%3Dada%2520%2522lovelace%2522%25091815".to_owned(),
     ] {
         let wanted = "[left out: it says a value of user_id with escapes]";
         assert_eq!(told(&hidden, 0, &message), wanted, "{message}");

@@ -108,7 +108,8 @@ fn is_v4(text: &[u8]) -> bool {
 fn is_version(before: &[u8], after: &[u8]) -> bool {
     let goes_on = match after {
         [b, ..] if b.is_ascii_alphanumeric() || *b == b'_' => true,
-        [b'-' | b'+', b, ..] => b.is_ascii_alphabetic(),
+        // Not `+`, which is a space in a query.
+        [b'-', b, ..] => b.is_ascii_alphabetic(),
         _ => false,
     };
     // A number before the four.
@@ -166,6 +167,7 @@ mod tests {
                 ("::ffff:203.0.113.9", "[ip]"),
                 ("from:2001:db8::1.", "from:[ip]."),
                 ("2001%3Adb8%3A%3A1", "[ip]"),
+                ("q=seen+203.0.113.9+twice", "q=seen+[ip]+twice"),
             ],
         );
     }

@@ -18,35 +18,68 @@ const FORMS: &[Form] = &[
     form(&[b"AKIA", b"ASIA", b"ABIA", b"ACCA"], (16, 16), is_capital),
     // Anthropic, OpenAI.
     form(&[b"sk-"], (32, MANY), is_word),
-    // Atlassian.
-    form(&[b"ATATT3"], (32, MANY), is_word),
+    // Apify, Atlassian, Buildkite, CircleCI, Contentful, Databricks, Doppler.
+    form(&[b"apify_api_"], (30, MANY), is_alphanumeric),
+    form(&[b"ATATT3", b"ATCTT3", b"ATBB"], (28, MANY), is_padded),
+    form(&[b"bkua_"], (40, MANY), is_alphanumeric),
+    form(&[b"CCIPAT_", b"CCIPRJ_"], (40, MANY), is_word),
+    form(&[b"CFPAT-"], (40, MANY), is_word),
+    form(&[b"dapi"], (32, 32), is_lower_hex),
+    form(&[b"dp.pt.", b"dp.st.", b"dp.ct."], (40, MANY), is_dotted),
     // DigitalOcean.
-    form(&[b"dop_v1_", b"doo_v1_"], (32, MANY), is_alphanumeric),
+    form(&[b"dop_v1_", b"doo_v1_", b"dor_v1_"], (32, MANY), is_alphanumeric),
     // Docker.
     form(&[b"dckr_pat_"], (20, MANY), is_word),
+    // Facebook, Figma.
+    form(&[b"EAA"], (100, MANY), is_alphanumeric),
+    form(&[b"figd_", b"figo_"], (36, MANY), is_word),
     // GitHub.
     form(&[b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_"], (36, MANY), is_alphanumeric),
     form(&[b"github_pat_"], (22, MANY), is_word),
     // GitLab.
-    form(&[b"glpat-"], (20, MANY), is_word),
+    form(
+        &[b"glpat-", b"gldt-", b"glrt-", b"glptt-", b"glcbt-", b"glft-", b"glsoat-", b"glagent-"],
+        (20, MANY),
+        is_dotted,
+    ),
     // Google.
     form(&[b"AIza"], (35, 35), is_word),
     form(&[b"GOCSPX-"], (24, MANY), is_word),
     form(&[b"ya29."], (20, MANY), is_word),
-    // HashiCorp Vault.
-    form(&[b"hvs."], (24, MANY), is_word),
+    // Grafana, Groq, xAI, Perplexity, Replicate.
+    form(&[b"glsa_", b"glc_"], (32, MANY), is_padded),
+    form(&[b"gsk_", b"xai-", b"pplx-"], (40, MANY), is_alphanumeric),
+    form(&[b"r8_"], (37, MANY), is_alphanumeric),
+    // HashiCorp Vault, Heroku, HubSpot.
+    form(&[b"hvs.", b"hvb.", b"hvr."], (24, MANY), is_word),
+    form(&[b"HRKU-"], (36, MANY), is_word),
+    form(&[b"pat-na1-", b"pat-eu1-"], (36, MANY), is_word),
     // Hugging Face.
     form(&[b"hf_"], (30, MANY), is_alphanumeric),
+    // Linear, Netlify, New Relic, Notion.
+    form(&[b"lin_api_", b"lin_oauth_"], (32, MANY), is_alphanumeric),
+    form(&[b"nfp_"], (36, MANY), is_alphanumeric),
+    form(&[b"NRAK-", b"NRII-", b"NRJS-"], (19, MANY), is_word),
+    form(&[b"ntn_"], (40, MANY), is_alphanumeric),
     // npm, PyPI, RubyGems.
     form(&[b"npm_"], (36, MANY), is_alphanumeric),
     form(&[b"pypi-"], (50, MANY), is_word),
     form(&[b"rubygems_"], (48, MANY), is_alphanumeric),
-    // Postman.
+    // 1Password, PlanetScale, Postman, Pulumi.
+    form(&[b"ops_ey"], (100, MANY), is_padded),
+    form(&[b"pscale_tkn_", b"pscale_pw_", b"pscale_oauth_"], (32, MANY), is_dotted),
     form(&[b"PMAK-"], (40, MANY), is_word),
+    form(&[b"pul-"], (40, 40), is_lower_hex),
     // SendGrid, Mailgun, Brevo.
     form(&[b"SG."], (40, MANY), is_dotted),
     form(&[b"key-"], (32, 32), is_alphanumeric),
     form(&[b"xkeysib-"], (60, MANY), is_word),
+    // Sentry, SonarQube, Supabase, Tailscale, Typeform.
+    form(&[b"sntrys_", b"sntryu_"], (40, MANY), is_padded),
+    form(&[b"sqp_", b"squ_", b"sqa_"], (40, 40), is_lower_hex),
+    form(&[b"sbp_", b"sb_secret_"], (24, MANY), is_word),
+    form(&[b"tskey-"], (24, MANY), is_word),
+    form(&[b"tfp_"], (40, MANY), is_word),
     // Shopify.
     form(&[b"shpat_", b"shpca_", b"shppa_", b"shpss_"], (32, MANY), is_alphanumeric),
     // Slack.
@@ -57,10 +90,19 @@ const FORMS: &[Form] = &[
     ),
     // Square.
     form(&[b"sq0atp-", b"sq0csp-"], (22, MANY), is_word),
-    // Stripe.
+    // Razorpay, Stripe.
     form(
-        &[b"pk_live_", b"pk_test_", b"rk_live_", b"rk_test_", b"sk_live_", b"sk_test_"],
-        (16, MANY),
+        &[
+            b"pk_live_",
+            b"pk_test_",
+            b"rk_live_",
+            b"rk_test_",
+            b"sk_live_",
+            b"sk_test_",
+            b"rzp_live_",
+            b"rzp_test_",
+        ],
+        (14, MANY),
         is_alphanumeric,
     ),
     form(&[b"whsec_"], (24, MANY), is_alphanumeric),
@@ -108,14 +150,25 @@ fn key_length(text: &[u8]) -> Option<usize> {
     let (fewest, most) = form.length;
     let follows = |b: &&u8| (form.follows)(**b);
     let looked_at = rest.iter().take(most).take_while(follows).count();
-    let is_telling = rest[..looked_at].iter().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
-    if looked_at < fewest || !is_telling {
+    if looked_at < fewest || !is_random(&rest[..looked_at]) {
         return None;
     }
     // Of a longer run than a key of this form has, no more is looked at: many may begin within it.
     let beyond = rest[looked_at..].iter().take(if most == MANY { usize::MAX } else { 1 });
     let length = looked_at + beyond.take_while(follows).count();
     (length <= most || most == MANY).then_some(text.len() - rest.len() + length)
+}
+
+/// Whether this is no row of words: it has a capital, or letters and digits mixed in a part that is longer
+/// than a measure or a year.
+fn is_random(text: &[u8]) -> bool {
+    let is_mixed = |part: &[u8]| {
+        part.len() >= 8
+            && part.iter().any(u8::is_ascii_digit)
+            && (part.len() > 8 || part.iter().any(u8::is_ascii_alphabetic))
+    };
+    text.iter().any(u8::is_ascii_uppercase)
+        || text.split(|b| !b.is_ascii_alphanumeric()).any(|part| is_mixed(part))
 }
 
 /// Finds private keys, from their first line to their last, or to the end.
@@ -173,6 +226,10 @@ fn is_lower_hex(byte: u8) -> bool {
 
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+fn is_padded(byte: u8) -> bool {
+    is_word(byte) || byte == b'='
 }
 
 fn is_dotted(byte: u8) -> bool {
@@ -233,6 +290,7 @@ mod tests {
             "sk-learn-based-pipelines-for-texts-and-more",
             "AKIAN shoes 42",
             "key-value-store-1",
+            "sk-ii-facial-treatment-essence-250ml-2024",
             "xoxb-",
             "npm_config_registry_of_the_company_and_more_1",
         ] {

@@ -19,6 +19,7 @@ pub(super) fn find(text: View<'_>, spans: &mut Vec<Span>) {
         if start < at
             && let Some(end) = host_end(bytes, at + 1, text.percent(at) > 0)
         {
+            let start = without_quote(bytes, start, end);
             spans.push(Span { start, end, mark: Mark::Email });
         }
     }
@@ -31,19 +32,33 @@ fn name_start(text: View<'_>, at: usize) -> usize {
     {
         return start;
     }
-    at - before.iter().rev().take_while(|b| is_name(**b)).count()
+    // Behind `%40`, a `+` that is not encoded is a space in a form. Within a name it is taken for part of it.
+    if before.ends_with(b"+") && text.percent(at - 1) < text.percent(at) {
+        return at;
+    }
+    let start = at - before.iter().rev().take_while(|b| is_name(**b)).count();
+    start + before[start..].iter().take_while(|b| **b == b'+').count()
+}
+
+/// Where the name begins, without the quote before it that also stands behind the host: `'ada@example.com'`.
+fn without_quote(text: &[u8], start: usize, end: usize) -> usize {
+    let is_quoted = text[start] == b'\'' && text.get(end) == Some(&b'\'');
+    start + usize::from(is_quoted)
 }
 
 /// Where the quoted name begins that ends with the quote at this place. The quote of a JSON text in front
-/// of `@` is none: there a comma or a brace follows.
+/// of `@` is none: the quote before it ends a word, or there is nothing but signs of JSON in between.
 fn quoted_start(text: View<'_>, closing: usize) -> Option<usize> {
     let first = closing.saturating_sub(MAX_QUOTED);
     let level = text.level(closing);
     let start = (first..closing)
         .rev()
         .find(|at| text.bytes()[*at] == b'"' && text.level(*at).closes(level))?;
-    let name = &text.bytes()[start + 1..closing];
-    (!name.is_empty() && !name.contains(&b'\n')).then_some(start)
+    let (before, name) = (&text.bytes()[..start], &text.bytes()[start + 1..closing]);
+    let ends_word = before.last().is_some_and(|b| b.is_ascii_alphanumeric() || !b.is_ascii());
+    let is_json =
+        |b: &u8| matches!(b, b',' | b':' | b'[' | b']' | b'{' | b'}') || b.is_ascii_whitespace();
+    (!ends_word && !name.iter().all(is_json) && !name.contains(&b'\n')).then_some(start)
 }
 
 fn host_end(text: &[u8], start: usize, bare_host_will_do: bool) -> Option<usize> {
@@ -122,6 +137,9 @@ mod tests {
             ("&lt;ada&#64;example.com&gt;", "&lt;[email]&gt;"),
             ("ada\u{ff20}example\u{ff0e}com", "[email]"),
             (r"line\nada@example.com", r"line\n[email]"),
+            ("'ada@example.com'", "'[email]'"),
+            ("user%EF%BC%A0example.com", "[email]"),
+            ("q=mail%3A+ada%40example.com", "q=mail%3A+[email]"),
         ]);
     }
 
@@ -140,6 +158,9 @@ mod tests {
             "ada@[email]",
             "%40",
             "%4",
+            "q=follow+%40ada.example",
+            "%7B%22m%22%3A%22%40media%20screen%22%7D",
+            r#"{"m":"@ada.example","n"#,
         ] {
             check_clean(&[(text, text)]);
         }

@@ -3,8 +3,8 @@
 //! - `%XX`, encoded any number of times (`%2540`), and `%uXXXX`.
 //! - `\uXXXX`, `\xXX`, `\/`, `\n`, `\r`, `\t` and quotes, behind any number of backslashes.
 //! - `&#64;`, `&#x40;` and the names of signs that matter (`&commat;`), with any number of `amp;`.
-//! - Full-width letters and digits (`＠`), typographic spaces and dashes; what is not seen (zero-width
-//!   spaces, direction marks) goes.
+//! - Full-width letters and digits (`＠`), Arabic, Persian and Devanagari digits, typographic spaces and
+//!   dashes; what is not seen (zero-width spaces, direction marks) goes.
 //!
 //! Not base64, quoted-printable or `+` for a space: whether that is meant cannot be told from the text,
 //! and the finders take `+` for a space where it makes sense.
@@ -42,6 +42,7 @@ impl Escape {
         let byte = self.bytes[0];
         self.length > 3
             || byte.is_ascii_alphanumeric()
+            || SIGNS.contains(&byte)
             || matches!(
                 byte,
                 b'@' | b'=' | b':' | b'+' | b'(' | b'%' | b'&' | b'\\' | b'"' | b'[' | b']'
@@ -95,12 +96,20 @@ fn each(text: &[u8], mut act: impl FnMut(usize, &Escape) -> bool) {
     }
 }
 
+/// The first bytes of what [`sign`] knows.
+pub(super) const SIGNS: [u8; 6] = [0xC2, 0xD9, 0xDB, 0xE0, 0xE2, 0xEF];
+
 /// Whether an escape may begin with a byte.
 static BEGINS: [bool; 256] = {
     let mut begins = [false; 256];
     let mut at = 0;
     while at < 256 {
-        begins[at] = matches!(at as u8, b'%' | b'\\' | b'&' | 0xC2 | 0xE2 | 0xEF);
+        begins[at] = matches!(at as u8, b'%' | b'\\' | b'&');
+        at += 1;
+    }
+    let mut at = 0;
+    while at < SIGNS.len() {
+        begins[SIGNS[at] as usize] = true;
         at += 1;
     }
     begins
@@ -195,6 +204,9 @@ fn sign(text: &[u8]) -> Option<Escape> {
     match text {
         [0xC2, 0xA0, ..] => Some(Escape::byte(2, b' ', Level::default())),
         [0xC2, 0xAD, ..] => unseen(2),
+        [0xD9, byte @ 0xA0..=0xA9, ..] => Some(Escape::byte(2, byte - 0x70, Level::default())),
+        [0xDB, byte @ 0xB0..=0xB9, ..] => Some(Escape::byte(2, byte - 0x80, Level::default())),
+        [0xE0, 0xA5, byte @ 0xA6..=0xAF, ..] => ascii(byte - 0x76),
         [0xE2, 0x80, 0x80..=0x8A | 0xAF, ..] => ascii(b' '),
         [0xE2, 0x80, 0x90..=0x95, ..] | [0xE2, 0x88, 0x92, ..] => ascii(b'-'),
         [0xE2, 0x80, 0x8B..=0x8F | 0xAA..=0xAE, ..]

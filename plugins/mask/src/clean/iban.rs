@@ -21,7 +21,7 @@ const LENGTHS: &[(usize, &[u8])] = &[
     (24, b"AD CZ ES MD PK RO SA SE SK TN VG"),
     (25, b"AO CV GW LY MZ PT ST"),
     (26, b"DZ IR IS TR"),
-    (27, b"BI CF CG CM DJ FR GA GF GP GQ IT KM MC MG MQ MR NC PF PM RE SM TD TF WF YT"),
+    (27, b"BI CF CG CM DJ FR GA GF GP GQ GR IT KM MC MG MQ MR NC PF PM RE SM TD TF WF YT"),
     (28, b"AL AZ BF BJ BY CI CY DO GT HN HU LB MA ML NE NI PL SN SV TG"),
     (29, b"BR EG PS QA UA"),
     (30, b"JO KW MU YE"),
@@ -99,6 +99,7 @@ mod tests {
                 ("gb82-west-1234-5698-7654-32", "[iban]"),
                 ("/pay?to=NO9386011117947&n=1", "/pay?to=[iban]&n=1"),
                 ("q=GB82+WEST+1234+5698+7654+32", "q=[iban]"),
+                ("GR1601101250000000012300695", "[iban]"),
                 ("MT84MALT011000012345MTLCAST001S.", "[iban]."),
             ],
         );

@@ -32,14 +32,27 @@ pub(super) const MAX_NAME: usize = 32;
 
 /// The last words of names.
 const WORDS: &[(&[u8], Holds)] = &[
+    (b"heslo", Holds::Secret),
+    (b"parola", Holds::Secret),
     (b"pass", Holds::Secret),
     (b"pwd", Holds::Secret),
+    (b"senha", Holds::Secret),
+    (b"sifre", Holds::Secret),
     (b"jwt", Holds::Token),
     (b"magic", Holds::Token),
     (b"reset", Holds::Token),
     (b"ticket", Holds::Token),
     (b"auth", Holds::LongToken),
+    (b"activate", Holds::LongToken),
+    (b"activation", Holds::LongToken),
     (b"confirm", Holds::LongToken),
+    (b"csrf", Holds::LongToken),
+    (b"nonce", Holds::LongToken),
+    (b"recovery", Holds::LongToken),
+    (b"sess", Holds::LongToken),
+    (b"sso", Holds::LongToken),
+    (b"verification", Holds::LongToken),
+    (b"xsrf", Holds::LongToken),
     (b"invite", Holds::LongToken),
     (b"key", Holds::LongToken),
     (b"session", Holds::LongToken),
@@ -48,14 +61,25 @@ const WORDS: &[(&[u8], Holds)] = &[
     (b"verify", Holds::LongToken),
     (b"cvc", Holds::OneTimeCode),
     (b"cvv", Holds::OneTimeCode),
+    (b"2fa", Holds::OneTimeCode),
+    (b"mfa", Holds::OneTimeCode),
     (b"otp", Holds::OneTimeCode),
     (b"pin", Holds::OneTimeCode),
+    (b"tfa", Holds::OneTimeCode),
     (b"tan", Holds::OneTimeCode),
     (b"totp", Holds::OneTimeCode),
     (b"code", Holds::Code),
     (b"cell", Holds::Phone),
+    (b"cellulare", Holds::Phone),
+    (b"celular", Holds::Phone),
     (b"fax", Holds::Phone),
+    (b"gsm", Holds::Phone),
+    (b"handy", Holds::Phone),
+    (b"mobil", Holds::Phone),
+    (b"movil", Holds::Phone),
+    (b"portable", Holds::Phone),
     (b"tel", Holds::Phone),
+    (b"whatsapp", Holds::Phone),
     (b"build", Holds::Version),
     (b"firmware", Holds::Version),
     (b"release", Holds::Version),
@@ -67,14 +91,33 @@ const WORDS: &[(&[u8], Holds)] = &[
 
 /// The ends of names, without what separates their words.
 const ENDINGS: &[(&[u8], Holds)] = &[
+    (b"adgangskode", Holds::Secret),
+    (b"contrasena", Holds::Secret),
+    (b"haslo", Holds::Secret),
+    (b"kennwort", Holds::Secret),
+    (b"losenord", Holds::Secret),
+    (b"motdepasse", Holds::Secret),
+    (b"passord", Holds::Secret),
     (b"passphrase", Holds::Secret),
     (b"passwd", Holds::Secret),
     (b"password", Holds::Secret),
+    (b"passwort", Holds::Secret),
+    (b"salasana", Holds::Secret),
     (b"secret", Holds::Secret),
+    (b"wachtwoord", Holds::Secret),
+    (b"bearer", Holds::Token),
     (b"token", Holds::Token),
     (b"magiclink", Holds::Token),
     (b"accesskey", Holds::LongToken),
+    (b"accountkey", Holds::LongToken),
     (b"apikey", Holds::LongToken),
+    (b"assertion", Holds::LongToken),
+    (b"authkey", Holds::LongToken),
+    (b"encryptionkey", Holds::LongToken),
+    (b"privatekey", Holds::LongToken),
+    (b"secretkey", Holds::LongToken),
+    (b"sessionkey", Holds::LongToken),
+    (b"signingkey", Holds::LongToken),
     (b"authorization", Holds::LongToken),
     (b"credential", Holds::LongToken),
     (b"credentials", Holds::LongToken),
@@ -109,14 +152,75 @@ const ENDINGS: &[(&[u8], Holds)] = &[
     (b"usercode", Holds::OneTimeCode),
     (b"verificationcode", Holds::OneTimeCode),
     (b"verifycode", Holds::OneTimeCode),
+    (b"contactnumber", Holds::Phone),
+    (b"handynummer", Holds::Phone),
     (b"mobile", Holds::Phone),
     (b"mobilenumber", Holds::Phone),
+    (b"mobilnummer", Holds::Phone),
     (b"msisdn", Holds::Phone),
     (b"phone", Holds::Phone),
+    (b"phoneno", Holds::Phone),
     (b"phonenumber", Holds::Phone),
+    (b"puhelin", Holds::Phone),
+    (b"puhelinnumero", Holds::Phone),
+    (b"rufnummer", Holds::Phone),
     (b"telefon", Holds::Phone),
+    (b"telefone", Holds::Phone),
+    (b"telefonnummer", Holds::Phone),
+    (b"telefono", Holds::Phone),
+    (b"telefonu", Holds::Phone),
+    (b"telefoon", Holds::Phone),
+    (b"telefoonnummer", Holds::Phone),
+    (b"telno", Holds::Phone),
+    (b"telnumber", Holds::Phone),
     (b"version", Holds::Version),
     (b"versions", Holds::Version),
+];
+
+/// The ends of names in other letters than those of ASCII, small.
+const OTHERS: &[(&str, Holds)] = &[
+    ("contraseña", Holds::Secret),
+    ("hasło", Holds::Secret),
+    ("lösenord", Holds::Secret),
+    ("salasõna", Holds::Secret),
+    ("şifre", Holds::Secret),
+    ("jelszó", Holds::Secret),
+    ("пароль", Holds::Secret),
+    ("κωδικός", Holds::Secret),
+    ("סיסמה", Holds::Secret),
+    ("密码", Holds::Secret),
+    ("密碼", Holds::Secret),
+    ("パスワード", Holds::Secret),
+    ("비밀번호", Holds::Secret),
+    ("รหัสผ่าน", Holds::Secret),
+    ("验证码", Holds::OneTimeCode),
+    ("驗證碼", Holds::OneTimeCode),
+    ("認証コード", Holds::OneTimeCode),
+    ("暗証番号", Holds::OneTimeCode),
+    ("인증번호", Holds::OneTimeCode),
+    ("móvil", Holds::Phone),
+    ("telefón", Holds::Phone),
+    ("teléfono", Holds::Phone),
+    ("telefonní_číslo", Holds::Phone),
+    ("телефон", Holds::Phone),
+    ("телефона", Holds::Phone),
+    ("телефону", Holds::Phone),
+    ("τηλέφωνο", Holds::Phone),
+    ("טלפון", Holds::Phone),
+    ("هاتف", Holds::Phone),
+    ("جوال", Holds::Phone),
+    ("电话", Holds::Phone),
+    ("電話", Holds::Phone),
+    ("電話番号", Holds::Phone),
+    ("电话号码", Holds::Phone),
+    ("手机", Holds::Phone),
+    ("手机号", Holds::Phone),
+    ("手機", Holds::Phone),
+    ("携帯", Holds::Phone),
+    ("휴대폰", Holds::Phone),
+    ("전화", Holds::Phone),
+    ("전화번호", Holds::Phone),
+    ("โทรศัพท์", Holds::Phone),
 ];
 
 /// The last three letters of all of these: by the last and the one before it, a bit for each before these.
@@ -126,8 +230,11 @@ static LAST_THREE: [[u32; 26]; 26] = {
     while at < WORDS.len() + ENDINGS.len() {
         let (name, _) = if at < WORDS.len() { WORDS[at] } else { ENDINGS[at - WORDS.len()] };
         let length = name.len();
-        let before = &mut last_three[letter(name[length - 1])][letter(name[length - 2])];
-        *before |= 1 << letter(name[length - 3]);
+        // Where one is no letter, as in `2fa`, nothing is ruled out.
+        if name[length - 3].is_ascii_alphabetic() {
+            let before = &mut last_three[letter(name[length - 1])][letter(name[length - 2])];
+            *before |= 1 << letter(name[length - 3]);
+        }
         at += 1;
     }
     last_three
@@ -159,12 +266,10 @@ pub(super) fn may_tell(text: &[u8]) -> bool {
     let [.., a, b, c] = text else {
         return false;
     };
-    if !c.is_ascii_alphabetic() {
-        // A quote, a bracket, a number: the name ends before it.
-        return true;
-    }
-    let are_letters = a.is_ascii_alphabetic() && b.is_ascii_alphabetic();
-    are_letters && LAST_THREE[letter(*c)][letter(*b)] & 1 << letter(*a) != 0
+    // A quote, a bracket, a number behind the name; within it, what separates words (`session_id`) or is of
+    // another script.
+    let are_letters = [a, b, c].iter().all(|byte| byte.is_ascii_alphabetic());
+    !are_letters || LAST_THREE[letter(*c)][letter(*b)] & 1 << letter(*a) != 0
 }
 
 /// What the first of the names holds that ends with these letters and fits.
@@ -180,6 +285,14 @@ fn find(
 
 /// What the value of this name holds, as far as the name tells.
 pub(super) fn holds(name: &[u8]) -> Option<Holds> {
+    let other = name.iter().rposition(|byte| !byte.is_ascii());
+    if other.is_some()
+        && let Some(holds) = holds_in_other_letters(name)
+    {
+        return Some(holds);
+    }
+    // `téléphone` ends in `phone`.
+    let name = &name[other.map_or(0, |at| at + 1)..];
     // `phone2` is one more phone, `user[password]` a password.
     let length = name.iter().rposition(u8::is_ascii_alphabetic)? + 1;
     let name = &name[length.saturating_sub(MAX_NAME)..length];
@@ -210,6 +323,12 @@ pub(super) fn holds(name: &[u8]) -> Option<Holds> {
     (holds != Holds::Code || word == name).then_some(holds)
 }
 
+/// What the value of a name holds that is not of ASCII alone, by its end.
+fn holds_in_other_letters(name: &[u8]) -> Option<Holds> {
+    let name = String::from_utf8_lossy(name).to_lowercase();
+    OTHERS.iter().find(|(known, _)| name.ends_with(known)).map(|(_, holds)| *holds)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{ENDINGS, Holds, WORDS, holds, may_tell};
@@ -230,6 +349,14 @@ mod tests {
             ("2fa_code", Some(Holds::OneTimeCode)),
             ("phone2", Some(Holds::Phone)),
             ("a very long name that goes on and on: mobile number", Some(Holds::Phone)),
+            ("session_id", Some(Holds::LongToken)),
+            ("php_sess_id", Some(Holds::LongToken)),
+            ("téléphone", Some(Holds::Phone)),
+            ("Пароль", Some(Holds::Secret)),
+            ("домашний телефон", Some(Holds::Phone)),
+            ("電話番号", Some(Holds::Phone)),
+            ("цена", None),
+            ("prénom", None),
             ("monkey", None),
             ("laptop", None),
             ("country_code", None),

@@ -78,6 +78,7 @@ fn name(text: &[u8], sign: u8) -> &[u8] {
         .take_while(|b| {
             b.is_ascii_alphanumeric()
                 || matches!(b, b'_' | b'-' | b'.')
+                || !b.is_ascii()
                 || **b == b' ' && sign == b':'
         })
         .count();

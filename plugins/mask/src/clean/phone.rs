@@ -7,7 +7,11 @@
 //!   or `.`), the first not beginning with 0 or 1, with or without a leading `1`.
 //! - National: a first group of 2 to 6 digits that begins with 0, at least one more group of 2 digits or
 //!   more, 8 to 15 digits in all (9 or more where they are all pairs), separated by spaces or `-`, the
-//!   first also by `/`: `030 1234567`, `0171/1234567`, `01 23 45 67 89`. Not a date like `01-02-2024`.
+//!   first also by `/`: `030 1234567`, `0171/1234567`, `01 23 45 67 89`, and in the groups of France,
+//!   Belgium and Switzerland also by `.`. Not a date like `01-02-2024`.
+//! - Without a 0, where the groups of a country tell and nothing else is there: Russian (`8 916 123-45-67`),
+//!   Chinese (`138 0013 8000`), Spanish (`912 34 56 78`) and Polish (`22 695 29 00`).
+//! - Behind a word such as `Tel.` or `phone`: 7 to 15 digits that are grouped.
 //!
 //! Groups are separated by up to three of space, `-`, `.`, `/`, `(`, `)` and, as a space in a query, `+`.
 //! A number may begin or end where a space separates groups, else only where the whole run of digits
@@ -30,6 +34,7 @@ pub(super) struct Group {
     end: usize,
     gap: u8,
     first: u8,
+    second: u8,
 }
 
 impl Group {
@@ -66,8 +71,12 @@ pub(super) fn find(view: View<'_>, groups: &mut Groups, spans: &mut Vec<Span>) {
         let first = if matches!(byte, b'+' | b'(') { at + 1 } else { at };
         if free && text.get(first).is_some_and(u8::is_ascii_digit) {
             let run_end = read_run(view, at, first, groups);
-            let plus = if byte == b'+' { international(groups) } else { None };
-            let number = plus.or_else(|| national(groups));
+            // Behind what is encoded, a `+` that is not is a space: `%3A+20240115`.
+            let is_space = at > 0 && view.percent(at - 1) > view.percent(at);
+            let plus = if byte == b'+' && !is_space { international(groups) } else { None };
+            let number = plus
+                .or_else(|| if is_announced(&text[..at]) { announced(groups) } else { None })
+                .or_else(|| national(groups));
             at = match number {
                 Some((start, end)) => {
                     spans.push(Span { start, end, mark: Mark::Phone });
@@ -101,7 +110,8 @@ fn read_run(view: View<'_>, lead: usize, first: usize, groups: &mut Groups) -> u
     let mut end = first;
     while let Some((lead, start, gap)) = next {
         end = start + text[start..].iter().take_while(|b| b.is_ascii_digit()).count();
-        groups.push(Group { lead, start, end, gap, first: text[start] });
+        let second = if end - start > 1 { text[start + 1] } else { b' ' };
+        groups.push(Group { lead, start, end, gap, first: text[start], second });
         next = if groups.len() < MAX_READ { read_gap(view, end, sign) } else { None };
     }
     let touches = match &text[end..] {
@@ -153,8 +163,65 @@ fn international(groups: &[Group]) -> Option<(usize, usize)> {
     Some((first.lead, groups[end - 1].end))
 }
 
+/// Words behind which there is a phone number.
+const WORDS: &[&str] = &[
+    "call",
+    "cell",
+    "fax",
+    "gsm",
+    "mob",
+    "mobil",
+    "mobile",
+    "phone",
+    "tel",
+    "telefon",
+    "telefone",
+    "telefono",
+    "telefoon",
+    "telephone",
+    "whatsapp",
+    "móvil",
+    "tél",
+    "téléphone",
+    "teléfono",
+    "тел",
+    "телефон",
+    "τηλ",
+];
+
+/// Whether the text ends with such a word, and spaces or a dot behind it.
+fn is_announced(before: &[u8]) -> bool {
+    /// More than the longest of them.
+    const MAX_WORD: usize = 20;
+    let gap = before.iter().rev().take(MAX_GAP);
+    let gap = gap.take_while(|b| matches!(b, b' ' | b'.' | b':' | b'+')).count();
+    let text = &before[..before.len() - gap];
+    let is_letter = |b: &&u8| b.is_ascii_alphanumeric() || !b.is_ascii();
+    let length = text.iter().rev().take(MAX_WORD).take_while(is_letter).count();
+    let word = String::from_utf8_lossy(&text[text.len() - length..]);
+    gap > 0
+        && length > 0
+        && WORDS.iter().any(|known| *known == word || *known == word.to_lowercase())
+}
+
+/// The number that the groups behind such a word begin with.
+fn announced(groups: &[Group]) -> Option<(usize, usize)> {
+    let is_date = |groups: &[Group]| matches!(groups, [a, b, c] if b.len() == 2 && matches!((a.len(), c.len()), (2, 4) | (4, 2)));
+    let is_number = |groups: &[Group]| {
+        (7..=15).contains(&digits(groups)) && groups.len() > 1 && !is_date(groups)
+    };
+    let end = ends(groups, 0).find(|end| is_number(&groups[..*end]))?;
+    Some((groups[0].lead, groups[end - 1].end))
+}
+
 /// The first number among the groups, and the longest that begins there.
 fn national(groups: &[Group]) -> Option<(usize, usize)> {
+    if is_in_fours(groups) {
+        return None;
+    }
+    if has_groups_of_a_country(groups) {
+        return Some((groups[0].lead, groups[groups.len() - 1].end));
+    }
     let starts = (0..groups.len()).filter(|at| *at == 0 || groups[*at].gap & !OPEN == SPACE);
     for start in starts {
         for end in ends(groups, start) {
@@ -173,6 +240,32 @@ fn ends(groups: &[Group], start: usize) -> impl Iterator<Item = usize> {
     (start + 1..=longest)
         .rev()
         .filter(|end| groups.get(*end).is_none_or(|next| next.gap & !OPEN == SPACE))
+}
+
+/// Whether these are the groups of an account or a card, be it a valid one or not: three of four digits or
+/// more, and what is left.
+fn is_in_fours(groups: &[Group]) -> bool {
+    groups.len() >= 3
+        && groups.iter().rev().skip(1).all(|group| group.len() == 4 && group.gap & !SPACE == 0)
+        && groups.last().is_some_and(|last| last.gap == SPACE && last.len() <= 4)
+        && groups[0].lead == groups[0].start
+}
+
+/// Whether these are the groups that a country without a leading 0 writes, and no more.
+fn has_groups_of_a_country(groups: &[Group]) -> bool {
+    let is = |lengths: &[usize]| groups.iter().map(Group::len).eq(lengths.iter().copied());
+    let [first, second, rest @ ..] = groups else {
+        return false;
+    };
+    let in_one_way =
+        rest.iter().all(|group| group.gap == second.gap) && second.gap & !(SPACE | DASH) == 0;
+    let separated = groups[1..].iter().all(|group| group.gap & !(SPACE | DASH | OPEN | CLOSE) == 0);
+    is(&[1, 3, 3, 2, 2])
+        && separated
+        && matches!((first.first, second.first), (b'7' | b'8', b'3' | b'4' | b'8' | b'9'))
+        || is(&[3, 4, 4]) && in_one_way && first.first == b'1' && first.second >= b'3'
+        || is(&[3, 2, 2, 2]) && in_one_way && second.gap == SPACE && first.first >= b'6'
+        || is(&[2, 3, 2, 2]) && in_one_way && first.first != b'0'
 }
 
 fn is_with_area_code(groups: &[Group]) -> bool {
@@ -213,12 +306,19 @@ fn is_national(groups: &[Group]) -> bool {
         trunk.len() == 2 && second.len() == 2 && rest.first().is_some_and(|year| year.len() == 4);
     let in_pairs = groups.iter().all(|group| group.len() == 2);
     let fewest = if in_pairs { 9 } else { 8 };
+    // A single digit where more groups follow: `0033 1 70 18 99 00`, `06 1 441 4000`.
+    let second_is_long = second.len() >= 2 || groups.len() >= 4 && digits(groups) >= 9;
+    let rest_separators = if second.gap & SLASH == 0 { SPACE | DASH } else { SPACE | DASH | DOT };
+    let is_separated = second.gap & !(SPACE | DASH | SLASH) == 0
+        && rest.iter().all(|group| group.len() >= 2 && group.gap & !rest_separators == 0);
+    let is_dotted = groups[1..].iter().all(|group| group.gap == DOT)
+        && (in_pairs && groups.len() == 5 || groups.iter().map(Group::len).eq([3, 3, 2, 2]));
     trunk.first == b'0'
         && (2..=6).contains(&trunk.len())
+        && (trunk.second != b'0' || trunk.len() != 6)
         && (fewest..=15).contains(&digits(groups))
-        && matches!(second.gap, SPACE | DASH | SLASH)
-        && second.len() >= 2
-        && rest.iter().all(|group| group.len() >= 2 && group.gap & !(SPACE | DASH) == 0)
+        && second_is_long
+        && (is_separated || is_dotted)
         && !is_date
 }
 
@@ -242,7 +342,8 @@ mod tests {
             ("+4930123456+4930123457", "[phone][phone]"),
             ("+49 30 123456 20240115", "[phone] 20240115"),
             ("(030) 1234567", "[phone]"),
-            ("call 1 (555) 123-4567", "call 1 [phone]"),
+            ("call 1 (555) 123-4567", "call [phone]"),
+            ("page 1 (555) 123-4567", "page 1 [phone]"),
             ("555-123-4567", "[phone]"),
             ("1-555-123-4567", "[phone]"),
             ("555 123 4567", "[phone]"),
@@ -263,6 +364,21 @@ mod tests {
             ("\u{202a}+49 30 123456\u{202c}", "\u{202a}[phone]"),
             ("+1 555 123 4567x12", "[phone]x12"),
             (r"\u002B49\u002030\/123456", "[phone]"),
+            ("030 / 12 34 56", "[phone]"),
+            ("06.12.34.56.78", "[phone]"),
+            ("02/515.44.44", "[phone]"),
+            ("044.668.18.00", "[phone]"),
+            ("0033 1 70 18 99 00", "[phone]"),
+            ("06 1 441 4000", "[phone]"),
+            ("8 (495) 695-37-76", "[phone]"),
+            ("8-800-555-35-35", "[phone]"),
+            ("138 0013 8000", "[phone]"),
+            ("912 34 56 78", "[phone]"),
+            ("22 695 29 00", "[phone]"),
+            ("Tel. 601 234 567", "Tel. [phone]"),
+            ("Tél 6 12 34 56 78", "Tél [phone]"),
+            ("\u{660}\u{665}\u{660} \u{661}\u{662}\u{663} \u{664}\u{665}\u{666}\u{667}", "[phone]"),
+            ("030%C2%A0901820", "[phone]"),
         ]);
     }
 
@@ -296,6 +412,14 @@ mod tests {
             "/s?q=order+12345678",
             "52.520008, 13.404954",
             "page 5 (2008) 12",
+            "IBAN DE89 3704 0044 0532 0130 00",
+            "DE89 3704 0044 0532 0130 01",
+            "5500 0000 0000 0004",
+            "0000 0000 0000 0000",
+            "4711 0815 4711",
+            "q=Length%3A+1234567890",
+            "iPhone 15 128 256 512",
+            "Tel. 2024-05-06",
         ] {
             check_clean(&[(text, text)]);
         }

@@ -142,6 +142,8 @@ const fn class(byte: u8) -> u16 {
         b'(' => BEFORE_DIGIT,
         // Typographic spaces and dashes.
         0xC2 | 0xE2 | 0xEF => SEPARATOR | ESCAPE,
+        // Digits of other scripts.
+        0xD9 | 0xDB | 0xE0 => ESCAPE,
         0x80..=0xBF => GOES_ON,
         _ => 0,
     };

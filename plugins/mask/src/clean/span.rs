@@ -18,6 +18,8 @@ pub(super) enum Mark {
     Card,
     Phone,
     Ip,
+    /// Itself: the number of an account or a card that nobody wants cleaned, nor cut into pieces.
+    Kept,
     /// In JSON, in the place of a number: it stays JSON, and no quotes are needed, however deep it lies.
     Null,
 }
@@ -32,6 +34,7 @@ impl Mark {
             Self::Card => b"[card]",
             Self::Phone => b"[phone]",
             Self::Ip => b"[ip]",
+            Self::Kept => b"",
             Self::Null => b"null",
         }
     }

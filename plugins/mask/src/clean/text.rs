@@ -29,6 +29,8 @@ pub(super) struct Finder {
     kinds: Kinds,
     /// The signs without which there is nothing to find.
     wanted: Signs,
+    /// Whether there may be something without any sign: keys are found by how they begin.
+    always: bool,
 }
 
 impl Finder {
@@ -43,16 +45,16 @@ impl Finder {
         if kinds.contain(Kind::Token) {
             wanted |= Signs::AT | Signs::ASSIGN | Signs::JWT | Signs::BEARER;
         }
-        if kinds.any_of(&[Kind::Ip, Kind::Iban, Kind::Card, Kind::ApiKey]) {
+        if kinds.any_of(&[Kind::Ip, Kind::Iban, Kind::Card]) {
             wanted |= Signs::DIGIT;
         }
-        Self { kinds, wanted }
+        Self { kinds, wanted, always: kinds.contain(Kind::ApiKey) }
     }
 
     /// Whether a text with these signs may hold something.
     #[inline]
     pub(super) fn suspects(&self, signs: Signs) -> bool {
-        signs.intersects(self.wanted)
+        self.always || signs.intersects(self.wanted)
     }
 
     /// Finds all that is to be replaced in a value with these signs, or fewer.
@@ -99,7 +101,7 @@ impl Finder {
     fn matter_escapes(&self, signs: Signs) -> bool {
         signs.intersects(Signs::ENCODED)
             || signs.intersects(Signs::ESCAPE)
-                && signs.intersects(self.wanted.except(Signs::ASSIGN))
+                && (self.always || signs.intersects(self.wanted.except(Signs::ASSIGN)))
     }
 
     fn find_in_scalar(&self, json: View<'_>, scalar: Scalar, layers: usize, found: &mut Found) {
@@ -179,7 +181,7 @@ impl Finder {
         if wants(Kind::Token) && signs.intersects(Signs::JWT | Signs::BEARER | Signs::AT) {
             token::find(text, signs, spans);
         }
-        if wants(Kind::ApiKey) && signs.intersects(Signs::DIGIT) {
+        if wants(Kind::ApiKey) {
             api_key::find(text.bytes(), spans);
         }
         merge(spans);
@@ -193,11 +195,13 @@ impl Finder {
             between(text, spans, |part, spans| card::find(part.bytes(), spans));
         }
         if wants(Kind::Phone) && signs.intersects(Signs::PHONE) {
+            between(text, spans, |part, spans| kept(part.bytes(), spans));
             between(text, spans, |part, spans| phone::find(part, groups, spans));
         }
         if wants(Kind::Ip) && signs.intersects(Signs::DIGIT) {
             between(text, spans, |part, spans| address::find(part.bytes(), spans));
         }
+        spans.retain(|span| span.mark != Mark::Kept);
         let source = |span: &Span| Span {
             start: text.source(span.start),
             end: text.source(span.end),
@@ -205,6 +209,26 @@ impl Finder {
         };
         all.extend(spans.iter().map(source));
     }
+}
+
+/// Finds the numbers of accounts and of cards that are grouped as no phone number is: where they are not
+/// to be cleaned, a group of theirs is no phone number.
+fn kept(text: &[u8], spans: &mut Vec<Span>) {
+    let known = spans.len();
+    card::find(text, spans);
+    let mut kept = known;
+    for at in known..spans.len() {
+        let span = spans[at];
+        let number = &text[span.start..span.end];
+        let digits = number.iter().filter(|b| b.is_ascii_digit()).count();
+        if digits < number.len() && (digits > 15 || !text[..span.start].ends_with(b"+")) {
+            spans[kept] = span;
+            kept += 1;
+        }
+    }
+    spans.truncate(kept);
+    iban::find(text, spans);
+    spans[known..].iter_mut().for_each(|span| span.mark = Mark::Kept);
 }
 
 /// Looks for more in what lies between the spans, as if these were replaced already.

@@ -1,10 +1,10 @@
 //! How much of a value is replaced under a telling name.
 //!
-//! - A secret: all of it.
+//! - A secret: all of it, but for `true`, `false` and `null`.
 //! - A token: 8 or more characters of hex, base64 or the like with digits and letters, or as a long token.
 //! - A long token: 16 or more such characters with a digit or a capital, so `key=price` and `session=42`
 //!   stay.
-//! - A one-time code: 4 to 16 letters and digits, a digit among them, or as a token.
+//! - A one-time code: 3 to 16 letters and digits, a digit among them, or as a token.
 //! - `code`: six digits, or as a long token.
 //! - A phone number: 5 digits or more.
 
@@ -43,7 +43,7 @@ pub(super) fn is_number_of(number: &[u8], holds: Holds) -> bool {
     match holds {
         Holds::Secret => true,
         Holds::Token | Holds::LongToken | Holds::Code => digits >= 16,
-        Holds::OneTimeCode => digits >= 4,
+        Holds::OneTimeCode => digits >= 3,
         Holds::Phone => digits >= 5,
         Holds::Version => false,
     }
@@ -56,13 +56,15 @@ fn secret(value: View<'_>, percent: u8) -> usize {
                 || byte.is_ascii_whitespace())
     };
     let bytes = value.bytes();
-    bytes.iter().enumerate().position(|(at, b)| ends(at, *b)).unwrap_or(bytes.len())
+    let length = bytes.iter().enumerate().position(|(at, b)| ends(at, *b)).unwrap_or(bytes.len());
+    // `has_password=true`
+    if is_literal(&bytes[..length]) { 0 } else { length }
 }
 
 /// The length of a token, a scheme before it (`Basic …`) included.
 fn token(value: View<'_>, percent: u8, is_wanted: fn(&[u8]) -> bool) -> usize {
     let bytes = value.bytes();
-    let scheme = [b"bearer".as_slice(), b"basic"]
+    let scheme = [b"bearer".as_slice(), b"basic", b"token", b"apikey", b"negotiate"]
         .into_iter()
         .find(|scheme| bytes.get(..scheme.len()).is_some_and(|v| v.eq_ignore_ascii_case(scheme)))
         .map_or(0, <[u8]>::len);
@@ -91,6 +93,13 @@ pub(super) fn token_length(text: View<'_>, percent: u8) -> usize {
     length + bytes[length..].iter().take(2).take_while(|b| **b == b'=').count()
 }
 
+/// Whether this is no password, but says whether there is one.
+pub(super) fn is_literal(text: &[u8]) -> bool {
+    [b"null".as_slice(), b"undefined", b"true", b"false"]
+        .iter()
+        .any(|literal| text.eq_ignore_ascii_case(literal))
+}
+
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~' | b'+' | b'/' | b'%')
 }
@@ -108,7 +117,7 @@ fn is_short(token: &[u8]) -> bool {
 }
 
 fn is_code(token: &[u8]) -> bool {
-    (4..=16).contains(&token.len())
+    (3..=16).contains(&token.len())
         && has_digit(token)
         && token.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
 }

@@ -79,6 +79,18 @@ fn api_keys() -> Vec<Line> {
         ("sq0atp-", 22),
         ("hvs.", 24),
         ("dckr_pat_", 27),
+        ("lin_api_", 40),
+        ("figd_", 40),
+        ("NRAK-", 27),
+        ("gsk_", 52),
+        ("r8_", 37),
+        ("glsa_", 41),
+        ("pscale_tkn_", 43),
+        ("ATATT3xFfGF0", 110),
+        ("glrt-", 20),
+        ("ntn_", 43),
+        ("sbp_", 40),
+        ("tskey-", 40),
     ] {
         keys.push(key(begin, &letters, length));
         keys.push(key(begin, &letters[9..], length));
@@ -86,7 +98,9 @@ fn api_keys() -> Vec<Line> {
     for begin in ["AKIA", "ASIA"] {
         keys.extend([0, 3, 11].map(|at| key(begin, &capitals[at..], 16)));
     }
-    for (begin, length) in [("SK", 32), ("shpat_", 32), ("dop_v1_", 64), ("key-", 32)] {
+    for (begin, length) in
+        [("SK", 32), ("shpat_", 32), ("dop_v1_", 64), ("key-", 32), ("dapi", 32), ("sqp_", 40)]
+    {
         keys.push(key(begin, &hex, length));
     }
     keys.push(Line::read(&format!("SG.{}.{}", &letters[..22], &letters[3..46])));

@@ -20,7 +20,7 @@ fn all_problems_are_told_at_once_with_their_rule() {
     ];
     let config = rule(
         r#"{"required": {"columns": ["x", "t", "y"]}, "code": "No!"},
-        {"range": {"column": "t", "min": 0}},
+        {"range": {"column": "t", "min": 0}, "code": "plugin_trap"},
         {"range": {"column": "f"}},
         {"range": {"column": "f", "min": 2, "max": 1}},
         {"enum": {"column": "f", "values": ["a"]}},
@@ -49,6 +49,7 @@ fn all_problems_are_told_at_once_with_their_rule() {
             "rule 1 (`required`): `code` is `No!`, wanted 1 to 64 of `a-z`, `0-9` and `_`",
             &format!("rule 1 (`required`): there is no column `x` here, {there}"),
             &format!("rule 1 (`required`): there is no column `y` here, {there}"),
+            "rule 2 (`range`): `code` is `plugin_trap`: codes that begin with `plugin_` are the host's",
             "rule 2 (`range`): column `t` is text, wanted int64 or float64",
             "rule 3 (`range`): has no limit: wanted `min` or `max`",
             "rule 4 (`range`): `min` is greater than `max`",

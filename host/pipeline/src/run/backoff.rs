@@ -1,11 +1,11 @@
-//! How long is waited for a table that is away.
+//! How long to wait between tries of a table that is away.
 
 use std::time::Duration;
 
 use backon::ExponentialBuilder;
 
-/// Waits between tries: short at first, at most ten seconds, forever.
-pub(crate) fn patience() -> ExponentialBuilder {
+/// Waits between tries: short at first, at most ten seconds, without an end.
+pub(crate) fn backoff() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
         .with_max_delay(Duration::from_secs(10))

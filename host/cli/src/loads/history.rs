@@ -76,7 +76,7 @@ fn paged<T, E>(
 }
 
 /// The ledger and the failures beside it.
-pub(super) struct Book {
+pub(super) struct LoadHistory {
     runtime: tokio::runtime::Runtime,
     tables: Tables,
     place: Place,
@@ -86,7 +86,7 @@ pub(super) struct Book {
     of: Option<(TableName, String)>,
 }
 
-impl Book {
+impl LoadHistory {
     pub(super) fn open(whose: &Whose, warehouse: &str) -> Result<Self, Failure> {
         let read = |path: &Path| place::read_pipeline(path, &whose.set);
         let pipeline = whose.pipeline.as_deref().map(read).transpose()?;

@@ -3,8 +3,9 @@
 //!
 //! Equal rows are of one message, so they were published at one moment. Files whose messages were
 //! published at other times have none in common, and files of one session have none either, as long as its
-//! window knew of all of them. So rows are in doubt where files overlap in time of which neither is known
-//! to have been compared with the other: those of two processes, those around a restart, a replay's.
+//! window knew of all of them. So a row may be there twice where two files overlap in time and were not
+//! compared with each other when they were written: files of two processes, files around a restart, the
+//! file of a replay.
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,7 +32,7 @@ const MOST_STRETCHES: usize = 16;
 
 /// What a file says of the rows in it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Facts {
+pub struct FileFacts {
     repeats: Repeats,
     /// When its messages were published, the first and the last; `None` where it has none.
     published: Option<(i64, i64)>,
@@ -39,41 +40,41 @@ pub struct Facts {
     is_unknown: bool,
 }
 
-/// Facts of one table that were read before, by the file's name and size: files never change.
-pub type Known = HashMap<(Path, u64), Facts>;
+/// FileFacts of one table that were read before, by the file's name and size: files never change.
+pub type KnownFacts = HashMap<(Path, u64), FileFacts>;
 
-/// A table's files, told apart.
+/// A table's files, told apart by whether a row of theirs may be there twice.
 #[derive(Debug, Default, PartialEq)]
-pub struct Doubt {
-    /// Files of which no row is anywhere else.
-    pub sure: Vec<ObjectMeta>,
-    /// The others.
-    pub files: Vec<ObjectMeta>,
-    /// When the rows in doubt of those were published: from and to, in microseconds since
-    /// 1970-01-01T00:00:00Z. Rows of which that is not known are in doubt too.
+pub struct PossibleDuplicates {
+    /// Files whose rows are in no other file.
+    pub unique: Vec<ObjectMeta>,
+    /// The other files.
+    pub suspected: Vec<ObjectMeta>,
+    /// When rows of those that may be there twice were published: from and to, in microseconds since
+    /// 1970-01-01T00:00:00Z. Rows of which that is not known may be there twice too.
     pub published: Vec<(i64, i64)>,
 }
 
 impl Warehouse {
     /// Tells a table's files apart, by what they say of their rows. What is known of the table's files is
     /// then of these and no others: files come and go for as long as a stream runs.
-    pub async fn doubt(
+    pub async fn possible_duplicates(
         &self,
         files: Vec<ObjectMeta>,
-        known: &mut Known,
-    ) -> Result<Doubt, WarehouseError> {
+        known: &mut KnownFacts,
+    ) -> Result<PossibleDuplicates, WarehouseError> {
         let key = |file: &ObjectMeta| (file.location.clone(), file.size);
         let asked = files.iter().map(|file| {
             let known = known.get(&key(file)).cloned();
             async move {
                 match known {
-                    Some(facts) => Ok::<Facts, WarehouseError>(facts),
+                    Some(facts) => Ok::<FileFacts, WarehouseError>(facts),
                     None => Ok(facts(&self.metadata(file).await?)),
                 }
             }
         });
         let asked: Vec<_> = asked.collect();
-        let facts: Vec<Facts> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+        let facts: Vec<FileFacts> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
         *known = files.iter().map(key).zip(facts.iter().cloned()).collect();
         Ok(tell_apart(files.into_iter().zip(facts).collect()))
     }
@@ -108,8 +109,8 @@ impl Warehouse {
     }
 }
 
-fn facts(metadata: &ParquetMetaData) -> Facts {
-    let mut facts = Facts {
+fn facts(metadata: &ParquetMetaData) -> FileFacts {
+    let mut facts = FileFacts {
         repeats: Repeats::of(metadata.file_metadata()),
         published: None,
         is_unknown: false,
@@ -137,14 +138,14 @@ fn facts(metadata: &ParquetMetaData) -> Facts {
     facts
 }
 
-impl Facts {
+impl FileFacts {
     fn extend(&mut self, first: i64, last: i64) {
         let (from, to) = self.published.unwrap_or((first, last));
         self.published = Some((from.min(first), to.max(last)));
     }
 }
 
-fn tell_apart(files: Vec<(ObjectMeta, Facts)>) -> Doubt {
+fn tell_apart(files: Vec<(ObjectMeta, FileFacts)>) -> PossibleDuplicates {
     // What files that are known to have no row in common cover of time.
     let mut groups: HashMap<String, Vec<(i64, i64)>> = HashMap::new();
     let mut doubtful: Vec<(i64, i64)> = Vec::new();
@@ -186,21 +187,21 @@ fn tell_apart(files: Vec<(ObjectMeta, Facts)>) -> Doubt {
         let after = published.partition_point(|(_, end)| *end < from);
         published.get(after).is_some_and(|(start, _)| *start <= to)
     };
-    let mut doubt = Doubt::default();
+    let mut found = PossibleDuplicates::default();
     for (file, facts) in files {
         let is_doubtful = if facts.repeats == Repeats::Never && !twice.contains(name(&file)) {
             facts.is_unknown && is_any_unknown
         } else {
             facts.is_unknown || facts.published.is_some_and(meets)
         };
-        if is_doubtful { doubt.files.push(file) } else { doubt.sure.push(file) }
+        if is_doubtful { found.suspected.push(file) } else { found.unique.push(file) }
     }
-    doubt.published = published;
-    doubt
+    found.published = published;
+    found
 }
 
 /// Names of loads' files that are in more than one folder, which two runs at one object may have made.
-fn loaded_twice(files: &[(ObjectMeta, Facts)]) -> HashSet<String> {
+fn loaded_twice(files: &[(ObjectMeta, FileFacts)]) -> HashSet<String> {
     let mut names = HashSet::new();
     let loaded = files.iter().filter(|(_, facts)| facts.repeats == Repeats::Never);
     let twice = loaded.map(|(file, _)| name(file)).filter(|name| !names.insert(*name));
@@ -246,7 +247,7 @@ fn few(mut stretches: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
 mod tests {
     use super::*;
 
-    fn file(name: &str, repeats: Repeats, published: (i64, i64)) -> (ObjectMeta, Facts) {
+    fn file(name: &str, repeats: Repeats, published: (i64, i64)) -> (ObjectMeta, FileFacts) {
         let meta = ObjectMeta {
             location: Path::from(format!("d/t/{name}.parquet")),
             last_modified: Default::default(),
@@ -254,7 +255,7 @@ mod tests {
             e_tag: None,
             version: None,
         };
-        (meta, Facts { repeats, published: Some(published), is_unknown: false })
+        (meta, FileFacts { repeats, published: Some(published), is_unknown: false })
     }
 
     fn names(files: &[ObjectMeta]) -> Vec<String> {
@@ -266,20 +267,20 @@ mod tests {
     async fn what_is_known_is_of_files_that_are_there() {
         let folder = tempfile::tempdir().unwrap();
         let warehouse = Warehouse::open(&folder.path().to_string_lossy()).unwrap();
-        let mut known = Known::new();
+        let mut known = KnownFacts::new();
         let (gone, facts) = file("gone", Repeats::Maybe, (0, 9));
         let (there, _) = file("there", Repeats::Maybe, (0, 9));
         for file in [gone, there.clone()] {
             known.insert((file.location, file.size), facts.clone());
         }
-        warehouse.doubt(vec![there.clone()], &mut known).await.unwrap();
+        warehouse.possible_duplicates(vec![there.clone()], &mut known).await.unwrap();
         assert_eq!(known.into_keys().collect::<Vec<_>>(), [(there.location, there.size)]);
     }
 
     #[test]
     fn rows_are_in_doubt_where_files_overlap_that_were_not_compared() {
         use Repeats::{Maybe, Never, NotInSession};
-        let doubt = tell_apart(vec![
+        let found = tell_apart(vec![
             // A session, whose files overlap …
             file("live-a-0-0-d", NotInSession, (0, 10)),
             file("live-a-1-1-d", NotInSession, (5, 20)),
@@ -290,26 +291,26 @@ mod tests {
             file("load", Never, (0, 100)),
             file("replay", Maybe, (50, 50)),
         ]);
-        assert_eq!(names(&doubt.sure), ["live-a-0-0-d", "live-a-2-2-d", "live-b-1-1-d", "load"]);
-        assert_eq!(names(&doubt.files), ["live-a-1-1-d", "live-b-0-0-d", "replay"]);
-        assert_eq!(doubt.published, [(18, 20), (50, 50)]);
+        assert_eq!(names(&found.unique), ["live-a-0-0-d", "live-a-2-2-d", "live-b-1-1-d", "load"]);
+        assert_eq!(names(&found.suspected), ["live-a-1-1-d", "live-b-0-0-d", "replay"]);
+        assert_eq!(found.published, [(18, 20), (50, 50)]);
         let mut unknown = file("other", Maybe, (0, 0));
         (unknown.1.published, unknown.1.is_unknown) = (None, true);
-        assert_eq!(names(&tell_apart(vec![unknown]).files), ["other"]);
+        assert_eq!(names(&tell_apart(vec![unknown]).suspected), ["other"]);
     }
 
     #[test]
     fn loads_are_in_doubt_where_others_have_rows_without_a_time() {
         let unknown = |name: &str, repeats| {
             let (file, facts) = file(name, repeats, (0, 0));
-            (file, Facts { published: None, is_unknown: true, ..facts })
+            (file, FileFacts { published: None, is_unknown: true, ..facts })
         };
         let load = || unknown("load", Repeats::Never);
-        assert_eq!(names(&tell_apart(vec![load()]).sure), ["load"]);
+        assert_eq!(names(&tell_apart(vec![load()]).unique), ["load"]);
         let timed = file("timed", Repeats::Never, (0, 9));
-        let doubt = tell_apart(vec![load(), timed, unknown("replay", Repeats::Maybe)]);
-        assert_eq!(names(&doubt.files), ["load", "replay"]);
-        assert_eq!(names(&doubt.sure), ["timed"]);
+        let found = tell_apart(vec![load(), timed, unknown("replay", Repeats::Maybe)]);
+        assert_eq!(names(&found.suspected), ["load", "replay"]);
+        assert_eq!(names(&found.unique), ["timed"]);
     }
 
     #[test]
@@ -320,24 +321,24 @@ mod tests {
             (meta, facts)
         };
         let other = file("other", Repeats::Never, (0, 9));
-        let doubt = tell_apart(vec![load("a", (0, 9)), other, load("b", (0, 9))]);
+        let found = tell_apart(vec![load("a", (0, 9)), other, load("b", (0, 9))]);
         assert_eq!(
-            (names(&doubt.files), doubt.published),
+            (names(&found.suspected), found.published),
             (vec!["load".to_owned(); 2], vec![(0, 9)])
         );
-        assert_eq!(names(&doubt.sure), ["other"]);
+        assert_eq!(names(&found.unique), ["other"]);
         let (first, mut second) = (load("a", (0, 9)), load("b", (0, 9)));
         (second.1.published, second.1.is_unknown) = (None, true);
-        assert_eq!(tell_apart(vec![first, second]).files.len(), 2);
+        assert_eq!(tell_apart(vec![first, second]).suspected.len(), 2);
     }
 
     #[test]
     fn one_moment_that_two_sessions_share_is_in_doubt() {
-        let doubt = tell_apart(vec![
+        let found = tell_apart(vec![
             file("live-a-0-0-d", Repeats::NotInSession, (0, 10)),
             file("live-b-0-0-d", Repeats::NotInSession, (10, 20)),
         ]);
-        assert_eq!((doubt.files.len(), doubt.published), (2, vec![(10, 10)]));
+        assert_eq!((found.suspected.len(), found.published), (2, vec![(10, 10)]));
     }
 
     #[test]

@@ -1,0 +1,152 @@
+use std::path::Path;
+
+use arrow::array::StringArray;
+use arrow::datatypes::{DataType, Field};
+use bytes::Bytes;
+
+use super::rows::HIDDEN;
+use super::*;
+use clickmill_config::{self as config, Format};
+use clickmill_core::Micros;
+use clickmill_core::batch::{Origins, Positions};
+
+#[tokio::test]
+async fn a_row_that_the_guard_will_stop_is_shown_after_no_stage() {
+    let schema = r#"[
+        {"name": "ip", "type": "STRING", "policyTags": {"names": ["t"]}},
+        {"name": "note", "type": "STRING"}
+    ]"#;
+    let schema = TableSchema::parse(schema, Path::new("t.json")).expect("a schema");
+    let format = Format::Ndjson { max_record_bytes: 1024 };
+    let guard = Guard::of(&schema, &config::Guard::default(), &format);
+    let stages = vec![("parse", vec!["ip", "note"]), ("mask", vec!["ip"])];
+    let writes = StageWrites { stages, open: ["note"].into(), guard: &guard };
+    let texts = |values: [&str; 2]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+    let raw = texts(["203.0.113.9", "203.0.113.7"]);
+    let before = [("ip".to_owned(), raw.clone())];
+    for (stage, ips, before) in
+        [("parse", raw, &before[..0]), ("mask", texts(["203.0.113.0"; 2]), &before[..])]
+    {
+        // What `parse` has made `ip` of is no column of the table.
+        let columns = [
+            ("Client IP", texts(["203.0.113.9", "203.0.113.7"])),
+            ("ip", ips),
+            ("note", texts(["from 203.0.113.9", "none"])),
+        ];
+        let columns = RecordBatch::try_from_iter(columns).expect("a batch");
+        let origins = Origins {
+            source: "t@1".into(),
+            header: None,
+            positions: Positions::Lines(vec![1, 2]),
+            places: None,
+            block: Bytes::new(),
+            ranges: vec![0..0; 2],
+        };
+        let batch = Batch { columns, origins, ingest_time: Micros::default() };
+        for (reveal, first) in [(vec![], "none"), (vec!["ip".to_owned()], "from 203.0.113.9")] {
+            let (taps, stage_of_tap) = (Taps::default(), Some(stage.to_owned()));
+            let tap = Tap { stage: stage_of_tap, rejected: false, condition: None, reveal };
+            let mut shown = taps.open(tap).expect("room for a tap");
+            taps.pass(&writes, stage, &batch, before);
+            let line = shown.next().await.expect("a row");
+            let row: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            assert_eq!(row["note"], first, "{line}");
+            assert_eq!(row["Client IP"], HIDDEN, "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_record_with_a_sensitive_field_is_hidden_whole_and_another_is_shown() {
+    use arrow::array::StructArray;
+
+    let schema = r#"[
+        {"name": "visitor", "type": "RECORD", "fields": [
+            {"name": "country", "type": "STRING"},
+            {"name": "ip", "type": "STRING", "policyTags": {"names": ["t"]}}
+        ]},
+        {"name": "page", "type": "RECORD", "fields": [{"name": "path", "type": "STRING"}]},
+        {"name": "later", "type": "RECORD", "fields": [{"name": "path", "type": "STRING"}]}
+    ]"#;
+    let schema = TableSchema::parse(schema, Path::new("t.json")).expect("a schema");
+    let format = Format::Ndjson { max_record_bytes: 1024 };
+    let guard = Guard::of(&schema, &config::Guard::default(), &format);
+    let open = schema.columns.iter().filter(|column| !column.is_sensitive());
+    let open = open.map(|column| column.name.as_str()).collect();
+    let stages = vec![("parse", vec!["visitor", "page", "later"]), ("mask", vec!["later"])];
+    let writes = StageWrites { stages, open, guard: &guard };
+    let record = |fields: &[(&str, &str)]| -> ArrayRef {
+        let field = |(name, text): &(&str, &str)| {
+            let values: ArrayRef = Arc::new(StringArray::from(vec![*text]));
+            (Arc::new(Field::new(*name, DataType::Utf8, true)), values)
+        };
+        Arc::new(StructArray::from(fields.iter().map(field).collect::<Vec<_>>()))
+    };
+    let columns = RecordBatch::try_from_iter([
+        ("visitor", record(&[("country", "PL"), ("ip", "203.0.113.9")])),
+        ("page", record(&[("path", "/shoes")])),
+        ("later", record(&[("path", "/reset/secret")])),
+    ]);
+    let origins = Origins {
+        source: "t@1".into(),
+        header: None,
+        positions: Positions::Lines(vec![1]),
+        places: None,
+        block: Bytes::new(),
+        ranges: vec![0..0],
+    };
+    let columns = columns.expect("a batch");
+    let batch = Batch { columns, origins, ingest_time: Micros::default() };
+    for (reveal, visitor) in [
+        (vec![], serde_json::json!(HIDDEN)),
+        (vec!["visitor".to_owned()], {
+            serde_json::json!({ "country": "PL", "ip": "203.0.113.9" })
+        }),
+    ] {
+        let (taps, stage) = (Taps::default(), Some("parse".to_owned()));
+        let tap = Tap { stage, rejected: false, condition: None, reveal };
+        let mut shown = taps.open(tap).expect("room for a tap");
+        taps.pass(&writes, "parse", &batch, &[]);
+        let line = shown.next().await.expect("a row");
+        let row: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(row["visitor"], visitor, "{line}");
+        assert_eq!(row["page"]["path"], "/shoes", "{line}");
+        assert_eq!(row["later"], HIDDEN, "a later stage writes it: {line}");
+    }
+}
+
+#[tokio::test]
+async fn a_condition_that_is_too_long_is_not_read() {
+    let long = "x".repeat(MAX_CONDITION_BYTES + 1);
+    let error = Taps::default().check(&long).await.expect_err("it is refused").to_string();
+    assert!(error.contains("wanted at most 8192") && error.len() < 200, "{error}");
+}
+
+#[tokio::test]
+async fn a_reader_that_is_behind_holds_few_bytes_and_is_told_what_it_missed() {
+    let (to, lines) = channel(MAX_BEHIND);
+    let missed = Arc::<AtomicU64>::default();
+    let writer = Writer {
+        condition: None,
+        engine: Engine::default(),
+        to,
+        room: Arc::new(Semaphore::new(MAX_BYTES_BEHIND)),
+        missed: missed.clone(),
+    };
+    let mut taken = TapStream { lines, missed };
+    let quarter = || "x".repeat(MAX_BYTES_BEHIND / 4);
+    assert!((0..6).all(|_| writer.send_line(quarter())));
+    assert_eq!(taken.missed.swap(0, Ordering::Relaxed), 2);
+    // What is taken makes room.
+    assert_eq!(taken.next().await.map(|line| line.len()), Some(MAX_BYTES_BEHIND / 4));
+    assert!(writer.send_line(quarter()) && writer.send_line(String::from("\n")));
+    assert_eq!(taken.missed.swap(0, Ordering::Relaxed), 1);
+    let before: Vec<_> = (0..4).map(|_| taken.lines.try_recv().is_ok()).collect();
+    assert_eq!(before, [true; 4]);
+    assert!(writer.send_line("x".repeat(MAX_BYTES_BEHIND + 1)));
+    assert_eq!(taken.missed.load(Ordering::Relaxed), 1, "it never fits");
+    assert!((0..2 * MAX_BEHIND).all(|_| writer.send_line(String::new())));
+    assert_eq!(taken.missed.load(Ordering::Relaxed), 1 + MAX_BEHIND as u64);
+    drop(taken);
+    assert!(!writer.send_line(String::from("\n")));
+}
