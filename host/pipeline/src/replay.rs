@@ -295,7 +295,8 @@ fn page(
     }
     rows.retain(|rows| rows.rows.num_rows() > 0);
     let mut good: BTreeSet<Key> = rows.iter().flat_map(keys_of).collect();
-    if !dry_run && !(good.is_empty() && strays.is_empty()) {
+    let is_to_write = !good.is_empty() || !strays.is_empty();
+    if !dry_run && is_to_write {
         match write(context, chains, rows, &strays, &all)? {
             Some(refused) => {
                 for refused in refused {

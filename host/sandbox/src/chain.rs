@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 
 use super::hidden::HiddenValues;
 use super::isolate::call_isolated;
-use super::lift::{MAX_ROWS_PER_RECORD, refuse_whole, repeat};
+use super::lift::{refuse_whole, repeat};
 use super::records::{RecordCounts, Records, beyond, places};
 use super::settle::settled;
 use super::stage::{Stage, StageWorker};
@@ -37,6 +37,11 @@ impl Chain {
     /// The chain, of which no message says a value of these columns.
     pub fn guarding<'a>(self, columns: impl Iterator<Item = &'a str>) -> Self {
         Self { guarded: columns.map(str::to_owned).collect(), ..self }
+    }
+
+    /// Whether a plugin may make several rows of one.
+    pub fn multiplies(&self) -> bool {
+        self.stages.iter().any(|stage| stage.multiplies.is_some())
     }
 
     /// The columns that come out, with their types.
@@ -212,8 +217,9 @@ impl ChainWorker {
                 ingest_time: batch.ingest_time,
             };
             if let (Some(came_from), Some(of)) = (&answer.came_from, records.of_rows()) {
-                let is_beyond = beyond(of, came_from, MAX_ROWS_PER_RECORD);
-                answer = refuse_whole(answer, MAX_ROWS_PER_RECORD, |row| is_beyond[row as usize]);
+                let most = stage.limits.max_rows_per_record as usize;
+                let is_beyond = beyond(of, came_from, most);
+                answer = refuse_whole(answer, most, |row| is_beyond[row as usize]);
             }
             // Whose values a message may not say is known by the rows that the plugin was given.
             let came_from = answer.came_from.as_deref();

@@ -18,7 +18,7 @@ use columns::Said;
 
 pub(super) use answer::{Answer, cut};
 pub(super) use error::AnswerError;
-pub(super) use rows::{MAX_ROWS_PER_RECORD, refuse_whole, repeat};
+pub(super) use rows::{refuse_whole, repeat};
 
 /// The longest rejection code.
 pub(super) const MAX_CODE_BYTES: usize = 64;
@@ -107,7 +107,7 @@ pub(super) fn check(
     }
     let written_out = said.written_out;
     let answer = Answer { columns, came_from, rejected, dropped, bytes: 0 };
-    let answer = rows::bounded(answer, batch.num_rows(), MAX_ROWS_PER_RECORD);
+    let answer = rows::bounded(answer, batch.num_rows(), limits.max_rows_per_record as usize);
     let repeated = answer.came_from.as_deref().map_or(0, |came_from| {
         rows::repeated_bytes(batch, came_from, |name| writes.position(name).is_some())
     });

@@ -41,6 +41,14 @@ pub enum Misfit {
         /// The chain's.
         got: String,
     },
+    /// A plugin makes several rows of one, and the table does not tell them apart.
+    #[error(
+        "a plugin makes several rows of one record, and the table has no column `{column}` that tells them apart: add it to the schema, as an INTEGER"
+    )]
+    NoPlace {
+        /// The column.
+        column: Path,
+    },
     /// The table's record does not have this field.
     #[error(
         "column `{column}` is written by a plugin, and the table's record has no such field: add it to the schema, or leave it out of the plugin's columns"

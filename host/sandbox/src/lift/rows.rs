@@ -9,9 +9,6 @@ use super::answer::Answer;
 use super::error::AnswerError;
 use clickmill_core::batch::Reason;
 
-/// Rows that one record may become, at each stage and altogether.
-pub(crate) const MAX_ROWS_PER_RECORD: usize = 1000;
-
 /// What the host holds for a row beside its columns: its place, its position and where its bytes are.
 const BYTES_PER_ROW: usize = 40;
 

@@ -486,7 +486,7 @@ fn rows_come_from_each_row_of_the_batch_in_its_order() {
 fn a_row_that_becomes_too_many_is_refused_as_a_whole() {
     let batch = shop();
     let mut came_from = vec![0];
-    came_from.extend(vec![1; MAX_ROWS_PER_RECORD + 1]);
+    came_from.extend(vec![1; Limits::default().max_rows_per_record as usize + 1]);
     came_from.extend([2, 2]);
     let answer = multiplied(came_from, &batch).unwrap();
     assert_eq!(answer.came_from, Some(vec![0, 1, 2, 2]));

@@ -81,7 +81,7 @@ fn is_column(expr: &Expr) -> bool {
 
 /// A join of what was there with a table, or with a column's elements.
 fn add(
-    tables: &mut Vec<TableWithJoins>,
+    tables: &mut [TableWithJoins],
     elements: &mut Vec<Element>,
     join: Join,
 ) -> Result<(), DataFusionError> {
