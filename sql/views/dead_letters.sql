@@ -1,6 +1,6 @@
 -- One row per dead letter: of a record that was refused more than once, the latest; with how often it
 -- was tried, and since when and by which plugin set it is resolved.
--- Grain: a record of a source. Reads all columns asked for of dead_letter, plus letter_id and timestamp,
+-- Grain: a row that was refused, of a record of a source. Reads all columns asked for of dead_letter, plus letter_id and timestamp,
 -- and dead_letter_attempts.
 SELECT
   letters.*,

@@ -1,7 +1,9 @@
 //! Rows as the Storage Write API takes them: an Arrow schema and record batches, as IPC messages.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use google_cloud_bigquery::model::{ArrowRecordBatch, ArrowSchema};
@@ -9,10 +11,23 @@ use google_cloud_bigquery::model::{ArrowRecordBatch, ArrowSchema};
 /// A request may have 10 MB; this leaves room for what goes with the rows.
 pub(crate) const MAX_REQUEST_BYTES: usize = 9_000_000;
 
-/// The schema message.
+/// The schema message. JSON is text to it: BigQuery reads it by the table's column, and Arrow's own name for
+/// it is none that it lists.
 pub(crate) fn schema(schema: &SchemaRef) -> Result<ArrowSchema, ArrowError> {
-    let writer = StreamWriter::try_new(Vec::new(), schema)?;
+    let plain = Schema::new(schema.fields().iter().map(|field| plain(field)).collect::<Fields>());
+    let writer = StreamWriter::try_new(Vec::new(), &plain)?;
     Ok(ArrowSchema::new().set_serialized_schema(writer.get_ref().clone()))
+}
+
+fn plain(field: &Field) -> Field {
+    let of = match field.data_type() {
+        DataType::List(item) => DataType::List(Arc::new(plain(item))),
+        DataType::Struct(fields) => {
+            DataType::Struct(fields.iter().map(|field| plain(field)).collect())
+        }
+        other => other.clone(),
+    };
+    Field::new(field.name(), of, field.is_nullable())
 }
 
 /// A record batch message and its size.
@@ -49,10 +64,7 @@ pub(crate) fn first_piece(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{AsArray, StringArray};
-    use arrow::datatypes::{DataType, Field, Schema};
     use arrow::ipc::reader::StreamReader;
 
     use super::*;
@@ -71,6 +83,19 @@ mod tests {
         let read = StreamReader::try_new(bytes.as_slice(), None).expect("a stream");
         let read: Vec<RecordBatch> = read.map(|batch| batch.expect("a batch")).collect();
         assert_eq!(read, [rows]);
+    }
+
+    #[test]
+    fn json_is_sent_as_text_at_any_depth() {
+        let json = Field::new("raw", DataType::Utf8, true);
+        let json = json.with_metadata(clickmill_core::schema::json_metadata());
+        let item = Field::new("item", DataType::Struct(vec![json.clone()].into()), false);
+        let given = Arc::new(Schema::new(vec![json, Field::new_list("items", item, false)]));
+        let bytes = schema(&given).expect("a schema").serialized_schema.to_vec();
+        let read = StreamReader::try_new(bytes.as_slice(), None).expect("a stream").schema();
+        let raw = Field::new("raw", DataType::Utf8, true);
+        let item = Field::new("item", DataType::Struct(vec![raw.clone()].into()), false);
+        assert_eq!(*read, Schema::new(vec![raw, Field::new_list("items", item, false)]));
     }
 
     #[test]

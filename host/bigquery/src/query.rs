@@ -1,12 +1,12 @@
 //! Parameters and values of queries, between BigQuery's form and ours.
 
 use google_cloud_bigquery_v2::model::{
-    QueryParameter, QueryParameterType, QueryParameterValue, TableSchema,
+    QueryParameter, QueryParameterType, QueryParameterValue, TableFieldSchema, TableSchema,
 };
 use serde_json::Value as Json;
 
 use clickmill_core::Micros;
-use clickmill_tables::result_set::{Column, Kind, Parameter};
+use clickmill_tables::result_set::{Column, Kind, Parameter, exact, json};
 
 /// A named parameter.
 pub(super) fn parameter((name, value): &(&str, Parameter)) -> QueryParameter {
@@ -23,22 +23,57 @@ pub(super) fn parameter((name, value): &(&str, Parameter)) -> QueryParameter {
 
 /// The columns of an answer.
 pub(super) fn columns(schema: Option<&TableSchema>) -> Vec<Column> {
-    let fields = schema.map(|schema| schema.fields.as_slice()).unwrap_or_default();
-    let column = |field: &google_cloud_bigquery_v2::model::TableFieldSchema| Column {
-        name: field.name.clone(),
-        kind: match field.r#type.as_str() {
-            "INTEGER" | "INT64" | "FLOAT" | "FLOAT64" | "NUMERIC" | "BIGNUMERIC" => Kind::Number,
-            "BOOLEAN" | "BOOL" => Kind::Boolean,
-            "TIMESTAMP" => Kind::Timestamp,
-            "DATE" => Kind::Date,
-            _ => Kind::Text,
-        },
-    };
-    fields.iter().map(column).collect()
+    let column =
+        |field: &TableFieldSchema| Column { name: field.name.clone(), kind: kind_of(field) };
+    fields(schema).iter().map(column).collect()
 }
 
-/// A value as BigQuery sends it, in the form of [`Kind`].
-pub(super) fn value(value: Json, kind: Kind) -> Json {
+/// The columns of an answer as BigQuery tells them.
+pub(super) fn fields(schema: Option<&TableSchema>) -> &[TableFieldSchema] {
+    schema.map(|schema| schema.fields.as_slice()).unwrap_or_default()
+}
+
+fn kind_of(field: &TableFieldSchema) -> Kind {
+    if field.mode == "REPEATED" {
+        return Kind::Json;
+    }
+    match field.r#type.as_str() {
+        "INTEGER" | "INT64" | "FLOAT" | "FLOAT64" | "NUMERIC" | "BIGNUMERIC" => Kind::Number,
+        "BOOLEAN" | "BOOL" => Kind::Boolean,
+        "TIMESTAMP" => Kind::Timestamp,
+        "DATE" => Kind::Date,
+        "RECORD" | "STRUCT" | "JSON" => Kind::Json,
+        _ => Kind::Text,
+    }
+}
+
+/// A value as the client reads it, in the form of [`Kind`]: lists are lists and records are objects, with
+/// the values in them as BigQuery sends them.
+pub(super) fn value(value: Json, field: &TableFieldSchema) -> Json {
+    if field.mode == "REPEATED" {
+        let Json::Array(elements) = value else { return Json::Array(Vec::new()) };
+        return elements.into_iter().map(|element| one(element, field)).collect();
+    }
+    one(value, field)
+}
+
+/// Likewise, of a single one.
+fn one(value: Json, field: &TableFieldSchema) -> Json {
+    match (field.r#type.as_str(), value) {
+        ("RECORD" | "STRUCT", Json::Object(mut record)) => {
+            let named = field.fields.iter().map(|field| {
+                let found = record.remove(&field.name).unwrap_or_default();
+                (field.name.clone(), self::value(found, field))
+            });
+            Json::Object(named.collect())
+        }
+        ("JSON", Json::String(text)) => json(&text),
+        ("NUMERIC" | "BIGNUMERIC", Json::String(digits)) => exact(&digits),
+        (_, value) => scalar(value, kind_of(field)),
+    }
+}
+
+fn scalar(value: Json, kind: Kind) -> Json {
     match (kind, value) {
         (Kind::Number, Json::String(text)) => match text.parse::<i64>() {
             Ok(number) => number.into(),
@@ -54,5 +89,38 @@ pub(super) fn value(value: Json, kind: Kind) -> Json {
             number.as_i64().map_or(Json::Null, |micros| Micros::from(micros).to_string().into())
         }
         (_, value) => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nested_answers_are_told_as_the_warehouse_tells_them() {
+        let field = |name: &str, kind: &str, mode: &str| {
+            TableFieldSchema::new().set_name(name).set_type(kind).set_mode(mode)
+        };
+        let items = field("items", "RECORD", "REPEATED").set_fields([
+            field("price", "NUMERIC", "NULLABLE"),
+            field("tags", "STRING", "REPEATED"),
+            field("raw", "JSON", "NULLABLE"),
+            field("at", "RECORD", "NULLABLE").set_fields([field("n", "INTEGER", "NULLABLE")]),
+        ]);
+        let sent = json!([
+            {"price": "19.99", "tags": ["a", "b"], "raw": "{\"k\":1}", "at": {"n": "7"}},
+            {"price": null, "tags": [], "raw": null, "at": null}
+        ]);
+        let wanted = json!([
+            {"price": 19.99, "tags": ["a", "b"], "raw": {"k": 1}, "at": {"n": 7}},
+            {"price": null, "tags": [], "raw": null, "at": null}
+        ]);
+        assert_eq!(value(sent, &items), wanted);
+        assert_eq!(kind_of(&items), Kind::Json);
+        assert_eq!(value(Json::Null, &items), json!([]));
+        assert_eq!(value(json!("2.50"), &field("n", "NUMERIC", "NULLABLE")), json!(2.5));
+        assert_eq!(value(json!("true"), &field("b", "BOOL", "NULLABLE")), json!(true));
     }
 }

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use google_cloud_bigquery::builder::bigquery::Query as QueryBuilder;
 use google_cloud_bigquery::error::QueryError;
 use google_cloud_bigquery::query::{CompleteQuery, Query as QueryHandle};
-use google_cloud_bigquery_v2::model::{Job, JobReference};
+use google_cloud_bigquery_v2::model::{Job, JobReference, TableFieldSchema};
 use serde_json::Value as Json;
 
 use super::clients::Rest;
 use super::error::{BigQueryError, in_time};
 use super::{ATTEMPT, BigQuery, query};
 use clickmill_core::{causes, lock};
-use clickmill_tables::result_set::{Column, Parameter, Question, ResultSet};
+use clickmill_tables::result_set::{Parameter, Question, ResultSet};
 
 /// How long all tries of a call may take.
 const TOTAL: Duration = Duration::from_secs(45);
@@ -125,7 +125,9 @@ impl BigQuery {
     ) -> Result<ResultSet, BigQueryError> {
         let Question { max_rows, what, .. } = question;
         let done = self.run(question, max_bytes_billed).await?;
-        let columns = query::columns(done.metadata().schema.as_ref());
+        let schema = done.metadata().schema.clone();
+        let fields = query::fields(schema.as_ref());
+        let columns = query::columns(schema.as_ref());
         let mut rows = done.read();
         let mut found = ResultSet { columns, rows: Vec::new() };
         while found.rows.len() < max_rows
@@ -135,10 +137,10 @@ impl BigQuery {
                 what: what.to_owned(),
                 source: Box::new(source),
             })?;
-            let value = |(at, column): (usize, &Column)| {
-                query::value(row.get::<Json>(at).unwrap_or_default(), column.kind)
+            let value = |(at, field): (usize, &TableFieldSchema)| {
+                query::value(row.get::<Json>(at).unwrap_or_default(), field)
             };
-            found.rows.push(found.columns.iter().enumerate().map(value).collect());
+            found.rows.push(fields.iter().enumerate().map(value).collect());
         }
         Ok(found)
     }

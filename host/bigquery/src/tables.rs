@@ -7,6 +7,7 @@ use super::BigQuery;
 use super::error::BigQueryError;
 use super::patience::{Outages, Patience};
 use clickmill_config::{MissingTables, TableName};
+use clickmill_core::path::Path;
 use clickmill_core::schema::{Column, TableSchema};
 use clickmill_google as google;
 
@@ -22,6 +23,13 @@ pub enum Change {
         /// What adds it.
         sql: String,
     },
+    /// Fields of records in a column that is there.
+    AddFields {
+        /// The column.
+        column: String,
+        /// The fields, by their paths.
+        fields: Vec<String>,
+    },
 }
 
 impl BigQuery {
@@ -35,11 +43,13 @@ impl BigQuery {
         match patience.until_done(Outages::Fail, || self.find(table)).await? {
             Some(found) => {
                 let (changes, mut misfits) = compare(table, schema, &found);
-                misfits.extend(changes.iter().filter_map(|change| match change {
-                    Change::AddColumn { name, .. } => {
-                        Some(format!("it has no column `{name}`: `clickmill tables apply` adds it"))
-                    }
-                    Change::Create => None,
+                let lacks = changes.into_iter().flat_map(|change| match change {
+                    Change::AddColumn { name, .. } => vec![name],
+                    Change::AddFields { fields, .. } => fields,
+                    Change::Create => Vec::new(),
+                });
+                misfits.extend(lacks.map(|name| {
+                    format!("it has no column `{name}`: `clickmill tables apply` adds it")
                 }));
                 if misfits.is_empty() {
                     return Ok(());
@@ -87,7 +97,25 @@ impl BigQuery {
                 }
                 Ok(())
             }
+            Change::AddFields { .. } => self.add_fields(table, schema).await,
         }
+    }
+
+    /// Adds the fields of records that a table lacks, which SQL cannot: the table's schema is patched, with
+    /// all that it has.
+    async fn add_fields(
+        &self,
+        table: &TableName,
+        schema: &TableSchema,
+    ) -> Result<(), BigQueryError> {
+        let describe = |source| BigQueryError::Describe { table: table.clone(), source };
+        let Some(found) = self.find(table).await? else { return Ok(()) };
+        let found = serde_json::to_value(&found.schema).map_err(describe)?;
+        let there = found["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let fields = with_fields_of(there, &self.tagged(table, schema));
+        let patch = json!({ "schema": { "fields": fields } });
+        let patch: Table = serde_json::from_value(patch).map_err(describe)?;
+        self.patch(table, patch, format!("add fields to `{table}`")).await
     }
 
     /// Creates or replaces a view.
@@ -177,7 +205,15 @@ impl BigQuery {
     /// Gives a table that is there the descriptions and policy tags of the schema.
     async fn describe(&self, table: &TableName, schema: &TableSchema) -> Result<(), BigQueryError> {
         let described = self.described(table, schema)?;
-        let what = format!("set the policy tags of `{table}`");
+        self.patch(table, described, format!("set the policy tags of `{table}`")).await
+    }
+
+    async fn patch(
+        &self,
+        table: &TableName,
+        described: Table,
+        what: String,
+    ) -> Result<(), BigQueryError> {
         self.call(&what, |rest| {
             let (what, described) = (&what, described.clone());
             async move {
@@ -207,11 +243,21 @@ impl BigQuery {
             .map_err(|source| BigQueryError::Describe { table: table.clone(), source })
     }
 
-    /// The schema's columns with the policy tags that the configuration names. The others are left off:
-    /// a schema can't know their numbers.
+    /// The schema's columns with the policy tags that the configuration names, fields of records too. The
+    /// others are left off: a schema can't know their numbers.
     fn tagged(&self, table: &TableName, schema: &TableSchema) -> Vec<Json> {
         let mut fields = schema.fields();
-        for field in &mut fields {
+        self.tag(table, &mut fields, None);
+        fields
+    }
+
+    fn tag(&self, table: &TableName, fields: &mut [Json], record: Option<&Path>) {
+        for field in fields {
+            let name = field["name"].as_str().unwrap_or_default();
+            let path = record.map_or_else(|| Path::of(name), |record| record.field(name));
+            if let Some(fields) = field.get_mut("fields").and_then(Json::as_array_mut) {
+                self.tag(table, fields, Some(&path));
+            }
             let Some(tag) = field["policyTags"]["names"][0].as_str() else { continue };
             let tag = tag.rsplit('/').next().unwrap_or_default().to_owned();
             match self.config.policy_tags.get(&tag) {
@@ -219,7 +265,7 @@ impl BigQuery {
                 None => {
                     tracing::warn!(
                         table = %table,
-                        column = field["name"].as_str(),
+                        column = %path,
                         "a sensitive column has no policy tag: name `{tag}` in `sink.policy_tags`"
                     );
                     if let Some(field) = field.as_object_mut() {
@@ -228,7 +274,6 @@ impl BigQuery {
                 }
             }
         }
-        fields
     }
 
     /// What creates a table by hand.
@@ -266,53 +311,141 @@ fn compare(table: &TableName, schema: &TableSchema, found: &Table) -> (Vec<Chang
     let fields = schema.fields();
     for field in &fields {
         let name = field["name"].as_str().unwrap_or_default();
-        let wanted = canonical(field["type"].as_str().unwrap_or_default());
-        let mode = field["mode"].as_str().unwrap_or("NULLABLE");
+        let path = Path::of(name);
         match there.iter().find(|column| column.name.eq_ignore_ascii_case(name)) {
-            None if mode == "NULLABLE" => changes.push(add(table, field, name, wanted)),
-            None => misfits.push(format!(
-                "it has no column `{name}`, which is {mode} and so can't be added: make the table anew"
-            )),
+            None if mode_of(field) == "REQUIRED" => misfits.push(not_to_be_added(&path)),
+            None => changes.push(add(table, field, name)),
             Some(column) => {
-                let got = canonical(&column.r#type);
-                if got != wanted {
-                    misfits.push(format!("column `{name}` is {got}, the rows have {wanted}"));
-                } else if (column.mode == "REPEATED") != (mode == "REPEATED") {
-                    misfits.push(format!("column `{name}` is {}, the rows have {mode}", column.mode));
-                } else if column.mode == "REQUIRED" && mode != "REQUIRED" {
-                    misfits.push(format!("column `{name}` is REQUIRED, the rows may lack it"));
+                let mut lacks = Vec::new();
+                compare_column(field, column, &path, &mut lacks, &mut misfits);
+                if !lacks.is_empty() {
+                    changes.push(Change::AddFields { column: name.to_owned(), fields: lacks });
                 }
             }
         }
     }
-    let unknown = |column: &&TableFieldSchema| {
-        let known = |field: &Json| {
-            field["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(&column.name))
-        };
-        column.mode == "REQUIRED" && !fields.iter().any(known)
-    };
-    for column in there.iter().filter(unknown) {
-        misfits.push(format!("column `{}` is REQUIRED, the rows do not have it", column.name));
-    }
+    unknown(&fields, there, None, &mut misfits);
     (changes, misfits)
 }
 
-fn add(table: &TableName, field: &Json, name: &str, wanted: &str) -> Change {
-    let sql_type = match wanted {
-        "INTEGER" => "INT64",
-        "FLOAT" => "FLOAT64",
-        "BOOLEAN" => "BOOL",
-        other => other,
+/// Compares a column that is there with the schema's, and its fields with those: adds the paths of fields
+/// that are to be added, and what can't be mended.
+fn compare_column(
+    field: &Json,
+    column: &TableFieldSchema,
+    path: &Path,
+    lacks: &mut Vec<String>,
+    misfits: &mut Vec<String>,
+) {
+    let (wanted, mode) = (canonical(field["type"].as_str().unwrap_or_default()), mode_of(field));
+    let got = canonical(&column.r#type);
+    if got != wanted {
+        misfits.push(format!("column `{path}` is {got}, the rows have {wanted}"));
+        return;
+    }
+    if (column.mode == "REPEATED") != (mode == "REPEATED") {
+        misfits.push(format!("column `{path}` is {}, the rows have {mode}", column.mode));
+    } else if column.mode == "REQUIRED" && mode != "REQUIRED" {
+        misfits.push(format!("column `{path}` is REQUIRED, the rows may lack it"));
+    }
+    let fields = field["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for field in fields {
+        let name = field["name"].as_str().unwrap_or_default();
+        let path = path.field(name);
+        match column.fields.iter().find(|there| there.name.eq_ignore_ascii_case(name)) {
+            None if mode_of(field) == "REQUIRED" => misfits.push(not_to_be_added(&path)),
+            None => lacks.push(path.to_string()),
+            Some(there) => compare_column(field, there, &path, lacks, misfits),
+        }
+    }
+    unknown(fields, &column.fields, Some(path), misfits);
+}
+
+fn mode_of(field: &Json) -> &str {
+    field["mode"].as_str().unwrap_or("NULLABLE")
+}
+
+fn not_to_be_added(path: &Path) -> String {
+    format!(
+        "it has no column `{path}`, which is REQUIRED and so can't be added: make the table anew"
+    )
+}
+
+/// Columns that are there, that rows must have, and that the schema does not know.
+fn unknown(
+    fields: &[Json],
+    there: &[TableFieldSchema],
+    record: Option<&Path>,
+    misfits: &mut Vec<String>,
+) {
+    let is_known = |name: &str| {
+        let mut names = fields.iter().filter_map(|field| field["name"].as_str());
+        names.any(|known| known.eq_ignore_ascii_case(name))
     };
+    let unknown =
+        there.iter().filter(|column| column.mode == "REQUIRED" && !is_known(&column.name));
+    misfits.extend(unknown.map(|column| {
+        let name = &column.name;
+        let path = record.map_or_else(|| Path::of(name), |record| record.field(name));
+        format!("column `{path}` is REQUIRED, the rows do not have it")
+    }));
+}
+
+fn add(table: &TableName, field: &Json, name: &str) -> Change {
     let description = field["description"].as_str().unwrap_or_default();
     // Escaped as JSON, which is an escape of the language too.
     let sql = format!(
-        "ALTER TABLE `{}`.`{}` ADD COLUMN IF NOT EXISTS `{name}` {sql_type} OPTIONS(description={})",
+        "ALTER TABLE `{}`.`{}` ADD COLUMN IF NOT EXISTS `{name}` {} OPTIONS(description={})",
         table.dataset,
         table.table,
+        sql_type(field),
         Json::from(description)
     );
     Change::AddColumn { name: name.to_owned(), sql }
+}
+
+/// The type of a column in SQL: its fields and elements with it.
+fn sql_type(field: &Json) -> String {
+    let kind = match canonical(field["type"].as_str().unwrap_or_default()) {
+        "INTEGER" => "INT64".to_owned(),
+        "FLOAT" => "FLOAT64".to_owned(),
+        "BOOLEAN" => "BOOL".to_owned(),
+        "RECORD" => {
+            let fields = field["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let fields = fields.iter().map(|field| {
+                let not_null = if mode_of(field) == "REQUIRED" { " NOT NULL" } else { "" };
+                let name = field["name"].as_str().unwrap_or_default();
+                let description = match field["description"].as_str() {
+                    Some(text) => format!(" OPTIONS(description={})", Json::from(text)),
+                    None => String::new(),
+                };
+                format!("`{name}` {}{not_null}{description}", sql_type(field))
+            });
+            format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_owned(),
+    };
+    if mode_of(field) == "REPEATED" { format!("ARRAY<{kind}>") } else { kind }
+}
+
+/// The columns of a table that is there, with the fields that the schema has besides: what a patch of the
+/// table wants, which must name all that it keeps.
+fn with_fields_of(there: &[Json], wanted: &[Json]) -> Vec<Json> {
+    let name = |field: &Json| field["name"].as_str().unwrap_or_default().to_owned();
+    let mut all: Vec<Json> = there.to_vec();
+    for field in wanted {
+        let known = all.iter_mut().find(|known| name(known).eq_ignore_ascii_case(&name(field)));
+        let Some(known) = known else {
+            all.push(field.clone());
+            continue;
+        };
+        if let (Some(there), Some(wanted)) =
+            (known["fields"].as_array(), field["fields"].as_array())
+        {
+            known["fields"] = with_fields_of(there, wanted).into();
+        }
+    }
+    all
 }
 
 /// One name for each type.
@@ -322,6 +455,10 @@ fn canonical(kind: &str) -> &str {
         "FLOAT64" => "FLOAT",
         "BOOL" => "BOOLEAN",
         "STRUCT" => "RECORD",
+        "DECIMAL" => "NUMERIC",
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

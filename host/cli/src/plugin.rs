@@ -110,7 +110,7 @@ impl Inspect {
                 "name": plugin.name,
                 "version": plugin.version,
                 "description": plugin.description,
-                "contract": clickmill_sandbox::CONTRACT,
+                "contract": plugin.contract,
                 "digest": plugin.digest,
                 "bytes": plugin.bytes,
                 "imports": plugin.imports,
@@ -130,7 +130,7 @@ impl Inspect {
         ]
         .map(|text| indented(&text));
         println!("{name} {version}  {description}");
-        println!("contract  {}", clickmill_sandbox::CONTRACT);
+        println!("contract  {}", plugin.contract);
         println!("digest    {}", plugin.digest);
         println!("size      {} bytes", plugin.bytes);
         println!("imports   {imports}");

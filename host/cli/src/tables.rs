@@ -14,7 +14,7 @@ Examples:
   clickmill tables plan host/pipelines/stream_gcp.toml
   clickmill tables apply host/pipelines/stream_gcp.toml
 
-Creates missing datasets and tables, adds columns that may be null, and creates the views. Never changes a column's type and never removes anything.";
+Creates missing datasets and tables, adds columns and fields of records that may be null or are lists, and creates the views. Never changes a column's type and never removes anything.";
 
 /// Shows and makes the tables and views of a pipeline in BigQuery
 #[derive(Debug, Subcommand)]
@@ -73,5 +73,10 @@ fn said(change: &Change, applied: bool) -> String {
         (Change::Create, false) => "to be created".to_owned(),
         (Change::AddColumn { name, .. }, true) => format!("column `{name}` added"),
         (Change::AddColumn { name, .. }, false) => format!("column `{name}` to be added"),
+        (Change::AddFields { fields, .. }, applied) => {
+            let fields: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
+            let done = if applied { "added" } else { "to be added" };
+            format!("fields {} {done}", fields.join(", "))
+        }
     }
 }

@@ -116,6 +116,8 @@ pub struct Limits {
     pub max_call_secs: u64,
     /// Bytes it may return for a batch.
     pub max_output_bytes: usize,
+    /// Rows that it may make of a record, and that a record may be after it.
+    pub max_rows_per_record: u32,
     /// Bytes of a message (rejection, fault, log line), cut beyond.
     pub max_message_bytes: usize,
     /// Log lines per batch, counted beyond.
@@ -130,6 +132,7 @@ impl Default for Limits {
             max_fuel_per_batch: 10_000_000,
             max_call_secs: 30,
             max_output_bytes: 64 << 20,
+            max_rows_per_record: 1000,
             max_message_bytes: 1024,
             max_log_lines: 16,
         }

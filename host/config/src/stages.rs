@@ -6,8 +6,13 @@ use serde_json::Value as Json;
 
 use super::problem::{Problem, join, problem};
 use super::{Plugin, raw, secrets};
-use clickmill_core::schema::{Kind, Mode, TableSchema, provenance};
+use clickmill_core::path::Path as ColumnPath;
+use clickmill_core::schema::{Column, Kind, Mode, TableSchema, provenance};
 use clickmill_core::{StageName, causes, stage};
+
+/// Rows that a plugin may be allowed to make of one: the place of a row in its record has so much room for
+/// each stage that makes several.
+const MAX_ROWS_PER_RECORD: u32 = 10_000;
 
 /// The chain, in order: of each stage that has a name, what the file says, and all that is wrong.
 pub(super) fn stages(
@@ -124,6 +129,14 @@ fn check_plugin(
     at_least("max_call_secs", limits.max_call_secs, 1);
     at_least("max_output_bytes", limits.max_output_bytes as u64, 1024);
     at_least("max_message_bytes", limits.max_message_bytes as u64, 64);
+    at_least("max_rows_per_record", limits.max_rows_per_record.into(), 1);
+    if limits.max_rows_per_record > MAX_ROWS_PER_RECORD {
+        let message = format!(
+            "is {}, wanted at most {MAX_ROWS_PER_RECORD}: places of rows in their record are told by it",
+            limits.max_rows_per_record
+        );
+        problem(problems, &format!("{path}.limits.max_rows_per_record"), message);
+    }
     for (key, bytes) in [
         ("max_memory_bytes", limits.max_memory_bytes),
         ("max_output_bytes", limits.max_output_bytes),
@@ -157,9 +170,10 @@ fn dates_to_text(value: &mut toml::Value) {
     }
 }
 
-/// Replaces `{ schema = "file.json", except = ["column"] }` by the columns of that table, as a list of
-/// `{ name, type, required }`: the schema stays the one source of what a table looks like. Columns that
-/// the host fills in are left out.
+/// Replaces `{ schema = "file.json", except = ["column", "record.field"] }` by the columns of that table, as
+/// a list of `{ name, type, required }`, with `repeated` where they are lists and `fields` where they are
+/// records: the schema stays the one source of what a table looks like. Columns that the host fills in are
+/// left out.
 fn schema_reference(value: &mut Json, path: &str, folder: &Path, problems: &mut Vec<Problem>) {
     let Json::Object(table) = value else { return };
     let Some(Json::String(file)) = table.get("schema") else { return };
@@ -171,29 +185,59 @@ fn schema_reference(value: &mut Json, path: &str, folder: &Path, problems: &mut 
         Ok(schema) => schema,
         Err(error) => return problem(problems, path, causes(&error)),
     };
-    for name in &except {
-        if !schema.columns.iter().any(|column| column.name == *name) {
-            problem(
-                problems,
-                &format!("{path}.except"),
-                format!("`{file}` has no column `{name}`"),
-            );
-        }
-    }
-    let columns = schema.columns.iter().filter(|column| {
-        !except.contains(&column.name.as_str()) && !provenance::ALL.contains(&column.name.as_str())
+    let all = schema.all_columns();
+    let except: Vec<ColumnPath> = except
+        .into_iter()
+        .filter_map(|name| {
+            let found = all.iter().find(|(column, _)| column.to_string() == name);
+            if found.is_none() {
+                let message = format!("`{file}` has no column `{name}`");
+                problem(problems, &format!("{path}.except"), message);
+            }
+            found.map(|(column, _)| column.clone())
+        })
+        .collect();
+    *value = columns(&schema.columns, None, &|column| {
+        except.contains(column) || provenance::ALL.contains(&column.to_string().as_str())
     });
-    let columns = columns.map(|column| {
+}
+
+/// Columns of a table, as a plugin reads them.
+fn columns(
+    columns: &[Column],
+    record: Option<&ColumnPath>,
+    is_left_out: &dyn Fn(&ColumnPath) -> bool,
+) -> Json {
+    let mut said = Vec::new();
+    for column in columns {
+        let name = &column.name;
+        let path = record.map_or_else(|| ColumnPath::of(name), |record| record.field(name));
+        if is_left_out(&path) {
+            continue;
+        }
         let kind = match column.kind {
-            Kind::String | Kind::Record => "text",
+            Kind::String => "text",
             Kind::Bytes => "blob",
             Kind::Integer => "int64",
             Kind::Float => "float64",
             Kind::Boolean => "boolean",
+            Kind::Numeric => "decimal",
             Kind::Timestamp => "timestamp",
             Kind::Date => "date",
+            Kind::Datetime => "datetime",
+            Kind::Time => "time",
+            Kind::Json => "json",
+            Kind::Record => "record",
         };
-        serde_json::json!({ "name": column.name, "type": kind, "required": column.mode == Mode::Required })
-    });
-    *value = Json::Array(columns.collect());
+        let required = column.mode == Mode::Required;
+        let mut one = serde_json::json!({ "name": name, "type": kind, "required": required });
+        if column.mode == Mode::Repeated {
+            one["repeated"] = true.into();
+        }
+        if column.kind == Kind::Record {
+            one["fields"] = self::columns(&column.fields, Some(&path), is_left_out);
+        }
+        said.push(one);
+    }
+    Json::Array(said)
 }

@@ -36,6 +36,9 @@ pub struct Origins {
     pub header: Option<Bytes>,
     /// Each row's place in the source.
     pub positions: Positions,
+    /// Each row's place among the rows of its record, its `record_index`: 0 for all of them where it is
+    /// absent, as it is until a plugin makes several rows of one.
+    pub places: Option<Vec<u64>>,
     /// What the rows' bytes are cut from.
     pub block: Bytes,
     /// Each row's bytes in `block`.
@@ -82,7 +85,9 @@ pub struct Rejected {
     pub header: Option<Bytes>,
     /// Its place in the source.
     pub position: Position,
-    /// Its original bytes.
+    /// Its place among the rows of that record; 0 where the record is one row, or never became one.
+    pub record_index: u64,
+    /// Its original bytes: those of the record, whatever rows were made of it.
     pub payload: Bytes,
     /// Who refused it: the name of a plugin in the pipeline file, or one of [`crate::stage`].
     pub stage: StageName,
@@ -154,14 +159,14 @@ impl Batch {
     }
 
     /// Puts columns in: each replaces the one of its name, or is added at the end.
-    pub fn set_columns(&mut self, columns: Vec<(String, ArrayRef)>) -> Result<(), ArrowError> {
+    pub fn set_columns(&mut self, columns: Vec<(Field, ArrayRef)>) -> Result<(), ArrowError> {
         let rows = self.rows();
         let schema = self.columns.schema();
         let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
         let mut arrays = self.columns.columns().to_vec();
-        for (name, array) in columns {
-            let field = Arc::new(Field::new(&name, array.data_type().clone(), true));
-            match fields.iter().position(|known| *known.name() == name) {
+        for (field, array) in columns {
+            let field = Arc::new(field);
+            match fields.iter().position(|known| known.name() == field.name()) {
                 Some(at) => {
                     fields[at] = field;
                     arrays[at] = array;
@@ -193,6 +198,11 @@ impl Origins {
         }
     }
 
+    /// A row's place among the rows of its record.
+    pub fn record_index(&self, row: usize) -> u64 {
+        self.places.as_ref().map_or(0, |places| places[row])
+    }
+
     /// The last row's place in the source.
     pub fn last(&self) -> Option<Position> {
         self.ranges.len().checked_sub(1).map(|row| self.position(row))
@@ -200,7 +210,10 @@ impl Origins {
 
     /// A row, rejected.
     pub fn reject(&self, row: usize, by: &Rejector, reason: Reason) -> Rejected {
-        self.reject_record(self.position(row), self.payload(row), by, reason)
+        Rejected {
+            record_index: self.record_index(row),
+            ..self.reject_record(self.position(row), self.payload(row), by, reason)
+        }
     }
 
     /// A record of the same source that never became a row, rejected.
@@ -215,6 +228,7 @@ impl Origins {
             source: self.source.clone(),
             header: self.header.clone(),
             position,
+            record_index: 0,
             payload,
             stage: by.stage.clone(),
             plugin_digest: by.plugin_digest.clone(),
@@ -233,8 +247,28 @@ impl Origins {
                 Positions::Lines(lines) => Positions::Lines(lines[rows.clone()].to_vec()),
                 Positions::Messages(all) => Positions::Messages(all[rows.clone()].to_vec()),
             },
+            places: self.places.as_ref().map(|places| places[rows.clone()].to_vec()),
             block: self.block.clone(),
             ranges: self.ranges[rows].to_vec(),
+        }
+    }
+
+    /// Those of the rows that came of these, by their numbers, each with its place in its record.
+    #[must_use]
+    pub fn repeat(&self, came_from: &[u32], places: Vec<u64>) -> Self {
+        fn of<T: Clone>(all: &[T], came_from: &[u32]) -> Vec<T> {
+            came_from.iter().map(|row| all[*row as usize].clone()).collect()
+        }
+        Self {
+            source: self.source.clone(),
+            header: self.header.clone(),
+            positions: match &self.positions {
+                Positions::Lines(lines) => Positions::Lines(of(lines, came_from)),
+                Positions::Messages(all) => Positions::Messages(of(all, came_from)),
+            },
+            places: Some(places),
+            block: self.block.clone(),
+            ranges: of(&self.ranges, came_from),
         }
     }
 
@@ -248,6 +282,37 @@ impl Origins {
             Positions::Lines(lines) => retain(lines, keep),
             Positions::Messages(messages) => retain(messages, keep),
         }
+        if let Some(places) = &mut self.places {
+            retain(places, keep);
+        }
         retain(&mut self.ranges, keep);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage;
+
+    #[test]
+    fn a_row_keeps_its_place_in_its_record() {
+        let origins = Origins {
+            source: "s".into(),
+            header: None,
+            positions: Positions::Lines(vec![1, 1, 2]),
+            places: Some(vec![0, 10_000, 0]),
+            block: Bytes::from_static(b"ab"),
+            ranges: vec![0..1, 0..1, 1..2],
+        };
+        let by = Rejector::host(stage::SINK, &Digest::of(b""), Micros::default());
+        let reason = || Reason { code: "x".to_owned(), message: String::new(), column: None };
+        let letter = origins.reject(1, &by, reason());
+        assert_eq!((letter.position, letter.record_index), (Position::Line(1), 10_000));
+        assert_eq!(origins.slice(1..3).places, Some(vec![10_000, 0]));
+        let mut kept = origins.clone();
+        kept.keep(&BooleanArray::from(vec![false, true, true]));
+        assert_eq!(kept.places, Some(vec![10_000, 0]));
+        let record = origins.reject_record(Position::Line(1), Bytes::new(), &by, reason());
+        assert_eq!(record.record_index, 0);
     }
 }

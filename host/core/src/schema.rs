@@ -5,13 +5,22 @@
 //! They are the one source of what a table looks like: the chain's output is checked against them and
 //! the warehouse writes by them. This module knows neither plugins nor services.
 
+mod check;
+mod column;
+mod error;
 pub mod system;
+mod types;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
-use serde::Deserialize;
+use arrow::datatypes::{Fields, Schema, SchemaRef};
+
+use crate::path::Path as ColumnPath;
+pub use column::{Column, Kind, Mode, PolicyTags};
+use error::TABLE_OPTIONS;
+pub use error::{MAX_COLUMNS, SchemaError};
+pub use types::{datetime_type, decimal_type, is_json, json_metadata, time_type, timestamp_type};
 
 /// Columns that the host fills in itself, if the schema has them. Plugins may not write them.
 pub mod provenance {
@@ -23,33 +32,25 @@ pub mod provenance {
     pub const MESSAGE_ID: &str = "message_id";
     /// When that message was published; null for rows of an object.
     pub const PUBLISH_TIME: &str = "publish_time";
-    /// What tells a message that comes again from all others. Its number alone does not: two topics may
-    /// give the same one, and an emulator counts from 1 each time it starts.
-    pub const MESSAGE: [&str; 2] = [MESSAGE_ID, PUBLISH_TIME];
+    /// What tells a row that comes again from all others: its message, and its place among the rows of
+    /// that. The message's number alone does not: two topics may give the same one, and an emulator counts
+    /// from 1 each time it starts.
+    pub const MESSAGE: [&str; 3] = [MESSAGE_ID, PUBLISH_TIME, RECORD_INDEX];
     /// Digest of the plugin set that made the row.
     pub const PLUGIN_SET: &str = "plugin_set";
     /// When the host took the row in.
     pub const INGESTED_AT: &str = "ingested_at";
+    /// The row's place among the rows that were made of its record, from 0; null is 0, as rows have it
+    /// from before there were several.
+    pub const RECORD_INDEX: &str = "record_index";
     /// Those that rows of messages have no value for.
     pub const UNKNOWN_OF_MESSAGES: &[&str] = &[SOURCE_LINE];
     /// Those that rows of objects have no value for.
     pub const UNKNOWN_OF_OBJECTS: &[&str] = &[MESSAGE_ID, PUBLISH_TIME];
     /// All of them.
-    pub const ALL: [&str; 6] =
-        [SOURCE, SOURCE_LINE, MESSAGE_ID, PUBLISH_TIME, PLUGIN_SET, INGESTED_AT];
+    pub const ALL: [&str; 7] =
+        [SOURCE, SOURCE_LINE, MESSAGE_ID, PUBLISH_TIME, PLUGIN_SET, INGESTED_AT, RECORD_INDEX];
 }
-
-/// What a `….table.json` may say.
-const TABLE_OPTIONS: [&str; 8] = [
-    "description",
-    "friendlyName",
-    "labels",
-    "timePartitioning",
-    "rangePartitioning",
-    "clustering",
-    "expirationTime",
-    "requirePartitionFilter",
-];
 
 /// A table's columns.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,113 +62,6 @@ pub struct TableSchema {
     /// Partitioning, clustering and the like, as a REST `Table` has them.
     pub options: serde_json::Map<String, serde_json::Value>,
     json: String,
-}
-
-/// A column of a table.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Column {
-    /// The column's name.
-    pub name: String,
-    /// Its type.
-    #[serde(rename = "type")]
-    pub kind: Kind,
-    /// Whether it may be null, or holds a list.
-    #[serde(default)]
-    pub mode: Mode,
-    /// What it means.
-    #[serde(default)]
-    pub description: Option<String>,
-    /// Of a record: its fields.
-    #[serde(default)]
-    pub fields: Vec<Column>,
-    /// Who may read it: present on sensitive columns.
-    #[serde(default)]
-    pub policy_tags: Option<PolicyTags>,
-}
-
-/// References to BigQuery policy tags.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct PolicyTags {
-    /// Resource names of the tags.
-    pub names: Vec<String>,
-}
-
-/// A column's type, by its BigQuery name; aliases are the names of BigQuery SQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-#[expect(missing_docs, reason = "the names are BigQuery's own")]
-pub enum Kind {
-    String,
-    Bytes,
-    #[serde(alias = "INT64")]
-    Integer,
-    #[serde(alias = "FLOAT64")]
-    Float,
-    #[serde(alias = "BOOL")]
-    Boolean,
-    Timestamp,
-    Date,
-    #[serde(alias = "STRUCT")]
-    Record,
-}
-
-/// Whether a column may be null, or holds a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Mode {
-    /// May be null.
-    #[default]
-    Nullable,
-    /// May not be null.
-    Required,
-    /// A list, which may be empty.
-    Repeated,
-}
-
-/// What can be wrong with a schema file.
-#[derive(Debug, thiserror::Error)]
-pub enum SchemaError {
-    /// The file can't be read.
-    #[error("cannot read table schema `{path}`", path = path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not a list of BigQuery columns.
-    #[error("table schema `{path}` is not a list of BigQuery columns", path = path.display())]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        source: serde_json::Error,
-    },
-    /// The file beside it is not a JSON object.
-    #[error("table options `{path}` are not a JSON object", path = path.display())]
-    Options {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        source: serde_json::Error,
-    },
-    /// The file beside it has a key that says nothing of a new table.
-    #[error("table options `{path}` have `{option}`, wanted only {known}", path = path.display(), known = TABLE_OPTIONS.join(", "))]
-    UnknownOption {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        option: String,
-    },
-    /// Two columns have one name.
-    #[error("table schema `{path}` names column `{column}` twice", path = path.display())]
-    Twice {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: String,
-    },
 }
 
 impl TableSchema {
@@ -199,14 +93,12 @@ impl TableSchema {
 
     /// Parses the text of a schema file; `path` is for messages.
     pub fn parse(text: &str, path: &Path) -> Result<Self, SchemaError> {
-        let columns: Vec<Column> = serde_json::from_str(text)
-            .map_err(|source| SchemaError::Parse { path: path.to_owned(), source })?;
-        for (at, column) in columns.iter().enumerate() {
-            if columns[..at].iter().any(|earlier| earlier.name == column.name) {
-                let column = column.name.clone();
-                return Err(SchemaError::Twice { path: path.to_owned(), column });
-            }
+        let parse = |source| SchemaError::Parse { path: path.to_owned(), source };
+        if let Ok(serde_json::Value::Array(columns)) = serde_json::from_str(text) {
+            check::kinds(&columns, path)?;
         }
+        let columns: Vec<Column> = serde_json::from_str(text).map_err(parse)?;
+        check::columns(&columns, path)?;
         let (path, options) = (path.to_owned(), serde_json::Map::new());
         Ok(Self { columns, path, options, json: text.to_owned() })
     }
@@ -214,7 +106,8 @@ impl TableSchema {
     /// The schema that rows of these columns have; what only a schema file says is not known. `None` where
     /// a column is of a type that tables do not have.
     pub fn of_arrow(schema: &Schema, path: &Path) -> Option<Self> {
-        let columns: Option<Vec<_>> = schema.fields().iter().map(|field| column(field)).collect();
+        let columns: Option<Vec<_>> =
+            schema.fields().iter().map(|field| column::of_arrow(field)).collect();
         Self::parse(&serde_json::Value::from(columns?).to_string(), path).ok()
     }
 
@@ -229,110 +122,20 @@ impl TableSchema {
         self.json.clone()
     }
 
+    /// All columns by their paths, each record before its fields.
+    pub fn all_columns(&self) -> Vec<(ColumnPath, &Column)> {
+        let mut all = Vec::new();
+        for column in &self.columns {
+            column.with_fields(ColumnPath::of(&column.name), &mut all);
+        }
+        all
+    }
+
     /// The Arrow schema of the table.
     pub fn arrow(&self) -> SchemaRef {
         Arc::new(Schema::new(self.columns.iter().map(Column::arrow).collect::<Fields>()))
     }
 }
 
-impl Column {
-    /// Whether a policy tag guards it or a field of it.
-    pub fn is_sensitive(&self) -> bool {
-        self.policy_tags.is_some() || self.fields.iter().any(Self::is_sensitive)
-    }
-
-    /// The Arrow field of the column.
-    pub fn arrow(&self) -> Field {
-        let item = match self.kind {
-            Kind::String => DataType::Utf8,
-            Kind::Bytes => DataType::Binary,
-            Kind::Integer => DataType::Int64,
-            Kind::Float => DataType::Float64,
-            Kind::Boolean => DataType::Boolean,
-            Kind::Timestamp => timestamp_type(),
-            Kind::Date => DataType::Date32,
-            Kind::Record => DataType::Struct(self.fields.iter().map(Column::arrow).collect()),
-        };
-        match self.mode {
-            Mode::Repeated => Field::new_list(&self.name, Field::new("item", item, true), false),
-            Mode::Required => Field::new(&self.name, item, false),
-            Mode::Nullable => Field::new(&self.name, item, true),
-        }
-    }
-}
-
-/// A column of a schema file, from its Arrow field.
-fn column(field: &Field) -> Option<serde_json::Value> {
-    let (item, mode) = match field.data_type() {
-        DataType::List(item) => (item.data_type(), "REPEATED"),
-        item if field.is_nullable() => (item, "NULLABLE"),
-        item => (item, "REQUIRED"),
-    };
-    let kind = match item {
-        DataType::Utf8 => "STRING",
-        DataType::Binary => "BYTES",
-        DataType::Int64 => "INTEGER",
-        DataType::Float64 => "FLOAT",
-        DataType::Boolean => "BOOLEAN",
-        DataType::Date32 => "DATE",
-        DataType::Struct(_) => "RECORD",
-        instant if *instant == timestamp_type() => "TIMESTAMP",
-        _ => return None,
-    };
-    let mut said = serde_json::json!({ "name": field.name(), "type": kind, "mode": mode });
-    if let DataType::Struct(fields) = item {
-        let fields: Option<Vec<_>> = fields.iter().map(|field| column(field)).collect();
-        said["fields"] = fields?.into();
-    }
-    Some(said)
-}
-
-/// The Arrow type of an instant: microseconds, UTC.
-pub fn timestamp_type() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_shipped_schema_parses_and_is_documented() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
-        let mut count = 0;
-        for entry in std::fs::read_dir(folder).expect("the folder is there") {
-            let path = entry.expect("readable").path();
-            let name = path.to_string_lossy();
-            if name.ends_with(".json") && !name.ends_with(".table.json") {
-                let schema = TableSchema::read(&path).expect("a schema");
-                let again = TableSchema::of_arrow(&schema.arrow(), &path).expect("known types");
-                assert_eq!(again.arrow(), schema.arrow());
-                for column in &schema.columns {
-                    assert!(column.description.is_some(), "{}: {}", path.display(), column.name);
-                }
-                count += 1;
-            }
-        }
-        assert!(count >= 4);
-    }
-
-    #[test]
-    fn a_record_with_a_sensitive_field_is_sensitive() {
-        let text = r#"[
-            {"name": "plain", "type": "STRING"},
-            {"name": "user", "type": "RECORD", "fields": [
-                {"name": "id", "type": "STRING", "policyTags": {"names": ["pseudonym"]}}
-            ]}
-        ]"#;
-        let schema = TableSchema::parse(text, Path::new("t.json")).expect("a schema");
-        let sensitive: Vec<bool> = schema.columns.iter().map(Column::is_sensitive).collect();
-        assert_eq!(sensitive, [false, true]);
-    }
-
-    #[test]
-    fn a_column_named_twice_is_told() {
-        let text = r#"[{"name": "a", "type": "STRING"}, {"name": "a", "type": "DATE"}]"#;
-        let error = TableSchema::parse(text, Path::new("t.json")).expect_err("twice");
-        assert_eq!(error.to_string(), "table schema `t.json` names column `a` twice");
-    }
-}
+mod tests;

@@ -49,9 +49,9 @@ const TOO_LARGE: &str = "too_large";
 pub const SEALED_MESSAGE: &str =
     "sealed with the record: `clickmill dead-letter explain` opens it where the key is";
 
-/// Identifies a letter: the same for the same record of the same object, and for every delivery of the
-/// same message. The id of a sealed letter does not depend on the record's bytes: a guess at them can't be
-/// checked by it.
+/// Identifies a letter: the same for the same row of the same record of an object, and for every delivery
+/// of the same message. The id of a sealed letter does not depend on the record's bytes: a guess at them
+/// can't be checked by it.
 fn letter_id(rejected: &Rejected, is_sealed: bool) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(rejected.source.as_bytes()).update(b"\0");
@@ -64,6 +64,10 @@ fn letter_id(rejected: &Rejected, is_sealed: bool) -> String {
     };
     if !is_sealed {
         hasher.update(&rejected.payload);
+    }
+    // Of the first row it says nothing: letters from before there were others keep their ids.
+    if rejected.record_index > 0 {
+        hasher.update(b"\0").update(&rejected.record_index.to_le_bytes());
     }
     Digest::from(hasher.finalize()).short().into()
 }
@@ -148,6 +152,9 @@ impl Writer {
                 let times = rejected.iter().map(|r| message(r).map(|m| m.publish_time.get()));
                 Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
             }
+            "record_index" => Arc::new(Int64Array::from_iter_values(
+                rejected.iter().map(|r| r.record_index as i64),
+            )),
             "stage" => text(&|r| Some(r.stage.to_string())),
             "plugin_digest" => text(&|r| r.plugin_digest.as_ref().map(ToString::to_string)),
             "plugin_set" => text(&|r| Some(r.plugin_set.to_string())),

@@ -21,6 +21,7 @@ fn letter(line: u64, header: &[u8], payload: &[u8]) -> Rejected {
         source: "shop.csv@1".into(),
         header: Some(header.to_vec().into()),
         position: Position::Line(line),
+        record_index: 0,
         payload: payload.to_vec().into(),
         stage: by.stage,
         plugin_digest: None,
@@ -155,4 +156,16 @@ fn the_id_of_a_sealed_letter_is_the_same_whatever_is_in_it() {
     assert_ne!(letter_id(&one, true), letter_id(&letter(3, b"id", b"ada"), true));
     let again = of_message("{}", "", "");
     assert_ne!(letter_id(&again, true), letter_id(&one, true));
+}
+
+#[test]
+fn letters_of_the_rows_of_a_record_are_told_apart_by_their_places() {
+    let first = letter(2, b"a,b", b"x");
+    let second = Rejected { record_index: 1, ..first.clone() };
+    let ids = [&first, &second].map(|rejected| letter_id(rejected, false));
+    assert_ne!(ids[0], ids[1]);
+    assert_ne!(letter_id(&first, true), letter_id(&second, true));
+    let letters = writer().batch(&[first, second]).expect("letters");
+    let places = letters.column_by_name("record_index").expect("a column");
+    assert_eq!(places.as_primitive::<arrow::datatypes::Int64Type>().values(), &[0, 1]);
 }

@@ -226,6 +226,7 @@ impl Records {
             source: context.source.clone(),
             header: context.header.clone(),
             positions: Positions::Lines(self.lines),
+            places: None,
             block: block.clone(),
             ranges: self.ranges,
         };

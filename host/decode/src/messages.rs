@@ -66,7 +66,7 @@ pub fn decode(
     let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
     let columns = RecordBatch::try_new_with_options(schema(), vec![payload], &options)?;
     let positions = Positions::Messages(rows);
-    let origins = Origins { source, header: None, positions, block, ranges };
+    let origins = Origins { source, header: None, positions, places: None, block, ranges };
     Ok(Decoded { batch: Batch { columns, origins, ingest_time }, malformed, bytes })
 }
 

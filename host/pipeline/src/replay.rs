@@ -1,8 +1,8 @@
 //! Dead letters, once more: from their original bytes through the plugin set that runs now, or another.
 //!
 //! Letters are read page by page. Of each page, those whose rows are in the table already are resolved;
-//! the rest is decoded and transformed; good rows are written as one load, all or nothing; then what
-//! became of each letter is entered into `dead_letter_attempts`. A replay that is killed and repeated
+//! the rest is decoded and transformed; good rows are written as one load, all or nothing, and of a record
+//! that is several rows those that the table does not have; then what became of each letter is entered into `dead_letter_attempts`. A replay that is killed and repeated
 //! finds the rows it wrote by their provenance, and writes none twice. Two at once would not find each
 //! other's: on a disk, one waits for the other.
 
@@ -18,18 +18,19 @@ use arrow::array::RecordBatch;
 pub use attempts::Fate;
 pub use error::ReplayError;
 
-use chains::{Chains, key_of, keys_of};
+use chains::{Chains, Made, key_of, keys_of};
 
 use super::build::PreparedPipeline;
 use super::context::Context;
 use super::run::load::in_turn;
 use super::run::stop::Stop;
 use clickmill_audit::{Action, Event};
+use clickmill_core::batch::Rejected;
 use clickmill_core::schema::provenance;
 use clickmill_core::{Digest, Micros, StageName};
 use clickmill_dead_letter::{Contents, Opened, SEALED_MESSAGE, SealKeys};
 use clickmill_sandbox::Change;
-use clickmill_sink::{Begun, Claim, Key, Letter, SinkError, Targets, Wanted};
+use clickmill_sink::{Begun, Claim, Key, Letter, Record, SinkError, Targets, Wanted};
 use clickmill_tables::ledger::Committed;
 use clickmill_tables::{Rows, ledger};
 
@@ -168,7 +169,9 @@ pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, Repla
     })?;
     let fate = match fates.pop() {
         Some((_, fate)) => fate,
-        None if made.iter().any(|rows| rows.rows.num_rows() > 0) => Fate::Resolved,
+        None if made.good.iter().flat_map(keys_of).any(|key| Some(key) == letter.key()) => {
+            Fate::Resolved
+        }
         None => Fate::Filtered,
     };
     Ok(Explained { letter, plugin_set: set.digest, steps, fate })
@@ -253,12 +256,12 @@ fn page(
     done: &mut Replayed,
 ) -> Result<(), ReplayError> {
     let sink = &context.pipeline.sink;
-    // Of two letters of one message, as two versions of clickmill may have left, the second is looked at
-    // when the row of the first can be found: by the next replay.
+    // Of two letters of one row of a message, as two versions of clickmill may have left, the second is
+    // looked at when the row of the first can be found: by the next replay.
     let mut messages = BTreeSet::new();
     letters.retain(|letter| match letter.key() {
-        Some(key @ Key::Message(..)) => messages.insert(key),
-        Some(Key::Line(..)) | None => true,
+        Some(key @ Key { record: Record::Message(..), .. }) => messages.insert(key),
+        Some(Key { record: Record::Line(..), .. }) | None => true,
     });
     let present = |keys: &[Key]| {
         let present = context.tables.present(&sink.table, &sink.schema, keys);
@@ -274,14 +277,30 @@ fn page(
     done.letters += all.len() as u64;
     done.there_before += there.len() as u64;
     fates.extend(there.into_iter().map(|letter| (letter.letter_id, Fate::Resolved)));
-    let rows = chains.run(letters, &mut fates, |_, _| {})?;
-    let good: Vec<Key> = rows.iter().flat_map(keys_of).collect();
-    let mut good: BTreeSet<Key> = good.into_iter().collect();
-    if !dry_run && !good.is_empty() {
-        match write(context, chains, rows, &all)? {
+    let Made { good: mut rows, mut strays } = chains.run(letters, &mut fates, |_, _| {})?;
+    // Of a record that is several rows, some are in the table: what is missing is written, and no more.
+    let asked: BTreeSet<Key> = keys.into_iter().collect();
+    let made = rows.iter().flat_map(keys_of).chain(strays.iter().map(key_of));
+    let others: Vec<Key> = made.filter(|key| !asked.contains(key)).collect();
+    let mut there = there_before;
+    if !others.is_empty() {
+        there.extend(present(&others)?);
+    }
+    strays.retain(|stray| !there.contains(&key_of(stray)));
+    for rows in &mut rows {
+        let keys = keys_of(rows).into_iter().enumerate();
+        let out: Vec<usize> =
+            keys.filter(|(_, key)| there.contains(key)).map(|(row, _)| row).collect();
+        rows.leave_out(&out)?;
+    }
+    rows.retain(|rows| rows.rows.num_rows() > 0);
+    let mut good: BTreeSet<Key> = rows.iter().flat_map(keys_of).collect();
+    let is_to_write = !good.is_empty() || !strays.is_empty();
+    if !dry_run && is_to_write {
+        match write(context, chains, rows, &strays, &all)? {
             Some(refused) => {
                 for refused in refused {
-                    let key = key_of(&refused.source, &refused.position);
+                    let key = key_of(&refused);
                     good.remove(&key);
                     let letter = all.iter().find(|(_, of)| of.as_ref() == Some(&key));
                     let fate = Fate::Rejected { stage: refused.stage, reason: refused.reason };
@@ -333,12 +352,13 @@ fn enter_attempts(
     Ok(())
 }
 
-/// Writes the rows of a page as one load. Returns those that the table refuses; `None` where another
-/// replay has loaded the page by now.
+/// Writes the rows of a page as one load, and letters of those that are refused and that none is of yet.
+/// Returns those that the table refuses; `None` where another replay has loaded the page by now.
 fn write(
     context: &Context,
     chains: &Chains<'_>,
     rows: Vec<Rows>,
+    strays: &[Rejected],
     letters: &[(String, Option<Key>)],
 ) -> Result<Option<Vec<clickmill_tables::Refused>>, ReplayError> {
     let sink = &context.pipeline.sink;
@@ -364,6 +384,12 @@ fn write(
         load.write(rows)?;
     }
     let refused = load.refused()?;
+    let lettered: BTreeSet<&Key> = letters.iter().filter_map(|(_, key)| key.as_ref()).collect();
+    let late = refused.iter().filter(|refused| !lettered.contains(&key_of(refused)));
+    let unlettered: Vec<Rejected> = strays.iter().chain(late).cloned().collect();
+    for letters in context.letters.rows(&unlettered) {
+        load.write_dead_letters(letters?)?;
+    }
     let committed = load.commit(&ledger::Entry {
         source: format!("replay of dead letters {load_id}"),
         load_id,

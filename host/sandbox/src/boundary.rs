@@ -1,13 +1,10 @@
 //! The types of `wit/plugin.wit` as wasmtime sees them: borrowed on the way in, so that each column is
 //! one copy into the guest; owned on the way out.
 
-use arrow::datatypes::DataType as ArrowType;
 use wasmtime::component::{ComponentType, Lift, Lower, WasmList};
 
-use clickmill_core::schema::timestamp_type;
-
-/// The contract that this host speaks.
-pub const CONTRACT: &str = "clickmill:plugin@0.1.0";
+/// The newest contract that this host speaks.
+pub const CONTRACT: &str = "clickmill:plugin@0.2.0";
 
 /// Columns going in.
 #[derive(ComponentType, Lower, Clone, Copy)]
@@ -15,6 +12,13 @@ pub const CONTRACT: &str = "clickmill:plugin@0.1.0";
 pub(super) struct TextIn<'a> {
     pub offsets: &'a [u32],
     pub bytes: &'a [u8],
+}
+
+#[derive(ComponentType, Lower, Clone, Copy)]
+#[component(record)]
+pub(super) struct DictionaryIn<'a> {
+    pub indices: &'a [u32],
+    pub values: TextIn<'a>,
 }
 
 #[derive(ComponentType, Lower, Clone, Copy)]
@@ -26,20 +30,34 @@ pub(super) enum ValuesIn<'a> {
     Int64s(&'a [i64]),
     #[component(name = "float64s")]
     Float64s(&'a [f64]),
+    #[component(name = "decimals")]
+    Decimals(&'a [u64]),
     #[component(name = "dates")]
     Dates(&'a [i32]),
+    #[component(name = "times")]
+    Times(&'a [i64]),
+    #[component(name = "datetimes")]
+    Datetimes(&'a [i64]),
     #[component(name = "timestamps")]
     Timestamps(&'a [i64]),
     #[component(name = "texts")]
     Texts(TextIn<'a>),
+    #[component(name = "dictionary")]
+    Dictionary(DictionaryIn<'a>),
+    #[component(name = "jsons")]
+    Jsons(TextIn<'a>),
     #[component(name = "blobs")]
     Blobs(TextIn<'a>),
+    #[component(name = "records")]
+    Records,
 }
 
 #[derive(ComponentType, Lower, Clone, Copy)]
 #[component(record)]
 pub(super) struct ColumnIn<'a> {
     pub name: &'a str,
+    pub parent: Option<u32>,
+    pub offsets: Option<&'a [u32]>,
     pub values: ValuesIn<'a>,
     pub validity: Option<&'a [u8]>,
 }
@@ -62,6 +80,13 @@ pub(super) struct Text {
 }
 
 #[derive(Debug, Clone, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(super) struct Dictionary {
+    pub indices: Vec<u32>,
+    pub values: Text,
+}
+
+#[derive(Debug, Clone, ComponentType, Lift, Lower)]
 #[component(variant)]
 pub(super) enum Values {
     #[component(name = "booleans")]
@@ -70,20 +95,34 @@ pub(super) enum Values {
     Int64s(Vec<i64>),
     #[component(name = "float64s")]
     Float64s(Vec<f64>),
+    #[component(name = "decimals")]
+    Decimals(Vec<u64>),
     #[component(name = "dates")]
     Dates(Vec<i32>),
+    #[component(name = "times")]
+    Times(Vec<i64>),
+    #[component(name = "datetimes")]
+    Datetimes(Vec<i64>),
     #[component(name = "timestamps")]
     Timestamps(Vec<i64>),
     #[component(name = "texts")]
     Texts(Text),
+    #[component(name = "dictionary")]
+    Dictionary(Dictionary),
+    #[component(name = "jsons")]
+    Jsons(Text),
     #[component(name = "blobs")]
     Blobs(Text),
+    #[component(name = "records")]
+    Records,
 }
 
 #[derive(Debug, Clone, ComponentType, Lift, Lower)]
 #[component(record)]
 pub(super) struct Column {
     pub name: String,
+    pub parent: Option<u32>,
+    pub offsets: Option<Vec<u32>>,
     pub values: Values,
     pub validity: Option<Vec<u8>>,
 }
@@ -97,9 +136,11 @@ pub(super) struct Rejection {
     pub column: Option<String>,
 }
 
-#[derive(Debug, Clone, ComponentType, Lift)]
+#[derive(Debug, Clone, Default, ComponentType, Lift)]
 #[component(record)]
 pub(super) struct Output {
+    #[component(name = "came-from")]
+    pub came_from: Option<Vec<u32>>,
     pub columns: Vec<Column>,
     pub rejections: Vec<Rejection>,
     pub dropped: Vec<u32>,
@@ -121,22 +162,41 @@ pub(super) enum DataType {
     Int64,
     #[component(name = "float64")]
     Float64,
+    #[component(name = "decimal")]
+    Decimal,
     #[component(name = "date")]
     Date,
+    #[component(name = "time")]
+    Time,
+    #[component(name = "datetime")]
+    Datetime,
     #[component(name = "timestamp")]
     Timestamp,
     #[component(name = "text")]
     Text,
+    #[component(name = "json")]
+    Json,
     #[component(name = "blob")]
     Blob,
+    #[component(name = "record")]
+    Record,
 }
 
-#[derive(Debug, Clone, ComponentType, Lift, Lower)]
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift, Lower)]
 #[component(record)]
 pub(super) struct ColumnSpec {
-    pub name: String,
+    pub path: String,
     #[component(name = "data-type")]
     pub data_type: DataType,
+    pub repeated: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, ComponentType, Lift)]
+#[component(record)]
+pub(super) struct Secret {
+    pub name: String,
+    #[component(name = "min-bytes")]
+    pub min_bytes: u32,
 }
 
 #[derive(Debug, Clone, Default, ComponentType, Lift)]
@@ -147,15 +207,23 @@ pub(super) struct Manifest {
     pub description: String,
     #[component(name = "config-schema")]
     pub config_schema: String,
-    pub secrets: Vec<String>,
+    pub secrets: Vec<Secret>,
 }
 
-#[derive(Debug, Clone, ComponentType, Lift)]
+#[derive(Debug, Clone, Default, ComponentType, Lift)]
 #[component(record)]
 pub(super) struct Needs {
     pub reads: Vec<ColumnSpec>,
     pub writes: Vec<ColumnSpec>,
     pub lookups: Vec<String>,
+    pub multiplies: bool,
+}
+
+#[derive(Debug, Clone, Default, ComponentType, Lift)]
+#[component(record)]
+pub(super) struct Configured {
+    pub needs: Needs,
+    pub prepared: Vec<u8>,
 }
 
 #[derive(ComponentType, Lift, Lower, Clone, Copy, Debug)]
@@ -194,10 +262,10 @@ pub(super) enum LookupError {
 
 /// What `configure` takes: the configuration, and the columns there are.
 pub(super) type ConfigureIn<'a> = (&'a str, &'a [ColumnSpec]);
-/// What `configure` answers: what the plugin needs, or every problem.
-pub(super) type ConfigureOut = Result<Needs, Vec<String>>;
-/// What `process` takes: the configuration with its secrets, and a batch.
-pub(super) type ProcessIn<'a> = (&'a str, BatchIn<'a>);
+/// What `configure` answers: what the plugin needs and has prepared, or every problem.
+pub(super) type ConfigureOut = Result<Configured, Vec<String>>;
+/// What `process` takes: the configuration with its secrets, what `configure` prepared, and a batch.
+pub(super) type ProcessIn<'a> = (&'a str, &'a [u8], BatchIn<'a>);
 /// What `process` answers.
 pub(super) type ProcessOut = Result<Output, Fault>;
 
@@ -210,53 +278,64 @@ impl Output {
             rejection.code.len() + rejection.message.len() + column
         };
         let texts: usize = self.rejections.iter().map(text).sum();
-        columns + size_of_val(&*self.rejections) + texts + size_of_val(&*self.dropped)
+        let came_from = self.came_from.as_ref().map_or(0, |rows| size_of_val(&**rows));
+        columns + size_of_val(&*self.rejections) + texts + size_of_val(&*self.dropped) + came_from
     }
 }
 
 impl Column {
+    /// A column of texts, by the names of the host.
+    pub(crate) fn texts(name: &str, text: Text, validity: Option<Vec<u8>>) -> Self {
+        let values = Values::Texts(text);
+        Self { name: name.to_owned(), parent: None, offsets: None, values, validity }
+    }
+
     /// Bytes that the host holds of it.
     pub(crate) fn bytes(&self) -> usize {
         let values = match &self.values {
             Values::Booleans(values) => size_of_val(&**values),
-            Values::Int64s(values) | Values::Timestamps(values) => size_of_val(&**values),
+            Values::Int64s(values)
+            | Values::Times(values)
+            | Values::Datetimes(values)
+            | Values::Timestamps(values) => size_of_val(&**values),
             Values::Float64s(values) => size_of_val(&**values),
+            Values::Decimals(values) => size_of_val(&**values),
             Values::Dates(values) => size_of_val(&**values),
-            Values::Texts(text) | Values::Blobs(text) => {
-                size_of_val(&*text.offsets) + text.bytes.len()
+            Values::Texts(text) | Values::Jsons(text) | Values::Blobs(text) => text.bytes(),
+            Values::Dictionary(Dictionary { indices, values }) => {
+                size_of_val(&**indices) + values.bytes()
             }
+            Values::Records => 0,
         };
+        let offsets = self.offsets.as_ref().map_or(0, |offsets| size_of_val(&**offsets));
         let validity = self.validity.as_ref().map_or(0, Vec::len);
-        size_of::<Self>() + self.name.len() + values + validity
+        size_of::<Self>() + self.name.len() + offsets + values + validity
     }
 }
 
-impl DataType {
-    /// The Arrow type of such a column.
-    pub(crate) fn arrow(self) -> ArrowType {
-        match self {
-            DataType::Boolean => ArrowType::Boolean,
-            DataType::Int64 => ArrowType::Int64,
-            DataType::Float64 => ArrowType::Float64,
-            DataType::Date => ArrowType::Date32,
-            DataType::Timestamp => timestamp_type(),
-            DataType::Text => ArrowType::Utf8,
-            DataType::Blob => ArrowType::Binary,
-        }
+impl Text {
+    fn bytes(&self) -> usize {
+        size_of_val(&*self.offsets) + self.bytes.len()
     }
+}
 
-    /// The contract's type for an Arrow type, where it has one.
-    pub(crate) fn of(arrow: &ArrowType) -> Option<Self> {
-        Some(match arrow {
-            ArrowType::Boolean => DataType::Boolean,
-            ArrowType::Int64 => DataType::Int64,
-            ArrowType::Float64 => DataType::Float64,
-            ArrowType::Date32 => DataType::Date,
-            ArrowType::Timestamp(_, _) if *arrow == timestamp_type() => DataType::Timestamp,
-            ArrowType::Utf8 => DataType::Text,
-            ArrowType::Binary => DataType::Blob,
-            _ => return None,
-        })
+impl Values {
+    /// The type that they are of.
+    pub(crate) fn data_type(&self) -> DataType {
+        match self {
+            Values::Booleans(_) => DataType::Boolean,
+            Values::Int64s(_) => DataType::Int64,
+            Values::Float64s(_) => DataType::Float64,
+            Values::Decimals(_) => DataType::Decimal,
+            Values::Dates(_) => DataType::Date,
+            Values::Times(_) => DataType::Time,
+            Values::Datetimes(_) => DataType::Datetime,
+            Values::Timestamps(_) => DataType::Timestamp,
+            Values::Texts(_) | Values::Dictionary(_) => DataType::Text,
+            Values::Jsons(_) => DataType::Json,
+            Values::Blobs(_) => DataType::Blob,
+            Values::Records => DataType::Record,
+        }
     }
 }
 

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, BooleanArray};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter;
-use arrow::datatypes::Field;
+use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 
 use super::hidden::HiddenValues;
 use super::isolate::call_isolated;
+use super::lift::{refuse_whole, repeat};
+use super::records::{RecordCounts, Records, beyond, places};
+use super::settle::settled;
 use super::stage::{Stage, StageWorker};
 use clickmill_core::batch::{Batch, Rejected, Rejector};
 use clickmill_core::{Digest, SPANS};
@@ -36,6 +39,11 @@ impl Chain {
         Self { guarded: columns.map(str::to_owned).collect(), ..self }
     }
 
+    /// Whether a plugin may make several rows of one.
+    pub fn multiplies(&self) -> bool {
+        self.stages.iter().any(|stage| stage.multiplies.is_some())
+    }
+
     /// The columns that come out, with their types.
     pub fn output(&self) -> &[Field] {
         &self.output
@@ -45,7 +53,7 @@ impl Chain {
     pub fn writes(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &str>)> {
         self.stages
             .iter()
-            .map(|stage| (&*stage.name, stage.writes.iter().map(|(name, _)| name.as_str())))
+            .map(|stage| (&*stage.name, stage.writes.all.iter().map(|node| node.name.as_str())))
     }
 
     /// The stages' names, in order.
@@ -54,7 +62,8 @@ impl Chain {
     }
 }
 
-/// A batch that has been through the chain. `batch.rows() + rejected.len() + filtered` is what went in.
+/// A batch that has been through the chain. Every record that went in has a good row, a rejected one or a
+/// filtered one; where no plugin makes several rows of one, it is just one of these.
 pub struct Processed {
     /// The good rows, with all columns.
     pub batch: Batch,
@@ -62,6 +71,8 @@ pub struct Processed {
     pub rejected: Vec<Rejected>,
     /// How many rows plugins dropped on purpose.
     pub filtered: u64,
+    /// What has become of the records that went in.
+    pub records: RecordCounts,
     /// Guarded columns that are written anew after they are there, as they were before; of the good rows.
     pub raw: Vec<(String, ArrayRef)>,
 }
@@ -71,6 +82,8 @@ pub struct Processed {
 pub struct StageCounts {
     /// Rows given to it.
     pub rows_in: u64,
+    /// Rows it made of them, where it makes several of one: otherwise those that were given to it.
+    pub rows_made: u64,
     /// Rows it refused or failed on.
     pub rejected: u64,
     /// Rows it dropped on purpose.
@@ -95,6 +108,7 @@ impl StageCounts {
     /// Adds another worker's counts.
     pub fn add(&mut self, other: &Self) {
         self.rows_in += other.rows_in;
+        self.rows_made += other.rows_made;
         self.rejected += other.rejected;
         self.filtered += other.filtered;
         self.faults += other.faults;
@@ -152,7 +166,8 @@ impl ChainWorker {
         self.stages.iter_mut().map(take).collect()
     }
 
-    /// Runs a batch through all stages. Every row comes out exactly once: good, refused or filtered.
+    /// Runs a batch through all stages. Every row that went in or was made comes out exactly once: good,
+    /// refused or filtered.
     pub fn run(&mut self, batch: Batch) -> Result<Processed, ArrowError> {
         self.run_watched(batch, |_, _, _| {})
     }
@@ -164,6 +179,8 @@ impl ChainWorker {
         mut batch: Batch,
         mut watch: impl FnMut(&str, &Batch, &[(String, ArrayRef)]),
     ) -> Result<Processed, ArrowError> {
+        batch.columns = settled(batch.columns)?;
+        let mut records = Records::new(batch.rows());
         let mut rejected = Vec::new();
         let mut filtered = 0;
         let mut raw: Vec<(String, ArrayRef)> = Vec::new();
@@ -185,7 +202,7 @@ impl ChainWorker {
             let stage = worker.stage.clone();
             let hidden = HiddenValues::of(&batch, &self.guarded, &raw, to_come);
             worker.hidden = hidden.clone();
-            let answer = call_isolated(worker, &batch);
+            let mut answer = call_isolated(worker, &batch);
             for name in self.guarded.iter().filter(|name| stage.writes_column(name)) {
                 if let Some(column) = batch.columns.column_by_name(name)
                     && raw.iter().all(|(known, _)| known != name)
@@ -199,14 +216,34 @@ impl ChainWorker {
                 plugin_set: self.plugin_set.clone(),
                 ingest_time: batch.ingest_time,
             };
-            for (row, reason) in &answer.rejected {
-                let row = *row as usize;
-                rejected.push(batch.origins.reject(row, &by, hidden.keep_out(row, reason)));
+            if let (Some(came_from), Some(of)) = (&answer.came_from, records.of_rows()) {
+                let most = stage.limits.max_rows_per_record as usize;
+                let is_beyond = beyond(of, came_from, most);
+                answer = refuse_whole(answer, most, |row| is_beyond[row as usize]);
             }
-            let names = stage.writes.iter().map(|(name, _)| name.clone());
-            batch.set_columns(names.zip(answer.columns).collect())?;
+            // Whose values a message may not say is known by the rows that the plugin was given.
+            let came_from = answer.came_from.as_deref();
+            let row_given = |row: u32| came_from.map_or(row, |rows| rows[row as usize]) as usize;
+            let told = answer.rejected.iter();
+            let told = told.map(|(row, reason)| (*row, hidden.keep_out(row_given(*row), reason)));
+            let told: Vec<_> = told.collect();
+            if let (Some(came_from), Some(number)) = (came_from, stage.multiplies) {
+                batch = repeated(batch, came_from, &stage, number)?;
+                records.repeat(rows, came_from);
+                for (_, column) in &mut raw {
+                    *column = repeat(column, came_from)?;
+                }
+            }
+            for (row, reason) in told {
+                rejected.push(batch.origins.reject(row as usize, &by, reason));
+            }
+            let fields = stage.writes.all.iter().zip(&answer.columns);
+            let fields = fields.map(|(node, column)| node.field_of(column.data_type()));
+            let fields: Vec<Field> = fields.collect();
+            batch.set_columns(fields.into_iter().zip(answer.columns).collect())?;
+            let rows_made = batch.rows();
             if !answer.rejected.is_empty() || !answer.dropped.is_empty() {
-                let mut keep = vec![true; rows];
+                let mut keep = vec![true; rows_made];
                 let gone = answer.rejected.iter().map(|(row, _)| row).chain(&answer.dropped);
                 for row in gone {
                     keep[*row as usize] = false;
@@ -215,15 +252,46 @@ impl ChainWorker {
                 for (_, column) in &mut raw {
                     *column = filter(column, &keep)?;
                 }
+                let refused = answer.rejected.iter().map(|(row, _)| *row);
+                records.keep(refused, answer.dropped.iter().copied(), &keep);
                 batch = batch.keep(&keep)?;
             }
             filtered += answer.dropped.len() as u64;
             counts.rows_in += rows as u64;
+            counts.rows_made += rows_made as u64;
             counts.rejected += answer.rejected.len() as u64;
             counts.filtered += answer.dropped.len() as u64;
             counts.time += started.elapsed();
             watch(&stage.name, &batch, &raw);
         }
-        Ok(Processed { batch, rejected, filtered, raw })
+        let records = records.end(batch.rows())?;
+        Ok(Processed { batch, rejected, filtered, records, raw })
     }
 }
+
+/// The batch with each row once for each that came of it. The columns that the stage writes are as they were:
+/// others take their place.
+fn repeated(
+    batch: Batch,
+    came_from: &[u32],
+    stage: &Stage,
+    number: u32,
+) -> Result<Batch, ArrowError> {
+    let schema = batch.columns.schema();
+    let columns = schema.fields().iter().zip(batch.columns.columns());
+    let columns = columns.filter(|(field, _)| !stage.writes_column(field.name()));
+    let (mut fields, mut arrays) = (Vec::new(), Vec::new());
+    for (field, column) in columns {
+        fields.push(field.clone());
+        arrays.push(repeat(column, came_from)?);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(came_from.len()));
+    let columns =
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?;
+    let places = places(batch.origins.places.as_deref(), came_from, number);
+    let origins = batch.origins.repeat(came_from, places);
+    Ok(Batch { columns, origins, ingest_time: batch.ingest_time })
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use wasmtime::component::types::{ComponentExtern, ComponentItem};
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
-use super::boundary::{CONTRACT, Manifest};
+use super::boundary::{ColumnSpec, ConfigureIn, ConfigureOut, Manifest};
+use super::contract::{Contract, PACKAGE};
+use super::contract_0_1;
 use super::ending::{Ending, Told};
 use super::engine::Engine;
 use super::error::PluginError;
@@ -21,9 +23,6 @@ use super::signature::{MAX_BYTES as MAX_SIGNATURE_BYTES, beside};
 use super::slots::Slots;
 use clickmill_config::Limits;
 use clickmill_core::Digest;
-
-/// How the names of the contract's interfaces begin.
-const PACKAGE: &str = "clickmill:plugin/";
 
 /// A question may use the fuel of so many batches: `configure` does once what every batch is spared, such
 /// as compiling patterns, and `describe` writes a schema.
@@ -47,9 +46,11 @@ const MAX_LINK_ERROR_BYTES: usize = 1024;
 /// A component that has been compiled, linked and described.
 pub(super) struct Loaded {
     pub digest: Digest,
+    /// The contract that it was built for.
+    pub contract: Contract,
     pub pre: InstancePre<Guest>,
     pub slots: Slots,
-    pub configure: ComponentExportIndex,
+    configure: ComponentExportIndex,
     pub process: ComponentExportIndex,
     pub manifest: Manifest,
 }
@@ -65,6 +66,8 @@ pub struct Described {
     pub description: String,
     /// JSON Schema of its configuration.
     pub config_schema: String,
+    /// The contract it was built for.
+    pub contract: &'static str,
     /// Secrets it wants.
     pub secrets: Vec<String>,
     /// Digest of the component.
@@ -76,8 +79,65 @@ pub struct Described {
 }
 
 impl Loaded {
+    /// Asks what the plugin is.
+    fn describe(
+        &self,
+        stage: &str,
+        describe: &ComponentExportIndex,
+    ) -> Result<Manifest, PluginError> {
+        let limits = Limits { max_call_secs: MAX_DESCRIBE_SECS, ..Limits::default() };
+        let lookups = Arc::default();
+        match self.contract {
+            Contract::V0_1 => self.ask::<(), contract_0_1::Manifest>(
+                stage,
+                limits,
+                lookups,
+                "describe",
+                describe,
+                (),
+            ),
+            Contract::V0_2 => {
+                self.ask::<(), Manifest>(stage, limits, lookups, "describe", describe, ())
+            }
+        }
+    }
+
+    /// Asks what the plugin needs with a configuration, where these columns are available.
+    pub(crate) fn configure(
+        &self,
+        stage: &str,
+        limits: Limits,
+        lookups: Arc<Lookups>,
+        config: &str,
+        available: &[ColumnSpec],
+    ) -> Result<ConfigureOut, PluginError> {
+        let (export, index) = ("configure", &self.configure);
+        match self.contract {
+            Contract::V0_1 => {
+                let available = available.iter().filter_map(contract_0_1::ColumnSpec::of);
+                let available: Vec<_> = available.collect();
+                self.ask::<contract_0_1::ConfigureIn<'_>, contract_0_1::ConfigureOut>(
+                    stage,
+                    limits,
+                    lookups,
+                    export,
+                    index,
+                    (config, &available),
+                )
+            }
+            Contract::V0_2 => self.ask::<ConfigureIn<'_>, ConfigureOut>(
+                stage,
+                limits,
+                lookups,
+                export,
+                index,
+                (config, available),
+            ),
+        }
+    }
+
     /// Calls an export of a fresh instance, under the stage's limits.
-    pub(crate) fn ask<'a, Params, Answer>(
+    fn ask<'a, Params, Answer>(
         &self,
         stage: &str,
         limits: Limits,
@@ -85,7 +145,7 @@ impl Loaded {
         export: &'static str,
         index: &ComponentExportIndex,
         params: Params,
-    ) -> Result<Answer, PluginError>
+    ) -> Result<Answer::Checked, PluginError>
     where
         Params: ComponentNamedList + Lower + 'a,
         (Answer,): ComponentNamedList + Lift,
@@ -117,8 +177,7 @@ impl Loaded {
                 Ending::of(&error, store.data(), &Told { limits, fuel: &fuel, output_bytes }).text,
             )
         })?;
-        answer.check().map_err(|what| failed(Ending::bad_output(&what).text))?;
-        Ok(answer)
+        answer.checked().map_err(|what| failed(Ending::bad_output(&what).text))
     }
 }
 
@@ -150,9 +209,8 @@ pub(super) fn load(
     let component_type = component.component_type();
     let imports: Vec<&str> =
         component_type.imports(&engine.wasmtime).map(|(name, _)| name).collect();
-    if let Some(other) = imports.iter().find(|name| is_other_contract(name)) {
-        return Err(contract(format!("it was built for `{}`", cut(*other, MAX_NAME_BYTES))));
-    }
+    let spoken = Contract::of(&engine.wasmtime, &component_type)
+        .map_err(|other| contract(format!("it was built for `{}`", cut(other, MAX_NAME_BYTES))))?;
     let mut imported = component_type.imports(&engine.wasmtime).map(|(_, import)| import);
     let mut left = MAX_IMPORTED;
     if !imported.all(|import| takes_off(&engine.wasmtime, &import, &mut left)) {
@@ -184,19 +242,12 @@ pub(super) fn load(
     let digest = Digest::of(bytes);
     let manifest = Manifest::default();
     let slots = engine.slots.clone();
-    let mut loaded = Loaded { digest, pre, slots, configure, process, manifest };
-    let limits = Limits { max_call_secs: MAX_DESCRIBE_SECS, ..Limits::default() };
-    loaded.manifest =
-        loaded.ask::<(), Manifest>(stage, limits, Arc::default(), "describe", &describe, ())?;
+    let contract = spoken;
+    let mut loaded = Loaded { digest, contract, pre, slots, configure, process, manifest };
+    loaded.manifest = loaded.describe(stage, &describe)?;
     let is_as_signed = claim.check_version(&loaded.manifest.version);
     is_as_signed.map_err(|error| failed(error.into()))?;
     Ok(loaded)
-}
-
-/// Whether an import is of the contract, in a version that is not this host's.
-fn is_other_contract(import: &str) -> bool {
-    let version = CONTRACT.rsplit_once('@').map(|(_, version)| version);
-    import.starts_with(PACKAGE) && import.rsplit_once('@').map(|(_, other)| other) != version
 }
 
 /// Takes off what an import has in it; whether so much was left. Instances are no deeper in each other than the
@@ -237,7 +288,8 @@ pub fn describe(
         version,
         description,
         config_schema,
-        secrets,
+        contract: loaded.contract.name(),
+        secrets: secrets.into_iter().map(|secret| secret.name).collect(),
         digest: loaded.digest,
         bytes: bytes.len(),
         imports,

@@ -74,6 +74,7 @@ fn rights_v0(stage: &StageMade) -> String {
         max_fuel_per_record,
         max_fuel_per_batch,
         max_call_secs: _,
+        max_rows_per_record: _,
         max_output_bytes,
         max_message_bytes,
         max_log_lines,
@@ -162,6 +163,7 @@ impl Form {
             max_fuel_per_record,
             max_fuel_per_batch,
             max_call_secs,
+            max_rows_per_record,
             max_output_bytes,
             max_message_bytes,
             max_log_lines,
@@ -174,9 +176,12 @@ impl Form {
             ("max_message_bytes", max_message_bytes as u64),
             ("max_log_lines", max_log_lines as u64),
         ];
-        // A limit that came after the form: sets that leave it as it is keep their digest.
+        // Limits that came after the form: sets that leave them as they are keep their digest.
         if max_call_secs != Limits::default().max_call_secs {
             limits.push(("max_call_secs", max_call_secs));
+        }
+        if max_rows_per_record != Limits::default().max_rows_per_record {
+            limits.push(("max_rows_per_record", max_rows_per_record.into()));
         }
         self.count(limits.len());
         for (name, limit) in limits {

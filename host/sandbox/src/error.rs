@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::boundary::CONTRACT;
 use super::build::BuildError;
+use super::contract_0_1::CONTRACT as BEFORE;
 use super::engine::EngineError;
 use super::golden::GoldenError;
 use super::lookup::LookupFileError;
@@ -39,7 +40,7 @@ pub enum PluginError {
         source: EngineError,
     },
     /// The component does not speak the contract.
-    #[error("plugin `{stage}` does not speak `{CONTRACT}`: {what}")]
+    #[error("plugin `{stage}` speaks neither `{CONTRACT}` nor `{BEFORE}`: {what}")]
     Contract {
         /// The stage.
         stage: String,

@@ -13,7 +13,9 @@
 //! }
 //! ```
 //!
-//! `columns` are what the plugin may read, by their BigQuery types; `config` is merged over the stage's
+//! `columns` are what the plugin may read, by their BigQuery types, or as a table's schema has them
+//! (`{"type": "RECORD", "mode": "REPEATED", "fields": […]}`). Where a plugin makes several rows of one, `rows`
+//! are those that it makes of a case, in the place of `output`. `config` is merged over the stage's
 //! own, key by key; a secret that `secrets` does not give is made up, and is never that of the environment.
 //! Columns that `output` does not name are not looked at; ingest time is the epoch unless `ingest_time`
 //! says otherwise.
@@ -22,6 +24,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
@@ -29,8 +32,10 @@ use arrow::util::display::array_value_to_string;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+use super::boundary::Secret;
 use super::chain::{Chain, ChainWorker};
 use super::file;
+use super::kind::Kind;
 use super::secrets::{Secrets, made_up, wrong};
 use clickmill_core::batch::{Batch, Origins, Position, Positions};
 use clickmill_core::schema::{Column, timestamp_type};
@@ -46,7 +51,7 @@ pub struct Golden {
     /// The file's name, for messages.
     #[serde(default)]
     pub file: String,
-    columns: BTreeMap<String, String>,
+    columns: BTreeMap<String, Json>,
     /// Merged over the stage's configuration.
     #[serde(default)]
     pub config: Map<String, Json>,
@@ -65,6 +70,8 @@ struct Case {
     input: Map<String, Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     output: Option<Map<String, Json>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rows: Option<Vec<Map<String, Json>>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rejected: Option<String>,
     #[serde(default)]
@@ -155,12 +162,14 @@ impl Golden {
         }
         let says = |case: &Case| {
             usize::from(case.output.is_some())
+                + usize::from(case.rows.is_some())
                 + usize::from(case.rejected.is_some())
                 + usize::from(case.dropped)
         };
         if let Some(at) = golden.cases.iter().position(|case| says(case) != 1) {
             let name = golden.cases[at].called(at);
-            let what = format!("case `{name}` wants one of `output`, `rejected` and `dropped`");
+            let what =
+                format!("case `{name}` wants one of `output`, `rows`, `rejected` and `dropped`");
             return Err(GoldenError::Case { file, what });
         }
         Ok(Self { file, ..golden })
@@ -173,9 +182,13 @@ impl Golden {
 
     /// The columns that the plugin may read.
     pub(super) fn columns(&self) -> Result<Schema, GoldenError> {
-        let field = |(name, kind): (&String, &String)| {
-            let column = serde_json::from_value::<Column>(json!({ "name": name, "type": kind }));
-            column.map(|column| column.arrow())
+        let field = |(name, kind): (&String, &Json)| {
+            let mut column = match kind {
+                Json::Object(column) => Json::Object(column.clone()),
+                kind => json!({ "type": kind }),
+            };
+            column["name"] = name.as_str().into();
+            serde_json::from_value::<Column>(column).map(|column| column.arrow())
         };
         let fields: Result<Vec<Field>, _> = self.columns.iter().map(field).collect();
         let parse = |source| GoldenError::Parse { file: self.file.clone(), source };
@@ -183,18 +196,19 @@ impl Golden {
     }
 
     /// The secrets that a stage asks for: those of the file, and else made-up ones.
-    pub(super) fn secrets(&self, stage: &str, asked: &[String]) -> Result<Secrets, GoldenError> {
+    pub(super) fn secrets(&self, stage: &str, asked: &[Secret]) -> Result<Secrets, GoldenError> {
         let mut secrets = Secrets::new();
-        for name in asked {
+        for Secret { name, min_bytes } in asked {
+            let min_bytes = *min_bytes as usize;
             let value = match self.secrets.get(name) {
-                Some(value) => match wrong(value) {
+                Some(value) => match wrong(value, min_bytes) {
                     None => value.clone(),
                     Some(wrong) => {
                         let (file, what) = (self.file.clone(), format!("secret `{name}` {wrong}"));
                         return Err(GoldenError::Case { file, what });
                     }
                 },
-                None => made_up(name),
+                None => made_up(name, min_bytes),
             };
             secrets = secrets.with(stage, name, &value);
         }
@@ -219,6 +233,7 @@ impl Golden {
                 source: self.file.as_str().into(),
                 header: None,
                 positions: Positions::Lines((0..rows as u64).collect()),
+                places: None,
                 block: bytes::Bytes::new(),
                 ranges: vec![0..0; rows],
             },
@@ -232,13 +247,15 @@ impl Golden {
         for (at, case) in self.cases.iter().enumerate() {
             let rejected =
                 processed.rejected.iter().find(|r| r.position == Position::Line(at as u64));
-            let row = kept.iter().position(|line| *line == at as u64);
-            let got = match (rejected, row) {
-                (Some(rejected), _) => {
+            let lines = kept.iter().enumerate().filter(|(_, line)| **line == at as u64);
+            let rows: Vec<usize> = lines.map(|(row, _)| row).collect();
+            let got = match rejected {
+                // Beside rows that are wanted others may be refused.
+                Some(rejected) if case.rows.is_none() || rows.is_empty() => {
                     Got::Rejected(&rejected.reason.code, &rejected.reason.message)
                 }
-                (None, Some(row)) => Got::Row(row),
-                (None, None) => Got::Dropped,
+                _ if rows.is_empty() => Got::Dropped,
+                _ => Got::Rows(&rows),
             };
             let wrong = case.judge(&got, &processed.batch.columns).map_err(failed)?;
             let name = case.called(at);
@@ -259,7 +276,7 @@ impl Golden {
 }
 
 enum Got<'a> {
-    Row(usize),
+    Rows(&'a [usize]),
     Rejected(&'a str, &'a str),
     Dropped,
 }
@@ -272,23 +289,30 @@ impl Case {
 
     /// What is wrong with what the plugin made of the case.
     fn judge(&self, got: &Got<'_>, rows: &RecordBatch) -> Result<Option<String>, ArrowError> {
+        let outputs = self.rows.as_deref().or(self.output.as_ref().map(std::slice::from_ref));
+        let several =
+            |rows: usize| if rows == 1 { "a row".to_owned() } else { format!("{rows} rows") };
         let wanted = match (&self.rejected, self.dropped) {
             (Some(code), _) => format!("rejected as `{code}`"),
             (None, true) => "dropped".to_owned(),
-            (None, false) => "a row".to_owned(),
+            (None, false) => several(outputs.map_or(1, <[_]>::len)),
         };
         Ok(match (got, &self.rejected, self.dropped) {
             (Got::Rejected(code, _), Some(wanted), _) if code == wanted => None,
             (Got::Dropped, None, true) => None,
-            (Got::Row(row), None, false) => match &self.output {
-                Some(output) => differs(output, rows, *row)?,
-                None => None,
-            },
+            (Got::Rows(made), None, false) if made.len() == outputs.map_or(1, <[_]>::len) => {
+                for (output, row) in outputs.into_iter().flatten().zip(*made) {
+                    if let Some(wrong) = differs(output, rows, *row)? {
+                        return Ok(Some(wrong));
+                    }
+                }
+                None
+            }
             (Got::Rejected(code, message), ..) => {
                 Some(format!("wanted {wanted}, got rejected as `{code}`: {message}"))
             }
             (Got::Dropped, ..) => Some(format!("wanted {wanted}, got dropped")),
-            (Got::Row(_), ..) => Some(format!("wanted {wanted}, got a row")),
+            (Got::Rows(made), ..) => Some(format!("wanted {wanted}, got {}", several(made.len()))),
         })
     }
 }
@@ -303,7 +327,11 @@ fn differs(
         let Some(got) = rows.column_by_name(name) else {
             return Ok(Some(format!("there is no column `{name}`")));
         };
-        let got = got.slice(row, 1);
+        let mut got = got.slice(row, 1);
+        if let Some(kind) = Kind::of(rows.schema_ref().field_with_name(name)?) {
+            // With its texts written out.
+            got = cast(&got, kind.field(name).data_type())?;
+        }
         let schema = Schema::new(vec![Field::new(name, got.data_type().clone(), true)]);
         let one = Map::from_iter([(name.clone(), value.clone())]);
         let wanted: ArrayRef = decode(&schema, &[&one])?.column(0).clone();
@@ -361,8 +389,7 @@ mod tests {
         assert_eq!(told(""), Some("golden cases `t.json`: there are no cases".to_owned()));
         let good = r#"{"input": {"a": "x"}, "rejected": "bad"}"#;
         assert_eq!(told(good), None);
-        let wanted =
-            "golden cases `t.json`: case `2` wants one of `output`, `rejected` and `dropped`";
+        let wanted = "golden cases `t.json`: case `2` wants one of `output`, `rows`, `rejected` and `dropped`";
         let nothing = format!(r#"{good}, {{"input": {{"a": "x"}}}}"#);
         assert_eq!(told(&nothing).as_deref(), Some(wanted));
         let both = format!(r#"{good}, {{"input": {{}}, "rejected": "bad", "dropped": true}}"#);

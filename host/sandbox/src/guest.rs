@@ -10,6 +10,7 @@ use wasmtime::component::{Component, Linker, WasmStr};
 use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap};
 
 use super::boundary::{Column, Level, LookupError, LookupKeys};
+use super::contract_0_1;
 use super::engine::MAX_TABLE_ELEMENTS;
 use super::hidden::HiddenValues;
 use super::lift::{MAX_NAME_BYTES, cut};
@@ -17,6 +18,7 @@ use super::lookup::{Lookups, size_of_answer};
 use super::processor_time::{OutOfTime, spent};
 use super::redactor::Redactor;
 use clickmill_config::Limits;
+use clickmill_core::path::MAX_DEPTH;
 
 /// The state of a store.
 pub(super) struct Guest {
@@ -87,15 +89,15 @@ impl Guest {
         if self.lines_left > 0 { self.hidden.cost_of_line() } else { 0 }
     }
 
-    fn log(&mut self, level: Level, message: String) {
-        if matches!(level, Level::Info)
-            && let Some((column, values)) = unreadable(&message)
-            && self.unreadable.len() < MAX_COUNTED_COLUMNS
-        {
+    /// Counts values of a column that are null since they could not be read.
+    fn count_unreadable(&mut self, column: &str, values: u64) {
+        if self.unreadable.len() < MAX_COUNTED_COLUMNS || self.unreadable.contains_key(column) {
             let sum = self.unreadable.entry(column.to_owned()).or_default();
             *sum = sum.saturating_add(values);
-            return;
         }
+    }
+
+    fn log(&mut self, level: Level, message: String) {
         let message = self.redactor.clean(message, self.limits.max_message_bytes);
         let shown_from = match level {
             // A panic logs here before it traps, and the fault is reported with it.
@@ -133,13 +135,8 @@ pub(super) fn tell_unwritten(plugin: &str, lines: u64) {
 /// Columns that a call may name. Those that it does not write do not count.
 const MAX_COUNTED_COLUMNS: usize = 1024;
 
-/// Reads `unreadable 3 ip`, by which the SDK says that three values of a column could not be read and are
-/// null instead. Contract 0.1 has no counters, so it is a line of the log.
-fn unreadable(line: &str) -> Option<(&str, u64)> {
-    let (values, column) = line.strip_prefix("unreadable ")?.split_once(' ')?;
-    let values = values.parse().ok()?;
-    (column.len() <= MAX_NAME_BYTES).then_some((column, values))
-}
+/// The longest path of a column.
+const MAX_PATH_BYTES: usize = (MAX_DEPTH + 1) * (MAX_NAME_BYTES + 1);
 
 /// A line of the log is copied so far at least: `unreadable`, a number, and the longest name of a column.
 const LINE_BYTES: usize = 32 + MAX_NAME_BYTES;
@@ -210,15 +207,56 @@ pub(super) fn link(
 /// what is not paid for, or too long, is not copied.
 pub(super) fn given(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
-    linker.instance("clickmill:plugin/log@0.1.0")?.func_wrap("write", write)?;
-    linker.instance("clickmill:plugin/lookup@0.1.0")?.func_wrap("find", find)?;
+    linker.instance("clickmill:plugin/log@0.1.0")?.func_wrap("write", write_0_1)?;
+    linker.instance("clickmill:plugin/lookup@0.1.0")?.func_wrap("find", find_0_1)?;
+    let mut log = linker.instance("clickmill:plugin/log@0.2.0")?;
+    log.func_wrap("write", write)?;
+    log.func_wrap("unreadable", unreadable)?;
+    linker.instance("clickmill:plugin/lookup@0.2.0")?.func_wrap("find", find)?;
     Ok(linker)
 }
 
 fn write(
-    mut store: StoreContextMut<'_, Guest>,
+    store: StoreContextMut<'_, Guest>,
     (level, message): (Level, WasmStr),
 ) -> wasmtime::Result<()> {
+    let (mut store, message) = line(store, &message)?;
+    store.data_mut().log(level, message);
+    Ok(())
+}
+
+fn write_0_1(
+    store: StoreContextMut<'_, Guest>,
+    (level, message): (Level, WasmStr),
+) -> wasmtime::Result<()> {
+    let (mut store, message) = line(store, &message)?;
+    match contract_0_1::unreadable(&message) {
+        Some((column, values)) if matches!(level, Level::Info) => {
+            store.data_mut().count_unreadable(column, values);
+        }
+        _ => store.data_mut().log(level, message),
+    }
+    Ok(())
+}
+
+fn unreadable(
+    mut store: StoreContextMut<'_, Guest>,
+    (column, values): (WasmStr, u32),
+) -> wasmtime::Result<()> {
+    let bytes = column.to_str(&store)?.len();
+    charge(&mut store, FUEL_PER_LINE + bytes)?;
+    if bytes <= MAX_PATH_BYTES {
+        let column = column.to_str(&store)?.into_owned();
+        store.data_mut().count_unreadable(&column, values.into());
+    }
+    Ok(())
+}
+
+/// A line of the log, paid for and no longer than it is told.
+fn line<'a>(
+    mut store: StoreContextMut<'a, Guest>,
+    message: &WasmStr,
+) -> wasmtime::Result<(StoreContextMut<'a, Guest>, String)> {
     let bytes = message.to_str(&store)?.len();
     let hiding = store.data().cost_of_line();
     charge(&mut store, FUEL_PER_LINE + bytes + hiding)?;
@@ -226,8 +264,15 @@ fn write(
     // A secret that reaches beyond the limit is seen whole.
     let longest = limits.max_message_bytes.saturating_add(redactor.longest()).max(LINE_BYTES);
     let message = cut(message.to_str(&store)?, longest);
-    store.data_mut().log(level, message);
-    Ok(())
+    Ok((store, message))
+}
+
+fn find_0_1(
+    store: StoreContextMut<'_, Guest>,
+    asked: (WasmStr, WasmStr, LookupKeys),
+) -> wasmtime::Result<(Result<contract_0_1::Column, LookupError>,)> {
+    let (answer,) = find(store, asked)?;
+    Ok((contract_0_1::found(answer),))
 }
 
 fn find(
@@ -242,21 +287,4 @@ fn find(
     let answer = store.data().lookups.find(&table, &field, offsets, bytes);
     charge(&mut store, size_of_answer(&answer))?;
     Ok((answer,))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_could_not_be_read_is_counted_by_the_name_of_a_column() {
-        assert_eq!(unreadable("unreadable 3 ip"), Some(("ip", 3)));
-        assert_eq!(unreadable("unreadable 3 two words"), Some(("two words", 3)));
-        let longest = "x".repeat(MAX_NAME_BYTES);
-        assert_eq!(unreadable(&format!("unreadable 1 {longest}")), Some((longest.as_str(), 1)));
-        assert_eq!(unreadable(&format!("unreadable 1 {longest}x")), None);
-        for line in ["", "unreadable", "unreadable 3", "unreadable x ip", "unreadable -1 ip"] {
-            assert_eq!(unreadable(line), None, "{line}");
-        }
-    }
 }

@@ -7,12 +7,15 @@
 mod marks;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::DataType;
 
 use clickmill_core::batch::{Batch, Reason};
+use clickmill_core::leaves::{Leaf, leaves};
 use clickmill_core::words::{find, resolved, texts, unescaped};
 
 use marks::{LEAST_BYTES, Marks, Parts, beginning, parts};
@@ -35,8 +38,23 @@ struct Hidden {
     /// All columns, where sensitive ones are still to come.
     read: Option<RecordBatch>,
     /// The sensitive columns as texts: made for the first message.
-    texts: OnceLock<Vec<(String, StringArray)>>,
+    texts: OnceLock<Vec<Text>>,
     lines: AtomicUsize,
+}
+
+/// The values of a sensitive column, or of a field below it, as texts.
+struct Text {
+    name: String,
+    leaf: Leaf,
+    values: StringArray,
+}
+
+impl Text {
+    /// The values of a row, each with the column's name.
+    fn of_row(&self, row: usize) -> impl Iterator<Item = (&str, &str)> + Clone {
+        let there = self.leaf.of_row(row).filter(|at| self.values.is_valid(*at));
+        there.map(|at| (self.name.as_str(), self.values.value(at)))
+    }
 }
 
 impl HiddenValues {
@@ -65,19 +83,18 @@ impl HiddenValues {
             return reason.clone();
         }
         let mut marks = Marks::on(&reason.message);
-        for (name, values) in self.texts() {
-            if values.is_valid(row) && values.value(row).len() >= LEAST_BYTES {
-                marks.hide(values.value(row), name);
-            }
+        let of_row = || self.texts().iter().flat_map(move |text| text.of_row(row));
+        for (name, value) in of_row().filter(|(_, value)| value.len() >= LEAST_BYTES) {
+            marks.hide(value, name);
         }
         if let Some(read) = &self.0.read {
-            let columns = read.columns().iter().filter_map(|column| column.as_string_opt::<i32>());
-            let texts = columns.filter(|column| column.is_valid(row));
-            hide_quotes(&mut marks, texts.map(|column| column.value(row).as_bytes()));
+            let mut texts = Vec::new();
+            for column in read.columns() {
+                texts_of(column, row..row + 1, &mut texts);
+            }
+            hide_quotes(&mut marks, texts.iter().map(String::as_bytes));
         }
-        let values = self.texts().iter().filter(|(_, values)| values.is_valid(row));
-        let values = values.map(|(name, values)| (name.as_str(), values.value(row)));
-        Reason { message: without_escaped(marks.told(), values), ..reason.clone() }
+        Reason { message: without_escaped(marks.told(), of_row()), ..reason.clone() }
     }
 
     /// A line without the values of any row.
@@ -90,7 +107,7 @@ impl HiddenValues {
         }
         let mut marks = Marks::on(line);
         let of_line = Parts::of(line.as_bytes());
-        for (name, values) in self.texts() {
+        for Text { name, values, .. } in self.texts() {
             for value in values.iter().flatten() {
                 if of_line.may_hold(value.as_bytes()) {
                     marks.hide(value, name);
@@ -102,7 +119,7 @@ impl HiddenValues {
         }
         let all = self.texts().iter();
         let values = all
-            .flat_map(|(name, values)| values.iter().flatten().map(|value| (name.as_str(), value)));
+            .flat_map(|text| text.values.iter().flatten().map(|value| (text.name.as_str(), value)));
         without_escaped(marks.told(), values)
     }
 
@@ -116,15 +133,36 @@ impl HiddenValues {
         self.0.columns.is_empty() && self.0.read.is_none()
     }
 
-    fn texts(&self) -> &[(String, StringArray)] {
+    fn texts(&self) -> &[Text] {
         self.0.texts.get_or_init(|| {
             let columns = self.0.columns.iter();
-            // A column that has no texts is in no message either.
-            let texts = |(name, column): &(String, ArrayRef)| {
-                Some((name.clone(), texts(column).ok().flatten()?))
+            let leaves = columns.flat_map(|(name, column)| leaves(name, column));
+            let text = |leaf: Leaf| {
+                let values = texts(&leaf.values).ok().flatten()?;
+                Some(Text { name: leaf.path.to_string(), leaf, values })
             };
-            columns.filter_map(texts).collect()
+            leaves.filter_map(text).collect()
         })
+    }
+}
+
+/// The texts of some rows of a column, at any depth.
+fn texts_of(column: &ArrayRef, rows: Range<usize>, found: &mut Vec<String>) {
+    match column.data_type() {
+        DataType::List(_) => {
+            let list = column.as_list::<i32>();
+            let [from, to] = [rows.start, rows.end].map(|row| list.offsets()[row] as usize);
+            texts_of(list.values(), from..to, found);
+        }
+        DataType::Struct(_) => {
+            let fields = column.as_struct().columns();
+            fields.iter().for_each(|field| texts_of(field, rows.clone(), found));
+        }
+        DataType::Utf8 | DataType::Dictionary(_, _) => {
+            let Ok(Some(texts)) = texts(&column.slice(rows.start, rows.len())) else { return };
+            found.extend(texts.iter().flatten().map(str::to_owned));
+        }
+        _ => {}
     }
 }
 

@@ -2,7 +2,8 @@
 //! stand alone, and the rest passes.
 
 use arrow::array::ArrayRef;
-use arrow::compute::concat;
+use arrow::compute::{cast, concat};
+use arrow::datatypes::{DataType, Field};
 
 use super::allowance::Allowance;
 use super::guest::tell_unwritten;
@@ -42,7 +43,7 @@ fn split(worker: &mut StageWorker, batch: &Batch, allowance: &mut Allowance) -> 
             let middle = batch.rows() / 2;
             let first = split(worker, &batch.slice(0..middle), allowance);
             let second = split(worker, &batch.slice(middle..batch.rows()), allowance);
-            join(first, second, middle as u32)
+            join([(first, middle), (second, batch.rows() - middle)], &worker.stage.written)
         }
     }
 }
@@ -51,9 +52,9 @@ fn guilty(worker: &StageWorker, batch: &Batch, reason: Reason) -> Answer {
     let rows = batch.rows();
     let columns = worker
         .stage
-        .writes
+        .written
         .iter()
-        .map(|(_, data_type)| arrow::array::new_null_array(&data_type.arrow(), rows))
+        .map(|field| arrow::array::new_null_array(field.data_type(), rows))
         .collect();
     let mut reason = reason;
     if rows > 1 {
@@ -64,17 +65,36 @@ fn guilty(worker: &StageWorker, batch: &Batch, reason: Reason) -> Answer {
     Answer { columns, rejected, ..Answer::default() }
 }
 
-fn join(first: Answer, second: Answer, rows_before: u32) -> Answer {
-    let columns = first.columns.iter().zip(&second.columns).map(|(a, b)| -> ArrayRef {
-        // Both were checked to be of the announced type, and together are no longer than a batch.
-        concat(&[a.as_ref(), b.as_ref()]).expect("columns of one type")
+/// The answer for two pieces, each with its rows.
+fn join(pieces: [(Answer, usize); 2], written: &[Field]) -> Answer {
+    let [(first, rows), (second, rows_after)] = pieces;
+    let columns = first.columns.iter().zip(&second.columns).zip(written);
+    let columns = columns.map(|((a, b), field)| concat_two(a, b, field.data_type())).collect();
+    let made = first.came_from.as_ref().map_or(rows, Vec::len) as u32;
+    let came_from = (first.came_from.is_some() || second.came_from.is_some()).then(|| {
+        let mut all = first.came_from.unwrap_or_else(|| (0..rows as u32).collect());
+        let after = second.came_from.unwrap_or_else(|| (0..rows_after as u32).collect());
+        all.extend(after.into_iter().map(|row| row + rows as u32));
+        all
     });
-    let columns = columns.collect();
     let mut rejected = first.rejected;
-    rejected.extend(second.rejected.into_iter().map(|(row, reason)| (row + rows_before, reason)));
+    rejected.extend(second.rejected.into_iter().map(|(row, reason)| (row + made, reason)));
     let mut dropped = first.dropped;
-    dropped.extend(second.dropped.into_iter().map(|row| row + rows_before));
-    Answer { columns, rejected, dropped, bytes: first.bytes + second.bytes }
+    dropped.extend(second.dropped.into_iter().map(|row| row + made));
+    Answer { columns, came_from, rejected, dropped, bytes: first.bytes + second.bytes }
+}
+
+/// Two columns that were checked to be of the announced type. Where one has its texts as a dictionary and
+/// the other has not, both become plain.
+fn concat_two(a: &ArrayRef, b: &ArrayRef, announced: &DataType) -> ArrayRef {
+    let plain = |array: &ArrayRef| cast(array, announced).expect("texts can be written out");
+    let joined = if a.data_type() == b.data_type() {
+        concat(&[a.as_ref(), b.as_ref()])
+    } else {
+        concat(&[plain(a).as_ref(), plain(b).as_ref()])
+    };
+    // Together they are no longer than a batch.
+    joined.expect("columns of one type")
 }
 
 #[cfg(test)]

@@ -57,6 +57,7 @@
 //!         source: "example".into(),
 //!         header: None,
 //!         positions: Positions::Lines(vec![1, 2]),
+//!         places: None,
 //!         block: bytes::Bytes::from_static(b"192.0.2.77\nnowhere\n"),
 //!         ranges: vec![0..10, 11..18],
 //!     },
@@ -80,6 +81,8 @@ mod chain;
 mod change;
 mod compiler;
 mod component;
+mod contract;
+mod contract_0_1;
 mod digest;
 mod ending;
 mod engine;
@@ -91,16 +94,19 @@ mod golden;
 mod guest;
 mod hidden;
 mod isolate;
+mod kind;
 mod library;
 mod lift;
 mod lookup;
 mod lower;
 mod manifest;
 mod processor_time;
+mod records;
 mod redactor;
 mod secrets;
 mod set;
 mod settings;
+mod settle;
 mod shape;
 pub mod signature;
 mod slots;
@@ -120,6 +126,7 @@ pub use error::{ChangeError, PluginError, TestError};
 pub use golden::{Golden, GoldenError};
 pub use library::Library;
 pub use lookup::LookupFile;
+pub use records::RecordCounts;
 pub use secrets::{MIN_SECRET_BYTES, Secrets, SecretsError};
 pub use set::{LookupMade, PluginSet, StageMade};
 pub use shape::ShapeError;

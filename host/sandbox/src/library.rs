@@ -1,6 +1,7 @@
 //! From stages as configured to a chain that runs: components are compiled and described once, then
 //! fitted to the columns that come in.
 
+mod grant;
 mod member;
 
 use std::path::PathBuf;
@@ -181,8 +182,9 @@ impl Library {
         let mut columns: Vec<Field> =
             input.fields().iter().map(|field| (**field).clone()).collect();
         let mut stages = Vec::new();
+        let mut multiplying = 0;
         for member in &self.members {
-            stages.push(Arc::new(member.configure(&mut columns, secrets)?));
+            stages.push(Arc::new(member.configure(&mut columns, &mut multiplying, secrets)?));
         }
         let (plugin_set, guarded) = (self.digest.clone(), Arc::default());
         Ok(Chain { stages, plugin_set, output: columns, guarded })

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use serde_json::Value as Json;
 
-use super::boundary::{Column, LookupError, Text, Values};
+use super::boundary::{Column, LookupError, Text};
 use super::file;
 use super::lift::{MAX_NAME_BYTES, cut};
 use clickmill_core::{Digest, Fault};
@@ -219,8 +219,7 @@ impl Lookups {
             }
             ends.push(bytes.len() as u32);
         }
-        let values = Values::Texts(Text { offsets: ends, bytes });
-        Ok(Column { name: field.to_owned(), values, validity: Some(validity) })
+        Ok(Column::texts(field, Text { offsets: ends, bytes }, Some(validity)))
     }
 }
 

@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 
-use super::boundary::{ConfigureOut, Manifest, Needs};
+use super::boundary::{ConfigureOut, Manifest, Needs, Secret};
 use super::lift::{MAX_NAME_BYTES, cut};
 use clickmill_config::Plugin;
+use clickmill_core::path::MAX_DEPTH;
 
 /// Characters of a name, a version and a description.
 const MAX_NAME: usize = 64;
@@ -13,8 +14,10 @@ const MAX_VERSION: usize = 32;
 const MAX_DESCRIPTION: usize = 512;
 /// Secrets that a plugin may want.
 const MAX_SECRETS: usize = 32;
-/// Columns that a plugin may read, and that it may write.
-const MAX_COLUMNS: usize = 1000;
+/// Bytes that a plugin may want of a secret.
+const MAX_SECRET_BYTES: u32 = 1024;
+/// Columns that a plugin may read, and that it may write, with all fields: as many as a table of BigQuery has.
+pub(super) const MAX_COLUMNS: usize = 10_000;
 /// Lookup tables that a plugin may ask.
 const MAX_LOOKUPS: usize = 100;
 /// Bytes that are shown of a name that is none.
@@ -24,30 +27,53 @@ const MAX_TOLD: usize = 100;
 
 /// What a component answers a question with.
 pub(super) trait Answers {
-    /// The first thing that is wrong with it.
-    fn check(&self) -> Result<(), String>;
+    /// The answer in today's form.
+    type Checked;
+
+    /// The answer, or the first thing that is wrong with it.
+    fn checked(self) -> Result<Self::Checked, String>;
 }
 
 impl Answers for Manifest {
-    fn check(&self) -> Result<(), String> {
-        text("name", &self.name, MAX_NAME)?;
-        text("version", &self.version, MAX_VERSION)?;
-        text("description", &self.description, MAX_DESCRIPTION)?;
-        at_most("secrets", self.secrets.len(), MAX_SECRETS)?;
-        match self.secrets.iter().find(|name| !Plugin::is_secret_name(name)) {
-            None => Ok(()),
-            Some(name) => Err(format!(
-                "it wants a secret `{}`, wanted 1 to {} of letters, digits, `_` and `-`",
-                cut(name, SHOWN_BYTES).escape_debug(),
-                Plugin::MAX_SECRET_NAME_BYTES
-            )),
-        }
+    type Checked = Self;
+
+    fn checked(self) -> Result<Self, String> {
+        self.check().map(|()| self)
     }
 }
 
 impl Answers for ConfigureOut {
-    fn check(&self) -> Result<(), String> {
-        self.as_ref().map_or(Ok(()), Needs::check)
+    type Checked = Self;
+
+    fn checked(self) -> Result<Self, String> {
+        match self {
+            Ok(configured) => configured.needs.check().map(|()| Ok(configured)),
+            Err(problems) => Ok(Err(problems)),
+        }
+    }
+}
+
+impl Manifest {
+    /// The first thing that is wrong with it.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        text("name", &self.name, MAX_NAME)?;
+        text("version", &self.version, MAX_VERSION)?;
+        text("description", &self.description, MAX_DESCRIPTION)?;
+        at_most("secrets", self.secrets.len(), MAX_SECRETS)?;
+        let is_wrong = |name: &&Secret| !Plugin::is_secret_name(&name.name);
+        if let Some(Secret { name, .. }) = self.secrets.iter().find(is_wrong) {
+            return Err(format!(
+                "it wants a secret `{}`, wanted 1 to {} of letters, digits, `_` and `-`",
+                cut(name, SHOWN_BYTES).escape_debug(),
+                Plugin::MAX_SECRET_NAME_BYTES
+            ));
+        }
+        match self.secrets.iter().find(|secret| secret.min_bytes > MAX_SECRET_BYTES) {
+            None => Ok(()),
+            Some(Secret { name, min_bytes }) => Err(format!(
+                "it wants secret `{name}` of {min_bytes} bytes, wanted at most {MAX_SECRET_BYTES}"
+            )),
+        }
     }
 }
 
@@ -57,8 +83,17 @@ impl Needs {
         at_most("columns to read", self.reads.len(), MAX_COLUMNS)?;
         at_most("columns to write", self.writes.len(), MAX_COLUMNS)?;
         at_most("lookup tables", self.lookups.len(), MAX_LOOKUPS)?;
-        let columns = self.reads.iter().chain(&self.writes).map(|column| &column.name);
-        match columns.chain(&self.lookups).find(|name| name.len() > MAX_NAME_BYTES) {
+        let columns = self.reads.iter().chain(&self.writes).map(|column| column.path.as_str());
+        if let Some(path) = columns.clone().find(|path| path.split('.').count() > MAX_DEPTH + 1) {
+            return Err(format!(
+                "it wants `{}`, a field within {} records, wanted at most {MAX_DEPTH}",
+                cut(path, SHOWN_BYTES).escape_debug(),
+                path.split('.').count() - 1
+            ));
+        }
+        let names = columns.flat_map(|path| path.split('.'));
+        let names = names.chain(self.lookups.iter().map(String::as_str));
+        match names.into_iter().find(|name| name.len() > MAX_NAME_BYTES) {
             None => Ok(()),
             Some(name) => Err(format!(
                 "it wants `{}`, a name of {} bytes, wanted at most {MAX_NAME_BYTES}",
@@ -124,14 +159,26 @@ mod tests {
     use super::*;
     use crate::boundary::{ColumnSpec, DataType};
 
+    fn secret(name: &str, min_bytes: u32) -> Secret {
+        Secret { name: name.to_owned(), min_bytes }
+    }
+
     fn manifest(name: &str, version: &str, description: &str, secrets: &[&str]) -> Manifest {
         Manifest {
             name: name.to_owned(),
             version: version.to_owned(),
             description: description.to_owned(),
             config_schema: String::new(),
-            secrets: secrets.iter().map(|name| (*name).to_owned()).collect(),
+            secrets: secrets.iter().map(|name| secret(name, 0)).collect(),
         }
+    }
+
+    #[test]
+    fn a_secret_may_be_wanted_of_so_many_bytes() {
+        let wants = |bytes| Manifest { secrets: vec![secret("key", bytes)], ..Manifest::default() };
+        assert_eq!(wants(MAX_SECRET_BYTES).check(), Ok(()));
+        let told = wants(u32::MAX).check().unwrap_err();
+        assert_eq!(told, "it wants secret `key` of 4294967295 bytes, wanted at most 1024");
     }
 
     #[test]
@@ -166,19 +213,29 @@ mod tests {
     #[test]
     fn what_a_plugin_wants_is_bounded() {
         let columns = |count: usize, bytes: usize| {
-            let name = |at: usize| "x".repeat(bytes - 4) + &format!("{at:04}");
-            let column = |at| ColumnSpec { name: name(at), data_type: DataType::Text };
+            let name = |at: usize| "x".repeat(bytes - 5) + &format!("{at:05}");
+            let data_type = DataType::Text;
+            let column = |at| ColumnSpec { path: name(at), data_type, repeated: false };
             (0..count).map(column).collect::<Vec<_>>()
         };
         let needs = |reads, writes, lookups: usize, bytes: usize| Needs {
             reads,
             writes,
             lookups: vec!["x".repeat(bytes); lookups],
+            multiplies: true,
         };
-        assert_eq!(needs(columns(1000, 300), columns(1000, 300), 100, 300).check(), Ok(()));
+        let within = |records: usize| {
+            let path = vec!["r"; records].join(".") + ".x";
+            vec![ColumnSpec { path, data_type: DataType::Text, repeated: false }]
+        };
+        let many = || columns(MAX_COLUMNS, 300);
+        assert_eq!(needs(many(), many(), 100, 300).check(), Ok(()));
+        assert_eq!(needs(within(15), within(15), 0, 0).check(), Ok(()));
         for wrong in [
-            needs(columns(1001, 9), Vec::new(), 0, 0),
-            needs(Vec::new(), columns(1001, 9), 0, 0),
+            needs(columns(MAX_COLUMNS + 1, 9), Vec::new(), 0, 0),
+            needs(Vec::new(), columns(MAX_COLUMNS + 1, 9), 0, 0),
+            needs(within(16), Vec::new(), 0, 0),
+            needs(Vec::new(), within(100_000), 0, 0),
             needs(Vec::new(), Vec::new(), 101, 0),
             needs(columns(1, 301), Vec::new(), 0, 0),
             needs(Vec::new(), columns(1, 1 << 20), 0, 0),

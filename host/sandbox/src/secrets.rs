@@ -14,6 +14,9 @@ use clickmill_core::list;
 /// The fewest bytes of a secret: what is shorter can be guessed.
 pub const MIN_SECRET_BYTES: usize = 16;
 
+/// Bytes of a made-up value, each of them two digits.
+const MADE_UP_BYTES: usize = 32;
+
 /// Where made-up values come from. Any change makes other outputs of golden cases.
 const CONTEXT: &str = "clickmill sandbox 2026-11 made-up secret v1";
 
@@ -72,7 +75,7 @@ impl Secrets {
                 let value = given.get(&plugin.name, name).map(OsString::from);
                 let value = value.or_else(|| environment(variable)).map(OsString::into_string);
                 let wrong = match value {
-                    Some(Ok(value)) => match wrong(&value) {
+                    Some(Ok(value)) => match wrong(&value, MIN_SECRET_BYTES) {
                         None => {
                             values.insert((plugin.name.to_string(), name.clone()), value);
                             continue;
@@ -122,11 +125,11 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// What is wrong with a value, which is not told.
-pub(super) fn wrong(value: &str) -> Option<String> {
-    let bytes = value.trim().len();
-    if bytes < MIN_SECRET_BYTES {
-        Some(format!("has {bytes} bytes, wanted at least {MIN_SECRET_BYTES}"))
+/// What is wrong with a value, which is not told. A plugin may want more bytes than are wanted of any.
+pub(super) fn wrong(value: &str, min_bytes: usize) -> Option<String> {
+    let (bytes, wanted) = (value.trim().len(), min_bytes.max(MIN_SECRET_BYTES));
+    if bytes < wanted {
+        Some(format!("has {bytes} bytes, wanted at least {wanted}"))
     } else if bytes < value.len() {
         let wanted = "take it away, as `$(cat FILE)` does with line ends";
         Some(format!("begins or ends in white space, which gets lost on the way: {wanted}"))
@@ -135,9 +138,14 @@ pub(super) fn wrong(value: &str) -> Option<String> {
     }
 }
 
-/// A value for a secret of this name, the same on every machine: 64 hexadecimal digits.
-pub(super) fn made_up(name: &str) -> String {
-    blake3::Hash::from_bytes(blake3::derive_key(CONTEXT, name.as_bytes())).to_string()
+/// A value for a secret of this name, the same on every machine: 64 hexadecimal digits, or as many as are
+/// wanted of it.
+pub(super) fn made_up(name: &str, min_bytes: usize) -> String {
+    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+    hasher.update(name.as_bytes());
+    let mut bytes = vec![0; min_bytes.div_ceil(2).max(MADE_UP_BYTES)];
+    hasher.finalize_xof().fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

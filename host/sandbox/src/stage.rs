@@ -4,22 +4,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::Field;
 use wasmtime::component::{ComponentExportIndex, Instance, InstancePre};
 use wasmtime::{Store, Trap};
 
 use super::allowance::{Allowance, UsedUp};
-use super::boundary::{BatchIn, ColumnIn, DataType, ProcessIn, ProcessOut};
+use super::boundary::{BatchIn, ColumnIn, ProcessIn, ProcessOut};
+use super::contract::Contract;
+use super::contract_0_1;
 use super::ending::{Ending, TIMED_OUT, Told};
 use super::guest::{Guest, store};
 use super::hidden::HiddenValues;
-use super::lift::{Announced, Answer, check};
+use super::kind::Columns;
+use super::lift::{Announced, Answer, AnswerError, check};
 use super::lookup::Lookups;
-use super::lower::Lowered;
+use super::lower::{Lowered, lower};
 use super::processor_time::{OutOfTime, set_fuel, spent, until};
 use super::redactor::Redactor;
 use super::slots::{Slot, Slots};
 use clickmill_config::{InstanceLife, Limits};
 use clickmill_core::batch::{Batch, Reason};
+use clickmill_core::path::Path;
 use clickmill_core::{Digest, StageName};
 
 /// A configured plugin.
@@ -27,6 +33,8 @@ pub(super) struct Stage {
     pub name: StageName,
     /// Digest of the component.
     pub digest: Digest,
+    /// The contract that the component was built for.
+    pub contract: Contract,
     pub pre: InstancePre<Guest>,
     pub slots: Slots,
     pub process: ComponentExportIndex,
@@ -34,10 +42,16 @@ pub(super) struct Stage {
     pub config: String,
     /// The configuration with made-up secrets.
     pub rehearsal: String,
+    /// What the plugin prepared for its configuration.
+    pub prepared: Vec<u8>,
     /// Takes the secrets out of what the plugin says.
     pub redactor: Redactor,
-    pub reads: Vec<(String, DataType)>,
-    pub writes: Vec<(String, DataType)>,
+    pub reads: Columns,
+    pub writes: Columns,
+    /// The columns of the batch that are written, with all that they have afterwards.
+    pub written: Vec<Field>,
+    /// Where it may make several rows of one: how many stages before it may.
+    pub multiplies: Option<u32>,
     pub lookups: Arc<Lookups>,
     pub limits: Limits,
     pub life: InstanceLife,
@@ -66,8 +80,9 @@ pub(super) struct StageWorker {
 }
 
 impl Stage {
+    /// Whether it writes a column of the batch, or a field of it.
     pub(crate) fn writes_column(&self, name: &str) -> bool {
-        self.writes.iter().any(|(written, _)| written == name)
+        self.writes.position(name).is_some()
     }
 }
 
@@ -144,10 +159,13 @@ impl StageWorker {
         allowance.spend(used, guest.most_memory + copied);
         let answer = match answer {
             Ok(Ok(output)) => {
-                let Stage { reads, writes, redactor, .. } = &*self.stage;
+                let Stage { reads, writes, multiplies, redactor, .. } = &*self.stage;
                 let output = redactor.clean_answer(output, limits.max_message_bytes);
-                check(output, rows, Announced { reads, writes }, limits.max_message_bytes)
-                    .map_err(|error| Ending::bad_output(&error.to_string()))
+                let announced = Announced { reads, writes, multiplies: multiplies.is_some() };
+                check(output, &batch.columns, announced, &limits).map_err(|error| match error {
+                    AnswerError::TooLarge(limit) => Ending::output_too_large(limit),
+                    error => Ending::bad_output(&error.to_string()),
+                })
             }
             Ok(Err(fault)) => {
                 let redactor = &self.stage.redactor;
@@ -159,8 +177,10 @@ impl StageWorker {
                 Err(Ending::of(&error, guest, &told).with(&share))
             }
         };
-        if answer.is_ok() {
-            self.count_unreadable(std::mem::take(&mut guest.unreadable), rows);
+        if let Ok(answer) = &answer {
+            let said = std::mem::take(&mut guest.unreadable);
+            let rows = answer.came_from.as_ref().map_or(rows, Vec::len);
+            self.count_unreadable(said, answer, rows);
             // After a fault nothing of the instance is trusted any more.
             if self.stage.life == InstanceLife::Reuse && self.stage.slots.may_keep() {
                 self.kept = Some(live);
@@ -170,11 +190,11 @@ impl StageWorker {
     }
 
     /// Counts what the plugin says of a batch of so many rows, as far as it can be true.
-    fn count_unreadable(&mut self, said: BTreeMap<String, u64>, rows: usize) {
-        for (column, values) in
-            said.into_iter().filter(|(column, _)| self.stage.writes_column(column))
-        {
-            *self.unreadable.entry(column).or_default() += values.min(rows as u64);
+    fn count_unreadable(&mut self, said: BTreeMap<String, u64>, answer: &Answer, rows: usize) {
+        for (column, values) in said {
+            if let Some(nulls) = nulls_of(&self.stage.writes, &answer.columns, &column, rows) {
+                *self.unreadable.entry(column).or_default() += values.min(nulls as u64);
+            }
         }
     }
 
@@ -213,23 +233,49 @@ async fn call(
         Some(instance) => instance,
         None => instance.insert(stage.pre.instantiate_async(&mut *store).await?),
     };
-    let lowered: Vec<(&str, Lowered)> = stage
-        .reads
-        .iter()
-        .filter_map(|(name, _)| {
-            let array = batch.columns.column_by_name(name)?;
-            Some((name.as_str(), Lowered::new(array)?))
-        })
-        .collect();
-    let columns: Vec<ColumnIn<'_>> =
-        lowered.iter().map(|(name, column)| column.column(name)).collect();
+    let lowered = lower(&batch.columns, &stage.reads, stage.contract == Contract::V0_2);
+    let columns = lowered.iter().map(Lowered::column);
     let (rows, ingest_time) = (batch.rows() as u32, batch.ingest_time.get());
-    let input = BatchIn { rows, ingest_time, columns: &columns };
     let process = instance
         .get_func(&mut *store, stage.process)
         .ok_or_else(|| wasmtime::format_err!("`process` is not exported"))?;
     // Typed anew on each call, since the type carries the borrow; with one call per batch the cost is negligible.
-    let process = process.typed::<ProcessIn<'_>, (ProcessOut,)>(&*store)?;
-    let (output,) = process.call_async(store, (config, input)).await?;
-    Ok(output)
+    match stage.contract {
+        Contract::V0_1 => {
+            let columns: Vec<_> = columns.filter_map(contract_0_1::ColumnIn::of).collect();
+            let input = contract_0_1::BatchIn { rows, ingest_time, columns: &columns };
+            let process = process
+                .typed::<contract_0_1::ProcessIn<'_>, (contract_0_1::ProcessOut,)>(&*store)?;
+            let (output,) = process.call_async(store, (config, input)).await?;
+            Ok(output.map(contract_0_1::Output::now))
+        }
+        Contract::V0_2 => {
+            let columns: Vec<ColumnIn<'_>> = columns.collect();
+            let input = BatchIn { rows, ingest_time, columns: &columns };
+            let process = process.typed::<ProcessIn<'_>, (ProcessOut,)>(&*store)?;
+            let (output,) = process.call_async(store, (config, &stage.prepared, input)).await?;
+            Ok(output)
+        }
+    }
+}
+
+/// How many values of a column that is written can be null: one for each row, record or element there is.
+fn nulls_of(writes: &Columns, columns: &[ArrayRef], column: &str, rows: usize) -> Option<usize> {
+    let mut path = Path::of(column);
+    if writes.find(&path).is_none() {
+        path = column.parse().ok()?;
+    }
+    writes.find(&path)?;
+    let mut names = path.names();
+    let array = columns.get(writes.position(names.next()?)?)?;
+    let mut values = rows;
+    let mut array = array.clone();
+    for name in names {
+        if let Some(list) = array.as_list_opt::<i32>() {
+            array = list.values().clone();
+        }
+        values = array.len();
+        array = array.as_struct_opt()?.column_by_name(name)?.clone();
+    }
+    Some(values)
 }

@@ -20,6 +20,12 @@ use clickmill_core::batch::{Batch, Origins, Positions};
 pub(crate) const CONTRACT_WIT: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/plugin.wit"));
 
+/// The text of the contract before it.
+pub(crate) const CONTRACT_0_1_WIT: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../wit/deps/clickmill-plugin-0.1.0/plugin.wit"
+));
+
 /// Memory of a guest: four pages.
 const PAGES: u64 = 4;
 /// Where a guest's allocations begin. What is below stays zero.
@@ -172,6 +178,7 @@ pub(crate) fn batch_of(columns: RecordBatch) -> Batch {
         source: "test".into(),
         header: None,
         positions: Positions::Lines((1..=rows as u64).collect()),
+        places: None,
         block: bytes::Bytes::new(),
         ranges: vec![0..0; rows],
     };

@@ -12,7 +12,7 @@ use super::condition::check_condition;
 use super::{SinkError, Tables};
 use clickmill_config::TableName;
 use clickmill_core::schema::TableSchema;
-use clickmill_core::schema::provenance::PUBLISH_TIME;
+use clickmill_core::schema::provenance::{PUBLISH_TIME, RECORD_INDEX};
 use clickmill_core::{Fault, Micros};
 use clickmill_tables::result_set::{Parameter, ResultSet};
 
@@ -29,6 +29,8 @@ pub struct Letter {
     pub message_id: Option<String>,
     /// When that was published.
     pub publish_time: Option<Micros>,
+    /// Its place among the rows of its record.
+    pub record_index: u64,
     /// The record's bytes, sealed where `sealed_with` says so.
     pub payload: Vec<u8>,
     /// The key it is sealed with.
@@ -62,9 +64,18 @@ pub struct Wanted<'a> {
     pub limit: usize,
 }
 
-/// A row's place in its source, by which it is found in the table.
+/// A row's record and its place in that, by which it is found in the table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Key {
+pub struct Key {
+    /// The record.
+    pub record: Record,
+    /// The row's place among the rows that were made of it.
+    pub place: u64,
+}
+
+/// A record's place in its source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Record {
     /// The message's id, and when it was published: 1970-01-01T00:00:00Z where that is not known.
     Message(String, Micros),
     /// Source and line.
@@ -74,11 +85,12 @@ pub enum Key {
 impl Letter {
     /// Where its row would be from.
     pub fn key(&self) -> Option<Key> {
-        match (&self.message_id, self.source_line) {
-            (Some(id), _) => Some(Key::Message(id.clone(), self.publish_time.unwrap_or_default())),
-            (None, Some(line)) => Some(Key::Line(self.source.clone(), line)),
-            (None, None) => None,
-        }
+        let record = match (&self.message_id, self.source_line) {
+            (Some(id), _) => Record::Message(id.clone(), self.publish_time.unwrap_or_default()),
+            (None, Some(line)) => Record::Line(self.source.clone(), line),
+            (None, None) => return None,
+        };
+        Some(Key { record, place: self.record_index })
     }
 }
 
@@ -151,7 +163,7 @@ impl Tables {
     }
 
     /// Which of these rows are in the table. Messages are told by their ids alone where the table does
-    /// not say when they were published.
+    /// not say when they were published, and rows by their records where it does not say their places.
     pub async fn present(
         &self,
         table: &TableName,
@@ -159,61 +171,74 @@ impl Tables {
         keys: &[Key],
     ) -> Result<BTreeSet<Key>, SinkError> {
         let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
-        let (mut ids, mut sources, mut lines) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut ids, mut sources, mut lines) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for key in keys {
-            match key {
-                Key::Message(id, _) => ids.push(quoted(id)),
-                Key::Line(source, line) => {
+            match &key.record {
+                Record::Message(id, _) => {
+                    ids.insert(quoted(id));
+                }
+                Record::Line(source, line) => {
                     sources.insert(quoted(source));
                     lines.insert(line.to_string());
                 }
             }
         }
         const WHAT: &str = "look for rows of letters";
-        let mut present = BTreeSet::new();
+        let has = |name: &str| schema.columns.iter().any(|column| column.name == name);
+        let list = |set: BTreeSet<String>| set.into_iter().collect::<Vec<_>>().join(", ");
+        let place = if has(RECORD_INDEX) { "COALESCE(record_index, 0)" } else { "-1" };
         let from = format!("FROM `{}`.`{}`", table.dataset, table.table);
+        let mut there: BTreeMap<Record, Vec<Option<u64>>> = BTreeMap::new();
         if !ids.is_empty() {
-            let ids = ids.join(", ");
-            let timed = schema.columns.iter().any(|column| column.name == PUBLISH_TIME);
-            let time = if timed { ", UNIX_MICROS(publish_time) AS published" } else { "" };
-            let sql =
-                format!("SELECT DISTINCT message_id{time} {from} WHERE message_id IN ({ids})");
-            let found = self.query(&sql, &[], WHAT).await?;
-            let mut published: BTreeMap<&str, BTreeSet<Micros>> = BTreeMap::new();
-            for row in &found.rows {
-                let Some(id) = row.first().and_then(Json::as_str) else { continue };
-                published
-                    .entry(id)
-                    .or_default()
-                    .extend(row.get(1).and_then(Json::as_i64).map(Micros::from));
-            }
-            present.extend(keys.iter().filter(|key| is_among(&published, key)).cloned());
-        }
-        if !lines.is_empty() {
-            let list = |set: BTreeSet<String>| set.into_iter().collect::<Vec<_>>().join(", ");
-            let (sources, lines) = (list(sources), list(lines));
+            let time = if has(PUBLISH_TIME) { "UNIX_MICROS(publish_time)" } else { "-1" };
             let sql = format!(
-                "SELECT DISTINCT source, source_line {from} \
-                 WHERE source IN ({sources}) AND source_line IN ({lines})"
+                "SELECT DISTINCT message_id, {place} AS place, {time} AS published {from} \
+                 WHERE message_id IN ({ids})",
+                ids = list(ids)
             );
             let found = self.query(&sql, &[], WHAT).await?;
-            let lines = found.rows.iter().filter_map(|row| match row.as_slice() {
-                [Json::String(source), line] => Some(Key::Line(source.clone(), line.as_i64()?)),
-                _ => None,
-            });
-            present.extend(lines);
+            for row in &found.rows {
+                let [Json::String(id), place, published] = row.as_slice() else { continue };
+                let published = published.as_i64().filter(|micros| *micros >= 0);
+                let record = Record::Message(id.clone(), published.unwrap_or_default().into());
+                there.entry(record).or_default().push(place.as_u64());
+            }
         }
-        Ok(present)
+        if !lines.is_empty() {
+            let sql = format!(
+                "SELECT DISTINCT source, source_line, {place} AS place {from} \
+                 WHERE source IN ({sources}) AND source_line IN ({lines})",
+                sources = list(sources),
+                lines = list(lines)
+            );
+            let found = self.query(&sql, &[], WHAT).await?;
+            for row in &found.rows {
+                let [Json::String(source), line, place] = row.as_slice() else { continue };
+                let Some(line) = line.as_i64() else { continue };
+                there.entry(Record::Line(source.clone(), line)).or_default().push(place.as_u64());
+            }
+        }
+        Ok(keys.iter().filter(|key| is_among(&there, key)).cloned().collect())
     }
 }
 
-/// Whether one of these messages, by id and the times at which they were published, is that of a key.
-/// Where either side does not say when, the id decides.
-fn is_among(published: &BTreeMap<&str, BTreeSet<Micros>>, key: &Key) -> bool {
-    let Key::Message(id, time) = key else { return false };
-    let times = published.get(id.as_str());
-    times
-        .is_some_and(|times| *time == Micros::default() || times.is_empty() || times.contains(time))
+/// Whether one of these rows, by their records and places, is that of a key. Where either side does not say
+/// when a message was published, its id decides; where a row does not say its place, its record.
+fn is_among(there: &BTreeMap<Record, Vec<Option<u64>>>, key: &Key) -> bool {
+    let is_there = |places: &Vec<Option<u64>>| {
+        places.iter().any(|place| place.is_none_or(|place| place == key.place))
+    };
+    match &key.record {
+        Record::Message(id, time) if *time == Micros::default() => there
+            .iter()
+            .filter(|(record, _)| matches!(record, Record::Message(other, _) if other == id))
+            .any(|(_, places)| is_there(places)),
+        Record::Message(id, _) => {
+            let unknown = Record::Message(id.clone(), Micros::default());
+            [&key.record, &unknown].into_iter().filter_map(|of| there.get(of)).any(is_there)
+        }
+        Record::Line(..) => there.get(&key.record).is_some_and(is_there),
+    }
 }
 
 impl Wanted<'_> {
@@ -221,7 +246,7 @@ impl Wanted<'_> {
         let Self { table, attempts, condition, limit, .. } = self;
         format!(
             "SELECT letters.letter_id, letters.source, letters.source_line, letters.message_id, \
-             UNIX_MICROS(letters.publish_time) AS published, letters.sealed_with, letters.stage, \
+             letters.record_index, UNIX_MICROS(letters.publish_time) AS published, letters.sealed_with, letters.stage, \
              letters.plugin_set, letters.code, letters.errorMessage, \
              TO_BASE64(letters.payloadBytes) AS payload, \
              TO_JSON_STRING(letters.attributes) AS pairs \
@@ -272,6 +297,7 @@ impl Row<'_> {
             source_line: self.number(id, "source_line")?,
             message_id: self.optional_text(id, "message_id")?.map(str::to_owned),
             publish_time: self.number(id, "published")?.map(Micros::from),
+            record_index: self.number(id, "record_index")?.unwrap_or(0).unsigned_abs(),
             payload: payload
                 .map_err(|source| LetterError::Payload { letter_id: letter_id(), source })?,
             sealed_with: self.optional_text(id, "sealed_with")?.map(str::to_owned),

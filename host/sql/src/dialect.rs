@@ -11,6 +11,7 @@ mod listed;
 mod syntax;
 mod tokens;
 mod trees;
+mod unnest;
 
 use std::ops::ControlFlow;
 
@@ -117,7 +118,7 @@ impl VisitorMut for Translator<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
-        go_on(syntax::select(select))
+        go_on(syntax::select(select).and_then(|()| unnest::expand(select)))
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<DataFusionError> {

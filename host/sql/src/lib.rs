@@ -9,6 +9,7 @@ mod functions;
 #[cfg(test)]
 mod googlesql;
 mod memory;
+mod nested;
 mod query;
 mod row_filter;
 mod serve;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
@@ -21,9 +22,8 @@ use datafusion::object_store::ObjectMeta;
 use datafusion::prelude::{SessionConfig, SessionContext, col, lit, not};
 use datafusion::sql::parser::Statement;
 
-use super::{dialect, functions, types};
+use super::{dialect, functions, nested, types};
 use clickmill_config::TableName;
-use clickmill_core::schema::TableSchema;
 use clickmill_core::schema::provenance::PUBLISH_TIME;
 use clickmill_core::{Fault, lock};
 use clickmill_tables::result_set::{Answer, Parameter};
@@ -144,8 +144,7 @@ impl Queries {
         let frame = context.execute_logical_plan(plan).await?;
         let frame = if max_rows == usize::MAX { frame } else { frame.limit(0, Some(max_rows))? };
         let schema = Arc::new(frame.schema().as_arrow().clone());
-        let batches = frame.collect().await?;
-        Ok(Answer { schema, batches })
+        Ok(nested::shown(Answer { schema, batches: frame.collect().await? })?)
     }
 
     /// The tables and views that a query names.
@@ -170,10 +169,16 @@ impl Queries {
         context.register_catalog("warehouse", Arc::new(catalog));
         let mut files = Files { context: &context, warehouse: &self.warehouse, number: 0 };
         for (dataset, provider) in datasets {
-            let of_dataset = tables.iter().filter(|(name, _)| name.dataset == dataset);
-            let of_dataset: BTreeMap<&str, &(TableName, TableSchema)> =
-                of_dataset.map(|table| (table.0.table.as_str(), table)).collect();
             let views = views::named_in(sql, &dataset);
+            let of_dataset = tables.iter().filter(|(name, _)| name.dataset == dataset);
+            let of_dataset: BTreeMap<&str, (&TableName, SchemaRef)> = of_dataset
+                .map(|(name, schema)| {
+                    // A view of rows that are told apart by their places, over a table from before.
+                    let of_view = views.iter().any(|view| view.once && view.of == name.table);
+                    let schema = nested::as_read(&schema.arrow(), of_view);
+                    (name.table.as_str(), (name, schema))
+                })
+                .collect();
             let texts: Vec<&str> =
                 views.iter().map(|view| view.sql.as_str()).chain([sql]).collect();
             // As it is at one moment, wherever the query names it.
@@ -216,11 +221,11 @@ impl Queries {
         dataset: &dyn SchemaProvider,
         view: &View,
         listed: &[ObjectMeta],
-        (table, schema): &(TableName, TableSchema),
+        (table, schema): &(&TableName, SchemaRef),
     ) -> Result<LogicalPlan, QueryError> {
-        let mut known = lock(&self.known).get(table).cloned().unwrap_or_default();
+        let mut known = lock(&self.known).get(*table).cloned().unwrap_or_default();
         let found = self.warehouse.possible_duplicates(listed.to_vec(), &mut known).await;
-        lock(&self.known).insert(table.clone(), known);
+        lock(&self.known).insert((*table).clone(), known);
         let PossibleDuplicates { unique, suspected, published } = found?;
         let scan = |table: Arc<dyn TableProvider>| {
             LogicalPlanBuilder::scan(view.of, provider_as_source(table), None)
@@ -261,7 +266,7 @@ impl Files<'_> {
     fn table(
         &mut self,
         files: Vec<ObjectMeta>,
-        schema: &TableSchema,
+        schema: &SchemaRef,
     ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
         self.number += 1;
         let url = ListingTableUrl::parse(format!("warehouse://{}/", self.number))?;
@@ -269,13 +274,13 @@ impl Files<'_> {
         self.context.register_object_store(url.object_store().as_ref(), store);
         let options = ListingOptions::new(Arc::new(ParquetFormat::default()));
         let table =
-            ListingTableConfig::new(url).with_listing_options(options).with_schema(schema.arrow());
+            ListingTableConfig::new(url).with_listing_options(options).with_schema(schema.clone());
         Ok(Arc::new(ListingTable::try_new(table)?))
     }
 }
 
-fn has_publish_time(schema: &TableSchema) -> bool {
-    schema.columns.iter().any(|column| column.name == PUBLISH_TIME)
+fn has_publish_time(schema: &SchemaRef) -> bool {
+    schema.column_with_name(PUBLISH_TIME).is_some()
 }
 
 /// A session that speaks BigQuery's dialect, without tables.

@@ -5,6 +5,7 @@
 mod error;
 pub mod failures;
 pub mod ledger;
+mod nested;
 mod projection;
 mod refused;
 pub mod result_set;
@@ -12,6 +13,7 @@ mod store;
 pub mod views;
 
 pub use error::TableError;
-pub use projection::{Misfit, Projection};
+pub use nested::{Misfit, absent, fitted};
+pub use projection::Projection;
 pub use refused::{Refused, Rows};
 pub use store::{Appended, Appender, Begun, Claim, Load, TableStore, Targets};

@@ -1,60 +1,28 @@
 //! From the chain's columns to a table's rows: the columns that the table has, in its order, of its
-//! types, with those that only the host knows filled in. What the schema does not allow is refused here,
-//! row by row.
+//! types at any depth, with those that only the host knows filled in. What the schema does not allow is
+//! refused here, row by row.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
-    TimestampMicrosecondArray, new_null_array,
+    ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
+    new_null_array,
 };
 use arrow::datatypes::{Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
+use super::nested::{Misfit, absent, compare, fitted, lacking, may_be_absent};
 use super::{Refused, Rows};
 
+use clickmill_core::Digest;
 use clickmill_core::batch::{Batch, Positions, Reason};
+use clickmill_core::path::Path;
 use clickmill_core::schema::{TableSchema, provenance};
-use clickmill_core::{Digest, Fault};
 
 /// How to make rows of a table.
 pub struct Projection {
     schema: SchemaRef,
-}
-
-/// A column that the chain can't fill.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Misfit {
-    /// Nothing writes it.
-    #[error("column `{column}` is REQUIRED and no plugin writes it")]
-    Missing {
-        /// The column.
-        column: String,
-    },
-    /// The host fills it in, and has no value for rows of this source.
-    #[error("column `{column}` is REQUIRED and rows of this source have none")]
-    Unknown {
-        /// The column.
-        column: String,
-    },
-    /// The types differ.
-    #[error("column `{column}` is {wanted} in the table, the chain gives {got}")]
-    Type {
-        /// The column.
-        column: String,
-        /// The table's type.
-        wanted: String,
-        /// The chain's.
-        got: String,
-    },
-}
-
-impl Misfit {
-    /// Whose fault it is: the plugins and the schema that a pipeline names do not go together.
-    pub fn fault(&self) -> Fault {
-        Fault::Input
-    }
 }
 
 impl Projection {
@@ -67,23 +35,17 @@ impl Projection {
     ) -> Result<Self, Vec<Misfit>> {
         let mut misfits = Vec::new();
         for column in &table.columns {
+            let (wanted, at) = (column.arrow(), Path::of(&column.name));
             if provenance::ALL.contains(&column.name.as_str()) {
-                if unknown.contains(&column.name.as_str()) && !column.arrow().is_nullable() {
-                    misfits.push(Misfit::Unknown { column: column.name.clone() });
+                if unknown.contains(&column.name.as_str()) && !wanted.is_nullable() {
+                    misfits.push(Misfit::Unknown { column: at });
                 }
                 continue;
             }
-            let wanted = column.arrow();
-            let column = column.name.clone();
-            match output.iter().find(|field| *field.name() == column) {
-                Some(field) if field.data_type() == wanted.data_type() => {}
-                Some(field) => misfits.push(Misfit::Type {
-                    column,
-                    wanted: wanted.data_type().to_string(),
-                    got: field.data_type().to_string(),
-                }),
-                None if wanted.is_nullable() => {}
-                None => misfits.push(Misfit::Missing { column }),
+            match output.iter().find(|field| *field.name() == column.name) {
+                Some(field) => compare(&wanted, field, &at, &mut misfits),
+                None if may_be_absent(&wanted) => {}
+                None => misfits.push(Misfit::Missing { column: at }),
             }
         }
         if misfits.is_empty() { Ok(Self { schema: table.arrow() }) } else { Err(misfits) }
@@ -139,24 +101,26 @@ impl Projection {
                     let times = TimestampMicrosecondArray::from_value(time, rows);
                     Arc::new(times.with_timezone("UTC"))
                 }
+                provenance::RECORD_INDEX => {
+                    let places = (0..rows).map(|row| batch.origins.record_index(row) as i64);
+                    Arc::new(Int64Array::from_iter_values(places))
+                }
                 name => match batch.columns.column_by_name(name) {
                     Some(column) => column.clone(),
-                    None => new_null_array(field.data_type(), rows),
+                    None => absent(field, rows)?,
                 },
             };
-            if !field.is_nullable()
-                && let Some(nulls) = column.nulls().filter(|nulls| nulls.null_count() > 0)
-            {
-                for row in (0..rows).filter(|row| nulls.is_null(*row)) {
-                    refused.entry(row).or_insert_with(|| required(field.name()));
-                }
+            for (row, place) in lacking(field, &column) {
+                refused.entry(row).or_insert_with(|| required(place));
             }
             columns.push(column);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         // Not yet by the table's schema: that allows no nulls where there still may be some.
-        let lax = |field: &Arc<Field>| Arc::new(field.as_ref().clone().with_nullable(true));
-        let lax: Fields = self.schema.fields().iter().map(lax).collect();
+        let lax = self.schema.fields().iter().zip(&columns).map(|(field, column)| {
+            Arc::new(Field::new(field.name(), column.data_type().clone(), true))
+        });
+        let lax: Fields = lax.collect();
         let rows =
             RecordBatch::try_new_with_options(Arc::new(Schema::new(lax)), columns, &options)?;
         let Batch { origins, ingest_time, .. } = batch;
@@ -164,16 +128,21 @@ impl Projection {
         let mut rows = Rows { rows, origins, ingest_time, plugin_set };
         let refused = rows.refuse(refused)?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows.rows.num_rows()));
-        let columns = rows.rows.columns().to_vec();
+        let columns = self.schema.fields().iter().zip(rows.rows.columns());
+        let columns: Vec<_> =
+            columns.map(|(field, column)| fitted(field, column)).collect::<Result<_, _>>()?;
         rows.rows = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?;
         Ok((rows, refused))
     }
 }
 
-fn required(column: &str) -> Reason {
+fn required(place: String) -> Reason {
     Reason {
         code: "required".to_owned(),
-        message: format!("`{column}` is REQUIRED in the table and has no value"),
-        column: Some(column.to_owned()),
+        message: format!("`{place}` is REQUIRED in the table and has no value"),
+        column: Some(place),
     }
 }
+
+#[cfg(test)]
+mod tests;

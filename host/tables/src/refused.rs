@@ -36,6 +36,7 @@ impl Rows {
             source: "".into(),
             header: None,
             positions: Positions::Lines((0..rows as u64).collect()),
+            places: None,
             block: Bytes::new(),
             ranges: vec![0..0; rows],
         };
@@ -65,6 +66,20 @@ impl Rows {
             column: None,
         };
         self.refuse(out.iter().map(|(row, message)| (*row, reason(message))))
+    }
+
+    /// Leaves rows out, by number: they are in the table already.
+    pub fn leave_out(&mut self, out: &[usize]) -> Result<(), ArrowError> {
+        let mut keep = vec![true; self.rows.num_rows()];
+        for row in out {
+            if let Some(kept) = keep.get_mut(*row) {
+                *kept = false;
+            }
+        }
+        let keep = BooleanArray::new(BooleanBuffer::from(keep), None);
+        self.rows = filter_record_batch(&self.rows, &keep)?;
+        self.origins.keep(&keep);
+        Ok(())
     }
 
     /// Takes rows out, by number. Numbers beyond the rows are passed over.

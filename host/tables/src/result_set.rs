@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch,
+    RecordBatchOptions, StringArray,
 };
-use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Field, Float64Type, Int64Type, Schema, SchemaRef,
+};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use clickmill_core::Micros;
+use clickmill_core::schema::{is_json, json_metadata};
 
 /// The value of a named query parameter, such as `@country`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,7 +47,7 @@ pub struct Question<'a> {
 pub enum Kind {
     /// Text, and what has no other form.
     Text,
-    /// INT64 and FLOAT64, as JSON numbers.
+    /// INT64, FLOAT64 and NUMERIC, as JSON numbers; a NUMERIC that is no FLOAT64, as text.
     Number,
     /// BOOL.
     Boolean,
@@ -51,6 +55,8 @@ pub enum Kind {
     Timestamp,
     /// DATE, as text such as 2026-11-25.
     Date,
+    /// Records, lists and JSON, as JSON.
+    Json,
 }
 
 /// A column of an answer.
@@ -95,6 +101,8 @@ impl ResultSet {
                 DataType::Boolean => Kind::Boolean,
                 DataType::Timestamp(..) => Kind::Timestamp,
                 DataType::Date32 | DataType::Date64 => Kind::Date,
+                DataType::Struct(_) | DataType::List(_) => Kind::Json,
+                DataType::Utf8 if is_json(field) => Kind::Json,
                 number if number.is_numeric() => Kind::Number,
                 _ => Kind::Text,
             },
@@ -102,9 +110,9 @@ impl ResultSet {
         let columns: Vec<Column> = columns.collect();
         let mut rows = Vec::new();
         for batch in &answer.batches {
-            let arrays = batch.columns().iter().zip(&columns);
+            let arrays = batch.columns().iter().zip(answer.schema.fields());
             let values: Result<Vec<Vec<Json>>, ArrowError> =
-                arrays.map(|(array, column)| values(array, column.kind)).collect();
+                arrays.map(|(array, field)| values(array, is_json(field))).collect();
             let mut values: Vec<_> = values?.into_iter().map(Vec::into_iter).collect();
             for _ in 0..batch.num_rows() {
                 rows.push(values.iter_mut().filter_map(Iterator::next).collect());
@@ -125,7 +133,11 @@ impl TryFrom<ResultSet> for Answer {
                 Json::String(text) => Some(text.clone()),
                 other => Some(other.to_string()),
             };
+            // A NUMERIC that is no FLOAT64 stays exact.
+            let is_exact =
+                column.kind == Kind::Number && values().any(serde_json::Value::is_string);
             let array: ArrayRef = match column.kind {
+                _ if is_exact => Arc::new(values().map(text).collect::<StringArray>()),
                 Kind::Boolean => Arc::new(values().map(Json::as_bool).collect::<BooleanArray>()),
                 Kind::Number if values().all(|value| value.is_null() || value.is_i64()) => {
                     Arc::new(values().map(Json::as_i64).collect::<Int64Array>())
@@ -133,38 +145,104 @@ impl TryFrom<ResultSet> for Answer {
                 Kind::Number => Arc::new(values().map(Json::as_f64).collect::<Float64Array>()),
                 _ => Arc::new(values().map(text).collect::<StringArray>()),
             };
-            (column.name.as_str(), array, true)
+            let field = Field::new(&column.name, array.data_type().clone(), true);
+            let is_json = column.kind == Kind::Json;
+            let field = if is_json { field.with_metadata(json_metadata()) } else { field };
+            (field, array)
         });
-        let batch = RecordBatch::try_from_iter_with_nullable(columns)?;
-        Ok(Self { schema: batch.schema(), batches: vec![batch] })
+        let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = columns.unzip();
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let options = RecordBatchOptions::new().with_row_count(Some(found.rows.len()));
+        let batch = RecordBatch::try_new_with_options(schema.clone(), columns, &options)?;
+        Ok(Self { schema, batches: vec![batch] })
     }
 }
 
-/// The values of a column as JSON. Numbers that JSON has none for, such as infinity, are null.
-fn values(array: &ArrayRef, kind: Kind) -> Result<Vec<Json>, ArrowError> {
+/// A NUMERIC as JSON, from its digits: a number where that is the same, else text.
+pub fn exact(digits: &str) -> Json {
+    let plain = match digits.split_once('.') {
+        Some((whole, part)) if part.bytes().all(|digit| digit == b'0') => whole,
+        Some(_) => digits.trim_end_matches('0'),
+        None => digits,
+    };
+    if let Ok(whole) = plain.parse::<i64>() {
+        return whole.into();
+    }
+    match plain.parse::<f64>() {
+        Ok(number) if number.to_string() == plain => number.into(),
+        _ => plain.into(),
+    }
+}
+
+/// The text of a JSON value as that value; as text where it is none.
+pub fn json(text: &str) -> Json {
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+}
+
+/// The values of a column as JSON. Numbers that JSON has none for, such as infinity, are null; a list that
+/// is null is empty, as BigQuery has it.
+fn values(array: &ArrayRef, is_text_json: bool) -> Result<Vec<Json>, ArrowError> {
     let rows = 0..array.len();
     let unless_null = |row: usize, value: &dyn Fn() -> Json| {
         if array.is_null(row) { Json::Null } else { value() }
     };
-    Ok(match kind {
-        Kind::Boolean => {
+    Ok(match array.data_type() {
+        DataType::Null => vec![Json::Null; array.len()],
+        DataType::Boolean => {
             let values = array.as_boolean();
             rows.map(|row| unless_null(row, &|| values.value(row).into())).collect()
         }
-        Kind::Number if array.data_type().is_integer() => {
+        DataType::Decimal128(..) => {
+            let values = array.as_primitive::<Decimal128Type>();
+            rows.map(|row| unless_null(row, &|| exact(&values.value_as_string(row)))).collect()
+        }
+        integer if integer.is_integer() => {
             let values = arrow::compute::cast(array, &DataType::Int64)?;
             let values = values.as_primitive::<Int64Type>();
             rows.map(|row| unless_null(row, &|| values.value(row).into())).collect()
         }
-        Kind::Number => {
+        number if number.is_numeric() => {
             let values = arrow::compute::cast(array, &DataType::Float64)?;
             let values = values.as_primitive::<Float64Type>();
             rows.map(|row| unless_null(row, &|| values.value(row).into())).collect()
         }
-        Kind::Text | Kind::Timestamp | Kind::Date => {
+        DataType::Struct(fields) => {
+            let record = array.as_struct();
+            let columns = fields.iter().zip(record.columns());
+            let columns: Result<Vec<_>, ArrowError> = columns
+                .map(|(field, column)| Ok((field.name(), values(column, is_json(field))?)))
+                .collect();
+            let columns = columns?;
+            let object = |row: usize| {
+                let fields = columns.iter();
+                let fields = fields.map(|(name, values)| ((*name).clone(), values[row].clone()));
+                Json::Object(fields.collect())
+            };
+            rows.map(|row| unless_null(row, &|| object(row))).collect()
+        }
+        DataType::List(item) => {
+            let lists = array.as_list::<i32>();
+            let elements = values(lists.values(), is_json(item))?;
+            let list = |row: usize| {
+                let ends = &lists.value_offsets()[row..=row + 1];
+                elements[ends[0] as usize..ends[1] as usize].to_vec()
+            };
+            rows.map(
+                |row| if lists.is_null(row) { Json::Array(Vec::new()) } else { list(row).into() },
+            )
+            .collect()
+        }
+        DataType::Utf8 if is_text_json => {
+            let texts = array.as_string::<i32>();
+            rows.map(|row| unless_null(row, &|| json(texts.value(row)))).collect()
+        }
+        _ => {
             let options = FormatOptions::default();
             let texts = ArrayFormatter::try_new(array, &options)?;
             rows.map(|row| unless_null(row, &|| texts.value(row).to_string().into())).collect()
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use crate::cloud::{ended, summary};
 use crate::support::{Scratch, component, head, hostile_stage, talk, write_over};
 
 /// What a guest may do wrong while it works, each of which must cost exactly the guilty row.
-const MISDEEDS: [&str; 44] = [
+const MISDEEDS: [&str; 53] = [
     "spin",
     "allocate",
     "recurse",
@@ -56,6 +56,15 @@ const MISDEEDS: [&str; 44] = [
     "grow_nothing",
     "long_column",
     "foreign_column",
+    "parent_of_nobody",
+    "parent_without_fields",
+    "offsets_of_no_list",
+    "record_for_a_text",
+    "beyond_dictionary",
+    "unannounced_rows",
+    "lost_rows",
+    "rows_of_nobody",
+    "too_many_rows",
 ];
 
 /// What a guest may do wrong when it is configured, each of which must keep the pipeline from starting.
@@ -80,6 +89,36 @@ const BAD_STARTS: [&str; 15] = [
 /// What a guest may do wrong when it is asked what it is.
 const BAD_NAMES: [&str; 8] =
     ["spin", "panic", "ask names", "long name", "endless", "escapes", "turned", "secrets"];
+
+/// What a guest may do wrong with lists, records and the values in them.
+const NESTED_MISDEEDS: [&str; 13] = [
+    "lists_from_one",
+    "lists_beyond",
+    "lists_of_one_more",
+    "no_lists",
+    "null_element",
+    "value_in_null",
+    "too_many_digits",
+    "half_a_decimal",
+    "beyond_the_day",
+    "no_json",
+    "field_before_its_record",
+    "field_of_another",
+    "record_without_its_field",
+];
+
+const NESTED_SCHEMA: &str = r#"[
+  {"name": "out", "type": "STRING"},
+  {"name": "flag", "type": "BOOLEAN"},
+  {"name": "items", "type": "RECORD", "mode": "REPEATED", "fields": [
+    {"name": "price", "type": "NUMERIC"},
+    {"name": "tags", "type": "STRING", "mode": "REPEATED"}
+  ]},
+  {"name": "user", "type": "RECORD", "fields": [{"name": "id", "type": "STRING"}]},
+  {"name": "at", "type": "TIME"},
+  {"name": "doc", "type": "JSON"},
+  {"name": "source_line", "type": "INTEGER"}
+]"#;
 
 const SCHEMA: &str = r#"[
   {"name": "out", "type": "STRING", "mode": "REQUIRED"},
@@ -136,6 +175,35 @@ fn each_misdeed_costs_the_guilty_row_and_says_why() {
         assert!(message.len() < 1200, "{misdeed}: {} bytes", message.len());
         let shown: String = message.chars().take(160).collect();
         writeln!(told, "{misdeed}: {}: {shown}", text("code")).unwrap();
+    }
+    insta::assert_snapshot!(told);
+}
+
+/// The same of nested columns.
+#[test]
+fn each_misdeed_with_nested_columns_costs_the_guilty_row_and_says_why() {
+    let mut told = String::new();
+    for misdeed in NESTED_MISDEEDS {
+        let scratch = Scratch::new();
+        let pipeline = pipeline(&scratch, misdeed, "");
+        scratch.write("out.json", NESTED_SCHEMA);
+        let text = std::fs::read_to_string(&pipeline).unwrap();
+        let text = text.replace(r#"writes = ["out", "flag"]"#, r#"writes = ["*"]"#);
+        let nested =
+            text.replace(&format!("\"{misdeed}\" }}"), &format!("\"{misdeed}\", nested = true }}"));
+        assert_ne!(nested, text);
+        std::fs::write(&pipeline, nested).unwrap();
+        let line = |n: usize| if n == 11 { "\"guilty\"\n" } else { "\"good\"\n" };
+        scratch.write("input.ndjson", (1..=20).map(line).collect::<String>());
+        let (summary, _) = loaded(&scratch, &pipeline, &[]);
+        assert_eq!(summary["rows_out"], 19, "{misdeed}: {summary:#}");
+        assert_eq!(summary["rows_rejected"], 1, "{misdeed}");
+        let letter =
+            &scratch.query("SELECT code, errorMessage, source_line FROM test.dead_letter")[0];
+        assert_eq!(letter["source_line"], 11, "{misdeed}");
+        let message = letter["errorMessage"].as_str().unwrap();
+        let told_of = message.split_once("answered nonsense: ").map_or(message, |(_, told)| told);
+        writeln!(told, "{misdeed}: {}: {told_of}", letter["code"].as_str().unwrap()).unwrap();
     }
     insta::assert_snapshot!(told);
 }
@@ -358,7 +426,7 @@ fn a_component_built_for_another_world_runs_in_an_empty_one() {
     let scratch = Scratch::new();
     // The lookups of the contract, under a name of WASI: an interface that no plugin is given.
     let mut bytes = std::fs::read(component("host/tests/hostile")).unwrap();
-    let (ours, theirs) = (b"clickmill:plugin/lookup@0.1.0", b"wasi:http/outgoing-what@0.2.0");
+    let (ours, theirs) = (b"clickmill:plugin/lookup@0.2.0", b"wasi:http/outgoing-what@0.2.0");
     assert!(write_over(&mut bytes, ours, theirs) > 0);
     let wasi = scratch.write("wasi.wasm", bytes);
     let pipeline = pipeline(&scratch, "foreign_lookup", "");

@@ -22,7 +22,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use object_store::{Error, ObjectMeta, ObjectStoreExt};
 use parquet::errors::ParquetError;
 use tokio::runtime::Handle;
@@ -330,26 +330,47 @@ fn so_far(settled: &HashMap<String, Settled>, session: &str) -> Settled {
     settled.get(session).copied().unwrap_or(Settled::Before(0))
 }
 
-/// Columns, and those of others that are not among them, which may be null then. `None` where a column
-/// has two types.
+/// Columns, and those of others that are not among them, which may be null then, and so of the fields of
+/// records. `None` where a column has two types.
 fn with_columns_of(columns: &Schema, others: &Schema) -> Option<Schema> {
-    let is_first = columns.fields().is_empty();
-    let mut fields: Vec<Field> =
-        columns.fields().iter().map(|field| field.as_ref().clone()).collect();
-    for field in &mut fields {
-        match others.column_with_name(field.name()) {
-            Some((_, other)) if other.data_type() != field.data_type() => return None,
-            Some((_, other)) => field.set_nullable(field.is_nullable() || other.is_nullable()),
-            None => field.set_nullable(true),
-        }
+    if columns.fields().is_empty() {
+        return Some(Schema::new(others.fields().clone()));
     }
-    for other in others.fields() {
-        if columns.column_with_name(other.name()).is_none() {
-            let is_nullable = other.is_nullable() || !is_first;
-            fields.push(other.as_ref().clone().with_nullable(is_nullable));
-        }
+    with_fields_of(columns.fields(), others.fields()).map(Schema::new)
+}
+
+fn with_fields_of(fields: &Fields, others: &Fields) -> Option<Fields> {
+    let mut all: Vec<FieldRef> = Vec::with_capacity(fields.len());
+    for field in fields {
+        all.push(match others.find(field.name()) {
+            Some((_, other)) => Arc::new(one_of_both(field, other)?),
+            None => may_be_absent(field),
+        });
     }
-    Some(Schema::new(fields))
+    let added = others.iter().filter(|other| fields.find(other.name()).is_none());
+    all.extend(added.map(may_be_absent));
+    Some(all.into())
+}
+
+fn one_of_both(field: &Field, other: &Field) -> Option<Field> {
+    let of_both = match (field.data_type(), other.data_type()) {
+        (DataType::List(item), DataType::List(other)) => {
+            DataType::List(Arc::new(one_of_both(item, other)?))
+        }
+        (DataType::Struct(fields), DataType::Struct(others)) => {
+            DataType::Struct(with_fields_of(fields, others)?)
+        }
+        (one, other) if one == other => one.clone(),
+        _ => return None,
+    };
+    let is_nullable = field.is_nullable() || other.is_nullable();
+    Some(field.clone().with_data_type(of_both).with_nullable(is_nullable))
+}
+
+/// A column that some files do not have: null in their rows, or an empty list.
+fn may_be_absent(field: &FieldRef) -> FieldRef {
+    let is_list = matches!(field.data_type(), DataType::List(_));
+    Arc::new(field.as_ref().clone().with_nullable(field.is_nullable() || !is_list))
 }
 
 #[cfg(test)]

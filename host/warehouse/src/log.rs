@@ -18,7 +18,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::time::{Duration, Instant, SystemTime};
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use object_store::path::Path;
@@ -35,6 +35,7 @@ use super::repeats::Repeats;
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
 use clickmill_core::{causes, durable, private};
+use clickmill_tables::{absent, fitted};
 
 /// Held while a pipeline writes to its log.
 pub(super) const LOCK: &str = "lock";
@@ -329,13 +330,13 @@ impl Warehouse {
     }
 }
 
-/// Rows with the columns that the table has got since they were written.
+/// Rows with the columns and fields that the table has got since they were written.
 pub(super) fn widened(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let column = |name: &str| rows.column_by_name(name).cloned();
-    let columns = schema.fields().iter().map(|field| -> ArrayRef {
-        column(field.name()).unwrap_or_else(|| new_null_array(field.data_type(), rows.num_rows()))
+    let columns = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {
+        Some(column) => fitted(field, column),
+        None => absent(field, rows.num_rows()),
     });
-    RecordBatch::try_new(schema.clone(), columns.collect())
+    RecordBatch::try_new(schema.clone(), columns.collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]

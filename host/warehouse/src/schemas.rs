@@ -2,13 +2,14 @@
 
 use std::path::Path as File;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Field, Fields, Schema};
 use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt};
 
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
 use clickmill_core::causes;
+use clickmill_core::path::Path as ColumnPath;
 use clickmill_core::schema::{TableSchema, system};
 
 /// Beside a table's files: its columns, as BigQuery reads them. An empty table has a schema too.
@@ -24,8 +25,8 @@ enum SchemaFile {
 
 impl Warehouse {
     /// Makes sure that a table has these columns: an unknown table gets them, a known one must have
-    /// them, but for columns added at the end that may be null. A damaged schema file is set aside, and
-    /// what the table's rows have counts.
+    /// them, but for columns added at the end that may be null or are lists, and so with the fields of
+    /// records. A damaged schema file is set aside, and what the table's rows have counts.
     pub async fn ensure_table(
         &self,
         table: &TableName,
@@ -46,24 +47,8 @@ impl Warehouse {
                 uri: self.uri.clone(),
                 what,
             };
-            for (at, column) in known.columns.iter().enumerate() {
-                match schema.columns.get(at) {
-                    Some(now) if now.arrow() == column.arrow() => {}
-                    Some(now) => {
-                        return Err(other(format!(
-                            "`{}` where it has `{}`",
-                            now.arrow(),
-                            column.arrow()
-                        )));
-                    }
-                    None => return Err(other(format!("it has `{}` too", column.arrow()))),
-                }
-            }
-            let added = &schema.columns[known.columns.len()..];
-            if let Some(column) = added.iter().find(|column| !column.arrow().is_nullable()) {
-                return Err(other(format!("`{}` is new and may not be null", column.name)));
-            }
-            if added.is_empty() && !is_damaged {
+            let is_grown = is_grown(known.arrow().fields(), schema.arrow().fields(), None);
+            if !is_grown.map_err(other)? && !is_damaged {
                 return Ok(());
             }
         }
@@ -152,5 +137,86 @@ impl Warehouse {
         let path = folder.clone().join(SCHEMA_FILE);
         let path = File::new(path.as_ref());
         Ok(last.and_then(|schema| TableSchema::of_arrow(&plain(&schema), path)))
+    }
+}
+
+/// Whether columns have more than those that are known, or fields of records; an error where they differ
+/// otherwise, or what is new can't be absent from the rows that are there. `record` is whose fields they are.
+fn is_grown(known: &Fields, now: &Fields, record: Option<&ColumnPath>) -> Result<bool, String> {
+    let within = record.map(|record| format!("in `{record}` ")).unwrap_or_default();
+    let at = |name: &str| record.map_or_else(|| ColumnPath::of(name), |record| record.field(name));
+    let mut is_more = now.len() > known.len();
+    for (place, column) in known.iter().enumerate() {
+        let Some(now) = now.get(place) else {
+            return Err(format!("{within}it has `{column}` too"));
+        };
+        is_more |= match fields_of_both(column, now) {
+            Some((known, now)) => is_grown(known, now, Some(&at(column.name())))?,
+            None if now == column => false,
+            None => return Err(format!("{within}`{now}` where it has `{column}`")),
+        };
+    }
+    let can_be_absent =
+        |new: &Field| new.is_nullable() || matches!(new.data_type(), DataType::List(_));
+    match now.iter().skip(known.len()).find(|new| !can_be_absent(new)) {
+        Some(new) => Err(format!("`{}` is new and may not be null", at(new.name()))),
+        None => Ok(is_more),
+    }
+}
+
+/// The fields of two records that are the same but for those, or of two lists of such.
+fn fields_of_both<'a>(one: &'a Field, other: &'a Field) -> Option<(&'a Fields, &'a Fields)> {
+    if one.name() != other.name() || one.is_nullable() != other.is_nullable() {
+        return None;
+    }
+    match (one.data_type(), other.data_type()) {
+        (DataType::Struct(one), DataType::Struct(other)) => Some((one, other)),
+        (DataType::List(one), DataType::List(other)) => fields_of_both(one, other),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: &str = r#"{"name": "sku", "type": "STRING", "mode": "REQUIRED"}"#;
+
+    /// A table whose list of records has these fields.
+    fn items(fields: &str) -> TableSchema {
+        let text = format!(
+            r#"[{{"name": "items", "type": "RECORD", "mode": "REPEATED", "fields": [{fields}]}}]"#
+        );
+        TableSchema::parse(&text, File::new("t.json")).expect("a schema")
+    }
+
+    #[tokio::test]
+    async fn a_record_gains_fields_that_may_be_absent_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let warehouse = Warehouse::open(&folder.path().to_string_lossy()).expect("opened");
+        let table = TableName { dataset: "d".to_owned(), table: "t".to_owned() };
+        let ensure = async |fields: &str| {
+            let ensured = warehouse.ensure_table(&table, &items(fields)).await;
+            ensured.map_err(|error| error.to_string())
+        };
+        ensure(BEFORE).await.expect("made");
+        let grown = [
+            BEFORE,
+            r#"{"name": "note", "type": "STRING"}"#,
+            r#"{"name": "tags", "type": "STRING", "mode": "REPEATED"}"#,
+        ]
+        .join(",");
+        ensure(&grown).await.expect("grown");
+        let known = warehouse.tables().await.expect("listed");
+        assert_eq!(known[0].1.arrow(), items(&grown).arrow());
+        let required =
+            format!(r#"{grown},{{"name": "price", "type": "FLOAT", "mode": "REQUIRED"}}"#);
+        let error = ensure(&required).await.expect_err("not there");
+        assert!(error.contains("`items.price` is new and may not be null"), "{error}");
+        let error = ensure(BEFORE).await.expect_err("less");
+        assert!(error.contains("in `items` it has `"), "{error}");
+        let other = grown.replacen("STRING", "INTEGER", 1);
+        let error = ensure(&other).await.expect_err("another type");
+        assert!(error.contains("in `items` `"), "{error}");
     }
 }

@@ -6,7 +6,9 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, new_null_array};
+use arrow::compute::kernels::cmp::eq;
+use arrow::compute::nullif;
 use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
@@ -17,6 +19,7 @@ use parquet::arrow::ProjectionMask;
 use super::flushes::{Flushes, is_logged};
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
+use clickmill_core::schema::provenance::RECORD_INDEX;
 use clickmill_core::{Micros, causes};
 
 /// Keys that are remembered, at most: 16 bytes each, 52 MB with what finds them.
@@ -57,13 +60,17 @@ impl Key {
     }
 
     /// A digest per row: none where the first of the columns is null. Columns that these rows lack are
-    /// null: they were written before the table had them.
+    /// null: they were written before the table had them. Such a row is the first of its record, so that
+    /// place is told as null too.
     pub(crate) fn digests(&self, rows: &RecordBatch) -> Result<Vec<Option<u128>>, ArrowError> {
-        let column = |field: &FieldRef| -> ArrayRef {
+        let column = |field: &FieldRef| -> Result<ArrayRef, ArrowError> {
             let column = rows.column_by_name(field.name()).cloned();
-            column.unwrap_or_else(|| new_null_array(field.data_type(), rows.num_rows()))
+            let column =
+                column.unwrap_or_else(|| new_null_array(field.data_type(), rows.num_rows()));
+            if field.name() == RECORD_INDEX { first_is_null(&column) } else { Ok(column) }
         };
-        let columns: Vec<ArrayRef> = self.fields.iter().map(column).collect();
+        let columns: Vec<ArrayRef> =
+            self.fields.iter().map(column).collect::<Result<_, ArrowError>>()?;
         let values = self.converter.convert_columns(&columns)?;
         let digest = |(row, value): (usize, arrow::row::Row<'_>)| {
             columns[0].is_valid(row).then(|| digest(value.as_ref()))
@@ -107,6 +114,12 @@ impl Window {
 
 /// Digests of keys that are being written.
 pub(super) type Fresh = HashSet<u128>;
+
+/// Places of rows in their records, the first as null.
+fn first_is_null(places: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let zero = Int64Array::new_scalar(0);
+    nullif(places, &eq(places, &zero)?)
+}
 
 fn digest(key: &[u8]) -> u128 {
     let mut bytes = [0; 16];
@@ -220,6 +233,30 @@ mod tests {
         assert_eq!(window.order.len(), MOST_KEYS);
         assert_eq!(window.seen.len(), MOST_KEYS);
         assert_eq!(window.unseen(&batch, &mut Fresh::new()), [true, true]);
+    }
+
+    #[test]
+    fn rows_of_one_record_are_told_apart_by_their_places() {
+        let with_place = |places: Vec<Option<i64>>| {
+            let ids: StringArray = places.iter().map(|_| Some("m")).collect();
+            let columns: [(&str, ArrayRef); 2] = [
+                ("message_id", Arc::new(ids)),
+                ("record_index", Arc::new(Int64Array::from(places))),
+            ];
+            RecordBatch::try_from_iter_with_nullable(
+                columns.map(|(name, array)| (name, array, true)),
+            )
+            .expect("a batch")
+        };
+        let rows = with_place(vec![Some(0), Some(1), None]);
+        let key = Key::of(&rows.schema(), &["message_id", "record_index"]);
+        let key = key.expect("a key").expect("has the columns");
+        let digests = key.digests(&rows).expect("digests");
+        assert_ne!(digests[0], digests[1]);
+        assert_eq!(digests[0], digests[2]);
+        // A file from before rows had places.
+        let old = rows.project(&[0]).expect("a column");
+        assert_eq!(key.digests(&old).expect("digests")[0], digests[0]);
     }
 
     #[test]

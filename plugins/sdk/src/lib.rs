@@ -54,7 +54,7 @@ pub mod testing;
 #[doc(hidden)]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "../../wit/deps/clickmill-plugin-0.1.0",
         world: "plugin",
         pub_export_macro: true,
         default_bindings_module: "clickmill_plugin::bindings",

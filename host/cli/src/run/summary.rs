@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::{Exit, Failure};
 use clickmill_pipeline::{Counts, FailedObject, Streamed, Summary};
+use clickmill_sandbox::RecordCounts;
 
 /// So many of a kind are named; of the others it is said how many there are.
 const NAMED: usize = 10;
@@ -69,6 +70,17 @@ fn print_rows(counts: &Counts) {
         ("filtered", counts.rows_filtered),
     ] {
         eprintln!("  {label:<9} {:>width$}", HumanCount(value).to_string());
+    }
+    if counts.rows_made > 0 {
+        let RecordCounts { with_rows, with_letters_only, filtered_whole } = counts.records;
+        for (what, value) in [
+            ("rows that plugins made beyond one of each record", counts.rows_made),
+            ("records with rows", with_rows),
+            ("records with dead letters only", with_letters_only),
+            ("records that are filtered whole", filtered_whole),
+        ] {
+            eprintln!("  {} {what}", HumanCount(value));
+        }
     }
     if !counts.rejected_by.is_empty() {
         eprintln!("rejected by");
@@ -197,8 +209,19 @@ pub(crate) fn as_json(summary: &Summary) -> serde_json::Value {
             "pause_max_us": streamed.pause_max_us,
         })
     });
+    // By record there is more to tell only where plugins make several rows of one.
+    let records = (counts.rows_made > 0).then(|| {
+        let RecordCounts { with_rows, with_letters_only, filtered_whole } = counts.records;
+        json!({
+            "rows_made": counts.rows_made,
+            "with_rows": with_rows,
+            "with_letters_only": with_letters_only,
+            "filtered_whole": filtered_whole,
+        })
+    });
     json!({
         "stream": stream,
+        "records": records,
         "rows_in": counts.rows_in,
         "rows_out": counts.rows_out,
         "rows_rejected": counts.rows_rejected,

@@ -94,6 +94,7 @@ export function cell(value, type, unit) {
   if (type === 'date') return written(day, `${value}T00:00:00Z`, value);
   if (type === 'number') return full(value, unit);
   if (type === 'boolean') return value ? 'yes' : 'no';
+  if (type === 'json') return typeof value === 'string' ? value : JSON.stringify(value);
   return String(value);
 }
 

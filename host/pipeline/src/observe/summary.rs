@@ -6,7 +6,7 @@ use std::time::Duration;
 use clickmill_core::Fault;
 use clickmill_core::batch::Rejected;
 use clickmill_core::{Digest, StageName};
-use clickmill_sandbox::StageCounts;
+use clickmill_sandbox::{RecordCounts, StageCounts};
 use clickmill_source::PassedOver;
 
 /// Reasons of a stage that are told apart. A plugin may name any; the rest of its own are counted together.
@@ -31,16 +31,20 @@ pub(crate) fn add_reason(reasons: &mut Reasons, stage: StageName, code: String, 
     *reasons.entry(key).or_default() += count;
 }
 
-/// Rows by what became of them: `rows_in = rows_out + rows_rejected + rows_filtered`.
+/// Rows by what became of them: `rows_in + rows_made = rows_out + rows_rejected + rows_filtered`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counts {
     /// Records read.
     pub rows_in: u64,
+    /// Rows that plugins made of records, beyond one of each.
+    pub rows_made: u64,
+    /// What has become of the records, by record.
+    pub records: RecordCounts,
     /// Rows written to the table.
     pub rows_out: u64,
-    /// Records written to the dead-letter table.
+    /// Rows written to the dead-letter table.
     pub rows_rejected: u64,
-    /// Records a plugin dropped on purpose.
+    /// Rows a plugin dropped on purpose.
     pub rows_filtered: u64,
     /// Bytes decoded.
     pub bytes: u64,
@@ -61,10 +65,32 @@ impl Counts {
 
     /// The rows, in a line.
     pub(crate) fn summary_line(&self) -> String {
+        let made = match self.rows_made {
+            0 => String::new(),
+            made => {
+                let RecordCounts { with_rows, with_letters_only, filtered_whole } = self.records;
+                format!(
+                    " ({made} more made of them; of the records {with_rows} have rows, {with_letters_only} letters only, {filtered_whole} are filtered whole)"
+                )
+            }
+        };
         format!(
-            "{} rows in, {} out, {} rejected, {} filtered",
+            "{} rows in{made}, {} out, {} rejected, {} filtered",
             self.rows_in, self.rows_out, self.rows_rejected, self.rows_filtered
         )
+    }
+
+    /// Rows of which it is told what became of them.
+    pub(crate) fn rows_told(&self) -> u64 {
+        self.rows_out + self.rows_rejected + self.rows_filtered
+    }
+
+    /// Takes back rows that were counted and are there already: those that were made before those that
+    /// came in.
+    pub(crate) fn take_back(&mut self, rows: u64) {
+        let made = rows.min(self.rows_made);
+        self.rows_made -= made;
+        self.rows_in = self.rows_in.saturating_sub(rows - made);
     }
 
     /// Counts rejected records.
@@ -85,6 +111,8 @@ impl Counts {
     /// Adds the counts of another batch or object.
     pub fn add(&mut self, other: Self) {
         self.rows_in += other.rows_in;
+        self.rows_made += other.rows_made;
+        self.records.add(other.records);
         self.rows_out += other.rows_out;
         self.rows_rejected += other.rows_rejected;
         self.rows_filtered += other.rows_filtered;

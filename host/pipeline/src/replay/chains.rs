@@ -8,11 +8,11 @@ use super::{Fate, ReplayError};
 use crate::context::Context;
 use crate::run::transform::Transformed;
 use crate::versions::fit::Fitted;
-use clickmill_core::batch::{Batch, Position, Reason};
+use clickmill_core::batch::{Batch, Position, Reason, Rejected};
 use clickmill_core::{StageName, stage};
 use clickmill_dead_letter::is_cut;
 use clickmill_sandbox::{ChainWorker, Library};
-use clickmill_sink::{Key, Letter};
+use clickmill_sink::{Key, Letter, Record};
 use clickmill_tables::Rows;
 
 /// A library's chains, by the columns that they are fitted to.
@@ -27,14 +27,16 @@ impl<'a> Chains<'a> {
         Self { context, library, fitted: Vec::new() }
     }
 
-    /// Runs letters through the set. Good rows are returned; what is refused is told in `fates`, what is
-    /// dropped on purpose is in neither. `watch` sees a batch when it comes in and after each stage.
+    /// Runs letters through the set, those of one record together: a letter is of one of its rows, and the
+    /// set makes all of them. Good rows are returned, and refused ones that no letter is of; what is refused
+    /// of the letters is told in `fates`, what is dropped on purpose is in neither. `watch` sees a batch
+    /// when it comes in and after each stage.
     pub(super) fn run(
         &mut self,
         letters: Vec<Letter>,
         fates: &mut Vec<(String, Fate)>,
         mut watch: impl FnMut(&str, &Batch),
-    ) -> Result<Vec<Rows>, ReplayError> {
+    ) -> Result<Made, ReplayError> {
         let ids: BTreeMap<Key, String> = letters
             .iter()
             .filter_map(|letter| Some((letter.key()?, letter.letter_id.clone())))
@@ -49,11 +51,27 @@ impl<'a> Chains<'a> {
             (letter.letter_id, Fate::Rejected { stage, reason })
         }));
         let pipeline = &self.context.pipeline;
-        let (batches, malformed) = decode::batches(letters, &pipeline.format, pipeline.batch)?;
-        for (id, reason) in malformed {
-            fates.push((id, Fate::Rejected { stage: StageName::of_host(stage::DECODE), reason }));
+        let mut of_records: BTreeMap<Record, Vec<String>> = BTreeMap::new();
+        let mut records: Vec<Letter> = Vec::with_capacity(letters.len());
+        for letter in letters {
+            let Some(Key { record, .. }) = letter.key() else {
+                records.push(letter);
+                continue;
+            };
+            let of_record = of_records.entry(record).or_default();
+            of_record.push(letter.letter_id.clone());
+            if of_record.len() == 1 {
+                records.push(letter);
+            }
         }
-        let mut good = Vec::new();
+        let (batches, malformed) = decode::batches(records, &pipeline.format, pipeline.batch)?;
+        for (id, reason) in malformed {
+            let together = of_records.values().find(|ids| ids.contains(&id));
+            let fate = Fate::Rejected { stage: StageName::of_host(stage::DECODE), reason };
+            let ids = together.cloned().unwrap_or_else(|| vec![id]);
+            fates.extend(ids.into_iter().map(|id| (id, fate.clone())));
+        }
+        let (mut good, mut strays) = (Vec::new(), Vec::new());
         for batch in batches {
             watch(stage::DECODE, &batch);
             let fitted = self.fit(&batch)?;
@@ -61,15 +79,18 @@ impl<'a> Chains<'a> {
             let made = fitted.make(&mut worker, batch, |stage, batch, _| watch(stage, batch))?;
             let Transformed { rows, rejected, .. } = made;
             for rejected in rejected {
-                let key = key_of(&rejected.source, &rejected.position);
-                let (stage, reason) = (rejected.stage, rejected.reason);
-                fates
-                    .extend(ids.get(&key).map(|id| (id.clone(), Fate::Rejected { stage, reason })));
+                match ids.get(&key_of(&rejected)) {
+                    Some(id) => {
+                        let (stage, reason) = (rejected.stage, rejected.reason);
+                        fates.push((id.clone(), Fate::Rejected { stage, reason }));
+                    }
+                    None => strays.push(rejected),
+                }
             }
             good.push(rows);
         }
         good.retain(|rows| rows.rows.num_rows() > 0);
-        Ok(good)
+        Ok(Made { good, strays })
     }
 
     fn fit(&mut self, batch: &Batch) -> Result<Arc<Fitted>, ReplayError> {
@@ -83,17 +104,33 @@ impl<'a> Chains<'a> {
     }
 }
 
+/// What a set has made of letters.
+pub(super) struct Made {
+    /// Good rows, of whatever places in their records.
+    pub good: Vec<Rows>,
+    /// Rows that are refused, and that no letter is of.
+    pub strays: Vec<Rejected>,
+}
+
 /// The keys of rows.
 pub(super) fn keys_of(rows: &Rows) -> Vec<Key> {
     let origins = &rows.origins;
-    let key = |row| key_of(&origins.source, &origins.position(row));
+    let key = |row| Key {
+        record: record_of(&origins.source, &origins.position(row)),
+        place: origins.record_index(row),
+    };
     (0..rows.rows.num_rows()).map(key).collect()
 }
 
-/// The key of a row of this source.
-pub(super) fn key_of(source: &str, position: &Position) -> Key {
+/// The key of a row that was refused.
+pub(super) fn key_of(rejected: &Rejected) -> Key {
+    let record = record_of(&rejected.source, &rejected.position);
+    Key { record, place: rejected.record_index }
+}
+
+fn record_of(source: &str, position: &Position) -> Record {
     match position {
-        Position::Line(line) => Key::Line(source.to_owned(), *line as i64),
-        Position::Message(message) => Key::Message(message.id.clone(), message.publish_time),
+        Position::Line(line) => Record::Line(source.to_owned(), *line as i64),
+        Position::Message(message) => Record::Message(message.id.clone(), message.publish_time),
     }
 }

@@ -148,7 +148,14 @@ fn batch(
         Positions::Lines(letters.map(line).collect())
     };
     let header = header.map(|header| Bytes::from(header.to_owned()));
-    let origins = Origins { source: source.into(), header, positions, block: block.into(), ranges };
+    let origins = Origins {
+        source: source.into(),
+        header,
+        positions,
+        places: None,
+        block: block.into(),
+        ranges,
+    };
     Ok(Batch { columns, origins, ingest_time: now })
 }
 
@@ -167,6 +174,7 @@ mod tests {
             source_line: Some(7),
             message_id: None,
             publish_time: None,
+            record_index: 0,
             payload: payload.into_bytes(),
             sealed_with: None,
             attributes: vec![(HEADER_ATTRIBUTE.to_owned(), header)],

@@ -69,14 +69,14 @@ impl Delivery {
             let appended = self.append(rows, &mut delivered).await?;
             delivered.counts.refuse(&appended.refused);
             delivered.counts.rows_out -= appended.repeated;
-            delivered.counts.rows_in -= appended.repeated;
+            delivered.counts.take_back(appended.repeated);
             delivered.repeated += appended.repeated;
             rejected.extend(appended.refused);
         }
         if !rejected.is_empty() {
             let kept = self.letters.deliver(&rejected).await?;
             delivered.counts.rows_rejected -= kept.repeated;
-            delivered.counts.rows_in -= kept.repeated;
+            delivered.counts.take_back(kept.repeated);
             delivered.repeated += kept.repeated;
             delivered.spooled += kept.spooled;
             delivered.retries += kept.retries;

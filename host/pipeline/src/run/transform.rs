@@ -12,18 +12,21 @@ use crate::versions::fit::Fitted;
 use crate::versions::guard;
 use crate::versions::slot::Slot;
 use crate::versions::version::{Rates, Version, VersionRecord};
-use clickmill_core::batch::{Batch, Rejected, Rejector};
+use clickmill_core::batch::{Batch, Origins, Rejected, Rejector};
 use clickmill_core::schema::TableSchema;
 use clickmill_core::stage;
 use clickmill_decode::Decoded;
-use clickmill_sandbox::{ChainWorker, Processed, StageCounts};
+use clickmill_sandbox::{ChainWorker, Processed, RecordCounts, StageCounts};
 use clickmill_tables::Rows;
 
-/// What a batch becomes. `rows.rows.num_rows() + rejected.len() + filtered` is what went in.
+/// What a batch becomes: `rows.rows.num_rows() + rejected.len() + filtered` are the rows that went in and
+/// those that plugins made of them.
 pub(crate) struct Transformed {
     pub rows: Rows,
     pub rejected: Vec<Rejected>,
     pub filtered: u64,
+    /// What has become of the records, by record.
+    pub records: RecordCounts,
 }
 
 impl Fitted {
@@ -36,13 +39,32 @@ impl Fitted {
         watch: impl FnMut(&str, &Batch, &[(String, ArrayRef)]),
     ) -> Result<Transformed, ArrowError> {
         let plugin_set = self.chain.plugin_set();
-        let Processed { batch, mut rejected, filtered, raw } = worker.run_watched(batch, watch)?;
+        let Processed { batch, mut rejected, filtered, records, raw } =
+            worker.run_watched(batch, watch)?;
+        let several = batch.origins.places.is_some();
         let (batch, stopped) = self.guard.stop(batch, &raw, plugin_set)?;
         rejected.extend(stopped);
         let (rows, lacking) = self.projection.rows(batch, plugin_set)?;
         rejected.extend(lacking);
-        Ok(Transformed { rows, rejected, filtered })
+        let with_rows =
+            if several { records_of(&rows.origins) } else { rows.rows.num_rows() as u64 };
+        let records = stopped_since(records, with_rows);
+        Ok(Transformed { rows, rejected, filtered, records })
     }
+}
+
+/// How many records rows are of. Those of one lie side by side.
+fn records_of(origins: &Origins) -> u64 {
+    let rows = 0..origins.ranges.len();
+    let begins = |row: &usize| *row == 0 || origins.position(*row) != origins.position(*row - 1);
+    rows.filter(begins).count() as u64
+}
+
+/// The counts, once only so many records have rows: of the others letters are left.
+fn stopped_since(records: RecordCounts, with_rows: u64) -> RecordCounts {
+    let stopped = records.with_rows.saturating_sub(with_rows);
+    let with_letters_only = records.with_letters_only + stopped;
+    RecordCounts { with_rows, with_letters_only, ..records }
 }
 
 /// A batch that is ready to be written. Every record of it is here: as a row, rejected or filtered.
@@ -54,6 +76,8 @@ pub(crate) struct Finished {
     pub rows: Rows,
     pub rejected: Vec<Rejected>,
     pub filtered: u64,
+    /// What has become of the records, those that never became rows among them.
+    pub records: RecordCounts,
     /// What each stage of the version did, in order.
     pub stages: Vec<StageCounts>,
     /// From having the batch to having its chain.
@@ -67,10 +91,12 @@ impl Finished {
             rows_in: self.rows_in,
             rows_out: self.rows.rows.num_rows() as u64,
             rows_filtered: self.filtered,
+            records: self.records,
             bytes: self.bytes,
             ..Counts::default()
         };
         counts.reject(&self.rejected);
+        counts.rows_made = counts.rows_told().saturating_sub(self.rows_in);
         let names = self.version.set.stages.iter().map(|stage| &stage.stage);
         for (name, stage) in names.zip(&self.stages) {
             counts.add_stage(name, stage);
@@ -122,7 +148,8 @@ impl<'a> Worker<'a> {
         let (rows_in, bytes) = (rows + malformed as u64, decoded.bytes as u64);
         let table = &slot.target().schema;
         let made = transform(&mut chain.worker, fitted, taps, table, decoded)?;
-        let Transformed { rows: good, rejected, filtered } = made;
+        let Transformed { rows: good, rejected, filtered, mut records } = made;
+        records.with_letters_only += malformed as u64;
         let unmasked = rejected.iter().filter(|r| r.reason.code == guard::CODE).count();
         if unmasked > 0 {
             tracing::error!(
@@ -134,7 +161,8 @@ impl<'a> Worker<'a> {
         let seen = Rates::of(rows, rejected.len() - malformed, filtered, &stages);
         slot.count(version, seen, &stages);
         let version = version.record.clone();
-        Ok(Finished { version, rows_in, bytes, rows: good, rejected, filtered, stages, pause })
+        let rows = good;
+        Ok(Finished { version, rows_in, bytes, rows, rejected, filtered, records, stages, pause })
     }
 
     fn chain(&mut self, version: &Arc<Version>, fitted: &Arc<Fitted>) -> &mut CachedChain {
@@ -171,7 +199,7 @@ fn transform(
         fitted.make(worker, batch, |_, _, _| {})?
     };
     rejected.extend(made.rejected);
-    rejected.sort_by(|a, b| a.position.cmp(&b.position));
+    rejected.sort_by(|a, b| a.position.cmp(&b.position).then(a.record_index.cmp(&b.record_index)));
     if taps.any() {
         taps.reject(&rejected);
     }

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{BooleanArray, UInt64Array};
+use arrow::array::{ArrayRef, BooleanArray, UInt64Array};
 use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::{or, take};
 use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
 
 use crate::observe::summary::{Reasons, add_reason};
 use crate::run::transform::Transformed;
@@ -79,6 +80,17 @@ fn one(
     Ok((made, rates))
 }
 
+/// Which values of a column differ, two nulls being the same. Arrow's comparison takes no records and lists.
+fn differs_from(before: &ArrayRef, now: &ArrayRef) -> Result<BooleanArray, ArrowError> {
+    if !before.data_type().is_nested() {
+        return distinct(before, now);
+    }
+    let converter = RowConverter::new(vec![SortField::new(before.data_type().clone())])?;
+    let [before, now] = [before, now].map(|array| converter.convert_columns(&[array.clone()]));
+    let (before, now) = (before?, now?);
+    Ok(before.iter().zip(now.iter()).map(|(before, now)| Some(before != now)).collect())
+}
+
 impl Shadow {
     fn compare(
         &mut self,
@@ -126,7 +138,7 @@ impl Shadow {
             }
             let before = take(old.rows.rows.column(at), &in_old, None)?;
             let now = take(new.rows.rows.column(at), &in_new, None)?;
-            let here = distinct(&before, &now)?;
+            let here = differs_from(&before, &now)?;
             if here.true_count() > 0 {
                 *self.changed.entry(name.clone()).or_default() += here.true_count() as u64;
                 differs = or(&differs, &here)?;

@@ -4,7 +4,9 @@ use arrow::datatypes::SchemaRef;
 
 use super::guard::Guard;
 use clickmill_config::TableName;
+use clickmill_core::path::Path;
 use clickmill_core::schema::TableSchema;
+use clickmill_core::schema::provenance::RECORD_INDEX;
 use clickmill_core::{Fault, list};
 use clickmill_sandbox::{Chain, Library, PluginError, Secrets};
 use clickmill_tables::{Misfit, Projection};
@@ -67,8 +69,12 @@ impl Target {
     pub(crate) fn fit(&self, library: &Library, columns: &SchemaRef) -> Result<Fitted, FitError> {
         let Self { table, schema, unknown, guard, secrets, .. } = self;
         let chain = library.configure(columns, secrets)?.guarding(guard.columns());
-        let projection = Projection::new(schema, chain.output(), unknown)
-            .map_err(|misfits| FitError::Misfit { table: table.to_string(), misfits })?;
+        let misfit = |misfits| FitError::Misfit { table: table.to_string(), misfits };
+        let projection = Projection::new(schema, chain.output(), unknown).map_err(misfit)?;
+        let has_place = schema.columns.iter().any(|column| column.name == RECORD_INDEX);
+        if chain.multiplies() && !has_place {
+            return Err(misfit(vec![Misfit::NoPlace { column: Path::of(RECORD_INDEX) }]));
+        }
         let guard = guard.over(columns, chain.writes().flat_map(|(_, columns)| columns));
         Ok(Fitted { columns: columns.clone(), chain, guard, projection })
     }

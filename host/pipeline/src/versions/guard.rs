@@ -15,6 +15,8 @@
 //! same. It tells nobody apart, and passes: in a column that a stage has written after the one from which
 //! it is, or nobody has said that its values are addresses. A column that comes in was made by the decoder.
 //!
+//! Of records and lists each field is a column by its path, and each element a value of the row.
+//!
 //! What is seen are values. One that a plugin has transformed (encoded, cut into pieces, hashed without a
 //! key) is another value.
 
@@ -23,7 +25,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
-use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
 use regex::Regex;
@@ -31,6 +33,8 @@ use regex::Regex;
 use super::spelling::Spellings;
 use clickmill_config::{self as config, Dialect, Format};
 use clickmill_core::batch::{Batch, Reason, Rejected, Rejector};
+use clickmill_core::leaves::{Leaf, leaves};
+use clickmill_core::path::Path;
 use clickmill_core::schema::TableSchema;
 use clickmill_core::words::{is_plain, may_have_escapes, resolved, stands, texts};
 use clickmill_core::{Digest, stage};
@@ -48,15 +52,26 @@ const LEAST_BYTES_ALONE: usize = 4;
 pub(crate) struct Guard {
     columns: Vec<Guarded>,
     /// The table's other columns, each with the form of values that may hold what came in.
-    others: Vec<(String, Option<Regex>)>,
+    others: Vec<Other>,
+    /// The table's columns by name, each with all that is below it.
+    names: Vec<String>,
     /// How records that are delimited text are written.
     dialect: Option<Dialect>,
+}
+
+/// A column that may hold what came in.
+#[derive(Debug, Clone)]
+struct Other {
+    name: String,
+    form: Option<Regex>,
 }
 
 /// A column that is looked at.
 #[derive(Debug, Clone)]
 struct Guarded {
+    /// Its path.
     name: String,
+    path: Path,
     /// The form of values that may stay as they are.
     form: Option<Regex>,
     /// Networks of addresses may.
@@ -72,16 +87,19 @@ struct Found<'a> {
 /// A column's raw values.
 struct Raw<'a> {
     guarded: &'a Guarded,
+    leaf: Leaf,
     values: StringArray,
 }
 
 /// A column in which raw values are looked for.
-struct Text<'a, 'b> {
+struct Text<'a> {
     name: &'a str,
     form: Option<&'a Regex>,
-    bytes: &'b [u8],
-    offsets: &'b [i32],
-    nulls: Option<&'b NullBuffer>,
+    bytes: Buffer,
+    offsets: OffsetBuffer<i32>,
+    nulls: Option<NullBuffer>,
+    /// The text of a row is that of several values, with a zero byte behind each.
+    is_joined: bool,
     /// Some values have digits. Where none has, most raw values need not be looked for.
     has_digits: bool,
     /// Some values have escapes.
@@ -108,20 +126,25 @@ impl Guard {
             let form = config.allow.iter().find(|(of, _)| of == name);
             form.map(|(_, form)| form.clone())
         };
+        let all = schema.all_columns();
+        let tagged = all.iter().filter(|(_, column)| column.policy_tags.is_some());
+        let tagged: Vec<&Path> = tagged.map(|(path, _)| path).collect();
         let (mut columns, mut others) = (Vec::new(), Vec::new());
-        for column in &schema.columns {
-            let (name, form) = (column.name.clone(), form(&column.name));
-            if column.is_sensitive() {
-                columns.push(Guarded { name, form, networks: false });
+        for (path, _) in all.iter().filter(|(_, column)| column.fields.is_empty()) {
+            let name = path.to_string();
+            let form = form(&name);
+            if tagged.iter().any(|tagged| path.starts_with(tagged)) {
+                columns.push(Guarded { name, path: path.clone(), form, networks: false });
             } else {
-                others.push((name, form));
+                others.push(Other { name, form });
             }
         }
+        let names = schema.columns.iter().map(|column| column.name.clone()).collect();
         let dialect = match format {
             Format::Csv { dialect, .. } => Some(*dialect),
             Format::Ndjson { .. } | Format::Message { .. } => None,
         };
-        Self { columns, others, dialect }
+        Self { columns, others, names, dialect }
     }
 
     /// The guard of a chain, of which `writes` are the columns that each stage writes, and `decoded` those
@@ -132,20 +155,26 @@ impl Guard {
         writes: impl Iterator<Item = &'a str>,
     ) -> Self {
         let mut guard = self.clone();
-        let mut written: BTreeMap<&str, usize> = BTreeMap::new();
-        let decoded = decoded.fields().iter().map(|field| field.name().as_str());
-        for name in decoded.chain(writes) {
-            *written.entry(name).or_default() += 1;
-        }
+        let path = |name: &str| name.parse::<Path>().unwrap_or_else(|_| Path::of(name));
+        let decoded = decoded.fields().iter().map(|field| Path::of(field.name()));
+        // Whoever writes a record writes its fields.
+        let written: Vec<Path> = decoded.chain(writes.map(path)).collect();
         for column in &mut guard.columns {
-            column.networks = written.get(column.name.as_str()).is_some_and(|times| *times > 1);
+            let times = written.iter().filter(|written| column.path.starts_with(written)).count();
+            column.networks = times > 1;
         }
         guard
     }
 
-    /// The names of the columns.
+    /// The names of the columns, or of the records that they are below.
     pub(crate) fn columns(&self) -> impl Iterator<Item = &str> {
-        self.columns.iter().map(|column| column.name.as_str())
+        let guarded =
+            move |name: &&str| self.columns.iter().any(|column| column.path.first() == *name);
+        self.names.iter().map(String::as_str).filter(guarded)
+    }
+
+    fn guarded(&self, path: &Path) -> Option<&Guarded> {
+        self.columns.iter().find(|column| column.path == *path)
     }
 
     /// Takes out the rows of which a sensitive value is as it came in. `raw` are the sensitive columns as
@@ -184,16 +213,10 @@ impl Guard {
         batch: &Batch,
         raw: &[(String, ArrayRef)],
     ) -> Result<BTreeMap<usize, Found<'a>>, ArrowError> {
-        let mut own = Vec::new();
-        for guarded in &self.columns {
-            if let Some(column) = batch.columns.column_by_name(&guarded.name)
-                && let Some(values) = texts(column)?
-            {
-                // A short number, such as an age, is in the record by chance.
-                let least = if *column.data_type() == DataType::Utf8 { 1 } else { LEAST_BYTES };
-                own.push((guarded, values, least));
-            }
-        }
+        let now = self
+            .columns()
+            .filter_map(|name| batch.columns.column_by_name(name).map(|column| (name, column)));
+        let own = self.values(now)?;
         let (raws, all) = (self.raws(raw)?, self.texts(&batch.columns));
         let origins = &batch.origins;
         let mut joined = Joined::default();
@@ -201,13 +224,15 @@ impl Guard {
         for (row, range) in origins.ranges.iter().enumerate() {
             let record = &origins.block[range.clone()];
             let record = Spellings::of(record, self.dialect.as_ref(), &origins.source);
-            let came_in = |(guarded, values, least): &&(&Guarded, StringArray, usize)| {
-                let value = values.is_valid(row).then(|| values.value(row));
-                value.is_some_and(|value| {
-                    value.len() >= *least && record.hold(value) && !guarded.allows(value)
+            let came_in = |own: &&Raw<'_>| {
+                // A short number, such as an age, is in the record by chance.
+                let is_text = *own.leaf.values.data_type() == DataType::Utf8;
+                let least = if is_text { 1 } else { LEAST_BYTES };
+                own.of_row(row).any(|value| {
+                    value.len() >= least && record.hold(value) && !own.guarded.allows(value)
                 })
             };
-            let as_it_came = own.iter().find(came_in).map(|(guarded, ..)| guarded.name.as_str());
+            let as_it_came = own.iter().find(came_in).map(|own| own.guarded.name.as_str());
             let as_it_came = as_it_came.map(|name| Found { at: name, of: name });
             if !raws.is_empty() {
                 joined.fill(&all, row);
@@ -237,22 +262,44 @@ impl Guard {
     }
 
     fn raws(&self, raw: &[(String, ArrayRef)]) -> Result<Vec<Raw<'_>>, ArrowError> {
-        let mut raws = Vec::new();
-        for guarded in &self.columns {
-            if let Some((_, column)) = raw.iter().find(|(name, _)| *name == guarded.name)
-                && let Some(values) = texts(column)?
-            {
-                raws.push(Raw { guarded, values });
-            }
-        }
-        Ok(raws)
+        self.values(raw.iter().map(|(name, column)| (name.as_str(), column)))
     }
 
-    fn texts<'a, 'b>(&'a self, rows: &'b RecordBatch) -> Vec<Text<'a, 'b>> {
-        let columns = self.columns.iter().map(|guarded| (&guarded.name, &guarded.form));
-        let all = columns.chain(self.others.iter().map(|(name, form)| (name, form)));
-        all.filter_map(|(name, form)| Text::of(name, form.as_ref(), rows.column_by_name(name)?))
-            .collect()
+    /// The values of sensitive columns, in the order of the table.
+    fn values<'b>(
+        &self,
+        columns: impl Iterator<Item = (&'b str, &'b ArrayRef)>,
+    ) -> Result<Vec<Raw<'_>>, ArrowError> {
+        let mut all = Vec::new();
+        for leaf in columns.flat_map(|(name, column)| leaves(name, column)) {
+            if let Some(guarded) = self.guarded(&leaf.path)
+                && let Some(values) = texts(&leaf.values)?
+            {
+                all.push(Raw { guarded, leaf, values });
+            }
+        }
+        Ok(all)
+    }
+
+    fn texts<'a>(&'a self, rows: &RecordBatch) -> Vec<Text<'a>> {
+        let columns = self.columns.iter().map(|guarded| (&guarded.name, &guarded.form, false));
+        let others = self.others.iter().map(|other| (&other.name, &other.form, true));
+        let all = columns.chain(others);
+        let all: BTreeMap<&str, (Option<&Regex>, bool)> =
+            all.map(|(name, form, is_other)| (name.as_str(), (form.as_ref(), is_other))).collect();
+        let mut texts = Vec::new();
+        for name in &self.names {
+            let Some(column) = rows.column_by_name(name) else { continue };
+            for leaf in leaves(name, column) {
+                let known = all.get_key_value(leaf.path.to_string().as_str());
+                texts.extend(known.and_then(|(name, (form, is_other))| {
+                    Some((*is_other, Text::of(name, *form, &leaf)?))
+                }));
+            }
+        }
+        // The sensitive ones first: what is found there is told of them.
+        texts.sort_by_key(|(is_other, _)| *is_other);
+        texts.into_iter().map(|(_, text)| text).collect()
     }
 }
 
@@ -265,9 +312,24 @@ impl Guarded {
 }
 
 impl<'a> Raw<'a> {
-    /// Finds the raw value of a row in one of its texts.
-    fn find(&self, row: usize, texts: &[Text<'a, '_>], joined: &Joined) -> Option<Found<'a>> {
-        let value = self.values.is_valid(row).then(|| self.values.value(row).trim())?;
+    /// The values of a row.
+    fn of_row(&self, row: usize) -> impl Iterator<Item = &str> {
+        let there = self.leaf.of_row(row).filter(|at| self.values.is_valid(*at));
+        there.map(|at| self.values.value(at))
+    }
+
+    /// Finds a raw value of a row in one of its texts.
+    fn find(&self, row: usize, texts: &[Text<'a>], joined: &Joined) -> Option<Found<'a>> {
+        self.of_row(row).find_map(|value| self.find_value(row, value.trim(), texts, joined))
+    }
+
+    fn find_value(
+        &self,
+        row: usize,
+        value: &str,
+        texts: &[Text<'a>],
+        joined: &Joined,
+    ) -> Option<Found<'a>> {
         let is_short = value.len() < LEAST_BYTES;
         let is_chance =
             value.len() < LEAST_BYTES_ALONE || value.bytes().all(|byte| byte.is_ascii_digit());
@@ -295,7 +357,7 @@ impl<'a> Raw<'a> {
 }
 
 impl Joined {
-    fn fill(&mut self, texts: &[Text<'_, '_>], row: usize) {
+    fn fill(&mut self, texts: &[Text<'_>], row: usize) {
         self.bytes.clear();
         for text in texts.iter().filter(|text| text.has_digits) {
             self.bytes.extend_from_slice(text.text(row, "").unwrap_or_default());
@@ -311,20 +373,37 @@ impl Joined {
     }
 }
 
-impl<'a, 'b> Text<'a, 'b> {
+impl<'a> Text<'a> {
     /// A column in which values may stand: of texts or bytes.
-    fn of(name: &'a str, form: Option<&'a Regex>, column: &'b ArrayRef) -> Option<Self> {
+    fn of(name: &'a str, form: Option<&'a Regex>, leaf: &Leaf) -> Option<Self> {
+        let column = &leaf.values;
         let (bytes, offsets) = if let Some(texts) = column.as_string_opt::<i32>() {
-            (texts.value_data(), texts.value_offsets())
+            (texts.values(), texts.offsets())
         } else {
             let bytes = column.as_binary_opt::<i32>()?;
-            (bytes.value_data(), bytes.value_offsets())
+            (bytes.values(), bytes.offsets())
+        };
+        let (bytes, offsets, nulls) = if leaf.is_single() {
+            (bytes.clone(), offsets.clone(), column.nulls().cloned())
+        } else {
+            let (bytes, offsets) = joined(leaf, bytes, offsets);
+            (bytes, offsets, None)
         };
         let all = &bytes[*offsets.first()? as usize..*offsets.last()? as usize];
         let (has_digits, has_escapes) = (has_digits(all), may_have_escapes(all));
-        let nulls = column.nulls();
-        let resolved = RefCell::default();
-        Some(Self { name, form, bytes, offsets, nulls, has_digits, has_escapes, resolved })
+        let (is_joined, resolved) = (!leaf.is_single(), RefCell::default());
+        let text = Self {
+            name,
+            form,
+            bytes,
+            offsets,
+            nulls,
+            is_joined,
+            has_digits,
+            has_escapes,
+            resolved,
+        };
+        Some(text)
     }
 
     /// Whether the value of a row holds another as a word, in any of the ways in which that is spelled.
@@ -348,22 +427,48 @@ impl<'a, 'b> Text<'a, 'b> {
 
     /// Whether the value of a row is another, but for blanks around it.
     fn is(&self, row: usize, value: &str) -> bool {
-        self.text(row, value).is_some_and(|text| {
-            text.trim_ascii().eq_ignore_ascii_case(value.as_bytes()) && !self.allows(text)
-        })
+        let is = |text: &[u8]| text.trim_ascii().eq_ignore_ascii_case(value.as_bytes());
+        self.text(row, value)
+            .is_some_and(|text| self.parts(text).any(|text| is(text) && !self.allows_one(text)))
     }
 
     /// The value of a row that is long enough for another.
-    fn text(&self, row: usize, other: &str) -> Option<&'b [u8]> {
+    fn text(&self, row: usize, other: &str) -> Option<&[u8]> {
         let range = self.offsets[row] as usize..self.offsets[row + 1] as usize;
-        let may_be = range.len() >= other.len() && self.nulls.is_none_or(|n| n.is_valid(row));
-        may_be.then(|| &self.bytes[range])
+        let is_there = self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+        (range.len() >= other.len() && is_there).then(|| &self.bytes[range])
     }
 
+    /// The values of which a text is.
+    fn parts<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = &'t [u8]> + use<'t> {
+        let is_joined = self.is_joined;
+        text.split(move |byte| is_joined && *byte == 0)
+    }
+
+    /// Whether each value of a text may hold another.
     fn allows(&self, text: &[u8]) -> bool {
+        self.form.is_some()
+            && self.parts(text).filter(|text| !text.is_empty()).all(|text| self.allows_one(text))
+    }
+
+    fn allows_one(&self, text: &[u8]) -> bool {
         let text = std::str::from_utf8(text).ok();
         self.form.zip(text).is_some_and(|(form, text)| form.is_match(text))
     }
+}
+
+/// The values of each row of a list, one behind the other. Where one ends no word goes on.
+fn joined(leaf: &Leaf, bytes: &Buffer, ends: &OffsetBuffer<i32>) -> (Buffer, OffsetBuffer<i32>) {
+    let (mut all, mut lengths) = (Vec::new(), Vec::with_capacity(leaf.rows()));
+    for row in 0..leaf.rows() {
+        let begin = all.len();
+        for at in leaf.of_row(row).filter(|at| leaf.values.is_valid(*at)) {
+            all.extend_from_slice(&bytes[ends[at] as usize..ends[at + 1] as usize]);
+            all.push(0);
+        }
+        lengths.push(all.len() - begin);
+    }
+    (Buffer::from_vec(all), OffsetBuffer::from_lengths(lengths))
 }
 
 /// Whether a text is an address of which the part that tells people apart is zero: the last byte of IPv4,

@@ -13,8 +13,11 @@ use crate::testing::{CONTRACT_WIT, World, engine};
 /// The functions that the host calls.
 const EXPORTS: [&str; 3] = ["describe", "configure", "process"];
 /// The functions that the host has for plugins.
-const IMPORTS: [&str; 2] =
-    ["clickmill:plugin/log@0.1.0#write", "clickmill:plugin/lookup@0.1.0#find"];
+const IMPORTS: [&str; 3] = [
+    "clickmill:plugin/log@0.2.0#write",
+    "clickmill:plugin/log@0.2.0#unreadable",
+    "clickmill:plugin/lookup@0.2.0#find",
+];
 
 /// Whether this module is the mirror of a world: wasmtime compares the types of each function, with the
 /// names and the order of all fields and cases, once in linking and once where an export is called.
@@ -79,9 +82,9 @@ fn a_type_that_differs_from_the_contract_shows() {
         .filter(|(_, ty)| ty.name.is_some() && !matches!(ty.kind, TypeDefKind::Type(_)))
         .map(|(id, _)| id)
         .collect();
-    // text, data-type, values, column, batch, rejection, output, fault, column-spec, manifest, needs;
-    // level; lookup-error.
-    assert_eq!(named.len(), 13);
+    // text, dictionary, data-type, values, column, batch, rejection, output, fault, column-spec, secret,
+    // manifest, needs, configured; level; lookup-error.
+    assert_eq!(named.len(), 16);
     let mut missed = Vec::new();
     for id in named {
         for drift in [Drift::Renamed, Drift::Swapped, Drift::Added] {
@@ -99,10 +102,11 @@ fn a_function_that_differs_from_the_contract_shows() {
     let (_folder, engine) = engine();
     let changes = [
         ("write: func(level: level, message: string)", "write: func(message: string)"),
+        ("unreadable: func(column: string, values: u32)", "unreadable: func(column: string)"),
         ("write: func(", "say: func("),
         ("find: func(table: string, field: string", "find: func(table: string, field: u32"),
         ("-> result<column, lookup-error>", "-> result<column, string>"),
-        ("export describe: func() -> manifest", "export describe: func() -> needs"),
+        ("export describe: func() -> manifest", "export describe: func() -> configured"),
         ("available: list<column-spec>)", "available: list<string>)"),
         ("-> result<output, fault>", "-> result<output>"),
         ("import log;", "import log; import now: func() -> s64;"),
@@ -110,6 +114,10 @@ fn a_function_that_differs_from_the_contract_shows() {
         ("int64s(list<s64>)", "int64s(list<u64>)"),
         ("validity: option<list<u8>>", "validity: list<u8>"),
         ("rows: u32", "rows: u64"),
+        ("parent: option<u32>", "parent: u32"),
+        ("came-from: option<list<u32>>", "came-from: list<u32>"),
+        ("prepared: list<u8>, input", "input"),
+        ("decimals(list<u64>)", "decimals(list<s64>)"),
     ];
     for (from, to) in changes {
         assert!(CONTRACT_WIT.contains(from), "{from}");

@@ -17,7 +17,8 @@ use clickmill_config::{InstanceLife, Limits, Plugin};
 
 /// The imports of the world, by number.
 const WRITE: u32 = 0;
-const FIND: u32 = 1;
+const UNREADABLE: u32 = 1;
+const FIND: u32 = 2;
 
 /// So little that a test is over soon.
 const LIMITS: Limits = Limits {
@@ -25,6 +26,7 @@ const LIMITS: Limits = Limits {
     max_fuel_per_record: 20_000,
     max_fuel_per_batch: 1_000_000,
     max_call_secs: 30,
+    max_rows_per_record: 1000,
     max_output_bytes: 1 << 20,
     max_message_bytes: 1024,
     max_log_lines: 16,
@@ -181,8 +183,8 @@ fn an_answer_to_a_question_is_bounded_in_number_and_length() {
         (("describe", &|body| list(body, 16, 513)), "its description has 513 characters"),
         (("describe", &|body| list(body, 32, 10_000)), "it wants 10000 secrets, wanted at most 32"),
         (("describe", &|body| list(body, 32, 1)), "it wants a secret ``, wanted 1 to 64 of"),
-        (("configure", &|body| list(body, 4, 10_000)), "it wants 10000 columns to read, wanted"),
-        (("configure", &|body| list(body, 12, 1001)), "it wants 1001 columns to write, wanted"),
+        (("configure", &|body| list(body, 4, 12_000)), "it wants 12000 columns to read, wanted"),
+        (("configure", &|body| list(body, 12, 10_001)), "it wants 10001 columns to write, wanted"),
         (("configure", &|body| list(body, 20, 101)), "it wants 101 lookup tables, wanted"),
     ];
     for (body, wanted) in answers {
@@ -219,8 +221,12 @@ fn host_calls_are_paid_by_the_byte() {
     let write = |body: &mut InstructionSink<'_>| {
         body.i32_const(1).i32_const(1 << 16).i32_const(100_000).call(WRITE);
     };
-    let calls: [(Body<'_>, u64); 7] = [
+    let unreadable = |body: &mut InstructionSink<'_>| {
+        body.i32_const(1 << 16).i32_const(100_000).i32_const(1).call(UNREADABLE);
+    };
+    let calls: [(Body<'_>, u64); 8] = [
         (("a log line", &write), 100_000),
+        (("the path of a column", &unreadable), 100_000),
         (("a long table", &find(long, v, one, k)), 100_000),
         (("a long field", &find(t, long, one, k)), 100_000),
         (("two long names", &find(long, long, one, k)), 200_000),
@@ -239,7 +245,10 @@ fn host_calls_are_paid_by_the_byte() {
 
 #[test]
 fn arguments_that_lie_outside_of_the_memory_or_are_no_text_cost_their_row() {
-    let outside: [&dyn Fn(&mut InstructionSink<'_>); 3] = [
+    let outside: [&dyn Fn(&mut InstructionSink<'_>); 4] = [
+        &|body| {
+            body.i32_const(-1).i32_const(-1).i32_const(1).call(UNREADABLE);
+        },
         &|body| {
             body.i32_const(1).i32_const(-1).i32_const(-1).call(WRITE);
         },

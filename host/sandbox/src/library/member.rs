@@ -1,12 +1,13 @@
 //! One stage's component with its configuration, grants and reference data.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::Field;
 use bytes::Bytes;
 
-use crate::boundary::{CONTRACT, ColumnSpec, ConfigureIn, ConfigureOut, DataType, Needs};
+use super::grant::{Granted, Offer, Wanted, set_fields};
+use crate::boundary::{Configured, Secret};
 use crate::change::{Change, NewComponent};
 use crate::component::{Loaded, load};
 use crate::engine::Engine;
@@ -16,9 +17,8 @@ use crate::manifest::told;
 use crate::secrets::{Secrets, made_up, wrong};
 use crate::set::{LookupMade, StageMade};
 use crate::stage::Stage;
-use clickmill_config::{Grant, Plugin};
+use clickmill_config::Plugin;
 use clickmill_core::Digest;
-use clickmill_core::schema::provenance;
 
 /// A component that was compiled and described, and how the pipeline wants it.
 pub(super) struct Member {
@@ -114,71 +114,71 @@ impl Member {
         Ok(Self { plugin, component, bytes, signature, lookup_files, lookups })
     }
 
-    /// Fits the component to the columns there are, and adds those that it writes.
+    /// Fits the component to the columns there are, and adds those that it writes. `multiplying` is how many
+    /// stages before it make several rows of one.
     pub(super) fn configure(
         &self,
         columns: &mut Vec<Field>,
+        multiplying: &mut u32,
         secrets: &Secrets,
     ) -> Result<Stage, PluginError> {
         let plugin = &self.plugin;
-        let available: Vec<ColumnSpec> = columns
-            .iter()
-            .filter(|column| granted(&plugin.reads, column.name()))
-            .filter_map(|column| {
-                let data_type = DataType::of(column.data_type())?;
-                Some(ColumnSpec { name: column.name().clone(), data_type })
-            })
-            .collect();
+        let contract = self.component.contract;
         self.check_secrets(secrets)?;
+        let offer = Offer::of(columns, &plugin.reads, contract);
+        offer.check(&plugin.reads).map_err(|problems| self.beyond_grant(problems))?;
         let rehearsal = self.config(made_up);
-        let needs = self.component.ask::<ConfigureIn<'_>, ConfigureOut>(
+        let answer = self.component.configure(
             &plugin.name,
             plugin.limits,
             self.lookups.clone(),
-            "configure",
-            &self.component.configure,
-            (rehearsal.as_str(), available.as_slice()),
+            &rehearsal,
+            &offer.specs,
         )?;
-        let mut needs = needs.map_err(|problems| PluginError::Config {
+        let Configured { needs, prepared } = answer.map_err(|problems| PluginError::Config {
             stage: plugin.name.to_string(),
             problems: told(problems, plugin.limits.max_message_bytes),
         })?;
-        self.check_grant(&needs, &available)?;
-        // A batch has each column once, however often it is asked for.
-        let mut names = HashSet::new();
-        needs.reads.retain(|read| names.insert(read.name.clone()));
-        let specs =
-            |specs: Vec<ColumnSpec>| specs.into_iter().map(|c| (c.name, c.data_type)).collect();
-        let writes: Vec<(String, DataType)> = specs(needs.writes);
-        for (name, data_type) in &writes {
-            let field = Field::new(name, data_type.arrow(), true);
-            match columns.iter_mut().find(|column| column.name() == name) {
-                Some(column) => *column = field,
-                None => columns.push(field),
-            }
-        }
+        let wanted = Wanted { offer: &offer, needs: &needs, plugin, contract };
+        let Granted { reads, writes } = wanted.granted(*multiplying).map_err(|problems| {
+            self.beyond_grant(told(problems, plugin.limits.max_message_bytes))
+        })?;
+        set_fields(columns, &writes);
+        let written = columns.iter().filter(|column| writes.position(column.name()).is_some());
+        let mut written: Vec<Field> = written.cloned().collect();
+        written.sort_by_key(|column| writes.position(column.name()));
+        let multiplies = needs.multiplies.then_some(*multiplying);
+        *multiplying += u32::from(needs.multiplies);
         Ok(Stage {
             name: plugin.name.clone(),
             digest: self.component.digest.clone(),
+            contract,
             pre: self.component.pre.clone(),
             slots: self.component.slots.clone(),
             process: self.component.process,
-            config: self.config(|name| secrets.get(&plugin.name, name).unwrap_or_default()),
+            config: self.config(|name, _| secrets.get(&plugin.name, name).unwrap_or_default()),
             rehearsal,
+            prepared,
             redactor: secrets.redactor.clone(),
-            reads: specs(needs.reads),
+            reads,
             writes,
+            written,
+            multiplies,
             lookups: self.lookups.clone(),
             limits: plugin.limits,
             life: plugin.instance,
         })
     }
 
+    fn beyond_grant(&self, problems: Vec<String>) -> PluginError {
+        PluginError::Grant { stage: self.plugin.name.to_string(), problems }
+    }
+
     /// The configuration with these values of its secrets, as the JSON text that the plugin gets.
-    fn config<V: Into<serde_json::Value>>(&self, value: impl Fn(&str) -> V) -> String {
+    fn config<V: Into<serde_json::Value>>(&self, value: impl Fn(&str, usize) -> V) -> String {
         let mut config = self.plugin.config.clone();
-        for name in &self.component.manifest.secrets {
-            config.insert(name.clone(), value(name).into());
+        for Secret { name, min_bytes } in &self.component.manifest.secrets {
+            config.insert(name.clone(), value(name, *min_bytes as usize).into());
         }
         serde_json::Value::Object(config).to_string()
     }
@@ -187,9 +187,9 @@ impl Member {
     /// guessed, and none stands in the configuration, which is kept and shown.
     pub(super) fn check_secrets(&self, secrets: &Secrets) -> Result<(), PluginError> {
         let (stage, asked) = (&self.plugin.name, &self.component.manifest.secrets);
-        let excess = asked.iter().filter(|name| secrets.get(stage, name).is_none());
+        let excess = asked.iter().filter(|secret| secrets.get(stage, &secret.name).is_none());
         let problems: Vec<String> = excess
-            .map(|name| {
+            .map(|Secret { name, .. }| {
                 let variable = Plugin::secret_variable(stage, name);
                 format!(
                     "it asks for secret `{name}`: add `secrets = [\"{name}\"]` to the stage in the pipeline file if it may know `{variable}`"
@@ -199,12 +199,13 @@ impl Member {
         if !problems.is_empty() {
             return Err(PluginError::Grant { stage: stage.to_string(), problems });
         }
-        let known = secrets.names(stage).chain(asked.iter().map(String::as_str));
+        let known = secrets.names(stage).chain(asked.iter().map(|secret| secret.name.as_str()));
         let known: BTreeSet<&str> = known.collect();
         let keys = known.into_iter().filter(|name| self.plugin.config.contains_key(*name));
         let keys = keys.map(|name| format!("`config.{name}` is a secret: take it out"));
-        let guessed = asked.iter().filter_map(|name| {
-            let wrong = wrong(secrets.get(stage, name).unwrap_or_default())?;
+        let guessed = asked.iter().filter_map(|Secret { name, min_bytes }| {
+            let value = secrets.get(stage, name).unwrap_or_default();
+            let wrong = wrong(value, *min_bytes as usize)?;
             Some(format!("secret `{name}` {wrong}"))
         });
         let held = secrets.held_by(&self.plugin);
@@ -213,54 +214,6 @@ impl Member {
             Ok(())
         } else {
             Err(PluginError::Secret { stage: stage.to_string(), problems })
-        }
-    }
-
-    fn check_grant(&self, needs: &Needs, available: &[ColumnSpec]) -> Result<(), PluginError> {
-        let mut problems = Vec::new();
-        let types: HashMap<&str, DataType> =
-            available.iter().map(|column| (column.name.as_str(), column.data_type)).collect();
-        for read in &needs.reads {
-            let name = &read.name;
-            match types.get(name.as_str()) {
-                Some(data_type) if *data_type == read.data_type => {}
-                Some(data_type) => problems.push(format!(
-                    "it reads `{name}` as {:?}, but the column is {data_type:?}",
-                    read.data_type
-                )),
-                None if !granted(&self.plugin.reads, name) => {
-                    problems.push(format!("it reads `{name}`: add it to `reads` if it may"));
-                }
-                None => {
-                    problems.push(format!("it reads `{name}`, and there is no such column here"))
-                }
-            }
-        }
-        let mut written = HashSet::new();
-        for write in &needs.writes {
-            let name = &write.name;
-            if !granted(&self.plugin.writes, name) {
-                problems.push(format!("it writes `{name}`: add it to `writes` if it may"));
-            }
-            if provenance::ALL.contains(&name.as_str()) {
-                problems.push(format!("it writes `{name}`, which only the host fills in"));
-            }
-            if !written.insert(name) {
-                problems.push(format!("it writes `{name}` twice"));
-            }
-        }
-        for table in &needs.lookups {
-            if !self.plugin.lookups.iter().any(|(name, _)| name == table) {
-                problems.push(format!(
-                    "it asks lookup table `{table}`: name its file under `lookups` if it may"
-                ));
-            }
-        }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            let problems = told(problems, self.plugin.limits.max_message_bytes);
-            Err(PluginError::Grant { stage: self.plugin.name.to_string(), problems })
         }
     }
 
@@ -276,7 +229,7 @@ impl Member {
             stage: plugin.name.clone(),
             plugin: self.component.manifest.name.clone(),
             version: self.component.manifest.version.clone(),
-            contract: CONTRACT.to_owned(),
+            contract: self.component.contract.name().to_owned(),
             component: self.component.digest.clone(),
             signature: self.signature.clone(),
             config: plugin.config.clone(),
@@ -292,11 +245,4 @@ impl Member {
 
 fn lookup_failed(stage: &str, source: LookupFileError) -> PluginError {
     PluginError::Lookup { stage: stage.to_owned(), source }
-}
-
-fn granted(grant: &Grant, column: &str) -> bool {
-    match grant {
-        Grant::All => true,
-        Grant::Only(columns) => columns.iter().any(|name| name == column),
-    }
 }

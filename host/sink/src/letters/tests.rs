@@ -11,6 +11,7 @@ fn answer(changes: &[(&str, Json)]) -> ResultSet {
         ("source_line", json!(7)),
         ("message_id", Json::Null),
         ("published", Json::Null),
+        ("record_index", Json::Null),
         ("sealed_with", Json::Null),
         ("stage", json!("parse")),
         ("plugin_set", json!("set")),
@@ -40,6 +41,7 @@ fn a_letter_is_what_was_refused() {
         source_line: Some(7),
         message_id: None,
         publish_time: None,
+        record_index: 0,
         payload: b"abc\0\xff".to_vec(),
         sealed_with: None,
         attributes: vec![("clickmill.header".to_owned(), "a,b".to_owned())],
@@ -56,7 +58,8 @@ fn a_letter_is_what_was_refused() {
         answer(&[("message_id", json!("m")), ("published", json!(1_732_000_000_000_000_i64))]);
     let message = &decode(&message).unwrap()[0];
     let published = Micros::from(1_732_000_000_000_000);
-    assert_eq!(message.key(), Some(Key::Message("m".to_owned(), published)));
+    let record = Record::Message("m".to_owned(), published);
+    assert_eq!(message.key(), Some(Key { record: record.clone(), place: 0 }));
     assert_eq!(message.publish_time, Some(published));
 }
 
@@ -92,12 +95,30 @@ fn what_cannot_be_decoded_is_an_error_that_names_the_letter() {
 
 #[test]
 fn a_message_is_told_by_its_id_and_when_it_was_published() {
-    let times = BTreeSet::from([10, 20].map(Micros::from));
-    let published = BTreeMap::from([("1", times), ("2", BTreeSet::new())]);
+    let message = |id: &str, time: i64| Record::Message(id.to_owned(), time.into());
+    let there = BTreeMap::from([
+        (message("1", 10), vec![Some(0)]),
+        (message("1", 20), vec![Some(0)]),
+        (message("2", 0), vec![Some(0)]),
+    ]);
     for (id, time, wanted) in
         [("1", 10, true), ("1", 30, false), ("1", 0, true), ("2", 30, true), ("3", 0, false)]
     {
-        let key = Key::Message(id.to_owned(), time.into());
-        assert_eq!(is_among(&published, &key), wanted, "{key:?}");
+        let key = Key { record: message(id, time), place: 0 };
+        assert_eq!(is_among(&there, &key), wanted, "{key:?}");
     }
+}
+
+#[test]
+fn rows_of_a_record_are_told_by_their_places() {
+    let line = |line| Record::Line("f@1".to_owned(), line);
+    let there = BTreeMap::from([(line(1), vec![Some(0), Some(10_000)]), (line(2), vec![None])]);
+    for (at, place, wanted) in
+        [(1, 0, true), (1, 1, false), (1, 10_000, true), (2, 7, true), (3, 0, false)]
+    {
+        let key = Key { record: line(at), place };
+        assert_eq!(is_among(&there, &key), wanted, "{key:?}");
+    }
+    let letter = decode(&answer(&[("record_index", json!(10_000))])).unwrap().remove(0);
+    assert_eq!(letter.key().unwrap().place, 10_000);
 }

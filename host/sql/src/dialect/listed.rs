@@ -46,12 +46,13 @@ pub(super) const INNER: [&str; 22] = [
 ];
 
 /// Functions of a row that are put together, by the number of their arguments.
-pub(super) const TEMPLATES: [(&str, usize, &str); 7] = [
+pub(super) const TEMPLATES: [(&str, usize, &str); 8] = [
     ("CURRENT_DATE", 0, "date(arrow_cast(now(), 'Timestamp(µs, \"UTC\")'))"),
     ("CURRENT_DATE", 1, "date(arrow_cast(now(), 'Timestamp(µs, \"UTC\")'), _0)"),
     ("CURRENT_TIMESTAMP", 0, "arrow_cast(now(), 'Timestamp(µs, \"UTC\")')"),
     ("IF", 3, "CASE WHEN bool_of(_0) THEN _1 ELSE _2 END"),
     ("IFNULL", 2, "coalesce(_0, _1)"),
+    ("UNNEST[]", 1, "unnest(_0)"),
     ("NULLIF", 2, "CASE WHEN _0 = _1 THEN NULL ELSE _0 END"),
     (
         "APPROX_QUANTILES[]",

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
 use datafusion::common::{ScalarValue, exec_err, plan_err};
 use datafusion::error::DataFusionError;
@@ -17,6 +17,10 @@ use super::kind::Kind;
 
 /// The type that sums of INT64 are made in: they leave room for all rows there are.
 const WIDE: DataType = DataType::Decimal128(20, 0);
+/// NUMERIC …
+const NUMERIC: DataType = DataType::Decimal128(38, 9);
+/// … and the type that sums of it are made in.
+const WIDE_NUMERIC: DataType = DataType::Decimal256(57, 9);
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = ScalarUDF> {
@@ -79,11 +83,12 @@ impl ScalarUDFImpl for Around {
     fn return_type(&self, types: &[DataType]) -> Result<DataType, DataFusionError> {
         let [found] = types else { return plan_err!("{} takes one value", self.name()) };
         let kind = Kind::of(found);
-        let wide = matches!(found, DataType::Decimal128(..));
+        let wide = matches!(found, DataType::Decimal128(_, 0));
         Ok(match (self.role, kind) {
             (Role::Least | Role::Greatest, Some(Kind::Float)) => WIDE,
             (Role::Least | Role::Greatest, Some(_)) => found.clone(),
             (Role::Least | Role::Greatest, None) if found.is_null() => DataType::Int64,
+            (Role::Least | Role::Greatest, None) if *found == NUMERIC => NUMERIC,
             (Role::Extreme, None) if wide => DataType::Float64,
             (Role::Extreme, _) => found.clone(),
             (Role::Sorted, Some(Kind::Float)) => DataType::Float64,
@@ -91,7 +96,9 @@ impl ScalarUDFImpl for Around {
             (Role::Summand, Some(Kind::Int)) => WIDE,
             (Role::Summand, Some(Kind::Float)) => DataType::Float64,
             (Role::Summand, None) if found.is_null() => WIDE,
+            (Role::Summand, None) if *found == NUMERIC => WIDE_NUMERIC,
             (Role::Sum, None) if wide => DataType::Int64,
+            (Role::Sum, None) if matches!(found, DataType::Decimal256(_, 9)) => NUMERIC,
             (Role::Sum | Role::Mean, _) => DataType::Float64,
             (Role::Summand, _) => {
                 return plan_err!("SUM and AVG do not take {}, only numbers", Kind::name_of(found));
@@ -177,6 +184,13 @@ impl Around {
                 })?;
                 Arc::new(narrow)
             }
+            Role::Sum if gives == NUMERIC => {
+                let digits = CastOptions { safe: false, ..CastOptions::default() };
+                match cast_with_options(values, &NUMERIC, &digits) {
+                    Ok(sums) => sums,
+                    Err(_) => return exec_err!("NUMERIC overflow: SUM has more than 38 digits"),
+                }
+            }
             Role::Sum | Role::Mean => {
                 let values = cast(values, &DataType::Float64)?;
                 let infinite = |sum: Option<f64>| sum.is_some_and(f64::is_infinite);
@@ -209,6 +223,27 @@ fn from_key(key: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sums_of_numeric_are_exact_or_an_error() {
+        let most = 10_i128.pow(38) - 1;
+        let numeric = |values: Vec<i128>| -> ArrayRef {
+            let values = Decimal128Array::from(values).with_precision_and_scale(38, 9);
+            Arc::new(values.expect("NUMERIC"))
+        };
+        let around = |role| Around { role, signature: Signature::any(1, Volatility::Immutable) };
+        let summands = around(Role::Summand).answer(&numeric(vec![most, 1])).expect("summands");
+        assert_eq!(*summands.data_type(), WIDE_NUMERIC);
+        let back = around(Role::Sum).answer(&summands).expect("sums");
+        assert_eq!(&back, &numeric(vec![most, 1]));
+        let beyond = cast(&summands, &DataType::Decimal256(67, 9)).expect("wider");
+        let beyond = arrow::compute::kernels::numeric::add(&beyond, &beyond).expect("added");
+        let beyond = cast(&beyond, &DataType::Decimal256(67, 9)).expect("a sum");
+        let error = around(Role::Sum).answer(&beyond).expect_err("too large");
+        assert!(error.to_string().contains("NUMERIC overflow"), "{error}");
+        let found = around(Role::Extreme).return_type(&[NUMERIC]).expect("a type");
+        assert_eq!(found, NUMERIC);
+    }
 
     #[test]
     fn keys_are_in_the_order_of_their_numbers_and_lead_back_to_them() {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
+use crate::nested::JSON;
+
 /// A type of BigQuery that the warehouse has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
@@ -34,9 +36,9 @@ impl Kind {
             integer if integer.is_integer() => Self::Int,
             float if float.is_floating() => Self::Float,
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Text,
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Self::Bytes,
+            DataType::Binary | DataType::BinaryView => Self::Bytes,
             DataType::Date32 => Self::Date,
-            DataType::Timestamp(..) => Self::Time,
+            DataType::Timestamp(_, Some(_)) => Self::Time,
             DataType::List(item) if Self::of(item.data_type()) == Some(Self::Text) => Self::Texts,
             _ => return None,
         })
@@ -44,9 +46,15 @@ impl Kind {
 
     /// BigQuery's name of a type, or Arrow's where it has none.
     pub(crate) fn name_of(found: &DataType) -> String {
-        match Self::of(found) {
-            Some(kind) => kind.to_string(),
-            None => found.to_string(),
+        match (Self::of(found), found) {
+            (Some(kind), _) => kind.to_string(),
+            (None, json) if *json == JSON => "JSON".to_owned(),
+            (None, DataType::Decimal128(..)) => "NUMERIC".to_owned(),
+            (None, DataType::Time64(_)) => "TIME".to_owned(),
+            (None, DataType::Timestamp(_, None)) => "DATETIME".to_owned(),
+            (None, DataType::Struct(_)) => "STRUCT".to_owned(),
+            (None, DataType::List(item)) => format!("ARRAY<{}>", Self::name_of(item.data_type())),
+            (None, other) => other.to_string(),
         }
     }
 

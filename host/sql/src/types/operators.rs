@@ -200,6 +200,10 @@ pub(super) fn compared(
         (Some(Texts), _) | (_, Some(Texts)) => false,
         (Some(Int | Float), Some(Int | Float)) => true,
         (Some(left), Some(right)) => left == right,
+        // Exact, both of them.
+        (None, Some(Int)) if is_numeric(left) => true,
+        (Some(Int), None) if is_numeric(right) => true,
+        (None, None) if is_numeric(left) && is_numeric(right) => true,
         (None, Some(_)) => left.is_null(),
         (_, None) => right.is_null() && !left.is_nested(),
     };
@@ -208,6 +212,10 @@ pub(super) fn compared(
     }
     let (left, right) = (Kind::name_of(left), Kind::name_of(right));
     plan_err!("`{what}` does not compare {left} with {right}: CAST one of them")
+}
+
+fn is_numeric(of: &DataType) -> bool {
+    matches!(of, DataType::Decimal128(38, 9))
 }
 
 fn truth(expr: &Expr, schema: &DFSchema, what: &str) -> Result<(), DataFusionError> {

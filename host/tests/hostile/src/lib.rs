@@ -2,18 +2,21 @@
 //! its configuration names, and answers properly for batches without such a row. It speaks the contract
 //! directly, since the SDK would not let it do most of this.
 //!
-//! Configuration: `{"misdeed": "spin"}`. Reads `payload`, writes text `out` and boolean `flag`.
+//! Configuration: `{"misdeed": "spin"}`. Reads `payload`, writes text `out` and boolean `flag`; nested columns
+//! too, where it has `"nested": true`.
 
-use clickmill_plugin::bindings::Guest;
-use clickmill_plugin::{
-    Batch, Column, ColumnSpec, DataType, Fault, Manifest, Needs, Output, Rejection, Text, Values,
-    lookup,
+mod nested;
+pub mod speak;
+
+use speak::{
+    Batch, Column, ColumnSpec, Configured, DataType, Dictionary, Fault, Guest, Manifest, Needs,
+    Output, Rejection, Secret, Text, Values, lookup,
 };
 
 /// Makes the component. Natively there is nothing to export.
 #[cfg(target_family = "wasm")]
 const _: () = {
-    clickmill_plugin::bindings::export!(Hostile with_types_in clickmill_plugin::bindings);
+    speak::export!(Hostile with_types_in speak);
 };
 
 /// The guest.
@@ -25,7 +28,7 @@ static DESCRIBE: [u8; 20] = *b"describe:as it ought";
 
 impl Guest for Hostile {
     fn describe() -> Manifest {
-        clickmill_plugin::glue::tell_panics();
+        speak::tell_panics();
         let mut manifest = Manifest {
             name: "hostile".to_owned(),
             version: "0.1.0".to_owned(),
@@ -43,15 +46,17 @@ impl Guest for Hostile {
             "describe:endless" => manifest.description = zeros(24 << 20),
             "describe:escapes" => manifest.name = "\u{1b}]52;c;ZXZpbA==\u{7}".to_owned(),
             "describe:turned" => manifest.version = "1.0\u{202e}0.2".to_owned(),
-            "describe:secrets" => manifest.secrets = vec![String::new(); 100_000],
+            "describe:secrets" => {
+                manifest.secrets = vec![Secret { name: String::new(), min_bytes: 0 }; 100_000];
+            }
             _ => {}
         }
         manifest
     }
 
-    fn configure(config: String, _available: Vec<ColumnSpec>) -> Result<Needs, Vec<String>> {
-        clickmill_plugin::glue::tell_panics();
-        match misdeed(&config).as_str() {
+    fn configure(config: String, _available: Vec<ColumnSpec>) -> Result<Configured, Vec<String>> {
+        speak::tell_panics();
+        let needs = match misdeed(&config).as_str() {
             "refuse_config" => Err(vec!["first problem".to_owned(), "second problem".to_owned()]),
             "panic_in_configure" => panic!("no configuration will do"),
             "read_more" => Ok(needs().reads("secret", DataType::Text)),
@@ -65,24 +70,34 @@ impl Guest for Hostile {
             "many_writes" => Ok(Needs { writes: columns(100_000), ..needs() }),
             "endless_writes" => Ok(Needs { writes: columns(500_000), ..needs() }),
             "many_lookups" => Ok(Needs { lookups: vec![String::new(); 100_000], ..needs() }),
-            "wide_name" => Ok(needs().writes("x".repeat(1 << 16), DataType::Text)),
+            "wide_name" => Ok(needs().writes(&"x".repeat(1 << 16), DataType::Text)),
             "many_problems" => Err(vec!["one of many".to_owned(); 10_000]),
             "long_problem" => Err(vec!["no ".repeat(1 << 16)]),
             "lookup_more" => Ok(needs().lookup("secret")),
             "lookup" => Ok(needs().lookup("words")),
+            "lost_rows" | "rows_of_nobody" | "too_many_rows" => {
+                Ok(Needs { multiplies: true, ..needs() })
+            }
+            _ if is_nested(&config) => Ok(nested::needs(needs())),
             _ => Ok(needs()),
-        }
+        };
+        needs.map(|needs| Configured { needs, prepared: config.into_bytes() })
     }
 
-    fn process(config: String, batch: Batch) -> Result<Output, Fault> {
-        clickmill_plugin::glue::tell_panics();
+    fn process(config: String, prepared: Vec<u8>, batch: Batch) -> Result<Output, Fault> {
+        speak::tell_panics();
+        // No secret is in it, so it is what was configured.
+        assert_eq!(prepared, config.as_bytes());
         let misdeed = misdeed(&config);
         let rows = batch.rows as usize;
         let payload = batch.column("payload");
         let texts = |row: usize| payload.and_then(|column| column.text(row)).unwrap_or_default();
-        let out = Column::texts("out", (0..rows).map(|row| Some(texts(row))));
-        let flag = Column::booleans("flag", (0..rows).map(|_| Some(true)));
+        let out = Column::texts("out", (0..rows).map(texts));
+        let flag = Column::booleans("flag", (0..rows).map(|_| true));
         let mut output = Output::new(vec![out, flag]);
+        if is_nested(&config) {
+            output.columns.extend(nested::columns(rows));
+        }
         let guilty = |row: &u32| texts(*row as usize).contains("guilty");
         let mut guilty = (0..batch.rows).filter(guilty);
         match misdeed.as_str() {
@@ -91,7 +106,7 @@ impl Guest for Hostile {
                 static SEEN: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
                 let mut seen = SEEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 let told = if seen.is_empty() { "nothing".to_owned() } else { seen.join(" ") };
-                let told = (0..rows).map(|_| Some(told.as_str()));
+                let told = (0..rows).map(|_| told.as_str());
                 output.columns[0] = Column::texts("out", told);
                 seen.extend((0..rows).map(|row| texts(row).to_owned()));
             }
@@ -104,14 +119,15 @@ impl Guest for Hostile {
             "lookup" => {
                 let keys = vec!["key"; rows];
                 let found = lookup::find("words", "word", keys.iter().copied())?;
-                output.columns[0] = Column::texts("out", found.iter().map(Option::as_deref));
+                output.columns[0] =
+                    Column::texts("out", found.iter().flatten().map(String::as_str));
             }
             // Says what it was configured to, so that a row tells which configuration made it.
             "tag" => {
                 let tag = text(&config, "tag");
                 let tagged = (0..rows).map(|row| format!("{tag}|{}", texts(row)));
                 let tagged: Vec<String> = tagged.collect();
-                output.columns[0] = Column::texts("out", tagged.iter().map(|t| Some(t.as_str())));
+                output.columns[0] = Column::texts("out", tagged.iter().map(String::as_str));
             }
             // Loses rows without a word: at once, or good at first as above.
             "drop_all" => output.dropped.extend(0..batch.rows),
@@ -128,7 +144,7 @@ impl Guest for Hostile {
             "tell" => {
                 for row in guilty {
                     let seen = texts(row as usize);
-                    clickmill_plugin::warn(seen);
+                    speak::warn(seen);
                     output.rejections.push(refuse(row, "told", &format!("seen: {seen}")));
                 }
             }
@@ -153,7 +169,7 @@ impl Guest for Hostile {
 }
 
 fn needs() -> Needs {
-    Needs::new()
+    Needs { reads: Vec::new(), writes: Vec::new(), lookups: Vec::new(), multiplies: false }
         .reads("payload", DataType::Text)
         .writes("out", DataType::Text)
         .writes("flag", DataType::Boolean)
@@ -166,6 +182,11 @@ fn misdeed(config: &str) -> String {
 fn text(config: &str, key: &str) -> String {
     let config: serde_json::Value = serde_json::from_str(config).unwrap_or_default();
     config[key].as_str().unwrap_or_default().to_owned()
+}
+
+fn is_nested(config: &str) -> bool {
+    let config: serde_json::Value = serde_json::from_str(config).unwrap_or_default();
+    config["nested"] == true
 }
 
 fn number(config: &str, key: &str) -> i64 {
@@ -201,28 +222,27 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
         "huge_message" => output.rejections.push(refuse(row, "long", &"why ".repeat(1 << 18))),
         "log_flood" => {
             for line in 0..10_000 {
-                clickmill_plugin::warn(&format!("line {line} of many"));
+                speak::warn(&format!("line {line} of many"));
             }
             output.rejections.push(refuse(row, "logged", "after ten thousand lines"));
         }
         "log_and_trap" => {
             for line in 0..16 {
-                clickmill_plugin::warn(&format!("line {line} before the end"));
+                speak::warn(&format!("line {line} before the end"));
             }
             panic!("that was all");
         }
         "log_long" => {
             let line = zeros(3 << 20);
             loop {
-                clickmill_plugin::warn(&line);
+                speak::warn(&line);
             }
         }
         "unreadable_names" => {
-            // A line that the host counts by the name of a column, were it one.
-            let mut line = zeros(3 << 20);
-            line.replace_range(..16, "unreadable 1 ip-");
+            // Counted by the path of a column, were it one.
+            let path = zeros(3 << 20);
             loop {
-                clickmill_plugin::info(&line);
+                speak::unreadable(&path, 1);
             }
         }
         "lookup_names" => ask_names(),
@@ -238,15 +258,11 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
         },
         "long_column" => refuse_for(&mut output, row, &"x".repeat(1 << 16)),
         "foreign_column" => refuse_for(&mut output, row, "someone@example.com"),
-        "unannounced_column" => {
-            output.columns.push(Column::int64s("extra", (0..rows).map(|_| Some(1))))
-        }
+        "unannounced_column" => output.columns.push(Column::int64s("extra", (0..rows).map(|_| 1))),
         "missing_column" => output.columns.truncate(1),
         "column_twice" => output.columns.push(output.columns[0].clone()),
-        "wrong_type" => output.columns[0] = Column::int64s("out", (0..rows).map(|_| Some(1))),
-        "wrong_length" => {
-            output.columns[1] = Column::booleans("flag", (0..=rows).map(|_| Some(true)))
-        }
+        "wrong_type" => output.columns[0] = Column::int64s("out", (0..rows).map(|_| 1)),
+        "wrong_length" => output.columns[1] = Column::booleans("flag", (0..=rows).map(|_| true)),
         "text_of_no_rows" => {
             output.columns[0].values = Values::Texts(Text { offsets: vec![], bytes: vec![] })
         }
@@ -324,6 +340,29 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
             let found = lookup::find("secret", "value", ["key"])?;
             output.rejections.push(refuse(row, "found", &format!("{found:?}")));
         }
+        "parent_of_nobody" => output.columns[1].parent = Some(7),
+        "parent_without_fields" => output.columns[1].parent = Some(0),
+        "offsets_of_no_list" => output.columns[0].offsets = Some((0..=rows).collect()),
+        "record_for_a_text" => output.columns[0].values = Values::Records,
+        "beyond_dictionary" => {
+            let values = Text { offsets: vec![0, 1], bytes: b"x".to_vec() };
+            let indices = vec![u32::MAX; rows as usize];
+            output.columns[0].values = Values::Dictionary(Dictionary { indices, values });
+        }
+        "unannounced_rows" => output.came_from = Some((0..rows).collect()),
+        "lost_rows" => output.came_from = Some(Vec::new()),
+        "rows_of_nobody" => output.came_from = Some((0..=rows).collect()),
+        "too_many_rows" => {
+            // A thousand and one of this row, and one of each other.
+            let times = |at| if at == row { 1001 } else { 1 };
+            let came_from: Vec<u32> = (0..rows).flat_map(|at| vec![at; times(at)]).collect();
+            let texts = |at: &u32| output.columns[0].text(*at as usize).unwrap_or_default();
+            let out = Column::texts("out", came_from.iter().map(texts));
+            let flag = Column::booleans("flag", came_from.iter().map(|_| true));
+            output.columns = vec![out, flag];
+            output.came_from = Some(came_from);
+        }
+        other if nested::commit(other, &mut output.columns) => {}
         other => panic!("no such misdeed: {other}"),
     }
     Ok(output)
@@ -352,7 +391,7 @@ fn zeros(bytes: usize) -> String {
 }
 
 fn columns(count: usize) -> Vec<ColumnSpec> {
-    vec![ColumnSpec { name: String::new(), data_type: DataType::Text }; count]
+    vec![speak::spec("", DataType::Text); count]
 }
 
 fn refuse_for(output: &mut Output, row: u32, column: &str) {
@@ -383,5 +422,5 @@ fn recurse(depth: u64) -> u64 {
 fn texts(name: &str, rows: u32, bytes: Vec<u8>) -> Column {
     let mut offsets = vec![0; rows as usize + 1];
     offsets[rows as usize] = bytes.len() as u32;
-    Column { name: name.to_owned(), values: Values::Texts(Text { offsets, bytes }), validity: None }
+    Column { values: Values::Texts(Text { offsets, bytes }), ..Column::texts(name, []) }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
@@ -326,4 +326,41 @@ fn told_to_stop_it_stops_at_the_next_step_and_the_next_one_goes_on() {
         }
         assert_eq!((scratch.in_table(), scratch.holds(48)), (1, 1));
     }
+}
+
+#[test]
+fn records_of_files_are_merged_field_by_field() {
+    let schema = |fields: &str| {
+        let text = format!(
+            r#"[{{"name": "items", "type": "RECORD", "mode": "REPEATED", "fields": [{fields}]}}]"#
+        );
+        TableSchema::parse(&text, std::path::Path::new("t.json")).unwrap().arrow()
+    };
+    let sku = r#"{"name": "sku", "type": "STRING", "mode": "REQUIRED"}"#;
+    let before = schema(sku);
+    let now = schema(&format!(
+        r#"{sku}, {{"name": "note", "type": "JSON"}}, {{"name": "tags", "type": "STRING", "mode": "REPEATED"}}"#
+    ));
+    let merged = Arc::new(with_columns_of(&before, &now).unwrap());
+    assert_eq!(*merged, *now);
+    assert_eq!(with_columns_of(&now, &before).unwrap(), *now);
+    let number = schema(r#"{"name": "sku", "type": "INTEGER", "mode": "REQUIRED"}"#);
+    assert_eq!(with_columns_of(&now, &number), None);
+    let DataType::List(item) = before.field(0).data_type().clone() else { panic!("a list") };
+    let DataType::Struct(fields) = item.data_type().clone() else { panic!("a record") };
+    let skus: arrow::array::ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
+    let items = arrow::array::StructArray::new(fields, vec![skus], None);
+    let offsets = arrow::buffer::OffsetBuffer::from_lengths([2, 0, 1]);
+    let lists = arrow::array::ListArray::new(item, offsets, Arc::new(items), None);
+    let rows = RecordBatch::try_new(before, vec![Arc::new(lists)]).unwrap();
+    // The rows behind the first.
+    let rows = widened(&rows.slice(1, 2), &merged).unwrap();
+    let items = rows.column(0).as_list::<i32>();
+    assert_eq!(items.value_offsets(), [0, 0, 1]);
+    let items = items.values().as_struct();
+    assert_eq!(items.column(0).as_string::<i32>().value(0), "c");
+    assert_eq!(
+        (items.column(1).is_null(0), items.column(2).as_list::<i32>().value_length(0)),
+        (true, 0)
+    );
 }

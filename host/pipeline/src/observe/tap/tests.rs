@@ -38,6 +38,7 @@ async fn a_row_that_the_guard_will_stop_is_shown_after_no_stage() {
             source: "t@1".into(),
             header: None,
             positions: Positions::Lines(vec![1, 2]),
+            places: None,
             block: Bytes::new(),
             ranges: vec![0..0; 2],
         };
@@ -90,6 +91,7 @@ async fn a_record_with_a_sensitive_field_is_hidden_whole_and_another_is_shown() 
         source: "t@1".into(),
         header: None,
         positions: Positions::Lines(vec![1]),
+        places: None,
         block: Bytes::new(),
         ranges: vec![0..0; 1],
     };

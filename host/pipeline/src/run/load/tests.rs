@@ -10,6 +10,7 @@ fn refused(lines: std::ops::RangeInclusive<u64>) -> Vec<Rejected> {
         source: "clicks.csv@1".into(),
         header: None,
         position: Position::Line(line),
+        record_index: 0,
         payload: Bytes::from("a record"),
         stage: stage::SINK.parse().unwrap(),
         plugin_digest: None,

@@ -10,7 +10,8 @@ use clickmill_core::Micros;
 use clickmill_core::batch::{Origins, Positions};
 
 fn guarded(name: &str, networks: bool) -> Guarded {
-    Guarded { name: name.to_owned(), form: None, networks }
+    let path = clickmill_core::path::Path::of(name);
+    Guarded { name: name.to_owned(), path, form: None, networks }
 }
 
 /// A guard of a table whose columns `ip`, `user_id` and `phone` are sensitive, all written twice.
@@ -54,7 +55,14 @@ fn of_row(
     let block = Bytes::from(record.to_owned());
     let ranges = std::iter::once(0..block.len()).collect();
     let positions = Positions::Lines(vec![1]);
-    let origins = Origins { source: "t.ndjson@1".into(), header: None, positions, block, ranges };
+    let origins = Origins {
+        source: "t.ndjson@1".into(),
+        header: None,
+        positions,
+        places: None,
+        block,
+        ranges,
+    };
     let batch = Batch { columns, origins, ingest_time: Micros::default() };
     let raw: Vec<(String, ArrayRef)> =
         raw.iter().map(|(name, column)| ((*name).to_owned(), column.clone())).collect();
@@ -211,6 +219,7 @@ fn nulls_and_rows_of_a_slice_are_each_looked_at_by_themselves() {
         source: "t@1".into(),
         header: None,
         positions: Positions::Lines(vec![1, 2, 3]),
+        places: None,
         block: Bytes::new(),
         ranges: vec![0..0; 3],
     };
@@ -273,4 +282,86 @@ fn networks_pass_where_a_later_stage_has_written_the_column_and_addresses_never_
     for value in others {
         assert!(!guarded("ip", true).allows(value), "{value}");
     }
+}
+
+/// A record with a sensitive field and another, and a list of such records.
+fn nested() -> Guard {
+    let text = r#"[
+        {"name": "user", "type": "RECORD", "fields": [
+            {"name": "email", "type": "STRING", "policyTags": {"names": ["t"]}},
+            {"name": "city", "type": "STRING"}
+        ]},
+        {"name": "items", "type": "RECORD", "mode": "REPEATED", "fields": [
+            {"name": "sku", "type": "STRING"},
+            {"name": "buyer", "type": "STRING", "policyTags": {"names": ["t"]}}
+        ]}
+    ]"#;
+    let schema = TableSchema::parse(text, Path::new("t.json")).expect("a schema");
+    let config = config::Guard::default();
+    Guard::of(&schema, &config, &Format::Ndjson { max_record_bytes: 1024 })
+}
+
+fn record(columns: [(&str, &[&str]); 2]) -> ArrayRef {
+    let columns = columns.map(|(name, values)| {
+        let field = Arc::new(Field::new(name, DataType::Utf8, true));
+        (field, Arc::new(StringArray::from(values.to_vec())) as ArrayRef)
+    });
+    Arc::new(arrow::array::StructArray::from(columns.to_vec()))
+}
+
+/// All of them in one row.
+fn one_list(values: ArrayRef) -> ArrayRef {
+    let item = Arc::new(Field::new("item", values.data_type().clone(), true));
+    let offsets = OffsetBuffer::from_lengths([values.len()]);
+    Arc::new(arrow::array::ListArray::new(item, offsets, values, None))
+}
+
+#[test]
+fn fields_of_records_and_elements_of_lists_are_looked_at_as_columns_are() {
+    let guard = nested();
+    assert_eq!(guard.columns().collect::<Vec<_>>(), ["user", "items"]);
+    let user = |email: &str, city: &str| record([("email", &[email]), ("city", &[city])]);
+    let items =
+        |skus: &[&str], buyers: &[&str]| one_list(record([("sku", skus), ("buyer", buyers)]));
+    let of = |record: &str, raw: &[(&str, ArrayRef)], columns: [(&str, ArrayRef); 2]| {
+        let of_strings = RecordBatch::try_from_iter(columns).expect("a batch");
+        let block = Bytes::from(record.to_owned());
+        let origins = Origins {
+            source: "t.ndjson@1".into(),
+            header: None,
+            positions: Positions::Lines(vec![1]),
+            places: None,
+            ranges: std::iter::once(0..block.len()).collect(),
+            block,
+        };
+        let batch = Batch { columns: of_strings, origins, ingest_time: Micros::default() };
+        let raw: Vec<(String, ArrayRef)> =
+            raw.iter().map(|(name, column)| ((*name).to_owned(), column.clone())).collect();
+        let (_, stopped) = guard.stop(batch, &raw, &Digest::of(b"")).expect("a batch");
+        stopped.into_iter().next().map(|letter| letter.reason.message)
+    };
+    let came_in = r#"{"user": {"email": "ada@example.com"}, "items": [{"buyer": "u-4711"}]}"#;
+    let masked = || ("user", user("k1:5f", "Bern"));
+    let bought = || ("items", items(&["a-1", "b-2"], &["k1:6a", "k1:7b"]));
+    assert_eq!(of(came_in, &[], [masked(), bought()]), None);
+    let told = of(came_in, &[], [("user", user("ada@example.com", "Bern")), bought()]);
+    let wanted = "`user.email` is sensitive, and leaves the plugins as it came in";
+    assert_eq!(told.as_deref(), Some(wanted));
+    // The second element of two.
+    let second = ("items", items(&["a-1", "b-2"], &["k1:6a", "u-4711"]));
+    let wanted = "`items.buyer` is sensitive, and leaves the plugins as it came in";
+    assert_eq!(of(came_in, &[], [masked(), second]).as_deref(), Some(wanted));
+    let raw = [
+        ("user", user("ada@example.com", "Bern")),
+        ("items", items(&["a-1", "b-2"], &["u-4711", "u-4712"])),
+    ];
+    let elsewhere = ("items", items(&["a-1", "of ada@example.com"], &["k1:6a", "k1:7b"]));
+    let wanted = "`items.sku` holds the value of `user.email`, which is sensitive, as it came in";
+    assert_eq!(of("", &raw, [masked(), elsewhere]).as_deref(), Some(wanted));
+    let elsewhere = ("user", user("k1:5f", "Bern u-4712"));
+    let wanted = "`user.city` holds the value of `items.buyer`, which is sensitive, as it came in";
+    assert_eq!(of("", &raw, [elsewhere, bought()]).as_deref(), Some(wanted));
+    // Two elements that follow each other are not one text.
+    let apart = ("items", items(&["u-47", "12"], &["k1:6a", "k1:7b"]));
+    assert_eq!(of("", &raw, [masked(), apart]), None);
 }

@@ -74,10 +74,14 @@ fn panics(body: &mut InstructionSink<'_>) {
     body.i32_const(error).local_get(0).local_get(1).call(0).unreachable();
 }
 
+/// Where an answer has its lists, behind the one of where its rows came from.
+const COLUMNS: i32 = 16;
+const REJECTIONS: i32 = 24;
+
 /// Refuses row 0 with the configuration as the message and the column.
 fn refuses(body: &mut InstructionSink<'_>) {
-    put_number(body, 12, LIST);
-    put_number(body, 16, 1);
+    put_number(body, REJECTIONS, LIST);
+    put_number(body, REJECTIONS + 4, 1);
     put_text(body, LIST + 4, "bad");
     put_config(body, LIST + 12);
     put_number(body, LIST + 20, 1);
@@ -86,8 +90,8 @@ fn refuses(body: &mut InstructionSink<'_>) {
 
 /// Refuses row 0 with the key as the code: what stands behind `{"key":"`.
 fn refuses_by_code(body: &mut InstructionSink<'_>) {
-    put_number(body, 12, LIST);
-    put_number(body, 16, 1);
+    put_number(body, REJECTIONS, LIST);
+    put_number(body, REJECTIONS + 4, 1);
     put(body, LIST + 4, |body| {
         body.local_get(0).i32_const(8).i32_add();
     });
@@ -96,8 +100,8 @@ fn refuses_by_code(body: &mut InstructionSink<'_>) {
 
 /// Returns a column that is called like the configuration.
 fn names_a_column(body: &mut InstructionSink<'_>) {
-    put_number(body, 4, LIST);
-    put_number(body, 8, 1);
+    put_number(body, COLUMNS, LIST);
+    put_number(body, COLUMNS + 4, 1);
     put_config(body, LIST);
 }
 
@@ -160,7 +164,7 @@ fn no_text_that_a_guest_utters_tells_its_secret() {
         // It is told that it got another one, so the guest does say what it was given.
         let Reason { code, message, column } = reason(ChainWorker::rehearsing(&chain));
         let told = format!("{code} {message} {column:?}");
-        let made_up = made_up("key");
+        let made_up = made_up("key", 0);
         assert!(told.contains(&made_up[..KEY.len()]), "{what}: {told}");
         assert!(!told.contains(KEY), "{what}: {told}");
     }
@@ -174,7 +178,7 @@ fn configure_gets_a_made_up_secret() {
         panic!("it refuses its configuration")
     };
     let told = error.to_string();
-    assert!(told.contains(&made_up("key")) && !told.contains(KEY), "{told}");
+    assert!(told.contains(&made_up("key", 0)) && !told.contains(KEY), "{told}");
 }
 
 #[test]
@@ -192,7 +196,7 @@ fn golden_cases_get_their_own_secret_or_a_made_up_one() {
     let line = |code: &str| {
         Ok(vec![format!("t.json, case `1`: wanted a row, got rejected as `{code}`: ")])
     };
-    assert_eq!(told(""), line(&made_up("key")[..KEY.len()]));
+    assert_eq!(told(""), line(&made_up("key", 0)[..KEY.len()]));
     let own = format!(r#""secrets": {{"key": "{}"}},"#, KEY.replace('a', "b"));
     assert_eq!(told(&own), line("told_a_secret"));
     let short = told(r#""secrets": {"key": "short"},"#);

@@ -1,0 +1,88 @@
+use std::path::Path as File;
+
+use super::*;
+
+const WANTED: &str = r#"[
+    {"name": "id", "type": "STRING", "mode": "REQUIRED"},
+    {"name": "items", "type": "RECORD", "mode": "REPEATED", "fields": [
+        {"name": "sku", "type": "STRING", "mode": "REQUIRED"},
+        {"name": "price", "type": "NUMERIC", "description": "of \\"one\\""},
+        {"name": "size", "type": "RECORD", "fields": [
+            {"name": "cm", "type": "INTEGER"}, {"name": "tags", "type": "STRING", "mode": "REPEATED"}
+        ]}
+    ]},
+    {"name": "record_index", "type": "INTEGER"}
+]"#;
+
+fn schema() -> TableSchema {
+    TableSchema::parse(WANTED, File::new("t.json")).expect("a schema")
+}
+
+fn table() -> TableName {
+    TableName { dataset: "d".to_owned(), table: "t".to_owned() }
+}
+
+fn found(fields: Json) -> Table {
+    serde_json::from_value(json!({ "schema": { "fields": fields } })).expect("a table")
+}
+
+fn old() -> Json {
+    json!([
+        {"name": "id", "type": "STRING", "mode": "REQUIRED"},
+        {"name": "items", "type": "RECORD", "mode": "REPEATED", "fields": [
+            {"name": "sku", "type": "STRING", "mode": "REQUIRED"},
+            {"name": "size", "type": "RECORD", "mode": "NULLABLE", "fields": [
+                {"name": "cm", "type": "INTEGER", "mode": "NULLABLE"}
+            ]},
+            {"name": "extra", "type": "STRING", "mode": "NULLABLE"}
+        ]}
+    ])
+}
+
+#[test]
+fn a_table_gains_columns_and_fields_and_keeps_what_it_has() {
+    let (changes, misfits) = compare(&table(), &schema(), &found(old()));
+    assert_eq!(misfits, [""; 0]);
+    let fields = ["items.price", "items.size.tags"].map(str::to_owned).to_vec();
+    let column = Change::AddColumn {
+        name: "record_index".to_owned(),
+        sql: "ALTER TABLE `d`.`t` ADD COLUMN IF NOT EXISTS `record_index` INT64 OPTIONS(description=\"\")".to_owned(),
+    };
+    assert_eq!(changes, [Change::AddFields { column: "items".to_owned(), fields }, column]);
+    let there = old();
+    let there = there.as_array().expect("a list");
+    let patched = with_fields_of(there, &schema().fields());
+    let names = |fields: &Json| -> Vec<String> {
+        let fields = fields.as_array().expect("a list");
+        fields.iter().map(|field| field["name"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(names(&patched[1]["fields"]), ["sku", "size", "extra", "price"]);
+    assert_eq!(names(&patched[1]["fields"][1]["fields"]), ["cm", "tags"]);
+}
+
+#[test]
+fn what_cannot_be_mended_is_told_by_its_path() {
+    let mut other = old();
+    other[1]["fields"][0]["type"] = json!("INTEGER");
+    other[1]["fields"][1]["mode"] = json!("REPEATED");
+    other[1]["fields"][2]["mode"] = json!("REQUIRED");
+    let (_, misfits) = compare(&table(), &schema(), &found(other));
+    let wanted = [
+        "column `items.sku` is INTEGER, the rows have STRING",
+        "column `items.size` is REPEATED, the rows have NULLABLE",
+        "column `items.extra` is REQUIRED, the rows do not have it",
+    ];
+    assert_eq!(misfits, wanted);
+    let mut less = old();
+    less[1]["fields"].as_array_mut().expect("a list").remove(0);
+    let (_, misfits) = compare(&table(), &schema(), &found(less));
+    let wanted = "it has no column `items.sku`, which is REQUIRED and so can't be added: make the table anew";
+    assert_eq!(misfits, [wanted]);
+}
+
+#[test]
+fn a_record_is_added_with_its_fields() {
+    let fields = schema().fields();
+    let wanted = "ARRAY<STRUCT<`sku` STRING NOT NULL, `price` NUMERIC OPTIONS(description=\"of \\\"one\\\"\"), `size` STRUCT<`cm` INT64, `tags` ARRAY<STRING>>>>";
+    assert_eq!(sql_type(&fields[1]), wanted);
+}

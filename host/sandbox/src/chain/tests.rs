@@ -1,0 +1,171 @@
+//! Guests that make several rows of one.
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use wasm_encoder::{BlockType, InstructionSink, MemArg};
+
+use super::*;
+use crate::change::NewComponent;
+use crate::engine::Engine;
+use crate::error::PluginError;
+use crate::library::Library;
+use crate::secrets::Secrets;
+use crate::testing::{Body, CONTRACT_WIT, World, batch_of_numbers as batch, engine};
+use clickmill_config::Plugin;
+use clickmill_core::batch::Position;
+
+/// Where the guest puts where its rows came from.
+const CAME_FROM: i32 = 1 << 17;
+/// What `process` is given: how many rows there are, and one that is used for counting.
+const ROWS: u32 = 4;
+const COUNT: u32 = 0;
+
+fn word(offset: u64) -> MemArg {
+    MemArg { offset, align: 2, memory_index: 0 }
+}
+
+fn put(body: &mut InstructionSink<'_>, at: i32, value: i32) {
+    body.i32_const(at).i32_const(value).i32_store(word(0));
+}
+
+/// Says that it makes several rows of one.
+fn multiplies(body: &mut InstructionSink<'_>) {
+    put(body, 28, 1);
+}
+
+/// Makes two rows of each.
+fn doubles(body: &mut InstructionSink<'_>) {
+    body.block(BlockType::Empty).loop_(BlockType::Empty);
+    body.local_get(COUNT).local_get(ROWS).i32_ge_u().br_if(1);
+    for half in [0, 4] {
+        body.local_get(COUNT).i32_const(3).i32_shl().local_get(COUNT);
+        body.i32_store(word(CAME_FROM as u64 + half));
+    }
+    body.local_get(COUNT).i32_const(1).i32_add().local_set(COUNT).br(0).end().end();
+    put(body, 4, 1);
+    put(body, 8, CAME_FROM);
+    body.i32_const(12).local_get(ROWS).i32_const(1).i32_shl().i32_store(word(0));
+}
+
+/// The same, of one row at a time.
+fn doubles_alone(body: &mut InstructionSink<'_>) {
+    body.i32_const(0).local_set(COUNT);
+    body.local_get(ROWS).i32_const(1).i32_gt_u().if_(BlockType::Empty).unreachable().end();
+    doubles(body);
+}
+
+fn starts_at_none(body: &mut InstructionSink<'_>) {
+    body.i32_const(0).local_set(COUNT);
+    doubles(body);
+}
+
+/// Drops the second of the rows.
+fn drops_second(body: &mut InstructionSink<'_>) {
+    put(body, CAME_FROM, 1);
+    put(body, 32, CAME_FROM);
+    put(body, 36, 1);
+}
+
+type Does = fn(&mut InstructionSink<'_>);
+
+fn chain(engine: &Engine, stages: &[(Does, Does)]) -> Result<Chain, PluginError> {
+    let world = World::parse(CONTRACT_WIT).unwrap();
+    let stages = stages.iter().enumerate().map(|(at, (configure, process))| {
+        let bodies: [Body<'_>; 2] = [("configure", configure), ("process", process)];
+        let bytes = world.component(&bodies).into();
+        let component = NewComponent { path: "guest".into(), bytes, signature: None };
+        (Plugin::named(format!("guest{at}").parse().unwrap()), component, Vec::new())
+    });
+    let library = Library::from_components(engine, stages.collect::<Vec<_>>())?;
+    library.configure(&batch(1).columns.schema(), &Secrets::new())
+}
+
+fn run(stages: &[(Does, Does)], rows: usize) -> Processed {
+    let (_folder, engine) = engine();
+    ChainWorker::new(&chain(&engine, stages).unwrap()).run(batch(rows)).unwrap()
+}
+
+fn nothing(_: &mut InstructionSink<'_>) {}
+
+/// Lines, places and what the column says, by row.
+fn rows(processed: &Processed) -> Vec<(Position, u64, i64)> {
+    let origins = &processed.batch.origins;
+    let numbers = processed.batch.columns.column(0).as_primitive::<Int64Type>();
+    let row = |row| (origins.position(row), origins.record_index(row), numbers.value(row));
+    (0..processed.batch.rows()).map(row).collect()
+}
+
+#[test]
+fn a_row_becomes_two_and_each_of_them_two_with_places_of_their_own() {
+    let two: (Does, Does) = (multiplies, starts_at_none);
+    let processed = run(&[two, (nothing, nothing), two], 2);
+    let row = |line, place, number| (Position::Line(line), place, number);
+    let wanted = [
+        row(1, 0, 0),
+        row(1, 10_000, 0),
+        row(1, 1, 0),
+        row(1, 10_001, 0),
+        row(2, 0, 1),
+        row(2, 10_000, 1),
+        row(2, 1, 1),
+        row(2, 10_001, 1),
+    ];
+    assert_eq!(rows(&processed), wanted);
+    let counts = RecordCounts { with_rows: 2, ..RecordCounts::default() };
+    assert_eq!(processed.records, counts);
+}
+
+/// However a batch is split, the rows are the same.
+#[test]
+fn places_do_not_depend_on_how_a_batch_is_split() {
+    let (two, alone): ((Does, Does), (Does, Does)) =
+        ((multiplies, starts_at_none), (multiplies, doubles_alone));
+    let whole = run(&[two, two], 7);
+    assert_eq!(rows(&whole), rows(&run(&[two, alone], 7)));
+    assert_eq!(rows(&whole), rows(&run(&[alone, alone], 7)));
+    assert_eq!(rows(&whole).len(), 28);
+}
+
+#[test]
+fn a_row_that_is_dropped_leaves_the_others_their_places() {
+    let processed = run(&[(multiplies, starts_at_none), (nothing, drops_second)], 1);
+    assert_eq!(rows(&processed), [(Position::Line(1), 0, 0)]);
+    assert_eq!((processed.filtered, processed.records.with_rows), (1, 1));
+    let second = (multiplies as Does, starts_at_none as Does);
+    let processed = run(&[(multiplies, starts_at_none), (nothing, drops_second), second], 1);
+    let places: Vec<u64> = rows(&processed).iter().map(|(_, place, _)| *place).collect();
+    assert_eq!(places, [0, 10_000]);
+}
+
+/// The place of a row has digits for four stages.
+#[test]
+fn a_chain_has_so_many_stages_that_make_several_rows_of_one() {
+    let (_folder, engine) = engine();
+    let two: (Does, Does) = (multiplies, starts_at_none);
+    assert!(chain(&engine, &[two; 4]).is_ok());
+    let told = chain(&engine, &[two; 5]).err().unwrap().to_string();
+    assert!(told.contains("a chain may have 4 such stages"), "{told}");
+}
+
+#[test]
+fn rows_that_came_of_a_row_are_refused_each_with_its_place() {
+    let fails: Does = |body| {
+        body.unreachable();
+    };
+    let processed = run(&[(multiplies, starts_at_none), (nothing, fails)], 2);
+    let letters: Vec<_> = processed
+        .rejected
+        .iter()
+        .map(|letter| (letter.position.clone(), letter.record_index))
+        .collect();
+    let line = Position::Line;
+    assert_eq!(letters, [(line(1), 0), (line(1), 1), (line(2), 0), (line(2), 1)]);
+    let counts = RecordCounts { with_letters_only: 2, ..RecordCounts::default() };
+    assert_eq!(processed.records, counts);
+}
+
+#[test]
+fn a_plugin_that_did_not_say_that_it_makes_several_rows_makes_none() {
+    let processed = run(&[(nothing, starts_at_none)], 1);
+    assert_eq!(processed.rejected[0].reason.code, "plugin_bad_output");
+}

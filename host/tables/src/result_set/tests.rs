@@ -1,0 +1,57 @@
+use arrow::array::{Decimal128Array, ListArray, StructArray};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn records_lists_and_json_are_json_as_deep_as_they_go() {
+    let price = Decimal128Array::from(vec![1_250_000_000, 99_999_999_999_999_999_999_000_000_001]);
+    let price = price.with_precision_and_scale(38, 9).expect("a NUMERIC");
+    let raw = StringArray::from(vec![Some(r#"{"a": [1, null]}"#), None]);
+    let fields = vec![
+        Field::new("price", price.data_type().clone(), false),
+        Field::new("raw", DataType::Utf8, true).with_metadata(json_metadata()),
+    ];
+    let items = StructArray::new(fields.into(), vec![Arc::new(price), Arc::new(raw)], None);
+    let item = Arc::new(Field::new("item", items.data_type().clone(), false));
+    let lists = ListArray::new(
+        item,
+        OffsetBuffer::from_lengths([2, 0, 0]),
+        Arc::new(items),
+        Some(NullBuffer::from(vec![true, true, false])),
+    );
+    let batch = RecordBatch::try_from_iter([("items", Arc::new(lists) as ArrayRef)]);
+    let batch = batch.expect("a batch");
+    let found = ResultSet::of(&Answer { schema: batch.schema(), batches: vec![batch] });
+    let found = found.expect("an answer");
+    assert_eq!(found.columns, [Column { name: "items".to_owned(), kind: Kind::Json }]);
+    let items = json!([
+        {"price": 1.25, "raw": {"a": [1, null]}},
+        {"price": "99999999999999999999.000000001", "raw": null}
+    ]);
+    assert_eq!(found.rows, [[items], [json!([])], [json!([])]]);
+}
+
+#[test]
+fn a_numeric_is_exact_whichever_form_it_takes() {
+    for (digits, wanted) in [
+        ("19.990000000", json!(19.99)),
+        ("0.100000000", json!(0.1)),
+        ("-3.000000000", json!(-3)),
+        ("0", json!(0)),
+        ("9007199254740993.500000000", json!("9007199254740993.5")),
+        (
+            "99999999999999999999999999999.999999999",
+            json!("99999999999999999999999999999.999999999"),
+        ),
+    ] {
+        assert_eq!(exact(digits), wanted, "{digits}");
+    }
+    let kind = Kind::Number;
+    let columns = vec![Column { name: "sum".to_owned(), kind }];
+    let rows = vec![vec![json!("9007199254740993.5")], vec![json!(1.5)], vec![Json::Null]];
+    let answer = Answer::try_from(ResultSet { columns, rows }).expect("an answer");
+    let texts = answer.batches[0].column(0).as_string::<i32>();
+    assert_eq!(texts, &StringArray::from(vec![Some("9007199254740993.5"), Some("1.5"), None]));
+}
