@@ -93,7 +93,7 @@ async fn a_record_with_a_sensitive_field_is_hidden_whole_and_another_is_shown() 
         positions: Positions::Lines(vec![1]),
         places: None,
         block: Bytes::new(),
-        ranges: vec![0..0],
+        ranges: vec![0..0; 1],
     };
     let columns = columns.expect("a batch");
     let batch = Batch { columns, origins, ingest_time: Micros::default() };
