@@ -295,6 +295,8 @@ fn a_field_is_put_into_its_record_beside_the_others() {
     assert!(told.unwrap().starts_with("column `items` is not as it was given"));
 }
 
+type Change<'a> = &'a dyn Fn(&mut Vec<Column>);
+
 #[test]
 fn what_is_wrong_with_nested_columns_is_told_with_the_path() {
     let batch = shop();
@@ -323,13 +325,13 @@ fn what_is_wrong_with_nested_columns_is_told_with_the_path() {
             Column { validity: Some(vec![0b001]), ..numbers("age", Some(5), vec![1, 2, 3]) },
         ]
     };
-    let told = |change: &dyn Fn(&mut Vec<Column>)| {
+    let told = |change: Change<'_>| {
         let mut columns = good();
         change(&mut columns);
         checked(Output { columns, ..Output::default() }, &batch, announced).err()
     };
     assert_eq!(told(&|_| {}), None);
-    let wrong: [(&dyn Fn(&mut Vec<Column>), &str); 17] = [
+    let wrong: [(Change<'_>, &str); 17] = [
         (&|c| c[0].offsets = Some(vec![0, 2, 1, 2]), "column `order` has list 1 from 2 to 1"),
         (
             &|c| c[0].offsets = Some(vec![1, 1, 1, 2]),

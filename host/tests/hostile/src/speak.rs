@@ -1,6 +1,6 @@
 //! The contract as it is generated from its text, and what makes it short to use here.
 
-#![allow(missing_docs, reason = "most of it is generated")]
+#![allow(missing_docs, clippy::too_many_arguments, reason = "most of it is generated")]
 
 wit_bindgen::generate!({
     path: "../../../wit/plugin.wit",
