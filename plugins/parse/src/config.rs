@@ -258,7 +258,7 @@ pub(crate) fn check_text(
     available: &[ColumnSpec],
     problems: &mut Problems,
 ) -> bool {
-    let found = available.iter().find(|column| column.name == name);
+    let found = available.iter().find(|column| column.path == name);
     match found {
         Some(column) if column.data_type == DataType::Text => return true,
         Some(column) => problems.push(format!(
@@ -266,7 +266,7 @@ pub(crate) fn check_text(
             column.data_type
         )),
         None => {
-            let names: Vec<String> = available.iter().map(|c| format!("`{}`", c.name)).collect();
+            let names: Vec<String> = available.iter().map(|c| format!("`{}`", c.path)).collect();
             let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             problems.push(format!("`{path}` is `{name}`, which is not available: {names}"));
         }

@@ -29,8 +29,8 @@ impl Csv {
         let unknown: Vec<String> = available
             .iter()
             .filter(|have| have.data_type == DataType::Text)
-            .filter(|have| config.columns.iter().all(|column| column.from() != have.name))
-            .map(|have| have.name.clone())
+            .filter(|have| config.columns.iter().all(|column| column.from() != have.path))
+            .map(|have| have.path.clone())
             .collect();
         if config.unknown == Unknown::Refuse {
             problems.extend(unknown.iter().map(|name| {
@@ -52,7 +52,7 @@ impl Csv {
         for name in
             self.columns.iter().map(ColumnConfig::from).chain(self.extra.iter().map(String::as_str))
         {
-            if needs.reads.iter().all(|read| read.name != name) {
+            if needs.reads.iter().all(|read| read.path != name) {
                 needs = needs.reads(name, DataType::Text);
             }
         }

@@ -51,7 +51,7 @@ impl<T: Default> Rows<T> {
             }
             bits
         });
-        Column { name: name.to_owned(), values: values(self.values), validity }
+        Column::new(name, values(self.values), validity)
     }
 }
 

@@ -86,7 +86,7 @@ fn what_is_unreadable_is_null_and_counted_where_the_setting_says_so() {
     let output = run(&config, vec![column("n"), Column::texts("m", [None::<&str>; 4])]);
     assert_eq!(codes(&output), []);
     assert_eq!([0, 1, 2, 3].map(|row| output.columns[0].int64(row)), [Some(1), None, None, None]);
-    assert_eq!(testing::take_log(), ["info: unreadable 1 n"]);
+    assert_eq!(testing::take_log(), ["unreadable: 1 n"]);
 }
 
 #[test]
