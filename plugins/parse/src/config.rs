@@ -1,6 +1,6 @@
 //! What the pipeline file may set, and the checks that need nothing but it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use clickmill_plugin::{ColumnSpec, DataType, Needs, Problems};
 use schemars::JsonSchema;
@@ -43,6 +43,46 @@ pub struct Config {
     /// unless `unknown` is `ignore`.
     #[serde(default)]
     pub duplicates: Duplicates,
+    /// JSON: the array in a message whose elements become rows, an object each: `events`, with dots where it is
+    /// nested. `.` is the message itself, which may then be an array, or one object. Columns are taken from
+    /// the elements. An array without any element is filtered out.
+    #[serde(default)]
+    pub explode: Option<String>,
+    /// With `explode`: columns that are taken from the message around the array where the element does not have
+    /// them, and the key of each there, with dots as in `from`: `{ user_id = "context.user.id" }`.
+    #[serde(default)]
+    pub envelope: BTreeMap<String, String>,
+    /// JSON: how the payload is packed, the outermost first: `["base64", "gzip"]` is gzip written as base64.
+    #[serde(default)]
+    pub packed: Vec<Packing>,
+    /// With `packed`: how many bytes an unpacked message may have. Larger ones are refused with code
+    /// `too_large`.
+    #[serde(default = "default_max_unpacked_bytes")]
+    #[schemars(range(min = 1))]
+    pub max_unpacked_bytes: u32,
+}
+
+/// How a payload is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Packing {
+    /// Base64, with the usual alphabet or that of URLs, padded or not.
+    Base64,
+    /// Gzip.
+    Gzip,
+}
+
+/// Which members of a list's objects are key and value.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Entries {
+    /// The member that names the field.
+    #[serde(default = "default_key")]
+    pub key: String,
+    /// The member that is its value. Where that is an object, its one member that is not null is:
+    /// `{"int_value": 3}`.
+    #[serde(default = "default_value")]
+    pub value: String,
 }
 
 /// What comes in.
@@ -71,7 +111,19 @@ pub struct ColumnConfig {
     /// Whether a row without the value (absent, null or empty) is refused with code `required`.
     #[serde(default)]
     pub required: bool,
-    /// For this column, in place of the plugin's own `unreadable`.
+    /// JSON: whether it is a list. The elements are of the column's type, and none is null; a list that is absent
+    /// or null is empty.
+    #[serde(default)]
+    pub repeated: bool,
+    /// Of a record: its fields. Their `from` is a key of the record's object, without dots.
+    #[serde(default)]
+    pub fields: Vec<ColumnConfig>,
+    /// Of a record that is no list: it may come as a list of keys and values, of which each field takes the
+    /// value whose key it is named by.
+    #[serde(default)]
+    pub entries: Option<Entries>,
+    /// For this column, in place of the plugin's own `unreadable`. Elements of lists are never null: theirs is
+    /// always `reject`.
     #[serde(default)]
     pub unreadable: Option<Unreadable>,
     /// Booleans: more spellings of true. They go before the usual ones (true, t, yes, y, 1). Case does
@@ -102,6 +154,19 @@ pub enum ColumnType {
     Timestamp,
     /// Text. JSON numbers, booleans, objects and arrays keep their spelling.
     Text,
+    /// An exact number of at most 29 digits before the point and 9 after it. In JSON also "12.50". More digits are
+    /// refused, not rounded.
+    Decimal,
+    /// A time of day: HH:MM:SS, with or without a fraction, or HH:MM.
+    Time,
+    /// A day and a time of day in no zone: what `timestamp` takes, but for offsets, zones and numbers.
+    Datetime,
+    /// Any JSON value, as it is spelled.
+    Json,
+    /// Bytes, written as base64.
+    Blob,
+    /// JSON: an object, whose fields are columns of their own.
+    Record,
 }
 
 /// What to do with keys or columns that no configured column takes.
@@ -141,6 +206,9 @@ pub enum Duplicates {
     First,
 }
 
+/// How many records deep columns may be nested: BigQuery's own limit.
+const MAX_RECORDS: usize = 15;
+
 fn default_payload() -> String {
     "payload".to_owned()
 }
@@ -151,6 +219,18 @@ fn default_unknown_column() -> String {
 
 fn default_max_depth() -> u32 {
     64
+}
+
+fn default_max_unpacked_bytes() -> u32 {
+    4 << 20
+}
+
+fn default_key() -> String {
+    "key".to_owned()
+}
+
+fn default_value() -> String {
+    "value".to_owned()
 }
 
 fn yes() -> bool {
@@ -168,44 +248,9 @@ impl Config {
         if self.max_depth == 0 {
             problems.push("`max_depth` is 0, wanted at least 1".to_owned());
         }
-        for (at, column) in self.columns.iter().enumerate() {
-            if column.name.is_empty() {
-                problems.push(format!("`columns[{at}].name` is empty"));
-            } else if !names.insert(column.name.as_str()) {
-                problems.push(format!(
-                    "`columns[{at}].name` is `{}`, which another column has",
-                    column.name
-                ));
-            }
-            if column.required && column.unreadable == Some(Unreadable::Null) {
-                problems.push(format!(
-                    "`columns[{at}]` (`{}`) is required: what is unreadable cannot be null",
-                    column.name
-                ));
-            }
-            let spellings = [&column.true_values, &column.false_values];
-            if column.column_type != ColumnType::Boolean && spellings.iter().any(|s| !s.is_empty())
-            {
-                problems.push(format!(
-                    "`columns[{at}]` (`{}`) has spellings of true or false, which only a boolean takes",
-                    column.name
-                ));
-            }
-            if spellings.iter().any(|s| s.iter().any(String::is_empty)) {
-                problems.push(format!(
-                    "`columns[{at}]` (`{}`) has an empty spelling of true or false, which means null",
-                    column.name
-                ));
-            }
-            for both in &column.true_values {
-                if column.false_values.iter().any(|f| f.eq_ignore_ascii_case(both)) {
-                    problems.push(format!(
-                        "`columns[{at}]` (`{}`) spells both true and false `{both}`",
-                        column.name
-                    ));
-                }
-            }
-        }
+        self.check_columns(&self.columns, "columns", 0, &mut problems);
+        names.extend(self.columns.iter().map(|column| column.name.as_str()));
+        self.check_messages(&names, &mut problems);
         if self.unknown == Unknown::Keep && names.contains(self.unknown_column.as_str()) {
             problems.push(format!(
                 "`unknown_column` is `{}`, which is the name of a column",
@@ -214,12 +259,110 @@ impl Config {
         }
         problems
     }
+
+    /// What is wrong with columns, those of the message or the fields of a record.
+    fn check_columns(
+        &self,
+        columns: &[ColumnConfig],
+        path: &str,
+        depth: usize,
+        problems: &mut Problems,
+    ) {
+        let mut names = HashSet::new();
+        for (at, column) in columns.iter().enumerate() {
+            let name = &column.name;
+            let here = format!("{path}[{at}]");
+            if name.is_empty() {
+                problems.push(format!("`{here}.name` is empty"));
+            } else if name.contains('.') {
+                problems.push(format!("`{here}.name` is `{name}`: a name has no dot"));
+            } else if !names.insert(name.as_str()) {
+                problems.push(format!("`{here}.name` is `{name}`, which another column has"));
+            }
+            let mut wrong = |what: &str| problems.push(format!("`{here}` (`{name}`) {what}"));
+            if column.required && column.unreadable == Some(Unreadable::Null) {
+                wrong("is required: what is unreadable cannot be null");
+            }
+            let is_record = column.column_type == ColumnType::Record;
+            if is_record && column.fields.is_empty() {
+                wrong("is a record without `fields`");
+            }
+            if !is_record && !column.fields.is_empty() {
+                wrong("has fields, which only a record takes");
+            }
+            if is_record && depth == MAX_RECORDS {
+                wrong("is nested deeper than 15 records");
+            }
+            if self.format == Format::Csv && !column.is_flat() {
+                wrong("is a list or record, which a CSV has none of");
+            }
+            if column.repeated && column.required {
+                wrong("is a list, which is empty where it is missing: it cannot be required");
+            }
+            if column.repeated && column.unreadable == Some(Unreadable::Null) {
+                wrong("is a list, of which no element is null");
+            }
+            if column.entries.is_some() && (!is_record || column.repeated) {
+                wrong("has `entries`, which only a record takes that is no list");
+            }
+            let spellings = [&column.true_values, &column.false_values];
+            if column.column_type != ColumnType::Boolean && spellings.iter().any(|s| !s.is_empty())
+            {
+                wrong("has spellings of true or false, which only a boolean takes");
+            }
+            if spellings.iter().any(|s| s.iter().any(String::is_empty)) {
+                wrong("has an empty spelling of true or false, which means null");
+            }
+            for both in &column.true_values {
+                if column.false_values.iter().any(|f| f.eq_ignore_ascii_case(both)) {
+                    wrong(&format!("spells both true and false `{both}`"));
+                }
+            }
+            if is_record && depth < MAX_RECORDS {
+                let fields = format!("{here}.fields");
+                self.check_columns(&column.fields, &fields, depth + 1, problems);
+            }
+        }
+    }
+
+    /// What is wrong with how messages are taken apart.
+    fn check_messages(&self, names: &HashSet<&str>, problems: &mut Problems) {
+        if self.format == Format::Csv && (self.explode.is_some() || !self.packed.is_empty()) {
+            problems.push("`explode` and `packed` are for JSON, `format` is `csv`".to_owned());
+        }
+        if self.explode.is_none() && !self.envelope.is_empty() {
+            problems.push("`envelope` is for messages that `explode` takes apart".to_owned());
+        }
+        for name in self.envelope.keys().filter(|name| !names.contains(name.as_str())) {
+            problems.push(format!("`envelope.{name}` is no column of `columns`"));
+        }
+        if self.max_unpacked_bytes == 0 {
+            problems.push("`max_unpacked_bytes` is 0, wanted at least 1".to_owned());
+        }
+    }
 }
 
 impl ColumnConfig {
     /// Whether what is unreadable is null, once the plugin's own setting is filled in.
     pub(crate) fn unreadable_is_null(&self) -> bool {
         !self.required && self.unreadable == Some(Unreadable::Null)
+    }
+
+    /// Whether it has a single value per row and no fields.
+    pub(crate) fn is_flat(&self) -> bool {
+        !self.repeated && self.column_type != ColumnType::Record
+    }
+
+    /// Adds it and its fields to what is written.
+    fn writes(&self, mut needs: Needs, path: &str) -> Needs {
+        needs.writes.push(ColumnSpec {
+            path: path.to_owned(),
+            data_type: self.column_type.into(),
+            repeated: self.repeated,
+        });
+        self.fields
+            .iter()
+            .fold(needs, |needs, field| field.writes(needs, &format!("{path}.{}", field.name)))
     }
 
     /// Where it comes from.
@@ -237,6 +380,12 @@ impl From<ColumnType> for DataType {
             ColumnType::Date => Self::Date,
             ColumnType::Timestamp => Self::Timestamp,
             ColumnType::Text => Self::Text,
+            ColumnType::Decimal => Self::Decimal,
+            ColumnType::Time => Self::Time,
+            ColumnType::Datetime => Self::Datetime,
+            ColumnType::Json => Self::Json,
+            ColumnType::Blob => Self::Blob,
+            ColumnType::Record => Self::Record,
         }
     }
 }
@@ -247,7 +396,7 @@ pub(crate) fn writes<'a>(
     columns: impl Iterator<Item = &'a ColumnConfig>,
     unknown_column: Option<&str>,
 ) -> Needs {
-    let needs = columns.fold(needs, |needs, c| needs.writes(&c.name, c.column_type.into()));
+    let needs = columns.fold(needs, |needs, column| column.writes(needs, &column.name));
     unknown_column.into_iter().fold(needs, |needs, name| needs.writes(name, DataType::Text))
 }
 

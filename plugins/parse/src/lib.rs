@@ -19,10 +19,13 @@ mod rejection;
 mod tests;
 mod time;
 mod typed;
+mod unpack;
 
 use clickmill_plugin::{Batch, ColumnSpec, Fault, Needs, Output, Plugin, Problems};
 
-pub use config::{ColumnConfig, ColumnType, Config, Duplicates, Format, Unknown, Unreadable};
+pub use config::{
+    ColumnConfig, ColumnType, Config, Duplicates, Entries, Format, Packing, Unknown, Unreadable,
+};
 
 /// The plugin, configured.
 pub struct Parse(Reader);

@@ -17,6 +17,10 @@ const SCALE: i64 = 9;
 const ONE: i128 = 1_000_000_000;
 const LIMIT: i128 = 10i128.pow(38);
 
+/// What a number with so many digits after the point is multiplied with.
+const UNITS: [i64; 10] =
+    [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1000, 100, 10, 1];
+
 impl Decimal {
     /// Nought.
     pub const ZERO: Self = Self(0);
@@ -40,7 +44,39 @@ impl Decimal {
     /// Reads an optional sign, digits with at most one point among or around them, and an optional exponent.
     /// `None` where it is something else, or has digits other than 0 beyond the ninth after the point, or more
     /// than 29 before it.
+    #[inline]
     pub fn parse(text: &[u8]) -> Option<Self> {
+        Self::short(text).or_else(|| Self::long(text))
+    }
+
+    /// What nearly all numbers are: up to 18 digits and a point.
+    #[inline]
+    fn short(text: &[u8]) -> Option<Self> {
+        let (negative, digits) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            _ => (false, text),
+        };
+        if digits.len() > 18 {
+            return None;
+        }
+        let (mut number, mut after, mut point) = (0i64, 0, false);
+        for byte in digits {
+            match byte.wrapping_sub(b'0') {
+                digit @ 0..=9 => {
+                    number = number * 10 + i64::from(digit);
+                    after += usize::from(point);
+                }
+                _ if *byte == b'.' && !point => point = true,
+                _ => return None,
+            }
+        }
+        let unit = *UNITS.get(after).filter(|_| digits.len() > usize::from(point))?;
+        let scaled = i128::from(number) * i128::from(unit);
+        Some(Self(if negative { -scaled } else { scaled }))
+    }
+
+    #[inline(never)]
+    fn long(text: &[u8]) -> Option<Self> {
         let (negative, text) = match text {
             [b'-', rest @ ..] => (true, rest),
             [b'+', rest @ ..] => (false, rest),
@@ -98,7 +134,7 @@ impl Decimal {
 
     /// The two words of the contract, the low one first.
     #[inline]
-    pub(crate) fn words(self) -> [u64; 2] {
+    pub fn words(self) -> [u64; 2] {
         let bits = self.0.cast_unsigned();
         [bits as u64, (bits >> 64) as u64]
     }

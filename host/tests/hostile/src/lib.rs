@@ -5,9 +5,10 @@
 //! Configuration: `{"misdeed": "spin"}`. Reads `payload`, writes text `out` and boolean `flag`.
 
 use clickmill_plugin::bindings::Guest;
+use clickmill_plugin::bindings::clickmill::plugin::types::Secret;
 use clickmill_plugin::{
-    Batch, Column, ColumnSpec, DataType, Fault, Manifest, Needs, Output, Rejection, Text, Values,
-    lookup,
+    Batch, Column, ColumnSpec, Configured, DataType, Fault, Manifest, Needs, Output, Rejection,
+    Text, Values, lookup,
 };
 
 /// Makes the component. Natively there is nothing to export.
@@ -43,15 +44,17 @@ impl Guest for Hostile {
             "describe:endless" => manifest.description = zeros(24 << 20),
             "describe:escapes" => manifest.name = "\u{1b}]52;c;ZXZpbA==\u{7}".to_owned(),
             "describe:turned" => manifest.version = "1.0\u{202e}0.2".to_owned(),
-            "describe:secrets" => manifest.secrets = vec![String::new(); 100_000],
+            "describe:secrets" => {
+                manifest.secrets = vec![Secret { name: String::new(), min_bytes: 16 }; 100_000];
+            }
             _ => {}
         }
         manifest
     }
 
-    fn configure(config: String, _available: Vec<ColumnSpec>) -> Result<Needs, Vec<String>> {
+    fn configure(config: String, _available: Vec<ColumnSpec>) -> Result<Configured, Vec<String>> {
         clickmill_plugin::glue::tell_panics();
-        match misdeed(&config).as_str() {
+        let needs = match misdeed(&config).as_str() {
             "refuse_config" => Err(vec!["first problem".to_owned(), "second problem".to_owned()]),
             "panic_in_configure" => panic!("no configuration will do"),
             "read_more" => Ok(needs().reads("secret", DataType::Text)),
@@ -71,10 +74,11 @@ impl Guest for Hostile {
             "lookup_more" => Ok(needs().lookup("secret")),
             "lookup" => Ok(needs().lookup("words")),
             _ => Ok(needs()),
-        }
+        };
+        needs.map(|needs| Configured { needs, prepared: Vec::new() })
     }
 
-    fn process(config: String, batch: Batch) -> Result<Output, Fault> {
+    fn process(config: String, _prepared: Vec<u8>, batch: Batch) -> Result<Output, Fault> {
         clickmill_plugin::glue::tell_panics();
         let misdeed = misdeed(&config);
         let rows = batch.rows as usize;
@@ -352,7 +356,7 @@ fn zeros(bytes: usize) -> String {
 }
 
 fn columns(count: usize) -> Vec<ColumnSpec> {
-    vec![ColumnSpec { name: String::new(), data_type: DataType::Text }; count]
+    vec![ColumnSpec { path: String::new(), data_type: DataType::Text, repeated: false }; count]
 }
 
 fn refuse_for(output: &mut Output, row: u32, column: &str) {
@@ -383,5 +387,5 @@ fn recurse(depth: u64) -> u64 {
 fn texts(name: &str, rows: u32, bytes: Vec<u8>) -> Column {
     let mut offsets = vec![0; rows as usize + 1];
     offsets[rows as usize] = bytes.len() as u32;
-    Column { name: name.to_owned(), values: Values::Texts(Text { offsets, bytes }), validity: None }
+    Column::new(name, Values::Texts(Text { offsets, bytes }), None)
 }
