@@ -25,7 +25,8 @@ impl<'a> Plan<'a> {
     /// Reads a column of one of the `wanted` types; it is a problem where there is none.
     pub(crate) fn read(&mut self, path: &str, column: &str, wanted: &[DataType]) {
         if let Some(list) = self.list_of(column) {
-            let what = format!("column `{column}` lies in the list `{list}`, wanted one value per row");
+            let what =
+                format!("column `{column}` lies in the list `{list}`, wanted one value per row");
             self.problem(path, what);
         } else {
             self.read_values(path, column, wanted);
@@ -84,7 +85,8 @@ impl<'a> Plan<'a> {
         let spec = ColumnSpec { path: column.to_owned(), data_type, repeated: false };
         match spec.record() {
             Some(record) if self.is_list(record) => {
-                let what = format!("column `{column}` would lie in a list, wanted one value per row");
+                let what =
+                    format!("column `{column}` would lie in a list, wanted one value per row");
                 self.problem(path, what);
             }
             _ => self.write_beside(path, column, data_type, false),
@@ -130,7 +132,8 @@ impl<'a> Plan<'a> {
     pub(crate) fn finish(mut self) -> Result<Needs, Problems> {
         if self.problems.is_empty() && self.needs.writes.is_empty() {
             self.problems.push(
-                "nothing to do: configure `user_agent`, `url`, `event_date`, `names` or `totals`".to_owned(),
+                "nothing to do: configure `user_agent`, `url`, `event_date`, `names` or `totals`"
+                    .to_owned(),
             );
         }
         // A field is written into a record as it is given, which it is with a field that is read.

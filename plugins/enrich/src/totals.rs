@@ -39,8 +39,14 @@ pub(crate) struct Total {
 
 enum Of {
     /// The elements of a list, told by a column within it.
-    Count { list: String, by: String },
-    Sum { column: String, times: Option<String> },
+    Count {
+        list: String,
+        by: String,
+    },
+    Sum {
+        column: String,
+        times: Option<String>,
+    },
 }
 
 const NUMBERS: &[DataType] = &[DataType::Decimal, DataType::Int64, DataType::Float64];
@@ -75,7 +81,9 @@ impl Total {
                 if let Some(times) = &times {
                     plan.read_values(&place("times"), times, &[DataType::Int64]);
                     let record = |path: &str| path.rsplit_once('.').map(|(of, _)| of.to_owned());
-                    if record(times) != record(&column) || plan.list_of(times) != plan.list_of(&column) {
+                    if record(times) != record(&column)
+                        || plan.list_of(times) != plan.list_of(&column)
+                    {
                         let what = format!("`{times}` is not in the record of `{column}`");
                         plan.problem(&place("times"), what);
                     }
@@ -84,7 +92,10 @@ impl Total {
                 (Of::Sum { column, times }, data_type)
             }
             _ => {
-                plan.problem(&format!("totals[{at}]"), "give `count`, or `sum` and perhaps `times`");
+                plan.problem(
+                    &format!("totals[{at}]"),
+                    "give `count`, or `sum` and perhaps `times`",
+                );
                 return None;
             }
         };
@@ -172,7 +183,8 @@ impl Sums<'_> {
             let mut terms = self.places.values(row).filter_map(&term);
             let sum = terms.try_fold(T::default(), &add);
             if sum.is_none() {
-                let message = format!("the sum of `{}` is beyond what `{}` can hold", self.name, self.to);
+                let message =
+                    format!("the sum of `{}` is beyond what `{}` can hold", self.name, self.to);
                 answer.refuse(row, rows, "out_of_range", self.name, message);
             }
             sum

@@ -174,10 +174,11 @@ impl Url {
             let column = product.fill(&rests, batch)?;
             match column {
                 Some(column) => answer.add(column),
-                None => answer.columns.extend(batch.take(&product.column).map(|kept| Column {
-                    name: product.column.clone(),
-                    ..kept
-                })),
+                None => answer.columns.extend(
+                    batch
+                        .take(&product.column)
+                        .map(|kept| Column { name: product.column.clone(), ..kept }),
+                ),
             }
         }
         Ok(())

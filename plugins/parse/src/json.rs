@@ -167,6 +167,9 @@ impl Json {
         for (row, code, told) in elements.iter().flat_map(|elements| &elements.refused) {
             refusals.add(*row, *code, told.clone());
         }
+        for row in elements.iter().flat_map(|elements| &elements.dropped) {
+            refusals.settle(*row as usize);
+        }
         let mut output = self.read(&messages, &mut refusals);
         if let Some(Elements { rows, dropped, .. }) = elements {
             output.came_from = Some(rows.iter().map(|element| element.from).collect());

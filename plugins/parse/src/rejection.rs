@@ -188,6 +188,11 @@ impl Refusals {
         self.push(row, code, message, Some(name.to_owned()));
     }
 
+    /// Says that a row is no more refused, whatever is found in it.
+    pub(crate) fn settle(&mut self, row: usize) {
+        self.is_first(row);
+    }
+
     /// Refuses a row for what stands at a place.
     #[cold]
     pub(crate) fn add_column(&mut self, row: usize, code: Code, place: &str, message: String) {

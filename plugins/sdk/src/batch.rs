@@ -114,9 +114,8 @@ impl Places<'_> {
 
     fn rows_values(&self, rows: Range<usize>) -> Range<usize> {
         let lists = self.steps.iter().filter_map(|(_, offsets)| *offsets);
-        lists.fold(rows, |range, offsets| {
-            offsets[range.start] as usize..offsets[range.end] as usize
-        })
+        lists
+            .fold(rows, |range, offsets| offsets[range.start] as usize..offsets[range.end] as usize)
     }
 
     /// A value by its path, for people: elements of lists by their number, as in `items[3].price`.
@@ -149,8 +148,8 @@ impl Output {
     }
 
     /// Adds a column under its path. The records that it is a field of are those of `batch`, and are added
-    /// too where they are not there yet. A path that begins with a record which neither has is the
-    /// plugin's mistake, and a panic.
+    /// too where they are not there yet. A value whose record is null has no place, and is null. A path that
+    /// begins with a record which neither has is the plugin's mistake, and a panic.
     pub fn put(&mut self, path: &str, mut column: Column, batch: &Batch) {
         let mut parent = None;
         let mut name = path;
@@ -162,6 +161,17 @@ impl Output {
             name = rest;
         }
         column.parent = parent;
+        if let Some(record) = parent.map(|parent| &self.columns[parent as usize])
+            && column.offsets.is_none()
+        {
+            match (&mut column.validity, &record.validity) {
+                (_, None) => {}
+                (none @ None, Some(there)) => *none = Some(there.clone()),
+                (Some(bits), Some(there)) => {
+                    bits.iter_mut().zip(there).for_each(|(bits, there)| *bits &= there);
+                }
+            }
+        }
         if column.name != name {
             name.clone_into(&mut column.name);
         }
@@ -223,6 +233,17 @@ mod tests {
         assert_eq!(batch.column("n"), None);
         assert_eq!(batch.column("items.tags").map(Column::len), Some(4));
         assert_eq!(batch.specs()[2].path, "items.tags");
+    }
+
+    #[test]
+    fn what_a_null_record_would_hold_is_null() {
+        let user = Column::new("user", Values::Records, Some(vec![0b01]));
+        let batch = Batch { rows: 2, ingest_time: 0, columns: vec![user] };
+        let mut output = Output::new(Vec::new());
+        output.put("user.n", Column::int64s("n", [Some(1), Some(2)]), &batch);
+        output.put("user.m", Column::int64s("m", [None, Some(2)]), &batch);
+        let of = |at: usize| [output.columns[at].int64(0), output.columns[at].int64(1)];
+        assert_eq!((of(1), of(2)), ([Some(1), None], [None, None]));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Columns, read by value.
 
 use crate::{
-    Booleans, Column, ColumnSpec, DataType, Dates, Datetimes, Decimal, Decimals, Dictionary, Float64s,
-    Int64s, Text, Texts, Times, Timestamps, Values,
+    Booleans, Column, ColumnSpec, DataType, Dates, Datetimes, Decimal, Decimals, Dictionary,
+    Float64s, Int64s, Text, Texts, Times, Timestamps, Values,
 };
 
 impl Column {

@@ -167,7 +167,8 @@ impl From<i64> for Decimal {
 impl fmt::Display for Decimal {
     /// Digits, and behind a point those that are no noughts at the end: `-12.5`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, fraction) = (self.0.unsigned_abs() / 1_000_000_000, self.0.unsigned_abs() % 1_000_000_000);
+        let (whole, fraction) =
+            (self.0.unsigned_abs() / 1_000_000_000, self.0.unsigned_abs() % 1_000_000_000);
         let mut text = whole.to_string();
         if fraction != 0 {
             text.push('.');

@@ -68,11 +68,11 @@ pub mod bindings {
     });
 }
 
+pub use batch::Places;
 pub use bindings::clickmill::plugin::types::{
     Batch, Column, ColumnSpec, Configured, DataType, Dictionary, Fault, Manifest, Needs, Output,
     Rejection, Text, Values,
 };
-pub use batch::Places;
 pub use builder::{
     Booleans, Dates, Datetimes, Decimals, Fixed, Float64s, Int64s, Texts, Times, Timestamps,
     Validity,

@@ -85,7 +85,11 @@ impl<'a> Record<'a> {
         let (at, index) = self.find(path)?;
         let column = &self.batch.columns[at];
         let is_record = matches!(column.values, Values::Records) && column.offsets.is_none();
-        (is_record && column.is_valid(index)).then_some(Self { at: Some(at as u32), index, ..*self })
+        (is_record && column.is_valid(index)).then_some(Self {
+            at: Some(at as u32),
+            index,
+            ..*self
+        })
     }
 
     /// A list in this record: empty where there is none.

@@ -276,9 +276,9 @@ impl<'a> Row<'a> {
     /// The row's value in a column as a type of your own, by serde: see [`Value::to`]. What does not fit
     /// refuses the row with code `wrong_type`.
     pub fn get<T: DeserializeOwned>(&self, column: &str) -> Result<T, Refusal> {
-        self.value(column).to().map_err(|error| {
-            reject("wrong_type", format!("`{column}`: {error}")).column(column)
-        })
+        self.value(column)
+            .to()
+            .map_err(|error| reject("wrong_type", format!("`{column}`: {error}")).column(column))
     }
 
     /// When the host took the row in, in microseconds since 1970-01-01T00:00:00Z: the plugin's "now".

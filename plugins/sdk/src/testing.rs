@@ -162,10 +162,7 @@ fn assert_lengths(batch: &Batch, at: usize, what: &str, name: &str) {
     if let Some(bits) = &column.validity {
         assert_eq!(bits.len(), values.div_ceil(8), "validity of {what} `{name}`");
         let nulls = (0..values).filter(|value| !column.is_valid(*value)).count();
-        assert!(
-            column.offsets.is_none() || nulls == 0,
-            "elements of {what} `{name}` are null"
-        );
+        assert!(column.offsets.is_none() || nulls == 0, "elements of {what} `{name}` are null");
     }
 }
 
@@ -249,8 +246,7 @@ fn check(needs: &Needs, rows: usize, output: &Output) {
     for column in output.rejections.iter().filter_map(|rejection| rejection.column.as_ref()) {
         let path = without_elements(column);
         let mut known = needs.reads.iter().chain(&needs.writes);
-        let known =
-            known.any(|spec| is_within(&path, &spec.path) || is_within(&spec.path, &path));
+        let known = known.any(|spec| is_within(&path, &spec.path) || is_within(&spec.path, &path));
         assert!(known, "a row is refused for `{column}`, which is neither read nor written");
     }
     for rejection in &output.rejections {

@@ -101,7 +101,9 @@ impl Root {
                 values.into_iter().for_each(|value| node.push(path, value));
             }
             Some(value) if in_list => {
-                panic!("`{path}` lies in a list: set a list with a value per element, not {value:?}")
+                panic!(
+                    "`{path}` lies in a list: set a list with a value per element, not {value:?}"
+                )
             }
             Some(value) => node.push(path, value),
         }
@@ -208,7 +210,8 @@ impl Node {
             }
             for field in &mut self.fields {
                 let given = fields.iter_mut().flatten().find(|(name, _)| *name == field.name);
-                let value = given.map_or(Value::Null, |(_, value)| std::mem::replace(value, Value::Null));
+                let value =
+                    given.map_or(Value::Null, |(_, value)| std::mem::replace(value, Value::Null));
                 let path = format!("{path}.{}", field.name);
                 field.push(&path, value);
             }

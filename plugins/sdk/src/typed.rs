@@ -8,8 +8,8 @@ use std::fmt::Display;
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, IntoDeserializer, Visitor};
-use serde::ser::{self, Serialize};
 use serde::forward_to_deserialize_any;
+use serde::ser::{self, Serialize};
 
 use crate::Value;
 
@@ -336,7 +336,7 @@ impl ser::SerializeStruct for Parts {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
+    use serde::{Deserialize, Serialize};
 
     use super::*;
     use crate::Decimal;

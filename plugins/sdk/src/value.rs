@@ -91,9 +91,8 @@ impl Value {
 
     /// What a column that is no record holds at a place.
     pub(crate) fn of(column: &Column, at: usize) -> Self {
-        let text = |bytes: Option<&[u8]>| {
-            bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-        };
+        let text =
+            |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         let value = match column.values.data_type() {
             DataType::Boolean => column.boolean(at).map(Value::Boolean),
             DataType::Int64 => column.int64(at).map(Value::Int64),

@@ -141,7 +141,8 @@ impl Checker<'_> {
         }
         if let Some(when) = when {
             let of_when = list(Some(when.path.clone()));
-            for column in columns.iter().filter(|column| of_when.is_some() && of(column) != of_when) {
+            for column in columns.iter().filter(|column| of_when.is_some() && of(column) != of_when)
+            {
                 problems.push(format!(
                     "`when` is about `{}`, which lies in {}, and `{}` lies in {}",
                     when.path,
@@ -236,7 +237,9 @@ impl Checker<'_> {
         let Some(limit) = limit else { return Some(None) };
         let exact = Decimal::parse(limit.to_string().as_bytes());
         if exact.is_none() {
-            self.problem(format!("`{limit}` is no number of at most 29 digits before the point and 9 after it"));
+            self.problem(format!(
+                "`{limit}` is no number of at most 29 digits before the point and 9 after it"
+            ));
         }
         exact.map(Some)
     }
@@ -383,10 +386,7 @@ impl Checker<'_> {
 }
 
 /// The levels that lie in lists: of others, a value is a row.
-fn levels_in_lists(
-    levels: Vec<Option<String>>,
-    available: &[ColumnSpec],
-) -> Vec<Option<String>> {
+fn levels_in_lists(levels: Vec<Option<String>>, available: &[ColumnSpec]) -> Vec<Option<String>> {
     let in_list = |path: &String| {
         available.iter().any(|spec| spec.path == *path && spec.list(available).is_some())
     };

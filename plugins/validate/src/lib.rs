@@ -101,7 +101,13 @@ impl Validate {
                 if !message.is_empty() {
                     message.push_str("; ");
                 }
-                printer.describe(rule, failure.row as usize, failure.value, failure.part, &mut message);
+                printer.describe(
+                    rule,
+                    failure.row as usize,
+                    failure.value,
+                    failure.part,
+                    &mut message,
+                );
             }
         }
         output.rejections.push(Rejection {
