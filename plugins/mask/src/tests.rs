@@ -2,6 +2,7 @@
 
 mod corpus;
 mod json;
+mod nested;
 mod properties;
 mod writings;
 

@@ -10,7 +10,9 @@ mod explode;
 mod extras;
 mod nested;
 mod paths;
+mod reading;
 mod scan;
+mod shape;
 mod told;
 mod value;
 mod walk;
@@ -28,9 +30,11 @@ use crate::unpack::{Unpacked, unpack};
 use convert::Block;
 use cursor::{Cursor, Stop};
 use explode::{Around, Elements, Explode};
-use nested::{Nested, Reading, Room, Shape};
+use nested::Nested;
 use paths::Paths;
+use reading::{Reading, Room};
 use scan::{BLOCK, Options, Scanner};
+use shape::Shape;
 use told::Unread;
 
 /// Whether a text is one JSON value.

@@ -14,6 +14,7 @@ mod config;
 mod csv;
 mod json;
 mod number;
+mod problems;
 mod rejection;
 #[cfg(test)]
 mod tests;

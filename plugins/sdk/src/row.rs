@@ -356,3 +356,6 @@ impl<'a> Row<'a> {
 fn required(column: &str) -> Refusal {
     reject("required", format!("`{column}` is missing")).column(column)
 }
+
+#[cfg(test)]
+mod tests;

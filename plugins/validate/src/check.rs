@@ -7,6 +7,7 @@ use regex::bytes::RegexBuilder;
 use serde_json::{Number, Value};
 
 use crate::config::{self, Config, Kind, Limit, RuleConfig};
+use crate::levels::Levels;
 use crate::rule::{Check, DAY, Rule, When};
 use crate::words::Allowed;
 
@@ -91,68 +92,17 @@ impl Checker<'_> {
         });
         let found = self.kind(kind);
         if let Some((columns, check)) = &found {
-            self.levels(columns, check, when.as_ref().map(|when| &when.column));
+            let when = when.as_ref().map(|when| &when.column);
+            self.problems.extend(Levels(self.available).problems(columns, check, when));
         }
         match found {
             Some((columns, check)) if self.problems.is_empty() => {
-                let levels = columns.iter().map(|column| self.level(column, &check)).collect();
-                let levels = levels_in_lists(levels, self.available);
+                let levels = Levels(self.available);
+                let levels = columns.iter().map(|column| levels.in_list(column, &check)).collect();
                 Ok(Rule { code, action: config.action, when, columns, levels, check })
             }
             _ => Err((Some(name), self.problems)),
         }
-    }
-
-    /// The column whose values a column is asked of: the record that a list is a field of, where the list as
-    /// a whole is meant. None: it is asked of rows.
-    fn level(&self, column: &ColumnSpec, check: &Check) -> Option<String> {
-        let whole = column.repeated && matches!(check, Check::Required | Check::Elements { .. });
-        if whole { column.record().map(str::to_owned) } else { Some(column.path.clone()) }
-    }
-
-    /// All columns of a rule must lie in the same list, `when` perhaps in none.
-    fn levels(&mut self, columns: &[ColumnSpec], check: &Check, when: Option<&ColumnSpec>) {
-        let list = |path: Option<String>| {
-            let spec = self.available.iter().find(|spec| Some(&spec.path) == path.as_ref())?;
-            spec.list(self.available).map(str::to_owned)
-        };
-        let told = |list: &Option<String>| {
-            list.as_ref().map_or_else(|| "no list".to_owned(), |list| format!("the list `{list}`"))
-        };
-        let mut problems = Vec::new();
-        let of = |column: &ColumnSpec| list(self.level(column, check));
-        let pairs = match (check, columns) {
-            // Each of its columns is a rule of its own.
-            (Check::Required, _) => Vec::new(),
-            (_, [first, others @ ..]) => others.iter().map(|other| (first, other)).collect(),
-            (_, []) => Vec::new(),
-        };
-        for (first, other) in pairs {
-            let (a, b) = (of(first), of(other));
-            if a != b {
-                problems.push(format!(
-                    "`{}` lies in {} and `{}` in {}: wanted them in the same",
-                    first.path,
-                    told(&a),
-                    other.path,
-                    told(&b)
-                ));
-            }
-        }
-        if let Some(when) = when {
-            let of_when = list(Some(when.path.clone()));
-            for column in columns.iter().filter(|column| of_when.is_some() && of(column) != of_when)
-            {
-                problems.push(format!(
-                    "`when` is about `{}`, which lies in {}, and `{}` lies in {}",
-                    when.path,
-                    told(&of_when),
-                    column.path,
-                    told(&of(column))
-                ));
-            }
-        }
-        self.problems.extend(problems);
     }
 
     /// The check and its columns: `None` only where there is a problem.
@@ -383,14 +333,6 @@ impl Checker<'_> {
     fn problem(&mut self, text: String) {
         self.problems.push(text);
     }
-}
-
-/// The levels that lie in lists: of others, a value is a row.
-fn levels_in_lists(levels: Vec<Option<String>>, available: &[ColumnSpec]) -> Vec<Option<String>> {
-    let in_list = |path: &String| {
-        available.iter().any(|spec| spec.path == *path && spec.list(available).is_some())
-    };
-    levels.into_iter().map(|level| level.filter(in_list)).collect()
 }
 
 /// The limits of a range that is not exact.

@@ -10,6 +10,7 @@
 mod check;
 mod config;
 mod describe;
+mod levels;
 mod rule;
 mod words;
 

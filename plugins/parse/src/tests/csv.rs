@@ -196,10 +196,10 @@ fn needs_are_the_fields_read_and_the_columns_written() {
         Column::int64s("typed_already", [Some(1)]),
     ];
     let needs = testing::configure::<Parse>(&config.to_string(), &input).expect("accepted");
-    let reads: Vec<&str> = needs.reads.iter().map(|read| read.name.as_str()).collect();
+    let reads: Vec<&str> = needs.reads.iter().map(|read| read.path.as_str()).collect();
     assert_eq!(reads, ["p", "q"]);
     let writes: Vec<(&str, DataType)> =
-        needs.writes.iter().map(|write| (write.name.as_str(), write.data_type)).collect();
+        needs.writes.iter().map(|write| (write.path.as_str(), write.data_type)).collect();
     assert_eq!(
         writes,
         [
