@@ -60,6 +60,19 @@ impl Column {
         Datetimes::collect(values).finish(name)
     }
 
+    /// A text column of which many values are alike: value `i` is `values[indices[i]]`.
+    pub fn dictionary<T: AsRef<str>>(
+        name: &str,
+        indices: Vec<u32>,
+        values: impl IntoIterator<Item = T>,
+        validity: Option<Vec<u8>>,
+    ) -> Self {
+        let mut texts = Texts::default();
+        values.into_iter().for_each(|value| texts.push(value.as_ref()));
+        let values = texts.into_text();
+        Self::new(name, Values::Dictionary(Dictionary { indices, values }), validity)
+    }
+
     /// A column of so many nulls, of any type but records.
     pub fn nulls(name: &str, data_type: DataType, values: usize) -> Self {
         let text = || Text { offsets: vec![0; values + 1], bytes: Vec::new() };
@@ -308,5 +321,23 @@ impl Values {
             Values::Blobs(_) => DataType::Blob,
             Values::Records => DataType::Record,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dictionary_reads_as_the_text_that_it_becomes() {
+        let mut column = Column::dictionary("c", vec![1, 0, 7, 1], ["a", "bc"], Some(vec![0b1011]));
+        let read = |column: &Column| -> Vec<Option<String>> {
+            (0..column.len()).map(|at| column.text(at).map(str::to_owned)).collect()
+        };
+        let texts = read(&column);
+        assert_eq!(texts, [Some("bc"), Some("a"), None, Some("bc")].map(|t| t.map(str::to_owned)));
+        column.make_plain();
+        assert!(matches!(column.values, Values::Texts(_)));
+        assert_eq!(read(&column), texts);
     }
 }

@@ -58,6 +58,10 @@ mod value;
 
 /// What `wit/plugin.wit` generates. Use the re-exports of the crate root instead.
 #[doc(hidden)]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a function per import, with an argument per flattened field"
+)]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit/plugin.wit",
