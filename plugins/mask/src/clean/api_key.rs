@@ -168,7 +168,7 @@ fn is_random(text: &[u8]) -> bool {
             && (part.len() > 8 || part.iter().any(u8::is_ascii_alphabetic))
     };
     text.iter().any(u8::is_ascii_uppercase)
-        || text.split(|b| !b.is_ascii_alphanumeric()).any(|part| is_mixed(part))
+        || text.split(|b| !b.is_ascii_alphanumeric()).any(is_mixed)
 }
 
 /// Finds private keys, from their first line to their last, or to the end.
