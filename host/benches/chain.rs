@@ -124,8 +124,8 @@ fn run_native(batch: &Batch, configs: &[String], times: &mut [Duration]) {
     let columns = to_sdk(&batch.columns);
     let mut batch =
         sdk::Batch { rows: batch.rows() as u32, ingest_time: batch.ingest_time.get(), columns };
-    type Process = fn(&str, sdk::Batch) -> Result<sdk::Output, sdk::Fault>;
-    type Needs = fn(&str, &[sdk::ColumnSpec]) -> Result<sdk::Needs, Vec<String>>;
+    type Process = fn(&str, &[u8], sdk::Batch) -> Result<sdk::Output, sdk::Fault>;
+    type Needs = fn(&str, &[sdk::ColumnSpec]) -> Result<sdk::Configured, Vec<String>>;
     let stages: [(Needs, Process); 4] = [
         (glue::configure::<parse::Parse>, glue::process::<parse::Parse>),
         (glue::configure::<enrich::Enrich>, glue::process::<enrich::Enrich>),
@@ -133,13 +133,12 @@ fn run_native(batch: &Batch, configs: &[String], times: &mut [Duration]) {
         (glue::configure::<validate::Validate>, glue::process::<validate::Validate>),
     ];
     for (at, ((needs, process), config)) in stages.iter().zip(configs).enumerate() {
-        let available: Vec<sdk::ColumnSpec> = batch.columns.iter().map(sdk::Column::spec).collect();
-        let needs = needs(config, &available).unwrap();
-        let reads = |column: &&sdk::Column| needs.reads.iter().any(|read| read.name == column.name);
+        let sdk::Configured { needs, prepared } = needs(config, &batch.specs()).unwrap();
+        let reads = |column: &&sdk::Column| needs.reads.iter().any(|read| read.path == column.name);
         let columns = batch.columns.iter().filter(reads).cloned().collect();
         let input = sdk::Batch { rows: batch.rows, ingest_time: batch.ingest_time, columns };
         let started = Instant::now();
-        let output = process(config, input).unwrap();
+        let output = process(config, &prepared, input).unwrap();
         times[at] += started.elapsed();
         assert!(output.rejections.is_empty(), "{:?}", output.rejections[0]);
         for column in output.columns {

@@ -555,7 +555,14 @@ const FUZZ: &str =
 const BENCH: &str = "`.ci/run` runs every bench on little data";
 
 /// The READMEs with blocks that are followed here, each with what is special about it.
-const OTHERS: [(&str, Special); 7] = [
+const OTHERS: [(&str, Special); 8] = [
+    (
+        "plugins/parse/README.md",
+        Special {
+            shown: &[("toml", "a test of its own runs it"), ("json", "a test of its own runs it")],
+            ..NOTHING
+        },
+    ),
     (
         "sql/README.md",
         Special {

@@ -110,7 +110,7 @@ pub(crate) fn gather(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Resul
         _ => copy_exact(ids, values, len),
     };
     let validity = values.iter().any(Option::is_none).then(|| validity(ids, values)).flatten();
-    Ok(Column { name: name.to_owned(), values: Values::Texts(Text { offsets, bytes }), validity })
+    Ok(Column::new(name, Values::Texts(Text { offsets, bytes }), validity))
 }
 
 /// Copies `N` bytes per row whatever the value's length: what is too much is overwritten by the next.

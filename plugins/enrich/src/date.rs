@@ -78,7 +78,7 @@ impl EventDate {
             }
             From::Parts(names) => self.joined(names, batch, answer)?,
         };
-        answer.add(Column { name: self.to.clone(), values: Values::Dates(days), validity });
+        answer.add(Column::new(&self.to, Values::Dates(days), validity));
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Enriches rows with what can be told from the row itself and from reference data: device and
-//! browser from the user agent, page category and product from the url, the event's day, and the
-//! names behind codes.
+//! browser from the user agent, page category and product from the url, the event's day, the
+//! names behind codes, and sums and counts over lists.
 //!
 //! Each enrichment is optional, so the same plugin serves clicks and the shop file. Columns that are
 //! not configured are neither read nor written. Nothing here cleans or checks what it does not need:
@@ -10,6 +10,7 @@ mod columns;
 mod date;
 mod names;
 mod plan;
+mod totals;
 mod url;
 mod user_agent;
 
@@ -38,6 +39,9 @@ pub struct Config {
     /// first unknown code is the one it is refused for.
     #[serde(default)]
     names: Vec<names::Config>,
+    /// Sums and counts over lists.
+    #[serde(default)]
+    totals: Vec<totals::Config>,
 }
 
 /// The plugin, ready for batches.
@@ -46,6 +50,7 @@ pub struct Enrich {
     url: Option<url::Url>,
     event_date: Option<date::EventDate>,
     names: Vec<names::Names>,
+    totals: Vec<totals::Total>,
     needs: Needs,
 }
 
@@ -66,7 +71,13 @@ impl Plugin for Enrich {
             .enumerate()
             .filter_map(|(at, config)| names::Names::configure(config, at, &mut plan))
             .collect();
-        Ok(Self { user_agent, url, event_date, names, needs: plan.finish()? })
+        let totals = config
+            .totals
+            .into_iter()
+            .enumerate()
+            .filter_map(|(at, config)| totals::Total::configure(config, at, &mut plan))
+            .collect();
+        Ok(Self { user_agent, url, event_date, names, totals, needs: plan.finish()? })
     }
 
     fn needs(&self) -> Needs {
@@ -84,11 +95,14 @@ impl Plugin for Enrich {
         for names in &self.names {
             names.enrich(&batch, &mut answer)?;
         }
+        for total in &self.totals {
+            total.enrich(&batch, &mut answer)?;
+        }
         // Last, because it may take the product column out of the batch instead of copying it.
         if let Some(url) = &self.url {
             url.enrich(&mut batch, &mut answer)?;
         }
-        Ok(answer.into_output())
+        Ok(answer.into_output(&batch))
     }
 }
 
@@ -123,7 +137,14 @@ impl Answer {
         }
     }
 
-    fn into_output(self) -> Output {
-        Output { columns: self.columns, rejections: self.rejections, dropped: Vec::new() }
+    /// The columns stand under their paths, which are their names here.
+    fn into_output(self, batch: &Batch) -> Output {
+        let mut output = Output::new(Vec::with_capacity(self.columns.len()));
+        for mut column in self.columns {
+            let path = std::mem::take(&mut column.name);
+            output.put(&path, column, batch);
+        }
+        output.rejections = self.rejections;
+        output
     }
 }

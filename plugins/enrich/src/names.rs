@@ -17,7 +17,8 @@ use crate::plan::Plan;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// The column of codes, int64 or text.
+    /// The column of codes, int64 or text. It may lie in a list (`items.category`): then the names stand in the
+    /// same record.
     column: String,
     /// The lookup table that knows them: a name under `lookups` of the pipeline file.
     table: String,
@@ -59,12 +60,9 @@ pub(crate) struct Names {
 
 impl Names {
     pub(crate) fn configure(config: Config, at: usize, plan: &mut Plan<'_>) -> Option<Self> {
-        plan.read(
-            &format!("names[{at}].column"),
-            &config.column,
-            &[DataType::Int64, DataType::Text],
-        );
-        plan.write(&format!("names[{at}].to"), &config.to, DataType::Text);
+        let types = &[DataType::Int64, DataType::Text];
+        plan.read_values(&format!("names[{at}].column"), &config.column, types);
+        Self::place(&config, at, plan);
         plan.look_up(&format!("names[{at}].table"), &config.table);
         if config.field.is_empty() {
             plan.problem(&format!("names[{at}].field"), "the field has no name");
@@ -78,8 +76,29 @@ impl Names {
         Some(Self { column, table, to, field, unknown })
     }
 
+    /// Names stand beside their codes, in the same record, unless there is one per row.
+    fn place(config: &Config, at: usize, plan: &mut Plan<'_>) {
+        let Config { column, to, .. } = config;
+        let path = format!("names[{at}].to");
+        let Some(list) = plan.list_of(column) else {
+            return plan.write(&path, to, DataType::Text);
+        };
+        let record = |path: &str| path.rsplit_once('.').map(|(record, _)| record.to_owned());
+        let repeated = list == *column;
+        if record(to) != record(column) {
+            let what = format!("`{to}` is not in the record of `{column}`, which lies in a list");
+            plan.problem(&path, what);
+        } else if repeated && config.unknown == Unknown::Null {
+            let what = format!("`{column}` is a list, of which no element is null");
+            plan.problem(&format!("names[{at}].unknown"), what);
+        } else {
+            plan.write_beside(&path, to, DataType::Text, repeated);
+        }
+    }
+
     pub(crate) fn enrich(&self, batch: &Batch, answer: &mut Answer) -> Result<(), Fault> {
-        let Codes { ids, keys } = Codes::of(column(batch, &self.column)?)?;
+        let codes = column(batch, &self.column)?;
+        let Codes { ids, keys } = Codes::of(codes)?;
         let found = if keys.is_empty() {
             Vec::new()
         } else {
@@ -91,21 +110,31 @@ impl Names {
             None => None,
         });
         let values: Vec<Option<&[u8]>> = std::iter::once(None).chain(named).collect();
-        answer.add(gather(&self.to, &ids, &values)?);
+        let mut names = gather(&self.to, &ids, &values)?;
+        if codes.offsets.is_some() {
+            names.offsets.clone_from(&codes.offsets);
+            // No element is null: those without a name are of rows that are refused.
+            names.validity = None;
+        }
+        answer.add(names);
         if self.unknown == Unknown::Reject && found.contains(&None) {
-            let rows = ids.len();
-            for (row, id) in ids.iter().enumerate() {
+            let places = batch.places(&self.column);
+            for (value, id) in ids.iter().enumerate() {
                 if *id != 0 && found[*id as usize - 1].is_none() {
-                    let message = self.unknown_code(&keys[*id as usize - 1]);
-                    answer.refuse(row, rows, "unknown_code", &self.column, message);
+                    let (row, column) = match &places {
+                        Some(places) => (places.row(value), places.shown(value)),
+                        None => (value, self.column.clone()),
+                    };
+                    let message = self.unknown_code(&column, &keys[*id as usize - 1]);
+                    answer.refuse(row, batch.rows as usize, "unknown_code", &column, message);
                 }
             }
         }
         Ok(())
     }
 
-    fn unknown_code(&self, key: &str) -> String {
-        let Self { column, table, .. } = self;
+    fn unknown_code(&self, column: &str, key: &str) -> String {
+        let table = &self.table;
         match key.char_indices().nth(64) {
             None => format!("`{column}` `{key}` is not in lookup table `{table}`"),
             Some((end, _)) => {

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Enrich;
 
 mod any;
+mod nested;
 mod rows;
 
 fn run(config: serde_json::Value, columns: Vec<Column>) -> Output {
@@ -119,7 +120,7 @@ fn every_problem_is_told_with_its_place() {
             "`names[0].table`: the lookup table has no name",
         ]
     );
-    let nothing = "nothing to do: configure `user_agent`, `url`, `event_date` or `names`";
+    let nothing = "nothing to do: configure `user_agent`, `url`, `event_date`, `names` or `totals`";
     assert_eq!(problems(json!({}), &columns), [nothing]);
     assert!(problems(json!({"name": []}), &columns)[0].contains("unknown field `name`"));
 }

@@ -174,7 +174,11 @@ impl Url {
             let column = product.fill(&rests, batch)?;
             match column {
                 Some(column) => answer.add(column),
-                None => answer.columns.extend(batch.take(&product.column)),
+                None => answer.columns.extend(
+                    batch
+                        .take(&product.column)
+                        .map(|kept| Column { name: product.column.clone(), ..kept }),
+                ),
             }
         }
         Ok(())
@@ -226,11 +230,8 @@ impl Product {
         }
         copy(kept_text, copied..rows, &mut offsets, &mut bytes);
         offsets.push(bytes.len() as u32);
-        Ok(Some(Column {
-            name: self.column.clone(),
-            values: Values::Texts(Text { offsets, bytes }),
-            validity: Some(validity),
-        }))
+        let values = Values::Texts(Text { offsets, bytes });
+        Ok(Some(Column::new(&self.column, values, Some(validity))))
     }
 
     /// The product that a url names, given from its path on.

@@ -119,11 +119,8 @@ impl UserAgent {
             let bots: Vec<u8> = std::iter::once(0)
                 .chain(agents.iter().map(|agent| u8::from(agent.is_bot)))
                 .collect();
-            answer.add(Column {
-                name: name.clone(),
-                values: Values::Booleans(ids.iter().map(|id| bots[*id as usize]).collect()),
-                validity: column.validity.clone(),
-            });
+            let bots = Values::Booleans(ids.iter().map(|id| bots[*id as usize]).collect());
+            answer.add(Column::new(name, bots, column.validity.clone()));
         }
         Ok(())
     }

@@ -28,7 +28,8 @@ pub struct Config {
     #[serde(default)]
     pub(crate) unreadable: Unreadable,
 
-    /// The treatment of each column, by its name.
+    /// The treatment of each column, by its path: `user.email`, `items.note`. Lists keep their length: an element
+    /// that would become null is an empty text. A list that is removed is an empty one.
     #[schemars(with = "BTreeMap<String, Treatment>")]
     pub(crate) columns: BTreeMap<String, Entry>,
 }

@@ -10,7 +10,7 @@ use clickmill_plugin::{Column, Texts};
 
 /// The column with each address truncated. Calls `bad` for a row that holds none, which becomes null; so
 /// does an empty text, which says nothing.
-pub(crate) fn column(source: &Column, mut bad: impl FnMut(u32)) -> Column {
+pub(crate) fn column(source: &Column, mut bad: impl FnMut(usize)) -> Column {
     let rows = source.len();
     let mut texts = Texts::with_capacity(rows, rows * 16);
     let mut address = String::new();
@@ -33,7 +33,7 @@ pub(crate) fn column(source: &Column, mut bad: impl FnMut(u32)) -> Column {
         match last {
             Some(_) => texts.push(&address),
             None => {
-                bad(row as u32);
+                bad(row);
                 texts.push_null();
             }
         }

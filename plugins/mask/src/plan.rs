@@ -9,8 +9,8 @@ use crate::pseudonym::{Key, Pseudonyms};
 
 /// The work on one column.
 pub(crate) struct Task {
-    /// The column that is written.
-    pub(crate) name: String,
+    /// The path of the column that is written.
+    pub(crate) path: String,
     /// The column that is read.
     pub(crate) source: ColumnSpec,
     pub(crate) work: Work,
@@ -24,12 +24,13 @@ pub(crate) enum Work {
 }
 
 impl Task {
-    /// The type that is written.
-    pub(crate) fn writes(&self) -> DataType {
-        match self.work {
+    /// The column that is written.
+    pub(crate) fn writes(&self) -> ColumnSpec {
+        let data_type = match self.work {
             Work::Remove => self.source.data_type,
             Work::Pseudonym(_) | Work::Ip(_) | Work::Clean(_) => DataType::Text,
-        }
+        };
+        ColumnSpec { path: self.path.clone(), data_type, repeated: self.source.repeated }
     }
 }
 
@@ -58,7 +59,7 @@ pub(crate) fn plan(config: Config, available: &[ColumnSpec]) -> Result<Vec<Task>
             Treatment::Pseudonym(options) => options.from.as_deref().unwrap_or(&name),
             _ => &name,
         };
-        match source(from, wanted(&treatment), available) {
+        match source(from, &name, wanted(&treatment), available) {
             Ok(source) => {
                 let work = match treatment {
                     Treatment::Pseudonym(options) => match &key {
@@ -78,7 +79,7 @@ pub(crate) fn plan(config: Config, available: &[ColumnSpec]) -> Result<Vec<Task>
                     Treatment::Clean(options) => Work::Clean(Cleaner::new(options)),
                     Treatment::Remove | Treatment::Keep => Work::Remove,
                 };
-                tasks.push(Task { name, source, work });
+                tasks.push(Task { path: name, source, work });
             }
             Err(problem) => problems.push(format!("column `{name}`: {problem}")),
         }
@@ -88,25 +89,6 @@ pub(crate) fn plan(config: Config, available: &[ColumnSpec]) -> Result<Vec<Task>
     }
     tasks.sort_by_key(|task| !matches!(task.work, Work::Pseudonym(_)));
     Ok(tasks)
-}
-
-/// A column of nulls.
-pub(crate) fn nulls(name: &str, data_type: DataType, rows: usize) -> Column {
-    let values = match data_type {
-        DataType::Boolean => Values::Booleans(vec![0; rows]),
-        DataType::Int64 => Values::Int64s(vec![0; rows]),
-        DataType::Float64 => Values::Float64s(vec![0.0; rows]),
-        DataType::Date => Values::Dates(vec![0; rows]),
-        DataType::Timestamp => Values::Timestamps(vec![0; rows]),
-        DataType::Text => Values::Texts(empty(rows)),
-        DataType::Blob => Values::Blobs(empty(rows)),
-    };
-    let validity = Some(vec![0; rows.div_ceil(8)]);
-    Column { name: name.to_owned(), values, validity }
-}
-
-fn empty(rows: usize) -> clickmill_plugin::Text {
-    clickmill_plugin::Text { offsets: vec![0; rows + 1], bytes: Vec::new() }
 }
 
 fn is_key_id(text: &str) -> bool {
@@ -123,9 +105,15 @@ fn wanted(treatment: &Treatment) -> &'static [DataType] {
     }
 }
 
-fn source(name: &str, wanted: &[DataType], available: &[ColumnSpec]) -> Result<ColumnSpec, String> {
-    let Some(found) = available.iter().find(|column| column.name == name) else {
-        let names: Vec<String> = available.iter().map(|c| format!("`{}`", c.name)).collect();
+/// The column that is read, where what is written can stand beside it.
+fn source(
+    name: &str,
+    to: &str,
+    wanted: &[DataType],
+    available: &[ColumnSpec],
+) -> Result<ColumnSpec, String> {
+    let Some(found) = available.iter().find(|column| column.path == name) else {
+        let names: Vec<String> = available.iter().map(|c| format!("`{}`", c.path)).collect();
         let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         return Err(format!(
             "there is no column `{name}` here, or it is not granted: there are {there}"
@@ -135,6 +123,19 @@ fn source(name: &str, wanted: &[DataType], available: &[ColumnSpec]) -> Result<C
         let types: Vec<&str> = wanted.iter().map(|t| t.name()).collect();
         let got = found.data_type.name();
         return Err(format!("`{name}` is {got}, wanted {}", types.join(" or ")));
+    }
+    if found.data_type == DataType::Record {
+        return Err(format!("`{name}` is a record: name its fields, such as `{name}.id`"));
+    }
+    // Beside a column of its record there is a place for each value; without a record that is the row.
+    let record = |path: &str| path.rsplit_once('.').map(|(record, _)| record.to_owned());
+    let (of, to_record) = (found.record(), record(to));
+    let in_list = of.is_some_and(|record| {
+        let spec = ColumnSpec { path: record.to_owned(), ..found.clone() };
+        spec.list(available).is_some()
+    });
+    if of != to_record.as_deref() && (to_record.is_some() || in_list) {
+        return Err(format!("`{name}` is not in the same record, where its pseudonym is to stand"));
     }
     Ok(found.clone())
 }

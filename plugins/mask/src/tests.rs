@@ -2,6 +2,7 @@
 
 mod corpus;
 mod json;
+mod nested;
 mod properties;
 mod writings;
 
@@ -148,7 +149,7 @@ fn what_is_no_address_is_null_and_counted_where_the_setting_says_so() {
     assert!(output.rejections.is_empty());
     assert_eq!(texts(&output.columns[0]), wanted);
     assert_eq!(texts(&output.columns[1]), wanted);
-    assert_eq!(testing::take_log(), ["info: unreadable 3 a", "info: unreadable 3 b"]);
+    assert_eq!(testing::take_log(), ["unreadable: 3 a", "unreadable: 3 b"]);
     // The column's own setting goes before, and what is in a refused row is not counted.
     for config in [
         r#"{"columns": {"a": {"ip": {"unreadable": "null"}}, "b": "ip"}}"#,

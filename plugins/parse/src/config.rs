@@ -1,6 +1,6 @@
-//! What the pipeline file may set, and the checks that need nothing but it.
+//! What the pipeline file may set.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
 use clickmill_plugin::{ColumnSpec, DataType, Needs, Problems};
 use schemars::JsonSchema;
@@ -43,6 +43,46 @@ pub struct Config {
     /// unless `unknown` is `ignore`.
     #[serde(default)]
     pub duplicates: Duplicates,
+    /// JSON: the array in a message whose elements become rows, an object each: `events`, with dots where it is
+    /// nested. `.` is the message itself, which may then be an array, or one object. Columns are taken from
+    /// the elements. An array without any element is filtered out.
+    #[serde(default)]
+    pub explode: Option<String>,
+    /// With `explode`: columns that are taken from the message around the array where the element does not have
+    /// them, and the key of each there, with dots as in `from`: `{ user_id = "context.user.id" }`.
+    #[serde(default)]
+    pub envelope: BTreeMap<String, String>,
+    /// JSON: how the payload is packed, the outermost first: `["base64", "gzip"]` is gzip written as base64.
+    #[serde(default)]
+    pub packed: Vec<Packing>,
+    /// With `packed`: how many bytes an unpacked message may have. Larger ones are refused with code
+    /// `too_large`.
+    #[serde(default = "default_max_unpacked_bytes")]
+    #[schemars(range(min = 1))]
+    pub max_unpacked_bytes: u32,
+}
+
+/// How a payload is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Packing {
+    /// Base64, with the usual alphabet or that of URLs, padded or not.
+    Base64,
+    /// Gzip.
+    Gzip,
+}
+
+/// Which members of a list's objects are key and value.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Entries {
+    /// The member that names the field.
+    #[serde(default = "default_key")]
+    pub key: String,
+    /// The member that is its value. Where that is an object, its one member that is not null is:
+    /// `{"int_value": 3}`.
+    #[serde(default = "default_value")]
+    pub value: String,
 }
 
 /// What comes in.
@@ -71,7 +111,19 @@ pub struct ColumnConfig {
     /// Whether a row without the value (absent, null or empty) is refused with code `required`.
     #[serde(default)]
     pub required: bool,
-    /// For this column, in place of the plugin's own `unreadable`.
+    /// JSON: whether it is a list. The elements are of the column's type, and none is null; a list that is absent
+    /// or null is empty.
+    #[serde(default)]
+    pub repeated: bool,
+    /// Of a record: its fields. Their `from` is a key of the record's object, without dots.
+    #[serde(default)]
+    pub fields: Vec<ColumnConfig>,
+    /// Of a record that is no list: it may come as a list of keys and values, of which each field takes the
+    /// value whose key it is named by.
+    #[serde(default)]
+    pub entries: Option<Entries>,
+    /// For this column, in place of the plugin's own `unreadable`. Elements of lists are never null: theirs is
+    /// always `reject`.
     #[serde(default)]
     pub unreadable: Option<Unreadable>,
     /// Booleans: more spellings of true. They go before the usual ones (true, t, yes, y, 1). Case does
@@ -102,6 +154,19 @@ pub enum ColumnType {
     Timestamp,
     /// Text. JSON numbers, booleans, objects and arrays keep their spelling.
     Text,
+    /// An exact number of at most 29 digits before the point and 9 after it. In JSON also "12.50". More digits are
+    /// refused, not rounded.
+    Decimal,
+    /// A time of day: HH:MM:SS, with or without a fraction, or HH:MM.
+    Time,
+    /// A day and a time of day in no zone: what `timestamp` takes, but for offsets, zones and numbers.
+    Datetime,
+    /// Any JSON value, as it is spelled.
+    Json,
+    /// Bytes, written as base64.
+    Blob,
+    /// JSON: an object, whose fields are columns of their own.
+    Record,
 }
 
 /// What to do with keys or columns that no configured column takes.
@@ -153,73 +218,43 @@ fn default_max_depth() -> u32 {
     64
 }
 
-fn yes() -> bool {
-    true
+fn default_max_unpacked_bytes() -> u32 {
+    4 << 20
 }
 
-impl Config {
-    /// What is wrong with it whatever columns there are.
-    pub(crate) fn problems(&self) -> Problems {
-        let mut problems = Problems::new();
-        let mut names = HashSet::new();
-        if self.columns.is_empty() {
-            problems.push("`columns` is empty, wanted at least one column".to_owned());
-        }
-        if self.max_depth == 0 {
-            problems.push("`max_depth` is 0, wanted at least 1".to_owned());
-        }
-        for (at, column) in self.columns.iter().enumerate() {
-            if column.name.is_empty() {
-                problems.push(format!("`columns[{at}].name` is empty"));
-            } else if !names.insert(column.name.as_str()) {
-                problems.push(format!(
-                    "`columns[{at}].name` is `{}`, which another column has",
-                    column.name
-                ));
-            }
-            if column.required && column.unreadable == Some(Unreadable::Null) {
-                problems.push(format!(
-                    "`columns[{at}]` (`{}`) is required: what is unreadable cannot be null",
-                    column.name
-                ));
-            }
-            let spellings = [&column.true_values, &column.false_values];
-            if column.column_type != ColumnType::Boolean && spellings.iter().any(|s| !s.is_empty())
-            {
-                problems.push(format!(
-                    "`columns[{at}]` (`{}`) has spellings of true or false, which only a boolean takes",
-                    column.name
-                ));
-            }
-            if spellings.iter().any(|s| s.iter().any(String::is_empty)) {
-                problems.push(format!(
-                    "`columns[{at}]` (`{}`) has an empty spelling of true or false, which means null",
-                    column.name
-                ));
-            }
-            for both in &column.true_values {
-                if column.false_values.iter().any(|f| f.eq_ignore_ascii_case(both)) {
-                    problems.push(format!(
-                        "`columns[{at}]` (`{}`) spells both true and false `{both}`",
-                        column.name
-                    ));
-                }
-            }
-        }
-        if self.unknown == Unknown::Keep && names.contains(self.unknown_column.as_str()) {
-            problems.push(format!(
-                "`unknown_column` is `{}`, which is the name of a column",
-                self.unknown_column
-            ));
-        }
-        problems
-    }
+fn default_key() -> String {
+    "key".to_owned()
+}
+
+fn default_value() -> String {
+    "value".to_owned()
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl ColumnConfig {
     /// Whether what is unreadable is null, once the plugin's own setting is filled in.
     pub(crate) fn unreadable_is_null(&self) -> bool {
         !self.required && self.unreadable == Some(Unreadable::Null)
+    }
+
+    /// Whether it has a single value per row and no fields.
+    pub(crate) fn is_flat(&self) -> bool {
+        !self.repeated && self.column_type != ColumnType::Record
+    }
+
+    /// Adds it and its fields to what is written.
+    fn writes(&self, mut needs: Needs, path: &str) -> Needs {
+        needs.writes.push(ColumnSpec {
+            path: path.to_owned(),
+            data_type: self.column_type.into(),
+            repeated: self.repeated,
+        });
+        self.fields
+            .iter()
+            .fold(needs, |needs, field| field.writes(needs, &format!("{path}.{}", field.name)))
     }
 
     /// Where it comes from.
@@ -237,6 +272,12 @@ impl From<ColumnType> for DataType {
             ColumnType::Date => Self::Date,
             ColumnType::Timestamp => Self::Timestamp,
             ColumnType::Text => Self::Text,
+            ColumnType::Decimal => Self::Decimal,
+            ColumnType::Time => Self::Time,
+            ColumnType::Datetime => Self::Datetime,
+            ColumnType::Json => Self::Json,
+            ColumnType::Blob => Self::Blob,
+            ColumnType::Record => Self::Record,
         }
     }
 }
@@ -247,7 +288,7 @@ pub(crate) fn writes<'a>(
     columns: impl Iterator<Item = &'a ColumnConfig>,
     unknown_column: Option<&str>,
 ) -> Needs {
-    let needs = columns.fold(needs, |needs, c| needs.writes(&c.name, c.column_type.into()));
+    let needs = columns.fold(needs, |needs, column| column.writes(needs, &column.name));
     unknown_column.into_iter().fold(needs, |needs, name| needs.writes(name, DataType::Text))
 }
 
@@ -258,7 +299,7 @@ pub(crate) fn check_text(
     available: &[ColumnSpec],
     problems: &mut Problems,
 ) -> bool {
-    let found = available.iter().find(|column| column.name == name);
+    let found = available.iter().find(|column| column.path == name);
     match found {
         Some(column) if column.data_type == DataType::Text => return true,
         Some(column) => problems.push(format!(
@@ -266,7 +307,7 @@ pub(crate) fn check_text(
             column.data_type
         )),
         None => {
-            let names: Vec<String> = available.iter().map(|c| format!("`{}`", c.name)).collect();
+            let names: Vec<String> = available.iter().map(|c| format!("`{}`", c.path)).collect();
             let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             problems.push(format!("`{path}` is `{name}`, which is not available: {names}"));
         }

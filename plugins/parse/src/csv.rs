@@ -1,14 +1,16 @@
 //! CSV: text columns, named by the header, to typed ones. A column at a time.
 
 use clickmill_plugin::{
-    Batch, Column, ColumnSpec, DataType, Fault, Needs, Output, Problems, Text, Texts, Values,
+    Batch, Column, ColumnSpec, DataType, Decimal, Fault, Needs, Output, Problems, Text, Texts,
+    Values,
 };
 
 use crate::config::{self, ColumnConfig, Config, Unknown};
+use crate::json;
 use crate::number;
 use crate::rejection::{Code, Refusals};
 use crate::time;
-use crate::typed::{Builder, boolean};
+use crate::typed::{Builder, base64, boolean};
 
 /// The reader, configured.
 pub(crate) struct Csv {
@@ -29,8 +31,8 @@ impl Csv {
         let unknown: Vec<String> = available
             .iter()
             .filter(|have| have.data_type == DataType::Text)
-            .filter(|have| config.columns.iter().all(|column| column.from() != have.name))
-            .map(|have| have.name.clone())
+            .filter(|have| config.columns.iter().all(|column| column.from() != have.path))
+            .map(|have| have.path.clone())
             .collect();
         if config.unknown == Unknown::Refuse {
             problems.extend(unknown.iter().map(|name| {
@@ -52,7 +54,7 @@ impl Csv {
         for name in
             self.columns.iter().map(ColumnConfig::from).chain(self.extra.iter().map(String::as_str))
         {
-            if needs.reads.iter().all(|read| read.name != name) {
+            if needs.reads.iter().all(|read| read.path != name) {
                 needs = needs.reads(name, DataType::Text);
             }
         }
@@ -81,6 +83,20 @@ impl Csv {
                 Builder::Float64s(to) => to.extend(fields.read(refusals, number::float64)),
                 Builder::Dates(to) => to.extend(fields.read(refusals, time::date)),
                 Builder::Timestamps(to) => to.extend(fields.read(refusals, time::timestamp)),
+                Builder::Decimals(to) => to.extend(fields.read(refusals, Decimal::parse)),
+                Builder::Times(to) => to.extend(fields.read(refusals, time::time)),
+                Builder::Datetimes(to) => to.extend(fields.read(refusals, time::datetime)),
+                Builder::Blobs(to) => {
+                    let bytes = |text: &[u8]| {
+                        let mut bytes = Vec::new();
+                        (!text.is_empty() && base64(text, &mut bytes)).then_some(bytes)
+                    };
+                    fields.read(refusals, bytes).for_each(|value| to.push_option(value));
+                }
+                Builder::Jsons(to) => {
+                    let json = |text: &[u8]| json::is_json(text).then(|| text.to_owned());
+                    fields.read(refusals, json).for_each(|value| to.push_option(value));
+                }
                 Builder::Texts(_) => {
                     columns.push(self.text(column, input, refusals));
                     continue;

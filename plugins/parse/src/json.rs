@@ -6,103 +6,220 @@
 
 mod convert;
 mod cursor;
+mod explode;
 mod extras;
+mod nested;
 mod paths;
+mod reading;
 mod scan;
+mod shape;
+mod told;
 mod value;
+mod walk;
+
+use std::ops::Range;
 
 use clickmill_plugin::{
-    Batch, ColumnSpec, DataType, Fault, Needs, Output, Problems, Texts, Values,
+    Batch, Column, ColumnSpec, DataType, Fault, Needs, Output, Problems, Text, Texts, Values,
 };
 
-use crate::config::{self, ColumnConfig, Config, Unknown};
-use crate::rejection::{Code, Refusals, shown};
+use crate::config::{self, ColumnConfig, Config, Packing, Unknown};
+use crate::rejection::Refusals;
 use crate::typed::Builder;
+use crate::unpack::{Unpacked, unpack};
 use convert::Block;
-use cursor::Stop;
+use cursor::{Cursor, Stop};
+use explode::{Around, Elements, Explode};
+use nested::Nested;
 use paths::Paths;
+use reading::{Reading, Room};
 use scan::{BLOCK, Options, Scanner};
+use shape::Shape;
+use told::Unread;
+
+/// Whether a text is one JSON value.
+pub(crate) fn is_json(text: &[u8]) -> bool {
+    let mut cursor = Cursor::new(text, 0..text.len());
+    cursor.white_space();
+    let is_value = cursor.value(0, u32::MAX, &mut Vec::new()).is_some();
+    cursor.white_space();
+    is_value && cursor.at == text.len()
+}
 
 /// The reader, configured.
 pub(crate) struct Json {
     payload: String,
+    payload_type: DataType,
+    packed: Vec<Packing>,
+    max_unpacked_bytes: u32,
     columns: Vec<ColumnConfig>,
     /// The node of each column.
     nodes: Vec<u16>,
+    /// Of each column that is a list or record: what it is made of.
+    shapes: Vec<Option<Shape>>,
     paths: Paths,
+    explode: Option<Explode>,
     unknown_column: Option<String>,
     empty_is_null: bool,
     options: Options,
 }
 
+/// A column in the making.
+enum Making<'s> {
+    Flat(Builder),
+    Nested(Nested<'s>),
+}
+
+/// The messages of a batch: as they came, or taken apart.
+struct Messages<'a> {
+    payload: &'a Column,
+    text: &'a Text,
+    elements: Option<&'a Elements>,
+}
+
+impl Messages<'_> {
+    fn len(&self) -> usize {
+        self.elements.map_or(self.text.offsets.len() - 1, |elements| elements.rows.len())
+    }
+
+    /// Where a row's message stands: `None` where there is none.
+    #[inline]
+    fn get(&self, row: usize) -> Option<Range<usize>> {
+        match self.elements {
+            None => self.payload.is_valid(row).then(|| self.span(row)),
+            Some(elements) => elements.rows[row].range.clone(),
+        }
+    }
+
+    fn span(&self, row: usize) -> Range<usize> {
+        self.text.offsets[row] as usize..self.text.offsets[row + 1] as usize
+    }
+}
+
 impl Json {
     pub(crate) fn new(config: Config, available: &[ColumnSpec], problems: &mut Problems) -> Self {
-        config::check_text("payload", &config.payload, available, problems);
+        let payload = available.iter().find(|column| column.path == config.payload);
+        let payload_type = match payload {
+            Some(column) if column.data_type == DataType::Blob && !config.packed.is_empty() => {
+                DataType::Blob
+            }
+            _ => {
+                config::check_text("payload", &config.payload, available, problems);
+                DataType::Text
+            }
+        };
         let mut paths = Paths::new();
-        let nodes = config
-            .columns
+        let columns = config.columns;
+        let nodes: Vec<u16> = columns
             .iter()
             .enumerate()
-            .map(|(at, column)| paths.add(column.from(), at, problems))
+            .map(|(at, column)| paths.add(column.from(), &format!("columns[{at}].from"), problems))
             .collect();
+        let shapes = columns.iter().enumerate().map(|(at, column)| {
+            let place = format!("columns[{at}]");
+            (!column.is_flat()).then(|| Shape::new(column.clone(), &place, problems))
+        });
+        let shapes = shapes.collect();
+        let options = Options {
+            max_depth: config.max_depth,
+            duplicates: config.duplicates,
+            unknown: config.unknown,
+        };
+        let around = config.envelope.into_iter().filter_map(|(column, key)| {
+            let at = columns.iter().position(|of| of.name == column)?;
+            Some(Around { node: nodes[at], column, key })
+        });
+        let around = around.collect();
+        let explode = config.explode.map(|name| Explode::new(name, around, options, problems));
         Self {
             payload: config.payload,
-            columns: config.columns,
+            payload_type,
+            packed: config.packed,
+            max_unpacked_bytes: config.max_unpacked_bytes,
+            columns,
             nodes,
+            shapes,
             paths,
+            explode,
             unknown_column: (config.unknown == Unknown::Keep).then_some(config.unknown_column),
             empty_is_null: config.empty_is_null,
-            options: Options {
-                max_depth: config.max_depth,
-                duplicates: config.duplicates,
-                unknown: config.unknown,
-            },
+            options,
         }
     }
 
     pub(crate) fn needs(&self) -> Needs {
-        let needs = Needs::new().reads(&self.payload, DataType::Text);
-        config::writes(needs, self.columns.iter(), self.unknown_column.as_deref())
+        let needs = Needs::new().reads(&self.payload, self.payload_type);
+        let needs = config::writes(needs, self.columns.iter(), self.unknown_column.as_deref());
+        if self.explode.is_some() { needs.multiplies() } else { needs }
     }
 
     pub(crate) fn process(&self, batch: &Batch) -> Result<Output, Fault> {
-        let payload = batch.column(&self.payload);
-        let Some((payload, Values::Texts(text))) = payload.map(|column| (column, &column.values))
-        else {
-            return Err(Fault {
-                message: format!("the batch has no text column `{}`", self.payload),
-            });
+        let absent =
+            || Fault { message: format!("the batch has no text column `{}`", self.payload) };
+        let payload = batch.column(&self.payload).ok_or_else(absent)?;
+        let unpacked = (!self.packed.is_empty())
+            .then(|| unpack(payload, &self.packed, self.max_unpacked_bytes));
+        let text = match (&unpacked, &payload.values) {
+            (Some(unpacked), _) => &unpacked.text,
+            (None, Values::Texts(text)) => text,
+            _ => return Err(absent()),
         };
-        let rows = batch.rows as usize;
-        let types = self.columns.iter().map(|column| column.column_type);
-        let mut builders: Vec<Builder> = types.map(|of| Builder::new(of, rows)).collect();
+        let elements = self.explode.as_ref().map(|explode| explode.elements(payload, text));
+        let messages = Messages { payload, text, elements: elements.as_ref() };
+        let mut refusals = Refusals::new(messages.len());
+        refuse_packed(unpacked.as_ref(), messages.elements, &mut refusals);
+        for (row, code, told) in elements.iter().flat_map(|elements| &elements.refused) {
+            refusals.add(*row, *code, told.clone());
+        }
+        for row in elements.iter().flat_map(|elements| &elements.dropped) {
+            refusals.settle(*row as usize);
+        }
+        let mut output = self.read(&messages, &mut refusals);
+        if let Some(Elements { rows, dropped, .. }) = elements {
+            output.came_from = Some(rows.iter().map(|element| element.from).collect());
+            output.dropped = dropped;
+        }
+        output.rejections = refusals.into_rejections();
+        Ok(output)
+    }
+
+    fn read(&self, messages: &Messages<'_>, refusals: &mut Refusals) -> Output {
+        let rows = messages.len();
+        let text = messages.text;
+        let mut making: Vec<Making<'_>> = self.making(rows);
         let mut unknown = self.unknown_column.as_ref().map(|_| Texts::with_capacity(rows, 0));
-        let mut refusals = Refusals::new(rows);
+        let mut kept = Vec::new();
+        let mut room = Room::default();
         let mut scanner = Scanner::new(&self.paths, self.options);
         let mut scratch = Vec::new();
         for first in (0..rows).step_by(BLOCK) {
             if first == BLOCK {
                 // A column that grew by doubling would copy its bytes and touch twice the memory.
-                builders.iter_mut().for_each(|builder| builder.expect_rows(BLOCK, rows - BLOCK));
+                for making in &mut making {
+                    if let Making::Flat(builder) = making {
+                        builder.expect_rows(BLOCK, rows - BLOCK);
+                    }
+                }
             }
             let len = BLOCK.min(rows - first);
             scanner.clear();
             for slot in 0..len {
                 let row = first + slot;
-                let (start, end) = (text.offsets[row] as usize, text.offsets[row + 1] as usize);
-                let message = &text.bytes[..end];
-                let scanned = if payload.is_valid(row) {
-                    scanner.scan(slot, &text.bytes, start..end)
-                } else {
-                    Err((Stop::Null, start))
+                let message = messages.get(row);
+                let scanned = match message.clone() {
+                    Some(message) => scanner.scan(slot, &text.bytes, message),
+                    None => Err((Stop::Null, 0)),
                 };
                 let is_object = scanned.is_ok();
                 if let Err((stop, at)) = scanned {
                     scanner.forget(slot);
-                    self.refuse(row, message, start, &stop, at, &mut refusals);
+                    self.refuse(row, messages, &stop, at, refusals);
+                } else if let (Some(explode), Some(elements)) = (&self.explode, messages.elements) {
+                    explode.fill(&mut scanner, slot, elements, row);
                 }
                 if let Some(unknown) = &mut unknown {
-                    if is_object && scanner.write_extras(message, unknown.buffer()) {
+                    let end = message.map_or(0, |message| message.end);
+                    if is_object && scanner.write_extras(&text.bytes[..end], unknown.buffer()) {
                         unknown.end_row();
                     } else {
                         unknown.push_null();
@@ -111,16 +228,47 @@ impl Json {
             }
             let empty_is_null = self.empty_is_null;
             let block = Block { scanner: &scanner, text: &text.bytes, first, len, empty_is_null };
-            for ((column, node), builder) in self.columns.iter().zip(&self.nodes).zip(&mut builders)
-            {
-                block.convert(column, *node, builder, &mut scratch, &mut refusals);
+            for ((column, node), making) in self.columns.iter().zip(&self.nodes).zip(&mut making) {
+                match making {
+                    Making::Flat(to) => block.convert(column, *node, to, &mut scratch, refusals),
+                    Making::Nested(nested) => {
+                        for slot in 0..len {
+                            let mut reading = Reading {
+                                text: &text.bytes,
+                                row: first + slot,
+                                options: self.options,
+                                empty_is_null,
+                                refusals: &mut *refusals,
+                                kept: &mut kept,
+                                room: &mut room,
+                            };
+                            nested.push(block.value(*node, slot), &mut reading);
+                        }
+                    }
+                }
             }
         }
-        let finished = builders.into_iter().zip(&self.columns).map(|(b, c)| b.finish(&c.name));
-        let unknown = unknown.zip(self.unknown_column.as_ref()).map(|(b, name)| b.finish(name));
-        let mut output = Output::new(finished.chain(unknown).collect());
-        output.rejections = refusals.into_rejections();
-        Ok(output)
+        let mut columns = Vec::with_capacity(self.columns.len() + 1);
+        for (making, column) in making.into_iter().zip(&self.columns) {
+            match making {
+                Making::Flat(builder) => columns.push(builder.finish(&column.name)),
+                Making::Nested(nested) => nested.finish(None, &mut columns),
+            }
+        }
+        if let Some((texts, name)) = unknown.zip(self.unknown_column.as_ref()) {
+            kept.extend(messages.elements.into_iter().flat_map(|elements| elements.kept.clone()));
+            columns.push(extras::merge(texts.finish(name), kept));
+        }
+        Output::new(columns)
+    }
+
+    fn making(&self, rows: usize) -> Vec<Making<'_>> {
+        let each = self.columns.iter().zip(&self.shapes);
+        each.map(|(column, shape)| match shape {
+            None => Making::Flat(Builder::new(column.column_type, rows)),
+            Some(shape) => Making::Nested(Nested::new(shape, rows)),
+        })
+        .collect()
     }
 
     /// Refuses a message as a whole.
@@ -128,57 +276,46 @@ impl Json {
     fn refuse(
         &self,
         row: usize,
-        text: &[u8],
-        start: usize,
+        messages: &Messages<'_>,
         stop: &Stop,
         at: usize,
         refusals: &mut Refusals,
     ) {
-        let offset = at - start;
-        let (code, told) = match stop {
-            Stop::Syntax(wanted) => {
-                let got = match text.get(at..).unwrap_or_default().utf8_chunks().next() {
-                    None => "the end".to_owned(),
-                    Some(chunk) => {
-                        let length = chunk.valid().chars().next().map_or(1, char::len_utf8);
-                        format!("`{}`", shown(&text[at..at + length]))
+        let mut name = "the message".to_owned();
+        let mut message = 0..0;
+        match messages.elements {
+            None => message = messages.span(row),
+            Some(elements) => {
+                let element = &elements.rows[row];
+                match (&element.range, &self.explode) {
+                    (Some(range), Some(explode)) => {
+                        message = range.clone();
+                        name = explode.shown(element.number);
                     }
-                };
-                (Code::NotJson, format!("not JSON: byte {offset} is {got}, wanted {wanted}"))
+                    // There is none, and why is told with the message that it is of.
+                    _ => return,
+                }
             }
-            Stop::Null => (Code::NotJson, "the message is null, wanted a JSON object".to_owned()),
-            Stop::NotAnObject => {
-                let got = text[start..].trim_ascii_start();
-                // Several events in a message are one record, and one record is one row.
-                let told = match got.first() {
-                    Some(b'[') => {
-                        "the message is an array, wanted a JSON object: one message is one \
-                                   row, an array of events is not split (there is no `explode` yet)"
-                            .to_owned()
-                    }
-                    _ => format!("the message is `{}`, wanted a JSON object", shown(got)),
-                };
-                (Code::NotAnObject, told)
-            }
-            Stop::TooDeep => (
-                Code::TooDeep,
-                format!("nested too deep at byte {offset}: limit {}", self.options.max_depth),
-            ),
-            Stop::Duplicate(parent, key) => {
-                let path = self.shown_path(*parent, &text[key.clone()]);
-                (Code::DuplicateField, format!("key `{path}` is there twice"))
-            }
-            Stop::Unknown(parent, key) => {
-                let path = self.shown_path(*parent, &text[key.clone()]);
-                (Code::UnknownField, format!("key `{path}` is unknown"))
-            }
-        };
+        }
+        let at = at.max(message.start);
+        let max_depth = self.options.max_depth;
+        let text = &messages.text.bytes;
+        let unread = Unread { paths: &self.paths, text, message, max_depth, name: &name };
+        let (code, told) = unread.told(stop, at);
         refusals.add(row, code, told);
     }
+}
 
-    fn shown_path(&self, parent: u16, key: &[u8]) -> String {
-        let way = self.paths.way_to(parent);
-        let keys = way.iter().map(|node| &*self.paths.nodes[usize::from(*node)].key);
-        keys.chain([key]).map(shown).collect::<Vec<_>>().join(".")
+/// Refuses the rows of messages that could not be unpacked. They come first, so that nothing else is said.
+fn refuse_packed(
+    unpacked: Option<&Unpacked>,
+    elements: Option<&Elements>,
+    refusals: &mut Refusals,
+) {
+    for (row, code, told) in unpacked.map_or(&[][..], |unpacked| &unpacked.refused) {
+        let at = elements.map_or(*row, |elements| {
+            elements.rows.partition_point(|element| (element.from as usize) < *row)
+        });
+        refusals.add(at, *code, told.clone());
     }
 }

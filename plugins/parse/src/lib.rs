@@ -14,15 +14,19 @@ mod config;
 mod csv;
 mod json;
 mod number;
+mod problems;
 mod rejection;
 #[cfg(test)]
 mod tests;
 mod time;
 mod typed;
+mod unpack;
 
 use clickmill_plugin::{Batch, ColumnSpec, Fault, Needs, Output, Plugin, Problems};
 
-pub use config::{ColumnConfig, ColumnType, Config, Duplicates, Format, Unknown, Unreadable};
+pub use config::{
+    ColumnConfig, ColumnType, Config, Duplicates, Entries, Format, Packing, Unknown, Unreadable,
+};
 
 /// The plugin, configured.
 pub struct Parse(Reader);

@@ -20,6 +20,12 @@ pub(crate) enum Code {
     NotABoolean,
     NotADate,
     NotATimestamp,
+    NotATime,
+    NotADatetime,
+    NotBase64,
+    NotGzip,
+    NotUtf8,
+    TooLarge,
     WrongType,
 }
 
@@ -37,6 +43,12 @@ impl Code {
             Self::NotABoolean => "not_a_boolean",
             Self::NotADate => "not_a_date",
             Self::NotATimestamp => "not_a_timestamp",
+            Self::NotATime => "not_a_time",
+            Self::NotADatetime => "not_a_datetime",
+            Self::NotBase64 => "not_base64",
+            Self::NotGzip => "not_gzip",
+            Self::NotUtf8 => "not_utf8",
+            Self::TooLarge => "too_large",
             Self::WrongType => "wrong_type",
         }
     }
@@ -46,10 +58,14 @@ impl Code {
         match column_type {
             ColumnType::Boolean => Self::NotABoolean,
             ColumnType::Int64 => Self::NotAnInteger,
-            ColumnType::Float64 => Self::NotANumber,
+            ColumnType::Float64 | ColumnType::Decimal => Self::NotANumber,
             ColumnType::Date => Self::NotADate,
             ColumnType::Timestamp => Self::NotATimestamp,
-            ColumnType::Text => Self::WrongType,
+            ColumnType::Time => Self::NotATime,
+            ColumnType::Datetime => Self::NotADatetime,
+            ColumnType::Json => Self::NotJson,
+            ColumnType::Blob => Self::NotBase64,
+            ColumnType::Text | ColumnType::Record => Self::WrongType,
         }
     }
 }
@@ -116,10 +132,28 @@ impl Refusals {
         column: &ColumnConfig,
         value: Option<&[u8]>,
     ) {
+        self.add_at(row, code, column, &column.name, value);
+    }
+
+    /// Has null in place of a value of a field, by its path, that cannot be read.
+    #[cold]
+    pub(crate) fn null(&mut self, row: usize, path: String) {
+        self.nulled.push((row, path));
+    }
+
+    /// Refuses a row for a value of a column that stands at a place: `items[3].price`.
+    #[cold]
+    pub(crate) fn add_at(
+        &mut self,
+        row: usize,
+        code: Code,
+        column: &ColumnConfig,
+        name: &str,
+        value: Option<&[u8]>,
+    ) {
         if !self.is_first(row) {
             return;
         }
-        let name = &column.name;
         let wanted = match column.column_type {
             ColumnType::Boolean => "true or false",
             ColumnType::Int64 => "an integer of 64 bits",
@@ -127,6 +161,14 @@ impl Refusals {
             ColumnType::Date => "a date like 2008-04-01",
             ColumnType::Timestamp => "a timestamp like 2008-04-01T12:00:00Z, in years 1 to 9999",
             ColumnType::Text => "text",
+            ColumnType::Decimal => "a number of at most 29 digits before the point and 9 after it",
+            ColumnType::Time => "a time of day like 12:00:00",
+            ColumnType::Datetime => {
+                "a date and time without a zone, like 2008-04-01T12:00:00, in years 1 to 9999"
+            }
+            ColumnType::Json => "JSON",
+            ColumnType::Blob => "base64",
+            ColumnType::Record => "a JSON object",
         };
         // What is in no table of ours, and would be read in another way.
         let zone = value.is_some_and(|value| {
@@ -143,7 +185,20 @@ impl Refusals {
             Some([]) => format!("`{name}` is empty, wanted {wanted}"),
             Some(value) => format!("`{name}` is `{}`, wanted {wanted}", shown(value)),
         };
-        self.push(row, code, message, Some(name.clone()));
+        self.push(row, code, message, Some(name.to_owned()));
+    }
+
+    /// Says that a row is no more refused, whatever is found in it.
+    pub(crate) fn settle(&mut self, row: usize) {
+        self.is_first(row);
+    }
+
+    /// Refuses a row for what stands at a place.
+    #[cold]
+    pub(crate) fn add_column(&mut self, row: usize, code: Code, place: &str, message: String) {
+        if self.is_first(row) {
+            self.push(row, code, message, Some(place.to_owned()));
+        }
     }
 
     fn is_first(&mut self, row: usize) -> bool {

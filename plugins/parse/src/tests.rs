@@ -4,6 +4,8 @@ mod conformance;
 mod csv;
 mod json;
 mod messages;
+mod nested;
+mod readme;
 
 use clickmill_plugin::{Column, Output, Values, testing};
 use serde_json::{Value, json};
@@ -40,7 +42,13 @@ fn value(output: &Output, column: &str, row: usize) -> Value {
         Values::Float64s(_) => json!(column.float64(row)),
         Values::Dates(_) => json!(column.date(row)),
         Values::Timestamps(_) => json!(column.timestamp(row)),
-        Values::Texts(_) | Values::Blobs(_) => json!(column.text(row)),
+        Values::Decimals(_) => json!(column.decimal(row).map(|decimal| decimal.to_string())),
+        Values::Times(_) => json!(column.time(row)),
+        Values::Datetimes(_) => json!(column.datetime(row)),
+        Values::Jsons(_) => json!(column.json(row)),
+        Values::Texts(_) | Values::Dictionary(_) => json!(column.text(row)),
+        Values::Blobs(_) => json!(column.bytes(row)),
+        Values::Records => panic!("a record has no value of its own"),
     }
 }
 

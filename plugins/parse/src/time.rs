@@ -77,6 +77,35 @@ fn short_timestamp(text: &[u8]) -> Option<i64> {
     instant(midnight, [hours, minutes, seconds], fraction, short_offset(zone)?)
 }
 
+/// Microseconds since midnight of a time of day, whose parts may have one digit. Fractions beyond microseconds
+/// are cut off; there are no leap seconds.
+pub(crate) fn time(text: &[u8]) -> Option<i64> {
+    let (hours, rest) = digits(text)?;
+    let (minutes, rest) = digits(rest.strip_prefix(b":")?)?;
+    let (seconds, fraction, rest) = match rest.strip_prefix(b":") {
+        Some(rest) => {
+            let (seconds, rest) = digits(rest)?;
+            let (fraction, rest) = fraction(rest)?;
+            (seconds, fraction, rest)
+        }
+        None => (0, 0, rest),
+    };
+    if !rest.is_empty() || hours > 23 || minutes > 59 || seconds > 59 {
+        return None;
+    }
+    Some(i64::from(hours * 3600 + minutes * 60 + seconds) * SECOND + i64::from(fraction))
+}
+
+/// Microseconds since 1970-01-01T00:00:00 of a date, or of a date and time in no zone.
+pub(crate) fn datetime(text: &[u8]) -> Option<i64> {
+    if let Some(days) = date(text) {
+        return Some(i64::from(days) * 86_400 * SECOND);
+    }
+    let (days, rest) = short_date(text)?;
+    let [b'T' | b't' | b' ', rest @ ..] = rest else { return None };
+    Some(i64::from(days) * 86_400 * SECOND + time(rest)?)
+}
+
 /// A time of day, in microseconds beyond the midnight of its day, `offset` seconds east of UTC.
 #[inline]
 fn instant(midnight: i64, [h, m, s]: [u32; 3], fraction: u32, offset: i64) -> Option<i64> {

@@ -1,6 +1,7 @@
 //! Columns in the making, and text that becomes their values.
 
-use clickmill_plugin::{Column, Texts, Values};
+use base64::Engine;
+use clickmill_plugin::{Column, Decimal, Texts, Values};
 
 use crate::config::{ColumnConfig, ColumnType};
 
@@ -12,6 +13,11 @@ pub(crate) enum Builder {
     Dates(Rows<i32>),
     Timestamps(Rows<i64>),
     Texts(Texts),
+    Decimals(Rows<Decimal>),
+    Times(Rows<i64>),
+    Datetimes(Rows<i64>),
+    Jsons(Texts),
+    Blobs(Texts),
 }
 
 /// Values of fixed size in the making: like those of the SDK, but many rows at a time and with nothing
@@ -39,6 +45,15 @@ impl<T: Default> Rows<T> {
         }));
     }
 
+    /// Adds a row.
+    #[inline]
+    pub(crate) fn push(&mut self, value: Option<T>) {
+        if value.is_none() {
+            self.nulls.push(self.values.len() as u32);
+        }
+        self.values.push(value.unwrap_or_default());
+    }
+
     fn finish(self, name: &str, values: impl Fn(Vec<T>) -> Values) -> Column {
         let rows = self.values.len();
         let validity = (!self.nulls.is_empty()).then(|| {
@@ -51,7 +66,7 @@ impl<T: Default> Rows<T> {
             }
             bits
         });
-        Column { name: name.to_owned(), values: values(self.values), validity }
+        Column::new(name, values(self.values), validity)
     }
 }
 
@@ -64,13 +79,36 @@ impl Builder {
             ColumnType::Float64 => Self::Float64s(Rows::with_capacity(rows)),
             ColumnType::Date => Self::Dates(Rows::with_capacity(rows)),
             ColumnType::Timestamp => Self::Timestamps(Rows::with_capacity(rows)),
-            ColumnType::Text => Self::Texts(Texts::with_capacity(rows, 0)),
+            // A record has no values of its own, and its fields are not made here.
+            ColumnType::Text | ColumnType::Record => Self::Texts(Texts::with_capacity(rows, 0)),
+            ColumnType::Decimal => Self::Decimals(Rows::with_capacity(rows)),
+            ColumnType::Time => Self::Times(Rows::with_capacity(rows)),
+            ColumnType::Datetime => Self::Datetimes(Rows::with_capacity(rows)),
+            ColumnType::Json => Self::Jsons(Texts::with_capacity(rows, 0)),
+            ColumnType::Blob => Self::Blobs(Texts::with_capacity(rows, 0)),
+        }
+    }
+
+    /// Adds a null row.
+    pub(crate) fn push_null(&mut self) {
+        match self {
+            Self::Booleans(rows) => rows.push(None),
+            Self::Int64s(rows)
+            | Self::Timestamps(rows)
+            | Self::Times(rows)
+            | Self::Datetimes(rows) => {
+                rows.push(None);
+            }
+            Self::Float64s(rows) => rows.push(None),
+            Self::Dates(rows) => rows.push(None),
+            Self::Decimals(rows) => rows.push(None),
+            Self::Texts(texts) | Self::Jsons(texts) | Self::Blobs(texts) => texts.push_null(),
         }
     }
 
     /// Makes room for the bytes of `rows` rows that are like the `seen` ones, and a little more.
     pub(crate) fn expect_rows(&mut self, seen: usize, rows: usize) {
-        if let Self::Texts(texts) = self {
+        if let Self::Texts(texts) | Self::Jsons(texts) | Self::Blobs(texts) = self {
             let each = texts.buffer().len() / seen + 1;
             texts.buffer().reserve((each + each / 16) * rows);
         }
@@ -84,6 +122,13 @@ impl Builder {
             Self::Dates(rows) => rows.finish(name, Values::Dates),
             Self::Timestamps(rows) => rows.finish(name, Values::Timestamps),
             Self::Texts(texts) => texts.finish(name),
+            Self::Decimals(rows) => rows.finish(name, |values| {
+                Values::Decimals(values.into_iter().flat_map(Decimal::words).collect())
+            }),
+            Self::Times(rows) => rows.finish(name, Values::Times),
+            Self::Datetimes(rows) => rows.finish(name, Values::Datetimes),
+            Self::Jsons(texts) => texts.finish_jsons(name),
+            Self::Blobs(texts) => texts.finish_blobs(name),
         }
     }
 }
@@ -107,4 +152,21 @@ pub(crate) fn boolean(text: &[u8], column: &ColumnConfig) -> Option<u8> {
     } else {
         None
     }
+}
+
+/// The bytes that a text of base64 stands for, added to others. Whether it is base64: where not, nothing is
+/// added.
+pub(crate) fn base64(text: &[u8], out: &mut Vec<u8>) -> bool {
+    use base64::alphabet::{STANDARD, URL_SAFE};
+    use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+    const CONFIG: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let alphabet =
+        if text.iter().any(|byte| matches!(byte, b'-' | b'_')) { &URL_SAFE } else { &STANDARD };
+    let before = out.len();
+    let is_base64 = GeneralPurpose::new(alphabet, CONFIG).decode_vec(text, out).is_ok();
+    if !is_base64 {
+        out.truncate(before);
+    }
+    is_base64
 }

@@ -1,6 +1,6 @@
 //! Columns in the making, row by row.
 
-use crate::{Column, Text, Values};
+use crate::{Column, Decimal, Text, Values};
 
 /// A validity bitmap in the making: takes no memory until the first null.
 #[derive(Default)]
@@ -79,11 +79,7 @@ impl<T: Default> Fixed<T> {
     }
 
     fn into_column(self, name: &str, values: impl Fn(Vec<T>) -> Values) -> Column {
-        Column {
-            name: name.to_owned(),
-            values: values(self.values),
-            validity: self.validity.finish(),
-        }
+        Column::new(name, values(self.values), self.validity.finish())
     }
 }
 
@@ -151,11 +147,62 @@ fixed!(
     Dates, i32, i32, std::convert::identity, Dates
 );
 fixed!(
+    /// A column of times of day in the making, in microseconds since midnight.
+    Times, i64, i64, std::convert::identity, Times
+);
+fixed!(
+    /// A column of days and times of day in the making, in microseconds since 1970-01-01T00:00:00.
+    Datetimes, i64, i64, std::convert::identity, Datetimes
+);
+fixed!(
     /// A timestamp column in the making, in microseconds since 1970-01-01T00:00:00Z.
     Timestamps, i64, i64, std::convert::identity, Timestamps
 );
 
-/// A text or blob column in the making.
+/// A column of exact numbers in the making.
+#[derive(Default)]
+pub struct Decimals(Fixed<[u64; 2]>);
+
+impl Decimals {
+    /// Room for that many rows.
+    pub fn with_capacity(rows: usize) -> Self {
+        Self(Fixed::with_capacity(rows))
+    }
+
+    /// The values of an iterator.
+    pub fn collect(values: impl IntoIterator<Item = Option<Decimal>>) -> Self {
+        let mut column = Self::default();
+        for value in values {
+            column.push_option(value);
+        }
+        column
+    }
+
+    /// Adds a row.
+    #[inline]
+    pub fn push(&mut self, value: Decimal) {
+        self.0.push(value.words());
+    }
+
+    /// Adds a null row.
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.0.push_null();
+    }
+
+    /// Adds a row that may be null.
+    #[inline]
+    pub fn push_option(&mut self, value: Option<Decimal>) {
+        self.0.push_option(value.map(Decimal::words));
+    }
+
+    /// The finished column.
+    pub fn finish(self, name: &str) -> Column {
+        self.0.into_column(name, |words| Values::Decimals(words.into_flattened()))
+    }
+}
+
+/// A text, JSON or blob column in the making.
 pub struct Texts {
     offsets: Vec<u32>,
     bytes: Vec<u8>,
@@ -215,13 +262,19 @@ impl Texts {
     /// The finished text column. Its bytes must be UTF-8.
     pub fn finish(mut self, name: &str) -> Column {
         let validity = std::mem::take(&mut self.validity).finish();
-        Column { name: name.to_owned(), values: Values::Texts(self.into_text()), validity }
+        Column::new(name, Values::Texts(self.into_text()), validity)
+    }
+
+    /// The finished column of JSON. Each row must be one complete JSON value.
+    pub fn finish_jsons(mut self, name: &str) -> Column {
+        let validity = std::mem::take(&mut self.validity).finish();
+        Column::new(name, Values::Jsons(self.into_text()), validity)
     }
 
     /// The finished blob column.
     pub fn finish_blobs(mut self, name: &str) -> Column {
         let validity = std::mem::take(&mut self.validity).finish();
-        Column { name: name.to_owned(), values: Values::Blobs(self.into_text()), validity }
+        Column::new(name, Values::Blobs(self.into_text()), validity)
     }
 
     pub(crate) fn into_text(self) -> Text {

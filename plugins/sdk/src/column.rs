@@ -1,31 +1,16 @@
-//! Columns, read by row.
+//! Columns, read by value.
 
 use crate::{
-    Batch, Booleans, Column, ColumnSpec, DataType, Dates, Float64s, Int64s, Output, Text, Texts,
-    Timestamps, Values,
+    Booleans, Column, ColumnSpec, DataType, Dates, Datetimes, Decimal, Decimals, Dictionary,
+    Float64s, Int64s, Text, Texts, Times, Timestamps, Values,
 };
 
-impl Batch {
-    /// The column of that name, if it was granted and exists.
-    pub fn column(&self, name: &str) -> Option<&Column> {
-        self.columns.iter().find(|column| column.name == name)
-    }
-
-    /// Takes the column of that name out of the batch, to change it in place.
-    pub fn take(&mut self, name: &str) -> Option<Column> {
-        let at = self.columns.iter().position(|column| column.name == name)?;
-        Some(self.columns.swap_remove(at))
-    }
-}
-
-impl Output {
-    /// Columns, nothing refused and nothing dropped.
-    pub fn new(columns: Vec<Column>) -> Self {
-        Self { columns, rejections: Vec::new(), dropped: Vec::new() }
-    }
-}
-
 impl Column {
+    /// A column of the batch itself, with one value per row.
+    pub fn new(name: impl Into<String>, values: Values, validity: Option<Vec<u8>>) -> Self {
+        Self { name: name.into(), parent: None, offsets: None, values, validity }
+    }
+
     /// A text column.
     pub fn texts<T: AsRef<str>>(name: &str, values: impl IntoIterator<Item = Option<T>>) -> Self {
         let mut texts = Texts::default();
@@ -60,28 +45,91 @@ impl Column {
         Timestamps::collect(values).finish(name)
     }
 
-    /// Its name and type.
-    pub fn spec(&self) -> ColumnSpec {
-        ColumnSpec { name: self.name.clone(), data_type: self.values.data_type() }
+    /// A column of exact numbers.
+    pub fn decimals(name: &str, values: impl IntoIterator<Item = Option<Decimal>>) -> Self {
+        Decimals::collect(values).finish(name)
     }
 
-    /// How many rows it has.
+    /// A column of times of day, in microseconds since midnight.
+    pub fn times(name: &str, values: impl IntoIterator<Item = Option<i64>>) -> Self {
+        Times::collect(values).finish(name)
+    }
+
+    /// A column of days and times of day in no zone, in microseconds since 1970-01-01T00:00:00.
+    pub fn datetimes(name: &str, values: impl IntoIterator<Item = Option<i64>>) -> Self {
+        Datetimes::collect(values).finish(name)
+    }
+
+    /// A text column of which many values are alike: value `i` is `values[indices[i]]`.
+    pub fn dictionary<T: AsRef<str>>(
+        name: &str,
+        indices: Vec<u32>,
+        values: impl IntoIterator<Item = T>,
+        validity: Option<Vec<u8>>,
+    ) -> Self {
+        let mut texts = Texts::default();
+        values.into_iter().for_each(|value| texts.push(value.as_ref()));
+        let values = texts.into_text();
+        Self::new(name, Values::Dictionary(Dictionary { indices, values }), validity)
+    }
+
+    /// A column of so many nulls, of any type but records.
+    pub fn nulls(name: &str, data_type: DataType, values: usize) -> Self {
+        let text = || Text { offsets: vec![0; values + 1], bytes: Vec::new() };
+        let of = match data_type {
+            DataType::Boolean => Values::Booleans(vec![0; values]),
+            DataType::Int64 => Values::Int64s(vec![0; values]),
+            DataType::Float64 => Values::Float64s(vec![0.0; values]),
+            DataType::Decimal => Values::Decimals(vec![0; 2 * values]),
+            DataType::Date => Values::Dates(vec![0; values]),
+            DataType::Time => Values::Times(vec![0; values]),
+            DataType::Datetime => Values::Datetimes(vec![0; values]),
+            DataType::Timestamp => Values::Timestamps(vec![0; values]),
+            DataType::Text => Values::Texts(text()),
+            DataType::Json => Values::Jsons(text()),
+            DataType::Blob => Values::Blobs(text()),
+            DataType::Record => Values::Records,
+        };
+        Self::new(name, of, Some(vec![0; values.div_ceil(8)]))
+    }
+
+    /// Its name and type, as a column of the batch itself.
+    pub fn spec(&self) -> ColumnSpec {
+        let data_type = self.values.data_type();
+        ColumnSpec { path: self.name.clone(), data_type, repeated: self.offsets.is_some() }
+    }
+
+    /// How many values it has: one per row, unless it is repeated or lies in a list. Records have no
+    /// values of their own: they are told by their lists or null ones, as far as those tell, and exactly by
+    /// [`Batch::places`](crate::Batch::places).
     pub fn len(&self) -> usize {
         match &self.values {
             Values::Booleans(v) => v.len(),
-            Values::Int64s(v) | Values::Timestamps(v) => v.len(),
+            Values::Int64s(v) | Values::Timestamps(v) | Values::Times(v) | Values::Datetimes(v) => {
+                v.len()
+            }
             Values::Float64s(v) => v.len(),
+            Values::Decimals(v) => v.len() / 2,
             Values::Dates(v) => v.len(),
-            Values::Texts(t) | Values::Blobs(t) => t.offsets.len().saturating_sub(1),
+            Values::Texts(t) | Values::Jsons(t) | Values::Blobs(t) => {
+                t.offsets.len().saturating_sub(1)
+            }
+            Values::Dictionary(d) => d.indices.len(),
+            Values::Records => match (&self.offsets, &self.validity) {
+                (Some(offsets), _) => offsets.last().map_or(0, |end| *end as usize),
+                (None, Some(bits)) => bits.len() * 8,
+                (None, None) => 0,
+            },
         }
     }
 
-    /// Whether it has no rows.
+    /// Whether it has no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the row holds a value.
+    /// Whether a value is there. As all that asks for one value, by its number: in a column of the batch
+    /// itself that is not repeated, the row's.
     #[inline]
     pub fn is_valid(&self, row: usize) -> bool {
         match &self.validity {
@@ -94,17 +142,82 @@ impl Column {
     #[inline]
     pub fn text(&self, row: usize) -> Option<&str> {
         match &self.values {
-            Values::Texts(text) if self.is_valid(row) => std::str::from_utf8(text.get(row)).ok(),
+            Values::Texts(_) | Values::Dictionary(_) => std::str::from_utf8(self.bytes(row)?).ok(),
             _ => None,
         }
     }
 
-    /// The bytes of a text or blob row: cheaper than [`Column::text`], which checks the UTF-8 again.
+    /// The bytes of a text, JSON or blob row: cheaper than [`Column::text`], which checks the UTF-8 again.
     #[inline]
     pub fn bytes(&self, row: usize) -> Option<&[u8]> {
         match &self.values {
-            Values::Texts(text) | Values::Blobs(text) if self.is_valid(row) => Some(text.get(row)),
+            Values::Texts(text) | Values::Blobs(text) | Values::Jsons(text)
+                if self.is_valid(row) =>
+            {
+                Some(text.get(row))
+            }
+            Values::Dictionary(dictionary) if self.is_valid(row) => Some(dictionary.get(row)),
             _ => None,
+        }
+    }
+
+    /// The JSON of a row: `None` where it is null or the column is of another type.
+    #[inline]
+    pub fn json(&self, row: usize) -> Option<&str> {
+        match &self.values {
+            Values::Jsons(_) => std::str::from_utf8(self.bytes(row)?).ok(),
+            _ => None,
+        }
+    }
+
+    /// The exact number of a row: `None` where it is null or the column is of another type.
+    #[inline]
+    pub fn decimal(&self, row: usize) -> Option<Decimal> {
+        match &self.values {
+            Values::Decimals(v) if self.is_valid(row) => {
+                Some(Decimal::from_words(&v[2 * row..2 * row + 2]))
+            }
+            _ => None,
+        }
+    }
+
+    /// The time of day of a row, in microseconds since midnight: `None` where it is null or of another type.
+    #[inline]
+    pub fn time(&self, row: usize) -> Option<i64> {
+        match &self.values {
+            Values::Times(v) if self.is_valid(row) => Some(v[row]),
+            _ => None,
+        }
+    }
+
+    /// The day and time of day of a row, in microseconds since 1970-01-01T00:00:00: `None` where it is null
+    /// or of another type.
+    #[inline]
+    pub fn datetime(&self, row: usize) -> Option<i64> {
+        match &self.values {
+            Values::Datetimes(v) if self.is_valid(row) => Some(v[row]),
+            _ => None,
+        }
+    }
+
+    /// The elements of a list, by their numbers among the values: of a repeated column only.
+    #[inline]
+    pub fn list(&self, row: usize) -> Option<std::ops::Range<usize>> {
+        let offsets = self.offsets.as_ref()?;
+        Some(offsets[row] as usize..offsets[row + 1] as usize)
+    }
+
+    /// Text that came as a dictionary becomes plain text; anything else stays.
+    pub fn make_plain(&mut self) {
+        if let Values::Dictionary(dictionary) = &self.values {
+            let rows = dictionary.indices.len();
+            let each = dictionary.values.bytes.len() / dictionary.values.offsets.len().max(1) + 1;
+            let mut texts = Texts::with_capacity(rows, rows * each);
+            for row in 0..rows {
+                let value = if self.is_valid(row) { dictionary.get(row) } else { b"" };
+                texts.push(value);
+            }
+            self.values = Values::Texts(texts.into_text());
         }
     }
 
@@ -163,6 +276,14 @@ impl Text {
     }
 }
 
+impl Dictionary {
+    /// The bytes of a row.
+    #[inline]
+    pub fn get(&self, row: usize) -> &[u8] {
+        self.values.get(self.indices[row] as usize)
+    }
+}
+
 impl DataType {
     /// Its name in the contract.
     pub fn name(self) -> &'static str {
@@ -170,10 +291,15 @@ impl DataType {
             DataType::Boolean => "boolean",
             DataType::Int64 => "int64",
             DataType::Float64 => "float64",
+            DataType::Decimal => "decimal",
             DataType::Date => "date",
+            DataType::Time => "time",
+            DataType::Datetime => "datetime",
             DataType::Timestamp => "timestamp",
             DataType::Text => "text",
+            DataType::Json => "json",
             DataType::Blob => "blob",
+            DataType::Record => "record",
         }
     }
 }
@@ -185,10 +311,33 @@ impl Values {
             Values::Booleans(_) => DataType::Boolean,
             Values::Int64s(_) => DataType::Int64,
             Values::Float64s(_) => DataType::Float64,
+            Values::Decimals(_) => DataType::Decimal,
             Values::Dates(_) => DataType::Date,
+            Values::Times(_) => DataType::Time,
+            Values::Datetimes(_) => DataType::Datetime,
             Values::Timestamps(_) => DataType::Timestamp,
-            Values::Texts(_) => DataType::Text,
+            Values::Texts(_) | Values::Dictionary(_) => DataType::Text,
+            Values::Jsons(_) => DataType::Json,
             Values::Blobs(_) => DataType::Blob,
+            Values::Records => DataType::Record,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dictionary_reads_as_the_text_that_it_becomes() {
+        let mut column = Column::dictionary("c", vec![1, 0, 7, 1], ["a", "bc"], Some(vec![0b1011]));
+        let read = |column: &Column| -> Vec<Option<String>> {
+            (0..column.len()).map(|at| column.text(at).map(str::to_owned)).collect()
+        };
+        let texts = read(&column);
+        assert_eq!(texts, [Some("bc"), Some("a"), None, Some("bc")].map(|t| t.map(str::to_owned)));
+        column.make_plain();
+        assert!(matches!(column.values, Values::Texts(_)));
+        assert_eq!(read(&column), texts);
     }
 }

@@ -42,19 +42,29 @@
 //! [`testing`] in the host's place. The types that cross the boundary ([`Batch`], [`Column`],
 //! [`Output`] …) are those of `wit/plugin.wit`, where each is documented.
 
+mod batch;
 mod builder;
 mod column;
+mod decimal;
 mod log;
 pub mod lookup;
 mod plugin;
+mod record;
 mod row;
 pub mod testing;
+mod tree;
+mod typed;
+mod value;
 
 /// What `wit/plugin.wit` generates. Use the re-exports of the crate root instead.
 #[doc(hidden)]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a function per import, with an argument per flattened field"
+)]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit/deps/clickmill-plugin-0.1.0",
+        path: "../../wit/plugin.wit",
         world: "plugin",
         pub_export_macro: true,
         default_bindings_module: "clickmill_plugin::bindings",
@@ -62,13 +72,22 @@ pub mod bindings {
     });
 }
 
+pub use batch::Places;
 pub use bindings::clickmill::plugin::types::{
-    Batch, Column, ColumnSpec, DataType, Fault, Manifest, Needs, Output, Rejection, Text, Values,
+    Batch, Column, ColumnSpec, Configured, DataType, Dictionary, Fault, Manifest, Needs, Output,
+    Rejection, Text, Values,
 };
-pub use builder::{Booleans, Dates, Fixed, Float64s, Int64s, Texts, Timestamps, Validity};
+pub use builder::{
+    Booleans, Dates, Datetimes, Decimals, Fixed, Float64s, Int64s, Texts, Times, Timestamps,
+    Validity,
+};
+pub use decimal::{Decimal, NotADecimal};
 pub use log::{debug, error, info, unreadable, warn};
-pub use plugin::{Plugin, Problems};
-pub use row::{Refusal, Row, RowPlugin, Value, reject};
+pub use plugin::{Plugin, Problems, Secret, is_within};
+pub use record::{List, Record};
+pub use row::{Refusal, Row, RowPlugin, reject};
+pub use typed::Unlike;
+pub use value::Value;
 
 #[doc(hidden)]
 pub use plugin::glue;
@@ -76,8 +95,8 @@ pub use plugin::glue;
 /// Everything a plugin usually needs.
 pub mod prelude {
     pub use crate::{
-        Batch, Column, ColumnSpec, DataType, Fault, Needs, Output, Plugin, Problems, Refusal,
-        Rejection, Row, RowPlugin, Value, Values, reject,
+        Batch, Column, ColumnSpec, DataType, Decimal, Fault, List, Needs, Output, Plugin, Problems,
+        Record, Refusal, Rejection, Row, RowPlugin, Secret, Value, Values, reject,
     };
 }
 
@@ -117,15 +136,16 @@ macro_rules! export {
                 fn configure(
                     config: String,
                     available: Vec<$crate::ColumnSpec>,
-                ) -> Result<$crate::Needs, Vec<String>> {
+                ) -> Result<$crate::Configured, Vec<String>> {
                     $crate::glue::configure::<$plugin>(&config, &available)
                 }
 
                 fn process(
                     config: String,
+                    prepared: Vec<u8>,
                     input: $crate::Batch,
                 ) -> Result<$crate::Output, $crate::Fault> {
-                    $crate::glue::process::<$plugin>(&config, input)
+                    $crate::glue::process::<$plugin>(&config, &prepared, input)
                 }
             }
 

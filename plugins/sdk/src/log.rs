@@ -29,17 +29,26 @@ pub fn error(message: &str) {
     write(Level::Error, message);
 }
 
-/// Says that so many values of a column that this plugin writes could not be read and are null instead.
-/// The host counts them by stage and column: they are in the summary of a run and in its metrics. At most
-/// as many as the batch has rows.
+/// Says that so many values of a column that this plugin writes, by its path, could not be read and are null
+/// instead. The host counts them by stage and column: they are in the summary of a run and in its metrics. At
+/// most as many as the column has values.
 pub fn unreadable(column: &str, values: usize) {
-    // The contract has no counters: the host knows this line.
-    info(&format!("unreadable {values} {column}"));
+    count_unreadable(column, values as u32);
 }
 
 #[cfg(target_family = "wasm")]
 fn write(level: Level, message: &str) {
     crate::bindings::clickmill::plugin::log::write(level, message);
+}
+
+#[cfg(target_family = "wasm")]
+fn count_unreadable(column: &str, values: u32) {
+    crate::bindings::clickmill::plugin::log::unreadable(column, values);
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn count_unreadable(column: &str, values: u32) {
+    LINES.with_borrow_mut(|lines| lines.push(format!("unreadable: {values} {column}")));
 }
 
 #[cfg(not(target_family = "wasm"))]

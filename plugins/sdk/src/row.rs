@@ -1,11 +1,13 @@
 //! Plugins over rows: the batch is walked by the SDK.
 
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::record::{List, Record};
+use crate::tree::{self, Root};
 use crate::{
-    Batch, Booleans, Column, ColumnSpec, DataType, Dates, Fault, Float64s, Int64s, Needs, Output,
-    Plugin, Problems, Rejection, Texts, Timestamps,
+    Batch, ColumnSpec, Decimal, Fault, Needs, Output, Plugin, Problems, Rejection, Secret, Value,
 };
 
 /// A plugin that works on one row at a time. Every `RowPlugin` is a [`Plugin`].
@@ -18,7 +20,7 @@ pub trait RowPlugin: Sized + 'static {
     type Config: DeserializeOwned + JsonSchema;
 
     /// Secrets this plugin wants: see [`Plugin::SECRETS`].
-    const SECRETS: &'static [&'static str] = &[];
+    const SECRETS: &'static [Secret] = &[];
 
     /// Checks the configuration and gets ready: see [`Plugin::configure`].
     fn configure(config: Self::Config, available: &[ColumnSpec]) -> Result<Self, Problems>;
@@ -26,15 +28,25 @@ pub trait RowPlugin: Sized + 'static {
     /// What it reads, writes and looks up, as configured.
     fn needs(&self) -> Needs;
 
+    /// What it prepared, for [`RowPlugin::restore`]: see [`Plugin::prepare`].
+    fn prepare(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Gets ready from what it prepared: see [`Plugin::restore`].
+    fn restore(_config: &str, _prepared: &[u8]) -> Result<Self, Problems> {
+        Err(vec!["what was prepared cannot be restored".to_owned()])
+    }
+
     /// Transforms one row: reads it, sets the columns it writes, and refuses it with [`reject`] or
     /// filters it out with [`Row::filter_out`]. A written column that is not set keeps what was read of that
-    /// name, or is null.
+    /// path, or is null. Several rows are made of it with [`Row::emit`].
     fn row(&self, row: &mut Row<'_>) -> Result<(), Refusal>;
 }
 
 impl<T: RowPlugin> Plugin for T {
     type Config = T::Config;
-    const SECRETS: &'static [&'static str] = T::SECRETS;
+    const SECRETS: &'static [Secret] = T::SECRETS;
 
     fn configure(config: Self::Config, available: &[ColumnSpec]) -> Result<Self, Problems> {
         T::configure(config, available)
@@ -44,46 +56,55 @@ impl<T: RowPlugin> Plugin for T {
         T::needs(self)
     }
 
+    fn prepare(&self) -> Vec<u8> {
+        T::prepare(self)
+    }
+
+    fn restore(config: &str, prepared: &[u8]) -> Result<Self, Problems> {
+        T::restore(config, prepared)
+    }
+
     fn process(&self, batch: Batch) -> Result<Output, Fault> {
-        let writes = self.needs().writes;
+        let Needs { writes, multiplies, .. } = self.needs();
         let rows = batch.rows as usize;
-        let mut builders: Vec<Builder> =
-            writes.iter().map(|w| Builder::new(w.data_type, rows)).collect();
-        let kept: Vec<Option<&Column>> = writes
-            .iter()
-            .map(|w| batch.column(&w.name).filter(|c| c.values.data_type() == w.data_type))
-            .collect();
+        let mut roots = tree::roots(&writes, &batch, rows);
         let mut output = Output::new(Vec::with_capacity(writes.len()));
-        let mut row = Row {
-            batch: &batch,
-            index: 0,
-            writes: &writes,
-            values: vec![None; writes.len()],
-            dropped: false,
-        };
+        output.came_from = multiplies.then(Vec::new);
+        let mut len = 0;
+        let mut made = Made { values: vec![None; roots.len()], rows: Vec::new(), dropped: false };
         for index in 0..rows {
-            row.index = index;
-            row.dropped = false;
-            match self.row(&mut row) {
-                Ok(()) if row.dropped => output.dropped.push(index as u32),
-                Ok(()) => {}
-                Err(refusal) => output.rejections.push(Rejection {
-                    row: index as u32,
-                    code: refusal.code,
-                    message: refusal.message,
-                    column: refusal.column,
-                }),
-            }
-            for ((builder, value), kept) in builders.iter_mut().zip(&mut row.values).zip(&kept) {
-                match (value.take(), kept) {
-                    (Some(value), _) => builder.push(value),
-                    (None, Some(column)) => builder.copy(column, index),
-                    (None, None) => builder.push(Value::Null),
+            let record = Record::row(&batch, index);
+            let ingest_time = batch.ingest_time;
+            made.dropped = false;
+            let mut row =
+                Row { record, ingest_time, roots: &roots, writes: &writes, multiplies, made };
+            let outcome = self.row(&mut row);
+            made = row.made;
+            let mut end = |values: &mut [Option<Value>], becomes: Becomes| {
+                let at = len as u32;
+                len += 1;
+                match becomes {
+                    Becomes::Row => {}
+                    Becomes::Dropped => output.dropped.push(at),
+                    Becomes::Refused(Refusal { code, message, column }) => {
+                        output.rejections.push(Rejection { row: at, code, message, column });
+                    }
                 }
+                for (root, value) in roots.iter_mut().zip(values) {
+                    root.push(value.take(), &batch, index);
+                }
+                if let Some(came_from) = &mut output.came_from {
+                    came_from.push(index as u32);
+                }
+            };
+            match made.end(outcome) {
+                Some(becomes) => end(&mut made.values, becomes),
+                None => made.rows.drain(..).for_each(|mut row| end(&mut row.values, row.becomes)),
             }
         }
-        output.columns =
-            builders.into_iter().zip(&writes).map(|(b, w)| b.finish(&w.name)).collect();
+        for root in roots {
+            root.finish(&batch, &mut output);
+        }
         Ok(output)
     }
 }
@@ -104,26 +125,77 @@ pub fn reject(code: impl Into<String>, message: impl Into<String>) -> Refusal {
 }
 
 impl Refusal {
-    /// Names the column at fault: one that the plugin reads or writes.
+    /// Names the column at fault by its path, one that the plugin reads or writes; elements of a list by
+    /// their number, from 0: `items[3].price`.
     pub fn column(mut self, name: impl Into<String>) -> Self {
         self.column = Some(name.into());
         self
     }
 }
 
-/// One row of a batch, as a [`RowPlugin`] sees it.
+/// One row of a batch, as a [`RowPlugin`] sees it. Fields of records are named by path: `user.email`.
 pub struct Row<'a> {
-    batch: &'a Batch,
-    index: usize,
+    record: Record<'a>,
+    ingest_time: i64,
+    roots: &'a [Root],
     writes: &'a [ColumnSpec],
+    multiplies: bool,
+    made: Made,
+}
+
+/// What becomes of one row of a batch.
+struct Made {
+    /// What is set of the row in the making.
     values: Vec<Option<Value>>,
+    rows: Vec<MadeRow>,
     dropped: bool,
+}
+
+struct MadeRow {
+    values: Vec<Option<Value>>,
+    becomes: Becomes,
+}
+
+enum Becomes {
+    Row,
+    Dropped,
+    Refused(Refusal),
+}
+
+impl Made {
+    /// Ends the row in the making.
+    fn row(&mut self, becomes: Becomes) {
+        let empty = vec![None; self.values.len()];
+        let values = std::mem::replace(&mut self.values, empty);
+        self.rows.push(MadeRow { values, becomes });
+        self.dropped = false;
+    }
+
+    /// Ends the row that was given. What becomes of it, where it is still one row: the one in the making.
+    fn end(&mut self, outcome: Result<(), Refusal>) -> Option<Becomes> {
+        match outcome {
+            Err(refusal) => {
+                self.rows.clear();
+                Some(Becomes::Refused(refusal))
+            }
+            Ok(()) if self.rows.is_empty() => {
+                Some(if self.dropped { Becomes::Dropped } else { Becomes::Row })
+            }
+            Ok(()) => {
+                assert!(
+                    !self.dropped && self.values.iter().all(Option::is_none),
+                    "a row is set or filtered out after the last one was emitted: call `emit` behind it"
+                );
+                None
+            }
+        }
+    }
 }
 
 impl<'a> Row<'a> {
     /// The row's text in a column: `None` where it is null or there is no such text column.
     pub fn text(&self, column: &str) -> Option<&'a str> {
-        self.batch.column(column)?.text(self.index)
+        self.record.text(column)
     }
 
     /// The row's text in a column; a null refuses the row with code `required`.
@@ -133,7 +205,7 @@ impl<'a> Row<'a> {
 
     /// The row's integer in a column: `None` where it is null or there is no such integer column.
     pub fn int64(&self, column: &str) -> Option<i64> {
-        self.batch.column(column)?.int64(self.index)
+        self.record.int64(column)
     }
 
     /// The row's integer in a column; a null refuses the row with code `required`.
@@ -143,50 +215,141 @@ impl<'a> Row<'a> {
 
     /// The row's number in a column: `None` where it is null or there is no such number column.
     pub fn float64(&self, column: &str) -> Option<f64> {
-        self.batch.column(column)?.float64(self.index)
+        self.record.float64(column)
+    }
+
+    /// The row's exact number in a column: `None` where it is null or there is no such column.
+    pub fn decimal(&self, column: &str) -> Option<Decimal> {
+        self.record.decimal(column)
+    }
+
+    /// The row's exact number in a column; a null refuses the row with code `required`.
+    pub fn require_decimal(&self, column: &str) -> Result<Decimal, Refusal> {
+        self.decimal(column).ok_or_else(|| required(column))
     }
 
     /// The row's boolean in a column: `None` where it is null or there is no such boolean column.
     pub fn boolean(&self, column: &str) -> Option<bool> {
-        self.batch.column(column)?.boolean(self.index)
+        self.record.boolean(column)
     }
 
     /// The row's date in a column, in days since 1970-01-01.
     pub fn date(&self, column: &str) -> Option<i32> {
-        self.batch.column(column)?.date(self.index)
+        self.record.date(column)
+    }
+
+    /// The row's time of day in a column, in microseconds since midnight.
+    pub fn time(&self, column: &str) -> Option<i64> {
+        self.record.time(column)
+    }
+
+    /// The row's day and time of day in a column, in microseconds since 1970-01-01T00:00:00, in no zone.
+    pub fn datetime(&self, column: &str) -> Option<i64> {
+        self.record.datetime(column)
     }
 
     /// The row's instant in a column, in microseconds since 1970-01-01T00:00:00Z.
     pub fn timestamp(&self, column: &str) -> Option<i64> {
-        self.batch.column(column)?.timestamp(self.index)
+        self.record.timestamp(column)
+    }
+
+    /// The row's JSON in a column, as its text.
+    pub fn json(&self, column: &str) -> Option<&'a str> {
+        self.record.json(column)
+    }
+
+    /// The row's record in a column: `None` where it is null or there is no such record.
+    pub fn record(&self, column: &str) -> Option<Record<'a>> {
+        self.record.record(column)
+    }
+
+    /// The row's list in a column: empty where there is no such repeated column.
+    pub fn list(&self, column: &str) -> List<'a> {
+        self.record.list(column)
+    }
+
+    /// The row's value in a column, whatever it is.
+    pub fn value(&self, column: &str) -> Value {
+        self.record.value(column)
+    }
+
+    /// The row's value in a column as a type of your own, by serde: see [`Value::to`]. What does not fit
+    /// refuses the row with code `wrong_type`.
+    pub fn get<T: DeserializeOwned>(&self, column: &str) -> Result<T, Refusal> {
+        self.value(column)
+            .to()
+            .map_err(|error| reject("wrong_type", format!("`{column}`: {error}")).column(column))
     }
 
     /// When the host took the row in, in microseconds since 1970-01-01T00:00:00Z: the plugin's "now".
     pub fn ingest_time(&self) -> i64 {
-        self.batch.ingest_time
+        self.ingest_time
     }
 
     /// Sets a column that [`RowPlugin::needs`] announced.
+    ///
+    /// A record that is announced is set as a whole, with [`Value::record`], and a list with
+    /// [`Value::list`]. A field that is announced without its record is set by path; where that leads
+    /// through a list, with a list that has a value for each element, in their order.
     ///
     /// Panics where it was not announced or with another type: a mistake of the plugin, which the host
     /// reports with this message.
     pub fn set(&mut self, column: &str, value: impl Into<Value>) {
         let value = value.into();
-        let Some(at) = self.writes.iter().position(|w| w.name == column) else {
+        let Some(at) = self.roots.iter().position(|root| root.path() == column) else {
+            if self.writes.iter().any(|write| write.path == column) {
+                panic!("`{column}` is part of a record that is announced: set that");
+            }
             panic!(
                 "`{column}` is set but not announced: add `.writes(\"{column}\", …)` to `needs`"
             );
         };
-        let wanted = self.writes[at].data_type;
-        if value.data_type().is_some_and(|got| got != wanted) {
+        if let Some(wanted) = self.roots[at].unlike(&value) {
             panic!("`{column}` is announced as {wanted:?} but set to {value:?}");
         }
-        self.values[at] = Some(value);
+        self.made.values[at] = Some(value);
+    }
+
+    /// Sets a column to a type of your own, by serde: see [`Value::from_serde`].
+    ///
+    /// Panics as [`Row::set`] does, and where the type is none that columns have.
+    pub fn set_typed(&mut self, column: &str, value: &impl Serialize) {
+        let value = Value::from_serde(value)
+            .unwrap_or_else(|error| panic!("`{column}` cannot be set: {error}"));
+        let announced = self.writes.iter().find(|write| write.path == column);
+        let value = match announced {
+            Some(write) => value.fit(write.data_type),
+            None => value,
+        };
+        self.set(column, value);
     }
 
     /// Filters the row out: counted, not dead-lettered.
     pub fn filter_out(&mut self) {
-        self.dropped = true;
+        self.made.dropped = true;
+    }
+
+    /// Ends a row of those that become of this one, with what is set. Columns that are set for one are
+    /// not for the next: they are what was read, or null. Columns that the plugin does not write are the same
+    /// in all.
+    ///
+    /// Without any call of it one row becomes one row. Where the function ends in a refusal, that is one row,
+    /// and those that were emitted are forgotten.
+    ///
+    /// Panics where [`Needs::multiplies`] was not announced.
+    pub fn emit(&mut self) {
+        let becomes = if self.made.dropped { Becomes::Dropped } else { Becomes::Row };
+        self.emit_as(becomes);
+    }
+
+    /// Ends a row as [`Row::emit`] does, and refuses it alone.
+    pub fn emit_refused(&mut self, refusal: Refusal) {
+        self.emit_as(Becomes::Refused(refusal));
+    }
+
+    fn emit_as(&mut self, becomes: Becomes) {
+        assert!(self.multiplies, "a row is emitted, but `needs` has no `.multiplies()`");
+        self.made.row(becomes);
     }
 }
 
@@ -194,123 +357,5 @@ fn required(column: &str) -> Refusal {
     reject("required", format!("`{column}` is missing")).column(column)
 }
 
-/// A value to [`Row::set`].
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// No value.
-    Null,
-    /// True or false.
-    Boolean(bool),
-    /// An integer.
-    Int64(i64),
-    /// A number.
-    Float64(f64),
-    /// Days since 1970-01-01.
-    Date(i32),
-    /// Microseconds since 1970-01-01T00:00:00Z.
-    Timestamp(i64),
-    /// Text.
-    Text(String),
-    /// Bytes.
-    Blob(Vec<u8>),
-}
-
-impl Value {
-    fn data_type(&self) -> Option<DataType> {
-        Some(match self {
-            Value::Null => return None,
-            Value::Boolean(_) => DataType::Boolean,
-            Value::Int64(_) => DataType::Int64,
-            Value::Float64(_) => DataType::Float64,
-            Value::Date(_) => DataType::Date,
-            Value::Timestamp(_) => DataType::Timestamp,
-            Value::Text(_) => DataType::Text,
-            Value::Blob(_) => DataType::Blob,
-        })
-    }
-}
-
-macro_rules! value_from {
-    ($($from:ty => $case:ident),* $(,)?) => {$(
-        impl From<$from> for Value {
-            fn from(value: $from) -> Self {
-                Value::$case(value.into())
-            }
-        }
-    )*};
-}
-
-value_from!(bool => Boolean, i64 => Int64, f64 => Float64, &str => Text, String => Text, Vec<u8> => Blob);
-
-impl<T: Into<Value>> From<Option<T>> for Value {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Value::Null, Into::into)
-    }
-}
-
-enum Builder {
-    Booleans(Booleans),
-    Int64s(Int64s),
-    Float64s(Float64s),
-    Dates(Dates),
-    Timestamps(Timestamps),
-    Texts(Texts),
-    Blobs(Texts),
-}
-
-impl Builder {
-    fn new(data_type: DataType, rows: usize) -> Self {
-        match data_type {
-            DataType::Boolean => Self::Booleans(Booleans::with_capacity(rows)),
-            DataType::Int64 => Self::Int64s(Int64s::with_capacity(rows)),
-            DataType::Float64 => Self::Float64s(Float64s::with_capacity(rows)),
-            DataType::Date => Self::Dates(Dates::with_capacity(rows)),
-            DataType::Timestamp => Self::Timestamps(Timestamps::with_capacity(rows)),
-            DataType::Text => Self::Texts(Texts::with_capacity(rows, 0)),
-            DataType::Blob => Self::Blobs(Texts::with_capacity(rows, 0)),
-        }
-    }
-
-    /// Adds a value that [`Row::set`] has checked.
-    fn push(&mut self, value: Value) {
-        match (self, value) {
-            (Self::Booleans(b), Value::Boolean(v)) => b.push(v),
-            (Self::Int64s(b), Value::Int64(v)) => b.push(v),
-            (Self::Float64s(b), Value::Float64(v)) => b.push(v),
-            (Self::Dates(b), Value::Date(v)) => b.push(v),
-            (Self::Timestamps(b), Value::Timestamp(v)) => b.push(v),
-            (Self::Texts(b), Value::Text(v)) => b.push(v),
-            (Self::Blobs(b), Value::Blob(v)) => b.push(v),
-            (Self::Booleans(b), _) => b.push_null(),
-            (Self::Int64s(b), _) => b.push_null(),
-            (Self::Float64s(b), _) => b.push_null(),
-            (Self::Dates(b), _) => b.push_null(),
-            (Self::Timestamps(b), _) => b.push_null(),
-            (Self::Texts(b) | Self::Blobs(b), _) => b.push_null(),
-        }
-    }
-
-    /// Adds what a column of the same type holds in that row.
-    fn copy(&mut self, column: &Column, row: usize) {
-        match self {
-            Self::Booleans(b) => b.push_option(column.boolean(row)),
-            Self::Int64s(b) => b.push_option(column.int64(row)),
-            Self::Float64s(b) => b.push_option(column.float64(row)),
-            Self::Dates(b) => b.push_option(column.date(row)),
-            Self::Timestamps(b) => b.push_option(column.timestamp(row)),
-            Self::Texts(b) | Self::Blobs(b) => b.push_option(column.bytes(row)),
-        }
-    }
-
-    fn finish(self, name: &str) -> Column {
-        match self {
-            Self::Booleans(b) => b.finish(name),
-            Self::Int64s(b) => b.finish(name),
-            Self::Float64s(b) => b.finish(name),
-            Self::Dates(b) => b.finish(name),
-            Self::Timestamps(b) => b.finish(name),
-            Self::Texts(b) => b.finish(name),
-            Self::Blobs(b) => b.finish_blobs(name),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -26,12 +26,79 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::bindings::clickmill::plugin::lookup::LookupError;
-use crate::{Batch, Column, ColumnSpec, Needs, Output, Plugin, Problems, Text, Texts, glue};
+use crate::record::Record;
+use crate::{
+    Batch, Column, ColumnSpec, Configured, Needs, Output, Plugin, Problems, Text, Texts, Value,
+    Values, batch, glue, is_within, tree,
+};
 
 /// What the plugin needs with that configuration where these columns are available.
 pub fn configure<P: Plugin>(config: &str, columns: &[Column]) -> Result<Needs, Problems> {
-    let available: Vec<ColumnSpec> = columns.iter().map(Column::spec).collect();
-    glue::configure::<P>(config, &available)
+    configured::<P>(config, columns).map(|configured| configured.needs)
+}
+
+fn configured<P: Plugin>(config: &str, columns: &[Column]) -> Result<Configured, Problems> {
+    glue::configure::<P>(config, &batch::specs(columns))
+}
+
+/// Columns of these types, with records and lists, a value for each row: a [`Value::record`] of the columns by
+/// name.
+///
+/// ```
+/// use clickmill_plugin::{prelude::*, testing};
+///
+/// let types = Needs::new()
+///     .writes_list("items", DataType::Record)
+///     .writes("items.name", DataType::Text)
+///     .writes("items.price", DataType::Decimal);
+/// let price: Decimal = "19.90".parse().unwrap();
+/// let hat = Value::record([("name", Value::from("hat")), ("price", price.into())]);
+/// let row = Value::record([("items", Value::list([hat]))]);
+/// let columns = testing::columns(&types.writes, [row.clone()]);
+/// assert_eq!(columns[2].decimal(0), Some(price));
+/// assert_eq!(testing::rows(&columns), [row]);
+/// ```
+pub fn columns(types: &[ColumnSpec], rows: impl IntoIterator<Item = Value>) -> Vec<Column> {
+    let nothing = Batch { rows: 0, ingest_time: 0, columns: Vec::new() };
+    let mut roots = tree::roots(types, &nothing, 0);
+    for (at, row) in rows.into_iter().enumerate() {
+        let Value::Record(mut fields) = row else { panic!("{row:?} is no record of columns") };
+        for root in &mut roots {
+            let field = fields.iter_mut().find(|(name, _)| *name == root.path());
+            let value = field.map(|(_, value)| std::mem::replace(value, Value::Null));
+            root.push(Some(value.unwrap_or(Value::Null)), &nothing, at);
+        }
+    }
+    let mut output = Output::new(Vec::new());
+    roots.into_iter().for_each(|root| root.finish(&nothing, &mut output));
+    output.columns
+}
+
+/// The rows of columns: what [`columns`] makes columns of.
+pub fn rows(columns: &[Column]) -> Vec<Value> {
+    let rows = count(columns);
+    let batch = Batch { rows: rows as u32, ingest_time: 0, columns: columns.to_vec() };
+    let whole = |row| {
+        let record = Record::row(&batch, row);
+        let own = columns.iter().filter(|column| column.parent.is_none());
+        Value::record(own.map(|column| (column.name.as_str(), record.value(&column.name))))
+    };
+    (0..rows).map(whole).collect()
+}
+
+/// How many rows columns have.
+fn count(columns: &[Column]) -> usize {
+    let own = columns.iter().filter(|column| column.parent.is_none());
+    let known = own.filter_map(|column| match (&column.offsets, &column.values) {
+        (Some(offsets), _) => Some(offsets.len() - 1),
+        (None, Values::Records) => None,
+        (None, _) => Some(column.len()),
+    });
+    // Records that are alone and never null have the rows that their fields have.
+    known.max().unwrap_or_else(|| {
+        let fields = columns.iter().filter(|column| column.offsets.is_none());
+        fields.filter(|column| column.values != Values::Records).map(Column::len).max().unwrap_or(0)
+    })
 }
 
 /// Configures the plugin and runs it over one batch of these columns, handing it only those it says it
@@ -49,19 +116,54 @@ pub fn run_at<P: Plugin>(
     columns: Vec<Column>,
     ingest_time: i64,
 ) -> Result<Output, Problems> {
-    let needs = configure::<P>(config, &columns)?;
-    let rows = columns.first().map_or(0, Column::len);
-    for column in &columns {
-        assert_eq!(column.len(), rows, "column `{}` of the test has another length", column.name);
+    let Configured { needs, prepared } = configured::<P>(config, &columns)?;
+    let rows = count(&columns);
+    let all = Batch { rows: rows as u32, ingest_time, columns };
+    for (at, column) in all.columns.iter().enumerate() {
+        assert_lengths(&all, at, "column of the test", &column.name);
     }
-    let columns = columns
-        .into_iter()
-        .filter(|c| needs.reads.iter().any(|read| read.name == c.name))
-        .collect();
+    let columns = granted(&all.columns, &needs.reads);
     let batch = Batch { rows: rows as u32, ingest_time, columns };
-    let output = glue::process::<P>(config, batch).map_err(|fault| vec![fault.message])?;
+    let output =
+        glue::process::<P>(config, &prepared, batch).map_err(|fault| vec![fault.message])?;
     check(&needs, rows, &output);
     Ok(output)
+}
+
+/// The columns that are read, and the records that they are fields of.
+fn granted(columns: &[Column], reads: &[ColumnSpec]) -> Vec<Column> {
+    let mut places = Vec::with_capacity(columns.len());
+    let mut granted: Vec<Column> = Vec::new();
+    for (column, spec) in columns.iter().zip(batch::specs(columns)) {
+        let is_read = |read: &ColumnSpec| {
+            is_within(&spec.path, &read.path) || is_within(&read.path, &spec.path)
+        };
+        places.push(granted.len() as u32);
+        if reads.iter().any(is_read) {
+            let parent = column.parent.map(|parent| places[parent as usize]);
+            granted.push(Column { parent, ..column.clone() });
+        }
+    }
+    granted
+}
+
+/// A column has as many values, lists and bits as its place in the batch wants.
+fn assert_lengths(batch: &Batch, at: usize, what: &str, name: &str) {
+    let column = &batch.columns[at];
+    let parent = column.parent.map(|parent| batch.places_of(parent as usize).len());
+    let wanted = parent.unwrap_or(batch.rows as usize);
+    if let Some(offsets) = &column.offsets {
+        assert_eq!(offsets.len(), wanted + 1, "lists of {what} `{name}`");
+    }
+    let values = batch.places_of(at).len();
+    if column.values != Values::Records {
+        assert_eq!(column.len(), values, "length of {what} `{name}`");
+    }
+    if let Some(bits) = &column.validity {
+        assert_eq!(bits.len(), values.div_ceil(8), "validity of {what} `{name}`");
+        let nulls = (0..values).filter(|value| !column.is_valid(*value)).count();
+        assert!(column.offsets.is_none() || nulls == 0, "elements of {what} `{name}` are null");
+    }
 }
 
 /// Gives the plugin under test, on this thread, a lookup table: rows of field values under `fields`, of
@@ -81,7 +183,7 @@ struct Table {
 }
 
 /// The lines that the plugin under test has logged on this thread since this was asked last, each behind
-/// its level: `info: unreadable 2 ip`.
+/// its level, and what it has counted: `unreadable: 2 ip`.
 pub fn take_log() -> Vec<String> {
     crate::log::LINES.take()
 }
@@ -110,15 +212,41 @@ pub(crate) fn find(table: &str, field: &str, keys: &Text) -> Result<Column, Look
 }
 
 fn check(needs: &Needs, rows: usize, output: &Output) {
-    for column in &output.columns {
-        let announced = needs.writes.iter().find(|w| w.name == column.name);
-        let announced = announced.unwrap_or_else(|| panic!("`{}` is not announced", column.name));
-        assert_eq!(announced.data_type, column.values.data_type(), "type of `{}`", column.name);
-        assert_eq!(column.len(), rows, "length of `{}`", column.name);
+    let rows = match &output.came_from {
+        None => rows,
+        Some(came_from) => {
+            assert!(needs.multiplies, "rows come from others, which is not announced");
+            assert!(came_from.is_sorted(), "rows come from others in their order");
+            let mut of = came_from.clone();
+            of.dedup();
+            let all: Vec<u32> = (0..rows as u32).collect();
+            assert_eq!(of, all, "each row of the batch has one of the output");
+            came_from.len()
+        }
+    };
+    let specs = batch::specs(&output.columns);
+    let batch = Batch { rows: rows as u32, ingest_time: 0, columns: output.columns.clone() };
+    let mut written = 0;
+    for (at, spec) in specs.iter().enumerate() {
+        match needs.writes.iter().find(|w| w.path == spec.path) {
+            Some(announced) => {
+                assert_eq!(announced, spec, "type of `{}`", spec.path);
+                written += 1;
+            }
+            // A record that a written column is a field of.
+            None => assert!(
+                needs.writes.iter().any(|w| is_within(&w.path, &spec.path)),
+                "`{}` is not announced",
+                spec.path
+            ),
+        }
+        assert_lengths(&batch, at, "the written", &spec.path);
     }
-    assert_eq!(output.columns.len(), needs.writes.len(), "every announced column is written once");
+    assert_eq!(written, needs.writes.len(), "every announced column is written once");
     for column in output.rejections.iter().filter_map(|rejection| rejection.column.as_ref()) {
-        let known = needs.reads.iter().chain(&needs.writes).any(|spec| spec.name == *column);
+        let path = without_elements(column);
+        let mut known = needs.reads.iter().chain(&needs.writes);
+        let known = known.any(|spec| is_within(&path, &spec.path) || is_within(&spec.path, &path));
         assert!(known, "a row is refused for `{column}`, which is neither read nor written");
     }
     for rejection in &output.rejections {
@@ -131,4 +259,16 @@ fn check(needs: &Needs, rows: usize, output: &Output) {
     gone.sort_unstable();
     assert!(gone.windows(2).all(|w| w[0] != w[1]), "a row is refused or dropped twice");
     assert!(gone.iter().all(|row| (*row as usize) < rows), "a refused row is in the batch");
+}
+
+/// A path without the numbers of elements: `items.price` of `items[3].price`.
+fn without_elements(path: &str) -> String {
+    let mut inside = false;
+    let outside = |character: &char| {
+        inside |= *character == '[';
+        let outside = !inside;
+        inside &= *character != ']';
+        outside
+    };
+    path.chars().filter(outside).collect()
 }

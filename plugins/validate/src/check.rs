@@ -1,11 +1,13 @@
 //! From the rules as written and the columns there are to rules that can run, or to everything that is
 //! wrong with them.
 
+use clickmill_plugin::is_within;
 use clickmill_plugin::prelude::*;
 use regex::bytes::RegexBuilder;
 use serde_json::{Number, Value};
 
-use crate::config::{self, Config, Kind, RuleConfig};
+use crate::config::{self, Config, Kind, Limit, RuleConfig};
+use crate::levels::Levels;
 use crate::rule::{Check, DAY, Rule, When};
 use crate::words::Allowed;
 
@@ -17,12 +19,20 @@ const MAX_PATTERN_BYTES: usize = 1 << 20;
 /// How many allowed values a message names.
 const MAX_LISTED: usize = 12;
 
-const NUMBERS: &[DataType] = &[DataType::Int64, DataType::Float64];
+const NUMBERS: &[DataType] = &[DataType::Int64, DataType::Float64, DataType::Decimal];
 const TEXT: &[DataType] = &[DataType::Text];
 const KEYS: &[DataType] = &[DataType::Text, DataType::Int64];
 const TIMES: &[DataType] = &[DataType::Timestamp, DataType::Date];
-const COMPARABLE: &[DataType] =
-    &[DataType::Int64, DataType::Float64, DataType::Date, DataType::Timestamp, DataType::Text];
+const COMPARABLE: &[DataType] = &[
+    DataType::Int64,
+    DataType::Float64,
+    DataType::Decimal,
+    DataType::Date,
+    DataType::Time,
+    DataType::Datetime,
+    DataType::Timestamp,
+    DataType::Text,
+];
 const ANY: &[DataType] = &[];
 
 /// The rules, checked. Problems name a rule by its number, counted from 1.
@@ -48,7 +58,7 @@ pub(crate) fn check(config: Config, available: &[ColumnSpec]) -> Result<Vec<Rule
     }
     // A mistyped name would have the values told that must not be.
     for name in &config.sensitive {
-        if !rules.iter().flat_map(Rule::reads).any(|column| column.name == *name) {
+        if !rules.iter().flat_map(Rule::reads).any(|column| is_within(&column.path, name)) {
             problems.push(format!("`sensitive` names `{name}`, which no rule reads"));
         }
     }
@@ -77,12 +87,19 @@ impl Checker<'_> {
         let when = config.when.and_then(|when| {
             let column = self.column(&when.column, KEYS)?;
             let allowed = self.allowed(&when.values, &column)?;
-            Some(When { column, allowed })
+            let in_list = column.list(self.available).is_some();
+            Some(When { column, in_list, allowed })
         });
         let found = self.kind(kind);
+        if let Some((columns, check)) = &found {
+            let when = when.as_ref().map(|when| &when.column);
+            self.problems.extend(Levels(self.available).problems(columns, check, when));
+        }
         match found {
             Some((columns, check)) if self.problems.is_empty() => {
-                Ok(Rule { code, action: config.action, when, columns, check })
+                let levels = Levels(self.available);
+                let levels = columns.iter().map(|column| levels.in_list(column, &check)).collect();
+                Ok(Rule { code, action: config.action, when, columns, levels, check })
             }
             _ => Err((Some(name), self.problems)),
         }
@@ -109,6 +126,7 @@ impl Checker<'_> {
                 Some((vec![column?], Check::Pattern(regex.ok()?)))
             }
             Kind::Length(length) => self.length(length),
+            Kind::Elements(elements) => self.elements(elements),
             Kind::Window(window) => self.window(window),
             Kind::Compare(compare) => self.compare(compare),
             Kind::Starts(starts) => {
@@ -137,11 +155,20 @@ impl Checker<'_> {
 
     fn range(&mut self, range: config::Range) -> Option<(Vec<ColumnSpec>, Check)> {
         let column = self.column(&range.column, NUMBERS);
+        let bounds = bounds(range.min.as_ref(), range.max.as_ref());
+        if column.as_ref().is_some_and(|column| column.data_type == DataType::Decimal) {
+            let min = self.exact(range.min.as_ref())?;
+            let max = self.exact(range.max.as_ref())?;
+            self.limits(min, max);
+            let (min, max) = (min.unwrap_or(Decimal::MIN), max.unwrap_or(Decimal::MAX));
+            return Some((vec![column?], Check::DecimalRange { min, max, bounds }));
+        }
+        let (min, max) = (self.number(range.min), self.number(range.max));
+        let range = Numbers { min, max };
         let float = |number: &Option<Number>| number.as_ref().and_then(Number::as_f64);
         let (low, high) = (float(&range.min), float(&range.max));
         self.limits(low, high);
         let column = column?;
-        let bounds = bounds(range.min.as_ref(), range.max.as_ref());
         let check = if column.data_type == DataType::Int64 {
             let min = range.min.as_ref().map_or(i64::MIN, |min| whole(min, f64::ceil));
             let max = range.max.as_ref().map_or(i64::MAX, |max| whole(max, f64::floor));
@@ -150,6 +177,45 @@ impl Checker<'_> {
             let min = low.unwrap_or(f64::NEG_INFINITY);
             let max = high.unwrap_or(f64::INFINITY);
             Check::Float64Range { min, max, bounds }
+        };
+        Some((vec![column], check))
+    }
+
+    /// A limit of an exact range: the digits that it was written with. `None` where it is none.
+    #[expect(clippy::option_option, reason = "no limit is fine, a limit that is no number is not")]
+    fn exact(&mut self, limit: Option<&Limit>) -> Option<Option<Decimal>> {
+        let Some(limit) = limit else { return Some(None) };
+        let exact = Decimal::parse(limit.to_string().as_bytes());
+        if exact.is_none() {
+            self.problem(format!(
+                "`{limit}` is no number of at most 29 digits before the point and 9 after it"
+            ));
+        }
+        exact.map(Some)
+    }
+
+    /// A limit of a range that is not exact.
+    fn number(&mut self, limit: Option<Limit>) -> Option<Number> {
+        match limit? {
+            Limit::Number(number) => Some(number),
+            Limit::Text(text) => {
+                self.problem(format!("the limit \"{text}\" is a text, wanted a number: only a decimal column takes texts"));
+                None
+            }
+        }
+    }
+
+    fn elements(&mut self, elements: config::Elements) -> Option<(Vec<ColumnSpec>, Check)> {
+        let column = self.column(&elements.column, ANY)?;
+        if !column.repeated {
+            self.problem(format!("column `{}` is no list", column.path));
+        }
+        self.limits(elements.min, elements.max);
+        let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        let check = Check::Elements {
+            min: elements.min.map_or(0, size),
+            max: elements.max.map_or(usize::MAX, size),
+            bounds: bounds(elements.min.as_ref(), elements.max.as_ref()),
         };
         Some((vec![column], check))
     }
@@ -190,12 +256,15 @@ impl Checker<'_> {
         let left = self.column(&compare.left, COMPARABLE);
         let right = self.column(&compare.right, COMPARABLE);
         let (left, right) = (left?, right?);
-        let are_numbers = [&left, &right].iter().all(|c| NUMBERS.contains(&c.data_type));
+        let are = |types: &[DataType]| [&left, &right].iter().all(|c| types.contains(&c.data_type));
+        // A float beside an exact number would be compared with what it stands for, not with what it was.
+        let are_numbers = are(&[DataType::Int64, DataType::Float64])
+            || are(&[DataType::Int64, DataType::Decimal]);
         if left.data_type != right.data_type && !are_numbers {
             self.problem(format!(
                 "columns `{}` and `{}` cannot be compared: one is {}, the other {}",
-                left.name,
-                right.name,
+                left.path,
+                right.path,
                 left.data_type.name(),
                 right.data_type.name()
             ));
@@ -203,11 +272,11 @@ impl Checker<'_> {
         Some((vec![left, right], Check::Compare(compare.op)))
     }
 
-    /// The column of that name, where it is there and of one of the types. No types: any will do.
+    /// The column of that path, where it is there and of one of the types. No types: any will do.
     fn column(&mut self, name: &str, wanted: &[DataType]) -> Option<ColumnSpec> {
-        let Some(found) = self.available.iter().find(|column| column.name == name) else {
+        let Some(found) = self.available.iter().find(|column| column.path == name) else {
             let there: Vec<String> =
-                self.available.iter().map(|c| format!("`{}`", c.name)).collect();
+                self.available.iter().map(|c| format!("`{}`", c.path)).collect();
             let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
             self.problem(format!(
                 "there is no column `{name}` here, or it is not granted: there are {there}"
@@ -243,7 +312,7 @@ impl Checker<'_> {
             self.problem(format!(
                 "`values` has {wrong}, wanted {} as column `{}` has",
                 column.data_type.name(),
-                column.name
+                column.path
             ));
             return None;
         }
@@ -264,6 +333,12 @@ impl Checker<'_> {
     fn problem(&mut self, text: String) {
         self.problems.push(text);
     }
+}
+
+/// The limits of a range that is not exact.
+struct Numbers {
+    min: Option<Number>,
+    max: Option<Number>,
 }
 
 fn is_code(text: &str) -> bool {

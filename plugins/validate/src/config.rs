@@ -23,13 +23,17 @@ pub struct Config {
 /// A rule, or what is wrong with it.
 pub(crate) struct Entry(pub(crate) Result<RuleConfig, String>);
 
-/// One rule: exactly one of the kinds `required`, `enum`, `range`, `regex`, `length`, `window`, `compare`
-/// and `starts`. A null breaks `required` and no other.
+/// One rule: exactly one of the kinds `required`, `enum`, `range`, `regex`, `length`, `elements`, `window`,
+/// `compare` and `starts`. A null breaks `required` and no other.
+///
+/// Columns are named by path. What lies in a list, such as `items.price`, is checked element by element, and
+/// one that breaks the rule is enough; it is told with its number, `items[3].price`. All columns of a rule lie in
+/// the same list, but for that of `when`, which may lie in none.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleConfig {
     /// What the rejection is counted by, 1 to 64 of `a-z`, `0-9` and `_`, not beginning with `plugin_`. By
-    /// default the kind's own word: required, not_allowed, out_of_range, no_match, bad_length,
+    /// default the kind's own word: required, not_allowed, out_of_range, no_match, bad_length, bad_count,
     /// out_of_window, inconsistent or wrong_prefix.
     #[serde(default)]
     pub(crate) code: Option<String>,
@@ -54,6 +58,9 @@ pub(crate) struct RuleConfig {
     /// How long a text may be.
     #[serde(default)]
     pub(crate) length: Option<Length>,
+    /// How many elements a list may have.
+    #[serde(default)]
+    pub(crate) elements: Option<Elements>,
     /// How far a date or timestamp may be from the time at which the row was taken in.
     #[serde(default)]
     pub(crate) window: Option<Window>,
@@ -86,7 +93,8 @@ pub(crate) struct When {
     pub(crate) values: Vec<Value>,
 }
 
-/// Columns that must not be null. An empty text is not null: `length` with `min = 1` refuses it.
+/// Columns that must not be null, and lists that must not be empty. An empty text is not null: `length` with
+/// `min = 1` refuses it. A field of a record that is null is null; one in a list is asked of each element.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Required {
@@ -108,14 +116,47 @@ pub(crate) struct OneOf {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Range {
-    /// An int64 or float64 column.
+    /// An int64, float64 or decimal column.
     pub(crate) column: String,
     /// The least value. At least one of `min` and `max` is wanted.
     #[serde(default)]
-    pub(crate) min: Option<Number>,
+    pub(crate) min: Option<Limit>,
     /// The greatest value.
     #[serde(default)]
-    pub(crate) max: Option<Number>,
+    pub(crate) max: Option<Limit>,
+}
+
+/// A limit of a range: a number; of a decimal column also its text, for digits that a float does not have.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Limit {
+    /// A number.
+    Number(Number),
+    /// An exact number: "19.99".
+    Text(String),
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// How many elements a list may have.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Elements {
+    /// A repeated column, of any type.
+    pub(crate) column: String,
+    /// The fewest elements. At least one of `min` and `max` is wanted.
+    #[serde(default)]
+    pub(crate) min: Option<u64>,
+    /// The most elements.
+    #[serde(default)]
+    pub(crate) max: Option<u64>,
 }
 
 /// A pattern that must be found in a text.
@@ -162,9 +203,9 @@ pub(crate) struct Window {
     pub(crate) future_secs: Option<u32>,
 }
 
-/// How the values of two columns must compare: both numbers (int64 or float64), or both date, timestamp
-/// or text. Beside a float64 an int64 is taken as
-/// one, texts compare by their bytes. A row where either is null passes.
+/// How the values of two columns must compare: both numbers, or both date, time, datetime, timestamp or text.
+/// Beside a float64 an int64 is taken as one, beside a decimal it is compared exactly; a float64 and a decimal
+/// are not compared. Texts compare by their bytes. A row where either is null passes.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Compare {
@@ -217,14 +258,15 @@ pub(crate) enum Kind {
     Range(Range),
     Pattern(Pattern),
     Length(Length),
+    Elements(Elements),
     Window(Window),
     Compare(Compare),
     Starts(Starts),
 }
 
 /// The kinds as the pipeline file names them.
-const KINDS: [&str; 8] =
-    ["required", "enum", "range", "regex", "length", "window", "compare", "starts"];
+const KINDS: [&str; 9] =
+    ["required", "enum", "range", "regex", "length", "elements", "window", "compare", "starts"];
 
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -248,6 +290,7 @@ impl RuleConfig {
             self.range.take().map(Kind::Range),
             self.regex.take().map(Kind::Pattern),
             self.length.take().map(Kind::Length),
+            self.elements.take().map(Kind::Elements),
             self.window.take().map(Kind::Window),
             self.compare.take().map(Kind::Compare),
             self.starts.take().map(Kind::Starts),
@@ -278,6 +321,7 @@ impl Kind {
             Self::Range(_) => "range",
             Self::Pattern(_) => "regex",
             Self::Length(_) => "length",
+            Self::Elements(_) => "elements",
             Self::Window(_) => "window",
             Self::Compare(_) => "compare",
             Self::Starts(_) => "starts",
@@ -292,6 +336,7 @@ impl Kind {
             Self::Range(_) => "out_of_range",
             Self::Pattern(_) => "no_match",
             Self::Length(_) => "bad_length",
+            Self::Elements(_) => "bad_count",
             Self::Window(_) => "out_of_window",
             Self::Compare(_) => "inconsistent",
             Self::Starts(_) => "wrong_prefix",

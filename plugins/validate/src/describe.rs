@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use clickmill_plugin::is_within;
 use clickmill_plugin::prelude::*;
 
 use crate::config::Operator;
@@ -20,31 +21,47 @@ pub(crate) struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    /// Adds to `out` how the row breaks the rule with its column `part`.
-    pub(crate) fn describe(&self, rule: &Rule, row: usize, part: usize, out: &mut String) {
-        let name = &rule.column(part).name;
-        let value = |part: usize| self.value(&rule.column(part).name, row);
+    /// Adds to `out` how a value of the row breaks the rule with its column `part`.
+    pub(crate) fn describe(
+        &self,
+        rule: &Rule,
+        row: usize,
+        at: usize,
+        part: usize,
+        out: &mut String,
+    ) {
+        let name = &rule.shown(self.batch, part, at);
+        let path = &rule.column(part).path;
+        let value = |part: usize| self.value(&rule.column(part).path, at);
         // Writing to a `String` never fails.
         let _ = match &rule.check {
+            Check::Required if rule.column(part).repeated => write!(out, "`{name}` is empty"),
             Check::Required => write!(out, "`{name}` is missing"),
+            Check::Elements { bounds, .. } => {
+                let list = self.batch.column(path).and_then(|column| column.list(at));
+                let found = count(list.map_or(0, |list| list.len()) as i64, "element");
+                write!(out, "`{name}` has {found}, wanted {bounds}")
+            }
             Check::OneOf { listed, .. } => {
                 write!(out, "`{name}` is {}, wanted one of: {listed}", value(0))
             }
-            Check::Int64Range { bounds, .. } | Check::Float64Range { bounds, .. } => {
+            Check::Int64Range { bounds, .. }
+            | Check::Float64Range { bounds, .. }
+            | Check::DecimalRange { bounds, .. } => {
                 write!(out, "`{name}` is {}, wanted {bounds}", value(0))
             }
             Check::Pattern(regex) => {
                 write!(out, "`{name}` is {}, wanted a match of `{}`", value(0), regex.as_str())
             }
             Check::Length { bounds, .. } => {
-                let found = self.batch.column(name).and_then(|column| column.bytes(row));
+                let found = self.batch.column(path).and_then(|column| column.bytes(at));
                 let found = found.map_or(0, characters);
                 write!(out, "`{name}` has {}, wanted {bounds}", count(found as i64, "character"))
             }
             Check::Window { past, future } => write!(out, "`{name}` is {}, wanted ", value(0))
                 .and_then(|()| self.window(*past, *future, out)),
             Check::Compare(op) => {
-                let right = &rule.column(1).name;
+                let right = &rule.shown(self.batch, 1, at);
                 write!(
                     out,
                     "`{name}` is {}, wanted it {} `{right}`, which is {}",
@@ -55,14 +72,14 @@ impl Printer<'_> {
             }
             Check::Starts { prefixes, .. } => {
                 let mut decimal = String::new();
-                let by = self.batch.column(&rule.column(1).name);
+                let by = self.batch.column(&rule.column(1).path);
                 let prefix =
-                    by.and_then(|by| key(by, row, &mut decimal)).and_then(|by| prefixes.get(by));
+                    by.and_then(|by| key(by, at, &mut decimal)).and_then(|by| prefixes.get(by));
                 let wanted = match prefix {
                     Some(prefix) => format!("to start with `{}`", String::from_utf8_lossy(prefix)),
                     None => "to have a known start".to_owned(),
                 };
-                let by = &rule.column(1).name;
+                let by = &rule.column(1).path;
                 // The prefix tells the value it belongs to.
                 let wanted = if self.is_sensitive(by) { "to start otherwise" } else { &wanted };
                 write!(
@@ -74,11 +91,12 @@ impl Printer<'_> {
             }
         };
         if let Some(when) = &rule.when {
+            let at = if when.in_list { at } else { row };
             let _ = write!(
                 out,
                 " (where `{}` is {})",
-                when.column.name,
-                self.value(&when.column.name, row)
+                when.column.path,
+                self.value(&when.column.path, at)
             );
         }
     }
@@ -106,17 +124,26 @@ impl Printer<'_> {
         };
         match &column.values {
             Values::Booleans(values) => format!("`{}`", values[row] != 0),
+            Values::Decimals(_) => {
+                column.decimal(row).map_or_else(String::new, |value| format!("`{value}`"))
+            }
+            Values::Times(values) => format!("`{}`", time(values[row])),
+            Values::Datetimes(values) => {
+                format!("`{}`", timestamp(values[row]).trim_end_matches('Z'))
+            }
+            Values::Records => "a record".to_owned(),
             Values::Int64s(values) => format!("`{}`", values[row]),
             Values::Float64s(values) => format!("`{}`", values[row]),
             Values::Dates(values) => format!("`{}`", date(i64::from(values[row]))),
             Values::Timestamps(values) => format!("`{}`", timestamp(values[row])),
-            Values::Texts(text) => cut(text.get(row)),
+            Values::Texts(text) | Values::Jsons(text) => cut(text.get(row)),
+            Values::Dictionary(dictionary) => cut(dictionary.get(row)),
             Values::Blobs(bytes) => format!("{} bytes", bytes.get(row).len()),
         }
     }
 
     fn is_sensitive(&self, column: &str) -> bool {
-        self.sensitive.iter().any(|name| name == column)
+        self.sensitive.iter().any(|name| is_within(column, name))
     }
 }
 
@@ -167,14 +194,17 @@ fn count(number: i64, of: &str) -> String {
 
 /// `2026-11-24T13:00:00Z`, with a fraction where there is one.
 fn timestamp(micros: i64) -> String {
-    let rest = micros.rem_euclid(DAY);
-    let (seconds, fraction) = (rest / 1_000_000, rest % 1_000_000);
+    format!("{}T{}Z", date(micros.div_euclid(DAY)), time(micros.rem_euclid(DAY)))
+}
+
+/// `13:00:00`, with a fraction where there is one.
+fn time(micros: i64) -> String {
+    let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let day = date(micros.div_euclid(DAY));
     if fraction == 0 {
-        format!("{day}T{hour:02}:{minute:02}:{second:02}Z")
+        format!("{hour:02}:{minute:02}:{second:02}")
     } else {
-        format!("{day}T{hour:02}:{minute:02}:{second:02}.{fraction:06}Z")
+        format!("{hour:02}:{minute:02}:{second:02}.{fraction:06}")
     }
 }
 

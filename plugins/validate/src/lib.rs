@@ -10,6 +10,7 @@
 mod check;
 mod config;
 mod describe;
+mod levels;
 mod rule;
 mod words;
 
@@ -30,9 +31,14 @@ pub struct Validate {
     sensitive: Vec<String>,
 }
 
+/// The most of what a row breaks that a message tells: a list may have very many elements.
+const MAX_TOLD: usize = 32;
+
 /// A rule that a row breaks.
 struct Failure {
     row: u32,
+    /// Which value of the column's level it is: the row itself, outside of lists.
+    value: usize,
     /// The rule's place among the rules.
     rule: usize,
     /// Which of the rule's columns is at fault.
@@ -61,8 +67,8 @@ impl Plugin for Validate {
     fn process(&self, batch: Batch) -> Result<Output, Fault> {
         let mut failures = Vec::new();
         for (place, rule) in self.rules.iter().enumerate() {
-            rule.run(&batch, |row, part| {
-                failures.push(Failure { row: row as u32, rule: place, part });
+            rule.run(&batch, |value, row, part| {
+                failures.push(Failure { row: row as u32, value, rule: place, part });
             })?;
         }
         // Stable: within a row the rules stay in their order.
@@ -88,20 +94,28 @@ impl Validate {
             return;
         }
         let mut message = String::new();
+        let mut told = 0;
         for failure in broken {
             let rule = &self.rules[failure.rule];
-            if rule.action == Action::Reject {
+            if rule.action == Action::Reject && told < MAX_TOLD {
+                told += 1;
                 if !message.is_empty() {
                     message.push_str("; ");
                 }
-                printer.describe(rule, failure.row as usize, failure.part, &mut message);
+                printer.describe(
+                    rule,
+                    failure.row as usize,
+                    failure.value,
+                    failure.part,
+                    &mut message,
+                );
             }
         }
         output.rejections.push(Rejection {
             row: first.row,
             code: rule.code.clone(),
             message,
-            column: Some(rule.column(first.part).name.clone()),
+            column: Some(rule.shown(printer.batch, first.part, first.value)),
         });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use clickmill_plugin::Places;
 use clickmill_plugin::prelude::*;
 use regex::bytes::Regex;
 
@@ -15,12 +16,17 @@ pub(crate) struct Rule {
     pub(crate) when: Option<When>,
     /// The columns of the check: those of `required`, two of `compare` and `starts`, else one.
     pub(crate) columns: Vec<ColumnSpec>,
+    /// For each of them the column whose values it is asked of: itself, or the record that a list is a field
+    /// of. None: it is asked of rows.
+    pub(crate) levels: Vec<Option<String>>,
     pub(crate) check: Check,
 }
 
 /// The rows that a rule is for.
 pub(crate) struct When {
     pub(crate) column: ColumnSpec,
+    /// Whether it lies in the list that the check's columns lie in. Else it has one value per row.
+    pub(crate) in_list: bool,
     pub(crate) allowed: Allowed,
 }
 
@@ -42,9 +48,20 @@ pub(crate) enum Check {
         max: f64,
         bounds: String,
     },
+    DecimalRange {
+        min: Decimal,
+        max: Decimal,
+        bounds: String,
+    },
     Pattern(Regex),
     /// In characters.
     Length {
+        min: usize,
+        max: usize,
+        bounds: String,
+    },
+    /// Of a list.
+    Elements {
         min: usize,
         max: usize,
         bounds: String,
@@ -74,35 +91,77 @@ impl Rule {
         &self.columns[part]
     }
 
-    /// Calls `fail` for each row that breaks the rule, in no particular order, with the column at fault.
+    /// Calls `fail` for each value that breaks the rule, in no particular order, with its row and the column
+    /// at fault. Values are those of the column's level.
     pub(crate) fn run(
         &self,
         batch: &Batch,
-        mut fail: impl FnMut(usize, usize),
+        mut fail: impl FnMut(usize, usize, usize),
     ) -> Result<(), Fault> {
         let find = |spec: &ColumnSpec| {
-            let missing = || Fault { message: format!("the batch has no column `{}`", spec.name) };
-            batch.column(&spec.name).ok_or_else(missing)
+            let missing = || Fault { message: format!("the batch has no column `{}`", spec.path) };
+            batch.column(&spec.path).ok_or_else(missing)
         };
         let columns = self.columns.iter().map(find).collect::<Result<Vec<_>, _>>()?;
         let when = match &self.when {
-            Some(when) => Some((&when.allowed, find(&when.column)?)),
+            Some(when) => Some((when, find(&when.column)?)),
             None => None,
         };
-        self.check.run(&columns, batch.ingest_time, &mut |row, part| {
-            if when.is_none_or(|(allowed, column)| allowed.has(column, row)) {
-                fail(row, part);
+        let places: Vec<Option<Places<'_>>> =
+            self.levels.iter().map(|level| batch.places(level.as_ref()?)).collect();
+        let counts: Vec<usize> = match self.check {
+            Check::Required => {
+                self.columns.iter().map(|c| batch.places(&c.path).map_or(0, |p| p.len())).collect()
+            }
+            _ => Vec::new(),
+        };
+        self.check.run(&columns, &counts, batch.ingest_time, &mut |value, part| {
+            let row = places[part].as_ref().map_or(value, |places| places.row(value));
+            let is_meant = when.is_none_or(|(when, column)| {
+                when.allowed.has(column, if when.in_list { value } else { row })
+            });
+            if is_meant {
+                fail(value, row, part);
             }
         });
         Ok(())
     }
+
+    /// A value of a column at fault, as people are told of it: its path, with the numbers of elements.
+    pub(crate) fn shown(&self, batch: &Batch, part: usize, value: usize) -> String {
+        let path = &self.columns[part].path;
+        match &self.levels[part] {
+            None => path.clone(),
+            Some(level) => {
+                let places = batch.places(level);
+                let shown = places.map_or_else(|| level.clone(), |places| places.shown(value));
+                // What lies below its level is a field of it.
+                format!("{shown}{}", path.strip_prefix(level.as_str()).unwrap_or_default())
+            }
+        }
+    }
 }
 
 impl Check {
-    fn run(&self, columns: &[&Column], ingest_time: i64, fail: &mut dyn FnMut(usize, usize)) {
+    fn run(
+        &self,
+        columns: &[&Column],
+        counts: &[usize],
+        ingest_time: i64,
+        fail: &mut dyn FnMut(usize, usize),
+    ) {
         if let Self::Required = self {
-            for (part, column) in columns.iter().enumerate() {
-                nulls(column, |row| fail(row, part));
+            for (part, (column, count)) in columns.iter().zip(counts).enumerate() {
+                match &column.offsets {
+                    Some(offsets) => lengths(offsets, 1, usize::MAX, |list| fail(list, part)),
+                    None => nulls(column, *count, |value| fail(value, part)),
+                }
+            }
+            return;
+        }
+        if let (Self::Elements { min, max, .. }, [column]) = (self, columns) {
+            if let Some(offsets) = &column.offsets {
+                lengths(offsets, *min, *max, |list| fail(list, 0));
             }
             return;
         }
@@ -122,6 +181,13 @@ impl Check {
             }
             (Self::Float64Range { min, max, .. }, Values::Float64s(values)) => {
                 each(values, |value| (*min..=*max).contains(value), fail);
+            }
+            (Self::DecimalRange { min, max, .. }, Values::Decimals(_)) => {
+                for row in 0..column.len() {
+                    if column.decimal(row).is_some_and(|value| !(*min..=*max).contains(&value)) {
+                        fail(row);
+                    }
+                }
             }
             (Self::Pattern(regex), Values::Texts(text)) => {
                 let mut last: Option<(&[u8], bool)> = None;
@@ -185,12 +251,20 @@ impl Check {
     }
 }
 
-/// Calls `null` for each row that is.
-fn nulls(column: &Column, mut null: impl FnMut(usize)) {
+/// Calls `other` for each list that has fewer or more elements.
+fn lengths(offsets: &[u32], min: usize, max: usize, mut other: impl FnMut(usize)) {
+    for (list, ends) in offsets.windows(2).enumerate() {
+        if !(min..=max).contains(&((ends[1] - ends[0]) as usize)) {
+            other(list);
+        }
+    }
+}
+
+/// Calls `null` for each of so many values that is.
+fn nulls(column: &Column, rows: usize, mut null: impl FnMut(usize)) {
     let Some(bits) = &column.validity else {
         return;
     };
-    let rows = column.len();
     for (at, byte) in bits.iter().enumerate().filter(|(_, byte)| **byte != 0xff) {
         for row in at * 8..rows.min(at * 8 + 8) {
             if byte >> (row % 8) & 1 == 0 {
@@ -229,7 +303,9 @@ fn compare(op: Operator, left: &Column, right: &Column, fail: impl FnMut(usize))
         (Values::Int64s(l), Values::Int64s(r)) => {
             pairs(op, l, r, right, |l, r| Some(l.cmp(r)), fail)
         }
-        (Values::Timestamps(l), Values::Timestamps(r)) => {
+        (Values::Times(l), Values::Times(r))
+        | (Values::Datetimes(l), Values::Datetimes(r))
+        | (Values::Timestamps(l), Values::Timestamps(r)) => {
             pairs(op, l, r, right, |l, r| Some(l.cmp(r)), fail);
         }
         (Values::Dates(l), Values::Dates(r)) => pairs(op, l, r, right, |l, r| Some(l.cmp(r)), fail),
@@ -241,6 +317,18 @@ fn compare(op: Operator, left: &Column, right: &Column, fail: impl FnMut(usize))
         }
         (Values::Float64s(l), Values::Int64s(r)) => {
             pairs(op, l, r, right, |l, r| l.partial_cmp(&(*r as f64)), fail);
+        }
+        (Values::Decimals(_) | Values::Int64s(_), Values::Decimals(_) | Values::Int64s(_)) => {
+            let number = |column: &Column, row| {
+                column.decimal(row).or_else(|| column.int64(row).map(Decimal::from))
+            };
+            let mut fail = fail;
+            for row in 0..left.len() {
+                let (Some(l), Some(r)) = (number(left, row), number(right, row)) else { continue };
+                if !op.holds(Some(l.cmp(&r))) {
+                    fail(row);
+                }
+            }
         }
         (Values::Texts(l), Values::Texts(r)) => {
             let mut fail = fail;

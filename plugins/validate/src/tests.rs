@@ -1,5 +1,6 @@
 //! The plugin as the host sees it.
 
+mod nested;
 mod problems;
 mod properties;
 

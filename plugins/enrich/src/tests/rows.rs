@@ -79,10 +79,8 @@ fn a_product_that_is_there_already_is_kept() {
 #[test]
 fn what_null_rows_hold_is_never_seen() {
     let text = |bytes: &str| Text { offsets: vec![0, 3, 6, 9], bytes: bytes.as_bytes().to_vec() };
-    let column = |name: &str, bytes, validity| Column {
-        name: name.to_owned(),
-        values: Values::Texts(text(bytes)),
-        validity: Some(vec![validity]),
+    let column = |name: &str, bytes, validity| {
+        Column::new(name, Values::Texts(text(bytes)), Some(vec![validity]))
     };
     let columns = vec![column("url", "/p//p//p/", 0b001), column("product_id", "???two???", 0b010)];
     let output = run(json!({"url": {}}), columns);

@@ -1,6 +1,6 @@
 //! The values of a block of scanned messages to one column.
 
-use clickmill_plugin::Texts;
+use clickmill_plugin::{Decimal, Texts};
 
 use super::scan::Scanner;
 use super::value::{Kind, Span, unescape};
@@ -8,7 +8,7 @@ use crate::config::{ColumnConfig, ColumnType};
 use crate::number;
 use crate::rejection::{Code, Refusals};
 use crate::time;
-use crate::typed::{Builder, boolean};
+use crate::typed::{Builder, base64, boolean};
 
 /// A block of messages that were scanned.
 pub(super) struct Block<'a> {
@@ -24,6 +24,16 @@ pub(super) struct Block<'a> {
 }
 
 impl Block<'_> {
+    /// What a node is in a message of the block: what stands in the place of an object that leads to it, where
+    /// that is none.
+    pub(super) fn value(&self, node: u16, slot: usize) -> Span {
+        let value = self.scanner.values(node)[slot];
+        if value.kind == Kind::Absent && self.scanner.is_nested(node) {
+            return self.scanner.misplaced(node, slot).unwrap_or(value);
+        }
+        value
+    }
+
     /// Adds a value per message to the column, null where it is missing or does not fit.
     pub(super) fn convert(
         &self,
@@ -45,6 +55,17 @@ impl Block<'_> {
             Builder::Float64s(rows) => rows.extend(to.read(scratch, refusals, number::float64)),
             Builder::Dates(rows) => rows.extend(to.read(scratch, refusals, time::date)),
             Builder::Timestamps(rows) => rows.extend(to.read(scratch, refusals, time::timestamp)),
+            Builder::Decimals(rows) => rows.extend(to.read(scratch, refusals, Decimal::parse)),
+            Builder::Times(rows) => rows.extend(to.read(scratch, refusals, time::time)),
+            Builder::Datetimes(rows) => rows.extend(to.read(scratch, refusals, time::datetime)),
+            Builder::Jsons(texts) => to.jsons(texts, refusals),
+            Builder::Blobs(texts) => {
+                let bytes = |text: &[u8]| {
+                    let mut bytes = Vec::new();
+                    (!text.is_empty() && base64(text, &mut bytes)).then_some(bytes)
+                };
+                to.read(scratch, refusals, bytes).for_each(|value| texts.push_option(value));
+            }
         }
     }
 }
@@ -85,6 +106,17 @@ impl To<'_> {
                 }
             }
             texts.end_row();
+        }
+    }
+
+    fn jsons(&self, texts: &mut Texts, refusals: &mut Refusals) {
+        for (slot, value) in self.values() {
+            if matches!(value.kind, Kind::Absent | Kind::Null) {
+                self.missing(slot, value, refusals);
+                texts.push_null();
+            } else {
+                texts.push(value.spelled(self.block.text));
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use clickmill_plugin::{Column, Texts};
+
 use super::paths::Paths;
 use super::value::{Kind, Span, unescape};
 use crate::config::Duplicates;
@@ -111,4 +113,52 @@ impl Extras {
         out.extend(std::iter::repeat_n(b'}', open.len() + 1));
         true
     }
+}
+
+/// A key that nobody takes, from within a list or record, or from around the message.
+#[derive(Clone)]
+pub(super) struct Kept {
+    row: usize,
+    key: String,
+    /// Its value, as it is spelled.
+    value: Vec<u8>,
+}
+
+impl Kept {
+    pub(super) fn new(row: usize, key: &str, value: Vec<u8>) -> Self {
+        Self { row, key: key.to_owned(), value }
+    }
+}
+
+/// The column of JSON objects with these keys added to them.
+pub(super) fn merge(column: Column, mut kept: Vec<Kept>) -> Column {
+    if kept.is_empty() {
+        return column;
+    }
+    kept.sort_by_key(|kept| kept.row);
+    let mut texts = Texts::with_capacity(column.len(), 0);
+    let mut kept = kept.iter().peekable();
+    for row in 0..column.len() {
+        let object = column.bytes(row);
+        if object.is_none() && kept.peek().is_none_or(|kept| kept.row != row) {
+            texts.push_null();
+            continue;
+        }
+        let out = texts.buffer();
+        let mut separator = b'{';
+        if let Some((_, members)) = object.and_then(<[u8]>::split_last) {
+            out.extend_from_slice(members);
+            separator = b',';
+        }
+        while let Some(one) = kept.next_if(|kept| kept.row == row) {
+            out.push(separator);
+            out.extend_from_slice(serde_json::Value::from(one.key.as_str()).to_string().as_bytes());
+            out.push(b':');
+            out.extend_from_slice(&one.value);
+            separator = b',';
+        }
+        out.push(b'}');
+        texts.end_row();
+    }
+    texts.finish(&column.name)
 }

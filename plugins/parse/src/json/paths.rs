@@ -34,19 +34,17 @@ impl Paths {
     }
 
     /// The node of a path, which is added where it is not there yet.
-    pub(super) fn add(&mut self, path: &str, at: usize, problems: &mut Problems) -> u16 {
+    pub(super) fn add(&mut self, path: &str, place: &str, problems: &mut Problems) -> u16 {
         let keys = split(path);
         if keys.iter().any(String::is_empty) {
-            problems.push(format!("`columns[{at}].from` is `{path}`, which has an empty key"));
+            problems.push(format!("`{place}` is `{path}`, which has an empty key"));
         }
         if keys.len() > MAX_KEYS {
-            problems.push(format!(
-                "`columns[{at}].from` is {} keys deep, wanted at most {MAX_KEYS}",
-                keys.len()
-            ));
+            problems
+                .push(format!("`{place}` is {} keys deep, wanted at most {MAX_KEYS}", keys.len()));
         }
         if self.nodes.len() + keys.len() > usize::from(u16::MAX) {
-            problems.push(format!("`columns[{at}].from` is one key too many: limit {}", u16::MAX));
+            problems.push(format!("`{place}` is one key too many: limit {}", u16::MAX));
             return 0;
         }
         let mut node = 0;
@@ -200,7 +198,7 @@ fn words(bytes: &[u8; 8 * WORDS]) -> [u64; WORDS] {
 }
 
 /// The keys of a path: a dot divides them, `\.` is a dot, `\\` a backslash.
-fn split(path: &str) -> Vec<String> {
+pub(super) fn split(path: &str) -> Vec<String> {
     let mut keys = vec![String::new()];
     let mut characters = path.chars().peekable();
     while let Some(character) = characters.next() {
@@ -279,8 +277,8 @@ mod tests {
         let mut paths = Paths::new();
         let mut problems = Problems::new();
         let keys: Vec<String> = (0..300).map(|n| format!("{}{n}", "key_".repeat(n % 7))).collect();
-        let nodes: Vec<u16> = keys.iter().map(|k| paths.add(k, 0, &mut problems)).collect();
-        let nested = paths.add("key_1.key_1", 0, &mut problems);
+        let nodes: Vec<u16> = keys.iter().map(|k| paths.add(k, "a", &mut problems)).collect();
+        let nested = paths.add("key_1.key_1", "a", &mut problems);
         for (key, node) in keys.iter().zip(nodes) {
             assert_eq!(paths.find(0, key.as_bytes()), node, "{key}");
             assert_eq!(paths.find(0, format!("{key}x").as_bytes()), 0);

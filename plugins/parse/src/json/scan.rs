@@ -79,6 +79,15 @@ impl<'p> Scanner<'p> {
         }
     }
 
+    /// Has a value in the place of one that is absent: what stands around the message.
+    #[inline]
+    pub(super) fn fill(&mut self, node: u16, slot: usize, span: Span) {
+        let value = &mut self.entries[usize::from(node)].values[slot];
+        if value.kind == Kind::Absent {
+            *value = span;
+        }
+    }
+
     /// The values of a node in the messages of the block.
     #[inline]
     pub(super) fn values(&self, node: u16) -> &[Span; BLOCK] {
@@ -333,7 +342,7 @@ impl Entry {
 
 /// Passes any value and the white space before it.
 #[inline]
-fn any_value(
+pub(super) fn any_value(
     cursor: &mut Cursor<'_>,
     depth: u32,
     max_depth: u32,

@@ -86,7 +86,7 @@ fn what_is_unreadable_is_null_and_counted_where_the_setting_says_so() {
     let output = run(&config, vec![column("n"), Column::texts("m", [None::<&str>; 4])]);
     assert_eq!(codes(&output), []);
     assert_eq!([0, 1, 2, 3].map(|row| output.columns[0].int64(row)), [Some(1), None, None, None]);
-    assert_eq!(testing::take_log(), ["info: unreadable 1 n"]);
+    assert_eq!(testing::take_log(), ["unreadable: 1 n"]);
 }
 
 #[test]
@@ -196,10 +196,10 @@ fn needs_are_the_fields_read_and_the_columns_written() {
         Column::int64s("typed_already", [Some(1)]),
     ];
     let needs = testing::configure::<Parse>(&config.to_string(), &input).expect("accepted");
-    let reads: Vec<&str> = needs.reads.iter().map(|read| read.name.as_str()).collect();
+    let reads: Vec<&str> = needs.reads.iter().map(|read| read.path.as_str()).collect();
     assert_eq!(reads, ["p", "q"]);
     let writes: Vec<(&str, DataType)> =
-        needs.writes.iter().map(|write| (write.name.as_str(), write.data_type)).collect();
+        needs.writes.iter().map(|write| (write.path.as_str(), write.data_type)).collect();
     assert_eq!(
         writes,
         [

@@ -130,7 +130,7 @@ fn what_is_unreadable_is_null_and_counted_where_the_setting_says_so() {
         assert_eq!(value(&output, "lat", row), Value::Null, "{row}");
     }
     // Neither what is absent nor what is in a refused row.
-    assert_eq!(testing::take_log(), ["info: unreadable 2 lat", "info: unreadable 2 price"]);
+    assert_eq!(testing::take_log(), ["unreadable: 2 lat", "unreadable: 2 price"]);
     let output = run(&config(&columns, &json!({})), messages(&rows));
     assert_eq!(codes(&output).len(), 4);
     assert_eq!(testing::take_log(), [""; 0]);

@@ -162,3 +162,33 @@ fn epoch_numbers_are_told_apart_by_magnitude() {
         assert_eq!(timestamp(text.as_bytes()), *wanted, "{text:?}");
     }
 }
+
+#[test]
+fn times_and_datetimes_have_no_zone() {
+    let cases: &[(&str, Option<i64>)] = &[
+        ("00:00:00", Some(0)),
+        ("1:2", Some(3_720_000_000)),
+        ("23:59:59.9999999", Some(86_399_999_999)),
+        ("24:00:00", None),
+        ("12:60", None),
+        ("12:00:60", None),
+        ("12:00:00Z", None),
+        ("12", None),
+        ("", None),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(time(text.as_bytes()), *wanted, "{text:?}");
+    }
+    let cases: &[(&str, Option<i64>)] = &[
+        ("1970-01-02", Some(86_400_000_000)),
+        ("1970-01-01T00:00:01", Some(1_000_000)),
+        ("1970-1-1 1:00", Some(3_600_000_000)),
+        ("1970-01-01T00:00:00.5", Some(500_000)),
+        ("1970-01-01T00:00:00Z", None),
+        ("1970-01-01T00:00:00+01:00", None),
+        ("12345", None),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(datetime(text.as_bytes()), *wanted, "{text:?}");
+    }
+}

@@ -1,0 +1,65 @@
+//! The elements of an array and the members of an object that the scanner has passed: their grammar is known
+//! to be right.
+
+use std::ops::Range;
+
+use super::cursor::Cursor;
+use super::scan::any_value;
+use super::value::Span;
+
+/// A walk through an array or object.
+pub(super) struct Walk<'a> {
+    cursor: Cursor<'a>,
+    open: Vec<bool>,
+}
+
+/// A member of an object.
+pub(super) struct Member {
+    /// Where the key stands, without its quotes.
+    pub(super) key: Range<usize>,
+    pub(super) escaped: bool,
+    pub(super) value: Span,
+}
+
+impl<'a> Walk<'a> {
+    /// Into the array or object that stands there.
+    pub(super) fn into(text: &'a [u8], span: Span) -> Self {
+        let inside = span.start as usize + 1..span.end as usize;
+        Self { cursor: Cursor::new(text, inside), open: Vec::new() }
+    }
+
+    /// The next element of an array.
+    #[inline]
+    pub(super) fn element(&mut self) -> Option<Span> {
+        self.separator();
+        if matches!(self.cursor.peek(), b']' | 0) {
+            return None;
+        }
+        any_value(&mut self.cursor, 0, u32::MAX, &mut self.open)
+    }
+
+    /// The next member of an object.
+    #[inline]
+    pub(super) fn member(&mut self) -> Option<Member> {
+        self.separator();
+        if self.cursor.peek() != b'"' {
+            return None;
+        }
+        self.cursor.at += 1;
+        let start = self.cursor.at;
+        let escaped = self.cursor.string()?;
+        let key = start..self.cursor.at - 1;
+        self.cursor.colon()?;
+        let value = any_value(&mut self.cursor, 0, u32::MAX, &mut self.open)?;
+        Some(Member { key, escaped, value })
+    }
+
+    #[inline]
+    fn separator(&mut self) {
+        self.cursor.white_space();
+        if self.cursor.peek() == b',' {
+            self.cursor.at += 1;
+            self.cursor.white_space();
+        }
+    }
+}

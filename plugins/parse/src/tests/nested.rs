@@ -1,0 +1,253 @@
+//! Lists and records, several events in a message, and messages that are packed.
+
+use clickmill_plugin::{Column, testing};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::readme::rows;
+use super::{problems, run};
+
+fn messages(rows: &[&str]) -> Vec<Column> {
+    vec![Column::texts("payload", rows.iter().map(|row| Some(*row)))]
+}
+
+fn config(columns: &Value, more: &Value) -> Value {
+    let mut config = json!({"format": "json", "columns": columns});
+    for (key, value) in more.as_object().into_iter().flatten() {
+        config[key] = value.clone();
+    }
+    config
+}
+
+fn items() -> Value {
+    json!([
+        {"name": "id", "type": "text"},
+        {"name": "items", "type": "record", "repeated": true, "fields": [
+            {"name": "price", "type": "decimal"},
+            {"name": "sizes", "type": "int64", "repeated": true},
+            {"name": "at", "type": "record", "fields": [
+                {"name": "shelf", "type": "text", "required": true},
+            ]},
+        ]},
+    ])
+}
+
+#[test]
+fn what_does_not_fit_is_told_with_its_place() {
+    for (message, code, place) in [
+        (r#"{"items":[{"price":1},{"price":"x"}]}"#, "not_a_number", "items[1].price"),
+        (r#"{"items":[{"price":true}]}"#, "wrong_type", "items[0].price"),
+        (r#"{"items":[{"price":[1]}]}"#, "wrong_type", "items[0].price"),
+        (r#"{"items":[{"price":1e30}]}"#, "not_a_number", "items[0].price"),
+        (r#"{"items":[{},{},{"sizes":[1,2.5]}]}"#, "not_an_integer", "items[2].sizes[1]"),
+        (r#"{"items":[{"sizes":[null]}]}"#, "required", "items[0].sizes[0]"),
+        (r#"{"items":[{"sizes":7}]}"#, "wrong_type", "items[0].sizes"),
+        (r#"{"items":[{"at":{}}]}"#, "required", "items[0].at.shelf"),
+        (r#"{"items":[{"at":"here"}]}"#, "wrong_type", "items[0].at"),
+        (r#"{"items":[7]}"#, "wrong_type", "items[0]"),
+        (r#"{"items":[null]}"#, "required", "items[0]"),
+        (r#"{"items":"hat"}"#, "wrong_type", "items"),
+    ] {
+        let output = run(&config(&items(), &json!({})), messages(&[message, "{}"]));
+        let told = json!({"refused": code, "column": place});
+        assert_eq!(rows(&output), [told, json!({"items": []})], "{message}");
+    }
+}
+
+#[test]
+fn a_null_record_has_null_fields_and_requires_nothing() {
+    let output = run(
+        &config(&items(), &json!({})),
+        messages(&[r#"{"items":[{"at":null},{"at":{"shelf":"a"}},{}]}"#]),
+    );
+    assert_eq!(
+        rows(&output),
+        [json!({"items": [
+            {"sizes": []}, {"sizes": [], "at": {"shelf": "a"}}, {"sizes": []},
+        ]})]
+    );
+}
+
+#[test]
+fn unreadable_fields_are_null_and_counted_by_path_but_elements_are_not() {
+    let message = r#"{"items":[{"price":"x"},{"price":"y"},{"price":1}]}"#;
+    let more = json!({"unreadable": "null"});
+    testing::take_log();
+    let output = run(&config(&items(), &more), messages(&[message]));
+    assert_eq!(
+        rows(&output),
+        [json!({"items": [{"sizes": []}, {"sizes": []}, {"price": "1", "sizes": []}]})]
+    );
+    assert_eq!(testing::take_log(), ["unreadable: 2 items.price"]);
+    let output = run(&config(&items(), &more), messages(&[r#"{"items":[{"sizes":["x"]}]}"#]));
+    assert_eq!(
+        rows(&output),
+        [json!({"refused": "not_an_integer", "column": "items[0].sizes[0]"})]
+    );
+}
+
+#[test]
+fn keys_of_records_are_unknown_or_twice_as_those_of_messages_are() {
+    let columns = items();
+    for (more, message, wanted) in [
+        (
+            json!({"unknown": "refuse"}),
+            r#"{"items":[{"x":1}]}"#,
+            json!({"refused": "unknown_field"}),
+        ),
+        (json!({}), r#"{"items":[{"price":1,"price":2}]}"#, json!({"refused": "duplicate_field"})),
+        (
+            json!({"duplicates": "last"}),
+            r#"{"items":[{"price":1,"pric\u0065":2}]}"#,
+            json!({"items": [{"price": "2", "sizes": []}]}),
+        ),
+        (
+            json!({"duplicates": "first"}),
+            r#"{"items":[{"price":1,"price":2}]}"#,
+            json!({"items": [{"price": "1", "sizes": []}]}),
+        ),
+        (
+            json!({"unknown": "keep"}),
+            r#"{"a":1,"items":[{"x":{"y":2}}]}"#,
+            json!({"items": [{"sizes": []}], "unknown_fields": r#"{"a":1,"items[0].x":{"y":2}}"#}),
+        ),
+    ] {
+        let output = run(&config(&columns, &more), messages(&[message]));
+        assert_eq!(rows(&output), [wanted], "{more} {message}");
+    }
+}
+
+#[test]
+fn keys_around_an_array_are_kept_or_refused_too() {
+    let columns = json!([{"name": "n", "type": "int64"}, {"name": "who", "type": "text"}]);
+    let of = |unknown: &str| json!({"unknown": unknown, "explode": "events", "envelope": {"who": "who"}});
+    let message = r#"{"who":"me","v":1,"events":[{"n":1},{"n":2,"x":3}]}"#;
+    let output = run(&config(&columns, &of("keep")), messages(&[message]));
+    assert_eq!(output.came_from, Some(vec![0, 0]));
+    assert_eq!(
+        rows(&output),
+        [
+            json!({"n": 1, "who": "me", "unknown_fields": r#"{"envelope":{"v":1}}"#}),
+            json!({"n": 2, "who": "me", "unknown_fields": r#"{"x":3,"envelope":{"v":1}}"#}),
+        ]
+    );
+    let output = run(&config(&columns, &of("refuse")), messages(&[message]));
+    assert_eq!(rows(&output), [json!({"refused": "unknown_field"})]);
+}
+
+#[test]
+fn a_message_that_cannot_be_taken_apart_is_one_row() {
+    let columns = json!([{"name": "n", "type": "int64", "required": true}]);
+    let texts = [
+        Some(r#"{"events":[{"n":1},{"n":2}]}"#),
+        Some(r#"{"events":["#),
+        None,
+        Some(r#"{"events":{"n":1}}"#),
+        Some("[]"),
+        Some(r#"{"events":[{"n":3},[]]}"#),
+    ];
+    let explode = json!({"explode": "events"});
+    let output = run(&config(&columns, &explode), vec![Column::texts("payload", texts)]);
+    assert_eq!(output.came_from, Some(vec![0, 0, 1, 2, 3, 4, 5, 5]));
+    let wanted = ["not_json", "not_json", "wrong_type", "not_an_object", "not_an_object"];
+    let mut refused = output.rejections.clone();
+    refused.sort_by_key(|rejection| rejection.row);
+    let refused: Vec<(u32, &str)> = refused.iter().map(|r| (r.row, r.code.as_str())).collect();
+    assert_eq!(refused, [2, 3, 4, 5, 7].into_iter().zip(wanted).collect::<Vec<_>>());
+    let told = output.rejections.iter().find(|r| r.row == 7).map(|r| r.message.as_str());
+    assert_eq!(
+        told,
+        Some(
+            "`events[1]` is an array, wanted a JSON object: `explode = \".\"` makes a row of each element"
+        )
+    );
+}
+
+#[test]
+fn a_payload_that_grows_beyond_the_limit_is_refused() {
+    let columns = json!([{"name": "n", "type": "text"}]);
+    let packed = json!({"packed": ["base64"], "max_unpacked_bytes": 8});
+    let output = run(
+        &config(&columns, &packed),
+        messages(&["eyJuIjoiIn0=", "eyJuIjoiIn0", "eyJuIjoiYWIifQ==", "gICA"]),
+    );
+    assert_eq!(
+        rows(&output),
+        [json!({}), json!({}), json!({"refused": "too_large"}), json!({"refused": "not_utf8"}),]
+    );
+}
+
+#[test]
+fn a_configuration_that_makes_no_sense_is_told_with_its_place() {
+    let columns = json!([
+        {"name": "a.b", "type": "text"},
+        {"name": "r", "type": "record"},
+        {"name": "t", "type": "text", "fields": [{"name": "x", "type": "text"}]},
+        {"name": "l", "type": "text", "repeated": true, "required": true},
+        {"name": "s", "type": "record", "repeated": true, "entries": {}, "fields": [
+            {"name": "x", "type": "text", "from": "a.b"},
+            {"name": "y", "type": "text", "from": "k"},
+            {"name": "z", "type": "text", "from": "k"},
+        ]},
+    ]);
+    assert_eq!(
+        problems(&config(&columns, &json!({"envelope": {"q": "x"}})), &messages(&["{}"])),
+        [
+            "`columns[0].name` is `a.b`: a name has no dot",
+            "`columns[1]` (`r`) is a record without `fields`",
+            "`columns[2]` (`t`) has fields, which only a record takes",
+            "`columns[3]` (`l`) is a list, which is empty where it is missing: it cannot be required",
+            "`columns[4]` (`s`) has `entries`, which only a record takes that is no list",
+            "`envelope` is for messages that `explode` takes apart",
+            "`envelope.q` is no column of `columns`",
+            "`columns[4].fields[0].from` is `a.b`: a field of a record is taken from a key of it, without dots",
+            "`columns[4].fields` has `y` and `z` from the same key",
+        ]
+    );
+    let csv =
+        json!({"format": "csv", "columns": [{"name": "l", "type": "text", "repeated": true}]});
+    let texts = [Column::texts("l", [Some("1")])];
+    let told = "`columns[0]` (`l`) is a list or record, which a CSV has none of";
+    assert_eq!(problems(&csv, &texts), [told]);
+}
+
+/// An item, as a message has it, and the row that it becomes.
+fn item() -> impl Strategy<Value = (Value, Value)> {
+    let price = prop::option::of((any::<i64>(), 0..10u32));
+    (price, prop::collection::vec(any::<i64>(), 0..4), prop::option::of("[a-z\"é\\\\]{1,5}"))
+        .prop_map(|(price, sizes, shelf)| {
+            let (mut item, mut row) = (json!({"sizes": sizes}), json!({"sizes": sizes}));
+            if let Some((digits, after)) = price {
+                let decimal =
+                    clickmill_plugin::Decimal::parse(format!("{digits}e-{after}").as_bytes());
+                let decimal = decimal.expect("it has few digits").to_string();
+                item["price"] = json!(decimal);
+                row["price"] = json!(decimal);
+            }
+            if let Some(shelf) = shelf {
+                item["at"] = json!({"shelf": shelf});
+                row["at"] = json!({"shelf": shelf});
+            }
+            (item, row)
+        })
+}
+
+proptest! {
+    #[test]
+    fn what_comes_nested_goes_nested(
+        batch in prop::collection::vec(prop::collection::vec(item(), 0..5), 1..100)
+    ) {
+        let texts: Vec<String> = batch
+            .iter()
+            .map(|items| json!({"items": items.iter().map(|(item, _)| item).collect::<Vec<_>>()}))
+            .map(|message| message.to_string())
+            .collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let wanted: Vec<Value> = batch
+            .iter()
+            .map(|items| json!({"items": items.iter().map(|(_, row)| row).collect::<Vec<_>>()}))
+            .collect();
+        let output = run(&config(&items(), &json!({})), messages(&texts));
+        prop_assert_eq!(rows(&output), wanted);
+    }
+}
