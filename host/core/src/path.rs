@@ -46,6 +46,12 @@ impl Path {
         Self(self.0.iter().cloned().chain([name.into()]).collect())
     }
 
+    /// The path of what is below this record by that path.
+    #[must_use]
+    pub fn join(&self, below: &Self) -> Self {
+        Self(self.0.iter().chain(&*below.0).cloned().collect())
+    }
+
     /// The names, the outermost first. There is at least one.
     pub fn names(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
         self.0.iter().map(AsRef::as_ref)
@@ -132,6 +138,7 @@ mod tests {
         }
         assert_eq!(path("a.b.c").parent(), Some(path("a.b")));
         assert_eq!(path("a").parent(), None);
+        assert_eq!(path("a").join(&path("b.c")), path("a.b.c"));
     }
 
     #[test]

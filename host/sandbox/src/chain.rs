@@ -17,6 +17,7 @@ use super::records::{RecordCounts, Records, beyond, places};
 use super::settle::settled;
 use super::stage::{Stage, StageWorker};
 use clickmill_core::batch::{Batch, Rejected, Rejector};
+use clickmill_core::path::Path;
 use clickmill_core::{Digest, SPANS};
 
 /// Configured stages in order. Immutable: a swap makes another chain.
@@ -49,7 +50,13 @@ impl Chain {
         &self.output
     }
 
-    /// The columns that each stage writes, in order.
+    /// The columns that the stages write, by path, in order: of a record of which a stage writes some fields
+    /// only, those fields.
+    pub fn written_paths(&self) -> impl Iterator<Item = Path> {
+        self.stages.iter().flat_map(|stage| stage.writes.named())
+    }
+
+    /// The columns of the batch that each stage writes, in order, or writes fields of.
     pub fn writes(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &str>)> {
         self.stages
             .iter()

@@ -247,6 +247,18 @@ impl Columns {
         self.by_name.get(name).copied()
     }
 
+    /// The paths of those that are named themselves, the outermost of each: all below it is meant too.
+    pub(crate) fn named(&self) -> Vec<Path> {
+        let of = |node: &Node| -> Vec<Path> {
+            let path = Path::of(&node.name);
+            if node.named {
+                return vec![path];
+            }
+            node.fields.named().iter().map(|below| path.join(below)).collect()
+        };
+        self.all.iter().flat_map(of).collect()
+    }
+
     /// A column by path.
     pub(crate) fn find(&self, path: &Path) -> Option<&Node> {
         let mut level = self;

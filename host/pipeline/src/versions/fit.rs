@@ -75,7 +75,7 @@ impl Target {
         if chain.multiplies() && !has_place {
             return Err(misfit(vec![Misfit::NoPlace { column: Path::of(RECORD_INDEX) }]));
         }
-        let guard = guard.over(columns, chain.writes().flat_map(|(_, columns)| columns));
+        let guard = guard.over(columns, chain.written_paths());
         Ok(Fitted { columns: columns.clone(), chain, guard, projection })
     }
 }

@@ -147,18 +147,13 @@ impl Guard {
         Self { columns, others, names, dialect }
     }
 
-    /// The guard of a chain, of which `writes` are the columns that each stage writes, and `decoded` those
-    /// that come in: the decoder is the first that writes them.
-    pub(crate) fn over<'a>(
-        &self,
-        decoded: &'a Schema,
-        writes: impl Iterator<Item = &'a str>,
-    ) -> Self {
+    /// The guard of a chain, of which `writes` are the columns that each stage writes, by path, and `decoded`
+    /// those that come in: the decoder is the first that writes them.
+    pub(crate) fn over(&self, decoded: &Schema, writes: impl Iterator<Item = Path>) -> Self {
         let mut guard = self.clone();
-        let path = |name: &str| name.parse::<Path>().unwrap_or_else(|_| Path::of(name));
         let decoded = decoded.fields().iter().map(|field| Path::of(field.name()));
-        // Whoever writes a record writes its fields.
-        let written: Vec<Path> = decoded.chain(writes.map(path)).collect();
+        // Whoever writes a record writes its fields; whoever writes a field of it writes no other.
+        let written: Vec<Path> = decoded.chain(writes).collect();
         for column in &mut guard.columns {
             let times = written.iter().filter(|written| column.path.starts_with(written)).count();
             column.networks = times > 1;

@@ -37,7 +37,7 @@ fn guard(allow: &[(&str, &str)]) -> Guard {
     let config = config::Guard { off: false, allow: allow.collect() };
     let guard = Guard::of(&schema, &config, &Format::Ndjson { max_record_bytes: 1024 });
     let twice = ["ip", "user_id", "phone"].repeat(2);
-    guard.over(&Schema::empty(), twice.into_iter())
+    guard.over(&Schema::empty(), twice.into_iter().map(clickmill_core::path::Path::of))
 }
 
 fn text(value: &str) -> ArrayRef {
@@ -247,7 +247,7 @@ fn the_decoder_is_the_first_that_writes_a_column_that_comes_in() {
         (&json, &["ip", "user_id"], false),
         (&json, &["ip", "user_id", "ip"], true),
     ] {
-        let over = guard.over(decoded, writes.iter().copied());
+        let over = guard.over(decoded, writes.iter().map(|name| clickmill_core::path::Path::of(name)));
         let networks: Vec<bool> = over.columns.iter().map(|column| column.networks).collect();
         assert_eq!(networks, [wanted, false], "{writes:?} over {decoded}");
     }
@@ -364,4 +364,29 @@ fn fields_of_records_and_elements_of_lists_are_looked_at_as_columns_are() {
     // Two elements that follow each other are not one text.
     let apart = ("items", items(&["u-47", "12"], &["k1:6a", "k1:7b"]));
     assert_eq!(of("", &raw, [masked(), apart]), None);
+}
+
+#[test]
+fn networks_pass_in_the_field_that_was_written_again_and_in_none_beside_it() {
+    let text = r#"[{"name": "user", "type": "RECORD", "fields": [
+        {"name": "ip", "type": "STRING", "policyTags": {"names": ["t"]}},
+        {"name": "proxy", "type": "STRING", "policyTags": {"names": ["t"]}}
+    ]}]"#;
+    let schema = TableSchema::parse(text, Path::new("t.json")).expect("a schema");
+    let config = config::Guard::default();
+    let guard = Guard::of(&schema, &config, &Format::Ndjson { max_record_bytes: 1024 });
+    let payload = Schema::new(vec![Field::new("payload", DataType::Utf8, false)]);
+    // What each stage writes, and whether networks pass in `user.ip` and in `user.proxy`.
+    for (writes, wanted) in [
+        (&["user"][..], [false, false]),
+        (&["user", "user.ip"], [true, false]),
+        (&["user", "user.ip", "user.proxy"], [true, true]),
+        (&["user", "user"], [true, true]),
+        (&["user.ip", "user.ip"], [true, false]),
+    ] {
+        let paths = writes.iter().map(|path| path.parse().expect("a path"));
+        let over = guard.over(&payload, paths);
+        let networks: Vec<bool> = over.columns.iter().map(|column| column.networks).collect();
+        assert_eq!(networks, wanted, "{writes:?}");
+    }
 }
