@@ -76,6 +76,10 @@ pub struct Message {
     pub attributes: Vec<(String, String)>,
 }
 
+/// The attribute of a dead letter without a payload that says which letter has it: both are of rows of one
+/// record.
+pub const PAYLOAD_ATTRIBUTE: &str = "clickmill.payload_with";
+
 /// A row that leaves the pipeline by the dead-letter table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rejected {

@@ -13,6 +13,8 @@ pub use spool::{Carrier, Held, Spool, SpoolError};
 pub use stop_rule::{StopRule, TooManyRejected};
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -23,7 +25,7 @@ use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::error::ArrowError;
 
 use clickmill_core::Digest;
-use clickmill_core::batch::{Message, Position, Rejected};
+use clickmill_core::batch::{Message, PAYLOAD_ATTRIBUTE, Position, Rejected};
 
 /// The attribute that holds the header of the object that a record came from.
 pub const HEADER_ATTRIBUTE: &str = "clickmill.header";
@@ -92,34 +94,37 @@ pub struct Writer {
 
 impl Writer {
     /// Rows of the dead-letter table, in batches that are bounded in bytes: letters of one object all hold
-    /// its header, so a batch of rows may become much larger than it was.
+    /// its header, so a batch of rows may become much larger than it was. Of several rows of one record the
+    /// letter of the first has the payload; the others say which that is.
     pub fn rows<'a>(
         &'a self,
         rejected: &'a [Rejected],
     ) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a {
-        let mut rest = rejected;
+        let letters = letters_of(rejected);
+        let mut begin = 0;
         std::iter::from_fn(move || {
+            let rest = letters.get(begin..)?;
             let mut bytes = 0;
-            let fits = |rejected: &&Rejected| {
-                bytes += bytes_of(rejected);
+            let fits = |letter: &&Letter<'_>| {
+                bytes += bytes_of(letter);
                 bytes <= MAX_CHUNK_BYTES
             };
             let count = rest.iter().take_while(fits).count().max(1);
-            let (chunk, after) = rest.split_at_checked(count)?;
-            rest = after;
+            let (chunk, _) = rest.split_at_checked(count)?;
+            begin += count;
             Some(self.batch(chunk))
         })
     }
 
-    fn batch(&self, rejected: &[Rejected]) -> Result<RecordBatch, ArrowError> {
+    fn batch(&self, rejected: &[Letter<'_>]) -> Result<RecordBatch, ArrowError> {
         let columns = self.schema.fields().iter().map(|field| self.column(field, rejected));
         let columns = columns.collect::<Result<_, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rejected.len()));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
     }
 
-    fn column(&self, field: &Field, rejected: &[Rejected]) -> Result<ArrayRef, ArrowError> {
-        let text = |value: &dyn Fn(&Rejected) -> Option<String>| -> ArrayRef {
+    fn column(&self, field: &Field, rejected: &[Letter<'_>]) -> Result<ArrayRef, ArrowError> {
+        let text = |value: &dyn Fn(&Letter<'_>) -> Option<String>| -> ArrayRef {
             Arc::new(rejected.iter().map(value).collect::<StringArray>())
         };
         let column: ArrayRef = match field.name().as_str() {
@@ -128,16 +133,19 @@ impl Writer {
                 Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"))
             }
             "payloadString" => text(&|r| {
-                let shown = self.keys.is_none() && r.payload.len() <= MAX_TEXT_BYTES;
+                let is_here = self.keys.is_none() && r.payload_with.is_none();
+                let shown = is_here && r.payload.len() <= MAX_TEXT_BYTES;
                 shown.then(|| String::from_utf8(r.payload.to_vec()).ok()).flatten()
             }),
             "payloadBytes" => Arc::new(self.payloads(rejected)?),
             "sealed_with" => {
                 text(&|_| self.keys.as_ref().map(|keys| keys.current.key_id().to_owned()))
             }
-            "attributes" => attributes(field.data_type(), rejected, |r| match self.keys {
-                Some(_) => Vec::new(),
-                None => attributes_of(r),
+            "attributes" => attributes(field.data_type(), rejected, |r| {
+                let with = r.payload_with.map(|other| letter_id(other, self.keys.is_some()));
+                let with = with.map(|id| (PAYLOAD_ATTRIBUTE, id.into()));
+                let own = if self.keys.is_some() { Vec::new() } else { attributes_of(r) };
+                with.into_iter().chain(own).collect()
             }),
             "errorMessage" => text(&|r| match self.keys {
                 Some(_) => Some(SEALED_MESSAGE.to_owned()),
@@ -146,7 +154,7 @@ impl Writer {
             "letter_id" => text(&|r| Some(letter_id(r, self.keys.is_some()))),
             "pipeline" => text(&|_| Some(self.pipeline.clone())),
             "source" => text(&|r| Some(r.source.to_string())),
-            "source_line" => Arc::new(rejected.iter().map(line).collect::<Int64Array>()),
+            "source_line" => Arc::new(rejected.iter().map(|r| line(r)).collect::<Int64Array>()),
             "message_id" => text(&|r| message(r).map(|message| message.id.clone())),
             "publish_time" => {
                 let times = rejected.iter().map(|r| message(r).map(|m| m.publish_time.get()));
@@ -167,8 +175,8 @@ impl Writer {
     }
 
     /// The payloads, or all that is sealed with them where there is a key.
-    fn payloads(&self, rejected: &[Rejected]) -> Result<BinaryArray, ArrowError> {
-        let kept = |r: &Rejected| r.payload.slice(..r.payload.len().min(MAX_PAYLOAD_BYTES));
+    fn payloads(&self, rejected: &[Letter<'_>]) -> Result<BinaryArray, ArrowError> {
+        let kept = |r: &Letter<'_>| r.payload.slice(..r.payload_bytes().min(MAX_PAYLOAD_BYTES));
         let Some(keys) = &self.keys else {
             return Ok(BinaryArray::from_iter_values(rejected.iter().map(kept)));
         };
@@ -187,9 +195,52 @@ impl Writer {
     }
 }
 
+/// A rejected row as its letter has it.
+struct Letter<'a> {
+    of: &'a Rejected,
+    /// The payload is not here: it is in the letter of this row of the same record.
+    payload_with: Option<&'a Rejected>,
+}
+
+impl Deref for Letter<'_> {
+    type Target = Rejected;
+
+    fn deref(&self) -> &Rejected {
+        self.of
+    }
+}
+
+impl Letter<'_> {
+    fn payload_bytes(&self) -> usize {
+        if self.payload_with.is_some() { 0 } else { self.payload.len() }
+    }
+}
+
+/// The letters of rejected rows. Of several rows of a record the one whose place comes first has the payload.
+fn letters_of<'a>(rejected: &'a [Rejected]) -> Vec<Letter<'a>> {
+    let mut first: BTreeMap<(&str, &Position), &'a Rejected> = BTreeMap::new();
+    // Where no record is several rows, each letter has its own, and nothing is looked for.
+    if rejected.iter().any(|rejected| rejected.record_index > 0) {
+        for rejected in rejected {
+            let first = first.entry((&rejected.source, &rejected.position)).or_insert(rejected);
+            if rejected.record_index < first.record_index {
+                *first = rejected;
+            }
+        }
+    }
+    let letter = |of: &'a Rejected| {
+        let Rejected { source, position, record_index, payload, .. } = of;
+        let first = first.get(&(&**source, position)).copied();
+        // Two deliveries of one message are two letters of each row.
+        let other = first.filter(|other| other.record_index < *record_index);
+        Letter { of, payload_with: other.filter(|other| other.payload == *payload) }
+    };
+    rejected.iter().map(letter).collect()
+}
+
 /// About as many bytes as a letter takes.
-fn bytes_of(rejected: &Rejected) -> usize {
-    let payload = rejected.payload.len();
+fn bytes_of(rejected: &Letter<'_>) -> usize {
+    let payload = rejected.payload_bytes();
     // As text and as bytes.
     let copies = if payload <= MAX_TEXT_BYTES { 2 } else { 1 };
     let header = rejected.header.as_ref().map_or(0, |header| header.len().min(MAX_HEADER_BYTES));
@@ -248,8 +299,8 @@ fn attributes_of(rejected: &Rejected) -> Vec<(&str, Cow<'_, str>)> {
 /// A list of key and value per row.
 fn attributes<'a>(
     data_type: &DataType,
-    rejected: &'a [Rejected],
-    of: impl Fn(&'a Rejected) -> Vec<(&'a str, Cow<'a, str>)>,
+    rejected: &'a [Letter<'a>],
+    of: impl Fn(&'a Letter<'a>) -> Vec<(&'a str, Cow<'a, str>)>,
 ) -> ArrayRef {
     let unknown = || new_null_array(data_type, rejected.len());
     let DataType::List(item) = data_type else { return unknown() };

@@ -165,7 +165,67 @@ fn letters_of_the_rows_of_a_record_are_told_apart_by_their_places() {
     let ids = [&first, &second].map(|rejected| letter_id(rejected, false));
     assert_ne!(ids[0], ids[1]);
     assert_ne!(letter_id(&first, true), letter_id(&second, true));
-    let letters = writer().batch(&[first, second]).expect("letters");
+    let rejected = [first, second];
+    let letters = writer().rows(&rejected).next().expect("a part").expect("letters");
     let places = letters.column_by_name("record_index").expect("a column");
     assert_eq!(places.as_primitive::<arrow::datatypes::Int64Type>().values(), &[0, 1]);
+}
+
+/// The payload of each letter, as bytes and as text, and the letter that has it instead.
+fn payloads_of(letters: &RecordBatch) -> Vec<(Vec<u8>, Option<String>, Option<String>)> {
+    let bytes = letters.column_by_name("payloadBytes").expect("a column").as_binary::<i32>();
+    let texts = letters.column_by_name("payloadString").expect("a column").as_string::<i32>();
+    let of = |row: usize| {
+        let text = texts.is_valid(row).then(|| texts.value(row).to_owned());
+        let with = attributes_of(letters, row).into_iter();
+        let with = with.filter(|(key, _)| key == PAYLOAD_ATTRIBUTE).map(|(_, id)| id).next();
+        (bytes.value(row).to_vec(), text, with)
+    };
+    (0..letters.num_rows()).map(of).collect()
+}
+
+#[test]
+fn of_several_rows_of_a_record_the_first_has_the_payload_and_the_others_name_its_letter() {
+    let row = |line, place, payload: &[u8]| Rejected {
+        record_index: place,
+        ..letter(line, b"a,b", payload)
+    };
+    // As stages leave them: the first place is not always the first letter.
+    let rejected = [
+        row(2, 3, b"two"),
+        row(2, 1, b"two"),
+        row(3, 0, b"three"),
+        row(2, 10_001, b"two"),
+        row(4, 7, b"four"),
+    ];
+    let has = letter_id(&rejected[1], false);
+    let letters = writer().rows(&rejected).next().expect("a part").expect("letters");
+    let here = |payload: &str| (payload.as_bytes().to_vec(), Some(payload.to_owned()), None);
+    let there = || (Vec::new(), None, Some(has.clone()));
+    let wanted = [there(), here("two"), here("three"), there(), here("four")];
+    assert_eq!(payloads_of(&letters), wanted);
+    // Sealed ones say so too, and hold what else there is to say of their rows.
+    let (letters, seal) = sealed(&rejected);
+    let has = letter_id(&rejected[1], true);
+    let (bytes, text, with) = payloads_of(&letters).swap_remove(0);
+    assert_eq!((text, with), (None, Some(has)));
+    let Opened::Whole(opened) = seal.open(&bytes, &letter_id(&rejected[0], true)).expect("it opens")
+    else {
+        panic!("it holds all that is sealed");
+    };
+    assert_eq!((opened.payload, opened.message), (Vec::new(), rejected[0].reason.message.clone()));
+}
+
+#[test]
+fn a_large_record_that_became_many_rows_is_stored_once() {
+    let payload = vec![b'x'; 100_000];
+    let rows: Vec<Rejected> = (0..1000)
+        .map(|place| Rejected { record_index: place, ..letter(2, b"a,b", &payload) })
+        .collect();
+    let writer = writer();
+    let parts: Vec<RecordBatch> =
+        writer.rows(&rows).map(|letters| letters.expect("letters")).collect();
+    assert_eq!(parts.iter().map(RecordBatch::num_rows).sum::<usize>(), 1000);
+    let bytes: usize = parts.iter().flat_map(payloads_of).map(|(bytes, ..)| bytes.len()).sum();
+    assert_eq!(bytes, payload.len());
 }

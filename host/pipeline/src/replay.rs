@@ -30,7 +30,7 @@ use clickmill_core::schema::provenance;
 use clickmill_core::{Digest, Micros, StageName};
 use clickmill_dead_letter::{Contents, Opened, SEALED_MESSAGE, SealKeys};
 use clickmill_sandbox::Change;
-use clickmill_sink::{Begun, Claim, Key, Letter, Record, SinkError, Targets, Wanted};
+use clickmill_sink::{Begun, Claim, Key, Lender, Letter, Record, SinkError, Targets, Wanted};
 use clickmill_tables::ledger::Committed;
 use clickmill_tables::{Rows, ledger};
 
@@ -229,23 +229,45 @@ fn open_sealed(context: &Context, letters: &mut [Letter]) -> Result<(), ReplayEr
     entered.map_err(ReplayError::Audit)?;
     for letter in letters.iter_mut() {
         let Some(key_id) = &letter.sealed_with else { continue };
-        let keys = context.letters.keys.as_ref();
-        let Some(seal) = keys.and_then(|keys| keys.find(key_id)) else {
-            let named = keys.into_iter().flat_map(SealKeys::iter);
-            let named = named.map(|seal| format!("`{}`", seal.key_id())).collect::<Vec<_>>();
-            let named = if named.is_empty() { "no key".to_owned() } else { named.join(", ") };
-            let (letter_id, key_id) = (letter.letter_id.clone(), key_id.clone());
-            return Err(ReplayError::NoKey { letter_id, key_id, named });
-        };
-        match seal.open(&letter.payload, &letter.letter_id)? {
+        match open(context, &letter.letter_id, key_id, &letter.payload)? {
             Opened::Whole(Contents { payload, message, attributes }) => {
                 (letter.payload, letter.message, letter.attributes) =
-                    (payload, message, attributes);
+                    (payload.into(), message, attributes);
             }
-            Opened::Payload(payload) => letter.payload = payload,
+            Opened::Payload(payload) => letter.payload = payload.into(),
         }
+        let Some(Lender { letter_id, sealed_with, payload: Some(lent) }) = &letter.lender else {
+            continue;
+        };
+        letter.payload = match sealed_with {
+            None => lent.clone(),
+            Some(key_id) => match open(context, letter_id, key_id, lent)? {
+                Opened::Whole(Contents { payload, .. }) | Opened::Payload(payload) => {
+                    payload.into()
+                }
+            },
+        };
+        letter.lender = None;
     }
     Ok(())
+}
+
+/// Opens what is sealed of a letter.
+fn open(
+    context: &Context,
+    letter_id: &str,
+    key_id: &str,
+    sealed: &[u8],
+) -> Result<Opened, ReplayError> {
+    let keys = context.letters.keys.as_ref();
+    let Some(seal) = keys.and_then(|keys| keys.find(key_id)) else {
+        let named = keys.into_iter().flat_map(SealKeys::iter);
+        let named = named.map(|seal| format!("`{}`", seal.key_id())).collect::<Vec<_>>();
+        let named = if named.is_empty() { "no key".to_owned() } else { named.join(", ") };
+        let (letter_id, key_id) = (letter_id.to_owned(), key_id.to_owned());
+        return Err(ReplayError::NoKey { letter_id, key_id, named });
+    };
+    Ok(seal.open(sealed, letter_id)?)
 }
 
 fn page(

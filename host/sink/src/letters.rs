@@ -2,6 +2,7 @@
 //! in the table already.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +12,7 @@ use serde_json::Value as Json;
 use super::condition::check_condition;
 use super::{SinkError, Tables};
 use clickmill_config::TableName;
+use clickmill_core::batch::PAYLOAD_ATTRIBUTE;
 use clickmill_core::schema::TableSchema;
 use clickmill_core::schema::provenance::{PUBLISH_TIME, RECORD_INDEX};
 use clickmill_core::{Fault, Micros};
@@ -32,7 +34,9 @@ pub struct Letter {
     /// Its place among the rows of its record.
     pub record_index: u64,
     /// The record's bytes, sealed where `sealed_with` says so.
-    pub payload: Vec<u8>,
+    pub payload: Arc<[u8]>,
+    /// The letter that has the record's bytes, where this one has not got them.
+    pub lender: Option<Lender>,
     /// The key it is sealed with.
     pub sealed_with: Option<String>,
     /// Attributes, by key.
@@ -45,6 +49,17 @@ pub struct Letter {
     pub code: String,
     /// Why, for a person.
     pub message: String,
+}
+
+/// A letter of another row of the same record, which has the payload for both.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lender {
+    /// Its id.
+    pub letter_id: String,
+    /// The key that its payload is sealed with.
+    pub sealed_with: Option<String>,
+    /// Its payload; none where there is no such letter in the table.
+    pub payload: Option<Arc<[u8]>>,
 }
 
 /// Which letters.
@@ -91,6 +106,22 @@ impl Letter {
             (None, None) => return None,
         };
         Some(Key { record, place: self.record_index })
+    }
+
+    /// Takes the payload of another letter of its record. That of any other record is none of its own.
+    fn borrow(&mut self, other: &Self) {
+        let record = |letter: &Self| letter.key().map(|key| key.record);
+        if other.lender.is_some() || other.source != self.source || record(other) != record(self) {
+            return;
+        }
+        let Some(lender) = &mut self.lender else { return };
+        if self.sealed_with.is_none() && other.sealed_with.is_none() {
+            self.payload = other.payload.clone();
+            self.lender = None;
+        } else {
+            lender.sealed_with = other.sealed_with.clone();
+            lender.payload = Some(other.payload.clone());
+        }
     }
 }
 
@@ -159,7 +190,33 @@ impl Tables {
         let mut letters = decode(&found)?;
         // A record that was refused twice has two letters of one id.
         letters.dedup_by(|later, earlier| later.letter_id == earlier.letter_id);
+        self.lend(wanted, &mut letters).await?;
         Ok(letters)
+    }
+
+    /// Gives letters without a payload that of the letter which has it.
+    async fn lend(&self, wanted: &Wanted<'_>, letters: &mut [Letter]) -> Result<(), SinkError> {
+        let lenders: BTreeSet<String> = letters
+            .iter()
+            .filter_map(|letter| Some(format!("'{}'", letter.lender.as_ref()?.letter_id)))
+            .collect();
+        if lenders.is_empty() {
+            return Ok(());
+        }
+        let lenders = lenders.into_iter().collect::<Vec<_>>().join(", ");
+        let sql = wanted.select(&format!("letters.letter_id IN ({lenders})"));
+        let pipeline = [("pipeline", Parameter::Text(Some(wanted.pipeline.to_owned())))];
+        let found = self.query(&sql, &pipeline, "read payloads of dead letters").await?;
+        let found = decode(&found)?.into_iter();
+        let found: HashMap<String, Letter> =
+            found.map(|letter| (letter.letter_id.clone(), letter)).collect();
+        for letter in letters {
+            let Some(lender) = &letter.lender else { continue };
+            if let Some(found) = found.get(&lender.letter_id) {
+                letter.borrow(found);
+            }
+        }
+        Ok(())
     }
 
     /// Which of these rows are in the table. Messages are told by their ids alone where the table does
@@ -243,7 +300,18 @@ fn is_among(there: &BTreeMap<Record, Vec<Option<u64>>>, key: &Key) -> bool {
 
 impl Wanted<'_> {
     fn sql(&self) -> String {
-        let Self { table, attempts, condition, limit, .. } = self;
+        let Self { attempts, condition, limit, .. } = self;
+        self.select(&format!(
+            "letters.letter_id > @after AND ({condition}) \
+             AND letters.letter_id NOT IN (SELECT tried.letter_id FROM `{}`.`{}` AS tried WHERE tried.outcome <> 'rejected') \
+             ORDER BY letters.letter_id LIMIT {limit}",
+            attempts.dataset, attempts.table,
+        ))
+    }
+
+    /// What is read of letters of the pipeline that meet a condition.
+    fn select(&self, condition: &str) -> String {
+        let table = self.table;
         format!(
             "SELECT letters.letter_id, letters.source, letters.source_line, letters.message_id, \
              letters.record_index, UNIX_MICROS(letters.publish_time) AS published, letters.sealed_with, letters.stage, \
@@ -251,10 +319,8 @@ impl Wanted<'_> {
              TO_BASE64(letters.payloadBytes) AS payload, \
              TO_JSON_STRING(letters.attributes) AS pairs \
              FROM `{}`.`{}` AS letters \
-             WHERE letters.pipeline = @pipeline AND letters.letter_id > @after AND ({condition}) \
-             AND letters.letter_id NOT IN (SELECT tried.letter_id FROM `{}`.`{}` AS tried WHERE tried.outcome <> 'rejected') \
-             ORDER BY letters.letter_id LIMIT {limit}",
-            table.dataset, table.table, attempts.dataset, attempts.table,
+             WHERE letters.pipeline = @pipeline AND {condition}",
+            table.dataset, table.table,
         )
     }
 }
@@ -291,6 +357,21 @@ impl Row<'_> {
             .map_err(|source| LetterError::Attributes { letter_id: letter_id(), source })?
             .unwrap_or_default();
         let pair = |Pair { key, value }| (key.unwrap_or_default(), value.unwrap_or_default());
+        let mut attributes: Vec<(String, String)> = pairs.into_iter().map(pair).collect();
+        let payload: Arc<[u8]> = payload
+            .map_err(|source| LetterError::Payload { letter_id: letter_id(), source })?
+            .into();
+        let sealed_with = self.optional_text(id, "sealed_with")?.map(str::to_owned);
+        let mut lender = None;
+        // Who sent the message may have called an attribute that: a payload that is here is meant.
+        let may_lack = payload.is_empty() || sealed_with.is_some();
+        let named = attributes.first().is_some_and(|(key, id)| {
+            key == PAYLOAD_ATTRIBUTE && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+        if may_lack && named {
+            let (_, letter_id) = attributes.remove(0);
+            lender = Some(Lender { letter_id, sealed_with: None, payload: None });
+        }
         Ok(Letter {
             letter_id: letter_id(),
             source: self.text(id, "source")?.to_owned(),
@@ -298,10 +379,10 @@ impl Row<'_> {
             message_id: self.optional_text(id, "message_id")?.map(str::to_owned),
             publish_time: self.number(id, "published")?.map(Micros::from),
             record_index: self.number(id, "record_index")?.unwrap_or(0).unsigned_abs(),
-            payload: payload
-                .map_err(|source| LetterError::Payload { letter_id: letter_id(), source })?,
-            sealed_with: self.optional_text(id, "sealed_with")?.map(str::to_owned),
-            attributes: pairs.into_iter().map(pair).collect(),
+            payload,
+            lender,
+            sealed_with,
+            attributes,
             stage: self.text(id, "stage")?.to_owned(),
             plugin_set: self.text(id, "plugin_set")?.to_owned(),
             code: self.text(id, "code")?.to_owned(),

@@ -42,7 +42,7 @@ impl<'a> Chains<'a> {
             .filter_map(|letter| Some((letter.key()?, letter.letter_id.clone())))
             .collect();
         let is_cut = |of: &Letter| is_cut(&of.stage, &of.code, &of.message, &of.payload);
-        let (cut, letters): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(is_cut);
+        let (cut, mut letters): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(is_cut);
         // What is left of these records is not what was refused, even where it can be decoded.
         fates.extend(cut.into_iter().map(|letter| {
             let reason = Reason { code: letter.code, message: letter.message, column: None };
@@ -53,6 +53,8 @@ impl<'a> Chains<'a> {
         let pipeline = &self.context.pipeline;
         let mut of_records: BTreeMap<Record, Vec<String>> = BTreeMap::new();
         let mut records: Vec<Letter> = Vec::with_capacity(letters.len());
+        // Of a record the first is taken that has its bytes.
+        letters.sort_by_key(|letter| letter.lender.is_some());
         for letter in letters {
             let Some(Key { record, .. }) = letter.key() else {
                 records.push(letter);

@@ -63,9 +63,16 @@ fn record(
     limits: BatchLimits,
     now: Micros,
 ) -> Result<RecordBatch, Reason> {
+    if let Some(lender) = &letter.lender {
+        let message = format!(
+            "its record's bytes are with letter `{}`, which is not in the table",
+            lender.letter_id
+        );
+        return Err(Reason { code: "no_payload".to_owned(), message, column: None });
+    }
     let decoded = match format {
         Format::Message { max_record_bytes } => {
-            let given = vec![(message(letter), Bytes::from(letter.payload.clone()))];
+            let given = vec![(message(letter), Bytes::copy_from_slice(&letter.payload))];
             let source = letter.source.as_str().into();
             messages::decode(given, source, *max_record_bytes, now).map_err(|e| whole(&e))?
         }
@@ -166,6 +173,7 @@ mod tests {
     use super::*;
     use clickmill_config::Dialect;
     use clickmill_core::batch::Position;
+    use clickmill_sink::Lender;
 
     fn letter(payload: String, header: String) -> Letter {
         Letter {
@@ -175,7 +183,8 @@ mod tests {
             message_id: None,
             publish_time: None,
             record_index: 0,
-            payload: payload.into_bytes(),
+            payload: payload.into_bytes().into(),
+            lender: None,
             sealed_with: None,
             attributes: vec![(HEADER_ATTRIBUTE.to_owned(), header)],
             stage: "validate".to_owned(),
@@ -193,6 +202,17 @@ mod tests {
         let (batches, malformed) = batches(vec![letter], &format, BatchLimits::default()).unwrap();
         assert!(batches.is_empty());
         assert_eq!(malformed[0].1.message, "it is too long: load its object again");
+    }
+
+    #[test]
+    fn a_letter_whose_payload_is_gone_says_where_it_was() {
+        let format = Format::Ndjson { max_record_bytes: 1024 };
+        let lender = Lender { letter_id: "77aa".to_owned(), sealed_with: None, payload: None };
+        let letter = Letter { lender: Some(lender), ..letter(String::new(), String::new()) };
+        let (batches, malformed) = batches(vec![letter], &format, BatchLimits::default()).unwrap();
+        assert!(batches.is_empty());
+        assert_eq!(malformed[0].1.code, "no_payload");
+        assert!(malformed[0].1.message.contains("`77aa`"), "{}", malformed[0].1.message);
     }
 
     #[test]

@@ -42,7 +42,8 @@ fn a_letter_is_what_was_refused() {
         message_id: None,
         publish_time: None,
         record_index: 0,
-        payload: b"abc\0\xff".to_vec(),
+        payload: b"abc\0\xff".to_vec().into(),
+        lender: None,
         sealed_with: None,
         attributes: vec![("clickmill.header".to_owned(), "a,b".to_owned())],
         stage: "parse".to_owned(),
@@ -121,4 +122,35 @@ fn rows_of_a_record_are_told_by_their_places() {
     }
     let letter = decode(&answer(&[("record_index", json!(10_000))])).unwrap().remove(0);
     assert_eq!(letter.key().unwrap().place, 10_000);
+}
+
+#[test]
+fn a_letter_without_a_payload_takes_that_of_the_letter_it_names_and_of_no_other_record() {
+    let pairs = json!(r#"[{"key":"clickmill.payload_with","value":"a1"},{"key":"k","value":"v"}]"#);
+    let second = [
+        ("letter_id", json!("b2")),
+        ("record_index", json!(3)),
+        ("payload", json!("")),
+        ("pairs", pairs.clone()),
+    ];
+    let one = |changes: &[(&str, Json)]| decode(&answer(changes)).unwrap().remove(0);
+    let (first, mut other) = (one(&[]), one(&second));
+    assert_eq!(other.lender.as_ref().map(|lender| lender.letter_id.as_str()), Some("a1"));
+    assert_eq!(other.attributes, [("k".to_owned(), "v".to_owned())]);
+    let mut stranger = other.clone();
+    stranger.borrow(&one(&[("source_line", json!(8))]));
+    assert_eq!((stranger.payload.len(), stranger.lender.is_some()), (0, true));
+    other.borrow(&first);
+    assert_eq!((&other.payload, &other.lender), (&first.payload, &None));
+    // Whoever sent a message may have named an attribute so.
+    let spoofed = one(&[("pairs", pairs)]);
+    assert_eq!((spoofed.lender, spoofed.attributes.len()), (None, 2));
+    // Of a sealed one the payload is opened with the other's id.
+    let sealed = |changes: &[(&str, Json)]| {
+        one(&[&[("sealed_with", json!("s2"))], changes].concat())
+    };
+    let (first, mut other) = (sealed(&[]), sealed(&second));
+    other.borrow(&first);
+    let lender = other.lender.expect("it is opened later");
+    assert_eq!((lender.sealed_with.as_deref(), lender.payload), (Some("s2"), Some(first.payload)));
 }
