@@ -29,6 +29,13 @@ pub(crate) struct Transformed {
     pub records: RecordCounts,
 }
 
+impl Transformed {
+    /// Rows of which it is told what became of them.
+    pub(crate) fn told(&self) -> u64 {
+        (self.rows.rows.num_rows() + self.rejected.len()) as u64 + self.filtered
+    }
+}
+
 impl Fitted {
     /// Runs a batch through chain, guard and projection. `worker` is one of this chain's; `watch` sees
     /// what each stage leaves, as [`ChainWorker::run_watched`] shows it.
@@ -148,6 +155,8 @@ impl<'a> Worker<'a> {
         let (rows_in, bytes) = (rows + malformed as u64, decoded.bytes as u64);
         let table = &slot.target().schema;
         let made = transform(&mut chain.worker, fitted, taps, table, decoded)?;
+        // Records that never became rows are not the plugins' doing.
+        let told = made.told() - malformed as u64;
         let Transformed { rows: good, rejected, filtered, mut records } = made;
         records.with_letters_only += malformed as u64;
         let unmasked = rejected.iter().filter(|r| r.reason.code == guard::CODE).count();
@@ -158,7 +167,7 @@ impl<'a> Worker<'a> {
             );
         }
         let stages = chain.worker.take_counts();
-        let seen = Rates::of(rows, rejected.len() - malformed, filtered, &stages);
+        let seen = Rates::of(told, rejected.len() - malformed, filtered, &stages);
         slot.count(version, seen, &stages);
         let version = version.record.clone();
         let rows = good;

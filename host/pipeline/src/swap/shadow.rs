@@ -2,7 +2,7 @@
 //! made-up secrets. So their rows do not differ by a secret, and callers who try any plugin, as often as they
 //! like, learn nothing of a real secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{ArrayRef, BooleanArray, UInt64Array};
 use arrow::compute::kernels::cmp::distinct;
@@ -24,7 +24,7 @@ use clickmill_sandbox::ChainWorker;
 /// What would change. Numbers of rows; no values, since those may be secret.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Shadow {
-    /// Rows that both sets were given.
+    /// Rows that both sets were given: each a record.
     pub rows: u64,
     /// Rows that are good to both.
     pub good: u64,
@@ -34,9 +34,9 @@ pub struct Shadow {
     pub changed: BTreeMap<String, u64>,
     /// Rows that are good now and would be refused, by stage and code.
     pub newly_rejected: Reasons,
-    /// Rows that are refused now and would be good.
+    /// Rows that would be good and are not now: refused, dropped, or not made of their record.
     pub newly_accepted: u64,
-    /// Rows that are good now and would be dropped on purpose.
+    /// Rows that are good now and would be dropped on purpose, or not made of their record.
     pub newly_dropped: u64,
     /// What the set that runs makes of them.
     pub before: Rates,
@@ -60,7 +60,7 @@ pub(super) fn shadow(
         found.rows += batch.rows() as u64;
         found.before.add(old_rates);
         found.now.add(new_rates);
-        found.compare(&batch.origins, &old, &new)?;
+        found.compare(&old, &new)?;
         let broken = breach(rules, &found.before, &found.now, Compared::OnTheSame);
         if let Some(Breach::Faults { .. }) = broken {
             break;
@@ -75,8 +75,7 @@ fn one(
     batch: &Batch,
 ) -> Result<(Transformed, Rates), ArrowError> {
     let made = fitted.make(worker, batch.clone(), |_, _, _| {})?;
-    let (rows, rejected) = (batch.rows() as u64, made.rejected.len());
-    let rates = Rates::of(rows, rejected, made.filtered, &worker.take_counts());
+    let rates = Rates::of(made.told(), made.rejected.len(), made.filtered, &worker.take_counts());
     Ok((made, rates))
 }
 
@@ -91,43 +90,45 @@ fn differs_from(before: &ArrayRef, now: &ArrayRef) -> Result<BooleanArray, Arrow
     Ok(before.iter().zip(now.iter()).map(|(before, now)| Some(before != now)).collect())
 }
 
+/// The record and the place in it of each row.
+fn keys(origins: &Origins) -> Vec<(Position, u64)> {
+    let rows = 0..origins.ranges.len();
+    rows.map(|row| (origins.position(row), origins.record_index(row))).collect()
+}
+
 impl Shadow {
-    fn compare(
-        &mut self,
-        input: &Origins,
-        old: &Transformed,
-        new: &Transformed,
-    ) -> Result<(), ArrowError> {
-        let refused: BTreeMap<&Position, &Rejected> =
-            new.rejected.iter().map(|rejected| (&rejected.position, rejected)).collect();
-        // Both keep the order of the input, so one walk finds each row's place in both.
+    /// Compares the rows of each record by their places in it.
+    fn compare(&mut self, old: &Transformed, new: &Transformed) -> Result<(), ArrowError> {
+        let refused: BTreeMap<(&Position, u64), &Rejected> =
+            new.rejected.iter().map(|r| ((&r.position, r.record_index), r)).collect();
+        let (keys_old, keys_new) = (keys(&old.rows.origins), keys(&new.rows.origins));
+        let places_new: BTreeMap<&(Position, u64), usize> =
+            keys_new.iter().enumerate().map(|(row, key)| (key, row)).collect();
+        let made_old: BTreeSet<&(Position, u64)> = keys_old.iter().collect();
+        let with_rows: BTreeSet<&Position> = keys_new.iter().map(|(position, _)| position).collect();
         let (mut in_old, mut in_new) = (Vec::new(), Vec::new());
-        let (mut at_old, mut at_new) = (0, 0);
-        let is_next = |made: &Transformed, at: usize, position: &Position| {
-            at < made.rows.rows.num_rows() && made.rows.origins.position(at) == *position
-        };
-        for row in 0..input.ranges.len() {
-            let position = input.position(row);
-            let was = is_next(old, at_old, &position);
-            let is = is_next(new, at_new, &position);
-            match (was, is) {
-                (true, true) => {
-                    in_old.push(at_old as u64);
-                    in_new.push(at_new as u64);
-                }
-                (true, false) => match refused.get(&position) {
-                    Some(rejected) => {
-                        let (stage, code) = (rejected.stage.clone(), rejected.reason.code.clone());
-                        add_reason(&mut self.newly_rejected, stage, code, 1);
-                    }
-                    None => self.newly_dropped += 1,
-                },
-                (false, true) => self.newly_accepted += 1,
-                (false, false) => {}
+        for (row, key) in keys_old.iter().enumerate() {
+            if let Some(at) = places_new.get(key) {
+                in_old.push(row as u64);
+                in_new.push(*at as u64);
+                continue;
             }
-            at_old += usize::from(was);
-            at_new += usize::from(is);
+            let (position, place) = key;
+            // Where nothing is left of a record, it may have been refused before it became rows.
+            let whole = || {
+                let mut of_record = refused.range((position, 0)..=(position, u64::MAX));
+                of_record.next().filter(|_| !with_rows.contains(position))
+            };
+            let own = refused.get(&(position, *place)).copied();
+            match own.or_else(|| whole().map(|(_, rejected)| *rejected)) {
+                Some(rejected) => {
+                    let (stage, code) = (rejected.stage.clone(), rejected.reason.code.clone());
+                    add_reason(&mut self.newly_rejected, stage, code, 1);
+                }
+                None => self.newly_dropped += 1,
+            }
         }
+        self.newly_accepted += keys_new.iter().filter(|key| !made_old.contains(key)).count() as u64;
         let (in_old, in_new) = (UInt64Array::from(in_old), UInt64Array::from(in_new));
         self.good += in_old.len() as u64;
         let mut differs = BooleanArray::from(vec![false; in_old.len()]);
@@ -146,5 +147,95 @@ impl Shadow {
         }
         self.changed_rows += differs.true_count() as u64;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, RecordBatch};
+
+    use super::*;
+    use clickmill_core::batch::{Positions, Reason, Rejector};
+    use clickmill_core::{Digest, Micros};
+    use clickmill_sandbox::RecordCounts;
+    use clickmill_tables::Rows;
+
+    /// What a set makes: rows by line, place and value, and refused ones by line and place.
+    fn made(rows: &[(u64, u64, i64)], refused: &[(u64, u64)]) -> Transformed {
+        let values: Int64Array = rows.iter().map(|(_, _, value)| Some(*value)).collect();
+        let values: ArrayRef = Arc::new(values);
+        let lines = |lines: Vec<u64>, places| Origins {
+            source: "t.ndjson@1".into(),
+            header: None,
+            ranges: lines.iter().map(|_| 0..0).collect(),
+            positions: Positions::Lines(lines),
+            places: Some(places),
+            block: Vec::new().into(),
+        };
+        let by = Rejector::host("validate", &Digest::of(b""), Micros::default());
+        let reason = || Reason { code: "out_of_range".to_owned(), message: String::new(), column: None };
+        let of = lines(
+            refused.iter().map(|(line, _)| *line).collect(),
+            refused.iter().map(|(_, place)| *place).collect(),
+        );
+        Transformed {
+            rows: Rows {
+                rows: RecordBatch::try_from_iter([("value", values)]).expect("a batch"),
+                origins: lines(
+                    rows.iter().map(|(line, ..)| *line).collect(),
+                    rows.iter().map(|(_, place, _)| *place).collect(),
+                ),
+                ingest_time: Micros::default(),
+                plugin_set: Digest::of(b""),
+            },
+            rejected: (0..refused.len()).map(|row| of.reject(row, &by, reason())).collect(),
+            filtered: 0,
+            records: RecordCounts::default(),
+        }
+    }
+
+    fn compared(old: &Transformed, new: &Transformed) -> Shadow {
+        let mut shadow = Shadow::default();
+        shadow.compare(old, new).expect("batches");
+        shadow
+    }
+
+    fn newly_rejected(shadow: &Shadow) -> u64 {
+        shadow.newly_rejected.values().sum()
+    }
+
+    #[test]
+    fn rows_of_one_record_are_compared_by_their_places() {
+        let old = made(&[(1, 0, 10), (1, 1, 11), (1, 2, 12), (2, 0, 20)], &[]);
+        // The first row is refused, the third has another value, and there is one more of the second record.
+        let new = made(&[(1, 1, 11), (1, 2, 99), (2, 0, 20), (2, 1, 21)], &[(1, 0)]);
+        let found = compared(&old, &new);
+        assert_eq!((found.good, found.changed_rows), (3, 1));
+        assert_eq!(newly_rejected(&found), 1);
+        assert_eq!((found.newly_accepted, found.newly_dropped), (1, 0));
+        let back = compared(&new, &old);
+        assert_eq!((back.good, back.changed_rows, newly_rejected(&back)), (3, 1, 0));
+        assert_eq!((back.newly_accepted, back.newly_dropped), (1, 1));
+    }
+
+    #[test]
+    fn a_record_that_is_refused_whole_is_that_for_each_of_its_rows() {
+        let old = made(&[(1, 0, 10), (1, 1, 11), (1, 10_000, 12), (2, 0, 20)], &[]);
+        let found = compared(&old, &made(&[(2, 0, 20)], &[(1, 0)]));
+        assert_eq!((found.good, newly_rejected(&found), found.newly_dropped), (1, 3, 0));
+        // A row that is merely not made is not refused since another one is.
+        let found = compared(&old, &made(&[(1, 1, 11), (2, 0, 20)], &[(1, 0)]));
+        assert_eq!((found.good, newly_rejected(&found), found.newly_dropped), (2, 1, 1));
+    }
+
+    #[test]
+    fn rows_that_come_in_another_order_are_the_same() {
+        let rows = [(1, 0, 1), (1, 10_000, 2), (1, 1, 3), (1, 10_001, 4)];
+        let mut turned = rows;
+        turned.sort_by_key(|(_, place, _)| *place);
+        let found = compared(&made(&rows, &[]), &made(&turned, &[]));
+        assert_eq!((found.good, found.changed_rows, found.newly_dropped), (4, 0, 0));
     }
 }

@@ -66,7 +66,7 @@ pub enum Standing {
 /// Rows by what became of them, and what they cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Rates {
-    /// Rows that the chain was given.
+    /// Rows that the chain was given, and those that it made of them beside.
     pub rows: u64,
     /// Rows that a plugin or the table's schema refused.
     pub rejected: u64,
