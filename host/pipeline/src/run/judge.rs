@@ -1,4 +1,4 @@
-//! Counts what becomes of records for the stop rule, of loads and of streams.
+//! Counts what becomes of rows for the stop rule, of loads and of streams.
 
 use crate::observe::delivered::Delivered;
 use clickmill_config as config;
@@ -36,7 +36,8 @@ impl Judge {
         if delivered.version.was_rolled_back() {
             return Ok(());
         }
-        self.rule.count(delivered.counts.rows_in, delivered.counts.rows_rejected)
+        let counts = &delivered.counts;
+        self.rule.count(counts.rows_in + counts.rows_made, counts.rows_rejected)
     }
 
     /// Begins an object. Each is judged by itself: the verdict on it is the same whatever came before.
@@ -45,7 +46,7 @@ impl Judge {
         self.batches.clear();
     }
 
-    /// Of an object: counts a batch. `last` is the place of its last row that is written.
+    /// Of an object: counts a batch, by the rows that its records became. `last` is the place of its last row that is written.
     pub(super) fn count(
         &mut self,
         rows: u64,

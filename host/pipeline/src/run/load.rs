@@ -266,7 +266,9 @@ fn fill(
     let mut write = |done: Finished| -> Result<Option<TooManyRejected>, LoadError> {
         let (rows_in, rejected) = (done.rows_in, done.rejected.len() as u64);
         let last = done.rows.origins.last();
-        counts.add(done.counts());
+        let of_batch = done.counts();
+        let rows = of_batch.rows_told();
+        counts.add(of_batch);
         for letters in letters.rows(&done.rejected) {
             load.write_dead_letters(letters?)?;
         }
@@ -275,7 +277,7 @@ fn fill(
         }
         status.count(rows_in, rejected);
         *read += rows_in;
-        Ok(judge.count(rows_in, rejected, last).err())
+        Ok(judge.count(rows, rejected, last).err())
     };
     let made = (&version, &fitted);
     let mut found = write_all(context, &mut decoder, made, stop, &interrupt, &mut write)?;
