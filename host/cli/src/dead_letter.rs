@@ -2,7 +2,10 @@
 
 mod replay;
 
-use arrow::array::Array;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
 use arrow::util::display::array_value_to_string;
 use clap::{Args, Subcommand};
 
@@ -80,12 +83,33 @@ impl List {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
         let Self { condition, limit, json } = self;
         check_condition(&condition)?;
-        let sql = format!(
-            "SELECT SUBSTR(letter_id, 1, 8) AS letter, stage, code, source_line AS line, errorMessage \
-             FROM {TABLE} WHERE ({condition}) ORDER BY timestamp DESC, source, source_line LIMIT {limit}"
-        );
-        print(&answer(warehouse, &sql)?, json)
+        let sql = |place: &str| {
+            format!(
+                "SELECT SUBSTR(letter_id, 1, 8) AS letter, stage, code, source_line AS line, {place} errorMessage \
+                 FROM {TABLE} WHERE ({condition}) ORDER BY timestamp DESC, source, source_line LIMIT {limit}"
+            )
+        };
+        // A table that no run of this version has written to does not have the places of rows.
+        let found = answer(warehouse, &sql("record_index AS row,"));
+        let found = found.or_else(|_| answer(warehouse, &sql("")))?;
+        print(&without_rows(found)?, json)
     }
+}
+
+/// The answer without the places of rows in their records, where all are the first.
+fn without_rows(answer: Answer) -> Result<Answer, Failure> {
+    let Ok(at) = answer.schema.index_of("row") else { return Ok(answer) };
+    let is_later = |batch: &RecordBatch| {
+        let places = batch.column(at).as_primitive_opt::<Int64Type>();
+        places.is_none_or(|places| places.iter().flatten().any(|place| place > 0))
+    };
+    if answer.batches.iter().any(is_later) {
+        return Ok(answer);
+    }
+    let kept: Vec<usize> = (0..answer.schema.fields().len()).filter(|of| *of != at).collect();
+    let batches = answer.batches.iter().map(|batch| batch.project(&kept));
+    let batches = batches.collect::<Result<_, _>>()?;
+    Ok(Answer { schema: Arc::new(answer.schema.project(&kept)?), batches })
 }
 
 impl Show {

@@ -22,7 +22,7 @@ const MAX_PAGE: usize = 500;
 /// Of a payload, 4000 characters are shown, and no more are read: a page of whole ones may fill memory.
 const LETTERS: &str = "\
 SELECT timestamp, letter_id, pipeline, stage, code, errorMessage AS message, `column`, source,
-  source_line, message_id, plugin_set, attempts, resolved_at, sealed_with,
+  source_line, message_id, record_index, plugin_set, attempts, resolved_at, sealed_with,
   SUBSTR(payloadString, 1, 4000) AS payload
 FROM clickstream_analytics.dead_letters
 WHERE timestamp <= @at AND (timestamp < @at OR letter_id > @after)

@@ -55,9 +55,11 @@ macro_rules! metrics {
 
 metrics! {
     ROWS_IN Counter "rows_in" [] "Records read";
+    ROWS_MADE Counter "rows_made" [] "Rows that plugins made of records, beyond one of each";
+    RECORDS Counter "records" ["outcome"] "Records by what became of them: with_rows, with_letters_only, filtered_whole";
     ROWS_OUT Counter "rows_out" [] "Rows durable in the table";
-    ROWS_REJECTED Counter "rows_rejected" ["stage", "code"] "Records durable as dead letters";
-    ROWS_FILTERED Counter "rows_filtered" [] "Records that a plugin dropped on purpose";
+    ROWS_REJECTED Counter "rows_rejected" ["stage", "code"] "Rows, and records that never became rows, durable as dead letters";
+    ROWS_FILTERED Counter "rows_filtered" [] "Rows that a plugin dropped on purpose";
     ROWS_REPEATED Counter "rows_repeated" [] "Deliveries of messages that were written before, dropped";
     ROWS_IN_HAND Gauge "rows_in_hand" [] "Records read whose rows or dead letters are not durable yet";
     BYTES_IN Counter "bytes_in" [] "Bytes read, as they are stored or sent";

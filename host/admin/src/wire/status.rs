@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use clickmill_core::{Digest, Micros};
 use clickmill_pipeline::{Queue, Running, Sample, VersionRecord};
-use clickmill_sandbox::StageCounts;
+use clickmill_sandbox::{RecordCounts, StageCounts};
 
 /// Samples that a rate is taken over.
 const RATE_SAMPLES: usize = 10;
@@ -34,11 +34,17 @@ pub struct StatusBody {
     pub problems: Vec<String>,
     /// Records read.
     pub rows_in: u64,
+    /// Rows that plugins made of records, beyond one of each.
+    #[serde(default)]
+    pub rows_made: u64,
+    /// Records by what became of them, where some are several rows.
+    #[serde(default)]
+    pub records: Option<RecordsBody>,
     /// Rows durable in the table.
     pub rows_out: u64,
-    /// Records durable as dead letters.
+    /// Rows, and records that never became rows, durable as dead letters.
     pub rows_rejected: u64,
-    /// Records that a plugin dropped on purpose.
+    /// Rows that a plugin dropped on purpose.
     pub rows_filtered: u64,
     /// Records read that are not durable yet.
     pub rows_in_hand: u64,
@@ -66,6 +72,17 @@ pub struct StatusBody {
     pub plugins: Vec<PluginBody>,
     /// Rows a second over the last ten seconds.
     pub rates: RatesBody,
+}
+
+/// Records by what became of them.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct RecordsBody {
+    /// Records of which at least one row is durable.
+    pub with_rows: u64,
+    /// Records of which only dead letters are.
+    pub with_letters_only: u64,
+    /// Records of which plugins dropped every row on purpose.
+    pub filtered_whole: u64,
 }
 
 /// From publishing to durable.
@@ -191,6 +208,11 @@ impl StatusBody {
             ready: problems.is_empty(),
             problems,
             rows_in: now.rows_in,
+            rows_made: counts.rows_made,
+            records: (counts.rows_made > 0).then(|| {
+                let RecordCounts { with_rows, with_letters_only, filtered_whole } = counts.records;
+                RecordsBody { with_rows, with_letters_only, filtered_whole }
+            }),
             rows_out: counts.rows_out,
             rows_rejected: counts.rows_rejected,
             rows_filtered: counts.rows_filtered,

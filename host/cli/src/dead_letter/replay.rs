@@ -123,6 +123,9 @@ impl Explain {
         let explained = pipeline::explain(&prepared, &id)?;
         let letter = &explained.letter;
         println!("letter {} of {}", letter.letter_id, indented(&letter.source));
+        if letter.record_index > 0 {
+            println!("row {} of its record, whose rows are shown with it", letter.record_index);
+        }
         let message = indented(&letter.message);
         println!("refused by {} as {}: {message}", letter.stage, indented(&letter.code));
         println!("plugin set {}", explained.plugin_set);

@@ -30,7 +30,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, place: &Place<'_>) {
     let versions = seen.versions.len() as u16 + 3;
     let [head, flow, curves, table, history, rejects] = Layout::vertical([
         Constraint::Length(3),
-        Constraint::Length(5),
+        Constraint::Length(if status.records.is_some() { 6 } else { 5 }),
         Constraint::Length(5),
         Constraint::Length(plugins),
         Constraint::Length(versions),
@@ -85,7 +85,7 @@ fn flowing(status: &StatusBody) -> Paragraph<'static> {
         .map_or("-".to_owned(), |latency| format!("{} / {} ms", latency.p50, latency.p99));
     let queues: Vec<String> =
         status.queues.iter().map(|queue| format!("{} {}", queue.name, queue.length)).collect();
-    let lines = vec![
+    let mut lines = vec![
         Line::from(format!(
             "in {} ({:.0}/s)   out {} ({:.0}/s)   rejected {} ({:.1}/s)   filtered {}   in hand {}",
             count(status.rows_in),
@@ -112,6 +112,16 @@ fn flowing(status: &StatusBody) -> Paragraph<'static> {
             count(status.repeated),
         )),
     ];
+    if let Some(records) = status.records {
+        let line = format!(
+            "{} more rows made of records   records: {} with rows   {} with letters only   {} filtered whole",
+            count(status.rows_made),
+            count(records.with_rows),
+            count(records.with_letters_only),
+            count(records.filtered_whole),
+        );
+        lines.insert(1, Line::from(line));
+    }
     Paragraph::new(lines).block(titled("flow"))
 }
 

@@ -40,7 +40,7 @@ function numbers(status) {
     ['rows_in', 'Rows in', rates?.rows_in, rate, `${count(status.rows_in)} since the start`],
     ['rows_out', 'Rows out', rates?.rows_out, rate, `${count(status.rows_out)} since the start`],
     ['rows_rejected', 'Rejected', rates?.rows_rejected, rate,
-      `${count(status.rows_rejected)} since the start, ${share(status.rows_rejected, status.rows_in)}`],
+      `${count(status.rows_rejected)} since the start, ${share(status.rows_rejected, status.rows_in + (status.rows_made ?? 0))}`],
     ['rows_in_hand', 'Rows in hand', status.rows_in_hand, count, `${span(status.oldest_unacknowledged_secs)} the oldest not acknowledged`],
     ['freshness', 'Freshness', status.freshness_secs, span, 'since the newest event in the table'],
     ['latency', 'Latency, p99', status.latency_ms?.p99, (value) => short(value, 'ms'), `p50 ${short(status.latency_ms?.p50, 'ms')}, from publishing to durable`],
@@ -51,13 +51,15 @@ function numbers(status) {
     el('p', { class: 'about' }, about)));
 }
 
-/** Rows are conserved, and the page shows the sum. */
+/** Rows are conserved, and the page shows the sum; beside it the records, where some of them are several rows. */
 function conserved(status) {
   const part = (value, words) => [el('b', { title: integer(value) }, count(value)), ` ${words}`];
   return [
     'Since ', dateTime(status.started_at), ': ',
-    part(status.rows_in, 'in'), ' = ', part(status.rows_out, 'out'), ' + ', part(status.rows_rejected, 'rejected'), ' + ',
+    part(status.rows_in, 'in'), status.records && [' + ', part(status.rows_made, 'made of them')], ' = ', part(status.rows_out, 'out'), ' + ', part(status.rows_rejected, 'rejected'), ' + ',
     part(status.rows_filtered, 'filtered'), ' + ', part(status.rows_in_hand, 'in hand'),
+    status.records && ['. Of the records ', part(status.records.with_rows, 'have rows, '),
+      part(status.records.with_letters_only, 'dead letters only, '), part(status.records.filtered_whole, 'were filtered whole')],
   ];
 }
 

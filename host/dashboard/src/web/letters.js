@@ -131,6 +131,7 @@ function all(of) {
     ['Refused by', `${of.stage}, code ${of.code}`],
     ['Column', of.column ?? '–'],
     ['Source', of.source + (of.source_line === null || of.source_line === undefined ? '' : `, line ${of.source_line}`)],
+    ['Row of its record', of.record_index > 0 ? `number ${of.record_index}` : 'the first, or the only one'],
     ['Plugin set', el('code', { title: of.plugin_set }, digest(of.plugin_set))],
     ['Attempts', String(of.attempts)],
     ['Replayed', of.resolved_at ? dateTime(of.resolved_at) : 'not yet'],
@@ -140,6 +141,6 @@ function all(of) {
     el('dl', { class: 'facts wide' }, facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value)))),
     of.payload_hidden
       ? el('p', { class: 'notice' }, 'The record may hold personal data, which this page has no grant to show. On a machine that has it: ', el('code', { class: 'command' }, show))
-      : el('pre', { tabindex: '0', role: 'group', 'aria-label': 'The record as it came' }, of.payload ?? '(not text)'),
+      : el('pre', { tabindex: '0', role: 'group', 'aria-label': 'The record as it came' }, of.payload ?? '(not text, or with the letter of another row of the record)'),
   ];
 }

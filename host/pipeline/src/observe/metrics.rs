@@ -15,8 +15,9 @@ type Labelled = fn(&Running, Show<'_>);
 /// A number of a plugin.
 type PluginNumber = fn(&StageCounts) -> f64;
 
-const NUMBERS: [(&Metric, Number); 17] = [
+const NUMBERS: [(&Metric, Number); 18] = [
     (&metrics::ROWS_IN, |p| count(p.status().snapshot().rows_in)),
+    (&metrics::ROWS_MADE, |p| count(p.status().durable().0.rows_made)),
     (&metrics::ROWS_OUT, |p| count(p.status().durable().0.rows_out)),
     (&metrics::ROWS_FILTERED, |p| count(p.status().durable().0.rows_filtered)),
     (&metrics::ROWS_REPEATED, |p| count(p.status().durable().1.repeated)),
@@ -37,7 +38,7 @@ const NUMBERS: [(&Metric, Number); 17] = [
     (&metrics::READY, |p| yes(p.problems(&p.status().snapshot()).is_empty())),
 ];
 
-const LABELLED: [(&Metric, Labelled); 7] = [
+const LABELLED: [(&Metric, Labelled); 8] = [
     (&metrics::AUDIT_WAITING, |p, show| {
         let (log, table) = p.audit().waiting();
         show(log as f64, &["log"]);
@@ -49,6 +50,12 @@ const LABELLED: [(&Metric, Labelled); 7] = [
                 show(*values as f64, &[&stage, &plugin, &version, column]);
             }
         }
+    }),
+    (&metrics::RECORDS, |p, show| {
+        let records = p.status().durable().0.records;
+        show(records.with_rows as f64, &["with_rows"]);
+        show(records.with_letters_only as f64, &["with_letters_only"]);
+        show(records.filtered_whole as f64, &["filtered_whole"]);
     }),
     (&metrics::ROWS_REJECTED, |p, show| {
         for ((stage, code), rows) in &p.status().durable().0.rejected_by {
