@@ -91,6 +91,9 @@ pub(super) struct Checked {
     signature: Signature,
 }
 
+/// Types whose columns are there, and that functions do not take.
+const SHOWN: [&str; 4] = ["NUMERIC", "DATETIME", "TIME", "JSON"];
+
 impl Checked {
     /// A function, and the same with null for what fails: `safe_` stands before its name.
     pub(super) fn both(named: &'static Named) -> [ScalarUDF; 2] {
@@ -125,7 +128,12 @@ impl Checked {
         let operator = OPERATORS.iter().find(|(name, _)| *name == self.name);
         let name = operator.map_or(self.name.to_uppercase(), |(_, sign)| format!("`{sign}`"));
         let wants = wants.collect::<Vec<_>>().join(" or ");
-        plan_err!("{name} does not take ({names}) here; it takes {wants}")
+        let shown = types.iter().map(Kind::name_of).find(|name| SHOWN.contains(&name.as_str()));
+        let instead = shown.map_or_else(String::new, |kind| {
+            let has = if kind == "NUMERIC" { ", compared, and has MIN, MAX and SUM" } else { "" };
+            format!("; {kind} is shown, counted and grouped by{has}: for all else have a plugin write a column of another type beside it")
+        });
+        plan_err!("{name} does not take ({names}) here; it takes {wants}{instead}")
     }
 }
 
