@@ -209,7 +209,8 @@ fn of_several_rows_of_a_record_the_first_has_the_payload_and_the_others_name_its
     let has = letter_id(&rejected[1], true);
     let (bytes, text, with) = payloads_of(&letters).swap_remove(0);
     assert_eq!((text, with), (None, Some(has)));
-    let Opened::Whole(opened) = seal.open(&bytes, &letter_id(&rejected[0], true)).expect("it opens")
+    let Opened::Whole(opened) =
+        seal.open(&bytes, &letter_id(&rejected[0], true)).expect("it opens")
     else {
         panic!("it holds all that is sealed");
     };

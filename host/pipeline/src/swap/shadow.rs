@@ -105,7 +105,8 @@ impl Shadow {
         let places_new: BTreeMap<&(Position, u64), usize> =
             keys_new.iter().enumerate().map(|(row, key)| (key, row)).collect();
         let made_old: BTreeSet<&(Position, u64)> = keys_old.iter().collect();
-        let with_rows: BTreeSet<&Position> = keys_new.iter().map(|(position, _)| position).collect();
+        let with_rows: BTreeSet<&Position> =
+            keys_new.iter().map(|(position, _)| position).collect();
         let (mut in_old, mut in_new) = (Vec::new(), Vec::new());
         for (row, key) in keys_old.iter().enumerate() {
             if let Some(at) = places_new.get(key) {
@@ -175,7 +176,8 @@ mod tests {
             block: Vec::new().into(),
         };
         let by = Rejector::host("validate", &Digest::of(b""), Micros::default());
-        let reason = || Reason { code: "out_of_range".to_owned(), message: String::new(), column: None };
+        let reason =
+            || Reason { code: "out_of_range".to_owned(), message: String::new(), column: None };
         let of = lines(
             refused.iter().map(|(line, _)| *line).collect(),
             refused.iter().map(|(_, place)| *place).collect(),

@@ -146,9 +146,8 @@ fn a_letter_without_a_payload_takes_that_of_the_letter_it_names_and_of_no_other_
     let spoofed = one(&[("pairs", pairs)]);
     assert_eq!((spoofed.lender, spoofed.attributes.len()), (None, 2));
     // Of a sealed one the payload is opened with the other's id.
-    let sealed = |changes: &[(&str, Json)]| {
-        one(&[&[("sealed_with", json!("s2"))], changes].concat())
-    };
+    let sealed =
+        |changes: &[(&str, Json)]| one(&[&[("sealed_with", json!("s2"))], changes].concat());
     let (first, mut other) = (sealed(&[]), sealed(&second));
     other.borrow(&first);
     let lender = other.lender.expect("it is opened later");

@@ -247,7 +247,8 @@ fn the_decoder_is_the_first_that_writes_a_column_that_comes_in() {
         (&json, &["ip", "user_id"], false),
         (&json, &["ip", "user_id", "ip"], true),
     ] {
-        let over = guard.over(decoded, writes.iter().map(|name| clickmill_core::path::Path::of(name)));
+        let over =
+            guard.over(decoded, writes.iter().map(|name| clickmill_core::path::Path::of(name)));
         let networks: Vec<bool> = over.columns.iter().map(|column| column.networks).collect();
         assert_eq!(networks, [wanted, false], "{writes:?} over {decoded}");
     }
