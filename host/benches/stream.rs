@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clickmill_bigquery as bigquery;
-use clickmill_config::{self, Pipeline};
+use clickmill_config::{self, Payload, Pipeline};
 use clickmill_core::batch::Message;
 use clickmill_core::schema::provenance;
 use clickmill_decode::{Decoded, Decoder, messages};
@@ -39,7 +39,7 @@ fn main() {
     let engine = Engine::new(&cache).unwrap();
     let library = Library::load(&engine, &pipeline.plugins).unwrap();
     let secrets = Secrets::new().with("mask", "key", KEY);
-    let chain = library.configure(&messages::schema(), &secrets).unwrap();
+    let chain = library.configure(&messages::schema(Payload::Text), &secrets).unwrap();
     let unknown = provenance::UNKNOWN_OF_MESSAGES;
     let projection = Projection::new(&pipeline.sink.schema, chain.output(), unknown).unwrap();
 
@@ -127,10 +127,14 @@ fn run(chain: &Chain, projection: &Projection, feed: impl FnOnce(&dyn Fn(Work)))
                     for work in from {
                         let decoded = match work {
                             Work::Decoded(decoded) => *decoded,
-                            Work::Messages(batch) => {
-                                messages::decode(batch, "bench".into(), 1 << 20, NOW.into())
-                                    .unwrap()
-                            }
+                            Work::Messages(batch) => messages::decode(
+                                batch,
+                                "bench".into(),
+                                1 << 20,
+                                Payload::Text,
+                                NOW.into(),
+                            )
+                            .unwrap(),
                         };
                         let done = worker.run(decoded.batch).unwrap();
                         let (ready, _) = projection.rows(done.batch, chain.plugin_set()).unwrap();

@@ -160,7 +160,30 @@ pub enum Format {
     Message {
         /// A record larger than that is refused.
         max_record_bytes: usize,
+        /// What its column holds.
+        payload: Payload,
     },
+}
+
+/// What the column of messages holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Payload {
+    /// Text: a message that is not UTF-8 is refused.
+    #[default]
+    Text,
+    /// Bytes, whatever they are, such as gzip.
+    Bytes,
+}
+
+impl Format {
+    /// What the column of messages holds.
+    pub fn payload(&self) -> Payload {
+        match self {
+            Self::Message { payload, .. } => *payload,
+            Self::Csv { .. } | Self::Ndjson { .. } => Payload::Text,
+        }
+    }
 }
 
 /// How delimited text tells its fields apart.

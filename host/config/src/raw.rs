@@ -5,14 +5,14 @@ use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 
 use super::problem::Problem;
-use super::{BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Seal};
+use super::{BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Payload, Seal};
 
 /// Keys that hold a path; given by `--set`, it is relative to the current folder.
 const PATH_KEYS: [&str; 8] =
     ["uri", "component", "schema", "file", "spool", "state", "token_file", "reader_token_file"];
 
 /// Keys that hold text; what is given for them by `--set` is text though it looks like a number.
-const TEXT_KEYS: [&str; 27] = [
+const TEXT_KEYS: [&str; 28] = [
     "bad",
     "component",
     "create_from_topic",
@@ -28,6 +28,7 @@ const TEXT_KEYS: [&str; 27] = [
     "missing_tables",
     "name",
     "not_before",
+    "payload",
     "project",
     "quote",
     "reader_token_env",
@@ -97,6 +98,8 @@ pub(super) struct PubSub {
     pub max_lease_secs: u64,
     #[serde(default = "max_message_bytes")]
     pub max_record_bytes: usize,
+    #[serde(default)]
+    pub payload: Payload,
 }
 
 /// One stream gives about two thousand small messages a second.

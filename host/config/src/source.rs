@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::problem::{Problem, join, problem};
-use super::{Dialect, Format, Generated, Source, Watch, raw, service};
+use super::{Dialect, Format, Generated, Payload, Source, Watch, raw, service};
 
 /// Checks a source, and tells the format of its records.
 pub(super) fn check(
@@ -60,7 +60,9 @@ pub(super) fn check(
                     Format::Csv { dialect, max_record_bytes }
                 }
                 ("clicks", None) => Format::Ndjson { max_record_bytes },
-                ("clicks", Some(1..)) => Format::Message { max_record_bytes },
+                ("clicks", Some(1..)) => {
+                    Format::Message { max_record_bytes, payload: Payload::Text }
+                }
                 ("clicks", Some(0)) => {
                     problem(problems, "source.rate", "is 0, wanted at least 1".to_owned());
                     return None;
@@ -90,8 +92,9 @@ pub(super) fn check(
         raw::Source::PubSub(section) => {
             let max_record_bytes = section.max_record_bytes;
             check_record_bytes(max_record_bytes, problems);
+            let payload = section.payload;
             let source = service::pubsub(section, problems)?;
-            Some((Source::PubSub(source), Format::Message { max_record_bytes }))
+            Some((Source::PubSub(source), Format::Message { max_record_bytes, payload }))
         }
     }
 }

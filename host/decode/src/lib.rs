@@ -145,7 +145,7 @@ impl Decoder {
                 let csv = csv::Csv::new(*dialect, *max_record_bytes, context, blocks)?;
                 Kind::Csv(Box::new(csv))
             }
-            Format::Ndjson { max_record_bytes } | Format::Message { max_record_bytes } => {
+            Format::Ndjson { max_record_bytes } | Format::Message { max_record_bytes, .. } => {
                 Kind::Ndjson(ndjson::Ndjson::new(*max_record_bytes, context, blocks))
             }
         }))

@@ -198,7 +198,7 @@ fn target(pipeline: &Pipeline, secrets: Secrets) -> Target {
         } else {
             provenance::UNKNOWN_OF_OBJECTS
         },
-        columns: is_stream.then(messages::schema),
+        columns: is_stream.then(|| messages::schema(pipeline.format.payload())),
         guard: Guard::of(&pipeline.sink.schema, &pipeline.guard, &pipeline.format),
         secrets,
     }
@@ -294,7 +294,7 @@ pub fn validate(pipeline: Pipeline, options: &Options) -> Result<Vec<String>, Bu
         return Ok(unchecked("standard input is read by `run` only".to_owned()));
     }
     if prepared.is_stream() {
-        return prepared.fit(&messages::schema()).map(|()| Vec::new());
+        return prepared.fit(&messages::schema(pipeline.format.payload())).map(|()| Vec::new());
     }
     let object = match prepared.block_on(source::list(&pipeline.source)) {
         Ok(listing) if listing.objects.is_empty() && !listing.not_seen.is_empty() => {

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use clickmill_config::Payload;
 use clickmill_core::Micros;
 use clickmill_core::batch::Message;
 use clickmill_decode::messages;
@@ -115,7 +116,7 @@ fn sample_is_made_again(scratch: &Scratch) {
         let wanted: Vec<String> =
             scratch.query(&sql).iter().map(|row| row["out"].as_str().unwrap().to_owned()).collect();
         let library = store.restore(&file, &store.set(digest).unwrap()).unwrap();
-        let chain = library.configure(&messages::schema(), &Secrets::new()).unwrap();
+        let chain = library.configure(&messages::schema(Payload::Text), &Secrets::new()).unwrap();
         let given = wanted.iter().map(|out| {
             let payload = out.split_once('|').map_or(out.as_str(), |(_, payload)| payload);
             let message = Message {
@@ -126,8 +127,14 @@ fn sample_is_made_again(scratch: &Scratch) {
             };
             (std::sync::Arc::new(message), Bytes::from(payload.to_owned()))
         });
-        let decoded =
-            messages::decode(given.collect(), "again".into(), 1 << 20, Micros::default()).unwrap();
+        let decoded = messages::decode(
+            given.collect(),
+            "again".into(),
+            1 << 20,
+            Payload::Text,
+            Micros::default(),
+        )
+        .unwrap();
         let made = ChainWorker::new(&chain).run(decoded.batch).unwrap();
         let out = made.batch.columns.column_by_name("out").unwrap();
         let out = arrow::array::AsArray::as_string::<i32>(out).iter().flatten();

@@ -71,10 +71,11 @@ fn record(
         return Err(Reason { code: "no_payload".to_owned(), message, column: None });
     }
     let decoded = match format {
-        Format::Message { max_record_bytes } => {
+        Format::Message { max_record_bytes, payload } => {
             let given = vec![(message(letter), Bytes::copy_from_slice(&letter.payload))];
             let source = letter.source.as_str().into();
-            messages::decode(given, source, *max_record_bytes, now).map_err(|e| whole(&e))?
+            messages::decode(given, source, *max_record_bytes, *payload, now)
+                .map_err(|e| whole(&e))?
         }
         Format::Csv { .. } | Format::Ndjson { .. } => {
             let mut own = letter.attributes.iter();

@@ -47,7 +47,7 @@ use crate::observe::status::{Queue, Status};
 use crate::observe::summary::Summary;
 use crate::versions::slot::Slot;
 use crate::versions::version::VersionRecord;
-use clickmill_config::Format;
+use clickmill_config::{Format, Payload};
 use clickmill_core::batch::{Message, Positions};
 use clickmill_core::schema::provenance;
 use clickmill_core::{Micros, SPANS};
@@ -76,12 +76,13 @@ pub(crate) fn run(
     stop: &Stop,
 ) -> Result<Summary, StreamError> {
     let pipeline = &context.pipeline;
-    let columns = messages::schema();
+    let payload = pipeline.format.payload();
+    let columns = messages::schema(payload);
     context.slot.fit(&context.slot.current(), &columns)?;
     let max_record_bytes = match pipeline.format {
         Format::Csv { max_record_bytes, .. }
         | Format::Ndjson { max_record_bytes }
-        | Format::Message { max_record_bytes } => max_record_bytes,
+        | Format::Message { max_record_bytes, .. } => max_record_bytes,
     };
     let (stream, delivery) = context.runtime.block_on(open(context, status))?;
     let name = stream.name().clone();
@@ -92,7 +93,8 @@ pub(crate) fn run(
         let working: Vec<_> = (0..pipeline.workers)
             .map(|_| {
                 let (batches, to) = (batches.clone(), to_writer.clone());
-                let decoding = Decoding { columns: &columns, name: &name, max_record_bytes };
+                let decoding =
+                    Decoding { columns: &columns, name: &name, max_record_bytes, payload };
                 scope.spawn(move || work(context, &decoding, status, &batches, &to))
             })
             .collect();
@@ -183,6 +185,7 @@ struct Decoding<'a> {
     /// Where they come from.
     name: &'a Arc<str>,
     max_record_bytes: usize,
+    payload: Payload,
 }
 
 /// A worker's thread.
@@ -232,9 +235,10 @@ fn transform(
     decoding: &Decoding<'_>,
     batch: Messages,
 ) -> Result<Finished, StreamError> {
-    let Decoding { columns, name, max_record_bytes } = decoding;
+    let Decoding { columns, name, max_record_bytes, payload } = decoding;
     let Messages { number, messages, ingest_time } = batch;
-    let decoded = messages::decode(messages, (*name).clone(), *max_record_bytes, ingest_time)?;
+    let decoded =
+        messages::decode(messages, (*name).clone(), *max_record_bytes, *payload, ingest_time)?;
     let began = Instant::now();
     let version = slot.pick(number);
     let fitted = slot.fit(&version, columns)?;

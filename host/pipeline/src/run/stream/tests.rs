@@ -55,7 +55,8 @@ fn a_batch_that_cannot_be_made_says_why() {
     // Fitted to other columns than messages have, as no pipeline does.
     let columns = Arc::new(Schema::new(vec![Field::new("payload", DataType::Int64, true)]));
     let name = "pubsub:clicks".into();
-    let decoding = Decoding { columns: &columns, name: &name, max_record_bytes: 100 };
+    let decoding =
+        Decoding { columns: &columns, name: &name, max_record_bytes: 100, payload: Payload::Text };
     let message = Message {
         id: "1".to_owned(),
         publish_time: Micros::default(),
