@@ -1,5 +1,6 @@
 //! The contract's text and its version go together, and the version before it is spoken too.
 
+use crate::live::Live;
 use crate::support::{Scratch, component, head, hostile_stage, root, talk};
 
 const SCHEMA: &str = r#"[
@@ -68,4 +69,51 @@ fn the_contract_that_a_component_was_built_for_is_told() {
         let described: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(described["contract"], format!("clickmill:plugin@{version}"));
     }
+}
+
+/// The stage of a stream, as a guest of either contract: each writes columns of its own.
+#[test]
+fn a_live_stream_swaps_from_the_contract_before_to_this_one_and_back() {
+    let (old, now) = (component("host/tests/guest_0_1"), component("host/tests/hostile"));
+    let scratch = Scratch::new();
+    let provenance = r#",
+  {"name": "message_id", "type": "STRING", "mode": "REQUIRED"},
+  {"name": "plugin_set", "type": "STRING", "mode": "REQUIRED"}
+]"#;
+    let columns = SCHEMA.trim_end().trim_end_matches(']').trim_end();
+    scratch.write("out.json", format!("{columns}{provenance}"));
+    let source = r#"kind = "generator", data = "clicks", rate = 5000"#;
+    // Their cost says nothing of what is tested.
+    let rules = "batch = { max_rows = 500 }\nswap = { max_fuel_ratio = 1000000.0 }\n";
+    let stage = format!(
+        "\n[[plugin]]\nname = \"guest\"\ncomponent = \"{}\"\nreads = [\"payload\"]\n\
+         writes = [\"before\", \"bytes\", \"out\", \"flag\"]\nconfig = {{ misdeed = \"none\" }}\n",
+        old.display()
+    );
+    let head = head("either", source, "test.out", "out.json");
+    let pipeline = scratch.write("pipeline.toml", head + rules + &stage);
+    let live = Live::start(&scratch, &pipeline, &[]);
+    live.wait_for_rows(1, 2000);
+    let mut sets = Vec::new();
+    for (version, component) in [(2, &now), (3, &old)] {
+        let swapped = live.swap(&scratch, &[&format!("guest={}", component.display())]).unwrap();
+        sets.push((swapped["from"].clone(), swapped["to"].clone()));
+        live.wait_for_rows(version, 2000);
+    }
+    let summary = live.end();
+    assert_eq!(summary["rows_in"], summary["rows_out"], "{summary:#}");
+    let [(first, second), (from, back)] = &sets[..] else { panic!("two swaps") };
+    assert_eq!((second, first), (from, back), "the set before is the same again");
+    let rows = |set: &serde_json::Value, made: &str| {
+        let set = set.as_str().unwrap();
+        scratch
+            .number(&format!("SELECT COUNT(*) FROM test.out WHERE plugin_set = '{set}' AND {made}"))
+    };
+    let (by_old, by_new) =
+        ("before IS NOT NULL AND out IS NULL", "out IS NOT NULL AND before IS NULL");
+    assert!(rows(first, by_old) >= 4000 && rows(second, by_new) >= 2000);
+    assert_eq!(
+        rows(first, by_old) + rows(second, by_new),
+        scratch.number("SELECT COUNT(*) FROM test.out")
+    );
 }
