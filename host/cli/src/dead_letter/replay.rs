@@ -124,7 +124,10 @@ impl Explain {
         let letter = &explained.letter;
         println!("letter {} of {}", letter.letter_id, indented(&letter.source));
         if letter.record_index > 0 {
-            println!("row {} of its record, whose rows are shown with it", letter.record_index);
+            println!(
+                "row {} of its record; the steps below show the first row that is left",
+                letter.record_index
+            );
         }
         let message = indented(&letter.message);
         println!("refused by {} as {}: {message}", letter.stage, indented(&letter.code));
