@@ -119,7 +119,7 @@ impl Event {
             self.push_tags(out);
         }
         if matches!(self.page.step, Step::Checkout | Step::Purchase) {
-            self.push_order(dice, out);
+            self.push_payment(dice, out);
         }
         out.push(b'}');
     }
@@ -215,9 +215,9 @@ impl Event {
         out.push(b']');
     }
 
-    fn push_order(&self, dice: &mut Dice, out: &mut Vec<u8>) {
+    fn push_payment(&self, dice: &mut Dice, out: &mut Vec<u8>) {
         let revenue: u64 = self.items.iter().map(|item| item.revenue()).sum();
-        put(out, ",\"order\":{\"id\":\"o");
+        put(out, ",\"payment\":{\"order_id\":\"o");
         push_hex(out, dice.u64(), 12);
         put(out, "\",\"shipping\":");
         put(out, dice.pick(&["0", "4.95", "9.9"]));

@@ -37,7 +37,7 @@ fn events_come_several_to_a_message_with_their_items() {
             let is_purchase = event["event_type"] == "purchase";
             assert_eq!(
                 is_purchase,
-                event["order"].is_object() && event["event_type"] != "checkout"
+                event["payment"].is_object() && event["event_type"] != "checkout"
             );
             purchases += usize::from(is_purchase && list(event, "items").len() > 1);
             items += list(event, "items").len();
