@@ -19,7 +19,7 @@ use super::clicks::event::{TOO_DEEP, truncate};
 use super::clicks::page::{PRODUCTS, Page, Step};
 use super::clicks::visitor::{Device, Visitor, Visitors};
 use super::dice::{Curve, Dice, Weighted, mix};
-use super::text::{push_hex, push_number, push_padded};
+use super::text::{push_hex, push_number, push_padded, push_text};
 use super::time::{DAY_MS, Timestamp, days_from_civil, push_rfc3339};
 use event::{Event, Spoil};
 use item::Item;
@@ -75,13 +75,13 @@ impl Events {
         let session = mix(self.made ^ mix(self.seed ^ 0x6576_656e_7473));
         self.made += 1;
 
-        put(out, "{\"session_id\":\"s");
+        push_text(out, "{\"session_id\":\"s");
         push_hex(out, session, 16);
-        put(out, "\",\"sent_at\":\"");
+        push_text(out, "\",\"sent_at\":\"");
         push_rfc3339(out, sent_at);
-        put(out, "\",\"context\":{");
+        push_text(out, "\",\"context\":{");
         push_context(&visitor, bad, spoil, out);
-        put(out, "},\"events\":[");
+        push_text(out, "},\"events\":[");
         let spoiled = match bad {
             // The last one has an item.
             Some(BadKind::WrongType | BadKind::NegativePrice) => events.len() - 1,
@@ -96,7 +96,7 @@ impl Events {
                 bad.filter(|_| number == spoiled).map(|kind| Spoil { kind, dice: &mut *spoil });
             event.write(&visitor, &mut self.dice, spoil, out);
         }
-        put(out, "]}");
+        push_text(out, "]}");
         if bad == Some(BadKind::TruncatedJson) {
             truncate(out, start, spoil);
         }
@@ -151,40 +151,36 @@ impl Events {
 
 /// What is common to the events of a message: who, and by which program.
 fn push_context(visitor: &Visitor, bad: Option<BadKind>, spoil: &mut Dice, out: &mut Vec<u8>) {
-    put(out, "\"user\":{\"id\":\"u");
+    push_text(out, "\"user\":{\"id\":\"u");
     push_padded(out, visitor.user, 7);
-    put(out, "\",\"email\":\"");
+    push_text(out, "\",\"email\":\"");
     visitor.push_email(out, "@");
-    put(out, "\",\"ip\":\"");
+    push_text(out, "\",\"ip\":\"");
     if bad == Some(BadKind::BadIp) {
-        put(out, spoil.pick(&["999.12.7.300", "10.0.0", "2001:db8:::1", "unknown"]));
+        push_text(out, spoil.pick(&["999.12.7.300", "10.0.0", "2001:db8:::1", "unknown"]));
     } else {
         visitor.push_ip(out);
     }
-    put(out, "\",\"country\":\"");
-    put(out, visitor.country.code);
-    put(out, "\"},\"client\":{\"user_agent\":\"");
+    push_text(out, "\",\"country\":\"");
+    push_text(out, visitor.country.code);
+    push_text(out, "\"},\"client\":{\"user_agent\":\"");
     if bad == Some(BadKind::InvalidUtf8) {
         out.extend_from_slice(spoil.pick(&[b"\xff\xfe", b"\xc3(", b"\xa0\xa1"]));
     }
     visitor.push_user_agent(out);
     let traits = mix(visitor.user ^ 0x6c69_656e);
-    put(out, "\",\"language\":\"");
-    put(out, ["pl-PL", "de-DE", "cs-CZ", "en-GB", "fr-FR"][(traits % 5) as usize]);
-    put(out, "\",\"screen\":\"");
-    put(out, ["1920x1080", "1440x900", "390x844", "412x915"][(traits >> 8 & 3) as usize]);
-    put(out, "\",\"app_version\":\"4.");
+    push_text(out, "\",\"language\":\"");
+    push_text(out, ["pl-PL", "de-DE", "cs-CZ", "en-GB", "fr-FR"][(traits % 5) as usize]);
+    push_text(out, "\",\"screen\":\"");
+    push_text(out, ["1920x1080", "1440x900", "390x844", "412x915"][(traits >> 8 & 3) as usize]);
+    push_text(out, "\",\"app_version\":\"4.");
     push_number(out, traits >> 16 & 15);
-    put(out, "\"}");
+    push_text(out, "\"}");
     if bad == Some(BadKind::TooDeep) {
-        put(out, ",\"debug\":");
+        push_text(out, ",\"debug\":");
         out.extend([b'['; TOO_DEEP]);
         out.extend([b']'; TOO_DEEP]);
     }
-}
-
-fn put(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(text.as_bytes());
 }
 
 #[cfg(test)]

@@ -2,6 +2,11 @@
 //!
 //! Appends to a buffer; knows no format but digits.
 
+/// Text as it stands.
+pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+}
+
 /// Decimal, no padding.
 pub(super) fn push_number(out: &mut Vec<u8>, mut n: u64) {
     let mut digits = [0; 20];

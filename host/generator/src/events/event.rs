@@ -5,10 +5,9 @@ use super::super::clicks::event::{CENTURY_MS, push_uuid};
 use super::super::clicks::page::{Page, Step, category, push_outside_referrer};
 use super::super::clicks::visitor::Visitor;
 use super::super::dice::Dice;
-use super::super::text::{push_decimal, push_hex, push_number};
+use super::super::text::{push_decimal, push_hex, push_number, push_text};
 use super::super::time::push_rfc3339;
 use super::item::Item;
-use super::put;
 
 pub(super) struct Event {
     pub(super) at: i64,
@@ -85,26 +84,26 @@ impl Event {
         out.push(b'{');
         let id = [dice.u64(), dice.u64()];
         if wrong.missing != Some("event_id") {
-            put(out, "\"event_id\":\"");
+            push_text(out, "\"event_id\":\"");
             push_uuid(out, id);
-            put(out, "\",");
+            push_text(out, "\",");
         }
         if wrong.missing != Some("event_timestamp") {
-            put(out, "\"event_timestamp\":\"");
+            push_text(out, "\"event_timestamp\":\"");
             match wrong.timestamp {
-                Some(text) => put(out, text),
+                Some(text) => push_text(out, text),
                 None if wrong.is_late => push_rfc3339(out, self.at.saturating_add(CENTURY_MS)),
                 None => push_rfc3339(out, self.at),
             }
-            put(out, "\",");
+            push_text(out, "\",");
         }
         if wrong.missing != Some("event_type") {
-            put(out, "\"event_type\":\"");
-            put(out, wrong.event_type.unwrap_or_else(|| self.page.step.event_type()));
-            put(out, "\",");
+            push_text(out, "\"event_type\":\"");
+            push_text(out, wrong.event_type.unwrap_or_else(|| self.page.step.event_type()));
+            push_text(out, "\",");
         }
         self.push_page(visitor, dice, out);
-        put(out, ",\"currency\":\"EUR\",\"items\":[");
+        push_text(out, ",\"currency\":\"EUR\",\"items\":[");
         for (number, item) in self.items.iter().enumerate() {
             if number > 0 {
                 out.push(b',');
@@ -112,9 +111,9 @@ impl Event {
             let of_item = wrong.item.filter(|(at, _)| *at == number);
             item.write(of_item.map_or([None; 2], |(_, wrong)| wrong), out);
         }
-        put(out, "],");
+        push_text(out, "],");
         self.push_params(visitor, dice, out);
-        put(out, if wrong.tags { ",\"tags\":\"none\"" } else { ",\"tags\":[" });
+        push_text(out, if wrong.tags { ",\"tags\":\"none\"" } else { ",\"tags\":[" });
         if !wrong.tags {
             self.push_tags(out);
         }
@@ -125,10 +124,10 @@ impl Event {
     }
 
     fn push_page(&self, visitor: &Visitor, dice: &mut Dice, out: &mut Vec<u8>) {
-        put(out, "\"page\":{\"url\":\"");
+        push_text(out, "\"page\":{\"url\":\"");
         self.page.push_url(out, visitor, dice);
-        put(out, "\",\"title\":\"");
-        put(
+        push_text(out, "\",\"title\":\"");
+        push_text(
             out,
             match self.page.step {
                 Step::Page => "Clothing for every day",
@@ -138,7 +137,7 @@ impl Event {
                 _ => category(self.page.product),
             },
         );
-        put(out, " | Example Shop\",\"referrer\":");
+        push_text(out, " | Example Shop\",\"referrer\":");
         let start = out.len();
         out.push(b'"');
         let any = match self.previous {
@@ -152,7 +151,7 @@ impl Event {
             out.push(b'"');
         } else {
             out.truncate(start);
-            put(out, "null");
+            push_text(out, "null");
         }
         out.push(b'}');
     }
@@ -161,13 +160,13 @@ impl Event {
     fn push_params(&self, visitor: &Visitor, dice: &mut Dice, out: &mut Vec<u8>) {
         let mut first = true;
         let mut key = |out: &mut Vec<u8>, key: &str, of: &str| {
-            put(out, if std::mem::take(&mut first) { "{\"key\":\"" } else { ",{\"key\":\"" });
-            put(out, key);
-            put(out, "\",\"value\":{\"");
-            put(out, of);
-            put(out, "\":");
+            push_text(out, if std::mem::take(&mut first) { "{\"key\":\"" } else { ",{\"key\":\"" });
+            push_text(out, key);
+            push_text(out, "\",\"value\":{\"");
+            push_text(out, of);
+            push_text(out, "\":");
         };
-        put(out, "\"params\":[");
+        push_text(out, "\"params\":[");
         let texts = [
             ("campaign", dice.pick(&["autumn_sale", "newsletter_48", "(none)", "retargeting"])),
             ("medium", dice.pick(&["cpc", "email", "organic", "referral"])),
@@ -177,23 +176,23 @@ impl Event {
         for (name, value) in texts {
             key(out, name, "string_value");
             out.push(b'"');
-            put(out, value);
-            put(out, "\"}}");
+            push_text(out, value);
+            push_text(out, "\"}}");
         }
         for (name, most) in [("engagement_ms", 90_000), ("scroll_depth", 100)] {
             key(out, name, "int_value");
             push_number(out, u64::from(dice.below(most)));
-            put(out, "}}");
+            push_text(out, "}}");
         }
         key(out, "load_seconds", "double_value");
         push_decimal(out, 1 + u64::from(dice.below(4000)), 3);
-        put(out, "}}");
+        push_text(out, "}}");
         if dice.per_mille(40) {
             // As careless forms send it: for `mask` to find.
             key(out, "contact", "string_value");
-            put(out, "\"please write to ");
+            push_text(out, "\"please write to ");
             visitor.push_email(out, "@");
-            put(out, "\"}}");
+            push_text(out, "\"}}");
         }
         out.push(b']');
     }
@@ -208,8 +207,8 @@ impl Event {
             tags.push("returning");
         }
         for (number, tag) in tags.into_iter().enumerate() {
-            put(out, if number > 0 { ",\"" } else { "\"" });
-            put(out, tag);
+            push_text(out, if number > 0 { ",\"" } else { "\"" });
+            push_text(out, tag);
             out.push(b'"');
         }
         out.push(b']');
@@ -217,15 +216,15 @@ impl Event {
 
     fn push_payment(&self, dice: &mut Dice, out: &mut Vec<u8>) {
         let revenue: u64 = self.items.iter().map(|item| item.revenue()).sum();
-        put(out, ",\"payment\":{\"order_id\":\"o");
+        push_text(out, ",\"payment\":{\"order_id\":\"o");
         push_hex(out, dice.u64(), 12);
-        put(out, "\",\"shipping\":");
-        put(out, dice.pick(&["0", "4.95", "9.9"]));
+        push_text(out, "\",\"shipping\":");
+        push_text(out, dice.pick(&["0", "4.95", "9.9"]));
         // To six digits behind the point: nothing is rounded.
-        put(out, ",\"tax\":");
+        push_text(out, ",\"tax\":");
         push_decimal(out, revenue * 19, 6);
-        put(out, ",\"coupon\":");
-        put(out, dice.pick(&["null", "null", "\"WELCOME10\"", "\"FRIENDS\""]));
-        put(out, "}");
+        push_text(out, ",\"coupon\":");
+        push_text(out, dice.pick(&["null", "null", "\"WELCOME10\"", "\"FRIENDS\""]));
+        push_text(out, "}");
     }
 }

@@ -2,8 +2,7 @@
 
 use super::super::clicks::page::{category, price, push_product_id};
 use super::super::dice::{Dice, Weighted, mix};
-use super::super::text::{push_cents, push_decimal, push_number};
-use super::put;
+use super::super::text::{push_cents, push_decimal, push_number, push_text};
 
 const BRANDS: [&str; 6] =
     ["Norrland", "Lumi\u{e8}re", "Kopernik", "Atelier 9", "K\u{f8}ge", "Vistula"];
@@ -44,47 +43,47 @@ impl Item {
         let colour = COLOURS[usize::from(self.choice) % COLOURS.len()];
         let size = 34 + u64::from(self.choice >> 3 & 7) * 2;
         let of_product = mix(u64::from(self.product) << 32);
-        put(out, "{\"product_id\":\"");
+        push_text(out, "{\"product_id\":\"");
         push_product_id(out, self.product);
-        put(out, "\",\"name\":\"");
-        put(out, ["Classic", "Summer", "City", "Soft"][(of_product & 3) as usize]);
+        push_text(out, "\",\"name\":\"");
+        push_text(out, ["Classic", "Summer", "City", "Soft"][(of_product & 3) as usize]);
         out.push(b' ');
-        put(out, category(self.product));
-        put(out, " no. ");
+        push_text(out, category(self.product));
+        push_text(out, " no. ");
         push_number(out, 100 + of_product % 900);
-        put(out, "\",\"brand\":\"");
-        put(out, BRANDS[(of_product >> 16) as usize % BRANDS.len()]);
-        put(out, "\",\"category\":\"");
-        put(out, category(self.product));
-        put(out, "\",\"variant\":\"");
-        put(out, colour);
-        put(out, " / ");
+        push_text(out, "\",\"brand\":\"");
+        push_text(out, BRANDS[(of_product >> 16) as usize % BRANDS.len()]);
+        push_text(out, "\",\"category\":\"");
+        push_text(out, category(self.product));
+        push_text(out, "\",\"variant\":\"");
+        push_text(out, colour);
+        push_text(out, " / ");
         push_number(out, size);
-        put(out, "\",\"price\":");
+        push_text(out, "\",\"price\":");
         match wrong[0] {
-            Some(wrong) => put(out, wrong),
+            Some(wrong) => push_text(out, wrong),
             None => push_cents(out, price(self.product)),
         }
-        put(out, ",\"quantity\":");
+        push_text(out, ",\"quantity\":");
         match wrong[1] {
-            Some(wrong) => put(out, wrong),
+            Some(wrong) => push_text(out, wrong),
             None => push_number(out, u64::from(self.pieces)),
         }
         if self.discount > 0 {
-            put(out, ",\"discount\":");
+            push_text(out, ",\"discount\":");
             push_decimal(out, price(self.product) * u64::from(self.discount), 4);
         }
-        put(out, ",\"revenue\":");
+        push_text(out, ",\"revenue\":");
         push_decimal(out, self.revenue(), 4);
-        put(out, ",\"options\":{\"gift_wrap\":");
-        put(out, if self.choice >> 8 & 7 == 0 { "true" } else { "false" });
-        put(out, ",\"sizes\":[");
+        push_text(out, ",\"options\":{\"gift_wrap\":");
+        push_text(out, if self.choice >> 8 & 7 == 0 { "true" } else { "false" });
+        push_text(out, ",\"sizes\":[");
         for (number, offset) in [0, 2, 4].into_iter().enumerate() {
             if number > 0 {
                 out.push(b',');
             }
             push_number(out, size + offset);
         }
-        put(out, "]}}");
+        push_text(out, "]}}");
     }
 }
