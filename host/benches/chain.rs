@@ -1,5 +1,6 @@
 //! What the sandbox costs: each stage as a component against the same code compiled natively, on the
-//! same batches, in turn. Prints nanoseconds per record and ratios.
+//! same batches, in turn. Prints nanoseconds per row, ratios, and how many rows and bytes the chain takes a second.
+//! Of nested events a message becomes several rows.
 //!
 //!     cargo bench --bench chain
 
@@ -7,6 +8,7 @@
 
 mod smoke;
 
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -23,13 +25,18 @@ use clickmill_sandbox::{ChainWorker, Engine, Library, Secrets};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-static ROWS: LazyLock<u64> = LazyLock::new(|| smoke::of(163_840, 1_600));
+static RECORDS: LazyLock<u64> = LazyLock::new(|| smoke::of(163_840, 1_600));
 static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(9, 1));
 const KEY: &str = "a key for benches, 32 bytes long";
 
 fn main() {
-    for (kind, pipeline) in [(Kind::Shop, "batch.toml"), (Kind::Clicks, "clicks.toml")] {
-        compare(kind, &root().join("host/pipelines").join(pipeline));
+    // A message of nested events has several rows and is some five times as large as a click.
+    for (kind, pipeline, records) in [
+        (Kind::Shop, "batch.toml", *RECORDS),
+        (Kind::Clicks, "clicks.toml", *RECORDS),
+        (Kind::Events, "shop_events.toml", *RECORDS / 8),
+    ] {
+        compare(kind, &root().join("host/pipelines").join(pipeline), records);
     }
 }
 
@@ -37,10 +44,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
-fn compare(kind: Kind, path: &Path) {
+fn compare(kind: Kind, path: &Path, records: u64) {
     let pipeline = clickmill_config::read(path, &[]).unwrap();
-    let batches = decode(kind, &pipeline);
-    let rows: usize = batches.iter().map(Batch::rows).sum();
+    let mut data = Vec::new();
+    Generator::new(&Options::new(kind, records, 7)).read_to_end(&mut data).unwrap();
+    let bytes = data.len();
+    let batches = decode(data, &pipeline);
     let cache = std::env::temp_dir().join("clickmill-bench-cache");
     let engine = Engine::new(&cache).unwrap();
     let library = Library::load(&engine, &pipeline.plugins).unwrap();
@@ -66,23 +75,29 @@ fn compare(kind: Kind, path: &Path) {
     let stages = configs.len();
     let mut wasm: Vec<Vec<Duration>> = vec![Vec::new(); stages];
     let mut native: Vec<Vec<Duration>> = vec![Vec::new(); stages];
+    let mut rows = 0;
     for _ in 0..*ROUNDS {
         let mut worker = ChainWorker::new(&chain);
+        rows = 0;
         for batch in &batches {
-            worker.run(batch.clone()).unwrap();
+            rows += worker.run(batch.clone()).unwrap().batch.rows();
         }
         for (times, counts) in wasm.iter_mut().zip(worker.take_counts()) {
             times.push(counts.time);
         }
         let mut times = vec![Duration::ZERO; stages];
-        for batch in &batches {
-            run_native(batch, &configs, &mut times);
-        }
+        let native_rows: usize =
+            batches.iter().map(|batch| run_native(batch, &configs, &mut times)).sum();
+        assert_eq!(native_rows, rows, "both make the same of it");
         for (all, time) in native.iter_mut().zip(times) {
             all.push(time);
         }
     }
-    println!("{kind}: {rows} records, median of {} rounds, ns/record", *ROUNDS);
+    println!(
+        "{kind}: {rows} rows of {records} records, {} bytes a row, median of {} rounds, ns/row",
+        bytes / rows.max(1),
+        *ROUNDS
+    );
     println!("{:<10} {:>8} {:>8} {:>7}", "stage", "wasm", "native", "ratio");
     let ns = |time: Duration| time.as_nanos() as f64 / rows as f64;
     let (mut sum_wasm, mut sum_native) = (0.0, 0.0);
@@ -92,7 +107,12 @@ fn compare(kind: Kind, path: &Path) {
         sum_wasm += wasm;
         sum_native += native;
     }
-    println!("{:<10} {sum_wasm:>8.0} {sum_native:>8.0} {:>7.2}\n", "chain", sum_wasm / sum_native);
+    println!("{:<10} {sum_wasm:>8.0} {sum_native:>8.0} {:>7.2}", "chain", sum_wasm / sum_native);
+    for (how, ns) in [("wasm", sum_wasm), ("native", sum_native)] {
+        let megabytes = bytes as f64 / rows as f64 / ns * 1e3;
+        println!("{how:<10} {:>8.0} rows/s, {megabytes:.0} MB/s on one core", 1e9 / ns);
+    }
+    println!();
 }
 
 fn median(times: &mut [Duration]) -> Duration {
@@ -100,8 +120,7 @@ fn median(times: &mut [Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-fn decode(kind: Kind, pipeline: &Pipeline) -> Vec<Batch> {
-    let generator = Generator::new(&Options::new(kind, *ROWS, 7));
+fn decode(data: Vec<u8>, pipeline: &Pipeline) -> Vec<Batch> {
     // "Now" for the rules on timestamps: shortly after the generated events.
     let ingest_time: i64 = 1_790_000_000_000_000;
     let mut decoder = Decoder::new(
@@ -109,7 +128,7 @@ fn decode(kind: Kind, pipeline: &Pipeline) -> Vec<Batch> {
         pipeline.batch,
         "bench".into(),
         ingest_time.into(),
-        Box::new(generator),
+        Box::new(Cursor::new(data)),
     )
     .unwrap();
     let mut batches = Vec::new();
@@ -119,8 +138,9 @@ fn decode(kind: Kind, pipeline: &Pipeline) -> Vec<Batch> {
     batches
 }
 
-/// The chain without a sandbox: the plugins' own code, the columns handed on as they are.
-fn run_native(batch: &Batch, configs: &[String], times: &mut [Duration]) {
+/// The chain without a sandbox: the plugins' own code, the columns handed on as they are. Returns how many rows
+/// come out.
+fn run_native(batch: &Batch, configs: &[String], times: &mut [Duration]) -> usize {
     let columns = to_sdk(&batch.columns);
     let mut batch =
         sdk::Batch { rows: batch.rows() as u32, ingest_time: batch.ingest_time.get(), columns };
@@ -134,16 +154,59 @@ fn run_native(batch: &Batch, configs: &[String], times: &mut [Duration]) {
     ];
     for (at, ((needs, process), config)) in stages.iter().zip(configs).enumerate() {
         let sdk::Configured { needs, prepared } = needs(config, &batch.specs()).unwrap();
-        let reads = |column: &&sdk::Column| needs.reads.iter().any(|read| read.path == column.name);
-        let columns = batch.columns.iter().filter(reads).cloned().collect();
+        let columns = granted(&batch, &needs.reads);
         let input = sdk::Batch { rows: batch.rows, ingest_time: batch.ingest_time, columns };
         let started = Instant::now();
         let output = process(config, &prepared, input).unwrap();
         times[at] += started.elapsed();
         assert!(output.rejections.is_empty(), "{:?}", output.rejections[0]);
-        for column in output.columns {
-            batch.take(&column.name);
-            batch.columns.push(column);
+        if let Some(came_from) = output.came_from {
+            // Nobody reads what the rows were made of.
+            batch.rows = came_from.len() as u32;
+            batch.columns.clear();
+        }
+        merge(&mut batch, output.columns);
+    }
+    batch.rows as usize
+}
+
+/// The columns that a stage reads, with all below them and the records that they are fields of.
+fn granted(batch: &sdk::Batch, reads: &[sdk::ColumnSpec]) -> Vec<sdk::Column> {
+    let is_below = |path: &str, record: &str| {
+        path.strip_prefix(record).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let mut columns: Vec<sdk::Column> = Vec::new();
+    let mut places = Vec::with_capacity(batch.columns.len());
+    for (column, spec) in batch.columns.iter().zip(batch.specs()) {
+        let is_read = reads.iter().any(|read| {
+            is_below(&spec.path, &read.path)
+                || spec.data_type == sdk::DataType::Record && is_below(&read.path, &spec.path)
+        });
+        places.push(is_read.then_some(columns.len() as u32));
+        if is_read {
+            let parent = column.parent.map(|parent| places[parent as usize].unwrap());
+            columns.push(sdk::Column { parent, ..column.clone() });
+        }
+    }
+    columns
+}
+
+/// Puts what a stage has written among the columns. A record of which only fields are written stays as it is.
+fn merge(batch: &mut sdk::Batch, columns: Vec<sdk::Column>) {
+    let written = sdk::Batch { rows: batch.rows, ingest_time: batch.ingest_time, columns };
+    let specs = written.specs();
+    for (column, spec) in written.columns.into_iter().zip(specs) {
+        match batch.index(&spec.path) {
+            Some(_) if spec.data_type == sdk::DataType::Record => {}
+            Some(at) => {
+                let parent = batch.columns[at].parent;
+                batch.columns[at] = sdk::Column { parent, ..column };
+            }
+            None => {
+                let record = spec.path.rsplit_once('.').map(|(record, _)| record);
+                let parent = record.map(|record| batch.index(record).unwrap() as u32);
+                batch.columns.push(sdk::Column { parent, ..column });
+            }
         }
     }
 }

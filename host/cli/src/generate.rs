@@ -18,21 +18,22 @@ const EXAMPLES: &str = "\
 Examples:
   clickmill generate shop --rows 165474 --output clothing.csv
   clickmill generate clicks --rows 1000000 --seed 7 --bad 2% --output clicks.ndjson
+  clickmill generate events --rows 10000 --output events.ndjson
   clickmill generate clicks --bad bad_ip=1%,truncated_json=0.5% | head
   clickmill generate clicks --publish projects/P/topics/clicks --rate 500 --count 100000 --users 10000 --seed 7 --bad 2%
   clickmill generate clicks --publish projects/P/topics/clicks --create --subscription projects/P/subscriptions/clickmill-clicks
 
 Bad records of shop: wrong_field_count, not_a_number, unknown_code, bad_date, model_category_mismatch, invalid_utf8, negative_price, unbalanced_quote
-Bad records of clicks: truncated_json, invalid_utf8, missing_required, wrong_type, bad_ip, bad_timestamp, future_timestamp, unknown_event_type, negative_price, too_deep";
+Bad records of clicks and events: truncated_json, invalid_utf8, missing_required, wrong_type, bad_ip, bad_timestamp, future_timestamp, unknown_event_type, negative_price, too_deep";
 
-/// Generates realistic events: shop clicks as CSV, click events as JSON
+/// Generates realistic events: shop clicks as CSV, clicks and nested events as JSON
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Generate {
-    /// What to generate: shop or clicks
+    /// What to generate: shop, clicks or events
     kind: Kind,
 
-    /// How many records
+    /// How many records: of events, messages of several
     #[arg(long, visible_alias = "count", default_value_t = 100_000)]
     rows: u64,
 
@@ -44,7 +45,7 @@ pub(super) struct Generate {
     #[arg(long, value_name = "SHARES", default_value = "0%")]
     bad: BadShares,
 
-    /// How many users clicks come from
+    /// How many users clicks and events come from
     #[arg(long, default_value_t = 10_000)]
     users: u64,
 
@@ -56,7 +57,7 @@ pub(super) struct Generate {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Pub/Sub topic to publish clicks to: projects/P/topics/NAME
+    /// Pub/Sub topic to publish clicks or events to: projects/P/topics/NAME
     #[arg(long, value_name = "TOPIC", conflicts_with = "output")]
     publish: Option<String>,
 
@@ -126,8 +127,10 @@ impl Generate {
 /// Publishes, with progress, until all is published or Ctrl-C.
 fn publish_to(target: &Target, kind: Kind, mut options: Options) -> Result<(), Failure> {
     let wrong = |message: &str| Failure::bad_input(message);
-    if kind != Kind::Clicks {
-        return Err(wrong("only clicks are published: shop clicks are lines of one file"));
+    if kind == Kind::Shop {
+        return Err(wrong(
+            "only clicks and events are published: shop clicks are lines of one file",
+        ));
     }
     if target.rate == Some(0) {
         return Err(wrong("`--rate 0`: wanted at least 1"));

@@ -105,7 +105,7 @@ pub struct Watch {
 /// What the generator makes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generated {
-    /// `shop` or `clicks`.
+    /// `shop`, `clicks` or `events`.
     pub data: String,
     /// How many records.
     pub rows: u64,

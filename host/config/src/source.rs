@@ -59,22 +59,21 @@ pub(super) fn check(
                     let dialect = Dialect { delimiter: Some(b';'), ..Dialect::default() };
                     Format::Csv { dialect, max_record_bytes }
                 }
-                ("clicks", None) => Format::Ndjson { max_record_bytes },
-                ("clicks", Some(1..)) => {
+                ("clicks" | "events", None) => Format::Ndjson { max_record_bytes },
+                ("clicks" | "events", Some(1..)) => {
                     Format::Message { max_record_bytes, payload: Payload::Text }
                 }
-                ("clicks", Some(0)) => {
+                ("clicks" | "events", Some(0)) => {
                     problem(problems, "source.rate", "is 0, wanted at least 1".to_owned());
                     return None;
                 }
                 ("shop", Some(_)) => {
-                    let message =
-                        "is for `data = \"clicks\"` only: shop clicks are lines of one file";
+                    let message = "is for `data = \"clicks\"` and `\"events\"`: shop clicks are lines of one file";
                     problem(problems, "source.rate", message.to_owned());
                     return None;
                 }
                 _ => {
-                    let message = format!("is `{data}`, wanted `shop` or `clicks`");
+                    let message = format!("is `{data}`, wanted `shop`, `clicks` or `events`");
                     problem(problems, "source.data", message);
                     return None;
                 }

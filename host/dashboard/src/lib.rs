@@ -103,8 +103,11 @@ struct Page {
     title: &'static str,
 }
 
-const PAGES: [Page; 2] =
-    [Page { name: "stream", title: "Live events" }, Page { name: "batch", title: "Shop sessions" }];
+const PAGES: [Page; 3] = [
+    Page { name: "stream", title: "Live events" },
+    Page { name: "batch", title: "Shop sessions" },
+    Page { name: "events", title: "Shop events" },
+];
 
 /// A filter, with the values to choose from.
 #[derive(Serialize)]

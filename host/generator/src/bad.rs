@@ -2,7 +2,7 @@
 //!
 //! In: text such as `2%` or `bad_ip=1%,truncated_json=0.5%`. Out: a choice for each record, and
 //! counts, so that a test knows exactly how many rejections to expect. How a record of a kind is
-//! spoiled is told where records are written, in [`super::shop`] and [`super::clicks`].
+//! spoiled is told where records are written, in [`super::shop`], [`super::clicks`] and [`super::events`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -41,25 +41,25 @@ bad_kinds! {
     ModelCategoryMismatch = "model_category_mismatch",
     /// Shop: a quote before the model that nothing closes on the line.
     UnbalancedQuote = "unbalanced_quote",
-    /// Both: bytes that are not UTF-8, within the model or the user agent.
+    /// All: bytes that are not UTF-8, within the model or the user agent.
     InvalidUtf8 = "invalid_utf8",
-    /// Both: a price below zero.
+    /// All: a price below zero.
     NegativePrice = "negative_price",
-    /// Clicks: the line ends in the middle of the object.
+    /// Clicks, events: the line ends in the middle of the object.
     TruncatedJson = "truncated_json",
-    /// Clicks: `event_id`, `event_timestamp` or `event_type` is absent.
+    /// Clicks, events: `event_id`, `event_timestamp` or `event_type` is absent; of one event of a message.
     MissingRequired = "missing_required",
-    /// Clicks: text, list or object where a number or text belongs.
+    /// Clicks, events: text, list or object where a number or text belongs.
     WrongType = "wrong_type",
-    /// Clicks: `ip` is no address.
+    /// Clicks, events: `ip` is no address.
     BadIp = "bad_ip",
-    /// Clicks: `event_timestamp` is no time.
+    /// Clicks, events: `event_timestamp` is no time.
     BadTimestamp = "bad_timestamp",
-    /// Clicks: `event_timestamp` is a century late.
+    /// Clicks, events: `event_timestamp` is a century late.
     FutureTimestamp = "future_timestamp",
-    /// Clicks: an `event_type` nobody knows.
+    /// Clicks, events: an `event_type` nobody knows.
     UnknownEventType = "unknown_event_type",
-    /// Clicks: lists nested 200 deep in a field of their own, `context`.
+    /// Clicks, events: lists nested 200 deep in a field of their own, `context`.
     TooDeep = "too_deep",
 }
 
@@ -68,10 +68,10 @@ const KINDS: usize = BadKind::ALL.len();
 impl BadKind {
     /// Those that a generator of this kind can make.
     pub const fn of(kind: Kind) -> &'static [Self] {
-        // As they stand above: six of the shop's own, two of both, eight of the clicks' own.
+        // As they stand above: six of the shop's own, two of all, eight of those in JSON.
         match kind {
             Kind::Shop => BadKind::ALL.split_at(8).0,
-            Kind::Clicks => BadKind::ALL.split_at(6).1,
+            Kind::Clicks | Kind::Events => BadKind::ALL.split_at(6).1,
         }
     }
 }
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn one_share_is_spread_evenly_over_the_generators_kinds() {
-        for generator in [Kind::Shop, Kind::Clicks] {
+        for generator in [Kind::Shop, Kind::Clicks, Kind::Events] {
             let counts = drawn("20%", generator);
             assert_eq!(counts.total(), 100_000);
             assert_eq!(counts.bad_kinds().count(), BadKind::of(generator).len());

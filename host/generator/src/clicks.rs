@@ -10,10 +10,10 @@
 //! Memory: one small record per session under way, about 100 for 10,000 users; bounded by
 //! `MOST_USERS`. There are no late or repeated events here: delivery faults are another's task.
 
-mod event;
-mod page;
+pub(super) mod event;
+pub(super) mod page;
 mod user_agents;
-mod visitor;
+pub(super) mod visitor;
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;

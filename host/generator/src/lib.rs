@@ -1,8 +1,8 @@
 //! Made-up data: a web shop's clicks, in any amount, without any service or file.
 //!
 //! In: [`Options`]. Out: bytes, either through [`Read`] (a whole file: for `shop` a CSV with its
-//! header, for `clicks` one JSON object a line) or record by record. The same options give the
-//! same bytes on every machine. Memory depends on the number of users active at once, never on
+//! header, else one JSON object a line) or record by record. The same options give the same bytes
+//! on every machine. Memory depends on the number of users active at once, never on
 //! the number of rows.
 //!
 //! A settable share of records is bad in known ways, counted by [`Generator::counts`]. A bad
@@ -15,6 +15,7 @@
 mod bad;
 mod clicks;
 mod dice;
+mod events;
 mod shop;
 mod text;
 mod time;
@@ -37,6 +38,9 @@ pub enum Kind {
     Shop,
     /// Click events as newline-delimited JSON, about 590 bytes each.
     Clicks,
+    /// Messages of one to five shop events each, with lists of items and exact prices, as
+    /// newline-delimited JSON: about 1.2 KB an event.
+    Events,
 }
 
 impl fmt::Display for Kind {
@@ -44,13 +48,14 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Shop => "shop",
             Self::Clicks => "clicks",
+            Self::Events => "events",
         })
     }
 }
 
 /// There is no such generator.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("unknown generator `{name}`: generators are `shop`, `clicks`")]
+#[error("unknown generator `{name}`: generators are `shop`, `clicks`, `events`")]
 pub struct KindError {
     name: String,
 }
@@ -59,7 +64,7 @@ impl FromStr for Kind {
     type Err = KindError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Shop, Self::Clicks]
+        [Self::Shop, Self::Clicks, Self::Events]
             .into_iter()
             .find(|kind| kind.to_string() == text)
             .ok_or_else(|| KindError { name: text.to_owned() })
@@ -71,20 +76,20 @@ impl FromStr for Kind {
 pub struct Options {
     /// Of what kind.
     pub kind: Kind,
-    /// Records, good and bad, not counting a header.
+    /// Records, good and bad, not counting a header: of `events`, messages.
     pub rows: u64,
     /// Same seed, same records.
     pub seed: u64,
     /// How many of them are bad, and how.
     pub bad: BadShares,
-    /// `clicks`: how many people there are to click; 0 counts as 1. From 10,000 on, more of them
-    /// also means more traffic: about 15 events a day each.
+    /// `clicks`, `events`: how many people there are to click; 0 counts as 1. Of `clicks`, from 10,000
+    /// on, more of them also means more traffic: about 15 events a day each.
     pub users: u64,
-    /// `clicks`: when the first sessions begin, by default 2026-01-05T08:00Z. `shop`: the first of
+    /// `clicks`, `events`: when they begin, by default 2026-01-05T08:00Z. `shop`: the first of
     /// the 135 days over which the rows are spread, by default 2008-04-01.
     pub start: Option<Timestamp>,
-    /// `clicks`: about that many events a second of generated time, at all hours; by default traffic
-    /// follows the users, more by day than by night.
+    /// `clicks`, `events`: about that many records a second of generated time, at all hours; by default
+    /// traffic of `clicks` follows the users, more by day than by night, and of `events` one comes a second.
     pub rate: Option<u64>,
 }
 
@@ -111,6 +116,7 @@ pub struct Generator {
 enum Maker {
     Shop(Box<shop::Shop>),
     Clicks(Box<clicks::Clicks>),
+    Events(Box<events::Events>),
 }
 
 impl Generator {
@@ -119,6 +125,7 @@ impl Generator {
         let maker = match options.kind {
             Kind::Shop => Maker::Shop(Box::new(shop::Shop::new(options))),
             Kind::Clicks => Maker::Clicks(Box::new(clicks::Clicks::new(options))),
+            Kind::Events => Maker::Events(Box::new(events::Events::new(options))),
         };
         let mut generator = Self {
             maker,
@@ -140,7 +147,7 @@ impl Generator {
     pub const fn header(&self) -> Option<&'static str> {
         match self.maker {
             Maker::Shop(_) => Some(shop::HEADER),
-            Maker::Clicks(_) => None,
+            Maker::Clicks(_) | Maker::Events(_) => None,
         }
     }
 
@@ -155,6 +162,7 @@ impl Generator {
         match &mut self.maker {
             Maker::Shop(shop) => shop.write(bad, &mut self.spoil, out),
             Maker::Clicks(clicks) => clicks.write(bad, &mut self.spoil, out),
+            Maker::Events(events) => events.write(bad, &mut self.spoil, out),
         }
         self.counts.add(bad);
         true
@@ -168,7 +176,7 @@ impl Generator {
     const fn line_end(&self) -> &'static [u8] {
         match self.maker {
             Maker::Shop(_) => b"\r\n",
-            Maker::Clicks(_) => b"\n",
+            Maker::Clicks(_) | Maker::Events(_) => b"\n",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Properties both generators share.
+//! Properties that all generators share.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn mixed(kind: Kind, seed: u64) -> Options {
     Options { bad: "10%".parse().unwrap(), ..Options::new(kind, 5_000, seed) }
 }
 
-const KINDS: [Kind; 2] = [Kind::Shop, Kind::Clicks];
+const KINDS: [Kind; 3] = [Kind::Shop, Kind::Clicks, Kind::Events];
 
 #[test]
 fn kinds_read_as_they_are_written() {
@@ -26,7 +26,7 @@ fn kinds_read_as_they_are_written() {
     }
     assert_eq!(
         "shops".parse::<Kind>().unwrap_err().to_string(),
-        "unknown generator `shops`: generators are `shop`, `clicks`"
+        "unknown generator `shops`: generators are `shop`, `clicks`, `events`"
     );
 }
 

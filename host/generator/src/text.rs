@@ -2,6 +2,11 @@
 //!
 //! Appends to a buffer; knows no format but digits.
 
+/// Text as it stands.
+pub(super) fn push_text(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+}
+
 /// Decimal, no padding.
 pub(super) fn push_number(out: &mut Vec<u8>, mut n: u64) {
     let mut digits = [0; 20];
@@ -51,9 +56,35 @@ pub(super) fn push_cents(out: &mut Vec<u8>, cents: u64) {
     push_padded(out, cents % 100, 2);
 }
 
+/// A count of parts, ten to the power of `decimals` to the unit, without zeros at the end.
+pub(super) fn push_decimal(out: &mut Vec<u8>, parts: u64, decimals: u32) {
+    let unit = 10_u64.pow(decimals);
+    push_number(out, parts / unit);
+    let (mut rest, mut width) = (parts % unit, decimals);
+    while width > 0 && rest % 10 == 0 {
+        rest /= 10;
+        width -= 1;
+    }
+    if width > 0 {
+        out.push(b'.');
+        push_padded(out, rest, width);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decimals_are_exact_and_have_no_zeros_at_the_end() {
+        for (parts, decimals, text) in
+            [(0, 4, "0"), (29_850, 4, "2.985"), (100, 2, "1"), (5, 6, "0.000005"), (7, 0, "7")]
+        {
+            let mut out = Vec::new();
+            push_decimal(&mut out, parts, decimals);
+            assert_eq!(String::from_utf8_lossy(&out), text);
+        }
+    }
 
     #[test]
     fn numbers_read_as_the_standard_library_writes_them() {

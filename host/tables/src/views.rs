@@ -16,7 +16,7 @@ struct Text {
 }
 
 /// All of them, each after those that it reads.
-static VIEWS: [Text; 9] = [
+static VIEWS: [Text; 11] = [
     Text {
         name: "clicks",
         of: "clicks_raw",
@@ -79,6 +79,20 @@ static VIEWS: [Text; 9] = [
         reads: &[],
         once: false,
         sql: include_str!("../../../sql/views/shop_sessions.sql"),
+    },
+    Text {
+        name: "shop_events",
+        of: "shop_events_raw",
+        reads: &[],
+        once: true,
+        sql: include_str!("../../../sql/views/shop_events.sql"),
+    },
+    Text {
+        name: "shop_items",
+        of: "shop_events_raw",
+        reads: &["shop_events"],
+        once: false,
+        sql: include_str!("../../../sql/views/shop_items.sql"),
     },
 ];
 

@@ -17,8 +17,8 @@ use crate::emulators::{BigQuery, PROJECT, request};
 use crate::support::{Scratch, root};
 
 const DATASET: &str = "clickstream_analytics";
-const TABLES: [&str; 4] =
-    ["clicks_raw", "clickstream_batch", "dead_letter", "dead_letter_attempts"];
+const TABLES: [&str; 5] =
+    ["clicks_raw", "clickstream_batch", "shop_events_raw", "dead_letter", "dead_letter_attempts"];
 
 /// A question with the answer that is wanted.
 struct Case {
@@ -197,7 +197,8 @@ fn bigquery_answers_every_question_as_worked_out_by_hand() {
     };
     let stream = root().join("host/pipelines/stream_gcp.toml").to_string_lossy().into_owned();
     let batch = root().join("host/pipelines/batch_gcp.toml").to_string_lossy().into_owned();
-    for pipeline in [&stream, &batch] {
+    let shop = root().join("host/pipelines/shop_events_gcp.toml").to_string_lossy().into_owned();
+    for pipeline in [&stream, &batch, &shop] {
         let made = run(&["tables", "apply", pipeline]);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     }

@@ -516,7 +516,9 @@ const README: Special = Special {
         ("clickmill tables apply host/pipelines/stream_gcp.toml", GOOGLE),
         ("clickmill run host/pipelines/stream_gcp.toml", GOOGLE),
         ("clickmill run host/pipelines/batch_gcp.toml", GOOGLE),
+        ("clickmill run host/pipelines/shop_events_gcp.toml", GOOGLE),
         ("clickmill generate clicks --publish projects/", GOOGLE),
+        ("clickmill generate events --publish projects/", GOOGLE),
     ],
     endless: &[
         ("clickmill run host/pipelines/stream.toml", "admin interface: "),

@@ -449,12 +449,20 @@ pub(crate) fn summary(output: &Output) -> Json {
     summary
 }
 
-/// in = out + rejected + filtered.
+/// in + made = out + rejected + filtered, where plugins make several rows of a record; and every record has a
+/// row, a letter, or is filtered whole.
 #[track_caller]
 pub(crate) fn conserved(summary: &Json) {
     let count = |key: &str| summary[key].as_u64().expect("a count");
     let out = count("rows_out") + count("rows_rejected") + count("rows_filtered");
-    assert_eq!(count("rows_in"), out, "{summary:#}");
+    let records = &summary["records"];
+    let of_records = |key: &str| records[key].as_u64().expect("a count");
+    let made = if records.is_null() { 0 } else { of_records("rows_made") };
+    assert_eq!(count("rows_in") + made, out, "{summary:#}");
+    if !records.is_null() {
+        let kept = of_records("with_rows") + of_records("with_letters_only");
+        assert_eq!(count("rows_in"), kept + of_records("filtered_whole"), "{summary:#}");
+    }
 }
 
 /// The standard error of a command, without the scratch folder and the project's own place in it.

@@ -15,7 +15,7 @@ export const RANGES = [
 ];
 
 /** What counts where the hash says nothing: a stream is watched, a load is looked at as a whole. */
-const usual = (page) => (page === 'batch' ? 'all' : '1h');
+const usual = (page) => (page === 'stream' ? '1h' : 'all');
 
 /** Reads the hash: `#/stream?range=24h&country=US`. */
 export function readRoute(hash = location.hash) {

@@ -13,8 +13,8 @@ use super::user_agents::Class;
 use super::visitor::Visitor;
 
 /// Deeper than parsers go that guard their stack (serde_json: 128).
-const TOO_DEEP: usize = 200;
-const CENTURY_MS: i64 = 36_525 * DAY_MS;
+pub(crate) const TOO_DEEP: usize = 200;
+pub(crate) const CENTURY_MS: i64 = 36_525 * DAY_MS;
 
 pub(super) struct Event {
     pub(super) at: i64,
@@ -228,7 +228,7 @@ impl Event {
 }
 
 /// In the form of a random (version 4) UUID.
-fn push_uuid(out: &mut Vec<u8>, [high, low]: [u64; 2]) {
+pub(crate) fn push_uuid(out: &mut Vec<u8>, [high, low]: [u64; 2]) {
     let low = mix(low);
     push_hex(out, high >> 32, 8);
     out.push(b'-');
@@ -244,7 +244,7 @@ fn push_uuid(out: &mut Vec<u8>, [high, low]: [u64; 2]) {
 
 /// Keeps between a quarter and three quarters of the line, and whole characters: the line is to
 /// be bad JSON, not bad UTF-8 as well.
-fn truncate(out: &mut Vec<u8>, start: usize, spoil: &mut Dice) {
+pub(crate) fn truncate(out: &mut Vec<u8>, start: usize, spoil: &mut Dice) {
     let length = out.len() - start;
     let mut keep = start + length / 4 + spoil.below((length / 2) as u32) as usize;
     while keep > start + 1 && out[keep] & 0xc0 == 0x80 {

@@ -10,7 +10,7 @@ use super::visitor::Visitor;
 
 /// What a visitor does; the funnel is `Product`, `AddToCart`, `Checkout`, `Purchase`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Page,
     Product,
     Search,
@@ -21,7 +21,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    pub(super) const fn event_type(self) -> &'static str {
+    pub(crate) const fn event_type(self) -> &'static str {
         match self {
             Self::Page => "page_view",
             Self::Product => "product_view",
@@ -34,33 +34,33 @@ impl Step {
     }
 }
 
-pub(super) const PRODUCTS: u16 = 1200;
+pub(crate) const PRODUCTS: u16 = 1200;
 
 const CATEGORIES: [&str; 8] =
     ["trousers", "skirts", "blouses", "dresses", "shoes", "jackets", "accessories", "sale"];
 
-pub(super) fn category(product: u16) -> &'static str {
+pub(crate) fn category(product: u16) -> &'static str {
     CATEGORIES[(mix(u64::from(product)) % 8) as usize]
 }
 
 /// In euro cents: 9.90 to 149.95.
-pub(super) fn price(product: u16) -> u64 {
+pub(crate) fn price(product: u16) -> u64 {
     let hash = mix(u64::from(product) << 16);
     (9 + hash % 141) * 100 + 90 + hash / 1000 % 2 * 5
 }
 
-pub(super) fn push_product_id(out: &mut Vec<u8>, product: u16) {
+pub(crate) fn push_product_id(out: &mut Vec<u8>, product: u16) {
     out.push(b'P');
     push_padded(out, u64::from(product) + 1, 4);
 }
 
 /// A place in the shop.
 #[derive(Clone, Copy)]
-pub(super) struct Page {
-    pub(super) step: Step,
-    pub(super) product: u16,
+pub(crate) struct Page {
+    pub(crate) step: Step,
+    pub(crate) product: u16,
     /// 0 to 255: which of several pages of the same sort it is.
-    pub(super) variant: u8,
+    pub(crate) variant: u8,
 }
 
 /// Sorts of `Step::Page`, by variant.
@@ -107,7 +107,7 @@ impl Page {
     }
 
     /// Path and query.
-    pub(super) fn push_url(self, out: &mut Vec<u8>, visitor: &Visitor, dice: &mut Dice) {
+    pub(crate) fn push_url(self, out: &mut Vec<u8>, visitor: &Visitor, dice: &mut Dice) {
         self.push_path(out);
         match (self.step, self.sort()) {
             (Step::Page, Sort::Home) => match dice.below(5) {
@@ -204,7 +204,7 @@ impl Page {
     }
 
     /// What the browser says when going on from here: the path, at times with more.
-    pub(super) fn push_as_referrer(self, out: &mut Vec<u8>, visitor: &Visitor, dice: &mut Dice) {
+    pub(crate) fn push_as_referrer(self, out: &mut Vec<u8>, visitor: &Visitor, dice: &mut Dice) {
         self.push_path(out);
         if dice.per_mille(15) {
             out.extend_from_slice(b"?login=");
@@ -215,7 +215,7 @@ impl Page {
 
 /// Where visitors come from, for their first event; false, with nothing written, if they typed
 /// the address.
-pub(super) fn push_outside_referrer(out: &mut Vec<u8>, visitor: &Visitor, dice: &mut Dice) -> bool {
+pub(crate) fn push_outside_referrer(out: &mut Vec<u8>, visitor: &Visitor, dice: &mut Dice) -> bool {
     match dice.below(10) {
         0..4 => return false,
         4..7 => out.extend_from_slice(b"https://www.google.com/"),

@@ -9,8 +9,8 @@ use super::super::dice::{Weighted, mix};
 use super::super::text::{push_hex, push_number};
 use super::user_agents::{AGENTS, Agent};
 
-pub(super) struct Country {
-    pub(super) code: &'static str,
+pub(crate) struct Country {
+    pub(crate) code: &'static str,
     pub(super) currency: &'static str,
     /// What 100 of the catalogue's cents cost there, in hundredths of its currency.
     pub(super) rate: u64,
@@ -87,15 +87,15 @@ const LAST_NAMES: [&str; 16] = [
 const MAIL_DOMAINS: [&str; 3] = ["example.com", "example.org", "example.net"];
 
 /// All visitors there can be.
-pub(super) struct Visitors {
+pub(crate) struct Visitors {
     countries: Weighted,
     agents: Weighted,
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Visitor {
-    pub(super) user: u64,
-    pub(super) country: &'static Country,
+pub(crate) struct Visitor {
+    pub(crate) user: u64,
+    pub(crate) country: &'static Country,
     pub(super) agent: &'static Agent,
     person: u64,
     device: u64,
@@ -103,20 +103,20 @@ pub(super) struct Visitor {
 
 /// Which of their devices a user is on.
 #[derive(Clone, Copy)]
-pub(super) enum Device {
+pub(crate) enum Device {
     Usual,
     Other,
 }
 
 impl Visitors {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             countries: Weighted::new(COUNTRIES.iter().map(|country| country.weight.into())),
             agents: Weighted::new(AGENTS.iter().map(|agent| agent.weight.into())),
         }
     }
 
-    pub(super) fn visitor(&self, user: u64, device: Device) -> Visitor {
+    pub(crate) fn visitor(&self, user: u64, device: Device) -> Visitor {
         let person = mix(user);
         let device = mix(person ^ device as u64);
         Visitor {
@@ -130,12 +130,12 @@ impl Visitors {
 }
 
 impl Visitor {
-    pub(super) fn push_user_agent(&self, out: &mut Vec<u8>) {
+    pub(crate) fn push_user_agent(&self, out: &mut Vec<u8>) {
         self.agent.push(out, self.device & 0xffff);
     }
 
     /// IPv4 for most, IPv6 for one in six.
-    pub(super) fn push_ip(&self, out: &mut Vec<u8>) {
+    pub(crate) fn push_ip(&self, out: &mut Vec<u8>) {
         let bits = mix(self.device);
         if bits >> 56 < 43 {
             out.extend_from_slice(b"2001:db8:");
@@ -158,7 +158,7 @@ impl Visitor {
     }
 
     /// With `at` between name and domain: in a URL that is `@` or `%40`.
-    pub(super) fn push_email(&self, out: &mut Vec<u8>, at: &str) {
+    pub(crate) fn push_email(&self, out: &mut Vec<u8>, at: &str) {
         let name = FIRST_NAMES[self.person as usize & 15];
         out.extend_from_slice(name.as_bytes());
         out.push(b'.');
