@@ -78,7 +78,7 @@ pub(super) fn find(view: View<'_>, groups: &mut Groups, spans: &mut Vec<Span>) {
             let is_space = at > 0 && view.percent(at - 1) > view.percent(at);
             let plus = if byte == b'+' && !is_space { international(groups) } else { None };
             let number = plus
-                .or_else(|| if is_announced(&text[..at]) { announced(groups) } else { None })
+                .or_else(|| announced(groups).filter(|_| is_announced(&text[..at])))
                 .or_else(|| national(groups));
             at = match number {
                 Some((start, end)) => {
@@ -207,10 +207,11 @@ fn is_announced(before: &[u8]) -> bool {
     let text = &before[..before.len() - gap];
     let is_letter = |b: &&u8| b.is_ascii_alphanumeric() || !b.is_ascii();
     let length = text.iter().rev().take(MAX_WORD).take_while(is_letter).count();
-    let word = String::from_utf8_lossy(&text[text.len() - length..]);
-    gap > 0
-        && length > 0
-        && WORDS.iter().any(|known| *known == word || *known == word.to_lowercase())
+    if gap == 0 || length == 0 {
+        return false;
+    }
+    let word = String::from_utf8_lossy(&text[text.len() - length..]).to_lowercase();
+    WORDS.contains(&word.as_str())
 }
 
 /// The number that the groups behind such a word begin with.
