@@ -18,6 +18,7 @@ mod secrets;
 mod service;
 mod source;
 mod stages;
+mod strict;
 mod swap;
 mod trust;
 

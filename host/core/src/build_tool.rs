@@ -5,7 +5,13 @@ use std::ffi::OsStr;
 use std::process::Command;
 
 /// Variables that a build is given as they are: where things are, who asks, how to speak, compilers.
-const NAMES: [&str; 45] = [
+const NAMES: [&str; 51] = [
+    "CARGO_ENCODED_RUSTDOCFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_HOME",
+    "CARGO_INCREMENTAL",
+    "CARGO_LOG",
+    "CARGO_MAKEFLAGS",
     "COLORTERM",
     "CPATH",
     "CPLUS_INCLUDE_PATH",
@@ -52,41 +58,70 @@ const NAMES: [&str; 45] = [
     "TZ",
     "USER",
 ];
-/// How names of other such variables begin: settings of cargo and rustup, registries and mirrors among
-/// them, and of the tools that find C libraries.
-const PREFIXES: [&str; 7] =
-    ["CARGO_", "CMAKE_", "LC_", "PKG_CONFIG_", "RUSTUP_", "XDG_", "__CARGO_"];
+/// How names of other such variables begin: settings of cargo and rustup, and of the tools that find C
+/// libraries. Of what begins with `CARGO_` all else is not passed: anybody may call a variable so.
+const PREFIXES: [&str; 15] = [
+    "CARGO_BUILD_",
+    "CARGO_CACHE_",
+    "CARGO_HTTP_",
+    "CARGO_INSTALL_",
+    "CARGO_NET_",
+    "CARGO_PROFILE_",
+    "CARGO_RESOLVER_",
+    "CARGO_TARGET_",
+    "CARGO_TERM_",
+    "CARGO_UNSTABLE_",
+    "CMAKE_",
+    "LC_",
+    "PKG_CONFIG_",
+    "RUSTUP_",
+    "__CARGO_",
+];
+/// How names of variables begin and end, with a name of somebody's own in between: registries, mirrors and
+/// folders.
+const BEGIN_AND_END: [(&str, &[&str]); 4] = [
+    ("CARGO_REGISTRIES_", &["_INDEX", "_PROTOCOL"]),
+    ("CARGO_REGISTRY_", &["DEFAULT", "INDEX"]),
+    (
+        "CARGO_SOURCE_",
+        &[
+            "_BRANCH",
+            "_DIRECTORY",
+            "_GIT",
+            "_LOCAL_REGISTRY",
+            "_REGISTRY",
+            "_REPLACE_WITH",
+            "_REV",
+            "_TAG",
+        ],
+    ),
+    ("XDG_", &["_DIR", "_DIRS", "_HOME"]),
+];
 /// Variables of C compilers, also for one target (`CC_x86_64_unknown_linux_musl`) or side (`HOST_CC`).
 const COMPILERS: [&str; 8] =
     ["AR", "ARFLAGS", "CC", "CFLAGS", "CPPFLAGS", "CXX", "CXXFLAGS", "RANLIB"];
 /// Where to reach the network by, in small letters.
 const PROXIES: [&str; 5] = ["all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"];
-/// A variable with one of these words in its name holds a secret: `CARGO_REGISTRIES_MINE_TOKEN`.
-const SECRET_WORDS: [&str; 11] = [
+/// A variable of which a word ends so holds a secret: `CARGO_REGISTRIES_MINE_TOKEN`, `CMAKE_APIKEY`.
+const SECRET_ENDS: [&str; 14] = [
     "AUTH",
+    "COOKIE",
     "CREDENTIAL",
     "CREDENTIALS",
     "KEY",
     "KEYS",
+    "PASS",
     "PASSPHRASE",
     "PASSWD",
     "PASSWORD",
     "SECRET",
+    "SECRETS",
     "TOKEN",
     "TOKENS",
 ];
-/// What cargo sets for programs that it starts, such as the tests of a package: build scripts look at it,
-/// and crates would be compiled again.
-const OF_A_PACKAGE: [&str; 8] = [
-    "CARGO",
-    "CARGO_BIN_",
-    "CARGO_CRATE_NAME",
-    "CARGO_MANIFEST_",
-    "CARGO_PKG_",
-    "CARGO_PRIMARY_PACKAGE",
-    "CARGO_TARGET_TMPDIR",
-    "OUT_DIR",
-];
+/// What cargo sets for programs that it starts, such as the tests of a package: crates would be compiled
+/// again.
+const OF_A_PACKAGE: &str = "CARGO_TARGET_TMPDIR";
 
 /// A call of cargo, rustc, rustup or what installs them, by name or path. Of the environment it has the
 /// variables for which [`is_build_setting`] holds.
@@ -99,23 +134,25 @@ pub fn build_tool(program: impl AsRef<OsStr>) -> Command {
 }
 
 /// Whether a build is given the variable of this name: it says where things are, how to compile, or how to
-/// reach registries. A proxy's address is passed as it is, with a password that may be in it.
+/// reach registries. Addresses of proxies and mirrors are passed as they are, with a password that may be
+/// in them.
 pub fn is_build_setting(name: &str) -> bool {
     let is_secret = name.split('_').any(|word| {
         let word = word.to_ascii_uppercase();
-        SECRET_WORDS.contains(&word.as_str())
-    });
-    let is_of_package = OF_A_PACKAGE.iter().any(|of| match of.strip_suffix('_') {
-        Some(_) => name.starts_with(of),
-        None => name == *of,
+        SECRET_ENDS.iter().any(|end| word.ends_with(end))
     });
     let side = name.strip_prefix("HOST_").or_else(|| name.strip_prefix("TARGET_"));
     let of_compiler = side.unwrap_or(name).split('_').next().unwrap_or_default();
+    let begins_and_ends = |(begin, ends): &(&str, &[&str])| {
+        let rest = name.strip_prefix(begin);
+        rest.is_some_and(|rest| ends.iter().any(|end| rest.ends_with(end)))
+    };
     let is_setting = NAMES.contains(&name)
         || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || BEGIN_AND_END.iter().any(begins_and_ends)
         || COMPILERS.contains(&of_compiler)
         || PROXIES.contains(&name.to_ascii_lowercase().as_str());
-    is_setting && !is_secret && !is_of_package
+    is_setting && !is_secret && name != OF_A_PACKAGE
 }
 
 #[cfg(test)]
@@ -136,8 +173,15 @@ mod tests {
             "CARGO_PROFILE_RELEASE_LTO",
             "CARGO_REGISTRIES_MINE_INDEX",
             "CARGO_SOURCE_CRATES_IO_REPLACE_WITH",
+            "CARGO_REGISTRY_DEFAULT",
+            "CARGO_REGISTRIES_MINE_PROTOCOL",
+            "CARGO_SOURCE_MIRROR_REGISTRY",
             "CARGO_HTTP_CAINFO",
             "CARGO_HTTP_PROXY",
+            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER",
+            "CARGO_INCREMENTAL",
+            "XDG_CACHE_HOME",
+            "XDG_RUNTIME_DIR",
             "RUSTUP_HOME",
             "RUSTUP_DIST_SERVER",
             "RUSTUP_TOOLCHAIN",
@@ -171,8 +215,20 @@ mod tests {
             "CARGO_REGISTRY_CREDENTIAL_PROVIDER",
             "cargo_registry_token",
             "RUSTUP_PASSWORD",
+            "CARGO_REGISTRIES_MINE_APIKEY",
+            "CARGO_REGISTRIES_MINE_WHATEVER",
+            "CARGO_SOURCE_MINE_WHATEVER",
+            "CARGO_MINE",
+            "CARGO_pat",
+            "CARGO_HTTP_APIKEY",
+            "CMAKE_MYTOKEN",
+            "RUSTUP_PASS",
+            "XDG_SESSION_COOKIE",
+            "XDG_SESSION_ID",
             "CARGO",
+            "CARGO_MANIFEST_DIR",
             "CARGO_PKG_NAME",
+            "CARGO_TARGET_TMPDIR",
             "OUT_DIR",
             "LD_PRELOAD",
             "",

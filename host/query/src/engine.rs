@@ -241,6 +241,8 @@ impl Process {
         let mut child = Command::new(&path)
             // Statements are of many authors: secrets are none of its business.
             .env_clear()
+            // What its allocator reserves is not to count, or a bound below 1.2 GiB lets nothing start.
+            .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
             .envs(passed)
             .envs(memory)
             .stdin(Stdio::piped())

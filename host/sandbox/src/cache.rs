@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -66,7 +66,9 @@ impl Folder {
                 "compiled plugins are not kept: no folder of the user's own is named for them"
             ),
         }
-        let made = tempfile::TempDir::new();
+        // By default it would be as open as the umask leaves it.
+        let user_alone = Permissions::from_mode(0o700);
+        let made = tempfile::Builder::new().permissions(user_alone).tempdir();
         let made =
             made.map_err(|source| CacheError::Make { path: std::env::temp_dir(), source })?;
         Ok(Self { path: private::ours(made.path())?, _of_this_process: Some(made) })
@@ -210,15 +212,13 @@ fn others(folder: &Path, user: u32, is_shut: bool) -> io::Result<Option<PathBuf>
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
     fn a_folder_that_others_may_look_into_is_used_where_nothing_in_it_is_open_to_them() {
         let scratch = tempfile::tempdir().unwrap();
         let set = |path: &Path, mode: u32| {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         };
         let cache = scratch.path().join("cache");
         let folder = usable(&cache).unwrap();
@@ -306,7 +306,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let open = scratch.path().join("open");
         fs::create_dir(&open).unwrap();
-        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+        fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
         for named in [None, Some(&*open)] {
             let folder = Folder::open(named).unwrap();
             let path = folder.path().to_owned();

@@ -2,21 +2,24 @@
 //!
 //! A value is found as it is, in capitals or small letters, escaped as in JSON, in `Debug` or in a URL, and
 //! in hexadecimal digits, in base64 or as a list of bytes, also within something longer that was encoded as
-//! a whole. A plugin that is out to tell its secret says it backwards, in pieces or enciphered, or writes it
-//! into a column: that cannot be seen here.
+//! a whole. A text that tells one with other escapes, or with anything but letters and digits in between, is
+//! left out whole. A plugin that is out to tell its secret says it backwards, in several texts or
+//! enciphered, or writes it into a column: that cannot be seen here.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, Match, MatchKind};
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde_json::Value as Json;
 
 use super::boundary::Output;
 use super::lift::{MAX_CODE_BYTES, cut};
+use clickmill_core::words::resolved;
 
 /// The code of a rejection whose own code told a secret.
 const TOLD_A_SECRET: &str = "told_a_secret";
@@ -24,42 +27,100 @@ const TOLD_A_SECRET: &str = "told_a_secret";
 /// What is escaped in a URL.
 const IN_A_URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Fewer letters and digits stand one after the other by chance, where all else is taken away.
+const LEAST_BARE: usize = 12;
+/// Bytes that a byte of a value takes in the widest of usual spellings: a list with a line for each.
+const WIDEST: usize = 10;
+
 /// Finds values of secrets. One of no secrets finds none. A clone costs no copy.
 #[derive(Clone, Default)]
 pub(super) struct Redactor(Option<Arc<Known>>);
 
 struct Known {
-    forms: AhoCorasick,
-    /// The name of the secret that each form is of.
-    names: Vec<String>,
+    /// The forms in which values are replaced.
+    forms: Finder,
+    /// What is left of them and of others without all that is no letter and no digit.
+    bare: Finder,
     /// Bytes of the longest form.
     longest: usize,
 }
 
-impl Redactor {
-    /// One that knows these secrets: names, each with its value.
-    pub(crate) fn new<'a>(secrets: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let named: Vec<(String, String)> = secrets
-            .flat_map(|(name, value)| forms(value).into_iter().map(|form| (name.to_owned(), form)))
-            .collect();
-        if named.is_empty() {
-            return Self::default();
-        }
-        let (names, forms): (Vec<String>, Vec<String>) = named.into_iter().unzip();
-        let longest = forms.iter().map(String::len).max().unwrap_or_default();
+/// Forms of secrets, each with the name of the secret that it is of.
+struct Finder {
+    forms: AhoCorasick,
+    names: Vec<String>,
+}
+
+impl Finder {
+    fn of(named: impl Iterator<Item = (String, String)>) -> Self {
+        let (names, forms): (Vec<String>, Vec<String>) = named.unzip();
         let forms = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .ascii_case_insensitive(true)
             .build(forms)
             .expect("forms of secrets are fewer and shorter than an automaton takes");
-        Self(Some(Arc::new(Known { forms, names, longest })))
+        Self { forms, names }
+    }
+
+    /// The name of the first secret that a text tells.
+    fn find(&self, text: &[u8]) -> Option<&str> {
+        self.forms.find(text).map(|found| self.name(&found))
+    }
+
+    fn name(&self, found: &Match) -> &str {
+        self.names.get(found.pattern().as_usize()).map_or("", String::as_str)
+    }
+}
+
+impl Known {
+    /// The name of the first secret that a text tells, though in none of the forms.
+    fn find_spelled(&self, text: &str) -> Option<&str> {
+        let resolved = resolved(text.as_bytes());
+        let mut texts = iter::once(text.as_bytes()).chain(resolved.iter().map(Vec::as_slice));
+        let plainly = resolved.iter().find_map(|text| self.forms.find(text));
+        plainly.or_else(|| texts.find_map(|text| self.bare.find(&bare(text))))
+    }
+
+    /// The same of what stands between the forms.
+    fn find_spelled_between(&self, text: &str) -> Option<&str> {
+        let mut from = 0;
+        let ranges = self.forms.forms.find_iter(text).map(|found| found.range());
+        let mut ranges = ranges.chain(iter::once(text.len()..text.len()));
+        ranges.find_map(|Range { start, end }| {
+            let between = &text[from..start];
+            from = end;
+            self.find_spelled(between)
+        })
+    }
+}
+
+impl Redactor {
+    /// One that knows these secrets: names, each with its value.
+    pub(crate) fn new<'a>(secrets: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let secrets: Vec<(&str, &str)> = secrets.collect();
+        if secrets.is_empty() {
+            return Self::default();
+        }
+        let named = |forms: fn(&str) -> BTreeSet<String>| {
+            let each = move |(name, value): &(&str, &str)| {
+                let name = (*name).to_owned();
+                forms(value).into_iter().map(move |form| (name.clone(), form))
+            };
+            secrets.iter().flat_map(each)
+        };
+        let longest_of_value = secrets.iter().map(|(_, value)| value.len() * WIDEST).max();
+        let longest = named(forms).map(|(_, form)| form.len()).max().max(longest_of_value);
+        Self(Some(Arc::new(Known {
+            forms: Finder::of(named(forms)),
+            bare: Finder::of(named(bare_forms)),
+            longest: longest.unwrap_or_default(),
+        })))
     }
 
     /// The name of the first secret that a text tells.
     pub(crate) fn find(&self, text: &str) -> Option<&str> {
         let known = self.0.as_ref()?;
-        let found = known.forms.find(text)?;
-        known.names.get(found.pattern().as_usize()).map(String::as_str)
+        known.forms.find(text.as_bytes()).or_else(|| known.find_spelled(text))
     }
 
     /// Where a configuration tells a secret, each place with the secret's name. Keys count too.
@@ -117,12 +178,15 @@ impl Redactor {
         let mut cleaned = String::new();
         let mut at = 0;
         // What begins beyond the limit is cut off. It may begin within `seen` and not end there.
-        for found in known.forms.find_iter(seen).take_while(|found| found.start() < max_bytes) {
+        let all = known.forms.forms.find_iter(seen);
+        for found in all.take_while(|found| found.start() < max_bytes) {
             let Range { start, end } = found.range();
             cleaned.push_str(&seen[at..start]);
-            let name = known.names.get(found.pattern().as_usize());
-            let _ = write!(cleaned, "[secret {}]", name.map_or("", String::as_str));
+            let _ = write!(cleaned, "[secret {}]", known.forms.name(&found));
             at = end;
+        }
+        if let Some(name) = known.find_spelled_between(seen) {
+            return cut(format!("[left out: it spells secret {name}]"), max_bytes);
         }
         if at == 0 {
             return cut(text, max_bytes);
@@ -188,6 +252,25 @@ fn forms(value: &str) -> BTreeSet<String> {
         }
     }
     forms
+}
+
+/// The letters and digits of the forms in which a value is looked for where all else is taken away: its own,
+/// and those of each byte as numbers and escapes have them, such as `0x61, 0x62`, `\x61\x62` and `\141\142`.
+fn bare_forms(value: &str) -> BTreeSet<String> {
+    let octal: String = value.bytes().map(|byte| format!("{byte:03o}")).collect();
+    let before = |before: &str| -> String {
+        value.bytes().map(|byte| format!("{before}{byte:02x}")).collect()
+    };
+    let mut all = forms(value);
+    all.extend([octal, before("x"), before("0x"), before("u")]);
+    let bare = all.iter().map(|form| bare(form.as_bytes()));
+    let bare = bare.filter(|form| form.len() >= LEAST_BARE);
+    bare.filter_map(|form| String::from_utf8(form).ok()).collect()
+}
+
+/// The letters and digits of a text.
+fn bare(text: &[u8]) -> Vec<u8> {
+    text.iter().copied().filter(u8::is_ascii_alphanumeric).collect()
 }
 
 /// Without the quotes around it.

@@ -102,7 +102,9 @@ fn a_warehouse_without_tables_is_told() {
 fn the_readmes_clickmill_commands_are_ones_that_exist() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let mut count = 0;
-    for line in readme.lines().filter_map(|line| line.strip_prefix("clickmill ")) {
+    // Every second piece is a block of code.
+    let blocks = readme.split("\n```").skip(1).step_by(2);
+    for line in blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("clickmill ")) {
         let verb: Vec<&str> = line
             .split_whitespace()
             .take_while(|word| {

@@ -194,7 +194,10 @@ fn a_build_sees_settings_and_no_secrets() {
         "SSH_AUTH_SOCK",
         "CARGO_REGISTRY_TOKEN",
         "CARGO_REGISTRIES_MINE_TOKEN",
+        "CARGO_REGISTRIES_MINE_APIKEY",
+        "CARGO_PAT",
         "RUSTUP_PASSWORD",
+        "XDG_SESSION_COOKIE",
     ];
     let mut command = scratch.command(&["plugin", "build", &folder.to_string_lossy()]);
     command.envs(secrets.map(|name| (name, "what nobody is to see")));

@@ -40,7 +40,7 @@ pub struct FileFacts {
     is_unknown: bool,
 }
 
-/// FileFacts of one table that were read before, by the file's name and size: files never change.
+/// Facts of one table that were read before, by the file's name and size: files never change.
 pub type KnownFacts = HashMap<(Path, u64), FileFacts>;
 
 /// A table's files, told apart by whether a row of theirs may be there twice.

@@ -48,6 +48,54 @@ fn a_secret_is_found_in_whatever_form_programs_print_it() {
     }
 }
 
+/// What a text has besides the letters and digits of a value or of its bytes says nothing.
+#[test]
+fn a_text_that_spells_a_secret_otherwise_is_left_out() {
+    const RANDOM: &str = "Zq+8/wPl0=\"9 vTk#Xy7mN2rHs4";
+    let redactor = Redactor::new([("key", RANDOM)].into_iter());
+    let bytes = RANDOM.as_bytes();
+    let each = |of: &dyn Fn(u8) -> String, between: &str| {
+        bytes.iter().map(|byte| of(*byte)).collect::<Vec<_>>().join(between)
+    };
+    let (first, rest) = RANDOM.split_at(10);
+    let encoded = STANDARD.encode(RANDOM);
+    let (line, next) = encoded.split_at(20);
+    for text in [
+        format!("{bytes:#?}"),
+        format!("{bytes:x?}"),
+        format!("{bytes:#x?}"),
+        format!("{:?}", RANDOM.chars().collect::<Vec<_>>()),
+        format!("{:?}", format!("{RANDOM:?}")),
+        each(&|byte| byte.to_string(), " "),
+        each(&|byte| format!("{byte:02X}"), ":"),
+        each(&|byte| format!("0x{byte:02x}"), ", "),
+        each(&|byte| format!("\\x{byte:02x}"), ""),
+        each(&|byte| format!("\\u{byte:04x}"), ""),
+        each(&|byte| format!("\\u{{{byte:x}}}"), ""),
+        each(&|byte| format!("\\{byte:03o}"), ""),
+        each(&|byte| format!("&#{byte};"), ""),
+        each(&|byte| format!("&#x{byte:x};"), ""),
+        each(&|byte| format!("%{byte:02X}"), ""),
+        each(&|byte| format!("%25{byte:02X}"), ""),
+        each(&|byte| char::from(byte).to_string(), "\0"),
+        each(&|byte| char::from(byte).to_string(), "\u{200b}"),
+        format!("{first}\n{rest}"),
+        format!("{line}\r\n{next}"),
+        RANDOM.replace('/', "\\/"),
+        RANDOM.replace('+', "\\u002B").replace('"', "\\u0022"),
+        RANDOM.replace('"', "%22").replace(' ', "+"),
+    ] {
+        assert_eq!(redactor.find(&text), Some("key"), "{text}");
+        let told = redactor.clean(format!("it is {text}."), 1000);
+        assert_eq!(told, "[left out: it spells secret key]", "{text}");
+        let told = redactor.clean(format!("{RANDOM} is {text}."), 1000);
+        assert_eq!(told, "[left out: it spells secret key]", "{text}");
+    }
+    for fine in ["Zq+8/wPl0", "vTk#Xy7mN2rHs", "100 % of \\\"it\\\" \\u00e9", "[90, 113, 43, 56]"] {
+        assert_eq!(redactor.clean(fine.to_owned(), 1000), fine);
+    }
+}
+
 /// What is encoded as a whole, with the secret somewhere in it.
 #[test]
 fn a_secret_is_found_within_base64() {
@@ -64,8 +112,9 @@ fn a_secret_is_found_within_base64() {
 #[test]
 fn a_cut_leaves_no_part_of_a_secret() {
     let text = format!("{}{KEY} and so on", "x".repeat(100));
+    let redactor = redactor();
     for max_bytes in 0..200 {
-        let cleaned = redactor().clean(text.clone(), max_bytes);
+        let cleaned = redactor.clean(text.clone(), max_bytes);
         assert!(cleaned.len() <= max_bytes + '…'.len_utf8(), "{max_bytes}");
         assert!(!cleaned.contains("k\""), "{max_bytes}: {cleaned}");
         assert_eq!(cleaned.ends_with('…'), text.len() > max_bytes, "{max_bytes}: {cleaned}");
@@ -73,7 +122,7 @@ fn a_cut_leaves_no_part_of_a_secret() {
     // Each that is replaced makes room for what was beyond the limit, which was not looked at.
     let text = KEY.repeat(100);
     for max_bytes in 0..300 {
-        let cleaned = redactor().clean(text.clone(), max_bytes);
+        let cleaned = redactor.clean(text.clone(), max_bytes);
         assert!(!cleaned.contains("k\""), "{max_bytes}: {cleaned}");
     }
 }

@@ -128,7 +128,7 @@ pub(super) fn find(text: &[u8], spans: &mut Vec<Span>) {
     let mut before = b' ';
     while at < text.len() {
         let byte = text[at];
-        let known = FIRST[usize::from(byte)] && !before.is_ascii_alphanumeric();
+        let known = !before.is_ascii_alphanumeric() && may_begin(&text[at..]);
         before = byte;
         match known.then(|| key_length(&text[at..])).flatten() {
             Some(length) => {
@@ -197,20 +197,30 @@ fn private_keys(text: &[u8], spans: &mut Vec<Span>) {
     }
 }
 
-/// The bytes that a key begins with.
-const FIRST: [bool; 256] = {
-    let mut first = [false; 256];
+/// The first three bytes of all beginnings: by the lower five bits of the first and of the second, a bit for
+/// those of the third. Nearly all words are ruled out by it, which are not compared with each beginning.
+static FIRST_THREE: [[u32; 32]; 32] = {
+    let mut first_three = [[0; 32]; 32];
     let mut at = 0;
     while at < FORMS.len() {
         let mut begins = FORMS[at].begins;
         while let [begin, others @ ..] = begins {
-            first[begin[0] as usize] = true;
+            let third = if begin.len() > 2 { 1 << (begin[2] & 31) } else { u32::MAX };
+            first_three[(begin[0] & 31) as usize][(begin[1] & 31) as usize] |= third;
             begins = others;
         }
         at += 1;
     }
-    first
+    first_three
 };
+
+/// Whether a key may begin here.
+fn may_begin(text: &[u8]) -> bool {
+    let [a, b, c, ..] = text else {
+        return false;
+    };
+    FIRST_THREE[usize::from(a & 31)][usize::from(b & 31)] & 1 << (c & 31) != 0
+}
 
 fn is_alphanumeric(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()

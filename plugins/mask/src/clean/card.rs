@@ -1,5 +1,5 @@
 //! Finds the numbers of payment cards: 12 to 19 digits in one or grouped as on cards (4-4-4-4, 4-6-5,
-//! 4-6-4), by their check digit (Luhn) and by the first digits that the networks have. All of a number is
+//! 4-6-4) with spaces, dashes or dots, by their check digit (Luhn) and by the first digits that the networks have. All of a number is
 //! found, or nothing.
 //!
 //! One number in ten has a valid check digit, so numbers of articles (GTIN) of 12 to 14 digits, which have
@@ -53,7 +53,9 @@ fn number(text: &[u8], start: usize) -> Option<usize> {
             found = Some(end);
         }
         match text.get(end) {
-            Some(byte @ (b' ' | b'-' | b'+')) if separator.is_none_or(|first| first == *byte) => {
+            Some(byte @ (b' ' | b'-' | b'+' | b'.'))
+                if separator.is_none_or(|first| first == *byte) =>
+            {
                 separator = Some(*byte);
                 end += 1;
             }
@@ -156,6 +158,7 @@ mod tests {
                 ("6304000000000000", "[card]"),
                 ("paid 42,4111111111111111,EUR.", "paid 42,[card],EUR."),
                 ("visa-4111111111111111.", "visa-[card]."),
+                ("4111.1111.1111.1111.", "[card]."),
                 ("12 4111 1111 1111 1111", "12 [card]"),
             ],
         );
@@ -172,6 +175,8 @@ mod tests {
             "4111111111111111.5",
             "9-4111111111111111",
             "4111-1111-1111-1111-2222",
+            "4111.1111.1111.1111.2222",
+            "4111.1111 1111.1111",
             "41 11 11 11 11 11 11 11",
             "4111 1111 1111 11 11",
             "1111111111111117",

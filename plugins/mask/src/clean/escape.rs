@@ -35,14 +35,14 @@ impl Escape {
         Self { length, bytes, count, level }
     }
 
-    /// Whether without decoding it something may be missed. Spaces, slashes, dots and letters of other
-    /// scripts are in what is found, but nothing is found by them alone; where they are written at length,
-    /// which is rare, they are looked at all the same.
+    /// Whether without decoding it something may be missed. Letters of other scripts are in names.
+    /// Spaces, slashes and dots are in what is found, but nothing is found by them alone; where they are
+    /// written at length, which is rare, they are looked at all the same.
     fn tells(&self) -> bool {
         let byte = self.bytes[0];
         self.length > 3
             || byte.is_ascii_alphanumeric()
-            || SIGNS.contains(&byte)
+            || byte >= 0xC0
             || matches!(
                 byte,
                 b'@' | b'=' | b':' | b'+' | b'(' | b'%' | b'&' | b'\\' | b'"' | b'[' | b']'
@@ -72,8 +72,12 @@ pub(super) fn decode(text: View<'_>, out: &mut Decoded) -> bool {
 /// Whether there is an escape without decoding which something may be missed.
 pub(super) fn any_tells(text: &[u8]) -> bool {
     let mut found = false;
-    each(text, |_, escape| {
-        found = escape.tells();
+    each(text, |at, escape| {
+        // A space between a word and a number: `Phone%20`.
+        let is_before_number = || {
+            escape.bytes[0] == b' ' && text.get(at + escape.length).is_some_and(u8::is_ascii_digit)
+        };
+        found = escape.tells() || is_before_number();
         !found
     });
     found
@@ -97,7 +101,7 @@ fn each(text: &[u8], mut act: impl FnMut(usize, &Escape) -> bool) {
 }
 
 /// The first bytes of what [`sign`] knows.
-pub(super) const SIGNS: [u8; 6] = [0xC2, 0xD9, 0xDB, 0xE0, 0xE2, 0xEF];
+const SIGNS: [u8; 6] = [0xC2, 0xD9, 0xDB, 0xE0, 0xE2, 0xEF];
 
 /// Whether an escape may begin with a byte.
 static BEGINS: [bool; 256] = {

@@ -18,11 +18,11 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
         if at < done || bytes[at] == b':' && bytes.get(at + 1) == Some(&b'/') {
             continue;
         }
-        let before = without_spaces(&bytes[..at]);
+        let before = &bytes[..without_spaces(text, at)];
         if !names::may_tell(before) {
             continue;
         }
-        let Some(holds) = names::holds(name(before, bytes[at])) else {
+        let Some(holds) = names::holds(name(text, before.len(), at)) else {
             continue;
         };
         let Some(kind) = holds.mark() else {
@@ -58,30 +58,35 @@ pub(super) fn find(text: View<'_>, mut found: impl FnMut(Mark, Span)) {
     }
 }
 
-fn without_spaces(text: &[u8]) -> &[u8] {
-    let spaces = text.iter().rev().take(MAX_SPACES).take_while(|b| **b == b' ').count();
-    &text[..text.len() - spaces]
+/// Whether there is a space at this place: behind or before a sign that is percent-encoded, a `+` that is
+/// not is one.
+fn is_space(text: View<'_>, at: usize, sign: usize) -> bool {
+    let byte = text.bytes()[at];
+    byte == b' ' || byte == b'+' && text.percent(at) < text.percent(sign)
 }
 
-/// The name before a sign that ends the text, without the quote or bracket after it: empty where there is
+/// Where the text before a sign ends, without spaces.
+fn without_spaces(text: View<'_>, sign: usize) -> usize {
+    let places = (0..sign).rev().take(MAX_SPACES);
+    sign - places.take_while(|at| is_space(text, *at, sign)).count()
+}
+
+/// The name before a sign, which ends at `end`, without the quote or bracket after it: empty where there is
 /// none. Before a colon it may be of several words.
-fn name(text: &[u8], sign: u8) -> &[u8] {
-    let (text, bracketed) = match text {
+fn name(view: View<'_>, end: usize, sign: usize) -> &[u8] {
+    let (text, bracketed) = match &view.bytes()[..end] {
         [before @ .., b'"' | b'\''] => (before, false),
         [before @ .., b']'] => (before, true),
-        _ => (text, false),
+        text => (text, false),
     };
-    let length = text
-        .iter()
-        .rev()
-        .take(MAX_NAME)
-        .take_while(|b| {
-            b.is_ascii_alphanumeric()
-                || matches!(b, b'_' | b'-' | b'.')
-                || !b.is_ascii()
-                || **b == b' ' && sign == b':'
-        })
-        .count();
+    let is_of_it = |at: &usize| {
+        let byte = text[*at];
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'-' | b'.')
+            || !byte.is_ascii()
+            || view.bytes()[sign] == b':' && is_space(view, *at, sign)
+    };
+    let length = (0..text.len()).rev().take(MAX_NAME).take_while(is_of_it).count();
     let (before, name) = text.split_at(text.len() - length);
     // `[phone]=` is our own mark, `user[phone]=` and `order[address][phone]=` are names.
     if bracketed && !is_indexed(before) {
@@ -109,12 +114,8 @@ fn is_indexed(text: &[u8]) -> bool {
 /// Where the value behind a sign begins: with its quote where it has one. Of a list, its first value.
 fn value_start(view: View<'_>, sign: usize, is_spaced: bool) -> usize {
     let text = view.bytes();
-    // Behind a sign that is percent-encoded, a `+` that is not is a space.
-    let is_space = |at: &usize| {
-        text[*at] == b' ' || text[*at] == b'+' && view.percent(*at) < view.percent(sign)
-    };
     let after_spaces = |start| {
-        let spaces = (start..text.len()).take_while(is_space).count();
+        let spaces = (start..text.len()).take_while(|at| is_space(view, *at, sign)).count();
         if is_spaced { start + spaces } else { start }
     };
     let start = after_spaces(sign + 1);
@@ -180,6 +181,9 @@ mod tests {
             ("?connect.sid=s%3A0123456789abcdef.x%2By&b=1", "?connect.sid=[token]&b=1"),
             ("?a=1&amp;password=x&amp;b=1", "?a=1&amp;password=[token]&amp;b=1"),
             ("password = hunter2", "password = [token]"),
+            ("contrase%C3%B1a=MiGato%2399&b=1", "contrase%C3%B1a=[token]&b=1"),
+            ("q=password+%3A+hunter2&b=1", "q=password+%3A+[token]&b=1"),
+            ("q=mot+de+passe+%3A+Soleil%2188", "q=mot+de+passe+%3A+[token]"),
             ("?code=482913&state=1", "?code=[token]&state=1"),
             ("/cb?code=4%2F0AbCdEfGhIjKlMnOp&scope=a", "/cb?code=[token]&scope=a"),
             ("?otp=482913", "?otp=[token]"),

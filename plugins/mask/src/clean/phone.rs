@@ -7,11 +7,14 @@
 //!   or `.`), the first not beginning with 0 or 1, with or without a leading `1`.
 //! - National: a first group of 2 to 6 digits that begins with 0, at least one more group of 2 digits or
 //!   more, 8 to 15 digits in all (9 or more where they are all pairs), separated by spaces or `-`, the
-//!   first also by `/`: `030 1234567`, `0171/1234567`, `01 23 45 67 89`, and in the groups of France,
-//!   Belgium and Switzerland also by `.`. Not a date like `01-02-2024`.
+//!   first also by `/`: `030 1234567`, `0171/1234567`, `01 23 45 67 89`, an extension of one digit behind a
+//!   `-`: `089 123456-0`, and in the groups of France,
+//!   Belgium and Switzerland also by `.`. Not a date like
+//!   `01-02-2024`, nor a postcode like `01310-100`.
 //! - Without a 0, where the groups of a country tell and nothing else is there: Russian (`8 916 123-45-67`),
 //!   Chinese (`138 0013 8000`), Spanish (`912 34 56 78`) and Polish (`22 695 29 00`).
-//! - Behind a word such as `Tel.` or `phone`: 7 to 15 digits that are grouped.
+//! - Behind a word such as `Tel.` or `phone`: 7 to 15 digits that are grouped, or 9 to 12 that are not (as
+//!   many as 15 behind `00`) and no epoch time.
 //!
 //! Groups are separated by up to three of space, `-`, `.`, `/`, `(`, `)` and, as a space in a query, `+`.
 //! A number may begin or end where a space separates groups, else only where the whole run of digits
@@ -75,7 +78,7 @@ pub(super) fn find(view: View<'_>, groups: &mut Groups, spans: &mut Vec<Span>) {
             let is_space = at > 0 && view.percent(at - 1) > view.percent(at);
             let plus = if byte == b'+' && !is_space { international(groups) } else { None };
             let number = plus
-                .or_else(|| if is_announced(&text[..at]) { announced(groups) } else { None })
+                .or_else(|| announced(groups).filter(|_| is_announced(&text[..at])))
                 .or_else(|| national(groups));
             at = match number {
                 Some((start, end)) => {
@@ -138,8 +141,13 @@ fn read_gap(view: View<'_>, mut at: usize, sign: u8) -> Option<(usize, usize, u8
         let lead = at;
         let separator = match text.get(at)? {
             b' ' => SPACE,
-            // A space in a query, where it stands alone; else the sign of another number.
-            b'+' if matches!(gap, 0 | CLOSE) && view.percent(at) < sign => SPACE,
+            // A space in a query, where it stands alone or behind a sign that is encoded (`+%2F+`); else the
+            // sign of another number.
+            b'+' if view.percent(at) < sign
+                && (matches!(gap, 0 | CLOSE) || view.percent(at - 1) > view.percent(at)) =>
+            {
+                SPACE
+            }
             b'-' => DASH,
             b'.' => DOT,
             b'/' => SLASH,
@@ -169,6 +177,7 @@ const WORDS: &[&str] = &[
     "cell",
     "fax",
     "gsm",
+    "handy",
     "mob",
     "mobil",
     "mobile",
@@ -198,10 +207,11 @@ fn is_announced(before: &[u8]) -> bool {
     let text = &before[..before.len() - gap];
     let is_letter = |b: &&u8| b.is_ascii_alphanumeric() || !b.is_ascii();
     let length = text.iter().rev().take(MAX_WORD).take_while(is_letter).count();
-    let word = String::from_utf8_lossy(&text[text.len() - length..]);
-    gap > 0
-        && length > 0
-        && WORDS.iter().any(|known| *known == word || *known == word.to_lowercase())
+    if gap == 0 || length == 0 {
+        return false;
+    }
+    let word = String::from_utf8_lossy(&text[text.len() - length..]).to_lowercase();
+    WORDS.contains(&word.as_str())
 }
 
 /// The number that the groups behind such a word begin with.
@@ -209,9 +219,24 @@ fn announced(groups: &[Group]) -> Option<(usize, usize)> {
     let is_date = |groups: &[Group]| matches!(groups, [a, b, c] if b.len() == 2 && matches!((a.len(), c.len()), (2, 4) | (4, 2)));
     let is_number = |groups: &[Group]| {
         (7..=15).contains(&digits(groups)) && groups.len() > 1 && !is_date(groups)
+            || is_ungrouped(groups)
     };
     let end = ends(groups, 0).find(|end| is_number(&groups[..*end]))?;
     Some((groups[0].lead, groups[end - 1].end))
+}
+
+/// Whether these are the digits of a number in one: neither those of an epoch time or a date nor of an article.
+fn is_ungrouped(groups: &[Group]) -> bool {
+    let [group] = groups else {
+        return false;
+    };
+    let is_foreign = group.first == b'0' && group.second == b'0';
+    match group.len() {
+        10 => group.first != b'1',
+        9..=12 => true,
+        13..=15 => is_foreign,
+        _ => false,
+    }
 }
 
 /// The first number among the groups, and the longest that begins there.
@@ -309,8 +334,19 @@ fn is_national(groups: &[Group]) -> bool {
     // A single digit where more groups follow: `0033 1 70 18 99 00`, `06 1 441 4000`.
     let second_is_long = second.len() >= 2 || groups.len() >= 4 && digits(groups) >= 9;
     let rest_separators = if second.gap & SLASH == 0 { SPACE | DASH } else { SPACE | DASH | DOT };
+    // `089 123456-0`
+    let (rest, last) = match rest {
+        [rest @ .., last] if last.len() == 1 && last.gap == DASH && second.gap & DASH == 0 => {
+            (rest, Some(last))
+        }
+        _ => (rest, None),
+    };
+    let is_extended = last.is_none() || rest.last().unwrap_or(second).len() >= 3;
     let is_separated = second.gap & !(SPACE | DASH | SLASH) == 0
+        && is_extended
         && rest.iter().all(|group| group.len() >= 2 && group.gap & !rest_separators == 0);
+    let is_postcode =
+        trunk.len() == 5 && second.gap == DASH && second.len() == 3 && groups.len() == 2;
     let is_dotted = groups[1..].iter().all(|group| group.gap == DOT)
         && (in_pairs && groups.len() == 5 || groups.iter().map(Group::len).eq([3, 3, 2, 2]));
     trunk.first == b'0'
@@ -320,6 +356,7 @@ fn is_national(groups: &[Group]) -> bool {
         && second_is_long
         && (is_separated || is_dotted)
         && !is_date
+        && !is_postcode
 }
 
 fn digits(groups: &[Group]) -> usize {
@@ -379,6 +416,12 @@ mod tests {
             ("Tél 6 12 34 56 78", "Tél [phone]"),
             ("\u{660}\u{665}\u{660} \u{661}\u{662}\u{663} \u{664}\u{665}\u{666}\u{667}", "[phone]"),
             ("030%C2%A0901820", "[phone]"),
+            ("Tel. 601234567", "Tel. [phone]"),
+            ("Phone%204155552671", "Phone%20[phone]"),
+            ("T\u{e9}l : 0142685300", "T\u{e9}l : [phone]"),
+            ("089 / 123 456-0", "[phone]"),
+            ("q=089+%2F+123+456-0", "q=[phone]"),
+            ("030 1234567 / +49 171 1234567", "[phone] / [phone]"),
         ]);
     }
 
@@ -393,6 +436,9 @@ mod tests {
             "2024-01-15 08:30:00",
             "2024-01-15T08:30:00.123+0100",
             "01-02-2024",
+            "01310-100 S\u{e3}o Paulo",
+            "phone 1700000000",
+            "phone 4006381333931",
             "01/02/2024 12:30",
             "05.06.2024 08:15",
             "192.168.100.200",

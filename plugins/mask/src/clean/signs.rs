@@ -23,7 +23,7 @@ impl Signs {
     pub(super) const JWT: Self = Self(1 << 3);
     /// `be`, of `bearer`, in any case.
     pub(super) const BEARER: Self = Self(1 << 4);
-    /// A digit after `+` or `(`, or two digits with a separator between them.
+    /// A digit after `+`, `(` or a space, or two digits with a separator between them.
     pub(super) const PHONE: Self = Self(1 << 5);
     /// Any digit: without one there is no address, no account number and no key.
     pub(super) const DIGIT: Self = Self(1 << 6);
@@ -135,7 +135,8 @@ const fn class(byte: u8) -> u16 {
         b'b' | b'B' => B,
         b'e' | b'E' => E,
         b'0'..=b'9' => DIGIT | GOES_ON | DIGIT_AFTER,
-        b' ' | b'-' => SEPARATOR | GOES_ON,
+        b' ' => SEPARATOR | GOES_ON | BEFORE_DIGIT,
+        b'-' => SEPARATOR | GOES_ON,
         b'/' => SEPARATOR | GOES_ON,
         b'.' | b')' => SEPARATOR,
         b'+' => SEPARATOR | BEFORE_DIGIT,

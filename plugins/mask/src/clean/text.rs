@@ -195,8 +195,13 @@ impl Finder {
             between(text, spans, |part, spans| card::find(part.bytes(), spans));
         }
         if wants(Kind::Phone) && signs.intersects(Signs::PHONE) {
-            between(text, spans, |part, spans| kept(part.bytes(), spans));
+            let before = spans.clone();
             between(text, spans, |part, spans| phone::find(part, groups, spans));
+            if *spans != before {
+                *spans = before;
+                between(text, spans, |part, spans| kept(part.bytes(), spans));
+                between(text, spans, |part, spans| phone::find(part, groups, spans));
+            }
         }
         if wants(Kind::Ip) && signs.intersects(Signs::DIGIT) {
             between(text, spans, |part, spans| address::find(part.bytes(), spans));

@@ -87,10 +87,16 @@ fn user_infos(view: View<'_>, spans: &mut Vec<Span>) {
         let percent = view.percent(scheme).max(view.percent(start - 1));
         let is_authority = |at: usize| !ends_authority(text[at]) || view.percent(at) > percent;
         let length = (start..text.len()).take_while(|at| is_authority(*at)).count();
-        if let Some(at) = memchr::memrchr(b'@', &text[start..start + length])
-            && at > 0
-        {
-            spans.push(Span { start, end: start + at, mark: Mark::Token });
+        let mut user_info = memchr::memrchr(b'@', &text[start..start + length]).unwrap_or(0);
+        if user_info == 0 && may_be_password(&text[start..start + length]) {
+            let rest = start + length..text.len();
+            let end =
+                rest.take_while(|at| !ends_password(text[*at]) || view.percent(*at) > percent);
+            let more = end.count();
+            user_info = memchr::memrchr(b'@', &text[start..start + length + more]).unwrap_or(0);
+        }
+        if user_info > 0 {
+            spans.push(Span { start, end: start + user_info, mark: Mark::Token });
         }
     }
 }
@@ -101,6 +107,17 @@ fn segment(text: &[u8]) -> usize {
 
 fn is_segment(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+/// Whether an authority that ends here may go on, with a `#` or `?` in its password that nobody encoded: what
+/// follows a name and a colon is no port.
+fn may_be_password(authority: &[u8]) -> bool {
+    let colon = memchr::memchr(b':', authority).filter(|at| *at > 0 && authority[0] != b'[');
+    colon.is_some_and(|at| !authority[at + 1..].iter().all(u8::is_ascii_digit))
+}
+
+fn ends_password(byte: u8) -> bool {
+    ends_authority(byte) && !matches!(byte, b'#' | b'?') || matches!(byte, b'&' | b'=')
 }
 
 fn ends_authority(byte: u8) -> bool {
@@ -128,6 +145,10 @@ mod tests {
             ),
             ("https:%2F%2Fada:x@shop.example.com/a", "https:%2F%2F[token]@shop.example.com/a"),
             ("https://key@sentry.example.com/1", "https://[token]@sentry.example.com/1"),
+            (
+                "postgres://app:p#x?y@db.example:5432/shop",
+                "postgres://[token]@db.example:5432/shop",
+            ),
         ]);
     }
 
@@ -139,6 +160,9 @@ mod tests {
             "the bearer of news",
             "bearer authentication",
             "https://medium.com/@ada",
+            "https://shop.example.com:8080#a@b",
+            "https://shop.example.com:8080?a@b",
+            "https://[::1]:80#a@b",
             "https://shop.example.com/beanies",
         ] {
             check_clean(&[(text, text)]);
