@@ -5,14 +5,14 @@ use serde::de::{self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 
 use super::problem::Problem;
-use super::{BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Seal};
+use super::{BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Seal, Unrouted};
 
 /// Keys that hold a path; given by `--set`, it is relative to the current folder.
 const PATH_KEYS: [&str; 8] =
     ["uri", "component", "schema", "file", "spool", "state", "token_file", "reader_token_file"];
 
 /// Keys that hold text; what is given for them by `--set` is text though it looks like a number.
-const TEXT_KEYS: [&str; 27] = [
+const TEXT_KEYS: [&str; 28] = [
     "bad",
     "component",
     "create_from_topic",
@@ -39,6 +39,7 @@ const TEXT_KEYS: [&str; 27] = [
     "table",
     "token_env",
     "token_file",
+    "unrouted",
     "uri",
 ];
 /// Sections of which every key holds text.
@@ -198,6 +199,21 @@ pub(super) struct Sink {
     pub max_bytes_billed: Option<u64>,
     #[serde(default)]
     pub policy_tags: toml::Table,
+    #[serde(default)]
+    pub route: Vec<Route>,
+    #[serde(default)]
+    pub unrouted: Unrouted,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    pub table: String,
+    pub schema: String,
+    #[serde(rename = "where")]
+    pub condition: String,
+    #[serde(default)]
+    pub copy: bool,
 }
 
 #[derive(Deserialize, Clone, Copy, Default)]
