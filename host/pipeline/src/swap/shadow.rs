@@ -104,7 +104,7 @@ impl Shadow {
         let (mut in_old, mut in_new) = (Vec::new(), Vec::new());
         let (mut at_old, mut at_new) = (0, 0);
         let is_next = |made: &Transformed, at: usize, position: &Position| {
-            at < made.rows.rows.num_rows() && made.rows.origins.position(at) == *position
+            at < made.rows.own.rows.num_rows() && made.rows.own.origins.position(at) == *position
         };
         for row in 0..input.ranges.len() {
             let position = input.position(row);
@@ -131,13 +131,13 @@ impl Shadow {
         let (in_old, in_new) = (UInt64Array::from(in_old), UInt64Array::from(in_new));
         self.good += in_old.len() as u64;
         let mut differs = BooleanArray::from(vec![false; in_old.len()]);
-        for (at, field) in old.rows.rows.schema().fields().iter().enumerate() {
+        for (at, field) in old.rows.own.rows.schema().fields().iter().enumerate() {
             let name = field.name();
             if provenance::ALL.contains(&name.as_str()) {
                 continue;
             }
-            let before = take(old.rows.rows.column(at), &in_old, None)?;
-            let now = take(new.rows.rows.column(at), &in_new, None)?;
+            let before = take(old.rows.own.rows.column(at), &in_old, None)?;
+            let now = take(new.rows.own.rows.column(at), &in_new, None)?;
             let here = differs_from(&before, &now)?;
             if here.true_count() > 0 {
                 *self.changed.entry(name.clone()).or_default() += here.true_count() as u64;

@@ -35,7 +35,7 @@ fn guard(allow: &[(&str, &str)]) -> Guard {
         .iter()
         .map(|(name, form)| ((*name).to_owned(), Regex::new(form).expect("a regular expression")));
     let config = config::Guard { off: false, allow: allow.collect() };
-    let guard = Guard::of(&schema, &config, &Format::Ndjson { max_record_bytes: 1024 });
+    let guard = Guard::of([&schema], &config, &Format::Ndjson { max_record_bytes: 1024 });
     let twice = ["ip", "user_id", "phone"].repeat(2);
     guard.over(&Schema::empty(), twice.into_iter())
 }
@@ -298,7 +298,7 @@ fn nested() -> Guard {
     ]"#;
     let schema = TableSchema::parse(text, Path::new("t.json")).expect("a schema");
     let config = config::Guard::default();
-    Guard::of(&schema, &config, &Format::Ndjson { max_record_bytes: 1024 })
+    Guard::of([&schema], &config, &Format::Ndjson { max_record_bytes: 1024 })
 }
 
 fn record(columns: [(&str, &[&str]); 2]) -> ArrayRef {
