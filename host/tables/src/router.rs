@@ -19,7 +19,7 @@ use super::projection::Projection;
 use super::{Refused, Rows};
 use clickmill_config::{Route, Sink, TableName, Unrouted};
 use clickmill_core::batch::{Batch, Origins, Position, Reason, Rejector};
-use clickmill_core::condition::{BindError, Bound, Condition};
+use clickmill_core::condition::{BindError, Bound};
 use clickmill_core::schema::TableSchema;
 use clickmill_core::{Digest, list, stage};
 
@@ -57,9 +57,9 @@ pub enum Unroutable {
         /// The table of the route.
         table: TableName,
         /// Its condition.
-        condition: Condition,
+        condition: String,
         /// Why.
-        source: BindError,
+        source: Box<BindError>,
     },
 }
 
@@ -120,8 +120,8 @@ impl Router {
         let way = |route: &Route| {
             let met = route.condition.bind(output).map_err(|source| Unroutable::Condition {
                 table: route.table.clone(),
-                condition: route.condition.clone(),
-                source,
+                condition: route.condition.to_string(),
+                source: Box::new(source),
             })?;
             Ok(Way { met, copy: route.copy, to: fit(&route.table, &route.schema)? })
         };
