@@ -102,6 +102,9 @@ pub enum BigQueryError {
         /// What BigQuery says.
         source: Box<BigQueryError>,
     },
+    /// A load is to write to more than one table of rows.
+    #[error("BigQuery: a load into several tables of rows (`[[sink.route]]`) is not supported yet")]
+    Routes,
     /// The stream of a load is gone, and with it rows that it had.
     #[error("BigQuery: the stream of a load into `{table}` is gone before it was committed")]
     StreamGone {
@@ -254,6 +257,7 @@ impl BigQueryError {
             | Self::Billed { .. }
             | Self::NoQuery { .. }
             | Self::LetterRefused { .. }
+            | Self::Routes
             | Self::Encode { .. }
             | Self::Missing { .. }
             | Self::Misfit { .. }

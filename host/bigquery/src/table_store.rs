@@ -18,7 +18,7 @@ use clickmill_core::schema::TableSchema;
 use clickmill_tables::ledger::{Committed, Entry};
 use clickmill_tables::result_set::{Parameter, Question, ResultSet};
 use clickmill_tables::{
-    Appended, Appender, Begun, Claim, Refused, Rows, TableError, TableStore, Targets,
+    Appended, Appender, Begun, Claim, Refused, Routed, Rows, TableError, TableStore, Targets,
 };
 
 impl From<BigQueryError> for TableError {
@@ -67,6 +67,9 @@ impl TableStore for BigQuery {
         load_id: &str,
         targets: &Targets,
     ) -> Result<Option<Begun>, TableError> {
+        if !targets.routes.is_empty() {
+            return Err(BigQueryError::Routes.into());
+        }
         if runtime.block_on(self.is_loaded_by_now(load_id, &targets.rows.0))? {
             return Ok(Some(Begun::LoadedAlready));
         }
@@ -166,8 +169,9 @@ struct Loading {
 }
 
 impl clickmill_tables::Load for Loading {
-    fn write(&mut self, rows: Rows) -> Result<(), TableError> {
-        Ok(self.runtime.block_on(self.rows.write(rows))?)
+    fn write(&mut self, rows: Routed) -> Result<(), TableError> {
+        // A load that has routes does not begin.
+        Ok(self.runtime.block_on(self.rows.write(rows.own))?)
     }
 
     fn refused(&mut self) -> Result<Vec<Refused>, TableError> {

@@ -6,11 +6,10 @@ use std::time::Duration;
 use super::problem::{Problem, join, problem};
 use super::secrets::OfHost;
 use super::{
-    Admin, DeadLetter, Pipeline, Seal, Sink, TableName, Token, admin, guard, raw, secrets, service,
-    source, stages, swap, trust,
+    Admin, DeadLetter, Pipeline, Seal, Sink, Token, admin, guard, raw, routes, secrets, service,
+    source, stages, swap, table, trust,
 };
-use clickmill_core::schema::TableSchema;
-use clickmill_core::{causes, stage};
+use clickmill_core::stage;
 
 /// Chain workers, at most, however many cores the machine has.
 const MAX_WORKERS: usize = 256;
@@ -57,10 +56,12 @@ pub(super) fn check(
     let sink = raw::section(document.remove("sink"), "sink", &mut problems).and_then(
         |section: raw::Sink| {
             let (table, schema) =
-                check_table("sink", &section.table, &section.schema, folder, &mut problems)?;
+                table::table("sink", &section.table, &section.schema, folder, &mut problems)?;
             let place = service::place(&section, variable, &mut problems)?;
             let retention_days = service::retention(&warehouse, &place, &mut problems);
-            Some(Sink { table, schema, place, retention_days })
+            let unrouted = section.unrouted;
+            let routes = routes::routes(&section, (&table, &schema), folder, &mut problems)?;
+            Some(Sink { table, schema, routes, unrouted, place, retention_days })
         },
     );
     let dead_letter = raw::section(document.remove("dead_letter"), "dead_letter", &mut problems)
@@ -99,6 +100,9 @@ pub(super) fn check(
         problem(&mut problems, "workers", format!("is {workers}, wanted at most {MAX_WORKERS}"));
     }
 
+    if let (Some(sink), Some(letters), Some((source, _))) = (&sink, &dead_letter, &source) {
+        routes::check(sink, &letters.table, source.is_stream(), &mut problems);
+    }
     let seal = dead_letter.as_ref().and_then(|letters| letters.seal.as_ref());
     let of_host = variables_of_host(seal, &admin);
     secrets::check_variables(&plugins, &of_host, &mut problems);
@@ -150,39 +154,6 @@ fn variables_of_host<'a>(seal: Option<&'a Seal>, admin: &'a Admin) -> Vec<OfHost
     found
 }
 
-fn check_table(
-    section: &str,
-    table: &str,
-    schema: &str,
-    folder: &Path,
-    problems: &mut Vec<Problem>,
-) -> Option<(TableName, TableSchema)> {
-    let word = |text: &str| {
-        !text.is_empty()
-            && text.len() <= 1024
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
-    let name = match table.split_once('.') {
-        Some((dataset, table)) if word(dataset) && word(table) => {
-            Some(TableName { dataset: dataset.to_owned(), table: table.to_owned() })
-        }
-        _ => {
-            let message =
-                format!("is `{table}`, wanted `dataset.table` of letters, digits and `_`");
-            problem(problems, &format!("{section}.table"), message);
-            None
-        }
-    };
-    let schema = match TableSchema::read(&join(folder, schema)) {
-        Ok(schema) => Some(schema),
-        Err(error) => {
-            problem(problems, &format!("{section}.schema"), causes(&error));
-            None
-        }
-    };
-    Some((name?, schema?))
-}
-
 fn check_dead_letter(
     section: &raw::DeadLetter,
     folder: &Path,
@@ -211,7 +182,7 @@ fn check_dead_letter(
         }
     }
     let (table, schema) =
-        check_table("dead_letter", &section.table, &section.schema, folder, problems)?;
+        table::table("dead_letter", &section.table, &section.schema, folder, problems)?;
     let spool = section.spool.as_ref().map(|spool| join(folder, spool));
     Some(DeadLetter {
         table,

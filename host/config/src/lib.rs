@@ -14,12 +14,14 @@ mod plugin;
 mod problem;
 mod raw;
 mod reader;
+mod routes;
 mod secrets;
 mod service;
 mod source;
 mod stages;
 mod strict;
 mod swap;
+mod table;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -37,6 +39,7 @@ pub use reader::read;
 pub use swap::{ComponentLimits, Rules, Swap};
 pub use trust::Trust;
 
+use clickmill_core::condition::Condition;
 use clickmill_core::list;
 use clickmill_core::schema::TableSchema;
 
@@ -224,10 +227,47 @@ pub struct Sink {
     pub table: TableName,
     /// The table's columns.
     pub schema: TableSchema,
-    /// What keeps the table.
+    /// Tables that rows go to by a condition, in this order.
+    pub routes: Vec<Route>,
+    /// What becomes of rows that meet no condition.
+    pub unrouted: Unrouted,
+    /// What keeps the tables.
     pub place: Place,
     /// How many days the warehouse keeps rows and dead letters; `None` is for ever.
     pub retention_days: Option<u32>,
+}
+
+impl Sink {
+    /// All tables of rows: the pipeline's own, then those of its routes in their order.
+    pub fn tables(&self) -> impl Iterator<Item = (&TableName, &TableSchema)> {
+        let routes = self.routes.iter().map(|route| (&route.table, &route.schema));
+        std::iter::once((&self.table, &self.schema)).chain(routes)
+    }
+}
+
+/// A table that rows go to by a condition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// `dataset.table`.
+    pub table: TableName,
+    /// The table's columns.
+    pub schema: TableSchema,
+    /// Which rows go there.
+    pub condition: Condition,
+    /// The row goes on to the routes after this one, and where it meets none of them, to the pipeline's own
+    /// table.
+    pub copy: bool,
+}
+
+/// What becomes of rows that meet the condition of no route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unrouted {
+    /// They go to the pipeline's own table.
+    #[default]
+    Table,
+    /// They are dead letters, of the code `no_route`.
+    Reject,
 }
 
 /// What keeps tables.

@@ -5,14 +5,16 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 use super::strict::{Strict, table};
-use super::{BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Payload, Seal};
+use super::{
+    BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Payload, Seal, Unrouted,
+};
 
 /// Keys that hold a path; given by `--set`, it is relative to the current folder.
 const PATH_KEYS: [&str; 8] =
     ["uri", "component", "schema", "file", "spool", "state", "token_file", "reader_token_file"];
 
 /// Keys that hold text; what is given for them by `--set` is text though it looks like a number.
-const TEXT_KEYS: [&str; 28] = [
+const TEXT_KEYS: [&str; 29] = [
     "bad",
     "component",
     "create_from_topic",
@@ -40,6 +42,7 @@ const TEXT_KEYS: [&str; 28] = [
     "table",
     "token_env",
     "token_file",
+    "unrouted",
     "uri",
 ];
 /// Sections of which every key holds text.
@@ -201,6 +204,21 @@ pub(super) struct Sink {
     pub max_bytes_billed: Option<u64>,
     #[serde(default)]
     pub policy_tags: toml::Table,
+    #[serde(default)]
+    pub route: Vec<Route>,
+    #[serde(default)]
+    pub unrouted: Unrouted,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    pub table: String,
+    pub schema: String,
+    #[serde(rename = "where")]
+    pub condition: String,
+    #[serde(default)]
+    pub copy: bool,
 }
 
 #[derive(Deserialize, Clone, Copy, Default)]

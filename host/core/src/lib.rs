@@ -1,9 +1,11 @@
 //! What every other crate knows: batches and where their rows came from, table schemas, object stores by
-//! URI, folders as stores, durable files and private ones, errors on one line, words of texts. It knows
+//! URI, folders as stores, durable files and private ones, errors on one line, words of texts, conditions
+//! over columns. It knows
 //! neither plugins nor services nor the pipeline file.
 
 pub mod batch;
 mod build_tool;
+pub mod condition;
 mod digest;
 pub mod durable;
 mod fault;

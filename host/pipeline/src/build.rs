@@ -75,13 +75,14 @@ impl Drop for PreparedPipeline {
 /// All tables that a pipeline writes to.
 pub fn tables_of(pipeline: &Pipeline) -> Result<Vec<(TableName, TableSchema)>, SchemaError> {
     let (sink, letters) = (&pipeline.sink, &pipeline.dead_letter);
-    let mut tables = vec![
-        (sink.table.clone(), sink.schema.clone()),
+    let rows = sink.tables().map(|(table, schema)| (table.clone(), schema.clone()));
+    let mut tables: Vec<_> = rows.collect();
+    tables.extend([
         (letters.table.clone(), letters.schema.clone()),
         (sink.table.beside(table::TABLE), table::schema()?),
         (sink.table.beside(audit::TABLE), audit::schema()?),
         (sink.table.beside(attempts::TABLE), attempts::schema()?),
-    ];
+    ]);
     if !pipeline.source.is_stream() {
         tables.push((sink.table.beside(ledger::TABLE), ledger::schema()?));
         tables.push((sink.table.beside(failures::TABLE), failures::schema()?));
@@ -95,8 +96,9 @@ pub fn build(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, 
     let prepared = assemble(pipeline, options)?;
     let context = &prepared.context;
     if let Some(days) = context.pipeline.sink.retention_days {
-        let of =
-            [&context.pipeline.sink.table, &context.pipeline.dead_letter.table].map(Clone::clone);
+        let rows = context.pipeline.sink.tables().map(|(table, _)| table);
+        let of = rows.chain([&context.pipeline.dead_letter.table]);
+        let of: Vec<TableName> = of.cloned().collect();
         prepared.runtime.block_on(context.tables.keep_for(days, &of))?;
     }
     let published = context.publish(&context.slot.current().library);
@@ -191,15 +193,18 @@ async fn tables(pipeline: &Pipeline, warehouse: &str) -> Result<Tables, BuildErr
 fn target(pipeline: &Pipeline, secrets: Secrets) -> Target {
     let is_stream = pipeline.source.is_stream();
     Target {
-        table: pipeline.sink.table.clone(),
-        schema: pipeline.sink.schema.clone(),
+        sink: pipeline.sink.clone(),
         unknown: if is_stream {
             provenance::UNKNOWN_OF_MESSAGES
         } else {
             provenance::UNKNOWN_OF_OBJECTS
         },
         columns: is_stream.then(|| messages::schema(pipeline.format.payload())),
-        guard: Guard::of(&pipeline.sink.schema, &pipeline.guard, &pipeline.format),
+        guard: Guard::of(
+            pipeline.sink.tables().map(|(_, schema)| schema),
+            &pipeline.guard,
+            &pipeline.format,
+        ),
         secrets,
     }
 }

@@ -32,7 +32,7 @@ use clickmill_dead_letter::{Contents, Opened, SEALED_MESSAGE, SealKeys};
 use clickmill_sandbox::Change;
 use clickmill_sink::{Begun, Claim, Key, Lender, Letter, Record, SinkError, Targets, Wanted};
 use clickmill_tables::ledger::Committed;
-use clickmill_tables::{Rows, ledger};
+use clickmill_tables::{Routed, ledger};
 
 /// Letters that are read, and loaded, at once.
 const PAGE: usize = 5000;
@@ -189,14 +189,18 @@ fn claim(context: &Context) -> Result<Option<Claim>, SinkError> {
 }
 
 fn has_provenance(context: &Context) -> Result<(), ReplayError> {
-    let sink = &context.pipeline.sink;
-    let has = |name: &str| sink.schema.columns.iter().any(|column| column.name == name);
-    let fine = if context.pipeline.source.is_stream() {
-        has(provenance::MESSAGE_ID)
-    } else {
-        has(provenance::SOURCE) && has(provenance::SOURCE_LINE)
-    };
-    if fine { Ok(()) } else { Err(ReplayError::NoProvenance { table: sink.table.to_string() }) }
+    for (table, schema) in context.pipeline.sink.tables() {
+        let has = |name: &str| schema.columns.iter().any(|column| column.name == name);
+        let fine = if context.pipeline.source.is_stream() {
+            has(provenance::MESSAGE_ID)
+        } else {
+            has(provenance::SOURCE) && has(provenance::SOURCE_LINE)
+        };
+        if !fine {
+            return Err(ReplayError::NoProvenance { table: table.to_string() });
+        }
+    }
+    Ok(())
 }
 
 /// A page of letters that are not resolved.
@@ -285,9 +289,15 @@ fn page(
         Some(key @ Key { record: Record::Message(..), .. }) => messages.insert(key),
         Some(Key { record: Record::Line(..), .. }) | None => true,
     });
-    let present = |keys: &[Key]| {
-        let present = context.tables.present(&sink.table, &sink.schema, keys);
-        context.runtime.block_on(present)
+    // A row that is in one of its tables is in all of them: a load writes to all or to none, and a stream
+    // takes no copies.
+    let present = |keys: &[Key]| -> Result<BTreeSet<Key>, SinkError> {
+        let mut found = BTreeSet::new();
+        for (table, schema) in sink.tables() {
+            let present = context.tables.present(table, schema, keys);
+            found.extend(context.runtime.block_on(present)?);
+        }
+        Ok(found)
     };
     let keys: Vec<Key> = letters.iter().filter_map(Letter::key).collect();
     let there_before = present(&keys)?;
@@ -315,7 +325,7 @@ fn page(
             keys.filter(|(_, key)| there.contains(key)).map(|(row, _)| row).collect();
         rows.leave_out(&out)?;
     }
-    rows.retain(|rows| rows.rows.num_rows() > 0);
+    rows.retain(|rows| rows.count() > 0);
     let mut good: BTreeSet<Key> = rows.iter().flat_map(keys_of).collect();
     let is_to_write = !good.is_empty() || !strays.is_empty();
     if !dry_run && is_to_write {
@@ -379,7 +389,7 @@ fn enter_attempts(
 fn write(
     context: &Context,
     chains: &Chains<'_>,
-    rows: Vec<Rows>,
+    rows: Vec<Routed>,
     strays: &[Rejected],
     letters: &[(String, Option<Key>)],
 ) -> Result<Option<Vec<clickmill_tables::Refused>>, ReplayError> {
@@ -390,10 +400,8 @@ fn write(
         hasher.update(id.as_bytes());
     });
     let load_id: String = Digest::from(hasher.finalize()).short().into();
-    let targets = Targets {
-        rows: (sink.table.clone(), sink.schema.arrow()),
-        dead_letters: (context.pipeline.dead_letter.table.clone(), context.letters.schema.clone()),
-    };
+    let letters_table = context.pipeline.dead_letter.table.clone();
+    let targets = Targets::of(sink, (letters_table, context.letters.schema.clone()));
     let runtime = &context.runtime;
     let tell =
         || tracing::info!(load_id, "another replay is loading these letters, waiting for it");
@@ -401,7 +409,7 @@ fn write(
     let begun = in_turn(runtime, &Stop::default(), tell, begin)?;
     let Some(Begun::Load(mut load)) = begun else { return Ok(None) };
     let started_at = Micros::now();
-    let count: usize = rows.iter().map(|rows| rows.rows.num_rows()).sum();
+    let count: usize = rows.iter().map(Routed::count).sum();
     for rows in rows {
         load.write(rows)?;
     }

@@ -109,7 +109,12 @@ fn recorded(
     context: &Context,
     run: impl FnOnce() -> Result<Summary, RunError>,
 ) -> Result<Summary, RunError> {
-    let ran = run();
+    let ran = run().map(|mut summary| {
+        let rows = summary.counts.rows_of_routes.iter().copied().chain(std::iter::repeat(0));
+        let routes = context.pipeline.sink.routes.iter().map(|route| route.table.clone());
+        summary.routes = routes.zip(rows).collect();
+        summary
+    });
     let (outcome, detail) = match &ran {
         Ok(summary) if summary.failed.is_empty() => {
             (audit::Outcome::Done, summary.counts.summary_line())

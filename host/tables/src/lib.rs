@@ -1,5 +1,5 @@
 //! What every kind of table has: the seam between those who use tables and what keeps them, rows on their
-//! way in and those that are refused, the entries of the load ledger, views, and the answers of queries.
+//! way in, by their tables, and those that are refused, the entries of the load ledger, views, and the answers of queries.
 //! It knows neither BigQuery nor the warehouse.
 
 mod error;
@@ -9,6 +9,7 @@ mod nested;
 mod projection;
 mod refused;
 pub mod result_set;
+mod router;
 mod store;
 pub mod views;
 
@@ -16,4 +17,5 @@ pub use error::TableError;
 pub use nested::{Misfit, absent, fitted};
 pub use projection::Projection;
 pub use refused::{Refused, Rows};
+pub use router::{NO_ROUTE, Routed, Router, Unroutable};
 pub use store::{Appended, Appender, Begun, Claim, Load, TableStore, Targets};

@@ -13,15 +13,27 @@ use super::error::TableError;
 use super::ledger::{Committed, Entry};
 use super::refused::{Refused, Rows};
 use super::result_set::{Parameter, Question, ResultSet};
-use clickmill_config::TableName;
+use super::router::Routed;
+use clickmill_config::{Sink, TableName};
 use clickmill_core::schema::TableSchema;
 
 /// The tables of a load: names and columns.
 pub struct Targets {
-    /// Of good rows.
+    /// Of good rows, where the ledger is beside: the pipeline's own.
     pub rows: (TableName, SchemaRef),
+    /// Of good rows too: those of the pipeline's routes.
+    pub routes: Vec<(TableName, SchemaRef)>,
     /// Of dead letters.
     pub dead_letters: (TableName, SchemaRef),
+}
+
+impl Targets {
+    /// The tables of a sink, and that of its dead letters.
+    pub fn of(sink: &Sink, dead_letters: (TableName, SchemaRef)) -> Self {
+        let routes = sink.routes.iter().map(|route| (route.table.clone(), route.schema.arrow()));
+        let rows = (sink.table.clone(), sink.schema.arrow());
+        Self { rows, routes: routes.collect(), dead_letters }
+    }
 }
 
 /// How a load begins.
@@ -162,12 +174,12 @@ pub trait TableStore: fmt::Debug + Send + Sync {
     ) -> Result<ResultSet, TableError>;
 }
 
-/// The rows and dead letters of one input object, all of them or none.
+/// The rows and dead letters of one input object, all of them or none, in however many tables.
 ///
 /// All methods block: they belong on a thread, not in a task.
 pub trait Load: Send {
-    /// Adds good rows.
-    fn write(&mut self, rows: Rows) -> Result<(), TableError>;
+    /// Adds good rows to the tables of the load.
+    fn write(&mut self, rows: Routed) -> Result<(), TableError>;
 
     /// Rows that the table refused since this was last asked. They come to be known late: after the last
     /// row, this waits for all.

@@ -38,6 +38,7 @@ mod permissions;
 mod proxy;
 mod readme;
 mod replay;
+mod routes;
 mod secrets;
 mod shop_events;
 mod storage;

@@ -28,6 +28,7 @@ mod entries;
 mod file;
 mod flushes;
 mod ledger;
+mod left;
 mod live;
 mod load;
 mod log;

@@ -1,5 +1,5 @@
-//! A load: the rows and dead letters of one input object, all of them or none, whatever else is at the
-//! same object.
+//! A load: the rows and dead letters of one input object, all of them or none, in however many tables the
+//! rows are, and whatever else is at the same object.
 //!
 //! In Cloud Storage one of the runs at an object is decided for, see [`super::decision`]. On a disk one
 //! is at it at a time. Step by step: what if it is killed right here, what if another does the same now?
@@ -12,13 +12,13 @@
 //!    published. No file whose entry exists: entries are made under the claim, which is held since
 //!    before 2. Killed: the next one removes the rest.
 //! 4. Files are staged. Killed: they are removed in the next one's 3.
-//! 5. They are made durable and published, the letters first. Killed: likewise. Readers see them
-//!    meanwhile.
+//! 5. They are made durable and published, the letters first, then the rows of each table; before, the
+//!    tables are listed ([`super::left`]). Killed: likewise, in all tables, whichever the pipeline file
+//!    names by then. Readers see them meanwhile.
 //! 6. The ledger's entry is created. From here on the load has happened, and nothing removes its files.
 //! 7. The staging folder is removed and the claim given back. Killed: who next finds the object loaded
 //!    removes what is left of them. Another that has waited: finds the entry in 2.
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -33,27 +33,32 @@ use super::file::TableFile;
 use super::repeats::Repeats;
 use super::{STAGING, Warehouse, WarehouseError, ledger};
 use clickmill_config::TableName;
-use clickmill_core::durable;
+use clickmill_tables::Targets;
 use clickmill_tables::ledger::{Committed, Entry, load_id};
 
-/// Staged files.
-const ROWS: &str = "rows.parquet";
-const DEAD_LETTERS: &str = "dead_letters.parquet";
-
-/// One table of a load: its name and columns.
-type Target = (TableName, SchemaRef);
+/// Staged files. Rows of a route are in a file that ends with its number.
+const ROWS: &str = "rows";
+const DEAD_LETTERS: &str = "dead_letters";
 
 /// A load in the making. Dropped, it has not happened.
 pub(crate) struct Load {
     warehouse: Warehouse,
     id: Arc<str>,
     staging: Path,
-    rows: (TableName, TableFile),
-    dead_letters: (TableName, TableFile),
+    /// Of the pipeline's own table, then of its routes'.
+    rows: Vec<Part>,
+    dead_letters: Part,
     folder: StagingFolder,
     /// The last to be dropped: by then nothing here touches the staging folder any more, which may be
     /// another's.
     claim: Claim,
+}
+
+/// What a load has for one table.
+struct Part {
+    table: TableName,
+    staged: Path,
+    file: TableFile,
 }
 
 /// How a load begins.
@@ -71,13 +76,17 @@ impl Load {
         warehouse: &Warehouse,
         runtime: &tokio::runtime::Handle,
         id: &str,
-        (table, schema): &Target,
-        (dead_table, dead_schema): &Target,
+        targets: &Targets,
     ) -> Result<Option<Begun>, WarehouseError> {
+        let Targets { rows, routes, dead_letters } = targets;
+        let table = &rows.0;
         let Some(claim) = warehouse.claim(id)? else { return Ok(None) };
         let staging = warehouse.staging(id);
         let (happened, staging) = match warehouse.disk {
-            Some(_) => (runtime.block_on(warehouse.clear(id, [table, dead_table]))?, staging),
+            Some(_) => {
+                let others = routes.iter().chain([dead_letters]).map(|(table, _)| table);
+                (runtime.block_on(warehouse.clear(id, table, others))?, staging)
+            }
             None => {
                 let attempt = format!("{:016x}", rand::random::<u64>());
                 (runtime.block_on(warehouse.happened(id, table))?, staging.join(attempt))
@@ -86,13 +95,18 @@ impl Load {
         if happened {
             return Ok(Some(Begun::LoadedAlready));
         }
-        let create = |name: &str, schema: &SchemaRef| {
-            let staged = staging.clone().join(name);
-            TableFile::create(warehouse, runtime, staged, schema.clone())
+        let create = |name: &str, (table, schema): &(TableName, SchemaRef)| {
+            let staged = staging.clone().join(format!("{name}.parquet"));
+            let file = TableFile::create(warehouse, runtime, staged.clone(), schema.clone())?;
+            Ok::<_, WarehouseError>(Part { table: table.clone(), staged, file })
         };
+        let mut parts = vec![create(ROWS, rows)?];
+        for (number, route) in routes.iter().enumerate() {
+            parts.push(create(&format!("{ROWS}-{number}"), route)?);
+        }
         let load = Self {
-            rows: (table.clone(), create(ROWS, schema)?),
-            dead_letters: (dead_table.clone(), create(DEAD_LETTERS, dead_schema)?),
+            rows: parts,
+            dead_letters: create(DEAD_LETTERS, dead_letters)?,
             warehouse: warehouse.clone(),
             id: id.into(),
             folder: StagingFolder(warehouse.on_disk(&staging)),
@@ -102,9 +116,17 @@ impl Load {
         Ok(Some(Begun::Load(Box::new(load))))
     }
 
-    /// Adds good rows.
-    pub(crate) fn write(&mut self, rows: &RecordBatch) -> Result<(), WarehouseError> {
-        self.rows.1.write(rows)
+    /// Adds good rows to the tables, in the order of the load's targets.
+    pub(crate) fn write<'a>(
+        &mut self,
+        rows: impl IntoIterator<Item = &'a RecordBatch>,
+    ) -> Result<(), WarehouseError> {
+        for (part, rows) in self.rows.iter_mut().zip(rows) {
+            if rows.num_rows() > 0 {
+                part.file.write(rows)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds dead letters.
@@ -112,7 +134,7 @@ impl Load {
         &mut self,
         letters: &RecordBatch,
     ) -> Result<(), WarehouseError> {
-        self.dead_letters.1.write(letters)
+        self.dead_letters.file.write(letters)
     }
 
     /// Makes rows and dead letters durable and visible, and then the ledger's entry. Until the entry is
@@ -124,26 +146,30 @@ impl Load {
     ) -> Result<Committed, WarehouseError> {
         let date = date(SystemTime::now());
         // The claim first: what is bound first is dropped last.
-        let Self { claim, folder, warehouse, id, staging, rows: (table, mut rows), dead_letters } =
-            self;
-        let (dead_table, dead_letters) = dead_letters;
+        let Self { claim, folder, warehouse, id, staging, mut rows, dead_letters } = self;
         // A replay's id stands for letters, not for an object.
         if load_id(&entry.table, &entry.source) == *id {
-            Repeats::Never.say(&mut rows);
+            rows.iter_mut().for_each(|part| Repeats::Never.say(&mut part.file));
         }
-        let rows = rows.finish()?;
-        let dead_letters = dead_letters.finish()?;
         let to = |table: &TableName| warehouse.day(table, &date).join(format!("{id}.parquet"));
-        // Letters first: at no moment is a row missing from both tables with its load half done.
-        let files = [(dead_letters, DEAD_LETTERS, to(&dead_table)), (rows, ROWS, to(&table))];
-        let files = files.into_iter().filter_map(|(staged, name, to)| Some((staged?, name, to)));
+        // Letters first: at no moment is a row missing from all tables with its load half done.
+        let (mut files, mut tables) = (Vec::new(), Vec::new());
+        for Part { table, staged, file } in std::iter::once(dead_letters).chain(rows) {
+            if let Some(finished) = file.finish()? {
+                files.push((finished, staged, to(&table)));
+            }
+            tables.push(table);
+        }
         let entry_bytes = ledger::encode(&warehouse, entry)?;
         let committed = runtime.block_on(async {
             if warehouse.disk.is_none() {
-                let files = files.map(|(_, name, to)| (staging.clone().join(name), to)).collect();
+                let files = files.into_iter().map(|(_, staged, to)| (staged, to)).collect();
                 let entry_copy = entry_bytes.clone();
                 let plan = warehouse.plan(&id, &entry.table, &staging, files, entry_copy).await?;
                 return warehouse.decide(&id, &entry.table, &plan, &entry_bytes).await;
+            }
+            if tables.len() > 2 && files.len() > 1 {
+                warehouse.list_tables(&id, &entry.table, &tables)?;
             }
             for (staged, _, to) in files {
                 staged.publish(&to).await?;
@@ -157,7 +183,7 @@ impl Load {
         if committed.is_err() && warehouse.disk.is_some() {
             // Rows that no entry stands for are not to be seen. What can't be removed now is removed
             // when the object is loaded again.
-            let _ = runtime.block_on(warehouse.clear(&id, [&entry.table, &dead_table]));
+            let _ = runtime.block_on(warehouse.clear(&id, &entry.table, &tables));
         }
         drop((folder, claim));
         committed
@@ -166,8 +192,9 @@ impl Load {
     /// Gives the load up: it has not happened.
     pub(crate) fn abandon(self, runtime: &tokio::runtime::Handle) {
         let Self { claim, folder, warehouse, staging, rows, dead_letters, .. } = self;
-        rows.1.abandon(runtime);
-        dead_letters.1.abandon(runtime);
+        for part in rows.into_iter().chain([dead_letters]) {
+            part.file.abandon(runtime);
+        }
         runtime.block_on(warehouse.remove_staging(&staging));
         drop((folder, claim));
     }
@@ -192,42 +219,22 @@ impl Warehouse {
     }
 
     /// Under the claim of a load: whether it has happened. What is left of one that has not is removed.
-    async fn clear(&self, id: &str, tables: [&TableName; 2]) -> Result<bool, WarehouseError> {
-        let happened = self.has_entry(id, tables[0]).await?;
+    async fn clear<'a>(
+        &self,
+        id: &str,
+        target: &'a TableName,
+        others: impl IntoIterator<Item = &'a TableName>,
+    ) -> Result<bool, WarehouseError> {
+        let happened = self.has_entry(id, target).await?;
+        self.unpublish_listed(id).await?;
         self.remove_staging(&self.staging(id)).await;
         if happened {
             return Ok(true);
         }
-        for table in tables {
+        for table in std::iter::once(target).chain(others) {
             self.unpublish(id, table)?;
         }
         Ok(false)
-    }
-
-    /// Removes a load's file from a table on a disk. It has the same name in whichever day's folder: that
-    /// is a look at a name for each, however many files there are.
-    fn unpublish(&self, id: &str, table: &TableName) -> Result<(), WarehouseError> {
-        let Some(folder) = self.on_disk(&self.table(table)) else { return Ok(()) };
-        let failed = |what: &std::path::Path, source| {
-            self.disk_failed(format!("look for what is left in `{}`", what.display()), source)
-        };
-        let days = match std::fs::read_dir(&folder) {
-            Ok(days) => days,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed(&folder, error)),
-        };
-        for day in days {
-            let day = day.map_err(|error| failed(&folder, error))?.path();
-            let file = day.join(format!("{id}.parquet"));
-            match std::fs::remove_file(&file) {
-                // After a loss of power it would be back, beside what is loaded now.
-                Ok(()) => durable::sync(&day).map_err(|error| failed(&day, error))?,
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-                Err(error) => return Err(failed(&file, error)),
-            }
-        }
-        Ok(())
     }
 
     /// Removes what is left of a run that was killed between its entry and its end.

@@ -43,7 +43,7 @@ impl Warehouse {
     /// Removes what is abandoned. What can't be removed now is removed by a later run.
     pub(super) async fn sweep(&self, now: SystemTime) {
         match &self.disk {
-            Some(folder) => self.sweep_disk(&folder.join(STAGING), now),
+            Some(folder) => self.sweep_disk(&folder.join(STAGING), now).await,
             None => {
                 // What can't be listed is swept next time.
                 let files = self.list(&Path::from(STAGING)).await.unwrap_or_default();
@@ -58,7 +58,7 @@ impl Warehouse {
         }
     }
 
-    fn sweep_disk(&self, staging: &std::path::Path, now: SystemTime) {
+    async fn sweep_disk(&self, staging: &std::path::Path, now: SystemTime) {
         durable::sweep(staging);
         let mut ids = BTreeSet::new();
         for entry in fs::read_dir(staging).into_iter().flatten().flatten() {
@@ -77,7 +77,8 @@ impl Warehouse {
             // A living process has the claim.
             if let Ok(Some(claim)) = self.claim(&id) {
                 let folder = staging.join(&id);
-                if folder.is_dir() {
+                // What can't be removed from its tables now needs the list that is there.
+                if folder.is_dir() && self.unpublish_listed(&id).await.is_ok() {
                     let _ = fs::remove_dir_all(folder);
                 }
                 drop(claim);

@@ -16,7 +16,9 @@ use clickmill_core::schema::TableSchema;
 use clickmill_query::{EngineError, QueryError};
 use clickmill_tables::ledger::{Committed, Entry};
 use clickmill_tables::result_set::{Parameter, Question, ResultSet};
-use clickmill_tables::{Appended, Appender, Claim, Refused, Rows, TableError, TableStore, Targets};
+use clickmill_tables::{
+    Appended, Appender, Claim, Refused, Routed, Rows, TableError, TableStore, Targets,
+};
 
 /// Small files that are looked for at once.
 const LOOKS_AT_ONCE: usize = 32;
@@ -66,8 +68,7 @@ impl TableStore for Warehouse {
         load_id: &str,
         targets: &Targets,
     ) -> Result<Option<clickmill_tables::Begun>, TableError> {
-        let Targets { rows, dead_letters } = targets;
-        let begun = Load::begin(self, runtime, load_id, rows, dead_letters)?;
+        let begun = Load::begin(self, runtime, load_id, targets)?;
         Ok(begun.map(|begun| match begun {
             Begun::Load(load) => clickmill_tables::Begun::Load(Box::new(Loading {
                 load: *load,
@@ -157,8 +158,8 @@ struct Loading {
 }
 
 impl clickmill_tables::Load for Loading {
-    fn write(&mut self, rows: Rows) -> Result<(), TableError> {
-        Ok(self.load.write(&rows.rows)?)
+    fn write(&mut self, rows: Routed) -> Result<(), TableError> {
+        Ok(self.load.write(rows.tables().map(|rows| &rows.rows))?)
     }
 
     /// None: a file takes whatever has its columns.

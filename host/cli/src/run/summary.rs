@@ -32,6 +32,7 @@ pub(crate) fn print_summary(summary: &Summary) {
         ),
     }
     print_rows(counts);
+    print_routes(summary);
     print_plugins(counts);
     if let Some(digest) = &summary.plugin_set {
         eprintln!("plugin set {digest}");
@@ -87,6 +88,13 @@ fn print_rows(counts: &Counts) {
         for ((stage, code), count) in &counts.rejected_by {
             eprintln!("  {stage:<10} {code:<26} {:>10}", HumanCount(*count).to_string());
         }
+    }
+}
+
+/// Rows of the tables beside the pipeline's own. A row that is in several is one of `rows out`.
+fn print_routes(summary: &Summary) {
+    for (table, rows) in &summary.routes {
+        eprintln!("  {} to {table}", HumanCount(*rows));
     }
 }
 
@@ -219,8 +227,11 @@ pub(crate) fn as_json(summary: &Summary) -> serde_json::Value {
             "filtered_whole": filtered_whole,
         })
     });
+    let routes = summary.routes.iter();
+    let routes = routes.map(|(table, rows)| json!({ "table": table.to_string(), "rows": rows }));
     json!({
         "stream": stream,
+        "routes": routes.collect::<Vec<_>>(),
         "records": records,
         "rows_in": counts.rows_in,
         "rows_out": counts.rows_out,

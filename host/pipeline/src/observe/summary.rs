@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use clickmill_config::TableName;
 use clickmill_core::Fault;
 use clickmill_core::batch::Rejected;
 use clickmill_core::{Digest, StageName};
@@ -40,8 +41,10 @@ pub struct Counts {
     pub rows_made: u64,
     /// What has become of the records, by record.
     pub records: RecordCounts,
-    /// Rows written to the table.
+    /// Rows written to the tables, each counted once in however many of them it is.
     pub rows_out: u64,
+    /// Rows written to the table of each `[[sink.route]]`, in their order, copies too.
+    pub rows_of_routes: Vec<u64>,
     /// Rows written to the dead-letter table.
     pub rows_rejected: u64,
     /// Rows a plugin dropped on purpose.
@@ -114,6 +117,10 @@ impl Counts {
         self.rows_made += other.rows_made;
         self.records.add(other.records);
         self.rows_out += other.rows_out;
+        self.rows_of_routes.resize(self.rows_of_routes.len().max(other.rows_of_routes.len()), 0);
+        for (sum, rows) in self.rows_of_routes.iter_mut().zip(other.rows_of_routes) {
+            *sum += rows;
+        }
         self.rows_rejected += other.rows_rejected;
         self.rows_filtered += other.rows_filtered;
         self.bytes += other.bytes;
@@ -139,6 +146,8 @@ impl Counts {
 pub struct Summary {
     /// Rows by what became of them.
     pub counts: Counts,
+    /// Tables of the pipeline's routes, in their order, each with the rows written to it, copies too.
+    pub routes: Vec<(TableName, u64)>,
     /// Objects loaded.
     pub loaded: u64,
     /// Objects skipped, since the ledger has them.

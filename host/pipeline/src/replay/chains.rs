@@ -13,7 +13,7 @@ use clickmill_core::{StageName, stage};
 use clickmill_dead_letter::is_cut;
 use clickmill_sandbox::{ChainWorker, Library};
 use clickmill_sink::{Key, Letter, Record};
-use clickmill_tables::Rows;
+use clickmill_tables::Routed;
 
 /// A library's chains, by the columns that they are fitted to.
 pub(super) struct Chains<'a> {
@@ -91,7 +91,7 @@ impl<'a> Chains<'a> {
             }
             good.push(rows);
         }
-        good.retain(|rows| rows.rows.num_rows() > 0);
+        good.retain(|rows| rows.count() > 0);
         Ok(Made { good, strays })
     }
 
@@ -109,19 +109,19 @@ impl<'a> Chains<'a> {
 /// What a set has made of letters.
 pub(super) struct Made {
     /// Good rows, of whatever places in their records.
-    pub good: Vec<Rows>,
+    pub good: Vec<Routed>,
     /// Rows that are refused, and that no letter is of.
     pub strays: Vec<Rejected>,
 }
 
 /// The keys of rows.
-pub(super) fn keys_of(rows: &Rows) -> Vec<Key> {
-    let origins = &rows.origins;
+pub(super) fn keys_of(rows: &Routed) -> Vec<Key> {
+    let origins = rows.origins();
     let key = |row| Key {
         record: record_of(&origins.source, &origins.position(row)),
         place: origins.record_index(row),
     };
-    (0..rows.rows.num_rows()).map(key).collect()
+    (0..rows.count()).map(key).collect()
 }
 
 /// The key of a row that was refused.

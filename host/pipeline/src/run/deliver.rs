@@ -33,12 +33,23 @@ pub(crate) struct PendingBatch {
 
 /// Where a stream's batches go.
 pub(crate) struct Delivery {
-    pub rows: Box<dyn Appender>,
+    /// Of each table of rows: the pipeline's own, then those of its routes.
+    pub rows: Vec<Box<dyn Appender>>,
     pub letters: Letters,
     pub status: Arc<Status>,
 }
 
 impl Delivery {
+    /// How many appends may be on their way at once.
+    pub(crate) fn overlap(&self) -> usize {
+        self.rows.iter().map(|table| table.overlap()).min().unwrap_or(1)
+    }
+
+    /// Whether batches that wait are better appended together.
+    pub(crate) fn takes_many(&self) -> bool {
+        self.rows.iter().all(|table| table.takes_many())
+    }
+
     /// Delivers batches of one version: returns once all of it is durable and acknowledged, or can't be.
     pub(crate) async fn deliver(
         &self,
@@ -47,7 +58,7 @@ impl Delivery {
     ) -> Result<Delivered, DeliverError> {
         let mut delivered = Delivered::of(version);
         let span = tracing::Span::current();
-        let mut rows: Vec<Rows> = Vec::new();
+        let mut tables: Vec<Vec<Rows>> = self.rows.iter().map(|_| Vec::new()).collect();
         let mut rejected: Vec<Rejected> = Vec::new();
         let mut receipts = Vec::new();
         let mut published = Vec::new();
@@ -56,8 +67,10 @@ impl Delivery {
             delivered.counts.add(batch.finished.counts());
             delivered.pauses.push(batch.finished.pause);
             published.extend(publish_times(&batch.finished));
-            if batch.finished.rows.rows.num_rows() > 0 {
-                rows.push(batch.finished.rows);
+            for (table, rows) in tables.iter_mut().zip(batch.finished.rows.into_tables()) {
+                if rows.rows.num_rows() > 0 {
+                    table.push(rows);
+                }
             }
             rejected.extend(batch.finished.rejected);
             receipts.extend(batch.receipts);
@@ -65,8 +78,19 @@ impl Delivery {
             delivered.batches.push(batch.batch);
             span.follows_from(&batch.span);
         }
-        if !rows.is_empty() {
-            let appended = self.append(rows, &mut delivered).await?;
+        // A row is in one table: of a message that comes again, after a kill between two tables, each says
+        // of its own rows which it has.
+        for (number, (to, rows)) in self.rows.iter().zip(tables).enumerate() {
+            if rows.is_empty() {
+                continue;
+            }
+            let appended = self.append(&**to, rows, &mut delivered).await?;
+            let gone = appended.refused.len() as u64 + appended.repeated;
+            if let Some(of_route) =
+                number.checked_sub(1).and_then(|at| delivered.counts.rows_of_routes.get_mut(at))
+            {
+                *of_route -= gone;
+            }
             delivered.counts.refuse(&appended.refused);
             delivered.counts.rows_out -= appended.repeated;
             delivered.counts.take_back(appended.repeated);
@@ -92,13 +116,14 @@ impl Delivery {
     /// Appends rows, again and again until the table has them or says that it never will.
     async fn append(
         &self,
+        to: &dyn Appender,
         rows: Vec<Rows>,
         delivered: &mut Delivered,
     ) -> Result<Appended, DeliverError> {
         let state = Mutex::new((rows, Appended::default()));
         let append = || async {
             let (rows, so_far) = &mut *state.lock().await;
-            self.rows.append(rows, so_far).await
+            to.append(rows, so_far).await
         };
         append
             .retry(backoff())
@@ -139,7 +164,7 @@ impl DeliverError {
 }
 
 fn publish_times(finished: &Finished) -> Vec<Micros> {
-    let rows = match &finished.rows.origins.positions {
+    let rows = match &finished.rows.origins().positions {
         Positions::Messages(messages) => messages.as_slice(),
         Positions::Lines(_) => &[],
     };

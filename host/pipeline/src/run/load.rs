@@ -163,10 +163,8 @@ pub(super) fn load(
     let pipeline = &context.pipeline;
     let runtime = &context.runtime;
     judge.begin();
-    let targets = Targets {
-        rows: (pipeline.sink.table.clone(), pipeline.sink.schema.arrow()),
-        dead_letters: (pipeline.dead_letter.table.clone(), context.letters.schema.clone()),
-    };
+    let dead_letters = (pipeline.dead_letter.table.clone(), context.letters.schema.clone());
+    let targets = Targets::of(&pipeline.sink, dead_letters);
     let tell = || {
         tracing::info!(object = object.uri, "another run is loading this object, waiting for it");
     };
@@ -265,14 +263,14 @@ fn fill(
     let mut counts = Counts::default();
     let mut write = |done: Finished| -> Result<Option<TooManyRejected>, LoadError> {
         let (rows_in, rejected) = (done.rows_in, done.rejected.len() as u64);
-        let last = done.rows.origins.last();
+        let last = done.rows.origins().last();
         let of_batch = done.counts();
         let rows = of_batch.rows_told();
         counts.add(of_batch);
         for letters in letters.rows(&done.rejected) {
             load.write_dead_letters(letters?)?;
         }
-        if done.rows.rows.num_rows() > 0 {
+        if done.rows.count() > 0 {
             load.write(done.rows)?;
         }
         status.count(rows_in, rejected);

@@ -53,7 +53,6 @@ use clickmill_core::schema::provenance;
 use clickmill_core::{Micros, SPANS};
 use clickmill_dead_letter::Spool;
 use clickmill_decode::messages;
-use clickmill_sink::Appender;
 use clickmill_source::stream::Stream;
 
 /// Rows that one file of the warehouse takes at once, when batches wait.
@@ -117,10 +116,12 @@ async fn open(context: &Context, status: &Arc<Status>) -> Result<(Stream, Delive
     let (sink, dead) = (&pipeline.sink, &pipeline.dead_letter);
     let spool = Spool::open(&dead.spool, &pipeline.name, dead.spool_max_bytes)?;
     let (tables, name) = (&context.tables, &pipeline.name);
-    let rows = tables.appender(&sink.table, &sink.schema, &provenance::MESSAGE, name);
+    let mut rows = Vec::new();
+    for (table, schema) in sink.tables() {
+        rows.push(tables.appender(table, schema, &provenance::MESSAGE, name).await?);
+    }
     let letters = tables.appender(&dead.table, &dead.schema, &["letter_id"], name);
-    let (rows, letters) = (rows.await?, letters.await?);
-    let letters = Letters::new(letters, context.letters.clone(), spool, status.clone());
+    let letters = Letters::new(letters.await?, context.letters.clone(), spool, status.clone());
     let delivery = Delivery { rows, letters, status: status.clone() };
     // The source last: from now on messages arrive.
     let stream = Stream::open(&pipeline.source).await?;
@@ -168,7 +169,9 @@ async fn both_ways(
     let ending = async {
         delivery.letters.carry_over_once().await;
         stream.end(LAST_WORDS).await;
-        delivery.rows.close().await;
+        for rows in &delivery.rows {
+            rows.close().await;
+        }
         delivery.letters.close().await;
     };
     tokio::select! {
@@ -259,8 +262,7 @@ async fn write(
     let mut ended = false;
     let mut too_many = None;
     let failed: Option<StreamError> = loop {
-        while let Some((version, group)) = next_group(&mut ready, on_the_way.len(), &*delivery.rows)
-        {
+        while let Some((version, group)) = next_group(&mut ready, on_the_way.len(), delivery) {
             delivery.status.queue(Queue::Sink, -(group.len() as i64));
             let span = tracing::info_span!(
                 target: SPANS, parent: None, "deliver", batches = group.len()
@@ -327,7 +329,7 @@ async fn finish_appends(
 fn next_group(
     ready: &mut VecDeque<PendingBatch>,
     on_the_way: usize,
-    to: &dyn Appender,
+    to: &Delivery,
 ) -> Option<(Arc<VersionRecord>, Vec<PendingBatch>)> {
     let first = ready.front()?;
     // Messages of one key follow each other into the table.
@@ -343,12 +345,12 @@ fn next_group(
 fn group(
     version: &Arc<VersionRecord>,
     ready: &mut VecDeque<PendingBatch>,
-    to: &dyn Appender,
+    to: &Delivery,
 ) -> Vec<PendingBatch> {
     let mut rows = 0;
     let mut count = 0;
     for batch in ready.iter() {
-        rows += batch.finished.rows.rows.num_rows();
+        rows += batch.finished.rows.count();
         let other = !Arc::ptr_eq(version, &batch.finished.version);
         if count > 0 && (other || rows > ROWS_PER_APPEND || !to.takes_many()) {
             break;
@@ -360,7 +362,7 @@ fn group(
 
 /// Whether a batch has messages whose order counts.
 fn is_ordered(batch: &PendingBatch) -> bool {
-    match &batch.finished.rows.origins.positions {
+    match &batch.finished.rows.origins().positions {
         Positions::Messages(messages) => messages.iter().any(|m| !m.ordering_key.is_empty()),
         Positions::Lines(_) => false,
     }

@@ -17,12 +17,12 @@ use clickmill_core::schema::TableSchema;
 use clickmill_core::stage;
 use clickmill_decode::Decoded;
 use clickmill_sandbox::{ChainWorker, Processed, RecordCounts, StageCounts};
-use clickmill_tables::Rows;
+use clickmill_tables::Routed;
 
-/// What a batch becomes: `rows.rows.num_rows() + rejected.len() + filtered` are the rows that went in and
+/// What a batch becomes: `rows.count() + rejected.len() + filtered` are the rows that went in and
 /// those that plugins made of them.
 pub(crate) struct Transformed {
-    pub rows: Rows,
+    pub rows: Routed,
     pub rejected: Vec<Rejected>,
     pub filtered: u64,
     /// What has become of the records, by record.
@@ -32,7 +32,7 @@ pub(crate) struct Transformed {
 impl Transformed {
     /// Rows of which it is told what became of them.
     pub(crate) fn told(&self) -> u64 {
-        (self.rows.rows.num_rows() + self.rejected.len()) as u64 + self.filtered
+        (self.rows.count() + self.rejected.len()) as u64 + self.filtered
     }
 }
 
@@ -51,10 +51,9 @@ impl Fitted {
         let several = batch.origins.places.is_some();
         let (batch, stopped) = self.guard.stop(batch, &raw, plugin_set)?;
         rejected.extend(stopped);
-        let (rows, lacking) = self.projection.rows(batch, plugin_set)?;
+        let (rows, lacking) = self.router.rows(batch, plugin_set)?;
         rejected.extend(lacking);
-        let with_rows =
-            if several { records_of(&rows.origins) } else { rows.rows.num_rows() as u64 };
+        let with_rows = if several { records_of(rows.origins()) } else { rows.count() as u64 };
         let records = stopped_since(records, with_rows);
         Ok(Transformed { rows, rejected, filtered, records })
     }
@@ -80,7 +79,7 @@ pub(crate) struct Finished {
     pub version: Arc<VersionRecord>,
     pub rows_in: u64,
     pub bytes: u64,
-    pub rows: Rows,
+    pub rows: Routed,
     pub rejected: Vec<Rejected>,
     pub filtered: u64,
     /// What has become of the records, those that never became rows among them.
@@ -96,7 +95,13 @@ impl Finished {
     pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts {
             rows_in: self.rows_in,
-            rows_out: self.rows.rows.num_rows() as u64,
+            rows_out: self.rows.count() as u64,
+            rows_of_routes: self
+                .rows
+                .others
+                .iter()
+                .map(|rows| rows.rows.num_rows() as u64)
+                .collect(),
             rows_filtered: self.filtered,
             records: self.records,
             bytes: self.bytes,
@@ -153,7 +158,7 @@ impl<'a> Worker<'a> {
         let rows = decoded.batch.rows() as u64;
         let malformed = decoded.malformed.len();
         let (rows_in, bytes) = (rows + malformed as u64, decoded.bytes as u64);
-        let table = &slot.target().schema;
+        let table = &slot.target().sink.schema;
         let made = transform(&mut chain.worker, fitted, taps, table, decoded)?;
         // Records that never became rows are not the plugins' doing.
         let told = made.told() - malformed as u64;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{ArrayRef, BooleanArray, UInt64Array};
 use arrow::compute::kernels::cmp::distinct;
-use arrow::compute::{or, take};
+use arrow::compute::take;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
@@ -20,6 +20,7 @@ use clickmill_core::Counted;
 use clickmill_core::batch::{Batch, Origins, Position, Rejected};
 use clickmill_core::schema::provenance;
 use clickmill_sandbox::ChainWorker;
+use clickmill_tables::Rows;
 
 /// What would change. Numbers of rows; no values, since those may be secret.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -90,8 +91,10 @@ fn differs_from(before: &ArrayRef, now: &ArrayRef) -> Result<BooleanArray, Arrow
     Ok(before.iter().zip(now.iter()).map(|(before, now)| Some(before != now)).collect())
 }
 
-/// The record and the place in it of each row.
-fn keys(origins: &Origins) -> Vec<(Position, u64)> {
+/// The record of a row, and its place in that.
+type Key = (Position, u64);
+
+fn keys(origins: &Origins) -> Vec<Key> {
     let rows = 0..origins.ranges.len();
     rows.map(|row| (origins.position(row), origins.record_index(row))).collect()
 }
@@ -101,20 +104,12 @@ impl Shadow {
     fn compare(&mut self, old: &Transformed, new: &Transformed) -> Result<(), ArrowError> {
         let refused: BTreeMap<(&Position, u64), &Rejected> =
             new.rejected.iter().map(|r| ((&r.position, r.record_index), r)).collect();
-        let (keys_old, keys_new) = (keys(&old.rows.origins), keys(&new.rows.origins));
-        let places_new: BTreeMap<&(Position, u64), usize> =
-            keys_new.iter().enumerate().map(|(row, key)| (key, row)).collect();
-        let made_old: BTreeSet<&(Position, u64)> = keys_old.iter().collect();
+        let (keys_old, keys_new) = (keys(old.rows.origins()), keys(new.rows.origins()));
+        let (keys_old, keys_new): (BTreeSet<&Key>, BTreeSet<&Key>) =
+            (keys_old.iter().collect(), keys_new.iter().collect());
         let with_rows: BTreeSet<&Position> =
             keys_new.iter().map(|(position, _)| position).collect();
-        let (mut in_old, mut in_new) = (Vec::new(), Vec::new());
-        for (row, key) in keys_old.iter().enumerate() {
-            if let Some(at) = places_new.get(key) {
-                in_old.push(row as u64);
-                in_new.push(*at as u64);
-                continue;
-            }
-            let (position, place) = key;
+        for (position, place) in keys_old.difference(&keys_new) {
             // Where nothing is left of a record, it may have been refused before it became rows.
             let whole = || {
                 let mut of_record = refused.range((position, 0)..=(position, u64::MAX));
@@ -129,24 +124,66 @@ impl Shadow {
                 None => self.newly_dropped += 1,
             }
         }
-        self.newly_accepted += keys_new.iter().filter(|key| !made_old.contains(key)).count() as u64;
+        self.newly_accepted += keys_new.difference(&keys_old).count() as u64;
+        let good: BTreeSet<&Key> = keys_old.intersection(&keys_new).copied().collect();
+        self.good += good.len() as u64;
+        let mut changed = Changed::default();
+        for (old, new) in old.rows.tables().zip(new.rows.tables()) {
+            changed.look(old, new, &good)?;
+        }
+        for (column, rows) in changed.columns {
+            *self.changed.entry(column).or_default() += rows.len() as u64;
+            changed.rows.extend(rows);
+        }
+        self.changed_rows += changed.rows.len() as u64;
+        Ok(())
+    }
+}
+
+/// Rows that are good to both sets and not the same.
+#[derive(Default)]
+struct Changed {
+    columns: BTreeMap<String, BTreeSet<Key>>,
+    /// In any column, or by the table they go to.
+    rows: BTreeSet<Key>,
+}
+
+impl Changed {
+    /// Looks at the rows of one table.
+    fn look(&mut self, old: &Rows, new: &Rows, good: &BTreeSet<&Key>) -> Result<(), ArrowError> {
+        let (keys_old, keys_new) = (keys(&old.origins), keys(&new.origins));
+        let mut places_new: BTreeMap<&Key, usize> =
+            keys_new.iter().enumerate().map(|(row, key)| (key, row)).collect();
+        let (mut in_old, mut in_new) = (Vec::new(), Vec::new());
+        let mut moved = Vec::new();
+        for (row, key) in keys_old.iter().enumerate() {
+            match places_new.remove(key) {
+                Some(at) => {
+                    in_old.push(row as u64);
+                    in_new.push(at as u64);
+                }
+                None => moved.push(key),
+            }
+        }
+        moved.extend(places_new.into_keys());
+        self.rows.extend(moved.into_iter().filter(|key| good.contains(key)).cloned());
         let (in_old, in_new) = (UInt64Array::from(in_old), UInt64Array::from(in_new));
-        self.good += in_old.len() as u64;
-        let mut differs = BooleanArray::from(vec![false; in_old.len()]);
-        for (at, field) in old.rows.rows.schema().fields().iter().enumerate() {
+        for (at, field) in old.rows.schema().fields().iter().enumerate() {
             let name = field.name();
             if provenance::ALL.contains(&name.as_str()) {
                 continue;
             }
-            let before = take(old.rows.rows.column(at), &in_old, None)?;
-            let now = take(new.rows.rows.column(at), &in_new, None)?;
-            let here = differs_from(&before, &now)?;
-            if here.true_count() > 0 {
-                *self.changed.entry(name.clone()).or_default() += here.true_count() as u64;
-                differs = or(&differs, &here)?;
+            let before = take(old.rows.column(at), &in_old, None)?;
+            let now = take(new.rows.column(at), &in_new, None)?;
+            let differs = differs_from(&before, &now)?;
+            if differs.true_count() == 0 {
+                continue;
             }
+            let rows = in_old.values().iter().zip(&differs);
+            let rows = rows.filter(|(_, differs)| *differs == Some(true));
+            let rows = rows.map(|(row, _)| keys_old[*row as usize].clone());
+            self.columns.entry(name.clone()).or_default().extend(rows);
         }
-        self.changed_rows += differs.true_count() as u64;
         Ok(())
     }
 }
@@ -161,7 +198,6 @@ mod tests {
     use clickmill_core::batch::{Positions, Reason, Rejector};
     use clickmill_core::{Digest, Micros};
     use clickmill_sandbox::RecordCounts;
-    use clickmill_tables::Rows;
 
     /// What a set makes: rows by line, place and value, and refused ones by line and place.
     fn made(rows: &[(u64, u64, i64)], refused: &[(u64, u64)]) -> Transformed {
@@ -191,7 +227,8 @@ mod tests {
                 ),
                 ingest_time: Micros::default(),
                 plugin_set: Digest::of(b""),
-            },
+            }
+            .into(),
             rejected: (0..refused.len()).map(|row| of.reject(row, &by, reason())).collect(),
             filtered: 0,
             records: RecordCounts::default(),

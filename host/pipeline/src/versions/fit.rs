@@ -3,18 +3,18 @@
 use arrow::datatypes::SchemaRef;
 
 use super::guard::Guard;
-use clickmill_config::TableName;
+use clickmill_config::Sink;
+use clickmill_core::Fault;
 use clickmill_core::path::Path;
 use clickmill_core::schema::TableSchema;
 use clickmill_core::schema::provenance::RECORD_INDEX;
-use clickmill_core::{Fault, list};
 use clickmill_sandbox::{Chain, Library, PluginError, Secrets};
-use clickmill_tables::{Misfit, Projection};
+use clickmill_tables::{Misfit, Router, Unroutable};
 
 /// What every chain of a pipeline has to fit, and what its columns are filled with.
 pub(crate) struct Target {
-    pub table: TableName,
-    pub schema: TableSchema,
+    /// The tables.
+    pub sink: Sink,
     /// Columns of provenance that rows of this source have no value for.
     pub unknown: &'static [&'static str],
     /// The columns that come in, where they are known before anything does.
@@ -29,7 +29,7 @@ pub(crate) struct Fitted {
     pub columns: SchemaRef,
     pub chain: Chain,
     pub guard: Guard,
-    pub projection: Projection,
+    pub router: Router,
 }
 
 /// Why a chain does not fit.
@@ -38,14 +38,9 @@ pub enum FitError {
     /// A plugin can't run on the columns that come in.
     #[error(transparent)]
     Plugin(Box<PluginError>),
-    /// What the chain gives does not fit the table.
-    #[error("the chain's rows do not fit table `{table}`:{list}", list = list(misfits))]
-    Misfit {
-        /// The table.
-        table: String,
-        /// Every column that does not fit.
-        misfits: Vec<Misfit>,
-    },
+    /// What the chain gives does not fit a table, or the condition of a route.
+    #[error(transparent)]
+    Tables(#[from] Unroutable),
 }
 
 impl From<PluginError> for FitError {
@@ -59,7 +54,7 @@ impl FitError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Plugin(error) => error.fault(),
-            Self::Misfit { .. } => Fault::Input,
+            Self::Tables(_) => Fault::Input,
         }
     }
 }
@@ -67,15 +62,18 @@ impl FitError {
 impl Target {
     /// Fits a library, without running it.
     pub(crate) fn fit(&self, library: &Library, columns: &SchemaRef) -> Result<Fitted, FitError> {
-        let Self { table, schema, unknown, guard, secrets, .. } = self;
+        let Self { sink, unknown, guard, secrets, .. } = self;
         let chain = library.configure(columns, secrets)?.guarding(guard.columns());
-        let misfit = |misfits| FitError::Misfit { table: table.to_string(), misfits };
-        let projection = Projection::new(schema, chain.output(), unknown).map_err(misfit)?;
-        let has_place = schema.columns.iter().any(|column| column.name == RECORD_INDEX);
-        if chain.multiplies() && !has_place {
-            return Err(misfit(vec![Misfit::NoPlace { column: Path::of(RECORD_INDEX) }]));
+        let router = Router::new(sink, chain.output(), unknown)?;
+        let lacks_place =
+            |schema: &TableSchema| schema.columns.iter().all(|column| column.name != RECORD_INDEX);
+        if chain.multiplies()
+            && let Some((table, _)) = sink.tables().find(|(_, schema)| lacks_place(schema))
+        {
+            let misfits = vec![Misfit::NoPlace { column: Path::of(RECORD_INDEX) }];
+            return Err(Unroutable::Misfit { table: table.clone(), misfits }.into());
         }
         let guard = guard.over(columns, chain.written_paths());
-        Ok(Fitted { columns: columns.clone(), chain, guard, projection })
+        Ok(Fitted { columns: columns.clone(), chain, guard, router })
     }
 }

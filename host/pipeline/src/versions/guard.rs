@@ -35,7 +35,7 @@ use clickmill_config::{self as config, Dialect, Format};
 use clickmill_core::batch::{Batch, Reason, Rejected, Rejector};
 use clickmill_core::leaves::{Leaf, leaves};
 use clickmill_core::path::Path;
-use clickmill_core::schema::TableSchema;
+use clickmill_core::schema::{Column, TableSchema};
 use clickmill_core::words::{is_plain, may_have_escapes, resolved, stands, texts};
 use clickmill_core::{Digest, stage};
 
@@ -117,8 +117,13 @@ struct Joined {
 }
 
 impl Guard {
-    /// A guard of a table's sensitive columns, whose rows are from records of a format.
-    pub(crate) fn of(schema: &TableSchema, config: &config::Guard, format: &Format) -> Self {
+    /// A guard of the sensitive columns of these tables, whose rows are from records of a format. What is
+    /// sensitive in one of them is so in all that have it.
+    pub(crate) fn of<'a>(
+        schemas: impl IntoIterator<Item = &'a TableSchema>,
+        config: &config::Guard,
+        format: &Format,
+    ) -> Self {
         if config.off {
             return Self::default();
         }
@@ -126,7 +131,12 @@ impl Guard {
             let form = config.allow.iter().find(|(of, _)| of == name);
             form.map(|(_, form)| form.clone())
         };
-        let all = schema.all_columns();
+        let mut all: Vec<(Path, &Column)> = Vec::new();
+        for (path, column) in schemas.into_iter().flat_map(TableSchema::all_columns) {
+            if all.iter().all(|(known, _)| *known != path) {
+                all.push((path, column));
+            }
+        }
         let tagged = all.iter().filter(|(_, column)| column.policy_tags.is_some());
         let tagged: Vec<&Path> = tagged.map(|(path, _)| path).collect();
         let (mut columns, mut others) = (Vec::new(), Vec::new());
@@ -139,7 +149,8 @@ impl Guard {
                 others.push(Other { name, form });
             }
         }
-        let names = schema.columns.iter().map(|column| column.name.clone()).collect();
+        let outermost = all.iter().filter(|(path, _)| path.parent().is_none());
+        let names = outermost.map(|(_, column)| column.name.clone()).collect();
         let dialect = match format {
             Format::Csv { dialect, .. } => Some(*dialect),
             Format::Ndjson { .. } | Format::Message { .. } => None,

@@ -9,6 +9,9 @@ use super::*;
 use clickmill_core::schema::TableSchema;
 use clickmill_core::{Digest, Micros};
 
+/// One table of a load: its name and columns.
+type Target = (TableName, SchemaRef);
+
 const SCHEMA: &str = r#"[{"name": "n", "type": "INTEGER", "mode": "REQUIRED"}]"#;
 const ID: &str = "00c0ffee00c0ffee";
 
@@ -16,6 +19,7 @@ struct Scratch {
     runtime: Runtime,
     warehouse: Warehouse,
     rows: Target,
+    route: Target,
     letters: Target,
     folder: tempfile::TempDir,
 }
@@ -32,6 +36,7 @@ impl Scratch {
             runtime: Runtime::new().unwrap(),
             warehouse: Warehouse::open(&folder.path().to_string_lossy()).unwrap(),
             rows: target("t"),
+            route: target("route"),
             letters: target("letters"),
             folder,
         }
@@ -47,7 +52,10 @@ impl Scratch {
 
     fn begin(&self) -> Option<Begun> {
         let runtime = self.runtime.handle();
-        Load::begin(&self.warehouse, runtime, ID, &self.rows, &self.letters).unwrap()
+        let [rows, route, dead_letters] =
+            [&self.rows, &self.route, &self.letters].map(Clone::clone);
+        let targets = Targets { rows, routes: vec![route], dead_letters };
+        Load::begin(&self.warehouse, runtime, ID, &targets).unwrap()
     }
 
     /// A load with a row and a letter of this number.
@@ -60,7 +68,7 @@ impl Scratch {
     fn fill(&self, load: &mut Load, n: i64) {
         let column = Arc::new(Int64Array::from(vec![n]));
         let rows = RecordBatch::try_new(self.rows.1.clone(), vec![column]).unwrap();
-        load.write(&rows).unwrap();
+        load.write([&rows, &rows]).unwrap();
         load.write_dead_letters(&rows).unwrap();
     }
 
@@ -104,8 +112,9 @@ impl Scratch {
 
     #[track_caller]
     fn holds(&self, numbers: &[i64]) {
-        assert_eq!(self.found(&self.rows.0), numbers);
-        assert_eq!(self.found(&self.letters.0), numbers);
+        for (table, _) in [&self.rows, &self.route, &self.letters] {
+            assert_eq!(self.found(table), numbers, "{table}");
+        }
     }
 
     #[track_caller]
@@ -149,19 +158,62 @@ fn on_a_disk_one_at_a_time_loads_an_object() {
 
 #[test]
 fn what_a_killed_run_has_published_without_an_entry_is_removed() {
+    // Letters are published first, then the rows of each table: it may be killed after any of them.
+    for killed_after in 0..=3 {
+        let scratch = Scratch::on_disk();
+        let day =
+            |table: &str| scratch.folder.path().join("d").join(table).join("load_date=2026-11-24");
+        let tables = &["letters", "t", "route"][..killed_after];
+        for table in tables {
+            std::fs::create_dir_all(day(table)).unwrap();
+            std::fs::write(day(table).join(format!("{ID}.parquet")), "whole").unwrap();
+            std::fs::write(day(table).join("another.parquet"), "whole").unwrap();
+        }
+        scratch.leave();
+        let load = scratch.load(1);
+        for table in tables {
+            assert!(!day(table).join(format!("{ID}.parquet")).exists(), "{table}");
+            std::fs::remove_file(day(table).join("another.parquet")).unwrap();
+        }
+        assert_eq!(scratch.commit(load), Committed::Now);
+        scratch.holds(&[1]);
+        assert_eq!(scratch.staged(), [] as [PathBuf; 0]);
+    }
+}
+
+#[test]
+fn what_a_killed_run_has_published_goes_from_tables_that_nobody_names_any_more() {
     let scratch = Scratch::on_disk();
-    let table = scratch.folder.path().join("d/t");
-    let published = table.join("load_date=2026-11-24").join(format!("{ID}.parquet"));
-    let other = table.join("load_date=2026-11-24").join("another.parquet");
-    std::fs::create_dir_all(published.parent().unwrap()).unwrap();
-    std::fs::write(&published, "whole").unwrap();
-    std::fs::write(&other, "whole").unwrap();
-    scratch.leave();
+    let gone = TableName { dataset: "d".to_owned(), table: "gone".to_owned() };
+    let published = |table: &str| {
+        let day = scratch.folder.path().join("d").join(table).join("load_date=2026-11-24");
+        std::fs::create_dir_all(&day).unwrap();
+        let file = day.join(format!("{ID}.parquet"));
+        std::fs::write(&file, "whole").unwrap();
+        file
+    };
+    let leave = || {
+        let left = ["t", "gone", "unlisted"].map(published);
+        scratch.leave();
+        scratch.warehouse.list_tables(ID, &scratch.rows.0, [&gone]).unwrap();
+        left
+    };
+    let there = |left: &[PathBuf; 3]| left.each_ref().map(|file| file.exists());
+    // By the next run at the object …
+    let left = leave();
     let load = scratch.load(1);
-    assert!(!published.exists() && other.exists());
-    std::fs::remove_file(&other).unwrap();
-    assert_eq!(scratch.commit(load), Committed::Now);
-    scratch.holds(&[1]);
+    assert_eq!(there(&left), [false, false, true]);
+    drop(load);
+    // … or by whoever clears up.
+    let left = leave();
+    scratch.runtime.block_on(scratch.warehouse.sweep(SystemTime::now()));
+    assert_eq!(there(&left), [false, false, true]);
+    assert_eq!(scratch.staged(), [] as [PathBuf; 0]);
+    // Not where the load has happened.
+    scratch.commit(scratch.load(2));
+    let left = leave();
+    scratch.runtime.block_on(scratch.warehouse.sweep(SystemTime::now()));
+    assert_eq!(there(&left), [true; 3]);
     assert_eq!(scratch.staged(), [] as [PathBuf; 0]);
 }
 

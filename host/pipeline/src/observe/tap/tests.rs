@@ -18,7 +18,7 @@ async fn a_row_that_the_guard_will_stop_is_shown_after_no_stage() {
     ]"#;
     let schema = TableSchema::parse(schema, Path::new("t.json")).expect("a schema");
     let format = Format::Ndjson { max_record_bytes: 1024 };
-    let guard = Guard::of(&schema, &config::Guard::default(), &format);
+    let guard = Guard::of([&schema], &config::Guard::default(), &format);
     let stages = vec![("parse", vec!["ip", "note"]), ("mask", vec!["ip"])];
     let writes = StageWrites { stages, open: ["note"].into(), guard: &guard };
     let texts = |values: [&str; 2]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
@@ -70,7 +70,7 @@ async fn a_record_with_a_sensitive_field_is_hidden_whole_and_another_is_shown() 
     ]"#;
     let schema = TableSchema::parse(schema, Path::new("t.json")).expect("a schema");
     let format = Format::Ndjson { max_record_bytes: 1024 };
-    let guard = Guard::of(&schema, &config::Guard::default(), &format);
+    let guard = Guard::of([&schema], &config::Guard::default(), &format);
     let open = schema.columns.iter().filter(|column| !column.is_sensitive());
     let open = open.map(|column| column.name.as_str()).collect();
     let stages = vec![("parse", vec!["visitor", "page", "later"]), ("mask", vec!["later"])];

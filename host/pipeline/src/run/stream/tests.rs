@@ -17,8 +17,14 @@ use clickmill_sandbox::{Engine, Library, Secrets};
 fn slot(cache: &Path) -> Slot {
     let schema = r#"[{ "name": "payload", "type": "INTEGER" }]"#;
     let target = Target {
-        table: config::TableName { dataset: "test".to_owned(), table: "out".to_owned() },
-        schema: TableSchema::parse(schema, Path::new("out.json")).expect("a schema"),
+        sink: config::Sink {
+            table: config::TableName { dataset: "test".to_owned(), table: "out".to_owned() },
+            schema: TableSchema::parse(schema, Path::new("out.json")).expect("a schema"),
+            routes: Vec::new(),
+            unrouted: config::Unrouted::default(),
+            place: config::Place::Warehouse,
+            retention_days: None,
+        },
         unknown: &[],
         columns: None,
         guard: Guard::default(),

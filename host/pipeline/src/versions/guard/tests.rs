@@ -35,7 +35,7 @@ fn guard(allow: &[(&str, &str)]) -> Guard {
         .iter()
         .map(|(name, form)| ((*name).to_owned(), Regex::new(form).expect("a regular expression")));
     let config = config::Guard { off: false, allow: allow.collect() };
-    let guard = Guard::of(&schema, &config, &Format::Ndjson { max_record_bytes: 1024 });
+    let guard = Guard::of([&schema], &config, &Format::Ndjson { max_record_bytes: 1024 });
     let twice = ["ip", "user_id", "phone"].repeat(2);
     guard.over(&Schema::empty(), twice.into_iter().map(clickmill_core::path::Path::of))
 }
@@ -299,7 +299,7 @@ fn nested() -> Guard {
     ]"#;
     let schema = TableSchema::parse(text, Path::new("t.json")).expect("a schema");
     let config = config::Guard::default();
-    Guard::of(&schema, &config, &Format::Ndjson { max_record_bytes: 1024 })
+    Guard::of([&schema], &config, &Format::Ndjson { max_record_bytes: 1024 })
 }
 
 fn record(columns: [(&str, &[&str]); 2]) -> ArrayRef {
@@ -375,7 +375,7 @@ fn networks_pass_in_the_field_that_was_written_again_and_in_none_beside_it() {
     ]}]"#;
     let schema = TableSchema::parse(text, Path::new("t.json")).expect("a schema");
     let config = config::Guard::default();
-    let guard = Guard::of(&schema, &config, &Format::Ndjson { max_record_bytes: 1024 });
+    let guard = Guard::of([&schema], &config, &Format::Ndjson { max_record_bytes: 1024 });
     let payload = Schema::new(vec![Field::new("payload", DataType::Utf8, false)]);
     // What each stage writes, and whether networks pass in `user.ip` and in `user.proxy`.
     for (writes, wanted) in [

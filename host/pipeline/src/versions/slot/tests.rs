@@ -11,8 +11,14 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn slot() -> (Slot, Library) {
     let schema = r#"[{ "name": "payload", "type": "STRING" }]"#;
     let target = Target {
-        table: config::TableName { dataset: "test".to_owned(), table: "out".to_owned() },
-        schema: TableSchema::parse(schema, Path::new("out.json")).unwrap(),
+        sink: config::Sink {
+            table: config::TableName { dataset: "test".to_owned(), table: "out".to_owned() },
+            schema: TableSchema::parse(schema, Path::new("out.json")).unwrap(),
+            routes: Vec::new(),
+            unrouted: config::Unrouted::default(),
+            place: config::Place::Warehouse,
+            retention_days: None,
+        },
         unknown: &[],
         columns: None,
         guard: Guard::default(),

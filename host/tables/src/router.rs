@@ -1,0 +1,266 @@
+//! Which tables a row goes to, and the rows of each: the pipeline's own table, and those of its routes.
+//!
+//! Conditions are asked in the order of the routes. A row goes to the first whose condition it meets, and
+//! beside that to each before it that takes a copy. What no route but such took goes to the pipeline's own
+//! table; or, where that is for nothing else, is refused unless a copy of it was taken.
+//!
+//! A row is in all of its tables or in none: where one of them can't take it, since it lacks a REQUIRED
+//! value, it is refused, once.
+
+use std::collections::BTreeSet;
+
+use arrow::array::BooleanArray;
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::Field;
+use arrow::error::ArrowError;
+
+use super::nested::Misfit;
+use super::projection::Projection;
+use super::{Refused, Rows};
+use clickmill_config::{Route, Sink, TableName, Unrouted};
+use clickmill_core::batch::{Batch, Origins, Position, Reason, Rejector};
+use clickmill_core::condition::{BindError, Bound};
+use clickmill_core::schema::TableSchema;
+use clickmill_core::{Digest, list, stage};
+
+/// The code of rows that meet the condition of no route.
+pub const NO_ROUTE: &str = "no_route";
+
+/// How to make rows of a pipeline's tables.
+pub struct Router {
+    own: Projection,
+    routes: Vec<Way>,
+    unrouted: Unrouted,
+}
+
+/// The way to a route's table.
+struct Way {
+    met: Bound,
+    copy: bool,
+    to: Projection,
+}
+
+/// Why a chain's output can't be routed.
+#[derive(Debug, thiserror::Error)]
+pub enum Unroutable {
+    /// It does not fit a table.
+    #[error("the chain's rows do not fit table `{table}`:{list}", list = list(misfits))]
+    Misfit {
+        /// The table.
+        table: TableName,
+        /// Every column that does not fit.
+        misfits: Vec<Misfit>,
+    },
+    /// A condition can't be asked of it.
+    #[error("the chain's rows cannot be asked for `{condition}`, the condition of table `{table}`")]
+    Condition {
+        /// The table of the route.
+        table: TableName,
+        /// Its condition.
+        condition: String,
+        /// Why.
+        source: Box<BindError>,
+    },
+}
+
+/// Rows by their tables.
+#[derive(Debug, Clone)]
+pub struct Routed {
+    /// Those of the pipeline's own table.
+    pub own: Rows,
+    /// Those of its routes' tables, in the order of the routes.
+    pub others: Vec<Rows>,
+    /// Where each row came from, once, however many tables it is in; absent where there are no routes.
+    distinct: Option<Origins>,
+}
+
+/// Rows of a pipeline without routes.
+impl From<Rows> for Routed {
+    fn from(own: Rows) -> Self {
+        Self { own, others: Vec::new(), distinct: None }
+    }
+}
+
+impl Routed {
+    /// Where the rows came from: each of them once, in their order.
+    pub fn origins(&self) -> &Origins {
+        self.distinct.as_ref().unwrap_or(&self.own.origins)
+    }
+
+    /// How many rows, each of them once.
+    pub fn count(&self) -> usize {
+        self.origins().ranges.len()
+    }
+
+    /// Leaves rows out of all tables, by their numbers among those of [`Routed::origins`]: they are there
+    /// already.
+    pub fn leave_out(&mut self, out: &[usize]) -> Result<(), ArrowError> {
+        let Some(distinct) = &mut self.distinct else { return self.own.leave_out(out) };
+        let key = |row: &usize| (distinct.position(*row), distinct.record_index(*row));
+        leave_out(
+            std::iter::once(&mut self.own).chain(&mut self.others),
+            &out.iter().map(key).collect(),
+        )?;
+        leave_out_of(distinct, out);
+        Ok(())
+    }
+
+    /// The rows of each table: of the pipeline's own, then of its routes' in their order.
+    pub fn tables(&self) -> impl Iterator<Item = &Rows> {
+        std::iter::once(&self.own).chain(&self.others)
+    }
+
+    /// As [`Routed::tables`].
+    pub fn into_tables(self) -> impl Iterator<Item = Rows> {
+        std::iter::once(self.own).chain(self.others)
+    }
+}
+
+impl Router {
+    /// Fits a chain's output to the tables of a sink. `unknown` are the columns of provenance that rows of
+    /// this source have no value for.
+    pub fn new(sink: &Sink, output: &[Field], unknown: &[&str]) -> Result<Self, Unroutable> {
+        let fit = |table: &TableName, schema: &TableSchema| {
+            Projection::new(schema, output, unknown)
+                .map_err(|misfits| Unroutable::Misfit { table: table.clone(), misfits })
+        };
+        let way = |route: &Route| {
+            let met = route.condition.bind(output).map_err(|source| Unroutable::Condition {
+                table: route.table.clone(),
+                condition: route.condition.to_string(),
+                source: Box::new(source),
+            })?;
+            Ok(Way { met, copy: route.copy, to: fit(&route.table, &route.schema)? })
+        };
+        Ok(Self {
+            own: fit(&sink.table, &sink.schema)?,
+            routes: sink.routes.iter().map(way).collect::<Result<_, _>>()?,
+            unrouted: sink.unrouted,
+        })
+    }
+
+    /// Makes rows of a batch. With them come those that are refused.
+    pub fn rows(
+        &self,
+        batch: Batch,
+        plugin_set: &Digest,
+    ) -> Result<(Routed, Vec<Refused>), ArrowError> {
+        if self.routes.is_empty() {
+            let (own, refused) = self.own.rows(batch, plugin_set)?;
+            return Ok((own.into(), refused));
+        }
+        let rows = batch.rows();
+        let Split { own, others, nowhere } = self.split(&batch)?;
+        let by = Rejector::host(stage::SINK, plugin_set, batch.ingest_time);
+        let mut refused: Vec<Refused> = (0..rows)
+            .filter(|row| nowhere[*row])
+            .map(|row| batch.origins.reject(row, &by, no_route()))
+            .collect();
+        let mut distinct = batch.origins.clone();
+        let part = |projection: &Projection, goes: Vec<bool>| {
+            let goes = BooleanArray::new(BooleanBuffer::from(goes), None);
+            projection.rows(batch.clone().keep(&goes)?, plugin_set)
+        };
+        let (mut own, mut lacking) = part(&self.own, own)?;
+        let mut made = Vec::with_capacity(others.len());
+        for (way, goes) in self.routes.iter().zip(others) {
+            let (rows, lack) = part(&way.to, goes)?;
+            made.push(rows);
+            lacking.extend(lack);
+        }
+        if !lacking.is_empty() {
+            // A row that one table can't take is taken out of the others, and refused once.
+            let mut known = BTreeSet::new();
+            lacking.retain(|row| known.insert((row.position.clone(), row.record_index)));
+            leave_out(std::iter::once(&mut own).chain(&mut made), &known)?;
+            refused.extend(lacking);
+        }
+        if !refused.is_empty() {
+            let known =
+                refused.iter().map(|row| (row.position.clone(), row.record_index)).collect();
+            let out = those_of(&distinct, &known);
+            leave_out_of(&mut distinct, &out);
+        }
+        Ok((Routed { own, others: made, distinct: Some(distinct) }, refused))
+    }
+
+    /// Which rows go to which table.
+    fn split(&self, batch: &Batch) -> Result<Split, ArrowError> {
+        let rows = batch.rows();
+        // Those that no route but one of copies has taken.
+        let mut left = vec![true; rows];
+        let mut taken = vec![false; rows];
+        let mut others = Vec::with_capacity(self.routes.len());
+        for way in &self.routes {
+            // A chain ends early where no row is left: the columns are those of some stage.
+            if rows == 0 {
+                others.push(Vec::new());
+                continue;
+            }
+            let met = way.met.met(&batch.columns)?;
+            let goes: Vec<bool> = (0..rows).map(|row| left[row] && met.value(row)).collect();
+            for row in (0..rows).filter(|row| goes[*row]) {
+                taken[row] = true;
+                left[row] = way.copy;
+            }
+            others.push(goes);
+        }
+        let (own, nowhere) = match self.unrouted {
+            Unrouted::Table => (left, vec![false; rows]),
+            Unrouted::Reject => (vec![false; rows], taken.iter().map(|taken| !taken).collect()),
+        };
+        Ok(Split { own, others, nowhere })
+    }
+}
+
+/// For each row whether it goes to a table.
+struct Split {
+    own: Vec<bool>,
+    others: Vec<Vec<bool>>,
+    nowhere: Vec<bool>,
+}
+
+/// What tells a row from all others of its source: its record, and its place among the rows of that.
+type Key = (Position, u64);
+
+/// Leaves these rows out of tables.
+fn leave_out<'a>(
+    tables: impl Iterator<Item = &'a mut Rows>,
+    known: &BTreeSet<Key>,
+) -> Result<(), ArrowError> {
+    for rows in tables {
+        let out = those_of(&rows.origins, known);
+        if !out.is_empty() {
+            rows.leave_out(&out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Leaves rows out, by number.
+fn leave_out_of(origins: &mut Origins, out: &[usize]) {
+    let mut keep = vec![true; origins.ranges.len()];
+    for row in out {
+        keep[*row] = false;
+    }
+    origins.keep(&BooleanArray::new(BooleanBuffer::from(keep), None));
+}
+
+/// The numbers of the rows that are among these.
+fn those_of(origins: &Origins, known: &BTreeSet<Key>) -> Vec<usize> {
+    let is_known =
+        |row: &usize| known.contains(&(origins.position(*row), origins.record_index(*row)));
+    (0..origins.ranges.len()).filter(is_known).collect()
+}
+
+fn no_route() -> Reason {
+    Reason {
+        code: NO_ROUTE.to_owned(),
+        message: "it meets the condition of no `[[sink.route]]`, and `sink.unrouted` is `reject`"
+            .to_owned(),
+        column: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

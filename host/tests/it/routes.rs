@@ -1,0 +1,302 @@
+//! Rows by a condition to several tables: all of a load or nothing, and each row where it belongs.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value as Json, json};
+
+use crate::cloud::{Cloud, MANY_STREAMS, signal, spawn, summary, wait_until};
+use crate::support::{Scratch, parse_stage, plugins, root};
+
+/// Columns of a table: the record's, and where it came from.
+fn schema(columns: &[(&str, &str, &str)]) -> String {
+    let provenance = [
+        ("source", "STRING", "REQUIRED"),
+        ("source_line", "INTEGER", "NULLABLE"),
+        ("plugin_set", "STRING", "REQUIRED"),
+    ];
+    let all = columns.iter().chain(&provenance);
+    let all = all.map(|(name, kind, mode)| json!({ "name": name, "type": kind, "mode": mode }));
+    Json::from(all.collect::<Vec<_>>()).to_string()
+}
+
+/// A pipeline over `input.ndjson`: purchases with their amounts to a table of their own, errors as copies to
+/// another, the rest to `shop.events`. `sink` are more settings of the section.
+fn pipeline(scratch: &Scratch, sink: &str) -> PathBuf {
+    plugins();
+    scratch.write(
+        "events.json",
+        schema(&[("kind", "STRING", "NULLABLE"), ("amount", "INTEGER", "NULLABLE")]),
+    );
+    scratch.write("purchases.json", schema(&[("amount", "INTEGER", "REQUIRED")]));
+    scratch.write("errors.json", schema(&[("kind", "STRING", "NULLABLE")]));
+    let parse = parse_stage(
+        "json",
+        "payload",
+        r#"{ name = "kind", type = "text" }, { name = "amount", type = "int64" }"#,
+    );
+    let text = format!(
+        r#"
+name = "shop"
+
+[source]
+kind = "storage"
+uri = "input.ndjson"
+
+[sink]
+table = "shop.events"
+schema = "events.json"
+{sink}
+
+[[sink.route]]
+table = "shop.errors"
+schema = "errors.json"
+where = "kind IN ('error', 'refused')"
+copy = true
+
+[[sink.route]]
+table = "shop.purchases"
+schema = "purchases.json"
+where = "kind = 'purchase' OR kind = 'refused'"
+
+[dead_letter]
+table = "shop.dead_letter"
+schema = "{}"
+max_rejected_share = 1.0
+{parse}"#,
+        root().join("schemas/dead_letter.json").display(),
+    );
+    scratch.write("pipeline.toml", text)
+}
+
+/// The lines of a table, in its order.
+fn lines(scratch: &Scratch, table: &str) -> Vec<u64> {
+    let rows = scratch.query(&format!("SELECT source_line FROM shop.{table} ORDER BY source_line"));
+    rows.iter().filter_map(|row| row["source_line"].as_u64()).collect()
+}
+
+/// Ten records, of which the seventh lacks the amount that its table wants.
+const INPUT: &str = r#"{"kind":"view"}
+{"kind":"purchase","amount":10}
+{"kind":"error"}
+{"amount":1}
+{"kind":"refused","amount":2}
+{"kind":"purchase","amount":30}
+{"kind":"refused"}
+{"kind":"view","amount":3}
+no record
+{"kind":"purchase"}
+"#;
+
+#[test]
+fn each_row_is_where_its_conditions_say_or_a_dead_letter() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "");
+    scratch.write("input.ndjson", INPUT);
+    let summary = scratch.summary(&pipeline, &[]);
+    // A copy is told from no condition: the error is in both tables, and counted once.
+    assert_eq!(lines(&scratch, "events"), [1, 3, 4, 8]);
+    assert_eq!(lines(&scratch, "errors"), [3, 5]);
+    assert_eq!(lines(&scratch, "purchases"), [2, 5, 6]);
+    assert_eq!(lines(&scratch, "dead_letter"), [7, 9, 10]);
+    assert_eq!(summary["rows_out"], 7);
+    assert_eq!(summary["rows_rejected"], 3);
+    let routes =
+        json!([{ "table": "shop.errors", "rows": 2 }, { "table": "shop.purchases", "rows": 3 }]);
+    assert_eq!(summary["routes"], routes);
+    // The ledger has one entry for all tables.
+    assert_eq!(scratch.number("SELECT COUNT(*) FROM shop.load_ledger"), 1);
+    assert_eq!(scratch.summary(&pipeline, &[])["objects_loaded"], 0);
+    assert_eq!(scratch.number("SELECT SUM(amount) FROM shop.purchases"), 42);
+}
+
+#[test]
+fn what_meets_no_condition_is_a_letter_where_the_file_says_so_and_is_replayed() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "unrouted = \"reject\"");
+    scratch.write("input.ndjson", INPUT);
+    let summary = scratch.summary(&pipeline, &[]);
+    assert_eq!(lines(&scratch, "events"), [0_u64; 0]);
+    // The error is in the table of copies, and so it has met a condition.
+    assert_eq!(lines(&scratch, "errors"), [3, 5]);
+    assert_eq!(summary["rows_out"], 4);
+    let letters =
+        "SELECT COUNT(*) FROM shop.dead_letter WHERE code = 'no_route' AND stage = 'sink'";
+    assert_eq!(scratch.number(letters), 3);
+    let file = pipeline.to_string_lossy();
+    scratch.done(&[
+        "dead-letter",
+        "replay",
+        &file,
+        "--set",
+        "sink.unrouted=table",
+        "--where",
+        "code = 'no_route'",
+    ]);
+    assert_eq!(lines(&scratch, "events"), [1, 4, 8]);
+    assert_eq!(lines(&scratch, "errors"), [3, 5]);
+    assert_eq!(lines(&scratch, "purchases"), [2, 5, 6]);
+}
+
+#[test]
+fn killed_at_any_moment_a_load_is_in_all_of_its_tables_or_in_none() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "");
+    let kinds = ["view", "purchase", "error", "refused"];
+    let record = |n: usize| format!("{{\"kind\":\"{}\",\"amount\":{n}}}\n", kinds[n % 4]);
+    scratch.write("input.ndjson", (0..200_000).map(record).collect::<String>());
+    let run = ["run", &*pipeline.to_string_lossy()];
+    let content = || {
+        let of = |table: &str| {
+            scratch.query(&format!(
+                "SELECT COUNT(*) AS n, COUNT(DISTINCT source_line) AS lines, SUM(source_line) AS sum FROM shop.{table}"
+            ))
+        };
+        ["events", "errors", "purchases"].map(of)
+    };
+    // The first run may compile the plugins: how long a run takes is told by the second.
+    scratch.done(&run);
+    let wanted = content();
+    let wanted_counts: Vec<u64> = wanted.iter().filter_map(|rows| rows[0]["n"].as_u64()).collect();
+    assert_eq!(wanted_counts, [100_000, 100_000, 100_000]);
+    std::fs::remove_dir_all(scratch.path("warehouse")).unwrap();
+    let whole = Instant::now();
+    scratch.done(&run);
+    let whole = whole.elapsed();
+    let mut killed = 0;
+    for round in 0..12_u32 {
+        std::fs::remove_dir_all(scratch.path("warehouse")).unwrap();
+        let mut child = scratch.command(&run).stderr(Stdio::null()).spawn().unwrap();
+        // The second half, where it commits, more often than the first.
+        std::thread::sleep(whole * (round + 12) / 24 + Duration::from_millis(u64::from(round % 3)));
+        child.kill().unwrap();
+        killed += u32::from(!child.wait().unwrap().success());
+        scratch.done(&run);
+        assert_eq!(content(), wanted, "after kill {round}");
+        assert_eq!(scratch.number("SELECT COUNT(*) FROM shop.load_ledger"), 1);
+    }
+    assert!(killed >= 3, "only {killed} of 12 runs were killed before they ended");
+}
+
+#[test]
+fn what_cannot_be_routed_is_told_before_anything_is_loaded() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "");
+    scratch.write("input.ndjson", INPUT);
+    let text = std::fs::read_to_string(&pipeline).unwrap();
+    for (from, to, told) in [
+        ("kind = 'purchase'", "kind = purchase", "at character 8"),
+        ("kind = 'purchase'", "gone = 'purchase'", "there is no column `gone`"),
+        ("kind = 'purchase'", "amount = 'purchase'", "is no value of column `amount`"),
+        ("\"shop.errors\"", "\"shop.events\"", "another table of this pipeline"),
+    ] {
+        scratch.write("bad.toml", text.replace(from, to));
+        let bad = scratch.path("bad.toml");
+        let output = scratch.run(&["run", &bad.to_string_lossy()]);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(told), "{said}");
+    }
+    // Nothing of it is anywhere: the object is loaded by the first file that fits.
+    assert_eq!(scratch.summary(&pipeline, &[])["rows_out"], 7);
+    assert_eq!(lines(&scratch, "events"), [1, 3, 4, 8]);
+}
+
+/// A pipeline file of the project with routes of its events, for a scratch folder.
+fn routed_stream(scratch: &Scratch) -> PathBuf {
+    plugins();
+    let text = std::fs::read_to_string(root().join("host/pipelines/stream.toml")).unwrap();
+    let text = text.replace("\"../../", &format!("\"{}/", root().display()));
+    let schema = root().join("schemas/clicks_raw.json");
+    let routes: String = [("purchases", "event_type = 'purchase'"), ("bots", "is_bot")]
+        .map(|(table, condition)| {
+            format!(
+                "\n[[sink.route]]\ntable = \"clickstream_analytics.{table}\"\nschema = \"{}\"\nwhere = \"{condition}\"\n",
+                schema.display()
+            )
+        })
+        .concat();
+    let with_routes = text.replace("\n[dead_letter]\n", &format!("{routes}\n[dead_letter]\n"));
+    assert_ne!(with_routes, text, "the section after the sink is another now");
+    scratch.write("stream.toml", with_routes)
+}
+
+const STREAM_TABLES: [&str; 3] = ["clicks_raw", "purchases", "bots"];
+
+/// How many messages are in a table, which has each once.
+#[track_caller]
+fn messages(scratch: &Scratch, table: &str) -> u64 {
+    let sql = format!(
+        "SELECT COUNT(*) - COUNT(DISTINCT message_id) AS twice FROM clickstream_analytics.{table}"
+    );
+    assert_eq!(scratch.number(&sql), 0, "{table}");
+    scratch.number(&format!("SELECT COUNT(*) AS n FROM clickstream_analytics.{table}"))
+}
+
+#[test]
+fn a_streams_rows_go_to_their_tables_and_each_to_one() {
+    let scratch = Scratch::new();
+    let stream = routed_stream(&scratch);
+    let summary = scratch.summary(&stream, &["source.rows=6000", "source.rate=20000"]);
+    assert_eq!(summary["rows_in"], 6000);
+    let [own, purchases, bots] = STREAM_TABLES.map(|table| messages(&scratch, table));
+    assert_eq!(summary["rows_out"], own + purchases + bots);
+    assert!(purchases > 0 && bots > 0 && own > purchases, "{own}, {purchases}, {bots}");
+    let routes = json!([
+        { "table": "clickstream_analytics.purchases", "rows": purchases },
+        { "table": "clickstream_analytics.bots", "rows": bots },
+    ]);
+    assert_eq!(summary["routes"], routes);
+    for (table, condition) in [
+        ("clicks_raw", "event_type = 'purchase' OR is_bot"),
+        ("purchases", "event_type <> 'purchase'"),
+        ("bots", "NOT is_bot OR event_type = 'purchase'"),
+    ] {
+        let sql =
+            format!("SELECT COUNT(*) AS n FROM clickstream_analytics.{table} WHERE {condition}");
+        assert_eq!(scratch.number(&sql), 0, "{table} has rows of another");
+    }
+}
+
+#[test]
+fn killed_between_tables_a_stream_loses_and_doubles_no_message() {
+    let test = "killed_between_tables_a_stream_loses_and_doubles_no_message";
+    let Some(cloud) = Cloud::start(test, &json!({})) else { return };
+    let stream = routed_stream(&cloud.scratch);
+    let subscription = format!("source.subscription={}", cloud.subscription);
+    let run = |more: &[&str]| {
+        let pipeline = stream.to_string_lossy();
+        let mut command = cloud.command(&["run", "--json", &pipeline]);
+        let source = ["source.kind=pubsub", &subscription, "source.ack_deadline_secs=10"];
+        for set in source.iter().chain(more) {
+            command.args(["--set", set]);
+        }
+        command
+    };
+    cloud.publish(&["--count", "12000", "--bad", "2%", "--seed", "31"]);
+    for kill in 0..8_u64 {
+        let mut child = run(&["batch.max_rows=200", "source.streams=1"]);
+        let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(300 + (kill * 389) % 1100));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let child = spawn(run(&[MANY_STREAMS]));
+    let there = || {
+        let of = |table: &&str| {
+            cloud.scratch.number(&format!(
+                "SELECT COUNT(DISTINCT message_id) AS n FROM clickstream_analytics.{table}"
+            ))
+        };
+        STREAM_TABLES.iter().chain(&["dead_letter"]).map(of).sum::<u64>()
+    };
+    wait_until("all messages", || there() >= 12_000);
+    signal(&child, "-INT");
+    summary(&child.wait_with_output().unwrap());
+    // A message is in one table: the sum would be larger otherwise, and each table has each once.
+    assert_eq!(there(), 12_000);
+    for table in STREAM_TABLES {
+        messages(&cloud.scratch, table);
+    }
+}

@@ -1,0 +1,88 @@
+//! What a load on a disk has left in tables that has not happened. The tables of a pipeline may be others by
+//! the time it is run again, so a load that writes to several lists them in its staging folder before it
+//! publishes anything: whoever clears that folder removes its files from all of them first.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use super::{Warehouse, WarehouseError};
+use clickmill_config::TableName;
+use clickmill_core::durable;
+
+/// The list's name in the staging folder of a load: the table that the ledger is beside, then the others.
+const TABLES: &str = "tables.json";
+
+impl Warehouse {
+    /// Lists the tables of a load, durably.
+    pub(super) fn list_tables<'a>(
+        &self,
+        id: &str,
+        target: &'a TableName,
+        others: impl IntoIterator<Item = &'a TableName>,
+    ) -> Result<(), WarehouseError> {
+        let Some(path) = self.list_path(id) else { return Ok(()) };
+        let all = std::iter::once(target).chain(others);
+        let all: Vec<(&str, &str)> = all.map(|t| (t.dataset.as_str(), t.table.as_str())).collect();
+        let json = serde_json::to_vec(&all).unwrap_or_default();
+        let written = path.parent().map_or(Ok(()), durable::folders);
+        written.and_then(|()| durable::write(&path, &json)).map_err(|source| {
+            self.disk_failed(format!("list the tables of a load in `{}`", path.display()), source)
+        })
+    }
+
+    /// Under the claim of a load: removes its files from the tables that it has listed, unless it has
+    /// happened.
+    pub(super) async fn unpublish_listed(&self, id: &str) -> Result<(), WarehouseError> {
+        let Some(path) = self.list_path(id) else { return Ok(()) };
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return Ok(());
+            }
+            Err(source) => {
+                return Err(self.disk_failed(format!("read `{}`", path.display()), source));
+            }
+        };
+        // It appears whole or not at all: what is no list is none of ours.
+        let all: Vec<(String, String)> = serde_json::from_slice(&bytes).unwrap_or_default();
+        let all = all.into_iter().map(|(dataset, table)| TableName { dataset, table });
+        let all: Vec<TableName> = all.collect();
+        let Some(target) = all.first() else { return Ok(()) };
+        if self.has_entry(id, target).await? {
+            return Ok(());
+        }
+        all.iter().try_for_each(|table| self.unpublish(id, table))
+    }
+
+    fn list_path(&self, id: &str) -> Option<PathBuf> {
+        self.on_disk(&self.staging(id).join(TABLES))
+    }
+
+    /// Removes a load's file from a table on a disk. It has the same name in whichever day's folder: that
+    /// is a look at a name for each, however many files there are.
+    pub(super) fn unpublish(&self, id: &str, table: &TableName) -> Result<(), WarehouseError> {
+        let Some(folder) = self.on_disk(&self.table(table)) else { return Ok(()) };
+        let failed = |what: &std::path::Path, source| {
+            self.disk_failed(format!("look for what is left in `{}`", what.display()), source)
+        };
+        let days = match std::fs::read_dir(&folder) {
+            Ok(days) => days,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(&folder, error)),
+        };
+        for day in days {
+            let day = day.map_err(|error| failed(&folder, error))?.path();
+            let file = day.join(format!("{id}.parquet"));
+            match std::fs::remove_file(&file) {
+                // After a loss of power it would be back, beside what is loaded now.
+                Ok(()) => durable::sync(&day).map_err(|error| failed(&day, error))?,
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(failed(&file, error)),
+            }
+        }
+        Ok(())
+    }
+}
