@@ -56,7 +56,7 @@ fn what_items_cost_adds_up_exactly() {
     let text = text(&Options::new(Kind::Events, 500, 6));
     let number = |item: &str, key: &str| -> Option<i64> {
         let (_, rest) = item.split_once(&format!("\"{key}\":"))?;
-        Some(exact(rest.split(|c| c == ',' || c == '}').next()?))
+        Some(exact(rest.split([',', '}']).next()?))
     };
     let mut discounts = 0;
     for item in text.split("{\"product_id\":").skip(1) {

@@ -86,7 +86,8 @@ fn differs_from(before: &ArrayRef, now: &ArrayRef) -> Result<BooleanArray, Arrow
         return distinct(before, now);
     }
     let converter = RowConverter::new(vec![SortField::new(before.data_type().clone())])?;
-    let [before, now] = [before, now].map(|array| converter.convert_columns(&[array.clone()]));
+    let [before, now] =
+        [before, now].map(|array| converter.convert_columns(std::slice::from_ref(array)));
     let (before, now) = (before?, now?);
     Ok(before.iter().zip(now.iter()).map(|(before, now)| Some(before != now)).collect())
 }
