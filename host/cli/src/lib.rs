@@ -73,7 +73,7 @@ enum Verb {
     Run(run::Run),
     /// Check a pipeline, its plugins and its table, without running it
     Validate(validate::Validate),
-    /// Generate realistic events: shop clicks as CSV, click events as JSON
+    /// Generate realistic events: shop clicks as CSV, clicks and nested events as JSON
     Generate(generate::Generate),
     /// Query the warehouse with BigQuery SQL
     Query(query::Query),

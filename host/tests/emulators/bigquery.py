@@ -26,6 +26,7 @@ Without these a test would pass or fail for the wrong reason:
 - ALTER TABLE changed the table but not its description, so neither tables.get nor an append knew a
   column that a query did; and it took one column a statement.
 - A query that failed was answered with status 200 and no rows.
+- `SELECT *` beside a function whose types matter, such as CONCAT, left RECORD columns out.
 - Two jobs could have one id. BigQuery takes an id once (409), whatever became of the job.
 - The streams of a table that was deleted went on in the next table of that name.
 
@@ -170,6 +171,7 @@ def repair(loop, refuse_file):
     keep_no_snapshots()
     answer_failed_queries()
     follow_alter_table()
+    know_records()
     write_servicer._table_arrow_schema = arrow_schema
     write_servicer.BigQueryWriteHandler = write_handler(loop, refuse_file)
 
@@ -286,6 +288,18 @@ def follow_alter_table():
         ctx.catalog.update_table(meta.model_copy(update=changes))
 
     executor._run_single_sql = run
+
+
+def know_records():
+    from bqemulator.sql import catalog_schema
+
+    duckdb_type = catalog_schema._safe_bq_to_duckdb
+
+    def of_column(bigquery_type):
+        # Only that there is a column matters: its fields have types of their own.
+        return duckdb_type(bigquery_type) or "STRUCT"
+
+    catalog_schema._safe_bq_to_duckdb = of_column
 
 
 def take_a_job_id_once():
