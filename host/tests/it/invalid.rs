@@ -182,8 +182,7 @@ fn what_the_readme_shows_of_a_pipeline_file_are_its_defaults() {
         fs::copy(&schema, scratch.path(name)).unwrap();
     }
     let source = format!("source = {{ {folder} }}\n");
-    let dead_letter =
-        format!("[dead_letter]\ntable = \"d.dead_letter\"\nschema = {schema:?}\n");
+    let dead_letter = format!("[dead_letter]\ntable = \"d.dead_letter\"\nschema = {schema:?}\n");
     let stage = format!("[[plugin]]\nname = \"mask\"\ncomponent = {schema:?}\n");
     let read = |routes: &toml::Table| {
         let text = format!("name = \"shop\"\n{source}{routes}\n{dead_letter}{stage}");
