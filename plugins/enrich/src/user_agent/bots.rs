@@ -63,6 +63,8 @@ const PARTS: &[Part] = &[
 /// What may follow a part at the end of a name.
 const ENDINGS: &[&[u8]] = &[b"", b"s", b"er", b"ers", b"ing", b"ner", b"ners", b"ning"];
 
+const LONGEST_ENDING: usize = 4;
+
 /// Names, lower case, that have a part in them and are no bot's: of makers and shops, mostly.
 const NAMES: &[&[u8]] = &[
     b"abbot",
@@ -75,6 +77,10 @@ const NAMES: &[&[u8]] = &[
     b"talbot",
     b"turbot",
 ];
+
+/// As much of a word as is looked through: bots have shorter names, and who sends a longer one pays no
+/// more for it.
+const MAX_NAME: usize = 64;
 
 /// By the first letter of parts: where those are in [`PARTS`], and a bit for each letter that comes
 /// second and third. Hardly any three letters pass that do not begin a part.
@@ -105,6 +111,7 @@ struct Start {
 
 /// Whether a word has a part that only bots have in theirs.
 pub(super) fn has_part(word: &[u8]) -> bool {
+    let word = &word[..word.len().min(MAX_NAME)];
     word.windows(3).enumerate().any(|(at, letters)| {
         let letter = |at: usize| (letters[at] | 0x20).wrapping_sub(b'a');
         let Some(start) = STARTS.get(usize::from(letter(0))) else { return false };
@@ -120,15 +127,27 @@ pub(super) fn has_part(word: &[u8]) -> bool {
 fn has(word: &[u8], at: usize, part: &Part) -> bool {
     let (Any(letters) | End(letters)) = part;
     let end = at + letters.len();
-    word.get(at..end).is_some_and(|here| here.eq_ignore_ascii_case(letters))
-        && (matches!(part, Any(_)) || ENDINGS.iter().any(|ending| ends_with(word, end, ending)))
+    word[at + 1] | 0x20 == letters[1]
+        && word.get(at..end).is_some_and(|here| here.eq_ignore_ascii_case(letters))
+        && (matches!(part, Any(_)) || ends_there(word, end))
         && !NAMES.iter().any(|name| is_name(&word[..end], name))
 }
 
-/// Whether a name ends with `ending` after the first `end` bytes.
-fn ends_with(word: &[u8], end: usize, ending: &[u8]) -> bool {
-    let here = word.get(end..end + ending.len());
-    here.is_some_and(|here| here.eq_ignore_ascii_case(ending)) && parts(word, end + ending.len())
+/// Whether a name ends after the first `end` bytes, or after one of [`ENDINGS`] behind those.
+fn ends_there(word: &[u8], end: usize) -> bool {
+    let rest = &word[end..];
+    let mut before = word[end - 1];
+    for (at, next) in rest.iter().take(LONGEST_ENDING + 1).enumerate() {
+        if parts(before, *next) {
+            return is_ending(&rest[..at]);
+        }
+        before = *next;
+    }
+    is_ending(rest)
+}
+
+fn is_ending(rest: &[u8]) -> bool {
+    ENDINGS.iter().any(|ending| rest.eq_ignore_ascii_case(ending))
 }
 
 /// Whether `word` ends with that name, and nothing of another is before it.
@@ -136,18 +155,14 @@ fn is_name(word: &[u8], name: &[u8]) -> bool {
     word.len().checked_sub(name.len()).is_some_and(|start| {
         word[start] | 0x20 == name[0]
             && word[start..].eq_ignore_ascii_case(name)
-            && parts(word, start)
+            && (start == 0 || parts(word[start - 1], word[start]))
     })
 }
 
-/// Whether a name ends and another may begin there: no letter follows one, or a capital a small one.
-fn parts(word: &[u8], at: usize) -> bool {
-    match (at.checked_sub(1).and_then(|before| word.get(before)), word.get(at)) {
-        (Some(before), Some(next)) if before.is_ascii_alphabetic() => {
-            !next.is_ascii_alphabetic() || before.is_ascii_lowercase() && next.is_ascii_uppercase()
-        }
-        _ => true,
-    }
+/// Whether a name ends between two bytes: where one is no letter, or a capital follows a small one.
+fn parts(before: u8, next: u8) -> bool {
+    !(before.is_ascii_alphabetic() && next.is_ascii_alphabetic())
+        || before.is_ascii_lowercase() && next.is_ascii_uppercase()
 }
 
 /// Whether it is the name of a service that looks at pages by a browser that is like any other.
