@@ -230,3 +230,23 @@ pub(super) fn is_google(word: &[u8], before: &[u8]) -> bool {
         || word.ends_with(b"-Google")
         || before == b"Google" && matches!(word, b"Page" | b"Search")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_found_and_every_name_passes() {
+        for part in PARTS {
+            let (Any(letters) | End(letters)) = part;
+            assert!(has_part(letters) && has_part(&letters.to_ascii_uppercase()));
+            assert!(has_part(&[b"My_", *letters, b"s/2"].concat()));
+        }
+        for name in NAMES {
+            assert!(!has_part(name) && !has_part(&name.to_ascii_uppercase()));
+        }
+        for ending in ENDINGS {
+            assert!(ending.len() <= LONGEST_ENDING);
+        }
+    }
+}
