@@ -5,6 +5,8 @@
 //!
 //! [`words`] reads a user agent; here that is done once per distinct one of the batch.
 
+mod bots;
+mod devices;
 mod families;
 #[cfg(test)]
 mod tests;
@@ -26,8 +28,8 @@ pub(crate) struct Config {
     /// The text column of user agents.
     #[serde(default = "default_column")]
     column: String,
-    /// The text column to write the kind of device to: desktop, mobile, tablet, tv, console, bot or
-    /// other. (An iPad that asks for desktop pages says that it is a Mac, and counts as desktop.)
+    /// The text column to write the kind of device to: desktop, mobile, tablet, tv, console, headset, bot
+    /// or other. (An iPad that asks for desktop pages says that it is a Mac, and counts as desktop.)
     #[serde(default = "default_device")]
     device: Option<String>,
     /// The text column to write the browser family to: Chrome, Edge, Safari, Samsung Internet … or
