@@ -10,6 +10,7 @@ mod formats;
 mod kind;
 mod lists;
 mod numbers;
+mod numeric;
 mod patterns;
 mod scalar;
 mod text;
@@ -20,6 +21,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 pub(super) use extremes::sorted;
 pub(super) use kind::Kind;
+pub(super) use numeric::numeric_literal;
 use scalar::{Checked, Named};
 
 /// All of them.
@@ -36,6 +38,7 @@ pub(super) fn by_name(name: &str) -> Option<ScalarUDF> {
 fn named() -> impl Iterator<Item = &'static Named> {
     let themes = [
         numbers::ALL,
+        numeric::ALL,
         comparisons::ALL,
         text::ALL,
         characters::ALL,

@@ -20,11 +20,17 @@ pub(super) const RENAMED: [(&str, &str); 14] = [
 ];
 
 /// Names in `functions` that are not BigQuery's.
-pub(super) const INNER: [&str; 22] = [
+pub(super) const INNER: [&str; 29] = [
     "add",
     "subtract",
     "multiply",
     "divide",
+    "add_literal",
+    "subtract_literal",
+    "literal_subtract",
+    "multiply_literal",
+    "divide_literal",
+    "literal_divide",
     "negate",
     "bit_not",
     "equal",
@@ -38,6 +44,7 @@ pub(super) const INNER: [&str; 22] = [
     "concat_part",
     "cast_int64",
     "cast_float64",
+    "cast_numeric",
     "cast_bool",
     "cast_string",
     "cast_bytes",
@@ -88,7 +95,7 @@ pub(super) const AGGREGATES: [Aggregate; 19] = [
     aggregate("ANY_VALUE", "first_value", "_0", "_0", false),
     aggregate("APPROX_COUNT_DISTINCT", "approx_distinct", "_0", "_0", false),
     aggregate("ARRAY_AGG", "array_agg", "_0", "_0", false),
-    aggregate("AVG", "avg", "float_of(_0)", "averaged(_0)", true),
+    aggregate("AVG", "avg", "avg_of(_0)", "averaged(_0)", true),
     aggregate("BIT_AND", "bit_and", "_0", "_0", false),
     aggregate("BIT_OR", "bit_or", "_0", "_0", false),
     aggregate("BIT_XOR", "bit_xor", "_0", "_0", false),

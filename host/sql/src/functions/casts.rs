@@ -3,6 +3,7 @@
 use super::calendar::{DAY, SECOND, Zone, date, day_ymd};
 use super::cells::{Bool, Bytes, Date, Day, Float, Instant, Int, Text, Time};
 use super::kind::Kind;
+use super::numeric;
 use super::scalar::{Cell, Form, Named, Wrong, map1};
 
 // What CAST and CONCAT make a text of in the same way.
@@ -27,6 +28,7 @@ pub(super) static ALL: &[Named] = &[
         &[
             Form::new(&[Kind::Int], Kind::Int, |a, _| Ok(a[0].clone())),
             Form::new(&[Kind::Float], Kind::Int, |a, safe| map1::<Float, i64>(a, safe, whole)),
+            numeric::AS_INT,
             Form::new(&[Kind::Bool], Kind::Int, |a, safe| {
                 map1::<Bool, i64>(a, safe, |truth| Ok(Some(i64::from(truth))))
             }),
@@ -40,6 +42,7 @@ pub(super) static ALL: &[Named] = &[
             Form::new(&[Kind::Int], Kind::Float, |a, safe| {
                 map1::<Int, f64>(a, safe, |number| Ok(Some(number as f64)))
             }),
+            numeric::AS_FLOAT,
             Form::new(&[Kind::Text], Kind::Float, |a, safe| map1::<Text, f64>(a, safe, float)),
         ],
     ),

@@ -18,11 +18,17 @@ use super::cells::{Read, Write};
 use super::kind::Kind;
 
 /// Functions that are written as operators.
-const OPERATORS: [(&str, &str); 6] = [
+const OPERATORS: [(&str, &str); 12] = [
     ("add", "+"),
     ("subtract", "-"),
     ("multiply", "*"),
     ("divide", "/"),
+    ("add_literal", "+"),
+    ("subtract_literal", "-"),
+    ("literal_subtract", "-"),
+    ("multiply_literal", "*"),
+    ("divide_literal", "/"),
+    ("literal_divide", "/"),
     ("negate", "-"),
     ("bit_not", "~"),
 ];
@@ -92,7 +98,7 @@ pub(super) struct Checked {
 }
 
 /// Types whose columns are there, and that functions do not take.
-const SHOWN: [&str; 4] = ["NUMERIC", "DATETIME", "TIME", "JSON"];
+const SHOWN: [&str; 3] = ["DATETIME", "TIME", "JSON"];
 
 impl Checked {
     /// A function, and the same with null for what fails: `safe_` stands before its name.
@@ -130,8 +136,7 @@ impl Checked {
         let wants = wants.collect::<Vec<_>>().join(" or ");
         let shown = types.iter().map(Kind::name_of).find(|name| SHOWN.contains(&name.as_str()));
         let instead = shown.map_or_else(String::new, |kind| {
-            let has = if kind == "NUMERIC" { ", compared, and has MIN, MAX and SUM" } else { "" };
-            format!("; {kind} is shown, counted and grouped by{has}: for all else have a plugin write a column of another type beside it")
+            format!("; {kind} is shown, counted and grouped by: for all else have a plugin write a column of another type beside it")
         });
         plan_err!("{name} does not take ({names}) here; it takes {wants}{instead}")
     }
