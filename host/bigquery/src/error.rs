@@ -102,9 +102,20 @@ pub enum BigQueryError {
         /// What BigQuery says.
         source: Box<BigQueryError>,
     },
-    /// A load is to write to more than one table of rows.
-    #[error("BigQuery: a load into several tables of rows (`[[sink.route]]`) is not supported yet")]
-    Routes,
+    /// A load into several tables is in some of them, and BigQuery has dropped the rest of it.
+    #[error(
+        "BigQuery: load {load_id} of `{source_name}` is in `{there}` and not in `{gone}`, whose rows BigQuery has dropped since; delete its rows from `{there}` (`source` = '{source_name}') and its entry from the load ledger, then `clickmill loads retry`"
+    )]
+    HalfThere {
+        /// The load.
+        load_id: String,
+        /// The object.
+        source_name: String,
+        /// The table that has its rows.
+        there: TableName,
+        /// The first that has not.
+        gone: TableName,
+    },
     /// The stream of a load is gone, and with it rows that it had.
     #[error("BigQuery: the stream of a load into `{table}` is gone before it was committed")]
     StreamGone {
@@ -257,7 +268,7 @@ impl BigQueryError {
             | Self::Billed { .. }
             | Self::NoQuery { .. }
             | Self::LetterRefused { .. }
-            | Self::Routes
+            | Self::HalfThere { .. }
             | Self::Encode { .. }
             | Self::Missing { .. }
             | Self::Misfit { .. }

@@ -39,6 +39,7 @@ mod proxy;
 mod readme;
 mod replay;
 mod routes;
+mod routes_bigquery;
 mod secrets;
 mod shop_events;
 mod storage;

@@ -96,12 +96,7 @@ impl Finished {
         let mut counts = Counts {
             rows_in: self.rows_in,
             rows_out: self.rows.count() as u64,
-            rows_of_routes: self
-                .rows
-                .others
-                .iter()
-                .map(|rows| rows.rows.num_rows() as u64)
-                .collect(),
+            rows_by_table: self.rows.tables().map(|rows| rows.rows.num_rows() as u64).collect(),
             rows_filtered: self.filtered,
             records: self.records,
             bytes: self.bytes,
