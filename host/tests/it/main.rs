@@ -34,6 +34,7 @@ mod malformed;
 mod monitoring;
 mod objects;
 mod origins;
+mod payloads;
 mod permissions;
 mod proxy;
 mod readme;
