@@ -152,14 +152,18 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
             format!("the view `{}`, which leaves out {}", view.name, listed(&view.without))
         };
         let why = format!("reads {}", listed(&views.iter().map(said).collect::<Vec<_>>()));
-        access.readers("roles/bigquery.dataViewer", dataset(place, name), why, views[0].when.clone());
+        access.readers(
+            "roles/bigquery.dataViewer",
+            dataset(place, name),
+            why,
+            views[0].when.clone(),
+        );
     }
 
     let open = |name: &&str| !guarded.contains(name);
     let columns = sink.tables().flat_map(|(_, schema)| &schema.columns);
     let sensitive = columns.filter(|column| column.is_sensitive());
-    let mut open: Vec<&str> =
-        sensitive.map(|column| column.name.as_str()).filter(open).collect();
+    let mut open: Vec<&str> = sensitive.map(|column| column.name.as_str()).filter(open).collect();
     let mut told = BTreeSet::new();
     open.retain(|column| told.insert(*column));
     if !open.is_empty() && !views.is_empty() {

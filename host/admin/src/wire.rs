@@ -17,7 +17,8 @@ use clickmill_pipeline::{Rates, Rollout, Shadow, Standing, Swapped, VersionRecor
 use clickmill_sandbox::{Golden, StageCounts};
 
 pub use status::{
-    CostBody, LatencyBody, PluginBody, QueueBody, RatesBody, ReasonBody, SeriesBody, StatusBody, TableBody,
+    CostBody, LatencyBody, PluginBody, QueueBody, RatesBody, ReasonBody, SeriesBody, StatusBody,
+    TableBody,
 };
 
 /// A canary that is asked for longer than that ends with the process: a clock does not count further than

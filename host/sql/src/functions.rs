@@ -7,6 +7,7 @@ mod characters;
 mod comparisons;
 mod extremes;
 mod formats;
+mod json;
 mod kind;
 mod lists;
 mod numbers;
@@ -45,6 +46,7 @@ fn named() -> impl Iterator<Item = &'static Named> {
         patterns::ALL,
         casts::ALL,
         times::ALL,
+        json::ALL,
     ];
     themes.into_iter().flatten()
 }

@@ -244,7 +244,8 @@ mod tests {
         // The text that is written for another is the same, comments apart.
         let written = in_dataset("d").find(|view| view.name == "shop_events").expect("a view");
         let lines = written.sql.lines().filter(|line| !line.starts_with("--"));
-        let written = lines.collect::<Vec<_>>().join("\n").replace("shop_events_raw", "purchases_raw");
+        let written =
+            lines.collect::<Vec<_>>().join("\n").replace("shop_events_raw", "purchases_raw");
         assert_eq!(view.sql, written.trim_end());
         let least = once_of(&table("purchases_raw"), &schema(&told)).expect("a view");
         assert!(!least.sql.contains("event_date") && !least.sql.contains("record_index"));

@@ -97,7 +97,8 @@ fn the_bytes_of_a_record_are_in_one_of_its_letters_in_bigquery_and_in_the_spool(
     let all = || cloud.bigquery.number(&format!("SELECT COUNT(*) FROM {LETTERS}"));
     wait_until("the first letters", || all() == 3);
     let wanted = |bytes: usize| {
-        [(0, bytes), (1, 0), (3, 0)].map(|(place, bytes)| vec![place.to_string(), bytes.to_string()])
+        [(0, bytes), (1, 0), (3, 0)]
+            .map(|(place, bytes)| vec![place.to_string(), bytes.to_string()])
     };
     assert_eq!(letters(&cloud, "TRUE"), wanted(first.len()));
     // The same while their table is away.
@@ -149,7 +150,11 @@ fn messages_of_raw_gzip_are_rows_and_letters_with_their_exact_bytes() {
         let packed = "plugin.parse.config.packed=[\"gzip\"]";
         let set = ["--set", "source.payload=bytes", "--set", packed, "--stop-when-idle", "3s"];
         let summary = summary(&stream(&cloud, &pipeline, &set).output().expect("it starts"));
-        assert_eq!((&summary["rows_in"], &summary["rows_out"]), (&json!(3), &json!(2)), "{summary:#}");
+        assert_eq!(
+            (&summary["rows_in"], &summary["rows_out"]),
+            (&json!(3), &json!(2)),
+            "{summary:#}"
+        );
         let ask = |sql: &str| -> Vec<String> {
             if to_bigquery {
                 let rows = cloud.bigquery.query(sql);
@@ -161,7 +166,8 @@ fn messages_of_raw_gzip_are_rows_and_letters_with_their_exact_bytes() {
         assert_eq!(ask(&format!("SELECT session_id AS value FROM {ROWS}")), ["good", "good"]);
         let mut found = ask(&format!("SELECT TO_HEX(payloadBytes) AS value FROM {LETTERS}"));
         found.sort();
-        let hex = |bytes: &Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex =
+            |bytes: &Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let mut wanted = [&bad, &cut].map(hex);
         wanted.sort();
         assert_eq!(found, wanted, "{to_bigquery}");
@@ -172,10 +178,9 @@ fn messages_of_raw_gzip_are_rows_and_letters_with_their_exact_bytes() {
 fn records_and_lists_are_in_bigquerys_emulator_what_they_are_in_the_warehouse() {
     plugins();
     let (scratch, bigquery) = (Scratch::new(), BigQuery::start());
-    let column = |name: &str, kind: &str, mode: &str| json!({ "name": name, "type": kind, "mode": mode });
-    let record = |name: &str, mode: &str, fields: Json| {
-        json!({ "name": name, "type": "RECORD", "mode": mode, "fields": fields })
-    };
+    let column =
+        |name: &str, kind: &str, mode: &str| json!({ "name": name, "type": kind, "mode": mode });
+    let record = |name: &str, mode: &str, fields: Json| json!({ "name": name, "type": "RECORD", "mode": mode, "fields": fields });
     let inner = json!([column("n", "NUMERIC", "NULLABLE"), column("list", "INTEGER", "REPEATED")]);
     let item = json!([
         column("sku", "STRING", "REQUIRED"),

@@ -32,7 +32,8 @@ fn shop() -> String {
 
 /// Sets the routes, and one object as the source.
 fn of(object: &str) -> Vec<String> {
-    ["--set".to_owned(), shop(), "--set".to_owned(), format!("source.uri=gs://lake/{object}")].into()
+    ["--set".to_owned(), shop(), "--set".to_owned(), format!("source.uri=gs://lake/{object}")]
+        .into()
 }
 
 fn run(loads: &Loads, object: &str, more: &[&str]) -> Json {
@@ -44,7 +45,8 @@ fn run(loads: &Loads, object: &str, more: &[&str]) -> Json {
 /// How many rows an object has in each table, each once and where it belongs.
 #[track_caller]
 fn there(loads: &Loads, object: &str) -> [u64; 3] {
-    let conditions = ["category NOT IN ('skirts', 'sale')", "category = 'skirts'", "category = 'sale'"];
+    let conditions =
+        ["category NOT IN ('skirts', 'sale')", "category = 'skirts'", "category = 'sale'"];
     let mut at = 0;
     TABLES.map(|table| {
         let count = |what: &str, condition: &str| {
@@ -162,7 +164,8 @@ fn a_row_that_the_table_of_a_route_refuses_is_a_letter_and_letters_are_replayed(
     assert_eq!(own, 0);
     assert_eq!(summary["rows_rejected"], 500 - skirts - sale);
     let (pipeline, routes) = (Loads::pipeline(), shop());
-    let replay = ["dead-letter", "replay", &pipeline, "--set", &routes, "--where", "code = 'no_route'"];
+    let replay =
+        ["dead-letter", "replay", &pipeline, "--set", &routes, "--where", "code = 'no_route'"];
     let output = loads.verb(&replay).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(there(&loads, "unrouted.csv"), [500 - skirts - sale, skirts, sale]);

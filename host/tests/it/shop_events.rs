@@ -115,7 +115,8 @@ fn every_event_of_a_file_is_a_row_or_a_letter_and_money_is_exact() {
     assert!(wanted[0]["n"].as_u64() > Some(10), "{wanted:?}");
     assert_eq!(of("clickstream_analytics.shop_purchases_raw"), wanted);
     assert_eq!(of("clickstream_analytics.shop_purchases"), wanted);
-    let routes = json!([{ "table": "clickstream_analytics.shop_purchases_raw", "rows": wanted[0]["n"] }]);
+    let routes =
+        json!([{ "table": "clickstream_analytics.shop_purchases_raw", "rows": wanted[0]["n"] }]);
     assert_eq!(summary["routes"], routes);
     // Money times pieces is exact in a query as in a plugin, and so is what is taken off.
     let differs = format!(

@@ -88,6 +88,7 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
         }
         Expr::TypedString(typed) => match &typed.data_type {
             DataType::Date
+            | DataType::Datetime(None)
             | DataType::Timestamp(None, _)
             | DataType::Numeric(ExactNumberInfo::None)
             | DataType::Decimal(ExactNumberInfo::None) => {
@@ -128,6 +129,7 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
             "ORDINAL[]" => Ok(Some(renamed(expr, "array_ordinal"))),
             "SAFE_ORDINAL[]" => Ok(Some(renamed(expr, "array_safe_ordinal"))),
             "cast_date[]" => Ok(Some(renamed(expr, "cast_date"))),
+            "cast_datetime[]" => Ok(Some(renamed(expr, "cast_datetime"))),
             "cast_timestamp[]" => Ok(Some(renamed(expr, "cast_timestamp"))),
             _ => translated(function).map(Some),
         },
@@ -199,6 +201,7 @@ fn cast(to: &DataType) -> Result<&'static str, DataFusionError> {
         DataType::String(None) => "cast_string",
         DataType::Bytes(None) => "cast_bytes",
         DataType::Date => "cast_date",
+        DataType::Datetime(None) => "cast_datetime",
         DataType::Timestamp(None, _) => "cast_timestamp",
         DataType::Double(ExactNumberInfo::None) => {
             return plan_err!("DOUBLE is no type of BigQuery, wanted FLOAT64");

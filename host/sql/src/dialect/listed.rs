@@ -20,7 +20,7 @@ pub(super) const RENAMED: [(&str, &str); 14] = [
 ];
 
 /// Names in `functions` that are not BigQuery's.
-pub(super) const INNER: [&str; 29] = [
+pub(super) const INNER: [&str; 30] = [
     "add",
     "subtract",
     "multiply",
@@ -49,6 +49,7 @@ pub(super) const INNER: [&str; 29] = [
     "cast_string",
     "cast_bytes",
     "cast_date",
+    "cast_datetime",
     "cast_timestamp",
 ];
 
@@ -147,12 +148,13 @@ const fn timed(
     Timed { name, unit, interval, values, reads }
 }
 
-pub(super) const TIMED: [Timed; 17] = [
+pub(super) const TIMED: [Timed; 18] = [
     timed("DATE", None, None, &[0], "cast_timestamp"),
     timed("DATE_ADD", None, Some(1), &[0], "cast_date"),
     timed("DATE_DIFF", Some(2), None, &[0, 1], "cast_date"),
     timed("DATE_SUB", None, Some(1), &[0], "cast_date"),
     timed("DATE_TRUNC", Some(1), None, &[0], "cast_date"),
+    timed("DATETIME_TRUNC", Some(1), None, &[0], "cast_datetime"),
     timed("FORMAT_DATE", None, None, &[1], "cast_date"),
     timed("FORMAT_TIMESTAMP", None, None, &[1], "cast_timestamp"),
     timed("LAST_DAY", Some(1), None, &[0], "cast_date"),

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayBuilder, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray,
-    BooleanBuilder, ListBuilder, PrimitiveArray, PrimitiveBuilder, StringArray, StringBuilder,
+    BooleanBuilder, LargeBinaryArray, ListBuilder, PrimitiveArray, PrimitiveBuilder, StringArray,
+    StringBuilder,
 };
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Field, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, Field, Float64Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType,
 };
 
 /// A type of arguments.
@@ -48,7 +50,9 @@ reads! {
     Decimal PrimitiveArray<Decimal128Type>, i128, AsArray::as_primitive;
     Date PrimitiveArray<Date32Type>, i32, AsArray::as_primitive;
     Time PrimitiveArray<TimestampMicrosecondType>, i64, AsArray::as_primitive;
+    Civil PrimitiveArray<TimestampMicrosecondType>, i64, AsArray::as_primitive;
     Text StringArray, &'a str, AsArray::as_string;
+    Json LargeBinaryArray, &'a [u8], AsArray::as_binary;
     Bytes BinaryArray, &'a [u8], AsArray::as_binary;
 }
 
@@ -74,6 +78,9 @@ pub(super) struct Numeric(pub(super) i128);
 
 /// Microseconds since 1970-01-01T00:00:00Z, as an answer.
 pub(super) struct Instant(pub(super) i64);
+
+/// What clocks show, in microseconds as if in UTC, as an answer.
+pub(super) struct Clocks(pub(super) i64);
 
 macro_rules! writes {
     ($($name:ty, $builder:ty;)*) => {$(
@@ -123,6 +130,16 @@ impl Write for Instant {
     }
     fn push(builder: &mut Self::Builder, value: Option<Self>) {
         builder.append_option(value.map(|instant| instant.0));
+    }
+}
+
+impl Write for Clocks {
+    type Builder = PrimitiveBuilder<TimestampMicrosecondType>;
+    fn builder(rows: usize) -> Self::Builder {
+        PrimitiveBuilder::with_capacity(rows)
+    }
+    fn push(builder: &mut Self::Builder, value: Option<Self>) {
+        builder.append_option(value.map(|clocks| clocks.0));
     }
 }
 

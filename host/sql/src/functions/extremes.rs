@@ -98,7 +98,7 @@ impl ScalarUDFImpl for Around {
         let wide = matches!(found, DataType::Decimal128(_, 0));
         Ok(match (self.role, kind) {
             (Role::Least | Role::Greatest, Some(Kind::Float)) => WIDE,
-            (Role::Least | Role::Greatest, Some(_)) => found.clone(),
+            (Role::Least | Role::Greatest, Some(kind)) if kind != Kind::Json => found.clone(),
             (Role::Least | Role::Greatest, None) if found.is_null() => DataType::Int64,
             (Role::Extreme, None) if wide => DataType::Float64,
             (Role::Extreme, _) => found.clone(),
@@ -117,7 +117,7 @@ impl ScalarUDFImpl for Around {
             (Role::Summand | Role::Part, _) => {
                 return plan_err!("SUM and AVG do not take {}, only numbers", Kind::name_of(found));
             }
-            (Role::Least | Role::Greatest, None) => {
+            (Role::Least | Role::Greatest, _) => {
                 return plan_err!("MIN and MAX do not take {} here", Kind::name_of(found));
             }
         })

@@ -26,6 +26,10 @@ pub(crate) enum Kind {
     Date,
     /// TIMESTAMP.
     Time,
+    /// DATETIME.
+    Civil,
+    /// JSON.
+    Json,
     /// ARRAY<STRING>.
     Texts,
 }
@@ -42,6 +46,8 @@ impl Kind {
             DataType::Binary | DataType::BinaryView => Self::Bytes,
             DataType::Date32 => Self::Date,
             DataType::Timestamp(_, Some(_)) => Self::Time,
+            DataType::Timestamp(_, None) => Self::Civil,
+            json if *json == JSON => Self::Json,
             DataType::List(item) if Self::of(item.data_type()) == Some(Self::Text) => Self::Texts,
             _ => return None,
         })
@@ -51,9 +57,7 @@ impl Kind {
     pub(crate) fn name_of(found: &DataType) -> String {
         match (Self::of(found), found) {
             (Some(kind), _) => kind.to_string(),
-            (None, json) if *json == JSON => "JSON".to_owned(),
             (None, DataType::Time64(_)) => "TIME".to_owned(),
-            (None, DataType::Timestamp(_, None)) => "DATETIME".to_owned(),
             (None, DataType::Struct(_)) => "STRUCT".to_owned(),
             (None, DataType::List(item)) => format!("ARRAY<{}>", Self::name_of(item.data_type())),
             (None, other) => other.to_string(),
@@ -71,6 +75,8 @@ impl Kind {
             Self::Bytes => DataType::Binary,
             Self::Date => DataType::Date32,
             Self::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Self::Civil => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::Json => JSON,
             Self::Texts => DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))),
         }
     }
@@ -99,6 +105,8 @@ impl fmt::Display for Kind {
             Self::Bytes => "BYTES",
             Self::Date => "DATE",
             Self::Time => "TIMESTAMP",
+            Self::Civil => "DATETIME",
+            Self::Json => "JSON",
             Self::Texts => "ARRAY<STRING>",
         })
     }

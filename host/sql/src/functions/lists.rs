@@ -73,7 +73,8 @@ impl ScalarUDFImpl for Lists {
     /// Elements are of one type; INT64 becomes FLOAT64 or NUMERIC beside such.
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>, DataFusionError> {
         let kinds = || types.iter().filter_map(Kind::of);
-        let wider = [Kind::Float, Kind::Numeric].into_iter().find(|wide| kinds().any(|kind| kind == *wide));
+        let wider =
+            [Kind::Float, Kind::Numeric].into_iter().find(|wide| kinds().any(|kind| kind == *wide));
         let kind = wider.or_else(|| kinds().next()).unwrap_or(Kind::Int);
         match types.iter().map(|found| kind.takes(found, true)).collect() {
             Some(types) => Ok(types),

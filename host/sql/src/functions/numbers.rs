@@ -245,7 +245,9 @@ pub(super) static ALL: &[Named] = &[
     Named(
         "ceil",
         &[
-            Form::new(F, Kind::Float, |a, safe| map1::<Float, f64>(a, safe, |x| Ok(Some(x.ceil())))),
+            Form::new(F, Kind::Float, |a, safe| {
+                map1::<Float, f64>(a, safe, |x| Ok(Some(x.ceil())))
+            }),
             numeric::CEIL,
         ],
     ),

@@ -139,9 +139,9 @@ pub(crate) fn numeric_literal(literal: f64) -> Result<ScalarValue, DataFusionErr
 /// Numbers of which some are NUMERIC, as FLOAT64.
 pub(super) fn as_floats(args: &[ArrayRef]) -> Result<Vec<ArrayRef>, DataFusionError> {
     let of = |column: &ArrayRef| match column.as_primitive_opt::<Decimal128Type>() {
-        Some(_) => map1::<Decimal, f64>(std::slice::from_ref(column), false, |x| {
-            Ok(Some(as_float(x)))
-        }),
+        Some(_) => {
+            map1::<Decimal, f64>(std::slice::from_ref(column), false, |x| Ok(Some(as_float(x))))
+        }
         None => Ok(column.clone()),
     };
     args.iter().map(of).collect()
@@ -358,7 +358,10 @@ mod tests {
     fn the_closest_float_is_found_of_large_and_small_ones() {
         assert_eq!(as_float(1_190_000_000), 1.19);
         assert_eq!(as_float(-1), -1e-9);
-        assert_eq!(as_float(123_456_789_012_345_678_901_234_567), 123_456_789_012_345_678.901_234_567);
+        assert_eq!(
+            as_float(123_456_789_012_345_678_901_234_567),
+            123_456_789_012_345_678.901_234_567
+        );
         assert_eq!(as_float(1 - BEYOND), -1e29);
     }
 }

@@ -97,8 +97,11 @@ pub(super) struct Checked {
     signature: Signature,
 }
 
-/// Types whose columns are there, and that functions do not take.
-const SHOWN: [&str; 3] = ["DATETIME", "TIME", "JSON"];
+/// Types whose columns are there and that few functions take, and what helps.
+const SHOWN: [(&str, &str); 2] = [
+    ("TIME", "have a plugin write a column of another type beside it"),
+    ("JSON", "ask it with JSON_VALUE"),
+];
 
 impl Checked {
     /// A function, and the same with null for what fails: `safe_` stands before its name.
@@ -134,9 +137,9 @@ impl Checked {
         let operator = OPERATORS.iter().find(|(name, _)| *name == self.name);
         let name = operator.map_or(self.name.to_uppercase(), |(_, sign)| format!("`{sign}`"));
         let wants = wants.collect::<Vec<_>>().join(" or ");
-        let shown = types.iter().map(Kind::name_of).find(|name| SHOWN.contains(&name.as_str()));
-        let instead = shown.map_or_else(String::new, |kind| {
-            format!("; {kind} is shown, counted and grouped by: for all else have a plugin write a column of another type beside it")
+        let is_among = |shown: &&(&str, &str)| types.iter().any(|of| Kind::name_of(of) == shown.0);
+        let instead = SHOWN.iter().find(is_among).map_or_else(String::new, |(kind, instead)| {
+            format!("; {kind} is shown, counted and grouped by: for all else {instead}")
         });
         plan_err!("{name} does not take ({names}) here; it takes {wants}{instead}")
     }

@@ -172,7 +172,7 @@ fn comparison(
     Ok(Expr::BinaryExpr(BinaryExpr { left, op, right }))
 }
 
-/// A literal text is read as the date or timestamp that it stands beside; other texts are none.
+/// A literal text is read as the date, datetime or timestamp that it stands beside; other texts are none.
 fn read_texts(left: Expr, right: Expr, schema: &DFSchema) -> Result<[Expr; 2], DataFusionError> {
     let kinds = [kind(&left, schema)?, kind(&right, schema)?];
     let read = |side: Expr, beside: Option<Kind>| match (&side, beside) {
@@ -182,6 +182,9 @@ fn read_texts(left: Expr, right: Expr, schema: &DFSchema) -> Result<[Expr; 2], D
         (Expr::Literal(literal, _), Some(Kind::Time)) if is_text(literal) => {
             call("cast_timestamp", vec![side])
         }
+        (Expr::Literal(literal, _), Some(Kind::Civil)) if is_text(literal) => {
+            call("cast_datetime", vec![side])
+        }
         _ => Ok(side),
     };
     Ok([read(left, kinds[1])?, read(right, kinds[0])?])
@@ -189,7 +192,11 @@ fn read_texts(left: Expr, right: Expr, schema: &DFSchema) -> Result<[Expr; 2], D
 
 /// A FLOAT64 and a NUMERIC as one type: a literal becomes a NUMERIC, beside any other the NUMERIC becomes a
 /// FLOAT64.
-fn beside_numeric(left: Expr, right: Expr, schema: &DFSchema) -> Result<[Expr; 2], DataFusionError> {
+fn beside_numeric(
+    left: Expr,
+    right: Expr,
+    schema: &DFSchema,
+) -> Result<[Expr; 2], DataFusionError> {
     let kinds = [kind(&left, schema)?, kind(&right, schema)?];
     let (float, numeric, swapped) = match kinds {
         [Some(Kind::Float), Some(Kind::Numeric)] => (left, right, false),
@@ -215,9 +222,9 @@ pub(super) fn compared(
     right: &DataType,
     what: &str,
 ) -> Result<(), DataFusionError> {
-    use Kind::{Float, Int, Numeric, Texts};
+    use Kind::{Float, Int, Json, Numeric, Texts};
     let fits = match (Kind::of(left), Kind::of(right)) {
-        (Some(Texts), _) | (_, Some(Texts)) => false,
+        (Some(Texts | Json), _) | (_, Some(Texts | Json)) => false,
         (Some(Int | Float | Numeric), Some(Int | Float | Numeric)) => true,
         (Some(left), Some(right)) => left == right,
         (None, Some(_)) => left.is_null(),
