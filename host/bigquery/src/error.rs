@@ -104,17 +104,16 @@ pub enum BigQueryError {
     },
     /// A load into several tables is in some of them, and BigQuery has dropped the rest of it.
     #[error(
-        "BigQuery: load {load_id} of `{source_name}` is in `{there}` and not in `{gone}`, whose rows BigQuery has dropped since; delete its rows from `{there}` (`source` = '{source_name}') and its entry from the load ledger, then `clickmill loads retry`"
+        "BigQuery: load {load_id} of `{object}` is in `{there}` and not in `{gone}`, whose rows BigQuery has dropped since; delete its rows from `{there}` and the tables before `{gone}` in the pipeline file (`source` = '{object}') and its entry from the load ledger, then `clickmill loads retry`",
+        there = tables[0], gone = tables[1]
     )]
     HalfThere {
         /// The load.
         load_id: String,
         /// The object.
-        source_name: String,
-        /// The table that has its rows.
-        there: TableName,
-        /// The first that has not.
-        gone: TableName,
+        object: String,
+        /// The first table that has its rows, and the first that has not.
+        tables: Box<[TableName; 2]>,
     },
     /// The stream of a load is gone, and with it rows that it had.
     #[error("BigQuery: the stream of a load into `{table}` is gone before it was committed")]

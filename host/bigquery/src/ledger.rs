@@ -178,9 +178,8 @@ impl BigQuery {
                     None => Ok(false),
                     Some(there) => Err(BigQueryError::HalfThere {
                         load_id: load_id.to_owned(),
-                        source_name: source.clone(),
-                        there,
-                        gone: table,
+                        object: source.clone(),
+                        tables: Box::new([there, table]),
                     }),
                 };
             }

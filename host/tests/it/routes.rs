@@ -110,6 +110,14 @@ fn each_row_is_where_its_conditions_say_or_a_dead_letter() {
     assert_eq!(scratch.number("SELECT COUNT(*) FROM shop.load_ledger"), 1);
     assert_eq!(scratch.summary(&pipeline, &[])["objects_loaded"], 0);
     assert_eq!(scratch.number("SELECT SUM(amount) FROM shop.purchases"), 42);
+    // And it is told how many rows each has.
+    let id = scratch.query("SELECT load_id FROM shop.load_ledger")[0]["load_id"].clone();
+    let file = pipeline.to_string_lossy();
+    let shown = scratch.done(&["loads", "show", id.as_str().unwrap(), "--pipeline", &file]);
+    for table in ["events", "errors", "purchases"] {
+        let rows = lines(&scratch, table).len();
+        assert!(shown.contains(&format!("{rows} in shop.{table}")), "{shown}");
+    }
 }
 
 #[test]

@@ -101,13 +101,24 @@ pub(super) fn subtract(x: i128, y: i128) -> Cell<Numeric> {
 }
 
 pub(super) fn multiply(x: i128, y: i128) -> Cell<Numeric> {
+    // Nearly always it fits.
+    if let Some(product) = x.checked_mul(y)
+        && let Some(product) = product.checked_add(product.signum() * (ONE / 2))
+    {
+        return checked(product / ONE);
+    }
     quotient(wide(x).wrapping_mul(wide(y)), ONE, (x < 0) != (y < 0))
 }
 
 pub(super) fn divide(x: i128, y: i128) -> Cell<Numeric> {
-    match y {
-        0 => by_zero("/"),
-        y => quotient(wide(x).wrapping_mul(wide(ONE)), y, (x < 0) != (y < 0)),
+    let negative = (x < 0) != (y < 0);
+    match x.checked_mul(ONE) {
+        _ if y == 0 => by_zero("/"),
+        Some(x) => {
+            let up = i128::from((x % y).unsigned_abs() * 2 >= y.unsigned_abs());
+            checked(x / y + if negative { -up } else { up })
+        }
+        None => quotient(wide(x).wrapping_mul(wide(ONE)), y, negative),
     }
 }
 

@@ -307,7 +307,7 @@ fn one_type<'a>(
     let number = |of: &DataType| Kind::of(of).is_some_and(|of| of == Kind::Int || of == wide);
     if let Some(first) = known.next()
         && let Some(found) =
-            known.find(|found| !is_same(first, found) && !(number(first) && number(found)))
+            known.find(|found| !(is_same(first, found) || (number(first) && number(found))))
     {
         let (first, found) = (Kind::name_of(first), Kind::name_of(found));
         return plan_err!("{what} gives one type, not {first} and {found}: CAST one of them");
