@@ -146,7 +146,8 @@ pub fn once_of(table: &TableName, schema: &TableSchema) -> Option<View> {
     let name = table.table.strip_suffix(RAW).filter(|name| !name.is_empty())?;
     let is_written = |text: &Text| text.name == name || (text.once && text.of == table.table);
     let has = |name: &str| schema.columns.iter().any(|column| column.name == name);
-    let told_by = [SOURCE, SOURCE_LINE, MESSAGE_ID, PUBLISH_TIME, INGESTED_AT];
+    // Without places, the rows that were made of one message could not be told apart.
+    let told_by = [SOURCE, SOURCE_LINE, MESSAGE_ID, PUBLISH_TIME, RECORD_INDEX, INGESTED_AT];
     if VIEWS.iter().any(is_written) || !told_by.into_iter().all(has) {
         return None;
     }
@@ -157,12 +158,8 @@ pub fn once_of(table: &TableName, schema: &TableSchema) -> Option<View> {
     }
     let _ = write!(
         sql,
-        "    {PUBLISH_TIME},\n    COALESCE({MESSAGE_ID}, CONCAT({SOURCE}, '#', CAST({SOURCE_LINE} AS STRING)))"
+        "    {PUBLISH_TIME},\n    COALESCE({MESSAGE_ID}, CONCAT({SOURCE}, '#', CAST({SOURCE_LINE} AS STRING))),\n    COALESCE({RECORD_INDEX}, 0)\n  ORDER BY {INGESTED_AT}\n) = 1"
     );
-    if has(RECORD_INDEX) {
-        let _ = write!(sql, ",\n    COALESCE({RECORD_INDEX}, 0)");
-    }
-    let _ = write!(sql, "\n  ORDER BY {INGESTED_AT}\n) = 1");
     Some(View { name: name.to_owned(), of: table.table.clone(), reads: &[], once: true, sql })
 }
 
@@ -237,8 +234,9 @@ mod tests {
             TableSchema::parse(&text, std::path::Path::new("t.json")).expect("a schema")
         };
         let table = |name: &str| TableName { dataset: "d".to_owned(), table: name.to_owned() };
-        let told = ["source", "source_line", "message_id", "publish_time", "ingested_at"];
-        let all = schema(&[&told[..], &["event_date", "record_index"]].concat());
+        let told =
+            ["record_index", "source", "source_line", "message_id", "publish_time", "ingested_at"];
+        let all = schema(&[&told[..], &["event_date"]].concat());
         let view = once_of(&table("purchases_raw"), &all).expect("a view");
         assert_eq!((view.name.as_str(), view.of.as_str()), ("purchases", "purchases_raw"));
         // The text that is written for another is the same, comments apart.
@@ -248,7 +246,7 @@ mod tests {
             lines.collect::<Vec<_>>().join("\n").replace("shop_events_raw", "purchases_raw");
         assert_eq!(view.sql, written.trim_end());
         let least = once_of(&table("purchases_raw"), &schema(&told)).expect("a view");
-        assert!(!least.sql.contains("event_date") && !least.sql.contains("record_index"));
+        assert!(!least.sql.contains("event_date"));
         assert!(once_of(&table("purchases_raw"), &schema(&told[1..])).is_none());
         for other in ["purchases", "clicks_raw", "sessions_raw", "_raw"] {
             assert!(once_of(&table(other), &all).is_none(), "{other}");

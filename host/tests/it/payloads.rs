@@ -196,12 +196,11 @@ fn records_and_lists_are_in_bigquerys_emulator_what_they_are_in_the_warehouse() 
         column("plugin_set", "STRING", "REQUIRED"),
     ]);
     scratch.write("nested.json", schema.to_string());
-    let many: Vec<Json> = (0..1000)
-        .map(|n| json!({ "sku": format!("s{n}"), "price": n, "tags": vec!["a"; n % 3], "inner": { "list": [n] } }))
-        .collect();
+    let item = |n: usize| json!({ "sku": format!("s{n}"), "price": n, "tags": vec!["a"; n % 3], "inner": { "list": [n] } });
+    let items = |count: usize| (0..count).map(item).collect::<Vec<Json>>();
     let most = "99999999999999999999999999999.999999999";
     let rows = [
-        json!({ "id": 1, "one": { "n": most, "list": [1, 2, 3] }, "items": many }),
+        json!({ "id": 1, "one": { "n": most, "list": [1, 2, 3] }, "items": items(1000) }),
         json!({ "id": 2, "one": { "n": format!("-{most}"), "list": [] }, "items": [] }),
         json!({ "id": 3, "one": null, "items": [{ "sku": "größe 😀", "price": null, "tags": [] }] }),
         json!({ "id": 4 }),
@@ -209,7 +208,10 @@ fn records_and_lists_are_in_bigquerys_emulator_what_they_are_in_the_warehouse() 
         // No row: an item has no number.
         json!({ "id": 6, "items": [{ "price": 1 }] }),
     ];
-    let lines: Vec<String> = rows.iter().map(|row| format!("{row}\n")).collect();
+    // More than a request holds, below.
+    let more = (0..100).map(|n| json!({ "id": 100 + n, "items": items(100) }));
+    let lines: Vec<String> =
+        rows.iter().cloned().chain(more).map(|row| format!("{row}\n")).collect();
     scratch.write("rows.ndjson", lines.concat());
     let text = format!(
         r#"
@@ -253,12 +255,14 @@ max_rejected_share = 1.0
             .env("BIGQUERY_STORAGE_EMULATOR_HOST", &bigquery.grpc);
         command.output().expect("the binary starts")
     };
+    bigquery.order(&json!({ "kind": "too_large", "table": "nested", "bytes": 200_000 }));
     let remote = summary(&run(&[&["run", "--json", &file][..], &service].concat()));
     for summary in [&local, &remote] {
-        assert_eq!((&summary["rows_out"], &summary["rows_rejected"]), (&json!(5), &json!(1)));
+        assert_eq!((&summary["rows_out"], &summary["rows_rejected"]), (&json!(105), &json!(1)));
     }
+    assert!(bigquery.met("too_large") > 0, "all of it went in one request");
     for sql in [
-        "SELECT id, one.n AS n FROM clickstream_analytics.nested ORDER BY id",
+        "SELECT id, one.n AS n FROM clickstream_analytics.nested WHERE id < 100 ORDER BY id",
         "SELECT id, ARRAY_LENGTH(items) AS items, ARRAY_LENGTH(one.list) AS list FROM clickstream_analytics.nested WHERE id <= 2 ORDER BY id",
         "SELECT nested.id, COUNT(*) AS items, SUM(item.price) AS price, IFNULL(SUM(ARRAY_LENGTH(item.tags)), 0) AS tags, COUNT(item.price * 2) AS priced FROM clickstream_analytics.nested AS nested, UNNEST(nested.items) AS item GROUP BY nested.id ORDER BY 1",
         "SELECT nested.id, item.sku AS sku FROM clickstream_analytics.nested AS nested, UNNEST(nested.items) AS item WHERE nested.id IN (3, 5) ORDER BY 1",

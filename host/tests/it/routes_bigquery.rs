@@ -97,7 +97,12 @@ fn a_load_into_bigquery_is_in_all_of_its_tables_whatever_it_is_killed_between() 
         loads.put(&object, 1000, round as u64);
         kill_at_commit(&loads, &object, table);
         assert_eq!(loads.entries("committed"), round as u64 + 1, "{table}");
-        run(&loads, &object, &[]);
+        if round == 1 {
+            // The routes are gone from the file: what was decided for is as it was.
+            loads.run(&["--set", &format!("source.uri=gs://lake/{object}")]);
+        } else {
+            run(&loads, &object, &[]);
+        }
         assert_eq!(there(&loads, &object).iter().sum::<u64>(), 1000, "{table}");
         assert_eq!(loads.entries("committed"), round as u64 + 2, "{table}");
     }
