@@ -378,3 +378,23 @@ fn some_parquet(folder: &std::path::Path) -> Option<PathBuf> {
     }
     None
 }
+
+#[test]
+fn a_tap_shows_what_any_of_the_tables_has_and_nothing_that_is_sensitive() {
+    let scratch = Scratch::new();
+    let stream = routed_stream(&scratch);
+    let text = std::fs::read_to_string(root().join("schemas/clicks_raw.json")).unwrap();
+    let mut columns: Vec<Json> = serde_json::from_str(&text).unwrap();
+    columns.retain(|column| column["name"] != "browser");
+    scratch.write("narrow.json", Json::from(columns).to_string());
+    // The pipeline's own table has no browser, those of its routes have one.
+    let own = format!("sink.schema={}", scratch.path("narrow.json").display());
+    let live = Live::start(&scratch, &stream, &["--set", "source.rate=5000", "--set", &own]);
+    let shown = scratch.done(&["tap", "--admin", &live.admin, "--limit", "50"]);
+    let rows: Vec<Json> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let is_told = |row: &Json| row["browser"].as_str().is_some_and(|text| text != "(hidden)");
+    assert!(rows.iter().any(is_told), "{shown}");
+    let is_hidden = |row: &Json| row["user_id"].is_null() || row["user_id"] == "(hidden)";
+    assert!(rows.iter().all(is_hidden), "{shown}");
+    live.end();
+}
