@@ -342,26 +342,25 @@ fn a_route_has_a_view_with_each_row_once_where_its_table_is_called_raw() {
     let scratch = Scratch::new();
     let stream = routed_stream(&scratch);
     let text = std::fs::read_to_string(&stream).unwrap();
-    let text =
-        text.replace("clickstream_analytics.purchases\"", "clickstream_analytics.purchases_raw\"");
+    let text = text.replace("clickstream_analytics.views\"", "clickstream_analytics.views_raw\"");
     scratch.write("stream.toml", text);
     scratch.summary(&stream, &["source.rows=3000", "source.rate=20000"]);
     let number = |sql: &str| {
         scratch.number(&format!("SELECT COUNT(*) AS n FROM clickstream_analytics.{sql}"))
     };
-    let rows = number("purchases_raw");
+    let rows = number("views_raw");
     assert!(rows > 0);
-    assert_eq!(number("purchases"), rows);
+    assert_eq!(number("views"), rows);
     // A message that was appended twice, as one is that comes again after a kill.
-    let folder = scratch.path("warehouse/clickstream_analytics/purchases_raw");
+    let folder = scratch.path("warehouse/clickstream_analytics/views_raw");
     let file = some_parquet(&folder).expect("a file of rows");
     std::fs::copy(
         &file,
         file.with_file_name(format!("again-{}", file.file_name().unwrap().to_string_lossy())),
     )
     .unwrap();
-    assert!(number("purchases_raw") > rows);
-    assert_eq!(number("purchases"), rows);
+    assert!(number("views_raw") > rows);
+    assert_eq!(number("views"), rows);
 }
 
 fn some_parquet(folder: &std::path::Path) -> Option<PathBuf> {

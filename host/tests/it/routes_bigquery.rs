@@ -180,7 +180,7 @@ fn a_row_that_the_table_of_a_route_refuses_is_a_letter_and_letters_are_replayed(
 fn a_streams_messages_are_in_one_of_its_tables_and_once_in_their_views() {
     let test = "a_streams_messages_are_in_one_of_its_tables_and_once_in_their_views";
     let Some(cloud) = Cloud::start(test, &json!({})) else { return };
-    let by = [("purchases_raw", "event_type = 'purchase'"), ("bots_raw", "is_bot")];
+    let by = [("views_raw", "event_type = 'product_view'"), ("bots_raw", "is_bot")];
     let routes = routes("clicks_raw.json", &by);
     let apply = || {
         let pipeline = root().join("host/pipelines/stream_gcp.toml");
@@ -190,7 +190,7 @@ fn a_streams_messages_are_in_one_of_its_tables_and_once_in_their_views() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let said = apply();
-    for made in ["purchases_raw: created", "purchases: view created", "bots: view created"] {
+    for made in ["views_raw: created", "views: view created", "bots: view created"] {
         assert!(said.contains(made), "{said}");
     }
     cloud.publish(&["--count", "8000", "--bad", "2%", "--seed", "65"]);
@@ -203,7 +203,7 @@ fn a_streams_messages_are_in_one_of_its_tables_and_once_in_their_views() {
         child.wait().unwrap();
     }
     let child = spawn(cloud.stream(&["--set", &routes, "--set", MANY_STREAMS]));
-    let tables = ["clicks_raw", "purchases_raw", "bots_raw", "dead_letter"];
+    let tables = ["clicks_raw", "views_raw", "bots_raw", "dead_letter"];
     let messages = || -> u64 {
         let of = |table: &str| {
             let count = "SELECT COUNT(DISTINCT message_id) FROM clickstream_analytics";
@@ -218,9 +218,9 @@ fn a_streams_messages_are_in_one_of_its_tables_and_once_in_their_views() {
     assert_eq!(messages(), 8000);
     let count = |sql: &str| cloud.bigquery.number(&format!("SELECT {sql}"));
     for (view, belongs) in [
-        ("clicks", "event_type <> 'purchase' AND NOT IFNULL(is_bot, FALSE)"),
-        ("purchases", "event_type = 'purchase'"),
-        ("bots", "is_bot AND event_type <> 'purchase'"),
+        ("clicks", "event_type <> 'product_view' AND NOT IFNULL(is_bot, FALSE)"),
+        ("views", "event_type = 'product_view'"),
+        ("bots", "is_bot AND event_type <> 'product_view'"),
     ] {
         let from = format!("FROM clickstream_analytics.{view}");
         let rows = count(&format!("COUNT(*) {from}"));

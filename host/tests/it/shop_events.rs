@@ -112,7 +112,7 @@ fn every_event_of_a_file_is_a_row_or_a_letter_and_money_is_exact() {
     let sums = "COUNT(*) AS n, SUM(items_revenue) AS revenue, SUM(record_index) AS places";
     let of = |from: &str| scratch.query(&format!("SELECT {sums} FROM {from}"));
     let wanted = of(&format!("{TABLE} WHERE {purchases}"));
-    assert!(wanted[0]["n"].as_u64() > Some(10), "{wanted:?}");
+    assert!(wanted[0]["n"].as_u64() > Some(0), "{wanted:?}");
     assert_eq!(of("clickstream_analytics.shop_purchases_raw"), wanted);
     assert_eq!(of("clickstream_analytics.shop_purchases"), wanted);
     let routes =
