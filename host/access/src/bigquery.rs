@@ -14,11 +14,13 @@ pub(super) fn host(pipeline: &Pipeline, place: &BigQuery, access: &mut Access) {
     let project = of_project(place);
     access.project = Some(place.project.clone());
     let (sink, letters) = (&pipeline.sink, &pipeline.dead_letter);
-    let datasets: BTreeSet<&str> = [&sink.table, &letters.table].map(|t| t.dataset.as_str()).into();
+    let tables: Vec<&TableName> =
+        sink.tables().map(|(table, _)| table).chain([&letters.table]).collect();
+    let datasets: BTreeSet<&str> = tables.iter().map(|table| table.dataset.as_str()).collect();
     let loads = !pipeline.source.is_stream();
     if creates(place) {
-        let tables = [&sink.table, &letters.table].map(|name| table(place, name));
-        access.host_makes.insert(Thing::Tables, tables.into());
+        let tables = tables.iter().map(|name| table(place, name)).collect();
+        access.host_makes.insert(Thing::Tables, tables);
         let datasets = datasets.iter().map(|name| dataset(place, name)).collect();
         access.host_makes.insert(Thing::Datasets, datasets);
         let why =
@@ -28,12 +30,11 @@ pub(super) fn host(pipeline: &Pipeline, place: &BigQuery, access: &mut Access) {
     }
     for name in datasets {
         let mut writes = Vec::new();
-        for (what, dataset) in
-            [("rows", &sink.table.dataset), ("dead letters", &letters.table.dataset)]
-        {
-            if dataset == name {
-                writes.push(what);
-            }
+        if sink.tables().any(|(table, _)| table.dataset == name) {
+            writes.push("rows");
+        }
+        if letters.table.dataset == name {
+            writes.push("dead letters");
         }
         // Beside the table.
         if sink.table.dataset == name {
@@ -71,7 +72,7 @@ fn tags_of_new_tables(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
     let (sink, letters) = (&pipeline.sink, &pipeline.dead_letter);
     let mut datasets = BTreeSet::new();
     let mut projects = BTreeSet::new();
-    for (table, schema) in [(&sink.table, &sink.schema), (&letters.table, &letters.schema)] {
+    for (table, schema) in sink.tables().chain([(&letters.table, &letters.schema)]) {
         for tag in tagged(schema).keys().filter_map(|tag| place.policy_tags.get(*tag)) {
             datasets.insert(table.dataset.as_str());
             projects.insert(super::parts(tag).0);
@@ -94,8 +95,10 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
     let (sink, letters) = (&pipeline.sink, &pipeline.dead_letter.table);
     let exists = exists(place, Thing::Tables);
     let with = |when: When| exists.iter().cloned().chain([when]).collect::<Vec<_>>();
-    let view =
-        MaskedView::of(&place.project, &sink.table, &sink.schema, with(When::ReadersOf(Way::View)));
+    let masked = |(table, schema): (&TableName, &TableSchema)| {
+        MaskedView::of(&place.project, table, schema, with(When::ReadersOf(Way::View)))
+    };
+    let views: Vec<MaskedView> = sink.tables().filter_map(masked).collect();
 
     access.readers(
         "roles/bigquery.jobUser",
@@ -103,19 +106,30 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
         "runs queries".to_owned(),
         Vec::new(),
     );
-    let (why, when) = match view {
-        Some(_) => (
-            "reads the table, but for columns under a policy tag",
-            with(When::ReadersOf(Way::Table)),
-        ),
-        None => ("reads the table", exists.clone()),
-    };
-    let on = table(place, &sink.table);
-    access.readers("roles/bigquery.dataViewer", on, why.to_owned(), when);
+    for (name, _) in sink.tables() {
+        let (why, when) = if views.iter().any(|view| view.of == *name) {
+            (
+                "reads the table, but for columns under a policy tag",
+                with(When::ReadersOf(Way::Table)),
+            )
+        } else {
+            ("reads the table", exists.clone())
+        };
+        access.readers("roles/bigquery.dataViewer", table(place, name), why.to_owned(), when);
+    }
 
     let mut guarded = BTreeSet::new();
     let mut unknown = Vec::new();
-    for (tag, columns) in tagged(&sink.schema) {
+    let mut by_tag: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (tag, columns) in sink.tables().flat_map(|(_, schema)| tagged(schema)) {
+        let known = by_tag.entry(tag).or_default();
+        for column in columns {
+            if !known.contains(&column) {
+                known.push(column);
+            }
+        }
+    }
+    for (tag, columns) in by_tag {
         let Some(name) = place.policy_tags.get(tag) else {
             unknown.push(format!("`{tag}`"));
             continue;
@@ -129,17 +143,30 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
         let on = Resource::PolicyTag { policy_tag: name.clone() };
         access.readers("roles/datacatalog.categoryFineGrainedReader", on, why, when);
     }
-    if let Some(view) = &view {
-        let why =
-            format!("reads the view `{}`, which leaves out {}", view.name, listed(&view.without));
-        let on = dataset(place, &view.name.dataset);
-        access.readers("roles/bigquery.dataViewer", on, why, view.when.clone());
+    let mut of_datasets: BTreeMap<&str, Vec<&MaskedView>> = BTreeMap::new();
+    for view in &views {
+        of_datasets.entry(&view.name.dataset).or_default().push(view);
+    }
+    for (name, views) in of_datasets {
+        let said = |view: &&MaskedView| {
+            format!("the view `{}`, which leaves out {}", view.name, listed(&view.without))
+        };
+        let why = format!("reads {}", listed(&views.iter().map(said).collect::<Vec<_>>()));
+        access.readers(
+            "roles/bigquery.dataViewer",
+            dataset(place, name),
+            why,
+            views[0].when.clone(),
+        );
     }
 
     let open = |name: &&str| !guarded.contains(name);
-    let sensitive = sink.schema.columns.iter().filter(|column| column.is_sensitive());
-    let open: Vec<&str> = sensitive.map(|column| column.name.as_str()).filter(open).collect();
-    if !open.is_empty() && view.is_some() {
+    let columns = sink.tables().flat_map(|(_, schema)| &schema.columns);
+    let sensitive = columns.filter(|column| column.is_sensitive());
+    let mut open: Vec<&str> = sensitive.map(|column| column.name.as_str()).filter(open).collect();
+    let mut told = BTreeSet::new();
+    open.retain(|column| told.insert(*column));
+    if !open.is_empty() && !views.is_empty() {
         access.readers_of = Way::View;
     }
     if !open.is_empty() {
@@ -148,14 +175,15 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
         } else {
             format!(" (`sink.policy_tags` does not name {})", listed(&unknown))
         };
+        let tables = sink.tables().map(|(table, _)| format!("`{table}`"));
         access.notes.push(format!(
-            "No policy tag guards {}{named}: whoever is given `{}` reads them, so readers are given the view unless you say otherwise.",
+            "No policy tag guards {}{named}: whoever is given {} reads them, so readers are given the view unless you say otherwise.",
             listed(&open),
-            sink.table
+            listed(&tables.collect::<Vec<_>>())
         ));
     }
-    access.view = view;
-    access.notes.push(if letters.dataset == sink.table.dataset {
+    access.views = views;
+    access.notes.push(if sink.tables().any(|(table, _)| table.dataset == letters.dataset) {
         format!(
             "`{letters}` holds refused records as they came, in the clear, in the same dataset as `{}`: a role on the dataset would open it, so readers are given the table or the view alone.",
             sink.table

@@ -22,7 +22,7 @@ impl fmt::Display for Gcloud<'_> {
         for grant in access.of(Who::Host) {
             write_grant(f, grant)?;
         }
-        if let Some(view) = &access.view {
+        for view in &access.views {
             write_view(f, view)?;
         }
         for grant in access.of(Who::Readers) {
@@ -46,7 +46,7 @@ fn settings(f: &mut fmt::Formatter<'_>, access: &Access, members: &Members) -> f
     if access.of(Who::Readers).next().is_some() {
         writeln!(f, "readers={}", quoted(&members.readers))?;
     }
-    if access.view.is_some() {
+    if !access.views.is_empty() {
         writeln!(
             f,
             "# What readers are given: the table, or the view without its sensitive columns."

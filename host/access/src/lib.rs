@@ -33,8 +33,8 @@ pub struct Access {
     pub project: Option<String>,
     /// Roles: the host's, then the readers'.
     pub grants: Vec<Grant>,
-    /// The table without its sensitive columns, where it has any.
-    pub view: Option<MaskedView>,
+    /// The tables without their sensitive columns, of those that have any.
+    pub views: Vec<MaskedView>,
     /// What readers are given unless told otherwise.
     pub readers_of: Way,
     /// What the pipeline's first run makes, if nobody else has.
@@ -111,7 +111,7 @@ pub enum Thing {
     Subscription,
     /// The datasets of the table and of the dead letters.
     Datasets,
-    /// The table and the dead-letter table.
+    /// The tables and the dead-letter table.
     Tables,
 }
 
@@ -140,7 +140,7 @@ pub fn needs(pipeline: &Pipeline, warehouse: &str) -> Access {
         pipeline: pipeline.name.clone(),
         project: None,
         grants: Vec::new(),
-        view: None,
+        views: Vec::new(),
         readers_of: Way::Table,
         host_makes: BTreeMap::new(),
         notes: Vec::new(),
@@ -229,15 +229,16 @@ fn keep_objects(bucket: &str, access: &mut Access) {
 impl Access {
     /// As JSON: the grants with all that decides about them, the view, the notes.
     pub fn json(&self, members: &Members) -> Json {
-        let view = self.view.as_ref().map(|view| {
+        let views = self.views.iter().map(|view| {
             json!({
                 "of": view.of.to_string(), "name": view.name.to_string(),
                 "without": view.without, "sql": view.create(),
             })
         });
+        let views: Vec<Json> = views.collect();
         json!({
             "pipeline": self.pipeline, "host": members.host, "readers": members.readers,
-            "grants": self.grants, "view": view, "readers_of": self.readers_of, "notes": self.notes,
+            "grants": self.grants, "view": views.first(), "views": views, "readers_of": self.readers_of, "notes": self.notes,
         })
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Access, Grant, Members, Way, When, Who, nothing, one_line};
 
-/// The grants, the view and the notes.
+/// The grants, the views and the notes.
 #[derive(Debug)]
 pub struct Listing<'a>(pub &'a Access, pub &'a Members);
 
@@ -27,7 +27,7 @@ impl fmt::Display for Listing<'_> {
             }
             writeln!(f)?;
         }
-        if let Some(view) = &access.view {
+        for view in &access.views {
             writeln!(
                 f,
                 "view without sensitive columns, authorised on the dataset {}\n",

@@ -19,15 +19,15 @@ impl fmt::Display for Terraform<'_> {
         variables(f, access, members)?;
         let mut labels = Vec::new();
         for grant in &access.grants {
-            write_grant(f, grant, access.view.as_ref(), &label(grant, &mut labels))?;
+            write_grant(f, grant, &access.views, &label(grant, &mut labels))?;
         }
         for note in &access.notes {
             writeln!(f, "\n# {}", one_line(note))?;
         }
-        match &access.view {
-            Some(view) => write_view(f, view),
-            None => Ok(()),
+        for number in 0..access.views.len() {
+            write_view(f, &access.views, number)?;
         }
+        Ok(())
     }
 }
 
@@ -70,7 +70,7 @@ fn variables(f: &mut fmt::Formatter<'_>, access: &Access, members: &Members) -> 
         };
         variable(thing.variable(), "bool", "true", description, "")?;
     }
-    if access.view.is_some() {
+    if !access.views.is_empty() {
         let description =
             "What readers are given: the table, or the view without its sensitive columns";
         let default = text(&access.readers_of.to_string());
@@ -94,7 +94,7 @@ const ONE_OF_TWO: &str = r#"
 fn write_grant(
     f: &mut fmt::Formatter<'_>,
     grant: &Grant,
-    view: Option<&MaskedView>,
+    views: &[MaskedView],
     label: &str,
 ) -> fmt::Result {
     let (kind, mut arguments) = kind(&grant.on);
@@ -110,8 +110,9 @@ fn write_grant(
     begin(f, "resource", kind, label, &grant.when)?;
     aligned(f, "  ", &arguments)?;
     let of_view = |view: &MaskedView| matches!(&grant.on, Resource::Dataset { dataset, .. } if *dataset == view.name.dataset);
-    if view.is_some_and(of_view) {
-        writeln!(f, "\n  depends_on = [google_bigquery_dataset.masked]")?;
+    if let Some(number) = views.iter().position(of_view) {
+        let masked = numbered("masked", number);
+        writeln!(f, "\n  depends_on = [google_bigquery_dataset.{masked}]")?;
     }
     writeln!(f, "}}")
 }
@@ -151,24 +152,32 @@ fn kind(on: &Resource) -> (&'static str, Vec<(&'static str, String)>) {
     }
 }
 
-fn write_view(f: &mut fmt::Formatter<'_>, view: &MaskedView) -> fmt::Result {
+/// A view, and before the first of a dataset that dataset.
+fn write_view(f: &mut fmt::Formatter<'_>, views: &[MaskedView], number: usize) -> fmt::Result {
+    let view = &views[number];
     let project = ("project", text(&view.project));
     let source = ("dataset_id", text(&view.of.dataset));
+    let same = |other: &MaskedView| other.name.dataset == view.name.dataset;
+    let first = views.iter().position(same).unwrap_or(number);
+    let (of_source, of_dataset) = (numbered("source", first), numbered("masked", first));
+    let masked = numbered("masked", number);
 
-    writeln!(f, "\n# The view lies where the table does: a query can't reach over locations.")?;
-    begin(f, "data", "google_bigquery_dataset", "source", &view.when)?;
-    aligned(f, "  ", &[project.clone(), source.clone()])?;
-    writeln!(f, "}}\n")?;
+    if first == number {
+        writeln!(f, "\n# The view lies where the table does: a query can't reach over locations.")?;
+        begin(f, "data", "google_bigquery_dataset", &of_source, &view.when)?;
+        aligned(f, "  ", &[project.clone(), source.clone()])?;
+        writeln!(f, "}}\n")?;
 
-    begin(f, "resource", "google_bigquery_dataset", "masked", &view.when)?;
-    let location = "data.google_bigquery_dataset.source[0].location".to_owned();
-    let dataset = ("dataset_id", text(&view.name.dataset));
-    aligned(f, "  ", &[project.clone(), dataset, ("location", location)])?;
-    writeln!(f, "}}\n")?;
+        begin(f, "resource", "google_bigquery_dataset", &of_dataset, &view.when)?;
+        let location = format!("data.google_bigquery_dataset.{of_source}[0].location");
+        let dataset = ("dataset_id", text(&view.name.dataset));
+        aligned(f, "  ", &[project.clone(), dataset, ("location", location)])?;
+        writeln!(f, "}}")?;
+    }
 
-    writeln!(f, "# The table without its sensitive columns.")?;
-    begin(f, "resource", "google_bigquery_table", "masked", &view.when)?;
-    let dataset = "google_bigquery_dataset.masked[0].dataset_id".to_owned();
+    writeln!(f, "\n# The table without its sensitive columns.")?;
+    begin(f, "resource", "google_bigquery_table", &masked, &view.when)?;
+    let dataset = format!("google_bigquery_dataset.{of_dataset}[0].dataset_id");
     let arguments = [
         project.clone(),
         ("dataset_id", dataset),
@@ -183,14 +192,19 @@ fn write_view(f: &mut fmt::Formatter<'_>, view: &MaskedView) -> fmt::Result {
     writeln!(f, "    SQL\n  }}\n}}\n")?;
 
     writeln!(f, "# The view, rather than its readers, may read the table.")?;
-    begin(f, "resource", "google_bigquery_dataset_access", "masked", &view.when)?;
+    begin(f, "resource", "google_bigquery_dataset_access", &masked, &view.when)?;
     aligned(f, "  ", &[project, source])?;
     writeln!(f, "\n  view {{")?;
-    let of_view = |part: &str| format!("google_bigquery_table.masked[0].{part}");
+    let of_view = |part: &str| format!("google_bigquery_table.{masked}[0].{part}");
     let view = ["project", "dataset_id", "table_id"].map(of_view);
     let [project, dataset, table] = view;
     aligned(f, "    ", &[("project_id", project), ("dataset_id", dataset), ("table_id", table)])?;
     writeln!(f, "  }}\n}}")
+}
+
+/// The name of a block, numbered from the second on.
+fn numbered(name: &str, number: usize) -> String {
+    if number == 0 { name.to_owned() } else { format!("{name}_{}", number + 1) }
 }
 
 /// The head of a block, which is there where all of `when` holds.

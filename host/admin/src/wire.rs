@@ -18,6 +18,7 @@ use clickmill_sandbox::{Golden, StageCounts};
 
 pub use status::{
     CostBody, LatencyBody, PluginBody, QueueBody, RatesBody, ReasonBody, SeriesBody, StatusBody,
+    TableBody,
 };
 
 /// A canary that is asked for longer than that ends with the process: a clock does not count further than

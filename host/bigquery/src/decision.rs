@@ -4,14 +4,16 @@
 //! BigQuery has no locks, but it takes an id of a job once, whoever gives it. So the ledger's entry that
 //! a load is prepared, with its streams, is made by a job whose id is that of the load:
 //!
-//! 1. Rows and letters are in two pending streams, which are finalised.
+//! 1. Rows and letters are in pending streams, one for each table, which are finalised.
 //! 2. The job `clickmill-load-<load id>-<n>` enters the load as prepared. `n` is 0; where a job of that
 //!    id is known to be done and has left nothing that counts (it failed, the streams it names are gone,
 //!    the ledger was made anew since), it is the next number.
 //! 3. Whose job is refused, since there is one of that id, waits until that one is done, and looks into the
 //!    ledger. It commits what was decided for, unless whoever is decided for does, and gives its own up.
 //!    A job that cannot be looked at is done once the ledger has one entry more than those before it left.
-//! 4. Whoever is decided for commits its letters, then its rows, and enters the load as committed.
+//! 4. Whoever is decided for commits its letters, then its rows, table by table, and enters the load as
+//!    committed. Killed between two of them: the entry lists all streams, whatever the pipeline file says by
+//!    then, and whoever finds it commits the rest. Until then a reader may see one table first.
 //!
 //! No lease is needed, and no clock: a run that is stopped for an hour and goes on finds that another
 //! was decided for. Killed before its job is sent, a run leaves streams that BigQuery forgets. Killed
@@ -23,7 +25,7 @@ use std::time::{Duration, Instant};
 use google_cloud_bigquery_v2::model::{Job, JobConfiguration, JobConfigurationQuery, JobReference};
 
 use super::error::BigQueryError;
-use super::ledger::{Prepared, Standing, quoted, text};
+use super::ledger::{Prepared, RowsStream, Standing, quoted, text};
 use super::load::Load;
 use super::patience::Backoff;
 use super::{BigQuery, query};
@@ -61,19 +63,27 @@ impl BigQuery {
     pub(super) async fn commit_load(
         &self,
         entry: &Entry,
-        mut rows: Load,
+        mut rows: Vec<Load>,
         mut dead_letters: Load,
     ) -> Result<Committed, BigQueryError> {
         // The caller has asked for refused rows before: there are no late ones.
-        if let Some(refused) = rows.settle().await?.first() {
-            return Err(uncommitted(entry, refused.reason.message.clone()));
+        let mut streams = Vec::with_capacity(rows.len());
+        for rows in &mut rows {
+            if let Some(refused) = rows.settle().await?.first() {
+                return Err(uncommitted(entry, refused.reason.message.clone()));
+            }
         }
         if let Some(refused) = dead_letters.settle().await?.first() {
             let (table, why) = (dead_letters.table().clone(), refused.reason.message.clone());
             let load_id = entry.load_id.clone();
             return Err(BigQueryError::LetterRefused { load_id, table, why });
         }
-        let ours = Prepared::of(entry, rows.finish().await?, dead_letters.finish().await?);
+        for rows in &mut rows {
+            if let Some(name) = rows.finish().await? {
+                streams.push(RowsStream { name, rows: rows.rows() });
+            }
+        }
+        let ours = Prepared::of(entry, &streams, dead_letters.finish().await?);
         if self.decide(entry, &ours).await? == Committed::ByAnother {
             return Ok(Committed::ByAnother);
         }

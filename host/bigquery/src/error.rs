@@ -102,9 +102,19 @@ pub enum BigQueryError {
         /// What BigQuery says.
         source: Box<BigQueryError>,
     },
-    /// A load is to write to more than one table of rows.
-    #[error("BigQuery: a load into several tables of rows (`[[sink.route]]`) is not supported yet")]
-    Routes,
+    /// A load into several tables is in some of them, and BigQuery has dropped the rest of it.
+    #[error(
+        "BigQuery: load {load_id} of `{object}` is in `{there}` and not in `{gone}`, whose rows BigQuery has dropped since; delete its rows from `{there}` and the tables before `{gone}` in the pipeline file (`source` = '{object}') and its entry from the load ledger, then `clickmill loads retry`",
+        there = tables[0], gone = tables[1]
+    )]
+    HalfThere {
+        /// The load.
+        load_id: String,
+        /// The object.
+        object: String,
+        /// The first table that has its rows, and the first that has not.
+        tables: Box<[TableName; 2]>,
+    },
     /// The stream of a load is gone, and with it rows that it had.
     #[error("BigQuery: the stream of a load into `{table}` is gone before it was committed")]
     StreamGone {
@@ -257,7 +267,7 @@ impl BigQueryError {
             | Self::Billed { .. }
             | Self::NoQuery { .. }
             | Self::LetterRefused { .. }
-            | Self::Routes
+            | Self::HalfThere { .. }
             | Self::Encode { .. }
             | Self::Missing { .. }
             | Self::Misfit { .. }

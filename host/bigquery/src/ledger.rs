@@ -29,12 +29,20 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// What the ledger says of a load that is not committed: streams that are about to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Prepared {
+    /// The name of a stream; of several the names and how many rows each has: `name#rows,name#rows`.
     pub rows: Option<String>,
     pub dead_letters: Option<String>,
     source: String,
     pipeline: String,
     rows_out: i64,
     rows_rejected: i64,
+}
+
+/// A stream of a load's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RowsStream {
+    pub name: String,
+    pub rows: i64,
 }
 
 /// How far a load got.
@@ -54,7 +62,13 @@ impl BigQuery {
         let mut loaded = HashSet::new();
         for page in load_ids.chunks(PAGE) {
             for (load_id, standing) in self.look(page, target).await? {
-                if standing.is_committed || self.help(&load_id, &standing, target).await? {
+                let is_there = standing.is_committed
+                    || match self.help(&load_id, &standing, target).await {
+                        // No reason to load none of the others: its own commit meets it once more.
+                        Err(BigQueryError::HalfThere { .. }) => false,
+                        helped => helped?,
+                    };
+                if is_there {
                     loaded.insert(load_id);
                 }
             }
@@ -143,20 +157,33 @@ impl BigQuery {
         load_id: &str,
         prepared: &Prepared,
     ) -> Result<bool, BigQueryError> {
-        let Prepared { rows, dead_letters, source, pipeline, rows_out, rows_rejected } = prepared;
-        // Letters first: at no moment is a row missing from both tables with its load half done.
-        for (stream, own, expected) in [
+        let Prepared { dead_letters, source, pipeline, rows_rejected, .. } = prepared;
+        // Letters first: at no moment is a row missing from all tables with its load half done.
+        if let Some(stream) = dead_letters
+            && !self.commit_stream(load_id, stream).await?
             // Letters of one object are of several pipelines; rows are of one, by the load's id.
-            (dead_letters, "`pipeline` = @pipeline", rows_rejected),
-            (rows, "@pipeline IS NOT NULL", rows_out),
-        ] {
-            let Some(stream) = stream else { continue };
-            if !self.commit_stream(load_id, stream).await? {
-                let found = self.count_rows(stream, own, source, pipeline).await?;
-                if found < *expected {
-                    return Ok(false);
-                }
+            && self.count_rows(stream, "`pipeline` = @pipeline", source, pipeline).await?
+                < *rows_rejected
+        {
+            return Ok(false);
+        }
+        let mut there: Option<TableName> = None;
+        for RowsStream { name, rows } in prepared.streams() {
+            let table = table_of(&name);
+            if !self.commit_stream(load_id, &name).await?
+                && self.count_rows(&name, "@pipeline IS NOT NULL", source, pipeline).await? < rows
+            {
+                // What is in one table can't be taken back, nor be loaded once more.
+                return match there {
+                    None => Ok(false),
+                    Some(there) => Err(BigQueryError::HalfThere {
+                        load_id: load_id.to_owned(),
+                        object: source.clone(),
+                        tables: Box::new([there, table]),
+                    }),
+                };
             }
+            there.get_or_insert(table);
         }
         Ok(true)
     }
@@ -270,7 +297,13 @@ impl BigQuery {
 
 impl Prepared {
     /// What is about to be committed of a load.
-    pub(super) fn of(entry: &Entry, rows: Option<String>, dead_letters: Option<String>) -> Self {
+    pub(super) fn of(entry: &Entry, rows: &[RowsStream], dead_letters: Option<String>) -> Self {
+        let several = rows.iter().map(|stream| format!("{}#{}", stream.name, stream.rows));
+        let rows = match rows {
+            [] => None,
+            [only] => Some(only.name.clone()),
+            _ => Some(several.collect::<Vec<_>>().join(",")),
+        };
         Self {
             rows,
             dead_letters,
@@ -279,6 +312,18 @@ impl Prepared {
             rows_out: entry.rows_out as i64,
             rows_rejected: entry.rows_rejected as i64,
         }
+    }
+
+    /// The streams of rows, in the order in which they are committed.
+    fn streams(&self) -> Vec<RowsStream> {
+        let streams = self.rows.iter().flat_map(|rows| rows.split(','));
+        let read = |stream: &str| match stream.split_once('#') {
+            Some((name, rows)) => {
+                RowsStream { name: name.to_owned(), rows: rows.parse().unwrap_or(i64::MAX) }
+            }
+            None => RowsStream { name: stream.to_owned(), rows: self.rows_out },
+        };
+        streams.map(read).collect()
     }
 }
 
@@ -318,6 +363,36 @@ mod tests {
     fn a_stream_names_its_table() {
         let table = table_of("projects/p/datasets/d/tables/t/streams/s");
         assert_eq!(table, TableName { dataset: "d".to_owned(), table: "t".to_owned() });
+    }
+
+    #[test]
+    fn streams_of_several_tables_are_entered_with_their_rows() {
+        let stream = |name: &str, rows| RowsStream { name: name.to_owned(), rows };
+        let (a, b) = (
+            stream("projects/p/datasets/d/tables/a/streams/s", 5),
+            stream("projects/p/datasets/d/tables/b/streams/t", 7),
+        );
+        let entry = Entry {
+            load_id: "l".to_owned(),
+            pipeline: "p".to_owned(),
+            table: TableName { dataset: "d".to_owned(), table: "a".to_owned() },
+            source: "o@1".to_owned(),
+            bytes: 0,
+            rows_in: 12,
+            rows_out: 5,
+            rows_rejected: 0,
+            rows_filtered: 0,
+            plugin_set: clickmill_core::Digest::of(b"set"),
+            started_at: clickmill_core::Micros::default(),
+            finished_at: clickmill_core::Micros::default(),
+        };
+        let prepared = |streams: &[RowsStream]| Prepared::of(&entry, streams, None);
+        assert_eq!(prepared(&[]).rows, None);
+        assert_eq!(prepared(&[]).streams(), []);
+        // As entries have it that earlier versions made.
+        assert_eq!(prepared(std::slice::from_ref(&a)).rows.as_ref(), Some(&a.name));
+        assert_eq!(prepared(std::slice::from_ref(&a)).streams(), std::slice::from_ref(&a));
+        assert_eq!(prepared(&[a.clone(), b.clone()]).streams(), [a, b]);
     }
 
     #[test]

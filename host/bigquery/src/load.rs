@@ -67,6 +67,11 @@ impl Load {
         &self.table
     }
 
+    /// How many rows its stream has, once all are settled.
+    pub(super) fn rows(&self) -> i64 {
+        self.offset
+    }
+
     /// Adds rows. They are in the stream once [`Load::settle`] returns.
     pub(super) async fn write(&mut self, rows: Rows) -> Result<(), BigQueryError> {
         while self.on_the_way.len() >= ON_THE_WAY {

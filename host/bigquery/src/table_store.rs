@@ -26,7 +26,7 @@ impl From<BigQueryError> for TableError {
         if error.is_of_missing_table() {
             return Self::missing_table(error.fault(), error);
         }
-        if matches!(error, BigQueryError::LetterRefused { .. }) {
+        if matches!(error, BigQueryError::LetterRefused { .. } | BigQueryError::HalfThere { .. }) {
             return Self::load(error.fault(), error);
         }
         Self::new(error.fault(), error.is_transient(), error)
@@ -67,9 +67,6 @@ impl TableStore for BigQuery {
         load_id: &str,
         targets: &Targets,
     ) -> Result<Option<Begun>, TableError> {
-        if !targets.routes.is_empty() {
-            return Err(BigQueryError::Routes.into());
-        }
         if runtime.block_on(self.is_loaded_by_now(load_id, &targets.rows.0))? {
             return Ok(Some(Begun::LoadedAlready));
         }
@@ -77,7 +74,7 @@ impl TableStore for BigQuery {
             |(table, schema): &(TableName, SchemaRef)| Load::begin(self, table, schema.clone());
         Ok(Some(Begun::Load(Box::new(Loading {
             bigquery: self.clone(),
-            rows: begin(&targets.rows),
+            rows: std::iter::once(&targets.rows).chain(&targets.routes).map(begin).collect(),
             dead_letters: begin(&targets.dead_letters),
             runtime: runtime.clone(),
         }))))
@@ -160,22 +157,28 @@ impl TableStore for BigQuery {
     }
 }
 
-/// A load: its part of either table, and where its waiting is done.
+/// A load: its part of each table, and where its waiting is done.
 struct Loading {
     bigquery: BigQuery,
-    rows: Load,
+    /// Of the pipeline's own table, then of its routes'.
+    rows: Vec<Load>,
     dead_letters: Load,
     runtime: Handle,
 }
 
 impl clickmill_tables::Load for Loading {
     fn write(&mut self, rows: Routed) -> Result<(), TableError> {
-        // A load that has routes does not begin.
-        Ok(self.runtime.block_on(self.rows.write(rows.own))?)
+        for (load, rows) in self.rows.iter_mut().zip(rows.into_tables()) {
+            if rows.rows.num_rows() > 0 {
+                self.runtime.block_on(load.write(rows))?;
+            }
+        }
+        Ok(())
     }
 
-    fn refused(&mut self) -> Result<Vec<Refused>, TableError> {
-        Ok(self.runtime.block_on(self.rows.settle())?)
+    fn refused(&mut self) -> Result<Vec<Vec<Refused>>, TableError> {
+        let settled = self.rows.iter_mut().map(|load| self.runtime.block_on(load.settle()));
+        Ok(settled.collect::<Result<_, BigQueryError>>()?)
     }
 
     fn write_dead_letters(&mut self, letters: RecordBatch) -> Result<(), TableError> {

@@ -159,6 +159,9 @@ impl Show {
         if self.json {
             return print(&found.try_into()?, true);
         }
+        let at = found.columns.iter().position(|column| column.name == "source");
+        let source = found.rows.first().zip(at).and_then(|(row, at)| row.get(at)?.as_str());
+        let by_table = history.rows_by_table(source.unwrap_or_default())?;
         for row in &found.rows {
             for (column, value) in found.columns.iter().zip(row) {
                 match value {
@@ -167,6 +170,9 @@ impl Show {
                     other => println!("{:<18} {other}", column.name),
                 }
             }
+        }
+        for (table, rows) in by_table {
+            println!("{:<18} {rows} in {table}", "rows");
         }
         Ok(())
     }

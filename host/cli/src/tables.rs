@@ -56,7 +56,7 @@ impl Tables {
                     println!("{table}: {}", said(&change, apply));
                 }
             }
-            for (view, sql) in views::of(&pipeline.sink.table) {
+            for (view, sql) in views::of(&pipeline.sink) {
                 if apply {
                     bigquery.create_view(&view, &sql).await?;
                 }

@@ -93,10 +93,6 @@ pub(super) fn check(
         }
         return;
     }
-    if let Place::BigQuery(_) = sink.place {
-        let message = "is not supported with `kind = \"bigquery\"` yet: a load would not be in all of its tables or in none; use a pipeline per table";
-        problem(problems, "sink.route", message.to_owned());
-    }
     let mut tables = vec![letters, &sink.table];
     for (at, route) in sink.routes.iter().enumerate() {
         if tables.contains(&&route.table) {
@@ -107,9 +103,16 @@ pub(super) fn check(
             problem(problems, &format!("sink.route[{at}].table"), message);
         }
         tables.push(&route.table);
-        if is_stream && route.copy {
-            let message = "is true, which a stream does not support yet: a message that comes again could not be told from a copy";
-            problem(problems, &format!("sink.route[{at}].copy"), message.to_owned());
-        }
+        let in_bigquery = matches!(sink.place, Place::BigQuery(_));
+        let message = match (route.copy, is_stream, in_bigquery) {
+            (true, true, _) => {
+                "is true, which a stream does not support yet: a message that comes again could not be told from a copy"
+            }
+            (true, false, true) => {
+                "is true, which is not supported with `kind = \"bigquery\"` yet: a row that one table refuses could not be taken out of the others; use a pipeline per table"
+            }
+            _ => continue,
+        };
+        problem(problems, &format!("sink.route[{at}].copy"), message.to_owned());
     }
 }

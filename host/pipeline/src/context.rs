@@ -10,6 +10,7 @@ use crossbeam_channel::Receiver;
 use tokio::runtime::Handle;
 
 use super::audit_sink::AuditSink;
+use super::observe::summary::Counts;
 use super::observe::tap::Taps;
 use super::swap::difference::grants;
 use super::swap::set_store::{RunningSet, SetStore, SetStoreError};
@@ -19,7 +20,7 @@ use super::versions::actor::{self, Actor};
 use super::versions::slot::{Slot, SlotEvent};
 use super::versions::version::VersionRecord;
 use clickmill_audit::{Action, AuditError, Event, Host, Outcome};
-use clickmill_config::Pipeline;
+use clickmill_config::{Pipeline, TableName};
 use clickmill_core::schema::SchemaError;
 use clickmill_core::{Digest, Fault, Micros, causes, lock};
 use clickmill_dead_letter::Writer;
@@ -107,6 +108,15 @@ impl PublishError {
 }
 
 impl Context {
+    /// Rows written to each table: the pipeline's own, then those of its routes in their order, copies too.
+    pub(crate) fn rows_by_table<'a>(
+        &'a self,
+        counts: &'a Counts,
+    ) -> impl Iterator<Item = (&'a TableName, u64)> {
+        let rows = counts.rows_by_table.iter().copied().chain(std::iter::repeat(0));
+        self.pipeline.sink.tables().map(|(table, _)| table).zip(rows)
+    }
+
     /// The most batches that are between source and table at once.
     pub(crate) fn most_batches(&self) -> usize {
         self.pipeline.workers * BATCHES_PER_WORKER

@@ -414,7 +414,7 @@ fn write(
     for rows in rows {
         load.write(rows)?;
     }
-    let refused = load.refused()?;
+    let refused = load.refused()?.concat();
     let lettered: BTreeSet<&Key> = letters.iter().filter_map(|(_, key)| key.as_ref()).collect();
     let late = refused.iter().filter(|refused| !lettered.contains(&key_of(refused)));
     let unlettered: Vec<Rejected> = strays.iter().chain(late).cloned().collect();

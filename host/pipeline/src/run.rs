@@ -110,9 +110,8 @@ fn recorded(
     run: impl FnOnce() -> Result<Summary, RunError>,
 ) -> Result<Summary, RunError> {
     let ran = run().map(|mut summary| {
-        let rows = summary.counts.rows_of_routes.iter().copied().chain(std::iter::repeat(0));
-        let routes = context.pipeline.sink.routes.iter().map(|route| route.table.clone());
-        summary.routes = routes.zip(rows).collect();
+        let tables = context.rows_by_table(&summary.counts);
+        summary.routes = tables.skip(1).map(|(table, rows)| (table.clone(), rows)).collect();
         summary
     });
     let (outcome, detail) = match &ran {

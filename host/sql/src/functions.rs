@@ -7,9 +7,11 @@ mod characters;
 mod comparisons;
 mod extremes;
 mod formats;
+mod json;
 mod kind;
 mod lists;
 mod numbers;
+mod numeric;
 mod patterns;
 mod scalar;
 mod text;
@@ -20,6 +22,7 @@ use datafusion::logical_expr::ScalarUDF;
 
 pub(super) use extremes::sorted;
 pub(super) use kind::Kind;
+pub(super) use numeric::numeric_literal;
 use scalar::{Checked, Named};
 
 /// All of them.
@@ -36,12 +39,14 @@ pub(super) fn by_name(name: &str) -> Option<ScalarUDF> {
 fn named() -> impl Iterator<Item = &'static Named> {
     let themes = [
         numbers::ALL,
+        numeric::ALL,
         comparisons::ALL,
         text::ALL,
         characters::ALL,
         patterns::ALL,
         casts::ALL,
         times::ALL,
+        json::ALL,
     ];
     themes.into_iter().flatten()
 }

@@ -24,6 +24,7 @@ use datafusion::sql::parser::Statement;
 
 use super::{dialect, functions, nested, types};
 use clickmill_config::TableName;
+use clickmill_core::schema::TableSchema;
 use clickmill_core::schema::provenance::PUBLISH_TIME;
 use clickmill_core::{Fault, lock};
 use clickmill_tables::result_set::{Answer, Parameter};
@@ -123,11 +124,12 @@ impl Queries {
 
     /// Finds out which file can't be read of the tables that a query names: the engine does not say.
     async fn check(&self, sql: &str) -> Result<(), QueryError> {
-        for (name, _) in self.warehouse.tables().await? {
-            let views = views::named_in(sql, &name.dataset);
+        let tables = self.warehouse.tables().await?;
+        for (name, _) in &tables {
+            let views = named_in(sql, &name.dataset, &tables);
             let mut texts = views.iter().map(|view| view.sql.as_str()).chain([sql]);
             if texts.any(|text| views::is_named(text, &name.table)) {
-                self.warehouse.check(&name).await?;
+                self.warehouse.check(name).await?;
             }
         }
         Ok(())
@@ -169,7 +171,7 @@ impl Queries {
         context.register_catalog("warehouse", Arc::new(catalog));
         let mut files = Files { context: &context, warehouse: &self.warehouse, number: 0 };
         for (dataset, provider) in datasets {
-            let views = views::named_in(sql, &dataset);
+            let views = named_in(sql, &dataset, &tables);
             let of_dataset = tables.iter().filter(|(name, _)| name.dataset == dataset);
             let of_dataset: BTreeMap<&str, (&TableName, SchemaRef)> = of_dataset
                 .map(|(name, schema)| {
@@ -193,14 +195,14 @@ impl Queries {
                 }
             }
             for view in views {
-                let is_hidden = provider.table_exist(view.name);
+                let is_hidden = provider.table_exist(&view.name);
                 // The table that it is of need not be named, nor then registered.
-                let has_all = of_dataset.contains_key(view.of)
+                let has_all = of_dataset.contains_key(view.of.as_str())
                     && view.reads.iter().all(|table| provider.table_exist(table));
                 if is_hidden || !has_all {
                     continue;
                 }
-                let of = of_dataset.get(view.of).zip(lists.get(view.of));
+                let of = of_dataset.get(view.of.as_str()).zip(lists.get(view.of.as_str()));
                 let plan = match of {
                     Some((of, listed)) if view.once && has_publish_time(&of.1) => {
                         self.once(&mut files, &*provider, &view, listed, of).await?
@@ -208,7 +210,7 @@ impl Queries {
                     _ => plan(&context, &view.sql, &[]).await?,
                 };
                 let table = Arc::new(ViewTable::new(plan, Some(view.sql)));
-                provider.register_table(view.name.to_owned(), table)?;
+                provider.register_table(view.name, table)?;
             }
         }
         Ok(context)
@@ -228,7 +230,7 @@ impl Queries {
         lock(&self.known).insert((*table).clone(), known);
         let PossibleDuplicates { unique, suspected, published } = found?;
         let scan = |table: Arc<dyn TableProvider>| {
-            LogicalPlanBuilder::scan(view.of, provider_as_source(table), None)
+            LogicalPlanBuilder::scan(view.of.as_str(), provider_as_source(table), None)
         };
         let unique = scan(files.table(unique, schema)?)?;
         if suspected.is_empty() {
@@ -277,6 +279,12 @@ impl Files<'_> {
             ListingTableConfig::new(url).with_listing_options(options).with_schema(schema.clone());
         Ok(Arc::new(ListingTable::try_new(table)?))
     }
+}
+
+/// The views of a dataset of the warehouse that a query names.
+fn named_in(sql: &str, dataset: &str, tables: &[(TableName, TableSchema)]) -> Vec<View> {
+    let of_dataset = tables.iter().filter(|(name, _)| name.dataset == dataset);
+    views::named_in(sql, dataset, of_dataset.map(|(name, schema)| (name, schema)))
 }
 
 fn has_publish_time(schema: &SchemaRef) -> bool {

@@ -181,9 +181,9 @@ pub trait Load: Send {
     /// Adds good rows to the tables of the load.
     fn write(&mut self, rows: Routed) -> Result<(), TableError>;
 
-    /// Rows that the table refused since this was last asked. They come to be known late: after the last
-    /// row, this waits for all.
-    fn refused(&mut self) -> Result<Vec<Refused>, TableError>;
+    /// Rows that the tables refused since this was last asked: of the pipeline's own, then of those of its
+    /// routes. They come to be known late: after the last row, this waits for all.
+    fn refused(&mut self) -> Result<Vec<Vec<Refused>>, TableError>;
 
     /// Adds dead letters.
     fn write_dead_letters(&mut self, letters: RecordBatch) -> Result<(), TableError>;

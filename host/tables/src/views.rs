@@ -1,9 +1,19 @@
 //! Views over the tables: the same text on BigQuery and in the warehouse.
 
-use clickmill_config::TableName;
+use std::fmt::Write;
+
+use clickmill_config::{Sink, TableName};
+use clickmill_core::schema::TableSchema;
+use clickmill_core::schema::provenance::{
+    INGESTED_AT, MESSAGE_ID, PUBLISH_TIME, RECORD_INDEX, SOURCE, SOURCE_LINE,
+};
 
 /// The dataset that the views are written for.
 const DATASET: &str = "clickstream_analytics";
+/// How the name of a table ends of which there is a view by the name before it.
+const RAW: &str = "_raw";
+/// The day of an event: the same however often its message is delivered.
+const EVENT_DATE: &str = "event_date";
 
 /// A view as it is in `sql/views`.
 struct Text {
@@ -99,9 +109,9 @@ static VIEWS: [Text; 11] = [
 /// A view of a dataset.
 pub struct View {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// The table it is of.
-    pub of: &'static str,
+    pub of: String,
     /// The other tables that it reads.
     pub reads: &'static [&'static str],
     /// Whether it has the rows of its table, those of one message once: of rows that agree in all by which
@@ -111,20 +121,53 @@ pub struct View {
     pub sql: String,
 }
 
-/// The views beside a pipeline's table, by name, with their text: those of the table and of the dead
-/// letters.
-pub fn of(table: &TableName) -> Vec<(TableName, String)> {
-    in_dataset(&table.dataset)
-        .filter(|view| view.of == table.table || view.of == "dead_letter")
-        .map(|view| (table.beside(view.name), view.sql))
-        .collect()
+/// The views beside a pipeline's tables, by name, with their text: those of the tables, of the dead
+/// letters, and [`once_of`] the tables of its routes.
+pub fn of(sink: &Sink) -> Vec<(TableName, String)> {
+    let mut views: Vec<(TableName, String)> = Vec::new();
+    for (at, (table, schema)) in sink.tables().enumerate() {
+        let own = in_dataset(&table.dataset)
+            .filter(|view| view.of == table.table || (at == 0 && view.of == "dead_letter"));
+        let once = once_of(table, schema).filter(|_| at > 0);
+        for view in own.chain(once) {
+            let name = table.beside(&view.name);
+            let is_known = views.iter().any(|(known, _)| *known == name);
+            if !is_known && sink.tables().all(|(table, _)| *table != name) {
+                views.push((name, view.sql));
+            }
+        }
+    }
+    views
+}
+
+/// The view of a table that has each row once, where one is not written for it: of `purchases_raw` it is
+/// `purchases`. `None` where the table is called otherwise, or lacks a column by which a message is told.
+pub fn once_of(table: &TableName, schema: &TableSchema) -> Option<View> {
+    let name = table.table.strip_suffix(RAW).filter(|name| !name.is_empty())?;
+    let is_written = |text: &Text| text.name == name || (text.once && text.of == table.table);
+    let has = |name: &str| schema.columns.iter().any(|column| column.name == name);
+    // Without places, the rows that were made of one message could not be told apart.
+    let told_by = [SOURCE, SOURCE_LINE, MESSAGE_ID, PUBLISH_TIME, RECORD_INDEX, INGESTED_AT];
+    if VIEWS.iter().any(is_written) || !told_by.into_iter().all(has) {
+        return None;
+    }
+    let mut sql = format!("SELECT *\nFROM `{}`.{}\n", table.dataset, table.table);
+    sql += "QUALIFY ROW_NUMBER() OVER (\n  PARTITION BY\n";
+    if has(EVENT_DATE) {
+        let _ = writeln!(sql, "    {EVENT_DATE},");
+    }
+    let _ = write!(
+        sql,
+        "    {PUBLISH_TIME},\n    COALESCE({MESSAGE_ID}, CONCAT({SOURCE}, '#', CAST({SOURCE_LINE} AS STRING))),\n    COALESCE({RECORD_INDEX}, 0)\n  ORDER BY {INGESTED_AT}\n) = 1"
+    );
+    Some(View { name: name.to_owned(), of: table.table.clone(), reads: &[], once: true, sql })
 }
 
 /// All views of a dataset.
 pub fn in_dataset(dataset: &str) -> impl Iterator<Item = View> + '_ {
     let view = move |text: &'static Text| View {
-        name: text.name,
-        of: text.of,
+        name: text.name.to_owned(),
+        of: text.of.to_owned(),
         reads: text.reads,
         once: text.once,
         sql: in_place(text.sql, dataset),
@@ -132,14 +175,19 @@ pub fn in_dataset(dataset: &str) -> impl Iterator<Item = View> + '_ {
     VIEWS.iter().map(view)
 }
 
-/// The views of a dataset that a text names, with those that they read, which come first. Planning a
-/// view takes longer than many a query.
-pub fn named_in(sql: &str, dataset: &str) -> Vec<View> {
+/// The views of a dataset that a text names, with those that they read, which come first; `tables` are
+/// those of the dataset. Planning a view takes longer than many a query.
+pub fn named_in<'a>(
+    sql: &str,
+    dataset: &str,
+    tables: impl Iterator<Item = (&'a TableName, &'a TableSchema)>,
+) -> Vec<View> {
     let mut texts = sql.to_owned();
     let mut named: Vec<View> = Vec::new();
-    let all: Vec<View> = in_dataset(dataset).collect();
+    let once = tables.filter_map(|(table, schema)| once_of(table, schema));
+    let all: Vec<View> = once.chain(in_dataset(dataset)).collect();
     for view in all.into_iter().rev() {
-        if is_named(&texts, view.name) {
+        if is_named(&texts, &view.name) {
             texts.push_str(&view.sql);
             named.push(view);
         }
@@ -167,11 +215,49 @@ mod tests {
 
     #[test]
     fn a_view_is_named_by_its_whole_name() {
-        let named = |sql: &str| -> Vec<&str> {
-            named_in(sql, "d").into_iter().map(|view| view.name).collect()
+        let named = |sql: &str| -> Vec<String> {
+            let views = named_in(sql, "d", std::iter::empty());
+            views.into_iter().map(|view| view.name).collect()
         };
         assert_eq!(named("SELECT COUNT(*) FROM d.clicks_raw"), [""; 0]);
         assert_eq!(named("SELECT COUNT(*) FROM d.`clicks`"), ["clicks"]);
         assert_eq!(named("SELECT 1 FROM d.sessions"), ["clicks", "exchange_rates", "sessions"]);
+    }
+
+    #[test]
+    fn a_raw_table_that_has_no_view_of_its_own_has_one_with_each_row_once() {
+        let schema = |columns: &[&str]| {
+            let columns = columns.iter().map(|name| {
+                format!("{{\"name\": \"{name}\", \"type\": \"STRING\", \"mode\": \"NULLABLE\"}}")
+            });
+            let text = format!("[{}]", columns.collect::<Vec<_>>().join(", "));
+            TableSchema::parse(&text, std::path::Path::new("t.json")).expect("a schema")
+        };
+        let table = |name: &str| TableName { dataset: "d".to_owned(), table: name.to_owned() };
+        let told =
+            ["record_index", "source", "source_line", "message_id", "publish_time", "ingested_at"];
+        let all = schema(&[&told[..], &["event_date"]].concat());
+        let view = once_of(&table("purchases_raw"), &all).expect("a view");
+        assert_eq!((view.name.as_str(), view.of.as_str()), ("purchases", "purchases_raw"));
+        // The text that is written for another is the same, comments apart.
+        let written = in_dataset("d").find(|view| view.name == "shop_events").expect("a view");
+        let lines = written.sql.lines().filter(|line| !line.starts_with("--"));
+        let written =
+            lines.collect::<Vec<_>>().join("\n").replace("shop_events_raw", "purchases_raw");
+        assert_eq!(view.sql, written.trim_end());
+        let least = once_of(&table("purchases_raw"), &schema(&told)).expect("a view");
+        assert!(!least.sql.contains("event_date"));
+        assert!(once_of(&table("purchases_raw"), &schema(&told[1..])).is_none());
+        for other in ["purchases", "clicks_raw", "sessions_raw", "_raw"] {
+            assert!(once_of(&table(other), &all).is_none(), "{other}");
+        }
+        // Tables of a warehouse are looked up by name.
+        let tables = [(table("purchases_raw"), all)];
+        let named = |sql: &str| {
+            let tables = tables.iter().map(|(table, schema)| (table, schema));
+            named_in(sql, "d", tables).len()
+        };
+        assert_eq!(named("SELECT 1 FROM d.purchases"), 1);
+        assert_eq!(named("SELECT 1 FROM d.purchases_raw"), 0);
     }
 }

@@ -58,6 +58,7 @@ metrics! {
     ROWS_MADE Counter "rows_made" [] "Rows that plugins made of records, beyond one of each";
     RECORDS Counter "records" ["outcome"] "Records by what became of them: with_rows, with_letters_only, filtered_whole";
     ROWS_OUT Counter "rows_out" [] "Rows durable in the table";
+    TABLE_ROWS Counter "table_rows" ["table"] "Rows durable in a table of the pipeline: its own, or one of its routes, copies too";
     ROWS_REJECTED Counter "rows_rejected" ["stage", "code"] "Rows, and records that never became rows, durable as dead letters";
     ROWS_FILTERED Counter "rows_filtered" [] "Rows that a plugin dropped on purpose";
     ROWS_REPEATED Counter "rows_repeated" [] "Deliveries of messages that were written before, dropped";

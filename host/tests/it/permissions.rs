@@ -176,3 +176,46 @@ fn a_member_is_checked_and_nobody_opens_a_table_to_everybody() {
         assert_eq!(output.status.code(), Some(if fine { 0 } else { 2 }), "{member}");
     }
 }
+
+#[test]
+fn tables_of_routes_are_written_and_read_as_the_pipelines_own() {
+    let schema = root().join("schemas/clicks_raw.json");
+    let routes = format!(
+        "sink.route=[{{table=\"clickstream_analytics.purchases\",schema=\"{0}\",where=\"event_type = 'purchase'\"}},{{table=\"robots.visits\",schema=\"{0}\",where=\"is_bot\"}}]",
+        schema.display()
+    );
+    let access = json("stream_gcp.toml", &[&routes], "warehouse");
+    let has = |who: &str, role: &str, name: &str| {
+        let is_it = |grant: &&Json| {
+            grant["who"] == who && names(grant).contains(&role) && names(grant).contains(&name)
+        };
+        grants(&access).iter().filter(is_it).count()
+    };
+    for dataset in ["clickstream_analytics", "robots"] {
+        assert_eq!(has("host", "roles/bigquery.dataEditor", dataset), 1, "{access:#}");
+        let masked = format!("{dataset}_masked");
+        assert_eq!(has("readers", "roles/bigquery.dataViewer", &masked), 1, "{access:#}");
+    }
+    for table in ["clicks_raw", "purchases", "visits"] {
+        assert_eq!(has("readers", "roles/bigquery.dataViewer", table), 1, "{access:#}");
+    }
+    let views = access["views"].as_array().expect("a list");
+    let named: Vec<&str> = views.iter().map(|view| view["name"].as_str().expect("text")).collect();
+    let masked = "clickstream_analytics_masked";
+    let wanted = [format!("{masked}.clicks_raw"), format!("{masked}.purchases")];
+    assert_eq!(named[..2], wanted);
+    assert_eq!(named[2], "robots_masked.visits");
+    let terraform = permissions("stream_gcp.toml", &[&routes], &["--format", "terraform"], "w");
+    for (block, times) in [
+        ("resource \"google_bigquery_dataset\" \"masked\"", 1),
+        ("resource \"google_bigquery_dataset\" \"masked_2\"", 0),
+        ("resource \"google_bigquery_dataset\" \"masked_3\"", 1),
+        ("resource \"google_bigquery_table\" \"masked\"", 1),
+        ("resource \"google_bigquery_table\" \"masked_2\"", 1),
+        ("resource \"google_bigquery_table\" \"masked_3\"", 1),
+    ] {
+        assert_eq!(terraform.matches(block).count(), times, "{block} in\n{terraform}");
+    }
+    let script = permissions("stream_gcp.toml", &[&routes], &["--format", "gcloud"], "w");
+    assert_eq!(script.matches("CREATE OR REPLACE VIEW").count(), 3, "{script}");
+}

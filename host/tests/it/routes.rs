@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value as Json, json};
 
 use crate::cloud::{Cloud, MANY_STREAMS, signal, spawn, summary, wait_until};
+use crate::live::Live;
 use crate::support::{Scratch, parse_stage, plugins, root};
 
 /// Columns of a table: the record's, and where it came from.
@@ -109,6 +110,14 @@ fn each_row_is_where_its_conditions_say_or_a_dead_letter() {
     assert_eq!(scratch.number("SELECT COUNT(*) FROM shop.load_ledger"), 1);
     assert_eq!(scratch.summary(&pipeline, &[])["objects_loaded"], 0);
     assert_eq!(scratch.number("SELECT SUM(amount) FROM shop.purchases"), 42);
+    // And it is told how many rows each has.
+    let id = scratch.query("SELECT load_id FROM shop.load_ledger")[0]["load_id"].clone();
+    let file = pipeline.to_string_lossy();
+    let shown = scratch.done(&["loads", "show", id.as_str().unwrap(), "--pipeline", &file]);
+    for table in ["events", "errors", "purchases"] {
+        let rows = lines(&scratch, table).len();
+        assert!(shown.contains(&format!("{rows} in shop.{table}")), "{shown}");
+    }
 }
 
 #[test]
@@ -299,4 +308,92 @@ fn killed_between_tables_a_stream_loses_and_doubles_no_message() {
     for table in STREAM_TABLES {
         messages(&cloud.scratch, table);
     }
+}
+
+#[test]
+fn a_running_stream_tells_the_rows_of_each_of_its_tables() {
+    let scratch = Scratch::new();
+    let live = Live::start(&scratch, &routed_stream(&scratch), &["--set", "source.rate=5000"]);
+    live.wait_for_rows(1, 5000);
+    let names = STREAM_TABLES.map(|table| format!("clickstream_analytics.{table}"));
+    let (_, status) = live.at.get("/v1/status");
+    let status: Json = serde_json::from_str(&status).unwrap();
+    let tables = status["tables"].as_array().unwrap();
+    let told: Vec<&str> = tables.iter().map(|table| table["table"].as_str().unwrap()).collect();
+    assert_eq!(told, names);
+    let rows: u64 = tables.iter().map(|table| table["rows"].as_u64().unwrap()).sum();
+    assert_eq!(status["rows_out"], rows, "of a stream, each row is in one");
+    let (_, metrics) = live.at.get("/metrics");
+    for name in &names {
+        let is_of = |line: &&str| {
+            line.starts_with("clickmill_table_rows_total{")
+                && line.contains(&format!("table=\"{name}\""))
+        };
+        let lines: Vec<&str> = metrics.lines().filter(is_of).collect();
+        assert_eq!(lines.len(), 1, "{name} in\n{metrics}");
+        let rows: f64 = lines[0].rsplit(' ').next().unwrap().parse().unwrap();
+        assert!(rows > 0.0, "{}", lines[0]);
+    }
+    live.end();
+}
+
+#[test]
+fn a_route_has_a_view_with_each_row_once_where_its_table_is_called_raw() {
+    let scratch = Scratch::new();
+    let stream = routed_stream(&scratch);
+    let text = std::fs::read_to_string(&stream).unwrap();
+    let text = text.replace("clickstream_analytics.views\"", "clickstream_analytics.views_raw\"");
+    scratch.write("stream.toml", text);
+    scratch.summary(&stream, &["source.rows=3000", "source.rate=20000"]);
+    let number = |sql: &str| {
+        scratch.number(&format!("SELECT COUNT(*) AS n FROM clickstream_analytics.{sql}"))
+    };
+    let rows = number("views_raw");
+    assert!(rows > 0);
+    assert_eq!(number("views"), rows);
+    // A message that was appended twice, as one is that comes again after a kill.
+    let folder = scratch.path("warehouse/clickstream_analytics/views_raw");
+    let file = some_parquet(&folder).expect("a file of rows");
+    std::fs::copy(
+        &file,
+        file.with_file_name(format!("again-{}", file.file_name().unwrap().to_string_lossy())),
+    )
+    .unwrap();
+    assert!(number("views_raw") > rows);
+    assert_eq!(number("views"), rows);
+}
+
+fn some_parquet(folder: &std::path::Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?.map(|entry| entry.unwrap().path());
+    for path in entries {
+        let found = if path.is_dir() {
+            some_parquet(&path)
+        } else {
+            Some(path).filter(|path| path.extension().is_some_and(|ending| ending == "parquet"))
+        };
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+#[test]
+fn a_tap_shows_what_any_of_the_tables_has_and_nothing_that_is_sensitive() {
+    let scratch = Scratch::new();
+    let stream = routed_stream(&scratch);
+    let text = std::fs::read_to_string(root().join("schemas/clicks_raw.json")).unwrap();
+    let mut columns: Vec<Json> = serde_json::from_str(&text).unwrap();
+    columns.retain(|column| column["name"] != "browser");
+    scratch.write("narrow.json", Json::from(columns).to_string());
+    // The pipeline's own table has no browser, those of its routes have one.
+    let own = format!("sink.schema={}", scratch.path("narrow.json").display());
+    let live = Live::start(&scratch, &stream, &["--set", "source.rate=5000", "--set", &own]);
+    let shown = scratch.done(&["tap", "--admin", &live.admin, "--limit", "50"]);
+    let rows: Vec<Json> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let is_told = |row: &Json| row["browser"].as_str().is_some_and(|text| text != "(hidden)");
+    assert!(rows.iter().any(is_told), "{shown}");
+    let is_hidden = |row: &Json| row["user_id"].is_null() || row["user_id"] == "(hidden)";
+    assert!(rows.iter().all(is_hidden), "{shown}");
+    live.end();
 }

@@ -107,6 +107,26 @@ fn every_event_of_a_file_is_a_row_or_a_letter_and_money_is_exact() {
             wanted["items"].as_array().expect("a list").iter().map(shown).collect();
         assert_eq!(found, counted, "{from}");
     }
+    // Purchases are in a table of their own too, whole and once.
+    let purchases = "event_type = 'purchase'";
+    let sums = "COUNT(*) AS n, SUM(items_revenue) AS revenue, SUM(record_index) AS places";
+    let of = |from: &str| scratch.query(&format!("SELECT {sums} FROM {from}"));
+    let wanted = of(&format!("{TABLE} WHERE {purchases}"));
+    assert!(wanted[0]["n"].as_u64() > Some(0), "{wanted:?}");
+    assert_eq!(of("clickstream_analytics.shop_purchases_raw"), wanted);
+    assert_eq!(of("clickstream_analytics.shop_purchases"), wanted);
+    let routes =
+        json!([{ "table": "clickstream_analytics.shop_purchases_raw", "rows": wanted[0]["n"] }]);
+    assert_eq!(summary["routes"], routes);
+    // Money times pieces is exact in a query as in a plugin, and so is what is taken off.
+    let differs = format!(
+        "SELECT COUNT(*) FROM (SELECT MAX(events.items_price) AS price, SUM(item.price * item.quantity) AS sum, MAX(events.items_revenue) AS revenue, SUM(item.revenue) AS told FROM {TABLE} AS events, UNNEST(events.items) AS item GROUP BY events.source_line, events.record_index) WHERE price <> sum OR told <> revenue"
+    );
+    assert_eq!(scratch.number(&differs), 0);
+    let average = scratch.query(&format!(
+        "SELECT ROUND(AVG(items_revenue), 2) = ROUND(SUM(items_revenue) / COUNT(items_revenue), 2) AS same, SUM(items_revenue) * 1.19 > SUM(items_revenue) AS more FROM {TABLE} WHERE {purchases}"
+    ));
+    assert_eq!(average, [json!({ "same": true, "more": true })]);
     // What is nested is masked too.
     let clear = format!(
         "SELECT COUNT(*) FROM {TABLE} WHERE NOT STARTS_WITH(visitor.id, 'k1_') OR STRPOS(visitor.email, '@') > 0 OR STRPOS(page.url, '@') > 0"

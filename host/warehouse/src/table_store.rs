@@ -163,7 +163,7 @@ impl clickmill_tables::Load for Loading {
     }
 
     /// None: a file takes whatever has its columns.
-    fn refused(&mut self) -> Result<Vec<Refused>, TableError> {
+    fn refused(&mut self) -> Result<Vec<Vec<Refused>>, TableError> {
         Ok(Vec::new())
     }
 

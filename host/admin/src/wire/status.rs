@@ -22,7 +22,7 @@ pub struct StatusBody {
     pub source: String,
     /// Where its rows go.
     pub sink: String,
-    /// The table.
+    /// The table: its own.
     pub table: String,
     /// Since when it runs, in RFC 3339.
     pub started_at: String,
@@ -40,8 +40,11 @@ pub struct StatusBody {
     /// Records by what became of them, where some are several rows.
     #[serde(default)]
     pub records: Option<RecordsBody>,
-    /// Rows durable in the table.
+    /// Rows durable in the tables, each counted once in however many of them it is.
     pub rows_out: u64,
+    /// Rows durable in each table: the pipeline's own, then those of its routes, copies too.
+    #[serde(default)]
+    pub tables: Vec<TableBody>,
     /// Rows, and records that never became rows, durable as dead letters.
     pub rows_rejected: u64,
     /// Rows that a plugin dropped on purpose.
@@ -83,6 +86,15 @@ pub struct RecordsBody {
     pub with_letters_only: u64,
     /// Records of which plugins dropped every row on purpose.
     pub filtered_whole: u64,
+}
+
+/// A table of rows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TableBody {
+    /// Its name.
+    pub table: String,
+    /// Rows that are durable in it.
+    pub rows: u64,
 }
 
 /// From publishing to durable.
@@ -214,6 +226,11 @@ impl StatusBody {
                 RecordsBody { with_rows, with_letters_only, filtered_whole }
             }),
             rows_out: counts.rows_out,
+            tables: running
+                .rows_by_table(&counts)
+                .into_iter()
+                .map(|(table, rows)| TableBody { table, rows })
+                .collect(),
             rows_rejected: counts.rows_rejected,
             rows_filtered: counts.rows_filtered,
             rows_in_hand: now.rows_in_hand(),

@@ -17,11 +17,11 @@ pub(super) fn link(sink: &Sink) -> Option<Url> {
     for (number, view) in views::in_dataset(dataset).enumerate() {
         for (key, value) in [
             ("connector", "bigQuery"),
-            ("datasourceName", view.name),
+            ("datasourceName", view.name.as_str()),
             ("projectId", bigquery.project.as_str()),
             ("type", "TABLE"),
             ("datasetId", dataset.as_str()),
-            ("tableId", view.name),
+            ("tableId", view.name.as_str()),
         ] {
             parameters.push((format!("ds.ds{number}.{key}"), value.to_owned()));
         }

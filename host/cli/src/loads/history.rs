@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use crate::{Failure, place};
 use clickmill_bigquery::{BigQuery, Change};
 use clickmill_config::{Place, TableName};
+use clickmill_core::schema::provenance::SOURCE;
 use clickmill_sink::Tables;
 use clickmill_tables::result_set::{Parameter, ResultSet};
 use clickmill_tables::{failures, ledger};
@@ -84,6 +85,8 @@ pub(super) struct LoadHistory {
     dataset: String,
     /// The table and the pipeline of the file that was named.
     of: Option<(TableName, String)>,
+    /// Of that file, where it has several: tables whose rows name their object.
+    several: Vec<TableName>,
 }
 
 impl LoadHistory {
@@ -91,11 +94,15 @@ impl LoadHistory {
         let read = |path: &Path| place::read_pipeline(path, &whose.set);
         let pipeline = whose.pipeline.as_deref().map(read).transpose()?;
         let place = pipeline.as_ref().map_or(Place::Warehouse, |p| p.sink.place.clone());
+        let several = pipeline.iter().filter(|pipeline| !pipeline.sink.routes.is_empty());
+        let tables = several.flat_map(|pipeline| pipeline.sink.tables());
+        let named = tables.filter(|(_, schema)| schema.columns.iter().any(|c| c.name == SOURCE));
+        let several = named.map(|(table, _)| table.clone()).collect();
         let of = pipeline.map(|pipeline| (pipeline.sink.table, pipeline.name));
         let dataset = of.as_ref().map_or(place::DATASET, |(table, _)| &table.dataset).to_owned();
         let runtime = tokio::runtime::Runtime::new()?;
         let tables = runtime.block_on(Tables::open(&place, warehouse))?;
-        Ok(Self { runtime, tables, place, warehouse: warehouse.to_owned(), dataset, of })
+        Ok(Self { runtime, tables, place, warehouse: warehouse.to_owned(), dataset, of, several })
     }
 
     /// Whether anything was entered beside the ledger: earlier versions had no such table.
@@ -189,6 +196,17 @@ impl LoadHistory {
             "SELECT * FROM {table} WHERE load_id LIKE '{id}%' ORDER BY {order} DESC LIMIT 100"
         );
         self.ask(&sql, &[])
+    }
+
+    /// How many rows of an object are in each table, where the pipeline file that was named has several.
+    pub(super) fn rows_by_table(&self, source: &str) -> Result<Vec<(&TableName, Json)>, Failure> {
+        let parameters = [("source", Parameter::Text(Some(source.to_owned())))];
+        let count = |table| {
+            let sql = format!("SELECT COUNT(*) AS n FROM {table} WHERE {SOURCE} = @source");
+            let found = self.ask(&sql, &parameters)?;
+            Ok((table, found.single().cloned().unwrap_or_default()))
+        };
+        self.several.iter().map(count).collect()
     }
 
     /// A condition that a load is one into the pipeline's table, with its parameters.

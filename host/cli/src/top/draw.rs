@@ -10,7 +10,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Sparkline, Table, Wrap};
 
 use super::seen::Seen;
-use clickmill_admin::wire::StatusBody;
+use clickmill_admin::wire::{StatusBody, TableBody};
 use clickmill_core::terminal;
 
 /// Which of several pipelines it is.
@@ -30,7 +30,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, place: &Place<'_>) {
     let versions = seen.versions.len() as u16 + 3;
     let [head, flow, curves, table, history, rejects] = Layout::vertical([
         Constraint::Length(3),
-        Constraint::Length(if status.records.is_some() { 6 } else { 5 }),
+        Constraint::Length(
+            5 + u16::from(status.records.is_some()) + u16::from(status.tables.len() > 1),
+        ),
         Constraint::Length(5),
         Constraint::Length(plugins),
         Constraint::Length(versions),
@@ -121,6 +123,11 @@ fn flowing(status: &StatusBody) -> Paragraph<'static> {
             count(records.filtered_whole),
         );
         lines.insert(1, Line::from(line));
+    }
+    if status.tables.len() > 1 {
+        let table = |table: &TableBody| format!("{} {}", table.table, count(table.rows));
+        let tables: Vec<String> = status.tables.iter().map(table).collect();
+        lines.push(Line::from(format!("tables: {}", tables.join("   "))));
     }
     Paragraph::new(lines).block(titled("flow"))
 }

@@ -71,9 +71,16 @@ function steps(status) {
     step('decode', 'Decode', null, [['In', rate(status.rates?.rows_in)], ['In hand', count(status.rows_in_hand)]], queue('decode')),
     stages.map((stage, at) => plugin(stage, status.plugins.filter((of) => of.stage === stage), [...(at === 0 ? queue('plugins') : []), ...queue(stage)])),
     step('sink', 'Sink', status.sink, [['Out', rate(status.rates?.rows_out)], ['Retries', count(status.retries)], ['Freshness', span(status.freshness_secs)]],
-      queue('sink'), el('p', { class: 'about' }, 'Table ', el('code', {}, status.table))),
+      queue('sink'), tables(status)),
     letters(status),
   ];
+}
+
+/** The pipeline's own table; where it has routes, each table with its rows. */
+function tables(status) {
+  if (!(status.tables?.length > 1)) return el('p', { class: 'about' }, 'Table ', el('code', {}, status.table));
+  return el('ul', { class: 'reasons', id: 'tables' }, status.tables.map(({ table, rows }) =>
+    el('li', {}, el('code', {}, table), ' ', el('b', { title: integer(rows) }, count(rows)))));
 }
 
 function step(kind, title, about, facts, queues, extra) {

@@ -38,7 +38,7 @@ const NUMBERS: [(&Metric, Number); 18] = [
     (&metrics::READY, |p| yes(p.problems(&p.status().snapshot()).is_empty())),
 ];
 
-const LABELLED: [(&Metric, Labelled); 8] = [
+const LABELLED: [(&Metric, Labelled); 9] = [
     (&metrics::AUDIT_WAITING, |p, show| {
         let (log, table) = p.audit().waiting();
         show(log as f64, &["log"]);
@@ -56,6 +56,11 @@ const LABELLED: [(&Metric, Labelled); 8] = [
         show(records.with_rows as f64, &["with_rows"]);
         show(records.with_letters_only as f64, &["with_letters_only"]);
         show(records.filtered_whole as f64, &["filtered_whole"]);
+    }),
+    (&metrics::TABLE_ROWS, |p, show| {
+        for (table, rows) in p.rows_by_table(&p.status().durable().0) {
+            show(rows as f64, &[&table]);
+        }
     }),
     (&metrics::ROWS_REJECTED, |p, show| {
         for ((stage, code), rows) in &p.status().durable().0.rejected_by {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::series::{Sample, Series};
 use super::status::{Snapshot, Status};
+use super::summary::Counts;
 use super::tap::{Tap, TapStream, TooManyTaps};
 use crate::audit_sink::AuditSink;
 use crate::context::Context;
@@ -118,6 +119,12 @@ impl Running {
     /// What it counts.
     pub fn status(&self) -> &Status {
         &self.0.status
+    }
+
+    /// Rows written to each of its tables: its own, then those of its routes in their order, copies too.
+    pub fn rows_by_table(&self, counts: &Counts) -> Vec<(String, u64)> {
+        let tables = self.0.context.rows_by_table(counts);
+        tables.map(|(table, rows)| (table.to_string(), rows)).collect()
     }
 
     /// How it did lately, a sample a second, the newest last.

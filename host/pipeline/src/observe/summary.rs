@@ -43,8 +43,8 @@ pub struct Counts {
     pub records: RecordCounts,
     /// Rows written to the tables, each counted once in however many of them it is.
     pub rows_out: u64,
-    /// Rows written to the table of each `[[sink.route]]`, in their order, copies too.
-    pub rows_of_routes: Vec<u64>,
+    /// Rows written to each table: the pipeline's own, then those of its routes in their order, copies too.
+    pub rows_by_table: Vec<u64>,
     /// Rows written to the dead-letter table.
     pub rows_rejected: u64,
     /// Rows a plugin dropped on purpose.
@@ -105,10 +105,20 @@ impl Counts {
         }
     }
 
-    /// Counts rows that the table refused after they were counted as written.
-    pub(crate) fn refuse(&mut self, refused: &[Rejected]) {
-        self.rows_out -= refused.len() as u64;
+    /// Counts rows that a table refused after they were counted as written: that of this number among
+    /// [`Counts::rows_by_table`].
+    pub(crate) fn refuse(&mut self, table: usize, refused: &[Rejected]) {
+        let rows = refused.len() as u64;
+        self.rows_out -= rows;
+        self.leave_out_of(table, rows);
         self.reject(refused);
+    }
+
+    /// Counts fewer rows of a table.
+    pub(crate) fn leave_out_of(&mut self, table: usize, rows: u64) {
+        if let Some(written) = self.rows_by_table.get_mut(table) {
+            *written = written.saturating_sub(rows);
+        }
     }
 
     /// Adds the counts of another batch or object.
@@ -117,8 +127,8 @@ impl Counts {
         self.rows_made += other.rows_made;
         self.records.add(other.records);
         self.rows_out += other.rows_out;
-        self.rows_of_routes.resize(self.rows_of_routes.len().max(other.rows_of_routes.len()), 0);
-        for (sum, rows) in self.rows_of_routes.iter_mut().zip(other.rows_of_routes) {
+        self.rows_by_table.resize(self.rows_by_table.len().max(other.rows_by_table.len()), 0);
+        for (sum, rows) in self.rows_by_table.iter_mut().zip(other.rows_by_table) {
             *sum += rows;
         }
         self.rows_rejected += other.rows_rejected;

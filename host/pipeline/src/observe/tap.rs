@@ -1,8 +1,8 @@
 //! Taps show rows as they pass, after a stage, or those that are rejected.
 //!
 //! A reader sees a column only in its last form. Hidden, unless they are revealed, are a column that a later
-//! stage still writes, which may be the one that masks it; a column that is sensitive in the table's schema;
-//! and a column that the table does not have, of which nothing says whether it is sensitive. A row of which
+//! stage still writes, which may be the one that masks it; a column that is sensitive in a table's schema;
+//! and a column that no table has, of which nothing says whether it is sensitive. A row of which
 //! another column holds a sensitive value is not shown: the guard will stop it.
 //!
 //! A tap never holds the pipeline up: its rows are filtered and written on a thread of its own, by the SQL
@@ -25,9 +25,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::versions::fit::Fitted;
 use crate::versions::guard::Guard;
+use clickmill_config::Sink;
 use clickmill_core::batch::{Batch, Rejected};
 use clickmill_core::lock;
-use clickmill_core::schema::TableSchema;
 use clickmill_query::{Engine, EngineError, QueryError};
 use rows::{masked, refused};
 
@@ -149,7 +149,7 @@ struct Writer {
 pub(crate) struct StageWrites<'a> {
     /// The stages in order, each with the columns that it writes.
     pub stages: Vec<(&'a str, Vec<&'a str>)>,
-    /// Columns of the table that are not sensitive.
+    /// Columns of a table that are sensitive in none.
     pub open: BTreeSet<&'a str>,
     /// Knows what no row is to hold.
     pub guard: &'a Guard,
@@ -346,11 +346,15 @@ impl Tap {
 }
 
 impl<'a> StageWrites<'a> {
-    /// What a chain writes, of which the rows go to a table.
-    pub(crate) fn of(fitted: &'a Fitted, table: &'a TableSchema) -> Self {
+    /// What a chain writes, of which the rows go to the tables of a sink.
+    pub(crate) fn of(fitted: &'a Fitted, sink: &'a Sink) -> Self {
         let stages = fitted.chain.writes().map(|(stage, writes)| (stage, writes.collect()));
-        let open = table.columns.iter().filter(|column| !column.is_sensitive());
-        let open = open.map(|column| column.name.as_str()).collect();
+        let columns = || sink.tables().flat_map(|(_, schema)| &schema.columns);
+        // A record may have a sensitive field in one table, and others in another.
+        let closed = columns().filter(|column| column.is_sensitive());
+        let closed: BTreeSet<&str> = closed.map(|column| column.name.as_str()).collect();
+        let open = columns().map(|column| column.name.as_str());
+        let open = open.filter(|name| !closed.contains(name)).collect();
         Self { stages: stages.collect(), open, guard: &fitted.guard }
     }
 

@@ -85,13 +85,8 @@ impl Delivery {
                 continue;
             }
             let appended = self.append(&**to, rows, &mut delivered).await?;
-            let gone = appended.refused.len() as u64 + appended.repeated;
-            if let Some(of_route) =
-                number.checked_sub(1).and_then(|at| delivered.counts.rows_of_routes.get_mut(at))
-            {
-                *of_route -= gone;
-            }
-            delivered.counts.refuse(&appended.refused);
+            delivered.counts.refuse(number, &appended.refused);
+            delivered.counts.leave_out_of(number, appended.repeated);
             delivered.counts.rows_out -= appended.repeated;
             delivered.counts.take_back(appended.repeated);
             delivered.repeated += appended.repeated;

@@ -284,7 +284,7 @@ fn fill(
         return Ok(Err(Outcome::Interrupted));
     }
     if found.is_none() {
-        // The table may say only now what it does not take.
+        // The tables may say only now what they do not take.
         let refused = load.refused()?;
         let write = |refused: &[Rejected]| {
             letters.rows(refused).try_for_each(|letters| Ok(load.write_dead_letters(letters?)?))
@@ -346,19 +346,22 @@ fn write_all(
     Ok(line::run(workers, decode, worker, write, || interrupt.interrupt())?)
 }
 
-/// Takes rows that the table refuses over to the dead letters, which `write` writes.
+/// Takes rows that the tables refuse, each some, over to the dead letters, which `write` writes.
 fn late_refusals(
-    refused: &[Rejected],
+    refused: &[Vec<Rejected>],
     judge: &mut Judge,
     counts: &mut Counts,
     write: impl FnOnce(&[Rejected]) -> Result<(), LoadError>,
 ) -> Result<Option<TooManyRejected>, LoadError> {
+    for (table, refused) in refused.iter().enumerate() {
+        counts.refuse(table, refused);
+    }
+    let refused = refused.concat();
     if refused.is_empty() {
         return Ok(None);
     }
-    write(refused)?;
-    counts.refuse(refused);
-    Ok(judge.refuse_late(refused).err())
+    write(&refused)?;
+    Ok(judge.refuse_late(&refused).err())
 }
 
 #[cfg(test)]

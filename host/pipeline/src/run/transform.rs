@@ -12,8 +12,8 @@ use crate::versions::fit::Fitted;
 use crate::versions::guard;
 use crate::versions::slot::Slot;
 use crate::versions::version::{Rates, Version, VersionRecord};
+use clickmill_config::Sink;
 use clickmill_core::batch::{Batch, Origins, Rejected, Rejector};
-use clickmill_core::schema::TableSchema;
 use clickmill_core::stage;
 use clickmill_decode::Decoded;
 use clickmill_sandbox::{ChainWorker, Processed, RecordCounts, StageCounts};
@@ -96,12 +96,7 @@ impl Finished {
         let mut counts = Counts {
             rows_in: self.rows_in,
             rows_out: self.rows.count() as u64,
-            rows_of_routes: self
-                .rows
-                .others
-                .iter()
-                .map(|rows| rows.rows.num_rows() as u64)
-                .collect(),
+            rows_by_table: self.rows.tables().map(|rows| rows.rows.num_rows() as u64).collect(),
             rows_filtered: self.filtered,
             records: self.records,
             bytes: self.bytes,
@@ -158,8 +153,8 @@ impl<'a> Worker<'a> {
         let rows = decoded.batch.rows() as u64;
         let malformed = decoded.malformed.len();
         let (rows_in, bytes) = (rows + malformed as u64, decoded.bytes as u64);
-        let table = &slot.target().sink.schema;
-        let made = transform(&mut chain.worker, fitted, taps, table, decoded)?;
+        let sink = &slot.target().sink;
+        let made = transform(&mut chain.worker, fitted, taps, sink, decoded)?;
         // Records that never became rows are not the plugins' doing.
         let told = made.told() - malformed as u64;
         let Transformed { rows: good, rejected, filtered, mut records } = made;
@@ -196,7 +191,7 @@ fn transform(
     worker: &mut ChainWorker,
     fitted: &Fitted,
     taps: &Taps,
-    table: &TableSchema,
+    sink: &Sink,
     decoded: Decoded,
 ) -> Result<Transformed, ArrowError> {
     let Decoded { batch, malformed, .. } = decoded;
@@ -207,7 +202,7 @@ fn transform(
         .map(|bad| origins.reject_record(bad.position, bad.payload, &by, bad.reason))
         .collect();
     let made = if taps.any() {
-        let writes = StageWrites::of(fitted, table);
+        let writes = StageWrites::of(fitted, sink);
         fitted.make(worker, batch, |stage, batch, raw| taps.pass(&writes, stage, batch, raw))?
     } else {
         fitted.make(worker, batch, |_, _, _| {})?

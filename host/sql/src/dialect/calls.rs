@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::listed::{AGGREGATES, Aggregate, INNER, RENAMED, TEMPLATES, TIMED, WINDOWS};
 use super::syntax::{refused, window};
-use super::trees::{as_number, as_text, call, fill, text};
+use super::trees::{arithmetic, as_number, as_text, call, fill, text};
 use crate::functions;
 
 /// Before its arguments are looked at: units and intervals, which are no expressions, become texts.
@@ -127,6 +127,9 @@ fn row(known: &str, name: &str, arguments: Vec<Expr>) -> Result<Expr, DataFusion
     }
     // CONCAT takes what can be cast to a text, and no bytes here.
     Ok(match known {
+        "safe_add" | "safe_subtract" | "safe_multiply" | "safe_divide" => {
+            arithmetic(known, arguments)
+        }
         "concat" | "safe_concat" => {
             let part = |argument| call("concat_part", vec![argument]);
             call(known, arguments.into_iter().map(part).collect())

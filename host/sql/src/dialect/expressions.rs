@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::calls::{interval_parts, prepare, translated};
 use super::syntax::refused;
-use super::trees::{as_number, call, text};
+use super::trees::{arithmetic, as_number, call, text};
 
 /// Before what is in it is looked at: words that are no expressions become arguments.
 pub(super) fn opened(expr: &mut Expr) -> Result<(), DataFusionError> {
@@ -87,7 +87,11 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
             Ok(Some(call(&name, vec![(**of).clone()])))
         }
         Expr::TypedString(typed) => match &typed.data_type {
-            DataType::Date | DataType::Timestamp(None, _) => {
+            DataType::Date
+            | DataType::Datetime(None)
+            | DataType::Timestamp(None, _)
+            | DataType::Numeric(ExactNumberInfo::None)
+            | DataType::Decimal(ExactNumberInfo::None) => {
                 let name = cast(&typed.data_type)?;
                 let value = typed.value.value.clone().into_string().unwrap_or_default();
                 Ok(Some(call(name, vec![text(value)])))
@@ -125,6 +129,7 @@ pub(super) fn closed(expr: &mut Expr) -> Result<Option<Expr>, DataFusionError> {
             "ORDINAL[]" => Ok(Some(renamed(expr, "array_ordinal"))),
             "SAFE_ORDINAL[]" => Ok(Some(renamed(expr, "array_safe_ordinal"))),
             "cast_date[]" => Ok(Some(renamed(expr, "cast_date"))),
+            "cast_datetime[]" => Ok(Some(renamed(expr, "cast_datetime"))),
             "cast_timestamp[]" => Ok(Some(renamed(expr, "cast_timestamp"))),
             _ => translated(function).map(Some),
         },
@@ -164,10 +169,10 @@ fn binary(left: &Expr, op: &BinaryOperator, right: &Expr) -> Result<Option<Expr>
     use BinaryOperator as Of;
     let both = || vec![left.clone(), right.clone()];
     match op {
-        Of::Plus => Ok(Some(call("add", both()))),
-        Of::Minus => Ok(Some(call("subtract", both()))),
-        Of::Multiply => Ok(Some(call("multiply", both()))),
-        Of::Divide => Ok(Some(call("divide", both()))),
+        Of::Plus => Ok(Some(arithmetic("add", both()))),
+        Of::Minus => Ok(Some(arithmetic("subtract", both()))),
+        Of::Multiply => Ok(Some(arithmetic("multiply", both()))),
+        Of::Divide => Ok(Some(arithmetic("divide", both()))),
         Of::Eq
         | Of::NotEq
         | Of::Lt
@@ -189,10 +194,14 @@ fn cast(to: &DataType) -> Result<&'static str, DataFusionError> {
     Ok(match to {
         DataType::Int64 => "cast_int64",
         DataType::Float64 => "cast_float64",
+        DataType::Numeric(ExactNumberInfo::None) | DataType::Decimal(ExactNumberInfo::None) => {
+            "cast_numeric"
+        }
         DataType::Bool => "cast_bool",
         DataType::String(None) => "cast_string",
         DataType::Bytes(None) => "cast_bytes",
         DataType::Date => "cast_date",
+        DataType::Datetime(None) => "cast_datetime",
         DataType::Timestamp(None, _) => "cast_timestamp",
         DataType::Double(ExactNumberInfo::None) => {
             return plan_err!("DOUBLE is no type of BigQuery, wanted FLOAT64");

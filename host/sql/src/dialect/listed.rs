@@ -20,11 +20,17 @@ pub(super) const RENAMED: [(&str, &str); 14] = [
 ];
 
 /// Names in `functions` that are not BigQuery's.
-pub(super) const INNER: [&str; 22] = [
+pub(super) const INNER: [&str; 30] = [
     "add",
     "subtract",
     "multiply",
     "divide",
+    "add_literal",
+    "subtract_literal",
+    "literal_subtract",
+    "multiply_literal",
+    "divide_literal",
+    "literal_divide",
     "negate",
     "bit_not",
     "equal",
@@ -38,10 +44,12 @@ pub(super) const INNER: [&str; 22] = [
     "concat_part",
     "cast_int64",
     "cast_float64",
+    "cast_numeric",
     "cast_bool",
     "cast_string",
     "cast_bytes",
     "cast_date",
+    "cast_datetime",
     "cast_timestamp",
 ];
 
@@ -88,7 +96,7 @@ pub(super) const AGGREGATES: [Aggregate; 19] = [
     aggregate("ANY_VALUE", "first_value", "_0", "_0", false),
     aggregate("APPROX_COUNT_DISTINCT", "approx_distinct", "_0", "_0", false),
     aggregate("ARRAY_AGG", "array_agg", "_0", "_0", false),
-    aggregate("AVG", "avg", "float_of(_0)", "averaged(_0)", true),
+    aggregate("AVG", "avg", "avg_of(_0)", "averaged(_0)", true),
     aggregate("BIT_AND", "bit_and", "_0", "_0", false),
     aggregate("BIT_OR", "bit_or", "_0", "_0", false),
     aggregate("BIT_XOR", "bit_xor", "_0", "_0", false),
@@ -140,12 +148,13 @@ const fn timed(
     Timed { name, unit, interval, values, reads }
 }
 
-pub(super) const TIMED: [Timed; 17] = [
+pub(super) const TIMED: [Timed; 18] = [
     timed("DATE", None, None, &[0], "cast_timestamp"),
     timed("DATE_ADD", None, Some(1), &[0], "cast_date"),
     timed("DATE_DIFF", Some(2), None, &[0, 1], "cast_date"),
     timed("DATE_SUB", None, Some(1), &[0], "cast_date"),
     timed("DATE_TRUNC", Some(1), None, &[0], "cast_date"),
+    timed("DATETIME_TRUNC", Some(1), None, &[0], "cast_datetime"),
     timed("FORMAT_DATE", None, None, &[1], "cast_date"),
     timed("FORMAT_TIMESTAMP", None, None, &[1], "cast_timestamp"),
     timed("LAST_DAY", Some(1), None, &[0], "cast_date"),

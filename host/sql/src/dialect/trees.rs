@@ -6,7 +6,7 @@ use datafusion::common::plan_datafusion_err;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Value, VisitMut, VisitorMut,
+    ObjectName, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::BigQueryDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -28,6 +28,35 @@ pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
         over: None,
         within_group: Vec::new(),
     })
+}
+
+/// A call of the function of an operator. A literal with a point or an exponent is a FLOAT64, but for beside a
+/// NUMERIC, where it is one: which is told by its name, since types are not known yet.
+pub(super) fn arithmetic(name: &str, arguments: Vec<Expr>) -> Expr {
+    let operator = name.strip_prefix("safe_").unwrap_or(name);
+    let safe = &name[..name.len() - operator.len()];
+    let [left, right] = &arguments[..] else { return call(name, arguments) };
+    let (left, right) = (left.clone(), right.clone());
+    match (is_float(&left), is_float(&right), operator) {
+        (false, true, _) => call(&format!("{safe}{operator}_literal"), vec![left, right]),
+        (true, false, "add" | "multiply") => {
+            call(&format!("{safe}{operator}_literal"), vec![right, left])
+        }
+        (true, false, _) => call(&format!("{safe}literal_{operator}"), vec![right, left]),
+        _ => call(name, arguments),
+    }
+}
+
+/// Whether this is a literal of FLOAT64.
+fn is_float(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => {
+            matches!(&value.value, Value::Number(number, _) if number.parse::<i64>().is_err())
+        }
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => is_float(expr),
+        Expr::Nested(inner) => is_float(inner),
+        _ => false,
+    }
 }
 
 /// A text as a literal.

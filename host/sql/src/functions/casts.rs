@@ -1,8 +1,9 @@
 //! Conversions, as CAST has them.
 
 use super::calendar::{DAY, SECOND, Zone, date, day_ymd};
-use super::cells::{Bool, Bytes, Date, Day, Float, Instant, Int, Text, Time};
+use super::cells::{Bool, Bytes, Civil, Clocks, Date, Day, Float, Instant, Int, Text, Time};
 use super::kind::Kind;
+use super::numeric;
 use super::scalar::{Cell, Form, Named, Wrong, map1};
 
 // What CAST and CONCAT make a text of in the same way.
@@ -20,6 +21,23 @@ const TIME_AS_TEXT: Form = Form::new(&[Kind::Time], Kind::Text, |a, safe| {
     map1::<Time, String>(a, safe, |micros| time_text(micros, Zone::UTC).map(Some))
 });
 
+/// The day that clocks show.
+pub(super) const DAY_OF_CLOCKS: Form = Form::new(&[Kind::Civil], Kind::Date, |a, safe| {
+    map1::<Civil, Day>(a, safe, |micros| Ok(Some(Day(micros.div_euclid(DAY) as i32))))
+});
+/// The instant at which clocks of UTC show that.
+pub(super) const TIME_OF_CLOCKS: Form = Form::new(&[Kind::Civil], Kind::Time, |a, safe| {
+    map1::<Civil, Instant>(a, safe, |micros| Ok(Some(Instant(micros))))
+});
+/// What clocks show at the beginning of a day.
+pub(super) const CLOCKS_OF_DAY: Form = Form::new(&[Kind::Date], Kind::Civil, |a, safe| {
+    map1::<Date, Clocks>(a, safe, |day| Ok(Some(Clocks(i64::from(day) * DAY))))
+});
+/// What clocks of UTC show at an instant.
+pub(super) const CLOCKS_OF_TIME: Form = Form::new(&[Kind::Time], Kind::Civil, |a, safe| {
+    map1::<Time, Clocks>(a, safe, |micros| Ok(Some(Clocks(micros))))
+});
+
 /// All of them.
 pub(super) static ALL: &[Named] = &[
     Named(
@@ -27,6 +45,7 @@ pub(super) static ALL: &[Named] = &[
         &[
             Form::new(&[Kind::Int], Kind::Int, |a, _| Ok(a[0].clone())),
             Form::new(&[Kind::Float], Kind::Int, |a, safe| map1::<Float, i64>(a, safe, whole)),
+            numeric::AS_INT,
             Form::new(&[Kind::Bool], Kind::Int, |a, safe| {
                 map1::<Bool, i64>(a, safe, |truth| Ok(Some(i64::from(truth))))
             }),
@@ -40,6 +59,7 @@ pub(super) static ALL: &[Named] = &[
             Form::new(&[Kind::Int], Kind::Float, |a, safe| {
                 map1::<Int, f64>(a, safe, |number| Ok(Some(number as f64)))
             }),
+            numeric::AS_FLOAT,
             Form::new(&[Kind::Text], Kind::Float, |a, safe| map1::<Text, f64>(a, safe, float)),
         ],
     ),
@@ -101,10 +121,27 @@ pub(super) static ALL: &[Named] = &[
             Form::new(&[Kind::Time], Kind::Date, |a, safe| {
                 map1::<Time, Day>(a, safe, |micros| Ok(Some(Day(micros.div_euclid(DAY) as i32))))
             }),
+            DAY_OF_CLOCKS,
             Form::new(&[Kind::Text], Kind::Date, |a, safe| {
                 map1::<Text, Day>(a, safe, |text| match read_date(text)? {
                     (day, "") => Ok(Some(Day(day as i32))),
                     _ => Err(no_date(text)),
+                })
+            }),
+        ],
+    ),
+    Named(
+        "cast_datetime",
+        &[
+            Form::new(&[Kind::Civil], Kind::Civil, |a, _| Ok(a[0].clone())),
+            CLOCKS_OF_DAY,
+            CLOCKS_OF_TIME,
+            Form::new(&[Kind::Text], Kind::Civil, |a, safe| {
+                map1::<Text, Clocks>(a, safe, |text| match read_time(text, Some(Zone::UTC)) {
+                    Ok(micros) => Ok(Some(Clocks(micros))),
+                    Err(_) => Err(Wrong(format!(
+                        "`{text}` is no datetime as YYYY-MM-DD HH:MM:SS.FFFFFF, without a zone"
+                    ))),
                 })
             }),
         ],
@@ -116,6 +153,7 @@ pub(super) static ALL: &[Named] = &[
             Form::new(&[Kind::Date], Kind::Time, |a, safe| {
                 map1::<Date, Instant>(a, safe, |day| Ok(Some(Instant(i64::from(day) * DAY))))
             }),
+            TIME_OF_CLOCKS,
             Form::new(&[Kind::Text], Kind::Time, |a, safe| {
                 map1::<Text, Instant>(a, safe, |text| {
                     read_time(text, None).map(|micros| Some(Instant(micros)))

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayBuilder, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray,
-    BooleanBuilder, ListBuilder, PrimitiveArray, PrimitiveBuilder, StringArray, StringBuilder,
+    BooleanBuilder, LargeBinaryArray, ListBuilder, PrimitiveArray, PrimitiveBuilder, StringArray,
+    StringBuilder,
 };
 use arrow::datatypes::{
-    DataType, Date32Type, Field, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, Field, Float64Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType,
 };
 
 /// A type of arguments.
@@ -45,9 +47,12 @@ reads! {
     Bool BooleanArray, bool, AsArray::as_boolean;
     Int PrimitiveArray<Int64Type>, i64, AsArray::as_primitive;
     Float PrimitiveArray<Float64Type>, f64, AsArray::as_primitive;
+    Decimal PrimitiveArray<Decimal128Type>, i128, AsArray::as_primitive;
     Date PrimitiveArray<Date32Type>, i32, AsArray::as_primitive;
     Time PrimitiveArray<TimestampMicrosecondType>, i64, AsArray::as_primitive;
+    Civil PrimitiveArray<TimestampMicrosecondType>, i64, AsArray::as_primitive;
     Text StringArray, &'a str, AsArray::as_string;
+    Json LargeBinaryArray, &'a [u8], AsArray::as_binary;
     Bytes BinaryArray, &'a [u8], AsArray::as_binary;
 }
 
@@ -68,8 +73,14 @@ pub(super) trait Write: Sized {
 /// Days since 1970-01-01, as an answer.
 pub(super) struct Day(pub(super) i32);
 
+/// Units of 1e-9, as an answer.
+pub(super) struct Numeric(pub(super) i128);
+
 /// Microseconds since 1970-01-01T00:00:00Z, as an answer.
 pub(super) struct Instant(pub(super) i64);
+
+/// What clocks show, in microseconds as if in UTC, as an answer.
+pub(super) struct Clocks(pub(super) i64);
 
 macro_rules! writes {
     ($($name:ty, $builder:ty;)*) => {$(
@@ -91,6 +102,16 @@ writes! {
     f64, PrimitiveBuilder<Float64Type>;
 }
 
+impl Write for Numeric {
+    type Builder = PrimitiveBuilder<Decimal128Type>;
+    fn builder(rows: usize) -> Self::Builder {
+        PrimitiveBuilder::with_capacity(rows).with_data_type(DataType::Decimal128(38, 9))
+    }
+    fn push(builder: &mut Self::Builder, value: Option<Self>) {
+        builder.append_option(value.map(|numeric| numeric.0));
+    }
+}
+
 impl Write for Day {
     type Builder = PrimitiveBuilder<Date32Type>;
     fn builder(rows: usize) -> Self::Builder {
@@ -109,6 +130,16 @@ impl Write for Instant {
     }
     fn push(builder: &mut Self::Builder, value: Option<Self>) {
         builder.append_option(value.map(|instant| instant.0));
+    }
+}
+
+impl Write for Clocks {
+    type Builder = PrimitiveBuilder<TimestampMicrosecondType>;
+    fn builder(rows: usize) -> Self::Builder {
+        PrimitiveBuilder::with_capacity(rows)
+    }
+    fn push(builder: &mut Self::Builder, value: Option<Self>) {
+        builder.append_option(value.map(|clocks| clocks.0));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Comparisons of FLOAT64 as IEEE has them, and the values that are beyond all others.
 
-use super::cells::{Date, Day, Float, Instant, Int, Text, Time};
+use super::cells::{Date, Day, Decimal, Float, Instant, Int, Numeric, Text, Time};
 use super::kind::Kind;
 use super::scalar::{Form, Named, map_all, map2};
 
@@ -53,6 +53,14 @@ pub(super) static ALL: &[Named] = &[
                 },
             },
             Form {
+                takes: &[Kind::Numeric],
+                repeats: true,
+                gives: Kind::Numeric,
+                body: |a, safe| {
+                    map_all::<Decimal, Numeric>(a, safe, |all| Ok(all.max().map(Numeric)))
+                },
+            },
+            Form {
                 takes: &[Kind::Text],
                 repeats: true,
                 gives: Kind::Text,
@@ -89,6 +97,14 @@ pub(super) static ALL: &[Named] = &[
                 gives: Kind::Float,
                 body: |a, safe| {
                     map_all::<Float, f64>(a, safe, |all| Ok(extreme(all, |x, best| x < best)))
+                },
+            },
+            Form {
+                takes: &[Kind::Numeric],
+                repeats: true,
+                gives: Kind::Numeric,
+                body: |a, safe| {
+                    map_all::<Decimal, Numeric>(a, safe, |all| Ok(all.min().map(Numeric)))
                 },
             },
             Form {

@@ -24,9 +24,18 @@ const WIDE_NUMERIC: DataType = DataType::Decimal256(57, 9);
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = ScalarUDF> {
-    [Role::Least, Role::Greatest, Role::Extreme, Role::Sorted, Role::Summand, Role::Sum, Role::Mean]
-        .into_iter()
-        .map(udf)
+    [
+        Role::Least,
+        Role::Greatest,
+        Role::Extreme,
+        Role::Sorted,
+        Role::Summand,
+        Role::Sum,
+        Role::Part,
+        Role::Mean,
+    ]
+    .into_iter()
+    .map(udf)
 }
 
 /// What makes a number sort as BigQuery sorts it, and nothing of other values.
@@ -59,7 +68,9 @@ enum Role {
     Summand,
     /// What it gives.
     Sum,
-    /// What AVG gives.
+    /// What AVG is taken of.
+    Part,
+    /// What it gives.
     Mean,
 }
 
@@ -72,6 +83,7 @@ impl ScalarUDFImpl for Around {
             Role::Sorted => "sorted",
             Role::Summand => "sum_of",
             Role::Sum => "summed",
+            Role::Part => "avg_of",
             Role::Mean => "averaged",
         }
     }
@@ -86,9 +98,8 @@ impl ScalarUDFImpl for Around {
         let wide = matches!(found, DataType::Decimal128(_, 0));
         Ok(match (self.role, kind) {
             (Role::Least | Role::Greatest, Some(Kind::Float)) => WIDE,
-            (Role::Least | Role::Greatest, Some(_)) => found.clone(),
+            (Role::Least | Role::Greatest, Some(kind)) if kind != Kind::Json => found.clone(),
             (Role::Least | Role::Greatest, None) if found.is_null() => DataType::Int64,
-            (Role::Least | Role::Greatest, None) if *found == NUMERIC => NUMERIC,
             (Role::Extreme, None) if wide => DataType::Float64,
             (Role::Extreme, _) => found.clone(),
             (Role::Sorted, Some(Kind::Float)) => DataType::Float64,
@@ -96,14 +107,17 @@ impl ScalarUDFImpl for Around {
             (Role::Summand, Some(Kind::Int)) => WIDE,
             (Role::Summand, Some(Kind::Float)) => DataType::Float64,
             (Role::Summand, None) if found.is_null() => WIDE,
-            (Role::Summand, None) if *found == NUMERIC => WIDE_NUMERIC,
+            (Role::Summand | Role::Part, Some(Kind::Numeric)) => WIDE_NUMERIC,
+            (Role::Part, Some(Kind::Int | Kind::Float)) => DataType::Float64,
+            (Role::Part, None) if found.is_null() => DataType::Float64,
             (Role::Sum, None) if wide => DataType::Int64,
             (Role::Sum, None) if matches!(found, DataType::Decimal256(_, 9)) => NUMERIC,
+            (Role::Mean, None) if matches!(found, DataType::Decimal256(..)) => NUMERIC,
             (Role::Sum | Role::Mean, _) => DataType::Float64,
-            (Role::Summand, _) => {
+            (Role::Summand | Role::Part, _) => {
                 return plan_err!("SUM and AVG do not take {}, only numbers", Kind::name_of(found));
             }
-            (Role::Least | Role::Greatest, None) => {
+            (Role::Least | Role::Greatest, _) => {
                 return plan_err!("MIN and MAX do not take {} here", Kind::name_of(found));
             }
         })
@@ -121,7 +135,7 @@ impl ScalarUDFImpl for Around {
             let nothing = match self.role {
                 Role::Least | Role::Greatest | Role::Extreme => same,
                 Role::Sorted => same && Kind::of(&found) != Some(Kind::Float),
-                Role::Summand => same,
+                Role::Summand | Role::Part => same,
                 Role::Sum | Role::Mean => false,
             };
             if nothing {
@@ -184,10 +198,11 @@ impl Around {
                 })?;
                 Arc::new(narrow)
             }
-            Role::Sum if gives == NUMERIC => {
+            // A mean has four digits more, cut off behind them: what is rounded is the same.
+            Role::Sum | Role::Mean if gives == NUMERIC => {
                 let digits = CastOptions { safe: false, ..CastOptions::default() };
                 match cast_with_options(values, &NUMERIC, &digits) {
-                    Ok(sums) => sums,
+                    Ok(answers) => answers,
                     Err(_) => return exec_err!("NUMERIC overflow: SUM has more than 38 digits"),
                 }
             }
@@ -243,6 +258,8 @@ mod tests {
         assert!(error.to_string().contains("NUMERIC overflow"), "{error}");
         let found = around(Role::Extreme).return_type(&[NUMERIC]).expect("a type");
         assert_eq!(found, NUMERIC);
+        let means = cast(&numeric(vec![1, -2]), &DataType::Decimal256(61, 13)).expect("wider");
+        assert_eq!(&around(Role::Mean).answer(&means).expect("means"), &numeric(vec![1, -2]));
     }
 
     #[test]

@@ -70,15 +70,12 @@ impl ScalarUDFImpl for Lists {
         &self.signature
     }
 
-    /// Elements are of one type; INT64 becomes FLOAT64 beside such.
+    /// Elements are of one type; INT64 becomes FLOAT64 or NUMERIC beside such.
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>, DataFusionError> {
         let kinds = || types.iter().filter_map(Kind::of);
-        let kind = if kinds().any(|kind| kind == Kind::Float) {
-            Some(Kind::Float)
-        } else {
-            kinds().next()
-        };
-        let kind = kind.unwrap_or(Kind::Int);
+        let wider =
+            [Kind::Float, Kind::Numeric].into_iter().find(|wide| kinds().any(|kind| kind == *wide));
+        let kind = wider.or_else(|| kinds().next()).unwrap_or(Kind::Int);
         match types.iter().map(|found| kind.takes(found, true)).collect() {
             Some(types) => Ok(types),
             None => {

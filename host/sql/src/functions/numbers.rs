@@ -1,15 +1,20 @@
 //! Arithmetic and mathematics as GoogleSQL has them: what overflows is an error, and no function gives NaN
 //! or an infinity that was not among its arguments.
 
+use arrow::array::ArrayRef;
+
 use super::calendar::checked_day;
 use super::cells::{Date, Day, Float, Int};
 use super::kind::Kind;
-use super::scalar::{Cell, Form, Named, Wrong, map1, map2};
+use super::numeric::{self, as_floats, by_literal};
+use super::scalar::{Answer, Cell, Form, Named, Wrong, map1, map2};
 
 const F: &[Kind] = &[Kind::Float];
 const FF: &[Kind] = &[Kind::Float, Kind::Float];
 const I: &[Kind] = &[Kind::Int];
 const II: &[Kind] = &[Kind::Int, Kind::Int];
+const NF: &[Kind] = &[Kind::Numeric, Kind::Float];
+const FN: &[Kind] = &[Kind::Float, Kind::Numeric];
 const FI: &[Kind] = &[Kind::Float, Kind::Int];
 
 /// All of them.
@@ -20,9 +25,10 @@ pub(super) static ALL: &[Named] = &[
             Form::new(II, Kind::Int, |a, safe| {
                 map2::<Int, Int, i64>(a, safe, |x, y| whole(x.checked_add(y), x, '+', y))
             }),
-            Form::new(FF, Kind::Float, |a, safe| {
-                map2::<Float, Float, f64>(a, safe, |x, y| finite(x + y, &[x, y], "+"))
-            }),
+            numeric::ADD,
+            Form::new(FF, Kind::Float, add),
+            Form::new(NF, Kind::Float, |a, safe| add(&as_floats(a)?, safe)),
+            Form::new(FN, Kind::Float, |a, safe| add(&as_floats(a)?, safe)),
             Form::new(&[Kind::Date, Kind::Int], Kind::Date, |a, safe| {
                 map2::<Date, Int, Day>(a, safe, |day, by| later(day, Some(by)))
             }),
@@ -37,9 +43,10 @@ pub(super) static ALL: &[Named] = &[
             Form::new(II, Kind::Int, |a, safe| {
                 map2::<Int, Int, i64>(a, safe, |x, y| whole(x.checked_sub(y), x, '-', y))
             }),
-            Form::new(FF, Kind::Float, |a, safe| {
-                map2::<Float, Float, f64>(a, safe, |x, y| finite(x - y, &[x, y], "-"))
-            }),
+            numeric::SUBTRACT,
+            Form::new(FF, Kind::Float, subtract),
+            Form::new(NF, Kind::Float, |a, safe| subtract(&as_floats(a)?, safe)),
+            Form::new(FN, Kind::Float, |a, safe| subtract(&as_floats(a)?, safe)),
             Form::new(&[Kind::Date, Kind::Int], Kind::Date, |a, safe| {
                 map2::<Date, Int, Day>(a, safe, |day, by| later(day, by.checked_neg()))
             }),
@@ -51,18 +58,68 @@ pub(super) static ALL: &[Named] = &[
             Form::new(II, Kind::Int, |a, safe| {
                 map2::<Int, Int, i64>(a, safe, |x, y| whole(x.checked_mul(y), x, '*', y))
             }),
-            Form::new(FF, Kind::Float, |a, safe| {
-                map2::<Float, Float, f64>(a, safe, |x, y| finite(x * y, &[x, y], "*"))
-            }),
+            numeric::MULTIPLY,
+            Form::new(FF, Kind::Float, multiply),
+            Form::new(NF, Kind::Float, |a, safe| multiply(&as_floats(a)?, safe)),
+            Form::new(FN, Kind::Float, |a, safe| multiply(&as_floats(a)?, safe)),
         ],
     ),
     Named(
         "divide",
-        &[Form::new(FF, Kind::Float, |a, safe| {
-            map2::<Float, Float, f64>(a, safe, |x, y| {
-                if y == 0.0 { by_zero(x, "/") } else { finite(x / y, &[x, y], "/") }
-            })
-        })],
+        // The quotient of two INT64 is a FLOAT64.
+        &[
+            Form::new(FF, Kind::Float, divide),
+            numeric::DIVIDE,
+            Form::new(NF, Kind::Float, |a, safe| divide(&as_floats(a)?, safe)),
+            Form::new(FN, Kind::Float, |a, safe| divide(&as_floats(a)?, safe)),
+        ],
+    ),
+    // With a literal of FLOAT64 behind the operator, or before it: beside a NUMERIC it is one.
+    Named(
+        "add_literal",
+        &[
+            Form::new(FF, Kind::Float, add),
+            Form::new(NF, Kind::Numeric, |a, safe| by_literal(a, safe, numeric::add)),
+        ],
+    ),
+    Named(
+        "subtract_literal",
+        &[
+            Form::new(FF, Kind::Float, subtract),
+            Form::new(NF, Kind::Numeric, |a, safe| by_literal(a, safe, numeric::subtract)),
+        ],
+    ),
+    Named(
+        "literal_subtract",
+        &[
+            Form::new(FF, Kind::Float, |a, safe| subtract(&swapped(a), safe)),
+            Form::new(NF, Kind::Numeric, |a, safe| {
+                by_literal(a, safe, |x, literal| numeric::subtract(literal, x))
+            }),
+        ],
+    ),
+    Named(
+        "multiply_literal",
+        &[
+            Form::new(FF, Kind::Float, multiply),
+            Form::new(NF, Kind::Numeric, |a, safe| by_literal(a, safe, numeric::multiply)),
+        ],
+    ),
+    Named(
+        "divide_literal",
+        &[
+            Form::new(FF, Kind::Float, divide),
+            Form::new(NF, Kind::Numeric, |a, safe| by_literal(a, safe, numeric::divide)),
+        ],
+    ),
+    Named(
+        "literal_divide",
+        &[
+            Form::new(FF, Kind::Float, |a, safe| divide(&swapped(a), safe)),
+            Form::new(NF, Kind::Numeric, |a, safe| {
+                by_literal(a, safe, |x, literal| numeric::divide(literal, x))
+            }),
+        ],
     ),
     Named(
         "ieee_divide",
@@ -77,26 +134,33 @@ pub(super) static ALL: &[Named] = &[
                 map1::<Int, i64>(a, safe, |x| whole(x.checked_neg(), 0, '-', x))
             }),
             Form::new(F, Kind::Float, |a, safe| map1::<Float, f64>(a, safe, |x| Ok(Some(-x)))),
+            numeric::NEGATE,
         ],
     ),
     Named(
         "div",
-        &[Form::new(II, Kind::Int, |a, safe| {
-            map2::<Int, Int, i64>(a, safe, |x, y| match y {
-                0 => by_zero(x, "DIV"),
-                y => whole(x.checked_div(y), x, '/', y),
-            })
-        })],
+        &[
+            Form::new(II, Kind::Int, |a, safe| {
+                map2::<Int, Int, i64>(a, safe, |x, y| match y {
+                    0 => by_zero(x, "DIV"),
+                    y => whole(x.checked_div(y), x, '/', y),
+                })
+            }),
+            numeric::DIV,
+        ],
     ),
     Named(
         "mod",
-        &[Form::new(II, Kind::Int, |a, safe| {
-            map2::<Int, Int, i64>(a, safe, |x, y| match y {
-                0 => by_zero(x, "MOD"),
-                // The one that overflows has no remainder.
-                y => Ok(Some(x.wrapping_rem(y))),
-            })
-        })],
+        &[
+            Form::new(II, Kind::Int, |a, safe| {
+                map2::<Int, Int, i64>(a, safe, |x, y| match y {
+                    0 => by_zero(x, "MOD"),
+                    // The one that overflows has no remainder.
+                    y => Ok(Some(x.wrapping_rem(y))),
+                })
+            }),
+            numeric::MOD,
+        ],
     ),
     Named(
         "abs",
@@ -105,6 +169,7 @@ pub(super) static ALL: &[Named] = &[
                 map1::<Int, i64>(a, safe, |x| whole(x.checked_abs(), 0, '-', x))
             }),
             Form::new(F, Kind::Float, |a, safe| map1::<Float, f64>(a, safe, |x| Ok(Some(x.abs())))),
+            numeric::ABS,
         ],
     ),
     Named(
@@ -115,6 +180,7 @@ pub(super) static ALL: &[Named] = &[
                 // `signum` of a zero is one.
                 map1::<Float, f64>(a, safe, |x| Ok(Some(if x == 0.0 { 0.0 } else { x.signum() })))
             }),
+            numeric::SIGN,
         ],
     ),
     Named(
@@ -159,6 +225,8 @@ pub(super) static ALL: &[Named] = &[
                     finite(at_digit(x, n, f64::round), &[x], "ROUND")
                 })
             }),
+            numeric::ROUND,
+            numeric::ROUND_AT,
         ],
     ),
     Named(
@@ -170,17 +238,27 @@ pub(super) static ALL: &[Named] = &[
             Form::new(FI, Kind::Float, |a, safe| {
                 map2::<Float, Int, f64>(a, safe, |x, n| Ok(Some(at_digit(x, n, f64::trunc))))
             }),
+            numeric::TRUNC,
+            numeric::TRUNC_AT,
         ],
     ),
     Named(
         "ceil",
-        &[Form::new(F, Kind::Float, |a, safe| map1::<Float, f64>(a, safe, |x| Ok(Some(x.ceil()))))],
+        &[
+            Form::new(F, Kind::Float, |a, safe| {
+                map1::<Float, f64>(a, safe, |x| Ok(Some(x.ceil())))
+            }),
+            numeric::CEIL,
+        ],
     ),
     Named(
         "floor",
-        &[Form::new(F, Kind::Float, |a, safe| {
-            map1::<Float, f64>(a, safe, |x| Ok(Some(x.floor())))
-        })],
+        &[
+            Form::new(F, Kind::Float, |a, safe| {
+                map1::<Float, f64>(a, safe, |x| Ok(Some(x.floor())))
+            }),
+            numeric::FLOOR,
+        ],
     ),
     Named(
         "is_nan",
@@ -205,6 +283,29 @@ pub(super) static ALL: &[Named] = &[
         })],
     ),
 ];
+
+fn add(a: &[ArrayRef], safe: bool) -> Answer {
+    map2::<Float, Float, f64>(a, safe, |x, y| finite(x + y, &[x, y], "+"))
+}
+
+fn subtract(a: &[ArrayRef], safe: bool) -> Answer {
+    map2::<Float, Float, f64>(a, safe, |x, y| finite(x - y, &[x, y], "-"))
+}
+
+fn multiply(a: &[ArrayRef], safe: bool) -> Answer {
+    map2::<Float, Float, f64>(a, safe, |x, y| finite(x * y, &[x, y], "*"))
+}
+
+fn divide(a: &[ArrayRef], safe: bool) -> Answer {
+    map2::<Float, Float, f64>(a, safe, |x, y| {
+        if y == 0.0 { by_zero(x, "/") } else { finite(x / y, &[x, y], "/") }
+    })
+}
+
+/// Both arguments, the second first.
+fn swapped(a: &[ArrayRef]) -> Vec<ArrayRef> {
+    a.iter().rev().cloned().collect()
+}
 
 /// A day and so many days more.
 fn later(day: i32, by: Option<i64>) -> Cell<Day> {

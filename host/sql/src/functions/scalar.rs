@@ -18,11 +18,17 @@ use super::cells::{Read, Write};
 use super::kind::Kind;
 
 /// Functions that are written as operators.
-const OPERATORS: [(&str, &str); 6] = [
+const OPERATORS: [(&str, &str); 12] = [
     ("add", "+"),
     ("subtract", "-"),
     ("multiply", "*"),
     ("divide", "/"),
+    ("add_literal", "+"),
+    ("subtract_literal", "-"),
+    ("literal_subtract", "-"),
+    ("multiply_literal", "*"),
+    ("divide_literal", "/"),
+    ("literal_divide", "/"),
     ("negate", "-"),
     ("bit_not", "~"),
 ];
@@ -91,8 +97,11 @@ pub(super) struct Checked {
     signature: Signature,
 }
 
-/// Types whose columns are there, and that functions do not take.
-const SHOWN: [&str; 4] = ["NUMERIC", "DATETIME", "TIME", "JSON"];
+/// Types whose columns are there and that few functions take, and what helps.
+const SHOWN: [(&str, &str); 2] = [
+    ("TIME", "have a plugin write a column of another type beside it"),
+    ("JSON", "ask it with JSON_VALUE"),
+];
 
 impl Checked {
     /// A function, and the same with null for what fails: `safe_` stands before its name.
@@ -128,10 +137,9 @@ impl Checked {
         let operator = OPERATORS.iter().find(|(name, _)| *name == self.name);
         let name = operator.map_or(self.name.to_uppercase(), |(_, sign)| format!("`{sign}`"));
         let wants = wants.collect::<Vec<_>>().join(" or ");
-        let shown = types.iter().map(Kind::name_of).find(|name| SHOWN.contains(&name.as_str()));
-        let instead = shown.map_or_else(String::new, |kind| {
-            let has = if kind == "NUMERIC" { ", compared, and has MIN, MAX and SUM" } else { "" };
-            format!("; {kind} is shown, counted and grouped by{has}: for all else have a plugin write a column of another type beside it")
+        let is_among = |shown: &&(&str, &str)| types.iter().any(|of| Kind::name_of(of) == shown.0);
+        let instead = SHOWN.iter().find(is_among).map_or_else(String::new, |(kind, instead)| {
+            format!("; {kind} is shown, counted and grouped by: for all else {instead}")
         });
         plan_err!("{name} does not take ({names}) here; it takes {wants}{instead}")
     }

@@ -8,8 +8,10 @@ use super::calendar::{
     DAY, SECOND, Unit, Zone, add, boundaries, checked_day, checked_instant, date, day_of, day_ymd,
     first_day, no_unit, part,
 };
-use super::casts::{read_time, time_text};
-use super::cells::{Date, Day, Instant, Int, Text, Time};
+use super::casts::{
+    CLOCKS_OF_DAY, CLOCKS_OF_TIME, DAY_OF_CLOCKS, TIME_OF_CLOCKS, read_time, time_text,
+};
+use super::cells::{Civil, Clocks, Date, Day, Instant, Int, Text, Time};
 use super::formats::{format_date, format_time};
 use super::kind::Kind;
 use super::scalar::{Cell, Form, Named, Wrong, map1, map2, map3};
@@ -20,6 +22,7 @@ const I: &[Kind] = &[Kind::Int];
 const DT: &[Kind] = &[Kind::Date, Kind::Text];
 const TT: &[Kind] = &[Kind::Time, Kind::Text];
 const TTT: &[Kind] = &[Kind::Time, Kind::Text, Kind::Text];
+const CT: &[Kind] = &[Kind::Civil, Kind::Text];
 const DIT: &[Kind] = &[Kind::Date, Kind::Int, Kind::Text];
 const TIT: &[Kind] = &[Kind::Time, Kind::Int, Kind::Text];
 
@@ -58,6 +61,7 @@ pub(super) static ALL: &[Named] = &[
             Form::new(T, Kind::Date, |a, safe| {
                 map1::<Time, Day>(a, safe, |micros| Ok(Some(Day(micros.div_euclid(DAY) as i32))))
             }),
+            DAY_OF_CLOCKS,
             Form::new(TT, Kind::Date, |a, safe| {
                 let zones = Zones::default();
                 map2::<Time, Text, Day>(a, safe, |micros, zone| {
@@ -73,9 +77,38 @@ pub(super) static ALL: &[Named] = &[
         ],
     ),
     Named(
+        "datetime",
+        &[
+            CLOCKS_OF_DAY,
+            CLOCKS_OF_TIME,
+            Form::new(TT, Kind::Civil, |a, safe| {
+                let zones = Zones::default();
+                map2::<Time, Text, Clocks>(a, safe, |micros, zone| {
+                    let local = micros + zones.get(zone)?.ahead(micros)?;
+                    Ok(Some(Clocks(checked_instant(Some(local))?)))
+                })
+            }),
+        ],
+    ),
+    Named(
+        "datetime_trunc",
+        &[
+            Form::new(CT, Kind::Civil, |a, safe| {
+                let unit = unit(&a[1])?;
+                map1::<Civil, Clocks>(a, safe, |micros| {
+                    let instant = truncated(micros, unit, Zone::UTC)?;
+                    Ok(instant.map(|instant| Clocks(instant.0)))
+                })
+            }),
+            TRUNC_TIME,
+            TRUNC_IN_ZONE,
+        ],
+    ),
+    Named(
         "timestamp",
         &[
             Form::new(T, Kind::Time, |a, _| Ok(a[0].clone())),
+            TIME_OF_CLOCKS,
             Form::new(&[Kind::Text], Kind::Time, |a, safe| {
                 map1::<Text, Instant>(a, safe, |text| {
                     read_time(text, None).map(|micros| Some(Instant(micros)))
@@ -187,6 +220,10 @@ pub(super) static ALL: &[Named] = &[
             Form::new(TT, Kind::Int, |a, safe| {
                 let unit = unit(&a[1])?;
                 map1::<Time, i64>(a, safe, |micros| extracted(micros, unit, Zone::UTC))
+            }),
+            Form::new(CT, Kind::Int, |a, safe| {
+                let unit = unit(&a[1])?;
+                map1::<Civil, i64>(a, safe, |micros| extracted(micros, unit, Zone::UTC))
             }),
             Form::new(TTT, Kind::Int, |a, safe| {
                 let (unit, zones) = (unit(&a[1])?, Zones::default());

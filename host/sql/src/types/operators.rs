@@ -85,9 +85,9 @@ fn operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, DataFusi
         Expr::IsNotFalse(of) => {
             truth(&of, schema, "IS").map(|()| Transformed::no(Expr::IsNotFalse(of)))?
         }
-        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == "coalesce" => {
-            one_type(args.iter(), schema, "COALESCE or IFNULL")?;
-            Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args }))
+        Expr::ScalarFunction(ScalarFunction { func, mut args }) if func.name() == "coalesce" => {
+            one_type(args.iter_mut(), schema, "COALESCE or IFNULL")?;
+            Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args }))
         }
         Expr::AggregateFunction(mut aggregate) => {
             for Sort { expr, .. } in &mut aggregate.params.order_by {
@@ -150,6 +150,8 @@ fn comparison(
     let [left, right] = read_texts(left, right, schema)?;
     let of = [left.get_type(schema)?, right.get_type(schema)?];
     compared(&of[0], &of[1], &op.to_string())?;
+    let [left, right] = beside_numeric(left, right, schema)?;
+    let of = [left.get_type(schema)?, right.get_type(schema)?];
     if of.iter().any(|of| Kind::of(of) == Some(Kind::Float)) {
         return match op {
             Operator::Eq => call("equal", vec![left, right]),
@@ -170,7 +172,7 @@ fn comparison(
     Ok(Expr::BinaryExpr(BinaryExpr { left, op, right }))
 }
 
-/// A literal text is read as the date or timestamp that it stands beside; other texts are none.
+/// A literal text is read as the date, datetime or timestamp that it stands beside; other texts are none.
 fn read_texts(left: Expr, right: Expr, schema: &DFSchema) -> Result<[Expr; 2], DataFusionError> {
     let kinds = [kind(&left, schema)?, kind(&right, schema)?];
     let read = |side: Expr, beside: Option<Kind>| match (&side, beside) {
@@ -180,9 +182,34 @@ fn read_texts(left: Expr, right: Expr, schema: &DFSchema) -> Result<[Expr; 2], D
         (Expr::Literal(literal, _), Some(Kind::Time)) if is_text(literal) => {
             call("cast_timestamp", vec![side])
         }
+        (Expr::Literal(literal, _), Some(Kind::Civil)) if is_text(literal) => {
+            call("cast_datetime", vec![side])
+        }
         _ => Ok(side),
     };
     Ok([read(left, kinds[1])?, read(right, kinds[0])?])
+}
+
+/// A FLOAT64 and a NUMERIC as one type: a literal becomes a NUMERIC, beside any other the NUMERIC becomes a
+/// FLOAT64.
+fn beside_numeric(
+    left: Expr,
+    right: Expr,
+    schema: &DFSchema,
+) -> Result<[Expr; 2], DataFusionError> {
+    let kinds = [kind(&left, schema)?, kind(&right, schema)?];
+    let (float, numeric, swapped) = match kinds {
+        [Some(Kind::Float), Some(Kind::Numeric)] => (left, right, false),
+        [Some(Kind::Numeric), Some(Kind::Float)] => (right, left, true),
+        _ => return Ok([left, right]),
+    };
+    let [float, numeric] = match float {
+        Expr::Literal(ScalarValue::Float64(Some(number)), metadata) => {
+            [Expr::Literal(functions::numeric_literal(number)?, metadata), numeric]
+        }
+        float => [float, call("cast_float64", vec![numeric])?],
+    };
+    Ok(if swapped { [numeric, float] } else { [float, numeric] })
 }
 
 fn is_text(literal: &ScalarValue) -> bool {
@@ -195,15 +222,11 @@ pub(super) fn compared(
     right: &DataType,
     what: &str,
 ) -> Result<(), DataFusionError> {
-    use Kind::{Float, Int, Texts};
+    use Kind::{Float, Int, Json, Numeric, Texts};
     let fits = match (Kind::of(left), Kind::of(right)) {
-        (Some(Texts), _) | (_, Some(Texts)) => false,
-        (Some(Int | Float), Some(Int | Float)) => true,
+        (Some(Texts | Json), _) | (_, Some(Texts | Json)) => false,
+        (Some(Int | Float | Numeric), Some(Int | Float | Numeric)) => true,
         (Some(left), Some(right)) => left == right,
-        // Exact, both of them.
-        (None, Some(Int)) if is_numeric(left) => true,
-        (Some(Int), None) if is_numeric(right) => true,
-        (None, None) if is_numeric(left) && is_numeric(right) => true,
         (None, Some(_)) => left.is_null(),
         (_, None) => right.is_null() && !left.is_nested(),
     };
@@ -212,10 +235,6 @@ pub(super) fn compared(
     }
     let (left, right) = (Kind::name_of(left), Kind::name_of(right));
     plan_err!("`{what}` does not compare {left} with {right}: CAST one of them")
-}
-
-fn is_numeric(of: &DataType) -> bool {
-    matches!(of, DataType::Decimal128(38, 9))
 }
 
 fn truth(expr: &Expr, schema: &DFSchema, what: &str) -> Result<(), DataFusionError> {
@@ -233,6 +252,7 @@ fn in_list(list: InList, schema: &DFSchema) -> Result<Expr, DataFusionError> {
     for value in list {
         let [of, value] = read_texts((*expr).clone(), value, schema)?;
         compared(&of.get_type(schema)?, &value.get_type(schema)?, "IN")?;
+        let [_, value] = beside_numeric(of, value, schema)?;
         float |= kind(&value, schema)? == Some(Kind::Float);
         values.push(value);
     }
@@ -241,13 +261,13 @@ fn in_list(list: InList, schema: &DFSchema) -> Result<Expr, DataFusionError> {
     }
     let mut any = lit(false);
     for value in values {
-        any = any.or(call("equal", vec![(*expr).clone(), value])?);
+        any = any.or(comparison((*expr).clone(), Operator::Eq, value, schema)?);
     }
     Ok(if negated { Expr::Not(Box::new(any)) } else { any })
 }
 
 fn cases(case: Case, schema: &DFSchema) -> Result<Expr, DataFusionError> {
-    let Case { expr, when_then_expr, else_expr } = case;
+    let Case { expr, when_then_expr, mut else_expr } = case;
     let mut whens = Vec::with_capacity(when_then_expr.len());
     for (when, then) in when_then_expr {
         let when = match &expr {
@@ -259,7 +279,7 @@ fn cases(case: Case, schema: &DFSchema) -> Result<Expr, DataFusionError> {
         };
         whens.push((Box::new(when), then));
     }
-    let answers = whens.iter().map(|(_, then)| &**then).chain(else_expr.as_deref());
+    let answers = whens.iter_mut().map(|(_, then)| &mut **then).chain(else_expr.as_deref_mut());
     one_type(answers, schema, "CASE or IF")?;
     Ok(Expr::Case(Case { expr: None, when_then_expr: whens, else_expr }))
 }
@@ -272,24 +292,31 @@ pub(super) fn is_same(one: &DataType, other: &DataType) -> bool {
     }
 }
 
-/// Answers of one type; INT64 beside FLOAT64 becomes such.
+/// Answers of one type; INT64 beside FLOAT64 or NUMERIC becomes such.
 fn one_type<'a>(
-    answers: impl Iterator<Item = &'a Expr>,
+    answers: impl Iterator<Item = &'a mut Expr>,
     schema: &DFSchema,
     what: &str,
 ) -> Result<(), DataFusionError> {
-    let mut known: Option<DataType> = None;
-    for answer in answers {
-        let found = answer.get_type(schema)?;
-        if found.is_null() {
-            continue;
-        }
-        let first = known.get_or_insert_with(|| found.clone());
-        let number = |of: &DataType| matches!(Kind::of(of), Some(Kind::Int | Kind::Float));
-        let fits = is_same(first, &found) || (number(first) && number(&found));
-        if !fits {
-            let (first, found) = (Kind::name_of(first), Kind::name_of(&found));
-            return plan_err!("{what} gives one type, not {first} and {found}");
+    let mut answers: Vec<&mut Expr> = answers.collect();
+    let types = answers.iter().map(|answer| answer.get_type(schema));
+    let types: Vec<DataType> = types.collect::<Result<_, DataFusionError>>()?;
+    let mut known = types.iter().filter(|found| !found.is_null());
+    let is_among = |kind| types.iter().any(|found| Kind::of(found) == Some(kind));
+    let wide = if is_among(Kind::Numeric) { Kind::Numeric } else { Kind::Float };
+    let number = |of: &DataType| Kind::of(of).is_some_and(|of| of == Kind::Int || of == wide);
+    if let Some(first) = known.next()
+        && let Some(found) =
+            known.find(|found| !(is_same(first, found) || (number(first) && number(found))))
+    {
+        let (first, found) = (Kind::name_of(first), Kind::name_of(found));
+        return plan_err!("{what} gives one type, not {first} and {found}: CAST one of them");
+    }
+    if wide == Kind::Numeric {
+        for (answer, found) in answers.iter_mut().zip(&types) {
+            if Kind::of(found) == Some(Kind::Int) {
+                **answer = call("cast_numeric", vec![std::mem::take(&mut **answer)])?;
+            }
         }
     }
     Ok(())

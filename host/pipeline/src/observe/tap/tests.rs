@@ -9,6 +9,7 @@ use super::*;
 use clickmill_config::{self as config, Format};
 use clickmill_core::Micros;
 use clickmill_core::batch::{Origins, Positions};
+use clickmill_core::schema::TableSchema;
 
 #[tokio::test]
 async fn a_row_that_the_guard_will_stop_is_shown_after_no_stage() {

@@ -34,6 +34,7 @@ fn ends(
 ) -> (u64, Result<(), TooManyRejected>) {
     let mut counts = Counts { rows_in: batches * 10, ..Counts::default() };
     counts.rows_out = counts.rows_in;
+    counts.rows_by_table = vec![counts.rows_in];
     judge.begin();
     for batch in 1..=batches {
         assert_eq!(judge.count(10, 0, Some(Position::Line(batch * 10))), Ok(()));
@@ -43,8 +44,9 @@ fn ends(
         letters = refused.len() as u64;
         Ok(())
     };
-    let found = late_refusals(&refused(lines), judge, &mut counts, write).unwrap();
+    let found = late_refusals(&[refused(lines)], judge, &mut counts, write).unwrap();
     assert_eq!(counts.rows_in, counts.rows_out + counts.rows_rejected);
+    assert_eq!(counts.rows_by_table, [counts.rows_out]);
     (letters, found.map_or_else(|| judge.end(), Err))
 }
 
