@@ -26,6 +26,7 @@ SELECT timestamp, letter_id, pipeline, stage, code, errorMessage AS message, `co
   SUBSTR(payloadString, 1, 4000) AS payload
 FROM clickstream_analytics.dead_letters
 WHERE timestamp <= @at AND (timestamp < @at OR letter_id > @after)
+  AND (@pipeline IS NULL OR pipeline = @pipeline)
   AND (@stage IS NULL OR stage = @stage) AND (@code IS NULL OR code = @code)
   AND (@text IS NULL OR STRPOS(errorMessage, @text) > 0 OR letter_id = @text)
 ORDER BY timestamp DESC, letter_id";
@@ -58,7 +59,7 @@ pub(super) async fn list(
     Query(asked): Query<HashMap<String, String>>,
 ) -> Response {
     let text = |key: &str| asked.get(key).filter(|value| !value.is_empty()).cloned();
-    let texts = ["stage", "code", "text"].map(|key| (key, Parameter::Text(text(key))));
+    let texts = ["pipeline", "stage", "code", "text"].map(|key| (key, Parameter::Text(text(key))));
     match served
         .page(LETTERS, ["timestamp", "letter_id"], &asked, &texts, "list dead letters")
         .await

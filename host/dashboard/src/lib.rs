@@ -7,7 +7,7 @@
 //! | `GET /` and `/assets/…` | the page |
 //! | `GET /v1/dashboard` | pages, filters with their values, tiles, and files that are no tiles |
 //! | `GET /v1/dashboard/tiles/{name}?from&to&{filter}` | columns and rows |
-//! | `GET /v1/dead-letters?stage&code&text&after&limit` | dead letters, the newest first |
+//! | `GET /v1/dead-letters?pipeline&stage&code&text&after&limit` | dead letters, the newest first |
 //! | `GET /v1/audit?after&limit` | entries of the audit log, the newest first |
 
 mod answers;
@@ -143,6 +143,9 @@ struct TileAnswer<'a> {
     rows: &'a [Vec<serde_json::Value>],
     /// Whether there are more rows than are shown.
     cut: bool,
+    /// How wide a bucket of time is, in seconds. Those without rows are not among `rows`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket_secs: Option<i64>,
     took_ms: u64,
 }
 
@@ -165,6 +168,7 @@ async fn tile(
         None
     };
     let parameters = range.parameters(&tile.parameters, &asked, Micros::now(), extent);
+    let bucket_secs = range::bucket(&parameters).or(tile.bucket_secs);
     let life = served.tile_life();
     let question = Question {
         sql: &tile.sql,
@@ -177,7 +181,8 @@ async fn tile(
             let cut = found.rows.len() > MAX_ROWS;
             let rows = &found.rows[..found.rows.len().min(MAX_ROWS)];
             let took_ms = began.elapsed().as_millis() as u64;
-            Json(TileAnswer { columns: &found.columns, rows, cut, took_ms }).into_response()
+            let columns = &found.columns;
+            Json(TileAnswer { columns, rows, cut, bucket_secs, took_ms }).into_response()
         }
         Err(unanswered) => unanswered.into_response(),
     }
