@@ -156,7 +156,7 @@ function bars(tile, shaped, look) {
 function donut(tile, shaped, look) {
   const [{ values }] = shaped.series;
   const all = shaped.xs
-    .map((x, at) => ({ name: label(x, shaped.type), key: label(x, shaped.type), value: values[at] ?? 0 }))
+    .map((x, at) => ({ name: label(x, shaped.type), key: x, value: values[at] ?? 0 }))
     .filter(({ value }) => value > 0)
     .sort((a, b) => b.value - a.value);
   const parts = all.length > MAX_SLICES ? all.slice(0, MAX_SLICES - 1) : all;

@@ -3,20 +3,19 @@
 /** Colours that are told apart; `--chart-1` and on in the style sheet. More parts than these share none. */
 export const COLOURS = 8;
 
-/** The key of what stands for the other parts: no text, since any text may be the name of a part. */
-export const OTHERS = 0;
+/** The key of what stands for the other parts: no value, since any may be the name of a part. */
+export const OTHERS = Object.freeze(['others']);
 
 /**
- * `{ series, left }`: no more series than there are colours, each with a `key`. The largest stay, in their
+ * `{ series, left }`: no more series than there are colours. The largest stay, in their
  * order. What is left is added up to one series where `adds` says that it can be, else it is counted only.
  */
 export function fewest(series, xs, adds) {
-  const keyed = series.map((of) => ({ ...of, key: of.name }));
-  if (keyed.length <= COLOURS) return { series: keyed, left: 0 };
+  if (series.length <= COLOURS) return { series, left: 0 };
   const total = ({ values }) => values.reduce((sum, value) => sum + Math.abs(value ?? 0), 0);
-  const ranked = keyed.map((of) => [of, total(of)]).sort(([, a], [, b]) => b - a).map(([of]) => of);
+  const ranked = series.map((of) => [of, total(of)]).sort(([, a], [, b]) => b - a).map(([of]) => of);
   const most = new Set(ranked.slice(0, adds ? COLOURS - 1 : COLOURS));
-  const [shown, rest] = [keyed.filter((of) => most.has(of)), keyed.filter((of) => !most.has(of))];
+  const [shown, rest] = [series.filter((of) => most.has(of)), series.filter((of) => !most.has(of))];
   if (!adds) return { series: shown, left: rest.length };
   const known = (at) => rest.map(({ values }) => values[at]).filter((value) => value !== null && value !== undefined).map(Number);
   const values = xs.map((_, at) => (known(at).length === 0 ? null : known(at).reduce((a, b) => a + b)));

@@ -4,8 +4,8 @@
 import { count, label, short, timeOf, dateTime } from './format.js';
 
 /**
- * `{ time, type, long, xs, width, counted, series: [{ name, values }] }`, or null where there is nothing to
- * draw. `width` is that of a bucket of time in milliseconds, null where it is not known; `counted` says that
+ * `{ time, type, long, xs, width, counted, series: [{ key, name, values }] }`, or null where there is nothing to
+ * draw. Keys differ where names look the same, as those of NULL and an empty text do. `width` is that of a bucket of time in milliseconds, null where it is not known; `counted` says that
  * it is the question's own, so that a bucket without rows is known to be one.
  */
 export function shape(answer) {
@@ -28,7 +28,7 @@ function wide(columns, rows) {
   const series = columns
     .map((column, at) => ({ column, at }))
     .filter(({ column, at }) => at > 0 && column.type === 'number')
-    .map(({ column, at }) => ({ name: readable(column.name), values: rows.map((row) => row[at]) }));
+    .map(({ column, at }) => ({ key: column.name, name: readable(column.name), values: rows.map((row) => row[at]) }));
   return { long: false, xs: rows.map(([value]) => value), series };
 }
 
@@ -36,12 +36,11 @@ function long(rows) {
   const places = new Map();
   const named = new Map();
   for (const [x] of rows) if (!places.has(x)) places.set(x, places.size);
-  for (const [x, name, value] of rows) {
-    const key = label(name, 'text');
+  for (const [x, key, value] of rows) {
     if (!named.has(key)) named.set(key, new Array(places.size).fill(null));
     named.get(key)[places.get(x)] = value;
   }
-  return { long: true, xs: [...places.keys()], series: [...named].map(([name, values]) => ({ name, values })) };
+  return { long: true, xs: [...places.keys()], series: [...named].map(([key, values]) => ({ key, name: label(key, 'text'), values })) };
 }
 
 /**
