@@ -2,6 +2,7 @@
 
 mod drawn;
 mod entered;
+mod nested;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

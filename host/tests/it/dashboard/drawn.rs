@@ -23,7 +23,7 @@ fn bursts() -> Scratch {
 }
 
 /// Goes to a page, and waits until its charts are drawn.
-fn go(browser: &Browser, dashboard: &Dashboard, hash: &str) {
+pub(super) fn go(browser: &Browser, dashboard: &Dashboard, hash: &str) {
     browser.go(&format!("http://{}/#/{hash}", dashboard.at.address));
     let page = hash.split('?').next().unwrap();
     browser.wait(&format!("document.querySelector('main').dataset.page === '{page}'"));
