@@ -115,8 +115,10 @@ export class TilesPage {
   align() {
     const { from, to } = this.asked;
     const times = this.tiles
-      .filter(({ chart, answer }) => chart && answer?.columns[0]?.type === 'timestamp' && answer.rows.length > 0 && shape(answer))
-      .flatMap(({ answer }) => [answer.rows[0], answer.rows.at(-1)].map(([time]) => Date.parse(time)));
+      .filter(({ chart, answer }) => chart && answer?.columns[0]?.type === 'timestamp')
+      .map(({ answer }) => shape(answer)?.xs ?? [])
+      .flatMap((xs) => (xs.length > 0 ? [xs[0], xs.at(-1)] : []))
+      .map((time) => Date.parse(time));
     const covered = times.length > 0 ? [Math.min(...times), Math.max(...times)] : null;
     const [start, end] = [Date.parse(from), Date.parse(to)];
     // A stream that has only begun fills the charts; one that has been there for nearly all of it does anyway.

@@ -4,18 +4,21 @@
 import { count, label, short, timeOf, dateTime } from './format.js';
 
 /**
- * `{ time, type, long, xs, width, counted, series: [{ key, name, values }] }`, or null where there is nothing to
- * draw. Keys differ where names look the same, as those of NULL and an empty text do. `width` is that of a bucket of time in milliseconds, null where it is not known; `counted` says that
- * it is the question's own, so that a bucket without rows is known to be one.
+ * `{ time, type, long, xs, width, counted, series: [{ key, name, values }] }`, or null where there is
+ * nothing to draw. Keys differ where names look the same, as those of NULL and an empty text do. `width` is
+ * that of a bucket of time in milliseconds, null where it is not known; `counted` says that it is the
+ * question's own, so that a bucket without rows is known to be one.
  */
 export function shape(answer) {
-  const { columns, rows } = answer;
+  const { columns } = answer;
   const [x, second] = columns;
   if (!x || !second) return null;
-  const shaped = second.type === 'text' && columns[2]?.type === 'number' ? long(rows) : wide(columns, rows);
-  if (shaped.series.length === 0) return null;
   const { type } = x;
   const time = type === 'timestamp' || type === 'date';
+  // What is at no moment has no place on the axis.
+  const rows = time ? answer.rows.filter(([at]) => !Number.isNaN(Date.parse(at))) : answer.rows;
+  const shaped = second.type === 'text' && columns[2]?.type === 'number' ? long(rows) : wide(columns, rows);
+  if (shaped.series.length === 0) return null;
   const counted = time && answer.bucket_secs > 0;
   const width = counted ? 1_000 * answer.bucket_secs : time ? step(shaped.xs) : null;
   return { ...shaped, type, time, counted, width };

@@ -36,14 +36,16 @@ pub(super) fn go(browser: &Browser, dashboard: &Dashboard, hash: &str) {
     browser.wait(&format!("{charts}.every((of) => of.dataset.drawn || of.scrollIntoView())"));
 }
 
+/// Milliseconds and values.
+type Points = Vec<(f64, Option<f64>)>;
+
 /// A series that is drawn.
 struct Series {
     name: String,
     colour: String,
     /// That of its line.
     shape: Option<String>,
-    /// Milliseconds and values.
-    points: Vec<(f64, Option<f64>)>,
+    points: Points,
 }
 
 impl Series {
@@ -59,7 +61,7 @@ fn drawn(browser: &Browser, tile: &str) -> Vec<Series> {
          of.name, of.marker.color, of.line?.shape ?? null, \
          of.x.map((x, at) => [Date.parse(x.replace(' ', 'T') + 'Z'), of.y[at]])])"
     ));
-    let series: Vec<(String, String, Option<String>, Vec<(f64, Option<f64>)>)> =
+    let series: Vec<(String, String, Option<String>, Points)> =
         serde_json::from_value(series).unwrap();
     let series = series.into_iter();
     series.map(|(name, colour, shape, points)| Series { name, colour, shape, points }).collect()
@@ -181,6 +183,9 @@ fn gaps_are_found_by_the_width_of_a_bucket() {
     assert_eq!(gaps("area", "count", json!(60), middle.clone(), look.clone()), ends);
     assert_eq!(gaps("line", "ms", json!(60), middle, look).len(), 2);
     assert_eq!(gaps("area", "count", json!(60), json!([[at(0), 4]]), json!({})).len(), 1);
+    // What is at no moment is in the table alone.
+    let lost = json!([[null, 4], [at(0), 4], [at(30), 9]]);
+    assert_eq!(gaps("area", "count", json!(60), lost, json!({})), zero);
 }
 
 #[test]
