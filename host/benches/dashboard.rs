@@ -16,7 +16,7 @@ use std::time::Instant;
 use clickmill_config::Place;
 use clickmill_core::Micros;
 use clickmill_sink::Tables;
-use clickmill_tables::result_set::{Parameter, Question};
+use clickmill_tables::result_set::{Bounds, Parameter, Question};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -56,7 +56,7 @@ fn main() {
             let question = Question {
                 sql: &sql,
                 parameters: &parameters,
-                max_rows: 5001,
+                bounds: Bounds { rows: 5001, chars: 1001 },
                 what: "time a tile",
             };
             runtime.block_on(tables.look(question)).unwrap();

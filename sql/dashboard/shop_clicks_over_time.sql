@@ -3,6 +3,7 @@
 -- chart: area
 -- order: 110
 -- unit: count
+-- bucket_secs: 86400
 -- about: How many clicks each day had, by category.
 -- A row is a day and a category. The file has days, no hours. Reads event_date, category
 -- and the filters' columns of the days asked for.

@@ -15,7 +15,7 @@ use super::clients::Rest;
 use super::error::{BigQueryError, in_time};
 use super::{ATTEMPT, BigQuery, query};
 use clickmill_core::{causes, lock};
-use clickmill_tables::result_set::{Parameter, Question, ResultSet};
+use clickmill_tables::result_set::{Bounds, Parameter, Question, ResultSet};
 
 /// How long all tries of a call may take.
 const TOTAL: Duration = Duration::from_secs(45);
@@ -87,7 +87,7 @@ impl BigQuery {
         parameters: &[(&str, Parameter)],
         what: &str,
     ) -> Result<ResultSet, BigQueryError> {
-        self.answer(Question { sql, parameters, max_rows: usize::MAX, what }, None).await
+        self.answer(Question { sql, parameters, bounds: Bounds::NONE, what }, None).await
     }
 
     /// Answers a question of a reader: only a query, and for no more bytes than the configuration allows.
@@ -123,14 +123,14 @@ impl BigQuery {
         question: Question<'_>,
         max_bytes_billed: Option<u64>,
     ) -> Result<ResultSet, BigQueryError> {
-        let Question { max_rows, what, .. } = question;
+        let Question { bounds, what, .. } = question;
         let done = self.run(question, max_bytes_billed).await?;
         let schema = done.metadata().schema.clone();
         let fields = query::fields(schema.as_ref());
         let columns = query::columns(schema.as_ref());
         let mut rows = done.read();
         let mut found = ResultSet { columns, rows: Vec::new() };
-        while found.rows.len() < max_rows
+        while found.rows.len() < bounds.rows
             && let Some(row) = in_time(TOTAL, what, rows.next()).await?
         {
             let row = row.map_err(|source| BigQueryError::Row {
@@ -138,7 +138,7 @@ impl BigQuery {
                 source: Box::new(source),
             })?;
             let value = |(at, field): (usize, &TableFieldSchema)| {
-                query::value(row.get::<Json>(at).unwrap_or_default(), field)
+                bounds.value(query::value(row.get::<Json>(at).unwrap_or_default(), field))
             };
             found.rows.push(fields.iter().enumerate().map(value).collect());
         }

@@ -9,7 +9,7 @@ use clap::Args;
 use super::print::data;
 use super::{Failure, place};
 use clickmill_sink::Tables;
-use clickmill_tables::result_set::{Answer, Parameter, Question};
+use clickmill_tables::result_set::{Answer, Bounds, Parameter, Question};
 use clickmill_warehouse::Warehouse;
 
 const EXAMPLES: &str = "\
@@ -60,7 +60,7 @@ impl Query {
             let question = Question {
                 sql: &self.sql,
                 parameters: &parameters,
-                max_rows: usize::MAX,
+                bounds: Bounds::NONE,
                 what: "answer the query",
             };
             tables.look(question).await

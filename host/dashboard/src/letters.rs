@@ -12,12 +12,15 @@ use serde_json::{Map, Value};
 
 use super::{Served, no, range};
 use clickmill_core::Micros;
-use clickmill_tables::result_set::{Parameter, Question};
+use clickmill_tables::result_set::{Bounds, Parameter, Question};
 
 /// How many a page has, unless the reader says otherwise.
 const PAGE: usize = 50;
 /// How many it has at most.
 const MAX_PAGE: usize = 500;
+
+/// The most characters of any value, as of a payload.
+const MAX_CHARS: usize = 4000;
 
 /// Of a payload, 4000 characters are shown, and no more are read: a page of whole ones may fill memory.
 const LETTERS: &str = "\
@@ -26,6 +29,7 @@ SELECT timestamp, letter_id, pipeline, stage, code, errorMessage AS message, `co
   SUBSTR(payloadString, 1, 4000) AS payload
 FROM clickstream_analytics.dead_letters
 WHERE timestamp <= @at AND (timestamp < @at OR letter_id > @after)
+  AND (@pipeline IS NULL OR pipeline = @pipeline)
   AND (@stage IS NULL OR stage = @stage) AND (@code IS NULL OR code = @code)
   AND (@text IS NULL OR STRPOS(errorMessage, @text) > 0 OR letter_id = @text)
 ORDER BY timestamp DESC, letter_id";
@@ -58,7 +62,7 @@ pub(super) async fn list(
     Query(asked): Query<HashMap<String, String>>,
 ) -> Response {
     let text = |key: &str| asked.get(key).filter(|value| !value.is_empty()).cloned();
-    let texts = ["stage", "code", "text"].map(|key| (key, Parameter::Text(text(key))));
+    let texts = ["pipeline", "stage", "code", "text"].map(|key| (key, Parameter::Text(text(key))));
     match served
         .page(LETTERS, ["timestamp", "letter_id"], &asked, &texts, "list dead letters")
         .await
@@ -150,7 +154,8 @@ impl Served {
         parameters.push(("at", Parameter::Timestamp(at)));
         parameters.push(("after", Parameter::Text(Some(after))));
         let sql = format!("{sql} LIMIT {}", limit + 1);
-        let question = Question { sql: &sql, parameters: &parameters, max_rows: limit + 1, what };
+        let bounds = Bounds { rows: limit + 1, chars: MAX_CHARS };
+        let question = Question { sql: &sql, parameters: &parameters, bounds, what };
         let found = self.ask(question).await;
         let found = found.map_err(|unanswered| Box::new(unanswered.into_response()))?;
         let names: Vec<&String> = found.columns.iter().map(|column| &column.name).collect();

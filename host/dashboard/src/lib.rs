@@ -7,7 +7,7 @@
 //! | `GET /` and `/assets/…` | the page |
 //! | `GET /v1/dashboard` | pages, filters with their values, tiles, and files that are no tiles |
 //! | `GET /v1/dashboard/tiles/{name}?from&to&{filter}` | columns and rows |
-//! | `GET /v1/dead-letters?stage&code&text&after&limit` | dead letters, the newest first |
+//! | `GET /v1/dead-letters?pipeline&stage&code&text&after&limit` | dead letters, the newest first |
 //! | `GET /v1/audit?after&limit` | entries of the audit log, the newest first |
 
 mod answers;
@@ -33,7 +33,7 @@ use answers::{Answers, TooMany};
 use clickmill_core::{Micros, causes};
 use clickmill_query::ExecutableError;
 use clickmill_sink::{SinkError, Tables};
-use clickmill_tables::result_set::{Column, Question, ResultSet};
+use clickmill_tables::result_set::{Bounds, Column, Question, ResultSet};
 use clickmill_tables::views;
 pub use files::Folder;
 use range::Range;
@@ -45,6 +45,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const KNOWN_FOR: Duration = Duration::from_secs(300);
 /// The most rows that a tile shows.
 const MAX_ROWS: usize = 5000;
+/// The most characters of a value that a tile shows: whoever sends events may make them long.
+const MAX_CHARS: usize = 1000;
+/// The most characters of a value to choose from.
+const MAX_CHOICE_CHARS: usize = 200;
 
 /// What the dashboard is over.
 pub struct Dashboard {
@@ -143,6 +147,9 @@ struct TileAnswer<'a> {
     rows: &'a [Vec<serde_json::Value>],
     /// Whether there are more rows than are shown.
     cut: bool,
+    /// How wide a bucket of time is, in seconds. Those without rows are not among `rows`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket_secs: Option<i64>,
     took_ms: u64,
 }
 
@@ -165,11 +172,12 @@ async fn tile(
         None
     };
     let parameters = range.parameters(&tile.parameters, &asked, Micros::now(), extent);
+    let bucket_secs = range::bucket(&parameters).or(tile.bucket_secs);
     let life = served.tile_life();
     let question = Question {
         sql: &tile.sql,
         parameters: &parameters,
-        max_rows: MAX_ROWS + 1,
+        bounds: Bounds { rows: MAX_ROWS + 1, chars: MAX_CHARS },
         what: "ask for a tile",
     };
     match served.lately(question, life).await {
@@ -177,7 +185,8 @@ async fn tile(
             let cut = found.rows.len() > MAX_ROWS;
             let rows = &found.rows[..found.rows.len().min(MAX_ROWS)];
             let took_ms = began.elapsed().as_millis() as u64;
-            Json(TileAnswer { columns: &found.columns, rows, cut, took_ms }).into_response()
+            let columns = &found.columns;
+            Json(TileAnswer { columns, rows, cut, bucket_secs, took_ms }).into_response()
         }
         Err(unanswered) => unanswered.into_response(),
     }
@@ -229,8 +238,8 @@ impl Served {
     ) -> Result<Arc<ResultSet>, Unanswered> {
         let sql = self.in_place(question.sql)?;
         let lasting = question.parameters.iter().filter(|(name, _)| *name != range::NOW);
-        let most = question.max_rows;
-        let known_by = format!("{most} rows of {sql}, {:?}", lasting.collect::<Vec<_>>());
+        let most = question.bounds;
+        let known_by = format!("{most:?} of {sql}, {:?}", lasting.collect::<Vec<_>>());
         let asked = self.look(Question { sql: &sql, ..question });
         in_time(self.answers.kept(known_by, life, asked)).await
     }
@@ -247,20 +256,26 @@ impl Served {
         Ok(self.dashboard.tables.look(question).await?)
     }
 
-    /// The values of a filter. Where the table is not there yet, nor are they.
+    /// The values of a filter, but for those that are too long to choose from. Where the table is not there
+    /// yet, nor are they.
     async fn values(&self, sql: &str) -> Vec<serde_json::Value> {
         let what = "list the values of a filter";
-        let question = Question { sql, parameters: &[], max_rows: MAX_ROWS, what };
+        let bounds = Bounds { rows: MAX_ROWS, chars: MAX_CHOICE_CHARS + 1 };
+        let question = Question { sql, parameters: &[], bounds, what };
         let Ok(found) = self.lately(question, KNOWN_FOR).await else {
             return Vec::new();
         };
-        found.rows.iter().filter_map(|row| row.first().cloned()).collect()
+        let is_short = |value: &&serde_json::Value| {
+            value.as_str().is_none_or(|text| text.chars().count() <= MAX_CHOICE_CHARS)
+        };
+        found.rows.iter().filter_map(|row| row.first().filter(is_short).cloned()).collect()
     }
 
     /// From when to when there are events, for ranges that have no ends of their own.
     async fn extent(&self) -> Option<(Micros, Micros)> {
         let what = "look from when to when there are events";
-        let question = Question { sql: range::EXTENT, parameters: &[], max_rows: 1, what };
+        let bounds = Bounds { rows: 1, chars: MAX_CHARS };
+        let question = Question { sql: range::EXTENT, parameters: &[], bounds, what };
         let found = self.lately(question, self.tile_life()).await.ok()?;
         let row = found.rows.first()?;
         let moment = |at: usize| Some(Micros::from(row.get(at)?.as_i64()?));

@@ -77,6 +77,14 @@ impl Range {
     }
 }
 
+/// The width of buckets among the values of a tile's parameters, in seconds, where it asks for one.
+pub(super) fn bucket(parameters: &[(&str, Parameter)]) -> Option<i64> {
+    parameters.iter().find_map(|(name, value)| match value {
+        Parameter::Integer(width) if *name == BUCKET => Some(*width),
+        _ => None,
+    })
+}
+
 /// The microseconds of a day.
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -121,7 +129,7 @@ mod tests {
         let names = ["from", "to", "country", "category"].map(str::to_owned);
         let range = Range::parse(&asked).unwrap();
         let parameters = range.parameters(&names, &asked, 7.into(), None);
-        let values: Vec<Parameter> = parameters.into_iter().map(|(_, value)| value).collect();
+        let values: Vec<Parameter> = parameters.iter().map(|(_, value)| value.clone()).collect();
         assert_eq!(
             values,
             [
@@ -131,6 +139,12 @@ mod tests {
                 Parameter::Text(Some("it's".to_owned())),
             ]
         );
+        assert_eq!(bucket(&parameters), None);
+        let names = [BUCKET.to_owned()];
+        let hour = (0.into(), 3_600_000_000.into());
+        let all = Range::parse(&HashMap::new()).unwrap();
+        let parameters = all.parameters(&names, &HashMap::new(), 7.into(), Some(hour));
+        assert_eq!(bucket(&parameters), Some(60));
         let asked = HashMap::from([("to".to_owned(), "noon".to_owned())]);
         let error = Range::parse(&asked).unwrap_err().to_string();
         assert_eq!(error, "`to` is `noon`, wanted a moment such as 2026-11-25T10:00:00Z");

@@ -8,6 +8,8 @@ use super::PAGES;
 
 /// How a tile is drawn.
 const CHARTS: [&str; 8] = ["number", "line", "area", "column", "bar", "donut", "funnel", "table"];
+/// The widest bucket of time, in seconds: a hundred years.
+const MAX_BUCKET_SECS: i64 = 3_155_760_000;
 
 /// A tile of the dashboard.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,6 +23,9 @@ pub(super) struct Tile {
     pub chart: String,
     pub unit: Option<String>,
     pub order: i64,
+    /// How wide its buckets of time are, in seconds, where that is always the same.
+    #[serde(skip)]
+    pub bucket_secs: Option<i64>,
     /// The query parameters in its text.
     pub parameters: Vec<String>,
     #[serde(skip)]
@@ -64,7 +69,7 @@ pub(super) enum HeaderError {
 impl Tile {
     /// Reads a tile.
     pub(crate) fn parse(name: &str, text: &str) -> Result<Self, HeaderError> {
-        let keys = ["title", "page", "chart", "order", "unit", "about"];
+        let keys = ["title", "page", "chart", "order", "unit", "bucket_secs", "about"];
         let mut header = Header::parse(text, &keys)?;
         Ok(Self {
             name: name.to_owned(),
@@ -74,6 +79,7 @@ impl Tile {
             chart: header.one_of("chart", &CHARTS)?,
             unit: header.take("unit").ok(),
             order: header.number("order")?,
+            bucket_secs: header.width("bucket_secs")?,
             parameters: parameters(text),
             sql: text.to_owned(),
         })
@@ -144,6 +150,18 @@ impl Header {
         let wanted = "a whole number".to_owned();
         value.parse().map_err(|_| HeaderError::Value { key, value, wanted })
     }
+
+    /// A number of seconds, which may be missing.
+    fn width(&mut self, key: &'static str) -> Result<Option<i64>, HeaderError> {
+        let Some(value) = self.0.remove(key) else { return Ok(None) };
+        match value.parse() {
+            Ok(seconds) if (1..=MAX_BUCKET_SECS).contains(&seconds) => Ok(Some(seconds)),
+            _ => {
+                let wanted = format!("whole seconds, 1 to {MAX_BUCKET_SECS}");
+                Err(HeaderError::Value { key, value, wanted })
+            }
+        }
+    }
 }
 
 /// The query parameters in a text, each once.
@@ -173,8 +191,10 @@ mod tests {
     fn a_tile_is_its_header_and_its_text() {
         let tile = Tile::parse("orders", SQL).unwrap();
         assert_eq!((tile.title.as_str(), tile.chart.as_str(), tile.order), ("Orders", "bar", 3));
-        assert_eq!(tile.unit, None);
+        assert_eq!((tile.unit, tile.bucket_secs), (None, None));
         assert_eq!(tile.parameters, ["from", "x"]);
+        let by_day = SQL.replace("-- order", "-- bucket_secs: 86400\n-- order");
+        assert_eq!(Tile::parse("orders", &by_day).unwrap().bucket_secs, Some(86_400));
     }
 
     #[test]
@@ -183,6 +203,11 @@ mod tests {
             ("bar", "pie", "`chart` is `pie`, wanted number, line, area"),
             ("-- title: Orders\n", "", "its header lacks `-- title: …`"),
             ("order: 3", "order: first", "`order` is `first`, wanted a whole number"),
+            (
+                "-- order",
+                "-- bucket_secs: 0\n-- order",
+                "`bucket_secs` is `0`, wanted whole seconds, 1 to",
+            ),
             ("-- order", "-- size: 3\n-- order", "its header has `size`, wanted one of title"),
             ("-- order", "-- page: batch\n-- order", "its header has `page` twice"),
         ] {

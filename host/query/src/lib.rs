@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use clickmill_tables::TableError;
-use clickmill_tables::result_set::{Answer, Parameter};
+use clickmill_tables::result_set::{Answer, Bounds, Parameter};
 
 use wire::{Fault, Reply, Request};
 
@@ -98,13 +98,13 @@ impl From<QueryError> for TableError {
 
 impl Engine {
     /// Runs a query in BigQuery's dialect over a warehouse, with named parameters such as `@country`, and
-    /// gives its first `max_rows` rows.
+    /// gives what is wanted of its rows.
     pub async fn query(
         &self,
         warehouse: &str,
         sql: &str,
         parameters: &[(&str, Parameter)],
-        max_rows: usize,
+        bounds: Bounds,
     ) -> Result<Answer, QueryError> {
         let parameters = parameters.iter();
         let request = Request::Query {
@@ -113,7 +113,7 @@ impl Engine {
             parameters: parameters
                 .map(|(name, value)| ((*name).to_owned(), value.clone()))
                 .collect(),
-            max_rows,
+            bounds,
         };
         match self.ask(&request, Vec::new()).await? {
             (Reply::Rows, body) => Ok(wire::read_rows(&body).map_err(EngineError::from)?),

@@ -12,12 +12,12 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
-use clickmill_tables::result_set::{Answer, Parameter};
+use clickmill_tables::result_set::{Answer, Bounds, Parameter};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The version of what is said here.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Bytes of a frame, at most: an answer has to fit into memory on both sides.
 const MAX_FRAME_BYTES: usize = 1 << 30;
@@ -40,8 +40,8 @@ pub enum Request {
         sql: String,
         /// Values of named parameters.
         parameters: Vec<(String, Parameter)>,
-        /// The most rows that are wanted.
-        max_rows: usize,
+        /// How much of its answer is wanted.
+        bounds: Bounds,
     },
     /// Whether a text is a condition.
     Check {

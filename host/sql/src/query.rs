@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{
     CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
@@ -27,9 +28,12 @@ use clickmill_config::TableName;
 use clickmill_core::schema::TableSchema;
 use clickmill_core::schema::provenance::PUBLISH_TIME;
 use clickmill_core::{Fault, lock};
-use clickmill_tables::result_set::{Answer, Parameter};
+use clickmill_tables::result_set::{Answer, Bounds, Parameter};
 use clickmill_tables::views::{self, View};
 use clickmill_warehouse::{KnownFacts, PossibleDuplicates, Warehouse, WarehouseError};
+
+/// The most bytes of an answer of which not all is wanted: whoever shows it keeps it in memory.
+const MAX_BOUNDED_BYTES: usize = 64 << 20;
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -99,20 +103,20 @@ impl Queries {
         Ok(Self { warehouse: Warehouse::open(uri)?, runtime, known: Mutex::default() })
     }
 
-    /// Runs a query in BigQuery's dialect, with named parameters such as `@country`, and gives its first
-    /// `max_rows` rows. Tables are `dataset.table`.
+    /// Runs a query in BigQuery's dialect, with named parameters such as `@country`, and gives what is wanted
+    /// of its rows. Tables are `dataset.table`.
     pub async fn query(
         &self,
         sql: &str,
         parameters: &[(String, Parameter)],
-        max_rows: usize,
+        bounds: Bounds,
     ) -> Result<Answer, QueryError> {
-        match self.answer(sql, parameters, max_rows).await {
+        match self.answer(sql, parameters, bounds).await {
             Err(error) if error.may_be_a_file() => {
                 // An entry of clickmill's own that is damaged is no reason to answer nothing; a file that
                 // was removed since it was listed is none either.
                 self.warehouse.set_damaged_aside().await?;
-                let answered = self.answer(sql, parameters, max_rows).await;
+                let answered = self.answer(sql, parameters, bounds).await;
                 if answered.as_ref().is_err_and(QueryError::is_a_file) {
                     self.check(sql).await?;
                 }
@@ -139,14 +143,25 @@ impl Queries {
         &self,
         sql: &str,
         parameters: &[(String, Parameter)],
-        max_rows: usize,
+        bounds: Bounds,
     ) -> Result<Answer, QueryError> {
         let context = self.session(sql).await?;
         let plan = plan(&context, sql, parameters).await?;
         let frame = context.execute_logical_plan(plan).await?;
-        let frame = if max_rows == usize::MAX { frame } else { frame.limit(0, Some(max_rows))? };
+        if bounds == Bounds::NONE {
+            let schema = Arc::new(frame.schema().as_arrow().clone());
+            return Ok(nested::shown(Answer { schema, batches: frame.collect().await? })?);
+        }
+        let frame = frame.limit(0, Some(bounds.rows))?;
         let schema = Arc::new(frame.schema().as_arrow().clone());
-        Ok(nested::shown(Answer { schema, batches: frame.collect().await? })?)
+        let answer = nested::shown(Answer { schema, batches: frame.collect().await? })?;
+        let answer = answer.within(bounds).map_err(DataFusionError::from)?;
+        let bytes: usize = answer.batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        if bytes > MAX_BOUNDED_BYTES {
+            let what = "the answer has more than 64 MiB: ask for fewer rows, or shorter lists";
+            return Err(DataFusionError::ResourcesExhausted(what.to_owned()).into());
+        }
+        Ok(answer)
     }
 
     /// The tables and views that a query names.

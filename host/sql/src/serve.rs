@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use clickmill_core::lock;
 use clickmill_query::wire::{self, Fault, Hello, Reply, Request};
-use clickmill_tables::result_set::{Answer, Parameter};
+use clickmill_tables::result_set::{Answer, Bounds, Parameter};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
@@ -81,8 +81,8 @@ impl Service {
         let of_question =
             |error: &dyn std::error::Error| (Fault::Question, clickmill_core::causes(error));
         match request {
-            Request::Query { warehouse, sql, parameters, max_rows } => {
-                let answer = self.query(&warehouse, &sql, &parameters, max_rows).await;
+            Request::Query { warehouse, sql, parameters, bounds } => {
+                let answer = self.query(&warehouse, &sql, &parameters, bounds).await;
                 let answer = answer.map_err(|error| match &error {
                     QueryError::Warehouse(error) => {
                         (Fault::Tables, clickmill_core::causes(&**error))
@@ -110,7 +110,7 @@ impl Service {
         warehouse: &str,
         sql: &str,
         parameters: &[(String, Parameter)],
-        max_rows: usize,
+        bounds: Bounds,
     ) -> Result<Answer, QueryError> {
         let queries = {
             let mut known = lock(&self.warehouses);
@@ -123,7 +123,7 @@ impl Service {
                 }
             }
         };
-        queries.query(sql, parameters, max_rows).await
+        queries.query(sql, parameters, bounds).await
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch,
-    RecordBatchOptions, StringArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Float64Array, Int64Array,
+    LargeStringArray, ListArray, RecordBatch, RecordBatchOptions, StringArray, StringViewArray,
+    StructArray,
 };
 use arrow::datatypes::{
     DataType, Decimal128Type, Field, Float64Type, Int64Type, Schema, SchemaRef,
@@ -35,10 +36,45 @@ pub struct Question<'a> {
     pub sql: &'a str,
     /// Values of its named parameters.
     pub parameters: &'a [(&'a str, Parameter)],
-    /// The most rows that are wanted: its first.
-    pub max_rows: usize,
+    /// How much of its answer is wanted.
+    pub bounds: Bounds,
     /// What it is asked for, in errors.
     pub what: &'a str,
+}
+
+/// How much of an answer is wanted: what is in a table comes from anybody, and whoever shows it has so much
+/// room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// Rows: its first.
+    pub rows: usize,
+    /// Characters of a text, or BYTES: its first.
+    pub chars: usize,
+}
+
+impl Bounds {
+    /// All of it.
+    pub const NONE: Self = Self { rows: usize::MAX, chars: usize::MAX };
+
+    /// A text, as far as it is wanted.
+    pub fn text<'a>(&self, text: &'a str) -> &'a str {
+        if text.len() <= self.chars {
+            return text;
+        }
+        text.char_indices().nth(self.chars).map_or(text, |(end, _)| &text[..end])
+    }
+
+    /// A value, with its texts as far as they are wanted.
+    pub fn value(&self, value: Json) -> Json {
+        match value {
+            Json::String(text) if text.len() > self.chars => self.text(&text).into(),
+            Json::Array(values) => values.into_iter().map(|value| self.value(value)).collect(),
+            Json::Object(fields) => {
+                fields.into_iter().map(|(name, value)| (name, self.value(value))).collect()
+            }
+            value => value,
+        }
+    }
 }
 
 /// What a column holds.
@@ -75,6 +111,56 @@ pub struct Answer {
     pub schema: SchemaRef,
     /// Its rows.
     pub batches: Vec<RecordBatch>,
+}
+
+impl Answer {
+    /// The same with its texts and BYTES as far as they are wanted, those of records and lists too.
+    pub fn within(self, bounds: Bounds) -> Result<Self, ArrowError> {
+        if bounds.chars == usize::MAX {
+            return Ok(self);
+        }
+        let cut = |batch: RecordBatch| {
+            let columns = batch.columns().iter().map(|column| cut(column, bounds)).collect();
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            RecordBatch::try_new_with_options(batch.schema(), columns, &options)
+        };
+        let batches = self.batches.into_iter().map(cut).collect::<Result<_, ArrowError>>()?;
+        Ok(Self { schema: self.schema, batches })
+    }
+}
+
+/// An array with its texts and BYTES as far as they are wanted.
+fn cut(array: &ArrayRef, bounds: Bounds) -> ArrayRef {
+    let text = |text: Option<&str>| text.map(|text| bounds.text(text).to_owned());
+    match array.data_type() {
+        DataType::Utf8 => {
+            Arc::new(array.as_string::<i32>().iter().map(text).collect::<StringArray>())
+        }
+        DataType::LargeUtf8 => {
+            Arc::new(array.as_string::<i64>().iter().map(text).collect::<LargeStringArray>())
+        }
+        DataType::Utf8View => {
+            Arc::new(array.as_string_view().iter().map(text).collect::<StringViewArray>())
+        }
+        DataType::Binary => {
+            let bytes = |bytes: Option<&[u8]>| {
+                bytes.map(|bytes| bytes[..bytes.len().min(bounds.chars)].to_vec())
+            };
+            Arc::new(array.as_binary::<i32>().iter().map(bytes).collect::<BinaryArray>())
+        }
+        DataType::Struct(fields) if !fields.is_empty() => {
+            let records = array.as_struct();
+            let columns = records.columns().iter().map(|column| cut(column, bounds)).collect();
+            let nulls = records.nulls().cloned();
+            Arc::new(StructArray::new(fields.clone(), columns, nulls))
+        }
+        DataType::List(item) => {
+            let lists = array.as_list::<i32>();
+            let (offsets, nulls) = (lists.offsets().clone(), lists.nulls().cloned());
+            Arc::new(ListArray::new(item.clone(), offsets, cut(lists.values(), bounds), nulls))
+        }
+        _ => array.clone(),
+    }
 }
 
 /// A query's answer.

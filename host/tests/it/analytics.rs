@@ -17,13 +17,14 @@ use crate::emulators::{BigQuery, PROJECT, request};
 use crate::support::{Scratch, root};
 
 const DATASET: &str = "clickstream_analytics";
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "clicks_raw",
     "clickstream_batch",
     "shop_events_raw",
     "shop_purchases_raw",
     "dead_letter",
     "dead_letter_attempts",
+    "plugin_sets",
 ];
 
 /// A question with the answer that is wanted.

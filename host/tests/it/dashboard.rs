@@ -1,6 +1,8 @@
 //! The dashboard, as its readers meet it: in a browser, and by what the page asks for.
 
+mod drawn;
 mod entered;
+mod nested;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -209,6 +211,15 @@ fn a_running_stream_updates_its_page_and_shows_its_swaps_letters_and_log() {
     browser.value("(() => { location.hash = '#/pipeline'; })()");
     browser.wait("document.querySelector('#pipeline[data-state=running]')");
     browser.wait("document.querySelectorAll('#flow > li, #flow li.step').length >= 7");
+    for width in [1280, 1400, 1024, 800, 1920] {
+        let size =
+            json!({ "width": width, "height": 1200, "deviceScaleFactor": 1, "mobile": false });
+        browser.command("Emulation.setDeviceMetricsOverride", size);
+        browser.wait(&format!("innerWidth === {width}"));
+        let left = browser.value(&drawn::gaps_at_the_right("#flow", ".step"));
+        assert_eq!(left, json!([]), "the flow at {width}");
+    }
+    browser.command("Emulation.clearDeviceMetricsOverride", json!({}));
     live.swap(&scratch, &["--config", "mask.key_id=k2", "--note", "a <b>new</b> key"]).unwrap();
     browser.wait("document.querySelector('#versions').innerText.includes('a <b>new</b> key')");
     browser.wait("document.querySelector('[data-tile=pipeline_rates] .plot[data-drawn]')");
@@ -244,6 +255,11 @@ fn letters_come_page_by_page_each_once() {
         next = then;
     }
     assert_eq!(paged, all);
+    // Those of one pipeline, which a pipeline's own page asks for.
+    let (of_clicks, _) = page("limit=500&pipeline=clicks");
+    let of = "SELECT COUNT(*) FROM clickstream_analytics.dead_letters WHERE pipeline = 'clicks'";
+    assert_eq!(of_clicks.len() as u64, scratch.number(of));
+    assert!(!of_clicks.is_empty() && of_clicks.len() < all.len());
     assert_eq!(dashboard.at.json("/v1/dead-letters?after=yesterday").0, 400);
     assert_eq!(dashboard.at.json("/v1/audit?limit=0").0, 400);
 }

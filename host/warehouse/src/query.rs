@@ -3,7 +3,7 @@
 use clickmill_config::TableName;
 use clickmill_core::schema::system;
 use clickmill_query::{Engine, QueryError};
-use clickmill_tables::result_set::{Answer, Parameter};
+use clickmill_tables::result_set::{Answer, Bounds, Parameter};
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta};
 
@@ -22,17 +22,17 @@ impl Warehouse {
         sql: &str,
         parameters: &[(&str, Parameter)],
     ) -> Result<Answer, QueryError> {
-        self.first_rows(sql, parameters, usize::MAX).await
+        self.within(sql, parameters, Bounds::NONE).await
     }
 
-    /// Likewise, at most so many rows.
-    pub(super) async fn first_rows(
+    /// Likewise, as much of them as is wanted.
+    pub(super) async fn within(
         &self,
         sql: &str,
         parameters: &[(&str, Parameter)],
-        max_rows: usize,
+        bounds: Bounds,
     ) -> Result<Answer, QueryError> {
-        Engine::shared().query(&self.uri, sql, parameters, max_rows).await
+        Engine::shared().query(&self.uri, sql, parameters, bounds).await
     }
 
     /// How many rows a table has, by the footers of its files.

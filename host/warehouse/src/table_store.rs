@@ -15,7 +15,7 @@ use clickmill_config::TableName;
 use clickmill_core::schema::TableSchema;
 use clickmill_query::{EngineError, QueryError};
 use clickmill_tables::ledger::{Committed, Entry};
-use clickmill_tables::result_set::{Parameter, Question, ResultSet};
+use clickmill_tables::result_set::{Bounds, Parameter, Question, ResultSet};
 use clickmill_tables::{
     Appended, Appender, Claim, Refused, Routed, Rows, TableError, TableStore, Targets,
 };
@@ -140,12 +140,12 @@ impl TableStore for Warehouse {
         parameters: &[(&str, Parameter)],
         what: &str,
     ) -> Result<ResultSet, TableError> {
-        self.look(Question { sql, parameters, max_rows: usize::MAX, what }).await
+        self.look(Question { sql, parameters, bounds: Bounds::NONE, what }).await
     }
 
     async fn look(&self, question: Question<'_>) -> Result<ResultSet, TableError> {
-        let Question { sql, parameters, max_rows, what: _ } = question;
-        let answer = self.first_rows(sql, parameters, max_rows).await?;
+        let Question { sql, parameters, bounds, what: _ } = question;
+        let answer = self.within(sql, parameters, bounds).await?;
         let rows = ResultSet::of(&answer).map_err(EngineError::from).map_err(QueryError::from);
         Ok(rows?)
     }

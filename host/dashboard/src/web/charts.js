@@ -3,6 +3,7 @@
 
 import { el, fill } from './dom.js';
 import { figure } from './figure.js';
+import { COLOURS, place } from './parts.js';
 
 const CONFIG = { displayModeBar: false, responsive: false, showTips: false, scrollZoom: false, doubleClick: false };
 const NEAR = '300px';
@@ -39,7 +40,7 @@ function palette() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(`--${name}`).trim();
   return {
-    colours: Array.from({ length: 8 }, (_, at) => read(`chart-${at + 1}`)),
+    colours: Array.from({ length: COLOURS }, (_, at) => read(`chart-${at + 1}`)),
     text: read('text'), muted: read('muted'), line: read('line'), card: read('card'), bad: read('bad'), font: read('font'),
     coarse: matchMedia('(pointer: coarse)').matches,
   };
@@ -87,7 +88,7 @@ export class Chart {
   drawNow(size = undefined) {
     colours ??= palette();
     const width = size ?? this.plot.clientWidth;
-    const made = figure(this.tile, this.answer, { ...colours, ...this.look, width, zoom: this.zoom, paper: Boolean(size), hidden: this.hidden, colour: (name) => this.colour(name) });
+    const made = figure(this.tile, this.answer, { ...colours, ...this.look, width, zoom: this.zoom, paper: Boolean(size), hidden: this.hidden, paint: (keys) => this.paint(keys) });
     if (!made) return;
     if (width > 0) Object.assign(made.layout, { width, autosize: false });
     const drawn = JSON.stringify(made);
@@ -115,17 +116,17 @@ export class Chart {
     });
   }
 
-  /** A part keeps its colour, whatever comes and goes beside it. */
-  colour(name) {
-    if (!this.places.has(name)) this.places.set(name, this.places.size);
-    return colours.colours[this.places.get(name) % colours.colours.length];
+  /** The colours of parts. A part keeps its own, whatever comes and goes beside it. */
+  paint(keys) {
+    place(this.places, keys);
+    return keys.map((key) => colours.colours[this.places.get(key)]);
   }
 
   keys({ legend, note }) {
     this.note.hidden = note === '';
     this.note.textContent = note;
     const shown = legend.length > 1 || this.tile.chart === 'donut' ? legend : [];
-    const parts = JSON.stringify(shown) + [...this.hidden];
+    const parts = JSON.stringify([shown, [...this.hidden]]);
     if (parts === this.parts) return;
     this.parts = parts;
     // Rebuilt only where it differs, and the reader's place in it stays.
@@ -134,17 +135,17 @@ export class Chart {
     if (held !== null) [...this.legend.querySelectorAll('button')].find((key) => key.dataset.part === held)?.focus();
   }
 
-  key({ name, note, colour, dash }) {
-    const off = this.hidden.has(name);
+  key({ name, key, note, colour, dash }) {
+    const off = this.hidden.has(key);
     const flip = () => {
-      if (!this.hidden.delete(name)) this.hidden.add(name);
+      if (!this.hidden.delete(key)) this.hidden.add(key);
       this.drawNow();
     };
     const line = this.tile.chart === 'line' ? { solid: 'solid', dot: 'dotted' }[dash] ?? 'dashed' : 'block';
     const swatch = el('span', { class: 'swatch', 'aria-hidden': 'true', data: { line } });
     swatch.style.setProperty('--colour', colour);
     return el('li', {}, el('button', {
-      type: 'button', class: 'key', 'aria-pressed': String(!off), title: name, data: { part: name }, on: { click: flip },
+      type: 'button', class: 'key', 'aria-pressed': String(!off), title: name, data: { part: JSON.stringify(key) }, on: { click: flip },
     }, swatch, el('span', { class: 'name' }, name), note && el('span', { class: 'note' }, note)));
   }
 

@@ -4,11 +4,12 @@
 // into either is escaped, and values reach hover labels only as `customdata`.
 
 import { cell, full, label, local, separators, short } from './format.js';
-import { shape, step, wholeBuckets, withGaps } from './series.js';
+import { COLOURS, OTHERS, fewest } from './parts.js';
+import { closed, shape, wholeBuckets, withGaps } from './series.js';
 
-/** Bars and slices beyond these are left to the table. */
+/** Bars beyond these are left to the table, and slices and series beyond the colours. */
 const MAX_BARS = 15;
-const MAX_SLICES = 8;
+const MAX_SLICES = COLOURS;
 const MAX_LABEL = 28;
 const MAX_LABEL_NARROW = 16;
 const NARROW = 420;
@@ -18,9 +19,10 @@ const DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot'];
 
 /**
  * `{ data, layout, legend, note }`, or null where the answer can only be a table. `legend` names the parts
- * with their colours; `note` says what is not drawn.
- * `look` has colours and `hidden` (names of parts switched off), `width` in pixels, `window` the
- * ends of the time axis, `zoom` those that the reader chose, `marks` the moments to draw a line at.
+ * with their colours and keys; `note` says what is not drawn.
+ * `look` has colours (`paint` gives those of the keys of parts) and `hidden` (keys of parts switched off),
+ * `width` in pixels, `window` the ends of the time axis, `zoom` those that the reader chose, `covered` where
+ * the page has rows, `marks` the moments to draw a line at.
  */
 export function figure(tile, answer, look) {
   const shaped = shape(answer);
@@ -31,18 +33,27 @@ export function figure(tile, answer, look) {
 }
 
 function overX(tile, answered, look) {
-  const lines = tile.chart !== 'column';
-  const shaped = tile.chart === 'area' ? wholeBuckets(answered, look.window) : answered;
-  const drawn = lines ? withGaps(shaped, tile.chart === 'area' ? 0 : null) : shaped;
-  const few = shaped.xs.length <= 40;
+  const [lines, area] = [tile.chart !== 'column', tile.chart === 'area'];
+  // Parts of a moment add up; measures of a thing stand beside each other.
+  const stacked = area || (!lines && (answered.time || answered.long));
+  const whole = area ? wholeBuckets(answered, look.window) : answered;
+  const { series, left: more } = fewest(whole.series, whole.xs, stacked);
+  const shaped = { ...whole, series };
+  // A bucket has one number: it is a step where its width is known, and no slope to the next.
+  const steps = area && shaped.counted;
+  const line = lines ? withGaps(shaped, tile, look) : shaped;
+  const drawn = steps ? closed(line) : line;
+  const few = shaped.xs.length <= 40 && !steps;
   const category = !shaped.time && (shaped.type !== 'number' || (!lines && shaped.xs.length <= 20));
+  const width = barWidth(shaped, look.window);
   const xs = drawn.xs.map((x, at) => (category ? at : shaped.type === 'timestamp' ? local(x) : x));
   const when = drawn.xs.map((x) => escaped(cell(x, category ? 'text' : shaped.type)));
-  const width = barWidth(shaped, look.window);
-  const data = drawn.series.map(({ name, values }, at) => {
-    const colour = look.colour(name);
+  const paint = look.paint(series.map(({ key }) => key));
+  const data = drawn.series.map((part, at) => {
+    const { values } = part;
+    const colour = paint[at];
     const trace = {
-      ...common(tile, name, look),
+      ...common(part, look),
       x: xs,
       y: values,
       customdata: values.map((value, row) => [escaped(full(value, tile.unit)), when[row]]),
@@ -52,17 +63,17 @@ function overX(tile, answered, look) {
     return {
       ...trace,
       type: 'scatter',
-      mode: few ? 'lines+markers' : 'lines',
+      // A point alone between two gaps has no line.
+      mode: few || (!steps && alone(values)) ? 'lines+markers' : 'lines',
       marker: { size: 4, color: colour },
       // A second sign beside the colour.
       line: { color: colour, width: 2, dash: tile.chart === 'line' ? DASHES[at % DASHES.length] : 'solid' },
       connectgaps: false,
-      ...(tile.chart === 'area' && { stackgroup: 'all', fillcolor: `${colour}99`, line: { color: colour, width: 1 } }),
+      ...(area && { stackgroup: 'all', fillcolor: `${colour}99`, line: { color: colour, width: 1, shape: steps ? 'hv' : 'linear' } }),
     };
   });
   const layout = base(look);
-  // Parts of a moment add up; measures of a thing stand beside each other.
-  layout.barmode = shaped.time || shaped.long ? 'stack' : 'group';
+  layout.barmode = stacked ? 'stack' : 'group';
   layout.hovermode = 'x unified';
   layout.xaxis = { ...axis(look), showgrid: false, ...(shaped.time && { type: 'date' }), ...ticks(category && drawn.xs, shaped.type, look) };
   if (!category) Object.assign(layout.xaxis, { tickangle: 0, nticks: Math.max(2, Math.floor(look.width / 80)) });
@@ -74,9 +85,14 @@ function overX(tile, answered, look) {
     if (look.zoom.y) layout.yaxis.range = look.zoom.y;
   }
   mark(layout, look);
-  const note = shaped === answered ? '' : 'Without buckets that the range cuts: they are in the table.';
-  return { data, layout, legend: legend(shaped.series, look), note };
+  const notes = [
+    whole !== answered && 'Without buckets that the range cuts: they are in the table.',
+    stacked && more > 0 ? `“other” is ${more} more, each in the table.` : left(more),
+  ];
+  return { data, layout, legend: legend(series, paint), note: notes.filter(Boolean).join(' ') };
 }
+
+const alone = (values) => values.some((value, at) => value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null);
 
 /** The window, and the whole of the last column. */
 function axisEnds(shaped, window, width) {
@@ -89,15 +105,17 @@ function barWidth(shaped, window) {
   if (shaped.type === 'date') return shaped.xs.length === 1 ? 86_400_000 : null;
   if (shaped.type !== 'timestamp') return null;
   const ends = window ? Date.parse(window[1]) - Date.parse(window[0]) : 3_600_000;
-  return 0.85 * (step(shaped.xs) ?? ends / 60);
+  return 0.85 * (shaped.width ?? ends / 60);
 }
 
 function bars(tile, shaped, look) {
   const xs = shaped.xs.slice(0, MAX_BARS);
   // A funnel is one measure: what else its answer has is in the table.
-  const series = tile.chart === 'funnel' ? shaped.series.slice(0, 1) : shaped.series;
   const share = tile.chart === 'funnel';
-  const data = series.map(({ name, values }) => {
+  const { series, left: more } = fewest(share ? shaped.series.slice(0, 1) : shaped.series, xs, false);
+  const paint = look.paint(series.map(({ key }) => key));
+  const data = series.map((part, place) => {
+    const { values } = part;
     const shown = values.slice(0, MAX_BARS);
     const texts = shown.map((value, at) => {
       const before = at > 0 ? shown[at - 1] : null;
@@ -105,7 +123,7 @@ function bars(tile, shaped, look) {
       return escaped(full(value, tile.unit) + of);
     });
     return {
-      ...common(tile, name, look),
+      ...common(part, look),
       type: 'bar',
       orientation: 'h',
       x: shown,
@@ -120,7 +138,7 @@ function bars(tile, shaped, look) {
       cliponaxis: false,
       outsidetextfont: { color: look.text },
       insidetextfont: { color: look.card },
-      marker: { color: look.colour(name) },
+      marker: { color: paint[place] },
       customdata: shown.map((_, at) => [texts[at], escaped(label(xs[at], shaped.type))]),
       hovertemplate: `%{customdata[1]}${series.length > 1 ? '<br>%{fullData.name}' : ''}: %{customdata[0]}<extra></extra>`,
     };
@@ -131,19 +149,21 @@ function bars(tile, shaped, look) {
   layout.height = Math.max(look.paper ? 190 : 240, 40 + xs.length * (12 + 16 * series.length));
   layout.yaxis = { ...axis(look), autorange: 'reversed', showgrid: false, ticks: '', ...ticks(xs, shaped.type, look), fixedrange: true };
   layout.xaxis = { ...axis(look), rangemode: 'tozero', tickangle: 0, nticks: look.width < NARROW ? 3 : 6, fixedrange: true, ...number(tile) };
-  return { data, layout, legend: legend(series, look), note: left(shaped.xs.length - xs.length) };
+  const notes = [left(shaped.xs.length - xs.length), more > 0 && `${more} more series are in the table.`];
+  return { data, layout, legend: legend(series, paint), note: notes.filter(Boolean).join(' ') };
 }
 
 function donut(tile, shaped, look) {
   const [{ values }] = shaped.series;
   const all = shaped.xs
-    .map((x, at) => ({ name: label(x, shaped.type), value: values[at] ?? 0 }))
+    .map((x, at) => ({ name: label(x, shaped.type), key: x, value: values[at] ?? 0 }))
     .filter(({ value }) => value > 0)
     .sort((a, b) => b.value - a.value);
   const parts = all.length > MAX_SLICES ? all.slice(0, MAX_SLICES - 1) : all;
   const rest = all.slice(parts.length);
-  if (rest.length > 0) parts.push({ name: `${rest.length} others`, value: rest.reduce((sum, { value }) => sum + value, 0) });
-  const shown = parts.filter(({ name }) => !look.hidden.has(name));
+  if (rest.length > 0) parts.push({ name: `${rest.length} others`, key: OTHERS, value: rest.reduce((sum, { value }) => sum + value, 0) });
+  const shown = parts.filter(({ key }) => !look.hidden.has(key));
+  const paint = look.paint(parts.map(({ key }) => key));
   const total = shown.reduce((sum, { value }) => sum + value, 0);
   const data = [{
     type: 'pie',
@@ -157,7 +177,7 @@ function donut(tile, shaped, look) {
     textposition: 'inside',
     insidetextorientation: 'horizontal',
     insidetextfont: { color: look.card },
-    marker: { colors: shown.map(({ name }) => look.colour(name)), line: { color: look.card, width: 2 } },
+    marker: { colors: shown.map((part) => paint[parts.indexOf(part)]), line: { color: look.card, width: 2 } },
     customdata: shown.map(({ name, value }) => [escaped(name), escaped(full(value, tile.unit))]),
     hovertemplate: '%{customdata[0][0]}: %{customdata[0][1]} (%{percent})<extra></extra>',
     domain: { x: [0, 1], y: [0, 1] },
@@ -167,8 +187,8 @@ function donut(tile, shaped, look) {
   layout.annotations = [{
     text: escaped(short(total, tile.unit)), showarrow: false, x: 0.5, y: 0.5, font: { size: 18, color: look.text },
   }];
-  const named = parts.map(({ name, value }) => ({ name, note: short((100 * value) / (total || 1), 'percent') }));
-  return { data, layout, legend: legend(named, look), note: left(rest.length) };
+  const named = parts.map(({ name, key, value }) => ({ name, key, note: short((100 * value) / (total || 1), 'percent') }));
+  return { data, layout, legend: legend(named, paint), note: left(rest.length) };
 }
 
 /** A line with a name at each moment at which something else began. */
@@ -197,9 +217,9 @@ function mark(layout, look) {
   layout.margin.t += 13 * ends.length;
 }
 
-const common = (tile, name, look) => ({
+const common = ({ name, key }, look) => ({
   name: escaped(cut(name)),
-  visible: !look.hidden.has(name),
+  visible: !look.hidden.has(key),
   showlegend: false,
 });
 
@@ -235,7 +255,7 @@ function ticks(labels, type, look) {
   return { type: 'linear', zeroline: false, tickmode: 'array', tickvals: labels.map((_, at) => at), ticktext: labels.map((x) => escaped(cut(label(x, type), look.width < NARROW ? MAX_LABEL_NARROW : MAX_LABEL))) };
 }
 
-const legend = (parts, look) => parts.map(({ name, note }, at) => ({ name, note, colour: look.colour(name), dash: DASHES[at % DASHES.length] }));
+const legend = (parts, paint) => parts.map(({ name, key, note }, at) => ({ name, key, note, colour: paint[at], dash: DASHES[at % DASHES.length] }));
 
 const left = (many) => (many > 0 ? `${many} more are in the table.` : '');
 

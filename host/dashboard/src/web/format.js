@@ -49,7 +49,7 @@ function fraction(value) {
 function money(value, currency, compact) {
   const options = compact
     ? { notation: 'compact', maximumFractionDigits: 2 }
-    : { maximumFractionDigits: Math.abs(value) >= 10_000 ? 0 : 2 };
+    : { maximumFractionDigits: 2 };
   try {
     return new Intl.NumberFormat(undefined, { style: 'currency', currency, ...options }).format(value);
   } catch {

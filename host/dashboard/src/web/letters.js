@@ -9,8 +9,10 @@ const PAGE = 50;
 const NAMES = { stage: 'Stage', code: 'Code', text: 'Text' };
 
 export class Letters {
-  constructor(again) {
+  /** `pipeline` is the one whose letters are shown; null shows those of all. */
+  constructor(again, pipeline) {
     this.again = again;
+    this.pipeline = pipeline;
     this.inputs = Object.fromEntries(Object.entries(NAMES).map(([name, title]) => [name, el('input', {
       type: name === 'text' ? 'search' : 'text', name, id: `letters-${name}`, autocomplete: 'off', spellcheck: 'false',
       list: name === 'text' ? null : `letters-${name}-list`, placeholder: name === 'text' ? 'in the message' : 'any', 'aria-label': title,
@@ -71,7 +73,7 @@ export class Letters {
     if (!this.letters) fill(this.list, el('div', { class: 'bone wide' }));
     this.more.disabled = true;
     try {
-      const { letters, next } = await ask('v1/dead-letters', { ...filters, limit: PAGE, after }, signal);
+      const { letters, next } = await ask('v1/dead-letters', { ...filters, pipeline: this.pipeline, limit: PAGE, after }, signal);
       if (filters !== this.filters) return;
       this.letters = after ? [...this.letters, ...letters] : letters;
       this.next = next;
@@ -127,6 +129,7 @@ function letter(of) {
 function all(of) {
   const facts = [
     ['Letter', el('code', {}, of.letter_id)],
+    ['Pipeline', of.pipeline],
     ['Message', of.message],
     ['Refused by', `${of.stage}, code ${of.code}`],
     ['Column', of.column ?? '–'],

@@ -47,6 +47,7 @@ export class TilesPage {
     this.filters.show(route);
     this.done = 0;
     this.since = null;
+    this.covered = null;
     const set = this.filters.defined.filter(({ name }) => route.filters[name]);
     for (const tile of this.tiles) {
       const { parameters } = tile.meta;
@@ -105,6 +106,7 @@ export class TilesPage {
     const start = this.since && from && Date.parse(this.since) > Date.parse(from) ? this.since : from;
     return {
       window: start && to ? [start, to] : null,
+      covered: this.covered,
       bounded: this.route.range !== 'all' || Object.keys(this.route.filters).length > 0,
       revision: JSON.stringify([this.route.range, this.route.from, this.route.to, this.route.filters]),
     };
@@ -112,16 +114,17 @@ export class TilesPage {
 
   align() {
     const { from, to } = this.asked;
-    if (!from || !to) return;
-    const firsts = this.tiles
-      .filter(({ chart, answer }) => chart && answer?.columns[0]?.type === 'timestamp' && shape(answer))
-      .flatMap(({ answer }) => (answer.rows.length > 0 ? [Date.parse(answer.rows[0][0])] : []));
-    const early = Math.min(...firsts);
+    const times = this.tiles
+      .filter(({ chart, answer }) => chart && answer?.columns[0]?.type === 'timestamp')
+      .map(({ answer }) => shape(answer)?.xs ?? [])
+      .flatMap((xs) => (xs.length > 0 ? [xs[0], xs.at(-1)] : []))
+      .map((time) => Date.parse(time));
+    const covered = times.length > 0 ? [Math.min(...times), Math.max(...times)] : null;
     const [start, end] = [Date.parse(from), Date.parse(to)];
     // A stream that has only begun fills the charts; one that has been there for nearly all of it does anyway.
-    const since = Number.isFinite(early) && early - start > 0.05 * (end - start) ? new Date(early).toISOString() : null;
-    if (since === this.since) return;
-    this.since = since;
+    const since = covered && covered[0] - start > 0.05 * (end - start) ? new Date(covered[0]).toISOString() : null;
+    if (since === this.since && String(covered) === String(this.covered)) return;
+    Object.assign(this, { since, covered });
     for (const tile of this.tiles) tile.adjust(this.look());
   }
 

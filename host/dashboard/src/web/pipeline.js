@@ -11,7 +11,7 @@ import { Versions } from './versions.js';
 
 export class PipelinePage {
   constructor(meta, page, { again }) {
-    this.letters = new Letters(again);
+    this.letters = new Letters(again, meta.name);
     this.audit = new Audit(again);
     this.flow = new Flow();
     this.overTime = new OverTime();

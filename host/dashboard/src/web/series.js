@@ -3,43 +3,56 @@
 
 import { count, label, short, timeOf, dateTime } from './format.js';
 
-/** `{ time, type, long, xs, series: [{ name, values }] }`, or null where there is nothing to draw. */
-export function shape({ columns, rows }) {
+/**
+ * `{ time, type, long, xs, width, counted, series: [{ key, name, values }] }`, or null where there is
+ * nothing to draw. Keys differ where names look the same, as those of NULL and an empty text do. `width` is
+ * that of a bucket of time in milliseconds, null where it is not known; `counted` says that it is the
+ * question's own, so that a bucket without rows is known to be one.
+ */
+export function shape(answer) {
+  const { columns } = answer;
   const [x, second] = columns;
   if (!x || !second) return null;
-  const type = x.type;
+  const { type } = x;
   const time = type === 'timestamp' || type === 'date';
-  if (second.type === 'text' && columns[2]?.type === 'number') return long(rows, type, time);
-  const series = columns
-    .map((column, at) => ({ column, at }))
-    .filter(({ column, at }) => at > 0 && column.type === 'number')
-    .map(({ column, at }) => ({ name: readable(column.name), values: rows.map((row) => row[at]) }));
-  return series.length === 0 ? null : { type, time, long: false, xs: rows.map(([value]) => value), series };
+  // What is at no moment has no place on the axis.
+  const rows = time ? answer.rows.filter(([at]) => !Number.isNaN(Date.parse(at))) : answer.rows;
+  const shaped = second.type === 'text' && columns[2]?.type === 'number' ? long(rows) : wide(columns, rows);
+  if (shaped.series.length === 0) return null;
+  const counted = time && answer.bucket_secs > 0;
+  const width = counted ? 1_000 * answer.bucket_secs : time ? step(shaped.xs) : null;
+  return { ...shaped, type, time, counted, width };
 }
 
 /** `events_per_hour` as people write it. */
 export const readable = (name) => name.replaceAll('_', ' ');
 
-function long(rows, type, time) {
+function wide(columns, rows) {
+  const series = columns
+    .map((column, at) => ({ column, at }))
+    .filter(({ column, at }) => at > 0 && column.type === 'number')
+    .map(({ column, at }) => ({ key: column.name, name: readable(column.name), values: rows.map((row) => row[at]) }));
+  return { long: false, xs: rows.map(([value]) => value), series };
+}
+
+function long(rows) {
   const places = new Map();
   const named = new Map();
   for (const [x] of rows) if (!places.has(x)) places.set(x, places.size);
-  for (const [x, name, value] of rows) {
-    const key = label(name, 'text');
+  for (const [x, key, value] of rows) {
     if (!named.has(key)) named.set(key, new Array(places.size).fill(null));
     named.get(key)[places.get(x)] = value;
   }
-  return { type, time, long: true, xs: [...places.keys()], series: [...named].map(([name, values]) => ({ name, values })) };
+  return { long: true, xs: [...places.keys()], series: [...named].map(([key, values]) => ({ key, name: label(key, 'text'), values })) };
 }
 
-/** The usual distance of neighbours on a time axis, in milliseconds; null where there are none. */
+/**
+ * The usual distance of neighbours on a time axis, in milliseconds; null where there are none. It is one of
+ * the small ones, since gaps are larger; not the smallest, which a clock that was put right may have made.
+ */
 export function step(xs) {
-  let least = Infinity;
-  for (let at = 1; at < xs.length; at += 1) {
-    const far = Math.abs(Date.parse(xs[at]) - Date.parse(xs[at - 1]));
-    if (far > 0 && far < least) least = far;
-  }
-  return least === Infinity ? null : least;
+  const far = xs.slice(1).map((x, at) => Math.abs(Date.parse(x) - Date.parse(xs[at]))).filter((of) => of > 0).sort((a, b) => a - b);
+  return far.length === 0 ? null : far[Math.floor(far.length / 4)];
 }
 
 /**
@@ -47,56 +60,70 @@ export function step(xs) {
  * nothing at its end would look as if the events had.
  */
 export function wholeBuckets(shaped, window) {
-  const width = shaped.type === 'timestamp' && window ? step(shaped.xs) : null;
-  if (width === null) return shaped;
+  const { width } = shaped;
+  if (shaped.type !== 'timestamp' || !window || width === null) return shaped;
   const [from, to] = window.map(Date.parse);
   const kept = [...shaped.xs.keys()].filter((at) => Date.parse(shaped.xs[at]) >= from && Date.parse(shaped.xs[at]) + width <= to);
   if (kept.length === shaped.xs.length || kept.length < 3) return shaped;
   return {
     ...shaped,
     xs: kept.map((at) => shaped.xs[at]),
-    series: shaped.series.map(({ name, values }) => ({ name, values: kept.map((at) => values[at]) })),
+    series: shaped.series.map(({ values, ...part }) => ({ ...part, values: kept.map((at) => values[at]) })),
   };
 }
 
 /**
- * The same with a point on either side of each gap. A bucket without rows is not in the answer, and a line
- * drawn across it would claim something: it is zero for an area and no line for a line.
+ * What is drawn as a line, with a point on either side of each gap, since a line across it would claim
+ * something. In a bucket without rows, which is not in the answer, nothing happened: it is zero where parts
+ * are stacked or counted. A measure has no value then, and nor has a moment at which nobody looked. Buckets
+ * of zero go on to the ends of what is `covered`, as far as they are whole in the `window`.
  */
-export function withGaps(shaped, value) {
-  const width = shaped.time ? step(shaped.xs) : null;
-  if (width === null) return shaped;
-  const xs = [];
-  const from = [];
-  shaped.xs.forEach((x, at) => {
-    const before = at > 0 ? Date.parse(shaped.xs[at - 1]) : null;
-    if (before !== null && Date.parse(x) - before > 1.5 * width) {
-      for (const edge of new Set([before + width, Date.parse(x) - width])) {
-        xs.push(shaped.type === 'date' ? new Date(edge).toISOString().slice(0, 10) : new Date(edge).toISOString());
-        from.push(null);
-      }
-    }
-    xs.push(x);
-    from.push(at);
+export function withGaps(shaped, tile, { covered = null, window = null } = {}) {
+  const { width, counted, type } = shaped;
+  const value = tile.chart === 'area' || (counted && tile.unit === 'count') ? 0 : null;
+  if (width === null || shaped.xs.length === 0) return shaped;
+  const times = shaped.xs.map((x) => Date.parse(x));
+  const points = new Map();
+  const gap = (from, to) => {
+    if (to - from > 1.5 * width) for (const at of [from + width, to - width]) points.set(at, null);
+  };
+  times.forEach((time, at) => {
+    if (at > 0) gap(times[at - 1], time);
+    points.set(time, at);
   });
-  const series = shaped.series.map(({ name, values }) => ({
-    name,
-    values: from.map((at) => (at === null ? value : values[at] ?? value)),
-  }));
-  return { ...shaped, xs, series };
+  if (value === 0 && counted && covered) {
+    const [first, last] = [times[0], times.at(-1)];
+    const [from, to] = window ? window.map((end) => Date.parse(end)) : [-Infinity, Infinity];
+    const buckets = (ms) => width * Math.max(0, Math.floor(ms / width));
+    gap(first - buckets(first - Math.max(covered[0], from)) - width, first);
+    gap(last, last + buckets(Math.min(covered[1], to - width) - last) + width);
+  }
+  const order = [...points.keys()].sort((a, b) => a - b);
+  const series = shaped.series.map(({ values, ...part }) => ({ ...part, values: order.map((time) => values[points.get(time)] ?? value) }));
+  return { ...shaped, xs: order.map((time) => shaped.xs[points.get(time)] ?? written(time, type)), series };
 }
 
+/** The same with the end of its last bucket, up to which a step is drawn. */
+export function closed(shaped) {
+  const end = written(Date.parse(shaped.xs.at(-1)) + shaped.width, shaped.type);
+  return { ...shaped, xs: [...shaped.xs, end], series: shaped.series.map(({ values, ...part }) => ({ ...part, values: [...values, values.at(-1)] })) };
+}
+
+const written = (ms, type) => (type === 'date' ? new Date(ms).toISOString().slice(0, 10) : new Date(ms).toISOString());
+
 /** What a chart shows, in words: its label for those who can't see it. */
-export function inWords(tile, answer, window = null) {
+export function inWords(tile, answer, look = {}) {
   const all = shape(answer);
-  const shaped = all && tile.chart === 'area' ? wholeBuckets(all, window) : all;
+  const shaped = all && tile.chart === 'area' ? wholeBuckets(all, look.window) : all;
   if (!shaped) return `${tile.title}: a table of ${count(answer.rows.length)} rows.`;
   const names = shaped.series.length;
   const value = (of) => short(of, tile.unit);
   if (shaped.time || tile.chart === 'line' || tile.chart === 'area') {
     const at = (x) => (shaped.type === 'timestamp' ? dateTime(x) : label(x, shaped.type));
     const last = shaped.xs.at(-1);
-    const about = shaped.series.slice(0, 6).map(({ name, values }) => {
+    const lines = tile.chart === 'line' || tile.chart === 'area';
+    const { series } = lines ? withGaps(shaped, tile, look) : shaped;
+    const about = series.slice(0, 6).map(({ name, values }) => {
       const known = values.filter((of) => of !== null && of !== undefined);
       if (known.length === 0) return `${name}: no values`;
       const ends = `lowest ${value(least(known))}, highest ${value(most(known))}`;

@@ -74,20 +74,21 @@ export class Tile {
     const none = answer.rows.length === 0 || (this.value && (answer.rows[0][0] ?? null) === null);
     if (none) return this.empty(look);
     this.message.hidden = true;
-    if (this.value) this.number(answer.rows[0][0]);
+    if (this.value) this.number(answer.rows[0][0], answer.columns[0].type);
     else if (this.chart && shape(answer)) {
       this.state('ready');
-      this.chart.show(answer, look, inWords(this.meta, answer, look.window));
+      this.chart.show(answer, look, inWords(this.meta, answer, look));
       this.fillTable();
       return;
     } else fill(this.body, answerTable(this.meta, answer));
     this.state('ready');
   }
 
-  number(value) {
+  /** A number that is more exact than the page's own is text. */
+  number(value, type) {
     if (!this.value.isConnected) fill(this.body, this.value);
     this.element.dataset.value = value;
-    if (typeof value !== 'number') {
+    if (type !== 'number') {
       say(this.value, String(value));
       return;
     }

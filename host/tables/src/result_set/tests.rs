@@ -1,4 +1,4 @@
-use arrow::array::{Decimal128Array, ListArray, StructArray};
+use arrow::array::Decimal128Array;
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use serde_json::json;
 
@@ -54,4 +54,42 @@ fn a_numeric_is_exact_whichever_form_it_takes() {
     let answer = Answer::try_from(ResultSet { columns, rows }).expect("an answer");
     let texts = answer.batches[0].column(0).as_string::<i32>();
     assert_eq!(texts, &StringArray::from(vec![Some("9007199254740993.5"), Some("1.5"), None]));
+}
+
+#[test]
+fn texts_are_cut_wherever_they_are_and_at_characters() {
+    let bounds = Bounds { rows: 10, chars: 3 };
+    let texts = || vec![Some("abc"), Some("ąęćż"), None, Some("")];
+    let bytes: Vec<Option<&[u8]>> = vec![Some(b"abcd"), None, Some(b""), Some(b"a")];
+    let inner: ArrayRef = Arc::new(StringArray::from(texts()));
+    let fields = vec![Field::new("name", DataType::Utf8, true)];
+    let records: ArrayRef = Arc::new(StructArray::new(fields.into(), vec![inner], None));
+    let item = Arc::new(Field::new("item", records.data_type().clone(), true));
+    let offsets = OffsetBuffer::from_lengths([1, 2, 0, 1]);
+    let lists = ListArray::new(item, offsets, records.clone(), None);
+    let columns: [(&str, ArrayRef); 6] = [
+        ("text", Arc::new(StringArray::from(texts()))),
+        ("large", Arc::new(LargeStringArray::from(texts()))),
+        ("view", Arc::new(StringViewArray::from(texts()))),
+        ("bytes", Arc::new(BinaryArray::from(bytes))),
+        ("record", records),
+        ("list", Arc::new(lists)),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    let of = |answer: &Answer| ResultSet::of(answer).expect("an answer").rows;
+    // The second half, as a slice of it has it.
+    let answer = Answer { schema: batch.schema(), batches: vec![batch.clone(), batch.slice(1, 2)] };
+    let whole = of(&answer);
+    let cut = of(&answer.within(bounds).expect("the same columns"));
+    assert_eq!(cut.len(), 6);
+    assert_eq!(cut[1][0], "ąęć");
+    for (whole, cut) in whole.iter().zip(&cut) {
+        assert_eq!(cut[..3], [0, 1, 2].map(|at| bounds.value(whole[at].clone())));
+        assert_eq!(cut[4..], [4, 5].map(|at| bounds.value(whole[at].clone())));
+    }
+    assert_ne!(cut[0][3], whole[0][3]);
+    assert_eq!(cut[3][3], whole[3][3]);
+    let nested = json!({ "a": ["wxyz", { "b": "wxyz" }], "n": 12345 });
+    assert_eq!(bounds.value(nested.clone()), json!({ "a": ["wxy", { "b": "wxy" }], "n": 12345 }));
+    assert_eq!(Bounds::NONE.value(nested.clone()), nested);
 }
