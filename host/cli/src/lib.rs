@@ -100,7 +100,7 @@ enum Verb {
     Warehouse(warehouse::Maintenance),
     /// List the roles a pipeline needs on Google Cloud, for the host and for readers
     Permissions(permissions::Permissions),
-    /// Build, inspect, test, sign and swap plugins
+    /// Begin, build, inspect, test, sign and swap plugins
     #[command(subcommand)]
     Plugin(plugin::Plugin),
     #[command(hide = true)]

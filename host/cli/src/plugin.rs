@@ -1,8 +1,9 @@
-//! `clickmill plugin`: builds, tests and signs plugins, says what a component is, and swaps plugins of a
-//! running pipeline.
+//! `clickmill plugin`: begins, builds, tests and signs plugins, says what a component is, and swaps plugins of
+//! a running pipeline.
 
 mod built;
 mod keygen;
+mod new;
 mod sign;
 mod swap;
 mod test;
@@ -27,9 +28,11 @@ Examples:
   clickmill plugin inspect plugins/mask
   clickmill plugin inspect --json mask.wasm";
 
-/// Builds, inspects, tests, signs and swaps plugins
+/// Begins, builds, inspects, tests, signs and swaps plugins
 #[derive(Debug, Subcommand)]
 pub(super) enum Plugin {
+    /// Begin a plugin: a project of its own, in any folder
+    New(new::New),
     /// Build plugin crates into components
     Build(Build),
     /// Say what a component is, what it wants and how it is configured
@@ -77,6 +80,7 @@ pub(super) struct Inspect {
 impl Plugin {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
+            Plugin::New(new) => new.run(),
             Plugin::Build(build) => build.run(),
             Plugin::Inspect(inspect) => inspect.run(),
             Plugin::Test(test) => test.run(),

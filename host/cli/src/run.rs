@@ -135,6 +135,9 @@ pub(super) fn run_pipeline(
     };
     if prepared.is_live() {
         prepared.watch(watch);
+        if watch {
+            eprintln!("next: change a plugin and save it: it is built, tried, and takes over");
+        }
     }
     let stop = Arc::new(Stop::default());
     on_interrupt(&stop, prepared.is_stream())?;

@@ -40,5 +40,30 @@ pub(super) fn join(folder: &Path, file: &str) -> PathBuf {
             other => joined.push(other),
         }
     }
+    if joined.as_os_str().is_empty() {
+        // The current folder: nothing has no name.
+        joined.push(".");
+    }
     joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_seen_from_a_folder() {
+        for (folder, file, wanted) in [
+            ("host/pipelines", "../../plugins/mask", "plugins/mask"),
+            ("project", ".", "project"),
+            ("", ".", "."),
+            (".", ".", "."),
+            ("project", "..", "."),
+            ("", "./mask", "mask"),
+            ("", "../mask", "../mask"),
+            ("..", "../mask", "../../mask"),
+        ] {
+            assert_eq!(join(Path::new(folder), file), Path::new(wanted), "{folder}, {file}");
+        }
+    }
 }

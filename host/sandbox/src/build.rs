@@ -64,6 +64,11 @@ pub fn build(folder: &Path, freshness: Freshness, install: Install) -> Result<Pa
     build_all(&[folder], freshness, install).pop().expect("a folder has a component or an error")
 }
 
+/// The line that installs a toolchain which builds plugins, where none is here.
+pub fn missing_toolchain() -> Option<String> {
+    Toolchain::find().err().map(|missing| missing.line)
+}
+
 /// Whether the folder holds a crate, which has to be built, and not a component in its place.
 pub fn is_crate(folder: &Path) -> bool {
     folder.is_dir() && krate::packed(folder).is_none()

@@ -22,6 +22,7 @@ fn help_says_what_each_verb_does_with_examples() {
         &["loads", "list", "--help"],
         &["loads", "show", "--help"],
         &["loads", "retry", "--help"],
+        &["plugin", "new", "--help"],
         &["plugin", "build", "--help"],
         &["plugin", "inspect", "--help"],
         &["plugin", "test", "--help"],

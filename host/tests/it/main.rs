@@ -32,6 +32,7 @@ mod line_ends;
 mod live;
 mod malformed;
 mod monitoring;
+mod new_plugin;
 mod objects;
 mod origins;
 mod payloads;

@@ -474,7 +474,11 @@ fn with_stage(pipeline: &str, before: &str, block: &str) -> String {
 #[test]
 fn the_first_plugin_builds_in_a_fresh_clone_and_does_what_its_readme_says() {
     let mut reader = Reader::new();
-    let blocks = reader.follow("plugins/README.md", &Special::default());
+    let special = Special {
+        endless: &[("clickmill run traffic-source/", ALL_ARE_LOADED)],
+        ..Special::default()
+    };
+    let blocks = reader.follow("plugins/README.md", &special);
     let of = |language: &str| -> String {
         let blocks = blocks.iter().filter(|block| block.language == language);
         blocks.map(|block| block.text.as_str()).collect()
@@ -482,12 +486,12 @@ fn the_first_plugin_builds_in_a_fresh_clone_and_does_what_its_readme_says() {
     let rust = of("rust");
 
     let tests = rust.matches("#[test]").count();
-    let (_, tested) = reader.printed("cargo test ");
+    let (_, tested) = reader.printed("cargo test --manifest-path plugins/");
     assert!(tests > 0 && tested.contains(&format!("ok. {tests} passed")), "{tests}: {tested}");
 
     let golden: Json = serde_json::from_str(&of("json")).expect("one file of golden cases");
     let cases = golden["cases"].as_array().map_or(0, Vec::len);
-    let (_, passed) = reader.printed("clickmill plugin test ");
+    let (_, passed) = reader.printed("clickmill plugin test plugins/");
     assert_eq!(passed, format!("{cases} golden cases pass\n"));
 
     let rows = reader.rows("clickmill query");
@@ -502,6 +506,48 @@ fn the_first_plugin_builds_in_a_fresh_clone_and_does_what_its_readme_says() {
     for letter in letters {
         let code = letter["code"].as_str().unwrap_or_default();
         assert!(rust.contains(&format!("reject(\"{code}\"")), "{letter}");
+    }
+}
+
+/// What a run says of the made-up events of a new plugin.
+const ALL_ARE_LOADED: &str = "\"rows_done\":60,";
+
+/// What `clickmill plugin new` makes of this README.
+const PROJECT: &str = "host/cli/templates/rust/README.md";
+
+#[test]
+fn a_new_plugin_goes_the_way_that_its_own_readme_says() {
+    let mut reader = Reader::new();
+    let outside = tempfile::tempdir().unwrap();
+    reader.folder = outside.path().to_owned();
+    reader.run("clickmill plugin new traffic-source");
+    reader.folder.push("traffic-source");
+    let special = Special { endless: &[("clickmill run ", ALL_ARE_LOADED)], ..Special::default() };
+    reader.follow("README.md", &special);
+
+    let (_, tested) = reader.printed("cargo test");
+    assert!(tested.contains("ok. 3 passed"), "{tested}");
+    let (_, passed) = reader.printed("clickmill plugin test ");
+    assert_eq!(passed, "5 golden cases pass\n");
+    let rows = reader.rows("clickmill query");
+    let sources: Vec<&str> = rows.iter().filter_map(|row| row["traffic_source"].as_str()).collect();
+    assert!(sources.contains(&"facebook"), "{sources:?}");
+    assert!(!reader.rows("clickmill dead-letter list").is_empty(), "nothing was refused");
+    let (_, component) = reader.printed("clickmill plugin build");
+    assert!(Path::new(component.trim()).is_file(), "{component}");
+
+    // The example of continuous integration, whose other steps install what is here already.
+    let example = fs::read_to_string(reader.folder.join(".github/workflows/ci.yml")).unwrap();
+    let steps: Vec<&str> =
+        example.lines().filter_map(|line| line.trim().strip_prefix("- run: ")).collect();
+    assert!(steps.len() > 3, "{steps:?}");
+    for step in steps {
+        let lints = step.starts_with("cargo clippy ");
+        if lints && !reader.shell("cargo clippy --version").output().unwrap().status.success() {
+            crate::support::not_run("clippy over a new plugin", "cargo has no clippy");
+        } else {
+            reader.run(step);
+        }
     }
 }
 
@@ -640,7 +686,7 @@ fn the_other_readmes_say_what_can_be_done() {
 /// What a README tells the reader to type or to write is done by a test.
 #[test]
 fn every_readme_with_blocks_is_followed() {
-    let followed = ["README.md", "plugins/README.md"].into_iter();
+    let followed = ["README.md", "plugins/README.md", PROJECT].into_iter();
     let followed: BTreeSet<&str> = followed.chain(OTHERS.iter().map(|(name, _)| *name)).collect();
     let with_blocks = tracked().into_iter().filter(|name| {
         name.file_name() == Some(OsStr::new("README.md"))

@@ -40,7 +40,7 @@
 //!
 //! `clickmill plugin build` makes a component of the crate; `cargo test` tests it natively, with
 //! [`testing`] in the host's place. The types that cross the boundary ([`Batch`], [`Column`],
-//! [`Output`] …) are those of `wit/plugin.wit`, where each is documented.
+//! [`Output`] …) are those of `wit/plugin.wit` in this crate, where each is documented.
 
 mod batch;
 mod builder;
@@ -64,7 +64,7 @@ mod value;
 )]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit/plugin.wit",
+        path: "wit/plugin.wit",
         world: "plugin",
         pub_export_macro: true,
         default_bindings_module: "clickmill_plugin::bindings",

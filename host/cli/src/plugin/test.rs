@@ -67,6 +67,10 @@ impl Test {
             return Err(Failure::new(Exit::Failed, error));
         }
         println!("{cases} golden cases pass");
+        let pipeline = beside.join("pipeline.toml");
+        if pipeline.is_file() {
+            eprintln!("next: clickmill run {} --watch", pipeline.display());
+        }
         Ok(())
     }
 }

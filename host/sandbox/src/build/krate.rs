@@ -60,7 +60,17 @@ impl Crate {
     pub(super) fn is_fresh(&self) -> bool {
         let Some(made) = modified(&self.component()) else { return false };
         let Some(sources) = sources(&self.dep_info(), &self.folder) else { return false };
-        sources.iter().all(|path| modified(path).is_some_and(|at| at <= made))
+        self.has_one_of(&sources)
+            && sources.iter().all(|path| modified(path).is_some_and(|at| at <= made))
+    }
+
+    /// Whether one of the sources is this folder's: a folder that was copied whole has in its target folder
+    /// what was made of the other one's.
+    fn has_one_of(&self, sources: &[PathBuf]) -> bool {
+        let Ok(folder) = self.folder.canonicalize() else { return false };
+        let is_code = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "rs");
+        let mut code = sources.iter().filter(is_code).filter_map(|path| path.canonicalize().ok());
+        code.any(|path| path.starts_with(&folder))
     }
 
     /// The list of every source file the module was made of, which cargo leaves beside it.
@@ -142,6 +152,34 @@ mod tests {
         assert_eq!(workspace(&krate), krate);
     }
 
+    /// A crate as cargo leaves it.
+    fn compiled(folder: PathBuf, target: PathBuf) -> Crate {
+        let krate = Crate { folder, name: "shout".to_owned(), target };
+        let source = krate.folder.join("src/lib.rs");
+        let dep_info = format!("module: {}\n", source.display());
+        for (file, text) in [(source, ""), (krate.dep_info(), &*dep_info), (krate.component(), "")]
+        {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        }
+        krate
+    }
+
+    #[test]
+    fn the_component_of_a_folder_is_none_of_its_copys() {
+        let scratch = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|name| scratch.path().join(name));
+        let crates = [&one, &other].map(|folder| {
+            fs::create_dir_all(folder).unwrap();
+            fs::write(folder.join("Cargo.toml"), "[package]\nname = \"shout\"\n").unwrap();
+            fs::write(folder.join("Cargo.lock"), "").unwrap();
+            compiled(folder.clone(), folder.join("target/plugins"))
+        });
+        assert!(crates.iter().all(Crate::is_fresh));
+        fs::copy(crates[0].dep_info(), crates[1].dep_info()).unwrap();
+        assert!(!crates[1].is_fresh());
+    }
+
     #[test]
     fn a_component_is_stale_where_the_nearest_lock_file_is_newer() {
         let outer = tempfile::tempdir().unwrap();
@@ -153,11 +191,7 @@ mod tests {
             fs::write(lock, "").unwrap();
         }
         let target = inner.join("target/plugins");
-        let krate = Crate { folder, name: "shout".to_owned(), target };
-        for file in [krate.dep_info(), krate.component()] {
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, "").unwrap();
-        }
+        let krate = compiled(folder, target);
         let touch = |path: PathBuf, later: u64| {
             let at = SystemTime::now() + std::time::Duration::from_secs(later);
             fs::File::options().append(true).open(path).unwrap().set_modified(at).unwrap();

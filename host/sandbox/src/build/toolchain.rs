@@ -13,6 +13,9 @@ pub(super) const TARGET: &str = "wasm32-unknown-unknown";
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
 const DEBIAN_LINKER: &str = "wasm-ld-22";
 
+/// What installs rustup where nothing of Rust is, as its makers say.
+const RUSTUP: &str = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s --";
+
 /// A compiler that can build plugins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Toolchain {
@@ -38,11 +41,13 @@ impl Toolchain {
         if has_debian() {
             return Ok(Toolchain::Debian);
         }
-        let debian = output("apt-get", ["--version"]).is_some();
-        let line = if debian && output("rustup", ["--version"]).is_none() {
+        let is_here = |program| output(program, ["--version"]).is_some();
+        let line = if is_here("rustup") {
+            format!("rustup target add {TARGET}")
+        } else if is_here("apt-get") {
             format!("sudo apt-get {}", install_debian().collect::<Vec<_>>().join(" "))
         } else {
-            format!("rustup target add {TARGET}")
+            format!("{RUSTUP} --target {TARGET}")
         };
         Err(Missing { line })
     }
@@ -101,6 +106,10 @@ fn install_debian() -> impl Iterator<Item = &'static str> {
 }
 
 fn has_target() -> bool {
+    let cargo = output("cargo", ["--version"]);
+    if !cargo.is_some_and(|output| output.status.success()) {
+        return false;
+    }
     let printed = output("rustc", ["--print", "target-libdir", "--target", TARGET]);
     printed.is_some_and(|output| {
         let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();

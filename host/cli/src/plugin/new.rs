@@ -1,0 +1,176 @@
+//! `clickmill plugin new`: begins a plugin, as a project of its own in any folder. Nothing that is there is
+//! written over.
+
+mod project;
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use crate::Failure;
+use clickmill_core::schema::provenance;
+use clickmill_core::stage;
+use clickmill_sandbox::build;
+use project::Project;
+
+const EXAMPLES: &str = "\
+Examples:
+  clickmill plugin new traffic-source
+  clickmill plugin new plugins/city --reads city,region --writes city
+
+The project has a plugin that works, with documentation, unit tests and golden cases; a pipeline that runs it over made-up events; the SDK; an example of continuous integration. Then:
+  clickmill plugin test traffic-source
+  clickmill run traffic-source/pipeline.toml --watch";
+
+/// Begin a plugin: a project of its own, in any folder
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct New {
+    /// The folder to make; its last part is the plugin's name
+    #[arg(value_name = "NAME")]
+    folder: PathBuf,
+
+    /// What it is written in
+    #[arg(long, value_enum, default_value_t = Language::Rust)]
+    language: Language,
+
+    /// Columns that it reads, of text (default: utm_source,referrer)
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', requires = "writes")]
+    reads: Vec<String>,
+
+    /// The column that it writes, of text (default: traffic_source)
+    #[arg(long, value_name = "COLUMN", requires = "reads")]
+    writes: Option<String>,
+}
+
+/// Languages that there are projects in. Whatever makes components can speak the contract.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Language {
+    Rust,
+}
+
+/// Columns where none are named.
+const READS: [&str; 2] = ["utm_source", "referrer"];
+const WRITES: &str = "traffic_source";
+
+impl New {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let Language::Rust = self.language;
+        let project = self.project()?;
+        make(&self.folder, &project)?;
+        println!("{}", self.folder.display());
+        let columns: Vec<String> = project.reads.iter().map(|name| format!("`{name}`")).collect();
+        eprintln!(
+            "made the plugin `{}`, which reads {} and writes `{}`: `{}` says what is in it",
+            project.name,
+            columns.join(", "),
+            project.writes,
+            self.folder.join("README.md").display(),
+        );
+        if let Some(line) = build::missing_toolchain() {
+            eprintln!("no Rust toolchain here can build it, so first: {line}");
+        }
+        eprintln!("next: clickmill plugin test {}", self.folder.display());
+        Ok(())
+    }
+
+    /// What is to be made, checked.
+    fn project(&self) -> Result<Project, Failure> {
+        let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
+        check_name(&name)?;
+        let (reads, writes) = match &self.writes {
+            Some(writes) => (self.reads.clone(), writes.clone()),
+            None => (READS.map(str::to_owned).to_vec(), WRITES.to_owned()),
+        };
+        let mut names = HashSet::new();
+        for column in &reads {
+            check_column("reads", column)?;
+            // As BigQuery tells them apart.
+            if !names.insert(column.to_ascii_lowercase()) {
+                return Err(Failure::bad_input(format!("`--reads` has `{column}` twice")));
+            }
+        }
+        check_column("writes", &writes)?;
+        Ok(Project { name: name.into_owned(), reads, writes })
+    }
+}
+
+/// Words that no crate can be called: those of the language, and the crates that come with it.
+const RESERVED: &str = "abstract alloc as async await become box break const continue core crate do dyn else enum \
+    extern false final fn for gen if impl in let loop macro match mod move mut override priv proc-macro proc_macro \
+    pub ref return self static std struct super test trait true try type typeof unsafe unsized use virtual where \
+    while yield";
+
+/// A plugin's name is that of its crate and of its stage.
+fn check_name(name: &str) -> Result<(), Failure> {
+    let refused = |why: &str| {
+        let hint = "a name begins with a letter and has a-z, 0-9, `-` and `_`, 64 at most: `traffic-source`";
+        Err(Failure::bad_input(format!("no plugin can be called `{name}`: {why}")).hint(hint))
+    };
+    if stage::check_name(name).is_err() || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        return refused("it is no name of a crate and a stage");
+    }
+    if stage::ALL.contains(&name) {
+        return refused("the host has a stage of that name");
+    }
+    if RESERVED.split_whitespace().any(|word| word == name) {
+        return refused("it is a word of Rust's own");
+    }
+    if Project::is_built_with(name) {
+        return refused("it is built with a crate of that name");
+    }
+    Ok(())
+}
+
+/// Longest name of a column, as BigQuery has it.
+const MAX_COLUMN_CHARS: usize = 300;
+
+fn check_column(flag: &str, column: &str) -> Result<(), Failure> {
+    let mut chars = column.chars();
+    let begins = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let is_name = begins && chars.all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !is_name || column.len() > MAX_COLUMN_CHARS {
+        let error = Failure::bad_input(format!(
+            "`--{flag}` has `{column}`, wanted the name of one column: letters, digits and `_`, {MAX_COLUMN_CHARS} at most, no digit first"
+        ));
+        return Err(error.hint("further columns to write, other types, records and lists are named in the source that is made"));
+    }
+    if provenance::ALL.iter().any(|filled| filled.eq_ignore_ascii_case(column)) {
+        return Err(Failure::bad_input(format!(
+            "`--{flag}` has `{column}`, which the host fills in itself"
+        )));
+    }
+    Ok(())
+}
+
+/// Writes the project into a folder that is not there yet.
+fn make(folder: &Path, project: &Project) -> Result<(), Failure> {
+    fs::create_dir(folder).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            let hint = "nothing is written over: choose another name, or move it away";
+            Failure::bad_input(format!("`{}` is there already", folder.display())).hint(hint)
+        }
+        ErrorKind::NotFound => Failure::unwritable(folder, error)
+            .hint("the folder that it is to lie in has to be there"),
+        _ => Failure::unwritable(folder, error),
+    })?;
+    let written = project.files().into_iter().try_for_each(|(name, text)| {
+        let path = folder.join(name);
+        write_new(&path, &text).map_err(|error| Failure::unwritable(&path, error))
+    });
+    // Half a project is none, and would be in the way of the next try. The folder is ours alone so far.
+    written.inspect_err(|_| drop(fs::remove_dir_all(folder)))
+}
+
+fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    File::create_new(path)?.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! The files of a new project. Those of `templates/rust` have names in double braces, which are filled in; the
+//! SDK comes along whole, so that the project is built by cargo alone, from a clone of it on any machine.
+
+use rust_embed::RustEmbed;
+use serde_json::json;
+
+#[derive(RustEmbed)]
+#[folder = "templates/rust"]
+struct Template;
+
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk"]
+struct Sdk;
+
+/// The schema of the dead-letter table.
+const DEAD_LETTER: &str = include_str!("../../../../../schemas/dead_letter.json");
+
+const LOCK_FILE: &str = "Cargo.lock";
+
+/// A project that is to be made.
+pub(super) struct Project {
+    /// Of the crate and the stage.
+    pub name: String,
+    /// Columns, one at least.
+    pub reads: Vec<String>,
+    pub writes: String,
+}
+
+impl Project {
+    /// Whether a crate of that name is among those that plugins are made of.
+    pub(super) fn is_built_with(name: &str) -> bool {
+        let named = format!("name = \"{name}\"");
+        text::<Template>(LOCK_FILE).lines().any(|line| line == named)
+    }
+
+    /// All files, by their path in the project.
+    pub(super) fn files(&self) -> Vec<(String, String)> {
+        let table = self.table();
+        let template = Template::iter().map(|path| {
+            let text = self.filled_in(&text::<Template>(&path));
+            let text = if path == LOCK_FILE { sorted(&text) } else { text };
+            (path.into_owned(), text)
+        });
+        let sdk = Sdk::iter().map(|path| (format!("sdk/{path}"), text::<Sdk>(&path)));
+        let own = [
+            (format!("schemas/{table}.json"), self.schema()),
+            ("schemas/dead_letter.json".to_owned(), DEAD_LETTER.to_owned()),
+            ("events/events.csv".to_owned(), self.events()),
+        ];
+        template.chain(sdk).chain(own).collect()
+    }
+
+    /// The table that the made-up events go to.
+    fn table(&self) -> String {
+        self.name.replace('-', "_")
+    }
+
+    fn filled_in(&self, template: &str) -> String {
+        let listed = |each: fn(&str) -> String| {
+            self.reads.iter().map(|name| each(name)).collect::<Vec<_>>().join(", ")
+        };
+        let (first, last) = (self.reads.first(), self.reads.last());
+        let values = [
+            ("name", self.name.clone()),
+            ("table", self.table()),
+            ("reads", listed(|name| format!("\"{name}\""))),
+            ("reads_in_words", listed(|name| format!("`{name}`"))),
+            ("types", listed(|name| format!("\"{name}\": \"STRING\""))),
+            ("first", first.cloned().unwrap_or_default()),
+            ("last", last.cloned().unwrap_or_default()),
+            ("writes", self.writes.clone()),
+            ("clickmill", env!("CARGO_PKG_VERSION").to_owned()),
+            ("rust", env!("CARGO_PKG_RUST_VERSION").to_owned()),
+        ];
+        values.iter().fold(template.to_owned(), |text, (key, value)| {
+            text.replace(&format!("{{{{{key}}}}}"), value)
+        })
+    }
+
+    /// The columns of the table: all that there are.
+    fn schema(&self) -> String {
+        let made = Some(&self.writes).filter(|name| !self.reads.contains(name));
+        let column = |name: &String| {
+            let verb = if *name == self.writes { "Written" } else { "Read" };
+            let description = format!("{verb} by {}", self.name);
+            json!({"name": name, "type": "STRING", "mode": "NULLABLE", "description": description})
+        };
+        let columns: Vec<_> = self.reads.iter().chain(made).map(column).collect();
+        format!("{:#}\n", serde_json::Value::from(columns))
+    }
+
+    /// Made-up events: values in each of the columns, every one of them beside several others.
+    fn events(&self) -> String {
+        const ROWS: usize = 60;
+        const VALUES: [&str; 10] = [
+            "google",
+            "Google ",
+            "FB",
+            "newsletter",
+            "",
+            "  Spring   Sale",
+            "google.com",
+            "",
+            "partner",
+            "a value that is much longer than anybody would believe a value of this column to be, were it ever so dear",
+        ];
+        let line = |row: usize| {
+            let value =
+                |column: usize| format!("\"{}\"", VALUES[(row + 3 * column) % VALUES.len()]);
+            (0..self.reads.len()).map(value).collect::<Vec<_>>().join(",")
+        };
+        let header = std::iter::once(self.reads.join(","));
+        header.chain((0..ROWS).map(line)).map(|line| line + "\n").collect()
+    }
+}
+
+/// A file that is compiled in; they are texts.
+fn text<T: RustEmbed>(path: &str) -> String {
+    let file = T::get(path).expect("its name is one of the folder's");
+    String::from_utf8_lossy(&file.data).into_owned()
+}
+
+/// A lock file with its packages in the order that cargo wants, by their names.
+fn sorted(lock: &str) -> String {
+    const PACKAGE: &str = "\n[[package]]\n";
+    let mut parts = lock.split(PACKAGE);
+    let head = parts.next().unwrap_or_default().to_owned();
+    let mut packages: Vec<&str> = parts.collect();
+    packages.sort_unstable();
+    packages.into_iter().fold(head, |text, package| text + PACKAGE + package)
+}

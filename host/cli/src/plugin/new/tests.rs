@@ -1,0 +1,112 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn new(folder: &Path) -> New {
+    New { folder: folder.to_owned(), language: Language::Rust, reads: Vec::new(), writes: None }
+}
+
+fn error(new: &New) -> String {
+    match new.project() {
+        Ok(project) => panic!("`{}` is a name", project.name),
+        Err(failure) => failure.to_string(),
+    }
+}
+
+#[test]
+fn a_name_is_one_of_a_crate_and_of_a_stage() {
+    for name in ["a", "traffic-source", "plugins/shout_2", "/tmp/x/city", "./city", "city/"] {
+        assert!(new(Path::new(name)).project().is_ok(), "{name}");
+    }
+    let long = "a".repeat(65);
+    for name in
+        ["", ".", "..", "a/..", "/", "Shout", "2shout", "-a", "_a", "shöut", "a b", "a.b", &long]
+    {
+        assert!(error(&new(Path::new(name))).contains("a crate and a stage"), "{name}");
+    }
+    for (name, why) in [
+        ("decode", "the host has a stage"),
+        ("sink", "the host has a stage"),
+        ("fn", "a word of Rust's own"),
+        ("std", "a word of Rust's own"),
+        ("proc-macro", "a word of Rust's own"),
+        ("serde", "it is built with"),
+        ("clickmill-plugin", "it is built with"),
+        ("wit-bindgen-core", "it is built with"),
+    ] {
+        let told = error(&new(Path::new(name)));
+        assert!(told.contains(why) && told.contains(&format!("`{name}`")), "{told}");
+    }
+}
+
+#[test]
+fn columns_are_names_of_columns_that_plugins_may_have() {
+    let with = |reads: &[&str], writes: &str| New {
+        reads: reads.iter().map(|name| (*name).to_owned()).collect(),
+        writes: Some(writes.to_owned()),
+        ..new(Path::new("city"))
+    };
+    for (reads, writes) in [(&["a"][..], "a"), (&["a", "B_2", "_c"], "a"), (&["a", "b"], "c")] {
+        assert!(with(reads, writes).project().is_ok(), "{reads:?}, {writes}");
+    }
+    let long = "a".repeat(301);
+    for column in ["", " a", "a b", "a-b", "2a", "items.price", "é", "a\"", "{{name}}", &long] {
+        assert!(error(&with(&[column], "c")).contains("`--reads` has"), "{column}");
+        assert!(error(&with(&["a"], column)).contains("`--writes` has"), "{column}");
+    }
+    assert!(error(&with(&["a"], "c,d")).contains("further columns to write"));
+    assert!(error(&with(&["a", "A"], "c")).contains("`A` twice"));
+    for filled in ["plugin_set", "Source"] {
+        assert!(error(&with(&[filled], "c")).contains("fills in itself"), "{filled}");
+        assert!(error(&with(&["a"], filled)).contains("fills in itself"), "{filled}");
+    }
+}
+
+#[test]
+fn nothing_in_braces_is_left_and_each_file_is_there_once() {
+    let project = new(Path::new("city")).project().unwrap_or_else(|failure| panic!("{failure}"));
+    let files = project.files();
+    for (path, text) in &files {
+        let left = text.match_indices("{{").find(|(at, _)| {
+            text[at + 2..].starts_with(|c: char| c.is_ascii_lowercase())
+                && !path.starts_with("sdk/")
+        });
+        assert_eq!(left, None, "{path}");
+    }
+    let paths: BTreeSet<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(paths.len(), files.len());
+    for path in [
+        "Cargo.lock",
+        ".gitignore",
+        ".github/workflows/ci.yml",
+        "sdk/src/lib.rs",
+        "sdk/wit/plugin.wit",
+    ] {
+        assert!(paths.contains(path), "{path}: {paths:?}");
+    }
+}
+
+#[test]
+fn what_is_there_is_left_as_it_is() {
+    let scratch = tempfile::tempdir().unwrap();
+    let project = new(Path::new("city")).project().unwrap_or_else(|failure| panic!("{failure}"));
+    let folder = scratch.path().join("city");
+    assert!(make(&folder, &project).is_ok());
+    let read = || fs::read_to_string(folder.join("src/lib.rs")).unwrap();
+    fs::write(folder.join("src/lib.rs"), "mine").unwrap();
+    let told = make(&folder, &project).unwrap_err().to_string();
+    assert!(told.contains("is there already"), "{told}");
+    assert_eq!(read(), "mine");
+    // A file, a folder without anything in it, and a link that leads nowhere are there too.
+    let (file, empty, link) = ("file", "empty", "link");
+    fs::write(scratch.path().join(file), "mine").unwrap();
+    fs::create_dir(scratch.path().join(empty)).unwrap();
+    std::os::unix::fs::symlink("nowhere", scratch.path().join(link)).unwrap();
+    for name in [file, empty, link] {
+        let told = make(&scratch.path().join(name), &project).unwrap_err().to_string();
+        assert!(told.contains("is there already"), "{told}");
+    }
+    assert!(!scratch.path().join("nowhere").exists());
+    let told = make(&scratch.path().join("no/such/city"), &project).unwrap_err().to_string();
+    assert!(told.contains("has to be there"), "{told}");
+}
