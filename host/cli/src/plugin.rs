@@ -1,6 +1,8 @@
 //! `clickmill plugin`: builds, tests and signs plugins, says what a component is, and swaps plugins of a
 //! running pipeline.
 
+mod alone;
+mod bench;
 mod built;
 mod keygen;
 mod sign;
@@ -36,6 +38,8 @@ pub(super) enum Plugin {
     Inspect(Inspect),
     /// Run a plugin's golden cases
     Test(test::Test),
+    /// Measure what a plugin's rows cost, against another version too
+    Bench(bench::Bench),
     /// Swap plugins of a running pipeline, their configuration or their lookup tables
     Swap(swap::Swap),
     /// Take the last swap of a running pipeline back, or go to any plugin set that ran before
@@ -80,6 +84,7 @@ impl Plugin {
             Plugin::Build(build) => build.run(),
             Plugin::Inspect(inspect) => inspect.run(),
             Plugin::Test(test) => test.run(),
+            Plugin::Bench(bench) => bench.run(),
             Plugin::Swap(swap) => swap.run(),
             Plugin::Rollback(rollback) => rollback.run(),
             Plugin::History(history) => history.run(),

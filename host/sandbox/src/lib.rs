@@ -74,6 +74,7 @@
 //! ```
 
 mod allowance;
+mod bench;
 mod boundary;
 pub mod build;
 mod cache;
@@ -103,6 +104,7 @@ mod manifest;
 mod processor_time;
 mod records;
 mod redactor;
+mod rows;
 mod secrets;
 mod set;
 mod settings;
@@ -111,10 +113,12 @@ mod shape;
 pub mod signature;
 mod slots;
 mod stage;
+mod tested;
 #[cfg(test)]
 mod testing;
 mod trust;
 
+pub use bench::{Bench, Round};
 pub use boundary::CONTRACT;
 pub use cache::CacheError;
 pub use chain::{Chain, ChainWorker, Processed, StageCounts};
@@ -130,6 +134,7 @@ pub use records::RecordCounts;
 pub use secrets::{MIN_SECRET_BYTES, Secrets, SecretsError};
 pub use set::{LookupMade, PluginSet, StageMade};
 pub use shape::ShapeError;
+pub use tested::{Measure, Tested, TestedCase};
 pub use trust::{Trust, TrustError};
 
 // What an embedder needs of the other crates: stages as configured, batches as they flow.

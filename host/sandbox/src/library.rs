@@ -10,6 +10,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
 
+use super::bench::Bench;
 use super::build;
 use super::chain::Chain;
 use super::change::{Change, NewComponent};
@@ -20,6 +21,7 @@ use super::golden::Golden;
 use super::lookup::LookupFile;
 use super::secrets::Secrets;
 use super::set::{PluginSet, StageMade};
+use super::tested::{self, Measure, Tested};
 use clickmill_config::{Grant, Plugin};
 use clickmill_core::Digest;
 use member::Member;
@@ -143,9 +145,30 @@ impl Library {
         blobs
     }
 
-    /// Runs golden cases through a stage, by itself. The secrets that they do not give are made up. Returns
-    /// a line for each that fails.
-    pub fn golden(&self, stage: &str, golden: &Golden) -> Result<Vec<String>, TestError> {
+    /// Runs golden cases through a stage, by itself. The secrets that they do not give are made up.
+    pub fn golden(
+        &self,
+        stage: &str,
+        golden: &Golden,
+        measure: Measure,
+    ) -> Result<Tested, TestError> {
+        Ok(tested::run(golden, &self.alone(stage, golden)?, measure)?)
+    }
+
+    /// A stage by itself with the columns, configuration, secrets and lookup tables of golden cases, and rows
+    /// for it: `count` of those given, in turn, or of those of the cases where none are given.
+    pub fn bench(
+        &self,
+        stage: &str,
+        golden: &Golden,
+        rows: &[serde_json::Map<String, serde_json::Value>],
+        count: usize,
+    ) -> Result<Bench, TestError> {
+        Ok(Bench::new(golden, self.alone(stage, golden)?, rows, count)?)
+    }
+
+    /// A stage by itself, as golden cases want it.
+    fn alone(&self, stage: &str, golden: &Golden) -> Result<Chain, TestError> {
         let failed = |source: ChangeError| TestError::Change {
             file: golden.file.clone(),
             source: Box::new(source),
@@ -157,14 +180,16 @@ impl Library {
         };
         let (stage, config) = (stage.to_owned(), golden.config.clone());
         let change = Change { stage: stage.clone(), config, ..Change::default() };
-        let mut alone = member.with(&self.engine, change).map_err(failed)?;
+        let alone = member.with(&self.engine, change).map_err(failed)?;
+        let alone = alone.granting(golden.lookups()?);
+        let mut alone = alone.map_err(|error| failed(error.into()))?;
         // The cases say which columns there are; what the pipeline grants is checked by itself.
         (alone.plugin.reads, alone.plugin.writes) = (Grant::All, Grant::All);
         let asked = &alone.component.manifest.secrets;
         let secrets = golden.secrets(&stage, asked)?;
         let alone = Self::of(&self.engine, vec![Arc::new(alone)]);
         let chain = alone.configure(&golden.columns()?, &secrets);
-        Ok(golden.run(&chain.map_err(|error| failed(error.into()))?)?)
+        chain.map_err(|error| failed(error.into()))
     }
 
     /// Whether each stage asks for no secret but those that it is granted, none of these can be guessed, and

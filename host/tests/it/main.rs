@@ -35,6 +35,7 @@ mod monitoring;
 mod objects;
 mod origins;
 mod permissions;
+mod plugin_cases;
 mod proxy;
 mod readme;
 mod replay;

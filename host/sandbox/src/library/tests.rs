@@ -113,3 +113,56 @@ fn a_component_runs_without_a_pipeline() {
     assert_eq!(processed.batch.columns, columns);
     assert_eq!((processed.rejected.len(), processed.filtered), (0, 0));
 }
+
+#[test]
+fn a_budget_is_held_by_each_row_and_by_all_cases_together() {
+    let (folder, engine) = engine();
+    let path = folder.path().join("idle.wasm");
+    std::fs::write(&path, idle_plugin()).unwrap();
+    let library = Library::load(&engine, &[plugin("idle", &path)]).unwrap();
+    let tested = |budget: &str, measure| {
+        let text = format!(
+            r#"{{"columns": {{"n": "INTEGER"}}, {budget} "cases": [{{"input": {{"n": 1}}, "output": {{"n": 1}}}}]}}"#
+        );
+        let golden = Golden::parse(&text, "t.json".to_owned()).unwrap();
+        library.golden("idle", &golden, measure).unwrap()
+    };
+    let free = tested("", Measure::Budgets);
+    assert_eq!((free.failed(), free.cases[0].fuel_per_row), (0, None));
+    assert!(free.fuel > 0);
+    let measured = tested("", Measure::All);
+    // It looks at no row.
+    assert_eq!((measured.fuel, measured.cases[0].fuel_per_row), (free.fuel, Some(0)));
+    let held = format!(r#""max_fuel_per_row": 0, "max_fuel": {},"#, free.fuel);
+    assert_eq!(tested(&held, Measure::Budgets).problems().collect::<Vec<_>>(), [""; 0]);
+    let tight = tested(&format!(r#""max_fuel": {},"#, free.fuel - 1), Measure::Budgets);
+    let told: Vec<String> = tight.problems().collect();
+    let begins = format!(
+        "t.json: all cases in one batch take {} fuel, wanted at most {} (+",
+        free.fuel,
+        free.fuel - 1
+    );
+    assert!(told.len() == 1 && told[0].starts_with(&begins), "{told:?}");
+    assert_eq!(tight.failed(), 1);
+}
+
+#[test]
+fn a_bench_repeats_rows_and_takes_the_same_fuel_each_time() {
+    let (folder, engine) = engine();
+    let path = folder.path().join("idle.wasm");
+    std::fs::write(&path, idle_plugin()).unwrap();
+    let library = Library::load(&engine, &[plugin("idle", &path)]).unwrap();
+    let text = r#"{"columns": {"n": "INTEGER"}, "cases": [{"input": {"n": 1}, "output": {}}]}"#;
+    let golden = Golden::parse(text, "t.json".to_owned()).unwrap();
+    let rows =
+        [r#"{"n": 1, "other": "left out"}"#, "{}"].map(|row| serde_json::from_str(row).unwrap());
+    for rows in [&[][..], &rows] {
+        let bench = library.bench("idle", &golden, rows, 10_000).unwrap();
+        let [first, second] = [bench.round().unwrap(), bench.round().unwrap()];
+        assert_eq!((first.made, first.rejected, first.dropped), (10_000, 0, 0));
+        assert_eq!(first.fuel, second.fuel);
+        assert!(first.fuel > 0 && !first.time.is_zero());
+    }
+    let wrong = [serde_json::from_str(r#"{"n": "many"}"#).unwrap()];
+    assert!(library.bench("idle", &golden, &wrong, 1).is_err());
+}

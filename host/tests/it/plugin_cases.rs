@@ -1,0 +1,283 @@
+//! What authors run on their plugins: golden cases with budgets, for people and for CI, and benches.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value as Json, json};
+
+use crate::cloud::{signal, wait_until};
+use crate::support::{Process, Scratch, another, component};
+
+/// A folder with a component and a file of cases for it.
+fn folder(scratch: &Scratch, plugin: &str, cases: &Json) -> String {
+    std::fs::create_dir_all(scratch.path("p/tests")).unwrap();
+    std::fs::copy(component(&format!("plugins/{plugin}")), scratch.path("p/p.wasm")).unwrap();
+    scratch.write("p/tests/t.json", cases.to_string());
+    scratch.path("p/p.wasm").to_string_lossy().into_owned()
+}
+
+/// The exit code of `plugin test --json`, and what it prints.
+#[track_caller]
+fn test(scratch: &Scratch, arguments: &[&str]) -> (i32, Json, String) {
+    let output = scratch.run(&[&["plugin", "test", "--json"], arguments].concat());
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{error}: {}{errors}", String::from_utf8_lossy(&output.stdout))
+    });
+    (output.status.code().unwrap(), told, errors)
+}
+
+/// Cases of `enrich` about days.
+fn days() -> Json {
+    json!({
+        "columns": {"year": "INTEGER", "month": "INTEGER", "day": "INTEGER"},
+        "config": {"event_date": {"year": "year", "month": "month", "day": "day"}},
+        "cases": [
+            {"name": "a <day>", "input": {"year": 2008, "month": 4, "day": 1}, "output": {"event_date": "2008-04-01"}},
+            {"name": "no day", "input": {"year": 2008, "month": 4}, "rejected": "bad_date"},
+        ]
+    })
+}
+
+#[test]
+fn a_case_beyond_its_budget_fails_and_tells_by_how_much() {
+    let scratch = Scratch::new();
+    let mut cases = days();
+    let plugin = folder(&scratch, "enrich", &cases);
+    let (code, free, errors) = test(&scratch, &[&plugin]);
+    assert_eq!((code, errors.as_str()), (0, ""), "{free:#}");
+    assert_eq!(
+        (&free["cases"], &free["failed"], &free["plugin"]),
+        (&2.into(), &0.into(), &"enrich".into())
+    );
+    let fuel = |of: &Json, at: usize| of["files"][0]["cases"][at]["fuel_per_row"].as_u64().unwrap();
+    let (first, second) = (fuel(&free, 0), fuel(&free, 1));
+    let all = free["files"][0]["fuel"].as_u64().unwrap();
+    assert!(first > 0 && second > 0 && all > first, "{free:#}");
+
+    // Exactly what it takes is enough, and it takes that each time.
+    cases["max_fuel_per_row"] = first.into();
+    cases["cases"][1]["max_fuel_per_row"] = second.into();
+    cases["max_fuel"] = all.into();
+    folder(&scratch, "enrich", &cases);
+    let (code, held, _) = test(&scratch, &[&plugin]);
+    assert_eq!((code, &held), (0, &free));
+    assert_eq!(scratch.done(&["plugin", "test", &plugin]), "2 golden cases pass\n");
+    let told = scratch.done(&["plugin", "test", "--fuel", &plugin]);
+    assert!(told.contains(&format!("{first}  t.json, case `a <day>`")), "{told}");
+
+    cases["max_fuel_per_row"] = (first - 1).into();
+    cases["cases"][0]["output"] = json!({"event_date": "2008-04-02", "year": 1});
+    folder(&scratch, "enrich", &cases);
+    let junit = scratch.path("junit.xml").to_string_lossy().into_owned();
+    let (code, told, errors) = test(&scratch, &[&plugin, "--junit", &junit]);
+    assert_eq!((code, errors.trim()), (1, "error: 1 of 2 golden cases fail"));
+    let problem = told["files"][0]["cases"][0]["problem"].as_str().unwrap();
+    let budget = format!("a row like it takes {first} fuel, wanted at most {} (+", first - 1);
+    for part in [
+        "`event_date` is `2008-04-01`, wanted `2008-04-02`",
+        "`year` is `2008`, wanted `1`",
+        &budget,
+    ] {
+        assert!(problem.contains(part), "{part}: {problem}");
+    }
+    let xml = std::fs::read_to_string(&junit).unwrap();
+    assert!(xml.contains("tests=\"2\" failures=\"1\" errors=\"0\""), "{xml}");
+    assert!(xml.contains("classname=\"enrich.t\" name=\"a &lt;day&gt;\""), "{xml}");
+    assert!(xml.contains("<failure message=\"`event_date` is"), "{xml}");
+
+    // All cases together are beyond their budget, and each is within its own.
+    let mut cases = days();
+    cases["max_fuel"] = 1.into();
+    folder(&scratch, "enrich", &cases);
+    let (code, told, _) = test(&scratch, &[&plugin]);
+    let problem = told["files"][0]["problem"].as_str().unwrap();
+    assert_eq!(code, 1);
+    assert!(problem.starts_with(&format!("all cases in one batch take {all} fuel")), "{problem}");
+}
+
+#[test]
+fn cases_that_cannot_be_run_are_errors_in_the_report() {
+    let scratch = Scratch::new();
+    let mut cases = days();
+    cases["config"]["no_such_key"] = true.into();
+    let plugin = folder(&scratch, "enrich", &cases);
+    let junit = scratch.path("junit.xml").to_string_lossy().into_owned();
+    let (code, told, errors) = test(&scratch, &[&plugin, "--junit", &junit]);
+    assert_eq!(code, 2, "{errors}");
+    for text in
+        [&told["files"][0]["error"].to_string(), &errors, &std::fs::read_to_string(&junit).unwrap()]
+    {
+        assert!(text.contains("no_such_key"), "{text}");
+    }
+    assert!(std::fs::read_to_string(&junit).unwrap().contains("failures=\"0\" errors=\"1\""));
+}
+
+#[test]
+fn cases_bring_reference_data_along() {
+    let scratch = Scratch::new();
+    let mut cases = json!({
+        "columns": {"country_code": "STRING"},
+        "lookups": {"countries": {"29": {"name": "Poland"}}},
+        "config": {"names": [{"column": "country_code", "table": "countries", "field": "name", "to": "country"}]},
+        "cases": [
+            {"input": {"country_code": "29"}, "output": {"country": "Poland"}},
+            {"input": {"country_code": "30"}, "rejected": "unknown_code"},
+        ]
+    });
+    let plugin = folder(&scratch, "enrich", &cases);
+    assert_eq!(scratch.done(&["plugin", "test", &plugin]), "2 golden cases pass\n");
+    cases["lookups"]["countries"] = "countries.tsv".into();
+    scratch.write("p/tests/countries.tsv", "code\tname\n29\tPoland\n");
+    folder(&scratch, "enrich", &cases);
+    assert_eq!(scratch.done(&["plugin", "test", &plugin]), "2 golden cases pass\n");
+    scratch.write("secret.csv", "code,name\n29,Poland\n");
+    cases["lookups"]["countries"] = "../../secret.csv".into();
+    folder(&scratch, "enrich", &cases);
+    let output = scratch.run(&["plugin", "test", &plugin]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(errors.contains("a `.csv` or `.tsv` file in the same folder"), "{errors}");
+}
+
+#[test]
+fn bytes_go_in_and_come_out_in_base64() {
+    let scratch = Scratch::new();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(br#"{"id": "e1", "raw": "AP9oaQ=="}"#).unwrap();
+    let payload = STANDARD.encode(gzip.finish().unwrap());
+    let cases = json!({
+        "columns": {"payload": "BYTES"},
+        "config": {
+            "format": "json", "payload": "payload", "packed": ["gzip"],
+            "columns": [{"name": "id", "type": "text"}, {"name": "raw", "type": "blob"}]
+        },
+        "cases": [
+            {"input": {"payload": payload}, "output": {"id": "e1", "raw": "AP9oaQ=="}},
+            {"input": {"payload": payload}, "output": {"raw": "AP9oag=="}},
+        ]
+    });
+    let plugin = folder(&scratch, "parse", &cases);
+    let (code, told, _) = test(&scratch, &[&plugin]);
+    assert_eq!((code, &told["files"][0]["cases"][0]["problem"]), (1, &Json::Null), "{told:#}");
+    assert_eq!(told["files"][0]["cases"][1]["problem"], "`raw` is `AP9oaQ==`, wanted `AP9oag==`");
+}
+
+#[test]
+fn watched_cases_are_tested_again_when_they_change() {
+    let scratch = Scratch::new();
+    let mut cases = days();
+    let plugin = folder(&scratch, "enrich", &cases);
+    let mut command = scratch.command(&["plugin", "test", "--watch", &plugin]);
+    let mut child = Process::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let said = Arc::new(Mutex::new(String::new()));
+    let streams: [Box<dyn std::io::Read + Send>; 2] =
+        [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+    for stream in streams {
+        let said = said.clone();
+        std::thread::spawn(move || {
+            let lines = std::io::BufRead::lines(std::io::BufReader::new(stream));
+            for line in lines.map_while(Result::ok) {
+                said.lock().unwrap().extend([line.as_str(), "\n"]);
+            }
+        });
+    }
+    let says = |what: &str| wait_until(what, || said.lock().unwrap().contains(what));
+    says("2 golden cases pass");
+    says("to change");
+    cases["cases"][0]["output"]["event_date"] = "2009-01-01".into();
+    folder(&scratch, "enrich", &cases);
+    says("error: 1 of 2 golden cases fail");
+    // It goes on after what can't be run, too.
+    scratch.write("p/tests/t.json", "no JSON");
+    says("are not of the form");
+    cases["cases"] = json!([{"input": {}, "rejected": "bad_date"}]);
+    folder(&scratch, "enrich", &cases);
+    says("1 golden cases pass");
+    assert!(child.try_wait().unwrap().is_none());
+    signal(&child, "-INT");
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_bench_compares_versions_on_the_rows_of_cases_or_of_a_file() {
+    let scratch = Scratch::new();
+    let plugin = folder(&scratch, "enrich", &days());
+    let other =
+        scratch.write("other.wasm", another("plugins/enrich")).to_string_lossy().into_owned();
+    let bench = |arguments: &[&str]| -> Json {
+        let count = ["plugin", "bench", "--json", "--count", "9000", "--rounds", "2", &plugin];
+        serde_json::from_str(&scratch.done(&[&count[..], arguments].concat())).unwrap()
+    };
+    let told = bench(&["--against", &other, "--vcpu-hour", "3600"]);
+    let file = &told["files"][0];
+    assert_eq!((&file["file"], &file["batch_rows"]), (&"t.json".into(), &8192.into()));
+    let [this, against] = [&file["versions"][0], &file["versions"][1]];
+    // They do the same, and fuel is exact.
+    assert_eq!(this["fuel_per_row"], against["fuel_per_row"]);
+    assert_ne!(this["digest"], against["digest"]);
+    assert_eq!((&this["rejected"], &this["dropped"]), (&4500.into(), &0.into()));
+    assert!(this["fuel_per_row"].as_f64() > Some(1.0) && this["ns_per_row"].as_f64() > Some(0.0));
+    let million = &this["per_million_events"];
+    let (secs, cost) =
+        (million["core_seconds"].as_f64().unwrap(), million["cost"].as_f64().unwrap());
+    // Of a price of 3600 an hour a second costs 1.
+    assert!((secs - cost).abs() < 1e-9 && secs > 0.0, "{million:#}");
+    assert_eq!(told, {
+        let mut again = bench(&["--against", &other, "--vcpu-hour", "3600"]);
+        for version in 0..2 {
+            for figure in ["ns_per_row", "per_million_events"] {
+                again["files"][0]["versions"][version][figure] =
+                    told["files"][0]["versions"][version][figure].clone();
+            }
+        }
+        again
+    });
+
+    let rows =
+        scratch.write("rows.ndjson", "{\"year\": 2008, \"month\": 4, \"day\": 1, \"other\": 7}\n");
+    let rows = rows.to_string_lossy();
+    let told = bench(&["--cases", "t.json", "--rows", &rows]);
+    assert_eq!(told["files"][0]["versions"][0]["rejected"], 0);
+    let text = scratch.done(&[
+        "plugin",
+        "bench",
+        "--count",
+        "100",
+        "--rounds",
+        "1",
+        "--against",
+        &other,
+        &plugin,
+    ]);
+    for part in [
+        "t.json: 100 rows in batches of 100, median of 1 rounds",
+        "enrich ",
+        "+0.0 %",
+        "a million events: ",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+
+    for (arguments, wanted) in [
+        (&["--cases", "u.json"][..], "there are no cases `u.json`, only `t.json`"),
+        (&["--cases", "t.json", "--rows", "nowhere"], "cannot read `nowhere`"),
+        (&["--cases", "t.json", "--rows", &plugin], "cannot read"),
+        (&["--cases", "t.json", "--rows", "/dev/null"], "`/dev/null` has no rows"),
+        (&["--rows", &rows], "--cases"),
+        (&["--count", "0"], "0"),
+        (&["--vcpu-hour=-1"], "wanted a number from 0 on"),
+    ] {
+        let output = scratch.run(&[&["plugin", "bench", &plugin], arguments].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
+        assert!(errors.contains(wanted), "{arguments:?}: {errors}");
+    }
+    assert!(Path::new(&plugin).is_file());
+}
