@@ -10,8 +10,11 @@ use serde_json::{Map, Value as Json};
 use super::chain::{Chain, ChainWorker};
 use super::golden::{Golden, GoldenError};
 use super::processor_time::spent;
+use super::profile::Profile;
 use super::rows::decode;
+use super::stage::StageWorker;
 use super::tested::batch;
+use clickmill_core::batch::Batch;
 
 /// Rows of a batch, at most, …
 const BATCH_ROWS: usize = 8192;
@@ -76,19 +79,35 @@ impl Bench {
         self.batch_rows.min(self.count)
     }
 
+    /// Where the fuel of a call for the first batch goes, by so many samples.
+    ///
+    /// # Errors
+    ///
+    /// Where the rows don't fit their columns.
+    pub fn profile(&self, samples: u64) -> Result<Profile, GoldenError> {
+        let batch = self.batch(0, self.batch_rows())?;
+        Ok(Profile::of(&StageWorker::new(self.chain.stages[0].clone(), true), &batch, samples))
+    }
+
+    /// The rows of one batch.
+    fn batch(&self, start: usize, end: usize) -> Result<Batch, GoldenError> {
+        let rows = (start..end).map(|row| (row % self.rows.num_rows()) as u64);
+        let columns = take_record_batch(&self.rows, &UInt64Array::from_iter_values(rows));
+        batch(&self.golden, columns.map_err(|source| self.failed(source))?)
+    }
+
+    fn failed(&self, source: ArrowError) -> GoldenError {
+        GoldenError::Values { file: self.golden.file.clone(), source }
+    }
+
     /// Runs all rows, batch by batch.
     pub fn round(&self) -> Result<Round, GoldenError> {
-        let failed =
-            |source: ArrowError| GoldenError::Values { file: self.golden.file.clone(), source };
         let mut worker = ChainWorker::new(&self.chain);
         let mut round = Round::default();
         for start in (0..self.count).step_by(self.batch_rows) {
-            let end = self.count.min(start + self.batch_rows);
-            let rows = (start..end).map(|row| (row % self.rows.num_rows()) as u64);
-            let columns = take_record_batch(&self.rows, &UInt64Array::from_iter_values(rows));
-            let batch = batch(&self.golden, columns.map_err(failed)?)?;
+            let batch = self.batch(start, self.count.min(start + self.batch_rows))?;
             let began = spent();
-            let processed = worker.run(batch).map_err(failed)?;
+            let processed = worker.run(batch).map_err(|source| self.failed(source))?;
             round.time += spent().saturating_sub(began);
             round.made += processed.batch.rows() as u64;
             round.rejected += processed.rejected.len() as u64;

@@ -36,10 +36,10 @@ use serde_json::{Map, Value as Json, json};
 
 use super::boundary::Secret;
 use super::file;
-use super::lookup::LookupFile;
+use super::lookup::{Format, LookupFile};
 use super::rows::decode;
 use super::secrets::{Secrets, made_up, wrong};
-use clickmill_core::schema::{Column, timestamp_type};
+use clickmill_core::schema::{Column, TableSchema, timestamp_type};
 use clickmill_core::{Fault, Micros};
 
 /// Bytes of a file of cases, at most: what a request for a swap holds of all of them.
@@ -50,20 +50,20 @@ const MAX_FILE_BYTES: usize = 512 << 20;
 #[serde(deny_unknown_fields)]
 pub struct Golden {
     /// The file's name, for messages.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub file: String,
     columns: BTreeMap<String, Json>,
     /// Merged over the stage's configuration.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub config: Map<String, Json>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     secrets: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     lookups: BTreeMap<String, Lookup>,
     /// Contents of the files that `lookups` name, as they were read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     files: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     ingest_time: Option<String>,
     /// Fuel that a row of any case may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,11 +85,11 @@ enum Lookup {
 }
 
 /// A row that goes in, and what is to become of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Case {
-    #[serde(default)]
-    name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) name: String,
     pub(super) input: Map<String, Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) output: Option<Map<String, Json>>,
@@ -97,10 +97,10 @@ pub(super) struct Case {
     pub(super) rows: Option<Vec<Map<String, Json>>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) rejected: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) dropped: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    max_fuel_per_row: Option<u64>,
+    pub(super) max_fuel_per_row: Option<u64>,
 }
 
 impl Case {
@@ -259,6 +259,63 @@ impl Golden {
         case.max_fuel_per_row.or(self.max_fuel_per_row)
     }
 
+    /// A file without cases yet, for rows of these columns and a stage that is configured like this.
+    pub(super) fn of_rows(
+        file: &str,
+        columns: &Schema,
+        config: &Map<String, Json>,
+        lookups: &[LookupFile],
+        ingest_time: Micros,
+    ) -> Self {
+        let mut golden = Self {
+            file: file.to_owned(),
+            columns: columns.fields().iter().filter_map(|field| column_of(field)).collect(),
+            config: config.clone(),
+            secrets: BTreeMap::new(),
+            lookups: BTreeMap::new(),
+            files: BTreeMap::new(),
+            ingest_time: Some(ingest_time.to_string()),
+            max_fuel_per_row: None,
+            max_fuel: None,
+            cases: Vec::new(),
+        };
+        for LookupFile { table, path, bytes, .. } in lookups {
+            let text = String::from_utf8_lossy(bytes);
+            let lookup = match Format::of(path) {
+                Format::Json => Lookup::Rows(serde_json::from_str(&text).unwrap_or_default()),
+                format @ (Format::Csv | Format::Tsv) => {
+                    let name = format!("{table}.{}", format.as_str());
+                    golden.files.insert(name.clone(), text.into_owned());
+                    Lookup::File(name)
+                }
+            };
+            golden.lookups.insert(table.clone(), lookup);
+        }
+        golden
+    }
+
+    /// Keeps these columns only.
+    pub(super) fn keep_columns(&mut self, keep: impl Fn(&str) -> bool) {
+        self.columns.retain(|name, _| keep(name));
+    }
+
+    /// Whether a column is among those that the plugin may read.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.columns.contains_key(name)
+    }
+
+    /// Its text, without the files of reference data that it names.
+    pub fn text(&self) -> String {
+        let written = Self { file: String::new(), files: BTreeMap::new(), ..self.clone() };
+        // It was made of JSON, or of what JSON holds.
+        format!("{:#}\n", serde_json::to_value(&written).unwrap_or_default())
+    }
+
+    /// The files of reference data that it names, each with its text.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
     /// How many cases.
     pub fn cases(&self) -> usize {
         self.cases.len()
@@ -307,6 +364,20 @@ impl Golden {
         let times = column.column(0).as_primitive_opt::<TimestampMicrosecondType>();
         Ok(times.map_or(0, |times| times.value(0)).into())
     }
+}
+
+/// A column by its name, as `columns` has it.
+fn column_of(field: &Field) -> Option<(String, Json)> {
+    let schema = Schema::new(vec![field.clone().with_nullable(true)]);
+    let mut column = TableSchema::of_arrow(&schema, Path::new(""))?.fields().pop()?;
+    let members = column.as_object_mut()?;
+    members.remove("name");
+    let is_plain = members.get("mode").is_none_or(|mode| mode == "NULLABLE");
+    let kind = match members.get("type") {
+        Some(kind) if is_plain && !members.contains_key("fields") => kind.clone(),
+        _ => column,
+    };
+    Some((field.name().clone(), kind))
 }
 
 #[cfg(test)]

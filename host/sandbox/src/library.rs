@@ -7,6 +7,7 @@ mod member;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
 
@@ -17,13 +18,15 @@ use super::change::{Change, NewComponent};
 use super::digest;
 use super::engine::Engine;
 use super::error::{ChangeError, PluginError, TestError};
-use super::golden::Golden;
+use super::golden::{Golden, GoldenError};
 use super::lookup::LookupFile;
+use super::record::{self, Recorded};
+use super::rows::plainly;
 use super::secrets::Secrets;
 use super::set::{PluginSet, StageMade};
 use super::tested::{self, Measure, Tested};
 use clickmill_config::{Grant, Plugin};
-use clickmill_core::Digest;
+use clickmill_core::{Digest, Micros};
 use member::Member;
 
 /// The components of a chain, compiled and described, not yet fitted to columns. Immutable: a change
@@ -155,6 +158,35 @@ impl Library {
         Ok(tested::run(golden, &self.alone(stage, golden)?, measure)?)
     }
 
+    /// Golden cases of what a stage makes of rows now, under its configuration and with its reference data, for a
+    /// file of this name. Of the columns those are kept that it reads.
+    pub fn record(
+        &self,
+        stage: &str,
+        file: &str,
+        rows: &RecordBatch,
+        ingest_time: Micros,
+    ) -> Result<Recorded, TestError> {
+        let values = |source| GoldenError::Values { file: file.to_owned(), source };
+        let member = self.member(stage, file)?;
+        let rows = plainly(rows).map_err(values)?;
+        let (config, lookups) = (&member.plugin.config, &member.lookup_files);
+        let mut golden = Golden::of_rows(file, &rows.schema(), config, lookups, ingest_time);
+        // What it is not granted it does not see.
+        golden.keep_columns(|name| match &member.plugin.reads {
+            Grant::All => true,
+            Grant::Only(paths) => {
+                let is_in = |path: &String| path == name || path.split('.').next() == Some(name);
+                paths.iter().any(is_in)
+            }
+        });
+        let chain = self.alone(stage, &golden)?;
+        let reads = &chain.stages[0].reads;
+        golden.keep_columns(|name| reads.position(name).is_some());
+        let chain = self.alone(stage, &golden)?;
+        Ok(record::record(golden, &chain, &rows)?)
+    }
+
     /// A stage by itself with the columns, configuration, secrets and lookup tables of golden cases, and rows
     /// for it: `count` of those given, in turn, or of those of the cases where none are given.
     pub fn bench(
@@ -173,11 +205,7 @@ impl Library {
             file: golden.file.clone(),
             source: Box::new(source),
         };
-        let member = self.members.iter().find(|member| member.plugin.name == *stage);
-        let Some(member) = member else {
-            let known = self.stage_names().map(str::to_owned).collect();
-            return Err(failed(ChangeError::UnknownStage { stage: stage.to_owned(), known }));
-        };
+        let member = self.member(stage, &golden.file)?;
         let (stage, config) = (stage.to_owned(), golden.config.clone());
         let change = Change { stage: stage.clone(), config, ..Change::default() };
         let alone = member.with(&self.engine, change).map_err(failed)?;
@@ -190,6 +218,16 @@ impl Library {
         let alone = Self::of(&self.engine, vec![Arc::new(alone)]);
         let chain = alone.configure(&golden.columns()?, &secrets);
         chain.map_err(|error| failed(error.into()))
+    }
+
+    /// A stage that the cases of a file are for.
+    fn member(&self, stage: &str, file: &str) -> Result<&Member, TestError> {
+        let member = self.members.iter().find(|member| member.plugin.name == *stage);
+        member.map(|member| &**member).ok_or_else(|| {
+            let known = self.stage_names().map(str::to_owned).collect();
+            let source = ChangeError::UnknownStage { stage: stage.to_owned(), known };
+            TestError::Change { file: file.to_owned(), source: Box::new(source) }
+        })
     }
 
     /// Whether each stage asks for no secret but those that it is granted, none of these can be guessed, and

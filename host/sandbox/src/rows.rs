@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Schema};
 use arrow::error::ArrowError;
-use arrow::json::ReaderBuilder;
+use arrow::json::writer::{JsonArray, NullableEncoder, WriterBuilder};
+use arrow::json::{Encoder, EncoderFactory, EncoderOptions, ReaderBuilder};
 use arrow::util::display::array_value_to_string;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -78,6 +79,69 @@ fn for_arrow(of: &DataType, value: &Json) -> Result<Json, ArrowError> {
     })
 }
 
+/// Rows as JSON, from which [`decode`] makes the same. A null is left out, or told where `nulls` are wanted.
+pub(super) fn encode(
+    rows: &RecordBatch,
+    nulls: bool,
+) -> Result<Vec<Map<String, Json>>, ArrowError> {
+    if rows.num_columns() == 0 {
+        return Ok(vec![Map::new(); rows.num_rows()]);
+    }
+    let writer = WriterBuilder::new().with_explicit_nulls(nulls);
+    let mut writer = writer.with_encoder_factory(Arc::new(Exact)).build::<_, JsonArray>(Vec::new());
+    writer.write(rows)?;
+    writer.finish()?;
+    let rows = serde_json::from_slice(&writer.into_inner());
+    rows.map_err(|error| ArrowError::JsonError(error.to_string()))
+}
+
+/// Bytes in base64, and decimals as texts, since numbers of JSON may lose digits.
+#[derive(Debug)]
+struct Exact;
+
+/// Writes what needs no escape within quotes.
+struct Quoted<F>(F);
+
+impl<F: Fn(usize) -> String> Encoder for Quoted<F> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend_from_slice((self.0)(row).as_bytes());
+        out.push(b'"');
+    }
+}
+
+impl EncoderFactory for Exact {
+    fn make_default_encoder<'a>(
+        &self,
+        _field: &'a FieldRef,
+        array: &'a dyn Array,
+        _options: &'a EncoderOptions,
+    ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
+        let encoder: Box<dyn Encoder + 'a> = if let Some(bytes) = array.as_binary_opt::<i32>() {
+            Box::new(Quoted(move |row| STANDARD.encode(bytes.value(row))))
+        } else if let Some(decimals) = array.as_primitive_opt::<Decimal128Type>() {
+            Box::new(Quoted(move |row| decimals.value_as_string(row)))
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(NullableEncoder::new(encoder, array.nulls().cloned())))
+    }
+}
+
+/// Columns with their texts written out. Those of types that no plugin is given are left out.
+pub(super) fn plainly(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, column) in rows.schema_ref().fields().iter().zip(rows.columns()) {
+        if let Some(kind) = Kind::of(field) {
+            let field = kind.field(field.name());
+            columns.push(cast(column, field.data_type())?);
+            fields.push(field);
+        }
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
+}
+
 /// What of a row is not as wanted, by column. Columns that are not wanted are not looked at.
 pub(super) fn differences(
     wanted: &Map<String, Json>,
@@ -120,6 +184,7 @@ fn shown(array: &ArrayRef) -> Result<String, ArrowError> {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::TimeUnit;
     use serde_json::json;
 
     use super::*;
@@ -149,6 +214,43 @@ mod tests {
         let wrong = row(json!({"payload": "not base64"}));
         let error = decode(&schema, &[&wrong]).unwrap_err().to_string();
         assert!(error.contains("`not base64` is to be bytes in base64"), "{error}");
+    }
+
+    #[test]
+    fn rows_become_json_and_the_same_rows_again() {
+        let field = |name: &str, data_type: DataType| Field::new(name, data_type, true);
+        let micros = TimeUnit::Microsecond;
+        let record =
+            vec![field("raw", DataType::Binary), field("price", DataType::Decimal128(38, 9))];
+        let element = Field::new("item", DataType::Struct(record.into()), false);
+        let schema = Schema::new(vec![
+            field("price", DataType::Decimal128(38, 9)),
+            field("day", DataType::Date32),
+            field("time", DataType::Time64(micros)),
+            field("local", DataType::Timestamp(micros, None)),
+            field("at", clickmill_core::schema::timestamp_type()),
+            field("ratio", DataType::Float64),
+            field("count", DataType::Int64),
+            field("flag", DataType::Boolean),
+            field("text", DataType::Utf8),
+            field("items", DataType::List(Arc::new(element))),
+        ]);
+        let rows = [
+            row(json!({
+                "price": "12345678901234567890123456789.123456789", "day": "2026-05-01",
+                "time": "10:11:12.000013", "local": "2026-05-01T10:11:12.5",
+                "at": "2026-05-01T10:11:12.000001Z", "ratio": 0.1, "count": i64::MIN, "flag": true,
+                "text": "\"\u{7}\u{1f600}", "items": [{"raw": "AP8=", "price": "-0.000000001"}, {}],
+            })),
+            row(json!({"items": []})),
+        ];
+        let batch = decode(&schema, &[&rows[0], &rows[1]]).unwrap();
+        for nulls in [false, true] {
+            let told = encode(&plainly(&batch).unwrap(), nulls).unwrap();
+            assert_eq!(decode(&schema, &[&told[0], &told[1]]).unwrap(), batch);
+            assert_eq!(told[1].contains_key("day"), nulls);
+            assert_eq!(told[0]["price"], rows[0]["price"]);
+        }
     }
 
     #[test]

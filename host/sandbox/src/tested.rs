@@ -83,7 +83,7 @@ pub(super) fn run(golden: &Golden, chain: &Chain, measure: Measure) -> Result<Te
     };
     let mut cases = Vec::new();
     for (at, case) in golden.cases.iter().enumerate() {
-        let got = Got::of(at as u64, case, &processed, kept);
+        let got = Got::of(at as u64, case.rows.is_some(), &processed, kept);
         let mut problems = judge(case, &got, &processed.batch.columns).map_err(failed)?;
         let budget = golden.max_fuel_of(case);
         let fuel_per_row = if budget.is_some() || measure == Measure::All {
@@ -122,7 +122,7 @@ fn fuel_per_row(
 }
 
 /// What becomes of rows, and the fuel that it takes.
-fn process(
+pub(super) fn process(
     golden: &Golden,
     chain: &Chain,
     rows: &[&Map<String, Json>],
@@ -155,7 +155,7 @@ pub(super) fn batch(golden: &Golden, columns: RecordBatch) -> Result<Batch, Gold
 }
 
 /// What a plugin made of a case.
-enum Got<'a> {
+pub(super) enum Got<'a> {
     /// These rows of the batch.
     Rows(Vec<usize>),
     Rejected(&'a str, &'a str),
@@ -163,13 +163,14 @@ enum Got<'a> {
 }
 
 impl<'a> Got<'a> {
-    fn of(line: u64, case: &Case, processed: &'a Processed, kept: &[u64]) -> Self {
+    /// What became of a line. `kept` are the lines of the rows that came out, and rows that are wanted come before
+    /// others of the line that are refused.
+    pub(super) fn of(line: u64, wants_rows: bool, processed: &'a Processed, kept: &[u64]) -> Self {
         let rejected = processed.rejected.iter().find(|r| r.position == Position::Line(line));
         let lines = kept.iter().enumerate().filter(|(_, kept)| **kept == line);
         let rows: Vec<usize> = lines.map(|(row, _)| row).collect();
         match rejected {
-            // Beside rows that are wanted others may be refused.
-            Some(rejected) if case.rows.is_none() || rows.is_empty() => {
+            Some(rejected) if !wants_rows || rows.is_empty() => {
                 Self::Rejected(&rejected.reason.code, &rejected.reason.message)
             }
             _ if rows.is_empty() => Self::Dropped,

@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value as Json, json};
 
 use crate::cloud::{signal, wait_until};
-use crate::support::{Process, Scratch, another, component};
+use crate::support::{Process, Scratch, another, component, plugins, root};
 
 /// A folder with a component and a file of cases for it.
 fn folder(scratch: &Scratch, plugin: &str, cases: &Json) -> String {
@@ -280,4 +280,167 @@ fn a_bench_compares_versions_on_the_rows_of_cases_or_of_a_file() {
         assert!(errors.contains(wanted), "{arguments:?}: {errors}");
     }
     assert!(Path::new(&plugin).is_file());
+}
+
+/// A component without cases, and a loaded shop file with letters.
+fn with_letters(scratch: &Scratch, plugin: &str) -> (String, String) {
+    plugins();
+    let file = scratch.path("clothing.csv").to_string_lossy().into_owned();
+    scratch.done(&[
+        "generate", "shop", "--rows", "3000", "--bad", "20%", "--seed", "5", "--output", &file,
+    ]);
+    let pipeline = root().join("host/pipelines/batch.toml");
+    let source = format!("source.uri={file}");
+    scratch.summary(&pipeline, &[&source, "dead_letter.max_rejected_share=1.0"]);
+    std::fs::create_dir_all(scratch.path("r")).unwrap();
+    std::fs::copy(component(&format!("plugins/{plugin}")), scratch.path("r/r.wasm")).unwrap();
+    let plugin = scratch.path("r/r.wasm").to_string_lossy().into_owned();
+    (plugin, pipeline.to_string_lossy().into_owned())
+}
+
+fn read(scratch: &Scratch, file: &str) -> Json {
+    let text = std::fs::read_to_string(scratch.path("r/tests").join(file)).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn dead_letters_become_cases_of_what_the_plugin_makes_of_their_rows() {
+    let scratch = Scratch::new();
+    let (plugin, pipeline) = with_letters(&scratch, "validate");
+    let record = ["plugin", "test", &plugin, "--record", &pipeline];
+    let of_stage = ["--where", "stage = 'validate'", "--limit", "30"];
+    let told = scratch.done(&[&record[..], &of_stage].concat());
+    assert!(told.contains(" golden cases of 30 rows of 30 letters in "), "{told}");
+    let recorded = read(&scratch, "recorded.json");
+    // What the stage reads, as the table has it, and no more.
+    let wanted = json!({
+        "category": "STRING", "click_order": "INTEGER", "clothing_model": "STRING", "page": "INTEGER",
+        "price": "FLOAT",
+    });
+    assert_eq!(recorded["columns"], wanted);
+    assert!(recorded["config"]["rules"].is_array(), "{recorded:#}");
+    let cases = recorded["cases"].as_array().unwrap();
+    let codes: Vec<&str> = cases.iter().map(|case| case["rejected"].as_str().unwrap()).collect();
+    let of_letters = "SELECT COUNT(*) FROM clickstream_analytics.dead_letter WHERE stage = 'validate' AND code = ";
+    assert!(codes.len() > 1 && codes.len() <= 30);
+    for code in codes {
+        assert!(scratch.number(&format!("{of_letters}'{code}'")) > 0, "{code}");
+    }
+    // They pass, and stay as they are.
+    let passed = format!("{} golden cases pass\n", cases.len());
+    assert_eq!(scratch.done(&["plugin", "test", &plugin]), passed);
+    let again = scratch.run(&record);
+    let errors = String::from_utf8_lossy(&again.stderr);
+    assert_eq!(again.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("recorded.json` is there already"), "{errors}");
+    let shown = "SELECT COUNT(*) FROM clickstream_analytics.audit_log WHERE action = 'reveal'";
+    assert_eq!(scratch.number(shown), 1);
+
+    for (arguments, wanted) in [
+        (&["--name", "../x"][..], "`../x` is no name of a file"),
+        (
+            &["--name", "a", "--where", "code = 'none'"],
+            "there is no letter that is not resolved and for which",
+        ),
+        (&["--name", "a", "--where", "stage = 'parse'"], "none comes to stage `validate`"),
+        (&["--name", "a", "--where", "TRUE) OR (TRUE"], "is not one condition in SQL"),
+        (&["--name", "a", "--stage", "nobody"], "`nobody`"),
+        (&["--name", "a", "--json"], "--json"),
+    ] {
+        let output = scratch.run(&[&record[..], arguments].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
+        assert!(errors.contains(wanted), "{arguments:?}: {errors}");
+        assert!(!scratch.path("r/tests/a.json").exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn recorded_cases_hide_what_a_reader_may_not_see_and_bring_reference_data() {
+    let scratch = Scratch::new();
+    let (plugin, pipeline) = with_letters(&scratch, "enrich");
+    let record =
+        ["plugin", "test", &plugin, "--record", &pipeline, "--where", "stage = 'validate'"];
+    // The table has none of the columns that it reads.
+    let output = scratch.run(&record);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    assert!(
+        errors.contains("hidden, as in a tap: ") && errors.contains("`country_code`"),
+        "{errors}"
+    );
+    for case in read(&scratch, "recorded.json")["cases"].as_array().unwrap() {
+        assert_eq!(case["input"], json!({}));
+    }
+    let reveal =
+        [&record[..], &["--name", "seen", "--set", "admin.reveal=[\"country_code\", \"year\"]"]];
+    let output = scratch.run(&reveal.concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    assert!(!errors.contains("`country_code`") && errors.contains("`month`"), "{errors}");
+    let seen = read(&scratch, "seen.json");
+    assert_eq!(seen["lookups"]["countries"], "countries.csv");
+    assert!(scratch.path("r/tests/countries.csv").is_file());
+    let cases = seen["cases"].as_array().unwrap();
+    for case in cases {
+        let named: Vec<&String> = case["input"].as_object().unwrap().keys().collect();
+        assert_eq!(named, ["country_code", "year"]);
+    }
+    assert!(scratch.done(&["plugin", "test", &plugin]).ends_with(" golden cases pass\n"));
+    // A raw session is not told, though it is not a text.
+    let (plugin, pipeline) = with_letters(&scratch, "mask");
+    let folder = scratch.path("r/tests");
+    std::fs::remove_dir_all(&folder).unwrap();
+    scratch.done(&[
+        "plugin",
+        "test",
+        &plugin,
+        "--record",
+        &pipeline,
+        "--where",
+        "stage = 'validate'",
+    ]);
+    let masked = read(&scratch, "recorded.json");
+    assert_eq!(masked["columns"], json!({"session_id": "INTEGER"}));
+    assert_eq!(masked["cases"].as_array().unwrap().len(), 1);
+    assert_eq!(masked["cases"][0]["input"], json!({}));
+}
+
+#[test]
+fn a_profile_names_functions_and_is_the_same_each_time() {
+    let scratch = Scratch::new();
+    let plugin = folder(&scratch, "enrich", &days());
+    let profile = || -> (String, Json) {
+        let told = scratch.done(&["plugin", "profile", "--samples", "200", &plugin]);
+        let written = std::fs::read_to_string(scratch.path("p.cpuprofile")).unwrap();
+        (told, serde_json::from_str(&written).unwrap())
+    };
+    let (told, written) = profile();
+    assert!(
+        told.starts_with("t.json: 500 rows in a call, ") && told.contains("function "),
+        "{told}"
+    );
+    assert_eq!(profile(), (told, written.clone()));
+    let samples = written["samples"].as_array().unwrap();
+    assert!((200..=201).contains(&samples.len()), "{}", samples.len());
+    assert_eq!(written["timeDeltas"].as_array().unwrap().len(), samples.len());
+    let nodes = written["nodes"].as_array().unwrap();
+    let hits: u64 = nodes.iter().map(|node| node["hitCount"].as_u64().unwrap()).sum();
+    assert_eq!(hits, samples.len() as u64);
+    // With names beside it, which are not in the component itself.
+    let made = component("plugins/enrich");
+    std::fs::copy(clickmill_sandbox::build::named(&made), scratch.path("p/p.named.wasm")).unwrap();
+    let (told, named) = profile();
+    let name = |node: &Json| node["callFrame"]["functionName"].as_str().unwrap().to_owned();
+    let names: Vec<String> = named["nodes"].as_array().unwrap().iter().map(name).collect();
+    assert!(names.iter().any(|name| name.contains("::")), "{names:?}");
+    assert!(
+        !names.iter().any(|name| name.starts_with("_ZN") || name.starts_with("_R")),
+        "{names:?}"
+    );
+    assert!(told.contains("::"), "{told}");
+    // It is the same code.
+    assert_eq!((&named["endTime"], &named["samples"]), (&written["endTime"], &written["samples"]));
+    let output = scratch.run(&["plugin", "profile", &plugin, "--output", "no/such/folder"]);
+    assert_eq!(output.status.code(), Some(3));
 }

@@ -12,8 +12,10 @@ use clickmill_sandbox::{Golden, Library, StageMade};
 /// A plugin that may read and write all that its cases have.
 pub(super) struct Alone {
     pub library: Library,
+    /// The component.
+    pub component: PathBuf,
     /// The folder that has its cases in `tests`.
-    folder: PathBuf,
+    pub folder: PathBuf,
     cases: Vec<Golden>,
 }
 
@@ -28,15 +30,24 @@ impl Alone {
         } else {
             (plugin.to_owned(), plugin.parent().map(Path::to_owned).unwrap_or_default())
         };
+        Self::of(component, folder, limits)
+    }
+
+    /// Takes a component, and the folder that has its cases in `tests`.
+    pub(super) fn of(
+        component: PathBuf,
+        folder: PathBuf,
+        limits: &Limits,
+    ) -> Result<Self, Failure> {
         let cases = golden(&folder)?;
         let plugin = Plugin {
-            component,
+            component: component.clone(),
             reads: Grant::All,
             writes: Grant::All,
             ..Plugin::named(Self::STAGE.parse().expect("a name that stages may have"))
         };
         let library = Library::load(&limits.engine()?, &[plugin])?;
-        Ok(Self { library, folder, cases })
+        Ok(Self { library, component, folder, cases })
     }
 
     /// Its cases, by file.
@@ -48,6 +59,20 @@ impl Alone {
             )));
         }
         Ok(&self.cases)
+    }
+
+    /// The cases of a file, or all.
+    pub(super) fn cases_of(&self, file: Option<&str>) -> Result<Vec<&Golden>, Failure> {
+        let all = self.cases()?;
+        let Some(file) = file else { return Ok(all.iter().collect()) };
+        match all.iter().find(|golden| golden.file == *file) {
+            Some(golden) => Ok(vec![golden]),
+            None => {
+                let known = all.iter().map(|golden| format!("`{}`", golden.file));
+                let known = known.collect::<Vec<_>>().join(", ");
+                Err(Failure::bad_input(format!("there are no cases `{file}`, only {known}")))
+            }
+        }
     }
 
     /// What the component says of itself, with its digest.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use super::alone::Alone;
 use crate::compile::Limits;
 use crate::{Exit, Failure};
-use clickmill_sandbox::{Bench as Rows, Golden, Round, StageMade, TestError};
+use clickmill_sandbox::{Bench as Rows, Round, StageMade, TestError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,7 +78,7 @@ impl Bench {
             std::iter::once(Ok(this)).chain(other).collect::<Result<_, _>>()?;
         let made: Vec<StageMade> = versions.iter().map(Alone::made).collect();
         let rows = self.rows.as_deref().map(read_rows).transpose()?.unwrap_or_default();
-        let cases = self.chosen(&versions[0])?;
+        let cases = versions[0].cases_of(self.cases.as_deref())?;
         let mut files = Vec::new();
         for golden in cases {
             let bench = |version: &Alone| {
@@ -97,20 +97,6 @@ impl Bench {
             println!("{:#}", json!({ "rows": self.count, "rounds": self.rounds, "files": files }));
         }
         Ok(())
-    }
-
-    /// The cases that are asked for.
-    fn chosen<'a>(&self, of: &'a Alone) -> Result<Vec<&'a Golden>, Failure> {
-        let all = of.cases()?;
-        let Some(name) = &self.cases else { return Ok(all.iter().collect()) };
-        match all.iter().find(|golden| golden.file == *name) {
-            Some(golden) => Ok(vec![golden]),
-            None => {
-                let known = all.iter().map(|golden| format!("`{}`", golden.file));
-                let known = known.collect::<Vec<_>>().join(", ");
-                Err(Failure::bad_input(format!("there are no cases `{name}`, only {known}")))
-            }
-        }
     }
 
     /// Runs the versions in turn, so that what else the machine does is all of theirs.
@@ -213,7 +199,7 @@ fn told(bench: &Rows, figures: &[Figures], made: &[StageMade]) -> Json {
 }
 
 /// Rows of a file, an object a line.
-fn read_rows(path: &Path) -> Result<Vec<Map<String, Json>>, Failure> {
+pub(super) fn read_rows(path: &Path) -> Result<Vec<Map<String, Json>>, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, error))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let row = |(at, line): (usize, &str)| {

@@ -1,5 +1,6 @@
 //! `clickmill plugin test`: a plugin's golden cases, without a pipeline.
 
+mod record;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use crate::compile::Limits;
 use crate::{Exit, Failure};
 use clickmill_sandbox::build;
 use clickmill_sandbox::{Measure, TestError, Tested};
+use record::Record;
 use report::{json, junit};
 
 const EXAMPLES: &str = "\
@@ -21,10 +23,13 @@ Examples:
   clickmill plugin test plugins/mask --fuel
   clickmill plugin test plugins/mask --watch
   clickmill plugin test plugins/mask --json --junit mask.xml
+  clickmill plugin test plugins/validate --record host/pipelines/batch.toml --limit 50
 
 Cases are the `tests/*.json` in the crate or beside the component: rows that go in, what is to become of them, and the fuel that they may use. A pipeline that takes the plugin up runs them first.
 
-The exit code is 1 where a case fails or is beyond its budget, and 2 where cases can't be run.";
+The exit code is 1 where a case fails or is beyond its budget, and 2 where cases can't be run.
+
+--record writes cases of the rows that dead letters were when they came to the stage, and of what the plugin makes of them now. Values that a tap hides are hidden. That letters are shown is entered into the audit log first.";
 
 /// How often `--watch` looks.
 const LOOK: Duration = Duration::from_millis(300);
@@ -53,6 +58,9 @@ pub(crate) struct Test {
     watch: bool,
 
     #[command(flatten)]
+    record: Record,
+
+    #[command(flatten)]
     limits: Limits,
 }
 
@@ -60,7 +68,10 @@ pub(crate) struct Test {
 type Outcome = (String, Result<Tested, TestError>);
 
 impl Test {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
+        if self.record.is_asked() {
+            return self.record.run(&self.plugin, &self.limits, warehouse);
+        }
         if !self.watch {
             return self.once();
         }

@@ -56,9 +56,12 @@ impl Crate {
         self.target.join("components").join(format!("{}.wasm", self.name))
     }
 
-    /// Whether the component is newer than every source it was made of.
+    /// Whether the component is newer than every source it was made of, and the one with names is there too.
     pub(super) fn is_fresh(&self) -> bool {
         let Some(made) = modified(&self.component()) else { return false };
+        if !named(&self.component()).is_file() {
+            return false;
+        }
         let Some(sources) = sources(&self.dep_info(), &self.folder) else { return false };
         sources.iter().all(|path| modified(path).is_some_and(|at| at <= made))
     }
@@ -67,6 +70,11 @@ impl Crate {
     fn dep_info(&self) -> PathBuf {
         self.artifact("d")
     }
+}
+
+/// The component beside another that is the same but for names of functions.
+pub fn named(component: &Path) -> PathBuf {
+    component.with_extension("named.wasm")
 }
 
 /// The nearest folder from a crate upwards that has a lock file: the root of its workspace. A project that
@@ -154,7 +162,7 @@ mod tests {
         }
         let target = inner.join("target/plugins");
         let krate = Crate { folder, name: "shout".to_owned(), target };
-        for file in [krate.dep_info(), krate.component()] {
+        for file in [krate.dep_info(), krate.component(), named(&krate.component())] {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, "").unwrap();
         }
