@@ -31,8 +31,8 @@ pub use observe::status::{Queue, Snapshot, Status};
 pub use observe::summary::{Counts, FailedObject, Streamed, Summary};
 pub use observe::tap::{Tap, TapStream, TooManyTaps};
 pub use replay::{
-    Explained, Fate, RecordedLetters, Recording, Replay, ReplayError, Replayed, explain, record,
-    replay,
+    Explained, Fate, RecordedRows, Recording, Replay, ReplayError, Replayed, Tapped, explain,
+    record, record_tapped, replay, tapped,
 };
 pub use run::deliver::DeliverError;
 pub use run::load::LoadError;

@@ -18,7 +18,7 @@ use arrow::array::RecordBatch;
 
 pub use attempts::Fate;
 pub use error::ReplayError;
-pub use record::{RecordedLetters, Recording};
+pub use record::{RecordedRows, Recording, Tapped, record_tapped, tapped};
 
 use chains::{Chains, Made, key_of, keys_of};
 
@@ -183,7 +183,7 @@ pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, Repla
 pub fn record(
     prepared: &PreparedPipeline,
     recording: &Recording,
-) -> Result<RecordedLetters, ReplayError> {
+) -> Result<RecordedRows, ReplayError> {
     let context = prepared.context();
     let mut letters = read(context, &recording.condition, "")?;
     letters.truncate(recording.letters);

@@ -21,7 +21,7 @@ use super::error::{ChangeError, PluginError, TestError};
 use super::golden::{Golden, GoldenError};
 use super::lookup::LookupFile;
 use super::record::{self, Recorded};
-use super::rows::plainly;
+use super::rows::{decode, plainly};
 use super::secrets::Secrets;
 use super::set::{PluginSet, StageMade};
 use super::tested::{self, Measure, Tested};
@@ -185,6 +185,25 @@ impl Library {
         golden.keep_columns(|name| reads.position(name).is_some());
         let chain = self.alone(stage, &golden)?;
         Ok(record::record(golden, &chain, &rows)?)
+    }
+
+    /// The same of rows of JSON objects, such as a tap shows. Bytes are in base64.
+    pub fn record_objects(
+        &self,
+        stage: &str,
+        file: &str,
+        columns: &Schema,
+        rows: &[serde_json::Map<String, serde_json::Value>],
+    ) -> Result<Recorded, TestError> {
+        let rows = decode(columns, &rows.iter().collect::<Vec<_>>());
+        let rows = rows.map_err(|source| GoldenError::Values { file: file.to_owned(), source })?;
+        self.record(stage, file, &rows, Micros::now())
+    }
+
+    /// The stages that come before one.
+    pub fn before(&self, stage: &str) -> Self {
+        let before = self.members.iter().take_while(|member| member.plugin.name != *stage);
+        Self::of(&self.engine, before.cloned().collect())
     }
 
     /// A stage by itself with the columns, configuration, secrets and lookup tables of golden cases, and rows

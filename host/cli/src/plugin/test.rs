@@ -24,12 +24,13 @@ Examples:
   clickmill plugin test plugins/mask --watch
   clickmill plugin test plugins/mask --json --junit mask.xml
   clickmill plugin test plugins/validate --record host/pipelines/batch.toml --limit 50
+  clickmill plugin test plugins/mask --record host/pipelines/stream.toml --tap
 
 Cases are the `tests/*.json` in the crate or beside the component: rows that go in, what is to become of them, and the fuel that they may use. A pipeline that takes the plugin up runs them first.
 
 The exit code is 1 where a case fails or is beyond its budget, and 2 where cases can't be run.
 
---record writes cases of the rows that dead letters were when they came to the stage, and of what the plugin makes of them now. Values that a tap hides are hidden. That letters are shown is entered into the audit log first.";
+--record writes cases of the rows that dead letters were when they came to the stage, or with --tap of those that pass, and of what the plugin makes of them now. Values that a tap hides are hidden. That letters are shown is entered into the audit log first.";
 
 /// How often `--watch` looks.
 const LOOK: Duration = Duration::from_millis(300);
@@ -136,14 +137,19 @@ impl Test {
     }
 }
 
-/// When what a test is made of was changed last: the plugin, and the files beside its cases.
-fn state(plugin: &Path) -> (Option<SystemTime>, Vec<(PathBuf, Option<SystemTime>)>) {
+/// A file, when it was changed last, and its length: half of it may have been written just before.
+type FileState = (PathBuf, Option<SystemTime>, u64);
+
+/// In which state is what a test is made of: the plugin, and the files of its cases.
+fn state(plugin: &Path) -> (Option<SystemTime>, Vec<FileState>) {
     let modified = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
     let of_plugin = if plugin.is_dir() { build::last_change(plugin) } else { modified(plugin) };
     let folder = if plugin.is_dir() { Some(plugin) } else { plugin.parent() };
     let entries = folder.and_then(|folder| std::fs::read_dir(folder.join("tests")).ok());
     let paths = entries.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    let mut files: Vec<_> = paths.map(|path| (path.clone(), modified(&path))).collect();
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+    let state = |path: PathBuf| (path.clone(), modified(&path), length(&path));
+    let mut files: Vec<FileState> = paths.map(state).collect();
     files.sort();
     (of_plugin, files)
 }

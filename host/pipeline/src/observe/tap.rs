@@ -29,6 +29,7 @@ use clickmill_core::batch::{Batch, Rejected};
 use clickmill_core::lock;
 use clickmill_core::schema::TableSchema;
 use clickmill_query::{Engine, EngineError, QueryError};
+pub(crate) use rows::HIDDEN;
 use rows::{masked, refused};
 
 /// Taps at once: each costs a thread and a copy of what it shows, and a process where it has a condition.

@@ -80,6 +80,14 @@ pub enum ReplayError {
         /// The stage.
         stage: String,
     },
+    /// No tap shows what comes to the stage.
+    #[error(
+        "no tap shows what comes to stage `{stage}`: wanted a stage of a stream that is not its first; record dead letters in place of that"
+    )]
+    NoTap {
+        /// The stage.
+        stage: String,
+    },
     /// No golden cases can be made of them.
     #[error(transparent)]
     Golden(#[from] TestError),
@@ -107,6 +115,7 @@ impl ReplayError {
             | Self::NoLetter { .. }
             | Self::NoLetters { .. }
             | Self::NoRows { .. }
+            | Self::NoTap { .. }
             | Self::Golden(_) => Fault::Input,
             Self::Schema(_) | Self::Rows(_) => Fault::Bug,
         }

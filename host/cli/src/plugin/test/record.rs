@@ -1,18 +1,21 @@
-//! `clickmill plugin test --record`: golden cases of dead letters.
+//! `clickmill plugin test --record`: golden cases of dead letters, or of rows of a tap.
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::{Map, Value as Json};
 
 use super::Failure;
+use crate::admin::Admin;
 use crate::compile::Limits;
 use crate::pipeline_args::options;
 use crate::place::read_pipeline;
 use crate::plugin::alone::Alone;
+use crate::tap;
 use clickmill_core::private;
-use clickmill_pipeline::{RecordedLetters, Recording, open, record};
+use clickmill_pipeline::{RecordedRows, Recording, open, record, record_tapped, tapped};
 use clickmill_sandbox::build::is_crate;
 use clickmill_sandbox::{Change, NewComponent, PluginError};
 
@@ -23,6 +26,10 @@ pub(crate) struct Record {
     #[arg(long, value_name = "PIPELINE.toml", conflicts_with_all = ["fuel", "json", "junit", "watch"])]
     record: Option<PathBuf>,
 
+    /// With --record: of rows that a tap of the running pipeline shows, in place of dead letters
+    #[arg(long, requires = "record")]
+    tap: bool,
+
     /// With --record: set a value of the pipeline file, as for `run`
     #[arg(long = "set", value_name = "KEY=VALUE", requires = "record")]
     set: Vec<String>,
@@ -31,21 +38,24 @@ pub(crate) struct Record {
     #[arg(long, value_name = "STAGE", requires = "record")]
     stage: Option<String>,
 
-    /// With --record: which letters, a condition in SQL (default: any)
+    /// With --record: which letters or rows, a condition in SQL (default: any)
     #[arg(long = "where", value_name = "SQL", requires = "record")]
     condition: Option<String>,
 
-    /// With --record: the most letters that are taken (default: 20)
+    /// With --record: the most letters or rows that are taken (default: 20)
     #[arg(long, value_name = "N", requires = "record", value_parser = clap::value_parser!(u64).range(1..=5000))]
     limit: Option<u64>,
 
     /// With --record: the name of the file in `tests`, without its ending (default: recorded)
     #[arg(long, value_name = "NAME", requires = "record")]
     name: Option<String>,
+
+    #[command(flatten)]
+    admin: Admin,
 }
 
-/// Letters that are taken where nobody says how many.
-const LETTERS: u64 = 20;
+/// Letters or rows that are taken where nobody says how many.
+const TAKEN: u64 = 20;
 
 impl Record {
     /// Whether that is what is asked for, and not a test.
@@ -81,18 +91,42 @@ impl Record {
         let recording = Recording {
             change,
             condition: self.condition.unwrap_or_else(|| "TRUE".to_owned()),
-            letters: self.limit.unwrap_or(LETTERS) as usize,
+            letters: self.limit.unwrap_or(TAKEN) as usize,
             file: file.clone(),
         };
-        let recorded = record(&prepared, &recording)?;
+        let recorded = if self.tap {
+            let tapped = tapped(&prepared, &recording.change.stage)?;
+            let rows = rows(&self.admin, &tapped.after, &recording)?;
+            record_tapped(&prepared, &recording, &tapped, rows)?
+        } else {
+            record(&prepared, &recording)?
+        };
         write(&tests, &file, &recorded)?;
         tell(&tests.join(&file), &recorded);
         Ok(())
     }
 }
 
+/// Rows that a tap shows after a stage.
+fn rows(
+    admin: &Admin,
+    after: &str,
+    recording: &Recording,
+) -> Result<Vec<Map<String, Json>>, Failure> {
+    let query = [("stage", after.to_owned()), ("where", recording.condition.clone())];
+    let mut rows = Vec::new();
+    eprintln!("waiting for {} rows after stage `{after}`", recording.letters);
+    tap::each(admin, &query, |_, row| {
+        if let Json::Object(row) = row {
+            rows.push(row);
+        }
+        Ok(rows.len() < recording.letters)
+    })?;
+    Ok(rows)
+}
+
 /// Writes the cases and the reference data that they name. What is there stays.
-fn write(tests: &Path, file: &str, recorded: &RecordedLetters) -> Result<(), Failure> {
+fn write(tests: &Path, file: &str, recorded: &RecordedRows) -> Result<(), Failure> {
     let golden = &recorded.golden;
     if golden.cases() == 0 {
         return Err(Failure::bad_input("no row of the letters can be told in JSON"));
@@ -130,13 +164,10 @@ fn is_free(path: &Path, text: Option<&str>) -> Result<(), Failure> {
         .hint("nothing is written over: take it away, or give `--name`"))
 }
 
-fn tell(path: &Path, recorded: &RecordedLetters) {
-    let RecordedLetters { golden, letters, rows, left_out, hidden } = recorded;
-    println!(
-        "{} golden cases of {rows} rows of {letters} letters in `{}`",
-        golden.cases(),
-        path.display()
-    );
+fn tell(path: &Path, recorded: &RecordedRows) {
+    let RecordedRows { golden, letters, rows, left_out, hidden } = recorded;
+    let of = letters.map_or_else(String::new, |letters| format!(" of {letters} letters"));
+    println!("{} golden cases of {rows} rows{of} in `{}`", golden.cases(), path.display());
     if *left_out > 0 {
         eprintln!(
             "{left_out} rows are left out: they have other columns than the first, or values that JSON does not hold"
