@@ -28,8 +28,8 @@ pub(super) fn record(
     let failed = |source| GoldenError::Values { file: file.clone(), source };
     let mut inputs = encode(rows, false).map_err(failed)?;
     let columns = golden.columns()?;
-    for at in 0..inputs.len() {
-        inputs[at].retain(|name, _| columns.field_with_name(name).is_ok());
+    for input in &mut inputs {
+        input.retain(|name, _| columns.field_with_name(name).is_ok());
     }
     let mut distinct = Vec::with_capacity(inputs.len());
     for input in inputs {

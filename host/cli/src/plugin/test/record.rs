@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Map, Value as Json};
 
-use super::Failure;
+use crate::Failure;
 use crate::admin::Admin;
 use crate::compile::Limits;
 use crate::pipeline_args::options;
