@@ -142,7 +142,7 @@ pub fn main() -> ExitCode {
         Verb::Tables(verb) => verb.run(),
         Verb::Warehouse(verb) => verb.run(&cli.warehouse),
         Verb::Permissions(verb) => verb.run(&cli.warehouse),
-        Verb::Plugin(verb) => verb.run(),
+        Verb::Plugin(verb) => verb.run(&cli.warehouse),
         Verb::Compile(verb) => return verb.run(),
     };
     match done {

@@ -1,9 +1,12 @@
 //! `clickmill plugin`: begins, builds, tests and signs plugins, says what a component is, and swaps plugins of
 //! a running pipeline.
 
+mod alone;
+mod bench;
 mod built;
 mod keygen;
 mod new;
+mod profile;
 mod sign;
 mod swap;
 mod test;
@@ -39,6 +42,10 @@ pub(super) enum Plugin {
     Inspect(Inspect),
     /// Run a plugin's golden cases
     Test(test::Test),
+    /// Measure what a plugin's rows cost, against another version too
+    Bench(bench::Bench),
+    /// Say where a plugin's fuel goes, by function
+    Profile(profile::Profile),
     /// Swap plugins of a running pipeline, their configuration or their lookup tables
     Swap(swap::Swap),
     /// Take the last swap of a running pipeline back, or go to any plugin set that ran before
@@ -78,12 +85,14 @@ pub(super) struct Inspect {
 }
 
 impl Plugin {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
         match self {
             Plugin::New(new) => new.run(),
             Plugin::Build(build) => build.run(),
             Plugin::Inspect(inspect) => inspect.run(),
-            Plugin::Test(test) => test.run(),
+            Plugin::Test(test) => test.run(warehouse),
+            Plugin::Bench(bench) => bench.run(),
+            Plugin::Profile(profile) => profile.run(),
             Plugin::Swap(swap) => swap.run(),
             Plugin::Rollback(rollback) => rollback.run(),
             Plugin::History(history) => history.run(),

@@ -49,33 +49,38 @@ impl Tap {
         let mut query = vec![("rejected", self.rejected.to_string())];
         query.extend(self.stage.map(|stage| ("stage", stage)));
         query.extend(self.condition.map(|condition| ("where", condition)));
-        let taken = BufReader::new(self.admin.stream("/v1/tap", &query)?).lines();
         let mut shown = 0;
-        for line in taken {
-            let line = line.map_err(|error| {
-                Failure::new(Exit::Environment, error)
-                    .hint("the pipeline has ended, or nothing was taken of this tap for a minute")
-            })?;
-            let said: Json = serde_json::from_str(&line).unwrap_or_default();
-            if let Some(missed) = said.get("missed").filter(|_| is_alone(&said)) {
-                eprintln!("missed {missed} rows: they passed faster than they were taken");
-                continue;
-            }
-            if let Some(error) =
-                said.get("error").and_then(Json::as_str).filter(|_| is_alone(&said))
-            {
-                return Err(Failure::bad_input(error));
-            }
-            if !lines(&format!("{line}\n"))? {
-                return Ok(());
-            }
+        each(&self.admin, &query, |line, _| {
             shown += 1;
-            if self.limit.is_some_and(|limit| shown >= limit) {
-                break;
-            }
-        }
-        Ok(())
+            Ok(lines(&format!("{line}\n"))? && self.limit.is_none_or(|limit| shown < limit))
+        })
     }
+}
+
+/// Takes rows of a tap, each as a line and as it was read, for as long as more are wanted.
+pub(super) fn each(
+    admin: &Admin,
+    query: &[(&'static str, String)],
+    mut take: impl FnMut(&str, Json) -> Result<bool, Failure>,
+) -> Result<(), Failure> {
+    for line in BufReader::new(admin.stream("/v1/tap", query)?).lines() {
+        let line = line.map_err(|error| {
+            Failure::new(Exit::Environment, error)
+                .hint("the pipeline has ended, or nothing was taken of this tap for a minute")
+        })?;
+        let said: Json = serde_json::from_str(&line).unwrap_or_default();
+        if let Some(missed) = said.get("missed").filter(|_| is_alone(&said)) {
+            eprintln!("missed {missed} rows: they passed faster than they were taken");
+            continue;
+        }
+        if let Some(error) = said.get("error").and_then(Json::as_str).filter(|_| is_alone(&said)) {
+            return Err(Failure::bad_input(error));
+        }
+        if !take(&line, said)? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Whether it is a word of the tap, and not a row: rows have many columns.

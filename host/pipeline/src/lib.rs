@@ -30,7 +30,10 @@ pub use observe::series::{Sample, StageSample};
 pub use observe::status::{Queue, Snapshot, Status};
 pub use observe::summary::{Counts, FailedObject, Streamed, Summary};
 pub use observe::tap::{Tap, TapStream, TooManyTaps};
-pub use replay::{Explained, Fate, Replay, ReplayError, Replayed, explain, replay};
+pub use replay::{
+    Explained, Fate, RecordedRows, Recording, Replay, ReplayError, Replayed, Tapped, explain,
+    record, record_tapped, replay, tapped,
+};
 pub use run::deliver::DeliverError;
 pub use run::load::LoadError;
 pub use run::stop::{Ending, Stop};

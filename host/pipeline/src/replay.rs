@@ -10,6 +10,7 @@ pub(crate) mod attempts;
 mod chains;
 mod decode;
 mod error;
+mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,7 @@ use arrow::array::RecordBatch;
 
 pub use attempts::Fate;
 pub use error::ReplayError;
+pub use record::{RecordedRows, Recording, Tapped, record_tapped, tapped};
 
 use chains::{Chains, Made, key_of, keys_of};
 
@@ -164,7 +166,7 @@ pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, Repla
     let mut chains = Chains::new(context, sets.restore(&current.library, &set)?);
     let mut steps = Vec::new();
     let mut fates = Vec::new();
-    let made = chains.run(vec![letter.clone()], &mut fates, |stage, batch| {
+    let made = chains.run(vec![letter.clone()], &mut fates, |_, stage, batch, _| {
         steps.push((stage.to_owned(), batch.columns.clone()));
     })?;
     let fate = match fates.pop() {
@@ -175,6 +177,30 @@ pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, Repla
         None => Fate::Filtered,
     };
     Ok(Explained { letter, plugin_set: set.digest, steps, fate })
+}
+
+/// Makes golden cases of the rows that dead letters were when they came to a stage.
+pub fn record(
+    prepared: &PreparedPipeline,
+    recording: &Recording,
+) -> Result<RecordedRows, ReplayError> {
+    let context = prepared.context();
+    let mut letters = read(context, &recording.condition, "")?;
+    letters.truncate(recording.letters);
+    if letters.is_empty() {
+        return Err(ReplayError::NoLetters { condition: recording.condition.clone() });
+    }
+    open_sealed(context, &mut letters)?;
+    // Before anything of them is shown, as far as it is.
+    let ids: Vec<&str> = letters.iter().map(|letter| letter.letter_id.as_str()).collect();
+    let detail = format!("golden cases of the rows of {} letters", letters.len());
+    let revealed = context.audit.enter(Event {
+        subject: ids.join(", "),
+        ..Event::new(&context.actor, Action::Reveal, detail)
+    });
+    revealed.map_err(ReplayError::Audit)?;
+    context.audit.end(None);
+    record::record(context, recording, letters)
 }
 
 /// Claims the replay of a table's letters. Two replays at once would see the same letters without rows,
@@ -310,7 +336,7 @@ fn page(
     done.letters += all.len() as u64;
     done.there_before += there.len() as u64;
     fates.extend(there.into_iter().map(|letter| (letter.letter_id, Fate::Resolved)));
-    let Made { good: mut rows, mut strays } = chains.run(letters, &mut fates, |_, _| {})?;
+    let Made { good: mut rows, mut strays } = chains.run(letters, &mut fates, |_, _, _, _| {})?;
     // Of a record that is several rows, some are in the table: what is missing is written, and no more.
     let asked: BTreeSet<Key> = keys.into_iter().collect();
     let made = rows.iter().flat_map(keys_of).chain(strays.iter().map(key_of));

@@ -18,10 +18,11 @@ use std::process::Stdio;
 use std::sync::OnceLock;
 use std::thread::ScopedJoinHandle;
 
+use wasmtime::wasmparser::{BinaryReaderError, Parser, Payload};
 use wit_component::ComponentEncoder;
 
 pub use error::BuildError;
-pub use krate::last_change;
+pub use krate::{last_change, named};
 
 use krate::Crate;
 use toolchain::{INSTALL_NOTHING, Missing, TARGET, Toolchain};
@@ -37,7 +38,8 @@ const PROFILE: [(&str, &str); 7] = [
     ("CARGO_PROFILE_RELEASE_INCREMENTAL", "false"),
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
     ("CARGO_PROFILE_RELEASE_PANIC", "abort"),
-    ("CARGO_PROFILE_RELEASE_STRIP", "symbols"),
+    // The names of functions stay; they are taken out of the component.
+    ("CARGO_PROFILE_RELEASE_STRIP", "debuginfo"),
     ("CARGO_PROFILE_RELEASE_DEBUG", "0"),
 ];
 
@@ -202,17 +204,48 @@ fn compile(krate: &Crate, toolchain: Toolchain, install: Install) -> Result<Vec<
     fs::read(&path).map_err(|source| BuildError::File { path, source })
 }
 
-/// Makes a component of a module.
+/// Makes a component of a module, and beside it one that has the names of functions yet.
 fn encode(krate: &Crate, module: &[u8]) -> Result<(), BuildError> {
-    let component = ComponentEncoder::default()
-        .validate(true)
-        .module(module)
-        .and_then(|mut encoder| encoder.encode())
-        .map_err(|error| BuildError::Component {
-            path: krate.folder.clone(),
-            what: format!("{error:#}"),
-        })?;
-    write(&krate.component(), &component)
+    let failed = |what: String| BuildError::Component { path: krate.folder.clone(), what };
+    let encode = |module: &[u8]| {
+        let encoder = ComponentEncoder::default().validate(true).module(module);
+        encoder
+            .and_then(|mut encoder| encoder.encode())
+            .map_err(|error| failed(format!("{error:#}")))
+    };
+    let nameless = without_names(module).map_err(|error| failed(error.to_string()))?;
+    write(&krate.component(), &encode(&nameless)?)?;
+    // Newer than that, or it would be of an earlier build.
+    write(&named(&krate.component()), &encode(module)?)
+}
+
+/// What linkers leave for tools: names of functions, who made the module, and of what.
+const FOR_TOOLS: [&str; 3] = ["name", "producers", "target_features"];
+
+/// A module without what is for tools.
+fn without_names(module: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+    const PREAMBLE: usize = 8;
+    let mut kept = module.get(..PREAMBLE).unwrap_or(module).to_vec();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload?;
+        if let Payload::CustomSection(section) = &payload
+            && FOR_TOOLS.contains(&section.name())
+        {
+            continue;
+        }
+        if let Some((id, range)) = payload.as_section() {
+            kept.push(id);
+            // The length, in seven bits a byte.
+            let mut length = range.len();
+            while length >= 0x80 {
+                kept.push((length & 0x7f) as u8 | 0x80);
+                length >>= 7;
+            }
+            kept.push(length as u8);
+            kept.extend_from_slice(&module[range]);
+        }
+    }
+    Ok(kept)
 }
 
 /// Writes by renaming, so that nobody ever sees half a component.

@@ -18,27 +18,28 @@
 //! are those that it makes of a case, in the place of `output`. `config` is merged over the stage's
 //! own, key by key; a secret that `secrets` does not give is made up, and is never that of the environment.
 //! Columns that `output` does not name are not looked at; ingest time is the epoch unless `ingest_time`
-//! says otherwise.
+//! says otherwise. Bytes are in base64.
+//!
+//! `lookups` are tables by name: their rows by key, or the name of a file beside this one. `max_fuel_per_row`
+//! is a budget for each case, or for one where it is the case's own; `max_fuel` is one for all cases in one
+//! batch.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::AsArray;
+use arrow::datatypes::{Field, Schema, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use arrow::json::ReaderBuilder;
-use arrow::util::display::array_value_to_string;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use super::boundary::Secret;
-use super::chain::{Chain, ChainWorker};
 use super::file;
-use super::kind::Kind;
+use super::lookup::{Format, LookupFile};
+use super::rows::decode;
 use super::secrets::{Secrets, made_up, wrong};
-use clickmill_core::batch::{Batch, Origins, Position, Positions};
-use clickmill_core::schema::{Column, timestamp_type};
+use clickmill_core::schema::{Column, TableSchema, timestamp_type};
 use clickmill_core::{Fault, Micros};
 
 /// Bytes of a file of cases, at most: what a request for a swap holds of all of them.
@@ -49,33 +50,64 @@ const MAX_FILE_BYTES: usize = 512 << 20;
 #[serde(deny_unknown_fields)]
 pub struct Golden {
     /// The file's name, for messages.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub file: String,
     columns: BTreeMap<String, Json>,
     /// Merged over the stage's configuration.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub config: Map<String, Json>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     secrets: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    lookups: BTreeMap<String, Lookup>,
+    /// Contents of the files that `lookups` name, as they were read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    files: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     ingest_time: Option<String>,
-    cases: Vec<Case>,
+    /// Fuel that a row of any case may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_fuel_per_row: Option<u64>,
+    /// Fuel that all cases in one batch may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_fuel: Option<u64>,
+    pub(super) cases: Vec<Case>,
 }
 
+/// A table of reference data.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Lookup {
+    /// The name of a file beside that of the cases.
+    File(String),
+    /// Rows by key, as a `.json` file has them.
+    Rows(Map<String, Json>),
+}
+
+/// A row that goes in, and what is to become of it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Case {
-    #[serde(default)]
-    name: String,
-    input: Map<String, Json>,
+pub(super) struct Case {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) name: String,
+    pub(super) input: Map<String, Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    output: Option<Map<String, Json>>,
+    pub(super) output: Option<Map<String, Json>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    rows: Option<Vec<Map<String, Json>>>,
+    pub(super) rows: Option<Vec<Map<String, Json>>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    rejected: Option<String>,
-    #[serde(default)]
-    dropped: bool,
+    pub(super) rejected: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) dropped: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_fuel_per_row: Option<u64>,
+}
+
+impl Case {
+    /// Its name or, of one without, its number.
+    pub(super) fn called(&self, at: usize) -> String {
+        if self.name.is_empty() { (at + 1).to_string() } else { self.name.clone() }
+    }
 }
 
 /// Why golden cases can't be run.
@@ -146,7 +178,14 @@ impl Golden {
             let text = file::read_text(&path, MAX_FILE_BYTES);
             let text = text.map_err(|error| failed(&path, error))?;
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Self::parse(&text, file)
+            let mut golden = Self::parse(&text, file)?;
+            for name in golden.named_files() {
+                let path = folder.join(&name);
+                let text = file::read_text(&path, MAX_FILE_BYTES);
+                let text = text.map_err(|error| failed(&path, error))?;
+                golden.files.insert(name, text);
+            }
+            Ok(golden)
         };
         paths.into_iter().map(read).collect()
     }
@@ -172,7 +211,109 @@ impl Golden {
                 format!("case `{name}` wants one of `output`, `rows`, `rejected` and `dropped`");
             return Err(GoldenError::Case { file, what });
         }
+        // Whoever may write cases may not read the files of whoever runs them.
+        let is_beside = |name: &str| {
+            let path = Path::new(name);
+            let extension = path.extension().unwrap_or_default();
+            path.file_name() == Some(path.as_os_str()) && (extension == "csv" || extension == "tsv")
+        };
+        if let Some(name) = golden.named_files().iter().find(|name| !is_beside(name)) {
+            let what = format!(
+                "`lookups` has `{name}`, wanted an object, or the name of a `.csv` or `.tsv` file in the same folder"
+            );
+            return Err(GoldenError::Case { file, what });
+        }
         Ok(Self { file, ..golden })
+    }
+
+    fn named_files(&self) -> Vec<String> {
+        let named = self.lookups.values().filter_map(|lookup| match lookup {
+            Lookup::File(name) => Some(name.clone()),
+            Lookup::Rows(_) => None,
+        });
+        named.collect()
+    }
+
+    /// The tables that the file gives.
+    pub(super) fn lookups(&self) -> Result<Vec<LookupFile>, GoldenError> {
+        let file = |(table, lookup): (&String, &Lookup)| {
+            let (name, text) = match lookup {
+                Lookup::Rows(rows) => {
+                    (format!("{table}.json"), Json::from(rows.clone()).to_string())
+                }
+                Lookup::File(name) => {
+                    let text = self.files.get(name).ok_or_else(|| GoldenError::Case {
+                        file: self.file.clone(),
+                        what: format!("`files` lacks `{name}`, which `lookups` names"),
+                    })?;
+                    (name.clone(), text.clone())
+                }
+            };
+            Ok(LookupFile::new(table.clone(), name.into(), Bytes::from(text)))
+        };
+        self.lookups.iter().map(file).collect()
+    }
+
+    /// What a row of a case may use.
+    pub(super) fn max_fuel_of(&self, case: &Case) -> Option<u64> {
+        case.max_fuel_per_row.or(self.max_fuel_per_row)
+    }
+
+    /// A file without cases yet, for rows of these columns and a stage that is configured like this.
+    pub(super) fn of_rows(
+        file: &str,
+        columns: &Schema,
+        config: &Map<String, Json>,
+        lookups: &[LookupFile],
+        ingest_time: Micros,
+    ) -> Self {
+        let mut golden = Self {
+            file: file.to_owned(),
+            columns: columns.fields().iter().filter_map(|field| column_of(field)).collect(),
+            config: config.clone(),
+            secrets: BTreeMap::new(),
+            lookups: BTreeMap::new(),
+            files: BTreeMap::new(),
+            ingest_time: Some(ingest_time.to_string()),
+            max_fuel_per_row: None,
+            max_fuel: None,
+            cases: Vec::new(),
+        };
+        for LookupFile { table, path, bytes, .. } in lookups {
+            let text = String::from_utf8_lossy(bytes);
+            let lookup = match Format::of(path) {
+                Format::Json => Lookup::Rows(serde_json::from_str(&text).unwrap_or_default()),
+                format @ (Format::Csv | Format::Tsv) => {
+                    let name = format!("{table}.{}", format.as_str());
+                    golden.files.insert(name.clone(), text.into_owned());
+                    Lookup::File(name)
+                }
+            };
+            golden.lookups.insert(table.clone(), lookup);
+        }
+        golden
+    }
+
+    /// Keeps these columns only.
+    pub(super) fn keep_columns(&mut self, keep: impl Fn(&str) -> bool) {
+        self.columns.retain(|name, _| keep(name));
+    }
+
+    /// Whether a column is among those that the plugin may read.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.columns.contains_key(name)
+    }
+
+    /// Its text, without the files of reference data that it names.
+    pub fn text(&self) -> String {
+        let written = Self { file: String::new(), files: BTreeMap::new(), ..self.clone() };
+        // It was made of JSON, or of what JSON holds.
+        format!("{:#}\n", serde_json::to_value(&written).unwrap_or_default())
+    }
+
+    /// The files of reference data that it names, each with its text.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().map(|(name, text)| (name.as_str(), text.as_str()))
     }
 
     /// How many cases.
@@ -215,165 +356,28 @@ impl Golden {
         Ok(secrets)
     }
 
-    /// Runs the cases through a chain of the one plugin. Returns a line for each that fails.
-    pub(super) fn run(&self, chain: &Chain) -> Result<Vec<String>, GoldenError> {
-        let failed = |source| GoldenError::Values { file: self.file.clone(), source };
-        let inputs: Vec<&Map<String, Json>> = self.cases.iter().map(|case| &case.input).collect();
-        let columns = self.columns()?;
-        for (case, input) in self.cases.iter().zip(&inputs) {
-            if let Some(name) = input.keys().find(|name| columns.field_with_name(name).is_err()) {
-                let what = format!("case `{}` has `{name}`, which `columns` has not", case.name);
-                return Err(failed(ArrowError::SchemaError(what)));
-            }
-        }
-        let rows = self.cases.len();
-        let batch = Batch {
-            columns: decode(&columns, &inputs).map_err(failed)?,
-            origins: Origins {
-                source: self.file.as_str().into(),
-                header: None,
-                positions: Positions::Lines((0..rows as u64).collect()),
-                places: None,
-                block: bytes::Bytes::new(),
-                ranges: vec![0..0; rows],
-            },
-            ingest_time: self.ingest_time().map_err(failed)?,
-        };
-        let processed = ChainWorker::new(chain).run(batch).map_err(failed)?;
-        let Positions::Lines(kept) = &processed.batch.origins.positions else {
-            return Ok(Vec::new());
-        };
-        let mut problems = Vec::new();
-        for (at, case) in self.cases.iter().enumerate() {
-            let rejected =
-                processed.rejected.iter().find(|r| r.position == Position::Line(at as u64));
-            let lines = kept.iter().enumerate().filter(|(_, line)| **line == at as u64);
-            let rows: Vec<usize> = lines.map(|(row, _)| row).collect();
-            let got = match rejected {
-                // Beside rows that are wanted others may be refused.
-                Some(rejected) if case.rows.is_none() || rows.is_empty() => {
-                    Got::Rejected(&rejected.reason.code, &rejected.reason.message)
-                }
-                _ if rows.is_empty() => Got::Dropped,
-                _ => Got::Rows(&rows),
-            };
-            let wrong = case.judge(&got, &processed.batch.columns).map_err(failed)?;
-            let name = case.called(at);
-            problems.extend(wrong.map(|wrong| format!("{}, case `{name}`: {wrong}", self.file)));
-        }
-        Ok(problems)
-    }
-
-    fn ingest_time(&self) -> Result<Micros, ArrowError> {
+    pub(super) fn ingest_time(&self) -> Result<Micros, ArrowError> {
         let Some(text) = &self.ingest_time else { return Ok(Micros::default()) };
         let schema = Schema::new(vec![Field::new("at", timestamp_type(), false)]);
         let row = Map::from_iter([("at".to_owned(), Json::from(text.as_str()))]);
         let column = decode(&schema, &[&row])?;
-        let times =
-            column.column(0).as_any().downcast_ref::<arrow::array::TimestampMicrosecondArray>();
+        let times = column.column(0).as_primitive_opt::<TimestampMicrosecondType>();
         Ok(times.map_or(0, |times| times.value(0)).into())
     }
 }
 
-enum Got<'a> {
-    Rows(&'a [usize]),
-    Rejected(&'a str, &'a str),
-    Dropped,
-}
-
-impl Case {
-    /// Its name or, of one without, its number.
-    fn called(&self, at: usize) -> String {
-        if self.name.is_empty() { (at + 1).to_string() } else { self.name.clone() }
-    }
-
-    /// What is wrong with what the plugin made of the case.
-    fn judge(&self, got: &Got<'_>, rows: &RecordBatch) -> Result<Option<String>, ArrowError> {
-        let outputs = self.rows.as_deref().or(self.output.as_ref().map(std::slice::from_ref));
-        let several =
-            |rows: usize| if rows == 1 { "a row".to_owned() } else { format!("{rows} rows") };
-        let wanted = match (&self.rejected, self.dropped) {
-            (Some(code), _) => format!("rejected as `{code}`"),
-            (None, true) => "dropped".to_owned(),
-            (None, false) => several(outputs.map_or(1, <[_]>::len)),
-        };
-        Ok(match (got, &self.rejected, self.dropped) {
-            (Got::Rejected(code, _), Some(wanted), _) if code == wanted => None,
-            (Got::Dropped, None, true) => None,
-            (Got::Rows(made), None, false) if made.len() == outputs.map_or(1, <[_]>::len) => {
-                for (output, row) in outputs.into_iter().flatten().zip(*made) {
-                    if let Some(wrong) = differs(output, rows, *row)? {
-                        return Ok(Some(wrong));
-                    }
-                }
-                None
-            }
-            (Got::Rejected(code, message), ..) => {
-                Some(format!("wanted {wanted}, got rejected as `{code}`: {message}"))
-            }
-            (Got::Dropped, ..) => Some(format!("wanted {wanted}, got dropped")),
-            (Got::Rows(made), ..) => Some(format!("wanted {wanted}, got {}", several(made.len()))),
-        })
-    }
-}
-
-/// The first column of a row that is not as wanted.
-fn differs(
-    wanted: &Map<String, Json>,
-    rows: &RecordBatch,
-    row: usize,
-) -> Result<Option<String>, ArrowError> {
-    for (name, value) in wanted {
-        let Some(got) = rows.column_by_name(name) else {
-            return Ok(Some(format!("there is no column `{name}`")));
-        };
-        let mut got = got.slice(row, 1);
-        if let Some(kind) = Kind::of(rows.schema_ref().field_with_name(name)?) {
-            // With its texts written out.
-            got = cast(&got, kind.field(name).data_type())?;
-        }
-        let schema = Schema::new(vec![Field::new(name, got.data_type().clone(), true)]);
-        let one = Map::from_iter([(name.clone(), value.clone())]);
-        let wanted: ArrayRef = decode(&schema, &[&one])?.column(0).clone();
-        if *wanted != *got {
-            let shown = |array: &ArrayRef| -> Result<String, ArrowError> {
-                if array.is_null(0) {
-                    Ok("nothing".to_owned())
-                } else {
-                    Ok(format!("`{}`", array_value_to_string(array, 0)?))
-                }
-            };
-            let (wanted, got) = (shown(&wanted)?, shown(&got)?);
-            return Ok(Some(format!("`{name}` is {got}, wanted {wanted}")));
-        }
-    }
-    Ok(None)
-}
-
-/// Rows of JSON as columns. What a row lacks is null.
-fn decode(schema: &Schema, rows: &[&Map<String, Json>]) -> Result<RecordBatch, ArrowError> {
-    let lax = |field: &std::sync::Arc<Field>| field.as_ref().clone().with_nullable(true);
-    let schema =
-        std::sync::Arc::new(Schema::new(schema.fields().iter().map(lax).collect::<Vec<_>>()));
-    let none = || {
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        RecordBatch::try_new_with_options(schema.clone(), Vec::new(), &options)
+/// A column by its name, as `columns` has it.
+fn column_of(field: &Field) -> Option<(String, Json)> {
+    let schema = Schema::new(vec![field.clone().with_nullable(true)]);
+    let mut column = TableSchema::of_arrow(&schema, Path::new(""))?.fields().pop()?;
+    let members = column.as_object_mut()?;
+    members.remove("name");
+    let is_plain = members.get("mode").is_none_or(|mode| mode == "NULLABLE");
+    let kind = match members.get("type") {
+        Some(kind) if is_plain && !members.contains_key("fields") => kind.clone(),
+        _ => column,
     };
-    if schema.fields().is_empty() {
-        return none();
-    }
-    let binary = |field: &std::sync::Arc<Field>| *field.data_type() == DataType::Binary;
-    if let Some(field) = schema.fields().iter().find(|field| binary(field)) {
-        let what = format!("`{}` is of bytes, which golden cases can't write down", field.name());
-        return Err(ArrowError::NotYetImplemented(what));
-    }
-    let mut decoder =
-        ReaderBuilder::new(schema.clone()).with_batch_size(rows.len().max(1)).build_decoder()?;
-    decoder.serialize(rows)?;
-    match decoder.flush()? {
-        Some(batch) => Ok(batch),
-        None => Ok(RecordBatch::new_empty(schema)),
-    }
+    Some((field.name().clone(), kind))
 }
 
 #[cfg(test)]
@@ -394,5 +398,47 @@ mod tests {
         assert_eq!(told(&nothing).as_deref(), Some(wanted));
         let both = format!(r#"{good}, {{"input": {{}}, "rejected": "bad", "dropped": true}}"#);
         assert_eq!(told(&both).as_deref(), Some(wanted));
+    }
+    #[test]
+    fn lookups_are_rows_or_a_file_in_the_same_folder_and_no_other() {
+        let parse = |lookups: &str| {
+            let text = format!(
+                r#"{{"columns": {{}}, "lookups": {{"countries": {lookups}}}, "cases": [{{"input": {{}}, "dropped": true}}]}}"#
+            );
+            Golden::parse(&text, "t.json".to_owned())
+        };
+        let rows = parse(r#"{"1": {"name": "Australia"}}"#).unwrap().lookups().unwrap();
+        assert_eq!(
+            (rows[0].table.as_str(), rows[0].path.as_path()),
+            ("countries", Path::new("countries.json"))
+        );
+        assert_eq!(&rows[0].bytes[..], br#"{"1":{"name":"Australia"}}"#);
+        for name in ["../secret.csv", "/etc/passwd.csv", "a/b.csv", "countries.json", "", ".."] {
+            let error = parse(&Json::from(name).to_string()).unwrap_err().to_string();
+            assert!(error.contains("file in the same folder"), "{name}: {error}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let tests = folder.path().join("tests");
+        std::fs::create_dir(&tests).unwrap();
+        let text = r#"{"columns": {}, "lookups": {"countries": "c.csv"}, "cases": [{"input": {}, "dropped": true}]}"#;
+        std::fs::write(tests.join("t.json"), text).unwrap();
+        let error = Golden::beside(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("c.csv"), "{error}");
+        std::fs::write(tests.join("c.csv"), "code,name\n1,Australia\n").unwrap();
+        let [golden] = <[Golden; 1]>::try_from(Golden::beside(folder.path()).unwrap()).unwrap();
+        // A request for a swap holds what was read.
+        let sent: Golden = serde_json::from_str(&serde_json::to_string(&golden).unwrap()).unwrap();
+        let read = sent.lookups().unwrap();
+        assert_eq!(&read[0].bytes[..], b"code,name\n1,Australia\n");
+        assert_eq!(read[0].path, Path::new("c.csv"));
+    }
+
+    #[test]
+    fn a_budget_of_a_case_stands_before_that_of_its_file() {
+        let text = r#"{"columns": {}, "max_fuel_per_row": 7, "cases": [
+            {"input": {}, "dropped": true}, {"input": {}, "dropped": true, "max_fuel_per_row": 9}]}"#;
+        let golden = Golden::parse(text, "t.json".to_owned()).unwrap();
+        let budgets = golden.cases.iter().map(|case| golden.max_fuel_of(case));
+        assert_eq!(budgets.collect::<Vec<_>>(), [Some(7), Some(9)]);
     }
 }

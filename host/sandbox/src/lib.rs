@@ -74,6 +74,7 @@
 //! ```
 
 mod allowance;
+mod bench;
 mod boundary;
 pub mod build;
 mod cache;
@@ -101,8 +102,11 @@ mod lookup;
 mod lower;
 mod manifest;
 mod processor_time;
+mod profile;
+mod record;
 mod records;
 mod redactor;
+mod rows;
 mod secrets;
 mod set;
 mod settings;
@@ -111,10 +115,12 @@ mod shape;
 pub mod signature;
 mod slots;
 mod stage;
+mod tested;
 #[cfg(test)]
 mod testing;
 mod trust;
 
+pub use bench::{Bench, Round};
 pub use boundary::CONTRACT;
 pub use cache::CacheError;
 pub use chain::{Chain, ChainWorker, Processed, StageCounts};
@@ -126,10 +132,13 @@ pub use error::{ChangeError, PluginError, TestError};
 pub use golden::{Golden, GoldenError};
 pub use library::Library;
 pub use lookup::LookupFile;
+pub use profile::{FunctionShare, Profile};
+pub use record::Recorded;
 pub use records::RecordCounts;
 pub use secrets::{MIN_SECRET_BYTES, Secrets, SecretsError};
 pub use set::{LookupMade, PluginSet, StageMade};
 pub use shape::ShapeError;
+pub use tested::{Measure, Tested, TestedCase};
 pub use trust::{Trust, TrustError};
 
 // What an embedder needs of the other crates: stages as configured, batches as they flow.

@@ -7,21 +7,26 @@ mod member;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
 
+use super::bench::Bench;
 use super::build;
 use super::chain::Chain;
 use super::change::{Change, NewComponent};
 use super::digest;
 use super::engine::Engine;
 use super::error::{ChangeError, PluginError, TestError};
-use super::golden::Golden;
+use super::golden::{Golden, GoldenError};
 use super::lookup::LookupFile;
+use super::record::{self, Recorded};
+use super::rows::{decode, plainly};
 use super::secrets::Secrets;
 use super::set::{PluginSet, StageMade};
+use super::tested::{self, Measure, Tested};
 use clickmill_config::{Grant, Plugin};
-use clickmill_core::Digest;
+use clickmill_core::{Digest, Micros};
 use member::Member;
 
 /// The components of a chain, compiled and described, not yet fitted to columns. Immutable: a change
@@ -143,28 +148,105 @@ impl Library {
         blobs
     }
 
-    /// Runs golden cases through a stage, by itself. The secrets that they do not give are made up. Returns
-    /// a line for each that fails.
-    pub fn golden(&self, stage: &str, golden: &Golden) -> Result<Vec<String>, TestError> {
+    /// Runs golden cases through a stage, by itself. The secrets that they do not give are made up.
+    pub fn golden(
+        &self,
+        stage: &str,
+        golden: &Golden,
+        measure: Measure,
+    ) -> Result<Tested, TestError> {
+        Ok(tested::run(golden, &self.alone(stage, golden)?, measure)?)
+    }
+
+    /// Golden cases of what a stage makes of rows now, under its configuration and with its reference data, for a
+    /// file of this name. Of the columns those are kept that it reads.
+    pub fn record(
+        &self,
+        stage: &str,
+        file: &str,
+        rows: &RecordBatch,
+        ingest_time: Micros,
+    ) -> Result<Recorded, TestError> {
+        let values = |source| GoldenError::Values { file: file.to_owned(), source };
+        let member = self.member(stage, file)?;
+        let rows = plainly(rows).map_err(values)?;
+        let (config, lookups) = (&member.plugin.config, &member.lookup_files);
+        let mut golden = Golden::of_rows(file, &rows.schema(), config, lookups, ingest_time);
+        // What it is not granted it does not see.
+        golden.keep_columns(|name| match &member.plugin.reads {
+            Grant::All => true,
+            Grant::Only(paths) => {
+                let is_in = |path: &String| path == name || path.split('.').next() == Some(name);
+                paths.iter().any(is_in)
+            }
+        });
+        let chain = self.alone(stage, &golden)?;
+        let reads = &chain.stages[0].reads;
+        golden.keep_columns(|name| reads.position(name).is_some());
+        let chain = self.alone(stage, &golden)?;
+        Ok(record::record(golden, &chain, &rows)?)
+    }
+
+    /// The same of rows of JSON objects, such as a tap shows. Bytes are in base64.
+    pub fn record_objects(
+        &self,
+        stage: &str,
+        file: &str,
+        columns: &Schema,
+        rows: &[serde_json::Map<String, serde_json::Value>],
+    ) -> Result<Recorded, TestError> {
+        let rows = decode(columns, &rows.iter().collect::<Vec<_>>());
+        let rows = rows.map_err(|source| GoldenError::Values { file: file.to_owned(), source })?;
+        self.record(stage, file, &rows, Micros::now())
+    }
+
+    /// The stages that come before one.
+    pub fn before(&self, stage: &str) -> Self {
+        let before = self.members.iter().take_while(|member| member.plugin.name != *stage);
+        Self::of(&self.engine, before.cloned().collect())
+    }
+
+    /// A stage by itself with the columns, configuration, secrets and lookup tables of golden cases, and rows
+    /// for it: `count` of those given, in turn, or of those of the cases where none are given.
+    pub fn bench(
+        &self,
+        stage: &str,
+        golden: &Golden,
+        rows: &[serde_json::Map<String, serde_json::Value>],
+        count: usize,
+    ) -> Result<Bench, TestError> {
+        Ok(Bench::new(golden, self.alone(stage, golden)?, rows, count)?)
+    }
+
+    /// A stage by itself, as golden cases want it.
+    fn alone(&self, stage: &str, golden: &Golden) -> Result<Chain, TestError> {
         let failed = |source: ChangeError| TestError::Change {
             file: golden.file.clone(),
             source: Box::new(source),
         };
-        let member = self.members.iter().find(|member| member.plugin.name == *stage);
-        let Some(member) = member else {
-            let known = self.stage_names().map(str::to_owned).collect();
-            return Err(failed(ChangeError::UnknownStage { stage: stage.to_owned(), known }));
-        };
+        let member = self.member(stage, &golden.file)?;
         let (stage, config) = (stage.to_owned(), golden.config.clone());
         let change = Change { stage: stage.clone(), config, ..Change::default() };
-        let mut alone = member.with(&self.engine, change).map_err(failed)?;
+        let alone = member.with(&self.engine, change).map_err(failed)?;
+        let alone = alone.granting(golden.lookups()?);
+        let mut alone = alone.map_err(|error| failed(error.into()))?;
         // The cases say which columns there are; what the pipeline grants is checked by itself.
         (alone.plugin.reads, alone.plugin.writes) = (Grant::All, Grant::All);
         let asked = &alone.component.manifest.secrets;
         let secrets = golden.secrets(&stage, asked)?;
         let alone = Self::of(&self.engine, vec![Arc::new(alone)]);
         let chain = alone.configure(&golden.columns()?, &secrets);
-        Ok(golden.run(&chain.map_err(|error| failed(error.into()))?)?)
+        chain.map_err(|error| failed(error.into()))
+    }
+
+    /// A stage that the cases of a file are for.
+    fn member(&self, stage: &str, file: &str) -> Result<&Member, TestError> {
+        let member = self.members.iter().find(|member| member.plugin.name == *stage);
+        member.map(|member| &**member).ok_or_else(|| {
+            let known = self.stage_names().map(str::to_owned).collect();
+            let source = ChangeError::UnknownStage { stage: stage.to_owned(), known };
+            TestError::Change { file: file.to_owned(), source: Box::new(source) }
+        })
     }
 
     /// Whether each stage asks for no secret but those that it is granted, none of these can be guessed, and

@@ -1,9 +1,13 @@
 //! How components are compiled, which is the same wherever they are: code that one process compiles is
 //! another's to run.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use wasmtime::{Cache, CacheConfig, Config, OptLevel};
+
+/// Functions within each other that a trap tells, the innermost ones.
+const MAX_FRAMES: usize = 64;
 
 /// Settings with a cache folder, which is an absolute path.
 pub(super) fn config(cache: &Path) -> wasmtime::Result<Config> {
@@ -14,6 +18,8 @@ pub(super) fn config(cache: &Path) -> wasmtime::Result<Config> {
     config
         .cache(Some(cache))
         .cranelift_opt_level(OptLevel::Speed)
+        // A profile tells where a call is down to its first function.
+        .wasm_backtrace_max_frames(NonZeroUsize::new(MAX_FRAMES))
         // Deterministic, and it measures what a plugin costs: see `host/benches`.
         .consume_fuel(true)
         // A plugin call is a plain call; with it on, each costs half a microsecond more.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Field;
 use wasmtime::component::{ComponentExportIndex, Instance, InstancePre};
-use wasmtime::{Store, Trap};
+use wasmtime::{FrameInfo, Store, Trap, WasmBacktrace};
 
 use super::allowance::{Allowance, UsedUp};
 use super::boundary::{BatchIn, ColumnIn, ProcessIn, ProcessOut};
@@ -189,6 +189,29 @@ impl StageWorker {
         answer
     }
 
+    /// Makes a call for a batch, with made-up secrets, that ends after so much fuel, or where it would otherwise.
+    /// Returns the fuel that it used, and, if it ended for want of it, where it was: its functions, the innermost
+    /// first.
+    pub(crate) fn probe(&self, batch: &Batch, fuel: Option<u64>) -> (u64, Option<Vec<String>>) {
+        let (stage, limits) = (&self.stage, self.stage.limits);
+        let share = Allowance::new(limits, batch.rows()).share(batch.rows());
+        let fuel = fuel.unwrap_or(share.fuel);
+        let mut live = self.fresh();
+        let Live { store, instance, .. } = &mut live;
+        let deadline = spent().saturating_add(share.time);
+        store.data_mut().next_call(HiddenValues::default(), deadline, 0);
+        store.set_hostcall_fuel(limits.max_output_bytes);
+        let ended = set_fuel(store, fuel).and_then(|()| {
+            let called = call(stage, &stage.rehearsal, store, instance, batch);
+            until(deadline, called).map(drop)
+        });
+        let used = fuel.saturating_sub(store.get_fuel().unwrap_or(0));
+        let error = ended.err().filter(|e| e.downcast_ref::<Trap>() == Some(&Trap::OutOfFuel));
+        let trace = error.as_ref().map(|error| error.downcast_ref::<WasmBacktrace>());
+        let frames = trace.map(|trace| trace.map_or(&[][..], WasmBacktrace::frames));
+        (used, frames.map(|frames| frames.iter().map(called).collect()))
+    }
+
     /// Counts what the plugin says of a batch of so many rows, as far as it can be true.
     fn count_unreadable(&mut self, said: BTreeMap<String, u64>, answer: &Answer, rows: usize) {
         for (column, values) in said {
@@ -219,6 +242,14 @@ impl StageWorker {
     fn reason(&self, Ending { code, text }: &Ending) -> Reason {
         let message = format!("plugin `{}` {text}", self.stage.name);
         Reason { code: (*code).to_owned(), message, column: None }
+    }
+}
+
+/// The name of a function as its author knows it, or its number where the component has no names.
+fn called(frame: &FrameInfo) -> String {
+    match frame.func_name() {
+        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+        None => format!("function {}", frame.func_index()),
     }
 }
 

@@ -26,6 +26,8 @@ fn help_says_what_each_verb_does_with_examples() {
         &["plugin", "build", "--help"],
         &["plugin", "inspect", "--help"],
         &["plugin", "test", "--help"],
+        &["plugin", "bench", "--help"],
+        &["plugin", "profile", "--help"],
         &["plugin", "swap", "--help"],
         &["plugin", "rollback", "--help"],
         &["plugin", "history", "--help"],

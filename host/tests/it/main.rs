@@ -37,6 +37,7 @@ mod objects;
 mod origins;
 mod payloads;
 mod permissions;
+mod plugin_cases;
 mod proxy;
 mod readme;
 mod replay;

@@ -1,22 +1,39 @@
 //! `clickmill plugin test`: a plugin's golden cases, without a pipeline.
 
+mod record;
+mod report;
+
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
-use super::built::built;
-use super::swap::golden;
+use super::alone::Alone;
 use crate::compile::Limits;
 use crate::{Exit, Failure};
-use clickmill_config::Grant;
-use clickmill_sandbox::Library;
+use clickmill_sandbox::build;
+use clickmill_sandbox::{Measure, TestError, Tested};
+use record::Record;
+use report::{json, junit};
 
 const EXAMPLES: &str = "\
 Examples:
   clickmill plugin test plugins/mask
   clickmill plugin test mask.wasm
+  clickmill plugin test plugins/mask --fuel
+  clickmill plugin test plugins/mask --watch
+  clickmill plugin test plugins/mask --json --junit mask.xml
+  clickmill plugin test plugins/validate --record host/pipelines/batch.toml --limit 50
+  clickmill plugin test plugins/mask --record host/pipelines/stream.toml --tap
 
-Cases are the `tests/*.json` in the crate or beside the component: rows that go in, and what is to become of them. A pipeline that takes the plugin up runs them first.";
+Cases are the `tests/*.json` in the crate or beside the component: rows that go in, what is to become of them, and the fuel that they may use. A pipeline that takes the plugin up runs them first.
+
+The exit code is 1 where a case fails or is beyond its budget, and 2 where cases can't be run.
+
+--record writes cases of the rows that dead letters were when they came to the stage, or with --tap of those that pass, and of what the plugin makes of them now. Values that a tap hides are hidden. That letters are shown is entered into the audit log first.";
+
+/// How often `--watch` looks.
+const LOOK: Duration = Duration::from_millis(300);
 
 /// Run a plugin's golden cases
 #[derive(Debug, Args)]
@@ -25,52 +42,118 @@ pub(crate) struct Test {
     /// A component file, or the folder of a plugin crate
     plugin: PathBuf,
 
+    /// Print the fuel of each case's row, and of all cases of a file in one batch
+    #[arg(long, conflicts_with = "json")]
+    fuel: bool,
+
+    /// Print the outcome as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Write the outcome to a file too, as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+
+    /// Test again when the plugin or its cases change, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+
+    #[command(flatten)]
+    record: Record,
+
     #[command(flatten)]
     limits: Limits,
 }
 
+/// What became of a file of cases, or why they can't be run.
+type Outcome = (String, Result<Tested, TestError>);
+
 impl Test {
-    pub(crate) fn run(self) -> Result<(), Failure> {
-        let (path, beside) = if self.plugin.is_dir() {
-            (built(&self.plugin)?, self.plugin)
-        } else {
-            let folder = self.plugin.parent().map(Path::to_owned).unwrap_or_default();
-            (self.plugin, folder)
-        };
-        let files = golden(&beside)?;
-        let stage = "plugin";
-        let plugin = clickmill_config::Plugin {
-            component: path,
-            reads: Grant::All,
-            writes: Grant::All,
-            ..clickmill_config::Plugin::named(stage.parse().expect("a name that stages may have"))
-        };
-        let library = Library::load(&self.limits.engine()?, &[plugin])?;
-        let (mut cases, mut failed) = (0, 0);
-        for file in &files {
-            let problems =
-                library.golden(stage, file).map_err(|error| Failure::new(Exit::BadInput, error))?;
-            cases += file.cases();
-            failed += problems.len();
-            for problem in problems {
-                println!("{problem}");
+    pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
+        if self.record.is_asked() {
+            return self.record.run(&self.plugin, &self.limits, warehouse);
+        }
+        if !self.watch {
+            return self.once();
+        }
+        loop {
+            // What changes while it is built and tested is seen after that.
+            let before = state(&self.plugin);
+            if let Err(failure) = self.once() {
+                eprintln!("{failure}");
+            }
+            eprintln!("waiting for `{}` or its cases to change", self.plugin.display());
+            while state(&self.plugin) == before {
+                std::thread::sleep(LOOK);
             }
         }
-        if files.is_empty() {
-            return Err(Failure::bad_input(format!(
-                "there are no golden cases `{}`",
-                beside.join("tests/*.json").display()
-            )));
+    }
+
+    fn once(&self) -> Result<(), Failure> {
+        let alone = Alone::load(&self.plugin, &self.limits)?;
+        let is_told = self.fuel || self.json || self.junit.is_some();
+        let measure = if is_told { Measure::All } else { Measure::Budgets };
+        let test = |file| alone.library.golden(Alone::STAGE, file, measure);
+        let cases = alone.cases()?.iter();
+        let outcomes: Vec<Outcome> = cases.map(|file| (file.file.clone(), test(file))).collect();
+        if let Some(path) = &self.junit {
+            let plugin = alone.made().plugin;
+            let written = std::fs::write(path, junit(&plugin, &outcomes));
+            written.map_err(|error| Failure::unwritable(path, error))?;
+        }
+        if self.json {
+            println!("{:#}", json(&alone.made(), &outcomes));
+        }
+        let (mut cases, mut failed) = (0, 0);
+        for (_, outcome) in outcomes {
+            let tested = outcome.map_err(|error| Failure::new(Exit::BadInput, error))?;
+            cases += tested.cases.len();
+            failed += tested.failed();
+            if !self.json {
+                self.tell(&tested);
+            }
         }
         if failed > 0 {
             let error = anyhow::anyhow!("{failed} of {cases} golden cases fail");
             return Err(Failure::new(Exit::Failed, error));
         }
-        println!("{cases} golden cases pass");
-        let pipeline = beside.join("pipeline.toml");
-        if pipeline.is_file() {
+        if !self.json {
+            println!("{cases} golden cases pass");
+        }
+        let pipeline = alone.folder.join("pipeline.toml");
+        if pipeline.is_file() && !self.watch {
             eprintln!("next: clickmill run {} --watch", pipeline.display());
         }
         Ok(())
     }
+
+    fn tell(&self, tested: &Tested) {
+        if self.fuel {
+            for case in &tested.cases {
+                let fuel = case.fuel_per_row.unwrap_or_default();
+                println!("{fuel:>12}  {}, case `{}`", tested.file, case.name);
+            }
+            println!("{:>12}  {}, all cases in one batch", tested.fuel, tested.file);
+        }
+        for problem in tested.problems() {
+            println!("{problem}");
+        }
+    }
+}
+
+/// A file, when it was changed last, and its length: half of it may have been written just before.
+type FileState = (PathBuf, Option<SystemTime>, u64);
+
+/// In which state is what a test is made of: the plugin, and the files of its cases.
+fn state(plugin: &Path) -> (Option<SystemTime>, Vec<FileState>) {
+    let modified = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let of_plugin = if plugin.is_dir() { build::last_change(plugin) } else { modified(plugin) };
+    let folder = if plugin.is_dir() { Some(plugin) } else { plugin.parent() };
+    let entries = folder.and_then(|folder| std::fs::read_dir(folder.join("tests")).ok());
+    let paths = entries.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+    let state = |path: PathBuf| (path.clone(), modified(&path), length(&path));
+    let mut files: Vec<FileState> = paths.map(state).collect();
+    files.sort();
+    (of_plugin, files)
 }

@@ -29,6 +29,7 @@ use clickmill_config::Sink;
 use clickmill_core::batch::{Batch, Rejected};
 use clickmill_core::lock;
 use clickmill_query::{Engine, EngineError, QueryError};
+pub(crate) use rows::HIDDEN;
 use rows::{masked, refused};
 
 /// Taps at once: each costs a thread and a copy of what it shows, and a process where it has a condition.
@@ -222,12 +223,7 @@ impl Taps {
             if tap.rejected || !wanted || batch.rows() == 0 {
                 return Ok(None);
             }
-            let shown = writes.shown_after(stage);
-            let is_hidden = |name: &str| !shown.contains(name) && !tap.reveals(name);
-            let rows = masked(&batch.columns, is_hidden)?;
-            let raw = writes.raw_after(stage, batch, raw);
-            let raw: Vec<_> = raw.filter(|(name, _)| !tap.reveals(name)).collect();
-            let rows = filter_record_batch(&rows, &writes.guard.holding_none(&rows, &raw)?)?;
+            let rows = writes.seen(Some(stage), batch, raw, &tap.reveal)?;
             Ok(Some(rows).filter(|rows| rows.num_rows() > 0))
         });
     }
@@ -341,8 +337,12 @@ impl Open {
 
 impl Tap {
     fn reveals(&self, column: &str) -> bool {
-        self.reveal.iter().any(|name| name == "*" || name == column)
+        reveals(&self.reveal, column)
     }
+}
+
+fn reveals(reveal: &[String], column: &str) -> bool {
+    reveal.iter().any(|name| name == "*" || name == column)
 }
 
 impl<'a> StageWrites<'a> {
@@ -358,14 +358,40 @@ impl<'a> StageWrites<'a> {
         Self { stages: stages.collect(), open, guard: &fitted.guard }
     }
 
-    /// Columns that are written after a stage.
-    fn written_after(&self, stage: &str) -> impl Iterator<Item = &'a str> {
-        let later = self.stages.iter().skip_while(move |(name, _)| *name != stage).skip(1);
-        later.flat_map(|(_, writes)| writes.iter().copied())
+    /// Rows as a reader sees them who may see these columns besides: after a stage, or, without one, as they
+    /// come to the first.
+    pub(crate) fn seen(
+        &self,
+        stage: Option<&str>,
+        batch: &Batch,
+        raw: &[(String, ArrayRef)],
+        reveal: &'a [String],
+    ) -> Result<RecordBatch, ArrowError> {
+        let rows = masked(&batch.columns, self.hides(stage, reveal))?;
+        let raw = self.raw_after(stage, batch, raw);
+        let raw: Vec<_> = raw.filter(|(name, _)| !reveals(reveal, name)).collect();
+        filter_record_batch(&rows, &self.guard.holding_none(&rows, &raw)?)
+    }
+
+    /// Which columns such a reader may not see.
+    pub(crate) fn hides(
+        &self,
+        stage: Option<&str>,
+        reveal: &'a [String],
+    ) -> impl Fn(&str) -> bool + use<'a> {
+        let shown = self.shown_after(stage);
+        move |name| !shown.contains(name) && !reveals(reveal, name)
+    }
+
+    /// Columns that are written after a stage, or by any.
+    fn written_after(&self, stage: Option<&str>) -> impl Iterator<Item = &'a str> {
+        let at = |stage: &str| self.stages.iter().position(|(name, _)| *name == stage);
+        let done = stage.map_or(0, |stage| at(stage).map_or(self.stages.len(), |at| at + 1));
+        self.stages[done..].iter().flat_map(|(_, writes)| writes.iter().copied())
     }
 
     /// Columns that anybody may see after a stage: in their last form, and not sensitive.
-    fn shown_after(&self, stage: &str) -> BTreeSet<&'a str> {
+    fn shown_after(&self, stage: Option<&str>) -> BTreeSet<&'a str> {
         let later: BTreeSet<&str> = self.written_after(stage).chain(RAW).collect();
         self.open.difference(&later).copied().collect()
     }
@@ -373,7 +399,7 @@ impl<'a> StageWrites<'a> {
     /// Raw values after a stage: those of columns that were written anew, and of those that will be.
     fn raw_after(
         &self,
-        stage: &str,
+        stage: Option<&str>,
         batch: &Batch,
         raw: &[(String, ArrayRef)],
     ) -> impl Iterator<Item = (String, ArrayRef)> {

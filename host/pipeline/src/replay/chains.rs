@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
+
 use super::decode;
 use super::{Fate, ReplayError};
 use crate::context::Context;
@@ -30,12 +32,12 @@ impl<'a> Chains<'a> {
     /// Runs letters through the set, those of one record together: a letter is of one of its rows, and the
     /// set makes all of them. Good rows are returned, and refused ones that no letter is of; what is refused
     /// of the letters is told in `fates`, what is dropped on purpose is in neither. `watch` sees a batch
-    /// when it comes in and after each stage.
+    /// when it comes in and after each stage, and sensitive columns as they were before they were written anew.
     pub(super) fn run(
         &mut self,
         letters: Vec<Letter>,
         fates: &mut Vec<(String, Fate)>,
-        mut watch: impl FnMut(&str, &Batch),
+        mut watch: impl FnMut(&Fitted, &str, &Batch, &[(String, ArrayRef)]),
     ) -> Result<Made, ReplayError> {
         let ids: BTreeMap<Key, String> = letters
             .iter()
@@ -75,10 +77,12 @@ impl<'a> Chains<'a> {
         }
         let (mut good, mut strays) = (Vec::new(), Vec::new());
         for batch in batches {
-            watch(stage::DECODE, &batch);
             let fitted = self.fit(&batch)?;
+            watch(&fitted, stage::DECODE, &batch, &[]);
             let mut worker = ChainWorker::new(&fitted.chain);
-            let made = fitted.make(&mut worker, batch, |stage, batch, _| watch(stage, batch))?;
+            let made = fitted.make(&mut worker, batch, |stage, batch, raw| {
+                watch(&fitted, stage, batch, raw);
+            })?;
             let Transformed { rows, rejected, .. } = made;
             for rejected in rejected {
                 match ids.get(&key_of(&rejected)) {

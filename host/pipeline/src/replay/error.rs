@@ -9,7 +9,7 @@ use clickmill_audit::AuditError;
 use clickmill_core::Fault;
 use clickmill_core::schema::SchemaError;
 use clickmill_dead_letter::SealError;
-use clickmill_sandbox::ChangeError;
+use clickmill_sandbox::{ChangeError, TestError};
 use clickmill_sink::SinkError;
 
 /// Why letters can't be replayed.
@@ -64,6 +64,33 @@ pub enum ReplayError {
         /// How many begin like that.
         found: usize,
     },
+    /// There is no letter to make a golden case of.
+    #[error("there is no letter that is not resolved and for which `{condition}` holds")]
+    NoLetters {
+        /// What was asked for.
+        condition: String,
+    },
+    /// None of the letters comes so far.
+    #[error(
+        "of the letters for which `{condition}` holds none comes to stage `{stage}` as a row that a reader may see"
+    )]
+    NoRows {
+        /// What was asked for.
+        condition: String,
+        /// The stage.
+        stage: String,
+    },
+    /// No tap shows what comes to the stage.
+    #[error(
+        "no tap shows what comes to stage `{stage}`: wanted a stage of a stream that is not its first; record dead letters in place of that"
+    )]
+    NoTap {
+        /// The stage.
+        stage: String,
+    },
+    /// No golden cases can be made of them.
+    #[error(transparent)]
+    Golden(#[from] TestError),
     /// A schema is broken: a bug in clickmill.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -85,7 +112,11 @@ impl ReplayError {
             Self::Change(_)
             | Self::NoKey { .. }
             | Self::NoProvenance { .. }
-            | Self::NoLetter { .. } => Fault::Input,
+            | Self::NoLetter { .. }
+            | Self::NoLetters { .. }
+            | Self::NoRows { .. }
+            | Self::NoTap { .. }
+            | Self::Golden(_) => Fault::Input,
             Self::Schema(_) | Self::Rows(_) => Fault::Bug,
         }
     }

@@ -13,7 +13,7 @@ use crate::versions::rules::{Breach, Compared, breach, changes_too_much};
 use crate::versions::version::Version;
 use clickmill_audit::AuditError;
 use clickmill_core::{Digest, Fault, StageName, list};
-use clickmill_sandbox::{Change, ChangeError, Golden, Library, TestError};
+use clickmill_sandbox::{Change, ChangeError, Golden, Library, Measure, TestError};
 
 /// Something that was checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,9 +169,10 @@ pub(super) fn check(
     );
     let mut cases = 0;
     for (stage, golden) in golden {
-        let problems = library.golden(stage, golden)?;
+        let tested = library.golden(stage, golden, Measure::Budgets)?;
+        let problems: Vec<String> = tested.problems().collect();
         if !problems.is_empty() {
-            let (stage, failed, cases) = (stage.clone(), problems.len(), golden.cases());
+            let (stage, failed, cases) = (stage.clone(), tested.failed(), golden.cases());
             return Err(SwapRefused::GoldenFailed { stage, failed, cases, problems });
         }
         cases += golden.cases();

@@ -56,9 +56,12 @@ impl Crate {
         self.target.join("components").join(format!("{}.wasm", self.name))
     }
 
-    /// Whether the component is newer than every source it was made of.
+    /// Whether the component is newer than every source it was made of, and the one with names is there too.
     pub(super) fn is_fresh(&self) -> bool {
         let Some(made) = modified(&self.component()) else { return false };
+        if !named(&self.component()).is_file() {
+            return false;
+        }
         let Some(sources) = sources(&self.dep_info(), &self.folder) else { return false };
         self.has_one_of(&sources)
             && sources.iter().all(|path| modified(path).is_some_and(|at| at <= made))
@@ -77,6 +80,11 @@ impl Crate {
     fn dep_info(&self) -> PathBuf {
         self.artifact("d")
     }
+}
+
+/// The component beside another that is the same but for names of functions.
+pub fn named(component: &Path) -> PathBuf {
+    component.with_extension("named.wasm")
 }
 
 /// The nearest folder from a crate upwards that has a lock file: the root of its workspace. A project that
@@ -157,8 +165,9 @@ mod tests {
         let krate = Crate { folder, name: "shout".to_owned(), target };
         let source = krate.folder.join("src/lib.rs");
         let dep_info = format!("module: {}\n", source.display());
-        for (file, text) in [(source, ""), (krate.dep_info(), &*dep_info), (krate.component(), "")]
-        {
+        let named = named(&krate.component());
+        let files = [source, krate.component(), named].map(|file| (file, ""));
+        for (file, text) in files.into_iter().chain([(krate.dep_info(), &*dep_info)]) {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, text).unwrap();
         }

@@ -89,3 +89,31 @@ fn only_what_is_stale_is_compiled_and_one_crate_of_a_workspace_at_a_time() {
     assert_eq!(build(Freshness::Sources), ["stale-b"]);
     assert_eq!(build(Freshness::Rebuild).len(), 3);
 }
+
+#[test]
+fn a_module_loses_its_names_and_nothing_else() {
+    let section = crate::testing::section;
+    let custom = |name: &str, content: &[u8]| {
+        section(0, &[&[name.len() as u8][..], name.as_bytes(), content].concat())
+    };
+    let types = section(1, &[1, 0x60, 0, 0]);
+    let functions = section(3, &[1, 0]);
+    let code = section(10, &[1, 2, 0, 0x0b]);
+    // Longer than a length of one byte tells.
+    let world = custom("component-type:x", &[7; 300]);
+    let whole = [
+        EMPTY_MODULE.to_vec(),
+        custom("producers", b"a compiler"),
+        types.clone(),
+        functions.clone(),
+        code.clone(),
+        world.clone(),
+        custom("name", &[0, 2, 1, b'm']),
+        custom("target_features", &[0]),
+    ];
+    let wanted = [EMPTY_MODULE.to_vec(), types, functions, code, world].concat();
+    assert_eq!(without_names(&whole.concat()).unwrap(), wanted);
+    assert_eq!(without_names(&wanted).unwrap(), wanted);
+    assert_eq!(without_names(EMPTY_MODULE).unwrap(), EMPTY_MODULE);
+    assert!(without_names(&wanted[..wanted.len() - 1]).is_err());
+}

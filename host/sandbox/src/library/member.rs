@@ -114,6 +114,22 @@ impl Member {
         Ok(Self { plugin, component, bytes, signature, lookup_files, lookups })
     }
 
+    /// The same, granted these lookup tables too, which take the place of those of their names.
+    pub(super) fn granting(mut self, lookups: Vec<LookupFile>) -> Result<Self, PluginError> {
+        if lookups.is_empty() {
+            return Ok(self);
+        }
+        for file in lookups {
+            self.plugin.lookups.retain(|(table, _)| *table != file.table);
+            self.plugin.lookups.push((file.table.clone(), file.path.clone()));
+            self.lookup_files.retain(|known| known.table != file.table);
+            self.lookup_files.push(file);
+        }
+        let lookups = Lookups::parse(&self.lookup_files);
+        self.lookups = Arc::new(lookups.map_err(|e| lookup_failed(&self.plugin.name, e))?);
+        Ok(self)
+    }
+
     /// Fits the component to the columns there are, and adds those that it writes. `multiplying` is how many
     /// stages before it make several rows of one.
     pub(super) fn configure(

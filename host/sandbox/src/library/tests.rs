@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::chain::ChainWorker;
 use crate::set::LookupMade;
-use crate::testing::{batch_of_numbers, engine, idle_plugin};
+use crate::testing::{Body, CONTRACT_WIT, World, batch_of_numbers, engine, idle_plugin};
 
 fn plugin(name: &str, component: &std::path::Path) -> Plugin {
     Plugin {
@@ -112,4 +112,116 @@ fn a_component_runs_without_a_pipeline() {
     let processed = ChainWorker::new(&chain).run(batch).unwrap();
     assert_eq!(processed.batch.columns, columns);
     assert_eq!((processed.rejected.len(), processed.filtered), (0, 0));
+}
+
+#[test]
+fn a_budget_is_held_by_each_row_and_by_all_cases_together() {
+    let (folder, engine) = engine();
+    let path = folder.path().join("idle.wasm");
+    std::fs::write(&path, idle_plugin()).unwrap();
+    let library = Library::load(&engine, &[plugin("idle", &path)]).unwrap();
+    let tested = |budget: &str, measure| {
+        let text = format!(
+            r#"{{"columns": {{"n": "INTEGER"}}, {budget} "cases": [{{"input": {{"n": 1}}, "output": {{"n": 1}}}}]}}"#
+        );
+        let golden = Golden::parse(&text, "t.json".to_owned()).unwrap();
+        library.golden("idle", &golden, measure).unwrap()
+    };
+    let free = tested("", Measure::Budgets);
+    assert_eq!((free.failed(), free.cases[0].fuel_per_row), (0, None));
+    assert!(free.fuel > 0);
+    let measured = tested("", Measure::All);
+    // It looks at no row.
+    assert_eq!((measured.fuel, measured.cases[0].fuel_per_row), (free.fuel, Some(0)));
+    let held = format!(r#""max_fuel_per_row": 0, "max_fuel": {},"#, free.fuel);
+    assert_eq!(tested(&held, Measure::Budgets).problems().collect::<Vec<_>>(), [""; 0]);
+    let tight = tested(&format!(r#""max_fuel": {},"#, free.fuel - 1), Measure::Budgets);
+    let told: Vec<String> = tight.problems().collect();
+    let begins = format!(
+        "t.json: all cases in one batch take {} fuel, wanted at most {} (+",
+        free.fuel,
+        free.fuel - 1
+    );
+    assert!(told.len() == 1 && told[0].starts_with(&begins), "{told:?}");
+    assert_eq!(tight.failed(), 1);
+}
+
+#[test]
+fn a_bench_repeats_rows_and_takes_the_same_fuel_each_time() {
+    let (folder, engine) = engine();
+    let path = folder.path().join("idle.wasm");
+    std::fs::write(&path, idle_plugin()).unwrap();
+    let library = Library::load(&engine, &[plugin("idle", &path)]).unwrap();
+    let text = r#"{"columns": {"n": "INTEGER"}, "cases": [{"input": {"n": 1}, "output": {}}]}"#;
+    let golden = Golden::parse(text, "t.json".to_owned()).unwrap();
+    let rows =
+        [r#"{"n": 1, "other": "left out"}"#, "{}"].map(|row| serde_json::from_str(row).unwrap());
+    for rows in [&[][..], &rows] {
+        let bench = library.bench("idle", &golden, rows, 10_000).unwrap();
+        let [first, second] = [bench.round().unwrap(), bench.round().unwrap()];
+        assert_eq!((first.made, first.rejected, first.dropped), (10_000, 0, 0));
+        assert_eq!(first.fuel, second.fuel);
+        assert!(first.fuel > 0 && !first.time.is_zero());
+    }
+    let wrong = [serde_json::from_str(r#"{"n": "many"}"#).unwrap()];
+    assert!(library.bench("idle", &golden, &wrong, 1).is_err());
+}
+
+#[test]
+fn rows_become_cases_that_pass_and_equal_rows_become_one() {
+    let (folder, engine) = engine();
+    let path = folder.path().join("idle.wasm");
+    std::fs::write(&path, idle_plugin()).unwrap();
+    let words = folder.path().join("some.csv");
+    std::fs::write(&words, "key,word\nkey,old\n").unwrap();
+    let stage = Plugin { lookups: vec![("words".to_owned(), words)], ..plugin("idle", &path) };
+    let library = Library::load(&engine, &[stage]).unwrap();
+    let rows = batch_of_numbers(3);
+    let recorded = library.record("idle", "t.json", &rows.columns, rows.ingest_time).unwrap();
+    // It reads nothing, so all rows are the same to it.
+    assert_eq!((recorded.golden.cases(), recorded.left_out), (1, 0));
+    let text = recorded.golden.text();
+    let written: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let wanted = serde_json::json!({
+        "columns": {},
+        "lookups": {"words": "words.csv"},
+        "ingest_time": "1970-01-01T00:00:00Z",
+        "cases": [{"input": {}, "output": {}}],
+    });
+    assert_eq!(written, wanted);
+    let files: Vec<_> = recorded.golden.files().collect();
+    assert_eq!(files, [("words.csv", "key,word\nkey,old\n")]);
+    std::fs::create_dir(folder.path().join("tests")).unwrap();
+    std::fs::write(folder.path().join("tests/t.json"), text).unwrap();
+    std::fs::write(folder.path().join("tests/words.csv"), files[0].1).unwrap();
+    let read = Golden::beside(folder.path()).unwrap();
+    let tested = library.golden("idle", &read[0], Measure::Budgets).unwrap();
+    assert_eq!((tested.cases.len(), tested.failed()), (1, 0));
+    assert!(library.record("other", "t.json", &rows.columns, rows.ingest_time).is_err());
+}
+
+#[test]
+fn a_profile_says_where_the_fuel_goes_and_is_the_same_each_time() {
+    let (folder, engine) = engine();
+    let path = folder.path().join("busy.wasm");
+    let turns: Body<'_> = ("process", &|body| {
+        body.i32_const(100_000).local_set(0).loop_(wasm_encoder::BlockType::Empty);
+        body.local_get(0).i32_const(1).i32_sub().local_tee(0).br_if(0).end();
+    });
+    let world = World::parse(CONTRACT_WIT).unwrap();
+    std::fs::write(&path, world.component(&[turns])).unwrap();
+    let library = Library::load(&engine, &[plugin("busy", &path)]).unwrap();
+    let text = r#"{"columns": {"n": "INTEGER"}, "cases": [{"input": {"n": 1}, "output": {}}]}"#;
+    let golden = Golden::parse(text, "t.json".to_owned()).unwrap();
+    let profile = || library.bench("busy", &golden, &[], 3).unwrap().profile(100).unwrap();
+    let told = profile();
+    assert_eq!(told, profile());
+    assert!(told.rows == 3 && told.fuel > 400_000, "{}", told.fuel);
+    // The loop is all that there is to it.
+    let functions = told.functions();
+    assert!(functions[0].own > 0.98, "{functions:?}");
+    // Functions of such guests have no names, but numbers.
+    assert!(functions[0].function.starts_with("function "), "{functions:?}");
+    let own: f64 = functions.iter().map(|function| function.own).sum();
+    assert!((own - 1.0).abs() < 1e-9, "{functions:?}");
 }

@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use clickmill_core::batch::{Position, Rejected};
 
 /// What stands in place of a value that is not shown.
-pub(super) const HIDDEN: &str = "(hidden)";
+pub(crate) const HIDDEN: &str = "(hidden)";
 
 /// The rows, with hidden columns' values replaced: nor can a filter tell what they were.
 pub(super) fn masked(

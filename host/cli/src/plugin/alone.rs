@@ -1,0 +1,82 @@
+//! A plugin without a pipeline: its component, alone in a library, and its golden cases.
+
+use std::path::{Path, PathBuf};
+
+use super::built::built;
+use super::swap::golden;
+use crate::Failure;
+use crate::compile::Limits;
+use clickmill_config::{Grant, Plugin};
+use clickmill_sandbox::{Golden, Library, StageMade};
+
+/// A plugin that may read and write all that its cases have.
+pub(super) struct Alone {
+    pub library: Library,
+    /// The component.
+    pub component: PathBuf,
+    /// The folder that has its cases in `tests`.
+    pub folder: PathBuf,
+    cases: Vec<Golden>,
+}
+
+impl Alone {
+    /// The name of its stage.
+    pub(super) const STAGE: &str = "plugin";
+
+    /// Takes a component file, or builds the crate of a folder.
+    pub(super) fn load(plugin: &Path, limits: &Limits) -> Result<Self, Failure> {
+        let (component, folder) = if plugin.is_dir() {
+            (built(plugin)?, plugin.to_owned())
+        } else {
+            (plugin.to_owned(), plugin.parent().map(Path::to_owned).unwrap_or_default())
+        };
+        Self::of(component, folder, limits)
+    }
+
+    /// Takes a component, and the folder that has its cases in `tests`.
+    pub(super) fn of(
+        component: PathBuf,
+        folder: PathBuf,
+        limits: &Limits,
+    ) -> Result<Self, Failure> {
+        let cases = golden(&folder)?;
+        let plugin = Plugin {
+            component: component.clone(),
+            reads: Grant::All,
+            writes: Grant::All,
+            ..Plugin::named(Self::STAGE.parse().expect("a name that stages may have"))
+        };
+        let library = Library::load(&limits.engine()?, &[plugin])?;
+        Ok(Self { library, component, folder, cases })
+    }
+
+    /// Its cases, by file.
+    pub(super) fn cases(&self) -> Result<&[Golden], Failure> {
+        if self.cases.is_empty() {
+            return Err(Failure::bad_input(format!(
+                "there are no golden cases `{}`",
+                self.folder.join("tests/*.json").display()
+            )));
+        }
+        Ok(&self.cases)
+    }
+
+    /// The cases of a file, or all.
+    pub(super) fn cases_of(&self, file: Option<&str>) -> Result<Vec<&Golden>, Failure> {
+        let all = self.cases()?;
+        let Some(file) = file else { return Ok(all.iter().collect()) };
+        match all.iter().find(|golden| golden.file == *file) {
+            Some(golden) => Ok(vec![golden]),
+            None => {
+                let known = all.iter().map(|golden| format!("`{}`", golden.file));
+                let known = known.collect::<Vec<_>>().join(", ");
+                Err(Failure::bad_input(format!("there are no cases `{file}`, only {known}")))
+            }
+        }
+    }
+
+    /// What the component says of itself, with its digest.
+    pub(super) fn made(&self) -> StageMade {
+        self.library.set().stages.swap_remove(0)
+    }
+}
