@@ -179,7 +179,7 @@ impl Seen {
         raw: &[(String, ArrayRef)],
     ) -> Result<(), ArrowError> {
         let reveal = &context.pipeline.admin.reveal;
-        let writes = StageWrites::of(fitted, &context.pipeline.sink.schema);
+        let writes = StageWrites::of(fitted, &context.pipeline.sink);
         let rows = writes.seen(before, batch, raw, reveal)?;
         let is_hidden = writes.hides(before, reveal);
         let (mut fields, mut columns) = (Vec::new(), Vec::new());
