@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use regex::Regex;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::problem::{Problem, problem};
@@ -16,10 +17,14 @@ pub struct Guard {
     pub allow: Vec<(String, Regex)>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Guard")]
 pub(super) struct RawGuard {
+    /// Columns with policy tags are not compared with what came in.
     off: bool,
+    /// Regular expressions, by column. Of a column with a policy tag: forms in which a value may stay as it came
+    /// in, those of masked ones. Of another: forms of values that may hold a sensitive value.
     allow: BTreeMap<String, String>,
 }
 

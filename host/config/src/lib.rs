@@ -6,6 +6,7 @@
 //! Relative paths in the file are relative to the file; those given by `--set` to the current folder.
 
 mod admin;
+mod bounds;
 mod check;
 mod environment;
 pub mod fuzz;
@@ -15,6 +16,7 @@ mod problem;
 mod raw;
 mod reader;
 mod routes;
+mod schema;
 mod secrets;
 mod service;
 mod source;
@@ -29,13 +31,15 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use admin::{Admin, Listen, Token, is_host};
 pub use guard::Guard;
 pub use plugin::{Grant, InstanceLife, Limits, Plugin};
 pub use problem::Problem;
 pub use reader::read;
+pub use schema::{PluginSchema, schema};
 pub use swap::{ComponentLimits, Rules, Swap};
 pub use trust::Trust;
 
@@ -170,7 +174,7 @@ pub enum Format {
 }
 
 /// What the column of messages holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Payload {
     /// Text: a message that is not UTF-8 is refused.
@@ -260,7 +264,7 @@ pub struct Route {
 }
 
 /// What becomes of rows that meet the condition of no route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Unrouted {
     /// They go to the pipeline's own table.
@@ -300,7 +304,7 @@ pub struct BigQuery {
 }
 
 /// What happens where a dataset or table is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MissingTables {
     /// It is created.
@@ -332,11 +336,13 @@ pub struct DeadLetter {
 }
 
 /// What dead letters are sealed with.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Seal {
-    /// The environment variable that holds the key.
+    /// The environment variable that holds the key: 64 hexadecimal digits, as `openssl rand -hex 32` makes
+    /// them.
     #[serde(rename = "key_env")]
+    #[schemars(regex(pattern = raw::VARIABLE))]
     pub variable: String,
     /// The key's name, which each letter carries.
     pub key_id: String,
@@ -346,25 +352,30 @@ pub struct Seal {
 }
 
 /// A key that letters were sealed with.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OldKey {
-    /// The environment variable that holds the key.
+    /// The environment variable that holds the key: 64 hexadecimal digits, as `openssl rand -hex 32` makes
+    /// them.
     #[serde(rename = "key_env")]
+    #[schemars(regex(pattern = raw::VARIABLE))]
     pub variable: String,
     /// The key's name.
     pub key_id: String,
 }
 
 /// When a batch is full: whichever comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchLimits {
     /// Records.
+    #[schemars(range(min = 1, max = 1 << 20))]
     pub max_rows: usize,
     /// Bytes of the records as read.
+    #[schemars(range(min = 1, max = 1 << 28))]
     pub max_bytes: usize,
     /// Of a stream: how long the first record waits for more.
+    #[schemars(range(min = 1, max = 60_000))]
     pub max_wait_ms: u64,
 }
 

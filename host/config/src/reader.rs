@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ConfigError, Pipeline, check, environment, raw, secrets};
+use super::{ConfigError, Pipeline, check, environment, raw, schema, secrets};
 
 /// Reads and checks a pipeline file. `overrides` are the `key=value` of `--set`.
 ///
@@ -38,6 +38,7 @@ pub(super) fn read_text(
         Ok(pipeline) if problems.is_empty() => Ok(pipeline),
         checked => {
             problems.extend(checked.err().unwrap_or_default());
+            problems.sort_by_key(|problem| schema::place(&problem.path));
             Err(ConfigError::Problems { path: path.to_owned(), problems })
         }
     }

@@ -39,6 +39,7 @@ mod proxy;
 mod readme;
 mod replay;
 mod routes;
+mod schema;
 mod secrets;
 mod shop_events;
 mod storage;
