@@ -76,6 +76,17 @@ pub struct Pipeline {
     pub workers: usize,
 }
 
+impl Pipeline {
+    /// Whether its run has the admin interface. A short load has nobody to look at it.
+    pub fn is_served(&self) -> bool {
+        match self.admin.listen {
+            Listen::Off => false,
+            Listen::At(_) => true,
+            Listen::Usual(_) => self.source.is_live(),
+        }
+    }
+}
+
 /// Where records come from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
@@ -146,6 +157,11 @@ impl Source {
     /// Whether it gives messages without an end, rather than objects.
     pub fn is_stream(&self) -> bool {
         matches!(self, Self::Live { .. } | Self::PubSub(_))
+    }
+
+    /// Whether it goes on until it is told to stop: a stream, or objects that are watched.
+    pub fn is_live(&self) -> bool {
+        self.is_stream() || matches!(self, Self::Storage { watch: Some(_), .. })
     }
 }
 

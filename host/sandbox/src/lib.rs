@@ -124,12 +124,12 @@ pub use component::{Described, describe, describe_file};
 pub use engine::{Engine, EngineError};
 pub use error::{ChangeError, PluginError, TestError};
 pub use golden::{Golden, GoldenError};
-pub use library::Library;
+pub use library::{Library, look};
 pub use lookup::LookupFile;
 pub use records::RecordCounts;
 pub use secrets::{MIN_SECRET_BYTES, Secrets, SecretsError};
 pub use set::{LookupMade, PluginSet, StageMade};
-pub use shape::ShapeError;
+pub use shape::{ModuleKind, ShapeError};
 pub use trust::{Trust, TrustError};
 
 // What an embedder needs of the other crates: stages as configured, batches as they flow.

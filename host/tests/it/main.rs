@@ -7,6 +7,7 @@ mod admin;
 mod analytics;
 mod audit;
 mod batch;
+mod before;
 mod bounds;
 mod browser;
 mod cloud;
