@@ -82,7 +82,8 @@ fn a_misspelt_column_is_told_before_a_table_is_made() {
     let output = scratch.load(&clicks(), &set).output().unwrap();
     let told = talk(&output, &scratch);
     assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.contains("plugin `validate`") && told.contains("`event_type`"), "{told}");
+    let said = "`reads` names `event_typ`, and there is no such column here, but `event_type`";
+    assert!(told.contains("plugin `validate`") && told.contains(said), "{told}");
     assert!(!scratch.path("warehouse").exists(), "something was made: {told}");
 }
 

@@ -17,6 +17,9 @@ use clickmill_core::schema::provenance;
 /// for each.
 const MAX_MULTIPLYING: u32 = 4;
 
+/// How like each other two names are, of 1, where one may be a slip of the other.
+const LIKE: f64 = 0.85;
+
 /// The columns that a plugin is offered.
 pub(super) struct Offer {
     /// Those that it may read, each record before its fields.
@@ -58,6 +61,21 @@ impl Offer {
         });
         let problems: Vec<String> = problems.collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// Columns that are granted by name and are not there, each with the one that may be meant. That is no error by
+    /// itself: objects may have different columns.
+    pub(super) fn missing(&self, reads: &Grant) -> Vec<String> {
+        let Grant::Only(names) = reads else { return Vec::new() };
+        let missing = names.iter().filter(|name| self.kind(&self.path(name)).is_none());
+        let told = missing.map(|name| {
+            let near = self.kinds.keys().map(|column| (strsim::jaro(name, column), column));
+            let near = near.filter(|(likeness, _)| *likeness > LIKE);
+            let near = near.max_by(|(a, one), (b, other)| a.total_cmp(b).then(one.cmp(other)));
+            let near = near.map(|(_, column)| format!(", but `{column}`")).unwrap_or_default();
+            format!("`reads` names `{name}`, and there is no such column here{near}")
+        });
+        told.collect()
     }
 
     /// The path that a name means. A column of just that name comes first.
