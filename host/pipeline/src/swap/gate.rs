@@ -37,13 +37,13 @@ pub enum SwapRefused {
     #[error(transparent)]
     Golden(#[from] TestError),
     /// Golden cases fail.
-    #[error("{failed} of {cases} golden cases of stage `{stage}` fail:{list}", list = list(problems))]
+    #[error("{failed} of {cases} golden cases of stage `{stages}` fail:{list}", stages = stages.join("`, `"), list = list(problems))]
     GoldenFailed {
-        /// The stage.
-        stage: String,
+        /// The stages of which some fail.
+        stages: Vec<String>,
         /// How many fail.
         failed: usize,
-        /// Of how many.
+        /// Of how many, in the files that have one that fails.
         cases: usize,
         /// Each that fails, a line.
         problems: Vec<String>,
@@ -167,16 +167,22 @@ pub(super) fn check(
             None => "checked with the first object".to_owned(),
         },
     );
-    let mut cases = 0;
+    let (mut all, mut cases, mut stages, mut problems) = (0, 0, Vec::new(), Vec::new());
     for (stage, golden) in golden {
-        let problems = library.golden(stage, golden)?;
-        if !problems.is_empty() {
-            let (stage, failed, cases) = (stage.clone(), problems.len(), golden.cases());
-            return Err(SwapRefused::GoldenFailed { stage, failed, cases, problems });
+        let found = library.golden(stage, golden)?;
+        all += golden.cases();
+        if !found.is_empty() {
+            cases += golden.cases();
+            problems.extend(found);
+            stages.push(stage.clone());
         }
-        cases += golden.cases();
     }
-    passed("golden", format!("{cases} cases"));
+    stages.dedup();
+    if !problems.is_empty() {
+        let failed = problems.len();
+        return Err(SwapRefused::GoldenFailed { stages, failed, cases, problems });
+    }
+    passed("golden", format!("{all} cases"));
     let recent = context.slot.recent().batches();
     let before = fitted.as_ref().and_then(|fitted| running.fitted(&fitted.columns));
     let rules = &config.rules;
