@@ -64,6 +64,9 @@ pub(super) fn check(
     if let (Some(sink), Some(letters), Some((source, _))) = (&sink, &dead_letter, &source) {
         routes::check(sink, &letters.table, source.is_stream(), &mut problems);
     }
+    if let Some(sink) = &sink {
+        guard::check(&guard, sink, &mut problems);
+    }
     let seal = dead_letter.as_ref().and_then(|letters| letters.seal.as_ref());
     let of_host = variables_of_host(seal, &admin);
     secrets::check_variables(&plugins, &of_host, &mut problems);

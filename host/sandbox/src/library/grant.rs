@@ -10,15 +10,13 @@ use crate::contract::Contract;
 use crate::kind::{Columns, Kind, Node, Spec, covers};
 use crate::manifest::MAX_COLUMNS;
 use clickmill_config::{Grant, Plugin};
+use clickmill_core::near;
 use clickmill_core::path::Path;
 use clickmill_core::schema::provenance;
 
 /// Stages of a chain that may make several rows of one. The place of a row in its record has four digits
 /// for each.
 const MAX_MULTIPLYING: u32 = 4;
-
-/// How like each other two names are, of 1, where one may be a slip of the other.
-const LIKE: f64 = 0.85;
 
 /// The columns that a plugin is offered.
 pub(super) struct Offer {
@@ -69,10 +67,8 @@ impl Offer {
         let Grant::Only(names) = reads else { return Vec::new() };
         let missing = names.iter().filter(|name| self.kind(&self.path(name)).is_none());
         let told = missing.map(|name| {
-            let near = self.kinds.keys().map(|column| (strsim::jaro(name, column), column));
-            let near = near.filter(|(likeness, _)| *likeness > LIKE);
-            let near = near.max_by(|(a, one), (b, other)| a.total_cmp(b).then(one.cmp(other)));
-            let near = near.map(|(_, column)| format!(", but `{column}`")).unwrap_or_default();
+            let near = near(name, self.kinds.keys().map(String::as_str));
+            let near = near.map(|column| format!(", but `{column}`")).unwrap_or_default();
             format!("`reads` names `{name}`, and there is no such column here{near}")
         });
         told.collect()
