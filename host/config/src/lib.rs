@@ -11,6 +11,7 @@ mod check;
 mod environment;
 pub mod fuzz;
 mod guard;
+mod overrides;
 mod plugin;
 mod problem;
 mod raw;

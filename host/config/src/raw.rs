@@ -9,9 +9,7 @@ use serde_json::json;
 
 use super::problem::Problem;
 use super::strict::{Strict, table};
-use super::{
-    BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Payload, Seal, Unrouted,
-};
+use super::{BatchLimits, InstanceLife, Limits, MissingTables, Payload, Seal, Unrouted};
 use clickmill_core::stage;
 
 /// Forms of texts, for editors: what is checked of them is checked where they are used.
@@ -29,45 +27,6 @@ pub(super) const PATIENCE_SECS: u64 = 600;
 
 /// What a query may be billed for, unless the file says otherwise: 10 GiB, some six cents.
 pub(super) const MAX_BYTES_BILLED: u64 = 10 << 30;
-
-/// Keys that hold a path; given by `--set`, it is relative to the current folder.
-const PATH_KEYS: [&str; 8] =
-    ["uri", "component", "schema", "file", "spool", "state", "token_file", "reader_token_file"];
-
-/// Keys that hold text; what is given for them by `--set` is text though it looks like a number.
-const TEXT_KEYS: [&str; 29] = [
-    "bad",
-    "component",
-    "create_from_topic",
-    "data",
-    "delimiter",
-    "escape",
-    "format",
-    "key_env",
-    "key_id",
-    "kind",
-    "listen",
-    "location",
-    "missing_tables",
-    "name",
-    "not_before",
-    "payload",
-    "project",
-    "quote",
-    "reader_token_env",
-    "reader_token_file",
-    "schema",
-    "spool",
-    "state",
-    "subscription",
-    "table",
-    "token_env",
-    "token_file",
-    "unrouted",
-    "uri",
-];
-/// Sections of which every key holds text.
-const TEXT_SECTIONS: [&str; 4] = ["allow", "lookups", "policy_tags", "secrets"];
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
@@ -466,78 +425,6 @@ pub(super) fn optional<T: DeserializeOwned + Default>(
 
 /// Number of batches between the stages is small: each holds up to `max_bytes`.
 pub(super) type Batch = BatchLimits;
-
-/// Applies one `key=value`. A key is a path such as `source.uri` or `plugin.mask.config.key_id`, where
-/// `mask` is a stage's name; a value is TOML where it parses as TOML, and else text. What looks like a date
-/// is text, and so is what looks like a number where text is wanted or stands in the file.
-pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigError> {
-    let (key, text) = given.split_once('=').map_or((given, None), |(key, text)| (key, Some(text)));
-    let refuse = |wanted: &str| ConfigError::Set { key: key.to_owned(), wanted: wanted.to_owned() };
-    let text = text.ok_or_else(|| refuse("wanted key=value, such as source.uri=clicks.csv"))?;
-    let keys: Vec<&str> = key.trim().split('.').collect();
-    let Some((last, parents)) = keys.split_last() else {
-        return Err(refuse("the key is empty"));
-    };
-    let mut place = document;
-    let mut at = 0;
-    while at < parents.len() {
-        let entry =
-            place.entry(parents[at]).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        at += 1;
-        place = match entry {
-            toml::Value::Table(table) => table,
-            toml::Value::Array(list) if list.first().is_none_or(toml::Value::is_table) => {
-                let name = parents.get(at).copied().unwrap_or_default();
-                at += 1;
-                list.iter_mut()
-                    .filter_map(toml::Value::as_table_mut)
-                    .find(|item| item.get("name").and_then(toml::Value::as_str) == Some(name))
-                    .ok_or_else(|| {
-                        refuse(&format!("there is no `{}` named `{name}`", parents[at - 2]))
-                    })?
-            }
-            _ => {
-                return Err(refuse(&format!("`{}` holds a value, not a section", parents[at - 1])));
-            }
-        };
-    }
-    let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| toml::Value::String(text.to_owned()));
-    let wants_text = match place.get(*last) {
-        Some(before) => before.is_str(),
-        // The keys of a plugin's configuration are its own.
-        None if keys.contains(&"config") => false,
-        None => {
-            TEXT_KEYS.contains(last)
-                || parents.last().is_some_and(|section| TEXT_SECTIONS.contains(section))
-        }
-    };
-    let value = match value {
-        // No key holds a date.
-        toml::Value::Datetime(_) => toml::Value::String(text.to_owned()),
-        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) if wants_text => {
-            toml::Value::String(text.to_owned())
-        }
-        other => other,
-    };
-    let value = match value {
-        toml::Value::String(path)
-            if PATH_KEYS.contains(last) && path != "-" && !path.contains("://") =>
-        {
-            let absolute = std::path::absolute(&path).map_err(|_| refuse("the path is empty"))?;
-            toml::Value::String(absolute.to_string_lossy().into_owned())
-        }
-        other => other,
-    };
-    if key.trim() == "source.kind" && place.get("kind") != Some(&value) {
-        // The file's other keys belong to the source that it names.
-        place.clear();
-    }
-    place.insert((*last).to_owned(), value);
-    Ok(())
-}
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ConfigError, Pipeline, check, environment, raw, schema, secrets};
+use super::{ConfigError, Pipeline, check, environment, overrides, schema, secrets};
 
 /// Reads and checks a pipeline file. `overrides` are the `key=value` of `--set`.
 ///
@@ -28,7 +28,7 @@ pub(super) fn read_text(
     let mut document: toml::Table =
         toml::from_str(text).map_err(|error| no_toml(path, text, &error))?;
     for given in overrides {
-        raw::set(&mut document, given)?;
+        overrides::set(&mut document, given)?;
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     let secrets = secrets::variables(&document);

@@ -153,6 +153,48 @@ pub(super) fn inlined() -> Json {
     settings.into_generator().into_root_schema_for::<PipelineFile>().to_value()
 }
 
+/// Whether a key wants text, as far as the schema says. `keys` lead to it; behind a list comes the name of one of
+/// its items. The keys of a plugin's configuration are its own.
+pub(super) fn wants_text(keys: &[&str]) -> bool {
+    let root = inlined();
+    let mut found = vec![&root];
+    let mut keys = keys.iter();
+    while let Some(key) = keys.next() {
+        let mut below: Vec<&Json> = Vec::new();
+        for form in forms(&found) {
+            let named = &form["properties"][*key];
+            let any = &form["additionalProperties"];
+            below.push(if named.is_null() { any } else { named });
+        }
+        let items = below.iter().map(|schema| &schema["items"]);
+        let items: Vec<&Json> = items.filter(|items| items["properties"].is_object()).collect();
+        if items.is_empty() {
+            found = below;
+        } else {
+            keys.next();
+            found = items;
+        }
+    }
+    let is_text = |kind: &Json| kind == "string";
+    forms(&found).iter().any(|form| match &form["type"] {
+        Json::Array(kinds) => kinds.iter().any(is_text),
+        kind => is_text(kind),
+    })
+}
+
+/// Schemas with all forms that they have.
+fn forms<'a>(schemas: &[&'a Json]) -> Vec<&'a Json> {
+    let mut found = Vec::new();
+    for schema in schemas {
+        found.push(*schema);
+        for key in ["anyOf", "oneOf"] {
+            let within: Vec<&Json> = schema[key].as_array().into_iter().flatten().collect();
+            found.extend(forms(&within));
+        }
+    }
+    found
+}
+
 fn reference(key: &str) -> Json {
     json!({ "$ref": format!("#/{DEFINITIONS}/{key}") })
 }

@@ -1,6 +1,7 @@
 //! From a checked pipeline file to something that can run: components compiled, tables made sure of.
 
 mod error;
+mod look;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,8 @@ use arrow::datatypes::SchemaRef;
 use crossbeam_channel::Receiver;
 
 pub use error::BuildError;
+use look::keys;
+pub use look::look;
 
 use super::audit_sink::{AuditSink, AuditSinkError};
 use super::context::{Context, Outcomes};
@@ -26,11 +29,10 @@ use super::versions::guard::Guard;
 use super::versions::slot::{Slot, SlotEvent};
 use super::versions::version::Origin;
 use clickmill_audit as audit;
-use clickmill_config as config;
 use clickmill_config::{Pipeline, Place, Source, TableName};
 use clickmill_core::schema::{SchemaError, TableSchema, provenance};
 use clickmill_core::{Micros, causes};
-use clickmill_dead_letter::{Seal, SealKeys, Writer};
+use clickmill_dead_letter::Writer;
 use clickmill_decode::{Decoder, messages};
 use clickmill_sandbox::{Compiler, Engine, Library, Secrets, Trust};
 use clickmill_sink::Tables;
@@ -88,26 +90,6 @@ pub fn tables_of(pipeline: &Pipeline) -> Result<Vec<(TableName, TableSchema)>, S
         tables.push((sink.table.beside(failures::TABLE), failures::schema()?));
     }
     Ok(tables)
-}
-
-/// What keeps a pipeline from running, as far as it can be told before anything is built, started or written, in the
-/// order of the pipeline file: secrets that are missing or short, components that are none, keys.
-pub fn look(pipeline: &Pipeline, options: &Options) -> Vec<BuildError> {
-    let environment = |variable: &str| std::env::var_os(variable);
-    let secrets = Secrets::read(&pipeline.plugins, &options.secrets, environment);
-    let mut found: Vec<BuildError> = secrets.err().map(BuildError::from).into_iter().collect();
-    let trust = Trust::of(&pipeline.trust);
-    // With keys that are none nothing is known of signatures.
-    let trusting = trust.as_ref().cloned().unwrap_or_default();
-    let plugins = clickmill_sandbox::look(&pipeline.plugins, &trusting, pipeline.swap.components);
-    found.extend(plugins.into_iter().map(BuildError::from));
-    if let Some(config) = &pipeline.dead_letter.seal {
-        let old = config.old.iter().map(|old| (&old.variable, &old.key_id));
-        let keys = std::iter::once((&config.variable, &config.key_id)).chain(old);
-        found.extend(keys.filter_map(|(variable, key_id)| seal(variable, key_id).err()));
-    }
-    found.extend(trust.err().map(BuildError::from));
-    found
 }
 
 /// Builds a pipeline: plugins are compiled, the tables are there, and `plugin_sets` says what the
@@ -273,21 +255,6 @@ fn state(pipeline: &Pipeline, warehouse: &str) -> String {
         Place::Warehouse => format!("{}/_state", warehouse.trim_end_matches('/')),
         Place::BigQuery(_) => "clickmill-data/state".to_owned(),
     }
-}
-
-/// The keys that dead letters are sealed with, and were.
-fn keys(config: &config::Seal) -> Result<SealKeys, BuildError> {
-    let old = config.old.iter().map(|old| seal(&old.variable, &old.key_id));
-    Ok(SealKeys {
-        current: seal(&config.variable, &config.key_id)?,
-        old: old.collect::<Result<_, _>>()?,
-    })
-}
-
-fn seal(variable: &str, key_id: &str) -> Result<Seal, BuildError> {
-    let key = std::env::var(variable).unwrap_or_default();
-    Seal::new(&key, key_id)
-        .map_err(|source| BuildError::Seal { variable: variable.to_owned(), source })
 }
 
 /// The set of the last swap, as long as the pipeline file is what it was then.

@@ -209,3 +209,38 @@ fn a_table_stands_for_a_list_of_columns() {
         assert!(!takes(key), "{key}: {said}");
     }
 }
+
+#[test]
+fn text_is_wanted_where_the_sections_have_texts() {
+    for (key, wanted) in [
+        ("name", true),
+        ("workers", false),
+        ("source.uri", true),
+        ("source.format", true),
+        ("source.csv.delimiter", true),
+        ("source.watch", false),
+        ("source.rate", false),
+        ("source.subscription", true),
+        ("source.payload", true),
+        ("swap.watch", true),
+        ("sink.kind", true),
+        ("sink.missing_tables", true),
+        ("sink.policy_tags.ip", true),
+        ("trust.not_before", true),
+        ("trust.keys", false),
+        ("guard.allow.ip", true),
+        ("dead_letter.seal.key_id", true),
+        ("plugin.mask.component", true),
+        ("plugin.mask.reads", false),
+        ("plugin.mask.watch", false),
+        ("plugin.mask.lookups.countries", true),
+        ("plugin.mask.secrets", false),
+        ("plugin.mask.secrets.key", true),
+        ("plugin.mask.limits.max_call_secs", false),
+        ("plugin.mask.config.key_id", false),
+        ("nowhere.at.all", false),
+    ] {
+        let keys: Vec<&str> = key.split('.').collect();
+        assert_eq!(wants_text(&keys), wanted, "{key}");
+    }
+}
