@@ -76,7 +76,7 @@ enum Verb {
     Validate(validate::Validate),
     /// Print the JSON Schema of pipeline files, for editors
     Schema(schema::Schema),
-    /// Generate realistic events: shop clicks as CSV, click events as JSON
+    /// Generate realistic events: shop clicks as CSV, clicks and nested events as JSON
     Generate(generate::Generate),
     /// Query the warehouse with BigQuery SQL
     Query(query::Query),

@@ -102,7 +102,8 @@ const COMPILERS: [&str; 8] =
     ["AR", "ARFLAGS", "CC", "CFLAGS", "CPPFLAGS", "CXX", "CXXFLAGS", "RANLIB"];
 /// Where to reach the network by, in small letters.
 const PROXIES: [&str; 5] = ["all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"];
-/// A variable of which a word ends so holds a secret: `CARGO_REGISTRIES_MINE_TOKEN`, `CMAKE_APIKEY`.
+/// A variable of which a word ends so holds a secret: `CARGO_REGISTRIES_MINE_TOKEN`, `CMAKE_APIKEY`. So does
+/// one with the word `PAT`.
 const SECRET_ENDS: [&str; 14] = [
     "AUTH",
     "COOKIE",
@@ -139,7 +140,7 @@ pub fn build_tool(program: impl AsRef<OsStr>) -> Command {
 pub fn is_build_setting(name: &str) -> bool {
     let is_secret = name.split('_').any(|word| {
         let word = word.to_ascii_uppercase();
-        SECRET_ENDS.iter().any(|end| word.ends_with(end))
+        word == "PAT" || SECRET_ENDS.iter().any(|end| word.ends_with(end))
     });
     let side = name.strip_prefix("HOST_").or_else(|| name.strip_prefix("TARGET_"));
     let of_compiler = side.unwrap_or(name).split('_').next().unwrap_or_default();

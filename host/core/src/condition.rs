@@ -7,6 +7,7 @@
 
 mod bind;
 mod parse;
+mod tree;
 
 pub use bind::{BindError, Bound};
 pub use parse::SyntaxError;
@@ -14,7 +15,7 @@ pub use parse::SyntaxError;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::path::Path;
+use tree::Tree;
 
 /// A condition, as it was written.
 #[derive(Debug, Clone)]
@@ -28,38 +29,6 @@ impl PartialEq for Condition {
     fn eq(&self, other: &Self) -> bool {
         self.tree == other.tree
     }
-}
-
-/// What a condition says.
-#[derive(Debug, Clone, PartialEq)]
-enum Tree {
-    Or(Vec<Tree>),
-    And(Vec<Tree>),
-    Not(Box<Tree>),
-    /// A column of truth values.
-    Column(Path),
-    IsNull(Path),
-    Compare(Path, Operator, Literal),
-    In(Path, Vec<Literal>),
-}
-
-/// How a column's value is compared with a literal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
-    Equal,
-    Unequal,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-/// A value, as it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Literal {
-    Text(String),
-    Number(String),
-    Truth(bool),
 }
 
 impl FromStr for Condition {

@@ -1,10 +1,10 @@
 //! What every other crate knows: batches and where their rows came from, table schemas, object stores by
-//! URI, folders as stores, durable files and private ones, errors on one line, words of texts, conditions
-//! over columns. It knows
-//! neither plugins nor services nor the pipeline file.
+//! URI, folders as stores, durable files and private ones, errors on one line, words of texts, columns as a
+//! table has them and conditions over them. It knows neither plugins nor services nor the pipeline file.
 
 pub mod batch;
 mod build_tool;
+pub mod columns;
 pub mod condition;
 mod digest;
 pub mod durable;

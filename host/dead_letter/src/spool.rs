@@ -21,13 +21,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 
+use clickmill_core::columns::{absent, fitted};
 use clickmill_core::{Fault, Micros, durable, file, lock, private};
 
 /// How the names of files with letters end.
@@ -376,14 +377,14 @@ fn encode(letters: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
 
 fn fit(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let rows = batch.num_rows();
-    let columns = schema.fields().iter().map(|field| -> ArrayRef {
-        match batch.column_by_name(field.name()) {
-            Some(column) if column.data_type() == field.data_type() => column.clone(),
-            _ => new_null_array(field.data_type(), rows),
-        }
+    let columns = schema.fields().iter().map(|field| {
+        // One of another type tells nothing that the table could say.
+        let found = batch.column_by_name(field.name()).map(|column| fitted(field, column));
+        found.and_then(Result::ok).map_or_else(|| absent(field, rows), Ok)
     });
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(schema.clone(), columns.collect(), &options)
+    let columns = columns.collect::<Result<_, _>>()?;
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options)
 }
 
 fn disk(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SpoolError {

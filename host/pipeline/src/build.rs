@@ -217,6 +217,7 @@ fn target(pipeline: &Pipeline, secrets: Secrets) -> Target {
     let is_stream = pipeline.source.is_stream();
     Target {
         sink: pipeline.sink.clone(),
+        dead_letter: (pipeline.dead_letter.table.clone(), pipeline.dead_letter.schema.clone()),
         unknown: if is_stream {
             provenance::UNKNOWN_OF_MESSAGES
         } else {

@@ -208,6 +208,7 @@ fn read(context: &Context, condition: &str, after: &str) -> Result<Vec<Letter>, 
     let pipeline = &context.pipeline;
     let wanted = Wanted {
         table: &pipeline.dead_letter.table,
+        schema: &pipeline.dead_letter.schema,
         attempts: &pipeline.sink.table.beside(attempts::TABLE),
         pipeline: &pipeline.name,
         condition,

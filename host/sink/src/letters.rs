@@ -67,6 +67,8 @@ pub struct Lender {
 pub struct Wanted<'a> {
     /// The dead-letter table.
     pub table: &'a TableName,
+    /// Its columns.
+    pub schema: &'a TableSchema,
     /// The attempts: letters that are resolved there are left out.
     pub attempts: &'a TableName,
     /// The pipeline's name.
@@ -312,9 +314,12 @@ impl Wanted<'_> {
     /// What is read of letters of the pipeline that meet a condition.
     fn select(&self, condition: &str) -> String {
         let table = self.table;
+        // Letters of a version before told no rows of a record apart.
+        let has_place = self.schema.columns.iter().any(|column| column.name == RECORD_INDEX);
+        let place = if has_place { "letters.record_index" } else { "0 AS record_index" };
         format!(
             "SELECT letters.letter_id, letters.source, letters.source_line, letters.message_id, \
-             letters.record_index, UNIX_MICROS(letters.publish_time) AS published, letters.sealed_with, letters.stage, \
+             {place}, UNIX_MICROS(letters.publish_time) AS published, letters.sealed_with, letters.stage, \
              letters.plugin_set, letters.code, letters.errorMessage, \
              TO_BASE64(letters.payloadBytes) AS payload, \
              TO_JSON_STRING(letters.attributes) AS pairs \

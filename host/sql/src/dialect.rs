@@ -118,7 +118,9 @@ impl VisitorMut for Translator<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
-        go_on(syntax::select(select).and_then(|()| unnest::expand(select)))
+        let done = syntax::select(select).and_then(|()| unnest::expand(select));
+        unnest::name_fields(select);
+        go_on(done)
     }
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<DataFusionError> {

@@ -14,7 +14,7 @@ mod store;
 pub mod views;
 
 pub use error::TableError;
-pub use nested::{Misfit, absent, fitted};
+pub use nested::Misfit;
 pub use projection::Projection;
 pub use refused::{Refused, Rows};
 pub use router::{NO_ROUTE, Routed, Router, Unroutable};

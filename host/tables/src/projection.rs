@@ -12,11 +12,12 @@ use arrow::array::{
 use arrow::datatypes::{Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::nested::{Misfit, absent, compare, fitted, lacking, may_be_absent};
+use super::nested::{Misfit, compare, lacking, may_be_absent};
 use super::{Refused, Rows};
 
 use clickmill_core::Digest;
 use clickmill_core::batch::{Batch, Positions, Reason};
+use clickmill_core::columns::{absent, fitted};
 use clickmill_core::path::Path;
 use clickmill_core::schema::{TableSchema, provenance};
 

@@ -26,6 +26,8 @@ Without these a test would pass or fail for the wrong reason:
 - ALTER TABLE changed the table but not its description, so neither tables.get nor an append knew a
   column that a query did; and it took one column a statement.
 - A query that failed was answered with status 200 and no rows.
+- `SELECT *` beside a function whose types matter, such as CONCAT, left RECORD columns out.
+- A NUMERIC of zero was written as 0E-9, and others with all of their nine digits.
 - Two jobs could have one id. BigQuery takes an id once (409), whatever became of the job.
 - The streams of a table that was deleted went on in the next table of that name.
 
@@ -170,6 +172,8 @@ def repair(loop, refuse_file):
     keep_no_snapshots()
     answer_failed_queries()
     follow_alter_table()
+    know_records()
+    write_decimals_out()
     write_servicer._table_arrow_schema = arrow_schema
     write_servicer.BigQueryWriteHandler = write_handler(loop, refuse_file)
 
@@ -286,6 +290,30 @@ def follow_alter_table():
         ctx.catalog.update_table(meta.model_copy(update=changes))
 
     executor._run_single_sql = run
+
+
+def know_records():
+    from bqemulator.sql import catalog_schema
+
+    duckdb_type = catalog_schema._safe_bq_to_duckdb
+
+    def of_column(bigquery_type):
+        # Only that there is a column matters: its fields have types of their own.
+        return duckdb_type(bigquery_type) or "STRUCT"
+
+    catalog_schema._safe_bq_to_duckdb = of_column
+
+
+def write_decimals_out():
+    import pyarrow.types
+    from bqemulator.storage import arrow_bridge
+
+    def written_out(value, *_):
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+
+    decimals = (pyarrow.types.is_decimal, written_out)
+    arrow_bridge._BQ_TYPE_FORMATTERS = (decimals, *arrow_bridge._BQ_TYPE_FORMATTERS)
 
 
 def take_a_job_id_once():

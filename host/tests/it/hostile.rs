@@ -117,13 +117,15 @@ const NESTED_SCHEMA: &str = r#"[
   {"name": "user", "type": "RECORD", "fields": [{"name": "id", "type": "STRING"}]},
   {"name": "at", "type": "TIME"},
   {"name": "doc", "type": "JSON"},
-  {"name": "source_line", "type": "INTEGER"}
+  {"name": "source_line", "type": "INTEGER"},
+  {"name": "record_index", "type": "INTEGER"}
 ]"#;
 
 const SCHEMA: &str = r#"[
   {"name": "out", "type": "STRING", "mode": "REQUIRED"},
   {"name": "flag", "type": "BOOLEAN", "mode": "REQUIRED"},
-  {"name": "source_line", "type": "INTEGER", "mode": "REQUIRED"}
+  {"name": "source_line", "type": "INTEGER", "mode": "REQUIRED"},
+  {"name": "record_index", "type": "INTEGER"}
 ]"#;
 
 /// A pipeline of the hostile guest alone.

@@ -137,7 +137,7 @@ fn what_the_readme_shows_of_a_pipeline_file_are_its_defaults() {
     let readme = fs::read_to_string(root().join("host/README.md")).unwrap();
     let shown = blocks(&readme).into_iter().filter(|block| block.language == "toml");
     let shown: Vec<toml::Table> = shown.map(|block| block.text.parse().unwrap()).collect();
-    let [bigquery, objects, rest] = &shown[..] else { panic!("{} blocks", shown.len()) };
+    let [bigquery, objects, routes, rest] = &shown[..] else { panic!("{} blocks", shown.len()) };
     let mut objects = objects.clone();
     // Of the plugins, which say so themselves.
     objects.remove("plugin").unwrap();
@@ -176,4 +176,22 @@ fn what_the_readme_shows_of_a_pipeline_file_are_its_defaults() {
         assert_ne!(full, bare);
         assert_eq!(read(&full), read(&bare));
     }
+    // A route has no defaults but for what is said beside its condition.
+    let schema = root().join("host/tests/it/invalid/schema.json");
+    for name in ["events.json", "purchases.json"] {
+        fs::copy(&schema, scratch.path(name)).unwrap();
+    }
+    let source = format!("source = {{ {folder} }}\n");
+    let dead_letter = format!("[dead_letter]\ntable = \"d.dead_letter\"\nschema = {schema:?}\n");
+    let stage = format!("[[plugin]]\nname = \"mask\"\ncomponent = {schema:?}\n");
+    let read = |routes: &toml::Table| {
+        let text = format!("name = \"shop\"\n{source}{routes}\n{dead_letter}{stage}");
+        let path = scratch.write("routes.toml", text);
+        format!("{:#?}", config::read(&path, &[]).map_err(anyhow::Error::from).unwrap())
+    };
+    let mut bare = routes.clone();
+    let sink = bare["sink"].as_table_mut().unwrap();
+    assert!(sink.remove("unrouted").is_some());
+    assert!(sink["route"][0].as_table_mut().unwrap().remove("copy").is_some());
+    assert_eq!(read(routes), read(&bare));
 }

@@ -209,7 +209,7 @@ fn routed_stream(scratch: &Scratch) -> PathBuf {
     let text = std::fs::read_to_string(root().join("host/pipelines/stream.toml")).unwrap();
     let text = text.replace("\"../../", &format!("\"{}/", root().display()));
     let schema = root().join("schemas/clicks_raw.json");
-    let routes: String = [("purchases", "event_type = 'purchase'"), ("bots", "is_bot")]
+    let routes: String = [("views", "event_type = 'product_view'"), ("bots", "is_bot")]
         .map(|(table, condition)| {
             format!(
                 "\n[[sink.route]]\ntable = \"clickstream_analytics.{table}\"\nschema = \"{}\"\nwhere = \"{condition}\"\n",
@@ -222,7 +222,7 @@ fn routed_stream(scratch: &Scratch) -> PathBuf {
     scratch.write("stream.toml", with_routes)
 }
 
-const STREAM_TABLES: [&str; 3] = ["clicks_raw", "purchases", "bots"];
+const STREAM_TABLES: [&str; 3] = ["clicks_raw", "views", "bots"];
 
 /// How many messages are in a table, which has each once.
 #[track_caller]
@@ -240,18 +240,18 @@ fn a_streams_rows_go_to_their_tables_and_each_to_one() {
     let stream = routed_stream(&scratch);
     let summary = scratch.summary(&stream, &["source.rows=6000", "source.rate=20000"]);
     assert_eq!(summary["rows_in"], 6000);
-    let [own, purchases, bots] = STREAM_TABLES.map(|table| messages(&scratch, table));
-    assert_eq!(summary["rows_out"], own + purchases + bots);
-    assert!(purchases > 0 && bots > 0 && own > purchases, "{own}, {purchases}, {bots}");
+    let [own, views, bots] = STREAM_TABLES.map(|table| messages(&scratch, table));
+    assert_eq!(summary["rows_out"], own + views + bots);
+    assert!(views > 0 && bots > 0 && own > 0, "{own}, {views}, {bots}");
     let routes = json!([
-        { "table": "clickstream_analytics.purchases", "rows": purchases },
+        { "table": "clickstream_analytics.views", "rows": views },
         { "table": "clickstream_analytics.bots", "rows": bots },
     ]);
     assert_eq!(summary["routes"], routes);
     for (table, condition) in [
-        ("clicks_raw", "event_type = 'purchase' OR is_bot"),
-        ("purchases", "event_type <> 'purchase'"),
-        ("bots", "NOT is_bot OR event_type = 'purchase'"),
+        ("clicks_raw", "event_type = 'product_view' OR is_bot"),
+        ("views", "event_type <> 'product_view'"),
+        ("bots", "NOT is_bot OR event_type = 'product_view'"),
     ] {
         let sql =
             format!("SELECT COUNT(*) AS n FROM clickstream_analytics.{table} WHERE {condition}");

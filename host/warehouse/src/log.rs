@@ -34,8 +34,8 @@ use super::reading::replaced;
 use super::repeats::Repeats;
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
+use clickmill_core::columns::{absent, fitted};
 use clickmill_core::{causes, durable, private};
-use clickmill_tables::{absent, fitted};
 
 /// Held while a pipeline writes to its log.
 pub(super) const LOCK: &str = "lock";

@@ -6,7 +6,7 @@ const WANTED: &str = r#"[
     {"name": "id", "type": "STRING", "mode": "REQUIRED"},
     {"name": "items", "type": "RECORD", "mode": "REPEATED", "fields": [
         {"name": "sku", "type": "STRING", "mode": "REQUIRED"},
-        {"name": "price", "type": "NUMERIC", "description": "of \\"one\\""},
+        {"name": "price", "type": "NUMERIC", "description": "of \"one\""},
         {"name": "size", "type": "RECORD", "fields": [
             {"name": "cm", "type": "INTEGER"}, {"name": "tags", "type": "STRING", "mode": "REPEATED"}
         ]}

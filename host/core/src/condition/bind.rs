@@ -11,7 +11,8 @@ use arrow::compute::{CastOptions, and_kleene, cast_with_options, is_null, not, o
 use arrow::datatypes::{DataType, Field, Float64Type};
 use arrow::error::ArrowError;
 
-use super::{Condition, Literal, Operator, Tree};
+use super::Condition;
+use super::tree::{Literal, Operator, Tree};
 use crate::path::Path;
 use crate::schema::is_json;
 

@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 use std::str::CharIndices;
 
-use super::{Literal, Operator, Tree};
+use super::tree::{Literal, Operator, Tree};
 use crate::path::Path;
 
 /// Bytes of a condition, at most.

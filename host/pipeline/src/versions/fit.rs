@@ -3,7 +3,7 @@
 use arrow::datatypes::SchemaRef;
 
 use super::guard::Guard;
-use clickmill_config::Sink;
+use clickmill_config::{Sink, TableName};
 use clickmill_core::Fault;
 use clickmill_core::path::Path;
 use clickmill_core::schema::TableSchema;
@@ -15,6 +15,8 @@ use clickmill_tables::{Misfit, Router, Unroutable};
 pub(crate) struct Target {
     /// The tables.
     pub sink: Sink,
+    /// The dead-letter table and its columns.
+    pub dead_letter: (TableName, TableSchema),
     /// Columns of provenance that rows of this source have no value for.
     pub unknown: &'static [&'static str],
     /// The columns that come in, where they are known before anything does.
@@ -62,13 +64,15 @@ impl FitError {
 impl Target {
     /// Fits a library, without running it.
     pub(crate) fn fit(&self, library: &Library, columns: &SchemaRef) -> Result<Fitted, FitError> {
-        let Self { sink, unknown, guard, secrets, .. } = self;
+        let Self { sink, dead_letter, unknown, guard, secrets, .. } = self;
         let chain = library.configure(columns, secrets)?.guarding(guard.columns());
         let router = Router::new(sink, chain.output(), unknown)?;
         let lacks_place =
             |schema: &TableSchema| schema.columns.iter().all(|column| column.name != RECORD_INDEX);
+        let (letters, schema) = dead_letter;
+        let mut tables = sink.tables().chain([(letters, schema)]);
         if chain.multiplies()
-            && let Some((table, _)) = sink.tables().find(|(_, schema)| lacks_place(schema))
+            && let Some((table, _)) = tables.find(|(_, schema)| lacks_place(schema))
         {
             let misfits = vec![Misfit::NoPlace { column: Path::of(RECORD_INDEX) }];
             return Err(Unroutable::Misfit { table: table.clone(), misfits }.into());

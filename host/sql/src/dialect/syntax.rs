@@ -11,6 +11,8 @@ use datafusion::sql::sqlparser::ast::{
     WindowFrameUnits, WindowSpec,
 };
 
+use super::unnest;
+
 type Checked = Result<(), DataFusionError>;
 
 /// Says that something is not taken.
@@ -189,7 +191,10 @@ fn join(join: &Join) -> Checked {
         // A column of both is the first that is not null in BigQuery, the left one here.
         JoinConstraint::Using(_) => only(!whole, "RIGHT or FULL JOIN with USING"),
         JoinConstraint::Natural => Err(refused("NATURAL JOIN")),
-        JoinConstraint::None => Err(refused("JOIN without ON or USING")),
+        JoinConstraint::None => {
+            // Each row is joined with its own elements.
+            only(unnest::is_of_column(&join.relation), "JOIN without ON or USING")
+        }
     }
 }
 

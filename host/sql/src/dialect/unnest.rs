@@ -60,13 +60,47 @@ pub(super) fn expand(select: &mut Select) -> Result<(), DataFusionError> {
     Ok(())
 }
 
+/// Names fields of records as BigQuery does: by their own name, whatever the way to them.
+pub(super) fn name_fields(select: &mut Select) {
+    let tables = select.from.iter().flat_map(|TableWithJoins { relation, joins }| {
+        std::iter::once(relation).chain(joins.iter().map(|join| &join.relation))
+    });
+    let tables: Vec<Ident> = tables.filter_map(name_of).collect();
+    let named: Vec<String> = select.projection.iter().filter_map(own_name).collect();
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(Expr::CompoundIdentifier(path)) = item else { continue };
+        let of_table = tables.iter().any(|table| table.value.eq_ignore_ascii_case(&path[0].value));
+        let Some(name) = path.last().filter(|_| path.len() > 1 + usize::from(of_table)) else {
+            continue;
+        };
+        // Two columns of one name are told apart by where they are from.
+        let alike = named.iter().filter(|other| other.eq_ignore_ascii_case(&name.value));
+        if alike.count() == 1 {
+            let (expr, alias) = (Expr::CompoundIdentifier(path.clone()), name.clone());
+            *item = SelectItem::ExprWithAlias { expr, alias };
+        }
+    }
+}
+
+/// The name of a column that a query gives.
+fn own_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::UnnamedExpr(Expr::Identifier(name))
+        | SelectItem::ExprWithAlias { alias: name, .. } => Some(name.value.clone()),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(path)) => {
+            path.last().map(|name| name.value.clone())
+        }
+        _ => None,
+    }
+}
+
 fn has_element(tables: &TableWithJoins) -> bool {
     let joined = tables.joins.iter().map(|join| &join.relation);
     joined.chain([&tables.relation]).any(is_of_column)
 }
 
 /// Whether it is UNNEST of a column, rather than of an array that is written out or made.
-fn is_of_column(table: &TableFactor) -> bool {
+pub(super) fn is_of_column(table: &TableFactor) -> bool {
     matches!(table, TableFactor::UNNEST { array_exprs, .. } if array_exprs.iter().any(is_column))
 }
 

@@ -82,6 +82,25 @@ async fn elements_of_a_column_are_rows_beside_those_of_its_table() {
 }
 
 #[tokio::test]
+async fn a_field_is_named_by_its_own_name() {
+    let context = session();
+    let names = async |sql: &str| -> Vec<String> {
+        let plan = plan(&context, sql, &[]).await.expect(sql);
+        plan.schema().fields().iter().map(|field| field.name().clone()).collect()
+    };
+    let from = "FROM orders AS o, UNNEST(o.items) AS item";
+    assert_eq!(
+        names(&format!("SELECT o.id, item.sku, item.pieces {from}")).await,
+        ["id", "sku", "pieces"]
+    );
+    let twice = names(&format!("SELECT item.sku AS a, item.sku AS b, item.pieces {from}")).await;
+    assert_eq!(twice, ["a", "b", "pieces"]);
+    let within = "SELECT sku FROM (SELECT item.sku FROM orders, UNNEST(items) AS item) ORDER BY 1";
+    assert_eq!(names(within).await, ["sku"]);
+    assert_eq!(ask(within).await, Ok(vec!["a".to_owned(), "b".to_owned()]));
+}
+
+#[tokio::test]
 async fn what_is_not_taken_says_what_to_write() {
     for (sql, said) in [
         (

@@ -16,10 +16,13 @@ use clickmill_sandbox::{Engine, Library, Secrets};
 /// A slot without plugins, whose table has a number in the place of the payload.
 fn slot(cache: &Path) -> Slot {
     let schema = r#"[{ "name": "payload", "type": "INTEGER" }]"#;
+    let schema = TableSchema::parse(schema, Path::new("out.json")).expect("a schema");
+    let table = config::TableName { dataset: "test".to_owned(), table: "out".to_owned() };
     let target = Target {
+        dead_letter: (table.clone(), schema.clone()),
         sink: config::Sink {
-            table: config::TableName { dataset: "test".to_owned(), table: "out".to_owned() },
-            schema: TableSchema::parse(schema, Path::new("out.json")).expect("a schema"),
+            table,
+            schema,
             routes: Vec::new(),
             unrouted: config::Unrouted::default(),
             place: config::Place::Warehouse,

@@ -10,10 +10,13 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A slot that is watched for an hour, and what is put into it: libraries without plugins.
 fn slot() -> (Slot, Library) {
     let schema = r#"[{ "name": "payload", "type": "STRING" }]"#;
+    let schema = TableSchema::parse(schema, Path::new("out.json")).unwrap();
+    let table = config::TableName { dataset: "test".to_owned(), table: "out".to_owned() };
     let target = Target {
+        dead_letter: (table.clone(), schema.clone()),
         sink: config::Sink {
-            table: config::TableName { dataset: "test".to_owned(), table: "out".to_owned() },
-            schema: TableSchema::parse(schema, Path::new("out.json")).unwrap(),
+            table,
+            schema,
             routes: Vec::new(),
             unrouted: config::Unrouted::default(),
             place: config::Place::Warehouse,
