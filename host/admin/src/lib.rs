@@ -57,6 +57,7 @@ use clickmill_pipeline::{AuditSink, Running};
 use entered::Reveals;
 use gate::{Door, Gate, Wanted};
 use tokens::Role;
+pub use tokens::look;
 use wire::ErrorBody;
 
 /// The most that a request may have that wants no token.

@@ -57,7 +57,17 @@ impl Tokens {
     /// The tokens that a configuration names, and one of an operator that is made now and returned.
     pub(super) fn new(config: &config::Admin) -> Result<(Self, String), AdminError> {
         let made = secret();
-        let read = |token: &Option<Token>| token.as_ref().map(read).transpose();
+        let read = |token: &Option<Token>| {
+            if let Some(Token::File(path)) = token
+                && private::is_open_to_others(path).unwrap_or(false)
+            {
+                tracing::warn!(
+                    file = %path.display(),
+                    "others on this machine may read or change the file of an admin token: `chmod 600` it"
+                );
+            }
+            token.as_ref().map(read).transpose()
+        };
         let (operators, readers) = (read(&config.token)?, read(&config.reader_token)?);
         if operators.is_some() && operators == readers {
             return Err(AdminError::TokensSame);
@@ -131,18 +141,18 @@ fn secret() -> String {
     Hash::from_bytes(rand::random()).to_hex().to_string()
 }
 
+/// What is wrong with the tokens that a configuration names.
+pub fn look(config: &config::Admin) -> Vec<AdminError> {
+    let named = [&config.token, &config.reader_token].into_iter().flatten();
+    named.filter_map(|token| read(token).err()).collect()
+}
+
 /// Reads a token that the configuration names.
 fn read(token: &Token) -> Result<String, AdminError> {
     let (text, from) = match token {
         Token::File(path) => {
             let failed = |source| AdminError::TokenFile { path: path.clone(), source };
             let text = std::fs::read_to_string(path).map_err(failed)?;
-            if private::is_open_to_others(path).unwrap_or(false) {
-                tracing::warn!(
-                    file = %path.display(),
-                    "others on this machine may read or change the file of an admin token: `chmod 600` it"
-                );
-            }
             (text, format!("`{}`", path.display()))
         }
         Token::Variable(name) => {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clickmill_bigquery::BigQueryError;
 use clickmill_config::ConfigError;
-use clickmill_core::Fault;
+use clickmill_core::{Fault, causes, list};
 use clickmill_pipeline::RunError;
 use clickmill_query::QueryError;
 use clickmill_sandbox::PluginError;
@@ -58,6 +58,19 @@ impl Failure {
     /// An error and its exit code.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self { exit, error: error.into(), hint: None }
+    }
+
+    /// Several errors that are told at once, as one: it ends as the first of them does.
+    pub(crate) fn all(mut errors: Vec<Self>) -> Result<(), Self> {
+        match errors.len() {
+            0 => Ok(()),
+            1 => Err(errors.remove(0)),
+            n => {
+                let told = errors.iter().map(|failure| causes(failure.error.as_ref()));
+                let what = format!("{n} things keep the pipeline from running:{}", list(told));
+                Err(Self::new(errors[0].exit, anyhow::Error::msg(what)))
+            }
+        }
     }
 
     /// Something wrong with what was given, in words.

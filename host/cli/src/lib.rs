@@ -23,6 +23,7 @@ mod plugin;
 mod query;
 mod run;
 mod running;
+mod schema;
 mod tables;
 mod tap;
 mod top;
@@ -73,6 +74,8 @@ enum Verb {
     Run(run::Run),
     /// Check a pipeline, its plugins and its table, without running it
     Validate(validate::Validate),
+    /// Print the JSON Schema of pipeline files, for editors
+    Schema(schema::Schema),
     /// Generate realistic events: shop clicks as CSV, clicks and nested events as JSON
     Generate(generate::Generate),
     /// Query the warehouse with BigQuery SQL
@@ -131,6 +134,7 @@ pub fn main() -> ExitCode {
         Verb::Demo(verb) => verb.run(&cli.warehouse),
         Verb::Run(verb) => verb.run(&cli.warehouse),
         Verb::Validate(verb) => verb.run(&cli.warehouse),
+        Verb::Schema(verb) => verb.run(),
         Verb::Generate(verb) => verb.run(),
         Verb::Query(verb) => verb.run(&cli.warehouse),
         Verb::Dashboard(verb) => verb.run(&cli.warehouse),

@@ -28,6 +28,22 @@ impl PipelineArgs {
     }
 }
 
+/// Whether a pipeline can run, as far as it can be told before anything is built.
+///
+/// # Errors
+///
+/// All that keeps it from running.
+pub(super) fn look(pipeline: &Pipeline, options: &Options) -> Result<(), Failure> {
+    let mut found: Vec<Failure> = clickmill_pipeline::look(pipeline, &options.secrets)
+        .into_iter()
+        .map(Failure::from)
+        .collect();
+    if pipeline.is_served() {
+        found.extend(clickmill_admin::look(&pipeline.admin).into_iter().map(Failure::from));
+    }
+    Failure::all(found)
+}
+
 /// What a pipeline is built with on this machine. Its secrets come from the environment, and its last swap
 /// counts.
 pub(super) fn options(warehouse: &str) -> Options {

@@ -91,20 +91,39 @@ fn named_share() -> Option<PathBuf> {
     std::env::var_os(SHARE_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// A pipeline that comes with clickmill. At last it is looked for in the clone that this was built in.
-pub(crate) fn pipeline(name: &str) -> Result<PathBuf, Failure> {
+/// Folders that may hold what comes with clickmill. At last it is looked for in the clone that this was built in.
+fn shares_and_clone() -> impl Iterator<Item = Share> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_owned);
     let built = built.filter(|_| named_share().is_none());
-    let built = built.map(|folder| Share { folder, met: false });
+    shares().into_iter().chain(built.map(|folder| Share { folder, met: false }))
+}
+
+/// A pipeline that comes with clickmill.
+pub(crate) fn pipeline(name: &str) -> Result<PathBuf, Failure> {
     let within = Path::new(PIPELINES).join(name);
-    let mut found = shares().into_iter().chain(built);
-    found.find_map(|share| share.find(&within, Path::is_file)).ok_or_else(|| {
+    let found = shares_and_clone().find_map(|share| share.find(&within, Path::is_file));
+    found.ok_or_else(|| {
         Failure::bad_input(format!(
             "there is no `{PIPELINES}/{name}` in this folder or above it, beside the executable, in `share/clickmill` beside its folder, or in {SHARE_VARIABLE}"
         )).hint(
             "in a clone of the project, `.ci/share FOLDER` puts into a folder what comes with clickmill",
         )
     })
+}
+
+/// The folders of the plugins that come with clickmill: crates in a clone, components elsewhere. Folders of that
+/// name that others have are not looked at: a crate is built, which runs code.
+pub(crate) fn plugins() -> Vec<PathBuf> {
+    let found = shares_and_clone().find_map(|share| {
+        share.find(Path::new(PIPELINES), Path::is_dir)?;
+        share.find(Path::new("plugins"), Path::is_dir)
+    });
+    let entries = found.and_then(|folder| std::fs::read_dir(folder).ok());
+    let folders = entries.into_iter().flatten().flatten().map(|entry| entry.path());
+    // Golden cases tell a plugin from a library.
+    let mut plugins: Vec<PathBuf> = folders.filter(|path| path.join("tests").is_dir()).collect();
+    plugins.sort();
+    plugins
 }
 
 /// Reads a pipeline file, or the one of that name that comes with clickmill: `batch`, `batch.toml` and

@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::pipeline_args::options;
+use super::pipeline_args::{self, options};
 use super::running::{self, Announced};
 use super::{Exit, Failure, dashboard, place};
 use clickmill_admin as admin;
 use clickmill_admin::Interface;
-use clickmill_config::Listen;
 use clickmill_core::lock;
 use clickmill_dashboard::Dashboard;
 use clickmill_pipeline as pipeline;
@@ -115,13 +114,9 @@ pub(super) fn run_pipeline(
     let RunOptions { ending, watch, forget_swaps, secrets, open, only } = run;
     let pipeline = place::read_pipeline(path, set)?;
     let options = Options { secrets, forget_swaps, ..options(warehouse) };
+    pipeline_args::look(&pipeline, &options)?;
     let prepared = pipeline::build(pipeline, &options)?;
-    let served = match prepared.pipeline().admin.listen {
-        Listen::Off => false,
-        Listen::At(_) => true,
-        // A short load has nobody to look at it.
-        Listen::Usual(_) => prepared.is_live(),
-    };
+    let served = prepared.pipeline().is_served();
     let measured = served || telemetry::is_exported();
     if measured {
         telemetry::metrics::start(&prepared.pipeline().name);

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Failure;
-use super::pipeline_args::{PipelineArgs, options};
+use super::pipeline_args::{PipelineArgs, look, options};
 use clickmill_pipeline as pipeline;
 use clickmill_pipeline::Options;
 
@@ -25,6 +25,7 @@ impl Validate {
         let pipeline = self.pipeline.read()?;
         // The file is what is asked about.
         let options = Options { forget_swaps: true, ..options(warehouse) };
+        look(&pipeline, &options)?;
         let checked = pipeline::validate(pipeline, &options)?;
         for line in checked {
             eprintln!("{line}");

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::problem::{Problem, join, problem};
+use super::raw::VARIABLE;
 
 /// Where the admin interface listens unless the file says otherwise.
 const LISTEN: SocketAddr =
@@ -54,17 +56,35 @@ pub enum Token {
     Variable(String),
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Admin")]
 pub(super) struct RawAdmin {
+    /// IP:PORT, or `off`. Where another process has that port, a free one is taken and told.
+    #[schemars(regex(pattern = r"^(off|.+:\d{1,5})$"), extend("default" = LISTEN.to_string()))]
     listen: Option<String>,
+    /// A port that another process has ends the run.
     strict_port: bool,
+    /// The file of an operator's token, for those who are not on this machine. Any address but loopback needs
+    /// a token.
     token_file: Option<String>,
+    /// In place of `token_file`: the environment variable that holds the token.
+    #[schemars(regex(pattern = VARIABLE))]
     token_env: Option<String>,
+    /// The file of a reader's token: whoever shows it looks, and changes nothing.
     reader_token_file: Option<String>,
+    /// In place of `reader_token_file`: the environment variable that holds the token.
+    #[schemars(regex(pattern = VARIABLE))]
     reader_token_env: Option<String>,
+    /// Names that lead here, beside loopback and the address that is listened on, such as `clicks.example.com`,
+    /// without ports. Any other is answered 403.
+    #[schemars(inner(regex(pattern = r"^([A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]+)$")))]
     hosts: Vec<String>,
+    /// Columns that taps and the dead-letter browser show though they are sensitive, raw, such as `payload`, or
+    /// none of the table's; `*` is all of them.
     reveal: Vec<String>,
+    /// Older than that, the newest durable event makes `GET /readyz` answer 503.
+    #[schemars(range(min = 1))]
     max_freshness_secs: Option<u64>,
 }
 
@@ -109,14 +129,7 @@ pub(super) fn admin(raw: RawAdmin, folder: &Path, problems: &mut Vec<Problem>) -
         );
         problem(problems, "admin.listen", message);
     }
-    let max_freshness = match raw.max_freshness_secs {
-        Some(0) => {
-            let message = "is 0, wanted at least 1".to_owned();
-            problem(problems, "admin.max_freshness_secs", message);
-            None
-        }
-        seconds => seconds.map(Duration::from_secs),
-    };
+    let max_freshness = raw.max_freshness_secs.map(Duration::from_secs);
     let RawAdmin { strict_port, reveal, hosts, .. } = raw;
     let hosts = hosts.iter().map(|name| name.to_ascii_lowercase()).collect();
     Admin {

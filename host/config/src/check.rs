@@ -6,29 +6,10 @@ use std::time::Duration;
 use super::problem::{Problem, join, problem};
 use super::secrets::OfHost;
 use super::{
-    Admin, DeadLetter, Pipeline, Seal, Sink, Token, admin, guard, raw, routes, secrets, service,
-    source, stages, swap, table, trust,
+    Admin, DeadLetter, Pipeline, Seal, Sink, Token, admin, bounds, guard, raw, routes, schema,
+    secrets, service, source, stages, swap, table, trust,
 };
 use clickmill_core::stage;
-
-/// Chain workers, at most, however many cores the machine has.
-const MAX_WORKERS: usize = 256;
-
-/// The sections of a pipeline file.
-pub(super) const SECTIONS: [&str; 12] = [
-    "name",
-    "source",
-    "plugin",
-    "sink",
-    "warehouse",
-    "dead_letter",
-    "guard",
-    "swap",
-    "trust",
-    "admin",
-    "batch",
-    "workers",
-];
 
 pub(super) fn check(
     mut document: toml::Table,
@@ -36,8 +17,9 @@ pub(super) fn check(
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Pipeline, Vec<Problem>> {
     let mut problems = Vec::new();
-    for key in document.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
-        let message = format!("there is no such section, only: {}", SECTIONS.join(", "));
+    bounds::hold(&mut document, &mut problems);
+    for key in document.keys().filter(|key| !schema::SECTIONS.contains(&key.as_str())) {
+        let message = format!("there is no such section, only: {}", schema::SECTIONS.join(", "));
         problems.push(Problem { path: key.clone(), message });
     }
 
@@ -67,7 +49,7 @@ pub(super) fn check(
     let dead_letter = raw::section(document.remove("dead_letter"), "dead_letter", &mut problems)
         .and_then(|section| check_dead_letter(&section, folder, &mut problems));
     let swap = raw::optional(document.remove("swap"), "swap", &mut problems);
-    let swap = swap::swap(swap, folder, &mut problems);
+    let swap = swap::swap(swap, folder);
     let guard = raw::optional(document.remove("guard"), "guard", &mut problems);
     let guard = guard::guard(guard, &mut problems);
     let trust = raw::optional(document.remove("trust"), "trust", &mut problems);
@@ -75,33 +57,15 @@ pub(super) fn check(
     let admin = raw::optional(document.remove("admin"), "admin", &mut problems);
     let admin = admin::admin(admin, folder, &mut problems);
     let batch: raw::Batch = raw::optional(document.remove("batch"), "batch", &mut problems);
-    if batch.max_rows == 0 || batch.max_rows > 1 << 20 {
-        problem(
-            &mut problems,
-            "batch.max_rows",
-            format!("is {}, wanted 1 to {}", batch.max_rows, 1 << 20),
-        );
-    }
-    if batch.max_wait_ms == 0 || batch.max_wait_ms > 60_000 {
-        let message = format!("is {}, wanted 1 to 60000", batch.max_wait_ms);
-        problem(&mut problems, "batch.max_wait_ms", message);
-    }
-    if batch.max_bytes == 0 || batch.max_bytes > 1 << 28 {
-        problem(
-            &mut problems,
-            "batch.max_bytes",
-            format!("is {}, wanted 1 to {}", batch.max_bytes, 1 << 28),
-        );
-    }
     let workers: usize = raw::optional(document.remove("workers"), "workers", &mut problems);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = if workers == 0 { cores.min(MAX_WORKERS) } else { workers };
-    if workers > MAX_WORKERS {
-        problem(&mut problems, "workers", format!("is {workers}, wanted at most {MAX_WORKERS}"));
-    }
+    let workers = if workers == 0 { cores.min(schema::MAX_WORKERS) } else { workers };
 
     if let (Some(sink), Some(letters), Some((source, _))) = (&sink, &dead_letter, &source) {
         routes::check(sink, &letters.table, source.is_stream(), &mut problems);
+    }
+    if let Some(sink) = &sink {
+        guard::check(&guard, sink, &mut problems);
     }
     let seal = dead_letter.as_ref().and_then(|letters| letters.seal.as_ref());
     let of_host = variables_of_host(seal, &admin);
@@ -159,17 +123,6 @@ fn check_dead_letter(
     folder: &Path,
     problems: &mut Vec<Problem>,
 ) -> Option<DeadLetter> {
-    let share = section.max_rejected_share;
-    if !(0.0..=1.0).contains(&share) {
-        problem(problems, "dead_letter.max_rejected_share", format!("is {share}, wanted 0 to 1"));
-    }
-    if section.window_rows == 0 {
-        problem(problems, "dead_letter.window_rows", "is 0, wanted at least 1".to_owned());
-    }
-    if section.spool_max_wait_secs == 0 {
-        let message = "is 0, wanted at least 1".to_owned();
-        problem(problems, "dead_letter.spool_max_wait_secs", message);
-    }
     if let Some(seal) = &section.seal {
         let mut ids = vec![&seal.key_id];
         for (at, old) in seal.old.iter().enumerate() {
@@ -187,7 +140,7 @@ fn check_dead_letter(
     Some(DeadLetter {
         table,
         schema,
-        max_rejected_share: share,
+        max_rejected_share: section.max_rejected_share,
         window_rows: section.window_rows,
         spool: spool.unwrap_or_else(|| PathBuf::from("clickmill-data/spool")),
         spool_max_bytes: section.spool_max_bytes,

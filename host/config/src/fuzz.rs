@@ -5,8 +5,8 @@ use std::path::Path;
 
 use clickmill_core::{causes, stage};
 
-use super::check::SECTIONS;
 use super::reader::read_text;
+use super::schema::SECTIONS;
 use super::{ConfigError, Pipeline};
 
 /// A first line that begins like that is an override, as behind `--set`.

@@ -6,15 +6,18 @@
 //! Relative paths in the file are relative to the file; those given by `--set` to the current folder.
 
 mod admin;
+mod bounds;
 mod check;
 mod environment;
 pub mod fuzz;
 mod guard;
+mod overrides;
 mod plugin;
 mod problem;
 mod raw;
 mod reader;
 mod routes;
+mod schema;
 mod secrets;
 mod service;
 mod source;
@@ -29,13 +32,15 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use admin::{Admin, Listen, Token, is_host};
 pub use guard::Guard;
 pub use plugin::{Grant, InstanceLife, Limits, Plugin};
 pub use problem::Problem;
 pub use reader::read;
+pub use schema::{PluginSchema, schema};
 pub use swap::{ComponentLimits, Rules, Swap};
 pub use trust::Trust;
 
@@ -70,6 +75,17 @@ pub struct Pipeline {
     pub batch: BatchLimits,
     /// Chain workers; each has a thread.
     pub workers: usize,
+}
+
+impl Pipeline {
+    /// Whether its run has the admin interface. A short load has nobody to look at it.
+    pub fn is_served(&self) -> bool {
+        match self.admin.listen {
+            Listen::Off => false,
+            Listen::At(_) => true,
+            Listen::Usual(_) => self.source.is_live(),
+        }
+    }
 }
 
 /// Where records come from.
@@ -143,6 +159,11 @@ impl Source {
     pub fn is_stream(&self) -> bool {
         matches!(self, Self::Live { .. } | Self::PubSub(_))
     }
+
+    /// Whether it goes on until it is told to stop: a stream, or objects that are watched.
+    pub fn is_live(&self) -> bool {
+        self.is_stream() || matches!(self, Self::Storage { watch: Some(_), .. })
+    }
 }
 
 /// How bytes become records.
@@ -170,7 +191,7 @@ pub enum Format {
 }
 
 /// What the column of messages holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Payload {
     /// Text: a message that is not UTF-8 is refused.
@@ -260,7 +281,7 @@ pub struct Route {
 }
 
 /// What becomes of rows that meet the condition of no route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Unrouted {
     /// They go to the pipeline's own table.
@@ -300,7 +321,7 @@ pub struct BigQuery {
 }
 
 /// What happens where a dataset or table is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MissingTables {
     /// It is created.
@@ -332,11 +353,13 @@ pub struct DeadLetter {
 }
 
 /// What dead letters are sealed with.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Seal {
-    /// The environment variable that holds the key.
+    /// The environment variable that holds the key: 64 hexadecimal digits, as `openssl rand -hex 32` makes
+    /// them.
     #[serde(rename = "key_env")]
+    #[schemars(regex(pattern = raw::VARIABLE))]
     pub variable: String,
     /// The key's name, which each letter carries.
     pub key_id: String,
@@ -346,25 +369,30 @@ pub struct Seal {
 }
 
 /// A key that letters were sealed with.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OldKey {
-    /// The environment variable that holds the key.
+    /// The environment variable that holds the key: 64 hexadecimal digits, as `openssl rand -hex 32` makes
+    /// them.
     #[serde(rename = "key_env")]
+    #[schemars(regex(pattern = raw::VARIABLE))]
     pub variable: String,
     /// The key's name.
     pub key_id: String,
 }
 
 /// When a batch is full: whichever comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchLimits {
     /// Records.
+    #[schemars(range(min = 1, max = 1 << 20))]
     pub max_rows: usize,
     /// Bytes of the records as read.
+    #[schemars(range(min = 1, max = 1 << 28))]
     pub max_bytes: usize,
     /// Of a stream: how long the first record waits for more.
+    #[schemars(range(min = 1, max = 60_000))]
     pub max_wait_ms: u64,
 }
 

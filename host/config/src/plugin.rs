@@ -3,7 +3,12 @@
 use std::path::PathBuf;
 
 use clickmill_core::StageName;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// Rows that a plugin may be allowed to make of one: the place of a row in its record has so much room for
+/// each stage that makes several.
+const MAX_ROWS_PER_RECORD: u32 = 10_000;
 
 /// A stage of the chain.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,7 +96,7 @@ impl From<Grant> for Vec<String> {
 }
 
 /// Whether an instance lives for one batch or many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum InstanceLife {
     /// A fresh instance per batch: nothing leaks from one to the next.
@@ -102,23 +107,31 @@ pub enum InstanceLife {
 }
 
 /// What a plugin may use.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Linear memory of an instance.
+    #[schemars(range(min = 1 << 20, max = 1 << 30))]
     pub max_memory_bytes: usize,
     /// Fuel per record of the batch; roughly one unit per Wasm instruction.
+    #[schemars(range(min = 1))]
     pub max_fuel_per_record: u64,
     /// Fuel per batch on top: start-up, configuration.
+    #[schemars(range(min = 1))]
     pub max_fuel_per_batch: u64,
     /// Seconds of processor time that a call may take. Fuel ends a call long before, unless a guest found
     /// what takes time and hardly any fuel.
+    #[schemars(range(min = 1))]
     pub max_call_secs: u64,
     /// Bytes it may return for a batch.
+    #[schemars(range(min = 1024, max = 1 << 30))]
     pub max_output_bytes: usize,
-    /// Rows that it may make of a record, and that a record may be after it.
+    /// Rows that it may make of a record, and that a record may be after it: places of rows in their record
+    /// are told by it.
+    #[schemars(range(min = 1, max = MAX_ROWS_PER_RECORD))]
     pub max_rows_per_record: u32,
     /// Bytes of a message (rejection, fault, log line), cut beyond.
+    #[schemars(range(min = 64))]
     pub max_message_bytes: usize,
     /// Log lines per batch, counted beyond.
     pub max_log_lines: usize,

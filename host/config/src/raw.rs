@@ -1,106 +1,129 @@
 //! The pipeline file as it is written: what serde sees, one struct per section.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::problem::Problem;
 use super::strict::{Strict, table};
-use super::{
-    BatchLimits, ConfigError, InstanceLife, Limits, MissingTables, Payload, Seal, Unrouted,
-};
+use super::{BatchLimits, InstanceLife, Limits, MissingTables, Payload, Seal, Unrouted};
+use clickmill_core::stage;
 
-/// Keys that hold a path; given by `--set`, it is relative to the current folder.
-const PATH_KEYS: [&str; 8] =
-    ["uri", "component", "schema", "file", "spool", "state", "token_file", "reader_token_file"];
+/// Forms of texts, for editors: what is checked of them is checked where they are used.
+pub(super) const NAME: &str = "^[a-z0-9_-]{1,64}$";
+pub(super) const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+const TABLE: &str = r"^[A-Za-z0-9_]{1,1024}\.[A-Za-z0-9_]{1,1024}$";
+const CHARACTER: &str = r"^[\x00-\x09\x0b\x0c\x0e-\x7f]$";
 
-/// Keys that hold text; what is given for them by `--set` is text though it looks like a number.
-const TEXT_KEYS: [&str; 29] = [
-    "bad",
-    "component",
-    "create_from_topic",
-    "data",
-    "delimiter",
-    "escape",
-    "format",
-    "key_env",
-    "key_id",
-    "kind",
-    "listen",
-    "location",
-    "missing_tables",
-    "name",
-    "not_before",
-    "payload",
-    "project",
-    "quote",
-    "reader_token_env",
-    "reader_token_file",
-    "schema",
-    "spool",
-    "state",
-    "subscription",
-    "table",
-    "token_env",
-    "token_file",
-    "unrouted",
-    "uri",
-];
-/// Sections of which every key holds text.
-const TEXT_SECTIONS: [&str; 4] = ["allow", "lookups", "policy_tags", "secrets"];
+/// Routes of a pipeline, at most: each row is held against all conditions.
+pub(super) const MAX_ROUTES: usize = 64;
 
-#[derive(Deserialize)]
+/// How long BigQuery is waited for, unless the file says otherwise: new tables, columns and roles take
+/// minutes.
+pub(super) const PATIENCE_SECS: u64 = 600;
+
+/// What a query may be billed for, unless the file says otherwise: 10 GiB, some six cents.
+pub(super) const MAX_BYTES_BILLED: u64 = 10 << 30;
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub(super) enum Source {
+    /// Objects: files, also in Cloud Storage.
     Storage {
+        /// A file, a folder, a pattern such as `in/*.csv.gz`, `gs://bucket/prefix/`, or `-` for standard input.
         uri: String,
+        /// How bytes become records. Where absent, the ending of the name says it.
         format: Option<FormatName>,
+        /// How fields of CSV are told apart.
         #[serde(default, deserialize_with = "table")]
         csv: Csv,
+        /// A record larger than that is refused.
         #[serde(default = "max_record_bytes")]
+        #[schemars(range(min = 1024, max = 1 << 28))]
         max_record_bytes: usize,
+        /// Go on to load objects as they come.
         #[serde(default)]
         watch: bool,
+        /// How often they are listed.
         #[serde(default = "watch_interval_secs")]
+        #[schemars(range(min = 1))]
         watch_interval_secs: u64,
+        /// How long a file has to be as it is before it is taken for whole.
         #[serde(default = "watch_rest_secs")]
         watch_rest_secs: u64,
     },
+    /// Standard input.
     Stdin {
+        /// How bytes become records.
         format: FormatName,
+        /// How fields of CSV are told apart.
         #[serde(default, deserialize_with = "table")]
         csv: Csv,
+        /// A record larger than that is refused.
         #[serde(default = "max_record_bytes")]
+        #[schemars(range(min = 1024, max = 1 << 28))]
         max_record_bytes: usize,
     },
+    /// Made-up events.
     Generator {
+        /// What is made: `shop` (CSV), `clicks` or `events` (JSON).
+        #[schemars(extend("enum" = ["shop", "clicks", "events"]))]
         data: String,
+        /// How many records. Where absent 100000, and without an end where there is a `rate`.
         rows: Option<u64>,
+        /// Same seed, same records.
         #[serde(default)]
         seed: u64,
+        /// The share of bad records, such as `2%`.
         #[serde(default)]
+        #[schemars(extend("default" = "0%"))]
         bad: Option<String>,
+        /// Messages a second: then it is a stream, which `shop` cannot be.
+        #[schemars(range(min = 1))]
         rate: Option<u64>,
     },
+    /// A Pub/Sub subscription.
     PubSub(PubSub),
 }
 
-#[derive(Deserialize)]
+/// A Pub/Sub subscription.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PubSub {
+    /// `projects/PROJECT/subscriptions/NAME`.
+    #[schemars(regex(pattern = "^projects/[^/]+/subscriptions/[^/]{3,255}$"))]
     pub subscription: String,
+    /// `projects/PROJECT/topics/NAME`: the subscription is created on it where it is missing.
+    #[schemars(regex(pattern = "^projects/[^/]+/topics/[^/]{3,255}$"))]
     pub create_from_topic: Option<String>,
+    /// Pull streams.
     #[serde(default = "streams")]
+    #[schemars(range(min = 1, max = 64))]
     pub streams: usize,
+    /// Messages that are pulled and not yet acknowledged, at most.
     #[serde(default = "max_outstanding_messages")]
+    #[schemars(range(min = 1, max = 10_000_000))]
     pub max_outstanding_messages: usize,
+    /// Their bytes, at most.
     #[serde(default = "max_outstanding_bytes")]
+    #[schemars(range(min = 1, max = 1_u64 << 36))]
     pub max_outstanding_bytes: usize,
+    /// How long a message is ours without a word from us: after a crash it comes again that much later.
     #[serde(default = "ack_deadline_secs")]
+    #[schemars(range(min = 10, max = 600))]
     pub ack_deadline_secs: u64,
+    /// How long that is extended while a message's row cannot be written.
     #[serde(default = "max_lease_secs")]
+    #[schemars(range(min = 1, max = 7 * 86_400))]
     pub max_lease_secs: u64,
+    /// A message larger than that is refused.
     #[serde(default = "max_message_bytes")]
+    #[schemars(range(min = 1024, max = 1 << 28))]
     pub max_record_bytes: usize,
+    /// What the column `payload` holds.
     #[serde(default)]
     pub payload: Payload,
 }
@@ -139,20 +162,31 @@ fn watch_rest_secs() -> u64 {
     10
 }
 
-#[derive(Deserialize, Clone, Copy)]
+/// How bytes become records.
+#[derive(Deserialize, Clone, Copy, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum FormatName {
+    /// Delimited text with a header line.
     Csv,
+    /// A JSON value per line.
     Ndjson,
 }
 
-#[derive(Deserialize)]
+/// How fields of CSV are told apart.
+#[derive(Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Csv {
-    /// By the object's name where absent.
+    /// Between fields. Where absent, a tab in objects whose names end in `.tsv`, else a comma.
+    #[schemars(regex(pattern = CHARACTER))]
     pub delimiter: Option<String>,
+    /// Around fields.
+    #[schemars(regex(pattern = CHARACTER))]
     pub quote: String,
+    /// Stands before a quote that is a field's own, and before itself. The quote: quotes are doubled, and a
+    /// backslash is a character like any other.
+    #[schemars(regex(pattern = CHARACTER))]
     pub escape: Option<String>,
+    /// Lines may have a delimiter behind their last field, the header too.
     pub trailing_delimiter: bool,
 }
 
@@ -167,88 +201,165 @@ fn max_record_bytes() -> usize {
     1 << 20
 }
 
-#[derive(Deserialize)]
+/// A stage of the chain.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Plugin {
+    /// The stage's name, unique in the pipeline.
+    #[schemars(regex(pattern = NAME), extend("not" = { "enum": stage::ALL }))]
     pub name: String,
+    /// A component file, or the folder of a plugin crate, which is built.
     pub component: String,
+    /// Columns that it may read, records and fields by their paths; `*` is all of them.
     #[serde(default)]
     pub reads: Vec<String>,
+    /// Columns that it may write; `*` is all of them.
     #[serde(default)]
     pub writes: Vec<String>,
+    /// The plugin's own configuration.
     #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub config: toml::Table,
-    pub secrets: Option<toml::Value>,
+    /// What it may know. `["key"]`: secret `key`, of stage `mask` from the environment variable
+    /// CLICKMILL_MASK_KEY; `{ key = "OTHER" }`: from another.
     #[serde(default)]
+    #[schemars(schema_with = "secrets")]
+    pub secrets: Option<toml::Value>,
+    /// Lookup tables that it may ask, each with its file.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub lookups: toml::Table,
+    /// What it may use.
     #[serde(default)]
     pub limits: Limits,
+    /// Whether an instance lives for one batch or many.
     #[serde(default)]
     pub instance: InstanceLife,
+    /// Take the component up when it changes, a crate when its sources do, and its lookup tables.
     #[serde(default)]
     pub watch: bool,
 }
 
-#[derive(Deserialize)]
+/// The forms that secrets have.
+fn secrets(_: &mut SchemaGenerator) -> Schema {
+    let name = json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" });
+    let variable = json!({ "type": "string", "pattern": VARIABLE });
+    json_schema!({
+        "anyOf": [
+            { "type": "array", "items": name, "uniqueItems": true },
+            { "type": "object", "propertyNames": name, "additionalProperties": variable },
+        ],
+    })
+}
+
+/// Where good rows go.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sink {
+    /// `dataset.table`. With routes, where rows go that no route takes.
+    #[schemars(regex(pattern = TABLE))]
     pub table: String,
+    /// The file of the table's schema, as BigQuery has it in JSON.
     pub schema: String,
+    /// What keeps the tables.
     #[serde(default)]
     pub kind: SinkKind,
+    /// Of BigQuery: the project; else the environment variable GOOGLE_CLOUD_PROJECT names it.
+    #[schemars(regex(pattern = "^[A-Za-z0-9.:_-]{1,100}$"))]
     pub project: Option<String>,
+    /// Of BigQuery: the location of a dataset that is created, such as `EU`.
     pub location: Option<String>,
+    /// Of BigQuery: what happens where a dataset or table is missing.
+    #[schemars(extend("default" = "create"))]
     pub missing_tables: Option<MissingTables>,
+    /// Of BigQuery: a stream's rows go to streams with offsets, so that a repeated append is no second row.
+    #[schemars(extend("default" = false))]
     pub exactly_once: Option<bool>,
+    /// Of BigQuery: how long it is waited for where it gets over something by itself; 0: not at all.
+    #[schemars(range(max = 86_400), extend("default" = PATIENCE_SECS))]
     pub patience_secs: Option<u64>,
+    /// Of BigQuery: bytes that a tile's query, or one of `clickmill query`, may be billed for. Any query is
+    /// billed for 10 MiB.
+    #[schemars(range(min = 10 << 20), extend("default" = MAX_BYTES_BILLED))]
     pub max_bytes_billed: Option<u64>,
+    /// Of BigQuery: resource names of policy tags, by the word that a schema has.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub policy_tags: toml::Table,
+    /// Tables that rows go to by a condition, asked in this order.
     #[serde(default)]
+    #[schemars(length(max = MAX_ROUTES))]
     pub route: Vec<Route>,
+    /// What becomes of rows that meet the condition of no route.
     #[serde(default)]
     pub unrouted: Unrouted,
 }
 
-#[derive(Deserialize)]
+/// A table that rows go to by a condition.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Route {
+    /// `dataset.table`.
+    #[schemars(regex(pattern = TABLE))]
     pub table: String,
+    /// The file of its schema: of the chain's columns it gets those that it has.
     pub schema: String,
+    /// Which rows go there, a part of GoogleSQL: `event_type = 'purchase' AND order.total > 0`.
     #[serde(rename = "where")]
     pub condition: String,
+    /// The row goes on to the routes after this one, too.
     #[serde(default)]
     pub copy: bool,
 }
 
-#[derive(Deserialize, Clone, Copy, Default)]
+/// What keeps the tables.
+#[derive(Serialize, Deserialize, Clone, Copy, Default, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum SinkKind {
+    /// The warehouse that the command line names.
     #[default]
     Warehouse,
+    /// BigQuery.
     Bigquery,
 }
 
-#[derive(Deserialize, Default)]
+/// The warehouse.
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Warehouse {
+    /// Rows and dead letters are kept so many days after the day of their writing; for ever where absent.
+    #[schemars(range(min = 1, max = 36_525))]
     pub retention_days: Option<u32>,
 }
 
-#[derive(Deserialize)]
+/// Where refused records go, and when there are too many.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeadLetter {
+    /// `dataset.table`.
+    #[schemars(regex(pattern = TABLE))]
     pub table: String,
+    /// The file of the table's schema.
     pub schema: String,
+    /// The run ends when this share of the last `window_rows` records was refused.
     #[serde(default = "max_rejected_share")]
+    #[schemars(range(min = 0, max = 1))]
     pub max_rejected_share: f64,
+    /// See `max_rejected_share`.
     #[serde(default = "window_rows")]
+    #[schemars(range(min = 1))]
     pub window_rows: u64,
+    /// Of a stream: the folder where letters wait while their table is away. Where absent, `clickmill-data/spool`
+    /// in the current folder.
     pub spool: Option<String>,
+    /// What does not fit is held back, with its messages.
     #[serde(default = "spool_max_bytes")]
     pub spool_max_bytes: u64,
+    /// Letters that wait longer make `GET /readyz` answer 503.
     #[serde(default = "spool_max_wait_secs")]
+    #[schemars(range(min = 1))]
     pub spool_max_wait_secs: u64,
+    /// Payloads, messages and attributes are sealed (AES-256-GCM).
     pub seal: Option<Seal>,
 }
 
@@ -314,78 +425,6 @@ pub(super) fn optional<T: DeserializeOwned + Default>(
 
 /// Number of batches between the stages is small: each holds up to `max_bytes`.
 pub(super) type Batch = BatchLimits;
-
-/// Applies one `key=value`. A key is a path such as `source.uri` or `plugin.mask.config.key_id`, where
-/// `mask` is a stage's name; a value is TOML where it parses as TOML, and else text. What looks like a date
-/// is text, and so is what looks like a number where text is wanted or stands in the file.
-pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigError> {
-    let (key, text) = given.split_once('=').map_or((given, None), |(key, text)| (key, Some(text)));
-    let refuse = |wanted: &str| ConfigError::Set { key: key.to_owned(), wanted: wanted.to_owned() };
-    let text = text.ok_or_else(|| refuse("wanted key=value, such as source.uri=clicks.csv"))?;
-    let keys: Vec<&str> = key.trim().split('.').collect();
-    let Some((last, parents)) = keys.split_last() else {
-        return Err(refuse("the key is empty"));
-    };
-    let mut place = document;
-    let mut at = 0;
-    while at < parents.len() {
-        let entry =
-            place.entry(parents[at]).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        at += 1;
-        place = match entry {
-            toml::Value::Table(table) => table,
-            toml::Value::Array(list) if list.first().is_none_or(toml::Value::is_table) => {
-                let name = parents.get(at).copied().unwrap_or_default();
-                at += 1;
-                list.iter_mut()
-                    .filter_map(toml::Value::as_table_mut)
-                    .find(|item| item.get("name").and_then(toml::Value::as_str) == Some(name))
-                    .ok_or_else(|| {
-                        refuse(&format!("there is no `{}` named `{name}`", parents[at - 2]))
-                    })?
-            }
-            _ => {
-                return Err(refuse(&format!("`{}` holds a value, not a section", parents[at - 1])));
-            }
-        };
-    }
-    let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| toml::Value::String(text.to_owned()));
-    let wants_text = match place.get(*last) {
-        Some(before) => before.is_str(),
-        // The keys of a plugin's configuration are its own.
-        None if keys.contains(&"config") => false,
-        None => {
-            TEXT_KEYS.contains(last)
-                || parents.last().is_some_and(|section| TEXT_SECTIONS.contains(section))
-        }
-    };
-    let value = match value {
-        // No key holds a date.
-        toml::Value::Datetime(_) => toml::Value::String(text.to_owned()),
-        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) if wants_text => {
-            toml::Value::String(text.to_owned())
-        }
-        other => other,
-    };
-    let value = match value {
-        toml::Value::String(path)
-            if PATH_KEYS.contains(last) && path != "-" && !path.contains("://") =>
-        {
-            let absolute = std::path::absolute(&path).map_err(|_| refuse("the path is empty"))?;
-            toml::Value::String(absolute.to_string_lossy().into_owned())
-        }
-        other => other,
-    };
-    if key.trim() == "source.kind" && place.get("kind") != Some(&value) {
-        // The file's other keys belong to the source that it names.
-        place.clear();
-    }
-    place.insert((*last).to_owned(), value);
-    Ok(())
-}
 
 #[cfg(test)]
 mod tests {

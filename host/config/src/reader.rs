@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ConfigError, Pipeline, check, environment, raw, secrets};
+use super::{ConfigError, Pipeline, check, environment, overrides, schema, secrets};
 
 /// Reads and checks a pipeline file. `overrides` are the `key=value` of `--set`.
 ///
@@ -28,7 +28,7 @@ pub(super) fn read_text(
     let mut document: toml::Table =
         toml::from_str(text).map_err(|error| no_toml(path, text, &error))?;
     for given in overrides {
-        raw::set(&mut document, given)?;
+        overrides::set(&mut document, given)?;
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     let secrets = secrets::variables(&document);
@@ -38,6 +38,7 @@ pub(super) fn read_text(
         Ok(pipeline) if problems.is_empty() => Ok(pipeline),
         checked => {
             problems.extend(checked.err().unwrap_or_default());
+            problems.sort_by_key(|problem| schema::place(&problem.path));
             Err(ConfigError::Problems { path: path.to_owned(), problems })
         }
     }

@@ -9,9 +9,6 @@ use clickmill_core::condition::Condition;
 use clickmill_core::path::Path as ColumnPath;
 use clickmill_core::schema::TableSchema;
 
-/// Routes of a pipeline, at most: each row is held against all conditions.
-const MAX_ROUTES: usize = 64;
-
 /// Checks the routes of a sink, each by itself. The table beside them is the pipeline's own.
 pub(super) fn routes(
     sink: &raw::Sink,
@@ -19,8 +16,9 @@ pub(super) fn routes(
     folder: &Path,
     problems: &mut Vec<Problem>,
 ) -> Option<Vec<Route>> {
-    if sink.route.len() > MAX_ROUTES {
-        let message = format!("has {} routes, wanted at most {MAX_ROUTES}", sink.route.len());
+    if sink.route.len() > raw::MAX_ROUTES {
+        let message =
+            format!("has {} routes, wanted at most {}", sink.route.len(), raw::MAX_ROUTES);
         problem(problems, "sink.route", message);
         return None;
     }

@@ -6,22 +6,8 @@ use std::time::Duration;
 use super::problem::Problem;
 use super::{BigQuery, Place, PubSub, raw};
 
-/// Days that rows are kept, at most: a hundred years.
-const MOST_DAYS: u32 = 36_525;
-
 /// The environment variable that names the project where the file does not.
 const PROJECT_VARIABLE: &str = "GOOGLE_CLOUD_PROJECT";
-
-/// How long BigQuery is waited for, unless the file says otherwise: new tables, columns and roles take
-/// minutes.
-const PATIENCE_SECS: u64 = 600;
-/// A day.
-const MOST_PATIENCE_SECS: u64 = 86_400;
-
-/// What a query may be billed for, unless the file says otherwise: 10 GiB, some six cents.
-const MAX_BYTES_BILLED: u64 = 10 << 30;
-/// What any query is billed for at least.
-const LEAST_BYTES_BILLED: u64 = 10 << 20;
 
 /// Checks a subscription.
 pub(super) fn pubsub(section: raw::PubSub, problems: &mut Vec<Problem>) -> Option<PubSub> {
@@ -29,23 +15,6 @@ pub(super) fn pubsub(section: raw::PubSub, problems: &mut Vec<Problem>) -> Optio
         resource("source.subscription", &section.subscription, "subscriptions", problems);
     if let Some(topic) = &section.create_from_topic {
         fine &= resource("source.create_from_topic", topic, "topics", problems);
-    }
-    let mut within = |key: &str, value: usize, most: usize| {
-        let fine = (1..=most).contains(&value);
-        if !fine {
-            let message = format!("is {value}, wanted 1 to {most}");
-            problems.push(Problem { path: format!("source.{key}"), message });
-        }
-        fine
-    };
-    fine &= within("streams", section.streams, 64);
-    fine &= within("max_outstanding_messages", section.max_outstanding_messages, 10_000_000);
-    fine &= within("max_outstanding_bytes", section.max_outstanding_bytes, 1 << 36);
-    fine &= within("max_lease_secs", section.max_lease_secs as usize, 7 * 86_400);
-    if !(10..=600).contains(&section.ack_deadline_secs) {
-        let message = format!("is {}, wanted 10 to 600", section.ack_deadline_secs);
-        problems.push(Problem { path: "source.ack_deadline_secs".to_owned(), message });
-        fine = false;
     }
     fine.then(|| PubSub {
         subscription: section.subscription,
@@ -106,19 +75,6 @@ pub(super) fn place(
                     }
                 }
             }
-            let patience_secs = section.patience_secs.unwrap_or(PATIENCE_SECS);
-            if patience_secs > MOST_PATIENCE_SECS {
-                let message = format!("is {patience_secs}, wanted 0 to {MOST_PATIENCE_SECS}");
-                problems.push(Problem { path: "sink.patience_secs".to_owned(), message });
-            }
-            let max_bytes_billed = section.max_bytes_billed.unwrap_or(MAX_BYTES_BILLED);
-            // It is a signed number of 64 bits in BigQuery's interface.
-            if !(LEAST_BYTES_BILLED..=i64::MAX as u64).contains(&max_bytes_billed) {
-                let message = format!(
-                    "is {max_bytes_billed}, wanted at least {LEAST_BYTES_BILLED}, which any query is billed for"
-                );
-                problems.push(Problem { path: "sink.max_bytes_billed".to_owned(), message });
-            }
             let project = section.project.clone();
             let project = project.or_else(|| variable(PROJECT_VARIABLE));
             let Some(project) = project.filter(|project| is_project(project)) else {
@@ -134,8 +90,8 @@ pub(super) fn place(
                 location: section.location.clone(),
                 missing_tables: section.missing_tables.unwrap_or_default(),
                 exactly_once: section.exactly_once.unwrap_or_default(),
-                patience: Duration::from_secs(patience_secs),
-                max_bytes_billed,
+                patience: Duration::from_secs(section.patience_secs.unwrap_or(raw::PATIENCE_SECS)),
+                max_bytes_billed: section.max_bytes_billed.unwrap_or(raw::MAX_BYTES_BILLED),
                 policy_tags,
             }))
         }
@@ -150,10 +106,6 @@ pub(super) fn retention(
 ) -> Option<u32> {
     let path = || "warehouse.retention_days".to_owned();
     let days = section.retention_days?;
-    if !(1..=MOST_DAYS).contains(&days) {
-        let message = format!("is {days}, wanted 1 to {MOST_DAYS}");
-        problems.push(Problem { path: path(), message });
-    }
     if let Place::BigQuery(_) = place {
         let message = "is for `kind = \"warehouse\"` only; in BigQuery `timePartitioning.expirationMs` of the table's `.table.json` says it".to_owned();
         problems.push(Problem { path: path(), message });

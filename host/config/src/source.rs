@@ -22,10 +22,6 @@ pub(super) fn check(
             watch_interval_secs,
             watch_rest_secs,
         } => {
-            if watch_interval_secs == 0 {
-                let message = "is 0, wanted at least 1".to_owned();
-                problem(problems, "source.watch_interval_secs", message);
-            }
             let name = format.or_else(|| format_of(&uri));
             let Some(name) = name else {
                 let message = format!("can't be told from `{uri}`, wanted `csv` or `ndjson`");
@@ -60,12 +56,8 @@ pub(super) fn check(
                     Format::Csv { dialect, max_record_bytes }
                 }
                 ("clicks" | "events", None) => Format::Ndjson { max_record_bytes },
-                ("clicks" | "events", Some(1..)) => {
+                ("clicks" | "events", Some(_)) => {
                     Format::Message { max_record_bytes, payload: Payload::Text }
-                }
-                ("clicks" | "events", Some(0)) => {
-                    problem(problems, "source.rate", "is 0, wanted at least 1".to_owned());
-                    return None;
                 }
                 ("shop", Some(_)) => {
                     let message = "is for `data = \"clicks\"` and `\"events\"`: shop clicks are lines of one file";
@@ -90,18 +82,10 @@ pub(super) fn check(
         }
         raw::Source::PubSub(section) => {
             let max_record_bytes = section.max_record_bytes;
-            check_record_bytes(max_record_bytes, problems);
             let payload = section.payload;
             let source = service::pubsub(section, problems)?;
             Some((Source::PubSub(source), Format::Message { max_record_bytes, payload }))
         }
-    }
-}
-
-fn check_record_bytes(max_record_bytes: usize, problems: &mut Vec<Problem>) {
-    if !(1024..=1 << 28).contains(&max_record_bytes) {
-        let message = format!("is {max_record_bytes}, wanted 1024 to {}", 1 << 28);
-        problem(problems, "source.max_record_bytes", message);
     }
 }
 
@@ -127,7 +111,6 @@ fn check_format(
     max_record_bytes: usize,
     problems: &mut Vec<Problem>,
 ) -> Option<Format> {
-    check_record_bytes(max_record_bytes, problems);
     match name {
         raw::FormatName::Ndjson => Some(Format::Ndjson { max_record_bytes }),
         raw::FormatName::Csv => {

@@ -10,10 +10,6 @@ use clickmill_core::path::Path as ColumnPath;
 use clickmill_core::schema::{Column, Kind, Mode, TableSchema, provenance};
 use clickmill_core::{StageName, causes, stage};
 
-/// Rows that a plugin may be allowed to make of one: the place of a row in its record has so much room for
-/// each stage that makes several.
-const MAX_ROWS_PER_RECORD: u32 = 10_000;
-
 /// The chain, in order: of each stage that has a name, what the file says, and all that is wrong.
 pub(super) fn stages(
     value: Option<toml::Value>,
@@ -113,39 +109,6 @@ fn check_plugin(
         );
         problem(problems, &format!("{path}.component"), message);
     }
-    let limits = section.limits;
-    let mut at_least = |key: &str, value: u64, least: u64| {
-        if value < least {
-            problem(
-                problems,
-                &format!("{path}.limits.{key}"),
-                format!("is {value}, wanted at least {least}"),
-            );
-        }
-    };
-    at_least("max_memory_bytes", limits.max_memory_bytes as u64, 1 << 20);
-    at_least("max_fuel_per_record", limits.max_fuel_per_record, 1);
-    at_least("max_fuel_per_batch", limits.max_fuel_per_batch, 1);
-    at_least("max_call_secs", limits.max_call_secs, 1);
-    at_least("max_output_bytes", limits.max_output_bytes as u64, 1024);
-    at_least("max_message_bytes", limits.max_message_bytes as u64, 64);
-    at_least("max_rows_per_record", limits.max_rows_per_record.into(), 1);
-    if limits.max_rows_per_record > MAX_ROWS_PER_RECORD {
-        let message = format!(
-            "is {}, wanted at most {MAX_ROWS_PER_RECORD}: places of rows in their record are told by it",
-            limits.max_rows_per_record
-        );
-        problem(problems, &format!("{path}.limits.max_rows_per_record"), message);
-    }
-    for (key, bytes) in [
-        ("max_memory_bytes", limits.max_memory_bytes),
-        ("max_output_bytes", limits.max_output_bytes),
-    ] {
-        if bytes > 1 << 30 {
-            let message = format!("is {bytes}, wanted at most {}", 1 << 30);
-            problem(problems, &format!("{path}.limits.{key}"), message);
-        }
-    }
     Some(Plugin {
         name: name?,
         component,
@@ -154,7 +117,7 @@ fn check_plugin(
         config,
         secrets,
         lookups,
-        limits,
+        limits: section.limits,
         instance: section.instance,
         watch: section.watch,
     })
@@ -177,10 +140,22 @@ fn dates_to_text(value: &mut toml::Value) {
 fn schema_reference(value: &mut Json, path: &str, folder: &Path, problems: &mut Vec<Problem>) {
     let Json::Object(table) = value else { return };
     let Some(Json::String(file)) = table.get("schema") else { return };
-    let except: Vec<&str> = match table.get("except") {
-        Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).collect(),
-        _ => Vec::new(),
+    if let Some(other) = table.keys().find(|key| !["schema", "except"].contains(&key.as_str())) {
+        let message = "is no key of a table's columns, only: schema, except".to_owned();
+        problem(problems, &format!("{path}.{other}"), message);
+    }
+    let names = |list: &Json| -> Option<Vec<String>> {
+        list.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect()
     };
+    let except = table.get("except").map(|list| {
+        names(list).unwrap_or_else(|| {
+            let message =
+                "is no list of columns: wanted `[\"column\", \"record.field\"]`".to_owned();
+            problem(problems, &format!("{path}.except"), message);
+            Vec::new()
+        })
+    });
+    let except = except.unwrap_or_default();
     let schema = match TableSchema::read(&join(folder, file)) {
         Ok(schema) => schema,
         Err(error) => return problem(problems, path, causes(&error)),
@@ -189,7 +164,7 @@ fn schema_reference(value: &mut Json, path: &str, folder: &Path, problems: &mut 
     let except: Vec<ColumnPath> = except
         .into_iter()
         .filter_map(|name| {
-            let found = all.iter().find(|(column, _)| column.to_string() == name);
+            let found = all.iter().find(|(column, _)| column.to_string() == *name);
             if found.is_none() {
                 let message = format!("`{file}` has no column `{name}`");
                 problem(problems, &format!("{path}.except"), message);

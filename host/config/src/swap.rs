@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::problem::{Problem, join, problem};
+use super::problem::join;
 
 /// How a changed plugin set is checked, taken up and watched.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,25 +77,60 @@ pub struct Rules {
     pub max_fuel_ratio: f64,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Swap")]
 pub(super) struct RawSwap {
+    /// A folder or `gs://bucket/prefix/` whose `<stage>.wasm` are taken up when they change.
     watch: Option<String>,
+    /// How often what is watched is looked at.
+    #[schemars(range(min = 0.05, max = 3600))]
     watch_interval_secs: f64,
+    /// Where plugin sets are kept: a folder or `gs://bucket/prefix/`. Where absent, `_state` in the warehouse,
+    /// and `clickmill-data/state` where the tables are in BigQuery. What runs is remembered there by the
+    /// pipeline's name.
     state: Option<String>,
+    /// A larger component is not read, nor at the start.
+    #[schemars(range(min = 1024, max = ComponentLimits::MOST_BYTES))]
     max_component_bytes: usize,
+    /// Processor time that compiling a component may take, in a process of its own.
+    #[schemars(range(min = 1, max = 86_400))]
     max_compile_secs: u64,
+    /// Memory that compiling a component may take.
+    #[schemars(range(min = 100_000_000, max = 1_000_000_000_000_u64))]
     max_compile_bytes: u64,
+    /// How many of the last batches a new set is tried on before it counts, 2048 rows of each.
+    #[schemars(range(max = 64))]
     shadow_batches: usize,
+    /// The share of batches, or objects, that a new set gets at first; 1 for all at once.
+    #[schemars(range(min = 0.001, max = 1))]
     canary_share: f64,
+    /// How long it gets no more than that.
+    #[schemars(range(min = 0, max = 86_400))]
     canary_secs: f64,
+    /// How long a new set is watched after that, and rolled back where it breaks a rule.
+    #[schemars(range(min = 0, max = 7 * 86_400))]
     probation_secs: f64,
+    /// Rates are those of the last so many rows.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     window_rows: u64,
+    /// With fewer rows than that, nothing is said.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     min_rows: u64,
+    /// How much more of the rows a new set may reject: 0.02 is two in a hundred.
+    #[schemars(range(min = 0, max = 1))]
     max_rejected_increase: f64,
+    /// How much more of the rows it may drop on purpose: 0.02 is two in a hundred.
+    #[schemars(range(min = 0, max = 1))]
     max_filtered_increase: f64,
+    /// The share of good rows that may have other values than the set before gives them; 1 for any.
+    #[schemars(range(min = 0, max = 1))]
     max_changed_share: f64,
+    /// How many more calls may end in a fault, as a share of the rows.
+    #[schemars(range(min = 0, max = 1))]
     max_fault_increase: f64,
+    /// How many times the fuel per row it may use.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     max_fuel_ratio: f64,
 }
 
@@ -123,62 +159,32 @@ impl Default for RawSwap {
     }
 }
 
-pub(super) fn swap(raw: RawSwap, folder: &Path, problems: &mut Vec<Problem>) -> Swap {
-    let mut within = |key: &str, value: f64, least: f64, most: f64| {
-        if !(least..=most).contains(&value) {
-            let message = format!("is {value}, wanted {least} to {most}");
-            problem(problems, &format!("swap.{key}"), message);
-            return least;
-        }
-        value
-    };
+pub(super) fn swap(raw: RawSwap, folder: &Path) -> Swap {
     let seconds = Duration::from_secs_f64;
     let uri = |uri: String| {
         if uri.contains("://") { uri } else { join(folder, &uri).to_string_lossy().into_owned() }
     };
     Swap {
-        watch_interval: seconds(within(
-            "watch_interval_secs",
-            raw.watch_interval_secs,
-            0.05,
-            3600.0,
-        )),
-        components: ComponentLimits {
-            max_bytes: within(
-                "max_component_bytes",
-                raw.max_component_bytes as f64,
-                1024.0,
-                ComponentLimits::MOST_BYTES as f64,
-            ) as usize,
-            max_compile_secs: within("max_compile_secs", raw.max_compile_secs as f64, 1.0, 86_400.0)
-                as u64,
-            max_compile_bytes: within("max_compile_bytes", raw.max_compile_bytes as f64, 1e8, 1e12)
-                as u64,
-        },
-        shadow_batches: within("shadow_batches", raw.shadow_batches as f64, 0.0, 64.0) as usize,
-        canary_share: within("canary_share", raw.canary_share, 0.001, 1.0),
-        canary: seconds(within("canary_secs", raw.canary_secs, 0.0, 86_400.0)),
-        probation: seconds(within("probation_secs", raw.probation_secs, 0.0, 7.0 * 86_400.0)),
-        rules: Rules {
-            window_rows: within("window_rows", raw.window_rows as f64, 1.0, 1e9) as u64,
-            min_rows: within("min_rows", raw.min_rows as f64, 1.0, 1e9) as u64,
-            max_rejected_increase: within(
-                "max_rejected_increase",
-                raw.max_rejected_increase,
-                0.0,
-                1.0,
-            ),
-            max_filtered_increase: within(
-                "max_filtered_increase",
-                raw.max_filtered_increase,
-                0.0,
-                1.0,
-            ),
-            max_changed_share: within("max_changed_share", raw.max_changed_share, 0.0, 1.0),
-            max_fault_increase: within("max_fault_increase", raw.max_fault_increase, 0.0, 1.0),
-            max_fuel_ratio: within("max_fuel_ratio", raw.max_fuel_ratio, 1.0, 1e9),
-        },
         watch: raw.watch.map(uri),
+        watch_interval: seconds(raw.watch_interval_secs),
         state: raw.state.map(uri),
+        components: ComponentLimits {
+            max_bytes: raw.max_component_bytes,
+            max_compile_secs: raw.max_compile_secs,
+            max_compile_bytes: raw.max_compile_bytes,
+        },
+        shadow_batches: raw.shadow_batches,
+        canary_share: raw.canary_share,
+        canary: seconds(raw.canary_secs),
+        probation: seconds(raw.probation_secs),
+        rules: Rules {
+            window_rows: raw.window_rows,
+            min_rows: raw.min_rows,
+            max_rejected_increase: raw.max_rejected_increase,
+            max_filtered_increase: raw.max_filtered_increase,
+            max_changed_share: raw.max_changed_share,
+            max_fault_increase: raw.max_fault_increase,
+            max_fuel_ratio: raw.max_fuel_ratio,
+        },
     }
 }

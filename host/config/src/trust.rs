@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::problem::{Problem, join, problem};
@@ -24,13 +25,21 @@ pub struct Trust {
     pub revoked: Vec<Digest>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Trust")]
 pub(super) struct RawTrust {
+    /// Public keys, `RW…` or files `*.pub`, of which one has to have signed each component. Then nothing
+    /// unsigned is taken, and no crate is built.
     keys: Vec<String>,
+    /// The signed comment has to name the stage and the component's version.
     bind: bool,
-    /// TOML has moments of its own; they are texts here.
+    /// What was signed before that moment is not taken: `2026-11-01T00:00:00Z`.
+    // TOML has moments of its own; they are texts here.
+    #[schemars(with = "Option<String>")]
     not_before: Option<toml::Value>,
+    /// Digests of components that are not taken, whoever signed them.
+    #[schemars(inner(regex(pattern = "^[0-9a-f]{64}$")))]
     revoked: Vec<String>,
 }
 

@@ -13,6 +13,7 @@ pub mod file;
 pub mod folder;
 pub mod leaves;
 mod micros;
+mod near;
 pub mod path;
 pub mod private;
 pub mod schema;
@@ -27,6 +28,7 @@ pub use build_tool::{build_tool, is_build_setting};
 pub use digest::{Digest, NotADigest};
 pub use fault::{Fault, causes, indented, list};
 pub use micros::{Micros, NotAMoment};
+pub use near::near;
 pub use stage::StageName;
 pub use window::{Counted, Window};
 

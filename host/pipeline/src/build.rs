@@ -1,6 +1,7 @@
 //! From a checked pipeline file to something that can run: components compiled, tables made sure of.
 
 mod error;
+mod look;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,8 @@ use arrow::datatypes::SchemaRef;
 use crossbeam_channel::Receiver;
 
 pub use error::BuildError;
+use look::keys;
+pub use look::look;
 
 use super::audit_sink::{AuditSink, AuditSinkError};
 use super::context::{Context, Outcomes};
@@ -26,11 +29,10 @@ use super::versions::guard::Guard;
 use super::versions::slot::{Slot, SlotEvent};
 use super::versions::version::Origin;
 use clickmill_audit as audit;
-use clickmill_config as config;
 use clickmill_config::{Pipeline, Place, Source, TableName};
 use clickmill_core::schema::{SchemaError, TableSchema, provenance};
 use clickmill_core::{Micros, causes};
-use clickmill_dead_letter::{Seal, SealKeys, Writer};
+use clickmill_dead_letter::Writer;
 use clickmill_decode::{Decoder, messages};
 use clickmill_sandbox::{Compiler, Engine, Library, Secrets, Trust};
 use clickmill_sink::Tables;
@@ -93,7 +95,7 @@ pub fn tables_of(pipeline: &Pipeline) -> Result<Vec<(TableName, TableSchema)>, S
 /// Builds a pipeline: plugins are compiled, the tables are there, and `plugin_sets` says what the
 /// plugin set is made of.
 pub fn build(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, BuildError> {
-    let prepared = assemble(pipeline, options)?;
+    let prepared = assemble(pipeline, options, Purpose::Run)?;
     let context = &prepared.context;
     if let Some(days) = context.pipeline.sink.retention_days {
         let rows = context.pipeline.sink.tables().map(|(table, _)| table);
@@ -109,10 +111,23 @@ pub fn build(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, 
 
 /// Builds a pipeline to look at what it left, or to replay it: nothing is run, nothing is entered.
 pub fn open(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, BuildError> {
-    assemble(pipeline, options)
+    assemble(pipeline, options, Purpose::Look)
 }
 
-fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, BuildError> {
+/// What a pipeline is assembled for.
+#[derive(Clone, Copy, PartialEq)]
+enum Purpose {
+    /// To run its chain.
+    Run,
+    /// To look at what it left.
+    Look,
+}
+
+fn assemble(
+    pipeline: Pipeline,
+    options: &Options,
+    purpose: Purpose,
+) -> Result<PreparedPipeline, BuildError> {
     // Before anything is built or started.
     let environment = |variable: &str| std::env::var_os(variable);
     let secrets = Secrets::read(&pipeline.plugins, &options.secrets, environment)?;
@@ -120,9 +135,18 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
     let engine = engine(&pipeline, options)?;
     let library = Library::load(&engine, &pipeline.plugins)?;
     library.check_secrets(&secrets)?;
-    let tables = runtime.block_on(tables(&pipeline, &options.warehouse))?;
     let failed = |error| BuildError::Resume(Box::new(error));
     let sets = SetStore::open(&state(&pipeline, &options.warehouse), runtime.handle());
+    let target = target(&pipeline, secrets.clone());
+    // Before a table is made: a column that is misspelt, say. After a swap it is the swap's set that runs.
+    if let Some(columns) = target.columns.as_ref().filter(|_| purpose == Purpose::Run)
+        && let Err(error) = target.fit(&library, columns)
+        && (options.forget_swaps
+            || !sets.as_ref().is_ok_and(|sets| is_swapped(sets, &pipeline.name, &library)))
+    {
+        return Err(error.into());
+    }
+    let tables = runtime.block_on(tables(&pipeline, &options.warehouse))?;
     let sets = sets.map_err(failed)?;
     let file = library.digest().clone();
     let (library, origin) = if options.forget_swaps {
@@ -132,7 +156,6 @@ fn assemble(pipeline: Pipeline, options: &Options) -> Result<PreparedPipeline, B
     };
     // That of the last swap is held to the file too.
     library.check_secrets(&secrets)?;
-    let target = target(&pipeline, secrets);
     let (slot, events) = Slot::new(target, pipeline.swap.clone(), library, origin);
     let table = &pipeline.sink.table;
     let audit = AuditSink::open(&options.audit, &pipeline.name, &tables, table, runtime.handle())?;
@@ -235,20 +258,6 @@ fn state(pipeline: &Pipeline, warehouse: &str) -> String {
     }
 }
 
-/// The keys that dead letters are sealed with, and were.
-fn keys(config: &config::Seal) -> Result<SealKeys, BuildError> {
-    let seal = |variable: &str, key_id: &str| {
-        let key = std::env::var(variable).unwrap_or_default();
-        Seal::new(&key, key_id)
-            .map_err(|source| BuildError::Seal { variable: variable.to_owned(), source })
-    };
-    let old = config.old.iter().map(|old| seal(&old.variable, &old.key_id));
-    Ok(SealKeys {
-        current: seal(&config.variable, &config.key_id)?,
-        old: old.collect::<Result<_, _>>()?,
-    })
-}
-
 /// The set of the last swap, as long as the pipeline file is what it was then.
 fn resume(
     sets: &SetStore,
@@ -290,10 +299,18 @@ fn resume(
     }
 }
 
+/// Whether another set than the file's goes on, as far as that can be told.
+fn is_swapped(sets: &SetStore, pipeline: &str, file: &Library) -> bool {
+    let last = sets.running(pipeline);
+    last.is_ok_and(|last| {
+        last.is_some_and(|last| file.is_set(&last.file) && !file.is_set(&last.running))
+    })
+}
+
 /// Builds a pipeline and fits its chain to the first object of its source, without reading more than
 /// the header. Returns what could not be checked, a line each.
 pub fn validate(pipeline: Pipeline, options: &Options) -> Result<Vec<String>, BuildError> {
-    let prepared = assemble(pipeline, options)?;
+    let prepared = assemble(pipeline, options, Purpose::Run)?;
     let pipeline = prepared.pipeline();
     let unchecked = |why: String| vec![format!("the chain's columns are not checked: {why}")];
     if let Source::Stdin = pipeline.source {
@@ -332,8 +349,7 @@ impl PreparedPipeline {
 
     /// Whether it runs until it is told to stop: a stream, or a source that is watched.
     pub fn is_live(&self) -> bool {
-        let watched = matches!(self.pipeline().source, Source::Storage { watch: Some(_), .. });
-        self.is_stream() || watched
+        self.pipeline().source.is_live()
     }
 
     /// Takes components up when they change: those that the pipeline file says, or all.

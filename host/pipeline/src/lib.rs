@@ -23,7 +23,7 @@ mod threads;
 mod versions;
 
 pub use audit_sink::{AuditSink, AuditSinkError, Kept};
-pub use build::{BuildError, Options, PreparedPipeline, build, open, tables_of, validate};
+pub use build::{BuildError, Options, PreparedPipeline, build, look, open, tables_of, validate};
 pub use context::PublishError;
 pub use observe::running::{About, PluginKey, Plugins, Running};
 pub use observe::series::{Sample, StageSample};

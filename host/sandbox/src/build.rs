@@ -76,6 +76,11 @@ pub fn is_crate(folder: &Path) -> bool {
     folder.is_dir() && krate::packed(folder).is_none()
 }
 
+/// The component that lies in a folder in place of its crate.
+pub(super) fn packed(folder: &Path) -> Option<PathBuf> {
+    krate::packed(folder)
+}
+
 /// Builds plugin crates, and returns the component's path for each folder in turn. A folder without a
 /// crate may hold the component itself, as `mask/mask.wasm`: so packages have it.
 ///

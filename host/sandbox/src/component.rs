@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wasmtime::component::types::{ComponentExtern, ComponentItem};
+use wasmtime::component::types::{self, ComponentExtern, ComponentItem};
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
 
 use super::boundary::{ColumnSpec, ConfigureIn, ConfigureOut, Manifest};
 use super::contract::{Contract, PACKAGE};
 use super::contract_0_1;
 use super::ending::{Ending, Told};
-use super::engine::Engine;
+use super::engine::{Engine, EngineError};
 use super::error::PluginError;
 use super::file;
 use super::guest::{Guest, link, store, tell_unwritten};
@@ -19,9 +19,11 @@ use super::lift::{MAX_NAME_BYTES, cut};
 use super::lookup::Lookups;
 use super::manifest::{Answers, told};
 use super::processor_time::{set_fuel, until};
+use super::shape;
 use super::signature::{MAX_BYTES as MAX_SIGNATURE_BYTES, beside};
 use super::slots::Slots;
-use clickmill_config::Limits;
+use super::trust::Trust;
+use clickmill_config::{ComponentLimits, Limits};
 use clickmill_core::Digest;
 
 /// A question may use the fuel of so many batches: `configure` does once what every batch is spared, such
@@ -42,6 +44,16 @@ const MAX_IMPORTED: usize = 10_000;
 
 /// Bytes of why a component can't be linked.
 const MAX_LINK_ERROR_BYTES: usize = 1024;
+
+/// What to do about a component that was built for another world.
+const OTHER_WORLD: &str = "a plugin is built for the world `plugin` of `wit/plugin.wit`: `clickmill plugin build CRATE` does so for a crate with the SDK";
+
+/// What to do about a component that was built for another version of the contract.
+const OTHER_VERSION: &str =
+    "build it again for a contract that is spoken here, or take a clickmill that speaks its own";
+
+/// Exports that are told of a component that is no plugin.
+const MAX_EXPORTS_TOLD: usize = 5;
 
 /// A component that has been compiled, linked and described.
 pub(super) struct Loaded {
@@ -193,6 +205,24 @@ pub(super) fn read_signature(path: &Path) -> Option<String> {
     file::read_text(&beside(path), MAX_SIGNATURE_BYTES).ok()
 }
 
+/// Reads a component file, and tells what is wrong with it before it is compiled.
+pub(super) fn look(
+    stage: &str,
+    path: &Path,
+    trust: &Trust,
+    limits: ComponentLimits,
+) -> Result<(), PluginError> {
+    let bytes = read(path, limits.max_bytes)?;
+    let signature = read_signature(path).unwrap_or_default();
+    let trusted = trust.check(stage, &bytes, &signature).map_err(EngineError::from);
+    let fine = trusted.and_then(|_| Ok(shape::check(&bytes)?));
+    fine.map_err(|source| PluginError::Compile {
+        stage: stage.to_owned(),
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// Compiles, links and describes a component. `path` is where it came from, for messages.
 pub(super) fn load(
     engine: &Engine,
@@ -205,19 +235,23 @@ pub(super) fn load(
         |source| PluginError::Compile { stage: stage.to_owned(), path: path.to_owned(), source };
     let claim = engine.check_trust(stage, bytes, signature).map_err(failed)?;
     let component = engine.compile(bytes).map_err(failed)?;
-    let contract = |what: String| PluginError::Contract { stage: stage.to_owned(), what };
+    let contract = |what: String, hint| {
+        let stage = stage.to_owned();
+        PluginError::Contract { stage, what, hint }
+    };
     let component_type = component.component_type();
     let imports: Vec<&str> =
         component_type.imports(&engine.wasmtime).map(|(name, _)| name).collect();
-    let spoken = Contract::of(&engine.wasmtime, &component_type)
-        .map_err(|other| contract(format!("it was built for `{}`", cut(other, MAX_NAME_BYTES))))?;
+    let spoken = Contract::of(&engine.wasmtime, &component_type).map_err(|other| {
+        contract(format!("it was built for `{}`", cut(other, MAX_NAME_BYTES)), OTHER_VERSION)
+    })?;
     let mut imported = component_type.imports(&engine.wasmtime).map(|(_, import)| import);
     let mut left = MAX_IMPORTED;
     if !imported.all(|import| takes_off(&engine.wasmtime, &import, &mut left)) {
         let what = format!(
             "it imports more than {MAX_IMPORTED} functions and types, over all that it imports"
         );
-        return Err(contract(what));
+        return Err(contract(what, OTHER_WORLD));
     }
     let foreign: Vec<&str> =
         imports.into_iter().filter(|name| !name.starts_with(PACKAGE)).collect();
@@ -232,13 +266,15 @@ pub(super) fn load(
     let export = |name: &str| {
         component
             .get_export_index(None, name)
-            .ok_or_else(|| contract(format!("it does not export `{name}`")))
+            .ok_or_else(|| contract(lacks(&engine.wasmtime, &component_type, name), OTHER_WORLD))
     };
     let (describe, configure, process) =
         (export("describe")?, export("configure")?, export("process")?);
     let pre = link(&engine.wasmtime, &component)
         .and_then(|linker| linker.instantiate_pre(&component))
-        .map_err(|error| contract(cut(format!("{error:#}"), MAX_LINK_ERROR_BYTES)))?;
+        .map_err(|error| {
+            contract(cut(format!("{error:#}"), MAX_LINK_ERROR_BYTES), OTHER_VERSION)
+        })?;
     let digest = Digest::of(bytes);
     let manifest = Manifest::default();
     let slots = engine.slots.clone();
@@ -248,6 +284,25 @@ pub(super) fn load(
     let is_as_signed = claim.check_version(&loaded.manifest.version);
     is_as_signed.map_err(|error| failed(error.into()))?;
     Ok(loaded)
+}
+
+/// What a component is that lacks an export of plugins, by those that it has.
+fn lacks(engine: &wasmtime::Engine, component: &types::Component, name: &str) -> String {
+    let exports: Vec<&str> = component.exports(engine).map(|(name, _)| name).collect();
+    let has = |start: &str| exports.iter().any(|export| export.starts_with(start));
+    let what = if has("wasi:cli/run") {
+        "it is a program of WASI, which is started, not called for rows".to_owned()
+    } else if has("wasi:http/incoming-handler") || has("wasi:http/handler") {
+        "it answers HTTP requests, not calls for rows".to_owned()
+    } else if exports.is_empty() {
+        "it exports nothing at all".to_owned()
+    } else {
+        let more = exports.len().saturating_sub(MAX_EXPORTS_TOLD);
+        let first = told(exports.into_iter().take(MAX_EXPORTS_TOLD), MAX_NAME_BYTES).join("`, `");
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("it was built for another world, whose exports are `{first}`{more}")
+    };
+    format!("it does not export `{name}`: {what}")
 }
 
 /// Takes off what an import has in it; whether so much was left. Instances are no deeper in each other than the

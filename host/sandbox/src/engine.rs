@@ -37,6 +37,9 @@ const MAX_TABLES: u32 = 4;
 /// many aside in each slot, so no guest may grow a table beyond them.
 pub(super) const MAX_TABLE_ELEMENTS: usize = 20_000;
 
+/// A component of so many bytes takes seconds to compile: whoever waits is told for what.
+const LARGE_BYTES: usize = 4 << 20;
+
 /// Compiles components and holds the pool of instances.
 #[derive(Clone)]
 pub struct Engine {
@@ -241,6 +244,14 @@ impl Engine {
         if let Some(compiler) = compiler {
             let digest = Digest::of(bytes);
             if !afforded.has(&digest) {
+                if bytes.len() >= LARGE_BYTES {
+                    let (bytes, max_secs) = (bytes.len(), self.limits.max_compile_secs);
+                    tracing::info!(
+                        bytes,
+                        max_secs,
+                        "compiling a large component, which takes a while the first time"
+                    );
+                }
                 processes.compile(compiler, folder.path(), self.limits, bytes)?;
                 let swept =
                     cache::sweep(folder.path(), cache::MAX_KEPT_BYTES, || afforded.forget());

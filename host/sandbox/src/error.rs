@@ -8,7 +8,7 @@ use super::contract_0_1::CONTRACT as BEFORE;
 use super::engine::EngineError;
 use super::golden::GoldenError;
 use super::lookup::LookupFileError;
-use clickmill_core::{Digest, Fault, indented, list};
+use clickmill_core::{Digest, Fault, causes, indented, list};
 
 /// Why a stage can't run.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +40,20 @@ pub enum PluginError {
         source: EngineError,
     },
     /// The component does not speak the contract.
-    #[error("plugin `{stage}` speaks neither `{CONTRACT}` nor `{BEFORE}`: {what}")]
+    #[error("plugin `{stage}` speaks neither `{CONTRACT}` nor `{BEFORE}`: {what}\nhint: {hint}")]
     Contract {
         /// The stage.
         stage: String,
         /// What is missing or different.
         what: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// Several stages can't run.
+    #[error("{count} plugins cannot run:{list}", count = errors.len(), list = list(errors.iter().map(|error| causes(error))))]
+    Several {
+        /// Why, stage by stage.
+        errors: Vec<PluginError>,
     },
     /// The component failed to describe itself or to check its configuration.
     #[error("plugin `{stage}` failed while it was asked to `{export}`: {what}", what = indented(what))]
@@ -104,11 +112,11 @@ pub enum PluginError {
 /// Why a change can't be made to a chain.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// The pipeline has no such stage.
-    #[error("there is no stage `{stage}` in this pipeline, only: {known}", known = known.join(", "))]
+    /// The pipeline has no such stages.
+    #[error("there is no stage {stages} in this pipeline, only: {known}", stages = quoted(stages), known = known.join(", "))]
     UnknownStage {
         /// What was asked for.
-        stage: String,
+        stages: Vec<String>,
         /// The stages there are.
         known: Vec<String>,
     },
@@ -126,9 +134,20 @@ pub enum ChangeError {
         /// The set.
         plugin_set: Digest,
     },
+    /// Several changes can't be made.
+    #[error("{count} changes cannot be made:{list}", count = errors.len(), list = list(errors.iter().map(|error| causes(error))))]
+    Several {
+        /// Why, stage by stage.
+        errors: Vec<ChangeError>,
+    },
     /// The changed stage can't run.
     #[error(transparent)]
     Plugin(#[from] PluginError),
+}
+
+fn quoted(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 /// Why golden cases can't be run on a stage.
@@ -148,12 +167,34 @@ pub enum TestError {
 }
 
 impl PluginError {
+    /// All that went well, or all that did not.
+    pub(super) fn all<T>(
+        results: impl IntoIterator<Item = Result<T, Self>>,
+    ) -> Result<Vec<T>, Self> {
+        let (mut found, mut errors) = (Vec::new(), Vec::new());
+        for result in results {
+            match result {
+                Ok(one) => found.push(one),
+                Err(error) => errors.push(error),
+            }
+        }
+        match errors.pop() {
+            None => Ok(found),
+            Some(only) if errors.is_empty() => Err(only),
+            Some(last) => {
+                errors.push(last);
+                Err(Self::Several { errors })
+            }
+        }
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Build { source, .. } => source.fault(),
             Self::Compile { source, .. } => source.fault(),
             Self::Lookup { source, .. } => source.fault(),
+            Self::Several { errors } => errors.first().map_or(Fault::Bug, Self::fault),
             Self::Read { .. }
             | Self::Contract { .. }
             | Self::Failed { .. }
@@ -170,6 +211,7 @@ impl ChangeError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Plugin(source) => source.fault(),
+            Self::Several { errors } => errors.first().map_or(Fault::Bug, Self::fault),
             Self::UnknownStage { .. } | Self::UnknownTable { .. } | Self::Nothing { .. } => {
                 Fault::Input
             }

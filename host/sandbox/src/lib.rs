@@ -130,14 +130,14 @@ pub use component::{Described, describe, describe_file};
 pub use engine::{Engine, EngineError};
 pub use error::{ChangeError, PluginError, TestError};
 pub use golden::{Golden, GoldenError};
-pub use library::Library;
+pub use library::{Library, look};
 pub use lookup::LookupFile;
 pub use profile::{FunctionShare, Profile};
 pub use record::Recorded;
 pub use records::RecordCounts;
 pub use secrets::{MIN_SECRET_BYTES, Secrets, SecretsError};
 pub use set::{LookupMade, PluginSet, StageMade};
-pub use shape::ShapeError;
+pub use shape::{ModuleKind, ShapeError};
 pub use tested::{Measure, Tested, TestedCase};
 pub use trust::{Trust, TrustError};
 

@@ -15,6 +15,7 @@ use super::bench::Bench;
 use super::build;
 use super::chain::Chain;
 use super::change::{Change, NewComponent};
+use super::component;
 use super::digest;
 use super::engine::Engine;
 use super::error::{ChangeError, PluginError, TestError};
@@ -25,7 +26,8 @@ use super::rows::{decode, plainly};
 use super::secrets::Secrets;
 use super::set::{PluginSet, StageMade};
 use super::tested::{self, Measure, Tested};
-use clickmill_config::{Grant, Plugin};
+use super::trust::Trust;
+use clickmill_config::{ComponentLimits, Grant, Plugin};
 use clickmill_core::{Digest, Micros};
 use member::Member;
 
@@ -46,12 +48,11 @@ impl Library {
         if engine.wants_signatures()
             && let Some(plugin) = plugins.iter().find(is_crate)
         {
-            let (stage, path) = (plugin.name.to_string(), plugin.component.clone());
-            return Err(PluginError::UnsignedCrate { stage, path });
+            return Err(unsigned(plugin));
         }
         let plugins = built(plugins)?;
         let members = plugins.into_iter().map(|plugin| Ok(Arc::new(Member::load(engine, plugin)?)));
-        Ok(Self::of(engine, members.collect::<Result<_, PluginError>>()?))
+        Ok(Self::of(engine, PluginError::all(members)?))
     }
 
     /// Compiles and describes components that are at hand, each with how it is configured and the content
@@ -93,14 +94,26 @@ impl Library {
     /// The library with some stages changed.
     pub fn with(&self, changes: Vec<Change>) -> Result<Self, ChangeError> {
         let mut members = self.members.clone();
+        let known: Vec<String> = self.stage_names().map(str::to_owned).collect();
+        let stages = changes.iter().map(|change| change.stage.clone());
+        let stages: Vec<String> = stages.filter(|stage| !known.contains(stage)).collect();
+        if !stages.is_empty() {
+            return Err(ChangeError::UnknownStage { stages, known });
+        }
+        let mut errors = Vec::new();
         for change in changes {
-            let stage = change.stage.clone();
-            let Some(member) = members.iter_mut().find(|member| member.plugin.name == *stage)
-            else {
-                let known = self.stage_names().map(str::to_owned).collect();
-                return Err(ChangeError::UnknownStage { stage, known });
-            };
-            *member = Arc::new(member.with(&self.engine, change)?);
+            let stage = members.iter_mut().find(|member| member.plugin.name == *change.stage);
+            let Some(member) = stage else { continue };
+            match member.with(&self.engine, change) {
+                Ok(changed) => *member = Arc::new(changed),
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.len() > 1 {
+            return Err(ChangeError::Several { errors });
+        }
+        if let Some(error) = errors.pop() {
+            return Err(error);
         }
         let changed = Self::of(&self.engine, members);
         if changed.digest == self.digest {
@@ -244,7 +257,7 @@ impl Library {
         let member = self.members.iter().find(|member| member.plugin.name == *stage);
         member.map(|member| &**member).ok_or_else(|| {
             let known = self.stage_names().map(str::to_owned).collect();
-            let source = ChangeError::UnknownStage { stage: stage.to_owned(), known };
+            let source = ChangeError::UnknownStage { stages: vec![stage.to_owned()], known };
             TestError::Change { file: file.to_owned(), source: Box::new(source) }
         })
     }
@@ -254,9 +267,10 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// [`PluginError::Grant`] and [`PluginError::Secret`], of the first stage that is not in order.
+    /// [`PluginError::Grant`] and [`PluginError::Secret`], of all stages that are not in order.
     pub fn check_secrets(&self, secrets: &Secrets) -> Result<(), PluginError> {
-        self.members.iter().try_for_each(|member| member.check_secrets(secrets))
+        let checked = self.members.iter().map(|member| member.check_secrets(secrets));
+        PluginError::all(checked).map(|_| ())
     }
 
     /// Fits the chain to the columns that come in. A stage gets the `secrets` that it is granted.
@@ -273,6 +287,25 @@ impl Library {
     }
 }
 
+/// What is wrong with stages, as far as it can be told before any is built or compiled: crates that are not taken,
+/// components that cannot be read, are too large, are not trusted, or are none at first sight.
+pub fn look(plugins: &[Plugin], trust: &Trust, limits: ComponentLimits) -> Vec<PluginError> {
+    let look = |plugin: &Plugin| {
+        if build::is_crate(&plugin.component) {
+            return trust.wants_signatures().then(|| unsigned(plugin));
+        }
+        let path = build::packed(&plugin.component);
+        let path = path.as_ref().unwrap_or(&plugin.component);
+        component::look(&plugin.name, path, trust, limits).err()
+    };
+    plugins.iter().filter_map(look).collect()
+}
+
+fn unsigned(plugin: &Plugin) -> PluginError {
+    let (stage, path) = (plugin.name.to_string(), plugin.component.clone());
+    PluginError::UnsignedCrate { stage, path }
+}
+
 /// The plugins with crates built into component files.
 fn built(plugins: &[Plugin]) -> Result<Vec<Plugin>, PluginError> {
     let mut plugins = plugins.to_vec();
@@ -280,10 +313,12 @@ fn built(plugins: &[Plugin]) -> Result<Vec<Plugin>, PluginError> {
     let crates: Vec<&mut Plugin> = crates.collect();
     let folders: Vec<PathBuf> = crates.iter().map(|plugin| plugin.component.clone()).collect();
     let components = build::build_all(&folders, build::Freshness::Sources, build::Install::Never);
-    for (plugin, component) in crates.into_iter().zip(components) {
+    let built = crates.into_iter().zip(components).map(|(plugin, component)| {
         let failed = |source| PluginError::Build { stage: plugin.name.to_string(), source };
         plugin.component = component.map_err(failed)?;
-    }
+        Ok(())
+    });
+    PluginError::all(built)?;
     Ok(plugins)
 }
 

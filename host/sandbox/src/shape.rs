@@ -29,10 +29,8 @@ pub enum ShapeError {
     #[error("it is not WebAssembly: it does not begin with the bytes `\\0asm`")]
     NotWasm,
     /// They are a module.
-    #[error(
-        "it is a module of WebAssembly, wanted a component: `clickmill plugin build` makes one of a plugin crate, `wasm-tools component new` of a module"
-    )]
-    Module,
+    #[error("it is a module of WebAssembly, wanted a component: {0}")]
+    Module(ModuleKind),
     /// They end too soon, or are damaged.
     #[error("it is cut short or damaged at byte {at}: {what}")]
     Damaged {
@@ -49,6 +47,57 @@ pub enum ShapeError {
         /// How many are allowed.
         limit: u64,
     },
+}
+
+/// What a module was made for, as far as it shows: what is to be done depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ModuleKind {
+    /// A plugin: the contract stands in it.
+    #[error(
+        "a plugin was compiled, and not yet made into one\nhint: `clickmill plugin build CRATE` does both, `wasm-tools component new MODULE` the rest"
+    )]
+    Plugin,
+    /// WASI of before there were components.
+    #[error(
+        "it was built for WASI\nhint: a plugin is built for the target wasm32-unknown-unknown: `clickmill plugin build CRATE` does so for a crate with the SDK"
+    )]
+    Wasi,
+    /// A web page.
+    #[error(
+        "it was built for JavaScript, such as that of a web page\nhint: a plugin is built without wasm-bindgen and the like: `clickmill plugin build CRATE` does so for a crate with the SDK"
+    )]
+    JavaScript,
+    /// Nothing that is known.
+    #[error(
+        "nothing in it speaks of the contract of plugins\nhint: `clickmill plugin build CRATE` makes a component of a crate with the SDK; in another language, bind to `wit/plugin.wit` first, then `wasm-tools component new MODULE`"
+    )]
+    Unknown,
+}
+
+impl ModuleKind {
+    /// By what a module imports, and by what bindings leave in it for whoever makes a component of it. What is
+    /// damaged behind that is of no interest.
+    fn of(bytes: &[u8]) -> Self {
+        let mut kind = Self::Unknown;
+        for payload in Parser::new(0).parse_all(bytes).map_while(Result::ok) {
+            match payload {
+                Payload::CustomSection(section) if section.name().starts_with("component-type") => {
+                    return Self::Plugin;
+                }
+                Payload::ImportSection(imports) => {
+                    for import in imports.into_imports().map_while(Result::ok) {
+                        match import.module {
+                            name if name.starts_with("wasi_") => kind = Self::Wasi,
+                            "gojs" | "wbg" | "__wbindgen_placeholder__" => kind = Self::JavaScript,
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        kind
+    }
 }
 
 impl From<BinaryReaderError> for ShapeError {
@@ -77,6 +126,11 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), ShapeError> {
             let (at, what) = (bytes.len(), "unexpected end".to_owned());
             return Err(ShapeError::Damaged { at, what });
         }
+        if let Payload::Version { encoding: Encoding::Module, .. } = &payload
+            && counted.depth == 0
+        {
+            return Err(ShapeError::Module(ModuleKind::of(bytes)));
+        }
         counted.count(&payload)?;
     }
     Ok(())
@@ -94,10 +148,7 @@ struct Counted {
 impl Counted {
     fn count(&mut self, payload: &Payload<'_>) -> Result<(), ShapeError> {
         let items = match payload {
-            Payload::Version { encoding, .. } => {
-                if self.depth == 0 && *encoding == Encoding::Module {
-                    return Err(ShapeError::Module);
-                }
+            Payload::Version { .. } => {
                 self.depth += 1;
                 self.parts += 1;
                 at_most(MAX_DEPTH, self.depth, |n| format!("components {n} deep in each other"))?;

@@ -12,6 +12,7 @@ fn help_says_what_each_verb_does_with_examples() {
         &["--help"][..],
         &["run", "--help"],
         &["validate", "--help"],
+        &["schema", "--help"],
         &["demo", "--help"],
         &["generate", "--help"],
         &["query", "--help"],

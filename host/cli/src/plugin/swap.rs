@@ -1,5 +1,6 @@
 //! `clickmill plugin swap`, `rollback` and `history`: the plugins of a running pipeline.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -111,17 +112,14 @@ impl Swap {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let mut body = SwapBody {
             actor: place::actor(),
-            note: self.note,
+            note: self.note.clone(),
             canary_share: self.canary,
             canary_secs: self.canary_for.map(|time| time.as_secs_f64()),
             dry_run: self.dry_run,
             ..SwapBody::default()
         };
-        for given in &self.stages {
-            let (stage, component) = pair(given, "STAGE=COMPONENT")?;
-            let change = body.changes.entry(stage.to_owned()).or_default();
-            component_of(component, change)?;
-        }
+        let components = self.stages.iter().map(|given| pair(given, "STAGE=COMPONENT"));
+        let components: Vec<(&str, &str)> = components.collect::<Result<_, _>>()?;
         for given in &self.config {
             let (place, value) = pair(given, "STAGE.KEY=VALUE")?;
             let (stage, key) = dotted(place, "STAGE.KEY=VALUE")?;
@@ -134,9 +132,16 @@ impl Swap {
             let change = body.changes.entry(stage.to_owned()).or_default();
             change.lookups.insert(table.to_owned(), file(Path::new(path))?);
         }
-        if body.changes.is_empty() {
+        if body.changes.is_empty() && components.is_empty() {
             return Err(Failure::bad_input("nothing to change is named")
                 .hint("clickmill plugin swap mask=plugins/mask, or --config, or --lookup"));
+        }
+        if components.iter().any(|(_, component)| Path::new(component).is_dir()) {
+            let stages = components.iter().map(|(stage, _)| *stage);
+            self.check_stages(stages.chain(body.changes.keys().map(String::as_str)))?;
+        }
+        for (stage, component) in components {
+            component_of(component, body.changes.entry(stage.to_owned()).or_default())?;
         }
         let swapped: SwappedBody = self.admin.post("/v1/plugins/swap", &body)?;
         if self.json {
@@ -157,6 +162,25 @@ impl Swap {
             }
         }
         Ok(())
+    }
+}
+
+impl Swap {
+    /// Whether the running pipeline has these stages, which it is asked before a crate is built.
+    fn check_stages<'a>(&self, named: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+        let running: Vec<VersionBody> = self.admin.get("/v1/plugins")?;
+        let stages = running.first().map(|version| version.stages.as_slice()).unwrap_or_default();
+        let known: Vec<&str> = stages.iter().map(|stage| stage.stage.as_str()).collect();
+        let unknown: BTreeSet<&str> = named.filter(|stage| !known.contains(stage)).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let unknown: Vec<String> = unknown.iter().map(|stage| format!("`{stage}`")).collect();
+        Err(Failure::bad_input(format!(
+            "there is no stage {} in this pipeline, only: {}",
+            unknown.join(", "),
+            known.join(", ")
+        )))
     }
 }
 

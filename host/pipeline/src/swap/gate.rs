@@ -37,13 +37,13 @@ pub enum SwapRefused {
     #[error(transparent)]
     Golden(#[from] TestError),
     /// Golden cases fail.
-    #[error("{failed} of {cases} golden cases of stage `{stage}` fail:{list}", list = list(problems))]
+    #[error("{failed} of {cases} golden cases of stage `{stages}` fail:{list}", stages = stages.join("`, `"), list = list(problems))]
     GoldenFailed {
-        /// The stage.
-        stage: String,
+        /// The stages of which some fail.
+        stages: Vec<String>,
         /// How many fail.
         failed: usize,
-        /// Of how many.
+        /// Of how many, in the files that have one that fails.
         cases: usize,
         /// Each that fails, a line.
         problems: Vec<String>,
@@ -167,17 +167,23 @@ pub(super) fn check(
             None => "checked with the first object".to_owned(),
         },
     );
-    let mut cases = 0;
+    let (mut all, mut failed, mut cases) = (0, 0, 0);
+    let (mut stages, mut problems) = (Vec::new(), Vec::new());
     for (stage, golden) in golden {
         let tested = library.golden(stage, golden, Measure::Budgets)?;
-        let problems: Vec<String> = tested.problems().collect();
-        if !problems.is_empty() {
-            let (stage, failed, cases) = (stage.clone(), tested.failed(), golden.cases());
-            return Err(SwapRefused::GoldenFailed { stage, failed, cases, problems });
+        all += golden.cases();
+        if tested.failed() > 0 {
+            failed += tested.failed();
+            cases += golden.cases();
+            problems.extend(tested.problems());
+            stages.push(stage.clone());
         }
-        cases += golden.cases();
     }
-    passed("golden", format!("{cases} cases"));
+    stages.dedup();
+    if failed > 0 {
+        return Err(SwapRefused::GoldenFailed { stages, failed, cases, problems });
+    }
+    passed("golden", format!("{all} cases"));
     let recent = context.slot.recent().batches();
     let before = fitted.as_ref().and_then(|fitted| running.fitted(&fitted.columns));
     let rules = &config.rules;

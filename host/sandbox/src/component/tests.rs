@@ -50,6 +50,36 @@ fn what_a_component_is_asked_first_it_has_seconds_for() {
     assert!(told.ends_with("took too long: limit 3 s of processor time a call"), "{told}");
 }
 
+/// A component that exports an empty instance by each of these names.
+fn exports(names: &[&str]) -> Vec<u8> {
+    let mut instances = wasm_encoder::ComponentInstanceSection::new();
+    instances.export_items::<&str, _>([]);
+    let mut exports = wasm_encoder::ComponentExportSection::new();
+    for name in names {
+        exports.export(*name, wasm_encoder::ComponentExportKind::Instance, 0, None);
+    }
+    let mut component = wasm_encoder::Component::new();
+    component.section(&instances).section(&exports);
+    component.finish()
+}
+
+/// What it exports says what it is.
+#[test]
+fn a_component_for_another_world_is_told_what_plugins_are_built_for() {
+    for (names, wanted) in [
+        (&[][..], "it exports nothing at all"),
+        (&["a:b/c", "a:b/d"], "whose exports are `a:b/c`, `a:b/d`"),
+        (&["a:b/c", "a:b/d", "a:b/e", "a:b/f", "a:b/g", "a:b/h"], "`a:b/g` and 1 more"),
+        (&["wasi:cli/run@0.2.0"], "it is a program of WASI"),
+        (&["wasi:http/incoming-handler@0.2.0"], "it answers HTTP requests"),
+    ] {
+        let told = told(&exports(names));
+        assert!(told.contains("it does not export `describe`") && told.contains(wanted), "{told}");
+        let hint = told.split_once("\nhint: ").expect("what to do").1;
+        assert!(hint.contains("clickmill plugin build CRATE"), "{told}");
+    }
+}
+
 /// A component that imports one instance of so many functions by so many names.
 fn imports(names: usize, functions: usize) -> Vec<u8> {
     let mut instance = wasm_encoder::InstanceType::new();

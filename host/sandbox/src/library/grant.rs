@@ -10,6 +10,7 @@ use crate::contract::Contract;
 use crate::kind::{Columns, Kind, Node, Spec, covers};
 use crate::manifest::MAX_COLUMNS;
 use clickmill_config::{Grant, Plugin};
+use clickmill_core::near;
 use clickmill_core::path::Path;
 use clickmill_core::schema::provenance;
 
@@ -58,6 +59,19 @@ impl Offer {
         });
         let problems: Vec<String> = problems.collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// Columns that are granted by name and are not there, each with the one that may be meant. That is no error by
+    /// itself: objects may have different columns.
+    pub(super) fn missing(&self, reads: &Grant) -> Vec<String> {
+        let Grant::Only(names) = reads else { return Vec::new() };
+        let missing = names.iter().filter(|name| self.kind(&self.path(name)).is_none());
+        let told = missing.map(|name| {
+            let near = near(name, self.kinds.keys().map(String::as_str));
+            let near = near.map(|column| format!(", but `{column}`")).unwrap_or_default();
+            format!("`reads` names `{name}`, and there is no such column here{near}")
+        });
+        told.collect()
     }
 
     /// The path that a name means. A column of just that name comes first.

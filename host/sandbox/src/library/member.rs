@@ -151,14 +151,20 @@ impl Member {
             &rehearsal,
             &offer.specs,
         )?;
+        // What the plugin misses may be misspelt in its grant.
+        let told = |problems: Vec<String>| {
+            let mut told = told(problems, plugin.limits.max_message_bytes);
+            told.extend(offer.missing(&plugin.reads));
+            told
+        };
         let Configured { needs, prepared } = answer.map_err(|problems| PluginError::Config {
             stage: plugin.name.to_string(),
-            problems: told(problems, plugin.limits.max_message_bytes),
+            problems: told(problems),
         })?;
         let wanted = Wanted { offer: &offer, needs: &needs, plugin, contract };
-        let Granted { reads, writes } = wanted.granted(*multiplying).map_err(|problems| {
-            self.beyond_grant(told(problems, plugin.limits.max_message_bytes))
-        })?;
+        let granted = wanted.granted(*multiplying);
+        let Granted { reads, writes } =
+            granted.map_err(|problems| self.beyond_grant(told(problems)))?;
         set_fields(columns, &writes);
         let written = columns.iter().filter(|column| writes.position(column.name()).is_some());
         let mut written: Vec<Field> = written.cloned().collect();

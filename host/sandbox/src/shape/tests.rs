@@ -65,6 +65,41 @@ fn what_is_no_component_is_told_by_what_it_is() {
     assert!(check(&COMPONENT).is_ok());
 }
 
+/// A module with one section before whatever else is in it.
+fn module(number: u8, content: &[u8]) -> Vec<u8> {
+    [MODULE.to_vec(), section(number, content)].concat()
+}
+
+#[test]
+fn a_module_is_told_by_what_it_was_made_for() {
+    let custom = |name: &str| module(0, &[leb(name.len()), name.into()].concat());
+    // A memory that is imported, from a module of this name.
+    let imports = |from: &str| {
+        let name = |name: &str| [leb(name.len()), name.into()].concat();
+        module(2, &[leb(1), name(from), name("m"), vec![2, 0, 1]].concat())
+    };
+    for (bytes, wanted, hint) in [
+        (
+            custom("component-type:plugin"),
+            "not yet made into one",
+            "wasm-tools component new MODULE",
+        ),
+        (imports("wasi_snapshot_preview1"), "built for WASI", "wasm32-unknown-unknown"),
+        (imports("wbg"), "built for JavaScript", "without wasm-bindgen"),
+        (imports("gojs"), "built for JavaScript", "clickmill plugin build CRATE"),
+        (imports("env"), "nothing in it speaks of the contract", "wit/plugin.wit"),
+        (custom("name"), "nothing in it speaks of the contract", "wit/plugin.wit"),
+    ] {
+        let told = told(&bytes);
+        let (what, advice) = told.split_once("\nhint: ").expect("what to do");
+        assert!(what.contains("wanted a component") && what.contains(wanted), "{told}");
+        assert!(advice.contains(hint), "{told}");
+    }
+    // Whatever lies behind it.
+    let damaged = [custom("component-type:plugin"), vec![0x0a, 0xff]].concat();
+    assert!(told(&damaged).contains("not yet made into one"));
+}
+
 /// Cut between two sections it is a component, of which the contract's exports are missed later.
 #[test]
 fn a_component_that_is_cut_says_where() {

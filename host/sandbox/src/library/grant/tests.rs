@@ -143,3 +143,25 @@ fn a_plugin_of_contract_0_1_is_offered_flat_columns_and_granted_no_others() {
         assert!(told.starts_with(&wanted), "{told}");
     }
 }
+
+#[test]
+fn a_misspelt_grant_is_told_with_what_may_be_meant() {
+    let missing = |reads: &[&str]| {
+        let grant = grant(reads);
+        Offer::of(&there(), &grant, Contract::V0_2).missing(&grant)
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(missing(&["page", "items", "items.price", "items.number"]), none);
+    assert_eq!(
+        missing(&["pages", "itmes", "country", "items.prize", "page.title"]),
+        [
+            "`reads` names `pages`, and there is no such column here, but `page`",
+            "`reads` names `itmes`, and there is no such column here, but `items`",
+            "`reads` names `country`, and there is no such column here",
+            "`reads` names `items.prize`, and there is no such column here",
+            "`reads` names `page.title`, and there is no such column here",
+        ]
+    );
+    let all = Offer::of(&there(), &Grant::All, Contract::V0_2);
+    assert_eq!(all.missing(&Grant::All), none);
+}

@@ -1,0 +1,246 @@
+use super::*;
+
+fn plugin(name: &str, config: &Json, secrets: &[&str]) -> PluginSchema {
+    let secrets = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+    PluginSchema { name: name.to_owned(), config: config.to_string(), secrets }
+}
+
+fn of(config: &Json, secrets: &[&str]) -> Json {
+    let schema = schema(&[plugin("mask", config, secrets)]);
+    schema["definitions"]["config_of_mask"].clone()
+}
+
+/// All values below one.
+fn below(value: &Json) -> Vec<&Json> {
+    let within: Vec<&Json> = match value {
+        Json::Array(list) => list.iter().collect(),
+        Json::Object(object) => object.values().collect(),
+        _ => Vec::new(),
+    };
+    within.iter().copied().chain(within.iter().flat_map(|value| below(value))).collect()
+}
+
+#[test]
+fn it_has_the_sections_that_are_read_and_says_what_each_key_is() {
+    let schema = schema(&[]);
+    let sections = schema["properties"].as_object().expect("sections");
+    let known: Vec<&str> =
+        SECTIONS.into_iter().filter(|name| sections.contains_key(*name)).collect();
+    assert_eq!((known.len(), sections.len()), (SECTIONS.len(), SECTIONS.len()));
+    assert_eq!(schema["required"], json!(["name", "source", "sink", "dead_letter"]));
+    assert_eq!(schema["additionalProperties"], false);
+    let objects = below(&schema).into_iter().filter_map(|value| value["properties"].as_object());
+    for (key, property) in objects.flatten() {
+        // Of forms that are told from each other by it.
+        if key != "kind" || property.get("description").is_some() {
+            assert!(property["description"].is_string(), "`{key}` says nothing: {property}");
+        }
+    }
+}
+
+#[test]
+fn it_has_types_defaults_and_bounds_of_numbers() {
+    let inlined = inlined();
+    let key = |section: &str, key: &str| inlined["properties"][section]["properties"][key].clone();
+    let rows = key("batch", "max_rows");
+    assert_eq!(
+        (&rows["default"], &rows["minimum"], &rows["maximum"]),
+        (&json!(8192), &json!(1), &json!(1_048_576))
+    );
+    assert_eq!(key("swap", "canary_share")["minimum"], 0.001);
+    assert_eq!(key("sink", "patience_secs")["default"], 600);
+    let limits = &inlined["properties"]["plugin"]["items"]["properties"]["limits"]["properties"];
+    assert_eq!(limits["max_rows_per_record"]["maximum"], 10_000);
+    assert_eq!(limits["max_memory_bytes"]["default"], 64 << 20);
+    // References are for those who are shown it.
+    assert!(!inlined.to_string().contains("$ref"));
+}
+
+#[test]
+fn there_is_no_null_in_toml() {
+    let schema = schema(&[plugin(
+        "mask",
+        &json!({
+            "properties": {
+                "from": { "type": ["string", "null"], "default": null },
+                "how": { "anyOf": [{ "$ref": "#/$defs/How" }, { "type": "null" }] },
+            },
+            "$defs": { "How": { "enum": ["a", null] } },
+        }),
+        &[],
+    )]);
+    let nothing = [json!(null), json!("null")];
+    let found = below(&schema).into_iter().find(|value| nothing.contains(value));
+    assert_eq!(found, None);
+}
+
+#[test]
+fn a_text_of_a_form_may_be_a_variable() {
+    let schema = schema(&[]);
+    let name = &schema["properties"]["name"]["pattern"];
+    assert_eq!(name, r"^[a-z0-9_-]{1,64}$|\$\{");
+    let format = schema["definitions"]["FormatName"]["anyOf"].as_array().expect("its words");
+    let words: Vec<&Json> = format.iter().map(|form| &form["const"]).collect();
+    assert_eq!(words, [&json!("csv"), &json!("ndjson"), &json!(null)]);
+    // What is not to be stays so, and so do names of keys.
+    let stage = &schema["definitions"]["Plugin"]["properties"];
+    assert_eq!(stage["name"]["not"], json!({ "enum": ["decode", "guard", "sink"] }));
+    let secrets = &stage["secrets"]["anyOf"][1];
+    assert_eq!(secrets["propertyNames"]["pattern"], "^[A-Za-z0-9_-]{1,64}$");
+}
+
+#[test]
+fn a_plugin_is_known_by_its_component() {
+    let config = json!({ "type": "object" });
+    let plugins = [plugin("mask", &config, &[]), plugin("a.b", &config, &[])];
+    let schema = schema(&plugins);
+    let stage = &schema["definitions"]["Plugin"];
+    let form = |form: &Json| {
+        (
+            form["if"]["properties"]["component"]["pattern"].clone(),
+            form["then"]["properties"]["config"]["$ref"].clone(),
+        )
+    };
+    assert_eq!(
+        form(stage),
+        (json!(r"(^|\/)a\.b(\.wasm)?\/*$"), json!("#/definitions/config_of_a_b"))
+    );
+    assert_eq!(
+        form(&stage["else"]),
+        (json!(r"(^|\/)mask(\.wasm)?\/*$"), json!("#/definitions/config_of_mask"))
+    );
+    assert_eq!(stage["else"]["else"], json!(null));
+    let pattern = regex::Regex::new(&component("mask")).expect("a pattern");
+    for path in ["mask", "mask.wasm", "../plugins/mask", "plugins/mask/", "/a/mask.wasm"] {
+        assert!(pattern.is_match(path), "{path}");
+    }
+    for path in ["unmask", "mask-v2.wasm", "mask/other", "mask.wat"] {
+        assert!(!pattern.is_match(path), "{path}");
+    }
+}
+
+#[test]
+fn what_a_plugin_says_refers_to_itself_and_to_nothing_else() {
+    let said = of(
+        &json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": "https://example.com/mask",
+            "type": "object",
+            "properties": {
+                "columns": { "$ref": "#/$defs/Columns", "description": "Which." },
+                "tree": { "$ref": "#" },
+                "gone": { "$ref": "#/$defs/Nowhere" },
+                "far": { "$ref": "https://example.com/far.json", "type": "string" },
+                "file": { "$ref": "file:///etc/passwd" },
+                "$ref": { "type": "integer" },
+            },
+            "$defs": { "Columns": { "type": "object" } },
+        }),
+        &[],
+    );
+    let properties = &said["properties"];
+    assert_eq!(
+        properties["columns"]["allOf"],
+        json!([{ "$ref": "#/definitions/config_of_mask/$defs/Columns" }])
+    );
+    assert_eq!(properties["columns"]["description"], "Which.");
+    assert_eq!(properties["tree"], json!({ "$ref": "#/definitions/config_of_mask" }));
+    assert_eq!(properties["far"], json!({ "type": "string" }));
+    assert_eq!(properties["$ref"], json!({ "type": "integer" }));
+    let text = said.to_string();
+    assert!(
+        !text.contains("example.com") && !text.contains("file:") && !text.contains("Nowhere"),
+        "{text}"
+    );
+}
+
+#[test]
+fn whatever_a_plugin_says_there_is_a_schema() {
+    for config in
+        ["", "no JSON", "null", "7", "[]", "\"text\"", "{\"properties\": 7, \"required\": {}}"]
+    {
+        let plugin = PluginSchema {
+            name: "odd".to_owned(),
+            config: config.to_owned(),
+            secrets: vec!["key".to_owned()],
+        };
+        let schema = schema(&[plugin]);
+        assert!(schema["definitions"]["config_of_odd"].is_object(), "{config}: {schema}");
+    }
+}
+
+#[test]
+fn secrets_are_not_for_the_pipeline_file() {
+    let config = json!({
+        "properties": { "key": { "type": "string" }, "key_id": { "type": "string" } },
+        "required": ["key", "key_id"],
+        "additionalProperties": false,
+    });
+    let said = of(&config, &["key"]);
+    assert_eq!(said["properties"], json!({ "key_id": { "type": "string" } }));
+    assert_eq!(said["required"], json!(["key_id"]));
+}
+
+#[test]
+fn a_table_stands_for_a_list_of_columns() {
+    let said = of(
+        &json!({
+            "properties": {
+                "columns": { "type": "array" },
+                "named": { "$ref": "#/$defs/List" },
+                "either": { "anyOf": [{ "type": "string" }, { "type": "array" }] },
+                "anything": true,
+                "map": { "type": "object" },
+                "word": { "enum": ["a", "b"] },
+                "round": { "$ref": "#/$defs/Round" },
+            },
+            "$defs": { "List": { "type": ["array", "null"] }, "Round": { "$ref": "#/$defs/Round" } },
+        }),
+        &[],
+    );
+    let table = json!({ "$ref": "#/definitions/TableColumns" });
+    let takes = |key: &str| {
+        said["properties"][key]["anyOf"].as_array().is_some_and(|forms| forms.contains(&table))
+    };
+    for key in ["columns", "named", "either", "anything"] {
+        assert!(takes(key), "{key}: {said}");
+    }
+    for key in ["map", "word", "round"] {
+        assert!(!takes(key), "{key}: {said}");
+    }
+}
+
+#[test]
+fn text_is_wanted_where_the_sections_have_texts() {
+    for (key, wanted) in [
+        ("name", true),
+        ("workers", false),
+        ("source.uri", true),
+        ("source.format", true),
+        ("source.csv.delimiter", true),
+        ("source.watch", false),
+        ("source.rate", false),
+        ("source.subscription", true),
+        ("source.payload", true),
+        ("swap.watch", true),
+        ("sink.kind", true),
+        ("sink.missing_tables", true),
+        ("sink.policy_tags.ip", true),
+        ("trust.not_before", true),
+        ("trust.keys", false),
+        ("guard.allow.ip", true),
+        ("dead_letter.seal.key_id", true),
+        ("plugin.mask.component", true),
+        ("plugin.mask.reads", false),
+        ("plugin.mask.watch", false),
+        ("plugin.mask.lookups.countries", true),
+        ("plugin.mask.secrets", false),
+        ("plugin.mask.secrets.key", true),
+        ("plugin.mask.limits.max_call_secs", false),
+        ("plugin.mask.config.key_id", false),
+        ("nowhere.at.all", false),
+    ] {
+        let keys: Vec<&str> = key.split('.').collect();
+        assert_eq!(wants_text(&keys), wanted, "{key}");
+    }
+}
