@@ -95,25 +95,39 @@ fn median(mut round: impl FnMut()) -> f64 {
 
 /// Loads what the generator makes, unless it is there.
 fn fill(root: &Path, warehouse: &Path) {
-    let rows = *ROWS;
+    let rows = format!("source.rows={}", *ROWS);
     for (pipeline, data) in [("clicks.toml", "clicks"), ("batch.toml", "shop")] {
-        let done = warehouse.join(format!("{data}-{rows}"));
-        if done.is_file() {
-            continue;
-        }
-        let status = Command::new(env!("CARGO_BIN_EXE_clickmill"))
-            .args(["run", "--set", "source.kind=generator", "--set"])
-            .arg(format!("source.data={data}"))
-            .args(["--set", &format!("source.rows={rows}")])
-            .arg(root.join("host/pipelines").join(pipeline))
-            .arg("--warehouse")
-            .arg(warehouse)
-            .env("CLICKMILL_MASK_KEY", "a key for benches, 32 bytes long")
-            .env("CLICKMILL_CACHE", std::env::temp_dir().join("clickmill-bench-cache"))
-            .env("CLICKMILL_AUDIT", warehouse.join("_audit"))
-            .status()
-            .unwrap();
-        assert!(status.success());
-        std::fs::write(done, "").unwrap();
+        let data = format!("source.data={data}");
+        load(root, warehouse, pipeline, &["source.kind=generator", &data, &rows]);
     }
+    let events = warehouse.join("events.ndjson");
+    if !events.is_file() {
+        // A message has several.
+        let messages = (*ROWS / 4).to_string();
+        let mut generate = Command::new(env!("CARGO_BIN_EXE_clickmill"));
+        generate.args(["generate", "events", "--rows", &messages, "--output"]).arg(&events);
+        assert!(generate.status().unwrap().success());
+    }
+    load(root, warehouse, "shop_events.toml", &[&format!("source.uri={}", events.display())]);
+}
+
+/// Runs a pipeline over made-up records, once.
+fn load(root: &Path, warehouse: &Path, pipeline: &str, set: &[&str]) {
+    let done = warehouse.join(format!("{pipeline}-{}", *ROWS));
+    if done.is_file() {
+        return;
+    }
+    let status = Command::new(env!("CARGO_BIN_EXE_clickmill"))
+        .arg("run")
+        .args(set.iter().flat_map(|set| ["--set", *set]))
+        .arg(root.join("host/pipelines").join(pipeline))
+        .arg("--warehouse")
+        .arg(warehouse)
+        .env("CLICKMILL_MASK_KEY", "a key for benches, 32 bytes long")
+        .env("CLICKMILL_CACHE", std::env::temp_dir().join("clickmill-bench-cache"))
+        .env("CLICKMILL_AUDIT", warehouse.join("_audit"))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    std::fs::write(done, "").unwrap();
 }

@@ -290,7 +290,11 @@ impl BigQuery {
         let table = quoted(&table_of(stream));
         let sql = format!("SELECT COUNT(*) FROM {table} WHERE `source` = @source AND {own}");
         let parameters = [text("source", source), text("pipeline", pipeline)];
-        let found = self.ask(&sql, &parameters, "look for the rows of a load").await?;
+        let found = match self.ask(&sql, &parameters, "look for the rows of a load").await {
+            // The table of a route that is in the pipeline file no more.
+            Err(error) if error.is_of_missing_table() => return Ok(0),
+            found => found?,
+        };
         Ok(found.single().and_then(Json::as_i64).unwrap_or_default())
     }
 }

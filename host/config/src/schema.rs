@@ -41,8 +41,8 @@ pub(super) const SECTIONS: [&str; 12] = [
 const DEFINITIONS: &str = "definitions";
 /// What stands for a list of columns in the configuration of a plugin.
 const TABLE_COLUMNS: &str = "TableColumns";
-/// References that are followed from one to the next.
-const MAX_REFERENCES: usize = 8;
+/// Forms that are looked at, to tell whether a value may be a list.
+const MAX_FORMS: usize = 1000;
 
 /// A pipeline of clickmill: records come from a source, go through plugins, and become rows of tables or dead
 /// letters.
@@ -223,23 +223,10 @@ fn component(plugin: &str) -> String {
 fn configuration(plugin: &PluginSchema, key: &str) -> Json {
     let said: Json = serde_json::from_str(&plugin.config).unwrap_or_default();
     let said = Schema::try_from(said).unwrap_or_default();
-    let mut schema = said.clone();
     let own = said.to_value();
-    let base = format!("#/{DEFINITIONS}/{key}");
-    let mut within = RecursiveTransform(|schema: &mut Schema| {
-        for foreign in
-            ["$schema", "$id", "$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveRef"]
-        {
-            schema.remove(foreign);
-        }
-        if let Some(to) = schema.remove("$ref")
-            && let Some(pointer) = to.as_str().and_then(|to| to.strip_prefix('#'))
-            && own.pointer(pointer).is_some()
-        {
-            schema.insert("$ref".to_owned(), format!("{base}{pointer}").into());
-        }
-    });
-    within.transform(&mut schema);
+    let mut kept = own.clone();
+    keep_own(&mut kept, &own, &format!("#/{DEFINITIONS}/{key}"));
+    let mut schema = Schema::try_from(kept).unwrap_or_default();
     RemoveRefSiblings::default().transform(&mut schema);
     ReplacePrefixItems::default().transform(&mut schema);
     RecursiveTransform(without_null).transform(&mut schema);
@@ -251,7 +238,7 @@ fn configuration(plugin: &PluginSchema, key: &str) -> Json {
     if let Some(Json::Object(properties)) = schema.get_mut("properties") {
         properties.retain(|name, _| !is_secret(name));
         for (name, property) in properties.iter_mut() {
-            if may_be_list(&own["properties"][name.as_str()], &own, MAX_REFERENCES) {
+            if may_be_list(&own["properties"][name.as_str()], &own, &mut MAX_FORMS.clone()) {
                 let plain = property.take();
                 *property = json!({ "anyOf": [plain, reference(TABLE_COLUMNS)] });
             }
@@ -260,12 +247,39 @@ fn configuration(plugin: &PluginSchema, key: &str) -> Json {
     schema.to_value()
 }
 
-/// Whether a value may be a list, as far as the schema says.
-fn may_be_list(schema: &Json, root: &Json, references: usize) -> bool {
+/// Takes out what refers elsewhere, wherever it stands. A property of such a name is no text.
+fn keep_own(value: &mut Json, own: &Json, base: &str) {
+    match value {
+        Json::Array(values) => values.iter_mut().for_each(|value| keep_own(value, own, base)),
+        Json::Object(object) => {
+            for key in
+                ["$schema", "$id", "$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveRef"]
+            {
+                if object.get(key).is_some_and(Json::is_string) {
+                    object.remove(key);
+                }
+            }
+            if let Some(Json::String(to)) = object.get("$ref") {
+                let own_one = to.strip_prefix('#').filter(|at| own.pointer(at).is_some());
+                match own_one.map(|at| format!("{base}{at}")) {
+                    Some(to) => drop(object.insert("$ref".to_owned(), to.into())),
+                    None => drop(object.remove("$ref")),
+                }
+            }
+            object.values_mut().for_each(|value| keep_own(value, own, base));
+        }
+        _ => {}
+    }
+}
+
+/// Whether a value may be a list, as far as the schema says. So many forms are `left` to look at.
+fn may_be_list(schema: &Json, root: &Json, left: &mut usize) -> bool {
+    let Some(fewer) = left.checked_sub(1) else { return false };
+    *left = fewer;
     let Json::Object(object) = schema else { return *schema == json!(true) };
     if let Some(to) = object.get("$ref").and_then(Json::as_str) {
         let to = to.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
-        return references > 0 && to.is_some_and(|to| may_be_list(to, root, references - 1));
+        return to.is_some_and(|to| may_be_list(to, root, left));
     }
     match object.get("type") {
         Some(Json::String(kind)) => kind == "array",
@@ -275,7 +289,7 @@ fn may_be_list(schema: &Json, root: &Json, references: usize) -> bool {
             let mut forms = forms.filter_map(Json::as_array).flatten().peekable();
             let is_any = forms.peek().is_none() && !object.contains_key("const");
             is_any && !object.contains_key("enum")
-                || forms.any(|form| references > 0 && may_be_list(form, root, references - 1))
+                || forms.any(|form| may_be_list(form, root, left))
         }
     }
 }

@@ -107,6 +107,8 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
     // Until the last attempt is entered.
     let _claim = if request.dry_run { None } else { claim(context)? };
     if !request.dry_run {
+        // Another may have been killed since this process began.
+        context.runtime.block_on(context.tables.clear_up());
         context.publish(&library)?;
         let (table, schema) =
             (context.pipeline.sink.table.beside(ledger::TABLE), ledger::schema()?);
@@ -247,14 +249,21 @@ fn read(context: &Context, condition: &str, after: &str) -> Result<Vec<Letter>, 
 /// Opens letters that are sealed, once it is entered that this is done.
 fn open_sealed(context: &Context, letters: &mut [Letter]) -> Result<(), ReplayError> {
     let is_sealed = |letter: &&Letter| letter.sealed_with.is_some();
-    let sealed: Vec<&str> =
-        letters.iter().filter(is_sealed).map(|letter| letter.letter_id.as_str()).collect();
+    let lent = |letter: &Letter| {
+        let lender = letter.lender.as_ref().filter(|lender| lender.sealed_with.is_some());
+        lender.map(|lender| lender.letter_id.clone())
+    };
+    let sealed = letters.iter().filter(is_sealed);
+    let sealed: BTreeSet<String> = sealed
+        .flat_map(|letter| [Some(letter.letter_id.clone()), lent(letter)])
+        .flatten()
+        .collect();
     if sealed.is_empty() {
         return Ok(());
     }
     let detail = format!("letters to be opened: {}", sealed.len());
     let entered = context.audit.enter(Event {
-        subject: sealed.join(", "),
+        subject: sealed.iter().cloned().collect::<Vec<_>>().join(", "),
         ..Event::new(&context.actor, Action::Unseal, detail)
     });
     entered.map_err(ReplayError::Audit)?;
@@ -321,7 +330,7 @@ fn page(
     let present = |keys: &[Key]| -> Result<BTreeSet<Key>, SinkError> {
         let mut found = BTreeSet::new();
         for (table, schema) in sink.tables() {
-            let present = context.tables.present(table, schema, keys);
+            let present = context.tables.present(table, schema, keys, None);
             found.extend(context.runtime.block_on(present)?);
         }
         Ok(found)
@@ -346,6 +355,15 @@ fn page(
         there.extend(present(&others)?);
     }
     strays.retain(|stray| !there.contains(&key_of(stray)));
+    if !strays.is_empty() {
+        // Those that have a letter, which this page need not have, get no second one.
+        let letters = &context.pipeline.dead_letter;
+        let of: Vec<Key> = strays.iter().map(key_of).collect();
+        let own = Some(context.pipeline.name.as_str());
+        let known = context.tables.present(&letters.table, &letters.schema, &of, own);
+        let known = context.runtime.block_on(known)?;
+        strays.retain(|stray| !known.contains(&key_of(stray)));
+    }
     for rows in &mut rows {
         let keys = keys_of(rows).into_iter().enumerate();
         let out: Vec<usize> =
@@ -423,6 +441,14 @@ fn write(
     let sink = &context.pipeline.sink;
     let mut hasher = blake3::Hasher::new();
     hasher.update(chains.library.digest().as_bytes());
+    // What becomes of a row is decided by the tables too.
+    for (table, schema) in sink.tables() {
+        hasher.update(format!("{table} {:?}\0", schema.arrow()).as_bytes());
+    }
+    for route in &sink.routes {
+        hasher.update(format!("{} {}\0", route.condition, route.copy).as_bytes());
+    }
+    hasher.update(format!("{:?}", sink.unrouted).as_bytes());
     letters.iter().for_each(|(id, _)| {
         hasher.update(id.as_bytes());
     });

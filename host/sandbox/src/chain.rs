@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter;
 use arrow::datatypes::{Field, Schema};
@@ -12,11 +12,13 @@ use arrow::error::ArrowError;
 
 use super::hidden::HiddenValues;
 use super::isolate::call_isolated;
+use super::kind::Node;
 use super::lift::{refuse_whole, repeat};
 use super::records::{RecordCounts, Records, beyond, places};
 use super::settle::settled;
 use super::stage::{Stage, StageWorker};
 use clickmill_core::batch::{Batch, Rejected, Rejector};
+use clickmill_core::leaves::leaves;
 use clickmill_core::path::Path;
 use clickmill_core::{Digest, SPANS};
 
@@ -193,9 +195,12 @@ impl ChainWorker {
         let mut raw: Vec<(String, ArrayRef)> = Vec::new();
         for at in 0..self.stages.len() {
             let to_come = self.guarded.iter().any(|name| {
+                let there = batch.columns.column_by_name(name);
                 let mut rest = self.stages[at..].iter();
-                batch.columns.column_by_name(name).is_none()
-                    && rest.any(|(worker, _)| worker.stage.writes_column(name))
+                rest.any(|(worker, _)| {
+                    let writes = &worker.stage.writes;
+                    writes.position(name).is_some_and(|at| makes(&writes.all[at], there))
+                })
             });
             let (worker, counts) = &mut self.stages[at];
             if batch.rows() == 0 {
@@ -212,7 +217,7 @@ impl ChainWorker {
             let mut answer = call_isolated(worker, &batch);
             for name in self.guarded.iter().filter(|name| stage.writes_column(name)) {
                 if let Some(column) = batch.columns.column_by_name(name)
-                    && raw.iter().all(|(known, _)| known != name)
+                    && has_new(name, column, &raw)
                 {
                     raw.push((name.clone(), column.clone()));
                 }
@@ -274,6 +279,24 @@ impl ChainWorker {
         let records = records.end(batch.rows())?;
         Ok(Processed { batch, rejected, filtered, records, raw })
     }
+}
+
+/// Whether this makes a column that is not there yet, or a field of it.
+fn makes(node: &Node, there: Option<&ArrayRef>) -> bool {
+    let Some(column) = there else { return true };
+    let column = column.as_list_opt::<i32>().map_or(column, |list| list.values());
+    node.fields.all.iter().any(|field| {
+        let record = column.as_struct_opt();
+        makes(field, record.and_then(|record| record.column_by_name(&field.name)))
+    })
+}
+
+/// Whether a column has fields that its earlier forms had not.
+fn has_new(name: &str, column: &ArrayRef, raw: &[(String, ArrayRef)]) -> bool {
+    let known = raw.iter().filter(|(known, _)| known == name);
+    let known: Vec<Path> =
+        known.flat_map(|(name, column)| leaves(name, column)).map(|leaf| leaf.path).collect();
+    leaves(name, column).iter().any(|leaf| !known.contains(&leaf.path))
 }
 
 /// The batch with each row once for each that came of it. The columns that the stage writes are as they were:

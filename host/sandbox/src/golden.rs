@@ -181,6 +181,11 @@ impl Golden {
             let mut golden = Self::parse(&text, file)?;
             for name in golden.named_files() {
                 let path = folder.join(&name);
+                // A link leads to any file.
+                if std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+                    let what = format!("`{name}` is a link, wanted a file in the same folder");
+                    return Err(GoldenError::Case { file: golden.file, what });
+                }
                 let text = file::read_text(&path, MAX_FILE_BYTES);
                 let text = text.map_err(|error| failed(&path, error))?;
                 golden.files.insert(name, text);

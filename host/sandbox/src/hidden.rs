@@ -162,6 +162,11 @@ fn texts_of(column: &ArrayRef, rows: Range<usize>, found: &mut Vec<String>) {
             let Ok(Some(texts)) = texts(&column.slice(rows.start, rows.len())) else { return };
             found.extend(texts.iter().flatten().map(str::to_owned));
         }
+        DataType::Binary => {
+            let bytes = column.as_binary::<i32>();
+            let there = rows.filter(|row| bytes.is_valid(*row));
+            found.extend(there.map(|row| String::from_utf8_lossy(bytes.value(row)).into_owned()));
+        }
         _ => {}
     }
 }

@@ -26,26 +26,24 @@ fn split(worker: &mut StageWorker, batch: &Batch, allowance: &mut Allowance) -> 
         let reason = worker.gave_up(of);
         return guilty(worker, batch, reason);
     }
-    match worker.call(batch, allowance) {
+    let reason = match worker.call(batch, allowance) {
         Ok(answer) => match allowance.output_bytes.checked_sub(answer.bytes) {
             Some(left) => {
                 allowance.output_bytes = left;
-                answer
+                return answer;
             }
-            None => {
-                let reason = worker.output_too_large();
-                guilty(worker, batch, reason)
-            }
+            None => worker.output_too_large(),
         },
-        Err(reason) if batch.rows() <= 1 => guilty(worker, batch, reason),
-        Err(_) => {
-            // The plugin's verdict on a row may not depend on its neighbours, so halves are as good.
-            let middle = batch.rows() / 2;
-            let first = split(worker, &batch.slice(0..middle), allowance);
-            let second = split(worker, &batch.slice(middle..batch.rows()), allowance);
-            join([(first, middle), (second, batch.rows() - middle)], &worker.stage.written)
-        }
+        Err(reason) => reason,
+    };
+    if batch.rows() <= 1 {
+        return guilty(worker, batch, reason);
     }
+    // The plugin's verdict on a row may not depend on its neighbours, so halves are as good.
+    let middle = batch.rows() / 2;
+    let first = split(worker, &batch.slice(0..middle), allowance);
+    let second = split(worker, &batch.slice(middle..batch.rows()), allowance);
+    join([(first, middle), (second, batch.rows() - middle)], &worker.stage.written)
 }
 
 fn guilty(worker: &StageWorker, batch: &Batch, reason: Reason) -> Answer {

@@ -185,7 +185,8 @@ impl Library {
         let rows = plainly(rows).map_err(values)?;
         let (config, lookups) = (&member.plugin.config, &member.lookup_files);
         let mut golden = Golden::of_rows(file, &rows.schema(), config, lookups, ingest_time);
-        // What it is not granted it does not see.
+        // What it is not granted it does not see; of a record of which it is granted a field, it sees all that
+        // whoever records may see.
         golden.keep_columns(|name| match &member.plugin.reads {
             Grant::All => true,
             Grant::Only(paths) => {

@@ -315,6 +315,8 @@ pub(crate) fn context(runtime: Arc<RuntimeEnv>) -> SessionContext {
     config.options_mut().sql_parser.default_null_ordering = "nulls_min".to_owned();
     // A table's store lists its files and no others, in whatever folders of the warehouse they are.
     config.options_mut().execution.listing_table_ignore_subdirectory = false;
+    // It gives the sides of a UNION fields of records in different orders, and then finds that they differ.
+    config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
     let context = SessionContext::new_with_config_rt(config, runtime);
     for function in functions::all() {
         context.register_udf(function);

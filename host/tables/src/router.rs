@@ -161,23 +161,24 @@ impl Router {
             let goes = BooleanArray::new(BooleanBuffer::from(goes), None);
             projection.rows(batch.clone().keep(&goes)?, plugin_set)
         };
+        let key = |row: &Refused| (row.position.clone(), row.record_index);
         let (mut own, mut lacking) = part(&self.own, own)?;
+        let mut known: BTreeSet<Key> = lacking.iter().map(key).collect();
         let mut made = Vec::with_capacity(others.len());
         for (way, goes) in self.routes.iter().zip(others) {
             let (rows, lack) = part(&way.to, goes)?;
             made.push(rows);
-            lacking.extend(lack);
+            // Refused once, however many tables lack something; each delivery of a message by itself.
+            lacking.extend(lack.iter().filter(|row| !known.contains(&key(row))).cloned());
+            known.extend(lack.iter().map(key));
         }
         if !lacking.is_empty() {
-            // A row that one table can't take is taken out of the others, and refused once.
-            let mut known = BTreeSet::new();
-            lacking.retain(|row| known.insert((row.position.clone(), row.record_index)));
+            // A row that one table can't take is taken out of the others.
             leave_out(std::iter::once(&mut own).chain(&mut made), &known)?;
             refused.extend(lacking);
         }
         if !refused.is_empty() {
-            let known =
-                refused.iter().map(|row| (row.position.clone(), row.record_index)).collect();
+            let known = refused.iter().map(key).collect();
             let out = those_of(&distinct, &known);
             leave_out_of(&mut distinct, &out);
         }

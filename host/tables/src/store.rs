@@ -62,6 +62,10 @@ pub trait TableStore: fmt::Debug + Send + Sync {
     /// Makes sure that a table is there and takes rows of this schema.
     async fn ensure(&self, table: &TableName, schema: &TableSchema) -> Result<(), TableError>;
 
+    /// Removes what killed processes have left of loads that have not happened, as far as that can be told,
+    /// so that nobody takes it for what is there.
+    async fn clear_up(&self) {}
+
     /// From now on, rows of these tables are kept for so many days after the day on which they were
     /// written; older ones are removed now, and while a stream writes. Tables that say this themselves are
     /// left alone.

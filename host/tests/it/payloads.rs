@@ -181,12 +181,13 @@ fn records_and_lists_are_in_bigquerys_emulator_what_they_are_in_the_warehouse() 
     let column =
         |name: &str, kind: &str, mode: &str| json!({ "name": name, "type": kind, "mode": mode });
     let record = |name: &str, mode: &str, fields: Json| json!({ "name": name, "type": "RECORD", "mode": mode, "fields": fields });
-    let inner = json!([column("n", "NUMERIC", "NULLABLE"), column("list", "INTEGER", "REPEATED")]);
+    let inner =
+        json!([column("n", "NUMERIC", "NULLABLE"), column("numbers", "INTEGER", "REPEATED")]);
     let item = json!([
         column("sku", "STRING", "REQUIRED"),
         column("price", "NUMERIC", "NULLABLE"),
         column("tags", "STRING", "REPEATED"),
-        record("inner", "NULLABLE", inner.clone()),
+        record("within", "NULLABLE", inner.clone()),
     ]);
     let schema = json!([
         column("id", "INTEGER", "REQUIRED"),
@@ -196,15 +197,15 @@ fn records_and_lists_are_in_bigquerys_emulator_what_they_are_in_the_warehouse() 
         column("plugin_set", "STRING", "REQUIRED"),
     ]);
     scratch.write("nested.json", schema.to_string());
-    let item = |n: usize| json!({ "sku": format!("s{n}"), "price": n, "tags": vec!["a"; n % 3], "inner": { "list": [n] } });
+    let item = |n: usize| json!({ "sku": format!("s{n}"), "price": n, "tags": vec!["a"; n % 3], "within": { "numbers": [n] } });
     let items = |count: usize| (0..count).map(item).collect::<Vec<Json>>();
     let most = "99999999999999999999999999999.999999999";
     let rows = [
-        json!({ "id": 1, "one": { "n": most, "list": [1, 2, 3] }, "items": items(1000) }),
-        json!({ "id": 2, "one": { "n": format!("-{most}"), "list": [] }, "items": [] }),
+        json!({ "id": 1, "one": { "n": most, "numbers": [1, 2, 3] }, "items": items(1000) }),
+        json!({ "id": 2, "one": { "n": format!("-{most}"), "numbers": [] }, "items": [] }),
         json!({ "id": 3, "one": null, "items": [{ "sku": "größe 😀", "price": null, "tags": [] }] }),
         json!({ "id": 4 }),
-        json!({ "id": 5, "one": {}, "items": [{ "sku": "", "price": "0.000000001", "inner": null }] }),
+        json!({ "id": 5, "one": {}, "items": [{ "sku": "", "price": "0.000000001", "within": null }] }),
         // No row: an item has no number.
         json!({ "id": 6, "items": [{ "price": 1 }] }),
     ];
@@ -263,7 +264,7 @@ max_rejected_share = 1.0
     assert!(bigquery.met("too_large") > 0, "all of it went in one request");
     for sql in [
         "SELECT id, one.n AS n FROM clickstream_analytics.nested WHERE id < 100 ORDER BY id",
-        "SELECT id, ARRAY_LENGTH(items) AS items, ARRAY_LENGTH(one.list) AS list FROM clickstream_analytics.nested WHERE id <= 2 ORDER BY id",
+        "SELECT id, ARRAY_LENGTH(items) AS items, ARRAY_LENGTH(one.numbers) AS numbers FROM clickstream_analytics.nested WHERE id <= 2 ORDER BY id",
         "SELECT nested.id, COUNT(*) AS items, SUM(item.price) AS price, IFNULL(SUM(ARRAY_LENGTH(item.tags)), 0) AS tags, COUNT(item.price * 2) AS priced FROM clickstream_analytics.nested AS nested, UNNEST(nested.items) AS item GROUP BY nested.id ORDER BY 1",
         "SELECT nested.id, item.sku AS sku FROM clickstream_analytics.nested AS nested, UNNEST(nested.items) AS item WHERE nested.id IN (3, 5) ORDER BY 1",
     ] {

@@ -146,9 +146,10 @@ impl Load {
     ) -> Result<Committed, WarehouseError> {
         let date = date(SystemTime::now());
         // The claim first: what is bound first is dropped last.
-        let Self { claim, folder, warehouse, id, staging, mut rows, dead_letters } = self;
+        let Self { claim, mut folder, warehouse, id, staging, mut rows, dead_letters } = self;
         // A replay's id stands for letters, not for an object.
-        if load_id(&entry.table, &entry.source) == *id {
+        let is_of_object = load_id(&entry.table, &entry.source) == *id;
+        if is_of_object {
             rows.iter_mut().for_each(|part| Repeats::Never.say(&mut part.file));
         }
         let to = |table: &TableName| warehouse.day(table, &date).join(format!("{id}.parquet"));
@@ -168,7 +169,8 @@ impl Load {
                 let plan = warehouse.plan(&id, &entry.table, &staging, files, entry_copy).await?;
                 return warehouse.decide(&id, &entry.table, &plan, &entry_bytes).await;
             }
-            if tables.len() > 2 && files.len() > 1 {
+            // A replay's too: the next one would take its rows for those of a load that has happened.
+            if !files.is_empty() && (tables.len() > 2 || !is_of_object) {
                 warehouse.list_tables(&id, &entry.table, &tables)?;
             }
             for (staged, _, to) in files {
@@ -183,7 +185,10 @@ impl Load {
         if committed.is_err() && warehouse.disk.is_some() {
             // Rows that no entry stands for are not to be seen. What can't be removed now is removed
             // when the object is loaded again.
-            let _ = runtime.block_on(warehouse.clear(&id, &entry.table, &tables));
+            if runtime.block_on(warehouse.clear(&id, &entry.table, &tables)).is_err() {
+                // By the list of its tables, which is in there.
+                folder.0 = None;
+            }
         }
         drop((folder, claim));
         committed

@@ -41,6 +41,12 @@ impl TableStore for Warehouse {
         Ok(self.ensure_table(table, schema).await?)
     }
 
+    async fn clear_up(&self) {
+        if self.disk.is_some() {
+            self.sweep(std::time::SystemTime::now()).await;
+        }
+    }
+
     async fn keep_for(&self, days: u32, tables: &[TableName]) -> Result<(), TableError> {
         Warehouse::keep_for(self, days);
         let now = self.now().await?;

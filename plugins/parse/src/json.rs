@@ -17,6 +17,7 @@ mod told;
 mod value;
 mod walk;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use clickmill_plugin::{
@@ -180,6 +181,17 @@ impl Json {
             output.dropped = dropped;
         }
         output.rejections = refusals.into_rejections();
+        if let Some(unpacked) = &unpacked {
+            // The host has the packed bytes only: it cannot keep their values out of what is told.
+            let packed: BTreeSet<u32> =
+                unpacked.refused.iter().map(|(row, ..)| *row as u32).collect();
+            let from = |row: u32| output.came_from.as_ref().map_or(row, |from| from[row as usize]);
+            for rejection in &mut output.rejections {
+                if !packed.contains(&from(rejection.row)) {
+                    rejection.message = "no more is told of a message that was packed".to_owned();
+                }
+            }
+        }
         Ok(output)
     }
 

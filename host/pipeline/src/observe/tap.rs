@@ -404,10 +404,7 @@ impl<'a> StageWrites<'a> {
         raw: &[(String, ArrayRef)],
     ) -> impl Iterator<Item = (String, ArrayRef)> {
         let later: BTreeSet<&str> = self.written_after(stage).collect();
-        let still = self
-            .guard
-            .columns()
-            .filter(move |name| later.contains(name) && raw.iter().all(|(known, _)| known != name));
+        let still = self.guard.columns().filter(move |name| later.contains(name));
         let still = still.filter_map(|name| {
             Some((name.to_owned(), batch.columns.column_by_name(name)?.clone()))
         });

@@ -21,8 +21,9 @@
 //! key) is another value.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
@@ -33,6 +34,7 @@ use regex::Regex;
 use super::spelling::Spellings;
 use clickmill_config::{self as config, Dialect, Format};
 use clickmill_core::batch::{Batch, Reason, Rejected, Rejector};
+use clickmill_core::columns::is_text;
 use clickmill_core::leaves::{Leaf, leaves};
 use clickmill_core::path::Path;
 use clickmill_core::schema::{Column, TableSchema};
@@ -223,7 +225,7 @@ impl Guard {
             .columns()
             .filter_map(|name| batch.columns.column_by_name(name).map(|column| (name, column)));
         let own = self.values(now)?;
-        let (raws, all) = (self.raws(raw)?, self.texts(&batch.columns));
+        let (raws, all) = (self.raws(raw)?, self.texts(&batch.columns)?);
         let origins = &batch.origins;
         let mut joined = Joined::default();
         let mut found = BTreeMap::new();
@@ -232,7 +234,7 @@ impl Guard {
             let record = Spellings::of(record, self.dialect.as_ref(), &origins.source);
             let came_in = |own: &&Raw<'_>| {
                 // A short number, such as an age, is in the record by chance.
-                let is_text = *own.leaf.values.data_type() == DataType::Utf8;
+                let is_text = is_text(own.leaf.values.data_type());
                 let least = if is_text { 1 } else { LEAST_BYTES };
                 own.of_row(row).any(|value| {
                     value.len() >= least && record.hold(value) && !own.guarded.allows(value)
@@ -257,7 +259,7 @@ impl Guard {
         rows: &RecordBatch,
         raw: &[(String, ArrayRef)],
     ) -> Result<BooleanArray, ArrowError> {
-        let (raws, all) = (self.raws(raw)?, self.texts(rows));
+        let (raws, all) = (self.raws(raw)?, self.texts(rows)?);
         let mut joined = Joined::default();
         let holds_none = |row| {
             joined.fill(&all, row);
@@ -268,7 +270,14 @@ impl Guard {
     }
 
     fn raws(&self, raw: &[(String, ArrayRef)]) -> Result<Vec<Raw<'_>>, ArrowError> {
-        self.values(raw.iter().map(|(name, column)| (name.as_str(), column)))
+        let mut all = self.values(raw.iter().map(|(name, column)| (name.as_str(), column)))?;
+        // Each field in its first form: a later one may be masked.
+        let mut seen = BTreeSet::new();
+        all.retain(|raw| {
+            let guarded = raw.guarded;
+            seen.insert(guarded.name.as_str())
+        });
+        Ok(all)
     }
 
     /// The values of sensitive columns, in the order of the table.
@@ -287,25 +296,31 @@ impl Guard {
         Ok(all)
     }
 
-    fn texts<'a>(&'a self, rows: &RecordBatch) -> Vec<Text<'a>> {
+    fn texts<'a>(&'a self, rows: &RecordBatch) -> Result<Vec<Text<'a>>, ArrowError> {
         let columns = self.columns.iter().map(|guarded| (&guarded.name, &guarded.form, false));
         let others = self.others.iter().map(|other| (&other.name, &other.form, true));
         let all = columns.chain(others);
         let all: BTreeMap<&str, (Option<&Regex>, bool)> =
             all.map(|(name, form, is_other)| (name.as_str(), (form.as_ref(), is_other))).collect();
-        let mut texts = Vec::new();
+        let mut found = Vec::new();
         for name in &self.names {
             let Some(column) = rows.column_by_name(name) else { continue };
-            for leaf in leaves(name, column) {
+            for mut leaf in leaves(name, column) {
+                // Text may come as a dictionary.
+                if let DataType::Dictionary(..) = leaf.values.data_type()
+                    && let Some(plain) = texts(&leaf.values)?
+                {
+                    leaf.values = Arc::new(plain);
+                }
                 let known = all.get_key_value(leaf.path.to_string().as_str());
-                texts.extend(known.and_then(|(name, (form, is_other))| {
+                found.extend(known.and_then(|(name, (form, is_other))| {
                     Some((*is_other, Text::of(name, *form, &leaf)?))
                 }));
             }
         }
         // The sensitive ones first: what is found there is told of them.
-        texts.sort_by_key(|(is_other, _)| *is_other);
-        texts.into_iter().map(|(_, text)| text).collect()
+        found.sort_by_key(|(is_other, _)| *is_other);
+        Ok(found.into_iter().map(|(_, text)| text).collect())
     }
 }
 

@@ -202,7 +202,9 @@ fn nulls(
         let column = path.to_owned();
         return Err(AnswerError::WrongValidity { column, got, wanted, values, of });
     }
-    Ok(Some(NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, values))))
+    let nulls = NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, values));
+    // Arrow takes a dictionary with a bitmap for one that has nulls, whatever that says.
+    Ok(Some(nulls).filter(|nulls| nulls.null_count() > 0))
 }
 
 /// The records of a column that was given, where it has these lists.

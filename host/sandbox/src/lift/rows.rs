@@ -106,16 +106,10 @@ pub(crate) fn repeat(column: &ArrayRef, came_from: &[u32]) -> Result<ArrayRef, A
     take(column, &UInt32Array::from(came_from.to_vec()), None)
 }
 
-/// Bytes that the columns of a batch have once they are repeated, but for those that are written.
-pub(super) fn repeated_bytes(
-    batch: &RecordBatch,
-    came_from: &[u32],
-    is_written: impl Fn(&str) -> bool,
-) -> usize {
-    let schema = batch.schema();
-    let columns = schema.fields().iter().zip(batch.columns());
-    let columns = columns.filter(|(field, _)| !is_written(field.name()));
-    let columns: Vec<&ArrayRef> = columns.map(|(_, column)| column).collect();
+/// Bytes that the columns of a batch have once they are repeated: those that are written too, since records
+/// are given again and raw values are kept.
+pub(super) fn repeated_bytes(batch: &RecordBatch, came_from: &[u32]) -> usize {
+    let columns = batch.columns();
     let of_row = |row: usize| -> usize {
         columns.iter().map(|column| bytes_between(column, row, row + 1)).sum()
     };

@@ -331,7 +331,7 @@ fn what_visitors_send_is_text_wherever_it_is_shown_and_has_an_end() {
     let dashboard = Dashboard::start(&scratch, &[&*lax.to_string_lossy()]);
     let (_, described) = dashboard.at.json("/v1/dashboard");
     let choices = described["filters"].as_array().unwrap();
-    let choices = choices.iter().find(|filter| filter["name"] == "category").unwrap();
+    let choices = choices.iter().find(|filter| filter["name"] == "event_type").unwrap();
     // One that is too long to choose from is not among them.
     assert_eq!(choices["values"].as_array().unwrap().len(), texts.len() - 1, "{choices}");
     let (_, answer) = dashboard.at.json("/v1/dashboard/tiles/categories");
