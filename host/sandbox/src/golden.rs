@@ -436,6 +436,11 @@ mod tests {
         let read = sent.lookups().unwrap();
         assert_eq!(&read[0].bytes[..], b"code,name\n1,Australia\n");
         assert_eq!(read[0].path, Path::new("c.csv"));
+        let secret = folder.path().join("secret.csv");
+        std::fs::rename(tests.join("c.csv"), &secret).unwrap();
+        std::os::unix::fs::symlink(&secret, tests.join("c.csv")).unwrap();
+        let error = Golden::beside(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("`c.csv` is a link"), "{error}");
     }
 
     #[test]

@@ -134,6 +134,8 @@ fn what_a_plugin_says_refers_to_itself_and_to_nothing_else() {
                 "file": { "$ref": "file:///etc/passwd" },
                 "$ref": { "type": "integer" },
             },
+            "dependencies": { "columns": { "$ref": "https://example.com/more.json" } },
+            "x": { "y": { "$ref": "https://example.com/x.json" } },
             "$defs": { "Columns": { "type": "object" } },
         }),
         &[],
@@ -152,6 +154,19 @@ fn what_a_plugin_says_refers_to_itself_and_to_nothing_else() {
         !text.contains("example.com") && !text.contains("file:") && !text.contains("Nowhere"),
         "{text}"
     );
+}
+
+#[test]
+fn references_that_lead_round_have_an_end() {
+    let round = vec![json!({ "$ref": "#/definitions/round" }); 10_000];
+    let said = of(
+        &json!({
+            "properties": { "columns": { "$ref": "#/definitions/round" } },
+            "definitions": { "round": { "anyOf": round } },
+        }),
+        &[],
+    );
+    assert!(said["properties"]["columns"].is_object());
 }
 
 #[test]

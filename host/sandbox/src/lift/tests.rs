@@ -455,6 +455,39 @@ fn texts_of_a_dictionary_count_as_if_they_were_written_out() {
     assert!(with(600).err().unwrap().starts_with("its answer is beyond 1048576 bytes"));
 }
 
+/// Arrow takes a dictionary with a bitmap for one that has nulls.
+#[test]
+fn a_list_of_texts_may_be_a_dictionary_with_a_bitmap_in_which_all_are_there() {
+    let batch = batch_of(Vec::new(), 1);
+    let writes = columns(&[spec("c", DataType::Text, true)], &batch);
+    let announced = Announced { reads: &writes, writes: &writes, multiplies: false };
+    let values = Text { offsets: vec![0, 1], bytes: b"x".to_vec() };
+    let values = Values::Dictionary(Dictionary { indices: vec![0, 0], values });
+    let validity = Some(vec![0b11]);
+    let columns = vec![Column {
+        values,
+        validity,
+        offsets: Some(vec![0, 2]),
+        ..numbers("c", None, Vec::new())
+    }];
+    let answer = checked(Output { columns, ..Output::default() }, &batch, announced).unwrap();
+    assert_eq!(answer.columns[0].as_list::<i32>().value_length(0), 2);
+}
+
+/// A record of which only a field is written is given again for each row that comes of it.
+#[test]
+fn a_few_numbers_do_not_ask_for_much() {
+    let ids: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(1000)]));
+    let fields = vec![Field::new("id", ids.data_type().clone(), true)];
+    let user: ArrayRef = Arc::new(StructArray::new(fields.into(), vec![ids], None));
+    let batch = batch_of(vec![(Field::new("user", user.data_type().clone(), true), user)], 1);
+    let writes = columns(&[spec("user.n", DataType::Int64, false)], &batch);
+    let announced = Announced { reads: &writes, writes: &writes, multiplies: true };
+    let output = Output { came_from: Some(vec![0; 5000]), ..Output::default() };
+    let told = checked(output, &batch, announced).err().unwrap();
+    assert!(told.starts_with("its answer is beyond 1048576 bytes"), "{told}");
+}
+
 fn multiplied(came_from: Vec<u32>, batch: &RecordBatch) -> Result<Answer, String> {
     let writes = columns(&[spec("n", DataType::Int64, false)], batch);
     let announced = Announced { reads: &writes, writes: &writes, multiplies: true };

@@ -285,6 +285,19 @@ fn networks_pass_where_a_later_stage_has_written_the_column_and_addresses_never_
     }
 }
 
+#[test]
+fn texts_that_come_as_a_dictionary_are_looked_through_too() {
+    let note = |value: &str| -> ArrayRef {
+        let texts: arrow::array::DictionaryArray<arrow::datatypes::Int32Type> =
+            [value].into_iter().collect();
+        Arc::new(texts)
+    };
+    let raw = [("user_id", text("maria-47110"))];
+    let of = |value: &str| of_row(&guard(&[]), "{}", &raw, &[("note", note(value))]);
+    assert!(of("seen with maria-47110 there").is_some_and(|told| told.contains("`note`")));
+    assert_eq!(of("seen with somebody there"), None);
+}
+
 /// A record with a sensitive field and another, and a list of such records.
 fn nested() -> Guard {
     let text = r#"[
