@@ -205,7 +205,7 @@ fn records_and_lists_are_in_bigquerys_emulator_what_they_are_in_the_warehouse() 
         json!({ "id": 2, "one": { "n": format!("-{most}"), "numbers": [] }, "items": [] }),
         json!({ "id": 3, "one": null, "items": [{ "sku": "größe 😀", "price": null, "tags": [] }] }),
         json!({ "id": 4 }),
-        json!({ "id": 5, "one": {}, "items": [{ "sku": "", "price": "0.000000001", "within": null }] }),
+        json!({ "id": 5, "one": {}, "items": [{ "sku": "x", "price": "0.000000001", "within": null }] }),
         // No row: an item has no number.
         json!({ "id": 6, "items": [{ "price": 1 }] }),
     ];
@@ -228,6 +228,7 @@ name = "parse"
 component = "{root}/plugins/parse"
 reads = ["payload"]
 writes = ["*"]
+limits = {{ max_fuel_per_record = 50_000_000 }}
 
 [plugin.config]
 format = "json"

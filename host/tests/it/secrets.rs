@@ -259,7 +259,6 @@ fn nothing_is_installed_unless_somebody_asks_for_it() {
         &["plugin", "inspect", &*folder][..],
         &["plugin", "test", &folder],
         &["plugin", "build", &folder],
-        &["plugin", "swap", &swap, "--admin", "127.0.0.1:9"],
         &["validate", &pipeline],
         &["run", &pipeline],
         &["run", &pipeline, "--watch"],
@@ -271,6 +270,9 @@ fn nothing_is_installed_unless_somebody_asks_for_it() {
             assert!(!calls.contains(tried), "{arguments:?}: {calls}");
         }
     }
+    // Where nothing runs, a swap builds nothing.
+    let (told, calls) = call(&["plugin", "swap", &swap, "--admin", "127.0.0.1:9"]);
+    assert!(told.contains("127.0.0.1:9") && calls.is_empty(), "{told}{calls}");
     let (told, calls) = call(&["plugin", "build", "--install", &folder]);
     assert!(!told.contains("--install"), "{told}");
     for tried in ["rustup target add wasm32-unknown-unknown\n", "apt-get update -q\n"] {
