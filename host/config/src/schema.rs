@@ -362,7 +362,10 @@ fn with_variables(schema: &mut Schema) {
         // What tells one form from the others may be a variable, too.
         schema.insert("anyOf".to_owned(), forms);
     }
-    schema.ensure_object().extend(fixed);
+    // What is true or false stays so.
+    if let Some(object) = schema.as_object_mut() {
+        object.extend(fixed);
+    }
 }
 
 /// Whether a schema has a text or several for what is written.

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
+use regex::Regex;
 use serde_json::{Value as Json, json};
 
 use crate::cloud::{Cloud, signal, spawn, summary, wait_until};
@@ -274,6 +275,9 @@ max_rejected_share = 1.0
             let errors = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success(), "{sql}: {errors}");
             let text = String::from_utf8(output.stdout).expect("text");
+            // As they are written: as floats they would not be exact.
+            let number = Regex::new(r":(-?[0-9]+\.[0-9]+)([,}])").expect("a pattern");
+            let text = number.replace_all(&text, ":\"$1\"$2").into_owned();
             let rows = text.lines().map(|line| serde_json::from_str::<Json>(line).expect("JSON"));
             rows.map(|row| shown(&row)).collect::<Vec<_>>()
         };
