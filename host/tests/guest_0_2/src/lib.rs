@@ -4,7 +4,7 @@
 #[allow(missing_docs, reason = "it is generated")]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../../../wit",
+        path: "../../../wit/plugin.wit",
         world: "plugin",
     });
 }
