@@ -1,7 +1,7 @@
 //! What `guest_0_1` does, by contract 0.2, in the same steps: what flat columns cost by both is compared.
 
 /// The contract.
-#[allow(missing_docs, reason = "it is generated")]
+#[allow(missing_docs, clippy::too_many_arguments, reason = "it is generated")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../../wit/plugin.wit",
