@@ -72,11 +72,11 @@ pub(super) fn check(
     let (writes, mut bytes) = (announced.writes, output.bytes());
     let came_from = rows::came_from(output.came_from, batch.num_rows(), announced.multiplies)?;
     let rows = came_from.as_ref().map_or(batch.num_rows(), Vec::len);
-    let repeated = came_from.as_deref();
-    let repeated = repeated.map_or(0, |came_from| rows::repeated_bytes(batch, came_from));
-    // Before anything is repeated: few numbers ask for much.
-    let gives_again = writes.all.iter().any(|node| !node.named);
-    if gives_again && repeated > limits.max_output_bytes {
+    let repeated = |came_from: &[u32]| rows::repeated_bytes(batch, came_from);
+    // Before anything is given again: few numbers ask for much.
+    if writes.all.iter().any(|node| !node.named)
+        && came_from.as_deref().map_or(0, repeated) > limits.max_output_bytes
+    {
         return Err(AnswerError::TooLarge(limits.max_output_bytes));
     }
 
@@ -115,8 +115,7 @@ pub(super) fn check(
     let written_out = said.written_out;
     let answer = Answer { columns, came_from, rejected, dropped, bytes: 0 };
     let answer = rows::bounded(answer, batch.num_rows(), limits.max_rows_per_record as usize);
-    let repeated = answer.came_from.as_deref();
-    let repeated = repeated.map_or(0, |came_from| rows::repeated_bytes(batch, came_from));
+    let repeated = answer.came_from.as_deref().map_or(0, repeated);
     let beside = written_out.saturating_add(repeated);
     bytes = bytes.saturating_add(beside);
     if beside > 0 && bytes > limits.max_output_bytes {
