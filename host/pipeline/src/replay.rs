@@ -2,9 +2,9 @@
 //!
 //! Letters are read page by page. Of each page, those whose rows are in the table already are resolved;
 //! the rest is decoded and transformed; good rows are written as one load, all or nothing, and of a record
-//! that is several rows those that the table does not have; then what became of each letter is entered into `dead_letter_attempts`. A replay that is killed and repeated
-//! finds the rows it wrote by their provenance, and writes none twice. Two at once would not find each
-//! other's: on a disk, one waits for the other.
+//! that is several rows those that the table does not have; then what became of each letter is entered into
+//! `dead_letter_attempts`. A replay that is killed and repeated finds the rows it wrote by their provenance,
+//! and writes none twice. Two at once would not find each other's: on a disk, one waits for the other.
 
 pub(crate) mod attempts;
 mod chains;

@@ -273,10 +273,7 @@ impl Guard {
         let mut all = self.values(raw.iter().map(|(name, column)| (name.as_str(), column)))?;
         // Each field in its first form: a later one may be masked.
         let mut seen = BTreeSet::new();
-        all.retain(|raw| {
-            let guarded = raw.guarded;
-            seen.insert(guarded.name.as_str())
-        });
+        all.retain(|raw| seen.insert(raw.guarded.name.as_str()));
         Ok(all)
     }
 
