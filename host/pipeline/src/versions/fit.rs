@@ -81,3 +81,28 @@ impl Target {
         Ok(Fitted { columns: columns.clone(), chain, guard, router })
     }
 }
+
+#[cfg(test)]
+impl Target {
+    /// That of a warehouse's table without routes and of letters with the same columns.
+    pub(crate) fn of_columns(schema: &str) -> Self {
+        let schema = TableSchema::parse(schema, std::path::Path::new("out.json"));
+        let schema = schema.expect("a schema");
+        let table = TableName { dataset: "test".to_owned(), table: "out".to_owned() };
+        Self {
+            dead_letter: (table.clone(), schema.clone()),
+            sink: Sink {
+                table,
+                schema,
+                routes: Vec::new(),
+                unrouted: clickmill_config::Unrouted::default(),
+                place: clickmill_config::Place::Warehouse,
+                retention_days: None,
+            },
+            unknown: &[],
+            columns: None,
+            guard: Guard::default(),
+            secrets: Secrets::new(),
+        }
+    }
+}

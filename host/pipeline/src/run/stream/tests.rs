@@ -6,33 +6,14 @@ use arrow::datatypes::{DataType, Field, Schema};
 use super::*;
 use crate::observe::tap::Taps;
 use crate::versions::fit::Target;
-use crate::versions::guard::Guard;
 use crate::versions::version::Origin;
 use clickmill_config as config;
 use clickmill_core::causes;
-use clickmill_core::schema::TableSchema;
-use clickmill_sandbox::{Engine, Library, Secrets};
+use clickmill_sandbox::{Engine, Library};
 
 /// A slot without plugins, whose table has a number in the place of the payload.
 fn slot(cache: &Path) -> Slot {
-    let schema = r#"[{ "name": "payload", "type": "INTEGER" }]"#;
-    let schema = TableSchema::parse(schema, Path::new("out.json")).expect("a schema");
-    let table = config::TableName { dataset: "test".to_owned(), table: "out".to_owned() };
-    let target = Target {
-        dead_letter: (table.clone(), schema.clone()),
-        sink: config::Sink {
-            table,
-            schema,
-            routes: Vec::new(),
-            unrouted: config::Unrouted::default(),
-            place: config::Place::Warehouse,
-            retention_days: None,
-        },
-        unknown: &[],
-        columns: None,
-        guard: Guard::default(),
-        secrets: Secrets::new(),
-    };
+    let target = Target::of_columns(r#"[{ "name": "payload", "type": "INTEGER" }]"#);
     let config = config::Swap {
         watch: None,
         watch_interval: Duration::ZERO,

@@ -1,32 +1,11 @@
-use std::path::Path;
-
 use super::*;
-use crate::versions::guard::Guard;
-use clickmill_core::schema::TableSchema;
-use clickmill_sandbox::{Engine, Secrets};
+use clickmill_sandbox::Engine;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A slot that is watched for an hour, and what is put into it: libraries without plugins.
 fn slot() -> (Slot, Library) {
-    let schema = r#"[{ "name": "payload", "type": "STRING" }]"#;
-    let schema = TableSchema::parse(schema, Path::new("out.json")).unwrap();
-    let table = config::TableName { dataset: "test".to_owned(), table: "out".to_owned() };
-    let target = Target {
-        dead_letter: (table.clone(), schema.clone()),
-        sink: config::Sink {
-            table,
-            schema,
-            routes: Vec::new(),
-            unrouted: config::Unrouted::default(),
-            place: config::Place::Warehouse,
-            retention_days: None,
-        },
-        unknown: &[],
-        columns: None,
-        guard: Guard::default(),
-        secrets: Secrets::new(),
-    };
+    let target = Target::of_columns(r#"[{ "name": "payload", "type": "STRING" }]"#);
     let config = config::Swap {
         watch: None,
         watch_interval: HOUR,
