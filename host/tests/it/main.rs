@@ -42,6 +42,7 @@ mod plugin_cases;
 mod proxy;
 mod readme;
 mod replay;
+mod replay_records;
 mod routes;
 mod routes_bigquery;
 mod schema;
