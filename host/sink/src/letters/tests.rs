@@ -1,3 +1,4 @@
+use clickmill_core::Fault;
 use clickmill_tables::result_set::{Column, Kind};
 use serde_json::json;
 
