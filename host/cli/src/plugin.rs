@@ -36,7 +36,7 @@ Examples:
 pub(super) enum Plugin {
     /// Begin a plugin: a project of its own, in any folder
     New(new::New),
-    /// Build plugin crates into components
+    /// Build plugins into components
     Build(Build),
     /// Say what a component is, what it wants and how it is configured
     Inspect(Inspect),
@@ -61,11 +61,11 @@ pub(super) enum Plugin {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Build {
-    /// Folders of plugin crates
-    #[arg(required = true, value_name = "CRATE")]
-    crates: Vec<PathBuf>,
+    /// Folders of plugins; what lies in one says its language
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
 
-    /// Install what is missing for it, by rustup or, as root, by apt-get
+    /// Install what is missing for it: Rust by rustup or, as root, by apt-get; other tools from PyPI or npm, into a folder of their own
     #[arg(long)]
     install: bool,
 }
@@ -105,7 +105,7 @@ impl Plugin {
 impl Build {
     fn run(self) -> Result<(), Failure> {
         let install = if self.install { Install::Allowed } else { Install::Never };
-        for component in build::build_all(&self.crates, Freshness::Rebuild, install) {
+        for component in build::build_all(&self.folders, Freshness::Rebuild, install) {
             println!("{}", component?.display());
         }
         Ok(())
