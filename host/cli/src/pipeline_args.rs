@@ -55,5 +55,6 @@ pub(super) fn options(warehouse: &str) -> Options {
         forget_swaps: false,
         audit: place::audit(),
         actor: place::actor(),
+        file: None,
     }
 }

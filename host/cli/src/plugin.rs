@@ -46,7 +46,7 @@ pub(super) enum Plugin {
     Bench(bench::Bench),
     /// Say where a plugin's fuel goes, by function
     Profile(profile::Profile),
-    /// Swap plugins of a running pipeline, their configuration or their lookup tables
+    /// Swap plugins of a running pipeline, their configuration or lookup tables, or its list of stages
     Swap(swap::Swap),
     /// Take the last swap of a running pipeline back, or go to any plugin set that ran before
     Rollback(swap::Rollback),

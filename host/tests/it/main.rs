@@ -48,6 +48,7 @@ mod routes_bigquery;
 mod schema;
 mod secrets;
 mod shop_events;
+mod stages;
 mod storage;
 mod streaming;
 mod streams;
