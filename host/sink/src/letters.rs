@@ -17,7 +17,7 @@ use clickmill_config::TableName;
 use clickmill_core::Micros;
 use clickmill_core::schema::TableSchema;
 use clickmill_core::schema::provenance::{PUBLISH_TIME, RECORD_INDEX};
-use clickmill_tables::result_set::{Parameter, ResultSet};
+use clickmill_tables::result_set::Parameter;
 
 /// Which letters.
 #[derive(Debug, Clone)]

@@ -1,5 +1,5 @@
 use clickmill_core::Fault;
-use clickmill_tables::result_set::{Column, Kind};
+use clickmill_tables::result_set::{Column, Kind, ResultSet};
 use serde_json::json;
 
 use super::*;
