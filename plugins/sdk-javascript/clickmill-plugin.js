@@ -11,8 +11,6 @@ export function setHost(log, lookup) {
 
 // Refusals, and what a configuration is refused by.
 
-const OWN = Symbol("what a row became");
-
 export class Refusal extends Error {
   constructor(code, message, column) {
     super(message);
@@ -140,13 +138,16 @@ function whole([low, high]) {
   return (BigInt(high) << 32n) | BigInt(low);
 }
 
+// The engine makes an expression anew wherever it meets one.
+const NOT_ASCII = /[^\x00-\x7f]/;
+
 function bytesOf(value) {
   if (typeof value !== "string") throw wrongType(value);
-  return /[^\x00-\x7f]/.test(value) ? unescape(encodeURIComponent(value)) : value;
+  return NOT_ASCII.test(value) ? unescape(encodeURIComponent(value)) : value;
 }
 
 function textOf(bytes) {
-  return /[^\x00-\x7f]/.test(bytes) ? decodeURIComponent(escape(bytes)) : bytes;
+  return NOT_ASCII.test(bytes) ? decodeURIComponent(escape(bytes)) : bytes;
 }
 
 const CHUNK = 4096;
@@ -425,8 +426,9 @@ function bits(values) {
 
 /** A column that is written: one of the batch itself, or of a record of the batch that stays. */
 class Root {
-  constructor(spec, writes, read) {
+  constructor(spec, writes, read, number) {
     this.path = spec.path;
+    this.number = number;
     this.node = new Node(spec, writes);
     /** The records that it is a field of, outermost first. */
     this.records = [];
@@ -443,6 +445,7 @@ class Root {
     const kept = fields.get(this.node.name);
     const isSame = kept?.type === spec.dataType && (kept.offsets !== null) === spec.repeated;
     this.kept = isSame ? kept : undefined;
+    this.isFlat = this.records.length === 0 && !spec.repeated && spec.dataType !== "record";
   }
 
   places(row) {
@@ -450,6 +453,7 @@ class Root {
   }
 
   encode(value, row) {
+    if (this.isFlat) return value === null || value === undefined ? null : this.node.one(value);
     if (this.records.length === 0) return this.node.encode(value);
     const none = value === null || value === undefined;
     if (this.inList) {
@@ -467,14 +471,20 @@ class Root {
   }
 
   push(encoded) {
-    if (this.inList) encoded.forEach((element) => this.node.push(element));
+    if (this.isFlat) this.node.values.push(encoded);
+    else if (this.inList) encoded.forEach((element) => this.node.push(element));
     else this.node.push(encoded);
   }
 
   /** Adds what was read of a row, or null. */
   keep(row) {
+    const { kept } = this;
+    if (this.isFlat) {
+      this.node.values.push(kept !== undefined && kept.isValid(row) ? kept.raw(row) : null);
+      return;
+    }
     const [from, to] = this.places(row);
-    for (let at = from; at < to; at++) this.node.push(this.node.encode(this.kept?.value(at)));
+    for (let at = from; at < to; at++) this.node.push(this.node.encode(kept?.value(at)));
   }
 
   finish(cameFrom, columns) {
@@ -516,26 +526,35 @@ class Root {
 function rootsOf(writes, read) {
   const paths = new Set(writes.map((spec) => spec.path));
   const own = writes.filter((spec) => !paths.has(parentOf(spec.path)));
-  return new Map(own.map((spec) => [spec.path, new Root(spec, writes, read)]));
+  return new Map(own.map((spec, number) => [spec.path, new Root(spec, writes, read, number)]));
 }
 
 // Rows and batches.
+
+/** What becomes of a row. */
+class Made {
+  at = 0;
+  /** What is set, by the number of the column that is written. */
+  values = [];
+  dropped = false;
+  refusal = null;
+  /** Those that were emitted. */
+  rows = [];
+}
 
 class Row {
   #read;
   #roots;
   #ingestTime;
   #multiplies;
-  #at;
-  #set;
-  #dropped;
-  #rows;
+  #made;
 
-  constructor(read, roots, ingestTime, multiplies) {
+  constructor(read, roots, ingestTime, multiplies, made) {
     this.#read = read;
     this.#roots = roots;
     this.#ingestTime = ingestTime;
     this.#multiplies = multiplies;
+    this.#made = made;
   }
 
   #column(path) {
@@ -549,7 +568,7 @@ class Row {
     if (column.type !== type || column.offsets !== null) {
       throw new TypeError(`\`${path}\` is ${column.offsets === null ? "" : "a list of "}${column.type}, not ${type}`);
     }
-    return column.element(this.#at);
+    return column.element(this.#made.at);
   }
 
   #required(path, value) {
@@ -558,7 +577,7 @@ class Row {
   }
 
   value(path) {
-    return this.#column(path).value(this.#at);
+    return this.#column(path).value(this.#made.at);
   }
 
   require(path) {
@@ -628,7 +647,7 @@ class Row {
   list(path) {
     const column = this.#column(path);
     if (column.offsets === null) throw new TypeError(`\`${path}\` is no list`);
-    return column.value(this.#at);
+    return column.value(this.#made.at);
   }
 
   get ingestTime() {
@@ -640,11 +659,11 @@ class Row {
     if (root === undefined) {
       throw new TypeError(`\`${path}\` is set but not announced: add it to \`writes\`, or set its record`);
     }
-    this.#set.set(path, root.encode(value, this.#at));
+    this.#made.values[root.number] = root.encode(value, this.#made.at);
   }
 
   filterOut() {
-    this.#dropped = true;
+    this.#made.dropped = true;
   }
 
   emit() {
@@ -657,29 +676,10 @@ class Row {
 
   #emit(refusal) {
     if (!this.#multiplies) throw new TypeError("a row is emitted, but the plugin has no `multiplies: true`");
-    this.#rows.push({ values: this.#set, dropped: this.#dropped, refusal });
-    this.#set = new Map();
-    this.#dropped = false;
-  }
-
-  /** The rows that become of one by a function. */
-  [OWN](at, by) {
-    this.#at = at;
-    this.#set = new Map();
-    this.#dropped = false;
-    this.#rows = [];
-    try {
-      const answer = by(this);
-      if (answer instanceof Promise) throw new TypeError("a plugin waits for nothing: its function is not async");
-      if (this.#rows.length === 0) return [{ values: this.#set, dropped: this.#dropped, refusal: null }];
-      if (this.#set.size > 0 || this.#dropped) {
-        throw new TypeError("a row is set or filtered out after the last one was emitted");
-      }
-      return this.#rows;
-    } catch (error) {
-      const refusal = error instanceof Refusal ? error : new Refusal("exception", exception(error));
-      return [{ values: new Map(), dropped: false, refusal }];
-    }
+    const { values, dropped, rows } = this.#made;
+    rows.push({ values, dropped, refusal });
+    this.#made.values = [];
+    this.#made.dropped = false;
   }
 }
 
@@ -728,7 +728,12 @@ class Batch {
     this.#output.dropped.push(row);
   }
 
-  [OWN]() {
+  /** What the host is answered. */
+  static answer(batch) {
+    return batch.#answer();
+  }
+
+  #answer() {
     for (const [path, root] of this.#roots) {
       const set = this.#set.get(path);
       for (let row = 0; row < this.length; row++) set === undefined ? root.keep(row) : root.push(set[row]);
@@ -845,26 +850,49 @@ export function process(own, { config, needs }, batch) {
   if (own.columns) {
     const columns = new Batch(batch, read, roots);
     own.columns(columns, config);
-    return columns[OWN]();
+    return Batch.answer(columns);
   }
   const output = { cameFrom: needs.multiplies ? [] : null, columns: [], rejections: [], dropped: [] };
-  const row = new Row(read, roots, batch.ingestTime, needs.multiplies);
-  const by = (one) => own.row(one, config);
+  const written = [...roots.values()];
   let count = 0;
+  const end = ({ values, dropped, refusal }, at) => {
+    if (refusal !== null) output.rejections.push(rejection(count, refusal));
+    else if (dropped) output.dropped.push(count);
+    for (const root of written) {
+      const value = values[root.number];
+      if (value === undefined) root.keep(at);
+      else root.push(value);
+    }
+    output.cameFrom?.push(at);
+    count++;
+  };
+  const made = new Made();
+  const row = new Row(read, roots, batch.ingestTime, needs.multiplies, made);
   for (let at = 0; at < batch.rows; at++) {
-    for (const { values, dropped, refusal } of row[OWN](at, by)) {
-      if (refusal !== null) output.rejections.push(rejection(count, refusal));
-      else if (dropped) output.dropped.push(count);
-      for (const [path, root] of roots) {
-        const value = values.get(path);
-        if (value === undefined) root.keep(at);
-        else root.push(value);
+    made.at = at;
+    made.values = [];
+    made.dropped = false;
+    made.refusal = null;
+    try {
+      if (own.row(row, config) instanceof Promise) {
+        throw new TypeError("a plugin waits for nothing: its function is not async");
       }
-      output.cameFrom?.push(at);
-      count++;
+      if (made.rows.length > 0 && (made.values.length > 0 || made.dropped)) {
+        throw new TypeError("a row is set or filtered out after the last one was emitted");
+      }
+    } catch (error) {
+      made.refusal = error instanceof Refusal ? error : new Refusal("exception", exception(error));
+      made.values = [];
+      made.rows = [];
+    }
+    if (made.rows.length === 0) {
+      end(made, at);
+    } else {
+      for (const one of made.rows) end(one, at);
+      made.rows = [];
     }
   }
-  for (const root of roots.values()) root.finish(output.cameFrom, output.columns);
+  for (const root of written) root.finish(output.cameFrom, output.columns);
   return output;
 }
 

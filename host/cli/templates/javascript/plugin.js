@@ -57,6 +57,8 @@ export default plugin({
   },
 });
 
+const BLANKS = /\s+/g;
+
 function inOneSpelling(value) {
-  return value.trim().split(/\s+/).join(" ").toLowerCase();
+  return value.trim().replace(BLANKS, " ").toLowerCase();
 }
