@@ -15,6 +15,22 @@ struct RustTemplate;
 #[folder = "../../plugins/sdk"]
 struct RustSdk;
 
+#[derive(RustEmbed)]
+#[folder = "templates/python"]
+struct PythonTemplate;
+
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk-python"]
+struct PythonSdk;
+
+#[derive(RustEmbed)]
+#[folder = "templates/javascript"]
+struct JavaScriptTemplate;
+
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk-javascript"]
+struct JavaScriptSdk;
+
 /// Files by their path, with their text.
 pub(super) type Files = Vec<(String, String)>;
 
@@ -35,7 +51,9 @@ impl Language {
     pub(super) fn files(self) -> Option<(Files, Files)> {
         match self {
             Self::Rust => Some((all::<RustTemplate>(), all::<RustSdk>())),
-            Self::Python | Self::JavaScript | Self::Go | Self::C => None,
+            Self::Python => Some((all::<PythonTemplate>(), all::<PythonSdk>())),
+            Self::JavaScript => Some((all::<JavaScriptTemplate>(), all::<JavaScriptSdk>())),
+            Self::Go | Self::C => None,
         }
     }
 
@@ -63,5 +81,7 @@ fn all<T: RustEmbed>() -> Files {
         let file = T::get(path).expect("its name is one of the folder's");
         String::from_utf8_lossy(&file.data).into_owned()
     };
-    T::iter().map(|path| (path.to_string(), text(&path))).collect()
+    // What an interpreter left there is none of them.
+    let paths = T::iter().filter(|path| !path.contains("__pycache__"));
+    paths.map(|path| (path.to_string(), text(&path))).collect()
 }
