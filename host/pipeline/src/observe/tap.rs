@@ -252,10 +252,10 @@ impl Taps {
     pub(crate) fn end_gone(&self, stages: &[&str]) {
         let mut open = lock(&self.open);
         open.retain(|open| {
-            let gone = open.tap.stage.as_deref().filter(|stage| {
-                // Others than plugins refuse rows too.
-                !stages.contains(stage) && !(open.tap.rejected && stage::ALL.contains(stage))
-            });
+            // Others than plugins refuse rows too.
+            let is_host = |stage: &&str| open.tap.rejected && stage::ALL.contains(stage);
+            let is_there = |stage: &&str| stages.contains(stage) || is_host(stage);
+            let gone = open.tap.stage.as_deref().filter(|stage| !is_there(stage));
             let Some(gone) = gone else { return true };
             let stages = stages.join("`, `");
             let why = format!("stage `{gone}` is gone, the stages are now `{stages}`");
