@@ -171,13 +171,15 @@ class Chain:
         for records in batches:
             yield self(records, **provenance)
 
-    def object(self, uri: str, *, ingest_time: datetime.datetime | None = None) -> typing.Iterator[Answer]:
+    def object(
+        self, uri: str, *, ingest_time: datetime.datetime | int | None = None
+    ) -> typing.Iterator[Answer]:
         """Runs an object (a file, ``gs://…``, either with ``@generation``) that the process reads itself.
 
         Nothing comes before the object is known to be good: it comes whole or not at all. It may come in parts, of
         which the last one has the counts.
         """
-        time = ingest_time or now()
+        time = now() if ingest_time is None else ingest_time
         _, _, generation = uri.rpartition("@")
         name = "object" if generation.isdigit() else "uri"
         body = json.dumps({name: uri, "ingest_time": micros(time)}).encode()
@@ -322,8 +324,10 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 
 
-def micros(time: datetime.datetime) -> int:
+def micros(time: datetime.datetime | int) -> int:
     """Microseconds since 1970, without loss."""
+    if isinstance(time, int):
+        return time
     return pa.scalar(time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc), _TIME).value
 
 

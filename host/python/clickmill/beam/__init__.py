@@ -58,8 +58,8 @@ class Transform(beam.PTransform):
 
     Elements that come in are messages of Pub/Sub (``ReadFromPubSub(with_attributes=True)``), bytes or text, dicts
     with the columns that ``clickmill.chain`` takes, or Arrow tables of these. With ``objects=True`` they are
-    names of objects, such as ``gs://bucket/file.csv``, each of which is read whole by the process itself, with its
-    lines as origins.
+    names of objects, such as ``gs://bucket/file.csv``, or pairs of a name and an ingest time. Each object is read
+    whole by the process itself, with its lines as origins.
 
     Where records have no ingest time, it is the second in which the transform first saw them, and bytes get an id of
     chance. Both are set before records are grouped, so that work that is done twice makes the same rows.
@@ -156,8 +156,9 @@ class _Of(beam.DoFn):
 class _StampObject(beam.DoFn):
     """Says when an object was taken in, before the work is spread."""
 
-    def process(self, uri: str):
-        yield uri, now()
+    def process(self, element):
+        uri, time = (element, None) if isinstance(element, str) else element
+        yield uri, _micros(time or now())
 
 
 class _Records(beam.DoFn):
