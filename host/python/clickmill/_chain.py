@@ -105,7 +105,7 @@ class Chain:
     def __enter__(self) -> Chain:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_: typing.Any) -> None:
         self.close()
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType, TimestampType
 
 import clickmill.spark
-from conftest import HERE, MESSAGES, lines
+from conftest import MESSAGES, lines
 
 SCHEMA = StructType(
     [
@@ -26,8 +26,6 @@ SCHEMA = StructType(
 
 def session(master):
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    # Of the workers, too.
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     builder = SparkSession.builder.master(master).appName("clickmill")
     settings = {
         "spark.ui.enabled": "false",
@@ -36,6 +34,9 @@ def session(master):
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "4",
     }
+    # Of the environment the JVM has what was there when the first test began.
+    names = [name for name in os.environ if name.startswith(("CLICKMILL_", "FRAGILE", "PYTHONPATH"))]
+    settings |= {f"spark.executorEnv.{name}": os.environ[name] for name in names}
     for name, value in settings.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
