@@ -271,7 +271,8 @@ def _parts(process: Process, answered: Answered) -> typing.Iterator[Answer]:
     names = list(process.schemas)
     none = {name: schema.empty_table() for name, schema in process.schemas.items()}
     no_letters = process.letters.empty_table()
-    came, letters = collections.Counter(), 0
+    came: collections.Counter[str] = collections.Counter()
+    letters = 0
     for frame in answered.frames:
         table = frame.arrow()
         if frame.kind is Kind.ROWS:
@@ -355,11 +356,11 @@ def record_batch(
     if "payload" not in given:
         raise ClickmillError("records have no column `payload`", hint="it is the message, as bytes or text")
     # Dictionaries, views and the like become plain columns.
-    columns = {
+    plain = {
         name: column if name in _AS_THEY_ARE else column.cast(RECORDS.field(name).type)
         for name, column in given.items()
     }
-    table = pa.table(columns).combine_chunks()
+    table = pa.table(plain).combine_chunks()
     batches = table.to_batches()
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
@@ -385,18 +386,18 @@ def _sum(all_counts: list[dict]) -> dict:
     total: dict = {name: sum(counts.get(name, 0) for counts in all_counts) for name in _SUMS}
     by_table = [counts["rows_by_table"] for counts in all_counts if "rows_by_table" in counts]
     total["rows_by_table"] = [sum(rows) for rows in zip(*by_table)]
-    total["records"] = collections.Counter()
+    records: collections.Counter = collections.Counter()
     total["plugin_sets"] = list(dict.fromkeys(counts["plugin_set"] for counts in all_counts if "plugin_set" in counts))
     rejected: collections.Counter = collections.Counter()
     plugins: dict[str, collections.Counter] = {}
     for counts in all_counts:
-        total["records"].update(counts.get("records", {}))
+        records.update(counts.get("records", {}))
         for one in counts.get("rejected_by", ()):
             rejected[one["stage"], one["code"]] += one["rows"]
         for plugin in counts.get("plugins", ()):
             numbers = {name: value for name, value in plugin.items() if name != "name"}
             plugins.setdefault(plugin["name"], collections.Counter()).update(numbers)
-    total["records"] = dict(total["records"])
+    total["records"] = dict(records)
     total["rejected_by"] = [
         {"stage": stage, "code": code, "rows": rows} for (stage, code), rows in rejected.items()
     ]
