@@ -171,9 +171,7 @@ class Chain:
         for records in batches:
             yield self(records, **provenance)
 
-    def object(
-        self, uri: str, *, ingest_time: datetime.datetime | int | None = None
-    ) -> typing.Iterator[Answer]:
+    def object(self, uri: str, *, ingest_time: datetime.datetime | int | None = None) -> typing.Iterator[Answer]:
         """Runs an object (a file, ``gs://…``, either with ``@generation``) that the process reads itself.
 
         Nothing comes before the object is known to be good: it comes whole or not at all. It may come in parts, of
@@ -387,7 +385,8 @@ def _sum(all_counts: list[dict]) -> dict:
     by_table = [counts["rows_by_table"] for counts in all_counts if "rows_by_table" in counts]
     total["rows_by_table"] = [sum(rows) for rows in zip(*by_table)]
     records: collections.Counter = collections.Counter()
-    total["plugin_sets"] = list(dict.fromkeys(counts["plugin_set"] for counts in all_counts if "plugin_set" in counts))
+    sets = (counts["plugin_set"] for counts in all_counts if "plugin_set" in counts)
+    total["plugin_sets"] = list(dict.fromkeys(sets))
     rejected: collections.Counter = collections.Counter()
     plugins: dict[str, collections.Counter] = {}
     for counts in all_counts:
@@ -398,8 +397,6 @@ def _sum(all_counts: list[dict]) -> dict:
             numbers = {name: value for name, value in plugin.items() if name != "name"}
             plugins.setdefault(plugin["name"], collections.Counter()).update(numbers)
     total["records"] = dict(records)
-    total["rejected_by"] = [
-        {"stage": stage, "code": code, "rows": rows} for (stage, code), rows in rejected.items()
-    ]
+    total["rejected_by"] = [{"stage": stage, "code": code, "rows": rows} for (stage, code), rows in rejected.items()]
     total["plugins"] = [{"name": name, **numbers} for name, numbers in plugins.items()]
     return total

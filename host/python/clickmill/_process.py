@@ -83,9 +83,7 @@ class Process:
                 hint="install the two together",
             )
         #: The Arrow schema of each table, and of letters.
-        self.schemas = {
-            table["table"]: self._next(Kind.ROWS).arrow().schema for table in hello["tables"]
-        }
+        self.schemas = {table["table"]: self._next(Kind.ROWS).arrow().schema for table in hello["tables"]}
         self.letters = self._next(Kind.LETTERS).arrow().schema
         self._write(Kind.HELLO, b'{"protocol":1}')
         return hello
@@ -158,9 +156,7 @@ class Process:
             # It has said why, as to a person.
             begins = next((at for at, line in enumerate(said) if line.startswith("error: ")), 0)
             text = "\n".join(said[begins:]).removeprefix("error: ")
-            return ClickmillError(
-                text or f"`clickmill exec` has ended with exit code {code}", exit_code=code
-            )
+            return ClickmillError(text or f"`clickmill exec` has ended with exit code {code}", exit_code=code)
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         return ProcessDied(f"`clickmill exec` has ended {how}", causes=said[-1:], exit_code=1)
 

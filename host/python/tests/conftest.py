@@ -4,14 +4,16 @@
 """
 
 import datetime
+import hashlib
 import json
 import os
 import pathlib
 import subprocess
+import tempfile
 
 import pyarrow as pa
-import pyarrow.parquet as parquet
 import pytest
+from pyarrow import parquet
 
 import clickmill
 
@@ -40,7 +42,19 @@ def files(tmp_path_factory):
     """Files of clicks, some of them bad."""
     folder = tmp_path_factory.mktemp("files")
     for at in range(3):
-        run("generate", "clicks", "--rows", 400, "--bad", "5%", "--seed", at, "--output", folder / f"{at}.ndjson", folder=folder)
+        run(
+            "generate",
+            "clicks",
+            "--rows",
+            400,
+            "--bad",
+            "5%",
+            "--seed",
+            at,
+            "--output",
+            folder / f"{at}.ndjson",
+            folder=folder,
+        )
     return sorted(folder.glob("*.ndjson"))
 
 
@@ -79,8 +93,17 @@ class Loaded:
 @pytest.fixture(scope="session")
 def loaded(files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    run("run", OBJECTS, "--set", f"source.uri={files[0].parent}", "--set", "dead_letter.max_rejected_share=1.0",
-        "--warehouse", folder / "warehouse", folder=folder)
+    run(
+        "run",
+        OBJECTS,
+        "--set",
+        f"source.uri={files[0].parent}",
+        "--set",
+        "dead_letter.max_rejected_share=1.0",
+        "--warehouse",
+        folder / "warehouse",
+        folder=folder,
+    )
     with clickmill.chain(OBJECTS) as chain:
         return Loaded(folder / "warehouse", chain)
 
@@ -107,9 +130,6 @@ def of_files(folder):
 
 def to_file(folder, rows):
     """Writes rows under the name of their content: work that is done twice leaves the same file."""
-    import hashlib
-    import tempfile
-
     text = "\n".join(lines(rows))
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Stands before `clickmill exec` and kills it, as `FRAGILE` says. All that it passes on is the real one's.
 
-    FRAGILE=random           before the answer to every third batch or so
-    FRAGILE=poison           on each batch with a record in which `kill me` stands
-    FRAGILE=worker:FILE      on the first batch of all, its parent process: FILE says that it is done
-    FRAGILE=java:FILE        likewise, the Java process above
+FRAGILE=random           before the answer to every third batch or so
+FRAGILE=poison           on each batch with a record in which `kill me` stands
+FRAGILE=worker:FILE      on the first batch of all, its parent process: FILE says that it is done
+FRAGILE=java:FILE        likewise, the Java process above
 """
 
 import os

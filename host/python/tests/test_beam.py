@@ -4,19 +4,19 @@ import json
 import subprocess
 import sys
 
+import apache_beam as beam
+import distributed
 import pytest
-
-beam = pytest.importorskip("apache_beam")
-
-import pyarrow.parquet as parquet
 from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.dask.dask_runner import DaskRunner
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from pyarrow import parquet
 
 import clickmill.beam
 import clickmill.beam.main
 from clickmill._config import Settings
-from conftest import HERE, MESSAGES, OBJECTS, PIPELINES, TIME, lines, of_files, to_file
+from conftest import MESSAGES, OBJECTS, PIPELINES, TIME, lines, of_files, to_file
 
 WITHOUT_LIMIT = ["dead_letter.max_rejected_share=1.0"]
 IN_MEMORY = ()
@@ -39,9 +39,9 @@ def of_kind(kind):
     return lambda row: (kind, row)
 
 
-def graph(pipeline, elements, folder, **options):
+def graph(to, elements, folder, **options):
     """Rows and letters into one last transform: Dask's runner computes no other."""
-    outputs = pipeline | beam.Create(elements) | clickmill.beam.Transform(**options)
+    outputs = to | beam.Create(elements) | clickmill.beam.Transform(**options)
     kinds = {"rows": outputs.rows, "letters": outputs.letters}
     tagged = [rows | f"As {kind}" >> beam.Map(of_kind(kind)) for kind, rows in kinds.items()]
     tagged | beam.Flatten() | beam.ParDo(Write(folder))
@@ -96,12 +96,9 @@ def test_a_record_that_kills_two_processes_is_a_letter_and_the_job_goes_on(messa
 
 @pytest.mark.parametrize("how", ["worker", "random"])
 def test_on_dask_a_worker_may_be_killed(messages, answered, tmp_path, fragile, how):
-    distributed = pytest.importorskip("distributed")
-    from apache_beam.runners.dask.dask_runner import DaskRunner
-
     mark = tmp_path / "killed"
     fragile(f"{how}:{mark}" if how == "worker" else how)
-    workers = dict(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
+    workers = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with distributed.LocalCluster(**workers) as cluster:
         options = [f"--dask_client_address={cluster.scheduler_address}", "--dask_npartitions=6"]
         pipeline = beam.Pipeline(runner=DaskRunner(), options=PipelineOptions(options))
@@ -128,8 +125,20 @@ def test_messages_of_pubsub_carry_their_provenance(messages, tmp_path):
 
 
 def test_a_pipeline_file_runs_as_a_whole(files, loaded, tmp_path):
-    command = [sys.executable, "-m", "clickmill.beam.main", OBJECTS, "--set", f"source.uri={files[0].parent}",
-               "--set", *WITHOUT_LIMIT, "--output", str(tmp_path), "--runner", "FnApiRunner"]
+    command = [
+        sys.executable,
+        "-m",
+        "clickmill.beam.main",
+        OBJECTS,
+        "--set",
+        f"source.uri={files[0].parent}",
+        "--set",
+        *WITHOUT_LIMIT,
+        "--output",
+        str(tmp_path),
+        "--runner",
+        "apache_beam.runners.portability.fn_api_runner.FnApiRunner",
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -162,7 +171,9 @@ def test_the_graph_of_a_stream_reads_pubsub_writes_bigquery_and_has_no_secret(mo
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "my-project")
     monkeypatch.setenv("CLICKMILL_MASK_KEY", "a secret that stays where it is, 32 bytes")
     pipeline = beam.Pipeline(options=PipelineOptions(["--streaming", "--project=my-project"]))
-    clickmill.beam.main.build(pipeline, Settings(str(PIPELINES / "stream_gcp.toml"), secrets="/run/secrets/clickmill"))
+    clickmill.beam.main.build(
+        pipeline, Settings(str(PIPELINES / "stream_gcp.toml"), secrets="/run/secrets/clickmill")
+    )
     proto, _ = pipeline.to_runner_api(return_context=True)
     names = {transform.unique_name for transform in proto.components.transforms.values()}
     for table in ("clicks_raw", "dead_letter", "plugin_sets"):
@@ -178,11 +189,20 @@ def test_values_are_those_of_bigquerys_json():
     import pyarrow as pa
 
     row = {
-        "n": decimal.Decimal("1.50"), "b": b"\x00\xff", "t": TIME, "d": datetime.date(2026, 1, 2),
-        "l": [{"x": decimal.Decimal("0.1")}], "z": None,
+        "n": decimal.Decimal("1.50"),
+        "b": b"\x00\xff",
+        "t": TIME,
+        "d": datetime.date(2026, 1, 2),
+        "l": [{"x": decimal.Decimal("0.1")}],
+        "z": None,
     }
     (value,) = clickmill.beam.main.bigquery_rows(pa.Table.from_pylist([row]))
     assert value == {
-        "n": "1.50", "b": "AP8=", "t": "2026-11-26T12:00:00+00:00", "d": "2026-01-02", "l": [{"x": "0.1"}], "z": None,
+        "n": "1.50",
+        "b": "AP8=",
+        "t": "2026-11-26T12:00:00+00:00",
+        "d": "2026-01-02",
+        "l": [{"x": "0.1"}],
+        "z": None,
     }
     json.dumps(value)

@@ -62,7 +62,9 @@ def test_a_record_that_kills_two_processes_is_a_letter(messages, answered, fragi
     with clickmill.chain(MESSAGES) as chain:
         answer = chain(poisoned)
     crashed = [letter for letter in answer.letters.to_pylist() if letter["code"] == "host_crash"]
-    assert [(letter["message_id"], letter["payloadBytes"]) for letter in crashed] == [("123", poisoned[123]["payload"])]
+    assert [(letter["message_id"], letter["payloadBytes"]) for letter in crashed] == [
+        ("123", poisoned[123]["payload"])
+    ]
     assert answer.counts["rows_in"] == len(poisoned)
 
     def others(table):
@@ -119,6 +121,8 @@ def test_secrets_may_be_in_a_file_and_are_never_in_what_is_sent(tmp_path, messag
 def test_types_hold():
     checked = subprocess.run(
         [sys.executable, "-m", "mypy", "--ignore-missing-imports", "-p", "clickmill"],
-        cwd=HERE.parent, capture_output=True, text=True,
+        cwd=HERE.parent,
+        capture_output=True,
+        text=True,
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr

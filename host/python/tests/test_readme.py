@@ -1,6 +1,5 @@
 """Runs the Python of the README, each block by itself, in a folder with what they name."""
 
-import pathlib
 import re
 import shutil
 import subprocess

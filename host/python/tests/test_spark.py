@@ -5,8 +5,6 @@ import sys
 
 import pytest
 
-pyspark = pytest.importorskip("pyspark")
-
 from pyspark.sql import SparkSession
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType, TimestampType
 

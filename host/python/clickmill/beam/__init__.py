@@ -64,7 +64,8 @@ class Transform(beam.PTransform):
     Where records have no ingest time, it is the second in which the transform first saw them, and bytes get an id of
     chance. Both are set before records are grouped, so that work that is done twice makes the same rows.
 
-    :param pipeline: a pipeline file on the workers, or the name of one that comes with clickmill.
+    :param pipeline: a pipeline file, at the same place here and on the workers, or the name of one that comes with
+        clickmill.
     :param objects: whether elements are names of objects.
     :param set: other values of settings, as ``--set`` has them.
     :param plugin_set: the digest of the set that has to run; another is refused. ``None`` takes what the pipeline
@@ -183,7 +184,8 @@ def _record(element, source: str) -> dict:
     if isinstance(element, PubsubMessage):
         element = {
             "payload": element.data,
-            "message_id": element.message_id,
+            # Runners for tests may have none.
+            "message_id": element.message_id or uuid.uuid4().hex,
             "publish_time": element.publish_time,
             "ordering_key": element.ordering_key or None,
             "attributes": list((element.attributes or {}).items()),
@@ -206,7 +208,10 @@ def _record(element, source: str) -> dict:
 def _micros(time) -> int:
     if isinstance(time, datetime.datetime):
         return micros(time)
-    # Beam's own.
+    if hasattr(time, "ToMicroseconds"):
+        # Of protocol buffers.
+        return time.ToMicroseconds()
+    # Beam's own, or what was made here.
     return time.micros if hasattr(time, "micros") else int(time)
 
 
