@@ -29,7 +29,7 @@ fn packed() -> &'static Path {
         let _ = std::fs::remove_dir_all(&folder);
         let engine = clickmill_query::prepare().expect("the SQL engine builds");
         let clickmill = Path::new(env!("CARGO_BIN_EXE_clickmill"));
-        done(Command::new(root().join(".ci/pack")).args([&*folder, clickmill, &engine]));
+        done(Command::new(root().join(".ci/pack")).args([&*folder, clickmill, &*engine]));
         folder
     })
 }
