@@ -27,7 +27,9 @@ class CustomBuildHook(BuildHookInterface):
         if not source.is_dir():
             source = here.parent.parent
         if self.target_name == "sdist":
-            listed = subprocess.run(["git", "ls-files", "-z"], cwd=source, check=True, stdout=subprocess.PIPE, text=True)
+            listed = subprocess.run(
+                ["git", "ls-files", "-z"], cwd=source, check=True, stdout=subprocess.PIPE, text=True
+            )
             names = [name for name in listed.stdout.split("\0") if name and not name.startswith("host/python/")]
             build_data["force_include"].update({str(source / name): f"source/{name}" for name in names})
             return
@@ -44,11 +46,13 @@ class CustomBuildHook(BuildHookInterface):
 
     def build(self, source):
         target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", source / "target"))
-        subprocess.run(["cargo", "build", "--profile", "dist", "--locked", "-p", "clickmill", "-p", "clickmill-sql"],
-                       cwd=source, check=True)
+        subprocess.run(
+            ["cargo", "build", "--profile", "dist", "--locked", "-p", "clickmill", "-p", "clickmill-sql"],
+            cwd=source,
+            check=True,
+        )
         packed = target / "packed"
-        subprocess.run([source / ".ci/pack", packed, *(target / "dist" / name for name in EXECUTABLES)],
-                       check=True)
+        subprocess.run([source / ".ci/pack", packed, *(target / "dist" / name for name in EXECUTABLES)], check=True)
         return packed
 
 

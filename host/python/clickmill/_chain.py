@@ -105,7 +105,7 @@ class Chain:
     def __enter__(self) -> Chain:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_: typing.Any) -> None:
         self.close()
 
     def close(self) -> None:
@@ -171,13 +171,13 @@ class Chain:
         for records in batches:
             yield self(records, **provenance)
 
-    def object(self, uri: str, *, ingest_time: datetime.datetime | None = None) -> typing.Iterator[Answer]:
+    def object(self, uri: str, *, ingest_time: datetime.datetime | int | None = None) -> typing.Iterator[Answer]:
         """Runs an object (a file, ``gs://…``, either with ``@generation``) that the process reads itself.
 
         Nothing comes before the object is known to be good: it comes whole or not at all. It may come in parts, of
         which the last one has the counts.
         """
-        time = ingest_time or now()
+        time = now() if ingest_time is None else ingest_time
         _, _, generation = uri.rpartition("@")
         name = "object" if generation.isdigit() else "uri"
         body = json.dumps({name: uri, "ingest_time": micros(time)}).encode()
@@ -269,7 +269,8 @@ def _parts(process: Process, answered: Answered) -> typing.Iterator[Answer]:
     names = list(process.schemas)
     none = {name: schema.empty_table() for name, schema in process.schemas.items()}
     no_letters = process.letters.empty_table()
-    came, letters = collections.Counter(), 0
+    came: collections.Counter[str] = collections.Counter()
+    letters = 0
     for frame in answered.frames:
         table = frame.arrow()
         if frame.kind is Kind.ROWS:
@@ -322,8 +323,10 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 
 
-def micros(time: datetime.datetime) -> int:
+def micros(time: datetime.datetime | int) -> int:
     """Microseconds since 1970, without loss."""
+    if isinstance(time, int):
+        return time
     return pa.scalar(time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc), _TIME).value
 
 
@@ -351,11 +354,11 @@ def record_batch(
     if "payload" not in given:
         raise ClickmillError("records have no column `payload`", hint="it is the message, as bytes or text")
     # Dictionaries, views and the like become plain columns.
-    columns = {
+    plain = {
         name: column if name in _AS_THEY_ARE else column.cast(RECORDS.field(name).type)
         for name, column in given.items()
     }
-    table = pa.table(columns).combine_chunks()
+    table = pa.table(plain).combine_chunks()
     batches = table.to_batches()
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
@@ -381,20 +384,19 @@ def _sum(all_counts: list[dict]) -> dict:
     total: dict = {name: sum(counts.get(name, 0) for counts in all_counts) for name in _SUMS}
     by_table = [counts["rows_by_table"] for counts in all_counts if "rows_by_table" in counts]
     total["rows_by_table"] = [sum(rows) for rows in zip(*by_table)]
-    total["records"] = collections.Counter()
-    total["plugin_sets"] = list(dict.fromkeys(counts["plugin_set"] for counts in all_counts if "plugin_set" in counts))
+    records: collections.Counter = collections.Counter()
+    sets = (counts["plugin_set"] for counts in all_counts if "plugin_set" in counts)
+    total["plugin_sets"] = list(dict.fromkeys(sets))
     rejected: collections.Counter = collections.Counter()
     plugins: dict[str, collections.Counter] = {}
     for counts in all_counts:
-        total["records"].update(counts.get("records", {}))
+        records.update(counts.get("records", {}))
         for one in counts.get("rejected_by", ()):
             rejected[one["stage"], one["code"]] += one["rows"]
         for plugin in counts.get("plugins", ()):
             numbers = {name: value for name, value in plugin.items() if name != "name"}
             plugins.setdefault(plugin["name"], collections.Counter()).update(numbers)
-    total["records"] = dict(total["records"])
-    total["rejected_by"] = [
-        {"stage": stage, "code": code, "rows": rows} for (stage, code), rows in rejected.items()
-    ]
+    total["records"] = dict(records)
+    total["rejected_by"] = [{"stage": stage, "code": code, "rows": rows} for (stage, code), rows in rejected.items()]
     total["plugins"] = [{"name": name, **numbers} for name, numbers in plugins.items()]
     return total

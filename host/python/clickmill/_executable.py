@@ -27,14 +27,14 @@ def executable() -> pathlib.Path:
         sysconfig.get_path("scripts"),
         # `pip install --user`, `pip install --target`.
         sysconfig.get_path("scripts", scheme=sysconfig.get_preferred_scheme("user")),
-        above / "bin",
+        str(above / "bin"),
     ]
     for folder in folders:
-        if folder and (found := pathlib.Path(folder) / _NAME).is_file():
+        if (found := pathlib.Path(folder) / _NAME).is_file():
             return found
-    if found := shutil.which(_NAME):
-        return pathlib.Path(found)
+    if on_path := shutil.which(_NAME):
+        return pathlib.Path(on_path)
     raise ClickmillError(
-        f"there is no `{_NAME}` in {', '.join(f'`{folder}`' for folder in folders if folder)}, or on the path",
+        f"there is no `{_NAME}` in {', '.join(f'`{folder}`' for folder in folders)}, or on the path",
         hint=f"install the wheel, which has it, or set {VARIABLE}",
     )

@@ -60,6 +60,8 @@ class Process:
             )
         except OSError as error:
             raise ClickmillError(f"cannot start `{command[0]}`", causes=[str(error)], exit_code=3) from error
+        assert self._child.stdin and self._child.stdout and self._child.stderr
+        self._input, self._output, self._talk = self._child.stdin, self._child.stdout, self._child.stderr
         self._said: collections.deque[str] = collections.deque(maxlen=_LAST_WORDS)
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -81,9 +83,7 @@ class Process:
                 hint="install the two together",
             )
         #: The Arrow schema of each table, and of letters.
-        self.schemas = {
-            table["table"]: self._next(Kind.ROWS).arrow().schema for table in hello["tables"]
-        }
+        self.schemas = {table["table"]: self._next(Kind.ROWS).arrow().schema for table in hello["tables"]}
         self.letters = self._next(Kind.LETTERS).arrow().schema
         self._write(Kind.HELLO, b'{"protocol":1}')
         return hello
@@ -98,7 +98,7 @@ class Process:
         return self._ending or self._child.poll() is not None
 
     def _listen(self) -> None:
-        for line in self._child.stderr:
+        for line in self._talk:
             text = line.decode(errors="replace").rstrip("\n")
             self._said.append(text)
             _LOG.info("%s", text)
@@ -130,12 +130,12 @@ class Process:
     def _write(self, kind: Kind, body: bytes | pa.Buffer) -> None:
         # Where it has died, that is told by what comes back.
         with contextlib.suppress(BrokenPipeError):
-            _wire.write(self._child.stdin, kind, body)
+            _wire.write(self._input, kind, body)
 
     def _next(self, wanted: Kind | None = None) -> Frame:
         """The next frame; those that say what a set is made of are kept."""
         while True:
-            frame = _wire.read(self._child.stdout)
+            frame = _wire.read(self._output)
             if frame is None:
                 raise self._died()
             if frame.kind is Kind.ERROR:
@@ -156,9 +156,7 @@ class Process:
             # It has said why, as to a person.
             begins = next((at for at, line in enumerate(said) if line.startswith("error: ")), 0)
             text = "\n".join(said[begins:]).removeprefix("error: ")
-            return ClickmillError(
-                text or f"`clickmill exec` has ended with exit code {code}", exit_code=code
-            )
+            return ClickmillError(text or f"`clickmill exec` has ended with exit code {code}", exit_code=code)
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         return ProcessDied(f"`clickmill exec` has ended {how}", causes=said[-1:], exit_code=1)
 
@@ -166,10 +164,10 @@ class Process:
         """Ends it."""
         _running.discard(self)
         with contextlib.suppress(OSError):
-            self._child.stdin.close()
+            self._input.close()
         # It may have more to say than the pipe holds.
         with contextlib.suppress(OSError):
-            self._child.stdout.close()
+            self._output.close()
         try:
             self._child.wait(_PATIENCE_SECS)
         except subprocess.TimeoutExpired:
@@ -177,7 +175,7 @@ class Process:
             self._child.wait()
 
 
-def _frames(spool: typing.BinaryIO) -> typing.Iterator[Frame]:
+def _frames(spool: typing.IO[bytes]) -> typing.Iterator[Frame]:
     with spool:
         while frame := _wire.read(spool):
             yield frame

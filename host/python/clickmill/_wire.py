@@ -53,14 +53,14 @@ def header(frame: Frame) -> bytes:
     return _HEADER.pack(len(frame.body), frame.kind, 0, frame.table)
 
 
-def write(pipe: typing.BinaryIO, kind: Kind, body: bytes | pa.Buffer) -> None:
+def write(pipe: typing.IO[bytes], kind: Kind, body: bytes | pa.Buffer) -> None:
     """Writes a frame, and passes it on."""
     pipe.write(header(Frame(kind, 0, body)))
     pipe.write(body)
     pipe.flush()
 
 
-def read(pipe: typing.BinaryIO) -> Frame | None:
+def read(pipe: typing.IO[bytes]) -> Frame | None:
     """The next frame; ``None`` where what was there ends, be it in the middle of a frame."""
     header = pipe.read(_HEADER.size)
     if len(header) < _HEADER.size:

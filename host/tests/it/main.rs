@@ -40,6 +40,7 @@ mod payloads;
 mod permissions;
 mod plugin_cases;
 mod proxy;
+mod python_package;
 mod readme;
 mod replay;
 mod replay_records;

@@ -603,7 +603,7 @@ const FUZZ: &str =
 const BENCH: &str = "`.ci/run` runs every bench on little data";
 
 /// The READMEs with blocks that are followed here, each with what is special about it.
-const OTHERS: [(&str, Special); 8] = [
+const OTHERS: [(&str, Special); 9] = [
     (
         "plugins/parse/README.md",
         Special {
@@ -626,6 +626,17 @@ const OTHERS: [(&str, Special); 8] = [
         "host/README.md",
         Special {
             shown: &[("text", "a picture"), ("toml", "a part of a pipeline file")],
+            ..NOTHING
+        },
+    ),
+    (
+        "host/python/README.md",
+        Special {
+            shown: &[
+                ("text", "a picture"),
+                ("python", "a test of its own runs it"),
+                ("sh", "what `python_package` does, and jobs on Google Cloud"),
+            ],
             ..NOTHING
         },
     ),

@@ -58,13 +58,14 @@ class Transform(beam.PTransform):
 
     Elements that come in are messages of Pub/Sub (``ReadFromPubSub(with_attributes=True)``), bytes or text, dicts
     with the columns that ``clickmill.chain`` takes, or Arrow tables of these. With ``objects=True`` they are
-    names of objects, such as ``gs://bucket/file.csv``, each of which is read whole by the process itself, with its
-    lines as origins.
+    names of objects, such as ``gs://bucket/file.csv``, or pairs of a name and an ingest time. Each object is read
+    whole by the process itself, with its lines as origins.
 
     Where records have no ingest time, it is the second in which the transform first saw them, and bytes get an id of
     chance. Both are set before records are grouped, so that work that is done twice makes the same rows.
 
-    :param pipeline: a pipeline file on the workers, or the name of one that comes with clickmill.
+    :param pipeline: a pipeline file, at the same place here and on the workers, or the name of one that comes with
+        clickmill.
     :param objects: whether elements are names of objects.
     :param set: other values of settings, as ``--set`` has them.
     :param plugin_set: the digest of the set that has to run; another is refused. ``None`` takes what the pipeline
@@ -156,8 +157,9 @@ class _Of(beam.DoFn):
 class _StampObject(beam.DoFn):
     """Says when an object was taken in, before the work is spread."""
 
-    def process(self, uri: str):
-        yield uri, now()
+    def process(self, element):
+        uri, time = (element, None) if isinstance(element, str) else element
+        yield uri, _micros(time or now())
 
 
 class _Records(beam.DoFn):
@@ -182,7 +184,8 @@ def _record(element, source: str) -> dict:
     if isinstance(element, PubsubMessage):
         element = {
             "payload": element.data,
-            "message_id": element.message_id,
+            # Runners for tests may have none.
+            "message_id": element.message_id or uuid.uuid4().hex,
             "publish_time": element.publish_time,
             "ordering_key": element.ordering_key or None,
             "attributes": list((element.attributes or {}).items()),
@@ -205,7 +208,10 @@ def _record(element, source: str) -> dict:
 def _micros(time) -> int:
     if isinstance(time, datetime.datetime):
         return micros(time)
-    # Beam's own.
+    if hasattr(time, "ToMicroseconds"):
+        # Of protocol buffers.
+        return time.ToMicroseconds()
+    # Beam's own, or what was made here.
     return time.micros if hasattr(time, "micros") else int(time)
 
 

@@ -39,19 +39,24 @@ def main(arguments: typing.Sequence[str] | None = None) -> None:
         prog="python -m clickmill.beam.main",
         description="Runs a pipeline file on a runner of Beam. All other options are Beam's.",
     )
-    parser.add_argument("pipeline", nargs="?", help="a pipeline file on the workers, or one that comes with clickmill")
+    parser.add_argument(
+        "pipeline",
+        nargs="?",
+        help="a pipeline file, here and on the workers, or the name of one that comes with clickmill",
+    )
     # A Flex Template passes options by name only.
-    parser.add_argument("--pipeline_file", dest="pipeline", help=argparse.SUPPRESS, default=argparse.SUPPRESS)
+    parser.add_argument("--pipeline_file", help=argparse.SUPPRESS)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another value of a setting")
     parser.add_argument("--plugin_set", metavar="DIGEST", help="the set that has to run")
     parser.add_argument("--secrets", metavar="FILE", help="a file on the workers with lines NAME=value")
     parser.add_argument("--output", metavar="FOLDER", help="tables become folders of Parquet files in here")
     given, others = parser.parse_known_args(arguments)
-    if not given.pipeline:
+    file = given.pipeline or given.pipeline_file
+    if not file:
         parser.error("which pipeline?")
     options = PipelineOptions(others)
     try:
-        settings = Settings(given.pipeline, tuple(given.set), given.plugin_set, False, given.secrets)
+        settings = Settings(file, tuple(given.set), given.plugin_set, False, given.secrets)
         with beam.Pipeline(options=options) as pipeline:
             build(pipeline, settings, output=given.output)
     except ClickmillError as error:
@@ -77,7 +82,7 @@ def build(pipeline: beam.Pipeline, settings: Settings, *, output: str | None = N
     else:
         raise ClickmillError(
             f"`{settings.pipeline}` has a source that Beam cannot read: {_described(source)}",
-            hint="it reads a subscription (kind \"pubsub\") and objects that are not watched (kind \"storage\")",
+            hint='it reads a subscription (kind "pubsub") and objects that are not watched (kind "storage")',
         )
     dataset = sink["table"].rpartition(".")[0]
     named = {
