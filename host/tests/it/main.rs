@@ -41,6 +41,7 @@ mod permissions;
 mod plugin_cases;
 mod proxy;
 mod readme;
+mod registry;
 mod replay;
 mod routes;
 mod routes_bigquery;
