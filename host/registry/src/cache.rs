@@ -79,6 +79,7 @@ impl Cache {
         signature: Option<&String>,
     ) -> Result<Pulled, RegistryError> {
         private::create_dir_all(&self.root).map_err(file(&self.root))?;
+        private::ours(&self.root)?;
         let folder = self.folder(reference);
         if self.read(reference)?.is_none() {
             let part = tempfile::Builder::new().prefix(".part-").tempdir_in(&self.root);

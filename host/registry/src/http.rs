@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_shown_to_servers_of_the_registrys_domain_only() {
+    fn credentials_are_shown_to_servers_of_the_same_domain_only() {
         for (registry, server, wanted) in [
             ("https://a.example/", "https://a.example/token", true),
             ("https://registry-1.docker.io/", "https://auth.docker.io/token", true),

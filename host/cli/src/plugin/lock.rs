@@ -52,11 +52,10 @@ impl Lock {
                 continue;
             };
             if let Some(locked) = self.locked(component)? {
-                println!("{name}  {locked}");
                 let decor = component.decor().clone();
                 *component = Value::from(locked.to_string());
                 *component.decor_mut() = decor;
-                changed.push(name);
+                changed.push((name, locked));
             }
         }
         if changed.is_empty() {
@@ -64,10 +63,15 @@ impl Lock {
             return Ok(());
         }
         if self.check {
-            let what = format!("`{}` is not locked: {}", path.display(), changed.join(", "));
+            let names: Vec<&str> = changed.iter().map(|(name, _)| name.as_str()).collect();
+            let what = format!("`{}` is not locked: {}", path.display(), names.join(", "));
             return Err(Failure::new(Exit::Failed, anyhow::Error::msg(what)));
         }
-        write(path, &document.to_string()).map_err(|error| Failure::unwritable(path, error))
+        write(path, &document.to_string()).map_err(|error| Failure::unwritable(path, error))?;
+        for (name, locked) in changed {
+            println!("{name}  {locked}");
+        }
+        Ok(())
     }
 
     /// What a stage is to name instead; `None` where it is to stay.
