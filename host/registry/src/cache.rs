@@ -178,3 +178,57 @@ fn read_file(folder: &Path, name: &str, max: u64) -> Result<Vec<u8>, RegistryErr
     read.map_err(file(path))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::node::Content;
+
+    #[test]
+    fn what_is_kept_is_read_whole_or_not_at_all() {
+        let scratch = tempfile::tempdir().unwrap();
+        let cache = Cache::of(scratch.path().to_owned());
+        let content = Content {
+            component: Bytes::from_static(b"\0asm"),
+            files: vec![("tests/a.json".to_owned(), Bytes::from_static(b"{}"))],
+            ..Content::default()
+        };
+        let (component, belonging) = Node::pack(&content).unwrap();
+        let reference: Reference = "oci://localhost/mask:1".parse().unwrap();
+        let reference = reference.at(&component.digest()).unwrap();
+        assert!(cache.read(&reference).unwrap().is_none());
+        let write = |signature: Option<&str>| {
+            let signature = signature.map(str::to_owned);
+            cache.write(&reference, &component, belonging.first(), signature.as_ref()).unwrap()
+        };
+        assert_eq!(write(None).signature, None);
+        // It came later.
+        let pulled = write(Some("signed"));
+        assert_eq!(pulled.signature.as_deref(), Some("signed"));
+        assert_eq!(pulled.files, ["tests/a.json"]);
+        for name in [COMPONENT, MANIFEST, FILES, "tests/a.json"] {
+            let path = pulled.folder.join(name);
+            let was = fs::read(&path).unwrap();
+            for other in [&b""[..], &[&b"x"[..], &was].concat()] {
+                fs::write(&path, other).unwrap();
+                assert!(cache.read(&reference).unwrap().is_none(), "{name}");
+            }
+            fs::remove_file(&path).unwrap();
+            let without_files = name == FILES;
+            assert_eq!(cache.read(&reference).unwrap().is_some(), without_files, "{name}");
+            write(Some("signed"));
+            if without_files {
+                fs::write(&path, &was).unwrap();
+            }
+            let (read, bytes) = cache.read(&reference).unwrap().unwrap();
+            assert_eq!((&bytes[..], read.files.len()), (&b"\0asm"[..], 1), "{name}");
+        }
+        // Nothing else is left of what was damaged.
+        assert_eq!(fs::read_dir(&cache.root).unwrap().count(), 1);
+        let others = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(&cache.root, others).unwrap();
+        assert!(matches!(cache.read(&reference), Err(RegistryError::NotOurs(_))));
+    }
+}
