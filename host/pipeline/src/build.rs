@@ -1,5 +1,6 @@
 //! From a checked pipeline file to something that can run: components compiled, tables made sure of.
 
+mod components;
 mod error;
 mod look;
 
@@ -127,13 +128,18 @@ enum Purpose {
 }
 
 fn assemble(
-    pipeline: Pipeline,
+    mut pipeline: Pipeline,
     options: &Options,
     purpose: Purpose,
 ) -> Result<PreparedPipeline, BuildError> {
     // Before anything is built or started.
     let environment = |variable: &str| std::env::var_os(variable);
     let secrets = Secrets::read(&pipeline.plugins, &options.secrets, environment)?;
+    let (plugins, not_had) = components::fetched(&pipeline, options.cache.as_deref());
+    if let Some(error) = not_had.into_iter().next() {
+        return Err(error);
+    }
+    pipeline.plugins = plugins;
     let runtime = Runtime::new().map_err(BuildError::Runtime)?;
     let engine = engine(&pipeline, options)?;
     let library = Library::load(&engine, &pipeline.plugins)?;

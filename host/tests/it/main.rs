@@ -42,6 +42,7 @@ mod plugin_cases;
 mod proxy;
 mod python_package;
 mod readme;
+mod registry;
 mod replay;
 mod replay_records;
 mod routes;

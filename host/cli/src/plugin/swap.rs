@@ -7,13 +7,14 @@ use std::time::Duration;
 use clap::Args;
 
 use super::built::built;
-use crate::Failure;
+use super::registry;
 use crate::admin::Admin;
-use crate::place;
+use crate::{Exit, Failure, place};
 use clickmill_admin::wire::{
     ChangeBody, FileBody, ReloadBody, RollbackBody, RolledBackBody, ShadowBody, SwapBody,
     SwappedBody, VersionBody,
 };
+use clickmill_core::oci::Reference;
 use clickmill_core::{Digest, Micros, indented};
 use clickmill_sandbox::{ComponentLimits, Golden, NewComponent};
 
@@ -21,6 +22,7 @@ const SWAP_EXAMPLES: &str = "\
 Examples:
   clickmill plugin swap mask=plugins/mask
   clickmill plugin swap mask=mask.wasm validate=gs://lake/plugins/validate.wasm --note \"phones too\"
+  clickmill plugin swap mask=oci://localhost:5000/plugins/mask@sha256:…
   clickmill plugin swap --config mask.key_id='\"k2\"' --canary 5% --canary-for 2m
   clickmill plugin swap --lookup enrich.products=products.csv
   clickmill plugin swap mask=plugins/mask --dry-run
@@ -34,7 +36,7 @@ With --pipeline the process reads its own pipeline file again, wherever that is:
 #[derive(Debug, Args)]
 #[command(after_help = SWAP_EXAMPLES)]
 pub(crate) struct Swap {
-    /// Stages and what they get: a component file, a plugin crate, which is built, or gs://bucket/object
+    /// Stages and what they get: a component file, a plugin crate, which is built, gs://bucket/object, or oci://HOST/REPOSITORY@sha256:DIGEST
     #[arg(value_name = "STAGE=COMPONENT")]
     stages: Vec<String>,
 
@@ -303,7 +305,10 @@ fn component_of(component: &str, change: &mut ChangeBody) -> Result<(), Failure>
         return Ok(());
     }
     let given = PathBuf::from(component);
-    let (path, beside) = if given.is_dir() {
+    let (path, beside) = if let Some(reference) = reference(component)? {
+        let pulled = registry::pulled(&reference, ComponentLimits::MOST_BYTES)?;
+        (pulled.component, pulled.folder)
+    } else if given.is_dir() {
         (built(&given)?, given)
     } else {
         let folder = given.parent().map(Path::to_owned).unwrap_or_default();
@@ -316,6 +321,24 @@ fn component_of(component: &str, change: &mut ChangeBody) -> Result<(), Failure>
     change.component = Some(FileBody { name, base64: bytes });
     change.golden = golden(&beside)?;
     Ok(())
+}
+
+/// What a registry is to be asked for, if a component is there. Swapped in is what was named, and no other thing.
+fn reference(component: &str) -> Result<Option<Reference>, Failure> {
+    if !Reference::is_meant(component) {
+        return Ok(None);
+    }
+    let named: Reference = component
+        .parse()
+        .map_err(|error| Failure::new(Exit::BadInput, anyhow::Error::new(error)))?;
+    if named.digest().is_some() {
+        return Ok(Some(named));
+    }
+    let now = registry::registry()?.resolve(&named)?;
+    Err(Failure::bad_input(format!(
+        "`{named}` is a tag, which may be another component's tomorrow"
+    ))
+    .hint(format!("name its digest, now {now}")))
 }
 
 /// The golden cases beside a component or in a crate.
