@@ -137,6 +137,27 @@ fn a_row_that_one_of_its_tables_cannot_take_is_in_none_and_refused_once() {
 }
 
 #[test]
+fn each_delivery_of_a_message_is_counted_by_itself() {
+    // The first record and the one without a number, each twice.
+    let twice = [0, 0, 2, 2].map(|row| batch().slice(row..row + 1));
+    let columns = arrow::compute::concat_batches(
+        &twice[0].columns.schema(),
+        twice.iter().map(|row| &row.columns),
+    );
+    let positions = Positions::Lines(vec![1, 1, 2, 2]);
+    let origins = Origins { positions, places: None, ranges: vec![0..0; 4], ..batch().origins };
+    let batch = Batch { columns: columns.expect("one schema"), origins, ..batch() };
+    let routes = [("kind = 'a'", true, ANY), ("kind = 'c'", true, REQUIRED)];
+    let fields: Vec<Field> =
+        batch.columns.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
+    let router = Router::new(&sink(&routes, Unrouted::Table), &fields, &[]).expect("it fits");
+    let (routed, refused) = router.rows(batch, &Digest::default()).expect("rows");
+    assert_eq!((routed.count(), refused.len()), (2, 2));
+    let of = |rows: &Rows| rows.rows.num_rows();
+    assert_eq!(routed.tables().map(of).collect::<Vec<_>>(), [2, 2, 0]);
+}
+
+#[test]
 fn rows_are_left_out_of_all_tables() {
     let sink = sink(&[("kind = 'a'", true, ANY)], Unrouted::Table);
     let batch = batch();
