@@ -20,6 +20,7 @@ use super::versions::actor::Actor;
 use super::versions::slot::{RollbackTarget, Rollout};
 use super::versions::version::{Origin, Standing, VersionRecord};
 use clickmill_audit::{Action, Event, Outcome};
+use clickmill_config as config;
 use clickmill_core::{Digest, causes, lock};
 use clickmill_sandbox::{Change, ChangeError, Golden, PluginSet};
 use gate::{Check, SwapRefused};
@@ -77,7 +78,13 @@ impl Swaps {
         let context = &*self.0;
         let base = context.slot.base();
         let from = &base.current;
-        let passed = gate::check(context, from, &request.changes, &request.golden)?;
+        let passed = gate::check(
+            &context.slot,
+            &context.pipeline.swap.rules,
+            from,
+            &request.changes,
+            &request.golden,
+        )?;
         let (from, to) = (from.library.digest().clone(), passed.library.digest().clone());
         let mut swapped =
             Swapped { from, to, checks: passed.checks, shadow: passed.shadow, version: None };
@@ -87,11 +94,7 @@ impl Swaps {
         if !context.slot.stands(&base) {
             return Err(SwapRefused::Overtaken { entered: None });
         }
-        let config = &context.pipeline.swap;
-        let rollout = request.rollout.unwrap_or(match config.canary_share {
-            share if share < 1.0 => Rollout::Canary { share, time: config.canary },
-            _ => Rollout::All,
-        });
+        let rollout = rollout(request, &context.pipeline.swap);
         let begins = match rollout {
             Rollout::All => "all batches".to_owned(),
             Rollout::Canary { share, time } => {
@@ -191,7 +194,7 @@ impl Swaps {
         }
         let secrets = &context.slot.target().secrets;
         library.check_secrets(secrets).map_err(ChangeError::from)?;
-        let fitted = gate::fit(context, &library)?;
+        let fitted = gate::fit(&context.slot, &library)?;
         let changes = difference::changes(&current.record.set, &library.set());
         let origin = Origin { actor: actor.name.clone(), note: reason, changes };
         // What ran since the start was published before it did.
@@ -234,6 +237,14 @@ impl Swaps {
         };
         earlier.into_iter().find(fine).map(|record| record.set.clone())
     }
+}
+
+/// How a set that passed begins: as it was asked for, or as the pipeline file says.
+pub(crate) fn rollout(request: &Request, config: &config::Swap) -> Rollout {
+    request.rollout.unwrap_or(match config.canary_share {
+        share if share < 1.0 => Rollout::Canary { share, time: config.canary },
+        _ => Rollout::All,
+    })
 }
 
 fn stages(changes: &[Change]) -> String {

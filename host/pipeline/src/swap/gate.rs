@@ -7,11 +7,13 @@ use arrow::error::ArrowError;
 use super::difference::changes;
 use super::set_store::SetStoreError;
 use super::shadow::{Shadow, shadow};
-use crate::context::{Context, PublishError};
+use crate::context::PublishError;
 use crate::versions::fit::{FitError, Fitted};
 use crate::versions::rules::{Breach, Compared, breach, changes_too_much};
+use crate::versions::slot::Slot;
 use crate::versions::version::Version;
 use clickmill_audit::AuditError;
+use clickmill_config::Rules;
 use clickmill_core::{Digest, Fault, StageName, list};
 use clickmill_sandbox::{Change, ChangeError, Golden, Library, Measure, TestError};
 
@@ -137,7 +139,7 @@ fn newly(shadow: &Shadow) -> Vec<String> {
 }
 
 /// A set that passed.
-pub(super) struct Passed {
+pub(crate) struct Passed {
     pub library: Library,
     pub fitted: Option<Fitted>,
     pub changes: Vec<String>,
@@ -146,20 +148,20 @@ pub(super) struct Passed {
 }
 
 /// Checks a change of what runs.
-pub(super) fn check(
-    context: &Context,
+pub(crate) fn check(
+    slot: &Slot,
+    rules: &Rules,
     running: &Arc<Version>,
     asked: &[Change],
     golden: &[(String, Golden)],
 ) -> Result<Passed, SwapRefused> {
-    let config = &context.pipeline.swap;
     let mut checks = Vec::new();
     let mut passed = |name, found: String| checks.push(Check { name, found });
     let library = running.library.with(asked.to_vec())?;
-    library.check_secrets(&context.slot.target().secrets).map_err(ChangeError::from)?;
+    library.check_secrets(&slot.target().secrets).map_err(ChangeError::from)?;
     let changes = changes(&running.library.set(), &library.set());
     passed("component", changes.join("; "));
-    let fitted = fit(context, &library)?;
+    let fitted = fit(slot, &library)?;
     passed(
         "columns",
         match &fitted {
@@ -184,9 +186,8 @@ pub(super) fn check(
         return Err(SwapRefused::GoldenFailed { stages, failed, cases, problems });
     }
     passed("golden", format!("{all} cases"));
-    let recent = context.slot.recent().batches();
+    let recent = slot.recent().batches();
     let before = fitted.as_ref().and_then(|fitted| running.fitted(&fitted.columns));
-    let rules = &config.rules;
     let shadow = match (&before, &fitted) {
         (Some(before), Some(now)) => shadow(before, now, &recent, rules)?,
         _ => Shadow::default(),
@@ -201,7 +202,7 @@ pub(super) fn check(
 }
 
 /// Fits a library to the columns that came in last, where any did.
-pub(super) fn fit(context: &Context, library: &Library) -> Result<Option<Fitted>, SwapRefused> {
-    let columns = context.slot.columns();
-    Ok(columns.map(|columns| context.slot.target().fit(library, &columns)).transpose()?)
+pub(super) fn fit(slot: &Slot, library: &Library) -> Result<Option<Fitted>, SwapRefused> {
+    let columns = slot.columns();
+    Ok(columns.map(|columns| slot.target().fit(library, &columns)).transpose()?)
 }

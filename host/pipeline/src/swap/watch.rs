@@ -13,15 +13,17 @@ use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
 use object_store::ObjectStore;
+use tokio::runtime::Handle;
 
 use super::gate::SwapRefused;
 use super::{Request, Swaps};
-use crate::context::Context;
-use crate::threads::{End, Threads};
+use crate::threads::Threads;
 use crate::versions::actor::{self, Actor};
+use crate::versions::slot::Slot;
+use clickmill_config::Pipeline;
 use clickmill_core::{Digest, causes, store};
 use clickmill_sandbox::build::{self, Freshness, Install};
-use clickmill_sandbox::{Change, FetchError, Golden, LookupFile, NewComponent};
+use clickmill_sandbox::{Change, Engine, FetchError, Golden, LookupFile, NewComponent};
 
 /// What is looked at.
 enum Place {
@@ -45,12 +47,52 @@ struct LookupPlace {
     watched: bool,
 }
 
+/// Something whose plugins are watched.
+pub(crate) trait Watched: Send + 'static {
+    fn pipeline(&self) -> &Pipeline;
+    fn runtime(&self) -> &Handle;
+    fn engine(&self) -> &Engine;
+    fn slot(&self) -> &Slot;
+    /// Checks what has changed and takes it up. What is refused is told.
+    fn take(&self, request: &Request) -> Result<(), SwapRefused>;
+}
+
+impl Watched for Swaps {
+    fn pipeline(&self) -> &Pipeline {
+        &self.0.pipeline
+    }
+
+    fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    fn slot(&self) -> &Slot {
+        &self.0.slot
+    }
+
+    fn take(&self, request: &Request) -> Result<(), SwapRefused> {
+        self.swap(request).map(|_| ())
+    }
+}
+
+/// What becomes of what lies in `swap.watch` at the start.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum AtStart {
+    /// It runs already, as far as it was taken up before.
+    Runs,
+    /// It is taken up before anything runs.
+    IsTakenUp,
+}
+
 /// Looks at what is to be watched, on a thread of its own, as long as the pipeline is there. With `all`
 /// all stages are watched.
-pub(crate) fn watch(context: &Arc<Context>, all: bool, threads: &Threads) {
-    let config = &context.pipeline.swap;
-    let mut places: Vec<Place> = context
-        .pipeline
+pub(crate) fn watch<W: Watched>(watched: W, all: bool, at_start: AtStart, threads: &Threads) {
+    let (pipeline, config) = (watched.pipeline(), &watched.pipeline().swap);
+    let mut places: Vec<Place> = pipeline
         .plugins
         .iter()
         .filter(|plugin| all || plugin.watch)
@@ -63,7 +105,7 @@ pub(crate) fn watch(context: &Arc<Context>, all: bool, threads: &Threads) {
             }
         })
         .collect();
-    for plugin in &context.pipeline.plugins {
+    for plugin in &pipeline.plugins {
         places.extend(plugin.lookups.iter().map(|(table, path)| {
             Place::Lookup(LookupPlace {
                 stage: plugin.name.to_string(),
@@ -83,15 +125,22 @@ pub(crate) fn watch(context: &Arc<Context>, all: bool, threads: &Threads) {
         return;
     }
     let interval = config.watch_interval;
-    let swaps = Swaps(context.clone());
+    let watcher = Watcher(watched);
+    let mut seen = Seen::default();
+    if at_start == AtStart::IsTakenUp {
+        let mut there = watcher.changed(&places, &mut seen);
+        // Files are what the pipeline file names, and were just read.
+        there.retain(|changed| matches!(changed, Changed::Object { .. }));
+        watcher.take_up(there, || true);
+    }
     threads.spawn("watch", move |end| {
-        let mut seen = Seen::default();
-        // What is there at the start runs already.
-        swaps.changed(&places, &mut seen);
+        if at_start == AtStart::Runs {
+            watcher.changed(&places, &mut seen);
+        }
         while !end.comes_within(interval) {
-            let changed = swaps.changed(&places, &mut seen);
+            let changed = watcher.changed(&places, &mut seen);
             if !changed.is_empty() {
-                swaps.take_up(changed, end);
+                watcher.take_up(changed, || !end.comes_within(Duration::ZERO));
             }
         }
     });
@@ -140,7 +189,10 @@ enum Changed {
     Object { stage: String, store: Arc<dyn ObjectStore>, path: object_store::path::Path },
 }
 
-impl Swaps {
+/// Looks, and has taken up what has changed.
+struct Watcher<W>(W);
+
+impl<W: Watched> Watcher<W> {
     fn changed(&self, places: &[Place], seen: &mut Seen) -> Vec<Changed> {
         let mut changed = Vec::new();
         for place in places {
@@ -169,7 +221,7 @@ impl Swaps {
                 }
                 Place::Prefix { store, prefix } => {
                     let listed = store.list(Some(prefix)).try_collect::<Vec<_>>();
-                    let objects = match self.0.runtime.block_on(listed) {
+                    let objects = match self.0.runtime().block_on(listed) {
                         Ok(objects) => objects,
                         Err(error) => {
                             tracing::warn!(error = causes(&error), "cannot look at `swap.watch`");
@@ -179,7 +231,7 @@ impl Swaps {
                     for object in objects {
                         let name = object.location.filename().unwrap_or_default();
                         let Some(stage) = name.strip_suffix(".wasm") else { continue };
-                        let known = self.0.slot.current();
+                        let known = self.0.slot().current();
                         let state = format!(
                             "{:?} {:?} {} {}",
                             object.version, object.e_tag, object.last_modified, object.size
@@ -198,7 +250,7 @@ impl Swaps {
     }
 
     /// Swaps all of it at once, against what runs by then.
-    fn take_up(&self, changed: Vec<Changed>, end: &End) {
+    fn take_up(&self, changed: Vec<Changed>, goes_on: impl Fn() -> bool) {
         let mut request = Request { actor: Actor::host(actor::WATCH), ..Request::default() };
         for changed in changed {
             let (change, golden) = match self.read(changed) {
@@ -214,7 +266,7 @@ impl Swaps {
                 request.changes.push(change);
                 continue;
             }
-            let running = self.0.slot.current();
+            let running = self.0.slot().current();
             let mut made =
                 running.record.set.stages.iter().filter(|made| made.stage == *change.stage);
             // What runs already is left, and so are its cases.
@@ -228,14 +280,14 @@ impl Swaps {
             return;
         }
         // What is refused was told where it was.
-        while let Err(SwapRefused::Overtaken { .. }) = self.swap(&request)
-            && !end.comes_within(Duration::ZERO)
+        while let Err(SwapRefused::Overtaken { .. }) = self.0.take(&request)
+            && goes_on()
         {}
     }
 
     /// What a stage is to have, with its golden cases; `None` where it is to have what it has.
     fn read(&self, changed: Changed) -> Result<Option<(Change, Vec<Golden>)>, String> {
-        let max_bytes = self.0.engine.limits().max_bytes;
+        let max_bytes = self.0.engine().limits().max_bytes;
         let of_file =
             |path: &Path| NewComponent::read(path, max_bytes).map_err(|error| causes(&error));
         let (stage, component, golden) = match changed {
@@ -257,7 +309,7 @@ impl Swaps {
                     |error: FetchError| format!("cannot read `{path}`: {}", causes(&error));
                 let named = PathBuf::from(path.to_string());
                 let got = NewComponent::get(&*store, &path, named, max_bytes);
-                let got = self.0.runtime.block_on(got);
+                let got = self.0.runtime().block_on(got);
                 (stage, got.map_err(failed)?, Ok(Vec::new()))
             }
         };
@@ -269,7 +321,7 @@ impl Swaps {
         let LookupPlace { stage, table, path, watched } = place;
         let file = LookupFile::read(&table, &path).map_err(|error| causes(&error))?;
         let digest = file.digest().clone();
-        let running = self.0.slot.current();
+        let running = self.0.slot().current();
         let mut stages = running.record.set.stages.iter().filter(|made| made.stage == *stage);
         let mut lookups = stages.by_ref().flat_map(|made| &made.lookups);
         if lookups.any(|made| made.table == table && made.digest == digest) {

@@ -1,0 +1,86 @@
+//! Plugins that change while a process of `exec` runs: what lies in `swap.watch`, and what the pipeline
+//! file has watched. There is no audit log and no table, so what is taken up is told to the caller, and who
+//! runs the process decides.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::executor::Executor;
+use crate::swap::gate::{self, SwapRefused};
+use crate::swap::watch::{self, AtStart, Watched};
+use crate::swap::{Request, rollout};
+use crate::threads::Threads;
+use crate::versions::slot::{Slot, SlotEvent};
+use crate::versions::version::Origin;
+use clickmill_config::Pipeline;
+use clickmill_core::causes;
+use clickmill_sandbox::Engine;
+
+impl Watched for Arc<Executor> {
+    fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    fn take(&self, request: &Request) -> Result<(), SwapRefused> {
+        self.try_take(request).inspect_err(|refused| {
+            let (check, error) = (refused.check(), causes(refused));
+            tracing::warn!(check, error, "a swap is refused, what ran before still runs");
+        })
+    }
+}
+
+impl Executor {
+    fn try_take(&self, request: &Request) -> Result<(), SwapRefused> {
+        let config = &self.pipeline.swap;
+        let base = self.slot.base();
+        let passed = gate::check(
+            &self.slot,
+            &config.rules,
+            &base.current,
+            &request.changes,
+            &request.golden,
+        )?;
+        let rollout = rollout(request, config);
+        let (actor, note) = (request.actor.name.clone(), request.note.clone());
+        let origin = Origin { actor, note, changes: passed.changes };
+        let (from, to) = (base.current.library.digest(), passed.library.digest().clone());
+        let installed = self.slot.install(&base, passed.library, passed.fitted, origin, rollout);
+        if installed.is_none() {
+            return Err(SwapRefused::Overtaken { entered: None });
+        }
+        tracing::info!(%from, %to, ?rollout, "plugins swapped");
+        Ok(())
+    }
+}
+
+/// Takes up what lies in `swap.watch`, and from now on what changes.
+pub(super) fn watch(executor: &Arc<Executor>, threads: &Threads) {
+    // A process that starts remembers no swap.
+    watch::watch(executor.clone(), false, AtStart::IsTakenUp, threads);
+}
+
+/// Tells what the slot did by itself.
+pub(super) fn tell(event: &SlotEvent) {
+    match event {
+        SlotEvent::Promoted { from, to } => {
+            tracing::info!(from = %from.set.digest, to = %to.set.digest, "the canary took over");
+        }
+        SlotEvent::RolledBack { from, to, reason, .. } => {
+            let (from, to) = (&from.set.digest, &to.set.digest);
+            tracing::warn!(%from, %to, reason, "plugins rolled back");
+        }
+    }
+}
