@@ -1,7 +1,7 @@
 //! `clickmill exec`: the chain for another engine, by frames on standard input and output.
 
 use std::fs::File;
-use std::io::{Write, stdin};
+use std::io::{IsTerminal, Write, stdin, stdout};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 
@@ -57,6 +57,12 @@ fn digest(text: &str) -> Result<String, &'static str> {
 
 impl Exec {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
+        if stdout().is_terminal() {
+            return Err(Failure::bad_input(
+                "standard output is a terminal, and frames are for programs",
+            )
+            .hint("`clickmill run` runs a pipeline by itself"));
+        }
         let mut output = print::frames()?;
         let ran = self.answer(warehouse, &mut output);
         if let Err(failure) = &ran {
