@@ -104,6 +104,7 @@ fn look(on: &Resource) -> String {
         Resource::Project { .. }
         | Resource::Topic { .. }
         | Resource::Bucket { .. }
+        | Resource::Repository { .. }
         | Resource::PolicyTag { .. } => "true".to_owned(),
     }
 }
@@ -168,6 +169,12 @@ fn command(grant: &Grant, change: Change) -> String {
                 quoted(&format!("{project}:{dataset}.{table}"))
             )
         }
+        Resource::Repository { project, location, repository } => format!(
+            "gcloud artifacts repositories {binding} {} --location={} --project={} {who}",
+            quoted(repository),
+            quoted(location),
+            quoted(project)
+        ),
         Resource::PolicyTag { policy_tag } => format!(
             "gcloud data-catalog taxonomies policy-tags {binding} {} {who}",
             quoted(policy_tag)

@@ -23,6 +23,7 @@ pub use terraform::Terraform;
 pub use view::MaskedView;
 
 use clickmill_config::{Pipeline, Place, PubSub, Source};
+use clickmill_core::oci::Reference;
 
 /// What a pipeline needs on Google Cloud.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +86,8 @@ pub enum Resource {
     Dataset { project: String, dataset: String },
     /// A BigQuery table.
     Table { project: String, dataset: String, table: String },
+    /// A repository of Artifact Registry.
+    Repository { project: String, location: String, repository: String },
     /// A policy tag, by its resource name.
     PolicyTag { policy_tag: String },
 }
@@ -170,6 +173,7 @@ pub fn needs(pipeline: &Pipeline, warehouse: &str) -> Access {
         let why = "lists and reads the plugins that it takes up";
         access.host("roles/storage.objectViewer", on, why, Vec::new());
     }
+    pull_plugins(pipeline, &mut access);
     if let Place::BigQuery(place) = &pipeline.sink.place {
         bigquery::host(pipeline, place, &mut access);
         bigquery::readers(pipeline, place, &mut access);
@@ -207,6 +211,37 @@ fn pubsub(source: &PubSub, access: &mut Access) {
     access.host("roles/pubsub.subscriber", on.clone(), why, exists.clone());
     let why = "looks whether the subscription is there before a run";
     access.host("roles/pubsub.viewer", on, why, exists);
+}
+
+/// Each repository of Artifact Registry once, however many plugins come from it.
+fn pull_plugins(pipeline: &Pipeline, access: &mut Access) {
+    let mut seen = Vec::new();
+    for on in pipeline.plugins.iter().filter_map(|plugin| repository(&plugin.reference()?)) {
+        if !seen.contains(&on) {
+            let why = "pulls plugins that the cache has not";
+            access.host("roles/artifactregistry.reader", on.clone(), why, Vec::new());
+            seen.push(on);
+        }
+    }
+}
+
+/// The repository of Artifact Registry that a reference leads to; none of another registry's.
+fn repository(reference: &Reference) -> Option<Resource> {
+    let (host, mut parts) = (reference.host(), reference.repository().split('/'));
+    let project = parts.next()?.to_owned();
+    if let Some(location) = host.strip_suffix("-docker.pkg.dev") {
+        let (location, repository) = (location.to_owned(), parts.next()?.to_owned());
+        return Some(Resource::Repository { project, location, repository });
+    }
+    // What was Container Registry: repositories of these names.
+    let location = match host {
+        "gcr.io" | "us.gcr.io" => "us",
+        "eu.gcr.io" => "europe",
+        "asia.gcr.io" => "asia",
+        _ => return None,
+    };
+    let (location, repository) = (location.to_owned(), host.to_owned());
+    Some(Resource::Repository { project, location, repository })
 }
 
 fn read_objects(uri: &str, access: &mut Access) {
@@ -288,6 +323,9 @@ impl fmt::Display for Resource {
             Self::Dataset { project, dataset } => write!(f, "dataset {project}.{dataset}"),
             Self::Table { project, dataset, table } => {
                 write!(f, "table {project}.{dataset}.{table}")
+            }
+            Self::Repository { project, location, repository } => {
+                write!(f, "projects/{project}/locations/{location}/repositories/{repository}")
             }
             Self::PolicyTag { policy_tag } => write!(f, "{policy_tag}"),
         }

@@ -146,6 +146,14 @@ fn kind(on: &Resource) -> (&'static str, Vec<(&'static str, String)>) {
                 ("table_id", text(table)),
             ],
         ),
+        Resource::Repository { project, location, repository } => (
+            "google_artifact_registry_repository_iam_member",
+            vec![
+                ("project", text(project)),
+                ("location", text(location)),
+                ("repository", text(repository)),
+            ],
+        ),
         Resource::PolicyTag { policy_tag } => {
             ("google_data_catalog_policy_tag_iam_member", vec![("policy_tag", text(policy_tag))])
         }

@@ -15,6 +15,7 @@
 //! | `GET /v1/plugins` | the version that runs, and the canary beside it | readers |
 //! | `GET /v1/plugins/history` | all versions since the start | readers |
 //! | `POST /v1/plugins/swap` | 200 taken up, 409 refused, with the check that failed, 503 where many wait | operators |
+//! | `POST /v1/plugins/reload` | the same of the process's own pipeline file, read again for its stages | operators |
 //! | `POST /v1/plugins/rollback` | the version that runs now | operators |
 //!
 //! Readers and operators show a token, `Authorization: Bearer …`: one that the pipeline file names, or the

@@ -13,14 +13,18 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
 use super::gate::Caller;
-use super::wire::{ChangeBody, RollbackBody, SwapBody, SwappedBody, VersionBody};
+use super::wire::{
+    ChangeBody, ReloadBody, RollbackBody, RolledBackBody, SwapBody, SwappedBody, VersionBody,
+};
 use super::{answer_error, entered};
 use clickmill_core::{Fault, causes, store};
-use clickmill_pipeline::{Actor, Running, SwapRefused, Swaps};
+use clickmill_pipeline::{Actor, Reload, Request, Running, SwapRefused, Swaps};
 use clickmill_sandbox::{Change, FetchError, LookupFile, NewComponent};
 
 /// Swaps that are checked or wait, at most. Each holds a thread, and a rollback wants one too.
 const MAX_SWAPS: usize = 4;
+/// Stages that the pipeline file may have beyond those of the start, for the size of a request.
+const MORE_STAGES: usize = 8;
 /// What surrounds the components of a request, at most.
 const BESIDE_COMPONENTS: usize = 1 << 20;
 
@@ -34,10 +38,11 @@ pub(super) fn shown(running: Running) -> Router {
 
 /// What operators do. A request may be as large as a component for each stage: they are in it as base64.
 pub(super) fn changed(running: Running) -> Router {
-    let stages = running.versions().0.set.stages.len();
+    let stages = running.versions().0.set.stages.len() + MORE_STAGES;
     let most = most_bytes(running.max_component_bytes(), stages);
     Router::new()
         .route("/v1/plugins/swap", post(swap))
+        .route("/v1/plugins/reload", post(reload))
         .with_state((running.clone(), Arc::new(Semaphore::new(MAX_SWAPS))))
         .merge(Router::new().route("/v1/plugins/rollback", post(rollback)).with_state(running))
         .layer(DefaultBodyLimit::max(most))
@@ -73,7 +78,7 @@ async fn swap(
         Ok(actor) => actor,
         Err(error) => return answer_error(StatusCode::BAD_REQUEST, error.to_string(), None),
     };
-    let mut request = clickmill_pipeline::Request {
+    let mut request = Request {
         actor,
         note: entered::noted(&body.note),
         rollout,
@@ -100,6 +105,36 @@ async fn swap(
             Err(error) => return answer_error(StatusCode::BAD_REQUEST, error, None),
         }
     }
+    swapped(swaps, request, places).await
+}
+
+async fn reload(
+    State((running, places)): State<(Running, Arc<Semaphore>)>,
+    Extension(caller): Extension<Caller>,
+    body: Result<Json<ReloadBody>, JsonRejection>,
+) -> Response {
+    let body = match body {
+        Ok(Json(body)) => body,
+        Err(error) => return answer_unread(&error),
+    };
+    tracing::info!(peer = %caller.peer, role = ?caller.role, body.dry_run, "a reload is asked for");
+    let actor = match Actor::claimed(&body.actor, entered::told(&caller)) {
+        Ok(actor) => actor,
+        Err(error) => return answer_error(StatusCode::BAD_REQUEST, error.to_string(), None),
+    };
+    let request = Request {
+        actor,
+        note: entered::noted(&body.note),
+        rollout: body.rollout(),
+        dry_run: body.dry_run,
+        reload: Some(Reload { expected: body.expected }),
+        ..Default::default()
+    };
+    swapped(Swaps::of(&running), request, places).await
+}
+
+/// Swaps, where not too many do.
+async fn swapped(swaps: Swaps, request: Request, places: Arc<Semaphore>) -> Response {
     let Ok(place) = places.try_acquire_owned() else {
         let error = format!("{MAX_SWAPS} swaps are checked or wait already: ask again in a moment");
         return answer_error(StatusCode::SERVICE_UNAVAILABLE, error, None);
@@ -138,7 +173,10 @@ async fn rollback(
     let roll_back = move || swaps.roll_back(to.as_deref(), &actor, &note).map_err(Box::new);
     let done = tokio::task::spawn_blocking(roll_back).await;
     match done {
-        Ok(Ok(record)) => Json(VersionBody::from(&*record)).into_response(),
+        Ok(Ok(record)) => {
+            let version = VersionBody::from(&*record);
+            Json(RolledBackBody { version, file: running.taken_back() }).into_response()
+        }
         Ok(Err(refused)) => answer_refused(&refused),
         Err(error) => answer_error(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), None),
     }

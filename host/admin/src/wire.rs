@@ -72,6 +72,30 @@ pub struct SwapBody {
     pub dry_run: bool,
 }
 
+/// `POST /v1/plugins/reload`: the process reads its own pipeline file again. What the file says is not in here.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReloadBody {
+    /// Who asks, for the history.
+    #[serde(default)]
+    pub actor: String,
+    /// What they say about it.
+    #[serde(default)]
+    pub note: String,
+    /// BLAKE3 of the file that is to be taken up, in hexadecimal; any where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Digest>,
+    /// The share of batches it gets at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_share: Option<f64>,
+    /// For how long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_secs: Option<f64>,
+    /// Only check.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// What is to be different about a stage.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,6 +148,17 @@ pub struct RollbackBody {
     /// The plugin set to go to, or how it begins; the one before where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+}
+
+/// The answer to a rollback.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RolledBackBody {
+    /// The version that runs now.
+    #[serde(flatten)]
+    pub version: VersionBody,
+    /// The plugin set that the pipeline file still has, where that was taken back: a start runs the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Digest>,
 }
 
 /// The answer to a swap.
@@ -238,15 +273,26 @@ pub struct ErrorBody {
 impl SwapBody {
     /// How it is to begin.
     pub fn rollout(&self) -> Option<Rollout> {
-        match (self.canary_share, self.canary_secs) {
-            (None, None) => None,
-            (Some(share), _) if share >= 1.0 => Some(Rollout::All),
-            (share, seconds) => Some(Rollout::Canary {
-                share: share.unwrap_or(0.05).max(0.0),
-                time: Duration::try_from_secs_f64(seconds.unwrap_or(30.0).min(FOR_EVER_SECS))
-                    .unwrap_or_default(),
-            }),
-        }
+        rollout(self.canary_share, self.canary_secs)
+    }
+}
+
+impl ReloadBody {
+    /// How it is to begin.
+    pub fn rollout(&self) -> Option<Rollout> {
+        rollout(self.canary_share, self.canary_secs)
+    }
+}
+
+fn rollout(canary_share: Option<f64>, canary_secs: Option<f64>) -> Option<Rollout> {
+    match (canary_share, canary_secs) {
+        (None, None) => None,
+        (Some(share), _) if share >= 1.0 => Some(Rollout::All),
+        (share, seconds) => Some(Rollout::Canary {
+            share: share.unwrap_or(0.05).max(0.0),
+            time: Duration::try_from_secs_f64(seconds.unwrap_or(30.0).min(FOR_EVER_SECS))
+                .unwrap_or_default(),
+        }),
     }
 }
 

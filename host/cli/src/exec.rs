@@ -76,8 +76,8 @@ impl Exec {
 
     fn answer(self, warehouse: &str, output: &mut impl Write) -> Result<(), Failure> {
         let (pipeline, options) = (self.pipeline.read()?, options(warehouse));
-        let found = pipeline::look(&pipeline, &options.secrets).into_iter();
-        Failure::all(found.map(Failure::from).collect())?;
+        let found = pipeline::look(&pipeline, &options.secrets, options.cache.as_deref());
+        Failure::all(found.into_iter().map(Failure::from).collect())?;
         // Not through a buffer: frames are long.
         let input = File::from(stdin().as_fd().try_clone_to_owned()?);
         let how = pipeline::Exec {

@@ -148,6 +148,7 @@ failure_from! {
     clickmill_pipeline::AuditSinkError => |error| error.fault().into(),
     clickmill_pipeline::BuildError => |error| error.fault().into(),
     clickmill_pipeline::ReplayError => |error| error.fault().into(),
+    clickmill_registry::RegistryError => |error| error.fault().into(),
     clickmill_core::schema::SchemaError => |_| Exit::BadInput,
     clickmill_audit::AuditError => |error| error.fault().into(),
     clickmill_admin::AdminError => |_| Exit::Environment,

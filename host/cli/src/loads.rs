@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::Value as Json;
 
-use super::query::print;
+use super::query::print_set;
 use super::run::{RunOptions, conclude, run_pipeline};
 use super::{Failure, ids};
 use clickmill_core::indented;
@@ -135,7 +135,7 @@ impl List {
             text("at"),
             text("error"),
         ];
-        print(&ResultSet { columns, rows }.try_into()?, json)
+        print_set(ResultSet { columns, rows }, json)
     }
 }
 
@@ -157,7 +157,7 @@ impl Show {
                 .hint("`clickmill loads list` shows how the ids begin"));
         }
         if self.json {
-            return print(&found.try_into()?, true);
+            return print_set(found, true);
         }
         let at = found.columns.iter().position(|column| column.name == "source");
         let source = found.rows.first().zip(at).and_then(|(row, at)| row.get(at)?.as_str());

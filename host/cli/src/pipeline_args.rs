@@ -34,10 +34,8 @@ impl PipelineArgs {
 ///
 /// All that keeps it from running.
 pub(super) fn look(pipeline: &Pipeline, options: &Options) -> Result<(), Failure> {
-    let mut found: Vec<Failure> = clickmill_pipeline::look(pipeline, &options.secrets)
-        .into_iter()
-        .map(Failure::from)
-        .collect();
+    let found = clickmill_pipeline::look(pipeline, &options.secrets, options.cache.as_deref());
+    let mut found: Vec<Failure> = found.into_iter().map(Failure::from).collect();
     if pipeline.is_served() {
         found.extend(clickmill_admin::look(&pipeline.admin).into_iter().map(Failure::from));
     }
@@ -55,5 +53,6 @@ pub(super) fn options(warehouse: &str) -> Options {
         forget_swaps: false,
         audit: place::audit(),
         actor: place::actor(),
+        file: None,
     }
 }

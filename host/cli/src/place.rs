@@ -129,6 +129,11 @@ pub(crate) fn plugins() -> Vec<PathBuf> {
 /// Reads a pipeline file, or the one of that name that comes with clickmill: `batch`, `batch.toml` and
 /// `host/pipelines/batch.toml` are the same one, unless there is such a file here.
 pub(crate) fn read_pipeline(given: &Path, set: &[String]) -> Result<Pipeline, Failure> {
+    Ok(clickmill_config::read(&find_pipeline(given), set)?)
+}
+
+/// Where a pipeline file is that is named like that.
+pub(crate) fn find_pipeline(given: &Path) -> PathBuf {
     let name = given.strip_prefix(PIPELINES).unwrap_or(given);
     let is_name = name.file_name() == Some(name.as_os_str());
     // A folder of that name is no pipeline file.
@@ -139,9 +144,9 @@ pub(crate) fn read_pipeline(given: &Path, set: &[String]) -> Result<Pipeline, Fa
     {
         // It is not to be taken for a file of the user's own.
         eprintln!("no `{}` here: it is {}", given.display(), shipped.display());
-        return Ok(clickmill_config::read(&shipped, set)?);
+        return shipped;
     }
-    Ok(clickmill_config::read(given, set)?)
+    given.to_owned()
 }
 
 /// The tiles of the dashboard: those that come with clickmill, and else those that the binary was built

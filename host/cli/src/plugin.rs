@@ -5,8 +5,11 @@ mod alone;
 mod bench;
 mod built;
 mod keygen;
+mod lock;
 mod new;
 mod profile;
+mod pushed;
+mod registry;
 mod sign;
 mod swap;
 mod test;
@@ -29,14 +32,15 @@ Examples:
   clickmill plugin build plugins/mask
   clickmill plugin build --install plugins/mask
   clickmill plugin inspect plugins/mask
-  clickmill plugin inspect --json mask.wasm";
+  clickmill plugin inspect --json mask.wasm
+  clickmill plugin inspect oci://localhost:5000/plugins/mask:1.2.0";
 
 /// Begins, builds, inspects, tests, signs and swaps plugins
 #[derive(Debug, Subcommand)]
 pub(super) enum Plugin {
     /// Begin a plugin: a project of its own, in any folder
     New(new::New),
-    /// Build plugin crates into components
+    /// Build plugins into components
     Build(Build),
     /// Say what a component is, what it wants and how it is configured
     Inspect(Inspect),
@@ -46,7 +50,17 @@ pub(super) enum Plugin {
     Bench(bench::Bench),
     /// Say where a plugin's fuel goes, by function
     Profile(profile::Profile),
-    /// Swap plugins of a running pipeline, their configuration or their lookup tables
+    /// Push a plugin to an OCI registry
+    Push(registry::Push),
+    /// Pull a plugin from an OCI registry
+    Pull(registry::Pull),
+    /// Copy a plugin from one OCI registry or repository to another
+    Copy(registry::Copy),
+    /// List the tags of a plugin in an OCI registry, each with its digest
+    List(registry::List),
+    /// Write the digests of tags into a pipeline file
+    Lock(lock::Lock),
+    /// Swap plugins of a running pipeline, their configuration or lookup tables, or its list of stages
     Swap(swap::Swap),
     /// Take the last swap of a running pipeline back, or go to any plugin set that ran before
     Rollback(swap::Rollback),
@@ -61,11 +75,11 @@ pub(super) enum Plugin {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Build {
-    /// Folders of plugin crates
-    #[arg(required = true, value_name = "CRATE")]
-    crates: Vec<PathBuf>,
+    /// Folders of plugins; what lies in one says its language
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
 
-    /// Install what is missing for it, by rustup or, as root, by apt-get
+    /// Install what is missing for it: Rust by rustup or, as root, by apt-get; other tools from PyPI or npm, into a folder of their own
     #[arg(long)]
     install: bool,
 }
@@ -73,7 +87,7 @@ pub(super) struct Build {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Inspect {
-    /// A component file, or the folder of a plugin crate
+    /// A component file, the folder of a plugin crate, or oci://HOST/REPOSITORY:TAG
     plugin: PathBuf,
 
     /// Print it as JSON
@@ -93,6 +107,11 @@ impl Plugin {
             Plugin::Test(test) => test.run(warehouse),
             Plugin::Bench(bench) => bench.run(),
             Plugin::Profile(profile) => profile.run(),
+            Plugin::Push(push) => push.run(),
+            Plugin::Pull(pull) => pull.run(),
+            Plugin::Copy(copy) => copy.run(),
+            Plugin::List(list) => list.run(),
+            Plugin::Lock(lock) => lock.run(),
             Plugin::Swap(swap) => swap.run(),
             Plugin::Rollback(rollback) => rollback.run(),
             Plugin::History(history) => history.run(),
@@ -105,7 +124,7 @@ impl Plugin {
 impl Build {
     fn run(self) -> Result<(), Failure> {
         let install = if self.install { Install::Allowed } else { Install::Never };
-        for component in build::build_all(&self.crates, Freshness::Rebuild, install) {
+        for component in build::build_all(&self.folders, Freshness::Rebuild, install) {
             println!("{}", component?.display());
         }
         Ok(())
@@ -114,12 +133,19 @@ impl Build {
 
 impl Inspect {
     fn run(self) -> Result<(), Failure> {
-        let path = if self.plugin.is_dir() { built(&self.plugin)? } else { self.plugin };
-        let plugin = describe_file(&self.limits.engine()?, &path)?;
+        let engine = self.limits.engine()?;
+        let pulled = pushed::pulled(&self.plugin, engine.limits().max_bytes)?;
+        let path = match &pulled {
+            Some(pulled) => pulled.component.clone(),
+            None if self.plugin.is_dir() => built(&self.plugin)?,
+            None => self.plugin,
+        };
+        let plugin = describe_file(&engine, &path)?;
+        let pushed = pulled.as_ref().map(pushed::Pushed::read).transpose()?;
         let schema: serde_json::Value =
             serde_json::from_str(&plugin.config_schema).unwrap_or_default();
         if self.json {
-            let described = json!({
+            let mut described = json!({
                 "name": plugin.name,
                 "version": plugin.version,
                 "description": plugin.description,
@@ -130,6 +156,9 @@ impl Inspect {
                 "secrets": plugin.secrets,
                 "config_schema": schema,
             });
+            if let Some(pushed) = &pushed {
+                described["registry"] = pushed.json();
+            }
             println!("{described:#}");
             return Ok(());
         }
@@ -143,6 +172,9 @@ impl Inspect {
         ]
         .map(|text| indented(&text));
         println!("{name} {version}  {description}");
+        if let Some(pushed) = &pushed {
+            pushed.print();
+        }
         println!("contract  {}", plugin.contract);
         println!("digest    {}", plugin.digest);
         println!("size      {} bytes", plugin.bytes);
@@ -151,6 +183,9 @@ impl Inspect {
             println!("secrets   {secrets}");
         }
         println!("config    (JSON Schema)\n{schema:#}");
+        if let Some(readme) = pushed.as_ref().and_then(|pushed| pushed.readme.as_ref()) {
+            println!("readme\n{}", indented(readme));
+        }
         Ok(())
     }
 }

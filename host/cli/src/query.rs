@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use arrow::json::LineDelimitedWriter;
 use arrow::util::pretty::pretty_format_batches_with_schema;
 use clap::Args;
+use serde::Serializer;
 
 use super::print::data;
 use super::{Failure, place};
 use clickmill_sink::Tables;
-use clickmill_tables::result_set::{Answer, Bounds, Parameter, Question};
+use clickmill_tables::result_set::{Answer, Bounds, Parameter, Question, ResultSet};
 use clickmill_warehouse::Warehouse;
 
 const EXAMPLES: &str = "\
@@ -65,7 +65,7 @@ impl Query {
             };
             tables.look(question).await
         })?;
-        print(&found.try_into()?, self.json)
+        print_set(found, self.json)
     }
 }
 
@@ -121,14 +121,26 @@ fn answer_with(
 /// Prints an answer: a table, or a JSON object per row.
 pub(super) fn print(answer: &Answer, json: bool) -> Result<(), Failure> {
     if json {
-        let mut writer = LineDelimitedWriter::new(Vec::new());
-        for batch in &answer.batches {
-            writer.write(batch)?;
-        }
-        writer.finish()?;
-        return Ok(data(&String::from_utf8_lossy(&writer.into_inner()))?);
+        return objects(&ResultSet::of(answer)?);
     }
     let table = pretty_format_batches_with_schema(answer.schema.clone(), &answer.batches)?;
     println!("{table}");
     Ok(())
+}
+
+/// The same of an answer that is JSON already.
+pub(super) fn print_set(found: ResultSet, json: bool) -> Result<(), Failure> {
+    if json { objects(&found) } else { print(&found.try_into()?, false) }
+}
+
+/// Prints a JSON object per row, the same whatever has answered. What is null is left out.
+fn objects(found: &ResultSet) -> Result<(), Failure> {
+    let mut lines = Vec::new();
+    for row in &found.rows {
+        let fields = found.columns.iter().map(|column| &column.name).zip(row);
+        let fields = fields.filter(|(_, value)| !value.is_null());
+        serde_json::Serializer::new(&mut lines).collect_map(fields)?;
+        lines.push(b'\n');
+    }
+    Ok(data(&String::from_utf8_lossy(&lines))?)
 }

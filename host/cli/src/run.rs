@@ -14,6 +14,7 @@ use super::running::{self, Announced};
 use super::{Exit, Failure, dashboard, place};
 use clickmill_admin as admin;
 use clickmill_admin::Interface;
+use clickmill_config::PipelineFile;
 use clickmill_core::lock;
 use clickmill_dashboard::Dashboard;
 use clickmill_pipeline as pipeline;
@@ -51,7 +52,7 @@ pub(super) struct Run {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     stop_when_idle: Option<Duration>,
 
-    /// Take plugins up when they change: edit, save, and see the new rows (streams, and sources that are watched)
+    /// Take plugins up when they change, and the stages of the pipeline file: edit, save, and see the new rows (streams, and sources that are watched)
     #[arg(long)]
     watch: bool,
 
@@ -112,8 +113,11 @@ pub(super) fn run_pipeline(
     run: RunOptions,
 ) -> Result<Summary, Failure> {
     let RunOptions { ending, watch, forget_swaps, secrets, open, only } = run;
-    let pipeline = place::read_pipeline(path, set)?;
-    let options = Options { secrets, forget_swaps, ..options(warehouse) };
+    let path = place::find_pipeline(path);
+    let pipeline = clickmill_config::read(&path, set)?;
+    // What came by a pipe is read once.
+    let file = path.is_file().then(|| PipelineFile { path, overrides: set.to_vec() });
+    let options = Options { secrets, forget_swaps, file, ..options(warehouse) };
     pipeline_args::look(&pipeline, &options)?;
     let prepared = pipeline::build(pipeline, &options)?;
     let served = prepared.pipeline().is_served();

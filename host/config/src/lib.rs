@@ -8,6 +8,7 @@
 mod admin;
 mod bounds;
 mod check;
+mod difference;
 mod environment;
 pub mod fuzz;
 mod guard;
@@ -39,7 +40,7 @@ pub use admin::{Admin, Listen, Token, is_host};
 pub use guard::Guard;
 pub use plugin::{Grant, InstanceLife, Limits, Plugin};
 pub use problem::Problem;
-pub use reader::read;
+pub use reader::{PipelineFile, read};
 pub use schema::{PluginSchema, schema};
 pub use swap::{ComponentLimits, Rules, Swap};
 pub use trust::Trust;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clickmill_core::StageName;
+use clickmill_core::oci::Reference;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,8 @@ const MAX_ROWS_PER_RECORD: u32 = 10_000;
 pub struct Plugin {
     /// The stage's name, unique in the pipeline.
     pub name: StageName,
-    /// A component file, or the folder of a plugin crate, which is built.
+    /// A component file, the folder of a plugin crate, which is built, or the text of a reference to what a
+    /// registry holds, which is pulled.
     pub component: PathBuf,
     /// Columns it may read.
     pub reads: Grant,
@@ -51,6 +53,11 @@ impl Plugin {
             instance: InstanceLife::default(),
             watch: false,
         }
+    }
+
+    /// Where a registry holds the component, if one does.
+    pub fn reference(&self) -> Option<Reference> {
+        self.component.to_str()?.parse().ok()
     }
 
     /// Most bytes of a secret's name.

@@ -208,7 +208,7 @@ pub(super) struct Plugin {
     /// The stage's name, unique in the pipeline.
     #[schemars(regex(pattern = NAME), extend("not" = { "enum": stage::ALL }))]
     pub name: String,
-    /// A component file, or the folder of a plugin crate, which is built.
+    /// A component file, the folder of a plugin crate, which is built, or `oci://HOST/REPOSITORY@sha256:DIGEST`.
     pub component: String,
     /// Columns that it may read, records and fields by their paths; `*` is all of them.
     #[serde(default)]

@@ -1,8 +1,54 @@
 //! From the text of a pipeline file to a checked [`Pipeline`].
 
-use std::path::Path;
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
 
 use super::{ConfigError, Pipeline, check, environment, overrides, schema, secrets};
+use clickmill_core::{Digest, file};
+
+/// The most that a file may have that is read again: whoever may write it may write anything.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// A pipeline file that can be read again, with what was said beside it.
+#[derive(Debug, Clone)]
+pub struct PipelineFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The `key=value` of `--set`.
+    pub overrides: Vec<String>,
+}
+
+impl PipelineFile {
+    /// Reads and checks the file as it is now, and says what its text is known by. A link is followed, and a pipe
+    /// is not waited for.
+    ///
+    /// # Errors
+    ///
+    /// As of [`read`], and where it is no file any more or a huge one.
+    pub fn read(&self) -> Result<(Pipeline, Digest), ConfigError> {
+        let Self { path, overrides } = self;
+        let text = self.text();
+        let text = text.map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let pipeline = read_text(&text, path, overrides, &|name| std::env::var(name).ok())?;
+        Ok((pipeline, Digest::of(text.as_bytes())))
+    }
+
+    /// Its text as it is now.
+    ///
+    /// # Errors
+    ///
+    /// Where it can't be read, is no file, a huge one or not UTF-8.
+    pub fn text(&self) -> io::Result<String> {
+        let mut text = String::new();
+        let file = file::open(&self.path)?;
+        file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+        if text.len() as u64 > MAX_BYTES {
+            let error = format!("it has more than {MAX_BYTES} bytes");
+            return Err(io::Error::new(ErrorKind::FileTooLarge, error));
+        }
+        Ok(text)
+    }
+}
 
 /// Reads and checks a pipeline file. `overrides` are the `key=value` of `--set`.
 ///
@@ -55,3 +101,6 @@ fn no_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
         why: error.message().trim().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

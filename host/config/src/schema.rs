@@ -205,8 +205,8 @@ fn key(plugin: &str) -> String {
     format!("config_of_{}", plugin.chars().map(plain).collect::<String>())
 }
 
-/// A pattern of the paths by which a pipeline file names a component: a file, or the folder of its crate. Only
-/// what has a meaning is escaped, as patterns of JavaScript want it.
+/// A pattern of the paths by which a pipeline file names a component: a file, the folder of its crate, or a
+/// registry's repository. Only what has a meaning is escaped, as patterns of JavaScript want it.
 fn component(plugin: &str) -> String {
     let mut name = String::new();
     for c in plugin.chars() {
@@ -215,7 +215,7 @@ fn component(plugin: &str) -> String {
         }
         name.push(c);
     }
-    format!(r"(^|\/){name}(\.wasm)?\/*$")
+    format!(r"(^|\/){name}(\.wasm|(:[\w.-]+)?(@sha256:[0-9a-f]+)?)\/*$")
 }
 
 /// What a pipeline file may have in the configuration of a plugin, by what the plugin says, which may be

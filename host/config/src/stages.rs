@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::problem::{Problem, join, problem};
 use super::{Plugin, raw, secrets};
+use clickmill_core::oci::Reference;
 use clickmill_core::path::Path as ColumnPath;
 use clickmill_core::schema::{Column, Kind, Mode, TableSchema, provenance};
 use clickmill_core::{StageName, causes, stage};
@@ -101,14 +102,7 @@ fn check_plugin(
             problem(problems, &format!("{path}.lookups.{name}"), message);
         }
     }
-    let component = join(folder, &section.component);
-    if !component.exists() {
-        let message = format!(
-            "there is no `{}`: wanted a component file or a plugin crate",
-            component.display()
-        );
-        problem(problems, &format!("{path}.component"), message);
-    }
+    let component = component((&section.component, section.watch), path, folder, problems);
     Some(Plugin {
         name: name?,
         component,
@@ -121,6 +115,40 @@ fn check_plugin(
         instance: section.instance,
         watch: section.watch,
     })
+}
+
+/// Where the component is: a path as seen from the file's folder, or a reference to a registry as it is.
+fn component(
+    (named, watch): (&str, bool),
+    path: &str,
+    folder: &Path,
+    problems: &mut Vec<Problem>,
+) -> PathBuf {
+    let key = format!("{path}.component");
+    if Reference::is_meant(named) {
+        match named.parse::<Reference>() {
+            Ok(reference) if reference.tag().is_none() && reference.digest().is_none() => {
+                let message = format!("`{reference}` has neither a tag nor a digest");
+                problem(problems, &key, message);
+            }
+            Ok(_) => {}
+            Err(error) => problem(problems, &key, error.to_string()),
+        }
+        if watch {
+            let message = "is for files and crates: what a registry holds is not watched, `clickmill plugin swap STAGE=oci://…@sha256:…` takes another".to_owned();
+            problem(problems, &format!("{path}.watch"), message);
+        }
+        return PathBuf::from(named);
+    }
+    let component = join(folder, named);
+    if !component.exists() {
+        let message = format!(
+            "there is no `{}`: wanted a component file or a plugin crate",
+            component.display()
+        );
+        problem(problems, &key, message);
+    }
+    component
 }
 
 /// A plugin's configuration is JSON, which has no dates: they become text.

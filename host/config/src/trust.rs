@@ -23,6 +23,8 @@ pub struct Trust {
     pub not_before: Option<Micros>,
     /// Digests of components that are not taken, whoever signed them.
     pub revoked: Vec<Digest>,
+    /// Whether what a registry holds may be named by a tag alone, which may be another thing's tomorrow.
+    pub allow_tags: bool,
 }
 
 #[derive(Deserialize, Default, JsonSchema)]
@@ -41,10 +43,12 @@ pub(super) struct RawTrust {
     /// Digests of components that are not taken, whoever signed them.
     #[schemars(inner(regex(pattern = "^[0-9a-f]{64}$")))]
     revoked: Vec<String>,
+    /// What a registry holds may be named by a tag alone, which may be another thing's tomorrow.
+    allow_tags: bool,
 }
 
 pub(super) fn trust(raw: RawTrust, folder: &Path, problems: &mut Vec<Problem>) -> Trust {
-    let RawTrust { keys, bind, not_before, revoked } = raw;
+    let RawTrust { keys, bind, not_before, revoked, allow_tags } = raw;
     if keys.is_empty() {
         for (key, is_there) in [("bind", bind), ("not_before", not_before.is_some())] {
             if is_there {
@@ -86,5 +90,5 @@ pub(super) fn trust(raw: RawTrust, folder: &Path, problems: &mut Vec<Problem>) -
         }
     };
     let keys = keys.into_iter().enumerate().filter_map(text).collect();
-    Trust { keys, bind, not_before, revoked }
+    Trust { keys, bind, not_before, revoked, allow_tags }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::process::Command;
 
 /// Variables that a build is given as they are: where things are, who asks, how to speak, compilers.
-const NAMES: [&str; 51] = [
+const NAMES: [&str; 55] = [
     "CARGO_ENCODED_RUSTDOCFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_HOME",
@@ -34,9 +34,13 @@ const NAMES: [&str; 51] = [
     "MACOSX_DEPLOYMENT_TARGET",
     "MAKEFLAGS",
     "NIX_SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
     "NO_COLOR",
+    "NPM_CONFIG_USERCONFIG",
     "NUM_JOBS",
     "PATH",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
     "RUSTC",
     "RUSTC_BOOTSTRAP",
     "RUSTC_WORKSPACE_WRAPPER",

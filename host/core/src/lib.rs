@@ -14,6 +14,7 @@ pub mod folder;
 pub mod leaves;
 mod micros;
 mod near;
+pub mod oci;
 pub mod path;
 pub mod private;
 pub mod schema;

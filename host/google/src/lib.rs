@@ -3,7 +3,7 @@
 //! Application Default Credentials, unless an environment variable names an emulator: that endpoint, and
 //! no credentials. The official clients read no such variable themselves. Cloud Storage is `store`'s.
 
-use google_cloud_auth::credentials::{Credentials, anonymous};
+use google_cloud_auth::credentials::{AccessTokenCredentials, Builder, Credentials, anonymous};
 use google_cloud_gax::error::Error;
 use google_cloud_gax::error::rpc::{Code, StatusDetails};
 
@@ -57,6 +57,19 @@ macro_rules! connected {
             None => builder,
         }
     }};
+}
+
+/// A token by Application Default Credentials, for services that have no client of Google's: Artifact Registry's
+/// registries.
+///
+/// # Errors
+///
+/// Why there are no credentials, or none can be had now. It says nothing of their content.
+pub async fn access_token() -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    clickmill_core::tls::choose();
+    let credentials: AccessTokenCredentials =
+        Builder::default().build_access_token_credentials()?;
+    Ok(credentials.access_token().await?.token)
 }
 
 /// Whether the same request may succeed later.

@@ -1,5 +1,6 @@
 //! From a checked pipeline file to something that can run: components compiled, tables made sure of.
 
+mod components;
 mod error;
 mod look;
 
@@ -27,10 +28,11 @@ use super::threads::{Bell, Runtime, Threads};
 use super::versions::actor;
 use super::versions::fit::Target;
 use super::versions::guard::Guard;
+use super::versions::reading::Reading;
 use super::versions::slot::{Slot, SlotEvent};
 use super::versions::version::Origin;
 use clickmill_audit as audit;
-use clickmill_config::{Pipeline, Place, Source, TableName};
+use clickmill_config::{Pipeline, PipelineFile, Place, Source, TableName};
 use clickmill_core::schema::{SchemaError, TableSchema, provenance};
 use clickmill_core::{Micros, causes};
 use clickmill_dead_letter::Writer;
@@ -58,6 +60,8 @@ pub struct Options {
     pub audit: PathBuf,
     /// Who runs the pipeline, for the audit log.
     pub actor: String,
+    /// The pipeline file, where it can be read again while the pipeline runs.
+    pub file: Option<PipelineFile>,
 }
 
 /// A pipeline that can run.
@@ -133,11 +137,17 @@ pub(super) struct Loaded {
     pub secrets: Secrets,
 }
 
-/// Compiles the plugins of a pipeline file. Nothing is written but the cache of compiled plugins.
-pub(super) fn load(pipeline: &Pipeline, options: &Options) -> Result<Loaded, BuildError> {
+/// Compiles the plugins of a pipeline file, which from then on names them where they are on this machine.
+/// Nothing is written but the cache.
+pub(super) fn load(pipeline: &mut Pipeline, options: &Options) -> Result<Loaded, BuildError> {
     // Before anything is built or started.
     let environment = |variable: &str| std::env::var_os(variable);
     let secrets = Secrets::read(&pipeline.plugins, &options.secrets, environment)?;
+    let (plugins, not_had) = components::fetched(pipeline, options.cache.as_deref());
+    if let Some(error) = not_had.into_iter().next() {
+        return Err(error);
+    }
+    pipeline.plugins = plugins;
     let runtime = Runtime::new().map_err(BuildError::Runtime)?;
     let engine = engine(pipeline, options)?;
     let library = Library::load(&engine, &pipeline.plugins)?;
@@ -155,17 +165,17 @@ pub(super) fn letters(pipeline: &Pipeline) -> Result<Arc<Writer>, BuildError> {
 }
 
 fn assemble(
-    pipeline: Pipeline,
+    mut pipeline: Pipeline,
     options: &Options,
     purpose: Purpose,
 ) -> Result<PreparedPipeline, BuildError> {
-    let Loaded { runtime, engine, library, secrets } = load(&pipeline, options)?;
+    let Loaded { runtime, engine, library, secrets } = load(&mut pipeline, options)?;
     let failed = |error| BuildError::Resume(Box::new(error));
     let sets = SetStore::open(&state(&pipeline, &options.warehouse), runtime.handle());
-    let target = target(&pipeline, secrets.clone());
+    let target = target(&pipeline);
     // Before a table is made: a column that is misspelt, say. After a swap it is the swap's set that runs.
     if let Some(columns) = target.columns.as_ref().filter(|_| purpose == Purpose::Run)
-        && let Err(error) = target.fit(&library, columns)
+        && let Err(error) = target.fit(&library, columns, &secrets)
         && (options.forget_swaps
             || !sets.as_ref().is_ok_and(|sets| is_swapped(sets, &pipeline.name, &library)))
     {
@@ -173,15 +183,15 @@ fn assemble(
     }
     let tables = runtime.block_on(tables(&pipeline, &options.warehouse))?;
     let sets = sets.map_err(failed)?;
-    let file = library.digest().clone();
+    let reading = Reading { plugins: pipeline.plugins.clone(), library: library.clone(), secrets };
     let (library, origin) = if options.forget_swaps {
         (library, Origin { actor: actor::FILE.to_owned(), ..Origin::default() })
     } else {
         resume(&sets, &pipeline.name, library).map_err(failed)?
     };
     // That of the last swap is held to the file too.
-    library.check_secrets(&secrets)?;
-    let (slot, events) = Slot::new(target, pipeline.swap.clone(), library, origin);
+    library.check_secrets(&reading.secrets)?;
+    let (slot, events) = Slot::new(target, pipeline.swap.clone(), library, reading, origin);
     let table = &pipeline.sink.table;
     let audit = AuditSink::open(&options.audit, &pipeline.name, &tables, table, runtime.handle())?;
     let audit = Arc::new(audit);
@@ -196,7 +206,8 @@ fn assemble(
         sets,
         audit: audit.clone(),
         letters,
-        file,
+        file: options.file.clone(),
+        secrets: options.secrets.clone(),
         swap_lock: Mutex::new(()),
         remembered: Mutex::default(),
         unpublished: Mutex::default(),
@@ -235,7 +246,7 @@ async fn tables(pipeline: &Pipeline, warehouse: &str) -> Result<Tables, BuildErr
 }
 
 /// What every chain of a pipeline has to fit.
-pub(super) fn target(pipeline: &Pipeline, secrets: Secrets) -> Target {
+pub(super) fn target(pipeline: &Pipeline) -> Target {
     let is_stream = pipeline.source.is_stream();
     Target {
         sink: pipeline.sink.clone(),
@@ -251,7 +262,6 @@ pub(super) fn target(pipeline: &Pipeline, secrets: Secrets) -> Target {
             &pipeline.guard,
             &pipeline.format,
         ),
-        secrets,
     }
 }
 
@@ -309,6 +319,15 @@ fn resume(
                 }
                 Err(error) => Err(error),
             }
+        }
+        Some(last) if last.taken_back.as_ref().is_some_and(|set| file.is_set(set)) => {
+            tracing::warn!(
+                plugin_set = %file.digest(),
+                actor = last.actor,
+                note = last.note,
+                "the pipeline file has the stages that were taken back while it ran: it counts, edit it back and start again where it should not"
+            );
+            Ok((file, of_file))
         }
         Some(last) if last.file != last.running => {
             tracing::warn!(

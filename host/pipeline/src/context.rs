@@ -20,11 +20,11 @@ use super::versions::actor::{self, Actor};
 use super::versions::slot::{Slot, SlotEvent};
 use super::versions::version::VersionRecord;
 use clickmill_audit::{Action, AuditError, Event, Host, Outcome};
-use clickmill_config::{Pipeline, TableName};
+use clickmill_config::{Pipeline, PipelineFile, TableName};
 use clickmill_core::schema::SchemaError;
 use clickmill_core::{Digest, Fault, Micros, causes, lock};
 use clickmill_dead_letter::Writer;
-use clickmill_sandbox::{Engine, Library};
+use clickmill_sandbox::{Engine, Library, Secrets};
 use clickmill_sink::{SinkError, Tables};
 
 /// Batches of a stream between cutter and delivery, per worker: one in hand, one ready on each side, one
@@ -47,8 +47,10 @@ pub(crate) struct Context {
     pub audit: Arc<AuditSink>,
     /// Makes dead letters.
     pub letters: Arc<Writer>,
-    /// The plugin set of the pipeline file.
-    pub file: Digest,
+    /// The pipeline file, where it can be read again.
+    pub file: Option<PipelineFile>,
+    /// Values of secrets that do not come from the environment.
+    pub secrets: Secrets,
     /// Held by a swap from its first check to its end: they come one after the other. Whoever takes a version
     /// back waits for none of them.
     pub swap_lock: Mutex<()>,
@@ -124,7 +126,8 @@ impl Context {
 
     /// Enters the start, and what it may do that it might not before. Without that it does not begin.
     pub(crate) fn begin(&self) -> Result<(), AuditError> {
-        let record = self.slot.current().record.clone();
+        let current = self.slot.current();
+        let record = current.record.clone();
         let event = |action, subject: &str, old: Option<String>, detail: String| Event {
             subject: subject.to_owned(),
             old_plugin_set: old,
@@ -132,7 +135,9 @@ impl Context {
             ..Event::new(&self.actor, action, detail)
         };
         let (plugin_set, ran_last) = (record.set.digest.to_string(), self.audit.ran_last());
-        if record.set.digest != self.file && !ran_last.is_empty() && !ran_last.contains(&plugin_set)
+        if record.set.digest != *current.reading.library.digest()
+            && !ran_last.is_empty()
+            && !ran_last.contains(&plugin_set)
         {
             tracing::warn!(
                 plugin_set,
@@ -216,6 +221,28 @@ impl Context {
         });
     }
 
+    /// What has to be done once another version gets all batches.
+    pub(crate) fn took_over(&self) {
+        self.end_taps();
+        self.remember();
+    }
+
+    /// Ends taps on stages that are gone.
+    pub(crate) fn end_taps(&self) {
+        let current = self.slot.current();
+        let stages: Vec<&str> = current.library.stage_names().collect();
+        self.taps.end_gone(&stages);
+    }
+
+    /// The plugin set that the pipeline file was last read to have, where that was taken back: the next start
+    /// runs the file as it is then.
+    pub(crate) fn taken_back(&self) -> Option<Digest> {
+        let newest = self.slot.readings().into_iter().next()?;
+        let (current, canary) = (self.slot.current(), self.slot.canary());
+        let is_back = canary.is_none() && !Arc::ptr_eq(&newest, &current.reading);
+        is_back.then(|| newest.library.digest().clone())
+    }
+
     /// Remembers what runs at this moment, for the next start. Where that fails it is tried again: what was
     /// remembered before may be what was taken back since.
     pub(crate) fn remember(&self) {
@@ -223,7 +250,8 @@ impl Context {
         let current = self.slot.current();
         let record = &current.record;
         let running = RunningSet {
-            file: self.file.clone(),
+            file: current.reading.library.digest().clone(),
+            taken_back: self.taken_back(),
             running: record.set.digest.clone(),
             actor: record.origin.actor.clone(),
             note: record.origin.note.clone(),
@@ -291,7 +319,7 @@ impl Context {
                     new_plugin_set: Some(to.set.digest.to_string()),
                     ..Event::new(actor::HOST, Action::Promote, "the canary took over")
                 });
-                self.remember();
+                self.took_over();
             }
             SlotEvent::RolledBack { from, to, actor, reason } => {
                 tracing::warn!(
@@ -303,7 +331,7 @@ impl Context {
                     "plugins rolled back"
                 );
                 self.rolled_back(&from, &to, &actor, &reason);
-                self.remember();
+                self.took_over();
             }
         }
     }
@@ -317,10 +345,19 @@ impl Context {
         reason: &str,
     ) {
         self.outcomes.rolled_back.fetch_add(1, Ordering::Relaxed);
+        let file = self.taken_back();
+        if let Some(plugin_set) = &file {
+            tracing::warn!(
+                %plugin_set,
+                "the pipeline file still has the stages that were taken back: a start runs them, so edit it back"
+            );
+        }
+        let file = file.map(|set| format!("the pipeline file still has plugin set {set}"));
+        let file = file.unwrap_or_default();
         self.audit.enter_late(Event {
             old_plugin_set: Some(from.set.digest.to_string()),
             new_plugin_set: Some(to.set.digest.to_string()),
-            ..Event::new(&actor.name, Action::Rollback, actor.detail(&[reason]))
+            ..Event::new(&actor.name, Action::Rollback, actor.detail(&[reason, &file]))
         });
     }
 }

@@ -25,6 +25,7 @@ use super::run::line;
 use super::run::transform::Worker;
 use super::threads::Threads;
 use super::versions::actor;
+use super::versions::reading::Reading;
 use super::versions::slot::{Slot, SlotEvent};
 use super::versions::version::Origin;
 use answers::Answers;
@@ -50,24 +51,25 @@ pub struct Exec {
 
 /// Answers the elements on `input` by frames on `output`, until the input ends.
 pub fn exec(
-    pipeline: Pipeline,
+    mut pipeline: Pipeline,
     options: &Options,
     how: &Exec,
     input: impl Read + Send + 'static,
     output: &mut impl Write,
 ) -> Result<(), ExecError> {
-    let Loaded { runtime, engine, library, secrets } = build::load(&pipeline, options)?;
+    let Loaded { runtime, engine, library, secrets } = build::load(&mut pipeline, options)?;
     let plugin_set = library.digest().to_string();
     if let Some(wanted) = how.plugin_set.as_ref().filter(|wanted| !plugin_set.starts_with(*wanted))
     {
         return Err(ExecError::PluginSet { plugin_set, wanted: wanted.clone() });
     }
-    let target = build::target(&pipeline, secrets);
+    let target = build::target(&pipeline);
     if let Some(columns) = &target.columns {
-        target.fit(&library, columns)?;
+        target.fit(&library, columns, &secrets)?;
     }
     let origin = Origin { actor: actor::FILE.to_owned(), ..Origin::default() };
-    let (slot, events) = Slot::new(target, pipeline.swap.clone(), library, origin);
+    let reading = Reading { plugins: pipeline.plugins.clone(), library: library.clone(), secrets };
+    let (slot, events) = Slot::new(target, pipeline.swap.clone(), library, reading, origin);
     let executor = Arc::new(Executor {
         letters: build::letters(&pipeline)?,
         runtime: runtime.handle().clone(),

@@ -43,6 +43,7 @@ pub use run::stop::{Ending, Stop};
 pub use run::stream::StreamError;
 pub use run::{RunError, run, run_objects};
 pub use swap::gate::{Check, SwapRefused};
+pub use swap::reload::Reload;
 pub use swap::set_store::{SetStore, SetStoreError};
 pub use swap::shadow::Shadow;
 pub use swap::{Request, Swapped, Swaps};

@@ -10,7 +10,9 @@ pub(crate) mod attempts;
 mod chains;
 mod decode;
 mod error;
+mod load;
 mod record;
+mod sealed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,14 +29,12 @@ use super::context::Context;
 use super::run::load::in_turn;
 use super::run::stop::Stop;
 use clickmill_audit::{Action, Event};
-use clickmill_core::batch::Rejected;
 use clickmill_core::schema::provenance;
 use clickmill_core::{Digest, Micros, StageName};
-use clickmill_dead_letter::{Contents, Opened, SEALED_MESSAGE, SealKeys};
+use clickmill_dead_letter::SEALED_MESSAGE;
 use clickmill_sandbox::Change;
-use clickmill_sink::{Begun, Claim, Key, Lender, Letter, Record, SinkError, Targets, Wanted};
-use clickmill_tables::ledger::Committed;
-use clickmill_tables::{Routed, ledger};
+use clickmill_sink::{Claim, Key, Letter, Record, SinkError, Wanted};
+use clickmill_tables::ledger;
 
 /// Letters that are read, and loaded, at once.
 const PAGE: usize = 5000;
@@ -132,7 +132,7 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
         let mut letters = read(context, &request.condition, &after)?;
         let Some(last) = letters.last() else { break };
         after.clone_from(&last.letter_id);
-        open_sealed(context, &mut letters)?;
+        sealed::open_all(context, &mut letters)?;
         page(context, &mut chains, letters, request.dry_run, &mut done)?;
     }
     let rejected: u64 = done.rejected.values().map(|(count, _)| count).sum();
@@ -153,7 +153,7 @@ pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, Repla
     // Before any is opened: of several none is shown.
     let mut letter = <[Letter; 1]>::try_from(letters)
         .map_err(|_| ReplayError::NoLetter { id: id.to_owned(), found })?;
-    open_sealed(context, &mut letter)?;
+    sealed::open_all(context, &mut letter)?;
     let [letter] = letter;
     // Before anything of it is shown.
     let revealed = context.audit.enter(Event {
@@ -192,7 +192,7 @@ pub fn record(
     if letters.is_empty() {
         return Err(ReplayError::NoLetters { condition: recording.condition.clone() });
     }
-    open_sealed(context, &mut letters)?;
+    sealed::open_all(context, &mut letters)?;
     // Before anything of them is shown, as far as it is.
     let ids: Vec<&str> = letters.iter().map(|letter| letter.letter_id.as_str()).collect();
     let detail = format!("golden cases of the rows of {} letters", letters.len());
@@ -244,70 +244,6 @@ fn read(context: &Context, condition: &str, after: &str) -> Result<Vec<Letter>, 
         limit: PAGE,
     };
     Ok(context.runtime.block_on(context.tables.letters(&wanted))?)
-}
-
-/// Opens letters that are sealed, once it is entered that this is done.
-fn open_sealed(context: &Context, letters: &mut [Letter]) -> Result<(), ReplayError> {
-    let is_sealed = |letter: &&Letter| letter.sealed_with.is_some();
-    let lent = |letter: &Letter| {
-        let lender = letter.lender.as_ref().filter(|lender| lender.sealed_with.is_some());
-        lender.map(|lender| lender.letter_id.clone())
-    };
-    let sealed = letters.iter().filter(is_sealed);
-    let sealed: BTreeSet<String> = sealed
-        .flat_map(|letter| [Some(letter.letter_id.clone()), lent(letter)])
-        .flatten()
-        .collect();
-    if sealed.is_empty() {
-        return Ok(());
-    }
-    let detail = format!("letters to be opened: {}", sealed.len());
-    let entered = context.audit.enter(Event {
-        subject: sealed.iter().cloned().collect::<Vec<_>>().join(", "),
-        ..Event::new(&context.actor, Action::Unseal, detail)
-    });
-    entered.map_err(ReplayError::Audit)?;
-    for letter in letters.iter_mut() {
-        let Some(key_id) = &letter.sealed_with else { continue };
-        match open(context, &letter.letter_id, key_id, &letter.payload)? {
-            Opened::Whole(Contents { payload, message, attributes }) => {
-                (letter.payload, letter.message, letter.attributes) =
-                    (payload.into(), message, attributes);
-            }
-            Opened::Payload(payload) => letter.payload = payload.into(),
-        }
-        let Some(Lender { letter_id, sealed_with, payload: Some(lent) }) = &letter.lender else {
-            continue;
-        };
-        letter.payload = match sealed_with {
-            None => lent.clone(),
-            Some(key_id) => match open(context, letter_id, key_id, lent)? {
-                Opened::Whole(Contents { payload, .. }) | Opened::Payload(payload) => {
-                    payload.into()
-                }
-            },
-        };
-        letter.lender = None;
-    }
-    Ok(())
-}
-
-/// Opens what is sealed of a letter.
-fn open(
-    context: &Context,
-    letter_id: &str,
-    key_id: &str,
-    sealed: &[u8],
-) -> Result<Opened, ReplayError> {
-    let keys = context.letters.keys.as_ref();
-    let Some(seal) = keys.and_then(|keys| keys.find(key_id)) else {
-        let named = keys.into_iter().flat_map(SealKeys::iter);
-        let named = named.map(|seal| format!("`{}`", seal.key_id())).collect::<Vec<_>>();
-        let named = if named.is_empty() { "no key".to_owned() } else { named.join(", ") };
-        let (letter_id, key_id) = (letter_id.to_owned(), key_id.to_owned());
-        return Err(ReplayError::NoKey { letter_id, key_id, named });
-    };
-    Ok(seal.open(sealed, letter_id)?)
 }
 
 fn page(
@@ -374,7 +310,7 @@ fn page(
     let mut good: BTreeSet<Key> = rows.iter().flat_map(keys_of).collect();
     let is_to_write = !good.is_empty() || !strays.is_empty();
     if !dry_run && is_to_write {
-        match write(context, chains, rows, &strays, &all)? {
+        match load::write(context, chains, rows, &strays, &all)? {
             Some(refused) => {
                 for refused in refused {
                     let key = key_of(&refused);
@@ -427,65 +363,4 @@ fn enter_attempts(
     let name = Digest::of(format!("{} {set} {fates:?}", at.get()).as_bytes()).short();
     context.runtime.block_on(context.tables.enter(&table, &name, None, &rows))?;
     Ok(())
-}
-
-/// Writes the rows of a page as one load, and letters of those that are refused and that none is of yet.
-/// Returns those that the table refuses; `None` where another replay has loaded the page by now.
-fn write(
-    context: &Context,
-    chains: &Chains<'_>,
-    rows: Vec<Routed>,
-    strays: &[Rejected],
-    letters: &[(String, Option<Key>)],
-) -> Result<Option<Vec<clickmill_tables::Refused>>, ReplayError> {
-    let sink = &context.pipeline.sink;
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(chains.library.digest().as_bytes());
-    // What becomes of a row is decided by the tables too.
-    for (table, schema) in sink.tables() {
-        hasher.update(format!("{table} {:?}\0", schema.arrow()).as_bytes());
-    }
-    for route in &sink.routes {
-        hasher.update(format!("{} {}\0", route.condition, route.copy).as_bytes());
-    }
-    hasher.update(format!("{:?}", sink.unrouted).as_bytes());
-    letters.iter().for_each(|(id, _)| {
-        hasher.update(id.as_bytes());
-    });
-    let load_id: String = Digest::from(hasher.finalize()).short().into();
-    let letters_table = context.pipeline.dead_letter.table.clone();
-    let targets = Targets::of(sink, (letters_table, context.letters.schema.clone()));
-    let runtime = &context.runtime;
-    let tell =
-        || tracing::info!(load_id, "another replay is loading these letters, waiting for it");
-    let begin = || context.tables.begin_load(runtime, &load_id, &targets);
-    let begun = in_turn(runtime, &Stop::default(), tell, begin)?;
-    let Some(Begun::Load(mut load)) = begun else { return Ok(None) };
-    let started_at = Micros::now();
-    let count: usize = rows.iter().map(Routed::count).sum();
-    for rows in rows {
-        load.write(rows)?;
-    }
-    let refused = load.refused()?.concat();
-    let lettered: BTreeSet<&Key> = letters.iter().filter_map(|(_, key)| key.as_ref()).collect();
-    let late = refused.iter().filter(|refused| !lettered.contains(&key_of(refused)));
-    let unlettered: Vec<Rejected> = strays.iter().chain(late).cloned().collect();
-    for letters in context.letters.rows(&unlettered) {
-        load.write_dead_letters(letters?)?;
-    }
-    let committed = load.commit(&ledger::Entry {
-        source: format!("replay of dead letters {load_id}"),
-        load_id,
-        pipeline: context.pipeline.name.clone(),
-        table: sink.table.clone(),
-        bytes: 0,
-        rows_in: count as u64,
-        rows_out: (count - refused.len()) as u64,
-        rows_rejected: refused.len() as u64,
-        rows_filtered: 0,
-        plugin_set: chains.library.digest().clone(),
-        started_at,
-        finished_at: Micros::now(),
-    })?;
-    Ok((committed == Committed::Now).then_some(refused))
 }

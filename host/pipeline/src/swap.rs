@@ -6,6 +6,8 @@
 
 pub(crate) mod difference;
 pub(crate) mod gate;
+pub(crate) mod reload;
+mod sensitive;
 pub(crate) mod set_store;
 pub(crate) mod shadow;
 pub(crate) mod table;
@@ -17,13 +19,15 @@ use std::sync::atomic::Ordering;
 use super::context::Context;
 use super::observe::running::Running;
 use super::versions::actor::Actor;
+use super::versions::reading::Reading;
 use super::versions::slot::{RollbackTarget, Rollout};
 use super::versions::version::{Origin, Standing, VersionRecord};
 use clickmill_audit::{Action, Event, Outcome};
 use clickmill_config as config;
 use clickmill_core::{Digest, causes, lock};
 use clickmill_sandbox::{Change, ChangeError, Golden, PluginSet};
-use gate::{Check, SwapRefused};
+use gate::{Candidate, Check, SwapRefused};
+use reload::Reload;
 use shadow::Shadow;
 
 /// Changes the plugin set of a running pipeline. Cheap to clone.
@@ -37,6 +41,8 @@ pub struct Request {
     pub actor: Actor,
     /// What they say about it.
     pub note: String,
+    /// The pipeline file is read again, in place of changes.
+    pub reload: Option<Reload>,
     /// What is to be different; all of it counts at once.
     pub changes: Vec<Change>,
     /// Golden cases, by stage.
@@ -78,13 +84,19 @@ impl Swaps {
         let context = &*self.0;
         let base = context.slot.base();
         let from = &base.current;
-        let passed = gate::check(
-            &context.slot,
-            &context.pipeline.swap.rules,
-            from,
-            &request.changes,
-            &request.golden,
-        )?;
+        let (candidate, file) = match &request.reload {
+            Some(asked) => {
+                let (candidate, file) = reload::candidate(context, from, asked)?;
+                (candidate, Some(file))
+            }
+            None => {
+                let library = from.library.with(request.changes.clone())?;
+                let (reading, golden) = (from.reading.clone(), request.golden.clone());
+                (Candidate { library, reading, golden }, None)
+            }
+        };
+        let passed = gate::check(&context.slot, &context.pipeline.swap.rules, from, candidate)?;
+        let set = from.record.set.clone();
         let (from, to) = (from.library.digest().clone(), passed.library.digest().clone());
         let mut swapped =
             Swapped { from, to, checks: passed.checks, shadow: passed.shadow, version: None };
@@ -101,19 +113,35 @@ impl Swaps {
                 format!("{:.1} % of batches for {time:?}", share * 100.0)
             }
         };
-        let detail = request.actor.detail(&[&passed.changes.join("; "), &begins, &request.note]);
-        let event = Event {
-            subject: stages(&request.changes),
+        let changes = gate::lines(&passed.changes);
+        let read = file.map(|file| format!("pipeline file {file} read again")).unwrap_or_default();
+        let parts = [read.as_str(), &changes.join("; "), &begins, &request.note];
+        let detail = request.actor.detail(&parts);
+        let event = |action, subject, detail| Event {
+            subject,
             old_plugin_set: Some(swapped.from.to_string()),
             new_plugin_set: Some(swapped.to.to_string()),
-            ..Event::new(&request.actor.name, Action::Swap, detail)
+            ..Event::new(&request.actor.name, action, detail)
         };
         // Without an entry it does not count.
         context.publish(&passed.library)?;
-        context.audit.enter(event).map_err(SwapRefused::Audit)?;
+        let mut subject = stages(&request.changes);
+        if request.reload.is_some() {
+            for (stage, grant) in difference::grants(&set, &passed.library.set()) {
+                let grant =
+                    event(Action::Grant, stage.to_string(), request.actor.detail(&[&grant]));
+                context.audit.enter(grant).map_err(SwapRefused::Audit)?;
+            }
+            let mut named: Vec<&str> = passed.changes.iter().map(|(stage, _)| &**stage).collect();
+            named.dedup();
+            subject = named.join(", ");
+        }
+        let swap = event(Action::Swap, subject, detail);
+        context.audit.enter(swap).map_err(SwapRefused::Audit)?;
         let (actor, note) = (request.actor.name.clone(), request.note.clone());
-        let origin = Origin { actor, note, changes: passed.changes };
-        let installed = context.slot.install(&base, passed.library, passed.fitted, origin, rollout);
+        let origin = Origin { actor, note, changes };
+        let put = (passed.library, passed.reading);
+        let installed = context.slot.install(&base, put, passed.fitted, origin, rollout);
         let Some(record) = installed else {
             return Err(SwapRefused::Overtaken { entered: Some(swapped.to) });
         };
@@ -126,7 +154,7 @@ impl Swaps {
             "plugins swapped"
         );
         if rollout == Rollout::All {
-            context.remember();
+            context.took_over();
         }
         context.outcomes.taken.fetch_add(1, Ordering::Relaxed);
         swapped.version = Some(record);
@@ -183,7 +211,8 @@ impl Swaps {
             Some(digest) => context.sets.set(digest)?,
             None => self.before(&current.record).ok_or(SwapRefused::NothingBefore)?,
         };
-        let library = context.sets.restore(&current.library, &to)?;
+        let reading = self.reading_of(&current.reading, &to)?;
+        let library = context.sets.restore(&reading.library, &to)?;
         if library.digest() == current.library.digest() {
             // Beside a canary it does not run alone yet.
             if let Some(record) = context.slot.canary().and_then(|canary| take_back(&canary)) {
@@ -192,21 +221,41 @@ impl Swaps {
             let plugin_set = to.digest;
             return Err(ChangeError::Nothing { plugin_set }.into());
         }
-        let secrets = &context.slot.target().secrets;
-        library.check_secrets(secrets).map_err(ChangeError::from)?;
-        let fitted = gate::fit(&context.slot, &library)?;
-        let changes = difference::changes(&current.record.set, &library.set());
+        library.check_secrets(&reading.secrets).map_err(ChangeError::from)?;
+        let fitted = gate::fit(&context.slot, &library, &reading.secrets)?;
+        let changes = gate::lines(&difference::changes(&current.record.set, &library.set()));
         let origin = Origin { actor: actor.name.clone(), note: reason, changes };
         // What ran since the start was published before it did.
         let ran = context.slot.history();
         let is_published = ran.iter().any(|record| record.set.digest == *library.digest());
         let unpublished = (!is_published).then(|| library.clone());
-        let installed = context.slot.go_back(&base, library, fitted, origin);
+        let installed = context.slot.go_back(&base, (library, reading), fitted, origin);
         let record = installed.ok_or(SwapRefused::Overtaken { entered: None })?;
         unpublished.into_iter().for_each(|library| context.publish_late(library));
         context.rolled_back(&current.record, &record, actor, &record.origin.note);
-        context.remember();
+        context.took_over();
         Ok(record)
+    }
+
+    /// The stages of the pipeline file, as they were read, that a set is to run with: those that are just its
+    /// own, else those of what runs. A kept set says of stages no more than their names.
+    fn reading_of(
+        &self,
+        current: &Arc<Reading>,
+        to: &PluginSet,
+    ) -> Result<Arc<Reading>, SwapRefused> {
+        let readings = self.0.slot.readings();
+        let of_its_own = |reading: &&Arc<Reading>| {
+            let own = reading.library.set();
+            reading.has_stages_of(to) && difference::rights(to, &own).is_empty()
+        };
+        let alike = |reading: &&Arc<Reading>| reading.has_stages_of(to);
+        let all = || std::iter::once(current).chain(&readings);
+        let found = all().find(of_its_own).or_else(|| all().find(alike));
+        found.cloned().ok_or_else(|| SwapRefused::OtherStages {
+            plugin_set: to.digest.clone(),
+            stages: to.stages.iter().map(|made| &*made.stage).collect::<Vec<&str>>().join(", "),
+        })
     }
 
     fn refuse(&self, request: &Request, refused: &SwapRefused) {
@@ -220,7 +269,10 @@ impl Swaps {
         self.0.outcomes.refused.fetch_add(1, Ordering::Relaxed);
         let why = format!("{}: {}", refused.check(), causes(refused));
         self.0.audit.enter_late(Event {
-            subject: stages(&request.changes),
+            subject: match request.reload {
+                Some(_) => "pipeline file".to_owned(),
+                None => stages(&request.changes),
+            },
             old_plugin_set: Some(running.record.set.digest.to_string()),
             outcome: Outcome::Refused,
             ..Event::new(&request.actor.name, Action::Refuse, request.actor.detail(&[&why]))

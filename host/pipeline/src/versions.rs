@@ -4,6 +4,7 @@
 pub(crate) mod actor;
 pub(crate) mod fit;
 pub(crate) mod guard;
+pub(crate) mod reading;
 pub(crate) mod recent;
 pub(crate) mod rules;
 pub(crate) mod slot;

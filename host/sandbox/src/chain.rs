@@ -20,7 +20,7 @@ use super::stage::{Stage, StageWorker};
 use clickmill_core::batch::{Batch, Rejected, Rejector};
 use clickmill_core::leaves::leaves;
 use clickmill_core::path::Path;
-use clickmill_core::{Digest, SPANS};
+use clickmill_core::{Digest, SPANS, StageName};
 
 /// Configured stages in order. Immutable: a swap makes another chain.
 pub struct Chain {
@@ -56,6 +56,11 @@ impl Chain {
     /// only, those fields.
     pub fn written_paths(&self) -> impl Iterator<Item = Path> {
         self.stages.iter().flat_map(|stage| stage.writes.named())
+    }
+
+    /// The same, stage by stage.
+    pub fn written_by_stage(&self) -> impl Iterator<Item = (&StageName, Vec<Path>)> {
+        self.stages.iter().map(|stage| (&stage.name, stage.writes.named()))
     }
 
     /// The columns of the batch that each stage writes, in order, or writes fields of.

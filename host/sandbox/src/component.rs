@@ -215,7 +215,7 @@ pub(super) fn look(
     let bytes = read(path, limits.max_bytes)?;
     let signature = read_signature(path).unwrap_or_default();
     let trusted = trust.check(stage, &bytes, &signature).map_err(EngineError::from);
-    let fine = trusted.and_then(|_| Ok(shape::check(&bytes)?));
+    let fine = trusted.and_then(|_| Ok(shape::check(&bytes).map(drop)?));
     fine.map_err(|source| PluginError::Compile {
         stage: stage.to_owned(),
         path: path.to_owned(),
@@ -235,19 +235,19 @@ pub(super) fn load(
         |source| PluginError::Compile { stage: stage.to_owned(), path: path.to_owned(), source };
     let claim = engine.check_trust(stage, bytes, signature).map_err(failed)?;
     let component = engine.compile(bytes).map_err(failed)?;
+    let wasmtime = component.engine();
     let contract = |what: String, hint| {
         let stage = stage.to_owned();
         PluginError::Contract { stage, what, hint }
     };
     let component_type = component.component_type();
-    let imports: Vec<&str> =
-        component_type.imports(&engine.wasmtime).map(|(name, _)| name).collect();
-    let spoken = Contract::of(&engine.wasmtime, &component_type).map_err(|other| {
+    let imports: Vec<&str> = component_type.imports(wasmtime).map(|(name, _)| name).collect();
+    let spoken = Contract::of(wasmtime, &component_type).map_err(|other| {
         contract(format!("it was built for `{}`", cut(other, MAX_NAME_BYTES)), OTHER_VERSION)
     })?;
-    let mut imported = component_type.imports(&engine.wasmtime).map(|(_, import)| import);
+    let mut imported = component_type.imports(wasmtime).map(|(_, import)| import);
     let mut left = MAX_IMPORTED;
-    if !imported.all(|import| takes_off(&engine.wasmtime, &import, &mut left)) {
+    if !imported.all(|import| takes_off(wasmtime, &import, &mut left)) {
         let what = format!(
             "it imports more than {MAX_IMPORTED} functions and types, over all that it imports"
         );
@@ -266,15 +266,14 @@ pub(super) fn load(
     let export = |name: &str| {
         component
             .get_export_index(None, name)
-            .ok_or_else(|| contract(lacks(&engine.wasmtime, &component_type, name), OTHER_WORLD))
+            .ok_or_else(|| contract(lacks(wasmtime, &component_type, name), OTHER_WORLD))
     };
     let (describe, configure, process) =
         (export("describe")?, export("configure")?, export("process")?);
-    let pre = link(&engine.wasmtime, &component)
-        .and_then(|linker| linker.instantiate_pre(&component))
-        .map_err(|error| {
-            contract(cut(format!("{error:#}"), MAX_LINK_ERROR_BYTES), OTHER_VERSION)
-        })?;
+    let pre =
+        link(wasmtime, &component).and_then(|linker| linker.instantiate_pre(&component)).map_err(
+            |error| contract(cut(format!("{error:#}"), MAX_LINK_ERROR_BYTES), OTHER_VERSION),
+        )?;
     let digest = Digest::of(bytes);
     let manifest = Manifest::default();
     let slots = engine.slots.clone();
@@ -335,7 +334,7 @@ pub fn describe(
         path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let loaded = load(engine, &stage, path, bytes, signature)?;
     let component_type = loaded.pre.component().component_type();
-    let imports = component_type.imports(&engine.wasmtime).map(|(name, _)| name);
+    let imports = component_type.imports(loaded.pre.engine()).map(|(name, _)| name);
     let imports = told(imports, MAX_NAME_BYTES);
     let Manifest { name, version, description, config_schema, secrets } = loaded.manifest;
     Ok(Described {

@@ -1,4 +1,8 @@
 //! The wasmtime engine: one per process, with compiled code cached on disk and instances pooled.
+//!
+//! Components that are made of more than the pool has places for, as those of interpreters are, have an engine
+//! of their own beside it, which sets memory aside for an instance as it is made. Code is compiled alike for
+//! both, so what a plugin answers and what it costs in fuel is the same by either.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,7 +10,7 @@ use std::sync::Arc;
 use super::cache::{self, CacheError};
 use super::compiler::{Afforded, CompileError, Compiler, Processes};
 use super::settings;
-use super::shape::{self, ShapeError};
+use super::shape::{self, Parts, ShapeError};
 use super::slots::Slots;
 use super::trust::{Claim, Trust, TrustError};
 use clickmill_config::ComponentLimits;
@@ -26,24 +30,24 @@ const KEEP_RESIDENT_BYTES: usize = 16 << 20;
 /// The most linear memory that a pipeline file may grant an instance.
 const MAX_MEMORY_BYTES: usize = 1 << 30;
 
-/// Core instances of a component: the plugin's module, and those that tools put around it to adapt its
-/// imports.
-const MAX_CORE_INSTANCES: u32 = 16;
-
-/// Tables of a component: the plugin's own, and those of its adapters.
-const MAX_TABLES: u32 = 4;
+/// What the pool has for a component: core instances, of the plugin's module and of those that tools put
+/// around it to adapt its imports, and their memories and tables.
+const POOLED: Parts = Parts { core_instances: 16, memories: 1, tables: 4 };
 
 /// Elements of a table, which are the functions that a plugin calls indirectly. The pool sets memory for so
 /// many aside in each slot, so no guest may grow a table beyond them.
 pub(super) const MAX_TABLE_ELEMENTS: usize = 20_000;
 
 /// A component of so many bytes takes seconds to compile: whoever waits is told for what.
-const LARGE_BYTES: usize = 4 << 20;
+const LARGE_BYTES: usize = 1 << 20;
 
 /// Compiles components and holds the pool of instances.
 #[derive(Clone)]
 pub struct Engine {
+    /// Has a pool of instances.
     pub(super) wasmtime: wasmtime::Engine,
+    /// Has none: for components of more parts than the pool has places for.
+    on_demand: wasmtime::Engine,
     /// Places for instances. What a place is good for is more than any component may have, so whoever has
     /// one is not refused an instance by the pool, whatever others use.
     pub(super) slots: Slots,
@@ -159,31 +163,33 @@ impl Engine {
         })?;
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(instances)
-            .total_core_instances(instances * MAX_CORE_INSTANCES)
-            .total_memories(instances)
-            .total_tables(instances * MAX_TABLES)
+            .total_core_instances(instances * POOLED.core_instances)
+            .total_memories(instances * POOLED.memories)
+            .total_tables(instances * POOLED.tables)
             .total_stacks(instances)
-            .max_core_instances_per_component(MAX_CORE_INSTANCES)
-            .max_memories_per_component(1)
-            .max_tables_per_component(MAX_TABLES)
+            .max_core_instances_per_component(POOLED.core_instances)
+            .max_memories_per_component(POOLED.memories)
+            .max_tables_per_component(POOLED.tables)
             .table_elements(MAX_TABLE_ELEMENTS)
             .max_memory_size(MAX_MEMORY_BYTES)
             .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
             .pagemap_scan(wasmtime::Enabled::Auto);
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-        let wasmtime = wasmtime::Engine::new(&config).map_err(|error| {
-            match getrlimit(Resource::As).current {
+        let started = |config: &wasmtime::Config| {
+            wasmtime::Engine::new(config).map_err(|error| match getrlimit(Resource::As).current {
                 Some(limit) => EngineError::Addresses { limit, source: error.into() },
                 None => EngineError::Start(error.into()),
-            }
-        })?;
+            })
+        };
+        let on_demand = started(&config)?;
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        let wasmtime = started(&config)?;
         let afforded = Afforded::of(folder.path(), wasmtime.precompile_compatibility_hash());
         let processes = Processes::default();
         let folder = Arc::new(folder);
         let compiling = Compiling { folder, afforded, compiler: None, processes };
         let (trust, limits) = (Arc::default(), ComponentLimits::default());
         let slots = Slots::new(instances as usize);
-        Ok(Self { wasmtime, slots, trust, limits, compiling: Arc::new(compiling) })
+        Ok(Self { wasmtime, on_demand, slots, trust, limits, compiling: Arc::new(compiling) })
     }
 
     /// The engine, which from now on takes components within these limits. Time and memory are bounded where
@@ -239,7 +245,7 @@ impl Engine {
         if bytes.len() > self.limits.max_bytes {
             return Err(EngineError::TooLarge { bytes: bytes.len(), limit: self.limits.max_bytes });
         }
-        shape::check(bytes)?;
+        let parts = shape::check(bytes)?;
         let Compiling { folder, afforded, compiler, processes } = &*self.compiling;
         if let Some(compiler) = compiler {
             let digest = Digest::of(bytes);
@@ -261,8 +267,8 @@ impl Engine {
                 afforded.add(&digest);
             }
         }
-        Component::from_binary(&self.wasmtime, bytes)
-            .map_err(|error| EngineError::Compile(error.into()))
+        let wasmtime = if parts.fit(POOLED) { &self.wasmtime } else { &self.on_demand };
+        Component::from_binary(wasmtime, bytes).map_err(|error| EngineError::Compile(error.into()))
     }
 }
 

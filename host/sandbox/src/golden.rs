@@ -195,6 +195,12 @@ impl Golden {
         paths.into_iter().map(read).collect()
     }
 
+    /// How many cases there are.
+    #[expect(clippy::len_without_is_empty, reason = "a file without cases is refused")]
+    pub fn len(&self) -> usize {
+        self.cases.len()
+    }
+
     /// Parses the text of a file.
     pub fn parse(text: &str, file: String) -> Result<Self, GoldenError> {
         let golden: Self = match serde_json::from_str(text) {

@@ -17,6 +17,7 @@ use super::lift::{MAX_NAME_BYTES, cut};
 use super::lookup::{Lookups, size_of_answer};
 use super::processor_time::{OutOfTime, spent};
 use super::redactor::Redactor;
+use super::shape::MOST_PARTS;
 use clickmill_config::Limits;
 use clickmill_core::path::MAX_DEPTH;
 
@@ -39,6 +40,8 @@ pub(super) struct Guest {
     pub last_error: Option<String>,
     /// The size that its memory was last refused to grow to, in bytes.
     pub refused_memory: Option<usize>,
+    /// The memory that it has, in bytes: of all its memories together.
+    memory: usize,
     /// The most memory it had, in bytes.
     pub most_memory: usize,
 }
@@ -58,6 +61,7 @@ impl Guest {
             unreadable: BTreeMap::new(),
             last_error: None,
             refused_memory: None,
+            memory: 0,
             most_memory: 0,
         }
     }
@@ -144,17 +148,22 @@ const LINE_BYTES: usize = 32 + MAX_NAME_BYTES;
 impl ResourceLimiter for Guest {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let granted = desired <= self.limits.max_memory_bytes;
-        if granted {
-            self.most_memory = self.most_memory.max(desired);
-        } else {
-            self.refused_memory = Some(desired);
+        let all = self.memory.saturating_add(desired.saturating_sub(current));
+        if all > self.limits.max_memory_bytes {
+            self.refused_memory = Some(all);
+            return Ok(false);
         }
-        Ok(granted)
+        // Beyond what a memory says of itself it does not grow, so that is not counted.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.memory = all;
+        self.most_memory = self.most_memory.max(all);
+        Ok(true)
     }
 
     fn table_growing(
@@ -164,6 +173,18 @@ impl ResourceLimiter for Guest {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         Ok(desired <= MAX_TABLE_ELEMENTS)
+    }
+
+    fn instances(&self) -> usize {
+        MOST_PARTS.core_instances as usize
+    }
+
+    fn memories(&self) -> usize {
+        MOST_PARTS.memories as usize
+    }
+
+    fn tables(&self) -> usize {
+        MOST_PARTS.tables as usize
     }
 }
 

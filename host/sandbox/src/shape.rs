@@ -3,7 +3,7 @@
 //!
 //! What passes may still be no component, or dear to compile: that is found out by compiling it.
 
-use wasmtime::wasmparser::{BinaryReaderError, Encoding, FunctionBody, Parser, Payload};
+use wasmtime::wasmparser::{BinaryReaderError, Encoding, FunctionBody, Instance, Parser, Payload};
 
 /// Functions, over all modules. Python's interpreter has some 15,000.
 const MAX_FUNCTIONS: u64 = 100_000;
@@ -21,6 +21,30 @@ const MAX_DEPTH: u64 = 16;
 const MAX_NAMES: u64 = 1_000;
 /// Bytes of the name of one of those, which are told to people.
 const MAX_NAME_BYTES: u64 = 1_000;
+
+/// What a component may be made of. Python's interpreter makes 38 instances of one memory, a JavaScript engine
+/// some 20 of three.
+pub(super) const MOST_PARTS: Parts = Parts { core_instances: 64, memories: 4, tables: 16 };
+
+/// What is set aside when a component is instantiated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Parts {
+    /// Instances of its modules.
+    pub core_instances: u32,
+    /// Memories, over all modules.
+    pub memories: u32,
+    /// Tables, over all modules.
+    pub tables: u32,
+}
+
+impl Parts {
+    /// Whether there is room for each of them.
+    pub(super) fn fit(self, room: Self) -> bool {
+        self.core_instances <= room.core_instances
+            && self.memories <= room.memories
+            && self.tables <= room.tables
+    }
+}
 
 /// Why bytes are not compiled.
 #[derive(Debug, thiserror::Error)]
@@ -106,12 +130,13 @@ impl From<BinaryReaderError> for ShapeError {
     }
 }
 
-/// Looks at the sections of what is to be a component.
+/// Looks at the sections of what is to be a component. Returns what it is made of, as it stands there: what is
+/// instantiated more than once is seen when it is.
 ///
 /// # Errors
 ///
 /// Where it is none at first sight, or has more of something than any plugin.
-pub(super) fn check(bytes: &[u8]) -> Result<(), ShapeError> {
+pub(super) fn check(bytes: &[u8]) -> Result<Parts, ShapeError> {
     if !bytes.starts_with(b"\0asm") {
         return Err(ShapeError::NotWasm);
     }
@@ -133,11 +158,12 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), ShapeError> {
         }
         counted.count(&payload)?;
     }
-    Ok(())
+    Ok(counted.made_of)
 }
 
 #[derive(Default)]
 struct Counted {
+    made_of: Parts,
     functions: u64,
     items: u64,
     parts: u64,
@@ -180,14 +206,38 @@ impl Counted {
             Payload::TypeSection(section) => section.count(),
             Payload::ImportSection(section) => section.count(),
             Payload::FunctionSection(section) => section.count(),
-            Payload::TableSection(section) => section.count(),
-            Payload::MemorySection(section) => section.count(),
+            Payload::TableSection(section) => {
+                let tables = &mut self.made_of.tables;
+                *tables = tables.saturating_add(section.count());
+                let limit = MOST_PARTS.tables;
+                at_most(limit.into(), (*tables).into(), |n| format!("{n} tables"))?;
+                section.count()
+            }
+            Payload::MemorySection(section) => {
+                let memories = &mut self.made_of.memories;
+                *memories = memories.saturating_add(section.count());
+                let limit = MOST_PARTS.memories;
+                at_most(limit.into(), (*memories).into(), |n| format!("{n} memories"))?;
+                section.count()
+            }
             Payload::TagSection(section) => section.count(),
             Payload::GlobalSection(section) => section.count(),
             Payload::ExportSection(section) => section.count(),
             Payload::ElementSection(section) => section.count(),
             Payload::DataSection(section) => section.count(),
-            Payload::InstanceSection(section) => section.count(),
+            Payload::InstanceSection(section) => {
+                // Others only name what is there.
+                let limit = MOST_PARTS.core_instances;
+                for instance in section.clone() {
+                    if let Instance::Instantiate { .. } = instance? {
+                        let instances = &mut self.made_of.core_instances;
+                        *instances += 1;
+                        let found = (*instances).into();
+                        at_most(limit.into(), found, |n| format!("{n} instances of modules"))?;
+                    }
+                }
+                section.count()
+            }
             Payload::CoreTypeSection(section) => section.count(),
             Payload::ComponentInstanceSection(section) => section.count(),
             Payload::ComponentAliasSection(section) => section.count(),

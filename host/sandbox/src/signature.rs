@@ -206,6 +206,14 @@ impl Keys {
     }
 }
 
+/// What a signature says of itself, which nobody has checked.
+pub fn claimed(signature: &str) -> Result<Signed, SignatureError> {
+    let signature = parse(signature)?;
+    let comment = signature.trusted_comment();
+    let comment = comment.map_err(|_| SignatureError::Malformed { what: "it has no comment" })?;
+    Ok(Signed { key_id: hex(signature.keynum()), comment })
+}
+
 /// Where the signature of a file is: `mask.wasm.minisig` beside `mask.wasm`.
 pub fn beside(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);

@@ -127,7 +127,7 @@ fn what_is_no_file_is_not_waited_for() {
         (scratch.path("pipe.wasm"), no_file, no_file),
         ("/dev/zero".into(), no_file, no_file),
         (link, "symbolic links", "there is no `"),
-        (folder, "is not a Rust crate", "is not a Rust crate"),
+        (folder, "is no plugin", "is no plugin"),
     ] {
         let told = refused(&scratch, &path, &[]);
         assert!(told.contains(words), "{}: {told}", path.display());

@@ -30,6 +30,11 @@ fn help_says_what_each_verb_does_with_examples() {
         &["plugin", "test", "--help"],
         &["plugin", "bench", "--help"],
         &["plugin", "profile", "--help"],
+        &["plugin", "push", "--help"],
+        &["plugin", "pull", "--help"],
+        &["plugin", "copy", "--help"],
+        &["plugin", "list", "--help"],
+        &["plugin", "lock", "--help"],
         &["plugin", "swap", "--help"],
         &["plugin", "rollback", "--help"],
         &["plugin", "history", "--help"],
@@ -125,4 +130,13 @@ fn the_readmes_clickmill_commands_are_ones_that_exist() {
         count += 1;
     }
     assert!(count >= 4, "the README shows commands");
+}
+
+#[test]
+fn rows_as_json_keep_exact_numbers_and_nested_values() {
+    let scratch = Scratch::new();
+    let sql = "SELECT NUMERIC '12345678901234567890.123456789' AS exact, NUMERIC '1.50' AS plain, \
+               CAST(NULL AS STRING) AS nothing, [1, 2] AS list, 'z' AS a";
+    let line = r#"{"exact":"12345678901234567890.123456789","plain":1.5,"list":[1,2],"a":"z"}"#;
+    assert_eq!(scratch.done(&["query", "--json", sql]).trim(), line);
 }

@@ -213,6 +213,80 @@ impl Storage {
     }
 }
 
+/// Docker's own registry, of Debian's package. It forgets everything when it is dropped.
+pub(crate) struct DockerRegistry {
+    _process: Process,
+    /// Where it is.
+    pub address: String,
+    _folder: tempfile::TempDir,
+}
+
+impl DockerRegistry {
+    /// Starts one for all; `None`, with the reason printed, where it is not there and cannot be had.
+    pub(crate) fn start(test: &str) -> Option<Self> {
+        Self::start_with(test, "")
+    }
+
+    /// Starts one for a user `reader` with the password `open sesame`.
+    pub(crate) fn start_locked(test: &str) -> Option<Self> {
+        Self::start_with(test, "auth: {htpasswd: {realm: clicks, path: users}}\n")
+    }
+
+    fn start_with(test: &str, auth: &str) -> Option<Self> {
+        let Some(program) = registry_program() else {
+            not_run(test, "Docker's registry is missing: the Debian package docker-registry");
+            return None;
+        };
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let address = format!("127.0.0.1:{}", free_port());
+        let config = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: data}}}}\n\
+             http: {{addr: '{address}'}}\n{auth}"
+        );
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).expect("the scratch takes files");
+        };
+        write("config.yml", &config);
+        // By bcrypt, at its least cost.
+        write("users", "reader:$2b$04$w5.zpnTxh./8PkCHeycx5u2fqmPGl/zzaMdKUWwXVO1Ec19sqLO9G\n");
+        let log = std::fs::File::create(folder.path().join("log")).expect("a file");
+        let mut command = Command::new(program);
+        command.args(["serve", "config.yml"]).current_dir(folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let mut process = Process::spawn(&mut command);
+        let began = Instant::now();
+        while std::net::TcpStream::connect(&address).is_err() {
+            let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+            assert!(process.try_wait().expect("a process").is_none(), "{}", log());
+            assert!(began.elapsed() < PATIENCE, "Docker's registry does not start: {}", log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(Self { _process: process, address, _folder: folder })
+    }
+}
+
+/// The program: the installed one, or that of Debian's package, which needs no rights to be unpacked.
+fn registry_program() -> Option<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let path = std::env::var_os("PATH")?;
+    let mut installed = std::env::split_paths(&path).map(|folder| folder.join("docker-registry"));
+    if let Some(program) = installed.find(|program| program.is_file()) {
+        return Some(program);
+    }
+    let folder = scratch().join("docker-registry");
+    let program = folder.join("usr/bin/docker-registry");
+    if !program.is_file() {
+        std::fs::create_dir_all(&folder).ok()?;
+        let unpack = "(apt-get download docker-registry || (apt-get update && apt-get download docker-registry)) \
+                      && dpkg -x docker-registry_*.deb . && rm docker-registry_*.deb";
+        let mut unpack_it = Command::new("sh");
+        unpack_it.args(["-c", unpack]).current_dir(&folder).stdin(Stdio::null());
+        let _ = unpack_it.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+    program.is_file().then_some(program)
+}
+
 /// Starts an emulator and waits until it says that it is ready.
 fn start(mut command: Command) -> Process {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());

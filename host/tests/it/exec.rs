@@ -430,7 +430,7 @@ fn a_stream_follows_what_is_watched_and_says_which_set_made_its_rows() {
         std::thread::sleep(Duration::from_millis(50));
     };
     let after = swapped.end["plugin_set"].as_str().unwrap().to_owned();
-    assert_eq!(swapped.sets, [after.clone()]);
+    assert_eq!(swapped.sets, [&*after]);
     let rows = sorted(&swapped.rows[0]);
     let sets = rows.column_by_name("plugin_set").unwrap().as_string::<i32>();
     assert!(sets.iter().all(|set| set == Some(&*after)));

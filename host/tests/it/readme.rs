@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value as Json;
 
 use crate::cloud::{signal, wait_until};
+use crate::emulators::DockerRegistry;
 use crate::support::{Dashboard, Process, Scratch, plugins, root};
 
 /// A fenced block of a Markdown file.
@@ -474,8 +475,13 @@ fn with_stage(pipeline: &str, before: &str, block: &str) -> String {
 #[test]
 fn the_first_plugin_builds_in_a_fresh_clone_and_does_what_its_readme_says() {
     let mut reader = Reader::new();
+    let registry = DockerRegistry::start("sharing a plugin as its README says");
+    if let Some(registry) = &registry {
+        reader.set("REGISTRY", format!("{}/plugins", registry.address));
+    }
     let special = Special {
         endless: &[("clickmill run traffic-source/", ALL_ARE_LOADED)],
+        excused: if registry.is_some() { &OWN_REGISTRY } else { &NO_REGISTRY },
         ..Special::default()
     };
     let blocks = reader.follow("plugins/README.md", &special);
@@ -508,6 +514,20 @@ fn the_first_plugin_builds_in_a_fresh_clone_and_does_what_its_readme_says() {
         assert!(rust.contains(&format!("reject(\"{code}\"")), "{letter}");
     }
 }
+
+const OWN_REGISTRY: [(&str, &str); 1] = [("export REGISTRY=", "the test has one of its own")];
+const NO_REGISTRY: [(&str, &str); 9] = [
+    ("export REGISTRY=", NO_REGISTRY_HERE),
+    ("clickmill plugin push", NO_REGISTRY_HERE),
+    ("clickmill plugin list", NO_REGISTRY_HERE),
+    ("clickmill plugin inspect oci:", NO_REGISTRY_HERE),
+    ("clickmill plugin pull", NO_REGISTRY_HERE),
+    ("clickmill plugin test pulled/", NO_REGISTRY_HERE),
+    ("clickmill plugin copy", NO_REGISTRY_HERE),
+    ("sed -i", NO_REGISTRY_HERE),
+    ("clickmill plugin lock", NO_REGISTRY_HERE),
+];
+const NO_REGISTRY_HERE: &str = "there is no registry here";
 
 /// What a run says of the made-up events of a new plugin.
 const ALL_ARE_LOADED: &str = "\"rows_done\":60,";
@@ -603,7 +623,7 @@ const FUZZ: &str =
 const BENCH: &str = "`.ci/run` runs every bench on little data";
 
 /// The READMEs with blocks that are followed here, each with what is special about it.
-const OTHERS: [(&str, Special); 8] = [
+const OTHERS: [(&str, Special); 9] = [
     (
         "plugins/parse/README.md",
         Special {
@@ -626,6 +646,17 @@ const OTHERS: [(&str, Special); 8] = [
         "host/README.md",
         Special {
             shown: &[("text", "a picture"), ("toml", "a part of a pipeline file")],
+            ..NOTHING
+        },
+    ),
+    (
+        "host/python/README.md",
+        Special {
+            shown: &[
+                ("text", "a picture"),
+                ("python", "a test of its own runs it"),
+                ("sh", "what `python_package` does, and jobs on Google Cloud"),
+            ],
             ..NOTHING
         },
     ),

@@ -24,7 +24,7 @@ fn schema(columns: &[(&str, &str, &str)]) -> String {
 
 /// A pipeline over `input.ndjson`: purchases with their amounts to a table of their own, errors as copies to
 /// another, the rest to `shop.events`. `sink` are more settings of the section.
-fn pipeline(scratch: &Scratch, sink: &str) -> PathBuf {
+pub(crate) fn pipeline(scratch: &Scratch, sink: &str) -> PathBuf {
     plugins();
     scratch.write(
         "events.json",

@@ -6,7 +6,7 @@ use crate::live::{Live, clicks};
 use crate::support::{Scratch, agent, component, root, talk};
 
 /// A pipeline of the clicks stream whose plugins are files in the scratch folder.
-fn with_files(scratch: &Scratch) -> String {
+pub(crate) fn with_files(scratch: &Scratch) -> String {
     let text = std::fs::read_to_string(clicks()).unwrap();
     let mut text = text.replace("../../schemas", &root().join("schemas").to_string_lossy());
     for name in ["parse", "enrich", "mask", "validate"] {

@@ -4,6 +4,7 @@
 //! column takes its spans of the block ([`convert`]), with null where a message or value is refused. So
 //! columns are of equal length whatever comes.
 
+mod containers;
 mod convert;
 mod cursor;
 mod explode;
@@ -28,6 +29,7 @@ use crate::config::{self, ColumnConfig, Config, Packing, Unknown};
 use crate::rejection::Refusals;
 use crate::typed::Builder;
 use crate::unpack::{Unpacked, unpack};
+use containers::Containers;
 use convert::Block;
 use cursor::{Cursor, Stop};
 use explode::{Around, Elements, Explode};
@@ -42,7 +44,7 @@ use told::Unread;
 pub(crate) fn is_json(text: &[u8]) -> bool {
     let mut cursor = Cursor::new(text, 0..text.len());
     cursor.white_space();
-    let is_value = cursor.value(0, u32::MAX, &mut Vec::new()).is_some();
+    let is_value = cursor.value(0, u32::MAX, &mut Containers::default()).is_some();
     cursor.white_space();
     is_value && cursor.at == text.len()
 }
@@ -165,7 +167,11 @@ impl Json {
             (None, Values::Texts(text)) => text,
             _ => return Err(absent()),
         };
-        let elements = self.explode.as_ref().map(|explode| explode.elements(payload, text));
+        let nested = self.shapes.iter().any(Option::is_some);
+        let mut elements =
+            self.explode.as_ref().map(|explode| explode.elements(payload, text, nested));
+        // Where arrays and objects end is known, or is recorded block by block.
+        let containers = elements.as_mut().map(|all| std::mem::take(&mut all.containers));
         let messages = Messages { payload, text, elements: elements.as_ref() };
         let mut refusals = Refusals::new(messages.len());
         refuse_packed(unpacked.as_ref(), messages.elements, &mut refusals);
@@ -175,7 +181,7 @@ impl Json {
         for row in elements.iter().flat_map(|elements| &elements.dropped) {
             refusals.settle(*row as usize);
         }
-        let mut output = self.read(&messages, &mut refusals);
+        let mut output = self.read(&messages, containers, &mut refusals);
         if let Some(Elements { rows, dropped, .. }) = elements {
             output.came_from = Some(rows.iter().map(|element| element.from).collect());
             output.dropped = dropped;
@@ -195,7 +201,12 @@ impl Json {
         Ok(output)
     }
 
-    fn read(&self, messages: &Messages<'_>, refusals: &mut Refusals) -> Output {
+    fn read(
+        &self,
+        messages: &Messages<'_>,
+        containers: Option<Containers>,
+        refusals: &mut Refusals,
+    ) -> Output {
         let rows = messages.len();
         let text = messages.text;
         let mut making: Vec<Making<'_>> = self.making(rows);
@@ -203,6 +214,8 @@ impl Json {
         let mut kept = Vec::new();
         let mut room = Room::default();
         let mut scanner = Scanner::new(&self.paths, self.options);
+        let records = containers.is_none() && self.shapes.iter().any(Option::is_some);
+        scanner.containers = containers.unwrap_or_default();
         let mut scratch = Vec::new();
         for first in (0..rows).step_by(BLOCK) {
             if first == BLOCK {
@@ -215,6 +228,9 @@ impl Json {
             }
             let len = BLOCK.min(rows - first);
             scanner.clear();
+            if records {
+                scanner.containers.record(text.bytes.len());
+            }
             for slot in 0..len {
                 let row = first + slot;
                 let message = messages.get(row);
@@ -238,6 +254,8 @@ impl Json {
                     }
                 }
             }
+            let mut containers = std::mem::take(&mut scanner.containers);
+            containers.stop();
             let empty_is_null = self.empty_is_null;
             let block = Block { scanner: &scanner, text: &text.bytes, first, len, empty_is_null };
             for ((column, node), making) in self.columns.iter().zip(&self.nodes).zip(&mut making) {
@@ -253,12 +271,14 @@ impl Json {
                                 refusals: &mut *refusals,
                                 kept: &mut kept,
                                 room: &mut room,
+                                containers: &mut containers,
                             };
-                            nested.push(block.value(*node, slot), &mut reading);
+                            nested.push_row(block.value(*node, slot), &mut reading);
                         }
                     }
                 }
             }
+            scanner.containers = containers;
         }
         let mut columns = Vec::with_capacity(self.columns.len() + 1);
         for (making, column) in making.into_iter().zip(&self.columns) {

@@ -150,6 +150,7 @@ impl Output {
     /// Adds a column under its path. The records that it is a field of are those of `batch`, and are added
     /// too where they are not there yet. A value whose record is null has no place, and is null. A path that
     /// begins with a record which neither has is the plugin's mistake, and a panic.
+    #[track_caller]
     pub fn put(&mut self, path: &str, mut column: Column, batch: &Batch) {
         let mut parent = None;
         let mut name = path;
@@ -179,17 +180,18 @@ impl Output {
     }
 
     /// The place of a record among the columns, to which it is added where it is not there.
+    #[track_caller]
     fn record(&mut self, path: &str, name: &str, parent: Option<u32>, batch: &Batch) -> u32 {
         let there = self.columns.iter().position(|c| c.parent == parent && c.name == name);
-        let at = there.unwrap_or_else(|| {
-            let Some(given) = batch.column(path) else {
-                panic!("there is no record `{path}` to write a field of");
-            };
-            let record = Column { parent, ..given.clone() };
-            self.columns.push(record);
-            self.columns.len() - 1
-        });
-        at as u32
+        if let Some(at) = there {
+            return at as u32;
+        }
+        let Some(given) = batch.column(path) else {
+            panic!("there is no record `{path}` to write a field of");
+        };
+        let record = Column { parent, ..given.clone() };
+        self.columns.push(record);
+        (self.columns.len() - 1) as u32
     }
 }
 

@@ -293,7 +293,8 @@ impl<'a> Row<'a> {
     /// through a list, with a list that has a value for each element, in their order.
     ///
     /// Panics where it was not announced or with another type: a mistake of the plugin, which the host
-    /// reports with this message.
+    /// reports with this message and the file and line of the call.
+    #[track_caller]
     pub fn set(&mut self, column: &str, value: impl Into<Value>) {
         let value = value.into();
         let Some(at) = self.roots.iter().position(|root| root.path() == column) else {
@@ -313,9 +314,13 @@ impl<'a> Row<'a> {
     /// Sets a column to a type of your own, by serde: see [`Value::from_serde`].
     ///
     /// Panics as [`Row::set`] does, and where the type is none that columns have.
+    #[track_caller]
     pub fn set_typed(&mut self, column: &str, value: &impl Serialize) {
-        let value = Value::from_serde(value)
-            .unwrap_or_else(|error| panic!("`{column}` cannot be set: {error}"));
+        // In no closure, whose place would be told for the caller's.
+        let value = match Value::from_serde(value) {
+            Ok(value) => value,
+            Err(error) => panic!("`{column}` cannot be set: {error}"),
+        };
         let announced = self.writes.iter().find(|write| write.path == column);
         let value = match announced {
             Some(write) => value.fit(write.data_type),
@@ -337,16 +342,19 @@ impl<'a> Row<'a> {
     /// and those that were emitted are forgotten.
     ///
     /// Panics where [`Needs::multiplies`] was not announced.
+    #[track_caller]
     pub fn emit(&mut self) {
         let becomes = if self.made.dropped { Becomes::Dropped } else { Becomes::Row };
         self.emit_as(becomes);
     }
 
     /// Ends a row as [`Row::emit`] does, and refuses it alone.
+    #[track_caller]
     pub fn emit_refused(&mut self, refusal: Refusal) {
         self.emit_as(Becomes::Refused(refusal));
     }
 
+    #[track_caller]
     fn emit_as(&mut self, becomes: Becomes) {
         assert!(self.multiplies, "a row is emitted, but `needs` has no `.multiplies()`");
         self.made.row(becomes);

@@ -321,9 +321,9 @@ impl SeriesBody {
             series.rows_in_hand.push(now.rows_in_hand);
             series.freshness_secs.push(now.freshness_secs);
             series.oldest_unacknowledged_secs.push(now.oldest_unacknowledged_secs);
-            for (at, stage) in now.stages.iter().enumerate() {
+            for stage in &now.stages {
                 let cost = series.plugins.entry(stage.stage.to_string()).or_default();
-                let earlier = before.stages.get(at).filter(|other| other.stage == stage.stage);
+                let earlier = before.stages.iter().find(|other| other.stage == stage.stage);
                 let (rows, fuel, time) = match earlier {
                     Some(earlier) => (
                         stage.rows - earlier.rows,

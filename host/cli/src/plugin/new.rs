@@ -1,6 +1,7 @@
 //! `clickmill plugin new`: begins a plugin, as a project of its own in any folder. Nothing that is there is
 //! written over.
 
+mod language;
 mod project;
 
 use std::collections::HashSet;
@@ -8,18 +9,20 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::Failure;
 use clickmill_core::schema::provenance;
 use clickmill_core::stage;
 use clickmill_sandbox::build;
+use language::Language;
 use project::Project;
 
 const EXAMPLES: &str = "\
 Examples:
   clickmill plugin new traffic-source
   clickmill plugin new plugins/city --reads city,region --writes city
+  clickmill plugin new traffic-source --language go
 
 The project has a plugin that works, with documentation, unit tests and golden cases; a pipeline that runs it over made-up events; the SDK; an example of continuous integration. Then:
   clickmill plugin test traffic-source
@@ -46,19 +49,12 @@ pub(crate) struct New {
     writes: Option<String>,
 }
 
-/// Languages that there are projects in. Whatever makes components can speak the contract.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Language {
-    Rust,
-}
-
 /// Columns where none are named.
 const READS: [&str; 2] = ["utm_source", "referrer"];
 const WRITES: &str = "traffic_source";
 
 impl New {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let Language::Rust = self.language;
         let project = self.project()?;
         make(&self.folder, &project)?;
         println!("{}", self.folder.display());
@@ -70,8 +66,8 @@ impl New {
             project.writes,
             self.folder.join("README.md").display(),
         );
-        if let Some(line) = build::missing_toolchain() {
-            eprintln!("no Rust toolchain here can build it, so first: {line}");
+        if let Some(line) = build::missing_tools(self.language.built()) {
+            eprintln!("no {} toolchain here can build it, so first: {line}", self.language);
         }
         eprintln!("next: clickmill plugin test {}", self.folder.display());
         Ok(())
@@ -80,7 +76,7 @@ impl New {
     /// What is to be made, checked.
     fn project(&self) -> Result<Project, Failure> {
         let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
-        check_name(&name)?;
+        check_name(self.language, &name)?;
         let (reads, writes) = match &self.writes {
             Some(writes) => (self.reads.clone(), writes.clone()),
             None => (READS.map(str::to_owned).to_vec(), WRITES.to_owned()),
@@ -94,7 +90,7 @@ impl New {
             }
         }
         check_column("writes", &writes)?;
-        Ok(Project { name: name.into_owned(), reads, writes })
+        Ok(Project { language: self.language, name: name.into_owned(), reads, writes })
     }
 }
 
@@ -104,22 +100,25 @@ const RESERVED: &str = "abstract alloc as async await become box break const con
     pub ref return self static std struct super test trait true try type typeof unsafe unsized use virtual where \
     while yield";
 
-/// A plugin's name is that of its crate and of its stage.
-fn check_name(name: &str) -> Result<(), Failure> {
+/// A plugin's name is that of its stage, and in Rust of its crate.
+fn check_name(language: Language, name: &str) -> Result<(), Failure> {
     let refused = |why: &str| {
         let hint = "a name begins with a letter and has a-z, 0-9, `-` and `_`, 64 at most: `traffic-source`";
         Err(Failure::bad_input(format!("no plugin can be called `{name}`: {why}")).hint(hint))
     };
     if stage::check_name(name).is_err() || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
-        return refused("it is no name of a crate and a stage");
+        return refused("it is no name of a plugin and a stage");
     }
     if stage::ALL.contains(&name) {
         return refused("the host has a stage of that name");
     }
+    if language != Language::Rust {
+        return Ok(());
+    }
     if RESERVED.split_whitespace().any(|word| word == name) {
         return refused("it is a word of Rust's own");
     }
-    if Project::is_built_with(name) {
+    if Project::is_built_with(language, name) {
         return refused("it is built with a crate of that name");
     }
     Ok(())
@@ -148,6 +147,12 @@ fn check_column(flag: &str, column: &str) -> Result<(), Failure> {
 
 /// Writes the project into a folder that is not there yet.
 fn make(folder: &Path, project: &Project) -> Result<(), Failure> {
+    let files = project.files().ok_or_else(|| {
+        let hint =
+            "begin one in Rust; a component of any language is taken that speaks `wit/plugin.wit`";
+        let what = format!("there are no projects in {} yet", project.language);
+        Failure::bad_input(what).hint(hint)
+    })?;
     fs::create_dir(folder).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
             let hint = "nothing is written over: choose another name, or move it away";
@@ -157,7 +162,7 @@ fn make(folder: &Path, project: &Project) -> Result<(), Failure> {
             .hint("the folder that it is to lie in has to be there"),
         _ => Failure::unwritable(folder, error),
     })?;
-    let written = project.files().into_iter().try_for_each(|(name, text)| {
+    let written = files.into_iter().try_for_each(|(name, text)| {
         let path = folder.join(name);
         write_new(&path, &text).map_err(|error| Failure::unwritable(&path, error))
     });

@@ -7,30 +7,36 @@ use std::time::Duration;
 use clap::Args;
 
 use super::built::built;
-use crate::Failure;
+use super::registry;
 use crate::admin::Admin;
-use crate::place;
+use crate::{Exit, Failure, place};
 use clickmill_admin::wire::{
-    ChangeBody, FileBody, RollbackBody, ShadowBody, SwapBody, SwappedBody, VersionBody,
+    ChangeBody, FileBody, ReloadBody, RollbackBody, RolledBackBody, ShadowBody, SwapBody,
+    SwappedBody, VersionBody,
 };
-use clickmill_core::{Micros, indented};
+use clickmill_core::oci::Reference;
+use clickmill_core::{Digest, Micros, indented};
 use clickmill_sandbox::{ComponentLimits, Golden, NewComponent};
 
 const SWAP_EXAMPLES: &str = "\
 Examples:
   clickmill plugin swap mask=plugins/mask
   clickmill plugin swap mask=mask.wasm validate=gs://lake/plugins/validate.wasm --note \"phones too\"
+  clickmill plugin swap mask=oci://localhost:5000/plugins/mask@sha256:…
   clickmill plugin swap --config mask.key_id='\"k2\"' --canary 5% --canary-for 2m
   clickmill plugin swap --lookup enrich.products=products.csv
   clickmill plugin swap mask=plugins/mask --dry-run
+  clickmill plugin swap --pipeline --note \"a stage more\"
 
-Everything named counts at once, between two batches. Golden cases, the `tests/*.json` beside a component or in its crate, go along and have to pass. What the pipeline refuses changes nothing.";
+Everything named counts at once, between two batches. Golden cases, the `tests/*.json` beside a component or in its crate, go along and have to pass. What the pipeline refuses changes nothing.
 
-/// Swap plugins of a running pipeline, their configuration or their lookup tables
+With --pipeline the process reads its own pipeline file again, wherever that is: stages that are added, removed or moved, their components, configuration, grants, limits and secrets count at once. Other changes of the file want a restart, and are refused.";
+
+/// Swap plugins of a running pipeline, their configuration or lookup tables, or its list of stages
 #[derive(Debug, Args)]
 #[command(after_help = SWAP_EXAMPLES)]
 pub(crate) struct Swap {
-    /// Stages and what they get: a component file, a plugin crate, which is built, or gs://bucket/object
+    /// Stages and what they get: a component file, a plugin crate, which is built, gs://bucket/object, or oci://HOST/REPOSITORY@sha256:DIGEST
     #[arg(value_name = "STAGE=COMPONENT")]
     stages: Vec<String>,
 
@@ -41,6 +47,14 @@ pub(crate) struct Swap {
     /// Give a lookup table of a stage other content
     #[arg(long = "lookup", value_name = "STAGE.TABLE=FILE")]
     lookups: Vec<String>,
+
+    /// Read the pipeline file again and take its stages up
+    #[arg(long, conflicts_with_all = ["stages", "config", "lookups"])]
+    pipeline: bool,
+
+    /// Only where the process reads the same text as this file has
+    #[arg(long, value_name = "FILE", requires = "pipeline")]
+    expect: Option<PathBuf>,
 
     /// Begin with a share of the batches, such as 5%
     #[arg(long, value_name = "SHARE", value_parser = share)]
@@ -110,6 +124,46 @@ pub(crate) struct History {
 
 impl Swap {
     pub(crate) fn run(self) -> Result<(), Failure> {
+        let swapped = if self.pipeline { self.reload()? } else { self.swap()? };
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&swapped)?);
+            return Ok(());
+        }
+        for (name, found) in &swapped.checks {
+            println!("{name:<10} {}", indented(found));
+        }
+        print_shadow(&swapped.shadow);
+        match &swapped.version {
+            Some(version) => println!(
+                "version {} is {}: plugin set {}, before it {}",
+                version.number, version.standing, swapped.to, swapped.from
+            ),
+            None => {
+                println!("only checked: plugin set {} would follow {}", swapped.to, swapped.from)
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the process read its pipeline file again.
+    fn reload(&self) -> Result<SwappedBody, Failure> {
+        let read = |path: &PathBuf| {
+            let bytes = std::fs::read(path).map_err(|error| Failure::unreadable(path, error))?;
+            Ok::<Digest, Failure>(Digest::of(&bytes))
+        };
+        let body = ReloadBody {
+            actor: place::actor(),
+            note: self.note.clone(),
+            expected: self.expect.as_ref().map(read).transpose()?,
+            canary_share: self.canary,
+            canary_secs: self.canary_for.map(|time| time.as_secs_f64()),
+            dry_run: self.dry_run,
+        };
+        self.admin.post("/v1/plugins/reload", &body)
+    }
+
+    /// Sends what is to be different.
+    fn swap(&self) -> Result<SwappedBody, Failure> {
         let mut body = SwapBody {
             actor: place::actor(),
             note: self.note.clone(),
@@ -133,8 +187,9 @@ impl Swap {
             change.lookups.insert(table.to_owned(), file(Path::new(path))?);
         }
         if body.changes.is_empty() && components.is_empty() {
-            return Err(Failure::bad_input("nothing to change is named")
-                .hint("clickmill plugin swap mask=plugins/mask, or --config, or --lookup"));
+            return Err(Failure::bad_input("nothing to change is named").hint(
+                "clickmill plugin swap mask=plugins/mask, or --config, or --lookup, or --pipeline",
+            ));
         }
         if components.iter().any(|(_, component)| Path::new(component).is_dir()) {
             let stages = components.iter().map(|(stage, _)| *stage);
@@ -143,25 +198,7 @@ impl Swap {
         for (stage, component) in components {
             component_of(component, body.changes.entry(stage.to_owned()).or_default())?;
         }
-        let swapped: SwappedBody = self.admin.post("/v1/plugins/swap", &body)?;
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&swapped)?);
-            return Ok(());
-        }
-        for (name, found) in &swapped.checks {
-            println!("{name:<10} {}", indented(found));
-        }
-        print_shadow(&swapped.shadow);
-        match &swapped.version {
-            Some(version) => println!(
-                "version {} is {}: plugin set {}, before it {}",
-                version.number, version.standing, swapped.to, swapped.from
-            ),
-            None => {
-                println!("only checked: plugin set {} would follow {}", swapped.to, swapped.from)
-            }
-        }
-        Ok(())
+        self.admin.post("/v1/plugins/swap", &body)
     }
 }
 
@@ -187,11 +224,17 @@ impl Swap {
 impl Rollback {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let body = RollbackBody { actor: place::actor(), note: self.note, to: self.to };
-        let version: VersionBody = self.admin.post("/v1/plugins/rollback", &body)?;
+        let back: RolledBackBody = self.admin.post("/v1/plugins/rollback", &body)?;
+        let RolledBackBody { version, file } = &back;
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&version)?);
+            println!("{}", serde_json::to_string_pretty(&back)?);
         } else {
             println!("version {} runs: plugin set {}", version.number, version.plugin_set);
+        }
+        if let Some(file) = file {
+            eprintln!(
+                "the pipeline file still has the stages that were taken back, plugin set {file}: a start runs them, so edit it back"
+            );
         }
         Ok(())
     }
@@ -262,7 +305,10 @@ fn component_of(component: &str, change: &mut ChangeBody) -> Result<(), Failure>
         return Ok(());
     }
     let given = PathBuf::from(component);
-    let (path, beside) = if given.is_dir() {
+    let (path, beside) = if let Some(reference) = reference(component)? {
+        let pulled = registry::pulled(&reference, ComponentLimits::MOST_BYTES)?;
+        (pulled.component, pulled.folder)
+    } else if given.is_dir() {
         (built(&given)?, given)
     } else {
         let folder = given.parent().map(Path::to_owned).unwrap_or_default();
@@ -275,6 +321,24 @@ fn component_of(component: &str, change: &mut ChangeBody) -> Result<(), Failure>
     change.component = Some(FileBody { name, base64: bytes });
     change.golden = golden(&beside)?;
     Ok(())
+}
+
+/// What a registry is to be asked for, if a component is there. Swapped in is what was named, and no other thing.
+fn reference(component: &str) -> Result<Option<Reference>, Failure> {
+    if !Reference::is_meant(component) {
+        return Ok(None);
+    }
+    let named: Reference = component
+        .parse()
+        .map_err(|error| Failure::new(Exit::BadInput, anyhow::Error::new(error)))?;
+    if named.digest().is_some() {
+        return Ok(Some(named));
+    }
+    let now = registry::registry()?.resolve(&named)?;
+    Err(Failure::bad_input(format!(
+        "`{named}` is a tag, which may be another component's tomorrow"
+    ))
+    .hint(format!("name its digest, now {now}")))
 }
 
 /// The golden cases beside a component or in a crate.

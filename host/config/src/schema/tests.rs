@@ -103,15 +103,24 @@ fn a_plugin_is_known_by_its_component() {
     };
     assert_eq!(
         form(stage),
-        (json!(r"(^|\/)a\.b(\.wasm)?\/*$"), json!("#/definitions/config_of_a_b"))
+        (
+            json!(r"(^|\/)a\.b(\.wasm|(:[\w.-]+)?(@sha256:[0-9a-f]+)?)\/*$"),
+            json!("#/definitions/config_of_a_b")
+        )
     );
     assert_eq!(
         form(&stage["else"]),
-        (json!(r"(^|\/)mask(\.wasm)?\/*$"), json!("#/definitions/config_of_mask"))
+        (
+            json!(r"(^|\/)mask(\.wasm|(:[\w.-]+)?(@sha256:[0-9a-f]+)?)\/*$"),
+            json!("#/definitions/config_of_mask")
+        )
     );
     assert_eq!(stage["else"]["else"], json!(null));
     let pattern = regex::Regex::new(&component("mask")).expect("a pattern");
     for path in ["mask", "mask.wasm", "../plugins/mask", "plugins/mask/", "/a/mask.wasm"] {
+        assert!(pattern.is_match(path), "{path}");
+    }
+    for path in ["oci://localhost:5000/p/mask:1.2", "oci://localhost/mask:1.2@sha256:00ff"] {
         assert!(pattern.is_match(path), "{path}");
     }
     for path in ["unmask", "mask-v2.wasm", "mask/other", "mask.wat"] {

@@ -1,22 +1,27 @@
 //! What can be told of a pipeline before anything is built, and the keys of its dead letters.
 
+use std::path::Path;
+
 use super::BuildError;
+use super::components::fetched;
 use clickmill_config as config;
 use clickmill_config::Pipeline;
 use clickmill_dead_letter::{Seal, SealKeys};
 use clickmill_sandbox::{Secrets, Trust};
 
 /// What keeps a pipeline from running, as far as it can be told before anything is built, started or written, in the
-/// order of the pipeline file: secrets that are missing or short, components that are none, keys. `given` are secrets that
-/// do not come from the environment.
-pub fn look(pipeline: &Pipeline, given: &Secrets) -> Vec<BuildError> {
+/// order of the pipeline file: secrets that are missing or short, components that are none, or that no registry gives,
+/// keys. `given` are secrets that do not come from the environment; what registries give is kept in `cache`.
+pub fn look(pipeline: &Pipeline, given: &Secrets, cache: Option<&Path>) -> Vec<BuildError> {
     let environment = |variable: &str| std::env::var_os(variable);
     let secrets = Secrets::read(&pipeline.plugins, given, environment);
     let mut found: Vec<BuildError> = secrets.err().map(BuildError::from).into_iter().collect();
     let trust = Trust::of(&pipeline.trust);
     // With keys that are none nothing is known of signatures.
     let trusting = trust.as_ref().cloned().unwrap_or_default();
-    let plugins = clickmill_sandbox::look(&pipeline.plugins, &trusting, pipeline.swap.components);
+    let (plugins, not_had) = fetched(pipeline, cache);
+    found.extend(not_had);
+    let plugins = clickmill_sandbox::look(&plugins, &trusting, pipeline.swap.components);
     found.extend(plugins.into_iter().map(BuildError::from));
     if let Some(config) = &pipeline.dead_letter.seal {
         let old = config.old.iter().map(|old| (&old.variable, &old.key_id));

@@ -7,19 +7,24 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::executor::Executor;
-use crate::swap::gate::{self, SwapRefused};
+use crate::swap::gate::{self, Candidate, SwapRefused};
 use crate::swap::watch::{self, AtStart, Watched};
 use crate::swap::{Request, rollout};
 use crate::threads::Threads;
 use crate::versions::slot::{Slot, SlotEvent};
 use crate::versions::version::Origin;
-use clickmill_config::Pipeline;
+use clickmill_config::{Pipeline, PipelineFile};
 use clickmill_core::causes;
 use clickmill_sandbox::Engine;
 
 impl Watched for Arc<Executor> {
     fn pipeline(&self) -> &Pipeline {
         &self.pipeline
+    }
+
+    /// Stages stay those that it was started with.
+    fn file(&self) -> Option<&PipelineFile> {
+        None
     }
 
     fn runtime(&self) -> &Handle {
@@ -46,18 +51,17 @@ impl Executor {
     fn try_take(&self, request: &Request) -> Result<(), SwapRefused> {
         let config = &self.pipeline.swap;
         let base = self.slot.base();
-        let passed = gate::check(
-            &self.slot,
-            &config.rules,
-            &base.current,
-            &request.changes,
-            &request.golden,
-        )?;
+        let from = &base.current;
+        let library = from.library.with(request.changes.clone())?;
+        let (reading, golden) = (from.reading.clone(), request.golden.clone());
+        let candidate = Candidate { library, reading, golden };
+        let passed = gate::check(&self.slot, &config.rules, from, candidate)?;
         let rollout = rollout(request, config);
         let (actor, note) = (request.actor.name.clone(), request.note.clone());
-        let origin = Origin { actor, note, changes: passed.changes };
-        let (from, to) = (base.current.library.digest(), passed.library.digest().clone());
-        let installed = self.slot.install(&base, passed.library, passed.fitted, origin, rollout);
+        let origin = Origin { actor, note, changes: gate::lines(&passed.changes) };
+        let (from, to) = (from.library.digest(), passed.library.digest().clone());
+        let set = (passed.library, passed.reading);
+        let installed = self.slot.install(&base, set, passed.fitted, origin, rollout);
         if installed.is_none() {
             return Err(SwapRefused::Overtaken { entered: None });
         }

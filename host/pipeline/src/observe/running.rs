@@ -1,6 +1,6 @@
 //! A running pipeline as others look at it: what it is, how it does, what it did lately.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::audit_sink::AuditSink;
 use crate::context::Context;
 use crate::versions::version::VersionRecord;
 use clickmill_config::{Place, Source};
-use clickmill_core::{Micros, StageName};
+use clickmill_core::{Digest, Micros, StageName};
 use clickmill_query::QueryError;
 use clickmill_sandbox::StageCounts;
 
@@ -105,6 +105,12 @@ impl Running {
         self.0.context.pipeline.swap.components.max_bytes
     }
 
+    /// The plugin set that the pipeline file was last read to have, where that was taken back: the next start runs
+    /// the file as it is then.
+    pub fn taken_back(&self) -> Option<Digest> {
+        self.0.context.taken_back()
+    }
+
     /// All versions of its plugins since the start, the first one first.
     pub fn history(&self) -> Vec<Arc<VersionRecord>> {
         self.0.context.slot.history()
@@ -134,7 +140,10 @@ impl Running {
 
     /// Has rows shown as they pass.
     pub fn tap(&self, tap: Tap) -> Result<TapStream, TooManyTaps> {
-        self.0.context.taps.open(tap)
+        let taken = self.0.context.taps.open(tap)?;
+        // Its stage may have gone meanwhile.
+        self.0.context.end_taps();
+        Ok(taken)
     }
 
     /// Whether a text is a condition that a tap may have.
@@ -181,12 +190,19 @@ impl Running {
         &self.0.context.audit
     }
 
-    /// What each plugin did, those that ran last where there are many.
+    /// What each plugin did, at the stages that there are; those that ran last where there are many.
     pub fn plugins(&self) -> Plugins {
         let mut plugins = Plugins::new();
+        let (current, canary) = self.versions();
+        let present: BTreeSet<&StageName> = std::iter::once(&current)
+            .chain(&canary)
+            .flat_map(|record| &record.set.stages)
+            .map(|made| &made.stage)
+            .collect();
         for record in self.history().iter().rev() {
             let tally = record.tally();
-            for (made, counts) in record.set.stages.iter().zip(&tally.stages) {
+            let stages = record.set.stages.iter().zip(&tally.stages);
+            for (made, counts) in stages.filter(|(made, _)| present.contains(&made.stage)) {
                 let key = PluginKey {
                     stage: made.stage.clone(),
                     plugin: made.plugin.clone(),

@@ -12,7 +12,7 @@ mod rows;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -27,7 +27,7 @@ use crate::versions::fit::Fitted;
 use crate::versions::guard::Guard;
 use clickmill_config::Sink;
 use clickmill_core::batch::{Batch, Rejected};
-use clickmill_core::lock;
+use clickmill_core::{lock, stage};
 use clickmill_query::{Engine, EngineError, QueryError};
 pub(crate) use rows::HIDDEN;
 use rows::{masked, refused};
@@ -135,6 +135,8 @@ struct Open {
     tap: Tap,
     to: crossbeam_channel::Sender<RecordBatch>,
     missed: Arc<AtomicU64>,
+    /// Why it ends, where the pipeline ends it.
+    why: Arc<OnceLock<String>>,
 }
 
 /// A tap, as its thread sees it.
@@ -144,6 +146,7 @@ struct Writer {
     to: Sender<Line>,
     room: Arc<Semaphore>,
     missed: Arc<AtomicU64>,
+    why: Arc<OnceLock<String>>,
 }
 
 /// What a chain does to columns, as far as a tap has to know.
@@ -162,19 +165,21 @@ impl Taps {
         let (to, lines) = channel(MAX_BEHIND);
         let (to_writer, batches) = crossbeam_channel::bounded(MAX_BATCHES_BEHIND);
         let missed = Arc::<AtomicU64>::default();
+        let why = Arc::<OnceLock<String>>::default();
         let writer = Writer {
             condition: tap.condition.clone(),
             engine: Engine::of_memory(ENGINE_MB),
             to,
             room: Arc::new(Semaphore::new(MAX_BYTES_BEHIND)),
             missed: missed.clone(),
+            why: why.clone(),
         };
         let mut open = lock(&self.open);
         open.retain(Open::is_wanted);
         if open.len() >= MAX_TAPS {
             return Err(TooManyTaps);
         }
-        open.push(Open { tap, to: to_writer, missed: missed.clone() });
+        open.push(Open { tap, to: to_writer, missed: missed.clone(), why });
         self.any.store(true, Ordering::Relaxed);
         std::thread::spawn(move || writer.write(&batches));
         Ok(TapStream { lines, missed })
@@ -243,6 +248,24 @@ impl Taps {
         });
     }
 
+    /// Ends taps on stages that are none of these any more. Each says so as its last line.
+    pub(crate) fn end_gone(&self, stages: &[&str]) {
+        let mut open = lock(&self.open);
+        open.retain(|open| {
+            // Others than plugins refuse rows too.
+            let is_host = |stage: &&str| open.tap.rejected && stage::ALL.contains(stage);
+            let is_there = |stage: &&str| stages.contains(stage) || is_host(stage);
+            let gone = open.tap.stage.as_deref().filter(|stage| !is_there(stage));
+            let Some(gone) = gone else { return true };
+            let stages = stages.join("`, `");
+            let why = format!("stage `{gone}` is gone, the stages are now `{stages}`");
+            // It is told once.
+            let _ = open.why.set(why);
+            false
+        });
+        self.any.store(!open.is_empty(), Ordering::Relaxed);
+    }
+
     fn show(&self, rows: impl Fn(&Tap) -> Result<Option<RecordBatch>, ArrowError>) {
         let mut open = lock(&self.open);
         open.retain(|open| {
@@ -275,16 +298,18 @@ impl Writer {
                 Ok(rows) => match self.send(&rows) {
                     Ok(true) => {}
                     Ok(false) => return,
-                    Err(error) => {
-                        let error = serde_json::json!({ "error": clickmill_core::causes(&error) });
-                        let _ = self.send_line(format!("{error}\n"));
-                        return;
-                    }
+                    Err(error) => return self.end(&clickmill_core::causes(&error)),
                 },
                 Err(crossbeam_channel::RecvTimeoutError::Timeout) if !self.to.is_closed() => {}
-                Err(_) => return,
+                Err(_) => return self.why.get().map_or((), |why| self.end(why)),
             }
         }
+    }
+
+    /// Says why it ends.
+    fn end(&self, why: &str) {
+        let error = serde_json::json!({ "error": why });
+        let _ = self.send_line(format!("{error}\n"));
     }
 
     /// Sends the rows that the condition holds for. `false` where nobody listens any more.

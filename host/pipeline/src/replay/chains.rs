@@ -104,7 +104,9 @@ impl<'a> Chains<'a> {
         if let Some(fitted) = self.fitted.iter().find(|fitted| fitted.columns == columns) {
             return Ok(fitted.clone());
         }
-        let fitted = Arc::new(self.context.slot.target().fit(&self.library, &columns)?);
+        let slot = &self.context.slot;
+        let secrets = &slot.current().reading.secrets;
+        let fitted = Arc::new(slot.target().fit(&self.library, &columns, secrets)?);
         self.fitted.push(fitted.clone());
         Ok(fitted)
     }

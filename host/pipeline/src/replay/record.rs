@@ -72,14 +72,15 @@ pub struct Tapped {
 /// Where none does: the stage is the first, or what comes in is not known before it does.
 pub fn tapped(prepared: &PreparedPipeline, stage: &str) -> Result<Tapped, ReplayError> {
     let slot = &prepared.context().slot;
-    let (library, target) = (&slot.current().library, slot.target());
+    let (current, target) = (slot.current(), slot.target());
+    let library = &current.library;
     let is_there = library.stage_names().any(|name| name == stage);
     let (true, Some(after), Some(incoming)) =
         (is_there, stage_before(library, stage), &target.columns)
     else {
         return Err(ReplayError::NoTap { stage: stage.to_owned() });
     };
-    let chain = library.before(stage).configure(incoming, &target.secrets);
+    let chain = library.before(stage).configure(incoming, &current.reading.secrets);
     let columns = Schema::new(chain.map_err(FitError::from)?.output().to_vec());
     Ok(Tapped { after, columns })
 }

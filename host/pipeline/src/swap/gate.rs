@@ -1,26 +1,29 @@
 //! What a changed plugin set has to pass before it counts.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
 
 use super::difference::changes;
+use super::sensitive;
 use super::set_store::SetStoreError;
 use super::shadow::{Shadow, shadow};
 use crate::context::PublishError;
 use crate::versions::fit::{FitError, Fitted};
+use crate::versions::reading::Reading;
 use crate::versions::rules::{Breach, Compared, breach, changes_too_much};
 use crate::versions::slot::Slot;
 use crate::versions::version::Version;
 use clickmill_audit::AuditError;
-use clickmill_config::Rules;
+use clickmill_config::{ConfigError, Rules};
 use clickmill_core::{Digest, Fault, StageName, list};
-use clickmill_sandbox::{Change, ChangeError, Golden, Library, Measure, TestError};
+use clickmill_sandbox::{ChangeError, Golden, Library, Measure, Secrets, SecretsError, TestError};
 
 /// Something that was checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// What: `component`, `columns`, `golden`, `shadow`.
+    /// What: `component`, `columns`, `guard` where the pipeline file was read again, `golden`, `shadow`.
     pub name: &'static str,
     /// What was found.
     pub found: String,
@@ -64,6 +67,57 @@ pub enum SwapRefused {
         /// The set of a swap that was entered into the audit log by then.
         entered: Option<Digest>,
     },
+    /// The pipeline file can't be read again, or says things that can't be.
+    #[error(transparent)]
+    File(Box<ConfigError>),
+    /// The process was not started with a pipeline file.
+    #[error("this process has no pipeline file that can be read again")]
+    NoFile,
+    /// The pipeline file is not the one that was to be taken up.
+    #[error("`{path}` has the digest {found} here, wanted {expected}: copy the file to where the process reads it, or ask without its digest", path = path.display())]
+    OtherFile {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        expected: Digest,
+        /// What is there.
+        found: Digest,
+    },
+    /// More than stages is different in the pipeline file.
+    #[error("`{path}` has another {sections} than at the start: only stages (`[[plugin]]`) are taken up while the pipeline runs. Put that back, or stop the pipeline and start it again", path = path.display(), sections = quoted(sections))]
+    Restart {
+        /// The file.
+        path: PathBuf,
+        /// The sections.
+        sections: Vec<&'static str>,
+    },
+    /// The pipeline file has the stages that it had when it was read last.
+    #[error("`{path}` says of its stages what it said before, and what was swapped since counts more: `clickmill plugin rollback --to {plugin_set}` goes back to the file's", path = path.display())]
+    SameFile {
+        /// The file.
+        path: PathBuf,
+        /// Its plugin set.
+        plugin_set: Digest,
+    },
+    /// Secrets of the stages are not as they have to be.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// Stages that write sensitive columns would not any more.
+    #[error("sensitive columns would not be written any more by stages that write them now, which may be what masks them:{list}\nhint: while the guard is on such a stage stays, by its name; it may be moved, and another may be added beside it. To take it out, stop the pipeline and start it with the changed file", list = list(lost))]
+    Unguarded {
+        /// Each stage, with the columns.
+        lost: Vec<String>,
+    },
+    /// A plugin set that ran before has other stages than the pipeline file had since the start.
+    #[error(
+        "plugin set {plugin_set} has the stages {stages}, and the pipeline file has not had them since the start: what a stage may do stands there only. Edit the file, and take it up with `clickmill plugin swap --pipeline`"
+    )]
+    OtherStages {
+        /// The set.
+        plugin_set: Digest,
+        /// Its stages, in order.
+        stages: String,
+    },
     /// There is no version to go back to.
     #[error("there is no version before the one that runs: name a plugin set to go to")]
     NothingBefore,
@@ -91,6 +145,14 @@ impl SwapRefused {
             | Self::GoldenFailed { .. }
             | Self::Shadow { .. }
             | Self::Overtaken { .. }
+            | Self::File(_)
+            | Self::NoFile
+            | Self::OtherFile { .. }
+            | Self::Restart { .. }
+            | Self::SameFile { .. }
+            | Self::Secrets(_)
+            | Self::Unguarded { .. }
+            | Self::OtherStages { .. }
             | Self::NothingBefore => Fault::Input,
             Self::Store(error) => error.fault(),
             Self::Publish(error) => error.fault(),
@@ -107,11 +169,23 @@ impl SwapRefused {
             Self::Fit(_) => "columns",
             Self::Golden(_) | Self::GoldenFailed { .. } => "golden",
             Self::Shadow { .. } => "shadow",
-            Self::Overtaken { .. } | Self::NothingBefore => "history",
+            Self::File(_)
+            | Self::NoFile
+            | Self::OtherFile { .. }
+            | Self::Restart { .. }
+            | Self::SameFile { .. }
+            | Self::Secrets(_) => "pipeline file",
+            Self::Unguarded { .. } => "guard",
+            Self::Overtaken { .. } | Self::OtherStages { .. } | Self::NothingBefore => "history",
             Self::Audit(_) => "audit",
             Self::Store(_) | Self::Publish(_) | Self::Rows(_) => "environment",
         }
     }
+}
+
+fn quoted(sections: &[&str]) -> String {
+    let sections: Vec<String> = sections.iter().map(|section| format!("`{section}`")).collect();
+    sections.join(", ")
 }
 
 /// What a reader of the audit log has to know of a swap that came to nothing after its entry.
@@ -138,30 +212,39 @@ fn newly(shadow: &Shadow) -> Vec<String> {
     lines
 }
 
+/// A set that is to run.
+pub(crate) struct Candidate {
+    pub library: Library,
+    /// The stages of the pipeline file that it has.
+    pub reading: Arc<Reading>,
+    /// Golden cases, by stage.
+    pub golden: Vec<(String, Golden)>,
+}
+
 /// A set that passed.
 pub(crate) struct Passed {
     pub library: Library,
+    pub reading: Arc<Reading>,
     pub fitted: Option<Fitted>,
-    pub changes: Vec<String>,
+    pub changes: Vec<(StageName, String)>,
     pub checks: Vec<Check>,
     pub shadow: Shadow,
 }
 
-/// Checks a change of what runs.
+/// Checks what is to run in place of what runs.
 pub(crate) fn check(
     slot: &Slot,
     rules: &Rules,
     running: &Arc<Version>,
-    asked: &[Change],
-    golden: &[(String, Golden)],
+    candidate: Candidate,
 ) -> Result<Passed, SwapRefused> {
     let mut checks = Vec::new();
     let mut passed = |name, found: String| checks.push(Check { name, found });
-    let library = running.library.with(asked.to_vec())?;
-    library.check_secrets(&slot.target().secrets).map_err(ChangeError::from)?;
+    let Candidate { library, reading, golden } = candidate;
+    library.check_secrets(&reading.secrets).map_err(ChangeError::from)?;
     let changes = changes(&running.library.set(), &library.set());
-    passed("component", changes.join("; "));
-    let fitted = fit(slot, &library)?;
+    passed("component", lines(&changes).join("; "));
+    let fitted = fit(slot, &library, &reading.secrets)?;
     passed(
         "columns",
         match &fitted {
@@ -169,9 +252,20 @@ pub(crate) fn check(
             None => "checked with the first object".to_owned(),
         },
     );
+    if !Arc::ptr_eq(&reading, &running.reading) {
+        let columns = fitted.as_ref().map(|fitted| &fitted.columns);
+        let before = columns.map(|columns| slot.fit(running, columns)).transpose()?;
+        let (guard, before) = (&slot.target().guard, before.as_deref());
+        let now = (&library, fitted.as_ref());
+        let lost = sensitive::lost(guard, (&running.library, before), now);
+        if !lost.is_empty() {
+            return Err(SwapRefused::Unguarded { lost });
+        }
+        passed("guard", format!("{} sensitive columns", guard.all().len()));
+    }
     let (mut all, mut failed, mut cases) = (0, 0, 0);
     let (mut stages, mut problems) = (Vec::new(), Vec::new());
-    for (stage, golden) in golden {
+    for (stage, golden) in &golden {
         let tested = library.golden(stage, golden, Measure::Budgets)?;
         all += golden.cases();
         if tested.failed() > 0 {
@@ -198,11 +292,21 @@ pub(crate) fn check(
         return Err(SwapRefused::Shadow { breach, shadow: Box::new(shadow) });
     }
     passed("shadow", format!("{} rows of the last {} batches", shadow.rows, recent.len()));
-    Ok(Passed { library, fitted, changes, checks, shadow })
+    Ok(Passed { library, reading, fitted, changes, checks, shadow })
+}
+
+/// Changes as lines.
+pub(crate) fn lines(changes: &[(StageName, String)]) -> Vec<String> {
+    changes.iter().map(|(stage, what)| format!("{stage}: {what}")).collect()
 }
 
 /// Fits a library to the columns that came in last, where any did.
-pub(super) fn fit(slot: &Slot, library: &Library) -> Result<Option<Fitted>, SwapRefused> {
+pub(super) fn fit(
+    slot: &Slot,
+    library: &Library,
+    secrets: &Secrets,
+) -> Result<Option<Fitted>, SwapRefused> {
     let columns = slot.columns();
-    Ok(columns.map(|columns| slot.target().fit(library, &columns)).transpose()?)
+    let target = slot.target();
+    Ok(columns.map(|columns| target.fit(library, &columns, secrets)).transpose()?)
 }

@@ -113,6 +113,9 @@ impl SetStoreError {
 pub struct RunningSet {
     /// The set of the pipeline file at the swap: a changed file counts more than an earlier swap.
     pub file: Digest,
+    /// The plugin set that the pipeline file had when it was read last, where it was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_back: Option<Digest>,
     /// The set that the swap made.
     pub running: Digest,
     /// Who made it, for the history.

@@ -1,6 +1,7 @@
 //! Components that are taken up when they change: a file, a plugin crate, which is built on each save,
 //! or the `<stage>.wasm` of a folder or of a prefix in Cloud Storage. So are the lookup tables of stages
-//! that are watched; where another's file changes, that is told.
+//! that are watched; where another's file changes, that is told. And so is the pipeline file, where all stages
+//! are watched.
 //!
 //! What changes is noticed by looking again and again: that works for every kind of place. A change that
 //! is refused is not tried again until the next change, unless it was refused only since something else was
@@ -16,11 +17,12 @@ use object_store::ObjectStore;
 use tokio::runtime::Handle;
 
 use super::gate::SwapRefused;
+use super::reload::Reload;
 use super::{Request, Swaps};
 use crate::threads::Threads;
 use crate::versions::actor::{self, Actor};
 use crate::versions::slot::Slot;
-use clickmill_config::Pipeline;
+use clickmill_config::{Pipeline, PipelineFile, Plugin};
 use clickmill_core::{Digest, causes, store};
 use clickmill_sandbox::build::{self, Freshness, Install};
 use clickmill_sandbox::{Change, Engine, FetchError, Golden, LookupFile, NewComponent};
@@ -33,6 +35,8 @@ enum Place {
     Crate { stage: String, folder: PathBuf },
     /// A lookup table's file.
     Lookup(LookupPlace),
+    /// The pipeline file.
+    Pipeline(PipelineFile),
     /// Where each stage may have its component.
     Prefix { store: Arc<dyn ObjectStore>, prefix: object_store::path::Path },
 }
@@ -50,6 +54,8 @@ struct LookupPlace {
 /// Something whose plugins are watched.
 pub(crate) trait Watched: Send + 'static {
     fn pipeline(&self) -> &Pipeline;
+    /// Where it was read from, if its stages may be read again.
+    fn file(&self) -> Option<&PipelineFile>;
     fn runtime(&self) -> &Handle;
     fn engine(&self) -> &Engine;
     fn slot(&self) -> &Slot;
@@ -60,6 +66,10 @@ pub(crate) trait Watched: Send + 'static {
 impl Watched for Swaps {
     fn pipeline(&self) -> &Pipeline {
         &self.0.pipeline
+    }
+
+    fn file(&self) -> Option<&PipelineFile> {
+        self.0.file.as_ref()
     }
 
     fn runtime(&self) -> &Handle {
@@ -89,13 +99,57 @@ pub(crate) enum AtStart {
 }
 
 /// Looks at what is to be watched, on a thread of its own, as long as the pipeline is there. With `all`
-/// all stages are watched.
+/// all stages are watched, and so is the pipeline file.
 pub(crate) fn watch<W: Watched>(watched: W, all: bool, at_start: AtStart, threads: &Threads) {
-    let (pipeline, config) = (watched.pipeline(), &watched.pipeline().swap);
-    let mut places: Vec<Place> = pipeline
-        .plugins
-        .iter()
-        .filter(|plugin| all || plugin.watch)
+    let config = &watched.pipeline().swap;
+    let prefix = config.watch.as_ref().and_then(|uri| match store::open(uri) {
+        Ok((store, prefix)) => Some(Place::Prefix { store, prefix }),
+        Err(error) => {
+            tracing::error!(error = causes(&error), "cannot watch `swap.watch`");
+            None
+        }
+    });
+    let file = watched.file().cloned().filter(|_| all).map(Place::Pipeline);
+    let fixed: Vec<Place> = prefix.into_iter().chain(file).collect();
+    // Without the pipeline file no stage comes, and none goes.
+    if fixed.is_empty() && stages(&watched.slot().current().reading.plugins, all).is_empty() {
+        return;
+    }
+    let interval = config.watch_interval;
+    let watcher = Watcher(watched);
+    let mut seen = Seen::default();
+    if at_start == AtStart::IsTakenUp {
+        let mut there = watcher.changed(fixed.iter(), &mut seen, true);
+        there.retain(|changed| matches!(changed, Changed::Object { .. }));
+        watcher.take_up(there, || true);
+    }
+    threads.spawn("watch", move |end| {
+        let mut changed = |first: bool| {
+            let of_stages = stages(&watcher.0.slot().current().reading.plugins, all);
+            let places = fixed.iter().chain(&of_stages);
+            watcher.changed(places, &mut seen, first)
+        };
+        // What is there at the start runs already. The pipeline file was read a while ago.
+        let mut found = changed(true);
+        if at_start == AtStart::Runs {
+            found.retain(|changed| matches!(changed, Changed::Pipeline(_)));
+        }
+        loop {
+            if !found.is_empty() {
+                watcher.take_up(found, || !end.comes_within(Duration::ZERO));
+            }
+            if end.comes_within(interval) {
+                return;
+            }
+            found = changed(false);
+        }
+    });
+}
+
+/// What is watched of stages.
+fn stages(plugins: &[Plugin], all: bool) -> Vec<Place> {
+    let watched = plugins.iter().filter(|plugin| all || plugin.watch);
+    let mut places: Vec<Place> = watched
         .map(|plugin| {
             let (stage, path) = (plugin.name.to_string(), plugin.component.clone());
             if path.is_dir() {
@@ -105,7 +159,7 @@ pub(crate) fn watch<W: Watched>(watched: W, all: bool, at_start: AtStart, thread
             }
         })
         .collect();
-    for plugin in &pipeline.plugins {
+    for plugin in plugins {
         places.extend(plugin.lookups.iter().map(|(table, path)| {
             Place::Lookup(LookupPlace {
                 stage: plugin.name.to_string(),
@@ -115,35 +169,7 @@ pub(crate) fn watch<W: Watched>(watched: W, all: bool, at_start: AtStart, thread
             })
         }));
     }
-    if let Some(uri) = &config.watch {
-        match store::open(uri) {
-            Ok((store, prefix)) => places.push(Place::Prefix { store, prefix }),
-            Err(error) => tracing::error!(error = causes(&error), "cannot watch `swap.watch`"),
-        }
-    }
-    if places.is_empty() {
-        return;
-    }
-    let interval = config.watch_interval;
-    let watcher = Watcher(watched);
-    let mut seen = Seen::default();
-    if at_start == AtStart::IsTakenUp {
-        let mut there = watcher.changed(&places, &mut seen);
-        // Files are what the pipeline file names, and were just read.
-        there.retain(|changed| matches!(changed, Changed::Object { .. }));
-        watcher.take_up(there, || true);
-    }
-    threads.spawn("watch", move |end| {
-        if at_start == AtStart::Runs {
-            watcher.changed(&places, &mut seen);
-        }
-        while !end.comes_within(interval) {
-            let changed = watcher.changed(&places, &mut seen);
-            if !changed.is_empty() {
-                watcher.take_up(changed, || !end.comes_within(Duration::ZERO));
-            }
-        }
-    });
+    places
 }
 
 /// The state in which each thing was last seen, by its name.
@@ -165,7 +191,12 @@ impl Seen {
         has_settled
     }
 
-    /// Whether it is in another state than when it was last looked at.
+    /// Whether it was looked at before, and is in another state now.
+    fn is_another(&mut self, name: &str, state: String) -> bool {
+        self.0.insert(name.to_owned(), state.clone()).is_some_and(|known| known != state)
+    }
+
+    /// Whether it was never looked at, or is in another state than then.
     fn is_new(&mut self, name: &str, state: String) -> bool {
         match self.0.get_mut(name) {
             Some(known) if *known == state => false,
@@ -183,6 +214,7 @@ impl Seen {
 
 /// Something that has changed.
 enum Changed {
+    Pipeline(PipelineFile),
     File { stage: String, path: PathBuf },
     Crate { stage: String, folder: PathBuf },
     Lookup(LookupPlace),
@@ -193,20 +225,34 @@ enum Changed {
 struct Watcher<W>(W);
 
 impl<W: Watched> Watcher<W> {
-    fn changed(&self, places: &[Place], seen: &mut Seen) -> Vec<Changed> {
+    /// What has changed since the look before; at the `first`, the pipeline file since it was read.
+    fn changed<'a>(
+        &self,
+        places: impl Iterator<Item = &'a Place>,
+        seen: &mut Seen,
+        first: bool,
+    ) -> Vec<Changed> {
         let mut changed = Vec::new();
         for place in places {
             match place {
+                Place::Pipeline(file) => {
+                    let text = file.text().map(|text| Digest::of(text.as_bytes()));
+                    // Touched, it is tried again: what it names may be there by now.
+                    let state = format!("{:?} {text:?}", state_of(&file.path));
+                    if seen.has_settled("pipeline file", state) || first {
+                        changed.push(Changed::Pipeline(file.clone()));
+                    }
+                }
                 Place::File { stage, path } => {
                     if let Some(state) = state_of(path)
-                        && seen.is_new(&path.to_string_lossy(), state)
+                        && seen.is_another(&format!("{stage} {}", path.display()), state)
                     {
                         changed.push(Changed::File { stage: stage.clone(), path: path.clone() });
                     }
                 }
                 Place::Crate { stage, folder } => {
                     let state = format!("{:?}", build::last_change(folder));
-                    if seen.is_new(&folder.to_string_lossy(), state) {
+                    if seen.is_another(&format!("{stage} {}", folder.display()), state) {
                         let folder = folder.clone();
                         changed.push(Changed::Crate { stage: stage.clone(), folder });
                     }
@@ -251,8 +297,16 @@ impl<W: Watched> Watcher<W> {
 
     /// Swaps all of it at once, against what runs by then.
     fn take_up(&self, changed: Vec<Changed>, goes_on: impl Fn() -> bool) {
-        let mut request = Request { actor: Actor::host(actor::WATCH), ..Request::default() };
+        let of_watch = || Request { actor: Actor::host(actor::WATCH), ..Request::default() };
+        let mut request = of_watch();
         for changed in changed {
+            if let Changed::Pipeline(file) = &changed {
+                if self.has_other_stages(file) {
+                    let reload = Some(Reload::default());
+                    self.swap_at_last(&Request { reload, ..of_watch() }, &goes_on);
+                }
+                continue;
+            }
             let (change, golden) = match self.read(changed) {
                 Ok(Some(read)) => read,
                 Ok(None) => continue,
@@ -276,13 +330,32 @@ impl<W: Watched> Watcher<W> {
             request.golden.extend(golden.into_iter().map(|golden| (change.stage.clone(), golden)));
             request.changes.push(change);
         }
-        if request.changes.is_empty() {
-            return;
+        // A stage may have gone with the pipeline file.
+        let running = self.0.slot().current();
+        request.changes.retain(|change| running.library.stage_names().any(|s| s == change.stage));
+        request.golden.retain(|(stage, _)| running.library.stage_names().any(|s| s == stage));
+        if !request.changes.is_empty() {
+            self.swap_at_last(&request, &goes_on);
         }
-        // What is refused was told where it was.
-        while let Err(SwapRefused::Overtaken { .. }) = self.0.take(&request)
+    }
+
+    /// Swaps against what runs by then. What is refused is told where it is.
+    fn swap_at_last(&self, request: &Request, goes_on: &impl Fn() -> bool) {
+        while let Err(SwapRefused::Overtaken { .. }) = self.0.take(request)
             && goes_on()
         {}
+    }
+
+    /// Whether the pipeline file says anything else of its stages, or of what is not taken up. A file that can't be
+    /// read is told there where it is refused.
+    fn has_other_stages(&self, file: &PipelineFile) -> bool {
+        let Ok((pipeline, _)) = file.read() else { return true };
+        let running = self.0.slot().current();
+        let is_same = pipeline.plugins == running.reading.plugins;
+        if is_same {
+            self.0.slot().reads_as(&running.reading);
+        }
+        !is_same || !self.0.pipeline().differs(&pipeline).is_empty()
     }
 
     /// What a stage is to have, with its golden cases; `None` where it is to have what it has.
@@ -291,6 +364,7 @@ impl<W: Watched> Watcher<W> {
         let of_file =
             |path: &Path| NewComponent::read(path, max_bytes).map_err(|error| causes(&error));
         let (stage, component, golden) = match changed {
+            Changed::Pipeline(_) => return Ok(None),
             Changed::File { stage, path } => {
                 let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
                 (stage, of_file(&path)?, Golden::beside(&folder))

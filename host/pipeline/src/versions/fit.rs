@@ -22,8 +22,6 @@ pub(crate) struct Target {
     /// The columns that come in, where they are known before anything does.
     pub columns: Option<SchemaRef>,
     pub guard: Guard,
-    /// What each stage is granted, as the pipeline file says.
-    pub secrets: Secrets,
 }
 
 /// A chain that fits the columns that come in and the table that its rows go to.
@@ -62,9 +60,14 @@ impl FitError {
 }
 
 impl Target {
-    /// Fits a library, without running it.
-    pub(crate) fn fit(&self, library: &Library, columns: &SchemaRef) -> Result<Fitted, FitError> {
-        let Self { sink, dead_letter, unknown, guard, secrets, .. } = self;
+    /// Fits a library, whose stages are granted these secrets, without running it.
+    pub(crate) fn fit(
+        &self,
+        library: &Library,
+        columns: &SchemaRef,
+        secrets: &Secrets,
+    ) -> Result<Fitted, FitError> {
+        let Self { sink, dead_letter, unknown, guard, .. } = self;
         let chain = library.configure(columns, secrets)?.guarding(guard.columns());
         let router = Router::new(sink, chain.output(), unknown)?;
         let lacks_place =
@@ -102,7 +105,6 @@ impl Target {
             unknown: &[],
             columns: None,
             guard: Guard::default(),
-            secrets: Secrets::new(),
         }
     }
 }

@@ -181,6 +181,18 @@ impl Guard {
         self.names.iter().map(String::as_str).filter(guarded)
     }
 
+    /// The sensitive columns, by path, that whoever writes these writes.
+    pub(crate) fn among(&self, written: &[Path]) -> BTreeSet<String> {
+        let is_written =
+            |column: &&Guarded| written.iter().any(|written| column.path.starts_with(written));
+        self.columns.iter().filter(is_written).map(|column| column.name.clone()).collect()
+    }
+
+    /// All sensitive columns, by path.
+    pub(crate) fn all(&self) -> BTreeSet<String> {
+        self.columns.iter().map(|column| column.name.clone()).collect()
+    }
+
     fn guarded(&self, path: &Path) -> Option<&Guarded> {
         self.columns.iter().find(|column| column.path == *path)
     }

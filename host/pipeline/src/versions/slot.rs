@@ -15,6 +15,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::actor::{self, Actor};
 use super::fit::{FitError, Fitted, Target};
+use super::reading::Reading;
 use super::recent::Recent;
 use super::rules::{Compared, breach};
 use super::version::{Origin, Rates, Standing, Version, VersionRecord};
@@ -26,6 +27,8 @@ use running::{Canary, Probation, Versions};
 
 /// Versions that are remembered.
 const MAX_HISTORY: usize = 1000;
+/// Readings of the pipeline file that are remembered, with their components, to be gone back to.
+const MAX_READINGS: usize = 8;
 
 /// Holds the plugin set that runs.
 pub(crate) struct Slot {
@@ -37,6 +40,8 @@ pub(crate) struct Slot {
     /// Objects that a version was picked for.
     objects: AtomicU64,
     history: Mutex<Vec<Arc<VersionRecord>>>,
+    /// Those from which versions came about, the newest last.
+    readings: Mutex<Vec<Arc<Reading>>>,
     recent: Recent,
     events: crossbeam_channel::Sender<SlotEvent>,
 }
@@ -81,18 +86,22 @@ enum Beginning {
 }
 
 impl Slot {
-    /// A slot that runs `library`, and where what it does by itself is told.
+    /// A slot that runs `library`, which has the stages of `reading`, and where what it does by itself is told.
     pub(crate) fn new(
         target: Target,
         config: config::Swap,
         library: Library,
+        reading: Reading,
         origin: Origin,
     ) -> (Self, crossbeam_channel::Receiver<SlotEvent>) {
-        let version = Arc::new(Version::new(1, library, origin, Standing::Current));
+        let reading = Arc::new(reading);
+        let readings = Mutex::new(vec![reading.clone()]);
+        let version = Arc::new(Version::new(1, library, reading, origin, Standing::Current));
         let (events, happened) = crossbeam_channel::unbounded();
         let slot = Self {
             target,
             history: Mutex::new(vec![version.record.clone()]),
+            readings,
             running: RwLock::new(Versions { current: version, canary: None, probation: None }),
             generation: AtomicU64::new(0),
             objects: AtomicU64::new(0),
@@ -159,7 +168,8 @@ impl Slot {
         if let Some(fitted) = version.fitted(columns) {
             return Ok(fitted);
         }
-        Ok(version.set_fitted(self.target.fit(&version.library, columns)?))
+        let fitted = self.target.fit(&version.library, columns, &version.reading.secrets)?;
+        Ok(version.set_fitted(fitted))
     }
 
     /// The columns that came in last, where any did or are known to come.
@@ -202,12 +212,12 @@ impl Slot {
     pub(crate) fn install(
         &self,
         base: &Base,
-        library: Library,
+        put: (Library, Arc<Reading>),
         fitted: Option<Fitted>,
         origin: Origin,
         rollout: Rollout,
     ) -> Option<Arc<VersionRecord>> {
-        self.put(base, library, fitted, origin, Beginning::Swap(rollout))
+        self.put(base, put, fitted, origin, Beginning::Swap(rollout))
     }
 
     /// Takes an earlier set up, as [`Self::install`] does, and what runs back. The set is on no probation:
@@ -215,17 +225,17 @@ impl Slot {
     pub(crate) fn go_back(
         &self,
         base: &Base,
-        library: Library,
+        put: (Library, Arc<Reading>),
         fitted: Option<Fitted>,
         origin: Origin,
     ) -> Option<Arc<VersionRecord>> {
-        self.put(base, library, fitted, origin, Beginning::Rollback)
+        self.put(base, put, fitted, origin, Beginning::Rollback)
     }
 
     fn put(
         &self,
         base: &Base,
-        library: Library,
+        (library, reading): (Library, Arc<Reading>),
         fitted: Option<Fitted>,
         origin: Origin,
         beginning: Beginning,
@@ -240,7 +250,8 @@ impl Slot {
             Beginning::Swap(Rollout::All) | Beginning::Rollback => Standing::Current,
         };
         let number = history.last().map_or(1, |last| last.number + 1);
-        let version = Arc::new(Version::new(number, library, origin, standing));
+        self.remember(&reading);
+        let version = Arc::new(Version::new(number, library, reading, origin, standing));
         if let Some(fitted) = fitted {
             version.set_fitted(fitted);
         }
@@ -311,6 +322,28 @@ impl Slot {
     /// All versions since the start, the first one first.
     pub(crate) fn history(&self) -> Vec<Arc<VersionRecord>> {
         lock(&self.history).clone()
+    }
+
+    /// The readings of the pipeline file from which versions came about, the newest first.
+    pub(crate) fn readings(&self) -> Vec<Arc<Reading>> {
+        lock(&self.readings).iter().rev().cloned().collect()
+    }
+
+    /// That the pipeline file was read once more, and says what this reading says.
+    pub(crate) fn reads_as(&self, reading: &Arc<Reading>) {
+        let mut readings = lock(&self.readings);
+        readings.retain(|known| !Arc::ptr_eq(known, reading));
+        readings.push(reading.clone());
+    }
+
+    fn remember(&self, reading: &Arc<Reading>) {
+        let mut readings = lock(&self.readings);
+        if readings.iter().all(|known| !Arc::ptr_eq(known, reading)) {
+            readings.push(reading.clone());
+            if readings.len() > MAX_READINGS {
+                readings.remove(0);
+            }
+        }
     }
 
     /// The canary, where there is one.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use arrow::datatypes::SchemaRef;
 
 use super::fit::Fitted;
+use super::reading::Reading;
 use clickmill_core::{Counted, Micros, Window, lock};
 use clickmill_sandbox::{Library, PluginSet, StageCounts};
 
@@ -13,6 +14,8 @@ use clickmill_sandbox::{Library, PluginSet, StageCounts};
 pub(crate) struct Version {
     pub record: Arc<VersionRecord>,
     pub library: Library,
+    /// The stages of the pipeline file from which it came about: what each of its stages may do.
+    pub reading: Arc<Reading>,
     fitted: Mutex<Option<Arc<Fitted>>>,
 }
 
@@ -91,7 +94,13 @@ pub struct Tally {
 }
 
 impl Version {
-    pub(crate) fn new(number: u64, library: Library, origin: Origin, standing: Standing) -> Self {
+    pub(crate) fn new(
+        number: u64,
+        library: Library,
+        reading: Arc<Reading>,
+        origin: Origin,
+        standing: Standing,
+    ) -> Self {
         let record = VersionRecord {
             number,
             set: library.set(),
@@ -100,7 +109,7 @@ impl Version {
             standing: Mutex::new(standing),
             tally: Mutex::default(),
         };
-        Self { record: Arc::new(record), library, fitted: Mutex::default() }
+        Self { record: Arc::new(record), library, reading, fitted: Mutex::default() }
     }
 
     /// The chain that fits these columns, where there is one.

@@ -2,12 +2,23 @@
 
 use std::path::PathBuf;
 
+use super::language::Language;
 use super::toolchain::TARGET;
 use clickmill_core::Fault;
 
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// The folder holds no plugin.
+    #[error(
+        "`{path}` is no plugin: it has no component, and nothing to build one of ({files})",
+        path = path.display(),
+        files = Language::ALL.map(|language| format!("`{}` of {language}", language.file())).join(", ")
+    )]
+    NoPlugin {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The folder is no crate.
     #[error("`{path}` is not a Rust crate: {what}", path = path.display())]
     NotACrate {
@@ -29,6 +40,38 @@ pub enum BuildError {
     Compile {
         /// The folder.
         path: PathBuf,
+    },
+    /// The tools of a language are not here, and none were to be installed or none could be.
+    #[error(
+        "the tools that build `{path}`, a plugin in {language}, are not here: run `clickmill plugin build --install {path}`, or {line}",
+        path = path.display()
+    )]
+    NoTools {
+        /// The folder.
+        path: PathBuf,
+        /// What it is written in.
+        language: Language,
+        /// Another way.
+        line: String,
+    },
+    /// The tools of a language make no component of it. They have said why on standard error.
+    #[error("`{path}` does not compile, as the tools of {language} have said", path = path.display())]
+    Tools {
+        /// The folder.
+        path: PathBuf,
+        /// What it is written in.
+        language: Language,
+    },
+    /// Plugins in a language are not built here.
+    #[error(
+        "`{path}` is in {language}, of which this clickmill builds no plugins\nhint: build the component with tools of that language, for the world `plugin` of `wit/plugin.wit`, and name the component file",
+        path = path.display()
+    )]
+    NotBuilt {
+        /// The folder.
+        path: PathBuf,
+        /// What it is written in.
+        language: Language,
     },
     /// A file can't be read or written.
     #[error("cannot read or write `{path}`", path = path.display())]
@@ -52,8 +95,11 @@ impl BuildError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::NoToolchain { .. } => Fault::Environment,
-            Self::NotACrate { .. }
+            Self::NoToolchain { .. } | Self::NoTools { .. } => Fault::Environment,
+            Self::NoPlugin { .. }
+            | Self::NotACrate { .. }
+            | Self::Tools { .. }
+            | Self::NotBuilt { .. }
             | Self::Compile { .. }
             | Self::File { .. }
             | Self::Component { .. } => Fault::Input,

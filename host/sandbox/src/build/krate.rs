@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::encode::named;
 use super::error::BuildError;
 use super::toolchain::TARGET;
 
@@ -82,11 +83,6 @@ impl Crate {
     }
 }
 
-/// The component beside another that is the same but for names of functions.
-pub fn named(component: &Path) -> PathBuf {
-    component.with_extension("named.wasm")
-}
-
 /// The nearest folder from a crate upwards that has a lock file: the root of its workspace. A project that
 /// lies within another has a lock file of its own.
 fn workspace(folder: &Path) -> PathBuf {
@@ -95,19 +91,9 @@ fn workspace(folder: &Path) -> PathBuf {
     root.unwrap_or(&folder).to_owned()
 }
 
-/// The component that lies in a plugin's folder in place of its crate.
-pub(super) fn packed(folder: &Path) -> Option<PathBuf> {
-    let name = folder.file_name()?.to_string_lossy();
-    let component = folder.join(format!("{name}.wasm"));
-    (!folder.join("Cargo.toml").is_file() && component.is_file()).then_some(component)
-}
-
 /// When a crate's newest source was changed: those that its last build was made of, and those in its
-/// `src` and `tests`. Where its component lies in its place, when that was changed.
-pub fn last_change(folder: &Path) -> Option<SystemTime> {
-    if let Some(component) = packed(folder) {
-        return modified(&component);
-    }
+/// `src` and `tests`.
+pub(super) fn last_change(folder: &Path) -> Option<SystemTime> {
     let krate = Crate::read(folder).ok()?;
     let mut sources = sources(&krate.dep_info(), folder).unwrap_or_default();
     for below in ["src", "tests"] {

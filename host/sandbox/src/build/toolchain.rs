@@ -1,9 +1,9 @@
 //! The Wasm toolchain: found, or installed.
 
-use std::ffi::OsStr;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
+use super::tools::{output, run};
 use clickmill_core::build_tool;
 
 /// What plugins are compiled for.
@@ -126,22 +126,4 @@ fn has_debian() -> bool {
     sources
         && Path::new("/usr/bin/cargo").is_file()
         && output(DEBIAN_LINKER, ["--version"]).is_some()
-}
-
-/// Tells rustup to install no toolchain by itself, such as one that a crate's `rust-toolchain.toml` wants.
-pub(super) const INSTALL_NOTHING: (&str, &str) = ("RUSTUP_AUTO_INSTALL", "0");
-
-fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> bool {
-    let mut command = build_tool(program);
-    // Standard output is for data: what these say goes to standard error.
-    command.args(arguments).stdin(Stdio::null()).stdout(std::io::stderr());
-    command.status().is_ok_and(|status| status.success())
-}
-
-fn output<A: AsRef<OsStr>>(
-    program: &str,
-    arguments: impl IntoIterator<Item = A>,
-) -> Option<Output> {
-    let (name, value) = INSTALL_NOTHING;
-    build_tool(program).args(arguments).env(name, value).stdin(Stdio::null()).output().ok()
 }

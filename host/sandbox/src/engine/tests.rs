@@ -5,6 +5,7 @@ use wasm_encoder::{
 };
 
 use super::*;
+use crate::guest::{Guest, link, store};
 use crate::testing::{component, engine, section};
 
 /// A component around a core module: the section of a component that holds one has the number 1.
@@ -85,4 +86,60 @@ fn what_counts_in_64_bits_is_refused() {
         let causes = clickmill_core::causes(&error);
         assert!(causes.contains("memory64 must be enabled"), "{causes}");
     }
+}
+
+/// A component that instantiates its one module, which has so many memories of one page.
+fn with_memories(count: u64) -> Vec<u8> {
+    let mut memories = MemorySection::new();
+    for _ in 0..count {
+        let (minimum, maximum, page_size_log2) = (1, Some(8), None);
+        let memory64 = false;
+        memories.memory(MemoryType { minimum, maximum, memory64, shared: false, page_size_log2 });
+    }
+    let mut module = Module::new();
+    module.section(&memories);
+    component(&[section(1, &module.finish()), section(2, &[1, 0, 0, 0])])
+}
+
+/// An instance whose memories may have so many bytes in all, with no code to run.
+fn instantiate(
+    engine: &Engine,
+    component: &[u8],
+    max_memory_bytes: usize,
+) -> Result<usize, String> {
+    let told = |error: wasmtime::Error| format!("{error:#}");
+    let component = engine.compile(component).map_err(|error| clickmill_core::causes(&error))?;
+    let limits = clickmill_config::Limits { max_memory_bytes, ..Default::default() };
+    let guest = Guest::new("test".into(), limits, Default::default());
+    let mut store = store(component.engine(), guest);
+    store.set_fuel(u64::MAX).map_err(told)?;
+    let linker = link(component.engine(), &component).map_err(told)?;
+    linker.instantiate(&mut store, &component).map_err(told)?;
+    Ok(store.data().most_memory)
+}
+
+/// Interpreters have several memories, for which the pool has no room.
+#[test]
+fn memory_is_bounded_in_all_whatever_it_is_made_of() {
+    const PAGE: usize = 64 << 10;
+    let (_folder, engine) = engine();
+    for count in 1..=4 {
+        let (component, bytes) = (with_memories(count as u64), count * PAGE);
+        assert_eq!(instantiate(&engine, &component, bytes), Ok(bytes));
+        assert!(instantiate(&engine, &component, bytes - 1).is_err(), "{count}");
+    }
+    let told = instantiate(&engine, &with_memories(5), usize::MAX).unwrap_err();
+    assert!(told.contains("5 memories"), "{told}");
+}
+
+/// What the process that compiles leaves in the cache is found by either engine.
+#[test]
+fn code_is_compiled_alike_for_both() {
+    let (_folder, engine) = engine();
+    let hash = |engine: &wasmtime::Engine| {
+        let mut hasher = std::hash::DefaultHasher::new();
+        std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
+        std::hash::Hasher::finish(&hasher)
+    };
+    assert_eq!(hash(&engine.wasmtime), hash(&engine.on_demand));
 }

@@ -54,6 +54,31 @@ fn floods_are_told_by_what_they_have_too_much_of() {
     assert!(told(&component(&vec![section(0, &[1, b'x']); 1_000_001])).contains("1000001 types"));
 }
 
+/// Instances of the first module, and one that only names what is there.
+fn instances(count: usize) -> Vec<u8> {
+    let named = [vec![1, 1], leb(1), b"x".to_vec(), vec![0x12, 0]].concat();
+    section(2, &[leb(count + 1), [0, 0, 0].repeat(count), named].concat())
+}
+
+#[test]
+fn parts_are_counted_as_they_stand_there() {
+    let of = |memories: u32, tables: u32, count: usize| {
+        let listed = |number, each: &[u8], count: u32| {
+            section(number, &[leb(count as usize), each.repeat(count as usize)].concat())
+        };
+        let sections = [listed(4, &[0x70, 0, 1], tables), listed(5, &[0, 1], memories)];
+        let module = [MODULE.to_vec(), sections.concat()].concat();
+        component(&[section(1, &module), instances(count)])
+    };
+    let parts = check(&of(3, 9, 38)).expect("interpreters have that");
+    assert_eq!(parts, Parts { core_instances: 38, memories: 3, tables: 9 });
+    assert!(parts.fit(MOST_PARTS));
+    assert!(!parts.fit(Parts { memories: 2, ..MOST_PARTS }));
+    assert!(told(&of(5, 1, 1)).contains("5 memories, wanted at most 4"));
+    assert!(told(&of(1, 17, 1)).contains("17 tables, wanted at most 16"));
+    assert!(told(&of(1, 1, 65)).contains("65 instances of modules, wanted at most 64"));
+}
+
 #[test]
 fn what_is_no_component_is_told_by_what_it_is() {
     assert!(told(&MODULE).contains("a module of WebAssembly, wanted a component"));
@@ -108,7 +133,7 @@ fn a_component_that_is_cut_says_where() {
     let mut passed = Vec::new();
     for end in 0..whole.len() {
         match check(&whole[..end]) {
-            Ok(()) => passed.push(end),
+            Ok(_) => passed.push(end),
             Err(ShapeError::NotWasm) => assert!(end < 4),
             Err(ShapeError::Damaged { at, .. }) => assert!(at <= end, "{at} of {end}"),
             Err(other) => panic!("cut at {end}: {other}"),

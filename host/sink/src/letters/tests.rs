@@ -1,4 +1,5 @@
-use clickmill_tables::result_set::{Column, Kind};
+use clickmill_core::Fault;
+use clickmill_tables::result_set::{Column, Kind, ResultSet};
 use serde_json::json;
 
 use super::*;

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use clickmill_plugin::{Column, Problems, Text};
 
+use super::containers::Containers;
 use super::cursor::{Cursor, Stop};
 use super::extras::Kept;
 use super::paths::Paths;
@@ -47,6 +48,8 @@ pub(super) struct Elements {
     pub(super) dropped: Vec<u32>,
     /// Keys around the arrays that nobody takes.
     pub(super) kept: Vec<Kept>,
+    /// Where arrays and objects of the messages end.
+    pub(super) containers: Containers,
 }
 
 /// An element of an array.
@@ -90,10 +93,11 @@ impl Explode {
         }
     }
 
-    /// The elements of all messages.
-    pub(super) fn elements(&self, payload: &Column, text: &Text) -> Elements {
+    /// The elements of all messages. `nested`: they have lists or records, so it pays to know where these end.
+    pub(super) fn elements(&self, payload: &Column, text: &Text, nested: bool) -> Elements {
         let mut all = Elements::default();
         let mut scanner = Scanner::new(&self.paths, self.options);
+        scanner.containers.record(text.bytes.len());
         for row in 0..text.offsets.len() - 1 {
             let message = text.offsets[row] as usize..text.offsets[row + 1] as usize;
             let (first, around) = (all.rows.len(), all.spans.len());
@@ -105,13 +109,13 @@ impl Explode {
                     Err(self.unread(&text.bytes, &message).told(&Stop::Null, message.start))
                 }
                 Some(array) => self.array(array, &mut scanner, &text.bytes, &message),
-                None => self.whole(&text.bytes, &message),
+                None => self.whole(&text.bytes, &message, nested, &mut scanner.containers),
             };
             match found {
                 Ok(array) if array.kind == Kind::Array => {
-                    let mut walk = Walk::into(&text.bytes, array);
+                    let mut walk = Walk::into(&text.bytes, array, &mut scanner.containers);
                     let mut number = 0;
-                    while let Some(element) = walk.element() {
+                    while let Some(element) = walk.element(&mut scanner.containers) {
                         add(Some(element.start as usize..element.end as usize), number);
                         number += 1;
                     }
@@ -136,6 +140,8 @@ impl Explode {
                 scanner.forget(0);
             }
         }
+        scanner.containers.stop();
+        all.containers = scanner.containers;
         all
     }
 
@@ -175,15 +181,27 @@ impl Explode {
     }
 
     /// A message that is an array itself; or another, which is for whoever reads elements to judge.
-    fn whole(&self, text: &[u8], message: &Range<usize>) -> Result<Span, (Code, String)> {
+    fn whole(
+        &self,
+        text: &[u8],
+        message: &Range<usize>,
+        nested: bool,
+        containers: &mut Containers,
+    ) -> Result<Span, (Code, String)> {
         let mark = if text[message.clone()].starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let mut cursor = Cursor::new(text, message.start + mark..message.end);
         cursor.white_space();
         let start = cursor.at as u32;
-        if cursor.peek() != b'[' {
+        let (is_array, before) = (cursor.peek() == b'[', containers.len());
+        let read = (is_array || nested)
+            .then(|| cursor.value(0, self.options.max_depth, containers))
+            .flatten();
+        if read.is_none() {
+            containers.truncate(before);
+        }
+        if !is_array {
             return Ok(Span { start, end: message.end as u32, kind: Kind::Object });
         }
-        let read = cursor.value(0, self.options.max_depth, &mut Vec::new());
         let end = cursor.at as u32;
         let read = read.and_then(|kind| {
             cursor.white_space();

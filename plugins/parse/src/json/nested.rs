@@ -18,6 +18,8 @@ pub(super) struct Nested<'s> {
     offsets: Option<Vec<u32>>,
     len: u32,
     of: Of<'s>,
+    /// The place among the containers, after what was added last to a column of the batch.
+    place: usize,
 }
 
 enum Of<'s> {
@@ -34,11 +36,24 @@ impl<'s> Nested<'s> {
             }
             column_type => Of::Values(Builder::new(column_type, rows)),
         };
-        Self { shape, offsets: shape.column.repeated.then(|| vec![0]), len: 0, of }
+        Self { shape, offsets: shape.column.repeated.then(|| vec![0]), len: 0, of, place: 0 }
+    }
+
+    /// Adds what stands there: the value of a row.
+    pub(super) fn push_row(&mut self, span: Span, reading: &mut Reading<'_, 's>) {
+        reading.containers.go_to(self.place);
+        self.push(span, reading);
+        self.place = reading.containers.place();
     }
 
     /// Adds what stands there: the value of a row or record, or its list.
-    pub(super) fn push(&mut self, span: Span, reading: &mut Reading<'_, 's>) {
+    fn push(&mut self, span: Span, reading: &mut Reading<'_, 's>) {
+        if self.offsets.is_none()
+            && let Of::Values(builder) = &mut self.of
+        {
+            self.len += 1;
+            return reading.scalar(builder, &self.shape.column, span, false);
+        }
         reading.room.way.push((&self.shape.column.name, None));
         if self.offsets.is_some() {
             self.list(span, reading);
@@ -69,9 +84,9 @@ impl<'s> Nested<'s> {
         match span.kind {
             Kind::Absent | Kind::Null => {}
             Kind::Array => {
-                let mut walk = Walk::into(reading.text, span);
+                let mut walk = Walk::into(reading.text, span, reading.containers);
                 let mut number = 0;
-                while let Some(element) = walk.element() {
+                while let Some(element) = walk.element(reading.containers) {
                     if let Some((_, at)) = reading.room.way.last_mut() {
                         *at = Some(number);
                     }

@@ -19,8 +19,8 @@ pub(super) struct Node {
     pub(super) next: u16,
     last_child: u16,
     children: u16,
-    /// Its children by hash, 0 where there is none: the root is nobody's child.
-    table: Vec<u16>,
+    /// Its children.
+    table: Table,
 }
 
 /// All keys. Node 0 is the message itself.
@@ -69,46 +69,27 @@ impl Paths {
             self.nodes[usize::from(before)].next = child;
         }
         let above = &self.nodes[usize::from(parent)];
-        let (children, slots) = (usize::from(above.children), above.table.len());
-        // A quarter full at most, so that a key that nobody takes is mostly told by one look.
-        if 4 * children > slots {
+        let children = usize::from(above.children);
+        if above.table.is_full(children) {
+            let mut table = Table::with_room(2 * children);
             let mut at = above.first_child;
-            self.nodes[usize::from(parent)].table = vec![0; (8 * children).next_power_of_two()];
             while at != 0 {
-                self.enter(parent, at);
+                table.enter(&self.nodes[usize::from(at)].key, at);
                 at = self.nodes[usize::from(at)].next;
             }
+            self.nodes[usize::from(parent)].table = table;
         } else {
-            self.enter(parent, child);
+            let key = self.nodes[usize::from(child)].key.clone();
+            self.nodes[usize::from(parent)].table.enter(&key, child);
         }
         child
     }
 
-    fn enter(&mut self, parent: u16, child: u16) {
-        let hash = hash(&self.nodes[usize::from(child)].key);
-        let table = &mut self.nodes[usize::from(parent)].table;
-        let mut slot = hash & (table.len() - 1);
-        while table[slot] != 0 {
-            slot = (slot + 1) & (table.len() - 1);
-        }
-        table[slot] = child;
-    }
-
-    /// The child with that key, 0 where there is none.
+    /// The child with that key, 0 where there is none: the root is nobody's child.
     #[inline]
     pub(super) fn find(&self, parent: u16, key: &[u8]) -> u16 {
         let table = &self.nodes[usize::from(parent)].table;
-        let Some(mask) = table.len().checked_sub(1) else {
-            return 0;
-        };
-        let mut slot = hash(key) & mask;
-        loop {
-            let child = table[slot];
-            if child == 0 || same(&self.nodes[usize::from(child)].key, key) {
-                return child;
-            }
-            slot = (slot + 1) & mask;
-        }
+        table.find(key, |child| &self.nodes[usize::from(child)].key)
     }
 
     /// Whether `node` is below `above`.
@@ -148,7 +129,47 @@ impl Node {
             next: 0,
             last_child: 0,
             children: 0,
-            table: Vec::new(),
+            table: Table::default(),
+        }
+    }
+}
+
+/// Keys by hash: a number of each, 0 where there is none.
+#[derive(Default)]
+pub(super) struct Table(Vec<u16>);
+
+impl Table {
+    pub(super) fn with_room(keys: usize) -> Self {
+        Self(vec![0; (4 * keys).next_power_of_two()])
+    }
+
+    /// It is to be a quarter full at most, so that a key that nobody takes is mostly told by one look.
+    fn is_full(&self, keys: usize) -> bool {
+        4 * keys > self.0.len()
+    }
+
+    pub(super) fn enter(&mut self, key: &[u8], number: u16) {
+        let mask = self.0.len() - 1;
+        let mut slot = hash(key) & mask;
+        while self.0[slot] != 0 {
+            slot = (slot + 1) & mask;
+        }
+        self.0[slot] = number;
+    }
+
+    /// The number of a key. `key_of` tells the key of a number.
+    #[inline]
+    pub(super) fn find<'k>(&self, key: &[u8], key_of: impl Fn(u16) -> &'k [u8]) -> u16 {
+        let Some(mask) = self.0.len().checked_sub(1) else {
+            return 0;
+        };
+        let mut slot = hash(key) & mask;
+        loop {
+            let number = self.0[slot];
+            if number == 0 || same(key_of(number), key) {
+                return number;
+            }
+            slot = (slot + 1) & mask;
         }
     }
 }
@@ -223,7 +244,7 @@ fn word(text: &[u8], at: usize) -> Option<u64> {
 
 /// Whether they are equal: for short keys faster than a call of `memcmp`.
 #[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }

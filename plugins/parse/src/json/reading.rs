@@ -2,6 +2,7 @@
 
 use clickmill_plugin::{Decimal, Texts};
 
+use super::containers::Containers;
 use super::extras::Kept;
 use super::scan::Options;
 use super::shape::Shape;
@@ -22,6 +23,7 @@ pub(super) struct Reading<'r, 's> {
     pub(super) refusals: &'r mut Refusals,
     pub(super) kept: &'r mut Vec<Kept>,
     pub(super) room: &'r mut Room<'s>,
+    pub(super) containers: &'r mut Containers,
 }
 
 /// Room that is used again from value to value.
@@ -29,7 +31,7 @@ pub(super) struct Reading<'r, 's> {
 pub(super) struct Room<'s> {
     /// Of each record that is open, the spans of its fields.
     pub(super) spans: Vec<Span>,
-    /// The way to the value: names, and which element of a list.
+    /// The way to the list or record that is read, or to its element: names, and which element of a list.
     pub(super) way: Vec<(&'s str, Option<u32>)>,
     scratch: Vec<u8>,
 }
@@ -88,7 +90,7 @@ impl<'s> Reading<'_, 's> {
             }
             _ if content.is_empty() && !element => {
                 if column.required {
-                    self.refuse(Code::Required, column, span);
+                    self.refuse(Code::Required, column, span, false);
                 }
                 to.push_option((!self.empty_is_null).then_some(""));
             }
@@ -134,7 +136,7 @@ impl<'s> Reading<'_, 's> {
             Kind::Object | Kind::Array => Code::WrongType,
             _ if self.is_empty(span) && !element => {
                 if column.required {
-                    self.refuse(Code::Required, column, span);
+                    self.refuse(Code::Required, column, span, false);
                 }
                 return;
             }
@@ -147,7 +149,7 @@ impl<'s> Reading<'_, 's> {
     #[inline]
     fn missing(&mut self, column: &ColumnConfig, span: Span, element: bool) {
         if column.required || element {
-            self.refuse(Code::Required, column, span);
+            self.refuse(Code::Required, column, span, element);
         }
     }
 
@@ -175,17 +177,17 @@ impl<'s> Reading<'_, 's> {
 
     fn object(&mut self, shape: &'s Shape, span: Span) {
         let base = self.open(shape);
-        let mut walk = Walk::into(self.text, span);
-        let mut guess = 0;
-        while let Some(member) = walk.member() {
+        let mut walk = Walk::into(self.text, span, self.containers);
+        let mut before = 0;
+        while let Some(member) = walk.member(self.containers) {
             let found = if member.escaped {
-                shape.field(&self.unescaped(&member), guess)
+                shape.field(&self.unescaped(&member), before)
             } else {
-                shape.field(&self.text[member.key.clone()], guess)
+                shape.field(&self.text[member.key.clone()], before)
             };
             match found {
                 Some(at) => {
-                    guess = at + 1;
+                    before = at + 1;
                     self.take(base, at, member);
                 }
                 None => self.unknown(member),
@@ -196,13 +198,13 @@ impl<'s> Reading<'_, 's> {
     /// Fields by the keys of a list: `[{"key": "page", "value": {"string_value": "/"}}, …]`.
     fn entries(&mut self, shape: &'s Shape, entries: &Entries, span: Span) {
         let base = self.open(shape);
-        let mut walk = Walk::into(self.text, span);
-        let mut number = 0;
-        while let Some(entry) = walk.element() {
+        let mut walk = Walk::into(self.text, span, self.containers);
+        let (mut number, mut before) = (0, 0);
+        while let Some(entry) = walk.element(self.containers) {
             let (mut key, mut value) = (None, Span::ABSENT);
             if entry.kind == Kind::Object {
-                let mut members = Walk::into(self.text, entry);
-                while let Some(member) = members.member() {
+                let mut members = Walk::into(self.text, entry, self.containers);
+                while let Some(member) = members.member(self.containers) {
                     let name = self.unescaped(&member);
                     if name == entries.key.as_bytes() {
                         key = matches!(member.value.kind, Kind::String | Kind::Escaped)
@@ -227,8 +229,11 @@ impl<'s> Reading<'_, 's> {
                     let length = key.content(self.text).len();
                     let escaped = key.kind == Kind::Escaped;
                     let member = Member { key: start..start + length, escaped, value };
-                    match shape.field(&self.unescaped(&member), number) {
-                        Some(at) => self.take(base, at, member),
+                    match shape.field(&self.unescaped(&member), before) {
+                        Some(at) => {
+                            before = at + 1;
+                            self.take(base, at, member);
+                        }
                         None => self.unknown(member),
                     }
                 }
@@ -238,13 +243,13 @@ impl<'s> Reading<'_, 's> {
     }
 
     /// The one member of an object that is not null, or else the value itself.
-    fn only(&self, value: Span) -> Span {
+    fn only(&mut self, value: Span) -> Span {
         if value.kind != Kind::Object {
             return value;
         }
-        let mut walk = Walk::into(self.text, value);
+        let mut walk = Walk::into(self.text, value, self.containers);
         let mut only = None;
-        while let Some(member) = walk.member() {
+        while let Some(member) = walk.member(self.containers) {
             if member.value.kind != Kind::Null {
                 if only.is_some() {
                     return value;
@@ -310,18 +315,21 @@ impl<'s> Reading<'_, 's> {
     fn unreadable(&mut self, code: Code, column: &ColumnConfig, span: Span, element: bool) {
         if !element && column.unreadable_is_null() {
             let names = self.room.way.iter().map(|(name, _)| *name);
-            let path = names.collect::<Vec<_>>().join(".");
-            self.refusals.null(self.row, path);
+            let path: Vec<&str> = names.chain(own_name(column, element)).collect();
+            self.refusals.null(self.row, path.join("."));
         } else {
-            self.refuse(code, column, span);
+            self.refuse(code, column, span, element);
         }
     }
 
     #[cold]
-    fn refuse(&mut self, code: Code, column: &ColumnConfig, span: Span) {
+    fn refuse(&mut self, code: Code, column: &ColumnConfig, span: Span, element: bool) {
         let value =
             (!matches!(span.kind, Kind::Absent | Kind::Null)).then(|| span.content(self.text));
-        let place = self.place();
+        let place = match own_name(column, element) {
+            Some(name) => self.path_of(name),
+            None => self.place(),
+        };
         self.refusals.add_at(self.row, code, column, &place, value);
     }
 
@@ -333,7 +341,7 @@ impl<'s> Reading<'_, 's> {
         self.refusals.add_column(self.row, Code::WrongType, &place, told);
     }
 
-    /// The value that is read, as people are told of it: `items[3].price`.
+    /// The list, record or element that is read, as people are told of it: `items[3]`.
     fn place(&self) -> String {
         let step = |(name, element): &(&str, Option<u32>)| match element {
             Some(number) => format!("{name}[{number}]"),
@@ -342,6 +350,7 @@ impl<'s> Reading<'_, 's> {
         self.room.way.iter().map(step).collect::<Vec<_>>().join(".")
     }
 
+    /// What is in it.
     fn path_of(&self, key: &str) -> String {
         format!("{}.{key}", self.place())
     }
@@ -349,4 +358,9 @@ impl<'s> Reading<'_, 's> {
     fn key_place(&self, member: &Member) -> String {
         self.path_of(&shown(&self.text[member.key.clone()]))
     }
+}
+
+/// The name of a field that is no list or record: the way does not lead further than to what it is in.
+fn own_name(column: &ColumnConfig, element: bool) -> Option<&str> {
+    (column.is_flat() && !element).then_some(&*column.name)
 }

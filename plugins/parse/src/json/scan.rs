@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::containers::Containers;
 use super::cursor::{Cursor, Stop};
 use super::extras::Extras;
 use super::paths::{Node, Paths, Pattern};
@@ -35,7 +36,8 @@ pub(super) struct Scanner<'p> {
     extras: Extras,
     /// A key with escapes, unescaped.
     key: Vec<u8>,
-    open: Vec<bool>,
+    /// Where arrays and objects end.
+    pub(super) containers: Containers,
 }
 
 /// What is found of a node: all that the inner loop needs, in one place.
@@ -60,7 +62,7 @@ impl<'p> Scanner<'p> {
             slot: 0,
             extras: Extras::default(),
             key: Vec::new(),
-            open: Vec::new(),
+            containers: Containers::default(),
         }
     }
 
@@ -107,9 +109,13 @@ impl<'p> Scanner<'p> {
         // A byte order mark is no part of what is said, as RFC 8259 allows.
         let mark = if text[message.clone()].starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let mut cursor = Cursor::new(text, message.start + mark..message.end);
+        let before = self.containers.len();
         match self.message(&mut cursor) {
             Some(()) => Ok(()),
-            None => Err((cursor.stop, cursor.at)),
+            None => {
+                self.containers.truncate(before);
+                Err((cursor.stop, cursor.at))
+            }
         }
     }
 
@@ -119,7 +125,7 @@ impl<'p> Scanner<'p> {
         if is_object {
             self.object(cursor, 0, 1)?;
         } else {
-            cursor.value(0, self.options.max_depth, &mut self.open)?;
+            cursor.value(0, self.options.max_depth, &mut self.containers)?;
         }
         cursor.white_space();
         if cursor.at != cursor.text.len() {
@@ -147,6 +153,7 @@ impl<'p> Scanner<'p> {
         if depth > self.options.max_depth {
             return cursor.fail(Stop::TooDeep);
         }
+        self.containers.enter(cursor.at);
         let start = cursor.at as u32;
         *self.span(node) = Span { start, end: start, kind: Kind::Object };
         cursor.at += 1;
@@ -171,7 +178,8 @@ impl<'p> Scanner<'p> {
                     if end <= cursor.text.len() && value.kind == Kind::Absent && !entry.leads =>
                 {
                     cursor.at = end;
-                    *value = any_value(cursor, depth, self.options.max_depth, &mut self.open)?;
+                    *value =
+                        any_value(cursor, depth, self.options.max_depth, &mut self.containers)?;
                     before = guess;
                     guess = entry.next;
                 }
@@ -251,7 +259,7 @@ impl<'p> Scanner<'p> {
     }
 
     fn any_value(&mut self, cursor: &mut Cursor<'_>, depth: u32) -> Option<Span> {
-        any_value(cursor, depth, self.options.max_depth, &mut self.open)
+        any_value(cursor, depth, self.options.max_depth, &mut self.containers)
     }
 
     #[cold]
@@ -346,13 +354,13 @@ pub(super) fn any_value(
     cursor: &mut Cursor<'_>,
     depth: u32,
     max_depth: u32,
-    open: &mut Vec<bool>,
+    containers: &mut Containers,
 ) -> Option<Span> {
     cursor.white_space();
     let start = cursor.at as u32;
     let kind = match cursor.plain_string() {
         Some(kind) => kind,
-        None => cursor.value(depth, max_depth, open)?,
+        None => cursor.value(depth, max_depth, containers)?,
     };
     Some(Span { start, end: cursor.at as u32, kind })
 }

@@ -1,8 +1,10 @@
 //! What a column of lists or records is made of, as configured, and the fast finding of its fields.
 
+use std::cell::Cell;
+
 use clickmill_plugin::Problems;
 
-use super::paths;
+use super::paths::{self, Table, same};
 use crate::config::ColumnConfig;
 
 /// A column with its fields, as configured.
@@ -11,8 +13,10 @@ pub(super) struct Shape {
     /// The key that it has in the object of its record.
     key: Box<[u8]>,
     pub(super) fields: Vec<Shape>,
-    /// The fields by key, each key once.
-    by_key: Vec<u16>,
+    /// The fields by key, each key once: their numbers from 1.
+    by_key: Table,
+    /// The field that came after each last time, and first the one that came first.
+    order: Vec<Cell<u16>>,
 }
 
 impl Shape {
@@ -34,10 +38,10 @@ impl Shape {
                 Self::new(field, &place, problems)
             })
             .collect();
-        let mut by_key: Vec<u16> = (0..fields.len() as u16).collect();
-        by_key.sort_by(|a, b| fields[usize::from(*a)].key.cmp(&fields[usize::from(*b)].key));
+        let mut by_key: Vec<&Self> = fields.iter().collect();
+        by_key.sort_by(|a, b| a.key.cmp(&b.key));
         for pair in by_key.windows(2) {
-            let (a, b) = (&fields[usize::from(pair[0])], &fields[usize::from(pair[1])]);
+            let (a, b) = (pair[0], pair[1]);
             if a.key == b.key {
                 problems.push(format!(
                     "`{place}.fields` has `{}` and `{}` from the same key",
@@ -46,17 +50,25 @@ impl Shape {
             }
         }
         let key = paths::split(column.from()).pop().unwrap_or_default().into_bytes();
-        Self { column, key: key.into_boxed_slice(), fields, by_key }
+        let mut by_key = Table::with_room(fields.len());
+        for (number, field) in (1..).zip(&fields) {
+            by_key.enter(&field.key, number);
+        }
+        let order = (0..=fields.len() as u16).map(Cell::new).collect();
+        Self { column, key: key.into_boxed_slice(), fields, by_key, order }
     }
 
-    /// The field of that key. `guess` is the one that it mostly is.
+    /// The field of that key. `before` is how many come up to the last one that was found, in the order of the
+    /// fields: 0 where none was.
     #[inline]
-    pub(super) fn field(&self, key: &[u8], guess: usize) -> Option<usize> {
-        if self.fields.get(guess).is_some_and(|field| *field.key == *key) {
+    pub(super) fn field(&self, key: &[u8], before: usize) -> Option<usize> {
+        let guess = usize::from(self.order[before].get());
+        if self.fields.get(guess).is_some_and(|field| same(&field.key, key)) {
             return Some(guess);
         }
-        let found =
-            self.by_key.binary_search_by(|at| (*self.fields[usize::from(*at)].key).cmp(key));
-        found.ok().map(|at| usize::from(self.by_key[at]))
+        let number = self.by_key.find(key, |number| &self.fields[usize::from(number) - 1].key);
+        let found = number.checked_sub(1)?;
+        self.order[before].set(found);
+        Some(usize::from(found))
     }
 }

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::containers::Containers;
 use super::cursor::Cursor;
 use super::scan::any_value;
 use super::value::Span;
@@ -10,7 +11,8 @@ use super::value::Span;
 /// A walk through an array or object.
 pub(super) struct Walk<'a> {
     cursor: Cursor<'a>,
-    open: Vec<bool>,
+    /// The place among the containers.
+    place: usize,
 }
 
 /// A member of an object.
@@ -23,24 +25,26 @@ pub(super) struct Member {
 
 impl<'a> Walk<'a> {
     /// Into the array or object that stands there.
-    pub(super) fn into(text: &'a [u8], span: Span) -> Self {
+    #[inline]
+    pub(super) fn into(text: &'a [u8], span: Span, containers: &mut Containers) -> Self {
         let inside = span.start as usize + 1..span.end as usize;
-        Self { cursor: Cursor::new(text, inside), open: Vec::new() }
+        containers.enter(span.start as usize);
+        Self { cursor: Cursor::new(text, inside), place: containers.place() }
     }
 
     /// The next element of an array.
     #[inline]
-    pub(super) fn element(&mut self) -> Option<Span> {
+    pub(super) fn element(&mut self, containers: &mut Containers) -> Option<Span> {
         self.separator();
         if matches!(self.cursor.peek(), b']' | 0) {
             return None;
         }
-        any_value(&mut self.cursor, 0, u32::MAX, &mut self.open)
+        self.value(containers)
     }
 
     /// The next member of an object.
     #[inline]
-    pub(super) fn member(&mut self) -> Option<Member> {
+    pub(super) fn member(&mut self, containers: &mut Containers) -> Option<Member> {
         self.separator();
         if self.cursor.peek() != b'"' {
             return None;
@@ -50,8 +54,22 @@ impl<'a> Walk<'a> {
         let escaped = self.cursor.string()?;
         let key = start..self.cursor.at - 1;
         self.cursor.colon()?;
-        let value = any_value(&mut self.cursor, 0, u32::MAX, &mut self.open)?;
+        let value = self.value(containers)?;
         Some(Member { key, escaped, value })
+    }
+
+    /// The next value. Whoever walks through one comes to another place meanwhile.
+    #[inline]
+    fn value(&mut self, containers: &mut Containers) -> Option<Span> {
+        containers.go_to(self.place);
+        let value = any_value(&mut self.cursor, 0, u32::MAX, containers);
+        let after = containers.place();
+        if after != self.place {
+            // It is gone into next, if at all.
+            containers.go_to(self.place);
+            self.place = after;
+        }
+        value
     }
 
     #[inline]

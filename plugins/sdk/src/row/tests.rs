@@ -124,3 +124,60 @@ fn a_field_that_is_not_announced_is_a_mistake() {
     let types = Needs::new().writes("r", DataType::Record).writes("r.a", DataType::Int64);
     testing::columns(&types.writes, [Value::record([("r", Value::record([("b", 1i64)]))])]);
 }
+
+/// A plugin with a mistake in each way of setting, told by its configuration.
+struct Mistaken(String);
+
+#[derive(Deserialize, JsonSchema)]
+struct Mistake {
+    mistake: String,
+}
+
+impl RowPlugin for Mistaken {
+    type Config = Mistake;
+
+    fn configure(config: Mistake, _: &[ColumnSpec]) -> Result<Self, Problems> {
+        Ok(Self(config.mistake))
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::new().reads("id", DataType::Text).writes("n", DataType::Int64)
+    }
+
+    fn row(&self, row: &mut Row<'_>) -> Result<(), Refusal> {
+        match self.0.as_str() {
+            "name" => row.set("m", 1i64),
+            "type" => row.set("n", "one"),
+            "serde" => row.set_typed("m", &1i64),
+            _ => row.emit(),
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_mistake_is_told_with_the_line_of_the_author() {
+    static SAID: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+    let id = [("id", Value::from("a"))];
+    let columns = |types: &[ColumnSpec]| testing::columns(types, [Value::record(id.clone())]);
+    let types = Needs::new().writes("id", DataType::Text).writes;
+    let here = std::thread::current().id();
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() == here {
+            SAID.lock().unwrap().push(info.to_string());
+        } else {
+            before(info);
+        }
+    }));
+    for mistake in ["name", "type", "serde", "emit"] {
+        let config = format!(r#"{{ "mistake": "{mistake}" }}"#);
+        let columns = columns(&types);
+        let ran = std::panic::catch_unwind(move || testing::run::<Mistaken>(&config, columns));
+        assert!(ran.is_err(), "{mistake}");
+    }
+    let said = SAID.lock().unwrap();
+    let lines: Vec<&str> = said.iter().map(|said| said.lines().next().unwrap()).collect();
+    assert_eq!(lines.len(), 4);
+    assert!(lines.iter().all(|line| line.contains("row/tests.rs:")), "{lines:?}");
+}

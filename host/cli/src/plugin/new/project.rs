@@ -1,16 +1,10 @@
-//! The files of a new project. Those of `templates/rust` have names in double braces, which are filled in; the
-//! SDK comes along whole, so that the project is built by cargo alone, from a clone of it on any machine.
+//! The files of a new project. Those of its template have names in double braces, which are filled in; the
+//! SDK comes along whole, so that the project is built by its language's tools alone, from a clone of it on any
+//! machine.
 
-use rust_embed::RustEmbed;
 use serde_json::json;
 
-#[derive(RustEmbed)]
-#[folder = "templates/rust"]
-struct Template;
-
-#[derive(RustEmbed)]
-#[folder = "../../plugins/sdk"]
-struct Sdk;
+use super::language::{Files, Language};
 
 /// The schema of the dead-letter table.
 const DEAD_LETTER: &str = include_str!("../../../../../schemas/dead_letter.json");
@@ -19,7 +13,8 @@ const LOCK_FILE: &str = "Cargo.lock";
 
 /// A project that is to be made.
 pub(super) struct Project {
-    /// Of the crate and the stage.
+    pub language: Language,
+    /// Of the plugin and the stage.
     pub name: String,
     /// Columns, one at least.
     pub reads: Vec<String>,
@@ -28,26 +23,29 @@ pub(super) struct Project {
 
 impl Project {
     /// Whether a crate of that name is among those that plugins are made of.
-    pub(super) fn is_built_with(name: &str) -> bool {
+    pub(super) fn is_built_with(language: Language, name: &str) -> bool {
         let named = format!("name = \"{name}\"");
-        text::<Template>(LOCK_FILE).lines().any(|line| line == named)
+        let (template, _) = language.files().unwrap_or_default();
+        let lock = template.iter().find(|(path, _)| path == LOCK_FILE);
+        lock.is_some_and(|(_, text)| text.lines().any(|line| line == named))
     }
 
-    /// All files, by their path in the project.
-    pub(super) fn files(&self) -> Vec<(String, String)> {
+    /// All files, by their path in the project. None where there are no projects in its language.
+    pub(super) fn files(&self) -> Option<Files> {
         let table = self.table();
-        let template = Template::iter().map(|path| {
-            let text = self.filled_in(&text::<Template>(&path));
+        let (template, sdk) = self.language.files()?;
+        let template = template.into_iter().map(|(path, text)| {
+            let text = self.filled_in(&text);
             let text = if path == LOCK_FILE { sorted(&text) } else { text };
-            (path.into_owned(), text)
+            (path, text)
         });
-        let sdk = Sdk::iter().map(|path| (format!("sdk/{path}"), text::<Sdk>(&path)));
+        let sdk = sdk.into_iter().map(|(path, text)| (format!("sdk/{path}"), text));
         let own = [
             (format!("schemas/{table}.json"), self.schema()),
             ("schemas/dead_letter.json".to_owned(), DEAD_LETTER.to_owned()),
             ("events/events.csv".to_owned(), self.events()),
         ];
-        template.chain(sdk).chain(own).collect()
+        Some(template.chain(sdk).chain(own).collect())
     }
 
     /// The table that the made-up events go to.
@@ -112,12 +110,6 @@ impl Project {
         let header = std::iter::once(self.reads.join(","));
         header.chain((0..ROWS).map(line)).map(|line| line + "\n").collect()
     }
-}
-
-/// A file that is compiled in; they are texts.
-fn text<T: RustEmbed>(path: &str) -> String {
-    let file = T::get(path).expect("its name is one of the folder's");
-    String::from_utf8_lossy(&file.data).into_owned()
 }
 
 /// A lock file with its packages in the order that cargo wants, by their names.

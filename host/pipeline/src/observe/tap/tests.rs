@@ -117,6 +117,25 @@ async fn a_record_with_a_sensitive_field_is_hidden_whole_and_another_is_shown() 
 }
 
 #[tokio::test]
+async fn a_tap_on_a_stage_that_is_gone_ends_and_says_so() {
+    let taps = Taps::default();
+    let on = |stage: Option<&str>, rejected| {
+        let stage = stage.map(str::to_owned);
+        let tap = Tap { stage, rejected, condition: None, reveal: Vec::new() };
+        taps.open(tap).expect("room for a tap")
+    };
+    let mut gone = on(Some("seen"), false);
+    let _stay = [on(Some("mask"), false), on(None, false), on(Some("decode"), true)];
+    taps.end_gone(&["parse", "mask"]);
+    let line = gone.next().await.expect("a word");
+    let wanted = "stage `seen` is gone, the stages are now `parse`, `mask`";
+    assert_eq!(line, format!("{}\n", serde_json::json!({ "error": wanted })));
+    assert!(gone.next().await.is_none());
+    assert_eq!(lock(&taps.open).len(), 3);
+    assert!(taps.any());
+}
+
+#[tokio::test]
 async fn a_condition_that_is_too_long_is_not_read() {
     let long = "x".repeat(MAX_CONDITION_BYTES + 1);
     let error = Taps::default().check(&long).await.expect_err("it is refused").to_string();
@@ -133,6 +152,7 @@ async fn a_reader_that_is_behind_holds_few_bytes_and_is_told_what_it_missed() {
         to,
         room: Arc::new(Semaphore::new(MAX_BYTES_BEHIND)),
         missed: missed.clone(),
+        why: Arc::default(),
     };
     let mut taken = TapStream { lines, missed };
     let quarter = || "x".repeat(MAX_BYTES_BEHIND / 4);

@@ -6,10 +6,11 @@ use arrow::datatypes::{DataType, Field, Schema};
 use super::*;
 use crate::observe::tap::Taps;
 use crate::versions::fit::Target;
+use crate::versions::reading::Reading;
 use crate::versions::version::Origin;
 use clickmill_config as config;
 use clickmill_core::causes;
-use clickmill_sandbox::{Engine, Library};
+use clickmill_sandbox::{Engine, Library, Secrets};
 
 /// A slot without plugins, whose table has a number in the place of the payload.
 fn slot(cache: &Path) -> Slot {
@@ -35,7 +36,9 @@ fn slot(cache: &Path) -> Slot {
     };
     let engine = Engine::new(cache).expect("an engine");
     let library = Library::load(&engine, &[]).expect("no plugins");
-    Slot::new(target, config, library, Origin::default()).0
+    let reading =
+        Reading { plugins: Vec::new(), library: library.clone(), secrets: Secrets::new() };
+    Slot::new(target, config, library, reading, Origin::default()).0
 }
 
 #[test]

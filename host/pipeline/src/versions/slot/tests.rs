@@ -1,5 +1,5 @@
 use super::*;
-use clickmill_sandbox::Engine;
+use clickmill_sandbox::{Engine, Secrets};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -26,13 +26,26 @@ fn slot() -> (Slot, Library) {
         },
     };
     let library = Library::load(&Engine::without_cache().unwrap(), &[]).unwrap();
-    (Slot::new(target, config, library.clone(), Origin::default()).0, library)
+    let (slot, _) =
+        Slot::new(target, config, library.clone(), reading(&library), Origin::default());
+    (slot, library)
+}
+
+/// What the library is without any swap.
+fn reading(library: &Library) -> Reading {
+    Reading { plugins: Vec::new(), library: library.clone(), secrets: Secrets::new() }
+}
+
+/// A library to put in, with the stages that run.
+fn stages(slot: &Slot, library: &Library) -> (Library, Arc<Reading>) {
+    (library.clone(), slot.current().reading.clone())
 }
 
 /// Puts a library in the place of what runs.
 #[track_caller]
 fn swap(slot: &Slot, library: &Library, rollout: Rollout) -> Arc<VersionRecord> {
-    let swapped = slot.install(&slot.base(), library.clone(), None, Origin::default(), rollout);
+    let swapped =
+        slot.install(&slot.base(), stages(slot, library), None, Origin::default(), rollout);
     swapped.unwrap()
 }
 
@@ -50,7 +63,7 @@ fn what_was_taken_back_by_hand_does_not_come_back_by_itself() {
     let bad = swap(&slot, &library, Rollout::All);
     count(&slot, 0);
     let origin = Origin { note: "it lets everything through".to_owned(), ..Origin::default() };
-    let good = slot.go_back(&slot.base(), library.clone(), None, origin).unwrap();
+    let good = slot.go_back(&slot.base(), stages(&slot, &library), None, origin).unwrap();
     count(&slot, 100);
     assert_eq!(slot.current().record.number, good.number);
     let Standing::RolledBack { reason, .. } = bad.standing() else { panic!("{bad:?}") };
@@ -70,9 +83,9 @@ fn nothing_is_put_in_the_place_of_what_no_longer_runs() {
     let canary = swap(&slot, &library, Rollout::Canary { share: 0.5, time: HOUR });
     assert!(!slot.stands(&base));
     let (first, origin) = (slot.base(), Origin::default());
-    let taken_up = slot.install(&base, library.clone(), None, origin.clone(), Rollout::All);
+    let taken_up = slot.install(&base, stages(&slot, &library), None, origin.clone(), Rollout::All);
     assert!(taken_up.is_none());
-    assert!(slot.go_back(&base, library, None, origin).is_none());
+    assert!(slot.go_back(&base, stages(&slot, &library), None, origin).is_none());
     let by = Actor::host(actor::HOST);
     assert!(slot.roll_back(&canary, RollbackTarget::Before, &by, "no"));
     assert!(!slot.stands(&first) && slot.stands(&base));
@@ -88,4 +101,24 @@ fn a_canary_of_objects_gets_its_share_and_then_all() {
     assert!(canary.was_rolled_back());
     assert_eq!(slot.pick_for_object().record.number, next.number);
     assert_eq!(slot.current().record.number, next.number);
+}
+
+#[test]
+fn a_version_goes_back_to_the_reading_of_the_file_that_it_ran_with() {
+    let (slot, library) = slot();
+    let first = slot.current().reading.clone();
+    let read_again = Arc::new(reading(&library));
+    let put = (library.clone(), read_again.clone());
+    let origin = Origin::default();
+    let version = slot.install(&slot.base(), put, None, origin.clone(), Rollout::All).unwrap();
+    assert!(Arc::ptr_eq(&slot.current().reading, &read_again));
+    assert!(slot.roll_back(&version, RollbackTarget::Before, &Actor::default(), "worse"));
+    assert!(Arc::ptr_eq(&slot.current().reading, &first));
+    for _ in 0..2 * MAX_READINGS {
+        let put = (library.clone(), Arc::new(reading(&library)));
+        slot.install(&slot.base(), put, None, origin.clone(), Rollout::All).unwrap();
+    }
+    let readings = slot.readings();
+    assert_eq!(readings.len(), MAX_READINGS);
+    assert!(Arc::ptr_eq(&readings[0], &slot.current().reading));
 }

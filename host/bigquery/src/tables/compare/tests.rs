@@ -1,5 +1,7 @@
 use std::path::Path as File;
 
+use serde_json::json;
+
 use super::*;
 
 const WANTED: &str = r#"[

@@ -1,0 +1,87 @@
+//! Languages that there are projects in: of each, the template and the SDK that comes along whole.
+
+use std::fmt;
+
+use clap::ValueEnum;
+use rust_embed::RustEmbed;
+
+use clickmill_sandbox::build;
+
+#[derive(RustEmbed)]
+#[folder = "templates/rust"]
+struct RustTemplate;
+
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk"]
+struct RustSdk;
+
+#[derive(RustEmbed)]
+#[folder = "templates/python"]
+struct PythonTemplate;
+
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk-python"]
+struct PythonSdk;
+
+#[derive(RustEmbed)]
+#[folder = "templates/javascript"]
+struct JavaScriptTemplate;
+
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk-javascript"]
+struct JavaScriptSdk;
+
+/// Files by their path, with their text.
+pub(super) type Files = Vec<(String, String)>;
+
+/// A language. Whatever makes components can speak the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Language {
+    Rust,
+    Python,
+    #[value(name = "javascript")]
+    JavaScript,
+    Go,
+    C,
+}
+
+impl Language {
+    /// The files of a project, whose names in double braces are to be filled in, and those of the SDK. None
+    /// where there are no projects in the language.
+    pub(super) fn files(self) -> Option<(Files, Files)> {
+        match self {
+            Self::Rust => Some((all::<RustTemplate>(), all::<RustSdk>())),
+            Self::Python => Some((all::<PythonTemplate>(), all::<PythonSdk>())),
+            Self::JavaScript => Some((all::<JavaScriptTemplate>(), all::<JavaScriptSdk>())),
+            Self::Go | Self::C => None,
+        }
+    }
+
+    /// What the host calls it.
+    pub(super) fn built(self) -> build::Language {
+        match self {
+            Self::Rust => build::Language::Rust,
+            Self::Python => build::Language::Python,
+            Self::JavaScript => build::Language::JavaScript,
+            Self::Go => build::Language::Go,
+            Self::C => build::Language::C,
+        }
+    }
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.built().fmt(f)
+    }
+}
+
+/// Files that are compiled in; they are texts.
+fn all<T: RustEmbed>() -> Files {
+    let text = |path: &str| {
+        let file = T::get(path).expect("its name is one of the folder's");
+        String::from_utf8_lossy(&file.data).into_owned()
+    };
+    // What an interpreter left there is none of them.
+    let paths = T::iter().filter(|path| !path.contains("__pycache__"));
+    paths.map(|path| (path.to_string(), text(&path))).collect()
+}

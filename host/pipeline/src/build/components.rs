@@ -1,0 +1,54 @@
+//! Components that registries hold, in files of the cache.
+
+use std::path::Path;
+
+use super::BuildError;
+use clickmill_config::{Pipeline, Plugin};
+use clickmill_registry::Registry;
+use clickmill_sandbox::signature::Keys;
+
+/// The plugins of a pipeline, each with its component in a file or a crate: what a registry holds is pulled, unless
+/// the cache has it. And what cannot be had, by stage.
+///
+/// A tag is another thing's tomorrow: it is refused unless the pipeline file allows it.
+pub(super) fn fetched(pipeline: &Pipeline, cache: Option<&Path>) -> (Vec<Plugin>, Vec<BuildError>) {
+    let (mut found, mut errors, mut registry) = (Vec::new(), Vec::new(), None);
+    for plugin in &pipeline.plugins {
+        match fetch(plugin, pipeline, cache, &mut registry) {
+            Ok(plugin) => found.push(plugin),
+            Err(error) => errors.push(error),
+        }
+    }
+    (found, errors)
+}
+
+fn fetch(
+    plugin: &Plugin,
+    pipeline: &Pipeline,
+    cache: Option<&Path>,
+    registry: &mut Option<Registry>,
+) -> Result<Plugin, BuildError> {
+    let Some(reference) = plugin.reference() else { return Ok(plugin.clone()) };
+    let stage = plugin.name.to_string();
+    if reference.digest().is_none() && !pipeline.trust.allow_tags {
+        return Err(BuildError::Tag { stage, reference: reference.to_string() });
+    }
+    let failed = |source| BuildError::Registry { stage: stage.clone(), source: Box::new(source) };
+    let registry = match registry {
+        Some(registry) => registry,
+        None => registry.insert(Registry::new(cache.map(Path::to_owned)).map_err(failed)?),
+    };
+    // Keys that are none are told elsewhere.
+    let keys = Keys::parse(&pipeline.trust.keys).unwrap_or_default();
+    let max_bytes = pipeline.swap.components.max_bytes;
+    let accepts = |component: &[u8], signature: Option<&str>| {
+        let fits = |signature| keys.check(component, signature).is_ok();
+        keys.is_empty() || signature.is_some_and(fits)
+    };
+    let pulled = registry.pull(&reference, max_bytes, &accepts).map_err(failed)?;
+    tracing::debug!(stage, reference = %pulled.reference, "a component of a registry");
+    if reference.digest().is_none() {
+        tracing::info!(stage, reference = %pulled.reference, "the tag is this component's now");
+    }
+    Ok(Plugin { component: pulled.component, ..plugin.clone() })
+}

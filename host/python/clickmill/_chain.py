@@ -1,0 +1,402 @@
+"""A pipeline file's chain over Arrow tables."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import json
+import os
+import threading
+import typing
+
+import pyarrow as pa
+
+from . import _wire
+from ._config import Settings
+from ._errors import ClickmillError, ProcessDied
+from ._process import Answered, Process
+from ._wire import Kind
+
+#: What a record has. All but the payload may be missing, in a table and in dicts.
+_TIME = pa.timestamp("us", "UTC")
+RECORDS = pa.schema(
+    [
+        pa.field("payload", pa.binary(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("message_id", pa.string(), nullable=False),
+        pa.field("publish_time", _TIME, nullable=False),
+        pa.field("ingest_time", _TIME, nullable=False),
+        pa.field("ordering_key", pa.string()),
+        pa.field("attributes", pa.map_(pa.string(), pa.string())),
+    ]
+)
+#: Columns of which any form is taken: of times any unit, of attributes maps and lists.
+_AS_THEY_ARE = ("publish_time", "ingest_time", "attributes")
+#: So often one record, or another, may kill a process without any answer between.
+_MAX_DEATHS = 64
+#: So many an element is tried before it is given in halves.
+_TRIES = 2
+
+Records = typing.Union[pa.Table, pa.RecordBatch, typing.Iterable[typing.Union[bytes, str, dict]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What became of some records: each is in a row, in a letter, or counted as filtered."""
+
+    #: Rows of each table by its name, that of ``[sink]`` first.
+    tables: dict[str, pa.Table]
+    #: Rejected records, as rows of the dead-letter table.
+    letters: pa.Table
+    #: As ``clickmill exec`` counts (host/README.md): ``rows_in``, ``rows_out``, ``rows_rejected``, ``rows_filtered``,
+    #: ``plugins`` and so on. Of what came in parts, numbers are sums, and ``plugin_sets`` lists their sets.
+    counts: dict
+
+    @property
+    def rows(self) -> pa.Table:
+        """Rows of the table of ``[sink]``."""
+        return next(iter(self.tables.values()))
+
+    def counters(self) -> dict[str, int]:
+        """The counts under one name each, as engines have them: ``rows_in``, ``rejected.mask.bad_ip``,
+        ``plugin.mask.fuel``, ``plugin.mask.microseconds``."""
+        found = {name: self.counts.get(name, 0) for name in _SUMS}
+        for rejected in self.counts.get("rejected_by", ()):
+            found[f"rejected.{rejected['stage']}.{rejected['code']}"] = rejected["rows"]
+        for plugin in self.counts.get("plugins", ()):
+            name = f"plugin.{plugin['name']}"
+            found[f"{name}.faults"] = plugin.get("faults", 0)
+            found[f"{name}.fuel"] = plugin.get("fuel", 0)
+            found[f"{name}.microseconds"] = round(plugin.get("seconds", 0) * 1e6)
+        return {name: value for name, value in found.items() if value}
+
+
+_SUMS = ("rows_in", "rows_made", "rows_out", "rows_rejected", "rows_filtered", "bytes")
+
+
+class Chain:
+    """A pipeline file's chain, in a process of its own.
+
+    It starts with the first records, and again where it has died. A record on which two processes have died becomes
+    a letter of the code ``host_crash``. Threads may share a chain: they wait for each other.
+    """
+
+    _shared: typing.ClassVar[dict[tuple, Chain]] = {}
+    _sharing: typing.ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._process: Process | None = None
+        self._alone = threading.RLock()
+        self._deaths = 0
+        self._plugin_sets: dict[str, pa.Table] = {}
+
+    @classmethod
+    def shared(cls, settings: Settings) -> Chain:
+        """The chain that all threads of this process share."""
+        with cls._sharing:
+            # A process that was forked has none of its own.
+            return cls._shared.setdefault((os.getpid(), settings), cls(settings))
+
+    def __reduce__(self):
+        return type(self), (self._settings,)
+
+    def __enter__(self) -> Chain:
+        return self
+
+    def __exit__(self, *_: typing.Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the process. The next records start another."""
+        with self._alone:
+            process, self._process = self._process, None
+            if process:
+                process.close()
+
+    @property
+    def hello(self) -> dict:
+        """What the process says of itself (host/README.md): ``plugin_set``, ``tables`` with their columns, ``limits``
+        and so on."""
+        with self._alone:
+            return self._running().hello
+
+    @property
+    def schemas(self) -> dict[str, pa.Schema]:
+        """The Arrow schema of each table's rows."""
+        with self._alone:
+            return dict(self._running().schemas)
+
+    @property
+    def letters_schema(self) -> pa.Schema:
+        """The Arrow schema of letters."""
+        with self._alone:
+            return self._running().letters
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        with self._alone:
+            return self._running().pid
+
+    def plugin_sets(self) -> dict[str, pa.Table]:
+        """What each plugin set so far is made of, by its digest, as rows of the table ``plugin_sets``."""
+        with self._alone:
+            return dict(self._plugin_sets)
+
+    def __call__(
+        self,
+        records: Records,
+        *,
+        source: str = "python",
+        ingest_time: datetime.datetime | None = None,
+    ) -> Answer:
+        """Runs records through the chain.
+
+        ``records`` is an Arrow table, or an iterable of bytes, texts or dicts, with the columns ``payload``,
+        ``source``, ``message_id``, ``publish_time``, ``ingest_time``, ``ordering_key`` and ``attributes``; other
+        columns are an error. Without them, ``source`` and ``ingest_time`` are those given here, or now; the message's
+        id is its place in ``records`` from 0; it was published at its ingest time.
+
+        Records with the same ids and times give the same bytes, whenever it is.
+        """
+        batch = record_batch(records, source=source, ingest_time=ingest_time)
+        with self._alone:
+            parts = [answer for part in self._cut(batch) for answer in self._batch(part)]
+            return self._joined(parts)
+
+    def stream(self, batches: typing.Iterable[Records], **provenance) -> typing.Iterator[Answer]:
+        """Runs one batch after the other, each answered by itself."""
+        for records in batches:
+            yield self(records, **provenance)
+
+    def object(self, uri: str, *, ingest_time: datetime.datetime | int | None = None) -> typing.Iterator[Answer]:
+        """Runs an object (a file, ``gs://…``, either with ``@generation``) that the process reads itself.
+
+        Nothing comes before the object is known to be good: it comes whole or not at all. It may come in parts, of
+        which the last one has the counts.
+        """
+        time = now() if ingest_time is None else ingest_time
+        _, _, generation = uri.rpartition("@")
+        name = "object" if generation.isdigit() else "uri"
+        body = json.dumps({name: uri, "ingest_time": micros(time)}).encode()
+        with self._alone:
+            answered = self._ask(Kind.OBJECT, body)
+            process = self._running()
+        yield from _parts(process, answered)
+
+    def objects(self, uri: str | None = None) -> list[str]:
+        """Which objects a pattern, a folder or the pipeline's own source has, each with its generation."""
+        with self._alone:
+            answered = self._ask(Kind.FIND, json.dumps({} if uri is None else {"uri": uri}).encode())
+        return [found["object"] for found in answered.counts["objects"]]
+
+    def _running(self) -> Process:
+        if self._process is None:
+            self._process = Process(self._settings)
+            self._plugin_sets.update(self._process.plugin_sets)
+        return self._process
+
+    def _ask(self, kind: Kind, body: bytes | pa.Buffer, tries: int = _TRIES) -> Answered:
+        """Asks until two processes have died, and raises what the second says."""
+        for left in reversed(range(tries)):
+            process = self._running()
+            try:
+                answered = process.ask(kind, body)
+            except ProcessDied:
+                self.close()
+                self._deaths += 1
+                if not left or self._deaths > _MAX_DEATHS:
+                    raise
+            except ClickmillError:
+                # After `failed` it goes on; after `error` the next is a new one.
+                if process.has_ended():
+                    self.close()
+                raise
+            except BaseException:
+                # In the middle of an answer there is no going on.
+                self.close()
+                raise
+            else:
+                self._deaths = 0
+                self._plugin_sets.update(process.plugin_sets)
+                return answered
+        raise AssertionError("the last try has raised")
+
+    def _cut(self, batch: pa.RecordBatch) -> list[pa.RecordBatch]:
+        """Parts of some times the size that the chain's batches have."""
+        limits = self._running().hello["limits"]
+        rows = max(1, int(limits["max_rows"]))
+        bytes_each = max(1, batch.nbytes // max(1, batch.num_rows))
+        rows = max(1, min(rows * 4, limits["max_frame_bytes"] // 2 // bytes_each))
+        return [batch.slice(at, rows) for at in range(0, batch.num_rows, rows)]
+
+    def _batch(self, batch: pa.RecordBatch) -> list[Answer]:
+        """Runs a batch; where two processes have died on it, its halves, down to the record."""
+        body = _wire.stream(batch)
+        half = batch.num_rows // 2
+        too_long = len(body) > self._running().hello["limits"]["max_frame_bytes"]
+        try:
+            # Records differ in length: of some parts the bytes are more than was reckoned.
+            answered = None if too_long and half else self._ask(Kind.BATCH, body)
+        except ProcessDied:
+            if self._deaths > _MAX_DEATHS:
+                raise
+            answered = None if half else self._ask(Kind.CRASHED, body)
+        if answered is None:
+            return self._batch(batch.slice(0, half)) + self._batch(batch.slice(half))
+        answer = self._joined(list(_parts(self._running(), answered)))
+        if answer.counts["rows_in"] != batch.num_rows:
+            raise ClickmillError(
+                f"{batch.num_rows} records were given, and `clickmill exec` counts {answer.counts['rows_in']}",
+                exit_code=1,
+            )
+        return [answer]
+
+    def _joined(self, parts: list[Answer]) -> Answer:
+        process = self._running()
+        tables = {
+            name: pa.concat_tables([schema.empty_table(), *(part.tables[name] for part in parts)])
+            for name, schema in process.schemas.items()
+        }
+        letters = pa.concat_tables([process.letters.empty_table(), *(part.letters for part in parts)])
+        return Answer(tables, letters, _sum([part.counts for part in parts]))
+
+
+def _parts(process: Process, answered: Answered) -> typing.Iterator[Answer]:
+    """An answer frame by frame, at last its counts, which are held against what came."""
+    names = list(process.schemas)
+    none = {name: schema.empty_table() for name, schema in process.schemas.items()}
+    no_letters = process.letters.empty_table()
+    came: collections.Counter[str] = collections.Counter()
+    letters = 0
+    for frame in answered.frames:
+        table = frame.arrow()
+        if frame.kind is Kind.ROWS:
+            came[names[frame.table]] += table.num_rows
+            yield Answer({**none, names[frame.table]: table}, no_letters, {})
+        else:
+            letters += table.num_rows
+            yield Answer(none, table, {})
+    counts = answered.counts
+    counted = dict(zip(names, counts["rows_by_table"], strict=True))
+    if letters != counts["rows_rejected"] or any(came[name] != counted[name] for name in names):
+        raise ClickmillError(
+            f"`clickmill exec` counts {counted} rows and {counts['rows_rejected']} letters, and "
+            f"{dict(came)} and {letters} came",
+            exit_code=1,
+        )
+    yield Answer(none, no_letters, counts)
+
+
+def chain(
+    pipeline: str | os.PathLike,
+    *,
+    set: typing.Sequence[str] = (),
+    plugin_set: str | None = None,
+    watch: bool = False,
+    secrets: str | os.PathLike | None = None,
+) -> Chain:
+    """The chain of a pipeline file, over Arrow tables.
+
+    ::
+
+        with clickmill.chain("pipeline.toml") as chain:
+            answer = chain([b'{"event_id": "1"}', b'{"event_id": "2"}'])
+            answer.rows, answer.letters, answer.counts
+
+    :param pipeline: a pipeline file, or the name of one that comes with clickmill.
+    :param set: other values of settings, as ``--set`` has them.
+    :param plugin_set: the digest of the set that has to run; another is refused.
+    :param watch: whether the process takes up what ``swap.watch`` has.
+    :param secrets: a file with lines ``NAME=value``, which the process gets as its environment beside that of this
+        process.
+    """
+    return Chain(
+        Settings(os.fspath(pipeline), tuple(set), plugin_set, watch, None if secrets is None else os.fspath(secrets))
+    )
+
+
+def now() -> datetime.datetime:
+    """The time, to the second: records that came together have one ingest time, and so are one batch."""
+    return datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+
+
+def micros(time: datetime.datetime | int) -> int:
+    """Microseconds since 1970, without loss."""
+    if isinstance(time, int):
+        return time
+    return pa.scalar(time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc), _TIME).value
+
+
+def record_batch(
+    records: Records, *, source: str = "python", ingest_time: datetime.datetime | None = None
+) -> pa.RecordBatch:
+    """Records as ``clickmill exec`` takes them, with what is missing filled in."""
+    if isinstance(records, pa.RecordBatch):
+        records = pa.Table.from_batches([records])
+    if not isinstance(records, pa.Table):
+        rows = [record if isinstance(record, dict) else {"payload": record} for record in records]
+        names = {name for row in rows for name in row} or {"payload"}
+        _known(names)
+        fields = [field for field in RECORDS if field.name in names]
+        columns = [_column([row.get(field.name) for row in rows], field) for field in fields]
+        records = pa.table(columns, names=[field.name for field in fields])
+    _known(records.column_names)
+    given = {name: records.column(name) for name in records.column_names}
+    number = records.num_rows
+    time = pa.array([ingest_time or now()], _TIME)[0]
+    given.setdefault("source", pa.repeat(source, number))
+    given.setdefault("ingest_time", pa.repeat(time, number))
+    given.setdefault("publish_time", given["ingest_time"])
+    given.setdefault("message_id", pa.array([str(at) for at in range(number)], pa.string()))
+    if "payload" not in given:
+        raise ClickmillError("records have no column `payload`", hint="it is the message, as bytes or text")
+    # Dictionaries, views and the like become plain columns.
+    plain = {
+        name: column if name in _AS_THEY_ARE else column.cast(RECORDS.field(name).type)
+        for name, column in given.items()
+    }
+    table = pa.table(plain).combine_chunks()
+    batches = table.to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
+
+
+def _known(names: typing.Iterable[str]) -> None:
+    unknown = [f"`{name}`" for name in names if name not in RECORDS.names]
+    if unknown:
+        raise ClickmillError(
+            f"records have no column {', '.join(unknown)}", hint=f"their columns are {', '.join(RECORDS.names)}"
+        )
+
+
+def _column(values: list, field: pa.Field) -> pa.Array:
+    if field.name == "payload":
+        values = [value.encode() if isinstance(value, str) else value for value in values]
+    if field.name == "attributes":
+        values = [list(value.items()) if isinstance(value, dict) else value for value in values]
+    return pa.array(values, field.type)
+
+
+def _sum(all_counts: list[dict]) -> dict:
+    """Counts of parts as those of the whole."""
+    total: dict = {name: sum(counts.get(name, 0) for counts in all_counts) for name in _SUMS}
+    by_table = [counts["rows_by_table"] for counts in all_counts if "rows_by_table" in counts]
+    total["rows_by_table"] = [sum(rows) for rows in zip(*by_table)]
+    records: collections.Counter = collections.Counter()
+    sets = (counts["plugin_set"] for counts in all_counts if "plugin_set" in counts)
+    total["plugin_sets"] = list(dict.fromkeys(sets))
+    rejected: collections.Counter = collections.Counter()
+    plugins: dict[str, collections.Counter] = {}
+    for counts in all_counts:
+        records.update(counts.get("records", {}))
+        for one in counts.get("rejected_by", ()):
+            rejected[one["stage"], one["code"]] += one["rows"]
+        for plugin in counts.get("plugins", ()):
+            numbers = {name: value for name, value in plugin.items() if name != "name"}
+            plugins.setdefault(plugin["name"], collections.Counter()).update(numbers)
+    total["records"] = dict(records)
+    total["rejected_by"] = [{"stage": stage, "code": code, "rows": rows} for (stage, code), rows in rejected.items()]
+    total["plugins"] = [{"name": name, **numbers} for name, numbers in plugins.items()]
+    return total

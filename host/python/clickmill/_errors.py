@@ -1,0 +1,48 @@
+"""What can go wrong."""
+
+from __future__ import annotations
+
+import typing
+
+
+class ClickmillError(Exception):
+    """What ``clickmill`` says is wrong, in the words of the command line.
+
+    ``exit_code`` is that of the command: 1 the run failed, 2 bad input or configuration, 3 the environment, where
+    another try may do.
+    """
+
+    def __init__(
+        self, error: str, *, causes: typing.Sequence[str] = (), hint: str | None = None, exit_code: int = 2
+    ) -> None:
+        super().__init__(error)
+        self.error = error
+        self.causes = list(causes)
+        self.hint = hint
+        self.exit_code = exit_code
+
+    def __reduce__(self):
+        # Engines send errors from process to process, which by itself would lose all but the first.
+        return _again, (type(self), self.error, self.causes, self.hint, self.exit_code)
+
+    def __str__(self) -> str:
+        text, last = self.error, self.error
+        for cause in self.causes:
+            # Some libraries repeat the cause in their own text.
+            if not last.endswith(cause):
+                text += f"\n  caused by: {cause}"
+            last = cause
+        return f"{text}\nhint: {self.hint}" if self.hint else text
+
+    @classmethod
+    def of(cls, told: dict) -> ClickmillError:
+        """That of a frame ``error`` or ``failed``."""
+        return cls(told["error"], causes=told["causes"], hint=told.get("hint"), exit_code=told["exit"])
+
+
+def _again(kind, error, causes, hint, exit_code):
+    return kind(error, causes=causes, hint=hint, exit_code=exit_code)
+
+
+class ProcessDied(ClickmillError):
+    """The process has died, which is no record's fault as far as is known."""

@@ -1,0 +1,259 @@
+"""A pipeline file's chain as a transform of Apache Beam.
+
+::
+
+    with beam.Pipeline(options=options) as pipeline:
+        messages = pipeline | beam.io.ReadFromPubSub(subscription=..., with_attributes=True)
+        clicks = messages | clickmill.beam.Transform("pipeline.toml")
+        clicks.rows | beam.io.WriteToBigQuery("project:clickstream_analytics.clicks_raw", ...)
+        clicks.letters | "letters" >> beam.io.WriteToBigQuery("project:clickstream_analytics.dead_letter", ...)
+
+Each worker process runs one ``clickmill exec``, which all its threads share. Secrets are in the environment of the
+workers, or in the file that ``secrets`` names there: neither the graph nor the pipeline options have them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import typing
+import uuid
+
+try:
+    import apache_beam as beam
+except ImportError as error:
+    raise ImportError("clickmill.beam wants apache-beam: pip install 'clickmill[beam]'") from error
+
+import pyarrow as pa
+from apache_beam.io.gcp.pubsub import PubsubMessage
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.util import GroupIntoBatches
+
+from .._chain import Answer, Chain, micros, now, record_batch
+from .._config import Settings, tables_of
+
+__all__ = ["Outputs", "Transform"]
+
+_NAMESPACE = "clickmill"
+#: Kinds of answers, beside the names of tables.
+_LETTERS = "letters"
+_PLUGIN_SETS = "plugin_sets"
+
+
+class Outputs(typing.NamedTuple):
+    """What a :class:`Transform` gives."""
+
+    #: Rows of the table of ``[sink]``.
+    rows: beam.PCollection
+    #: Rejected records, as rows of the dead-letter table.
+    letters: beam.PCollection
+    #: What the plugin sets of the rows are made of, as rows of the table ``plugin_sets``; once from each worker.
+    plugin_sets: beam.PCollection
+    #: Rows of each table by its name, those of ``[[sink.route]]`` too.
+    tables: dict[str, beam.PCollection]
+
+
+class Transform(beam.PTransform):
+    """Runs a pipeline file's chain over records.
+
+    Elements that come in are messages of Pub/Sub (``ReadFromPubSub(with_attributes=True)``), bytes or text, dicts
+    with the columns that ``clickmill.chain`` takes, or Arrow tables of these. With ``objects=True`` they are
+    names of objects, such as ``gs://bucket/file.csv``, or pairs of a name and an ingest time. Each object is read
+    whole by the process itself, with its lines as origins.
+
+    Where records have no ingest time, it is the second in which the transform first saw them, and bytes get an id of
+    chance. Both are set before records are grouped, so that work that is done twice makes the same rows.
+
+    :param pipeline: a pipeline file, at the same place here and on the workers, or the name of one that comes with
+        clickmill.
+    :param objects: whether elements are names of objects.
+    :param set: other values of settings, as ``--set`` has them.
+    :param plugin_set: the digest of the set that has to run; another is refused. ``None`` takes what the pipeline
+        file names.
+    :param watch: whether a process takes up what ``swap.watch`` has; for streams.
+    :param secrets: a file on the workers with lines ``NAME=value``, which the process gets as its environment.
+    :param arrow: whether rows and letters come as Arrow tables, some thousand rows each, in place of dicts.
+    :param source: the origin of records that name none.
+    :param max_rows: how many records go into a batch.
+    :param max_wait_secs: how long a stream's records wait for more.
+    :param shards: how many batches are filled at once.
+    """
+
+    def __init__(
+        self,
+        pipeline: str,
+        *,
+        objects: bool = False,
+        set: typing.Sequence[str] = (),
+        plugin_set: str | None = None,
+        watch: bool = False,
+        secrets: str | None = None,
+        arrow: bool = False,
+        source: str = "beam",
+        max_rows: int = 8192,
+        max_wait_secs: float = 0.5,
+        shards: int = 16,
+    ) -> None:
+        super().__init__()
+        self._settings = Settings(str(pipeline), tuple(set), plugin_set, watch, secrets)
+        self._objects = objects
+        self._arrow = arrow
+        self._source = source
+        self._max_rows = max_rows
+        self._max_wait_secs = max_wait_secs
+        self._shards = shards
+
+    @classmethod
+    def of(cls, settings: Settings, **others: typing.Any) -> Transform:
+        """The transform of settings that are there already."""
+        named = {name: value for name, value in vars(settings).items() if name != "pipeline"}
+        return cls(settings.pipeline, **named, **others)
+
+    def expand(self, pcoll: beam.PCollection) -> Outputs:
+        tables = tables_of(self._settings)
+        if self._objects:
+            work = pcoll | "Stamp" >> beam.ParDo(_StampObject()) | "Spread" >> beam.Reshuffle()
+        else:
+            work = pcoll | "Records" >> beam.ParDo(_Records(self._source, self._shards))
+            # Batches are filled by grouping and not in `finish_bundle`, whose output some runners lose.
+            if pcoll.is_bounded:
+                work = work | "Group" >> beam.GroupByKey()
+            else:
+                work = work | "Group" >> GroupIntoBatches(
+                    self._max_rows, max_buffering_duration_secs=self._max_wait_secs
+                )
+        answers = work | "Chain" >> beam.ParDo(_Exec(self._settings, tables[0], self._max_rows))
+
+        def of(kind: str, label: str) -> beam.PCollection:
+            taken = answers | f"{label}" >> beam.ParDo(_Of(kind))
+            return taken if self._arrow else taken | f"{label} as rows" >> beam.FlatMap(_rows)
+
+        sets = of(_PLUGIN_SETS, "Plugin sets")
+        by_table = {table: of(table, f"Table {table}") for table in tables}
+        return Outputs(
+            rows=by_table[tables[0]],
+            letters=of(_LETTERS, "Letters"),
+            plugin_sets=sets,
+            tables=by_table,
+        )
+
+
+def _rows(table: pa.Table) -> list[dict]:
+    return table.to_pylist()
+
+
+class _Of(beam.DoFn):
+    """Takes the answers of one kind. Not by tags, which Dask's runner mixes up."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def process(self, answer):
+        kind, table = answer
+        if kind == self._kind:
+            yield table
+
+
+class _StampObject(beam.DoFn):
+    """Says when an object was taken in, before the work is spread."""
+
+    def process(self, element):
+        uri, time = (element, None) if isinstance(element, str) else element
+        yield uri, _micros(time or now())
+
+
+class _Records(beam.DoFn):
+    """Makes records of what comes in, each with its ingest time, under keys that spread them."""
+
+    def __init__(self, source: str, shards: int) -> None:
+        self._source = source
+        self._shards = shards
+        self._turn = itertools.count()
+
+    def process(self, element):
+        key = next(self._turn) % self._shards
+        if isinstance(element, (pa.Table, pa.RecordBatch)):
+            for record in record_batch(element, source=self._source).to_pylist():
+                yield key, _record(record, self._source)
+        else:
+            yield key, _record(element, self._source)
+
+
+def _record(element, source: str) -> dict:
+    """A record of values that Beam encodes without pickling: times are microseconds."""
+    if isinstance(element, PubsubMessage):
+        element = {
+            "payload": element.data,
+            # Runners for tests may have none.
+            "message_id": element.message_id or uuid.uuid4().hex,
+            "publish_time": element.publish_time,
+            "ordering_key": element.ordering_key or None,
+            "attributes": list((element.attributes or {}).items()),
+        }
+    elif isinstance(element, (bytes, str)):
+        element = {"payload": element, "message_id": uuid.uuid4().hex}
+    elif not isinstance(element, dict):
+        raise TypeError(
+            "clickmill.beam.Transform takes messages of Pub/Sub, bytes, text, dicts and Arrow tables, "
+            f"not `{type(element).__name__}`"
+        )
+    record = {"source": source, **element}
+    ingested = _micros(record.get("ingest_time") or now())
+    published = record.get("publish_time")
+    record["ingest_time"] = ingested
+    record["publish_time"] = ingested if published is None else _micros(published)
+    return record
+
+
+def _micros(time) -> int:
+    if isinstance(time, datetime.datetime):
+        return micros(time)
+    if hasattr(time, "ToMicroseconds"):
+        # Of protocol buffers.
+        return time.ToMicroseconds()
+    # Beam's own, or what was made here.
+    return time.micros if hasattr(time, "micros") else int(time)
+
+
+def _call(record: dict) -> tuple:
+    # What one call of the chain takes: records that differ in these are not in one batch.
+    return record["source"], record["ingest_time"]
+
+
+class _Exec(beam.DoFn):
+    """Sends batches, or objects, through the process of this worker."""
+
+    def __init__(self, settings: Settings, table: str, max_rows: int) -> None:
+        self._settings = settings
+        self._table = table
+        self._max_rows = max_rows
+
+    def setup(self):
+        self._chain = Chain.shared(self._settings)
+        self._told: set[str] = set()
+
+    def process(self, element):
+        key, work = element
+        if isinstance(key, str):
+            answers = self._chain.object(key, ingest_time=work)
+        else:
+            # A group is cut, since one that a batch job made may hold more than memory does.
+            work = iter(work)
+            chunks = iter(lambda: list(itertools.islice(work, self._max_rows)), [])
+            answers = (self._chain(sorted(records, key=_call)) for records in chunks)
+        for answer in answers:
+            yield from self._give(answer)
+
+    def _give(self, answer: Answer):
+        for name, value in answer.counters().items():
+            Metrics.counter(_NAMESPACE, name).inc(value)
+        for table, rows in answer.tables.items():
+            if rows.num_rows:
+                yield table, rows
+        if answer.letters.num_rows:
+            yield _LETTERS, answer.letters
+        for name, table in self._chain.plugin_sets().items():
+            # Once from each worker: the table is asked for one of them.
+            if name not in self._told:
+                self._told.add(name)
+                yield _PLUGIN_SETS, table

@@ -1,0 +1,194 @@
+"""Runs a pipeline file as a whole on any runner of Beam: its source, its chain, its tables.
+
+::
+
+    python -m clickmill.beam.main stream_gcp --runner DataflowRunner --project my-project --region europe-west1 \\
+        --temp_location gs://my-bucket/tmp --sdk_container_image europe-docker.pkg.dev/my-project/images/clickmill
+
+Pub/Sub is read, and BigQuery written, by Beam's own connectors: a batch by load jobs, a stream by streaming inserts.
+The tables have to be there (``clickmill tables apply``). With ``--output`` tables are folders of Parquet files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import datetime
+import decimal
+import typing
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet
+from apache_beam.io import fileio
+from apache_beam.io.gcp.bigquery import BigQueryDisposition, WriteToBigQuery
+from apache_beam.io.gcp.bigquery_tools import RetryStrategy
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+from .._chain import Chain
+from .._config import Settings, read
+from .._errors import ClickmillError
+from . import Outputs, Transform
+
+__all__ = ["build", "main"]
+
+
+def main(arguments: typing.Sequence[str] | None = None) -> None:
+    """Runs the pipeline that the command line names, and waits for its end. A template returns at once."""
+    parser = argparse.ArgumentParser(
+        prog="python -m clickmill.beam.main",
+        description="Runs a pipeline file on a runner of Beam. All other options are Beam's.",
+    )
+    parser.add_argument(
+        "pipeline",
+        nargs="?",
+        help="a pipeline file, here and on the workers, or the name of one that comes with clickmill",
+    )
+    # A Flex Template passes options by name only.
+    parser.add_argument("--pipeline_file", help=argparse.SUPPRESS)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another value of a setting")
+    parser.add_argument("--plugin_set", metavar="DIGEST", help="the set that has to run")
+    parser.add_argument("--secrets", metavar="FILE", help="a file on the workers with lines NAME=value")
+    parser.add_argument("--output", metavar="FOLDER", help="tables become folders of Parquet files in here")
+    given, others = parser.parse_known_args(arguments)
+    file = given.pipeline or given.pipeline_file
+    if not file:
+        parser.error("which pipeline?")
+    options = PipelineOptions(others)
+    try:
+        settings = Settings(file, tuple(given.set), given.plugin_set, False, given.secrets)
+        with beam.Pipeline(options=options) as pipeline:
+            build(pipeline, settings, output=given.output)
+    except ClickmillError as error:
+        parser.exit(error.exit_code, f"error: {error}\n")
+
+
+def build(pipeline: beam.Pipeline, settings: Settings, *, output: str | None = None) -> Outputs:
+    """Adds to a pipeline what a pipeline file says: source, chain and tables."""
+    sections = read(settings)
+    source, sink = sections.get("source", {}), sections.get("sink", {})
+    kind = source.get("kind")
+    if kind == "pubsub":
+        pipeline.options.view_as(StandardOptions).streaming = True
+        subscription = source["subscription"]
+        # A stream follows what is swapped in; a batch job has one set for all its life, since retries have to agree.
+        settings = _with(settings, watch="watch" in sections.get("swap", {}) and not settings.plugin_set)
+        came = pipeline | "Read" >> beam.io.ReadFromPubSub(subscription=subscription, with_attributes=True)
+        outputs = came | "clickmill" >> Transform.of(settings, source=subscription, arrow=True)
+    elif kind == "storage" and source.get("uri") != "-" and not source.get("watch"):
+        settings = _with(settings, plugin_set=settings.plugin_set or _pinned(settings))
+        objects = pipeline | "Source" >> beam.Create([source.get("uri")]) | "Find" >> beam.ParDo(_Find(settings))
+        outputs = objects | "clickmill" >> Transform.of(settings, objects=True, arrow=True)
+    else:
+        raise ClickmillError(
+            f"`{settings.pipeline}` has a source that Beam cannot read: {_described(source)}",
+            hint='it reads a subscription (kind "pubsub") and objects that are not watched (kind "storage")',
+        )
+    dataset = sink["table"].rpartition(".")[0]
+    named = {
+        **outputs.tables,
+        sections.get("dead_letter", {}).get("table", f"{dataset}.dead_letter"): outputs.letters,
+        f"{dataset}.plugin_sets": outputs.plugin_sets,
+    }
+    if not output and sink.get("kind") != "bigquery":
+        raise ClickmillError(
+            f"`{settings.pipeline}` has a warehouse as its sink, which Beam cannot write",
+            hint="`--output FOLDER` writes folders of Parquet files",
+        )
+    for table, frames in named.items():
+        if output:
+            _write_parquet(frames, table, output)
+        else:
+            _write_bigquery(frames, table, sink, streaming=kind == "pubsub")
+    return outputs
+
+
+def _with(settings: Settings, **changed: typing.Any) -> Settings:
+    return Settings(**{**vars(settings), **changed})
+
+
+def _described(source: dict) -> str:
+    return ", ".join(f'{key} = "{source[key]}"' for key in ("kind", "uri", "watch") if key in source) or "none"
+
+
+def _pinned(settings: Settings) -> str:
+    """The digest of the set that the pipeline file names, here and now."""
+    try:
+        with Chain(settings) as chain:
+            return chain.hello["plugin_set"]
+    except ClickmillError as error:
+        hint = "where the pipeline cannot run here, `--plugin_set` says which set has to run on the workers"
+        raise ClickmillError(error.error, causes=error.causes, hint=hint, exit_code=error.exit_code) from error
+
+
+class _Find(beam.DoFn):
+    """Lists the objects of the source, on a worker and with its credentials."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def process(self, uri):
+        yield from Chain.shared(self._settings).objects()
+
+
+def _write_parquet(frames: beam.PCollection, table: str, output: str) -> None:
+    frames | f"Write {table}" >> fileio.WriteToFiles(
+        path=f"{output.rstrip('/')}/{table}",
+        sink=lambda _: _Parquet(),
+        file_naming=fileio.default_file_naming("rows", ".parquet"),
+        shards=1,
+    )
+
+
+class _Parquet(fileio.FileSink):
+    """A Parquet file of Arrow tables."""
+
+    def open(self, fh):
+        self._file, self._writer = fh, None
+
+    def write(self, record):
+        if self._writer is None:
+            self._writer = pyarrow.parquet.ParquetWriter(self._file, record.schema, compression="zstd")
+        self._writer.write_table(record)
+
+    def flush(self):
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _write_bigquery(frames: beam.PCollection, table: str, sink: dict, *, streaming: bool) -> None:
+    project = sink.get("project")
+    rows = frames | f"Rows of {table}" >> beam.FlatMap(bigquery_rows)
+    rows | f"Write {table}" >> WriteToBigQuery(
+        table=f"{project}:{table}" if project else table,
+        method=WriteToBigQuery.Method.STREAMING_INSERTS if streaming else WriteToBigQuery.Method.FILE_LOADS,
+        # With its partitions and policy tags, which `clickmill tables apply` gives it.
+        create_disposition=BigQueryDisposition.CREATE_NEVER,
+        write_disposition=BigQueryDisposition.WRITE_APPEND,
+        # A row that is given up is lost.
+        insert_retry_strategy=RetryStrategy.RETRY_ALWAYS,
+    )
+
+
+def bigquery_rows(table: pa.Table) -> list[dict]:
+    """Rows as BigQuery's JSON has them."""
+    return [{name: _json(value) for name, value in row.items()} for row in table.to_pylist()]
+
+
+def _json(value):
+    # Of datetimes too: a TIMESTAMP has a zone, a DATETIME none.
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, list):
+        return [_json(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _json(item) for name, item in value.items()}
+    return value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""A pipeline file's chain over DataFrames of Spark.
+
+::
+
+    events = spark.read.format("kafka")...select("value AS payload", ...)
+    clicks = clickmill.spark.transform(events, "pipeline.toml")
+    clicks.rows.write.saveAsTable("clicks_raw")
+    clicks.letters.write.saveAsTable("dead_letter")
+
+Each Python worker of an executor runs one ``clickmill exec``. Secrets are in the environment of the executors
+(``spark.executorEnv.…`` shows them on Spark's web page), or in the file that ``secrets`` names there.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import typing
+
+try:
+    from pyspark.sql import DataFrame, functions
+    from pyspark.sql.pandas.types import from_arrow_schema
+    from pyspark.sql.types import StringType, StructField, StructType
+except ImportError as error:
+    raise ImportError("clickmill.spark wants pyspark: pip install 'clickmill[spark]'") from error
+
+import pyarrow as pa
+
+from ._chain import RECORDS, Chain, now
+from ._config import Settings
+
+__all__ = ["Outputs", "transform"]
+
+#: Which table a row goes to; of letters it is null.
+_TABLE = "_table"
+_LETTER = "_letter"
+
+
+class Outputs(typing.NamedTuple):
+    """What :func:`transform` gives."""
+
+    #: Rows of the table of ``[sink]``.
+    rows: DataFrame
+    #: Rejected records, as rows of the dead-letter table.
+    letters: DataFrame
+    #: Rows of each table by its name, those of ``[[sink.route]]`` too.
+    tables: dict[str, DataFrame]
+    #: What both are taken from. Each of them runs the chain, unless this is cached (``answers.persist()``).
+    answers: DataFrame
+
+
+def transform(
+    records: DataFrame,
+    pipeline: str,
+    *,
+    set: typing.Sequence[str] = (),
+    plugin_set: str | None = None,
+    watch: bool = False,
+    secrets: str | None = None,
+    source: str = "spark",
+    ingest_time: datetime.datetime | None = None,
+) -> Outputs:
+    """Runs a pipeline file's chain over a DataFrame.
+
+    ``records`` has the column ``payload`` (binary or text), and may have ``source``, ``message_id``,
+    ``publish_time``, ``ingest_time``, ``ordering_key`` and ``attributes`` (a map of text to text). A batch
+    DataFrame without ids is refused, since a partition that is computed again may be in another order. Without
+    an ingest time it is that of this call, for all records alike, so that a task that runs twice makes the same rows.
+
+    The chain is asked here, on the driver, which columns its tables have; so the driver wants the secrets too.
+
+    :param pipeline: a pipeline file at the same place on driver and executors, or the name of one that comes with
+        clickmill.
+    :param set: other values of settings, as ``--set`` has them.
+    :param plugin_set: the digest of the set that has to run; a batch job has that of the driver by itself.
+    :param watch: whether processes take up what ``swap.watch`` has; for streams.
+    :param secrets: a file on driver and executors with lines ``NAME=value``.
+    :param source: the origin of records that have no column ``source``.
+    :param ingest_time: of records that have no column ``ingest_time``.
+    """
+    missing = [name for name in ("payload", "message_id") if name not in records.columns]
+    if missing:
+        raise ValueError(f"records have no column {', '.join(f'`{name}`' for name in missing)}")
+    settings = Settings(str(pipeline), tuple(set), plugin_set, watch, secrets)
+    with Chain(settings) as chain:
+        hello, schemas, letters = chain.hello, chain.schemas, chain.letters_schema
+    if not watch:
+        settings = Settings(settings.pipeline, settings.set, hello["plugin_set"], False, secrets)
+
+    defaults = {"source": source, "ingest_time": ingest_time or now()}
+    for name, value in defaults.items():
+        if name not in records.columns:
+            records = records.withColumn(name, functions.lit(value))
+    records = records.select([name for name in RECORDS.names if name in records.columns])
+
+    fields = {table: from_arrow_schema(schema) for table, schema in schemas.items()}
+    fields[_LETTER] = from_arrow_schema(letters)
+    answer = StructType(
+        [StructField(_TABLE, StringType(), False), *(StructField(name, schema) for name, schema in fields.items())]
+    )
+    answers = records.mapInArrow(functools.partial(_run, settings, {**schemas, _LETTER: letters}), answer)
+
+    def of(name: str) -> DataFrame:
+        taken = answers.where(functions.col(_TABLE) == name).select(functions.col(f"`{name}`").alias("row"))
+        return taken.select("row.*")
+
+    tables = {name: of(name) for name in schemas}
+    return Outputs(next(iter(tables.values())), of(_LETTER), tables, answers)
+
+
+def _run(
+    settings: Settings, schemas: dict[str, pa.Schema], batches: typing.Iterator[pa.RecordBatch]
+) -> typing.Iterator[pa.RecordBatch]:
+    """What a task does: each row of its answer is a struct in the column of its table."""
+    chain = Chain.shared(settings)
+    for batch in batches:
+        answer = chain(batch)
+        for name, table in {**answer.tables, _LETTER: answer.letters}.items():
+            for part in table.combine_chunks().to_batches():
+                yield _wide(name, part, schemas)
+
+
+def _wide(name: str, part: pa.RecordBatch, schemas: dict[str, pa.Schema]) -> pa.RecordBatch:
+    columns = [pa.repeat(name, part.num_rows)]
+    for other, schema in schemas.items():
+        kind = pa.struct(list(schema))
+        columns.append(
+            pa.StructArray.from_arrays(part.columns, fields=list(schema))
+            if other == name
+            else pa.nulls(part.num_rows, kind)
+        )
+    return pa.RecordBatch.from_arrays(columns, names=[_TABLE, *schemas])

@@ -1,0 +1,6 @@
+"""What a Flex Template starts."""
+
+from clickmill.beam.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""`clickmill.beam` gives what the chain gives, on several processes, whatever dies."""
+
+import json
+import subprocess
+import sys
+
+import apache_beam as beam
+import distributed
+import pytest
+from apache_beam.io.gcp.pubsub import PubsubMessage
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.dask.dask_runner import DaskRunner
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from pyarrow import parquet
+
+import clickmill.beam
+import clickmill.beam.main
+from clickmill._config import Settings
+from conftest import MESSAGES, OBJECTS, PIPELINES, TIME, lines, of_files, to_file
+
+WITHOUT_LIMIT = ["dead_letter.max_rejected_share=1.0"]
+IN_MEMORY = ()
+TWO_WORKERS = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+
+
+class Write(beam.DoFn):
+    """Writes what comes of each kind into a folder of its own."""
+
+    def __init__(self, folder):
+        self._folder = str(folder)
+
+    def process(self, element):
+        kind, row = element
+        to_file(f"{self._folder}/{kind}", [row])
+        yield kind
+
+
+def of_kind(kind):
+    return lambda row: (kind, row)
+
+
+def graph(to, elements, folder, **options):
+    """Rows and letters into one last transform: Dask's runner computes no other."""
+    outputs = to | beam.Create(elements) | clickmill.beam.Transform(**options)
+    kinds = {"rows": outputs.rows, "letters": outputs.letters}
+    tagged = [rows | f"As {kind}" >> beam.Map(of_kind(kind)) for kind, rows in kinds.items()]
+    tagged | beam.Flatten() | beam.ParDo(Write(folder))
+
+
+def run(elements, folder, arguments, **options):
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(list(arguments)))
+    graph(pipeline, elements, folder, **options)
+    result = pipeline.run()
+    result.wait_until_finish()
+    counters = result.metrics().query()["counters"]
+    return {counter.key.metric.name: counter.committed for counter in counters}
+
+
+def is_same(folder, rows, letters):
+    assert lines(of_files(folder / "rows")) == lines(json.loads(line) for line in lines(rows))
+    assert lines(of_files(folder / "letters")) == lines(json.loads(line) for line in lines(letters))
+
+
+@pytest.mark.parametrize("workers", [IN_MEMORY, TWO_WORKERS])
+def test_objects_give_what_run_gives(loaded, tmp_path, workers):
+    elements = list(loaded.objects.items())
+    run(elements, tmp_path, workers, pipeline=OBJECTS, objects=True, set=WITHOUT_LIMIT)
+    is_same(tmp_path, loaded.rows, loaded.letters)
+
+
+@pytest.mark.parametrize("workers", [IN_MEMORY, TWO_WORKERS])
+def test_messages_give_what_the_chain_gives(messages, answered, tmp_path, workers):
+    counters = run(messages, tmp_path, workers, pipeline=MESSAGES, max_rows=100)
+    is_same(tmp_path, answered.rows, answered.letters)
+    assert counters["rows_in"] == len(messages)
+    assert counters["rows_rejected"] == answered.letters.num_rows
+    assert counters["plugin.mask.fuel"] > 0
+
+
+@pytest.mark.parametrize("workers", [IN_MEMORY, TWO_WORKERS])
+def test_processes_that_die_at_random_change_nothing(messages, answered, tmp_path, fragile, workers):
+    fragile("random")
+    run(messages, tmp_path, workers, pipeline=MESSAGES, max_rows=60)
+    is_same(tmp_path, answered.rows, answered.letters)
+
+
+def test_a_record_that_kills_two_processes_is_a_letter_and_the_job_goes_on(messages, tmp_path, fragile):
+    fragile("poison")
+    poisoned = [dict(message) for message in messages[:200]]
+    poisoned[77]["payload"] = b'{"event_id": "kill me"}'
+    run(poisoned, tmp_path, IN_MEMORY, pipeline=MESSAGES)
+    letters = of_files(tmp_path / "letters")
+    assert [letter["message_id"] for letter in letters if letter["code"] == "host_crash"] == ["77"]
+    assert len(letters) + len(of_files(tmp_path / "rows")) == len(poisoned)
+
+
+@pytest.mark.parametrize("how", ["worker", "random"])
+def test_on_dask_a_worker_may_be_killed(messages, answered, tmp_path, fragile, how):
+    mark = tmp_path / "killed"
+    fragile(f"{how}:{mark}" if how == "worker" else how)
+    workers = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with distributed.LocalCluster(**workers) as cluster:
+        options = [f"--dask_client_address={cluster.scheduler_address}", "--dask_npartitions=6"]
+        pipeline = beam.Pipeline(runner=DaskRunner(), options=PipelineOptions(options))
+        graph(pipeline, messages, tmp_path, pipeline=MESSAGES, max_rows=60)
+        result = pipeline.run()
+        result.wait_until_finish()
+        result.client.close()
+    assert mark.exists() == (how == "worker")
+    is_same(tmp_path, answered.rows, answered.letters)
+
+
+def test_messages_of_pubsub_carry_their_provenance(messages, tmp_path):
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    published = Timestamp(seconds=int(TIME.timestamp()))
+    message = PubsubMessage(messages[0]["payload"], {"a": "b"}, message_id="4711", publish_time=published)
+    refused = PubsubMessage(b"no json", {"a": "b"}, message_id="4712", publish_time=published)
+    run([message, refused], tmp_path, IN_MEMORY, pipeline=MESSAGES, source="projects/p/subscriptions/s")
+    (row,), (letter,) = of_files(tmp_path / "rows"), of_files(tmp_path / "letters")
+    for one, number in ((row, "4711"), (letter, "4712")):
+        assert (one["source"], one["message_id"]) == ("projects/p/subscriptions/s", number)
+        assert one["publish_time"] == str(TIME)
+    assert letter["attributes"] == [{"key": "a", "value": "b"}]
+
+
+def test_a_pipeline_file_runs_as_a_whole(files, loaded, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "clickmill.beam.main",
+        OBJECTS,
+        "--set",
+        f"source.uri={files[0].parent}",
+        "--set",
+        *WITHOUT_LIMIT,
+        "--output",
+        str(tmp_path),
+        "--runner",
+        "apache_beam.runners.portability.fn_api_runner.FnApiRunner",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+    def rows(table, leave_out):
+        found = [parquet.read_table(file) for file in (tmp_path / f"clickstream_analytics.{table}").iterdir()]
+        return lines({**row, leave_out: None} for part in found for row in part.to_pylist())
+
+    def without(table, leave_out):
+        return lines({**row, leave_out: None} for row in table.to_pylist())
+
+    # It sets ingest times of its own.
+    assert rows("clicks_raw", "ingested_at") == without(loaded.rows, "ingested_at")
+    assert rows("dead_letter", "timestamp") == without(loaded.letters, "timestamp")
+    assert rows("plugin_sets", "added_at")
+
+
+def test_what_beam_cannot_read_or_write_is_told(tmp_path):
+    def told(pipeline, *arguments):
+        command = [sys.executable, "-m", "clickmill.beam.main", pipeline, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return done.returncode, done.stderr.strip().splitlines()[-2:]
+
+    code, (error, hint) = told(MESSAGES, "--output", str(tmp_path))
+    assert code == 2 and error.startswith("error: ") and "generator" in error and hint.startswith("hint: ")
+    code, (error, hint) = told(OBJECTS, "--set", "source.uri=nothing.ndjson", "--plugin_set", "0" * 64)
+    assert code == 2 and "warehouse" in error and "--output" in hint
+
+
+def test_the_graph_of_a_stream_reads_pubsub_writes_bigquery_and_has_no_secret(monkeypatch):
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "my-project")
+    monkeypatch.setenv("CLICKMILL_MASK_KEY", "a secret that stays where it is, 32 bytes")
+    pipeline = beam.Pipeline(options=PipelineOptions(["--streaming", "--project=my-project"]))
+    clickmill.beam.main.build(
+        pipeline, Settings(str(PIPELINES / "stream_gcp.toml"), secrets="/run/secrets/clickmill")
+    )
+    proto, _ = pipeline.to_runner_api(return_context=True)
+    names = {transform.unique_name for transform in proto.components.transforms.values()}
+    for table in ("clicks_raw", "dead_letter", "plugin_sets"):
+        assert any(f"Write clickstream_analytics.{table}" in name for name in names), names
+    assert any(name.startswith("Read") for name in names)
+    assert b"a secret that stays" not in proto.SerializeToString()
+
+
+def test_values_are_those_of_bigquerys_json():
+    import datetime
+    import decimal
+
+    import pyarrow as pa
+
+    row = {
+        "n": decimal.Decimal("1.50"),
+        "b": b"\x00\xff",
+        "t": TIME,
+        "d": datetime.date(2026, 1, 2),
+        "l": [{"x": decimal.Decimal("0.1")}],
+        "z": None,
+    }
+    (value,) = clickmill.beam.main.bigquery_rows(pa.Table.from_pylist([row]))
+    assert value == {
+        "n": "1.50",
+        "b": "AP8=",
+        "t": "2026-11-26T12:00:00+00:00",
+        "d": "2026-01-02",
+        "l": [{"x": "0.1"}],
+        "z": None,
+    }
+    json.dumps(value)

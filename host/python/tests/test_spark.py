@@ -1,0 +1,67 @@
+"""`clickmill.spark` gives what the chain gives, on two executors, one of which is killed."""
+
+import os
+import sys
+
+import pytest
+
+from pyspark.sql import SparkSession
+from pyspark.sql.types import BinaryType, StringType, StructField, StructType, TimestampType
+
+import clickmill.spark
+from conftest import MESSAGES, lines
+
+SCHEMA = StructType(
+    [
+        StructField("payload", BinaryType(), False),
+        StructField("source", StringType(), False),
+        StructField("message_id", StringType(), False),
+        StructField("publish_time", TimestampType(), False),
+        StructField("ingest_time", TimestampType(), False),
+    ]
+)
+
+
+def session(master):
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    builder = SparkSession.builder.master(master).appName("clickmill")
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "4",
+    }
+    # Of the environment the JVM has what was there when the first test began.
+    names = [name for name in os.environ if name.startswith(("CLICKMILL_", "FRAGILE", "PYTHONPATH"))]
+    settings |= {f"spark.executorEnv.{name}": os.environ[name] for name in names}
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+@pytest.mark.parametrize("how", ["nothing", "random", "java"])
+def test_two_executors_give_what_the_chain_gives(messages, answered, tmp_path, fragile, how):
+    mark = tmp_path / "killed"
+    if how != "nothing":
+        fragile(f"{how}:{mark}" if how == "java" else how)
+    spark = session("local-cluster[2,1,1024]")
+    try:
+        records = spark.createDataFrame([[message[name] for name in SCHEMA.names] for message in messages], SCHEMA)
+        outputs = clickmill.spark.transform(records.repartition(8), MESSAGES)
+        rows, letters = outputs.rows.toArrow(), outputs.letters.toArrow()
+    finally:
+        spark.stop()
+    assert mark.exists() == (how == "java")
+    assert lines(rows.cast(answered.rows.schema)) == lines(answered.rows)
+    assert lines(letters.cast(answered.letters.schema)) == lines(answered.letters)
+
+
+def test_records_without_ids_are_refused():
+    spark = session("local[1]")
+    try:
+        records = spark.createDataFrame([("{}",)], "payload string")
+        with pytest.raises(ValueError, match="`message_id`"):
+            clickmill.spark.transform(records, MESSAGES)
+    finally:
+        spark.stop()

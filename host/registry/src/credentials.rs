@@ -1,0 +1,279 @@
+//! What a registry is shown: the credentials that `docker login` has left, or those of a helper that Docker's
+//! configuration names; of Google's registries else a token by Application Default Credentials; else none.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use super::error::{RegistryError, file};
+
+/// Bytes of Docker's configuration, and of what a helper answers, at most.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+const MAX_ANSWER_BYTES: u64 = 64 << 10;
+/// What Google's registries take a token as the password of.
+const TOKEN_USER: &str = "oauth2accesstoken";
+/// Where Docker keeps the credentials of its own registry.
+const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
+
+/// A name and a secret, for one registry. (Not `Debug`: the secret is shown to nobody else.)
+pub(crate) struct Credentials {
+    /// The whole header: `Basic …`.
+    pub basic: String,
+    /// Where they come from, for messages.
+    pub from: &'static str,
+}
+
+/// As much of Docker's `config.json` as is about credentials.
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct DockerConfig {
+    auths: BTreeMap<String, Auth>,
+    cred_helpers: BTreeMap<String, String>,
+    creds_store: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Auth {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct FromHelper {
+    username: String,
+    secret: String,
+}
+
+/// The credentials for a registry.
+pub(crate) async fn of(host: &str) -> Result<Option<Credentials>, RegistryError> {
+    let config = match config_path() {
+        Some(path) => read(&path)?,
+        None => DockerConfig::default(),
+    };
+    if let Some(found) = config.find(host)? {
+        return Ok(Some(found));
+    }
+    if !is_google(host) {
+        return Ok(None);
+    }
+    let token = clickmill_google::access_token().await.map_err(|error| {
+        let what = format!(
+            "Application Default Credentials give none ({error}); `gcloud auth application-default login` makes some"
+        );
+        RegistryError::Credentials { host: host.to_owned(), what }
+    })?;
+    Ok(Some(Credentials::new(TOKEN_USER, &token, "Application Default Credentials")))
+}
+
+/// Artifact Registry and Container Registry.
+fn is_google(host: &str) -> bool {
+    host == "gcr.io" || host.ends_with(".gcr.io") || host.ends_with(".pkg.dev")
+}
+
+fn config_path() -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let folder = variable("DOCKER_CONFIG").map(PathBuf::from);
+    let folder = folder.or_else(|| variable("HOME").map(|home| Path::new(&home).join(".docker")));
+    folder.map(|folder| folder.join("config.json"))
+}
+
+fn read(path: &Path) -> Result<DockerConfig, RegistryError> {
+    let opened = match clickmill_core::file::open(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(DockerConfig::default());
+        }
+        opened => opened.map_err(file(path))?,
+    };
+    let mut text = String::new();
+    opened.take(MAX_CONFIG_BYTES).read_to_string(&mut text).map_err(file(path))?;
+    // What serde says could have a part of a password in it.
+    let malformed = |_| io::Error::new(ErrorKind::InvalidData, "it is not Docker's configuration");
+    serde_json::from_str(&text).map_err(malformed).map_err(file(path))
+}
+
+impl DockerConfig {
+    fn find(&self, host: &str) -> Result<Option<Credentials>, RegistryError> {
+        let failed = |what: String| RegistryError::Credentials { host: host.to_owned(), what };
+        if let Some((key, helper)) = self.cred_helpers.iter().find(|(key, _)| is_of(key, host)) {
+            return ask(helper, key).map_err(failed);
+        }
+        let known = self.auths.iter().find(|(key, _)| is_of(key, host));
+        if let Some((_, auth)) = known
+            && let Some(found) = auth.credentials().map_err(failed)?
+        {
+            return Ok(Some(found));
+        }
+        match &self.creds_store {
+            Some(helper) => ask(helper, known.map_or(host, |(key, _)| key)).map_err(failed),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Whether a key of Docker's configuration, a host or a URL, is that of a registry.
+fn is_of(key: &str, host: &str) -> bool {
+    let key = key.split_once("://").map_or(key, |(_, rest)| rest);
+    let key = key.split('/').next().unwrap_or_default();
+    key.eq_ignore_ascii_case(host) || [key, host].iter().all(|name| DOCKER_HUB.contains(name))
+}
+
+impl Auth {
+    fn credentials(&self) -> Result<Option<Credentials>, String> {
+        const FROM: &str = "those of Docker's configuration";
+        if self.identitytoken.as_ref().is_some_and(|token| !token.is_empty()) {
+            return Err(
+                "Docker's configuration has an identity token, which is not spoken here: log in with a name and a password"
+                    .to_owned(),
+            );
+        }
+        if let (Some(name), Some(password)) = (&self.username, &self.password) {
+            return Ok(Some(Credentials::new(name, password, FROM)));
+        }
+        let Some(auth) = self.auth.as_ref().filter(|auth| !auth.is_empty()) else {
+            return Ok(None);
+        };
+        let text = STANDARD.decode(auth.trim()).ok().and_then(|text| String::from_utf8(text).ok());
+        let pair = text.as_deref().and_then(|text| text.split_once(':'));
+        let (name, password) =
+            pair.ok_or("`auth` of Docker's configuration is no `NAME:PASSWORD` in base64")?;
+        Ok(Some(Credentials::new(name, password.trim_end_matches('\0'), FROM)))
+    }
+}
+
+/// Asks a helper, `docker-credential-NAME`, for what it keeps of a registry.
+fn ask(helper: &str, key: &str) -> Result<Option<Credentials>, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if helper.is_empty() || !helper.bytes().all(plain) {
+        return Err("the name of a helper in Docker's configuration is none".to_owned());
+    }
+    let program = format!("docker-credential-{helper}");
+    let mut command = Command::new(&program);
+    // Secrets of plugins and keys of the host are nothing to it.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CLICKMILL_") {
+            command.env_remove(name);
+        }
+    }
+    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            tracing::warn!(program, "Docker's configuration names a helper that is not installed");
+            return Ok(None);
+        }
+        Err(error) => return Err(format!("`{program}` does not start: {error}")),
+    };
+    if let Some(mut input) = child.stdin.take() {
+        // One that wants no input has closed it.
+        let _ = input.write_all(key.as_bytes());
+    }
+    let mut answer = Vec::new();
+    if let Some(output) = child.stdout.take() {
+        let read = output.take(MAX_ANSWER_BYTES).read_to_end(&mut answer);
+        read.map_err(|error| format!("`{program}` does not answer: {error}"))?;
+    }
+    let ended = child.wait().map_err(|error| format!("`{program}` does not end: {error}"))?;
+    if !ended.success() {
+        // So it says that it has none.
+        return Ok(None);
+    }
+    let FromHelper { username, secret } = serde_json::from_slice(&answer)
+        .map_err(|_| format!("`{program}` does not answer as helpers do"))?;
+    if username == "<token>" {
+        return Err(format!("`{program}` has an identity token, which is not spoken here"));
+    }
+    Ok(Some(Credentials::new(&username, &secret, "those of a helper of Docker's")))
+}
+
+impl Credentials {
+    fn new(name: &str, secret: &str, from: &'static str) -> Self {
+        Self { basic: format!("Basic {}", STANDARD.encode(format!("{name}:{secret}"))), from }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(config: &str, host: &str) -> Option<String> {
+        let config: DockerConfig = serde_json::from_str(config).unwrap();
+        config.find(host).unwrap().map(|found| {
+            let basic = found.basic.strip_prefix("Basic ").unwrap().to_owned();
+            String::from_utf8(STANDARD.decode(basic).unwrap()).unwrap()
+        })
+    }
+
+    #[test]
+    fn credentials_are_those_of_the_registry_and_of_no_other() {
+        let config = r#"{"auths": {
+            "localhost:5000": {"auth": "YTpi"},
+            "https://registry.example/v2/": {"username": "c", "password": "d:e"},
+            "https://index.docker.io/v1/": {"auth": "ZjpnOmg="},
+            "empty.example": {}
+        }, "HttpHeaders": {"X": "y"}}"#;
+        for (host, wanted) in [
+            ("localhost:5000", Some("a:b")),
+            ("localhost:5001", None),
+            ("localhost", None),
+            ("registry.example", Some("c:d:e")),
+            ("other.registry.example", None),
+            ("docker.io", Some("f:g:h")),
+            ("registry-1.docker.io", Some("f:g:h")),
+            ("empty.example", None),
+        ] {
+            assert_eq!(found(config, host).as_deref(), wanted, "{host}");
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_is_told_without_what_stands_there() {
+        for config in [
+            r#"{"auths": {"localhost": {"auth": "c2VjcmV0"}}}"#,
+            r#"{"auths": {"localhost": {"auth": "secret"}}}"#,
+            r#"{"auths": {"localhost": {"identitytoken": "secret"}}}"#,
+            r#"{"credHelpers": {"localhost": "../secret"}}"#,
+        ] {
+            let config: DockerConfig = serde_json::from_str(config).unwrap();
+            let Err(error) = config.find("localhost") else { panic!("it is refused") };
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, r#"{"auths": "secret"}"#).unwrap();
+        let Err(error) = read(&path) else { panic!("it is refused") };
+        assert!(!clickmill_core::causes(&error).contains("secret"), "{error}");
+        assert!(read(&folder.path().join("none")).unwrap().auths.is_empty());
+        assert!(read(&path.join("none")).unwrap().auths.is_empty());
+    }
+
+    #[test]
+    fn a_helper_that_is_not_installed_gives_nothing() {
+        assert_eq!(found(r#"{"credsStore": "of-no-name"}"#, "localhost"), None);
+        assert_eq!(found(r#"{"credHelpers": {"localhost": "of-no-name"}}"#, "localhost"), None);
+    }
+
+    #[test]
+    fn a_token_of_google_goes_to_googles_registries_only() {
+        for (host, wanted) in [
+            ("europe-docker.pkg.dev", true),
+            ("gcr.io", true),
+            ("eu.gcr.io", true),
+            ("europe-docker.pkg.dev.example", false),
+            ("evilgcr.io", false),
+            ("pkg.dev.example:443", false),
+            ("europe-docker.pkg.dev:5000", false),
+            ("localhost:5000", false),
+        ] {
+            assert_eq!(is_google(host), wanted, "{host}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Makes components of modules.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use wasmtime::wasmparser::{BinaryReaderError, Parser, Payload};
+use wit_component::ComponentEncoder;
+
+use super::error::BuildError;
+
+/// A component that was made.
+pub(super) struct Made {
+    pub component: Vec<u8>,
+    /// The same but for names of functions, where there are any.
+    pub named: Option<Vec<u8>>,
+}
+
+/// The component beside another that is the same but for names of functions.
+pub fn named(component: &Path) -> PathBuf {
+    component.with_extension("named.wasm")
+}
+
+/// Makes a component of a module in which the contract stands, and one that has the names of functions yet.
+/// `folder` is the plugin's, for messages.
+pub(super) fn encode(folder: &Path, module: &[u8]) -> Result<Made, BuildError> {
+    let failed = |what: String| BuildError::Component { path: folder.to_owned(), what };
+    let encode = |module: &[u8]| {
+        let encoder = ComponentEncoder::default().validate(true).module(module);
+        encoder
+            .and_then(|mut encoder| encoder.encode())
+            .map_err(|error| failed(format!("{error:#}")))
+    };
+    let nameless = without_names(module).map_err(|error| failed(error.to_string()))?;
+    Ok(Made { component: encode(&nameless)?, named: Some(encode(module)?) })
+}
+
+/// What linkers leave for tools: names of functions, who made the module, and of what.
+const FOR_TOOLS: [&str; 3] = ["name", "producers", "target_features"];
+
+/// A module without what is for tools.
+pub(super) fn without_names(module: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+    const PREAMBLE: usize = 8;
+    let mut kept = module.get(..PREAMBLE).unwrap_or(module).to_vec();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload?;
+        if let Payload::CustomSection(section) = &payload
+            && FOR_TOOLS.contains(&section.name())
+        {
+            continue;
+        }
+        if let Some((id, range)) = payload.as_section() {
+            kept.push(id);
+            // The length, in seven bits a byte.
+            let mut length = range.len();
+            while length >= 0x80 {
+                kept.push((length & 0x7f) as u8 | 0x80);
+                length >>= 7;
+            }
+            kept.push(length as u8);
+            kept.extend_from_slice(&module[range]);
+        }
+    }
+    Ok(kept)
+}
+
+/// Writes by renaming, so that nobody ever sees half a component.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
+    let failed = |source| BuildError::File { path: path.to_owned(), source };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an empty crate compiles to.
+    const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+    #[test]
+    fn a_module_loses_its_names_and_nothing_else() {
+        let section = crate::testing::section;
+        let custom = |name: &str, content: &[u8]| {
+            section(0, &[&[name.len() as u8][..], name.as_bytes(), content].concat())
+        };
+        let types = section(1, &[1, 0x60, 0, 0]);
+        let functions = section(3, &[1, 0]);
+        let code = section(10, &[1, 2, 0, 0x0b]);
+        // Longer than a length of one byte tells.
+        let world = custom("component-type:x", &[7; 300]);
+        let whole = [
+            EMPTY_MODULE.to_vec(),
+            custom("producers", b"a compiler"),
+            types.clone(),
+            functions.clone(),
+            code.clone(),
+            world.clone(),
+            custom("name", &[0, 2, 1, b'm']),
+            custom("target_features", &[0]),
+        ];
+        let wanted = [EMPTY_MODULE.to_vec(), types, functions, code, world].concat();
+        assert_eq!(without_names(&whole.concat()).unwrap(), wanted);
+        assert_eq!(without_names(&wanted).unwrap(), wanted);
+        assert_eq!(without_names(EMPTY_MODULE).unwrap(), EMPTY_MODULE);
+        assert!(without_names(&wanted[..wanted.len() - 1]).is_err());
+    }
+}

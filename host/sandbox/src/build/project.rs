@@ -1,0 +1,195 @@
+//! A plugin's folder in another language than Rust: its name, where it is built, and whether its component is
+//! newer than what it was made of.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::encode::{Made, named, write};
+use super::error::BuildError;
+use super::language::Language;
+
+/// Folders that hold what is made and not written: builds, installed packages, a warehouse.
+const NO_SOURCES: [&str; 4] = ["target", "node_modules", "__pycache__", "clickmill-data"];
+
+/// How deep sources lie in a folder.
+const MAX_DEPTH: usize = 16;
+
+/// A plugin's folder.
+#[derive(Debug)]
+pub(super) struct Project {
+    /// An absolute path.
+    pub folder: PathBuf,
+    /// As it was given, for messages.
+    pub given: PathBuf,
+    pub language: Language,
+    /// The folder's.
+    pub name: String,
+}
+
+impl Project {
+    pub(super) fn at(given: &Path, language: Language) -> Result<Self, BuildError> {
+        let folder = fs::canonicalize(given)
+            .map_err(|source| BuildError::File { path: given.to_owned(), source })?;
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { folder, given: given.to_owned(), language, name })
+    }
+
+    /// Where it is built.
+    pub(super) fn target(&self) -> PathBuf {
+        self.folder.join("target/plugins")
+    }
+
+    /// Where the component is.
+    pub(super) fn component(&self) -> PathBuf {
+        self.target().join("components").join(format!("{}.wasm", self.name))
+    }
+
+    /// The contract that the SDK in the folder speaks.
+    pub(super) fn contract(&self) -> PathBuf {
+        self.folder.join("sdk/wit/plugin.wit")
+    }
+
+    /// Whether the component is newer than every source.
+    pub(super) fn is_fresh(&self) -> bool {
+        let made = modified(&self.component());
+        let sources = self.sources();
+        made.is_some_and(|made| {
+            sources.iter().all(|path| modified(path).is_some_and(|at| at <= made))
+        })
+    }
+
+    /// When its newest source or golden case was changed.
+    pub(super) fn last_change(&self) -> Option<SystemTime> {
+        let tests = fs::read_dir(self.folder.join("tests"));
+        let tests = tests.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+        self.sources().into_iter().chain(tests).filter_map(|path| modified(&path)).max()
+    }
+
+    /// Every file that it is made of.
+    fn sources(&self) -> Vec<PathBuf> {
+        let mut sources = Vec::new();
+        add_sources(&self.folder, self.language.endings(), MAX_DEPTH, &mut sources);
+        sources.push(self.contract());
+        sources
+    }
+
+    /// Keeps what was made of it.
+    pub(super) fn keep(&self, made: &Made) -> Result<PathBuf, BuildError> {
+        let path = self.component();
+        write(&path, &made.component)?;
+        match &made.named {
+            // Newer than that, or it would be of an earlier build.
+            Some(with_names) => write(&named(&path), with_names)?,
+            // That of an earlier build is none of this one's.
+            None => drop(fs::remove_file(named(&path))),
+        }
+        Ok(path)
+    }
+
+    /// A folder for what tools make on the way to the component.
+    pub(super) fn work_folder(&self) -> Result<PathBuf, BuildError> {
+        let path = self.target().join("work");
+        match fs::create_dir_all(&path) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(BuildError::File { path, source }),
+        }
+    }
+
+    /// Its tools have ended without a component, and have said why.
+    pub(super) fn does_not_compile(&self) -> BuildError {
+        BuildError::Tools { path: self.given.clone(), language: self.language }
+    }
+
+    /// Its tools are not here. `line` installs them, as an administrator or whoever reads it would.
+    pub(super) fn no_tools(&self, line: &str) -> BuildError {
+        let (path, language) = (self.given.clone(), self.language);
+        BuildError::NoTools { path, language, line: line.to_owned() }
+    }
+}
+
+fn add_sources(folder: &Path, endings: &[&str], depth: usize, sources: &mut Vec<PathBuf>) {
+    let Some(depth) = depth.checked_sub(1) else { return };
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        // A link to a folder is none: it may lead to where it is.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if !name.starts_with('.') && !NO_SOURCES.contains(&&*name) {
+                add_sources(&path, endings, depth, sources);
+            }
+        } else if path.extension().is_some_and(|ending| endings.iter().any(|e| ending == *e)) {
+            sources.push(path);
+        }
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|meta| meta.modified()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_is_fresh_until_a_source_is_newer() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("shout");
+        let touch = |name: &str, later: u64| {
+            let path = folder.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let file = fs::File::options().append(true).create(true).open(path).unwrap();
+            let at = SystemTime::now() + std::time::Duration::from_secs(later);
+            file.set_modified(at).unwrap();
+        };
+        for source in ["plugin.c", "sdk/clickmill.h", "sdk/wit/plugin.wit", "tests/cases.json"] {
+            touch(source, 0);
+        }
+        let project = Project::at(&folder, Language::C).unwrap();
+        assert_eq!(project.name, "shout");
+        assert!(!project.is_fresh());
+        let made = Made { component: b"a component".to_vec(), named: Some(b"named".to_vec()) };
+        assert_eq!(project.keep(&made).unwrap(), project.component());
+        assert!(named(&project.component()).is_file());
+        touch("target/plugins/components/shout.wasm", 10);
+        assert!(project.is_fresh());
+        let before = project.last_change();
+        for other in [
+            "README.md",
+            "target/plugins/work/plugin.c",
+            "node_modules/a/a.c",
+            ".git/a.c",
+            "a.wasm",
+        ] {
+            touch(other, 20);
+            assert!(project.is_fresh(), "{other}");
+        }
+        assert_eq!(project.last_change(), before);
+        // Cases are none of what it is made of, and are looked at all the same.
+        touch("tests/cases.json", 20);
+        assert!(project.is_fresh());
+        assert!(project.last_change() > before);
+        for source in ["sdk/clickmill.h", "sdk/wit/plugin.wit", "plugin.c", "new.c"] {
+            touch(source, 20);
+            assert!(!project.is_fresh(), "{source}");
+            touch(source, 0);
+            assert!(project.is_fresh(), "{source}");
+        }
+        fs::remove_file(folder.join("sdk/wit/plugin.wit")).unwrap();
+        assert!(!project.is_fresh(), "the contract is gone");
+    }
+
+    #[test]
+    fn names_of_functions_are_those_of_the_last_build() {
+        let scratch = tempfile::tempdir().unwrap();
+        let project = Project::at(scratch.path(), Language::Python).unwrap();
+        let mut made = Made { component: Vec::new(), named: Some(Vec::new()) };
+        let path = project.keep(&made).unwrap();
+        assert!(named(&path).is_file());
+        made.named = None;
+        project.keep(&made).unwrap();
+        assert!(path.is_file() && !named(&path).exists());
+    }
+}

@@ -1,0 +1,168 @@
+//! Plugins in Rust: crates, built by cargo with whatever Wasm toolchain the machine has or may get.
+//!
+//! In this order: the installed `wasm32-unknown-unknown` target of the active toolchain; Debian's own
+//! compiler, which builds the standard library from source. Where neither is there the error says which
+//! line to run; with [`Install::Allowed`] it is run: `rustup target add`, else `apt-get`, as root.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::OnceLock;
+use std::thread::ScopedJoinHandle;
+
+use super::asked::{Freshness, Install};
+use super::encode::{encode, named, write};
+use super::error::BuildError;
+use super::krate::Crate;
+use super::toolchain::{Missing, TARGET, Toolchain};
+use super::tools::INSTALL_NOTHING;
+
+/// What a plugin is compiled with. Wasm's SIMD takes a third off string searches. Inlining more than
+/// usual takes a twentieth off the whole chain, since every call settles the fuel account. The small stack
+/// is memory that each fresh instance has to clear.
+const FLAGS: &str = "-Ctarget-feature=+simd128,+bulk-memory -Cllvm-args=-inline-threshold=600 \
+     -Clink-arg=-zstack-size=131072";
+const PROFILE: [(&str, &str); 7] = [
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
+    ("CARGO_PROFILE_RELEASE_LTO", "fat"),
+    ("CARGO_PROFILE_RELEASE_INCREMENTAL", "false"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
+    ("CARGO_PROFILE_RELEASE_PANIC", "abort"),
+    // The names of functions stay; they are taken out of the component.
+    ("CARGO_PROFILE_RELEASE_STRIP", "debuginfo"),
+    ("CARGO_PROFILE_RELEASE_DEBUG", "0"),
+];
+
+/// The line that installs a toolchain which builds plugins, where none is here.
+pub(super) fn missing() -> Option<String> {
+    Toolchain::find().err().map(|missing| missing.line)
+}
+
+/// Builds plugin crates, and returns the component's path for each folder in turn.
+///
+/// Workspaces are built at the same time. Within one, crates are compiled one after the other: `cargo
+/// build` takes several crates, but makes no plugin of one that is an ordinary library to the host too;
+/// `cargo rustc` does, and takes one crate. Cargo lets one of its calls at a time into a target folder, so
+/// what is gained here is that modules are made into components meanwhile.
+pub(super) fn build_all<P: AsRef<Path>>(
+    crates: &[P],
+    freshness: Freshness,
+    install: Install,
+) -> Vec<Result<PathBuf, BuildError>> {
+    // Nobody needs a compiler where everything is fresh.
+    let toolchain = OnceLock::new();
+    let find = match install {
+        Install::Never => Toolchain::find,
+        Install::Allowed => Toolchain::find_or_install,
+    };
+    build_by(crates, freshness, |krate| match toolchain.get_or_init(find) {
+        Ok(toolchain) => compile(krate, *toolchain, install),
+        Err(missing) => Err(no_toolchain(krate, missing, install)),
+    })
+}
+
+fn no_toolchain(krate: &Crate, missing: &Missing, install: Install) -> BuildError {
+    let (path, line) = (krate.folder.clone(), &missing.line);
+    let lines = match install {
+        Install::Never => {
+            format!("`clickmill plugin build --install {}`, or `{line}`", path.display())
+        }
+        // It was tried.
+        Install::Allowed => format!("`{line}`"),
+    };
+    BuildError::NoToolchain { path, lines }
+}
+
+/// Builds plugin crates by a compiler that returns the module of a crate.
+fn build_by<P: AsRef<Path>>(
+    folders: &[P],
+    freshness: Freshness,
+    compile: impl Fn(&Crate) -> Result<Vec<u8>, BuildError> + Sync,
+) -> Vec<Result<PathBuf, BuildError>> {
+    let crates: Vec<Result<Crate, BuildError>> =
+        folders.iter().map(|folder| Crate::read(folder.as_ref())).collect();
+    // By the target folder of their workspace, each with its place in the list.
+    let mut stale: BTreeMap<&Path, Vec<(usize, &Crate)>> = BTreeMap::new();
+    for (at, krate) in crates.iter().enumerate() {
+        if let Ok(krate) = krate
+            && (freshness == Freshness::Rebuild || !krate.is_fresh())
+        {
+            stale.entry(&krate.target).or_default().push((at, krate));
+        }
+    }
+    let mut made: BTreeMap<usize, Result<(), BuildError>> = std::thread::scope(|scope| {
+        let compile = &compile;
+        let workers: Vec<_> = stale
+            .values()
+            .map(|crates| scope.spawn(move || build_workspace(crates, compile)))
+            .collect();
+        workers.into_iter().flat_map(join).collect()
+    });
+    let component = |(at, krate): (usize, Result<Crate, BuildError>)| {
+        let krate = krate?;
+        made.remove(&at).unwrap_or(Ok(()))?;
+        Ok(krate.component())
+    };
+    crates.into_iter().enumerate().map(component).collect()
+}
+
+/// Builds crates of one workspace: one is compiled while the modules before it are made into components.
+fn build_workspace(
+    crates: &[(usize, &Crate)],
+    compile: &(impl Fn(&Crate) -> Result<Vec<u8>, BuildError> + Sync),
+) -> Vec<(usize, Result<(), BuildError>)> {
+    std::thread::scope(|scope| {
+        let mut encoders = Vec::new();
+        for (at, krate) in crates.iter().copied() {
+            let module = compile(krate);
+            encoders.push((at, scope.spawn(move || keep(krate, &module?))));
+        }
+        encoders.into_iter().map(|(at, encoder)| (at, join(encoder))).collect()
+    })
+}
+
+fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Compiles a crate and returns its module.
+fn compile(krate: &Crate, toolchain: Toolchain, install: Install) -> Result<Vec<u8>, BuildError> {
+    tracing::info!(plugin = krate.name, wasm_target = TARGET, "building plugin");
+    let mut cargo = toolchain.cargo();
+    cargo
+        .current_dir(&krate.folder)
+        .args(["rustc", "--quiet", "--release", "--lib", "--crate-type", "cdylib"])
+        .args(["--target", TARGET])
+        .args(toolchain.arguments())
+        .arg("--target-dir")
+        .arg(&krate.target)
+        .envs(PROFILE)
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", FLAGS)
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .stdin(Stdio::null())
+        // Standard output is for data.
+        .stdout(Stdio::null());
+    if install == Install::Never {
+        let (name, value) = INSTALL_NOTHING;
+        cargo.env(name, value);
+    }
+    let built = cargo.status().is_ok_and(|status| status.success());
+    if !built {
+        return Err(BuildError::Compile { path: krate.folder.clone() });
+    }
+    let path = krate.module();
+    fs::read(&path).map_err(|source| BuildError::File { path, source })
+}
+
+/// Keeps the component of a module, and beside it one that has the names of functions yet.
+fn keep(krate: &Crate, module: &[u8]) -> Result<(), BuildError> {
+    let made = encode(&krate.folder, module)?;
+    write(&krate.component(), &made.component)?;
+    // Newer than that, or it would be of an earlier build.
+    write(&named(&krate.component()), &made.named.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

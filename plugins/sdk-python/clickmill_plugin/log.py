@@ -1,0 +1,29 @@
+"""Lines for the operator's log, and what is counted there."""
+
+from . import host
+
+
+def debug(message: str) -> None:
+    """For the plugin's author."""
+    host.log.write(host.log.Level.DEBUG, message)
+
+
+def info(message: str) -> None:
+    """Worth knowing."""
+    host.log.write(host.log.Level.INFO, message)
+
+
+def warn(message: str) -> None:
+    """Something is odd, the plugin goes on."""
+    host.log.write(host.log.Level.WARN, message)
+
+
+def error(message: str) -> None:
+    """Something failed."""
+    host.log.write(host.log.Level.ERROR, message)
+
+
+def unreadable(column: str, values: int = 1) -> None:
+    """Says that so many values of a column that this plugin writes, by its path, could not be read and are None
+    instead. The host counts them by stage and column."""
+    host.log.unreadable(column, values)

@@ -1,0 +1,216 @@
+"""What a plugin is, and the glue between it and the exports of the component."""
+
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Union
+
+from . import config as configuration
+from . import lookup
+from .batch import Batch
+from .columns import readers, roots
+from .config import NoConfig, Problems
+from .host import DataType, Err, types
+from .row import Refusal, Row
+from .sandbox import alone
+
+# A type, or a type in a list: `[DataType.TEXT]` is a column of lists.
+ColumnType = Union[DataType, list[DataType]]
+Columns = Union[Mapping[str, ColumnType], Callable[[Any], Mapping[str, ColumnType]]]
+Names = Union[Iterable[str], Callable[[Any], Iterable[str]]]
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret that a plugin wants, which arrives as the field of that name in the configuration. The host refuses
+    fewer bytes than that, and fewer than 16 whatever it says."""
+
+    name: str
+    min_bytes: int = 16
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin. `plugin` and `plugin.columns` make one of a function."""
+
+    function: Callable[..., None]
+    reads: Columns
+    writes: Columns
+    lookups: Names
+    secrets: tuple[Secret, ...]
+    multiplies: bool
+    over_columns: bool
+    config: type
+    schema: str
+
+    def __call__(self, *arguments: Any) -> None:
+        """The function itself."""
+        self.function(*arguments)
+
+    def configured(self, config: str) -> tuple[Any, types.Needs]:
+        """The configuration that a JSON text is, and what the plugin needs with it; or `Problems`."""
+        made = configuration.read(self.config, config)
+
+        def own(value):
+            return value(made) if callable(value) else value
+
+        reads, writes = _specs(own(self.reads)), _specs(own(self.writes))
+        return made, types.Needs(reads, writes, list(own(self.lookups)), self.multiplies)
+
+
+def plugin(
+    *,
+    reads: Columns,
+    writes: Columns,
+    lookups: Names = (),
+    secrets: Iterable[Secret] = (),
+    multiplies: bool = False,
+    _over_columns: bool = False,
+) -> Callable[[Callable[..., None]], Plugin]:
+    """Makes a function over a row, `def name(row: Row, config: Config) -> None`, the plugin of its module.
+
+    `reads` and `writes` are columns by path with their types, `[DataType.TEXT]` for lists; of a record that is read
+    all below it is, and one that is written is followed by its fields. `lookups` are the tables it asks. Each may
+    be a function of the configuration. `multiplies` says that one row may become several. `Config`, which may be
+    left out, is a dataclass.
+
+    An exception that leaves the function refuses its row, with code `exception`, its message and its line.
+    """
+
+    def make(function: Callable[..., None]) -> Plugin:
+        hints = [kind for name, kind in typing.get_type_hints(function).items() if name != "return"]
+        config = hints[1] if len(hints) > 1 else NoConfig
+        schema = configuration.schema(config)
+        own = (reads, writes, lookups, tuple(secrets), multiplies, _over_columns)
+        return Plugin(function, *own, config, schema)
+
+    return make
+
+
+def _columns(**announced: Any) -> Callable[[Callable[..., None]], Plugin]:
+    """Makes a function over whole columns, `def name(batch: Batch, config: Config) -> None`, the plugin of its
+    module. It is faster, and takes what `plugin` takes, but no `multiplies`. An exception that leaves it makes the
+    host look for the guilty rows."""
+    return plugin(**announced, _over_columns=True)
+
+
+plugin.columns = _columns
+
+
+def _specs(columns: Mapping[str, ColumnType]) -> list[types.ColumnSpec]:
+    def spec(path, kind):
+        repeated = isinstance(kind, list)
+        return types.ColumnSpec(path, kind[0] if repeated else kind, repeated)
+
+    return [spec(path, kind) for path, kind in columns.items()]
+
+
+_OWN = os.path.dirname(__file__)
+
+
+def told(error: BaseException) -> str:
+    """An exception, with the line of the plugin that it left from."""
+    # The text of a KeyError has quotation marks of its own.
+    message = error.args[0] if isinstance(error, KeyError) and error.args else error
+    text = f"{type(error).__name__}: {message}".removesuffix(": ")
+    line = ""
+    trace = error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if os.path.dirname(file) != _OWN and not file.startswith("<"):
+            line = f" ({os.path.basename(file)}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return text + line
+
+
+def process(plugin: Plugin, config: Any, needs: types.Needs, batch: types.Batch) -> types.Output:
+    """Transforms one batch."""
+    read = readers(batch.columns)
+    written = roots(needs.writes, read)
+    if plugin.over_columns:
+        columns = Batch(batch, read, written)
+        _call(plugin, columns, config)
+        return columns._end()
+    output = types.Output([] if needs.multiplies else None, [], [], [])
+    row = Row(read, written, batch.ingest_time, needs.multiplies)
+    own, count = list(written.items()), 0
+    for at in range(batch.rows):
+        row._begin(at)
+        refusal = None
+        try:
+            _call(plugin, row, config)
+            became = row._end(None)
+        except Refusal as error:
+            refusal = error
+        except BaseException as error:
+            # An exit too: it would end the call.
+            refusal = Refusal("exception", told(error))
+        if refusal is not None:
+            became = row._end(refusal)
+        for values, dropped, refusal in became:
+            if refusal is not None:
+                rejection = types.Rejection(count, refusal.code, refusal.message, refusal.column)
+                output.rejections.append(rejection)
+            elif dropped:
+                output.dropped.append(count)
+            for path, root in own:
+                if path in values:
+                    root.push(values[path])
+                else:
+                    root.keep(at)
+            if output.came_from is not None:
+                output.came_from.append(at)
+            count += 1
+    for root in written.values():
+        root.finish(output.came_from, output.columns)
+    return output
+
+
+def _call(plugin: Plugin, over: Any, config: Any) -> None:
+    if plugin.config is NoConfig:
+        plugin.function(over)
+    else:
+        plugin.function(over, config)
+
+
+def world(module: Any, name: str, version: str, description: str) -> type:
+    """The exports of the component, of the one plugin in a module."""
+    plugins = {id(one): one for one in vars(module).values() if isinstance(one, Plugin)}
+    if len(plugins) != 1:
+        raise TypeError(f"`{module.__name__}` has {len(plugins)} functions with `@plugin`, wanted one")
+    (own,) = plugins.values()
+    secrets = [types.Secret(secret.name, secret.min_bytes) for secret in own.secrets]
+    ready: dict[str, tuple[Any, types.Needs]] = {}
+
+    class WitWorld:
+        def describe(self):
+            return types.Manifest(name, version, description, own.schema, secrets)
+
+        def configure(self, config, available):
+            alone()
+            try:
+                _, needs = own.configured(config)
+            except Problems as error:
+                raise Err(error.problems)
+            except BaseException as error:
+                raise Err([told(error)])
+            return types.Configured(needs, b"")
+
+        def process(self, config, prepared, input):
+            alone()
+            lookup.forget()
+            try:
+                # An instance that the pipeline reuses is configured once.
+                if config not in ready:
+                    ready.clear()
+                    ready[config] = own.configured(config)
+                return process(own, *ready[config], input)
+            except Problems as error:
+                raise Err(types.Fault("; ".join(error.problems)))
+            except BaseException as error:
+                raise Err(types.Fault(told(error)))
+
+    return WitWorld

@@ -1,0 +1,51 @@
+"""What a component lacks: where Python would ask the system for it, which ends the call without a word, an exception
+says so."""
+
+import builtins
+import io
+import sys
+import time
+
+from . import log
+
+
+class _Output(io.TextIOBase):
+    """Standard output or error: its lines are lines of the log."""
+
+    def __init__(self, write):
+        self._write, self._line = write, ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *lines, self._line = (self._line + text).split("\n")
+        for line in lines:
+            self._write(line)
+        return len(text)
+
+
+class _NoImports:
+    """Finds no module."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        raise ImportError(f"`{name}` is imported too late: import it at the top of the file", name=name)
+
+
+def _no_files(file, *_, **__):
+    raise PermissionError(f"a plugin has no files: read `{file}` at the top of the file")
+
+
+def _no_clock():
+    raise PermissionError("a plugin has no clock: `row.ingest_time` is its now")
+
+
+def alone() -> None:
+    """Sees to it in an instance of the component."""
+    if isinstance(sys.stdout, _Output):
+        return
+    sys.stdout, sys.stderr = _Output(log.info), _Output(log.warn)
+    sys.meta_path[:] = [_NoImports]
+    builtins.open = io.open = _no_files
+    time.time = time.time_ns = time.monotonic = time.perf_counter = _no_clock
