@@ -242,6 +242,9 @@ fn an_object_gives_the_rows_and_letters_of_its_load() {
         }
         caller.send(Kind::Object, element.as_bytes());
         assert!(caller.answer().bytes == answer.bytes, "the same object, another answer");
+        let by_path = json!({ "uri": "shop.csv", "ingest_time": ingested });
+        caller.send(Kind::Object, by_path.to_string().as_bytes());
+        assert!(caller.answer().bytes == answer.bytes, "the same object by its path");
         answers.push(answer.bytes);
         caller.end();
     }

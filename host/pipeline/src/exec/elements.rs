@@ -153,7 +153,11 @@ impl<'a> Elements<'a> {
             let (version, given_up) = (version.clone(), AtomicBool::new(false));
             Arc::new(InHand { element, name, version, given_up })
         };
-        let found = self.find(&uri).and_then(|found| named(found, &uri));
+        // A file may be named by its path. What is taken for a pattern is still one object, by its generation.
+        let found = self.find(&uri).and_then(|found| match found.objects.as_slice() {
+            [one] if one.stays() => Ok(found),
+            _ => named(found, &uri),
+        });
         let object = match found {
             Ok(found) => found.objects.into_iter().next(),
             Err(error) => {
