@@ -90,6 +90,11 @@ impl Failure {
         Self::new(Exit::Environment, anyhow::Error::new(error).context(what))
     }
 
+    /// The error and the advice, for programs.
+    pub(crate) fn told(&self) -> (&(dyn std::error::Error + 'static), Option<&str>) {
+        (self.error.as_ref(), self.hint.as_deref())
+    }
+
     /// Adds advice.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -11,6 +11,7 @@ mod compile;
 mod dashboard;
 mod dead_letter;
 mod demo;
+mod exec;
 mod exit;
 mod generate;
 mod ids;
@@ -72,6 +73,8 @@ enum Verb {
     Demo(demo::Demo),
     /// Run a pipeline: to the end of its source, or a stream until told to stop
     Run(run::Run),
+    /// Run the chain for another engine, by frames on standard input and output
+    Exec(exec::Exec),
     /// Check a pipeline, its plugins and its table, without running it
     Validate(validate::Validate),
     /// Print the JSON Schema of pipeline files, for editors
@@ -133,6 +136,7 @@ pub fn main() -> ExitCode {
     let done = match cli.verb {
         Verb::Demo(verb) => verb.run(&cli.warehouse),
         Verb::Run(verb) => verb.run(&cli.warehouse),
+        Verb::Exec(verb) => verb.run(&cli.warehouse),
         Verb::Validate(verb) => verb.run(&cli.warehouse),
         Verb::Schema(verb) => verb.run(),
         Verb::Generate(verb) => verb.run(),

@@ -7,7 +7,9 @@
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::borrow::Cow;
 use std::fmt::Arguments;
+use std::fs::File;
 use std::io::{ErrorKind, IsTerminal, Result, Write, stderr, stdout};
+use std::os::fd::AsFd;
 
 use super::exit::Exit;
 use clickmill_core::terminal;
@@ -43,6 +45,11 @@ pub(super) fn data(text: &str) -> Result<()> {
 /// Standard output without escapes, for bytes of which nothing came from outside.
 pub(super) fn bytes() -> impl Write {
     stdout().lock()
+}
+
+/// Standard output for frames, which programs read: as it is, and at once.
+pub(super) fn frames() -> Result<File> {
+    Ok(stdout().as_fd().try_clone_to_owned()?.into())
 }
 
 /// Prints text to standard output at once. Returns whether it is still read.

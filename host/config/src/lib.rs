@@ -210,6 +210,15 @@ impl Format {
             Self::Csv { .. } | Self::Ndjson { .. } => Payload::Text,
         }
     }
+
+    /// A record larger than that is refused.
+    pub fn max_record_bytes(&self) -> usize {
+        match self {
+            Self::Csv { max_record_bytes, .. }
+            | Self::Ndjson { max_record_bytes }
+            | Self::Message { max_record_bytes, .. } => *max_record_bytes,
+        }
+    }
 }
 
 /// How delimited text tells its fields apart.

@@ -22,7 +22,8 @@ use super::observe::status::Status;
 use super::observe::tap::Taps;
 use super::replay::attempts;
 use super::swap::set_store::{SetStore, SetStoreError};
-use super::swap::{table, watch};
+use super::swap::watch::{self, AtStart};
+use super::swap::{Swaps, table};
 use super::threads::{Bell, Runtime, Threads};
 use super::versions::actor;
 use super::versions::fit::Target;
@@ -127,23 +128,48 @@ enum Purpose {
     Look,
 }
 
-fn assemble(
-    mut pipeline: Pipeline,
-    options: &Options,
-    purpose: Purpose,
-) -> Result<PreparedPipeline, BuildError> {
+/// What runs a chain, before it is known where its rows go.
+pub(super) struct Loaded {
+    pub runtime: Runtime,
+    pub engine: Engine,
+    /// The plugin set of the pipeline file.
+    pub library: Library,
+    pub secrets: Secrets,
+}
+
+/// Compiles the plugins of a pipeline file, which from then on names them where they are on this machine.
+/// Nothing is written but the cache.
+pub(super) fn load(pipeline: &mut Pipeline, options: &Options) -> Result<Loaded, BuildError> {
     // Before anything is built or started.
     let environment = |variable: &str| std::env::var_os(variable);
     let secrets = Secrets::read(&pipeline.plugins, &options.secrets, environment)?;
-    let (plugins, not_had) = components::fetched(&pipeline, options.cache.as_deref());
+    let (plugins, not_had) = components::fetched(pipeline, options.cache.as_deref());
     if let Some(error) = not_had.into_iter().next() {
         return Err(error);
     }
     pipeline.plugins = plugins;
     let runtime = Runtime::new().map_err(BuildError::Runtime)?;
-    let engine = engine(&pipeline, options)?;
+    let engine = engine(pipeline, options)?;
     let library = Library::load(&engine, &pipeline.plugins)?;
     library.check_secrets(&secrets)?;
+    Ok(Loaded { runtime, engine, library, secrets })
+}
+
+/// What makes dead letters of a pipeline.
+pub(super) fn letters(pipeline: &Pipeline) -> Result<Arc<Writer>, BuildError> {
+    Ok(Arc::new(Writer {
+        pipeline: pipeline.name.clone(),
+        schema: pipeline.dead_letter.schema.arrow(),
+        keys: pipeline.dead_letter.seal.as_ref().map(keys).transpose()?,
+    }))
+}
+
+fn assemble(
+    mut pipeline: Pipeline,
+    options: &Options,
+    purpose: Purpose,
+) -> Result<PreparedPipeline, BuildError> {
+    let Loaded { runtime, engine, library, secrets } = load(&mut pipeline, options)?;
     let failed = |error| BuildError::Resume(Box::new(error));
     let sets = SetStore::open(&state(&pipeline, &options.warehouse), runtime.handle());
     let target = target(&pipeline);
@@ -169,11 +195,7 @@ fn assemble(
     let table = &pipeline.sink.table;
     let audit = AuditSink::open(&options.audit, &pipeline.name, &tables, table, runtime.handle())?;
     let audit = Arc::new(audit);
-    let letters = Arc::new(Writer {
-        pipeline: pipeline.name.clone(),
-        schema: pipeline.dead_letter.schema.arrow(),
-        keys: pipeline.dead_letter.seal.as_ref().map(keys).transpose()?,
-    });
+    let letters = letters(&pipeline)?;
     let context = Arc::new(Context {
         actor: options.actor.clone(),
         tables,
@@ -223,7 +245,8 @@ async fn tables(pipeline: &Pipeline, warehouse: &str) -> Result<Tables, BuildErr
     Ok(tables)
 }
 
-fn target(pipeline: &Pipeline) -> Target {
+/// What every chain of a pipeline has to fit.
+pub(super) fn target(pipeline: &Pipeline) -> Target {
     let is_stream = pipeline.source.is_stream();
     Target {
         sink: pipeline.sink.clone(),
@@ -372,7 +395,7 @@ impl PreparedPipeline {
 
     /// Takes components up when they change: those that the pipeline file says, or all.
     pub fn watch(&self, all: bool) {
-        watch::watch(&self.context, all, &self.threads);
+        watch::watch(Swaps(self.context.clone()), all, AtStart::Runs, &self.threads);
     }
 
     /// Begins to look at it, and to show its numbers to whoever reads metrics.

@@ -8,6 +8,7 @@
 //! | `run` | what happens to batches: the transform; loads, streams, delivery; the end | `versions`, `observe` |
 //! | `swap` | another plugin set: the gate, the shadow run, what is kept of it, what is watched | `versions`, `observe`, `run` |
 //! | `replay` | dead letters once more | `versions`, `run`, `swap` |
+//! | `exec` | the chain for other engines: frames in, frames out, nothing written | all but `replay` |
 //!
 //! `build` makes a `Context` of a pipeline file, which all of these share; `threads` are those beside a run.
 //! No module imports back, and no two files import each other; a test holds it.
@@ -15,6 +16,7 @@
 mod audit_sink;
 mod build;
 mod context;
+mod exec;
 mod observe;
 mod replay;
 mod run;
@@ -25,6 +27,7 @@ mod versions;
 pub use audit_sink::{AuditSink, AuditSinkError, Kept};
 pub use build::{BuildError, Options, PreparedPipeline, build, look, open, tables_of, validate};
 pub use context::PublishError;
+pub use exec::{Exec, ExecError, error_frame, exec};
 pub use observe::running::{About, PluginKey, Plugins, Running};
 pub use observe::series::{Sample, StageSample};
 pub use observe::status::{Queue, Snapshot, Status};

@@ -5,9 +5,9 @@ mod backoff;
 mod cut;
 pub(crate) mod deliver;
 mod error;
-mod judge;
+pub(crate) mod judge;
 mod letters;
-mod line;
+pub(crate) mod line;
 pub(crate) mod load;
 mod objects;
 mod reorder;
@@ -93,7 +93,7 @@ pub fn run_objects(
 
 /// What was found of the object of this very name: one that is gone may be a pattern that others match. A
 /// pipe that has taken a file's place is not that file.
-fn named(found: Listing, uri: &str) -> Result<Listing, SourceError> {
+pub(crate) fn named(found: Listing, uri: &str) -> Result<Listing, SourceError> {
     let Listing { mut objects, mut passed_over, not_seen } = found;
     objects.retain(|object| object.uri == uri && object.stays());
     passed_over.retain(|passed_over| passed_over.uri == uri);

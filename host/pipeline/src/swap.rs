@@ -23,6 +23,7 @@ use super::versions::reading::Reading;
 use super::versions::slot::{RollbackTarget, Rollout};
 use super::versions::version::{Origin, Standing, VersionRecord};
 use clickmill_audit::{Action, Event, Outcome};
+use clickmill_config as config;
 use clickmill_core::{Digest, causes, lock};
 use clickmill_sandbox::{Change, ChangeError, Golden, PluginSet};
 use gate::{Candidate, Check, SwapRefused};
@@ -94,7 +95,7 @@ impl Swaps {
                 (Candidate { library, reading, golden }, None)
             }
         };
-        let passed = gate::check(context, from, candidate)?;
+        let passed = gate::check(&context.slot, &context.pipeline.swap.rules, from, candidate)?;
         let set = from.record.set.clone();
         let (from, to) = (from.library.digest().clone(), passed.library.digest().clone());
         let mut swapped =
@@ -105,11 +106,7 @@ impl Swaps {
         if !context.slot.stands(&base) {
             return Err(SwapRefused::Overtaken { entered: None });
         }
-        let config = &context.pipeline.swap;
-        let rollout = request.rollout.unwrap_or(match config.canary_share {
-            share if share < 1.0 => Rollout::Canary { share, time: config.canary },
-            _ => Rollout::All,
-        });
+        let rollout = rollout(request, &context.pipeline.swap);
         let begins = match rollout {
             Rollout::All => "all batches".to_owned(),
             Rollout::Canary { share, time } => {
@@ -225,7 +222,7 @@ impl Swaps {
             return Err(ChangeError::Nothing { plugin_set }.into());
         }
         library.check_secrets(&reading.secrets).map_err(ChangeError::from)?;
-        let fitted = gate::fit(context, &library, &reading.secrets)?;
+        let fitted = gate::fit(&context.slot, &library, &reading.secrets)?;
         let changes = gate::lines(&difference::changes(&current.record.set, &library.set()));
         let origin = Origin { actor: actor.name.clone(), note: reason, changes };
         // What ran since the start was published before it did.
@@ -292,6 +289,14 @@ impl Swaps {
         };
         earlier.into_iter().find(fine).map(|record| record.set.clone())
     }
+}
+
+/// How a set that passed begins: as it was asked for, or as the pipeline file says.
+pub(crate) fn rollout(request: &Request, config: &config::Swap) -> Rollout {
+    request.rollout.unwrap_or(match config.canary_share {
+        share if share < 1.0 => Rollout::Canary { share, time: config.canary },
+        _ => Rollout::All,
+    })
 }
 
 fn stages(changes: &[Change]) -> String {

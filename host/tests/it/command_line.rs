@@ -11,6 +11,7 @@ fn help_says_what_each_verb_does_with_examples() {
     for verb in [
         &["--help"][..],
         &["run", "--help"],
+        &["exec", "--help"],
         &["validate", "--help"],
         &["schema", "--help"],
         &["demo", "--help"],

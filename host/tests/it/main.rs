@@ -19,6 +19,7 @@ mod contract;
 mod dashboard;
 mod emulators;
 mod exactly_once;
+mod exec;
 mod faults;
 mod field;
 mod fuzz;

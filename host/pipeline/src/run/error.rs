@@ -77,7 +77,7 @@ impl From<SourceError> for RunError {
 
 impl RunError {
     /// Why an object is not loaded.
-    pub(super) fn of(object: &str, error: LoadError) -> Self {
+    pub(crate) fn of(object: &str, error: LoadError) -> Self {
         let object = object.to_owned();
         match error {
             LoadError::Fit(source) => Self::Fit { object, source },

@@ -6,7 +6,7 @@ use clickmill_core::batch::{Position, Rejected};
 use clickmill_dead_letter::{StopRule, TooManyRejected};
 
 /// Counts what becomes of a run's records, and says when too many of them are rejected.
-pub(super) struct Judge {
+pub(crate) struct Judge {
     rule: StopRule,
     /// The batches of the object in hand, in its order.
     batches: Vec<Batch>,
@@ -21,17 +21,17 @@ struct Batch {
 
 impl Judge {
     /// A judge by the rule of a pipeline file.
-    pub(super) fn new(config: &config::DeadLetter) -> Self {
+    pub(crate) fn new(config: &config::DeadLetter) -> Self {
         Self::by(StopRule::new(config.max_rejected_share, config.window_rows))
     }
 
     /// A judge by a rule.
-    pub(super) fn by(rule: StopRule) -> Self {
+    pub(crate) fn by(rule: StopRule) -> Self {
         Self { rule, batches: Vec::new() }
     }
 
     /// Of a stream: counts what is durable.
-    pub(super) fn deliver(&mut self, delivered: &Delivered) -> Result<(), TooManyRejected> {
+    pub(crate) fn deliver(&mut self, delivered: &Delivered) -> Result<(), TooManyRejected> {
         // What a version did that is gone says nothing about what comes.
         if delivered.version.was_rolled_back() {
             return Ok(());
@@ -41,13 +41,13 @@ impl Judge {
     }
 
     /// Begins an object. Each is judged by itself: the verdict on it is the same whatever came before.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.rule.forget();
         self.batches.clear();
     }
 
     /// Of an object: counts a batch, by the rows that its records became. `last` is the place of its last row that is written.
-    pub(super) fn count(
+    pub(crate) fn count(
         &mut self,
         rows: u64,
         rejected: u64,
@@ -60,7 +60,7 @@ impl Judge {
 
     /// Of an object: counts rows that its table refused after their batches were counted, and judges as
     /// if it had refused them at once.
-    pub(super) fn refuse_late(&mut self, refused: &[Rejected]) -> Result<(), TooManyRejected> {
+    pub(crate) fn refuse_late(&mut self, refused: &[Rejected]) -> Result<(), TooManyRejected> {
         for refused in refused {
             let is_before = |batch: &Batch| batch.last.as_ref() < Some(&refused.position);
             let at = self.batches.partition_point(is_before);
@@ -73,7 +73,7 @@ impl Judge {
     }
 
     /// Of an object: the verdict at its end. A short run is judged only here.
-    pub(super) fn end(&self) -> Result<(), TooManyRejected> {
+    pub(crate) fn end(&self) -> Result<(), TooManyRejected> {
         self.rule.end()
     }
 }

@@ -17,7 +17,7 @@ const QUEUED_PER_WORKER: usize = 2;
 
 /// Why it did not come to its end.
 #[derive(Debug, PartialEq)]
-pub(super) enum Broken<E> {
+pub(crate) enum Broken<E> {
     /// Somebody failed.
     Failed(E),
     /// A thread panicked.
@@ -26,7 +26,7 @@ pub(super) enum Broken<E> {
 
 /// Runs it to the end of what is read, or until `write` has something to say, which is returned. Reading
 /// ends early where `interrupt` is called while it waits.
-pub(super) fn run<I: Send, O: Send, E: Send, R, W: FnMut(I) -> Result<O, E>>(
+pub(crate) fn run<I: Send, O: Send, E: Send, R, W: FnMut(I) -> Result<O, E>>(
     workers: usize,
     mut read: impl FnMut() -> Result<Option<I>, E> + Send,
     worker: impl Fn() -> W + Sync,

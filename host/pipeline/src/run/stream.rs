@@ -47,7 +47,7 @@ use crate::observe::status::{Queue, Status};
 use crate::observe::summary::Summary;
 use crate::versions::slot::Slot;
 use crate::versions::version::VersionRecord;
-use clickmill_config::{Format, Payload};
+use clickmill_config::Payload;
 use clickmill_core::batch::{Message, Positions};
 use clickmill_core::schema::provenance;
 use clickmill_core::{Micros, SPANS};
@@ -78,11 +78,7 @@ pub(crate) fn run(
     let payload = pipeline.format.payload();
     let columns = messages::schema(payload);
     context.slot.fit(&context.slot.current(), &columns)?;
-    let max_record_bytes = match pipeline.format {
-        Format::Csv { max_record_bytes, .. }
-        | Format::Ndjson { max_record_bytes }
-        | Format::Message { max_record_bytes, .. } => max_record_bytes,
-    };
+    let max_record_bytes = pipeline.format.max_record_bytes();
     let (stream, delivery) = context.runtime.block_on(open(context, status))?;
     let name = stream.name().clone();
     std::thread::scope(|scope| {

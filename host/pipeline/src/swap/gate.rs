@@ -9,13 +9,14 @@ use super::difference::changes;
 use super::sensitive;
 use super::set_store::SetStoreError;
 use super::shadow::{Shadow, shadow};
-use crate::context::{Context, PublishError};
+use crate::context::PublishError;
 use crate::versions::fit::{FitError, Fitted};
 use crate::versions::reading::Reading;
 use crate::versions::rules::{Breach, Compared, breach, changes_too_much};
+use crate::versions::slot::Slot;
 use crate::versions::version::Version;
 use clickmill_audit::AuditError;
-use clickmill_config::ConfigError;
+use clickmill_config::{ConfigError, Rules};
 use clickmill_core::{Digest, Fault, StageName, list};
 use clickmill_sandbox::{ChangeError, Golden, Library, Measure, Secrets, SecretsError, TestError};
 
@@ -212,7 +213,7 @@ fn newly(shadow: &Shadow) -> Vec<String> {
 }
 
 /// A set that is to run.
-pub(super) struct Candidate {
+pub(crate) struct Candidate {
     pub library: Library,
     /// The stages of the pipeline file that it has.
     pub reading: Arc<Reading>,
@@ -221,7 +222,7 @@ pub(super) struct Candidate {
 }
 
 /// A set that passed.
-pub(super) struct Passed {
+pub(crate) struct Passed {
     pub library: Library,
     pub reading: Arc<Reading>,
     pub fitted: Option<Fitted>,
@@ -231,19 +232,19 @@ pub(super) struct Passed {
 }
 
 /// Checks what is to run in place of what runs.
-pub(super) fn check(
-    context: &Context,
+pub(crate) fn check(
+    slot: &Slot,
+    rules: &Rules,
     running: &Arc<Version>,
     candidate: Candidate,
 ) -> Result<Passed, SwapRefused> {
-    let config = &context.pipeline.swap;
     let mut checks = Vec::new();
     let mut passed = |name, found: String| checks.push(Check { name, found });
     let Candidate { library, reading, golden } = candidate;
     library.check_secrets(&reading.secrets).map_err(ChangeError::from)?;
     let changes = changes(&running.library.set(), &library.set());
     passed("component", lines(&changes).join("; "));
-    let fitted = fit(context, &library, &reading.secrets)?;
+    let fitted = fit(slot, &library, &reading.secrets)?;
     passed(
         "columns",
         match &fitted {
@@ -253,8 +254,8 @@ pub(super) fn check(
     );
     if !Arc::ptr_eq(&reading, &running.reading) {
         let columns = fitted.as_ref().map(|fitted| &fitted.columns);
-        let before = columns.map(|columns| context.slot.fit(running, columns)).transpose()?;
-        let (guard, before) = (&context.slot.target().guard, before.as_deref());
+        let before = columns.map(|columns| slot.fit(running, columns)).transpose()?;
+        let (guard, before) = (&slot.target().guard, before.as_deref());
         let now = (&library, fitted.as_ref());
         let lost = sensitive::lost(guard, (&running.library, before), now);
         if !lost.is_empty() {
@@ -279,9 +280,8 @@ pub(super) fn check(
         return Err(SwapRefused::GoldenFailed { stages, failed, cases, problems });
     }
     passed("golden", format!("{all} cases"));
-    let recent = context.slot.recent().batches();
+    let recent = slot.recent().batches();
     let before = fitted.as_ref().and_then(|fitted| running.fitted(&fitted.columns));
-    let rules = &config.rules;
     let shadow = match (&before, &fitted) {
         (Some(before), Some(now)) => shadow(before, now, &recent, rules)?,
         _ => Shadow::default(),
@@ -296,17 +296,17 @@ pub(super) fn check(
 }
 
 /// Changes as lines.
-pub(super) fn lines(changes: &[(StageName, String)]) -> Vec<String> {
+pub(crate) fn lines(changes: &[(StageName, String)]) -> Vec<String> {
     changes.iter().map(|(stage, what)| format!("{stage}: {what}")).collect()
 }
 
 /// Fits a library to the columns that came in last, where any did.
 pub(super) fn fit(
-    context: &Context,
+    slot: &Slot,
     library: &Library,
     secrets: &Secrets,
 ) -> Result<Option<Fitted>, SwapRefused> {
-    let columns = context.slot.columns();
-    let target = context.slot.target();
+    let columns = slot.columns();
+    let target = slot.target();
     Ok(columns.map(|columns| target.fit(library, &columns, secrets)).transpose()?)
 }

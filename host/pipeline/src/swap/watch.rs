@@ -14,17 +14,18 @@ use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
 use object_store::ObjectStore;
+use tokio::runtime::Handle;
 
 use super::gate::SwapRefused;
 use super::reload::Reload;
 use super::{Request, Swaps};
-use crate::context::Context;
-use crate::threads::{End, Threads};
+use crate::threads::Threads;
 use crate::versions::actor::{self, Actor};
-use clickmill_config::{PipelineFile, Plugin};
+use crate::versions::slot::Slot;
+use clickmill_config::{Pipeline, PipelineFile, Plugin};
 use clickmill_core::{Digest, causes, store};
 use clickmill_sandbox::build::{self, Freshness, Install};
-use clickmill_sandbox::{Change, FetchError, Golden, LookupFile, NewComponent};
+use clickmill_sandbox::{Change, Engine, FetchError, Golden, LookupFile, NewComponent};
 
 /// What is looked at.
 enum Place {
@@ -50,10 +51,57 @@ struct LookupPlace {
     watched: bool,
 }
 
+/// Something whose plugins are watched.
+pub(crate) trait Watched: Send + 'static {
+    fn pipeline(&self) -> &Pipeline;
+    /// Where it was read from, if its stages may be read again.
+    fn file(&self) -> Option<&PipelineFile>;
+    fn runtime(&self) -> &Handle;
+    fn engine(&self) -> &Engine;
+    fn slot(&self) -> &Slot;
+    /// Checks what has changed and takes it up. What is refused is told.
+    fn take(&self, request: &Request) -> Result<(), SwapRefused>;
+}
+
+impl Watched for Swaps {
+    fn pipeline(&self) -> &Pipeline {
+        &self.0.pipeline
+    }
+
+    fn file(&self) -> Option<&PipelineFile> {
+        self.0.file.as_ref()
+    }
+
+    fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    fn slot(&self) -> &Slot {
+        &self.0.slot
+    }
+
+    fn take(&self, request: &Request) -> Result<(), SwapRefused> {
+        self.swap(request).map(|_| ())
+    }
+}
+
+/// What becomes of what lies in `swap.watch` at the start.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum AtStart {
+    /// It runs already, as far as it was taken up before.
+    Runs,
+    /// It is taken up before anything runs.
+    IsTakenUp,
+}
+
 /// Looks at what is to be watched, on a thread of its own, as long as the pipeline is there. With `all`
 /// all stages are watched, and so is the pipeline file.
-pub(crate) fn watch(context: &Arc<Context>, all: bool, threads: &Threads) {
-    let config = &context.pipeline.swap;
+pub(crate) fn watch<W: Watched>(watched: W, all: bool, at_start: AtStart, threads: &Threads) {
+    let config = &watched.pipeline().swap;
     let prefix = config.watch.as_ref().and_then(|uri| match store::open(uri) {
         Ok((store, prefix)) => Some(Place::Prefix { store, prefix }),
         Err(error) => {
@@ -61,27 +109,34 @@ pub(crate) fn watch(context: &Arc<Context>, all: bool, threads: &Threads) {
             None
         }
     });
-    let file = context.file.clone().filter(|_| all).map(Place::Pipeline);
+    let file = watched.file().cloned().filter(|_| all).map(Place::Pipeline);
     let fixed: Vec<Place> = prefix.into_iter().chain(file).collect();
     // Without the pipeline file no stage comes, and none goes.
-    if fixed.is_empty() && stages(&context.slot.current().reading.plugins, all).is_empty() {
+    if fixed.is_empty() && stages(&watched.slot().current().reading.plugins, all).is_empty() {
         return;
     }
     let interval = config.watch_interval;
-    let swaps = Swaps(context.clone());
+    let watcher = Watcher(watched);
+    let mut seen = Seen::default();
+    if at_start == AtStart::IsTakenUp {
+        let mut there = watcher.changed(fixed.iter(), &mut seen, true);
+        there.retain(|changed| matches!(changed, Changed::Object { .. }));
+        watcher.take_up(there, || true);
+    }
     threads.spawn("watch", move |end| {
-        let mut seen = Seen::default();
         let mut changed = |first: bool| {
-            let of_stages = stages(&swaps.0.slot.current().reading.plugins, all);
+            let of_stages = stages(&watcher.0.slot().current().reading.plugins, all);
             let places = fixed.iter().chain(&of_stages);
-            swaps.changed(places, &mut seen, first)
+            watcher.changed(places, &mut seen, first)
         };
         // What is there at the start runs already. The pipeline file was read a while ago.
         let mut found = changed(true);
-        found.retain(|changed| matches!(changed, Changed::Pipeline(_)));
+        if at_start == AtStart::Runs {
+            found.retain(|changed| matches!(changed, Changed::Pipeline(_)));
+        }
         loop {
             if !found.is_empty() {
-                swaps.take_up(found, end);
+                watcher.take_up(found, || !end.comes_within(Duration::ZERO));
             }
             if end.comes_within(interval) {
                 return;
@@ -166,7 +221,10 @@ enum Changed {
     Object { stage: String, store: Arc<dyn ObjectStore>, path: object_store::path::Path },
 }
 
-impl Swaps {
+/// Looks, and has taken up what has changed.
+struct Watcher<W>(W);
+
+impl<W: Watched> Watcher<W> {
     /// What has changed since the look before; at the `first`, the pipeline file since it was read.
     fn changed<'a>(
         &self,
@@ -209,7 +267,7 @@ impl Swaps {
                 }
                 Place::Prefix { store, prefix } => {
                     let listed = store.list(Some(prefix)).try_collect::<Vec<_>>();
-                    let objects = match self.0.runtime.block_on(listed) {
+                    let objects = match self.0.runtime().block_on(listed) {
                         Ok(objects) => objects,
                         Err(error) => {
                             tracing::warn!(error = causes(&error), "cannot look at `swap.watch`");
@@ -219,7 +277,7 @@ impl Swaps {
                     for object in objects {
                         let name = object.location.filename().unwrap_or_default();
                         let Some(stage) = name.strip_suffix(".wasm") else { continue };
-                        let known = self.0.slot.current();
+                        let known = self.0.slot().current();
                         let state = format!(
                             "{:?} {:?} {} {}",
                             object.version, object.e_tag, object.last_modified, object.size
@@ -238,14 +296,14 @@ impl Swaps {
     }
 
     /// Swaps all of it at once, against what runs by then.
-    fn take_up(&self, changed: Vec<Changed>, end: &End) {
+    fn take_up(&self, changed: Vec<Changed>, goes_on: impl Fn() -> bool) {
         let of_watch = || Request { actor: Actor::host(actor::WATCH), ..Request::default() };
         let mut request = of_watch();
         for changed in changed {
             if let Changed::Pipeline(file) = &changed {
                 if self.has_other_stages(file) {
                     let reload = Some(Reload::default());
-                    self.swap_at_last(&Request { reload, ..of_watch() }, end);
+                    self.swap_at_last(&Request { reload, ..of_watch() }, &goes_on);
                 }
                 continue;
             }
@@ -262,7 +320,7 @@ impl Swaps {
                 request.changes.push(change);
                 continue;
             }
-            let running = self.0.slot.current();
+            let running = self.0.slot().current();
             let mut made =
                 running.record.set.stages.iter().filter(|made| made.stage == *change.stage);
             // What runs already is left, and so are its cases.
@@ -273,18 +331,18 @@ impl Swaps {
             request.changes.push(change);
         }
         // A stage may have gone with the pipeline file.
-        let running = self.0.slot.current();
+        let running = self.0.slot().current();
         request.changes.retain(|change| running.library.stage_names().any(|s| s == change.stage));
         request.golden.retain(|(stage, _)| running.library.stage_names().any(|s| s == stage));
         if !request.changes.is_empty() {
-            self.swap_at_last(&request, end);
+            self.swap_at_last(&request, &goes_on);
         }
     }
 
     /// Swaps against what runs by then. What is refused is told where it is.
-    fn swap_at_last(&self, request: &Request, end: &End) {
-        while let Err(SwapRefused::Overtaken { .. }) = self.swap(request)
-            && !end.comes_within(Duration::ZERO)
+    fn swap_at_last(&self, request: &Request, goes_on: &impl Fn() -> bool) {
+        while let Err(SwapRefused::Overtaken { .. }) = self.0.take(request)
+            && goes_on()
         {}
     }
 
@@ -292,17 +350,17 @@ impl Swaps {
     /// read is told there where it is refused.
     fn has_other_stages(&self, file: &PipelineFile) -> bool {
         let Ok((pipeline, _)) = file.read() else { return true };
-        let running = self.0.slot.current();
+        let running = self.0.slot().current();
         let is_same = pipeline.plugins == running.reading.plugins;
         if is_same {
-            self.0.slot.reads_as(&running.reading);
+            self.0.slot().reads_as(&running.reading);
         }
-        !is_same || !self.0.pipeline.differs(&pipeline).is_empty()
+        !is_same || !self.0.pipeline().differs(&pipeline).is_empty()
     }
 
     /// What a stage is to have, with its golden cases; `None` where it is to have what it has.
     fn read(&self, changed: Changed) -> Result<Option<(Change, Vec<Golden>)>, String> {
-        let max_bytes = self.0.engine.limits().max_bytes;
+        let max_bytes = self.0.engine().limits().max_bytes;
         let of_file =
             |path: &Path| NewComponent::read(path, max_bytes).map_err(|error| causes(&error));
         let (stage, component, golden) = match changed {
@@ -325,7 +383,7 @@ impl Swaps {
                     |error: FetchError| format!("cannot read `{path}`: {}", causes(&error));
                 let named = PathBuf::from(path.to_string());
                 let got = NewComponent::get(&*store, &path, named, max_bytes);
-                let got = self.0.runtime.block_on(got);
+                let got = self.0.runtime().block_on(got);
                 (stage, got.map_err(failed)?, Ok(Vec::new()))
             }
         };
@@ -337,7 +395,7 @@ impl Swaps {
         let LookupPlace { stage, table, path, watched } = place;
         let file = LookupFile::read(&table, &path).map_err(|error| causes(&error))?;
         let digest = file.digest().clone();
-        let running = self.0.slot.current();
+        let running = self.0.slot().current();
         let mut stages = running.record.set.stages.iter().filter(|made| made.stage == *stage);
         let mut lookups = stages.by_ref().flat_map(|made| &made.lookups);
         if lookups.any(|made| made.table == table && made.digest == digest) {

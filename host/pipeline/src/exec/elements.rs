@@ -1,0 +1,202 @@
+//! What the caller sends, one frame after the other, and the records of an object that it names.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, select};
+
+use super::error::ExecError;
+use super::executor::{Executor, InHand, Work};
+use super::frame::{Frame, FrameError, Kind};
+use super::said::{self, Named};
+use crate::run::load::LoadError;
+use crate::run::named;
+use crate::versions::fit::Fitted;
+use crate::versions::version::Version;
+use clickmill_core::Micros;
+use clickmill_decode::Decoder;
+use clickmill_source as source;
+use clickmill_source::{Interrupt, Listing, Object, Progress, SourceError};
+
+/// What the caller sends, one after the other.
+pub(super) struct Elements<'a> {
+    executor: &'a Executor,
+    frames: Receiver<Result<Frame, FrameError>>,
+    /// Told once nothing more is wanted.
+    ended: Receiver<()>,
+    interrupt: Interrupt,
+    /// The object that is being read.
+    object: Option<Reading>,
+    /// The number of the next element.
+    next: u64,
+    is_greeted: bool,
+}
+
+/// An object that is being read.
+struct Reading {
+    in_hand: Arc<InHand>,
+    object: Object,
+    decoder: Decoder,
+    fitted: Arc<Fitted>,
+}
+
+impl<'a> Elements<'a> {
+    pub(super) fn new(
+        executor: &'a Executor,
+        frames: Receiver<Result<Frame, FrameError>>,
+        ended: Receiver<()>,
+        interrupt: Interrupt,
+    ) -> Self {
+        Self { executor, frames, ended, interrupt, object: None, next: 0, is_greeted: false }
+    }
+
+    /// What is to be done next; `None` where the caller has ended, or nothing more is wanted.
+    pub(super) fn next(&mut self) -> Result<Option<Work>, ExecError> {
+        loop {
+            if let Some(reading) = self.object.take() {
+                return Ok(Some(self.read_on(reading)));
+            }
+            let frame = select! {
+                recv(self.frames) -> frame => frame,
+                recv(self.ended) -> _ => return Ok(None),
+            };
+            // Closed where standard input has ended.
+            let Ok(frame) = frame else { return Ok(None) };
+            let Frame { kind, body } = frame?;
+            let is_hello = kind == Kind::Hello;
+            if is_hello == self.is_greeted {
+                let what = format!("the caller sends a frame of kind {}", kind as u8);
+                return Err(ExecError::Hello { what });
+            }
+            if is_hello {
+                said::hello_of(&body)?;
+                self.is_greeted = true;
+                continue;
+            }
+            let element = self.next;
+            self.next += 1;
+            if let Some(work) = self.element(element, kind, body)? {
+                return Ok(Some(work));
+            }
+        }
+    }
+
+    /// The next records of an object, or its end.
+    fn read_on(&mut self, mut reading: Reading) -> Work {
+        let (object, fitted) = (reading.in_hand.clone(), reading.fitted.clone());
+        if object.is_given_up() {
+            return Work::End { object, end: Ok(()) };
+        }
+        let end = match reading.decoder.next_batch() {
+            Ok(Some(decoded)) => {
+                self.object = Some(reading);
+                return Work::Part { object, fitted, decoded };
+            }
+            Ok(None) => reading.object.check_unchanged().map_err(LoadError::from),
+            Err(error) => Err(error.into()),
+        };
+        Work::End { object, end }
+    }
+
+    /// What is to be done for an element; `None` where it is an object that is read from now on.
+    fn element(
+        &mut self,
+        element: u64,
+        kind: Kind,
+        body: Bytes,
+    ) -> Result<Option<Work>, ExecError> {
+        let pipeline = &self.executor.pipeline;
+        let (given, of_stream) = match kind {
+            Kind::Batch | Kind::Crashed => ("a batch of messages", true),
+            _ => ("about objects", false),
+        };
+        if of_stream != pipeline.source.is_stream() {
+            let (pipeline, takes) = (pipeline.name.clone(), said::takes(pipeline));
+            return Err(ExecError::Kind { element, given, pipeline, takes });
+        }
+        let wrong = |what| ExecError::Element { element, what };
+        Ok(match kind {
+            Kind::Batch => Some(Work::Messages { element, body }),
+            Kind::Crashed => Some(Work::Crashed { element, body }),
+            Kind::Find => {
+                let found = match said::find_of(&body).map_err(wrong)?.uri {
+                    Some(uri) => self.find(&uri),
+                    None => self.executor.runtime.block_on(source::list(&pipeline.source)),
+                };
+                Some(Work::Ready(match found {
+                    Ok(listing) => said::objects(&listing),
+                    Err(error) => said::failed(element, None, &error, error.fault()),
+                }))
+            }
+            _ => self.object(element, said::object_of(&body).map_err(wrong)?),
+        })
+    }
+
+    /// What lies there, unless nobody wants to know any more.
+    fn find(&self, uri: &str) -> Result<Listing, SourceError> {
+        self.executor.runtime.block_on(async {
+            tokio::select! {
+                found = source::find(uri) => found,
+                () = self.interrupt.interrupted() => {
+                    Err(SourceError::Interrupted { uri: uri.to_owned() })
+                }
+            }
+        })
+    }
+
+    /// Begins to read an object; where nothing is to be read of it, it is at its end.
+    fn object(&mut self, element: u64, asked: Named) -> Option<Work> {
+        let Named { uri, generation, ingest_time } = asked;
+        let version = self.executor.slot.pick(element);
+        let in_hand = |name: String| {
+            let (version, given_up) = (version.clone(), AtomicBool::new(false));
+            Arc::new(InHand { element, name, version, given_up })
+        };
+        // A file may be named by its path. What is taken for a pattern is still one object, by its generation.
+        let found = self.find(&uri).and_then(|found| match found.objects.as_slice() {
+            [one] if one.stays() => Ok(found),
+            _ => named(found, &uri),
+        });
+        let object = match found {
+            Ok(found) => found.objects.into_iter().next(),
+            Err(error) => {
+                return Some(Work::End { object: in_hand(uri), end: Err(error.into()) });
+            }
+        };
+        // It is there and holds nothing.
+        let Some(object) = object else {
+            return Some(Work::End { object: in_hand(uri), end: Ok(()) });
+        };
+        let in_hand = in_hand(object.name());
+        if generation.is_some_and(|wanted| wanted != object.generation) {
+            let end = Err(SourceError::Changed { uri }.into());
+            return Some(Work::End { object: in_hand, end });
+        }
+        match self.open(&object, &version, ingest_time) {
+            Ok(Some((decoder, fitted))) => {
+                let reading = Reading { in_hand: in_hand.clone(), object, decoder, fitted };
+                self.object = Some(reading);
+                None
+            }
+            Ok(None) => Some(Work::End { object: in_hand, end: Ok(()) }),
+            Err(error) => Some(Work::End { object: in_hand, end: Err(error) }),
+        }
+    }
+
+    fn open(
+        &self,
+        object: &Object,
+        version: &Version,
+        ingest_time: Micros,
+    ) -> Result<Option<(Decoder, Arc<Fitted>)>, LoadError> {
+        let Executor { pipeline, runtime, slot, .. } = self.executor;
+        let Some(input) = object.open(runtime, &Progress::default(), &self.interrupt)? else {
+            return Ok(None);
+        };
+        let name = object.name().into();
+        let decoder = Decoder::new(&pipeline.format, pipeline.batch, name, ingest_time, input)?;
+        let fitted = slot.fit(version, decoder.schema())?;
+        Ok(Some((decoder, fitted)))
+    }
+}

@@ -1,0 +1,197 @@
+//! What runs the chain over elements, and what comes of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use bytes::Bytes;
+use tokio::runtime::Handle;
+
+use super::error::ExecError;
+use super::frame::{self, Kind};
+use super::input::{self, Messages};
+use crate::observe::summary::Counts;
+use crate::observe::tap::Taps;
+use crate::run::load::LoadError;
+use crate::run::transform::{Finished, Worker};
+use crate::versions::fit::Fitted;
+use crate::versions::slot::Slot;
+use crate::versions::version::{Version, VersionRecord};
+use clickmill_config::Pipeline;
+use clickmill_core::batch::{Position, Reason, Rejected};
+use clickmill_core::{StageName, stage};
+use clickmill_dead_letter::Writer;
+use clickmill_decode::{Decoded, messages};
+use clickmill_sandbox::{Engine, RecordCounts};
+
+/// The code of records on which the process died.
+const HOST_CRASH: &str = "host_crash";
+
+/// What runs the chain.
+pub(super) struct Executor {
+    pub pipeline: Pipeline,
+    /// For input and output.
+    pub runtime: Handle,
+    pub engine: Engine,
+    pub slot: Slot,
+    pub taps: Taps,
+    pub letters: Arc<Writer>,
+    pub max_frame_bytes: usize,
+}
+
+/// What a thread of the chain is to do.
+pub(super) enum Work {
+    /// An element of messages, as it came in.
+    Messages { element: u64, body: Bytes },
+    /// One of records on which the process died.
+    Crashed { element: u64, body: Bytes },
+    /// Some records of an object.
+    Part { object: Arc<InHand>, fitted: Arc<Fitted>, decoded: Decoded },
+    /// The end of an object.
+    End { object: Arc<InHand>, end: Result<(), LoadError> },
+    /// A frame that is ready.
+    Ready(Vec<u8>),
+}
+
+/// What came of it.
+pub(super) enum Answer {
+    Whole { element: u64, version: Arc<VersionRecord>, made: Made },
+    Part { object: Arc<InHand>, made: Made, last: Option<Position> },
+    End { object: Arc<InHand>, end: Result<(), LoadError> },
+    Ready(Vec<u8>),
+}
+
+/// Frames of rows and letters, and what they count.
+#[derive(Default)]
+pub(super) struct Made {
+    pub frames: Vec<Vec<u8>>,
+    pub counts: Counts,
+}
+
+/// An object that is being answered.
+pub(super) struct InHand {
+    pub element: u64,
+    /// `uri@generation`, or as much of it as is known.
+    pub name: String,
+    pub version: Arc<Version>,
+    /// It has failed: nothing more of it is wanted.
+    pub given_up: AtomicBool,
+}
+
+impl InHand {
+    /// Nothing more of it is wanted.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
+    }
+}
+
+impl Executor {
+    /// Does what there is to do, on one of the chain's threads.
+    pub(super) fn answer(&self, worker: &mut Worker<'_>, work: Work) -> Result<Answer, ExecError> {
+        match work {
+            Work::Messages { element, body } => self.messages(worker, element, body),
+            Work::Crashed { element, body } => self.crashed(element, body),
+            Work::Part { object, fitted, decoded } => {
+                let failed = |source| ExecError::Rows { element: object.element, source };
+                let finished = worker
+                    .run(&object.version, &fitted, decoded, Instant::now())
+                    .map_err(failed)?;
+                let last = finished.rows.origins().last();
+                let mut made = Made::default();
+                self.add(&mut made, &finished).map_err(failed)?;
+                Ok(Answer::Part { object, made, last })
+            }
+            Work::End { object, end } => Ok(Answer::End { object, end }),
+            Work::Ready(frame) => Ok(Answer::Ready(frame)),
+        }
+    }
+
+    fn read(&self, element: u64, body: Bytes) -> Result<Vec<Messages>, ExecError> {
+        input::read(body, self.pipeline.batch).map_err(|what| ExecError::Element { element, what })
+    }
+
+    /// Runs the messages of an element through the version that is its turn.
+    fn messages(
+        &self,
+        worker: &mut Worker<'_>,
+        element: u64,
+        body: Bytes,
+    ) -> Result<Answer, ExecError> {
+        let failed = |source| ExecError::Rows { element, source };
+        let format = &self.pipeline.format;
+        let version = self.slot.pick(element);
+        let columns: SchemaRef = messages::schema(format.payload());
+        let fitted = self.slot.fit(&version, &columns)?;
+        let mut made = Made::default();
+        for Messages { source, ingest_time, messages } in self.read(element, body)? {
+            let (most, payload) = (format.max_record_bytes(), format.payload());
+            let decoded =
+                messages::decode(messages, source, most, payload, ingest_time).map_err(failed)?;
+            let finished =
+                worker.run(&version, &fitted, decoded, Instant::now()).map_err(failed)?;
+            self.add(&mut made, &finished).map_err(failed)?;
+        }
+        Ok(Answer::Whole { element, version: version.record.clone(), made })
+    }
+
+    /// Makes letters of records that go through no chain, since they ended the process.
+    fn crashed(&self, element: u64, body: Bytes) -> Result<Answer, ExecError> {
+        let version = self.slot.pick(element).record.clone();
+        let mut made = Made::default();
+        for Messages { source, ingest_time, messages } in self.read(element, body)? {
+            let bytes: usize = messages.iter().map(|(_, payload)| payload.len()).sum();
+            let letter = |(message, payload)| Rejected {
+                source: source.clone(),
+                header: None,
+                position: Position::Message(message),
+                record_index: 0,
+                payload,
+                stage: StageName::of_host(stage::DECODE),
+                plugin_digest: None,
+                plugin_set: version.set.digest.clone(),
+                reason: Reason {
+                    code: HOST_CRASH.to_owned(),
+                    message: "clickmill died twice on this record alone".to_owned(),
+                    column: None,
+                },
+                ingest_time,
+            };
+            let letters: Vec<Rejected> = messages.into_iter().map(letter).collect();
+            let count = letters.len() as u64;
+            let records = RecordCounts { with_letters_only: count, ..RecordCounts::default() };
+            let mut counts =
+                Counts { rows_in: count, records, bytes: bytes as u64, ..Counts::default() };
+            counts.reject(&letters);
+            made.counts.add(counts);
+            self.add_letters(&mut made.frames, &letters)
+                .map_err(|source| ExecError::Rows { element, source })?;
+        }
+        Ok(Answer::Whole { element, version, made })
+    }
+
+    fn add(&self, made: &mut Made, finished: &Finished) -> Result<(), ArrowError> {
+        made.counts.add(finished.counts());
+        let (most, frames) = (self.max_frame_bytes, &mut made.frames);
+        for (table, rows) in (0..).zip(finished.rows.tables()) {
+            frame::rows(Kind::Rows, table, &rows.rows, most, frames)?;
+        }
+        self.add_letters(frames, &finished.rejected)
+    }
+
+    fn add_letters(
+        &self,
+        frames: &mut Vec<Vec<u8>>,
+        rejected: &[Rejected],
+    ) -> Result<(), ArrowError> {
+        let mut letters = self.letters.rows(rejected);
+        letters.try_for_each(|letters| {
+            frame::rows(Kind::Letters, 0, &letters?, self.max_frame_bytes, frames)
+        })
+    }
+}
