@@ -820,6 +820,16 @@ export function plugin(definition) {
   return Object.freeze({ lookups: [], secrets: [], multiplies: false, ...definition, config });
 }
 
+/** Columns as the contract has them. */
+export function specs(columns = {}) {
+  return Object.entries(columns).map(([path, type]) => {
+    const repeated = Array.isArray(type);
+    const dataType = repeated ? type[0] : type;
+    if (!Object.hasOwn(KINDS, dataType)) throw new TypeError(`\`${path}\` has a type ${told(type)}, which is none`);
+    return { path, dataType, repeated };
+  });
+}
+
 /** The configuration that a JSON text is, and what the plugin needs with it; throws `Problems`. */
 export function configure(own, config) {
   const problems = [];
@@ -827,16 +837,9 @@ export function configure(own, config) {
   if (problems.length === 0) problems.push(...(own.check?.(read) ?? []));
   if (problems.length > 0) throw new Problems(problems);
   const of = (value) => (typeof value === "function" ? value(read) : value);
-  const specs = (columns) =>
-    Object.entries(of(columns) ?? {}).map(([path, type]) => {
-      const repeated = Array.isArray(type);
-      const dataType = repeated ? type[0] : type;
-      if (!Object.hasOwn(KINDS, dataType)) throw new TypeError(`\`${path}\` has a type ${told(type)}, which is none`);
-      return { path, dataType, repeated };
-    });
   const needs = {
-    reads: specs(own.reads),
-    writes: specs(own.writes),
+    reads: specs(of(own.reads)),
+    writes: specs(of(own.writes)),
     lookups: [...of(own.lookups)],
     multiplies: own.multiplies,
   };

@@ -34,12 +34,12 @@ export function configure(plugin, config = {}) {
   return sdk.configure(plugin, JSON.stringify(config)).needs;
 }
 
-export function run(plugin, rows, config = {}, { lookups = {}, ingestTime = 0 } = {}) {
+export function run(plugin, rows, config = {}, { lookups = {}, ingestTime = 0, fields = {} } = {}) {
   const ready = sdk.configure(plugin, JSON.stringify(config));
   lines.length = 0;
   tables = lookups;
   sdk.forget();
-  const batch = { rows: rows.length, ingestTime, columns: made(ready.needs.reads, rows) };
+  const batch = { rows: rows.length, ingestTime, columns: made([...ready.needs.reads, ...sdk.specs(fields)], rows) };
   const output = sdk.process(plugin, ready, batch);
   const cameFrom = output.cameFrom ?? rows.map((_, at) => at);
   const read = sdk.columns.readers(output.columns);
