@@ -100,6 +100,7 @@ export class Decimal {
 
 // Values: how one becomes one of the contract, or throws, and how it is read of one. Integers of 64 bits cross the
 // boundary as two halves, the low one first, since a number is exact up to 53 bits; texts as strings of their bytes.
+// Halves have a sign, whatever they are of: the engine takes none above 2 ** 31.
 
 const HIGH = 4_294_967_296;
 
@@ -124,11 +125,15 @@ function told(value) {
 function halves(value) {
   if (Number.isSafeInteger(value)) {
     const high = Math.floor(value / HIGH);
-    return [(value - high * HIGH) >>> 0, high >>> 0];
+    return [(value - high * HIGH) | 0, high | 0];
   }
   if (typeof value !== "bigint") throw wrongType(value);
   if (value !== BigInt.asIntN(64, value)) throw new RangeError(`${value} is beyond 64 bits`);
-  return [Number(BigInt.asUintN(32, value)), Number(BigInt.asUintN(32, value >> 32n))];
+  return [half(value, 0n), half(value, 32n)];
+}
+
+function half(value, from) {
+  return Number(BigInt.asIntN(32, value >> from));
 }
 
 function whole([low, high]) {
@@ -409,8 +414,7 @@ class Node {
     if (this.type !== "decimal") return values;
     const words = [];
     for (const value of values) {
-      const half = (by) => Number(BigInt.asUintN(32, value >> by));
-      words.push([half(0n), half(32n) | 0], [half(64n), half(96n) | 0]);
+      words.push([half(value, 0n), half(value, 32n)], [half(value, 64n), half(value, 96n)]);
     }
     return words;
   }

@@ -111,7 +111,7 @@ impl Language {
             assert_eq!(ran["rows_in"], 60, "{ran:#}");
             let rows = format!("SELECT utm_source, referrer FROM clickstream_analytics.{name} ORDER BY 1, 2");
             let letters = format!(
-                "SELECT code, message FROM clickstream_analytics.dead_letter WHERE stage = '{name}' ORDER BY 1, 2"
+                "SELECT code, errorMessage AS message FROM clickstream_analytics.dead_letter WHERE stage = '{name}' ORDER BY 1, 2"
             );
             [scratch.query(&rows), scratch.query(&letters)]
         });
@@ -182,7 +182,7 @@ impl Language {
             rows.iter().map(|row| format!("{} {}", row["what"], row["rows"])).collect();
         assert_eq!(rows, ["\"FLOOD\" 1", "\"GOOD\" 8", "\"PRINT\" 1"]);
         let letters =
-            scratch.query("SELECT code, message FROM languages.dead_letter ORDER BY source_line");
+            scratch.query("SELECT code, errorMessage AS message FROM languages.dead_letter ORDER BY source_line");
         let [plugin, _] = self.files;
         let own = |at: usize| {
             assert_eq!(letters[at]["code"], "exception", "{letters:#?}");
