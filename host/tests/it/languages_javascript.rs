@@ -2,7 +2,7 @@
 
 use crate::languages_scripts::Language;
 
-const JAVASCRIPT: Language = Language {
+pub(crate) const JAVASCRIPT: Language = Language {
     name: "javascript",
     sdk: "plugins/sdk-javascript",
     files: ["plugin.js", "package.json"],

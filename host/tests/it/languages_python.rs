@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::languages_scripts::Language;
 use crate::support::root;
 
-const PYTHON: Language = Language {
+pub(crate) const PYTHON: Language = Language {
     name: "python",
     sdk: "plugins/sdk-python",
     files: ["plugin.py", "pyproject.toml"],

@@ -26,7 +26,7 @@ pub(crate) struct Language {
 }
 
 /// Where tools are installed.
-fn tools() -> PathBuf {
+pub(crate) fn tools() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("languages")
 }
 
@@ -181,8 +181,9 @@ impl Language {
         let rows: Vec<String> =
             rows.iter().map(|row| format!("{} {}", row["what"], row["rows"])).collect();
         assert_eq!(rows, ["\"FLOOD\" 1", "\"GOOD\" 8", "\"PRINT\" 1"]);
-        let letters =
-            scratch.query("SELECT code, errorMessage AS message FROM languages.dead_letter ORDER BY source_line");
+        let letters = scratch.query(
+            "SELECT code, errorMessage AS message FROM languages.dead_letter ORDER BY source_line",
+        );
         let [plugin, _] = self.files;
         let own = |at: usize| {
             assert_eq!(letters[at]["code"], "exception", "{letters:#?}");
@@ -197,6 +198,25 @@ impl Language {
         for at in [2, 4, 5] {
             own(at);
         }
+    }
+
+    /// A plugin of that text passes golden cases; where it can be built.
+    pub(crate) fn shouts(&self, test: &str, text: &str, cases: &str) {
+        let scratch = Scratch::new();
+        self.plugin(&scratch, "shout", text);
+        std::fs::create_dir(scratch.path("shout/tests")).unwrap();
+        scratch.write("shout/tests/countries.json", cases);
+        if built(test, &scratch, "shout") {
+            let told = succeeds(clickmill(&scratch, &["plugin", "test", "shout"]));
+            assert_eq!(told, "3 golden cases pass\n");
+        }
+    }
+
+    /// Whether the tools are here, or can be installed.
+    pub(crate) fn has_tools(&self, test: &str) -> bool {
+        let scratch = Scratch::new();
+        self.plugin(&scratch, "any", self.hostile);
+        built(test, &scratch, "any")
     }
 
     /// The SDK that a project has is the one of the clone, and its contract is the contract.

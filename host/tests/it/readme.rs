@@ -17,6 +17,9 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value as Json;
 
 use crate::cloud::{signal, wait_until};
+use crate::languages_javascript::JAVASCRIPT;
+use crate::languages_python::PYTHON;
+use crate::languages_scripts::tools;
 use crate::support::{Dashboard, Process, Scratch, plugins, root};
 
 /// A fenced block of a Markdown file.
@@ -475,6 +478,7 @@ fn with_stage(pipeline: &str, before: &str, block: &str) -> String {
 fn the_first_plugin_builds_in_a_fresh_clone_and_does_what_its_readme_says() {
     let mut reader = Reader::new();
     let special = Special {
+        shown: &[("python", SHOUTS), ("javascript", SHOUTS)],
         endless: &[("clickmill run traffic-source/", ALL_ARE_LOADED)],
         ..Special::default()
     };
@@ -506,6 +510,25 @@ fn the_first_plugin_builds_in_a_fresh_clone_and_does_what_its_readme_says() {
     for letter in letters {
         let code = letter["code"].as_str().unwrap_or_default();
         assert!(rust.contains(&format!("reject(\"{code}\"")), "{letter}");
+    }
+}
+
+/// A test of each language has it.
+const SHOUTS: &str = "the same plugin in another language";
+
+#[test]
+fn the_first_plugin_is_the_same_in_other_languages() {
+    let blocks = blocks(&fs::read_to_string(root().join("plugins/README.md")).unwrap());
+    let text = |language: &str| {
+        let mut found = blocks.iter().filter(|block| block.language == language);
+        found.next().unwrap_or_else(|| panic!("no block in {language}")).text.clone()
+    };
+    let mut cases: Json = serde_json::from_str(&text("json")).unwrap();
+    // Fuel is that of Rust.
+    cases.as_object_mut().unwrap().remove("max_fuel_per_row");
+    for language in [PYTHON, JAVASCRIPT] {
+        let test = format!("the_first_plugin_is_the_same_in_other_languages: {}", language.name);
+        language.shouts(&test, &text(language.name), &cases.to_string());
     }
 }
 
@@ -549,6 +572,43 @@ fn a_new_plugin_goes_the_way_that_its_own_readme_says() {
             reader.run(step);
         }
     }
+}
+
+/// What it makes of these in other languages.
+const PYTHON_PROJECT: &str = "host/cli/templates/python/README.md";
+const JAVASCRIPT_PROJECT: &str = "host/cli/templates/javascript/README.md";
+
+#[test]
+fn a_new_plugin_in_python_goes_the_way_that_its_own_readme_says() {
+    if PYTHON.has_tools("a_new_plugin_in_python_goes_the_way_that_its_own_readme_says") {
+        goes_its_way("python", "python3 -m unittest");
+    }
+}
+
+#[test]
+fn a_new_plugin_in_javascript_goes_the_way_that_its_own_readme_says() {
+    if JAVASCRIPT.has_tools("a_new_plugin_in_javascript_goes_the_way_that_its_own_readme_says") {
+        goes_its_way("javascript", "node --test");
+    }
+}
+
+/// A project in a language whose tools are here is made, and its README followed.
+fn goes_its_way(language: &str, unit: &str) {
+    let mut reader = Reader::new();
+    reader.set("CLICKMILL_TOOLS", tools());
+    let outside = tempfile::tempdir().unwrap();
+    reader.folder = outside.path().to_owned();
+    reader.run(&format!("clickmill plugin new traffic-source --language {language}"));
+    reader.folder.push("traffic-source");
+    let special = Special { endless: &[("clickmill run ", ALL_ARE_LOADED)], ..Special::default() };
+    reader.follow("README.md", &special);
+    reader.printed(unit);
+    let (_, passed) = reader.printed("clickmill plugin test ");
+    assert_eq!(passed, "5 golden cases pass\n");
+    let rows = reader.rows("clickmill query");
+    assert!(rows.iter().any(|row| row["traffic_source"] == "facebook"), "{rows:?}");
+    let (_, component) = reader.printed("clickmill plugin build .");
+    assert!(Path::new(component.trim()).is_file(), "{component}");
 }
 
 const GOOGLE: &str = "a project on Google Cloud";
@@ -686,7 +746,8 @@ fn the_other_readmes_say_what_can_be_done() {
 /// What a README tells the reader to type or to write is done by a test.
 #[test]
 fn every_readme_with_blocks_is_followed() {
-    let followed = ["README.md", "plugins/README.md", PROJECT].into_iter();
+    let followed =
+        ["README.md", "plugins/README.md", PROJECT, PYTHON_PROJECT, JAVASCRIPT_PROJECT].into_iter();
     let followed: BTreeSet<&str> = followed.chain(OTHERS.iter().map(|(name, _)| *name)).collect();
     let with_blocks = tracked().into_iter().filter(|name| {
         name.file_name() == Some(OsStr::new("README.md"))
