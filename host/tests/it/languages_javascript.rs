@@ -1,6 +1,6 @@
 //! Plugins in JavaScript and TypeScript, made by componentize-qjs of npm.
 
-use crate::languages_scripts::Language;
+use crate::languages_scripts::{COLUMN_CASES, Language};
 
 pub(crate) const JAVASCRIPT: Language = Language {
     name: "javascript",
@@ -93,4 +93,32 @@ fn types_are_taken_out() {
         ]
     }"#;
     TYPESCRIPT.passes("types_are_taken_out", &[("words.ts", words), ("tests/cases.json", cases)]);
+}
+
+/// Whole columns: what is set, what stays, what is refused, and what is dropped.
+const COLUMNS: Language = Language {
+    hostile: r#"
+import { Decimal, plugin } from "./sdk/clickmill-plugin.js";
+
+export default plugin({
+  reads: { what: "text", sizes: ["int64"] },
+  writes: { what: "text", sizes: ["int64"], total: "decimal" },
+  columns(batch) {
+    const words = batch.get("what");
+    words.forEach((word, row) => {
+      if (word === "drop") batch.filterOut(row);
+      if (word === null) batch.reject(row, "required", "`what` is missing", "what");
+      if (word === "fail") throw new Error("as asked");
+    });
+    batch.set("what", words.map((word) => word?.toUpperCase()));
+    batch.set("total", batch.get("sizes").map((sizes) => Decimal.of(sizes.reduce((sum, size) => sum + size, 0))));
+  },
+});
+"#,
+    ..JAVASCRIPT
+};
+
+#[test]
+fn whole_columns_are_transformed() {
+    COLUMNS.passes("whole_columns_are_transformed", &[("tests/cases.json", COLUMN_CASES)]);
 }

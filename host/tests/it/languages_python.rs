@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::languages_scripts::Language;
+use crate::languages_scripts::{COLUMN_CASES, Language};
 use crate::support::root;
 
 pub(crate) const PYTHON: Language = Language {
@@ -108,4 +108,34 @@ fn the_types_are_those_of_the_contract() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// Whole columns: what is set, what stays, what is refused, and what is dropped.
+const COLUMNS: Language = Language {
+    hostile: r#"
+from clickmill_plugin import Batch, DataType, plugin
+
+
+@plugin.columns(
+    reads={"what": DataType.TEXT, "sizes": [DataType.INT64]},
+    writes={"what": DataType.TEXT, "sizes": [DataType.INT64], "total": DataType.DECIMAL},
+)
+def columns(batch: Batch) -> None:
+    words = batch["what"]
+    for row, word in enumerate(words):
+        if word == "drop":
+            batch.filter_out(row)
+        elif word is None:
+            batch.reject(row, "required", "`what` is missing", "what")
+        elif word == "fail":
+            raise ValueError("as asked")
+    batch["what"] = [word and word.upper() for word in words]
+    batch["total"] = [sum(sizes) for sizes in batch["sizes"]]
+"#,
+    ..PYTHON
+};
+
+#[test]
+fn whole_columns_are_transformed() {
+    COLUMNS.passes("whole_columns_are_transformed", &[("tests/cases.json", COLUMN_CASES)]);
 }

@@ -25,6 +25,18 @@ pub(crate) struct Language {
     pub hostile: &'static str,
 }
 
+/// What a plugin over columns makes of rows.
+pub(crate) const COLUMN_CASES: &str = r#"{
+  "columns": {"what": "STRING", "sizes": {"type": "INT64", "mode": "REPEATED"}},
+  "cases": [
+    {"input": {"what": "ü", "sizes": [1, 2, -4]}, "output": {"what": "Ü", "sizes": [1, 2, -4], "total": "-1"}},
+    {"input": {"what": "none", "sizes": []}, "output": {"what": "NONE", "sizes": [], "total": "0"}},
+    {"input": {"what": "drop", "sizes": []}, "dropped": true},
+    {"input": {"sizes": []}, "rejected": "required"},
+    {"input": {"what": "fail", "sizes": []}, "rejected": "plugin_fault"}
+  ]
+}"#;
+
 /// Where tools are installed.
 pub(crate) fn tools() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("languages")
