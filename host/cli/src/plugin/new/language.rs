@@ -31,6 +31,14 @@ struct JavaScriptTemplate;
 #[folder = "../../plugins/sdk-javascript"]
 struct JavaScriptSdk;
 
+#[derive(RustEmbed)]
+#[folder = "templates/c"]
+struct CTemplate;
+
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk-c"]
+struct CSdk;
+
 /// Files by their path, with their text.
 pub(super) type Files = Vec<(String, String)>;
 
@@ -53,7 +61,8 @@ impl Language {
             Self::Rust => Some((all::<RustTemplate>(), all::<RustSdk>())),
             Self::Python => Some((all::<PythonTemplate>(), all::<PythonSdk>())),
             Self::JavaScript => Some((all::<JavaScriptTemplate>(), all::<JavaScriptSdk>())),
-            Self::Go | Self::C => None,
+            Self::C => Some((all::<CTemplate>(), all::<CSdk>())),
+            Self::Go => None,
         }
     }
 
