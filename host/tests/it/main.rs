@@ -31,6 +31,7 @@ mod kill;
 mod languages_javascript;
 mod languages_python;
 mod languages_scripts;
+mod languages;
 mod layers;
 mod line_ends;
 mod live;

@@ -39,6 +39,14 @@ struct CTemplate;
 #[folder = "../../plugins/sdk-c"]
 struct CSdk;
 
+#[derive(RustEmbed)]
+#[folder = "templates/go"]
+struct GoTemplate;
+
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk-go"]
+struct GoSdk;
+
 /// Files by their path, with their text.
 pub(super) type Files = Vec<(String, String)>;
 
@@ -54,15 +62,14 @@ pub(super) enum Language {
 }
 
 impl Language {
-    /// The files of a project, whose names in double braces are to be filled in, and those of the SDK. None
-    /// where there are no projects in the language.
-    pub(super) fn files(self) -> Option<(Files, Files)> {
+    /// The files of a project, whose names in double braces are to be filled in, and those of the SDK.
+    pub(super) fn files(self) -> (Files, Files) {
         match self {
-            Self::Rust => Some((all::<RustTemplate>(), all::<RustSdk>())),
-            Self::Python => Some((all::<PythonTemplate>(), all::<PythonSdk>())),
-            Self::JavaScript => Some((all::<JavaScriptTemplate>(), all::<JavaScriptSdk>())),
-            Self::C => Some((all::<CTemplate>(), all::<CSdk>())),
-            Self::Go => None,
+            Self::Rust => (all::<RustTemplate>(), all::<RustSdk>()),
+            Self::Python => (all::<PythonTemplate>(), all::<PythonSdk>()),
+            Self::JavaScript => (all::<JavaScriptTemplate>(), all::<JavaScriptSdk>()),
+            Self::C => (all::<CTemplate>(), all::<CSdk>()),
+            Self::Go => (all::<GoTemplate>(), all::<GoSdk>()),
         }
     }
 
