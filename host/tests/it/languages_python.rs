@@ -139,3 +139,31 @@ def columns(batch: Batch) -> None:
 fn whole_columns_are_transformed() {
     COLUMNS.passes("whole_columns_are_transformed", &[("tests/cases.json", COLUMN_CASES)]);
 }
+
+/// What `pyproject.toml` names is installed for the plugin, and in its component.
+const DEPENDS: Language = Language {
+    about: "[project]\nname = \"hosts\"\ndependencies = [\"idna==3.20\"]\n",
+    hostile: r#"
+import idna
+
+from clickmill_plugin import DataType, Row, plugin
+
+
+@plugin(reads={"host": DataType.TEXT}, writes={"host": DataType.TEXT})
+def hosts(row: Row) -> None:
+    row["host"] = idna.encode(row.require_text("host")).decode()
+"#,
+    ..PYTHON
+};
+
+#[test]
+fn packages_in_pure_python_come_along() {
+    let cases = r#"{
+        "columns": {"host": "STRING"},
+        "cases": [
+            {"input": {"host": "bücher.example"}, "output": {"host": "xn--bcher-kva.example"}},
+            {"input": {"host": "-"}, "rejected": "exception"}
+        ]
+    }"#;
+    DEPENDS.passes("packages_in_pure_python_come_along", &[("tests/cases.json", cases)]);
+}
