@@ -520,7 +520,22 @@ bool cm_get_boolean(const cm_row *row, const char *path, bool *to) {
 }
 int64_t cm_ingest_time(const cm_row *row) { return row->ingest_time; }
 
+// A value as it is now, whatever becomes of the memory that it lies in.
+static cm_value copy(cm_value value) {
+  if (value.kind == CM_IS_TEXT) value.text.bytes = memcpy(cm_alloc(value.text.length), value.text.bytes, value.text.length);
+  if (value.kind == CM_IS_LIST) {
+    value.elements = memcpy(cm_alloc(value.length * sizeof(cm_value)), value.elements, value.length * sizeof(cm_value));
+    for (uint32_t i = 0; i < value.length; i++) value.elements[i] = copy(value.elements[i]);
+  }
+  if (value.kind == CM_IS_RECORD) {
+    value.fields = memcpy(cm_alloc(value.length * sizeof(cm_field)), value.fields, value.length * sizeof(cm_field));
+    for (uint32_t i = 0; i < value.length; i++) value.fields[i].value = copy(value.fields[i].value);
+  }
+  return value;
+}
+
 void cm_set(cm_row *row, const char *path, cm_value value) {
+  value = copy(value);
   const column_spec *writes = (column_spec *)row->config->writes.bytes;
   uint32_t count = row->config->writes.length / sizeof(column_spec), at = 0;
   while (at < count && !cm_equal(writes[at].path, cm_str(path))) at++;

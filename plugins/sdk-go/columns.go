@@ -2,6 +2,7 @@ package clickmill
 
 import (
 	"fmt"
+	"math/bits"
 	"strings"
 )
 
@@ -28,6 +29,32 @@ const (
 type Decimal struct {
 	Low  uint64
 	High int64
+}
+
+// Whole is an integer as an exact number.
+func Whole(number int64) Decimal {
+	high := int64(0)
+	if number < 0 {
+		high = -1
+	}
+	return Decimal{uint64(number), high}.Times(1_000_000_000)
+}
+
+// Plus is the sum of two exact numbers.
+func (d Decimal) Plus(other Decimal) Decimal {
+	low, carry := bits.Add64(d.Low, other.Low, 0)
+	return Decimal{low, d.High + other.High + int64(carry)}
+}
+
+// Times is an exact number taken so many times. What has more than 38 digits is refused by the host, or, beyond
+// 128 bits, another number.
+func (d Decimal) Times(number int64) Decimal {
+	high, low := bits.Mul64(d.Low, uint64(number))
+	high += uint64(d.High) * uint64(number)
+	if number < 0 {
+		high -= d.Low
+	}
+	return Decimal{low, int64(high)}
 }
 
 // column is one column of a batch. Of its values, those of its type are there.

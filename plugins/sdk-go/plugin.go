@@ -210,7 +210,7 @@ func panicked() string {
 		frame, more = frames.Next()
 		if !strings.HasPrefix(frame.Function, "runtime.") && !strings.HasPrefix(frame.Function, "clickmill.") {
 			file := frame.File[strings.LastIndexByte(frame.File, '/')+1:]
-			return fmt.Sprintf(" (%s:%d)", file, frame.Line)
+			return fmt.Sprintf(" (%s, line %d)", file, frame.Line)
 		}
 	}
 	return ""

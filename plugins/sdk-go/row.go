@@ -40,6 +40,15 @@ func (r *Row) Text(path string) (string, bool) { return get[string](r, path) }
 // Int64 is the row's integer in a column, also of dates and times; false where it is null or there is no such one.
 func (r *Row) Int64(path string) (int64, bool) { return get[int64](r, path) }
 
+// Decimal is the row's exact number in a column; false where it is null or there is no such column.
+func (r *Row) Decimal(path string) (Decimal, bool) { return get[Decimal](r, path) }
+
+// RequireText is the row's text in a column; where it is null the error refuses the row, with code `required`.
+func (r *Row) RequireText(path string) (string, error) { return require[string](r, path) }
+
+// RequireInt64 is the row's integer in a column; where it is null the error refuses the row, with code `required`.
+func (r *Row) RequireInt64(path string) (int64, error) { return require[int64](r, path) }
+
 // Float64 is the row's number in a column; false where it is null or there is no such column.
 func (r *Row) Float64(path string) (float64, bool) { return get[float64](r, path) }
 
@@ -49,6 +58,14 @@ func (r *Row) Boolean(path string) (value, ok bool) { return get[bool](r, path) 
 func get[T any](r *Row, path string) (T, bool) {
 	value, ok := r.Value(path).(T)
 	return value, ok
+}
+
+func require[T any](r *Row, path string) (T, error) {
+	value, ok := get[T](r, path)
+	if !ok {
+		return value, Reject("required", "`%s` is missing", path).Column(path)
+	}
+	return value, nil
 }
 
 // IngestTime is when the host took the row in, in microseconds since 1970-01-01T00:00:00Z: the plugin's "now".

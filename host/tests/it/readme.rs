@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value as Json;
 
 use crate::cloud::{signal, wait_until};
+use crate::languages::{C, GO};
 use crate::languages_javascript::JAVASCRIPT;
 use crate::languages_python::PYTHON;
 use crate::languages_scripts::tools;
@@ -478,7 +479,7 @@ fn with_stage(pipeline: &str, before: &str, block: &str) -> String {
 fn the_first_plugin_builds_in_a_fresh_clone_and_does_what_its_readme_says() {
     let mut reader = Reader::new();
     let special = Special {
-        shown: &[("python", SHOUTS), ("javascript", SHOUTS)],
+        shown: &[("python", SHOUTS), ("javascript", SHOUTS), ("go", SHOUTS), ("c", SHOUTS)],
         endless: &[("clickmill run traffic-source/", ALL_ARE_LOADED)],
         ..Special::default()
     };
@@ -526,7 +527,7 @@ fn the_first_plugin_is_the_same_in_other_languages() {
     let mut cases: Json = serde_json::from_str(&text("json")).unwrap();
     // Fuel is that of Rust.
     cases.as_object_mut().unwrap().remove("max_fuel_per_row");
-    for language in [PYTHON, JAVASCRIPT] {
+    for language in [PYTHON, JAVASCRIPT, GO, C] {
         let test = format!("the_first_plugin_is_the_same_in_other_languages: {}", language.name);
         language.shouts(&test, &text(language.name), &cases.to_string());
     }
@@ -577,6 +578,8 @@ fn a_new_plugin_goes_the_way_that_its_own_readme_says() {
 /// What it makes of these in other languages.
 const PYTHON_PROJECT: &str = "host/cli/templates/python/README.md";
 const JAVASCRIPT_PROJECT: &str = "host/cli/templates/javascript/README.md";
+const GO_PROJECT: &str = "host/cli/templates/go/README.md";
+const C_PROJECT: &str = "host/cli/templates/c/README.md";
 
 #[test]
 fn a_new_plugin_in_python_goes_the_way_that_its_own_readme_says() {
@@ -589,6 +592,20 @@ fn a_new_plugin_in_python_goes_the_way_that_its_own_readme_says() {
 fn a_new_plugin_in_javascript_goes_the_way_that_its_own_readme_says() {
     if JAVASCRIPT.has_tools("a_new_plugin_in_javascript_goes_the_way_that_its_own_readme_says") {
         goes_its_way("javascript", "node --test");
+    }
+}
+
+#[test]
+fn a_new_plugin_in_go_goes_the_way_that_its_own_readme_says() {
+    if GO.has_tools("a_new_plugin_in_go_goes_the_way_that_its_own_readme_says") {
+        goes_its_way("go", "clickmill plugin test ");
+    }
+}
+
+#[test]
+fn a_new_plugin_in_c_goes_the_way_that_its_own_readme_says() {
+    if C.has_tools("a_new_plugin_in_c_goes_the_way_that_its_own_readme_says") {
+        goes_its_way("c", "clickmill plugin test ");
     }
 }
 
@@ -746,8 +763,8 @@ fn the_other_readmes_say_what_can_be_done() {
 /// What a README tells the reader to type or to write is done by a test.
 #[test]
 fn every_readme_with_blocks_is_followed() {
-    let followed =
-        ["README.md", "plugins/README.md", PROJECT, PYTHON_PROJECT, JAVASCRIPT_PROJECT].into_iter();
+    let projects = [PROJECT, PYTHON_PROJECT, JAVASCRIPT_PROJECT, GO_PROJECT, C_PROJECT];
+    let followed = ["README.md", "plugins/README.md"].into_iter().chain(projects);
     let followed: BTreeSet<&str> = followed.chain(OTHERS.iter().map(|(name, _)| *name)).collect();
     let with_blocks = tracked().into_iter().filter(|name| {
         name.file_name() == Some(OsStr::new("README.md"))

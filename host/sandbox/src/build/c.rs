@@ -16,13 +16,15 @@ const TOOLS: &str = "ziglang-0.17.1";
 const PACKAGES: [&str; 1] = ["ziglang==0.17.1"];
 
 /// What a plugin is compiled with. The small stack is memory that each fresh instance has to clear.
-const FLAGS: [&str; 9] = [
+const FLAGS: [&str; 10] = [
     "cc",
     "-target",
     "wasm32-wasi",
     "-mexec-model=reactor",
     "-O2",
     "-g0",
+    // An assertion that fails refuses its row.
+    "-UNDEBUG",
     "-Wall",
     "-Wl,--strip-debug",
     "-Wl,-z,stack-size=131072",
