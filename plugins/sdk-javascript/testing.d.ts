@@ -6,7 +6,7 @@
  *     assert.equal(output.rejections[1].code, "required");
  */
 
-import type { Needs, Plugin, Value } from "./clickmill-plugin.js";
+import type { Columns, Needs, Plugin, Value } from "./clickmill-plugin.js";
 
 /** What became of rows. */
 export interface Output {
@@ -37,5 +37,7 @@ export function run(
   more?: {
     lookups?: { [table: string]: { [key: string]: { [field: string]: string } } };
     ingestTime?: number;
+    /** Fields of records that are read as a whole. */
+    fields?: Columns;
   },
 ): Output;

@@ -1,6 +1,8 @@
 // The host's part, for native tests of a plugin: `node --test`, no Wasm in sight.
 
 import * as sdk from "./clickmill-plugin.js";
+import { readers, rootsOf } from "./columns.js";
+import { forget } from "./host.js";
 
 const lines = [];
 let tables = {};
@@ -34,15 +36,15 @@ export function configure(plugin, config = {}) {
   return sdk.configure(plugin, JSON.stringify(config)).needs;
 }
 
-export function run(plugin, rows, config = {}, { lookups = {}, ingestTime = 0 } = {}) {
+export function run(plugin, rows, config = {}, { lookups = {}, ingestTime = 0, fields = {} } = {}) {
   const ready = sdk.configure(plugin, JSON.stringify(config));
   lines.length = 0;
   tables = lookups;
-  sdk.forget();
-  const batch = { rows: rows.length, ingestTime, columns: made(ready.needs.reads, rows) };
+  forget();
+  const batch = { rows: rows.length, ingestTime, columns: made([...ready.needs.reads, ...sdk.specs(fields)], rows) };
   const output = sdk.process(plugin, ready, batch);
   const cameFrom = output.cameFrom ?? rows.map((_, at) => at);
-  const read = sdk.columns.readers(output.columns);
+  const read = readers(output.columns);
   const refusals = output.rejections.map(({ row, ...refusal }) => [row, refusal]);
   return {
     rows: cameFrom.map((_, at) => Object.fromEntries([...read].map(([name, one]) => [name, one.value(at)]))),
@@ -65,7 +67,7 @@ function made(reads, rows) {
   }
   const depth = (spec) => spec.path.split(".").length;
   const ordered = [...specs.values()].sort((a, b) => depth(a) - depth(b));
-  const roots = sdk.columns.rootsOf(ordered, new Map());
+  const roots = rootsOf(ordered, new Map());
   const columns = [];
   for (const [name, root] of roots) {
     rows.forEach((row, at) => root.push(root.encode(row[name], at)));

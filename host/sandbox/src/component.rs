@@ -46,7 +46,7 @@ const MAX_IMPORTED: usize = 10_000;
 const MAX_LINK_ERROR_BYTES: usize = 1024;
 
 /// What to do about a component that was built for another world.
-const OTHER_WORLD: &str = "a plugin is built for the world `plugin` of `wit/plugin.wit`: `clickmill plugin build CRATE` does so for a crate with the SDK";
+const OTHER_WORLD: &str = "a plugin is built for the world `plugin` of `wit/plugin.wit`: `clickmill plugin build FOLDER` does so for sources with the SDK of their language";
 
 /// What to do about a component that was built for another version of the contract.
 const OTHER_VERSION: &str =

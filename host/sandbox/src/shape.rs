@@ -78,22 +78,22 @@ pub enum ShapeError {
 pub enum ModuleKind {
     /// A plugin: the contract stands in it.
     #[error(
-        "a plugin was compiled, and not yet made into one\nhint: `clickmill plugin build CRATE` does both, `wasm-tools component new MODULE` the rest"
+        "a plugin was compiled, and not yet made into one\nhint: `clickmill plugin build FOLDER` does both, `wasm-tools component new MODULE` the rest"
     )]
     Plugin,
     /// WASI of before there were components.
     #[error(
-        "it was built for WASI\nhint: a plugin is built for the target wasm32-unknown-unknown: `clickmill plugin build CRATE` does so for a crate with the SDK"
+        "it was built for WASI\nhint: `clickmill plugin build FOLDER` makes a component of a plugin's sources that wants nothing of WASI; in Rust that is the target wasm32-unknown-unknown"
     )]
     Wasi,
     /// A web page.
     #[error(
-        "it was built for JavaScript, such as that of a web page\nhint: a plugin is built without wasm-bindgen and the like: `clickmill plugin build CRATE` does so for a crate with the SDK"
+        "it was built for JavaScript, such as that of a web page\nhint: a plugin is built without wasm-bindgen and the like: `clickmill plugin build FOLDER` does so for a plugin's sources"
     )]
     JavaScript,
     /// Nothing that is known.
     #[error(
-        "nothing in it speaks of the contract of plugins\nhint: `clickmill plugin build CRATE` makes a component of a crate with the SDK; in another language, bind to `wit/plugin.wit` first, then `wasm-tools component new MODULE`"
+        "nothing in it speaks of the contract of plugins\nhint: `clickmill plugin build FOLDER` makes a component of sources in Rust, C, Go, Python or JavaScript with their SDK; in another language, bind to `wit/plugin.wit` first, then `wasm-tools component new MODULE`"
     )]
     Unknown,
 }

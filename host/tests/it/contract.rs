@@ -21,9 +21,12 @@ const VERSIONS: [(&str, &str); 2] = [
 fn changing_the_contract_changes_its_version() {
     let [before, now] = VERSIONS.map(|(version, _)| version);
     let kept = format!("wit/deps/clickmill-plugin-{before}/plugin.wit");
-    // The SDK has a copy, since a crate is built without what lies above it.
-    let copy = "plugins/sdk/wit/plugin.wit";
-    for (file, wanted) in [("wit/plugin.wit", now), (copy, now), (&kept, before)] {
+    // The SDKs have copies, since a plugin is built without what lies above it.
+    let [rust, c, go] =
+        ["sdk", "sdk-c", "sdk-go"].map(|sdk| format!("plugins/{sdk}/wit/plugin.wit"));
+    for (file, wanted) in
+        [("wit/plugin.wit", now), (&rust, now), (&c, now), (&go, now), (&kept, before)]
+    {
         let text = std::fs::read_to_string(root().join(file)).unwrap();
         let line = text.lines().find(|line| line.starts_with("package ")).unwrap();
         let version = line.trim_start_matches("package clickmill:plugin@").trim_end_matches(';');

@@ -18,6 +18,10 @@ use serde_json::Value as Json;
 
 use crate::cloud::{signal, wait_until};
 use crate::emulators::DockerRegistry;
+use crate::languages::{C, GO};
+use crate::languages_javascript::JAVASCRIPT;
+use crate::languages_python::PYTHON;
+use crate::languages_scripts::tools;
 use crate::support::{Dashboard, Process, Scratch, plugins, root};
 
 /// A fenced block of a Markdown file.
@@ -480,6 +484,7 @@ fn the_first_plugin_builds_in_a_fresh_clone_and_does_what_its_readme_says() {
         reader.set("REGISTRY", format!("{}/plugins", registry.address));
     }
     let special = Special {
+        shown: &[("python", SHOUTS), ("javascript", SHOUTS), ("go", SHOUTS), ("c", SHOUTS)],
         endless: &[("clickmill run traffic-source/", ALL_ARE_LOADED)],
         excused: if registry.is_some() { &OWN_REGISTRY } else { &NO_REGISTRY },
         ..Special::default()
@@ -529,6 +534,25 @@ const NO_REGISTRY: [(&str, &str); 9] = [
 ];
 const NO_REGISTRY_HERE: &str = "there is no registry here";
 
+/// A test of each language has it.
+const SHOUTS: &str = "the same plugin in another language";
+
+#[test]
+fn the_first_plugin_is_the_same_in_other_languages() {
+    let blocks = blocks(&fs::read_to_string(root().join("plugins/README.md")).unwrap());
+    let text = |language: &str| {
+        let mut found = blocks.iter().filter(|block| block.language == language);
+        found.next().unwrap_or_else(|| panic!("no block in {language}")).text.clone()
+    };
+    let mut cases: Json = serde_json::from_str(&text("json")).unwrap();
+    // Fuel is that of Rust.
+    cases.as_object_mut().unwrap().remove("max_fuel_per_row");
+    for language in [PYTHON, JAVASCRIPT, GO, C] {
+        let test = format!("the_first_plugin_is_the_same_in_other_languages: {}", language.name);
+        language.shouts(&test, &text(language.name), &cases.to_string());
+    }
+}
+
 /// What a run says of the made-up events of a new plugin.
 const ALL_ARE_LOADED: &str = "\"rows_done\":60,";
 
@@ -569,6 +593,59 @@ fn a_new_plugin_goes_the_way_that_its_own_readme_says() {
             reader.run(step);
         }
     }
+}
+
+/// What it makes of these in other languages.
+const PYTHON_PROJECT: &str = "host/cli/templates/python/README.md";
+const JAVASCRIPT_PROJECT: &str = "host/cli/templates/javascript/README.md";
+const GO_PROJECT: &str = "host/cli/templates/go/README.md";
+const C_PROJECT: &str = "host/cli/templates/c/README.md";
+
+#[test]
+fn a_new_plugin_in_python_goes_the_way_that_its_own_readme_says() {
+    if PYTHON.has_tools("a_new_plugin_in_python_goes_the_way_that_its_own_readme_says") {
+        goes_its_way("python", "python3 -m unittest");
+    }
+}
+
+#[test]
+fn a_new_plugin_in_javascript_goes_the_way_that_its_own_readme_says() {
+    if JAVASCRIPT.has_tools("a_new_plugin_in_javascript_goes_the_way_that_its_own_readme_says") {
+        goes_its_way("javascript", "node --test");
+    }
+}
+
+#[test]
+fn a_new_plugin_in_go_goes_the_way_that_its_own_readme_says() {
+    if GO.has_tools("a_new_plugin_in_go_goes_the_way_that_its_own_readme_says") {
+        goes_its_way("go", "clickmill plugin test ");
+    }
+}
+
+#[test]
+fn a_new_plugin_in_c_goes_the_way_that_its_own_readme_says() {
+    if C.has_tools("a_new_plugin_in_c_goes_the_way_that_its_own_readme_says") {
+        goes_its_way("c", "clickmill plugin test ");
+    }
+}
+
+/// A project in a language whose tools are here is made, and its README followed.
+fn goes_its_way(language: &str, unit: &str) {
+    let mut reader = Reader::new();
+    reader.set("CLICKMILL_TOOLS", tools());
+    let outside = tempfile::tempdir().unwrap();
+    reader.folder = outside.path().to_owned();
+    reader.run(&format!("clickmill plugin new traffic-source --language {language}"));
+    reader.folder.push("traffic-source");
+    let special = Special { endless: &[("clickmill run ", ALL_ARE_LOADED)], ..Special::default() };
+    reader.follow("README.md", &special);
+    reader.printed(unit);
+    let (_, passed) = reader.printed("clickmill plugin test ");
+    assert_eq!(passed, "5 golden cases pass\n");
+    let rows = reader.rows("clickmill query");
+    assert!(rows.iter().any(|row| row["traffic_source"] == "facebook"), "{rows:?}");
+    let (_, component) = reader.printed("clickmill plugin build .");
+    assert!(Path::new(component.trim()).is_file(), "{component}");
 }
 
 const GOOGLE: &str = "a project on Google Cloud";
@@ -717,7 +794,8 @@ fn the_other_readmes_say_what_can_be_done() {
 /// What a README tells the reader to type or to write is done by a test.
 #[test]
 fn every_readme_with_blocks_is_followed() {
-    let followed = ["README.md", "plugins/README.md", PROJECT].into_iter();
+    let projects = [PROJECT, PYTHON_PROJECT, JAVASCRIPT_PROJECT, GO_PROJECT, C_PROJECT];
+    let followed = ["README.md", "plugins/README.md"].into_iter().chain(projects);
     let followed: BTreeSet<&str> = followed.chain(OTHERS.iter().map(|(name, _)| *name)).collect();
     let with_blocks = tracked().into_iter().filter(|name| {
         name.file_name() == Some(OsStr::new("README.md"))

@@ -57,7 +57,7 @@ class Plugin:
         def own(value):
             return value(made) if callable(value) else value
 
-        reads, writes = _specs(own(self.reads)), _specs(own(self.writes))
+        reads, writes = specs(own(self.reads)), specs(own(self.writes))
         return made, types.Needs(reads, writes, list(own(self.lookups)), self.multiplies)
 
 
@@ -100,7 +100,9 @@ def _columns(**announced: Any) -> Callable[[Callable[..., None]], Plugin]:
 plugin.columns = _columns
 
 
-def _specs(columns: Mapping[str, ColumnType]) -> list[types.ColumnSpec]:
+def specs(columns: Mapping[str, ColumnType]) -> list[types.ColumnSpec]:
+    """Columns as the contract has them."""
+
     def spec(path, kind):
         repeated = isinstance(kind, list)
         return types.ColumnSpec(path, kind[0] if repeated else kind, repeated)

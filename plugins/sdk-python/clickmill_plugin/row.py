@@ -74,7 +74,9 @@ class Row:
 
     def require(self, path: str) -> Any:
         """The value of a column; None refuses the row with code `required`."""
-        value = self[path]
+        return self._required(path, self[path])
+
+    def _required(self, path: str, value: Any) -> Any:
         if value is None:
             raise Refusal("required", f"`{path}` is missing", path)
         return value
@@ -91,8 +93,7 @@ class Row:
 
     def require_text(self, path: str) -> str:
         """The text of a column; None refuses the row with code `required`."""
-        self._typed(path, DataType.TEXT)
-        return self.require(path)
+        return self._required(path, self.text(path))
 
     def int64(self, path: str) -> int | None:
         """The integer of a column."""
@@ -100,8 +101,7 @@ class Row:
 
     def require_int64(self, path: str) -> int:
         """The integer of a column; None refuses the row with code `required`."""
-        self._typed(path, DataType.INT64)
-        return self.require(path)
+        return self._required(path, self.int64(path))
 
     def float64(self, path: str) -> float | None:
         """The number of a column."""
@@ -113,8 +113,7 @@ class Row:
 
     def require_decimal(self, path: str) -> Decimal:
         """The exact number of a column; None refuses the row with code `required`."""
-        self._typed(path, DataType.DECIMAL)
-        return self.require(path)
+        return self._required(path, self.decimal(path))
 
     def boolean(self, path: str) -> bool | None:
         """The boolean of a column."""

@@ -2,11 +2,19 @@
 says so."""
 
 import builtins
+import codecs
 import io
 import sys
 import time
 
 from . import log
+
+
+# Encodings that are known in a component; Python looks others up in files.
+ENCODINGS = """ascii cp1252 idna iso8859-15 latin-1 punycode unicode_escape utf-8-sig utf-16 utf-16-be utf-16-le utf-32
+utf-32-be utf-32-le""".split()
+for _name in ENCODINGS:
+    codecs.lookup(_name)
 
 
 class _Output(io.TextIOBase):

@@ -14,7 +14,7 @@ from typing import Any
 
 from . import contract, lookup, native
 from .columns import readers, roots
-from .plugin import Plugin, process
+from .plugin import ColumnType, Plugin, process, specs
 from .row import Refusal
 
 
@@ -45,12 +45,14 @@ def run(
     config: Mapping[str, Any] | None = None,
     lookups: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None,
     ingest_time: int = 0,
+    fields: Mapping[str, ColumnType] | None = None,
 ) -> Output:
     """Configures the plugin and runs it over one batch. `rows` are dicts of columns by name, of which the plugin is
     handed those that it reads; what is not there is None. `lookups` are tables of rows by key:
-    `{"countries": {"29": {"name": "Poland"}}}`. `ingest_time` is in microseconds since 1970-01-01T00:00:00Z."""
+    `{"countries": {"29": {"name": "Poland"}}}`. `ingest_time` is in microseconds since 1970-01-01T00:00:00Z.
+    `fields` are those of records that are read as a whole, by path with their types."""
     made, needs = plugin.configured(json.dumps(config or {}))
-    columns, count = _columns(needs.reads, rows)
+    columns, count = _columns([*needs.reads, *specs(fields or {})], rows)
     native.LINES.clear()
     native.TABLES.clear()
     for name, table in (lookups or {}).items():
@@ -68,13 +70,13 @@ def run(
 def _columns(reads: list[contract.ColumnSpec], rows: Iterable[Mapping[str, Any]]):
     """Columns of these types, and how many rows they have."""
     # A field that is read without its record brings a record with it.
-    specs = {spec.path: spec for spec in reads}
+    known = {spec.path: spec for spec in reads}
     for spec in reads:
         names = spec.path.split(".")
         for end in range(1, len(names)):
             record = ".".join(names[:end])
-            specs.setdefault(record, contract.ColumnSpec(record, contract.DataType.RECORD, False))
-    ordered = [specs[path] for path in sorted(specs, key=lambda path: path.count("."))]
+            known.setdefault(record, contract.ColumnSpec(record, contract.DataType.RECORD, False))
+    ordered = [known[path] for path in sorted(known, key=lambda path: path.count("."))]
     made, count = roots(ordered, {}), 0
     for row in rows:
         for name, root in made.items():

@@ -67,7 +67,12 @@ impl New {
             self.folder.join("README.md").display(),
         );
         if let Some(line) = build::missing_tools(self.language.built()) {
-            eprintln!("no {} toolchain here can build it, so first: {line}", self.language);
+            let (language, folder) = (self.language, self.folder.display());
+            let line = match language {
+                Language::Rust => line,
+                _ => format!("clickmill plugin build --install {folder}, or {line}"),
+            };
+            eprintln!("no {language} toolchain here can build it, so first: {line}");
         }
         eprintln!("next: clickmill plugin test {}", self.folder.display());
         Ok(())
@@ -147,12 +152,6 @@ fn check_column(flag: &str, column: &str) -> Result<(), Failure> {
 
 /// Writes the project into a folder that is not there yet.
 fn make(folder: &Path, project: &Project) -> Result<(), Failure> {
-    let files = project.files().ok_or_else(|| {
-        let hint =
-            "begin one in Rust; a component of any language is taken that speaks `wit/plugin.wit`";
-        let what = format!("there are no projects in {} yet", project.language);
-        Failure::bad_input(what).hint(hint)
-    })?;
     fs::create_dir(folder).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
             let hint = "nothing is written over: choose another name, or move it away";
@@ -162,7 +161,7 @@ fn make(folder: &Path, project: &Project) -> Result<(), Failure> {
             .hint("the folder that it is to lie in has to be there"),
         _ => Failure::unwritable(folder, error),
     })?;
-    let written = files.into_iter().try_for_each(|(name, text)| {
+    let written = project.files().into_iter().try_for_each(|(name, text)| {
         let path = folder.join(name);
         write_new(&path, &text).map_err(|error| Failure::unwritable(&path, error))
     });

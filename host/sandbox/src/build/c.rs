@@ -1,17 +1,107 @@
-//! Plugins in C.
+//! Plugins in C, compiled by zig, which brings a C library for WASI along: one download, of PyPI, and no rights.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use super::asked::Install;
-use super::encode::Made;
+use super::encode::{Made, encode_wasi};
 use super::error::BuildError;
 use super::project::Project;
+use super::tools;
+use clickmill_core::build_tool;
+
+const TOOLS: &str = "ziglang-0.17.1";
+const PACKAGES: [&str; 1] = ["ziglang==0.17.1"];
+
+/// What a plugin is compiled with. The small stack is memory that each fresh instance has to clear.
+const FLAGS: [&str; 10] = [
+    "cc",
+    "-target",
+    "wasm32-wasi",
+    "-mexec-model=reactor",
+    "-O2",
+    "-g0",
+    // An assertion that fails refuses its row.
+    "-UNDEBUG",
+    "-Wall",
+    "-Wl,--strip-debug",
+    "-Wl,-z,stack-size=131072",
+];
+
+/// Folders below the plugin's in which sources lie.
+const SOURCES: [&str; 3] = ["", "src", "sdk"];
 
 /// The line that installs the tools, where they are not here.
 pub(super) fn missing() -> Option<String> {
-    None
+    zig().is_none().then(|| "install zig from https://ziglang.org/download".to_owned())
+}
+
+fn zig() -> Option<PathBuf> {
+    let installed = tools::folder(TOOLS).map(|folder| folder.join("ziglang/zig"));
+    let installed = installed.filter(|zig| zig.is_file());
+    installed.or_else(|| tools::is_here("zig", ["version"]).then(|| "zig".into()))
 }
 
 /// Builds a plugin.
-pub(super) fn build(project: &Project, _install: Install) -> Result<Made, BuildError> {
-    let (path, language) = (project.given.clone(), project.language);
-    Err(BuildError::NotBuilt { path, language })
+pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildError> {
+    if zig().is_none() && install == Install::Allowed {
+        tools::install_from_pypi(TOOLS, &PACKAGES);
+    }
+    let zig = zig().ok_or_else(|| project.no_tools(&missing().unwrap_or_default()))?;
+    let work = project.work_folder()?;
+    let module = work.join("plugin.wasm");
+    let mut command = build_tool(zig);
+    command
+        .current_dir(&project.folder)
+        .args(FLAGS)
+        .arg("-o")
+        .arg(&module)
+        .args(sources(&project.folder))
+        .env("ZIG_LOCAL_CACHE_DIR", work.join("zig"))
+        .envs(tools::folder("zig-cache").map(|cache| ("ZIG_GLOBAL_CACHE_DIR", cache)))
+        .stdin(Stdio::null())
+        // Standard output is for data.
+        .stdout(Stdio::null());
+    if !command.status().is_ok_and(|status| status.success()) {
+        return Err(project.does_not_compile());
+    }
+    let bytes = fs::read(&module).map_err(|source| BuildError::File { path: module, source })?;
+    encode_wasi(&project.given, &project.contract(), bytes)
+}
+
+/// The plugin's files of C, in the order of their names.
+fn sources(folder: &Path) -> Vec<OsString> {
+    let mut sources = Vec::new();
+    for below in SOURCES {
+        let entries = fs::read_dir(folder.join(below)).into_iter().flatten();
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let files = paths.filter(|path| path.extension() == Some(OsStr::new("c")));
+        sources.extend(files.map(PathBuf::into_os_string));
+    }
+    sources.sort();
+    sources
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_those_of_the_folder_and_of_the_sdk() {
+        let scratch = tempfile::tempdir().unwrap();
+        for file in ["plugin.c", "src/b.c", "src/a.h", "sdk/clickmill.c", "tests/no.c", "README.md"]
+        {
+            let path = scratch.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let found = sources(scratch.path());
+        let found: Vec<&Path> = found
+            .iter()
+            .map(|path| Path::new(path).strip_prefix(scratch.path()).unwrap())
+            .collect();
+        assert_eq!(found, ["plugin.c", "sdk/clickmill.c", "src/b.c"].map(Path::new));
+    }
 }

@@ -4,9 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use wasmtime::wasmparser::{BinaryReaderError, Parser, Payload};
-use wit_component::ComponentEncoder;
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
 
 use super::error::BuildError;
+
+/// What the runtimes of languages ask for by this name is answered by a module of ours.
+const WASI: &str = "wasi_snapshot_preview1";
+const ADAPTER: &str = include_str!("encode/wasi.wat");
 
 /// A component that was made.
 pub(super) struct Made {
@@ -23,15 +28,64 @@ pub fn named(component: &Path) -> PathBuf {
 /// Makes a component of a module in which the contract stands, and one that has the names of functions yet.
 /// `folder` is the plugin's, for messages.
 pub(super) fn encode(folder: &Path, module: &[u8]) -> Result<Made, BuildError> {
+    encode_with(folder, module, None)
+}
+
+/// The same of a module for WASI, of which it is given nothing, and in which the contract does not stand yet:
+/// `contract` is the file of its text.
+pub(super) fn encode_wasi(
+    folder: &Path,
+    contract: &Path,
+    mut module: Vec<u8>,
+) -> Result<Made, BuildError> {
+    let text = fs::read_to_string(contract);
+    let text = text.map_err(|source| BuildError::File { path: contract.to_owned(), source })?;
+    let adapter = embed(&mut module, &text).map_err(|what| {
+        let path = folder.to_owned();
+        BuildError::Component { path, what }
+    })?;
+    encode_with(folder, &module, Some(&adapter))
+}
+
+fn encode_with(folder: &Path, module: &[u8], adapter: Option<&[u8]>) -> Result<Made, BuildError> {
     let failed = |what: String| BuildError::Component { path: folder.to_owned(), what };
     let encode = |module: &[u8]| {
-        let encoder = ComponentEncoder::default().validate(true).module(module);
-        encoder
-            .and_then(|mut encoder| encoder.encode())
-            .map_err(|error| failed(format!("{error:#}")))
+        let mut encoder = ComponentEncoder::default().validate(true).module(module)?;
+        if let Some(adapter) = adapter {
+            encoder = encoder.adapter(WASI, adapter)?;
+        }
+        encoder.encode()
     };
+    let encode = |module: &[u8]| encode(module).map_err(|error| failed(format!("{error:#}")));
     let nameless = without_names(module).map_err(|error| failed(error.to_string()))?;
     Ok(Made { component: encode(&nameless)?, named: Some(encode(module)?) })
+}
+
+/// Writes a contract into a module that was made for it, and makes the adapter that goes with it.
+fn embed(module: &mut Vec<u8>, contract: &str) -> Result<Vec<u8>, String> {
+    let mut resolve = Resolve::default();
+    let world_of = |resolve: &mut Resolve, name: &str, text: &str| {
+        let package = resolve.push_source(name, text).map_err(|error| format!("{error:#}"))?;
+        let world = resolve.select_world(&[package], None).map_err(|error| format!("{error:#}"))?;
+        Ok::<_, String>((package, world))
+    };
+    let (package, world) = world_of(&mut resolve, "plugin.wit", contract)?;
+    let version = &resolve.packages[package].name.version;
+    let version = version.as_ref().ok_or("the contract has no version")?.to_string();
+    let told = |error| format!("{error:#}");
+    embed_component_metadata(module, &resolve, world, StringEncoding::UTF8).map_err(told)?;
+
+    let text = ADAPTER.replace("VERSION", &version);
+    let told = |error: wast::Error| error.to_string();
+    let buffer = wast::parser::ParseBuffer::new(&text).map_err(told)?;
+    let mut adapter = wast::parser::parse::<wast::Wat<'_>>(&buffer).map_err(told)?;
+    let mut adapter = adapter.encode().map_err(told)?;
+    let log =
+        format!("package clickmill:wasi; world wasi {{ import clickmill:plugin/log@{version}; }}");
+    let (_, world) = world_of(&mut resolve, "wasi.wit", &log)?;
+    let told = |error| format!("{error:#}");
+    embed_component_metadata(&mut adapter, &resolve, world, StringEncoding::UTF8).map_err(told)?;
+    Ok(adapter)
 }
 
 /// What linkers leave for tools: names of functions, who made the module, and of what.

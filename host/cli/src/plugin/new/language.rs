@@ -31,6 +31,22 @@ struct JavaScriptTemplate;
 #[folder = "../../plugins/sdk-javascript"]
 struct JavaScriptSdk;
 
+#[derive(RustEmbed)]
+#[folder = "templates/c"]
+struct CTemplate;
+
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk-c"]
+struct CSdk;
+
+#[derive(RustEmbed)]
+#[folder = "templates/go"]
+struct GoTemplate;
+
+#[derive(RustEmbed)]
+#[folder = "../../plugins/sdk-go"]
+struct GoSdk;
+
 /// Files by their path, with their text.
 pub(super) type Files = Vec<(String, String)>;
 
@@ -46,14 +62,14 @@ pub(super) enum Language {
 }
 
 impl Language {
-    /// The files of a project, whose names in double braces are to be filled in, and those of the SDK. None
-    /// where there are no projects in the language.
-    pub(super) fn files(self) -> Option<(Files, Files)> {
+    /// The files of a project, whose names in double braces are to be filled in, and those of the SDK.
+    pub(super) fn files(self) -> (Files, Files) {
         match self {
-            Self::Rust => Some((all::<RustTemplate>(), all::<RustSdk>())),
-            Self::Python => Some((all::<PythonTemplate>(), all::<PythonSdk>())),
-            Self::JavaScript => Some((all::<JavaScriptTemplate>(), all::<JavaScriptSdk>())),
-            Self::Go | Self::C => None,
+            Self::Rust => (all::<RustTemplate>(), all::<RustSdk>()),
+            Self::Python => (all::<PythonTemplate>(), all::<PythonSdk>()),
+            Self::JavaScript => (all::<JavaScriptTemplate>(), all::<JavaScriptSdk>()),
+            Self::C => (all::<CTemplate>(), all::<CSdk>()),
+            Self::Go => (all::<GoTemplate>(), all::<GoSdk>()),
         }
     }
 

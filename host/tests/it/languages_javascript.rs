@@ -1,0 +1,124 @@
+//! Plugins in JavaScript and TypeScript, made by componentize-qjs of npm.
+
+use crate::languages_scripts::{COLUMN_CASES, Language};
+
+pub(crate) const JAVASCRIPT: Language = Language {
+    name: "javascript",
+    sdk: "plugins/sdk-javascript",
+    files: ["plugin.js", "package.json"],
+    about: r#"{"name": "orders", "version": "1.2.3", "description": "What the SDK can", "type": "module"}"#,
+    unit: &["node", "--test"],
+    hostile: r#"
+import { log, plugin } from "./sdk/clickmill-plugin.js";
+
+const deeper = () => deeper() + 1;
+
+export default plugin({
+  reads: { what: "text" },
+  writes: { what: "text" },
+  row(row) {
+    const what = row.requireText("what");
+    if (what === "loop") for (;;);
+    if (what === "memory") for (const held = []; ; ) held.push(new Uint8Array(1 << 20));
+    if (what === "flood") for (let line = 0; line < 100; line++) log.info("a line");
+    if (what === "fail") null.length;
+    if (what === "recurse") deeper();
+    if (what === "clock") Date.now();
+    if (what === "print") console.log("printed");
+    if (what === "exit") process.exit(1);
+    row.set("what", what.toUpperCase());
+  },
+});
+"#,
+};
+
+/// The same, as its golden cases: types go when it is built.
+const TYPESCRIPT: Language = Language {
+    files: ["plugin.ts", "package.json"],
+    hostile: r#"
+import { plugin, type Row } from "./sdk/clickmill-plugin.js";
+import { loud } from "./words.js";
+
+interface Config {
+  most: number;
+}
+
+export default plugin<Config>({
+  config: { properties: { most: { type: "integer", default: 3 } } },
+  reads: { what: "text" },
+  writes: { what: "text" },
+  row(row: Row, config: Config): void {
+    const what: string = row.requireText("what");
+    if (what === "fail") throw new Error("as asked");
+    row.set("what", loud(what).slice(0, config.most));
+  },
+});
+"#,
+    ..JAVASCRIPT
+};
+
+#[test]
+fn a_project_does_what_one_in_rust_does() {
+    JAVASCRIPT.begins_as_in_rust("a_project_does_what_one_in_rust_does");
+}
+
+#[test]
+fn the_cases_of_all_languages_pass() {
+    JAVASCRIPT.passes_the_cases_of_all("the_cases_of_all_languages_pass");
+}
+
+#[test]
+fn a_hostile_row_costs_no_other() {
+    JAVASCRIPT.loses_no_other_row("a_hostile_row_costs_no_other");
+}
+
+#[test]
+fn the_sdk_comes_along() {
+    JAVASCRIPT.brings_the_sdk_along();
+}
+
+#[test]
+fn without_its_tools_it_is_told_what_to_install() {
+    JAVASCRIPT.tells_what_to_install("componentize-qjs@0.4.5");
+}
+
+#[test]
+fn types_are_taken_out() {
+    let words = "export function loud(what: string): string {\n  return what.toUpperCase();\n}\n";
+    let cases = r#"{
+        "columns": {"what": "STRING"},
+        "cases": [
+            {"input": {"what": "words"}, "output": {"what": "WOR"}},
+            {"input": {"what": "fail"}, "rejected": "exception"}
+        ]
+    }"#;
+    TYPESCRIPT.passes("types_are_taken_out", &[("words.ts", words), ("tests/cases.json", cases)]);
+}
+
+/// Whole columns: what is set, what stays, what is refused, and what is dropped.
+const COLUMNS: Language = Language {
+    hostile: r#"
+import { Decimal, plugin } from "./sdk/clickmill-plugin.js";
+
+export default plugin({
+  reads: { what: "text", sizes: ["int64"] },
+  writes: { what: "text", sizes: ["int64"], total: "decimal" },
+  columns(batch) {
+    const words = batch.get("what");
+    words.forEach((word, row) => {
+      if (word === "drop") batch.filterOut(row);
+      if (word === null) batch.reject(row, "required", "`what` is missing", "what");
+      if (word === "fail") throw new Error("as asked");
+    });
+    batch.set("what", words.map((word) => word?.toUpperCase()));
+    batch.set("total", batch.get("sizes").map((sizes) => Decimal.of(sizes.reduce((sum, size) => sum + size, 0))));
+  },
+});
+"#,
+    ..JAVASCRIPT
+};
+
+#[test]
+fn whole_columns_are_transformed() {
+    COLUMNS.passes("whole_columns_are_transformed", &[("tests/cases.json", COLUMN_CASES)]);
+}

@@ -1,0 +1,169 @@
+//! Plugins in Python, made by componentize-py of PyPI.
+
+use std::process::Command;
+
+use crate::languages_scripts::{COLUMN_CASES, Language};
+use crate::support::root;
+
+pub(crate) const PYTHON: Language = Language {
+    name: "python",
+    sdk: "plugins/sdk-python",
+    files: ["plugin.py", "pyproject.toml"],
+    about: "[project]\nname = \"orders\"\nversion = \"1.2.3\"\ndescription = \"What the SDK can\"\n",
+    unit: &["python3", "-B", "-m", "unittest"],
+    hostile: r#"
+import sys
+import time
+
+from clickmill_plugin import DataType, Row, log, plugin
+
+
+def deeper():
+    return deeper() + 1
+
+
+@plugin(reads={"what": DataType.TEXT}, writes={"what": DataType.TEXT})
+def hostile(row: Row) -> None:
+    what = row.require_text("what")
+    if what == "loop":
+        while True:
+            pass
+    if what == "memory":
+        held = []
+        while True:
+            held.append(bytes(1 << 20))
+    if what == "flood":
+        for _ in range(100):
+            log.info("a line")
+    if what == "fail":
+        [][1]
+    if what == "recurse":
+        deeper()
+    if what == "clock":
+        time.time()
+    if what == "print":
+        print("printed")
+    if what == "exit":
+        sys.exit(1)
+    row["what"] = what.upper()
+"#,
+};
+
+#[test]
+fn a_project_does_what_one_in_rust_does() {
+    PYTHON.begins_as_in_rust("a_project_does_what_one_in_rust_does");
+}
+
+#[test]
+fn the_cases_of_all_languages_pass() {
+    PYTHON.passes_the_cases_of_all("the_cases_of_all_languages_pass");
+}
+
+#[test]
+fn a_hostile_row_costs_no_other() {
+    PYTHON.loses_no_other_row("a_hostile_row_costs_no_other");
+}
+
+#[test]
+fn the_sdk_comes_along() {
+    PYTHON.brings_the_sdk_along();
+}
+
+#[test]
+fn without_its_tools_it_is_told_what_to_install() {
+    PYTHON.tells_what_to_install("componentize-py==0.25.1");
+}
+
+/// `contract.py` has the names and fields of the contract.
+#[test]
+fn the_types_are_those_of_the_contract() {
+    let contract = std::fs::read_to_string(root().join("wit/plugin.wit")).unwrap();
+    let types = contract.split("interface log").next().unwrap();
+    let script = "import dataclasses, sys; sys.dont_write_bytecode = True; from clickmill_plugin import contract as c\n\
+         for name, kind in vars(c).items():\n    \
+         if dataclasses.is_dataclass(kind) and '_' not in name: print(name, *[f.name for f in dataclasses.fields(kind)])";
+    let mut python = Command::new("python3");
+    let output = python
+        .args(["-c", script])
+        .env("PYTHONPATH", root().join("plugins/sdk-python"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    let mut records = Vec::new();
+    for line in types.lines().map(str::trim).filter(|line| !line.starts_with("///")) {
+        if let Some(name) = line.strip_prefix("record ").and_then(|rest| rest.strip_suffix(" {")) {
+            let name: String =
+                name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
+            records.push(name);
+        } else if let (Some((name, _)), Some(record)) = (line.split_once(": "), records.last_mut())
+        {
+            record.push(' ');
+            record.push_str(&name.replace('-', "_"));
+        }
+    }
+    assert!(records.len() > 10, "{records:?}");
+    assert_eq!(
+        told.lines().collect::<Vec<_>>(),
+        records,
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Whole columns: what is set, what stays, what is refused, and what is dropped.
+const COLUMNS: Language = Language {
+    hostile: r#"
+from clickmill_plugin import Batch, DataType, plugin
+
+
+@plugin.columns(
+    reads={"what": DataType.TEXT, "sizes": [DataType.INT64]},
+    writes={"what": DataType.TEXT, "sizes": [DataType.INT64], "total": DataType.DECIMAL},
+)
+def columns(batch: Batch) -> None:
+    words = batch["what"]
+    for row, word in enumerate(words):
+        if word == "drop":
+            batch.filter_out(row)
+        elif word is None:
+            batch.reject(row, "required", "`what` is missing", "what")
+        elif word == "fail":
+            raise ValueError("as asked")
+    batch["what"] = [word and word.upper() for word in words]
+    batch["total"] = [sum(sizes) for sizes in batch["sizes"]]
+"#,
+    ..PYTHON
+};
+
+#[test]
+fn whole_columns_are_transformed() {
+    COLUMNS.passes("whole_columns_are_transformed", &[("tests/cases.json", COLUMN_CASES)]);
+}
+
+/// What `pyproject.toml` names is installed for the plugin, and in its component.
+const DEPENDS: Language = Language {
+    about: "[project]\nname = \"hosts\"\ndependencies = [\"idna==3.20\"]\n",
+    hostile: r#"
+import idna
+
+from clickmill_plugin import DataType, Row, plugin
+
+
+@plugin(reads={"host": DataType.TEXT}, writes={"host": DataType.TEXT})
+def hosts(row: Row) -> None:
+    row["host"] = idna.encode(row.require_text("host")).decode()
+"#,
+    ..PYTHON
+};
+
+#[test]
+fn packages_in_pure_python_come_along() {
+    let cases = r#"{
+        "columns": {"host": "STRING"},
+        "cases": [
+            {"input": {"host": "bücher.example"}, "output": {"host": "xn--bcher-kva.example"}},
+            {"input": {"host": "-"}, "rejected": "exception"}
+        ]
+    }"#;
+    DEPENDS.passes("packages_in_pure_python_come_along", &[("tests/cases.json", cases)]);
+}

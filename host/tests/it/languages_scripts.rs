@@ -1,0 +1,284 @@
+//! What tests of plugins in Python and in JavaScript share. Their tools are installed from PyPI and npm by the binary
+//! itself, once, into a folder that lasts; where a registry is away a test says that it was not run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use crate::support::{
+    Scratch, cache, component, conserved, files, head, not_run, root, summary, talk,
+};
+
+/// A language, and what tests ask of it.
+pub(crate) struct Language {
+    /// As the command line has it.
+    pub name: &'static str,
+    /// The folder of its SDK.
+    pub sdk: &'static str,
+    /// The plugin's file, and the one that says what it is.
+    pub files: [&'static str; 2],
+    /// The text of the second one.
+    pub about: &'static str,
+    /// What runs unit tests, in the project's folder.
+    pub unit: &'static [&'static str],
+    /// A plugin that does what `what` says: nothing good, mostly.
+    pub hostile: &'static str,
+}
+
+/// What a plugin over columns makes of rows.
+pub(crate) const COLUMN_CASES: &str = r#"{
+  "columns": {"what": "STRING", "sizes": {"type": "INT64", "mode": "REPEATED"}},
+  "cases": [
+    {"input": {"what": "ü", "sizes": [1, 2, -4]}, "output": {"what": "Ü", "sizes": [1, 2, -4], "total": "-1"}},
+    {"input": {"what": "none", "sizes": []}, "output": {"what": "NONE", "sizes": [], "total": "0"}},
+    {"input": {"what": "drop", "sizes": []}, "dropped": true},
+    {"input": {"sizes": []}, "rejected": "required"},
+    {"input": {"what": "fail", "sizes": []}, "rejected": "plugin_fault"}
+  ]
+}"#;
+
+/// Where tools are installed.
+pub(crate) fn tools() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("languages")
+}
+
+fn clickmill(scratch: &Scratch, arguments: &[&str]) -> Command {
+    let mut command = scratch.command(arguments);
+    command.env("CLICKMILL_TOOLS", tools());
+    command
+}
+
+#[track_caller]
+fn succeeds(mut command: Command) -> String {
+    let output = command.output().expect("the program starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Builds a plugin, with tools that are installed where they must be; whether that could be.
+#[track_caller]
+fn built(test: &str, scratch: &Scratch, folder: &str) -> bool {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    // Not behind the fence that keeps tests from the network.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clickmill"));
+    command.args(["plugin", "build", "--install", folder]).current_dir(scratch.folder.path());
+    command.env("CLICKMILL_TOOLS", tools()).env("CLICKMILL_CACHE", cache());
+    let output = command.output().expect("the binary starts");
+    let told = talk(&output, scratch);
+    if told.contains("are not here") {
+        not_run(test, &told);
+        return false;
+    }
+    assert!(output.status.success(), "{told}");
+    true
+}
+
+impl Language {
+    /// A plugin of a text, in a folder of the scratch.
+    fn plugin(&self, scratch: &Scratch, name: &str, text: &str) {
+        let folder = scratch.path(name);
+        let sdk = root().join(self.sdk);
+        for file in files(&sdk) {
+            let copy = folder.join("sdk").join(file.strip_prefix(&sdk).unwrap());
+            std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+            std::fs::copy(&file, copy).unwrap();
+        }
+        let [plugin, about] = self.files;
+        std::fs::write(folder.join(plugin), text).unwrap();
+        std::fs::write(folder.join(about), self.about).unwrap();
+    }
+
+    /// A new project is built and tested, and does what one in Rust does.
+    pub(crate) fn begins_as_in_rust(&self, test: &str) {
+        let scratch = Scratch::new();
+        let rust = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme/target");
+        let project = |name: &str, language: &str| {
+            let new = ["plugin", "new", name, "--language", language];
+            let columns = ["--reads", "utm_source,referrer", "--writes", "referrer"];
+            succeeds(clickmill(&scratch, &[&new[..], &columns].concat()));
+        };
+        project("ours", self.name);
+        if !built(test, &scratch, "ours") {
+            return;
+        }
+        let [program, arguments @ ..] = self.unit else { panic!("{:?}", self.unit) };
+        let mut unit = Command::new(program);
+        unit.args(arguments).current_dir(scratch.path("ours"));
+        succeeds(unit);
+        component("plugins/mask");
+        project("theirs", "rust");
+        let outcomes = ["ours", "theirs"].map(|name| {
+            let command = |arguments: &[&str]| {
+                let mut command = clickmill(&scratch, arguments);
+                command.env("CARGO_TARGET_DIR", &rust).env("CARGO_NET_OFFLINE", "true");
+                command
+            };
+            assert_eq!(succeeds(command(&["plugin", "test", name])), "5 golden cases pass\n");
+            let pipeline = format!("{name}/pipeline.toml");
+            let ended = ["run", "--json", &pipeline, "--set", "source.watch=false"];
+            let ran = summary(&command(&ended).output().unwrap());
+            conserved(&ran);
+            assert_eq!(ran["rows_in"], 60, "{ran:#}");
+            let rows = format!("SELECT utm_source, referrer FROM clickstream_analytics.{name} ORDER BY 1, 2");
+            let letters = format!(
+                "SELECT code, errorMessage AS message FROM clickstream_analytics.dead_letter WHERE stage = '{name}' ORDER BY 1, 2"
+            );
+            [scratch.query(&rows), scratch.query(&letters)]
+        });
+        let [ours, theirs] = outcomes;
+        assert!(!ours[0].is_empty() && !ours[1].is_empty());
+        assert_eq!(ours, theirs);
+    }
+
+    /// All that the SDK can, by golden cases that are the same in each language.
+    pub(crate) fn passes_the_cases_of_all(&self, test: &str) {
+        let scratch = Scratch::new();
+        let languages = root().join("host/tests/languages");
+        let [plugin, _] = self.files;
+        let text = std::fs::read_to_string(languages.join(self.name).join(plugin)).unwrap();
+        self.plugin(&scratch, "orders", &text);
+        std::fs::create_dir(scratch.path("orders/tests")).unwrap();
+        std::fs::copy(languages.join("cases.json"), scratch.path("orders/tests/cases.json"))
+            .unwrap();
+        if !built(test, &scratch, "orders") {
+            return;
+        }
+        let told = succeeds(clickmill(&scratch, &["plugin", "test", "orders"]));
+        assert_eq!(told, "17 golden cases pass\n");
+        let told = succeeds(clickmill(&scratch, &["plugin", "inspect", "orders"]));
+        for part in ["orders 1.2.3  What the SDK can", "How many items are believed."] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+
+    /// The hostile plugin, with further files: among them golden cases, which pass.
+    pub(crate) fn passes(&self, test: &str, further: &[(&str, &str)]) {
+        let scratch = Scratch::new();
+        self.plugin(&scratch, "hostile", self.hostile);
+        for (name, text) in further {
+            let path = scratch.path("hostile").join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        if built(test, &scratch, "hostile") {
+            let told = succeeds(clickmill(&scratch, &["plugin", "test", "hostile"]));
+            assert!(told.ends_with("golden cases pass\n"), "{told}");
+        }
+    }
+
+    /// Whatever a row makes the plugin do, the others go on.
+    pub(crate) fn loses_no_other_row(&self, test: &str) {
+        let scratch = Scratch::new();
+        self.plugin(&scratch, "hostile", self.hostile);
+        if !built(test, &scratch, "hostile") {
+            return;
+        }
+        let misdeeds = ["loop", "memory", "flood", "fail", "recurse", "clock", "print", "exit"];
+        let rows = misdeeds.iter().flat_map(|misdeed| ["good", misdeed]);
+        let lines: String = rows.map(|what| format!("{what}\n")).collect();
+        scratch.write("events.csv", format!("what\n{lines}"));
+        scratch.write("table.json", r#"[{"name": "what", "type": "STRING", "mode": "NULLABLE"}]"#);
+        let source = r#"kind = "storage", uri = "events.csv""#;
+        let stage = "[[plugin]]\nname = \"hostile\"\ncomponent = \"hostile\"\nreads = [\"what\"]\nwrites = [\"what\"]\n";
+        let pipeline = head("hostile", source, "languages.rows", "table.json") + stage;
+        let pipeline = scratch.write("pipeline.toml", pipeline);
+        let mut run = clickmill(&scratch, &["run", "--json", &pipeline.to_string_lossy()]);
+        let ran = summary(&run.output().unwrap());
+        conserved(&ran);
+        assert_eq!(ran["rows_in"], 16, "{ran:#}");
+        let rows = scratch
+            .query("SELECT what, COUNT(*) AS rows FROM languages.rows GROUP BY 1 ORDER BY 1");
+        let rows: Vec<String> =
+            rows.iter().map(|row| format!("{} {}", row["what"], row["rows"])).collect();
+        assert_eq!(rows, ["\"FLOOD\" 1", "\"GOOD\" 8", "\"PRINT\" 1"]);
+        let letters = scratch.query(
+            "SELECT code, errorMessage AS message FROM languages.dead_letter ORDER BY source_line",
+        );
+        let [plugin, _] = self.files;
+        let own = |at: usize| {
+            assert_eq!(letters[at]["code"], "exception", "{letters:#?}");
+            let message = letters[at]["message"].as_str().unwrap();
+            assert!(message.contains(&format!("({plugin}, line ")), "{message}");
+        };
+        assert_eq!(letters.len(), 6, "{letters:#?}");
+        for at in [0, 1] {
+            let code = letters[at]["code"].as_str().unwrap();
+            assert!(code.starts_with("plugin_") || code == "exception", "{letters:#?}");
+        }
+        for at in [2, 4, 5] {
+            own(at);
+        }
+    }
+
+    /// A plugin of that text passes golden cases; where it can be built.
+    pub(crate) fn shouts(&self, test: &str, text: &str, cases: &str) {
+        let scratch = Scratch::new();
+        self.plugin(&scratch, "shout", text);
+        std::fs::create_dir(scratch.path("shout/tests")).unwrap();
+        scratch.write("shout/tests/countries.json", cases);
+        if built(test, &scratch, "shout") {
+            let told = succeeds(clickmill(&scratch, &["plugin", "test", "shout"]));
+            assert_eq!(told, "3 golden cases pass\n");
+        }
+    }
+
+    /// Whether the tools are here, or can be installed.
+    pub(crate) fn has_tools(&self, test: &str) -> bool {
+        let scratch = Scratch::new();
+        self.plugin(&scratch, "any", self.hostile);
+        built(test, &scratch, "any")
+    }
+
+    /// The SDK that a project has is the one of the clone, and its contract is the contract.
+    pub(crate) fn brings_the_sdk_along(&self) {
+        let scratch = Scratch::new();
+        scratch.done(&["plugin", "new", "ours", "--language", self.name]);
+        let (sdk, copy) = (root().join(self.sdk), scratch.path("ours/sdk"));
+        let names = |folder: &Path| {
+            let mut names: Vec<PathBuf> = files(folder)
+                .iter()
+                .map(|file| file.strip_prefix(folder).unwrap().to_owned())
+                .filter(|name| !name.to_string_lossy().contains("__pycache__"))
+                .collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&sdk), names(&copy));
+        for name in names(&sdk) {
+            assert!(
+                std::fs::read(sdk.join(&name)).unwrap() == std::fs::read(copy.join(&name)).unwrap(),
+                "{name:?}"
+            );
+        }
+        let contract = std::fs::read(root().join("wit/plugin.wit")).unwrap();
+        assert!(std::fs::read(sdk.join("wit/plugin.wit")).unwrap() == contract);
+        // The golden cases are those of Rust.
+        let cases = |language: &str| {
+            std::fs::read(root().join("host/cli/templates").join(language).join("tests/cases.json"))
+                .unwrap()
+        };
+        assert!(cases(self.name) == cases("rust"));
+    }
+
+    /// Without tools it is told what installs them, and nothing is installed by the way.
+    pub(crate) fn tells_what_to_install(&self, line: &str) {
+        let scratch = Scratch::new();
+        let nowhere = scratch.path("tools");
+        let told = |arguments: &[&str]| {
+            let mut command = scratch.command(arguments);
+            let output = command.env("CLICKMILL_TOOLS", &nowhere).output().unwrap();
+            (output.status.code(), talk(&output, &scratch))
+        };
+        let (code, made) = told(&["plugin", "new", "ours", "--language", self.name]);
+        assert_eq!(code, Some(0), "{made}");
+        assert!(made.contains("so first: ") && made.contains(line), "{made}");
+        let (code, tested) = told(&["plugin", "test", "ours"]);
+        assert_eq!(code, Some(3), "{tested}");
+        for part in ["`clickmill plugin build --install ours`", line] {
+            assert!(tested.contains(part), "{part}: {tested}");
+        }
+        assert!(!nowhere.exists());
+    }
+}

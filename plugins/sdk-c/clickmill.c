@@ -1,0 +1,700 @@
+// The contract's side of the SDK: memory, values, columns in and out, and the three functions that the host
+// calls. The records of `wit/plugin.wit` are laid out here as they cross the boundary, with 32-bit pointers.
+#include "clickmill.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// --- Memory: what a call takes is given back together, and before that what a row takes.
+
+typedef struct block {
+  struct block *before;
+  size_t used, size;
+} block;
+typedef struct { block *last; } arena;
+
+static arena call, row_only, *arena_now = &call;
+
+static void *alloc_in(arena *in, size_t bytes) {
+  bytes = (bytes + 15) & ~(size_t)15;
+  if (!in->last || bytes > in->last->size - in->last->used) {
+    size_t size = bytes > (64 << 10) ? bytes : 64 << 10;
+    block *next = malloc(sizeof(block) + 16 + size);
+    if (!next) __builtin_trap();
+    *next = (block){in->last, 0, size};
+    in->last = next;
+  }
+  char *start = (char *)(((uintptr_t)(in->last + 1) + 15) & ~(uintptr_t)15);
+  in->last->used += bytes;
+  return start + in->last->used - bytes;
+}
+
+void *cm_alloc(size_t bytes) { return alloc_in(arena_now, bytes); }
+
+// Gives all back but a block to begin with.
+static void clear(arena *of) {
+  while (of->last && of->last->before) {
+    block *before = of->last->before;
+    free(of->last);
+    of->last = before;
+  }
+  if (of->last) of->last->used = 0;
+}
+
+__attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t old_size, size_t align, size_t size) {
+  if (size == 0) return (void *)align;
+  void *place = alloc_in(&call, size);
+  return old_size ? memcpy(place, old, old_size < size ? old_size : size) : place;
+}
+
+// Bytes that grow, and live as long as the call.
+typedef struct {
+  char *bytes;
+  size_t length, size;
+} buffer;
+
+static void *grow(buffer *b, size_t bytes) {
+  if (b->length + bytes > b->size) {
+    b->size = (b->length + bytes) * 2;
+    char *wider = alloc_in(&call, b->size);
+    if (b->length) memcpy(wider, b->bytes, b->length);
+    b->bytes = wider;
+  }
+  void *place = b->bytes + b->length;
+  b->length += bytes;
+  return place;
+}
+
+#define PUSH(buffer, type, value) (*(type *)grow(buffer, sizeof(type)) = (value))
+
+// --- What crosses the boundary.
+
+typedef struct { void *at; uint32_t length; } list;
+typedef struct { uint8_t is_there; list value; } option_list;
+typedef struct { list offsets; list bytes; } text_column;
+typedef struct { list indices; text_column values; } dictionary;
+enum { BOOLEANS, INT64S, FLOAT64S, DECIMALS, DATES, TIMES, DATETIMES, TIMESTAMPS, TEXTS, DICTIONARY, JSONS, BLOBS, RECORDS };
+typedef struct {
+  cm_text name;
+  struct { uint8_t is_there; uint32_t at; } parent;
+  option_list offsets;
+  struct { uint8_t tag; union { list fixed; text_column texts; dictionary dictionary; }; } values;
+  option_list validity;
+} column;
+typedef struct { cm_text path; uint8_t type; bool repeated; } column_spec;
+typedef struct { cm_text name; uint32_t min_bytes; } secret;
+typedef struct { cm_text name, version, description, config_schema; list secrets; } manifest;
+typedef struct { list reads, writes, lookups; uint8_t multiplies; } needs;
+typedef struct { uint8_t is_error; union { struct { needs needs; list prepared; }; list problems; }; } configured;
+typedef struct { uint32_t row; cm_text code, message; struct { uint8_t is_there; cm_text value; } column; } rejection;
+typedef struct { uint8_t is_error; union { struct { option_list came_from; list columns, rejections, dropped; }; cm_text fault; }; } answer;
+typedef struct { uint8_t is_error; union { column found; struct { uint8_t why; list what; } error; }; } looked_up;
+_Static_assert(sizeof(column) == 68 && sizeof(column_spec) == 12 && sizeof(manifest) == 40, "as in the contract");
+_Static_assert(sizeof(configured) == 40 && sizeof(rejection) == 32 && sizeof(answer) == 40, "as in the contract");
+_Static_assert(sizeof(looked_up) == 72, "as in the contract");
+
+#define HOST(interface, function) __attribute__((import_module("clickmill:plugin/" interface "@0.2.0"), import_name(function)))
+HOST("log", "write") void host_log(uint32_t level, const char *text, uint32_t bytes);
+HOST("log", "unreadable") void host_unreadable(const char *column, uint32_t bytes, uint32_t values);
+HOST("lookup", "find") void host_find(const char *table, uint32_t table_bytes, const char *field, uint32_t field_bytes,
+    const uint32_t *offsets, uint32_t offset_count, const char *bytes, uint32_t byte_count, looked_up *to);
+
+// --- Values
+
+cm_text cm_str(const char *text) { return (cm_text){text, text ? strlen(text) : 0}; }
+bool cm_equal(cm_text a, cm_text b) {
+  return a.length == b.length && !a.bytes == !b.bytes && memcmp(a.bytes, b.bytes, a.length) == 0;
+}
+cm_value cm_null(void) { return (cm_value){CM_IS_NULL}; }
+cm_value cm_boolean(bool b) { return (cm_value){CM_IS_BOOLEAN, .boolean = b}; }
+cm_value cm_integer(int64_t n) { return (cm_value){CM_IS_INTEGER, .integer = n}; }
+cm_value cm_float64(double x) { return (cm_value){CM_IS_FLOAT64, .float64 = x}; }
+cm_value cm_decimal(__int128 n) { return (cm_value){CM_IS_DECIMAL, .decimal = n}; }
+cm_value cm_text_value(cm_text t) { return t.bytes ? (cm_value){CM_IS_TEXT, .text = t} : cm_null(); }
+cm_value cm_list(cm_value *elements, uint32_t length) { return (cm_value){CM_IS_LIST, length, .elements = elements}; }
+cm_value cm_record(cm_field *fields, uint32_t length) { return (cm_value){CM_IS_RECORD, length, .fields = fields}; }
+
+// The first name of a path; `rest` is behind it, or null.
+static cm_text first_name(const char *path, const char **rest) {
+  const char *dot = strchr(path, '.');
+  *rest = dot ? dot + 1 : NULL;
+  return (cm_text){path, dot ? (uint32_t)(dot - path) : strlen(path)};
+}
+
+static cm_value *field_at(cm_value record, cm_text name) {
+  if (record.kind == CM_IS_RECORD)
+    for (uint32_t i = 0; i < record.length; i++)
+      if (cm_equal(record.fields[i].name, name)) return &record.fields[i].value;
+  return NULL;
+}
+
+cm_value cm_field_of(cm_value value, const char *path) {
+  while (path) {
+    cm_value *field = field_at(value, first_name(path, &path));
+    if (!field) return cm_null();
+    value = *field;
+  }
+  return value;
+}
+
+static cm_text format(const char *format, va_list arguments) {
+  va_list again;
+  va_copy(again, arguments);
+  int length = vsnprintf(NULL, 0, format, again);
+  char *text = cm_alloc(length + 1);
+  vsnprintf(text, length + 1, format, arguments);
+  return (cm_text){text, length};
+}
+
+#define FORMAT(text, from) va_list arguments; va_start(arguments, from); cm_text text = format(from, arguments); va_end(arguments)
+
+cm_text cm_format(const char *form, ...) { FORMAT(text, form); return text; }
+void cm_log_debug(const char *form, ...) { FORMAT(text, form); host_log(0, text.bytes, text.length); }
+void cm_log_info(const char *form, ...) { FORMAT(text, form); host_log(1, text.bytes, text.length); }
+void cm_log_warn(const char *form, ...) { FORMAT(text, form); host_log(2, text.bytes, text.length); }
+void cm_log_error(const char *form, ...) { FORMAT(text, form); host_log(3, text.bytes, text.length); }
+// The host takes the last line of that level for the reason of what ends here.
+_Noreturn void cm_fail(const char *form, ...) { FORMAT(text, form); host_log(3, text.bytes, text.length); __builtin_trap(); }
+void cm_unreadable(const char *column, uint32_t values) { host_unreadable(column, strlen(column), values); }
+
+// --- JSON, which the host has checked.
+
+typedef struct { const char *at, *end; } json;
+
+static char json_next(json *in) {
+  while (in->at < in->end && strchr(" \t\n\r,:", *in->at)) in->at++;
+  return in->at < in->end ? *in->at : 0;
+}
+
+static uint32_t json_hex(json *in) {
+  char digits[5] = {0};
+  memcpy(digits, in->at, 4);
+  in->at += 4;
+  return strtoul(digits, NULL, 16);
+}
+
+static cm_text json_text(json *in) {
+  char *text = cm_alloc(in->end - in->at), *to = text;
+  for (in->at++; *in->at != '"';) {
+    char c = *in->at++;
+    if (c != '\\') { *to++ = c; continue; }
+    c = *in->at++;
+    static const char names[] = "bfnrt", meant[] = "\b\f\n\r\t";
+    const char *name = strchr(names, c);
+    if (c != 'u') { *to++ = name ? meant[name - names] : c; continue; }
+    uint32_t point = json_hex(in);
+    if (point >> 10 == 0x36) {
+      in->at += 2; // the second half, of another \u
+      point = 0x10000 + ((point & 0x3ff) << 10) + (json_hex(in) & 0x3ff);
+    }
+    if (point < 0x80) { *to++ = point; continue; }
+    int more = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
+    *to++ = (0xff00 >> (more + 1) & 0xff) | point >> 6 * more;
+    while (more--) *to++ = 0x80 | (point >> 6 * more & 0x3f);
+  }
+  in->at++;
+  return (cm_text){text, to - text};
+}
+
+static cm_value json_value(json *in) {
+  char c = json_next(in);
+  if (c == '"') return cm_text_value(json_text(in));
+  if (c == 't' || c == 'f' || c == 'n') {
+    in->at += c == 'f' ? 5 : 4;
+    return c == 'n' ? cm_null() : cm_boolean(c == 't');
+  }
+  if (c == '[' || c == '{') {
+    buffer inside = {0};
+    in->at++;
+    for (uint32_t length = 0;; length++) {
+      char next = json_next(in);
+      if (next == ']' || next == '}' || !next) {
+        in->at++;
+        return c == '[' ? cm_list((cm_value *)inside.bytes, length) : cm_record((cm_field *)inside.bytes, length);
+      }
+      if (c == '[') {
+        PUSH(&inside, cm_value, json_value(in));
+      } else {
+        cm_text name = json_text(in);
+        PUSH(&inside, cm_field, ((cm_field){name, json_value(in)}));
+      }
+    }
+  }
+  size_t length = strspn(in->at, "+-0123456789.eE");
+  cm_text digits = cm_format("%.*s", (int)length, in->at);
+  in->at += length;
+  return strpbrk(digits.bytes, ".eE") ? cm_float64(strtod(digits.bytes, NULL)) : cm_integer(strtoll(digits.bytes, NULL, 10));
+}
+
+// --- Configuration
+
+struct cm_config {
+  cm_value value;
+  const column_spec *available;
+  uint32_t available_count;
+  buffer problems, reads, writes, lookups; // of cm_text and column_spec
+  bool multiplies;
+};
+
+static cm_config config_of(const char *bytes, uint32_t length, const column_spec *available, uint32_t count) {
+  char *copy = memcpy(cm_alloc(length + 1), bytes, length);
+  copy[length] = 0;
+  json in = {copy, copy + length};
+  cm_config config = {.value = json_value(&in), .available = available, .available_count = count};
+  clickmill_plugin.configure(&config);
+  return config;
+}
+
+cm_value cm_config_value(const cm_config *config) { return config->value; }
+void cm_problem(cm_config *config, const char *form, ...) { FORMAT(text, form); PUSH(&config->problems, cm_text, text); }
+bool cm_available(const cm_config *config, const char *path, cm_type type) {
+  for (uint32_t i = 0; i < config->available_count; i++)
+    if (cm_equal(config->available[i].path, cm_str(path)) && config->available[i].type == type) return true;
+  return false;
+}
+static void add(buffer *to, const char *path, cm_type type, bool repeated) {
+  PUSH(to, column_spec, ((column_spec){cm_format("%s", path), type, repeated}));
+}
+void cm_reads(cm_config *config, const char *path, cm_type type) { add(&config->reads, path, type, false); }
+void cm_reads_list(cm_config *config, const char *path, cm_type type) { add(&config->reads, path, type, true); }
+void cm_writes(cm_config *config, const char *path, cm_type type) { add(&config->writes, path, type, false); }
+void cm_writes_list(cm_config *config, const char *path, cm_type type) { add(&config->writes, path, type, true); }
+void cm_looks_up(cm_config *config, const char *table) { PUSH(&config->lookups, cm_text, cm_format("%s", table)); }
+void cm_multiplies(cm_config *config) { config->multiplies = true; }
+
+// --- Columns in
+
+typedef struct {
+  const column *columns;
+  uint32_t count;
+} batch;
+
+static bool is_valid(const column *c, uint32_t index) {
+  return !c->validity.is_there || ((uint8_t *)c->validity.value.at)[index / 8] >> index % 8 & 1;
+}
+
+static const column *column_in(const batch *in, const column *parent, cm_text name) {
+  for (uint32_t i = 0; i < in->count; i++) {
+    const column *c = &in->columns[i];
+    if ((c->parent.is_there ? &in->columns[c->parent.at] : NULL) == parent && cm_equal(c->name, name)) return c;
+  }
+  return NULL;
+}
+
+// The column of a path, through records that are no lists; null where one of them is null or there is none.
+static const column *column_at(const batch *in, const char *path, uint32_t index) {
+  for (const column *c = NULL;;) {
+    c = column_in(in, c, first_name(path, &path));
+    if (!c || !path) return c;
+    if (c->offsets.is_there || c->values.tag != RECORDS || !is_valid(c, index)) return NULL;
+  }
+}
+
+static cm_text text_at(const text_column *texts, uint32_t index) {
+  const uint32_t *offsets = texts->offsets.at;
+  return (cm_text){(char *)texts->bytes.at + offsets[index], offsets[index + 1] - offsets[index]};
+}
+
+// A value that is not null and no record.
+static cm_value scalar(const column *c, uint32_t index) {
+  const void *at = c->values.fixed.at;
+  switch (c->values.tag) {
+  case BOOLEANS: return cm_boolean(((uint8_t *)at)[index]);
+  case FLOAT64S: return cm_float64(((double *)at)[index]);
+  case DECIMALS: {
+    const uint64_t *words = (uint64_t *)at + 2 * index;
+    return cm_decimal((__int128)((unsigned __int128)words[1] << 64 | words[0]));
+  }
+  case DATES: return cm_integer(((int32_t *)at)[index]);
+  case TEXTS: case JSONS: case BLOBS: return cm_text_value(text_at(&c->values.texts, index));
+  case DICTIONARY: return cm_text_value(text_at(&c->values.dictionary.values, ((uint32_t *)c->values.dictionary.indices.at)[index]));
+  default: return cm_integer(((int64_t *)at)[index]);
+  }
+}
+
+static cm_value value_at(const batch *in, const column *c, uint32_t index);
+
+static cm_value element_at(const batch *in, const column *c, uint32_t index) {
+  if (!is_valid(c, index)) return cm_null();
+  if (c->values.tag != RECORDS) return scalar(c, index);
+  cm_field *fields = cm_alloc(in->count * sizeof(cm_field));
+  uint32_t length = 0;
+  for (uint32_t i = 0; i < in->count; i++) {
+    const column *field = &in->columns[i];
+    if (field->parent.is_there && &in->columns[field->parent.at] == c)
+      fields[length++] = (cm_field){field->name, value_at(in, field, index)};
+  }
+  return cm_record(fields, length);
+}
+
+static cm_value value_at(const batch *in, const column *c, uint32_t index) {
+  if (!c->offsets.is_there) return element_at(in, c, index);
+  const uint32_t *offsets = c->offsets.value.at;
+  uint32_t length = offsets[index + 1] - offsets[index];
+  cm_value *elements = cm_alloc(length * sizeof(cm_value) + 1);
+  for (uint32_t i = 0; i < length; i++) elements[i] = element_at(in, c, offsets[index] + i);
+  return cm_list(elements, length);
+}
+
+// --- Columns out
+
+// A column in the making. What is not announced is a record that was given, of which fields are written.
+typedef struct node {
+  cm_text name;
+  const char *path;
+  uint8_t type;
+  bool repeated, announced, kept;
+  uint32_t count;                      // of values; of the lists, those in `offsets`
+  buffer offsets, values, ends, validity;
+  bool has_nulls;
+  struct node *fields, *next;
+} node;
+
+static node *node_in(node **fields, cm_text name) {
+  while (*fields && !cm_equal((*fields)->name, name)) fields = &(*fields)->next;
+  if (!*fields) {
+    *fields = memset(cm_alloc(sizeof(node)), 0, sizeof(node));
+    (*fields)->name = name;
+    (*fields)->type = CM_RECORD;
+  }
+  return *fields;
+}
+
+static uint8_t type_of(const column *c) {
+  static const uint8_t types[] = {CM_BOOLEAN, CM_INT64, CM_FLOAT64, CM_DECIMAL, CM_DATE, CM_TIME, CM_DATETIME, CM_TIMESTAMP, CM_TEXT, CM_TEXT, CM_JSON, CM_BLOB, CM_RECORD};
+  return types[c->values.tag];
+}
+
+// The columns of the batch, with those below them, that are written.
+static node *nodes_of(const cm_config *config, const batch *in) {
+  node *roots = NULL;
+  const column_spec *writes = (column_spec *)config->writes.bytes;
+  for (uint32_t i = 0; i < config->writes.length / sizeof(column_spec); i++) {
+    const char *path = writes[i].path.bytes;
+    const column *given = NULL;
+    bool is_given = true;
+    node *at = NULL;
+    for (node **fields = &roots; path; fields = &at->fields) {
+      at = node_in(fields, first_name(path, &path));
+      given = is_given ? column_in(in, given, at->name) : NULL;
+      is_given = given != NULL;
+      if (path && !at->announced) {
+        if (!given || given->values.tag != RECORDS) cm_fail("`%s` is written, but there is no record to write it to", writes[i].path.bytes);
+        at->repeated = given->offsets.is_there;
+      }
+    }
+    at->path = writes[i].path.bytes;
+    at->type = writes[i].type;
+    at->repeated = writes[i].repeated;
+    at->announced = true;
+    at->kept = given && type_of(given) == at->type && given->offsets.is_there == at->repeated;
+  }
+  return roots;
+}
+
+static void push_value(node *to, cm_value value, const char *root);
+
+static void push_null(node *to, const char *root) {
+  for (node *field = to->fields; field; field = field->next) push_value(field, cm_null(), root);
+  if (to->type == CM_TEXT || to->type == CM_JSON || to->type == CM_BLOB) PUSH(&to->ends, uint32_t, to->values.length);
+  else if (to->type == CM_BOOLEAN) PUSH(&to->values, uint8_t, 0);
+  else if (to->type == CM_DATE) PUSH(&to->values, int32_t, 0);
+  else if (to->type == CM_DECIMAL) PUSH(&to->values, __int128, 0);
+  else if (to->type != CM_RECORD) PUSH(&to->values, int64_t, 0);
+}
+
+static void push_element(node *to, cm_value value, const char *root) {
+  if (to->count % 8 == 0) PUSH(&to->validity, uint8_t, 0);
+  uint32_t index = to->count++;
+  if (value.kind == CM_IS_NULL) {
+    to->has_nulls = true;
+    push_null(to, root);
+    return;
+  }
+  to->validity.bytes[index / 8] |= 1 << index % 8;
+  static const uint8_t wanted[] = {CM_IS_BOOLEAN, CM_IS_INTEGER, CM_IS_FLOAT64, CM_IS_DECIMAL, CM_IS_INTEGER, CM_IS_INTEGER, CM_IS_INTEGER, CM_IS_INTEGER, CM_IS_TEXT, CM_IS_TEXT, CM_IS_TEXT, CM_IS_RECORD};
+  if (value.kind != wanted[to->type]) cm_fail("`%s` is announced with another type than a value that it is set to", root);
+  switch (to->type) {
+  case CM_BOOLEAN: PUSH(&to->values, uint8_t, value.boolean); break;
+  case CM_FLOAT64: PUSH(&to->values, double, value.float64); break;
+  case CM_DECIMAL: PUSH(&to->values, __int128, value.decimal); break;
+  case CM_DATE: PUSH(&to->values, int32_t, (int32_t)value.integer); break;
+  case CM_TEXT: case CM_JSON: case CM_BLOB:
+    memcpy(grow(&to->values, value.text.length), value.text.bytes, value.text.length);
+    PUSH(&to->ends, uint32_t, to->values.length);
+    break;
+  case CM_RECORD:
+    for (node *field = to->fields; field; field = field->next) {
+      cm_value *of = field_at(value, field->name);
+      push_value(field, of ? *of : cm_null(), root);
+    }
+    break;
+  default: PUSH(&to->values, int64_t, value.integer);
+  }
+}
+
+static void push_value(node *to, cm_value value, const char *root) {
+  if (!to->repeated) {
+    push_element(to, value, root);
+    return;
+  }
+  if (value.kind != CM_IS_LIST && value.kind != CM_IS_NULL) cm_fail("`%s` is a list, and is set to another value", root);
+  for (uint32_t i = 0; i < value.length; i++) push_element(to, value.elements[i], root);
+  PUSH(&to->offsets, uint32_t, to->count);
+}
+
+// The lists begin at 0, and so do the texts.
+static list from_zero(const buffer *ends) {
+  uint32_t *offsets = cm_alloc(ends->length + 4);
+  offsets[0] = 0;
+  memcpy(offsets + 1, ends->bytes, ends->length);
+  return (list){offsets, ends->length / 4 + 1};
+}
+
+static void finish(const node *fields, int64_t parent, buffer *columns) {
+  static const uint8_t tags[] = {BOOLEANS, INT64S, FLOAT64S, DECIMALS, DATES, TIMES, DATETIMES, TIMESTAMPS, TEXTS, JSONS, BLOBS, RECORDS};
+  static const uint8_t sizes[] = {1, 8, 8, 8, 4, 8, 8, 8};
+  for (; fields; fields = fields->next) {
+    column out = {.name = fields->name, .values = {.tag = tags[fields->type]}};
+    if (parent >= 0) { out.parent.is_there = 1; out.parent.at = parent; }
+    if (fields->repeated) out.offsets = (option_list){1, from_zero(&fields->offsets)};
+    if (fields->type < CM_TEXT) out.values.fixed = (list){fields->values.bytes, fields->values.length / sizes[fields->type]};
+    else if (fields->type < CM_RECORD) out.values.texts = (text_column){from_zero(&fields->ends), {fields->values.bytes, fields->values.length}};
+    if (fields->has_nulls) out.validity = (option_list){1, {fields->validity.bytes, fields->validity.length}};
+    int64_t at = columns->length / sizeof(column);
+    PUSH(columns, column, out);
+    finish(fields->fields, at, columns);
+  }
+}
+
+// --- Rows
+
+// A value that was set: where, and to what.
+typedef struct { const char *path; cm_value value; } set;
+
+// What is set of a row in the making, and what becomes of it.
+typedef struct {
+  set *sets;
+  uint32_t count;
+  bool dropped, refused;
+  rejection rejection;
+} made;
+
+struct cm_row {
+  batch in;
+  uint32_t index;
+  int64_t ingest_time;
+  const cm_config *config;
+  made now;
+  buffer emitted; // of made
+};
+
+cm_value cm_get(const cm_row *row, const char *path) {
+  const column *c = column_at(&row->in, path, row->index);
+  return c ? value_at(&row->in, c, row->index) : cm_null();
+}
+// The value in a column of single values, null where it is of another kind.
+static cm_value get(const cm_row *row, const char *path, cm_kind kind) {
+  const column *c = column_at(&row->in, path, row->index);
+  if (!c || c->offsets.is_there || c->values.tag == RECORDS || !is_valid(c, row->index)) return cm_null();
+  cm_value value = scalar(c, row->index);
+  return value.kind == kind ? value : cm_null();
+}
+cm_text cm_get_text(const cm_row *row, const char *path) {
+  cm_value value = get(row, path, CM_IS_TEXT);
+  return value.kind == CM_IS_TEXT ? value.text : (cm_text){0};
+}
+bool cm_get_int64(const cm_row *row, const char *path, int64_t *to) {
+  cm_value value = get(row, path, CM_IS_INTEGER);
+  return value.kind == CM_IS_INTEGER && (*to = value.integer, true);
+}
+bool cm_get_float64(const cm_row *row, const char *path, double *to) {
+  cm_value value = get(row, path, CM_IS_FLOAT64);
+  return value.kind == CM_IS_FLOAT64 && (*to = value.float64, true);
+}
+bool cm_get_boolean(const cm_row *row, const char *path, bool *to) {
+  cm_value value = get(row, path, CM_IS_BOOLEAN);
+  return value.kind == CM_IS_BOOLEAN && (*to = value.boolean, true);
+}
+int64_t cm_ingest_time(const cm_row *row) { return row->ingest_time; }
+
+// A value as it is now, whatever becomes of the memory that it lies in.
+static cm_value copy(cm_value value) {
+  if (value.kind == CM_IS_TEXT) value.text.bytes = memcpy(cm_alloc(value.text.length), value.text.bytes, value.text.length);
+  if (value.kind == CM_IS_LIST) {
+    value.elements = memcpy(cm_alloc(value.length * sizeof(cm_value)), value.elements, value.length * sizeof(cm_value));
+    for (uint32_t i = 0; i < value.length; i++) value.elements[i] = copy(value.elements[i]);
+  }
+  if (value.kind == CM_IS_RECORD) {
+    value.fields = memcpy(cm_alloc(value.length * sizeof(cm_field)), value.fields, value.length * sizeof(cm_field));
+    for (uint32_t i = 0; i < value.length; i++) value.fields[i].value = copy(value.fields[i].value);
+  }
+  return value;
+}
+
+void cm_set(cm_row *row, const char *path, cm_value value) {
+  value = copy(value);
+  const column_spec *writes = (column_spec *)row->config->writes.bytes;
+  uint32_t count = row->config->writes.length / sizeof(column_spec), at = 0;
+  while (at < count && !cm_equal(writes[at].path, cm_str(path))) at++;
+  if (at == count) cm_fail("`%s` is set but not announced: add `cm_writes(config, \"%s\", …)` to `configure`", path, path);
+  if (!row->now.sets) row->now.sets = cm_alloc(count * sizeof(set));
+  for (uint32_t i = 0; i < row->now.count; i++)
+    if (row->now.sets[i].path == writes[at].path.bytes) { row->now.sets[i].value = value; return; }
+  row->now.sets[row->now.count++] = (set){writes[at].path.bytes, value};
+}
+void cm_set_text(cm_row *row, const char *path, cm_text text) { cm_set(row, path, cm_text_value(text)); }
+void cm_reject(cm_row *row, const char *code, const char *column, const char *form, ...) {
+  FORMAT(text, form);
+  row->now.refused = true;
+  row->now.rejection = (rejection){.code = cm_format("%s", code), .message = text};
+  if (column) {
+    row->now.rejection.column.is_there = 1;
+    row->now.rejection.column.value = cm_format("%s", column);
+  }
+}
+void cm_filter_out(cm_row *row) { row->now.dropped = true; }
+void cm_emit(cm_row *row) {
+  if (!row->config->multiplies) cm_fail("a row is emitted, but `configure` does not call `cm_multiplies`");
+  PUSH(&row->emitted, made, row->now);
+  row->now = (made){0};
+}
+
+// A value that was given, with one that is set in its place at the end of a path.
+static cm_value overlay(cm_value given, const char *path, cm_value value, const char *whole) {
+  if (!path) return value;
+  if (given.kind == CM_IS_LIST) {
+    if (value.kind != CM_IS_LIST || value.length != given.length) cm_fail("`%s` lies in a list: set a list with a value for each element", whole);
+    for (uint32_t i = 0; i < given.length; i++) given.elements[i] = overlay(given.elements[i], path, value.elements[i], whole);
+    return given;
+  }
+  if (given.kind == CM_IS_NULL) {
+    if (value.kind != CM_IS_NULL) cm_fail("`%s` is set where its record is null", whole);
+    return given;
+  }
+  cm_text name = first_name(path, &path);
+  cm_value *field = field_at(given, name);
+  if (field) {
+    *field = overlay(*field, path, value, whole);
+    return given;
+  }
+  cm_field *fields = cm_alloc((given.length + 1) * sizeof(cm_field));
+  memcpy(fields, given.fields, given.length * sizeof(cm_field));
+  fields[given.length] = (cm_field){name, value};
+  return cm_record(fields, given.length + 1);
+}
+
+// Rejections and dropped rows, with texts that outlive the row.
+typedef struct { node *roots; buffer came_from, rejections, dropped; uint32_t rows; } output;
+
+static cm_text kept(cm_text text) { return (cm_text){memcpy(alloc_in(&call, text.length), text.bytes, text.length), text.length}; }
+
+static void end_row(output *out, const cm_row *row, made *made) {
+  for (node *root = out->roots; root; root = root->next) {
+    const column *given = root->kept || !root->announced ? column_in(&row->in, NULL, root->name) : NULL;
+    cm_value value = given ? value_at(&row->in, given, row->index) : cm_null();
+    for (uint32_t i = 0; i < made->count; i++) {
+      const char *rest;
+      if (cm_equal(first_name(made->sets[i].path, &rest), root->name)) value = overlay(value, rest, made->sets[i].value, made->sets[i].path);
+    }
+    push_value(root, value, root->announced ? root->path : root->name.bytes);
+  }
+  if (made->refused) {
+    rejection *r = &made->rejection;
+    r->row = out->rows;
+    r->code = kept(r->code);
+    r->message = kept(r->message);
+    if (r->column.is_there) r->column.value = kept(r->column.value);
+    PUSH(&out->rejections, rejection, *r);
+  } else if (made->dropped) {
+    PUSH(&out->dropped, uint32_t, out->rows);
+  }
+  PUSH(&out->came_from, uint32_t, row->index);
+  out->rows++;
+}
+
+void cm_find(const char *table, const char *field, const cm_text *keys, uint32_t count, cm_text *found) {
+  uint32_t *offsets = cm_alloc((count + 1) * sizeof(uint32_t));
+  offsets[0] = 0;
+  for (uint32_t i = 0; i < count; i++) offsets[i + 1] = offsets[i] + keys[i].length;
+  char *bytes = cm_alloc(offsets[count] + 1);
+  for (uint32_t i = 0; i < count; i++) memcpy(bytes + offsets[i], keys[i].bytes, keys[i].length);
+  looked_up answer;
+  host_find(table, strlen(table), field, strlen(field), offsets, count + 1, bytes, offsets[count], &answer);
+  if (answer.is_error && answer.error.why == 0) cm_fail("no lookup table `%s`: name it under `lookups` in the pipeline file", table);
+  if (answer.is_error && answer.error.why == 1) cm_fail("lookup table `%s` has no field `%s`", table, field);
+  if (answer.is_error) cm_fail("malformed lookup keys: %.*s", (int)answer.error.what.length, (char *)answer.error.what.at);
+  for (uint32_t i = 0; i < count; i++) {
+    cm_value value = is_valid(&answer.found, i) ? scalar(&answer.found, i) : cm_null();
+    found[i] = value.kind == CM_IS_TEXT ? value.text : (cm_text){0};
+  }
+}
+
+// --- What the host calls. What it is answered lives until it says that it has taken it.
+
+static union { manifest manifest; configured configured; answer answer; } answered;
+
+__attribute__((export_name("describe"))) manifest *describe(void) {
+  const cm_plugin *p = &clickmill_plugin;
+  secret *secrets = cm_alloc(p->secret_count * sizeof(secret) + 1);
+  for (uint32_t i = 0; i < p->secret_count; i++) secrets[i] = (secret){cm_str(p->secrets[i].name), p->secrets[i].min_bytes};
+  answered.manifest = (manifest){cm_str(p->name), cm_str(p->version), cm_str(p->description), cm_str(p->config_schema), {secrets, p->secret_count}};
+  return &answered.manifest;
+}
+
+__attribute__((export_name("configure"))) configured *configure(const char *text, uint32_t length, const column_spec *available, uint32_t count) {
+  cm_config c = config_of(text, length, available, count);
+  memset(&answered, 0, sizeof(answered));
+  configured *to = &answered.configured;
+  if (c.problems.length) {
+    to->is_error = 1;
+    to->problems = (list){c.problems.bytes, c.problems.length / sizeof(cm_text)};
+    return to;
+  }
+  to->needs = (needs){
+    {c.reads.bytes, c.reads.length / sizeof(column_spec)},
+    {c.writes.bytes, c.writes.length / sizeof(column_spec)},
+    {c.lookups.bytes, c.lookups.length / sizeof(cm_text)},
+    c.multiplies,
+  };
+  return to;
+}
+
+__attribute__((export_name("process"))) answer *process(const char *text, uint32_t length, const uint8_t *prepared, uint32_t prepared_length,
+    uint32_t rows, int64_t ingest_time, const column *columns, uint32_t count) {
+  (void)prepared, (void)prepared_length;
+  cm_config config = config_of(text, length, NULL, 0);
+  cm_row row = {.in = {columns, count}, .ingest_time = ingest_time, .config = &config};
+  output out = {.roots = nodes_of(&config, &row.in)};
+  arena_now = &row_only;
+  for (row.index = 0; row.index < rows; row.index++) {
+    row.now = (made){0};
+    row.emitted.length = 0;
+    clickmill_plugin.row(&row);
+    uint32_t emitted = row.emitted.length / sizeof(made);
+    if (row.now.refused || emitted == 0) {
+      end_row(&out, &row, &row.now);
+    } else {
+      if (row.now.count || row.now.dropped) cm_fail("a row is set or filtered out after the last one was emitted: call `cm_emit` behind it");
+      for (uint32_t i = 0; i < emitted; i++) end_row(&out, &row, (made *)row.emitted.bytes + i);
+    }
+    clear(&row_only);
+  }
+  arena_now = &call;
+  buffer made_columns = {0};
+  finish(out.roots, -1, &made_columns);
+  memset(&answered, 0, sizeof(answered));
+  answer *to = &answered.answer;
+  if (config.multiplies) to->came_from = (option_list){1, {out.came_from.bytes, out.came_from.length / 4}};
+  to->columns = (list){made_columns.bytes, made_columns.length / sizeof(column)};
+  to->rejections = (list){out.rejections.bytes, out.rejections.length / sizeof(rejection)};
+  to->dropped = (list){out.dropped.bytes, out.dropped.length / 4};
+  return to;
+}
+
+// What was answered is taken. An instance may be called again.
+__attribute__((export_name("cabi_post_describe"))) void post_describe(void *taken) { (void)taken; clear(&call); }
+__attribute__((export_name("cabi_post_configure"))) void post_configure(void *taken) { (void)taken; clear(&call); }
+__attribute__((export_name("cabi_post_process"))) void post_process(void *taken) { (void)taken; clear(&call); }

@@ -1,0 +1,399 @@
+package clickmill
+
+import (
+	"fmt"
+	"math/bits"
+	"strings"
+)
+
+// Type is the type of a column's values.
+type Type uint8
+
+// The types of columns, in the contract's order.
+const (
+	Boolean Type = iota
+	Int64
+	Float64
+	NumericDecimal
+	Date
+	Time
+	Datetime
+	Timestamp
+	Text
+	JSON
+	Blob
+	Record
+)
+
+// Decimal is an exact number times 1,000,000,000: an integer of 128 bits in two words.
+type Decimal struct {
+	Low  uint64
+	High int64
+}
+
+// Whole is an integer as an exact number.
+func Whole(number int64) Decimal {
+	high := int64(0)
+	if number < 0 {
+		high = -1
+	}
+	return Decimal{uint64(number), high}.Times(1_000_000_000)
+}
+
+// Plus is the sum of two exact numbers.
+func (d Decimal) Plus(other Decimal) Decimal {
+	low, carry := bits.Add64(d.Low, other.Low, 0)
+	return Decimal{low, d.High + other.High + int64(carry)}
+}
+
+// Times is an exact number taken so many times. What has more than 38 digits is refused by the host, or, beyond
+// 128 bits, another number.
+func (d Decimal) Times(number int64) Decimal {
+	high, low := bits.Mul64(d.Low, uint64(number))
+	high += uint64(d.High) * uint64(number)
+	if number < 0 {
+		high -= d.Low
+	}
+	return Decimal{low, int64(high)}
+}
+
+// column is one column of a batch. Of its values, those of its type are there.
+type column struct {
+	name    string
+	parent  int // -1: a column of the batch itself
+	kind    Type
+	offsets []uint32 // where it is repeated
+	valid   []byte   // where some are null
+	bytes   []byte   // of booleans; of texts, end to end
+	ints    []int64
+	days    []int32
+	floats  []float64
+	words   []Decimal
+	ends    []uint32 // of texts: offsets, from 0
+	indices []uint32 // where texts are a dictionary
+}
+
+// batch is what a plugin is given.
+type batch struct {
+	rows       int
+	ingestTime int64
+	columns    []column
+}
+
+func (b *batch) find(parent int, name string) int {
+	for at := range b.columns {
+		if c := &b.columns[at]; c.parent == parent && c.name == name {
+			return at
+		}
+	}
+	return -1
+}
+
+// at is the column of a path, through records that are no lists; -1 where one of them is null or there is none.
+func (b *batch) at(path string, index int) int {
+	for at := -1; ; {
+		name, rest, more := strings.Cut(path, ".")
+		at = b.find(at, name)
+		if at < 0 || !more {
+			return at
+		}
+		if c := &b.columns[at]; c.kind != Record || c.offsets != nil || !c.isValid(index) {
+			return -1
+		}
+		path = rest
+	}
+}
+
+func (c *column) isValid(index int) bool { return c.valid == nil || c.valid[index/8]>>(index%8)&1 == 1 }
+
+func (b *batch) value(at, index int) any {
+	c := &b.columns[at]
+	if c.offsets == nil {
+		return b.element(at, index)
+	}
+	list := make([]any, 0, c.offsets[index+1]-c.offsets[index])
+	for i := c.offsets[index]; i < c.offsets[index+1]; i++ {
+		list = append(list, b.element(at, int(i)))
+	}
+	return list
+}
+
+func (b *batch) element(at, index int) any {
+	c := &b.columns[at]
+	if !c.isValid(index) {
+		return nil
+	}
+	switch c.kind {
+	case Boolean:
+		return c.bytes[index] != 0
+	case Float64:
+		return c.floats[index]
+	case NumericDecimal:
+		return c.words[index]
+	case Date:
+		return int64(c.days[index])
+	case Text, JSON, Blob:
+		if c.indices != nil {
+			index = int(c.indices[index])
+		}
+		bytes := c.bytes[c.ends[index]:c.ends[index+1]]
+		if c.kind == Blob {
+			return bytes
+		}
+		return text(bytes)
+	case Record:
+		record := map[string]any{}
+		for field := at + 1; field < len(b.columns); field++ {
+			if b.columns[field].parent == at {
+				record[b.columns[field].name] = b.value(field, index)
+			}
+		}
+		return record
+	default:
+		return c.ints[index]
+	}
+}
+
+// node is a column in the making, with those below it. What is not announced is a record that was given, of
+// which fields are written.
+type node struct {
+	column
+	path      string
+	repeated  bool
+	announced bool
+	kept      bool // what was given is of the same type
+	count     int
+	hasNulls  bool
+	fields    []*node
+}
+
+func newNode(name string) *node { return &node{column: column{name: name, kind: Record}} }
+
+func nodesOf(writes []Column, in *batch) []*node {
+	top := newNode("")
+	for _, write := range writes {
+		at, given, isGiven := top, -1, true
+		path, more := write.Path, true
+		for more {
+			var name string
+			name, path, more = strings.Cut(path, ".")
+			var next *node
+			for _, field := range at.fields {
+				if field.name == name {
+					next = field
+				}
+			}
+			if next == nil {
+				next = newNode(name)
+				at.fields = append(at.fields, next)
+			}
+			at = next
+			if isGiven {
+				given = in.find(given, name)
+				isGiven = given >= 0
+			}
+			if more && !at.announced {
+				if !isGiven || in.columns[given].kind != Record {
+					panic(fmt.Sprintf("`%s` is written, but there is no record to write it to", write.Path))
+				}
+				at.repeated = in.columns[given].offsets != nil
+			}
+		}
+		at.kind, at.repeated, at.announced, at.path = write.Type, write.Repeated, true, write.Path
+		at.kept = isGiven && in.columns[given].kind == at.kind && (in.columns[given].offsets != nil) == at.repeated
+	}
+	for _, root := range top.fields {
+		root.start()
+	}
+	return top.fields
+}
+
+func (n *node) start() {
+	if n.repeated {
+		n.offsets = []uint32{0}
+	}
+	if n.kind >= Text && n.kind < Record {
+		n.ends = []uint32{0}
+	}
+	for _, field := range n.fields {
+		field.start()
+	}
+}
+
+// of is the value of a row: what was set, else what was given, else nothing.
+func (n *node) of(in *batch, index int, sets map[string]any) any {
+	if n.announced {
+		if value, ok := sets[n.path]; ok {
+			return value
+		}
+	}
+	var value any
+	if n.kept || !n.announced {
+		value = in.value(in.find(-1, n.name), index)
+	}
+	if !n.announced {
+		for path, set := range sets {
+			if first, rest, more := strings.Cut(path, "."); more && first == n.name {
+				value = overlay(value, rest, set, path)
+			}
+		}
+	}
+	return value
+}
+
+// overlay is a value that was given, with one that is set in its place at the end of a path.
+func overlay(given any, path string, value any, whole string) any {
+	switch given := given.(type) {
+	case []any:
+		values, ok := value.([]any)
+		if !ok || len(values) != len(given) {
+			panic(fmt.Sprintf("`%s` lies in a list: set a list with a value for each element", whole))
+		}
+		for i := range given {
+			given[i] = overlay(given[i], path, values[i], whole)
+		}
+		return given
+	case map[string]any:
+		name, rest, more := strings.Cut(path, ".")
+		if more {
+			value = overlay(given[name], rest, value, whole)
+		}
+		given[name] = value
+		return given
+	}
+	if value != nil {
+		panic(fmt.Sprintf("`%s` is set where its record is null", whole))
+	}
+	return nil
+}
+
+// check panics where a value is not of the column's type.
+func (n *node) check(value any) {
+	if value == nil {
+		return
+	}
+	if n.repeated {
+		list, ok := value.([]any)
+		if !ok {
+			panic(fmt.Sprintf("`%s` is a list, and is set to %v", n.path, value))
+		}
+		for _, element := range list {
+			if element == nil {
+				panic(fmt.Sprintf("`%s` is a list, whose elements are never null", n.path))
+			}
+			n.checkElement(element)
+		}
+		return
+	}
+	n.checkElement(value)
+}
+
+func (n *node) checkElement(value any) {
+	ok := false
+	switch n.kind {
+	case Boolean:
+		_, ok = value.(bool)
+	case Float64:
+		_, ok = value.(float64)
+	case NumericDecimal:
+		_, ok = value.(Decimal)
+	case Text, JSON:
+		_, ok = value.(string)
+	case Blob:
+		_, ok = value.([]byte)
+	case Record:
+		var record map[string]any
+		if record, ok = value.(map[string]any); ok {
+			for _, field := range n.fields {
+				field.check(record[field.name])
+			}
+		}
+	default:
+		switch value.(type) {
+		case int64, int:
+			ok = true
+		}
+	}
+	if !ok {
+		panic(fmt.Sprintf("`%s` is announced with another type than %v, which is a %T", n.path, value, value))
+	}
+}
+
+// push adds the value of a row, a record, or the list of one, which was checked.
+func (n *node) push(value any) {
+	if !n.repeated {
+		n.pushElement(value)
+		return
+	}
+	list, _ := value.([]any)
+	for _, element := range list {
+		n.pushElement(element)
+	}
+	n.offsets = append(n.offsets, uint32(n.count))
+}
+
+func (n *node) pushElement(value any) {
+	if n.count%8 == 0 {
+		n.valid = append(n.valid, 0)
+	}
+	if value == nil {
+		n.hasNulls = true
+	} else {
+		n.valid[n.count/8] |= 1 << (n.count % 8)
+	}
+	n.count++
+	switch n.kind {
+	case Boolean:
+		set, _ := value.(bool)
+		if set {
+			n.bytes = append(n.bytes, 1)
+		} else {
+			n.bytes = append(n.bytes, 0)
+		}
+	case Float64:
+		number, _ := value.(float64)
+		n.floats = append(n.floats, number)
+	case NumericDecimal:
+		number, _ := value.(Decimal)
+		n.words = append(n.words, number)
+	case Date:
+		n.days = append(n.days, int32(integer(value)))
+	case Text, JSON, Blob:
+		if text, ok := value.(string); ok {
+			n.bytes = append(n.bytes, text...)
+		} else if bytes, ok := value.([]byte); ok {
+			n.bytes = append(n.bytes, bytes...)
+		}
+		n.ends = append(n.ends, uint32(len(n.bytes)))
+	case Record:
+		record, _ := value.(map[string]any)
+		for _, field := range n.fields {
+			field.push(record[field.name])
+		}
+	default:
+		n.ints = append(n.ints, integer(value))
+	}
+}
+
+func integer(value any) int64 {
+	switch value := value.(type) {
+	case int64:
+		return value
+	case int:
+		return int64(value)
+	}
+	return 0
+}
+
+// finish adds finished columns, each before those below it.
+func finish(nodes []*node, parent int, to []column) []column {
+	for _, n := range nodes {
+		at := len(to)
+		n.parent = parent
+		if !n.hasNulls {
+			n.valid = nil
+		}
+		to = finish(n.fields, at, append(to, n.column))
+	}
+	return to
+}

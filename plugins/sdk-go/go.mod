@@ -1,0 +1,3 @@
+module clickmill
+
+go 1.24

@@ -1,0 +1,217 @@
+// Package clickmill is for writing clickmill plugins in Go: a function over a row.
+//
+// A plugin is a program whose init function calls Export; its main function is empty. The host calls it for
+// batches of rows, which the package walks. A panic in a row's function refuses that row, with the message and
+// the line where it was.
+package clickmill
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
+)
+
+// Plugin is a plugin over rows, configured by a C.
+type Plugin[C any] struct {
+	// Name is the author's for it, Version is for people, Description is a sentence on what it does.
+	Name, Version, Description string
+	// Secrets are texts that the host puts into the configuration by their names.
+	Secrets []Secret
+	// Default is the configuration where a pipeline file sets nothing. The names of its fields in a pipeline file
+	// are those of their `json` tags, their documentation is in their `doc` tags.
+	Default C
+	// Configure checks the configuration, before any row and again for each batch, and says what the plugin reads
+	// and writes with it. It may get the configuration ready for Row.
+	Configure func(config *C, setup *Setup)
+	// Row transforms one row: it reads it, and sets the columns it writes. The error refuses it: see Reject.
+	Row func(config *C, row *Row) error
+}
+
+// Secret is one that a plugin wants.
+type Secret struct {
+	Name string
+	// MinBytes is how many bytes it must have, 16 at least.
+	MinBytes uint32
+}
+
+// Setup is what a configured plugin reads, writes and looks up. Columns are named by path: `user.email`.
+type Setup struct {
+	// Available are the columns that are granted and exist; none when a batch is about to come.
+	Available     []Column
+	problems      []string
+	reads, writes []Column
+	lookups       []string
+	multiplies    bool
+}
+
+// Column is a column by path and type.
+type Column struct {
+	Path     string
+	Type     Type
+	Repeated bool
+}
+
+// Problem says what is wrong with the configuration. Several are told at once.
+func (s *Setup) Problem(format string, arguments ...any) {
+	s.problems = append(s.problems, fmt.Sprintf(format, arguments...))
+}
+
+// Reads announces a column to read. Of a record, all below it is read.
+func (s *Setup) Reads(path string, of Type) { s.reads = append(s.reads, Column{path, of, false}) }
+
+// ReadsList announces a repeated column to read.
+func (s *Setup) ReadsList(path string, of Type) { s.reads = append(s.reads, Column{path, of, true}) }
+
+// Writes announces a column to write. Where it is a record, its fields are announced behind it.
+func (s *Setup) Writes(path string, of Type) { s.writes = append(s.writes, Column{path, of, false}) }
+
+// WritesList announces a repeated column to write.
+func (s *Setup) WritesList(path string, of Type) { s.writes = append(s.writes, Column{path, of, true}) }
+
+// LooksUp announces a lookup table: see Find.
+func (s *Setup) LooksUp(table string) { s.lookups = append(s.lookups, table) }
+
+// Multiplies announces that a row may become several: see Row.Emit.
+func (s *Setup) Multiplies() { s.multiplies = true }
+
+// Refusal is why a row is refused.
+type Refusal struct {
+	Code, Message string
+	// Of is the path of the column at fault, where there is one.
+	Of string
+}
+
+// Reject refuses a row: it goes to the dead-letter table. The code is a stable word for counting (`a-z`, `0-9`,
+// `_`), the message tells a person what is wrong.
+func Reject(code, format string, arguments ...any) *Refusal {
+	return &Refusal{Code: code, Message: fmt.Sprintf(format, arguments...)}
+}
+
+// Column names the column at fault by its path; elements of a list by their number, from 0: `items[3].price`.
+func (r *Refusal) Column(path string) *Refusal {
+	r.Of = path
+	return r
+}
+
+func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
+
+// refusal is an error as a refusal: another one than Reject's has the code `exception`.
+func refusal(err error) *Refusal {
+	var refused *Refusal
+	if !errors.As(err, &refused) {
+		refused = Reject("exception", "%v", err)
+	}
+	return refused
+}
+
+// exported is a plugin, whatever configures it.
+type exported struct {
+	name, version, description string
+	schema                     func() string
+	secrets                    []Secret
+	// ready configures it, and returns what transforms a row.
+	ready func(config []byte, setup *Setup) func(*Row) error
+}
+
+var plugin *exported
+
+// Export makes a plugin the one that the host calls.
+func Export[C any](p Plugin[C]) { plugin = p.exported() }
+
+func (p Plugin[C]) exported() *exported {
+	ready := func(text []byte, setup *Setup) func(*Row) error {
+		config := p.Default
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&config); err != nil {
+			setup.Problem("%s", strings.TrimPrefix(err.Error(), "json: "))
+			return nil
+		}
+		p.Configure(&config, setup)
+		return func(row *Row) error { return p.Row(&config, row) }
+	}
+	// Only who asks what the plugin is wants it.
+	schema := func() string {
+		text, err := json.Marshal(schemaOf(reflect.ValueOf(p.Default)))
+		if err != nil {
+			panic(err)
+		}
+		return string(text)
+	}
+	return &exported{p.Name, p.Version, p.Description, schema, p.Secrets, ready}
+}
+
+// schemaOf is the JSON Schema of a configuration, with its values as defaults.
+func schemaOf(value reflect.Value) map[string]any {
+	of := value.Type()
+	switch of.Kind() {
+	case reflect.Bool:
+		return map[string]any{"type": "boolean"}
+	case reflect.String:
+		return map[string]any{"type": "string"}
+	case reflect.Float32, reflect.Float64:
+		return map[string]any{"type": "number"}
+	case reflect.Slice, reflect.Array:
+		return map[string]any{"type": "array", "items": schemaOf(reflect.Zero(of.Elem()))}
+	case reflect.Map:
+		return map[string]any{"type": "object", "additionalProperties": schemaOf(reflect.Zero(of.Elem()))}
+	case reflect.Pointer:
+		return schemaOf(reflect.Zero(of.Elem()))
+	case reflect.Struct:
+		properties := map[string]any{}
+		for i := range of.NumField() {
+			field := of.Field(i)
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if !field.IsExported() || name == "-" {
+				continue
+			}
+			if name == "" {
+				name = field.Name
+			}
+			property := schemaOf(value.Field(i))
+			if doc := field.Tag.Get("doc"); doc != "" {
+				property["description"] = doc
+			}
+			if kind := field.Type.Kind(); kind != reflect.Struct && !(kind == reflect.Pointer || kind == reflect.Slice || kind == reflect.Map) || !value.Field(i).IsZero() {
+				property["default"] = value.Field(i).Interface()
+			}
+			properties[name] = property
+		}
+		return map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
+	case reflect.Interface:
+		return map[string]any{}
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return map[string]any{"type": "integer", "minimum": 0}
+	default:
+		return map[string]any{"type": "integer"}
+	}
+}
+
+// rowSafely transforms a row. A panic is a refusal, with the line where it was.
+func rowSafely(transform func(*Row) error, row *Row) (err error) {
+	defer func() {
+		if what := recover(); what != nil {
+			err = Reject("exception", "%v%s", what, panicked())
+		}
+	}()
+	return transform(row)
+}
+
+// panicked is the line of the author's code at which it was.
+func panicked() string {
+	callers := make([]uintptr, 64)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])
+	for more := true; more; {
+		var frame runtime.Frame
+		frame, more = frames.Next()
+		if !strings.HasPrefix(frame.Function, "runtime.") && !strings.HasPrefix(frame.Function, "clickmill.") {
+			file := frame.File[strings.LastIndexByte(frame.File, '/')+1:]
+			return fmt.Sprintf(" (%s, line %d)", file, frame.Line)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,54 @@
+// What is thrown, and how it is told.
+
+export class Refusal extends Error {
+  constructor(code, message, column) {
+    super(message);
+    this.name = "Refusal";
+    Object.assign(this, { code, column: column ?? null });
+  }
+}
+
+export function reject(code, message, column) {
+  if (!/^[a-z0-9_]{1,64}$/.test(code) || code.startsWith("plugin_")) {
+    throw new RangeError(`\`${code}\` is no code: 1 to 64 of a-z, 0-9 and \`_\`, not \`plugin_…\``);
+  }
+  return new Refusal(code, message, column);
+}
+
+export class Problems extends Error {
+  constructor(problems) {
+    super(problems.join("; "));
+    this.name = "Problems";
+    this.problems = problems;
+  }
+}
+
+export function wrongType(value) {
+  const error = new TypeError(told(value));
+  error.of = value;
+  return error;
+}
+
+export function told(value) {
+  if (typeof value === "bigint") return `${value}n`;
+  let text;
+  try {
+    text = value instanceof Error ? String(value) : JSON.stringify(value);
+  } catch {
+    // It has a circle, or a BigInt in it.
+  }
+  text ??= String(value);
+  return text.length > 80 ? text.slice(0, 79) + "…" : text;
+}
+/** An error, with the line of the plugin that it left from. */
+export function exception(error) {
+  if (!(error instanceof Error)) return told(error);
+  const text = `${error.name}: ${error.message}`.replace(/: $/, "");
+  const lines = (error.stack ?? "").split("\n");
+  for (const line of lines) {
+    const place = /([^/(\s]*)\/([^/(\s]+\.[cm]?[jt]s):(\d+)(?::\d+)?\)?$/.exec(line);
+    // Those of the SDK are not the plugin's.
+    if (place && place[1] !== "sdk") return `${text} (${place[2]}, line ${place[3]})`;
+  }
+  return text;
+}
