@@ -9,7 +9,8 @@
 //! order, else its first line alone is malformed, and decoding goes on with the second. Where they are in
 //! order, the lines within are a field's text and no records, be the record malformed or not.
 //!
-//! A column that the header does not name is called by its place: `column_1`.
+//! A column that the header does not name is called by its place, `column_1`, and so are all of them where there is
+//! no header. Records then have a header of those names, so that each can be read alone.
 
 mod escaped;
 mod extent;
@@ -45,6 +46,23 @@ pub fn csv_fields(dialect: &Dialect, source: &str, record: &[u8]) -> Vec<u8> {
     escaped::fields(record, Signs { delimiter, quote, escape })
 }
 
+fn text_columns(names: Vec<String>) -> SchemaRef {
+    let fields = names.into_iter().map(|name| Field::new(name, DataType::Utf8, false));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The name with the least number behind it, from 2, that none of the names has.
+fn numbered(name: &str, names: &[String]) -> String {
+    let mut count = 2;
+    loop {
+        let numbered = format!("{name}_{count}");
+        if !names.contains(&numbered) {
+            return numbered;
+        }
+        count += 1;
+    }
+}
+
 pub(super) struct Csv {
     context: Context,
     schema: SchemaRef,
@@ -54,6 +72,7 @@ pub(super) struct Csv {
     /// will do. Absent where nobody has said.
     escape: Option<u8>,
     trailing_delimiter: bool,
+    repeated_names: bool,
     max_record_bytes: usize,
     /// Reads records where nothing escapes a quote.
     parser: Reader,
@@ -95,7 +114,7 @@ impl Csv {
         blocks: Blocks,
     ) -> Result<Self, DecodeError> {
         let delimiter = dialect.delimiter_of(&context.source);
-        let Dialect { quote, escape, trailing_delimiter, .. } = dialect;
+        let Dialect { quote, escape, trailing_delimiter, repeated_names, .. } = dialect;
         let mut csv = Self {
             context,
             schema: Arc::new(Schema::empty()),
@@ -103,6 +122,7 @@ impl Csv {
             quote,
             escape,
             trailing_delimiter,
+            repeated_names,
             max_record_bytes,
             parser: ReaderBuilder::new().delimiter(delimiter).quote(quote).build(),
             blocks,
@@ -120,7 +140,11 @@ impl Csv {
         if csv.block.starts_with(BYTE_ORDER_MARK) {
             csv.at = BYTE_ORDER_MARK.len();
         }
-        csv.read_header()?;
+        if dialect.header {
+            csv.read_header()?;
+        } else {
+            csv.name_columns()?;
+        }
         Ok(csv)
     }
 
@@ -158,17 +182,43 @@ impl Csv {
                 "" => format!("column_{}", column + 1),
                 name => name.to_owned(),
             };
-            if let Some(first) = names.iter().position(|earlier| *earlier == name) {
-                return Err(DecodeError::HeaderTwice {
-                    name,
-                    first: first + 1,
-                    second: column + 1,
-                });
-            }
+            let name = match names.iter().position(|earlier| *earlier == name) {
+                None => name,
+                Some(_) if self.repeated_names => numbered(&name, &names),
+                Some(first) => {
+                    let (first, second) = (first + 1, column + 1);
+                    return Err(DecodeError::HeaderTwice { name, first, second });
+                }
+            };
             names.push(name);
         }
-        let fields = names.iter().map(|name| Field::new(name, DataType::Utf8, false));
-        self.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        self.schema = text_columns(names);
+        Ok(())
+    }
+
+    /// Names the columns by their places, as many as the first record has. It is still the first to be read.
+    fn name_columns(&mut self) -> Result<(), DecodeError> {
+        let (mut count, at, line) = loop {
+            let (at, line) = (self.at, self.line);
+            match self.next_record(None) {
+                Next::Record { count, .. } => break (count, at, line),
+                Next::Malformed(bad) => {
+                    return Err(DecodeError::FirstRecord { message: bad.reason.message });
+                }
+                Next::BlockEnds if self.next_block()? => {}
+                Next::BlockEnds => return Ok(()),
+            }
+        };
+        if self.ends_in_delimiter(count) {
+            count -= 1;
+        }
+        (self.at, self.line) = (at, line);
+        let names: Vec<String> = (1..=count).map(|column| format!("column_{column}")).collect();
+        let (quote, delimiter) = (char::from(self.quote), char::from(self.delimiter).to_string());
+        let header: Vec<String> =
+            names.iter().map(|name| format!("{quote}{name}{quote}")).collect();
+        self.context.header = Some(header.join(&delimiter).into());
+        self.schema = text_columns(names);
         Ok(())
     }
 

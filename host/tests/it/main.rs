@@ -24,6 +24,7 @@ mod field;
 mod fuzz;
 mod guard;
 mod hostile;
+mod init;
 mod installed;
 mod invalid;
 mod kept;

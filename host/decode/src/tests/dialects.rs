@@ -82,6 +82,7 @@ impl Written {
             quote: self.quote as u8,
             escape: Some(self.escape.unwrap_or(self.quote) as u8),
             trailing_delimiter: self.trailing != [false; 2],
+            ..Dialect::default()
         }
     }
 }
