@@ -253,9 +253,7 @@ fn tell(folder: &Path, proposal: &Proposal, sample: &Sample, source: &str) {
         proposal.personal.iter().for_each(|line| eprintln!("  {line}"));
     }
     eprintln!("next:");
-    if proposal.needs_key {
-        eprintln!("  export CLICKMILL_MASK_KEY=$(openssl rand -hex 32)");
-    }
+    eprintln!("  export CLICKMILL_MASK_KEY=$(openssl rand -hex 32)");
     eprintln!("  {}", proposal.run);
     eprintln!("  clickmill dead-letter list");
 }

@@ -18,18 +18,19 @@ const FUEL_PER_BYTE: usize = 1000;
 /// Cleaning looks through each text for each kind, escapes too: a byte of it costs more.
 const FUEL_PER_BYTE_CLEANED: usize = 5000;
 const FUEL_PER_RECORD_CLEANED: usize = 2_000_000;
-/// Larger records want more memory than an instance has where nothing is said.
-const LARGE_BYTES: usize = 512 << 10;
+/// What an instance may return where nothing is said, by a wide margin, and at most.
+const ROOM_BYTES: usize = 16 << 20;
+const MAX_ROOM_BYTES: usize = 1 << 30;
 
 /// All kinds that can be cleaned out of text.
 const ALL_KINDS: &str =
     r#"{ clean = ["email", "phone", "token", "ip", "iban", "card", "api_key"] }"#;
 
 pub(crate) fn write(shape: &Shape<'_>, about: &About) -> Result<Proposal, String> {
-    if shape.most_events > MAX_ROWS_PER_RECORD {
+    if shape.most_events > MAX_ROWS_PER_RECORD || room(shape, about) > MAX_ROOM_BYTES {
         return Err(format!(
-            "a message holds {} events, at most {MAX_ROWS_PER_RECORD} become rows of one: write a line for each event, such as by `jq -c '.[]'`",
-            shape.most_events
+            "a message of {} bytes holds {} events, more than become rows of one: write a line for each event, such as by `jq -c '.[]'`",
+            about.largest, shape.most_events
         ));
     }
     let mut all = Vec::new();
@@ -43,7 +44,6 @@ pub(crate) fn write(shape: &Shape<'_>, about: &About) -> Result<Proposal, String
             Some(Masked { path, treatment: *treatment, setting: setting(*treatment, column), why })
         })
         .collect();
-    let needs_key = masked.iter().any(|masked| masked.treatment == Treatment::Pseudonym);
     let rules = rules(&leaves, UNKNOWN, about.year);
     let schema_file = format!("{}.json", about.table);
     let run = format!(
@@ -51,12 +51,12 @@ pub(crate) fn write(shape: &Shape<'_>, about: &About) -> Result<Proposal, String
         about.before_run,
         shell(&format!("{}/pipeline.toml", about.folder))
     );
-    let pipeline = pipeline(shape, about, &masked, &rules, needs_key, &schema_file, &run);
+    let pipeline = pipeline(shape, about, &masked, &rules, &schema_file, &run);
     let personal = masked.iter().map(|masked| {
         format!("{}: {} ({})", comment(masked.path), masked.treatment.word(), masked.why)
     });
     let personal: Vec<String> = personal.collect();
-    let readme = readme(shape, about, &personal, needs_key, &run);
+    let readme = readme(shape, about, &personal, &run);
     let files = vec![
         ("pipeline.toml".to_owned(), pipeline),
         (schema_file, schema(shape, about)),
@@ -64,7 +64,7 @@ pub(crate) fn write(shape: &Shape<'_>, about: &About) -> Result<Proposal, String
         ("README.md".to_owned(), readme),
     ];
     let (records, columns) = (shape.records, leaves.len());
-    Ok(Proposal { files, records, columns, personal, needs_key, run })
+    Ok(Proposal { files, records, columns, personal, run })
 }
 
 /// A column that is masked.
@@ -123,7 +123,6 @@ fn pipeline(
     about: &About,
     masked: &[Masked<'_>],
     rules: &Rules,
-    needs_key: bool,
     schema_file: &str,
     run: &str,
 ) -> String {
@@ -135,9 +134,7 @@ fn pipeline(
     ));
     text.comment("Comments say what was seen; more may come. Change what you know better.");
     text.comment("");
-    if needs_key {
-        text.comment("  export CLICKMILL_MASK_KEY=$(openssl rand -hex 32)   # once; keep it: pseudonyms are made with it");
-    }
+    text.comment("  export CLICKMILL_MASK_KEY=$(openssl rand -hex 32)   # once; keep it: pseudonyms are made with it");
     text.comment(&format!("  {run}"));
     text.line("");
     text.line(&format!("name = {}", quoted(&about.name)));
@@ -146,17 +143,15 @@ fn pipeline(
     parse(&mut text, shape, about);
     let paths = || masked.iter().map(|masked| masked.path).chain([UNKNOWN]);
     stage(&mut text, "mask", about, paths(), paths());
-    if needs_key {
-        text.comment("From the environment variable CLICKMILL_MASK_KEY; `{ key = \"OTHER\" }` names another.");
-        text.line("secrets = [\"key\"]");
-    }
+    text.comment(
+        "From the environment variable CLICKMILL_MASK_KEY; `{ key = \"OTHER\" }` names another.",
+    );
+    text.line("secrets = [\"key\"]");
     let cleaning = FUEL_PER_RECORD_CLEANED.max(about.largest * FUEL_PER_BYTE_CLEANED);
     limits(&mut text, shape, about, cleaning);
     text.line("\n[plugin.config]");
-    if needs_key {
-        text.comment("Kept in front of every pseudonym, so that keys can rotate.");
-        text.line("key_id = \"k1\"");
-    }
+    text.comment("Kept in front of every pseudonym, so that keys can rotate.");
+    text.line("key_id = \"k1\"");
     text.line("\n[plugin.config.columns]");
     for masked in masked {
         text.comment(masked.why);
@@ -202,14 +197,21 @@ fn stage<'a>(
     }
 }
 
+/// What a message becomes: each of its events has its bytes.
+fn room(shape: &Shape<'_>, about: &About) -> usize {
+    about.largest.saturating_mul(shape.most_events.max(8))
+}
+
 /// Room for large records.
 fn limits(text: &mut Text, shape: &Shape<'_>, about: &About, fuel: usize) {
     let mut lines = Vec::new();
     if fuel > FUEL_PER_RECORD {
         lines.push(format!("max_fuel_per_record = {fuel}"));
     }
-    if about.largest > LARGE_BYTES {
-        lines.push(format!("max_memory_bytes = {}\nmax_output_bytes = {}", 1 << 29, 1 << 29));
+    if room(shape, about) > ROOM_BYTES {
+        lines.push(format!(
+            "max_memory_bytes = {MAX_ROOM_BYTES}\nmax_output_bytes = {MAX_ROOM_BYTES}"
+        ));
     }
     if shape.most_events * 2 > ROWS_PER_RECORD {
         lines.push(format!("max_rows_per_record = {MAX_ROWS_PER_RECORD}"));
@@ -236,7 +238,7 @@ fn parse(text: &mut Text, shape: &Shape<'_>, about: &About) {
     if let Some(explode) = shape.explode {
         text.comment(&format!(
             "A row for each event of a message; at most {} were seen in one.",
-            shape.most_events
+            about.largest, shape.most_events
         ));
         text.line(&format!("explode = {}", quoted(explode)));
         let around = shape.columns.iter().filter_map(|column| {
@@ -341,28 +343,18 @@ fn in_table(column: &Column<'_>, depth: usize) -> String {
     )
 }
 
-fn readme(
-    shape: &Shape<'_>,
-    about: &About,
-    personal: &[String],
-    needs_key: bool,
-    run: &str,
-) -> String {
+fn readme(shape: &Shape<'_>, about: &About, personal: &[String], run: &str) -> String {
     let mut text = format!(
         "# {}\n\nA pipeline that `clickmill init` made of {}, of which it looked at {} records. `pipeline.toml` says what it does and why, line by line; `{}.json` has the columns of its table.\n\n```\n",
         about.name, about.origin, shape.records, about.table,
     );
-    if needs_key {
-        text.push_str("export CLICKMILL_MASK_KEY=$(openssl rand -hex 32)\n");
-    }
+    text.push_str("export CLICKMILL_MASK_KEY=$(openssl rand -hex 32)\n");
     let pipeline = shell(&format!("{}/pipeline.toml", about.folder));
     text.push_str(&format!(
         "clickmill validate {pipeline}\n{run}\nclickmill query \"SELECT * FROM {}.{} LIMIT 10\"\nclickmill dead-letter list\n```\n",
         about.dataset, about.table
     ));
-    if needs_key {
-        text.push_str("\nKeep the key: the same one makes the same pseudonyms.\n");
-    }
+    text.push_str("\nKeep the key: the same one makes the same pseudonyms.\n");
     if !personal.is_empty() {
         text.push_str("\nThese columns look personal, and are masked:\n\n");
         personal.iter().for_each(|line| text.push_str(&format!("- {line}\n")));

@@ -12,7 +12,7 @@ pub fn is_header(first: &[String], rest: &[Vec<String>]) -> bool {
     let is_name = |text: &String| {
         let form = form(text);
         let is_year = form == Form::Integer && text.len() == 4;
-        (form == Form::Text || is_year || form == Form::Boolean && text.len() == 1)
+        (matches!(form, Form::Text | Form::Boolean | Form::Nothing) || is_year)
             && look(text).is_none()
             && text.chars().count() <= MAX_CHARS
     };
@@ -27,12 +27,18 @@ pub fn is_header(first: &[String], rest: &[Vec<String>]) -> bool {
     if named.clone().all(|text| form(text) == Form::Integer) {
         return false;
     }
-    let tells = |at: usize| {
+    let all_are = |at: usize, is: fn(Form) -> bool| {
         let mut values =
             rest.iter().filter_map(|row| row.get(at)).filter(|text| !text.is_empty()).peekable();
-        values.peek().is_some() && values.all(|text| form(text) != Form::Text)
+        values.peek().is_some() && values.all(|text| is(form(text)))
     };
-    if (0..first.len()).any(tells) {
+    // `no` may well be a name, but not of yes and no.
+    let is_one_of_them =
+        |at: usize| form(&first[at]) == Form::Boolean && all_are(at, |form| form == Form::Boolean);
+    if (0..first.len()).any(is_one_of_them) {
+        return false;
+    }
+    if (0..first.len()).any(|at| all_are(at, |form| form != Form::Text)) {
         return true;
     }
     let comes_again = |at: usize| rest.iter().any(|row| row.get(at) == first.get(at));
@@ -53,6 +59,7 @@ mod tests {
             (true, "country,2019,2020", &["PL,1,2"]),
             (true, "name,city", &["ada,Paris"]),
             (true, "id,name", &[]),
+            (true, "No,yes,na", &["1,2,3"]),
             (false, "1,a", &["2,b"]),
             (false, "a,2026-01-05", &["b,2026-01-06"]),
             (false, "red,yes", &["blue,no", "red,no"]),

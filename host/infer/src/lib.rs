@@ -91,8 +91,6 @@ pub struct Proposal {
     pub columns: usize,
     /// Columns that look personal, each with how it is masked and why.
     pub personal: Vec<String>,
-    /// Whether a key is needed to run it.
-    pub needs_key: bool,
     /// How it is run.
     pub run: String,
 }

@@ -213,7 +213,7 @@ fn types_are_those_that_lose_nothing() {
     let scratch = check(&Kind {
         file: "types.csv",
         bytes: repeated(
-            "zip,user_count,big,price,rate,ok,yes,day,slash,stamp,zoned,compact_date,epoch_time,hour,gap,measured",
+            "zip,user_count,big,price,rate,ok,active,day,slash,stamp,zoned,compact_date,epoch_time,hour,gap,measured",
             |at| {
                 format!(
                     "0{at:04},{at},92233720368547758{:02},{at}.50,0.{at:05}1234,{},{},2026-01-{:02},2026/3/{},2026-01-05 10:00:{:02},2026-01-05T10:00:00+01:00,202601{:02},{},8:{:02},,{}",
@@ -240,7 +240,7 @@ fn types_are_those_that_lose_nothing() {
             ("price", "NUMERIC"),
             ("rate", "FLOAT"),
             ("ok", "BOOLEAN"),
-            ("yes", "BOOLEAN"),
+            ("active", "BOOLEAN"),
             ("day", "DATE"),
             ("slash", "DATE"),
             ("stamp", "DATETIME"),
@@ -304,9 +304,9 @@ fn nested_events_keep_their_shape_and_arrays_of_them_become_rows() {
         ],
     });
     assert_eq!(scratch.number(&format!("SELECT COUNT(DISTINCT shop) FROM {TABLE}")), 40);
-    let array: Vec<Json> = (0..2500).map(|n| json!({"n": n, "kind": "click"})).collect();
+    let array: Vec<Json> = (0..1500).map(|n| json!({"n": n, "kind": "click"})).collect();
     let bytes = gzip(Json::from(array).to_string().as_bytes());
-    check(&Kind { file: "array.json.gz", bytes, rows: [1, 2500], types: &[("n", "INTEGER")] });
+    check(&Kind { file: "array.json.gz", bytes, rows: [1, 1500], types: &[("n", "INTEGER")] });
 }
 
 #[test]
