@@ -238,7 +238,7 @@ fn parse(text: &mut Text, shape: &Shape<'_>, about: &About) {
     if let Some(explode) = shape.explode {
         text.comment(&format!(
             "A row for each event of a message; at most {} were seen in one.",
-            about.largest, shape.most_events
+            shape.most_events
         ));
         text.line(&format!("explode = {}", quoted(explode)));
         let around = shape.columns.iter().filter_map(|column| {

@@ -132,8 +132,20 @@ fn encoding(bytes: &[u8]) -> Option<Option<&'static Encoding>> {
                 |at: usize| bytes.get(at).is_some_and(|b| b.is_ascii_alphabetic() || *b >= 0xc0);
             let high = bytes.iter().filter(|b| **b >= 0x80).count();
             let central = bytes.iter().enumerate().filter(|(at, b)| {
-                matches!(b, 0xb9 | 0xb3 | 0xbf | 0x9c | 0x9f | 0xbe | 0x9e | 0x9a)
-                    && (is_letter(at + 1) || is_letter(at.wrapping_sub(1)))
+                matches!(
+                    b,
+                    0xa3 | 0xaf
+                        | 0x8c
+                        | 0x8f
+                        | 0xb9
+                        | 0xb3
+                        | 0xbf
+                        | 0x9c
+                        | 0x9f
+                        | 0xbe
+                        | 0x9e
+                        | 0x9a
+                ) && (is_letter(at + 1) || is_letter(at.wrapping_sub(1)))
             });
             Some(Some(if central.count() * 4 >= high { WINDOWS_1250 } else { WINDOWS_1252 }))
         }
@@ -184,7 +196,8 @@ fn delimited(text: &str, is_whole: bool, encoding: Option<&'static Encoding>) ->
                 let tried = tried(text, dialect);
                 let rank = |tried: &Tried| {
                     let is_good = tried.good() >= GOOD;
-                    (is_good && tried.columns > 1, tried.good() / 10, tried.columns)
+                    let columns = tried.columns - usize::from(tried.last_is_empty());
+                    (is_good && tried.columns > 1, tried.good() / 10, columns)
                 };
                 let is_better = best.as_ref().is_none_or(|best| {
                     let is_trailing = trailing_delimiter
@@ -300,7 +313,7 @@ mod tests {
                 r#"csv = { delimiter = ";", encoding = "windows-1252" }"#,
             ),
             (
-                b"id;miasto\n1;\xa3\xf3d\xbc\n2;Bia\xb3ystok\n",
+                b"id;miasto\n1;\xa3\xf3d\x9f\n2;Bia\xb3ystok\n",
                 r#"csv = { delimiter = ";", encoding = "windows-1250" }"#,
             ),
             (
