@@ -14,6 +14,7 @@
 
 mod escaped;
 mod extent;
+mod header;
 mod lines;
 mod parsed;
 mod plain;
@@ -23,7 +24,7 @@ mod refused;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use csv_core::{Reader, ReaderBuilder};
 use memchr::memchr;
@@ -44,23 +45,6 @@ pub fn csv_fields(dialect: &Dialect, source: &str, record: &[u8]) -> Vec<u8> {
     let Dialect { quote, escape, .. } = *dialect;
     let (delimiter, escape) = (dialect.delimiter_of(source), escape.filter(|e| *e != quote));
     escaped::fields(record, Signs { delimiter, quote, escape })
-}
-
-fn text_columns(names: Vec<String>) -> SchemaRef {
-    let fields = names.into_iter().map(|name| Field::new(name, DataType::Utf8, false));
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-/// The name with the least number behind it, from 2, that none of the names has.
-fn numbered(name: &str, names: &[String]) -> String {
-    let mut count = 2;
-    loop {
-        let numbered = format!("{name}_{count}");
-        if !names.contains(&numbered) {
-            return numbered;
-        }
-        count += 1;
-    }
 }
 
 pub(super) struct Csv {
@@ -179,12 +163,12 @@ impl Csv {
             let name = std::str::from_utf8(&self.fields[start..self.ends[column]])
                 .map_err(|_| DecodeError::HeaderText { max_bytes: self.max_record_bytes })?;
             let name = match name {
-                "" => format!("column_{}", column + 1),
+                "" => header::place(column),
                 name => name.to_owned(),
             };
             let name = match names.iter().position(|earlier| *earlier == name) {
                 None => name,
-                Some(_) if self.repeated_names => numbered(&name, &names),
+                Some(_) if self.repeated_names => header::numbered(&name, &names),
                 Some(first) => {
                     let (first, second) = (first + 1, column + 1);
                     return Err(DecodeError::HeaderTwice { name, first, second });
@@ -192,7 +176,7 @@ impl Csv {
             };
             names.push(name);
         }
-        self.schema = text_columns(names);
+        self.schema = header::schema(names);
         Ok(())
     }
 
@@ -213,12 +197,9 @@ impl Csv {
             count -= 1;
         }
         (self.at, self.line) = (at, line);
-        let names: Vec<String> = (1..=count).map(|column| format!("column_{column}")).collect();
-        let (quote, delimiter) = (char::from(self.quote), char::from(self.delimiter).to_string());
-        let header: Vec<String> =
-            names.iter().map(|name| format!("{quote}{name}{quote}")).collect();
-        self.context.header = Some(header.join(&delimiter).into());
-        self.schema = text_columns(names);
+        let names = header::by_place(count);
+        self.context.header = Some(header::of(&names, self.delimiter, self.quote));
+        self.schema = header::schema(names);
         Ok(())
     }
 
