@@ -63,6 +63,9 @@ const FILLED_IN: [(&str, &str, &str); 7] = [
     ),
 ];
 
+/// Tables of the host's own, beside those of dead letters.
+const TABLES: [&str; 4] = ["audit_log", "load_failures", "load_ledger", "plugin_sets"];
+
 /// Longest name of a pipeline.
 const MAX_NAME_CHARS: usize = 64;
 
@@ -136,6 +139,9 @@ impl Init {
         let named = folder.file_name().unwrap_or_default().to_string_lossy();
         let name = short(&named);
         let table = name.replace('-', "_");
+        // Tables that every dataset of a pipeline has.
+        let is_taken = table.starts_with("dead_letter") || TABLES.contains(&table.as_str());
+        let table = if is_taken { format!("{table}_rows") } else { table };
         let years = Duration::from_secs(31_556_952).as_micros() as i64;
         let about = About {
             // Of messages that come again, a view has each once.
@@ -167,10 +173,7 @@ fn name_of(source: &str) -> String {
         whole.rsplit('/').filter(|part| !part.contains(['*', '?', '[']) && !part.is_empty());
     let last = parts.take(1).next().unwrap_or_default();
     let stem = last.split('.').find(|part| !part.is_empty()).unwrap_or_default();
-    match stem {
-        "" | "-" => "stdin".to_owned(),
-        stem => short(stem),
-    }
+    if source == "-" { "stdin".to_owned() } else { short(stem) }
 }
 
 /// A name as pipelines have it.

@@ -216,6 +216,7 @@ fn delimited(text: &str, is_whole: bool, encoding: Option<&'static Encoding>) ->
     let Some(Tried { mut dialect, mut rows, .. }) = best else {
         return found(Dialect::default(), encoding);
     };
+    dialect.header = true;
     if !rows.is_empty() {
         let first = rows.remove(0);
         dialect.header = is_header(&first, &rows);
