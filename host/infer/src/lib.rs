@@ -190,3 +190,6 @@ fn read(records: &Records) -> Result<Vec<Value>, String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,13 +111,11 @@ fn column<'a>(
     }
     column.why = if held.lists == 0 && held.scalars.count == 0 {
         column.fields = record(held, path);
-        match column.fields.is_empty() {
-            false => {
-                column.kind = Kind::Record;
-                return column;
-            }
-            true => "objects that are no records: their keys differ, or they have none".to_owned(),
+        if !column.fields.is_empty() {
+            column.kind = Kind::Record;
+            return column;
         }
+        "objects that are no records: their keys differ, or they have none".to_owned()
     } else if node.null_elements > 0 {
         "lists with nulls in them, which no list of a table has".to_owned()
     } else if held.lists > 0 && held.objects == 0 && held.scalars.count == 0 {
