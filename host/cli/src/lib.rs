@@ -15,6 +15,7 @@ mod exec;
 mod exit;
 mod generate;
 mod ids;
+mod init;
 mod loads;
 mod owner;
 mod permissions;
@@ -71,6 +72,8 @@ struct Cli {
 enum Verb {
     /// Run the batch and the stream pipeline on generated data and show both, on this machine
     Demo(demo::Demo),
+    /// Look at data and write a pipeline for them: columns, masks, rules
+    Init(init::Init),
     /// Run a pipeline: to the end of its source, or a stream until told to stop
     Run(run::Run),
     /// Run the chain for another engine, by frames on standard input and output
@@ -135,6 +138,7 @@ pub fn main() -> ExitCode {
     }
     let done = match cli.verb {
         Verb::Demo(verb) => verb.run(&cli.warehouse),
+        Verb::Init(verb) => verb.run(),
         Verb::Run(verb) => verb.run(&cli.warehouse),
         Verb::Exec(verb) => verb.run(&cli.warehouse),
         Verb::Validate(verb) => verb.run(&cli.warehouse),

@@ -33,6 +33,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use encoding_rs::Encoding;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -203,6 +204,17 @@ pub enum Payload {
 }
 
 impl Format {
+    /// The same for a record that stands alone, as text, behind its object's header or without one.
+    pub fn of_one(&self, has_header: bool) -> Self {
+        let mut own = self.clone();
+        if let Self::Csv { dialect, .. } = &mut own {
+            // Names are given to records that have none, and text is UTF-8, before anybody keeps them.
+            dialect.header |= has_header;
+            dialect.encoding = None;
+        }
+        own
+    }
+
     /// What the column of messages holds.
     pub fn payload(&self) -> Payload {
         match self {
@@ -233,11 +245,25 @@ pub struct Dialect {
     pub escape: Option<u8>,
     /// Lines may have a delimiter behind their last field.
     pub trailing_delimiter: bool,
+    /// The first line has the names of the columns. Without it they are called by their places.
+    pub header: bool,
+    /// Of columns with one name all but the first get a number behind it, rather than that the object is refused.
+    pub repeated_names: bool,
+    /// How its bytes spell text; UTF-8 where absent.
+    pub encoding: Option<&'static Encoding>,
 }
 
 impl Default for Dialect {
     fn default() -> Self {
-        Self { delimiter: None, quote: b'"', escape: None, trailing_delimiter: false }
+        Self {
+            delimiter: None,
+            quote: b'"',
+            escape: None,
+            trailing_delimiter: false,
+            header: true,
+            repeated_names: false,
+            encoding: None,
+        }
     }
 }
 

@@ -188,12 +188,29 @@ pub(super) struct Csv {
     pub escape: Option<String>,
     /// Lines may have a delimiter behind their last field, the header too.
     pub trailing_delimiter: bool,
+    /// The first line has the names of the columns. `false`: it is a record like the others, and columns are
+    /// called `column_1`, `column_2` and so on.
+    pub header: bool,
+    /// Of columns with one name the second is called `name_2`, the third `name_3`. Where false, such an object is
+    /// refused.
+    pub repeated_names: bool,
+    /// How text is spelled in bytes, by its name on the web: `windows-1252`, `windows-1250`, `utf-16`, `shift_jis`.
+    /// Where absent, UTF-8.
+    pub encoding: Option<String>,
 }
 
 impl Default for Csv {
     fn default() -> Self {
         let quote = "\"".to_owned();
-        Self { delimiter: None, quote, escape: None, trailing_delimiter: false }
+        Self {
+            delimiter: None,
+            quote,
+            escape: None,
+            trailing_delimiter: false,
+            header: true,
+            repeated_names: false,
+            encoding: None,
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use encoding_rs::Encoding;
+
 use super::problem::{Problem, join, problem};
 use super::{Dialect, Format, Generated, Payload, Source, Watch, raw, service};
 
@@ -134,8 +136,26 @@ fn check_format(
                     problem(problems, "source.csv.delimiter", message);
                 }
             }
-            let trailing_delimiter = csv.trailing_delimiter;
-            let dialect = Dialect { delimiter, quote, escape, trailing_delimiter };
+            let encoding = csv.encoding.as_deref().map(|name| {
+                let found = Encoding::for_label_no_replacement(name.as_bytes());
+                if found.is_none() {
+                    let message = format!(
+                        "is `{}`, wanted an encoding by its name on the web, such as `windows-1252` or `utf-16`",
+                        name.escape_default()
+                    );
+                    problem(problems, "source.csv.encoding", message);
+                }
+                found
+            });
+            let dialect = Dialect {
+                delimiter,
+                quote,
+                escape,
+                trailing_delimiter: csv.trailing_delimiter,
+                header: csv.header,
+                repeated_names: csv.repeated_names,
+                encoding: or_none(encoding)?,
+            };
             Some(Format::Csv { dialect, max_record_bytes })
         }
     }

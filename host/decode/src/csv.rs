@@ -9,10 +9,12 @@
 //! order, else its first line alone is malformed, and decoding goes on with the second. Where they are in
 //! order, the lines within are a field's text and no records, be the record malformed or not.
 //!
-//! A column that the header does not name is called by its place: `column_1`.
+//! A column that the header does not name is called by its place, `column_1`, and so are all of them where there is
+//! no header. Records then have a header of those names, so that each can be read alone.
 
 mod escaped;
 mod extent;
+mod header;
 mod lines;
 mod parsed;
 mod plain;
@@ -22,7 +24,7 @@ mod refused;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use csv_core::{Reader, ReaderBuilder};
 use memchr::memchr;
@@ -54,6 +56,7 @@ pub(super) struct Csv {
     /// will do. Absent where nobody has said.
     escape: Option<u8>,
     trailing_delimiter: bool,
+    repeated_names: bool,
     max_record_bytes: usize,
     /// Reads records where nothing escapes a quote.
     parser: Reader,
@@ -95,7 +98,7 @@ impl Csv {
         blocks: Blocks,
     ) -> Result<Self, DecodeError> {
         let delimiter = dialect.delimiter_of(&context.source);
-        let Dialect { quote, escape, trailing_delimiter, .. } = dialect;
+        let Dialect { quote, escape, trailing_delimiter, repeated_names, .. } = dialect;
         let mut csv = Self {
             context,
             schema: Arc::new(Schema::empty()),
@@ -103,6 +106,7 @@ impl Csv {
             quote,
             escape,
             trailing_delimiter,
+            repeated_names,
             max_record_bytes,
             parser: ReaderBuilder::new().delimiter(delimiter).quote(quote).build(),
             blocks,
@@ -120,7 +124,11 @@ impl Csv {
         if csv.block.starts_with(BYTE_ORDER_MARK) {
             csv.at = BYTE_ORDER_MARK.len();
         }
-        csv.read_header()?;
+        if dialect.header {
+            csv.read_header()?;
+        } else {
+            csv.name_columns()?;
+        }
         Ok(csv)
     }
 
@@ -155,20 +163,43 @@ impl Csv {
             let name = std::str::from_utf8(&self.fields[start..self.ends[column]])
                 .map_err(|_| DecodeError::HeaderText { max_bytes: self.max_record_bytes })?;
             let name = match name {
-                "" => format!("column_{}", column + 1),
+                "" => header::place(column),
                 name => name.to_owned(),
             };
-            if let Some(first) = names.iter().position(|earlier| *earlier == name) {
-                return Err(DecodeError::HeaderTwice {
-                    name,
-                    first: first + 1,
-                    second: column + 1,
-                });
-            }
+            let name = match names.iter().position(|earlier| *earlier == name) {
+                None => name,
+                Some(_) if self.repeated_names => header::numbered(&name, &names),
+                Some(first) => {
+                    let (first, second) = (first + 1, column + 1);
+                    return Err(DecodeError::HeaderTwice { name, first, second });
+                }
+            };
             names.push(name);
         }
-        let fields = names.iter().map(|name| Field::new(name, DataType::Utf8, false));
-        self.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        self.schema = header::schema(names);
+        Ok(())
+    }
+
+    /// Names the columns by their places, as many as the first record has. It is still the first to be read.
+    fn name_columns(&mut self) -> Result<(), DecodeError> {
+        let (mut count, at, line) = loop {
+            let (at, line) = (self.at, self.line);
+            match self.next_record(None) {
+                Next::Record { count, .. } => break (count, at, line),
+                Next::Malformed(bad) => {
+                    return Err(DecodeError::FirstRecord { message: bad.reason.message });
+                }
+                Next::BlockEnds if self.next_block()? => {}
+                Next::BlockEnds => return Ok(()),
+            }
+        };
+        if self.ends_in_delimiter(count) {
+            count -= 1;
+        }
+        (self.at, self.line) = (at, line);
+        let names = header::by_place(count);
+        self.context.header = Some(header::of(&names, self.delimiter, self.quote));
+        self.schema = header::schema(names);
         Ok(())
     }
 

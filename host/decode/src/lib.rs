@@ -7,6 +7,7 @@
 mod csv;
 pub mod messages;
 mod ndjson;
+mod recoded;
 
 pub use csv::csv_fields;
 
@@ -69,6 +70,12 @@ pub enum DecodeError {
         /// Its second column.
         second: usize,
     },
+    /// Its first record is none, and no header says how many columns there are.
+    #[error("the first record, which tells how many columns there are, cannot be read: {message}")]
+    FirstRecord {
+        /// What is wrong with it.
+        message: String,
+    },
     /// The quotes of its header are not in order.
     #[error("the header on line 1 cannot be read: {message}")]
     HeaderQuotes {
@@ -103,6 +110,7 @@ impl DecodeError {
             }
             Self::Read { .. } => Fault::Environment,
             Self::HeaderTwice { .. }
+            | Self::FirstRecord { .. }
             | Self::HeaderQuotes { .. }
             | Self::HeaderText { .. }
             | Self::Batch { .. } => Fault::Input,
@@ -142,6 +150,10 @@ impl Decoder {
         let context = Context { limits, source, header: None, ingest_time };
         Ok(Self(match format {
             Format::Csv { dialect, max_record_bytes } => {
+                let mut blocks = blocks;
+                if let Some(encoding) = dialect.encoding {
+                    blocks.input = Box::new(recoded::Recoded::new(encoding, blocks.input));
+                }
                 let csv = csv::Csv::new(*dialect, *max_record_bytes, context, blocks)?;
                 Kind::Csv(Box::new(csv))
             }

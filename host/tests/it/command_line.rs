@@ -10,6 +10,7 @@ fn help_says_what_each_verb_does_with_examples() {
     let mut told = String::new();
     for verb in [
         &["--help"][..],
+        &["init", "--help"],
         &["run", "--help"],
         &["exec", "--help"],
         &["validate", "--help"],

@@ -25,6 +25,7 @@ mod field;
 mod fuzz;
 mod guard;
 mod hostile;
+mod init;
 mod installed;
 mod invalid;
 mod kept;

@@ -82,6 +82,7 @@ impl Written {
             quote: self.quote as u8,
             escape: Some(self.escape.unwrap_or(self.quote) as u8),
             trailing_delimiter: self.trailing != [false; 2],
+            ..Dialect::default()
         }
     }
 }
@@ -347,6 +348,49 @@ fn a_column_without_a_name_is_called_by_its_place() {
     let format = csv_format(1024);
     let error = decoder(&format, 1, b";column_1\n").err().expect("no header").to_string();
     assert_eq!(error, "the header on line 1 names column `column_1` twice, as columns 1 and 2");
+}
+
+#[test]
+fn without_a_header_the_first_line_is_a_record_and_columns_are_called_by_their_places() {
+    let bare = Dialect { header: false, ..Dialect::default() };
+    let wanted = ["column_1|column_2", "2|1|x", "3|2|y", "4!wrong_field_count!3", "5|4|\u{e9}"];
+    check(bare, "a", "\n1,x\n2,y\n3\n4,\u{e9}\n".as_bytes(), &wanted);
+    check(bare, "a", b"\xef\xbb\xbf1,x\n", &["column_1|column_2", "1|1|x"]);
+    let trailing = Dialect { trailing_delimiter: true, ..bare };
+    check(trailing, "a", b"1,2,\n3,4\n", &["column_1|column_2", "1|1|2", "2|3|4"]);
+    let format = Format::Csv { dialect: bare, max_record_bytes: 1024 };
+    let error = decoder(&format, 1, b"\"a\n1,2\n").err().expect("no columns").to_string();
+    assert!(error.starts_with("the first record, which tells how many columns"), "{error}");
+}
+
+#[test]
+fn a_record_without_a_header_is_read_alone_behind_the_one_that_it_got() {
+    let dialect = Dialect { header: false, delimiter: Some(b';'), ..Dialect::default() };
+    let format = Format::Csv { dialect, max_record_bytes: 1024 };
+    let mut whole = decoder(&format, 10, b"1;a\n2;b\n").expect("columns");
+    let batch = whole.next_batch().expect("a batch").expect("rows").batch;
+    let header = batch.origins.header.expect("a header");
+    let alone = [&header[..], b"\n2;b\n"].concat();
+    let mut one = decoder(&format.of_one(true), 10, &alone).expect("a header");
+    assert_eq!(one.schema(), whole.schema());
+    assert_eq!(one.next_batch().expect("a batch").expect("a row").batch.rows(), 1);
+}
+
+#[test]
+fn a_name_that_comes_again_gets_a_number_where_the_setting_says_so() {
+    let repeated = Dialect { repeated_names: true, ..Dialect::default() };
+    check(repeated, "a", b"v,v,v_2,v\n1,2,3,4\n", &["v|v_2|v_2_2|v_3", "2|1|2|3|4"]);
+}
+
+#[test]
+fn text_in_another_encoding_is_decoded_as_text() {
+    let latin = Dialect { encoding: Some(encoding_rs::WINDOWS_1252), ..Dialect::default() };
+    let format = Format::Csv { dialect: latin, max_record_bytes: 1024 };
+    let mut decoder = decoder(&format, 10, b"a,stra\xdfe\n1,\xfc\n").expect("a header");
+    assert_eq!(decoder.schema().field(1).name(), "stra\u{df}e");
+    let batch = decoder.next_batch().expect("a batch").expect("rows").batch;
+    let column: &arrow::array::StringArray = batch.columns.column(1).as_string();
+    assert_eq!(column.value(0), "\u{fc}");
 }
 
 #[test]

@@ -95,7 +95,8 @@ fn record(
             let source: Arc<str> = letter.source.as_str().into();
             let input = Box::new(Cursor::new(text));
             let mut decoder =
-                Decoder::new(format, limits, source, now, input).map_err(|e| whole(&e))?;
+                Decoder::new(&format.of_one(header.is_some()), limits, source, now, input)
+                    .map_err(|e| whole(&e))?;
             let decoded = decoder.next_batch().map_err(|e| whole(&e))?;
             decoded.ok_or_else(|| Reason {
                 code: "empty".to_owned(),

@@ -1,0 +1,262 @@
+//! `clickmill init`: looks at data and writes a pipeline for them, which runs as it is. Nothing is asked, and
+//! nothing that is there is written over.
+
+mod messages;
+mod objects;
+mod sniff;
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Exit, Failure, place};
+use clickmill_core::schema::provenance;
+use clickmill_core::{Micros, lock};
+use clickmill_infer::{About, Proposal, Records, propose};
+
+const EXAMPLES: &str = "\
+Examples:
+  clickmill init orders.csv
+  clickmill init 'exports/*.csv.gz' --output orders
+  clickmill init gs://my-bucket/events/ --rows 100000
+  clickmill generate events --rows 1000 | clickmill init - --output events
+  clickmill init projects/my-project/subscriptions/clicks
+
+The folder has a pipeline file with its reasons in comments, the schema of its table, and a README with the next commands. What it looks at stays as it is: messages of a subscription are given back, never acknowledged.";
+
+/// The schema of the dead-letter table.
+const DEAD_LETTER: &str = include_str!("../../../schemas/dead_letter.json");
+
+/// What the host fills in.
+const FILLED_IN: [(&str, &str, &str); 7] = [
+    (
+        provenance::SOURCE,
+        "STRING",
+        "Where the row was read from, as uri@generation; filled by the host",
+    ),
+    (
+        provenance::SOURCE_LINE,
+        "INTEGER",
+        "Line of the object on which the row begins, from 1; filled by the host",
+    ),
+    (
+        provenance::PLUGIN_SET,
+        "STRING",
+        "Digest of the plugins and configurations that made the row; filled by the host",
+    ),
+    (provenance::INGESTED_AT, "TIMESTAMP", "When the host took the row in; filled by the host"),
+    (
+        provenance::MESSAGE_ID,
+        "STRING",
+        "The topic's number for the message the row is, the same on every delivery; filled by the host",
+    ),
+    (provenance::PUBLISH_TIME, "TIMESTAMP", "When the message was published; filled by the host"),
+    (
+        provenance::RECORD_INDEX,
+        "INTEGER",
+        "Place of the row among the rows that were made of its record, from 0; null is 0; filled by the host",
+    ),
+];
+
+/// Tables of the host's own, beside those of dead letters.
+const TABLES: [&str; 4] = ["audit_log", "load_failures", "load_ledger", "plugin_sets"];
+
+/// Longest name of a pipeline.
+const MAX_NAME_CHARS: usize = 64;
+
+/// Looks at data and writes a pipeline for them: columns, masks, rules
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Init {
+    /// A file, a folder or a pattern, gs://bucket/prefix/, - for standard input, or projects/P/subscriptions/NAME
+    #[arg(value_name = "SOURCE")]
+    source: String,
+
+    /// The folder to make (default: named by the source, in the current folder)
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
+
+    /// How many records to look at, at most; of messages, 1000
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    rows: u64,
+}
+
+/// Records that were looked at, and how they are read.
+struct Sample {
+    records: Records,
+    /// Lines of the section `source`.
+    source: Vec<String>,
+    /// Whether there are no more.
+    is_all: bool,
+    largest: usize,
+    /// How many could not be decoded.
+    malformed: u64,
+}
+
+impl Init {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let is_stream =
+            self.source.starts_with("projects/") && self.source.contains("/subscriptions/");
+        let folder = match &self.output {
+            Some(folder) => folder.clone(),
+            None => name_of(&self.source).into(),
+        };
+        // Before anything is looked at, which may take long.
+        if folder.symlink_metadata().is_ok() {
+            return Err(is_there(&folder));
+        }
+        let plugins = plugins()?;
+        on_interrupt()?;
+        let bar = ProgressBar::new_spinner();
+        let style = ProgressStyle::with_template("{spinner} {pos} records looked at, {elapsed}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        let sample = if is_stream {
+            messages::sample(&self.source, self.rows, &bar)
+        } else {
+            objects::sample(&self.source, self.rows, &bar)
+        };
+        bar.finish_and_clear();
+        let sample = sample?;
+        let proposal = self.proposal(&folder, &sample, plugins, is_stream)?;
+        make(&folder, &proposal)?;
+        tell(&folder, &proposal, &sample, &self.source);
+        Ok(())
+    }
+
+    fn proposal(
+        &self,
+        folder: &Path,
+        sample: &Sample,
+        plugins: PathBuf,
+        is_stream: bool,
+    ) -> Result<Proposal, Failure> {
+        let named = folder.file_name().unwrap_or_default().to_string_lossy();
+        let name = short(&named);
+        let table = name.replace('-', "_");
+        // Tables that every dataset of a pipeline has.
+        let is_taken = table.starts_with("dead_letter") || TABLES.contains(&table.as_str());
+        let table = if is_taken { format!("{table}_rows") } else { table };
+        let years = Duration::from_secs(31_556_952).as_micros() as i64;
+        let about = About {
+            // Of messages that come again, a view has each once.
+            table: if is_stream { format!("{table}_raw") } else { table },
+            name,
+            dataset: place::DATASET.to_owned(),
+            origin: format!("`{}`", self.source),
+            source: sample.source.clone(),
+            is_all: sample.is_all,
+            plugins: plugins.to_string_lossy().into_owned(),
+            dead_letter: DEAD_LETTER.to_owned(),
+            filled_in: FILLED_IN.to_vec(),
+            taken: provenance::ALL.to_vec(),
+            year: u32::try_from(1970 + Micros::now().get() / years).unwrap_or(1970),
+            folder: folder.to_string_lossy().into_owned(),
+            before_run: if self.source == "-" { "cat DATA | ".to_owned() } else { String::new() },
+            largest: sample.largest,
+        };
+        propose(&sample.records, &about).map_err(|why| {
+            Failure::bad_input(format!("no pipeline can be made of `{}`: {why}", self.source))
+        })
+    }
+}
+
+/// A name for the folder, by the source's own.
+fn name_of(source: &str) -> String {
+    let whole = source.trim_end_matches('/');
+    let parts =
+        whole.rsplit('/').filter(|part| !part.contains(['*', '?', '[']) && !part.is_empty());
+    let last = parts.take(1).next().unwrap_or_default();
+    let stem = last.split('.').find(|part| !part.is_empty()).unwrap_or_default();
+    if source == "-" { "stdin".to_owned() } else { short(stem) }
+}
+
+/// A name as pipelines have it.
+fn short(name: &str) -> String {
+    let plain = clickmill_infer::plain(name).to_ascii_lowercase();
+    let short: String = plain.chars().take(MAX_NAME_CHARS).collect();
+    if short.is_empty() { "data".to_owned() } else { short }
+}
+
+fn is_there(folder: &Path) -> Failure {
+    let hint = "nothing is written over: name another with --output, or move it away";
+    Failure::bad_input(format!("`{}` is there already", folder.display())).hint(hint)
+}
+
+/// The folder of the plugins that come with clickmill.
+fn plugins() -> Result<PathBuf, Failure> {
+    let all = place::plugins();
+    let folder = all.first().and_then(|plugin| plugin.parent()).map(Path::to_owned);
+    let wanted = ["parse", "mask", "validate"];
+    let is_whole = |folder: &PathBuf| wanted.iter().all(|name| folder.join(name).is_dir());
+    folder.filter(is_whole).ok_or_else(|| {
+        Failure::bad_input("the plugins parse, mask and validate are not found").hint(
+            "in a clone of the project, `.ci/share FOLDER` puts into a folder what comes with clickmill; CLICKMILL_SHARE names it",
+        )
+    })
+}
+
+/// Whether files are being written, which takes a moment.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Ctrl-C ends it at once, but for that moment.
+fn on_interrupt() -> Result<(), Failure> {
+    let set = ctrlc::set_handler(|| {
+        let _until_whole = lock(&WRITING);
+        eprintln!("stopped: nothing is half written");
+        std::process::exit(i32::from(Exit::Failed as u8));
+    });
+    set.map_err(|error| Failure::new(Exit::Environment, error))
+}
+
+/// Writes the files into a folder that is not there yet: whole or not at all.
+fn make(folder: &Path, proposal: &Proposal) -> Result<(), Failure> {
+    let _writing = lock(&WRITING);
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let aside = folder.with_file_name(format!(".{name}.{}", std::process::id()));
+    fs::create_dir(&aside).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Failure::unwritable(folder, error)
+            .hint("the folder that it is to lie in has to be there"),
+        _ => Failure::unwritable(folder, error),
+    })?;
+    let written = proposal.files.iter().try_for_each(|(name, text)| {
+        let path = aside.join(name);
+        let write = || File::create_new(&path)?.write_all(text.as_bytes());
+        write().map_err(|error| Failure::unwritable(&path, error))
+    });
+    let moved = written.and_then(|()| {
+        // An empty folder would be taken for none.
+        if folder.symlink_metadata().is_ok() {
+            return Err(is_there(folder));
+        }
+        fs::rename(&aside, folder).map_err(|error| Failure::unwritable(folder, error))
+    });
+    moved.inspect_err(|_| drop(fs::remove_dir_all(&aside)))
+}
+
+fn tell(folder: &Path, proposal: &Proposal, sample: &Sample, source: &str) {
+    println!("{}", folder.display());
+    let looked = if sample.is_all { "all" } else { "the first" };
+    eprintln!(
+        "looked at {looked} {} records of `{source}`: {} columns; `{}` says why each is as it is",
+        proposal.records,
+        proposal.columns,
+        folder.join("pipeline.toml").display(),
+    );
+    if sample.malformed > 0 {
+        eprintln!("{} records cannot be decoded: they will be dead letters", sample.malformed);
+    }
+    if !proposal.personal.is_empty() {
+        eprintln!("these columns look personal, and are masked:");
+        proposal.personal.iter().for_each(|line| eprintln!("  {line}"));
+    }
+    eprintln!("next:");
+    eprintln!("  export CLICKMILL_MASK_KEY=$(openssl rand -hex 32)");
+    eprintln!("  {}", proposal.run);
+    eprintln!("  clickmill dead-letter list");
+}

@@ -1,0 +1,262 @@
+//! What a text may be read as: the common spellings that `parse` reads too, and no others. What is in doubt is
+//! text.
+
+/// What a text may be read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Form {
+    /// A word that stands for nothing: `NA`, `null`, `-`.
+    Nothing,
+    /// A word that is true or false.
+    Boolean,
+    /// A whole number of 64 bits.
+    Integer,
+    /// An exact number of at most 29 digits before the point and 9 behind it.
+    Decimal,
+    /// Another number.
+    Float,
+    Date,
+    Time,
+    /// A date and a time of day in no zone.
+    Datetime,
+    /// A date and a time of day with an offset.
+    Timestamp,
+    /// Digits with a zero first, which a number loses.
+    Zeros,
+    /// A date whose day and month can be told only by who wrote it: `03/04/2026`, `3.4.26`.
+    LocalDate,
+    /// A number with a comma in it: `1.234,50`.
+    CommaNumber,
+    Text,
+}
+
+/// Words that stand for nothing, in small letters.
+const NOTHING: [&str; 12] =
+    ["na", "n/a", "#n/a", "null", "none", "nil", "nan", "-", "--", "?", "\\n", "unknown"];
+
+/// Words that are true or false, in small letters, by families.
+const BOOLEANS: [[&str; 2]; 4] = [["true", "false"], ["yes", "no"], ["t", "f"], ["y", "n"]];
+
+/// The family of a truth value, and whether it is true.
+pub(crate) fn boolean(text: &str) -> Option<(usize, bool)> {
+    let is = |word: &str| text.eq_ignore_ascii_case(word);
+    let family = BOOLEANS.iter().position(|words| words.iter().any(|word| is(word)))?;
+    Some((family, is(BOOLEANS[family][0])))
+}
+
+pub(crate) fn form(text: &str) -> Form {
+    let text = text.trim_ascii();
+    if NOTHING.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        Form::Nothing
+    } else if boolean(text).is_some() {
+        Form::Boolean
+    } else {
+        number(text).or_else(|| moment(text)).or_else(|| local(text)).unwrap_or(Form::Text)
+    }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The digits behind the point of a number.
+pub(crate) fn fraction_digits(text: &str) -> usize {
+    text.split_once('.').map_or(0, |(_, fraction)| fraction.trim_ascii_end().len())
+}
+
+fn number(text: &str) -> Option<Form> {
+    const BEFORE_POINT: usize = 29;
+    const BEHIND_POINT: usize = 9;
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = match unsigned.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (unsigned, None),
+    };
+    if is_digits(whole) && fraction.is_none_or(is_digits) {
+        if whole.len() > 1 && whole.starts_with('0') {
+            return Some(Form::Zeros);
+        }
+        return Some(match fraction {
+            None if text.parse::<i64>().is_ok() => Form::Integer,
+            None if whole.len() <= BEFORE_POINT => Form::Decimal,
+            // Digits that no number keeps.
+            None => Form::Text,
+            Some(fraction) if whole.len() <= BEFORE_POINT && fraction.len() <= BEHIND_POINT => {
+                Form::Decimal
+            }
+            Some(_) => Form::Float,
+        });
+    }
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E'])?;
+    let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    let mantissa: String = mantissa.splitn(2, '.').collect();
+    let is_number = is_digits(&mantissa) && is_digits(exponent);
+    (is_number && text.parse::<f64>().is_ok_and(f64::is_finite)).then_some(Form::Float)
+}
+
+/// One or two digits at the start of a text as a number, and the rest.
+fn two(text: &str) -> Option<(u32, &str)> {
+    let count = text.bytes().take(2).take_while(u8::is_ascii_digit).count();
+    let (digits, rest) = text.split_at(count);
+    Some((digits.parse().ok()?, rest))
+}
+
+/// The rest of a text that begins with a day of the calendar, its year first.
+fn date(text: &str) -> Option<&str> {
+    let (year, rest) = text.split_at_checked(4)?;
+    let separator = rest.chars().next().filter(|c| matches!(c, '-' | '/'))?;
+    let year: u32 = year.parse().ok().filter(|year| *year > 0)?;
+    let (month, rest) = two(&rest[1..])?;
+    let (day, rest) = two(rest.strip_prefix(separator)?)?;
+    is_day(year, month, day).then_some(rest)
+}
+
+fn is_day(year: u32, month: u32, day: u32) -> bool {
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (1..=days).contains(&day)
+}
+
+/// Whether a text is a day as eight digits.
+pub(crate) fn is_compact_date(text: &str) -> bool {
+    let digits = (text.len() == 8 && is_digits(text)).then_some(text);
+    digits.is_some_and(|text| {
+        let part = |range: std::ops::Range<usize>| text[range].parse::<u32>().unwrap_or_default();
+        (1900..2100).contains(&part(0..4)) && is_day(part(0..4), part(4..6), part(6..8))
+    })
+}
+
+/// The rest of a text that begins with a time of day.
+fn time(text: &str) -> Option<&str> {
+    let (hours, rest) = two(text)?;
+    let (minutes, rest) = two(rest.strip_prefix(':')?)?;
+    let (seconds, rest) = match rest.strip_prefix(':') {
+        Some(rest) => two(rest)?,
+        None => (0, rest),
+    };
+    let rest = match rest.strip_prefix('.') {
+        Some(fraction) => {
+            let rest = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+            (1..=9).contains(&(fraction.len() - rest.len())).then_some(rest)?
+        }
+        None => rest,
+    };
+    (hours <= 23 && minutes <= 59 && seconds <= 59).then_some(rest)
+}
+
+fn is_zone(text: &str) -> bool {
+    if matches!(text, "Z" | "z" | " UTC") {
+        return true;
+    }
+    let Some(offset) = text.strip_prefix(['+', '-']) else { return false };
+    let digits = offset.replacen(':', "", 1);
+    let hours = digits.get(..2).and_then(|hours| hours.parse().ok()).unwrap_or(99);
+    matches!((offset.len(), digits.len()), (2, 2) | (4 | 5, 4)) && is_digits(&digits) && hours < 15
+}
+
+fn moment(text: &str) -> Option<Form> {
+    let Some(rest) = date(text) else {
+        return time(text).filter(|rest| rest.is_empty()).map(|_| Form::Time);
+    };
+    if rest.is_empty() {
+        return Some(Form::Date);
+    }
+    let zone = time(rest.strip_prefix(['T', 't', ' '])?)?;
+    if zone.is_empty() { Some(Form::Datetime) } else { is_zone(zone).then_some(Form::Timestamp) }
+}
+
+/// What is a date or a number to people of some countries.
+fn local(text: &str) -> Option<Form> {
+    let parts: Vec<&str> = text.split([' ', 'T']).next()?.split(['/', '.', '-']).collect();
+    if let [first, second, year] = parts[..]
+        && [first, second].iter().all(|part| part.len() <= 2 && is_digits(part))
+        && matches!(year.len(), 2 | 4)
+        && is_digits(year)
+    {
+        return Some(Form::LocalDate);
+    }
+    let unsigned = text.trim_start_matches('-');
+    let is_part = |byte: u8| byte.is_ascii_digit() || matches!(byte, b',' | b'.' | b' ' | b'\'');
+    let is_number = unsigned.starts_with(|c: char| c.is_ascii_digit())
+        && unsigned.contains(',')
+        && unsigned.bytes().all(is_part);
+    is_number.then_some(Form::CommaNumber)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_spellings_are_told_and_what_is_in_doubt_is_text() {
+        for (wanted, texts) in [
+            (Form::Nothing, &["NA", "n/a", "NULL", "-"][..]),
+            (Form::Boolean, &["true", "No", "t", "Y"]),
+            (Form::Integer, &["0", "-7", "9223372036854775807"]),
+            (
+                Form::Decimal,
+                &["0.10", "-12.5", "9223372036854775808", "12345678901234567890123456789"],
+            ),
+            (Form::Float, &["1e3", "-1.5E-7", "0.1234567891"]),
+            (Form::Date, &["2026-02-28", "2024-2-29", "2026/12/01"]),
+            (Form::Time, &["23:59", "8:05:01", "08:05:01.250"]),
+            (
+                Form::Datetime,
+                &["2026-01-05T10:00", "2026-1-5 3:04:05", "2026-01-05 10:00:00.123456"],
+            ),
+            (
+                Form::Timestamp,
+                &["2026-01-05T10:00:00Z", "2026-01-05 10:00:00 UTC", "2026-01-05T10:00:00+01:00"],
+            ),
+            (Form::Zeros, &["007", "00", "01.5"]),
+            (Form::LocalDate, &["03/04/2026", "3.4.26", "31-12-2026", "31/12/2026 10:00"]),
+            (Form::CommaNumber, &["1,5", "1.234,50", "1,234.50", "-1,5"]),
+            (
+                Form::Text,
+                &[
+                    "",
+                    "a",
+                    "2026-02-30",
+                    "24:00",
+                    "1e999",
+                    "+48",
+                    "1.2.3.4",
+                    "--1",
+                    ".",
+                    "1.",
+                    ".5",
+                    "1_000",
+                    "2026-01-05T10:00:00+99:00",
+                    "123456789012345678901234567890",
+                    "e5",
+                    "2026-01-05 10:00:00 CET",
+                ],
+            ),
+        ] {
+            for text in texts {
+                assert_eq!(form(text), wanted, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_is_cut_within_a_character() {
+        for text in [
+            "é",
+            "20é6-01-01",
+            "2026é01",
+            "2026-01-01é",
+            "1é:00",
+            "é,5",
+            "+é1:00",
+            "2026-01-01 10:00+é",
+        ] {
+            assert!(matches!(form(text), Form::Text | Form::Nothing), "{text}");
+        }
+    }
+}

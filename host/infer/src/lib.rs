@@ -1,0 +1,195 @@
+//! What a sample of records supports: columns and their types, which of them look personal and how they are
+//! masked, rules; and the files that say so, a pipeline that runs as it is.
+//!
+//! All of it has to be safe for rows that were not looked at: no column is required, what does not fit any
+//! column is kept, a rule that might refuse a good row is commented out, and what is in doubt is text. This
+//! crate knows neither where records come from nor the terminal.
+
+mod events;
+mod files;
+mod form;
+mod guard;
+mod kind;
+mod names;
+mod node;
+mod personal;
+mod rules;
+mod shape;
+mod toml;
+mod value;
+
+pub use form_of_header::is_header;
+pub use names::plain;
+pub use toml::quoted;
+pub use value::Value;
+
+mod form_of_header;
+
+use events::Events;
+use names::Names;
+use node::Node;
+use shape::{Column, columns};
+
+/// The column that keeps what no other takes.
+const UNKNOWN: &str = "unknown_fields";
+
+/// Records that were looked at.
+#[derive(Debug)]
+pub enum Records {
+    /// Delimited text: the names of its columns, and the fields of each row.
+    Csv {
+        /// The names.
+        names: Vec<String>,
+        /// Rows of as many fields.
+        rows: Vec<Vec<String>>,
+    },
+    /// JSON, a text each: objects, or arrays of them.
+    Json(Vec<String>),
+}
+
+/// What the files say beside what the records do.
+#[derive(Debug)]
+pub struct About {
+    /// The pipeline's name.
+    pub name: String,
+    /// Its dataset.
+    pub dataset: String,
+    /// Its table.
+    pub table: String,
+    /// Where the records are from, in words.
+    pub origin: String,
+    /// Lines of the section `source`.
+    pub source: Vec<String>,
+    /// Whether all records were looked at.
+    pub is_all: bool,
+    /// The folder of the plugins.
+    pub plugins: String,
+    /// The schema of dead letters.
+    pub dead_letter: String,
+    /// Columns that the host fills in: name, type, what it is.
+    pub filled_in: Vec<(&'static str, &'static str, &'static str)>,
+    /// Names that no other column may have.
+    pub taken: Vec<&'static str>,
+    /// The year.
+    pub year: u32,
+    /// How the folder is named in commands.
+    pub folder: String,
+    /// What comes before the command that runs it, such as `cat clicks.csv | `.
+    pub before_run: String,
+    /// The bytes of the largest record.
+    pub largest: usize,
+}
+
+/// Files to write, and what to tell of them.
+#[derive(Debug)]
+pub struct Proposal {
+    /// Their names and texts.
+    pub files: Vec<(String, String)>,
+    /// How many records were looked at.
+    pub records: u64,
+    /// How many columns there are.
+    pub columns: usize,
+    /// Columns that look personal, each with how it is masked and why.
+    pub personal: Vec<String>,
+    /// How it is run.
+    pub run: String,
+}
+
+/// The files of a pipeline of these records.
+///
+/// # Errors
+///
+/// Why no pipeline can be made of them, in words.
+pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
+    let messages = read(records)?;
+    let events = match records {
+        Records::Csv { .. } => None,
+        Records::Json(_) => Events::find(&messages),
+    };
+    let rows: Vec<(usize, &Value)> = match &events {
+        None => messages.iter().enumerate().collect(),
+        Some(events) => {
+            let each = |(at, message)| events.of(message).iter().map(move |record| (at, record));
+            messages.iter().enumerate().flat_map(each).collect()
+        }
+    };
+    let mut root = Node::default();
+    rows.iter().for_each(|(_, row)| root.add(row));
+    let arounds: Vec<Value> = match &events {
+        Some(events) => messages.iter().filter_map(|message| events.around(message)).collect(),
+        None => Vec::new(),
+    };
+    let mut around = Node::default();
+    arounds.iter().for_each(|value| around.add(value));
+    if root.objects == 0 && !matches!(records, Records::Csv { .. }) {
+        return Err("no record is a JSON object".to_owned());
+    }
+    let is_csv = matches!(records, Records::Csv { .. });
+    let taken: Vec<&str> = about.taken.iter().copied().chain([UNKNOWN]).collect();
+    let mut names = Names::new(&taken);
+    let mut found = columns(&root, &mut names, &[], is_csv);
+    for mut column in columns(&around, &mut names, &[], false) {
+        column.around = Some(column.key);
+        found.push(column);
+    }
+    let sample = guard::Sample { rows: &rows, arounds: &arounds };
+    guard::settle(&mut found, &sample);
+    let shape = Shape {
+        columns: found,
+        explode: events.as_ref().map(|events| events.explode.as_str()),
+        most_events: events.as_ref().map_or(1, |events| {
+            messages.iter().map(|message| events.of(message).len()).max().unwrap_or(1)
+        }),
+        repeats_keys: messages.iter().any(Value::repeats_a_key),
+        is_csv,
+        records: match records {
+            Records::Csv { rows, .. } => rows.len() as u64,
+            Records::Json(texts) => texts.len() as u64,
+        },
+    };
+    files::write(&shape, about)
+}
+
+/// What the files are made of.
+struct Shape<'a> {
+    columns: Vec<Column<'a>>,
+    explode: Option<&'a str>,
+    most_events: usize,
+    repeats_keys: bool,
+    is_csv: bool,
+    records: u64,
+}
+
+fn read(records: &Records) -> Result<Vec<Value>, String> {
+    match records {
+        Records::Csv { names, rows } => {
+            let field = |text: &String| match text.as_str() {
+                "" => Value::Null,
+                text => Value::Field(text.to_owned()),
+            };
+            let mut all: Vec<Value> = Vec::with_capacity(rows.len().max(1));
+            for row in rows {
+                all.push(Value::Object(names.iter().cloned().zip(row.iter().map(field)).collect()));
+            }
+            if all.is_empty() {
+                // A header alone has columns too.
+                all.push(Value::Object(
+                    names.iter().map(|name| (name.clone(), Value::Null)).collect(),
+                ));
+            }
+            Ok(all)
+        }
+        Records::Json(texts) => {
+            let all: Vec<Value> = texts.iter().filter_map(|text| Value::parse(text)).collect();
+            // What is no JSON becomes a dead letter; where much of it is none, it is something else.
+            if all.is_empty() || all.len() * 2 < texts.len() {
+                let (bad, count) = (texts.len() - all.len(), texts.len());
+                return Err(format!("{bad} of {count} records are no JSON"));
+            }
+            Ok(all)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! What was seen in one place of all records.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::form::{self, Form};
+use crate::personal::{self, Look};
+use crate::value::Value;
+
+/// An object with more keys than that in all records is a map, not a record.
+const MAX_KEYS: usize = 1000;
+/// So many different values are kept.
+const MAX_DISTINCT: usize = 24;
+const MAX_DISTINCT_CHARS: usize = 40;
+
+/// A place of records: the record itself, a key in it, the elements of a list.
+#[derive(Debug, Default)]
+pub(crate) struct Node {
+    /// How many values there were, nulls not counted.
+    pub values: u64,
+    pub scalars: Seen,
+    pub objects: u64,
+    /// In the order in which they came first.
+    pub fields: Vec<(String, Node)>,
+    pub has_too_many_keys: bool,
+    pub lists: u64,
+    pub elements: Option<Box<Node>>,
+    pub null_elements: u64,
+}
+
+/// The scalars of a place.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub count: u64,
+    pub forms: BTreeMap<Form, u64>,
+    /// Booleans, numbers and texts of JSON.
+    pub json: [u64; 3],
+    /// Truth values by family.
+    pub booleans: BTreeSet<(usize, bool)>,
+    pub fraction_digits: usize,
+    pub most_digits: usize,
+    /// How many are days as eight digits.
+    pub compact_dates: u64,
+    pub numbers: Option<(f64, f64)>,
+    pub years: Option<(u32, u32)>,
+    pub most_chars: usize,
+    /// The values and how often each came; `None` where there are too many.
+    pub distinct: Option<BTreeMap<String, u64>>,
+    pub looks: Vec<(Look, u64)>,
+}
+
+impl Node {
+    pub(crate) fn add(&mut self, value: &Value) {
+        self.values += u64::from(*value != Value::Null);
+        match value {
+            Value::Null => {}
+            Value::Boolean => self.scalars.add_json(0, "true"),
+            Value::Number(text) => self.scalars.add_json(1, text),
+            Value::Text(text) => self.scalars.add_json(2, text),
+            Value::Field(text) => self.scalars.add(text, form::form(text)),
+            Value::List(elements) => {
+                self.lists += 1;
+                for element in elements {
+                    self.null_elements += u64::from(*element == Value::Null);
+                    self.elements.get_or_insert_default().add(element);
+                }
+            }
+            Value::Object(members) => {
+                self.objects += 1;
+                for (at, (key, value)) in members.iter().enumerate() {
+                    if let Some(field) = self.field(key, at) {
+                        field.add(value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The place of a key, which is often the `at`th.
+    fn field(&mut self, key: &str, at: usize) -> Option<&mut Node> {
+        let is_it = |(own, _): &(String, Node)| own == key;
+        let found = match self.fields.get(at) {
+            Some(field) if is_it(field) => Some(at),
+            _ => self.fields.iter().position(is_it),
+        };
+        if found.is_none() && self.fields.len() >= MAX_KEYS {
+            self.has_too_many_keys = true;
+            return None;
+        }
+        let at = found.unwrap_or_else(|| {
+            self.fields.push((key.to_owned(), Node::default()));
+            self.fields.len() - 1
+        });
+        self.fields.get_mut(at).map(|(_, field)| field)
+    }
+
+    /// Whether something in it looks personal, by value or by the names of keys.
+    pub(crate) fn holds_personal(&self, path: &[&str]) -> bool {
+        let of_field = |(key, field): &(String, Node)| {
+            let path = [path, &[key.as_str()]].concat();
+            personal::by_name(&path, false).is_some() || field.holds_personal(&path)
+        };
+        !self.scalars.looks.is_empty()
+            || self.fields.iter().any(of_field)
+            || self.elements.as_ref().is_some_and(|elements| elements.holds_personal(path))
+    }
+}
+
+impl Seen {
+    fn add_json(&mut self, kind: usize, text: &str) {
+        self.json[kind] += 1;
+        let form = match (kind, form::form(text)) {
+            // A text that looks like a number is one that its writer calls a text.
+            (
+                2,
+                form @ (Form::Date
+                | Form::Datetime
+                | Form::Timestamp
+                | Form::Time
+                | Form::LocalDate),
+            ) => form,
+            (2, _) => Form::Text,
+            // `1E400` is a number of JSON that nothing takes.
+            (_, form) => form,
+        };
+        self.add(text, form);
+    }
+
+    fn add(&mut self, text: &str, form: Form) {
+        self.count += 1;
+        *self.forms.entry(form).or_default() += 1;
+        let trimmed = text.trim_ascii();
+        match form {
+            Form::Boolean => self.booleans.extend(form::boolean(trimmed)),
+            Form::Integer | Form::Decimal | Form::Float => {
+                self.compact_dates += u64::from(form::is_compact_date(trimmed));
+                self.fraction_digits = self.fraction_digits.max(form::fraction_digits(trimmed));
+                let digits = trimmed.bytes().filter(u8::is_ascii_digit).count();
+                self.most_digits = self.most_digits.max(digits);
+                if let Ok(number) = trimmed.parse::<f64>() {
+                    let (least, most) = self.numbers.unwrap_or((number, number));
+                    self.numbers = Some((least.min(number), most.max(number)));
+                }
+            }
+            Form::Date | Form::Datetime | Form::Timestamp => {
+                if let Some(year) = trimmed.get(..4).and_then(|year| year.parse().ok()) {
+                    let (least, most) = self.years.unwrap_or((year, year));
+                    self.years = Some((least.min(year), most.max(year)));
+                }
+            }
+            _ => {}
+        }
+        let chars = text.chars().count();
+        self.most_chars = self.most_chars.max(chars);
+        if let Some(look) = personal::look(text) {
+            match self.looks.iter_mut().find(|(known, _)| *known == look) {
+                Some((_, count)) => *count += 1,
+                None => self.looks.push((look, 1)),
+            }
+        }
+        if self.count == 1 {
+            self.distinct = Some(BTreeMap::new());
+        }
+        if let Some(distinct) = &mut self.distinct {
+            *distinct.entry(text.to_owned()).or_default() += 1;
+            if distinct.len() > MAX_DISTINCT || chars > MAX_DISTINCT_CHARS {
+                self.distinct = None;
+            }
+        }
+    }
+
+    pub(crate) fn of(&self, form: Form) -> u64 {
+        self.forms.get(&form).copied().unwrap_or_default()
+    }
+
+    /// The share of values that look like this.
+    pub(crate) fn share(&self, look: Look) -> f64 {
+        let count =
+            self.looks.iter().find(|(known, _)| *known == look).map_or(0, |(_, count)| *count);
+        if self.count == 0 { 0.0 } else { count as f64 / self.count as f64 }
+    }
+}

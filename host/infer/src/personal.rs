@@ -1,0 +1,362 @@
+//! Which columns look personal: by their names, and by what their values look like.
+
+use std::net::IpAddr;
+
+/// How a column is masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Treatment {
+    /// A keyed pseudonym.
+    Pseudonym,
+    /// The network of an address.
+    Ip,
+    /// Marks in the place of what is personal in a text.
+    Clean,
+    /// Nothing.
+    Remove,
+}
+
+/// What a single value looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    Email,
+    Ip,
+    Card,
+    Iban,
+    Phone,
+    UserAgent,
+    Url,
+    /// A text with an e-mail address in it.
+    HoldsEmail,
+    /// Words, as people write them.
+    Prose,
+}
+
+/// What a value looks like, if like anything of a person's.
+pub(crate) fn look(text: &str) -> Option<Look> {
+    const PROSE_WORDS: usize = 6;
+    let text = text.trim();
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let is_all = |more: &[u8]| text.bytes().all(|b| b.is_ascii_digit() || more.contains(&b));
+    if is_email(text) {
+        Some(Look::Email)
+    } else if text.contains(['.', ':']) && text.parse::<IpAddr>().is_ok() {
+        Some(Look::Ip)
+    } else if text.starts_with("Mozilla/") {
+        Some(Look::UserAgent)
+    } else if is_url(text) {
+        Some(Look::Url)
+    } else if is_all(b" -") && is_card(text) {
+        Some(Look::Card)
+    } else if is_iban(text) {
+        Some(Look::Iban)
+    } else if text.starts_with('+') && (8..=15).contains(&digits) && is_all(b"+ -().") {
+        Some(Look::Phone)
+    } else if text.split([' ', '<', '>', ',', ';', ':', '(', ')', '"', '?', '&', '=']).any(is_email)
+    {
+        Some(Look::HoldsEmail)
+    } else {
+        (text.split_whitespace().count() >= PROSE_WORDS).then_some(Look::Prose)
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    let is =
+        |scheme: &str| text.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));
+    is("http://") || is("https://")
+}
+
+pub(crate) fn is_email(text: &str) -> bool {
+    let Some((name, host)) = text.rsplit_once('@') else { return false };
+    let is_name = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '/');
+    let is_host = host.contains('.')
+        && host.split('.').all(|part| !part.is_empty())
+        && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-'));
+    is_name && is_host
+}
+
+/// Whether a number is one of a payment card, by its network and check digit (Luhn).
+fn is_card(text: &str) -> bool {
+    let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(10)).collect();
+    let sum: u32 = (digits.iter().rev().enumerate())
+        .map(|(at, digit)| match digit * (1 + at as u32 % 2) {
+            two @ 10.. => two - 9,
+            one => one,
+        })
+        .sum();
+    (13..=19).contains(&digits.len()) && (2..=6).contains(&digits[0]) && sum.is_multiple_of(10)
+}
+
+/// Whether a text is an account number, by its check digits.
+fn is_iban(text: &str) -> bool {
+    let text: String = text.chars().filter(|c| *c != ' ').collect();
+    let bytes = text.as_bytes();
+    let fits = (15..=34).contains(&bytes.len())
+        && bytes[..2].iter().all(u8::is_ascii_uppercase)
+        && bytes[2..4].iter().all(u8::is_ascii_digit)
+        && bytes.iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+    let turned = || text[4..].chars().chain(text[..4].chars());
+    let rest = |rest: u32, c: char| match c.to_digit(36) {
+        Some(value @ 10..) => (rest * 100 + value) % 97,
+        Some(value) => (rest * 10 + value) % 97,
+        None => rest,
+    };
+    fits && turned().fold(0, rest) == 1
+}
+
+/// The words of a name, in small letters: of `userId`, `user_id` and `User ID` they are `user` and `id`.
+pub(crate) fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut last_is_small = false;
+    for c in name.chars() {
+        let begins = last_is_small && c.is_uppercase();
+        if begins || !c.is_alphanumeric() {
+            words.push(String::new());
+        }
+        if c.is_alphanumeric()
+            && let Some(word) = words.last_mut()
+        {
+            word.extend(c.to_lowercase());
+        }
+        last_is_small = c.is_lowercase();
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+fn has(words: &[String], list: &str) -> bool {
+    list.split(' ').any(|wanted| words.iter().any(|word| word == wanted))
+}
+
+/// Words for people.
+const PEOPLE: &str = "user users customer client visitor member person people contact guest patient employee \
+    subscriber buyer seller recipient sender author owner passenger driver student cardholder kunde klient";
+
+/// Whether a name says that its values tell one thing from another, so that they are no quantities.
+pub(crate) fn is_identifier(name: &str) -> bool {
+    const LAST: &str = "id ids uid uuid guid key sku nr no zip zipcode postcode plz phone tel mobile fax account iban ean gtin \
+        isbn upc barcode serial ssn pesel nip vat card hash token ref reference session userid orderid productid msisdn imei";
+    const CODES: &str = "postal post zip country product promo coupon voucher currency tax customer store branch area";
+    let words = words(name);
+    let Some(last) = words.last() else { return false };
+    LAST.split(' ').any(|word| word == last)
+        || (last == "code" && has(&words, CODES))
+        || (last == "number"
+            && has(
+                &words,
+                "phone order invoice account card customer serial tracking flight ticket",
+            ))
+}
+
+/// Whether a name says that its values are money.
+pub(crate) fn is_money(name: &str) -> bool {
+    const MONEY: &str = "price amount total subtotal cost revenue tax vat discount fee fees shipping salary payment \
+        balance tip fare value_usd usd eur gbp pln preis betrag summe kwota cena prix montant precio importe";
+    let words = words(name);
+    has(&words, MONEY)
+        && !has(&words, "count rate ratio percent pct id code currency type method status name")
+}
+
+/// Whether a name says that its values are moments.
+pub(crate) fn is_moment(name: &str) -> bool {
+    let words = words(name);
+    has(&words, "time timestamp ts epoch")
+        && !has(&words, "duration elapsed response load zone spent")
+        || words.last().is_some_and(|w| w == "at")
+}
+
+/// What a name says of its column, with the words for why. `path` has the names of the records it is in too.
+pub(crate) fn by_name(path: &[&str], has_contacts: bool) -> Option<(Treatment, &'static str)> {
+    use Treatment::{Clean, Ip, Pseudonym, Remove};
+    let own = words(path.last()?);
+    let all: Vec<String> = path.iter().flat_map(|name| words(name)).collect();
+    let own_has = |list: &str| has(&own, list);
+    let all_has = |list: &str| has(&all, list);
+    let last = |list: &str| own.last().is_some_and(|last| list.split(' ').any(|word| word == last));
+    let whole = own.concat();
+    let is = |list: &str| list.split(' ').any(|word| word == whole);
+    // Of a person or not, such words tell of what is about people, not who they are.
+    if last(
+        "count type status verified valid domain provider version length size rate flag opt consent language country",
+    ) {
+        return None;
+    }
+    Some(
+        if own_has("password passwd pwd secret apikey authorization cvv cvc pin")
+            || last("token")
+            || is("accesstoken apikey privatekey")
+        {
+            (Remove, "its name says that it is a secret")
+        } else if own_has("email mail emails correo") && !own_has("subject body template")
+            || is("emailaddress")
+        {
+            (Pseudonym, "its name says that it is an e-mail address")
+        } else if own_has("ip ipaddress ipaddr remoteaddr")
+            || is("remoteaddr clientip xforwardedfor")
+        {
+            (Ip, "its name says that it is an address of the network")
+        } else if own_has("phone tel telephone mobile cellphone fax msisdn telefon handy") {
+            (Pseudonym, "its name says that it is a phone number")
+        } else if own_has("iban pan cardnumber creditcard bic")
+            || is("ccnumber cardno")
+            || own_has("card") && own_has("number no num")
+        {
+            (Remove, "its name says that it is a number of a card or an account")
+        } else if own_has("ssn pesel passport nin dni nif cpf sin aadhaar imei imsi")
+            || own_has("social") && own_has("security")
+            || own_has("tax") && last("id")
+        {
+            (Pseudonym, "its name says that it is a number of a person")
+        } else if own_has("birth birthday birthdate dob geburtsdatum") || is("dateofbirth") {
+            (Remove, "its name says that it is a day of birth")
+        } else if last("lat latitude lon lng longitude gps coordinates latlng latlon") {
+            (Remove, "its name says that it is where somebody is")
+        } else if own_has("useragent") || is("ua useragent") {
+            (Clean, "its name says that it is a user agent")
+        } else if own_has(
+            "firstname lastname surname forename fullname username login nickname vorname nachname imie nazwisko \
+        prenom apellido apellidos maiden screenname displayname cardholder",
+        ) || own_has(
+            "first last given family full middle sur user login nick display holder",
+        ) && last("name")
+            || last("name") && all_has(PEOPLE)
+            || has_contacts && is("name")
+            || last(PEOPLE) && own.len() == 1 && path.len() == 1
+        {
+            (Pseudonym, "its name says that it is who somebody is")
+        } else if own_has(
+            "street address addr address1 address2 addressline strasse adresse adres ulica rue calle house",
+        ) && !own_has("mac web url contract wallet")
+        {
+            (Pseudonym, "its name says that it is where somebody lives")
+        } else if is(
+            "uid userid customerid clientid visitorid memberid accountid deviceid sessionid anonymousid cookieid gclid fbclid idfa gaid \
+        cookie fingerprint session",
+        ) || last("id ids uuid guid key no nr number hash pseudo")
+            && (has(&all, PEOPLE) || all_has("account device anonymous session cookie advertising"))
+            && (own.len() > 1 || has(&all, PEOPLE))
+        {
+            (Pseudonym, "its name says that it tells one person or device from others")
+        } else if last("url uri referrer referer href link querystring")
+            || is("pageurl landingpage")
+        {
+            (Clean, "its name says that it is a URL, which may hold addresses and tokens")
+        } else if last(
+            "comment comments message msg note notes feedback review remark remarks query search searchterm keyword subject body bio \
+        freetext complaint kommentar uwagi",
+        ) {
+            (Clean, "its name says that people write into it what they like")
+        } else {
+            return None;
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_told_by_what_they_are() {
+        for (wanted, texts) in [
+            (Some(Look::Email), &["ada@example.com", "jürgen.k+x@post.example.co.uk"][..]),
+            (Some(Look::Ip), &["192.0.2.7", "2001:db8::1"]),
+            (Some(Look::Card), &["4111 1111 1111 1111", "5500005555555559"]),
+            (Some(Look::Iban), &["DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432"]),
+            (Some(Look::Phone), &["+48 601 234 567", "+1 (555) 010-9999"]),
+            (Some(Look::UserAgent), &["Mozilla/5.0 (X11)"]),
+            (Some(Look::Url), &["https://shop.example/?token=1", "HTTP://a.example"]),
+            (Some(Look::HoldsEmail), &["write to ada@example.com, please"]),
+            (Some(Look::Prose), &["the shoes that I got are too small"]),
+            (
+                None,
+                &[
+                    "",
+                    "blue",
+                    "10",
+                    "4111111111111112",
+                    "DE00370400440532013000",
+                    "a@b",
+                    "1.5",
+                    "2026-01-05",
+                ],
+            ),
+        ] {
+            for text in texts {
+                assert_eq!(look(text), wanted, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_read_word_by_word() {
+        assert_eq!(words("userId"), ["user", "id"]);
+        assert_eq!(words("User ID"), ["user", "id"]);
+        assert_eq!(words("e-mail"), ["e", "mail"]);
+        let by = |name: &str| by_name(&[name], false).map(|(treatment, _)| treatment);
+        for (wanted, names) in [
+            (
+                Some(Treatment::Pseudonym),
+                &[
+                    "email",
+                    "E-Mail",
+                    "customer_id",
+                    "userId",
+                    "Vorname",
+                    "first name",
+                    "phone",
+                    "street",
+                    "uid",
+                    "session_id",
+                ][..],
+            ),
+            (Some(Treatment::Ip), &["ip", "client_ip", "ipAddress"]),
+            (
+                Some(Treatment::Remove),
+                &["dob", "latitude", "card_number", "password", "access_token"],
+            ),
+            (Some(Treatment::Clean), &["url", "referrer", "comment", "user_agent", "search"]),
+            (
+                None,
+                &[
+                    "name",
+                    "price",
+                    "email_count",
+                    "order",
+                    "order_id",
+                    "country",
+                    "product_name",
+                    "description",
+                    "page",
+                    "zip",
+                    "id",
+                ],
+            ),
+        ] {
+            for name in names {
+                assert_eq!(by(name), wanted, "{name}");
+            }
+        }
+        assert!(by_name(&["user", "name"], false).is_some());
+        assert!(by_name(&["user", "id"], false).is_some());
+        assert!(by_name(&["product", "name"], false).is_none());
+        assert!(by_name(&["name"], true).is_some());
+    }
+
+    #[test]
+    fn what_counts_things_is_told_from_what_names_them() {
+        for name in ["id", "order_id", "sku", "zip", "postal_code", "phone", "invoice number"] {
+            assert!(is_identifier(name), "{name}");
+        }
+        for name in
+            ["status_code", "number_of_items", "order", "quantity", "price", "year", "number"]
+        {
+            assert!(!is_identifier(name), "{name}");
+        }
+        assert!(is_money("unit_price") && is_money("Total") && !is_money("discount_rate"));
+        assert!(
+            is_moment("event_timestamp")
+                && is_moment("createdAt")
+                && !is_moment("response_time_ms")
+        );
+    }
+}

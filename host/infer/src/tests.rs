@@ -1,0 +1,102 @@
+use super::*;
+
+fn proposed(records: &Records) -> Result<Vec<(String, String)>, String> {
+    let about = About {
+        name: "made".to_owned(),
+        dataset: "data".to_owned(),
+        table: "made".to_owned(),
+        origin: "`made.csv`".to_owned(),
+        source: vec!["kind = \"stdin\"".to_owned()],
+        is_all: true,
+        plugins: "/plugins".to_owned(),
+        dead_letter: "[]".to_owned(),
+        filled_in: vec![("source", "STRING", "where it is from")],
+        taken: vec!["source"],
+        year: 2026,
+        folder: "my made".to_owned(),
+        before_run: String::new(),
+        largest: 100,
+    };
+    propose(records, &about).map(|proposal| proposal.files)
+}
+
+fn json(texts: &[&str]) -> Records {
+    Records::Json(texts.iter().map(|text| (*text).to_owned()).collect())
+}
+
+/// The pipeline file of records.
+#[track_caller]
+fn pipeline(records: &Records) -> String {
+    proposed(records).expect("a pipeline").swap_remove(0).1
+}
+
+#[test]
+fn names_of_the_data_are_data_in_what_is_written() {
+    let names = ["${HOME}", "a\n# b", "q\"u\\o", "\u{7}"].map(str::to_owned).to_vec();
+    let rows = vec![["1", "2", "3", "4"].map(str::to_owned).to_vec()];
+    let pipeline = pipeline(&Records::Csv { names, rows });
+    for from in
+        [r#"from = "$${HOME}""#, r#"from = "a\n# b""#, r#"from = "q\"u\\o""#, r#"from = "\u0007""#]
+    {
+        assert!(pipeline.contains(from), "{from}: {pipeline}");
+    }
+    assert!(pipeline.contains("clickmill run 'my made/pipeline.toml'"));
+}
+
+#[test]
+fn numbers_keep_their_digits_and_mixed_values_their_spelling() {
+    let pipeline = pipeline(&json(&[
+        r#"{"n": 12345678901234567890123, "p": 19.90, "m": 1, "l": [1, null], "o": {}, "d": "2026-01-05", "s": "12"}"#,
+        r#"{"n": 1, "p": 5, "m": "a", "l": [], "o": {}, "d": "2026-01-06T10:00:00Z", "s": "13"}"#,
+    ]));
+    for (name, kind) in [
+        ("n", "decimal"),
+        ("p", "decimal"),
+        ("m", "text"),
+        ("l", "json"),
+        ("o", "json"),
+        ("d", "timestamp"),
+        ("s", "text"),
+    ] {
+        let column = format!("{{ name = \"{name}\", type = \"{kind}\" }}");
+        assert!(pipeline.contains(&column), "{column}: {pipeline}");
+    }
+}
+
+#[test]
+fn events_are_exploded_and_items_stay_where_they_are() {
+    let exploded = pipeline(&json(&[
+        r#"{"batch": {"events": [{"id": 1, "items": [{"n": 1}]}]}, "id": "m1", "sent": "x"}"#,
+        r#"{"batch": {"events": []}, "id": "m2", "sent": "y"}"#,
+    ]));
+    assert!(exploded.contains("explode = \"batch.events\""), "{exploded}");
+    assert!(exploded.contains(r#"envelope = { id_2 = "id", sent = "sent" }"#), "{exploded}");
+    let kept = pipeline(&json(&[r#"{"id": 1, "items": [{"n": 1}]}"#]));
+    assert!(!kept.contains("explode"), "{kept}");
+    assert!(kept.contains("repeated = true"), "{kept}");
+}
+
+#[test]
+fn a_column_that_holds_what_another_masks_is_masked_too() {
+    let names = ["customer_id", "path", "page"].map(str::to_owned).to_vec();
+    let row = |at: u32| {
+        let text = format!("/account/C{at:06}/{}", "orders/".repeat(12));
+        vec![format!("C{at:06}"), format!("C{at:06}/x"), text]
+    };
+    let pipeline = pipeline(&Records::Csv { names, rows: (0..20).map(row).collect() });
+    for line in ["customer_id = \"pseudonym\"", "path = \"pseudonym\"", "page = \"remove\""] {
+        assert!(pipeline.lines().any(|own| own == line), "{line}: {pipeline}");
+    }
+}
+
+#[test]
+fn what_no_pipeline_can_be_made_of_is_refused_in_words() {
+    for (records, wanted) in [
+        (json(&["1", "2"]), "no record is a JSON object"),
+        (json(&["{", "{", "{\"a\": 1}"]), "2 of 3 records are no JSON"),
+        (json(&[&format!("[{}{{}}]", "{},".repeat(10_000))]), "jq -c"),
+    ] {
+        let why = proposed(&records).expect_err("no pipeline");
+        assert!(why.contains(wanted), "{why}");
+    }
+}
