@@ -15,13 +15,12 @@ mod credentials;
 mod error;
 mod http;
 mod node;
+mod remote;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, LINK};
-use reqwest::{Method, StatusCode};
 use tokio::runtime::Runtime;
 
 pub use cache::Pulled;
@@ -29,36 +28,14 @@ pub use error::RegistryError;
 pub use node::Content;
 
 use cache::Cache;
-use clickmill_core::oci::{Reference, is_digest, is_tag};
-use error::wrong;
-use http::{Ask, Http, at, body, is_same, location};
-use node::{
-    Descriptor, FILES, INDEX, Index, MANIFEST, MAX_MANIFEST_BYTES, Manifest, Node, SIGNATURE,
-    sha256,
-};
-
-/// What registries say where they have done what the specification's later versions ask for.
-const SUBJECT: &str = "oci-subject";
-const CONTENT_DIGEST: &str = "docker-content-digest";
-/// Manifests that refer to a component and are looked at, at most.
-const MAX_REFERRERS: usize = 64;
-/// Pages of tags, and tags, that are listed at most.
-const MAX_PAGES: usize = 100;
-const MAX_TAGS: usize = 10_000;
-/// How the tags begin under which those that refer to something are listed where the registry has no other way.
-const FALLBACK: &str = "sha256-";
-
-/// A component and those that refer to it.
-struct Artifact {
-    component: Node,
-    files: Option<Node>,
-    signatures: Vec<Node>,
-}
+use clickmill_core::oci::Reference;
+use node::Node;
+use remote::{Artifact, Remote, tag_of};
 
 /// What is asked of registries. It has threads and connections of its own, and waits: not to be used within a
 /// runtime.
 pub struct Registry {
-    http: Http,
+    remote: Remote,
     cache: Option<Cache>,
     runtime: Runtime,
 }
@@ -72,7 +49,7 @@ impl Registry {
     pub fn new(cache: Option<PathBuf>) -> Result<Self, RegistryError> {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().build().map_err(RegistryError::Runtime)?;
-        Ok(Self { http: Http::new()?, cache: cache.map(Cache::of), runtime })
+        Ok(Self { remote: Remote::new()?, cache: cache.map(Cache::of), runtime })
     }
 
     /// The same with the digest that its tag has now. One that has a digest is as it is.
@@ -84,7 +61,7 @@ impl Registry {
         if reference.digest().is_some() {
             return Ok(reference.clone());
         }
-        self.runtime.block_on(self.resolved(reference))
+        self.runtime.block_on(self.remote.resolved(reference))
     }
 
     /// Pushes a component with what belongs to it, and returns the reference with its digest. The tag comes last:
@@ -95,7 +72,7 @@ impl Registry {
     /// Where the registry does not take it, or there is no tag.
     pub fn push(&self, content: &Content, to: &Reference) -> Result<Reference, RegistryError> {
         let (component, referrers) = Node::pack(content)?;
-        self.runtime.block_on(self.put(&component, &referrers, to))
+        self.runtime.block_on(self.remote.put(&component, &referrers, to))
     }
 
     /// A component of at most so many bytes with what belongs to it, in a folder of the cache. Nothing is asked of
@@ -118,7 +95,7 @@ impl Registry {
         if let Some((pulled, _)) = kept.as_ref().filter(|kept| is_accepted(kept)) {
             return Ok(pulled.clone());
         }
-        let artifact = match (self.runtime.block_on(self.get(&reference, max_bytes)), kept) {
+        let artifact = match (self.runtime.block_on(self.remote.get(&reference, max_bytes)), kept) {
             (Ok(artifact), _) => artifact,
             // All but a signature is there, of which others say what is wrong with it.
             (Err(error), Some((pulled, _))) => {
@@ -148,10 +125,11 @@ impl Registry {
     ) -> Result<Reference, RegistryError> {
         tag_of(to)?;
         self.runtime.block_on(async {
-            let from = self.resolved(from).await?;
-            let Artifact { component, files, signatures } = self.get(&from, max_bytes).await?;
+            let from = self.remote.resolved(from).await?;
+            let Artifact { component, files, signatures } =
+                self.remote.get(&from, max_bytes).await?;
             let referrers: Vec<Node> = files.into_iter().chain(signatures).collect();
-            self.put(&component, &referrers, to).await
+            self.remote.put(&component, &referrers, to).await
         })
     }
 
@@ -164,314 +142,10 @@ impl Registry {
         &self,
         repository: &Reference,
     ) -> Result<BTreeMap<String, Option<String>>, RegistryError> {
-        self.runtime.block_on(async {
-            let mut tags = BTreeMap::new();
-            for tag in self.names_of_tags(repository).await? {
-                let tagged =
-                    format!("oci://{}/{}:{tag}", repository.host(), repository.repository());
-                let tagged: Reference =
-                    tagged.parse().map_err(|error| wrong(repository, format!("{error}")))?;
-                let digest = match self.resolved(&tagged).await {
-                    Ok(resolved) => resolved.digest().map(str::to_owned),
-                    Err(RegistryError::Wrong { .. } | RegistryError::NotFound { .. }) => None,
-                    Err(error) => return Err(error),
-                };
-                tags.insert(tag, digest);
-            }
-            Ok(tags)
-        })
-    }
-
-    async fn names_of_tags(&self, of: &Reference) -> Result<Vec<String>, RegistryError> {
-        let first = at(of, "tags/list?n=1000")?;
-        let (mut url, mut names, what) = (first.clone(), Vec::new(), format!("list `{of}`"));
-        for _ in 0..MAX_PAGES {
-            let ask = Ask { of, what: &what, method: Method::GET, url, accept: "", body: None };
-            let response = self.http.expect(&ask, &[StatusCode::OK]).await?;
-            let next = next_page(response.headers());
-            let next = next.and_then(|next| first.join(&next).ok());
-            let page = body(response, of, "a list of tags", MAX_MANIFEST_BYTES).await?;
-            let page: serde_json::Value = serde_json::from_slice(&page)
-                .map_err(|_| wrong(of, "the registry's list of tags is not JSON"))?;
-            let tags = page["tags"].as_array().into_iter().flatten();
-            let tags = tags.filter_map(|tag| tag.as_str());
-            let tags = tags.filter(|tag| is_tag(tag) && !tag.starts_with(FALLBACK));
-            names.extend(tags.map(str::to_owned));
-            if names.len() > MAX_TAGS {
-                return Err(wrong(of, format!("it has more than {MAX_TAGS} tags")));
-            }
-            match next.filter(|next| is_same(next, &first) && next.path() == first.path()) {
-                Some(next) => url = next,
-                None => break,
-            }
-        }
-        Ok(names)
-    }
-
-    async fn resolved(&self, reference: &Reference) -> Result<Reference, RegistryError> {
-        if reference.digest().is_some() {
-            return Ok(reference.clone());
-        }
-        let name =
-            reference.tag().ok_or_else(|| wrong(reference, "it has neither tag nor digest"))?;
-        let what = format!("read `{reference}`");
-        let ask = Ask {
-            of: reference,
-            what: &what,
-            method: Method::GET,
-            url: at(reference, &format!("manifests/{name}"))?,
-            accept: MANIFEST,
-            body: None,
-        };
-        let response = self.http.expect(&ask, &[StatusCode::OK]).await?;
-        let said = header(response.headers(), CONTENT_DIGEST);
-        let bytes = body(response, reference, "its manifest", MAX_MANIFEST_BYTES).await?;
-        Manifest::read(&reference.to_string(), &bytes)?;
-        let digest = sha256(&bytes);
-        if said.as_ref().is_some_and(|said| is_digest(said) && *said != digest) {
-            let said = said.unwrap_or_default();
-            return Err(wrong(
-                reference,
-                format!("the registry says that it is `{said}`, and its digest is `{digest}`"),
-            ));
-        }
-        reference.at(&digest).ok_or_else(|| wrong(reference, "it has no digest"))
-    }
-
-    /// The manifest of a digest, which it is held against.
-    async fn manifest(
-        &self,
-        of: &Reference,
-        digest: &str,
-    ) -> Result<(Bytes, Manifest), RegistryError> {
-        let (what, name) = (format!("read `{of}`"), format!("{of}"));
-        let ask = Ask {
-            of,
-            what: &what,
-            method: Method::GET,
-            url: at(of, &format!("manifests/{digest}"))?,
-            accept: MANIFEST,
-            body: None,
-        };
-        let response = self.http.expect(&ask, &[StatusCode::OK]).await?;
-        let bytes = body(response, of, "its manifest", MAX_MANIFEST_BYTES).await?;
-        let got = sha256(&bytes);
-        if got != digest {
-            return Err(wrong(of, format!("what came for `{digest}` has the digest `{got}`")));
-        }
-        let manifest = Manifest::read(&name, &bytes)?;
-        Ok((bytes, manifest))
-    }
-
-    /// A manifest, which was looked at, with all that it names.
-    async fn node(
-        &self,
-        of: &Reference,
-        (bytes, manifest): (Bytes, Manifest),
-    ) -> Result<Node, RegistryError> {
-        let (what, name, mut blobs) = (format!("read `{of}`"), of.to_string(), Vec::new());
-        for named in std::iter::once(&manifest.config).chain(&manifest.layers) {
-            let ask = Ask {
-                of,
-                what: &what,
-                method: Method::GET,
-                url: at(of, &format!("blobs/{}", named.digest))?,
-                accept: "",
-                body: None,
-            };
-            let response = self.http.expect(&ask, &[StatusCode::OK]).await?;
-            let blob = body(response, of, &format!("`{}`", named.digest), named.size).await?;
-            named.check(&name, &blob)?;
-            blobs.push(blob);
-        }
-        Ok(Node { bytes, manifest, blobs })
-    }
-
-    /// A component with its signatures and the files that its manifest names.
-    async fn get(&self, of: &Reference, max_bytes: usize) -> Result<Artifact, RegistryError> {
-        let (name, digest) = (of.to_string(), of.digest().unwrap_or_default());
-        let read = self.manifest(of, digest).await?;
-        read.1.check_component(&name, max_bytes as u64)?;
-        let component = self.node(of, read).await?;
-        let (mut files, mut signatures) = (None, Vec::new());
-        let referrers = self.referrers(of, digest).await?;
-        for referrer in referrers.manifests.into_iter().take(MAX_REFERRERS) {
-            let is_of = |kind: &str| referrer.artifact_type.as_deref() == Some(kind);
-            if !is_of(SIGNATURE) && !is_of(FILES) || !is_digest(&referrer.digest) {
-                continue;
-            }
-            let read = self.manifest(of, &referrer.digest).await?;
-            let refers = |subject: &Descriptor| subject.digest == digest;
-            if !read.1.subject.as_ref().is_some_and(refers) {
-                continue;
-            }
-            if is_of(SIGNATURE) {
-                read.1.check_signature(&name)?;
-                signatures.push(self.node(of, read).await?);
-            } else if files.is_none() && component.manifest.of_files() == Some(&read.1.files()) {
-                read.1.check_files(&name)?;
-                files = Some(self.node(of, read).await?);
-            }
-        }
-        if files.is_none() && component.manifest.of_files().is_some() {
-            tracing::warn!(
-                reference = name,
-                "the files that belong to it are not there: its golden cases, README and schema"
-            );
-        }
-        Ok(Artifact { component, files, signatures })
-    }
-
-    /// What refers to a manifest: by the interface for that, else by the tag that stands in for it.
-    async fn referrers(&self, of: &Reference, digest: &str) -> Result<Index, RegistryError> {
-        let what = format!("list what refers to `{of}`");
-        for path in [format!("referrers/{digest}"), format!("manifests/{}", fallback(digest))] {
-            let ask = Ask {
-                of,
-                what: &what,
-                method: Method::GET,
-                url: at(of, &path)?,
-                accept: INDEX,
-                body: None,
-            };
-            let response = self.http.send(&ask).await?;
-            match response.status().as_u16() {
-                200 => {
-                    let what = "the list of what refers to it";
-                    let bytes = body(response, of, what, MAX_MANIFEST_BYTES).await?;
-                    return serde_json::from_slice(&bytes)
-                        .map_err(|_| wrong(of, format!("{what} is malformed")));
-                }
-                // It knows no such interface, or has no such tag.
-                400 | 404 | 405 => {}
-                _ => return Err(self.http.refused(&ask, response).await),
-            }
-        }
-        Ok(Index::default())
-    }
-
-    async fn put(
-        &self,
-        component: &Node,
-        referrers: &[Node],
-        to: &Reference,
-    ) -> Result<Reference, RegistryError> {
-        let tag = tag_of(to)?;
-        let digest = component.digest();
-        self.put_node(to, component, &digest).await?;
-        let mut unlisted = Vec::new();
-        for node in referrers {
-            if !self.put_node(to, node, &node.digest()).await? {
-                unlisted.push(node.descriptor());
-            }
-        }
-        if !unlisted.is_empty() {
-            self.list(to, &digest, unlisted).await?;
-        }
-        self.put_manifest(to, &component.bytes, MANIFEST, tag).await?;
-        to.at(&digest).ok_or_else(|| wrong(to, "it has no digest"))
-    }
-
-    /// Adds to the list that stands under a tag, where the registry keeps none.
-    async fn list(
-        &self,
-        to: &Reference,
-        digest: &str,
-        unlisted: Vec<Descriptor>,
-    ) -> Result<(), RegistryError> {
-        let mut index = self.referrers(to, digest).await?;
-        for one in unlisted {
-            if !index.manifests.iter().any(|listed| listed.digest == one.digest) {
-                index.manifests.push(one);
-            }
-        }
-        let bytes: Bytes = serde_json::to_vec(&index).expect("texts and numbers are JSON").into();
-        self.put_manifest(to, &bytes, INDEX, &fallback(digest)).await.map(drop)
-    }
-
-    /// Puts what a manifest names, and then itself. Returns whether the registry lists it by its subject.
-    async fn put_node(
-        &self,
-        to: &Reference,
-        node: &Node,
-        name: &str,
-    ) -> Result<bool, RegistryError> {
-        for (named, blob) in node.named() {
-            self.put_blob(to, named, blob).await?;
-        }
-        self.put_manifest(to, &node.bytes, MANIFEST, name).await
-    }
-
-    async fn put_manifest(
-        &self,
-        to: &Reference,
-        bytes: &Bytes,
-        media_type: &str,
-        name: &str,
-    ) -> Result<bool, RegistryError> {
-        let what = format!("write `{to}`");
-        let ask = Ask {
-            of: to,
-            what: &what,
-            method: Method::PUT,
-            url: at(to, &format!("manifests/{name}"))?,
-            accept: "",
-            body: Some((bytes.clone(), media_type.to_owned())),
-        };
-        let response = self.http.expect(&ask, &[StatusCode::CREATED]).await?;
-        Ok(header(response.headers(), SUBJECT).is_some())
-    }
-
-    async fn put_blob(
-        &self,
-        to: &Reference,
-        named: &Descriptor,
-        blob: &Bytes,
-    ) -> Result<(), RegistryError> {
-        let (what, digest) = (format!("write `{to}`"), &named.digest);
-        let ask = |method, url, body| Ask { of: to, what: &what, method, url, accept: "", body };
-        let is_there = ask(Method::HEAD, at(to, &format!("blobs/{digest}"))?, None);
-        if self.http.send(&is_there).await?.status() == StatusCode::OK {
-            return Ok(());
-        }
-        let begin = at(to, "blobs/uploads/")?;
-        let none = (Bytes::new(), "application/octet-stream".to_owned());
-        let begun = ask(Method::POST, begin.clone(), Some(none));
-        let begun = self.http.expect(&begun, &[StatusCode::ACCEPTED]).await?;
-        let mut url = location(to, &begin, &begun)?;
-        url.query_pairs_mut().append_pair("digest", digest);
-        let whole = (blob.clone(), "application/octet-stream".to_owned());
-        let put = ask(Method::PUT, url, Some(whole));
-        self.http.expect(&put, &[StatusCode::CREATED]).await.map(drop)
+        self.runtime.block_on(self.remote.tags(repository))
     }
 }
 
 fn text(signature: &Node) -> String {
     String::from_utf8_lossy(signature.blobs.get(1).map_or(&[][..], |text| text)).into_owned()
-}
-
-/// What is pushed is found again by its tag only.
-fn tag_of(to: &Reference) -> Result<&str, RegistryError> {
-    match (to.tag(), to.digest()) {
-        (Some(tag), None) => Ok(tag),
-        _ => Err(wrong(
-            to,
-            "it is where to push to: wanted a tag, and no digest, `oci://HOST/REPOSITORY:TAG`",
-        )),
-    }
-}
-
-fn fallback(digest: &str) -> String {
-    digest.replace(':', "-")
-}
-
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
-}
-
-/// `Link: <URL>; rel="next"`
-fn next_page(headers: &HeaderMap) -> Option<String> {
-    let link = headers.get(LINK)?.to_str().ok()?;
-    let (url, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
-    rest.contains("next").then(|| url.to_owned())
 }

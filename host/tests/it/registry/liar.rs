@@ -99,9 +99,10 @@ fn serve(
     if is_head {
         return Ok(());
     }
-    stream.write_all(&body)?;
-    while is_endless {
+    loop {
         stream.write_all(&body)?;
+        if !is_endless {
+            return stream.flush();
+        }
     }
-    stream.flush()
 }
