@@ -167,19 +167,28 @@ def test_what_beam_cannot_read_or_write_is_told(tmp_path):
     assert code == 2 and "warehouse" in error and "--output" in hint
 
 
-def test_the_graph_of_a_stream_reads_pubsub_writes_bigquery_and_has_no_secret(monkeypatch):
+@pytest.mark.parametrize(
+    ("file", "table", "writes"),
+    [
+        ("stream_gcp.toml", "clicks_raw", "_StreamToBigQuery"),
+        ("batch_gcp.toml", "clickstream_batch", "BigQueryBatchFileLoads"),
+    ],
+)
+def test_graphs_read_and_write_google_cloud_and_have_no_secret(monkeypatch, file, table, writes):
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "my-project")
+    monkeypatch.setenv("CLICKSTREAM_BUCKET", "my-bucket")
     monkeypatch.setenv("CLICKMILL_MASK_KEY", "a secret that stays where it is, 32 bytes")
-    pipeline = beam.Pipeline(options=PipelineOptions(["--streaming", "--project=my-project"]))
-    clickmill.beam.main.build(
-        pipeline, Settings(str(PIPELINES / "stream_gcp.toml"), secrets="/run/secrets/clickmill")
-    )
+    options = PipelineOptions(["--project=my-project", "--temp_location=gs://my-bucket/tmp"])
+    pipeline = beam.Pipeline(options=options)
+    settings = Settings(str(PIPELINES / file), plugin_set="0" * 64, secrets="/run/secrets/clickmill")
+    clickmill.beam.main.build(pipeline, settings)
     proto, _ = pipeline.to_runner_api(return_context=True)
-    names = {transform.unique_name for transform in proto.components.transforms.values()}
-    for table in ("clicks_raw", "dead_letter", "plugin_sets"):
-        assert any(f"Write clickstream_analytics.{table}" in name for name in names), names
-    assert any(name.startswith("Read") for name in names)
-    assert b"a secret that stays" not in proto.SerializeToString()
+    names = [transform.unique_name for transform in proto.components.transforms.values()]
+    for written in (table, "dead_letter", "plugin_sets"):
+        assert any(name.startswith(f"Write clickstream_analytics.{written}/{writes}") for name in names), names
+    assert any(name.startswith("Read/" if file.startswith("stream") else "Find") for name in names)
+    graph = proto.SerializeToString()
+    assert b"a secret that stays" not in graph and b"my-project" in graph
 
 
 def test_values_are_those_of_bigquerys_json():
