@@ -15,6 +15,7 @@ from pyarrow import parquet
 
 import clickmill.beam
 import clickmill.beam.main
+from clickmill._chain import record_batch
 from clickmill._config import Settings
 from conftest import MESSAGES, OBJECTS, messages_of, PIPELINES, TIME, lines, of_files, to_file
 
@@ -75,6 +76,12 @@ def test_messages_give_what_run_gives(live, tmp_path, workers):
     assert counters["rows_in"] == len(live.messages)
     assert counters["rows_rejected"] == live.letters.num_rows
     assert counters["plugin.mask.fuel"] > 0
+
+
+def test_tables_give_what_run_gives(live, tmp_path):
+    tables = [record_batch(live.messages[at : at + 150]) for at in range(0, len(live.messages), 150)]
+    run(tables, tmp_path, IN_MEMORY, pipeline=MESSAGES, set=live.settings)
+    is_same(tmp_path, live)
 
 
 @pytest.mark.parametrize("workers", [IN_MEMORY, TWO_WORKERS])
