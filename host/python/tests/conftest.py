@@ -75,7 +75,7 @@ class Ran:
     def _table(folder, name, schema):
         found = (folder / "warehouse" / "clickstream_analytics" / name).rglob("*.parquet")
         parts = [parquet.ParquetFile(file).read() for file in found]
-        return pa.concat_tables([part.select(schema.names).cast(schema) for part in parts])
+        return pa.concat_tables([part.select(schema.names) for part in parts])
 
     def chain(self):
         return clickmill.chain(self.pipeline, set=self.settings)
