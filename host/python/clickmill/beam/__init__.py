@@ -68,8 +68,8 @@ class Transform(beam.PTransform):
         clickmill.
     :param objects: whether elements are names of objects.
     :param set: other values of settings, as ``--set`` has them.
-    :param plugin_set: the digest of the set that has to run; another is refused. ``None`` takes what the pipeline
-        file names.
+    :param plugin_set: the digest of the set that has to run, or how it begins; another is refused. A batch job has
+        one, since its retries have to agree. ``None`` takes what the pipeline file names.
     :param watch: whether a process takes up what ``swap.watch`` has; for streams.
     :param secrets: a file on the workers with lines ``NAME=value``, which the process gets as its environment.
     :param arrow: whether rows and letters come as Arrow tables, some thousand rows each, in place of dicts.
