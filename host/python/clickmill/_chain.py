@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import json
 import os
+import re
 import threading
 import typing
 
@@ -31,6 +32,8 @@ RECORDS = pa.schema(
         pa.field("attributes", pa.map_(pa.string(), pa.string())),
     ]
 )
+#: How the name of an object ends that says which one: a number, of a file its time and size.
+_GENERATION = re.compile(r"@-?\d+(-\d+)?$")
 #: Columns of which any form is taken: of times any unit, of attributes maps and lists.
 _AS_THEY_ARE = ("publish_time", "ingest_time", "attributes")
 #: So often one record, or another, may kill a process without any answer between.
@@ -178,8 +181,7 @@ class Chain:
         which the last one has the counts.
         """
         time = now() if ingest_time is None else ingest_time
-        _, _, generation = uri.rpartition("@")
-        name = "object" if generation.isdigit() else "uri"
+        name = "object" if _GENERATION.search(uri) else "uri"
         body = json.dumps({name: uri, "ingest_time": micros(time)}).encode()
         with self._alone:
             answered = self._ask(Kind.OBJECT, body)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import random
 import subprocess
 import tempfile
 
@@ -58,67 +59,79 @@ def files(tmp_path_factory):
     return sorted(folder.glob("*.ndjson"))
 
 
-@pytest.fixture(scope="session")
-def messages(files):
-    """The same as messages, under ids and times of their own."""
-    lines = [line for file in files for line in file.read_bytes().splitlines()]
-    return [
-        {
-            "payload": line,
-            "source": "projects/p/subscriptions/s",
-            "message_id": str(at),
-            "publish_time": TIME - datetime.timedelta(seconds=1),
-            "ingest_time": TIME,
-        }
-        for at, line in enumerate(lines)
-    ]
+class Ran:
+    """What `clickmill run` has written into a warehouse."""
 
-
-class Loaded:
-    """What `clickmill run` has loaded from files."""
-
-    def __init__(self, warehouse, chain):
-        self.rows = self._table(warehouse, "clicks_raw", next(iter(chain.schemas.values())))
-        self.letters = self._table(warehouse, "dead_letter", chain.letters_schema)
-        times = zip(*(self.rows.column(name).to_pylist() for name in ("source", "ingested_at")))
-        self.objects = dict(times)
+    def __init__(self, pipeline, settings, folder):
+        self.pipeline = pipeline
+        self.settings = settings
+        flags = [word for setting in settings for word in ("--set", setting)]
+        run("run", pipeline, *flags, "--warehouse", folder / "warehouse", folder=folder)
+        with clickmill.chain(pipeline, set=settings) as chain:
+            self.rows = self._table(folder, "clicks_raw", next(iter(chain.schemas.values())))
+            self.letters = self._table(folder, "dead_letter", chain.letters_schema)
 
     @staticmethod
-    def _table(warehouse, name, schema):
-        found = (warehouse / "clickstream_analytics" / name).rglob("*.parquet")
+    def _table(folder, name, schema):
+        found = (folder / "warehouse" / "clickstream_analytics" / name).rglob("*.parquet")
         parts = [parquet.ParquetFile(file).read() for file in found]
-        return pa.concat_tables([part.select(schema.names).cast(schema) for part in parts])
+        return pa.concat_tables([part.select(schema.names) for part in parts])
+
+    def chain(self):
+        return clickmill.chain(self.pipeline, set=self.settings)
 
 
 @pytest.fixture(scope="session")
 def loaded(files, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    run(
-        "run",
-        OBJECTS,
-        "--set",
-        f"source.uri={files[0].parent}",
-        "--set",
-        "dead_letter.max_rejected_share=1.0",
-        "--warehouse",
-        folder / "warehouse",
-        folder=folder,
-    )
-    with clickmill.chain(OBJECTS) as chain:
-        return Loaded(folder / "warehouse", chain)
+    """Files that `clickmill run` has loaded."""
+    settings = [f"source.uri={files[0].parent}", "dead_letter.max_rejected_share=1.0"]
+    ran = Ran(OBJECTS, settings, tmp_path_factory.mktemp("loaded"))
+    # The ingest time of each object.
+    ran.objects = dict(zip(ran.rows.column("source").to_pylist(), ran.rows.column("ingested_at").to_pylist()))
+    assert len(ran.objects) == len(files) and ran.letters.num_rows > 20
+    return ran
 
 
 @pytest.fixture(scope="session")
-def answered(messages):
-    """What the chain itself makes of the messages."""
-    with clickmill.chain(MESSAGES) as chain:
-        return chain(messages)
+def live(tmp_path_factory):
+    """Messages that `clickmill run` has streamed: their payloads are in a column of the table."""
+    folder = tmp_path_factory.mktemp("live")
+    schema = json.loads((PIPELINES.parents[1] / "schemas/clicks_raw.json").read_text())
+    schema.append({"name": "payload", "type": "STRING", "mode": "NULLABLE"})
+    (folder / "with_payload.json").write_text(json.dumps(schema))
+    settings = [
+        "source.rows=1200",
+        "source.rate=100000",
+        "source.bad=10%",
+        "admin.listen=off",
+        # The payload has all values as they came in.
+        "guard.off=true",
+        f"sink.schema={folder / 'with_payload.json'}",
+    ]
+    ran = Ran(MESSAGES, settings, folder)
+    ran.messages = messages_of(ran.rows, "payload", "ingested_at") + messages_of(
+        ran.letters, "payloadBytes", "timestamp"
+    )
+    assert len(ran.messages) == 1200 and ran.letters.num_rows > 60
+    # As no source would give them.
+    random.Random(1).shuffle(ran.messages)
+    return ran
+
+
+def messages_of(rows, payload, ingest_time):
+    names = {"payload": payload, "ingest_time": ingest_time}
+    names |= {name: name for name in ("source", "message_id", "publish_time")}
+    messages = [{name: row[column] for name, column in names.items()} for row in rows.to_pylist()]
+    for message in messages:
+        if isinstance(message["payload"], str):
+            message["payload"] = message["payload"].encode()
+    return messages
 
 
 def lines(rows):
     """Rows, of a table or dicts, each as text, sorted by where they came from."""
     rows = rows.to_pylist() if isinstance(rows, pa.Table) else list(rows)
-    place = ("source", "source_line", "message_id", "record_index")
+    place = ("source", "source_line", "message_id", "publish_time", "record_index")
     rows.sort(key=lambda row: [(row[name] is not None, row[name]) for name in place if name in row])
     return [json.dumps(row, default=str) for row in rows]
 

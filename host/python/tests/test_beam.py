@@ -15,8 +15,9 @@ from pyarrow import parquet
 
 import clickmill.beam
 import clickmill.beam.main
+from clickmill._chain import record_batch
 from clickmill._config import Settings
-from conftest import MESSAGES, OBJECTS, PIPELINES, TIME, lines, of_files, to_file
+from conftest import MESSAGES, OBJECTS, messages_of, PIPELINES, TIME, lines, of_files, to_file
 
 WITHOUT_LIMIT = ["dead_letter.max_rejected_share=1.0"]
 IN_MEMORY = ()
@@ -56,65 +57,74 @@ def run(elements, folder, arguments, **options):
     return {counter.key.metric.name: counter.committed for counter in counters}
 
 
-def is_same(folder, rows, letters):
-    assert lines(of_files(folder / "rows")) == lines(json.loads(line) for line in lines(rows))
-    assert lines(of_files(folder / "letters")) == lines(json.loads(line) for line in lines(letters))
+def is_same(folder, ran):
+    for name in ("rows", "letters"):
+        assert lines(of_files(folder / name)) == lines(json.loads(line) for line in lines(getattr(ran, name)))
 
 
 @pytest.mark.parametrize("workers", [IN_MEMORY, TWO_WORKERS])
 def test_objects_give_what_run_gives(loaded, tmp_path, workers):
     elements = list(loaded.objects.items())
-    run(elements, tmp_path, workers, pipeline=OBJECTS, objects=True, set=WITHOUT_LIMIT)
-    is_same(tmp_path, loaded.rows, loaded.letters)
+    run(elements, tmp_path, workers, pipeline=OBJECTS, objects=True, set=loaded.settings)
+    is_same(tmp_path, loaded)
 
 
 @pytest.mark.parametrize("workers", [IN_MEMORY, TWO_WORKERS])
-def test_messages_give_what_the_chain_gives(messages, answered, tmp_path, workers):
-    counters = run(messages, tmp_path, workers, pipeline=MESSAGES, max_rows=100)
-    is_same(tmp_path, answered.rows, answered.letters)
-    assert counters["rows_in"] == len(messages)
-    assert counters["rows_rejected"] == answered.letters.num_rows
+def test_messages_give_what_run_gives(live, tmp_path, workers):
+    counters = run(live.messages, tmp_path, workers, pipeline=MESSAGES, set=live.settings, max_rows=100)
+    is_same(tmp_path, live)
+    assert counters["rows_in"] == len(live.messages)
+    assert counters["rows_rejected"] == live.letters.num_rows
     assert counters["plugin.mask.fuel"] > 0
 
 
+def test_tables_give_what_run_gives(live, tmp_path):
+    tables = [record_batch(live.messages[at : at + 150]) for at in range(0, len(live.messages), 150)]
+    run(tables, tmp_path, IN_MEMORY, pipeline=MESSAGES, set=live.settings)
+    is_same(tmp_path, live)
+
+
 @pytest.mark.parametrize("workers", [IN_MEMORY, TWO_WORKERS])
-def test_processes_that_die_at_random_change_nothing(messages, answered, tmp_path, fragile, workers):
+def test_processes_that_die_at_random_change_nothing(live, tmp_path, fragile, workers):
     fragile("random")
-    run(messages, tmp_path, workers, pipeline=MESSAGES, max_rows=60)
-    is_same(tmp_path, answered.rows, answered.letters)
+    run(live.messages, tmp_path, workers, pipeline=MESSAGES, set=live.settings, max_rows=60)
+    is_same(tmp_path, live)
 
 
-def test_a_record_that_kills_two_processes_is_a_letter_and_the_job_goes_on(messages, tmp_path, fragile):
+def test_a_record_that_kills_two_processes_is_a_letter_and_the_job_goes_on(live, tmp_path, fragile):
     fragile("poison")
-    poisoned = [dict(message) for message in messages[:200]]
+    poisoned = [dict(message) for message in live.messages[:200]]
     poisoned[77]["payload"] = b'{"event_id": "kill me"}'
     run(poisoned, tmp_path, IN_MEMORY, pipeline=MESSAGES)
     letters = of_files(tmp_path / "letters")
-    assert [letter["message_id"] for letter in letters if letter["code"] == "host_crash"] == ["77"]
+    assert [letter["message_id"] for letter in letters if letter["code"] == "host_crash"] == [
+        poisoned[77]["message_id"]
+    ]
     assert len(letters) + len(of_files(tmp_path / "rows")) == len(poisoned)
 
 
 @pytest.mark.parametrize("how", ["worker", "random"])
-def test_on_dask_a_worker_may_be_killed(messages, answered, tmp_path, fragile, how):
+def test_on_dask_a_worker_may_be_killed(live, tmp_path, fragile, how):
     mark = tmp_path / "killed"
     fragile(f"{how}:{mark}" if how == "worker" else how)
     workers = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with distributed.LocalCluster(**workers) as cluster:
         options = [f"--dask_client_address={cluster.scheduler_address}", "--dask_npartitions=6"]
         pipeline = beam.Pipeline(runner=DaskRunner(), options=PipelineOptions(options))
-        graph(pipeline, messages, tmp_path, pipeline=MESSAGES, max_rows=60)
+        graph(pipeline, live.messages, tmp_path, pipeline=MESSAGES, set=live.settings, max_rows=60)
         result = pipeline.run()
         result.wait_until_finish()
         result.client.close()
     assert mark.exists() == (how == "worker")
-    is_same(tmp_path, answered.rows, answered.letters)
+    is_same(tmp_path, live)
 
 
-def test_messages_of_pubsub_carry_their_provenance(messages, tmp_path):
+def test_messages_of_pubsub_carry_their_provenance(live, tmp_path):
     from google.protobuf.timestamp_pb2 import Timestamp
 
+    good = messages_of(live.rows, "payload", "ingested_at")[0]
     published = Timestamp(seconds=int(TIME.timestamp()))
-    message = PubsubMessage(messages[0]["payload"], {"a": "b"}, message_id="4711", publish_time=published)
+    message = PubsubMessage(good["payload"], {"a": "b"}, message_id="4711", publish_time=published)
     refused = PubsubMessage(b"no json", {"a": "b"}, message_id="4712", publish_time=published)
     run([message, refused], tmp_path, IN_MEMORY, pipeline=MESSAGES, source="projects/p/subscriptions/s")
     (row,), (letter,) = of_files(tmp_path / "rows"), of_files(tmp_path / "letters")
@@ -167,19 +177,28 @@ def test_what_beam_cannot_read_or_write_is_told(tmp_path):
     assert code == 2 and "warehouse" in error and "--output" in hint
 
 
-def test_the_graph_of_a_stream_reads_pubsub_writes_bigquery_and_has_no_secret(monkeypatch):
+@pytest.mark.parametrize(
+    ("file", "table", "writes"),
+    [
+        ("stream_gcp.toml", "clicks_raw", "_StreamToBigQuery"),
+        ("batch_gcp.toml", "clickstream_batch", "BigQueryBatchFileLoads"),
+    ],
+)
+def test_graphs_read_and_write_google_cloud_and_have_no_secret(monkeypatch, file, table, writes):
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "my-project")
+    monkeypatch.setenv("CLICKSTREAM_BUCKET", "my-bucket")
     monkeypatch.setenv("CLICKMILL_MASK_KEY", "a secret that stays where it is, 32 bytes")
-    pipeline = beam.Pipeline(options=PipelineOptions(["--streaming", "--project=my-project"]))
-    clickmill.beam.main.build(
-        pipeline, Settings(str(PIPELINES / "stream_gcp.toml"), secrets="/run/secrets/clickmill")
-    )
+    options = PipelineOptions(["--project=my-project", "--temp_location=gs://my-bucket/tmp"])
+    pipeline = beam.Pipeline(options=options)
+    settings = Settings(str(PIPELINES / file), plugin_set="0" * 64, secrets="/run/secrets/clickmill")
+    clickmill.beam.main.build(pipeline, settings)
     proto, _ = pipeline.to_runner_api(return_context=True)
-    names = {transform.unique_name for transform in proto.components.transforms.values()}
-    for table in ("clicks_raw", "dead_letter", "plugin_sets"):
-        assert any(f"Write clickstream_analytics.{table}" in name for name in names), names
-    assert any(name.startswith("Read") for name in names)
-    assert b"a secret that stays" not in proto.SerializeToString()
+    names = [transform.unique_name for transform in proto.components.transforms.values()]
+    for written in (table, "dead_letter", "plugin_sets"):
+        assert any(name.startswith(f"Write clickstream_analytics.{written}/{writes}") for name in names), names
+    assert any(name.startswith("Read/" if file.startswith("stream") else "Find") for name in names)
+    graph = proto.SerializeToString()
+    assert b"a secret that stays" not in graph and b"my-project" in graph
 
 
 def test_values_are_those_of_bigquerys_json():

@@ -41,20 +41,22 @@ def session(master):
 
 
 @pytest.mark.parametrize("how", ["nothing", "random", "java"])
-def test_two_executors_give_what_the_chain_gives(messages, answered, tmp_path, fragile, how):
+def test_two_executors_give_what_run_gives(live, tmp_path, fragile, how):
     mark = tmp_path / "killed"
     if how != "nothing":
         fragile(f"{how}:{mark}" if how == "java" else how)
     spark = session("local-cluster[2,1,1024]")
     try:
-        records = spark.createDataFrame([[message[name] for name in SCHEMA.names] for message in messages], SCHEMA)
-        outputs = clickmill.spark.transform(records.repartition(8), MESSAGES)
+        records = spark.createDataFrame(
+            [[message[name] for name in SCHEMA.names] for message in live.messages], SCHEMA
+        )
+        outputs = clickmill.spark.transform(records.repartition(8), MESSAGES, set=live.settings)
         rows, letters = outputs.rows.toArrow(), outputs.letters.toArrow()
     finally:
         spark.stop()
     assert mark.exists() == (how == "java")
-    assert lines(rows.cast(answered.rows.schema)) == lines(answered.rows)
-    assert lines(letters.cast(answered.letters.schema)) == lines(answered.letters)
+    assert lines(rows) == lines(live.rows)
+    assert lines(letters) == lines(live.letters)
 
 
 def test_records_without_ids_are_refused():

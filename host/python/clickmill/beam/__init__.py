@@ -68,8 +68,8 @@ class Transform(beam.PTransform):
         clickmill.
     :param objects: whether elements are names of objects.
     :param set: other values of settings, as ``--set`` has them.
-    :param plugin_set: the digest of the set that has to run; another is refused. ``None`` takes what the pipeline
-        file names.
+    :param plugin_set: the digest of the set that has to run, or how it begins; another is refused. A batch job has
+        one, since its retries have to agree. ``None`` takes what the pipeline file names.
     :param watch: whether a process takes up what ``swap.watch`` has; for streams.
     :param secrets: a file on the workers with lines ``NAME=value``, which the process gets as its environment.
     :param arrow: whether rows and letters come as Arrow tables, some thousand rows each, in place of dicts.
@@ -122,7 +122,7 @@ class Transform(beam.PTransform):
                 work = work | "Group" >> GroupIntoBatches(
                     self._max_rows, max_buffering_duration_secs=self._max_wait_secs
                 )
-        answers = work | "Chain" >> beam.ParDo(_Exec(self._settings, tables[0], self._max_rows))
+        answers = work | "Chain" >> beam.ParDo(_Exec(self._settings, self._max_rows))
 
         def of(kind: str, label: str) -> beam.PCollection:
             taken = answers | f"{label}" >> beam.ParDo(_Of(kind))
@@ -173,8 +173,12 @@ class _Records(beam.DoFn):
     def process(self, element):
         key = next(self._turn) % self._shards
         if isinstance(element, (pa.Table, pa.RecordBatch)):
-            for record in record_batch(element, source=self._source).to_pylist():
-                yield key, _record(record, self._source)
+            if "message_id" not in element.schema.names:
+                # Of chance, as of bytes: places would be the same in every table.
+                table = uuid.uuid4().hex
+                ids = pa.array([f"{table}-{at}" for at in range(element.num_rows)], pa.string())
+                element = element.append_column("message_id", ids)
+            yield key, record_batch(element, source=self._source)
         else:
             yield key, _record(element, self._source)
 
@@ -220,12 +224,26 @@ def _call(record: dict) -> tuple:
     return record["source"], record["ingest_time"]
 
 
+def _batches(group: typing.Iterable, max_rows: int) -> typing.Iterator[list[dict] | pa.RecordBatch]:
+    """What a group is cut into, which may be more than memory holds. Tables stay as they are."""
+    records: list[dict] = []
+    for element in group:
+        if isinstance(element, pa.RecordBatch):
+            yield element
+            continue
+        records.append(element)
+        if len(records) == max_rows:
+            yield sorted(records, key=_call)
+            records = []
+    if records:
+        yield sorted(records, key=_call)
+
+
 class _Exec(beam.DoFn):
     """Sends batches, or objects, through the process of this worker."""
 
-    def __init__(self, settings: Settings, table: str, max_rows: int) -> None:
+    def __init__(self, settings: Settings, max_rows: int) -> None:
         self._settings = settings
-        self._table = table
         self._max_rows = max_rows
 
     def setup(self):
@@ -237,10 +255,7 @@ class _Exec(beam.DoFn):
         if isinstance(key, str):
             answers = self._chain.object(key, ingest_time=work)
         else:
-            # A group is cut, since one that a batch job made may hold more than memory does.
-            work = iter(work)
-            chunks = iter(lambda: list(itertools.islice(work, self._max_rows)), [])
-            answers = (self._chain(sorted(records, key=_call)) for records in chunks)
+            answers = (self._chain(records) for records in _batches(work, self._max_rows))
         for answer in answers:
             yield from self._give(answer)
 
@@ -253,7 +268,7 @@ class _Exec(beam.DoFn):
         if answer.letters.num_rows:
             yield _LETTERS, answer.letters
         for name, table in self._chain.plugin_sets().items():
-            # Once from each worker: the table is asked for one of them.
+            # Once from each worker.
             if name not in self._told:
                 self._told.add(name)
                 yield _PLUGIN_SETS, table
