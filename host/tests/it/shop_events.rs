@@ -71,6 +71,9 @@ fn every_event_of_a_file_is_a_row_or_a_letter_and_money_is_exact() {
     assert_eq!(summary["rows_out"], length(&wanted["rows"]), "{summary:#}");
     assert_eq!(summary["rows_rejected"], length(&wanted["letters"]), "{summary:#}");
     assert!(length(&wanted["rows"]) > 6000 && length(&wanted["letters"]) > 250);
+    // No call wanted more fuel than it had: else batches are split, and read several times.
+    let plugins = summary["plugins"].as_array().expect("plugins");
+    assert!(plugins.iter().all(|plugin| plugin["faults"] == 0), "{summary:#}");
 
     // By record and place, each sum to the last digit.
     let names = ["source_line", "place", "session_id", "event_id"];

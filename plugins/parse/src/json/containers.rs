@@ -139,3 +139,63 @@ impl Containers {
         self.next = place;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::super::cursor::Cursor;
+    use super::Containers;
+
+    /// Where the arrays of a text begin and end.
+    fn arrays(text: &str) -> BTreeMap<usize, usize> {
+        let (mut open, mut all) = (Vec::new(), BTreeMap::new());
+        for (at, byte) in text.bytes().enumerate() {
+            match byte {
+                b'[' => open.push(at),
+                b']' => drop(all.insert(open.pop().expect("it was opened"), at + 1)),
+                _ => {}
+            }
+        }
+        all
+    }
+
+    fn array() -> impl Strategy<Value = String> {
+        let leaf = Just("7".to_owned());
+        leaf.prop_recursive(6, 60, 5, |inner| {
+            prop::collection::vec(inner, 0..5).prop_map(|parts| format!("[{}]", parts.join(", ")))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn each_is_found_in_any_order_and_no_other(
+            texts in prop::collection::vec(array(), 1..20),
+            bytes in prop_oneof![Just(1 << 20), 0..600_usize],
+            order in prop::collection::vec(any::<prop::sample::Index>(), 1..200),
+            enters in any::<bool>(),
+        ) {
+            let text = texts.join(" ");
+            let mut containers = Containers::default();
+            containers.record(bytes);
+            let mut cursor = Cursor::new(text.as_bytes(), 0..text.len());
+            while cursor.at < text.len() {
+                cursor.value(0, u32::MAX, &mut containers).expect("it is JSON");
+                cursor.white_space();
+            }
+            containers.stop();
+            let arrays = arrays(&text);
+            let most = bytes / size_of::<super::Entry>();
+            prop_assert_eq!(containers.len(), arrays.len().min(most));
+            let recorded: BTreeMap<usize, usize> = arrays.into_iter().take(most).collect();
+            for at in (0..text.len()).chain(order.iter().map(|at| at.index(text.len()))) {
+                prop_assert_eq!(containers.end(at), recorded.get(&at).copied(), "{} in {}", at, text);
+                if enters {
+                    containers.enter(at);
+                }
+            }
+        }
+    }
+}

@@ -114,6 +114,9 @@ impl<'a> Cursor<'a> {
     fn scalar(&mut self) -> Option<Kind> {
         match self.peek() {
             b'"' => {
+                if let Some(kind) = self.plain_string() {
+                    return Some(kind);
+                }
                 self.at += 1;
                 let escaped = self.string()?;
                 Some(if escaped { Kind::Escaped } else { Kind::String })
@@ -321,6 +324,12 @@ impl<'a> Cursor<'a> {
             return self.want(wanted);
         }
         self.at += 1;
+        let end = self.plain_end(self.at);
+        if self.text.get(end..end + 2) == Some(b"\":") {
+            self.at = end + 2;
+            self.white_space();
+            return Some(());
+        }
         self.string()?;
         self.colon()
     }

@@ -186,7 +186,7 @@ pub(super) struct Pattern {
 const WORDS: usize = 4;
 
 impl Pattern {
-    fn new(key: &[u8]) -> Self {
+    pub(super) fn new(key: &[u8]) -> Self {
         let mut bytes = [0; 8 * WORDS];
         let mut mask = [0; 8 * WORDS];
         let len = key.len() + 2;

@@ -179,11 +179,16 @@ impl<'s> Reading<'_, 's> {
         let base = self.open(shape);
         let mut walk = Walk::into(self.text, span, self.containers);
         let mut before = 0;
-        while let Some(member) = walk.member(self.containers) {
-            let found = if member.escaped {
-                shape.field(&self.unescaped(&member), before)
-            } else {
-                shape.field(&self.text[member.key.clone()], before)
+        loop {
+            let guess = shape.guess(before);
+            let pattern = guess.map(|(_, pattern)| pattern);
+            let Some((member, guessed)) = walk.guessed_member(pattern, self.containers) else {
+                return;
+            };
+            let found = match guess {
+                Some((at, _)) if guessed => Some(at),
+                _ if member.escaped => shape.field(&self.unescaped(&member), before),
+                _ => shape.field(&self.text[member.key.clone()], before),
             };
             match found {
                 Some(at) => {

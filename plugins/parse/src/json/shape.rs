@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use clickmill_plugin::Problems;
 
-use super::paths::{self, Table, same};
+use super::paths::{self, Pattern, Table, same};
 use crate::config::ColumnConfig;
 
 /// A column with its fields, as configured.
@@ -12,6 +12,8 @@ pub(super) struct Shape {
     pub(super) column: ColumnConfig,
     /// The key that it has in the object of its record.
     key: Box<[u8]>,
+    /// How the key mostly stands there.
+    pattern: Pattern,
     pub(super) fields: Vec<Shape>,
     /// The fields by key, each key once: their numbers from 1.
     by_key: Table,
@@ -55,7 +57,15 @@ impl Shape {
             by_key.enter(&field.key, number);
         }
         let order = (0..=fields.len() as u16).map(Cell::new).collect();
-        Self { column, key: key.into_boxed_slice(), fields, by_key, order }
+        let pattern = Pattern::new(&key);
+        Self { column, key: key.into_boxed_slice(), pattern, fields, by_key, order }
+    }
+
+    /// The field that mostly comes after so many, and how its key mostly stands there.
+    #[inline]
+    pub(super) fn guess(&self, before: usize) -> Option<(usize, &Pattern)> {
+        let guess = usize::from(self.order[before].get());
+        self.fields.get(guess).map(|field| (guess, &field.pattern))
     }
 
     /// The field of that key. `before` is how many come up to the last one that was found, in the order of the

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::containers::Containers;
 use super::cursor::Cursor;
+use super::paths::Pattern;
 use super::scan::any_value;
 use super::value::Span;
 
@@ -50,6 +51,37 @@ impl<'a> Walk<'a> {
             return None;
         }
         self.cursor.at += 1;
+        self.other_member(containers)
+    }
+
+    /// The next member of an object, and whether its key is the guessed one.
+    #[inline]
+    pub(super) fn guessed_member(
+        &mut self,
+        guess: Option<&Pattern>,
+        containers: &mut Containers,
+    ) -> Option<(Member, bool)> {
+        self.separator();
+        if self.cursor.peek() != b'"' {
+            return None;
+        }
+        self.cursor.at += 1;
+        let start = self.cursor.at;
+        let end = guess.and_then(|guess| guess.ends(self.cursor.beyond, start));
+        match end.filter(|end| *end <= self.cursor.text.len()) {
+            Some(end) => {
+                self.cursor.at = end;
+                let value = self.value(containers)?;
+                // Without its closing quote and the colon.
+                Some((Member { key: start..end - 2, escaped: false, value }, true))
+            }
+            None => Some((self.other_member(containers)?, false)),
+        }
+    }
+
+    /// The rest of a member, the opening quote of its key being passed.
+    #[inline(never)]
+    fn other_member(&mut self, containers: &mut Containers) -> Option<Member> {
         let start = self.cursor.at;
         let escaped = self.cursor.string()?;
         let key = start..self.cursor.at - 1;

@@ -164,6 +164,50 @@ fn a_message_that_cannot_be_taken_apart_is_one_row() {
 }
 
 #[test]
+fn lists_of_nothing_but_empty_records_are_read_like_others() {
+    // More objects than are recorded: a third of the text begins one.
+    let many = format!(r#"{{"items":[{}{{"at":{{"shelf":"a"}}}}]}}"#, "{},".repeat(1000));
+    let few = r#"{"id":"1","items":[{"sizes":[1,2],"at":{"shelf":"b"}},{"price":3}]}"#;
+    let mut wanted = vec![json!({"sizes": []}); 1000];
+    wanted.push(json!({"sizes": [], "at": {"shelf": "a"}}));
+    let (many_row, few_row) = (
+        json!({"items": wanted}),
+        json!({"id": "1", "items": [{"sizes": [1, 2], "at": {"shelf": "b"}}, {"price": "3", "sizes": []}]}),
+    );
+    let (texts, wanted) = ([&*many, few, &*many, few], [&many_row, &few_row, &many_row, &few_row]);
+    for more in [json!({}), json!({"explode": "."})] {
+        let output = run(&config(&items(), &more), messages(&texts));
+        assert_eq!(rows(&output).iter().collect::<Vec<_>>(), wanted, "{more}");
+    }
+}
+
+#[test]
+fn a_record_may_have_paths_of_other_columns_in_it() {
+    let columns = json!([
+        {"name": "shelf", "type": "text", "from": "a.b.shelf"},
+        {"name": "a", "type": "record", "fields": [
+            {"name": "sizes", "type": "int64", "repeated": true},
+            {"name": "b", "type": "record", "fields": [
+                {"name": "shelf", "type": "text"},
+                {"name": "sizes", "type": "int64", "repeated": true},
+            ]},
+        ]},
+        {"name": "b", "type": "json", "from": "a.b"},
+    ]);
+    let message = r#"{"x": [[]], "a": {"sizes": [1], "y": [{}], "b": {"z": {}, "sizes": [2, 3], "shelf": "s"}}}"#;
+    let b = r#"{"z": {}, "sizes": [2, 3], "shelf": "s"}"#;
+    let row =
+        json!({"shelf": "s", "a": {"sizes": [1], "b": {"shelf": "s", "sizes": [2, 3]}}, "b": b});
+    let output = run(&config(&columns, &json!({})), messages(&[message, message]));
+    assert_eq!(rows(&output), [row.clone(), row.clone()]);
+    let list = format!("[{message}, {message}]");
+    for (explode, text) in [(".", list.clone()), ("e.l", format!(r#"{{"e": {{"l": {list}}}}}"#))] {
+        let output = run(&config(&columns, &json!({"explode": explode})), messages(&[&text]));
+        assert_eq!(rows(&output), [row.clone(), row.clone()], "{explode}");
+    }
+}
+
+#[test]
 fn a_payload_that_grows_beyond_the_limit_is_refused() {
     let columns = json!([{"name": "n", "type": "text"}]);
     let packed = json!({"packed": ["base64"], "max_unpacked_bytes": 8});
