@@ -52,7 +52,7 @@ pub(super) struct Exec {
 /// How a digest begins, long enough to mean one.
 fn digest(text: &str) -> Result<String, &'static str> {
     let is_one = text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_one { Ok(text.to_ascii_lowercase()) } else { Err("wanted 8 to 64 hexadecimal digits") }
+    if is_one { Ok(text.to_ascii_lowercase()) } else { Err("wanted 8 or more hexadecimal digits") }
 }
 
 impl Exec {
