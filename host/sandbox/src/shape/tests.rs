@@ -56,7 +56,7 @@ fn floods_are_told_by_what_they_have_too_much_of() {
 
 /// Instances of the first module, and one that only names what is there.
 fn instances(count: usize) -> Vec<u8> {
-    let named = [vec![1, 1], leb(1), b"x".to_vec(), vec![0x12, 0]].concat();
+    let named = [vec![1, 1], leb(1), b"x".to_vec(), vec![0, 0]].concat();
     section(2, &[leb(count + 1), [0, 0, 0].repeat(count), named].concat())
 }
 
