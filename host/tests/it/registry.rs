@@ -158,7 +158,13 @@ fn a_plugin_is_pushed_listed_inspected_pulled_and_copied_with_all_that_belongs_t
         assert_eq!(inspected["registry"][key], held[key], "{key}");
     }
     let none = format!("oci://{}/elsewhere/deep/mask:2", other.address);
-    refused(&scratch, &fresh, &["plugin", "pull", &none], 2, &["has no `oci://", "mask:2`"]);
+    refused(
+        &scratch,
+        &fresh,
+        &["plugin", "pull", &none, "-o", "none"],
+        2,
+        &["has no `oci://", "mask:2`"],
+    );
 }
 
 #[test]
