@@ -192,6 +192,9 @@ class Chain:
         """Which objects a pattern, a folder or the pipeline's own source has, each with its generation."""
         with self._alone:
             answered = self._ask(Kind.FIND, json.dumps({} if uri is None else {"uri": uri}).encode())
+        for missed in answered.counts.get("not_seen", ()):
+            # Nobody would miss what it holds.
+            raise ClickmillError(f"cannot look at `{missed['object']}`", causes=[missed["why"]], exit_code=3)
         return [found["object"] for found in answered.counts["objects"]]
 
     def _running(self) -> Process:
@@ -390,14 +393,19 @@ def _sum(all_counts: list[dict]) -> dict:
     sets = (counts["plugin_set"] for counts in all_counts if "plugin_set" in counts)
     total["plugin_sets"] = list(dict.fromkeys(sets))
     rejected: collections.Counter = collections.Counter()
-    plugins: dict[str, collections.Counter] = {}
+    plugins: dict[str, dict] = {}
     for counts in all_counts:
         records.update(counts.get("records", {}))
         for one in counts.get("rejected_by", ()):
             rejected[one["stage"], one["code"]] += one["rows"]
         for plugin in counts.get("plugins", ()):
-            numbers = {name: value for name, value in plugin.items() if name != "name"}
-            plugins.setdefault(plugin["name"], collections.Counter()).update(numbers)
+            sums = plugins.setdefault(plugin["name"], {})
+            for name, value in plugin.items():
+                if isinstance(value, dict):
+                    # By column.
+                    sums[name] = dict(collections.Counter(sums.get(name, {})) + collections.Counter(value))
+                elif name != "name":
+                    sums[name] = sums.get(name, 0) + value
     total["records"] = dict(records)
     total["rejected_by"] = [{"stage": stage, "code": code, "rows": rows} for (stage, code), rows in rejected.items()]
     total["plugins"] = [{"name": name, **numbers} for name, numbers in plugins.items()]

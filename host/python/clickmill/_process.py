@@ -85,6 +85,8 @@ class Process:
         #: The Arrow schema of each table, and of letters.
         self.schemas = {table["table"]: self._next(Kind.ROWS).arrow().schema for table in hello["tables"]}
         self.letters = self._next(Kind.LETTERS).arrow().schema
+        # Of what the set is made that runs.
+        self._next(Kind.PLUGIN_SET)
         self._write(Kind.HELLO, b'{"protocol":1}')
         return hello
 
@@ -147,6 +149,8 @@ class Process:
                 return frame
             table = frame.arrow()
             self.plugin_sets[table.column("plugin_set")[0].as_py()] = table
+            if wanted is Kind.PLUGIN_SET:
+                return frame
 
     def _died(self) -> ClickmillError:
         code = self._child.wait()

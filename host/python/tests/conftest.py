@@ -26,6 +26,8 @@ TIME = datetime.datetime(2026, 11, 26, 12, 0, tzinfo=datetime.timezone.utc)
 os.environ.setdefault("CLICKMILL_MASK_KEY", "a key for tests, 32 bytes or more")
 os.environ.setdefault("CLICKMILL_REAL", str(clickmill.executable()))
 
+#: What `fragile.py` knows, far from its ends: Arrow pads a batch with what is beside it.
+POISON = b'{"event_id": "' + 100 * b"x" + b"kill me" + 100 * b"x" + b'"}'
 #: A pipeline of messages, and one of objects.
 MESSAGES = str(PIPELINES / "stream.toml")
 OBJECTS = str(PIPELINES / "clicks.toml")

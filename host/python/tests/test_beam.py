@@ -17,7 +17,7 @@ import clickmill.beam
 import clickmill.beam.main
 from clickmill._chain import record_batch
 from clickmill._config import Settings
-from conftest import MESSAGES, OBJECTS, messages_of, PIPELINES, TIME, lines, of_files, to_file
+from conftest import MESSAGES, OBJECTS, messages_of, PIPELINES, POISON, TIME, lines, of_files, to_file
 
 WITHOUT_LIMIT = ["dead_letter.max_rejected_share=1.0"]
 IN_MEMORY = ()
@@ -94,7 +94,7 @@ def test_processes_that_die_at_random_change_nothing(live, tmp_path, fragile, wo
 def test_a_record_that_kills_two_processes_is_a_letter_and_the_job_goes_on(live, tmp_path, fragile):
     fragile("poison")
     poisoned = [dict(message) for message in live.messages[:200]]
-    poisoned[77]["payload"] = b'{"event_id": "kill me"}'
+    poisoned[77]["payload"] = POISON
     run(poisoned, tmp_path, IN_MEMORY, pipeline=MESSAGES)
     letters = of_files(tmp_path / "letters")
     assert [letter["message_id"] for letter in letters if letter["code"] == "host_crash"] == [

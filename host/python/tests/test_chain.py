@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import clickmill
-from conftest import HERE, MESSAGES, lines
+from conftest import HERE, MESSAGES, POISON, lines
 
 
 def test_objects_are_answered_as_run_loads_them(loaded):
@@ -67,7 +67,7 @@ def test_what_a_plugin_set_is_made_of_is_told(live):
 def test_a_record_that_kills_two_processes_is_a_letter(live, fragile):
     fragile("poison")
     poisoned = [dict(message) for message in live.messages]
-    poisoned[123]["payload"] = b'{"event_id": "kill me"}'
+    poisoned[123]["payload"] = POISON
     with live.chain() as chain:
         answer = chain(poisoned)
     victim = poisoned[123]["message_id"]
