@@ -220,6 +220,9 @@ fn words(bytes: &[u8; 8 * WORDS]) -> [u64; WORDS] {
 
 /// The keys of a path: a dot divides them, `\.` is a dot, `\\` a backslash.
 pub(super) fn split(path: &str) -> Vec<String> {
+    if memchr::memchr2(b'.', b'\\', path.as_bytes()).is_none() {
+        return vec![path.to_owned()];
+    }
     let mut keys = vec![String::new()];
     let mut characters = path.chars().peekable();
     while let Some(character) = characters.next() {
