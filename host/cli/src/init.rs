@@ -3,6 +3,7 @@
 
 mod messages;
 mod objects;
+mod sample;
 mod sniff;
 
 use std::fs::{self, File};
@@ -17,7 +18,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{Exit, Failure, place};
 use clickmill_core::schema::provenance;
 use clickmill_core::{Micros, lock};
-use clickmill_infer::{About, Proposal, Records, propose};
+use clickmill_infer::{About, Proposal, propose};
+use sample::Sample;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -84,18 +86,6 @@ pub(super) struct Init {
     /// How many records to look at, at most; of messages, 1000
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rows: u64,
-}
-
-/// Records that were looked at, and how they are read.
-struct Sample {
-    records: Records,
-    /// Lines of the section `source`.
-    source: Vec<String>,
-    /// Whether there are no more.
-    is_all: bool,
-    largest: usize,
-    /// How many could not be decoded.
-    malformed: u64,
 }
 
 impl Init {

@@ -208,7 +208,7 @@ fn an_object_gives_the_rows_and_letters_of_its_load() {
     let refused = table(&scratch.path(DATASET).join("dead_letter"));
     assert!(refused.num_rows() > 100);
     let object = wanted.column_by_name("source").unwrap().as_string::<i32>().value(0).to_owned();
-    let ingested = wanted.column_by_name("ingested_at").unwrap();
+    let ingested = refused.column_by_name("timestamp").unwrap();
     let ingested = ingested.as_primitive::<TimestampMicrosecondType>().value(0);
     let element = json!({ "object": object, "ingest_time": ingested }).to_string();
     let files = fs::read_dir(scratch.folder.path()).unwrap().count();

@@ -105,6 +105,7 @@ fn the_configuration_of_a_stage_is_its_plugins() {
 fn bad_pipeline_files_do_not_fit_the_schema() {
     // These are fine in themselves: what they name is not there, or two settings do not go together.
     let beyond = [
+        "bad_encoding",
         "guard",
         "missing_schema",
         "route_conditions",

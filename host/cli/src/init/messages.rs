@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 
-use super::Sample;
+use super::sample::Sample;
 use crate::Failure;
 use clickmill_config::{PubSub, Source};
 use clickmill_infer::{Records, quoted};

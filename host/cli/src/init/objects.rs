@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use indicatif::ProgressBar;
 
+use super::sample::Sample;
 use super::sniff::{Found, sniff};
-use super::{Exit, Failure, Sample};
+use crate::{Exit, Failure};
 use clickmill_config::{BatchLimits, Format};
 use clickmill_core::Micros;
 use clickmill_core::store;
