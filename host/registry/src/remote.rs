@@ -209,7 +209,9 @@ impl Remote {
     /// What refers to a manifest: by the interface for that, else by the tag that stands in for it.
     async fn referrers(&self, of: &Reference, digest: &str) -> Result<Index, RegistryError> {
         let what = format!("list what refers to `{of}`");
-        for path in [format!("referrers/{digest}"), format!("manifests/{}", fallback(digest))] {
+        let (interface, tag) =
+            (format!("referrers/{digest}"), format!("manifests/{}", fallback(digest)));
+        for (path, is_interface) in [(interface, true), (tag, false)] {
             let ask = Ask {
                 of,
                 what: &what,
@@ -219,15 +221,22 @@ impl Remote {
                 body: None,
             };
             let response = self.0.send(&ask).await?;
+            let is_elsewhere = !is_same(response.url(), &ask.url);
             match response.status().as_u16() {
+                // It leads to a page for people, as GitHub's does: it knows no such interface.
+                _ if is_interface && is_elsewhere => {}
                 200 => {
                     let what = "the list of what refers to it";
                     let bytes = body(response, of, what, MAX_MANIFEST_BYTES).await?;
-                    return serde_json::from_slice(&bytes)
-                        .map_err(|_| wrong(of, format!("{what} is malformed")));
+                    match serde_json::from_slice(&bytes) {
+                        Ok(index) => return Ok(index),
+                        // Such a page of its own.
+                        Err(_) if is_interface => {}
+                        Err(_) => return Err(wrong(of, format!("{what} is malformed"))),
+                    }
                 }
                 // It knows no such interface, or has no such tag.
-                400 | 404 | 405 => {}
+                400 | 404 | 405 | 406 | 501 => {}
                 _ => return Err(self.0.refused(&ask, response).await),
             }
         }

@@ -480,6 +480,42 @@ fn a_registry_that_lies_is_refused_by_name() {
 }
 
 #[test]
+fn a_registry_that_answers_with_a_page_for_people_has_no_list_of_what_refers_to_a_component() {
+    let scratch = Scratch::new();
+    let bytes = b"a component of thirty bytes...";
+    let right = manifest(bytes);
+    let digest = sha256(right.to_string().as_bytes());
+    for (status, is_elsewhere) in [(429, true), (404, true), (200, true), (200, false)] {
+        let page = Liar::start(move |_| Answer::new(status, "<html>log in</html>"));
+        let to = format!("http://{}/login", page.address);
+        let (text, config) = (right.to_string(), sha256(b"{}"));
+        let registry = Liar::start(move |asked| {
+            let asks = |part: &str| asked.line.contains(part);
+            if asks("/referrers/") && is_elsewhere {
+                Answer::new(303, "").with("Location", to.clone())
+            } else if asks("/referrers/") {
+                Answer::new(status, "<html>log in</html>")
+            } else if asks("/manifests/sha256-") {
+                Answer::new(404, "")
+            } else if asks("/manifests/") {
+                Answer::new(200, text.clone())
+            } else if asks(&config) {
+                Answer::new(200, "{}")
+            } else {
+                Answer::new(200, bytes)
+            }
+        });
+        // A cache for each: what is kept is had without the registry.
+        let name = format!("{status} {is_elsewhere}");
+        let cache = own_cache(&scratch, &format!("cache {name}"));
+        let reference = format!("oci://{}/mask@{digest}", registry.address);
+        done(&scratch, &cache, &["plugin", "pull", &reference, "--output", &format!("to {name}")]);
+        let asked = registry.asked();
+        assert!(asked.iter().any(|asked| asked.line.contains("/manifests/sha256-")), "{name}");
+    }
+}
+
+#[test]
 fn names_of_files_lead_nowhere_and_files_of_another_digest_are_left() {
     let scratch = Scratch::new();
     let cache = own_cache(&scratch, "cache");
