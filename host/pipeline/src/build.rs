@@ -1,6 +1,6 @@
 //! From a checked pipeline file to something that can run: components compiled, tables made sure of.
 
-mod components;
+pub(super) mod components;
 mod error;
 mod look;
 
@@ -143,11 +143,7 @@ pub(super) fn load(pipeline: &mut Pipeline, options: &Options) -> Result<Loaded,
     // Before anything is built or started.
     let environment = |variable: &str| std::env::var_os(variable);
     let secrets = Secrets::read(&pipeline.plugins, &options.secrets, environment)?;
-    let (plugins, not_had) = components::fetched(pipeline, options.cache.as_deref());
-    if let Some(error) = not_had.into_iter().next() {
-        return Err(error);
-    }
-    pipeline.plugins = plugins;
+    pipeline.plugins = components::all_fetched(pipeline, options.cache.as_deref())?;
     let runtime = Runtime::new().map_err(BuildError::Runtime)?;
     let engine = engine(pipeline, options)?;
     let library = Library::load(&engine, &pipeline.plugins)?;
@@ -207,6 +203,7 @@ fn assemble(
         audit: audit.clone(),
         letters,
         file: options.file.clone(),
+        cache: options.cache.clone(),
         secrets: options.secrets.clone(),
         swap_lock: Mutex::new(()),
         remembered: Mutex::default(),

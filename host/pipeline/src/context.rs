@@ -2,6 +2,7 @@
 //! whoever looks at its rows. What is done with them is elsewhere; here is only what several modules do:
 //! plugin sets are published and remembered, and what the slot did is told.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -49,6 +50,8 @@ pub(crate) struct Context {
     pub letters: Arc<Writer>,
     /// The pipeline file, where it can be read again.
     pub file: Option<PipelineFile>,
+    /// Where components of registries are kept.
+    pub cache: Option<PathBuf>,
     /// Values of secrets that do not come from the environment.
     pub secrets: Secrets,
     /// Held by a swap from its first check to its end: they come one after the other. Whoever takes a version

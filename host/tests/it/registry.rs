@@ -319,6 +319,35 @@ fn a_swap_takes_a_digest_and_what_was_swapped_goes_on_without_the_registry() {
 }
 
 #[test]
+fn a_pipeline_file_that_is_read_again_may_name_another_digest() {
+    let Some(registry) = DockerRegistry::start("a pipeline file that is read again") else {
+        return;
+    };
+    let scratch = Scratch::new();
+    clicks();
+    let mask = packed_mask(&scratch);
+    let named = mask.to_string_lossy().into_owned();
+    let tagged = format!("oci://{}/mask:1", registry.address);
+    let first = scratch.done(&["plugin", "push", &named, &tagged]).trim().to_owned();
+    std::fs::write(mask.join("mask.wasm"), another("plugins/mask")).unwrap();
+    let second = scratch.done(&["plugin", "push", &named, &tagged]).trim().to_owned();
+    let pipeline = PathBuf::from(naming(&scratch, &first));
+    let text = std::fs::read_to_string(&pipeline).unwrap();
+    let live = Live::start(&scratch, &pipeline, &FAST);
+    live.wait_for_rows(1, 1000);
+    std::fs::write(&pipeline, text.replace(&first, &tagged)).unwrap();
+    let error = live.swap(&scratch, &["--pipeline"]).unwrap_err();
+    assert!(error.contains("is a tag") && error.contains("plugin lock"), "{error}");
+    std::fs::write(&pipeline, text.replace(&first, &second)).unwrap();
+    let taken = live.swap(&scratch, &["--pipeline"]).unwrap();
+    // The cases that came with it were run.
+    assert_eq!(taken["checks"][3][0], "golden");
+    assert_ne!(taken["checks"][3][1], "0 cases");
+    live.wait_for_rows(2, 1000);
+    live.end();
+}
+
+#[test]
 fn a_registry_with_passwords_is_shown_what_docker_keeps_for_it() {
     let Some(registry) = DockerRegistry::start_locked("a registry with passwords") else { return };
     let scratch = Scratch::new();

@@ -22,6 +22,15 @@ pub(super) fn fetched(pipeline: &Pipeline, cache: Option<&Path>) -> (Vec<Plugin>
     (found, errors)
 }
 
+/// The same, where all of them can be had.
+pub(crate) fn all_fetched(
+    pipeline: &Pipeline,
+    cache: Option<&Path>,
+) -> Result<Vec<Plugin>, BuildError> {
+    let (plugins, not_had) = fetched(pipeline, cache);
+    not_had.into_iter().next().map_or(Ok(plugins), Err)
+}
+
 fn fetch(
     plugin: &Plugin,
     pipeline: &Pipeline,

@@ -2,6 +2,7 @@
 //! file has watched. There is no audit log and no table, so what is taken up is told to the caller, and who
 //! runs the process decides.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -24,6 +25,11 @@ impl Watched for Arc<Executor> {
 
     /// Stages stay those that it was started with.
     fn file(&self) -> Option<&PipelineFile> {
+        None
+    }
+
+    /// So none of its stages is read again.
+    fn cache(&self) -> Option<&Path> {
         None
     }
 

@@ -9,6 +9,7 @@ use super::difference::changes;
 use super::sensitive;
 use super::set_store::SetStoreError;
 use super::shadow::{Shadow, shadow};
+use crate::build::BuildError;
 use crate::context::PublishError;
 use crate::versions::fit::{FitError, Fitted};
 use crate::versions::reading::Reading;
@@ -70,6 +71,9 @@ pub enum SwapRefused {
     /// The pipeline file can't be read again, or says things that can't be.
     #[error(transparent)]
     File(Box<ConfigError>),
+    /// What the pipeline file names is not had from a registry.
+    #[error(transparent)]
+    Components(Box<BuildError>),
     /// The process was not started with a pipeline file.
     #[error("this process has no pipeline file that can be read again")]
     NoFile,
@@ -154,6 +158,7 @@ impl SwapRefused {
             | Self::Unguarded { .. }
             | Self::OtherStages { .. }
             | Self::NothingBefore => Fault::Input,
+            Self::Components(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::Publish(error) => error.fault(),
             // Whatever is wrong with the log, what was asked for is not.
@@ -165,7 +170,7 @@ impl SwapRefused {
     /// The check that failed.
     pub fn check(&self) -> &'static str {
         match self {
-            Self::Change(_) => "component",
+            Self::Change(_) | Self::Components(_) => "component",
             Self::Fit(_) => "columns",
             Self::Golden(_) | Self::GoldenFailed { .. } => "golden",
             Self::Shadow { .. } => "shadow",

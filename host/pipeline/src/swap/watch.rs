@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use super::gate::SwapRefused;
 use super::reload::Reload;
 use super::{Request, Swaps};
+use crate::build::components::all_fetched;
 use crate::threads::Threads;
 use crate::versions::actor::{self, Actor};
 use crate::versions::slot::Slot;
@@ -56,6 +57,8 @@ pub(crate) trait Watched: Send + 'static {
     fn pipeline(&self) -> &Pipeline;
     /// Where it was read from, if its stages may be read again.
     fn file(&self) -> Option<&PipelineFile>;
+    /// Where components of registries are kept.
+    fn cache(&self) -> Option<&Path>;
     fn runtime(&self) -> &Handle;
     fn engine(&self) -> &Engine;
     fn slot(&self) -> &Slot;
@@ -70,6 +73,10 @@ impl Watched for Swaps {
 
     fn file(&self) -> Option<&PipelineFile> {
         self.0.file.as_ref()
+    }
+
+    fn cache(&self) -> Option<&Path> {
+        self.0.cache.as_deref()
     }
 
     fn runtime(&self) -> &Handle {
@@ -350,8 +357,9 @@ impl<W: Watched> Watcher<W> {
     /// read is told there where it is refused.
     fn has_other_stages(&self, file: &PipelineFile) -> bool {
         let Ok((pipeline, _)) = file.read() else { return true };
+        let Ok(plugins) = all_fetched(&pipeline, self.0.cache()) else { return true };
         let running = self.0.slot().current();
-        let is_same = pipeline.plugins == running.reading.plugins;
+        let is_same = plugins == running.reading.plugins;
         if is_same {
             self.0.slot().reads_as(&running.reading);
         }
