@@ -95,20 +95,23 @@ impl Registry {
         if let Some((pulled, _)) = kept.as_ref().filter(|kept| is_accepted(kept)) {
             return Ok(pulled.clone());
         }
-        let artifact = match (self.runtime.block_on(self.remote.get(&reference, max_bytes)), kept) {
+        let got = self.runtime.block_on(self.remote.get(&reference, max_bytes));
+        let artifact = match (got, &kept) {
             (Ok(artifact), _) => artifact,
             // All but a signature is there, of which others say what is wrong with it.
             (Err(error), Some((pulled, _))) => {
                 let error = clickmill_core::causes(&error);
                 tracing::warn!(%reference, error, "no other signature can be looked for");
-                return Ok(pulled);
+                return Ok(pulled.clone());
             }
             (Err(error), None) => return Err(error),
         };
         let component = &artifact.component.blobs[1];
         let texts: Vec<String> = artifact.signatures.iter().map(text).collect();
         let taken = texts.iter().find(|text| accepts(component, Some(text)));
-        let signature = taken.or(texts.first());
+        // One that is kept is taken elsewhere, perhaps: it gives way to one that is taken here.
+        let is_signed = kept.is_some_and(|(pulled, _)| pulled.signature.is_some());
+        let signature = taken.or(texts.first().filter(|_| !is_signed));
         cache.write(&reference, &artifact.component, artifact.files.as_ref(), signature)
     }
 

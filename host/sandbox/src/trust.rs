@@ -98,6 +98,19 @@ impl Trust {
         !self.keys.is_empty()
     }
 
+    /// Whether a signature is one that counts for a component that is to be this stage's: of a trusted key, signed
+    /// late enough, and meant for the stage, as far as that is asked for. Without keys nothing has to be signed.
+    pub fn takes(&self, stage: &str, component: &[u8], signature: Option<&str>) -> bool {
+        // What is revoked stays so under any signature.
+        let taken = |signature| {
+            matches!(
+                self.check(stage, component, signature),
+                Ok(_) | Err(TrustError::Revoked { .. })
+            )
+        };
+        !self.wants_signatures() || signature.is_some_and(taken)
+    }
+
     /// Checks a component that is to be this stage's.
     pub(super) fn check(
         &self,

@@ -285,6 +285,40 @@ fn a_signature_that_is_pushed_later_is_found_as_what_refers_to_the_component() {
     assert!(kinds.contains(&"application/vnd.clickmill.files.v1"), "{kinds:?}");
     let repository = format!("oci://{}/mask", registry.address);
     assert_eq!(done(&["plugin", "list", &repository]), format!("1  sha256:{digest}"));
+    // Whoever trusts nobody of them takes the one that is kept away from nobody.
+    done(&["plugin", "keygen", "--output", "third"]);
+    let third = ["--set", "trust.keys=[\"third.pub\"]"];
+    let third = [&["run", &pipeline][..], &FEW, &third].concat();
+    refused(&scratch, &cache, &third, 2, &["which is not trusted"]);
+    drop(registry);
+    done(&start);
+}
+
+#[test]
+fn a_signature_that_is_meant_for_the_stage_is_found_behind_one_that_is_not() {
+    let Some(registry) = DockerRegistry::start("signatures of one key") else { return };
+    let scratch = Scratch::new();
+    let cache = own_cache(&scratch, "cache");
+    let done = |arguments: &[&str]| done(&scratch, &cache, arguments);
+    done(&["plugin", "keygen", "--output", "release"]);
+    let mask = packed_mask(&scratch).to_string_lossy().into_owned();
+    let tagged = format!("oci://{}/mask:1", registry.address);
+    let file = format!("{mask}/mask.wasm");
+    let sign = |stage: &str| {
+        done(&["plugin", "sign", "--key", "release.key", "--stage", stage, &file]);
+        done(&["plugin", "push", &mask, &tagged])
+    };
+    let pushed = sign("elsewhere");
+    let pipeline = naming(&scratch, &pushed);
+    for name in ["parse", "enrich", "validate"] {
+        done(&["plugin", "sign", "--key", "release.key", &format!("{name}.wasm")]);
+    }
+    let trusting = ["--set", "trust.keys=[\"release.pub\"]", "--set", "trust.bind=true"];
+    let start = [&["run", &pipeline][..], &FEW, &trusting].concat();
+    let why = ["it is signed for stage `elsewhere`, and the stage is `mask`"];
+    refused(&scratch, &cache, &start, 2, &why);
+    assert_eq!(sign("mask"), pushed);
+    done(&start);
     drop(registry);
     done(&start);
 }

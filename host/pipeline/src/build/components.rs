@@ -5,7 +5,7 @@ use std::path::Path;
 use super::BuildError;
 use clickmill_config::{Pipeline, Plugin};
 use clickmill_registry::Registry;
-use clickmill_sandbox::signature::Keys;
+use clickmill_sandbox::Trust;
 
 /// The plugins of a pipeline, each with its component in a file or a crate: what a registry holds is pulled, unless
 /// the cache has it. And what cannot be had, by stage.
@@ -48,12 +48,10 @@ fn fetch(
         None => registry.insert(Registry::new(cache.map(Path::to_owned)).map_err(failed)?),
     };
     // Keys that are none are told elsewhere.
-    let keys = Keys::parse(&pipeline.trust.keys).unwrap_or_default();
+    let trust = Trust::of(&pipeline.trust).unwrap_or_default();
     let max_bytes = pipeline.swap.components.max_bytes;
-    let accepts = |component: &[u8], signature: Option<&str>| {
-        let fits = |signature| keys.check(component, signature).is_ok();
-        keys.is_empty() || signature.is_some_and(fits)
-    };
+    let accepts =
+        |component: &[u8], signature: Option<&str>| trust.takes(&plugin.name, component, signature);
     let pulled = registry.pull(&reference, max_bytes, &accepts).map_err(failed)?;
     tracing::debug!(stage, reference = %pulled.reference, "a component of a registry");
     if reference.digest().is_none() {

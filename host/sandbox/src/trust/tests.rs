@@ -44,6 +44,27 @@ fn what_is_revoked_is_not_taken_whoever_signed_it() {
 }
 
 #[test]
+fn a_signature_is_taken_that_says_all_that_is_asked_for() {
+    let mut signer = Signer::new();
+    let takes = |signer: &Signer, comment: &str| {
+        let signature = sign(&signer.secret, None, COMPONENT, comment).expect("signed");
+        Trust::of(&signer.trust).expect("a key").takes("mask", COMPONENT, Some(&signature))
+    };
+    assert!(Trust::default().takes("mask", COMPONENT, None));
+    assert!(!Trust::of(&signer.trust).unwrap().takes("mask", COMPONENT, None));
+    assert!(takes(&signer, "stage:parse timestamp:1"));
+    signer.trust.bind = true;
+    assert!(!takes(&signer, "stage:parse"));
+    assert!(takes(&signer, "stage:mask timestamp:1"));
+    signer.trust.not_before = Some(Micros::from(NEW_YEAR * 1_000_000));
+    assert!(!takes(&signer, "stage:mask timestamp:1"));
+    assert!(takes(&signer, &format!("stage:mask timestamp:{NEW_YEAR}")));
+    // Another signature would not help it.
+    signer.trust.revoked = vec![Digest::of(COMPONENT)];
+    assert!(takes(&signer, "release 7"));
+}
+
+#[test]
 fn a_bound_signature_is_of_a_stage_and_a_version() {
     let mut signer = Signer::new();
     let comments = ["stage:mask version:1.4.2", "a\tstage:parse\tstage:mask\tversion:1.4.2 b"];
