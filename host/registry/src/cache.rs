@@ -38,6 +38,8 @@ pub struct Pulled {
     pub signature: Option<String>,
     /// The names of the files that belong to it, within the folder: `README.md`, `config.schema.json`, `tests/…`.
     pub files: Vec<String>,
+    /// Its manifest names files, and the registry had none of that digest.
+    pub lacks_files: bool,
 }
 
 impl Cache {
@@ -81,7 +83,9 @@ impl Cache {
         private::create_dir_all(&self.root).map_err(file(&self.root))?;
         private::ours(&self.root)?;
         let folder = self.folder(reference);
-        if self.read(reference)?.is_none() {
+        let kept = self.read(reference)?;
+        let is_whole = |kept: &Pulled| !kept.lacks_files || belonging.is_none();
+        if !kept.as_ref().is_some_and(|(kept, _)| is_whole(kept)) {
             let part = tempfile::Builder::new().prefix(".part-").tempdir_in(&self.root);
             let part = part.map_err(file(&self.root))?;
             let write = |name: &str, bytes: &[u8]| {
@@ -99,6 +103,9 @@ impl Cache {
                     // Each name was looked at.
                     write(layer.title().unwrap_or_default(), bytes)?;
                 }
+            }
+            if let Some(text) = kept.and_then(|(kept, _)| kept.signature) {
+                write(SIGNATURE, text.as_bytes())?;
             }
             take_place(&part.keep(), &folder).map_err(file(&folder))?;
         }
@@ -140,7 +147,8 @@ fn read(reference: &Reference, folder: &Path) -> Result<(Pulled, Bytes), Registr
     let component = read_file(folder, COMPONENT, layer.size)?;
     layer.check(&of, &component)?;
     let mut names = Vec::new();
-    if folder.join(FILES).exists() {
+    let has_files = folder.join(FILES).exists();
+    if has_files {
         let belonging = read_file(folder, FILES, MAX_MANIFEST_BYTES)?;
         let belonging = Manifest::read(&of, &belonging)?;
         belonging.check_files(&of)?;
@@ -158,12 +166,14 @@ fn read(reference: &Reference, folder: &Path) -> Result<(Pulled, Bytes), Registr
         Err(RegistryError::File { source, .. }) if source.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
+    let lacks_files = !has_files && manifest.of_files().is_some();
     let pulled = Pulled {
         reference: reference.clone(),
         folder: folder.to_owned(),
         component: folder.join(COMPONENT),
         signature,
         files: names,
+        lacks_files,
     };
     Ok((pulled, component.into()))
 }
@@ -216,13 +226,13 @@ mod tests {
                 assert!(cache.read(&reference).unwrap().is_none(), "{name}");
             }
             fs::remove_file(&path).unwrap();
-            let without_files = name == FILES;
-            assert_eq!(cache.read(&reference).unwrap().is_some(), without_files, "{name}");
-            write(Some("signed"));
-            if without_files {
-                fs::write(&path, &was).unwrap();
-            }
+            // The component alone is one, and is known for that.
+            let left = cache.read(&reference).unwrap();
+            assert_eq!(left.map(|(left, _)| left.lacks_files), (name == FILES).then_some(true));
+            write(None);
             let (read, bytes) = cache.read(&reference).unwrap().unwrap();
+            assert_eq!(read.signature.is_some(), name == FILES, "{name}");
+            write(Some("signed"));
             assert_eq!((&bytes[..], read.files.len()), (&b"\0asm"[..], 1), "{name}");
         }
         // Nothing else is left of what was damaged.

@@ -76,8 +76,8 @@ impl Registry {
     }
 
     /// A component of at most so many bytes with what belongs to it, in a folder of the cache. Nothing is asked of
-    /// the registry where it is there, unless its signature is none that `accepts` takes. Of several the first that
-    /// it takes is kept.
+    /// the registry where all of it is there, and its signature is one that `accepts` takes. Of several the first
+    /// that it takes is kept.
     ///
     /// # Errors
     ///
@@ -91,17 +91,19 @@ impl Registry {
         let cache = self.cache.as_ref().ok_or(RegistryError::NoCache)?;
         let reference = self.resolve(reference)?;
         let kept = cache.read(&reference)?;
-        let is_accepted = |kept: &(Pulled, Bytes)| accepts(&kept.1, kept.0.signature.as_deref());
-        if let Some((pulled, _)) = kept.as_ref().filter(|kept| is_accepted(kept)) {
+        let is_whole = |kept: &(Pulled, Bytes)| {
+            !kept.0.lacks_files && accepts(&kept.1, kept.0.signature.as_deref())
+        };
+        if let Some((pulled, _)) = kept.as_ref().filter(|kept| is_whole(kept)) {
             return Ok(pulled.clone());
         }
         let got = self.runtime.block_on(self.remote.get(&reference, max_bytes));
         let artifact = match (got, &kept) {
             (Ok(artifact), _) => artifact,
-            // All but a signature is there, of which others say what is wrong with it.
+            // The component is there. Of its signature others say what is wrong with it.
             (Err(error), Some((pulled, _))) => {
                 let error = clickmill_core::causes(&error);
-                tracing::warn!(%reference, error, "no other signature can be looked for");
+                tracing::warn!(%reference, error, "a signature, or files that belong to it, cannot be looked for");
                 return Ok(pulled.clone());
             }
             (Err(error), None) => return Err(error),
