@@ -13,6 +13,7 @@ use super::node::{
     Descriptor, FILES, INDEX, Index, MANIFEST, MAX_MANIFEST_BYTES, Manifest, Node, SIGNATURE,
     sha256,
 };
+use clickmill_core::causes;
 use clickmill_core::oci::{Reference, is_digest, is_tag};
 
 /// What registries say where they have done what the specification's later versions ask for.
@@ -179,19 +180,22 @@ impl Remote {
         let component = self.node(of, read).await?;
         let (mut files, mut signatures) = (None, Vec::new());
         let referrers = self.referrers(of, digest).await?;
-        for referrer in referrers.manifests.into_iter().take(MAX_REFERRERS) {
+        // Others' are not looked at, however many there are.
+        let ours = referrers.manifests.into_iter().filter(|referrer| {
+            let kind = referrer.artifact_type.as_deref();
+            [Some(SIGNATURE), Some(FILES)].contains(&kind) && is_digest(&referrer.digest)
+        });
+        for referrer in ours.take(MAX_REFERRERS) {
             let is_of = |kind: &str| referrer.artifact_type.as_deref() == Some(kind);
-            if !is_of(SIGNATURE) && !is_of(FILES) || !is_digest(&referrer.digest) {
+            let Some(read) = or_left(of, self.manifest(of, &referrer.digest).await)? else {
                 continue;
-            }
-            let read = self.manifest(of, &referrer.digest).await?;
+            };
             let refers = |subject: &Descriptor| subject.digest == digest;
             if !read.1.subject.as_ref().is_some_and(refers) {
                 continue;
             }
             if is_of(SIGNATURE) {
-                read.1.check_signature(&name)?;
-                signatures.push(self.node(of, read).await?);
+                signatures.extend(or_left(of, self.signature(of, read).await)?);
             } else if files.is_none() && component.manifest.of_files() == Some(&read.1.files()) {
                 read.1.check_files(&name)?;
                 files = Some(self.node(of, read).await?);
@@ -204,6 +208,16 @@ impl Remote {
             );
         }
         Ok(Artifact { component, files, signatures })
+    }
+
+    /// A signature, whose manifest was read.
+    async fn signature(
+        &self,
+        of: &Reference,
+        read: (Bytes, Manifest),
+    ) -> Result<Node, RegistryError> {
+        read.1.check_signature(&of.to_string())?;
+        self.node(of, read).await
     }
 
     /// What refers to a manifest: by the interface for that, else by the tag that stands in for it.
@@ -348,6 +362,18 @@ pub(crate) fn tag_of(to: &Reference) -> Result<&str, RegistryError> {
             to,
             "it is where to push to: wanted a tag, and no digest, `oci://HOST/REPOSITORY:TAG`",
         )),
+    }
+}
+
+/// One of several that refer to something: where it is gone, or is not what it is to be, it is left, so that it
+/// hides no other.
+fn or_left<T>(of: &Reference, read: Result<T, RegistryError>) -> Result<Option<T>, RegistryError> {
+    match read {
+        Err(error @ (RegistryError::NotFound { .. } | RegistryError::Wrong { .. })) => {
+            tracing::warn!(reference = %of, error = causes(&error), "what refers to it is left");
+            Ok(None)
+        }
+        read => read.map(Some),
     }
 }
 

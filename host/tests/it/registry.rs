@@ -579,6 +579,60 @@ fn a_registry_that_answers_with_a_page_for_people_has_no_list_of_what_refers_to_
 }
 
 #[test]
+fn a_signature_is_found_behind_what_is_gone_malformed_or_of_others() {
+    let scratch = Scratch::new();
+    let cache = own_cache(&scratch, "cache");
+    let bytes = b"a component of thirty bytes...";
+    let kind = "application/vnd.clickmill.minisig";
+    let signed = "signed";
+    let component = manifest(bytes).to_string();
+    let [config, of_signed, of_component] =
+        [&b"{}"[..], signed.as_bytes(), component.as_bytes()].map(sha256);
+    let signature = |layers: Json| {
+        json!({
+            "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": kind,
+            "config": {
+                "mediaType": "application/vnd.oci.empty.v1+json", "digest": config, "size": 2,
+            },
+            "layers": layers,
+            "subject": { "mediaType": MANIFEST, "digest": of_component, "size": component.len() },
+        })
+        .to_string()
+    };
+    let layer = json!({ "mediaType": kind, "digest": of_signed, "size": signed.len() });
+    let manifests = [signature(json!([])), signature(json!([layer])), component.clone()];
+    let digests = manifests.each_ref().map(|manifest| sha256(manifest.as_bytes()));
+    let entry = |kind: &str, digest: &str| json!({ "mediaType": MANIFEST, "artifactType": kind, "digest": digest, "size": 2 });
+    let gone = format!("sha256:{:064}", 0);
+    let mut listed: Vec<Json> =
+        (1..100).map(|at| entry("text/others", &format!("sha256:{at:064}"))).collect();
+    listed.extend([&gone, &digests[0], &digests[1]].map(|digest| entry(kind, digest)));
+    let index = json!({ "schemaVersion": 2, "manifests": listed }).to_string();
+    let reference = format!("mask@{of_component}");
+    let registry = Liar::start(move |asked| {
+        let asks = |part: &str| asked.line.contains(part);
+        let at = digests.iter().position(|digest| asks(&format!("/manifests/{digest}")));
+        if asks("/referrers/") {
+            Answer::new(200, index.clone())
+        } else if let Some(at) = at {
+            Answer::new(200, manifests[at].clone())
+        } else if asks("/manifests/") {
+            Answer::new(404, "")
+        } else if asks(&config) {
+            Answer::new(200, "{}")
+        } else if asks(&of_signed) {
+            Answer::new(200, signed)
+        } else {
+            Answer::new(200, bytes)
+        }
+    });
+    let reference = format!("oci://{}/{reference}", registry.address);
+    done(&scratch, &cache, &["plugin", "pull", &reference, "--output", "taken.wasm"]);
+    assert_eq!(std::fs::read_to_string(scratch.path("taken.wasm.minisig")).unwrap(), signed);
+    assert!(registry.asked().iter().all(|asked| !asked.line.contains(&format!("{:064}", 1))));
+}
+
+#[test]
 fn names_of_files_lead_nowhere_and_files_of_another_digest_are_left() {
     let scratch = Scratch::new();
     let cache = own_cache(&scratch, "cache");
