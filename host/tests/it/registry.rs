@@ -145,6 +145,13 @@ fn a_plugin_is_pushed_listed_inspected_pulled_and_copied_with_all_that_belongs_t
     );
     done(&["plugin", "pull", &pushed, "--output", "alone.wasm"]);
     assert!(scratch.path("alone.wasm.minisig").is_file());
+    // A signature of something else is not written over.
+    std::fs::remove_file(scratch.path("alone.wasm")).unwrap();
+    let alone = ["plugin", "pull", &pushed, "-o", "alone.wasm"];
+    refused(&scratch, &cache, &alone, 2, &["alone.wasm.minisig` is there already"]);
+    // A name may have a version in it.
+    done(&["plugin", "pull", &pushed, "--output", "pulled/mask-1.2.0"]);
+    done(&["plugin", "test", "pulled/mask-1.2.0"]);
 
     let to = format!("oci://{}/elsewhere/deep/mask:1", other.address);
     let copied = done(&["plugin", "copy", &tagged, &to]);

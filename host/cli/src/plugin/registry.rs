@@ -168,23 +168,27 @@ fn files(folder: &Path, schema: &str) -> Result<Vec<(String, Vec<u8>)>, Failure>
 impl Pull {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let output = self.output.unwrap_or_else(|| self.from.name().into());
-        if output.exists() {
-            let output = output.display();
-            return Err(Failure::bad_input(format!("`{output}` is there already"))
+        let is_file = output.extension().is_some_and(|ending| ending == "wasm");
+        let beside = is_file.then(|| signature::beside(&output));
+        // So is a link that leads to nothing, and a signature of something else.
+        let is_there = |place: &&PathBuf| fs::symlink_metadata(place).is_ok();
+        if let Some(place) = std::iter::once(&output).chain(&beside).find(is_there) {
+            let place = place.display();
+            return Err(Failure::bad_input(format!("`{place}` is there already"))
                 .hint("--output names another place"));
         }
         let engine = self.limits.engine()?;
         let pulled = pulled(&self.from, engine.limits().max_bytes)?;
-        let is_file = output.extension().is_some_and(|ending| ending == "wasm");
         let component = if is_file {
             output.clone()
         } else {
             // So packages have it: every command takes the folder for the plugin.
-            let name = output.file_name().map(PathBuf::from).unwrap_or_else(|| "plugin".into());
+            let mut name = output.file_name().unwrap_or("plugin".as_ref()).to_os_string();
+            name.push(".wasm");
             for file in &pulled.files {
                 copy(&pulled.folder.join(file), &output.join(file))?;
             }
-            output.join(name.with_extension("wasm"))
+            output.join(name)
         };
         copy(&pulled.component, &component)?;
         if pulled.signature.is_some() {
