@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use toml_edit::{DocumentMut, Item, TableLike, Value};
+use toml_edit::{Document, Item, TableLike, Value};
 
 use super::registry::registry;
 use crate::{Exit, Failure};
@@ -40,22 +41,15 @@ impl Lock {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let path = &self.pipeline;
         let text = fs::read_to_string(path).map_err(|error| Failure::unreadable(path, error))?;
-        let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
+        let document = Document::parse(text.as_str()).map_err(|error| {
             // What stands there may be a secret.
             let why = error.message().trim().to_owned();
             Failure::bad_input(format!("pipeline file `{}` is not TOML: {why}", path.display()))
         })?;
         let mut changed = Vec::new();
-        for stage in stages(&mut document) {
-            let name = stage.get("name").and_then(Item::as_str).unwrap_or_default().to_owned();
-            let Some(component) = stage.get_mut("component").and_then(Item::as_value_mut) else {
-                continue;
-            };
-            if let Some(locked) = self.locked(component)? {
-                let decor = component.decor().clone();
-                *component = Value::from(locked.to_string());
-                *component.decor_mut() = decor;
-                changed.push((name, locked));
+        for named in components(&document) {
+            if let Some(locked) = self.locked(named.text)? {
+                changed.push((named, locked));
             }
         }
         if changed.is_empty() {
@@ -63,22 +57,23 @@ impl Lock {
             return Ok(());
         }
         if self.check {
-            let names: Vec<&str> = changed.iter().map(|(name, _)| name.as_str()).collect();
+            let names: Vec<&str> = changed.iter().map(|(named, _)| named.stage).collect();
             let what = format!("`{}` is not locked: {}", path.display(), names.join(", "));
             return Err(Failure::new(Exit::Failed, anyhow::Error::msg(what)));
         }
-        write(path, &document.to_string()).map_err(|error| Failure::unwritable(path, error))?;
-        for (name, locked) in changed {
-            println!("{name}  {locked}");
+        let text = with(&text, &changed);
+        write(path, &text).map_err(|error| Failure::unwritable(path, error))?;
+        for (named, locked) in changed {
+            println!("{}  {locked}", named.stage);
         }
         Ok(())
     }
 
     /// What a stage is to name instead; `None` where it is to stay.
-    fn locked(&self, component: &Value) -> Result<Option<Reference>, Failure> {
-        let Some(text) = component.as_str().filter(|text| Reference::is_meant(text)) else {
+    fn locked(&self, text: &str) -> Result<Option<Reference>, Failure> {
+        if !Reference::is_meant(text) {
             return Ok(None);
-        };
+        }
         if text.contains("${") {
             return Err(Failure::bad_input(format!(
                 "cannot lock `{text}`: what stands for a variable has no digest, write the reference out"
@@ -95,18 +90,42 @@ impl Lock {
     }
 }
 
-/// The stages of a pipeline file, in either form of a list.
-fn stages(document: &mut DocumentMut) -> Vec<&mut dyn TableLike> {
-    match document.get_mut("plugin") {
+/// What a stage of a pipeline file names as its component.
+struct Named<'a> {
+    stage: &'a str,
+    text: &'a str,
+    /// Where that stands in the file, with its quotes.
+    place: Range<usize>,
+}
+
+/// The components that stages name, in either form of a list, in the order of the file.
+fn components<'a>(document: &'a Document<&str>) -> Vec<Named<'a>> {
+    let stages: Vec<&dyn TableLike> = match document.as_table().get("plugin") {
         Some(Item::ArrayOfTables(tables)) => {
-            tables.iter_mut().map(|table| table as &mut dyn TableLike).collect()
+            tables.iter().map(|table| table as &dyn TableLike).collect()
         }
         Some(Item::Value(Value::Array(tables))) => {
-            let tables = tables.iter_mut().filter_map(Value::as_inline_table_mut);
-            tables.map(|table| table as &mut dyn TableLike).collect()
+            let tables = tables.iter().filter_map(Value::as_inline_table);
+            tables.map(|table| table as &dyn TableLike).collect()
         }
         _ => Vec::new(),
+    };
+    let named = |stage: &'a dyn TableLike| {
+        let component = stage.get("component")?;
+        let name = stage.get("name").and_then(Item::as_str).unwrap_or_default();
+        Some(Named { stage: name, text: component.as_str()?, place: component.span()? })
+    };
+    stages.into_iter().filter_map(named).collect()
+}
+
+/// The text with references in the places of others. Written anew, the whole of it would lose its line ends.
+fn with(text: &str, changed: &[(Named<'_>, Reference)]) -> String {
+    let mut text = text.to_owned();
+    // From the end, so that what is before stays where it is.
+    for (named, locked) in changed.iter().rev() {
+        text.replace_range(named.place.clone(), &format!("\"{locked}\""));
     }
+    text
 }
 
 /// Writes a file anew, whole or not at all, with the mode that it has. A link stays one.
@@ -134,21 +153,22 @@ mod tests {
                 "# a pipeline\nname = 'x'   # so\n\n[[plugin]]\nname = \"a\"\n  component = \"LOCKED\" # pinned\n[[plugin]]\nname = \"b\"\n",
             ),
             (
-                "plugin = [\n  { name = 'a', component = 'oci://localhost/a:1' },  # one\n  { name = 'b' },\n]\n",
-                "plugin = [\n  { name = 'a', component = \"LOCKED\" },  # one\n  { name = 'b' },\n]\n",
+                "plugin = [\n  { name = 'a', component = 'oci://localhost/a:1' },  # one\n  { name = 'b', component = 'oci://localhost/a:1'}, ]\nbatch.max_rows = 1\nsource.rows = 2\nbatch.max_secs = 3 # ü\n",
+                "plugin = [\n  { name = 'a', component = \"LOCKED\" },  # one\n  { name = 'b', component = \"LOCKED\"}, ]\nbatch.max_rows = 1\nsource.rows = 2\nbatch.max_secs = 3 # ü\n",
             ),
         ] {
-            let mut document: DocumentMut = text.parse().unwrap();
-            let mut stages = stages(&mut document);
-            assert_eq!(stages.len(), 2);
-            let component = stages[0].get_mut("component").and_then(Item::as_value_mut).unwrap();
-            let named: Reference = component.as_str().unwrap().parse().unwrap();
-            let decor = component.decor().clone();
-            *component = Value::from(named.at(&digest).unwrap().to_string());
-            *component.decor_mut() = decor;
-            let locked = format!("oci://localhost/a:1@{digest}");
-            assert_eq!(document.to_string(), wanted.replace("LOCKED", &locked));
+            for end in ["\n", "\r\n"] {
+                let [text, wanted] = [text, wanted].map(|text| text.replace('\n', end));
+                let document = Document::parse(text.as_str()).unwrap();
+                let mut changed = Vec::new();
+                for named in components(&document) {
+                    let reference: Reference = named.text.parse().unwrap();
+                    changed.push((named, reference.at(&digest).unwrap()));
+                }
+                let locked = format!("oci://localhost/a:1@{digest}");
+                assert_eq!(with(&text, &changed), wanted.replace("LOCKED", &locked));
+            }
         }
-        assert!(stages(&mut "plugin = 1".parse().unwrap()).is_empty());
+        assert!(components(&Document::parse("plugin = 1").unwrap()).is_empty());
     }
 }
