@@ -1,5 +1,6 @@
 //! `clickmill plugin push`, `pull`, `copy` and `list`: plugins that OCI registries hold.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -135,9 +136,10 @@ impl Push {
     }
 }
 
-/// What goes along with a component: the README, the schema, and all of its golden cases, which have to be whole.
+/// What goes along with a component: the README, the schema, and all of its golden cases, which have to be whole, with
+/// the tables that they name.
 fn files(folder: &Path, schema: &str) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-    Golden::beside(folder)?;
+    let golden = Golden::beside(folder)?;
     let mut found = vec![("config.schema.json".to_owned(), schema.as_bytes().to_vec())];
     let mut read = |name: &str| -> Result<(), Failure> {
         let path = folder.join(name);
@@ -145,22 +147,13 @@ fn files(folder: &Path, schema: &str) -> Result<Vec<(String, Vec<u8>)>, Failure>
         found.push((name.to_owned(), bytes));
         Ok(())
     };
-    if folder.join("README.md").is_file() {
-        read("README.md")?;
-    }
-    let tests = folder.join("tests");
-    if tests.is_dir() {
-        let entries = fs::read_dir(&tests).map_err(|error| Failure::unreadable(&tests, error))?;
-        for entry in entries {
-            let path = entry.map_err(|error| Failure::unreadable(&tests, error))?.path();
-            let is_pushed = |ending: &str| path.extension().is_some_and(|found| found == ending);
-            // A link leads to any file.
-            let is_file = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
-            if is_file && ["json", "csv", "tsv"].into_iter().any(is_pushed) {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                read(&format!("tests/{name}"))?;
-            }
-        }
+    // A link leads to any file, and what cases do not name is none of the plugin's.
+    let is_file =
+        |name: &str| fs::symlink_metadata(folder.join(name)).is_ok_and(|found| found.is_file());
+    let tests = golden.iter().flat_map(Golden::files).map(|name| format!("tests/{name}"));
+    let names: BTreeSet<String> = tests.chain(["README.md".to_owned()]).collect();
+    for name in names.iter().filter(|name| is_file(name)) {
+        read(name)?;
     }
     Ok(found)
 }
