@@ -17,6 +17,14 @@ pub enum RegistryError {
         /// Why.
         source: reqwest::Error,
     },
+    /// It answers, and comes to no end.
+    #[error("the registry `{host}` has not given all that was asked for within {secs} s")]
+    Late {
+        /// The registry.
+        host: String,
+        /// How long it was waited for.
+        secs: u64,
+    },
     /// The registry says no.
     #[error(
         "the registry `{host}` does not allow to {what}, with {with}: {status}{said}: `docker login {host}` gives it other credentials"
@@ -99,6 +107,7 @@ impl RegistryError {
         match self {
             Self::NotFound { .. } | Self::Wrong { .. } => Fault::Input,
             Self::Unreachable { .. }
+            | Self::Late { .. }
             | Self::Denied { .. }
             | Self::Answer { .. }
             | Self::Credentials { .. }

@@ -19,6 +19,7 @@ mod remote;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Runtime;
@@ -31,6 +32,10 @@ use cache::Cache;
 use clickmill_core::oci::Reference;
 use node::Node;
 use remote::{Artifact, Remote, tag_of};
+
+/// How long a registry may take to give a component with all that belongs to it. Each answer has as long, and one that
+/// trickles is no reason for a start to wait for days.
+const WHOLE: Duration = Duration::from_secs(600);
 
 /// What is asked of registries. It has threads and connections of its own, and waits: not to be used within a
 /// runtime.
@@ -61,7 +66,7 @@ impl Registry {
         if reference.digest().is_some() {
             return Ok(reference.clone());
         }
-        self.runtime.block_on(self.remote.resolved(reference))
+        self.runtime.block_on(in_time(WHOLE, reference, self.remote.resolved(reference)))
     }
 
     /// Pushes a component with what belongs to it, and returns the reference with its digest. The tag comes last:
@@ -97,7 +102,8 @@ impl Registry {
         if let Some((pulled, _)) = kept.as_ref().filter(|kept| is_whole(kept)) {
             return Ok(pulled.clone());
         }
-        let got = self.runtime.block_on(self.remote.get(&reference, max_bytes));
+        let get = self.remote.get(&reference, max_bytes);
+        let got = self.runtime.block_on(in_time(WHOLE, &reference, get));
         let artifact = match (got, &kept) {
             (Ok(artifact), _) => artifact,
             // The component is there. Of its signature others say what is wrong with it.
@@ -131,8 +137,8 @@ impl Registry {
         tag_of(to)?;
         self.runtime.block_on(async {
             let from = self.remote.resolved(from).await?;
-            let Artifact { component, files, signatures } =
-                self.remote.get(&from, max_bytes).await?;
+            let get = self.remote.get(&from, max_bytes);
+            let Artifact { component, files, signatures } = in_time(WHOLE, &from, get).await?;
             let referrers: Vec<Node> = files.into_iter().chain(signatures).collect();
             self.remote.put(&component, &referrers, to).await
         })
@@ -151,6 +157,31 @@ impl Registry {
     }
 }
 
+/// An answer that comes in time.
+async fn in_time<T>(
+    time: Duration,
+    of: &Reference,
+    asked: impl Future<Output = Result<T, RegistryError>>,
+) -> Result<T, RegistryError> {
+    let late = |_| Err(RegistryError::Late { host: of.host().to_owned(), secs: time.as_secs() });
+    tokio::time::timeout(time, asked).await.unwrap_or_else(late)
+}
+
 fn text(signature: &Node) -> String {
     String::from_utf8_lossy(signature.blobs.get(1).map_or(&[][..], |text| text)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_that_never_ends_is_left() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().build().unwrap();
+        let reference: Reference = "oci://localhost/mask:1".parse().unwrap();
+        let never = std::future::pending::<Result<(), _>>();
+        let got = runtime.block_on(in_time(Duration::ZERO, &reference, never));
+        assert!(matches!(got, Err(RegistryError::Late { .. })));
+    }
 }
