@@ -20,6 +20,9 @@ const FILES: &str = "files.json";
 /// Bytes of a signature that are read.
 const MAX_SIGNATURE_BYTES: u64 = 32 << 10;
 
+/// How often a damaged folder is moved away, of which others may put another there meanwhile.
+const MAX_TRIES: usize = 10;
+
 /// Where folders are kept.
 pub(crate) struct Cache {
     root: PathBuf,
@@ -107,7 +110,11 @@ impl Cache {
             if let Some(text) = kept.and_then(|(kept, _)| kept.signature) {
                 write(SIGNATURE, text.as_bytes())?;
             }
-            take_place(&part.keep(), &folder).map_err(file(&folder))?;
+            // What is left of it goes with it.
+            let is_fine = || {
+                self.read(reference).is_ok_and(|kept| kept.is_some_and(|(kept, _)| is_whole(&kept)))
+            };
+            take_place(part.path(), &folder, is_fine).map_err(file(&folder))?;
         }
         if let Some(signature) = signature {
             let path = folder.join(SIGNATURE);
@@ -117,22 +124,34 @@ impl Cache {
     }
 }
 
-/// Moves a folder to where a damaged one may be, or one that another process has made meanwhile.
-fn take_place(part: &Path, folder: &Path) -> io::Result<()> {
-    let moved = fs::rename(part, folder);
-    let is_there = |error: &io::Error| {
-        matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists)
-    };
-    match moved {
-        Err(error) if is_there(&error) => {
-            let aside = part.with_extension("damaged");
-            fs::rename(folder, &aside)?;
-            let moved = fs::rename(part, folder);
-            fs::remove_dir_all(&aside)?;
-            moved
+/// Moves a folder to where a damaged one may be. One that another process has made meanwhile is as good, and stays:
+/// somebody reads it.
+fn take_place(part: &Path, folder: &Path, is_fine: impl Fn() -> bool) -> io::Result<()> {
+    let aside = part.with_extension("damaged");
+    let mut tries = 0;
+    loop {
+        let error = match fs::rename(part, folder) {
+            Err(error) if is_taken(&error) => error,
+            moved => return moved,
+        };
+        if is_fine() {
+            return Ok(());
         }
-        moved => moved,
+        tries += 1;
+        if tries > MAX_TRIES {
+            return Err(error);
+        }
+        match fs::rename(folder, &aside) {
+            Ok(()) => fs::remove_dir_all(&aside)?,
+            // Another has moved it.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists)
 }
 
 fn read(reference: &Reference, folder: &Path) -> Result<(Pulled, Bytes), RegistryError> {
@@ -240,5 +259,24 @@ mod tests {
         let others = fs::Permissions::from_mode(0o777);
         fs::set_permissions(&cache.root, others).unwrap();
         assert!(matches!(cache.read(&reference), Err(RegistryError::NotOurs(_))));
+    }
+
+    #[test]
+    fn processes_that_pull_the_same_at_once_all_have_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let content = Content { component: Bytes::from_static(b"\0asm"), ..Content::default() };
+        let (component, _) = Node::pack(&content).unwrap();
+        let reference: Reference = "oci://localhost/mask:1".parse().unwrap();
+        let reference = reference.at(&component.digest()).unwrap();
+        for round in 0..20 {
+            let cache = Cache::of(scratch.path().join(round.to_string()));
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| cache.write(&reference, &component, None, None).unwrap());
+                }
+            });
+            // Of none a part is left.
+            assert_eq!(fs::read_dir(&cache.root).unwrap().count(), 1);
+        }
     }
 }
