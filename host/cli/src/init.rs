@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Exit, Failure, place};
 use clickmill_core::schema::provenance;
-use clickmill_core::{Micros, lock};
+use clickmill_core::{Micros, lock, store};
 use clickmill_infer::{About, Proposal, propose};
 use sample::Sample;
 
@@ -100,6 +100,14 @@ impl Init {
         if folder.symlink_metadata().is_ok() {
             return Err(is_there(&folder));
         }
+        if lies_in(&folder, &self.source) {
+            let error = format!(
+                "`{}` would lie in `{}`, and a run would take what is written there for data",
+                folder.display(),
+                self.source
+            );
+            return Err(Failure::bad_input(error).hint("name a folder beside it with --output"));
+        }
         let plugins = plugins()?;
         on_interrupt()?;
         let bar = ProgressBar::new_spinner();
@@ -176,6 +184,15 @@ fn short(name: &str) -> String {
 fn is_there(folder: &Path) -> Failure {
     let hint = "nothing is written over: name another with --output, or move it away";
     Failure::bad_input(format!("`{}` is there already", folder.display())).hint(hint)
+}
+
+/// Whether the folder to make lies in the folder that is looked at: of that a run reads all, at any depth.
+fn lies_in(folder: &Path, source: &str) -> bool {
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = fs::canonicalize(parent.unwrap_or(Path::new(".")));
+    let source = store::local(source).ok().filter(|path| Path::new(path).is_dir());
+    let source = source.and_then(|path| fs::canonicalize(path).ok());
+    parent.is_ok_and(|parent| source.is_some_and(|source| parent.starts_with(source)))
 }
 
 /// The folder of the plugins that come with clickmill.

@@ -406,6 +406,11 @@ fn nothing_is_written_over_and_what_cannot_be_read_is_named() {
         assert!(!scratch.path("other").exists());
     }
     refused(&scratch.run(&["init", "gone.csv"]), "gone.csv");
+    fs::create_dir(scratch.path("lake")).unwrap();
+    scratch.write("lake/in.csv", "id,v\n1,2\n");
+    let within = "a run would take what is written there for data";
+    refused(&scratch.run(&["init", "lake", "--output", "lake/made"]), within);
+    refused(&scratch.run(&["init", "."]), within);
     let left = fs::read_dir(scratch.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with('.')));
 }
