@@ -1,6 +1,6 @@
 //! Messages of a subscription, looked at and given back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
@@ -16,6 +16,9 @@ const MAX_BYTES: usize = 64 << 20;
 /// How long the first is waited for, and each of the others.
 const FIRST_IN: Duration = Duration::from_secs(30);
 const NEXT_IN: Duration = Duration::from_secs(5);
+/// How long any is held at most: a subscription of few messages never falls silent, and nobody else gets those
+/// that are held.
+const ALL_IN: Duration = Duration::from_secs(60);
 /// How long giving them back may take.
 const BACK_IN: Duration = Duration::from_secs(10);
 
@@ -35,13 +38,16 @@ pub(super) fn sample(subscription: &str, rows: u64, bar: &ProgressBar) -> Result
     let payloads = runtime.block_on(async {
         let mut stream = Stream::open(&source).await?;
         let (mut held, mut failed) = (Vec::new(), None);
+        let mut until: Option<Instant> = None;
         while held.len() < wanted && failed.is_none() {
-            let patience = if held.is_empty() { FIRST_IN } else { NEXT_IN };
+            let left = |until: Instant| until.saturating_duration_since(Instant::now());
+            let patience = until.map_or(FIRST_IN, |until| NEXT_IN.min(left(until)));
             let mut got = Vec::new();
             let next = stream.next(&mut got, wanted - held.len());
             if !matches!(tokio::time::timeout(patience, next).await, Ok(true)) {
                 break;
             }
+            until.get_or_insert_with(|| Instant::now() + ALL_IN);
             for delivery in got {
                 match delivery {
                     Ok(delivery) => held.push(delivery),
