@@ -158,6 +158,7 @@ impl Csv {
             count -= 1;
         }
         let mut names: Vec<String> = Vec::with_capacity(count);
+        let mut places = header::Places::default();
         for column in 0..count {
             let start = if column == 0 { 0 } else { self.ends[column - 1] };
             let name = std::str::from_utf8(&self.fields[start..self.ends[column]])
@@ -166,14 +167,15 @@ impl Csv {
                 "" => header::place(column),
                 name => name.to_owned(),
             };
-            let name = match names.iter().position(|earlier| *earlier == name) {
+            let name = match places.of(&name) {
                 None => name,
-                Some(_) if self.repeated_names => header::numbered(&name, &names),
+                Some(_) if self.repeated_names => places.numbered(&name),
                 Some(first) => {
                     let (first, second) = (first + 1, column + 1);
                     return Err(DecodeError::HeaderTwice { name, first, second });
                 }
             };
+            places.take(&name, column);
             names.push(name);
         }
         self.schema = header::schema(names);

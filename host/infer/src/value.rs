@@ -1,5 +1,6 @@
 //! Records as trees of values, whose numbers keep their spelling.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -71,9 +72,10 @@ impl Value {
     /// Whether an object in it has a key twice.
     pub(crate) fn repeats_a_key(&self) -> bool {
         match self {
-            Self::Object(members) => members.iter().enumerate().any(|(at, (key, value))| {
-                value.repeats_a_key() || members[..at].iter().any(|(earlier, _)| earlier == key)
-            }),
+            Self::Object(members) => {
+                let mut keys = HashSet::new();
+                members.iter().any(|(key, value)| value.repeats_a_key() || !keys.insert(key))
+            }
             Self::List(elements) => elements.iter().any(Self::repeats_a_key),
             _ => false,
         }

@@ -1,6 +1,7 @@
 //! What bytes are: which format, encoding and dialect. Candidates are tried with the decoder that reads them in a
 //! run.
 
+use std::collections::HashSet;
 use std::io::Cursor;
 
 use arrow::array::AsArray;
@@ -220,10 +221,8 @@ fn delimited(text: &str, is_whole: bool, encoding: Option<&'static Encoding>) ->
     if !rows.is_empty() {
         let first = rows.remove(0);
         dialect.header = is_header(&first, &rows);
-        let repeats = first
-            .iter()
-            .enumerate()
-            .any(|(at, name)| !name.is_empty() && first[..at].contains(name));
+        let mut names = HashSet::new();
+        let repeats = first.iter().any(|name| !name.is_empty() && !names.insert(name));
         dialect.repeated_names = dialect.header && repeats;
     }
     found(dialect, encoding)

@@ -1,5 +1,6 @@
 //! Names of columns, where the header gives none or one twice.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -28,14 +29,34 @@ pub(super) fn of(names: &[String], delimiter: u8, quote: u8) -> Bytes {
     names.join(&char::from(delimiter).to_string()).into()
 }
 
-/// A name with the least number behind it, from 2, that none of the names has.
-pub(super) fn numbered(name: &str, names: &[String]) -> String {
-    let mut count = 2;
-    loop {
-        let numbered = format!("{name}_{count}");
-        if !names.contains(&numbered) {
-            return numbered;
+/// The columns that have names already. A header may have very many, and one name very often.
+#[derive(Default)]
+pub(super) struct Places {
+    /// The column of each name, from 0.
+    taken: HashMap<String, usize>,
+    /// The number that was given last to a name that came again.
+    last: HashMap<String, usize>,
+}
+
+impl Places {
+    /// The column that has a name.
+    pub(super) fn of(&self, name: &str) -> Option<usize> {
+        self.taken.get(name).copied()
+    }
+
+    pub(super) fn take(&mut self, name: &str, column: usize) {
+        self.taken.insert(name.to_owned(), column);
+    }
+
+    /// A name with the least number behind it, from 2, that none has.
+    pub(super) fn numbered(&mut self, name: &str) -> String {
+        let last = self.last.entry(name.to_owned()).or_insert(1);
+        loop {
+            *last += 1;
+            let numbered = format!("{name}_{last}");
+            if !self.taken.contains_key(&numbered) {
+                return numbered;
+            }
         }
-        count += 1;
     }
 }

@@ -383,6 +383,15 @@ fn a_name_that_comes_again_gets_a_number_where_the_setting_says_so() {
 }
 
 #[test]
+fn one_name_may_come_again_very_often() {
+    let repeated = Dialect { repeated_names: true, ..Dialect::default() };
+    let format = Format::Csv { dialect: repeated, max_record_bytes: 1 << 20 };
+    let header = vec!["v"; 50_000].join(",");
+    let decoder = decoder(&format, 10, header.as_bytes()).expect("a header");
+    assert_eq!(decoder.schema().field(49_999).name(), "v_50000");
+}
+
+#[test]
 fn text_in_another_encoding_is_decoded_as_text() {
     let latin = Dialect { encoding: Some(encoding_rs::WINDOWS_1252), ..Dialect::default() };
     let format = Format::Csv { dialect: latin, max_record_bytes: 1024 };
