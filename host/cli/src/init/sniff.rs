@@ -263,7 +263,9 @@ fn found(dialect: Dialect, encoding: Option<&'static Encoding>) -> Found {
     if dialect.trailing_delimiter {
         settings.push("trailing_delimiter = true".to_owned());
     }
-    if !dialect.header {
+    if dialect.header {
+        lines.push("# The first line is taken for the names of the columns. Where it is a record, `header = false`.".to_owned());
+    } else {
         lines.push("# The first line looks like a record. Where it has the names of the columns, `header = true`.".to_owned());
         settings.push("header = false".to_owned());
     }
@@ -324,6 +326,14 @@ mod tests {
         ] {
             assert_eq!(lines(bytes), wanted, "{}", bytes.escape_ascii());
         }
+    }
+
+    #[test]
+    fn a_first_line_of_words_may_be_a_record_and_that_is_said() {
+        let found = sniff(b"Ada,Paris\nBob,Rome\n", true).expect("text");
+        assert!(
+            found.lines.iter().any(|line| line.contains("Where it is a record, `header = false`"))
+        );
     }
 
     #[test]
