@@ -2,8 +2,8 @@
 //! masked, rules; and the files that say so, a pipeline that runs as it is.
 //!
 //! All of it has to be safe for rows that were not looked at: no column is required, what does not fit any
-//! column is kept, a rule that might refuse a good row is commented out, and what is in doubt is text. This
-//! crate knows neither where records come from nor the terminal.
+//! column is kept, a rule that might refuse a good row is wide or commented out, and what is in doubt is text.
+//! This crate knows neither where records come from nor the terminal.
 
 mod events;
 mod files;
