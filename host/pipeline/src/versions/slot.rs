@@ -333,16 +333,13 @@ impl Slot {
     pub(crate) fn reads_as(&self, reading: &Arc<Reading>) {
         let mut readings = lock(&self.readings);
         readings.retain(|known| !Arc::ptr_eq(known, reading));
-        readings.push(reading.clone());
+        remember(&mut readings, reading);
     }
 
     fn remember(&self, reading: &Arc<Reading>) {
         let mut readings = lock(&self.readings);
         if readings.iter().all(|known| !Arc::ptr_eq(known, reading)) {
-            readings.push(reading.clone());
-            if readings.len() > MAX_READINGS {
-                readings.remove(0);
-            }
+            remember(&mut readings, reading);
         }
     }
 
@@ -402,6 +399,13 @@ impl Slot {
     fn write(&self) -> RwLockWriteGuard<'_, Versions> {
         self.running.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Adds the newest, and forgets the oldest.
+fn remember(readings: &mut Vec<Arc<Reading>>, reading: &Arc<Reading>) {
+    readings.push(reading.clone());
+    let over = readings.len().saturating_sub(MAX_READINGS);
+    readings.drain(..over);
 }
 
 fn steps(batches: u64, share: f64) -> u64 {

@@ -121,4 +121,9 @@ fn a_version_goes_back_to_the_reading_of_the_file_that_it_ran_with() {
     let readings = slot.readings();
     assert_eq!(readings.len(), MAX_READINGS);
     assert!(Arc::ptr_eq(&readings[0], &slot.current().reading));
+    // One that was forgotten is the file's again.
+    slot.reads_as(&first);
+    let readings = slot.readings();
+    assert_eq!(readings.len(), MAX_READINGS);
+    assert!(Arc::ptr_eq(&readings[0], &first));
 }
