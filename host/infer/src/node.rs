@@ -93,6 +93,12 @@ impl Node {
         self.fields.get_mut(at).map(|(_, field)| field)
     }
 
+    /// Whether keys of its objects are values of persons, and no names of fields: counts by e-mail address, say.
+    pub(crate) fn has_personal_keys(&self) -> bool {
+        let is_personal = |key: &str| personal::look(key).is_some_and(|look| look != Look::Prose);
+        self.fields.iter().any(|(key, _)| is_personal(key))
+    }
+
     /// Whether something in it looks personal, by value or by the names of keys.
     pub(crate) fn holds_personal(&self, path: &[&str]) -> bool {
         let of_field = |(key, field): &(String, Node)| {
@@ -100,6 +106,7 @@ impl Node {
             personal::by_name(&path, false).is_some() || field.holds_personal(&path)
         };
         !self.scalars.looks.is_empty()
+            || self.has_personal_keys()
             || self.fields.iter().any(of_field)
             || self.elements.as_ref().is_some_and(|elements| elements.holds_personal(path))
     }

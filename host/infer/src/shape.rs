@@ -137,7 +137,7 @@ fn record<'a>(node: &'a Node, path: &[&'a str]) -> Vec<Column<'a>> {
     let there: u64 = node.fields.iter().map(|(_, field)| field.values).sum();
     let is_map =
         node.fields.len() > MAP_KEYS && there * 4 < node.objects * node.fields.len() as u64;
-    if is_map || node.has_too_many_keys || path.len() >= MAX_DEPTH {
+    if is_map || node.has_personal_keys() || node.has_too_many_keys || path.len() >= MAX_DEPTH {
         return Vec::new();
     }
     columns(node, &mut Names::new(&[]), path, false)

@@ -90,6 +90,15 @@ fn a_column_that_holds_what_another_masks_is_masked_too() {
 }
 
 #[test]
+fn keys_that_are_values_of_persons_name_no_columns_and_are_cleaned() {
+    let text = r#"{"id": 1, "votes": {"ada@example.com": 2, "bob@example.com": 3}}"#;
+    let files = proposed(&json(&[text; 60])).expect("a pipeline");
+    assert!(files.iter().all(|(_, text)| !text.contains("example")), "{files:#?}");
+    let masked = r#"votes = { clean = ["email", "#;
+    assert!(files[0].1.lines().any(|line| line.starts_with(masked)), "{}", files[0].1);
+}
+
+#[test]
 fn what_no_pipeline_can_be_made_of_is_refused_in_words() {
     for (records, wanted) in [
         (json(&["1", "2"]), "no record is a JSON object"),
