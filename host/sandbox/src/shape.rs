@@ -3,7 +3,9 @@
 //!
 //! What passes may still be no component, or dear to compile: that is found out by compiling it.
 
-use wasmtime::wasmparser::{BinaryReaderError, Encoding, FunctionBody, Instance, Parser, Payload};
+use wasmtime::wasmparser::{
+    BinaryReaderError, ElementItems, Encoding, FunctionBody, Instance, Parser, Payload,
+};
 
 /// Functions, over all modules. Python's interpreter has some 15,000.
 const MAX_FUNCTIONS: u64 = 100_000;
@@ -13,6 +15,12 @@ const MAX_FUNCTION_BYTES: u64 = 1 << 20;
 const MAX_LOCALS: u64 = 20_000;
 /// Types, imports, exports and whatever else is listed, over all sections.
 const MAX_ITEMS: u64 = 1_000_000;
+/// What each instance of a module has a place for that is none of a guest's memory, over all modules: imports,
+/// globals, tags, and elements of segments. Such a place takes up to 32 bytes, and the one byte that asks for it may
+/// be in as many instances as there may be. Python's interpreter has some 9,000.
+const MAX_PLACES: u64 = 50_000;
+/// Segments of data, over all modules: an instance has 12 bytes for each. Go's linker makes 44,000 for a small plugin.
+const MAX_DATA: u64 = 250_000;
 /// Modules and components within.
 const MAX_PARTS: u64 = 1_000;
 /// How deep they lie within each other.
@@ -166,6 +174,8 @@ struct Counted {
     made_of: Parts,
     functions: u64,
     items: u64,
+    places: u64,
+    data: u64,
     parts: u64,
     /// Of what is read now: 1 is the component itself.
     depth: u64,
@@ -204,7 +214,7 @@ impl Counted {
                 exports.count()
             }
             Payload::TypeSection(section) => section.count(),
-            Payload::ImportSection(section) => section.count(),
+            Payload::ImportSection(section) => self.place(section.count())?,
             Payload::FunctionSection(section) => section.count(),
             Payload::TableSection(section) => {
                 let tables = &mut self.made_of.tables;
@@ -220,11 +230,23 @@ impl Counted {
                 at_most(limit.into(), (*memories).into(), |n| format!("{n} memories"))?;
                 section.count()
             }
-            Payload::TagSection(section) => section.count(),
-            Payload::GlobalSection(section) => section.count(),
+            Payload::TagSection(section) => self.place(section.count())?,
+            Payload::GlobalSection(section) => self.place(section.count())?,
             Payload::ExportSection(section) => section.count(),
-            Payload::ElementSection(section) => section.count(),
-            Payload::DataSection(section) => section.count(),
+            Payload::ElementSection(section) => {
+                for element in section.clone() {
+                    self.place(match element?.items {
+                        ElementItems::Functions(items) => items.count(),
+                        ElementItems::Expressions(_, items) => items.count(),
+                    })?;
+                }
+                self.place(section.count())?
+            }
+            Payload::DataSection(section) => {
+                self.data += u64::from(section.count());
+                at_most(MAX_DATA, self.data, |n| format!("{n} segments of data"))?;
+                section.count()
+            }
             Payload::InstanceSection(section) => {
                 // Others only name what is there.
                 let limit = MOST_PARTS.core_instances;
@@ -247,6 +269,13 @@ impl Counted {
         };
         self.items += u64::from(items);
         at_most(MAX_ITEMS, self.items, |n| format!("{n} types, imports, exports and the like"))
+    }
+
+    /// Counts places of instances; returns how many these are.
+    fn place(&mut self, count: u32) -> Result<u32, ShapeError> {
+        self.places += u64::from(count);
+        at_most(MAX_PLACES, self.places, |n| format!("{n} imports, globals and elements"))?;
+        Ok(count)
     }
 }
 

@@ -79,6 +79,29 @@ fn parts_are_counted_as_they_stand_there() {
     assert!(told(&of(1, 1, 65)).contains("65 instances of modules, wanted at most 64"));
 }
 
+/// Each instance has its own of them, whatever the guest's memory may be.
+#[test]
+fn what_instances_have_places_for_is_bounded() {
+    let module = |number, content: Vec<u8>| [MODULE.to_vec(), section(number, &content)].concat();
+    // One segment, passive, of functions: a byte each.
+    let elements = |count: usize| module(9, [vec![1, 1, 0], leb(count), vec![0; count]].concat());
+    // Integers that are 0.
+    let globals =
+        |count: usize| module(6, [leb(count), [0x7f, 0, 0x41, 0, 0x0b].repeat(count)].concat());
+    let parts = |modules: &[Vec<u8>]| {
+        let modules: Vec<Vec<u8>> = modules.iter().map(|module| section(1, module)).collect();
+        component(&modules)
+    };
+    assert!(check(&parts(&[elements(24_999), globals(25_000)])).is_ok());
+    for modules in [vec![elements(50_000)], vec![globals(30_000), globals(30_000)]] {
+        assert!(told(&parts(&modules)).contains("imports, globals and elements, wanted at most"));
+    }
+    // Passive, and empty.
+    let data = |count: usize| module(11, [leb(count), [1, 0].repeat(count)].concat());
+    assert!(check(&parts(&[data(125_000), data(125_000)])).is_ok());
+    assert!(told(&parts(&[data(125_000), data(125_001)])).contains("250001 segments of data"));
+}
+
 #[test]
 fn what_is_no_component_is_told_by_what_it_is() {
     assert!(told(&MODULE).contains("a module of WebAssembly, wanted a component"));
