@@ -101,9 +101,16 @@ fn build_project(
     freshness: Freshness,
     install: Install,
 ) -> Result<PathBuf, BuildError> {
-    if freshness == Freshness::Sources && project.is_fresh() {
+    let is_there = || freshness == Freshness::Sources && project.is_fresh();
+    if is_there() {
         return Ok(project.component());
     }
+    let _lock = project.lock()?;
+    // Another process may have built it while this one waited.
+    if is_there() {
+        return Ok(project.component());
+    }
+    let made_of = project.newest_source();
     tracing::info!(plugin = project.name, language = %project.language, "building plugin");
     let made = match project.language {
         // Crates are built together.
@@ -113,7 +120,7 @@ fn build_project(
         Language::Python => python::build(project, install),
         Language::JavaScript => javascript::build(project, install),
     };
-    project.keep(&made?)
+    project.keep(&made?, made_of)
 }
 
 #[cfg(test)]

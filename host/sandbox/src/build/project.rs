@@ -74,10 +74,25 @@ impl Project {
         sources
     }
 
-    /// Keeps what was made of it.
-    pub(super) fn keep(&self, made: &Made) -> Result<PathBuf, BuildError> {
+    /// When its newest source was changed.
+    pub(super) fn newest_source(&self) -> Option<SystemTime> {
+        self.sources().iter().filter_map(|path| modified(path)).max()
+    }
+
+    /// Keeps what was made of it, with the time of its newest source before that was read: one that is saved
+    /// while tools run may not be in it, and is newer.
+    pub(super) fn keep(
+        &self,
+        made: &Made,
+        made_of: Option<SystemTime>,
+    ) -> Result<PathBuf, BuildError> {
         let path = self.component();
         write(&path, &made.component)?;
+        if let Some(at) = made_of {
+            let file = fs::File::options().append(true).open(&path);
+            file.and_then(|file| file.set_modified(at))
+                .map_err(|source| BuildError::File { path: path.clone(), source })?;
+        }
         match &made.named {
             // Newer than that, or it would be of an earlier build.
             Some(with_names) => write(&named(&path), with_names)?,
@@ -92,6 +107,19 @@ impl Project {
         let path = self.target().join("work");
         match fs::create_dir_all(&path) {
             Ok(()) => Ok(path),
+            Err(source) => Err(BuildError::File { path, source }),
+        }
+    }
+
+    /// Keeps other processes from building it as long as the file is open: they would write into each other's
+    /// files. Where the file system knows no locks, they are not kept from it.
+    pub(super) fn lock(&self) -> Result<fs::File, BuildError> {
+        let path = self.work_folder()?.join("lock");
+        match fs::File::options().create(true).append(true).open(&path) {
+            Ok(file) => {
+                let _ = file.lock();
+                Ok(file)
+            }
             Err(source) => Err(BuildError::File { path, source }),
         }
     }
@@ -151,7 +179,7 @@ mod tests {
         assert_eq!(project.name, "shout");
         assert!(!project.is_fresh());
         let made = Made { component: b"a component".to_vec(), named: Some(b"named".to_vec()) };
-        assert_eq!(project.keep(&made).unwrap(), project.component());
+        assert_eq!(project.keep(&made, None).unwrap(), project.component());
         assert!(named(&project.component()).is_file());
         touch("target/plugins/components/shout.wasm", 10);
         assert!(project.is_fresh());
@@ -177,6 +205,12 @@ mod tests {
             touch(source, 0);
             assert!(project.is_fresh(), "{source}");
         }
+        let made_of = project.newest_source();
+        touch("plugin.c", 5);
+        project.keep(&made, made_of).unwrap();
+        assert!(!project.is_fresh(), "saved while it was built");
+        touch("target/plugins/components/shout.wasm", 10);
+        assert!(project.is_fresh());
         fs::remove_file(folder.join("sdk/wit/plugin.wit")).unwrap();
         assert!(!project.is_fresh(), "the contract is gone");
     }
@@ -186,10 +220,10 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let project = Project::at(scratch.path(), Language::Python).unwrap();
         let mut made = Made { component: Vec::new(), named: Some(Vec::new()) };
-        let path = project.keep(&made).unwrap();
+        let path = project.keep(&made, None).unwrap();
         assert!(named(&path).is_file());
         made.named = None;
-        project.keep(&made).unwrap();
+        project.keep(&made, None).unwrap();
         assert!(path.is_file() && !named(&path).exists());
     }
 }
