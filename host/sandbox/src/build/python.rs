@@ -19,9 +19,12 @@ use clickmill_core::build_tool;
 const PACKAGE: &str = "componentize-py==0.25.1";
 const FOLDER: &str = "componentize-py-0.25.1";
 
-/// Calls it: what it says of a failure is what Python said, without where it was itself.
+/// Calls it: what it says of a failure is what Python said, without where it was itself. Modules of the folder that
+/// it is called in are the plugin's, and run in the component only.
 const CALL: &str = r#"
-import sys, componentize_py
+import sys
+sys.path[:] = filter(None, sys.path)
+import componentize_py
 try:
     componentize_py.script()
 except BaseException as error:
@@ -43,7 +46,7 @@ fn here() -> Option<PathBuf> {
 }
 
 fn line() -> String {
-    if !tools::is_here("python3", ["-m", "pip", "--version"]) {
+    if !tools::has_pip() {
         return "sudo apt-get install -y python3 python3-pip".to_owned();
     }
     let folder = tools::folder(FOLDER).unwrap_or_default();
@@ -103,12 +106,9 @@ fn packages(
         // Beside it first: either all is there, or nothing.
         let new = work.join("packages-new");
         let _ = fs::remove_dir_all(&new);
-        let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
         // What is compiled for this machine runs in no component.
-        let pure = ["--only-binary", ":all:", "--platform", "any", "--target"];
-        let arguments = quiet.into_iter().chain(pure).map(OsStr::new).chain([new.as_os_str()]);
-        let arguments = arguments.chain(dependencies.iter().map(OsStr::new));
-        if install == Install::Never || !tools::run("python3", arguments) {
+        let pure = ["--only-binary", ":all:", "--platform", "any"];
+        if install == Install::Never || !tools::pip_install(&new, &pure, dependencies) {
             let names = dependencies.join("`, `");
             return Err(project.no_tools(&format!("leave its dependencies out: `{names}`")));
         }

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use clickmill_core::{build_tool, private};
 
@@ -75,9 +75,32 @@ pub(super) fn install(name: &str, by: impl FnOnce(&Path) -> bool) -> bool {
 
 /// Installs packages of PyPI, such as `ziglang==0.17.1`, into their folder.
 pub(super) fn install_from_pypi(name: &str, packages: &[&str]) -> bool {
-    install(name, |folder| {
-        let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"];
-        let arguments = quiet.map(OsStr::new).into_iter().chain([folder.as_os_str()]);
-        run("python3", arguments.chain(packages.iter().map(OsStr::new)))
-    })
+    install(name, |folder| pip_install(folder, &[], packages))
+}
+
+/// Python's installer, called where there are no modules: `python3 -m` runs those of the folder that it is called
+/// in, such as a plugin's `json.py`, in place of its own.
+fn pip() -> Command {
+    let mut pip = build_tool("python3");
+    pip.args(["-m", "pip"]).current_dir("/").stdin(Stdio::null());
+    pip
+}
+
+/// Whether Python's installer is here.
+pub(super) fn has_pip() -> bool {
+    pip().arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+/// Installs packages of PyPI into a folder, an absolute path; whether it could. None of them is taken for an option,
+/// however it begins.
+pub(super) fn pip_install<P: AsRef<OsStr>>(
+    folder: &Path,
+    options: &[&str],
+    packages: &[P],
+) -> bool {
+    let mut pip = pip();
+    pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(options);
+    pip.arg("--target").arg(folder).arg("--").args(packages);
+    // Standard output is for data.
+    pip.stdout(std::io::stderr()).status().is_ok_and(|status| status.success())
 }
