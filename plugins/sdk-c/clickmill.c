@@ -176,7 +176,9 @@ static uint32_t json_hex(json *in) {
 }
 
 static cm_text json_text(json *in) {
-  char *text = cm_alloc(in->end - in->at), *to = text;
+  const char *end = in->at + 1;
+  while (*end != '"') end += *end == '\\' ? 2 : 1;
+  char *text = cm_alloc(end - in->at), *to = text; // no longer than it is written
   for (in->at++; *in->at != '"';) {
     char c = *in->at++;
     if (c != '\\') { *to++ = c; continue; }

@@ -203,6 +203,17 @@ fn a_hostile_row_of_c_costs_no_other() {
     C.passes("a_hostile_row_of_c_costs_no_other", &[("tests/cases.json", C_CASES)]);
 }
 
+/// Of what a configuration takes, a batch has the most left.
+#[test]
+fn a_configuration_of_many_texts_is_read_in_c() {
+    let texts = vec!["\"blocked.example\""; 5_000].join(",");
+    let row = r#"{"input": {"what": "good"}, "output": {"what": "good"}}"#;
+    let cases = format!(
+        r#"{{"columns": {{"what": "STRING"}}, "config": {{"blocked": [{texts}]}}, "cases": [{row}, {row}]}}"#
+    );
+    C.passes("a_configuration_of_many_texts_is_read_in_c", &[("tests/cases.json", &cases)]);
+}
+
 #[test]
 fn the_sdks_of_go_and_c_come_along() {
     for language in [GO, C] {
