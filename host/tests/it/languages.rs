@@ -239,6 +239,22 @@ fn a_project_in_go_is_tested_natively() {
     assert!(output.status.success() && told.starts_with("ok"), "{told}");
 }
 
+/// What lies around it has no say: neither a repository, be it damaged or of somebody else, nor a workspace.
+#[test]
+fn a_project_in_go_is_built_by_itself() {
+    if !GO.has_tools("a_project_in_go_is_built_by_itself") {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.done(&["plugin", "new", "ours", "--language", "go"]);
+    std::fs::create_dir(scratch.path(".git")).unwrap();
+    scratch.write("go.work", "go 1.24\n");
+    let mut build = scratch.command(&["plugin", "build", "ours"]);
+    let output = build.env("CLICKMILL_TOOLS", tools()).output().unwrap();
+    let told = talk(&output, &scratch);
+    assert!(output.status.success(), "{told}");
+}
+
 /// On a machine with nothing on it.
 #[test]
 fn without_go_or_zig_it_is_told_what_to_install() {

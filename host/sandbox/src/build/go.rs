@@ -37,13 +37,16 @@ pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildEr
     command
         .current_dir(&project.folder)
         // The names of functions stay; they are taken out of the component.
-        .args(["build", "-trimpath", "-buildmode=c-shared", "-ldflags=-w", "-o"])
+        // Of a repository around it nothing is asked: git runs what its settings say, and each commit would make
+        // another component.
+        .args(["build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", "-ldflags=-w", "-o"])
         .arg(&module)
         .arg(".")
         .env("GOOS", "wasip1")
         .env("GOARCH", "wasm")
         .env("GOPROXY", "off")
         .env("GOTOOLCHAIN", "local")
+        .env("GOWORK", "off")
         .envs(tools::folder("go-cache").map(|cache| ("GOCACHE", cache)))
         .envs(tools::folder("go-path").map(|path| ("GOPATH", path)))
         .stdin(Stdio::null())
