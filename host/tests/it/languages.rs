@@ -57,6 +57,7 @@ func row(_ *struct{}, row *clickmill.Row) error {
 		what = time.Now().UTC().String()
 	case "print":
 		fmt.Println("printed")
+		fmt.Print("\xff half: \xc3", "\n")
 	}
 	row.Set("what", strings.ToUpper(what))
 	return nil
@@ -138,7 +139,13 @@ static void row(cm_row *row) {
   }
   if (!strcmp(word, "variable")) snprintf(word, sizeof(word), "path%s", getenv("PATH") ? getenv("PATH") : "");
   if (!strcmp(word, "clock")) snprintf(word, sizeof(word), "%lld", (long long)time(NULL));
-  if (!strcmp(word, "print")) printf("printed %d\n", 1);
+  if (!strcmp(word, "print")) {
+    printf("printed %d\n", 1);
+    printf("\xff half: %.1s\n", "\xc3\xa4");
+    // More than the C library holds back: it writes in the middle of a character.
+    for (int i = 0; i < 1000; i++) printf("\xc3\xa4");
+    printf(".\n");
+  }
   cm_set_text(row, "what", cm_str(word));
 }
 

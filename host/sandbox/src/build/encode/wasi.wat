@@ -42,10 +42,57 @@
         (br $next)))
     (i32.const 0))
 
+  ;; How many bytes of a text are UTF-8, up to the first one that is not.
+  (func $well_formed (param $text i32) (param $bytes i32) (result i32)
+    (local $at i32) (local $first i32) (local $second i32) (local $length i32) (local $next i32)
+    (loop $character
+      (if (i32.ge_u (local.get $at) (local.get $bytes)) (then (return (local.get $bytes))))
+      (local.set $first (i32.load8_u (i32.add (local.get $text) (local.get $at))))
+      (local.set $length (i32.const 1))
+      (if (i32.ge_u (local.get $first) (i32.const 0x80))
+        (then
+          (if (i32.or (i32.lt_u (local.get $first) (i32.const 0xc2)) (i32.gt_u (local.get $first) (i32.const 0xf4)))
+            (then (return (local.get $at))))
+          (local.set $length
+            (i32.add
+              (i32.const 2)
+              (i32.add
+                (i32.ge_u (local.get $first) (i32.const 0xe0))
+                (i32.ge_u (local.get $first) (i32.const 0xf0)))))
+          (if (i32.gt_u (i32.add (local.get $at) (local.get $length)) (local.get $bytes))
+            (then (return (local.get $at))))
+          ;; Longer than it has to be, half a surrogate pair, or beyond all characters.
+          (local.set $second (i32.load8_u offset=1 (i32.add (local.get $text) (local.get $at))))
+          (if
+            (i32.or
+              (i32.or
+                (i32.and (i32.eq (local.get $first) (i32.const 0xe0)) (i32.lt_u (local.get $second) (i32.const 0xa0)))
+                (i32.and (i32.eq (local.get $first) (i32.const 0xed)) (i32.gt_u (local.get $second) (i32.const 0x9f))))
+              (i32.or
+                (i32.and (i32.eq (local.get $first) (i32.const 0xf0)) (i32.lt_u (local.get $second) (i32.const 0x90)))
+                (i32.and (i32.eq (local.get $first) (i32.const 0xf4)) (i32.gt_u (local.get $second) (i32.const 0x8f)))))
+            (then (return (local.get $at))))
+          (local.set $next (i32.const 1))
+          (loop $continued
+            (if
+              (i32.ne
+                (i32.and
+                  (i32.load8_u (i32.add (i32.add (local.get $text) (local.get $at)) (local.get $next)))
+                  (i32.const 0xc0))
+                (i32.const 0x80))
+              (then (return (local.get $at))))
+            (local.set $next (i32.add (local.get $next) (i32.const 1)))
+            (br_if $continued (i32.lt_u (local.get $next) (local.get $length))))))
+      (local.set $at (i32.add (local.get $at) (local.get $length)))
+      (br $character))
+    unreachable)
+
   ;; Standard output is the log's `info`, standard error its `error`: of a plugin that traps then, the last such
-  ;; line is why. A call writes a line; where it has several pieces, they are put together first.
+  ;; line is why. A call writes a line; where it has several pieces, they are put together first. What is no UTF-8, as
+  ;; where a runtime's buffer ended within a character, is `?`: the log takes nothing else.
   (func (export "fd_write") (param $fd i32) (param $pieces i32) (param $count i32) (param $written i32) (result i32)
     (local $left i32) (local $piece i32) (local $bytes i32) (local $text i32) (local $length i32)
+    (local $at i32) (local $is_copy i32)
     (if (i32.gt_u (i32.sub (local.get $fd) (i32.const 1)) (i32.const 1)) (then (return (i32.const 8))))
     (local.set $left (local.get $count))
     (local.set $piece (local.get $pieces))
@@ -64,6 +111,7 @@
     (i32.store (local.get $written) (local.get $bytes))
     (if (i32.and (i32.gt_u (local.get $count) (i32.const 1)) (i32.ne (local.get $bytes) (i32.const 0)))
       (then
+        (local.set $is_copy (i32.const 1))
         (local.set $text
           (call $realloc (i32.const 0) (i32.const 0) (i32.const 1) (local.get $bytes)))
         (local.set $bytes (i32.const 0))
@@ -87,6 +135,25 @@
             (i32.const 10)))
         (local.set $bytes (i32.sub (local.get $bytes) (i32.const 1)))
         (br $next)))
+    (local.set $at (call $well_formed (local.get $text) (local.get $bytes)))
+    (if (i32.lt_u (local.get $at) (local.get $bytes))
+      (then
+        (if (i32.eqz (local.get $is_copy))
+          (then
+            (local.set $piece (local.get $text))
+            (local.set $text
+              (call $realloc (i32.const 0) (i32.const 0) (i32.const 1) (local.get $bytes)))
+            (memory.copy (local.get $text) (local.get $piece) (local.get $bytes))))
+        (loop $next
+          (i32.store8 (i32.add (local.get $text) (local.get $at)) (i32.const 63))
+          (local.set $at (i32.add (local.get $at) (i32.const 1)))
+          (local.set $at
+            (i32.add
+              (local.get $at)
+              (call $well_formed
+                (i32.add (local.get $text) (local.get $at))
+                (i32.sub (local.get $bytes) (local.get $at)))))
+          (br_if $next (i32.lt_u (local.get $at) (local.get $bytes))))))
     (if (local.get $bytes)
       (then
         (call $log
