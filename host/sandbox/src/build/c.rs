@@ -77,7 +77,12 @@ fn sources(folder: &Path) -> Vec<OsString> {
     for below in SOURCES {
         let entries = fs::read_dir(folder.join(below)).into_iter().flatten();
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        let files = paths.filter(|path| path.extension() == Some(OsStr::new("c")));
+        let is_hidden = |path: &Path| {
+            path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+        };
+        // What is hidden is an editor's, such as the lock `.#plugin.c`, which leads nowhere.
+        let files =
+            paths.filter(|path| path.extension() == Some(OsStr::new("c")) && !is_hidden(path));
         sources.extend(files.map(PathBuf::into_os_string));
     }
     sources.sort();
@@ -91,8 +96,15 @@ mod tests {
     #[test]
     fn sources_are_those_of_the_folder_and_of_the_sdk() {
         let scratch = tempfile::tempdir().unwrap();
-        for file in ["plugin.c", "src/b.c", "src/a.h", "sdk/clickmill.c", "tests/no.c", "README.md"]
-        {
+        for file in [
+            "plugin.c",
+            ".#plugin.c",
+            "src/b.c",
+            "src/a.h",
+            "sdk/clickmill.c",
+            "tests/no.c",
+            "README.md",
+        ] {
             let path = scratch.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();

@@ -142,9 +142,13 @@ fn add_sources(folder: &Path, endings: &[&str], depth: usize, sources: &mut Vec<
     for entry in entries.filter_map(Result::ok) {
         let (name, path) = (entry.file_name(), entry.path());
         let name = name.to_string_lossy();
+        // An editor's, such as the lock `.#plugin.py`, which leads nowhere.
+        if name.starts_with('.') {
+            continue;
+        }
         // A link to a folder is none: it may lead to where it is.
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            if !name.starts_with('.') && !NO_SOURCES.contains(&&*name) {
+            if !NO_SOURCES.contains(&&*name) {
                 add_sources(&path, endings, depth, sources);
             }
         } else if path.extension().is_some_and(|ending| endings.iter().any(|e| ending == *e)) {
@@ -189,6 +193,7 @@ mod tests {
             "target/plugins/work/plugin.c",
             "node_modules/a/a.c",
             ".git/a.c",
+            ".#plugin.c",
             "a.wasm",
         ] {
             touch(other, 20);

@@ -18,9 +18,11 @@ function withoutTypes() {
   rmSync(made, { recursive: true, force: true });
   const copy = (from, to) => {
     for (const entry of readdirSync(from, { withFileTypes: true })) {
+      // What is hidden is an editor's, such as the lock `.#plugin.ts`, which leads nowhere.
+      if (entry.name.startsWith(".")) continue;
       const [own, its] = [join(from, entry.name), join(to, entry.name)];
       if (entry.isDirectory()) {
-        if (!entry.name.startsWith(".") && !NO_SOURCES.includes(entry.name)) copy(own, its);
+        if (!NO_SOURCES.includes(entry.name)) copy(own, its);
       } else if (/\.[jt]s$/.test(entry.name) && !entry.name.endsWith(".d.ts")) {
         mkdirSync(to, { recursive: true });
         if (entry.name.endsWith(".js")) {
