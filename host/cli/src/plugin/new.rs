@@ -117,6 +117,10 @@ fn check_name(language: Language, name: &str) -> Result<(), Failure> {
     if stage::ALL.contains(&name) {
         return refused("the host has a stage of that name");
     }
+    // Its table is called after it.
+    if name.replace('-', "_") == "dead_letter" {
+        return refused("the table of dead letters is called so");
+    }
     if language != Language::Rust {
         return Ok(());
     }

@@ -27,6 +27,8 @@ fn a_name_is_one_of_a_crate_and_of_a_stage() {
     for (name, why) in [
         ("decode", "the host has a stage"),
         ("sink", "the host has a stage"),
+        ("dead-letter", "the table of dead letters"),
+        ("dead_letter", "the table of dead letters"),
         ("fn", "a word of Rust's own"),
         ("std", "a word of Rust's own"),
         ("proc-macro", "a word of Rust's own"),
