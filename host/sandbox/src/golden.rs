@@ -196,14 +196,8 @@ impl Golden {
     }
 
     /// The names of the files that it was read from: its own, and those of the tables that it names.
-    pub fn files(&self) -> Vec<String> {
+    pub fn file_names(&self) -> Vec<String> {
         [vec![self.file.clone()], self.named_files()].concat()
-    }
-
-    /// How many cases there are.
-    #[expect(clippy::len_without_is_empty, reason = "a file without cases is refused")]
-    pub fn len(&self) -> usize {
-        self.cases.len()
     }
 
     /// Parses the text of a file.

@@ -44,7 +44,7 @@ impl Pushed {
         Ok(Self {
             reference: pulled.reference.to_string(),
             signed,
-            cases: cases.iter().map(|golden| (golden.file.clone(), golden.len())).collect(),
+            cases: cases.iter().map(|golden| (golden.file.clone(), golden.cases())).collect(),
             files: pulled.files.clone(),
             readme: std::fs::read_to_string(readme).ok(),
         })

@@ -150,7 +150,7 @@ fn files(folder: &Path, schema: &str) -> Result<Vec<(String, Vec<u8>)>, Failure>
     // A link leads to any file, and what cases do not name is none of the plugin's.
     let is_file =
         |name: &str| fs::symlink_metadata(folder.join(name)).is_ok_and(|found| found.is_file());
-    let tests = golden.iter().flat_map(Golden::files).map(|name| format!("tests/{name}"));
+    let tests = golden.iter().flat_map(Golden::file_names).map(|name| format!("tests/{name}"));
     let names: BTreeSet<String> = tests.chain(["README.md".to_owned()]).collect();
     for name in names.iter().filter(|name| is_file(name)) {
         read(name)?;
