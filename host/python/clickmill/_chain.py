@@ -262,18 +262,18 @@ class Chain:
     def _joined(self, parts: list[Answer]) -> Answer:
         process = self._running()
         tables = {
-            name: pa.concat_tables([schema.empty_table(), *(part.tables[name] for part in parts)])
+            name: pa.concat_tables([_wire.no_rows(schema), *(part.tables[name] for part in parts)])
             for name, schema in process.schemas.items()
         }
-        letters = pa.concat_tables([process.letters.empty_table(), *(part.letters for part in parts)])
+        letters = pa.concat_tables([_wire.no_rows(process.letters), *(part.letters for part in parts)])
         return Answer(tables, letters, _sum([part.counts for part in parts]))
 
 
 def _parts(process: Process, answered: Answered) -> typing.Iterator[Answer]:
     """An answer frame by frame, at last its counts, which are held against what came."""
     names = list(process.schemas)
-    none = {name: schema.empty_table() for name, schema in process.schemas.items()}
-    no_letters = process.letters.empty_table()
+    none = {name: _wire.no_rows(schema) for name, schema in process.schemas.items()}
+    no_letters = _wire.no_rows(process.letters)
     came: collections.Counter[str] = collections.Counter()
     letters = 0
     for frame in answered.frames:

@@ -72,6 +72,11 @@ def read(pipe: typing.IO[bytes]) -> Frame | None:
     return Frame(Kind(kind), table, body) if len(body) == length else None
 
 
+def no_rows(schema: pa.Schema) -> pa.Table:
+    """A table without rows. Not ``Schema.empty_table``, which cannot make one with a column of JSON."""
+    return pa.Table.from_batches([], schema=schema)
+
+
 def stream(batch: pa.RecordBatch) -> pa.Buffer:
     """An Arrow IPC stream of one batch."""
     sink = pa.BufferOutputStream()

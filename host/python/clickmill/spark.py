@@ -83,7 +83,8 @@ def transform(
         raise ValueError(f"records have no column {', '.join(f'`{name}`' for name in missing)}")
     settings = Settings(str(pipeline), tuple(set), plugin_set, watch, secrets)
     with Chain(settings) as chain:
-        hello, schemas, letters = chain.hello, chain.schemas, chain.letters_schema
+        hello, letters = chain.hello, _plain(chain.letters_schema)
+        schemas = {table: _plain(schema) for table, schema in chain.schemas.items()}
     if not watch:
         settings = Settings(settings.pipeline, settings.set, hello["plugin_set"], False, secrets)
 
@@ -116,8 +117,23 @@ def _run(
     for batch in batches:
         answer = chain(batch)
         for name, table in {**answer.tables, _LETTER: answer.letters}.items():
-            for part in table.combine_chunks().to_batches():
+            for part in table.cast(schemas[name]).combine_chunks().to_batches():
                 yield _wide(name, part, schemas)
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """With JSON as text: Spark has no such type."""
+    return pa.schema([field.with_type(_plain_type(field.type)) for field in schema])
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    if isinstance(kind, pa.BaseExtensionType):
+        return kind.storage_type
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_plain_type(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_plain_type(field.type)) for field in kind])
+    return kind
 
 
 def _wide(name: str, part: pa.RecordBatch, schemas: dict[str, pa.Schema]) -> pa.RecordBatch:

@@ -1,5 +1,6 @@
 """`clickmill.chain`: the same as `clickmill run`, whatever dies."""
 
+import json
 import pathlib
 import pickle
 import subprocess
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import clickmill
-from conftest import HERE, MESSAGES, POISON, lines
+from conftest import HERE, MESSAGES, PIPELINES, POISON, lines, run
 
 
 def test_objects_are_answered_as_run_loads_them(loaded):
@@ -26,6 +27,20 @@ def test_objects_are_answered_as_run_loads_them(loaded):
         assert list(chain.object(source, ingest_time=time))
     assert lines(rows) == lines(loaded.rows)
     assert lines(letters) == lines(loaded.letters)
+
+
+def test_columns_of_json_and_rows_of_routes_come_too(tmp_path):
+    events = tmp_path / "events.ndjson"
+    run("generate", "events", "--rows", 200, "--seed", 7, "--output", events, folder=tmp_path)
+    pipeline = str(PIPELINES / "shop_events.toml")
+    with clickmill.chain(pipeline, set=[f"source.uri={events}"]) as chain:
+        parts = list(chain.object(str(events)))
+    tables = [pa.concat_tables([part.tables[name] for part in parts]) for name in parts[0].tables]
+    assert len(tables) == 2
+    assert [table.num_rows for table in tables] == parts[-1].counts["rows_by_table"]
+    assert parts[-1].counts["rows_in"] == 200
+    items = [item for row in tables[0].to_pylist() for item in row["items"]]
+    assert any(json.loads(item["options"] or "{}") for item in items)
 
 
 def is_same(parts, ran):

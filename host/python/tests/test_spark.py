@@ -3,9 +3,11 @@
 import os
 import sys
 
+import pyarrow as pa
 import pytest
 
 from pyspark.sql import SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType, TimestampType
 
 import clickmill.spark
@@ -57,6 +59,16 @@ def test_two_executors_give_what_run_gives(live, tmp_path, fragile, how):
     assert mark.exists() == (how == "java")
     assert lines(rows) == lines(live.rows)
     assert lines(letters) == lines(live.letters)
+
+
+def test_json_is_text_to_spark():
+    name = {b"ARROW:extension:name": b"arrow.json"}
+    inner = pa.field("options", pa.string(), metadata=name)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, pa.schema([inner, pa.field("items", pa.list_(pa.struct([inner])))])):
+        pass
+    schema = clickmill.spark._plain(pa.ipc.open_stream(sink.getvalue()).schema)
+    assert from_arrow_schema(schema).simpleString() == "struct<options:string,items:array<struct<options:string>>>"
 
 
 def test_records_without_ids_are_refused():
