@@ -164,9 +164,10 @@ class Chain:
 
         Records with the same ids and times give the same bytes, whenever it is.
         """
-        batch = record_batch(records, source=source, ingest_time=ingest_time)
+        batches = record_batches(records, source=source, ingest_time=ingest_time)
         with self._alone:
-            parts = [answer for part in self._cut(batch) for answer in self._batch(part)]
+            cut = (part for batch in batches for part in self._cut(batch))
+            parts = [answer for part in cut for answer in self._batch(part)]
             return self._joined(parts)
 
     def stream(self, batches: typing.Iterable[Records], **provenance) -> typing.Iterator[Answer]:
@@ -335,10 +336,11 @@ def micros(time: datetime.datetime | int) -> int:
     return pa.scalar(time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc), _TIME).value
 
 
-def record_batch(
+def record_batches(
     records: Records, *, source: str = "python", ingest_time: datetime.datetime | None = None
-) -> pa.RecordBatch:
-    """Records as ``clickmill exec`` takes them, with what is missing filled in."""
+) -> list[pa.RecordBatch]:
+    """Records as ``clickmill exec`` takes them, with what is missing filled in: one batch, or several where one
+    cannot hold the bytes of a column, which are at most 2 GiB."""
     if isinstance(records, pa.RecordBatch):
         records = pa.Table.from_batches([records])
     if not isinstance(records, pa.Table):
@@ -364,8 +366,7 @@ def record_batch(
         for name, column in given.items()
     }
     table = pa.table(plain).combine_chunks()
-    batches = table.to_batches()
-    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
+    return table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
 
 
 def _known(names: typing.Iterable[str]) -> None:

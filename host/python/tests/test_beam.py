@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 import clickmill.beam
 import clickmill.beam.main
-from clickmill._chain import record_batch
+from clickmill._chain import record_batches
 from clickmill._config import Settings
 from conftest import MESSAGES, OBJECTS, messages_of, PIPELINES, POISON, TIME, lines, of_files, to_file
 
@@ -79,7 +79,7 @@ def test_messages_give_what_run_gives(live, tmp_path, workers):
 
 
 def test_tables_give_what_run_gives(live, tmp_path):
-    tables = [record_batch(live.messages[at : at + 150]) for at in range(0, len(live.messages), 150)]
+    tables = [record_batches(live.messages[at : at + 150])[0] for at in range(0, len(live.messages), 150)]
     run(tables, tmp_path, IN_MEMORY, pipeline=MESSAGES, set=live.settings)
     is_same(tmp_path, live)
 

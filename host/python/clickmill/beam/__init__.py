@@ -29,7 +29,7 @@ from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.metrics import Metrics
 from apache_beam.transforms.util import GroupIntoBatches
 
-from .._chain import Answer, Chain, micros, now, record_batch
+from .._chain import Answer, Chain, micros, now, record_batches
 from .._config import Settings, tables_of
 
 __all__ = ["Outputs", "Transform"]
@@ -178,7 +178,8 @@ class _Records(beam.DoFn):
                 table = uuid.uuid4().hex
                 ids = pa.array([f"{table}-{at}" for at in range(element.num_rows)], pa.string())
                 element = element.append_column("message_id", ids)
-            yield key, record_batch(element, source=self._source)
+            for batch in record_batches(element, source=self._source):
+                yield key, batch
         else:
             yield key, _record(element, self._source)
 
