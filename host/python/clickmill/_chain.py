@@ -348,7 +348,21 @@ def record_batches(
         names = {name for row in rows for name in row} or {"payload"}
         _known(names)
         fields = [field for field in RECORDS if field.name in names]
-        columns = [_column([row.get(field.name) for row in rows], field) for field in fields]
+        # What some of them lack, as what all lack.
+        time = ingest_time or now()
+        lacking: dict[str, typing.Callable[[int], typing.Any]] = {
+            "source": lambda at: source,
+            "message_id": str,
+            "ingest_time": lambda at: time,
+            "publish_time": lambda at: rows[at].get("ingest_time") or time,
+        }
+
+        def values(name: str) -> list:
+            found = [row.get(name) for row in rows]
+            fill = lacking.get(name)
+            return [fill(at) if fill and value is None else value for at, value in enumerate(found)]
+
+        columns = [_column(values(field.name), field) for field in fields]
         records = pa.table(columns, names=[field.name for field in fields])
     _known(records.column_names)
     given = {name: records.column(name) for name in records.column_names}

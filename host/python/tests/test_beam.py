@@ -78,6 +78,14 @@ def test_messages_give_what_run_gives(live, tmp_path, workers):
     assert counters["plugin.mask.fuel"] > 0
 
 
+def test_dicts_without_ids_get_ids_that_no_other_batch_has(tmp_path):
+    payloads = [{"payload": f"no {at}".encode(), "message_id": None} for at in range(100)]
+    payloads += [{"payload": f"no {at}".encode()} for at in range(100, 200)]
+    run(payloads, tmp_path, IN_MEMORY, pipeline=MESSAGES, max_rows=20)
+    letters = of_files(tmp_path / "letters")
+    assert len({letter["message_id"] for letter in letters}) == len(letters) == 200
+
+
 def test_tables_give_what_run_gives(live, tmp_path):
     tables = [record_batches(live.messages[at : at + 150])[0] for at in range(0, len(live.messages), 150)]
     run(tables, tmp_path, IN_MEMORY, pipeline=MESSAGES, set=live.settings)

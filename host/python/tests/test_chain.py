@@ -69,6 +69,14 @@ def test_tables_texts_and_bytes_are_records_too(live):
         assert answer.rows.schema == chain.schemas["clickstream_analytics.clicks_raw"]
 
 
+def test_what_some_records_lack_is_filled_in():
+    records = [{"payload": b"no", "message_id": "7", "source": "s"}, b"no", {"payload": b"no", "message_id": None}]
+    with clickmill.chain(MESSAGES) as chain:
+        letters = chain(records).letters
+    assert letters.column("message_id").to_pylist() == ["7", "1", "2"]
+    assert letters.column("source").to_pylist() == ["s", "python", "python"]
+
+
 def test_what_a_plugin_set_is_made_of_is_told(live):
     with live.chain() as chain:
         digest = chain.hello["plugin_set"]

@@ -61,8 +61,9 @@ class Transform(beam.PTransform):
     names of objects, such as ``gs://bucket/file.csv``, or pairs of a name and an ingest time. Each object is read
     whole by the process itself, with its lines as origins.
 
-    Where records have no ingest time, it is the second in which the transform first saw them, and bytes get an id of
-    chance. Both are set before records are grouped, so that work that is done twice makes the same rows.
+    Where records have no ingest time, it is the second in which the transform first saw them; where they have no
+    id, they get one of chance. Both are set before records are grouped, so that work that is done twice makes the
+    same rows.
 
     :param pipeline: a pipeline file, at the same place here and on the workers, or the name of one that comes with
         clickmill.
@@ -202,7 +203,10 @@ def _record(element, source: str) -> dict:
             "clickmill.beam.Transform takes messages of Pub/Sub, bytes, text, dicts and Arrow tables, "
             f"not `{type(element).__name__}`"
         )
-    record = {"source": source, **element}
+    record = {"source": source, **{name: value for name, value in element.items() if value is not None}}
+    if "message_id" not in record:
+        # Of chance, as of bytes: places would be the same in every batch.
+        record["message_id"] = uuid.uuid4().hex
     ingested = _micros(record.get("ingest_time") or now())
     published = record.get("publish_time")
     record["ingest_time"] = ingested
