@@ -45,4 +45,4 @@ def _again(kind, error, causes, hint, exit_code):
 
 
 class ProcessDied(ClickmillError):
-    """The process has died, which is no record's fault as far as is known."""
+    """The process has died, or ended by a bug, which is no record's fault as far as is known."""

@@ -108,8 +108,8 @@ class Process:
     def ask(self, kind: Kind, body: bytes | pa.Buffer) -> Answered:
         """Gives an element, and reads all of its answer.
 
-        Raises :class:`ProcessDied` where the process has died, and :class:`ClickmillError` where it says what is
-        wrong.
+        Raises :class:`ProcessDied` where the process has died or ends by a bug, and :class:`ClickmillError` where it
+        says what is wrong.
         """
         limit = self.hello["limits"]["max_frame_bytes"]
         if len(body) > limit:
@@ -142,7 +142,9 @@ class Process:
                 raise self._died()
             if frame.kind is Kind.ERROR:
                 self._ending = True
-                raise ClickmillError.of(frame.json())
+                told = frame.json()
+                # A bug, which is met by what it was given as much as a crash is: others go on without that.
+                raise (ProcessDied if told["exit"] == 1 else ClickmillError).of(told)
             if frame.kind is not Kind.PLUGIN_SET:
                 if wanted not in (None, frame.kind):
                     raise ClickmillError(f"`clickmill exec` begins with a frame {frame.kind.name}", exit_code=1)

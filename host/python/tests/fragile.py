@@ -3,6 +3,7 @@
 
 FRAGILE=random           before the answer to every third batch or so
 FRAGILE=poison           on each batch with a record in which `kill me` stands
+FRAGILE=bug              likewise, and says before that it ends by a bug
 FRAGILE=worker:FILE      on the first batch of all, its parent process: FILE says that it is done
 FRAGILE=java:FILE        likewise, the Java process above
 """
@@ -17,6 +18,7 @@ import time
 
 HEADER = struct.Struct("<IBBH")
 BATCH = 2
+ERROR = 22
 
 
 def parent(pid):
@@ -49,6 +51,13 @@ def main():
         body = sys.stdin.buffer.read(length)
         if frame == BATCH and kind == "poison" and b"kill me" in body:
             die()
+        if frame == BATCH and kind == "bug" and b"kill me" in body:
+            real.kill()
+            real.wait()
+            told = b'{"error": "worker 1 panicked: kill me", "causes": [], "hint": null, "exit": 1}'
+            sys.stdout.buffer.write(HEADER.pack(len(told), ERROR, 0, 0) + told)
+            sys.stdout.buffer.flush()
+            sys.exit(1)
         real.stdin.write(header + body)
         real.stdin.flush()
         if frame == BATCH and kind == "random" and random.random() < 0.3:

@@ -87,8 +87,9 @@ def test_what_a_plugin_set_is_made_of_is_told(live):
         clickmill.chain(MESSAGES, plugin_set="0123" * 16)([b"{}"])
 
 
-def test_a_record_that_kills_two_processes_is_a_letter(live, fragile):
-    fragile("poison")
+@pytest.mark.parametrize("how", ["poison", "bug"])
+def test_a_record_that_ends_two_processes_is_a_letter(live, fragile, how):
+    fragile(how)
     poisoned = [dict(message) for message in live.messages]
     poisoned[123]["payload"] = POISON
     with live.chain() as chain:
