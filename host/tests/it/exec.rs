@@ -255,6 +255,11 @@ fn an_object_gives_the_rows_and_letters_of_its_load() {
     caller.send(Kind::Object, element.as_bytes());
     let failed = caller.said(Kind::Failed);
     assert!(failed["error"].as_str().unwrap().contains("is not loaded"), "{failed:#}");
+    // One that holds nothing by now is another, and not one without records.
+    fs::write(scratch.path("shop.csv"), "").unwrap();
+    caller.send(Kind::Object, element.as_bytes());
+    let failed = caller.said(Kind::Failed);
+    assert!(failed.to_string().contains("is not what it was when it was listed"), "{failed:#}");
     caller.end();
     assert_eq!(fs::read_dir(scratch.folder.path()).unwrap().count(), files);
 }

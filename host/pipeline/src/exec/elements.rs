@@ -164,9 +164,13 @@ impl<'a> Elements<'a> {
                 return Some(Work::End { object: in_hand(uri), end: Err(error.into()) });
             }
         };
-        // It is there and holds nothing.
+        // It is there and holds nothing. One of a generation was listed, so it held something then.
         let Some(object) = object else {
-            return Some(Work::End { object: in_hand(uri), end: Ok(()) });
+            let end = match generation {
+                Some(_) => Err(SourceError::Changed { uri: uri.clone() }.into()),
+                None => Ok(()),
+            };
+            return Some(Work::End { object: in_hand(uri), end });
         };
         let in_hand = in_hand(object.name());
         if generation.is_some_and(|wanted| wanted != object.generation) {
