@@ -233,3 +233,25 @@ def test_values_are_those_of_bigquerys_json():
         "z": None,
     }
     json.dumps(value)
+
+
+def test_a_load_job_gets_json_as_it_is_and_a_stream_its_text():
+    import pyarrow as pa
+
+    of_json = pa.field("options", pa.string(), metadata={b"ARROW:extension:name": b"arrow.json"})
+    schema = pa.schema([of_json, pa.field("items", pa.list_(pa.struct([of_json])))])
+    text = [{"options": '{"a": [1]}', "items": [{"options": '"x"'}, {"options": None}]}]
+    for table in (pa.Table.from_pylist(text, schema=schema), through_ipc(pa.Table.from_pylist(text, schema=schema))):
+        assert clickmill.beam.main.bigquery_rows(table) == text
+        assert clickmill.beam.main.bigquery_rows(table, loaded=True) == [
+            {"options": {"a": [1]}, "items": [{"options": "x"}, {"options": None}]}
+        ]
+
+
+def through_ipc(table):
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return pa.ipc.open_stream(sink.getvalue()).read_all()

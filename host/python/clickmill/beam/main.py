@@ -15,6 +15,7 @@ import argparse
 import base64
 import datetime
 import decimal
+import json
 import typing
 
 import apache_beam as beam
@@ -158,7 +159,7 @@ class _Parquet(fileio.FileSink):
 
 def _write_bigquery(frames: beam.PCollection, table: str, sink: dict, *, streaming: bool) -> None:
     project = sink.get("project")
-    rows = frames | f"Rows of {table}" >> beam.FlatMap(bigquery_rows)
+    rows = frames | f"Rows of {table}" >> beam.FlatMap(bigquery_rows, loaded=not streaming)
     rows | f"Write {table}" >> WriteToBigQuery(
         table=f"{project}:{table}" if project else table,
         method=WriteToBigQuery.Method.STREAMING_INSERTS if streaming else WriteToBigQuery.Method.FILE_LOADS,
@@ -170,12 +171,22 @@ def _write_bigquery(frames: beam.PCollection, table: str, sink: dict, *, streami
     )
 
 
-def bigquery_rows(table: pa.Table) -> list[dict]:
-    """Rows as BigQuery's JSON has them."""
-    return [{name: _json(value) for name, value in row.items()} for row in table.to_pylist()]
+def bigquery_rows(table: pa.Table, *, loaded: bool = False) -> list[dict]:
+    """Rows as BigQuery's JSON has them. A load job takes columns of JSON as they are, where text would be a string in
+    them; a streaming insert takes their text."""
+    fields = list(table.schema)
+    return [{field.name: _json(row[field.name], field, loaded) for field in fields} for row in table.to_pylist()]
 
 
-def _json(value):
+def _is_json(field: pa.Field) -> bool:
+    # Before pyarrow 19 it is text, with a word beside it.
+    word = (field.metadata or {}).get(b"ARROW:extension:name", b"").decode()
+    return getattr(field.type, "extension_name", word) == "arrow.json"
+
+
+def _json(value, field: pa.Field, loaded: bool):
+    if loaded and value is not None and _is_json(field):
+        return json.loads(value)
     # Of datetimes too: a TIMESTAMP has a zone, a DATETIME none.
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
@@ -184,9 +195,9 @@ def _json(value):
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, list):
-        return [_json(item) for item in value]
+        return [_json(item, field.type.value_field, loaded) for item in value]
     if isinstance(value, dict):
-        return {name: _json(item) for name, item in value.items()}
+        return {inner.name: _json(value[inner.name], inner, loaded) for inner in field.type}
     return value
 
 
