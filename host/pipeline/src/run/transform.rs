@@ -178,6 +178,8 @@ impl<'a> Worker<'a> {
         let known = self.chains.iter().position(|chain| Arc::ptr_eq(&chain.fitted, fitted));
         let at = known.unwrap_or_else(|| {
             let worker = ChainWorker::new(&fitted.chain);
+            // Of a version, the columns before these are over: objects may all have others.
+            self.chains.retain(|chain| !Arc::ptr_eq(&chain.version, version));
             let (version, fitted) = (version.clone(), fitted.clone());
             self.chains.push(CachedChain { version, fitted, worker });
             self.chains.len() - 1
