@@ -95,11 +95,26 @@ def read(settings: Settings) -> dict:
 
 def _filled(value):
     if isinstance(value, str):
-        return _VARIABLE.sub(lambda found: os.environ.get(found[1], found[2] or found[0]), value)
+        return _VARIABLE.sub(_variable, value)
     if isinstance(value, dict):
         return {key: _filled(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_filled(inner) for inner in value]
+    return value
+
+
+def _variable(found: re.Match) -> str:
+    # One that is empty is as one that is not set. Without a default it stays, for who has a use for it.
+    return os.environ.get(found[1]) or (found[0] if found[2] is None else found[2])
+
+
+def is_filled(setting: str, value: str | None) -> str | None:
+    """The value of a setting, which is an error where a variable in it is not set here."""
+    if value and (missing := _VARIABLE.search(value)):
+        raise ClickmillError(
+            f"environment variable `{missing[1]}`, which `{setting}` names, is not set",
+            hint="it has to be in the environment here, and in that of the workers",
+        )
     return value
 
 

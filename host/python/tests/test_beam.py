@@ -173,7 +173,7 @@ def test_a_pipeline_file_runs_as_a_whole(files, loaded, tmp_path):
     assert rows("plugin_sets", "added_at")
 
 
-def test_what_beam_cannot_read_or_write_is_told(tmp_path):
+def test_what_beam_cannot_read_or_write_is_told(tmp_path, monkeypatch):
     def told(pipeline, *arguments):
         command = [sys.executable, "-m", "clickmill.beam.main", pipeline, *arguments]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -183,6 +183,13 @@ def test_what_beam_cannot_read_or_write_is_told(tmp_path):
     assert code == 2 and error.startswith("error: ") and "generator" in error and hint.startswith("hint: ")
     code, (error, hint) = told(OBJECTS, "--set", "source.uri=nothing.ndjson", "--plugin_set", "0" * 64)
     assert code == 2 and "warehouse" in error and "--output" in hint
+    stream = str(PIPELINES / "stream_gcp.toml")
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    code, (error, hint) = told(stream)
+    assert code == 2 and "`GOOGLE_CLOUD_PROJECT`" in error and "workers" in hint
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "my-project")
+    code, (error, hint) = told(stream, "--output", str(tmp_path))
+    assert code == 2 and "`--output` is for batches" in error and "BigQuery" in hint
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from apache_beam.io.gcp.bigquery_tools import RetryStrategy
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from .._chain import Chain
-from .._config import Settings, read
+from .._config import Settings, is_filled, read
 from .._errors import ClickmillError
 from . import Outputs, Transform
 
@@ -71,7 +71,12 @@ def build(pipeline: beam.Pipeline, settings: Settings, *, output: str | None = N
     kind = source.get("kind")
     if kind == "pubsub":
         pipeline.options.view_as(StandardOptions).streaming = True
-        subscription = source["subscription"]
+        subscription = is_filled("source.subscription", source["subscription"])
+        if output:
+            raise ClickmillError(
+                "`--output` is for batches: a folder of a stream would never be whole",
+                hint="a stream is written to BigQuery",
+            )
         # A stream follows what is swapped in; a batch job has one set for all its life, since retries have to agree.
         settings = _with(settings, watch="watch" in sections.get("swap", {}) and not settings.plugin_set)
         came = pipeline | "Read" >> beam.io.ReadFromPubSub(subscription=subscription, with_attributes=True)
@@ -158,7 +163,7 @@ class _Parquet(fileio.FileSink):
 
 
 def _write_bigquery(frames: beam.PCollection, table: str, sink: dict, *, streaming: bool) -> None:
-    project = sink.get("project")
+    project = is_filled("sink.project", sink.get("project"))
     rows = frames | f"Rows of {table}" >> beam.FlatMap(bigquery_rows, loaded=not streaming)
     rows | f"Write {table}" >> WriteToBigQuery(
         table=f"{project}:{table}" if project else table,
