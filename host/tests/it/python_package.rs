@@ -1,12 +1,13 @@
 //! The Python package: a wheel brings all that a first run needs, its modules give what `clickmill run` gives,
 //! and packages are told apart by names and versions that agree.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use crate::emulators::python_with;
-use crate::support::{Scratch, cache, installed, not_run, plugins, root};
+use crate::support::{Scratch, cache, files, installed, not_run, plugins, root};
 
 /// The largest file that PyPI takes.
 const MAX_WHEEL_BYTES: u64 = 100_000_000;
@@ -99,6 +100,14 @@ fn a_wheel_is_a_first_run_without_a_compiler() {
     let told = done(Command::new(&there).args(["-c", script]).current_dir(&home).env_clear());
     for part in ["venv/bin/clickmill", "venv/share/clickmill/host/pipelines/clicks.toml"] {
         assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[test]
+fn what_packages_carry_is_for_everybody_to_read() {
+    for path in files(packed()) {
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777 & !0o111, 0o644, "{path:?}");
     }
 }
 
