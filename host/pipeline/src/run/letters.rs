@@ -327,7 +327,9 @@ impl Letters {
         match self.spool.as_ref().map(Spool::held) {
             None => {}
             Some(Ok(held)) => self.status.spool(held),
-            Some(Err(error)) => tracing::warn!(error = causes(&error), "cannot look into the spool"),
+            Some(Err(error)) => {
+                tracing::warn!(error = causes(&error), "cannot look into the spool")
+            }
         }
     }
 
