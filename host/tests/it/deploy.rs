@@ -213,7 +213,7 @@ fn a_replica_whose_letters_have_no_place_gives_their_messages_back() {
     cloud.apply_tables();
     delete_dead_letters(&cloud);
     let disk = cloud.scratch.path("disk");
-    let mut streaming = spawn(replica(&cloud, "source.max_drain_secs=2", &disk));
+    let mut streaming = spawn(replica(&cloud, "source.max_drain_secs=5", &disk));
     // It is made at the start; from then on it is away.
     wait_until("the table", || {
         !cloud.bigquery.table("clickstream_analytics", "dead_letter")["id"].is_null()

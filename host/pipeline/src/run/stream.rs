@@ -14,15 +14,13 @@
 //! However a stream ends, it does so in this order: nothing more is pulled; what is in hand is delivered,
 //! for as long as that takes, or, where the table will not take it or a worker failed, what is on its way
 //! has [`LAST_APPENDS`]; what is not delivered is released; letters of the spool are tried once more; the
-//! last acknowledgements have [`LAST_WORDS`]; the tables' logs are packed. Told to end at once, or not done
-//! within `max_drain` of being told to end, what is in hand is released first, and the acknowledgements of
-//! what was written before have [`PARTING_WORDS`].
+//! last acknowledgements have [`LAST_WORDS`]; the tables' logs are packed. Told to end at once, what is in
+//! hand is released first, and the acknowledgements of what was written before have [`PARTING_WORDS`].
 
 mod error;
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -139,7 +137,6 @@ async fn both_ways(
 ) -> Result<Summary, StreamError> {
     let room = Arc::new(Semaphore::new(context.most_batches()));
     let limits = context.pipeline.batch;
-    let mut at_once = pin!(at_once(control.stop, context.pipeline.source.max_drain()));
     let (end, ended) = watch::channel(false);
     let both = async {
         let cutting = async {
@@ -160,7 +157,7 @@ async fn both_ways(
     let ran = tokio::select! {
         ran = both => ran,
         // Receipts that are dropped release their messages.
-        () = &mut at_once => Err(StreamError::Interrupted),
+        () = control.stop.asked_twice() => Err(StreamError::Interrupted),
     };
     if let Err(StreamError::Interrupted) = ran {
         stream.end(PARTING_WORDS).await;
@@ -177,24 +174,9 @@ async fn both_ways(
     tokio::select! {
         () = ending => {}
         // All of it is delivered: what is left, the next run does.
-        () = &mut at_once => {}
+        () = control.stop.asked_twice() => {}
     }
     ran
-}
-
-/// Waits until the stream is to end at once: it was told so, or told to end `max_drain` ago.
-async fn at_once(stop: &Stop, max_drain: Option<Duration>) {
-    let too_long = async {
-        stop.asked().await;
-        match max_drain {
-            Some(most) => tokio::time::sleep(most).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = stop.asked_twice() => {}
-        () = too_long => tracing::warn!(?max_drain, "the stream is not done within `source.max_drain_secs`: what is in hand is released"),
-    }
 }
 
 /// How messages are decoded.
