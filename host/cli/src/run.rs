@@ -139,7 +139,7 @@ pub(super) fn run_pipeline(
         }
     }
     let stop = Arc::new(Stop::default());
-    on_interrupt(&stop, prepared.is_stream())?;
+    on_interrupt(&stop, &prepared)?;
     let watch = Watch::start(status.clone(), prepared.is_stream());
     let ran = match only {
         Some(objects) => pipeline::run_objects(&prepared, &objects, &status, &stop),
@@ -177,43 +177,73 @@ fn serve(
 /// How long a run that was told to end at once may take over it.
 const LAST_WORDS: Duration = Duration::from_secs(8);
 
-/// What Ctrl-C stops: the run of this moment, and whether it is a stream. A process has one handler.
-static INTERRUPTED: Mutex<Option<(Arc<Stop>, bool)>> = Mutex::new(None);
+/// What Ctrl-C and SIGTERM stop: the run of this moment.
+#[derive(Clone)]
+struct Interruptible {
+    stop: Arc<Stop>,
+    is_stream: bool,
+    /// How long a stream may take over what is in hand.
+    max_drain: Option<Duration>,
+}
 
-fn on_interrupt(stop: &Arc<Stop>, stream: bool) -> Result<(), Failure> {
-    let interrupted = || lock(&INTERRUPTED);
-    let before = interrupted().replace((stop.clone(), stream));
-    if before.is_some() {
+/// A process has one handler.
+static INTERRUPTED: Mutex<Option<Interruptible>> = Mutex::new(None);
+
+fn on_interrupt(stop: &Arc<Stop>, prepared: &PreparedPipeline) -> Result<(), Failure> {
+    let max_drain = prepared.pipeline().source.max_drain();
+    let now = Interruptible { stop: stop.clone(), is_stream: prepared.is_stream(), max_drain };
+    if lock(&INTERRUPTED).replace(now).is_some() {
         return Ok(());
     }
-    let set = ctrlc::set_handler(move || {
-        let Some((stop, stream)) = interrupted().clone() else { return };
-        let (first, second) = if stream {
-            (
-                "stopping: no more is taken, what is in hand is finished; once more to release it",
-                "releasing what is in hand: it is delivered again",
-            )
-        } else {
-            (
-                "stopping after the object in hand; once more to give it up",
-                "giving the object in hand up",
-            )
-        };
-        match stop.ask() {
-            1 => eprintln!("{first}"),
-            2 => {
-                eprintln!("{second}");
-                // Whatever is waited for: all of it can be killed.
-                std::thread::spawn(move || {
-                    std::thread::sleep(LAST_WORDS);
-                    if interrupted().as_ref().is_some_and(|(now, _)| Arc::ptr_eq(now, &stop)) {
-                        eprintln!("error: interrupted, while something did not answer");
-                        std::process::exit(i32::from(Exit::Failed as u8));
-                    }
-                });
-            }
-            _ => std::process::exit(i32::from(Exit::Failed as u8)),
+    ctrlc::set_handler(interrupt).map_err(|error| Failure::new(Exit::Environment, error))
+}
+
+/// Has the run of this moment end: once what is in hand is done, then at once, then however it is.
+fn interrupt() {
+    let Some(run) = lock(&INTERRUPTED).clone() else { return };
+    let (first, second) = if run.is_stream {
+        (
+            "stopping: no more is taken, what is in hand is finished; once more to release it",
+            "releasing what is in hand: it is delivered again",
+        )
+    } else {
+        (
+            "stopping after the object in hand; once more to give it up",
+            "giving the object in hand up",
+        )
+    };
+    match run.stop.ask() {
+        1 => {
+            eprintln!("{first}");
+            let Some(most) = run.max_drain else { return };
+            run.after(most, move |run| {
+                if !run.stop.now() {
+                    eprintln!("not done within `source.max_drain_secs`, {} s", most.as_secs());
+                    interrupt();
+                }
+            });
         }
-    });
-    set.map_err(|error| Failure::new(Exit::Environment, error))
+        2 => {
+            eprintln!("{second}");
+            // Whatever is waited for: all of it can be killed.
+            run.after(LAST_WORDS, |_| {
+                eprintln!("error: interrupted, while something did not answer");
+                std::process::exit(i32::from(Exit::Failed as u8));
+            });
+        }
+        _ => std::process::exit(i32::from(Exit::Failed as u8)),
+    }
+}
+
+impl Interruptible {
+    /// Does something so much later, if this run is still on its way.
+    fn after(self, time: Duration, then: impl FnOnce(&Self) + Send + 'static) {
+        std::thread::spawn(move || {
+            std::thread::sleep(time);
+            let now = lock(&INTERRUPTED).clone();
+            if now.is_some_and(|now| Arc::ptr_eq(&now.stop, &self.stop)) {
+                then(&self);
+            }
+        });
+    }
 }

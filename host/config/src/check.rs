@@ -136,13 +136,17 @@ fn check_dead_letter(
     }
     let (table, schema) =
         table::table("dead_letter", &section.table, &section.schema, folder, problems)?;
-    let spool = section.spool.as_ref().map(|spool| join(folder, spool));
+    let spool = match section.spool.as_deref() {
+        None => Some(PathBuf::from("clickmill-data/spool")),
+        Some(raw::NO_SPOOL) => None,
+        Some(spool) => Some(join(folder, spool)),
+    };
     Some(DeadLetter {
         table,
         schema,
         max_rejected_share: section.max_rejected_share,
         window_rows: section.window_rows,
-        spool: spool.unwrap_or_else(|| PathBuf::from("clickmill-data/spool")),
+        spool,
         spool_max_bytes: section.spool_max_bytes,
         spool_max_wait: Duration::from_secs(section.spool_max_wait_secs),
         seal: section.seal.clone(),

@@ -154,12 +154,23 @@ pub struct PubSub {
     pub ack_deadline: Duration,
     /// How long that is extended while a message's row can't be written.
     pub max_lease: Duration,
+    /// How long what is in hand may take to be written once the stream is told to end; as long as it takes where
+    /// there is none.
+    pub max_drain: Option<Duration>,
 }
 
 impl Source {
     /// Whether it gives messages without an end, rather than objects.
     pub fn is_stream(&self) -> bool {
         matches!(self, Self::Live { .. } | Self::PubSub(_))
+    }
+
+    /// How long a stream may take to end; as long as it takes where there is none.
+    pub fn max_drain(&self) -> Option<Duration> {
+        match self {
+            Self::PubSub(source) => source.max_drain,
+            _ => None,
+        }
     }
 
     /// Whether it goes on until it is told to stop: a stream, or objects that are watched.
@@ -378,8 +389,9 @@ pub struct DeadLetter {
     pub max_rejected_share: f64,
     /// See `max_rejected_share`.
     pub window_rows: u64,
-    /// Of a stream: the folder that keeps letters while the table is away.
-    pub spool: PathBuf,
+    /// Of a stream: the folder that keeps letters while the table is away. None: they are held, with their
+    /// messages.
+    pub spool: Option<PathBuf>,
     /// Bytes that the spool may hold; beyond, messages are held back instead.
     pub spool_max_bytes: u64,
     /// How long letters may wait in the spool before the pipeline counts as not ready.

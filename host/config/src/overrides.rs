@@ -1,6 +1,6 @@
 //! `--set key=value`: settings that are given in place of those of the pipeline file.
 
-use super::{ConfigError, schema};
+use super::{ConfigError, raw, schema};
 
 /// Keys that hold a path; given by `--set`, it is relative to the current folder.
 const PATH_KEYS: [&str; 8] =
@@ -58,7 +58,7 @@ pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigE
     };
     let value = match value {
         toml::Value::String(path)
-            if PATH_KEYS.contains(last) && path != "-" && !path.contains("://") =>
+            if PATH_KEYS.contains(last) && !is_none(last, &path) && !path.contains("://") =>
         {
             let absolute = std::path::absolute(&path).map_err(|_| refuse("the path is empty"))?;
             toml::Value::String(absolute.to_string_lossy().into_owned())
@@ -71,4 +71,9 @@ pub(super) fn set(document: &mut toml::Table, given: &str) -> Result<(), ConfigE
     }
     place.insert((*last).to_owned(), value);
     Ok(())
+}
+
+/// Whether a path names no file: standard input, or no spool.
+fn is_none(key: &str, path: &str) -> bool {
+    path == "-" || (key == "spool" && path == raw::NO_SPOOL)
 }

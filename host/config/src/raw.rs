@@ -25,6 +25,9 @@ pub(super) const MAX_ROUTES: usize = 64;
 /// minutes.
 pub(super) const PATIENCE_SECS: u64 = 600;
 
+/// In place of a spool's folder: there is none.
+pub(super) const NO_SPOOL: &str = "off";
+
 /// What a query may be billed for, unless the file says otherwise: 10 GiB, some six cents.
 pub(super) const MAX_BYTES_BILLED: u64 = 10 << 30;
 
@@ -119,6 +122,10 @@ pub(super) struct PubSub {
     #[serde(default = "max_lease_secs")]
     #[schemars(range(min = 1, max = 7 * 86_400))]
     pub max_lease_secs: u64,
+    /// How long what is in hand may take to be written once the stream is told to end: then it is released. Where
+    /// absent, as long as it takes.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub max_drain_secs: Option<u64>,
     /// A message larger than that is refused.
     #[serde(default = "max_message_bytes")]
     #[schemars(range(min = 1024, max = 1 << 28))]
@@ -367,7 +374,7 @@ pub(super) struct DeadLetter {
     #[schemars(range(min = 1))]
     pub window_rows: u64,
     /// Of a stream: the folder where letters wait while their table is away. Where absent, `clickmill-data/spool`
-    /// in the current folder.
+    /// in the current folder. `off`: they are held, with their messages.
     pub spool: Option<String>,
     /// What does not fit is held back, with its messages.
     #[serde(default = "spool_max_bytes")]

@@ -24,6 +24,7 @@ pub(super) fn pubsub(section: raw::PubSub, problems: &mut Vec<Problem>) -> Optio
         max_outstanding_bytes: section.max_outstanding_bytes,
         ack_deadline: Duration::from_secs(section.ack_deadline_secs),
         max_lease: Duration::from_secs(section.max_lease_secs),
+        max_drain: section.max_drain_secs.map(Duration::from_secs),
     })
 }
 

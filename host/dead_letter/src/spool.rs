@@ -77,6 +77,9 @@ pub struct Carrier {
 /// Why letters are not kept, or not read.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
+    /// There is none.
+    #[error("there is no spool: `dead_letter.spool` is \"off\"")]
+    Off,
     /// It holds as much as it may.
     #[error("spool `{folder}` is full: it holds {held} bytes, the letters have {wanted}, limit {max_bytes}", folder = folder.display())]
     Full {
@@ -123,9 +126,11 @@ impl SpoolError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Full { .. } | Self::Disk { .. } | Self::Locked { .. } | Self::Arrow { .. } => {
-                Fault::Environment
-            }
+            Self::Off
+            | Self::Full { .. }
+            | Self::Disk { .. }
+            | Self::Locked { .. }
+            | Self::Arrow { .. } => Fault::Environment,
         }
     }
 }

@@ -178,6 +178,7 @@ mod tests {
             max_outstanding_bytes: 1,
             ack_deadline: Duration::from_secs(25),
             max_lease: Duration::from_secs(60),
+            max_drain: None,
         };
         let created = subscription(&config, "projects/p/topics/t");
         assert_eq!(created.name, "projects/p/subscriptions/s");

@@ -198,7 +198,7 @@ fn letters_so_far(cloud: &Cloud) -> u64 {
     }
 }
 
-fn delete_dead_letters(cloud: &Cloud) {
+pub(crate) fn delete_dead_letters(cloud: &Cloud) {
     let path = format!(
         "/bigquery/v2/projects/{}/datasets/clickstream_analytics/tables/dead_letter",
         crate::emulators::PROJECT

@@ -17,6 +17,7 @@ mod concurrent_loads;
 mod conservation;
 mod contract;
 mod dashboard;
+mod deploy;
 mod emulators;
 mod exactly_once;
 mod exec;

@@ -33,6 +33,7 @@ pub(super) fn sample(subscription: &str, rows: u64, bar: &ProgressBar) -> Result
         max_outstanding_bytes: MAX_BYTES,
         ack_deadline: Duration::from_secs(10),
         max_lease: Duration::from_secs(600),
+        max_drain: None,
     });
     let runtime = tokio::runtime::Runtime::new()?;
     let payloads = runtime.block_on(async {

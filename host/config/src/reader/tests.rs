@@ -58,3 +58,25 @@ fn a_link_is_followed_and_a_pipe_is_not_waited_for() {
         assert!(error.contains(words), "{name}: {error}");
     }
 }
+
+#[test]
+fn a_spool_is_a_folder_or_off_in_the_file_and_where_it_is_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("out.json"), r#"[{"name": "payload", "type": "STRING"}]"#).unwrap();
+    std::fs::write(at("letters.json"), LETTERS).unwrap();
+    let with = |spool: &str| FILE.replace("\"letters.json\"", &format!("\"letters.json\"{spool}"));
+    for (text, set, wanted) in [
+        (FILE.to_owned(), None, Some("clickmill-data/spool".into())),
+        (with(", spool = \"letters\""), None, Some(at("letters"))),
+        (with(", spool = \"off\""), None, None),
+        (FILE.to_owned(), Some("dead_letter.spool=off"), None),
+        (with(", spool = \"off\""), Some("dead_letter.spool=/letters"), Some("/letters".into())),
+    ] {
+        std::fs::write(at("spool.toml"), &text).unwrap();
+        let overrides = set.map(str::to_owned).into_iter().collect();
+        let file = PipelineFile { path: at("spool.toml"), overrides };
+        let (pipeline, _) = file.read().map_err(|error| causes(&error)).unwrap();
+        assert_eq!(pipeline.dead_letter.spool, wanted, "{text} {set:?}");
+    }
+}

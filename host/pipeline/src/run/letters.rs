@@ -1,8 +1,8 @@
 //! A stream's dead letters on their way to their table; while that is away, to the spool, and from there
 //! to the table once it is back.
 //!
-//! A letter is in the table, in the spool, or its message is not acknowledged. What the table refuses is
-//! set aside in the spool, and what it has taken of a file leaves the spool before anything else is
+//! A letter is in the table, in the spool, or its message is not acknowledged. Without a spool it is held, with
+//! its message, until the table takes it. What the table refuses is set aside in the spool, and what it has taken of a file leaves the spool before anything else is
 //! tried: nothing is appended again while this process lives, nor stands in the way of others.
 
 use std::collections::BTreeSet;
@@ -36,7 +36,8 @@ const MOST_FAILURES: usize = 2;
 pub(crate) struct Letters {
     table: Box<dyn Appender>,
     writer: Arc<Writer>,
-    spool: Spool,
+    /// None: what the table does not take is held.
+    spool: Option<Spool>,
     status: Arc<Status>,
     /// The file that failed last: others come before it the next time.
     failed: Mutex<Option<PathBuf>>,
@@ -84,7 +85,7 @@ impl Letters {
     pub(crate) fn new(
         table: Box<dyn Appender>,
         writer: Arc<Writer>,
-        spool: Spool,
+        spool: Option<Spool>,
         status: Arc<Status>,
     ) -> Self {
         let (failed, told, another) = Default::default();
@@ -144,8 +145,9 @@ impl Letters {
         rest: Option<&(RecordBatch, SinkError)>,
         so_far: &mut Kept,
     ) -> Result<(), SpoolError> {
+        let spool = self.spool.as_ref().ok_or(SpoolError::Off)?;
         if let Some((letters, why)) = &*refused {
-            self.spool.keep_aside(letters)?;
+            spool.keep_aside(letters)?;
             let letters = letters.num_rows() as u64;
             so_far.spooled += letters;
             tracing::warn!(
@@ -156,7 +158,7 @@ impl Letters {
             *refused = None;
         }
         if let Some((letters, away)) = rest {
-            self.spool.keep(letters)?;
+            spool.keep(letters)?;
             let letters = letters.num_rows() as u64;
             so_far.spooled += letters;
             tracing::warn!(
@@ -215,10 +217,11 @@ impl Letters {
     }
 
     async fn try_carry_over(&self, goes_on: impl Fn() -> bool) -> Result<(), Stays> {
+        let Some(spool) = &self.spool else { return Ok(()) };
         // One process at a time, or both would append the same letters.
-        let Some(_carrier) = self.spool.carrier()? else { return self.another() };
+        let Some(_carrier) = spool.carrier()? else { return self.another(spool) };
         *lock(&self.another) = None;
-        let mut waiting = self.spool.waiting()?;
+        let mut waiting = spool.waiting()?;
         // The file that failed last comes last: the others do not wait for it.
         let after = lock(&self.failed).clone();
         if let Some(at) = waiting.iter().position(|path| Some(path) == after.as_ref()) {
@@ -232,7 +235,7 @@ impl Letters {
             if !goes_on() {
                 break;
             }
-            match self.carry(&path).await {
+            match self.carry(spool, &path).await {
                 Ok(()) => (failures, taken) = (0, true),
                 Err(error) => {
                     failures += 1;
@@ -249,27 +252,27 @@ impl Letters {
         }
         // A table that takes others will never take these.
         for (path, why) in never.iter().filter(|_| taken) {
-            let at = self.spool.set_aside(path)?;
+            let at = spool.set_aside(path)?;
             tracing::warn!(why, at = %at.display(), "the dead-letter table refuses a file of the spool: it is set aside");
         }
         last.map_or(Ok(()), Err)
     }
 
     /// Another process carries over. Where it does for long, letters of this one may wait for it.
-    fn another(&self) -> Result<(), Stays> {
+    fn another(&self, spool: &Spool) -> Result<(), Stays> {
         let since = lock(&self.another).get_or_insert_with(Instant::now).elapsed();
-        if since < LONG || self.spool.waiting()?.is_empty() {
+        if since < LONG || spool.waiting()?.is_empty() {
             return Ok(());
         }
         Err(Stays::Another { seconds: since.as_secs() })
     }
 
     /// Carries a file over, or what the table takes of it.
-    async fn carry(&self, path: &Path) -> Result<(), Stays> {
-        let letters = match self.spool.read(path, &self.writer.schema) {
+    async fn carry(&self, spool: &Spool, path: &Path) -> Result<(), Stays> {
+        let letters = match spool.read(path, &self.writer.schema) {
             Ok(letters) => letters,
             Err(error @ SpoolError::Arrow { .. }) => {
-                let at = self.spool.set_aside(path)?;
+                let at = spool.set_aside(path)?;
                 let error = causes(&error);
                 tracing::error!(error, at = %at.display(), "a file of the spool cannot be read: it is set aside");
                 return Ok(());
@@ -281,7 +284,7 @@ impl Letters {
         let mut left: Vec<RecordBatch> = rest.into_iter().collect();
         let mut aside = Ok(());
         if let Some((refused, why)) = refused {
-            aside = self.spool.keep_aside(&refused);
+            aside = spool.keep_aside(&refused);
             match aside {
                 Ok(()) => tracing::warn!(
                     letters = refused.num_rows(),
@@ -294,14 +297,14 @@ impl Letters {
         // Whatever else fails, what the table has taken leaves the file now.
         let left = concat_batches(&letters.schema(), &left)?;
         if left.num_rows() == 0 {
-            if let Err(error) = self.spool.remove(path) {
+            if let Err(error) = spool.remove(path) {
                 // Remembered at least.
-                let _ = self.spool.leave(path, &left);
+                let _ = spool.leave(path, &left);
                 return Err(error.into());
             }
             tracing::info!(path = %path.display(), "carried letters over from the spool");
         } else if left.num_rows() < letters.num_rows() {
-            self.spool.leave(path, &left)?;
+            spool.leave(path, &left)?;
         }
         aside?;
         away.map_or(Ok(()), |away| Err(away.into()))
@@ -314,15 +317,19 @@ impl Letters {
             return;
         }
         *told = Some(Instant::now());
-        let letters = self.spool.held().map_or(0, |held| held.waiting);
+        let held = self.spool.as_ref().and_then(|spool| spool.held().ok());
+        let letters = held.map_or(0, |held| held.waiting);
         tracing::warn!(error = causes(error), letters, "letters stay in the spool");
     }
 
     /// Counts what the spool holds, for whoever watches.
     fn count(&self) {
-        match self.spool.held() {
-            Ok(held) => self.status.spool(held),
-            Err(error) => tracing::warn!(error = causes(&error), "cannot look into the spool"),
+        match self.spool.as_ref().map(Spool::held) {
+            None => {}
+            Some(Ok(held)) => self.status.spool(held),
+            Some(Err(error)) => {
+                tracing::warn!(error = causes(&error), "cannot look into the spool")
+            }
         }
     }
 

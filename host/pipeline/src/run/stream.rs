@@ -110,7 +110,8 @@ pub(crate) fn run(
 async fn open(context: &Context, status: &Arc<Status>) -> Result<(Stream, Delivery), StreamError> {
     let pipeline = &context.pipeline;
     let (sink, dead) = (&pipeline.sink, &pipeline.dead_letter);
-    let spool = Spool::open(&dead.spool, &pipeline.name, dead.spool_max_bytes)?;
+    let open = |folder| Spool::open(folder, &pipeline.name, dead.spool_max_bytes);
+    let spool = dead.spool.as_deref().map(open).transpose()?;
     let (tables, name) = (&context.tables, &pipeline.name);
     let mut rows = Vec::new();
     for (table, schema) in sink.tables() {

@@ -82,12 +82,18 @@ fn batch(ids: &[&str]) -> RecordBatch {
 fn letters(folder: &tempfile::TempDir, table: &Arc<Table>) -> Letters {
     let spool = Spool::open(folder.path(), "clicks", 1 << 20).unwrap();
     let writer = Writer { pipeline: "clicks".to_owned(), schema: schema(), keys: None };
-    Letters::new(Box::new(Handle(table.clone())), Arc::new(writer), spool, Arc::default())
+    Letters::new(Box::new(Handle(table.clone())), Arc::new(writer), Some(spool), Arc::default())
+}
+
+impl Letters {
+    fn spool(&self) -> &Spool {
+        self.spool.as_ref().expect("there is one")
+    }
 }
 
 fn held(letters: &Letters) -> (u64, u64) {
     let held = letters.status.snapshot().spool;
-    assert_eq!(held, letters.spool.held().unwrap(), "it is told as it is");
+    assert_eq!(held, letters.spool().held().unwrap(), "it is told as it is");
     (held.waiting, held.set_aside)
 }
 
@@ -97,7 +103,7 @@ async fn a_file_that_the_table_never_takes_stops_no_other_and_is_set_aside() {
     let table = Arc::new(Table { fatal: vec!["bad"], ..Table::default() });
     let letters = letters(&folder, &table);
     for ids in [&["bad", "with it"][..], &["a", "b"], &["c"]] {
-        letters.spool.keep(&batch(ids)).unwrap();
+        letters.spool().keep(&batch(ids)).unwrap();
     }
     for _ in 0..3 {
         letters.carry_over_once().await;
@@ -112,7 +118,7 @@ async fn what_the_table_has_taken_of_a_file_is_not_appended_again() {
     // As a request that is sent in pieces, of which one has no answer.
     let table = Arc::new(Table { takes: Some(2), ..Table::default() });
     let first = letters(&folder, &table);
-    first.spool.keep(&batch(&["a", "b", "c", "d", "e"])).unwrap();
+    first.spool().keep(&batch(&["a", "b", "c", "d", "e"])).unwrap();
     first.carry_over_once().await;
     assert_eq!((table.taken().len(), held(&first)), (2, (3, 0)));
     // Killed here, another process goes on.
@@ -131,7 +137,7 @@ async fn letters_that_the_table_refuses_are_set_aside_and_the_others_pass() {
     let table = Arc::new(Table { refused: vec!["x", "y"], ..Table::default() });
     let first = letters(&folder, &table);
     // From the spool, and on their way to the table.
-    first.spool.keep(&batch(&["a", "x", "b"])).unwrap();
+    first.spool().keep(&batch(&["a", "x", "b"])).unwrap();
     first.carry_over_once().await;
     let kept = first.put(batch(&["y", "c"])).await.unwrap();
     assert_eq!(kept, Kept { spooled: 1, ..Kept::default() });
@@ -176,10 +182,10 @@ async fn two_processes_that_share_a_spool_append_each_letter_once() {
     let (one, other) = (letters(&folder, &table), letters(&folder, &table));
     for n in 0..20 {
         let from = if n % 2 == 0 { &one } else { &other };
-        from.spool.keep(&batch(&[&n.to_string()])).unwrap();
+        from.spool().keep(&batch(&[&n.to_string()])).unwrap();
     }
     // The one that comes second leaves them to the first.
-    let carrier = one.spool.carrier().unwrap();
+    let carrier = one.spool().carrier().unwrap();
     other.carry_over_once().await;
     assert_eq!((table.taken().len(), held(&other)), (0, (20, 0)));
     drop(carrier);
@@ -192,7 +198,7 @@ async fn where_nothing_can_be_set_aside_what_was_taken_is_still_taken_once() {
     let folder = tempfile::tempdir().unwrap();
     let table = Arc::new(Table { refused: vec!["x"], ..Table::default() });
     let letters = letters(&folder, &table);
-    letters.spool.keep(&batch(&["a", "x", "b"])).unwrap();
+    letters.spool().keep(&batch(&["a", "x", "b"])).unwrap();
     let obstacle = folder.path().join("clicks.refused");
     std::fs::write(&obstacle, "").unwrap();
     for _ in 0..3 {
@@ -209,8 +215,8 @@ async fn another_process_that_carries_over_for_long_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let table = Arc::new(Table::default());
     let (one, other) = (letters(&folder, &table), letters(&folder, &table));
-    one.spool.keep(&batch(&["a"])).unwrap();
-    let carrier = one.spool.carrier().unwrap();
+    one.spool().keep(&batch(&["a"])).unwrap();
+    let carrier = one.spool().carrier().unwrap();
     other.carry_over_once().await;
     assert!(lock(&other.told).is_none());
     *lock(&other.another) = Instant::now().checked_sub(LONG);
@@ -220,4 +226,22 @@ async fn another_process_that_carries_over_for_long_is_told() {
     other.carry_over_once().await;
     assert!(lock(&other.told).is_none() && lock(&other.another).is_none());
     assert_eq!(table.taken(), ["a"]);
+}
+
+#[tokio::test]
+async fn without_a_spool_letters_are_held_until_the_table_takes_them() {
+    let table = Arc::new(Table { away: Mutex::new(true), ..Table::default() });
+    let writer = Writer { pipeline: "clicks".to_owned(), schema: schema(), keys: None };
+    let to = Box::new(Handle(table.clone()));
+    let letters = Letters::new(to, Arc::new(writer), None, Arc::default());
+    let is_back = async {
+        tokio::task::yield_now().await;
+        assert_eq!(table.taken(), [""; 0]);
+        *lock(&table.away) = false;
+    };
+    let (kept, ()) = tokio::join!(letters.put(batch(&["a", "b"])), is_back);
+    assert_eq!(kept.unwrap(), Kept { retries: 1, ..Kept::default() });
+    assert_eq!(table.taken(), ["a", "b"]);
+    letters.carry_over_once().await;
+    assert_eq!(letters.status.snapshot().spool, clickmill_dead_letter::Held::default());
 }
