@@ -386,9 +386,9 @@ fn a_name_that_comes_again_gets_a_number_where_the_setting_says_so() {
 fn one_name_may_come_again_very_often() {
     let repeated = Dialect { repeated_names: true, ..Dialect::default() };
     let format = Format::Csv { dialect: repeated, max_record_bytes: 1 << 20 };
-    let header = vec!["v"; 50_000].join(",");
+    let header = vec!["v"; 4096].join(",");
     let decoder = decoder(&format, 10, header.as_bytes()).expect("a header");
-    assert_eq!(decoder.schema().field(49_999).name(), "v_50000");
+    assert_eq!(decoder.schema().field(4095).name(), "v_4096");
 }
 
 #[test]

@@ -116,11 +116,11 @@ fn a_batch_is_cut_where_ingest_time_or_source_change_and_at_the_limits() {
 #[test]
 fn attributes_and_keys_are_those_of_their_message() {
     let mut attributes = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
-    attributes.append(true).expect("a row");
     attributes.keys().append_value("a");
     attributes.values().append_value("1");
     attributes.keys().append_value("b");
     attributes.values().append_null();
+    attributes.append(true).expect("a row");
     attributes.append(true).expect("a row");
     attributes.append(false).expect("a row");
     let attributes: ArrayRef = Arc::new(attributes.finish());
@@ -133,7 +133,7 @@ fn attributes_and_keys_are_those_of_their_message() {
         (ordering_key.as_str(), attributes.clone())
     };
     let pairs = [("a", "1"), ("b", "")].map(|(key, value)| (key.to_owned(), value.to_owned()));
-    assert_eq!(of(0), ("", vec![pairs[1].clone()]));
+    assert_eq!(of(0), ("", pairs.to_vec()));
     assert_eq!(of(1), ("k", Vec::new()));
     assert_eq!(of(2), ("", Vec::new()));
 }
