@@ -17,6 +17,7 @@ import pytest
 from pyarrow import parquet
 
 import clickmill
+from clickmill._chain import Chain
 
 HERE = pathlib.Path(__file__).parent
 PIPELINES = HERE.parents[1] / "pipelines"
@@ -157,8 +158,15 @@ def to_file(folder, rows):
 def fragile(monkeypatch):
     """Has processes killed from now on, as `fragile.py` says."""
 
+    def end_shared():
+        # The chains of earlier tests go on in this process, and their executables with them.
+        for chain in list(Chain._shared.values()):
+            chain.close()
+
     def set_to(how):
+        end_shared()
         monkeypatch.setenv("FRAGILE", how)
         monkeypatch.setenv("CLICKMILL_EXECUTABLE", str(FRAGILE))
 
-    return set_to
+    yield set_to
+    end_shared()
