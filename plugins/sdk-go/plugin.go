@@ -23,6 +23,8 @@ type Plugin[C any] struct {
 	Secrets []Secret
 	// Default is the configuration where a pipeline file sets nothing. The names of its fields in a pipeline file
 	// are those of their `json` tags, their documentation is in their `doc` tags.
+	//
+	// Maps and slices belong into Configure: those of Default would be shared by all configurations.
 	Default C
 	// Configure checks the configuration, before any row and again for each batch, and says what the plugin reads
 	// and writes with it. It may get the configuration ready for Row.
