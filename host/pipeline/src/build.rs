@@ -1,6 +1,5 @@
 //! From a checked pipeline file to something that can run: components compiled, tables made sure of.
 
-pub(super) mod components;
 mod error;
 mod look;
 
@@ -15,6 +14,7 @@ use look::keys;
 pub use look::look;
 
 use super::audit_sink::{AuditSink, AuditSinkError};
+use super::components::all_fetched;
 use super::context::{Context, Outcomes};
 use super::observe::metrics;
 use super::observe::running::Running;
@@ -143,7 +143,7 @@ pub(super) fn load(pipeline: &mut Pipeline, options: &Options) -> Result<Loaded,
     // Before anything is built or started.
     let environment = |variable: &str| std::env::var_os(variable);
     let secrets = Secrets::read(&pipeline.plugins, &options.secrets, environment)?;
-    pipeline.plugins = components::all_fetched(pipeline, options.cache.as_deref())?;
+    pipeline.plugins = all_fetched(pipeline, options.cache.as_deref())?;
     let runtime = Runtime::new().map_err(BuildError::Runtime)?;
     let engine = engine(pipeline, options)?;
     let library = Library::load(&engine, &pipeline.plugins)?;

@@ -10,11 +10,13 @@
 //! | `replay` | dead letters once more | `versions`, `run`, `swap` |
 //! | `exec` | the chain for other engines: frames in, frames out, nothing written | all but `replay` |
 //!
-//! `build` makes a `Context` of a pipeline file, which all of these share; `threads` are those beside a run.
+//! `build` makes a `Context` of a pipeline file, which all of these share; `components` has what
+//! registries hold pulled; `threads` are those beside a run.
 //! No module imports back, and no two files import each other; a test holds it.
 
 mod audit_sink;
 mod build;
+mod components;
 mod context;
 mod exec;
 mod observe;
@@ -26,6 +28,7 @@ mod versions;
 
 pub use audit_sink::{AuditSink, AuditSinkError, Kept};
 pub use build::{BuildError, Options, PreparedPipeline, build, look, open, tables_of, validate};
+pub use components::ComponentError;
 pub use context::PublishError;
 pub use exec::{Exec, ExecError, error_frame, exec};
 pub use observe::running::{About, PluginKey, Plugins, Running};

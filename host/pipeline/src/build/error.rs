@@ -1,13 +1,13 @@
 //! Why a pipeline can't run.
 
 use crate::audit_sink::AuditSinkError;
+use crate::components::ComponentError;
 use crate::context::PublishError;
 use crate::swap::set_store::SetStoreError;
 use crate::versions::fit::FitError;
 use clickmill_core::Fault;
 use clickmill_core::schema::SchemaError;
 use clickmill_dead_letter::SealError;
-use clickmill_registry::RegistryError;
 use clickmill_sandbox::signature::KeyError;
 use clickmill_sandbox::{EngineError, PluginError, SecretsError};
 use clickmill_sink::SinkError;
@@ -27,24 +27,9 @@ pub enum BuildError {
     /// A plugin can't run.
     #[error(transparent)]
     Plugin(Box<PluginError>),
-    /// A component is named by a tag alone.
-    #[error(
-        "stage `{stage}`: `{reference}` is a tag, which may be another component's tomorrow: `clickmill plugin lock PIPELINE.toml` adds its digest, and `trust.allow_tags = true` allows tags"
-    )]
-    Tag {
-        /// The stage.
-        stage: String,
-        /// What the pipeline file names.
-        reference: String,
-    },
-    /// A registry gives a component not.
-    #[error("stage `{stage}` has no component")]
-    Registry {
-        /// The stage.
-        stage: String,
-        /// Why.
-        source: Box<RegistryError>,
-    },
+    /// A component cannot be had.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
     /// The tables can't be used.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -89,18 +74,14 @@ impl BuildError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Plugin(error) => error.fault(),
-            Self::Registry { source, .. } => source.fault(),
+            Self::Component(error) => error.fault(),
             Self::Sink(error) => error.fault(),
             Self::Fit(error) => error.fault(),
             Self::Resume(error) => error.fault(),
             Self::Publish(error) => error.fault(),
             Self::Audit(error) => error.fault(),
             Self::Engine(_) | Self::Runtime(_) => Fault::Environment,
-            Self::Schema(_)
-            | Self::Key(_)
-            | Self::Seal { .. }
-            | Self::Secrets(_)
-            | Self::Tag { .. } => Fault::Input,
+            Self::Schema(_) | Self::Key(_) | Self::Seal { .. } | Self::Secrets(_) => Fault::Input,
         }
     }
 }

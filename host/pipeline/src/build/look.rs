@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::BuildError;
-use super::components::fetched;
+use crate::components::fetched;
 use clickmill_config as config;
 use clickmill_config::Pipeline;
 use clickmill_dead_letter::{Seal, SealKeys};
@@ -20,7 +20,7 @@ pub fn look(pipeline: &Pipeline, given: &Secrets, cache: Option<&Path>) -> Vec<B
     // With keys that are none nothing is known of signatures.
     let trusting = trust.as_ref().cloned().unwrap_or_default();
     let (plugins, not_had) = fetched(pipeline, cache);
-    found.extend(not_had);
+    found.extend(not_had.into_iter().map(BuildError::from));
     let plugins = clickmill_sandbox::look(&plugins, &trusting, pipeline.swap.components);
     found.extend(plugins.into_iter().map(BuildError::from));
     if let Some(config) = &pipeline.dead_letter.seal {

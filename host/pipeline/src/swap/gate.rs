@@ -9,7 +9,7 @@ use super::difference::changes;
 use super::sensitive;
 use super::set_store::SetStoreError;
 use super::shadow::{Shadow, shadow};
-use crate::build::BuildError;
+use crate::components::ComponentError;
 use crate::context::PublishError;
 use crate::versions::fit::{FitError, Fitted};
 use crate::versions::reading::Reading;
@@ -73,7 +73,7 @@ pub enum SwapRefused {
     File(Box<ConfigError>),
     /// What the pipeline file names is not had from a registry.
     #[error(transparent)]
-    Components(Box<BuildError>),
+    Component(#[from] ComponentError),
     /// The process was not started with a pipeline file.
     #[error("this process has no pipeline file that can be read again")]
     NoFile,
@@ -158,7 +158,7 @@ impl SwapRefused {
             | Self::Unguarded { .. }
             | Self::OtherStages { .. }
             | Self::NothingBefore => Fault::Input,
-            Self::Components(error) => error.fault(),
+            Self::Component(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::Publish(error) => error.fault(),
             // Whatever is wrong with the log, what was asked for is not.
@@ -170,7 +170,7 @@ impl SwapRefused {
     /// The check that failed.
     pub fn check(&self) -> &'static str {
         match self {
-            Self::Change(_) | Self::Components(_) => "component",
+            Self::Change(_) | Self::Component(_) => "component",
             Self::Fit(_) => "columns",
             Self::Golden(_) | Self::GoldenFailed { .. } => "golden",
             Self::Shadow { .. } => "shadow",

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::gate::{Candidate, SwapRefused};
-use crate::build::components::all_fetched;
+use crate::components::all_fetched;
 use crate::context::Context;
 use crate::versions::reading::Reading;
 use crate::versions::version::Version;
@@ -38,8 +38,7 @@ pub(super) fn candidate(
     if !sections.is_empty() {
         return Err(SwapRefused::Restart { path: path(), sections });
     }
-    let plugins = all_fetched(&pipeline, context.cache.as_deref());
-    let plugins = plugins.map_err(|error| SwapRefused::Components(Box::new(error)))?;
+    let plugins = all_fetched(&pipeline, context.cache.as_deref())?;
     let secrets = Secrets::read(&plugins, &context.secrets, |variable| std::env::var_os(variable))?;
     let library = Library::load(&context.engine, &plugins).map_err(ChangeError::from)?;
     let plugin_set = library.digest().clone();

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use super::gate::SwapRefused;
 use super::reload::Reload;
 use super::{Request, Swaps};
-use crate::build::components::all_fetched;
+use crate::components::all_fetched;
 use crate::threads::Threads;
 use crate::versions::actor::{self, Actor};
 use crate::versions::slot::Slot;
