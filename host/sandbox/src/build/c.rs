@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use super::asked::Install;
 use super::encode::{Made, encode_wasi};
@@ -39,9 +38,7 @@ pub(super) fn missing() -> Option<String> {
 }
 
 fn zig() -> Option<PathBuf> {
-    let installed = tools::folder(TOOLS).map(|folder| folder.join("ziglang/zig"));
-    let installed = installed.filter(|zig| zig.is_file());
-    installed.or_else(|| tools::is_here("zig", ["version"]).then(|| "zig".into()))
+    tools::find(TOOLS, "ziglang/zig", "zig")
 }
 
 /// Builds a plugin.
@@ -60,15 +57,8 @@ pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildEr
         .arg(&module)
         .args(sources(&project.folder))
         .env("ZIG_LOCAL_CACHE_DIR", work.join("zig"))
-        .envs(tools::folder("zig-cache").map(|cache| ("ZIG_GLOBAL_CACHE_DIR", cache)))
-        .stdin(Stdio::null())
-        // Standard output is for data.
-        .stdout(Stdio::null());
-    if !command.status().is_ok_and(|status| status.success()) {
-        return Err(project.does_not_compile());
-    }
-    let bytes = fs::read(&module).map_err(|source| BuildError::File { path: module, source })?;
-    encode_wasi(&project.given, &project.contract(), bytes)
+        .envs(tools::folder("zig-cache").map(|cache| ("ZIG_GLOBAL_CACHE_DIR", cache)));
+    encode_wasi(&project.given, &project.contract(), project.made_by(&mut command, module)?)
 }
 
 /// The plugin's files of C, in the order of their names.

@@ -1,8 +1,6 @@
 //! Plugins in Go, compiled by its own compiler for WASI as a library.
 
-use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
 
 use super::asked::Install;
 use super::encode::{Made, encode_wasi};
@@ -20,9 +18,7 @@ pub(super) fn missing() -> Option<String> {
 }
 
 fn go() -> Option<PathBuf> {
-    let installed = tools::folder(TOOLS).map(|folder| folder.join("go/bin/go"));
-    let installed = installed.filter(|go| go.is_file());
-    installed.or_else(|| tools::is_here("go", ["version"]).then(|| "go".into()))
+    tools::find(TOOLS, "go/bin/go", "go")
 }
 
 /// Builds a plugin. Nothing is downloaded for it: modules that it needs are those of the SDK, in its folder, and
@@ -48,13 +44,6 @@ pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildEr
         .env("GOTOOLCHAIN", "local")
         .env("GOWORK", "off")
         .envs(tools::folder("go-cache").map(|cache| ("GOCACHE", cache)))
-        .envs(tools::folder("go-path").map(|path| ("GOPATH", path)))
-        .stdin(Stdio::null())
-        // Standard output is for data.
-        .stdout(Stdio::null());
-    if !command.status().is_ok_and(|status| status.success()) {
-        return Err(project.does_not_compile());
-    }
-    let bytes = fs::read(&module).map_err(|source| BuildError::File { path: module, source })?;
-    encode_wasi(&project.given, &project.contract(), bytes)
+        .envs(tools::folder("go-path").map(|path| ("GOPATH", path)));
+    encode_wasi(&project.given, &project.contract(), project.made_by(&mut command, module)?)
 }

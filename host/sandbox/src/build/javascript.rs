@@ -8,7 +8,6 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
 
 use super::asked::Install;
 use super::encode::Made;
@@ -64,16 +63,13 @@ pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildEr
     let wit = work.join("plugin.wit");
     fs::write(&wit, in_halves(&text)).map_err(file(wit.clone()))?;
     let mut node = build_tool("node");
-    node.args(["--no-warnings", "--input-type=module", "--eval", CALL])
-        .args([&tools, &project.folder, &work, &wit])
-        .stdin(Stdio::null())
-        // Standard output is for data.
-        .stdout(std::io::stderr());
-    if !node.status().is_ok_and(|status| status.success()) {
-        return Err(project.does_not_compile());
-    }
-    let path = work.join("plugin.wasm");
-    let component = fs::read(&path).map_err(file(path))?;
+    node.args(["--no-warnings", "--input-type=module", "--eval", CALL]).args([
+        &tools,
+        &project.folder,
+        &work,
+        &wit,
+    ]);
+    let component = project.made_by(&mut node, work.join("plugin.wasm"))?;
     let component = put_right(component).ok_or_else(|| BuildError::Component {
         path: project.given.clone(),
         what: "integers of 64 bits are not where they were expected".to_owned(),

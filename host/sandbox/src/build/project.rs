@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use super::encode::{Made, named, write};
@@ -124,9 +125,18 @@ impl Project {
         }
     }
 
-    /// Its tools have ended without a component, and have said why.
-    pub(super) fn does_not_compile(&self) -> BuildError {
-        BuildError::Tools { path: self.given.clone(), language: self.language }
+    /// Has a tool make a file of it, and reads that. What the tool says goes to standard error: standard output
+    /// is for data.
+    ///
+    /// # Errors
+    ///
+    /// Where it has ended without, and has said why.
+    pub(super) fn made_by(&self, tool: &mut Command, path: PathBuf) -> Result<Vec<u8>, BuildError> {
+        tool.stdin(Stdio::null()).stdout(std::io::stderr());
+        if !tool.status().is_ok_and(|status| status.success()) {
+            return Err(BuildError::Tools { path: self.given.clone(), language: self.language });
+        }
+        fs::read(&path).map_err(|source| BuildError::File { path, source })
     }
 
     /// Its tools are not here. `line` installs them, as an administrator or whoever reads it would.

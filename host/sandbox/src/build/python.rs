@@ -4,7 +4,6 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use serde_json::json;
 
@@ -77,16 +76,8 @@ pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildEr
         .env("PYTHONPATH", tools)
         // Nothing that is installed for other programs gets in.
         .env("VIRTUAL_ENV", packages)
-        .env("RUST_BACKTRACE", "0")
-        .stdin(Stdio::null())
-        // Standard output is for data.
-        .stdout(std::io::stderr());
-    if !python.status().is_ok_and(|status| status.success()) {
-        return Err(project.does_not_compile());
-    }
-    let component = fs::read(&component)
-        .map_err(|source| BuildError::File { path: component.clone(), source })?;
-    Ok(Made { component, named: None })
+        .env("RUST_BACKTRACE", "0");
+    Ok(Made { component: project.made_by(&mut python, component)?, named: None })
 }
 
 /// The environment that has the packages which a plugin imports.

@@ -56,6 +56,13 @@ pub(super) fn folder(name: &str) -> Option<PathBuf> {
     Some(folder.join(name))
 }
 
+/// A tool that was installed into its folder, as `file` there; else the one of this name that the user has, where it
+/// runs and tells its version.
+pub(super) fn find(name: &str, file: &str, program: &str) -> Option<PathBuf> {
+    let installed = folder(name).map(|folder| folder.join(file)).filter(|file| file.is_file());
+    installed.or_else(|| is_here(program, ["version"]).then(|| program.into()))
+}
+
 /// Installs tools into their folder, by a call that is given an empty one beside it: either all is there, or
 /// nothing. Whether it is there then.
 pub(super) fn install(name: &str, by: impl FnOnce(&Path) -> bool) -> bool {
