@@ -1,20 +1,21 @@
 //! From a checked pipeline file to something that can run: components compiled, tables made sure of.
 
+pub(crate) mod chain;
 mod error;
 mod look;
+mod options;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::SchemaRef;
 use crossbeam_channel::Receiver;
 
+use chain::{Loaded, letters, load, target};
 pub use error::BuildError;
-use look::keys;
 pub use look::look;
+pub use options::Options;
 
 use super::audit_sink::{AuditSink, AuditSinkError};
-use super::components::all_fetched;
 use super::context::{Context, Outcomes};
 use super::observe::metrics;
 use super::observe::running::Running;
@@ -26,43 +27,19 @@ use super::swap::watch::{self, AtStart};
 use super::swap::{Swaps, table};
 use super::threads::{Bell, Runtime, Threads};
 use super::versions::actor;
-use super::versions::fit::Target;
-use super::versions::guard::Guard;
 use super::versions::reading::Reading;
 use super::versions::slot::{Slot, SlotEvent};
 use super::versions::version::Origin;
 use clickmill_audit as audit;
-use clickmill_config::{Pipeline, PipelineFile, Place, Source, TableName};
-use clickmill_core::schema::{SchemaError, TableSchema, provenance};
+use clickmill_config::{Pipeline, Place, Source, TableName};
+use clickmill_core::schema::{SchemaError, TableSchema};
 use clickmill_core::{Micros, causes};
-use clickmill_dead_letter::Writer;
 use clickmill_decode::{Decoder, messages};
-use clickmill_sandbox::{Compiler, Engine, Library, Secrets, Trust};
+use clickmill_sandbox::Library;
 use clickmill_sink::Tables;
 use clickmill_source as source;
 use clickmill_source::{Interrupt, Progress};
 use clickmill_tables::{failures, ledger};
-
-/// What a run needs beside the pipeline file.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Path or URI of the warehouse.
-    pub warehouse: String,
-    /// Folder for compiled plugins; none are kept where absent.
-    pub cache: Option<PathBuf>,
-    /// What compiles plugins; else this process does, without bounds of time and memory.
-    pub compiler: Option<Compiler>,
-    /// Values of secrets that do not come from the environment.
-    pub secrets: Secrets,
-    /// Run the set of the pipeline file, whatever was swapped since.
-    pub forget_swaps: bool,
-    /// Folder of the audit log.
-    pub audit: PathBuf,
-    /// Who runs the pipeline, for the audit log.
-    pub actor: String,
-    /// The pipeline file, where it can be read again while the pipeline runs.
-    pub file: Option<PipelineFile>,
-}
 
 /// A pipeline that can run.
 pub struct PreparedPipeline {
@@ -128,38 +105,6 @@ enum Purpose {
     Look,
 }
 
-/// What runs a chain, before it is known where its rows go.
-pub(super) struct Loaded {
-    pub runtime: Runtime,
-    pub engine: Engine,
-    /// The plugin set of the pipeline file.
-    pub library: Library,
-    pub secrets: Secrets,
-}
-
-/// Compiles the plugins of a pipeline file, which from then on names them where they are on this machine.
-/// Nothing is written but the cache.
-pub(super) fn load(pipeline: &mut Pipeline, options: &Options) -> Result<Loaded, BuildError> {
-    // Before anything is built or started.
-    let environment = |variable: &str| std::env::var_os(variable);
-    let secrets = Secrets::read(&pipeline.plugins, &options.secrets, environment)?;
-    pipeline.plugins = all_fetched(pipeline, options.cache.as_deref())?;
-    let runtime = Runtime::new().map_err(BuildError::Runtime)?;
-    let engine = engine(pipeline, options)?;
-    let library = Library::load(&engine, &pipeline.plugins)?;
-    library.check_secrets(&secrets)?;
-    Ok(Loaded { runtime, engine, library, secrets })
-}
-
-/// What makes dead letters of a pipeline.
-pub(super) fn letters(pipeline: &Pipeline) -> Result<Arc<Writer>, BuildError> {
-    Ok(Arc::new(Writer {
-        pipeline: pipeline.name.clone(),
-        schema: pipeline.dead_letter.schema.arrow(),
-        keys: pipeline.dead_letter.seal.as_ref().map(keys).transpose()?,
-    }))
-}
-
 fn assemble(
     mut pipeline: Pipeline,
     options: &Options,
@@ -220,19 +165,6 @@ fn assemble(
     Ok(PreparedPipeline { threads, context, runtime })
 }
 
-/// What runs the plugins, as the pipeline file limits and trusts them.
-fn engine(pipeline: &Pipeline, options: &Options) -> Result<Engine, BuildError> {
-    let engine = match &options.cache {
-        Some(folder) => Engine::new(folder)?,
-        None => Engine::without_cache()?,
-    };
-    let engine = engine.trusting(Trust::of(&pipeline.trust)?).limiting(pipeline.swap.components);
-    Ok(match &options.compiler {
-        Some(compiler) => engine.compiling_by(compiler.clone()),
-        None => engine,
-    })
-}
-
 /// The tables, which are there from now on.
 async fn tables(pipeline: &Pipeline, warehouse: &str) -> Result<Tables, BuildError> {
     let tables = Tables::open(&pipeline.sink.place, warehouse).await?;
@@ -240,26 +172,6 @@ async fn tables(pipeline: &Pipeline, warehouse: &str) -> Result<Tables, BuildErr
         tables.ensure(&table, &schema).await?;
     }
     Ok(tables)
-}
-
-/// What every chain of a pipeline has to fit.
-pub(super) fn target(pipeline: &Pipeline) -> Target {
-    let is_stream = pipeline.source.is_stream();
-    Target {
-        sink: pipeline.sink.clone(),
-        dead_letter: (pipeline.dead_letter.table.clone(), pipeline.dead_letter.schema.clone()),
-        unknown: if is_stream {
-            provenance::UNKNOWN_OF_MESSAGES
-        } else {
-            provenance::UNKNOWN_OF_OBJECTS
-        },
-        columns: is_stream.then(|| messages::schema(pipeline.format.payload())),
-        guard: Guard::of(
-            pipeline.sink.tables().map(|(_, schema)| schema),
-            &pipeline.guard,
-            &pipeline.format,
-        ),
-    }
 }
 
 /// Tells what the slot does, on a thread of its own.

@@ -19,7 +19,8 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, bounded};
 
-use super::build::{self, Loaded, Options};
+use super::build::Options;
+use super::build::chain::{self, Loaded};
 use super::observe::tap::Taps;
 use super::run::line;
 use super::run::transform::Worker;
@@ -57,13 +58,13 @@ pub fn exec(
     input: impl Read + Send + 'static,
     output: &mut impl Write,
 ) -> Result<(), ExecError> {
-    let Loaded { runtime, engine, library, secrets } = build::load(&mut pipeline, options)?;
+    let Loaded { runtime, engine, library, secrets } = chain::load(&mut pipeline, options)?;
     let plugin_set = library.digest().to_string();
     if let Some(wanted) = how.plugin_set.as_ref().filter(|wanted| !plugin_set.starts_with(*wanted))
     {
         return Err(ExecError::PluginSet { plugin_set, wanted: wanted.clone() });
     }
-    let target = build::target(&pipeline);
+    let target = chain::target(&pipeline);
     if let Some(columns) = &target.columns {
         target.fit(&library, columns, &secrets)?;
     }
@@ -71,7 +72,7 @@ pub fn exec(
     let reading = Reading { plugins: pipeline.plugins.clone(), library: library.clone(), secrets };
     let (slot, events) = Slot::new(target, pipeline.swap.clone(), library, reading, origin);
     let executor = Arc::new(Executor {
-        letters: build::letters(&pipeline)?,
+        letters: chain::letters(&pipeline)?,
         runtime: runtime.handle().clone(),
         engine,
         slot,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value as Json;
 
 use crate::routes;
-use crate::support::{Scratch, parse_stage, plugins, root};
+use crate::support::{Scratch, head, parse_stage, plugins, root};
 
 #[test]
 fn killed_at_any_moment_a_replay_into_several_tables_is_whole_after_the_next() {
@@ -83,24 +83,10 @@ fn events(scratch: &Scratch, messages: &[&[i64]]) -> String {
     let parse = parse_stage("json", "payload", r#"{ name = "amount", type = "int64" }"#);
     let parse = parse.replace("format = \"json\"", "format = \"json\", explode = \"events\"");
     assert!(parse.contains("explode"), "{parse}");
-    let text = format!(
+    let source = r#"kind = "storage", uri = "input.ndjson""#;
+    let head = head("shop", source, "shop.events", "events.json");
+    let validate = format!(
         r#"
-name = "shop"
-
-[source]
-kind = "storage"
-uri = "input.ndjson"
-
-[sink]
-table = "shop.events"
-schema = "events.json"
-
-[dead_letter]
-table = "shop.dead_letter"
-schema = "{}"
-max_rejected_share = 1.0
-{parse}
-
 [[plugin]]
 name = "validate"
 component = "{}"
@@ -109,10 +95,9 @@ reads = ["amount"]
 [plugin.config]
 rules = [{{ range = {{ column = "amount", min = 0 }}, code = "below_zero" }}]
 "#,
-        root().join("schemas/dead_letter.json").display(),
         root().join("plugins/validate").display(),
     );
-    scratch.write("pipeline.toml", text).to_string_lossy().into_owned()
+    scratch.write("pipeline.toml", head + &parse + &validate).to_string_lossy().into_owned()
 }
 
 const LAX: &str = "plugin.validate.config.rules=[{range={column=\"amount\",min=-100}}]";

@@ -7,14 +7,17 @@
 //! is refused is not tried again until the next change, unless it was refused only since something else was
 //! taken up or taken back meanwhile.
 
-use std::collections::HashMap;
+mod seen;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
+
+use seen::{Seen, state_of};
 
 use super::gate::SwapRefused;
 use super::reload::Reload;
@@ -177,46 +180,6 @@ fn stages(plugins: &[Plugin], all: bool) -> Vec<Place> {
         }));
     }
     places
-}
-
-/// The state in which each thing was last seen, by its name.
-#[derive(Default)]
-struct Seen(HashMap<String, String>);
-
-impl Seen {
-    /// Whether it is in another state than when it was last looked at, and has been so for two looks: a
-    /// file that is being written may be a whole one with too few lines at any moment.
-    fn has_settled(&mut self, name: &str, state: String) -> bool {
-        let (before, now) = (format!("{name} before"), format!("{name} now"));
-        let is_known = self.0.get(&before) == Some(&state);
-        let is_first = !self.0.contains_key(&before);
-        let has_settled = !is_known && !is_first && self.0.get(&now) == Some(&state);
-        if is_first || has_settled {
-            self.0.insert(before, state.clone());
-        }
-        self.0.insert(now, state);
-        has_settled
-    }
-
-    /// Whether it was looked at before, and is in another state now.
-    fn is_another(&mut self, name: &str, state: String) -> bool {
-        self.0.insert(name.to_owned(), state.clone()).is_some_and(|known| known != state)
-    }
-
-    /// Whether it was never looked at, or is in another state than then.
-    fn is_new(&mut self, name: &str, state: String) -> bool {
-        match self.0.get_mut(name) {
-            Some(known) if *known == state => false,
-            Some(known) => {
-                *known = state;
-                true
-            }
-            None => {
-                self.0.insert(name.to_owned(), state);
-                true
-            }
-        }
-    }
 }
 
 /// Something that has changed.
@@ -422,10 +385,4 @@ impl<W: Watched> Watcher<W> {
         }
         Ok(Some(Change { stage, lookups: vec![file], ..Change::default() }))
     }
-}
-
-fn state_of(path: &Path) -> Option<String> {
-    let meta = std::fs::metadata(path).ok()?;
-    let modified: Option<SystemTime> = meta.modified().ok();
-    Some(format!("{modified:?} {}", meta.len()))
 }
