@@ -149,6 +149,7 @@ failure_from! {
     clickmill_pipeline::BuildError => |error| error.fault().into(),
     clickmill_pipeline::ReplayError => |error| error.fault().into(),
     clickmill_registry::RegistryError => |error| error.fault().into(),
+    clickmill_core::oci::NotAReference => |_| Exit::BadInput,
     clickmill_core::schema::SchemaError => |_| Exit::BadInput,
     clickmill_audit::AuditError => |error| error.fault().into(),
     clickmill_admin::AdminError => |_| Exit::Environment,

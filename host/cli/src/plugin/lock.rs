@@ -79,9 +79,7 @@ impl Lock {
                 "cannot lock `{text}`: what stands for a variable has no digest, write the reference out"
             )));
         }
-        let named: Reference = text
-            .parse()
-            .map_err(|error| Failure::new(Exit::BadInput, anyhow::Error::new(error)))?;
+        let named: Reference = text.parse()?;
         if named.digest().is_some() && !(self.upgrade && named.tag().is_some()) {
             return Ok(None);
         }

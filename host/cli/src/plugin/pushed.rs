@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value as Json, json};
 
 use super::registry;
-use crate::{Exit, Failure};
+use crate::Failure;
 use clickmill_core::indented;
 use clickmill_core::oci::Reference;
 use clickmill_registry::Pulled;
@@ -17,8 +17,7 @@ pub(super) fn pulled(given: &Path, max_bytes: usize) -> Result<Option<Pulled>, F
     let Some(text) = given.to_str().filter(|text| Reference::is_meant(text)) else {
         return Ok(None);
     };
-    let reference: Reference =
-        text.parse().map_err(|error| Failure::new(Exit::BadInput, anyhow::Error::new(error)))?;
+    let reference: Reference = text.parse()?;
     registry::pulled(&reference, max_bytes).map(Some)
 }
 

@@ -9,7 +9,7 @@ use clap::Args;
 use super::built::built;
 use super::registry;
 use crate::admin::Admin;
-use crate::{Exit, Failure, place};
+use crate::{Failure, place};
 use clickmill_admin::wire::{
     ChangeBody, FileBody, ReloadBody, RollbackBody, RolledBackBody, ShadowBody, SwapBody,
     SwappedBody, VersionBody,
@@ -328,9 +328,7 @@ fn reference(component: &str) -> Result<Option<Reference>, Failure> {
     if !Reference::is_meant(component) {
         return Ok(None);
     }
-    let named: Reference = component
-        .parse()
-        .map_err(|error| Failure::new(Exit::BadInput, anyhow::Error::new(error)))?;
+    let named: Reference = component.parse()?;
     if named.digest().is_some() {
         return Ok(Some(named));
     }
