@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use toml_edit::{Document, Item, TableLike, Value};
 
-use super::registry::registry;
+use super::registry;
 use crate::{Exit, Failure};
 use clickmill_core::oci::Reference;
+use clickmill_registry::Registry;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,9 +47,9 @@ impl Lock {
             let why = error.message().trim().to_owned();
             Failure::bad_input(format!("pipeline file `{}` is not TOML: {why}", path.display()))
         })?;
-        let mut changed = Vec::new();
+        let (mut changed, mut registry) = (Vec::new(), None);
         for named in components(&document) {
-            if let Some(locked) = self.locked(named.text)? {
+            if let Some(locked) = self.locked(named.text, &mut registry)? {
                 changed.push((named, locked));
             }
         }
@@ -69,8 +70,13 @@ impl Lock {
         Ok(())
     }
 
-    /// What a stage is to name instead; `None` where it is to stay.
-    fn locked(&self, text: &str) -> Result<Option<Reference>, Failure> {
+    /// What a stage is to name instead; `None` where it is to stay. All of them are asked for over the same
+    /// connections, which are made with the first.
+    fn locked(
+        &self,
+        text: &str,
+        registry: &mut Option<Registry>,
+    ) -> Result<Option<Reference>, Failure> {
         if !Reference::is_meant(text) {
             return Ok(None);
         }
@@ -83,7 +89,11 @@ impl Lock {
         if named.digest().is_some() && !(self.upgrade && named.tag().is_some()) {
             return Ok(None);
         }
-        let locked = registry()?.resolve(&named.tagged())?;
+        let registry = match registry {
+            Some(registry) => registry,
+            None => registry.insert(registry::registry()?),
+        };
+        let locked = registry.resolve(&named.tagged())?;
         Ok((locked != named).then_some(locked))
     }
 }
