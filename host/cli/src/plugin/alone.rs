@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::built::built;
-use super::swap::golden;
+use super::built::with_folder;
 use crate::Failure;
 use crate::compile::Limits;
 use clickmill_config::{Grant, Plugin};
@@ -25,11 +24,7 @@ impl Alone {
 
     /// Takes a component file, or builds the crate of a folder.
     pub(super) fn load(plugin: &Path, limits: &Limits) -> Result<Self, Failure> {
-        let (component, folder) = if plugin.is_dir() {
-            (built(plugin)?, plugin.to_owned())
-        } else {
-            (plugin.to_owned(), plugin.parent().map(Path::to_owned).unwrap_or_default())
-        };
+        let (component, folder) = with_folder(plugin)?;
         Self::of(component, folder, limits)
     }
 
@@ -39,7 +34,7 @@ impl Alone {
         folder: PathBuf,
         limits: &Limits,
     ) -> Result<Self, Failure> {
-        let cases = golden(&folder)?;
+        let cases = Golden::beside(&folder)?;
         let plugin = Plugin {
             component: component.clone(),
             reads: Grant::All,

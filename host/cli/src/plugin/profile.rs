@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::alone::Alone;
 use super::bench::read_rows;
-use super::built::built;
+use super::built::with_folder;
 use crate::compile::Limits;
 use crate::{Exit, Failure};
 use clickmill_sandbox::build::named;
@@ -56,11 +56,7 @@ pub(crate) struct Profile {
 
 impl Profile {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let (component, folder) = if self.plugin.is_dir() {
-            (built(&self.plugin)?, self.plugin.clone())
-        } else {
-            (self.plugin.clone(), self.plugin.parent().map(Path::to_owned).unwrap_or_default())
-        };
+        let (component, folder) = with_folder(&self.plugin)?;
         let has_names = with_names(&component);
         let alone = Alone::of(has_names.unwrap_or(component), folder, &self.limits)?;
         let rows = self.rows.as_deref().map(read_rows).transpose()?.unwrap_or_default();

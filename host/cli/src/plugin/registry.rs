@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::built::built;
+use super::built::with_folder;
 use crate::compile::Limits;
 use crate::{Failure, place};
 use clickmill_core::oci::Reference;
@@ -111,12 +111,7 @@ pub(super) fn pulled(reference: &Reference, max_bytes: usize) -> Result<Pulled, 
 
 impl Push {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let (path, folder) = if self.plugin.is_dir() {
-            (built(&self.plugin)?, self.plugin.clone())
-        } else {
-            let folder = self.plugin.parent().map(Path::to_owned).unwrap_or_default();
-            (self.plugin.clone(), folder)
-        };
+        let (path, folder) = with_folder(&self.plugin)?;
         let engine = self.limits.engine()?;
         let component = NewComponent::read(&path, engine.limits().max_bytes)?;
         let said = describe(&engine, &path, &component.bytes, None)?;

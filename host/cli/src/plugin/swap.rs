@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::built::built;
+use super::built::with_folder;
 use super::registry;
 use crate::admin::Admin;
 use crate::{Failure, place};
@@ -304,22 +304,18 @@ fn component_of(component: &str, change: &mut ChangeBody) -> Result<(), Failure>
         change.uri = Some(component.to_owned());
         return Ok(());
     }
-    let given = PathBuf::from(component);
     let (path, beside) = if let Some(reference) = reference(component)? {
         let pulled = registry::pulled(&reference, ComponentLimits::MOST_BYTES)?;
         (pulled.component, pulled.folder)
-    } else if given.is_dir() {
-        (built(&given)?, given)
     } else {
-        let folder = given.parent().map(Path::to_owned).unwrap_or_default();
-        (given, folder)
+        with_folder(Path::new(component))?
     };
     let NewComponent { bytes, signature, .. } =
         NewComponent::read(&path, ComponentLimits::MOST_BYTES)?;
     let name = path.file_name().unwrap_or_default().into();
     change.signature = signature;
     change.component = Some(FileBody { name, base64: bytes });
-    change.golden = golden(&beside)?;
+    change.golden = Golden::beside(&beside)?;
     Ok(())
 }
 
@@ -337,11 +333,6 @@ fn reference(component: &str) -> Result<Option<Reference>, Failure> {
         "`{named}` is a tag, which may be another component's tomorrow"
     ))
     .hint(format!("name its digest, now {now}")))
-}
-
-/// The golden cases beside a component or in a crate.
-pub(super) fn golden(folder: &Path) -> Result<Vec<Golden>, Failure> {
-    Ok(Golden::beside(folder)?)
 }
 
 fn file(path: &Path) -> Result<FileBody, Failure> {
