@@ -54,6 +54,13 @@ pub(crate) struct Ask<'a> {
     pub body: Option<(Bytes, String)>,
 }
 
+impl<'a> Ask<'a> {
+    /// One that reads.
+    pub(crate) fn get(of: &'a Reference, what: &'a str, url: Url, accept: &'static str) -> Self {
+        Self { of, what, method: Method::GET, url, accept, body: None }
+    }
+}
+
 #[derive(Deserialize)]
 struct Token {
     token: Option<String>,
@@ -114,15 +121,18 @@ impl Http {
         }
     }
 
-    /// Sends a request that has to be answered with one of these.
+    /// Sends a request that has to be answered with this status.
     pub(crate) async fn expect(
         &self,
         ask: &Ask<'_>,
-        wanted: &[StatusCode],
+        wanted: StatusCode,
     ) -> Result<Response, RegistryError> {
         let response = self.send(ask).await?;
-        let status = response.status();
-        if wanted.contains(&status) { Ok(response) } else { Err(self.refused(ask, response).await) }
+        if response.status() == wanted {
+            Ok(response)
+        } else {
+            Err(self.refused(ask, response).await)
+        }
     }
 
     /// What an answer means that was not wanted.

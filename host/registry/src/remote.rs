@@ -66,8 +66,8 @@ impl Remote {
         let first = at(of, "tags/list?n=1000")?;
         let (mut url, mut names, what) = (first.clone(), Vec::new(), format!("list `{of}`"));
         for _ in 0..MAX_PAGES {
-            let ask = Ask { of, what: &what, method: Method::GET, url, accept: "", body: None };
-            let response = self.0.expect(&ask, &[StatusCode::OK]).await?;
+            let ask = Ask::get(of, &what, url, "");
+            let response = self.0.expect(&ask, StatusCode::OK).await?;
             let next = next_page(response.headers());
             let next = next.and_then(|next| first.join(&next).ok());
             let page = body(response, of, "a list of tags", MAX_MANIFEST_BYTES).await?;
@@ -95,18 +95,7 @@ impl Remote {
         }
         let name =
             reference.tag().ok_or_else(|| wrong(reference, "it has neither tag nor digest"))?;
-        let what = format!("read `{reference}`");
-        let ask = Ask {
-            of: reference,
-            what: &what,
-            method: Method::GET,
-            url: at(reference, &format!("manifests/{name}"))?,
-            accept: MANIFEST,
-            body: None,
-        };
-        let response = self.0.expect(&ask, &[StatusCode::OK]).await?;
-        let said = header(response.headers(), CONTENT_DIGEST);
-        let bytes = body(response, reference, "its manifest", MAX_MANIFEST_BYTES).await?;
+        let (bytes, said) = self.bytes_of_manifest(reference, name).await?;
         Manifest::read(&reference.to_string(), &bytes)?;
         let digest = sha256(&bytes);
         if said.as_ref().is_some_and(|said| is_digest(said) && *said != digest) {
@@ -119,28 +108,32 @@ impl Remote {
         reference.at(&digest).ok_or_else(|| wrong(reference, "it has no digest"))
     }
 
+    /// The bytes of a manifest by its tag or digest, and the digest that the registry says it has.
+    async fn bytes_of_manifest(
+        &self,
+        of: &Reference,
+        name: &str,
+    ) -> Result<(Bytes, Option<String>), RegistryError> {
+        let what = format!("read `{of}`");
+        let ask = Ask::get(of, &what, at(of, &format!("manifests/{name}"))?, MANIFEST);
+        let response = self.0.expect(&ask, StatusCode::OK).await?;
+        let said = header(response.headers(), CONTENT_DIGEST);
+        let bytes = body(response, of, "its manifest", MAX_MANIFEST_BYTES).await?;
+        Ok((bytes, said))
+    }
+
     /// The manifest of a digest, which it is held against.
     async fn manifest(
         &self,
         of: &Reference,
         digest: &str,
     ) -> Result<(Bytes, Manifest), RegistryError> {
-        let (what, name) = (format!("read `{of}`"), format!("{of}"));
-        let ask = Ask {
-            of,
-            what: &what,
-            method: Method::GET,
-            url: at(of, &format!("manifests/{digest}"))?,
-            accept: MANIFEST,
-            body: None,
-        };
-        let response = self.0.expect(&ask, &[StatusCode::OK]).await?;
-        let bytes = body(response, of, "its manifest", MAX_MANIFEST_BYTES).await?;
+        let (bytes, _) = self.bytes_of_manifest(of, digest).await?;
         let got = sha256(&bytes);
         if got != digest {
             return Err(wrong(of, format!("what came for `{digest}` has the digest `{got}`")));
         }
-        let manifest = Manifest::read(&name, &bytes)?;
+        let manifest = Manifest::read(&of.to_string(), &bytes)?;
         Ok((bytes, manifest))
     }
 
@@ -152,15 +145,9 @@ impl Remote {
     ) -> Result<Node, RegistryError> {
         let (what, name, mut blobs) = (format!("read `{of}`"), of.to_string(), Vec::new());
         for named in std::iter::once(&manifest.config).chain(&manifest.layers) {
-            let ask = Ask {
-                of,
-                what: &what,
-                method: Method::GET,
-                url: at(of, &format!("blobs/{}", named.digest))?,
-                accept: "",
-                body: None,
-            };
-            let response = self.0.expect(&ask, &[StatusCode::OK]).await?;
+            let url = at(of, &format!("blobs/{}", named.digest))?;
+            let ask = Ask::get(of, &what, url, "");
+            let response = self.0.expect(&ask, StatusCode::OK).await?;
             let blob = body(response, of, &format!("`{}`", named.digest), named.size).await?;
             named.check(&name, &blob)?;
             blobs.push(blob);
@@ -226,14 +213,7 @@ impl Remote {
         let (interface, tag) =
             (format!("referrers/{digest}"), format!("manifests/{}", fallback(digest)));
         for (path, is_interface) in [(interface, true), (tag, false)] {
-            let ask = Ask {
-                of,
-                what: &what,
-                method: Method::GET,
-                url: at(of, &path)?,
-                accept: INDEX,
-                body: None,
-            };
+            let ask = Ask::get(of, &what, at(of, &path)?, INDEX);
             let response = self.0.send(&ask).await?;
             let is_elsewhere = !is_same(response.url(), &ask.url);
             match response.status().as_u16() {
@@ -326,7 +306,7 @@ impl Remote {
             accept: "",
             body: Some((bytes.clone(), media_type.to_owned())),
         };
-        let response = self.0.expect(&ask, &[StatusCode::CREATED]).await?;
+        let response = self.0.expect(&ask, StatusCode::CREATED).await?;
         Ok(header(response.headers(), SUBJECT).is_some())
     }
 
@@ -345,12 +325,12 @@ impl Remote {
         let begin = at(to, "blobs/uploads/")?;
         let none = (Bytes::new(), "application/octet-stream".to_owned());
         let begun = ask(Method::POST, begin.clone(), Some(none));
-        let begun = self.0.expect(&begun, &[StatusCode::ACCEPTED]).await?;
+        let begun = self.0.expect(&begun, StatusCode::ACCEPTED).await?;
         let mut url = location(to, &begin, &begun)?;
         url.query_pairs_mut().append_pair("digest", digest);
         let whole = (blob.clone(), "application/octet-stream".to_owned());
         let put = ask(Method::PUT, url, Some(whole));
-        self.0.expect(&put, &[StatusCode::CREATED]).await.map(drop)
+        self.0.expect(&put, StatusCode::CREATED).await.map(drop)
     }
 }
 
