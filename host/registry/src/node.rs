@@ -209,8 +209,8 @@ impl Manifest {
             let layers = self.layers.len();
             return Err(wrong(of, format!("it has {layers} layers, wanted one, `{WASM}`")));
         };
-        of_type(of, "its layer", layer, &[WASM])?;
-        of_type(of, "its description", &self.config, &[WASM_CONFIG])?;
+        of_type(of, "its layer", layer, WASM)?;
+        of_type(of, "its description", &self.config, WASM_CONFIG)?;
         at_most(of, "the component", layer.size, max_bytes)?;
         at_most(of, "its description", self.config.size, MAX_CONFIG_BYTES)
     }
@@ -220,7 +220,7 @@ impl Manifest {
         let [layer] = &self.layers[..] else {
             return Err(wrong(of, "a signature of it has not one layer"));
         };
-        of_type(of, "its signature", layer, &[SIGNATURE])?;
+        of_type(of, "its signature", layer, SIGNATURE)?;
         at_most(of, "its signature", layer.size, MAX_SIGNATURE_BYTES)?;
         at_most(of, "a description", self.config.size, MAX_CONFIG_BYTES)
     }
@@ -242,7 +242,7 @@ impl Manifest {
                 let name: String = name.chars().take(MAX_NAME_BYTES).collect();
                 wrong(of, format!("a file that belongs to it is named `{name}`"))
             })?;
-            of_type(of, &format!("`{name}`"), layer, &[media_type])?;
+            of_type(of, &format!("`{name}`"), layer, media_type)?;
             if names.contains(&name) {
                 return Err(wrong(of, format!("two files that belong to it are named `{name}`")));
             }
@@ -375,12 +375,11 @@ pub(crate) fn type_of(name: &str) -> Option<&'static str> {
     }
 }
 
-fn of_type(of: &str, what: &str, named: &Descriptor, wanted: &[&str]) -> Result<(), RegistryError> {
-    if wanted.contains(&named.media_type.as_str()) {
+fn of_type(of: &str, what: &str, named: &Descriptor, wanted: &str) -> Result<(), RegistryError> {
+    if named.media_type == wanted {
         return Ok(());
     }
     let media_type: String = named.media_type.chars().take(MAX_NAME_BYTES).collect();
-    let wanted = wanted.join("` or `");
     Err(wrong(of, format!("{what} is of the media type `{media_type}`, wanted `{wanted}`")))
 }
 
