@@ -8,17 +8,16 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::error::{RegistryError, file, wrong};
-use super::node::{MAX_MANIFEST_BYTES, Manifest, Node, sha256};
+use super::node::{
+    MAX_MANIFEST_BYTES, MAX_SIGNATURE_BYTES, Manifest, Node, SIGNATURE_FILE, sha256,
+};
 use clickmill_core::oci::Reference;
 use clickmill_core::{causes, durable, file as files, private};
 
 /// The names of what is in such a folder, beside the files that belong to the component.
 const COMPONENT: &str = "plugin.wasm";
-const SIGNATURE: &str = "plugin.wasm.minisig";
 const MANIFEST: &str = "manifest.json";
 const FILES: &str = "files.json";
-/// Bytes of a signature that are read.
-const MAX_SIGNATURE_BYTES: u64 = 32 << 10;
 
 /// How often a damaged folder is moved away, of which others may put another there meanwhile.
 const MAX_TRIES: usize = 10;
@@ -108,7 +107,7 @@ impl Cache {
                 }
             }
             if let Some(text) = kept.and_then(|(kept, _)| kept.signature) {
-                write(SIGNATURE, text.as_bytes())?;
+                write(SIGNATURE_FILE, text.as_bytes())?;
             }
             // What is left of it goes with it.
             let is_fine = || {
@@ -117,7 +116,7 @@ impl Cache {
             take_place(part.path(), &folder, is_fine).map_err(file(&folder))?;
         }
         if let Some(signature) = signature {
-            let path = folder.join(SIGNATURE);
+            let path = folder.join(SIGNATURE_FILE);
             durable::write(&path, signature.as_bytes()).map_err(file(&path))?;
         }
         read(reference, &folder).map(|(pulled, _)| pulled)
@@ -180,7 +179,7 @@ fn read(reference: &Reference, folder: &Path) -> Result<(Pulled, Bytes), Registr
             names.push(name.to_owned());
         }
     }
-    let signature = match read_file(folder, SIGNATURE, MAX_SIGNATURE_BYTES) {
+    let signature = match read_file(folder, SIGNATURE_FILE, MAX_SIGNATURE_BYTES) {
         Ok(text) => Some(String::from_utf8_lossy(&text).into_owned()),
         Err(RegistryError::File { source, .. }) if source.kind() == ErrorKind::NotFound => None,
         Err(error) => return Err(error),

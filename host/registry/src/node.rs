@@ -35,7 +35,7 @@ const OF_FILES: &str = "com.clickmill.files";
 pub(crate) const MAX_MANIFEST_BYTES: u64 = 4 << 20;
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
 /// Bytes of a signature.
-const MAX_SIGNATURE_BYTES: u64 = 32 << 10;
+pub(crate) const MAX_SIGNATURE_BYTES: u64 = 32 << 10;
 /// How many files belong to a component, and their bytes together.
 const MAX_FILES: usize = 256;
 const MAX_FILES_BYTES: u64 = 64 << 20;
@@ -45,6 +45,8 @@ const MAX_NAME_BYTES: usize = 128;
 pub(crate) const README: &str = "README.md";
 pub(crate) const CONFIG_SCHEMA: &str = "config.schema.json";
 const TESTS_FOLDER: &str = "tests";
+/// The name of a signature, beside `plugin.wasm`, as minisign gives it.
+pub(crate) const SIGNATURE_FILE: &str = "plugin.wasm.minisig";
 
 /// `sha256:…` of content.
 pub(crate) fn sha256(content: &[u8]) -> String {
@@ -340,7 +342,7 @@ impl Node {
         if let Some(signature) = &content.signature {
             let (config, bytes) = empty();
             let text = Bytes::from(signature.clone());
-            let layer = Descriptor::named("plugin.wasm.minisig", SIGNATURE, &text);
+            let layer = Descriptor::named(SIGNATURE_FILE, SIGNATURE, &text);
             let signature = Manifest::new(Some(SIGNATURE), config, vec![layer]);
             signature.check_signature(of)?;
             referrers.push((signature, vec![bytes, text]));
