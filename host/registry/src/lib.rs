@@ -135,8 +135,8 @@ impl Registry {
         max_bytes: usize,
     ) -> Result<Reference, RegistryError> {
         tag_of(to)?;
+        let from = self.resolve(from)?;
         self.runtime.block_on(async {
-            let from = self.remote.resolved(from).await?;
             let get = self.remote.get(&from, max_bytes);
             let Artifact { component, files, signatures } = in_time(WHOLE, &from, get).await?;
             let referrers: Vec<Node> = files.into_iter().chain(signatures).collect();

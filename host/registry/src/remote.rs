@@ -90,9 +90,6 @@ impl Remote {
 
     /// The same with the digest that its tag has now.
     pub(crate) async fn resolved(&self, reference: &Reference) -> Result<Reference, RegistryError> {
-        if reference.digest().is_some() {
-            return Ok(reference.clone());
-        }
         let name =
             reference.tag().ok_or_else(|| wrong(reference, "it has neither tag nor digest"))?;
         let (bytes, said) = self.bytes_of_manifest(reference, name).await?;
