@@ -25,6 +25,8 @@ const MAX_REDIRECTS: usize = 5;
 const MAX_SAID_BYTES: u64 = 4 << 10;
 const MAX_TOKEN_BYTES: u64 = 64 << 10;
 const MAX_SAID_CHARS: usize = 300;
+/// What is shown where there are no credentials, for messages.
+const NOTHING: &str = "no credentials";
 
 /// What requests are made with.
 pub(crate) struct Http {
@@ -90,8 +92,7 @@ impl Http {
         let (mut url, mut is_authorized, mut redirects) = (ask.url.clone(), false, 0);
         loop {
             let is_home = is_same(&home, &url);
-            let client = if is_here(&url) { &self.plain } else { &self.tls };
-            let mut request = client.request(ask.method.clone(), url.clone());
+            let mut request = self.client(&url).request(ask.method.clone(), url.clone());
             if !ask.accept.is_empty() {
                 request = request.header(ACCEPT, ask.accept);
             }
@@ -103,13 +104,12 @@ impl Http {
             }
             let response = request.send().await.map_err(|error| unreachable(ask.of, error))?;
             let status = response.status();
-            let follows = [Method::GET, Method::HEAD].contains(&ask.method);
             if status == StatusCode::UNAUTHORIZED && is_home && !is_authorized {
                 is_authorized = true;
                 if self.authorize(ask, &home, &response).await? {
                     continue;
                 }
-            } else if follows && is_redirect(status) {
+            } else if reads(ask) && is_redirect(status) {
                 redirects += 1;
                 if redirects > MAX_REDIRECTS {
                     return Err(wrong(ask.of, "the registry redirects again and again"));
@@ -144,10 +144,14 @@ impl Http {
         let (what, said) = (ask.what.to_owned(), said(response).await);
         let status = status.as_u16();
         if matches!(status, 401 | 403) {
-            let with = self.shown(ask).map_or("no credentials", |shown| shown.from);
+            let with = self.shown(ask).map_or(NOTHING, |shown| shown.from);
             return RegistryError::Denied { host, what, with, status, said };
         }
         RegistryError::Answer { host, what, status, said }
+    }
+
+    fn client(&self, url: &Url) -> &Client {
+        if is_here(url) { &self.plain } else { &self.tls }
     }
 
     fn shown(&self, ask: &Ask<'_>) -> Option<Shown> {
@@ -185,9 +189,7 @@ impl Http {
                 url.query_pairs_mut()
                     .extend_pairs(service.iter().map(|service| ("service", service)))
                     .append_pair("scope", &scope);
-                let from = found.as_ref().map_or("no credentials", |found| found.from);
-                let header = self.token(ask, url, found).await?;
-                Shown { header, from }
+                self.token(ask, url, found).await?
             }
         };
         lock(&self.shown).insert(key(ask), shown);
@@ -199,10 +201,9 @@ impl Http {
         ask: &Ask<'_>,
         url: Url,
         found: Option<credentials::Credentials>,
-    ) -> Result<String, RegistryError> {
-        let client = if is_here(&url) { &self.plain } else { &self.tls };
-        let mut request = client.get(url);
-        let with = found.as_ref().map_or("no credentials", |found| found.from);
+    ) -> Result<Shown, RegistryError> {
+        let mut request = self.client(&url).get(url);
+        let from = found.as_ref().map_or(NOTHING, |found| found.from);
         if let Some(found) = found {
             request = request.header(AUTHORIZATION, found.basic);
         }
@@ -210,7 +211,7 @@ impl Http {
         if !response.status().is_success() {
             let (host, status) = (ask.of.host().to_owned(), response.status().as_u16());
             let (what, said) = (ask.what.to_owned(), said(response).await);
-            return Err(RegistryError::Denied { host, what, with, status, said });
+            return Err(RegistryError::Denied { host, what, with: from, status, said });
         }
         let answer = body(response, ask.of, "the answer with a token", MAX_TOKEN_BYTES).await?;
         let token = serde_json::from_slice::<Token>(&answer).ok();
@@ -219,14 +220,17 @@ impl Http {
             |token: &String| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
         let token = token.filter(fine);
         let token = token.ok_or_else(|| wrong(ask.of, "the registry gives no token"))?;
-        Ok(format!("Bearer {token}"))
+        Ok(Shown { header: format!("Bearer {token}"), from })
     }
+}
+
+fn reads(ask: &Ask<'_>) -> bool {
+    [Method::GET, Method::HEAD].contains(&ask.method)
 }
 
 /// What a token is good for: nothing more than is asked for.
 fn scope(ask: &Ask<'_>) -> String {
-    let reads = [Method::GET, Method::HEAD].contains(&ask.method);
-    let actions = if reads { "pull" } else { "pull,push" };
+    let actions = if reads(ask) { "pull" } else { "pull,push" };
     format!("repository:{}:{actions}", ask.of.repository())
 }
 
