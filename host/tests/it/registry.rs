@@ -72,6 +72,18 @@ fn packed_mask(scratch: &Scratch) -> PathBuf {
     folder
 }
 
+/// Pushes `mask`, and then another component, under one tag: the references with their digests.
+fn two_pushed(scratch: &Scratch, tagged: &str) -> [String; 2] {
+    let mask = packed_mask(scratch);
+    let named = mask.to_string_lossy().into_owned();
+    let push = || scratch.done(&["plugin", "push", &named, tagged]).trim().to_owned();
+    let first = push();
+    std::fs::write(mask.join("mask.wasm"), another("plugins/mask")).unwrap();
+    let second = push();
+    assert_ne!(first, second);
+    [first, second]
+}
+
 /// A pipeline of 1000 clicks, with `mask` named like that.
 fn naming(scratch: &Scratch, mask: &str) -> String {
     let pipeline = with_files(scratch);
@@ -339,13 +351,8 @@ fn a_swap_takes_a_digest_and_what_was_swapped_goes_on_without_the_registry() {
     let Some(registry) = DockerRegistry::start("a swap from a registry") else { return };
     let scratch = Scratch::new();
     clicks();
-    let mask = packed_mask(&scratch);
-    let named = mask.to_string_lossy().into_owned();
     let tagged = format!("oci://{}/mask:1", registry.address);
-    let first = scratch.done(&["plugin", "push", &named, &tagged]).trim().to_owned();
-    std::fs::write(mask.join("mask.wasm"), another("plugins/mask")).unwrap();
-    let second = scratch.done(&["plugin", "push", &named, &tagged]).trim().to_owned();
-    assert_ne!(first, second);
+    let [first, second] = two_pushed(&scratch, &tagged);
     let pipeline = PathBuf::from(naming(&scratch, &first));
     let live = Live::start(&scratch, &pipeline, &FAST);
     live.wait_for_rows(1, 1000);
@@ -370,12 +377,8 @@ fn a_pipeline_file_that_is_read_again_may_name_another_digest() {
     };
     let scratch = Scratch::new();
     clicks();
-    let mask = packed_mask(&scratch);
-    let named = mask.to_string_lossy().into_owned();
     let tagged = format!("oci://{}/mask:1", registry.address);
-    let first = scratch.done(&["plugin", "push", &named, &tagged]).trim().to_owned();
-    std::fs::write(mask.join("mask.wasm"), another("plugins/mask")).unwrap();
-    let second = scratch.done(&["plugin", "push", &named, &tagged]).trim().to_owned();
+    let [first, second] = two_pushed(&scratch, &tagged);
     let pipeline = PathBuf::from(naming(&scratch, &first));
     let text = std::fs::read_to_string(&pipeline).unwrap();
     let live = Live::start(&scratch, &pipeline, &FAST);
