@@ -14,7 +14,7 @@ use crate::emulators::DockerRegistry;
 use crate::live::{FAST, Live, clicks};
 use crate::support::{Scratch, agent, another, cache, component, head, root, talk};
 use crate::trust::with_files;
-use liar::{Answer, Liar};
+use liar::{Answer, Asked, Liar};
 
 /// A cache of the scratch folder's own, but for compiled code and where processes are.
 fn own_cache(scratch: &Scratch, name: &str) -> String {
@@ -462,13 +462,24 @@ fn manifest(component: &[u8]) -> Json {
 /// A registry of one manifest, whose component is answered like that.
 fn of_one(
     manifest: &Json,
-    blob: impl Fn(&liar::Asked) -> Answer + Send + Sync + 'static,
+    blob: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+) -> (Liar, String) {
+    of_one_but(manifest, |_| None, blob)
+}
+
+/// The same, where it does not give another answer first. Nothing refers to the component.
+fn of_one_but(
+    manifest: &Json,
+    other: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static,
+    blob: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
 ) -> (Liar, String) {
     let text = manifest.to_string();
     let digest = sha256(text.as_bytes());
     let config = sha256(b"{}");
     let registry = Liar::start(move |asked| {
-        if asked.line.contains("/manifests/sha256-") || asked.line.contains("/referrers/") {
+        if let Some(other) = other(asked) {
+            other
+        } else if asked.line.contains("/manifests/sha256-") || asked.line.contains("/referrers/") {
             Answer::new(404, "")
         } else if asked.line.contains("/manifests/") {
             Answer::new(200, text.clone()).with("Content-Type", MANIFEST)
@@ -561,31 +572,22 @@ fn a_registry_that_answers_with_a_page_for_people_has_no_list_of_what_refers_to_
     let scratch = Scratch::new();
     let bytes = b"a component of thirty bytes...";
     let right = manifest(bytes);
-    let digest = sha256(right.to_string().as_bytes());
     for (status, is_elsewhere) in [(429, true), (404, true), (200, true), (200, false)] {
         let page = Liar::start(move |_| Answer::new(status, "<html>log in</html>"));
         let to = format!("http://{}/login", page.address);
-        let (text, config) = (right.to_string(), sha256(b"{}"));
-        let registry = Liar::start(move |asked| {
-            let asks = |part: &str| asked.line.contains(part);
-            if asks("/referrers/") && is_elsewhere {
-                Answer::new(303, "").with("Location", to.clone())
-            } else if asks("/referrers/") {
-                Answer::new(status, "<html>log in</html>")
-            } else if asks("/manifests/sha256-") {
-                Answer::new(404, "")
-            } else if asks("/manifests/") {
-                Answer::new(200, text.clone())
-            } else if asks(&config) {
-                Answer::new(200, "{}")
-            } else {
-                Answer::new(200, bytes)
-            }
-        });
+        let referrers = move |asked: &Asked| {
+            asked.line.contains("/referrers/").then(|| {
+                if is_elsewhere {
+                    Answer::new(303, "").with("Location", to.clone())
+                } else {
+                    Answer::new(status, "<html>log in</html>")
+                }
+            })
+        };
+        let (registry, reference) = of_one_but(&right, referrers, move |_| Answer::new(200, bytes));
         // A cache for each: what is kept is had without the registry.
         let name = format!("{status} {is_elsewhere}");
         let cache = own_cache(&scratch, &format!("cache {name}"));
-        let reference = format!("oci://{}/mask@{digest}", registry.address);
         done(&scratch, &cache, &["plugin", "pull", &reference, "--output", &format!("to {name}")]);
         let asked = registry.asked();
         assert!(asked.iter().any(|asked| asked.line.contains("/manifests/sha256-")), "{name}");
@@ -674,27 +676,23 @@ fn names_of_files_lead_nowhere_and_files_of_another_digest_are_left() {
             "subject": { "mediaType": MANIFEST, "digest": digest, "size": right.to_string().len() },
         })
         .to_string();
-        let (of_it, text) = (sha256(referrer.as_bytes()), right.to_string());
+        let of_it = sha256(referrer.as_bytes());
         let listed = json!({ "schemaVersion": 2, "manifests": [{
             "mediaType": MANIFEST, "digest": of_it, "size": referrer.len(),
             "artifactType": "application/vnd.clickmill.files.v1",
         }] });
-        let (config, blob) = (sha256(b"{}"), bytes.clone());
-        let liar = Liar::start(move |asked| {
+        let files = move |asked: &Asked| {
             let asks = |part: &str| asked.line.contains(part);
             if asks("/referrers/") {
-                Answer::new(200, listed.to_string())
+                Some(Answer::new(200, listed.to_string()))
             } else if asks(&format!("/manifests/{of_it}")) {
-                Answer::new(200, referrer.clone())
-            } else if asks("/manifests/") {
-                Answer::new(200, text.clone())
-            } else if asks(&config) {
-                Answer::new(200, "{}")
+                Some(Answer::new(200, referrer.clone()))
             } else {
-                Answer::new(200, blob.clone())
+                None
             }
-        });
-        let reference = format!("oci://{}/mask@{digest}", liar.address);
+        };
+        let blob = bytes.clone();
+        let (_liar, reference) = of_one_but(&right, files, move |_| Answer::new(200, blob.clone()));
         let output = run(&scratch, &cache, &["plugin", "pull", &reference, "-o", "taken"]);
         let told = talk(&output, &scratch);
         assert_eq!(output.status.code(), Some(exit), "{told}");
@@ -719,22 +717,13 @@ fn credentials_go_to_the_registry_that_they_are_for_and_to_nobody_else() {
     let right = manifest(&bytes);
     let blob = bytes.clone();
     let storage = Liar::start(move |_| Answer::new(200, blob.clone()));
-    let (text, config) = (right.to_string(), sha256(b"{}"));
     let to = format!("http://{}/bucket/blob?signature=s", storage.address);
-    let registry = Liar::start(move |asked| {
-        let asks = |part: &str| asked.line.contains(part);
-        if asked.authorization().is_none() {
-            Answer::new(401, "").with("WWW-Authenticate", "Basic realm=\"clicks\"")
-        } else if asks("/manifests/sha256-") || asks("/referrers/") {
-            Answer::new(404, "")
-        } else if asks("/manifests/") {
-            Answer::new(200, text.clone())
-        } else if asks(&config) {
-            Answer::new(200, "{}")
-        } else {
-            Answer::new(307, "").with("Location", to.clone())
-        }
-    });
+    let unknown = |asked: &Asked| {
+        let who = || Answer::new(401, "").with("WWW-Authenticate", "Basic realm=\"clicks\"");
+        asked.authorization().is_none().then(who)
+    };
+    let (registry, reference) =
+        of_one_but(&right, unknown, move |_| Answer::new(307, "").with("Location", to.clone()));
     let auth = STANDARD.encode("reader:open sesame");
     std::fs::create_dir_all(scratch.path("docker")).unwrap();
     let login = |host: &str| {
@@ -742,8 +731,6 @@ fn credentials_go_to_the_registry_that_they_are_for_and_to_nobody_else() {
         scratch.write("docker/config.json", config.to_string());
     };
     login(&registry.address);
-    let digest = sha256(right.to_string().as_bytes());
-    let reference = format!("oci://{}/mask@{digest}", registry.address);
     let mut debug = command(&scratch, &cache, &["plugin", "pull", &reference, "-o", "taken"]);
     let output = debug.env("CLICKMILL_LOG", "trace").output().unwrap();
     let told = talk(&output, &scratch);
