@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{Process, not_run, root};
+use crate::support::{Process, not_run, on_path, root};
 
 /// The project of all tests.
 pub(crate) const PROJECT: &str = "test-project";
@@ -72,10 +72,7 @@ impl Drop for PubSub {
 
 /// The emulator's program beside `gcloud`.
 fn pubsub_program() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let gcloud =
-        std::env::split_paths(&path).map(|folder| folder.join("gcloud")).find(|p| p.is_file())?;
-    let gcloud = std::fs::canonicalize(gcloud).ok()?;
+    let gcloud = std::fs::canonicalize(on_path("gcloud")?).ok()?;
     let sdk = gcloud.parent()?.parent()?;
     let program = sdk.join("platform/pubsub-emulator/bin/cloud-pubsub-emulator");
     program.is_file().then_some(program)
@@ -269,9 +266,7 @@ impl DockerRegistry {
 fn registry_program() -> Option<PathBuf> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let path = std::env::var_os("PATH")?;
-    let mut installed = std::env::split_paths(&path).map(|folder| folder.join("docker-registry"));
-    if let Some(program) = installed.find(|program| program.is_file()) {
+    if let Some(program) = on_path("docker-registry") {
         return Some(program);
     }
     let folder = scratch().join("docker-registry");

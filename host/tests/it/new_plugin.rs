@@ -8,7 +8,7 @@ use std::process::Command;
 
 use clickmill_core::build_tool;
 
-use crate::support::{Scratch, conserved, files, plugins, root, talk};
+use crate::support::{Scratch, conserved, files, on_path, plugins, root, talk};
 
 /// Where projects are built: in one place, so that what they are made of is compiled once.
 fn target() -> PathBuf {
@@ -131,10 +131,7 @@ fn without_the_tools_of_the_language_it_is_told_what_to_install() {
     };
     check(installer);
     // A compiler without cargo, which knows the target.
-    let path = std::env::var_os("PATH").unwrap();
-    let rustc =
-        std::env::split_paths(&path).map(|folder| folder.join("rustc")).find(|file| file.is_file());
-    symlink(rustc.expect("rustc is there"), tools.join("rustc")).unwrap();
+    symlink(on_path("rustc").expect("rustc is there"), tools.join("rustc")).unwrap();
     check(installer);
     let rustup = tools.join("rustup");
     std::fs::write(&rustup, "#!/bin/sh\n").unwrap();

@@ -418,15 +418,17 @@ pub(crate) fn not_run(test: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "NOT RUN {test}: {why}");
 }
 
+/// Where a program is, of the folders that `PATH` names.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
 /// A program, which is installed with apt first where that is there and allowed.
 pub(crate) fn installed(program: &str, packages: &[&str]) -> Option<PathBuf> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let path = std::env::var_os("PATH")?;
-    let find = || {
-        std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
-    };
-    find().or_else(|| {
+    on_path(program).or_else(|| {
         let install = format!("apt-get install -y --no-install-recommends {}", packages.join(" "));
         // Without the right to install it fails, and is not there.
         let _ = Command::new("sh")
@@ -435,7 +437,7 @@ pub(crate) fn installed(program: &str, packages: &[&str]) -> Option<PathBuf> {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
-        find()
+        on_path(program)
     })
 }
 
