@@ -127,7 +127,7 @@ fn check_name(language: Language, name: &str) -> Result<(), Failure> {
     if RESERVED.split_whitespace().any(|word| word == name) {
         return refused("it is a word of Rust's own");
     }
-    if Project::is_built_with(language, name) {
+    if Project::is_built_with(name) {
         return refused("it is built with a crate of that name");
     }
     Ok(())

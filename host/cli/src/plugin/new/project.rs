@@ -22,10 +22,10 @@ pub(super) struct Project {
 }
 
 impl Project {
-    /// Whether a crate of that name is among those that plugins are made of.
-    pub(super) fn is_built_with(language: Language, name: &str) -> bool {
+    /// Whether a crate of that name is among those that plugins in Rust are made of.
+    pub(super) fn is_built_with(name: &str) -> bool {
         let named = format!("name = \"{name}\"");
-        let (template, _) = language.files();
+        let (template, _) = Language::Rust.files();
         let lock = template.iter().find(|(path, _)| path == LOCK_FILE);
         lock.is_some_and(|(_, text)| text.lines().any(|line| line == named))
     }
