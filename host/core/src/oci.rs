@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// How a reference begins.
-pub const SCHEME: &str = "oci://";
+const SCHEME: &str = "oci://";
 /// How a digest begins. Registries know others too; this one is what all of them have.
 const SHA256: &str = "sha256:";
 /// Hexadecimal digits of such a digest.

@@ -41,7 +41,7 @@ pub struct Pulled {
     /// The names of the files that belong to it, within the folder: `README.md`, `config.schema.json`, `tests/…`.
     pub files: Vec<String>,
     /// Its manifest names files, and the registry had none of that digest.
-    pub lacks_files: bool,
+    pub(crate) lacks_files: bool,
 }
 
 impl Cache {
