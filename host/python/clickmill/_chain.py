@@ -252,13 +252,13 @@ class Chain:
             answered = None if half else self._ask(Kind.CRASHED, body)
         if answered is None:
             return self._batch(batch.slice(0, half)) + self._batch(batch.slice(half))
-        answer = self._joined(list(_parts(self._running(), answered)))
-        if answer.counts["rows_in"] != batch.num_rows:
+        parts = list(_parts(self._running(), answered))
+        counted = parts[-1].counts["rows_in"]
+        if counted != batch.num_rows:
             raise ClickmillError(
-                f"{batch.num_rows} records were given, and `clickmill exec` counts {answer.counts['rows_in']}",
-                exit_code=1,
+                f"{batch.num_rows} records were given, and `clickmill exec` counts {counted}", exit_code=1
             )
-        return [answer]
+        return parts
 
     def _joined(self, parts: list[Answer]) -> Answer:
         process = self._running()

@@ -80,6 +80,7 @@ def test_what_some_records_lack_is_filled_in():
 def test_what_a_plugin_set_is_made_of_is_told(live):
     with live.chain() as chain:
         digest = chain.hello["plugin_set"]
+        assert chain(live.messages[:3]).counts["plugin_sets"] == [digest]
         stages = chain.plugin_sets()[digest].column("stage").to_pylist()
     assert sorted(stages) == ["enrich", "mask", "parse", "validate"]
     assert set(live.rows.column("plugin_set").to_pylist()) == {digest}
