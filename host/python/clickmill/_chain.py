@@ -204,9 +204,9 @@ class Chain:
             self._plugin_sets.update(self._process.plugin_sets)
         return self._process
 
-    def _ask(self, kind: Kind, body: bytes | pa.Buffer, tries: int = _TRIES) -> Answered:
+    def _ask(self, kind: Kind, body: bytes | pa.Buffer) -> Answered:
         """Asks until two processes have died, and raises what the second says."""
-        for left in reversed(range(tries)):
+        for left in reversed(range(_TRIES)):
             process = self._running()
             try:
                 answered = process.ask(kind, body)
