@@ -341,6 +341,7 @@ def record_batches(
 ) -> list[pa.RecordBatch]:
     """Records as ``clickmill exec`` takes them, with what is missing filled in: one batch, or several where one
     cannot hold the bytes of a column, which are at most 2 GiB."""
+    time = ingest_time or now()
     if isinstance(records, pa.RecordBatch):
         records = pa.Table.from_batches([records])
     if not isinstance(records, pa.Table):
@@ -349,7 +350,6 @@ def record_batches(
         _known(names)
         fields = [field for field in RECORDS if field.name in names]
         # What some of them lack, as what all lack.
-        time = ingest_time or now()
         lacking: dict[str, typing.Callable[[int], typing.Any]] = {
             "source": lambda at: source,
             "message_id": str,
@@ -367,9 +367,8 @@ def record_batches(
     _known(records.column_names)
     given = {name: records.column(name) for name in records.column_names}
     number = records.num_rows
-    time = pa.array([ingest_time or now()], _TIME)[0]
     given.setdefault("source", pa.repeat(source, number))
-    given.setdefault("ingest_time", pa.repeat(time, number))
+    given.setdefault("ingest_time", pa.repeat(pa.array([time], _TIME)[0], number))
     given.setdefault("publish_time", given["ingest_time"])
     given.setdefault("message_id", pa.array([str(at) for at in range(number)], pa.string()))
     if "payload" not in given:
