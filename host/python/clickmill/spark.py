@@ -13,6 +13,7 @@ Each Python worker of an executor runs one ``clickmill exec``. Secrets are in th
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import functools
 import typing
@@ -86,7 +87,7 @@ def transform(
         hello, letters = chain.hello, _plain(chain.letters_schema)
         schemas = {table: _plain(schema) for table, schema in chain.schemas.items()}
     if not watch:
-        settings = Settings(settings.pipeline, settings.set, hello["plugin_set"], False, secrets)
+        settings = dataclasses.replace(settings, plugin_set=hello["plugin_set"])
 
     defaults = {"source": source, "ingest_time": ingest_time or now()}
     for name, value in defaults.items():

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import dataclasses
 import datetime
 import decimal
 import json
@@ -78,11 +79,12 @@ def build(pipeline: beam.Pipeline, settings: Settings, *, output: str | None = N
                 hint="a stream is written to BigQuery",
             )
         # A stream follows what is swapped in; a batch job has one set for all its life, since retries have to agree.
-        settings = _with(settings, watch="watch" in sections.get("swap", {}) and not settings.plugin_set)
+        follows = "watch" in sections.get("swap", {}) and not settings.plugin_set
+        settings = dataclasses.replace(settings, watch=follows)
         came = pipeline | "Read" >> beam.io.ReadFromPubSub(subscription=subscription, with_attributes=True)
         outputs = came | "clickmill" >> Transform.of(settings, source=subscription, arrow=True)
     elif kind == "storage" and source.get("uri") != "-" and not source.get("watch"):
-        settings = _with(settings, plugin_set=settings.plugin_set or _pinned(settings))
+        settings = dataclasses.replace(settings, plugin_set=settings.plugin_set or _pinned(settings))
         objects = pipeline | "Source" >> beam.Create([source.get("uri")]) | "Find" >> beam.ParDo(_Find(settings))
         outputs = objects | "clickmill" >> Transform.of(settings, objects=True, arrow=True)
     else:
@@ -107,10 +109,6 @@ def build(pipeline: beam.Pipeline, settings: Settings, *, output: str | None = N
         else:
             _write_bigquery(frames, table, sink, streaming=kind == "pubsub")
     return outputs
-
-
-def _with(settings: Settings, **changed: typing.Any) -> Settings:
-    return Settings(**{**vars(settings), **changed})
 
 
 def _described(source: dict) -> str:
