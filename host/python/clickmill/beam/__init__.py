@@ -175,7 +175,7 @@ class _Records(beam.DoFn):
         key = next(self._turn) % self._shards
         if isinstance(element, (pa.Table, pa.RecordBatch)):
             if "message_id" not in element.schema.names:
-                # Of chance, as of bytes: places would be the same in every table.
+                # Of chance: places would be the same in every table.
                 table = uuid.uuid4().hex
                 ids = pa.array([f"{table}-{at}" for at in range(element.num_rows)], pa.string())
                 element = element.append_column("message_id", ids)
@@ -191,13 +191,13 @@ def _record(element, source: str) -> dict:
         element = {
             "payload": element.data,
             # Runners for tests may have none.
-            "message_id": element.message_id or uuid.uuid4().hex,
+            "message_id": element.message_id or None,
             "publish_time": element.publish_time,
             "ordering_key": element.ordering_key or None,
             "attributes": list((element.attributes or {}).items()),
         }
     elif isinstance(element, (bytes, str)):
-        element = {"payload": element, "message_id": uuid.uuid4().hex}
+        element = {"payload": element}
     elif not isinstance(element, dict):
         raise TypeError(
             "clickmill.beam.Transform takes messages of Pub/Sub, bytes, text, dicts and Arrow tables, "
@@ -205,7 +205,7 @@ def _record(element, source: str) -> dict:
         )
     record = {"source": source, **{name: value for name, value in element.items() if value is not None}}
     if "message_id" not in record:
-        # Of chance, as of bytes: places would be the same in every batch.
+        # Of chance: places would be the same in every batch.
         record["message_id"] = uuid.uuid4().hex
     ingested = _micros(record.get("ingest_time") or now())
     published = record.get("publish_time")
