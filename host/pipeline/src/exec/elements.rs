@@ -149,51 +149,44 @@ impl<'a> Elements<'a> {
     fn object(&mut self, element: u64, asked: Named) -> Option<Work> {
         let Named { uri, generation, ingest_time } = asked;
         let version = self.executor.slot.pick(element);
-        let in_hand = |name: String| {
-            let (version, given_up) = (version.clone(), AtomicBool::new(false));
-            Arc::new(InHand { element, name, version, given_up })
-        };
         // A file may be named by its path. What is taken for a pattern is still one object, by its generation.
         let found = self.find(&uri).and_then(|found| match found.objects.as_slice() {
             [one] if one.stays() => Ok(found),
             _ => named(found, &uri),
         });
-        let object = match found {
-            Ok(found) => found.objects.into_iter().next(),
-            Err(error) => {
-                return Some(Work::End { object: in_hand(uri), end: Err(error.into()) });
-            }
+        let found = found.map(|found| found.objects.into_iter().next());
+        let name = match &found {
+            Ok(Some(object)) => object.name(),
+            _ => uri.clone(),
         };
-        // It is there and holds nothing. One of a generation was listed, so it held something then.
-        let Some(object) = object else {
-            let end = match generation {
-                Some(_) => Err(SourceError::Changed { uri: uri.clone() }.into()),
-                None => Ok(()),
-            };
-            return Some(Work::End { object: in_hand(uri), end });
-        };
-        let in_hand = in_hand(object.name());
-        if generation.is_some_and(|wanted| wanted != object.generation) {
-            let end = Err(SourceError::Changed { uri }.into());
-            return Some(Work::End { object: in_hand, end });
-        }
-        match self.open(&object, &version, ingest_time) {
-            Ok(Some((decoder, fitted))) => {
-                let reading = Reading { in_hand: in_hand.clone(), object, decoder, fitted };
-                self.object = Some(reading);
-                None
+        let is_wanted = |found: &String| generation.as_ref().is_none_or(|wanted| wanted == found);
+        let opened = match found {
+            Ok(Some(object)) if is_wanted(&object.generation) => {
+                self.open(object, &version, ingest_time)
             }
-            Ok(None) => Some(Work::End { object: in_hand, end: Ok(()) }),
-            Err(error) => Some(Work::End { object: in_hand, end: Err(error) }),
-        }
+            // It is there and holds nothing. One of a generation was listed, so it held something then.
+            Ok(None) if generation.is_none() => Ok(None),
+            Ok(_) => Err(SourceError::Changed { uri }.into()),
+            Err(error) => Err(error.into()),
+        };
+        let in_hand = Arc::new(InHand { element, name, version, given_up: AtomicBool::new(false) });
+        let end = match opened {
+            Ok(Some((object, decoder, fitted))) => {
+                self.object = Some(Reading { in_hand, object, decoder, fitted });
+                return None;
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        Some(Work::End { object: in_hand, end })
     }
 
     fn open(
         &self,
-        object: &Object,
+        object: Object,
         version: &Version,
         ingest_time: Micros,
-    ) -> Result<Option<(Decoder, Arc<Fitted>)>, LoadError> {
+    ) -> Result<Option<(Object, Decoder, Arc<Fitted>)>, LoadError> {
         let Executor { pipeline, runtime, slot, .. } = self.executor;
         let Some(input) = object.open(runtime, &Progress::default(), &self.interrupt)? else {
             return Ok(None);
@@ -201,6 +194,6 @@ impl<'a> Elements<'a> {
         let name = object.name().into();
         let decoder = Decoder::new(&pipeline.format, pipeline.batch, name, ingest_time, input)?;
         let fitted = slot.fit(version, decoder.schema())?;
-        Ok(Some((decoder, fitted)))
+        Ok(Some((object, decoder, fitted)))
     }
 }
