@@ -59,15 +59,11 @@ pub(super) enum FrameError {
 
 /// Reads a frame; `None` where the input ends before one. Memory is taken as bytes come.
 pub(super) fn read(input: &mut impl Read, max: usize) -> Result<Option<Frame>, FrameError> {
-    let mut header = [0; HEADER_BYTES];
-    let begun = up_to(input, HEADER_BYTES)?;
-    if begun.is_empty() {
-        return Ok(None);
-    }
-    if begun.len() < HEADER_BYTES {
-        return Err(FrameError::Cut { got: begun.len(), wanted: HEADER_BYTES });
-    }
-    header.copy_from_slice(&begun);
+    let header = match <[u8; HEADER_BYTES]>::try_from(up_to(input, HEADER_BYTES)?) {
+        Ok(header) => header,
+        Err(begun) if begun.is_empty() => return Ok(None),
+        Err(begun) => return Err(FrameError::Cut { got: begun.len(), wanted: HEADER_BYTES }),
+    };
     let [a, b, c, d, kind, 0, 0, 0] = header else { return Err(FrameError::Header { header }) };
     let Some(kind) = Kind::OF_CALLERS.into_iter().find(|known| *known as u8 == kind) else {
         return Err(FrameError::Header { header });
