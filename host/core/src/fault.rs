@@ -13,10 +13,15 @@ pub enum Fault {
     Bug,
 }
 
+/// The text of an error, and that of each of its causes.
+pub fn chain(error: &dyn std::error::Error) -> Vec<String> {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect()
+}
+
 /// An error and its causes on one line.
 pub fn causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    chain(error).join(": ")
 }
 
 /// Each item on an indented line of its own, as errors list what they found.

@@ -27,7 +27,7 @@ pub mod words;
 
 pub use build_tool::{build_tool, is_build_setting};
 pub use digest::{Digest, NotADigest};
-pub use fault::{Fault, causes, indented, list};
+pub use fault::{Fault, causes, chain, indented, list};
 pub use micros::{Micros, NotAMoment};
 pub use near::near;
 pub use stage::StageName;

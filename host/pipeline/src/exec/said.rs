@@ -208,9 +208,9 @@ pub fn error_frame(error: &dyn std::error::Error, hint: Option<&str>, exit: u8) 
 }
 
 fn error_of(error: &dyn std::error::Error, hint: Option<&str>, exit: u8) -> Json {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    let causes: Vec<String> = causes.map(ToString::to_string).collect();
-    json!({ "error": error.to_string(), "causes": causes, "hint": hint, "exit": exit })
+    let mut causes = clickmill_core::chain(error);
+    let said = causes.remove(0);
+    json!({ "error": said, "causes": causes, "hint": hint, "exit": exit })
 }
 
 /// What there is.

@@ -190,9 +190,7 @@ pub struct FailedObject {
 impl FailedObject {
     /// An object, and why.
     pub(crate) fn new(object: &str, error: &dyn std::error::Error, fault: Fault) -> Self {
-        let causes = std::iter::successors(Some(error), |error| error.source());
-        let causes = causes.map(ToString::to_string).collect();
-        Self { object: object.to_owned(), causes, fault }
+        Self { object: object.to_owned(), causes: clickmill_core::chain(error), fault }
     }
 }
 
