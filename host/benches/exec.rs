@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
 
+mod clicks;
 mod smoke;
 
 use std::io::{BufReader, Read, Write};
@@ -18,11 +19,11 @@ use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use clickmill_config::Payload;
 use clickmill_core::batch::Message;
-use clickmill_core::schema::provenance;
 use clickmill_decode::messages;
 use clickmill_generator::{Generator, Kind, Options};
-use clickmill_sandbox::{Chain, ChainWorker, Engine, Library, Secrets};
-use clickmill_tables::Projection;
+use clickmill_sandbox::ChainWorker;
+
+use clicks::{Clicks, KEY, NOW};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -30,9 +31,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 static ROWS: LazyLock<usize> = LazyLock::new(|| smoke::of(50 * BATCH, 2 * BATCH));
 static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(9, 1));
 const BATCH: usize = 8192;
-const KEY: &str = "a key for benches, 32 bytes long";
-/// "Now" for the rules on timestamps: shortly after the generated events.
-const NOW: i64 = 1_790_000_000_000_000;
 /// Frames of the protocol.
 const HELLO: u8 = 1;
 const BATCH_OF_MESSAGES: u8 = 2;
@@ -40,27 +38,17 @@ const PLUGIN_SET: u8 = 18;
 const COUNTS: u8 = 19;
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
-    let file = root.join("host/pipelines/stream.toml");
-    let pipeline = clickmill_config::read(&file, &[]).unwrap();
-    let cache = std::env::temp_dir().join("clickmill-bench-cache");
-    let engine = Engine::new(&cache).unwrap();
-    let library = Library::load(&engine, &pipeline.plugins).unwrap();
-    let secrets = Secrets::new().with("mask", "key", KEY);
-    let chain = library.configure(&messages::schema(Payload::Text), &secrets).unwrap();
-    let unknown = provenance::UNKNOWN_OF_MESSAGES;
-    let projection = Projection::new(&pipeline.sink.schema, chain.output(), unknown).unwrap();
-
+    let clicks = Clicks::new();
     let records = records();
     let bytes: usize = records.iter().map(Vec::len).sum();
     let frames: Vec<Vec<u8>> = records.chunks(BATCH).enumerate().map(frame).collect();
-    let mut process = Exec::start(&file, &cache);
+    let mut process = Exec::start(&clicks::file(), &clicks::cache());
     // Neither side's first batch counts.
     process.lockstep(&frames[..1]);
-    alone(&chain, &projection, &records[..BATCH]);
+    alone(&clicks, &records[..BATCH]);
     let mut times: [Vec<Duration>; 3] = Default::default();
     for _ in 0..*ROUNDS {
-        times[0].push(alone(&chain, &projection, &records));
+        times[0].push(alone(&clicks, &records));
         times[1].push(process.lockstep(&frames));
         times[2].push(process.ahead(&frames));
     }
@@ -98,7 +86,7 @@ fn id(number: usize) -> String {
 }
 
 /// The chain on one thread, from the bytes of messages to the rows of the table.
-fn alone(chain: &Chain, projection: &Projection, records: &[Vec<u8>]) -> Duration {
+fn alone(Clicks { chain, projection, .. }: &Clicks, records: &[Vec<u8>]) -> Duration {
     let given: Vec<Vec<(Arc<Message>, Bytes)>> = records
         .chunks(BATCH)
         .map(|records| {

@@ -6,21 +6,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
 
+mod clicks;
 mod smoke;
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clickmill_bigquery as bigquery;
-use clickmill_config::{self, Payload, Pipeline};
+use clickmill_config::{Payload, Pipeline};
 use clickmill_core::batch::Message;
-use clickmill_core::schema::provenance;
 use clickmill_decode::{Decoded, Decoder, messages};
 use clickmill_generator::{Generator, Kind, Options};
-use clickmill_sandbox::{Chain, ChainWorker, Engine, Library, Secrets};
+use clickmill_sandbox::{Chain, ChainWorker};
 use clickmill_tables::Projection;
+
+use clicks::{Clicks, NOW};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,21 +29,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 static ROWS: LazyLock<u64> = LazyLock::new(|| smoke::of(500_000, 5_000));
 static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(7, 1));
 const WORKERS: usize = 2;
-const KEY: &str = "a key for benches, 32 bytes long";
-/// "Now" for the rules on timestamps: shortly after the generated events.
-const NOW: i64 = 1_790_000_000_000_000;
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
-    let pipeline = clickmill_config::read(&root.join("host/pipelines/stream.toml"), &[]).unwrap();
-    let cache: PathBuf = std::env::temp_dir().join("clickmill-bench-cache");
-    let engine = Engine::new(&cache).unwrap();
-    let library = Library::load(&engine, &pipeline.plugins).unwrap();
-    let secrets = Secrets::new().with("mask", "key", KEY);
-    let chain = library.configure(&messages::schema(Payload::Text), &secrets).unwrap();
-    let unknown = provenance::UNKNOWN_OF_MESSAGES;
-    let projection = Projection::new(&pipeline.sink.schema, chain.output(), unknown).unwrap();
-
+    let pipeline = clicks::pipeline();
+    let Clicks { chain, projection, _engine } = Clicks::new();
     let (recorded, file) = record();
     let (mut streamed, mut loaded) = (Vec::new(), Vec::new());
     for _ in 0..*ROUNDS {
