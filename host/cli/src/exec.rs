@@ -88,7 +88,7 @@ impl Exec {
         };
         pipeline::exec(pipeline, &options, &how, input, output).map_err(|error| {
             let hint = error.hint();
-            let failure = Failure::new(error.fault().into(), error);
+            let failure = Failure::from(error);
             match hint {
                 Some(hint) => failure.hint(hint),
                 None => failure,
