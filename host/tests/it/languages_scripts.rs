@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use crate::support::{
-    Scratch, cache, component, conserved, files, head, not_run, root, summary, talk,
+    Scratch, cache, component, conserved, files, head, not_run, root, succeeds, summary, talk,
 };
 
 /// A language, and what tests ask of it.
@@ -46,14 +46,6 @@ fn clickmill(scratch: &Scratch, arguments: &[&str]) -> Command {
     let mut command = scratch.command(arguments);
     command.env("CLICKMILL_TOOLS", tools());
     command
-}
-
-#[track_caller]
-fn succeeds(mut command: Command) -> String {
-    let output = command.output().expect("the program starts");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {errors}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Builds a plugin, with tools that are installed where they must be; whether that could be.

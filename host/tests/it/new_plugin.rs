@@ -8,7 +8,7 @@ use std::process::Command;
 
 use clickmill_core::build_tool;
 
-use crate::support::{Scratch, conserved, files, on_path, plugins, root, talk};
+use crate::support::{Scratch, conserved, files, on_path, plugins, root, succeeds, talk};
 
 /// Where projects are built: in one place, so that what they are made of is compiled once.
 fn target() -> PathBuf {
@@ -21,14 +21,6 @@ fn cargo(arguments: &[&str], manifest: &Path) -> Command {
     cargo.args(arguments).args(["--locked", "--offline", "--manifest-path"]).arg(manifest);
     cargo.env("CARGO_TARGET_DIR", target());
     cargo
-}
-
-#[track_caller]
-fn succeeds(mut command: Command) -> String {
-    let output = command.output().expect("the program starts");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {errors}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]

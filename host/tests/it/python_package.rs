@@ -3,23 +3,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::emulators::python_with;
-use crate::support::{Scratch, cache, files, installed, not_run, plugins, root};
+use crate::support::{Scratch, cache, files, installed, not_run, plugins, root, succeeds};
 
 /// The largest file that PyPI takes.
 const MAX_WHEEL_BYTES: u64 = 100_000_000;
-
-/// Runs what has to end well, and returns what it prints.
-#[track_caller]
-fn done(command: &mut Command) -> String {
-    let Output { status, stdout, stderr } = command.output().expect("the program starts");
-    let (said, errors) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    assert!(status.success(), "{command:?}: {said}{errors}");
-    said.into_owned()
-}
 
 /// What packages carry, put together once by `.ci/pack`.
 fn packed() -> &'static Path {
@@ -30,7 +21,7 @@ fn packed() -> &'static Path {
         let _ = std::fs::remove_dir_all(&folder);
         let engine = clickmill_query::prepare().expect("the SQL engine builds");
         let clickmill = Path::new(env!("CARGO_BIN_EXE_clickmill"));
-        done(Command::new(root().join(".ci/pack")).args([&*folder, clickmill, &*engine]));
+        succeeds(Command::new(root().join(".ci/pack")).args([&*folder, clickmill, &*engine]));
         folder
     })
 }
@@ -59,7 +50,7 @@ fn build(python: &Path, kind: &str, of: &Path, into: &Path) {
     command.args(["-m", "build", kind, "--no-isolation", "--outdir"]).args([into, of]);
     // The copy in git is one of another user's, in a container.
     command.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "safe.directory");
-    done(command.env("GIT_CONFIG_VALUE_0", "*").env("CLICKMILL_PACKED", packed()));
+    succeeds(command.env("GIT_CONFIG_VALUE_0", "*").env("CLICKMILL_PACKED", packed()));
 }
 
 #[test]
@@ -74,7 +65,7 @@ fn a_wheel_is_a_first_run_without_a_compiler() {
     if cfg!(target_os = "linux") {
         let name = wheel.file_name().unwrap().to_string_lossy().into_owned();
         let tag = name.trim_end_matches(".whl").rsplit('-').next().unwrap();
-        let shown = done(Command::new(&python).args(["-m", "auditwheel", "show"]).arg(&wheel));
+        let shown = succeeds(Command::new(&python).args(["-m", "auditwheel", "show"]).arg(&wheel));
         let text = shown.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(text.contains(&format!("platform tag: \"{tag}\"")), "{name}: {shown}");
     }
@@ -88,16 +79,16 @@ fn a_wheel_is_a_first_run_without_a_compiler() {
         uv
     };
     let run = ["tool", "run", "--offline", "--python", python.to_str().unwrap(), "--from"];
-    let told = done(uv(&run).arg(&wheel).args(["clickmill", "demo", "--for", "1s"]));
+    let told = succeeds(uv(&run).arg(&wheel).args(["clickmill", "demo", "--for", "1s"]));
     assert!(told.contains("clickstream_batch: 16") && told.contains("Poland"), "{told}");
     // Installed, the module finds its executable, and that finds what comes with it.
     let venv = home.join("venv");
-    done(uv(&["venv", "--offline", "--python", python.to_str().unwrap()]).arg(&venv));
+    succeeds(uv(&["venv", "--offline", "--python", python.to_str().unwrap()]).arg(&venv));
     let there = venv.join("bin/python");
-    done(uv(&["pip", "install", "--offline", "--python", there.to_str().unwrap()]).arg(&wheel));
+    succeeds(uv(&["pip", "install", "--offline", "--python", there.to_str().unwrap()]).arg(&wheel));
     let script = "import clickmill, subprocess; command = [clickmill.executable(), 'validate', 'clicks', '--set', 'source.uri=clicks.ndjson']; print(clickmill.executable(), subprocess.run(command, capture_output=True, text=True).stderr)";
     std::fs::write(home.join("clicks.ndjson"), "{}\n").unwrap();
-    let told = done(Command::new(&there).args(["-c", script]).current_dir(&home).env_clear());
+    let told = succeeds(Command::new(&there).args(["-c", script]).current_dir(&home).env_clear());
     for part in ["venv/bin/clickmill", "venv/share/clickmill/host/pipelines/clicks.toml"] {
         assert!(told.contains(part), "{part}: {told}");
     }
@@ -118,13 +109,13 @@ fn an_sdist_has_what_a_wheel_is_built_of() {
     let folder = scratch.path("dist");
     build(&python, "--sdist", &root().join("host/python"), &folder);
     let archive = file(&folder, ".tar.gz");
-    done(Command::new("tar").arg("xzf").arg(&archive).arg("-C").arg(&folder));
+    succeeds(Command::new("tar").arg("xzf").arg(&archive).arg("-C").arg(&folder));
     std::fs::remove_file(&archive).unwrap();
     let unpacked = folder.join(format!("clickmill-{}", env!("CARGO_PKG_VERSION")));
     // Cargo finds all that it builds of, and what it builds with.
     let sources = unpacked.join("source");
     let metadata = ["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"];
-    let metadata = done(Command::new("cargo").args(metadata).current_dir(&sources));
+    let metadata = succeeds(Command::new("cargo").args(metadata).current_dir(&sources));
     assert!(metadata.contains("\"name\":\"clickmill-sql\""));
     for script in [".ci/pack", ".ci/share", ".ci/notices"] {
         assert!(sources.join(script).is_file(), "{script}");
@@ -176,7 +167,7 @@ fn tests(test: &str, requirements: &str, files: &[&str]) {
     command.env("PYTHONPATH", path).env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("CLICKMILL_EXECUTABLE", env!("CARGO_BIN_EXE_clickmill"));
     command.env("CLICKMILL_CACHE", cache()).env_remove("CLICKMILL_SHARE");
-    println!("{}", done(&mut command));
+    println!("{}", succeeds(&mut command));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the tests share: built guests, a scratch folder, the binary.
 
+use std::borrow::BorrowMut;
 use std::io::{self, BufRead, BufReader, Write};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
@@ -195,6 +196,17 @@ impl Scratch {
         let row = rows.first().and_then(Json::as_object).expect("one row");
         row.values().next().and_then(Json::as_u64).expect("one number")
     }
+}
+
+/// Runs a command that must succeed, and returns its standard output.
+#[track_caller]
+pub(crate) fn succeeds(mut command: impl BorrowMut<Command>) -> String {
+    let command: &mut Command = command.borrow_mut();
+    let output = command.output().expect("the program starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}{errors}");
+    said
 }
 
 /// The cache of all that tests start.
