@@ -62,17 +62,6 @@ pub enum BuildError {
         /// What it is written in.
         language: Language,
     },
-    /// Plugins in a language are not built here.
-    #[error(
-        "`{path}` is in {language}, of which this clickmill builds no plugins\nhint: build the component with tools of that language, for the world `plugin` of `wit/plugin.wit`, and name the component file",
-        path = path.display()
-    )]
-    NotBuilt {
-        /// The folder.
-        path: PathBuf,
-        /// What it is written in.
-        language: Language,
-    },
     /// A file can't be read or written.
     #[error("cannot read or write `{path}`", path = path.display())]
     File {
@@ -99,7 +88,6 @@ impl BuildError {
             Self::NoPlugin { .. }
             | Self::NotACrate { .. }
             | Self::Tools { .. }
-            | Self::NotBuilt { .. }
             | Self::Compile { .. }
             | Self::File { .. }
             | Self::Component { .. } => Fault::Input,
