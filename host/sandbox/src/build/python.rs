@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::asked::Install;
-use super::encode::Made;
+use super::encode::{Made, write};
 use super::error::BuildError;
 use super::project::Project;
 use super::tools;
@@ -62,7 +62,7 @@ pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildEr
     let work = project.work_folder()?;
     let packages = packages(project, &about.dependencies, &work, install)?;
     let entry = work.join("entry");
-    write(&entry.join(format!("{ENTRY}.py")), &about.entry())?;
+    write(&entry.join(format!("{ENTRY}.py")), about.entry().as_bytes())?;
     let component = work.join("plugin.wasm");
     let mut python = build_tool("python3");
     python
@@ -156,13 +156,6 @@ impl About {
             "import plugin\nfrom clickmill_plugin.plugin import world\n\nWitWorld = world(plugin, {name}, {version}, {description})\n"
         )
     }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), BuildError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(path, text))
-        .map_err(|source| BuildError::File { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
