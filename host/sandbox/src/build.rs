@@ -62,7 +62,7 @@ pub(super) fn packed(folder: &Path) -> Option<PathBuf> {
 /// `src` and `tests`. Where its component lies in their place, when that was changed.
 pub fn last_change(folder: &Path) -> Option<SystemTime> {
     if let Some(component) = packed(folder) {
-        return component.metadata().and_then(|meta| meta.modified()).ok();
+        return krate::modified(&component);
     }
     match Language::of(folder) {
         None | Some(Language::Rust) => krate::last_change(folder),

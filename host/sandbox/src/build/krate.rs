@@ -113,7 +113,8 @@ fn add_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-fn modified(path: &Path) -> Option<SystemTime> {
+/// When a file was changed.
+pub(super) fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|meta| meta.modified()).ok()
 }
 

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use super::encode::{Made, named, write};
 use super::error::BuildError;
+use super::krate::modified;
 use super::language::Language;
 
 /// Folders that hold what is made and not written: builds, installed packages, a warehouse.
@@ -165,10 +166,6 @@ fn add_sources(folder: &Path, endings: &[&str], depth: usize, sources: &mut Vec<
             sources.push(path);
         }
     }
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|meta| meta.modified()).ok()
 }
 
 #[cfg(test)]
