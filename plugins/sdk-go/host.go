@@ -29,13 +29,12 @@ func Find(table, field string, keys ...string) ([]*string, error) {
 		bytes = append(bytes, key...)
 		offsets = append(offsets, uint32(len(bytes)))
 	}
-	column, why, ok := find(table, field, offsets, bytes)
+	values, why, ok := find(table, field, offsets, bytes)
 	if !ok {
 		return nil, fmt.Errorf("%s", why)
 	}
 	found := make([]*string, len(keys))
-	in := &batch{columns: nil}
-	in.columns = append(in.columns, column)
+	in := &batch{columns: []column{values}}
 	for i := range found {
 		if value, ok := in.element(0, i).(string); ok {
 			found[i] = &value

@@ -191,10 +191,8 @@ func postConfigure(uint32) { held = nil }
 //go:wasmexport cabi_post_process
 func postProcess(uint32) { held = nil }
 
-// The forms that values cross the boundary in, in the contract's order.
-const (
-	dictionary = 9
-)
+// dictionary is the one form that values cross the boundary in that is no type of its own.
+const dictionary = 9
 
 func columnAt(m memory) column {
 	c := column{name: string(listAt[byte](m)), parent: -1}
