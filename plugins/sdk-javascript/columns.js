@@ -180,7 +180,8 @@ class Node {
   }
 }
 
-function bits(values) {
+/** Which are not null, a bit each. */
+export function bits(values) {
   const made = new Uint8Array((values.length + 7) >> 3);
   values.forEach((value, at) => {
     if (value !== null) made[at >> 3] |= 1 << (at & 7);

@@ -1,13 +1,12 @@
 // The host's part, for native tests of a plugin: `node --test`, no Wasm in sight.
 
 import * as sdk from "./clickmill-plugin.js";
-import { readers, rootsOf } from "./columns.js";
+import { bits, readers, rootsOf } from "./columns.js";
 import { forget } from "./host.js";
+import { bytesOf, texts } from "./values.js";
 
 const lines = [];
 let tables = {};
-
-const bytes = (value) => Buffer.from(value ?? "", "utf8");
 
 sdk.setHost(
   {
@@ -22,12 +21,8 @@ sdk.setHost(
       if (!fields.includes(field)) throw { tag: "unknown-field", val: fields };
       const key = (at) => Buffer.from(data.subarray(offsets[at], offsets[at + 1])).toString();
       const found = offsets.slice(1).map((_, at) => rows[key(at)]?.[field] ?? null);
-      const validity = new Uint8Array((found.length + 7) >> 3);
-      found.forEach((value, at) => (validity[at >> 3] |= (value === null ? 0 : 1) << (at & 7)));
-      const ends = [0];
-      for (const value of found) ends.push(ends.at(-1) + bytes(value).length);
-      const val = { offsets: ends, bytes: new Uint8Array(Buffer.concat(found.map(bytes))) };
-      return { name: field, parent: null, offsets: null, values: { tag: "texts", val }, validity };
+      const val = texts(found.map((value) => bytesOf(value ?? "")));
+      return { name: field, parent: null, offsets: null, values: { tag: "texts", val }, validity: bits(found) };
     },
   },
 );
