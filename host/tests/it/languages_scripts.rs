@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+use crate::new_plugin::target;
 use crate::support::{
     Scratch, cache, component, conserved, files, head, not_run, root, succeeds, summary, talk,
 };
@@ -85,7 +86,6 @@ impl Language {
     /// A new project is built and tested, and does what one in Rust does.
     pub(crate) fn begins_as_in_rust(&self, test: &str) {
         let scratch = Scratch::new();
-        let rust = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme/target");
         let project = |name: &str, language: &str| {
             let new = ["plugin", "new", name, "--language", language];
             let columns = ["--reads", "utm_source,referrer", "--writes", "referrer"];
@@ -104,7 +104,7 @@ impl Language {
         let outcomes = ["ours", "theirs"].map(|name| {
             let command = |arguments: &[&str]| {
                 let mut command = clickmill(&scratch, arguments);
-                command.env("CARGO_TARGET_DIR", &rust).env("CARGO_NET_OFFLINE", "true");
+                command.env("CARGO_TARGET_DIR", target()).env("CARGO_NET_OFFLINE", "true");
                 command
             };
             assert_eq!(succeeds(command(&["plugin", "test", name])), "5 golden cases pass\n");

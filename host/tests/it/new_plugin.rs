@@ -11,7 +11,7 @@ use clickmill_core::build_tool;
 use crate::support::{Scratch, conserved, files, on_path, plugins, root, succeeds, talk};
 
 /// Where projects are built: in one place, so that what they are made of is compiled once.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme/target")
 }
 
