@@ -7,6 +7,11 @@ use rust_embed::RustEmbed;
 
 use clickmill_sandbox::build;
 
+/// What is in every project.
+#[derive(RustEmbed)]
+#[folder = "templates/common"]
+struct CommonTemplate;
+
 #[derive(RustEmbed)]
 #[folder = "templates/rust"]
 struct RustTemplate;
@@ -64,13 +69,18 @@ pub(super) enum Language {
 impl Language {
     /// The files of a project, whose names in double braces are to be filled in, and those of the SDK.
     pub(super) fn files(self) -> (Files, Files) {
-        match self {
+        let (own, sdk) = match self {
             Self::Rust => (all::<RustTemplate>(), all::<RustSdk>()),
             Self::Python => (all::<PythonTemplate>(), all::<PythonSdk>()),
             Self::JavaScript => (all::<JavaScriptTemplate>(), all::<JavaScriptSdk>()),
             Self::C => (all::<CTemplate>(), all::<CSdk>()),
             Self::Go => (all::<GoTemplate>(), all::<GoSdk>()),
-        }
+        };
+        // Where the language has a file of that name, it is the one.
+        let mut files = all::<CommonTemplate>();
+        files.retain(|(name, _)| own.iter().all(|(other, _)| other != name));
+        files.extend(own);
+        (files, sdk)
     }
 
     /// What the host calls it.
