@@ -181,7 +181,7 @@ impl<'a> Looking<'a> {
         };
         lines.extend(found.lines.iter().cloned());
         if self.largest > 1 << 20 {
-            lines.push(format!("max_record_bytes = {}", found.max_record_bytes));
+            lines.push(format!("max_record_bytes = {}", found.format.max_record_bytes()));
         }
         let is_csv = matches!(found.format, Format::Csv { .. });
         let records = if is_csv {

@@ -26,7 +26,6 @@ pub(super) struct Found {
     pub format: Format,
     /// Lines of the section `source` that say so.
     pub lines: Vec<String>,
-    pub max_record_bytes: usize,
 }
 
 /// What is wrong, and what to do about it.
@@ -69,7 +68,6 @@ pub(super) fn sniff(bytes: &[u8], is_whole: bool) -> Result<Found, Refused> {
         return Ok(Found {
             format: Format::Ndjson { max_record_bytes: MAX_RECORD_BYTES },
             lines: vec!["format = \"ndjson\"".to_owned()],
-            max_record_bytes: MAX_RECORD_BYTES,
         });
     }
     Ok(delimited(&text, is_whole, encoding))
@@ -282,7 +280,7 @@ fn found(dialect: Dialect, encoding: Option<&'static Encoding>) -> Found {
     }
     lines.push(format!("csv = {{ {} }}", settings.join(", ")));
     let format = Format::Csv { dialect, max_record_bytes: MAX_RECORD_BYTES };
-    Found { format, lines, max_record_bytes: MAX_RECORD_BYTES }
+    Found { format, lines }
 }
 
 #[cfg(test)]
