@@ -241,11 +241,13 @@ fn parse(text: &mut Text, shape: &Shape<'_>, about: &About) {
             shape.most_events
         ));
         text.line(&format!("explode = {}", quoted(explode)));
-        let around = shape.columns.iter().filter_map(|column| {
-            let from = column.around?.replace('.', "\\.");
-            Some(format!("{} = {}", key(&column.name), quoted(&from)))
-        });
-        let around: Vec<String> = around.collect();
+        let around = shape.columns.iter().filter(|column| column.is_around);
+        let around: Vec<String> = around
+            .map(|column| {
+                let from = column.key.replace('.', "\\.");
+                format!("{} = {}", key(&column.name), quoted(&from))
+            })
+            .collect();
         if !around.is_empty() {
             text.comment("Of what is around the events in their message.");
             text.line(&format!("envelope = {{ {} }}", around.join(", ")));
@@ -270,7 +272,7 @@ fn parsed(text: &mut Text, column: &Column<'_>, depth: usize, is_csv: bool) {
         (false, 1) => column.key.replace('.', "\\."),
         _ => column.key.to_owned(),
     };
-    if column.around.is_none() && from != column.name {
+    if !column.is_around && from != column.name {
         parts.push(format!("from = {}", quoted(&from)));
     }
     if column.is_list {

@@ -50,8 +50,7 @@ pub(crate) fn settle(columns: &mut [Column<'_>], sample: &Sample<'_>) {
 fn leaves<'a>(columns: &[Column<'a>]) -> Vec<Leaf<'a>> {
     let mut all = Vec::new();
     for column in columns {
-        let is_around = column.around.is_some();
-        collect(column, "", &[], is_around, &mut all);
+        collect(column, "", &[], column.is_around, &mut all);
     }
     all
 }

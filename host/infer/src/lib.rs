@@ -129,7 +129,7 @@ pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
     let mut names = Names::new(&taken);
     let mut found = columns(&root, &mut names, &[], is_csv);
     for mut column in columns(&around, &mut names, &[], false) {
-        column.around = Some(column.key);
+        column.is_around = true;
         found.push(column);
     }
     let sample = guard::Sample { rows: &rows, arounds: &arounds };

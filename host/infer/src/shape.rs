@@ -24,8 +24,8 @@ pub(crate) struct Column<'a> {
     /// Why it is as it is.
     pub why: String,
     pub treatment: Option<(Treatment, String)>,
-    /// Where it lies in the message around the records.
-    pub around: Option<&'a str>,
+    /// Whether its key is one of the message around the records.
+    pub is_around: bool,
     pub seen: &'a Seen,
 }
 
@@ -94,7 +94,7 @@ fn column<'a>(
         there: (node.values, places),
         why: String::new(),
         treatment: None,
-        around: None,
+        is_around: false,
         seen,
     };
     if held.lists == 0 && held.objects == 0 {
