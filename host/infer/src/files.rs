@@ -101,7 +101,7 @@ fn setting(treatment: Treatment, column: &Column<'_>) -> String {
     match treatment {
         Treatment::Ip => r#"{ ip = { unreadable = "null" } }"#.to_owned(),
         // In URLs and user agents versions look like addresses, and numbers of products like those of cards.
-        Treatment::Clean if seen.share(Look::Url) + seen.share(Look::UserAgent) > 0.0 => {
+        Treatment::Clean if seen.looking(Look::Url) + seen.looking(Look::UserAgent) > 0 => {
             "\"clean\"".to_owned()
         }
         Treatment::Clean => ALL_KINDS.to_owned(),

@@ -45,7 +45,7 @@ pub(crate) struct Seen {
     pub most_chars: usize,
     /// The values and how often each came; `None` where there are too many.
     pub distinct: Option<BTreeMap<String, u64>>,
-    pub looks: Vec<(Look, u64)>,
+    pub looks: BTreeMap<Look, u64>,
 }
 
 impl Node {
@@ -159,10 +159,7 @@ impl Seen {
         let chars = text.chars().count();
         self.most_chars = self.most_chars.max(chars);
         if let Some(look) = personal::look(text) {
-            match self.looks.iter_mut().find(|(known, _)| *known == look) {
-                Some((_, count)) => *count += 1,
-                None => self.looks.push((look, 1)),
-            }
+            *self.looks.entry(look).or_default() += 1;
         }
         if self.count == 1 {
             self.distinct = Some(BTreeMap::new());
@@ -179,10 +176,13 @@ impl Seen {
         self.forms.get(&form).copied().unwrap_or_default()
     }
 
+    /// How many values look like this.
+    pub(crate) fn looking(&self, look: Look) -> u64 {
+        self.looks.get(&look).copied().unwrap_or_default()
+    }
+
     /// The share of values that look like this.
     pub(crate) fn share(&self, look: Look) -> f64 {
-        let count =
-            self.looks.iter().find(|(known, _)| *known == look).map_or(0, |(_, count)| *count);
-        if self.count == 0 { 0.0 } else { count as f64 / self.count as f64 }
+        if self.count == 0 { 0.0 } else { self.looking(look) as f64 / self.count as f64 }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) enum Treatment {
 }
 
 /// What a single value looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Look {
     Email,
     Ip,

@@ -147,9 +147,8 @@ fn record<'a>(node: &'a Node, path: &[&'a str]) -> Vec<Column<'a>> {
 fn mask(column: &mut Column<'_>, path: &[&str], has_contacts: bool) {
     let seen = column.seen;
     let by_value = |look: Look, least: f64, treatment: Treatment, what: &str| {
-        let share = seen.share(look);
-        let count = (share * seen.count as f64).round();
-        (share > 0.0 && share >= least)
+        let count = seen.looking(look);
+        (count > 0 && seen.share(look) >= least)
             .then(|| (treatment, format!("{count} of {} values {what}", seen.count)))
     };
     use Treatment::{Clean, Ip, Pseudonym, Remove};
