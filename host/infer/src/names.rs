@@ -23,22 +23,22 @@ impl Names {
     pub(crate) fn give(&mut self, given: &str, at: usize) -> String {
         let name = plain(given);
         let name = if name.is_empty() { format!("column_{}", at + 1) } else { name };
-        let is_free = |name: &str, taken: &BTreeSet<String>| {
-            let small = name.to_ascii_lowercase();
-            !taken.contains(&small) && !RESERVED.iter().any(|prefix| small.starts_with(prefix))
-        };
-        let mut free = name.clone();
-        let mut count = 1;
-        while !is_free(&free, &self.0) {
-            count += 1;
-            free = if RESERVED.iter().any(|prefix| name.to_ascii_lowercase().starts_with(prefix)) {
-                format!("data{name}_{count}")
-            } else {
-                format!("{name}_{count}")
-            };
+        let small = name.to_ascii_lowercase();
+        let is_reserved = |small: &str| RESERVED.iter().any(|prefix| small.starts_with(prefix));
+        // `_table` is no such name, and `_table_2` is.
+        let is_reserved_numbered = is_reserved(&format!("{small}_"));
+        if !is_reserved(&small) && self.0.insert(small) {
+            return name;
         }
-        self.0.insert(free.to_ascii_lowercase());
-        free
+        let stem = if is_reserved_numbered { format!("data{name}") } else { name };
+        let mut count = 2;
+        loop {
+            let numbered = format!("{stem}_{count}");
+            if self.0.insert(numbered.to_ascii_lowercase()) {
+                return numbered;
+            }
+            count += 1;
+        }
     }
 }
 
@@ -91,6 +91,8 @@ mod tests {
             "",
             "_TABLE_x",
             "Cena zł",
+            "_file",
+            "_File",
         ];
         let all: Vec<String> =
             given.iter().enumerate().map(|(at, name)| names.give(name, at)).collect();
@@ -106,7 +108,9 @@ mod tests {
                 "column_7",
                 "column_8",
                 "data_TABLE_x_2",
-                "cena_zl"
+                "cena_zl",
+                "_file",
+                "data_File_2"
             ]
         );
     }
