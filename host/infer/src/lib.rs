@@ -102,10 +102,8 @@ pub struct Proposal {
 /// Why no pipeline can be made of them, in words.
 pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
     let messages = read(records)?;
-    let events = match records {
-        Records::Csv { .. } => None,
-        Records::Json(_) => Events::find(&messages),
-    };
+    let is_csv = matches!(records, Records::Csv { .. });
+    let events = if is_csv { None } else { Events::find(&messages) };
     let rows: Vec<(usize, &Value)> = match &events {
         None => messages.iter().enumerate().collect(),
         Some(events) => {
@@ -121,10 +119,9 @@ pub fn propose(records: &Records, about: &About) -> Result<Proposal, String> {
     };
     let mut around = Node::default();
     arounds.iter().for_each(|value| around.add(value));
-    if root.objects == 0 && !matches!(records, Records::Csv { .. }) {
+    if root.objects == 0 && !is_csv {
         return Err("no record is a JSON object".to_owned());
     }
-    let is_csv = matches!(records, Records::Csv { .. });
     let taken: Vec<&str> = about.taken.iter().copied().chain([UNKNOWN]).collect();
     let mut names = Names::new(&taken);
     let mut found = columns(&root, &mut names, &[], is_csv);
