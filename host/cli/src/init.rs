@@ -6,8 +6,7 @@ mod objects;
 mod sample;
 mod sniff;
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::new_folder::{self, is_there};
 use super::{Exit, Failure, place};
 use clickmill_core::schema::provenance;
 use clickmill_core::{Micros, lock, store};
@@ -68,6 +68,9 @@ const FILLED_IN: [(&str, &str, &str); 7] = [
 /// Tables of the host's own, beside those of dead letters.
 const TABLES: [&str; 4] = ["audit_log", "load_failures", "load_ledger", "plugin_sets"];
 
+/// What to do where the folder is there.
+const INSTEAD: &str = "name another with --output";
+
 /// Longest name of a pipeline.
 const MAX_NAME_CHARS: usize = 64;
 
@@ -98,7 +101,7 @@ impl Init {
         };
         // Before anything is looked at, which may take long.
         if folder.symlink_metadata().is_ok() {
-            return Err(is_there(&folder));
+            return Err(is_there(&folder, INSTEAD));
         }
         if lies_in(&folder, &self.source) {
             let error = format!(
@@ -122,7 +125,10 @@ impl Init {
         bar.finish_and_clear();
         let sample = sample?;
         let proposal = self.proposal(&folder, &sample, plugins, is_stream)?;
-        make(&folder, &proposal)?;
+        let files = proposal.files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        let writing = lock(&WRITING);
+        new_folder::make(&folder, files, INSTEAD)?;
+        drop(writing);
         tell(&folder, &proposal, &sample, &self.source);
         Ok(())
     }
@@ -181,11 +187,6 @@ fn short(name: &str) -> String {
     if short.is_empty() { "data".to_owned() } else { short }
 }
 
-fn is_there(folder: &Path) -> Failure {
-    let hint = "nothing is written over: name another with --output, or move it away";
-    Failure::bad_input(format!("`{}` is there already", folder.display())).hint(hint)
-}
-
 /// Whether the folder to make lies in the folder that is looked at: of that a run reads all, at any depth.
 fn lies_in(folder: &Path, source: &str) -> bool {
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -219,31 +220,6 @@ fn on_interrupt() -> Result<(), Failure> {
         std::process::exit(i32::from(Exit::Failed as u8));
     });
     set.map_err(|error| Failure::new(Exit::Environment, error))
-}
-
-/// Writes the files into a folder that is not there yet: whole or not at all.
-fn make(folder: &Path, proposal: &Proposal) -> Result<(), Failure> {
-    let _writing = lock(&WRITING);
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let aside = folder.with_file_name(format!(".{name}.{}", std::process::id()));
-    fs::create_dir(&aside).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Failure::unwritable(folder, error)
-            .hint("the folder that it is to lie in has to be there"),
-        _ => Failure::unwritable(folder, error),
-    })?;
-    let written = proposal.files.iter().try_for_each(|(name, text)| {
-        let path = aside.join(name);
-        let write = || File::create_new(&path)?.write_all(text.as_bytes());
-        write().map_err(|error| Failure::unwritable(&path, error))
-    });
-    let moved = written.and_then(|()| {
-        // An empty folder would be taken for none.
-        if folder.symlink_metadata().is_ok() {
-            return Err(is_there(folder));
-        }
-        fs::rename(&aside, folder).map_err(|error| Failure::unwritable(folder, error))
-    });
-    moved.inspect_err(|_| drop(fs::remove_dir_all(&aside)))
 }
 
 fn tell(folder: &Path, proposal: &Proposal, sample: &Sample, source: &str) {

@@ -17,6 +17,7 @@ mod generate;
 mod ids;
 mod init;
 mod loads;
+mod new_folder;
 mod owner;
 mod permissions;
 mod pipeline_args;

@@ -5,13 +5,11 @@ mod language;
 mod project;
 
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::Failure;
+use crate::{Failure, new_folder};
 use clickmill_core::schema::provenance;
 use clickmill_core::stage;
 use clickmill_sandbox::build;
@@ -156,28 +154,9 @@ fn check_column(flag: &str, column: &str) -> Result<(), Failure> {
 
 /// Writes the project into a folder that is not there yet.
 fn make(folder: &Path, project: &Project) -> Result<(), Failure> {
-    fs::create_dir(folder).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => {
-            let hint = "nothing is written over: choose another name, or move it away";
-            Failure::bad_input(format!("`{}` is there already", folder.display())).hint(hint)
-        }
-        ErrorKind::NotFound => Failure::unwritable(folder, error)
-            .hint("the folder that it is to lie in has to be there"),
-        _ => Failure::unwritable(folder, error),
-    })?;
-    let written = project.files().into_iter().try_for_each(|(name, text)| {
-        let path = folder.join(name);
-        write_new(&path, &text).map_err(|error| Failure::unwritable(&path, error))
-    });
-    // Half a project is none, and would be in the way of the next try. The folder is ours alone so far.
-    written.inspect_err(|_| drop(fs::remove_dir_all(folder)))
-}
-
-fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    File::create_new(path)?.write_all(text.as_bytes())
+    let files = project.files();
+    let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    new_folder::make(folder, files, "choose another name")
 }
 
 #[cfg(test)]
