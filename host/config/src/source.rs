@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use encoding_rs::Encoding;
 
+use super::input::ending;
 use super::problem::{Problem, join, problem};
 use super::{Dialect, Format, Generated, Payload, Source, Watch, raw, service};
 
@@ -89,13 +90,6 @@ pub(super) fn check(
             Some((Source::PubSub(source), Format::Message { max_record_bytes, payload }))
         }
     }
-}
-
-/// How a name ends, in small letters, compression aside.
-pub(super) fn ending(name: &str) -> Option<String> {
-    let name = name.to_ascii_lowercase();
-    let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
-    name.rsplit_once('.').map(|(_, ending)| ending.to_owned())
 }
 
 /// The format that a name's ending tells.
