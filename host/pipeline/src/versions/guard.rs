@@ -20,16 +20,19 @@
 //! What is seen are values. One that a plugin has transformed (encoded, cut into pieces, hashed without a
 //! key) is another value.
 
-use std::cell::RefCell;
+mod text;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
-use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow::buffer::{BooleanBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
 use regex::Regex;
+
+use text::{Joined, Text, has_digits};
 
 use super::spelling::Spellings;
 use clickmill_config::{self as config, Dialect, Format};
@@ -38,7 +41,7 @@ use clickmill_core::columns::is_text;
 use clickmill_core::leaves::{Leaf, leaves};
 use clickmill_core::path::Path;
 use clickmill_core::schema::{Column, TableSchema};
-use clickmill_core::words::{is_plain, may_have_escapes, resolved, stands, texts};
+use clickmill_core::words::{is_plain, texts};
 use clickmill_core::{Digest, stage};
 
 /// Why rows are stopped.
@@ -91,31 +94,6 @@ struct Raw<'a> {
     guarded: &'a Guarded,
     leaf: Leaf,
     values: StringArray,
-}
-
-/// A column in which raw values are looked for.
-struct Text<'a> {
-    name: &'a str,
-    form: Option<&'a Regex>,
-    bytes: Buffer,
-    offsets: OffsetBuffer<i32>,
-    nulls: Option<NullBuffer>,
-    /// The text of a row is that of several values, with a zero byte behind each.
-    is_joined: bool,
-    /// Some values have digits. Where none has, most raw values need not be looked for.
-    has_digits: bool,
-    /// Some values have escapes.
-    has_escapes: bool,
-    /// The value that was looked at last with its escapes resolved, and its row.
-    resolved: RefCell<(Option<usize>, Vec<Vec<u8>>)>,
-}
-
-/// The texts of a row that have digits, one behind the other. A raw value with digits that is not in them
-/// is in none of them.
-#[derive(Default)]
-struct Joined {
-    bytes: Vec<u8>,
-    has_escapes: bool,
 }
 
 impl Guard {
@@ -386,121 +364,6 @@ impl<'a> Raw<'a> {
     }
 }
 
-impl Joined {
-    fn fill(&mut self, texts: &[Text<'_>], row: usize) {
-        self.bytes.clear();
-        for text in texts.iter().filter(|text| text.has_digits) {
-            self.bytes.extend_from_slice(text.text(row, "").unwrap_or_default());
-            // Where one ends no word goes on.
-            self.bytes.push(0);
-        }
-        let has_escapes = texts.iter().any(|text| text.has_escapes);
-        self.has_escapes = has_escapes && may_have_escapes(&self.bytes);
-    }
-
-    fn may_hold(&self, value: &str) -> bool {
-        self.has_escapes || stands(value.as_bytes(), &self.bytes)
-    }
-}
-
-impl<'a> Text<'a> {
-    /// A column in which values may stand: of texts or bytes.
-    fn of(name: &'a str, form: Option<&'a Regex>, leaf: &Leaf) -> Option<Self> {
-        let column = &leaf.values;
-        let (bytes, offsets) = if let Some(texts) = column.as_string_opt::<i32>() {
-            (texts.values(), texts.offsets())
-        } else {
-            let bytes = column.as_binary_opt::<i32>()?;
-            (bytes.values(), bytes.offsets())
-        };
-        let (bytes, offsets, nulls) = if leaf.is_single() {
-            (bytes.clone(), offsets.clone(), column.nulls().cloned())
-        } else {
-            let (bytes, offsets) = joined(leaf, bytes, offsets);
-            (bytes, offsets, None)
-        };
-        let all = &bytes[*offsets.first()? as usize..*offsets.last()? as usize];
-        let (has_digits, has_escapes) = (has_digits(all), may_have_escapes(all));
-        let (is_joined, resolved) = (!leaf.is_single(), RefCell::default());
-        let text = Self {
-            name,
-            form,
-            bytes,
-            offsets,
-            nulls,
-            is_joined,
-            has_digits,
-            has_escapes,
-            resolved,
-        };
-        Some(text)
-    }
-
-    /// Whether the value of a row holds another as a word, in any of the ways in which that is spelled.
-    fn holds(&self, row: usize, spelled: &[&str]) -> bool {
-        let text = spelled.first().and_then(|value| self.text(row, value));
-        text.is_some_and(|text| {
-            let is_in = |text: &[u8]| spelled.iter().any(|value| stands(value.as_bytes(), text));
-            (is_in(text) || (self.has_escapes && self.is_within_escapes(row, text, is_in)))
-                && !self.allows(text)
-        })
-    }
-
-    /// Resolves the escapes of a row's text for the first value that is looked for, not for each.
-    fn is_within_escapes(&self, row: usize, text: &[u8], is_in: impl Fn(&[u8]) -> bool) -> bool {
-        let mut known = self.resolved.borrow_mut();
-        if known.0 != Some(row) {
-            *known = (Some(row), resolved(text));
-        }
-        known.1.iter().any(|text| is_in(text))
-    }
-
-    /// Whether the value of a row is another, but for blanks around it.
-    fn is(&self, row: usize, value: &str) -> bool {
-        let is = |text: &[u8]| text.trim_ascii().eq_ignore_ascii_case(value.as_bytes());
-        self.text(row, value)
-            .is_some_and(|text| self.parts(text).any(|text| is(text) && !self.allows_one(text)))
-    }
-
-    /// The value of a row that is long enough for another.
-    fn text(&self, row: usize, other: &str) -> Option<&[u8]> {
-        let range = self.offsets[row] as usize..self.offsets[row + 1] as usize;
-        let is_there = self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-        (range.len() >= other.len() && is_there).then(|| &self.bytes[range])
-    }
-
-    /// The values of which a text is.
-    fn parts<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = &'t [u8]> + use<'t> {
-        let is_joined = self.is_joined;
-        text.split(move |byte| is_joined && *byte == 0)
-    }
-
-    /// Whether each value of a text may hold another.
-    fn allows(&self, text: &[u8]) -> bool {
-        self.form.is_some()
-            && self.parts(text).filter(|text| !text.is_empty()).all(|text| self.allows_one(text))
-    }
-
-    fn allows_one(&self, text: &[u8]) -> bool {
-        let text = std::str::from_utf8(text).ok();
-        self.form.zip(text).is_some_and(|(form, text)| form.is_match(text))
-    }
-}
-
-/// The values of each row of a list, one behind the other. Where one ends no word goes on.
-fn joined(leaf: &Leaf, bytes: &Buffer, ends: &OffsetBuffer<i32>) -> (Buffer, OffsetBuffer<i32>) {
-    let (mut all, mut lengths) = (Vec::new(), Vec::with_capacity(leaf.rows()));
-    for row in 0..leaf.rows() {
-        let begin = all.len();
-        for at in leaf.of_row(row).filter(|at| leaf.values.is_valid(*at)) {
-            all.extend_from_slice(&bytes[ends[at] as usize..ends[at + 1] as usize]);
-            all.push(0);
-        }
-        lengths.push(all.len() - begin);
-    }
-    (Buffer::from_vec(all), OffsetBuffer::from_lengths(lengths))
-}
-
 /// Whether a text is an address of which the part that tells people apart is zero: the last byte of IPv4,
 /// the last ten of IPv6.
 fn is_network(text: &str) -> bool {
@@ -512,12 +375,6 @@ fn is_network(text: &str) -> bool {
         }
         Err(_) => false,
     }
-}
-
-/// Whether there is a digit. The digits of escapes count, so that what is in them counts too.
-fn has_digits(text: &[u8]) -> bool {
-    // Many bytes at once, and no more than it takes.
-    text.chunks(1024).any(|text| text.iter().fold(false, |any, byte| any | byte.is_ascii_digit()))
 }
 
 /// Whether a text is an address that tells nobody apart: a network, or the machine's own.
