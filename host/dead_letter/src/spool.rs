@@ -12,6 +12,8 @@
 //! What the table has taken of a file is taken out of it before anything else is done. A crash between the
 //! two gives those letters twice; `letter_id` tells.
 
+mod error;
+
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -28,8 +30,10 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 
+pub use error::SpoolError;
+
 use clickmill_core::columns::{absent, fitted};
-use clickmill_core::{Fault, Micros, durable, file, lock, private};
+use clickmill_core::{Micros, durable, file, lock, private};
 
 /// How the names of files with letters end.
 const LETTERS: &str = "arrow";
@@ -72,67 +76,6 @@ pub struct Held {
 #[derive(Debug)]
 pub struct Carrier {
     _carrying: File,
-}
-
-/// Why letters are not kept, or not read.
-#[derive(Debug, thiserror::Error)]
-pub enum SpoolError {
-    /// There is none.
-    #[error("there is no spool: `dead_letter.spool` is \"off\"")]
-    Off,
-    /// It holds as much as it may.
-    #[error("spool `{folder}` is full: it holds {held} bytes, the letters have {wanted}, limit {max_bytes}", folder = folder.display())]
-    Full {
-        /// The folder.
-        folder: PathBuf,
-        /// Bytes in it.
-        held: u64,
-        /// Bytes of the new letters.
-        wanted: u64,
-        /// Bytes it may hold.
-        max_bytes: u64,
-    },
-    /// The disk failed.
-    #[error("spool: cannot {what} `{path}`", path = path.display())]
-    Disk {
-        /// What was tried.
-        what: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
-    /// Another process keeps it from being written to.
-    #[error("spool: another process has locked `{path}`, waited {waited} s", path = path.display(), waited = waited.as_secs())]
-    Locked {
-        /// What is locked.
-        path: PathBuf,
-        /// How long.
-        waited: Duration,
-    },
-    /// The letters can't be written or read as Arrow.
-    #[error("spool: cannot {what} `{path}`", path = path.display())]
-    Arrow {
-        /// What was tried.
-        what: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why it failed.
-        source: ArrowError,
-    },
-}
-
-impl SpoolError {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Off
-            | Self::Full { .. }
-            | Self::Disk { .. }
-            | Self::Locked { .. }
-            | Self::Arrow { .. } => Fault::Environment,
-        }
-    }
 }
 
 impl Spool {

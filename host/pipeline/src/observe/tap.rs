@@ -9,28 +9,27 @@
 //! engine's process, and rows that it does not take in time are counted, not kept.
 
 mod rows;
+mod writes;
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::versions::fit::Fitted;
 use crate::versions::guard::Guard;
-use clickmill_config::Sink;
 use clickmill_core::batch::{Batch, Rejected};
 use clickmill_core::{lock, stage};
 use clickmill_query::{Engine, EngineError, QueryError};
 pub(crate) use rows::HIDDEN;
-use rows::{masked, refused};
+use rows::refused;
+pub(crate) use writes::StageWrites;
+use writes::reveals;
 
 /// Taps at once: each costs a thread and a copy of what it shows, and a process where it has a condition.
 const MAX_TAPS: usize = 8;
@@ -51,9 +50,6 @@ const TOLD: usize = 60;
 const CHECKS_AT_ONCE: usize = 2;
 /// Memory that the engine of a tap may have, in MiB: it has some batches in hand.
 const ENGINE_MB: u64 = 512;
-/// Columns that hold records as they came in.
-const RAW: [&str; 2] = ["payload", "attributes"];
-
 /// Why a tap ends by itself.
 #[derive(Debug, thiserror::Error)]
 enum TapError {
@@ -147,16 +143,6 @@ struct Writer {
     room: Arc<Semaphore>,
     missed: Arc<AtomicU64>,
     why: Arc<OnceLock<String>>,
-}
-
-/// What a chain does to columns, as far as a tap has to know.
-pub(crate) struct StageWrites<'a> {
-    /// The stages in order, each with the columns that it writes.
-    pub stages: Vec<(&'a str, Vec<&'a str>)>,
-    /// Columns of a table that are sensitive in none.
-    pub open: BTreeSet<&'a str>,
-    /// Knows what no row is to hold.
-    pub guard: &'a Guard,
 }
 
 impl Taps {
@@ -363,77 +349,6 @@ impl Open {
 impl Tap {
     fn reveals(&self, column: &str) -> bool {
         reveals(&self.reveal, column)
-    }
-}
-
-fn reveals(reveal: &[String], column: &str) -> bool {
-    reveal.iter().any(|name| name == "*" || name == column)
-}
-
-impl<'a> StageWrites<'a> {
-    /// What a chain writes, of which the rows go to the tables of a sink.
-    pub(crate) fn of(fitted: &'a Fitted, sink: &'a Sink) -> Self {
-        let stages = fitted.chain.writes().map(|(stage, writes)| (stage, writes.collect()));
-        let columns = || sink.tables().flat_map(|(_, schema)| &schema.columns);
-        // A record may have a sensitive field in one table, and others in another.
-        let closed = columns().filter(|column| column.is_sensitive());
-        let closed: BTreeSet<&str> = closed.map(|column| column.name.as_str()).collect();
-        let open = columns().map(|column| column.name.as_str());
-        let open = open.filter(|name| !closed.contains(name)).collect();
-        Self { stages: stages.collect(), open, guard: &fitted.guard }
-    }
-
-    /// Rows as a reader sees them who may see these columns besides: after a stage, or, without one, as they
-    /// come to the first.
-    pub(crate) fn seen(
-        &self,
-        stage: Option<&str>,
-        batch: &Batch,
-        raw: &[(String, ArrayRef)],
-        reveal: &'a [String],
-    ) -> Result<RecordBatch, ArrowError> {
-        let rows = masked(&batch.columns, self.hides(stage, reveal))?;
-        let raw = self.raw_after(stage, batch, raw);
-        let raw: Vec<_> = raw.filter(|(name, _)| !reveals(reveal, name)).collect();
-        filter_record_batch(&rows, &self.guard.holding_none(&rows, &raw)?)
-    }
-
-    /// Which columns such a reader may not see.
-    pub(crate) fn hides(
-        &self,
-        stage: Option<&str>,
-        reveal: &'a [String],
-    ) -> impl Fn(&str) -> bool + use<'a> {
-        let shown = self.shown_after(stage);
-        move |name| !shown.contains(name) && !reveals(reveal, name)
-    }
-
-    /// Columns that are written after a stage, or by any.
-    fn written_after(&self, stage: Option<&str>) -> impl Iterator<Item = &'a str> {
-        let at = |stage: &str| self.stages.iter().position(|(name, _)| *name == stage);
-        let done = stage.map_or(0, |stage| at(stage).map_or(self.stages.len(), |at| at + 1));
-        self.stages[done..].iter().flat_map(|(_, writes)| writes.iter().copied())
-    }
-
-    /// Columns that anybody may see after a stage: in their last form, and not sensitive.
-    fn shown_after(&self, stage: Option<&str>) -> BTreeSet<&'a str> {
-        let later: BTreeSet<&str> = self.written_after(stage).chain(RAW).collect();
-        self.open.difference(&later).copied().collect()
-    }
-
-    /// Raw values after a stage: those of columns that were written anew, and of those that will be.
-    fn raw_after(
-        &self,
-        stage: Option<&str>,
-        batch: &Batch,
-        raw: &[(String, ArrayRef)],
-    ) -> impl Iterator<Item = (String, ArrayRef)> {
-        let later: BTreeSet<&str> = self.written_after(stage).collect();
-        let still = self.guard.columns().filter(move |name| later.contains(name));
-        let still = still.filter_map(|name| {
-            Some((name.to_owned(), batch.columns.column_by_name(name)?.clone()))
-        });
-        raw.iter().cloned().chain(still)
     }
 }
 
