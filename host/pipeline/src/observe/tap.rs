@@ -22,7 +22,6 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::versions::guard::Guard;
 use clickmill_core::batch::{Batch, Rejected};
 use clickmill_core::{lock, stage};
 use clickmill_query::{Engine, EngineError, QueryError};

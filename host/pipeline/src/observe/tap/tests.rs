@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::rows::HIDDEN;
 use super::*;
+use crate::versions::guard::Guard;
 use clickmill_config::{self as config, Format};
 use clickmill_core::Micros;
 use clickmill_core::batch::{Origins, Positions};

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{BinaryArray, Int64Array, RecordBatch};
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::Field;
 use bytes::Bytes;
 
