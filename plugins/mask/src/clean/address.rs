@@ -135,7 +135,9 @@ fn announces_version(before: &[u8]) -> bool {
     let before = &before[..before.len() - gap];
     let length = before.iter().rev().take(MAX_WORD).take_while(|b| b.is_ascii_alphabetic()).count();
     let word = &before[before.len() - length..];
-    names::holds(word) == Some(Holds::Version) || word.eq_ignore_ascii_case(b"v")
+    names::holds(word) == Some(Holds::Version)
+        || word.eq_ignore_ascii_case(b"v")
+        || word.eq_ignore_ascii_case(b"rv")
 }
 
 #[cfg(test)]
@@ -180,6 +182,7 @@ mod tests {
             "v1.2.3.4",
             "v. 1.2.3.4",
             "version 1.2.3.4",
+            "Mozilla/5.0 (X11; U; Linux i686; rv:1.9.2.20) Gecko/20110803 Firefox/3.6.20",
             "app_version=1.2.3.4",
             "\"appVersion\":\"1.2.3.4\"",
             "Build: 10.0.190.45",

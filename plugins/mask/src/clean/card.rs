@@ -125,6 +125,8 @@ fn is_issued(number: &[u8]) -> bool {
         (2, _, 16) => matches!(first(4), 2221..=2720 | 2200..=2204),
         // Diners Club; JCB.
         (3, 30 | 36 | 38 | 39, 14..=19) | (3, 35, 16..=19) => true,
+        // JCB, as they were.
+        (1 | 2, _, 15) => matches!(first(4), 1800 | 2131),
         // Maestro and its likes; Discover, UnionPay, RuPay, Maestro.
         (5, 50 | 56..=58, _) | (6, 60..=69, _) => true,
         // RuPay; Troy.
@@ -155,6 +157,7 @@ mod tests {
                 ("3782 822463 10005", "[card]"),
                 ("3056 930902 5904", "[card]"),
                 ("4222222222222", "[card]"),
+                ("180089171890622", "[card]"),
                 ("6304000000000000", "[card]"),
                 ("paid 42,4111111111111111,EUR.", "paid 42,[card],EUR."),
                 ("visa-4111111111111111.", "visa-[card]."),

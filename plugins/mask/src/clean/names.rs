@@ -295,6 +295,7 @@ pub(super) fn holds(name: &[u8]) -> Option<Holds> {
     let name = &name[other.map_or(0, |at| at + 1)..];
     // `phone2` is one more phone, `user[password]` a password.
     let length = name.iter().rposition(u8::is_ascii_alphabetic)? + 1;
+    let is_numbered = name.get(length).is_some_and(u8::is_ascii_digit);
     let name = &name[length.saturating_sub(MAX_NAME)..length];
     let mut squeezed = [0; MAX_NAME];
     let (mut length, mut last_word) = (0, 0);
@@ -319,6 +320,10 @@ pub(super) fn holds(name: &[u8]) -> Option<Holds> {
     let by_ending = find(ENDINGS, &ENDINGS_END, last_three, |known| name.ends_with(known));
     let by_word = || find(WORDS, &WORDS_END, last_three, |known| word == known);
     let holds = by_ending.or_else(by_word)?;
+    // `2fa9:` is a group of an IPv6 address.
+    if is_numbered && word.first().is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
     // `country_code`, `discount_code`: only where it is the whole name is there nothing else it may be of.
     (holds != Holds::Code || word == name).then_some(holds)
 }
@@ -347,6 +352,8 @@ mod tests {
             ("X-Amz-Signature", Some(Holds::LongToken)),
             ("userPin", Some(Holds::OneTimeCode)),
             ("2fa_code", Some(Holds::OneTimeCode)),
+            ("2fa", Some(Holds::OneTimeCode)),
+            ("2fa9", None),
             ("phone2", Some(Holds::Phone)),
             ("a very long name that goes on and on: mobile number", Some(Holds::Phone)),
             ("session_id", Some(Holds::LongToken)),

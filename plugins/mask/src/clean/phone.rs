@@ -9,7 +9,7 @@
 //!   more, 8 to 15 digits in all (9 or more where they are all pairs), separated by spaces or `-`, the
 //!   first also by `/`: `030 1234567`, `0171/1234567`, `01 23 45 67 89`, an extension of one digit behind a
 //!   `-`: `089 123456-0`, and in the groups of France,
-//!   Belgium and Switzerland also by `.`. Not a date like
+//!   Belgium, Switzerland and Australia also by `.`. Not a date like
 //!   `01-02-2024`, nor a postcode like `01310-100`.
 //! - Without a 0, where the groups of a country tell and nothing else is there: Russian (`8 916 123-45-67`),
 //!   Chinese (`138 0013 8000`), Spanish (`912 34 56 78`) and Polish (`22 695 29 00`).
@@ -71,17 +71,26 @@ pub(super) fn find(view: View<'_>, groups: &mut Groups, spans: &mut Vec<Span>) {
     let mut before = b' ';
     while at < text.len() {
         let byte = text[at];
-        let first = if matches!(byte, b'+' | b'(') { at + 1 } else { at };
+        // `+49`, `(030)`; a country in parentheses, with its sign before or behind the first of them.
+        let (first, plus) = match &text[at..] {
+            [b'+', b'(', ..] => (at + 2, Some(at)),
+            [b'(', b'+', ..] => (at + 2, Some(at + 1)),
+            [b'+', ..] => (at + 1, Some(at)),
+            [b'(', ..] => (at + 1, None),
+            _ => (at, None),
+        };
         if free && text.get(first).is_some_and(u8::is_ascii_digit) {
-            let run_end = read_run(view, at, first, groups);
+            let run_end = read_run(view, at, first, plus, groups);
             // Behind what is encoded, a `+` that is not is a space: `%3A+20240115`.
-            let is_space = at > 0 && view.percent(at - 1) > view.percent(at);
-            let plus = if byte == b'+' && !is_space { international(groups) } else { None };
+            let is_sign = |plus: usize| plus == 0 || view.percent(plus - 1) <= view.percent(plus);
             let number = plus
+                .filter(|plus| is_sign(*plus))
+                .and_then(|_| international(groups))
                 .or_else(|| announced(groups).filter(|_| is_announced(&text[..at])))
                 .or_else(|| national(groups));
             at = match number {
                 Some((start, end)) => {
+                    let end = end + extension(&text[end..]);
                     spans.push(Span { start, end, mark: Mark::Phone });
                     end
                 }
@@ -103,12 +112,18 @@ pub(super) fn find(view: View<'_>, groups: &mut Groups, spans: &mut Vec<Span>) {
 
 /// Reads groups of digits from `first` on, and says where they end. A last group that touches a word or
 /// is the hour of a time is left out, with all that it is tied to.
-fn read_run(view: View<'_>, lead: usize, first: usize, groups: &mut Groups) -> usize {
+fn read_run(
+    view: View<'_>,
+    lead: usize,
+    first: usize,
+    plus: Option<usize>,
+    groups: &mut Groups,
+) -> usize {
     let text = view.bytes();
     groups.clear();
     let gap = if text[lead] == b'(' { OPEN } else { 0 };
     // In `%2B49+30`, and encoded once more, the first `+` is one and the second a space.
-    let sign = if text[lead] == b'+' { view.percent(lead).max(1) } else { u8::MAX };
+    let sign = plus.map_or(u8::MAX, |plus| view.percent(plus).max(1));
     let mut next = Some((lead, first, gap));
     let mut end = first;
     while let Some((lead, start, gap)) = next {
@@ -130,6 +145,23 @@ fn read_run(view: View<'_>, lead: usize, first: usize, groups: &mut Groups) -> u
         while groups.pop().is_some_and(|group| group.gap != SPACE) {}
     }
     end
+}
+
+/// How many bytes of this text, which is right behind a number, are its extension: `x12`, ` ext. 12`.
+fn extension(after: &[u8]) -> usize {
+    /// Longer ones are numbers of another kind.
+    const MAX_DIGITS: usize = 6;
+    let spaces = after.iter().take(1).take_while(|b| matches!(b, b' ' | b'+' | b',')).count();
+    let word = after[spaces..].iter().take(4).take_while(|b| b.is_ascii_alphabetic()).count();
+    let is_word = [&b"x"[..], b"ext", b"extn"]
+        .iter()
+        .any(|known| after[spaces..spaces + word].eq_ignore_ascii_case(known));
+    let first = spaces + word;
+    let gap = after[first..].iter().take(2).take_while(|b| matches!(b, b'.' | b' ' | b'=')).count();
+    let digits = after[first + gap..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let end = first + gap + digits;
+    let goes_on = after.get(end).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    if is_word && (1..=MAX_DIGITS).contains(&digits) && !goes_on { end } else { 0 }
 }
 
 /// What separates the digits that end here from more digits: where those begin, with and without a
@@ -302,7 +334,16 @@ fn is_with_area_code(groups: &[Group]) -> bool {
         && (2..=5).contains(&area.len())
         && (7..=15).contains(&digits(groups))
         && second.len() >= 2
-        && rest.iter().all(|group| group.len() >= 2 && group.gap & !(SPACE | DASH | DOT) == 0)
+        && are_separated(rest, SPACE | DASH | DOT)
+}
+
+/// Whether these groups, the third and those behind it, are of two digits and more and separated so, the first
+/// of them also by `/`: `06-26/591 7518`.
+fn are_separated(groups: &[Group], separators: u8) -> bool {
+    groups.iter().enumerate().all(|(at, group)| {
+        let separators = if at == 0 { separators | SLASH } else { separators };
+        group.len() >= 2 && group.gap & !separators == 0
+    })
 }
 
 fn is_north_american(groups: &[Group]) -> bool {
@@ -332,7 +373,9 @@ fn is_national(groups: &[Group]) -> bool {
     let in_pairs = groups.iter().all(|group| group.len() == 2);
     let fewest = if in_pairs { 9 } else { 8 };
     // A single digit where more groups follow: `0033 1 70 18 99 00`, `06 1 441 4000`.
-    let second_is_long = second.len() >= 2 || groups.len() >= 4 && digits(groups) >= 9;
+    let is_foreign = trunk.second == b'0' && trunk.len() >= 3;
+    let second_is_long =
+        second.len() >= 2 || (groups.len() >= 4 || is_foreign) && digits(groups) >= 9;
     let rest_separators = if second.gap & SLASH == 0 { SPACE | DASH } else { SPACE | DASH | DOT };
     // `089 123456-0`
     let (rest, last) = match rest {
@@ -344,11 +387,14 @@ fn is_national(groups: &[Group]) -> bool {
     let is_extended = last.is_none() || rest.last().unwrap_or(second).len() >= 3;
     let is_separated = second.gap & !(SPACE | DASH | SLASH) == 0
         && is_extended
-        && rest.iter().all(|group| group.len() >= 2 && group.gap & !rest_separators == 0);
+        && are_separated(rest, rest_separators);
     let is_postcode =
         trunk.len() == 5 && second.gap == DASH && second.len() == 3 && groups.len() == 2;
     let is_dotted = groups[1..].iter().all(|group| group.gap == DOT)
-        && (in_pairs && groups.len() == 5 || groups.iter().map(Group::len).eq([3, 3, 2, 2]));
+        && (in_pairs && groups.len() == 5
+            || [&[3, 3, 2, 2][..], &[2, 4, 4]]
+                .iter()
+                .any(|lengths| groups.iter().map(Group::len).eq(lengths.iter().copied())));
     trunk.first == b'0'
         && (2..=6).contains(&trunk.len())
         && (trunk.second != b'0' || trunk.len() != 6)
@@ -399,7 +445,18 @@ mod tests {
             ("q=0171%2B123456", "q=[phone]"),
             ("+49\u{a0}30\u{2011}123456", "[phone]"),
             ("\u{202a}+49 30 123456\u{202c}", "\u{202a}[phone]"),
-            ("+1 555 123 4567x12", "[phone]x12"),
+            ("+1 555 123 4567x12", "[phone]"),
+            ("653.211.3361x485 is away", "[phone] is away"),
+            ("(872) 678-9906 ext. 7648", "[phone]"),
+            ("+49 30 123456 extra 12", "[phone] extra 12"),
+            ("+1 555 123 4567x12y", "[phone]x12y"),
+            ("(+358) 36 8180960", "[phone]"),
+            ("+(371) 14521178", "[phone]"),
+            ("q=%28%2B358%29+368180960", "q=[phone]"),
+            ("00421 2 17468145", "[phone]"),
+            ("06-38/347 0174", "[phone]"),
+            ("(06)01/467-3002", "[phone]"),
+            ("03.4701.7468", "[phone]"),
             (r"\u002B49\u002030\/123456", "[phone]"),
             ("030 / 12 34 56", "[phone]"),
             ("06.12.34.56.78", "[phone]"),
@@ -440,6 +497,7 @@ mod tests {
             "phone 1700000000",
             "phone 4006381333931",
             "01/02/2024 12:30",
+            "01-02/2024",
             "05.06.2024 08:15",
             "192.168.100.200",
             "010.111.222.333",
