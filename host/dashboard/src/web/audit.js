@@ -52,7 +52,7 @@ export class Audit {
       if (error instanceof Refused) {
         this.entries ??= [];
         this.element.dataset.state = 'error';
-        this.says.textContent = `The audit log could not be read: ${error.message}${error.hint ? ` ${error.hint}` : ''}`;
+        this.says.textContent = `The audit log could not be read: ${error.message}${error.hint ? `; ${error.hint}` : ''}`;
       } else if (signal) throw error;
       else if (error instanceof TokenWanted || error instanceof Unreachable) this.again();
     } finally {

@@ -111,8 +111,11 @@ export class Tile {
     this.stale = false;
     this.answer = null;
     delete this.element.dataset.value;
+    // Before the first run there is no table, and nothing is wrong; or its name in the tile is.
+    const missing = error.code === 'missing_table';
+    this.message.classList.toggle('calm', missing);
     this.says(
-      el('strong', {}, 'This could not be answered'),
+      el('strong', {}, missing ? 'There is no table yet' : 'This could not be answered'),
       el('span', { class: 'cause' }, error.message),
       error.hint && el('span', {}, error.hint),
       this.retry && el('button', { type: 'button', on: { click: () => this.retry() }, 'aria-label': `Retry ${this.meta.title}` }, 'Retry'),
