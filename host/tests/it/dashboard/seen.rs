@@ -26,7 +26,7 @@ fn tile(folder: &Path, name: &str, header: &str, columns: &[&str], rows: &[Vec<S
     std::fs::write(folder.join(format!("{name}.sql")), sql).unwrap();
 }
 
-fn at(minute: u32) -> String {
+fn at(minute: usize) -> String {
     format!("TIMESTAMP '2026-11-20 10:{minute:02}:00+00:00'")
 }
 
@@ -39,17 +39,12 @@ fn text(value: &str) -> String {
 fn tiles(folder: &Path) {
     std::fs::create_dir(folder).unwrap();
     let codes: Vec<String> = (10..28).map(|number| text(&format!("code_{number}"))).collect();
-    let minutes = [31, 0, 2, 30, 1];
-    let over_time: Vec<Vec<String>> = minutes
-        .iter()
-        .flat_map(|minute| {
-            let count = |place: usize| ((place + 1) * (*minute as usize + 1)).to_string();
-            codes
-                .iter()
-                .enumerate()
-                .map(move |(place, code)| vec![at(*minute), code.clone(), count(place)])
+    let letters = |minute: usize| {
+        codes.iter().enumerate().map(move |(place, code)| {
+            vec![at(minute), code.clone(), ((place + 1) * (minute + 1)).to_string()]
         })
-        .collect();
+    };
+    let over_time: Vec<Vec<String>> = [31, 0, 2, 30, 1].into_iter().flat_map(letters).collect();
     let by_code: Vec<Vec<String>> = codes
         .iter()
         .enumerate()
