@@ -127,8 +127,8 @@ fn tiles_of_all_kinds_are_drawn_as_they_are_on_screens_and_paper() {
         assert_eq!(colours(&browser, &format!("codes_{chart}")), known, "{chart}");
         // Rows come in no order, and are drawn in that of time.
         let found = browser.value(&format!(
-            "document.querySelector('[data-tile=codes_{chart}] .plot').data.map((of) => [of.name, \
-             of.x.map((x, at) => [x.slice(11, 16), of.y[at]]).filter(([, value]) => value > 0).slice(0, 5)])"
+            "Object.fromEntries(document.querySelector('[data-tile=codes_{chart}] .plot').data.map((of) => [of.name, \
+             of.x.map((x, at) => [x.slice(11, 16), of.y[at]]).filter(([, value]) => value > 0).slice(0, 5)]))"
         ));
         let found: BTreeMap<String, Vec<(String, f64)>> = serde_json::from_value(found).unwrap();
         let minutes =
