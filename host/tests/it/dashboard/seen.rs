@@ -117,7 +117,8 @@ fn tiles_of_all_kinds_are_drawn_as_they_are_on_screens_and_paper() {
     browser.sign_in(&dashboard.at);
     resize(&browser, 1400, false);
     go(&browser, &dashboard, "batch");
-    browser.wait("document.querySelector('[data-tile=one] .plot').layout.xaxis.range");
+    // All have the one axis once all are there.
+    browser.wait("document.querySelector('[data-tile=one] .plot').layout.xaxis.range[0].startsWith('2026-11-20 10:00')");
 
     // Of eighteen codes seven have colours, and the others one of their own, the same in each chart.
     let known = colours(&browser, "codes_donut");
@@ -201,6 +202,7 @@ fn tiles_of_all_kinds_are_drawn_as_they_are_on_screens_and_paper() {
     browser.wait(
         "document.querySelectorAll('[data-tile=codes_donut] details tbody tr').length === 18",
     );
+    browser.wait("document.querySelector('[data-tile=bars] .plot').layout.width === 656");
     assert_eq!(browser.value(LOST), json!([]));
     for place in [".numbers", ".charts"] {
         assert_eq!(
