@@ -39,6 +39,7 @@ SELECT sequence, time, pipeline, actor, action, subject, old_plugin_set, new_plu
   entry_hash
 FROM clickstream_analytics.audit_log
 WHERE time <= @at AND (time < @at OR entry_hash > @after)
+  AND (@pipeline IS NULL OR pipeline = @pipeline)
 ORDER BY time DESC, entry_hash";
 
 #[derive(Serialize)]
@@ -61,8 +62,7 @@ pub(super) async fn list(
     State(served): State<Arc<Served>>,
     Query(asked): Query<HashMap<String, String>>,
 ) -> Response {
-    let text = |key: &str| asked.get(key).filter(|value| !value.is_empty()).cloned();
-    let texts = ["pipeline", "stage", "code", "text"].map(|key| (key, Parameter::Text(text(key))));
+    let texts = ["pipeline", "stage", "code", "text"].map(|key| (key, text(&asked, key)));
     match served
         .page(LETTERS, ["timestamp", "letter_id"], &asked, &texts, "list dead letters")
         .await
@@ -86,10 +86,16 @@ pub(super) async fn audit(
     State(served): State<Arc<Served>>,
     Query(asked): Query<HashMap<String, String>>,
 ) -> Response {
-    match served.page(AUDIT, ["time", "entry_hash"], &asked, &[], "list the audit log").await {
+    let texts = [("pipeline", text(&asked, "pipeline"))];
+    match served.page(AUDIT, ["time", "entry_hash"], &asked, &texts, "list the audit log").await {
         Ok((entries, next)) => Json(Entries { entries, next }).into_response(),
         Err(response) => *response,
     }
+}
+
+/// What a reader asks for by a parameter; all where it is missing or empty.
+fn text(asked: &HashMap<String, String>, key: &str) -> Parameter {
+    Parameter::Text(asked.get(key).filter(|value| !value.is_empty()).cloned())
 }
 
 /// Which page a reader asks for.
@@ -148,7 +154,7 @@ impl Served {
     ) -> Result<(Vec<Map<String, Value>>, Option<String>), Box<Response>> {
         let wanted = Wanted::parse(asked);
         let bad =
-            |error: WantedError| Box::new(no(StatusCode::BAD_REQUEST, error.to_string(), None));
+            |error: WantedError| Box::new(no(StatusCode::BAD_REQUEST, error.to_string(), false));
         let Wanted { limit, at, after } = wanted.map_err(bad)?;
         let mut parameters = texts.to_vec();
         parameters.push(("at", Parameter::Timestamp(at)));

@@ -8,7 +8,7 @@
 //! | `GET /v1/dashboard` | pages, filters with their values, tiles, and files that are no tiles |
 //! | `GET /v1/dashboard/tiles/{name}?from&to&{filter}` | columns and rows |
 //! | `GET /v1/dead-letters?pipeline&stage&code&text&after&limit` | dead letters, the newest first |
-//! | `GET /v1/audit?after&limit` | entries of the audit log, the newest first |
+//! | `GET /v1/audit?pipeline&after&limit` | entries of the audit log, the newest first |
 
 mod answers;
 mod assets;
@@ -62,7 +62,7 @@ pub struct Dashboard {
     pub pipeline: Option<String>,
     /// Where the tiles are.
     pub folder: Folder,
-    /// How often the page asks for new numbers. Each time costs a query per tile.
+    /// How often the page asks for new numbers. Each time costs a query per tile, and one for the page.
     pub refresh: Duration,
     /// Whether readers see the payload of dead letters.
     pub reveals_payload: bool,
@@ -101,16 +101,40 @@ struct Description<'a> {
     problems: Vec<Problem>,
 }
 
+/// A page of tiles, which are about one table.
 #[derive(Serialize)]
 struct Page {
     name: &'static str,
     title: &'static str,
+    /// Asks from when to when the table has rows of a range.
+    #[serde(skip)]
+    extent: &'static str,
 }
 
 const PAGES: [Page; 3] = [
-    Page { name: "stream", title: "Live events" },
-    Page { name: "batch", title: "Shop sessions" },
-    Page { name: "events", title: "Shop events" },
+    Page {
+        name: "stream",
+        title: "Live events",
+        extent: "SELECT UNIX_MICROS(MIN(event_timestamp)), UNIX_MICROS(MAX(event_timestamp)) \
+                 FROM clickstream_analytics.clicks_raw \
+                 WHERE event_date BETWEEN DATE(@from) AND DATE(@to) \
+                   AND event_timestamp >= @from AND event_timestamp < @to",
+    },
+    Page {
+        name: "batch",
+        title: "Shop sessions",
+        extent: "SELECT UNIX_MICROS(TIMESTAMP(MIN(event_date))), UNIX_MICROS(TIMESTAMP(MAX(event_date))) \
+                 FROM clickstream_analytics.clickstream_batch \
+                 WHERE event_date BETWEEN DATE(@from) AND DATE(@to)",
+    },
+    Page {
+        name: "events",
+        title: "Shop events",
+        extent: "SELECT UNIX_MICROS(MIN(event_timestamp)), UNIX_MICROS(MAX(event_timestamp)) \
+                 FROM clickstream_analytics.shop_events_raw \
+                 WHERE event_date BETWEEN DATE(@from) AND DATE(@to) \
+                   AND event_timestamp >= @from AND event_timestamp < @to",
+    },
 ];
 
 /// A filter, with the values to choose from.
@@ -150,6 +174,10 @@ struct TileAnswer<'a> {
     /// How wide a bucket of time is, in seconds. Those without rows are not among `rows`.
     #[serde(skip_serializing_if = "Option::is_none")]
     bucket_secs: Option<i64>,
+    /// Where it has buckets: from when to when the page's table has rows of the range, whatever the
+    /// filters. There a bucket without rows is zero; before and after, nothing is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    covered: Option<[String; 2]>,
     took_ms: u64,
 }
 
@@ -159,18 +187,17 @@ async fn tile(
     Query(asked): Query<HashMap<String, String>>,
 ) -> Response {
     let Some(tile) = served.dashboard.folder.tile(&name) else {
-        return no(StatusCode::NOT_FOUND, format!("there is no tile `{name}`"), None);
+        return no(StatusCode::NOT_FOUND, format!("there is no tile `{name}`"), false);
     };
     let range = match Range::parse(&asked) {
         Ok(range) => range,
-        Err(error) => return no(StatusCode::BAD_REQUEST, error.to_string(), None),
+        Err(error) => return no(StatusCode::BAD_REQUEST, error.to_string(), false),
     };
     let began = Instant::now();
-    let extent = if tile.parameters.iter().any(|name| name == range::BUCKET) && range.is_open() {
-        served.extent().await
-    } else {
-        None
-    };
+    let has_buckets =
+        tile.bucket_secs.is_some() || tile.parameters.iter().any(|name| name == range::BUCKET);
+    let extent = if has_buckets { served.extent(&tile.page, &range).await } else { None };
+    let covered = extent.map(|(first, last)| [first.to_string(), last.to_string()]);
     let parameters = range.parameters(&tile.parameters, &asked, Micros::now(), extent);
     let bucket_secs = range::bucket(&parameters).or(tile.bucket_secs);
     let life = served.tile_life();
@@ -186,7 +213,7 @@ async fn tile(
             let rows = &found.rows[..found.rows.len().min(MAX_ROWS)];
             let took_ms = began.elapsed().as_millis() as u64;
             let columns = &found.columns;
-            Json(TileAnswer { columns, rows, cut, bucket_secs, took_ms }).into_response()
+            Json(TileAnswer { columns, rows, cut, bucket_secs, covered, took_ms }).into_response()
         }
         Err(unanswered) => unanswered.into_response(),
     }
@@ -208,12 +235,11 @@ enum Unanswered {
 impl IntoResponse for Unanswered {
     fn into_response(self) -> Response {
         let missing = matches!(&self, Self::Sink(error) if error.is_of_missing_table());
-        let hint = missing.then(|| "the table is made by the first run of its pipeline".to_owned());
         let status = match self {
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Sink(_) | Self::TooLong | Self::Engine(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
-        no(status, causes(&self), hint)
+        no(status, causes(&self), missing)
     }
 }
 
@@ -271,11 +297,14 @@ impl Served {
         found.rows.iter().filter_map(|row| row.first().filter(is_short).cloned()).collect()
     }
 
-    /// From when to when there are events, for ranges that have no ends of their own.
-    async fn extent(&self) -> Option<(Micros, Micros)> {
-        let what = "look from when to when there are events";
+    /// From when to when the table of a page has rows of a range.
+    async fn extent(&self, page: &str, range: &Range) -> Option<(Micros, Micros)> {
+        let page = PAGES.iter().find(|known| known.name == page)?;
+        let names = ["from", "to"].map(str::to_owned);
+        let parameters = &range.parameters(&names, &HashMap::new(), Micros::now(), None);
+        let what = "look from when to when there are rows";
         let bounds = Bounds { rows: 1, chars: MAX_CHARS };
-        let question = Question { sql: range::EXTENT, parameters: &[], bounds, what };
+        let question = Question { sql: page.extent, parameters, bounds, what };
         let found = self.lately(question, self.tile_life()).await.ok()?;
         let row = found.rows.first()?;
         let moment = |at: usize| Some(Micros::from(row.get(at)?.as_i64()?));
@@ -287,12 +316,17 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, Unanswered>>) -> Resul
     tokio::time::timeout(PATIENCE, asked).await.map_err(|_| Unanswered::TooLong)?
 }
 
-fn no(status: StatusCode, error: String, hint: Option<String>) -> Response {
+/// Why there is no answer; where a table is not there, which is no fault before the first run, a word for it.
+fn no(status: StatusCode, error: String, missing_table: bool) -> Response {
     #[derive(Serialize)]
     struct No {
         error: String,
         #[serde(skip_serializing_if = "Option::is_none")]
-        hint: Option<String>,
+        code: Option<&'static str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<&'static str>,
     }
-    (status, Json(No { error, hint })).into_response()
+    let code = missing_table.then_some("missing_table");
+    let hint = missing_table.then_some("the table is made by the first run of its pipeline");
+    (status, Json(No { error, code, hint })).into_response()
 }

@@ -9,9 +9,6 @@ use clickmill_tables::result_set::Parameter;
 pub(super) const BUCKET: &str = "bucket_secs";
 /// The parameter that says what the moment is.
 pub(super) const NOW: &str = "now";
-/// From when to when there are events.
-pub(super) const EXTENT: &str = "SELECT UNIX_MICROS(MIN(event_timestamp)), UNIX_MICROS(MAX(event_timestamp)) \
-     FROM clickstream_analytics.clicks_raw";
 
 /// Buckets that a range has, about.
 const BUCKETS: i64 = 60;
@@ -50,13 +47,8 @@ impl Range {
         Ok(Self { from: read("from")?, to: read("to")? })
     }
 
-    /// Whether an end of it is missing.
-    pub(crate) fn is_open(&self) -> bool {
-        self.from.is_none() || self.to.is_none()
-    }
-
     /// The values of a tile's parameters. What is not asked for is null: all of it. `extent` is from when
-    /// to when there are events.
+    /// to when there are rows in it.
     pub(crate) fn parameters<'a>(
         &self,
         names: &'a [String],

@@ -133,13 +133,15 @@ impl Browser {
     }
 
     /// What the console has said since this was asked last, but for what the browser itself says of
-    /// answers that are errors.
+    /// answers that are errors, and of a script that a busy machine took long to come to.
     #[track_caller]
     pub(crate) fn said(&self) -> Vec<String> {
         let lines = self.ask("POST", "se/log", Some(json!({ "type": "browser" })));
         let lines = lines.as_array().cloned().unwrap_or_default();
         let own = lines.iter().filter(|line| line["source"] != "network");
-        own.map(|line| line["message"].as_str().unwrap_or_default().to_owned()).collect()
+        own.map(|line| line["message"].as_str().unwrap_or_default().to_owned())
+            .filter(|message| !message.contains("was preloaded using link preload"))
+            .collect()
     }
 
     /// The page as a PDF document.

@@ -3,6 +3,7 @@
 mod drawn;
 mod entered;
 mod nested;
+mod seen;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -171,6 +172,7 @@ fn a_file_dropped_into_the_folder_is_a_tile_and_one_that_is_none_is_told() {
     let (status, answer) = dashboard.at.json("/v1/dashboard/tiles/none");
     assert_eq!(status, 503);
     assert!(answer["error"].as_str().unwrap().contains("nowhere"), "{answer}");
+    assert_eq!(answer["code"], "missing_table");
     assert_eq!(answer["hint"], "the table is made by the first run of its pipeline");
     let (status, answer) = dashboard.at.json("/v1/dashboard/tiles/odd");
     assert_eq!(status, 503);
@@ -184,6 +186,16 @@ fn a_file_dropped_into_the_folder_is_a_tile_and_one_that_is_none_is_told() {
     browser.sign_in(&dashboard.at);
     browser.go(&format!("http://{}/#/batch", dashboard.at.address));
     browser.wait("document.querySelector('[data-tile=none][data-state=error] button')");
+    browser.wait("document.querySelector('[data-tile=odd][data-state=error] button')");
+    // A table that is not there yet is no fault, and does not look like one.
+    let colour = |tile: &str| {
+        browser.value(&format!(
+            "getComputedStyle(document.querySelector('[data-tile={tile}] .message strong')).color"
+        ))
+    };
+    let plain = browser.value("getComputedStyle(document.body).color");
+    assert_eq!(colour("none"), plain);
+    assert_ne!(colour("odd"), plain);
     browser.wait("document.querySelector('[data-tile=rows][data-state=ready]')");
     assert_eq!(shown(&browser, "rows"), Some(rows as f64));
     let problems = browser.value("document.querySelector('#problems').innerText");
@@ -260,6 +272,15 @@ fn letters_come_page_by_page_each_once() {
     let of = "SELECT COUNT(*) FROM clickstream_analytics.dead_letters WHERE pipeline = 'clicks'";
     assert_eq!(of_clicks.len() as u64, scratch.number(of));
     assert!(!of_clicks.is_empty() && of_clicks.len() < all.len());
+    // So does the audit log.
+    let log = |query: &str| -> Vec<String> {
+        let (_, log) = dashboard.at.json(&format!("/v1/audit?limit=500&{query}"));
+        let entries = log["entries"].as_array().unwrap().iter();
+        entries.map(|entry| entry["pipeline"].as_str().unwrap().to_owned()).collect()
+    };
+    let of_clicks = log("pipeline=clicks");
+    assert!(!of_clicks.is_empty() && of_clicks.len() < log("").len(), "{of_clicks:?}");
+    assert!(of_clicks.iter().all(|pipeline| pipeline == "clicks"), "{of_clicks:?}");
     assert_eq!(dashboard.at.json("/v1/dead-letters?after=yesterday").0, 400);
     assert_eq!(dashboard.at.json("/v1/audit?limit=0").0, 400);
 }

@@ -13,10 +13,11 @@ export class TokenWanted extends Error {}
 
 /** The server answered that it can't. */
 export class Refused extends Error {
-  constructor(status, message, hint) {
+  constructor(status, message, hint, code) {
     super(message);
     this.status = status;
     this.hint = hint;
+    this.code = code;
   }
 }
 
@@ -98,7 +99,7 @@ async function get(url, signal) {
     if (answer.ok) return await answer.json();
     const body = await answer.json().catch(() => ({}));
     if (answer.status === 401) throw new TokenWanted(body.error ?? 'a token is wanted');
-    throw new Refused(answer.status, body.error ?? `the server answered ${answer.status}`, body.hint);
+    throw new Refused(answer.status, body.error ?? `the server answered ${answer.status}`, body.hint, body.code);
   } catch (error) {
     signal?.throwIfAborted();
     if (error.name === 'AbortError') {

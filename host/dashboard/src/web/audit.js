@@ -12,8 +12,10 @@ const HEADS = [
 const TONE = { done: 'good', refused: 'bad', failed: 'bad' };
 
 export class Audit {
-  constructor(again) {
+  /** `pipeline` is the one whose entries are shown; null shows those of all. */
+  constructor(again, pipeline) {
     this.again = again;
+    this.pipeline = pipeline;
     this.body = el('div', {});
     this.says = el('p', { class: 'about', role: 'status', id: 'audit-says' });
     this.more = el('button', { type: 'button', id: 'audit-more', hidden: true, on: { click: () => this.load() } }, 'More');
@@ -34,7 +36,7 @@ export class Audit {
     const after = this.entries?.length > 0 ? this.next : null;
     this.more.disabled = true;
     try {
-      const { entries, next } = await ask('v1/audit', { limit: PAGE, after }, signal);
+      const { entries, next } = await ask('v1/audit', { pipeline: this.pipeline, limit: PAGE, after }, signal);
       this.next = next;
       if (!after) {
         this.entries = [];
@@ -50,7 +52,7 @@ export class Audit {
       if (error instanceof Refused) {
         this.entries ??= [];
         this.element.dataset.state = 'error';
-        this.says.textContent = `The audit log could not be read: ${error.message}${error.hint ? ` ${error.hint}` : ''}`;
+        this.says.textContent = `The audit log could not be read: ${error.message}${error.hint ? `; ${error.hint}` : ''}`;
       } else if (signal) throw error;
       else if (error instanceof TokenWanted || error instanceof Unreachable) this.again();
     } finally {

@@ -48,6 +48,8 @@ function palette() {
 
 let colours = null;
 const all = new Set();
+/** Where parts have their colours, on all pages: while the reader is here, a part keeps its own. */
+const places = new Map();
 
 /** The drawing of one tile: a figure with its legend. */
 export class Chart {
@@ -88,7 +90,7 @@ export class Chart {
   drawNow(size = undefined) {
     colours ??= palette();
     const width = size ?? this.plot.clientWidth;
-    const made = figure(this.tile, this.answer, { ...colours, ...this.look, width, zoom: this.zoom, paper: Boolean(size), hidden: this.hidden, paint: (keys) => this.paint(keys) });
+    const made = figure(this.tile, this.answer, { ...colours, ...this.look, width, zoom: this.zoom, paper: Boolean(size), hidden: this.hidden, paint: (keys, values) => this.paint(keys, values) });
     if (!made) return;
     if (width > 0) Object.assign(made.layout, { width, autosize: false });
     const drawn = JSON.stringify(made);
@@ -116,10 +118,10 @@ export class Chart {
     });
   }
 
-  /** The colours of parts. A part keeps its own, whatever comes and goes beside it. */
-  paint(keys) {
-    place(this.places, keys);
-    return keys.map((key) => colours.colours[this.places.get(key)]);
+  /** The colours of parts: of values, which may come in any chart, their own; of measures, one after the other. */
+  paint(keys, values) {
+    if (values) place(this.places, keys, places);
+    return keys.map((key, at) => colours.colours[values ? this.places.get(key) : at]);
   }
 
   keys({ legend, note }) {
@@ -213,14 +215,30 @@ const sizes = new ResizeObserver((entries) => {
 
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', restyle);
 
-/** What half an A4 sheet leaves a chart, in CSS pixels; a phone's layout prints the same. */
+/** What half an A4 sheet leaves a chart, in CSS pixels, and the whole of it; a phone's layout prints the same. */
 const PAPER = 320;
+const PAPER_WIDE = 656;
+
+/** On paper two charts stand beside each other, and a table is as wide as both: a chart without a neighbour is too. */
+function placeOnPaper() {
+  for (const charts of document.querySelectorAll('.charts')) {
+    let open = null;
+    for (const card of charts.children) {
+      delete card.dataset.wide;
+      const wide = card.dataset.chart === 'table';
+      if (wide && open) open.dataset.wide = 'yes';
+      open = wide || open ? null : card;
+    }
+    if (open) open.dataset.wide = 'yes';
+  }
+}
 
 addEventListener('beforeprint', () => {
   document.documentElement.dataset.print = 'yes';
+  placeOnPaper();
   if (!plotly) return;
   colours = palette();
-  for (const chart of all) if (chart.answer) chart.drawNow(PAPER);
+  for (const chart of all) if (chart.answer) chart.drawNow(chart.element.closest('[data-wide]') ? PAPER_WIDE : PAPER);
 });
 
 addEventListener('afterprint', () => {

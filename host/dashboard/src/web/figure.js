@@ -3,15 +3,19 @@
 // Plotly takes labels for a small kind of HTML and hover templates for templates, so all data that goes
 // into either is escaped, and values reach hover labels only as `customdata`.
 
-import { cell, full, label, local, separators, short } from './format.js';
+import { cell, full, isolated, label, local, separators, short } from './format.js';
 import { COLOURS, OTHERS, fewest } from './parts.js';
 import { closed, shape, wholeBuckets, withGaps } from './series.js';
 
 /** Bars beyond these are left to the table, and slices and series beyond the colours. */
 const MAX_BARS = 15;
+const MAX_COLUMNS = 30;
 const MAX_SLICES = COLOURS;
 const MAX_LABEL = 28;
 const MAX_LABEL_NARROW = 16;
+/** Of a bar's label. On paper nobody can point at it to see the rest. */
+const LABEL_LINES = 2;
+const LABEL_LINES_PAPER = 5;
 const NARROW = 420;
 const MARGIN_LEFT = 44;
 const MARGIN_RIGHT = 16;
@@ -20,7 +24,7 @@ const DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot'];
 /**
  * `{ data, layout, legend, note }`, or null where the answer can only be a table. `legend` names the parts
  * with their colours and keys; `note` says what is not drawn.
- * `look` has colours (`paint` gives those of the keys of parts) and `hidden` (keys of parts switched off),
+ * `look` has colours (`paint` gives those of the keys of parts, which may be values) and `hidden` (keys of parts switched off),
  * `width` in pixels, `window` the ends of the time axis, `zoom` those that the reader chose, `covered` where
  * the page has rows, `marks` the moments to draw a line at.
  */
@@ -36,19 +40,19 @@ function overX(tile, answered, look) {
   const [lines, area] = [tile.chart !== 'column', tile.chart === 'area'];
   // Parts of a moment add up; measures of a thing stand beside each other.
   const stacked = area || (!lines && (answered.time || answered.long));
-  const whole = area ? wholeBuckets(answered, look.window) : answered;
-  const { series, left: more } = fewest(whole.series, whole.xs, stacked);
+  const category = !answered.time && (answered.type !== 'number' || (!lines && answered.xs.length <= 20));
+  const whole = area ? wholeBuckets(answered, look.window) : category ? first(answered, MAX_COLUMNS) : answered;
+  const { series, left: more } = fewest(whole.series, whole.xs, stacked || addUp(tile, answered));
   const shaped = { ...whole, series };
   // A bucket has one number: it is a step where its width is known, and no slope to the next.
   const steps = area && shaped.counted;
   const line = lines ? withGaps(shaped, tile, look) : shaped;
   const drawn = steps ? closed(line) : line;
   const few = shaped.xs.length <= 40 && !steps;
-  const category = !shaped.time && (shaped.type !== 'number' || (!lines && shaped.xs.length <= 20));
   const width = barWidth(shaped, look.window);
   const xs = drawn.xs.map((x, at) => (category ? at : shaped.type === 'timestamp' ? local(x) : x));
   const when = drawn.xs.map((x) => escaped(cell(x, category ? 'text' : shaped.type)));
-  const paint = look.paint(series.map(({ key }) => key));
+  const paint = look.paint(series.map(({ key }) => key), shaped.long);
   const data = drawn.series.map((part, at) => {
     const { values } = part;
     const colour = paint[at];
@@ -60,11 +64,14 @@ function overX(tile, answered, look) {
       hovertemplate: drawn.series.length > 1 ? '%{fullData.name}: %{customdata[0]}<extra></extra>' : '%{customdata[0]}<extra></extra>',
     };
     if (!lines) return { ...trace, type: 'bar', marker: { color: colour, line: { width: 0 } }, ...(width && { width, offset: 0 }) };
+    // A point alone between two gaps has no line.
+    const points = few || (!steps && alone(values));
     return {
       ...trace,
       type: 'scatter',
-      // A point alone between two gaps has no line.
-      mode: few || (!steps && alone(values)) ? 'lines+markers' : 'lines',
+      mode: points ? 'lines+markers' : 'lines',
+      // One at the end of the axis is whole.
+      cliponaxis: !points,
       marker: { size: 4, color: colour },
       // A second sign beside the colour.
       line: { color: colour, width: 2, dash: tile.chart === 'line' ? DASHES[at % DASHES.length] : 'solid' },
@@ -75,10 +82,10 @@ function overX(tile, answered, look) {
   const layout = base(look);
   layout.barmode = stacked ? 'stack' : 'group';
   layout.hovermode = 'x unified';
-  layout.xaxis = { ...axis(look), showgrid: false, ...(shaped.time && { type: 'date' }), ...ticks(category && drawn.xs, shaped.type, look) };
+  layout.xaxis = { ...axis(look), showgrid: false, ...(shaped.time && { type: 'date' }), ...(category && ticks(drawn.xs.map((x) => escaped(cut(label(x, shaped.type), longest(look)))))) };
   if (!category) Object.assign(layout.xaxis, { tickangle: 0, nticks: Math.max(2, Math.floor(look.width / 80)) });
   if (shaped.type === 'timestamp' && look.window) layout.xaxis.range = axisEnds(shaped, look.window, lines ? 0 : width);
-  layout.yaxis = { ...axis(look), rangemode: 'tozero', ...number(tile) };
+  layout.yaxis = { ...axis(look), rangemode: 'tozero', ...number(tile, series) };
   // On paper, all of it.
   if (look.zoom && !look.paper) {
     if (look.zoom.x) layout.xaxis.range = look.zoom.x;
@@ -86,10 +93,21 @@ function overX(tile, answered, look) {
   }
   mark(layout, look);
   const notes = [
-    whole !== answered && 'Without buckets that the range cuts: they are in the table.',
-    stacked && more > 0 ? `“other” is ${more} more, each in the table.` : left(more),
+    whole !== answered && (category ? left(answered.xs.length - whole.xs.length) : 'Without buckets that the range cuts: they are in the table.'),
+    rest(series, more),
   ];
   return { data, layout, legend: legend(series, paint), note: notes.filter(Boolean).join(' ') };
+}
+
+/** Counts of the values of a column are parts of a whole. */
+const addUp = (tile, shaped) => shaped.long && tile.unit === 'count';
+
+/** What is told of series that have no colour of their own. */
+const rest = (series, more) => (series.at(-1)?.key === OTHERS ? `“other” is ${more} more, each in the table.` : more > 0 && `${more} more series are in the table.`);
+
+function first(shaped, most) {
+  if (shaped.xs.length <= most) return shaped;
+  return { ...shaped, xs: shaped.xs.slice(0, most), series: shaped.series.map(({ values, ...part }) => ({ ...part, values: values.slice(0, most) })) };
 }
 
 const alone = (values) => values.some((value, at) => value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null);
@@ -112,8 +130,10 @@ function bars(tile, shaped, look) {
   const xs = shaped.xs.slice(0, MAX_BARS);
   // A funnel is one measure: what else its answer has is in the table.
   const share = tile.chart === 'funnel';
-  const { series, left: more } = fewest(share ? shaped.series.slice(0, 1) : shaped.series, xs, false);
-  const paint = look.paint(series.map(({ key }) => key));
+  const { series, left: more } = fewest(share ? shaped.series.slice(0, 1) : shaped.series, xs, addUp(tile, shaped));
+  const paint = look.paint(series.map(({ key }) => key), shaped.long);
+  const names = xs.map((x) => wrapped(label(x, shaped.type), look));
+  const lines = Math.max(1, ...names.map((of) => of.length));
   const data = series.map((part, place) => {
     const { values } = part;
     const shown = values.slice(0, MAX_BARS);
@@ -146,10 +166,10 @@ function bars(tile, shaped, look) {
   const layout = base(look);
   layout.barmode = 'group';
   layout.bargap = 0.3;
-  layout.height = Math.max(look.paper ? 190 : 240, 40 + xs.length * (12 + 16 * series.length));
-  layout.yaxis = { ...axis(look), autorange: 'reversed', showgrid: false, ticks: '', ...ticks(xs, shaped.type, look), fixedrange: true };
-  layout.xaxis = { ...axis(look), rangemode: 'tozero', tickangle: 0, nticks: look.width < NARROW ? 3 : 6, fixedrange: true, ...number(tile) };
-  const notes = [left(shaped.xs.length - xs.length), more > 0 && `${more} more series are in the table.`];
+  layout.height = Math.max(look.paper ? 190 : 240, 40 + xs.length * (12 + 16 * Math.max(series.length, lines)));
+  layout.yaxis = { ...axis(look), autorange: 'reversed', showgrid: false, ticks: '', ...ticks(names.map((of) => of.map(escaped).join('<br>'))), fixedrange: true };
+  layout.xaxis = { ...axis(look), rangemode: 'tozero', tickangle: 0, nticks: look.width < NARROW ? 3 : 6, fixedrange: true, ...number(tile, series) };
+  const notes = [left(shaped.xs.length - xs.length), rest(series, more)];
   return { data, layout, legend: legend(series, paint), note: notes.filter(Boolean).join(' ') };
 }
 
@@ -160,10 +180,10 @@ function donut(tile, shaped, look) {
     .filter(({ value }) => value > 0)
     .sort((a, b) => b.value - a.value);
   const parts = all.length > MAX_SLICES ? all.slice(0, MAX_SLICES - 1) : all;
-  const rest = all.slice(parts.length);
-  if (rest.length > 0) parts.push({ name: `${rest.length} others`, key: OTHERS, value: rest.reduce((sum, { value }) => sum + value, 0) });
+  const others = all.slice(parts.length);
+  if (others.length > 0) parts.push({ name: `${others.length} others`, key: OTHERS, value: others.reduce((sum, { value }) => sum + value, 0) });
   const shown = parts.filter(({ key }) => !look.hidden.has(key));
-  const paint = look.paint(parts.map(({ key }) => key));
+  const paint = look.paint(parts.map(({ key }) => key), true);
   const total = shown.reduce((sum, { value }) => sum + value, 0);
   const data = [{
     type: 'pie',
@@ -188,7 +208,7 @@ function donut(tile, shaped, look) {
     text: escaped(short(total, tile.unit)), showarrow: false, x: 0.5, y: 0.5, font: { size: 18, color: look.text },
   }];
   const named = parts.map(({ name, key, value }) => ({ name, key, note: short((100 * value) / (total || 1), 'percent') }));
-  return { data, layout, legend: legend(named, paint), note: left(rest.length) };
+  return { data, layout, legend: legend(named, paint), note: left(shaped.xs.length - all.length + others.length) };
 }
 
 /** A line with a name at each moment at which something else began. */
@@ -247,19 +267,34 @@ const axis = (look) => ({
   title: { text: '' },
 });
 
-const number = (tile) => ({ exponentformat: 'B', separatethousands: true, ...(tile.unit === 'percent' && { ticksuffix: ' %' }) });
+/** Thousands and millions as `k` and `M`; of what is smaller than a thousandth, `n` would say nothing. */
+function number(tile, series) {
+  const largest = Math.max(...series.flatMap(({ values }) => values).map((value) => Math.abs(value ?? 0)));
+  return { exponentformat: largest < 0.001 ? 'power' : 'B', separatethousands: true, ...(tile.unit === 'percent' && { ticksuffix: ' %' }) };
+}
 
 /** Labels by place, so that two that are cut to the same text stay two. */
-function ticks(labels, type, look) {
-  if (!labels) return {};
-  return { type: 'linear', zeroline: false, tickmode: 'array', tickvals: labels.map((_, at) => at), ticktext: labels.map((x) => escaped(cut(label(x, type), look.width < NARROW ? MAX_LABEL_NARROW : MAX_LABEL))) };
+const ticks = (texts) => ({ type: 'linear', zeroline: false, tickmode: 'array', tickvals: texts.map((_, at) => at), ticktext: texts });
+
+const longest = (look) => (look.width < NARROW ? MAX_LABEL_NARROW : MAX_LABEL);
+
+/** A label in lines, which end between words where they can. */
+function wrapped(text, look) {
+  const most = longest(look);
+  const lines = text.match(new RegExp(`.{1,${most}}(?:[\\s_-]|$)|.{1,${most}}`, 'gsu')) ?? [text];
+  const shown = lines.slice(0, look.paper ? LABEL_LINES_PAPER : LABEL_LINES);
+  if (lines.length > shown.length) shown.push(`${cut(shown.pop() + lines[shown.length], most)}`);
+  return shown.map((line) => line.trim());
 }
 
 const legend = (parts, paint) => parts.map(({ name, key, note }, at) => ({ name, key, note, colour: paint[at], dash: DASHES[at % DASHES.length] }));
 
 const left = (many) => (many > 0 ? `${many} more are in the table.` : '');
 
-const cut = (text, most = MAX_LABEL) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+function cut(text, most = MAX_LABEL) {
+  const signs = [...text];
+  return signs.length > most ? `${signs.slice(0, most - 1).join('')}…` : text;
+}
 
-/** Plain text where plotly would read tags and entities. */
-const escaped = (text) => String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+/** Plain text where plotly would read tags and entities, and which turns nothing round that is written beside it. */
+const escaped = (text) => isolated(String(text)).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');

@@ -41,7 +41,7 @@ function numbers(status) {
     ['rows_out', 'Rows out', rates?.rows_out, rate, `${count(status.rows_out)} since the start`],
     ['rows_rejected', 'Rejected', rates?.rows_rejected, rate,
       `${count(status.rows_rejected)} since the start, ${share(status.rows_rejected, status.rows_in + (status.rows_made ?? 0))}`],
-    ['rows_in_hand', 'Rows in hand', status.rows_in_hand, count, `${span(status.oldest_unacknowledged_secs)} the oldest not acknowledged`],
+    ['rows_in_hand', 'Rows in hand', status.rows_in_hand, count, (status.oldest_unacknowledged_secs ?? null) === null ? 'none waits to be acknowledged' : `${span(status.oldest_unacknowledged_secs)} the oldest not acknowledged`],
     ['freshness', 'Freshness', status.freshness_secs, span, 'since the newest event in the table'],
     ['latency', 'Latency, p99', status.latency_ms?.p99, (value) => short(value, 'ms'), `p50 ${short(status.latency_ms?.p50, 'ms')}, from publishing to durable`],
   ];

@@ -2,7 +2,9 @@
 
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const exact = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 });
+const significant = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 6 });
 const brief = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 2 });
+const power = new Intl.NumberFormat(undefined, { notation: 'scientific', maximumFractionDigits: 3 });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeZone: 'UTC' });
 const both = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
@@ -13,6 +15,11 @@ export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 /** From here on a number is written short, the whole of it in its title. */
 const LONG = 1_000_000;
 
+/** Beyond these, digits are counted, not read. */
+const HUGE = 1e15;
+const TINY = 1e-6;
+const isTiny = (value) => value !== 0 && Math.abs(value) < TINY;
+
 /** A number in its unit: short enough for a card. */
 export function short(value, unit) {
   if (value === null || value === undefined) return '–';
@@ -20,17 +27,23 @@ export function short(value, unit) {
   if (unit === 'ms') return Math.abs(value) < 1_000 ? `${fraction(value)} ms` : span(value / 1_000);
   if (unit === 'seconds') return span(value);
   if (unit && unit !== 'count') return money(value, unit, Math.abs(value) >= LONG);
-  return Math.abs(value) >= LONG ? brief.format(value) : fraction(value);
+  return Math.abs(value) >= LONG && Math.abs(value) < HUGE ? brief.format(value) : fraction(value);
 }
 
 /** A number in its unit, with all its digits. */
 export function full(value, unit) {
   if (value === null || value === undefined) return 'no data';
-  if (unit === 'percent') return `${exact.format(value)} %`;
-  if (unit === 'ms') return `${exact.format(value)} ms`;
-  if (unit === 'seconds') return `${exact.format(value)} s`;
+  const all = digits(value);
+  if (unit === 'percent') return `${all} %`;
+  if (unit === 'ms') return `${all} ms`;
+  if (unit === 'seconds') return `${all} s`;
   if (unit && unit !== 'count') return money(value, unit, false);
-  return exact.format(value);
+  return all;
+}
+
+/** A whole number has all its digits, whatever it counts. */
+function digits(value) {
+  return isTiny(value) || Math.abs(value) >= 1e21 ? power.format(value) : (Math.abs(value) < 1 ? significant : exact).format(value);
 }
 
 /** What a unit is called beside a title; a count needs no word. */
@@ -42,14 +55,15 @@ export function unitName(unit) {
 /** Three digits are enough for the eye. */
 function fraction(value) {
   const size = Math.abs(value);
-  const digits = Number.isInteger(value) || size >= 1_000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3;
-  return new Intl.NumberFormat(undefined, { maximumFractionDigits: digits }).format(value);
+  if (size >= HUGE || isTiny(value)) return power.format(value);
+  const digits = Number.isInteger(value) || size >= 1_000 ? 0 : size >= 100 ? 1 : 2;
+  return new Intl.NumberFormat(undefined, size < 1 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: digits }).format(value);
 }
 
 function money(value, currency, compact) {
-  const options = compact
-    ? { notation: 'compact', maximumFractionDigits: 2 }
-    : { maximumFractionDigits: 2 };
+  const size = Math.abs(value);
+  const notation = (compact && size >= HUGE) || size >= 1e21 || isTiny(value) ? 'scientific' : compact ? 'compact' : 'standard';
+  const options = { notation, ...(value !== 0 && size < 0.005 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 2 }) };
   try {
     return new Intl.NumberFormat(undefined, { style: 'currency', currency, ...options }).format(value);
   } catch {
@@ -57,6 +71,12 @@ function money(value, currency, compact) {
     return `${compact ? brief.format(value) : exact.format(value)} ${currency}`;
   }
 }
+
+/** Characters that are written from right to left, or that have others written so. */
+const TURNS = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+/** A text of any direction, so that what is written before and behind it stays there. */
+export const isolated = (text) => (TURNS.test(text) ? `\u2068${text}\u2069` : text);
 
 /** A length of time, in the unit that suits it. */
 export function span(secs) {

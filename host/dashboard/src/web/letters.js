@@ -105,7 +105,9 @@ export class Letters {
       if (this.letters.length === 0) this.letters = null;
       this.load();
     } } }, 'Retry');
-    const notice = el('div', { class: 'notice bad' }, el('strong', {}, 'The dead letters could not be read: '), error.message, error.hint && ` ${error.hint}`, ' ', retry);
+    const missing = error.code === 'missing_table';
+    const notice = el(missing ? 'p' : 'div', { class: missing ? 'notice' : 'notice bad' },
+      el('strong', {}, missing ? 'There is no table yet: ' : 'The dead letters could not be read: '), error.message, error.hint && `; ${error.hint}`, ' ', retry);
     this.list.append(notice);
   }
 

@@ -46,7 +46,7 @@ export class TilesPage {
     this.route = route;
     this.filters.show(route);
     this.done = 0;
-    this.since = null;
+    this.ends = null;
     this.covered = null;
     const set = this.filters.defined.filter(({ name }) => route.filters[name]);
     for (const tile of this.tiles) {
@@ -100,31 +100,27 @@ export class TilesPage {
     this.load(tile).catch(() => this.again());
   }
 
-  /** What the charts of a page have in common: one time axis, from the first rows that any of them has. */
+  /** What the charts of a page have in common: one time axis, and the time of which something is known. */
   look() {
-    const { from, to } = this.asked;
-    const start = this.since && from && Date.parse(this.since) > Date.parse(from) ? this.since : from;
     return {
-      window: start && to ? [start, to] : null,
+      window: axis(this.asked, this.ends),
       covered: this.covered,
       bounded: this.route.range !== 'all' || Object.keys(this.route.filters).length > 0,
       revision: JSON.stringify([this.route.range, this.route.from, this.route.to, this.route.filters]),
     };
   }
 
+  /** The server says what is covered, whatever the filters; where it can't, it is what the charts have. */
   align() {
-    const { from, to } = this.asked;
-    const times = this.tiles
-      .filter(({ chart, answer }) => chart && answer?.columns[0]?.type === 'timestamp')
-      .map(({ answer }) => shape(answer)?.xs ?? [])
-      .flatMap((xs) => (xs.length > 0 ? [xs[0], xs.at(-1)] : []))
-      .map((time) => Date.parse(time));
-    const covered = times.length > 0 ? [Math.min(...times), Math.max(...times)] : null;
-    const [start, end] = [Date.parse(from), Date.parse(to)];
-    // A stream that has only begun fills the charts; one that has been there for nearly all of it does anyway.
-    const since = covered && covered[0] - start > 0.05 * (end - start) ? new Date(covered[0]).toISOString() : null;
-    if (since === this.since && String(covered) === String(this.covered)) return;
-    Object.assign(this, { since, covered });
+    const charts = this.tiles.filter(({ chart, answer }) => chart && answer?.rows.length > 0);
+    const said = charts.find(({ answer }) => answer.covered)?.answer.covered.map(Date.parse);
+    const drawn = charts.map(({ answer }) => shape(answer)).filter((of) => of?.type === 'timestamp' && of.xs.length > 0);
+    const firsts = drawn.map(({ xs }) => Date.parse(xs[0]));
+    const lasts = drawn.map(({ xs, width }) => [Date.parse(xs.at(-1)), width ?? 0]);
+    const covered = said ?? (drawn.length > 0 ? [Math.min(...firsts), Math.max(...lasts.map(([at]) => at))] : null);
+    const ends = drawn.length > 0 ? [Math.min(...firsts), Math.max(...lasts.map(([at, width]) => at + width))] : null;
+    if (String(ends) === String(this.ends) && String(covered) === String(this.covered)) return;
+    Object.assign(this, { ends, covered });
     for (const tile of this.tiles) tile.adjust(this.look());
   }
 
@@ -136,6 +132,18 @@ export class TilesPage {
   drop() {
     for (const tile of this.tiles) tile.drop();
   }
+}
+
+/**
+ * The ends of the one time axis: those of the range, and of the charts where it has none. A stream that has
+ * only begun fills the charts too; one that has been there for nearly all of the range does anyway.
+ */
+function axis({ from, to }, ends) {
+  if (!ends) return from && to ? [from, to] : null;
+  const [first, last] = ends;
+  const end = to ? Date.parse(to) : last;
+  const late = !from || first - Date.parse(from) > 0.05 * (end - Date.parse(from));
+  return [late ? new Date(first).toISOString() : from, to ?? new Date(last).toISOString()];
 }
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

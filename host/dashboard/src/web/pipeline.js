@@ -12,7 +12,7 @@ import { Versions } from './versions.js';
 export class PipelinePage {
   constructor(meta, page, { again }) {
     this.letters = new Letters(again, meta.name);
-    this.audit = new Audit(again);
+    this.audit = new Audit(again, meta.name);
     this.flow = new Flow();
     this.overTime = new OverTime();
     this.versions = new Versions();

@@ -15,14 +15,19 @@ export function shape(answer) {
   if (!x || !second) return null;
   const { type } = x;
   const time = type === 'timestamp' || type === 'date';
-  // What is at no moment has no place on the axis.
-  const rows = time ? answer.rows.filter(([at]) => !Number.isNaN(Date.parse(at))) : answer.rows;
+  // What is at no moment has no place on the axis, and no question has to be asked in its order.
+  const rows = time
+    ? answer.rows.filter(([at]) => !Number.isNaN(Date.parse(at))).sort(([a], [b]) => Date.parse(a) - Date.parse(b))
+    : answer.rows;
   const shaped = second.type === 'text' && columns[2]?.type === 'number' ? long(rows) : wide(columns, rows);
   if (shaped.series.length === 0) return null;
   const counted = time && answer.bucket_secs > 0;
   const width = counted ? 1_000 * answer.bucket_secs : time ? step(shaped.xs) : null;
   return { ...shaped, type, time, counted, width };
 }
+
+/** Whether there is a value in it to draw. */
+export const hasValues = ({ series }) => series.some(({ values }) => values.some((of) => of !== null && of !== undefined));
 
 /** `events_per_hour` as people write it. */
 export const readable = (name) => name.replaceAll('_', ' ');
@@ -94,9 +99,12 @@ export function withGaps(shaped, tile, { covered = null, window = null } = {}) {
   if (value === 0 && counted && covered) {
     const [first, last] = [times[0], times.at(-1)];
     const [from, to] = window ? window.map((end) => Date.parse(end)) : [-Infinity, Infinity];
-    const buckets = (ms) => width * Math.max(0, Math.floor(ms / width));
-    gap(first - buckets(first - Math.max(covered[0], from)) - width, first);
-    gap(last, last + buckets(Math.min(covered[1], to - width) - last) + width);
+    // Where the covered time begins or ends within a bucket, all of what is known of it is none; one that the
+    // window cuts is not known.
+    const before = Math.min(Math.ceil((first - covered[0]) / width), Math.floor((first - from) / width));
+    const after = Math.min(Math.floor((covered[1] - last) / width), Math.floor((to - last) / width) - 1);
+    gap(first - width * (Math.max(0, before) + 1), first);
+    gap(last, last + width * (Math.max(0, after) + 1));
   }
   const order = [...points.keys()].sort((a, b) => a - b);
   const series = shaped.series.map(({ values, ...part }) => ({ ...part, values: order.map((time) => values[points.get(time)] ?? value) }));

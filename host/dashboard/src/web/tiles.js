@@ -4,7 +4,7 @@
 import { Chart, whenNear } from './charts.js';
 import { el, fill, say } from './dom.js';
 import { full, short, unitName } from './format.js';
-import { inWords, shape } from './series.js';
+import { hasValues, inWords, shape } from './series.js';
 import { answerTable } from './tables.js';
 
 /** A tile of the page. `meta` is what the server says of it. */
@@ -41,7 +41,7 @@ export class Tile {
   /** The same numbers as the chart's, made when they are asked for. */
   tableBelow() {
     this.held = el('div', {});
-    return el('details', { on: { toggle: () => this.fillTable() } }, el('summary', {}, 'Show as table'), this.held);
+    return el('details', { on: { toggle: () => this.fillTable() } }, el('summary', {}, 'Show as table', el('span', { class: 'unseen' }, `: ${this.meta.title}`)), this.held);
   }
 
   fillTable() {
@@ -71,11 +71,12 @@ export class Tile {
   show(answer, look = {}) {
     this.answer = answer;
     this.stale = false;
-    const none = answer.rows.length === 0 || (this.value && (answer.rows[0][0] ?? null) === null);
+    const shaped = this.chart && shape(answer);
+    const none = answer.rows.length === 0 || (this.value && (answer.rows[0][0] ?? null) === null) || (shaped && !hasValues(shaped));
     if (none) return this.empty(look);
     this.message.hidden = true;
     if (this.value) this.number(answer.rows[0][0], answer.columns[0].type);
-    else if (this.chart && shape(answer)) {
+    else if (shaped) {
       this.state('ready');
       this.chart.show(answer, look, inWords(this.meta, answer, look));
       this.fillTable();
@@ -99,7 +100,7 @@ export class Tile {
 
   empty({ bounded = false }) {
     delete this.element.dataset.value;
-    const what = this.value ? 'No data' : 'No rows in this range';
+    const what = this.value ? 'No data' : this.answer.rows.length > 0 ? 'No values in this range' : 'No rows in this range';
     const advice = bounded ? 'Choose a longer time range or fewer filters.' : 'Nothing was written yet.';
     this.says(el('strong', {}, what), el('span', {}, advice));
     this.state('empty');
@@ -110,8 +111,11 @@ export class Tile {
     this.stale = false;
     this.answer = null;
     delete this.element.dataset.value;
+    // Before the first run there is no table, and nothing is wrong; or its name in the tile is.
+    const missing = error.code === 'missing_table';
+    this.message.classList.toggle('calm', missing);
     this.says(
-      el('strong', {}, 'This could not be answered'),
+      el('strong', {}, missing ? 'There is no table yet' : 'This could not be answered'),
       el('span', { class: 'cause' }, error.message),
       error.hint && el('span', {}, error.hint),
       this.retry && el('button', { type: 'button', on: { click: () => this.retry() }, 'aria-label': `Retry ${this.meta.title}` }, 'Retry'),
