@@ -313,6 +313,7 @@ fn a_batch_of_guilty_rows_costs_a_multiple_of_what_it_may_use() {
     let limits = "plugin.hostile.limits";
     let set = [
         &*format!("{limits}.max_fuel_per_record=20000"),
+        &format!("{limits}.max_fuel_per_kib=0"),
         &format!("{limits}.max_fuel_per_batch=1000000"),
     ];
     let (summary, _) = loaded(&scratch, &pipeline, &set);
