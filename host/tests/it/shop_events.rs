@@ -223,6 +223,7 @@ fn letters_name_the_element_at_fault_and_one_of_several_rows_is_replayed() {
 /// A message of nearly a megabyte is read with the limits that hold for one of a hundred bytes.
 #[test]
 fn a_large_message_is_read_at_once() {
+    plugins();
     let scratch = Scratch::new();
     let item = r#"{"product_id":"P1","name":"hat","price":19.90,"quantity":1,"options":{"sizes":[40,42]}}"#;
     let items = vec![item; 9000].join(",");
