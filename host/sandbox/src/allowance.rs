@@ -1,8 +1,8 @@
 //! What a plugin may use for a batch, however many calls are made of it.
 //!
 //! A batch on which a plugin fails is split, and each piece is another call, with fuel by its rows and by the
-//! bytes that the plugin is given of them. Enough is set aside for all of them together to find some dozens of rows on each of which the plugin uses up
-//! all it may. A plugin that fails more often, or at more cost, is not asked any further for this batch:
+//! bytes that the plugin is given of them. Enough is set aside for all of them together to find some dozens of
+//! rows on each of which the plugin uses up all it may. A plugin that fails more often, or at more cost, is not asked any further for this batch:
 //! so it costs a fixed multiple of what it may use, and its verdicts are the same wherever it runs.
 
 use std::time::Duration;
@@ -145,7 +145,8 @@ mod tests {
         let mut piece = rows;
         while piece > 0 {
             // The row has all the bytes that there are.
-            for bytes in if piece == rows { &[bytes][..] } else { &[bytes, 0] } {
+            let pieces = [bytes, 0];
+            for bytes in &pieces[..if piece == rows { 1 } else { 2 }] {
                 let last = allowance.share(piece, *bytes).last_fuel;
                 assert_eq!(last, None, "{rows} rows, {calls} calls");
                 allowance.spend(

@@ -149,8 +149,9 @@ impl StageWorker {
         // What is copied out: the answer, and what it passes to `log` and `lookup`.
         store.set_hostcall_fuel(limits.max_output_bytes);
         let config = if self.rehearses { &self.stage.rehearsal } else { &self.stage.config };
-        let answer = set_fuel(store, share.fuel)
-            .and_then(|()| until(deadline, call(&self.stage, config, store, instance, (batch, given))));
+        let answer = set_fuel(store, share.fuel).and_then(|()| {
+            until(deadline, call(&self.stage, config, store, instance, (batch, given)))
+        });
         let used = share.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
         self.fuel += used;
         let guest = store.data_mut();

@@ -766,7 +766,8 @@ const OTHERS: [(&str, Special); 12] = [
 const NOTHING: Special = Special { shown: &[], excused: &[], endless: &[], before: &[] };
 
 /// Golden cases.
-const CASES: Special = Special { shown: &[("json", "a test of `plugin_cases` runs it")], ..NOTHING };
+const CASES: Special =
+    Special { shown: &[("json", "a test of `plugin_cases` runs it")], ..NOTHING };
 
 /// Loads what the analytics are about.
 fn fill(reader: &Reader) {

@@ -13,9 +13,7 @@ use crate::components::ComponentError;
 use crate::context::PublishError;
 use crate::versions::fit::{FitError, Fitted};
 use crate::versions::reading::Reading;
-use crate::versions::rules::{
-    Breach, Compared, breach, changes_too_much, reroutes_too_much,
-};
+use crate::versions::rules::{Breach, Compared, breach, changes_too_much, reroutes_too_much};
 use crate::versions::slot::Slot;
 use crate::versions::version::Version;
 use clickmill_audit::AuditError;

@@ -33,7 +33,7 @@ pub struct Shadow {
     pub changed_rows: u64,
     /// The same, by column.
     pub changed: BTreeMap<String, u64>,
-    /// Rows that are good to both and that a table would have or lack that has them not, or has them now.
+    /// Rows that are good to both and would go to other tables.
     pub rerouted: u64,
     /// Rows that are good now and would be refused, by stage and code.
     pub newly_rejected: Reasons,

@@ -208,13 +208,17 @@ fn other_routes(rules: &Rules, before: &Rates, now: &Rates, compared: Compared) 
         return None;
     }
     let allowed = rules.max_routed_change;
-    let tables = before.routed.iter().zip(&now.routed).enumerate();
-    tables.into_iter().find_map(|(table, (before, now))| {
+    let mut tables = before.routed.iter().zip(&now.routed).enumerate();
+    tables.find_map(|(table, (before, now))| {
         let (before, now) = (*before as f64 / rows as f64, *now as f64 / rows_now as f64);
         let limit = if now > before { before + allowed } else { before - allowed };
         let margin = compared.margin((before, rows), (limit, rows_now));
-        ((now - before).abs() > allowed + margin)
-            .then_some(Breach::Routed { table, before, now, allowed })
+        ((now - before).abs() > allowed + margin).then_some(Breach::Routed {
+            table,
+            before,
+            now,
+            allowed,
+        })
     })
 }
 

@@ -119,10 +119,9 @@ fn an_array_in_the_place_of_an_object_is_no_list_below_it() {
         {"name": "params", "type": "record", "entries": {"key": "k", "value": "v"},
             "from": "ga.params", "fields": [{"name": "a", "type": "text"}]},
     ]);
-    for (message, place) in [
-        (r#"{"geo":["a","b"]}"#, "tags"),
-        (r#"{"ga":[{"k":"a","v":"x"}]}"#, "params"),
-    ] {
+    for (message, place) in
+        [(r#"{"geo":["a","b"]}"#, "tags"), (r#"{"ga":[{"k":"a","v":"x"}]}"#, "params")]
+    {
         let output = run(&config(&columns, &json!({})), messages(&[message]));
         assert_eq!(rows(&output), [json!({"refused": "wrong_type", "column": place})]);
     }
