@@ -2,8 +2,9 @@
 //!
 //! A batch on which a plugin fails is split, and each piece is another call, with fuel by its rows and by the
 //! bytes that the plugin is given of them. Enough is set aside for all of them together to find some dozens of
-//! rows on each of which the plugin uses up all it may. A plugin that fails more often, or at more cost, is not asked any further for this batch:
-//! so it costs a fixed multiple of what it may use, and its verdicts are the same wherever it runs.
+//! rows on each of which the plugin uses up all it may. A plugin that fails more often, or at more cost, is not
+//! asked any further for this batch: so it costs a fixed multiple of what it may use, and its verdicts are the
+//! same wherever it runs.
 
 use std::time::Duration;
 
