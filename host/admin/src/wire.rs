@@ -186,6 +186,9 @@ pub struct ShadowBody {
     pub changed_rows: u64,
     /// The same, by column.
     pub changed: BTreeMap<String, u64>,
+    /// Good rows that go to other tables.
+    #[serde(default)]
+    pub rerouted: u64,
     /// Rows newly rejected: stage, code, how many.
     pub newly_rejected: Vec<(String, String, u64)>,
     /// Rows no longer rejected.
@@ -317,6 +320,7 @@ impl From<&Shadow> for ShadowBody {
             rows: shadow.rows,
             changed_rows: shadow.changed_rows,
             changed: shadow.changed.clone(),
+            rerouted: shadow.rerouted,
             newly_rejected: rejected
                 .map(|((stage, code), rows)| (stage.to_string(), code.clone(), *rows))
                 .collect(),

@@ -51,8 +51,12 @@ fn taken(pipeline: &Pipeline) {
     let share = pipeline.dead_letter.max_rejected_share;
     assert!((0.0..=1.0).contains(&share), "letters are a share of {share}");
     let rules = &pipeline.swap.rules;
-    for share in [rules.max_rejected_increase, rules.max_filtered_increase, rules.max_changed_share]
-    {
+    for share in [
+        rules.max_rejected_increase,
+        rules.max_filtered_increase,
+        rules.max_changed_share,
+        rules.max_routed_change,
+    ] {
         assert!((0.0..=1.0).contains(&share), "{rules:?}");
     }
     let mut names = HashSet::new();

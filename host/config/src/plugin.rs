@@ -123,6 +123,9 @@ pub struct Limits {
     /// Fuel per record of the batch; roughly one unit per Wasm instruction.
     #[schemars(range(min = 1))]
     pub max_fuel_per_record: u64,
+    /// Fuel on top for each KiB of the columns that it is given: large records take more than small ones. What
+    /// is less than a KiB for a whole call is not counted; 0 for none.
+    pub max_fuel_per_kib: u64,
     /// Fuel per batch on top: start-up, configuration.
     #[schemars(range(min = 1))]
     pub max_fuel_per_batch: u64,
@@ -149,6 +152,7 @@ impl Default for Limits {
         Self {
             max_memory_bytes: 64 << 20,
             max_fuel_per_record: 200_000,
+            max_fuel_per_kib: 500_000,
             max_fuel_per_batch: 10_000_000,
             max_call_secs: 30,
             max_output_bytes: 64 << 20,

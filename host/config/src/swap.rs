@@ -71,6 +71,9 @@ pub struct Rules {
     /// The share of good rows that may have other values than the set before gives them; 1 for any. Told
     /// only where both are given the same rows: before a swap.
     pub max_changed_share: f64,
+    /// How much more, or less, of the good rows it may send to a table where there are routes: 0.1 is ten in a
+    /// hundred. Before a swap, where both are given the same rows, the share that may go to other tables.
+    pub max_routed_change: f64,
     /// How many more calls may end in a fault, as a share of the rows.
     pub max_fault_increase: f64,
     /// How many times the fuel per row it may use.
@@ -126,6 +129,10 @@ pub(super) struct RawSwap {
     /// The share of good rows that may have other values than the set before gives them; 1 for any.
     #[schemars(range(min = 0, max = 1))]
     max_changed_share: f64,
+    /// How much more, or less, of the good rows it may send to a table where there are routes: 0.1 is ten in a
+    /// hundred.
+    #[schemars(range(min = 0, max = 1))]
+    max_routed_change: f64,
     /// How many more calls may end in a fault, as a share of the rows.
     #[schemars(range(min = 0, max = 1))]
     max_fault_increase: f64,
@@ -153,6 +160,7 @@ impl Default for RawSwap {
             max_rejected_increase: 0.02,
             max_filtered_increase: 0.02,
             max_changed_share: 1.0,
+            max_routed_change: 0.1,
             max_fault_increase: 0.001,
             max_fuel_ratio: 3.0,
         }
@@ -183,6 +191,7 @@ pub(super) fn swap(raw: RawSwap, folder: &Path) -> Swap {
             max_rejected_increase: raw.max_rejected_increase,
             max_filtered_increase: raw.max_filtered_increase,
             max_changed_share: raw.max_changed_share,
+            max_routed_change: raw.max_routed_change,
             max_fault_increase: raw.max_fault_increase,
             max_fuel_ratio: raw.max_fuel_ratio,
         },

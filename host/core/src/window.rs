@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 
 /// What is counted of a batch, and can be summed up.
-pub trait Counted: Copy + Default {
+pub trait Counted: Clone + Default {
     /// The rows of it, by which the window is measured.
     fn rows(&self) -> u64;
     /// Adds another batch's counts.
-    fn add(&mut self, other: Self);
+    fn add(&mut self, other: &Self);
     /// Takes off counts that were added.
-    fn take_off(&mut self, other: Self);
+    fn take_off(&mut self, other: &Self);
 }
 
 /// The counts of the last batches: as few of them as have the window's rows.
@@ -22,19 +22,19 @@ pub struct Window<T> {
 impl<T: Counted> Window<T> {
     /// Adds a batch, and drops the oldest ones that `rows` rows do not need.
     pub fn push(&mut self, batch: T, rows: u64) {
+        self.sum.add(&batch);
         self.batches.push_back(batch);
-        self.sum.add(batch);
-        while let Some(oldest) = self.batches.front().copied()
+        while let Some(oldest) = self.batches.front()
             && self.sum.rows() - oldest.rows() >= rows
         {
-            self.batches.pop_front();
             self.sum.take_off(oldest);
+            self.batches.pop_front();
         }
     }
 
     /// The sum of the batches in the window.
     pub fn sum(&self) -> T {
-        self.sum
+        self.sum.clone()
     }
 }
 
@@ -47,11 +47,11 @@ mod tests {
             *self
         }
 
-        fn add(&mut self, other: Self) {
+        fn add(&mut self, other: &Self) {
             *self += other;
         }
 
-        fn take_off(&mut self, other: Self) {
+        fn take_off(&mut self, other: &Self) {
             *self -= other;
         }
     }

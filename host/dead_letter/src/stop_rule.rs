@@ -22,12 +22,12 @@ impl Counted for Judged {
         self.rows
     }
 
-    fn add(&mut self, other: Self) {
+    fn add(&mut self, other: &Self) {
         self.rows += other.rows;
         self.rejected += other.rejected;
     }
 
-    fn take_off(&mut self, other: Self) {
+    fn take_off(&mut self, other: &Self) {
         self.rows -= other.rows;
         self.rejected -= other.rejected;
     }

@@ -1,9 +1,10 @@
 //! What a plugin may use for a batch, however many calls are made of it.
 //!
-//! A batch on which a plugin fails is split, and each piece is another call, with fuel by its rows. Enough
-//! is set aside for all of them together to find some dozens of rows on each of which the plugin uses up
-//! all it may. A plugin that fails more often, or at more cost, is not asked any further for this batch:
-//! so it costs a fixed multiple of what it may use, and its verdicts are the same wherever it runs.
+//! A batch on which a plugin fails is split, and each piece is another call, with fuel by its rows and by the
+//! bytes that the plugin is given of them. Enough is set aside for all of them together to find some dozens of
+//! rows on each of which the plugin uses up all it may. A plugin that fails more often, or at more cost, is not
+//! asked any further for this batch: so it costs a fixed multiple of what it may use, and its verdicts are the
+//! same wherever it runs.
 
 use std::time::Duration;
 
@@ -24,9 +25,20 @@ const FUEL_PER_INSTANCE: u64 = 200_000;
 /// So many bytes that the host clears or copies cost it one.
 const BYTES_PER_FUEL: u64 = 8;
 
-/// The fuel that a call for so many rows may use.
-fn fuel_of_call(limits: &Limits, rows: usize) -> u64 {
-    limits.max_fuel_per_record.saturating_mul(rows as u64).saturating_add(limits.max_fuel_per_batch)
+/// The fuel that a call for so many rows, of so many bytes, may use.
+fn fuel_of_call(limits: &Limits, rows: usize, bytes: usize) -> u64 {
+    let records = limits.max_fuel_per_record.saturating_mul(rows as u64);
+    records.saturating_add(fuel_of_bytes(limits, bytes)).saturating_add(limits.max_fuel_per_batch)
+}
+
+fn fuel_of_bytes(limits: &Limits, bytes: usize) -> u64 {
+    limits.max_fuel_per_kib.saturating_mul(bytes as u64 / 1024)
+}
+
+/// How often the bytes of one row may be given to a plugin on the way to it: halves of rows are no halves of
+/// bytes, so each piece that holds it may hold nearly all of them, and its neighbour the rest.
+fn times_bytes(rows: usize) -> u64 {
+    u64::from(usize::BITS - rows.leading_zeros()) + 2
 }
 
 /// What a call costs the host, as fuel, by the bytes of memory that have to be clean for it and those of
@@ -67,12 +79,15 @@ pub(super) enum UsedUp {
 }
 
 impl Allowance {
-    pub(crate) fn new(limits: Limits, rows: usize) -> Self {
+    /// Of a batch of so many rows, of which the plugin is given so many bytes.
+    pub(crate) fn new(limits: Limits, rows: usize, bytes: usize) -> Self {
         let records = limits.max_fuel_per_record.saturating_mul(rows as u64);
         let host = fuel_of_host(limits.max_memory_bytes.saturating_add(limits.max_output_bytes));
         let call = limits.max_fuel_per_batch.saturating_add(host);
-        let fuel =
-            records.saturating_mul(TIMES_RECORDS).saturating_add(call.saturating_mul(TIMES_CALL));
+        let fuel = records
+            .saturating_mul(TIMES_RECORDS)
+            .saturating_add(fuel_of_bytes(&limits, bytes).saturating_mul(times_bytes(rows)))
+            .saturating_add(call.saturating_mul(TIMES_CALL));
         let time = Duration::from_secs(limits.max_call_secs.saturating_mul(TIMES_TIME));
         Self {
             limits,
@@ -85,9 +100,9 @@ impl Allowance {
         }
     }
 
-    /// What a call for so many rows may use.
-    pub(crate) fn share(&self, rows: usize) -> Share {
-        let fuel = fuel_of_call(&self.limits, rows);
+    /// What a call for so many rows, of so many bytes, may use.
+    pub(crate) fn share(&self, rows: usize, bytes: usize) -> Share {
+        let fuel = fuel_of_call(&self.limits, rows, bytes);
         let time = Duration::from_secs(self.limits.max_call_secs);
         Share {
             fuel: fuel.min(self.fuel),
@@ -125,16 +140,18 @@ mod tests {
 
     /// The dearest way to the one row on which a plugin uses all it may: every piece that holds it does,
     /// and so does the neighbour of each.
-    fn search(limits: Limits, rows: usize) -> (u64, Allowance) {
-        let mut allowance = Allowance::new(limits, rows);
+    fn search(limits: Limits, rows: usize, bytes: usize) -> (u64, Allowance) {
+        let mut allowance = Allowance::new(limits, rows, bytes);
         let mut calls = 0;
         let mut piece = rows;
         while piece > 0 {
-            for _ in 0..if piece == rows { 1 } else { 2 } {
-                let last = allowance.share(piece).last_fuel;
+            // The row has all the bytes that there are.
+            let pieces = [bytes, 0];
+            for bytes in &pieces[..if piece == rows { 1 } else { 2 }] {
+                let last = allowance.share(piece, *bytes).last_fuel;
                 assert_eq!(last, None, "{rows} rows, {calls} calls");
                 allowance.spend(
-                    fuel_of_call(&limits, piece),
+                    fuel_of_call(&limits, piece, *bytes),
                     limits.max_memory_bytes + limits.max_output_bytes,
                 );
                 calls += 1;
@@ -149,18 +166,20 @@ mod tests {
         fn a_guilty_row_is_found_whatever_the_limits_and_the_batch(
             per_record in 1..1_000_000_u64,
             per_batch in 1..1_000_000_000_u64,
+            (per_kib, bytes) in (0..10_000_000_u64, 0..1_usize << 26),
             memory in 1..1_usize << 30,
             output in 1..1_usize << 30,
             rows in 1..1_usize << 20,
         ) {
             let limits = Limits {
                 max_fuel_per_record: per_record,
+                max_fuel_per_kib: per_kib,
                 max_fuel_per_batch: per_batch,
                 max_memory_bytes: memory,
                 max_output_bytes: output,
                 ..Limits::default()
             };
-            let (calls, allowance) = search(limits, rows);
+            let (calls, allowance) = search(limits, rows, bytes);
             prop_assert!(calls <= 41);
             prop_assert_eq!(allowance.used_up(), None);
         }
@@ -169,22 +188,36 @@ mod tests {
     #[test]
     fn a_batch_costs_a_fixed_multiple_of_what_it_may_use() {
         let limits = Limits::default();
-        for rows in [1, 100, 8192] {
-            let mut allowance = Allowance::new(limits, rows);
+        for (rows, bytes) in [(1, 100), (1, 1 << 20), (100, 1 << 20), (8192, 4 << 20)] {
+            let mut allowance = Allowance::new(limits, rows, bytes);
             let mut used = 0;
             while allowance.used_up().is_none() {
-                let share = allowance.share(rows);
+                let share = allowance.share(rows, bytes);
                 used += share.fuel;
                 allowance.spend(share.fuel, 0);
             }
-            assert!(used <= 64 * (fuel_of_call(&limits, rows) + (20 << 20)), "{rows}: {used}");
+            let call = fuel_of_call(&limits, rows, bytes) + (20 << 20);
+            assert!(used <= 64 * call, "{rows}: {used}");
             assert_eq!(allowance.used_up(), Some(UsedUp::Fuel(allowance.all_fuel)));
         }
     }
 
+    /// By the KiB, so that a batch of small records costs what it did.
+    #[test]
+    fn large_records_may_use_more_and_small_ones_no_more() {
+        let limits = Limits::default();
+        let of = |rows, bytes| Allowance::new(limits, rows, bytes).share(rows, bytes).fuel;
+        assert_eq!(of(1, 0), 10_200_000);
+        assert_eq!(of(1, 1023), of(1, 0));
+        assert_eq!(of(1, 1 << 20), of(1, 0) + 1024 * 500_000);
+        assert_eq!(of(1024, 1 << 20), of(1024, 0) + 1024 * 500_000);
+        let none = Limits { max_fuel_per_kib: 0, ..limits };
+        assert_eq!(Allowance::new(none, 1, 1 << 30).share(1, 1 << 30).fuel, of(1, 0));
+    }
+
     #[test]
     fn calls_that_use_nothing_come_to_an_end_too() {
-        let mut allowance = Allowance::new(Limits::default(), 1 << 20);
+        let mut allowance = Allowance::new(Limits::default(), 1 << 20, 0);
         let calls = (0_u64..).take_while(|_| {
             allowance.spend(0, 0);
             allowance.used_up().is_none()
@@ -196,16 +229,16 @@ mod tests {
     #[test]
     fn what_the_pieces_return_together_fits_a_column() {
         let limits = Limits { max_output_bytes: usize::MAX, ..Limits::default() };
-        let allowance = Allowance::new(limits, 100);
+        let allowance = Allowance::new(limits, 100, 0);
         assert!(i32::try_from(allowance.output_bytes).is_ok(), "{}", allowance.output_bytes);
     }
 
     #[test]
     fn time_is_used_up_after_so_many_calls() {
-        let mut allowance = Allowance::new(Limits::default(), 100);
+        let mut allowance = Allowance::new(Limits::default(), 100, 0);
         for call in 1..=TIMES_TIME {
             assert_eq!(allowance.used_up(), None);
-            let share = allowance.share(100);
+            let share = allowance.share(100, 0);
             assert_eq!(share.time, Duration::from_secs(30), "{call}");
             assert_eq!(share.last_time, None, "{call}");
             allowance.spend_time(share.time);

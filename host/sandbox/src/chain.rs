@@ -13,7 +13,7 @@ use arrow::error::ArrowError;
 use super::hidden::HiddenValues;
 use super::isolate::call_isolated;
 use super::kind::Node;
-use super::lift::{refuse_whole, repeat};
+use super::lift::{refuse_whole, repeat, share};
 use super::records::{RecordCounts, Records, beyond, places};
 use super::settle::settled;
 use super::stage::{Stage, StageWorker};
@@ -317,8 +317,9 @@ fn repeated(
     let columns = columns.filter(|(field, _)| !stage.writes_column(field.name()));
     let (mut fields, mut arrays) = (Vec::new(), Vec::new());
     for (field, column) in columns {
-        fields.push(field.clone());
-        arrays.push(repeat(column, came_from)?);
+        let (field, column) = share(field, column, came_from)?;
+        fields.push(field);
+        arrays.push(column);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(came_from.len()));
     let columns =

@@ -72,6 +72,7 @@ fn rights_v0(stage: &StageMade) -> String {
     let Limits {
         max_memory_bytes,
         max_fuel_per_record,
+        max_fuel_per_kib: _,
         max_fuel_per_batch,
         max_call_secs: _,
         max_rows_per_record: _,
@@ -161,6 +162,7 @@ impl Form {
         let Limits {
             max_memory_bytes,
             max_fuel_per_record,
+            max_fuel_per_kib,
             max_fuel_per_batch,
             max_call_secs,
             max_rows_per_record,
@@ -182,6 +184,9 @@ impl Form {
         }
         if max_rows_per_record != Limits::default().max_rows_per_record {
             limits.push(("max_rows_per_record", max_rows_per_record.into()));
+        }
+        if max_fuel_per_kib != Limits::default().max_fuel_per_kib {
+            limits.push(("max_fuel_per_kib", max_fuel_per_kib));
         }
         self.count(limits.len());
         for (name, limit) in limits {

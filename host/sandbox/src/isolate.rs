@@ -1,6 +1,8 @@
 //! One bad record is one dead letter: a batch on which a plugin fails is split until the guilty rows
 //! stand alone, and the rest passes.
 
+use std::ops::Range;
+
 use arrow::array::ArrayRef;
 use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, Field};
@@ -8,25 +10,35 @@ use arrow::datatypes::{DataType, Field};
 use super::allowance::Allowance;
 use super::guest::tell_unwritten;
 use super::lift::Answer;
-use super::stage::StageWorker;
+use super::lower::{Lowered, bytes_of};
+use super::stage::{Stage, StageWorker};
 use clickmill_core::batch::{Batch, Reason};
 
 /// Runs a stage over a batch. What comes back covers every row: rows on which the plugin failed are
 /// among the rejected, with null or meaningless values in the columns.
 pub(super) fn call_isolated(worker: &mut StageWorker, batch: &Batch) -> Answer {
     let unwritten = worker.lines_unwritten;
-    let mut allowance = Allowance::new(worker.stage.limits, batch.rows());
-    let answer = split(worker, batch, &mut allowance);
+    let stage = worker.stage.clone();
+    let given = stage.given(batch);
+    let mut allowance = Allowance::new(stage.limits, batch.rows(), bytes_of(&given));
+    let answer = split(worker, batch, given, &stage, &mut allowance);
     tell_unwritten(&worker.stage.name, worker.lines_unwritten - unwritten);
     answer
 }
 
-fn split(worker: &mut StageWorker, batch: &Batch, allowance: &mut Allowance) -> Answer {
+/// `given` is what the plugin is given of the batch.
+fn split(
+    worker: &mut StageWorker,
+    batch: &Batch,
+    given: Vec<Lowered<'_>>,
+    stage: &Stage,
+    allowance: &mut Allowance,
+) -> Answer {
     if let Some(of) = allowance.used_up() {
         let reason = worker.gave_up(of);
         return guilty(worker, batch, reason);
     }
-    let reason = match worker.call(batch, allowance) {
+    let reason = match worker.call(batch, &given, allowance) {
         Ok(answer) => match allowance.output_bytes.checked_sub(answer.bytes) {
             Some(left) => {
                 allowance.output_bytes = left;
@@ -39,11 +51,16 @@ fn split(worker: &mut StageWorker, batch: &Batch, allowance: &mut Allowance) -> 
     if batch.rows() <= 1 {
         return guilty(worker, batch, reason);
     }
+    drop(given);
     // The plugin's verdict on a row may not depend on its neighbours, so halves are as good.
     let middle = batch.rows() / 2;
-    let first = split(worker, &batch.slice(0..middle), allowance);
-    let second = split(worker, &batch.slice(middle..batch.rows()), allowance);
-    join([(first, middle), (second, batch.rows() - middle)], &worker.stage.written)
+    let mut half = |rows: Range<usize>| {
+        let half = batch.slice(rows);
+        let given = stage.given(&half);
+        split(worker, &half, given, stage, allowance)
+    };
+    let (first, second) = (half(0..middle), half(middle..batch.rows()));
+    join([(first, middle), (second, batch.rows() - middle)], &stage.written)
 }
 
 fn guilty(worker: &StageWorker, batch: &Batch, reason: Reason) -> Answer {

@@ -122,7 +122,8 @@ fn scalar(field: &Field) -> Option<DataType> {
     })
 }
 
-fn is_json(field: &Field) -> bool {
+/// Whether its texts are JSON values.
+pub(super) fn is_json(field: &Field) -> bool {
     field.metadata().get(EXTENSION).is_some_and(|name| name == JSON)
 }
 

@@ -18,7 +18,7 @@ use columns::Said;
 
 pub(super) use answer::{Answer, cut};
 pub(super) use error::AnswerError;
-pub(super) use rows::{refuse_whole, repeat};
+pub(super) use rows::{refuse_whole, repeat, share};
 
 /// The longest rejection code.
 pub(super) const MAX_CODE_BYTES: usize = 64;

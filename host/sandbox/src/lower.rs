@@ -160,7 +160,34 @@ fn text_values(array: &ArrayRef, dictionaries: bool) -> Option<Values> {
     cast(array, &ArrowType::Utf8).ok()?.as_string_opt::<i32>().map(plain)
 }
 
+/// The bytes that a guest is given with these columns.
+pub(super) fn bytes_of(columns: &[Lowered<'_>]) -> usize {
+    columns.iter().map(Lowered::bytes).sum()
+}
+
 impl Lowered<'_> {
+    fn bytes(&self) -> usize {
+        let text = |offsets: &[u32], bytes: &Buffer| size_of_val(offsets) + bytes.len();
+        let values = match &self.values {
+            Values::Booleans(v) => v.len(),
+            Values::Int64s(v) | Values::Times(v) | Values::Datetimes(v) | Values::Timestamps(v) => {
+                v.inner().len()
+            }
+            Values::Float64s(v) => v.inner().len(),
+            Values::Decimals(v) => v.inner().len(),
+            Values::Dates(v) => v.inner().len(),
+            Values::Texts(offsets, bytes)
+            | Values::Jsons(offsets, bytes)
+            | Values::Blobs(offsets, bytes) => text(offsets, bytes),
+            Values::Dictionary(indices, offsets, bytes) => {
+                indices.inner().len() + text(offsets, bytes)
+            }
+            Values::Records => 0,
+        };
+        let offsets = self.offsets.as_ref().map_or(0, |offsets| offsets.inner().len());
+        values + offsets + self.validity.as_ref().map_or(0, Buffer::len)
+    }
+
     /// The column as the guest gets it.
     pub(crate) fn column(&self) -> ColumnIn<'_> {
         let values = match &self.values {

@@ -19,7 +19,7 @@ use super::hidden::HiddenValues;
 use super::kind::Columns;
 use super::lift::{Announced, Answer, AnswerError, check};
 use super::lookup::Lookups;
-use super::lower::{Lowered, lower};
+use super::lower::{Lowered, bytes_of, lower};
 use super::processor_time::{OutOfTime, set_fuel, spent, until};
 use super::redactor::Redactor;
 use super::slots::{Slot, Slots};
@@ -84,6 +84,11 @@ impl Stage {
     pub(crate) fn writes_column(&self, name: &str) -> bool {
         self.writes.position(name).is_some()
     }
+
+    /// What the plugin is given of a batch.
+    pub(crate) fn given(&self, batch: &Batch) -> Vec<Lowered<'_>> {
+        lower(&batch.columns, &self.reads, self.contract == Contract::V0_2)
+    }
 }
 
 /// A store with its instance, once that is made. Its place is given back after them.
@@ -109,15 +114,17 @@ impl StageWorker {
         }
     }
 
-    /// Runs the plugin over a batch or a piece of one. The error is why the plugin, not a row, failed.
+    /// Runs the plugin over a batch or a piece of one, of which it is given this. The error is why the plugin,
+    /// not a row, failed.
     pub(crate) fn call(
         &mut self,
         batch: &Batch,
+        given: &[Lowered<'_>],
         allowance: &mut Allowance,
     ) -> Result<Answer, Reason> {
         let began = spent();
         // An instance is made within the call, and its memory is cleared after it.
-        let answer = self.call_within(batch, allowance, began);
+        let answer = self.call_within(batch, given, allowance, began);
         allowance.spend_time(spent().saturating_sub(began));
         answer.map_err(|ending| {
             self.faults += 1;
@@ -129,11 +136,12 @@ impl StageWorker {
     fn call_within(
         &mut self,
         batch: &Batch,
+        given: &[Lowered<'_>],
         allowance: &mut Allowance,
         began: Duration,
     ) -> Result<Answer, Ending> {
         let (limits, rows) = (self.stage.limits, batch.rows());
-        let share = allowance.share(rows);
+        let share = allowance.share(rows, bytes_of(given));
         let mut live = self.kept.take().unwrap_or_else(|| self.fresh());
         let Live { store, instance, .. } = &mut live;
         let deadline = began.saturating_add(share.time);
@@ -141,8 +149,9 @@ impl StageWorker {
         // What is copied out: the answer, and what it passes to `log` and `lookup`.
         store.set_hostcall_fuel(limits.max_output_bytes);
         let config = if self.rehearses { &self.stage.rehearsal } else { &self.stage.config };
-        let answer = set_fuel(store, share.fuel)
-            .and_then(|()| until(deadline, call(&self.stage, config, store, instance, batch)));
+        let answer = set_fuel(store, share.fuel).and_then(|()| {
+            until(deadline, call(&self.stage, config, store, instance, (batch, given)))
+        });
         let used = share.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
         self.fuel += used;
         let guest = store.data_mut();
@@ -194,7 +203,9 @@ impl StageWorker {
     /// first.
     pub(crate) fn probe(&self, batch: &Batch, fuel: Option<u64>) -> (u64, Option<Vec<String>>) {
         let (stage, limits) = (&self.stage, self.stage.limits);
-        let share = Allowance::new(limits, batch.rows()).share(batch.rows());
+        let given = stage.given(batch);
+        let (rows, bytes) = (batch.rows(), bytes_of(&given));
+        let share = Allowance::new(limits, rows, bytes).share(rows, bytes);
         let fuel = fuel.unwrap_or(share.fuel);
         let mut live = self.fresh();
         let Live { store, instance, .. } = &mut live;
@@ -202,7 +213,7 @@ impl StageWorker {
         store.data_mut().next_call(HiddenValues::default(), deadline, 0);
         store.set_hostcall_fuel(limits.max_output_bytes);
         let ended = set_fuel(store, fuel).and_then(|()| {
-            let called = call(stage, &stage.rehearsal, store, instance, batch);
+            let called = call(stage, &stage.rehearsal, store, instance, (batch, &given));
             until(deadline, called).map(drop)
         });
         let used = fuel.saturating_sub(store.get_fuel().unwrap_or(0));
@@ -258,14 +269,13 @@ async fn call(
     config: &str,
     store: &mut Store<Guest>,
     instance: &mut Option<Instance>,
-    batch: &Batch,
+    (batch, given): (&Batch, &[Lowered<'_>]),
 ) -> wasmtime::Result<ProcessOut> {
     let instance = match instance {
         Some(instance) => instance,
         None => instance.insert(stage.pre.instantiate_async(&mut *store).await?),
     };
-    let lowered = lower(&batch.columns, &stage.reads, stage.contract == Contract::V0_2);
-    let columns = lowered.iter().map(Lowered::column);
+    let columns = given.iter().map(Lowered::column);
     let (rows, ingest_time) = (batch.rows() as u32, batch.ingest_time.get());
     let process = instance
         .get_func(&mut *store, stage.process)

@@ -313,6 +313,7 @@ fn a_batch_of_guilty_rows_costs_a_multiple_of_what_it_may_use() {
     let limits = "plugin.hostile.limits";
     let set = [
         &*format!("{limits}.max_fuel_per_record=20000"),
+        &format!("{limits}.max_fuel_per_kib=0"),
         &format!("{limits}.max_fuel_per_batch=1000000"),
     ];
     let (summary, _) = loaded(&scratch, &pipeline, &set);
@@ -332,6 +333,23 @@ fn a_batch_of_guilty_rows_costs_a_multiple_of_what_it_may_use() {
     let pipeline = self::pipeline(&again, "spin", "");
     std::fs::copy(scratch.path("input.ndjson"), again.path("input.ndjson")).unwrap();
     assert_eq!(codes(&loaded(&again, &pipeline, &set).0), found);
+}
+
+/// A large record may use more than a small one, by its bytes, and no more than that.
+#[test]
+fn a_guest_that_spins_on_a_large_record_is_ended_too() {
+    let scratch = Scratch::new();
+    let pipeline = pipeline(&scratch, "spin", "");
+    let large = format!("\"guilty {}\"", "x".repeat(900_000));
+    scratch.write("input.ndjson", format!("\"good\"\n{large}\n"));
+    let (summary, _) = loaded(&scratch, &pipeline, &[]);
+    assert_eq!(codes(&summary), BTreeMap::from([("plugin_out_of_fuel".to_owned(), 1)]));
+    assert_eq!(summary["rows_out"], 1);
+    // Two offsets and the text.
+    let kib = (8 + large.len() as u64) / 1024;
+    let told = format!("limit {} for a batch of 1", 10_200_000 + 500_000 * kib);
+    let letter = scratch.query("SELECT errorMessage FROM test.dead_letter");
+    assert!(letter[0]["errorMessage"].as_str().unwrap().ends_with(&told), "{letter:?}, {told}");
 }
 
 /// The lines that a guest may write for a batch are not as many again for each piece of it, and those that

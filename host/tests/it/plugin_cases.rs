@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cloud::{signal, wait_until};
 use crate::live::{Live, clicks};
+use crate::readme::blocks;
 use crate::support::{Process, Scratch, another, component, plugins, root};
 
 /// A folder with a component and a file of cases for it.
@@ -44,6 +45,25 @@ fn days() -> Json {
             {"name": "no day", "input": {"year": 2008, "month": 4}, "rejected": "bad_date"},
         ]
     })
+}
+
+#[test]
+fn the_cases_of_the_plugins_readmes_pass() {
+    for plugin in ["enrich", "mask", "validate"] {
+        let readme = root().join(format!("plugins/{plugin}/README.md"));
+        let blocks = blocks(&std::fs::read_to_string(readme).unwrap());
+        let cases = blocks.iter().filter(|block| block.language == "json");
+        let cases: Vec<Json> =
+            cases.map(|block| serde_json::from_str(&block.text).unwrap()).collect();
+        assert!(!cases.is_empty(), "{plugin}");
+        for cases in cases {
+            let scratch = Scratch::new();
+            let component = folder(&scratch, plugin, &cases);
+            let (code, told, errors) = test(&scratch, &[&component]);
+            assert_eq!(code, 0, "{plugin}: {errors}{told:#}");
+            assert_eq!(told["cases"], cases["cases"].as_array().unwrap().len());
+        }
+    }
 }
 
 #[test]

@@ -700,7 +700,7 @@ const FUZZ: &str =
 const BENCH: &str = "`.ci/run` runs every bench on little data";
 
 /// The READMEs with blocks that are followed here, each with what is special about it.
-const OTHERS: [(&str, Special); 9] = [
+const OTHERS: [(&str, Special); 12] = [
     (
         "plugins/parse/README.md",
         Special {
@@ -708,6 +708,9 @@ const OTHERS: [(&str, Special); 9] = [
             ..NOTHING
         },
     ),
+    ("plugins/enrich/README.md", CASES),
+    ("plugins/mask/README.md", CASES),
+    ("plugins/validate/README.md", CASES),
     (
         "sql/README.md",
         Special {
@@ -761,6 +764,10 @@ const OTHERS: [(&str, Special); 9] = [
 ];
 
 const NOTHING: Special = Special { shown: &[], excused: &[], endless: &[], before: &[] };
+
+/// Golden cases.
+const CASES: Special =
+    Special { shown: &[("json", "a test of `plugin_cases` runs it")], ..NOTHING };
 
 /// Loads what the analytics are about.
 fn fill(reader: &Reader) {

@@ -220,6 +220,28 @@ fn letters_name_the_element_at_fault_and_one_of_several_rows_is_replayed() {
     assert_eq!(rows().len(), 7);
 }
 
+/// A message of nearly a megabyte is read with the limits that hold for one of a hundred bytes.
+#[test]
+fn a_large_message_is_read_at_once() {
+    plugins();
+    let scratch = Scratch::new();
+    let item = r#"{"product_id":"P1","name":"hat","price":19.90,"quantity":1,"options":{"sizes":[40,42]}}"#;
+    let items = vec![item; 9000].join(",");
+    let event = format!(
+        r#"{{"event_id":"e","event_timestamp":"2026-01-05T10:00:00Z","event_type":"product_view","items":[{items}]}}"#
+    );
+    let message = format!(r#"{{"session_id":"large","events":[{event}]}}"#);
+    assert!((700_000..1_000_000).contains(&message.len()), "{}", message.len());
+    scratch.write("events.ndjson", format!("{message}\n"));
+    let summary = scratch.summary(Path::new(&pipeline()), &["source.uri=events.ndjson"]);
+    assert_eq!((&summary["rows_out"], &summary["rows_rejected"]), (&json!(1), &json!(0)));
+    for plugin in summary["plugins"].as_array().unwrap() {
+        assert_eq!(plugin["faults"], 0, "{plugin:#}");
+    }
+    let sums = "SELECT items_count, items_price FROM clickstream_analytics.shop_events_raw";
+    assert_eq!(scratch.query(sums), [json!({"items_count": 9000, "items_price": 179_100})]);
+}
+
 /// The pipeline from the subscription to BigQuery, or with its `[sink]` left out to the warehouse.
 fn from_pubsub(cloud: &Cloud, to_bigquery: bool) -> String {
     let file = root().join("host/pipelines/shop_events_gcp.toml");

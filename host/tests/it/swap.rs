@@ -153,6 +153,32 @@ fn a_version_that_loses_rows_is_refused_and_one_that_begins_to_is_rolled_back() 
     assert_eq!(scratch.query(detail)[0]["detail"], reason);
 }
 
+#[test]
+fn a_version_that_sends_rows_to_other_tables_is_refused_and_one_that_begins_to_is_rolled_back() {
+    let scratch = Scratch::new();
+    let pipeline = hostile(&scratch, "");
+    let schema = scratch.path("out.json");
+    let routes = format!(
+        "sink.route=[{{table=\"test.flagged\",schema=\"{}\",where=\"flag\"}}]",
+        schema.display()
+    );
+    let live = Live::start(&scratch, &pipeline, &["--set", &routes]);
+    live.wait_for_rows(1, 3000);
+    // On the last batches it shows.
+    let turned_flag = ["--config", "hostile.misdeed=turn_flag", "--config", "hostile.bad_from=0"];
+    let error = live.swap(&scratch, &turned_flag).unwrap_err();
+    assert!(error.contains("check `shadow`"), "{error}");
+    let told = "it sends 100.0 % of the good rows to the pipeline's own table, the set before sent 0.0 %; 10.0 % more or fewer are allowed";
+    assert!(error.contains(told), "{error}");
+    // On those that come.
+    let (history, reason) = turned(&scratch, &live, "turn_flag");
+    assert!(reason.starts_with("it sends "), "{reason}");
+    let summary = live.end();
+    assert_eq!(summary["plugin_set"], history[0]["plugin_set"]);
+    let of_bad = format!("plugin_set = '{}'", history[1]["plugin_set"].as_str().unwrap());
+    assert!(scratch.number(&format!("SELECT COUNT(*) FROM test.out WHERE {of_bad}")) > 0);
+}
+
 /// A set that faults costs as much as it may for each batch: where one says enough, the others are not tried.
 #[test]
 fn a_gate_ends_with_the_batches_that_say_enough() {

@@ -11,6 +11,7 @@ mod explode;
 mod extras;
 mod nested;
 mod paths;
+mod place;
 mod reading;
 mod scan;
 mod shape;
@@ -35,10 +36,11 @@ use cursor::{Cursor, Stop};
 use explode::{Around, Elements, Explode};
 use nested::Nested;
 use paths::Paths;
+use place::Step;
 use reading::{Reading, Room};
 use scan::{BLOCK, Options, Scanner};
 use shape::Shape;
-use told::Unread;
+use told::{Told, Unread};
 
 /// Whether a text is one JSON value.
 pub(crate) fn is_json(text: &[u8]) -> bool {
@@ -175,8 +177,14 @@ impl Json {
         let messages = Messages { payload, text, elements: elements.as_ref() };
         let mut refusals = Refusals::new(messages.len());
         refuse_packed(unpacked.as_ref(), messages.elements, &mut refusals);
-        for (row, code, told) in elements.iter().flat_map(|elements| &elements.refused) {
-            refusals.add(*row, *code, told.clone());
+        for (row, told) in elements.iter().flat_map(|elements| &elements.refused) {
+            let column = self.explode.as_ref().and_then(|explode| {
+                match (explode.within_element(&told.way), explode.taken_around(&told.way)) {
+                    (Some(way), _) => self.column_at(way),
+                    (None, around) => around.and_then(|(node, way)| self.column_of(node, way)),
+                }
+            });
+            refuse_whole(*row, told, column, &mut refusals);
         }
         for row in elements.iter().flat_map(|elements| &elements.dropped) {
             refusals.settle(*row as usize);
@@ -273,7 +281,7 @@ impl Json {
                                 room: &mut room,
                                 containers: &mut containers,
                             };
-                            nested.push_row(block.value(*node, slot), &mut reading);
+                            nested.push_row(scanner.value_of(*node, slot), &mut reading);
                         }
                     }
                 }
@@ -333,8 +341,40 @@ impl Json {
         let max_depth = self.options.max_depth;
         let text = &messages.text.bytes;
         let unread = Unread { paths: &self.paths, text, message, max_depth, name: &name };
-        let (code, told) = unread.told(stop, at);
-        refusals.add(row, code, told);
+        let told = unread.told(stop, at);
+        refuse_whole(row, &told, self.column_at(&told.way), refusals);
+    }
+
+    /// The column that a way leads to from a message, or into, with its fields: `items[3].price`.
+    fn column_at(&self, way: &[Step]) -> Option<String> {
+        let mut node = 0;
+        for (at, step) in way.iter().enumerate() {
+            let Step::Key(key) = step else { return None };
+            node = self.paths.find(node, key);
+            if node == 0 {
+                return None;
+            }
+            if let Some(column) = self.column_of(node, &way[at + 1..]) {
+                return Some(column);
+            }
+        }
+        None
+    }
+
+    /// The column of a node, and where a way leads from its value.
+    fn column_of(&self, node: u16, way: &[Step]) -> Option<String> {
+        let at = self.nodes.iter().position(|of| *of == node)?;
+        let shape = self.shapes[at].as_ref();
+        Some(shape.map_or_else(|| self.columns[at].name.clone(), |shape| shape.path(way)))
+    }
+}
+
+/// Refuses a row for what its message is, or for what stands in it.
+fn refuse_whole(row: usize, told: &Told, column: Option<String>, refusals: &mut Refusals) {
+    let Told { code, message, .. } = told;
+    match column {
+        Some(column) => refusals.add_column(row, *code, &column, message.clone()),
+        None => refusals.add(row, *code, message.clone()),
     }
 }
 

@@ -290,6 +290,7 @@ fn print_shadow(shadow: &ShadowBody) {
     for (rows, what) in [
         (shadow.newly_accepted, "are no longer rejected"),
         (shadow.newly_dropped, "are dropped on purpose"),
+        (shadow.rerouted, "go to other tables"),
     ] {
         if rows > 0 {
             println!("  {rows} {what}");

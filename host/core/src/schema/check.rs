@@ -11,8 +11,14 @@ use crate::path::{MAX_DEPTH, MAX_NAME_BYTES, Path as ColumnPath};
 
 /// Types of BigQuery that are not taken here, and what to use.
 const OTHERS: [(&str, &str); 5] = [
-    ("BIGNUMERIC", "NUMERIC, which has 38 digits, 9 of them behind the point, or STRING"),
-    ("BIGDECIMAL", "NUMERIC, which has 38 digits, 9 of them behind the point, or STRING"),
+    (
+        "BIGNUMERIC",
+        "NUMERIC, which has 38 digits, 9 of them behind the point, or STRING, which keeps every digit and is cast in a query",
+    ),
+    (
+        "BIGDECIMAL",
+        "NUMERIC, which has 38 digits, 9 of them behind the point, or STRING, which keeps every digit and is cast in a query",
+    ),
     ("GEOGRAPHY", "STRING with GeoJSON, which ST_GEOGFROMGEOJSON reads in a query"),
     ("INTERVAL", "INTEGER in a unit that the column's name tells"),
     ("RANGE", "two columns, one with its start and one with its end"),

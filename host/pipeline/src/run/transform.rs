@@ -34,6 +34,14 @@ impl Transformed {
     pub(crate) fn told(&self) -> u64 {
         (self.rows.count() + self.rejected.len()) as u64 + self.filtered
     }
+
+    /// The good rows by table; none where there are no routes.
+    pub(crate) fn routed(&self) -> Vec<u64> {
+        if self.rows.others.is_empty() {
+            return Vec::new();
+        }
+        self.rows.tables().map(|rows| rows.rows.num_rows() as u64).collect()
+    }
 }
 
 impl Fitted {
@@ -156,7 +164,7 @@ impl<'a> Worker<'a> {
         let sink = &slot.target().sink;
         let made = transform(&mut chain.worker, fitted, taps, sink, decoded)?;
         // Records that never became rows are not the plugins' doing.
-        let told = made.told() - malformed as u64;
+        let (told, routed) = (made.told() - malformed as u64, made.routed());
         let Transformed { rows: good, rejected, filtered, mut records } = made;
         records.with_letters_only += malformed as u64;
         let unmasked = rejected.iter().filter(|r| r.reason.code == guard::CODE).count();
@@ -167,7 +175,7 @@ impl<'a> Worker<'a> {
             );
         }
         let stages = chain.worker.take_counts();
-        let seen = Rates::of(told, rejected.len() - malformed, filtered, &stages);
+        let seen = Rates::of(told, rejected.len() - malformed, filtered, routed, &stages);
         slot.count(version, seen, &stages);
         let version = version.record.clone();
         let rows = good;

@@ -13,7 +13,7 @@ use crate::components::ComponentError;
 use crate::context::PublishError;
 use crate::versions::fit::{FitError, Fitted};
 use crate::versions::reading::Reading;
-use crate::versions::rules::{Breach, Compared, breach, changes_too_much};
+use crate::versions::rules::{Breach, Compared, breach, changes_too_much, reroutes_too_much};
 use crate::versions::slot::Slot;
 use crate::versions::version::Version;
 use clickmill_audit::AuditError;
@@ -292,6 +292,7 @@ pub(crate) fn check(
         _ => Shadow::default(),
     };
     let broken = breach(rules, &shadow.before, &shadow.now, Compared::OnTheSame);
+    let broken = broken.or_else(|| reroutes_too_much(rules, shadow.good, shadow.rerouted));
     let broken = broken.or_else(|| changes_too_much(rules, shadow.good, shadow.changed_rows));
     if let Some(breach) = broken {
         return Err(SwapRefused::Shadow { breach, shadow: Box::new(shadow) });

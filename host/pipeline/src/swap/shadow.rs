@@ -33,6 +33,8 @@ pub struct Shadow {
     pub changed_rows: u64,
     /// The same, by column.
     pub changed: BTreeMap<String, u64>,
+    /// Rows that are good to both and would go to other tables.
+    pub rerouted: u64,
     /// Rows that are good now and would be refused, by stage and code.
     pub newly_rejected: Reasons,
     /// Rows that would be good and are not now: refused, dropped, or not made of their record.
@@ -59,8 +61,8 @@ pub(super) fn shadow(
         let (old, old_rates) = one(&mut workers.0, before, batch)?;
         let (new, new_rates) = one(&mut workers.1, now, batch)?;
         found.rows += batch.rows() as u64;
-        found.before.add(old_rates);
-        found.now.add(new_rates);
+        found.before.add(&old_rates);
+        found.now.add(&new_rates);
         found.compare(&old, &new)?;
         let broken = breach(rules, &found.before, &found.now, Compared::OnTheSame);
         if let Some(Breach::Faults { .. }) = broken {
@@ -76,7 +78,8 @@ fn one(
     batch: &Batch,
 ) -> Result<(Transformed, Rates), ArrowError> {
     let made = fitted.make(worker, batch.clone(), |_, _, _| {})?;
-    let rates = Rates::of(made.told(), made.rejected.len(), made.filtered, &worker.take_counts());
+    let (rejected, counts) = (made.rejected.len(), worker.take_counts());
+    let rates = Rates::of(made.told(), rejected, made.filtered, made.routed(), &counts);
     Ok((made, rates))
 }
 
@@ -132,6 +135,8 @@ impl Shadow {
         for (old, new) in old.rows.tables().zip(new.rows.tables()) {
             changed.look(old, new, &good)?;
         }
+        self.rerouted += changed.moved.len() as u64;
+        changed.rows.extend(std::mem::take(&mut changed.moved));
         for (column, rows) in changed.columns {
             *self.changed.entry(column).or_default() += rows.len() as u64;
             changed.rows.extend(rows);
@@ -145,7 +150,9 @@ impl Shadow {
 #[derive(Default)]
 struct Changed {
     columns: BTreeMap<String, BTreeSet<Key>>,
-    /// In any column, or by the table they go to.
+    /// By the tables that they go to.
+    moved: BTreeSet<Key>,
+    /// In any column, or by the tables.
     rows: BTreeSet<Key>,
 }
 
@@ -167,7 +174,7 @@ impl Changed {
             }
         }
         moved.extend(places_new.into_keys());
-        self.rows.extend(moved.into_iter().filter(|key| good.contains(key)).cloned());
+        self.moved.extend(moved.into_iter().filter(|key| good.contains(key)).cloned());
         let (in_old, in_new) = (UInt64Array::from(in_old), UInt64Array::from(in_new));
         for (at, field) in old.rows.schema().fields().iter().enumerate() {
             let name = field.name();

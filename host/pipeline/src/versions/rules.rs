@@ -33,6 +33,24 @@ pub enum Breach {
         /// What is allowed.
         allowed: f64,
     },
+    /// It sends more of the good rows to other tables than the set before sends them to.
+    Rerouted {
+        /// Their share of the rows that are good to both.
+        share: f64,
+        /// What is allowed.
+        allowed: f64,
+    },
+    /// It sends another share of the good rows to a table.
+    Routed {
+        /// The table: 0 is the pipeline's own, then come those of its routes.
+        table: usize,
+        /// The share of its good rows that the set before sent there.
+        before: f64,
+        /// Its own.
+        now: f64,
+        /// How much more, or less, is allowed.
+        allowed: f64,
+    },
     /// It faults more.
     Faults {
         /// Faults per row of the set before.
@@ -77,6 +95,25 @@ impl fmt::Display for Breach {
                 percent(share),
                 percent(allowed)
             ),
+            Self::Rerouted { share, allowed } => write!(
+                f,
+                "it sends {:.1} % of the good rows to other tables; {:.1} % are allowed",
+                percent(share),
+                percent(allowed)
+            ),
+            Self::Routed { table, before, now, allowed } => {
+                let table = match table.checked_sub(1) {
+                    Some(route) => format!("the table of `sink.route[{route}]`"),
+                    None => "the pipeline's own table".to_owned(),
+                };
+                write!(
+                    f,
+                    "it sends {:.1} % of the good rows to {table}, the set before sent {:.1} %; {:.1} % more or fewer are allowed",
+                    percent(now),
+                    percent(before),
+                    percent(allowed)
+                )
+            }
             Self::Faults { before, now, allowed } => write!(
                 f,
                 "it faults {:.2} times in a hundred rows, the set before {:.2} times; {:.2} more are allowed",
@@ -106,17 +143,17 @@ pub(crate) enum Compared {
 const STANDARD_ERRORS: f64 = 3.0;
 
 impl Compared {
-    /// How much a share of `now` may be beyond what is `allowed` by chance, where `share` is that of `before`.
-    fn margin(self, share: f64, allowed: f64, before: &Rates, now: &Rates) -> f64 {
+    /// How far a share of so many rows may be beyond one that is allowed by chance, where it is compared with
+    /// one that was seen before. Shares come with the rows that they are of.
+    fn margin(self, before: (f64, u64), allowed: (f64, u64)) -> f64 {
         if self == Self::OnTheSame {
             return 0.0;
         }
-        let variance = |share: f64, rows: u64| {
+        let variance = |(share, rows): (f64, u64)| {
             let share = share.clamp(0.0, 1.0);
             share * (1.0 - share) / rows.max(1) as f64
         };
-        let both = variance(share, before.rows) + variance(share + allowed, now.rows);
-        STANDARD_ERRORS * both.sqrt()
+        STANDARD_ERRORS * (variance(before) + variance(allowed)).sqrt()
     }
 }
 
@@ -142,7 +179,8 @@ pub(crate) fn breach(
         return Some(Breach::Faults { before, now, allowed: rules.max_fault_increase });
     }
     let beyond = |(share, of_now): (f64, f64), allowed: f64| {
-        of_now > share + allowed + compared.margin(share, allowed, before, now)
+        let margin = compared.margin((share, before.rows), (share + allowed, now.rows));
+        of_now > share + allowed + margin
     };
     if known && beyond(rejected, rules.max_rejected_increase) {
         let (before, now) = rejected;
@@ -153,11 +191,42 @@ pub(crate) fn breach(
         let (before, now) = filtered;
         return Some(Breach::Filtered { before, now, allowed: rules.max_filtered_increase });
     }
+    if let Some(breach) = other_routes(rules, before, now, compared) {
+        return Some(breach);
+    }
     if known && before.fuel > 0 && fuel.1 > fuel.0 * rules.max_fuel_ratio {
         let (before, now) = fuel;
         return Some(Breach::Fuel { before, now, allowed: rules.max_fuel_ratio });
     }
     None
+}
+
+/// Whether a table gets another share of the good rows than is allowed. Without routes there is one table.
+fn other_routes(rules: &Rules, before: &Rates, now: &Rates, compared: Compared) -> Option<Breach> {
+    let (rows, rows_now) = (before.good(), now.good());
+    if rows.min(rows_now) < rules.min_rows {
+        return None;
+    }
+    let allowed = rules.max_routed_change;
+    let mut tables = before.routed.iter().zip(&now.routed).enumerate();
+    tables.find_map(|(table, (before, now))| {
+        let (before, now) = (*before as f64 / rows as f64, *now as f64 / rows_now as f64);
+        let limit = if now > before { before + allowed } else { before - allowed };
+        let margin = compared.margin((before, rows), (limit, rows_now));
+        ((now - before).abs() > allowed + margin).then_some(Breach::Routed {
+            table,
+            before,
+            now,
+            allowed,
+        })
+    })
+}
+
+/// Whether more of the rows that are good to both sets go to other tables than is allowed.
+pub(crate) fn reroutes_too_much(rules: &Rules, good_to_both: u64, rerouted: u64) -> Option<Breach> {
+    let share = rerouted as f64 / good_to_both.max(1) as f64;
+    let (too_few, allowed) = (good_to_both < rules.min_rows, rules.max_routed_change);
+    (!too_few && share > allowed).then_some(Breach::Rerouted { share, allowed })
 }
 
 /// Whether more of the rows that are good to both sets have other values than is allowed.
@@ -180,12 +249,13 @@ mod tests {
         max_rejected_increase: 0.02,
         max_filtered_increase: 0.02,
         max_changed_share: 0.5,
+        max_routed_change: 0.1,
         max_fault_increase: 0.001,
         max_fuel_ratio: 3.0,
     };
 
     fn rates(rows: u64, rejected: u64, faults: u64, fuel: u64) -> Rates {
-        Rates { rows, rejected, faults, fuel, filtered: 0 }
+        Rates { rows, rejected, faults, fuel, ..Rates::default() }
     }
 
     #[test]
@@ -227,6 +297,39 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn a_table_may_get_another_share_of_the_good_rows_within_bounds() {
+        // Of a thousand rows, a hundred are refused.
+        let of = |own: u64, first: u64| Rates {
+            routed: vec![own, first, 300],
+            ..rates(1000, 100, 0, 0)
+        };
+        let before = of(600, 300);
+        let said = |now: Rates, compared| {
+            breach(&RULES, &before, &now, compared).map(|breach| breach.to_string())
+        };
+        for compared in [OnTheSame, OnOthers] {
+            assert_eq!(said(of(515, 385), compared), None);
+            let told = "it sends 100.0 % of the good rows to the pipeline's own table, the set before sent 66.7 %; 10.0 % more or fewer are allowed";
+            assert_eq!(said(of(900, 0), compared).as_deref(), Some(told));
+            // Copies are in both, so that only one table has fewer.
+            let told = "it sends 3.3 % of the good rows to the table of `sink.route[0]`, the set before sent 33.3 %; 10.0 % more or fewer are allowed";
+            assert_eq!(said(of(600, 30), compared).as_deref(), Some(told));
+        }
+        // Beyond what is allowed, but not beyond chance.
+        assert!(said(of(508, 392), OnTheSame).is_some());
+        assert_eq!(said(of(508, 392), OnOthers), None);
+        // Too few good rows say nothing, nor does a set without routes.
+        let few = Rates { routed: vec![99, 0, 0], ..rates(1000, 901, 0, 0) };
+        assert_eq!(other_routes(&RULES, &before, &few, OnTheSame), None);
+        assert_eq!(said(rates(1000, 100, 0, 0), OnTheSame), None);
+        assert_eq!(reroutes_too_much(&RULES, 1000, 100), None);
+        assert_eq!(
+            reroutes_too_much(&RULES, 1000, 101).map(|breach| breach.to_string()).as_deref(),
+            Some("it sends 10.1 % of the good rows to other tables; 10.0 % are allowed")
+        );
     }
 
     #[test]

@@ -191,7 +191,7 @@ impl Slot {
             let is = |other: &Version| Arc::ptr_eq(&version.record, &other.record);
             let before = match (&running.canary, &running.probation) {
                 (Some(canary), _) if is(&canary.version) => running.current.record.lately(),
-                (_, Some(probation)) if is(&running.current) => probation.rates,
+                (_, Some(probation)) if is(&running.current) => probation.rates.clone(),
                 _ => return,
             };
             breach(rules, &before, &version.record.lately(), Compared::OnOthers)

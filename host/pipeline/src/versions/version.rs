@@ -67,7 +67,7 @@ pub enum Standing {
 }
 
 /// Rows by what became of them, and what they cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rates {
     /// Rows that the chain was given, and those that it made of them beside.
     pub rows: u64,
@@ -79,6 +79,9 @@ pub struct Rates {
     pub faults: u64,
     /// Fuel used.
     pub fuel: u64,
+    /// Good rows by table: the pipeline's own, then those of its routes in their order, a copy in each that has
+    /// one. Empty where there are no routes.
+    pub routed: Vec<u64>,
 }
 
 /// What a version has done.
@@ -159,7 +162,7 @@ impl VersionRecord {
     pub(crate) fn count(&self, seen: Rates, stages: &[StageCounts], window_rows: u64) {
         let mut tally = lock(&self.tally);
         tally.batches += 1;
-        tally.all.add(seen);
+        tally.all.add(&seen);
         tally.stages.resize(stages.len(), StageCounts::default());
         tally.stages.iter_mut().zip(stages).for_each(|(sum, one)| sum.add(one));
         tally.window.push(seen, window_rows);
@@ -178,33 +181,48 @@ impl Counted for Rates {
         self.rows
     }
 
-    fn add(&mut self, other: Self) {
+    fn add(&mut self, other: &Self) {
         self.rows += other.rows;
         self.rejected += other.rejected;
         self.filtered += other.filtered;
         self.faults += other.faults;
         self.fuel += other.fuel;
+        self.routed.resize(self.routed.len().max(other.routed.len()), 0);
+        self.routed.iter_mut().zip(&other.routed).for_each(|(sum, one)| *sum += one);
     }
 
-    fn take_off(&mut self, other: Self) {
+    fn take_off(&mut self, other: &Self) {
         self.rows -= other.rows;
         self.rejected -= other.rejected;
         self.filtered -= other.filtered;
         self.faults -= other.faults;
         self.fuel -= other.fuel;
+        self.routed.iter_mut().zip(&other.routed).for_each(|(sum, one)| *sum -= one);
     }
 }
 
 impl Rates {
-    /// What became of `rows` in a chain, whose stages did `stages`.
-    pub(crate) fn of(rows: u64, rejected: usize, filtered: u64, stages: &[StageCounts]) -> Self {
+    /// What became of `rows` in a chain, whose stages did `stages`; of the good ones `routed` by table.
+    pub(crate) fn of(
+        rows: u64,
+        rejected: usize,
+        filtered: u64,
+        routed: Vec<u64>,
+        stages: &[StageCounts],
+    ) -> Self {
         Self {
             rows,
             rejected: rejected as u64,
             filtered,
             faults: stages.iter().map(|stage| stage.faults).sum(),
             fuel: stages.iter().map(|stage| stage.fuel).sum(),
+            routed,
         }
+    }
+
+    /// Rows that tables got, each once.
+    pub fn good(&self) -> u64 {
+        self.rows.saturating_sub(self.rejected).saturating_sub(self.filtered)
     }
 
     /// A count as a share of the rows.

@@ -1,7 +1,8 @@
 //! Guests that make several rows of one.
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
+use arrow::array::{Array, AsArray, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type, UInt32Type};
 use wasm_encoder::{BlockType, InstructionSink, MemArg};
 
 use super::*;
@@ -113,6 +114,29 @@ fn a_row_becomes_two_and_each_of_them_two_with_places_of_their_own() {
     assert_eq!(rows(&processed), wanted);
     let counts = RecordCounts { with_rows: 2, ..RecordCounts::default() };
     assert_eq!(processed.records, counts);
+}
+
+/// A message of many events is in memory once.
+#[test]
+fn the_rows_of_a_record_share_its_text() {
+    let (_folder, engine) = engine();
+    let two: (Does, Does) = (multiplies, starts_at_none);
+    let mut worker = ChainWorker::new(&chain(&engine, &[two, two]).unwrap());
+    let mut batch = batch(3);
+    let texts: StringArray =
+        ["a".repeat(1000), String::new(), "c".repeat(1000)].into_iter().map(Some).collect();
+    let bytes = texts.values().as_ptr();
+    let (payload, texts): (Field, ArrayRef) =
+        (Field::new("payload", DataType::Utf8, false), Arc::new(texts));
+    batch.set_columns(vec![(payload, texts)]).unwrap();
+    let processed = worker.run(batch).unwrap();
+    let payload = processed.batch.columns.column_by_name("payload").unwrap();
+    let shared = payload.as_dictionary::<UInt32Type>();
+    assert_eq!(shared.values().as_string::<i32>().values().as_ptr(), bytes);
+    assert!(payload.get_array_memory_size() < 6000, "{}", payload.get_array_memory_size());
+    let plain = cast(payload, &DataType::Utf8).unwrap();
+    let lengths: Vec<usize> = plain.as_string::<i32>().iter().flatten().map(str::len).collect();
+    assert_eq!(lengths, [[1000; 4], [0; 4], [1000; 4]].concat());
 }
 
 /// However a batch is split, the rows are the same.

@@ -24,6 +24,7 @@ const FIND: u32 = 2;
 const LIMITS: Limits = Limits {
     max_memory_bytes: 1 << 20,
     max_fuel_per_record: 20_000,
+    max_fuel_per_kib: 0,
     max_fuel_per_batch: 1_000_000,
     max_call_secs: 30,
     max_rows_per_record: 1000,

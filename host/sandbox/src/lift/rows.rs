@@ -1,12 +1,17 @@
 //! One row that becomes many: where the rows of an answer came from, and how many there may be.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, RecordBatch, UInt32Array,
+};
 use arrow::compute::{cast, filter, take};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
 
 use super::answer::Answer;
 use super::error::AnswerError;
+use crate::kind::is_json;
 use clickmill_core::batch::Reason;
 
 /// What the host holds for a row beside its columns: its place, its position and where its bytes are.
@@ -106,8 +111,26 @@ pub(crate) fn repeat(column: &ArrayRef, came_from: &[u32]) -> Result<ArrayRef, A
     take(column, &UInt32Array::from(came_from.to_vec()), None)
 }
 
+/// The same of a column that no plugin has written: the rows of a record share its text, so that a message is
+/// there once, however many events are in it.
+pub(crate) fn share(
+    field: &FieldRef,
+    column: &ArrayRef,
+    came_from: &[u32],
+) -> Result<(FieldRef, ArrayRef), ArrowError> {
+    // JSON values are told from texts by their field, and are given as they are.
+    if *field.data_type() != DataType::Utf8 || is_json(field) {
+        return Ok((field.clone(), repeat(column, came_from)?));
+    }
+    let keys = UInt32Array::from(came_from.to_vec());
+    let shared: ArrayRef = Arc::new(DictionaryArray::try_new(keys, column.clone())?);
+    let field = field.as_ref().clone().with_data_type(shared.data_type().clone());
+    Ok((Arc::new(field.with_nullable(true)), shared))
+}
+
 /// Bytes that the columns of a batch have once they are repeated: those that are written too, since records
-/// are given again and raw values are kept.
+/// are given again and raw values are kept. Texts that rows share count once for each row all the same: so a
+/// plugin or a table may have them that knows no dictionary.
 pub(super) fn repeated_bytes(batch: &RecordBatch, came_from: &[u32]) -> usize {
     let columns = batch.columns();
     let of_row = |row: usize| -> usize {

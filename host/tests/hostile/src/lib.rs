@@ -135,6 +135,10 @@ impl Guest for Hostile {
             "turn_drop" if batch.ingest_time >= number(&config, "bad_from") => {
                 output.dropped.extend((0..batch.rows).step_by(2));
             }
+            // Sends its rows elsewhere, where the flag says to which table a row goes.
+            "turn_flag" if batch.ingest_time >= number(&config, "bad_from") => {
+                output.columns[1] = Column::booleans("flag", (0..rows).map(|_| false));
+            }
             // No misdeeds, but what every plugin may do.
             "drop" => output.dropped.extend(guilty),
             "reject" => {

@@ -24,16 +24,6 @@ pub(super) struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// What a node is in a message of the block: what stands in the place of an object that leads to it, where
-    /// that is none.
-    pub(super) fn value(&self, node: u16, slot: usize) -> Span {
-        let value = self.scanner.values(node)[slot];
-        if value.kind == Kind::Absent && self.scanner.is_nested(node) {
-            return self.scanner.misplaced(node, slot).unwrap_or(value);
-        }
-        value
-    }
-
     /// Adds a value per message to the column, null where it is missing or does not fit.
     pub(super) fn convert(
         &self,
@@ -86,7 +76,7 @@ impl To<'_> {
         for (slot, value) in self.values() {
             let content = value.content(self.block.text);
             match value.kind {
-                Kind::Absent | Kind::Null => {
+                Kind::Absent | Kind::Null | Kind::Misplaced => {
                     self.missing(slot, value, refusals);
                     texts.push_null();
                     continue;
@@ -111,7 +101,7 @@ impl To<'_> {
 
     fn jsons(&self, texts: &mut Texts, refusals: &mut Refusals) {
         for (slot, value) in self.values() {
-            if matches!(value.kind, Kind::Absent | Kind::Null) {
+            if matches!(value.kind, Kind::Absent | Kind::Null | Kind::Misplaced) {
                 self.missing(slot, value, refusals);
                 texts.push_null();
             } else {
@@ -130,7 +120,7 @@ impl To<'_> {
         self.values().map(move |(slot, span)| {
             let content = span.content(self.block.text);
             let value = match span.kind {
-                Kind::Absent | Kind::Null => {
+                Kind::Absent | Kind::Null | Kind::Misplaced => {
                     self.missing(slot, span, refusals);
                     return None;
                 }
@@ -154,13 +144,13 @@ impl To<'_> {
 
     #[inline]
     fn missing(&self, slot: usize, value: &Span, refusals: &mut Refusals) {
-        let scanner = self.block.scanner;
-        if value.kind == Kind::Absent
-            && scanner.is_nested(self.node)
-            && let Some(misplaced) = scanner.misplaced(self.node, slot)
-            && !(self.block.empty_is_null && self.is_empty(&misplaced))
-        {
-            self.unreadable(slot, Code::WrongType, &misplaced, refusals);
+        // From around the array it comes told already; else the scanner knows.
+        let found = match value.kind {
+            Kind::Absent => self.block.scanner.value_of(self.node, slot),
+            _ => *value,
+        };
+        if found.kind == Kind::Misplaced && !(self.block.empty_is_null && self.is_empty(&found)) {
+            self.unreadable(slot, Code::WrongType, &found, refusals);
         } else if self.column.required {
             self.refuse(slot, Code::Required, value, refusals);
         }
@@ -184,7 +174,8 @@ impl To<'_> {
 
     /// Whether it is an empty text.
     fn is_empty(&self, value: &Span) -> bool {
-        value.kind == Kind::String && value.content(self.block.text).is_empty()
+        matches!(value.kind, Kind::String | Kind::Misplaced)
+            && value.content(self.block.text).is_empty()
     }
 
     #[cold]

@@ -8,8 +8,9 @@ use super::containers::Containers;
 use super::cursor::{Cursor, Stop};
 use super::extras::Kept;
 use super::paths::Paths;
+use super::place::Step;
 use super::scan::{Options, Scanner};
-use super::told::Unread;
+use super::told::{Told, Unread};
 use super::value::{Kind, Span};
 use super::walk::Walk;
 use crate::rejection::{Code, shown};
@@ -43,7 +44,7 @@ pub(super) struct Elements {
     /// What is around the arrays: as many spans per message as columns are taken from there.
     spans: Vec<Span>,
     /// Rows of which no element is there, and why.
-    pub(super) refused: Vec<(usize, Code, String)>,
+    pub(super) refused: Vec<(usize, Told)>,
     /// Rows of messages that have no element.
     pub(super) dropped: Vec<u32>,
     /// Keys around the arrays that nobody takes.
@@ -125,13 +126,13 @@ impl Explode {
                     }
                 }
                 Ok(_) => add(Some(message.clone()), 0),
-                Err((code, told)) => {
+                Err(told) => {
                     add(None, 0);
-                    all.refused.push((first, code, told));
+                    all.refused.push((first, told));
                 }
             }
             if self.array.is_some() {
-                all.spans.extend(self.envelope.iter().map(|(_, node)| scanner.values(*node)[0]));
+                all.spans.extend(self.envelope.iter().map(|(_, node)| scanner.value_of(*node, 0)));
                 let mut kept = Vec::new();
                 if scanner.write_extras(&text.bytes[..message.end], &mut kept) {
                     let rows = first..all.rows.len();
@@ -154,6 +155,43 @@ impl Explode {
         }
     }
 
+    /// What is left of a way into a message once it has led to an element. None: it leads elsewhere.
+    pub(super) fn within_element<'w>(&self, mut way: &'w [Step]) -> Option<&'w [Step]> {
+        let Some(array) = self.array else {
+            return Some(match way {
+                [Step::Element(_), rest @ ..] => rest,
+                _ => way,
+            });
+        };
+        for node in self.paths.way_to(array) {
+            match way {
+                [Step::Key(key), rest @ ..]
+                    if **key == *self.paths.nodes[usize::from(node)].key =>
+                {
+                    way = rest;
+                }
+                _ => return None,
+            }
+        }
+        way.split_first().map(|(_, rest)| rest)
+    }
+
+    /// The node of the column that is taken from around the array where a way leads, and what is left of it.
+    pub(super) fn taken_around<'w>(&self, way: &'w [Step]) -> Option<(u16, &'w [Step])> {
+        let mut here = 0;
+        for (at, step) in way.iter().enumerate() {
+            let Step::Key(key) = step else { return None };
+            here = self.paths.find(here, key);
+            if here == 0 {
+                return None;
+            }
+            if let Some((node, _)) = self.envelope.iter().find(|(_, around)| *around == here) {
+                return Some((*node, &way[at + 1..]));
+            }
+        }
+        None
+    }
+
     /// The array of a message.
     fn array(
         &self,
@@ -161,7 +199,7 @@ impl Explode {
         scanner: &mut Scanner<'_>,
         text: &[u8],
         message: &Range<usize>,
-    ) -> Result<Span, (Code, String)> {
+    ) -> Result<Span, Told> {
         if let Err((stop, at)) = scanner.scan(0, text, message.clone()) {
             scanner.forget(0);
             return Err(self.unread(text, message).told(&stop, at));
@@ -171,11 +209,13 @@ impl Explode {
         match span.kind {
             Kind::Array => Ok(span),
             Kind::Absent | Kind::Null => {
-                Err((Code::Required, format!("`{name}` is missing, wanted a JSON array")))
+                let told = format!("`{name}` is missing, wanted a JSON array");
+                Err(Told::of_all(Code::Required, told))
             }
             _ => {
                 let got = shown(span.spelled(text));
-                Err((Code::WrongType, format!("`{name}` is `{got}`, wanted a JSON array")))
+                let told = format!("`{name}` is `{got}`, wanted a JSON array");
+                Err(Told::of_all(Code::WrongType, told))
             }
         }
     }
@@ -187,7 +227,7 @@ impl Explode {
         message: &Range<usize>,
         nested: bool,
         containers: &mut Containers,
-    ) -> Result<Span, (Code, String)> {
+    ) -> Result<Span, Told> {
         let mark = if text[message.clone()].starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let mut cursor = Cursor::new(text, message.start + mark..message.end);
         cursor.white_space();

@@ -193,7 +193,7 @@ impl<'s> Reading<'_, 's> {
             match found {
                 Some(at) => {
                     before = at + 1;
-                    self.take(base, at, member);
+                    self.take(base, at, &shape.fields[at].column.name, member);
                 }
                 None => self.unknown(member),
             }
@@ -237,7 +237,7 @@ impl<'s> Reading<'_, 's> {
                     match shape.field(&self.unescaped(&member), before) {
                         Some(at) => {
                             before = at + 1;
-                            self.take(base, at, member);
+                            self.take(base, at, &shape.fields[at].column.name, member);
                         }
                         None => self.unknown(member),
                     }
@@ -274,7 +274,7 @@ impl<'s> Reading<'_, 's> {
     }
 
     #[inline]
-    fn take(&mut self, base: usize, at: usize, member: Member) {
+    fn take(&mut self, base: usize, at: usize, name: &str, member: Member) {
         let span = &mut self.room.spans[base + at];
         if span.kind == Kind::Absent {
             *span = member.value;
@@ -284,9 +284,9 @@ impl<'s> Reading<'_, 's> {
             Duplicates::First => {}
             Duplicates::Last => *span = member.value,
             Duplicates::Refuse => {
-                let place = self.key_place(&member);
-                let told = format!("key `{place}` is there twice");
-                self.refusals.add(self.row, Code::DuplicateField, told);
+                let told = format!("key `{}` is there twice", self.key_place(&member));
+                let place = self.path_of(name);
+                self.refusals.add_column(self.row, Code::DuplicateField, &place, told);
             }
         }
     }
@@ -313,7 +313,9 @@ impl<'s> Reading<'_, 's> {
     }
 
     pub(super) fn is_empty(&self, span: Span) -> bool {
-        self.empty_is_null && span.kind == Kind::String && span.content(self.text).is_empty()
+        self.empty_is_null
+            && matches!(span.kind, Kind::String | Kind::Misplaced)
+            && span.content(self.text).is_empty()
     }
 
     #[cold]

@@ -316,19 +316,29 @@ impl<'p> Scanner<'p> {
 
     /// Whether a node is below another than the message.
     #[inline]
-    pub(super) fn is_nested(&self, node: u16) -> bool {
+    fn is_nested(&self, node: u16) -> bool {
         self.paths.nodes[usize::from(node)].parent != 0
+    }
+
+    /// What a node is in a message of the block: what stands in the place of an object that leads to it, where
+    /// that is none.
+    pub(super) fn value_of(&self, node: u16, slot: usize) -> Span {
+        let value = self.values(node)[slot];
+        match value.kind {
+            Kind::Absent if self.is_nested(node) => self.misplaced(node, slot).unwrap_or(value),
+            _ => value,
+        }
     }
 
     /// What stands in the place of an object that leads to a node, in a message of the block. Null and
     /// absent ones are no reason to complain.
-    pub(super) fn misplaced(&self, node: u16, slot: usize) -> Option<Span> {
+    fn misplaced(&self, node: u16, slot: usize) -> Option<Span> {
         let mut found = None;
         let mut above = self.paths.nodes[usize::from(node)].parent;
         while above != 0 {
             let span = self.values(above)[slot];
             if !matches!(span.kind, Kind::Object | Kind::Null | Kind::Absent) {
-                found = Some(span);
+                found = Some(span.misplaced());
             }
             above = self.paths.nodes[usize::from(above)].parent;
         }

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use clickmill_plugin::Problems;
 
 use super::paths::{self, Pattern, Table, same};
+use super::place::Step;
 use crate::config::ColumnConfig;
 
 /// A column with its fields, as configured.
@@ -59,6 +60,23 @@ impl Shape {
         let order = (0..=fields.len() as u16).map(Cell::new).collect();
         let pattern = Pattern::new(&key);
         Self { column, key: key.into_boxed_slice(), pattern, fields, by_key, order }
+    }
+
+    /// The path of what a way leads to from its value, as far as there are fields: `items[3].price`.
+    pub(super) fn path(&self, mut way: &[Step]) -> String {
+        let mut path = self.column.name.clone();
+        if self.column.repeated {
+            let [Step::Element(number), rest @ ..] = way else { return path };
+            path.push_str(&format!("[{number}]"));
+            way = rest;
+        }
+        if let [Step::Key(key), rest @ ..] = way
+            && let Some(field) = self.fields.iter().find(|field| *field.key == **key)
+        {
+            path.push('.');
+            path.push_str(&field.path(rest));
+        }
+        path
     }
 
     /// The field that mostly comes after so many, and how its key mostly stands there.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::cursor::Stop;
 use super::paths::Paths;
+use super::place::{self, Step, way_to};
 use crate::rejection::{Code, shown};
 
 /// A message that cannot be read.
@@ -16,9 +17,40 @@ pub(super) struct Unread<'a> {
     pub(super) name: &'a str,
 }
 
+/// What is told of it.
+pub(super) struct Told {
+    pub(super) code: Code,
+    pub(super) message: String,
+    /// Where in the message it was met.
+    pub(super) way: Vec<Step>,
+}
+
+impl Told {
+    /// Of the message as a whole.
+    pub(super) fn of_all(code: Code, message: String) -> Self {
+        Self { code, message, way: Vec::new() }
+    }
+}
+
 impl Unread<'_> {
-    /// The code, and what is told of it. `at` is where it was met.
-    pub(super) fn told(&self, stop: &Stop, at: usize) -> (Code, String) {
+    /// What is told of it. `at` is where it was met.
+    pub(super) fn told(&self, stop: &Stop, at: usize) -> Told {
+        let way = match stop {
+            Stop::Syntax(_) | Stop::TooDeep => way_to(self.text, &self.message, at),
+            // Beyond the key's closing quote.
+            Stop::Duplicate(_, key) | Stop::Unknown(_, key) => {
+                way_to(self.text, &self.message, key.end + 1)
+            }
+            Stop::Null | Stop::NotAnObject => Vec::new(),
+        };
+        let (code, mut message) = self.code(stop, at);
+        if matches!(stop, Stop::Syntax(_) | Stop::TooDeep) && way.len() > 1 {
+            message.push_str(&format!(", in `{}`", place::told(&way)));
+        }
+        Told { code, message, way }
+    }
+
+    fn code(&self, stop: &Stop, at: usize) -> (Code, String) {
         let text = &self.text[..self.message.end];
         let offset = at - self.message.start;
         let name = self.name;

@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Escaped,
     Object,
     Array,
+    /// What stands in the place of an object that leads to it, without the quotes of a string.
+    Misplaced,
 }
 
 /// Where a value stands in the text, quotes included, and what it is.
@@ -30,6 +32,12 @@ pub(super) struct Span {
 
 impl Span {
     pub(super) const ABSENT: Self = Self { start: 0, end: 0, kind: Kind::Absent };
+
+    /// The same as what stands in the place of an object.
+    pub(super) fn misplaced(&self) -> Self {
+        let (start, end) = (self.start + self.quote(), self.end - self.quote());
+        Self { start, end, kind: Kind::Misplaced }
+    }
 
     /// Its bytes, with the quotes of a string.
     #[inline]

@@ -55,6 +55,79 @@ fn what_does_not_fit_is_told_with_its_place() {
 }
 
 #[test]
+fn what_is_no_json_is_told_with_its_place_too() {
+    for (message, code, place, told) in [
+        (r#"{"items":[{},{"price":NaN}]}"#, "not_json", "items[1].price", ", in `items[1].price`"),
+        (r#"{"items":[{"at":{"shelf":"\ud800x"}}]}"#, "not_json", "items[0].at.shelf", "surrogate"),
+        (r#"{"items":[{"sizes":[1,01]}]}"#, "not_json", "items[0].sizes[1]", "`items[0].sizes[1]`"),
+        (r#"{"items":[{"price":[[1]]}]}"#, "too_deep", "items[0].price", "limit 4, in `items[0]"),
+        (r#"{"id":"1","i\u0064":"2"}"#, "duplicate_field", "id", "is there twice"),
+        (r#"{"items":[],"items":[]}"#, "duplicate_field", "items", "is there twice"),
+    ] {
+        let output = run(&config(&items(), &json!({"max_depth": 4})), messages(&[message]));
+        assert_eq!(rows(&output), [json!({"refused": code, "column": place})], "{message}");
+        let message = &output.rejections[0].message;
+        assert!(message.contains(told), "{message}");
+    }
+    // In an object that no column is of there is a place, and no column.
+    let output = run(&config(&items(), &json!({})), messages(&[r#"{"x":{"y":NaN}}"#]));
+    assert_eq!(rows(&output), [json!({"refused": "not_json"})]);
+    assert!(output.rejections[0].message.ends_with(", in `x.y`"), "{:?}", output.rejections);
+}
+
+#[test]
+fn what_stands_in_the_place_of_an_object_around_an_array_is_told() {
+    let columns = json!([
+        {"name": "n", "type": "int64"},
+        {"name": "id", "type": "text"},
+        {"name": "user", "type": "record", "fields": [{"name": "id", "type": "text"}]},
+        {"name": "tags", "type": "text", "repeated": true},
+    ]);
+    let envelope = json!({"id": "context.id", "user": "context.user", "tags": "context.tags"});
+    let more = json!({"explode": "events", "envelope": envelope, "unknown": "keep"});
+    let one = |context: &str, more: &Value| {
+        let message = format!(r#"{{"context":{context},"events":[{{"n":1}}]}}"#);
+        rows(&run(&config(&columns, more), messages(&[&message]))).remove(0)
+    };
+    let none = json!({"n": 1, "tags": []});
+    for context in [r#""x""#, "7", "[]", r#"["a"]"#, "true"] {
+        let told = json!({"refused": "wrong_type", "column": "id"});
+        assert_eq!(one(context, &more), told, "{context}");
+    }
+    for context in ["null", "{}", r#""""#] {
+        assert_eq!(one(context, &more), none, "{context}");
+    }
+    let mut null = more.clone();
+    null["unreadable"] = json!("null");
+    testing::take_log();
+    // A list is refused all the same: an empty one would say that there is nothing.
+    assert_eq!(one("7", &null), json!({"refused": "wrong_type", "column": "tags"}));
+    // Of two that are there twice, one is around the array and one is an element's.
+    let message = r#"{"context":{"user":1,"user":2},"events":[{"n":1,"n":2}]}"#;
+    let output = run(&config(&columns, &more), messages(&[message]));
+    assert_eq!(rows(&output), [json!({"refused": "duplicate_field", "column": "user"})]);
+    let message = r#"{"events":[{"n":1},{"n":2,"n":NaN}]}"#;
+    let output = run(&config(&columns, &more), messages(&[message]));
+    assert_eq!(rows(&output), [json!({"refused": "not_json", "column": "n"})]);
+    assert!(output.rejections[0].message.ends_with(", in `events[1].n`"));
+}
+
+#[test]
+fn an_array_in_the_place_of_an_object_is_no_list_below_it() {
+    let columns = json!([
+        {"name": "tags", "type": "text", "repeated": true, "from": "geo.tags"},
+        {"name": "params", "type": "record", "entries": {"key": "k", "value": "v"},
+            "from": "ga.params", "fields": [{"name": "a", "type": "text"}]},
+    ]);
+    for (message, place) in
+        [(r#"{"geo":["a","b"]}"#, "tags"), (r#"{"ga":[{"k":"a","v":"x"}]}"#, "params")]
+    {
+        let output = run(&config(&columns, &json!({})), messages(&[message]));
+        assert_eq!(rows(&output), [json!({"refused": "wrong_type", "column": place})]);
+    }
+}
+
+#[test]
 fn a_null_record_has_null_fields_and_requires_nothing() {
     let output = run(
         &config(&items(), &json!({})),
@@ -95,7 +168,11 @@ fn keys_of_records_are_unknown_or_twice_as_those_of_messages_are() {
             r#"{"items":[{"x":1}]}"#,
             json!({"refused": "unknown_field"}),
         ),
-        (json!({}), r#"{"items":[{"price":1,"price":2}]}"#, json!({"refused": "duplicate_field"})),
+        (
+            json!({}),
+            r#"{"items":[{"price":1,"price":2}]}"#,
+            json!({"refused": "duplicate_field", "column": "items[0].price"}),
+        ),
         (
             json!({"duplicates": "last"}),
             r#"{"items":[{"price":1,"pric\u0065":2}]}"#,

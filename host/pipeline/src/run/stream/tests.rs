@@ -30,6 +30,7 @@ fn slot(cache: &Path) -> Slot {
             max_rejected_increase: 0.0,
             max_filtered_increase: 0.0,
             max_changed_share: 1.0,
+            max_routed_change: 0.1,
             max_fault_increase: 0.0,
             max_fuel_ratio: 1.0,
         },

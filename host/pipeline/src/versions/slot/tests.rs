@@ -21,6 +21,7 @@ fn slot() -> (Slot, Library) {
             max_rejected_increase: 0.02,
             max_filtered_increase: 0.02,
             max_changed_share: 1.0,
+            max_routed_change: 0.1,
             max_fault_increase: 0.001,
             max_fuel_ratio: 3.0,
         },
