@@ -229,7 +229,7 @@ impl BigQuery {
 
 impl BigQuery {
     /// Starts a job; or says in BigQuery's words that there is one of its id.
-    async fn insert_job(
+    pub(super) async fn insert_job(
         &self,
         job: &Job,
         what: &str,

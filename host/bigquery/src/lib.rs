@@ -11,6 +11,7 @@ mod error;
 mod exactly_once;
 mod ledger;
 mod load;
+mod marks;
 mod patience;
 mod query;
 mod rest;

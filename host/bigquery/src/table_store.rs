@@ -85,6 +85,10 @@ impl TableStore for BigQuery {
         Ok(Some(Box::new(())))
     }
 
+    async fn mark(&self, load_id: &str, period: u64) -> Result<bool, TableError> {
+        Ok(BigQuery::mark(self, load_id, period).await?)
+    }
+
     /// A repeated row is told by offsets or not at all: `key` is not looked at.
     async fn appender(
         &self,

@@ -15,6 +15,9 @@ pub enum Source {
         uri: String,
         /// How to look for new objects; the run ends with the last object where absent.
         watch: Option<Watch>,
+        /// How long an object is kept for a run that says nothing more, where tables have no locks. Objects are
+        /// not claimed there where absent.
+        claim_lease: Option<Duration>,
     },
     /// Standard input.
     Stdin,

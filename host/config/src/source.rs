@@ -24,6 +24,7 @@ pub(super) fn check(
             watch,
             watch_interval_secs,
             watch_rest_secs,
+            claim_lease_secs,
         } => {
             let name = format.or_else(|| format_of(&uri));
             let Some(name) = name else {
@@ -46,7 +47,8 @@ pub(super) fn check(
                 interval: Duration::from_secs(watch_interval_secs),
                 rest: Duration::from_secs(watch_rest_secs),
             });
-            Some((Source::Storage { uri, watch }, format))
+            let claim_lease = claim_lease_secs.map(Duration::from_secs);
+            Some((Source::Storage { uri, watch, claim_lease }, format))
         }
         raw::Source::Stdin { format, csv, max_record_bytes } => {
             Some((Source::Stdin, check_format(format, &csv, max_record_bytes, problems)?))

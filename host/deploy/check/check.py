@@ -132,6 +132,18 @@ def check_pod(deployment):
     wanted("Deployment: an update takes replicas away first", rolling["maxUnavailable"] == 0)
 
 
+def check_job(path):
+    (job,) = yaml.safe_load_all(path.read_text())
+    check_object(job, path.name)
+    spec, pod = job["spec"], job["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    wanted(f"{path.name}: pods do each other's work", "source.claim_lease_secs" in settings(container["args"]))
+    wanted(f"{path.name}: a pod that ends early leaves work", spec["completions"] == spec["parallelism"])
+    may = container["securityContext"]
+    wanted(f"{path.name}: the root is written to", may["readOnlyRootFilesystem"])
+    wanted(f"{path.name}: it may become root", pod["securityContext"]["runAsNonRoot"] and not may["allowPrivilegeEscalation"])
+
+
 # --- Terraform
 
 
@@ -270,6 +282,7 @@ def main(arguments):
     folders = [argument for argument in arguments if not argument.startswith("--")]
     folder = pathlib.Path(folders[0]) if folders else HERE.parent
     check_chart(folder, write)
+    check_job(folder / "kubernetes/job.yaml")
     check_terraform(folder)
     check_recipe(folder)
     print("\n".join(found) or "fine")

@@ -2,6 +2,7 @@
 //! stream.
 
 mod backoff;
+mod claim;
 mod cut;
 pub(crate) mod deliver;
 mod error;

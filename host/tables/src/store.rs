@@ -109,6 +109,15 @@ pub trait TableStore: fmt::Debug + Send + Sync {
     /// process ends. `None` while another has it. Where the tables cannot tell, everybody is given a claim.
     fn claim(&self, id: &str) -> Result<Option<Claim>, TableError>;
 
+    /// Marks a load as somebody's for a period: once, for all processes. `false` where that was done before.
+    /// Where locks tell who is at a load, marks are not needed, and everybody is told `true`.
+    async fn mark(&self, _load_id: &str, _period: u64) -> Result<bool, TableError> {
+        Ok(true)
+    }
+
+    /// Takes marks back, where that can be done. Those that stay are nobody's once their period is over.
+    async fn unmark(&self, _load_id: &str, _periods: &[u64]) {}
+
     /// An appender of a pipeline. `key` are the columns that tell a repeated row, as far as the table has
     /// them; rows without a value in the first of them are never taken for repeated.
     async fn appender(

@@ -13,17 +13,17 @@ use crate::cloud::wait_until;
 use crate::emulators::Storage;
 use crate::support::{Process, Scratch, conserved, plugins, root};
 
-const WAITS: &str = "another run is loading this object, waiting for it";
+pub(crate) const WAITS: &str = "another run is loading this object, waiting for it";
 
 /// A run. It does not outlive the test, stopped or not.
-struct Run {
+pub(crate) struct Run {
     child: Process,
     talk: PathBuf,
 }
 
 impl Run {
     /// Starts a run; `name` is for what it says.
-    fn start(scratch: &Scratch, name: &str, mut command: Command) -> Self {
+    pub(crate) fn start(scratch: &Scratch, name: &str, mut command: Command) -> Self {
         let talk = scratch.path(&format!("{name}.log"));
         let log = std::fs::File::create(&talk).unwrap();
         let child = Process::spawn(command.stdout(Stdio::piped()).stderr(log));
@@ -31,20 +31,20 @@ impl Run {
     }
 
     /// What it has said so far.
-    fn talk(&self) -> String {
+    pub(crate) fn talk(&self) -> String {
         std::fs::read_to_string(&self.talk).unwrap()
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         crate::cloud::signal(&self.child, name);
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         // It may have ended by itself.
         let _ = self.child.kill();
     }
 
-    fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
@@ -72,7 +72,7 @@ impl Run {
     }
 
     /// Waits for its end.
-    fn wait(&mut self) -> (ExitStatus, String) {
+    pub(crate) fn wait(&mut self) -> (ExitStatus, String) {
         let mut stdout = String::new();
         let mut pipe = self.child.stdout.take().unwrap();
         std::io::Read::read_to_string(&mut pipe, &mut stdout).unwrap();
@@ -81,7 +81,7 @@ impl Run {
 
     /// Waits for its end, which has to be a good one.
     #[track_caller]
-    fn summary(mut self) -> Json {
+    pub(crate) fn summary(mut self) -> Json {
         let (status, stdout) = self.wait();
         assert!(status.success(), "{status}: {}", self.talk());
         let summary = serde_json::from_str(&stdout).unwrap();
@@ -94,7 +94,7 @@ impl Run {
 /// rather than timed: one that has got past it before the signal came is started anew, by `start` with
 /// the number of the try. The run has to name its objects by a pattern: one that is named itself is
 /// opened while it is looked for, too.
-fn caught(object: &Path, mut start: impl FnMut(u32) -> Run) -> (Run, u32) {
+pub(crate) fn caught(object: &Path, mut start: impl FnMut(u32) -> Run) -> (Run, u32) {
     let object = object.canonicalize().unwrap();
     for number in 0..50 {
         let mut run = start(number);
@@ -115,12 +115,12 @@ fn caught(object: &Path, mut start: impl FnMut(u32) -> Run) -> (Run, u32) {
     panic!("no run was caught while it read `{}`", object.display());
 }
 
-fn batch() -> String {
+pub(crate) fn batch() -> String {
     root().join("host/pipelines/batch.toml").to_string_lossy().into_owned()
 }
 
 /// Generates objects in folder `in`: names and how many rows.
-fn objects(scratch: &Scratch, objects: &[(&str, u32)]) {
+pub(crate) fn objects(scratch: &Scratch, objects: &[(&str, u32)]) {
     plugins();
     std::fs::create_dir(scratch.path("in")).unwrap();
     for (seed, (name, rows)) in objects.iter().enumerate() {
@@ -134,13 +134,13 @@ fn objects(scratch: &Scratch, objects: &[(&str, u32)]) {
 }
 
 /// A run over objects of folder `in` into the warehouse on the disk.
-fn over(scratch: &Scratch, pattern: &str) -> Command {
+pub(crate) fn over(scratch: &Scratch, pattern: &str) -> Command {
     let source = format!("source.uri=in/{pattern}");
     scratch.command(&["run", "--json", &batch(), "--set", &source])
 }
 
 /// See [`caught`]; the warehouse is empty when the run starts.
-fn caught_over(scratch: &Scratch, pattern: &str, object: &str) -> Run {
+pub(crate) fn caught_over(scratch: &Scratch, pattern: &str, object: &str) -> Run {
     let start = |_| {
         forget(scratch);
         Run::start(scratch, "caught", over(scratch, pattern))
@@ -148,7 +148,7 @@ fn caught_over(scratch: &Scratch, pattern: &str, object: &str) -> Run {
     caught(&scratch.path("in").join(object), start).0
 }
 
-fn forget(scratch: &Scratch) {
+pub(crate) fn forget(scratch: &Scratch) {
     let warehouse = scratch.path("warehouse");
     if warehouse.exists() {
         std::fs::remove_dir_all(warehouse).unwrap();
@@ -156,7 +156,7 @@ fn forget(scratch: &Scratch) {
 }
 
 /// What a query in the same surroundings answers.
-fn query(command: &dyn Fn(&[&str]) -> Command, sql: &str) -> Vec<Json> {
+pub(crate) fn query(command: &dyn Fn(&[&str]) -> Command, sql: &str) -> Vec<Json> {
     let output = command(&["query", "--json", sql]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -164,7 +164,7 @@ fn query(command: &dyn Fn(&[&str]) -> Command, sql: &str) -> Vec<Json> {
 }
 
 /// Everything that two warehouses with the same objects must agree on.
-fn content(command: &dyn Fn(&[&str]) -> Command) -> Vec<Json> {
+pub(crate) fn content(command: &dyn Fn(&[&str]) -> Command) -> Vec<Json> {
     let rows = "SELECT source, COUNT(*) AS n, COUNT(DISTINCT source_line) AS places, SUM(source_line) AS checksum \
          FROM clickstream_analytics.clickstream_batch GROUP BY source ORDER BY source";
     let letters = "SELECT source, COUNT(*) AS n, COUNT(DISTINCT letter_id) AS places, SUM(source_line) AS checksum \
@@ -174,12 +174,12 @@ fn content(command: &dyn Fn(&[&str]) -> Command) -> Vec<Json> {
     [rows, letters, loads].into_iter().flat_map(|sql| query(command, sql)).collect()
 }
 
-fn on_disk(scratch: &Scratch) -> Vec<Json> {
+pub(crate) fn on_disk(scratch: &Scratch) -> Vec<Json> {
     content(&|arguments| scratch.command(arguments))
 }
 
 /// Rows and dead letters of an object, and its entries in the ledger.
-fn of(scratch: &Scratch, object: &str) -> (u64, u64) {
+pub(crate) fn of(scratch: &Scratch, object: &str) -> (u64, u64) {
     let count = |table: &str| {
         scratch.number(&format!(
             "SELECT COUNT(*) FROM clickstream_analytics.{table} WHERE source LIKE '%/{object}@%'"
@@ -188,7 +188,7 @@ fn of(scratch: &Scratch, object: &str) -> (u64, u64) {
     (count("clickstream_batch") + count("dead_letter"), count("load_ledger"))
 }
 
-fn count(summary: &Json, key: &str) -> u64 {
+pub(crate) fn count(summary: &Json, key: &str) -> u64 {
     match &summary[key] {
         Json::Array(list) => list.len() as u64,
         number => number.as_u64().unwrap(),
@@ -197,7 +197,7 @@ fn count(summary: &Json, key: &str) -> u64 {
 
 /// Nothing is left in the staging folder.
 #[track_caller]
-fn nothing_is_staged(scratch: &Scratch) {
+pub(crate) fn nothing_is_staged(scratch: &Scratch) {
     let left = std::fs::read_dir(scratch.path("warehouse/_staging"));
     let left: Vec<_> = left.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     assert!(left.is_empty(), "{left:?}");
@@ -280,14 +280,15 @@ fn a_run_that_waits_ends_when_it_is_interrupted() {
     wait_until("the second run to wait", || second.talk().contains(WAITS));
     second.signal("-INT");
     let second = second.summary();
-    assert_eq!((count(&second, "objects_loaded"), count(&second, "objects_left")), (0, 2));
+    // It has gone on with what nobody was at.
+    assert_eq!((count(&second, "objects_loaded"), count(&second, "objects_left")), (1, 1));
     first.signal("-CONT");
-    assert_eq!(count(&first.summary(), "objects_loaded"), 2);
+    assert_eq!(count(&first.summary(), "objects_loaded"), 1);
     nothing_is_staged(&scratch);
 }
 
 /// Moments at which runs are killed, the earliest first.
-fn moments(number: u32, within: Duration) -> Vec<Duration> {
+pub(crate) fn moments(number: u32, within: Duration) -> Vec<Duration> {
     let mut moments: Vec<Duration> =
         (0..number).map(|_| within * (rand::random::<u32>() % 1000) / 1000).collect();
     moments.sort();
@@ -398,7 +399,12 @@ fn killed_at_any_moment_replays_at_once_write_each_row_once() {
 }
 
 /// The binary, with a warehouse in Cloud Storage.
-fn in_cloud(scratch: &Scratch, storage: &Storage, folder: &str, arguments: &[&str]) -> Command {
+pub(crate) fn in_cloud(
+    scratch: &Scratch,
+    storage: &Storage,
+    folder: &str,
+    arguments: &[&str],
+) -> Command {
     let local = scratch.command(arguments);
     let mut command = Command::new(local.get_program());
     command.current_dir(scratch.folder.path());

@@ -56,6 +56,8 @@ mod routes;
 mod routes_bigquery;
 mod schema;
 mod secrets;
+mod several_streams;
+mod shared_loads;
 mod shop_events;
 mod stages;
 mod storage;

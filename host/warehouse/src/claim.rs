@@ -20,7 +20,8 @@
 //!
 //! Machines that share a folder keep out of each other's way only where its file system's locks reach from
 //! one to the other, as those of NFS do unless it is mounted with `local_lock`. In Cloud Storage there are
-//! no claims; see [`super::decision`].
+//! no locks: there are marks, which last for a while ([`super::marks`]), and what is right rests on
+//! [`super::decision`].
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};

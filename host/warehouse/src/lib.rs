@@ -17,8 +17,8 @@
 //! One input object is one load: one file of rows and one of dead letters, each created whole, then one
 //! entry in the ledger. A load whose entry is missing has not happened: on a disk, what is left of it is
 //! removed when the object is loaded again, and in Cloud Storage it is finished where it was decided for.
-//! Of several runs at one object, on a disk one loads and the others wait; in Cloud Storage all may, and
-//! one is decided for.
+//! Of several runs at one object, on a disk one loads and the others go on with other objects; in Cloud
+//! Storage all may, and one is decided for, unless marks keep them off each other's objects.
 
 mod claim;
 mod compact;
@@ -32,6 +32,7 @@ mod left;
 mod live;
 mod load;
 mod log;
+mod marks;
 mod plan;
 mod query;
 mod reading;

@@ -90,6 +90,16 @@ impl TableStore for Warehouse {
         Ok(claim.map(|claim| -> Claim { Box::new(claim) }))
     }
 
+    async fn mark(&self, load_id: &str, period: u64) -> Result<bool, TableError> {
+        Ok(self.disk.is_some() || Warehouse::mark(self, load_id, period).await?)
+    }
+
+    async fn unmark(&self, load_id: &str, periods: &[u64]) {
+        if self.disk.is_none() {
+            Warehouse::unmark(self, load_id, periods).await;
+        }
+    }
+
     async fn appender(
         &self,
         table: &TableName,

@@ -47,10 +47,14 @@ fn bar(status: &Status, ended: &AtomicBool) {
         bar.set_position(now.bytes);
         let rate = now.rows_in as f64 / bar.elapsed().as_secs_f64().max(0.001);
         bar.set_message(format!(
-            "{} rows, {}/s, {} rejected",
+            "{} rows, {}/s, {} rejected{}",
             HumanCount(now.rows_in),
             HumanCount(rate as u64),
             HumanCount(now.rows_rejected),
+            match now.objects_of_others {
+                0 => String::new(),
+                objects => format!(", {objects} objects loaded by other runs"),
+            },
         ));
         std::thread::park_timeout(Duration::from_millis(100));
     }
@@ -97,6 +101,7 @@ fn lines(status: &Status, ended: &AtomicBool) {
             bytes = now.bytes,
             bytes_total = now.bytes_total,
             object = now.object,
+            objects_of_others = now.objects_of_others,
             "running"
         );
     }

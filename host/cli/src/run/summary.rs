@@ -50,6 +50,9 @@ fn print_not_begun(summary: &Summary) {
     if let Some(more @ 1..) = summary.skipped.len().checked_sub(NAMED) {
         eprintln!("skipped {more} more: they are loaded already");
     }
+    if summary.loaded_by_others > 0 {
+        eprintln!("{} of them were loaded by other runs meanwhile", summary.loaded_by_others);
+    }
     for passed_over in summary.passed_over.iter().take(NAMED) {
         eprintln!("passed over {}: it {}", passed_over.uri, passed_over.why);
     }
@@ -242,6 +245,7 @@ pub(crate) fn as_json(summary: &Summary) -> serde_json::Value {
         "bytes": counts.bytes,
         "objects_loaded": summary.loaded,
         "objects_skipped": summary.skipped,
+        "objects_loaded_by_others": summary.loaded_by_others,
         "objects_failed": failed.collect::<Vec<_>>(),
         "objects_passed_over": passed_over.collect::<Vec<_>>(),
         "objects_left": summary.left,

@@ -21,6 +21,7 @@ pub struct Status {
     rows_given_up: AtomicU64,
     loads_failed: AtomicU64,
     objects_failed: AtomicU64,
+    objects_of_others: AtomicU64,
     retries: AtomicU64,
     bytes_total: AtomicU64,
     batches: AtomicU64,
@@ -86,6 +87,8 @@ pub struct Snapshot {
     pub loads_failed: u64,
     /// Objects that are set aside by now.
     pub objects_failed: u64,
+    /// Objects that other runs have loaded since this one began.
+    pub objects_of_others: u64,
     /// What failed by the tables and was tried again: appends of a stream, loads of a watched source.
     pub retries: u64,
     /// Stored bytes read.
@@ -127,6 +130,7 @@ impl Default for Status {
             rows_given_up: AtomicU64::default(),
             loads_failed: AtomicU64::default(),
             objects_failed: AtomicU64::default(),
+            objects_of_others: AtomicU64::default(),
             retries: AtomicU64::default(),
             bytes_total: AtomicU64::default(),
             batches: AtomicU64::default(),
@@ -165,6 +169,7 @@ impl Status {
             rows_given_up: self.rows_given_up.load(Ordering::Relaxed),
             loads_failed: self.loads_failed.load(Ordering::Relaxed),
             objects_failed: self.objects_failed.load(Ordering::Relaxed),
+            objects_of_others: self.objects_of_others.load(Ordering::Relaxed),
             retries: self.retries.load(Ordering::Relaxed),
             bytes: self.progress.bytes(),
             bytes_total: self.bytes_total.load(Ordering::Relaxed),
@@ -296,6 +301,13 @@ impl Status {
 
     pub(crate) fn expect_bytes(&self, bytes: u64) {
         self.bytes_total.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// An object of so many bytes that another run has loaded: they are not to be read any more.
+    pub(crate) fn loaded_by_another(&self, bytes: u64) {
+        self.objects_of_others.fetch_add(1, Ordering::Relaxed);
+        let less = |total: u64| Some(total.saturating_sub(bytes));
+        let _ = self.bytes_total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     pub(crate) fn reading(&self, uri: &str) {

@@ -162,6 +162,8 @@ pub struct Summary {
     pub loaded: u64,
     /// Objects skipped, since the ledger has them.
     pub skipped: Vec<String>,
+    /// How many of those other runs have loaded while this one went on.
+    pub loaded_by_others: u64,
     /// Objects that can't be loaded.
     pub failed: Vec<FailedObject>,
     /// What holds nothing, or is not data.

@@ -14,6 +14,7 @@ use arrow::error::ArrowError;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use super::claim::Claim;
 use super::judge::Judge;
 use super::line::{self, Broken};
 use super::stop::Stop;
@@ -32,7 +33,7 @@ use clickmill_source::{Interrupt, Object, SourceError};
 use clickmill_tables::ledger::{self, Committed};
 
 /// How often to look whether another run has ended.
-const TURN: Duration = Duration::from_millis(100);
+pub(super) const TURN: Duration = Duration::from_millis(100);
 
 /// Why an object is not loaded.
 #[derive(Debug, thiserror::Error)]
@@ -123,8 +124,8 @@ pub(super) enum Outcome {
         counts: Counts,
     },
     Interrupted,
-    /// The run was told to stop while another was at the object.
-    Left,
+    /// Another run is at it.
+    Claimed,
 }
 
 /// Tries something until no other process is at it. `None` where told to stop meanwhile. `tell` says what
@@ -151,8 +152,22 @@ pub(crate) fn in_turn<T>(
     }
 }
 
-/// Loads one object, unless another run has by now.
+/// Loads one object, unless another run has by now or is at it.
 pub(super) fn load(
+    context: &Context,
+    object: &Object,
+    load_id: &str,
+    judge: &mut Judge,
+    status: &Status,
+    stop: &Stop,
+) -> Result<Outcome, LoadError> {
+    let Some(claim) = Claim::take(context, load_id)? else { return Ok(Outcome::Claimed) };
+    let outcome = load_claimed(context, object, load_id, judge, status, stop);
+    claim.end(context);
+    outcome
+}
+
+fn load_claimed(
     context: &Context,
     object: &Object,
     load_id: &str,
@@ -165,16 +180,12 @@ pub(super) fn load(
     judge.begin();
     let dead_letters = (pipeline.dead_letter.table.clone(), context.letters.schema.clone());
     let targets = Targets::of(&pipeline.sink, dead_letters);
-    let tell = || {
-        tracing::info!(object = object.uri, "another run is loading this object, waiting for it");
-    };
-    let begin = || context.tables.begin_load(runtime, load_id, &targets);
     // Before anything else: what is opened while another run is at the object may go stale, and where
     // that run loads it there is nothing to open.
-    let mut load = match in_turn(runtime, stop, tell, begin)? {
+    let mut load = match context.tables.begin_load(runtime, load_id, &targets)? {
         Some(Begun::Load(load)) => load,
         Some(Begun::LoadedAlready) => return Ok(Outcome::LoadedAlready),
-        None => return Ok(Outcome::Left),
+        None => return Ok(Outcome::Claimed),
     };
     let mut read = 0;
     let filled = fill(context, object, &mut *load, judge, status, stop, &mut read);
@@ -225,7 +236,13 @@ fn commit(
             status.load(&counts);
             Ok(Outcome::Loaded { counts, plugin_set })
         }
-        Committed::ByAnother => Ok(Outcome::LoadedAlready),
+        Committed::ByAnother => {
+            tracing::info!(
+                object = object.uri,
+                "another run has loaded this object at the same time: with `source.claim_lease_secs` runs share what there is"
+            );
+            Ok(Outcome::LoadedAlready)
+        }
     }
 }
 

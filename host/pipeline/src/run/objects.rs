@@ -1,13 +1,21 @@
 //! The objects of a source, one load each. An object that can't be loaded is logged, counted and entered
 //! beside the ledger, and the others go on. A failure of the tables themselves ends the run, unless it is to
 //! wait for them.
+//!
+//! Any number of runs share the objects. An object that another run has claimed is passed over, and looked at
+//! again once there is nothing else to do: by then it is loaded, or it is nobody's, or it is waited for. A run
+//! that meets another goes on in an order of its own, so that they do not go after the same objects one after
+//! the other; alone it keeps the order of the listing. How objects are claimed is told in
+//! `clickmill_warehouse::claim` for a disk, and else in [`super::claim`].
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use super::claim;
 use super::error::RunError;
 use super::judge::Judge;
-use super::load::{LoadError, Outcome, load};
+use super::load::{LoadError, Outcome, TURN, load};
 use super::stop::Stop;
 use crate::context::Context;
 use crate::observe::status::Status;
@@ -22,6 +30,9 @@ const SUCCESSORS: u32 = 3;
 /// The first wait for tables that fail; each is twice the one before it, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// After so many objects that other runs have, the ledger is asked what else they have loaded.
+const MET: u32 = 8;
 
 /// How often tables are tried again that fail and may be well later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +65,48 @@ pub(super) struct Loader<'a> {
     pub retries: TableRetries,
     pub judge: Judge,
     pub summary: Summary,
+}
+
+/// Objects that are to be loaded.
+#[derive(Default)]
+struct Waiting {
+    /// Each with how often it was taken up again, since it was written anew.
+    ahead: VecDeque<(Object, u32)>,
+    /// Those that other runs have claimed.
+    claimed: Vec<(Object, u32)>,
+    /// How many objects of other runs were met since the ledger was asked.
+    met: u32,
+    /// Whether any was.
+    is_shared: bool,
+    /// Whether it was told which are waited for.
+    is_told: bool,
+}
+
+impl Waiting {
+    fn len(&self) -> u64 {
+        (self.ahead.len() + self.claimed.len()) as u64
+    }
+
+    /// Another run is at the same objects: from now on they are taken in an order of this run's own.
+    fn meet_another(&mut self) {
+        self.met += 1;
+        if !std::mem::replace(&mut self.is_shared, true) {
+            let order = RandomState::new();
+            let objects = self.ahead.make_contiguous();
+            objects.sort_by_cached_key(|(object, _)| order.hash_one(&object.uri));
+        }
+    }
+}
+
+/// What became of an object's turn.
+enum Turn {
+    Over,
+    /// Another run has loaded it.
+    OverByAnother,
+    /// Another run is at it.
+    Claimed,
+    /// The run was told to stop.
+    Stopped,
 }
 
 /// Loads what was listed, and ends.
@@ -108,31 +161,42 @@ impl<'a> Loader<'a> {
             self.summary.left += objects.len() as u64;
             return Ok(done);
         };
-        let mut waiting = VecDeque::new();
+        let mut waiting = Waiting::default();
         for object in objects {
             if loaded.contains(&object.name()) {
                 self.summary.skipped.push(object.uri.clone());
                 done.over.push(object.name());
             } else {
                 self.status.expect_bytes(object.size.unwrap_or(0));
-                waiting.push_back((object, 0));
+                waiting.ahead.push_back((object, 0));
             }
         }
-        while let Some((object, successors)) = waiting.pop_front() {
-            let left = 1 + waiting.len() as u64;
+        while self.come_next(&mut waiting, &mut done)? {
+            let Some((object, successors)) = waiting.ahead.pop_front() else { continue };
+            let left = 1 + waiting.len();
             if self.stop.after_object() {
                 self.summary.left += left;
                 break;
             }
             self.status.reading(&object.uri);
             let error = match self.load_one(&object)? {
-                Ok(true) => {
-                    done.over.push(object.name());
+                Ok(turn) => {
+                    match turn {
+                        Turn::Over => done.over.push(object.name()),
+                        Turn::OverByAnother => {
+                            self.skip(&object, &mut done);
+                            waiting.meet_another();
+                        }
+                        Turn::Claimed => {
+                            waiting.claimed.push((object, successors));
+                            waiting.meet_another();
+                        }
+                        Turn::Stopped => {
+                            self.summary.left += left;
+                            break;
+                        }
+                    }
                     continue;
-                }
-                Ok(false) => {
-                    self.summary.left += left;
-                    break;
                 }
                 Err(error) => error,
             };
@@ -141,7 +205,7 @@ impl<'a> Loader<'a> {
                 && successors < SUCCESSORS
                 && let Some(successor) = self.successor(&object)
             {
-                waiting.push_back((successor, successors + 1));
+                waiting.ahead.push_back((successor, successors + 1));
                 continue;
             }
             let failed = Failed {
@@ -157,6 +221,57 @@ impl<'a> Loader<'a> {
             done.failed.push(failed);
         }
         Ok(done)
+    }
+
+    /// Looks after what other runs do: objects that they have loaded are left out, and where all that are left
+    /// are theirs, those are waited for. Returns whether there is anything left to do.
+    fn come_next(&mut self, waiting: &mut Waiting, done: &mut Done) -> Result<bool, RunError> {
+        let is_waited_for = waiting.ahead.is_empty() && !waiting.claimed.is_empty();
+        if is_waited_for {
+            for (object, _) in waiting.claimed.iter().filter(|_| !waiting.is_told) {
+                let object = &object.uri;
+                tracing::info!(object, "another run is loading this object, waiting for it");
+            }
+            waiting.is_told = true;
+            // Nothing is in hand that would have to be finished.
+            let turn = claim::lease(self.context).map_or(TURN, |lease| (lease / 8).max(TURN));
+            self.stop.pause(&self.context.runtime, turn);
+        }
+        if (is_waited_for || waiting.met >= MET) && !self.stop.after_object() {
+            self.leave_out_loaded(waiting, done)?;
+        }
+        if waiting.ahead.is_empty() {
+            waiting.ahead.extend(waiting.claimed.drain(..));
+        }
+        Ok(!waiting.ahead.is_empty())
+    }
+
+    /// Asks the ledger which objects are loaded by now, and leaves them out.
+    fn leave_out_loaded(&mut self, waiting: &mut Waiting, done: &mut Done) -> Result<(), RunError> {
+        waiting.met = 0;
+        let target = &self.context.pipeline.sink.table;
+        let id = |object: &Object| ledger::load_id(target, &object.name());
+        let all = waiting.ahead.iter().chain(&waiting.claimed);
+        let ids: Vec<String> = all.map(|(object, _)| id(object)).collect();
+        let Some(loaded) = self.in_ledger(&ids)? else { return Ok(()) };
+        let is_open = |object: &Object| !loaded.contains(&id(object));
+        let ahead = std::mem::take(&mut waiting.ahead).into_iter();
+        let claimed = std::mem::take(&mut waiting.claimed).into_iter();
+        let (ahead, over): (_, Vec<_>) = ahead.partition(|(object, _)| is_open(object));
+        let (claimed, also_over): (_, Vec<_>) = claimed.partition(|(object, _)| is_open(object));
+        (waiting.ahead, waiting.claimed) = (ahead.into(), claimed);
+        for (object, _) in over.into_iter().chain(also_over) {
+            self.skip(&object, done);
+        }
+        Ok(())
+    }
+
+    /// Another run has loaded an object since this one began.
+    fn skip(&mut self, object: &Object, done: &mut Done) {
+        self.status.loaded_by_another(object.size.unwrap_or(0));
+        self.summary.skipped.push(object.uri.clone());
+        self.summary.loaded_by_others += 1;
+        done.over.push(object.name());
     }
 
     /// What an object has become that was written anew since it was listed.
@@ -203,8 +318,8 @@ impl<'a> Loader<'a> {
         self.retried(|| context.runtime.block_on(context.tables.loaded(ids, target)))
     }
 
-    /// Loads an object. Returns whether the run is to go on, or why the object can't be loaded.
-    fn load_one(&mut self, object: &Object) -> Result<Result<bool, NotLoaded>, RunError> {
+    /// Loads an object, or says why it can't be loaded.
+    fn load_one(&mut self, object: &Object) -> Result<Result<Turn, NotLoaded>, RunError> {
         let load_id = ledger::load_id(&self.context.pipeline.sink.table, &object.name());
         let (context, status, stop) = (self.context, self.status, self.stop);
         let mut backoff = Backoff::default();
@@ -213,7 +328,7 @@ impl<'a> Loader<'a> {
                 Ok(outcome) => break outcome,
                 Err(LoadError::Sink(error)) if self.waits_for(&error) => {
                     if !backoff.wait(&error, context, status, stop) {
-                        return Ok(Ok(false));
+                        return Ok(Ok(Turn::Stopped));
                     }
                 }
                 Err(error) => {
@@ -229,13 +344,13 @@ impl<'a> Loader<'a> {
                 self.summary.loaded += 1;
                 self.summary.plugin_set = Some(plugin_set);
             }
-            Outcome::LoadedAlready => self.summary.skipped.push(object.uri.clone()),
+            Outcome::LoadedAlready => return Ok(Ok(Turn::OverByAnother)),
+            Outcome::Claimed => return Ok(Ok(Turn::Claimed)),
             Outcome::Nothing => {
                 let why = "holds nothing but a byte order mark or line ends";
                 let uri = object.uri.clone();
                 self.summary.passed_over.push(clickmill_source::PassedOver { uri, why });
             }
-            Outcome::Left => return Ok(Ok(false)),
             Outcome::Interrupted => {
                 return Err(RunError::Interrupted { object: object.uri.clone() });
             }
@@ -245,7 +360,7 @@ impl<'a> Loader<'a> {
                 return Ok(Err(NotLoaded(error)));
             }
         }
-        Ok(Ok(true))
+        Ok(Ok(Turn::Over))
     }
 
     /// Enters a failure beside the ledger. Where that fails too, it is told, and nothing more: the object
