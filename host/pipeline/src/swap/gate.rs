@@ -285,7 +285,7 @@ pub(crate) fn check(
         return Err(SwapRefused::GoldenFailed { stages, failed, cases, problems });
     }
     passed("golden", format!("{all} cases"));
-    let recent = slot.recent().batches();
+    let recent = slot.recent().batches()?;
     let before = fitted.as_ref().and_then(|fitted| running.fitted(&fitted.columns));
     let shadow = match (&before, &fitted) {
         (Some(before), Some(now)) => shadow(before, now, &recent, rules)?,

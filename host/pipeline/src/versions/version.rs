@@ -69,6 +69,8 @@ pub enum Standing {
 /// Rows by what became of them, and what they cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Rates {
+    /// Batches that the rows were in.
+    pub batches: u64,
     /// Rows that the chain was given, and those that it made of them beside.
     pub rows: u64,
     /// Rows that a plugin or the table's schema refused.
@@ -179,6 +181,7 @@ impl Counted for Rates {
     }
 
     fn add(&mut self, other: Self) {
+        self.batches += other.batches;
         self.rows += other.rows;
         self.rejected += other.rejected;
         self.filtered += other.filtered;
@@ -187,6 +190,7 @@ impl Counted for Rates {
     }
 
     fn take_off(&mut self, other: Self) {
+        self.batches -= other.batches;
         self.rows -= other.rows;
         self.rejected -= other.rejected;
         self.filtered -= other.filtered;
@@ -196,15 +200,23 @@ impl Counted for Rates {
 }
 
 impl Rates {
-    /// What became of `rows` in a chain, whose stages did `stages`.
+    /// What became of the `rows` of a batch in a chain, whose stages did `stages`.
     pub(crate) fn of(rows: u64, rejected: usize, filtered: u64, stages: &[StageCounts]) -> Self {
         Self {
+            batches: 1,
             rows,
             rejected: rejected as u64,
             filtered,
             faults: stages.iter().map(|stage| stage.faults).sum(),
             fuel: stages.iter().map(|stage| stage.fuel).sum(),
         }
+    }
+
+    /// Fuel a row, if it were in batches of the size of `other`'s: no more than that. A part of the fuel is for
+    /// the row and a part for its batch, each call being a start; which part is which is not known.
+    pub(crate) fn fuel_in_batches_of(&self, other: &Self) -> f64 {
+        let batches_per_row = |of: &Self| of.batches.max(1) as f64 / of.rows.max(1) as f64;
+        self.share(self.fuel) * (batches_per_row(other) / batches_per_row(self)).max(1.0)
     }
 
     /// A count as a share of the rows.
