@@ -78,7 +78,8 @@ impl Pace {
                 let _ = self.room.acquire_many(self.others).await;
                 self.took = Some(self.cut.elapsed());
             }
-            let again = self.cut + self.took.unwrap_or_default().saturating_mul(2).min(self.max_wait);
+            let again =
+                self.cut + self.took.unwrap_or_default().saturating_mul(2).min(self.max_wait);
             until(first.map(|first| (first + self.min_wait).max(again))).await;
         };
         tokio::select! {
