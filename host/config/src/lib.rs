@@ -155,7 +155,7 @@ pub struct BatchLimits {
     #[schemars(range(min = 1, max = 60_000))]
     pub max_wait_ms: u64,
     /// Of a stream: how long it waits at least. Then the batch goes on its way once all before it are durable.
-    /// Where absent, it is what suits the tables: 20 of a warehouse on a disk, 100 of BigQuery, 500 of Cloud
+    /// Where absent, it is what suits the tables: 10 of a warehouse on a disk, 100 of BigQuery, 500 of Cloud
     /// Storage, and no more than `max_wait_ms`.
     #[schemars(range(max = 60_000))]
     pub min_wait_ms: Option<u64>,

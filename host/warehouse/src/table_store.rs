@@ -21,8 +21,8 @@ use clickmill_tables::{
     Appended, Appender, Claim, Refused, Routed, Rows, TableError, TableStore, Targets,
 };
 
-/// A flush is a file, which is packed with others before they are merged: 50 a second cost a tenth of a core.
-const MIN_WAIT_WITH_LOG: Duration = Duration::from_millis(20);
+/// A flush is a file, which is packed with others before they are merged: 60 a second cost a tenth of a core.
+const MIN_WAIT_WITH_LOG: Duration = Duration::from_millis(10);
 /// Without a log it is a file of the table at once, which every reader asks for.
 const MIN_WAIT: Duration = Duration::from_millis(500);
 
