@@ -2,11 +2,16 @@
 //! one file, through chain and projection to the Arrow bytes that BigQuery is sent, on two workers, in
 //! turn. Nothing is read from or written to anywhere else.
 //!
+//! Then how long an event is on its way from publishing to a durable row in a local warehouse, and what that
+//! costs; by an emulator of Pub/Sub too, where `PUBSUB_EMULATOR_HOST` names one.
+//!
 //!     cargo bench --bench stream
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
 
 mod clicks;
+#[path = "stream/durable.rs"]
+mod durable;
 mod smoke;
 
 use std::sync::{Arc, LazyLock};
@@ -22,6 +27,7 @@ use clickmill_sandbox::{Chain, ChainWorker};
 use clickmill_tables::Projection;
 
 use clicks::{Clicks, NOW};
+use durable::Durable;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -53,6 +59,21 @@ fn main() {
     println!("as messages   {streamed:>9.0} a second");
     println!("as a file     {loaded:>9.0} a second");
     println!("ratio         {:>9.2}", streamed / loaded);
+    println!("from publishing to a durable row");
+    for (rate, seconds) in [(500, smoke::of(60, 1)), (20_000, smoke::of(20, 1))] {
+        tell(&format!("made at {rate} a second"), &durable::made(rate, rate * seconds));
+    }
+    if std::env::var_os("PUBSUB_EMULATOR_HOST").is_some() {
+        tell("pulled at 500 a second", &durable::pulled(500, 500 * smoke::of(60, 1)));
+    }
+}
+
+fn tell(what: &str, durable: &Durable) {
+    let Durable { p50_ms, p99_ms, flushes, seconds, processor_seconds } = durable;
+    let (of_core, files) = (100.0 * processor_seconds / seconds, *flushes as f64 / seconds);
+    println!(
+        "{what:<24} {p50_ms:>5} ms (median) {p99_ms:>5} ms (99 %) {files:>6.1} flushes a second {of_core:>5.1} % of a core"
+    );
 }
 
 /// The same events as messages and as a file.

@@ -1,6 +1,7 @@
 //! BigQuery as a [`TableStore`].
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -20,6 +21,9 @@ use clickmill_tables::result_set::{Parameter, Question, ResultSet};
 use clickmill_tables::{
     Appended, Appender, Begun, Claim, Refused, Routed, Rows, TableError, TableStore, Targets,
 };
+
+/// An append is a request, which takes as long whatever is in it.
+const MIN_WAIT: Duration = Duration::from_millis(100);
 
 impl From<BigQueryError> for TableError {
     fn from(error: BigQueryError) -> Self {
@@ -206,6 +210,10 @@ impl Appender for Append {
 
     fn takes_many(&self) -> bool {
         false
+    }
+
+    fn min_wait(&self) -> Duration {
+        MIN_WAIT
     }
 
     async fn append(&self, rows: &mut Vec<Rows>, so_far: &mut Appended) -> Result<(), TableError> {

@@ -57,6 +57,11 @@ pub(super) fn check(
     let admin = raw::optional(document.remove("admin"), "admin", &mut problems);
     let admin = admin::admin(admin, folder, &mut problems);
     let batch: raw::Batch = raw::optional(document.remove("batch"), "batch", &mut problems);
+    if let Some(least) = batch.min_wait_ms.filter(|least| *least > batch.max_wait_ms) {
+        let most = batch.max_wait_ms;
+        let message = format!("is {least}, wanted at most `batch.max_wait_ms`, which is {most}");
+        problem(&mut problems, "batch.min_wait_ms", message);
+    }
     let workers: usize = raw::optional(document.remove("workers"), "workers", &mut problems);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if workers == 0 { cores.min(schema::MAX_WORKERS) } else { workers };

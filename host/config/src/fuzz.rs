@@ -48,6 +48,7 @@ fn taken(pipeline: &Pipeline) {
     assert!((1..=1 << 20).contains(&batch.max_rows), "{batch:?}");
     assert!((1..=1 << 28).contains(&batch.max_bytes), "{batch:?}");
     assert!((1..=60_000).contains(&batch.max_wait_ms), "{batch:?}");
+    assert!(batch.min_wait_ms.is_none_or(|least| least <= batch.max_wait_ms), "{batch:?}");
     let share = pipeline.dead_letter.max_rejected_share;
     assert!((0.0..=1.0).contains(&share), "letters are a share of {share}");
     let rules = &pipeline.swap.rules;

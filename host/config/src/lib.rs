@@ -151,14 +151,19 @@ pub struct BatchLimits {
     /// Bytes of the records as read.
     #[schemars(range(min = 1, max = 1 << 28))]
     pub max_bytes: usize,
-    /// Of a stream: how long the first record waits for more.
+    /// Of a stream: how long the first record waits for more, at most.
     #[schemars(range(min = 1, max = 60_000))]
     pub max_wait_ms: u64,
+    /// Of a stream: how long it waits at least. Then the batch goes on its way once all before it are durable.
+    /// Where absent, it is what suits the tables: 10 of a warehouse on a disk, 100 of BigQuery, 500 of Cloud
+    /// Storage, and no more than `max_wait_ms`.
+    #[schemars(range(max = 60_000))]
+    pub min_wait_ms: Option<u64>,
 }
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { max_rows: 8192, max_bytes: 2 << 20, max_wait_ms: 500 }
+        Self { max_rows: 8192, max_bytes: 2 << 20, max_wait_ms: 500, min_wait_ms: None }
     }
 }
 

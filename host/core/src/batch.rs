@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::filter_record_batch;
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 use bytes::Bytes;
@@ -152,6 +152,21 @@ impl Batch {
         }
     }
 
+    /// The rows of batches of one source and of the same columns, one batch behind the other. They count as
+    /// taken in when the first of them was.
+    pub fn concat(batches: &[Self]) -> Result<Self, ArrowError> {
+        let [first, rest @ ..] = batches else {
+            return Err(ArrowError::InvalidArgumentError("no batch to begin with".to_owned()));
+        };
+        if rest.is_empty() {
+            return Ok(first.clone());
+        }
+        let columns = batches.iter().map(|batch| &batch.columns);
+        let columns = concat_batches(&first.columns.schema(), columns)?;
+        let origins = Origins::concat(batches.iter().map(|batch| &batch.origins));
+        Ok(Self { columns, origins: origins?, ingest_time: first.ingest_time })
+    }
+
     /// Only the rows where `keep` is true. `keep` has one value per row.
     pub fn keep(mut self, keep: &BooleanArray) -> Result<Self, ArrowError> {
         if keep.true_count() == self.rows() {
@@ -242,6 +257,41 @@ impl Origins {
         }
     }
 
+    /// Those of rows of one source, one behind the other.
+    fn concat<'a>(all: impl Iterator<Item = &'a Self> + Clone) -> Result<Self, ArrowError> {
+        let mut joined: Option<Self> = None;
+        let mut block = Vec::with_capacity(all.clone().map(|origins| origins.block.len()).sum());
+        let has_places = all.clone().any(|origins| origins.places.is_some());
+        for origins in all {
+            let (at, rows) = (block.len(), origins.ranges.len());
+            block.extend_from_slice(&origins.block);
+            let places = || origins.places.clone().unwrap_or_else(|| vec![0; rows]);
+            let ranges = origins.ranges.iter().map(|range| range.start + at..range.end + at);
+            let Some(joined) = &mut joined else {
+                let places = has_places.then(places);
+                joined = Some(Self { places, ..origins.clone() });
+                continue;
+            };
+            match (&mut joined.positions, &origins.positions) {
+                (Positions::Lines(all), Positions::Lines(lines)) => all.extend(lines),
+                (Positions::Messages(all), Positions::Messages(messages)) => {
+                    all.extend(messages.iter().cloned());
+                }
+                (Positions::Lines(_), Positions::Messages(_))
+                | (Positions::Messages(_), Positions::Lines(_)) => {
+                    let why = "lines and messages are of two sources".to_owned();
+                    return Err(ArrowError::InvalidArgumentError(why));
+                }
+            }
+            if let Some(all) = &mut joined.places {
+                all.extend(places());
+            }
+            joined.ranges.extend(ranges);
+        }
+        let joined = joined.map(|joined| Self { block: block.into(), ..joined });
+        joined.ok_or_else(|| ArrowError::InvalidArgumentError("no origins".to_owned()))
+    }
+
     /// Those of a range of rows.
     pub fn slice(&self, rows: Range<usize>) -> Self {
         Self {
@@ -297,6 +347,34 @@ impl Origins {
 mod tests {
     use super::*;
     use crate::stage;
+
+    #[test]
+    fn batches_of_one_source_become_one() {
+        let batch = |lines: Vec<u64>, places: Option<Vec<u64>>, text: &'static str| Batch {
+            columns: RecordBatch::try_from_iter([(
+                "line",
+                Arc::new(arrow::array::UInt64Array::from(lines.clone())) as ArrayRef,
+            )])
+            .expect("a batch"),
+            origins: Origins {
+                source: "s".into(),
+                header: None,
+                ranges: (0..lines.len()).map(|row| row..row + 1).collect(),
+                positions: Positions::Lines(lines),
+                places,
+                block: Bytes::from_static(text.as_bytes()),
+            },
+            ingest_time: Micros::default(),
+        };
+        let batches = [batch(vec![1, 2], None, "ab"), batch(vec![7, 7], Some(vec![0, 1]), "cd")];
+        let one = Batch::concat(&batches).expect("a batch");
+        assert_eq!(one.rows(), 4);
+        let payloads: Vec<Bytes> = (0..4).map(|row| one.origins.payload(row)).collect();
+        assert_eq!(payloads, ["a", "b", "c", "d"]);
+        assert_eq!(one.origins.last(), Some(Position::Line(7)));
+        assert_eq!(one.origins.places, Some(vec![0, 0, 0, 1]));
+        Batch::concat(&[]).expect_err("none");
+    }
 
     #[test]
     fn a_row_keeps_its_place_in_its_record() {

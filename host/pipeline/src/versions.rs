@@ -10,3 +10,4 @@ pub(crate) mod rules;
 pub(crate) mod slot;
 mod spelling;
 pub(crate) mod version;
+pub(crate) mod workers;

@@ -30,6 +30,9 @@ const AFFORDED: &str = "afforded";
 /// Threads that compile one component, at most: more of them take more memory, and the pipeline's cores.
 const MAX_THREADS: usize = 4;
 
+/// How much the process that compiles gives way: it gets a third of what a worker of the pipeline gets.
+const NICENESS: i32 = 5;
+
 /// Of the memory that compiling may take, the part that the machine code may have: whoever runs it reads,
 /// unpacks and maps it.
 const CODE_PART: u64 = 4;
@@ -344,6 +347,8 @@ fn bound(secs: u64, memory_bytes: u64) -> rustix::io::Result<()> {
     lower(Resource::Core, 0)?;
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // What runs already goes first. That it can't be had so is no reason not to compile.
+    let _ = rustix::process::nice(NICENESS);
     Ok(())
 }
 

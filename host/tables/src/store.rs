@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -216,6 +217,10 @@ pub trait Appender: Send + Sync {
 
     /// Whether batches that wait are better appended together.
     fn takes_many(&self) -> bool;
+
+    /// How long rows had better wait for others before they are appended: what an append costs, whatever is in
+    /// it, is not to be paid more often than that.
+    fn min_wait(&self) -> Duration;
 
     /// Appends rows, all in one go where the table allows it; durable once it returns. What is done is
     /// taken out of `rows` and entered into `so_far`: after a failure, the rest can be tried again.

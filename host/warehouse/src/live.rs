@@ -31,6 +31,8 @@ use clickmill_core::causes;
 
 /// So many flushes are a block that may be merged.
 const COMPACT_EVERY: u64 = 16;
+/// So often at most merging is thought about: it lists the table.
+const COMPACT_REST: Duration = Duration::from_secs(8);
 /// What a stream that ends has for merging its files.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -44,6 +46,7 @@ pub(crate) struct Live {
     written: Arc<Mutex<Written>>,
     closing: Arc<AtomicBool>,
     writer: Sender<Task>,
+    has_log: bool,
 }
 
 /// What the thread that writes does next.
@@ -61,6 +64,8 @@ struct Written {
     at: SystemTime,
     log: Option<Log>,
     compacting: Option<JoinHandle<()>>,
+    /// When that began last.
+    compacted: Instant,
     /// Of the session: to others it is over once this is given back.
     claim: Claim,
 }
@@ -92,6 +97,7 @@ impl Live {
             at: SystemTime::now(),
             log,
             compacting: None,
+            compacted: Instant::now(),
         };
         let has_log = written.log.is_some();
         let written = Arc::new(Mutex::new(written));
@@ -109,7 +115,13 @@ impl Live {
             written,
             closing: Arc::default(),
             writer,
+            has_log,
         })
+    }
+
+    /// Whether small flushes go to a log.
+    pub(crate) fn has_log(&self) -> bool {
+        self.has_log
     }
 
     /// Brings all rows into the table's folder, where other tools look, in few files.
@@ -171,7 +183,9 @@ impl Live {
         }
         let mut fresh = Fresh::new();
         let mut news = Times::default();
-        let mut writer = ArrowWriter::try_new(Vec::new(), self.schema.clone(), Some(properties()))
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let properties = if self.has_log { Log::properties(rows) } else { properties() };
+        let mut writer = ArrowWriter::try_new(Vec::new(), self.schema.clone(), Some(properties))
             .map_err(failed)?;
         let mut written = 0;
         for batch in batches {
@@ -188,7 +202,6 @@ impl Live {
             written += batch.num_rows();
             writer.write(&batch).map_err(failed)?;
         }
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         if written > 0 {
             if let Some(said) = known.repeats(&news).said() {
                 writer
@@ -210,8 +223,10 @@ impl Live {
             known.add(&news, fresh.len());
             (before.day, before.at) = (None, SystemTime::now());
             let is_busy = before.compacting.as_ref().is_some_and(|task| !task.is_finished());
-            if before.flush.first.is_multiple_of(COMPACT_EVERY) && !is_busy {
+            let is_due = before.compacted.elapsed() >= COMPACT_REST && !is_busy;
+            if is_due && before.flush.first.is_multiple_of(COMPACT_EVERY) {
                 before.compacting = self.compact_beside(runtime);
+                before.compacted = Instant::now();
             }
         }
         before.window.add(fresh);

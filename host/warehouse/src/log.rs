@@ -1,8 +1,8 @@
 //! The log of a table: the small files that a stream has written lately.
 //!
-//! A stream is durable every half second, and a table of such files is slow to read for everybody. So
-//! small flushes go to the log, beside the tables, and are packed into one file of the table every minute
-//! or so. A query reads the table and what of the log is not in it yet; other tools see the table.
+//! A stream is durable some fifty times a second, and a table of such files is slow to read for everybody. So
+//! small flushes go to the log, beside the tables, and are packed into one file of the table every few seconds,
+//! or every minute where there are few. A query reads the table and what of the log is not in it yet; other tools see the table.
 //!
 //! ```text
 //! <warehouse>/_log/<dataset>/<table>/<pipeline>/<session>-<flush>-<digest>.parquet
@@ -23,11 +23,13 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStoreExt};
+use parquet::basic::Compression;
 use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::file::TableFile;
+use super::file::{TableFile, properties};
 use super::flushes::{Flushes, Held, LOG};
 use super::load::date;
 use super::reading::replaced;
@@ -42,8 +44,10 @@ pub(super) const LOCK: &str = "lock";
 /// A flush of so many rows is a file of the table at once: writing them twice would cost a fast stream
 /// more than its readers gain.
 const LARGE: usize = 8 << 10;
+/// A flush of fewer rows is not worth compressing: a context for each column costs more than its bytes.
+const TINY: usize = 256;
 /// So many files are packed, …
-const PACK_FILES: u64 = 32;
+const PACK_FILES: u64 = 128;
 /// … or so many rows, …
 const PACK_ROWS: usize = 256 << 10;
 /// … or what has waited so long.
@@ -63,14 +67,14 @@ pub(super) struct Log {
     /// which may have been published all the same.
     before: VecDeque<Waiting>,
     packing: Option<JoinHandle<Packed>>,
-    /// What the table has since the last pack.
+    /// What the table has since the last pack, and is removed with the next.
     packed: Vec<Path>,
     /// Ends with the process, however that ends.
     _lock: File,
 }
 
-/// What was packed, and how that went.
-type Packed = (Waiting, Result<(), WarehouseError>);
+/// What was packed, what is left of what was packed before, and how that went.
+type Packed = (Waiting, Vec<Path>, Result<(), WarehouseError>);
 
 /// Files that are not in the table yet, the oldest first.
 #[derive(Debug)]
@@ -162,6 +166,15 @@ impl Log {
         rows < LARGE
     }
 
+    /// How a flush of so many rows is written that waits here.
+    pub(crate) fn properties(rows: usize) -> WriterProperties {
+        if rows >= TINY {
+            return properties();
+        }
+        let tiny = properties().into_builder().set_dictionary_enabled(false);
+        tiny.set_compression(Compression::UNCOMPRESSED).build()
+    }
+
     /// Makes a flush durable and, to queries, visible.
     pub(crate) async fn add(
         &mut self,
@@ -223,24 +236,28 @@ impl Log {
         let runtime = Handle::current();
         let day = waiting.day.get_or_insert_with(|| date(SystemTime::now()));
         let day = warehouse.day(&table, day);
+        let mut before = std::mem::take(&mut self.packed);
         self.packing = Some(tokio::task::spawn_blocking(move || {
             let packed = warehouse.pack(&runtime, &day, schema, &waiting.files);
-            (waiting, packed)
+            if packed.is_ok() {
+                for path in before.drain(..) {
+                    // One that stays is left out by readers, and removed by a later run.
+                    let _ = runtime.block_on(warehouse.store.delete(&path));
+                }
+            }
+            (waiting, before, packed)
         }));
     }
 
-    /// Waits for what is being packed, and removes what was packed before it.
+    /// Waits for what is being packed, which removes what was packed before it.
     async fn settle(&mut self) {
         let Some(packing) = self.packing.take() else { return };
         match packing.await {
-            Ok((waiting, Ok(()))) => {
-                let files = waiting.files.into_iter().map(|(_, path)| path).collect();
-                for path in std::mem::replace(&mut self.packed, files) {
-                    // One that stays is left out by readers, and removed by a later run.
-                    let _ = self.warehouse.store.delete(&path).await;
-                }
+            Ok((waiting, _, Ok(()))) => {
+                self.packed = waiting.files.into_iter().map(|(_, path)| path).collect();
             }
-            Ok((mut waiting, Err(error))) => {
+            Ok((mut waiting, before, Err(error))) => {
+                self.packed = before;
                 let log = self.folder.to_string();
                 tracing::warn!(error = causes(&error), log, "files of the log stay as they are");
                 waiting.failed = Some(Instant::now());

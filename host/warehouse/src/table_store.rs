@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -19,6 +20,11 @@ use clickmill_tables::result_set::{Bounds, Parameter, Question, ResultSet};
 use clickmill_tables::{
     Appended, Appender, Claim, Refused, Routed, Rows, TableError, TableStore, Targets,
 };
+
+/// A flush is a file, which is packed with others before they are merged: 60 a second cost a tenth of a core.
+const MIN_WAIT_WITH_LOG: Duration = Duration::from_millis(10);
+/// Without a log it is a file of the table at once, which every reader asks for.
+const MIN_WAIT: Duration = Duration::from_millis(500);
 
 /// Small files that are looked for at once.
 const LOOKS_AT_ONCE: usize = 32;
@@ -205,6 +211,10 @@ impl Appender for Live {
 
     fn takes_many(&self) -> bool {
         true
+    }
+
+    fn min_wait(&self) -> Duration {
+        if self.has_log() { MIN_WAIT_WITH_LOG } else { MIN_WAIT }
     }
 
     async fn append(&self, rows: &mut Vec<Rows>, so_far: &mut Appended) -> Result<(), TableError> {

@@ -1,4 +1,11 @@
 //! Cuts a stream into batches: by rows, by bytes, or when the first message has waited long enough.
+//!
+//! How long that is follows what a batch costs, as a database does that commits in groups. While a batch is on
+//! its way the next one gathers, and it goes once that is durable: messages that come one by one wait for
+//! nobody, and those that come fast share the cost. Two bounds keep what batches cost by their number, such as
+//! files and fresh sandboxes, from growing beyond measure: a batch gathers for `min_wait_ms`, and for twice as
+//! long as the one before it took to be durable, so that for half of the time nothing is flushed. After
+//! `max_wait_ms` it goes anyhow, and batches overlap.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,20 +43,70 @@ pub(crate) struct Cut {
     pub batch: InHand,
 }
 
+/// How long a batch gathers.
+#[derive(Clone)]
+pub(crate) struct Pace {
+    min_wait: Duration,
+    max_wait: Duration,
+    room: Arc<Semaphore>,
+    /// Permits of the batches that may be on their way while one gathers.
+    others: u32,
+    /// When the last batch was cut.
+    cut: Instant,
+    /// How long it took to be durable, once it is.
+    took: Option<Duration>,
+}
+
+impl Pace {
+    /// That of a stream whose tables would have batches wait for so long at least. There are no more batches
+    /// at once than `most`.
+    pub(crate) fn new(limits: BatchLimits, min_wait: Duration, most: usize) -> Self {
+        let max_wait = Duration::from_millis(limits.max_wait_ms);
+        let min_wait = limits.min_wait_ms.map_or(min_wait, Duration::from_millis).min(max_wait);
+        let others = u32::try_from(most.saturating_sub(1)).unwrap_or(u32::MAX);
+        let (room, took) = (Arc::new(Semaphore::new(most)), Some(Duration::ZERO));
+        Self { min_wait, max_wait, room, others, cut: Instant::now(), took }
+    }
+
+    /// Waits until a batch has gathered for long enough whose first message came then. `None`, for ever, where
+    /// none has come yet.
+    async fn ready(&mut self, first: Option<Instant>) {
+        let due = first.map(|first| first + self.max_wait);
+        let early = async {
+            if self.took.is_none() {
+                // All permits but that of the batch which gathers: nothing is on its way.
+                let _ = self.room.acquire_many(self.others).await;
+                self.took = Some(self.cut.elapsed());
+            }
+            let again =
+                self.cut + self.took.unwrap_or_default().saturating_mul(2).min(self.max_wait);
+            until(first.map(|first| (first + self.min_wait).max(again))).await;
+        };
+        tokio::select! {
+            () = early => {}
+            () = until(due) => {}
+        }
+    }
+
+    /// That a batch is cut.
+    fn cut(&mut self) {
+        (self.cut, self.took) = (Instant::now(), None);
+    }
+}
+
 /// Cuts the stream into batches until it ends or is to end.
-/// There are no more batches at once than `room` has permits.
 pub(crate) async fn cut(
     limits: BatchLimits,
+    pace: Pace,
     stream: &mut Stream,
-    room: &Arc<Semaphore>,
     control: &Control<'_>,
     to: Sender<(u64, Cut)>,
 ) -> Result<(), SourceError> {
     let last_arrival = Instant::now();
-    let mut cutter = Cutter { limits, stream, control, is_stopping: false, last_arrival };
+    let mut cutter = Cutter { limits, pace, stream, control, is_stopping: false, last_arrival };
     let mut number = 0;
     loop {
-        let Some(room) = cutter.room(room).await else { return Ok(()) };
+        let Some(room) = cutter.room().await else { return Ok(()) };
         let mut batch = Cut {
             messages: Vec::new(),
             receipts: Vec::new(),
@@ -58,6 +115,7 @@ pub(crate) async fn cut(
             batch: InHand { oldest: Micros::MAX, number },
         };
         let (bytes, is_over) = cutter.fill(&mut batch).await?;
+        cutter.pace.cut();
         if !batch.messages.is_empty() {
             control.status.arrive(batch.messages.len() as u64, bytes as u64, batch.batch);
             control.status.queue(Queue::Chain, 1);
@@ -74,6 +132,7 @@ pub(crate) async fn cut(
 
 struct Cutter<'a> {
     limits: BatchLimits,
+    pace: Pace,
     stream: &'a mut Stream,
     control: &'a Control<'a>,
     /// The source was told to end: what is on its way still arrives.
@@ -83,11 +142,11 @@ struct Cutter<'a> {
 
 impl Cutter<'_> {
     /// Room for another batch. `None` where there will be none any more.
-    async fn room(&mut self, room: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    async fn room(&mut self) -> Option<OwnedSemaphorePermit> {
         loop {
             tokio::select! {
                 biased;
-                permit = room.clone().acquire_owned() => return permit.ok(),
+                permit = self.pace.room.clone().acquire_owned() => return permit.ok(),
                 () = self.control.stop.asked(), if !self.is_stopping => self.stop(),
             }
         }
@@ -97,10 +156,9 @@ impl Cutter<'_> {
     /// Returns the bytes of its payloads, and whether the stream is over.
     async fn fill(&mut self, batch: &mut Cut) -> Result<(usize, bool), SourceError> {
         let Control { ending, stop, give_up, .. } = self.control;
-        let max_wait = Duration::from_millis(self.limits.max_wait_ms);
         let mut bytes = 0;
         let mut arrived = Vec::new();
-        let mut due: Option<Instant> = None;
+        let mut first: Option<Instant> = None;
         loop {
             let most = self.limits.max_rows - batch.messages.len();
             let idle = ending.when_idle.map(|idle| self.last_arrival + idle);
@@ -121,15 +179,15 @@ impl Cutter<'_> {
                     if !more {
                         return Ok((bytes, true));
                     }
-                    if due.is_none() {
-                        due = Some(self.last_arrival + max_wait);
+                    if first.is_none() {
+                        first = Some(self.last_arrival);
                         batch.ingest_time = Micros::now();
                     }
                     if batch.messages.len() >= self.limits.max_rows || bytes >= self.limits.max_bytes {
                         return Ok((bytes, false));
                     }
                 }
-                () = until(due), if due.is_some() => return Ok((bytes, false)),
+                () = self.pace.ready(first) => return Ok((bytes, false)),
                 () = until(idle), if idle.is_some() && !self.is_stopping => self.stop(),
             }
         }
@@ -147,3 +205,6 @@ async fn until(instant: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

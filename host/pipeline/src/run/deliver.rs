@@ -3,6 +3,7 @@
 //! takes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::error::ArrowError;
 use backon::Retryable;
@@ -48,6 +49,11 @@ impl Delivery {
     /// Whether batches that wait are better appended together.
     pub(crate) fn takes_many(&self) -> bool {
         self.rows.iter().all(|table| table.takes_many())
+    }
+
+    /// How long rows had better wait for others.
+    pub(crate) fn min_wait(&self) -> Duration {
+        self.rows.iter().map(|table| table.min_wait()).max().unwrap_or_default()
     }
 
     /// Delivers batches of one version: returns once all of it is durable and acknowledged, or can't be.

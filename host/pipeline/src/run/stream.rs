@@ -6,8 +6,8 @@
 //!    └────────────────────────────── acknowledgements ◀────────────────────────────────────────┘
 //! ```
 //!
-//! A batch is cut when it has its rows, its bytes, or its first message has waited long enough. Batches
-//! overtake each other in the workers; the writer puts them back in order. How many there may be between
+//! A batch is cut when it has its rows, its bytes, or its first message has waited long enough ([`super::cut`]
+//! says how long that is). Batches overtake each other in the workers; the writer puts them back in order. How many there may be between
 //! cutter and delivery is bounded, and what the source may have out is bounded by itself: while the
 //! table is away nothing more is pulled.
 //!
@@ -29,12 +29,12 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tracing::Instrument;
 
 pub use error::StreamError;
 
-use super::cut::{Control, Cut, cut};
+use super::cut::{Control, Cut, Pace, cut};
 use super::deliver::{DeliverError, Delivery, PendingBatch};
 use super::judge::Judge;
 use super::letters::Letters;
@@ -135,12 +135,12 @@ async fn both_ways(
     to_workers: Sender<(u64, Cut)>,
     from_workers: mpsc::UnboundedReceiver<FromWorker>,
 ) -> Result<Summary, StreamError> {
-    let room = Arc::new(Semaphore::new(context.most_batches()));
     let limits = context.pipeline.batch;
+    let pace = Pace::new(limits, delivery.min_wait(), context.most_batches());
     let (end, ended) = watch::channel(false);
     let both = async {
         let cutting = async {
-            let cut = cut(limits, &mut stream, &room, control, to_workers).await;
+            let cut = cut(limits, pace, &mut stream, control, to_workers).await;
             stream.stop();
             // What has arrived is delivered, whatever ended the source.
             cut

@@ -12,6 +12,7 @@ use crate::versions::fit::Fitted;
 use crate::versions::guard;
 use crate::versions::slot::Slot;
 use crate::versions::version::{Rates, Version, VersionRecord};
+use crate::versions::workers::Counted;
 use clickmill_config::Sink;
 use clickmill_core::batch::{Batch, Origins, Rejected, Rejector};
 use clickmill_core::stage;
@@ -127,6 +128,7 @@ pub(crate) struct Worker<'a> {
     /// The chains in use: one, or two beside a canary.
     chains: Vec<CachedChain>,
     generation: u64,
+    _counted: Counted<'a>,
 }
 
 struct CachedChain {
@@ -137,7 +139,7 @@ struct CachedChain {
 
 impl<'a> Worker<'a> {
     pub(crate) fn new(slot: &'a Slot, taps: &'a Taps) -> Self {
-        Self { slot, taps, chains: Vec::new(), generation: 0 }
+        Self { slot, taps, chains: Vec::new(), generation: 0, _counted: slot.workers().join() }
     }
 
     /// Runs a batch through a version that was fitted to its columns. `began` is when that was asked for.
@@ -149,6 +151,7 @@ impl<'a> Worker<'a> {
         began: Instant,
     ) -> Result<Finished, ArrowError> {
         let (slot, taps) = (self.slot, self.taps);
+        let _busy = slot.workers().begin();
         let generation = slot.generation();
         if generation != self.generation {
             // What is not picked any more is let go, and with the last worker its components.

@@ -16,6 +16,7 @@ use crate::versions::reading::Reading;
 use crate::versions::rules::{Breach, Compared, breach, changes_too_much, reroutes_too_much};
 use crate::versions::slot::Slot;
 use crate::versions::version::Version;
+use crate::versions::workers::Slices;
 use clickmill_audit::AuditError;
 use clickmill_config::{ConfigError, Rules};
 use clickmill_core::{Digest, Fault, StageName, list};
@@ -268,10 +269,11 @@ pub(crate) fn check(
         }
         passed("guard", format!("{} sensitive columns", guard.all().len()));
     }
+    let mut slices = Slices::beside(slot.workers());
     let (mut all, mut failed, mut cases) = (0, 0, 0);
     let (mut stages, mut problems) = (Vec::new(), Vec::new());
     for (stage, golden) in &golden {
-        let tested = library.golden(stage, golden, Measure::Budgets)?;
+        let tested = slices.run(|| library.golden(stage, golden, Measure::Budgets))?;
         all += golden.cases();
         if tested.failed() > 0 {
             failed += tested.failed();
@@ -285,10 +287,10 @@ pub(crate) fn check(
         return Err(SwapRefused::GoldenFailed { stages, failed, cases, problems });
     }
     passed("golden", format!("{all} cases"));
-    let recent = slot.recent().batches();
+    let recent = slot.recent().batches()?;
     let before = fitted.as_ref().and_then(|fitted| running.fitted(&fitted.columns));
     let shadow = match (&before, &fitted) {
-        (Some(before), Some(now)) => shadow(before, now, &recent, rules)?,
+        (Some(before), Some(now)) => shadow(before, now, &recent, rules, &mut slices)?,
         _ => Shadow::default(),
     };
     let broken = breach(rules, &shadow.before, &shadow.now, Compared::OnTheSame);

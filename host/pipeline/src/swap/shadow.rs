@@ -3,10 +3,11 @@
 //! like, learn nothing of a real secret.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, UInt64Array};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt64Array};
 use arrow::compute::kernels::cmp::distinct;
-use arrow::compute::take;
+use arrow::compute::take_record_batch;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
@@ -15,6 +16,7 @@ use crate::run::transform::Transformed;
 use crate::versions::fit::Fitted;
 use crate::versions::rules::{Breach, Compared, breach};
 use crate::versions::version::Rates;
+use crate::versions::workers::Slices;
 use clickmill_config::Rules;
 use clickmill_core::Counted;
 use clickmill_core::batch::{Batch, Origins, Position, Rejected};
@@ -47,19 +49,20 @@ pub struct Shadow {
     pub now: Rates,
 }
 
-/// Runs both over the batches. A set that faults on them takes as long as it may for each: once they say that
+/// Runs both over the batches, in slices beside the workers. A set that faults on them takes as long as it may for each: once they say that
 /// it does so too often by these rules, the rest is not looked at.
 pub(super) fn shadow(
     before: &Fitted,
     now: &Fitted,
     batches: &[Batch],
     rules: &Rules,
+    slices: &mut Slices<'_>,
 ) -> Result<Shadow, ArrowError> {
     let mut found = Shadow::default();
     let mut workers = (ChainWorker::rehearsing(&before.chain), ChainWorker::rehearsing(&now.chain));
     for batch in batches {
-        let (old, old_rates) = one(&mut workers.0, before, batch)?;
-        let (new, new_rates) = one(&mut workers.1, now, batch)?;
+        let (old, old_rates) = slices.run(|| one(&mut workers.0, before, batch))?;
+        let (new, new_rates) = slices.run(|| one(&mut workers.1, now, batch))?;
         found.rows += batch.rows() as u64;
         found.before.add(&old_rates);
         found.now.add(&new_rates);
@@ -96,30 +99,39 @@ fn differs_from(before: &ArrayRef, now: &ArrayRef) -> Result<BooleanArray, Arrow
 }
 
 /// The record of a row, and its place in that.
-type Key = (Position, u64);
+type Key = (u64, u64);
+
+/// A number that a record of a batch has for as long as the batch is there: its line, or where its message is in
+/// memory. Both sets are given the same messages, and hand them on.
+fn record(position: &Position) -> u64 {
+    match position {
+        Position::Line(line) => *line,
+        Position::Message(message) => Arc::as_ptr(message).addr() as u64,
+    }
+}
 
 fn keys(origins: &Origins) -> Vec<Key> {
     let rows = 0..origins.ranges.len();
-    rows.map(|row| (origins.position(row), origins.record_index(row))).collect()
+    rows.map(|row| (record(&origins.position(row)), origins.record_index(row))).collect()
 }
 
 impl Shadow {
     /// Compares the rows of each record by their places in it.
     fn compare(&mut self, old: &Transformed, new: &Transformed) -> Result<(), ArrowError> {
-        let refused: BTreeMap<(&Position, u64), &Rejected> =
-            new.rejected.iter().map(|r| ((&r.position, r.record_index), r)).collect();
-        let (keys_old, keys_new) = (keys(old.rows.origins()), keys(new.rows.origins()));
-        let (keys_old, keys_new): (BTreeSet<&Key>, BTreeSet<&Key>) =
-            (keys_old.iter().collect(), keys_new.iter().collect());
-        let with_rows: BTreeSet<&Position> =
-            keys_new.iter().map(|(position, _)| position).collect();
-        for (position, place) in keys_old.difference(&keys_new) {
+        let refused: BTreeMap<Key, &Rejected> =
+            new.rejected.iter().map(|r| ((record(&r.position), r.record_index), r)).collect();
+        let keys_of = |made: &Transformed| -> BTreeSet<Key> {
+            keys(made.rows.origins()).into_iter().collect()
+        };
+        let (keys_old, keys_new) = (keys_of(old), keys_of(new));
+        for (record, place) in keys_old.difference(&keys_new) {
+            let all = (*record, 0)..=(*record, u64::MAX);
             // Where nothing is left of a record, it may have been refused before it became rows.
             let whole = || {
-                let mut of_record = refused.range((position, 0)..=(position, u64::MAX));
-                of_record.next().filter(|_| !with_rows.contains(position))
+                let mut of_record = refused.range(all.clone());
+                of_record.next().filter(|_| keys_new.range(all.clone()).next().is_none())
             };
-            let own = refused.get(&(position, *place)).copied();
+            let own = refused.get(&(*record, *place)).copied();
             match own.or_else(|| whole().map(|(_, rejected)| *rejected)) {
                 Some(rejected) => {
                     let (stage, code) = (rejected.stage.clone(), rejected.reason.code.clone());
@@ -129,7 +141,7 @@ impl Shadow {
             }
         }
         self.newly_accepted += keys_new.difference(&keys_old).count() as u64;
-        let good: BTreeSet<&Key> = keys_old.intersection(&keys_new).copied().collect();
+        let good: BTreeSet<Key> = keys_old.intersection(&keys_new).copied().collect();
         self.good += good.len() as u64;
         let mut changed = Changed::default();
         for (old, new) in old.rows.tables().zip(new.rows.tables()) {
@@ -158,39 +170,51 @@ struct Changed {
 
 impl Changed {
     /// Looks at the rows of one table.
-    fn look(&mut self, old: &Rows, new: &Rows, good: &BTreeSet<&Key>) -> Result<(), ArrowError> {
+    fn look(&mut self, old: &Rows, new: &Rows, good: &BTreeSet<Key>) -> Result<(), ArrowError> {
         let (keys_old, keys_new) = (keys(&old.origins), keys(&new.origins));
-        let mut places_new: BTreeMap<&Key, usize> =
-            keys_new.iter().enumerate().map(|(row, key)| (key, row)).collect();
+        if keys_old == keys_new {
+            return self.look_side_by_side(&keys_old, &old.rows, &new.rows);
+        }
+        let mut places_new: BTreeMap<Key, usize> =
+            keys_new.into_iter().enumerate().map(|(row, key)| (key, row)).collect();
         let (mut in_old, mut in_new) = (Vec::new(), Vec::new());
-        let mut moved = Vec::new();
-        for (row, key) in keys_old.iter().enumerate() {
-            match places_new.remove(key) {
+        let (mut moved, mut of_both) = (Vec::new(), Vec::new());
+        for (row, key) in keys_old.into_iter().enumerate() {
+            match places_new.remove(&key) {
                 Some(at) => {
                     in_old.push(row as u64);
                     in_new.push(at as u64);
+                    of_both.push(key);
                 }
                 None => moved.push(key),
             }
         }
         moved.extend(places_new.into_keys());
-        self.moved.extend(moved.into_iter().filter(|key| good.contains(key)).cloned());
+        self.moved.extend(moved.into_iter().filter(|key| good.contains(key)));
         let (in_old, in_new) = (UInt64Array::from(in_old), UInt64Array::from(in_new));
-        for (at, field) in old.rows.schema().fields().iter().enumerate() {
+        let (old, new) =
+            (take_record_batch(&old.rows, &in_old)?, take_record_batch(&new.rows, &in_new)?);
+        self.look_side_by_side(&of_both, &old, &new)
+    }
+
+    /// Looks at rows that have the same keys.
+    fn look_side_by_side(
+        &mut self,
+        keys: &[Key],
+        old: &RecordBatch,
+        new: &RecordBatch,
+    ) -> Result<(), ArrowError> {
+        for (at, field) in old.schema().fields().iter().enumerate() {
             let name = field.name();
             if provenance::ALL.contains(&name.as_str()) {
                 continue;
             }
-            let before = take(old.rows.column(at), &in_old, None)?;
-            let now = take(new.rows.column(at), &in_new, None)?;
-            let differs = differs_from(&before, &now)?;
+            let differs = differs_from(old.column(at), new.column(at))?;
             if differs.true_count() == 0 {
                 continue;
             }
-            let rows = in_old.values().iter().zip(&differs);
-            let rows = rows.filter(|(_, differs)| *differs == Some(true));
-            let rows = rows.map(|(row, _)| keys_old[*row as usize].clone());
-            self.columns.entry(name.clone()).or_default().extend(rows);
+            let rows = keys.iter().zip(&differs).filter(|(_, differs)| *differs == Some(true));
+            self.columns.entry(name.clone()).or_default().extend(rows.map(|(key, _)| *key));
         }
         Ok(())
     }
@@ -198,9 +222,7 @@ impl Changed {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{Int64Array, RecordBatch};
+    use arrow::array::Int64Array;
 
     use super::*;
     use clickmill_core::batch::{Positions, Reason, Rejector};

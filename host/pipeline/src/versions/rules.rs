@@ -173,7 +173,8 @@ pub(crate) fn breach(
     let rejected = (before.share(before.rejected), now.share(now.rejected));
     let filtered = (before.share(before.filtered), now.share(now.filtered));
     let faults = (before.share(before.faults), now.share(now.faults));
-    let fuel = (before.share(before.fuel), now.share(now.fuel));
+    // What comes in smaller batches costs more a row, whoever makes it.
+    let fuel = (before.fuel_in_batches_of(now), now.share(now.fuel));
     if faults.1 > faults.0 + rules.max_fault_increase {
         let (before, now) = faults;
         return Some(Breach::Faults { before, now, allowed: rules.max_fault_increase });
@@ -255,7 +256,30 @@ mod tests {
     };
 
     fn rates(rows: u64, rejected: u64, faults: u64, fuel: u64) -> Rates {
-        Rates { rows, rejected, faults, fuel, ..Rates::default() }
+        Rates {
+            batches: rows.div_ceil(100),
+            rows,
+            rejected,
+            faults,
+            fuel,
+            ..Rates::default()
+        }
+    }
+
+    #[test]
+    fn smaller_batches_are_no_fault_of_a_set() {
+        // A start of 1000 for each batch, and 10 a row.
+        let of = |batches, rows| Rates { batches, ..rates(rows, 0, 0, 1000 * batches + 10 * rows) };
+        let (large, small) = (of(10, 10_000), of(1000, 10_000));
+        for compared in [OnTheSame, OnOthers] {
+            assert_eq!(breach(&RULES, &large, &small, compared), None);
+            assert_eq!(breach(&RULES, &small, &large, compared), None);
+            // In batches of one size each row counts.
+            for rates in [&large, &small] {
+                let dear = Rates { fuel: 3 * rates.fuel + 1, ..rates.clone() };
+                assert!(breach(&RULES, rates, &dear, compared).is_some());
+            }
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::reading::Reading;
 use super::recent::Recent;
 use super::rules::{Compared, breach};
 use super::version::{Origin, Rates, Standing, Version, VersionRecord};
+use super::workers::Workers;
 use clickmill_config as config;
 use clickmill_core::{Micros, lock};
 use clickmill_sandbox::{Library, StageCounts};
@@ -43,6 +44,7 @@ pub(crate) struct Slot {
     /// Those from which versions came about, the newest last.
     readings: Mutex<Vec<Arc<Reading>>>,
     recent: Recent,
+    workers: Workers,
     events: crossbeam_channel::Sender<SlotEvent>,
 }
 
@@ -106,6 +108,7 @@ impl Slot {
             generation: AtomicU64::new(0),
             objects: AtomicU64::new(0),
             recent: Recent::new(config.shadow_batches),
+            workers: Workers::default(),
             config,
             events,
         };
@@ -180,6 +183,11 @@ impl Slot {
     /// The last batches that came in.
     pub(crate) fn recent(&self) -> &Recent {
         &self.recent
+    }
+
+    /// The workers that ask it.
+    pub(crate) fn workers(&self) -> &Workers {
+        &self.workers
     }
 
     /// Counts what became of a batch, and rolls the version back where it breaks a rule by now.

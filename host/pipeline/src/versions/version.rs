@@ -69,6 +69,8 @@ pub enum Standing {
 /// Rows by what became of them, and what they cost.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rates {
+    /// Batches that the rows were in.
+    pub batches: u64,
     /// Rows that the chain was given, and those that it made of them beside.
     pub rows: u64,
     /// Rows that a plugin or the table's schema refused.
@@ -182,6 +184,7 @@ impl Counted for Rates {
     }
 
     fn add(&mut self, other: &Self) {
+        self.batches += other.batches;
         self.rows += other.rows;
         self.rejected += other.rejected;
         self.filtered += other.filtered;
@@ -192,6 +195,7 @@ impl Counted for Rates {
     }
 
     fn take_off(&mut self, other: &Self) {
+        self.batches -= other.batches;
         self.rows -= other.rows;
         self.rejected -= other.rejected;
         self.filtered -= other.filtered;
@@ -202,7 +206,8 @@ impl Counted for Rates {
 }
 
 impl Rates {
-    /// What became of `rows` in a chain, whose stages did `stages`; of the good ones `routed` by table.
+    /// What became of the `rows` of a batch in a chain, whose stages did `stages`; of the good ones `routed` by
+    /// table.
     pub(crate) fn of(
         rows: u64,
         rejected: usize,
@@ -211,6 +216,7 @@ impl Rates {
         stages: &[StageCounts],
     ) -> Self {
         Self {
+            batches: 1,
             rows,
             rejected: rejected as u64,
             filtered,
@@ -218,6 +224,13 @@ impl Rates {
             fuel: stages.iter().map(|stage| stage.fuel).sum(),
             routed,
         }
+    }
+
+    /// Fuel a row, if it were in batches of the size of `other`'s: no more than that. A part of the fuel is for
+    /// the row and a part for its batch, each call being a start; which part is which is not known.
+    pub(crate) fn fuel_in_batches_of(&self, other: &Self) -> f64 {
+        let batches_per_row = |of: &Self| of.batches.max(1) as f64 / of.rows.max(1) as f64;
+        self.share(self.fuel) * (batches_per_row(other) / batches_per_row(self)).max(1.0)
     }
 
     /// Rows that tables got, each once.

@@ -5,7 +5,8 @@ use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 
 use super::*;
 
-const LIMITS: BatchLimits = BatchLimits { max_rows: 100, max_bytes: 1000, max_wait_ms: 1 };
+const LIMITS: BatchLimits =
+    BatchLimits { max_rows: 100, max_bytes: 1000, max_wait_ms: 1, min_wait_ms: None };
 
 fn text(values: &[&str]) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(values))

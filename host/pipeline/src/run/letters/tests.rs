@@ -42,6 +42,10 @@ impl Appender for Handle {
         false
     }
 
+    fn min_wait(&self) -> Duration {
+        Duration::ZERO
+    }
+
     async fn append(&self, rows: &mut Vec<Rows>, so_far: &mut Appended) -> Result<(), SinkError> {
         let Self(table) = self;
         let mut taken = 0;

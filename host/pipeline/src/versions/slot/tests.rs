@@ -52,7 +52,7 @@ fn swap(slot: &Slot, library: &Library, rollout: Rollout) -> Arc<VersionRecord> 
 
 /// Counts a thousand rows of what runs, so many of them rejected.
 fn count(slot: &Slot, rejected: u64) {
-    let seen = Rates { rows: 1000, rejected, ..Rates::default() };
+    let seen = Rates { batches: 1, rows: 1000, rejected, ..Rates::default() };
     slot.count(&slot.current(), seen, &[]);
 }
 
