@@ -16,6 +16,7 @@ mod escaped;
 mod extent;
 mod header;
 mod lines;
+mod marks;
 mod parsed;
 mod plain;
 mod quotes;
@@ -31,6 +32,7 @@ use memchr::memchr;
 
 use escaped::Signs;
 use lines::BYTE_ORDER_MARK;
+use marks::Marks;
 use parsed::{Parsed, Stop};
 use quotes::Quotes;
 
@@ -60,6 +62,8 @@ pub(super) struct Csv {
     max_record_bytes: usize,
     /// Reads records where nothing escapes a quote.
     parser: Reader,
+    /// Reads records of blocks in which nothing is quoted.
+    marks: Marks,
     blocks: Blocks,
     block: Bytes,
     /// Whether there is a quote anywhere in the block.
@@ -109,6 +113,7 @@ impl Csv {
             repeated_names,
             max_record_bytes,
             parser: ReaderBuilder::new().delimiter(delimiter).quote(quote).build(),
+            marks: Marks::new(delimiter),
             blocks,
             block: Bytes::new(),
             block_has_quotes: false,
@@ -217,6 +222,9 @@ impl Csv {
         let mut records = Records::default();
         let mut begin = self.at;
         while records.len() < limits.max_rows && self.at - begin < limits.max_bytes {
+            if self.read_plain(&mut columns, &mut records, begin) {
+                continue;
+            }
             match self.next_record(Some(width)) {
                 Next::Record { range, line, .. } => {
                     let mut start = 0;
@@ -241,6 +249,33 @@ impl Csv {
         }
         let bytes = self.at - begin;
         records.decoded(&self.context, &self.schema, columns, &self.block, bytes).map(Some)
+    }
+
+    /// Reads records of the batch that begins at `begin` as long as they are what most are: one line, no quote,
+    /// as many fields as there are columns. `false` where the next one is another, or nobody knows yet.
+    fn read_plain(
+        &mut self,
+        columns: &mut [(Vec<u8>, Vec<i32>)],
+        records: &mut Records,
+        begin: usize,
+    ) -> bool {
+        if self.block_has_quotes || !self.block_is_utf8 || self.sign().is_some() || self.skipping {
+            return false;
+        }
+        let (limits, width) = (self.context.limits, columns.len());
+        let before = records.len();
+        self.marks.see(&self.block, self.at);
+        while records.len() < limits.max_rows
+            && self.at - begin < limits.max_bytes
+            && let Some((range, next)) =
+                self.marks.take(&self.block, self.at, width, self.max_record_bytes)
+        {
+            records.push(self.line, range);
+            self.line += 1;
+            self.at = next;
+        }
+        self.marks.copy(&self.block, columns);
+        records.len() > before
     }
 
     /// Reads the record at `at`. `width` is the number of fields it must have.
@@ -381,6 +416,7 @@ impl Csv {
             return Ok(false);
         };
         self.block = block;
+        self.marks.forget();
         self.block_has_quotes = memchr(self.quote, &self.block).is_some();
         // A character cut in two at the end belongs to the record that comes again in the next block,
         // where there is a next one.

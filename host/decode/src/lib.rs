@@ -11,6 +11,7 @@ mod recoded;
 
 pub use csv::csv_fields;
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use clickmill_core::{Fault, Micros};
 
 /// Bytes read at once. A batch is cut from one block, so a block holds several batches.
 const BLOCK_BYTES: usize = 2 << 20;
+/// Blocks that are read into again once nobody uses them.
+const KEPT_BLOCKS: usize = 4;
 
 /// What a block of input became.
 pub struct Decoded {
@@ -136,7 +139,7 @@ impl Decoder {
         ingest_time: Micros,
         input: Box<dyn Read + Send>,
     ) -> Result<Self, DecodeError> {
-        let blocks = Blocks { input, ended: false, block_bytes: BLOCK_BYTES };
+        let blocks = Blocks::of(input, BLOCK_BYTES);
         Self::of_blocks(format, limits, source, ingest_time, blocks)
     }
 
@@ -253,16 +256,34 @@ struct Blocks {
     ended: bool,
     /// Bytes read at once.
     block_bytes: usize,
+    /// The blocks before, the oldest first, which may still be in use.
+    given: VecDeque<Bytes>,
 }
 
 impl Blocks {
+    fn of(input: Box<dyn Read + Send>, block_bytes: usize) -> Self {
+        Self { input, ended: false, block_bytes, given: VecDeque::new() }
+    }
+
+    /// Room for a block: that of one that nobody uses any more, whose pages are the process's already.
+    fn room(&mut self, bytes: usize) -> Vec<u8> {
+        let unused = self.given.iter().position(Bytes::is_unique);
+        let unused = unused.and_then(|at| self.given.remove(at)?.try_into_mut().ok());
+        let mut room = unused.map_or_else(Vec::new, |mut block| {
+            block.clear();
+            Vec::from(block)
+        });
+        room.reserve_exact(bytes);
+        room
+    }
+
     /// The next block: `rest`, what is left of the last one, and more of the input. `None` where the
     /// last block was the end; whether this one is, `ended` tells. `line` is the one at `rest`.
     fn next(&mut self, rest: &[u8], line: u64) -> Result<Option<Bytes>, DecodeError> {
         if self.ended {
             return Ok(None);
         }
-        let mut block = Vec::with_capacity(rest.len() + self.block_bytes);
+        let mut block = self.room(rest.len() + self.block_bytes);
         block.extend_from_slice(rest);
         let wanted = block.len() + self.block_bytes;
         while block.len() < wanted && !self.ended {
@@ -271,7 +292,13 @@ impl Blocks {
             let got = got.map_err(|source| DecodeError::Read { line: line - 1, source })?;
             self.ended = got == 0 || (got as u64) < missing;
         }
-        Ok(Some(block.into()))
+        let block = Bytes::from(block);
+        self.given.push_back(block.clone());
+        // One that is used for longer is not waited for.
+        if self.given.len() > KEPT_BLOCKS {
+            self.given.pop_front();
+        }
+        Ok(Some(block))
     }
 }
 

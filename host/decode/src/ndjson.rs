@@ -57,6 +57,12 @@ impl Ndjson {
                 begin = 0;
                 continue;
             };
+            if text.capacity() == 0 {
+                // As for records of this size, so that little is moved as it grows.
+                let most = limits.max_bytes.saturating_add(line.len());
+                let most = most.min(self.block.len() - line.start);
+                text.reserve_exact(line.len().saturating_mul(limits.max_rows).min(most));
+            }
             let number = self.line - 1;
             let bytes = &self.block[line.clone()];
             if bytes.len() > self.max_record_bytes {

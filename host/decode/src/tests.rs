@@ -8,6 +8,7 @@ use clickmill_config::Dialect;
 
 mod dialects;
 mod line_ends;
+mod plain;
 
 /// Gives its bytes in pieces of a few, so that every boundary falls inside something.
 struct Trickle {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use bytes::Bytes;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
@@ -13,19 +13,21 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
 use tokio_util::io::SyncIoBridge;
 
 use super::reading::replaced;
 use super::{Warehouse, WarehouseError};
 use clickmill_core::durable::Part;
 use clickmill_core::file;
+use clickmill_core::schema::provenance;
 
 /// Rows of a row group: what a writer holds in memory, compressed, and what a reader can skip.
 const ROW_GROUP_ROWS: usize = 256 << 10;
@@ -63,7 +65,8 @@ impl TableFile {
                 To::Store(SyncIoBridge::new_with_handle(object, runtime.clone()))
             }
         };
-        let writer = ArrowWriter::try_new(Sink { to, failed: false }, schema, Some(properties()));
+        let properties = properties_of(&schema);
+        let writer = ArrowWriter::try_new(Sink { to, failed: false }, schema, Some(properties));
         let writer = writer.map_err(|source| failed(warehouse, &staged, source))?;
         Ok(Self { warehouse: warehouse.clone(), staged, writer, rows: 0 })
     }
@@ -212,6 +215,28 @@ pub(super) fn properties() -> WriterProperties {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by(concat!("clickmill ", env!("CARGO_PKG_VERSION")).to_owned())
         .build()
+}
+
+/// The same for a file of many rows with these columns. Of most columns a dictionary is made; not of those that
+/// grow row by row or stay as they are, whose values are told by what they have on the one before.
+fn properties_of(schema: &Schema) -> WriterProperties {
+    let steps = [
+        provenance::SOURCE_LINE,
+        provenance::PUBLISH_TIME,
+        provenance::INGESTED_AT,
+        provenance::RECORD_INDEX,
+    ];
+    let mut properties = WriterPropertiesBuilder::from(properties());
+    for field in schema.fields() {
+        let is_number = matches!(field.data_type(), DataType::Int64 | DataType::Timestamp(..));
+        if is_number && steps.contains(&field.name().as_str()) {
+            let column = ColumnPath::from(field.name().as_str());
+            properties = properties
+                .set_column_dictionary_enabled(column.clone(), false)
+                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+        }
+    }
+    properties.build()
 }
 
 /// A file to be read.

@@ -132,7 +132,7 @@ const PIECES_OF_A_LINE: &[&str] = &["a", "b", " ", "\"", "\"", ","];
 
 fn of_dialect(dialect: Dialect, bytes: &[u8], block_bytes: usize) -> Vec<Record> {
     let format = Format::Csv { dialect, max_record_bytes: 1024 };
-    let blocks = Blocks { input: trickle(bytes), ended: false, block_bytes };
+    let blocks = Blocks::of(trickle(bytes), block_bytes);
     let decoder =
         Decoder::of_blocks(&format, limits(3), "test@1".into(), Micros::default(), blocks);
     records(decoder.expect("a header"), 3)

@@ -12,7 +12,7 @@ fn records_of_blocks(
     block_bytes: usize,
     bytes: &[u8],
 ) -> Vec<Record> {
-    let blocks = Blocks { input: trickle(bytes), ended: false, block_bytes };
+    let blocks = Blocks::of(trickle(bytes), block_bytes);
     let decoder =
         Decoder::of_blocks(format, limits(max_rows), "test@1".into(), Micros::default(), blocks);
     let mut records = records(decoder.expect("a header"), max_rows);

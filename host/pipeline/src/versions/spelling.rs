@@ -51,10 +51,11 @@ impl<'a> Spellings<'a> {
     fn differ(&self, dialect: &Dialect) -> bool {
         let Dialect { quote, escape, .. } = *dialect;
         let escapes = escape.filter(|escape| *escape != quote);
-        let delimiter = dialect.delimiter_of(self.source);
-        memmem::find(self.record, &[quote, quote]).is_some()
+        // This is asked of every record, of which few have a quote; those that names tell are no letters.
+        let is_doubled = || memmem::find(self.record, &[quote, quote]).is_some();
+        (memchr(quote, self.record).is_some() && is_doubled())
             || escapes.is_some_and(|escape| memchr(escape, self.record).is_some())
-            || delimiter.is_ascii_alphanumeric()
+            || dialect.delimiter.is_some_and(|delimiter| delimiter.is_ascii_alphanumeric())
             || quote.is_ascii_alphanumeric()
     }
 }

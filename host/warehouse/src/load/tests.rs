@@ -1,8 +1,10 @@
 use std::path::PathBuf;
 
-use arrow::array::{AsArray, Int64Array};
+use arrow::array::{AsArray, Int64Array, TimestampMicrosecondArray};
+use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
 use object_store::memory::InMemory;
+use parquet::basic::Encoding;
 use tokio::runtime::Runtime;
 
 use super::*;
@@ -319,4 +321,46 @@ fn what_cannot_be_entered_is_not_seen() {
     std::fs::remove_dir(&entry).unwrap();
     assert_eq!(scratch.commit(scratch.load(2)), Committed::Now);
     scratch.holds(&[2]);
+}
+
+#[test]
+fn numbers_that_go_by_steps_are_written_so_and_come_back() {
+    let columns = r#"[
+        {"name": "source_line", "type": "INTEGER", "mode": "REQUIRED"},
+        {"name": "record_index", "type": "INTEGER", "mode": "NULLABLE"},
+        {"name": "ingested_at", "type": "TIMESTAMP", "mode": "REQUIRED"},
+        {"name": "publish_time", "type": "TIMESTAMP", "mode": "NULLABLE"}
+    ]"#;
+    let mut scratch = Scratch::on_disk();
+    scratch.rows.1 = TableSchema::parse(columns, std::path::Path::new("t.json")).unwrap().arrow();
+    // More than a row group, by steps that are small, none, and too large to be told.
+    let lines: Vec<i64> =
+        (0..300_000).map(|n| if n % 1000 == 7 { i64::MIN + n } else { n }).collect();
+    let some = |n: &i64| (n % 3 > 0).then_some(n % 5);
+    let times = |times: TimestampMicrosecondArray| Arc::new(times.with_timezone("UTC"));
+    let now = TimestampMicrosecondArray::from_value(1_700_000_000_000_000, lines.len());
+    let published = lines.iter().map(|n| some(n).map(|n| n * 1_000_003)).collect();
+    let indexes: Int64Array = lines.iter().map(some).collect();
+    let columns: Vec<arrow::array::ArrayRef> =
+        vec![Arc::new(Int64Array::from(lines)), Arc::new(indexes), times(now), times(published)];
+    let rows = RecordBatch::try_new(scratch.rows.1.clone(), columns).unwrap();
+    let Some(Begun::Load(mut load)) = scratch.begin() else { panic!("no load begins") };
+    for at in (0..rows.num_rows()).step_by(7000) {
+        load.write([&rows.slice(at, 7000.min(rows.num_rows() - at))]).unwrap();
+    }
+    scratch.commit(load);
+    let warehouse = &scratch.warehouse;
+    let reader = scratch.runtime.block_on(async {
+        let files = warehouse.list(&warehouse.table(&scratch.rows.0)).await.unwrap();
+        warehouse.reader(&files[0].location).await.unwrap()
+    });
+    let groups = reader.metadata().row_groups().to_vec();
+    assert_eq!(groups.len(), 2);
+    for column in groups.iter().flat_map(|group| group.columns()) {
+        let encodings: Vec<Encoding> = column.encodings().collect();
+        assert!(encodings.contains(&Encoding::DELTA_BINARY_PACKED), "{encodings:?}");
+        assert_eq!(column.dictionary_page_offset(), None);
+    }
+    let found: Vec<RecordBatch> = reader.build().unwrap().map(Result::unwrap).collect();
+    assert_eq!(concat_batches(&rows.schema(), &found).unwrap(), rows);
 }
