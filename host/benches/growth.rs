@@ -42,7 +42,8 @@ fn main() {
     }
     let kept = root().join("host/benches/growth");
     if words.iter().any(|word| word == "draw") {
-        CURVES.iter().for_each(|curve| picture(curve, &kept));
+        let drawn = CURVES.iter().filter(|curve| points(curve, &kept).exists());
+        drawn.for_each(|curve| picture(curve, &kept));
         return;
     }
     let made = smoke::of(kept.clone(), Path::new(env!("CARGO_TARGET_TMPDIR")).join("growth"));
@@ -55,7 +56,7 @@ fn main() {
         println!("{}: {}", curve.name, curve.title);
         let table = (curve.measure)(&host);
         print!("{}", table.to_csv());
-        fs::write(made.join(curve.name).with_extension("csv"), table.to_csv()).unwrap();
+        fs::write(points(curve, &made), table.to_csv()).unwrap();
         picture(curve, &made);
         for column in curve.left.columns {
             for bend in bends(curve.cost, &table.points(column)) {
@@ -65,16 +66,21 @@ fn main() {
         println!();
     }
     // A picture shows the points that lie beside it.
-    for curve in CURVES {
-        let svg = kept.join(curve.name).with_extension("svg");
+    for curve in CURVES.iter().filter(|curve| points(curve, &kept).exists()) {
+        let svg = points(curve, &kept).with_extension("svg");
         let drawn = fs::read_to_string(&svg).unwrap_or_default();
         let what = "is not what its points give: `cargo bench --bench growth -- draw`";
         assert!(drawn == drawing(curve, &kept), "{} {what}", svg.display());
     }
 }
 
+/// The file of a curve's points.
+fn points(curve: &Curve, folder: &Path) -> PathBuf {
+    folder.join(curve.name).with_extension("csv")
+}
+
 fn drawing(curve: &Curve, folder: &Path) -> String {
-    let text = fs::read_to_string(folder.join(curve.name).with_extension("csv")).unwrap();
+    let text = fs::read_to_string(points(curve, folder)).unwrap();
     let table = Table::from_csv(&text);
     let panel = |panel: &curves::Side| Panel {
         label: panel.label,
@@ -85,7 +91,7 @@ fn drawing(curve: &Curve, folder: &Path) -> String {
 
 fn picture(curve: &Curve, folder: &Path) {
     let svg = drawing(curve, folder);
-    fs::write(folder.join(curve.name).with_extension("svg"), svg).unwrap();
+    fs::write(points(curve, folder).with_extension("svg"), svg).unwrap();
 }
 
 /// Where all of the work costs clearly more than in proportion to how much it is.

@@ -54,7 +54,12 @@ impl Host {
             root()
         });
         let binary = binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_clickmill").into());
-        let host = Self { binary: binary.into(), share, folder: tempfile::tempdir().unwrap() };
+        Self::of(binary.into(), share)
+    }
+
+    /// Another executable, with pipelines, schemas and plugins that it knows.
+    pub(crate) fn of(binary: PathBuf, share: PathBuf) -> Self {
+        let host = Self { binary, share, folder: tempfile::tempdir().unwrap() };
         // What compiles the plugins is not counted.
         let rows = || Box::new(Generator::new(&Options::new(Kind::Shop, 10, 1))) as Box<dyn Read>;
         let set = ["source.uri=-".to_owned()];
@@ -144,7 +149,7 @@ impl Host {
                 if let Some(ended) = child.try_wait().unwrap() {
                     break ended;
                 }
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::sleep(Duration::from_millis(4));
             }
         });
         let clock = started.elapsed().as_secs_f64();
