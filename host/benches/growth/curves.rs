@@ -136,7 +136,7 @@ struct Work {
     has_letters: bool,
 }
 
-/// Measures all sizes, in turn, three rounds; what takes long, once.
+/// Measures all sizes, in turn, three rounds; what takes long, once. Times are the least, memory the most.
 fn sweep(host: &Host, x: &str, sizes: &[f64], work: impl Fn(f64) -> Work) -> Table {
     let mut table = Table::new(&[x, "processor_ns", "clock_ns", "peak_mib"]);
     let mut rounds: Vec<Vec<Took>> = vec![Vec::new(); sizes.len()];
@@ -152,17 +152,17 @@ fn sweep(host: &Host, x: &str, sizes: &[f64], work: impl Fn(f64) -> Work) -> Tab
         }
     }
     for ((took, size), units) in rounds.iter().zip(sizes).zip(units) {
-        let nanos = |of: fn(&Took) -> f64| median(took, of) * 1e9 / units;
+        let nanos = |of: fn(&Took) -> f64| least(took, of) * 1e9 / units;
+        let most = took.iter().map(|took| took.peak_mib).fold(0.0, f64::max);
         let (processor, clock) = (nanos(|took| took.processor), nanos(|took| took.clock));
-        table.rows.push(vec![*size, processor, clock, median(took, |took| took.peak_mib)]);
+        table.rows.push(vec![*size, processor, clock, most]);
     }
     table
 }
 
-fn median(took: &[Took], of: fn(&Took) -> f64) -> f64 {
-    let mut values: Vec<f64> = took.iter().map(of).collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// The least of several: what others do on the machine only adds.
+fn least(took: &[Took], of: fn(&Took) -> f64) -> f64 {
+    took.iter().map(of).fold(f64::INFINITY, f64::min)
 }
 
 fn measure(host: &Host, work: &Work) -> Took {

@@ -133,13 +133,12 @@ fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     all[first..=last.max(first + 1)].to_vec()
 }
 
-/// About five round numbers.
+/// About five round numbers, whole ones.
 fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
-    let wanted = (high - low).max(1e-9) / 5.0;
-    let ten = 10f64.powi(wanted.log10().floor() as i32);
-    let step =
-        [1.0, 2.0, 5.0, 10.0].map(|part| part * ten).into_iter().find(|step| *step >= wanted);
-    let step = step.unwrap_or(10.0 * ten);
+    let wanted = ((high - low) / 5.0).max(1.0);
+    let ten = 10f64.powf(wanted.log10().floor());
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|part| part * ten);
+    let step = steps.into_iter().find(|step| *step >= wanted).unwrap_or(steps[3]);
     let (first, last) = ((low / step).floor() as i64, (high / step).ceil() as i64);
     (first..=last.max(first + 1)).map(|count| count as f64 * step).collect()
 }
