@@ -11,7 +11,7 @@ use std::mem::MaybeUninit;
 use std::ptr;
 
 /// The size of the room: what the columns of some thousand rows take.
-const ROOM: usize = 4 << 20;
+const ROOM: usize = 8 << 20;
 /// What the system has of its own at first, and what it is made to keep at most.
 const RESERVED: std::ops::Range<usize> = 4 << 20..16 << 20;
 /// What is shorter is not counted.
@@ -234,8 +234,8 @@ mod tests {
             ((seed >> 33) % below) as usize
         };
         for step in 0..3_000_u32 {
-            let sizes = [1, 16, 200, LARGE, 70_000, ROOM / 8];
-            let size = 1 + random(sizes[random(6)] as u64);
+            let most = [1, 16, 200, LARGE, 70_000, ROOM / 8][random(6)];
+            let size = 1 + random(most as u64);
             match random(3) {
                 0 if !pieces.is_empty() => {
                     let piece = pieces.swap_remove(random(pieces.len() as u64));
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn what_was_made_last_grows_where_it_is_and_makes_place() {
         let memory = memory();
-        let first = Piece::new(&memory, 100, 8, 1);
+        let first = Piece::new(&memory, 96, 8, 1);
         let mut last = Piece::new(&memory, 100, 8, 2);
         let at = last.at;
         last.resize(&memory, 900);
@@ -277,8 +277,7 @@ mod tests {
     #[test]
     fn what_finds_no_room_is_the_systems() {
         let memory = memory();
-        let many: Vec<Piece> =
-            (0..5).map(|at| Piece::new(&memory, ROOM / 4, 1, at)).collect();
+        let many: Vec<Piece> = (0..5).map(|at| Piece::new(&memory, ROOM / 4, 1, at)).collect();
         assert!(memory.place(many[3].at).is_some());
         assert!(memory.place(many[4].at).is_none());
         assert!(many.iter().all(Piece::holds));
