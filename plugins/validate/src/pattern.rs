@@ -3,7 +3,7 @@
 //! To compile a pattern takes a fresh instance longer than a hundred rows. So the automata of small patterns are
 //! made once, when the plugin is configured, and passed on as bytes: to read them takes a hundredth of that, and
 //! they match faster than what is compiled per instance. Other patterns have none: a large automaton takes more
-//! than it saves, and some patterns (`(?u)\b`) have none that is whole.
+//! than it saves.
 
 use regex::bytes::{Regex, RegexBuilder};
 use regex_automata::Input;
@@ -145,9 +145,8 @@ mod tests {
         for small in ["^[ABCP][0-9]+$", "", "^$", r"\d{2}", "a|b|c", "(?i)sale", r"(?m)^x\b"] {
             assert!(has(small), "{small}");
         }
-        for other in [r"(?u)\bx", r"[a-z0-9]{1,64}@[a-z0-9]{1,64}\.[a-z]{2,24}", r"(?u)^\w+$"] {
-            assert!(!has(other), "{other}");
-        }
+        let address = r"[a-z0-9]{1,64}@[a-z0-9]{1,64}\.[a-z]{2,24}";
+        assert!(!has(address));
     }
 
     #[test]
