@@ -2,6 +2,9 @@
 //! same batches, in turn. Prints nanoseconds per row, ratios, and how many rows and bytes the chain takes a second.
 //! Of nested events a message becomes several rows.
 //!
+//! Then what a call costs beyond its rows: the same records in batches of 100 and of 8192, and the line through
+//! both. And how much two workers do in the time of one, of which each has its own share of the batches.
+//!
 //!     cargo bench --bench chain
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
@@ -11,22 +14,25 @@ mod smoke;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
-use clickmill_config::{self, Pipeline};
+use clickmill_config::{self, BatchLimits, Pipeline};
 use clickmill_core::batch::Batch;
 use clickmill_decode::Decoder;
 use clickmill_generator::{Generator, Kind, Options};
 use clickmill_plugin::{self as sdk, glue, testing};
-use clickmill_sandbox::{ChainWorker, Engine, Library, Secrets};
+use clickmill_sandbox::{Chain, ChainWorker, Engine, Library, Secrets};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 static RECORDS: LazyLock<u64> = LazyLock::new(|| smoke::of(163_840, 1_600));
 static ROUNDS: LazyLock<usize> = LazyLock::new(|| smoke::of(9, 1));
+/// Rows of a small batch, as a quiet stream has.
+const SMALL: usize = 100;
 const KEY: &str = "a key for benches, 32 bytes long";
 
 fn main() {
@@ -49,7 +55,7 @@ fn compare(kind: Kind, path: &Path, records: u64) {
     let mut data = Vec::new();
     Generator::new(&Options::new(kind, records, 7)).read_to_end(&mut data).unwrap();
     let bytes = data.len();
-    let batches = decode(data, &pipeline);
+    let batches = decode(data.clone(), &pipeline, pipeline.batch);
     let cache = std::env::temp_dir().join("clickmill-bench-cache");
     let engine = Engine::new(&cache).unwrap();
     let library = Library::load(&engine, &pipeline.plugins).unwrap();
@@ -112,7 +118,66 @@ fn compare(kind: Kind, path: &Path, records: u64) {
         let megabytes = bytes as f64 / rows as f64 / ns * 1e3;
         println!("{how:<10} {:>8.0} rows/s, {megabytes:.0} MB/s on one core", 1e9 / ns);
     }
+    let small = decode(data, &pipeline, BatchLimits { max_rows: SMALL, ..pipeline.batch });
+    calls(&chain, &small, &batches);
+    workers(&chain, &batches);
     println!();
+}
+
+/// What a call costs beyond its rows, by stage: the line through small batches and large ones of the same
+/// records.
+fn calls(chain: &Chain, small: &[Batch], large: &[Batch]) {
+    let stages = chain.stage_names().count();
+    let mut times = [vec![Vec::new(); stages], vec![Vec::new(); stages]];
+    for _ in 0..*ROUNDS {
+        for (batches, times) in [small, large].into_iter().zip(&mut times) {
+            let mut worker = ChainWorker::new(chain);
+            for batch in batches {
+                worker.run(batch.clone()).unwrap();
+            }
+            for (times, counts) in times.iter_mut().zip(worker.take_counts()) {
+                times.push(counts.time);
+            }
+        }
+    }
+    let [of_small, of_large] = &mut times;
+    let more = small.len().saturating_sub(large.len()).max(1) as f64;
+    let of_stages = of_small.iter_mut().zip(of_large).map(|(small, large)| {
+        (median(small).as_secs_f64() - median(large).as_secs_f64()) / more * 1e6
+    });
+    let of_stages: Vec<f64> = of_stages.collect();
+    let named = chain.stage_names().zip(&of_stages).map(|(stage, us)| format!("{stage} {us:.1}"));
+    let mean = of_stages.iter().sum::<f64>() / stages as f64;
+    println!(
+        "a call beyond its rows, by batches of {SMALL}, in us: {}; mean {mean:.1}",
+        named.collect::<Vec<_>>().join(", ")
+    );
+}
+
+/// How much two workers do in the time of one.
+fn workers(chain: &Chain, batches: &[Batch]) {
+    let run = |workers: usize| {
+        let next = AtomicUsize::new(0);
+        let started = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    let mut worker = ChainWorker::new(chain);
+                    while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        worker.run(batch.clone()).unwrap();
+                    }
+                });
+            }
+        });
+        started.elapsed()
+    };
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    for _ in 0..*ROUNDS {
+        one.push(run(1));
+        two.push(run(2));
+    }
+    let (one, two) = (median(&mut one).as_secs_f64(), median(&mut two).as_secs_f64());
+    println!("two workers against one: {:.2} times as much", one / two);
 }
 
 fn median(times: &mut [Duration]) -> Duration {
@@ -120,12 +185,12 @@ fn median(times: &mut [Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-fn decode(data: Vec<u8>, pipeline: &Pipeline) -> Vec<Batch> {
+fn decode(data: Vec<u8>, pipeline: &Pipeline, limits: BatchLimits) -> Vec<Batch> {
     // "Now" for the rules on timestamps: shortly after the generated events.
     let ingest_time: i64 = 1_790_000_000_000_000;
     let mut decoder = Decoder::new(
         &pipeline.format,
-        pipeline.batch,
+        limits,
         "bench".into(),
         ingest_time.into(),
         Box::new(Cursor::new(data)),

@@ -27,6 +27,9 @@ const MAX_INSTANCES: u32 = 512;
 /// full batch. Below that, a fresh instance per batch pays for page faults.
 const KEEP_RESIDENT_BYTES: usize = 16 << 20;
 
+/// The same of a table: what a plugin's functions that are called indirectly take, and more.
+const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
+
 /// The most linear memory that a pipeline file may grant an instance.
 const MAX_MEMORY_BYTES: usize = 1 << 30;
 
@@ -173,6 +176,7 @@ impl Engine {
             .table_elements(MAX_TABLE_ELEMENTS)
             .max_memory_size(MAX_MEMORY_BYTES)
             .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+            .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
             .pagemap_scan(wasmtime::Enabled::Auto);
         let started = |config: &wasmtime::Config| {
             wasmtime::Engine::new(config).map_err(|error| match getrlimit(Resource::As).current {

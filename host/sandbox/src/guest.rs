@@ -38,7 +38,7 @@ pub(super) struct Guest {
     pub unreadable: BTreeMap<String, u64>,
     /// The last error line: a panic leaves its message there before it traps.
     pub last_error: Option<String>,
-    /// The size that its memory was last refused to grow to, in bytes.
+    /// The size that its memory was refused to grow to when it grew last, in bytes.
     pub refused_memory: Option<usize>,
     /// The memory that it has, in bytes: of all its memories together.
     memory: usize,
@@ -162,6 +162,8 @@ impl ResourceLimiter for Guest {
             return Ok(false);
         }
         self.memory = all;
+        // It asked for less after that, and got it.
+        self.refused_memory = None;
         self.most_memory = self.most_memory.max(all);
         Ok(true)
     }

@@ -61,16 +61,16 @@ pub(crate) struct Names {
 impl Names {
     pub(crate) fn configure(config: Config, at: usize, plan: &mut Plan<'_>) -> Option<Self> {
         let types = &[DataType::Int64, DataType::Text];
-        plan.read_values(&format!("names[{at}].column"), &config.column, types);
+        plan.read_values(format_args!("names[{at}].column"), &config.column, types);
         Self::place(&config, at, plan);
-        plan.look_up(&format!("names[{at}].table"), &config.table);
+        plan.look_up(format_args!("names[{at}].table"), &config.table);
         if config.field.is_empty() {
-            plan.problem(&format!("names[{at}].field"), "the field has no name");
+            plan.problem(format_args!("names[{at}].field"), "the field has no name");
         } else if let Err(known) = lookup::check_field(&config.table, &config.field) {
             let (table, field) = (&config.table, &config.field);
             let known = known.join("`, `");
             let what = format!("lookup table `{table}` has no field `{field}`, only `{known}`");
-            plan.problem(&format!("names[{at}].field"), what);
+            plan.problem(format_args!("names[{at}].field"), what);
         }
         let Config { column, table, to, field, unknown } = config;
         Some(Self { column, table, to, field, unknown })
@@ -79,7 +79,7 @@ impl Names {
     /// Names stand beside their codes, in the same record, unless there is one per row.
     fn place(config: &Config, at: usize, plan: &mut Plan<'_>) {
         let Config { column, to, .. } = config;
-        let path = format!("names[{at}].to");
+        let path = format_args!("names[{at}].to");
         let Some(list) = plan.list_of(column) else {
             return plan.write(&path, to, DataType::Text);
         };
@@ -90,7 +90,7 @@ impl Names {
             plan.problem(&path, what);
         } else if repeated && config.unknown == Unknown::Null {
             let what = format!("`{column}` is a list, of which no element is null");
-            plan.problem(&format!("names[{at}].unknown"), what);
+            plan.problem(format_args!("names[{at}].unknown"), what);
         } else {
             plan.write_beside(&path, to, DataType::Text, repeated);
         }

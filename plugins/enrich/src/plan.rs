@@ -1,7 +1,11 @@
 //! Collects what the configured enrichments read, write and look up, and every problem with it.
 //!
+//! Places are written out for problems only, since an instance is configured for each batch.
+//!
 //! In: the columns available to the plugin. Out: [`Needs`] without repetitions, or all problems, each
 //! with its place in the configuration, what is there and what was wanted.
+
+use std::fmt::Display;
 
 use clickmill_plugin::{ColumnSpec, DataType, Needs, Problems, is_within};
 
@@ -23,7 +27,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Reads a column of one of the `wanted` types; it is a problem where there is none.
-    pub(crate) fn read(&mut self, path: &str, column: &str, wanted: &[DataType]) {
+    pub(crate) fn read(&mut self, path: impl Display, column: &str, wanted: &[DataType]) {
         if let Some(list) = self.list_of(column) {
             let what =
                 format!("column `{column}` lies in the list `{list}`, wanted one value per row");
@@ -48,7 +52,7 @@ impl<'a> Plan<'a> {
     }
 
     /// [`Plan::read`], of a column that may lie in a list.
-    pub(crate) fn read_values(&mut self, path: &str, column: &str, wanted: &[DataType]) {
+    pub(crate) fn read_values(&mut self, path: impl Display, column: &str, wanted: &[DataType]) {
         let wanted_names = || wanted.iter().map(|t| t.name()).collect::<Vec<_>>();
         match self.type_of(column) {
             None => {
@@ -81,7 +85,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Writes a column; it is a problem where another enrichment writes it too.
-    pub(crate) fn write(&mut self, path: &str, column: &str, data_type: DataType) {
+    pub(crate) fn write(&mut self, path: impl Display, column: &str, data_type: DataType) {
         let spec = ColumnSpec { path: column.to_owned(), data_type, repeated: false };
         match spec.record() {
             Some(record) if self.is_list(record) => {
@@ -100,7 +104,7 @@ impl<'a> Plan<'a> {
     /// Writes a column whose values belong to those of one that is read.
     pub(crate) fn write_beside(
         &mut self,
-        path: &str,
+        path: impl Display,
         column: &str,
         data_type: DataType,
         repeated: bool,
@@ -115,7 +119,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Asks a lookup table.
-    pub(crate) fn look_up(&mut self, path: &str, table: &str) {
+    pub(crate) fn look_up(&mut self, path: impl Display, table: &str) {
         if table.is_empty() {
             self.problem(path, "the lookup table has no name");
         } else if !self.needs.lookups.iter().any(|known| known == table) {
@@ -124,7 +128,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Notes a problem at a place of the configuration.
-    pub(crate) fn problem(&mut self, path: &str, what: impl AsRef<str>) {
+    pub(crate) fn problem(&mut self, path: impl Display, what: impl AsRef<str>) {
         self.problems.push(format!("`{path}`: {}", what.as_ref()));
     }
 

@@ -93,7 +93,7 @@ impl Total {
             }
             _ => {
                 plan.problem(
-                    &format!("totals[{at}]"),
+                    format_args!("totals[{at}]"),
                     "give `count`, or `sum` and perhaps `times`",
                 );
                 return None;

@@ -10,6 +10,7 @@ mod parts;
 mod prefixes;
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::ops::Range;
 
 use clickmill_plugin::{Batch, Column, DataType, Fault, Text, Texts, Values};
@@ -134,14 +135,14 @@ impl Url {
         let mut rules = Prefixes::new();
         let mut categories = Vec::new();
         for (at, rule) in config.rules.into_iter().enumerate() {
-            check(&format!("url.rules[{at}].prefix"), &rule.prefix, plan);
+            check(format_args!("url.rules[{at}].prefix"), &rule.prefix, plan);
             rules.add(&rule.prefix);
             categories.push(rule.category);
         }
         categories.push(config.other);
         let mut prefixes = Prefixes::new();
         for (at, prefix) in config.product_prefixes.iter().enumerate() {
-            check(&format!("url.product_prefixes[{at}]"), prefix, plan);
+            check(format_args!("url.product_prefixes[{at}]"), prefix, plan);
             prefixes.add(prefix);
         }
         Some(Self {
@@ -245,7 +246,7 @@ impl Product {
     }
 }
 
-fn check(place: &str, prefix: &str, plan: &mut Plan<'_>) {
+fn check(place: impl Display, prefix: &str, plan: &mut Plan<'_>) {
     if !prefix.starts_with('/') {
         plan.problem(place, format!("`{prefix}` does not begin with `/`"));
     }

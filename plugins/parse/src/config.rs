@@ -294,7 +294,7 @@ pub(crate) fn writes<'a>(
 
 /// Whether that text column is available; where it is not, a problem of the field `path`.
 pub(crate) fn check_text(
-    path: &str,
+    path: impl std::fmt::Display,
     name: &str,
     available: &[ColumnSpec],
     problems: &mut Problems,

@@ -25,8 +25,8 @@ pub(crate) struct Csv {
 impl Csv {
     pub(crate) fn new(config: Config, available: &[ColumnSpec], problems: &mut Problems) -> Self {
         for (at, column) in config.columns.iter().enumerate() {
-            let path = format!("columns[{at}].from");
-            config::check_text(&path, column.from(), available, problems);
+            let path = format_args!("columns[{at}].from");
+            config::check_text(path, column.from(), available, problems);
         }
         let unknown: Vec<String> = available
             .iter()

@@ -1,6 +1,7 @@
 //! What is wrong with a configuration whatever columns there are.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
+use std::fmt;
 
 use clickmill_plugin::Problems;
 
@@ -13,7 +14,7 @@ impl Config {
     /// What is wrong with it whatever columns there are.
     pub(crate) fn problems(&self) -> Problems {
         let mut problems = Problems::new();
-        let mut names = HashSet::new();
+        let mut names = BTreeSet::new();
         if self.columns.is_empty() {
             problems.push("`columns` is empty, wanted at least one column".to_owned());
         }
@@ -36,14 +37,15 @@ impl Config {
     fn check_columns(
         &self,
         columns: &[ColumnConfig],
-        path: &str,
+        path: impl fmt::Display,
         depth: usize,
         problems: &mut Problems,
     ) {
-        let mut names = HashSet::new();
+        let mut names = BTreeSet::new();
         for (at, column) in columns.iter().enumerate() {
             let name = &column.name;
-            let here = format!("{path}[{at}]");
+            // Written where there is a problem only: an instance is configured for each batch.
+            let here = format_args!("{path}[{at}]");
             if name.is_empty() {
                 problems.push(format!("`{here}.name` is empty"));
             } else if name.contains('.') {
@@ -92,13 +94,13 @@ impl Config {
             }
             if is_record && depth < MAX_RECORDS {
                 let fields = format!("{here}.fields");
-                self.check_columns(&column.fields, &fields, depth + 1, problems);
+                self.check_columns(&column.fields, fields.as_str(), depth + 1, problems);
             }
         }
     }
 
     /// What is wrong with how messages are taken apart.
-    fn check_messages(&self, names: &HashSet<&str>, problems: &mut Problems) {
+    fn check_messages(&self, names: &BTreeSet<&str>, problems: &mut Problems) {
         if self.format == Format::Csv && (self.explode.is_some() || !self.packed.is_empty()) {
             problems.push("`explode` and `packed` are for JSON, `format` is `csv`".to_owned());
         }

@@ -41,6 +41,9 @@
 //! `clickmill plugin build` makes a component of the crate; `cargo test` tests it natively, with
 //! [`testing`] in the host's place. The types that cross the boundary ([`Batch`], [`Column`],
 //! [`Output`] …) are those of `wit/plugin.wit` in this crate, where each is documented.
+//!
+//! A component has an allocator that knows that its memory is thrown away after each call. A crate that brings
+//! one of its own takes this one without its feature `allocator`, which is on by default.
 
 mod batch;
 mod builder;
@@ -48,6 +51,12 @@ mod column;
 mod decimal;
 mod log;
 pub mod lookup;
+#[cfg(any(
+    test,
+    all(target_family = "wasm", not(target_feature = "atomics"), feature = "allocator")
+))]
+#[expect(unsafe_code, reason = "an allocator cannot be written without")]
+mod memory;
 mod plugin;
 mod record;
 mod row;
@@ -71,6 +80,10 @@ pub mod bindings {
         additional_derives: [PartialEq, Clone],
     });
 }
+
+#[cfg(all(target_family = "wasm", not(target_feature = "atomics"), feature = "allocator"))]
+#[global_allocator]
+static MEMORY: memory::Memory = memory::Memory::new();
 
 pub use batch::Places;
 pub use bindings::clickmill::plugin::types::{

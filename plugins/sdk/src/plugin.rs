@@ -39,8 +39,12 @@ pub trait Plugin: Sized + 'static {
     }
 
     /// Gets ready from what [`Plugin::prepare`] gave. `config` is the configuration's JSON, for what is not
-    /// in there: the secrets.
-    fn restore(_config: &str, _prepared: &[u8]) -> Result<Self, Problems> {
+    /// in there: the secrets. `available` are the columns of the batch.
+    fn restore(
+        _config: &str,
+        _prepared: &[u8],
+        _available: &[ColumnSpec],
+    ) -> Result<Self, Problems> {
         Err(vec!["what was prepared cannot be restored".to_owned()])
     }
 
@@ -204,7 +208,7 @@ pub mod glue {
                 let plugin = if prepared.is_empty() {
                     build::<P>(config, &batch.specs())
                 } else {
-                    P::restore(config, prepared)
+                    P::restore(config, prepared, &batch.specs())
                 };
                 let plugin = plugin.map_err(|problems| Fault { message: problems.join("; ") })?;
                 let plugin = Rc::new(plugin);

@@ -34,7 +34,11 @@ pub trait RowPlugin: Sized + 'static {
     }
 
     /// Gets ready from what it prepared: see [`Plugin::restore`].
-    fn restore(_config: &str, _prepared: &[u8]) -> Result<Self, Problems> {
+    fn restore(
+        _config: &str,
+        _prepared: &[u8],
+        _available: &[ColumnSpec],
+    ) -> Result<Self, Problems> {
         Err(vec!["what was prepared cannot be restored".to_owned()])
     }
 
@@ -60,8 +64,8 @@ impl<T: RowPlugin> Plugin for T {
         T::prepare(self)
     }
 
-    fn restore(config: &str, prepared: &[u8]) -> Result<Self, Problems> {
-        T::restore(config, prepared)
+    fn restore(config: &str, prepared: &[u8], available: &[ColumnSpec]) -> Result<Self, Problems> {
+        T::restore(config, prepared, available)
     }
 
     fn process(&self, batch: Batch) -> Result<Output, Fault> {

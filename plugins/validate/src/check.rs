@@ -3,18 +3,13 @@
 
 use clickmill_plugin::is_within;
 use clickmill_plugin::prelude::*;
-use regex::bytes::RegexBuilder;
 use serde_json::{Number, Value};
 
 use crate::config::{self, Config, Kind, Limit, RuleConfig};
 use crate::levels::Levels;
+use crate::pattern::{Automaton, Pattern};
 use crate::rule::{Check, DAY, Rule, When};
 use crate::words::Allowed;
-
-/// Patterns nested deeper or compiled bigger than this are refused: a guest's stack of 64 KiB holds about
-/// 115 levels, and a fresh instance per batch compiles the pattern anew.
-const MAX_PATTERN_DEPTH: u32 = 64;
-const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 /// How many allowed values a message names.
 const MAX_LISTED: usize = 12;
@@ -35,15 +30,22 @@ const COMPARABLE: &[DataType] = &[
 ];
 const ANY: &[DataType] = &[];
 
-/// The rules, checked. Problems name a rule by its number, counted from 1.
-pub(crate) fn check(config: Config, available: &[ColumnSpec]) -> Result<Vec<Rule>, Problems> {
+/// The rules, checked. Problems name a rule by its number, counted from 1. `automata` are those of the patterns,
+/// in their order, where they were made before.
+pub(crate) fn check(
+    config: Config,
+    available: &[ColumnSpec],
+    automata: Vec<Option<Automaton>>,
+) -> Result<Vec<Rule>, Problems> {
+    let mut automata = automata.into_iter();
     let mut problems = Problems::new();
     if config.rules.is_empty() {
         problems.push("`rules` has no rule, so nothing is checked".to_owned());
     }
     let mut rules = Vec::with_capacity(config.rules.len());
     for (number, entry) in (1..).zip(config.rules) {
-        match entry.0.map(|config| Checker { available, problems: Vec::new() }.rule(config)) {
+        let checker = Checker { available, automata: &mut automata, problems: Vec::new() };
+        match entry.0.map(|config| checker.rule(config)) {
             Ok(Ok(rule)) => rules.push(rule),
             Ok(Err((kind, found))) => {
                 let kind = kind.map_or(String::new(), |kind| format!(" (`{kind}`)"));
@@ -68,6 +70,7 @@ pub(crate) fn check(config: Config, available: &[ColumnSpec]) -> Result<Vec<Rule
 /// Collects the problems of one rule.
 struct Checker<'a> {
     available: &'a [ColumnSpec],
+    automata: &'a mut dyn Iterator<Item = Option<Automaton>>,
     problems: Vec<String>,
 }
 
@@ -117,13 +120,9 @@ impl Checker<'_> {
             Kind::Range(range) => self.range(range),
             Kind::Pattern(pattern) => {
                 let column = self.column(&pattern.column, TEXT);
-                let regex = RegexBuilder::new(&pattern.pattern)
-                    .unicode(false)
-                    .nest_limit(MAX_PATTERN_DEPTH)
-                    .size_limit(MAX_PATTERN_BYTES)
-                    .build()
+                let pattern = Pattern::new(&pattern.pattern, self.automata.next().flatten())
                     .map_err(|error| self.problem(format!("`pattern`: {}", last_line(&error))));
-                Some((vec![column?], Check::Pattern(regex.ok()?)))
+                Some((vec![column?], Check::Pattern(pattern.ok()?)))
             }
             Kind::Length(length) => self.length(length),
             Kind::Elements(elements) => self.elements(elements),

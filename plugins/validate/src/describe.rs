@@ -50,8 +50,8 @@ impl Printer<'_> {
             | Check::DecimalRange { bounds, .. } => {
                 write!(out, "`{name}` is {}, wanted {bounds}", value(0))
             }
-            Check::Pattern(regex) => {
-                write!(out, "`{name}` is {}, wanted a match of `{}`", value(0), regex.as_str())
+            Check::Pattern(pattern) => {
+                write!(out, "`{name}` is {}, wanted a match of `{}`", value(0), pattern.as_str())
             }
             Check::Length { bounds, .. } => {
                 let found = self.batch.column(path).and_then(|column| column.bytes(at));

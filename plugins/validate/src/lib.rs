@@ -11,6 +11,7 @@ mod check;
 mod config;
 mod describe;
 mod levels;
+mod pattern;
 mod rule;
 mod words;
 
@@ -22,7 +23,7 @@ use clickmill_plugin::prelude::*;
 use config::Action;
 pub use config::Config;
 use describe::Printer;
-use rule::Rule;
+use rule::{Check, Rule};
 
 /// The plugin.
 pub struct Validate {
@@ -50,7 +51,25 @@ impl Plugin for Validate {
 
     fn configure(config: Config, available: &[ColumnSpec]) -> Result<Self, Problems> {
         let sensitive = config.sensitive.clone();
-        let rules = check::check(config, available)?;
+        let rules = check::check(config, available, Vec::new())?;
+        Ok(Self { rules, sensitive })
+    }
+
+    /// The automata of the patterns.
+    fn prepare(&self) -> Vec<u8> {
+        pattern::to_bytes(self.rules.iter().filter_map(|rule| match &rule.check {
+            Check::Pattern(pattern) => Some(pattern),
+            _ => None,
+        }))
+    }
+
+    fn restore(config: &str, prepared: &[u8], available: &[ColumnSpec]) -> Result<Self, Problems> {
+        let config: Config =
+            serde_json::from_str(config).map_err(|error| vec![error.to_string()])?;
+        let automata = pattern::from_bytes(prepared)
+            .ok_or_else(|| vec!["what was prepared is not whole".to_owned()])?;
+        let sensitive = config.sensitive.clone();
+        let rules = check::check(config, available, automata)?;
         Ok(Self { rules, sensitive })
     }
 

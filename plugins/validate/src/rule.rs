@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 
 use clickmill_plugin::Places;
 use clickmill_plugin::prelude::*;
-use regex::bytes::Regex;
 
 use crate::config::{Action, Operator};
+use crate::pattern::Pattern;
 use crate::words::{Allowed, TextMap};
 
 /// A rule whose columns exist and have the right types.
@@ -53,7 +53,7 @@ pub(crate) enum Check {
         max: Decimal,
         bounds: String,
     },
-    Pattern(Regex),
+    Pattern(Pattern),
     /// In characters.
     Length {
         min: usize,
@@ -189,13 +189,13 @@ impl Check {
                     }
                 }
             }
-            (Self::Pattern(regex), Values::Texts(text)) => {
+            (Self::Pattern(pattern), Values::Texts(text)) => {
                 let mut last: Option<(&[u8], bool)> = None;
                 for row in 0..column.len() {
                     let value = text.get(row);
                     let is_match = match last {
                         Some((seen, is_match)) if seen == value => is_match,
-                        _ => regex.is_match(value),
+                        _ => pattern.is_match(value),
                     };
                     last = Some((value, is_match));
                     if !is_match {

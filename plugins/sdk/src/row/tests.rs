@@ -38,7 +38,7 @@ impl RowPlugin for Lines {
         b"ready".to_vec()
     }
 
-    fn restore(config: &str, prepared: &[u8]) -> Result<Self, Problems> {
+    fn restore(config: &str, prepared: &[u8], _: &[ColumnSpec]) -> Result<Self, Problems> {
         assert_eq!((config, prepared), ("{}", &b"ready"[..]));
         Ok(Self)
     }
