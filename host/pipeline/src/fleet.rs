@@ -44,6 +44,7 @@
 //! size. What does not come to the very digest that was proposed is refused. A forged commit is a set that goes
 //! through the gate of each replica before it runs there; a forged refusal or a flood of names keeps the fleet where it is.
 
+pub(crate) mod error;
 pub(crate) mod follow;
 pub(crate) mod log;
 pub(crate) mod machine;

@@ -57,7 +57,8 @@ pub(crate) fn next(me: &Me, seen: &Seen<'_>, deadline: Duration) -> Step {
             None => Step::Rest,
         };
     }
-    if let Some(why) = &me.gave_up {
+    // Before the first there is nothing to go back to.
+    if let Some(why) = me.gave_up.as_ref().filter(|_| state.effect > 0) {
         return match state.open {
             Some(number) => {
                 let why = format!("{} goes back from what runs: {why}", me.name);

@@ -122,6 +122,24 @@ pub enum SwapRefused {
         /// Its stages, in order.
         stages: String,
     },
+    /// Of a fleet no process changes its set alone.
+    #[error("this process is one of the fleet in `{fleet}`, which has one plugin set: `{instead} PIPELINE.toml` changes it for all of them")]
+    InFleet {
+        /// Where the fleet is.
+        fleet: String,
+        /// The command that does.
+        instead: &'static str,
+    },
+    /// What a fleet proposes comes to another set here.
+    #[error("with the stages of the pipeline file here plugin set {plugin_set} would be {made}:{list}", list = list(different))]
+    OtherSet {
+        /// The set that is proposed.
+        plugin_set: Digest,
+        /// What it comes to here.
+        made: Digest,
+        /// What is different.
+        different: Vec<String>,
+    },
     /// There is no version to go back to.
     #[error("there is no version before the one that runs: name a plugin set to go to")]
     NothingBefore,
@@ -157,6 +175,8 @@ impl SwapRefused {
             | Self::Secrets(_)
             | Self::Unguarded { .. }
             | Self::OtherStages { .. }
+            | Self::InFleet { .. }
+            | Self::OtherSet { .. }
             | Self::NothingBefore => Fault::Input,
             Self::Component(error) => error.fault(),
             Self::Store(error) => error.fault(),
@@ -179,8 +199,10 @@ impl SwapRefused {
             | Self::OtherFile { .. }
             | Self::Restart { .. }
             | Self::SameFile { .. }
+            | Self::OtherSet { .. }
             | Self::Secrets(_) => "pipeline file",
             Self::Unguarded { .. } => "guard",
+            Self::InFleet { .. } => "fleet",
             Self::Overtaken { .. } | Self::OtherStages { .. } | Self::NothingBefore => "history",
             Self::Audit(_) => "audit",
             Self::Store(_) | Self::Publish(_) | Self::Rows(_) => "environment",
