@@ -122,9 +122,15 @@ fn assemble(
     // Before a table is made: a column that is misspelt, say. After a swap it is the swap's set that runs.
     if let Some(columns) = target.columns.as_ref().filter(|_| purpose == Purpose::Run)
         && let Err(error) = target.fit(&library, columns, &secrets)
-        && (options.forget_swaps
-            || joined.as_ref().is_none_or(|(_, fleets, _)| fleets.digest() == library.digest())
-            || !sets.as_ref().is_ok_and(|sets| is_swapped(sets, &pipeline.name, &library)))
+        && match &joined {
+            Some((_, fleets, _)) => fleets.digest() == library.digest(),
+            None => {
+                options.forget_swaps
+                    || !sets
+                        .as_ref()
+                        .is_ok_and(|sets| is_swapped(sets, &pipeline.name, &library))
+            }
+        }
     {
         return Err(error.into());
     }

@@ -50,6 +50,7 @@ pub(crate) mod log;
 pub(crate) mod machine;
 pub(crate) mod objects;
 pub(crate) mod operator;
+
 pub(crate) mod place;
 pub(crate) mod replica;
 pub(crate) mod standing;

@@ -81,6 +81,8 @@ struct Replica {
     behind: Option<Instant>,
     /// Since when the log cannot be seen.
     blind: Option<Instant>,
+    /// What it began with is kept where all have it, to go back to.
+    is_kept: bool,
 }
 
 struct Open {
@@ -102,6 +104,7 @@ impl Replica {
             sightings: Sightings::default(),
             behind: None,
             blind: None,
+            is_kept: false,
         }
     }
 
@@ -135,6 +138,14 @@ impl Replica {
     /// What is new, and who is waited for.
     fn look(&mut self) -> Result<BTreeSet<String>, FleetError> {
         let place = &self.member.place;
+        if !self.is_kept {
+            let library = self.context.slot.current().library.clone();
+            self.member.sets.keep_once(&library).map_err(|source| FleetError::Set {
+                plugin_set: library.digest().clone(),
+                source: Box::new(source),
+            })?;
+            self.is_kept = true;
+        }
         place.catch_up(&mut self.log)?;
         let number = self.log.state().open;
         if self.open.as_ref().map(|open| open.number) != number {

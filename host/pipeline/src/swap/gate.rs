@@ -290,23 +290,7 @@ pub(crate) fn check(
         }
         passed("guard", format!("{} sensitive columns", guard.all().len()));
     }
-    let (mut all, mut failed, mut cases) = (0, 0, 0);
-    let (mut stages, mut problems) = (Vec::new(), Vec::new());
-    for (stage, golden) in &golden {
-        let tested = library.golden(stage, golden, Measure::Budgets)?;
-        all += golden.cases();
-        if tested.failed() > 0 {
-            failed += tested.failed();
-            cases += golden.cases();
-            problems.extend(tested.problems());
-            stages.push(stage.clone());
-        }
-    }
-    stages.dedup();
-    if failed > 0 {
-        return Err(SwapRefused::GoldenFailed { stages, failed, cases, problems });
-    }
-    passed("golden", format!("{all} cases"));
+    passed("golden", format!("{} cases", self::golden(&library, &golden)?));
     let recent = slot.recent().batches();
     let before = fitted.as_ref().and_then(|fitted| running.fitted(&fitted.columns));
     let shadow = match (&before, &fitted) {
@@ -320,6 +304,30 @@ pub(crate) fn check(
     }
     passed("shadow", format!("{} rows of the last {} batches", shadow.rows, recent.len()));
     Ok(Passed { library, reading, fitted, changes, checks, shadow })
+}
+
+/// Runs golden cases, by stage. Returns how many there are.
+pub(crate) fn golden(
+    library: &Library,
+    golden: &[(String, Golden)],
+) -> Result<usize, SwapRefused> {
+    let (mut all, mut failed, mut cases) = (0, 0, 0);
+    let (mut stages, mut problems) = (Vec::new(), Vec::new());
+    for (stage, golden) in golden {
+        let tested = library.golden(stage, golden, Measure::Budgets)?;
+        all += golden.cases();
+        if tested.failed() > 0 {
+            failed += tested.failed();
+            cases += golden.cases();
+            problems.extend(tested.problems());
+            stages.push(stage.clone());
+        }
+    }
+    stages.dedup();
+    if failed > 0 {
+        return Err(SwapRefused::GoldenFailed { stages, failed, cases, problems });
+    }
+    Ok(all)
 }
 
 /// Changes as lines.
