@@ -58,6 +58,7 @@ use clickmill_pipeline::{AuditSink, Running};
 use entered::Reveals;
 use gate::{Door, Gate, Wanted};
 use tokens::Role;
+pub use plugins::asked;
 pub use tokens::look;
 use wire::ErrorBody;
 

@@ -100,7 +100,7 @@ pub struct Decision {
 /// What a replica says of itself with each sign of life.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Life {
+pub(crate) struct Life {
     /// The set that it runs.
     pub plugin_set: Digest,
     /// The set that gets a share of its batches beside that.
