@@ -723,6 +723,7 @@ const OTHERS: [(&str, Special); 9] = [
         "host/README.md",
         Special {
             shown: &[("text", "a picture"), ("toml", "a part of a pipeline file")],
+            endless: &[("clickmill run host/pipelines/stream.toml", "admin interface: ")],
             ..NOTHING
         },
     ),
