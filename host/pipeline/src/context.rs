@@ -141,7 +141,8 @@ impl Context {
             ..Event::new(&self.actor, action, detail)
         };
         let (plugin_set, ran_last) = (record.set.digest.to_string(), self.audit.ran_last());
-        if record.set.digest != *current.reading.library.digest()
+        if self.fleet.is_none()
+            && record.set.digest != *current.reading.library.digest()
             && !ran_last.is_empty()
             && !ran_last.contains(&plugin_set)
         {

@@ -297,3 +297,97 @@ fn lives_path() -> Path {
 fn life_path(replica: &str, number: u64) -> Path {
     lives_path().join(life_name(replica, number))
 }
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::super::objects::{Proposal, Rollback};
+    use super::*;
+    use clickmill_core::Digest;
+
+    fn proposal(after: u64, actor: &str) -> Entry {
+        let set = |text: &str| Digest::of(text.as_bytes()).short();
+        let (parent, plugin_set) = (set("0"), set(actor));
+        let (actor, note, at) = (actor.to_owned(), String::new(), String::new());
+        Entry::Proposal(Proposal { after, parent, plugin_set, actor, note, at, canary: None })
+    }
+
+    fn commit(by: &str) -> Decision {
+        Decision { commit: true, by: by.to_owned(), why: String::new(), at: String::new() }
+    }
+
+    #[test]
+    fn what_is_created_first_counts_and_what_strangers_write_commits_nothing() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let store = Arc::new(InMemory::new());
+        let place = Place::over(store.clone(), runtime.handle());
+        let put = |path: &str, bytes: &[u8]| {
+            let put = store.put(&Path::from(path), Bytes::copy_from_slice(bytes).into());
+            runtime.block_on(put).expect("put");
+        };
+        let mut log = Log::default();
+        place.catch_up(&mut log).expect("an empty log");
+        assert!(place.enter(1, proposal(0, "ada")).expect("entered"));
+        assert!(!place.enter(1, proposal(0, "bob")).expect("another was first"));
+        place.catch_up(&mut log).expect("a log");
+        assert_eq!((log.last(), log.state().open), (1, Some(1)));
+        assert!(place.decide(1, commit("a")).expect("decided"));
+        assert!(!place.decide(1, Decision { commit: false, ..commit("b") }).expect("it is"));
+        place.catch_up(&mut log).expect("a log");
+        assert_eq!(log.state().effect, 1);
+        // Many at once are read as one by one.
+        for number in 2..80 {
+            let of = if number % 2 == 0 { 1 } else { 0 };
+            let (actor, reason, at) = (String::new(), String::new(), String::new());
+            let entry = Entry::Rollback(Rollback { of, actor, reason, at });
+            assert!(place.enter(number, entry).expect("entered"));
+        }
+        place.catch_up(&mut log).expect("a log");
+        let mut anew = Log::default();
+        place.catch_up(&mut anew).expect("a log");
+        assert_eq!((log.last(), log.state()), (79, anew.state()));
+        assert_eq!(log.state().effect, 0);
+        // Garbage in place of a decision is no commit, in place of a vote no ok, and of an entry no entry.
+        let parent = log.state().set.expect("a set");
+        let Entry::Proposal(next) = proposal(0, "eve") else { panic!("a proposal") };
+        place.enter(80, Entry::Proposal(Proposal { parent, ..next })).expect("entered");
+        put("votes/000080/a.json", b"{\"ok\": true}");
+        put("votes/000080/b.json", &vec![b' '; 1 << 20]);
+        put("votes/000080/..json", b"{\"ok\": true, \"why\": \"\"}");
+        put("votes/000080/c.json", b"{\"ok\": true, \"why\": \"fine\"}");
+        let mut votes = BTreeMap::new();
+        place.votes(80, &mut votes).expect("votes");
+        let ok: Vec<(&str, bool)> = votes.iter().map(|(name, vote)| (&**name, vote.ok)).collect();
+        assert_eq!(ok, [("a", false), ("b", false), ("c", true)]);
+        put("decisions/000080.json", b"commit");
+        place.catch_up(&mut log).expect("a log");
+        assert_eq!((log.state().open, log.state().effect), (None, 0));
+        put("log/000081.json", b"{\"kind\": \"order\"}");
+        let error = place.catch_up(&mut log).expect_err("no entry");
+        assert!(matches!(error, FleetError::Malformed { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_sign_of_life_takes_the_place_of_the_one_before() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let store = Arc::new(InMemory::new());
+        let place = Place::over(store.clone(), runtime.handle());
+        let life = || Life { plugin_set: Digest::of(b"set").short(), ..Life::default() };
+        for number in 1..4 {
+            place.live("a", number, life()).expect("a sign of life");
+        }
+        place.live("b", 1, life()).expect("a sign of life");
+        assert!(matches!(place.live("b", 1, life()), Err(FleetError::Taken { .. })));
+        let signs = place.signs().expect("signs");
+        let numbers: Vec<(&str, u64)> =
+            signs.iter().map(|(name, sign)| (&**name, sign.number)).collect();
+        assert_eq!(numbers, [("a", 3), ("b", 1)]);
+        assert_eq!(place.lives(&signs).expect("lives").len(), 2);
+        let listed = store.list(Some(&lives_path())).try_collect::<Vec<_>>();
+        assert_eq!(runtime.block_on(listed).expect("listed").len(), 2);
+        place.forget("a", 3).expect("forgotten");
+        place.forget("a", 3).expect("as often as one likes");
+        assert_eq!(place.signs().expect("signs").len(), 1);
+    }
+}

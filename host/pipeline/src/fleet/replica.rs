@@ -17,7 +17,7 @@ use crate::swap::Swaps;
 use crate::swap::gate::Passed;
 use crate::threads::Threads;
 use crate::versions::version::{Standing as Stands, VersionRecord};
-use clickmill_core::{Micros, causes};
+use clickmill_core::{Digest, Micros, causes};
 
 /// So many intervals without a sign of life, and a replica is not waited for.
 const GONE_AFTER: u32 = 3;
@@ -76,6 +76,8 @@ struct Replica {
     follows: (u64, Arc<VersionRecord>),
     /// The proposal that is voted on, since when it is seen, the votes, and the set as it was tried on.
     open: Option<Open>,
+    /// The proposal that was open before, as it was tried on: where it was committed it is not tried again.
+    tried: Option<(u64, Tried)>,
     sightings: Sightings,
     /// Since when it does not follow what was decided.
     behind: Option<Instant>,
@@ -101,6 +103,7 @@ impl Replica {
             log: Log::default(),
             follows,
             open: None,
+            tried: None,
             sightings: Sightings::default(),
             behind: None,
             blind: None,
@@ -149,8 +152,7 @@ impl Replica {
         place.catch_up(&mut self.log)?;
         let number = self.log.state().open;
         if self.open.as_ref().map(|open| open.number) != number {
-            // What was tried on is taken up now, where it was committed.
-            let tried = self.open.take().and_then(|open| Some((open.number, open.tried?)));
+            self.tried = self.open.take().and_then(|open| Some((open.number, open.tried?)));
             let since = Instant::now();
             self.open = number.map(|number| Open {
                 number,
@@ -158,7 +160,6 @@ impl Replica {
                 votes: BTreeMap::new(),
                 tried: None,
             });
-            self.sightings.tried = tried;
         }
         if let Some(open) = &mut self.open {
             place.votes(open.number, &mut open.votes)?;
@@ -188,7 +189,7 @@ impl Replica {
                 return Ok(Done::Nothing);
             }
             Step::Follow { entry, set } => {
-                let tried = self.sightings.tried.take().filter(|(number, _)| *number == entry);
+                let tried = self.tried.take().filter(|(number, _)| *number == entry);
                 let tried = tried.map(|(_, tried)| tried);
                 let followed = match self.log.proposal(entry).filter(|_| entry > me.follows) {
                     Some(proposal) => {
@@ -240,7 +241,7 @@ impl Replica {
     }
 
     /// Has a proposal go through the gate, and votes.
-    fn try_on(&mut self, number: u64, set: &clickmill_core::Digest) -> Result<(), FleetError> {
+    fn try_on(&mut self, number: u64, set: &Digest) -> Result<(), FleetError> {
         let tried = follow::try_on(&self.context, &self.member, set);
         let ready = tried.and_then(|tried| {
             // All that can fail and can be done before is done before.
@@ -302,11 +303,9 @@ fn found(passed: &Passed) -> String {
 }
 
 /// When signs of life were first seen, by the own clock.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Sightings {
     seen: BTreeMap<String, (u64, Instant)>,
-    /// A proposal as it was tried on, until that is settled.
-    tried: Option<(u64, Tried)>,
 }
 
 impl Sightings {
@@ -332,5 +331,33 @@ impl Sightings {
             }
         }
         (live, forgotten)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_gives_no_sign_for_a_while_is_gone_by_the_clock_of_who_looks() {
+        let mut sightings = Sightings::default();
+        let (began, gone) = (Instant::now(), Duration::from_secs(3));
+        let mut see = |secs: u64, signs: &[(&str, u64)]| {
+            let sign = |(name, number): &(&str, u64)| {
+                ((*name).to_owned(), Sign { number: *number, at: Micros::default() })
+            };
+            let signs = signs.iter().map(sign).collect();
+            let (live, forgotten) =
+                sightings.see(signs, began + Duration::from_secs(secs), gone);
+            (live.into_iter().collect::<Vec<_>>().join(" "), forgotten)
+        };
+        // The first that is seen of anyone may be old: it counts from then on.
+        assert_eq!(see(0, &[("a", 7), ("b", 1)]).0, "a b");
+        assert_eq!(see(2, &[("a", 7), ("b", 2)]).0, "a b");
+        assert_eq!(see(3, &[("a", 7), ("b", 2)]).0, "b");
+        assert_eq!(see(4, &[("a", 8), ("b", 3)]).0, "a b");
+        // It ended, and what is left of another is removed after an hour.
+        assert_eq!(see(5, &[("b", 3)]).0, "b");
+        assert_eq!(see(3605, &[("b", 3), ("c", 1)]), ("c".to_owned(), vec![("b".to_owned(), 3)]));
     }
 }

@@ -181,7 +181,7 @@ impl Replica {
 
 /// Everybody who is alive looks and acts until nothing changes any more.
 fn settle(world: &mut World, replicas: &mut [Replica]) {
-    for _ in 0..200 {
+    for _ in 0..60 {
         for replica in replicas.iter_mut().filter(|replica| replica.is_alive) {
             replica.look(world);
             replica.act(world);
@@ -371,7 +371,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whoever looks when, acts when and is killed when: once all is quiet all run one set, which is what the log says,
     /// and nothing is open.
