@@ -57,8 +57,8 @@ use clickmill_dashboard::Dashboard;
 use clickmill_pipeline::{AuditSink, Running};
 use entered::Reveals;
 use gate::{Door, Gate, Wanted};
-use tokens::Role;
 pub use plugins::asked;
+use tokens::Role;
 pub use tokens::look;
 use wire::ErrorBody;
 

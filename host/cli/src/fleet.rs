@@ -227,13 +227,18 @@ fn conclude(fleet: &Fleet, number: u64, json: bool) -> Result<(), Failure> {
     }
     if let Some(decision) = decision.filter(|decision| !decision.commit) {
         // A vote against it is about the set; that nobody answered is not.
-        let exit = if decision.why.contains("refuses it") { Exit::BadInput } else { Exit::Environment };
-        let what = format!("proposal {number} came to nothing, what ran before still runs: {}", decision.why);
+        let exit =
+            if decision.why.contains("refuses it") { Exit::BadInput } else { Exit::Environment };
+        let what = format!(
+            "proposal {number} came to nothing, what ran before still runs: {}",
+            decision.why
+        );
         return Err(Failure::new(exit, anyhow::Error::msg(what)));
     }
     if !behind.is_empty() {
         let names = behind.join(", ");
-        let what = format!("entry {number} counts, and not all replicas have followed in time: {names}");
+        let what =
+            format!("entry {number} counts, and not all replicas have followed in time: {names}");
         return Err(Failure::new(Exit::Environment, anyhow::Error::msg(what))
             .hint("clickmill fleet status PIPELINE.toml tells what keeps them"));
     }

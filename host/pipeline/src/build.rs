@@ -126,9 +126,7 @@ fn assemble(
             Some((_, fleets, _)) => fleets.digest() == library.digest(),
             None => {
                 options.forget_swaps
-                    || !sets
-                        .as_ref()
-                        .is_ok_and(|sets| is_swapped(sets, &pipeline.name, &library))
+                    || !sets.as_ref().is_ok_and(|sets| is_swapped(sets, &pipeline.name, &library))
             }
         }
     {

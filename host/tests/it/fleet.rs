@@ -27,7 +27,9 @@ impl Fleet {
 
     fn of(scratch: Scratch, pipeline: PathBuf, place: &str) -> Self {
         let place = match place {
-            folder if !folder.contains("://") => scratch.path(folder).to_string_lossy().into_owned(),
+            folder if !folder.contains("://") => {
+                scratch.path(folder).to_string_lossy().into_owned()
+            }
             uri => uri.to_owned(),
         };
         let set = [
@@ -50,8 +52,7 @@ impl Fleet {
         let environment: Vec<(&str, &str)> =
             self.environment.iter().map(|(name, value)| (&**name, &**value)).collect();
         let pipeline = &self.pipeline;
-        let live =
-            Live::start_with(&self.scratch, pipeline, &self.arguments(more), &environment);
+        let live = Live::start_with(&self.scratch, pipeline, &self.arguments(more), &environment);
         let name = self.status(&live)["replica"].as_str().unwrap().to_owned();
         wait_until("a sign of life", || {
             let status = self.status(&live);
@@ -165,7 +166,14 @@ fn commits_and_goes_back(fleet: &Fleet) {
     let error = replicas[0].swap(&fleet.scratch, &["--config", "mask.key_id=k3"]).unwrap_err();
     assert!(error.contains("clickmill fleet swap PIPELINE.toml"), "{error}");
     // One goes back, by hand, and so do all, the one that never ran what was before too.
-    fleet.scratch.done(&["plugin", "rollback", "--admin", &replicas[1].admin, "--note", "too soon"]);
+    fleet.scratch.done(&[
+        "plugin",
+        "rollback",
+        "--admin",
+        &replicas[1].admin,
+        "--note",
+        "too soon",
+    ]);
     wait_until("the rollback to be everyone's", || fleet.done("status", &[])["entry"] == 0);
     assert_eq!(fleet.agree(&replicas), before);
     let status = fleet.done("status", &[]);
@@ -264,10 +272,7 @@ fn killed_at_every_step_the_others_agree_and_so_does_who_starts() {
         ("proposed", Box::new(|place, number| there(place, &format!("log/{number:06}.json")))),
         ("a vote", Box::new(|place, number| votes(place, number) >= 1)),
         ("all votes", Box::new(|place, number| votes(place, number) >= 3)),
-        (
-            "decided",
-            Box::new(|place, number| there(place, &format!("decisions/{number:06}.json"))),
-        ),
+        ("decided", Box::new(|place, number| there(place, &format!("decisions/{number:06}.json")))),
     ];
     for (at, (step, appears)) in steps.iter().enumerate() {
         let number = at as u64 + 1;
@@ -353,7 +358,10 @@ fn what_cannot_run_the_fleets_set_does_not_start() {
     let output = start(&other);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{errors}");
-    assert!(errors.contains("a fleet has one set, so this process does not run another"), "{errors}");
+    assert!(
+        errors.contains("a fleet has one set, so this process does not run another"),
+        "{errors}"
+    );
     assert!(errors.contains("mask: "), "{errors}");
     let output = start(&["--forget-swaps"]);
     let errors = String::from_utf8_lossy(&output.stderr);

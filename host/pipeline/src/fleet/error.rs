@@ -42,13 +42,17 @@ pub enum FleetError {
         source: Malformed,
     },
     /// The log is full.
-    #[error("the fleet's log in `{uri}` has {MAX_ENTRIES} entries, the most that there may be: name another prefix by `swap.fleet`")]
+    #[error(
+        "the fleet's log in `{uri}` has {MAX_ENTRIES} entries, the most that there may be: name another prefix by `swap.fleet`"
+    )]
     Full {
         /// The place.
         uri: String,
     },
     /// There are more replicas than one fleet may have.
-    #[error("there are signs of life of more than {MAX_REPLICAS} replicas in `{uri}`: those that are no one's have to be removed from its folder `replicas`")]
+    #[error(
+        "there are signs of life of more than {MAX_REPLICAS} replicas in `{uri}`: those that are no one's have to be removed from its folder `replicas`"
+    )]
     Crowded {
         /// The place.
         uri: String,

@@ -80,8 +80,7 @@ pub(crate) fn made(
     if file.digest() == set {
         return Ok(file.clone());
     }
-    let failed =
-        |source| FleetError::Set { plugin_set: set.clone(), source: Box::new(source) };
+    let failed = |source| FleetError::Set { plugin_set: set.clone(), source: Box::new(source) };
     let kept = sets.set(set).map_err(failed)?;
     let library = sets.restore(file, &kept).map_err(failed)?;
     if library.digest() == set {

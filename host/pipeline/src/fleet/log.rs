@@ -68,7 +68,9 @@ impl Log {
         let mut state = State::default();
         for (number, entry) in &self.entries {
             match entry {
-                Entry::Proposal(proposal) if proposal.after == state.effect && state.runs(proposal) => {
+                Entry::Proposal(proposal)
+                    if proposal.after == state.effect && state.runs(proposal) =>
+                {
                     match self.decisions.get(number) {
                         Some(decision) if decision.commit => {
                             state.effect = *number;

@@ -50,7 +50,9 @@ pub struct Proposed {
 #[derive(Debug, thiserror::Error)]
 pub enum ProposeError {
     /// The pipeline file names no fleet.
-    #[error("the pipeline file names no fleet: `swap.fleet` does, a folder or `gs://bucket/prefix/`")]
+    #[error(
+        "the pipeline file names no fleet: `swap.fleet` does, a folder or `gs://bucket/prefix/`"
+    )]
     NoFleet,
     /// The pipeline can't be loaded.
     #[error(transparent)]
@@ -70,7 +72,9 @@ pub enum ProposeError {
         actor: String,
     },
     /// Another was first.
-    #[error("another was first: entry {number} is by {actor}, so nothing is proposed. Look what it says, and ask again")]
+    #[error(
+        "another was first: entry {number} is by {actor}, so nothing is proposed. Look what it says, and ask again"
+    )]
     Lost {
         /// The entry.
         number: u64,
@@ -84,7 +88,9 @@ pub enum ProposeError {
         sets: Vec<String>,
     },
     /// The replicas run another pipeline file.
-    #[error("the replicas run plugin set {theirs}, and this pipeline file is {ours}: `clickmill fleet swap --pipeline` has them take the file up, or name the file that they run")]
+    #[error(
+        "the replicas run plugin set {theirs}, and this pipeline file is {ours}: `clickmill fleet swap --pipeline` has them take the file up, or name the file that they run"
+    )]
     OtherFile {
         /// What they run.
         theirs: Digest,
@@ -225,9 +231,7 @@ impl Fleet {
         let log = self.log()?;
         self.closed(&log)?;
         let library = match &base {
-            Some(base) => {
-                base.with(proposed.changes).map_err(SwapRefused::from)?
-            }
+            Some(base) => base.with(proposed.changes).map_err(SwapRefused::from)?,
             None => self.file(options)?,
         };
         let parent = match (self.parent()?.0, &base) {
@@ -278,11 +282,7 @@ impl Fleet {
 
     /// Waits until an entry is decided and every live replica has followed, and tells what happens meanwhile. Where
     /// nobody decides it in time it is given up.
-    pub fn wait(
-        &self,
-        number: u64,
-        mut told: impl FnMut(Progress),
-    ) -> Result<Outcome, FleetError> {
+    pub fn wait(&self, number: u64, mut told: impl FnMut(Progress)) -> Result<Outcome, FleetError> {
         let swap = &self.pipeline.swap;
         let often = (swap.fleet_interval / 5).max(Duration::from_millis(50));
         // Replicas see it later than who asked.

@@ -127,7 +127,10 @@ impl Replica {
             Err(error) => {
                 let why = causes(&error);
                 if self.blind.is_none() {
-                    tracing::warn!(error = why, "the fleet cannot be looked at: what runs here goes on");
+                    tracing::warn!(
+                        error = why,
+                        "the fleet cannot be looked at: what runs here goes on"
+                    );
                 }
                 let since = *self.blind.get_or_insert_with(Instant::now);
                 (since.elapsed() >= interval * GONE_AFTER).then_some(why)
@@ -154,12 +157,8 @@ impl Replica {
         if self.open.as_ref().map(|open| open.number) != number {
             self.tried = self.open.take().and_then(|open| Some((open.number, open.tried?)));
             let since = Instant::now();
-            self.open = number.map(|number| Open {
-                number,
-                since,
-                votes: BTreeMap::new(),
-                tried: None,
-            });
+            self.open =
+                number.map(|number| Open { number, since, votes: BTreeMap::new(), tried: None });
         }
         if let Some(open) = &mut self.open {
             place.votes(open.number, &mut open.votes)?;
@@ -207,7 +206,10 @@ impl Replica {
                         self.behind = None;
                     }
                     Err(refused) => {
-                        let why = format!("it cannot follow entry {entry} of the fleet, plugin set {set}: {}", causes(&refused));
+                        let why = format!(
+                            "it cannot follow entry {entry} of the fleet, plugin set {set}: {}",
+                            causes(&refused)
+                        );
                         let since = *self.behind.get_or_insert_with(Instant::now);
                         tracing::error!(error = why, "another set runs here than in the fleet");
                         if since.elapsed() >= deadline {
@@ -347,8 +349,7 @@ mod tests {
                 ((*name).to_owned(), Sign { number: *number, at: Micros::default() })
             };
             let signs = signs.iter().map(sign).collect();
-            let (live, forgotten) =
-                sightings.see(signs, began + Duration::from_secs(secs), gone);
+            let (live, forgotten) = sightings.see(signs, began + Duration::from_secs(secs), gone);
             (live.into_iter().collect::<Vec<_>>().join(" "), forgotten)
         };
         // The first that is seen of anyone may be old: it counts from then on.

@@ -123,7 +123,9 @@ pub enum SwapRefused {
         stages: String,
     },
     /// Of a fleet no process changes its set alone.
-    #[error("this process is one of the fleet in `{fleet}`, which has one plugin set: `{instead} PIPELINE.toml` changes it for all of them")]
+    #[error(
+        "this process is one of the fleet in `{fleet}`, which has one plugin set: `{instead} PIPELINE.toml` changes it for all of them"
+    )]
     InFleet {
         /// Where the fleet is.
         fleet: String,
@@ -307,10 +309,7 @@ pub(crate) fn check(
 }
 
 /// Runs golden cases, by stage. Returns how many there are.
-pub(crate) fn golden(
-    library: &Library,
-    golden: &[(String, Golden)],
-) -> Result<usize, SwapRefused> {
+pub(crate) fn golden(library: &Library, golden: &[(String, Golden)]) -> Result<usize, SwapRefused> {
     let (mut all, mut failed, mut cases) = (0, 0, 0);
     let (mut stages, mut problems) = (Vec::new(), Vec::new());
     for (stage, golden) in golden {
