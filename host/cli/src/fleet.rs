@@ -55,8 +55,9 @@ pub(super) struct Status {
 const SWAP_EXAMPLES: &str = "\
 Examples:
   clickmill fleet swap host/pipelines/stream_gcp.toml mask=plugins/mask
-  clickmill fleet swap host/pipelines/stream_gcp.toml mask=gs://lake/plugins/mask.wasm --note \"phones too\"
-  clickmill fleet swap host/pipelines/stream_gcp.toml --config mask.key_id='\"k2\"' --canary 5% --canary-for 2m
+  clickmill fleet swap host/pipelines/stream_gcp.toml mask=gs://lake/mask.wasm --note \"phones too\"
+  clickmill fleet swap host/pipelines/stream_gcp.toml --config mask.key_id=k2
+  clickmill fleet swap host/pipelines/stream_gcp.toml mask=plugins/mask --canary 5% --canary-for 2m
   clickmill fleet swap host/pipelines/stream_gcp.toml --pipeline --note \"a stage more\"
 
 Golden cases beside a component are run here, before anything is proposed. Then every live replica tries the set on its own last batches and votes; one refusal, or a vote that is missing at the deadline (swap.fleet_deadline_secs), and none takes it up. Of two who propose at once one is told that the other was first.
