@@ -187,7 +187,8 @@ impl Swap {
                     "there is no stage `{unknown}` in this pipeline, only: {known}"
                 )))
             })?;
-            let asked = clickmill_admin::asked(changes, &base.set(), fleet.max_component_bytes());
+            let (set, most) = (base.set(), fleet.max_component_bytes());
+            let asked = clickmill_admin::asked(changes, &set, most);
             let asked = fleet.block_on(asked).map_err(Failure::bad_input)?;
             (proposed.changes, proposed.golden) = asked;
             Some(base)
