@@ -248,6 +248,9 @@ fn who_is_stopped_or_killed_blocks_nobody_and_follows_when_it_goes_on() {
     all_rows_are_made_by_known_sets(&fleet);
 }
 
+/// Whether proposal `n` has come so far.
+type Step<'a> = Box<dyn Fn(&Path, u64) -> bool + 'a>;
+
 /// Starts a proposal, and waits until an object of it is there.
 fn proposed(fleet: &Fleet, key: &str, appears: impl Fn(&Path) -> bool) -> Process {
     let place = fleet.scratch.path("fleet/clicks-stream");
@@ -267,7 +270,6 @@ fn killed_at_every_step_the_others_agree_and_so_does_who_starts() {
     let votes = |place: &Path, number: u64| {
         std::fs::read_dir(place.join(format!("votes/{number:06}"))).map_or(0, Iterator::count)
     };
-    type Step<'a> = Box<dyn Fn(&Path, u64) -> bool + 'a>;
     let steps: [(&str, Step<'_>); 4] = [
         ("proposed", Box::new(|place, number| there(place, &format!("log/{number:06}.json")))),
         ("a vote", Box::new(|place, number| votes(place, number) >= 1)),
