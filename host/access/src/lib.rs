@@ -169,6 +169,10 @@ pub fn needs(pipeline: &Pipeline, warehouse: &str) -> Access {
         let why = "keeps plugin sets, and takes them up again";
         access.host("roles/storage.objectUser", on, why, Vec::new());
     }
+    if let Some(on) = of_swaps(&pipeline.swap.fleet) {
+        let why = "agrees there with the other replicas on one plugin set";
+        access.host("roles/storage.objectUser", on, why, Vec::new());
+    }
     if let Some(on) = of_swaps(&pipeline.swap.watch) {
         let why = "lists and reads the plugins that it takes up";
         access.host("roles/storage.objectViewer", on, why, Vec::new());

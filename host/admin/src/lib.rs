@@ -57,6 +57,7 @@ use clickmill_dashboard::Dashboard;
 use clickmill_pipeline::{AuditSink, Running};
 use entered::Reveals;
 use gate::{Door, Gate, Wanted};
+pub use plugins::asked;
 use tokens::Role;
 pub use tokens::look;
 use wire::ErrorBody;

@@ -13,13 +13,14 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
 use super::gate::Caller;
+use super::wire::fleet::{FleetBody, ReplicaBody};
 use super::wire::{
     ChangeBody, ReloadBody, RollbackBody, RolledBackBody, SwapBody, SwappedBody, VersionBody,
 };
 use super::{answer_error, entered};
 use clickmill_core::{Fault, causes, store};
 use clickmill_pipeline::{Actor, Reload, Request, Running, SwapRefused, Swaps};
-use clickmill_sandbox::{Change, FetchError, LookupFile, NewComponent};
+use clickmill_sandbox::{Change, FetchError, Golden, LookupFile, NewComponent, PluginSet};
 
 /// Swaps that are checked or wait, at most. Each holds a thread, and a rollback wants one too.
 const MAX_SWAPS: usize = 4;
@@ -33,6 +34,7 @@ pub(super) fn shown(running: Running) -> Router {
     Router::new()
         .route("/v1/plugins", get(list))
         .route("/v1/plugins/history", get(history))
+        .route("/v1/fleet", get(fleet))
         .with_state(running)
 }
 
@@ -63,6 +65,29 @@ async fn history(State(running): State<Running>) -> Json<Vec<VersionBody>> {
     Json(running.history().iter().map(|record| (&**record).into()).collect())
 }
 
+/// The replicas of the fleet, where the process is of one.
+async fn fleet(State(running): State<Running>) -> Response {
+    // The fleet's store is waited for.
+    let looked = tokio::task::spawn_blocking(move || {
+        let standing = running.fleet().unwrap_or_default();
+        running.replicas().map(|(name, replicas)| (name, standing, replicas))
+    });
+    match looked.await {
+        Ok(Some((name, standing, Ok(replicas)))) => {
+            let replicas = replicas.iter().map(ReplicaBody::from).collect();
+            Json(FleetBody::of(name, standing, replicas)).into_response()
+        }
+        Ok(Some((_, _, Err(error)))) => {
+            answer_error(StatusCode::SERVICE_UNAVAILABLE, causes(&error), None)
+        }
+        Ok(None) => {
+            let error = "this process is of no fleet: the pipeline file has no `swap.fleet`";
+            answer_error(StatusCode::NOT_FOUND, error.to_owned(), None)
+        }
+        Err(error) => answer_error(StatusCode::INTERNAL_SERVER_ERROR, error.to_string(), None),
+    }
+}
+
 async fn swap(
     State((running, places)): State<(Running, Arc<Semaphore>)>,
     Extension(caller): Extension<Caller>,
@@ -85,26 +110,13 @@ async fn swap(
         dry_run: body.dry_run,
         ..Default::default()
     };
-    let swaps = Swaps::of(&running);
     let present = running.versions().0;
-    for (stage, mut change) in body.changes {
-        let stages = present.set.stages.iter();
-        let config = stages.filter(|made| *made.stage == *stage).map(|made| &made.config).next();
-        if let Some(key) = config.and_then(|config| taken_from_nowhere(&change.written, config)) {
-            let error = format!(
-                "`{stage}.{key}=null` takes away a key that is not there: for the text, write `'{stage}.{key}=\"null\"'`"
-            );
-            return answer_error(StatusCode::BAD_REQUEST, error, None);
-        }
-        change.config.extend(read(std::mem::take(&mut change.written), config));
-        for golden in &change.golden {
-            request.golden.push((stage.clone(), golden.clone()));
-        }
-        match fetched(stage, change, running.max_component_bytes()).await {
-            Ok(change) => request.changes.push(change),
-            Err(error) => return answer_error(StatusCode::BAD_REQUEST, error, None),
-        }
+    let asked = asked(body.changes, &present.set, running.max_component_bytes()).await;
+    match asked {
+        Ok((changes, golden)) => (request.changes, request.golden) = (changes, golden),
+        Err(error) => return answer_error(StatusCode::BAD_REQUEST, error, None),
     }
+    let swaps = Swaps::of(&running);
     swapped(swaps, request, places).await
 }
 
@@ -131,6 +143,33 @@ async fn reload(
         ..Default::default()
     };
     swapped(Swaps::of(&running), request, places).await
+}
+
+/// Changes as they are asked for, of stages of the set that runs, and their golden cases, by stage. A component in Cloud
+/// Storage is read, of at most `max_bytes`.
+///
+/// # Errors
+///
+/// In words, what is not as it has to be.
+pub async fn asked(
+    bodies: BTreeMap<String, ChangeBody>,
+    present: &PluginSet,
+    max_bytes: usize,
+) -> Result<(Vec<Change>, Vec<(String, Golden)>), String> {
+    let (mut changes, mut golden) = (Vec::new(), Vec::new());
+    for (stage, mut change) in bodies {
+        let stages = present.stages.iter();
+        let config = stages.filter(|made| *made.stage == *stage).map(|made| &made.config).next();
+        if let Some(key) = config.and_then(|config| taken_from_nowhere(&change.written, config)) {
+            return Err(format!(
+                "`{stage}.{key}=null` takes away a key that is not there: for the text, write `'{stage}.{key}=\"null\"'`"
+            ));
+        }
+        change.config.extend(read(std::mem::take(&mut change.written), config));
+        golden.extend(change.golden.iter().map(|cases| (stage.clone(), cases.clone())));
+        changes.push(fetched(stage, change, max_bytes).await?);
+    }
+    Ok((changes, golden))
 }
 
 /// Swaps, where not too many do.

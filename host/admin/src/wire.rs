@@ -1,5 +1,6 @@
 //! What the admin interface is asked and answers, as JSON. The command line speaks it too.
 
+pub mod fleet;
 mod status;
 
 use std::collections::BTreeMap;

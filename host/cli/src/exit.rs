@@ -147,6 +147,8 @@ failure_from! {
     clickmill_sandbox::GoldenError => |error| error.fault().into(),
     clickmill_pipeline::AuditSinkError => |error| error.fault().into(),
     clickmill_pipeline::BuildError => |error| error.fault().into(),
+    clickmill_pipeline::FleetError => |error| error.fault().into(),
+    clickmill_pipeline::ProposeError => |error| error.fault().into(),
     clickmill_pipeline::ExecError => |error| error.fault().into(),
     clickmill_pipeline::ReplayError => |error| error.fault().into(),
     clickmill_registry::RegistryError => |error| error.fault().into(),

@@ -13,6 +13,7 @@ mod dead_letter;
 mod demo;
 mod exec;
 mod exit;
+mod fleet;
 mod generate;
 mod ids;
 mod init;
@@ -113,6 +114,9 @@ enum Verb {
     /// Begin, build, inspect, test, sign and swap plugins
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Swap the plugins of all processes that run a pipeline, or of none
+    #[command(subcommand)]
+    Fleet(fleet::FleetVerb),
     #[command(hide = true)]
     Compile(compile::Compile),
 }
@@ -156,6 +160,7 @@ pub fn main() -> ExitCode {
         Verb::Warehouse(verb) => verb.run(&cli.warehouse),
         Verb::Permissions(verb) => verb.run(&cli.warehouse),
         Verb::Plugin(verb) => verb.run(&cli.warehouse),
+        Verb::Fleet(verb) => verb.run(&cli.warehouse),
         Verb::Compile(verb) => return verb.run(),
     };
     match done {

@@ -11,7 +11,7 @@ mod profile;
 mod pushed;
 mod registry;
 mod sign;
-mod swap;
+pub(crate) mod swap;
 mod test;
 
 use std::path::PathBuf;

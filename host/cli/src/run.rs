@@ -115,6 +115,12 @@ pub(super) fn run_pipeline(
     let RunOptions { ending, watch, forget_swaps, secrets, open, only } = run;
     let path = place::find_pipeline(path);
     let pipeline = clickmill_config::read(&path, set)?;
+    if watch && pipeline.swap.fleet.is_some() {
+        return Err(Failure::bad_input(
+            "`--watch` takes plugins up in one process, and this one is of a fleet (`swap.fleet`)",
+        )
+        .hint("clickmill fleet swap PIPELINE.toml mask=plugins/mask proposes to all"));
+    }
     // What came by a pipe is read once.
     let file = path.is_file().then(|| PipelineFile { path, overrides: set.to_vec() });
     let options = Options { secrets, forget_swaps, file, ..options(warehouse) };

@@ -50,6 +50,7 @@ pub(super) fn check(
         .and_then(|section| check_dead_letter(&section, folder, &mut problems));
     let swap = raw::optional(document.remove("swap"), "swap", &mut problems);
     let swap = swap::swap(swap, folder);
+    swap::check(&swap, &plugins, &mut problems);
     let guard = raw::optional(document.remove("guard"), "guard", &mut problems);
     let guard = guard::guard(guard, &mut problems);
     let trust = raw::optional(document.remove("trust"), "trust", &mut problems);

@@ -6,7 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::problem::join;
+use super::plugin::Plugin;
+use super::problem::{Problem, join, problem};
 
 /// How a changed plugin set is checked, taken up and watched.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +19,12 @@ pub struct Swap {
     /// Where plugin sets are kept: a folder or `gs://bucket/prefix/`. Beside the tables, or under
     /// `clickmill-data`, where absent.
     pub state: Option<String>,
+    /// A folder or `gs://bucket/prefix/` by which the processes that run this pipeline agree on one plugin set.
+    pub fleet: Option<String>,
+    /// How often a process of a fleet looks there, and says that it is alive.
+    pub fleet_interval: Duration,
+    /// How long a proposal is voted on, and how long a process may take to follow what was decided.
+    pub fleet_deadline: Duration,
     /// What components may have and take, at the start too.
     pub components: ComponentLimits,
     /// How many of the last batches a new set is tried on before it counts.
@@ -93,6 +100,16 @@ pub(super) struct RawSwap {
     /// and `clickmill-data/state` where the tables are in BigQuery. What runs is remembered there by the
     /// pipeline's name.
     state: Option<String>,
+    /// A folder or `gs://bucket/prefix/` by which the processes that run this pipeline agree on one plugin set:
+    /// `clickmill fleet swap` proposes another, all of them vote, and all take it up or none.
+    fleet: Option<String>,
+    /// How often a process of a fleet looks there, and says that it is alive. One that has not for three times as
+    /// long is not waited for.
+    #[schemars(range(min = 0.1, max = 60))]
+    fleet_interval_secs: f64,
+    /// How long a proposal is voted on, and how long a process may take to follow what was decided.
+    #[schemars(range(min = 1, max = 3600))]
+    fleet_deadline_secs: f64,
     /// A larger component is not read, nor at the start.
     #[schemars(range(min = 1024, max = ComponentLimits::MOST_BYTES))]
     max_component_bytes: usize,
@@ -148,6 +165,9 @@ impl Default for RawSwap {
             watch: None,
             watch_interval_secs: 1.0,
             state: None,
+            fleet: None,
+            fleet_interval_secs: 5.0,
+            fleet_deadline_secs: 120.0,
             max_component_bytes: components.max_bytes,
             max_compile_secs: components.max_compile_secs,
             max_compile_bytes: components.max_compile_bytes,
@@ -167,6 +187,20 @@ impl Default for RawSwap {
     }
 }
 
+/// What is watched counts for one process at once, and what a fleet agrees on for all: not both.
+pub(super) fn check(swap: &Swap, plugins: &[Plugin], problems: &mut Vec<Problem>) {
+    if swap.fleet.is_none() {
+        return;
+    }
+    let message = "is for one process, and `swap.fleet` for all that run the pipeline: leave one of them out, and propose to a fleet by `clickmill fleet swap`";
+    if swap.watch.is_some() {
+        problem(problems, "swap.watch", message.to_owned());
+    }
+    for (at, _) in plugins.iter().enumerate().filter(|(_, plugin)| plugin.watch) {
+        problem(problems, &format!("plugin[{at}].watch"), message.to_owned());
+    }
+}
+
 pub(super) fn swap(raw: RawSwap, folder: &Path) -> Swap {
     let seconds = Duration::from_secs_f64;
     let uri = |uri: String| {
@@ -176,6 +210,9 @@ pub(super) fn swap(raw: RawSwap, folder: &Path) -> Swap {
         watch: raw.watch.map(uri),
         watch_interval: seconds(raw.watch_interval_secs),
         state: raw.state.map(uri),
+        fleet: raw.fleet.map(uri),
+        fleet_interval: seconds(raw.fleet_interval_secs),
+        fleet_deadline: seconds(raw.fleet_deadline_secs),
         components: ComponentLimits {
             max_bytes: raw.max_component_bytes,
             max_compile_secs: raw.max_compile_secs,

@@ -17,6 +17,7 @@ pub use options::Options;
 
 use super::audit_sink::{AuditSink, AuditSinkError};
 use super::context::{Context, Outcomes};
+use super::fleet::{follow, replica};
 use super::observe::metrics;
 use super::observe::running::Running;
 use super::observe::status::Status;
@@ -112,23 +113,37 @@ fn assemble(
 ) -> Result<PreparedPipeline, BuildError> {
     let Loaded { runtime, engine, library, secrets } = load(&mut pipeline, options)?;
     let failed = |error| BuildError::Resume(Box::new(error));
+    let joined = match purpose {
+        Purpose::Run => follow::begin(&pipeline, &library, options.forget_swaps, runtime.handle())?,
+        Purpose::Look => None,
+    };
     let sets = SetStore::open(&state(&pipeline, &options.warehouse), runtime.handle());
     let target = target(&pipeline);
     // Before a table is made: a column that is misspelt, say. After a swap it is the swap's set that runs.
     if let Some(columns) = target.columns.as_ref().filter(|_| purpose == Purpose::Run)
         && let Err(error) = target.fit(&library, columns, &secrets)
-        && (options.forget_swaps
-            || !sets.as_ref().is_ok_and(|sets| is_swapped(sets, &pipeline.name, &library)))
+        && match &joined {
+            Some((_, fleets, _)) => fleets.digest() == library.digest(),
+            None => {
+                options.forget_swaps
+                    || !sets.as_ref().is_ok_and(|sets| is_swapped(sets, &pipeline.name, &library))
+            }
+        }
     {
         return Err(error.into());
     }
     let tables = runtime.block_on(tables(&pipeline, &options.warehouse))?;
     let sets = sets.map_err(failed)?;
     let reading = Reading { plugins: pipeline.plugins.clone(), library: library.clone(), secrets };
-    let (library, origin) = if options.forget_swaps {
-        (library, Origin { actor: actor::FILE.to_owned(), ..Origin::default() })
-    } else {
-        resume(&sets, &pipeline.name, library).map_err(failed)?
+    let (fleet, library, origin) = match joined {
+        Some((member, library, origin)) => (Some(Arc::new(member)), library, origin),
+        None if options.forget_swaps => {
+            (None, library, Origin { actor: actor::FILE.to_owned(), ..Origin::default() })
+        }
+        None => {
+            let (library, origin) = resume(&sets, &pipeline.name, library).map_err(failed)?;
+            (None, library, origin)
+        }
     };
     // That of the last swap is held to the file too.
     library.check_secrets(&reading.secrets)?;
@@ -145,6 +160,7 @@ fn assemble(
         slot,
         taps: Taps::default(),
         sets,
+        fleet,
         audit: audit.clone(),
         letters,
         file: options.file.clone(),
@@ -305,6 +321,11 @@ impl PreparedPipeline {
     /// Takes components up when they change: those that the pipeline file says, or all.
     pub fn watch(&self, all: bool) {
         watch::watch(Swaps(self.context.clone()), all, AtStart::Runs, &self.threads);
+    }
+
+    /// Takes part in its fleet, if it is of one, from now on.
+    pub(crate) fn join(&self) {
+        replica::join(&self.context, &self.threads);
     }
 
     /// Begins to look at it, and to show its numbers to whoever reads metrics.

@@ -11,6 +11,7 @@ use crossbeam_channel::Receiver;
 use tokio::runtime::Handle;
 
 use super::audit_sink::AuditSink;
+use super::fleet::standing::Member;
 use super::observe::summary::Counts;
 use super::observe::tap::Taps;
 use super::swap::difference::grants;
@@ -45,6 +46,8 @@ pub(crate) struct Context {
     pub taps: Taps,
     /// Where plugin sets are kept.
     pub sets: SetStore,
+    /// The fleet that decides on the plugin set, where the process is of one.
+    pub fleet: Option<Arc<Member>>,
     pub audit: Arc<AuditSink>,
     /// Makes dead letters.
     pub letters: Arc<Writer>,
@@ -138,7 +141,8 @@ impl Context {
             ..Event::new(&self.actor, action, detail)
         };
         let (plugin_set, ran_last) = (record.set.digest.to_string(), self.audit.ran_last());
-        if record.set.digest != *current.reading.library.digest()
+        if self.fleet.is_none()
+            && record.set.digest != *current.reading.library.digest()
             && !ran_last.is_empty()
             && !ran_last.contains(&plugin_set)
         {
@@ -249,6 +253,10 @@ impl Context {
     /// Remembers what runs at this moment, for the next start. Where that fails it is tried again: what was
     /// remembered before may be what was taken back since.
     pub(crate) fn remember(&self) {
+        // A fleet's log remembers it for all.
+        if self.fleet.is_some() {
+            return;
+        }
         let mut remembered = lock(&self.remembered);
         let current = self.slot.current();
         let record = &current.record;

@@ -58,6 +58,9 @@ pub fn exec(
     input: impl Read + Send + 'static,
     output: &mut impl Write,
 ) -> Result<(), ExecError> {
+    if pipeline.swap.fleet.is_some() {
+        return Err(ExecError::Fleet);
+    }
     let Loaded { runtime, engine, library, secrets } = chain::load(&mut pipeline, options)?;
     let plugin_set = library.digest().to_string();
     if let Some(wanted) = how.plugin_set.as_ref().filter(|wanted| !plugin_set.starts_with(*wanted))

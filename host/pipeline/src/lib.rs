@@ -7,6 +7,7 @@
 //! | `observe` | what is counted and shown: status, summary, series, taps, metrics | `versions` |
 //! | `run` | what happens to batches: the transform; loads, streams, delivery; the end | `versions`, `observe` |
 //! | `swap` | another plugin set: the gate, the shadow run, what is kept of it, what is watched | `versions`, `observe`, `run` |
+//! | `fleet` | one set for all processes of a pipeline: proposed, voted on, followed | `versions`, `swap` |
 //! | `replay` | dead letters once more | `versions`, `run`, `swap` |
 //! | `exec` | the chain for other engines: frames in, frames out, nothing written | all but `replay` |
 //!
@@ -19,6 +20,7 @@ mod build;
 mod components;
 mod context;
 mod exec;
+mod fleet;
 mod observe;
 mod replay;
 mod run;
@@ -31,6 +33,10 @@ pub use build::{BuildError, Options, PreparedPipeline, build, look, open, tables
 pub use components::ComponentError;
 pub use context::PublishError;
 pub use exec::{Exec, ExecError, error_frame, exec};
+pub use fleet::error::FleetError;
+pub use fleet::objects::{Canary, Decision, Entry, Proposal, Rollback, Vote};
+pub use fleet::operator::{Fleet, FleetStatus, Outcome, Progress, ProposeError, Proposed};
+pub use fleet::standing::{Replica, Standing as FleetStanding};
 pub use observe::running::{About, PluginKey, Plugins, Running};
 pub use observe::series::{Sample, StageSample};
 pub use observe::status::{Queue, Snapshot, Status};

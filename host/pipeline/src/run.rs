@@ -42,9 +42,23 @@ pub fn run(
     stop: &Stop,
 ) -> Result<Summary, RunError> {
     let context = prepared.context();
+    prepared.join();
     recorded(context, || {
         std::thread::scope(|scope| {
             let (_running, ended) = crossbeam_channel::bounded::<Infallible>(0);
+            let (cannot_follow, failed) = crossbeam_channel::bounded(1);
+            if let Some(member) = &context.fleet {
+                let ended = ended.clone();
+                scope.spawn(move || {
+                    crossbeam_channel::select! {
+                        recv(member.failed()) -> why => {
+                            let _ = why.map(|why| cannot_follow.send(why));
+                            stop.ask();
+                        }
+                        recv(ended) -> _ => {}
+                    }
+                });
+            }
             if let Some(time) = ending.after {
                 scope.spawn(move || {
                     if ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
@@ -52,7 +66,8 @@ pub fn run(
                     }
                 });
             }
-            run_to_end(context, ending, status, stop)
+            let ran = run_to_end(context, ending, status, stop)?;
+            failed.try_recv().map_or(Ok(ran), |why| Err(RunError::Fleet(why)))
         })
     })
 }

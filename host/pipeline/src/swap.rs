@@ -20,13 +20,13 @@ use super::context::Context;
 use super::observe::running::Running;
 use super::versions::actor::Actor;
 use super::versions::reading::Reading;
-use super::versions::slot::{RollbackTarget, Rollout};
+use super::versions::slot::{Base, RollbackTarget, Rollout};
 use super::versions::version::{Origin, Standing, VersionRecord};
 use clickmill_audit::{Action, Event, Outcome};
 use clickmill_config as config;
 use clickmill_core::{Digest, causes, lock};
 use clickmill_sandbox::{Change, ChangeError, Golden, PluginSet};
-use gate::{Candidate, Check, SwapRefused};
+use gate::{Candidate, Check, Passed, SwapRefused};
 use reload::Reload;
 use shadow::Shadow;
 
@@ -82,6 +82,7 @@ impl Swaps {
 
     fn try_swap(&self, request: &Request) -> Result<Swapped, SwapRefused> {
         let context = &*self.0;
+        self.alone("clickmill fleet swap")?;
         let base = context.slot.base();
         let from = &base.current;
         let (candidate, file) = match &request.reload {
@@ -96,16 +97,31 @@ impl Swaps {
             }
         };
         let passed = gate::check(&context.slot, &context.pipeline.swap.rules, from, candidate)?;
-        let set = from.record.set.clone();
-        let (from, to) = (from.library.digest().clone(), passed.library.digest().clone());
-        let mut swapped =
-            Swapped { from, to, checks: passed.checks, shadow: passed.shadow, version: None };
         if request.dry_run {
-            return Ok(swapped);
+            let (from, to) = (from.library.digest().clone(), passed.library.digest().clone());
+            let (checks, shadow) = (passed.checks, passed.shadow);
+            return Ok(Swapped { from, to, checks, shadow, version: None });
         }
-        if !context.slot.stands(&base) {
+        let read = file.map(|file| format!("pipeline file {file} read again"));
+        self.take(request, &base, passed, read.unwrap_or_default())
+    }
+
+    /// Takes up what passed, as long as what ran then still runs. `how` it came about goes into the audit log.
+    pub(crate) fn take(
+        &self,
+        request: &Request,
+        base: &Base,
+        passed: Passed,
+        how: String,
+    ) -> Result<Swapped, SwapRefused> {
+        let context = &*self.0;
+        if !context.slot.stands(base) {
             return Err(SwapRefused::Overtaken { entered: None });
         }
+        let set = base.current.record.set.clone();
+        let (from, to) = (base.current.library.digest().clone(), passed.library.digest().clone());
+        let (checks, shadow) = (passed.checks, passed.shadow);
+        let mut swapped = Swapped { from, to, checks, shadow, version: None };
         let rollout = rollout(request, &context.pipeline.swap);
         let begins = match rollout {
             Rollout::All => "all batches".to_owned(),
@@ -114,8 +130,7 @@ impl Swaps {
             }
         };
         let changes = gate::lines(&passed.changes);
-        let read = file.map(|file| format!("pipeline file {file} read again")).unwrap_or_default();
-        let parts = [read.as_str(), &changes.join("; "), &begins, &request.note];
+        let parts = [how.as_str(), &changes.join("; "), &begins, &request.note];
         let detail = request.actor.detail(&parts);
         let event = |action, subject, detail| Event {
             subject,
@@ -126,7 +141,7 @@ impl Swaps {
         // Without an entry it does not count.
         context.publish(&passed.library)?;
         let mut subject = stages(&request.changes);
-        if request.reload.is_some() {
+        if request.changes.is_empty() {
             for (stage, grant) in difference::grants(&set, &passed.library.set()) {
                 let grant =
                     event(Action::Grant, stage.to_string(), request.actor.detail(&[&grant]));
@@ -141,7 +156,7 @@ impl Swaps {
         let (actor, note) = (request.actor.name.clone(), request.note.clone());
         let origin = Origin { actor, note, changes };
         let put = (passed.library, passed.reading);
-        let installed = context.slot.install(&base, put, passed.fitted, origin, rollout);
+        let installed = context.slot.install(base, put, passed.fitted, origin, rollout);
         let Some(record) = installed else {
             return Err(SwapRefused::Overtaken { entered: Some(swapped.to) });
         };
@@ -161,10 +176,32 @@ impl Swaps {
         Ok(swapped)
     }
 
+    /// Of a fleet no process changes its set alone.
+    fn alone(&self, instead: &'static str) -> Result<(), SwapRefused> {
+        match &self.0.pipeline.swap.fleet {
+            Some(fleet) => Err(SwapRefused::InFleet { fleet: fleet.clone(), instead }),
+            None => Ok(()),
+        }
+    }
+
     /// Takes the current version back, or the canary: the set before it runs again. `to` names a set
     /// that ran at any time, by how its digest begins. It waits for no swap that is checked meanwhile, of
     /// which nothing comes then, and for no table.
     pub fn roll_back(
+        &self,
+        to: Option<&str>,
+        actor: &Actor,
+        note: &str,
+    ) -> Result<Arc<VersionRecord>, SwapRefused> {
+        // One step back is everyone's, as soon as the others see it.
+        if to.is_some() {
+            self.alone("clickmill fleet rollback")?;
+        }
+        self.back(to, actor, note)
+    }
+
+    /// The same, whoever else has to.
+    pub(crate) fn back(
         &self,
         to: Option<&str>,
         actor: &Actor,
@@ -258,7 +295,8 @@ impl Swaps {
         })
     }
 
-    fn refuse(&self, request: &Request, refused: &SwapRefused) {
+    /// Tells that a set is not taken up, and why.
+    pub(crate) fn refuse(&self, request: &Request, refused: &SwapRefused) {
         let running = self.0.slot.current();
         tracing::warn!(
             actor = request.actor.name,

@@ -23,6 +23,7 @@ mod exactly_once;
 mod exec;
 mod faults;
 mod field;
+mod fleet;
 mod fuzz;
 mod guard;
 mod hostile;

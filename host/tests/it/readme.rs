@@ -726,6 +726,7 @@ const OTHERS: [(&str, Special); 12] = [
         "host/README.md",
         Special {
             shown: &[("text", "a picture"), ("toml", "a part of a pipeline file")],
+            endless: &[("clickmill run host/pipelines/stream.toml", "admin interface: ")],
             ..NOTHING
         },
     ),

@@ -1,6 +1,6 @@
 //! `clickmill plugin swap`, `rollback` and `history`: the plugins of a running pipeline.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,10 +32,9 @@ Everything named counts at once, between two batches. Golden cases, the `tests/*
 
 With --pipeline the process reads its own pipeline file again, wherever that is: stages that are added, removed or moved, their components, configuration, grants, limits and secrets count at once. Other changes of the file want a restart, and are refused.";
 
-/// Swap plugins of a running pipeline, their configuration or lookup tables, or its list of stages
+// What stages are to have. (No text of help: the verb has its own.)
 #[derive(Debug, Args)]
-#[command(after_help = SWAP_EXAMPLES)]
-pub(crate) struct Swap {
+pub(crate) struct Changes {
     /// Stages and what they get: a component file, a plugin crate, which is built, gs://bucket/object, or oci://HOST/REPOSITORY@sha256:DIGEST
     #[arg(value_name = "STAGE=COMPONENT")]
     stages: Vec<String>,
@@ -47,6 +46,14 @@ pub(crate) struct Swap {
     /// Give a lookup table of a stage other content
     #[arg(long = "lookup", value_name = "STAGE.TABLE=FILE")]
     lookups: Vec<String>,
+}
+
+/// Swap plugins of a running pipeline, their configuration or lookup tables, or its list of stages
+#[derive(Debug, Args)]
+#[command(after_help = SWAP_EXAMPLES)]
+pub(crate) struct Swap {
+    #[command(flatten)]
+    changes: Changes,
 
     /// Read the pipeline file again and take its stages up
     #[arg(long, conflicts_with_all = ["stages", "config", "lookups"])]
@@ -164,51 +171,65 @@ impl Swap {
 
     /// Sends what is to be different.
     fn swap(&self) -> Result<SwappedBody, Failure> {
-        let mut body = SwapBody {
+        let changes = self.changes.read(|stages| self.check_stages(stages))?;
+        let body = SwapBody {
             actor: place::actor(),
             note: self.note.clone(),
             canary_share: self.canary,
             canary_secs: self.canary_for.map(|time| time.as_secs_f64()),
             dry_run: self.dry_run,
-            ..SwapBody::default()
+            changes,
         };
+        self.admin.post("/v1/plugins/swap", &body)
+    }
+}
+
+impl Changes {
+    /// What each stage is to have. `check` looks at the stages that are named, before a crate is built.
+    pub(crate) fn read(
+        &self,
+        check: impl FnOnce(&[&str]) -> Result<(), Failure>,
+    ) -> Result<BTreeMap<String, ChangeBody>, Failure> {
+        let mut changes = BTreeMap::<String, ChangeBody>::new();
         let components = self.stages.iter().map(|given| pair(given, "STAGE=COMPONENT"));
         let components: Vec<(&str, &str)> = components.collect::<Result<_, _>>()?;
         for given in &self.config {
             let (place, value) = pair(given, "STAGE.KEY=VALUE")?;
             let (stage, key) = dotted(place, "STAGE.KEY=VALUE")?;
-            let change = body.changes.entry(stage.to_owned()).or_default();
+            let change = changes.entry(stage.to_owned()).or_default();
             change.written.insert(key.to_owned(), value.to_owned());
         }
         for given in &self.lookups {
             let (place, path) = pair(given, "STAGE.TABLE=FILE")?;
             let (stage, table) = dotted(place, "STAGE.TABLE=FILE")?;
-            let change = body.changes.entry(stage.to_owned()).or_default();
+            let change = changes.entry(stage.to_owned()).or_default();
             change.lookups.insert(table.to_owned(), file(Path::new(path))?);
         }
-        if body.changes.is_empty() && components.is_empty() {
+        if changes.is_empty() && components.is_empty() {
             return Err(Failure::bad_input("nothing to change is named").hint(
                 "clickmill plugin swap mask=plugins/mask, or --config, or --lookup, or --pipeline",
             ));
         }
         if components.iter().any(|(_, component)| Path::new(component).is_dir()) {
             let stages = components.iter().map(|(stage, _)| *stage);
-            self.check_stages(stages.chain(body.changes.keys().map(String::as_str)))?;
+            let stages: Vec<&str> = stages.chain(changes.keys().map(String::as_str)).collect();
+            check(&stages)?;
         }
         for (stage, component) in components {
-            component_of(component, body.changes.entry(stage.to_owned()).or_default())?;
+            component_of(component, changes.entry(stage.to_owned()).or_default())?;
         }
-        self.admin.post("/v1/plugins/swap", &body)
+        Ok(changes)
     }
 }
 
 impl Swap {
     /// Whether the running pipeline has these stages, which it is asked before a crate is built.
-    fn check_stages<'a>(&self, named: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    fn check_stages(&self, named: &[&str]) -> Result<(), Failure> {
         let running: Vec<VersionBody> = self.admin.get("/v1/plugins")?;
         let stages = running.first().map(|version| version.stages.as_slice()).unwrap_or_default();
         let known: Vec<&str> = stages.iter().map(|stage| stage.stage.as_str()).collect();
-        let unknown: BTreeSet<&str> = named.filter(|stage| !known.contains(stage)).collect();
+        let unknown: BTreeSet<&str> =
+            named.iter().copied().filter(|stage| !known.contains(stage)).collect();
         if unknown.is_empty() {
             return Ok(());
         }
@@ -351,7 +372,7 @@ fn dotted<'a>(place: &'a str, wanted: &str) -> Result<(&'a str, &'a str), Failur
     place.split_once('.').ok_or_else(|| Failure::bad_input(format!("`{place}=…` is not {wanted}")))
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     let (number, scale) = match text.strip_suffix('%') {
         Some(percent) => (percent, 100.0),
         None => (text, 1.0),

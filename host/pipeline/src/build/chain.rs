@@ -38,6 +38,12 @@ pub(crate) fn load(pipeline: &mut Pipeline, options: &Options) -> Result<Loaded,
     Ok(Loaded { runtime, engine, library, secrets })
 }
 
+/// Compiles the plugins of a pipeline file, for somebody who does not run them and has none of their secrets.
+pub(crate) fn library(pipeline: &mut Pipeline, options: &Options) -> Result<Library, BuildError> {
+    pipeline.plugins = all_fetched(pipeline, options.cache.as_deref())?;
+    Ok(Library::load(&engine(pipeline, options)?, &pipeline.plugins)?)
+}
+
 /// What makes dead letters of a pipeline.
 pub(crate) fn letters(pipeline: &Pipeline) -> Result<Arc<Writer>, BuildError> {
     Ok(Arc::new(Writer {

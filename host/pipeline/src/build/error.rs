@@ -3,6 +3,7 @@
 use crate::audit_sink::AuditSinkError;
 use crate::components::ComponentError;
 use crate::context::PublishError;
+use crate::fleet::error::FleetError;
 use crate::swap::set_store::SetStoreError;
 use crate::versions::fit::FitError;
 use clickmill_core::Fault;
@@ -44,6 +45,9 @@ pub enum BuildError {
         "cannot take up the plugin set of the last swap (`run --forget-swaps` goes on with the pipeline file)"
     )]
     Resume(#[source] Box<SetStoreError>),
+    /// What the fleet runs can't be begun with.
+    #[error(transparent)]
+    Fleet(Box<FleetError>),
     /// The plugin set can't be kept or entered into its table.
     #[error("cannot enter the plugin set")]
     Publish(#[source] Box<PublishError>),
@@ -63,6 +67,12 @@ pub enum BuildError {
     Runtime(#[source] std::io::Error),
 }
 
+impl From<FleetError> for BuildError {
+    fn from(error: FleetError) -> Self {
+        Self::Fleet(Box::new(error))
+    }
+}
+
 impl From<PluginError> for BuildError {
     fn from(error: PluginError) -> Self {
         Self::Plugin(Box::new(error))
@@ -78,6 +88,7 @@ impl BuildError {
             Self::Sink(error) => error.fault(),
             Self::Fit(error) => error.fault(),
             Self::Resume(error) => error.fault(),
+            Self::Fleet(error) => error.fault(),
             Self::Publish(error) => error.fault(),
             Self::Audit(error) => error.fault(),
             Self::Engine(_) | Self::Runtime(_) => Fault::Environment,

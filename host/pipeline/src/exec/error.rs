@@ -20,6 +20,11 @@ pub enum ExecError {
     /// The pipeline can't run.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// It is of no fleet.
+    #[error(
+        "`swap.fleet` is for `clickmill run`: `exec` runs the pipeline file's plugins, or those that `--plugin-set` names. Leave it out of the file that another engine is given"
+    )]
+    Fleet,
     /// Another plugin set is wanted.
     #[error("the plugin set is `{plugin_set}`, and `--plugin-set` wants `{wanted}`")]
     PluginSet {
@@ -97,6 +102,7 @@ impl ExecError {
         match self {
             Self::Build(error) => error.fault(),
             Self::Frame { source: None, .. }
+            | Self::Fleet
             | Self::PluginSet { .. }
             | Self::Hello { .. }
             | Self::Element { .. }

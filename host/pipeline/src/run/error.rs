@@ -46,6 +46,9 @@ pub enum RunError {
     /// A stream ended early.
     #[error(transparent)]
     Stream(Box<StreamError>),
+    /// It cannot run what its fleet runs, and runs nothing else.
+    #[error("{0}")]
+    Fleet(String),
     /// The run was told to end at once.
     #[error("interrupted: nothing of `{object}` is loaded, run again to load it")]
     Interrupted {
@@ -64,6 +67,7 @@ impl RunError {
             Self::TooManyRejected { found, .. } => found.fault(),
             Self::Sink(error) => error.fault(),
             Self::Stream(error) => error.fault(),
+            Self::Fleet(_) => Fault::Environment,
             Self::Interrupted { .. } => Fault::Run,
         }
     }

@@ -123,6 +123,26 @@ pub enum SwapRefused {
         /// Its stages, in order.
         stages: String,
     },
+    /// Of a fleet no process changes its set alone.
+    #[error(
+        "this process is one of the fleet in `{fleet}`, which has one plugin set: `{instead} PIPELINE.toml` changes it for all of them"
+    )]
+    InFleet {
+        /// Where the fleet is.
+        fleet: String,
+        /// The command that does.
+        instead: &'static str,
+    },
+    /// What a fleet proposes comes to another set here.
+    #[error("with the stages of the pipeline file here plugin set {plugin_set} would be {made}:{list}", list = list(different))]
+    OtherSet {
+        /// The set that is proposed.
+        plugin_set: Digest,
+        /// What it comes to here.
+        made: Digest,
+        /// What is different.
+        different: Vec<String>,
+    },
     /// There is no version to go back to.
     #[error("there is no version before the one that runs: name a plugin set to go to")]
     NothingBefore,
@@ -158,6 +178,8 @@ impl SwapRefused {
             | Self::Secrets(_)
             | Self::Unguarded { .. }
             | Self::OtherStages { .. }
+            | Self::InFleet { .. }
+            | Self::OtherSet { .. }
             | Self::NothingBefore => Fault::Input,
             Self::Component(error) => error.fault(),
             Self::Store(error) => error.fault(),
@@ -180,8 +202,10 @@ impl SwapRefused {
             | Self::OtherFile { .. }
             | Self::Restart { .. }
             | Self::SameFile { .. }
+            | Self::OtherSet { .. }
             | Self::Secrets(_) => "pipeline file",
             Self::Unguarded { .. } => "guard",
+            Self::InFleet { .. } => "fleet",
             Self::Overtaken { .. } | Self::OtherStages { .. } | Self::NothingBefore => "history",
             Self::Audit(_) => "audit",
             Self::Store(_) | Self::Publish(_) | Self::Rows(_) => "environment",
@@ -270,23 +294,8 @@ pub(crate) fn check(
         passed("guard", format!("{} sensitive columns", guard.all().len()));
     }
     let mut slices = Slices::beside(slot.workers());
-    let (mut all, mut failed, mut cases) = (0, 0, 0);
-    let (mut stages, mut problems) = (Vec::new(), Vec::new());
-    for (stage, golden) in &golden {
-        let tested = slices.run(|| library.golden(stage, golden, Measure::Budgets))?;
-        all += golden.cases();
-        if tested.failed() > 0 {
-            failed += tested.failed();
-            cases += golden.cases();
-            problems.extend(tested.problems());
-            stages.push(stage.clone());
-        }
-    }
-    stages.dedup();
-    if failed > 0 {
-        return Err(SwapRefused::GoldenFailed { stages, failed, cases, problems });
-    }
-    passed("golden", format!("{all} cases"));
+    let cases = self::golden(&library, &golden, &mut slices)?;
+    passed("golden", format!("{cases} cases"));
     let recent = slot.recent().batches()?;
     let before = fitted.as_ref().and_then(|fitted| running.fitted(&fitted.columns));
     let shadow = match (&before, &fitted) {
@@ -301,6 +310,31 @@ pub(crate) fn check(
     }
     passed("shadow", format!("{} rows of the last {} batches", shadow.rows, recent.len()));
     Ok(Passed { library, reading, fitted, changes, checks, shadow })
+}
+
+/// Runs golden cases, by stage. Returns how many there are.
+pub(crate) fn golden(
+    library: &Library,
+    golden: &[(String, Golden)],
+    slices: &mut Slices<'_>,
+) -> Result<usize, SwapRefused> {
+    let (mut all, mut failed, mut cases) = (0, 0, 0);
+    let (mut stages, mut problems) = (Vec::new(), Vec::new());
+    for (stage, golden) in golden {
+        let tested = slices.run(|| library.golden(stage, golden, Measure::Budgets))?;
+        all += golden.cases();
+        if tested.failed() > 0 {
+            failed += tested.failed();
+            cases += golden.cases();
+            problems.extend(tested.problems());
+            stages.push(stage.clone());
+        }
+    }
+    stages.dedup();
+    if failed > 0 {
+        return Err(SwapRefused::GoldenFailed { stages, failed, cases, problems });
+    }
+    Ok(all)
 }
 
 /// Changes as lines.

@@ -27,6 +27,26 @@ pub(super) fn candidate(
     running: &Version,
     asked: &Reload,
 ) -> Result<(Candidate, Digest), SwapRefused> {
+    let (reading, digest) = read(context, asked)?;
+    let library = reading.library.clone();
+    let plugin_set = library.digest().clone();
+    if plugin_set == *running.reading.library.digest() {
+        context.slot.reads_as(&running.reading);
+    }
+    if plugin_set == *running.library.digest() {
+        return Err(ChangeError::Nothing { plugin_set }.into());
+    }
+    // As at a restart: as long as the file is what it was, what was swapped since counts more.
+    if plugin_set == *running.reading.library.digest() {
+        let path = context.file.as_ref().map(|file| file.path.clone()).unwrap_or_default();
+        return Err(SwapRefused::SameFile { path, plugin_set });
+    }
+    let golden = golden(&reading.plugins, &library, &running.library)?;
+    Ok((Candidate { library, reading: Arc::new(reading), golden }, digest))
+}
+
+/// The stages of the pipeline file as it is now, and what its text is known by.
+pub(crate) fn read(context: &Context, asked: &Reload) -> Result<(Reading, Digest), SwapRefused> {
     let file = context.file.as_ref().ok_or(SwapRefused::NoFile)?;
     let (pipeline, digest) = file.read().map_err(|error| SwapRefused::File(Box::new(error)))?;
     let path = || file.path.clone();
@@ -41,24 +61,11 @@ pub(super) fn candidate(
     let plugins = all_fetched(&pipeline, context.cache.as_deref())?;
     let secrets = Secrets::read(&plugins, &context.secrets, |variable| std::env::var_os(variable))?;
     let library = Library::load(&context.engine, &plugins).map_err(ChangeError::from)?;
-    let plugin_set = library.digest().clone();
-    if plugin_set == *running.reading.library.digest() {
-        context.slot.reads_as(&running.reading);
-    }
-    if plugin_set == *running.library.digest() {
-        return Err(ChangeError::Nothing { plugin_set }.into());
-    }
-    // As at a restart: as long as the file is what it was, what was swapped since counts more.
-    if plugin_set == *running.reading.library.digest() {
-        return Err(SwapRefused::SameFile { path: path(), plugin_set });
-    }
-    let golden = golden(&plugins, &library, &running.library)?;
-    let reading = Arc::new(Reading { plugins, library: library.clone(), secrets });
-    Ok((Candidate { library, reading, golden }, digest))
+    Ok((Reading { plugins, library, secrets }, digest))
 }
 
 /// The golden cases of the stages that are new, or get another component.
-fn golden(
+pub(crate) fn golden(
     plugins: &[Plugin],
     library: &Library,
     running: &Library,

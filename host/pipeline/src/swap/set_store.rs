@@ -26,6 +26,9 @@ use clickmill_sandbox::{Library, PluginError, PluginSet};
 /// The largest component or lookup table that is read: a request for a swap has no more.
 const MAX_KEPT_BYTES: u64 = 512 << 20;
 
+/// The most that says what a set is made of, or what runs.
+const MAX_SAID_BYTES: u64 = 16 << 20;
+
 /// Where plugin sets are kept.
 #[derive(Debug, Clone)]
 pub struct SetStore {
@@ -150,6 +153,15 @@ impl SetStore {
         Ok(set)
     }
 
+    /// Keeps what a library is made of, where that is not there yet.
+    pub(crate) fn keep_once(&self, library: &Library) -> Result<(), SetStoreError> {
+        // What a set is made of is there before it is.
+        match self.whole(library.digest())? {
+            Some(_) => Ok(()),
+            None => self.keep(library).map(drop),
+        }
+    }
+
     /// What the set is made of whose digest begins with `digest`.
     pub fn set(&self, digest: &str) -> Result<PluginSet, SetStoreError> {
         // Whole digests are what rows and records have: no need to look through all sets.
@@ -194,7 +206,7 @@ impl SetStore {
     pub fn restore(&self, file: &Library, set: &PluginSet) -> Result<Library, SetStoreError> {
         let restored = file.restore(set, |digest| {
             let path = self.path("blobs", digest);
-            let bytes = self.runtime.block_on(self.get(&path))?;
+            let bytes = self.runtime.block_on(self.get(&path, MAX_KEPT_BYTES))?;
             let source = object_store::Error::NotFound {
                 path: path.to_string(),
                 source: "it was never kept".into(),
@@ -250,7 +262,7 @@ impl SetStore {
             Err(object_store::Error::AlreadyExists { .. }) => {}
             Err(source) => return Err(self.failed(format!("write `{path}`"), source)),
         }
-        match self.get(path).await? {
+        match self.get(path, MAX_KEPT_BYTES).await? {
             None => return Ok(()),
             Some(there) if there == bytes => return Ok(()),
             Some(there) if as_good(&there) => {}
@@ -269,12 +281,12 @@ impl SetStore {
         Ok(())
     }
 
-    async fn get(&self, path: &Path) -> Result<Option<Bytes>, SetStoreError> {
+    async fn get(&self, path: &Path, most: u64) -> Result<Option<Bytes>, SetStoreError> {
         let failed = |source| self.failed(format!("read `{path}`"), source);
         match self.store.get(path).await {
-            Ok(got) if got.meta.size > MAX_KEPT_BYTES => {
+            Ok(got) if got.meta.size > most => {
                 let bytes = got.meta.size;
-                let error = format!("it has {bytes} bytes, wanted at most {MAX_KEPT_BYTES}");
+                let error = format!("it has {bytes} bytes, wanted at most {most}");
                 Err(failed(object_store::Error::Generic { store: "state", source: error.into() }))
             }
             Ok(got) => got.bytes().await.map(Some).map_err(failed),
@@ -289,7 +301,7 @@ impl SetStore {
         path: &Path,
     ) -> Result<Option<T>, SetStoreError> {
         self.runtime.block_on(async {
-            let Some(bytes) = self.get(path).await? else { return Ok(None) };
+            let Some(bytes) = self.get(path, MAX_SAID_BYTES).await? else { return Ok(None) };
             match serde_json::from_slice(&bytes) {
                 Ok(parsed) => Ok(Some(parsed)),
                 Err(error) => {

@@ -1,0 +1,303 @@
+//! `clickmill fleet`: the plugin set of all processes that run a pipeline, by their place in a folder or bucket.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value as Json, json};
+
+use super::pipeline_args::{PipelineArgs, options};
+use super::plugin::swap::{Changes, share};
+use super::{Exit, Failure, place};
+use clickmill_core::indented;
+use clickmill_pipeline::{
+    Canary, Decision, Entry, Fleet, FleetStatus, Outcome, Progress, Proposed,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  clickmill fleet status host/pipelines/stream_gcp.toml
+  clickmill fleet swap host/pipelines/stream_gcp.toml mask=plugins/mask --note \"phones too\"
+  clickmill fleet rollback host/pipelines/stream_gcp.toml --note \"rejects too much\"
+
+The processes that run a pipeline whose file has swap.fleet are its fleet. They have one plugin set: each votes on another by its own last batches, and all take it up or none.";
+
+/// Swap the plugins of all processes that run a pipeline, or of none
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(super) enum FleetVerb {
+    /// Say which plugin set is in effect, what is voted on, and what each replica runs
+    Status(Status),
+    /// Propose another plugin set, and wait until all replicas run it or none does
+    Swap(Box<Swap>),
+    /// Take what is in effect back, on all replicas
+    Rollback(Rollback),
+}
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  clickmill fleet status host/pipelines/stream_gcp.toml
+  clickmill fleet status host/pipelines/stream_gcp.toml --json
+
+A replica that has given no sign of life for three intervals (swap.fleet_interval_secs) is gone: it is not waited for.";
+
+/// Say which plugin set is in effect, what is voted on, and what each replica runs
+#[derive(Debug, Args)]
+#[command(after_help = STATUS_EXAMPLES)]
+pub(super) struct Status {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const SWAP_EXAMPLES: &str = "\
+Examples:
+  clickmill fleet swap host/pipelines/stream_gcp.toml mask=plugins/mask
+  clickmill fleet swap host/pipelines/stream_gcp.toml mask=gs://lake/mask.wasm --note \"phones too\"
+  clickmill fleet swap host/pipelines/stream_gcp.toml --config mask.key_id=k2
+  clickmill fleet swap host/pipelines/stream_gcp.toml mask=plugins/mask --canary 5% --canary-for 2m
+  clickmill fleet swap host/pipelines/stream_gcp.toml --pipeline --note \"a stage more\"
+
+Golden cases beside a component are run here, before anything is proposed. Then every live replica tries the set on its own last batches and votes; one refusal, or a vote that is missing at the deadline (swap.fleet_deadline_secs), and none takes it up. Of two who propose at once one is told that the other was first.
+
+With --pipeline the stages of the pipeline file are proposed: each replica reads its own file again, and says ok where that comes to the same plugin set.";
+
+/// Propose another plugin set, and wait until all replicas run it or none does
+#[derive(Debug, Args)]
+#[command(after_help = SWAP_EXAMPLES)]
+pub(super) struct Swap {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+
+    #[command(flatten)]
+    changes: Changes,
+
+    /// Propose the stages of the pipeline file
+    #[arg(long = "pipeline", conflicts_with_all = ["stages", "config", "lookups"])]
+    file: bool,
+
+    /// Begin with a share of each replica's batches, such as 5%
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "canary_for")]
+    canary: Option<f64>,
+
+    /// For how long, such as 30s
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, requires = "canary")]
+    canary_for: Option<Duration>,
+
+    /// What it is about, for the log
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    note: String,
+
+    /// Print what became of it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const ROLLBACK_EXAMPLES: &str = "\
+Examples:
+  clickmill fleet rollback host/pipelines/stream_gcp.toml --note \"rejects too much\"
+
+The set before the one in effect runs again on all replicas; once more, and the one before that does. A proposal that is voted on is given up.";
+
+/// Take what is in effect back, on all replicas
+#[derive(Debug, Args)]
+#[command(after_help = ROLLBACK_EXAMPLES)]
+pub(super) struct Rollback {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+
+    /// Why, for the log
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    note: String,
+
+    /// Print what became of it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl FleetVerb {
+    pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
+        match self {
+            Self::Status(verb) => verb.run(),
+            Self::Swap(verb) => verb.run(warehouse),
+            Self::Rollback(verb) => verb.run(),
+        }
+    }
+}
+
+impl Status {
+    fn run(self) -> Result<(), Failure> {
+        let status = Fleet::open(self.pipeline.read()?)?.status()?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&as_json(&status))?);
+            return Ok(());
+        }
+        println!("fleet {}", status.uri);
+        match &status.plugin_set {
+            Some(set) => println!("plugin set {set} is in effect, entry {}", status.entry),
+            None => println!("nothing was committed: the pipeline file's plugin set counts"),
+        }
+        for (number, entry, decision) in &status.log {
+            println!("{}", line(*number, entry, decision.as_ref()));
+        }
+        for (replica, vote) in &status.votes {
+            println!("  {replica}: {}", said(vote.ok, &vote.why));
+        }
+        println!("{} replicas", status.replicas.len());
+        for replica in &status.replicas {
+            let life = if status.live.contains(&replica.name) {
+                format!("since {}", replica.since)
+            } else {
+                let silent = Duration::from_secs(replica.age.as_secs());
+                format!("gone, silent for {}", humantime::format_duration(silent))
+            };
+            let set = replica.plugin_set.get(..8).unwrap_or_default();
+            println!("  {:<40} {set} entry {:>3}  {life}", replica.name, replica.entry);
+            if let Some(problem) = &replica.problem {
+                println!("      {}", indented(problem));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Swap {
+    fn run(self, warehouse: &str) -> Result<(), Failure> {
+        let mut fleet = Fleet::open(self.pipeline.read()?)?;
+        let options = options(warehouse);
+        let canary = self.canary.zip(self.canary_for);
+        let canary = canary.map(|(share, time)| Canary { share, secs: time.as_secs_f64() });
+        let (actor, note) = (place::actor(), self.note);
+        let mut proposed = Proposed { actor, note, canary, ..Proposed::default() };
+        let base = if self.file {
+            None
+        } else {
+            let base = fleet.base(&options)?;
+            let known: Vec<&str> = base.stage_names().collect();
+            let changes = self.changes.read(|named| {
+                let unknown: Vec<&str> =
+                    named.iter().copied().filter(|stage| !known.contains(stage)).collect();
+                if unknown.is_empty() {
+                    return Ok(());
+                }
+                let (unknown, known) = (unknown.join(", "), known.join(", "));
+                Err(Failure::bad_input(format!(
+                    "there is no stage `{unknown}` in this pipeline, only: {known}"
+                )))
+            })?;
+            let (set, most) = (base.set(), fleet.max_component_bytes());
+            let asked = clickmill_admin::asked(changes, &set, most);
+            let asked = fleet.block_on(asked).map_err(Failure::bad_input)?;
+            (proposed.changes, proposed.golden) = asked;
+            Some(base)
+        };
+        let number = fleet.propose(&options, base, proposed)?;
+        eprintln!("proposal {number} is voted on");
+        conclude(&fleet, number, self.json)
+    }
+}
+
+impl Rollback {
+    fn run(self) -> Result<(), Failure> {
+        let fleet = Fleet::open(self.pipeline.read()?)?;
+        let number = fleet.roll_back(&place::actor(), &self.note)?;
+        eprintln!("entry {number} takes back what was in effect");
+        conclude(&fleet, number, self.json)
+    }
+}
+
+/// Waits for what becomes of an entry, and says so.
+fn conclude(fleet: &Fleet, number: u64, json: bool) -> Result<(), Failure> {
+    let outcome = fleet.wait(number, |progress| match progress {
+        Progress::Voted(replica, vote) => eprintln!("{replica}: {}", said(vote.ok, &vote.why)),
+        Progress::Decided(decision) => eprintln!("{}", decided(&decision)),
+        Progress::Followed(replica) => eprintln!("{replica} follows"),
+    })?;
+    let Outcome { decision, plugin_set, followed, behind, .. } = outcome;
+    if json {
+        let told = json!({
+            "entry": number,
+            "committed": decision.as_ref().is_none_or(|decision| decision.commit),
+            "why": decision.as_ref().map(|decision| &decision.why),
+            "plugin_set": plugin_set,
+            "followed": followed,
+            "behind": behind,
+        });
+        println!("{}", serde_json::to_string_pretty(&told)?);
+    }
+    if let Some(decision) = decision.filter(|decision| !decision.commit) {
+        // A vote against it is about the set; that nobody answered is not.
+        let exit =
+            if decision.why.contains("refuses it") { Exit::BadInput } else { Exit::Environment };
+        let what = format!(
+            "proposal {number} came to nothing, what ran before still runs: {}",
+            decision.why
+        );
+        return Err(Failure::new(exit, anyhow::Error::msg(what)));
+    }
+    if !behind.is_empty() {
+        let names = behind.join(", ");
+        let what =
+            format!("entry {number} counts, and not all replicas have followed in time: {names}");
+        return Err(Failure::new(Exit::Environment, anyhow::Error::msg(what))
+            .hint("clickmill fleet status PIPELINE.toml tells what keeps them"));
+    }
+    if !json {
+        let set = plugin_set.map(|set| set.to_string()).unwrap_or_default();
+        println!("plugin set {set} runs on {} replicas", followed.len());
+    }
+    Ok(())
+}
+
+fn said(ok: bool, why: &str) -> String {
+    format!("{}: {}", if ok { "ok" } else { "refused" }, indented(why))
+}
+
+fn decided(decision: &Decision) -> String {
+    let what = if decision.commit { "committed" } else { "aborted" };
+    format!("{what} by {}: {}", decision.by, indented(&decision.why))
+}
+
+fn line(number: u64, entry: &Entry, decision: Option<&Decision>) -> String {
+    match entry {
+        Entry::Proposal(proposal) => {
+            let set = proposal.plugin_set.get(..8).unwrap_or_default();
+            let became = decision.map_or("not decided".to_owned(), decided);
+            let (at, actor, note) = (&proposal.at, &proposal.actor, &proposal.note);
+            format!("{number:>3} {at} plugin set {set} by {actor} {note}: {became}")
+        }
+        Entry::Rollback(rollback) => {
+            let (at, of, actor) = (&rollback.at, rollback.of, &rollback.actor);
+            format!("{number:>3} {at} rollback of {of} by {actor}: {}", indented(&rollback.reason))
+        }
+    }
+}
+
+fn as_json(status: &FleetStatus) -> Json {
+    let replicas = status.replicas.iter().map(|replica| {
+        json!({
+            "replica": replica.name,
+            "live": status.live.contains(&replica.name),
+            "silent_secs": replica.age.as_secs_f64(),
+            "plugin_set": replica.plugin_set,
+            "canary": replica.canary,
+            "entry": replica.entry,
+            "since": replica.since,
+            "problem": replica.problem,
+        })
+    });
+    let log = status.log.iter().map(|(number, entry, decision)| {
+        json!({ "number": number, "entry": entry, "decision": decision })
+    });
+    json!({
+        "fleet": status.uri,
+        "entry": status.entry,
+        "plugin_set": status.plugin_set,
+        "open": status.open,
+        "votes": status.votes,
+        "log": log.collect::<Vec<_>>(),
+        "replicas": replicas.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,411 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::fleet::log::State;
+use crate::fleet::objects::{Decision, Entry, Proposal, Rollback};
+
+/// Moments that a proposal is voted on.
+const DEADLINE: u64 = 10;
+/// Moments without a sign of life.
+const GONE: u64 = 3;
+
+fn set(number: u8) -> Digest {
+    Digest::of(&[number]).short()
+}
+
+/// What lies in the place, and the time.
+#[derive(Default)]
+struct World {
+    entries: Vec<Entry>,
+    decisions: BTreeMap<u64, Decision>,
+    votes: BTreeMap<u64, BTreeMap<String, Vote>>,
+    /// When each replica gave its last sign of life.
+    signs: BTreeMap<String, u64>,
+    /// When each proposal was entered.
+    entered: BTreeMap<u64, u64>,
+    now: u64,
+}
+
+impl World {
+    fn log(&self) -> Log {
+        let mut log = Log::default();
+        self.entries.iter().for_each(|entry| log.push(entry.clone()));
+        self.decisions.iter().for_each(|(number, decided)| log.decide(*number, decided.clone()));
+        log
+    }
+
+    fn state(&self) -> State {
+        self.log().state()
+    }
+
+    /// Creates the entry that comes after `last`. Whether it was there already.
+    fn enter(&mut self, last: u64, entry: Entry) -> bool {
+        if self.entries.len() as u64 != last {
+            return false;
+        }
+        self.entries.push(entry);
+        self.entered.insert(last + 1, self.now);
+        true
+    }
+
+    fn decide(&mut self, number: u64, commit: bool, why: String) {
+        let (by, at) = (String::new(), String::new());
+        self.decisions.entry(number).or_insert(Decision { commit, by, why, at });
+    }
+
+    /// A set in place of what is in effect, as somebody sees it who looked at `log`.
+    fn propose(&mut self, log: &Log, plugin_set: Digest) -> bool {
+        let state = log.state();
+        if state.open.is_some() {
+            return false;
+        }
+        let parent = state.set.unwrap_or_else(|| set(0));
+        let proposal = Proposal {
+            after: state.effect,
+            parent,
+            plugin_set,
+            actor: "ada".to_owned(),
+            note: String::new(),
+            at: String::new(),
+            canary: None,
+        };
+        self.enter(log.last(), Entry::Proposal(proposal))
+    }
+}
+
+/// What a replica saw, and when.
+struct Look {
+    log: Log,
+    votes: BTreeMap<String, Vote>,
+    live: BTreeSet<String>,
+    at: u64,
+}
+
+struct Replica {
+    me: Me,
+    is_alive: bool,
+    /// The set that its gate refuses.
+    refuses: Option<Digest>,
+    looked: Option<Look>,
+    open: Option<(u64, u64)>,
+}
+
+impl Replica {
+    /// One that starts: with what is in effect.
+    fn start(world: &mut World, name: String, refuses: Option<Digest>) -> Self {
+        let state = world.state();
+        let running = state.set.unwrap_or_else(|| set(0));
+        let is_alive = refuses.as_ref() != Some(&running);
+        world.signs.insert(name.clone(), world.now);
+        let me = Me { name, running, follows: state.effect, gave_up: None };
+        Self { me, is_alive, refuses, looked: None, open: None }
+    }
+
+    fn look(&mut self, world: &mut World) {
+        world.signs.insert(self.me.name.clone(), world.now);
+        let log = world.log();
+        let open = log.state().open;
+        if self.open.map(|(number, _)| number) != open {
+            self.open = open.map(|number| (number, world.now));
+        }
+        let votes = open.and_then(|open| world.votes.get(&open).cloned()).unwrap_or_default();
+        let heard = world.signs.iter().filter(|(_, at)| world.now - **at < GONE);
+        let live = heard.map(|(name, _)| name.clone()).collect();
+        self.looked = Some(Look { log, votes, live, at: world.now });
+    }
+
+    /// Does what comes next of what it saw, however long ago that was.
+    fn act(&mut self, world: &mut World) {
+        let Some(look) = self.looked.take() else { return };
+        let waited = self.open.map_or(0, |(_, since)| look.at - since);
+        let seen = Seen {
+            log: &look.log,
+            votes: &look.votes,
+            live: &look.live,
+            waited: Duration::from_secs(waited),
+        };
+        match next(&self.me, &seen, Duration::from_secs(DEADLINE)) {
+            Step::Rest => {}
+            Step::Follow { entry, set } => {
+                if self.refuses.as_ref() == Some(&set) {
+                    // It ends rather than run another.
+                    self.is_alive = false;
+                    return;
+                }
+                self.me.follows = entry;
+                self.me.running = set;
+                self.me.gave_up = None;
+            }
+            Step::Try { number, set } => {
+                let ok = self.refuses.as_ref() != Some(&set);
+                self.vote(world, number, ok);
+            }
+            Step::Refuse { number, .. } => self.vote(world, number, false),
+            Step::Decide { number, commit, why } => {
+                if commit {
+                    for name in &look.live {
+                        assert!(look.votes.get(name).is_some_and(|vote| vote.ok), "{name}");
+                    }
+                    assert!(look.votes.values().all(|vote| vote.ok));
+                    assert!(look.votes.contains_key(&self.me.name));
+                }
+                world.decide(number, commit, why);
+            }
+            Step::RollBack { of, why } => {
+                let (actor, at) = (self.me.name.clone(), String::new());
+                let entry = Entry::Rollback(Rollback { of, actor, reason: why, at });
+                world.enter(look.log.last(), entry);
+            }
+        }
+    }
+
+    fn vote(&self, world: &mut World, number: u64, ok: bool) {
+        let votes = world.votes.entry(number).or_default();
+        votes.entry(self.me.name.clone()).or_insert(Vote { ok, why: String::new() });
+    }
+
+    /// The rules of probation say no: its own slot goes back at once.
+    fn give_up(&mut self, world: &World) {
+        let log = world.log();
+        if let Some(proposal) = log.proposal(self.me.follows)
+            && self.me.gave_up.is_none()
+        {
+            self.me.running = proposal.parent.clone();
+            self.me.gave_up = Some("it rejects more".to_owned());
+        }
+    }
+}
+
+/// Everybody who is alive looks and acts until nothing changes any more.
+fn settle(world: &mut World, replicas: &mut [Replica]) {
+    for _ in 0..60 {
+        for replica in replicas.iter_mut().filter(|replica| replica.is_alive) {
+            replica.look(world);
+            replica.act(world);
+        }
+        world.now += 1;
+    }
+}
+
+fn agree(world: &World, replicas: &[Replica]) {
+    let state = world.state();
+    let wanted = state.set.clone().unwrap_or_else(|| set(0));
+    let mut alive = replicas.iter().filter(|replica| replica.is_alive).peekable();
+    // Where nobody is left, nobody decides.
+    if alive.peek().is_some() {
+        assert_eq!(state.open, None);
+    }
+    for Replica { me, .. } in alive {
+        assert_eq!((&me.running, me.follows), (&wanted, state.effect), "{}", me.name);
+        assert_eq!(me.gave_up, None, "{}", me.name);
+    }
+}
+
+fn fleet(world: &mut World, count: u8) -> Vec<Replica> {
+    (0..count).map(|n| Replica::start(world, format!("r{n}"), None)).collect()
+}
+
+fn run(world: &World, replicas: &[Replica], wanted: u8) {
+    agree(world, replicas);
+    assert_eq!(world.state().set.unwrap_or_else(|| set(0)), set(wanted));
+}
+
+#[test]
+fn all_say_ok_and_all_switch() {
+    let mut world = World::default();
+    let mut replicas = fleet(&mut world, 3);
+    let log = world.log();
+    assert!(world.propose(&log, set(1)));
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 1);
+    assert_eq!(world.votes[&1].len(), 3);
+}
+
+#[test]
+fn one_refusal_leaves_all() {
+    let mut world = World::default();
+    let mut replicas = fleet(&mut world, 3);
+    replicas[1].refuses = Some(set(1));
+    let log = world.log();
+    world.propose(&log, set(1));
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 0);
+    assert!(replicas.iter().all(|replica| replica.is_alive));
+    assert!(world.decisions[&1].why.contains("r1"), "{:?}", world.decisions);
+}
+
+#[test]
+fn of_two_proposals_one_wins_and_the_other_is_told() {
+    let mut world = World::default();
+    let mut replicas = fleet(&mut world, 2);
+    let log = world.log();
+    assert!(world.propose(&log, set(1)));
+    assert!(!world.propose(&log, set(2)));
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 1);
+    // What follows something that is not in effect any more counts nowhere.
+    let old = Proposal {
+        after: 0,
+        parent: set(0),
+        plugin_set: set(3),
+        actor: String::new(),
+        note: String::new(),
+        at: String::new(),
+        canary: None,
+    };
+    world.enter(1, Entry::Proposal(old));
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 1);
+    assert!(!world.decisions.contains_key(&2));
+}
+
+#[test]
+fn one_rollback_is_everyones_and_ends_in_the_parent() {
+    let mut world = World::default();
+    let mut replicas = fleet(&mut world, 3);
+    for wanted in [1, 2] {
+        let log = world.log();
+        assert!(world.propose(&log, set(wanted)));
+        settle(&mut world, &mut replicas);
+        run(&world, &replicas, wanted);
+    }
+    // Two at once: it goes back by one.
+    replicas[0].give_up(&world);
+    replicas[2].give_up(&world);
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 1);
+    // One that starts does not take up what was given up.
+    let late = Replica::start(&mut world, "late".to_owned(), None);
+    assert_eq!(late.me.running, set(1));
+    replicas.push(late);
+    replicas[1].give_up(&world);
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 0);
+    assert_eq!(world.entries.len(), 4);
+}
+
+#[test]
+fn a_rollback_aborts_what_is_voted_on() {
+    let mut world = World::default();
+    let mut replicas = fleet(&mut world, 2);
+    let log = world.log();
+    world.propose(&log, set(1));
+    settle(&mut world, &mut replicas);
+    let log = world.log();
+    world.propose(&log, set(2));
+    replicas[0].give_up(&world);
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 0);
+    assert!(!world.decisions[&2].commit);
+}
+
+#[test]
+fn who_is_gone_is_not_waited_for_and_who_is_late_only_to_the_deadline() {
+    let mut world = World::default();
+    let mut replicas = fleet(&mut world, 3);
+    replicas[2].is_alive = false;
+    world.now += GONE;
+    let log = world.log();
+    world.propose(&log, set(1));
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 1);
+    // It lives, and says nothing.
+    let log = world.log();
+    world.propose(&log, set(2));
+    let entered = world.now;
+    while world.state().open.is_some() {
+        world.signs.insert("r2".to_owned(), world.now);
+        for replica in &mut replicas[..2] {
+            replica.look(&mut world);
+            replica.act(&mut world);
+        }
+        world.now += 1;
+        assert!(world.now <= entered + DEADLINE + 2);
+    }
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 1);
+    assert!(world.decisions[&2].why.contains("without a vote of r2"), "{:?}", world.decisions);
+    // Stopped meanwhile, it follows when it goes on.
+    replicas[2].is_alive = true;
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 1);
+}
+
+#[test]
+fn a_replica_that_runs_another_set_refuses() {
+    let mut world = World::default();
+    let mut replicas = fleet(&mut world, 2);
+    replicas[1].me.running = set(9);
+    let log = world.log();
+    world.propose(&log, set(1));
+    settle(&mut world, &mut replicas);
+    assert!(!world.decisions[&1].commit);
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Look(usize),
+    Act(usize),
+    Kill(usize),
+    Start(Option<u8>),
+    GiveUp(usize),
+    Read(usize),
+    Propose(usize, u8),
+    Time,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => (0..6_usize).prop_map(Event::Look),
+        6 => (0..6_usize).prop_map(Event::Act),
+        1 => (0..6_usize).prop_map(Event::Kill),
+        1 => proptest::option::of(1..4_u8).prop_map(Event::Start),
+        1 => (0..6_usize).prop_map(Event::GiveUp),
+        1 => (0..2_usize).prop_map(Event::Read),
+        1 => (0..2_usize, 1..4_u8).prop_map(|(who, set)| Event::Propose(who, set)),
+        2 => Just(Event::Time),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whoever looks when, acts when and is killed when: once all is quiet all run one set, which is what the log says,
+    /// and nothing is open.
+    #[test]
+    fn in_the_end_all_that_live_run_one_set(events in proptest::collection::vec(event(), 0..120)) {
+        let mut world = World::default();
+        let mut replicas = fleet(&mut world, 3);
+        let mut operators = [Log::default(), Log::default()];
+        for event in events {
+            match event {
+                Event::Look(n) => if let Some(replica) = replicas.get_mut(n).filter(|r| r.is_alive) {
+                    replica.look(&mut world);
+                },
+                Event::Act(n) => if let Some(replica) = replicas.get_mut(n).filter(|r| r.is_alive) {
+                    replica.act(&mut world);
+                },
+                Event::Kill(n) => if let Some(replica) = replicas.get_mut(n) {
+                    replica.is_alive = false;
+                },
+                Event::Start(refuses) => if replicas.len() < 6 {
+                    let name = format!("r{}", replicas.len());
+                    replicas.push(Replica::start(&mut world, name, refuses.map(set)));
+                },
+                Event::GiveUp(n) => if let Some(replica) = replicas.get_mut(n).filter(|r| r.is_alive) {
+                    replica.give_up(&world);
+                },
+                Event::Read(who) => operators[who] = world.log(),
+                Event::Propose(who, number) => {
+                    world.propose(&operators[who].clone(), set(number));
+                }
+                Event::Time => world.now += 1,
+            }
+        }
+        settle(&mut world, &mut replicas);
+        agree(&world, &replicas);
+    }
+}

@@ -1,0 +1,307 @@
+//! What lies in a fleet's place, as it is written and as it is believed: all of it comes from neighbours.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use clickmill_audit::{MAX_NAME_BYTES, one_line};
+use clickmill_core::Digest;
+
+/// The most that an entry, a vote, a decision or a sign of life has, in bytes.
+pub(crate) const MAX_BYTES: u64 = 32 << 10;
+/// The most entries of a log.
+pub(crate) const MAX_ENTRIES: u64 = 10_000;
+/// The most replicas of a fleet.
+pub(crate) const MAX_REPLICAS: usize = 1000;
+/// The most of a text that is told, in bytes.
+const MAX_TEXT: usize = 4000;
+/// The longest time that a set may get a share of the batches only, in seconds: as in the pipeline file.
+const MAX_CANARY_SECS: f64 = 86_400.0;
+
+/// An entry of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Entry {
+    /// Another set is proposed.
+    Proposal(Proposal),
+    /// What is in effect is taken back.
+    Rollback(Rollback),
+}
+
+/// That another set is to run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proposal {
+    /// The entry that it follows: the one that was in effect; 0 where none was.
+    pub after: u64,
+    /// The set that ran then.
+    pub parent: Digest,
+    /// The set that is to run.
+    pub plugin_set: Digest,
+    /// Who proposes it, as they call themselves.
+    pub actor: String,
+    /// What they say about it.
+    #[serde(default)]
+    pub note: String,
+    /// When, by their clock: for people.
+    pub at: String,
+    /// With which share of its batches each replica begins; all of them where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+}
+
+/// How a set begins with a share of the batches.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Canary {
+    /// The share: 0.05 is every twentieth batch.
+    pub share: f64,
+    /// For how long, in seconds.
+    pub secs: f64,
+}
+
+/// That what is in effect is to be taken back, everywhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rollback {
+    /// The proposal that is taken back.
+    pub of: u64,
+    /// Who takes it back.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// When, by their clock: for people.
+    pub at: String,
+}
+
+/// What a replica says of a proposal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vote {
+    /// It can take the set up, and found nothing against it.
+    pub ok: bool,
+    /// What it found.
+    pub why: String,
+}
+
+/// What became of a proposal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// All take it up; else none does.
+    pub commit: bool,
+    /// Who decided.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// When, by their clock: for people.
+    pub at: String,
+}
+
+/// What a replica says of itself with each sign of life.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Life {
+    /// The set that it runs.
+    pub plugin_set: Digest,
+    /// The set that gets a share of its batches beside that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Digest>,
+    /// The entry that it has followed.
+    pub entry: u64,
+    /// Since when it runs, by its clock.
+    pub since: String,
+    /// What keeps it from following.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// An object that is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// It is not the JSON that was expected, or of a later version of clickmill.
+    #[error("it says `{0}`")]
+    Json(String),
+    /// A value is out of bounds.
+    #[error("`{0}` is out of bounds")]
+    Bounds(&'static str),
+}
+
+/// Something that is read from a fleet's place.
+pub(crate) trait Object: Serialize + DeserializeOwned {
+    /// Checks values, and makes texts fit to be told.
+    fn checked(self) -> Result<Self, Malformed>;
+
+    /// What bytes say.
+    fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let read = serde_json::from_slice::<Self>(bytes);
+        read.map_err(|error| Malformed::Json(one_line(&error.to_string(), MAX_TEXT)))?.checked()
+    }
+
+    /// As it is written.
+    fn written(self) -> Result<Vec<u8>, Malformed> {
+        let checked = self.checked()?;
+        serde_json::to_vec_pretty(&checked).map_err(|error| Malformed::Json(error.to_string()))
+    }
+}
+
+impl Object for Entry {
+    fn checked(self) -> Result<Self, Malformed> {
+        match self {
+            Self::Proposal(proposal) => {
+                whole(&proposal.parent, "parent")?;
+                whole(&proposal.plugin_set, "plugin_set")?;
+                if let Some(Canary { share, secs }) = proposal.canary
+                    && !((0.001..=1.0).contains(&share) && (0.0..=MAX_CANARY_SECS).contains(&secs))
+                {
+                    return Err(Malformed::Bounds("canary"));
+                }
+                Ok(Self::Proposal(Proposal {
+                    actor: name(&proposal.actor),
+                    note: text(&proposal.note),
+                    at: name(&proposal.at),
+                    ..proposal
+                }))
+            }
+            Self::Rollback(rollback) => Ok(Self::Rollback(Rollback {
+                actor: name(&rollback.actor),
+                reason: text(&rollback.reason),
+                at: name(&rollback.at),
+                ..rollback
+            })),
+        }
+    }
+}
+
+impl Object for Vote {
+    fn checked(self) -> Result<Self, Malformed> {
+        Ok(Self { why: text(&self.why), ..self })
+    }
+}
+
+impl Object for Decision {
+    fn checked(self) -> Result<Self, Malformed> {
+        Ok(Self { by: name(&self.by), why: text(&self.why), at: name(&self.at), ..self })
+    }
+}
+
+impl Object for Life {
+    fn checked(self) -> Result<Self, Malformed> {
+        whole(&self.plugin_set, "plugin_set")?;
+        self.canary.as_ref().map_or(Ok(()), |set| whole(set, "canary"))?;
+        let problem = self.problem.as_deref().map(text);
+        Ok(Self { since: name(&self.since), problem, ..self })
+    }
+}
+
+/// Whether a replica may be called so: what is a file's name, a label and a word in a line.
+pub(crate) fn is_name(name: &str) -> bool {
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=100).contains(&name.len()) && name.bytes().all(fine)
+}
+
+/// A name that no other process has: the machine's, the process's number, and a random part.
+pub(crate) fn new_name(host: &str) -> String {
+    let fine = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let host: String = host.chars().take(63).map(fine).collect();
+    let random = rand::random::<u32>();
+    format!("{host}-{}-{random:08x}", std::process::id())
+}
+
+/// The name of a sign of life's object, without its folder.
+pub(crate) fn life_name(replica: &str, number: u64) -> String {
+    format!("{replica}.{number:012}.json")
+}
+
+/// Whose sign of life an object is, and which.
+pub(crate) fn life_of(name: &str) -> Option<(&str, u64)> {
+    let (replica, number) = name.strip_suffix(".json")?.split_once('.')?;
+    let digits = number.len() == 12 && number.bytes().all(|byte| byte.is_ascii_digit());
+    (digits && is_name(replica)).then_some((replica, number.parse().ok()?))
+}
+
+fn whole(digest: &Digest, what: &'static str) -> Result<(), Malformed> {
+    match digest.len() {
+        32 | 64 => Ok(()),
+        _ => Err(Malformed::Bounds(what)),
+    }
+}
+
+fn name(text: &str) -> String {
+    one_line(text, MAX_NAME_BYTES)
+}
+
+fn text(text: &str) -> String {
+    one_line(text, MAX_TEXT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SET: &str = "0123456789abcdef0123456789abcdef";
+
+    fn proposal(changed: &str, to: &str) -> Result<Entry, Malformed> {
+        let text = format!(
+            r#"{{"kind": "proposal", "after": 0, "parent": "{SET}", "plugin_set": "{SET}", "actor": "ada", "at": "now",
+                "canary": {{"share": 0.5, "secs": 10.0}}}}"#
+        );
+        assert!(text.contains(changed), "{changed}");
+        Entry::read(text.replace(changed, to).as_bytes())
+    }
+
+    #[test]
+    fn what_neighbours_write_is_bounded_and_one_line() {
+        assert!(proposal("ada", "ada").is_ok());
+        for (changed, to) in [
+            (SET, "0123"),
+            (SET, "../../etc/passwd"),
+            ("0.5", "0"),
+            ("0.5", "1e300"),
+            ("10.0", "-1"),
+            ("10.0", "1e9"),
+            ("\"after\": 0", "\"after\": -1"),
+            ("\"at\"", "\"component\": \"/etc/passwd\", \"at\""),
+            ("\"at\"", "\"stages\": [], \"at\""),
+            ("proposal", "order"),
+        ] {
+            assert!(proposal(changed, to).is_err(), "{changed} to {to}");
+        }
+        let Ok(Entry::Proposal(told)) = proposal("ada", r"a\nb\u001b[31m") else { panic!("read") };
+        assert_eq!(told.actor, "a b [31m");
+        let long = "x".repeat(100_000);
+        let vote = Vote { ok: false, why: long }.written().expect("written");
+        assert!((vote.len() as u64) < MAX_BYTES);
+    }
+
+    #[test]
+    fn the_longest_of_each_is_read() {
+        // Each character of which JSON makes six.
+        let text = "\u{1}\"\\é".repeat(2000);
+        let (parent, plugin_set) = (SET.parse::<Digest>().expect("one"), SET.parse().expect("one"));
+        let (actor, note, at) = (text.clone(), text.clone(), text.clone());
+        let proposal = Proposal { after: 9, parent, plugin_set, actor, note, at, canary: None };
+        let bytes = Entry::Proposal(proposal).written().expect("written");
+        assert!((bytes.len() as u64) < MAX_BYTES, "{}", bytes.len());
+        Entry::read(&bytes).expect("read");
+    }
+
+    #[test]
+    fn names_are_names_of_files_and_nothing_else() {
+        let own = new_name("web-1.example.org/..");
+        assert!(is_name(&own) && own.starts_with("web-1-example-org---"), "{own}");
+        assert_ne!(own, new_name("web-1.example.org/.."));
+        assert_eq!(life_of(&life_name(&own, 7)), Some((&*own, 7)));
+        for wrong in [
+            "a.7.json",
+            "a.00000000000x.json",
+            "../a.000000000007.json",
+            ".000000000007.json",
+            "a b.000000000007.json",
+            "a.000000000007.json.damaged",
+            "a.b.000000000007.json",
+        ] {
+            assert_eq!(life_of(wrong), None, "{wrong}");
+        }
+        assert!(!is_name(&"a".repeat(101)) && !is_name("ä") && !is_name(""));
+    }
+}

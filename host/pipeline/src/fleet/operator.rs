@@ -1,0 +1,409 @@
+//! A fleet as its operator has it: looked at, given a proposal, told to go back. What is asked is written to the fleet's
+//! place: no replica is called, and none has to be reached.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::error::FleetError;
+use super::follow::{made, opened};
+use super::log::Log;
+use super::objects::{Canary, Decision, Entry, Proposal, Rollback, Vote};
+use super::place::Place;
+use super::standing::{Replica, replicas};
+use crate::build::{BuildError, Options, chain};
+use crate::swap::gate::{self, SwapRefused};
+use crate::threads::Runtime;
+use crate::versions::workers::{Slices, Workers};
+use clickmill_config::Pipeline;
+use clickmill_core::{Digest, Fault, Micros};
+use clickmill_sandbox::{Change, ChangeError, Golden, Library};
+
+/// So many intervals older than the newest sign of life of all, a replica's is that of one that is gone.
+const GONE_AFTER: u32 = 3;
+/// Entries that are told.
+const LAST: u64 = 10;
+
+/// A pipeline's fleet.
+pub struct Fleet {
+    pipeline: Pipeline,
+    place: Place,
+    runtime: Runtime,
+}
+
+/// What is asked of a fleet.
+#[derive(Debug, Clone, Default)]
+pub struct Proposed {
+    /// Who asks.
+    pub actor: String,
+    /// What they say about it.
+    pub note: String,
+    /// The stages of the pipeline file, in place of changes: each replica reads its own.
+    pub file: bool,
+    /// What is to be different.
+    pub changes: Vec<Change>,
+    /// Golden cases, by stage. They are run here.
+    pub golden: Vec<(String, Golden)>,
+    /// With which share of its batches each replica begins.
+    pub canary: Option<Canary>,
+}
+
+/// Why nothing is proposed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProposeError {
+    /// The pipeline file names no fleet.
+    #[error(
+        "the pipeline file names no fleet: `swap.fleet` does, a folder or `gs://bucket/prefix/`"
+    )]
+    NoFleet,
+    /// The pipeline can't be loaded.
+    #[error(transparent)]
+    Build(Box<BuildError>),
+    /// The fleet can't be read or written.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    /// A component, a configuration or a golden case is no good.
+    #[error(transparent)]
+    Refused(#[from] SwapRefused),
+    /// Another proposal is voted on.
+    #[error("proposal {number} by {actor} is voted on: ask again once it is decided")]
+    Open {
+        /// Its number.
+        number: u64,
+        /// Who made it.
+        actor: String,
+    },
+    /// Another was first.
+    #[error(
+        "another was first: entry {number} is by {actor}, so nothing is proposed. Look what it says, and ask again"
+    )]
+    Lost {
+        /// The entry.
+        number: u64,
+        /// Who made it.
+        actor: String,
+    },
+    /// Replicas run several sets, so that there is none to follow.
+    #[error("the replicas run several plugin sets, {}: wait until they agree", sets.join(", "))]
+    Mixed {
+        /// The sets.
+        sets: Vec<String>,
+    },
+    /// The replicas run another pipeline file.
+    #[error(
+        "the replicas run plugin set {theirs}, and this pipeline file is {ours}: `clickmill fleet swap --pipeline` has them take the file up, or name the file that they run"
+    )]
+    OtherFile {
+        /// What they run.
+        theirs: Digest,
+        /// What the file is.
+        ours: Digest,
+    },
+    /// There is nothing to go back to.
+    #[error("nothing that the fleet committed is in effect: there is nothing to go back from")]
+    NothingBefore,
+}
+
+impl ProposeError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Build(error) => error.fault(),
+            Self::Fleet(error) => error.fault(),
+            Self::Refused(error) => error.fault(),
+            Self::NoFleet
+            | Self::Open { .. }
+            | Self::Lost { .. }
+            | Self::Mixed { .. }
+            | Self::OtherFile { .. }
+            | Self::NothingBefore => Fault::Input,
+        }
+    }
+}
+
+impl From<BuildError> for ProposeError {
+    fn from(error: BuildError) -> Self {
+        Self::Build(Box::new(error))
+    }
+}
+
+/// How a fleet stands.
+#[derive(Debug, Clone)]
+pub struct FleetStatus {
+    /// Where it is.
+    pub uri: String,
+    /// The proposal that is in effect; 0 where none is.
+    pub entry: u64,
+    /// Its plugin set; `None` where the pipeline file counts.
+    pub plugin_set: Option<Digest>,
+    /// The proposal that is voted on.
+    pub open: Option<u64>,
+    /// The votes on that, by replica.
+    pub votes: BTreeMap<String, Vote>,
+    /// The last entries of the log, each with what was decided.
+    pub log: Vec<(u64, Entry, Option<Decision>)>,
+    /// Replicas, by name.
+    pub replicas: Vec<Replica>,
+    /// Those of them that are not gone.
+    pub live: BTreeSet<String>,
+}
+
+/// What becomes of something that was asked.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// A replica has voted.
+    Voted(String, Vote),
+    /// It is decided.
+    Decided(Decision),
+    /// A replica has followed.
+    Followed(String),
+}
+
+/// What became of something that was asked.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its number in the log.
+    pub number: u64,
+    /// What was decided; a rollback needs no decision.
+    pub decision: Option<Decision>,
+    /// The set that is in effect now.
+    pub plugin_set: Option<Digest>,
+    /// Live replicas that have followed.
+    pub followed: Vec<String>,
+    /// Those that have not in time.
+    pub behind: Vec<String>,
+}
+
+impl Fleet {
+    /// The fleet of a pipeline. Nothing is asked of it yet.
+    pub fn open(pipeline: Pipeline) -> Result<Self, ProposeError> {
+        let runtime = Runtime::new().map_err(BuildError::Runtime)?;
+        let fleet = pipeline.swap.fleet.as_ref().ok_or(ProposeError::NoFleet)?;
+        let place = Place::open(fleet, &pipeline.name, runtime.handle())?;
+        Ok(Self { pipeline, place, runtime })
+    }
+
+    /// How it stands.
+    pub fn status(&self) -> Result<FleetStatus, FleetError> {
+        let log = self.log()?;
+        let state = log.state();
+        let mut votes = BTreeMap::new();
+        if let Some(open) = state.open {
+            self.place.votes(open, &mut votes)?;
+        }
+        let first = log.last().saturating_sub(LAST - 1).max(1);
+        let told = (first..=log.last()).filter_map(|number| {
+            Some((number, log.entry(number)?.clone(), log.decision(number).cloned()))
+        });
+        let replicas = replicas(&self.place)?;
+        Ok(FleetStatus {
+            uri: self.place.uri().to_owned(),
+            entry: state.effect,
+            plugin_set: state.set,
+            open: state.open,
+            votes,
+            log: told.collect(),
+            live: self.live(&replicas),
+            replicas,
+        })
+    }
+
+    /// What is proposed and what runs, for changes of stages: the set that is to be changed.
+    pub fn base(&mut self, options: &Options) -> Result<Library, ProposeError> {
+        let (file, parent) = (self.file(options)?, self.parent()?);
+        match parent {
+            (Some(set), true) => {
+                let sets = opened(&self.place, &set)?;
+                Ok(made(&self.place, &sets, &file, &set)?)
+            }
+            (Some(theirs), false) if theirs != *file.digest() => {
+                Err(ProposeError::OtherFile { theirs, ours: file.digest().clone() })
+            }
+            (Some(_) | None, _) => Ok(file),
+        }
+    }
+
+    /// Proposes another set in place of `base`. Returns the number of the proposal.
+    pub fn propose(
+        &mut self,
+        options: &Options,
+        base: Option<Library>,
+        proposed: Proposed,
+    ) -> Result<u64, ProposeError> {
+        let log = self.log()?;
+        self.closed(&log)?;
+        let library = match &base {
+            Some(base) => base.with(proposed.changes).map_err(SwapRefused::from)?,
+            None => self.file(options)?,
+        };
+        let parent = match (self.parent()?.0, &base) {
+            (Some(parent), _) => parent,
+            (None, Some(base)) => base.digest().clone(),
+            (None, None) => library.digest().clone(),
+        };
+        let plugin_set = library.digest().clone();
+        if plugin_set == parent {
+            return Err(SwapRefused::from(ChangeError::Nothing { plugin_set }).into());
+        }
+        let workers = Workers::default();
+        gate::golden(&library, &proposed.golden, &mut Slices::beside(&workers))?;
+        let sets = opened(&self.place, &plugin_set)?;
+        let kept = sets.keep_once(&library);
+        kept.map_err(|source| FleetError::Set {
+            plugin_set: plugin_set.clone(),
+            source: Box::new(source),
+        })?;
+        let entry = Entry::Proposal(Proposal {
+            after: log.state().effect,
+            parent,
+            plugin_set,
+            actor: proposed.actor,
+            note: proposed.note,
+            at: Micros::now().to_the_second(),
+            canary: proposed.canary,
+        });
+        self.enter(&log, entry)
+    }
+
+    /// Takes back what is in effect, everywhere. Returns the number of the entry.
+    pub fn roll_back(&self, actor: &str, reason: &str) -> Result<u64, ProposeError> {
+        let mut log = self.log()?;
+        if let Some(number) = log.state().open {
+            let why = "what runs is taken back".to_owned();
+            let (by, at) = (actor.to_owned(), Micros::now().to_the_second());
+            self.place.decide(number, Decision { commit: false, by, why, at })?;
+            self.place.catch_up(&mut log)?;
+        }
+        let of = log.state().effect;
+        if of == 0 {
+            return Err(ProposeError::NothingBefore);
+        }
+        let (actor, reason) = (actor.to_owned(), reason.to_owned());
+        let at = Micros::now().to_the_second();
+        self.enter(&log, Entry::Rollback(Rollback { of, actor, reason, at }))
+    }
+
+    /// Waits until an entry is decided and every live replica has followed, and tells what happens meanwhile. Where
+    /// nobody decides it in time it is given up.
+    pub fn wait(&self, number: u64, mut told: impl FnMut(Progress)) -> Result<Outcome, FleetError> {
+        let swap = &self.pipeline.swap;
+        let often = (swap.fleet_interval / 5).max(Duration::from_millis(50));
+        // Replicas see it later than who asked.
+        let patience = swap.fleet_deadline + swap.fleet_interval * GONE_AFTER;
+        let (mut log, mut votes) = (Log::default(), BTreeMap::new());
+        let began = Instant::now();
+        loop {
+            self.place.catch_up(&mut log)?;
+            if matches!(log.entry(number), Some(Entry::Proposal(_))) {
+                let before: BTreeSet<String> = votes.keys().cloned().collect();
+                self.place.votes(number, &mut votes)?;
+                for (name, vote) in votes.iter().filter(|(name, _)| !before.contains(*name)) {
+                    told(Progress::Voted(name.clone(), vote.clone()));
+                }
+            }
+            if log.state().open != Some(number) {
+                break;
+            }
+            if began.elapsed() >= patience {
+                let why = "no replica decided it in time: is any alive?".to_owned();
+                let at = Micros::now().to_the_second();
+                let by = "who proposed it".to_owned();
+                self.place.decide(number, Decision { commit: false, by, why, at })?;
+                continue;
+            }
+            std::thread::sleep(often);
+        }
+        let decision = log.decision(number).cloned();
+        decision.iter().for_each(|decision| told(Progress::Decided(decision.clone())));
+        let (mut followed, mut behind) = (Vec::new(), Vec::new());
+        let began = Instant::now();
+        if decision.as_ref().is_none_or(|decision| decision.commit) {
+            loop {
+                self.place.catch_up(&mut log)?;
+                let effect = log.state().effect;
+                let replicas = replicas(&self.place)?;
+                let live = self.live(&replicas);
+                let of_live = replicas.into_iter().filter(|replica| live.contains(&replica.name));
+                let (there, waited): (Vec<_>, Vec<_>) =
+                    of_live.partition(|replica| replica.entry == effect);
+                for replica in &there {
+                    if !followed.contains(&replica.name) {
+                        told(Progress::Followed(replica.name.clone()));
+                    }
+                }
+                followed = there.into_iter().map(|replica| replica.name).collect();
+                behind = waited.into_iter().map(|replica| replica.name).collect();
+                if behind.is_empty() || began.elapsed() >= patience {
+                    break;
+                }
+                std::thread::sleep(often);
+            }
+        }
+        let plugin_set = log.state().set;
+        Ok(Outcome { number, decision, plugin_set, followed, behind })
+    }
+
+    /// Runs something of the object stores.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// How large a component may be, in bytes.
+    pub fn max_component_bytes(&self) -> usize {
+        self.pipeline.swap.components.max_bytes
+    }
+
+    fn log(&self) -> Result<Log, FleetError> {
+        let mut log = Log::default();
+        self.place.catch_up(&mut log)?;
+        Ok(log)
+    }
+
+    fn file(&mut self, options: &Options) -> Result<Library, BuildError> {
+        chain::library(&mut self.pipeline, options)
+    }
+
+    fn live(&self, replicas: &[Replica]) -> BTreeSet<String> {
+        let gone = self.pipeline.swap.fleet_interval * GONE_AFTER;
+        let live = replicas.iter().filter(|replica| replica.age < gone);
+        live.map(|replica| replica.name.clone()).collect()
+    }
+
+    /// The set that runs, and whether it is one that was committed. `None` where no replica is there yet.
+    fn parent(&self) -> Result<(Option<Digest>, bool), ProposeError> {
+        if let Some(set) = self.log()?.state().set {
+            return Ok((Some(set), true));
+        }
+        let replicas = replicas(&self.place)?;
+        let live = self.live(&replicas);
+        let running: BTreeSet<Digest> = replicas
+            .into_iter()
+            .filter(|replica| live.contains(&replica.name))
+            .map(|replica| replica.plugin_set)
+            .collect();
+        if running.len() > 1 {
+            let sets = running.iter().map(|set| set.short().to_string()).collect();
+            return Err(ProposeError::Mixed { sets });
+        }
+        Ok((running.into_iter().next(), false))
+    }
+
+    fn closed(&self, log: &Log) -> Result<(), ProposeError> {
+        let Some(number) = log.state().open else { return Ok(()) };
+        let actor = log.proposal(number).map(|open| open.actor.clone()).unwrap_or_default();
+        Err(ProposeError::Open { number, actor })
+    }
+
+    /// Enters what comes after a log, if nobody was first.
+    fn enter(&self, log: &Log, entry: Entry) -> Result<u64, ProposeError> {
+        let number = log.last() + 1;
+        if self.place.enter(number, entry)? {
+            return Ok(number);
+        }
+        let actor = match self.log()?.entry(number) {
+            Some(Entry::Proposal(proposal)) => proposal.actor.clone(),
+            Some(Entry::Rollback(rollback)) => rollback.actor.clone(),
+            None => String::new(),
+        };
+        Err(ProposeError::Lost { number, actor })
+    }
+}

@@ -1,0 +1,364 @@
+//! A process of a fleet, on threads of its own beside the run: it gives signs of life, looks at the log, votes, decides
+//! and follows. Nothing here is waited for by a batch.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::error::FleetError;
+use super::follow::{self, Tried};
+use super::log::Log;
+use super::machine::{self, Me, Seen, Step};
+use super::objects::{Decision, Entry, Life, Rollback, Vote};
+use super::place::Sign;
+use super::standing::{Member, Standing};
+use crate::context::Context;
+use crate::swap::Swaps;
+use crate::swap::gate::Passed;
+use crate::threads::Threads;
+use crate::versions::version::{Standing as Stands, VersionRecord};
+use clickmill_core::{Digest, Micros, causes};
+
+/// So many intervals without a sign of life, and a replica is not waited for.
+const GONE_AFTER: u32 = 3;
+/// While a proposal is open it is looked so much more often.
+const OFTENER: u32 = 5;
+/// How long nothing was heard of a replica whose last sign of life is removed.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
+
+/// Has a process take part in its fleet, if it is of one, as long as its pipeline is there.
+pub(crate) fn join(context: &Arc<Context>, threads: &Threads) {
+    let Some(member) = &context.fleet else { return };
+    let (alive, member) = (context.clone(), member.clone());
+    let since = Micros::now().to_the_second();
+    let signs = member.clone();
+    threads.spawn("fleet signs", move |end| {
+        let interval = alive.pipeline.swap.fleet_interval;
+        let (mut number, mut is_told) = (0, false);
+        loop {
+            // One that failed may be there all the same.
+            number += 1;
+            match signs.place.live(&signs.name, number, life(&alive, &signs, &since)) {
+                Ok(()) => is_told = false,
+                Err(error) if !std::mem::replace(&mut is_told, true) => {
+                    tracing::warn!(error = causes(&error), "no sign of life reaches the fleet");
+                }
+                Err(_) => {}
+            }
+            if end.comes_within(interval) {
+                // Whoever ends is not waited for.
+                let _ = signs.place.forget(&signs.name, number);
+                return;
+            }
+        }
+    });
+    let mut replica = Replica::new(context.clone(), member);
+    threads.spawn("fleet", move |end| while !end.comes_within(replica.turn()) {});
+}
+
+fn life(context: &Context, member: &Member, since: &str) -> Life {
+    let standing = member.standing();
+    Life {
+        plugin_set: context.slot.current().record.set.digest.clone(),
+        canary: context.slot.canary().map(|canary| canary.set.digest.clone()),
+        entry: standing.entry,
+        since: since.to_owned(),
+        problem: standing.problem,
+    }
+}
+
+/// What a replica knows.
+struct Replica {
+    context: Arc<Context>,
+    member: Arc<Member>,
+    log: Log,
+    /// The entry that it has followed, and the version that runs since.
+    follows: (u64, Arc<VersionRecord>),
+    /// The proposal that is voted on, since when it is seen, the votes, and the set as it was tried on.
+    open: Option<Open>,
+    /// The proposal that was open before, as it was tried on: where it was committed it is not tried again.
+    tried: Option<(u64, Tried)>,
+    sightings: Sightings,
+    /// Since when it does not follow what was decided.
+    behind: Option<Instant>,
+    /// Since when the log cannot be seen.
+    blind: Option<Instant>,
+    /// What it began with is kept where all have it, to go back to.
+    is_kept: bool,
+}
+
+struct Open {
+    number: u64,
+    since: Instant,
+    votes: BTreeMap<String, Vote>,
+    tried: Option<Tried>,
+}
+
+impl Replica {
+    fn new(context: Arc<Context>, member: Arc<Member>) -> Self {
+        let follows = (member.began_with, context.slot.current().record.clone());
+        Self {
+            context,
+            member,
+            log: Log::default(),
+            follows,
+            open: None,
+            tried: None,
+            sightings: Sightings::default(),
+            behind: None,
+            blind: None,
+            is_kept: false,
+        }
+    }
+
+    /// Looks, and does what comes next. Returns how long to wait for the next look.
+    fn turn(&mut self) -> Duration {
+        let interval = self.context.pipeline.swap.fleet_interval;
+        let looked = self.look();
+        let problem = match looked.and_then(|live| self.act(&live)) {
+            Ok(done) => {
+                self.blind = None;
+                match done {
+                    Done::Something => return Duration::ZERO,
+                    Done::Nothing => None,
+                    Done::Behind(why) => Some(why),
+                }
+            }
+            Err(error) => {
+                let why = causes(&error);
+                if self.blind.is_none() {
+                    tracing::warn!(
+                        error = why,
+                        "the fleet cannot be looked at: what runs here goes on"
+                    );
+                }
+                let since = *self.blind.get_or_insert_with(Instant::now);
+                (since.elapsed() >= interval * GONE_AFTER).then_some(why)
+            }
+        };
+        let open = self.open.as_ref().map(|open| open.number);
+        self.member.stands(Standing { entry: self.follows.0, open, problem });
+        if open.is_some() { interval / OFTENER } else { interval }
+    }
+
+    /// What is new, and who is waited for.
+    fn look(&mut self) -> Result<BTreeSet<String>, FleetError> {
+        let place = &self.member.place;
+        if !self.is_kept {
+            let library = self.context.slot.current().library.clone();
+            self.member.sets.keep_once(&library).map_err(|source| FleetError::Set {
+                plugin_set: library.digest().clone(),
+                source: Box::new(source),
+            })?;
+            self.is_kept = true;
+        }
+        place.catch_up(&mut self.log)?;
+        let number = self.log.state().open;
+        if self.open.as_ref().map(|open| open.number) != number {
+            self.tried = self.open.take().and_then(|open| Some((open.number, open.tried?)));
+            let since = Instant::now();
+            self.open =
+                number.map(|number| Open { number, since, votes: BTreeMap::new(), tried: None });
+        }
+        if let Some(open) = &mut self.open {
+            place.votes(open.number, &mut open.votes)?;
+        }
+        let gone = self.context.pipeline.swap.fleet_interval * GONE_AFTER;
+        let (mut live, forgotten) = self.sightings.see(place.signs()?, Instant::now(), gone);
+        for (name, number) in forgotten.into_iter().filter(|(name, _)| *name != self.member.name) {
+            place.forget(&name, number)?;
+        }
+        live.insert(self.member.name.clone());
+        Ok(live)
+    }
+
+    fn act(&mut self, live: &BTreeSet<String>) -> Result<Done, FleetError> {
+        let no_votes = BTreeMap::new();
+        let me = self.me();
+        let seen = Seen {
+            log: &self.log,
+            votes: self.open.as_ref().map_or(&no_votes, |open| &open.votes),
+            live,
+            waited: self.open.as_ref().map(|open| open.since.elapsed()).unwrap_or_default(),
+        };
+        let deadline = self.context.pipeline.swap.fleet_deadline;
+        match machine::next(&me, &seen, deadline) {
+            Step::Rest => {
+                self.behind = None;
+                return Ok(Done::Nothing);
+            }
+            Step::Follow { entry, set } => {
+                let tried = self.tried.take().filter(|(number, _)| *number == entry);
+                let tried = tried.map(|(_, tried)| tried);
+                let followed = match self.log.proposal(entry).filter(|_| entry > me.follows) {
+                    Some(proposal) => {
+                        follow::take_up(&self.context, &self.member, (entry, proposal), tried)
+                    }
+                    None => {
+                        let rollback = self.log.rollback();
+                        follow::go_back(&self.context, &self.member, &set, rollback)
+                    }
+                };
+                match followed {
+                    Ok(record) => {
+                        tracing::info!(entry, plugin_set = %set, "the fleet is followed");
+                        self.follows = (entry, record);
+                        self.behind = None;
+                    }
+                    Err(refused) => {
+                        let why = format!(
+                            "it cannot follow entry {entry} of the fleet, plugin set {set}: {}",
+                            causes(&refused)
+                        );
+                        let since = *self.behind.get_or_insert_with(Instant::now);
+                        tracing::error!(error = why, "another set runs here than in the fleet");
+                        if since.elapsed() >= deadline {
+                            self.member.fail(why.clone());
+                        }
+                        return Ok(Done::Behind(why));
+                    }
+                }
+            }
+            Step::Try { number, set } => self.try_on(number, &set)?,
+            Step::Refuse { number, why } => self.refuse(number, why)?,
+            Step::Decide { number, commit, why } => self.decide(number, commit, why)?,
+            Step::RollBack { of, why } => {
+                let actor = format!("replica {}", me.name);
+                let at = Micros::now().to_the_second();
+                let entry = Entry::Rollback(Rollback { of, actor, reason: why, at });
+                self.member.place.enter(self.log.last() + 1, entry)?;
+            }
+        }
+        Ok(Done::Something)
+    }
+
+    fn me(&self) -> Me {
+        let (follows, record) = &self.follows;
+        let gave_up = match record.standing() {
+            Stands::RolledBack { reason, .. } => Some(reason),
+            Stands::Canary | Stands::Current | Stands::Replaced { .. } => None,
+        };
+        let running = self.context.slot.current().record.set.digest.clone();
+        Me { name: self.member.name.clone(), running, follows: *follows, gave_up }
+    }
+
+    /// Has a proposal go through the gate, and votes.
+    fn try_on(&mut self, number: u64, set: &Digest) -> Result<(), FleetError> {
+        let tried = follow::try_on(&self.context, &self.member, set);
+        let ready = tried.and_then(|tried| {
+            // All that can fail and can be done before is done before.
+            self.context.publish(&tried.passed.library)?;
+            Ok(tried)
+        });
+        match ready {
+            Ok(tried) => {
+                let vote = Vote { ok: true, why: found(&tried.passed) };
+                self.member.place.vote(number, &self.member.name, vote)?;
+                if let Some(open) = self.open.as_mut().filter(|open| open.number == number) {
+                    open.tried = Some(tried);
+                }
+                Ok(())
+            }
+            Err(refused) => {
+                if let Some(proposal) = self.log.proposal(number) {
+                    let request = follow::request(number, proposal);
+                    Swaps(self.context.clone()).refuse(&request, &refused);
+                }
+                self.refuse(number, format!("check `{}`: {}", refused.check(), causes(&refused)))
+            }
+        }
+    }
+
+    /// Votes against a proposal. That decides it.
+    fn refuse(&self, number: u64, why: String) -> Result<(), FleetError> {
+        let member = &self.member;
+        member.place.vote(number, &member.name, Vote { ok: false, why: why.clone() })?;
+        self.decide(number, false, format!("{} refuses it: {why}", member.name))
+    }
+
+    fn decide(&self, number: u64, commit: bool, why: String) -> Result<(), FleetError> {
+        let (by, at) = (self.member.name.clone(), Micros::now().to_the_second());
+        let decided = Decision { commit, by, why: why.clone(), at };
+        if self.member.place.decide(number, decided)? {
+            tracing::info!(entry = number, commit, why, "a proposal of the fleet is decided");
+        }
+        Ok(())
+    }
+}
+
+/// What came of a look.
+enum Done {
+    Nothing,
+    Something,
+    /// It cannot follow what was decided, and why.
+    Behind(String),
+}
+
+/// What the gate found, in a line.
+fn found(passed: &Passed) -> String {
+    let checks = passed.checks.iter().map(|check| format!("{}: {}", check.name, check.found));
+    let mut found: Vec<String> = checks.collect();
+    if passed.shadow.rows > 0 {
+        found.push(format!("{} of them change", passed.shadow.changed_rows));
+    }
+    found.join("; ")
+}
+
+/// When signs of life were first seen, by the own clock.
+#[derive(Debug, Default)]
+struct Sightings {
+    seen: BTreeMap<String, (u64, Instant)>,
+}
+
+impl Sightings {
+    /// Who is live, and whose last sign of life is to be removed.
+    fn see(
+        &mut self,
+        signs: BTreeMap<String, Sign>,
+        now: Instant,
+        gone: Duration,
+    ) -> (BTreeSet<String>, Vec<(String, u64)>) {
+        self.seen.retain(|name, _| signs.contains_key(name));
+        let (mut live, mut forgotten) = (BTreeSet::new(), Vec::new());
+        for (name, sign) in signs {
+            let seen = self.seen.entry(name.clone()).or_insert((sign.number, now));
+            if seen.0 != sign.number {
+                *seen = (sign.number, now);
+            }
+            let silent = now.duration_since(seen.1);
+            if silent < gone {
+                live.insert(name);
+            } else if silent >= FORGOTTEN_AFTER {
+                forgotten.push((name, sign.number));
+            }
+        }
+        (live, forgotten)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_gives_no_sign_for_a_while_is_gone_by_the_clock_of_who_looks() {
+        let mut sightings = Sightings::default();
+        let (began, gone) = (Instant::now(), Duration::from_secs(3));
+        let mut see = |secs: u64, signs: &[(&str, u64)]| {
+            let sign = |(name, number): &(&str, u64)| {
+                ((*name).to_owned(), Sign { number: *number, at: Micros::default() })
+            };
+            let signs = signs.iter().map(sign).collect();
+            let (live, forgotten) = sightings.see(signs, began + Duration::from_secs(secs), gone);
+            (live.into_iter().collect::<Vec<_>>().join(" "), forgotten)
+        };
+        // The first that is seen of anyone may be old: it counts from then on.
+        assert_eq!(see(0, &[("a", 7), ("b", 1)]).0, "a b");
+        assert_eq!(see(2, &[("a", 7), ("b", 2)]).0, "a b");
+        assert_eq!(see(3, &[("a", 7), ("b", 2)]).0, "b");
+        assert_eq!(see(4, &[("a", 8), ("b", 3)]).0, "a b");
+        // It ended, and what is left of another is removed after an hour.
+        assert_eq!(see(5, &[("b", 3)]).0, "b");
+        assert_eq!(see(3605, &[("b", 3), ("c", 1)]), ("c".to_owned(), vec![("b".to_owned(), 3)]));
+    }
+}
