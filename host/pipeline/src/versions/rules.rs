@@ -256,14 +256,7 @@ mod tests {
     };
 
     fn rates(rows: u64, rejected: u64, faults: u64, fuel: u64) -> Rates {
-        Rates {
-            batches: rows.div_ceil(100),
-            rows,
-            rejected,
-            faults,
-            fuel,
-            ..Rates::default()
-        }
+        Rates { batches: rows.div_ceil(100), rows, rejected, faults, fuel, ..Rates::default() }
     }
 
     #[test]
