@@ -129,7 +129,7 @@ fn what_changes_no_row_makes_no_other_set() {
 fn every_limit_makes_another_set() {
     let limits = serde_json::to_value(Limits::default()).expect("limits are numbers");
     let limits = limits.as_object().expect("limits have names");
-    assert_eq!(limits.len(), 8);
+    assert_eq!(limits.len(), 9);
     for (name, limit) in limits {
         let mut changed = limits.clone();
         changed[name] = json!(limit.as_u64().expect("a limit is a number") + 1);

@@ -239,7 +239,7 @@ fn messages_that_are_not_json_are_rejected_with_the_byte_and_what_was_wanted() {
         (r#"{"a":é}"#, "not JSON: byte 5 is `é`, wanted a value"),
         (r#"{"a":1,}"#, "not JSON: byte 7 is `}`, wanted a key in quotes"),
         (r#"{"a":1]"#, "not JSON: byte 6 is `]`, wanted `,` or `}`"),
-        (r#"{"a":[1}"#, "not JSON: byte 7 is `}`, wanted `,` or `]`"),
+        (r#"{"a":[1}"#, "not JSON: byte 7 is `}`, wanted `,` or `]`, in `a[0]`"),
         (r#"{"a":01}"#, "not JSON: byte 6 is `1`, wanted `,` or `}`"),
         (r#"{"a":1.}"#, "not JSON: byte 7 is `}`, wanted a digit"),
         (r#"{"a":"x}"#, "not JSON: byte 8 is the end, wanted `\"`"),
