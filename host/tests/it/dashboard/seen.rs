@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::drawn::{gaps_at_the_right, go};
 use crate::browser::Browser;
