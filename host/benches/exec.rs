@@ -157,6 +157,8 @@ impl Exec {
             .args(["--set", "guard.off=true"])
             .env("CLICKMILL_MASK_KEY", KEY)
             .env("CLICKMILL_CACHE", cache)
+            // As the Python modules start it.
+            .env("MIMALLOC_PURGE_DELAY", "1000")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
