@@ -154,7 +154,7 @@ pub fn resolved(text: &[u8]) -> Vec<Vec<u8>> {
 
 /// A text with what a backslash stands before resolved, as in JSON; borrowed where there is none.
 pub fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.contains(&b'\\') {
+    if memchr::memchr(b'\\', text).is_none() {
         return Cow::Borrowed(text);
     }
     let mut plain = Vec::with_capacity(text.len());
