@@ -387,8 +387,10 @@ fn a_batch_waits_for_those_before_it_and_not_for_its_own_fill() {
     let batches = run(&[]);
     assert!(batches > 3, "{batches}");
     assert_eq!(run(&["--set", "batch.min_wait_ms=60000"]), batches + 1);
-    let letters = scratch.number("SELECT COUNT(*) FROM clickstream_analytics.dead_letter");
-    assert_eq!(scratch.number(ROWS) + letters, 800);
+    let count = |table: &str| {
+        scratch.number(&format!("SELECT COUNT(*) FROM clickstream_analytics.{table}"))
+    };
+    assert_eq!(count("clicks_raw") + count("dead_letter"), 800);
 }
 
 #[test]
