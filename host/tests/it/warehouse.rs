@@ -371,6 +371,29 @@ fn small_files_are_merged_and_the_rows_stay_as_they_are() {
 }
 
 #[test]
+fn a_batch_waits_for_those_before_it_and_not_for_its_own_fill() {
+    plugins();
+    let scratch = Scratch::new();
+    let stream = stream();
+    let run = |min_wait: &[&str]| {
+        let set =
+            ["--set", "source.rows=400", "--set", "source.rate=200", "--set", "admin.listen=off"];
+        // Before that the stream is over.
+        let wait = ["--set", "batch.max_wait_ms=60000"];
+        ended_well(scratch.run(&[&["run", &stream][..], &set, &wait, min_wait].concat()), &scratch);
+        let batches = "SELECT COUNT(DISTINCT ingested_at) FROM clickstream_analytics.clicks_raw";
+        scratch.number(batches)
+    };
+    let batches = run(&[]);
+    assert!(batches > 3, "{batches}");
+    assert_eq!(run(&["--set", "batch.min_wait_ms=60000"]), batches + 1);
+    let count = |table: &str| {
+        scratch.number(&format!("SELECT COUNT(*) FROM clickstream_analytics.{table}"))
+    };
+    assert_eq!(count("clicks_raw") + count("dead_letter"), 800);
+}
+
+#[test]
 fn the_view_shows_each_message_once_whatever_files_it_is_in() {
     plugins();
     let scratch = Scratch::new();

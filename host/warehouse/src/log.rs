@@ -47,7 +47,7 @@ const LARGE: usize = 8 << 10;
 /// A flush of fewer rows is not worth compressing: a context for each column costs more than its bytes.
 const TINY: usize = 256;
 /// So many files are packed, …
-const PACK_FILES: u64 = 128;
+const PACK_FILES: u64 = 64;
 /// … or so many rows, …
 const PACK_ROWS: usize = 256 << 10;
 /// … or what has waited so long.

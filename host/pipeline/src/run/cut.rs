@@ -44,7 +44,6 @@ pub(crate) struct Cut {
 }
 
 /// How long a batch gathers.
-#[derive(Clone)]
 pub(crate) struct Pace {
     min_wait: Duration,
     max_wait: Duration,
