@@ -39,7 +39,9 @@ impl Recent {
         if self.most == 0 || batch.rows() == 0 || enough {
             return;
         }
-        kept.batches.push_back(batch.slice(0..batch.rows().min(KEEP_ROWS)));
+        // By itself, so that the block that it was cut from is not kept.
+        let batch = batch.slice(0..batch.rows().min(KEEP_ROWS));
+        kept.batches.push_back(batch.detached().unwrap_or(batch));
         kept.last = Instant::now();
         while kept.batches.len() > self.most {
             kept.batches.pop_front();
