@@ -12,8 +12,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::reorder::Reorder;
 
-/// Pieces that wait before and after the workers, per worker: one that is ready when the one in hand is done.
-const QUEUED_PER_WORKER: usize = 1;
+/// Pieces that wait before and after the workers, per worker: one in hand and one ready.
+const QUEUED_PER_WORKER: usize = 2;
 
 /// Why it did not come to its end.
 #[derive(Debug, PartialEq)]
