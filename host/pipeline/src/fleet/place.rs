@@ -323,7 +323,8 @@ mod tests {
         let store = Arc::new(InMemory::new());
         let place = Place::over(store.clone(), runtime.handle());
         let put = |path: &str, bytes: &[u8]| {
-            let put = store.put(&Path::from(path), Bytes::copy_from_slice(bytes).into());
+            let path = Path::from(path);
+            let put = store.put(&path, Bytes::copy_from_slice(bytes).into());
             runtime.block_on(put).expect("put");
         };
         let mut log = Log::default();
