@@ -19,7 +19,7 @@ use super::wire::{
 };
 use super::{answer_error, entered};
 use clickmill_core::{Fault, causes, store};
-use clickmill_pipeline::{Actor, Reload, Request, Running, SwapRefused, Swaps};
+use clickmill_pipeline::{Actor, Membership, Reload, Request, Running, SwapRefused, Swaps};
 use clickmill_sandbox::{Change, FetchError, Golden, LookupFile, NewComponent, PluginSet};
 
 /// Swaps that are checked or wait, at most. Each holds a thread, and a rollback wants one too.
@@ -69,15 +69,17 @@ async fn history(State(running): State<Running>) -> Json<Vec<VersionBody>> {
 async fn fleet(State(running): State<Running>) -> Response {
     // The fleet's store is waited for.
     let looked = tokio::task::spawn_blocking(move || {
-        let standing = running.fleet().unwrap_or_default();
-        running.replicas().map(|(name, replicas)| (name, standing, replicas))
+        let member = Membership::of(&running)?;
+        let replicas = member.replicas();
+        Some((member, replicas))
     });
     match looked.await {
-        Ok(Some((name, standing, Ok(replicas)))) => {
+        Ok(Some((member, Ok(replicas)))) => {
             let replicas = replicas.iter().map(ReplicaBody::from).collect();
-            Json(FleetBody::of(name, standing, replicas)).into_response()
+            Json(FleetBody::of(member.name().to_owned(), member.standing(), replicas))
+                .into_response()
         }
-        Ok(Some((_, _, Err(error)))) => {
+        Ok(Some((_, Err(error)))) => {
             answer_error(StatusCode::SERVICE_UNAVAILABLE, causes(&error), None)
         }
         Ok(None) => {

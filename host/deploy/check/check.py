@@ -99,7 +99,7 @@ def check_chart(folder, write):
             wanted(f"{plain.name} is not what the chart says: --write", plain.read_text() == text)
     for drain in (1, 45, 3600):
         check_pod(next(o for o in yaml.safe_load_all(render(chart, "hpa", drainSeconds=drain)) if o["kind"] == "Deployment"))
-    files = {"pipelineFiles": {"p.toml": "name = \"p\""}, "settings": ["source.streams=8"], "env": [{"name": "A", "value": "b"}]}
+    files = {"pipelineFiles": {"p.toml": "name = \"p\""}, "settings": ["source.streams=8"], "fleet": "gs://lake/fleets/", "env": [{"name": "A", "value": "b"}]}
     for thing in yaml.safe_load_all(render(chart, "hpa", **files)):
         check_object(thing, "a pipeline of one's own")
     for values in (

@@ -48,9 +48,9 @@ pub(crate) mod error;
 pub(crate) mod follow;
 pub(crate) mod log;
 pub(crate) mod machine;
+pub(crate) mod membership;
 pub(crate) mod objects;
 pub(crate) mod operator;
-
 pub(crate) mod place;
 pub(crate) mod replica;
 pub(crate) mod standing;

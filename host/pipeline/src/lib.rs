@@ -7,7 +7,7 @@
 //! | `observe` | what is counted and shown: status, summary, series, taps, metrics | `versions` |
 //! | `run` | what happens to batches: the transform; loads, streams, delivery; the end | `versions`, `observe` |
 //! | `swap` | another plugin set: the gate, the shadow run, what is kept of it, what is watched | `versions`, `observe`, `run` |
-//! | `fleet` | one set for all processes of a pipeline: proposed, voted on, followed | `versions`, `swap` |
+//! | `fleet` | one set for all processes of a pipeline: proposed, voted on, followed | `versions`, `observe`, `swap` |
 //! | `replay` | dead letters once more | `versions`, `run`, `swap` |
 //! | `exec` | the chain for other engines: frames in, frames out, nothing written | all but `replay` |
 //!
@@ -34,6 +34,7 @@ pub use components::ComponentError;
 pub use context::PublishError;
 pub use exec::{Exec, ExecError, error_frame, exec};
 pub use fleet::error::FleetError;
+pub use fleet::membership::Membership;
 pub use fleet::objects::{Canary, Decision, Entry, Proposal, Rollback, Vote};
 pub use fleet::operator::{Fleet, FleetStatus, Outcome, Progress, ProposeError, Proposed};
 pub use fleet::standing::{Replica, Standing as FleetStanding};

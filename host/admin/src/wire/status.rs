@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use clickmill_core::{Digest, Micros};
-use clickmill_pipeline::{Queue, Running, Sample, VersionRecord};
+use clickmill_pipeline::{Membership, Queue, Running, Sample, VersionRecord};
 use clickmill_sandbox::{RecordCounts, StageCounts};
 
 /// Samples that a rate is taken over.
@@ -24,6 +24,9 @@ pub struct StatusBody {
     pub sink: String,
     /// The table: its own.
     pub table: String,
+    /// Its name among the replicas of its fleet, where it is of one.
+    #[serde(default)]
+    pub replica: Option<String>,
     /// Since when it runs, in RFC 3339.
     pub started_at: String,
     /// When this was asked, in the same form.
@@ -215,6 +218,7 @@ impl StatusBody {
             source: about.source.clone(),
             sink: about.sink.clone(),
             table: about.table.clone(),
+            replica: Membership::of(running).map(|member| member.name().to_owned()),
             started_at: about.started_at.to_string(),
             now: Micros::now().to_string(),
             ready: problems.is_empty(),

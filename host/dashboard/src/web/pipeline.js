@@ -35,7 +35,10 @@ export class PipelinePage {
     try {
       const [status, series, versions] = await Promise.all(
         ['v1/status', 'v1/series', 'v1/plugins/history'].map((path) => ask(path, {}, signal)));
+      // The fleet's place may be away, and the rest is to be seen.
+      const fleet = status.replica ? await ask('v1/fleet', {}, signal).catch(refusedIsNone) : null;
       this.show(status, series, versions);
+      this.versions.showFleet(fleet);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       this.refused(error);
@@ -80,4 +83,9 @@ export class PipelinePage {
   drop() {
     this.overTime.drop();
   }
+}
+
+function refusedIsNone(error) {
+  if (error instanceof Refused) return null;
+  throw error;
 }

@@ -8,13 +8,35 @@ const HEADS = [
   { title: 'Version' }, { title: 'Stages' }, { title: 'Changes' }, { title: 'By' }, { title: 'Since' },
   { title: 'Rows', number: true }, { title: 'Rejected', number: true }, { title: 'Faults', number: true }, { title: 'Fuel a row', number: true },
 ];
+const REPLICA_HEADS = [
+  { title: 'Replica' }, { title: 'Plugin set' }, { title: 'Entry', number: true }, { title: 'Since' }, { title: 'Last sign of life' },
+];
 const TONE = { current: 'good', canary: 'warn', 'rolled back': 'bad' };
 
 export class Versions {
   constructor() {
     this.body = el('div', {});
     this.before = '';
-    this.element = el('section', { 'aria-labelledby': 'versions-title' }, el('h2', { id: 'versions-title' }, 'Versions and swaps'), this.body);
+    this.fleet = el('div', {});
+    this.element = el('section', { 'aria-labelledby': 'versions-title' }, el('h2', { id: 'versions-title' }, 'Versions and swaps'), this.fleet, this.body);
+  }
+
+  /** What each replica of the fleet runs; nothing where the process is of none. */
+  showFleet(fleet) {
+    if (!fleet) {
+      fill(this.fleet);
+      return;
+    }
+    const replicas = fleet.replicas.map((replica) => [
+      [replica.replica, replica.replica === fleet.replica && el('span', { class: 'badge' }, 'this one')],
+      [el('code', { title: replica.plugin_set }, digest(replica.plugin_set)),
+        replica.canary && el('div', { class: 'about' }, 'canary ', el('code', { title: replica.canary }, digest(replica.canary))),
+        replica.problem && el('p', { class: 'error' }, replica.problem)],
+      integer(replica.entry),
+      replica.since,
+      `${count(replica.silent_secs)} s before the newest`,
+    ]);
+    fill(this.fleet, table('Replicas of the fleet and what they run', REPLICA_HEADS, replicas, { id: 'replicas' }));
   }
 
   show(versions) {

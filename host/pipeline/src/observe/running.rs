@@ -10,8 +10,6 @@ use super::summary::Counts;
 use super::tap::{Tap, TapStream, TooManyTaps};
 use crate::audit_sink::AuditSink;
 use crate::context::Context;
-use crate::fleet::error::FleetError;
-use crate::fleet::standing::{Replica, Standing};
 use crate::versions::version::VersionRecord;
 use clickmill_config::{Place, Source};
 use clickmill_core::{Digest, Micros, StageName};
@@ -124,18 +122,6 @@ impl Running {
         (slot.current().record.clone(), slot.canary())
     }
 
-    /// How it stands in its fleet, where it is of one.
-    pub fn fleet(&self) -> Option<Standing> {
-        self.0.context.fleet.as_ref().map(|member| member.standing())
-    }
-
-    /// Its name among the replicas of its fleet, and these, by name, as they were at most an interval ago. Waits for
-    /// the fleet's store. `None` where it is of no fleet.
-    pub fn replicas(&self) -> Option<(String, Result<Vec<Replica>, FleetError>)> {
-        let (member, swap) = (self.0.context.fleet.as_ref()?, &self.0.context.pipeline.swap);
-        Some((member.name.clone(), member.replicas(swap.fleet_interval)))
-    }
-
     /// What it counts.
     pub fn status(&self) -> &Status {
         &self.0.status
@@ -181,7 +167,8 @@ impl Running {
                 "the newest durable message was published {seconds:.0} s ago, wanted at most {most} s"
             ));
         }
-        if let Some(problem) = self.fleet().and_then(|standing| standing.problem) {
+        let fleet = self.0.context.fleet.as_ref();
+        if let Some(problem) = fleet.and_then(|member| member.standing().problem) {
             problems.push(format!("of the fleet in `swap.fleet`: {problem}"));
         }
         let (late, _) = self.0.context.audit.waiting();
