@@ -209,6 +209,11 @@ fn charge(store: &mut StoreContextMut<'_, Guest>, work: usize) -> wasmtime::Resu
     if spent() >= store.data().deadline {
         return Err(OutOfTime.into());
     }
+    pay(store, work)
+}
+
+/// Takes fuel off, within a host call that has looked at the clock.
+fn pay(store: &mut StoreContextMut<'_, Guest>, work: usize) -> wasmtime::Result<()> {
     let fuel = store.get_fuel()?;
     let left = fuel.checked_sub(work as u64);
     store.set_fuel(left.unwrap_or(0))?;
@@ -308,6 +313,6 @@ fn find(
     let (table, field) = (table.to_str(&store)?, field.to_str(&store)?);
     let (offsets, bytes) = (keys.offsets.as_le_slice(&store), keys.bytes.as_le_slice(&store));
     let answer = store.data().lookups.find(&table, &field, offsets, bytes);
-    charge(&mut store, size_of_answer(&answer))?;
+    pay(&mut store, size_of_answer(&answer))?;
     Ok((answer,))
 }

@@ -15,10 +15,16 @@ pub(super) struct Slot(Arc<Places>);
 
 struct Places {
     all: usize,
-    free: Mutex<usize>,
+    free: Mutex<Free>,
     freed: Condvar,
     /// Whether it was told that there are too few, which is once.
     told: AtomicBool,
+}
+
+struct Free {
+    places: usize,
+    /// How many wait for one: where nobody does, nobody is woken, which would be a call of the kernel.
+    waiting: usize,
 }
 
 impl Places {
@@ -32,7 +38,8 @@ impl Places {
 
 impl Slots {
     pub(crate) fn new(all: usize) -> Self {
-        let (free, freed) = (Mutex::new(all), Condvar::new());
+        let free = Mutex::new(Free { places: all, waiting: 0 });
+        let freed = Condvar::new();
         Self(Arc::new(Places { all, free, freed, told: AtomicBool::new(false) }))
     }
 
@@ -41,20 +48,22 @@ impl Slots {
     pub(crate) fn take(&self) -> Slot {
         let places = &self.0;
         let mut free = lock(&places.free);
-        if *free == 0 {
+        if free.places == 0 {
             places.tell("some wait for others");
+            free.waiting += 1;
+            while free.places == 0 {
+                free = places.freed.wait(free).unwrap_or_else(PoisonError::into_inner);
+            }
+            free.waiting -= 1;
         }
-        while *free == 0 {
-            free = places.freed.wait(free).unwrap_or_else(PoisonError::into_inner);
-        }
-        *free -= 1;
+        free.places -= 1;
         Slot(places.clone())
     }
 
     /// Whether an instance may keep its place until its next call: while no more than half of all are taken,
     /// so that the other half is there for calls.
     pub(crate) fn may_keep(&self) -> bool {
-        let taken = self.0.all - *lock(&self.0.free);
+        let taken = self.0.all - lock(&self.0.free).places;
         let may = taken <= self.0.all / 2;
         if !may {
             self.0.tell("`instance = \"reuse\"` is not followed for all");
@@ -65,8 +74,11 @@ impl Slots {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        *lock(&self.0.free) += 1;
-        self.0.freed.notify_one();
+        let mut free = lock(&self.0.free);
+        free.places += 1;
+        if free.waiting > 0 {
+            self.0.freed.notify_one();
+        }
     }
 }
 
@@ -84,7 +96,8 @@ mod tests {
             third.join().unwrap();
         });
         drop(second);
-        assert_eq!(*lock(&slots.0.free), 2);
+        let free = lock(&slots.0.free);
+        assert_eq!((free.places, free.waiting), (2, 0));
     }
 
     #[test]

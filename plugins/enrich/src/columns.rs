@@ -90,56 +90,61 @@ fn slot_of(hash: u32, probe: usize, table: &[u32]) -> usize {
 
 /// A column of texts: per row `values[id]`, null where that is `None`.
 pub(crate) fn gather(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Result<Column, Fault> {
-    let lens: Vec<usize> = values.iter().map(|value| value.map_or(0, <[u8]>::len)).collect();
-    let mut offsets = Vec::with_capacity(ids.len() + 1);
-    let mut end = 0_u64;
-    offsets.push(0);
-    offsets.extend(ids.iter().map(|id| {
-        end += lens[*id as usize] as u64;
-        end as u32
-    }));
+    let sizes: Vec<(u64, bool)> =
+        values.iter().map(|value| (value.map_or(0, <[u8]>::len) as u64, value.is_none())).collect();
+    let (mut end, mut some_null) = (0, false);
+    for id in ids {
+        let (size, is_null) = sizes[*id as usize];
+        end += size;
+        some_null |= is_null;
+    }
     if end > u64::from(u32::MAX) {
         return Err(Fault {
             message: format!("column `{name}` would hold {end} bytes, more than a batch can"),
         });
     }
     let len = end as usize;
-    let bytes = match lens.iter().max() {
-        Some(0..=16) => copy_padded::<16>(ids, values, &offsets, len),
-        Some(17..=32) => copy_padded::<32>(ids, values, &offsets, len),
+    let text = match sizes.iter().map(|(size, _)| size).max() {
+        Some(0..=16) => copy_padded::<16>(ids, values, len),
+        Some(17..=32) => copy_padded::<32>(ids, values, len),
         _ => copy_exact(ids, values, len),
     };
-    let validity = values.iter().any(Option::is_none).then(|| validity(ids, values)).flatten();
-    Ok(Column::new(name, Values::Texts(Text { offsets, bytes }), validity))
+    let validity = some_null.then(|| validity(ids, values)).flatten();
+    Ok(Column::new(name, Values::Texts(text), validity))
 }
 
 /// Copies `N` bytes per row whatever the value's length: what is too much is overwritten by the next.
-fn copy_padded<const N: usize>(
-    ids: &[u32],
-    values: &[Option<&[u8]>],
-    offsets: &[u32],
-    len: usize,
-) -> Vec<u8> {
-    let mut padded = vec![[0_u8; N]; values.len()];
-    for (padded, value) in padded.iter_mut().zip(values) {
+fn copy_padded<const N: usize>(ids: &[u32], values: &[Option<&[u8]>], len: usize) -> Text {
+    let padded = |value: &Option<&[u8]>| {
         let value = value.unwrap_or_default();
+        let mut padded = [0_u8; N];
         padded[..value.len()].copy_from_slice(value);
-    }
+        (padded, value.len())
+    };
+    let padded: Vec<([u8; N], usize)> = values.iter().map(padded).collect();
     let mut bytes = vec![0; len + N];
-    for (id, start) in ids.iter().zip(offsets) {
-        let start = *start as usize;
-        bytes[start..start + N].copy_from_slice(&padded[*id as usize]);
-    }
+    let mut offsets = Vec::with_capacity(ids.len() + 1);
+    let mut end = 0;
+    offsets.push(0);
+    offsets.extend(ids.iter().map(|id| {
+        let (value, size) = &padded[*id as usize];
+        bytes[end..end + N].copy_from_slice(value);
+        end += size;
+        end as u32
+    }));
     bytes.truncate(len);
-    bytes
+    Text { offsets, bytes }
 }
 
-fn copy_exact(ids: &[u32], values: &[Option<&[u8]>], len: usize) -> Vec<u8> {
+fn copy_exact(ids: &[u32], values: &[Option<&[u8]>], len: usize) -> Text {
     let mut bytes = Vec::with_capacity(len);
+    let mut offsets = Vec::with_capacity(ids.len() + 1);
+    offsets.push(0);
     for id in ids {
         bytes.extend_from_slice(values[*id as usize].unwrap_or_default());
+        offsets.push(bytes.len() as u32);
     }
-    bytes
+    Text { offsets, bytes }
 }
 
 /// A validity bitmap of which these rows are null, absent where there are none.

@@ -58,26 +58,17 @@ impl Plugin for Enrich {
     type Config = Config;
 
     fn configure(config: Config, available: &[ColumnSpec]) -> Result<Self, Problems> {
-        let mut plan = Plan::new(available);
-        let user_agent = config
-            .user_agent
-            .and_then(|config| user_agent::UserAgent::configure(config, &mut plan));
-        let url = config.url.and_then(|config| url::Url::configure(config, &mut plan));
-        let event_date =
-            config.event_date.and_then(|config| date::EventDate::configure(config, &mut plan));
-        let names = config
-            .names
-            .into_iter()
-            .enumerate()
-            .filter_map(|(at, config)| names::Names::configure(config, at, &mut plan))
-            .collect();
-        let totals = config
-            .totals
-            .into_iter()
-            .enumerate()
-            .filter_map(|(at, config)| totals::Total::configure(config, at, &mut plan))
-            .collect();
-        Ok(Self { user_agent, url, event_date, names, totals, needs: plan.finish()? })
+        Self::ready(config, Plan::new(available))
+    }
+
+    /// That the lookup tables were asked for their fields: an instance need not ask them again for each batch.
+    fn prepare(&self) -> Vec<u8> {
+        b"checked".to_vec()
+    }
+
+    fn restore(config: &str, _prepared: &[u8], available: &[ColumnSpec]) -> Result<Self, Problems> {
+        let config = serde_json::from_str(config).map_err(|error| vec![error.to_string()])?;
+        Self::ready(config, Plan::checked(available))
     }
 
     fn needs(&self) -> Needs {
@@ -103,6 +94,30 @@ impl Plugin for Enrich {
             url.enrich(&mut batch, &mut answer)?;
         }
         Ok(answer.into_output(&batch))
+    }
+}
+
+impl Enrich {
+    fn ready(config: Config, mut plan: Plan<'_>) -> Result<Self, Problems> {
+        let user_agent = config
+            .user_agent
+            .and_then(|config| user_agent::UserAgent::configure(config, &mut plan));
+        let url = config.url.and_then(|config| url::Url::configure(config, &mut plan));
+        let event_date =
+            config.event_date.and_then(|config| date::EventDate::configure(config, &mut plan));
+        let names = config
+            .names
+            .into_iter()
+            .enumerate()
+            .filter_map(|(at, config)| names::Names::configure(config, at, &mut plan))
+            .collect();
+        let totals = config
+            .totals
+            .into_iter()
+            .enumerate()
+            .filter_map(|(at, config)| totals::Total::configure(config, at, &mut plan))
+            .collect();
+        Ok(Self { user_agent, url, event_date, names, totals, needs: plan.finish()? })
     }
 }
 

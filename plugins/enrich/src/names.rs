@@ -66,7 +66,9 @@ impl Names {
         plan.look_up(format_args!("names[{at}].table"), &config.table);
         if config.field.is_empty() {
             plan.problem(format_args!("names[{at}].field"), "the field has no name");
-        } else if let Err(known) = lookup::check_field(&config.table, &config.field) {
+        } else if !plan.checked
+            && let Err(known) = lookup::check_field(&config.table, &config.field)
+        {
             let (table, field) = (&config.table, &config.field);
             let known = known.join("`, `");
             let what = format!("lookup table `{table}` has no field `{field}`, only `{known}`");

@@ -12,13 +12,20 @@ use clickmill_plugin::{ColumnSpec, DataType, Needs, Problems, is_within};
 /// The needs in the making.
 pub(crate) struct Plan<'a> {
     available: &'a [ColumnSpec],
+    /// Whether the lookup tables were asked already whether they have what is wanted.
+    pub(crate) checked: bool,
     needs: Needs,
     problems: Problems,
 }
 
 impl<'a> Plan<'a> {
     pub(crate) fn new(available: &'a [ColumnSpec]) -> Self {
-        Self { available, needs: Needs::new(), problems: Problems::new() }
+        Self { available, checked: false, needs: Needs::new(), problems: Problems::new() }
+    }
+
+    /// The needs of a configuration that was found to be right before.
+    pub(crate) fn checked(available: &'a [ColumnSpec]) -> Self {
+        Self { checked: true, ..Self::new(available) }
     }
 
     /// The type of a column, where it is available.

@@ -23,10 +23,7 @@ pub(crate) fn column(source: &Column, mut bad: impl FnMut(usize)) -> Column {
         };
         if last != Some(text) {
             last = None;
-            if let Some(truncated) = source.text(row).and_then(truncate) {
-                address.clear();
-                // Writing to a `String` never fails.
-                let _ = write!(address, "{truncated}");
+            if source.text(row).is_some_and(|text| write_network(text, &mut address)) {
                 last = Some(text);
             }
         }
@@ -39,6 +36,20 @@ pub(crate) fn column(source: &Column, mut bad: impl FnMut(usize)) -> Column {
         }
     }
     texts.finish(&source.name)
+}
+
+/// Writes the network of an address in place of what was there. Whether the text is one.
+fn write_network(text: &str, network: &mut String) -> bool {
+    network.clear();
+    // An IPv4 address has one spelling, so the first three parts are spelled already. Formatting them takes a
+    // component longer than all else here.
+    if let (Ok(_), Some(last)) = (text.parse::<Ipv4Addr>(), text.rfind('.')) {
+        network.push_str(&text[..=last]);
+        network.push('0');
+        return true;
+    }
+    // Writing to a `String` never fails.
+    truncate(text).is_some_and(|address| write!(network, "{address}").is_ok())
 }
 
 /// The network of an address: `None` where the text is no address.
@@ -61,7 +72,25 @@ fn network(address: Ipv4Addr) -> Ipv4Addr {
 
 #[cfg(test)]
 mod tests {
-    use super::truncate;
+    use proptest::prelude::*;
+
+    use super::{truncate, write_network};
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_the_address_of_the_network(
+            octets in any::<[u8; 4]>(),
+            other in "[0-9.]{0,15}|[0-9a-f:.]{0,24}",
+        ) {
+            let [a, b, c, d] = octets;
+            for text in [format!("{a}.{b}.{c}.{d}"), format!("::ffff:{a}.{b}.{c}.{d}"), other] {
+                let mut written = "left over".to_owned();
+                let is_one = write_network(&text, &mut written);
+                let wanted = truncate(&text).map(|address| address.to_string());
+                prop_assert_eq!(is_one.then_some(written), wanted, "{}", text);
+            }
+        }
+    }
 
     #[test]
     fn addresses_keep_only_their_network() {

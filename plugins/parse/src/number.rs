@@ -6,12 +6,25 @@
 /// An integer: an optional sign and digits.
 #[inline]
 pub(crate) fn int64(text: &[u8]) -> Option<i64> {
+    if let Some(small) = one_or_two_digits(text) {
+        return Some(small.into());
+    }
     let (negative, digits) = sign(text);
     if digits.is_empty() || digits.len() > 8 {
         return long_int64(text);
     }
     let magnitude = eight_digits(word(digits), digits.len())? as i64;
     Some(if negative { -magnitude } else { magnitude })
+}
+
+/// Codes, days and prices are mostly so short: a few steps, where a word of digits takes some dozens.
+#[inline]
+fn one_or_two_digits(text: &[u8]) -> Option<u8> {
+    match text {
+        [one @ b'0'..=b'9'] => Some(one - b'0'),
+        [ten @ b'0'..=b'9', one @ b'0'..=b'9'] => Some((ten - b'0') * 10 + (one - b'0')),
+        _ => None,
+    }
 }
 
 #[inline(never)]
@@ -41,6 +54,9 @@ pub(crate) fn integral(text: &[u8]) -> Option<i64> {
 /// A finite number, correctly rounded.
 #[inline]
 pub(crate) fn float64(text: &[u8]) -> Option<f64> {
+    if let Some(small) = one_or_two_digits(text) {
+        return Some(small.into());
+    }
     let (negative, unsigned) = sign(text);
     let magnitude = match short_decimal(unsigned) {
         Some(magnitude) => magnitude,

@@ -7,7 +7,6 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, UnsafeCell};
-use std::mem::MaybeUninit;
 use std::ptr;
 
 /// The size of the room: what the columns of some thousand rows take.
@@ -19,13 +18,15 @@ const LARGE: usize = 4096;
 
 /// The room: aligned for whatever lies in it.
 #[repr(align(16))]
-struct Room(UnsafeCell<MaybeUninit<[u8; ROOM]>>);
+struct Room(UnsafeCell<[u8; ROOM]>);
 
 /// The allocator.
 pub(crate) struct Memory {
     room: Room,
     /// Bytes of the room that are taken.
     taken: Cell<usize>,
+    /// Bytes of it that were given back, at most: those behind them were never written, and are zero.
+    written: Cell<usize>,
     /// Bytes of what is large and the system's.
     large: Cell<usize>,
     /// Bytes that the system was made to keep.
@@ -39,8 +40,9 @@ unsafe impl Sync for Memory {}
 impl Memory {
     pub(crate) const fn new() -> Self {
         Self {
-            room: Room(UnsafeCell::new(MaybeUninit::uninit())),
+            room: Room(UnsafeCell::new([0; ROOM])),
             taken: Cell::new(0),
+            written: Cell::new(0),
             large: Cell::new(0),
             reserved: Cell::new(0),
         }
@@ -72,6 +74,13 @@ impl Memory {
         }
         self.taken.set(end);
         Some(self.base().wrapping_add(place))
+    }
+
+    /// Gives back what lies behind a place.
+    #[inline]
+    fn give_back(&self, place: usize) {
+        self.written.set(self.written.get().max(self.taken.get()));
+        self.taken.set(place);
     }
 
     /// Counts what is large and the system's, and has the system keep memory for more of it.
@@ -114,9 +123,10 @@ unsafe impl GlobalAlloc for Memory {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         match self.take(layout) {
             Some(at) => {
-                // It may have held something before.
-                // SAFETY: so many bytes were taken.
-                unsafe { ptr::write_bytes(at, 0, layout.size()) };
+                let place = at.addr() - self.base().addr();
+                let before = self.written.get().saturating_sub(place).min(layout.size());
+                // SAFETY: more bytes were taken.
+                unsafe { ptr::write_bytes(at, 0, before) };
                 at
             }
             None => {
@@ -132,7 +142,7 @@ unsafe impl GlobalAlloc for Memory {
         match self.place(at) {
             Some(place) => {
                 if place + layout.size() == self.taken.get() {
-                    self.taken.set(place);
+                    self.give_back(place);
                 }
             }
             None => {
@@ -153,7 +163,7 @@ unsafe impl GlobalAlloc for Memory {
         let is_last = place + layout.size() == self.taken.get();
         if size <= layout.size() || is_last && size <= ROOM - place {
             if is_last {
-                self.taken.set(place + size);
+                self.give_back(place + size);
             }
             return at;
         }
@@ -310,6 +320,13 @@ mod tests {
         let memory = memory();
         Piece::new(&memory, 512, 8, 0xff).free(&memory);
         let layout = Layout::from_size_align(512, 8).expect("a layout");
+        // SAFETY: it has a size.
+        let at = unsafe { memory.alloc_zeroed(layout) };
+        let piece = Piece { at, layout, mark: 0 };
+        assert!(memory.place(at) == Some(0) && piece.holds());
+        // Part of it was written before.
+        let layout = Layout::from_size_align(2048, 8).expect("a layout");
+        piece.free(&memory);
         // SAFETY: it has a size.
         let at = unsafe { memory.alloc_zeroed(layout) };
         let piece = Piece { at, layout, mark: 0 };

@@ -7,7 +7,7 @@ use clickmill_plugin::prelude::*;
 
 use crate::config::{Action, Operator};
 use crate::pattern::Pattern;
-use crate::words::{Allowed, TextMap};
+use crate::words::{Allowed, TextMap, same};
 
 /// A rule whose columns exist and have the right types.
 pub(crate) struct Rule {
@@ -194,7 +194,7 @@ impl Check {
                 for row in 0..column.len() {
                     let value = text.get(row);
                     let is_match = match last {
-                        Some((seen, is_match)) if seen == value => is_match,
+                        Some((seen, is_match)) if same(seen, value) => is_match,
                         _ => pattern.is_match(value),
                     };
                     last = Some((value, is_match));
@@ -233,12 +233,25 @@ impl Check {
                     return;
                 };
                 let mut decimal = String::new();
+                // The value before and its prefix: a session stays in a category for a while.
+                let mut last: Option<(&[u8], Option<&[u8]>)> = None;
                 for row in 0..column.len() {
-                    let Some(value) = key(by, row, &mut decimal) else {
-                        continue;
+                    let prefix_of = |value: &[u8]| prefixes.get(value).map(AsRef::as_ref);
+                    let prefix = if matches!(by.values, Values::Texts(_)) {
+                        let Some(value) = by.bytes(row) else { continue };
+                        match last {
+                            Some((seen, prefix)) if same(seen, value) => prefix,
+                            _ => last.insert((value, prefix_of(value))).1,
+                        }
+                    } else {
+                        let Some(value) = key(by, row, &mut decimal) else { continue };
+                        prefix_of(value)
                     };
-                    let keeps = match prefixes.get(value) {
-                        Some(prefix) => text.get(row).starts_with(prefix),
+                    let keeps = match prefix {
+                        Some(prefix) => {
+                            let start = text.get(row).get(..prefix.len());
+                            start.is_some_and(|start| same(start, prefix))
+                        }
                         None => !strict,
                     };
                     if !keeps {

@@ -32,7 +32,7 @@ impl Allowed {
                 for row in 0..column.len() {
                     let value = text.get(row);
                     let is_allowed = match last {
-                        Some((seen, is_allowed)) if seen == value => is_allowed,
+                        Some((seen, is_allowed)) if same(seen, value) => is_allowed,
                         _ => allowed.contains(value),
                     };
                     last = Some((value, is_allowed));
@@ -59,6 +59,25 @@ impl Allowed {
             Self::Int64s(allowed) => {
                 column.int64(row).is_some_and(|value| allowed.contains(&value))
             }
+        }
+    }
+}
+
+/// Whether two texts are the same. Most are short: in a component a comparison by `==` is a call.
+#[inline]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    let len = a.len();
+    if len != b.len() {
+        return false;
+    }
+    match len {
+        0 => true,
+        1..=3 => a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1],
+        4..=7 => a.first_chunk::<4>() == b.first_chunk() && a.last_chunk::<4>() == b.last_chunk(),
+        _ => {
+            let mut words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+            words.all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
+                && a.last_chunk::<8>() == b.last_chunk()
         }
     }
 }
@@ -91,5 +110,26 @@ impl Hasher for QuickHasher {
     fn finish(&self) -> u64 {
         // The table takes its slots from the low bits, and a multiplication mixes the high ones best.
         self.0 ^ self.0 >> 32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::same;
+
+    proptest! {
+        #[test]
+        fn texts_are_the_same_where_all_bytes_are(a in ".{0,12}", at in any::<usize>(), byte: u8) {
+            prop_assert!(same(a.as_bytes(), a.as_bytes()));
+            let mut other = a.clone().into_bytes();
+            if let Some(changed) = other.len().checked_sub(1).map(|last| at % (last + 1)) {
+                other[changed] = byte;
+            }
+            prop_assert_eq!(same(a.as_bytes(), &other), a.as_bytes() == other);
+            other.push(byte);
+            prop_assert!(!same(a.as_bytes(), &other));
+        }
     }
 }

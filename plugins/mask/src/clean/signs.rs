@@ -1,6 +1,6 @@
 //! The few bytes without which a text holds nothing to clean.
 //!
-//! One pass over the text, with a table of classes and without a branch: in Wasm 1.4 ns a byte, a byte at a time. Comparing
+//! One pass over the text, with a table of classes and without a branch: in Wasm 1.4 ns a byte. Comparing
 //! sixteen bytes at once takes 1.6 ns with vector instructions and 9 ns where a component is built
 //! without them.
 
@@ -66,14 +66,16 @@ impl BitOrAssign for Signs {
 /// The signs in a text.
 #[inline]
 pub(super) fn scan(text: &[u8]) -> Signs {
-    let mut seen = Seen::default();
-    // In a component each round of a loop settles its fuel: eight bytes at a time do so once.
-    let (eights, rest) = text.as_chunks::<8>();
-    for eight in eights {
-        eight.iter().for_each(|byte| seen.byte(*byte));
+    let (mut singles, mut pairs, mut triples) = (0, 0, 0);
+    let (mut before, mut pair) = (0, 0);
+    for byte in text {
+        let class = CLASSES[usize::from(*byte)];
+        triples |= pair << 1 & class;
+        pair = before << 1 & class;
+        pairs |= pair;
+        singles |= class;
+        before = class;
     }
-    rest.iter().for_each(|byte| seen.byte(*byte));
-    let Seen { singles, pairs, triples, .. } = seen;
     let mut signs = Signs::default();
     signs.add(singles & AT != 0, Signs::AT);
     signs.add(singles & EQUALS != 0 || pairs & NO_SLASH != 0, Signs::ASSIGN);
@@ -87,29 +89,6 @@ pub(super) fn scan(text: &[u8]) -> Signs {
     signs.add(singles & DIGIT != 0, Signs::DIGIT);
     signs.add(pairs & DIGIT_AFTER != 0 || triples & GOES_ON != 0, Signs::PHONE);
     signs
-}
-
-/// The classes of the bytes of a text, of its pairs and of its triples.
-#[derive(Default)]
-struct Seen {
-    singles: u16,
-    pairs: u16,
-    triples: u16,
-    /// The class of the last byte and of the last pair.
-    before: u16,
-    pair: u16,
-}
-
-impl Seen {
-    #[inline(always)]
-    fn byte(&mut self, byte: u8) {
-        let class = CLASSES[usize::from(byte)];
-        self.triples |= self.pair << 1 & class;
-        self.pair = self.before << 1 & class;
-        self.pairs |= self.pair;
-        self.singles |= class;
-        self.before = class;
-    }
 }
 
 // The classes of bytes. The second byte of a pair has the bit next to that of the first, so that a shift
