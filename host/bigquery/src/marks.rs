@@ -1,5 +1,6 @@
 //! Marks of loads. BigQuery has no locks; they are jobs, since it takes an id of a job once. Each is a query of a
-//! constant, which reads no table and is billed nothing. None can be taken back.
+//! constant, which reads no table and is billed nothing; it runs where `sink.location` says. None can be taken
+//! back.
 //!
 //! Nothing that is right rests on them, see [`super::decision`].
 

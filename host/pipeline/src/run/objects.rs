@@ -227,18 +227,19 @@ impl<'a> Loader<'a> {
     /// are theirs, those are waited for. Returns whether there is anything left to do.
     fn come_next(&mut self, waiting: &mut Waiting, done: &mut Done) -> Result<bool, RunError> {
         let is_waited_for = waiting.ahead.is_empty() && !waiting.claimed.is_empty();
-        if is_waited_for {
-            for (object, _) in waiting.claimed.iter().filter(|_| !waiting.is_told) {
-                let object = &object.uri;
-                tracing::info!(object, "another run is loading this object, waiting for it");
-            }
-            waiting.is_told = true;
+        if is_waited_for && waiting.is_told {
             // Nothing is in hand that would have to be finished.
             let turn = claim::lease(self.context).map_or(TURN, |lease| (lease / 8).max(TURN));
             self.stop.pause(&self.context.runtime, turn);
         }
         if (is_waited_for || waiting.met >= MET) && !self.stop.after_object() {
             self.leave_out_loaded(waiting, done)?;
+        }
+        if is_waited_for && !std::mem::replace(&mut waiting.is_told, true) {
+            for (object, _) in &waiting.claimed {
+                let object = &object.uri;
+                tracing::info!(object, "another run is loading this object, waiting for it");
+            }
         }
         if waiting.ahead.is_empty() {
             waiting.ahead.extend(waiting.claimed.drain(..));
