@@ -6,8 +6,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 use bytes::Bytes;
@@ -201,6 +201,13 @@ impl Batch {
             RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?;
         Ok(())
     }
+
+    /// The same rows in memory of their own: what they were cut from, which may be far larger, can go.
+    pub fn detached(&self) -> Result<Self, ArrowError> {
+        let rows: UInt32Array = (0..self.rows() as u32).collect();
+        let columns = take_record_batch(&self.columns, &rows)?;
+        Ok(Self { columns, origins: self.origins.detached(), ingest_time: self.ingest_time })
+    }
 }
 
 impl Origins {
@@ -341,6 +348,21 @@ impl Origins {
         }
         retain(&mut self.ranges, keep);
     }
+
+    /// The same over a block of their own.
+    fn detached(&self) -> Self {
+        let begin = self.ranges.iter().map(|range| range.start).min().unwrap_or(0);
+        let end = self.ranges.iter().map(|range| range.end).max().unwrap_or(begin);
+        let ranges = self.ranges.iter().map(|range| range.start - begin..range.end - begin);
+        Self {
+            source: self.source.clone(),
+            header: self.header.clone(),
+            positions: self.positions.clone(),
+            places: self.places.clone(),
+            block: Bytes::copy_from_slice(&self.block[begin..end]),
+            ranges: ranges.collect(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -396,5 +418,35 @@ mod tests {
         assert_eq!(kept.places, Some(vec![10_000, 0]));
         let record = origins.reject_record(Position::Line(1), Bytes::new(), &by, reason());
         assert_eq!(record.record_index, 0);
+    }
+
+    #[test]
+    fn rows_in_memory_of_their_own_are_the_same() {
+        let block = Bytes::from(b"a,bb,ccc,d".to_vec());
+        let texts: ArrayRef =
+            Arc::new(arrow::array::StringArray::from(vec!["a", "bb", "ccc", "d"]));
+        let batch = Batch {
+            columns: RecordBatch::try_from_iter([("x", texts)]).expect("a batch"),
+            origins: Origins {
+                source: "s".into(),
+                header: Some(Bytes::from_static(b"x")),
+                positions: Positions::Lines(vec![2, 3, 4, 5]),
+                places: None,
+                block: block.clone(),
+                ranges: vec![0..1, 2..4, 5..8, 9..10],
+            },
+            ingest_time: Micros::default(),
+        };
+        let cut = batch.slice(1..3);
+        let own = cut.detached().expect("a batch");
+        assert_eq!(own.columns, cut.columns);
+        assert_eq!(own.origins.block, b"bb,ccc"[..]);
+        for row in 0..2 {
+            assert_eq!(own.origins.payload(row), cut.origins.payload(row));
+            assert_eq!(own.origins.position(row), cut.origins.position(row));
+        }
+        drop((batch, cut));
+        assert!(block.is_unique());
+        assert_eq!(own.slice(0..0).detached().expect("a batch").rows(), 0);
     }
 }

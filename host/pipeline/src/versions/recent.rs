@@ -55,7 +55,9 @@ impl Recent {
         if is_fresh && is_full {
             return;
         }
-        kept.batches.push_back(vec![batch.slice(0..batch.rows().min(KEEP_ROWS))]);
+        // By itself: the block that it was cut from is not kept.
+        let batch = batch.slice(0..batch.rows().min(KEEP_ROWS));
+        kept.batches.push_back(vec![batch.detached().unwrap_or(batch)]);
         kept.last = Instant::now();
         while kept.batches.len() > self.most {
             kept.batches.pop_front();
