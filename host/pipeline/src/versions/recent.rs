@@ -43,24 +43,21 @@ impl Recent {
         if self.most == 0 || batch.rows() == 0 {
             return;
         }
-        // By itself, so that the block that it was cut from is not kept.
-        let kept_of = |rows: usize| {
-            let part = batch.slice(0..rows);
-            part.detached().unwrap_or(part)
-        };
         let (is_fresh, is_full) =
             (kept.last.elapsed() < KEEP_EVERY, kept.batches.len() >= self.most);
         if is_fresh
             && let Some(newest) = kept.batches.back_mut()
             && goes_with(newest, batch)
         {
-            newest.push(kept_of(batch.rows()));
+            newest.push(batch.slice(0..batch.rows()));
             return;
         }
         if is_fresh && is_full {
             return;
         }
-        kept.batches.push_back(vec![kept_of(batch.rows().min(KEEP_ROWS))]);
+        // By itself: the block that it was cut from is not kept.
+        let batch = batch.slice(0..batch.rows().min(KEEP_ROWS));
+        kept.batches.push_back(vec![batch.detached().unwrap_or(batch)]);
         kept.last = Instant::now();
         while kept.batches.len() > self.most {
             kept.batches.pop_front();
