@@ -15,7 +15,7 @@ pub(crate) struct Panel {
 const WIDTH: f64 = 380.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 56.0;
-const RIGHT: f64 = 16.0;
+const RIGHT: f64 = 24.0;
 const TOP: f64 = 66.0;
 const BOTTOM: f64 = 44.0;
 
@@ -124,7 +124,7 @@ impl Axis {
 
 /// Powers of ten, or over few of them their double and fivefold too.
 fn log_ticks(low: f64, high: f64) -> Vec<f64> {
-    let parts: &[f64] = if high / low > 1e3 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+    let parts: &[f64] = if high / low > 500.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
     let decades = low.log10().floor() as i32..=high.log10().floor() as i32 + 1;
     let all: Vec<f64> =
         decades.flat_map(|ten| parts.iter().map(move |part| part * 10f64.powi(ten))).collect();
