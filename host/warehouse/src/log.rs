@@ -11,8 +11,8 @@
 //!
 //! A file's name says which flushes of which session it holds ([`super::flushes`]), and a flush's what is
 //! in it. So what is published again is still one file, and a reader knows which files of the log to leave
-//! out, whatever was interrupted. What is packed stays in the log until the next pack is published: whoever
-//! began to read it can end.
+//! out, whatever was interrupted. What is packed stays in the log for another half minute at least: whoever has
+//! listed it can end, however soon the next pack comes.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -52,6 +52,9 @@ const PACK_FILES: u64 = 64;
 const PACK_ROWS: usize = 256 << 10;
 /// … or what has waited so long.
 const PACK_AGE: Duration = Duration::from_secs(60);
+/// So long a file stays at least once it is packed: a query opens the files that it has listed as it comes to
+/// them.
+const PACKED_STAYS: Duration = Duration::from_secs(30);
 /// So often a stream looks whether something has, also while it writes nothing.
 pub(super) const TICK: Duration = Duration::from_secs(15);
 
@@ -67,14 +70,14 @@ pub(super) struct Log {
     /// which may have been published all the same.
     before: VecDeque<Waiting>,
     packing: Option<JoinHandle<Packed>>,
-    /// What the table has since the last pack, and is removed with the next.
-    packed: Vec<Path>,
+    /// What the table has too, and since when that is known, the oldest first.
+    packed: VecDeque<(Instant, Path)>,
     /// Ends with the process, however that ends.
     _lock: File,
 }
 
-/// What was packed, what is left of what was packed before, and how that went.
-type Packed = (Waiting, Vec<Path>, Result<(), WarehouseError>);
+/// What was packed, and how that went.
+type Packed = (Waiting, Result<(), WarehouseError>);
 
 /// Files that are not in the table yet, the oldest first.
 #[derive(Debug)]
@@ -132,12 +135,12 @@ impl Log {
             .map_err(|source| warehouse.disk_failed(format!("write to `{folder}`"), source))?;
         let Some(lock) = locked else { return Ok(None) };
         let in_table = warehouse.held(table).await?;
-        let mut packed = Vec::new();
+        let mut packed = VecDeque::new();
         let mut sessions: HashMap<String, Vec<(Flushes, Path)>> = HashMap::new();
         for file in warehouse.list(&folder).await? {
             let path = file.location;
             match Flushes::of(&path) {
-                Some(flush) if in_table.has(&flush) => packed.push(path),
+                Some(flush) if in_table.has(&flush) => packed.push_back((Instant::now(), path)),
                 Some(flush) => {
                     sessions.entry(flush.session.clone()).or_default().push((flush, path));
                 }
@@ -236,28 +239,27 @@ impl Log {
         let runtime = Handle::current();
         let day = waiting.day.get_or_insert_with(|| date(SystemTime::now()));
         let day = warehouse.day(&table, day);
-        let mut before = std::mem::take(&mut self.packed);
+        let old = self.packed.partition_point(|(since, _)| since.elapsed() >= PACKED_STAYS);
+        let old: Vec<(Instant, Path)> = self.packed.drain(..old).collect();
         self.packing = Some(tokio::task::spawn_blocking(move || {
             let packed = warehouse.pack(&runtime, &day, schema, &waiting.files);
-            if packed.is_ok() {
-                for path in before.drain(..) {
-                    // One that stays is left out by readers, and removed by a later run.
-                    let _ = runtime.block_on(warehouse.store.delete(&path));
-                }
+            for (_, path) in old {
+                // One that stays is left out by readers, and removed by a later run.
+                let _ = runtime.block_on(warehouse.store.delete(&path));
             }
-            (waiting, before, packed)
+            (waiting, packed)
         }));
     }
 
-    /// Waits for what is being packed, which removes what was packed before it.
+    /// Waits for what is being packed, which removes what was packed long before it.
     async fn settle(&mut self) {
         let Some(packing) = self.packing.take() else { return };
         match packing.await {
-            Ok((waiting, _, Ok(()))) => {
-                self.packed = waiting.files.into_iter().map(|(_, path)| path).collect();
+            Ok((waiting, Ok(()))) => {
+                let now = Instant::now();
+                self.packed.extend(waiting.files.into_iter().map(|(_, path)| (now, path)));
             }
-            Ok((mut waiting, before, Err(error))) => {
-                self.packed = before;
+            Ok((mut waiting, Err(error))) => {
                 let log = self.folder.to_string();
                 tracing::warn!(error = causes(&error), log, "files of the log stay as they are");
                 waiting.failed = Some(Instant::now());
