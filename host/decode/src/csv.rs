@@ -145,7 +145,8 @@ impl Csv {
         let mut count = loop {
             match self.next_record(None) {
                 Next::Record { count, range, .. } => {
-                    self.context.header = Some(self.block.slice(range));
+                    // A copy: every batch has it, and a part of the block would keep all of it.
+                    self.context.header = Some(Bytes::copy_from_slice(&self.block[range]));
                     break count;
                 }
                 Next::Malformed(bad) if bad.reason.code == UNBALANCED_QUOTE => {

@@ -11,6 +11,8 @@ use clickmill_core::lock;
 
 /// Rows of a batch that are kept: two sets are to be through them in a moment, on a busy machine.
 const KEEP_ROWS: usize = 2048;
+/// Bytes of records that small batches have which are kept as one.
+const KEEP_BYTES: usize = 2 << 20;
 
 /// How often the batches are renewed: keeping one costs a copy of where its rows came from. What comes in
 /// smaller batches meanwhile is kept as one: a stream that is hardly late has few rows in each.
@@ -49,13 +51,13 @@ impl Recent {
             && let Some(newest) = kept.batches.back_mut()
             && goes_with(newest, batch)
         {
-            newest.push(batch.slice(0..batch.rows()));
+            newest.push(batch.detached().unwrap_or_else(|_| batch.slice(0..batch.rows())));
             return;
         }
         if is_fresh && is_full {
             return;
         }
-        // By itself: the block that it was cut from is not kept.
+        // By itself, as those above: the block that it was cut from is not kept.
         let batch = batch.slice(0..batch.rows().min(KEEP_ROWS));
         kept.batches.push_back(vec![batch.detached().unwrap_or(batch)]);
         kept.last = Instant::now();
@@ -74,7 +76,9 @@ impl Recent {
 /// Whether a batch can be kept as one with others: it is of the same source, and together they are not large.
 fn goes_with(others: &[Batch], batch: &Batch) -> bool {
     let rows: usize = others.iter().map(Batch::rows).sum();
+    let records = others.iter().chain([batch]).flat_map(|batch| &batch.origins.ranges);
     rows + batch.rows() <= KEEP_ROWS
+        && records.map(ExactSizeIterator::len).sum::<usize>() <= KEEP_BYTES
         && others.first().is_some_and(|first| {
             Arc::ptr_eq(&first.origins.source, &batch.origins.source)
                 && first.columns.schema() == batch.columns.schema()
@@ -136,5 +140,20 @@ mod tests {
         let none = Recent::new(0);
         none.offer(&batch(&source, 0..1));
         assert_eq!(rows(&none), [0; 0]);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_bytes_and_holds_no_block() {
+        let source = Arc::from("stream");
+        let recent = Recent::new(100);
+        let block = Bytes::from(vec![b'x'; KEEP_BYTES]);
+        for (line, record) in [(0, 0..KEEP_BYTES - 1), (1, 0..2), (2, 2..3)] {
+            let mut small = batch(&source, line..line + 1);
+            (small.origins.block, small.origins.ranges) = (block.clone(), vec![record]);
+            recent.offer(&small);
+        }
+        assert!(block.is_unique());
+        assert_eq!(rows(&recent)[0], 1, "a large record is by itself");
+        assert_eq!(rows(&recent).iter().sum::<usize>(), 3);
     }
 }
