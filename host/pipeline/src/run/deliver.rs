@@ -51,9 +51,10 @@ impl Delivery {
         self.rows.iter().all(|table| table.takes_many())
     }
 
-    /// How long rows had better wait for others.
+    /// How long rows, and letters, had better wait for others.
     pub(crate) fn min_wait(&self) -> Duration {
-        self.rows.iter().map(|table| table.min_wait()).max().unwrap_or_default()
+        let of_rows = self.rows.iter().map(|table| table.min_wait());
+        of_rows.fold(self.letters.min_wait(), Duration::max)
     }
 
     /// Delivers batches of one version: returns once all of it is durable and acknowledged, or can't be.

@@ -94,6 +94,11 @@ impl Letters {
         letters
     }
 
+    /// How long they had better wait for others.
+    pub(crate) fn min_wait(&self) -> Duration {
+        self.table.min_wait()
+    }
+
     /// Puts letters of these rows into their table or, where that is away, into the spool. Where both are
     /// away, holds them.
     pub(crate) async fn deliver(&self, rejected: &[Rejected]) -> Result<Kept, ArrowError> {
