@@ -1,6 +1,6 @@
 //! Bytes in, batches out: delimited text, newline-delimited JSON, messages.
 //!
-//! A decoder streams: it holds one block of its input, however large the object. What can't be decoded
+//! A decoder streams: it holds a few blocks of its input, however large the object. What can't be decoded
 //! leaves as [`Malformed`], with its exact bytes and line, and the rest goes on. Values stay text here:
 //! what they mean is the `parse` plugin's to say. This module knows neither plugins nor sinks.
 
