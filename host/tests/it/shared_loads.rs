@@ -87,6 +87,30 @@ fn a_run_passes_over_what_another_is_at_and_loads_the_rest() {
 }
 
 #[test]
+fn a_watched_folder_goes_on_while_another_run_is_at_one_of_its_objects() {
+    let scratch = Scratch::new();
+    objects(&scratch, &[("a.csv", 200_000), ("b.csv", 500)]);
+    let first = caught_over(&scratch, "*.csv", "a.csv");
+    let batch = batch();
+    let sets = ["source.uri=in/*.csv", "source.watch=true", "source.watch_interval_secs=1"];
+    let sets = sets.iter().chain(&["source.watch_rest_secs=0"]).flat_map(|set| ["--set", *set]);
+    let run: Vec<&str> = ["run", "--json", &batch].into_iter().chain(sets).collect();
+    let _second = Run::start(&scratch, "second", scratch.command(&run));
+    let loaded = || {
+        let entries = scratch.path("warehouse/clickstream_analytics/load_ledger");
+        let entries = std::fs::read_dir(entries).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.path().extension().is_some_and(|e| e == "parquet")).count()
+    };
+    // By then it has listed both.
+    wait_until("the object that nobody is at", || loaded() == 1);
+    scratch.done(&["generate", "shop", "--rows", "500", "--output", "in/c.csv"]);
+    wait_until("what came meanwhile", || loaded() == 2);
+    first.signal("-CONT");
+    assert_eq!(count(&first.summary(), "objects_loaded"), 1);
+    assert_eq!(loaded(), 3);
+}
+
+#[test]
 fn killed_at_any_moment_four_runs_load_each_object_of_a_folder_once() {
     let scratch = Scratch::new();
     many(&scratch, 12, 4_000);

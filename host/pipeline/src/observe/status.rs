@@ -306,6 +306,11 @@ impl Status {
     /// An object of so many bytes that another run has loaded: they are not to be read any more.
     pub(crate) fn loaded_by_another(&self, bytes: u64) {
         self.objects_of_others.fetch_add(1, Ordering::Relaxed);
+        self.expect_less(bytes);
+    }
+
+    /// So many bytes are not to be read now.
+    pub(crate) fn expect_less(&self, bytes: u64) {
         let less = |total: u64| Some(total.saturating_sub(bytes));
         let _ = self.bytes_total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }

@@ -224,9 +224,19 @@ impl<'a> Loader<'a> {
     }
 
     /// Looks after what other runs do: objects that they have loaded are left out, and where all that are left
-    /// are theirs, those are waited for. Returns whether there is anything left to do.
+    /// are theirs, those are waited for, or of a watched source met again in its next listing. Returns whether
+    /// there is anything left to do.
     fn come_next(&mut self, waiting: &mut Waiting, done: &mut Done) -> Result<bool, RunError> {
         let is_waited_for = waiting.ahead.is_empty() && !waiting.claimed.is_empty();
+        if is_waited_for && self.retries == TableRetries::UntilStopped && !self.stop.after_object()
+        {
+            // A watched source is listed again before long: what comes meanwhile waits for nobody.
+            self.leave_out_loaded(waiting, done)?;
+            for (object, _) in waiting.claimed.drain(..) {
+                self.status.expect_less(object.size.unwrap_or(0));
+            }
+            return Ok(false);
+        }
         if is_waited_for && waiting.is_told {
             // Nothing is in hand that would have to be finished.
             let turn = claim::lease(self.context).map_or(TURN, |lease| (lease / 8).max(TURN));
