@@ -192,7 +192,8 @@ fn load_claimed(
     let given_up = match filled {
         Ok(Ok(whole)) => {
             let committed = commit(context, object, load_id, load, whole, status);
-            if committed.is_err() {
+            // Rows of a load that another has done at the same time are nowhere, and no longer in hand.
+            if !matches!(committed, Ok(Outcome::Loaded { .. })) {
                 status.give_up(read);
             }
             return committed;
