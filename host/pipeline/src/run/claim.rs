@@ -57,9 +57,10 @@ impl Claim {
         let tables = context.tables.clone();
         let mut made = Vec::new();
         for period in clock.wanted(since_1970()) {
-            if !context.runtime.block_on(tables.mark(load_id, period))? {
+            let is_ours = context.runtime.block_on(tables.mark(load_id, period));
+            if !matches!(is_ours, Ok(true)) {
                 context.runtime.block_on(tables.unmark(load_id, &made));
-                return Ok(None);
+                return is_ours.map(|_| None);
             }
             made.push(period);
         }

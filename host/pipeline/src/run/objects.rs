@@ -33,6 +33,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// After so many objects that other runs have, the ledger is asked what else they have loaded.
 const MET: u32 = 8;
+/// Objects of other runs are looked at again after this at the latest, however long a lease is.
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
 /// How often tables are tried again that fail and may be well later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,7 +241,8 @@ impl<'a> Loader<'a> {
         }
         if is_waited_for && waiting.is_told {
             // Nothing is in hand that would have to be finished.
-            let turn = claim::lease(self.context).map_or(TURN, |lease| (lease / 8).max(TURN));
+            let lease = claim::lease(self.context);
+            let turn = lease.map_or(TURN, |lease| (lease / 8).clamp(TURN, LONGEST_LOOK));
             self.stop.pause(&self.context.runtime, turn);
         }
         if (is_waited_for || waiting.met >= MET) && !self.stop.after_object() {
