@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-static MESSAGES: LazyLock<u64> = LazyLock::new(|| smoke::of(3_000_000, 30_000));
+static MESSAGES: LazyLock<u64> = LazyLock::new(|| smoke::of(3_000_000, 80_000));
 /// Messages a second: more than there can be, or so many that there is time for a swap.
 static RATE: LazyLock<u64> = LazyLock::new(|| smoke::of(2_000_000, 20_000));
 const TOKEN: &str = "a token for benches";
