@@ -275,7 +275,9 @@ fn is_swapped(sets: &SetStore, pipeline: &str, file: &Library) -> bool {
 
 /// Builds a pipeline and fits its chain to the first object of its source, without reading more than
 /// the header. Returns what could not be checked, a line each.
-pub fn validate(pipeline: Pipeline, options: &Options) -> Result<Vec<String>, BuildError> {
+pub fn validate(mut pipeline: Pipeline, options: &Options) -> Result<Vec<String>, BuildError> {
+    // The file is what is asked about, whatever its fleet runs.
+    pipeline.swap.fleet = None;
     let prepared = assemble(pipeline, options, Purpose::Run)?;
     let pipeline = prepared.pipeline();
     let unchecked = |why: String| vec![format!("the chain's columns are not checked: {why}")];

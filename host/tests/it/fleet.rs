@@ -368,6 +368,13 @@ fn what_cannot_run_the_fleets_set_does_not_start() {
     let output = start(&["--forget-swaps"]);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("clickmill fleet rollback"), "{errors}");
+    // A file is checked by itself, whatever its fleet runs.
+    let pipeline = fleet.pipeline.to_string_lossy().into_owned();
+    let as_it_is: &[&str] = &[];
+    for more in [as_it_is, &other] {
+        let validate = ["validate", pipeline.as_str()];
+        fleet.scratch.done(&[&validate[..], &fleet.arguments(more)].concat());
+    }
     // What is watched is for one process.
     let output = start(&["--watch"]);
     let errors = String::from_utf8_lossy(&output.stderr);
