@@ -82,6 +82,14 @@ pub enum ProposeError {
         /// Who made it.
         actor: String,
     },
+    /// What is proposed was made of what ran before another was committed.
+    #[error(
+        "another was first: the fleet runs plugin set {plugin_set} by now, and what is asked for was made of the one before, so nothing is proposed. Look what it says, and ask again"
+    )]
+    Overtaken {
+        /// What runs by now.
+        plugin_set: Digest,
+    },
     /// Replicas run several sets, so that there is none to follow.
     #[error("the replicas run several plugin sets, {}: wait until they agree", sets.join(", "))]
     Mixed {
@@ -113,6 +121,7 @@ impl ProposeError {
             Self::NoFleet
             | Self::Open { .. }
             | Self::Lost { .. }
+            | Self::Overtaken { .. }
             | Self::Mixed { .. }
             | Self::OtherFile { .. }
             | Self::NothingBefore => Fault::Input,
@@ -236,6 +245,10 @@ impl Fleet {
             None => self.file(options)?,
         };
         let parent = match (self.parent()?.0, &base) {
+            // It would take back what was committed while a crate was built, say.
+            (Some(plugin_set), Some(base)) if plugin_set != *base.digest() => {
+                return Err(ProposeError::Overtaken { plugin_set });
+            }
             (Some(parent), _) => parent,
             (None, Some(base)) => base.digest().clone(),
             (None, None) => library.digest().clone(),
