@@ -251,12 +251,9 @@ impl Context {
     }
 
     /// Remembers what runs at this moment, for the next start. Where that fails it is tried again: what was
-    /// remembered before may be what was taken back since.
+    /// remembered before may be what was taken back since. Of a fleet its log says what the next start runs: by this
+    /// letters are replayed, and it is told what the next start may do that this one might not.
     pub(crate) fn remember(&self) {
-        // A fleet's log remembers it for all.
-        if self.fleet.is_some() {
-            return;
-        }
         let mut remembered = lock(&self.remembered);
         let current = self.slot.current();
         let record = &current.record;
@@ -267,7 +264,8 @@ impl Context {
             actor: record.origin.actor.clone(),
             note: record.origin.note.clone(),
         };
-        if let Some(last) = &remembered.last
+        if self.fleet.is_none()
+            && let Some(last) = &remembered.last
             && let Ok(Some(there)) = self.sets.running(&self.pipeline.name)
             && there != *last
             && there != running

@@ -151,6 +151,12 @@ fn commits_and_goes_back(fleet: &Fleet) {
     let after = fleet.agree(&replicas);
     assert_eq!(swapped["plugin_set"], *after);
     assert_ne!(after, before);
+    // Letters are replayed by it.
+    let pipeline = fleet.pipeline.to_string_lossy().into_owned();
+    let replay = ["dead-letter", "replay", pipeline.as_str(), "--dry-run", "--json"];
+    let told = fleet.scratch.done(&[&replay[..], &fleet.arguments(&[])].concat());
+    let told: Json = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["plugin_set"], *after);
     // One that starts begins with it.
     let late = fleet.replica();
     assert_eq!(running(&late), after);
