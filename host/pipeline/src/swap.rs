@@ -194,7 +194,8 @@ impl Swaps {
         note: &str,
     ) -> Result<Arc<VersionRecord>, SwapRefused> {
         // One step back is everyone's, as soon as the others see it.
-        if to.is_some() {
+        let first = self.0.fleet.as_ref().is_some_and(|member| member.standing().entry == 0);
+        if to.is_some() || first {
             self.alone("clickmill fleet rollback")?;
         }
         self.back(to, actor, note)

@@ -57,8 +57,11 @@ pub(crate) fn next(me: &Me, seen: &Seen<'_>, deadline: Duration) -> Step {
             None => Step::Rest,
         };
     }
-    // Before the first there is nothing to go back to.
-    if let Some(why) = me.gave_up.as_ref().filter(|_| state.effect > 0) {
+    if let Some(why) = &me.gave_up {
+        if state.effect == 0 {
+            // There is nothing that all could go back to: what was before the first runs here again.
+            return state.set.map_or(Step::Rest, |set| Step::Follow { entry: 0, set });
+        }
         return match state.open {
             Some(number) => {
                 let why = format!("{} goes back from what runs: {why}", me.name);

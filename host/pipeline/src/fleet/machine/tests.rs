@@ -335,6 +335,24 @@ fn who_is_gone_is_not_waited_for_and_who_is_late_only_to_the_deadline() {
 }
 
 #[test]
+fn what_was_before_the_first_is_not_gone_back_from() {
+    let mut world = World::default();
+    let mut replicas = fleet(&mut world, 2);
+    let log = world.log();
+    world.propose(&log, set(1));
+    settle(&mut world, &mut replicas);
+    replicas[0].give_up(&world);
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 0);
+    // By hand, to a set that ran here once.
+    replicas[1].me.running = set(1);
+    replicas[1].me.gave_up = Some("ada said so".to_owned());
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 0);
+    assert_eq!(world.entries.len(), 2);
+}
+
+#[test]
 fn a_replica_that_runs_another_set_refuses() {
     let mut world = World::default();
     let mut replicas = fleet(&mut world, 2);
