@@ -42,7 +42,9 @@
 //! and no object names a path, a grant, a limit, a secret or a stage that the pipeline file has not: a set is had by its
 //! digest and made with the stages of the replica's own pipeline file, components under its own rules of trust and
 //! size. What does not come to the very digest that was proposed is refused. A forged commit is a set that goes
-//! through the gate of each replica before it runs there; a forged refusal or a flood of names keeps the fleet where it is.
+//! through the gate of each replica that runs; a forged rollback, and a start, go through none, as any rollback and any
+//! start. So who may write there may swap plugins, within the grants and rules of trust of the pipeline file. A forged
+//! refusal or a flood of names keeps the fleet where it is. Who removes entries begins the log anew for the next start.
 
 pub(crate) mod error;
 pub(crate) mod follow;
