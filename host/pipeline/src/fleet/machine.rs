@@ -81,6 +81,10 @@ pub(crate) fn next(me: &Me, seen: &Seen<'_>, deadline: Duration) -> Step {
     }
     let missing = seen.live.iter().filter(|name| !seen.votes.contains_key(*name));
     let missing: Vec<&str> = missing.map(String::as_str).collect();
+    if missing.is_empty() && seen.votes.contains_key(&me.name) {
+        let why = format!("{} replicas said ok", seen.votes.len());
+        return Step::Decide { number, commit: true, why };
+    }
     if seen.waited >= deadline {
         let names = missing.iter().take(10).copied().collect::<Vec<_>>().join(", ");
         let why = format!("the deadline of {deadline:?} is over without a vote of {names}");
@@ -96,10 +100,6 @@ pub(crate) fn next(me: &Me, seen: &Seen<'_>, deadline: Duration) -> Step {
             );
             Step::Refuse { number, why }
         };
-    }
-    if missing.is_empty() {
-        let why = format!("{} replicas said ok", seen.votes.len());
-        return Step::Decide { number, commit: true, why };
     }
     Step::Rest
 }

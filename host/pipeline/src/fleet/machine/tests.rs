@@ -225,6 +225,20 @@ fn all_say_ok_and_all_switch() {
 }
 
 #[test]
+fn a_gate_that_takes_longer_than_the_deadline_is_a_vote_where_nobody_else_is_waited_for() {
+    let mut world = World::default();
+    let mut replicas = fleet(&mut world, 1);
+    let log = world.log();
+    world.propose(&log, set(1));
+    replicas[0].look(&mut world);
+    // It is tried on all that time.
+    world.now += 2 * DEADLINE;
+    replicas[0].act(&mut world);
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 1);
+}
+
+#[test]
 fn one_refusal_leaves_all() {
     let mut world = World::default();
     let mut replicas = fleet(&mut world, 3);
