@@ -34,8 +34,12 @@ pub(super) fn shown(running: Running) -> Router {
     Router::new()
         .route("/v1/plugins", get(list))
         .route("/v1/plugins/history", get(history))
-        .route("/v1/fleet", get(fleet))
-        .with_state(running)
+        .with_state(running.clone())
+        .merge(
+            Router::new()
+                .route("/v1/fleet", get(fleet))
+                .with_state((running, Arc::new(Semaphore::new(1)))),
+        )
 }
 
 /// What operators do. A request may be as large as a component for each stage: they are in it as base64.
@@ -66,9 +70,11 @@ async fn history(State(running): State<Running>) -> Json<Vec<VersionBody>> {
 }
 
 /// The replicas of the fleet, where the process is of one.
-async fn fleet(State(running): State<Running>) -> Response {
-    // The fleet's store is waited for.
+async fn fleet(State((running, turn)): State<(Running, Arc<Semaphore>)>) -> Response {
+    // The fleet's store is waited for, for minutes where it is away: by one thread, and the others hold none.
+    let turn = turn.acquire_owned().await;
     let looked = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let member = Membership::of(&running)?;
         let replicas = member.replicas();
         Some((member, replicas))

@@ -35,10 +35,9 @@ export class PipelinePage {
     try {
       const [status, series, versions] = await Promise.all(
         ['v1/status', 'v1/series', 'v1/plugins/history'].map((path) => ask(path, {}, signal)));
-      // The fleet's place may be away, and the rest is to be seen.
-      const fleet = status.replica ? await ask('v1/fleet', {}, signal).catch(refusedIsNone) : null;
       this.show(status, series, versions);
-      this.versions.showFleet(fleet);
+      // The fleet's place may be away: the rest is seen before.
+      this.versions.showFleet(status.replica ? await ask('v1/fleet', {}, signal).catch(refusedIsNone) : null);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       this.refused(error);
