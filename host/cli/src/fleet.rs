@@ -165,10 +165,15 @@ impl Status {
 
 impl Swap {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let mut fleet = Fleet::open(self.pipeline.read()?)?;
-        let options = options(warehouse);
         let canary = self.canary.zip(self.canary_for);
         let canary = canary.map(|(share, time)| Canary { share, secs: time.as_secs_f64() });
+        if canary.is_some_and(|canary| !canary.is_within_bounds()) {
+            return Err(Failure::bad_input(
+                "`--canary` takes 0.1% to 100%, and `--canary-for` 24h at most",
+            ));
+        }
+        let mut fleet = Fleet::open(self.pipeline.read()?)?;
+        let options = options(warehouse);
         let (actor, note) = (place::actor(), self.note);
         let mut proposed = Proposed { actor, note, canary, ..Proposed::default() };
         let base = if self.file {

@@ -59,6 +59,13 @@ pub struct Canary {
     pub secs: f64,
 }
 
+impl Canary {
+    /// Whether the share and the time are within what the pipeline file takes.
+    pub fn is_within_bounds(&self) -> bool {
+        (0.001..=1.0).contains(&self.share) && (0.0..=MAX_CANARY_SECS).contains(&self.secs)
+    }
+}
+
 /// That what is in effect is to be taken back, everywhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -150,9 +157,7 @@ impl Object for Entry {
             Self::Proposal(proposal) => {
                 whole(&proposal.parent, "parent")?;
                 whole(&proposal.plugin_set, "plugin_set")?;
-                if let Some(Canary { share, secs }) = proposal.canary
-                    && !((0.001..=1.0).contains(&share) && (0.0..=MAX_CANARY_SECS).contains(&secs))
-                {
+                if proposal.canary.is_some_and(|canary| !canary.is_within_bounds()) {
                     return Err(Malformed::Bounds("canary"));
                 }
                 Ok(Self::Proposal(Proposal {
