@@ -8,7 +8,8 @@
 //! 1. The mark of this period is made; in the second half of the period, that of the next too. Killed: the
 //!    object is nobody's once the last marked period is over, after half a lease to one and a half. Another:
 //!    of two one has made it, and the other is told so.
-//! 2. The ledger is asked, whoever asked it before. With an entry, the marks are taken back.
+//! 2. The ledger is asked, whoever asked it before; in BigQuery what it said in the last ten seconds stands,
+//!    so a lease of less than twenty may cost work twice. With an entry, the marks are taken back.
 //! 3. The object is loaded. In the middle of each period the mark of the next is made. Killed: as in 1.
 //!    Another: finds the mark of its period, whenever it comes.
 //! 4. The load is decided for and entered, as without claims. The marks are taken back, where that can be
