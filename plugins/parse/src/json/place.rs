@@ -21,17 +21,25 @@ pub(super) enum Step {
 /// The way to byte `at` of a text, from the message that it is in. Up to there the message is JSON.
 pub(super) fn way_to(text: &[u8], message: &Range<usize>, at: usize) -> Vec<Step> {
     let mut way = Vec::new();
+    // Whether the next string is a key: a value is not to be told, whatever comes behind it.
+    let mut is_key = false;
     let mut cursor = Cursor::new(text, message.clone());
     while cursor.at < at {
         let byte = cursor.peek();
         cursor.at += 1;
         match byte {
-            b'{' => way.push(Step::Key(Vec::new())),
+            b'{' => {
+                way.push(Step::Key(Vec::new()));
+                is_key = true;
+            }
             b'[' => way.push(Step::Element(0)),
             b'}' | b']' => drop(way.pop()),
             b',' => match way.last_mut() {
                 Some(Step::Element(number)) => *number += 1,
-                Some(Step::Key(key)) => key.clear(),
+                Some(Step::Key(key)) => {
+                    key.clear();
+                    is_key = true;
+                }
                 None => {}
             },
             b'"' => {
@@ -39,13 +47,10 @@ pub(super) fn way_to(text: &[u8], message: &Range<usize>, at: usize) -> Vec<Step
                 if cursor.string().is_none() {
                     break;
                 }
-                let end = cursor.at - 1;
-                cursor.white_space();
-                if cursor.peek() == b':'
+                if std::mem::take(&mut is_key)
                     && let Some(Step::Key(key)) = way.last_mut()
                 {
-                    key.clear();
-                    unescape(&text[start..end], key);
+                    unescape(&text[start..cursor.at - 1], key);
                 }
             }
             _ => {}
@@ -93,6 +98,10 @@ mod tests {
         assert_eq!(told_at(r#"{"a":{"b":1,!"#, "!"), "a");
         assert_eq!(told_at(r#"{"a":{"b":1},"c":"x!"#, "!"), "c");
         assert_eq!(told_at("{} !", "!"), "");
+        // What stands in the place of a key is none: it may be what a person has written.
+        assert_eq!(told_at(r#"{"a":{"b":"ada" :1}}"#, ":1"), "a.b");
+        assert_eq!(told_at(r#"{"a":[{},"ada":1]}"#, ":1"), "a[1]");
+        assert_eq!(told_at(r#"{"a":{"":"ada":1}}"#, ":1"), "a");
         let deep = format!("{}!", r#"{"a":["#.repeat(50));
         assert_eq!(told_at(&deep, "!"), "a[0].a[0].a[0].a[0]…");
     }

@@ -61,6 +61,7 @@ fn what_is_no_json_is_told_with_its_place_too() {
         (r#"{"items":[{"at":{"shelf":"\ud800x"}}]}"#, "not_json", "items[0].at.shelf", "surrogate"),
         (r#"{"items":[{"sizes":[1,01]}]}"#, "not_json", "items[0].sizes[1]", "`items[0].sizes[1]`"),
         (r#"{"items":[{"price":[[1]]}]}"#, "too_deep", "items[0].price", "limit 4, in `items[0]"),
+        (r#"{"items":[{"price":"ada":1}]}"#, "not_json", "items[0].price", ", in `items[0].price`"),
         (r#"{"id":"1","i\u0064":"2"}"#, "duplicate_field", "id", "is there twice"),
         (r#"{"items":[],"items":[]}"#, "duplicate_field", "items", "is there twice"),
     ] {
