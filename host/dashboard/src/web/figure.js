@@ -283,7 +283,7 @@ function wrapped(text, look) {
   const most = longest(look);
   const lines = text.match(new RegExp(`.{1,${most}}(?:[\\s_-]|$)|.{1,${most}}`, 'gsu')) ?? [text];
   const shown = lines.slice(0, look.paper ? LABEL_LINES_PAPER : LABEL_LINES);
-  if (lines.length > shown.length) shown.push(`${cut(shown.pop() + lines[shown.length], most)}`);
+  if (lines.length > shown.length) shown.push(cut(shown.pop() + lines[shown.length + 1], most));
   return shown.map((line) => line.trim());
 }
 

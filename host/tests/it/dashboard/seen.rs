@@ -63,7 +63,7 @@ fn tiles(folder: &Path) {
     tile(folder, "one", &header, &["time", "letters"], &one);
     let none = [vec![at(5), "CAST(NULL AS INT64)".to_owned()]];
     tile(folder, "none", "-- chart: line\n-- order: 5", &["time", "letters"], &none);
-    let texts = [TURNED[0], TURNED[1], LONG];
+    let texts = [TURNED[0], TURNED[1], LONG, LONGER];
     let bars: Vec<Vec<String>> =
         texts.iter().enumerate().map(|(place, of)| vec![text(of), place.to_string()]).collect();
     tile(folder, "bars", "-- chart: bar\n-- order: 6", &["place", "letters"], &bars);
@@ -168,6 +168,12 @@ fn tiles_of_all_kinds_are_drawn_as_they_are_on_screens_and_paper() {
         assert!(labels.contains(&format!("\u{2068}{turned}\u{2069}")), "{labels:?}");
     }
     assert!(labels.iter().any(|label| label.replace("<br>", " ") == LONG), "{labels:?}");
+    // One that is longer yet has its first words.
+    let begins = |label: &String| {
+        let cut = label.replace("<br>", " ");
+        cut.strip_suffix('…').is_some_and(|begin| LONGER.starts_with(begin))
+    };
+    assert!(labels.iter().any(begins), "{labels:?}");
     let direction = "getComputedStyle(document.querySelector('[data-tile=wide] td')).unicodeBidi";
     assert_eq!(browser.value(direction), "plaintext");
     let summaries =
