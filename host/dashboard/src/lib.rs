@@ -41,6 +41,8 @@ use tile::{Filter, Problem, Tile};
 
 /// The longest that a reader waits for an answer, its turn included.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How much of that a tile waits for what is covered. Without it, it is answered all the same.
+const COVERED_PATIENCE: Duration = Duration::from_secs(15);
 /// How long the values of a filter are known: each time all days are read for them.
 const KNOWN_FOR: Duration = Duration::from_secs(300);
 /// The most rows that a tile shows.
@@ -305,7 +307,8 @@ impl Served {
         let what = "look from when to when there are rows";
         let bounds = Bounds { rows: 1, chars: MAX_CHARS };
         let question = Question { sql: page.extent, parameters, bounds, what };
-        let found = self.lately(question, self.tile_life()).await.ok()?;
+        let asked = self.lately(question, self.tile_life());
+        let found = tokio::time::timeout(COVERED_PATIENCE, asked).await.ok()?.ok()?;
         let row = found.rows.first()?;
         let moment = |at: usize| Some(Micros::from(row.get(at)?.as_i64()?));
         Some((moment(0)?, moment(1)?))
