@@ -126,7 +126,7 @@ pub struct Decoder(Kind);
 
 enum Kind {
     Csv(Box<csv::Csv>),
-    Ndjson(ndjson::Ndjson),
+    Ndjson(Box<ndjson::Ndjson>),
 }
 
 impl Decoder {
@@ -161,7 +161,7 @@ impl Decoder {
                 Kind::Csv(Box::new(csv))
             }
             Format::Ndjson { max_record_bytes } | Format::Message { max_record_bytes, .. } => {
-                Kind::Ndjson(ndjson::Ndjson::new(*max_record_bytes, context, blocks))
+                Kind::Ndjson(Box::new(ndjson::Ndjson::new(*max_record_bytes, context, blocks)))
             }
         }))
     }

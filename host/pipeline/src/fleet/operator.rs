@@ -63,7 +63,7 @@ pub enum ProposeError {
     Fleet(#[from] FleetError),
     /// A component, a configuration or a golden case is no good.
     #[error(transparent)]
-    Refused(#[from] SwapRefused),
+    Refused(Box<SwapRefused>),
     /// Another proposal is voted on.
     #[error("proposal {number} by {actor} is voted on: ask again once it is decided")]
     Open {
@@ -132,6 +132,12 @@ impl ProposeError {
 impl From<BuildError> for ProposeError {
     fn from(error: BuildError) -> Self {
         Self::Build(Box::new(error))
+    }
+}
+
+impl From<SwapRefused> for ProposeError {
+    fn from(error: SwapRefused) -> Self {
+        Self::Refused(Box::new(error))
     }
 }
 

@@ -13,6 +13,8 @@ use crate::support::{Dashboard, Scratch};
 /// What is written from right to left, and what has others written so.
 const TURNED: [&str; 2] = ["قبعات (صيف)!", "abc \u{202e}evil"];
 const LONG: &str = "bottom in the middle of the page";
+/// Of more lines than any label has.
+const LONGER: &str = "a long name of a product that has more words than the label of a bar has lines for, wherever it is drawn";
 
 /// Writes a tile whose answer is these rows, in no order.
 fn tile(folder: &Path, name: &str, header: &str, columns: &[&str], rows: &[Vec<String>]) {
