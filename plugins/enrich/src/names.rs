@@ -83,18 +83,18 @@ impl Names {
         let Config { column, to, .. } = config;
         let path = format_args!("names[{at}].to");
         let Some(list) = plan.list_of(column) else {
-            return plan.write(&path, to, DataType::Text);
+            return plan.write(path, to, DataType::Text);
         };
         let record = |path: &str| path.rsplit_once('.').map(|(record, _)| record.to_owned());
         let repeated = list == *column;
         if record(to) != record(column) {
             let what = format!("`{to}` is not in the record of `{column}`, which lies in a list");
-            plan.problem(&path, what);
+            plan.problem(path, what);
         } else if repeated && config.unknown == Unknown::Null {
             let what = format!("`{column}` is a list, of which no element is null");
             plan.problem(format_args!("names[{at}].unknown"), what);
         } else {
-            plan.write_beside(&path, to, DataType::Text, repeated);
+            plan.write_beside(path, to, DataType::Text, repeated);
         }
     }
 

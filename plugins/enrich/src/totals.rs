@@ -59,33 +59,33 @@ impl Total {
             (Some(list), None, None) => {
                 if plan.list_of(&list).as_ref() != Some(&list) {
                     let what = format!("no list `{list}` is available here");
-                    plan.problem(&place("count"), what);
+                    plan.problem(place("count"), what);
                     return None;
                 }
                 // Naming the record would have all its fields copied.
                 let by = match plan.field_of(&list) {
                     Some(field) => {
-                        plan.read_values(&place("count"), &field.path, &[field.data_type]);
+                        plan.read_values(place("count"), &field.path, &[field.data_type]);
                         field.path.clone()
                     }
                     None => {
                         let of = plan.type_of(&list)?;
-                        plan.read_values(&place("count"), &list, &[of]);
+                        plan.read_values(place("count"), &list, &[of]);
                         list.clone()
                     }
                 };
                 (Of::Count { list, by }, DataType::Int64)
             }
             (None, Some(column), times) => {
-                plan.read_values(&place("sum"), &column, NUMBERS);
+                plan.read_values(place("sum"), &column, NUMBERS);
                 if let Some(times) = &times {
-                    plan.read_values(&place("times"), times, &[DataType::Int64]);
+                    plan.read_values(place("times"), times, &[DataType::Int64]);
                     let record = |path: &str| path.rsplit_once('.').map(|(of, _)| of.to_owned());
                     if record(times) != record(&column)
                         || plan.list_of(times) != plan.list_of(&column)
                     {
                         let what = format!("`{times}` is not in the record of `{column}`");
-                        plan.problem(&place("times"), what);
+                        plan.problem(place("times"), what);
                     }
                 }
                 let data_type = plan.type_of(&column)?;
@@ -99,7 +99,7 @@ impl Total {
                 return None;
             }
         };
-        plan.write(&place("to"), &to, data_type);
+        plan.write(place("to"), &to, data_type);
         Some(Self { of, to })
     }
 

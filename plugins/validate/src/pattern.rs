@@ -31,7 +31,7 @@ pub(crate) struct Pattern {
 }
 
 enum Matcher {
-    Automaton(Automaton),
+    Automaton(Box<Automaton>),
     Regex(Regex),
 }
 
@@ -39,7 +39,7 @@ impl Pattern {
     /// The pattern, with its automaton if there is one. The error is what is wrong with it.
     pub(crate) fn new(text: &str, automaton: Option<Automaton>) -> Result<Self, regex::Error> {
         let matcher = match automaton {
-            Some(automaton) => Matcher::Automaton(automaton),
+            Some(automaton) => Matcher::Automaton(Box::new(automaton)),
             None => Matcher::Regex(
                 RegexBuilder::new(text)
                     .unicode(false)
@@ -61,8 +61,9 @@ impl Pattern {
     pub(crate) fn is_match(&self, text: &[u8]) -> bool {
         match &self.matcher {
             // It has no bytes at which it gives up.
-            Matcher::Automaton(Automaton(dfa)) => {
-                dfa.try_search_fwd(&Input::new(text).earliest(true)).is_ok_and(|at| at.is_some())
+            Matcher::Automaton(automaton) => {
+                let found = automaton.0.try_search_fwd(&Input::new(text).earliest(true));
+                found.is_ok_and(|at| at.is_some())
             }
             Matcher::Regex(regex) => regex.is_match(text),
         }
