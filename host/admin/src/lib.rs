@@ -14,6 +14,7 @@
 //! | `GET /v1/tap?stage&where&rejected` | rows as they pass, a JSON object a line | readers |
 //! | `GET /v1/plugins` | the version that runs, and the canary beside it | readers |
 //! | `GET /v1/plugins/history` | all versions since the start | readers |
+//! | `GET /v1/fleet` | what the replicas of the fleet run, 404 where the process is of none | readers |
 //! | `POST /v1/plugins/swap` | 200 taken up, 409 refused, with the check that failed, 503 where many wait | operators |
 //! | `POST /v1/plugins/reload` | the same of the process's own pipeline file, read again for its stages | operators |
 //! | `POST /v1/plugins/rollback` | the version that runs now | operators |
