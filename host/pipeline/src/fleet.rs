@@ -54,5 +54,6 @@ pub(crate) mod membership;
 pub(crate) mod objects;
 pub(crate) mod operator;
 pub(crate) mod place;
+pub(crate) mod propose_error;
 pub(crate) mod replica;
 pub(crate) mod standing;

@@ -9,13 +9,14 @@ use super::follow::{made, opened};
 use super::log::Log;
 use super::objects::{Canary, Decision, Entry, Proposal, Rollback, Vote};
 use super::place::Place;
+use super::propose_error::ProposeError;
 use super::standing::{Replica, replicas};
 use crate::build::{BuildError, Options, chain};
 use crate::swap::gate::{self, SwapRefused};
 use crate::threads::Runtime;
 use crate::versions::workers::{Slices, Workers};
 use clickmill_config::Pipeline;
-use clickmill_core::{Digest, Fault, Micros};
+use clickmill_core::{Digest, Micros};
 use clickmill_sandbox::{Change, ChangeError, Golden, Library};
 
 /// So many intervals older than the newest sign of life of all, a replica's is that of one that is gone.
@@ -45,100 +46,6 @@ pub struct Proposed {
     pub golden: Vec<(String, Golden)>,
     /// With which share of its batches each replica begins.
     pub canary: Option<Canary>,
-}
-
-/// Why nothing is proposed.
-#[derive(Debug, thiserror::Error)]
-pub enum ProposeError {
-    /// The pipeline file names no fleet.
-    #[error(
-        "the pipeline file names no fleet: `swap.fleet` does, a folder or `gs://bucket/prefix/`"
-    )]
-    NoFleet,
-    /// The pipeline can't be loaded.
-    #[error(transparent)]
-    Build(Box<BuildError>),
-    /// The fleet can't be read or written.
-    #[error(transparent)]
-    Fleet(#[from] FleetError),
-    /// A component, a configuration or a golden case is no good.
-    #[error(transparent)]
-    Refused(Box<SwapRefused>),
-    /// Another proposal is voted on.
-    #[error("proposal {number} by {actor} is voted on: ask again once it is decided")]
-    Open {
-        /// Its number.
-        number: u64,
-        /// Who made it.
-        actor: String,
-    },
-    /// Another was first.
-    #[error(
-        "another was first: entry {number} is by {actor}, so nothing is proposed. Look what it says, and ask again"
-    )]
-    Lost {
-        /// The entry.
-        number: u64,
-        /// Who made it.
-        actor: String,
-    },
-    /// What is proposed was made of what ran before another was committed.
-    #[error(
-        "another was first: the fleet runs plugin set {plugin_set} by now, and what is asked for was made of the one before, so nothing is proposed. Look what it says, and ask again"
-    )]
-    Overtaken {
-        /// What runs by now.
-        plugin_set: Digest,
-    },
-    /// Replicas run several sets, so that there is none to follow.
-    #[error("the replicas run several plugin sets, {}: wait until they agree", sets.join(", "))]
-    Mixed {
-        /// The sets.
-        sets: Vec<String>,
-    },
-    /// The replicas run another pipeline file.
-    #[error(
-        "the replicas run plugin set {theirs}, and this pipeline file is {ours}: `clickmill fleet swap --pipeline` has them take the file up, or name the file that they run"
-    )]
-    OtherFile {
-        /// What they run.
-        theirs: Digest,
-        /// What the file is.
-        ours: Digest,
-    },
-    /// There is nothing to go back to.
-    #[error("nothing that the fleet committed is in effect: there is nothing to go back from")]
-    NothingBefore,
-}
-
-impl ProposeError {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Build(error) => error.fault(),
-            Self::Fleet(error) => error.fault(),
-            Self::Refused(error) => error.fault(),
-            Self::NoFleet
-            | Self::Open { .. }
-            | Self::Lost { .. }
-            | Self::Overtaken { .. }
-            | Self::Mixed { .. }
-            | Self::OtherFile { .. }
-            | Self::NothingBefore => Fault::Input,
-        }
-    }
-}
-
-impl From<BuildError> for ProposeError {
-    fn from(error: BuildError) -> Self {
-        Self::Build(Box::new(error))
-    }
-}
-
-impl From<SwapRefused> for ProposeError {
-    fn from(error: SwapRefused) -> Self {
-        Self::Refused(Box::new(error))
-    }
 }
 
 /// How a fleet stands.
