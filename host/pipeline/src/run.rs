@@ -10,11 +10,13 @@ pub(crate) mod judge;
 mod letters;
 pub(crate) mod line;
 pub(crate) mod load;
+mod load_failures;
 mod objects;
 mod reorder;
 pub(crate) mod stop;
 pub(crate) mod stream;
 pub(crate) mod transform;
+mod waiting;
 mod watch;
 
 use std::convert::Infallible;

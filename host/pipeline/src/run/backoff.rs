@@ -4,6 +4,16 @@ use std::time::Duration;
 
 use backon::ExponentialBuilder;
 
+use super::stop::Stop;
+use crate::context::Context;
+use crate::observe::status::Status;
+use clickmill_core::causes;
+use clickmill_sink::SinkError;
+
+/// The first wait for tables that fail; each is twice the one before it, up to the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
 /// Waits between tries: short at first, at most ten seconds, without an end.
 pub(crate) fn backoff() -> ExponentialBuilder {
     ExponentialBuilder::default()
@@ -11,4 +21,34 @@ pub(crate) fn backoff() -> ExponentialBuilder {
         .with_max_delay(Duration::from_secs(10))
         .with_jitter()
         .without_max_times()
+}
+
+/// The wait before the next try of tables that fail.
+#[derive(Default)]
+pub(super) struct Backoff(Option<Duration>);
+
+impl Backoff {
+    /// Waits, and says so the first time. `false` where told to stop.
+    pub(super) fn wait(
+        &mut self,
+        error: &SinkError,
+        context: &Context,
+        status: &Status,
+        stop: &Stop,
+    ) -> bool {
+        status.retry();
+        let wait = match self.0 {
+            None => {
+                tracing::warn!(
+                    error = causes(error),
+                    "the tables fail, trying again until they do not"
+                );
+                FIRST_WAIT
+            }
+            Some(last) => (last * 2).min(LONGEST_WAIT),
+        };
+        self.0 = Some(wait);
+        stop.pause(&context.runtime, wait);
+        !stop.after_object()
+    }
 }

@@ -8,28 +8,25 @@
 //! the other; alone it keeps the order of the listing. How objects are claimed is told in
 //! `clickmill_warehouse::claim` for a disk, and else in [`super::claim`].
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::claim;
+use super::backoff::Backoff;
 use super::error::RunError;
 use super::judge::Judge;
 use super::load::{LoadError, Outcome, TURN, load};
 use super::stop::Stop;
+use super::waiting::Waiting;
+use super::{claim, load_failures};
 use crate::context::Context;
 use crate::observe::status::Status;
 use crate::observe::summary::{FailedObject, Summary};
-use clickmill_core::{Micros, causes};
 use clickmill_sink::SinkError;
 use clickmill_source::{Listing, NotSeen, Object, SourceError};
-use clickmill_tables::{failures, ledger};
+use clickmill_tables::ledger;
 
 /// How often an object is taken up again in one run that is written anew while it is read.
 const SUCCESSORS: u32 = 3;
-/// The first wait for tables that fail; each is twice the one before it, up to the longest.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// After so many objects that other runs have, the ledger is asked what else they have loaded.
 const MET: u32 = 8;
@@ -67,37 +64,6 @@ pub(super) struct Loader<'a> {
     pub retries: TableRetries,
     pub judge: Judge,
     pub summary: Summary,
-}
-
-/// Objects that are to be loaded.
-#[derive(Default)]
-struct Waiting {
-    /// Each with how often it was taken up again, since it was written anew.
-    ahead: VecDeque<(Object, u32)>,
-    /// Those that other runs have claimed.
-    claimed: Vec<(Object, u32)>,
-    /// How many objects of other runs were met since the ledger was asked.
-    met: u32,
-    /// Whether any was.
-    is_shared: bool,
-    /// Whether it was told which are waited for.
-    is_told: bool,
-}
-
-impl Waiting {
-    fn len(&self) -> u64 {
-        (self.ahead.len() + self.claimed.len()) as u64
-    }
-
-    /// Another run is at the same objects: from now on they are taken in an order of this run's own.
-    fn meet_another(&mut self) {
-        self.met += 1;
-        if !std::mem::replace(&mut self.is_shared, true) {
-            let order = RandomState::new();
-            let objects = self.ahead.make_contiguous();
-            objects.sort_by_cached_key(|(object, _)| order.hash_one(&object.uri));
-        }
-    }
 }
 
 /// What became of an object's turn.
@@ -218,7 +184,7 @@ impl<'a> Loader<'a> {
             // What has changed, is gone or comes only once will not be met again: there is nothing to
             // remember.
             if !error.changed() && object.stays() {
-                self.enter(&object, &failed.object);
+                load_failures::enter(self.context, &object, &failed.object);
             }
             done.failed.push(failed);
         }
@@ -377,36 +343,6 @@ impl<'a> Loader<'a> {
         Ok(Ok(Turn::Over))
     }
 
-    /// Enters a failure beside the ledger. Where that fails too, it is told, and nothing more: the object
-    /// will be met again.
-    fn enter(&self, object: &Object, failed: &FailedObject) {
-        let pipeline = &self.context.pipeline;
-        let target = &pipeline.sink.table;
-        let failure = failures::Failure {
-            load_id: ledger::load_id(target, &object.name()),
-            pipeline: pipeline.name.clone(),
-            table: target.clone(),
-            object: object.uri.clone(),
-            source: object.name(),
-            fault: failed.fault,
-            error: failed.causes.join(": "),
-            failed_at: Micros::now(),
-        };
-        if let Err(error) = self.try_enter(&failure) {
-            let error = causes(&error);
-            tracing::warn!(error, object = object.uri, "that it is not loaded can't be entered");
-        }
-    }
-
-    fn try_enter(&self, failure: &failures::Failure) -> Result<(), EnterError> {
-        let row = failure.row(&failures::schema()?)?;
-        let id = failure.id();
-        let table = failure.table.beside(failures::TABLE);
-        let key = Some((failures::ID, id.as_str()));
-        let entering = self.context.tables.enter(&table, &id, key, &row);
-        Ok(self.context.runtime.block_on(entering)?)
-    }
-
     fn waits_for(&self, error: &SinkError) -> bool {
         self.retries == TableRetries::UntilStopped && error.is_transient()
     }
@@ -446,40 +382,5 @@ impl NotLoaded {
             _ => None,
         };
         matches!(source, Some(SourceError::Changed { .. } | SourceError::Gone { .. }))
-    }
-}
-
-/// Why a failure is not entered.
-#[derive(Debug, thiserror::Error)]
-enum EnterError {
-    #[error(transparent)]
-    Schema(#[from] clickmill_core::schema::SchemaError),
-    #[error(transparent)]
-    Row(#[from] arrow::error::ArrowError),
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-}
-
-/// The wait before the next try of tables that fail.
-#[derive(Default)]
-struct Backoff(Option<Duration>);
-
-impl Backoff {
-    /// Waits, and says so the first time. `false` where told to stop.
-    fn wait(&mut self, error: &SinkError, context: &Context, status: &Status, stop: &Stop) -> bool {
-        status.retry();
-        let wait = match self.0 {
-            None => {
-                tracing::warn!(
-                    error = causes(error),
-                    "the tables fail, trying again until they do not"
-                );
-                FIRST_WAIT
-            }
-            Some(last) => (last * 2).min(LONGEST_WAIT),
-        };
-        self.0 = Some(wait);
-        stop.pause(&context.runtime, wait);
-        !stop.after_object()
     }
 }
