@@ -220,7 +220,7 @@ fn conclude(fleet: &Fleet, number: u64, json: bool) -> Result<(), Failure> {
         Progress::Decided(decision) => eprintln!("{}", decided(&decision)),
         Progress::Followed(replica) => eprintln!("{replica} follows"),
     })?;
-    let Outcome { decision, plugin_set, followed, behind, .. } = outcome;
+    let Outcome { decision, refused, plugin_set, followed, behind, .. } = outcome;
     if json {
         let told = json!({
             "entry": number,
@@ -234,8 +234,7 @@ fn conclude(fleet: &Fleet, number: u64, json: bool) -> Result<(), Failure> {
     }
     if let Some(decision) = decision.filter(|decision| !decision.commit) {
         // A vote against it is about the set; that nobody answered is not.
-        let exit =
-            if decision.why.contains("refuses it") { Exit::BadInput } else { Exit::Environment };
+        let exit = if refused.is_empty() { Exit::Environment } else { Exit::BadInput };
         let what = format!(
             "proposal {number} came to nothing, what ran before still runs: {}",
             decision.why

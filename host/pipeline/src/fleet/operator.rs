@@ -87,6 +87,8 @@ pub struct Outcome {
     pub number: u64,
     /// What was decided; a rollback needs no decision.
     pub decision: Option<Decision>,
+    /// Replicas that voted against it.
+    pub refused: Vec<String>,
     /// The set that is in effect now.
     pub plugin_set: Option<Digest>,
     /// Live replicas that have followed.
@@ -264,8 +266,9 @@ impl Fleet {
                 std::thread::sleep(often);
             }
         }
-        let plugin_set = log.state().set;
-        Ok(Outcome { number, decision, plugin_set, followed, behind })
+        let refused = votes.into_iter().filter(|(_, vote)| !vote.ok).map(|(name, _)| name);
+        let (refused, plugin_set) = (refused.collect(), log.state().set);
+        Ok(Outcome { number, decision, refused, plugin_set, followed, behind })
     }
 
     /// Runs something of the object stores.
