@@ -133,8 +133,8 @@ impl Fleet {
 
     /// What is proposed and what runs, for changes of stages: the set that is to be changed.
     pub fn base(&mut self, options: &Options) -> Result<Library, ProposeError> {
-        let (file, parent) = (self.file(options)?, self.parent()?);
-        match parent {
+        let file = self.file(options)?;
+        match self.parent(&self.log()?)? {
             (Some(set), true) => {
                 let sets = opened(&self.place, &set)?;
                 Ok(made(&self.place, &sets, &file, &set)?)
@@ -159,7 +159,7 @@ impl Fleet {
             Some(base) => base.with(proposed.changes).map_err(SwapRefused::from)?,
             None => self.file(options)?,
         };
-        let parent = match (self.parent()?.0, &base) {
+        let parent = match (self.parent(&log)?.0, &base) {
             // It would take back what was committed while a crate was built, say.
             (Some(plugin_set), Some(base)) if plugin_set != *base.digest() => {
                 return Err(ProposeError::Overtaken { plugin_set });
@@ -298,8 +298,8 @@ impl Fleet {
     }
 
     /// The set that runs, and whether it is one that was committed. `None` where no replica is there yet.
-    fn parent(&self) -> Result<(Option<Digest>, bool), ProposeError> {
-        if let Some(set) = self.log()?.state().set {
+    fn parent(&self, log: &Log) -> Result<(Option<Digest>, bool), ProposeError> {
+        if let Some(set) = log.state().set {
             return Ok((Some(set), true));
         }
         let replicas = replicas(&self.place)?;
