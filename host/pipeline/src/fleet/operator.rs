@@ -10,7 +10,7 @@ use super::log::Log;
 use super::objects::{Canary, Decision, Entry, Proposal, Rollback, Vote};
 use super::place::Place;
 use super::propose_error::ProposeError;
-use super::standing::{Replica, replicas};
+use super::standing::{GONE_AFTER, Replica, replicas};
 use crate::build::{BuildError, Options, chain};
 use crate::swap::gate::{self, SwapRefused};
 use crate::threads::Runtime;
@@ -19,8 +19,6 @@ use clickmill_config::Pipeline;
 use clickmill_core::{Digest, Micros};
 use clickmill_sandbox::{Change, ChangeError, Golden, Library};
 
-/// So many intervals older than the newest sign of life of all, a replica's is that of one that is gone.
-const GONE_AFTER: u32 = 3;
 /// Entries that are told.
 const LAST: u64 = 10;
 
@@ -291,6 +289,7 @@ impl Fleet {
         chain::library(&mut self.pipeline, options)
     }
 
+    /// Those whose newest sign of life is not that much older than the newest of all.
     fn live(&self, replicas: &[Replica]) -> BTreeSet<String> {
         let gone = self.pipeline.swap.fleet_interval * GONE_AFTER;
         let live = replicas.iter().filter(|replica| replica.age < gone);

@@ -11,7 +11,7 @@ use super::log::Log;
 use super::machine::{self, Me, Seen, Step};
 use super::objects::{Decision, Entry, Life, Rollback, Vote};
 use super::place::Sign;
-use super::standing::{Member, Standing};
+use super::standing::{GONE_AFTER, Member, Standing};
 use crate::context::Context;
 use crate::swap::Swaps;
 use crate::swap::gate::Passed;
@@ -19,8 +19,6 @@ use crate::threads::Threads;
 use crate::versions::version::{Standing as Stands, VersionRecord};
 use clickmill_core::{Digest, Micros, causes};
 
-/// So many intervals without a sign of life, and a replica is not waited for.
-const GONE_AFTER: u32 = 3;
 /// While a proposal is open it is looked so much more often.
 const OFTENER: u32 = 5;
 /// How long nothing was heard of a replica whose last sign of life is removed.

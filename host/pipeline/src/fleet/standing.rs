@@ -13,6 +13,9 @@ use crate::swap::set_store::SetStore;
 use clickmill_audit::Host;
 use clickmill_core::{Digest, lock};
 
+/// So many intervals without a sign of life, and a replica is gone: it is not waited for.
+pub(crate) const GONE_AFTER: u32 = 3;
+
 /// A process of a fleet.
 pub(crate) struct Member {
     pub place: Place,
