@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::pipeline_args::{PipelineArgs, options};
 use super::plugin::swap::{Changes, share};
 use super::{Exit, Failure, place};
+use clickmill_admin::wire::fleet::ReplicaBody;
 use clickmill_core::indented;
 use clickmill_pipeline::{
     Canary, Decision, Entry, Fleet, FleetStatus, Outcome, Progress, Proposed,
@@ -279,18 +281,18 @@ fn line(number: u64, entry: &Entry, decision: Option<&Decision>) -> String {
     }
 }
 
+/// A replica as the admin interface tells it, and whether it is waited for.
+#[derive(Serialize)]
+struct LiveOrGone {
+    live: bool,
+    #[serde(flatten)]
+    replica: ReplicaBody,
+}
+
 fn as_json(status: &FleetStatus) -> Json {
-    let replicas = status.replicas.iter().map(|replica| {
-        json!({
-            "replica": replica.name,
-            "live": status.live.contains(&replica.name),
-            "silent_secs": replica.age.as_secs_f64(),
-            "plugin_set": replica.plugin_set,
-            "canary": replica.canary,
-            "entry": replica.entry,
-            "since": replica.since,
-            "problem": replica.problem,
-        })
+    let replicas = status.replicas.iter().map(|replica| LiveOrGone {
+        live: status.live.contains(&replica.name),
+        replica: replica.into(),
     });
     let log = status.log.iter().map(|(number, entry, decision)| {
         json!({ "number": number, "entry": entry, "decision": decision })
