@@ -225,16 +225,22 @@ fn other_routes(rules: &Rules, before: &Rates, now: &Rates, compared: Compared) 
 
 /// Whether more of the rows that are good to both sets go to other tables than is allowed.
 pub(crate) fn reroutes_too_much(rules: &Rules, good_to_both: u64, rerouted: u64) -> Option<Breach> {
-    let share = rerouted as f64 / good_to_both.max(1) as f64;
-    let (too_few, allowed) = (good_to_both < rules.min_rows, rules.max_routed_change);
-    (!too_few && share > allowed).then_some(Breach::Rerouted { share, allowed })
+    let allowed = rules.max_routed_change;
+    let share = share_beyond(rules, good_to_both, rerouted, allowed)?;
+    Some(Breach::Rerouted { share, allowed })
 }
 
 /// Whether more of the rows that are good to both sets have other values than is allowed.
 pub(crate) fn changes_too_much(rules: &Rules, good_to_both: u64, changed: u64) -> Option<Breach> {
-    let share = changed as f64 / good_to_both.max(1) as f64;
-    let (too_few, allowed) = (good_to_both < rules.min_rows, rules.max_changed_share);
-    (!too_few && share > allowed).then_some(Breach::Changed { share, allowed })
+    let allowed = rules.max_changed_share;
+    let share = share_beyond(rules, good_to_both, changed, allowed)?;
+    Some(Breach::Changed { share, allowed })
+}
+
+/// The share of the rows that are good to both sets, where it is beyond what is allowed. Too few rows say nothing.
+fn share_beyond(rules: &Rules, good_to_both: u64, rows: u64, allowed: f64) -> Option<f64> {
+    let share = rows as f64 / good_to_both.max(1) as f64;
+    (good_to_both >= rules.min_rows && share > allowed).then_some(share)
 }
 
 #[cfg(test)]
