@@ -9,16 +9,12 @@ use super::column::{Column, Kind};
 use super::error::{MAX_COLUMNS, SchemaError};
 use crate::path::{MAX_DEPTH, MAX_NAME_BYTES, Path as ColumnPath};
 
+const IN_PLACE_OF_BIGNUMERIC: &str = "NUMERIC, which has 38 digits, 9 of them behind the point, or STRING, which keeps every digit and is cast in a query";
+
 /// Types of BigQuery that are not taken here, and what to use.
 const OTHERS: [(&str, &str); 5] = [
-    (
-        "BIGNUMERIC",
-        "NUMERIC, which has 38 digits, 9 of them behind the point, or STRING, which keeps every digit and is cast in a query",
-    ),
-    (
-        "BIGDECIMAL",
-        "NUMERIC, which has 38 digits, 9 of them behind the point, or STRING, which keeps every digit and is cast in a query",
-    ),
+    ("BIGNUMERIC", IN_PLACE_OF_BIGNUMERIC),
+    ("BIGDECIMAL", IN_PLACE_OF_BIGNUMERIC),
     ("GEOGRAPHY", "STRING with GeoJSON, which ST_GEOGFROMGEOJSON reads in a query"),
     ("INTERVAL", "INTEGER in a unit that the column's name tells"),
     ("RANGE", "two columns, one with its start and one with its end"),
