@@ -1,6 +1,6 @@
-//! What every kind of table has: the seam between those who use tables and what keeps them, rows on their
-//! way in, by their tables, and those that are refused, the entries of the load ledger, views, and the answers of queries.
-//! It knows neither BigQuery nor the warehouse.
+//! What every kind of table has: the seam between those who use tables and what keeps them, rows on their way
+//! in, by their tables, and those that are refused, the entries of the load ledger, views, and the answers of
+//! queries. It knows neither BigQuery nor the warehouse.
 
 mod error;
 pub mod failures;

@@ -1,8 +1,9 @@
 //! The log of a table: the small files that a stream has written lately.
 //!
 //! A stream is durable some fifty times a second, and a table of such files is slow to read for everybody. So
-//! small flushes go to the log, beside the tables, and are packed into one file of the table every few seconds,
-//! or every minute where there are few. A query reads the table and what of the log is not in it yet; other tools see the table.
+//! small flushes go to the log, beside the tables, and are packed into one file of the table every few
+//! seconds, or every minute where there are few. A query reads the table and what of the log is not in it
+//! yet; other tools see the table.
 //!
 //! ```text
 //! <warehouse>/_log/<dataset>/<table>/<pipeline>/<session>-<flush>-<digest>.parquet

@@ -2,10 +2,9 @@
 //! addresses, phone numbers and tokens are cleaned out of URLs and free text, or a column is emptied.
 //!
 //! In come the columns that the configuration names by path, fields of records and elements of lists too, out
-//! go the treated ones. A row is refused only for
-//! an `ip` that is none (code `bad_ip`), unless such are to be null and counted, and no message ever
-//! holds a value. The secret `key` makes the pseudonyms; the host sees to it that there is one, of 16 bytes
-//! at least.
+//! go the treated ones. A row is refused only for an `ip` that is none (code `bad_ip`), unless such are to be
+//! null and counted, and no message ever holds a value. The secret `key` makes the pseudonyms; the host sees
+//! to it that there is one, of 16 bytes at least.
 //!
 //! Not its job: hiding rare values, or encryption that can be undone.
 

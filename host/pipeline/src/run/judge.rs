@@ -46,7 +46,8 @@ impl Judge {
         self.batches.clear();
     }
 
-    /// Of an object: counts a batch, by the rows that its records became. `last` is the place of its last row that is written.
+    /// Of an object: counts a batch, by the rows that its records became. `last` is the place of its last row
+    /// that is written.
     pub(crate) fn count(
         &mut self,
         rows: u64,

@@ -1,9 +1,10 @@
 //! A stream's dead letters on their way to their table; while that is away, to the spool, and from there
 //! to the table once it is back.
 //!
-//! A letter is in the table, in the spool, or its message is not acknowledged. Without a spool it is held, with
-//! its message, until the table takes it. What the table refuses is set aside in the spool, and what it has taken of a file leaves the spool before anything else is
-//! tried: nothing is appended again while this process lives, nor stands in the way of others.
+//! A letter is in the table, in the spool, or its message is not acknowledged. Without a spool it is held,
+//! with its message, until the table takes it. What the table refuses is set aside in the spool, and what it
+//! has taken of a file leaves the spool before anything else is tried: nothing is appended again while this
+//! process lives, nor stands in the way of others.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

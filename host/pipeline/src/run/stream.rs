@@ -6,10 +6,10 @@
 //!    └────────────────────────────── acknowledgements ◀────────────────────────────────────────┘
 //! ```
 //!
-//! A batch is cut when it has its rows, its bytes, or its first message has waited long enough ([`super::cut`]
-//! says how long that is). Batches overtake each other in the workers; the writer puts them back in order. How many there may be between
-//! cutter and delivery is bounded, and what the source may have out is bounded by itself: while the
-//! table is away nothing more is pulled.
+//! A batch is cut when it has its rows, its bytes, or its first message has waited long enough
+//! ([`super::cut`] says how long that is). Batches overtake each other in the workers; the writer puts them
+//! back in order. How many there may be between cutter and delivery is bounded, and what the source may have
+//! out is bounded by itself: while the table is away nothing more is pulled.
 //!
 //! However a stream ends, it does so in this order: nothing more is pulled; what is in hand is delivered,
 //! for as long as that takes, or, where the table will not take it or a worker failed, what is on its way

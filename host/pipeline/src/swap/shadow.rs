@@ -49,8 +49,8 @@ pub struct Shadow {
     pub now: Rates,
 }
 
-/// Runs both over the batches, in slices beside the workers. A set that faults on them takes as long as it may for each: once they say that
-/// it does so too often by these rules, the rest is not looked at.
+/// Runs both over the batches, in slices beside the workers. A set that faults on them takes as long as it
+/// may for each: once they say that it does so too often by these rules, the rest is not looked at.
 pub(super) fn shadow(
     before: &Fitted,
     now: &Fitted,

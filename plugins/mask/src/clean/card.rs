@@ -1,6 +1,6 @@
-//! Finds the numbers of payment cards: 12 to 19 digits in one or grouped as on cards (4-4-4-4, 4-6-5,
-//! 4-6-4) with spaces, dashes or dots, by their check digit (Luhn) and by the first digits that the networks have. All of a number is
-//! found, or nothing.
+//! Finds the numbers of payment cards: 12 to 19 digits in one or grouped as on cards (4-4-4-4, 4-6-5, 4-6-4)
+//! with spaces, dashes or dots, by their check digit (Luhn) and by the first digits that the networks have.
+//! All of a number is found, or nothing.
 //!
 //! One number in ten has a valid check digit, so numbers of articles (GTIN) of 12 to 14 digits, which have
 //! one of their own, are none; and a number that is part of a longer one, or of a word, is none.
