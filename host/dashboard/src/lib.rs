@@ -108,36 +108,35 @@ struct Description<'a> {
 struct Page {
     name: &'static str,
     title: &'static str,
-    /// Asks from when to when the table has rows of a range.
     #[serde(skip)]
-    extent: &'static str,
+    table: &'static str,
+    /// Whether rows have a time, or a day only.
+    #[serde(skip)]
+    has_times: bool,
 }
 
 const PAGES: [Page; 3] = [
-    Page {
-        name: "stream",
-        title: "Live events",
-        extent: "SELECT UNIX_MICROS(MIN(event_timestamp)), UNIX_MICROS(MAX(event_timestamp)) \
-                 FROM clickstream_analytics.clicks_raw \
-                 WHERE event_date BETWEEN DATE(@from) AND DATE(@to) \
-                   AND event_timestamp >= @from AND event_timestamp < @to",
-    },
-    Page {
-        name: "batch",
-        title: "Shop sessions",
-        extent: "SELECT UNIX_MICROS(TIMESTAMP(MIN(event_date))), UNIX_MICROS(TIMESTAMP(MAX(event_date))) \
-                 FROM clickstream_analytics.clickstream_batch \
-                 WHERE event_date BETWEEN DATE(@from) AND DATE(@to)",
-    },
-    Page {
-        name: "events",
-        title: "Shop events",
-        extent: "SELECT UNIX_MICROS(MIN(event_timestamp)), UNIX_MICROS(MAX(event_timestamp)) \
-                 FROM clickstream_analytics.shop_events_raw \
-                 WHERE event_date BETWEEN DATE(@from) AND DATE(@to) \
-                   AND event_timestamp >= @from AND event_timestamp < @to",
-    },
+    Page { name: "stream", title: "Live events", table: "clicks_raw", has_times: true },
+    Page { name: "batch", title: "Shop sessions", table: "clickstream_batch", has_times: false },
+    Page { name: "events", title: "Shop events", table: "shop_events_raw", has_times: true },
 ];
+
+impl Page {
+    /// Asks from when to when the table has rows of a range.
+    fn extent(&self) -> String {
+        let (first, last, within) = if self.has_times {
+            let within = "AND event_timestamp >= @from AND event_timestamp < @to";
+            ("MIN(event_timestamp)", "MAX(event_timestamp)", within)
+        } else {
+            ("TIMESTAMP(MIN(event_date))", "TIMESTAMP(MAX(event_date))", "")
+        };
+        format!(
+            "SELECT UNIX_MICROS({first}), UNIX_MICROS({last}) FROM clickstream_analytics.{} \
+             WHERE event_date BETWEEN DATE(@from) AND DATE(@to) {within}",
+            self.table
+        )
+    }
+}
 
 /// A filter, with the values to choose from.
 #[derive(Serialize)]
@@ -306,7 +305,8 @@ impl Served {
         let parameters = &range.parameters(&names, &HashMap::new(), Micros::now(), None);
         let what = "look from when to when there are rows";
         let bounds = Bounds { rows: 1, chars: MAX_CHARS };
-        let question = Question { sql: page.extent, parameters, bounds, what };
+        let sql = &page.extent();
+        let question = Question { sql, parameters, bounds, what };
         let asked = self.lately(question, self.tile_life());
         let found = tokio::time::timeout(COVERED_PATIENCE, asked).await.ok()?.ok()?;
         let row = found.rows.first()?;
