@@ -6,8 +6,9 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use super::canary_args::CanaryArgs;
 use super::pipeline_args::{PipelineArgs, options};
-use super::plugin::swap::{Changes, share};
+use super::plugin::swap::Changes;
 use super::{Exit, Failure, place};
 use clickmill_admin::wire::fleet::ReplicaBody;
 use clickmill_core::indented;
@@ -68,7 +69,12 @@ With --pipeline the stages of the pipeline file are proposed: each replica reads
 
 /// Propose another plugin set, and wait until all replicas run it or none does
 #[derive(Debug, Args)]
-#[command(after_help = SWAP_EXAMPLES)]
+#[command(
+    after_help = SWAP_EXAMPLES,
+    mut_arg("canary", |canary| canary
+        .help("Begin with a share of each replica's batches, such as 5%")
+        .requires("canary_for"))
+)]
 pub(super) struct Swap {
     #[command(flatten)]
     pipeline: PipelineArgs,
@@ -80,13 +86,8 @@ pub(super) struct Swap {
     #[arg(long = "pipeline", conflicts_with_all = ["stages", "config", "lookups"])]
     file: bool,
 
-    /// Begin with a share of each replica's batches, such as 5%
-    #[arg(long, value_name = "SHARE", value_parser = share, requires = "canary_for")]
-    canary: Option<f64>,
-
-    /// For how long, such as 30s
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, requires = "canary")]
-    canary_for: Option<Duration>,
+    #[command(flatten)]
+    canary: CanaryArgs,
 
     /// What it is about, for the log
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -167,8 +168,8 @@ impl Status {
 
 impl Swap {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let canary = self.canary.zip(self.canary_for);
-        let canary = canary.map(|(share, time)| Canary { share, secs: time.as_secs_f64() });
+        let canary = self.canary.share.zip(self.canary.secs());
+        let canary = canary.map(|(share, secs)| Canary { share, secs });
         if canary.is_some_and(|canary| !canary.is_within_bounds()) {
             return Err(Failure::bad_input(
                 "`--canary` takes 0.1% to 100%, and `--canary-for` 24h at most",

@@ -7,6 +7,7 @@ mod print;
 
 mod admin;
 mod audit;
+mod canary_args;
 mod compile;
 mod dashboard;
 mod dead_letter;

@@ -9,6 +9,7 @@ use clap::Args;
 use super::built::with_folder;
 use super::registry;
 use crate::admin::Admin;
+use crate::canary_args::CanaryArgs;
 use crate::{Failure, place};
 use clickmill_admin::wire::{
     ChangeBody, FileBody, ReloadBody, RollbackBody, RolledBackBody, ShadowBody, SwapBody,
@@ -63,13 +64,8 @@ pub(crate) struct Swap {
     #[arg(long, value_name = "FILE", requires = "pipeline")]
     expect: Option<PathBuf>,
 
-    /// Begin with a share of the batches, such as 5%
-    #[arg(long, value_name = "SHARE", value_parser = share)]
-    canary: Option<f64>,
-
-    /// For how long, such as 30s
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, requires = "canary")]
-    canary_for: Option<Duration>,
+    #[command(flatten)]
+    canary: CanaryArgs,
 
     /// What it is about, for the history
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -162,8 +158,8 @@ impl Swap {
             actor: place::actor(),
             note: self.note.clone(),
             expected: self.expect.as_ref().map(read).transpose()?,
-            canary_share: self.canary,
-            canary_secs: self.canary_for.map(|time| time.as_secs_f64()),
+            canary_share: self.canary.share,
+            canary_secs: self.canary.secs(),
             dry_run: self.dry_run,
         };
         self.admin.post("/v1/plugins/reload", &body)
@@ -175,8 +171,8 @@ impl Swap {
         let body = SwapBody {
             actor: place::actor(),
             note: self.note.clone(),
-            canary_share: self.canary,
-            canary_secs: self.canary_for.map(|time| time.as_secs_f64()),
+            canary_share: self.canary.share,
+            canary_secs: self.canary.secs(),
             dry_run: self.dry_run,
             changes,
         };
@@ -370,16 +366,4 @@ fn pair<'a>(given: &'a str, wanted: &str) -> Result<(&'a str, &'a str), Failure>
 /// The value is not told: it may be a secret.
 fn dotted<'a>(place: &'a str, wanted: &str) -> Result<(&'a str, &'a str), Failure> {
     place.split_once('.').ok_or_else(|| Failure::bad_input(format!("`{place}=…` is not {wanted}")))
-}
-
-pub(crate) fn share(text: &str) -> Result<f64, String> {
-    let (number, scale) = match text.strip_suffix('%') {
-        Some(percent) => (percent, 100.0),
-        None => (text, 1.0),
-    };
-    let share = number.trim().parse::<f64>().map(|number| number / scale);
-    match share {
-        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
-        _ => Err("wanted more than 0 and at most 100%, such as 5% or 0.05".to_owned()),
-    }
 }
