@@ -90,6 +90,27 @@ fn heavy_libraries_are_behind_one_door_each() {
     }
 }
 
+/// Blank lines, comments and tests count for nothing.
+#[test]
+fn no_file_has_more_than_400_lines_of_code() {
+    for folder in crates() {
+        let src = root().join(&folder).join("src");
+        for path in code(&src) {
+            let inside = path.strip_prefix(&src).unwrap();
+            if inside.components().any(|part| part.as_os_str() == "tests")
+                || inside.ends_with("tests.rs")
+            {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let (text, _) = text.split_once("\n#[cfg(test)]\nmod tests {").unwrap_or((&text, ""));
+            let lines = text.lines().map(str::trim);
+            let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("//")).count();
+            assert!(lines <= 400, "`{}` has {lines} lines of code", path.display());
+        }
+    }
+}
+
 #[test]
 fn only_the_command_line_and_the_sql_executable_print() {
     // The SDK prints what a plugin logs in its own tests.
