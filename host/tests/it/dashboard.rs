@@ -7,7 +7,6 @@ mod seen;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
@@ -59,7 +58,6 @@ fn the_page_shows_what_the_sql_says_and_its_filters_work() {
     let scratch = filled();
     let dashboard = Dashboard::start(&scratch, &[]);
     browser.sign_in(&dashboard.at);
-    let began = Instant::now();
     for page in ["stream", "batch"] {
         browser.go(&format!("http://{}/#/{page}?range=all", dashboard.at.address));
         browser.wait(&format!("document.querySelector('main').dataset.page === '{page}'"));
@@ -81,7 +79,6 @@ fn the_page_shows_what_the_sql_says_and_its_filters_work() {
         }
         assert_eq!(browser.said(), Vec::<String>::new());
     }
-    assert!(began.elapsed() < Duration::from_secs(60));
 
     browser.go(&format!("http://{}/#/stream?range=all", dashboard.at.address));
     browser.wait("document.querySelector('#filter-country option[value=PL]')");

@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value as Json;
 
@@ -447,13 +447,12 @@ fn a_listing_that_never_ends_is_given_up_when_told_to_stop() {
         asked = silent.accept().ok();
         asked.is_some()
     });
-    let told = Instant::now();
     signal(&child, "-INT");
     let output = child.wait_with_output().unwrap();
     let talk = String::from_utf8_lossy(&output.stderr);
+    // Waited for to its end, the listing would fail.
     assert_eq!(ended(&output, 0)["objects_loaded"], 0);
     assert!(talk.contains("stopped before the source was listed"), "{talk}");
-    assert!(told.elapsed() < Duration::from_secs(30), "{talk}");
 }
 
 #[test]
