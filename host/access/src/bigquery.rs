@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Access, MaskedView, Resource, Thing, Way, When};
+use super::{Access, Condition, MaskedView, Provisioned, ReaderAccess, Resource};
 use clickmill_config::{BigQuery, MissingTables, Pipeline, TableName};
 use clickmill_core::schema::TableSchema;
 
@@ -20,12 +20,12 @@ pub(super) fn host(pipeline: &Pipeline, place: &BigQuery, access: &mut Access) {
     let loads = !pipeline.source.is_stream();
     if creates(place) {
         let tables = tables.iter().map(|name| table(place, name)).collect();
-        access.host_makes.insert(Thing::Tables, tables);
+        access.host_makes.insert(Provisioned::Tables, tables);
         let datasets = datasets.iter().map(|name| dataset(place, name)).collect();
-        access.host_makes.insert(Thing::Datasets, datasets);
+        access.host_makes.insert(Provisioned::Datasets, datasets);
         let why =
             "creates the dataset, which makes the host its owner: once it exists, drop the role";
-        let missing = vec![When::Missing(Thing::Datasets)];
+        let missing = vec![Condition::Missing(Provisioned::Datasets)];
         access.host("roles/bigquery.user", project.clone(), why, missing);
     }
     for name in datasets {
@@ -53,7 +53,7 @@ pub(super) fn host(pipeline: &Pipeline, place: &BigQuery, access: &mut Access) {
             "roles/bigquery.dataEditor",
             dataset(place, name),
             &why,
-            exists(place, Thing::Datasets),
+            exists(place, Provisioned::Datasets),
         );
     }
     let why = if loads {
@@ -80,12 +80,13 @@ fn tags_of_new_tables(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
     }
     for name in datasets {
         let why = "sets policy tags on the tables it creates, as no smaller predefined role can: once the tables exist, drop the role";
-        let when = vec![When::Exists(Thing::Datasets), When::Missing(Thing::Tables)];
+        let when =
+            vec![Condition::Exists(Provisioned::Datasets), Condition::Missing(Provisioned::Tables)];
         access.host("roles/bigquery.dataOwner", dataset(place, name), why, when);
     }
     for project in projects {
         let why = "looks up the policy tags that it sets on the tables it creates: once the tables exist, drop the role";
-        let missing = vec![When::Missing(Thing::Tables)];
+        let missing = vec![Condition::Missing(Provisioned::Tables)];
         access.host("roles/datacatalog.viewer", Resource::Project { project }, why, missing);
     }
 }
@@ -93,10 +94,15 @@ fn tags_of_new_tables(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
 /// What readers of the table need, and the view that spares them its sensitive columns.
 pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access) {
     let (sink, letters) = (&pipeline.sink, &pipeline.dead_letter.table);
-    let exists = exists(place, Thing::Tables);
-    let with = |when: When| exists.iter().cloned().chain([when]).collect::<Vec<_>>();
+    let exists = exists(place, Provisioned::Tables);
+    let with = |when: Condition| exists.iter().cloned().chain([when]).collect::<Vec<_>>();
     let masked = |(table, schema): (&TableName, &TableSchema)| {
-        MaskedView::of(&place.project, table, schema, with(When::ReadersOf(Way::View)))
+        MaskedView::of(
+            &place.project,
+            table,
+            schema,
+            with(Condition::ReadersOf(ReaderAccess::View)),
+        )
     };
     let views: Vec<MaskedView> = sink.tables().filter_map(masked).collect();
 
@@ -110,7 +116,7 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
         let (why, when) = if views.iter().any(|view| view.of == *name) {
             (
                 "reads the table, but for columns under a policy tag",
-                with(When::ReadersOf(Way::Table)),
+                with(Condition::ReadersOf(ReaderAccess::Table)),
             )
         } else {
             ("reads the table", exists.clone())
@@ -139,7 +145,8 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
             "opens {} (`{tag}`): without it, queries must leave them out",
             listed(&columns)
         );
-        let when = vec![When::ReadersOf(Way::Table), When::Opened(tag.to_owned())];
+        let when =
+            vec![Condition::ReadersOf(ReaderAccess::Table), Condition::Opened(tag.to_owned())];
         let on = Resource::PolicyTag { policy_tag: name.clone() };
         access.readers("roles/datacatalog.categoryFineGrainedReader", on, why, when);
     }
@@ -167,7 +174,7 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
     let mut told = BTreeSet::new();
     open.retain(|column| told.insert(*column));
     if !open.is_empty() && !views.is_empty() {
-        access.readers_of = Way::View;
+        access.readers_of = ReaderAccess::View;
     }
     if !open.is_empty() {
         let named = if unknown.is_empty() {
@@ -212,8 +219,8 @@ fn creates(place: &BigQuery) -> bool {
 }
 
 /// That a thing exists, where it may not.
-fn exists(place: &BigQuery, thing: Thing) -> Vec<When> {
-    if creates(place) { vec![When::Exists(thing)] } else { Vec::new() }
+fn exists(place: &BigQuery, thing: Provisioned) -> Vec<Condition> {
+    if creates(place) { vec![Condition::Exists(thing)] } else { Vec::new() }
 }
 
 fn of_project(place: &BigQuery) -> Resource {

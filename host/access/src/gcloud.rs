@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use super::{Access, Grant, MaskedView, Members, Resource, When, Who, nothing, one_line};
+use super::{
+    Access, Condition, Grant, MaskedView, Members, Principal, Resource, nothing, one_line,
+};
 
 /// The script.
 #[derive(Debug)]
@@ -19,13 +21,13 @@ impl fmt::Display for Gcloud<'_> {
         writeln!(f, "# What pipeline `{}` needs on Google Cloud.", access.pipeline)?;
         f.write_str(HEAD)?;
         settings(f, access, members)?;
-        for grant in access.of(Who::Host) {
+        for grant in access.of(Principal::Host) {
             write_grant(f, grant)?;
         }
         for view in &access.views {
             write_view(f, view)?;
         }
-        for grant in access.of(Who::Readers) {
+        for grant in access.of(Principal::Readers) {
             write_grant(f, grant)?;
         }
         for note in &access.notes {
@@ -43,7 +45,7 @@ set -euo pipefail
 
 fn settings(f: &mut fmt::Formatter<'_>, access: &Access, members: &Members) -> fmt::Result {
     writeln!(f, "host={}", quoted(&members.host))?;
-    if access.of(Who::Readers).next().is_some() {
+    if access.of(Principal::Readers).next().is_some() {
         writeln!(f, "readers={}", quoted(&members.readers))?;
     }
     if !access.views.is_empty() {
@@ -54,7 +56,7 @@ fn settings(f: &mut fmt::Formatter<'_>, access: &Access, members: &Members) -> f
         writeln!(f, "readers_of=${{READERS_OF:-{}}}", access.readers_of)?;
     }
     let mut whens = access.grants.iter().flat_map(|grant| &grant.when);
-    if whens.any(|when| matches!(when, When::Opened(_))) {
+    if whens.any(|when| matches!(when, Condition::Opened(_))) {
         writeln!(
             f,
             "# Policy tags whose columns readers of the table may see: names in `sink.policy_tags`."
@@ -111,7 +113,7 @@ fn look(on: &Resource) -> String {
 
 fn write_grant(f: &mut fmt::Formatter<'_>, grant: &Grant) -> fmt::Result {
     writeln!(f, "\n# {}", one_line(&grant.why))?;
-    if grant.when.iter().any(|when| matches!(when, When::Missing(_))) {
+    if grant.when.iter().any(|when| matches!(when, Condition::Missing(_))) {
         writeln!(f, "# This drops it: {}", one_line(&command(grant, Change::Drop)))?;
     }
     let grants = command(grant, Change::Add);
@@ -130,8 +132,8 @@ enum Change {
 fn command(grant: &Grant, change: Change) -> String {
     let role = grant.role;
     let member = match grant.who {
-        Who::Host => "$host",
-        Who::Readers => "$readers",
+        Principal::Host => "$host",
+        Principal::Readers => "$readers",
     };
     let (binding, dcl, to) = match change {
         Change::Add => ("add-iam-policy-binding", "GRANT", "TO"),
@@ -218,17 +220,17 @@ fn write_view(f: &mut fmt::Formatter<'_>, view: &MaskedView) -> fmt::Result {
 const AUTHORISED: &str = ".access = [.access[] | select(.view != $view)] + [{view: $view}]";
 
 /// The test that all of `when` holds.
-fn condition(when: &[When]) -> Option<String> {
+fn condition(when: &[Condition]) -> Option<String> {
     let tests: Vec<String> = when.iter().map(test).collect();
     if tests.is_empty() { None } else { Some(format!("[[ {} ]]", tests.join(" && "))) }
 }
 
-fn test(when: &When) -> String {
+fn test(when: &Condition) -> String {
     match when {
-        When::Exists(thing) => format!("${} == true", thing.variable()),
-        When::Missing(thing) => format!("${} == false", thing.variable()),
-        When::ReadersOf(way) => format!("$readers_of == {way}"),
-        When::Opened(tag) => format!("\" $open_tags \" == *{}*", quoted(&format!(" {tag} "))),
+        Condition::Exists(thing) => format!("${} == true", thing.variable()),
+        Condition::Missing(thing) => format!("${} == false", thing.variable()),
+        Condition::ReadersOf(way) => format!("$readers_of == {way}"),
+        Condition::Opened(tag) => format!("\" $open_tags \" == *{}*", quoted(&format!(" {tag} "))),
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A checked pipeline comes in, a list of grants goes out, and [`Listing`], [`Terraform`] and [`Gcloud`]
 //! write it down. Pure: no service is asked, so what is granted already is not known here, and nothing is
-//! granted. What a grant depends on, say whether a subscription exists yet, is part of it: see [`When`].
+//! granted. What a grant depends on, say whether a subscription exists yet, is part of it: see [`Condition`].
 
 mod bigquery;
 mod gcloud;
@@ -37,9 +37,9 @@ pub struct Access {
     /// The tables without their sensitive columns, of those that have any.
     pub views: Vec<MaskedView>,
     /// What readers are given unless told otherwise.
-    pub readers_of: Way,
+    pub readers_of: ReaderAccess,
     /// What the pipeline's first run makes, if nobody else has.
-    pub host_makes: BTreeMap<Thing, Vec<Resource>>,
+    pub host_makes: BTreeMap<Provisioned, Vec<Resource>>,
     /// What whoever grants the roles should know.
     pub notes: Vec<String>,
 }
@@ -48,7 +48,7 @@ pub struct Access {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Grant {
     /// Whose.
-    pub who: Who,
+    pub who: Principal,
     /// `roles/…`.
     pub role: &'static str,
     /// The smallest resource that will do.
@@ -56,13 +56,13 @@ pub struct Grant {
     /// What it is for.
     pub why: String,
     /// When it is needed, and can be given: all of these hold. Always, where there are none.
-    pub when: Vec<When>,
+    pub when: Vec<Condition>,
 }
 
 /// Who needs a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Who {
+pub enum Principal {
     /// The service account that runs the pipeline.
     Host,
     /// Those who query its table.
@@ -95,13 +95,13 @@ pub enum Resource {
 /// What has to hold for a role to be needed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum When {
+pub enum Condition {
     /// This exists: before, there is nothing to grant the role on.
-    Exists(Thing),
+    Exists(Provisioned),
     /// This does not exist yet: the role lets the host make it, and is to be dropped afterwards.
-    Missing(Thing),
+    Missing(Provisioned),
     /// Readers are given this.
-    ReadersOf(Way),
+    ReadersOf(ReaderAccess),
     /// Readers are to see the columns that this policy tag guards.
     Opened(String),
 }
@@ -109,7 +109,7 @@ pub enum When {
 /// What a first run makes where it is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Thing {
+pub enum Provisioned {
     /// The subscription.
     Subscription,
     /// The datasets of the table and of the dead letters.
@@ -121,7 +121,7 @@ pub enum Thing {
 /// What readers are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Way {
+pub enum ReaderAccess {
     /// The table; policy tags guard its sensitive columns.
     Table,
     /// The view, which has no sensitive columns.
@@ -144,7 +144,7 @@ pub fn needs(pipeline: &Pipeline, warehouse: &str) -> Access {
         project: None,
         grants: Vec::new(),
         views: Vec::new(),
-        readers_of: Way::Table,
+        readers_of: ReaderAccess::Table,
         host_makes: BTreeMap::new(),
         notes: Vec::new(),
     };
@@ -182,7 +182,7 @@ pub fn needs(pipeline: &Pipeline, warehouse: &str) -> Access {
         bigquery::host(pipeline, place, &mut access);
         bigquery::readers(pipeline, place, &mut access);
     }
-    if access.host_makes.contains_key(&Thing::Datasets) {
+    if access.host_makes.contains_key(&Provisioned::Datasets) {
         access.notes.push(
             "A role on a dataset or table can be granted once that exists: `clickmill tables apply`, run by their owner, makes them ahead of the first run."
                 .to_owned(),
@@ -197,9 +197,9 @@ fn pubsub(source: &PubSub, access: &mut Access) {
     let on = Resource::Subscription { project: project.clone(), subscription };
     let mut exists = Vec::new();
     if let Some(topic) = &source.create_from_topic {
-        access.host_makes.insert(Thing::Subscription, vec![on.clone()]);
-        exists.push(When::Exists(Thing::Subscription));
-        let missing = vec![When::Missing(Thing::Subscription)];
+        access.host_makes.insert(Provisioned::Subscription, vec![on.clone()]);
+        exists.push(Condition::Exists(Provisioned::Subscription));
+        let missing = vec![Condition::Missing(Provisioned::Subscription)];
         let why = "creates the subscription, as no smaller predefined role can: once that exists, drop the role and `source.create_from_topic`";
         let of_project = Resource::Project { project: project.clone() };
         access.host("roles/pubsub.editor", of_project, why, missing.clone());
@@ -281,21 +281,21 @@ impl Access {
         })
     }
 
-    fn host(&mut self, role: &'static str, on: Resource, why: &str, when: Vec<When>) {
-        self.grants.push(Grant { who: Who::Host, role, on, why: why.to_owned(), when });
+    fn host(&mut self, role: &'static str, on: Resource, why: &str, when: Vec<Condition>) {
+        self.grants.push(Grant { who: Principal::Host, role, on, why: why.to_owned(), when });
     }
 
-    fn readers(&mut self, role: &'static str, on: Resource, why: String, when: Vec<When>) {
-        self.grants.push(Grant { who: Who::Readers, role, on, why, when });
+    fn readers(&mut self, role: &'static str, on: Resource, why: String, when: Vec<Condition>) {
+        self.grants.push(Grant { who: Principal::Readers, role, on, why, when });
     }
 
     /// Grants of one of the two.
-    fn of(&self, who: Who) -> impl Iterator<Item = &Grant> {
+    fn of(&self, who: Principal) -> impl Iterator<Item = &Grant> {
         self.grants.iter().filter(move |grant| grant.who == who)
     }
 }
 
-impl Thing {
+impl Provisioned {
     /// The variable that says whether it exists, in Terraform and in the shell.
     fn variable(self) -> &'static str {
         match self {
@@ -306,7 +306,7 @@ impl Thing {
     }
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for ReaderAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Table => "table",

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Access, Grant, Members, Way, When, Who, nothing, one_line};
+use super::{Access, Condition, Grant, Members, Principal, ReaderAccess, nothing, one_line};
 
 /// The grants, the views and the notes.
 #[derive(Debug)]
@@ -15,7 +15,10 @@ impl fmt::Display for Listing<'_> {
             writeln!(f, "{}", nothing(access))?;
         }
         let width = access.grants.iter().map(|grant| grant.role.len()).max().unwrap_or_default();
-        let who = [(Who::Host, "host", &members.host), (Who::Readers, "readers", &members.readers)];
+        let who = [
+            (Principal::Host, "host", &members.host),
+            (Principal::Readers, "readers", &members.readers),
+        ];
         for (who, title, member) in who {
             if access.of(who).next().is_none() {
                 continue;
@@ -54,11 +57,13 @@ fn why(grant: &Grant) -> String {
     for one in &grant.when {
         match one {
             // Who reads this sees that there is nothing yet to grant a role on.
-            When::Exists(_) => {}
-            When::Missing(_) => when.push("first run only".to_owned()),
-            When::ReadersOf(Way::Table) => when.push("readers of the table".to_owned()),
-            When::ReadersOf(Way::View) => when.push("readers of the view".to_owned()),
-            When::Opened(tag) => when.push(format!("who may see `{tag}`")),
+            Condition::Exists(_) => {}
+            Condition::Missing(_) => when.push("first run only".to_owned()),
+            Condition::ReadersOf(ReaderAccess::Table) => {
+                when.push("readers of the table".to_owned())
+            }
+            Condition::ReadersOf(ReaderAccess::View) => when.push("readers of the view".to_owned()),
+            Condition::Opened(tag) => when.push(format!("who may see `{tag}`")),
         }
     }
     if when.is_empty() { grant.why.clone() } else { format!("{} [{}]", grant.why, when.join(", ")) }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{Access, Grant, MaskedView, Members, Resource, Thing, When, Who, nothing, one_line};
+use super::{
+    Access, Condition, Grant, MaskedView, Members, Principal, Provisioned, Resource, nothing,
+    one_line,
+};
 
 /// A module of its own: variables, grants, the view.
 #[derive(Debug)]
@@ -53,18 +56,18 @@ fn variables(f: &mut fmt::Formatter<'_>, access: &Access, members: &Members) -> 
         )
     };
     variable("host", "string", &text(&members.host), "Who runs the pipeline", "")?;
-    if access.of(Who::Readers).next().is_some() {
+    if access.of(Principal::Readers).next().is_some() {
         variable("readers", "string", &text(&members.readers), "Who reads its table", "")?;
     }
     for thing in access.host_makes.keys() {
         let description = match thing {
-            Thing::Subscription => {
+            Provisioned::Subscription => {
                 "Whether the subscription is there; false ahead of the run that creates it"
             }
-            Thing::Datasets => {
+            Provisioned::Datasets => {
                 "Whether the datasets are there; false ahead of the run that creates them"
             }
-            Thing::Tables => {
+            Provisioned::Tables => {
                 "Whether the tables are there; false ahead of the run that creates them"
             }
         };
@@ -77,7 +80,7 @@ fn variables(f: &mut fmt::Formatter<'_>, access: &Access, members: &Members) -> 
         variable("readers_of", "string", &default, description, ONE_OF_TWO)?;
     }
     let opened = access.grants.iter().flat_map(|grant| &grant.when);
-    if opened.into_iter().any(|when| matches!(when, When::Opened(_))) {
+    if opened.into_iter().any(|when| matches!(when, Condition::Opened(_))) {
         let description = "Policy tags whose columns readers of the table may see, by their names in `sink.policy_tags`";
         variable("open_tags", "list(string)", "[]", description, "")?;
     }
@@ -99,8 +102,8 @@ fn write_grant(
 ) -> fmt::Result {
     let (kind, mut arguments) = kind(&grant.on);
     let member = match grant.who {
-        Who::Host => "var.host",
-        Who::Readers => "var.readers",
+        Principal::Host => "var.host",
+        Principal::Readers => "var.readers",
     };
     arguments.push(("role", text(grant.role)));
     // A dataset's own `_iam_member` takes the rights of authorised views away, says its documentation.
@@ -221,7 +224,7 @@ fn begin(
     block: &str,
     kind: &str,
     label: &str,
-    when: &[When],
+    when: &[Condition],
 ) -> fmt::Result {
     writeln!(f, "{block} \"{kind}\" \"{label}\" {{")?;
     let conditions: Vec<String> = when.iter().map(condition).collect();
@@ -232,12 +235,12 @@ fn begin(
     }
 }
 
-fn condition(when: &When) -> String {
+fn condition(when: &Condition) -> String {
     match when {
-        When::Exists(thing) => format!("var.{}", thing.variable()),
-        When::Missing(thing) => format!("!var.{}", thing.variable()),
-        When::ReadersOf(way) => format!("var.readers_of == \"{way}\""),
-        When::Opened(tag) => format!("contains(var.open_tags, {})", text(tag)),
+        Condition::Exists(thing) => format!("var.{}", thing.variable()),
+        Condition::Missing(thing) => format!("!var.{}", thing.variable()),
+        Condition::ReadersOf(way) => format!("var.readers_of == \"{way}\""),
+        Condition::Opened(tag) => format!("contains(var.open_tags, {})", text(tag)),
     }
 }
 
@@ -253,8 +256,8 @@ fn aligned(f: &mut fmt::Formatter<'_>, margin: &str, arguments: &[(&str, String)
 /// A name for a grant's resource: whose, which role, on what; numbered where that is not enough.
 fn label(grant: &Grant, labels: &mut Vec<String>) -> String {
     let who = match grant.who {
-        Who::Host => "host",
-        Who::Readers => "readers",
+        Principal::Host => "host",
+        Principal::Readers => "readers",
     };
     let role = grant.role.rsplit('.').next().unwrap_or_default();
     let on = grant.on.to_string();

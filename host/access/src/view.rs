@@ -1,7 +1,7 @@
 //! The table without its sensitive columns, as a view in a dataset of its own. Readers are given that
 //! dataset, and the view, not they, is given the table's: an authorised view.
 
-use super::When;
+use super::Condition;
 use clickmill_config::TableName;
 use clickmill_core::schema::{Column, TableSchema};
 
@@ -19,7 +19,7 @@ pub struct MaskedView {
     /// The columns it leaves out.
     pub without: Vec<String>,
     /// When it is needed, and can be made.
-    pub when: Vec<When>,
+    pub when: Vec<Condition>,
 }
 
 impl MaskedView {
@@ -28,7 +28,7 @@ impl MaskedView {
         project: &str,
         table: &TableName,
         schema: &TableSchema,
-        when: Vec<When>,
+        when: Vec<Condition>,
     ) -> Option<Self> {
         let (without, columns): (Vec<&Column>, Vec<&Column>) =
             schema.columns.iter().partition(|column| column.is_sensitive());

@@ -59,7 +59,7 @@ pub(super) enum Wanted {
 
 /// The gate before a route.
 #[derive(Clone)]
-pub(super) struct Door {
+pub(super) struct RouteGate {
     pub gate: Arc<Gate>,
     pub wanted: Wanted,
 }
@@ -175,7 +175,7 @@ impl Gate {
     }
 }
 
-impl Door {
+impl RouteGate {
     /// As a layer around routes that want the same.
     pub(super) async fn pass(
         State(door): State<Self>,

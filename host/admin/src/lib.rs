@@ -57,7 +57,7 @@ use clickmill_dashboard as dashboard;
 use clickmill_dashboard::Dashboard;
 use clickmill_pipeline::{AuditSink, Running};
 use entered::Reveals;
-use gate::{Door, Gate, Wanted};
+use gate::{Gate, RouteGate, Wanted};
 pub use plugins::asked;
 use tokens::Role;
 pub use tokens::look;
@@ -221,8 +221,8 @@ fn router(
         router.layer(middleware::from_fn_with_state(patience, server::in_time))
     };
     let behind = |router: Router, wanted| {
-        let door = Door { gate: gate.clone(), wanted };
-        router.layer(middleware::from_fn_with_state(door, Door::pass))
+        let door = RouteGate { gate: gate.clone(), wanted };
+        router.layer(middleware::from_fn_with_state(door, RouteGate::pass))
     };
     let page = dashboard::page()
         .merge(Router::new().route("/v1/sessions", post(links::open)).with_state(gate.clone()))

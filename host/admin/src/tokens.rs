@@ -35,12 +35,12 @@ pub(crate) enum Role {
 /// All tokens. They are kept as digests, which are compared in the same time, whatever is shown.
 pub(super) struct Tokens {
     known: Vec<(Hash, Role)>,
-    handed_out: Mutex<HandedOut>,
+    handed_out: Mutex<Issued>,
 }
 
 /// Links and browsers, the oldest first.
 #[derive(Default)]
-struct HandedOut {
+struct Issued {
     links: Vec<Link>,
     browsers: Vec<Hash>,
 }
@@ -115,7 +115,7 @@ impl Tokens {
 
     fn open_at(&self, code: &str, now: Instant) -> Option<String> {
         let code = digest(code);
-        let HandedOut { links, browsers } = &mut *lock(&self.handed_out);
+        let Issued { links, browsers } = &mut *lock(&self.handed_out);
         links.retain(|link| now.duration_since(link.made) < LINK_LIFE);
         let link = links.iter_mut().find(|link| link.code == code)?;
         if let Some(first) = link.opened {

@@ -34,7 +34,7 @@ pub use host::Host;
 pub use log::{AuditError, Lines, Log, ReadError, logs, read};
 pub use table::{TABLE, rows, schema};
 pub use text::{MAX_NAME_BYTES, MAX_TEXT_BYTES, one_line};
-pub use verify::{Broken, Differs, Unchained, Verified, chains, compare, verify};
+pub use verify::{Broken, Difference, Unchained, Verified, chains, compare, verify};
 
 use std::borrow::Cow;
 

@@ -150,7 +150,7 @@ pub enum Broken {
 
 /// How the table's copy differs from the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Differs {
+pub enum Difference {
     /// An entry has another value.
     #[error("entry {sequence} has {field} `{file}` in the file, `{table}` in the table")]
     Changed {
@@ -294,21 +294,21 @@ pub fn chains(entries: Vec<Entry>, known: &[Entry]) -> Result<Vec<Vec<Entry>>, U
 /// Whether the table's copy is what the file holds. `file` is a chain that [`verify()`] found unbroken,
 /// `table` has the same pipeline's rows in the order of `sequence`. Entries go to the file first: the
 /// table may lack the newest, and the table has to be read before the file.
-pub fn compare(file: &[Entry], table: &[Entry]) -> Result<(), Differs> {
+pub fn compare(file: &[Entry], table: &[Entry]) -> Result<(), Difference> {
     for (at, copy) in table.iter().enumerate() {
         let Some(entry) = file.get(at) else {
             let last = file.last().map_or(0, |entry| entry.sequence);
             return Err(if copy.sequence > last {
-                Differs::CutOff { last, sequence: copy.sequence }
+                Difference::CutOff { last, sequence: copy.sequence }
             } else {
-                Differs::Disordered { sequence: copy.sequence }
+                Difference::Disordered { sequence: copy.sequence }
             });
         };
         if entry.sequence < copy.sequence {
-            return Err(Differs::NotInTable { sequence: entry.sequence, later: copy.sequence });
+            return Err(Difference::NotInTable { sequence: entry.sequence, later: copy.sequence });
         }
         if entry.sequence > copy.sequence {
-            return Err(Differs::Disordered { sequence: copy.sequence });
+            return Err(Difference::Disordered { sequence: copy.sequence });
         }
         if entry != copy {
             return Err(changed(entry, copy));
@@ -318,11 +318,11 @@ pub fn compare(file: &[Entry], table: &[Entry]) -> Result<(), Differs> {
 }
 
 /// The first field in which two entries of one number differ.
-fn changed(file: &Entry, table: &Entry) -> Differs {
+fn changed(file: &Entry, table: &Entry) -> Difference {
     let sequence = file.sequence;
     let mut fields = file.fields().into_iter().zip(table.fields());
     let differs = fields.find(|((_, file), (_, table))| file != table);
     let ((field, file), (_, table)) = differs.expect("entries that differ do so in a field");
     let [file, table] = [file, table].map(|value| value.unwrap_or_default().into_owned());
-    Differs::Changed { sequence, field, file, table }
+    Difference::Changed { sequence, field, file, table }
 }

@@ -14,7 +14,7 @@ use super::{Failure, ids};
 use clickmill_core::indented;
 use clickmill_tables::result_set::{Column, Kind, ResultSet};
 use clickmill_tables::{failures, ledger};
-use history::{Failed, LoadHistory, Whose};
+use history::{Failed, LoadHistory, LoadsArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,7 +42,7 @@ pub(super) enum Loads {
 #[command(after_help = EXAMPLES)]
 pub(super) struct List {
     #[command(flatten)]
-    whose: Whose,
+    whose: LoadsArgs,
 
     /// Only those that failed and have not happened since
     #[arg(long)]
@@ -64,7 +64,7 @@ pub(super) struct Show {
     id: String,
 
     #[command(flatten)]
-    whose: Whose,
+    whose: LoadsArgs,
 
     /// Print it as JSON
     #[arg(long)]
@@ -182,7 +182,7 @@ impl Retry {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
         let ids =
             self.ids.iter().map(|id| ids::beginning(id, "load")).collect::<Result<Vec<_>, _>>()?;
-        let whose = Whose { pipeline: Some(self.pipeline.clone()), set: self.set.clone() };
+        let whose = LoadsArgs { pipeline: Some(self.pipeline.clone()), set: self.set.clone() };
         let mut failed = LoadHistory::open(&whose, warehouse)?.failures(usize::MAX)?;
         if let Some(unknown) =
             ids.iter().find(|id| !failed.iter().any(|f| f.load_id.starts_with(*id)))

@@ -15,7 +15,7 @@ use clickmill_core::{file, private};
 
 /// What a process says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Said {
+pub(super) struct RunningProcess {
     /// The pipeline's name; none where it is a dashboard alone.
     pub pipeline: Option<String>,
     /// Where its admin interface is.
@@ -42,7 +42,7 @@ impl Drop for Announced {
 /// Says that a process has an admin interface. Where that can't be said, commands have to be told the
 /// address and a token.
 pub(super) fn announce(pipeline: Option<&str>, interface: &Interface) -> Option<Announced> {
-    let said = Said {
+    let said = RunningProcess {
         pipeline: pipeline.map(str::to_owned),
         admin: interface.address(),
         process: std::process::id(),
@@ -63,8 +63,8 @@ pub(super) fn announce(pipeline: Option<&str>, interface: &Interface) -> Option<
 }
 
 /// What runs here now, in the order of the pipelines' names.
-pub(super) fn all() -> Vec<Said> {
-    let mut all: Vec<Said> = folders().iter().flat_map(|folder| all_in(folder)).collect();
+pub(super) fn all() -> Vec<RunningProcess> {
+    let mut all: Vec<RunningProcess> = folders().iter().flat_map(|folder| all_in(folder)).collect();
     all.sort_by(|a, b| (&a.pipeline, a.admin).cmp(&(&b.pipeline, b.admin)));
     all
 }
@@ -75,13 +75,13 @@ pub(super) fn token_at(address: &str) -> Option<(SocketAddr, String)> {
     token_of(&all(), address)
 }
 
-fn token_of(all: &[Said], address: &str) -> Option<(SocketAddr, String)> {
+fn token_of(all: &[RunningProcess], address: &str) -> Option<(SocketAddr, String)> {
     let address = match address.strip_prefix("localhost:") {
         Some(port) => SocketAddr::new(IpAddr::from([127, 0, 0, 1]), port.parse().ok()?),
         None => address.parse().ok()?,
     };
     // What listens everywhere does so on loopback too.
-    let is_there = |said: &&Said| {
+    let is_there = |said: &&RunningProcess| {
         let everywhere = said.admin.ip().is_unspecified() && address.ip().is_loopback();
         said.admin == address || (everywhere && said.admin.port() == address.port())
     };
@@ -99,7 +99,7 @@ fn folders() -> Vec<PathBuf> {
     runtime.into_iter().chain(cache).collect()
 }
 
-fn announce_in(folder: &Path, said: &Said) -> io::Result<Announced> {
+fn announce_in(folder: &Path, said: &RunningProcess) -> io::Result<Announced> {
     private::create_dir_all(folder)?;
     owner::check_is_ours_alone(folder)?;
     let name = format!("{}-{}-{:08x}", said.process, said.admin.port(), rand::random::<u32>());
@@ -115,7 +115,7 @@ fn announce_in(folder: &Path, said: &Said) -> io::Result<Announced> {
 
 /// What runs, as a folder has it; nothing where there is none yet. In a folder that others may write to,
 /// somebody else may want to be taken for us.
-fn all_in(folder: &Path) -> Vec<Said> {
+fn all_in(folder: &Path) -> Vec<RunningProcess> {
     let found = match owner::check_is_ours_alone(folder) {
         Ok(()) => read_in(folder),
         Err(error) => Err(error),
@@ -130,7 +130,7 @@ fn all_in(folder: &Path) -> Vec<Said> {
     }
 }
 
-fn read_in(folder: &Path) -> io::Result<Vec<Said>> {
+fn read_in(folder: &Path) -> io::Result<Vec<RunningProcess>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -145,7 +145,7 @@ fn read_in(folder: &Path) -> io::Result<Vec<Said>> {
                 let _ = fs::remove_file(&path);
             }
             Err(TryLockError::WouldBlock) => {
-                all.extend(serde_json::from_reader::<_, Said>(&file).ok());
+                all.extend(serde_json::from_reader::<_, RunningProcess>(&file).ok());
             }
             Err(TryLockError::Error(error)) => return Err(error),
         }
@@ -159,8 +159,8 @@ mod tests {
 
     use super::*;
 
-    fn said(pipeline: &str, admin: &str) -> Said {
-        Said {
+    fn said(pipeline: &str, admin: &str) -> RunningProcess {
+        RunningProcess {
             pipeline: Some(pipeline.to_owned()),
             admin: admin.parse().unwrap(),
             process: 7,

@@ -220,12 +220,12 @@ fn percentage(text: &str) -> Result<u64, BadSharesError> {
 }
 
 /// Decides for each record whether it is to be bad, and how.
-pub(super) struct Lot {
+pub(super) struct BadSampler {
     /// Upper bounds, of 2^32, of the kinds' parts of the line; what lies above is good.
     bounds: Vec<(u64, BadKind)>,
 }
 
-impl Lot {
+impl BadSampler {
     pub(super) fn new(shares: &BadShares, generator: Kind) -> Self {
         let kinds = BadKind::of(generator);
         let mut total = 0;
@@ -296,10 +296,10 @@ mod tests {
     use super::*;
 
     fn drawn(shares: &str, generator: Kind) -> Counts {
-        let lot = Lot::new(&shares.parse().unwrap(), generator);
+        let sampler = BadSampler::new(&shares.parse().unwrap(), generator);
         let mut dice = Dice::new(7, b"testtest");
         let mut counts = Counts::default();
-        (0..100_000).for_each(|_| counts.add(lot.draw(&mut dice)));
+        (0..100_000).for_each(|_| counts.add(sampler.draw(&mut dice)));
         counts
     }
 

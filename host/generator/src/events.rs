@@ -21,7 +21,7 @@ use super::clicks::visitor::{Device, Visitor, Visitors};
 use super::dice::{Curve, Dice, Weighted, mix};
 use super::text::{push_hex, push_number, push_padded, push_text};
 use super::time::{DAY_MS, Timestamp, days_from_civil, push_rfc3339};
-use event::{Event, Spoil};
+use event::{Damage, Event};
 use item::Item;
 
 const START: Timestamp =
@@ -93,7 +93,7 @@ impl Events {
                 out.push(b',');
             }
             let spoil =
-                bad.filter(|_| number == spoiled).map(|kind| Spoil { kind, dice: &mut *spoil });
+                bad.filter(|_| number == spoiled).map(|kind| Damage { kind, dice: &mut *spoil });
             event.write(&visitor, &mut self.dice, spoil, out);
         }
         push_text(out, "]}");

@@ -27,7 +27,7 @@ use std::str::FromStr;
 pub use bad::{BadKind, BadShares, BadSharesError, Counts};
 pub use time::{Timestamp, TimestampError};
 
-use bad::Lot;
+use bad::BadSampler;
 use dice::Dice;
 
 /// What is generated.
@@ -104,7 +104,7 @@ impl Options {
 /// may leave part of a record behind.
 pub struct Generator {
     maker: Maker,
-    lot: Lot,
+    sampler: BadSampler,
     /// Separate from the maker's dice, so that spoiling one record leaves the others alone.
     spoil: Dice,
     left: u64,
@@ -129,7 +129,7 @@ impl Generator {
         };
         let mut generator = Self {
             maker,
-            lot: Lot::new(&options.bad, options.kind),
+            sampler: BadSampler::new(&options.bad, options.kind),
             spoil: Dice::new(options.seed, b"spoiling"),
             left: options.rows,
             counts: Counts::default(),
@@ -158,7 +158,7 @@ impl Generator {
             return false;
         }
         self.left -= 1;
-        let bad = self.lot.draw(&mut self.spoil);
+        let bad = self.sampler.draw(&mut self.spoil);
         match &mut self.maker {
             Maker::Shop(shop) => shop.write(bad, &mut self.spoil, out),
             Maker::Clicks(clicks) => clicks.write(bad, &mut self.spoil, out),

@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::threads::{Bell, Threads};
+use super::threads::{Threads, Wake};
 use carrier::Carrier;
 use clickmill_audit as audit;
 use clickmill_audit::{Action, AuditError, Entry, Event, Log, Outcome};
@@ -63,9 +63,9 @@ pub struct AuditSink {
     /// Who was shown what, and when that was entered.
     shown: Mutex<Vec<(String, Instant)>>,
     /// Something is late.
-    to_enter: Bell,
+    to_enter: Wake,
     /// Something was appended.
-    to_carry: Bell,
+    to_carry: Wake,
     /// The table is not asked any more.
     has_ended: AtomicBool,
 }
@@ -149,8 +149,8 @@ impl AuditSink {
             head,
             denied: Mutex::default(),
             shown: Mutex::default(),
-            to_enter: Bell::default(),
-            to_carry: Bell::default(),
+            to_enter: Wake::default(),
+            to_carry: Wake::default(),
             has_ended: AtomicBool::default(),
         })
     }
@@ -186,7 +186,7 @@ impl AuditSink {
                 last.more += 1;
             }
         }
-        self.to_enter.ring();
+        self.to_enter.wake();
     }
 
     /// Enters that somebody is about to be shown values that are raw, or masked in the table. For a minute
@@ -253,12 +253,12 @@ impl AuditSink {
                 sink.count_denied(STANDS_FOR);
                 sink.enter_those_late();
             };
-            sink.to_enter.answer(end, enter);
+            sink.to_enter.work_until(end, enter);
             enter();
         });
         let sink = self.clone();
         threads.spawn("audit table", move |end| {
-            sink.to_carry.answer(end, || {
+            sink.to_carry.work_until(end, || {
                 if !sink.has_ended.load(Ordering::SeqCst) {
                     sink.carrier.carry();
                 }
@@ -316,7 +316,7 @@ impl AuditSink {
             );
         }
         self.carrier.add(entry);
-        self.to_carry.ring();
+        self.to_carry.wake();
         Ok(())
     }
 

@@ -26,7 +26,7 @@ use super::replay::attempts;
 use super::swap::set_store::{SetStore, SetStoreError};
 use super::swap::watch::{self, AtStart};
 use super::swap::{Swaps, table};
-use super::threads::{Bell, Runtime, Threads};
+use super::threads::{Runtime, Threads, Wake};
 use super::versions::actor;
 use super::versions::reading::Reading;
 use super::versions::slot::{Slot, SlotEvent};
@@ -169,7 +169,7 @@ fn assemble(
         swap_lock: Mutex::new(()),
         remembered: Mutex::default(),
         unpublished: Mutex::default(),
-        to_catch_up: Bell::default(),
+        to_catch_up: Wake::default(),
         outcomes: Outcomes::default(),
         events: Mutex::new(events.clone()),
         pipeline,

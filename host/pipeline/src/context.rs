@@ -17,7 +17,7 @@ use super::observe::tap::Taps;
 use super::swap::difference::grants;
 use super::swap::set_store::{RunningSet, SetStore, SetStoreError};
 use super::swap::table;
-use super::threads::{Bell, Threads};
+use super::threads::{Threads, Wake};
 use super::versions::actor::{self, Actor};
 use super::versions::slot::{Slot, SlotEvent};
 use super::versions::version::VersionRecord;
@@ -65,7 +65,7 @@ pub(crate) struct Context {
     /// Sets that run since a rollback, which waits for no table, and are not published yet.
     pub unpublished: Mutex<Vec<Library>>,
     /// Rung where something is unremembered or unpublished.
-    pub to_catch_up: Bell,
+    pub to_catch_up: Wake,
     pub outcomes: Outcomes,
     /// What the slot did and nobody has told yet.
     pub events: Mutex<Receiver<SlotEvent>>,
@@ -201,7 +201,7 @@ impl Context {
                 unpublished.push(library);
             }
         }
-        self.to_catch_up.ring();
+        self.to_catch_up.wake();
     }
 
     /// Publishes and remembers what could not be before, for as long as that takes, on a thread of its own.
@@ -209,7 +209,7 @@ impl Context {
         let context = self.clone();
         threads.spawn("plugin sets", move |end| {
             let mut is_told = false;
-            context.to_catch_up.answer(end, || {
+            context.to_catch_up.work_until(end, || {
                 context.remember_at_last();
                 // Not locked meanwhile: whoever adds one does not wait.
                 let next = || lock(&context.unpublished).first().cloned();

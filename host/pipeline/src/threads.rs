@@ -14,7 +14,7 @@ use clickmill_core::lock;
 /// process ends anyway, and what it does is not waited for.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How soon what failed is tried again though nothing rings.
+/// How soon what failed is tried again though nobody wakes the thread.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// The threads of a pipeline. Dropped, it has them end and waits for them.
@@ -30,10 +30,10 @@ pub(crate) struct Threads {
 /// Tells a thread when to end.
 pub(crate) struct End(Receiver<Infallible>);
 
-/// Wakes a thread. Rung twice before it is heard, it wakes once.
-pub(crate) struct Bell {
-    rope: Sender<()>,
-    heard: Receiver<()>,
+/// Wakes a thread. Where that is asked twice before the thread notices, it wakes once.
+pub(crate) struct Wake {
+    sender: Sender<()>,
+    receiver: Receiver<()>,
 }
 
 impl Default for Threads {
@@ -100,24 +100,24 @@ impl Drop for Runtime {
     }
 }
 
-impl Default for Bell {
+impl Default for Wake {
     fn default() -> Self {
-        let (rope, heard) = bounded(1);
-        Self { rope, heard }
+        let (sender, receiver) = bounded(1);
+        Self { sender, receiver }
     }
 }
 
-impl Bell {
-    pub(crate) fn ring(&self) {
-        let _ = self.rope.try_send(());
+impl Wake {
+    pub(crate) fn wake(&self) {
+        let _ = self.sender.try_send(());
     }
 
-    /// Does something each time it is rung, and now and then, since what failed is tried again, until it is
+    /// Does the work each time it is woken, and now and then, since what failed is tried again, until it is
     /// time to end.
-    pub(crate) fn answer(&self, end: &End, mut work: impl FnMut()) {
-        while !end.comes_before_within(&self.heard, RETRY) {
-            // Before the work: what rings meanwhile is heard.
-            let _ = self.heard.try_recv();
+    pub(crate) fn work_until(&self, end: &End, mut work: impl FnMut()) {
+        while !end.comes_before_within(&self.receiver, RETRY) {
+            // Before the work: who wakes it meanwhile is noticed.
+            let _ = self.receiver.try_recv();
             work();
         }
     }
@@ -193,22 +193,22 @@ mod tests {
     }
 
     #[test]
-    fn each_ring_is_answered_until_the_end() {
-        let bell = Arc::<Bell>::default();
+    fn a_thread_works_each_time_it_is_woken_until_the_end() {
+        let wake = Arc::<Wake>::default();
         let (said, heard) = crossbeam_channel::unbounded();
         let threads = Threads::default();
-        let answering = bell.clone();
-        threads.spawn("answers", move |end| {
-            answering.answer(end, || said.send(()).expect("the test hears"));
+        let woken = wake.clone();
+        threads.spawn("works", move |end| {
+            woken.work_until(end, || said.send(()).expect("the test hears"));
         });
         for _ in 0..3 {
-            bell.ring();
-            heard.recv_timeout(Duration::from_secs(60)).expect("it is answered");
+            wake.wake();
+            heard.recv_timeout(Duration::from_secs(60)).expect("it works");
         }
         drop(threads);
         let _ = heard.try_iter().count();
-        bell.ring();
-        assert!(heard.recv().is_err(), "nobody answers any more");
+        wake.wake();
+        assert!(heard.recv().is_err(), "nobody works any more");
     }
 
     #[test]

@@ -114,7 +114,7 @@ struct Process {
 }
 
 /// A question on its way. Dropped, it is taken back.
-struct Asked {
+struct PendingQuestion {
     number: u64,
     process: Arc<Process>,
 }
@@ -183,14 +183,14 @@ impl Engine {
         header: &impl serde::Serialize,
         body: &[u8],
         waiter: Waiter,
-    ) -> Result<Asked, EngineError> {
+    ) -> Result<PendingQuestion, EngineError> {
         let process = self.process()?;
         let number = 1 + self.0.numbers.fetch_add(1, Ordering::Relaxed);
         match &mut *lock(&process.waiting) {
             Some(waiting) => drop(waiting.insert(number, waiter)),
             None => return Err(process.ended()),
         }
-        let asked = Asked { number, process };
+        let asked = PendingQuestion { number, process };
         let written = wire::write(&mut *lock(&asked.process.input), number, header, body);
         match written {
             Ok(()) => Ok(asked),
@@ -312,7 +312,7 @@ impl Drop for Inner {
     }
 }
 
-impl Drop for Asked {
+impl Drop for PendingQuestion {
     fn drop(&mut self) {
         let known = lock(&self.process.waiting).as_mut().and_then(|all| all.remove(&self.number));
         if known.is_some() {

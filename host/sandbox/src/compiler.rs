@@ -255,11 +255,11 @@ impl Processes {
 
 /// Which components were compiled within their bounds.
 #[derive(Debug, Clone)]
-pub(super) struct Afforded {
+pub(super) struct WithinBounds {
     folder: PathBuf,
 }
 
-impl Afforded {
+impl WithinBounds {
     /// Those of a compiler whose settings hash like `settings`: another one may take longer.
     pub(super) fn of(cache: &Path, settings: impl Hash) -> Self {
         let mut hasher = DefaultHasher::new();

@@ -10,7 +10,7 @@ use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre,
 use super::boundary::{ColumnSpec, ConfigureIn, ConfigureOut, Manifest};
 use super::contract::{Contract, PACKAGE};
 use super::contract_0_1;
-use super::ending::{Ending, Told};
+use super::ending::{CallLimits, Ending};
 use super::engine::{Engine, EngineError};
 use super::error::PluginError;
 use super::file;
@@ -186,7 +186,8 @@ impl Loaded {
         let (answer,) = answer.map_err(|error| {
             let fuel = format!("{fuel} for a call");
             failed(
-                Ending::of(&error, store.data(), &Told { limits, fuel: &fuel, output_bytes }).text,
+                Ending::of(&error, store.data(), &CallLimits { limits, fuel: &fuel, output_bytes })
+                    .text,
             )
         })?;
         answer.checked().map_err(|what| failed(Ending::bad_output(&what).text))

@@ -21,7 +21,7 @@ pub(super) struct Ending {
 }
 
 /// The limits of a call, as its ending tells them.
-pub(super) struct Told<'a> {
+pub(super) struct CallLimits<'a> {
     pub limits: Limits,
     /// The fuel of the call, and what for: `10200000 for a batch of 1`.
     pub fuel: &'a str,
@@ -31,8 +31,8 @@ pub(super) struct Told<'a> {
 
 impl Ending {
     /// Why a call of a guest ended in an error.
-    pub(crate) fn of(error: &wasmtime::Error, guest: &Guest, told: &Told<'_>) -> Self {
-        let Told { limits, fuel, output_bytes } = told;
+    pub(crate) fn of(error: &wasmtime::Error, guest: &Guest, told: &CallLimits<'_>) -> Self {
+        let CallLimits { limits, fuel, output_bytes } = told;
         if error.is::<OutOfTime>() {
             let secs = limits.max_call_secs;
             let text = format!("took too long: limit {secs} s of processor time a call");

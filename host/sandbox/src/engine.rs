@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::cache::{self, CacheError};
-use super::compiler::{Afforded, CompileError, Compiler, Processes};
+use super::compiler::{CompileError, Compiler, Processes, WithinBounds};
 use super::settings;
 use super::shape::{self, Parts, ShapeError};
 use super::slots::Slots;
@@ -65,7 +65,7 @@ pub struct Engine {
 struct Compiling {
     /// Where compiled code is kept. As long as there is an engine, there is its folder.
     folder: Arc<cache::Folder>,
-    afforded: Afforded,
+    afforded: WithinBounds,
     /// By a process of this, and else in this one.
     compiler: Option<Compiler>,
     processes: Processes,
@@ -187,7 +187,7 @@ impl Engine {
         let on_demand = started(&config)?;
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let wasmtime = started(&config)?;
-        let afforded = Afforded::of(folder.path(), wasmtime.precompile_compatibility_hash());
+        let afforded = WithinBounds::of(folder.path(), wasmtime.precompile_compatibility_hash());
         let processes = Processes::default();
         let folder = Arc::new(folder);
         let compiling = Compiling { folder, afforded, compiler: None, processes };

@@ -14,7 +14,7 @@ use clickmill_config::Limits;
 use clickmill_core::batch::Reason;
 use clickmill_core::path::Path;
 
-use columns::Said;
+use columns::AnswerColumns;
 
 pub(super) use answer::{Answer, cut};
 pub(super) use error::AnswerError;
@@ -106,7 +106,7 @@ pub(super) fn check(
     let mut dropped = output.dropped;
     dropped.sort_unstable();
 
-    let mut said = Said::new(output.columns, writes)?;
+    let mut said = AnswerColumns::new(output.columns, writes)?;
     let mut columns = Vec::with_capacity(writes.all.len());
     for (place, node) in writes.all.iter().enumerate() {
         let given = given(node, batch, came_from.as_deref());

@@ -6,7 +6,7 @@ use arrow::error::ArrowError;
 use super::chain::Chain;
 use super::golden::{Case, Golden, GoldenError};
 use super::rows::{encode, plainly};
-use super::tested::{Got, Measure, process, run};
+use super::tested::{CaseOutcome, Measure, process, run};
 use clickmill_core::batch::Positions;
 
 /// Cases that were made of rows.
@@ -47,10 +47,10 @@ pub(super) fn record(
     let multiplies = stage.multiplies.is_some();
     for (line, input) in distinct.into_iter().enumerate() {
         let case = Case { input, ..Case::default() };
-        golden.cases.push(match Got::of(line as u64, multiplies, &processed, kept) {
-            Got::Rejected(code, _) => Case { rejected: Some(code.to_owned()), ..case },
-            Got::Dropped => Case { dropped: true, ..case },
-            Got::Rows(rows) => {
+        golden.cases.push(match CaseOutcome::of(line as u64, multiplies, &processed, kept) {
+            CaseOutcome::Rejected(code, _) => Case { rejected: Some(code.to_owned()), ..case },
+            CaseOutcome::Dropped => Case { dropped: true, ..case },
+            CaseOutcome::Rows(rows) => {
                 let output = |row: usize| {
                     let mut output = made[row].clone();
                     output.retain(|name, _| stage.writes_column(name));

@@ -13,7 +13,7 @@ use super::allowance::{Allowance, UsedUp};
 use super::boundary::{BatchIn, ColumnIn, ProcessIn, ProcessOut};
 use super::contract::Contract;
 use super::contract_0_1;
-use super::ending::{Ending, TIMED_OUT, Told};
+use super::ending::{CallLimits, Ending, TIMED_OUT};
 use super::guest::{Guest, store};
 use super::hidden::HiddenValues;
 use super::kind::Columns;
@@ -182,7 +182,7 @@ impl StageWorker {
             }
             Err(error) => {
                 let fuel = &format!("{} for a batch of {rows}", share.fuel);
-                let told = Told { limits, fuel, output_bytes: limits.max_output_bytes };
+                let told = CallLimits { limits, fuel, output_bytes: limits.max_output_bytes };
                 Err(Ending::of(&error, guest, &told).with(&share))
             }
         };

@@ -83,7 +83,7 @@ pub(super) fn run(golden: &Golden, chain: &Chain, measure: Measure) -> Result<Te
     };
     let mut cases = Vec::new();
     for (at, case) in golden.cases.iter().enumerate() {
-        let got = Got::of(at as u64, case.rows.is_some(), &processed, kept);
+        let got = CaseOutcome::of(at as u64, case.rows.is_some(), &processed, kept);
         let mut problems = judge(case, &got, &processed.batch.columns).map_err(failed)?;
         let budget = golden.max_fuel_of(case);
         let fuel_per_row = if budget.is_some() || measure == Measure::All {
@@ -155,14 +155,14 @@ pub(super) fn batch(golden: &Golden, columns: RecordBatch) -> Result<Batch, Gold
 }
 
 /// What a plugin made of a case.
-pub(super) enum Got<'a> {
+pub(super) enum CaseOutcome<'a> {
     /// These rows of the batch.
     Rows(Vec<usize>),
     Rejected(&'a str, &'a str),
     Dropped,
 }
 
-impl<'a> Got<'a> {
+impl<'a> CaseOutcome<'a> {
     /// What became of a line. `kept` are the lines of the rows that came out, and rows that are wanted come before
     /// others of the line that are refused.
     pub(super) fn of(line: u64, wants_rows: bool, processed: &'a Processed, kept: &[u64]) -> Self {
@@ -180,7 +180,11 @@ impl<'a> Got<'a> {
 }
 
 /// What is wrong with what the plugin made of a case.
-fn judge(case: &Case, got: &Got<'_>, rows: &RecordBatch) -> Result<Vec<String>, ArrowError> {
+fn judge(
+    case: &Case,
+    got: &CaseOutcome<'_>,
+    rows: &RecordBatch,
+) -> Result<Vec<String>, ArrowError> {
     let outputs = case.rows.as_deref().or(case.output.as_ref().map(std::slice::from_ref));
     let several = |rows: usize| if rows == 1 { "a row".to_owned() } else { format!("{rows} rows") };
     let wanted = match (&case.rejected, case.dropped) {
@@ -189,9 +193,9 @@ fn judge(case: &Case, got: &Got<'_>, rows: &RecordBatch) -> Result<Vec<String>, 
         (None, false) => several(outputs.map_or(1, <[_]>::len)),
     };
     Ok(match (got, &case.rejected, case.dropped) {
-        (Got::Rejected(code, _), Some(wanted), _) if code == wanted => Vec::new(),
-        (Got::Dropped, None, true) => Vec::new(),
-        (Got::Rows(made), None, false) if made.len() == outputs.map_or(1, <[_]>::len) => {
+        (CaseOutcome::Rejected(code, _), Some(wanted), _) if code == wanted => Vec::new(),
+        (CaseOutcome::Dropped, None, true) => Vec::new(),
+        (CaseOutcome::Rows(made), None, false) if made.len() == outputs.map_or(1, <[_]>::len) => {
             let several = made.len() > 1;
             let mut problems = Vec::new();
             for (at, (output, row)) in outputs.into_iter().flatten().zip(made).enumerate() {
@@ -202,10 +206,12 @@ fn judge(case: &Case, got: &Got<'_>, rows: &RecordBatch) -> Result<Vec<String>, 
             }
             problems
         }
-        (Got::Rejected(code, message), ..) => {
+        (CaseOutcome::Rejected(code, message), ..) => {
             vec![format!("wanted {wanted}, got rejected as `{code}`: {message}")]
         }
-        (Got::Dropped, ..) => vec![format!("wanted {wanted}, got dropped")],
-        (Got::Rows(made), ..) => vec![format!("wanted {wanted}, got {}", several(made.len()))],
+        (CaseOutcome::Dropped, ..) => vec![format!("wanted {wanted}, got dropped")],
+        (CaseOutcome::Rows(made), ..) => {
+            vec![format!("wanted {wanted}, got {}", several(made.len()))]
+        }
     })
 }

@@ -50,7 +50,7 @@ impl Interrupt {
 
 /// Reads on a thread of its own what may wait for ever, and whom nothing tells to stop. The thread is
 /// left where the read is given up: it ends with the process.
-pub(super) struct Aside {
+pub(super) struct ThreadReader {
     uri: String,
     from: mpsc::Receiver<io::Result<Bytes>>,
     piece: Bytes,
@@ -58,7 +58,7 @@ pub(super) struct Aside {
     interrupt: Interrupt,
 }
 
-impl Aside {
+impl ThreadReader {
     pub(super) fn start(
         uri: &str,
         mut inner: impl Read + Send + 'static,
@@ -92,7 +92,7 @@ impl Aside {
     }
 }
 
-impl Read for Aside {
+impl Read for ThreadReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.piece.is_empty() {
             // Without one, the thread has said that it is at the end.
@@ -119,7 +119,7 @@ mod tests {
     fn a_read_that_waits_for_ever_is_given_up_and_one_that_ends_is_whole() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let interrupt = Interrupt::default();
-        let start = |inner| Aside::start("stdin", inner, runtime.handle(), &interrupt);
+        let start = |inner| ThreadReader::start("stdin", inner, runtime.handle(), &interrupt);
         let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| n as u8).collect();
         let mut read = Vec::new();
         start(Box::new(io::Cursor::new(bytes.clone())) as Box<dyn Read + Send>)

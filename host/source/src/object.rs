@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use tokio::runtime::Handle;
 
 use super::gzip::Gzip;
-use super::interrupt::{Aside, Interrupt};
+use super::interrupt::{Interrupt, ThreadReader};
 use super::names::{NotSeen, PassedOver};
 use super::{SourceError, cloud, local};
 use clickmill_config::Generated;
@@ -185,7 +185,7 @@ impl Object {
         interrupt: &Interrupt,
     ) -> Result<Option<Box<dyn Read + Send>>, SourceError> {
         let aside = |inner: Box<dyn Read + Send>| {
-            Box::new(Aside::start(&self.uri, inner, runtime, interrupt))
+            Box::new(ThreadReader::start(&self.uri, inner, runtime, interrupt))
         };
         let stored: Box<dyn Read + Send> = match &self.origin {
             Origin::Stdin => aside(Box::new(io::stdin())),

@@ -18,7 +18,7 @@ use clickmill_google::{Service, connected};
 
 /// What all pull streams share.
 #[derive(Clone)]
-struct Room {
+struct FlowControl {
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     /// A message larger than the whole room takes all of it.
@@ -37,7 +37,7 @@ pub(super) async fn pull(
     let channels = config.streams.div_ceil(2);
     let builder = Subscriber::builder().with_grpc_subchannel_count(channels);
     let client = connected!(builder, Service::PubSub).build().await.map_err(failed)?;
-    let room = Room {
+    let room = FlowControl {
         messages: Arc::new(Semaphore::new(config.max_outstanding_messages)),
         bytes: Arc::new(Semaphore::new(config.max_outstanding_bytes)),
         most_bytes: config.max_outstanding_bytes,
@@ -62,7 +62,7 @@ pub(super) async fn pull(
 async fn read(
     mut stream: google_cloud_pubsub::subscriber::MessageStream,
     subscription: String,
-    room: Room,
+    room: FlowControl,
     to: mpsc::Sender<Result<Delivery, SourceError>>,
     mut stop: watch::Receiver<bool>,
 ) {

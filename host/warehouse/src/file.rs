@@ -117,7 +117,7 @@ pub(super) struct GroupsFile {
 
 impl GroupsFile {
     /// Adds the row groups of a file.
-    pub(crate) fn append(&mut self, file: &Footed) -> Result<(), WarehouseError> {
+    pub(crate) fn append(&mut self, file: &FileWithFooter) -> Result<(), WarehouseError> {
         for group in file.metadata.metadata().row_groups() {
             let copied = self.writer.next_row_group().and_then(|mut copy| {
                 for column in group.columns() {
@@ -273,12 +273,12 @@ impl ChunkReader for Stored {
 }
 
 /// A file to be read, and what its footer says.
-pub(super) struct Footed {
+pub(super) struct FileWithFooter {
     stored: Stored,
     metadata: ArrowReaderMetadata,
 }
 
-impl Footed {
+impl FileWithFooter {
     /// Its columns.
     pub(crate) fn schema(&self) -> &SchemaRef {
         self.metadata.schema()
@@ -354,12 +354,12 @@ impl Warehouse {
         &self,
         path: &Path,
     ) -> Result<ParquetRecordBatchReaderBuilder<Stored>, WarehouseError> {
-        let Footed { stored, metadata } = self.footed(path).await?;
+        let FileWithFooter { stored, metadata } = self.footed(path).await?;
         Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(stored, metadata))
     }
 
     /// A file to be read, and its footer.
-    pub(super) async fn footed(&self, path: &Path) -> Result<Footed, WarehouseError> {
+    pub(super) async fn footed(&self, path: &Path) -> Result<FileWithFooter, WarehouseError> {
         let mut stored = self.stored(path).await;
         if let Err(Error::NotFound { .. }) = &stored {
             // It was listed before it was replaced.
@@ -368,7 +368,7 @@ impl Warehouse {
         let stored = stored.map_err(|source| self.failed(format!("read `{path}`"), source))?;
         let metadata = ArrowReaderMetadata::load(&stored, ArrowReaderOptions::default());
         let metadata = metadata.map_err(|source| self.unread(path, source))?;
-        Ok(Footed { stored, metadata })
+        Ok(FileWithFooter { stored, metadata })
     }
 
     async fn stored(&self, path: &Path) -> Result<Stored, Error> {

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{Exit, Failure};
 use clickmill_audit as audit;
-use clickmill_audit::{Differs, Entry, Verified};
+use clickmill_audit::{Difference, Entry, Verified};
 
 /// What is found of a pipeline, all of it unbroken.
 pub(super) struct Checked {
@@ -66,7 +66,7 @@ pub(super) fn check(
     let own = own.into_iter().next().unwrap_or_default();
     audit::compare(&entries, &own).map_err(|error| broken(error.into()))?;
     if own.is_empty() && id.is_some() && !copied.is_empty() {
-        return Err(broken(Differs::Unknown { others: copied.len() }.into()));
+        return Err(broken(Difference::Unknown { others: copied.len() }.into()));
     }
     let other = |chain: Vec<Entry>| -> Result<Chain, Failure> {
         let (id, begun_on) = (chain[0].hash.clone(), place(&chain[0]));

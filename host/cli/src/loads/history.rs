@@ -22,7 +22,7 @@ const ASKED_AT_ONCE: usize = 100;
 
 /// Whose loads
 #[derive(Debug, Args)]
-pub(super) struct Whose {
+pub(super) struct LoadsArgs {
     /// Look where this pipeline file writes to, in place of the warehouse
     #[arg(long, value_name = "PIPELINE.toml")]
     pub pipeline: Option<PathBuf>,
@@ -90,7 +90,7 @@ pub(super) struct LoadHistory {
 }
 
 impl LoadHistory {
-    pub(super) fn open(whose: &Whose, warehouse: &str) -> Result<Self, Failure> {
+    pub(super) fn open(whose: &LoadsArgs, warehouse: &str) -> Result<Self, Failure> {
         let read = |path: &Path| place::read_pipeline(path, &whose.set);
         let pipeline = whose.pipeline.as_deref().map(read).transpose()?;
         let place = pipeline.as_ref().map_or(Place::Warehouse, |p| p.sink.place.clone());

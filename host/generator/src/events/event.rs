@@ -18,7 +18,7 @@ pub(super) struct Event {
 }
 
 /// How an event is to be bad. Kinds that spoil the whole message do nothing here.
-pub(super) struct Spoil<'a> {
+pub(super) struct Damage<'a> {
     pub(super) kind: BadKind,
     pub(super) dice: &'a mut Dice,
 }
@@ -38,9 +38,9 @@ struct Wrong {
 }
 
 impl Wrong {
-    fn of(spoil: Option<Spoil<'_>>, items: usize) -> Self {
+    fn of(spoil: Option<Damage<'_>>, items: usize) -> Self {
         let none = Self::default();
-        let Some(Spoil { kind, dice }) = spoil else { return none };
+        let Some(Damage { kind, dice }) = spoil else { return none };
         match kind {
             BadKind::MissingRequired => {
                 let missing = dice.pick(&["event_id", "event_timestamp", "event_type"]);
@@ -77,7 +77,7 @@ impl Event {
         &self,
         visitor: &Visitor,
         dice: &mut Dice,
-        spoil: Option<Spoil<'_>>,
+        spoil: Option<Damage<'_>>,
         out: &mut Vec<u8>,
     ) {
         let wrong = Wrong::of(spoil, self.items.len());

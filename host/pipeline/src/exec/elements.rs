@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, select};
 
 use super::error::ExecError;
-use super::executor::{Executor, InHand, Work};
+use super::executor::{Executor, InHand, Task};
 use super::frame::{Frame, FrameError, Kind};
 use super::said::{self, Named};
 use crate::run::load::LoadError;
@@ -52,7 +52,7 @@ impl<'a> Elements<'a> {
     }
 
     /// What is to be done next; `None` where the caller has ended, or nothing more is wanted.
-    pub(super) fn next(&mut self) -> Result<Option<Work>, ExecError> {
+    pub(super) fn next(&mut self) -> Result<Option<Task>, ExecError> {
         loop {
             if let Some(reading) = self.object.take() {
                 return Ok(Some(self.read_on(reading)));
@@ -83,20 +83,20 @@ impl<'a> Elements<'a> {
     }
 
     /// The next records of an object, or its end.
-    fn read_on(&mut self, mut reading: Reading) -> Work {
+    fn read_on(&mut self, mut reading: Reading) -> Task {
         let (object, fitted) = (reading.in_hand.clone(), reading.fitted.clone());
         if object.is_given_up() {
-            return Work::End { object, end: Ok(()) };
+            return Task::End { object, end: Ok(()) };
         }
         let end = match reading.decoder.next_batch() {
             Ok(Some(decoded)) => {
                 self.object = Some(reading);
-                return Work::Part { object, fitted, decoded };
+                return Task::Part { object, fitted, decoded };
             }
             Ok(None) => reading.object.check_unchanged().map_err(LoadError::from),
             Err(error) => Err(error.into()),
         };
-        Work::End { object, end }
+        Task::End { object, end }
     }
 
     /// What is to be done for an element; `None` where it is an object that is read from now on.
@@ -105,7 +105,7 @@ impl<'a> Elements<'a> {
         element: u64,
         kind: Kind,
         body: Bytes,
-    ) -> Result<Option<Work>, ExecError> {
+    ) -> Result<Option<Task>, ExecError> {
         let pipeline = &self.executor.pipeline;
         let (given, of_stream) = match kind {
             Kind::Batch | Kind::Crashed => ("a batch of messages", true),
@@ -117,14 +117,14 @@ impl<'a> Elements<'a> {
         }
         let wrong = |what| ExecError::Element { element, what };
         Ok(match kind {
-            Kind::Batch => Some(Work::Messages { element, body }),
-            Kind::Crashed => Some(Work::Crashed { element, body }),
+            Kind::Batch => Some(Task::Messages { element, body }),
+            Kind::Crashed => Some(Task::Crashed { element, body }),
             Kind::Find => {
                 let found = match said::find_of(&body).map_err(wrong)?.uri {
                     Some(uri) => self.find(&uri),
                     None => self.executor.runtime.block_on(source::list(&pipeline.source)),
                 };
-                Some(Work::Ready(match found {
+                Some(Task::Ready(match found {
                     Ok(listing) => said::objects(&listing),
                     Err(error) => said::failed(element, None, &error, error.fault()),
                 }))
@@ -146,7 +146,7 @@ impl<'a> Elements<'a> {
     }
 
     /// Begins to read an object; where nothing is to be read of it, it is at its end.
-    fn object(&mut self, element: u64, asked: Named) -> Option<Work> {
+    fn object(&mut self, element: u64, asked: Named) -> Option<Task> {
         let Named { uri, generation, ingest_time } = asked;
         let version = self.executor.slot.pick(element);
         // A file may be named by its path. What is taken for a pattern is still one object, by its generation.
@@ -178,7 +178,7 @@ impl<'a> Elements<'a> {
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
-        Some(Work::End { object: in_hand, end })
+        Some(Task::End { object: in_hand, end })
     }
 
     fn open(

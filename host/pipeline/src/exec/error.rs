@@ -6,7 +6,7 @@ use arrow::error::ArrowError;
 
 use super::frame::FrameError;
 use crate::build::BuildError;
-use crate::run::line::Broken;
+use crate::run::line::LineError;
 use crate::versions::fit::FitError;
 use clickmill_core::Fault;
 use clickmill_core::schema::SchemaError;
@@ -143,11 +143,11 @@ impl From<FrameError> for ExecError {
     }
 }
 
-impl From<Broken<ExecError>> for ExecError {
-    fn from(broken: Broken<ExecError>) -> Self {
+impl From<LineError<ExecError>> for ExecError {
+    fn from(broken: LineError<ExecError>) -> Self {
         match broken {
-            Broken::Failed(error) => error,
-            Broken::Panicked { thread, message } => Self::Panicked { thread, message },
+            LineError::Failed(error) => error,
+            LineError::Panicked { thread, message } => Self::Panicked { thread, message },
         }
     }
 }

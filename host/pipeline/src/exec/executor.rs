@@ -42,7 +42,7 @@ pub(super) struct Executor {
 }
 
 /// What a thread of the chain is to do.
-pub(super) enum Work {
+pub(super) enum Task {
     /// An element of messages, as it came in.
     Messages { element: u64, body: Bytes },
     /// One of records on which the process died.
@@ -93,11 +93,11 @@ impl InHand {
 
 impl Executor {
     /// Does what there is to do, on one of the chain's threads.
-    pub(super) fn answer(&self, worker: &mut Worker<'_>, work: Work) -> Result<Answer, ExecError> {
+    pub(super) fn answer(&self, worker: &mut Worker<'_>, work: Task) -> Result<Answer, ExecError> {
         match work {
-            Work::Messages { element, body } => self.messages(worker, element, body),
-            Work::Crashed { element, body } => self.crashed(element, body),
-            Work::Part { object, fitted, decoded } => {
+            Task::Messages { element, body } => self.messages(worker, element, body),
+            Task::Crashed { element, body } => self.crashed(element, body),
+            Task::Part { object, fitted, decoded } => {
                 let failed = |source| ExecError::Rows { element: object.element, source };
                 let finished = worker
                     .run(&object.version, &fitted, decoded, Instant::now())
@@ -107,8 +107,8 @@ impl Executor {
                 self.add(&mut made, &finished).map_err(failed)?;
                 Ok(Answer::Part { object, made, last })
             }
-            Work::End { object, end } => Ok(Answer::End { object, end }),
-            Work::Ready(frame) => Ok(Answer::Ready(frame)),
+            Task::End { object, end } => Ok(Answer::End { object, end }),
+            Task::Ready(frame) => Ok(Answer::Ready(frame)),
         }
     }
 

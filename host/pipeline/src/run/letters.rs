@@ -60,7 +60,7 @@ pub(crate) struct Kept {
 }
 
 /// What became of an append.
-struct Tried {
+struct AppendOutcome {
     /// How many were there already.
     repeated: u64,
     /// Those that the table refuses, with what it says of one.
@@ -71,7 +71,7 @@ struct Tried {
 
 /// Why a file stays in the spool.
 #[derive(Debug, thiserror::Error)]
-enum Stays {
+enum CarryOverError {
     #[error(transparent)]
     Spool(#[from] SpoolError),
     #[error(transparent)]
@@ -117,7 +117,8 @@ impl Letters {
         let mut so_far = Kept::default();
         let mut waits = backon::BackoffBuilder::build(backoff());
         loop {
-            let Tried { repeated: there, mut refused, rest } = self.append(&letters).await?;
+            let AppendOutcome { repeated: there, mut refused, rest } =
+                self.append(&letters).await?;
             so_far.repeated += there;
             if refused.is_none() && rest.is_none() {
                 return Ok(so_far);
@@ -177,7 +178,7 @@ impl Letters {
     }
 
     /// Tries to append letters, once.
-    async fn append(&self, letters: &RecordBatch) -> Result<Tried, ArrowError> {
+    async fn append(&self, letters: &RecordBatch) -> Result<AppendOutcome, ArrowError> {
         let mut rows = vec![Rows::letters(letters.clone())];
         let mut so_far = Appended::default();
         let done = self.table.append(&mut rows, &mut so_far).await;
@@ -191,7 +192,7 @@ impl Letters {
         };
         let rest = concat_batches(&letters.schema(), rows.iter().map(|rows| &rows.rows))?;
         let rest = done.err().filter(|_| rest.num_rows() > 0).map(|error| (rest, error));
-        Ok(Tried { repeated: so_far.repeated, refused, rest })
+        Ok(AppendOutcome { repeated: so_far.repeated, refused, rest })
     }
 
     /// Carries letters from the spool to their table, now and then, until `ended` says so. What is on its
@@ -222,7 +223,7 @@ impl Letters {
         self.count();
     }
 
-    async fn try_carry_over(&self, goes_on: impl Fn() -> bool) -> Result<(), Stays> {
+    async fn try_carry_over(&self, goes_on: impl Fn() -> bool) -> Result<(), CarryOverError> {
         let Some(spool) = &self.spool else { return Ok(()) };
         // One process at a time, or both would append the same letters.
         let Some(_carrier) = spool.carrier()? else { return self.another(spool) };
@@ -245,7 +246,7 @@ impl Letters {
                 Ok(()) => (failures, taken) = (0, true),
                 Err(error) => {
                     failures += 1;
-                    if matches!(&error, Stays::Table(error) if !error.is_transient()) {
+                    if matches!(&error, CarryOverError::Table(error) if !error.is_transient()) {
                         never.push((path.clone(), causes(&error)));
                     }
                     *lock(&self.failed) = Some(path);
@@ -265,16 +266,16 @@ impl Letters {
     }
 
     /// Another process carries over. Where it does for long, letters of this one may wait for it.
-    fn another(&self, spool: &Spool) -> Result<(), Stays> {
+    fn another(&self, spool: &Spool) -> Result<(), CarryOverError> {
         let since = lock(&self.another).get_or_insert_with(Instant::now).elapsed();
         if since < LONG || spool.waiting()?.is_empty() {
             return Ok(());
         }
-        Err(Stays::Another { seconds: since.as_secs() })
+        Err(CarryOverError::Another { seconds: since.as_secs() })
     }
 
     /// Carries a file over, or what the table takes of it.
-    async fn carry(&self, spool: &Spool, path: &Path) -> Result<(), Stays> {
+    async fn carry(&self, spool: &Spool, path: &Path) -> Result<(), CarryOverError> {
         let letters = match spool.read(path, &self.writer.schema) {
             Ok(letters) => letters,
             Err(error @ SpoolError::Arrow { .. }) => {
@@ -285,7 +286,7 @@ impl Letters {
             }
             Err(error) => return Err(error.into()),
         };
-        let Tried { refused, rest, .. } = self.append(&letters).await?;
+        let AppendOutcome { refused, rest, .. } = self.append(&letters).await?;
         let (rest, away) = rest.unzip();
         let mut left: Vec<RecordBatch> = rest.into_iter().collect();
         let mut aside = Ok(());
@@ -317,7 +318,7 @@ impl Letters {
     }
 
     /// Tells that letters stay in the spool: at once, and then now and then.
-    fn tell(&self, error: &Stays) {
+    fn tell(&self, error: &CarryOverError) {
         let mut told = lock(&self.told);
         if told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
             return;

@@ -17,7 +17,7 @@ const QUEUED_PER_WORKER: usize = 2;
 
 /// Why it did not come to its end.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Broken<E> {
+pub(crate) enum LineError<E> {
     /// Somebody failed.
     Failed(E),
     /// A thread panicked.
@@ -32,11 +32,11 @@ pub(crate) fn run<I: Send, O: Send, E: Send, R, W: FnMut(I) -> Result<O, E>>(
     worker: impl Fn() -> W + Sync,
     mut write: impl FnMut(O) -> Result<Option<R>, E>,
     interrupt: impl Fn() + Sync,
-) -> Result<Option<R>, Broken<E>> {
+) -> Result<Option<R>, LineError<E>> {
     let queued = workers * QUEUED_PER_WORKER;
     std::thread::scope(|scope| {
         let (to_workers, from_reader) = bounded::<(u64, I)>(queued);
-        let (to_writer, from_workers) = bounded::<(u64, Result<O, Broken<E>>)>(queued);
+        let (to_writer, from_workers) = bounded::<(u64, Result<O, LineError<E>>)>(queued);
         // What overtakes something slow waits in the writer: the reader gets no further ahead of it than
         // there are permits, of which each written piece gives one back.
         let (permit, permits) = bounded::<()>(2 * queued + workers);
@@ -89,9 +89,11 @@ fn named<'scope, T: Send + 'scope>(
 }
 
 /// Runs something, and makes an error of its panic.
-fn guarded<T, E>(thread: &str, run: impl FnOnce() -> T) -> Result<T, Broken<E>> {
-    catch_unwind(AssertUnwindSafe(run))
-        .map_err(|panic| Broken::Panicked { thread: thread.to_owned(), message: message(&*panic) })
+fn guarded<T, E>(thread: &str, run: impl FnOnce() -> T) -> Result<T, LineError<E>> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| LineError::Panicked {
+        thread: thread.to_owned(),
+        message: message(&*panic),
+    })
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {
@@ -104,10 +106,10 @@ fn read_all<I, E>(
     read: &mut impl FnMut() -> Result<Option<I>, E>,
     to: &Sender<(u64, I)>,
     permits: &Receiver<()>,
-) -> Result<(), Broken<E>> {
+) -> Result<(), LineError<E>> {
     let mut number = 0;
     while permits.recv().is_ok()
-        && let Some(piece) = read().map_err(Broken::Failed)?
+        && let Some(piece) = read().map_err(LineError::Failed)?
     {
         if to.send((number, piece)).is_err() {
             break;
@@ -121,13 +123,13 @@ fn work<I, O, E, W: FnMut(I) -> Result<O, E>>(
     name: &str,
     worker: &impl Fn() -> W,
     from: &Receiver<(u64, I)>,
-    to: &Sender<(u64, Result<O, Broken<E>>)>,
+    to: &Sender<(u64, Result<O, LineError<E>>)>,
 ) {
     let mut worker = worker();
     for (number, piece) in from {
         let done = guarded(name, || worker(piece));
-        let done = done.and_then(|done| done.map_err(Broken::Failed));
-        let is_over = matches!(done, Err(Broken::Panicked { .. }));
+        let done = done.and_then(|done| done.map_err(LineError::Failed));
+        let is_over = matches!(done, Err(LineError::Panicked { .. }));
         if to.send((number, done)).is_err() || is_over {
             break;
         }
@@ -137,15 +139,15 @@ fn work<I, O, E, W: FnMut(I) -> Result<O, E>>(
 /// Hands on what comes from the workers in the order in which it was read, and a permit for each, until
 /// the queue or the run ends.
 fn write_all<O, E, R>(
-    from: &Receiver<(u64, Result<O, Broken<E>>)>,
+    from: &Receiver<(u64, Result<O, LineError<E>>)>,
     permit: &Sender<()>,
     write: &mut impl FnMut(O) -> Result<Option<R>, E>,
-) -> Result<Option<R>, Broken<E>> {
+) -> Result<Option<R>, LineError<E>> {
     let mut in_order = Reorder::default();
     for (number, done) in from {
         in_order.push(number, done?);
         while let Some(done) = in_order.pop() {
-            if let Some(said) = write(done).map_err(Broken::Failed)? {
+            if let Some(said) = write(done).map_err(LineError::Failed)? {
                 return Ok(Some(said));
             }
             // Fails only where the reader has ended and wants none.
@@ -165,7 +167,7 @@ mod tests {
     /// So long a test waits for what is to end at once.
     const DEADLINE: Duration = Duration::from_secs(60);
 
-    type Ran = Result<Option<u64>, Broken<&'static str>>;
+    type Ran = Result<Option<u64>, LineError<&'static str>>;
 
     /// Runs a line over numbers on a thread, which must end.
     fn ends(
@@ -203,7 +205,7 @@ mod tests {
     fn a_panic_of_one_worker_of_several_ends_it_and_names_the_worker() {
         for workers in [1, 2, 5] {
             let panics = |n| if n == 3 { panic!("at {n}") } else { Ok(n) };
-            let Err(Broken::Panicked { thread, message }) =
+            let Err(LineError::Panicked { thread, message }) =
                 ends(workers, panics, |_| Ok(None), 1000)
             else {
                 panic!("it does not end by the panic");
@@ -216,8 +218,8 @@ mod tests {
     #[test]
     fn an_error_or_a_word_of_anybody_ends_it() {
         let fails = |n| if n == 100 { Err("worker") } else { Ok(n) };
-        assert_eq!(ends(2, fails, |_| Ok(None), 1000), Err(Broken::Failed("worker")));
-        assert_eq!(ends(2, Ok, |_| Err("writer"), 1000), Err(Broken::Failed("writer")));
+        assert_eq!(ends(2, fails, |_| Ok(None), 1000), Err(LineError::Failed("worker")));
+        assert_eq!(ends(2, Ok, |_| Err("writer"), 1000), Err(LineError::Failed("writer")));
         assert_eq!(ends(2, Ok, |n| Ok((n == 7).then_some(n)), 1000), Ok(Some(7)));
     }
 
@@ -226,7 +228,7 @@ mod tests {
         let read = || -> Result<Option<u64>, ()> { panic!("no more") };
         let ran = run(2, read, || Ok, |_| Ok(None::<()>), || {});
         let (thread, message) = ("reader".to_owned(), "no more".to_owned());
-        assert_eq!(ran, Err(Broken::Panicked { thread, message }));
+        assert_eq!(ran, Err(LineError::Panicked { thread, message }));
     }
 
     #[test]
@@ -246,6 +248,6 @@ mod tests {
             let interrupt = || interrupt.send(()).unwrap_or_default();
             done.send(run(2, read, || Ok, |_: u64| Err::<Option<u64>, _>("writer"), interrupt))
         });
-        assert_eq!(ran.recv_timeout(DEADLINE).expect("it ends"), Err(Broken::Failed("writer")));
+        assert_eq!(ran.recv_timeout(DEADLINE).expect("it ends"), Err(LineError::Failed("writer")));
     }
 }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::claim::Claim;
 use super::judge::Judge;
-use super::line::{self, Broken};
+use super::line::{self, LineError};
 use super::stop::Stop;
 use super::transform::{Finished, Worker};
 use crate::context::Context;
@@ -94,11 +94,11 @@ impl LoadError {
     }
 }
 
-impl From<Broken<LoadError>> for LoadError {
-    fn from(broken: Broken<LoadError>) -> Self {
+impl From<LineError<LoadError>> for LoadError {
+    fn from(broken: LineError<LoadError>) -> Self {
         match broken {
-            Broken::Failed(error) => error,
-            Broken::Panicked { thread, message } => Self::Panicked { thread, message },
+            LineError::Failed(error) => error,
+            LineError::Panicked { thread, message } => Self::Panicked { thread, message },
         }
     }
 }

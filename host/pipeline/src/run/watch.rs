@@ -82,7 +82,7 @@ struct Known {
     watch: Watch,
     /// Those with which nothing is to be done any more.
     over: HashSet<String>,
-    aside: HashMap<String, Aside>,
+    aside: HashMap<String, SetAside>,
     /// Files that may still grow, since when they are listed as they are.
     resting: HashMap<String, Instant>,
     /// URIs of what was passed over, which was said.
@@ -92,7 +92,7 @@ struct Known {
 }
 
 /// An object that could not be loaded.
-struct Aside {
+struct SetAside {
     object: FailedObject,
     wait: Duration,
     due: Instant,
@@ -154,7 +154,7 @@ impl Known {
     fn set_aside(&mut self, failed: Failed) {
         let before = self.aside.get(&failed.name).map(|aside| aside.wait * 2);
         let wait = before.unwrap_or(self.watch.interval).min(LONGEST_WAIT);
-        let aside = Aside { object: failed.object, wait, due: Instant::now() + wait };
+        let aside = SetAside { object: failed.object, wait, due: Instant::now() + wait };
         self.aside.insert(failed.name, aside);
     }
 

@@ -14,7 +14,7 @@ use crate::kind::{Columns, ELEMENT, Node, marked};
 use clickmill_core::path::MAX_NAME_BYTES;
 
 /// The columns of an answer, each with what was announced of it.
-pub(super) struct Said<'a> {
+pub(super) struct AnswerColumns<'a> {
     columns: Vec<Option<Column>>,
     nodes: Vec<&'a Node>,
     /// By column that is a record: its fields, in the announced order, by their places.
@@ -32,7 +32,7 @@ struct Slots {
     of: &'static str,
 }
 
-impl<'a> Said<'a> {
+impl<'a> AnswerColumns<'a> {
     /// Finds for each column what was announced of it.
     pub(super) fn new(columns: Vec<Column>, writes: &'a Columns) -> Result<Self, AnswerError> {
         let mut said = Self {
