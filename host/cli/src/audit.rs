@@ -34,9 +34,9 @@ Examples:
   clickmill audit verify host/pipelines/stream.toml --head \"$HEAD\"
   clickmill audit list --limit 5
 
-An entry that was changed, removed, moved or added in a file is told by the file itself. An end that was cut off, or a file that was written anew, is told by the table audit_log: that of the pipeline file, or of the warehouse's dataset clickstream_analytics where none is named. A pipeline that runs on several machines writes a chain on each; those whose files are not here are verified in the table. File and table written anew by whoever may write both are told by a head: a run logs it at its start and its end, `verify` says it too, and whoever notes it elsewhere asks for it with --head.";
+A file shows by itself that an entry was changed, removed, moved or added. That its end was cut off, or all of it was written anew, shows in comparison with the table audit_log: that of the pipeline file, or of the warehouse's dataset clickstream_analytics where none is named. A pipeline that runs on several machines writes a chain on each; chains whose files are not here are verified in the table. Whoever may write to both file and table may write both anew, and only the head shows that: a run logs it at its start and its end, and `verify` prints it. Note it elsewhere, and give it with --head.";
 
-/// Looks at who changed what
+/// Show who changed what in a pipeline, and check that the log is whole
 #[derive(Debug, Subcommand)]
 pub(super) enum Audit {
     /// Check that no entry was changed, removed, moved or added

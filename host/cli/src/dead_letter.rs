@@ -1,4 +1,4 @@
-//! `clickmill dead-letter`: what was refused, and why.
+//! `clickmill dead-letter`: what was rejected, and why.
 
 mod replay;
 
@@ -26,18 +26,18 @@ Examples:
   clickmill dead-letter list --where \"code = 'unknown_code'\" --limit 5
   clickmill dead-letter show 0a1b2c3d
 
-A letter that is not sealed is entered into the audit log before it is shown.";
+Showing a letter that is not sealed is entered into the audit log first.";
 
-/// Looks at what was refused, and replays it
+/// List, show and replay rejected records
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadLetter {
     /// List letters, newest first
     List(List),
-    /// Show a letter whole
+    /// Show one letter in full
     Show(Show),
     /// Run letters through the plugins once more
     Replay(replay::Replay),
-    /// Run a letter through the very plugins that refused it, stage by stage
+    /// Run a letter through the plugins that rejected it, stage by stage
     Explain(replay::Explain),
 }
 

@@ -28,7 +28,7 @@ The processes that run a pipeline whose file has swap.fleet are its fleet. They 
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(super) enum FleetVerb {
-    /// Say which plugin set is in effect, what is voted on, and what each replica runs
+    /// Show which plugin set is in effect, what is voted on, and what each replica runs
     Status(Status),
     /// Propose another plugin set, and wait until all replicas run it or none does
     Swap(Box<Swap>),
@@ -43,7 +43,7 @@ Examples:
 
 A replica that has given no sign of life for three intervals (swap.fleet_interval_secs) is gone: it is not waited for.";
 
-/// Say which plugin set is in effect, what is voted on, and what each replica runs
+/// Show which plugin set is in effect, what is voted on, and what each replica runs
 #[derive(Debug, Args)]
 #[command(after_help = STATUS_EXAMPLES)]
 pub(super) struct Status {

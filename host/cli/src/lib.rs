@@ -95,19 +95,19 @@ enum Verb {
     Top(top::Top),
     /// Show rows of a running pipeline as they pass
     Tap(tap::Tap),
-    /// Look at what was refused, and replay it
+    /// List, show and replay rejected records
     #[command(subcommand)]
     DeadLetter(dead_letter::DeadLetter),
     /// Show which objects are loaded and which are not, and load those once more
     #[command(subcommand)]
     Loads(loads::Loads),
-    /// Say who changed what in a pipeline, and whether that record is whole
+    /// Show who changed what in a pipeline, and check that the log is whole
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Show and make the tables and views of a pipeline in BigQuery
     #[command(subcommand)]
     Tables(tables::Tables),
-    /// Take care of the folder that the tables are in
+    /// Maintain the folder that the tables are in
     #[command(subcommand)]
     Warehouse(warehouse::Maintenance),
     /// List the roles a pipeline needs on Google Cloud, for the host and for readers

@@ -25,16 +25,16 @@ Examples:
   clickmill loads retry host/pipelines/batch.toml
   clickmill loads retry host/pipelines/batch_gcp.toml 0a1b2c3d
 
-An object that can't be loaded does not keep the others from it. It stays in this list until it is loaded, or another of its name is. A watched source tries it again by itself, after waits that grow.";
+An object that can't be loaded does not keep others from being loaded. It stays in this list until it is loaded, or another of its name is. A watched source tries it again by itself, after waits that grow.";
 
-/// Shows which objects are loaded and which are not, and loads those once more
+/// Show which objects are loaded and which are not, and load those once more
 #[derive(Debug, Subcommand)]
 pub(super) enum Loads {
-    /// List loads: those that failed, then those that happened, newest first
+    /// List loads: those that failed, then those that succeeded, newest first
     List(List),
-    /// Show a load whole
+    /// Show one load in full
     Show(Show),
-    /// Load what failed once more, now
+    /// Load failed objects again, now
     Retry(Retry),
 }
 
@@ -44,7 +44,7 @@ pub(super) struct List {
     #[command(flatten)]
     whose: LoadsArgs,
 
-    /// Only those that failed and have not happened since
+    /// Only those that failed and have not succeeded since
     #[arg(long)]
     failed: bool,
 
@@ -192,7 +192,7 @@ impl Retry {
         }
         failed.retain(|f| ids.is_empty() || ids.iter().any(|id| f.load_id.starts_with(id)));
         if failed.is_empty() {
-            eprintln!("no load has failed that has not happened since");
+            eprintln!("no load has failed that has not succeeded since");
         }
         let only = failed.into_iter().map(|failed| failed.object).collect();
         let options = RunOptions { only: Some(only), ..RunOptions::default() };

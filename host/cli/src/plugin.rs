@@ -42,13 +42,13 @@ pub(super) enum Plugin {
     New(new::New),
     /// Build plugins into components
     Build(Build),
-    /// Say what a component is, what it wants and how it is configured
+    /// Show what a component is, what it wants and how it is configured
     Inspect(Inspect),
     /// Run a plugin's golden cases
     Test(test::Test),
     /// Measure what a plugin's rows cost, against another version too
     Bench(bench::Bench),
-    /// Say where a plugin's fuel goes, by function
+    /// Show where a plugin's fuel goes, by function
     Profile(profile::Profile),
     /// Push a plugin to an OCI registry
     Push(registry::Push),

@@ -21,7 +21,7 @@ Examples:
   clickmill dead-letter replay host/pipelines/stream.toml --where \"code = 'bad_ip'\"
   clickmill dead-letter replay host/pipelines/batch.toml --plugin validate=plugins/validate --dry-run
 
-Letters go from their original bytes through the plugins that run now: those of the last swap, or of the pipeline file. Good rows are written once, however often this is killed and repeated; their letters are resolved, and left out from then on. Of the others the attempt is counted: the view dead_letters has it.";
+Letters go from their original bytes through the plugins that run now: those of the last swap, or of the pipeline file. Good rows are written once, however often this is killed and repeated; their letters are resolved, and left out from then on. Attempts for the others are counted in the view dead_letters.";
 
 /// Run dead letters through the plugins once more
 #[derive(Debug, Args)]
@@ -51,9 +51,9 @@ const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   clickmill dead-letter explain host/pipelines/stream.toml 0a1b2c3d
 
-Shows the row as it came in and after each stage, and why it is refused. The plugins are those that refused it, by their digest, whatever runs now. Prints the row's values: they may be secret.";
+Shows the row as it came in and after each stage, and why it is rejected. The plugins are those that rejected it, by their digest, whatever runs now. Prints the row's values: they may be secret.";
 
-/// Run a letter through the very plugins that refused it, stage by stage
+/// Run a letter through the plugins that rejected it, stage by stage
 #[derive(Debug, Args)]
 #[command(after_help = EXPLAIN_EXAMPLES)]
 pub(crate) struct Explain {

@@ -23,7 +23,7 @@ One call is made again and again, and each time it ends after a little more fuel
 /// Functions that are printed.
 const PRINTED: usize = 20;
 
-/// Say where a plugin's fuel goes, by function
+/// Show where a plugin's fuel goes, by function
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Profile {

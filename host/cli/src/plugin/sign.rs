@@ -43,7 +43,7 @@ pub(crate) struct Sign {
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
 
-    /// Stage that it is meant for, of any number [default: the file's name without its ending]
+    /// Stage that it is meant for (may be repeated) [default: the file's name without its ending]
     #[arg(long = "stage", value_name = "STAGE")]
     stages: Vec<StageName>,
 
