@@ -22,7 +22,7 @@ Examples:
   clickmill top --admin 127.0.0.1:41233
   clickmill top --json | jq .rates
 
-Tab shows the next pipeline where several run; q, Esc or Ctrl-C ends it. Where standard output is no terminal, it prints once and ends. Pipelines that others run, or that run elsewhere, are named by --admin.";
+Tab shows the next pipeline where several run; q, Esc or Ctrl-C ends it. Where standard output is not a terminal, it prints once and ends. Pipelines that others run, or that run elsewhere, are named by --admin.";
 
 /// Shows how the pipelines that you run on this machine do: rates, latency, plugins, swaps, rejects
 #[derive(Debug, Args)]

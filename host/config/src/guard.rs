@@ -39,7 +39,7 @@ pub(super) fn check(guard: &Guard, sink: &Sink, problems: &mut Vec<Problem>) {
     for (column, _) in guard.allow.iter().filter(|(column, _)| !names.contains(column)) {
         let near = near(column, names.iter().map(String::as_str));
         let near = near.map(|near| format!(", where `{near}` is one")).unwrap_or_default();
-        let message = format!("is no column of a table of this pipeline{near}");
+        let message = format!("is not a column of a table of this pipeline{near}");
         problem(problems, &format!("guard.allow.{column}"), message);
     }
 }

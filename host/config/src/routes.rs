@@ -44,7 +44,7 @@ fn check_route(
     let condition = match route.condition.parse::<Condition>() {
         Ok(condition) => Some(condition),
         Err(error) => {
-            problem(problems, &format!("{section}.where"), format!("is no condition: {error}"));
+            problem(problems, &format!("{section}.where"), format!("is not a condition: {error}"));
             None
         }
     };

@@ -169,7 +169,7 @@ fn schema_reference(value: &mut Json, path: &str, folder: &Path, problems: &mut 
     let Json::Object(table) = value else { return };
     let Some(Json::String(file)) = table.get("schema") else { return };
     if let Some(other) = table.keys().find(|key| !["schema", "except"].contains(&key.as_str())) {
-        let message = "is no key of a table's columns, only: schema, except".to_owned();
+        let message = "is not a key of a table's columns, only: schema, except".to_owned();
         problem(problems, &format!("{path}.{other}"), message);
     }
     let names = |list: &Json| -> Option<Vec<String>> {
@@ -178,7 +178,7 @@ fn schema_reference(value: &mut Json, path: &str, folder: &Path, problems: &mut 
     let except = table.get("except").map(|list| {
         names(list).unwrap_or_else(|| {
             let message =
-                "is no list of columns: wanted `[\"column\", \"record.field\"]`".to_owned();
+                "is not a list of columns: wanted `[\"column\", \"record.field\"]`".to_owned();
             problem(problems, &format!("{path}.except"), message);
             Vec::new()
         })

@@ -74,7 +74,7 @@ fn elements(lists: &ListArray) -> Result<(OffsetBuffer<i32>, ArrayRef), ArrowErr
 
 fn other(wanted: &Field, array: &ArrayRef) -> ArrowError {
     let (wanted, got) = (wanted.to_string(), array.data_type());
-    ArrowError::CastError(format!("{got} is no `{wanted}`"))
+    ArrowError::CastError(format!("{got} is not a `{wanted}`"))
 }
 
 /// Whether it is the type of texts, plain or as a dictionary.

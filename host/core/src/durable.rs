@@ -53,7 +53,7 @@ fn make(path: &Path, create: impl FnOnce(&Path) -> io::Result<()>) -> io::Result
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => sync_name(path),
         // What is in the way is not what was to be made.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let why = format!("`{}` is no folder", path.display());
+            let why = format!("`{}` is not a folder", path.display());
             Err(io::Error::new(ErrorKind::NotADirectory, why))
         }
         Err(error) => Err(error),

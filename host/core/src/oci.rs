@@ -30,7 +30,7 @@ pub struct Reference {
 /// A text that is no reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is no reference to a registry: {what}, wanted `oci://HOST/REPOSITORY:TAG` or `oci://HOST/REPOSITORY@sha256:DIGEST`"
+    "`{text}` is not a reference to a registry: {what}, wanted `oci://HOST/REPOSITORY:TAG` or `oci://HOST/REPOSITORY@sha256:DIGEST`"
 )]
 pub struct NotAReference {
     text: String,
@@ -169,7 +169,7 @@ impl FromStr for Reference {
             None => (rest, None),
         };
         if digest.is_some_and(|digest| !is_digest(digest)) {
-            return Err(wrong("what follows `@` is no digest"));
+            return Err(wrong("what follows `@` is not a digest"));
         }
         let (host, rest) = rest.split_once('/').ok_or_else(|| wrong("it has no repository"))?;
         if !is_host(host) {

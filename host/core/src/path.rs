@@ -23,7 +23,7 @@ pub struct Path(Arc<[Box<str>]>);
 pub enum NotAPath {
     /// A name is missing.
     #[error(
-        "`{0}` is no path of a column: wanted names with dots between them, such as `items.price`"
+        "`{0}` is not a path of a column: wanted names with dots between them, such as `items.price`"
     )]
     Empty(String),
     /// A name is too long.

@@ -58,7 +58,7 @@ impl Recoded {
                 DecoderResult::OutputFull => {}
                 DecoderResult::Malformed(..) => {
                     let what =
-                        format!("there are bytes that are no text in {}", self.encoding.name());
+                        format!("there are bytes that are not text in {}", self.encoding.name());
                     return Err(io::Error::new(ErrorKind::InvalidData, what));
                 }
             }

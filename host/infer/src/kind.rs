@@ -132,7 +132,7 @@ pub(crate) fn decide(seen: &Seen, name: &str) -> Decided {
         0 => why,
         _ => {
             let word = format!(
-                "{nothing} words such as `NA` are null, and so is what is no value of the type, counted"
+                "{nothing} words such as `NA` are null, and so is what is not a value of the type, counted"
             );
             if why.is_empty() { word } else { format!("{why}; {word}") }
         }

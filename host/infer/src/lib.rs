@@ -181,7 +181,7 @@ fn read(records: &Records) -> Result<Vec<Value>, String> {
             // What is no JSON becomes a dead letter; where much of it is none, it is something else.
             if all.is_empty() || all.len() * 2 < texts.len() {
                 let (bad, count) = (texts.len() - all.len(), texts.len());
-                return Err(format!("{bad} of {count} records are no JSON"));
+                return Err(format!("{bad} of {count} records are not JSON"));
             }
             Ok(all)
         }

@@ -115,7 +115,7 @@ fn column<'a>(
             column.kind = Kind::Record;
             return column;
         }
-        "objects that are no records: their keys differ, or they have none".to_owned()
+        "objects that are not records: their keys differ, or they have none".to_owned()
     } else if node.null_elements > 0 {
         "lists with nulls in them, which no list of a table has".to_owned()
     } else if held.lists > 0 && held.objects == 0 && held.scalars.count == 0 {

@@ -102,7 +102,7 @@ fn keys_that_are_values_of_persons_name_no_columns_and_are_cleaned() {
 fn what_no_pipeline_can_be_made_of_is_refused_in_words() {
     for (records, wanted) in [
         (json(&["1", "2"]), "no record is a JSON object"),
-        (json(&["{", "{", "{\"a\": 1}"]), "2 of 3 records are no JSON"),
+        (json(&["{", "{", "{\"a\": 1}"]), "2 of 3 records are not JSON"),
         (json(&[&format!("[{}{{}}]", "{},".repeat(10_000))]), "jq -c"),
     ] {
         let why = proposed(&records).expect_err("no pipeline");

@@ -67,7 +67,7 @@ def read(pipe: typing.IO[bytes]) -> Frame | None:
         return None
     length, kind, _, table = _HEADER.unpack(header)
     if length > _MAX_FRAME_BYTES or kind not in Kind._value2member_map_:
-        raise ValueError(f"what comes is no frame: kind {kind}, {length} bytes")
+        raise ValueError(f"what comes is not a frame: kind {kind}, {length} bytes")
     body = pipe.read(length)
     return Frame(Kind(kind), table, body) if len(body) == length else None
 

@@ -116,7 +116,7 @@ pub fn read<H: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<Fram
         other => other?,
     }
     let length = u32::from_le_bytes(length) as usize;
-    let odd = || io::Error::new(io::ErrorKind::InvalidData, "this is no frame");
+    let odd = || io::Error::new(io::ErrorKind::InvalidData, "this is not a frame");
     if !(12..=MAX_FRAME_BYTES).contains(&length) {
         return Err(odd());
     }

@@ -144,7 +144,7 @@ impl Auth {
         let text = STANDARD.decode(auth.trim()).ok().and_then(|text| String::from_utf8(text).ok());
         let pair = text.as_deref().and_then(|text| text.split_once(':'));
         let (name, password) =
-            pair.ok_or("`auth` of Docker's configuration is no `NAME:PASSWORD` in base64")?;
+            pair.ok_or("`auth` of Docker's configuration is not a `NAME:PASSWORD` in base64")?;
         Ok(Some(Credentials::new(name, password.trim_end_matches('\0'), FROM)))
     }
 }

@@ -295,7 +295,8 @@ impl Needs {
 /// What `find` answers.
 pub(super) fn found(answer: Result<now::Column, LookupError>) -> Result<Column, LookupError> {
     // Lookup tables have texts only.
-    let none = || LookupError::MalformedKeys("the answer is no column of contract 0.1".to_owned());
+    let none =
+        || LookupError::MalformedKeys("the answer is not a column of contract 0.1".to_owned());
     Column::of(answer?).ok_or_else(none)
 }
 

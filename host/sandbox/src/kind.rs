@@ -207,7 +207,7 @@ impl Columns {
                 let node = &mut level.all[at];
                 if !is_it && node.data_type != DataType::Record {
                     return Err(format!(
-                        "`{path}` is a field of `{path_here}`, which is no record"
+                        "`{path}` is a field of `{path_here}`, which is not a record"
                     ));
                 }
                 level = &mut node.fields;

@@ -286,10 +286,10 @@ fn parse(text: &str) -> Result<SignatureBox, SignatureError> {
     };
     // The library takes a signature for whole, and panics where it is not.
     if !is_base64(of_content, SIGNATURE_BYTES) {
-        return Err(malformed("its second line is no whole signature"));
+        return Err(malformed("its second line is not a whole signature"));
     }
     if !is_base64(of_comment, COMMENT_SIGNATURE_BYTES) {
-        return Err(malformed("its fourth line is no whole signature"));
+        return Err(malformed("its fourth line is not a whole signature"));
     }
     SignatureBox::from_string(text).map_err(|_| malformed("it is not in minisign's format"))
 }

@@ -326,8 +326,8 @@ fn what_is_no_frame_or_no_element_ends_the_process_with_an_error_that_says_so() 
         ),
         (frame(Kind::Hello, br#"{"protocol": 2}"#), "the caller speaks protocol 2"),
         (after(&hello), "the caller sends a frame of kind 1"),
-        (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "which is no header of a caller's frame"),
-        (after(&header(4, 16)), "which is no header of a caller's frame"),
+        (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "which is not a header of a caller's frame"),
+        (after(&header(4, 16)), "which is not a header of a caller's frame"),
         (after(&header(u32::MAX, 2)), "a frame has 4294967295 bytes, the limit is 67108864"),
         (
             after(&header(64 << 20, 2)),
@@ -338,8 +338,11 @@ fn what_is_no_frame_or_no_element_ends_the_process_with_an_error_that_says_so() 
             "standard input ends within a frame, after 300 of its",
         ),
         (after(&frame(Kind::Batch, b"")), "element 0 has no record batch"),
-        (after(&frame(Kind::Batch, &batch[..batch.len() / 2])), "element 0 is no Arrow IPC stream"),
-        (after(&frame(Kind::Batch, &[0x5a; 4096])), "element 0 is no Arrow IPC stream"),
+        (
+            after(&frame(Kind::Batch, &batch[..batch.len() / 2])),
+            "element 0 is not an Arrow IPC stream",
+        ),
+        (after(&frame(Kind::Batch, &[0x5a; 4096])), "element 0 is not an Arrow IPC stream"),
         (
             after(&frame(Kind::Batch, &tables::lacking(&one, "ingest_time"))),
             "element 0 lacks column `ingest_time`",

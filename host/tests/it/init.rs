@@ -399,7 +399,7 @@ fn nothing_is_written_over_and_what_cannot_be_read_is_named() {
         ("a.parquet", &b"PAR1\x15\x04"[..], "is Parquet"),
         ("b.json", b"[\n  {\"a\": 1},\n  {\"a\": 2}\n]\n", "jq -c"),
         ("c.csv", b"", "holds nothing to look at"),
-        ("d.bin", b"a\0\0\0b\xff", "is no text"),
+        ("d.bin", b"a\0\0\0b\xff", "is not text"),
     ] {
         scratch.write(file, bytes);
         refused(&scratch.run(&["init", file, "--output", "other"]), wanted);

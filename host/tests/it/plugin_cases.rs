@@ -358,7 +358,7 @@ fn dead_letters_become_cases_of_what_the_plugin_makes_of_their_rows() {
     assert_eq!(scratch.number(shown), 1);
 
     for (arguments, wanted) in [
-        (&["--name", "../x"][..], "`../x` is no name of a file"),
+        (&["--name", "../x"][..], "`../x` is not a name of a file"),
         (
             &["--name", "a", "--where", "code = 'none'"],
             "there is no letter that is not resolved and for which",

@@ -806,7 +806,7 @@ fn a_reference_that_is_none_is_told_with_all_else_that_is_wrong() {
     let told = talk(&output, &scratch);
     assert_eq!(output.status.code(), Some(2), "{told}");
     for part in [
-        "`plugin[0].component`: `oci://mask` is no reference",
+        "`plugin[0].component`: `oci://mask` is not a reference",
         "`plugin[1].component`: `oci://localhost/mask` has neither a tag nor a digest",
         "`plugin[2].watch`: is for files and crates",
         "`plugin[3].component`",

@@ -197,7 +197,7 @@ fn what_cannot_be_routed_is_told_before_anything_is_loaded() {
     for (from, to, told) in [
         ("kind = 'purchase'", "kind = purchase", "at character 8"),
         ("kind = 'purchase'", "gone = 'purchase'", "there is no column `gone`"),
-        ("kind = 'purchase'", "amount = 'purchase'", "is no value of column `amount`"),
+        ("kind = 'purchase'", "amount = 'purchase'", "is not a value of column `amount`"),
         ("\"shop.errors\"", "\"shop.events\"", "another table of this pipeline"),
     ] {
         scratch.write("bad.toml", text.replace(from, to));

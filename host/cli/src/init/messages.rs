@@ -78,7 +78,7 @@ pub(super) fn sample(subscription: &str, rows: u64, bar: &ProgressBar) -> Result
         payloads.into_iter().filter_map(|bytes| String::from_utf8(bytes).ok()).collect();
     let malformed = count - texts.len() as u64;
     if malformed * 2 > count {
-        let error = Failure::bad_input(format!("{malformed} of {count} messages are no text"));
+        let error = Failure::bad_input(format!("{malformed} of {count} messages are not text"));
         return Err(error.hint(
             "messages that are packed want `packed` in the configuration of `parse`: plugins/parse/README.md",
         ));

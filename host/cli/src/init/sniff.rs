@@ -52,7 +52,7 @@ pub(super) fn sniff(bytes: &[u8], is_whole: bool) -> Result<Found, Refused> {
         return Err(((*what).to_owned(), hint));
     }
     let encoding = encoding(bytes)
-        .ok_or_else(|| ("is no text".to_owned(), "only delimited text and JSON lines are read"))?;
+        .ok_or_else(|| ("is not text".to_owned(), "only delimited text and JSON lines are read"))?;
     let text = match encoding {
         Some(encoding) => encoding.decode(bytes).0.into_owned(),
         None => String::from_utf8_lossy(bytes).trim_start_matches('\u{feff}').to_owned(),
@@ -273,7 +273,7 @@ fn found(dialect: Dialect, encoding: Option<&'static Encoding>) -> Found {
     }
     if let Some(encoding) = encoding {
         lines.push(
-            "# It is no UTF-8. Where letters look wrong in the table, it is another encoding."
+            "# It is not UTF-8. Where letters look wrong in the table, it is another encoding."
                 .to_owned(),
         );
         settings.push(format!("encoding = {}", quoted(&encoding.name().to_ascii_lowercase())));
@@ -343,7 +343,7 @@ mod tests {
             (b"[\n  {\"a\": 1},\n  {\"a\": 2}\n]\n", "is JSON over several lines"),
             (b"PAR1\x15\x04", "is Parquet"),
             (b"PK\x03\x04\x14", "is a zip archive or a workbook"),
-            (b"a\0\0b\0", "is no text"),
+            (b"a\0\0b\0", "is not text"),
         ] {
             assert_eq!(lines(bytes), wanted, "{}", bytes.escape_ascii());
         }

@@ -204,7 +204,7 @@ pub(super) fn read_rows(path: &Path) -> Result<Vec<Map<String, Json>>, Failure> 
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let row = |(at, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|error| {
-            let line = format!("`{}`, line {}, is no JSON object", path.display(), at + 1);
+            let line = format!("`{}`, line {}, is not a JSON object", path.display(), at + 1);
             Failure::new(Exit::BadInput, anyhow::Error::new(error).context(line))
         })
     };

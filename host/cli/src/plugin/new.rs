@@ -110,7 +110,7 @@ fn check_name(language: Language, name: &str) -> Result<(), Failure> {
         Err(Failure::bad_input(format!("no plugin can be called `{name}`: {why}")).hint(hint))
     };
     if stage::check_name(name).is_err() || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
-        return refused("it is no name of a plugin and a stage");
+        return refused("it is not a name of a plugin and a stage");
     }
     if stage::ALL.contains(&name) {
         return refused("the host has a stage of that name");

@@ -40,7 +40,7 @@ pub enum BindError {
         column: Path,
     },
     /// The literal is no value of the column's type.
-    #[error("`{value}` is no value of column `{column}`, which is {wanted}")]
+    #[error("`{value}` is not a value of column `{column}`, which is {wanted}")]
     Value {
         /// The literal.
         value: String,

@@ -266,7 +266,7 @@ impl Reader<'_, '_> {
         let is_number = digits.starts_with(|c: char| c.is_ascii_digit())
             && number.parse::<f64>().is_ok_and(f64::is_finite);
         if !is_number {
-            return Err(self.error(from, format!("`{number}` is no number")));
+            return Err(self.error(from, format!("`{number}` is not a number")));
         }
         Ok(number.trim_start_matches('+').to_owned())
     }

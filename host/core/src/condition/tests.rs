@@ -168,14 +168,14 @@ fn what_does_not_fit_the_columns_is_told_before_any_row() {
         ("tags IS NULL", "column `tags` is a list"),
         ("tags.a = 'a'", "column `tags.a` is in a list"),
         ("kind", "column `kind` is neither true nor false"),
-        ("kind = 1", "`1` is no value of column `kind`"),
-        ("n = '1'", "`'1'` is no value of column `n`"),
-        ("n = 1.5", "`1.5` is no value of column `n`"),
-        ("n IN (1, 99999999999999999999)", "is no value of column `n`"),
-        ("total = 0.0000000001", "`0.0000000001` is no value of column `total`"),
-        ("fine = 'true'", "`'true'` is no value of column `fine`"),
-        ("fine > FALSE", "`FALSE` is no value of column `fine`"),
-        ("at > 'yesterday'", "`'yesterday'` is no value of column `at`"),
+        ("kind = 1", "`1` is not a value of column `kind`"),
+        ("n = '1'", "`'1'` is not a value of column `n`"),
+        ("n = 1.5", "`1.5` is not a value of column `n`"),
+        ("n IN (1, 99999999999999999999)", "is not a value of column `n`"),
+        ("total = 0.0000000001", "`0.0000000001` is not a value of column `total`"),
+        ("fine = 'true'", "`'true'` is not a value of column `fine`"),
+        ("fine > FALSE", "`FALSE` is not a value of column `fine`"),
+        ("at > 'yesterday'", "`'yesterday'` is not a value of column `at`"),
     ] {
         let error = bind(text);
         assert!(error.contains(told), "{text}: {error}");

@@ -99,7 +99,7 @@ fn wrong(column: &Column, at: &ColumnPath) -> Option<String> {
     } else if is_record && column.fields.is_empty() {
         Some("is a RECORD and has no `fields`".to_owned())
     } else if !is_record && !column.fields.is_empty() {
-        Some("has `fields` and is no RECORD".to_owned())
+        Some("has `fields` and is not a RECORD".to_owned())
     } else if is_record && at.names().len() > MAX_DEPTH {
         Some(format!("is deeper than {MAX_DEPTH} records, the most that BigQuery takes"))
     } else {

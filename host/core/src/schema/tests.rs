@@ -117,7 +117,7 @@ fn what_tables_do_not_have_is_refused_by_its_path_with_what_to_use() {
         (r#"{"name": "a", "type": "RECORD"}"#, "is a RECORD and has no `fields`"),
         (
             r#"{"name": "a", "type": "DATE", "fields": [{"name": "b", "type": "DATE"}]}"#,
-            "has `fields` and is no RECORD",
+            "has `fields` and is not a RECORD",
         ),
     ] {
         let said = refused(&format!("[{column}]"));

@@ -53,7 +53,7 @@ pub(super) enum FrameError {
     Cut { got: usize, wanted: usize },
     #[error("a frame has {bytes} bytes, the limit is {max}")]
     TooLong { bytes: usize, max: usize },
-    #[error("a frame begins with {header:02x?}, which is no header of a caller's frame")]
+    #[error("a frame begins with {header:02x?}, which is not a header of a caller's frame")]
     Header { header: [u8; HEADER_BYTES] },
 }
 
@@ -195,15 +195,15 @@ mod tests {
             (b"\xff\xff\xff\xff\x05\0\0\0{", "a frame has 4294967295 bytes, the limit is 100"),
             (
                 b"\x02\0\0\0\x10\0\0\0{}",
-                "a frame begins with [02, 00, 00, 00, 10, 00, 00, 00], which is no header of a caller's frame",
+                "a frame begins with [02, 00, 00, 00, 10, 00, 00, 00], which is not a header of a caller's frame",
             ),
             (
                 b"\x02\0\0\0\x05\0\x01\0{}",
-                "a frame begins with [02, 00, 00, 00, 05, 00, 01, 00], which is no header of a caller's frame",
+                "a frame begins with [02, 00, 00, 00, 05, 00, 01, 00], which is not a header of a caller's frame",
             ),
             (
                 b"GET / HTTP/1.1\r\n",
-                "a frame begins with [47, 45, 54, 20, 2f, 20, 48, 54], which is no header of a caller's frame",
+                "a frame begins with [47, 45, 54, 20, 2f, 20, 48, 54], which is not a header of a caller's frame",
             ),
         ] {
             assert_eq!(read_from(bytes).expect_err("no frame").to_string(), said);

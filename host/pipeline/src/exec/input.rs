@@ -49,7 +49,7 @@ pub(super) struct Messages {
 pub(super) fn read(body: Bytes, limits: BatchLimits) -> Result<Vec<Messages>, String> {
     // Whatever Arrow makes of bytes that are none of its own.
     let batch = catch_unwind(AssertUnwindSafe(|| batch(body)));
-    let batch = batch.unwrap_or_else(|_| Err("is no Arrow IPC stream".to_owned()))?;
+    let batch = batch.unwrap_or_else(|_| Err("is not an Arrow IPC stream".to_owned()))?;
     let columns = Columns::of(&batch)?;
     let mut cut: Vec<Messages> = Vec::new();
     let mut bytes = 0;
@@ -79,7 +79,7 @@ pub(super) fn read(body: Bytes, limits: BatchLimits) -> Result<Vec<Messages>, St
 /// The one record batch of a stream.
 fn batch(body: Bytes) -> Result<RecordBatch, String> {
     check(&body)?;
-    let wrong = |error| format!("is no Arrow IPC stream: {error}");
+    let wrong = |error| format!("is not an Arrow IPC stream: {error}");
     let mut buffer = Buffer::from(body);
     let (mut decoder, mut found) = (StreamDecoder::new(), None);
     while !buffer.is_empty() {
@@ -95,7 +95,7 @@ fn batch(body: Bytes) -> Result<RecordBatch, String> {
 
 /// Refuses what may become more than its bytes.
 fn check(mut rest: &[u8]) -> Result<(), String> {
-    let ends = || "is no Arrow IPC stream: it ends within a message".to_owned();
+    let ends = || "is not an Arrow IPC stream: it ends within a message".to_owned();
     while !rest.is_empty() {
         let begin = rest.strip_prefix(&[0xff; 4]).unwrap_or(rest);
         let (size, after) = begin.split_first_chunk().ok_or_else(ends)?;
@@ -104,8 +104,8 @@ fn check(mut rest: &[u8]) -> Result<(), String> {
             break;
         }
         let (head, after) = after.split_at_checked(size).ok_or_else(ends)?;
-        let message =
-            root_as_message(head).map_err(|error| format!("is no Arrow IPC stream: {error}"))?;
+        let message = root_as_message(head)
+            .map_err(|error| format!("is not an Arrow IPC stream: {error}"))?;
         if message.header_as_dictionary_batch().is_some() {
             return Err("has a dictionary, wanted plain columns".to_owned());
         }

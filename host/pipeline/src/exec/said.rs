@@ -53,7 +53,7 @@ pub(super) fn hello_of(body: &[u8]) -> Result<(), ExecError> {
     let what = match said {
         Ok(Hello { protocol: PROTOCOL }) => return Ok(()),
         Ok(Hello { protocol }) => format!("the caller speaks protocol {protocol}"),
-        Err(error) => format!("the caller's hello is no JSON of hello ({error})"),
+        Err(error) => format!("the caller's hello is not the JSON of a hello ({error})"),
     };
     Err(ExecError::Hello { what })
 }

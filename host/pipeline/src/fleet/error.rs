@@ -23,7 +23,7 @@ pub enum FleetError {
     },
     /// An object is none.
     #[error(
-        "`{path}` in the fleet's place `{uri}` is no entry of this version of clickmill: nothing is decided there until it is; remove it if a stranger wrote it"
+        "`{path}` in the fleet's place `{uri}` is not an entry of this version of clickmill: nothing is decided there until it is; remove it if a stranger wrote it"
     )]
     Malformed {
         /// The object.

@@ -244,7 +244,7 @@ impl Wanted<'_> {
                 && !self.offer.kinds.contains_key(path.first())
             {
                 problems.push(format!(
-                    "it writes `{}`, which is no path of a column",
+                    "it writes `{}`, which is not a path of a column",
                     path.to_string().escape_debug()
                 ));
             }

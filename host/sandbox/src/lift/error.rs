@@ -48,7 +48,7 @@ pub(crate) enum AnswerError {
     NotUtf8(String),
     #[error("column `{column}` holds text {got} of {values} at row {row}")]
     NotInDictionary { column: String, row: usize, got: u32, values: usize },
-    #[error("column `{column}` holds what is no JSON value at row {row}")]
+    #[error("column `{column}` holds what is not a JSON value at row {row}")]
     NotJson { column: String, row: usize },
     #[error("column `{column}` holds boolean {got} at row {row}, wanted 0 or 1")]
     NotABoolean { column: String, row: usize, got: u8 },

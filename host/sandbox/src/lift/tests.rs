@@ -419,17 +419,17 @@ fn values_of_each_type_are_looked_at_where_they_are_not_null() {
         (
             DataType::Json,
             Values::Jsons(texts(b"{\"a\":")),
-            "column `c` holds what is no JSON value at row 1",
+            "column `c` holds what is not a JSON value at row 1",
         ),
         (
             DataType::Json,
             Values::Jsons(texts(b"")),
-            "column `c` holds what is no JSON value at row 1",
+            "column `c` holds what is not a JSON value at row 1",
         ),
         (
             DataType::Json,
             Values::Jsons(texts(b"1 2")),
-            "column `c` holds what is no JSON value at row 1",
+            "column `c` holds what is not a JSON value at row 1",
         ),
         (DataType::Text, Values::Dictionary(dictionary), "column `c` holds text 2 of 2 at row 1"),
     ] {

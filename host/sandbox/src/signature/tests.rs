@@ -126,11 +126,11 @@ fn a_malformed_signature_is_refused() {
         let error = error.expect_err("refused").to_string();
         assert_eq!(error, format!("the signature is malformed: {expected}"));
     }
-    check("GA8=", "", "its second line is no whole signature");
+    check("GA8=", "", "its second line is not a whole signature");
     // Half a signature of the comment, which is whole base64.
     let half = TOOL_SIGNATURE.lines().nth(3).expect("four lines");
-    check(half, &half[..44], "its fourth line is no whole signature");
-    check(half, &half.replace('t', "?"), "its fourth line is no whole signature");
+    check(half, &half[..44], "its fourth line is not a whole signature");
+    check(half, &half.replace('t', "?"), "its fourth line is not a whole signature");
     check("RUR", "RVR", "it is not in minisign's format");
     check("untrusted comment: ", "comment: ", "it is not in minisign's format");
     check("\ntrusted comment: ", "\ncomment: ", "it is not in minisign's format");

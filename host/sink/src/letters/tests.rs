@@ -17,7 +17,7 @@ fn answer(changes: &[(&str, Json)]) -> ResultSet {
         ("stage", json!("parse")),
         ("plugin_set", json!("set")),
         ("code", json!("bad_number")),
-        ("errorMessage", json!("`price` is no number")),
+        ("errorMessage", json!("`price` is not a number")),
         ("payload", json!("YWJjAP8=")),
         ("pairs", json!(r#"[{"key":"clickmill.header","value":"a,b"}]"#)),
     ];
@@ -50,7 +50,7 @@ fn a_letter_is_what_was_refused() {
         stage: "parse".to_owned(),
         plugin_set: "set".to_owned(),
         code: "bad_number".to_owned(),
-        message: "`price` is no number".to_owned(),
+        message: "`price` is not a number".to_owned(),
     };
     assert_eq!(letters, [wanted]);
     for none in [Json::Null, json!("null"), json!("[]")] {

@@ -81,7 +81,7 @@ pub enum BucketError {
         told: String,
     },
     /// Its answer makes no sense.
-    #[error("bucket `{bucket}` answers what is no listing")]
+    #[error("bucket `{bucket}` answers what is not a listing")]
     Listing {
         /// The bucket.
         bucket: String,

@@ -205,7 +205,7 @@ fn text_is_no_json_and_json_is_text() {
         Projection::new(table, &[chain.columns[0].arrow()], &[]).err()
     };
     assert_eq!((fits(&json, &json), fits(&text, &json), fits(&text, &text)), (None, None, None));
-    let misfits = fits(&json, &text).expect("text is no JSON");
+    let misfits = fits(&json, &text).expect("text is not JSON");
     let said = misfits[0].to_string();
     assert_eq!(said, "column `raw` is JSON in the table, the chain gives Utf8");
 }

@@ -72,7 +72,7 @@ impl Record {
     ) -> Result<(), Failure> {
         let name = self.name.unwrap_or_else(|| "recorded".to_owned());
         if Path::new(&name).file_name() != Some(name.as_ref()) {
-            return Err(Failure::bad_input(format!("`{name}` is no name of a file")));
+            return Err(Failure::bad_input(format!("`{name}` is not a name of a file")));
         }
         let file = format!("{name}.json");
         let prepared =

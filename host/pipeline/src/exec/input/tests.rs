@@ -176,8 +176,8 @@ fn what_is_no_batch_of_messages_is_told() {
             stream(columns(), 2, IpcWriteOptions::default()),
             "has several record batches, wanted one",
         ),
-        (whole.slice(..whole.len() / 2), "is no Arrow IPC stream: it ends within a message"),
-        (Bytes::from_static(b"ARROW1"), "is no Arrow IPC stream"),
+        (whole.slice(..whole.len() / 2), "is not an Arrow IPC stream: it ends within a message"),
+        (Bytes::from_static(b"ARROW1"), "is not an Arrow IPC stream"),
         (Bytes::new(), "has no record batch, wanted one"),
     ] {
         let error = read(given, LIMITS).expect_err(said);

@@ -122,7 +122,7 @@ fn a_record_is_written_whole_or_field_by_field() {
         (vec![], vec![order(), id()], "and there is no such record here"),
         (vec![price()], vec![total(), items()], "it writes record `items` behind a field of it"),
         (vec![price()], vec![total(), total()], "it writes `items.total` twice"),
-        (vec![], vec![number("order..x")], "which is no path of a column"),
+        (vec![], vec![number("order..x")], "which is not a path of a column"),
     ] {
         let told = case.told(&reads, &writes);
         assert!(told.contains(wanted), "{wanted}: {told}");
