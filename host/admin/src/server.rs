@@ -1,4 +1,4 @@
-//! The server: connections, few at a time and none for ever. Whoever connects takes a descriptor of the
+//! The server: connections, few at a time and none forever. Whoever connects takes a descriptor of the
 //! process, and the pipeline wants some for its files.
 
 use std::io;
@@ -102,7 +102,7 @@ impl Places {
     }
 }
 
-/// Takes connections, for ever. Where there are many, `spare` answers in place of `router`.
+/// Takes connections, forever. Where there are many, `spare` answers in place of `router`.
 pub(super) async fn serve(listener: TcpListener, router: Router, spare: Router) {
     let mut places = Places::new(MAX_CONNECTIONS);
     let spare_places = Arc::new(Semaphore::new(MAX_SPARE));

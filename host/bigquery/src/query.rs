@@ -57,7 +57,7 @@ pub(super) fn value(value: Json, field: &TableFieldSchema) -> Json {
     one(value, field)
 }
 
-/// Likewise, of a single one.
+/// The same for a single value.
 fn one(value: Json, field: &TableFieldSchema) -> Json {
     match (field.r#type.as_str(), value) {
         ("RECORD" | "STRUCT", Json::Object(mut record)) => {

@@ -23,7 +23,7 @@ pub struct Sink {
     pub unrouted: Unrouted,
     /// What keeps the tables.
     pub place: Place,
-    /// How many days the warehouse keeps rows and dead letters; `None` is for ever.
+    /// How many days the warehouse keeps rows and dead letters; `None` is forever.
     pub retention_days: Option<u32>,
 }
 

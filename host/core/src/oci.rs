@@ -63,7 +63,7 @@ impl Reference {
         self.tag.as_deref()
     }
 
-    /// `sha256:…`, which is one thing's for ever.
+    /// `sha256:…`, which is one thing's forever.
     pub fn digest(&self) -> Option<&str> {
         self.digest.as_deref()
     }

@@ -56,7 +56,7 @@ impl Answers {
         asked.await
     }
 
-    /// Likewise, unless somebody asked the same lately. Who asks it at the same time waits for the one
+    /// Answers in turn, unless somebody asked the same lately. Who asks it at the same time waits for the one
     /// answer. A failure is none, and is asked anew.
     pub(super) async fn kept<E: From<TooMany>>(
         &self,

@@ -29,7 +29,7 @@ pub(super) fn read(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a file of text, likewise.
+/// Reads a file of text, within the same bounds.
 ///
 /// # Errors
 ///

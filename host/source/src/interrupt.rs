@@ -48,7 +48,7 @@ impl Interrupt {
     }
 }
 
-/// Reads on a thread of its own what may wait for ever, and whom nothing tells to stop. The thread is
+/// Reads on a thread of its own what may wait forever, and whom nothing tells to stop. The thread is
 /// left where the read is given up: it ends with the process.
 pub(super) struct ThreadReader {
     uri: String,

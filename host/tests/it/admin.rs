@@ -212,7 +212,7 @@ fn each_request_of_a_connection_that_is_kept_is_judged_by_itself() {
     if let Some((status, said)) = next(&mut stream) {
         assert_eq!((status, said.as_str()), (200, "ok\n"));
     }
-    // A connection that rests is not kept for ever.
+    // A connection that rests is not kept forever.
     let mut rests = connect(&live);
     rests.write_all(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").unwrap();
     assert!(rest(&mut rests).starts_with("HTTP/1.1 200"));

@@ -30,7 +30,7 @@ impl Live {
         Self::start_with(scratch, pipeline, arguments, &[])
     }
 
-    /// Likewise, with these variables in its environment.
+    /// The same, with these variables in its environment.
     #[track_caller]
     pub(crate) fn start_with(
         scratch: &Scratch,
@@ -136,7 +136,7 @@ fn through(scratch: &Scratch, extra: &str, misdeed: &str) -> PathBuf {
     scratch.write("hostile.toml", format!("{head}batch = {{ max_rows = 500 }}\n{extra}\n{stage}"))
 }
 
-/// Likewise, through the guest that writes what its lookup table `words` has: `old`.
+/// The same stream through the guest that writes what its lookup table `words` has: `old`.
 pub(crate) fn lookup(scratch: &Scratch) -> PathBuf {
     let words = scratch.write("words.csv", "key,word\nkey,old\n");
     let pipeline = through(scratch, "", "lookup");

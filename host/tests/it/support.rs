@@ -138,7 +138,7 @@ impl Scratch {
         self.command_of(Path::new(env!("CARGO_BIN_EXE_clickmill")), arguments)
     }
 
-    /// A copy of the binary, likewise.
+    /// A copy of the binary, in the scratch folder, with this warehouse.
     pub(crate) fn command_of(&self, binary: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary);
         command

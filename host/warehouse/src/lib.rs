@@ -74,7 +74,7 @@ pub struct Warehouse {
     uri: String,
     /// Whether this process has cleared up.
     swept: Arc<AtomicBool>,
-    /// For how many days after that of writing rows are kept; 0 is for ever.
+    /// For how many days after that of writing rows are kept; 0 is forever.
     retention_days: Arc<AtomicU32>,
     /// When this process found that its clock may be wrong.
     doubted: Arc<OnceLock<Instant>>,

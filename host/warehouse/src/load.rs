@@ -13,7 +13,7 @@
 //!    before 2. Killed: the next one removes the rest.
 //! 4. Files are staged. Killed: they are removed in the next one's 3.
 //! 5. They are made durable and published, the letters first, then the rows of each table; before, the
-//!    tables are listed ([`super::left`]). Killed: likewise, in all tables, whichever the pipeline file
+//!    tables are listed ([`super::left`]). Killed: the same, in all tables, whichever the pipeline file
 //!    names by then. Readers see them meanwhile.
 //! 6. The ledger's entry is created. From here on the load has happened, and nothing removes its files.
 //! 7. The staging folder is removed and the claim given back. Killed: who next finds the object loaded

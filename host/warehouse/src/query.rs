@@ -25,7 +25,7 @@ impl Warehouse {
         self.within(sql, parameters, Bounds::NONE).await
     }
 
-    /// Likewise, as much of them as is wanted.
+    /// The same, as much of them as is wanted.
     pub(super) async fn within(
         &self,
         sql: &str,

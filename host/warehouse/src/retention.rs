@@ -200,7 +200,7 @@ mod tests {
             left.retain(|path| path.contains("/t/load_date=2026"));
             (left, files)
         };
-        assert_eq!(scratch.expire(now()).await, 0, "for ever, unless told");
+        assert_eq!(scratch.expire(now()).await, 0, "forever, unless told");
         scratch.warehouse.keep_for(2);
         assert_eq!(scratch.expire(now()).await, 2);
         let (days, files) = left().await;

@@ -184,7 +184,7 @@ impl Taps {
         // It is never closed.
         let turn = self.checks.clone().acquire_owned().await;
         let (reads, condition) = (self.reads.clone(), condition.to_owned());
-        // To the end, also where nobody waits for it any more: else what takes for ever would be left to it.
+        // To the end, also where nobody waits for it any more: else what takes forever would be left to it.
         let checked = tokio::task::spawn_blocking(move || {
             let checked = reads.check(&condition);
             drop(turn);

@@ -67,7 +67,7 @@ impl Pace {
         Self { min_wait, max_wait, room, others, cut: Instant::now(), took }
     }
 
-    /// Waits until a batch has gathered for long enough whose first message came then. `None`, for ever, where
+    /// Waits until a batch has gathered for long enough whose first message came then. `None`, forever, where
     /// none has come yet.
     async fn ready(&mut self, first: Option<Instant>) {
         let due = first.map(|first| first + self.max_wait);

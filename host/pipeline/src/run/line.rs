@@ -237,7 +237,7 @@ mod tests {
         let (done, ran) = mpsc::channel();
         std::thread::spawn(move || {
             let mut first = true;
-            // Gives one number and then waits for ever, unless it is interrupted.
+            // Gives one number and then waits forever, unless it is interrupted.
             let read = move || {
                 if std::mem::take(&mut first) {
                     return Ok(Some(1));

@@ -9,7 +9,7 @@ use wasmtime::wasmparser::{Parser, Payload};
 /// Values that each turn of a loop moves by one place: the most that a block may take.
 const MOVED: usize = 1000;
 
-/// A module that runs at its start, for ever: each turn costs two fuel, and moves a thousand vectors.
+/// A module that runs at its start, forever: each turn costs two fuel, and moves a thousand vectors.
 fn moves_at_its_start() -> Module {
     let mut types = TypeSection::new();
     types.ty().function([], []);

@@ -303,7 +303,7 @@ fn commit(misdeed: &str, row: u32, rows: u32, mut output: Output) -> Result<Outp
             panic!("the memory is full");
         }
         "slow_death" => {
-            // Cheap work, a little of it for each row, and then for ever for this one.
+            // Cheap work, a little of it for each row, and then forever for this one.
             let mut sum = 0_u64;
             loop {
                 sum = std::hint::black_box(sum.wrapping_mul(31).wrapping_add(u64::from(row)));
@@ -379,7 +379,7 @@ fn spin() -> ! {
     }
 }
 
-/// Asks for tables by names of megabytes, for ever: next to no work here.
+/// Asks for tables by names of megabytes, forever: next to no work here.
 fn ask_names() -> ! {
     let name = zeros(3 << 20);
     loop {
