@@ -227,7 +227,11 @@ pub(super) async fn own_pages(
 /// The answer to a request of which it is not known who asks, which none is: it came by no connection, or
 /// past the gate.
 pub(super) fn unknown() -> Response {
-    answer_error(StatusCode::INTERNAL_SERVER_ERROR, "it is not known who asks".to_owned(), None)
+    answer_error(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "the caller's address is not known".to_owned(),
+        None,
+    )
 }
 
 /// A header that is text.

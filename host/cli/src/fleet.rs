@@ -249,7 +249,7 @@ fn conclude(fleet: &Fleet, number: u64, json: bool) -> Result<(), Failure> {
         let what =
             format!("entry {number} counts, and not all replicas have followed in time: {names}");
         return Err(Failure::new(Exit::Environment, anyhow::Error::msg(what))
-            .hint("clickmill fleet status PIPELINE.toml tells what keeps them"));
+            .hint("clickmill fleet status PIPELINE.toml shows what keeps them"));
     }
     if !json {
         let set = plugin_set.map(|set| set.to_string()).unwrap_or_default();

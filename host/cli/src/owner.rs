@@ -43,7 +43,7 @@ fn check_is_alone(folder: &Path, us: u32) -> io::Result<()> {
     let refuse = |path: &Path, why: &str| {
         let path = path.display();
         Err(io::Error::other(format!(
-            "`{path}` {why}, so nothing is said or believed there: name another place by XDG_RUNTIME_DIR or CLICKMILL_CACHE"
+            "`{path}` {why}, so it is not used for tokens: name another place by XDG_RUNTIME_DIR or CLICKMILL_CACHE"
         )))
     };
     // Of a link the other end may be exchanged.

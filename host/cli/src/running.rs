@@ -57,7 +57,7 @@ pub(super) fn announce(pipeline: Option<&str>, interface: &Interface) -> Option<
     }
     tracing::warn!(
         why = why.join("; "),
-        "there is no folder of one's own to say in where this process is: commands on this machine do not find it by themselves, and want `--admin` and a token that `admin.token_file` or `admin.token_env` of the pipeline file names"
+        "this user has no private folder, so that commands on this machine do not find this process by themselves: they want `--admin` and a token that `admin.token_file` or `admin.token_env` of the pipeline file names"
     );
     None
 }

@@ -235,7 +235,7 @@ pub(crate) fn by_name(path: &[&str], has_contacts: bool) -> Option<(Treatment, &
             && (has(&all, PEOPLE) || all_has("account device anonymous session cookie advertising"))
             && (own.len() > 1 || has(&all, PEOPLE))
         {
-            (Pseudonym, "its name says that it tells one person or device from others")
+            (Pseudonym, "by its name it identifies a person or device")
         } else if last("url uri referrer referer href link querystring")
             || is("pageurl landingpage")
         {

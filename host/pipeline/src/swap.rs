@@ -227,7 +227,7 @@ impl Swaps {
         let base = context.slot.base();
         let current = &base.current;
         let reason = match note {
-            "" => format!("{} said so", actor.name),
+            "" => format!("asked for by {}", actor.name),
             note => note.to_owned(),
         };
         let take_back = |version: &Arc<VersionRecord>| {

@@ -79,7 +79,7 @@ pub enum LookupFileError {
     },
     /// Its fields are told apart by something else.
     #[error(
-        "lookup table `{path}` has one column on line 1, `{header}`: its fields are told apart by {delimiter:?}, wanted {wanted:?}: save it with commas, or with tabs under a name that ends in `.tsv`",
+        "lookup table `{path}` has one column on line 1, `{header}`: its fields are separated by {delimiter:?}, wanted {wanted:?}: save it with commas, or with tabs under a name that ends in `.tsv`",
         path = path.display()
     )]
     Delimiter {
@@ -314,7 +314,7 @@ mod tests {
             let told = parse(name, text).unwrap_err();
             let wanted = format!("lookup table `{name}` has one column on line 1, `");
             assert!(told.starts_with(&wanted), "{told}");
-            assert!(told.contains(&format!("are told apart by {delimiter}, wanted ")), "{told}");
+            assert!(told.contains(&format!("are separated by {delimiter}, wanted ")), "{told}");
         }
     }
 }

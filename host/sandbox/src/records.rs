@@ -103,7 +103,7 @@ impl Records {
             return Ok(counts);
         }
         Err(ArrowError::ComputeError(format!(
-            "{came_in} records came in, of {told} it is known what became of them"
+            "{came_in} records came in, and {told} of them are accounted for"
         )))
     }
 }

@@ -205,7 +205,7 @@ fn a_lookup_table_with_another_delimiter_or_without_the_field_is_told_by_validat
         (
             "europe.csv",
             countries.replace(',', ";"),
-            "`<scratch>/europe.csv` has one column on line 1, `code;name`: its fields are told apart by ';'",
+            "`<scratch>/europe.csv` has one column on line 1, `code;name`: its fields are separated by ';'",
         ),
         (
             "title.csv",

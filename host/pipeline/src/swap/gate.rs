@@ -97,7 +97,7 @@ pub enum SwapRefused {
         sections: Vec<&'static str>,
     },
     /// The pipeline file has the stages that it had when it was read last.
-    #[error("`{path}` says of its stages what it said before, and what was swapped since counts more: `clickmill plugin rollback --to {plugin_set}` goes back to the file's", path = path.display())]
+    #[error("the stages in `{path}` are as they were, and what was swapped since counts more: `clickmill plugin rollback --to {plugin_set}` goes back to the file's", path = path.display())]
     SameFile {
         /// The file.
         path: PathBuf,

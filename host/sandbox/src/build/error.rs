@@ -55,7 +55,7 @@ pub enum BuildError {
         line: String,
     },
     /// The tools of a language make no component of it. They have said why on standard error.
-    #[error("`{path}` does not compile, as the tools of {language} have said", path = path.display())]
+    #[error("`{path}` does not compile: see what the tools of {language} print", path = path.display())]
     Tools {
         /// The folder.
         path: PathBuf,

@@ -129,7 +129,7 @@ fn rows(
 fn write(tests: &Path, file: &str, recorded: &RecordedRows) -> Result<(), Failure> {
     let golden = &recorded.golden;
     if golden.cases() == 0 {
-        return Err(Failure::bad_input("no row of the letters can be told in JSON"));
+        return Err(Failure::bad_input("no row of the letters can be written as JSON"));
     }
     for (name, text) in golden.files() {
         is_free(&tests.join(name), Some(text))?;
