@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Access, Condition, MaskedView, Provisioned, ReaderAccess, Resource};
-use clickmill_config::{BigQuery, MissingTables, Pipeline, TableName};
+use clickmill_config::{BigQuery, MissingTables, Pipeline, Sink, TableName};
 use clickmill_core::schema::TableSchema;
 
 /// What the host needs to write rows, dead letters and, of loads, the ledger.
@@ -124,6 +124,28 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
         access.readers("roles/bigquery.dataViewer", table(place, name), why.to_owned(), when);
     }
 
+    let (guarded, unknown) = readers_of_tags(place, sink, access);
+    readers_of_views(place, &views, access);
+    tell_open_columns(sink, &guarded, &unknown, !views.is_empty(), access);
+    access.views = views;
+    access.notes.push(if sink.tables().any(|(table, _)| table.dataset == letters.dataset) {
+        format!(
+            "`{letters}` holds refused records as they came, in the clear, in the same dataset as `{}`: a role on the dataset would open it, so readers are given the table or the view alone.",
+            sink.table
+        )
+    } else {
+        format!(
+            "`{letters}` holds refused records as they came, in the clear: readers are not given it."
+        )
+    });
+}
+
+/// What opens columns under a policy tag. Returns those columns, and the tags that the pipeline file does not name.
+fn readers_of_tags<'a>(
+    place: &BigQuery,
+    sink: &'a Sink,
+    access: &mut Access,
+) -> (BTreeSet<&'a str>, Vec<String>) {
     let mut guarded = BTreeSet::new();
     let mut unknown = Vec::new();
     let mut by_tag: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -150,8 +172,13 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
         let on = Resource::PolicyTag { policy_tag: name.clone() };
         access.readers("roles/datacatalog.categoryFineGrainedReader", on, why, when);
     }
+    (guarded, unknown)
+}
+
+/// What opens the views to readers: a dataset has them alone.
+fn readers_of_views(place: &BigQuery, views: &[MaskedView], access: &mut Access) {
     let mut of_datasets: BTreeMap<&str, Vec<&MaskedView>> = BTreeMap::new();
-    for view in &views {
+    for view in views {
         of_datasets.entry(&view.name.dataset).or_default().push(view);
     }
     for (name, views) in of_datasets {
@@ -166,21 +193,30 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
             views[0].when.clone(),
         );
     }
+}
 
+/// Notes sensitive columns that no policy tag guards. Where there are views without them, readers are given those.
+fn tell_open_columns(
+    sink: &Sink,
+    guarded: &BTreeSet<&str>,
+    unknown: &[String],
+    has_views: bool,
+    access: &mut Access,
+) {
     let open = |name: &&str| !guarded.contains(name);
     let columns = sink.tables().flat_map(|(_, schema)| &schema.columns);
     let sensitive = columns.filter(|column| column.is_sensitive());
     let mut open: Vec<&str> = sensitive.map(|column| column.name.as_str()).filter(open).collect();
     let mut told = BTreeSet::new();
     open.retain(|column| told.insert(*column));
-    if !open.is_empty() && !views.is_empty() {
+    if !open.is_empty() && has_views {
         access.readers_of = ReaderAccess::View;
     }
     if !open.is_empty() {
         let named = if unknown.is_empty() {
             String::new()
         } else {
-            format!(" (`sink.policy_tags` does not name {})", listed(&unknown))
+            format!(" (`sink.policy_tags` does not name {})", listed(unknown))
         };
         let tables = sink.tables().map(|(table, _)| format!("`{table}`"));
         access.notes.push(format!(
@@ -189,17 +225,6 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
             listed(&tables.collect::<Vec<_>>())
         ));
     }
-    access.views = views;
-    access.notes.push(if sink.tables().any(|(table, _)| table.dataset == letters.dataset) {
-        format!(
-            "`{letters}` holds refused records as they came, in the clear, in the same dataset as `{}`: a role on the dataset would open it, so readers are given the table or the view alone.",
-            sink.table
-        )
-    } else {
-        format!(
-            "`{letters}` holds refused records as they came, in the clear: readers are not given it."
-        )
-    });
 }
 
 /// The sensitive columns by their tag: the last part of its name, as in `sink.policy_tags`.
