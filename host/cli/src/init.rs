@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::new_folder::{self, is_there};
+use super::new_folder::{self, DEAD_LETTER, is_there};
 use super::{Exit, Failure, place};
 use clickmill_core::schema::provenance;
 use clickmill_core::{Micros, lock, store};
@@ -30,9 +30,6 @@ Examples:
   clickmill init projects/my-project/subscriptions/clicks
 
 The folder has a pipeline file with its reasons in comments, the schema of its table, and a README with the next commands. What it looks at stays as it is: messages of a subscription are given back, never acknowledged.";
-
-/// The schema of the dead-letter table.
-const DEAD_LETTER: &str = include_str!("../../../schemas/dead_letter.json");
 
 /// What the host fills in.
 const FILLED_IN: [(&str, &str, &str); 7] = [

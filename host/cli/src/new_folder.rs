@@ -6,6 +6,9 @@ use std::path::Path;
 
 use super::Failure;
 
+/// The schema of the dead-letter table, which a folder with a pipeline has.
+pub(super) const DEAD_LETTER: &str = include_str!("../../../schemas/dead_letter.json");
+
 /// Writes files, each by its path in the folder, into one that is not there yet. `instead` says what to do where it
 /// is.
 pub(super) fn make<'a>(

@@ -224,6 +224,9 @@ fn does_not_count(entered: Option<&Digest>) -> String {
     entered.map(told).unwrap_or_default()
 }
 
+/// The most stages and codes of a shadow run that a refusal lists.
+const MAX_LINES: usize = 10;
+
 /// What becomes of rows that are good now: rejections by stage and code, the most frequent first, and how
 /// many are dropped.
 fn newly(shadow: &Shadow) -> Vec<String> {
@@ -232,7 +235,7 @@ fn newly(shadow: &Shadow) -> Vec<String> {
     let line = |((stage, code), rows): (&(StageName, String), &u64)| {
         format!("{rows} more are rejected, `{code}` at stage `{stage}`")
     };
-    let mut lines: Vec<String> = rejected.into_iter().take(10).map(line).collect();
+    let mut lines: Vec<String> = rejected.into_iter().take(MAX_LINES).map(line).collect();
     if shadow.newly_dropped > 0 {
         let dropped = shadow.newly_dropped;
         lines.push(format!(

@@ -5,9 +5,7 @@
 use serde_json::json;
 
 use super::language::{Files, Language};
-
-/// The schema of the dead-letter table.
-const DEAD_LETTER: &str = include_str!("../../../../../schemas/dead_letter.json");
+use crate::new_folder::DEAD_LETTER;
 
 const LOCK_FILE: &str = "Cargo.lock";
 
