@@ -330,8 +330,9 @@ impl PreparedPipeline {
         replica::join(&self.context, &self.threads);
     }
 
-    /// Begins to look at it, and to show its numbers to whoever reads metrics.
+    /// Begins to look at it, and to show its numbers to whoever reads metrics. The process measures by now.
     pub fn observe(&self, status: &Arc<Status>) -> Running {
+        status.show_latencies();
         let running = Running::new(&self.context, status);
         metrics::show(&running);
         running

@@ -1,8 +1,8 @@
 //! What a run tells while it goes on.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use hdrhistogram::Histogram;
 
@@ -34,7 +34,8 @@ pub struct Status {
     in_hand: Mutex<BTreeSet<InHand>>,
     spool: Mutex<Held>,
     durable: Mutex<Durable>,
-    latencies: Recorder,
+    /// Where latencies are recorded one by one, once metrics are shown.
+    latencies: OnceLock<Recorder>,
 }
 
 /// Where batches wait.
@@ -148,7 +149,7 @@ impl Default for Status {
                 pauses: histogram,
                 newest: None,
             }),
-            latencies: Recorder::new(&metrics::LATENCY),
+            latencies: OnceLock::new(),
         }
     }
 }
@@ -269,11 +270,18 @@ impl Status {
         for latency in delivered.latencies {
             durable.latencies.saturating_record(latency);
             durable.lately.saturating_record(latency);
-            self.latencies.record(latency as f64 / 1e3);
+            if let Some(recorder) = self.latencies.get() {
+                recorder.record(latency as f64 / 1e3);
+            }
         }
         for pause in delivered.pauses {
             durable.pauses.saturating_record(pause.as_micros() as u64);
         }
+    }
+
+    /// Records latencies from now on where metrics are read. The process measures by now.
+    pub(crate) fn show_latencies(&self) {
+        self.latencies.get_or_init(|| Recorder::new(&metrics::LATENCY));
     }
 
     /// The tables answer.
