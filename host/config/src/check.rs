@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::problem::{Problem, join, problem};
 use super::secrets::OfHost;
 use super::{
-    Admin, DeadLetter, Pipeline, Seal, Sink, Token, admin, bounds, guard, raw, routes, schema,
-    secrets, service, source, stages, swap, table, trust,
+    Admin, BatchLimits, DeadLetter, Pipeline, Seal, Sink, Token, admin, bounds, guard, raw, routes,
+    schema, secrets, service, source, stages, swap, table, trust,
 };
 use clickmill_core::stage;
 
@@ -57,7 +57,7 @@ pub(super) fn check(
     let trust = trust::trust(trust, folder, &mut problems);
     let admin = raw::optional(document.remove("admin"), "admin", &mut problems);
     let admin = admin::admin(admin, folder, &mut problems);
-    let batch: raw::Batch = raw::optional(document.remove("batch"), "batch", &mut problems);
+    let batch: BatchLimits = raw::optional(document.remove("batch"), "batch", &mut problems);
     if let Some(least) = batch.min_wait_ms.filter(|least| *least > batch.max_wait_ms) {
         let most = batch.max_wait_ms;
         let message = format!("is {least}, wanted at most `batch.max_wait_ms`, which is {most}");

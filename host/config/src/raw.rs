@@ -13,7 +13,7 @@ pub(super) use source::{Csv, FormatName, PubSub, Source};
 
 use super::problem::Problem;
 use super::strict::Strict;
-use super::{BatchLimits, InstanceLife, Limits, MissingTables, Seal, Unrouted};
+use super::{InstanceLife, Limits, MissingTables, Seal, Unrouted};
 use clickmill_core::stage;
 
 /// Forms of texts, for editors: what is checked of them is checked where they are used.
@@ -256,12 +256,10 @@ pub(super) fn optional<T: DeserializeOwned + Default>(
     }
 }
 
-/// Number of batches between the stages is small: each holds up to `max_bytes`.
-pub(super) type Batch = BatchLimits;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::BatchLimits;
 
     #[track_caller]
     fn check<T: DeserializeOwned>(text: &str, at: &str) {
@@ -285,6 +283,6 @@ mod tests {
         );
         check::<Plugin>(r#"["mask", "mask.wasm"]"#, "");
         check::<Plugin>(r#"{ name = "mask", component = "c", limits = [1] }"#, "limits");
-        check::<Batch>("[1]", "");
+        check::<BatchLimits>("[1]", "");
     }
 }

@@ -12,9 +12,10 @@ use schemars::transform::{
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value as Json, json};
 
+use super::BatchLimits;
 use super::admin::RawAdmin;
 use super::guard::RawGuard;
-use super::raw::{Batch, DeadLetter, NAME, Plugin, Sink, Source, Warehouse};
+use super::raw::{DeadLetter, NAME, Plugin, Sink, Source, Warehouse};
 use super::swap::RawSwap;
 use super::trust::RawTrust;
 
@@ -79,7 +80,7 @@ struct PipelineFile {
     admin: RawAdmin,
     /// When a batch is full: whichever comes first.
     #[schemars(default)]
-    batch: Batch,
+    batch: BatchLimits,
     /// Chain workers, each on a thread of its own; 0: one per core.
     #[schemars(default, range(max = MAX_WORKERS))]
     workers: usize,
