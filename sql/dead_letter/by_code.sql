@@ -1,4 +1,4 @@
--- Why records are refused, and how many of those are not resolved yet.
+-- Why records are rejected, and how many of those are not resolved yet.
 -- Grain: a code and the column at fault. A record counts once, as it was refused last.
 -- Reads what view dead_letters does: the whole table, which keeps ninety days.
 SELECT

@@ -1,4 +1,4 @@
--- When records are refused: a burst has a cause, and its codes say which.
+-- When records are rejected: a burst has a cause, and its codes say which.
 -- Grain: an hour and code. A record counts once, as it was refused last.
 -- Reads what view dead_letters does: the whole table, which keeps ninety days.
 SELECT

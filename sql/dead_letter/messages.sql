@@ -1,4 +1,4 @@
--- What people are told most often of refused records.
+-- What people are told most often of rejected records.
 -- Grain: a message, at most 20. A record counts once, as it was refused last.
 -- Reads what view dead_letters does: the whole table, which keeps ninety days.
 SELECT

@@ -1,7 +1,7 @@
 //! The roles of a pipeline that writes to BigQuery.
 //!
 //! The host is given datasets, since it may have to make tables in them. Readers are given the table
-//! alone: the dead letters, which are refused records in the clear, are usually in the same dataset.
+//! alone: the dead letters, which are rejected records in the clear, are usually in the same dataset.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -130,12 +130,12 @@ pub(super) fn readers(pipeline: &Pipeline, place: &BigQuery, access: &mut Access
     access.views = views;
     access.notes.push(if sink.tables().any(|(table, _)| table.dataset == letters.dataset) {
         format!(
-            "`{letters}` holds refused records as they came, in the clear, in the same dataset as `{}`: a role on the dataset would open it, so readers are given the table or the view alone.",
+            "`{letters}` holds rejected records as they came, in the clear, in the same dataset as `{}`: a role on the dataset would open it, so readers are given the table or the view alone.",
             sink.table
         )
     } else {
         format!(
-            "`{letters}` holds refused records as they came, in the clear: readers are not given it."
+            "`{letters}` holds rejected records as they came, in the clear: readers are not given it."
         )
     });
 }

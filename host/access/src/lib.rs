@@ -261,7 +261,7 @@ fn keep_objects(bucket: &str, access: &mut Access) {
     let why = "writes the warehouse's files, moves them into place, and reads its ledger";
     access.host("roles/storage.objectUser", on, why, Vec::new());
     access.notes.push(format!(
-        "Tables and dead letters, which hold refused records in the clear, are objects of the bucket `{bucket}`: a role on it opens both, so readers are given none."
+        "Tables and dead letters, which hold rejected records in the clear, are objects of the bucket `{bucket}`: a role on it opens both, so readers are given none."
     ));
 }
 

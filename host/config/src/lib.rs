@@ -63,7 +63,7 @@ pub struct Pipeline {
     pub plugins: Vec<Plugin>,
     /// Where good rows go.
     pub sink: Sink,
-    /// Where refused records go, and when there are too many.
+    /// Where rejected records go, and when there are too many.
     pub dead_letter: DeadLetter,
     /// How plugins change while it runs.
     pub swap: Swap,
@@ -90,7 +90,7 @@ impl Pipeline {
     }
 }
 
-/// Where refused records go, and when there are too many.
+/// Where rejected records go, and when there are too many.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeadLetter {
     /// `dataset.table`.

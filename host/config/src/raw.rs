@@ -165,7 +165,7 @@ pub(super) struct Warehouse {
     pub retention_days: Option<u32>,
 }
 
-/// Where refused records go, and when there are too many.
+/// Where rejected records go, and when there are too many.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeadLetter {

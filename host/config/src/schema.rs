@@ -64,7 +64,7 @@ struct PipelineFile {
     /// The warehouse, where the tables are there.
     #[schemars(default)]
     warehouse: Warehouse,
-    /// Where refused records go, and when there are too many.
+    /// Where rejected records go, and when there are too many.
     dead_letter: DeadLetter,
     /// How sensitive columns are guarded.
     #[schemars(default)]

@@ -138,7 +138,7 @@ resource "google_bigquery_dataset_access" "readers_data_viewer_clickstream_analy
 
 # No policy tag guards user_id and ip (`sink.policy_tags` does not name `network` and `pseudonym`): whoever is given `clickstream_analytics.clicks_raw` reads them, so readers are given the view unless you say otherwise.
 
-# `clickstream_analytics.dead_letter` holds refused records as they came, in the clear, in the same dataset as `clickstream_analytics.clicks_raw`: a role on the dataset would open it, so readers are given the table or the view alone.
+# `clickstream_analytics.dead_letter` holds rejected records as they came, in the clear, in the same dataset as `clickstream_analytics.clicks_raw`: a role on the dataset would open it, so readers are given the table or the view alone.
 
 # A role on a dataset or table can be granted once that exists: `clickmill tables apply`, run by their owner, makes them ahead of the first run.
 
