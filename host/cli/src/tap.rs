@@ -25,7 +25,7 @@ time is missed, and said.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Tap {
-    /// After which stage (default: the last); with --rejected: refused by which (default: any)
+    /// After which stage (default: the last); with --rejected: rejected by which (default: any)
     stage: Option<String>,
 
     /// Only rows that this condition holds for, in SQL

@@ -81,7 +81,7 @@ impl Chain {
 pub struct Processed {
     /// The good rows, with all columns.
     pub batch: Batch,
-    /// Rows that a plugin refused or failed on.
+    /// Rows that a plugin rejected or failed on.
     pub rejected: Vec<Rejected>,
     /// How many rows plugins dropped on purpose.
     pub filtered: u64,

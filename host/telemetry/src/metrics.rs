@@ -82,7 +82,7 @@ metrics! {
     AUDIT_WAITING Gauge "audit_entries_waiting" ["place"] "Entries of the audit log that wait: for the log itself, which takes none, or for the table";
     PLUGIN_SET Gauge "plugin_set" ["plugin_set", "version", "standing"] "1 for the plugin set that runs, and the canary beside it";
     PLUGIN_ROWS Counter "plugin_rows" ["stage", "plugin", "version"] "Rows given to a plugin";
-    PLUGIN_REJECTED Counter "plugin_rejected" ["stage", "plugin", "version"] "Rows that a plugin refused or failed on";
+    PLUGIN_REJECTED Counter "plugin_rejected" ["stage", "plugin", "version"] "Rows that a plugin rejected or failed on";
     PLUGIN_FILTERED Counter "plugin_filtered" ["stage", "plugin", "version"] "Rows that a plugin dropped on purpose";
     PLUGIN_UNREADABLE Counter "plugin_unreadable" ["stage", "plugin", "version", "column"] "Values that a plugin could not read and that are null";
     PLUGIN_FAULTS Counter "plugin_faults" ["stage", "plugin", "version"] "Calls of a plugin that ended in a fault";

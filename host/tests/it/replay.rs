@@ -154,7 +154,7 @@ fn the_whole_day_reject_seen_plugin_fixed_swapped_rejects_replayed() {
         "after parse",
         "after mask",
         "no row any more",
-        "refused by validate as unknown_country",
+        "rejected by validate as unknown_country",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
@@ -193,7 +193,7 @@ fn what_a_record_says_is_not_taken_for_what_is_said_of_its_letter() {
         "event_type": "nonsense",
         "event_timestamp": "2026-11-25T10:00:00Z",
         "session_id": "s1",
-        "user_agent": "Mozilla\nit passes\nrefused by nobody as fine: and so on",
+        "user_agent": "Mozilla\nit passes\nrejected by nobody as fine: and so on",
     });
     scratch.write("clicks.ndjson", format!("{event}\n"));
     let pipeline = root().join("host/pipelines/clicks.toml");
@@ -203,7 +203,7 @@ fn what_a_record_says_is_not_taken_for_what_is_said_of_its_letter() {
     let id = scratch.query(id).remove(0)["letter_id"].as_str().unwrap().to_owned();
     let told = scratch.done(&["dead-letter", "explain", &pipeline.to_string_lossy(), &id]);
     assert!(told.contains("and so on"), "{told}");
-    let refused = told.lines().filter(|line| line.starts_with("refused by "));
+    let refused = told.lines().filter(|line| line.starts_with("rejected by "));
     let refused: Vec<&str> = refused.collect();
     assert_eq!(refused.len(), 2, "{told}");
     assert!(refused.iter().all(|line| line.contains("unknown_event_type")), "{told}");
@@ -317,7 +317,7 @@ fn sealed_letters_say_nothing_and_are_opened_for_a_replay() {
     let output = command(&["dead-letter", "explain", &pipeline, &id], SEAL);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(told.contains("refused by parse as "), "{told}");
+    assert!(told.contains("rejected by parse as "), "{told}");
     assert!(!told.contains("sealed with the record"), "{told}");
 }
 

@@ -130,7 +130,7 @@ impl Explain {
             );
         }
         let message = indented(&letter.message);
-        println!("refused by {} as {}: {message}", letter.stage, indented(&letter.code));
+        println!("rejected by {} as {}: {message}", letter.stage, indented(&letter.code));
         println!("plugin set {}", explained.plugin_set);
         let mut before: Vec<(String, String)> = Vec::new();
         for (stage, row) in &explained.steps {
@@ -158,7 +158,7 @@ impl Explain {
             Fate::Filtered => println!("\nit is dropped on purpose"),
             Fate::Rejected { stage, reason } => {
                 let message = indented(&reason.message);
-                println!("\nrefused by {stage} as {}: {message}", reason.code);
+                println!("\nrejected by {stage} as {}: {message}", reason.code);
             }
         }
         Ok(())

@@ -111,9 +111,9 @@ function letters(status) {
   const most = [...status.rejected_by].sort((a, b) => b.rows - a.rows);
   return el('li', { class: 'step letters', data: { step: 'dead_letter' } },
     el('h3', {}, 'Dead letters'),
-    el('p', { class: 'about' }, `${count(status.rows_rejected)} rows refused, ${rate(status.rates?.rows_rejected)}`,
+    el('p', { class: 'about' }, `${count(status.rows_rejected)} rows rejected, ${rate(status.rates?.rows_rejected)}`,
       status.spooled > 0 && ` · ${count(status.spooled)} wait on disk`),
-    most.length === 0 ? el('p', { class: 'about' }, 'Nothing was refused.') : el('ul', { class: 'reasons' }, most.slice(0, 12).map(({ stage, code, rows }, at) =>
+    most.length === 0 ? el('p', { class: 'about' }, 'Nothing was rejected.') : el('ul', { class: 'reasons' }, most.slice(0, 12).map(({ stage, code, rows }, at) =>
       el('li', {}, el('a', { id: `reason-${at}`, href: hashOf({ page: 'pipeline', range: '1h', filters: { stage, code } }), title: `${integer(rows)} rows` },
         `${stage}: ${code}`), ` ${count(rows)}`))),
     most.length > 12 && el('p', { class: 'about' }, `and ${most.length - 12} more reasons`));

@@ -1,4 +1,4 @@
-// Dead letters: what was refused, why, and the record itself where the reader may see it.
+// Dead letters: what was rejected, why, and the record itself where the reader may see it.
 
 import { Refused, TokenWanted, Unreachable, ask } from './api.js';
 import { el, fill } from './dom.js';
@@ -83,7 +83,7 @@ export class Letters {
       this.element.dataset.state = this.letters.length === 0 ? 'empty' : 'ready';
       this.says.textContent = this.letters.length > 0
         ? `${this.letters.length} letters, newest first${next ? '; there are more' : ''}.`
-        : this.inWords().length > 0 ? 'No dead letters fit these filters.' : 'No dead letters: no row was refused.';
+        : this.inWords().length > 0 ? 'No dead letters fit these filters.' : 'No dead letters: no row was rejected.';
     } catch (error) {
       if (error instanceof Refused) this.failed(error);
       else if (signal) throw error;
