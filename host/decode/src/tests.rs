@@ -200,7 +200,9 @@ fn csv_headers_that_can_not_name_columns_are_told() {
     );
     assert_eq!(
         error(b"a;\xff\n").as_deref(),
-        Some("the header on line 1 is not UTF-8 text of at most 1024 bytes: is this a CSV file?")
+        Some(
+            "the header on line 1 is not UTF-8 text of at most 1024 bytes: is this a CSV file? (`source.csv.encoding` names another encoding)"
+        )
     );
 }
 
