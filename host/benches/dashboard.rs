@@ -109,13 +109,8 @@ fn tiles(root: &Path, runtime: &Runtime, tables: &Tables) {
 
 /// Asks the view with one row per message what its table is asked.
 fn view(how: &str, runtime: &Runtime, tables: &Tables) {
-    println!(
-        "\n{:<70} {:>9} {:>9} {:>6}",
-        format!("asked of {how} events"),
-        "table",
-        "view",
-        "ratio"
-    );
+    let title = format!("asked of {how} events");
+    println!("\n{title:<70} {:>9} {:>9} {:>6}", "table", "view", "ratio");
     for question in QUESTIONS {
         let [table, view] = ["clicks_raw", "clicks"].map(|name| {
             let sql = question.replace("{}", &format!("clickstream_analytics.{name}"));
