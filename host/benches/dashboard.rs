@@ -185,7 +185,7 @@ fn load(root: &Path, warehouse: &Path, pipeline: &str, set: &[String]) {
     }
     let status = Command::new(env!("CARGO_BIN_EXE_clickmill"))
         .arg("run")
-        .args(set.iter().flat_map(|set| ["--set", set]))
+        .args(set.iter().flat_map(|set| ["--set", set.as_str()]))
         .arg(root.join("host/pipelines").join(pipeline))
         .arg("--warehouse")
         .arg(warehouse)

@@ -91,10 +91,8 @@ fn a_watched_bucket_whose_names_grow_is_not_listed_as_a_whole_each_time() {
     let ledger = "SELECT source FROM clickstream_analytics.load_ledger ORDER BY source";
     let loaded = || -> Vec<String> {
         let folder = scratch.path("warehouse/clickstream_analytics/load_ledger");
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let is_entry =
-            |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|e| e == "parquet");
-        if !entries.into_iter().any(|entry| is_entry(&entry)) {
+        let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        if !entries.any(|entry| entry.path().extension().is_some_and(|e| e == "parquet")) {
             return Vec::new();
         }
         let sources = scratch.query(ledger).into_iter();
