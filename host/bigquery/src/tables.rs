@@ -31,7 +31,7 @@ impl BigQuery {
                 let lacks = changes.into_iter().flat_map(|change| match change {
                     Change::AddColumn { name, .. } => vec![name],
                     Change::AddFields { fields, .. } => fields,
-                    Change::Create => Vec::new(),
+                    Change::Create | Change::Expire { .. } => Vec::new(),
                 });
                 misfits.extend(lacks.map(|name| {
                     format!("it has no column `{name}`: `clickmill tables apply` adds it")
@@ -83,6 +83,12 @@ impl BigQuery {
                 Ok(())
             }
             Change::AddFields { .. } => self.add_fields(table, schema).await,
+            Change::Expire { what, patch } => {
+                let patch = serde_json::from_value(patch.clone());
+                let patch = patch
+                    .map_err(|source| BigQueryError::Describe { table: table.clone(), source })?;
+                self.patch(table, patch, format!("have `{table}` expire: {what}")).await
+            }
         }
     }
 

@@ -14,7 +14,7 @@ Examples:
   clickmill tables plan host/pipelines/stream_gcp.toml
   clickmill tables apply host/pipelines/stream_gcp.toml
 
-Creates missing datasets and tables, adds columns and fields of records that may be null or are lists, and creates the views. Never changes a column's type and never removes anything.";
+Creates missing datasets and tables, adds columns and fields of records that may be null or are lists, and creates the views. Sets the expiry that a schema's `.table.json` names, after which BigQuery removes rows. Never changes a column's type, and removes nothing itself.";
 
 /// Shows and makes the tables and views of a pipeline in BigQuery
 #[derive(Debug, Subcommand)]
@@ -22,7 +22,7 @@ pub(super) enum Tables {
     /// Show what `apply` would change
     #[command(after_help = EXAMPLES)]
     Plan(PipelineArgs),
-    /// Create missing tables and views, and add columns that may be null
+    /// Create missing tables and views, add columns that may be null, and set expiries
     #[command(after_help = EXAMPLES)]
     Apply(PipelineArgs),
 }
@@ -78,5 +78,7 @@ fn said(change: &Change, applied: bool) -> String {
             let done = if applied { "added" } else { "to be added" };
             format!("fields {} {done}", fields.join(", "))
         }
+        (Change::Expire { what, .. }, true) => format!("expires: {what}"),
+        (Change::Expire { what, .. }, false) => format!("to expire: {what}"),
     }
 }

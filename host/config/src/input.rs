@@ -41,6 +41,9 @@ pub struct Watch {
     pub interval: Duration,
     /// How long a file has to be as it is before it is taken for whole.
     pub rest: Duration,
+    /// How often all objects of a bucket are listed, and not only those whose names come after the last one's;
+    /// each time where absent.
+    pub all: Option<Duration>,
 }
 
 /// What the generator makes.

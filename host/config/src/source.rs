@@ -24,6 +24,7 @@ pub(super) fn check(
             watch,
             watch_interval_secs,
             watch_rest_secs,
+            watch_all_secs,
             claim_lease_secs,
         } => {
             let name = format.or_else(|| format_of(&uri));
@@ -46,6 +47,8 @@ pub(super) fn check(
             let watch = watch.then(|| Watch {
                 interval: Duration::from_secs(watch_interval_secs),
                 rest: Duration::from_secs(watch_rest_secs),
+                // A folder is listed at no cost.
+                all: watch_all_secs.filter(|_| uri.starts_with("gs://")).map(Duration::from_secs),
             });
             let claim_lease = claim_lease_secs.map(Duration::from_secs);
             Some((Source::Storage { uri, watch, claim_lease }, format))

@@ -41,6 +41,10 @@ use clickmill_config::Dialect;
 
 /// The code of records whose quotes are not in order.
 const UNBALANCED_QUOTE: &str = "unbalanced_quote";
+/// The code of records that have other fields than the header names, or more than any may have.
+const WRONG_FIELD_COUNT: &str = "wrong_field_count";
+/// The most columns that an object may have.
+const MAX_COLUMNS: usize = 4096;
 
 /// The fields of a whole record of `source`, as it is decoded, with a line end behind each.
 pub fn csv_fields(dialect: &Dialect, source: &str, record: &[u8]) -> Vec<u8> {
@@ -122,7 +126,7 @@ impl Csv {
             line: 1,
             // The parser stops where it has no room left, even if the next byte ends the record.
             fields: vec![0; max_record_bytes + 1],
-            ends: vec![0; 4096],
+            ends: vec![0; MAX_COLUMNS],
             skipping: false,
         };
         while csv.block.len() < BYTE_ORDER_MARK.len() && csv.next_block()? {}
@@ -151,6 +155,9 @@ impl Csv {
                 }
                 Next::Malformed(bad) if bad.reason.code == UNBALANCED_QUOTE => {
                     return Err(DecodeError::HeaderQuotes { message: bad.reason.message });
+                }
+                Next::Malformed(bad) if bad.reason.code == WRONG_FIELD_COUNT => {
+                    return Err(DecodeError::HeaderWide { most: self.ends.len() });
                 }
                 Next::Malformed(_) => {
                     return Err(DecodeError::HeaderText { max_bytes: self.max_record_bytes });
@@ -334,7 +341,7 @@ impl Csv {
         }
         if let Some(width) = width.filter(|width| *width != count) {
             let text = format!("record has {count} fields, the header {width}");
-            return self.malformed(range, line, reason("wrong_field_count", text));
+            return self.malformed(range, line, reason(WRONG_FIELD_COUNT, text));
         }
         Next::Record { range, line, count }
     }

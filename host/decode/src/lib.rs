@@ -85,9 +85,15 @@ pub enum DecodeError {
         /// What is wrong with them.
         message: String,
     },
+    /// Its header names too many columns.
+    #[error("the header on line 1 has more than {most} columns")]
+    HeaderWide {
+        /// So many are taken.
+        most: usize,
+    },
     /// Its header is not text.
     #[error(
-        "the header on line 1 is not UTF-8 text of at most {max_bytes} bytes: is this a CSV file?"
+        "the header on line 1 is not UTF-8 text of at most {max_bytes} bytes: is this a CSV file? (`source.csv.encoding` names another encoding)"
     )]
     HeaderText {
         /// The most that a record may have.
@@ -115,6 +121,7 @@ impl DecodeError {
             Self::HeaderTwice { .. }
             | Self::FirstRecord { .. }
             | Self::HeaderQuotes { .. }
+            | Self::HeaderWide { .. }
             | Self::HeaderText { .. }
             | Self::Batch { .. } => Fault::Input,
         }
@@ -172,6 +179,11 @@ impl Decoder {
             Kind::Csv(decoder) => decoder.schema(),
             Kind::Ndjson(decoder) => decoder.schema(),
         }
+    }
+
+    /// Whether there is nothing in the object but line ends, so that it has no columns.
+    pub fn holds_nothing(&self) -> bool {
+        self.schema().fields().is_empty()
     }
 
     /// The next batch, or `None` at the end.

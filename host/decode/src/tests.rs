@@ -200,8 +200,47 @@ fn csv_headers_that_can_not_name_columns_are_told() {
     );
     assert_eq!(
         error(b"a;\xff\n").as_deref(),
-        Some("the header on line 1 is not UTF-8 text of at most 1024 bytes: is this a CSV file?")
+        Some(
+            "the header on line 1 is not UTF-8 text of at most 1024 bytes: is this a CSV file? (`source.csv.encoding` names another encoding)"
+        )
     );
+}
+
+/// What a bomb unpacks to.
+struct Zeros {
+    left: usize,
+}
+
+impl Read for Zeros {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.checked_sub(buffer.len());
+        self.left = left.ok_or_else(|| io::Error::other("too much is read"))?;
+        buffer.fill(0);
+        Ok(buffer.len())
+    }
+}
+
+#[test]
+fn of_a_record_without_an_end_so_much_is_read_and_no_more() {
+    let zeros = || Box::new(Zeros { left: 32 << 20 });
+    let of = |format: &Format| {
+        Decoder::new(format, limits(10), "bomb@1".into(), Micros::default(), zeros())
+    };
+    let max_record_bytes = 1 << 20;
+    for escape in [None, Some(b'^')] {
+        for (header, wanted) in [
+            (true, "the header on line 1 is not UTF-8 text of at most 1048576 bytes"),
+            (false, "the first record, which tells how many columns there are, cannot be read"),
+        ] {
+            let dialect = Dialect { header, escape, ..Dialect::default() };
+            let error = of(&Format::Csv { dialect, max_record_bytes }).err().expect("no text");
+            assert!(error.to_string().starts_with(wanted), "{error}");
+        }
+    }
+    let mut decoder = of(&Format::Ndjson { max_record_bytes }).expect("no header");
+    let decoded = decoder.next_batch().expect("decodes").expect("a record");
+    let payload = &decoded.malformed[0].payload;
+    assert_eq!((decoded.malformed.len(), payload.len()), (1, max_record_bytes));
 }
 
 #[test]

@@ -304,6 +304,9 @@ pub fn validate(mut pipeline: Pipeline, options: &Options) -> Result<Vec<String>
     };
     let name = object.name().into();
     match Decoder::new(&pipeline.format, pipeline.batch, name, Micros::default(), input) {
+        Ok(decoder) if decoder.holds_nothing() => {
+            Ok(unchecked(format!("`{}` holds nothing", object.uri)))
+        }
         Ok(decoder) => prepared.fit(decoder.schema()).map(|()| Vec::new()),
         Err(error) => Ok(unchecked(error.to_string())),
     }

@@ -12,6 +12,7 @@ mod decode;
 mod error;
 mod load;
 mod record;
+mod rows;
 mod sealed;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ pub use error::ReplayError;
 pub use record::{RecordedRows, Recording, Tapped, record_tapped, tapped};
 
 use chains::{Chains, Made, key_of, keys_of};
+use rows::Rows;
 
 use super::build::PreparedPipeline;
 use super::context::Context;
@@ -127,13 +129,16 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
         let entered = context.audit.enter(event("begins".to_owned()));
         entered.map_err(ReplayError::Audit)?;
     }
-    let mut after = String::new();
+    let (mut after, mut there) = (String::new(), Rows::default());
     loop {
-        let mut letters = read(context, &request.condition, &after)?;
+        let wanted = wanted(context, &request.condition, &after);
+        let mut letters = context.runtime.block_on(context.tables.letters(&wanted))?;
         let Some(last) = letters.last() else { break };
-        after.clone_from(&last.letter_id);
+        let last = last.letter_id.clone();
+        there.look(context, &wanted, &letters, letters.len() < PAGE)?;
+        after = last;
         sealed::open_all(context, &mut letters)?;
-        page(context, &mut chains, letters, request.dry_run, &mut done)?;
+        page(context, &mut chains, letters, request.dry_run, &mut there, &mut done)?;
     }
     let rejected: u64 = done.rejected.values().map(|(count, _)| count).sum();
     let detail = format!(
@@ -233,17 +238,20 @@ fn has_provenance(context: &Context) -> Result<(), ReplayError> {
 
 /// A page of letters that are not resolved.
 fn read(context: &Context, condition: &str, after: &str) -> Result<Vec<Letter>, ReplayError> {
+    Ok(context.runtime.block_on(context.tables.letters(&wanted(context, condition, after)))?)
+}
+
+fn wanted<'a>(context: &'a Context, condition: &'a str, after: &'a str) -> Wanted<'a> {
     let pipeline = &context.pipeline;
-    let wanted = Wanted {
+    Wanted {
         table: &pipeline.dead_letter.table,
         schema: &pipeline.dead_letter.schema,
-        attempts: &pipeline.sink.table.beside(attempts::TABLE),
+        attempts: pipeline.sink.table.beside(attempts::TABLE),
         pipeline: &pipeline.name,
         condition,
         after,
         limit: PAGE,
-    };
-    Ok(context.runtime.block_on(context.tables.letters(&wanted))?)
+    }
 }
 
 fn page(
@@ -251,6 +259,7 @@ fn page(
     chains: &mut Chains<'_>,
     mut letters: Vec<Letter>,
     dry_run: bool,
+    known: &mut Rows,
     done: &mut Replayed,
 ) -> Result<(), ReplayError> {
     let sink = &context.pipeline.sink;
@@ -261,8 +270,7 @@ fn page(
         Some(key @ Key { record: Record::Message(..), .. }) => messages.insert(key),
         Some(Key { record: Record::Line(..), .. }) | None => true,
     });
-    // A row that is in one of its tables is in all of them: a load writes to all or to none, and a stream
-    // takes no copies.
+    // One that is in any of its tables is there, as `Rows` says.
     let present = |keys: &[Key]| -> Result<BTreeSet<Key>, SinkError> {
         let mut found = BTreeSet::new();
         for (table, schema) in sink.tables() {
@@ -272,7 +280,7 @@ fn page(
         Ok(found)
     };
     let keys: Vec<Key> = letters.iter().filter_map(Letter::key).collect();
-    let there_before = present(&keys)?;
+    let there_before: BTreeSet<Key> = keys.iter().filter(|key| known.has(key)).cloned().collect();
     let mut fates: Vec<(String, Fate)> = Vec::new();
     let mut all: Vec<(String, Option<Key>)> =
         letters.iter().map(|letter| (letter.letter_id.clone(), letter.key())).collect();
@@ -319,12 +327,14 @@ fn page(
                     let fate = Fate::Rejected { stage: refused.stage, reason: refused.reason };
                     fates.extend(letter.map(|(id, _)| (id.clone(), fate)));
                 }
+                known.add(good.iter().cloned());
             }
             // Another replay has loaded this very page. Of letters whose rows it has not brought in nothing
             // is known here: they stay as they are.
             None => {
                 let keys: Vec<Key> = good.iter().cloned().collect();
                 let present = present(&keys)?;
+                known.add(present.iter().cloned());
                 let is_open = |key: &Key| good.contains(key) && !present.contains(key);
                 let before = all.len();
                 all.retain(|(_, key)| !key.as_ref().is_some_and(is_open));

@@ -2,19 +2,20 @@
 //! in the table already.
 
 mod letter;
+mod present;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value as Json;
 
 pub use letter::{Key, Lender, Letter, LetterError, Record};
+pub use present::{Kinds, Present};
 
 use letter::decode;
 
 use super::condition::check_condition;
 use super::{SinkError, Tables};
 use clickmill_config::TableName;
-use clickmill_core::Micros;
 use clickmill_core::schema::TableSchema;
 use clickmill_core::schema::provenance::{PUBLISH_TIME, RECORD_INDEX};
 use clickmill_tables::result_set::Parameter;
@@ -27,7 +28,7 @@ pub struct Wanted<'a> {
     /// Its columns.
     pub schema: &'a TableSchema,
     /// The attempts: letters that are resolved there are left out.
-    pub attempts: &'a TableName,
+    pub attempts: TableName,
     /// The pipeline's name.
     pub pipeline: &'a str,
     /// A condition in SQL.
@@ -48,10 +49,7 @@ impl Tables {
     /// Letters that are wanted, in the order of their ids.
     pub async fn letters(&self, wanted: &Wanted<'_>) -> Result<Vec<Letter>, SinkError> {
         check_condition(wanted.condition)?;
-        let text = |text: &str| Parameter::Text(Some(text.to_owned()));
-        // Parameters, since a table may hold any text for an id.
-        let parameters = [("pipeline", text(wanted.pipeline)), ("after", text(wanted.after))];
-        let found = self.query(&wanted.sql(), &parameters, "read dead letters").await?;
+        let found = self.query(&wanted.sql(), &wanted.parameters(), "read dead letters").await?;
         let mut letters = decode(&found)?;
         // A record that was refused twice has two letters of one id.
         letters.dedup_by(|later, earlier| later.letter_id == earlier.letter_id);
@@ -85,9 +83,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Which of these rows are in the table. Messages are told by their ids alone where the table does
-    /// not say when they were published, and rows by their records where it does not say their places. Of a
-    /// table of letters, those of a `pipeline` count.
+    /// Which of these rows are in the table. Of a table of letters, those of a `pipeline` count.
     pub async fn present(
         &self,
         table: &TableName,
@@ -95,6 +91,20 @@ impl Tables {
         keys: &[Key],
         pipeline: Option<&str>,
     ) -> Result<BTreeSet<Key>, SinkError> {
+        let there = self.rows_of(table, schema, keys, pipeline).await?;
+        Ok(keys.iter().filter(|key| there.has(key)).cloned().collect())
+    }
+
+    /// The rows of these keys that are in the table. Messages are told by their ids alone where the table does
+    /// not say when they were published, and rows by their records where it does not say their places. Of a
+    /// table of letters, those of a `pipeline` count.
+    pub async fn rows_of(
+        &self,
+        table: &TableName,
+        schema: &TableSchema,
+        keys: &[Key],
+        pipeline: Option<&str>,
+    ) -> Result<Present, SinkError> {
         let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
         let (mut ids, mut sources, mut lines) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for key in keys {
@@ -108,92 +118,150 @@ impl Tables {
                 }
             }
         }
-        const WHAT: &str = "look for rows of letters";
-        let has = |name: &str| schema.columns.iter().any(|column| column.name == name);
         let list = |set: BTreeSet<String>| set.into_iter().collect::<Vec<_>>().join(", ");
-        let place = if has(RECORD_INDEX) { "COALESCE(record_index, 0)" } else { "-1" };
-        let from = format!("FROM `{}`.`{}`", table.dataset, table.table);
-        let own = pipeline.map(|name| format!(" AND pipeline = {}", quoted(name)));
+        let rows = Rows { table, schema };
+        let own = pipeline.map(|name| format!(" AND there.pipeline = {}", quoted(name)));
         let own = own.unwrap_or_default();
-        let mut there: BTreeMap<Record, Vec<Option<u64>>> = BTreeMap::new();
+        let mut there = Present::default();
         if !ids.is_empty() {
-            let time = if has(PUBLISH_TIME) { "UNIX_MICROS(publish_time)" } else { "-1" };
-            let sql = format!(
-                "SELECT DISTINCT message_id, {place} AS place, {time} AS published {from} \
-                 WHERE message_id IN ({ids}){own}",
-                ids = list(ids)
-            );
-            let found = self.query(&sql, &[], WHAT).await?;
-            for row in &found.rows {
-                let [Json::String(id), place, published] = row.as_slice() else { continue };
-                let published = published.as_i64().filter(|micros| *micros >= 0);
-                let record = Record::Message(id.clone(), published.unwrap_or_default().into());
-                there.entry(record).or_default().push(place.as_u64());
-            }
+            let of = format!("WHERE there.message_id IN ({}){own}", list(ids));
+            there.add_messages(&self.query(&rows.of_messages(&of), &[], WHAT).await?);
         }
         if !lines.is_empty() {
-            let sql = format!(
-                "SELECT DISTINCT source, source_line, {place} AS place {from} \
-                 WHERE source IN ({sources}) AND source_line IN ({lines}){own}",
-                sources = list(sources),
-                lines = list(lines)
+            let (sources, lines) = (list(sources), list(lines));
+            let of = format!(
+                "WHERE there.source IN ({sources}) AND there.source_line IN ({lines}){own}"
             );
-            let found = self.query(&sql, &[], WHAT).await?;
-            for row in &found.rows {
-                let [Json::String(source), line, place] = row.as_slice() else { continue };
-                let Some(line) = line.as_i64() else { continue };
-                there.entry(Record::Line(source.clone(), line)).or_default().push(place.as_u64());
-            }
+            there.add_lines(&self.query(&rows.of_lines(&of), &[], WHAT).await?);
         }
-        Ok(keys.iter().filter(|key| is_among(&there, key)).cloned().collect())
+        Ok(there)
+    }
+
+    /// The id of the last letter that is wanted.
+    pub async fn last_of(&self, wanted: &Wanted<'_>) -> Result<Option<String>, SinkError> {
+        check_condition(wanted.condition)?;
+        let ids = wanted.those("letters.letter_id", &wanted.open());
+        let sql = format!("SELECT MAX(ids.letter_id) AS last_id FROM ({ids}) AS ids");
+        let found = self.query(&sql, &wanted.parameters(), WHAT).await?;
+        let last = found.rows.first().and_then(|row| row.first()).and_then(Json::as_str);
+        Ok(last.map(str::to_owned))
+    }
+
+    /// The rows of letters that are in the table: of those that are wanted, however many, up to the id `last`.
+    /// What was tried before is not left out.
+    pub async fn rows_of_letters(
+        &self,
+        table: &TableName,
+        schema: &TableSchema,
+        wanted: &Wanted<'_>,
+        last: &str,
+        kinds: Kinds,
+    ) -> Result<Present, SinkError> {
+        check_condition(wanted.condition)?;
+        let those = format!(
+            "letters.letter_id > @after AND letters.letter_id <= @last AND ({})",
+            wanted.condition
+        );
+        let [pipeline, after] = wanted.parameters();
+        let parameters = [pipeline, after, ("last", Parameter::Text(Some(last.to_owned())))];
+        let rows = Rows { table, schema };
+        let mut there = Present::default();
+        if kinds.messages {
+            let letters = wanted.those("DISTINCT letters.message_id", &those);
+            let of = format!("JOIN ({letters}) AS wanted ON there.message_id = wanted.message_id");
+            there.add_messages(&self.query(&rows.of_messages(&of), &parameters, WHAT).await?);
+        }
+        if kinds.lines {
+            let letters = wanted.those("DISTINCT letters.source, letters.source_line", &those);
+            let of = format!(
+                "JOIN ({letters}) AS wanted \
+                 ON there.source = wanted.source AND there.source_line = wanted.source_line"
+            );
+            there.add_lines(&self.query(&rows.of_lines(&of), &parameters, WHAT).await?);
+        }
+        Ok(there)
     }
 }
 
-/// Whether one of these rows, by their records and places, is that of a key. Where either side does not say
-/// when a message was published, its id decides; where a row does not say its place, its record.
-fn is_among(there: &BTreeMap<Record, Vec<Option<u64>>>, key: &Key) -> bool {
-    let is_there = |places: &Vec<Option<u64>>| {
-        places.iter().any(|place| place.is_none_or(|place| place == key.place))
-    };
-    match &key.record {
-        Record::Message(id, time) if *time == Micros::default() => there
-            .iter()
-            .filter(|(record, _)| matches!(record, Record::Message(other, _) if other == id))
-            .any(|(_, places)| is_there(places)),
-        Record::Message(id, _) => {
-            let unknown = Record::Message(id.clone(), Micros::default());
-            [&key.record, &unknown].into_iter().filter_map(|of| there.get(of)).any(is_there)
-        }
-        Record::Line(..) => there.get(&key.record).is_some_and(is_there),
+const WHAT: &str = "look for rows of letters";
+
+/// Rows of a table, by what tells them.
+struct Rows<'a> {
+    table: &'a TableName,
+    schema: &'a TableSchema,
+}
+
+impl Rows<'_> {
+    fn of_messages(&self, of: &str) -> String {
+        let has_time = self.has(PUBLISH_TIME);
+        let time = if has_time { "UNIX_MICROS(there.publish_time)" } else { "-1" };
+        self.select(
+            &format!("there.message_id, {} AS place, {time} AS published", self.place()),
+            of,
+        )
+    }
+
+    fn of_lines(&self, of: &str) -> String {
+        self.select(&format!("there.source, there.source_line, {} AS place", self.place()), of)
+    }
+
+    fn place(&self) -> &'static str {
+        if self.has(RECORD_INDEX) { "COALESCE(there.record_index, 0)" } else { "-1" }
+    }
+
+    fn select(&self, columns: &str, of: &str) -> String {
+        let TableName { dataset, table } = self.table;
+        format!("SELECT DISTINCT {columns} FROM `{dataset}`.`{table}` AS there {of}")
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.schema.columns.iter().any(|column| column.name == name)
     }
 }
 
 impl Wanted<'_> {
     fn sql(&self) -> String {
+        self.select(&self.open())
+    }
+
+    /// Values of `@pipeline` and `@after`: parameters, since a table may hold any text for an id.
+    fn parameters(&self) -> [(&'static str, Parameter); 2] {
+        let text = |text: &str| Parameter::Text(Some(text.to_owned()));
+        [("pipeline", text(self.pipeline)), ("after", text(self.after))]
+    }
+
+    /// Which letters are open that are wanted, the first so many.
+    fn open(&self) -> String {
         let Self { attempts, condition, limit, .. } = self;
-        self.select(&format!(
+        format!(
             "letters.letter_id > @after AND ({condition}) \
              AND letters.letter_id NOT IN (SELECT tried.letter_id FROM `{}`.`{}` AS tried WHERE tried.outcome <> 'rejected') \
              ORDER BY letters.letter_id LIMIT {limit}",
             attempts.dataset, attempts.table,
-        ))
+        )
     }
 
     /// What is read of letters of the pipeline that meet a condition.
     fn select(&self, condition: &str) -> String {
-        let table = self.table;
         // Letters of a version before told no rows of a record apart.
         let has_place = self.schema.columns.iter().any(|column| column.name == RECORD_INDEX);
         let place = if has_place { "letters.record_index" } else { "0 AS record_index" };
-        format!(
-            "SELECT letters.letter_id, letters.source, letters.source_line, letters.message_id, \
+        let columns = format!(
+            "letters.letter_id, letters.source, letters.source_line, letters.message_id, \
              {place}, UNIX_MICROS(letters.publish_time) AS published, letters.sealed_with, letters.stage, \
              letters.plugin_set, letters.code, letters.errorMessage, \
              TO_BASE64(letters.payloadBytes) AS payload, \
-             TO_JSON_STRING(letters.attributes) AS pairs \
-             FROM `{}`.`{}` AS letters \
-             WHERE letters.pipeline = @pipeline AND {condition}",
-            table.dataset, table.table,
+             TO_JSON_STRING(letters.attributes) AS pairs"
+        );
+        self.those(&columns, condition)
+    }
+
+    /// Columns of letters of the pipeline that meet a condition.
+    fn those(&self, columns: &str, condition: &str) -> String {
+        let TableName { dataset, table } = self.table;
+        format!(
+            "SELECT {columns} FROM `{dataset}`.`{table}` AS letters \
+             WHERE letters.pipeline = @pipeline AND {condition}"
         )
     }
 }

@@ -16,7 +16,7 @@ pub use clickmill_tables::{
 use clickmill_warehouse::Warehouse;
 
 pub use condition::{ConditionError, check_condition};
-pub use letters::{Key, Lender, Letter, LetterError, Record, Wanted};
+pub use letters::{Key, Kinds, Lender, Letter, LetterError, Present, Record, Wanted};
 
 /// What keeps tables. Copies are of the same.
 #[derive(Debug, Clone)]

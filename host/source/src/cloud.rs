@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use super::SourceError;
 use super::interrupt::Interrupt;
 use super::names::{self, EMPTY, PassedOver, Selection, Verdict};
-use bucket::{Bucket, BucketError};
+use bucket::{Bucket, BucketError, Names};
 use clickmill_core::store;
 use page::Found;
 pub(super) use read::Reader;
@@ -63,15 +63,20 @@ impl Listed {
     }
 }
 
-/// What there is of a URI, in the order of their names. Nothing may be there.
-pub(super) async fn list(uri: &str) -> Result<(Vec<Listed>, Vec<PassedOver>), SourceError> {
+/// What there is of a URI, in the order of their names; of a folder or pattern only what comes after the name
+/// that another URI has, where one is given. Nothing may be there.
+pub(super) async fn list(
+    uri: &str,
+    after: Option<&str>,
+) -> Result<(Vec<Listed>, Vec<PassedOver>), SourceError> {
+    let after = after.map(|after| store::bucket_and_object(after).1);
     let (name, key) = store::bucket_and_object(uri);
     let bucket = Bucket::of(name).map_err(|source| failed(uri, source))?;
     // As it is spelled, and then as a path may be spelled.
     let collapsed = names::collapsed(key);
     let spellings = [Some(key), Some(collapsed.as_str()).filter(|other| *other != key)];
     for key in spellings.into_iter().flatten() {
-        let (found, passed_over) = find(&bucket, key, uri).await?;
+        let (found, passed_over) = find(&bucket, key, uri, after).await?;
         if !found.is_empty() || !passed_over.is_empty() {
             let listed = found.into_iter().map(|found| Listed { bucket: bucket.clone(), found });
             return Ok((listed.collect(), passed_over));
@@ -85,6 +90,7 @@ async fn find(
     bucket: &Bucket,
     key: &str,
     uri: &str,
+    after: Option<&str>,
 ) -> Result<(Vec<Found>, Vec<PassedOver>), SourceError> {
     let failed = |source| failed(uri, source);
     let is_folder = key.is_empty() || key.ends_with('/');
@@ -108,7 +114,7 @@ async fn find(
         (false, false) => Selection::matching(&pattern, uri)?,
     };
     let (mut found, mut passed_over) = (Vec::new(), Vec::new());
-    for object in bucket.list(&folder, false).await.map_err(failed)? {
+    for object in bucket.list(&folder, Names::All { after }).await.map_err(failed)? {
         let relative = object.key.strip_prefix(folder.as_str()).unwrap_or_default();
         match selection.verdict(relative, object.size) {
             Verdict::Meant => found.push(object),
@@ -128,7 +134,9 @@ async fn split(bucket: &Bucket, key: &str) -> Result<(String, String), BucketErr
     let mut at = 0;
     while let Some(length) = key[at..].find('/') {
         let end = at + length + 1;
-        if names::is_pattern(&key[at..end]) && bucket.list(&key[..end], true).await?.is_empty() {
+        if names::is_pattern(&key[at..end])
+            && bucket.list(&key[..end], Names::First).await?.is_empty()
+        {
             break;
         }
         at = end;

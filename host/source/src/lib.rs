@@ -26,8 +26,14 @@ use clickmill_config::Source;
 
 /// What a source holds at this moment, in the order of the objects' names.
 pub async fn list(source: &Source) -> Result<Listing, SourceError> {
+    list_after(source, None).await
+}
+
+/// What a source holds. In Cloud Storage, where the name of an object is given as its URI, only what comes
+/// after it: a bucket is asked for no more than that.
+pub async fn list_after(source: &Source, after: Option<&str>) -> Result<Listing, SourceError> {
     match source {
-        Source::Storage { uri, .. } => find(uri).await,
+        Source::Storage { uri, .. } => object::list(uri, after).await,
         Source::Stdin => Ok(Listing::of(Object::stdin())),
         Source::Generator(generated) => Ok(Listing::of(Object::generator(generated)?)),
         // Their messages are not objects.
@@ -38,5 +44,5 @@ pub async fn list(source: &Source) -> Result<Listing, SourceError> {
 /// What there is under a path or URI: an object of exactly this name, or else all that it means as a
 /// folder or a pattern.
 pub async fn find(uri: &str) -> Result<Listing, SourceError> {
-    object::list(uri).await
+    object::list(uri, None).await
 }

@@ -286,7 +286,7 @@ fn peeked(mut input: Box<dyn Read + Send>) -> io::Result<Option<Box<dyn Read + S
     Ok(Some(Box::new(Cursor::new(start).chain(input))))
 }
 
-pub(super) async fn list(uri: &str) -> Result<Listing, SourceError> {
+pub(super) async fn list(uri: &str, after: Option<&str>) -> Result<Listing, SourceError> {
     let listing = if store::is_local(uri) {
         let given = uri.to_owned();
         // A thread of its own, for which nobody waits who gives the listing up.
@@ -298,7 +298,7 @@ pub(super) async fn list(uri: &str) -> Result<Listing, SourceError> {
         let objects = files.into_iter().map(Object::file).collect();
         Listing { objects, passed_over, not_seen }
     } else {
-        let (found, passed_over) = cloud::list(uri).await?;
+        let (found, passed_over) = cloud::list(uri, after).await?;
         let objects = found.into_iter().map(Object::cloud).collect();
         Listing { objects, passed_over, not_seen: Vec::new() }
     };
@@ -327,7 +327,7 @@ mod tests {
         let path = folder.path().join("a.csv");
         std::fs::write(&path, bytes).expect("a file");
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let listing = runtime.block_on(list(&path.display().to_string())).expect("a list");
+        let listing = runtime.block_on(list(&path.display().to_string(), None)).expect("a list");
         let Some(object) = listing.objects.first() else { return Ok(None) };
         let opened = object.open(runtime.handle(), &Progress::default(), &Interrupt::default())?;
         let Some(mut reader) = opened else { return Ok(None) };
@@ -378,7 +378,8 @@ mod tests {
         let path = folder.path().join("a.csv");
         std::fs::write(&path, "x").expect("a file");
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let stays = |path: &str| runtime.block_on(list(path)).expect("a list").objects[0].stays();
+        let stays =
+            |path: &str| runtime.block_on(list(path, None)).expect("a list").objects[0].stays();
         assert!(stays(&path.display().to_string()));
         assert!(!stays("/dev/null"));
         assert!(!Object::stdin().stays());

@@ -77,6 +77,48 @@ fn watched_it_loads_objects_as_they_come() {
     assert_eq!(crate::cloud::summary(&again.output().unwrap())["objects_loaded"], 0);
 }
 
+#[test]
+fn a_watched_bucket_whose_names_grow_is_not_listed_as_a_whole_each_time() {
+    plugins();
+    let (storage, scratch) = (Storage::start(None), Scratch::new());
+    let watch = [
+        "source.uri=gs://lake/in/*.csv",
+        "source.watch=true",
+        "source.watch_interval_secs=1",
+        "source.watch_all_secs=3600",
+    ];
+    let watch: Vec<&str> = watch.iter().flat_map(|set| ["--set", set]).collect();
+    let ledger = "SELECT source FROM clickstream_analytics.load_ledger ORDER BY source";
+    let loaded = || -> Vec<String> {
+        let folder = scratch.path("warehouse/clickstream_analytics/load_ledger");
+        let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        if !entries.any(|entry| entry.path().extension().is_some_and(|e| e == "parquet")) {
+            return Vec::new();
+        }
+        let sources = scratch.query(ledger).into_iter();
+        let name = |row: serde_json::Value| {
+            let source = row["source"].as_str().unwrap().to_owned();
+            source.split(['/', '@']).nth(4).unwrap().to_owned()
+        };
+        sources.map(name).collect()
+    };
+    storage.put("in/m.csv", &shop(&scratch, "10", "1"));
+    let child = spawn(local(&scratch, &storage, &watch));
+    wait_until("the first", || loaded() == ["m.csv"]);
+    // The one that is found was put last: a listing of all would have found the other.
+    storage.put("in/a.csv", &shop(&scratch, "10", "2"));
+    storage.put("in/n.csv", &shop(&scratch, "10", "3"));
+    wait_until("what comes after it", || loaded().contains(&"n.csv".to_owned()));
+    storage.put("in/o.csv", &shop(&scratch, "10", "4"));
+    wait_until("what comes after that", || loaded().contains(&"o.csv".to_owned()));
+    assert_eq!(loaded(), ["m.csv", "n.csv", "o.csv"]);
+    signal(&child, "-INT");
+    assert_eq!(summary(&child.wait_with_output().unwrap())["objects_loaded"], 3);
+    // All are listed at first.
+    let mut again = local(&scratch, &storage, &[&watch[..], &["--stop-when-idle", "1s"]].concat());
+    assert_eq!(summary(&again.output().unwrap())["objects_loaded"], 1);
+}
+
 fn to_bigquery(scratch: &Scratch, storage: &Storage, bigquery: &BigQuery, grpc: &str) -> Command {
     let pipeline = root().join("host/pipelines/batch_gcp.toml").to_string_lossy().into_owned();
     let mut command = scratch.command(&["run", "--json", &pipeline]);

@@ -129,3 +129,41 @@ fn tables_apply_adds_a_column_that_rows_then_have() {
     let rows = format!("SELECT COUNT(photography) FROM {DATASET}.clickstream_batch");
     assert_eq!(bigquery.number(&rows), 300);
 }
+
+#[test]
+fn tables_apply_gives_a_table_the_expiry_that_its_file_names() {
+    plugins();
+    let (bigquery, storage, scratch) = (BigQuery::start(), Storage::start(None), Scratch::new());
+    let batch = batch();
+    let go = |verb: &str, set: &[&str]| {
+        let arguments = [&["tables", verb, &*batch][..], set].concat();
+        let output = command(&scratch, &bigquery, &storage, &arguments).output().unwrap();
+        assert!(output.status.success(), "{}", talk(&output, &scratch));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let expiry =
+        |table: &str| bigquery.table(DATASET, table)["timePartitioning"]["expirationMs"].clone();
+    go("apply", &[]);
+    assert_eq!(expiry("dead_letter"), "7776000000");
+    assert_eq!(expiry("clickstream_batch"), json!(null));
+    // The same columns, with another file beside them.
+    let columns = fields("dead_letter.json");
+    let schema = scratch.write("letters.json", json!(columns).to_string());
+    let by_day = json!({ "type": "DAY", "field": "timestamp", "expirationMs": "86400000" });
+    scratch.write("letters.table.json", json!({ "timePartitioning": by_day }).to_string());
+    let set = format!("dead_letter.schema={}", schema.display());
+    let set = ["--set", &set];
+    let planned = go("plan", &set);
+    let said = format!("{DATASET}.dead_letter: to expire: partitions after a day");
+    assert!(planned.contains(&said), "{planned}");
+    assert_eq!(expiry("dead_letter"), "7776000000");
+    let applied = go("apply", &set);
+    assert!(applied.contains(&said.replace("to expire", "expires")), "{applied}");
+    let table = bigquery.table(DATASET, "dead_letter");
+    assert_eq!(table["timePartitioning"], by_day);
+    assert_eq!(table["schema"]["fields"].as_array().unwrap().len(), columns.len());
+    assert!(go("plan", &set).contains("dead_letter: as it is to be"));
+    // What no file names is left as it is.
+    scratch.write("letters.table.json", "{}");
+    assert!(go("plan", &set).contains("dead_letter: as it is to be"));
+}

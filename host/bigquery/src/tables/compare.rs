@@ -1,9 +1,10 @@
 //! A table beside its schema: what it lacks and can be given, and what cannot be mended.
 
 use google_cloud_bigquery_v2::model::{Table, TableFieldSchema};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use clickmill_config::TableName;
+use clickmill_core::Micros;
 use clickmill_core::path::Path;
 use clickmill_core::schema::TableSchema;
 
@@ -26,7 +27,16 @@ pub enum Change {
         /// The fields, by their paths.
         fields: Vec<String>,
     },
+    /// Another expiry, after which BigQuery removes rows.
+    Expire {
+        /// What expires when, as the rest of a sentence: `partitions after 90 days`.
+        what: String,
+        /// What is patched of the table.
+        patch: Json,
+    },
 }
+
+const MS_A_DAY: i64 = 86_400_000;
 
 /// What a table lacks, and what can't be mended.
 pub(super) fn compare(
@@ -55,7 +65,45 @@ pub(super) fn compare(
         }
     }
     unknown(&fields, there, None, &mut misfits);
+    changes.extend(expiries(schema, found));
     (changes, misfits)
+}
+
+/// Expiries that the file beside the schema names and the table has otherwise. One that it does not name is
+/// left: somebody has set it.
+fn expiries(schema: &TableSchema, found: &Table) -> Vec<Change> {
+    let options = Json::Object(schema.options.clone());
+    let Ok(wanted) = serde_json::from_value::<Table>(options) else { return Vec::new() };
+    let mut changes = Vec::new();
+    let of_partitions = wanted.time_partitioning.and_then(|partitions| partitions.expiration_ms);
+    // A table that is not partitioned stays so.
+    if let (Some(ms), Some(there)) = (of_partitions, &found.time_partitioning)
+        && there.expiration_ms != Some(ms)
+    {
+        let after = match (ms / MS_A_DAY, ms % MS_A_DAY) {
+            (1, 0) => "a day".to_owned(),
+            (days, 0) => format!("{days} days"),
+            _ => format!("{} s", ms / 1000),
+        };
+        // The rest is said as it is: a part of it is no description of partitions.
+        let mut partitions = json!({ "type": there.r#type, "expirationMs": ms.to_string() });
+        if let Some(field) = &there.field {
+            partitions["field"] = json!(field);
+        }
+        changes.push(Change::Expire {
+            what: format!("partitions after {after}"),
+            patch: json!({ "timePartitioning": partitions }),
+        });
+    }
+    if let Some(at) = wanted.expiration_time
+        && found.expiration_time != Some(at)
+    {
+        changes.push(Change::Expire {
+            what: format!("the table at {}", Micros::from(at.saturating_mul(1000))),
+            patch: json!({ "expirationTime": at.to_string() }),
+        });
+    }
+    changes
 }
 
 /// Compares a column that is there with the schema's, and its fields with those: adds the paths of fields

@@ -35,6 +35,10 @@ pub(crate) enum Source {
         /// How long a file has to be as it is before it is taken for whole.
         #[serde(default = "watch_rest_secs")]
         watch_rest_secs: u64,
+        /// In Cloud Storage, where names grow: how often all objects are listed. In between only those are
+        /// whose names come after the last one's. Where absent, all of them are each time.
+        #[schemars(range(min = 1))]
+        watch_all_secs: Option<u64>,
         /// Where tables have no locks, in Cloud Storage and BigQuery: how long an object is kept for the run that
         /// loads it, from its last word on, so that runs share a prefix. Where absent, each loads what is there.
         #[schemars(range(min = 2, max = 3600))]

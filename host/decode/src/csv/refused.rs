@@ -7,7 +7,7 @@ use memchr::memchr;
 use super::super::{Malformed, reason, too_large};
 use super::escaped::Signs;
 use super::extent::{self, Extent};
-use super::{Csv, Next, UNBALANCED_QUOTE, lines};
+use super::{Csv, Next, UNBALANCED_QUOTE, WRONG_FIELD_COUNT, lines};
 use clickmill_core::batch::{Position, Reason};
 
 /// So many times the size limit is looked ahead for the end of a record whose quotes are in order so far.
@@ -44,7 +44,7 @@ impl Csv {
         let reason = if bytes > self.max_record_bytes {
             too_large(bytes, self.max_record_bytes)
         } else {
-            reason("wrong_field_count", format!("record has more than {} fields", self.ends.len()))
+            reason(WRONG_FIELD_COUNT, format!("record has more than {} fields", self.ends.len()))
         };
         let line = self.line;
         self.line += 1 + lines::count_ends(&self.block[range.clone()]);
@@ -79,7 +79,7 @@ impl Csv {
             let told = "a quote opens and is not closed where a field ends";
             reason(UNBALANCED_QUOTE, told.to_owned())
         } else {
-            reason("wrong_field_count", format!("record has more than {} fields", self.ends.len()))
+            reason(WRONG_FIELD_COUNT, format!("record has more than {} fields", self.ends.len()))
         };
         let line = self.line;
         // The line's number counts now: what is passed over of it later does not count again.

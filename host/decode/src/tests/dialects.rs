@@ -392,6 +392,40 @@ fn one_name_may_come_again_very_often() {
 }
 
 #[test]
+fn a_header_of_too_many_columns_is_told_by_their_number() {
+    // The second is what a file of nothing but delimiters has for a header.
+    let named: String = (0..4097).map(|column| format!("v{column},")).collect();
+    for header in [named, ",".repeat(4096), ",".repeat(1 << 19)] {
+        for escape in [None, Some(b'^')] {
+            let dialect = Dialect { escape, ..Dialect::default() };
+            let format = Format::Csv { dialect, max_record_bytes: 1 << 20 };
+            let text = format!("{header}\n1,2\n");
+            let error = decoder(&format, 10, text.as_bytes()).err().expect("too many");
+            let told = "the header on line 1 has more than 4096 columns";
+            assert_eq!(error.to_string(), told, "{escape:?}");
+        }
+    }
+}
+
+#[test]
+fn an_object_of_line_ends_alone_holds_nothing() {
+    for text in ["\n".repeat(1000), "\r".repeat(1000), "\r\n".repeat(1000), String::new()] {
+        for (header, marks) in [(true, ""), (true, "\u{feff}"), (false, "")] {
+            let dialect = Dialect { header, ..Dialect::default() };
+            let format = Format::Csv { dialect, max_record_bytes: 1024 };
+            let text = format!("{marks}{text}");
+            let mut decoder = decoder(&format, 10, text.as_bytes()).expect("no header");
+            assert!(decoder.holds_nothing(), "{text:?}");
+            assert!(decoder.next_batch().expect("decodes").is_none());
+        }
+    }
+    let format = Format::Csv { dialect: Dialect::default(), max_record_bytes: 1024 };
+    assert!(!decoder(&format, 10, b"\n\na\n").expect("a header").holds_nothing());
+    let format = Format::Ndjson { max_record_bytes: 1024 };
+    assert!(!decoder(&format, 10, b"\n\n").expect("no header").holds_nothing());
+}
+
+#[test]
 fn text_in_another_encoding_is_decoded_as_text() {
     let latin = Dialect { encoding: Some(encoding_rs::WINDOWS_1252), ..Dialect::default() };
     let format = Format::Csv { dialect: latin, max_record_bytes: 1024 };

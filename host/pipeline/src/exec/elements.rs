@@ -193,6 +193,9 @@ impl<'a> Elements<'a> {
         };
         let name = object.name().into();
         let decoder = Decoder::new(&pipeline.format, pipeline.batch, name, ingest_time, input)?;
+        if decoder.holds_nothing() {
+            return Ok(None);
+        }
         let fitted = slot.fit(version, decoder.schema())?;
         Ok(Some((object, decoder, fitted)))
     }

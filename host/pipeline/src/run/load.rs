@@ -274,6 +274,9 @@ fn fill(
     };
     let name = object.name().into();
     let mut decoder = Decoder::new(&pipeline.format, pipeline.batch, name, started_at, input)?;
+    if decoder.holds_nothing() {
+        return Ok(Err(Outcome::Nothing));
+    }
     // An object is loaded whole, so by one plugin set: a swap counts from the next one on.
     let version = slot.pick_for_object();
     let fitted = slot.fit(&version, decoder.schema())?;

@@ -35,7 +35,8 @@ pub(super) fn watch(
     let mut known = Known { watch, ..Known::default() };
     let mut last_arrival = Instant::now();
     while !stop.after_object() {
-        let listing = stop.or(source::list(&context.pipeline.source));
+        let after = known.last_name();
+        let listing = stop.or(source::list_after(&context.pipeline.source, after.as_deref()));
         let listed = context.runtime.block_on(listing);
         let Some(listed) = listed else { break };
         let listing = match listed {
@@ -49,6 +50,9 @@ pub(super) fn watch(
             Err(error) => return Err(error.into()),
         };
         if let Some(listing) = listing {
+            if after.is_none() {
+                known.begin_anew(&listing);
+            }
             known.tell_passed_over(&listing);
             known.tell_not_seen(listing.not_seen);
             let ready = known.ready(listing.objects);
@@ -89,6 +93,10 @@ struct Known {
     passed_over: HashSet<String>,
     /// What can't be looked at, by URI.
     not_seen: BTreeMap<String, FailedObject>,
+    /// The last name that was listed, as a URI.
+    last: Option<String>,
+    /// When all objects were listed last.
+    all_listed: Option<Instant>,
 }
 
 /// An object that could not be loaded.
@@ -99,12 +107,28 @@ struct SetAside {
 }
 
 impl Known {
-    /// Those that are to be loaded now.
-    fn ready(&mut self, listed: Vec<Object>) -> Vec<Object> {
-        let names: HashSet<String> = listed.iter().map(Object::name).collect();
+    /// After which name is listed next. `None` where it is time for all of them.
+    fn last_name(&self) -> Option<String> {
+        let is_fresh = self.all_listed?.elapsed() < self.watch.all?;
+        self.last.clone().filter(|_| is_fresh)
+    }
+
+    /// All objects are listed: what is not among them is forgotten.
+    fn begin_anew(&mut self, listing: &Listing) {
+        (self.last, self.all_listed) = (None, Some(Instant::now()));
+        let names: HashSet<String> = listing.objects.iter().map(Object::name).collect();
         self.over.retain(|name| names.contains(name));
         self.aside.retain(|name, _| names.contains(name));
         self.resting.retain(|name, _| names.contains(name));
+        let passed_over: HashSet<&str> =
+            listing.passed_over.iter().map(|passed_over| passed_over.uri.as_str()).collect();
+        self.passed_over.retain(|uri| passed_over.contains(uri.as_str()));
+    }
+
+    /// Those that are to be loaded now.
+    fn ready(&mut self, listed: Vec<Object>) -> Vec<Object> {
+        let last = listed.iter().map(|object| object.uri.as_str()).max();
+        self.last = self.last.take().max(last.map(str::to_owned));
         let now = Instant::now();
         listed.into_iter().filter(|object| self.is_ready(object, now)).collect()
     }
@@ -170,13 +194,11 @@ impl Known {
     }
 
     fn tell_passed_over(&mut self, listing: &Listing) {
-        let before = std::mem::take(&mut self.passed_over);
         for passed_over in &listing.passed_over {
-            if !before.contains(&passed_over.uri) {
+            if self.passed_over.insert(passed_over.uri.clone()) {
                 let (object, why) = (&passed_over.uri, passed_over.why);
                 tracing::info!(object, why, "nothing to load");
             }
-            self.passed_over.insert(passed_over.uri.clone());
         }
     }
 }
@@ -185,6 +207,7 @@ impl Known {
 mod tests {
     use super::*;
     use clickmill_core::Fault;
+    use clickmill_source::PassedOver;
 
     #[test]
     fn an_object_is_tried_again_after_waits_that_double_up_to_an_hour() {
@@ -202,5 +225,38 @@ mod tests {
         assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600, 3600]);
         known.finish(vec!["in/a.csv@1".to_owned()]);
         assert!(known.aside.is_empty() && known.over.contains("in/a.csv@1"));
+    }
+
+    #[test]
+    fn names_are_listed_from_the_last_one_on_until_it_is_time_for_all() {
+        let watch = |all| Watch { all, ..Watch::default() };
+        let listing = || {
+            let passed_over = vec![PassedOver { uri: "gs://b/x/".to_owned(), why: "is empty" }];
+            Listing { objects: vec![Object::stdin()], passed_over, not_seen: Vec::new() }
+        };
+        let list = |known: &mut Known| {
+            known.begin_anew(&listing());
+            known.tell_passed_over(&listing());
+            known.ready(listing().objects);
+        };
+        let hour = Some(Duration::from_secs(3600));
+        for (all, last) in [(None, None), (hour, Some("stdin")), (Some(Duration::ZERO), None)] {
+            let mut known = Known { watch: watch(all), ..Known::default() };
+            assert_eq!(known.last_name(), None, "all, at first");
+            list(&mut known);
+            assert_eq!(known.last_name().as_deref(), last);
+        }
+        let mut known = Known { watch: watch(hour), ..Known::default() };
+        known.begin_anew(&Listing::default());
+        assert_eq!(known.last_name(), None, "there was nothing");
+        list(&mut known);
+        // A listing of what comes after it has nothing of what was before.
+        known.finish(vec!["gs://b/a.csv@1".to_owned()]);
+        known.tell_passed_over(&Listing::default());
+        assert!(known.ready(Vec::new()).is_empty());
+        assert_eq!(known.last_name().as_deref(), Some("stdin"));
+        assert!(known.over.contains("gs://b/a.csv@1") && known.passed_over.contains("gs://b/x/"));
+        known.begin_anew(&Listing::default());
+        assert!(known.over.is_empty() && known.passed_over.is_empty());
     }
 }

@@ -1,4 +1,7 @@
-use clickmill_core::Fault;
+use std::collections::BTreeMap;
+use std::slice::from_ref;
+
+use clickmill_core::{Fault, Micros};
 use clickmill_tables::result_set::{Column, Kind, ResultSet};
 use serde_json::json;
 
@@ -98,31 +101,69 @@ fn what_cannot_be_decoded_is_an_error_that_names_the_letter() {
 #[test]
 fn a_message_is_told_by_its_id_and_when_it_was_published() {
     let message = |id: &str, time: i64| Record::Message(id.to_owned(), time.into());
-    let there = BTreeMap::from([
+    let there = Present(BTreeMap::from([
         (message("1", 10), vec![Some(0)]),
         (message("1", 20), vec![Some(0)]),
         (message("2", 0), vec![Some(0)]),
-    ]);
+    ]));
     for (id, time, wanted) in
         [("1", 10, true), ("1", 30, false), ("1", 0, true), ("2", 30, true), ("3", 0, false)]
     {
         let key = Key { record: message(id, time), place: 0 };
-        assert_eq!(is_among(&there, &key), wanted, "{key:?}");
+        assert_eq!(there.has(&key), wanted, "{key:?}");
     }
 }
 
 #[test]
 fn rows_of_a_record_are_told_by_their_places() {
     let line = |line| Record::Line("f@1".to_owned(), line);
-    let there = BTreeMap::from([(line(1), vec![Some(0), Some(10_000)]), (line(2), vec![None])]);
+    let places = [(line(1), vec![Some(0), Some(10_000)]), (line(2), vec![None])];
+    let there = Present(BTreeMap::from(places));
     for (at, place, wanted) in
         [(1, 0, true), (1, 1, false), (1, 10_000, true), (2, 7, true), (3, 0, false)]
     {
         let key = Key { record: line(at), place };
-        assert_eq!(is_among(&there, &key), wanted, "{key:?}");
+        assert_eq!(there.has(&key), wanted, "{key:?}");
     }
     let letter = decode(&answer(&[("record_index", json!(10_000))])).unwrap().remove(0);
     assert_eq!(letter.key().unwrap().place, 10_000);
+}
+
+#[test]
+fn rows_of_several_tables_and_rows_written_since_are_there() {
+    let key = |line| Key { record: Record::Line("f@1".to_owned(), line), place: 0 };
+    let found = |line: i64, place: Json| ResultSet {
+        columns: Vec::new(),
+        rows: vec![vec![json!("f@1"), json!(line), place]],
+    };
+    let (mut there, mut other) = (Present::default(), Present::default());
+    there.add_lines(&found(1, json!(0)));
+    // A table that tells no places has them all.
+    other.add_lines(&found(2, json!(-1)));
+    there.extend(other);
+    assert_eq!([1, 2, 3].map(|line| there.has(&key(line))), [true, true, false]);
+    there.insert(key(3));
+    assert!(there.has(&key(3)) && !there.has(&Key { place: 1, ..key(3) }));
+    let published = json!(1_732_000_000_000_000_i64);
+    there.add_messages(&ResultSet {
+        columns: Vec::new(),
+        rows: vec![vec![json!("m"), json!(0), published]],
+    });
+    let message = |time: i64| Record::Message("m".to_owned(), time.into());
+    let at = |time| there.has(&Key { record: message(time), place: 0 });
+    assert_eq!([1_732_000_000_000_000, 0, 1].map(at), [true, true, false]);
+}
+
+#[test]
+fn letters_are_of_messages_or_lines_or_both() {
+    let line = decode(&answer(&[])).unwrap().remove(0);
+    let message = decode(&answer(&[("message_id", json!("m"))])).unwrap().remove(0);
+    let (lines, messages) = (Kinds::of(from_ref(&line)), Kinds::of(from_ref(&message)));
+    assert_eq!(lines, Kinds { messages: false, lines: true });
+    assert_eq!(messages, Kinds { messages: true, lines: false });
+    let both = Kinds::of(&[line, message]);
+    assert!(both.hold(lines) && both.hold(messages) && lines.hold(Kinds::of(&[])));
+    assert!(!lines.hold(messages) && !messages.hold(both));
 }
 
 #[test]

@@ -140,6 +140,15 @@ impl Waits {
     }
 }
 
+/// Which names are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names<'a> {
+    /// All of them, or all after one.
+    All { after: Option<&'a str> },
+    /// The first.
+    First,
+}
+
 /// A bucket.
 #[derive(Debug)]
 pub(super) struct Bucket {
@@ -178,21 +187,26 @@ impl Bucket {
         Ok(Self { name: name.to_owned(), base_url, client, patience: PATIENCE, credentials })
     }
 
-    /// All objects whose names begin so, or the first one.
-    pub(super) async fn list(&self, prefix: &str, first: bool) -> Result<Vec<Found>, BucketError> {
+    /// Objects whose names begin so.
+    pub(super) async fn list(
+        &self,
+        prefix: &str,
+        names: Names<'_>,
+    ) -> Result<Vec<Found>, BucketError> {
         let mut found = Vec::new();
         let mut token: Option<String> = None;
         let mut before = HashSet::new();
         loop {
             let mut query = vec![("list-type", "2"), ("prefix", prefix)];
             query.extend(token.as_deref().map(|token| ("continuation-token", token)));
-            if first {
-                query.push(("max-keys", "1"));
+            match names {
+                Names::First => query.push(("max-keys", "1")),
+                Names::All { after } => query.extend(after.map(|after| ("start-after", after))),
             }
             let (objects, next) = retried(|| self.page(&query)).await?;
             found.extend(objects);
             match next {
-                Some(next) if !first => {
+                Some(next) if names != Names::First => {
                     if !before.insert(next.clone()) {
                         return Err(self.no_listing(PageError::Repeated));
                     }

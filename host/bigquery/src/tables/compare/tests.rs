@@ -88,3 +88,52 @@ fn a_record_is_added_with_its_fields() {
     let wanted = "ARRAY<STRUCT<`sku` STRING NOT NULL, `price` NUMERIC OPTIONS(description=\"of \\\"one\\\"\"), `size` STRUCT<`cm` INT64, `tags` ARRAY<STRING>>>>";
     assert_eq!(sql_type(&fields[1]), wanted);
 }
+
+#[test]
+fn an_expiry_that_is_named_is_given_and_one_that_is_not_is_left() {
+    let with = |options: Json| {
+        let options = options.to_string();
+        schema().with_options(&options, File::new("t.table.json")).expect("options")
+    };
+    let there = |partitions: Json, at: Json| -> Table {
+        let fields = json!({ "fields": old() });
+        let mut table = json!({ "schema": fields, "timePartitioning": partitions });
+        if !at.is_null() {
+            table["expirationTime"] = at;
+        }
+        serde_json::from_value(table).expect("a table")
+    };
+    let by_day = json!({ "type": "DAY", "field": "day", "expirationMs": "864000000" });
+    let named = with(json!({ "timePartitioning": by_day, "expirationTime": "1798761600000" }));
+    let says = |schema: &TableSchema, found: &Table| -> Vec<(String, Json)> {
+        let changes = expiries(schema, found).into_iter();
+        changes
+            .map(|change| match change {
+                Change::Expire { what, patch } => (what, patch),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    };
+    // None, another, the same; and by what a table is partitioned is its own affair.
+    let table = "the table at 2027-01-01T00:00:00Z".to_owned();
+    let at = json!({ "expirationTime": "1798761600000" });
+    let partitions = json!({ "type": "HOUR", "field": "day", "expirationMs": "864000000" });
+    for before in [json!(null), json!("3600000")] {
+        let mut now = json!({ "type": "HOUR", "field": "day" });
+        if !before.is_null() {
+            now["expirationMs"] = before;
+        }
+        let patch = json!({ "timePartitioning": partitions });
+        let wanted = [("partitions after 10 days".to_owned(), patch), (table.clone(), at.clone())];
+        assert_eq!(says(&named, &there(now, json!(null))), wanted);
+    }
+    let same = there(partitions, at["expirationTime"].clone());
+    assert!(says(&named, &same).is_empty());
+    // A table that is not partitioned is not made so, and what somebody has set stays.
+    assert_eq!(says(&named, &found(old())), [(table, at)]);
+    assert!(says(&schema(), &same).is_empty());
+    let odd = with(json!({ "timePartitioning": { "type": "DAY", "expirationMs": "90000" } }));
+    let found = there(json!({ "type": "DAY" }), json!(null));
+    let wanted = json!({ "timePartitioning": { "type": "DAY", "expirationMs": "90000" } });
+    assert_eq!(says(&odd, &found), [("partitions after 90 s".to_owned(), wanted)]);
+}

@@ -28,7 +28,7 @@ fn list(
     let server = Server::start(answers);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let bucket = bucket(&server, patience);
-    let listed = runtime.block_on(bucket.list("", false));
+    let listed = runtime.block_on(bucket.list("", Names::All { after: None }));
     let keys = listed.map(|found| found.into_iter().map(|found| found.key).collect());
     (keys, server.asked().len())
 }
@@ -64,6 +64,18 @@ fn pages_that_go_on_for_ever_are_no_listing() {
         BucketError::Listing { source: PageError::TooLong { .. }, .. }
     ));
     assert_eq!(asked, 1);
+}
+
+#[test]
+fn a_listing_begins_after_a_name() {
+    let server = Server::start(vec![whole("200 OK", "", &page(&["c"], None))]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let bucket = bucket(&server, PATIENCE);
+    let listed = runtime.block_on(bucket.list("in/", Names::All { after: Some("in/b") }));
+    assert_eq!(listed.expect("a list").len(), 1);
+    // In small letters, as the service keeps them.
+    let asked = server.asked().concat();
+    assert!(asked.contains("prefix=in%2f&start-after=in%2fb"), "{asked}");
 }
 
 #[test]
