@@ -144,8 +144,8 @@ impl Auth {
 
 /// Asks a helper for what it keeps of a registry.
 fn ask(helper: &str, key: &str) -> Result<Option<Credentials>, String> {
-    let found = helper::ask(helper, key)?;
     const FROM: &str = "those of a helper of Docker's";
+    let found = helper::ask(helper, key)?;
     Ok(found.map(|(name, secret)| Credentials::new(&name, &secret, FROM)))
 }
 
