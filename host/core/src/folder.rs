@@ -22,7 +22,7 @@ use object_store::{
 };
 
 use super::store::{self, StoreError};
-use super::{durable, file};
+use super::{durable, file, private};
 
 /// Opens what a path or URI names, and says where that is on a disk. It need not exist yet, and nothing is
 /// asked of it.
@@ -103,7 +103,11 @@ impl Folder {
     /// Where the next file is made. What killed processes left there is removed first.
     fn part(&self) -> PathBuf {
         let staging = self.path.join(STAGING);
-        self.swept.get_or_init(|| durable::sweep(&staging));
+        self.swept.get_or_init(|| {
+            if private::link_of_another(&self.path, &staging).is_none() {
+                durable::sweep(&staging);
+            }
+        });
         durable::part_in(&staging)
     }
 
@@ -130,6 +134,16 @@ impl fmt::Display for Folder {
 async fn on_thread(what: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
     let done = tokio::task::spawn_blocking(what).await;
     done.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// Whether a file of a folder may be removed: links may lead anywhere, and in a folder that is shared they may be
+/// another user's.
+fn check_links(folder: &std::path::Path, path: &std::path::Path) -> io::Result<()> {
+    let link = path.parent().and_then(|above| private::link_of_another(folder, above));
+    link.map_or(Ok(()), |link| {
+        let why = format!("`{}` is a link of another user", link.display());
+        Err(io::Error::new(ErrorKind::PermissionDenied, why))
+    })
 }
 
 fn failed(location: &Path, error: io::Error) -> Error {
@@ -186,10 +200,22 @@ impl ObjectStore for Folder {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        match self.files() {
-            Ok(files) => files.delete_stream(locations),
-            Err(error) => stream::once(async { Err(error) }).boxed(),
-        }
+        let files = match self.files() {
+            Ok(files) => files,
+            Err(error) => return stream::once(async { Err(error) }).boxed(),
+        };
+        let folder = self.path.clone();
+        let locations = locations.then(move |location| {
+            let folder = folder.clone();
+            async move {
+                let location = location?;
+                let path = folder.join(location.as_ref());
+                let checked = on_thread(move || check_links(&folder, &path)).await;
+                checked.map_err(|error| failed(&location, error))?;
+                Ok::<_, Error>(location)
+            }
+        });
+        files.delete_stream(locations.boxed())
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -293,6 +319,46 @@ mod tests {
                 store.put(&path, "two".into()).await.expect("put");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_removed_behind_a_link_of_another_user() {
+        use std::os::unix::fs::{lchown, symlink};
+        let scratch = tempfile::tempdir().expect("a folder");
+        let [shared, others] = ["shared", "others"].map(|name| scratch.path().join(name));
+        for folder in [&shared, &others] {
+            std::fs::create_dir(folder).expect("made");
+        }
+        for name in ["file", "half.part"] {
+            std::fs::write(others.join(name), "bytes").expect("written");
+        }
+        let [link, staging] = ["log", STAGING].map(|name| shared.join(name));
+        let of = |user| {
+            for link in [&link, &staging] {
+                lchown(link, Some(user), None)?;
+            }
+            Ok::<(), io::Error>(())
+        };
+        for link in [&link, &staging] {
+            symlink(&others, link).expect("a link");
+        }
+        // Others' links are made by root alone.
+        if of(12_345).is_err() {
+            return;
+        }
+        let open = || open(shared.to_str().expect("text")).expect("a store").0;
+        let (store, file) = (open(), Path::from("log/file"));
+        assert_eq!(store.get(&file).await.expect("read").meta.size, 5);
+        let refused = store.delete(&file).await.expect_err("it is not removed").to_string();
+        assert!(refused.contains("is a link of another user"), "{refused}");
+        store.put(&Path::from("own"), "bytes".into()).await.expect("put");
+        assert!(others.join("file").exists() && others.join("half.part").exists());
+        // One's own leads where one wants.
+        of(rustix::process::geteuid().as_raw()).expect("root may");
+        let store = open();
+        store.delete(&file).await.expect("removed");
+        store.put(&Path::from("own"), "bytes".into()).await.expect("put");
+        assert!(!others.join("file").exists() && !others.join("half.part").exists());
     }
 
     #[test]

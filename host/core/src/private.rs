@@ -94,6 +94,19 @@ pub fn may_write(others: u32, metadata: &Metadata) -> bool {
     metadata.mode() & others != 0 && !sticks
 }
 
+/// The link over which a path below a folder leads that is another user's, neither ours nor root's: whoever may write
+/// to the folder may have put it there, so that we remove what it leads to.
+#[must_use]
+pub fn link_of_another(folder: &Path, path: &Path) -> Option<PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let is_of_another = |above: &&Path| {
+        let found = fs::symlink_metadata(above);
+        found.is_ok_and(|found| found.is_symlink() && ![0, user].contains(&found.uid()))
+    };
+    let mut below = path.ancestors().take_while(|above| *above != folder);
+    below.find(is_of_another).map(Path::to_owned)
+}
+
 /// Why what is in a folder may be somebody else's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotOurs {
