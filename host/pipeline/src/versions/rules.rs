@@ -156,10 +156,10 @@ impl Compared {
         STANDARD_ERRORS * (variance(before) + variance(allowed)).sqrt()
     }
 
-    /// The most faults a row that are within what is allowed, where the set before had so many, and `seen` of it is
-    /// what is known. Faults are rare, and of a rare event the rate is off by more than its mean tells; its root is
-    /// off by one half over the root of the rows, whatever the rate. They come in heaps, too: a batch is split until
-    /// the row at fault stands alone, and each call with that row in it ends in a fault.
+    /// How many faults a row there may be, by chance too, where so many are `allowed`, and `seen` is known of the set
+    /// before. They are too rare for the margin of a share; the root of such a rate has one standard error, whatever
+    /// the rate is: one half over the root of the rows. And they come in heaps: a batch is split until the row at
+    /// fault stands alone, and each call with that row in it ends in a fault.
     fn most_faults(self, seen: Option<&Rates>, now: &Rates, allowed: f64) -> f64 {
         if self == Self::OnTheSame {
             return allowed;
