@@ -468,7 +468,7 @@ mod tests {
         /// And what faults by far more often is noticed with the first rows of which anything is said.
         #[test]
         fn what_faults_more_than_by_chance_is_taken_back(
-            share in 0.1..=1.0_f64,
+            share in 0.15..=1.0_f64,
             seen in 500..20_000_u64,
             window in 500..20_000_u64,
             batches in 1..500_u64,
