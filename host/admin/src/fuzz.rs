@@ -14,7 +14,7 @@ use super::gate::{Caller, Gate, Wanted, is_own, text};
 use super::server::Ends;
 use super::tokens::Role;
 use super::watch::TapQuery;
-use super::wire::{OpenBody, RollbackBody, SwapBody};
+use super::wire::{OpenBody, ReloadBody, RollbackBody, SwapBody};
 use super::{entered, plugins};
 use clickmill_config as config;
 use clickmill_pipeline::{Actor, Rollout};
@@ -175,10 +175,14 @@ fn target(target: &str) {
     is_one_line(&entered::noted(target), 2000);
 }
 
-/// Bodies of swaps, rollbacks and links.
+/// Bodies of swaps, reloads, rollbacks and links.
 fn content(body: &[u8]) {
     if let Ok(swap) = serde_json::from_slice::<SwapBody>(body) {
         begin(swap);
+    }
+    if let Some(body) = is_itself::<ReloadBody>(body) {
+        claimed(&body.actor, &body.note);
+        begins(body.rollout());
     }
     if let Some(body) = is_itself::<RollbackBody>(body) {
         claimed(&body.actor, &body.note);
@@ -199,10 +203,7 @@ fn is_itself<B: Serialize + DeserializeOwned>(body: &[u8]) -> Option<B> {
 /// As far as a swap goes before it is tried on.
 fn begin(body: SwapBody) {
     claimed(&body.actor, &body.note);
-    if let Some(Rollout::Canary { share, time }) = body.rollout() {
-        assert!((0.0..1.0).contains(&share), "a canary of {share}");
-        assert!(Instant::now().checked_add(time).is_some(), "a canary without an end: {time:?}");
-    }
+    begins(body.rollout());
     for (stage, mut change) in body.changes {
         let written = std::mem::take(&mut change.written);
         let keys = written.len();
@@ -224,6 +225,14 @@ fn begin(body: SwapBody) {
             Some(Err(told)) => assert!(names_one, "{told}"),
             None => unreachable!("it waits for something"),
         }
+    }
+}
+
+/// How a swap begins: a canary has a share and an end.
+fn begins(rollout: Option<Rollout>) {
+    if let Some(Rollout::Canary { share, time }) = rollout {
+        assert!((0.0..1.0).contains(&share), "a canary of {share}");
+        assert!(Instant::now().checked_add(time).is_some(), "a canary without an end: {time:?}");
     }
 }
 

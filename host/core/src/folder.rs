@@ -3,8 +3,10 @@
 //! durable once it is told so.
 
 use std::fmt;
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -22,7 +24,7 @@ use object_store::{
 };
 
 use super::store::{self, StoreError};
-use super::{durable, file};
+use super::{durable, file, private};
 
 /// Opens what a path or URI names, and says where that is on a disk. It need not exist yet, and nothing is
 /// asked of it.
@@ -103,7 +105,11 @@ impl Folder {
     /// Where the next file is made. What killed processes left there is removed first.
     fn part(&self) -> PathBuf {
         let staging = self.path.join(STAGING);
-        self.swept.get_or_init(|| durable::sweep(&staging));
+        self.swept.get_or_init(|| {
+            if private::link_of_another(&self.path, &staging).is_none() {
+                durable::sweep(&staging);
+            }
+        });
         durable::part_in(&staging)
     }
 
@@ -113,8 +119,8 @@ impl Folder {
 
     /// What reads an object. A pipe in its place would be waited for.
     async fn files_for(&self, location: &Path) -> Result<&LocalFileSystem> {
-        let path = self.on_disk(location);
-        let checked = on_thread(move || file::check(&path)).await;
+        let (folder, path) = (self.path.clone(), self.on_disk(location));
+        let checked = on_thread(move || check_read(&folder, &path)).await;
         checked.map_err(|error| failed(location, error))?;
         self.files()
     }
@@ -130,6 +136,26 @@ impl fmt::Display for Folder {
 async fn on_thread(what: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
     let done = tokio::task::spawn_blocking(what).await;
     done.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// Whether a file of a folder may be read: another user's link leads to what is theirs, and to nothing that only we
+/// may read.
+fn check_read(folder: &std::path::Path, path: &std::path::Path) -> io::Result<()> {
+    file::check(path)?;
+    let Some(link) = private::link_of_another(folder, path) else { return Ok(()) };
+    let is_theirs = fs::symlink_metadata(&link)?.uid() == fs::metadata(path)?.uid();
+    if is_theirs { Ok(()) } else { Err(of_another(&link)) }
+}
+
+/// Whether a file of a folder may be removed: nothing that lies behind another user's link is.
+fn check_removal(folder: &std::path::Path, path: &std::path::Path) -> io::Result<()> {
+    let link = path.parent().and_then(|above| private::link_of_another(folder, above));
+    link.map_or(Ok(()), |link| Err(of_another(&link)))
+}
+
+fn of_another(link: &std::path::Path) -> io::Error {
+    let why = format!("`{}` is a link of another user", link.display());
+    io::Error::new(ErrorKind::PermissionDenied, why)
 }
 
 fn failed(location: &Path, error: io::Error) -> Error {
@@ -186,10 +212,22 @@ impl ObjectStore for Folder {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        match self.files() {
-            Ok(files) => files.delete_stream(locations),
-            Err(error) => stream::once(async { Err(error) }).boxed(),
-        }
+        let files = match self.files() {
+            Ok(files) => files,
+            Err(error) => return stream::once(async { Err(error) }).boxed(),
+        };
+        let folder = self.path.clone();
+        let locations = locations.then(move |location| {
+            let folder = folder.clone();
+            async move {
+                let location = location?;
+                let path = folder.join(location.as_ref());
+                let checked = on_thread(move || check_removal(&folder, &path)).await;
+                checked.map_err(|error| failed(&location, error))?;
+                Ok::<_, Error>(location)
+            }
+        });
+        files.delete_stream(locations.boxed())
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -218,7 +256,7 @@ impl ObjectStore for Folder {
             CopyMode::Overwrite => {
                 on_thread(move || {
                     file::check(&source)?;
-                    durable::write_by(part, &target, &std::fs::read(&source)?)
+                    durable::write_by(part, &target, &fs::read(&source)?)
                 })
                 .await
             }
@@ -235,7 +273,7 @@ impl ObjectStore for Folder {
                     if let Some(folder) = target.parent() {
                         durable::folders(folder)?;
                     }
-                    std::fs::rename(&source, &target)?;
+                    fs::rename(&source, &target)?;
                     durable::sync_name(&target)
                 })
                 .await
@@ -293,6 +331,53 @@ mod tests {
                 store.put(&path, "two".into()).await.expect("put");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_of_ours_is_read_or_removed_behind_a_link_of_another_user() {
+        use std::os::unix::fs::{lchown, symlink};
+        let scratch = tempfile::tempdir().expect("a folder");
+        let [shared, others] = ["shared", "others"].map(|name| scratch.path().join(name));
+        for folder in [&shared, &others] {
+            std::fs::create_dir(folder).expect("made");
+        }
+        for name in ["file", "half.part"] {
+            std::fs::write(others.join(name), "bytes").expect("written");
+        }
+        let [link, staging] = ["log", STAGING].map(|name| shared.join(name));
+        let of = |user| {
+            for link in [&link, &staging] {
+                lchown(link, Some(user), None)?;
+            }
+            Ok::<(), io::Error>(())
+        };
+        for link in [&link, &staging] {
+            symlink(&others, link).expect("a link");
+        }
+        // Others' links are made by root alone.
+        if of(12_345).is_err() {
+            return;
+        }
+        let open = || open(shared.to_str().expect("text")).expect("a store").0;
+        let (store, file) = (open(), Path::from("log/file"));
+        let refused = [
+            store.get(&file).await.map(drop).expect_err("it is not read"),
+            store.delete(&file).await.expect_err("it is not removed"),
+        ];
+        for error in refused.map(|error| error.to_string()) {
+            assert!(error.contains("is a link of another user"), "{error}");
+        }
+        store.put(&Path::from("own"), "bytes".into()).await.expect("put");
+        assert!(others.join("file").exists() && others.join("half.part").exists());
+        // What is theirs is read.
+        lchown(others.join("file"), Some(12_345), None).expect("root may");
+        assert_eq!(store.get(&file).await.expect("read").meta.size, 5);
+        // One's own leads where one wants.
+        of(rustix::process::geteuid().as_raw()).expect("root may");
+        let store = open();
+        store.delete(&file).await.expect("removed");
+        store.put(&Path::from("own"), "bytes".into()).await.expect("put");
+        assert!(!others.join("file").exists() && !others.join("half.part").exists());
     }
 
     #[test]

@@ -94,6 +94,22 @@ pub fn may_write(others: u32, metadata: &Metadata) -> bool {
     metadata.mode() & others != 0 && !sticks
 }
 
+/// The link over which a path below a folder leads that is another user's, neither ours nor root's: whoever may write
+/// to the folder may have put it there, so that we remove what it leads to.
+#[must_use]
+pub fn link_of_another(folder: &Path, path: &Path) -> Option<PathBuf> {
+    let is_of_another =
+        |above: &&Path| fs::symlink_metadata(above).is_ok_and(|found| is_link_of_another(&found));
+    let mut below = path.ancestors().take_while(|above| *above != folder);
+    below.find(is_of_another).map(Path::to_owned)
+}
+
+/// Whether this is a link of another user, neither ours nor root's.
+#[must_use]
+pub fn is_link_of_another(found: &Metadata) -> bool {
+    found.is_symlink() && ![0, rustix::process::geteuid().as_raw()].contains(&found.uid())
+}
+
 /// Why what is in a folder may be somebody else's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotOurs {

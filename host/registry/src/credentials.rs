@@ -1,10 +1,11 @@
 //! What a registry is shown: the credentials that `docker login` has left, or those of a helper that Docker's
 //! configuration names; of Google's registries else a token by Application Default Credentials; else none.
 
+mod helper;
+
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,9 +13,8 @@ use serde::Deserialize;
 
 use super::error::{RegistryError, file};
 
-/// Bytes of Docker's configuration, and of what a helper answers, at most.
+/// Bytes of Docker's configuration, at most.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
-const MAX_ANSWER_BYTES: u64 = 64 << 10;
 /// What Google's registries take a token as the password of.
 const TOKEN_USER: &str = "oauth2accesstoken";
 /// Where Docker keeps the credentials of its own registry.
@@ -44,13 +44,6 @@ struct Auth {
     username: Option<String>,
     password: Option<String>,
     identitytoken: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct FromHelper {
-    username: String,
-    secret: String,
 }
 
 /// The credentials for a registry.
@@ -149,49 +142,11 @@ impl Auth {
     }
 }
 
-/// Asks a helper, `docker-credential-NAME`, for what it keeps of a registry.
+/// Asks a helper for what it keeps of a registry.
 fn ask(helper: &str, key: &str) -> Result<Option<Credentials>, String> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if helper.is_empty() || !helper.bytes().all(plain) {
-        return Err("the name of a helper in Docker's configuration is none".to_owned());
-    }
-    let program = format!("docker-credential-{helper}");
-    let mut command = Command::new(&program);
-    // Secrets of plugins and keys of the host are nothing to it.
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("CLICKMILL_") {
-            command.env_remove(name);
-        }
-    }
-    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            tracing::warn!(program, "Docker's configuration names a helper that is not installed");
-            return Ok(None);
-        }
-        Err(error) => return Err(format!("`{program}` does not start: {error}")),
-    };
-    if let Some(mut input) = child.stdin.take() {
-        // One that wants no input has closed it.
-        let _ = input.write_all(key.as_bytes());
-    }
-    let mut answer = Vec::new();
-    if let Some(output) = child.stdout.take() {
-        let read = output.take(MAX_ANSWER_BYTES).read_to_end(&mut answer);
-        read.map_err(|error| format!("`{program}` does not answer: {error}"))?;
-    }
-    let ended = child.wait().map_err(|error| format!("`{program}` does not end: {error}"))?;
-    if !ended.success() {
-        // So it says that it has none.
-        return Ok(None);
-    }
-    let FromHelper { username, secret } = serde_json::from_slice(&answer)
-        .map_err(|_| format!("`{program}` does not answer as helpers do"))?;
-    if username == "<token>" {
-        return Err(format!("`{program}` has an identity token, which is not spoken here"));
-    }
-    Ok(Some(Credentials::new(&username, &secret, "those of a helper of Docker's")))
+    const FROM: &str = "those of a helper of Docker's";
+    let found = helper::ask(helper, key)?;
+    Ok(found.map(|(name, secret)| Credentials::new(&name, &secret, FROM)))
 }
 
 impl Credentials {

@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::SourceError;
 use super::names::{self, EMPTY, NotSeen, PassedOver, Selection, Verdict};
+use clickmill_core::private;
 use clickmill_core::store::{self, StoreError};
 
 /// A file as it was listed.
@@ -241,7 +242,13 @@ impl Found {
             Err(_) if !may_be_folder && !selection.is_meant(name) => return Ok(()),
             Err(error) => return Err(error),
         };
-        if metadata.is_dir() && may_be_folder {
+        let is_folder = metadata.is_dir() && may_be_folder;
+        let is_wanted = is_folder || (metadata.is_file() && selection.is_meant(name));
+        if is_wanted && is_led_astray(path, &metadata)? {
+            self.pass_over(path, "is a link of another user to what is not theirs");
+            return Ok(());
+        }
+        if is_folder {
             return self.walk(path, &format!("{name}/"), selection, within);
         }
         // A pipe, a device: who means it names it.
@@ -254,6 +261,16 @@ impl Found {
         }
         Ok(())
     }
+}
+
+/// Whether a name in a folder is a link of another user to what is not theirs: whoever may write to the folder could
+/// have us load what they may not read. `found` is what it leads to.
+fn is_led_astray(path: &Path, found: &Metadata) -> io::Result<bool> {
+    let named = fs::symlink_metadata(path)?;
+    if !named.is_symlink() && (named.dev(), named.ino()) != (found.dev(), found.ino()) {
+        return Err(io::Error::other("another file took its place just now"));
+    }
+    Ok(private::is_link_of_another(&named) && named.uid() != found.uid())
 }
 
 /// The URI of an absolute path.

@@ -325,6 +325,31 @@ fn a_set_that_turns_bad_is_given_up_by_all() {
 }
 
 #[test]
+fn who_cannot_make_what_the_fleet_goes_back_to_does_not_go_on_with_another_set() {
+    let scratch = Scratch::new();
+    let pipeline = hostile(&scratch, "");
+    let fleet = Fleet::of(scratch, pipeline, "fleet");
+    let first = fleet.replica();
+    first.wait_for_rows(1, 1000);
+    let before = running(&first);
+    // All take the file up with another limit, and one begins with that.
+    let text = std::fs::read_to_string(&fleet.pipeline).unwrap();
+    let limits = "limits = { max_fuel_per_record = 190000 }";
+    std::fs::write(&fleet.pipeline, format!("{text}{limits}\n")).unwrap();
+    fleet.done("swap", &["--pipeline"]);
+    let mut late = fleet.replica_with(&["--set", "swap.fleet_deadline_secs=1"]);
+    assert_eq!(running(&late), running(&first));
+    assert_ne!(running(&first), before);
+    fleet.run("rollback", &[]);
+    wait_until("it to end", || late.child.try_wait().unwrap().is_some());
+    assert!(!late.child.wait().unwrap().success());
+    let told = "with the stages of the pipeline file here plugin set";
+    wait_until("it to say why", || late.talk().contains(told));
+    wait_until("the other to be back", || running(&first) == before);
+    end(first);
+}
+
+#[test]
 fn two_proposals_at_once_have_one_winner_and_the_other_is_told() {
     let fleet = Fleet::new("fleet");
     let replicas = [fleet.replica(), fleet.replica()];

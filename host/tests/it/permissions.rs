@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::support::root;
 
-const PIPELINES: [(&str, &[&str]); 5] = [
+const PIPELINES: [(&str, &[&str]); 6] = [
     ("stream_gcp.toml", &[]),
     (
         "stream_gcp.toml",
@@ -18,7 +18,9 @@ const PIPELINES: [(&str, &[&str]); 5] = [
     ),
     ("batch_gcp.toml", &[PSEUDONYM]),
     ("batch.toml", &["source.uri=gs://shop-input/*.csv.gz"]),
+    ("stream_gcp.toml", &[FLEET]),
 ];
+const FLEET: &str = "swap.fleet=gs://shop-fleets/clicks/";
 const PSEUDONYM: &str =
     "sink.policy_tags.pseudonym=projects/tags/locations/eu/taxonomies/5/policyTags/71";
 const NETWORK: &str =
@@ -134,6 +136,18 @@ fn readers_are_never_given_what_holds_dead_letters() {
             }
         }
     }
+}
+
+#[test]
+fn replicas_meet_in_a_bucket_that_the_host_alone_writes_to() {
+    let of_place = |warehouse: &str, set: &[&str]| -> Vec<String> {
+        let access = json("stream_gcp.toml", set, warehouse);
+        let of_place = grants(&access).iter().filter(|grant| names(grant).contains(&"shop-fleets"));
+        of_place.map(|grant| format!("{} {}", grant["who"], names(grant).join(" "))).collect()
+    };
+    let wanted = ["\"host\" shop-fleets roles/storage.objectUser"];
+    assert_eq!(of_place("warehouse", &[FLEET]), wanted);
+    assert!(of_place("warehouse", &[]).is_empty());
 }
 
 #[test]

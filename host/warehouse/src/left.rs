@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::{Warehouse, WarehouseError};
 use clickmill_config::TableName;
-use clickmill_core::durable;
+use clickmill_core::{durable, private};
 
 /// The list's name in the staging folder of a load: the table that the ledger is beside, then the others.
 const TABLES: &str = "tables.json";
@@ -63,7 +63,8 @@ impl Warehouse {
     /// Removes a load's file from a table on a disk. It has the same name in whichever day's folder: that
     /// is a look at a name for each, however many files there are.
     pub(super) fn unpublish(&self, id: &str, table: &TableName) -> Result<(), WarehouseError> {
-        let Some(folder) = self.on_disk(&self.table(table)) else { return Ok(()) };
+        let Some(root) = &self.disk else { return Ok(()) };
+        let folder = root.join(self.table(table).as_ref());
         let failed = |what: &std::path::Path, source| {
             self.disk_failed(format!("look for what is left in `{}`", what.display()), source)
         };
@@ -74,6 +75,9 @@ impl Warehouse {
         };
         for day in days {
             let day = day.map_err(|error| failed(&folder, error))?.path();
+            if private::link_of_another(root, &day).is_some() {
+                continue;
+            }
             let file = day.join(format!("{id}.parquet"));
             match std::fs::remove_file(&file) {
                 // After a loss of power it would be back, beside what is loaded now.

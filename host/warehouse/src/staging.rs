@@ -13,7 +13,7 @@ use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::decision::is_decision;
 use super::{STAGING, Warehouse, WarehouseError};
-use clickmill_core::durable;
+use clickmill_core::{durable, private};
 
 /// After so long without a write a file counts as abandoned, where no lock tells.
 const ABANDONED: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -43,7 +43,13 @@ impl Warehouse {
     /// Removes what is abandoned. What can't be removed now is removed by a later run.
     pub(super) async fn sweep(&self, now: SystemTime) {
         match &self.disk {
-            Some(folder) => self.sweep_disk(&folder.join(STAGING), now).await,
+            Some(folder) => {
+                let staging = folder.join(STAGING);
+                // All that it leads to would go.
+                if private::link_of_another(folder, &staging).is_none() {
+                    self.sweep_disk(&staging, now).await;
+                }
+            }
             None => {
                 // What can't be listed is swept next time.
                 let files = self.list(&Path::from(STAGING)).await.unwrap_or_default();
@@ -157,6 +163,26 @@ mod tests {
         drop((claim, part));
         warehouse.sweep(now).await;
         assert_eq!(names(), left(&[]));
+    }
+
+    #[tokio::test]
+    async fn what_a_link_of_another_user_leads_to_stays() {
+        use std::os::unix::fs::{lchown, symlink};
+        let scratch = tempfile::tempdir().unwrap();
+        let [folder, home] = ["warehouse", "home"].map(|name| scratch.path().join(name));
+        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(home.join("letters")).unwrap();
+        fs::write(home.join("letters/a"), "kept").unwrap();
+        fs::write(home.join("b"), "kept").unwrap();
+        let staging = folder.join(STAGING);
+        symlink(&home, &staging).unwrap();
+        // Others' links are made by root alone.
+        if lchown(&staging, Some(12_345), None).is_err() {
+            return;
+        }
+        let warehouse = Warehouse::open(&folder.to_string_lossy()).unwrap();
+        warehouse.sweep(SystemTime::now() + 2 * ABANDONED).await;
+        assert!(home.join("letters/a").exists() && home.join("b").exists());
     }
 
     #[tokio::test]

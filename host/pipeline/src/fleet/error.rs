@@ -1,6 +1,6 @@
 //! Why a fleet's objects can't be read or written, or do not come to what they have to.
 
-use super::objects::{MAX_ENTRIES, MAX_REPLICAS, Malformed};
+use super::objects::{FOR_ROLLBACKS, MAX_ENTRIES, MAX_REPLICAS, Malformed};
 use crate::swap::set_store::SetStoreError;
 use clickmill_core::store::StoreError;
 use clickmill_core::{Digest, Fault, list};
@@ -43,7 +43,7 @@ pub enum FleetError {
     },
     /// The log is full.
     #[error(
-        "the fleet's log in `{uri}` has {MAX_ENTRIES} entries, the most that there may be: name another prefix by `swap.fleet`"
+        "the fleet's log in `{uri}` is full: it has {MAX_ENTRIES} entries at most, the last {FOR_ROLLBACKS} for rollbacks. Another prefix in `swap.fleet` begins another fleet, with the pipeline file"
     )]
     Full {
         /// The place.

@@ -20,7 +20,7 @@ use crate::versions::slot::{Base, Rollout};
 use crate::versions::version::{Origin, VersionRecord};
 use clickmill_config::Pipeline;
 use clickmill_core::{Digest, lock};
-use clickmill_sandbox::Library;
+use clickmill_sandbox::{ChangeError, Library};
 use tokio::runtime::Handle;
 
 /// A set that passed the gate, and what ran then.
@@ -165,7 +165,8 @@ pub(crate) fn take_up(
     Ok(swapped.version.unwrap_or_else(|| context.slot.current().record.clone()))
 }
 
-/// Goes back to the set that was in effect before.
+/// Goes back to the set that was in effect before. Where the stages of the pipeline file make another of it, that runs
+/// in place of what was taken back, and is none to go on with.
 pub(crate) fn go_back(
     context: &Arc<Context>,
     member: &Member,
@@ -186,7 +187,16 @@ pub(crate) fn go_back(
         Some(rollback) => (rollback.actor.as_str(), rollback.reason.as_str()),
         None => ("fleet", "the fleet went back"),
     };
-    Swaps(context.clone()).back(Some(set), &of_fleet(name, "a rollback of the fleet"), reason)
+    let back =
+        Swaps(context.clone()).back(Some(set), &of_fleet(name, "a rollback of the fleet"), reason);
+    let made = context.slot.current().record.set.clone();
+    match back {
+        Ok(_) | Err(SwapRefused::Change(ChangeError::Nothing { .. })) if made.digest != *set => {
+            let different = rights(&context.sets.set(set)?, &made);
+            Err(SwapRefused::OtherSet { plugin_set: set.clone(), made: made.digest, different })
+        }
+        back => back,
+    }
 }
 
 /// A proposal as something that is asked of this process.

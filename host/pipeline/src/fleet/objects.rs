@@ -10,6 +10,8 @@ use clickmill_core::Digest;
 pub(crate) const MAX_BYTES: u64 = 32 << 10;
 /// The most entries of a log.
 pub(crate) const MAX_ENTRIES: u64 = 10_000;
+/// How many of them, the last ones, are for rollbacks only: what is proposed last can be taken back too.
+pub(crate) const FOR_ROLLBACKS: u64 = 100;
 /// The most replicas of a fleet.
 pub(crate) const MAX_REPLICAS: usize = 1000;
 /// The most of a text that is told, in bytes.

@@ -13,8 +13,8 @@ use tokio::runtime::Handle;
 use super::error::FleetError;
 use super::log::Log;
 use super::objects::{
-    Decision, Entry, Life, MAX_BYTES, MAX_ENTRIES, MAX_REPLICAS, Malformed, Object, Vote, is_name,
-    life_name, life_of,
+    Decision, Entry, FOR_ROLLBACKS, Life, MAX_BYTES, MAX_ENTRIES, MAX_REPLICAS, Malformed, Object,
+    Vote, is_name, life_name, life_of,
 };
 use clickmill_core::{Micros, folder};
 
@@ -124,7 +124,11 @@ impl Place {
 
     /// Creates the entry of a number. `false` where another was first.
     pub(crate) fn enter(&self, number: u64, entry: Entry) -> Result<bool, FleetError> {
-        if number > MAX_ENTRIES {
+        let most = match &entry {
+            Entry::Proposal(_) => MAX_ENTRIES - FOR_ROLLBACKS,
+            Entry::Rollback(_) => MAX_ENTRIES,
+        };
+        if number > most {
             return Err(FleetError::Full { uri: self.uri.clone() });
         }
         self.create(&entry_path(number), entry)
@@ -367,6 +371,23 @@ mod tests {
         put("log/000081.json", b"{\"kind\": \"order\"}");
         let error = place.catch_up(&mut log).expect_err("no entry");
         assert!(matches!(error, FleetError::Malformed { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_full_log_takes_no_proposal_and_what_is_in_effect_can_be_taken_back() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let place = Place::over(Arc::new(InMemory::new()), runtime.handle());
+        let rollback = || {
+            let (actor, reason, at) = (String::new(), String::new(), String::new());
+            Entry::Rollback(Rollback { of: 1, actor, reason, at })
+        };
+        let last = MAX_ENTRIES - FOR_ROLLBACKS;
+        assert!(place.enter(last, proposal(0, "ada")).expect("entered"));
+        let full = |entered| matches!(entered, Err(FleetError::Full { .. }));
+        assert!(full(place.enter(last + 1, proposal(0, "ada"))));
+        assert!(place.enter(last + 1, rollback()).expect("entered"));
+        assert!(place.enter(MAX_ENTRIES, rollback()).expect("entered"));
+        assert!(full(place.enter(MAX_ENTRIES + 1, rollback())));
     }
 
     #[test]

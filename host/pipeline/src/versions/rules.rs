@@ -155,6 +155,23 @@ impl Compared {
         };
         STANDARD_ERRORS * (variance(before) + variance(allowed)).sqrt()
     }
+
+    /// How many faults a row there may be, by chance too, where so many are `allowed`, and `seen` is known of the set
+    /// before. They are too rare for the margin of a share; the root of such a rate has one standard error, whatever
+    /// the rate is: one half over the root of the rows. And they come in heaps: a batch is split until the row at
+    /// fault stands alone, and each call with that row in it ends in a fault.
+    fn most_faults(self, seen: Option<&Rates>, now: &Rates, allowed: f64) -> f64 {
+        if self == Self::OnTheSame {
+            return allowed;
+        }
+        let variance = |of: &Rates| {
+            let rows = of.rows.max(1) as f64;
+            let calls_with_a_row = 1.0 + (rows / of.batches.max(1) as f64).max(1.0).log2();
+            calls_with_a_row / (4.0 * rows)
+        };
+        let error = (seen.map_or(0.0, variance) + variance(now)).sqrt();
+        (allowed.sqrt() + STANDARD_ERRORS * error).powi(2)
+    }
 }
 
 /// The first rule that `now` breaks, compared with what ran `before`. With fewer than `min_rows` rows on
@@ -175,7 +192,8 @@ pub(crate) fn breach(
     let faults = (before.share(before.faults), now.share(now.faults));
     // What comes in smaller batches costs more a row, whoever makes it.
     let fuel = (before.fuel_in_batches_of(now), now.share(now.fuel));
-    if faults.1 > faults.0 + rules.max_fault_increase {
+    let seen = known.then_some(before);
+    if faults.1 > compared.most_faults(seen, now, faults.0 + rules.max_fault_increase) {
         let (before, now) = faults;
         return Some(Breach::Faults { before, now, allowed: rules.max_fault_increase });
     }
@@ -378,6 +396,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_row_that_faults_by_chance_takes_no_set_back_and_many_do() {
+        // In batches of 500 a row that faults ends ten calls.
+        let of = |rows, faults| Rates { batches: rows / 500, ..rates(rows, 0, faults, 0) };
+        let broken = |before: &Rates, now: Rates, compared| {
+            matches!(breach(&RULES, before, &now, compared), Some(Breach::Faults { .. }))
+        };
+        // One row in ten thousand did before: that it is among the first of a canary is chance.
+        let before = of(10_000, 10);
+        for (rows, faults, is_broken) in [
+            (500, 10, false),
+            (500, 20, false),
+            (500, 250, true),
+            (10_000, 30, false),
+            (10_000, 300, true),
+        ] {
+            assert_eq!(
+                broken(&before, of(rows, faults), OnOthers),
+                is_broken,
+                "{faults} of {rows}"
+            );
+        }
+        // Of the same rows it is the set's doing.
+        assert!(broken(&of(500, 0), of(500, 10), OnTheSame));
+        assert!(!broken(&of(500, 10), of(500, 10), OnTheSame));
+        // A set that saw few rows says nothing about what is usual.
+        assert!(broken(&of(50, 0), of(500, 50), OnOthers));
+    }
+
     /// Rows of a set of which so many were rejected, or dropped.
     fn of(rows: u64, share: f64, is_dropped: bool) -> Rates {
         let worse = ((rows as f64 * share).round() as u64).min(rows);
@@ -402,6 +449,41 @@ mod tests {
             let now = of(seen, (share + up * off(seen)).min(1.0), is_dropped);
             let before = of(window, (share - down * off(window)).max(0.0), is_dropped);
             prop_assert_eq!(breach(&RULES, &before, &now, OnOthers), None);
+        }
+
+        /// So it is with rows that fault, which are rare: on the scale on which such counts have one standard error.
+        #[test]
+        fn chance_takes_no_set_back_for_its_faults(
+            rate in 0.0..0.05_f64,
+            (seen, seen_batches) in (500..20_000_u64, 1..500_u64),
+            (window, window_batches) in (500..20_000_u64, 1..500_u64),
+            (up, down) in (0.0..3.0_f64, 0.0..3.0_f64),
+        ) {
+            prop_assume!(up.hypot(down) <= 3.0);
+            let of = |batches: u64, rows: u64, off: f64, round: fn(f64) -> f64| {
+                let calls_with_a_row = 1.0 + (rows as f64 / batches as f64).max(1.0).log2();
+                let share = (rate.sqrt() + off * (calls_with_a_row / (4.0 * rows as f64)).sqrt()).max(0.0);
+                let faults = round(share.powi(2) * rows as f64) as u64;
+                Rates { batches, ..rates(rows, 0, faults, 0) }
+            };
+            let now = of(seen_batches, seen, up, f64::floor);
+            let before = of(window_batches, window, -down, f64::ceil);
+            prop_assert_eq!(breach(&RULES, &before, &now, OnOthers), None);
+        }
+
+        /// And what faults by far more often is noticed with the first rows of which anything is said.
+        #[test]
+        fn what_faults_more_than_by_chance_is_taken_back(
+            share in 0.15..=1.0_f64,
+            seen in 500..20_000_u64,
+            window in 500..20_000_u64,
+            batches in 1..500_u64,
+        ) {
+            let faults = (seen as f64 * share) as u64;
+            let now = Rates { batches, ..rates(seen, 0, faults, 0) };
+            let before = Rates { batches, ..rates(window, 0, 0, 0) };
+            let broken = breach(&RULES, &before, &now, OnOthers);
+            prop_assert!(matches!(broken, Some(Breach::Faults { .. })), "{broken:?}");
         }
 
         /// The margin is none to hide behind: it shrinks with the rows, and is as large for one set as for another.

@@ -12,7 +12,7 @@ use super::tools;
 use clickmill_core::build_tool;
 
 const TOOLS: &str = "ziglang-0.17.1";
-const PACKAGES: [&str; 1] = ["ziglang==0.17.1"];
+const REQUIREMENTS: &str = include_str!("requirements/ziglang.txt");
 
 /// What a plugin is compiled with. The small stack is memory that each fresh instance has to clear.
 const FLAGS: [&str; 10] = [
@@ -44,7 +44,7 @@ fn zig() -> Option<PathBuf> {
 /// Builds a plugin.
 pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildError> {
     if zig().is_none() && install == Install::Allowed {
-        tools::install_from_pypi(TOOLS, &PACKAGES);
+        tools::install_from_pypi(TOOLS, REQUIREMENTS);
     }
     let zig = zig().ok_or_else(|| project.no_tools(&missing().unwrap_or_default()))?;
     let work = project.work_folder()?;

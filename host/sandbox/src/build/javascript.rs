@@ -23,9 +23,14 @@ const FOLDER: &str = "componentize-qjs-0.4.5";
 /// Calls them.
 const CALL: &str = include_str!("javascript/build.mjs");
 
+/// The same with the hashes of their content, and of what they depend on.
+const PINNED: [(&str, &str); 2] = [
+    ("package.json", include_str!("javascript/package.json")),
+    ("package-lock.json", include_str!("javascript/package-lock.json")),
+];
+
 /// How npm installs: no scripts of packages are run.
-const INSTALL: [&str; 6] =
-    ["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--loglevel=error"];
+const OPTIONS: [&str; 4] = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
 
 /// The line that installs the tools, where they are not here.
 pub(super) fn missing() -> Option<String> {
@@ -43,17 +48,18 @@ fn line() -> String {
         return "sudo apt-get install -y nodejs npm".to_owned();
     }
     let folder = tools::folder(FOLDER).unwrap_or_default();
-    let (install, packages) = (INSTALL.join(" "), PACKAGES.join(" "));
-    format!("npm {install} --prefix '{}' {packages}", folder.display())
+    let (options, packages) = (OPTIONS.join(" "), PACKAGES.join(" "));
+    format!("npm install --no-save {options} --prefix '{}' {packages}", folder.display())
 }
 
 /// Builds a plugin.
 pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildError> {
     if install == Install::Allowed && here().is_none() {
         tools::install(FOLDER, |folder| {
-            let prefix = [OsString::from("--prefix"), folder.into()];
-            let arguments = INSTALL.map(OsString::from).into_iter().chain(prefix);
-            tools::run("npm", arguments.chain(PACKAGES.map(OsString::from)))
+            let mut pinned = PINNED.iter();
+            let options = ["ci"].into_iter().chain(OPTIONS).chain(["--prefix"]).map(OsString::from);
+            pinned.all(|(name, content)| fs::write(folder.join(name), content).is_ok())
+                && tools::run("npm", options.chain([folder.into()]))
         });
     }
     let tools = here().ok_or_else(|| project.no_tools(&format!("`{}`", line())))?;

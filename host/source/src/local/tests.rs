@@ -44,6 +44,32 @@ fn a_file_is_one_however_it_is_named() {
 }
 
 #[test]
+fn a_link_of_another_user_leads_to_what_is_theirs_and_to_nothing_else() {
+    use std::os::unix::fs::{lchown, symlink};
+    let folder = folder(&["in/a.csv", "home/key.csv", "home/more/b.csv", "theirs/c.csv"]);
+    let root = folder.path();
+    let links = [("key.csv", "home/key.csv"), ("more", "home/more"), ("c.csv", "theirs/c.csv")];
+    for (name, to) in links {
+        symlink(root.join(to), root.join("in").join(name)).expect("a link");
+    }
+    let all = ["home/key.csv", "home/more/b.csv", "in/a.csv", "theirs/c.csv"];
+    assert_eq!(paths(root, "in/"), all, "one's own lead anywhere");
+    // Others' are made by root alone.
+    let give = |name: &str| lchown(root.join(name), Some(12_345), None);
+    if give("theirs/c.csv").is_err() {
+        return;
+    }
+    for (name, _) in links {
+        give(&format!("in/{name}")).expect("root may");
+    }
+    assert_eq!(paths(root, "in/"), ["in/a.csv", "theirs/c.csv"]);
+    assert_eq!(paths(root, "in/*.csv"), ["in/a.csv", "theirs/c.csv"]);
+    let contents = list(&format!("{}/in/", root.display())).expect("a list");
+    assert_eq!(contents.passed_over.len(), 2, "{:?}", contents.passed_over);
+    assert_eq!(paths(root, "in/key.csv"), ["home/key.csv"], "whoever names it means it");
+}
+
+#[test]
 fn an_exact_name_is_tried_before_it_is_a_pattern() {
     let folder = folder(&["x[1].csv", "x1.csv", "d[1]/a.csv", "d1/b.csv", "q?.csv", "qq.csv"]);
     assert_eq!(paths(folder.path(), "x[1].csv"), ["x[1].csv"]);
