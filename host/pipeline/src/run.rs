@@ -6,6 +6,7 @@ mod claim;
 mod cut;
 pub(crate) mod deliver;
 mod error;
+mod interrupted;
 pub(crate) mod judge;
 mod letters;
 pub(crate) mod line;

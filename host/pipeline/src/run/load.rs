@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use arrow::error::ArrowError;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 
 use super::claim::Claim;
+use super::interrupted::Interrupted;
 use super::judge::Judge;
 use super::line::{self, Broken};
 use super::stop::Stop;
@@ -317,30 +317,6 @@ fn fill(
     // whole.
     object.check_unchanged()?;
     Ok(Ok(Whole { counts, plugin_set, started_at }))
-}
-
-/// Has reads end that wait, where the run is told to give the object up, and once this is dropped.
-struct Interrupted {
-    waiting: JoinHandle<()>,
-    interrupt: Interrupt,
-}
-
-impl Interrupted {
-    fn by(stop: &Stop, runtime: &Handle, interrupt: &Interrupt) -> Self {
-        let (told, reads) = (stop.told_twice(), interrupt.clone());
-        let waiting = runtime.spawn(async move {
-            told.await;
-            reads.interrupt();
-        });
-        Self { waiting, interrupt: interrupt.clone() }
-    }
-}
-
-impl Drop for Interrupted {
-    fn drop(&mut self) {
-        self.waiting.abort();
-        self.interrupt.interrupt();
-    }
 }
 
 /// Decodes an object and runs it through a version, on threads, and hands its batches to `write` in the
