@@ -3,6 +3,7 @@
 
 mod backoff;
 mod claim;
+mod copies;
 mod cut;
 pub(crate) mod deliver;
 mod error;
