@@ -18,6 +18,7 @@ pub(crate) mod stop;
 pub(crate) mod stream;
 pub(crate) mod transform;
 mod watch;
+pub(crate) mod withheld;
 
 use std::convert::Infallible;
 use std::sync::Arc;
