@@ -67,8 +67,8 @@ pub(super) fn check(
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if workers == 0 { cores.min(schema::MAX_WORKERS) } else { workers };
 
-    if let (Some(sink), Some(letters), Some((source, _))) = (&sink, &dead_letter, &source) {
-        routes::check(sink, &letters.table, source.is_stream(), &mut problems);
+    if let (Some(sink), Some(letters)) = (&sink, &dead_letter) {
+        routes::check(sink, &letters.table, &mut problems);
     }
     if let Some(sink) = &sink {
         guard::check(&guard, sink, &mut problems);

@@ -33,6 +33,11 @@ impl Sink {
         let routes = self.routes.iter().map(|route| (&route.table, &route.schema));
         std::iter::once((&self.table, &self.schema)).chain(routes)
     }
+
+    /// Whether a row may go to several tables.
+    pub fn copies(&self) -> bool {
+        self.routes.iter().any(|route| route.copy)
+    }
 }
 
 /// A table that rows go to by a condition.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::problem::{Problem, problem};
-use super::{Place, Route, Sink, TableName, Unrouted, raw, table};
+use super::{Route, Sink, TableName, Unrouted, raw, table};
 use clickmill_core::condition::Condition;
 use clickmill_core::path::Path as ColumnPath;
 use clickmill_core::schema::TableSchema;
@@ -77,12 +77,7 @@ fn check_tags(tables: &[(&TableName, &TableSchema)], problems: &mut Vec<Problem>
 }
 
 /// Checks the routes beside what else the file says.
-pub(super) fn check(
-    sink: &Sink,
-    letters: &TableName,
-    is_stream: bool,
-    problems: &mut Vec<Problem>,
-) {
+pub(super) fn check(sink: &Sink, letters: &TableName, problems: &mut Vec<Problem>) {
     if sink.routes.is_empty() {
         if sink.unrouted == Unrouted::Reject {
             let message =
@@ -101,16 +96,5 @@ pub(super) fn check(
             problem(problems, &format!("sink.route[{at}].table"), message);
         }
         tables.push(&route.table);
-        let in_bigquery = matches!(sink.place, Place::BigQuery(_));
-        let message = match (route.copy, is_stream, in_bigquery) {
-            (true, true, _) => {
-                "is true, which a stream does not support yet: a message that comes again could not be told from a copy"
-            }
-            (true, false, true) => {
-                "is true, which is not supported with `kind = \"bigquery\"` yet: a row that one table refuses could not be taken out of the others; use a pipeline per table"
-            }
-            _ => continue,
-        };
-        problem(problems, &format!("sink.route[{at}].copy"), message.to_owned());
     }
 }

@@ -63,6 +63,9 @@ pub enum Position {
     Message(Arc<Message>),
 }
 
+/// What tells a row from all others of its source: its record, and its place among the rows of that.
+pub type RowKey = (Position, u64);
+
 /// What a message carries beside its payload.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Message {
@@ -134,6 +137,13 @@ impl Rejector {
     pub fn host(stage: &'static str, plugin_set: &Digest, ingest_time: Micros) -> Self {
         let (stage, plugin_set) = (StageName::of_host(stage), plugin_set.clone());
         Self { stage, plugin_digest: None, plugin_set, ingest_time }
+    }
+}
+
+impl Rejected {
+    /// What tells the row from all others of its source.
+    pub fn key(&self) -> RowKey {
+        (self.position.clone(), self.record_index)
     }
 }
 
@@ -227,6 +237,11 @@ impl Origins {
     /// A row's place among the rows of its record.
     pub fn record_index(&self, row: usize) -> u64 {
         self.places.as_ref().map_or(0, |places| places[row])
+    }
+
+    /// What tells a row from all others of the source.
+    pub fn key(&self, row: usize) -> RowKey {
+        (self.position(row), self.record_index(row))
     }
 
     /// The last row's place in the source.

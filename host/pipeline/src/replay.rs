@@ -1,10 +1,11 @@
 //! Dead letters, once more: from their original bytes through the plugin set that runs now, or another.
 //!
 //! Letters are read page by page. Of each page, those whose rows are in the table already are resolved;
-//! the rest is decoded and transformed; good rows are written as one load, all or nothing, and of a record
-//! that is several rows those that the table does not have; then what became of each letter is entered into
-//! `dead_letter_attempts`. A replay that is killed and repeated finds the rows it wrote by their provenance,
-//! and writes none twice. Two at once would not find each other's: on a disk, one waits for the other.
+//! the rest is decoded and transformed; good rows are written as one load, all or nothing: of a record that is
+//! several rows those that the table does not have, and of a row that goes to several tables to those that lack
+//! it; then what became of each letter is entered into `dead_letter_attempts`. A replay that is killed and
+//! repeated finds the rows it wrote by their provenance, and writes none twice. Two at once would not find each
+//! other's: on a disk, one waits for the other.
 
 pub(crate) mod attempts;
 mod chains;
@@ -270,35 +271,28 @@ fn page(
         Some(key @ Key { record: Record::Message(..), .. }) => messages.insert(key),
         Some(Key { record: Record::Line(..), .. }) | None => true,
     });
-    // One that is in any of its tables is there, as `Rows` says.
-    let present = |keys: &[Key]| -> Result<BTreeSet<Key>, SinkError> {
-        let mut found = BTreeSet::new();
-        for (table, schema) in sink.tables() {
-            let present = context.tables.present(table, schema, keys, None);
-            found.extend(context.runtime.block_on(present)?);
-        }
-        Ok(found)
-    };
     let keys: Vec<Key> = letters.iter().filter_map(Letter::key).collect();
-    let there_before: BTreeSet<Key> = keys.iter().filter(|key| known.has(key)).cloned().collect();
     let mut fates: Vec<(String, Fate)> = Vec::new();
     let mut all: Vec<(String, Option<Key>)> =
         letters.iter().map(|letter| (letter.letter_id.clone(), letter.key())).collect();
-    let is_there = |letter: &Letter| letter.key().is_some_and(|key| there_before.contains(&key));
-    let (there, letters): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(is_there);
     done.letters += all.len() as u64;
-    done.there_before += there.len() as u64;
-    fates.extend(there.into_iter().map(|letter| (letter.letter_id, Fate::Resolved)));
+    if !sink.copies() {
+        // A row that is in a table is in all of its tables.
+        let is_there = |letter: &Letter| letter.key().is_some_and(|key| known.has(&key));
+        let (before, others): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(is_there);
+        done.there_before += before.len() as u64;
+        fates.extend(before.into_iter().map(|letter| (letter.letter_id, Fate::Resolved)));
+        letters = others;
+    }
     let Made { good: mut rows, mut strays } = chains.run(letters, &mut fates, |_, _, _, _| {})?;
     // Of a record that is several rows, some are in the table: what is missing is written, and no more.
     let asked: BTreeSet<Key> = keys.into_iter().collect();
     let made = rows.iter().flat_map(keys_of).chain(strays.iter().map(key_of));
     let others: Vec<Key> = made.filter(|key| !asked.contains(key)).collect();
-    let mut there = there_before;
     if !others.is_empty() {
-        there.extend(present(&others)?);
+        known.look_for(context, &others)?;
     }
-    strays.retain(|stray| !there.contains(&key_of(stray)));
+    strays.retain(|stray| !known.has(&key_of(stray)));
     if !strays.is_empty() {
         // Those that have a letter, which this page need not have, get no second one.
         let letters = &context.pipeline.dead_letter;
@@ -308,12 +302,8 @@ fn page(
         let known = context.runtime.block_on(known)?;
         strays.retain(|stray| !known.contains(&key_of(stray)));
     }
-    for rows in &mut rows {
-        let keys = keys_of(rows).into_iter().enumerate();
-        let out: Vec<usize> =
-            keys.filter(|(_, key)| there.contains(key)).map(|(row, _)| row).collect();
-        rows.leave_out(&out)?;
-    }
+    let made: BTreeSet<Key> = rows.iter().flat_map(keys_of).collect();
+    rows.iter_mut().try_for_each(|rows| known.leave_out(rows))?;
     rows.retain(|rows| rows.count() > 0);
     let mut good: BTreeSet<Key> = rows.iter().flat_map(keys_of).collect();
     let is_to_write = !good.is_empty() || !strays.is_empty();
@@ -333,9 +323,9 @@ fn page(
             // is known here: they stay as they are.
             None => {
                 let keys: Vec<Key> = good.iter().cloned().collect();
-                let present = present(&keys)?;
-                known.add(present.iter().cloned());
-                let is_open = |key: &Key| good.contains(key) && !present.contains(key);
+                let keys: Vec<Key> = good.iter().cloned().collect();
+                known.look_for(context, &keys)?;
+                let is_open = |key: &Key| good.contains(key) && !known.has(key);
                 let before = all.len();
                 all.retain(|(_, key)| !key.as_ref().is_some_and(is_open));
                 done.letters -= (before - all.len()) as u64;
@@ -344,10 +334,19 @@ fn page(
     }
     let told: BTreeSet<String> = fates.iter().map(|(id, _)| id.clone()).collect();
     for (id, key) in all {
-        if !told.contains(&id) {
-            let is_good = key.is_some_and(|key| good.contains(&key));
-            fates.push((id, if is_good { Fate::Resolved } else { Fate::Filtered }));
+        if told.contains(&id) {
+            continue;
         }
+        let fate = match key {
+            Some(key) if good.contains(&key) => Fate::Resolved,
+            // In all of its tables.
+            Some(key) if made.contains(&key) => {
+                done.there_before += 1;
+                Fate::Resolved
+            }
+            Some(_) | None => Fate::Filtered,
+        };
+        fates.push((id, fate));
     }
     fates.iter().for_each(|(_, fate)| done.count(fate));
     if dry_run { Ok(()) } else { enter_attempts(context, chains.library.digest(), fates) }

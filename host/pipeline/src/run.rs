@@ -3,9 +3,11 @@
 
 mod backoff;
 mod claim;
+mod copies;
 mod cut;
 pub(crate) mod deliver;
 mod error;
+mod interrupted;
 pub(crate) mod judge;
 mod letters;
 pub(crate) mod line;
@@ -18,6 +20,7 @@ pub(crate) mod stream;
 pub(crate) mod transform;
 mod waiting;
 mod watch;
+pub(crate) mod withheld;
 
 use std::convert::Infallible;
 use std::sync::Arc;

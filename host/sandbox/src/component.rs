@@ -184,11 +184,9 @@ impl Loaded {
         });
         tell_unwritten(stage, store.data().lines_unwritten);
         let (answer,) = answer.map_err(|error| {
-            let fuel = format!("{fuel} for a call");
-            failed(
-                Ending::of(&error, store.data(), &CallLimits { limits, fuel: &fuel, output_bytes })
-                    .text,
-            )
+            let fuel = &format!("{fuel} for a call");
+            let output = &format!("{output_bytes} bytes");
+            failed(Ending::of(&error, store.data(), &CallLimits { limits, fuel, output }).text)
         })?;
         answer.checked().map_err(|what| failed(Ending::bad_output(&what).text))
     }

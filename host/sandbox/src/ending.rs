@@ -25,14 +25,22 @@ pub(super) struct CallLimits<'a> {
     pub limits: Limits,
     /// The fuel of the call, and what for: `10200000 for a batch of 1`.
     pub fuel: &'a str,
-    /// Bytes that it may return.
-    pub output_bytes: usize,
+    /// Bytes that it may return, and what for, as [`output_of_batch`] says it.
+    pub output: &'a str,
+}
+
+/// What a plugin may return for a batch, and how it gets room for more.
+pub(super) fn output_of_batch(limits: &Limits) -> String {
+    let bytes = limits.max_output_bytes;
+    format!(
+        "{bytes} bytes for a batch, which its `max_output_bytes` raises; with a smaller `batch.max_bytes` it passes less"
+    )
 }
 
 impl Ending {
     /// Why a call of a guest ended in an error.
     pub(crate) fn of(error: &wasmtime::Error, guest: &Guest, told: &CallLimits<'_>) -> Self {
-        let CallLimits { limits, fuel, output_bytes } = told;
+        let CallLimits { limits, fuel, output } = told;
         if error.is::<OutOfTime>() {
             let secs = limits.max_call_secs;
             let text = format!("took too long: limit {secs} s of processor time a call");
@@ -53,7 +61,7 @@ impl Ending {
                 let said = guest.last_error.clone().unwrap_or_else(|| trap.to_string());
                 Self::trap(&format!("trapped: {said}"))
             }
-            None if copied_too_much(error) => Self::output_too_large(*output_bytes),
+            None if copied_too_much(error) => Self::output_too_large(output),
             None => {
                 let text = error.root_cause().to_string();
                 let text = guest.redactor.clean(text, limits.max_message_bytes);
@@ -91,8 +99,8 @@ impl Ending {
     }
 
     /// It returned more than it may, or passed more to a function of the host.
-    pub(crate) fn output_too_large(limit: usize) -> Self {
-        let text = format!("passed the host too much: limit {limit} bytes");
+    pub(crate) fn output_too_large(limit: &str) -> Self {
+        let text = format!("passed the host too much: limit {limit}");
         Self { code: "plugin_output_too_large", text }
     }
 

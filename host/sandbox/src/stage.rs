@@ -13,7 +13,7 @@ use super::allowance::{Allowance, UsedUp};
 use super::boundary::{BatchIn, ColumnIn, ProcessIn, ProcessOut};
 use super::contract::Contract;
 use super::contract_0_1;
-use super::ending::{CallLimits, Ending, TIMED_OUT};
+use super::ending::{CallLimits, Ending, TIMED_OUT, output_of_batch};
 use super::guest::{Guest, store};
 use super::hidden::HiddenValues;
 use super::kind::Columns;
@@ -172,7 +172,7 @@ impl StageWorker {
                 let output = redactor.clean_answer(output, limits.max_message_bytes);
                 let announced = Announced { reads, writes, multiplies: multiplies.is_some() };
                 check(output, &batch.columns, announced, &limits).map_err(|error| match error {
-                    AnswerError::TooLarge(limit) => Ending::output_too_large(limit),
+                    AnswerError::TooLarge(_) => Ending::output_too_large(&output_of_batch(&limits)),
                     error => Ending::bad_output(&error.to_string()),
                 })
             }
@@ -182,7 +182,7 @@ impl StageWorker {
             }
             Err(error) => {
                 let fuel = &format!("{} for a batch of {rows}", share.fuel);
-                let told = CallLimits { limits, fuel, output_bytes: limits.max_output_bytes };
+                let told = CallLimits { limits, fuel, output: &output_of_batch(&limits) };
                 Err(Ending::of(&error, guest, &told).with(&share))
             }
         };
@@ -242,7 +242,7 @@ impl StageWorker {
 
     /// It returned more than it may for a batch.
     pub(crate) fn output_too_large(&self) -> Reason {
-        self.reason(&Ending::output_too_large(self.stage.limits.max_output_bytes))
+        self.reason(&Ending::output_too_large(&output_of_batch(&self.stage.limits)))
     }
 
     /// It used up all that it may for a batch.

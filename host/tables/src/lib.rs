@@ -16,6 +16,6 @@ pub mod views;
 pub use error::TableError;
 pub use nested::Misfit;
 pub use projection::Projection;
-pub use refused::{Refused, Rows};
+pub use refused::{Refused, Rows, name_table};
 pub use router::{NO_ROUTE, Routed, Router, Unroutable};
 pub use store::{Appended, Appender, Begun, Claim, Load, TableStore, Targets};

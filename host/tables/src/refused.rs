@@ -8,6 +8,7 @@ use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 
+use clickmill_config::TableName;
 use clickmill_core::batch::{Origins, Positions, Reason, Rejected, Rejector};
 use clickmill_core::{Digest, Micros, stage};
 
@@ -26,6 +27,11 @@ pub struct Rows {
 
 /// A row that the table does not take: rejected at [`stage::SINK`].
 pub type Refused = Rejected;
+
+/// Has a letter say which of several tables refuses its row.
+pub fn name_table(refused: &mut Refused, table: &TableName) {
+    refused.reason.message = format!("table `{table}`: {}", refused.reason.message);
+}
 
 impl Rows {
     /// Wraps dead letters as rows. A refused dead letter is not dead-lettered again: the place of each is

@@ -18,7 +18,7 @@ use super::nested::Misfit;
 use super::projection::Projection;
 use super::{Refused, Rows};
 use clickmill_config::{Route, Sink, TableName, Unrouted};
-use clickmill_core::batch::{Batch, Origins, Position, Reason, Rejector};
+use clickmill_core::batch::{Batch, Origins, Reason, Rejected, Rejector, RowKey};
 use clickmill_core::condition::{BindError, Bound};
 use clickmill_core::schema::TableSchema;
 use clickmill_core::{Digest, list, stage};
@@ -96,12 +96,42 @@ impl Routed {
     /// already.
     pub fn leave_out(&mut self, out: &[usize]) -> Result<(), ArrowError> {
         let Some(distinct) = &mut self.distinct else { return self.own.leave_out(out) };
-        let key = |row: &usize| (distinct.position(*row), distinct.record_index(*row));
-        leave_out(
-            std::iter::once(&mut self.own).chain(&mut self.others),
-            &out.iter().map(key).collect(),
-        )?;
+        let known = out.iter().map(|row| distinct.key(*row)).collect();
+        leave_out(std::iter::once(&mut self.own).chain(&mut self.others), &known)?;
         leave_out_of(distinct, out);
+        Ok(())
+    }
+
+    /// Leaves rows out of the tables that have them, as `is_there` says by the number of a table. A row that
+    /// is in a table to which it does not go now went elsewhere before: it is left out of all.
+    pub fn leave_out_there(
+        &mut self,
+        is_there: impl Fn(usize, &RowKey) -> bool,
+    ) -> Result<(), ArrowError> {
+        let goes: Vec<BTreeSet<RowKey>> = self.tables().map(|rows| keys(&rows.origins)).collect();
+        let is_done = |key: &RowKey| {
+            let (mut has, mut lacks) = (false, false);
+            for (table, goes) in goes.iter().enumerate() {
+                match (goes.contains(key), is_there(table, key)) {
+                    (true, true) => has = true,
+                    (true, false) => lacks = true,
+                    (false, true) => return true,
+                    (false, false) => {}
+                }
+            }
+            has && !lacks
+        };
+        let rows = 0..self.count();
+        let done: Vec<usize> = rows.filter(|row| is_done(&self.origins().key(*row))).collect();
+        self.leave_out(&done)?;
+        for (table, rows) in std::iter::once(&mut self.own).chain(&mut self.others).enumerate() {
+            let all = 0..rows.rows.num_rows();
+            let there: Vec<usize> =
+                all.filter(|row| is_there(table, &rows.origins.key(*row))).collect();
+            if !there.is_empty() {
+                rows.leave_out(&there)?;
+            }
+        }
         Ok(())
     }
 
@@ -161,16 +191,15 @@ impl Router {
             let goes = BooleanArray::new(BooleanBuffer::from(goes), None);
             projection.rows(batch.clone().keep(&goes)?, plugin_set)
         };
-        let key = |row: &Refused| (row.position.clone(), row.record_index);
         let (mut own, mut lacking) = part(&self.own, own)?;
-        let mut known: BTreeSet<Key> = lacking.iter().map(key).collect();
+        let mut known: BTreeSet<RowKey> = lacking.iter().map(Rejected::key).collect();
         let mut made = Vec::with_capacity(others.len());
         for (way, goes) in self.routes.iter().zip(others) {
             let (rows, lack) = part(&way.to, goes)?;
             made.push(rows);
             // Refused once, however many tables lack something; each delivery of a message by itself.
-            lacking.extend(lack.iter().filter(|row| !known.contains(&key(row))).cloned());
-            known.extend(lack.iter().map(key));
+            lacking.extend(lack.iter().filter(|row| !known.contains(&row.key())).cloned());
+            known.extend(lack.iter().map(Rejected::key));
         }
         if !lacking.is_empty() {
             // A row that one table can't take is taken out of the others.
@@ -178,7 +207,7 @@ impl Router {
             refused.extend(lacking);
         }
         if !refused.is_empty() {
-            let known = refused.iter().map(key).collect();
+            let known = refused.iter().map(Rejected::key).collect();
             let out = those_of(&distinct, &known);
             leave_out_of(&mut distinct, &out);
         }
@@ -221,13 +250,10 @@ struct Split {
     nowhere: Vec<bool>,
 }
 
-/// What tells a row from all others of its source: its record, and its place among the rows of that.
-type Key = (Position, u64);
-
 /// Leaves these rows out of tables.
 fn leave_out<'a>(
     tables: impl Iterator<Item = &'a mut Rows>,
-    known: &BTreeSet<Key>,
+    known: &BTreeSet<RowKey>,
 ) -> Result<(), ArrowError> {
     for rows in tables {
         let out = those_of(&rows.origins, known);
@@ -247,11 +273,14 @@ fn leave_out_of(origins: &mut Origins, out: &[usize]) {
     origins.keep(&BooleanArray::new(BooleanBuffer::from(keep), None));
 }
 
+/// What tells rows of one source from each other.
+fn keys(origins: &Origins) -> BTreeSet<RowKey> {
+    (0..origins.ranges.len()).map(|row| origins.key(row)).collect()
+}
+
 /// The numbers of the rows that are among these.
-fn those_of(origins: &Origins, known: &BTreeSet<Key>) -> Vec<usize> {
-    let is_known =
-        |row: &usize| known.contains(&(origins.position(*row), origins.record_index(*row)));
-    (0..origins.ranges.len()).filter(is_known).collect()
+fn those_of(origins: &Origins, known: &BTreeSet<RowKey>) -> Vec<usize> {
+    (0..origins.ranges.len()).filter(|row| known.contains(&origins.key(*row))).collect()
 }
 
 fn no_route() -> Reason {

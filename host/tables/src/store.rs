@@ -16,6 +16,7 @@ use super::refused::{Refused, Rows};
 use super::result_set::{Parameter, Question, ResultSet};
 use super::router::Routed;
 use clickmill_config::{Sink, TableName};
+use clickmill_core::batch::RowKey;
 use clickmill_core::schema::TableSchema;
 
 /// The tables of a load: names and columns.
@@ -54,7 +55,7 @@ pub struct Appended {
     /// Rows that the table refuses. They are gone from it.
     pub refused: Vec<Refused>,
     /// Rows that were there already.
-    pub repeated: u64,
+    pub repeated: Vec<RowKey>,
 }
 
 /// What keeps tables.

@@ -262,9 +262,13 @@ fn nested_events_keep_their_shape_and_arrays_of_them_become_rows() {
     let event = |at: u32| {
         let mixed = [json!(1), json!("a"), json!({"b": 2})][at as usize % 3].clone();
         let either = [json!(1), json!("a")][at as usize % 2].clone();
+        // Lists in the records of a list, some of them empty, and a record that is null.
+        let item =
+            |_| json!({"sku": "x", "price": 19.9, "qty": 1, "sizes": vec![40; at as usize % 3]});
+        let user = if at == 7 { Json::Null } else { json!({"id": at, "country": "PL"}) };
         json!({
-            "id": format!("e{at}"), "at": "2026-01-05T10:00:00Z", "user": {"id": at, "country": "PL"},
-            "items": (0..at % 4).map(|_| json!({"sku": "x", "price": 19.9, "qty": 1})).collect::<Vec<_>>(),
+            "id": format!("e{at}"), "at": "2026-01-05T10:00:00Z", "user": user,
+            "items": (0..at % 4).map(item).collect::<Vec<_>>(),
             "tags": ["new"], "mixed": mixed,
             "either": either, "geo.city": "Paris", "empty": null,
         })
@@ -281,6 +285,7 @@ fn nested_events_keep_their_shape_and_arrays_of_them_become_rows() {
             ("items", "RECORD[]"),
             ("items.price", "NUMERIC"),
             ("items.qty", "INTEGER"),
+            ("items.sizes", "INTEGER[]"),
             ("tags", "STRING[]"),
             ("mixed", "JSON"),
             ("either", "STRING"),
@@ -289,6 +294,15 @@ fn nested_events_keep_their_shape_and_arrays_of_them_become_rows() {
     });
     let sql = format!("SELECT SUM(item.qty) FROM {TABLE} AS made, UNNEST(made.items) AS item");
     assert_eq!(scratch.number(&sql), 180);
+    let sql = format!(
+        "SELECT SUM(ARRAY_LENGTH(item.sizes)) FROM {TABLE} AS made, UNNEST(made.items) AS item"
+    );
+    let sizes: u32 = (0..120).map(|at| (at % 4) * (at % 3)).sum();
+    assert_eq!(scratch.number(&sql), u64::from(sizes));
+    assert_eq!(
+        scratch.number(&format!("SELECT COUNT(*) FROM {TABLE} AS made WHERE made.user IS NULL")),
+        1
+    );
     let batch = |at: u32| {
         let events: Vec<Json> = (0..3).map(|n| json!({"type": "view", "n": n})).collect();
         json!({"sent": "2026-01-05T10:00:00", "client": {"lang": "pl"}, "shop": at, "events": events})

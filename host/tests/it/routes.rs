@@ -212,16 +212,17 @@ fn what_cannot_be_routed_is_told_before_anything_is_loaded() {
     assert_eq!(lines(&scratch, "events"), [1, 3, 4, 8]);
 }
 
-/// A pipeline file of the project with routes of its events, for a scratch folder.
-fn routed_stream(scratch: &Scratch) -> PathBuf {
+/// A pipeline file of the project with routes of its events, for a scratch folder. Views of products are
+/// copies, or in that table alone.
+fn routed_stream(scratch: &Scratch, copies: bool) -> PathBuf {
     plugins();
     let text = std::fs::read_to_string(root().join("host/pipelines/stream.toml")).unwrap();
     let text = text.replace("\"../../", &format!("\"{}/", root().display()));
     let schema = root().join("schemas/clicks_raw.json");
-    let routes: String = [("views", "event_type = 'product_view'"), ("bots", "is_bot")]
-        .map(|(table, condition)| {
+    let routes: String = [("views", "event_type = 'product_view'", copies), ("bots", "is_bot", false)]
+        .map(|(table, condition, copy)| {
             format!(
-                "\n[[sink.route]]\ntable = \"clickstream_analytics.{table}\"\nschema = \"{}\"\nwhere = \"{condition}\"\n",
+                "\n[[sink.route]]\ntable = \"clickstream_analytics.{table}\"\nschema = \"{}\"\nwhere = \"{condition}\"\ncopy = {copy}\n",
                 schema.display()
             )
         })
@@ -246,7 +247,7 @@ fn messages(scratch: &Scratch, table: &str) -> u64 {
 #[test]
 fn a_streams_rows_go_to_their_tables_and_each_to_one() {
     let scratch = Scratch::new();
-    let stream = routed_stream(&scratch);
+    let stream = routed_stream(&scratch, false);
     let summary = scratch.summary(&stream, &["source.rows=6000", "source.rate=20000"]);
     assert_eq!(summary["rows_in"], 6000);
     let [own, views, bots] = STREAM_TABLES.map(|table| messages(&scratch, table));
@@ -268,11 +269,53 @@ fn a_streams_rows_go_to_their_tables_and_each_to_one() {
     }
 }
 
+/// How many messages these tables have together.
+fn messages_of(scratch: &Scratch, tables: &[&str]) -> u64 {
+    let of = |table: &&str| format!("SELECT message_id FROM clickstream_analytics.{table}");
+    let of = tables.iter().map(of).collect::<Vec<_>>().join(" UNION ALL ");
+    scratch.number(&format!("SELECT COUNT(DISTINCT message_id) AS n FROM ({of}) AS messages"))
+}
+
+/// Every view of a product is a copy of a row of another table, and there is no other.
+#[track_caller]
+fn views_are_copies(scratch: &Scratch) {
+    let of = |table: &str, which: &str| {
+        scratch.number(&format!(
+            "SELECT COUNT(*) AS n FROM clickstream_analytics.{table} WHERE {which}"
+        ))
+    };
+    let viewed = "event_type = 'product_view'";
+    assert!(of("views", viewed) > 0);
+    assert_eq!(of("views", viewed), of("clicks_raw", viewed) + of("bots", viewed));
+    assert_eq!(of("views", "event_type <> 'product_view'"), 0);
+    assert_eq!(messages_of(scratch, &STREAM_TABLES), messages_of(scratch, &["clicks_raw", "bots"]));
+}
+
+#[test]
+fn a_streams_copies_are_beside_its_rows_and_counted_by_table() {
+    let scratch = Scratch::new();
+    let stream = routed_stream(&scratch, true);
+    let summary = scratch.summary(&stream, &["source.rows=6000", "source.rate=20000"]);
+    let [own, views, bots] = STREAM_TABLES.map(|table| messages(&scratch, table));
+    views_are_copies(&scratch);
+    // Records in are rows, each once in however many tables, letters, and what is filtered.
+    assert_eq!(messages_of(&scratch, &STREAM_TABLES), own + bots);
+    assert_eq!(summary["rows_out"], own + bots);
+    let letters = messages_of(&scratch, &["dead_letter"]);
+    assert_eq!(summary["rows_rejected"], letters);
+    assert_eq!(6000, own + bots + letters + summary["rows_filtered"].as_u64().unwrap());
+    let routes = json!([
+        { "table": "clickstream_analytics.views", "rows": views },
+        { "table": "clickstream_analytics.bots", "rows": bots },
+    ]);
+    assert_eq!(summary["routes"], routes);
+}
+
 #[test]
 fn killed_between_tables_a_stream_loses_and_doubles_no_message() {
     let test = "killed_between_tables_a_stream_loses_and_doubles_no_message";
     let Some(cloud) = Cloud::start(test, &json!({})) else { return };
-    let stream = routed_stream(&cloud.scratch);
+    let stream = routed_stream(&cloud.scratch, true);
     let subscription = format!("source.subscription={}", cloud.subscription);
     let run = |more: &[&str]| {
         let pipeline = stream.to_string_lossy();
@@ -292,28 +335,26 @@ fn killed_between_tables_a_stream_loses_and_doubles_no_message() {
         child.wait().unwrap();
     }
     let child = spawn(run(&[MANY_STREAMS]));
-    let there = || {
-        let of = |table: &&str| {
-            cloud.scratch.number(&format!(
-                "SELECT COUNT(DISTINCT message_id) AS n FROM clickstream_analytics.{table}"
-            ))
-        };
-        STREAM_TABLES.iter().chain(&["dead_letter"]).map(of).sum::<u64>()
-    };
-    wait_until("all messages", || there() >= 12_000);
+    let there = |tables: &[&str]| messages_of(&cloud.scratch, tables);
+    let all = [&STREAM_TABLES[..], &["dead_letter"]].concat();
+    wait_until("all messages", || there(&all) >= 12_000);
     signal(&child, "-INT");
     summary(&child.wait_with_output().unwrap());
-    // A message is in one table: the sum would be larger otherwise, and each table has each once.
-    assert_eq!(there(), 12_000);
+    // A message is a row or a letter, without the copies in one table, and each table has each once.
+    assert_eq!(there(&all), 12_000);
+    let in_one = ["clicks_raw", "bots", "dead_letter"].map(|table| there(&[table]));
+    assert_eq!(in_one.iter().sum::<u64>(), 12_000);
     for table in STREAM_TABLES {
         messages(&cloud.scratch, table);
     }
+    views_are_copies(&cloud.scratch);
 }
 
 #[test]
 fn a_running_stream_tells_the_rows_of_each_of_its_tables() {
     let scratch = Scratch::new();
-    let live = Live::start(&scratch, &routed_stream(&scratch), &["--set", "source.rate=5000"]);
+    let live =
+        Live::start(&scratch, &routed_stream(&scratch, false), &["--set", "source.rate=5000"]);
     live.wait_for_rows(1, 5000);
     let names = STREAM_TABLES.map(|table| format!("clickstream_analytics.{table}"));
     let (_, status) = live.at.get("/v1/status");
@@ -340,7 +381,7 @@ fn a_running_stream_tells_the_rows_of_each_of_its_tables() {
 #[test]
 fn a_route_has_a_view_with_each_row_once_where_its_table_is_called_raw() {
     let scratch = Scratch::new();
-    let stream = routed_stream(&scratch);
+    let stream = routed_stream(&scratch, false);
     let text = std::fs::read_to_string(&stream).unwrap();
     let text = text.replace("clickstream_analytics.views\"", "clickstream_analytics.views_raw\"");
     scratch.write("stream.toml", text);
@@ -381,7 +422,7 @@ fn some_parquet(folder: &std::path::Path) -> Option<PathBuf> {
 #[test]
 fn a_tap_shows_what_any_of_the_tables_has_and_nothing_that_is_sensitive() {
     let scratch = Scratch::new();
-    let stream = routed_stream(&scratch);
+    let stream = routed_stream(&scratch, false);
     let text = std::fs::read_to_string(root().join("schemas/clicks_raw.json")).unwrap();
     let mut columns: Vec<Json> = serde_json::from_str(&text).unwrap();
     columns.retain(|column| column["name"] != "browser");

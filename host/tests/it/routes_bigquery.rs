@@ -1,5 +1,5 @@
 //! Rows by a condition to several tables in BigQuery: of a load all of them or none, whatever it is killed
-//! between, and of a stream each in one.
+//! between, and of a stream each in one, or in several where a route takes copies.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::support::{Process, root};
 
 const TABLES: [&str; 3] = ["clickstream_batch", "skirts", "sale"];
 
-/// Routes of a pipeline, as `--set` takes them.
-fn routes(schema: &str, routes: &[(&str, &str)]) -> String {
+/// Routes of a pipeline, as `--set` takes them: tables, conditions, and whether they take copies.
+fn routes(schema: &str, routes: &[(&str, &str, bool)]) -> String {
     let schema = root().join("schemas").join(schema);
-    let route = |(table, condition): &(&str, &str)| {
+    let route = |(table, condition, copy): &(&str, &str, bool)| {
         format!(
-            "{{table=\"clickstream_analytics.{table}\",schema=\"{}\",where=\"{condition}\"}}",
+            "{{table=\"clickstream_analytics.{table}\",schema=\"{}\",where=\"{condition}\",copy={copy}}}",
             schema.display()
         )
     };
@@ -26,7 +26,7 @@ fn routes(schema: &str, routes: &[(&str, &str)]) -> String {
 }
 
 fn shop() -> String {
-    let by = [("skirts", "category = 'skirts'"), ("sale", "category IN ('sale')")];
+    let by = [("skirts", "category = 'skirts'", false), ("sale", "category IN ('sale')", false)];
     routes("clickstream_batch.json", &by)
 }
 
@@ -182,10 +182,105 @@ fn a_row_that_the_table_of_a_route_refuses_is_a_letter_and_letters_are_replayed(
 }
 
 #[test]
-fn a_streams_messages_are_in_one_of_its_tables_and_once_in_their_views() {
-    let test = "a_streams_messages_are_in_one_of_its_tables_and_once_in_their_views";
+fn a_row_that_one_of_its_tables_refuses_is_in_none_and_is_replayed_into_all() {
+    let loads = Loads::start();
+    loads.put("copies.csv", 2000, 66);
+    loads.bigquery.refuse("skirts", "top left");
+    let by = [("skirts", "category = 'skirts'", true), ("sale", "category IN ('sale')", false)];
+    let by = routes("clickstream_batch.json", &by);
+    let set = ["--set", &by, "--set", "source.uri=gs://lake/copies.csv"];
+    let more = ["--set", "dead_letter.max_rejected_share=1.0", "--set", "batch.max_rows=300"];
+    let summary = loads.run(&[set, more].concat());
+    let count = |what: &str| {
+        loads.bigquery.number(&format!("SELECT COUNT(*) FROM clickstream_analytics.{what}"))
+    };
+    let in_both = "clickstream_batch WHERE category = 'skirts'";
+    let refused = summary["rows_rejected"].as_u64().unwrap();
+    assert!(refused > 0, "{summary:#}");
+    let rejected = json!([{ "stage": "sink", "code": "refused_by_table", "rows": refused }]);
+    assert_eq!(summary["rejected_by"], rejected);
+    // Each row once, and the copies beside that.
+    let (own, skirts, sale) = (count("clickstream_batch"), count("skirts"), count("sale"));
+    assert_eq!(own + sale + refused, 2000);
+    assert_eq!(summary["rows_out"], own + sale);
+    assert!(skirts > 0 && sale > 0, "{summary:#}");
+    assert_eq!(skirts, count(in_both));
+    assert_eq!(summary["routes"][0]["rows"], skirts);
+    let lines = "SELECT source_line FROM clickstream_analytics.dead_letter";
+    for table in ["clickstream_batch", "skirts", "sale"] {
+        assert_eq!(count(&format!("{table} WHERE source_line IN ({lines})")), 0, "{table}");
+    }
+    // The letter says which table it was.
+    let named = "dead_letter WHERE STRPOS(errorMessage, 'clickstream_analytics.skirts') > 0";
+    assert_eq!(count(named), refused);
+    assert_eq!(loads.entries("committed"), 1);
+    assert_eq!(loads.run(&set)["objects_loaded"], 0);
+    let pipeline = Loads::pipeline();
+    let replay = || -> Json {
+        let replay = ["dead-letter", "replay", &*pipeline, "--json", "--set", &by];
+        let output = loads.verb(&replay).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    // As long as one table refuses it, it is in none.
+    let again = replay();
+    assert_eq!((&again["letters"], &again["resolved"]), (&refused.into(), &0.into()), "{again}");
+    assert_eq!((count("clickstream_batch"), count("skirts")), (own, skirts));
+    loads.bigquery.refuse("no_table", "nothing");
+    let done = replay();
+    assert_eq!(done["resolved"], refused, "{done}");
+    assert_eq!(count("clickstream_batch"), own + refused);
+    assert_eq!(count("skirts"), skirts + refused);
+    assert_eq!(count(in_both), skirts + refused);
+    assert_eq!(replay()["letters"], 0);
+}
+
+#[test]
+fn of_a_streams_row_that_a_later_table_refuses_a_replay_writes_what_lacks() {
+    let test = "of_a_streams_row_that_a_later_table_refuses_a_replay_writes_what_lacks";
     let Some(cloud) = Cloud::start(test, &json!({})) else { return };
-    let by = [("views_raw", "event_type = 'product_view'"), ("bots_raw", "is_bot")];
+    let by = routes("clicks_raw.json", &[("views_raw", "event_type = 'product_view'", true)]);
+    cloud.bigquery.refuse("views_raw", "product/P00");
+    cloud.publish(&["--count", "3000", "--seed", "67"]);
+    let summary = cloud.drain("3s", &["--set", &by]);
+    let refused = summary["rows_rejected"].as_u64().unwrap();
+    assert!(refused > 0, "{summary:#}");
+    let rejected = json!([{ "stage": "sink", "code": "refused_by_table", "rows": refused }]);
+    assert_eq!(summary["rejected_by"], rejected);
+    let count = |what: &str, of: &str| {
+        cloud.bigquery.number(&format!("SELECT COUNT({what}) FROM clickstream_analytics.{of}"))
+    };
+    let messages = |of: &str| count("DISTINCT message_id", of);
+    let in_both = "clicks_raw WHERE event_type = 'product_view'";
+    // The table before it keeps the row, which counts as rejected; its letter says which table lacks it.
+    assert_eq!(messages("clicks_raw"), 3000);
+    assert_eq!(messages("views_raw") + refused, messages(in_both));
+    assert_eq!(summary["rows_out"], 3000 - refused);
+    assert_eq!(summary["routes"][0]["rows"], messages("views_raw"));
+    let named = "dead_letter WHERE STRPOS(errorMessage, 'clickstream_analytics.views_raw') > 0";
+    assert_eq!(messages(named), refused);
+    let pipeline = root().join("host/pipelines/stream_gcp.toml").to_string_lossy().into_owned();
+    let replay = || -> Json {
+        let replay = ["dead-letter", "replay", &*pipeline, "--json", "--set", &by];
+        let output = cloud.command(&replay).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let rows = count("*", "clicks_raw");
+    assert_eq!(replay()["resolved"], 0);
+    cloud.bigquery.refuse("no_table", "nothing");
+    let done = replay();
+    assert_eq!((&done["letters"], &done["resolved"]), (&refused.into(), &refused.into()), "{done}");
+    assert_eq!(messages("views_raw"), messages(in_both));
+    assert_eq!(count("*", "clicks_raw"), rows, "it has them already");
+    assert_eq!(replay()["letters"], 0);
+}
+
+#[test]
+fn a_streams_messages_are_in_their_tables_and_once_in_the_views_of_each() {
+    let test = "a_streams_messages_are_in_their_tables_and_once_in_the_views_of_each";
+    let Some(cloud) = Cloud::start(test, &json!({})) else { return };
+    let by = [("views_raw", "event_type = 'product_view'", true), ("bots_raw", "is_bot", false)];
     let routes = routes("clicks_raw.json", &by);
     let apply = || {
         let pipeline = root().join("host/pipelines/stream_gcp.toml");
@@ -208,24 +303,24 @@ fn a_streams_messages_are_in_one_of_its_tables_and_once_in_their_views() {
         child.wait().unwrap();
     }
     let child = spawn(cloud.stream(&["--set", &routes, "--set", MANY_STREAMS]));
-    let tables = ["clicks_raw", "views_raw", "bots_raw", "dead_letter"];
-    let messages = || -> u64 {
-        let of = |table: &str| {
-            let count = "SELECT COUNT(DISTINCT message_id) FROM clickstream_analytics";
-            cloud.bigquery.number(&format!("{count}.{table}"))
-        };
-        tables.into_iter().map(of).sum()
+    let messages = |tables: &[&str]| {
+        let of = |table: &&str| format!("SELECT message_id FROM clickstream_analytics.{table}");
+        let of = tables.iter().map(of).collect::<Vec<_>>().join(" UNION ALL ");
+        cloud.bigquery.number(&format!("SELECT COUNT(DISTINCT message_id) FROM ({of}) AS messages"))
     };
-    wait_until("all messages", || messages() >= 8000);
+    let tables = ["clicks_raw", "bots_raw", "views_raw", "dead_letter"];
+    wait_until("all messages", || messages(&tables) >= 8000);
     signal(&child, "-INT");
     summary(&child.wait_with_output().unwrap());
-    // A message is in one table: the sum would be larger otherwise.
-    assert_eq!(messages(), 8000);
+    // A message is a row or a letter, and without the copies in one table.
+    let in_one = tables.map(|table| messages(&[table]));
+    assert_eq!(in_one[0] + in_one[1] + in_one[3], 8000);
+    assert_eq!(messages(&tables), 8000);
     let count = |sql: &str| cloud.bigquery.number(&format!("SELECT {sql}"));
     for (view, belongs) in [
-        ("clicks", "event_type <> 'product_view' AND NOT IFNULL(is_bot, FALSE)"),
+        ("clicks", "NOT IFNULL(is_bot, FALSE)"),
         ("views", "event_type = 'product_view'"),
-        ("bots", "is_bot AND event_type <> 'product_view'"),
+        ("bots", "is_bot"),
     ] {
         let from = format!("FROM clickstream_analytics.{view}");
         let rows = count(&format!("COUNT(*) {from}"));
@@ -233,4 +328,11 @@ fn a_streams_messages_are_in_one_of_its_tables_and_once_in_their_views() {
         assert_eq!(rows, count(&format!("COUNT(DISTINCT message_id) {from}")), "{view}");
         assert_eq!(rows, count(&format!("COUNT(*) {from} WHERE {belongs}")), "{view}");
     }
+    // Every view of a product has its copy, whatever the kills came between.
+    let products = |view: &str| {
+        count(&format!(
+            "COUNT(*) FROM clickstream_analytics.{view} WHERE event_type = 'product_view'"
+        ))
+    };
+    assert_eq!(products("views"), products("clicks") + products("bots"));
 }

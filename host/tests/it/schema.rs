@@ -110,7 +110,6 @@ fn bad_pipeline_files_do_not_fit_the_schema() {
         "guard",
         "missing_schema",
         "route_conditions",
-        "route_copies",
         "routes",
         "seal",
         "unknown_column_type",

@@ -220,6 +220,32 @@ fn letters_name_the_element_at_fault_and_one_of_several_rows_is_replayed() {
     assert_eq!(rows().len(), 7);
 }
 
+#[test]
+fn what_is_beyond_the_limit_of_a_batch_is_a_letter_that_names_it_and_is_replayed() {
+    plugins();
+    let scratch = Scratch::new();
+    let generate = ["generate", "events", "--rows", "250", "--seed", "9"];
+    scratch.done(&[&generate[..], &["--output", "events.ndjson"]].concat());
+    let limit = "plugin.parse.limits.max_output_bytes=500000";
+    let settings = ["source.uri=events.ndjson", "dead_letter.max_rejected_share=1.0", limit];
+    let summary = scratch.summary(Path::new(&pipeline()), &settings);
+    let letters = summary["rows_rejected"].as_u64().expect("a count");
+    assert!(summary["rows_out"].as_u64() > Some(0) && letters > 0, "{summary:#}");
+    let told = scratch
+        .query("SELECT DISTINCT code, errorMessage AS told FROM clickstream_analytics.dead_letter");
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(told[0]["code"], "plugin_output_too_large");
+    let text = told[0]["told"].as_str().expect("a text");
+    assert!(text.contains("limit 500000 bytes for a batch, which its `max_output_bytes` raises"));
+    // With the limit that is usual the same messages are rows.
+    let pipeline = pipeline();
+    let replay = ["dead-letter", "replay", &*pipeline, "--json"];
+    let done: Json = serde_json::from_str(&scratch.done(&replay)).expect("what it did");
+    assert_eq!(done["resolved"], letters, "{done:#}");
+    let lines = format!("SELECT COUNT(DISTINCT source_line) FROM {TABLE}");
+    assert_eq!(scratch.number(&lines), 250);
+}
+
 /// A message of nearly a megabyte is read with the limits that hold for one of a hundred bytes.
 #[test]
 fn a_large_message_is_read_at_once() {

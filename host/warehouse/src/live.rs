@@ -156,8 +156,11 @@ impl Live {
         }
     }
 
-    /// Makes rows durable and visible. Returns how many were there already.
-    pub(crate) async fn append(&self, batches: &[RecordBatch]) -> Result<u64, WarehouseError> {
+    /// Makes rows durable and visible. Returns which of them were there already, by batch and number.
+    pub(crate) async fn append(
+        &self,
+        batches: &[RecordBatch],
+    ) -> Result<Vec<(usize, usize)>, WarehouseError> {
         let (this, batches, runtime) = (self.clone(), batches.to_vec(), Handle::current());
         let (answer, written) = oneshot::channel();
         let task: Task = Box::new(move || {
@@ -171,7 +174,11 @@ impl Live {
         written.await.map_err(|_| ended())?
     }
 
-    fn write(&self, runtime: &Handle, batches: &[RecordBatch]) -> Result<u64, WarehouseError> {
+    fn write(
+        &self,
+        runtime: &Handle,
+        batches: &[RecordBatch],
+    ) -> Result<Vec<(usize, usize)>, WarehouseError> {
         let warehouse = &self.warehouse;
         let failed = |source| warehouse.unwritten(&self.table, source);
         let mut before = self.written.blocking_lock();
@@ -183,16 +190,20 @@ impl Live {
         }
         let mut fresh = Fresh::new();
         let mut news = Times::default();
+        let mut repeated = Vec::new();
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         let properties = if self.has_log { Log::properties(rows) } else { properties() };
         let mut writer = ArrowWriter::try_new(Vec::new(), self.schema.clone(), Some(properties))
             .map_err(failed)?;
         let mut written = 0;
-        for batch in batches {
+        for (number, batch) in batches.iter().enumerate() {
             let batch = match &self.key {
                 Some(key) => {
                     let keys = key.digests(batch).map_err(|error| failed(error.into()))?;
-                    let keep = BooleanArray::from(window.unseen(&keys, &mut fresh));
+                    let unseen = window.unseen(&keys, &mut fresh);
+                    let seen = unseen.iter().enumerate().filter(|(_, unseen)| !**unseen);
+                    repeated.extend(seen.map(|(row, _)| (number, row)));
+                    let keep = BooleanArray::from(unseen);
                     filter_record_batch(batch, &keep).map_err(|error| failed(error.into()))?
                 }
                 None => batch.clone(),
@@ -230,7 +241,7 @@ impl Live {
             }
         }
         before.window.add(fresh);
-        Ok((rows - written) as u64)
+        Ok(repeated)
     }
 }
 

@@ -219,7 +219,8 @@ impl Appender for Live {
 
     async fn append(&self, rows: &mut Vec<Rows>, so_far: &mut Appended) -> Result<(), TableError> {
         let batches: Vec<RecordBatch> = rows.iter().map(|rows| rows.rows.clone()).collect();
-        so_far.repeated += Live::append(self, &batches).await?;
+        let there = Live::append(self, &batches).await?;
+        so_far.repeated.extend(there.into_iter().map(|(at, row)| rows[at].origins.key(row)));
         rows.clear();
         Ok(())
     }

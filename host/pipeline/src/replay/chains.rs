@@ -136,7 +136,8 @@ pub(super) fn key_of(rejected: &Rejected) -> Key {
     Key { record, place: rejected.record_index }
 }
 
-fn record_of(source: &str, position: &Position) -> Record {
+/// A record by its place in its source.
+pub(super) fn record_of(source: &str, position: &Position) -> Record {
     match position {
         Position::Line(line) => Record::Line(source.to_owned(), *line as i64),
         Position::Message(message) => Record::Message(message.id.clone(), message.publish_time),

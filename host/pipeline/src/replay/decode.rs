@@ -48,11 +48,26 @@ pub(super) fn batches(
     }
     let mut batches = Vec::new();
     for ((source, header), group) in groups {
-        for group in group.chunks(limits.max_rows) {
-            batches.push(batch(&source, header.as_deref(), group, now)?);
+        let mut left = group.as_slice();
+        while !left.is_empty() {
+            let (first, rest) = left.split_at(fit(left, limits));
+            batches.push(batch(&source, header.as_deref(), first, now)?);
+            left = rest;
         }
     }
     Ok((batches, malformed))
+}
+
+/// How many of the first letters make a batch: it is full with so many records, or so many bytes of them, as
+/// one is that is read from their source.
+fn fit(letters: &[(Letter, RecordBatch)], limits: BatchLimits) -> usize {
+    let mut bytes = 0;
+    let first = letters.iter().take(limits.max_rows).take_while(|(letter, _)| {
+        let is_full = bytes >= limits.max_bytes;
+        bytes += letter.payload.len();
+        !is_full
+    });
+    first.count().max(1)
 }
 
 /// A letter's record as a row.
@@ -227,6 +242,31 @@ mod tests {
             let row = record(&letter, header, &format, limits, Micros::default()).expect("a row");
             assert_eq!(row.num_rows(), 1);
             assert!(row.get_array_memory_size() < 16 << 10, "{}", row.get_array_memory_size());
+        }
+    }
+
+    #[test]
+    fn batches_are_full_with_so_many_records_or_bytes_of_them() {
+        let format = Format::Ndjson { max_record_bytes: 1024 };
+        let letter = |_| Letter {
+            attributes: Vec::new(),
+            ..letter("{\"n\": 420}".to_owned(), String::new())
+        };
+        let letters = || (0..7).map(letter).collect::<Vec<_>>();
+        for (max_rows, max_bytes, wanted) in [
+            (8192, 1 << 20, &[7][..]),
+            (3, 1 << 20, &[3, 3, 1]),
+            (8192, 1, &[1; 7]),
+            // Ten bytes each.
+            (8192, 10, &[1; 7]),
+            (8192, 11, &[2, 2, 2, 1]),
+            (3, 50, &[3, 3, 1]),
+        ] {
+            let limits = BatchLimits { max_rows, max_bytes, ..BatchLimits::default() };
+            let (batches, malformed) = batches(letters(), &format, limits).unwrap();
+            assert!(malformed.is_empty(), "{malformed:?}");
+            let rows: Vec<usize> = batches.iter().map(Batch::rows).collect();
+            assert_eq!(rows, wanted, "{max_rows} rows, {max_bytes} bytes");
         }
     }
 

@@ -7,6 +7,7 @@ use super::error::ReplayError;
 use crate::context::Context;
 use crate::run::load::in_turn;
 use crate::run::stop::Stop;
+use crate::run::withheld::{Withheld, refused_once};
 use clickmill_core::batch::Rejected;
 use clickmill_core::{Digest, Micros};
 use clickmill_sink::{Begun, Key, Targets};
@@ -42,15 +43,32 @@ pub(super) fn write(
     let runtime = &context.runtime;
     let tell =
         || tracing::info!(load_id, "another replay is loading these letters, waiting for it");
-    let begin = || context.tables.begin_load(runtime, &load_id, &targets);
-    let begun = in_turn(runtime, &Stop::default(), tell, begin)?;
-    let Some(Begun::Load(mut load)) = begun else { return Ok(None) };
     let started_at = Micros::now();
     let count: usize = rows.iter().map(Routed::count).sum();
-    for rows in rows {
-        load.write(rows)?;
+    let mut withheld = Withheld::default();
+    let (mut load, refused) = loop {
+        let begin = || context.tables.begin_load(runtime, &load_id, &targets);
+        let begun = in_turn(runtime, &Stop::default(), tell, begin)?;
+        let Some(Begun::Load(mut load)) = begun else { return Ok(None) };
+        let mut refused = Vec::new();
+        for mut rows in rows.clone() {
+            refused.extend(withheld.take_out(&mut rows)?);
+            load.write(rows)?;
+        }
+        let now = refused_once(&mut *load, sink)?.concat();
+        if now.is_empty() || !sink.copies() {
+            refused.extend(now);
+            break (load, refused);
+        }
+        load.abandon();
+        withheld.add(now)?;
+    };
+    if count > 0 && refused.len() == count {
+        // None of it has happened: the next replay of these letters is to try it again. What would be a new
+        // letter comes along with it.
+        load.abandon();
+        return Ok(Some(refused));
     }
-    let refused = load.refused()?.concat();
     let lettered: BTreeSet<&Key> = letters.iter().filter_map(|(_, key)| key.as_ref()).collect();
     let late = refused.iter().filter(|refused| !lettered.contains(&key_of(refused)));
     let unlettered: Vec<Rejected> = strays.iter().chain(late).cloned().collect();

@@ -1,6 +1,21 @@
-//! Delivery of a stream's batches: rows to the table, letters to theirs, and only then the
-//! acknowledgements. Where the table is away, what is in hand is held and tried again, for as long as it
+//! Delivery of a stream's batches: rows to the tables, letters to theirs, and only then the
+//! acknowledgements. Where a table is away, what is in hand is held and tried again, for as long as it
 //! takes.
+//!
+//! Rows go to the pipeline's own table, then to those of its routes, in their order. Of a row that goes to
+//! several of them:
+//!
+//! 1. Each takes it, has it already, or refuses it. What lacks a value that one of them requires was refused
+//!    before the first, and a warehouse refuses nothing.
+//! 2. What one of BigQuery's refuses is left out of those after it, and is a letter. Those before it keep it:
+//!    what is appended there is not taken back. It is counted as rejected, and the copies that are there as
+//!    rows of their tables.
+//! 3. Once all have answered come the letters, and then the acknowledgements.
+//!
+//! Killed anywhere before the last, the message comes again, and goes to the same tables: one of the warehouse
+//! drops what it has, one of BigQuery has it twice until its view removes it, and what the kill left out is
+//! written. Such a row was not there already: that it is only where all of its tables had it. A replay of a
+//! letter of step 2 writes the row to the tables that lack it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +25,18 @@ use backon::Retryable;
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
 use super::backoff::backoff;
+use super::copies::Copies;
 use super::letters::Letters;
 use super::transform::Finished;
 use crate::observe::delivered::{Delivered, InHand};
 use crate::observe::status::Status;
 use crate::versions::version::VersionRecord;
+use clickmill_config::TableName;
 use clickmill_core::batch::{Message, Position, Positions, Rejected};
 use clickmill_core::{Fault, Micros, causes};
 use clickmill_sink::{Appended, Appender, SinkError};
 use clickmill_source::{Receipt, acknowledge};
-use clickmill_tables::Rows;
+use clickmill_tables::{Rows, name_table};
 
 /// A batch that has been through the chain, with what is to be given back for it.
 pub(crate) struct PendingBatch {
@@ -35,7 +52,9 @@ pub(crate) struct PendingBatch {
 /// Where a stream's batches go.
 pub(crate) struct Delivery {
     /// Of each table of rows: the pipeline's own, then those of its routes.
-    pub rows: Vec<Box<dyn Appender>>,
+    pub rows: Vec<(TableName, Box<dyn Appender>)>,
+    /// Whether a row may go to several of them.
+    pub copies: bool,
     pub letters: Letters,
     pub status: Arc<Status>,
 }
@@ -43,17 +62,17 @@ pub(crate) struct Delivery {
 impl Delivery {
     /// How many appends may be on their way at once.
     pub(crate) fn overlap(&self) -> usize {
-        self.rows.iter().map(|table| table.overlap()).min().unwrap_or(1)
+        self.rows.iter().map(|(_, table)| table.overlap()).min().unwrap_or(1)
     }
 
     /// Whether batches that wait are better appended together.
     pub(crate) fn takes_many(&self) -> bool {
-        self.rows.iter().all(|table| table.takes_many())
+        self.rows.iter().all(|(_, table)| table.takes_many())
     }
 
     /// How long rows, and letters, had better wait for others.
     pub(crate) fn min_wait(&self) -> Duration {
-        let of_rows = self.rows.iter().map(|table| table.min_wait());
+        let of_rows = self.rows.iter().map(|(_, table)| table.min_wait());
         of_rows.fold(self.letters.min_wait(), Duration::max)
     }
 
@@ -85,20 +104,35 @@ impl Delivery {
             delivered.batches.push(batch.batch);
             span.follows_from(&batch.span);
         }
-        // A row is in one table: of a message that comes again, after a kill between two tables, each says
-        // of its own rows which it has.
-        for (number, (to, rows)) in self.rows.iter().zip(tables).enumerate() {
+        let mut copies = self.copies.then(Copies::default);
+        let mut repeated = 0;
+        for (number, ((name, to), mut rows)) in self.rows.iter().zip(tables).enumerate() {
+            if let Some(copies) = &mut copies {
+                let left_out = copies.next(&mut rows)?;
+                delivered.counts.leave_out_of(number, left_out);
+            }
             if rows.is_empty() {
                 continue;
             }
-            let appended = self.append(&**to, rows, &mut delivered).await?;
+            let mut appended = self.append(&**to, rows, &mut delivered).await?;
+            if self.rows.len() > 1 {
+                appended.refused.iter_mut().for_each(|row| name_table(row, name));
+            }
+            let there = appended.repeated.len() as u64;
             delivered.counts.refuse(number, &appended.refused);
-            delivered.counts.leave_out_of(number, appended.repeated);
-            delivered.counts.rows_out -= appended.repeated;
-            delivered.counts.take_back(appended.repeated);
-            delivered.repeated += appended.repeated;
+            delivered.counts.leave_out_of(number, there);
+            match &mut copies {
+                Some(copies) => copies.appended(&appended),
+                None => repeated += there,
+            }
             rejected.extend(appended.refused);
         }
+        if let Some(copies) = copies {
+            repeated = copies.repeated();
+        }
+        delivered.counts.rows_out -= repeated;
+        delivered.counts.take_back(repeated);
+        delivered.repeated += repeated;
         if !rejected.is_empty() {
             let kept = self.letters.deliver(&rejected).await?;
             delivered.counts.rows_rejected -= kept.repeated;
@@ -150,9 +184,9 @@ pub enum DeliverError {
     /// The table will not take them.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// Letters can't be made: a bug in clickmill.
-    #[error("cannot make rows of dead letters")]
-    Letters(#[from] ArrowError),
+    /// Letters can't be made, or rows left out: a bug in clickmill.
+    #[error("cannot make rows of what is refused")]
+    Rows(#[from] ArrowError),
 }
 
 impl DeliverError {
@@ -160,7 +194,7 @@ impl DeliverError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Sink(error) => error.fault(),
-            Self::Letters(_) => Fault::Bug,
+            Self::Rows(_) => Fault::Bug,
         }
     }
 }

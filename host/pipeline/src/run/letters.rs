@@ -192,7 +192,7 @@ impl Letters {
         };
         let rest = concat_batches(&letters.schema(), rows.iter().map(|rows| &rows.rows))?;
         let rest = done.err().filter(|_| rest.num_rows() > 0).map(|error| (rest, error));
-        Ok(AppendOutcome { repeated: so_far.repeated, refused, rest })
+        Ok(AppendOutcome { repeated: so_far.repeated.len() as u64, refused, rest })
     }
 
     /// Carries letters from the spool to their table, now and then, until `ended` says so. What is on its

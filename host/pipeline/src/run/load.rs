@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 
 use arrow::error::ArrowError;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 
 use super::claim::Claim;
+use super::interrupted::Interrupted;
 use super::judge::Judge;
 use super::line::{self, LineError};
 use super::stop::Stop;
 use super::transform::{Finished, Worker};
+use super::withheld::{Withheld, refused_once};
 use crate::context::Context;
 use crate::observe::status::Status;
 use crate::observe::summary::Counts;
@@ -177,34 +178,50 @@ fn load_claimed(
 ) -> Result<Outcome, LoadError> {
     let pipeline = &context.pipeline;
     let runtime = &context.runtime;
-    judge.begin();
     let dead_letters = (pipeline.dead_letter.table.clone(), context.letters.schema.clone());
     let targets = Targets::of(&pipeline.sink, dead_letters);
-    // Before anything else: what is opened while another run is at the object may go stale, and where
-    // that run loads it there is nothing to open.
-    let mut load = match context.tables.begin_load(runtime, load_id, &targets)? {
-        Some(Begun::Load(load)) => load,
-        Some(Begun::LoadedAlready) => return Ok(Outcome::LoadedAlready),
-        None => return Ok(Outcome::Claimed),
-    };
-    let mut read = 0;
-    let filled = fill(context, object, &mut *load, judge, status, stop, &mut read);
-    let given_up = match filled {
-        Ok(Ok(whole)) => {
-            let committed = commit(context, object, load_id, load, whole, status);
-            // Rows of a load that another has done at the same time are nowhere, and no longer in hand.
-            if !matches!(committed, Ok(Outcome::Loaded { .. })) {
-                status.give_up(read);
+    let mut tries = Tries::default();
+    loop {
+        judge.begin();
+        // Before anything else: what is opened while another run is at the object may go stale, and where
+        // that run loads it there is nothing to open.
+        let mut load = match context.tables.begin_load(runtime, load_id, &targets)? {
+            Some(Begun::Load(load)) => load,
+            Some(Begun::LoadedAlready) => return Ok(Outcome::LoadedAlready),
+            None => return Ok(Outcome::Claimed),
+        };
+        tries.read = 0;
+        let filled = fill(context, object, &mut *load, judge, status, stop, &mut tries);
+        let given_up = match filled {
+            Ok(Filled::Whole(whole)) => {
+                let committed = commit(context, object, load_id, load, whole, status);
+                // Rows of a load that another has done at the same time are nowhere, and no longer in hand.
+                if !matches!(committed, Ok(Outcome::Loaded { .. })) {
+                    status.give_up(tries.read);
+                }
+                return committed;
             }
-            return committed;
+            Ok(Filled::Again) => None,
+            Ok(Filled::GivenUp(outcome)) => Some(Ok(outcome)),
+            Err(_) if stop.now() => Some(Ok(Outcome::Interrupted)),
+            Err(error) => Some(Err(error)),
+        };
+        load.abandon();
+        status.give_up(tries.read);
+        if let Some(given_up) = given_up {
+            return given_up;
         }
-        Ok(Err(outcome)) => Ok(outcome),
-        Err(_) if stop.now() => Ok(Outcome::Interrupted),
-        Err(error) => Err(error),
-    };
-    load.abandon();
-    status.give_up(read);
-    given_up
+    }
+}
+
+/// What is known of an object from one load of it to the next.
+#[derive(Default)]
+struct Tries {
+    /// An object is loaded whole, so by one plugin set: a swap counts from the next one on.
+    version: Option<Arc<Version>>,
+    withheld: Withheld,
+    /// Records that the load in hand has read.
+    read: u64,
 }
 
 /// Makes visible what is in a load, and enters it.
@@ -254,8 +271,15 @@ struct Whole {
     started_at: Micros,
 }
 
-/// Brings an object's rows and letters into a load, and counts the records `read`. Returns what became of
-/// the object where the load is to be given up.
+/// A load, once its object was read.
+enum Filled {
+    Whole(Whole),
+    /// It is to be made again, without rows that are withheld now.
+    Again,
+    GivenUp(Outcome),
+}
+
+/// Brings an object's rows and letters into a load.
 fn fill(
     context: &Context,
     object: &Object,
@@ -263,26 +287,27 @@ fn fill(
     judge: &mut Judge,
     status: &Status,
     stop: &Stop,
-    read: &mut u64,
-) -> Result<Result<Whole, Outcome>, LoadError> {
+    Tries { version, withheld, read }: &mut Tries,
+) -> Result<Filled, LoadError> {
     let Context { pipeline, runtime, letters, slot, .. } = context;
     let started_at = Micros::now();
     let interrupt = Interrupt::default();
     let _interrupted = Interrupted::by(stop, runtime, &interrupt);
     let Some(input) = object.open(runtime, &status.progress, &interrupt)? else {
-        return Ok(Err(Outcome::Nothing));
+        return Ok(Filled::GivenUp(Outcome::Nothing));
     };
     let name = object.name().into();
     let mut decoder = Decoder::new(&pipeline.format, pipeline.batch, name, started_at, input)?;
     if decoder.holds_nothing() {
         return Ok(Err(Outcome::Nothing));
     }
-    // An object is loaded whole, so by one plugin set: a swap counts from the next one on.
-    let version = slot.pick_for_object();
+    let version = version.get_or_insert_with(|| slot.pick_for_object()).clone();
     let fitted = slot.fit(&version, decoder.schema())?;
     let plugin_set = fitted.chain.plugin_set().clone();
     let mut counts = Counts::default();
-    let mut write = |done: Finished| -> Result<Option<TooManyRejected>, LoadError> {
+    let mut write = |mut done: Finished| -> Result<Option<TooManyRejected>, LoadError> {
+        let refused = withheld.take_out(&mut done.rows)?;
+        done.refuse(refused);
         let (rows_in, rejected) = (done.rows_in, done.rejected.len() as u64);
         let last = done.rows.origins().last();
         let of_batch = done.counts();
@@ -302,48 +327,32 @@ fn fill(
     let mut found = write_all(context, &mut decoder, made, stop, &interrupt, &mut write)?;
     // Of a part nothing is judged.
     if stop.now() {
-        return Ok(Err(Outcome::Interrupted));
+        return Ok(Filled::GivenUp(Outcome::Interrupted));
     }
     if found.is_none() {
         // The tables may say only now what they do not take.
-        let refused = load.refused()?;
+        let refused = refused_once(&mut *load, &pipeline.sink)?;
+        let again = pipeline.sink.copies() && refused.iter().any(|rows| !rows.is_empty());
         let write = |refused: &[Rejected]| {
+            if again {
+                return Ok(());
+            }
             letters.rows(refused).try_for_each(|letters| Ok(load.write_dead_letters(letters?)?))
         };
         found = late_refusals(&refused, judge, &mut counts, write)?;
+        if again && found.is_none() {
+            withheld.add(refused.concat())?;
+            return Ok(Filled::Again);
+        }
     }
     // A short run is judged at its end, before anything of it is visible.
     if let Some(found) = found.or_else(|| judge.end().err()) {
-        return Ok(Err(Outcome::TooManyRejected { found, counts }));
+        return Ok(Filled::GivenUp(Outcome::TooManyRejected { found, counts }));
     }
     // What was read is to be the object as it is: of one that grows, a part would be loaded, and then the
     // whole.
     object.check_unchanged()?;
-    Ok(Ok(Whole { counts, plugin_set, started_at }))
-}
-
-/// Has reads end that wait, where the run is told to give the object up, and once this is dropped.
-struct Interrupted {
-    waiting: JoinHandle<()>,
-    interrupt: Interrupt,
-}
-
-impl Interrupted {
-    fn by(stop: &Stop, runtime: &Handle, interrupt: &Interrupt) -> Self {
-        let (told, reads) = (stop.told_twice(), interrupt.clone());
-        let waiting = runtime.spawn(async move {
-            told.await;
-            reads.interrupt();
-        });
-        Self { waiting, interrupt: interrupt.clone() }
-    }
-}
-
-impl Drop for Interrupted {
-    fn drop(&mut self) {
-        self.waiting.abort();
-        self.interrupt.interrupt();
-    }
+    Ok(Filled::Whole(Whole { counts, plugin_set, started_at }))
 }
 
 /// Decodes an object and runs it through a version, on threads, and hands its batches to `write` in the

@@ -115,11 +115,13 @@ async fn open(context: &Context, status: &Arc<Status>) -> Result<(Stream, Delive
     let (tables, name) = (&context.tables, &pipeline.name);
     let mut rows = Vec::new();
     for (table, schema) in sink.tables() {
-        rows.push(tables.appender(table, schema, &provenance::MESSAGE, name).await?);
+        let to = tables.appender(table, schema, &provenance::MESSAGE, name).await?;
+        rows.push((table.clone(), to));
     }
     let letters = tables.appender(&dead.table, &dead.schema, &["letter_id"], name);
     let letters = Letters::new(letters.await?, context.letters.clone(), spool, status.clone());
-    let delivery = Delivery { rows, letters, status: status.clone() };
+    let copies = sink.copies();
+    let delivery = Delivery { rows, copies, letters, status: status.clone() };
     // The source last: from now on messages arrive.
     let stream = Stream::open(&pipeline.source).await?;
     status.reading(stream.name());
@@ -166,7 +168,7 @@ async fn both_ways(
     let ending = async {
         delivery.letters.carry_over_once().await;
         stream.end(LAST_WORDS).await;
-        for rows in &delivery.rows {
+        for (_, rows) in &delivery.rows {
             rows.close().await;
         }
         delivery.letters.close().await;

@@ -57,19 +57,20 @@ impl Fitted {
         let plugin_set = self.chain.plugin_set();
         let Processed { batch, mut rejected, filtered, records, raw } =
             worker.run_watched(batch, watch)?;
-        let several = batch.origins.places.is_some();
         let (batch, stopped) = self.guard.stop(batch, &raw, plugin_set)?;
         rejected.extend(stopped);
         let (rows, lacking) = self.router.rows(batch, plugin_set)?;
         rejected.extend(lacking);
-        let with_rows = if several { records_of(rows.origins()) } else { rows.count() as u64 };
-        let records = stopped_since(records, with_rows);
+        let records = stopped_since(records, with_rows(rows.origins()));
         Ok(Transformed { rows, rejected, filtered, records })
     }
 }
 
 /// How many records rows are of. Those of one lie side by side.
-fn records_of(origins: &Origins) -> u64 {
+fn with_rows(origins: &Origins) -> u64 {
+    if origins.places.is_none() {
+        return origins.ranges.len() as u64;
+    }
     let rows = 0..origins.ranges.len();
     let begins = |row: &usize| *row == 0 || origins.position(*row) != origins.position(*row - 1);
     rows.filter(begins).count() as u64
@@ -100,6 +101,16 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
+    /// Takes over rows that were left out of `rows` since a table refuses them.
+    pub(crate) fn refuse(&mut self, refused: Vec<Rejected>) {
+        if refused.is_empty() {
+            return;
+        }
+        self.rejected.extend(refused);
+        in_order(&mut self.rejected);
+        self.records = stopped_since(self.records, with_rows(self.rows.origins()));
+    }
+
     /// The batch as the chain leaves it, counted.
     pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts {
@@ -199,6 +210,11 @@ impl<'a> Worker<'a> {
     }
 }
 
+/// Sorts letters by their places in the source.
+fn in_order(rejected: &mut [Rejected]) {
+    rejected.sort_by(|a, b| a.position.cmp(&b.position).then(a.record_index.cmp(&b.record_index)));
+}
+
 /// Makes rows of what was decoded, and shows them to whoever looks.
 fn transform(
     worker: &mut ChainWorker,
@@ -221,7 +237,7 @@ fn transform(
         fitted.make(worker, batch, |_, _, _| {})?
     };
     rejected.extend(made.rejected);
-    rejected.sort_by(|a, b| a.position.cmp(&b.position).then(a.record_index.cmp(&b.record_index)));
+    in_order(&mut rejected);
     if taps.any() {
         taps.reject(&rejected);
     }

@@ -48,8 +48,10 @@ impl Present {
         match &key.record {
             Record::Message(id, time) if *time == Micros::default() => self
                 .0
-                .iter()
-                .filter(|(record, _)| matches!(record, Record::Message(other, _) if other == id))
+                .range(
+                    Record::Message(id.clone(), Micros::new(i64::MIN))
+                        ..=Record::Message(id.clone(), Micros::MAX),
+                )
                 .any(|(_, places)| is_there(places)),
             Record::Message(id, _) => {
                 let unknown = Record::Message(id.clone(), Micros::default());

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::*;
 use clickmill_config::Place;
 use clickmill_core::Micros;
-use clickmill_core::batch::Positions;
+use clickmill_core::batch::{Position, Positions};
 
 const ANY: &str =
     r#"[{"name": "n", "type": "INTEGER"}, {"name": "record_index", "type": "INTEGER"}]"#;
@@ -58,13 +58,6 @@ fn batch() -> Batch {
     Batch { columns: columns.expect("columns"), origins, ingest_time: Micros::default() }
 }
 
-/// What a row is told by.
-fn keys(origins: &Origins) -> Vec<(Position, u64)> {
-    (0..origins.ranges.len())
-        .map(|row| (origins.position(row), origins.record_index(row)))
-        .collect()
-}
-
 /// The numbers in each table, those of all rows, and what was refused by which code.
 type Made = (Vec<Vec<Option<i64>>>, usize, Vec<String>);
 
@@ -72,16 +65,15 @@ type Made = (Vec<Vec<Option<i64>>>, usize, Vec<String>);
 fn made(sink: &Sink, batch: Batch) -> Made {
     let fields: Vec<Field> =
         batch.columns.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
-    let all: BTreeSet<_> = keys(&batch.origins).into_iter().collect();
+    let all = keys(&batch.origins);
     let router = Router::new(sink, &fields, &[]).expect("it fits");
     let (routed, refused) = router.rows(batch, &Digest::default()).expect("rows");
     // Each row is in a table or refused, and never both.
-    let distinct: BTreeSet<_> = keys(routed.origins()).into_iter().collect();
+    let distinct = keys(routed.origins());
     assert_eq!(distinct.len(), routed.count(), "a row is counted twice");
     let in_tables: BTreeSet<_> = routed.tables().flat_map(|rows| keys(&rows.origins)).collect();
     assert_eq!(in_tables, distinct);
-    let out: BTreeSet<_> =
-        refused.iter().map(|row| (row.position.clone(), row.record_index)).collect();
+    let out: BTreeSet<_> = refused.iter().map(Rejected::key).collect();
     assert_eq!(out.len(), refused.len(), "a row is refused twice");
     assert!(out.is_disjoint(&distinct));
     assert_eq!(out.union(&distinct).cloned().collect::<BTreeSet<_>>(), all);
@@ -169,6 +161,39 @@ fn rows_are_left_out_of_all_tables() {
     assert_eq!(routed.count(), 4);
     assert_eq!(routed.own.rows.num_rows(), 4);
     assert_eq!(routed.others[0].rows.num_rows(), 1);
+}
+
+#[test]
+fn rows_are_left_out_of_the_tables_that_have_them() {
+    let sink = sink(&[("kind = 'a'", true, ANY), ("kind = 'b'", true, ANY)], Unrouted::Table);
+    let fields: Vec<Field> =
+        batch().columns.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
+    let router = Router::new(&sink, &fields, &[]).expect("it fits");
+    let (made, _) = router.rows(batch(), &Digest::default()).expect("rows");
+    // Rows by line and place: those of kind a are (1, 0) and (2, 1), of kind b (1, 1) and (3, 0).
+    for (there, counts, count) in [
+        (&[][..], [6, 2, 2], 6),
+        // In one of two tables: the other lacks it, whichever it is.
+        (&[(0, 1, 0)], [5, 2, 2], 6),
+        (&[(1, 1, 0)], [6, 1, 2], 6),
+        // In both, or in the only one.
+        (&[(0, 1, 0), (1, 1, 0)], [5, 1, 2], 5),
+        (&[(0, 2, 0)], [5, 2, 2], 5),
+        // Where it does not go now.
+        (&[(2, 1, 0)], [5, 1, 2], 5),
+        (&[(0, 1, 0), (2, 1, 0), (0, 3, 0)], [4, 1, 2], 5),
+    ] {
+        let mut routed = made.clone();
+        let is_there = |table: usize, (position, place): &RowKey| {
+            let is = |(in_table, line, at): &(usize, u64, u64)| {
+                (table, position, place) == (*in_table, &Position::Line(*line), at)
+            };
+            there.iter().any(is)
+        };
+        routed.leave_out_there(is_there).expect("they are there");
+        let of: Vec<usize> = routed.tables().map(|rows| rows.rows.num_rows()).collect();
+        assert_eq!((of.as_slice(), routed.count()), (&counts[..], count), "{there:?}");
+    }
 }
 
 #[test]
