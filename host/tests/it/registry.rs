@@ -787,6 +787,72 @@ fn credentials_go_to_the_registry_that_they_are_for_and_to_nobody_else() {
     refused(&scratch, &cache, &far, 3, &["cannot reach the registry `registry.invalid`"]);
 }
 
+/// As Azure and others leave it after a login by a browser.
+#[test]
+fn an_identity_token_is_exchanged_by_the_server_that_gives_out_tokens() {
+    let scratch = Scratch::new();
+    let cache = own_cache(&scratch, "cache");
+    let registry = Liar::start(|asked| {
+        if asked.line.starts_with("POST ") {
+            let is_known = asked.body.contains("&refresh_token=the+id%2Fentity");
+            let known =
+                Answer::new(200, "{\"access_token\": \"t0k\", \"refresh_token\": \"other\"}");
+            return if is_known {
+                known
+            } else {
+                Answer::new(400, "{\"error\": \"invalid_grant\"}")
+            };
+        }
+        match asked.authorization() {
+            Some("Bearer t0k") => Answer::new(200, "{\"tags\": [\"1\"]}"),
+            _ => {
+                let host = asked.headers.iter().find_map(|h| h.strip_prefix("host: ")).unwrap();
+                let realm = format!("Bearer realm=\"http://{host}/oauth2/token\",service=\"s\"");
+                Answer::new(401, "").with("WWW-Authenticate", realm)
+            }
+        }
+    });
+    std::fs::create_dir_all(scratch.path("docker")).unwrap();
+    let login = |host: &str, token: &str| {
+        let auth = STANDARD.encode("00000000-0000-0000-0000-000000000000:");
+        let config = json!({ "auths": { host: { "auth": auth, "identitytoken": token } } });
+        scratch.write("docker/config.json", config.to_string());
+    };
+    login(&registry.address, "the id/entity");
+    let list = ["plugin", "list", &format!("oci://{}/shop/mask", registry.address)];
+    assert_eq!(done(&scratch, &cache, &list), "1  no plugin");
+    let asked = registry.asked();
+    let exchange = asked.iter().find(|asked| asked.line.starts_with("POST ")).unwrap();
+    assert!(exchange.line.starts_with("POST /oauth2/token HTTP"), "{}", exchange.line);
+    assert_eq!(exchange.authorization(), None);
+    assert_eq!(
+        exchange.body,
+        "service=s&scope=repository%3Ashop%2Fmask%3Apull&grant_type=refresh_token&client_id=clickmill&refresh_token=the+id%2Fentity"
+    );
+    // Nobody else is shown it.
+    let others = asked.iter().filter(|asked| !asked.line.starts_with("POST "));
+    assert!(others.clone().count() > 0);
+    for other in others {
+        assert!(!other.line.contains("entity") && other.body.is_empty(), "{}", other.line);
+        assert!(matches!(other.authorization(), None | Some("Bearer t0k")));
+    }
+
+    login(&registry.address, "run out");
+    let why = ["with those of Docker's configuration", "400", "docker login"];
+    refused(&scratch, &cache, &list, 3, &why);
+    let told = talk(&run(&scratch, &cache, &list), &scratch);
+    assert!(!told.contains("run out"), "{told}");
+
+    // A registry that takes names and passwords only has no use for one.
+    let basic =
+        Liar::start(|_| Answer::new(401, "").with("WWW-Authenticate", "Basic realm=\"clicks\""));
+    login(&basic.address, "the id/entity");
+    let list = ["plugin", "list", &format!("oci://{}/shop/mask", basic.address)];
+    let why = ["are an identity token, and the registry wants a name and a password"];
+    refused(&scratch, &cache, &list, 3, &why);
+    assert!(basic.asked().iter().all(|asked| asked.authorization().is_none()));
+}
+
 #[test]
 fn a_reference_that_is_none_is_told_with_all_else_that_is_wrong() {
     let scratch = Scratch::new();
