@@ -521,11 +521,12 @@ fn the_first_plugin_builds_in_a_fresh_clone_and_does_what_its_readme_says() {
 }
 
 const OWN_REGISTRY: [(&str, &str); 1] = [("export REGISTRY=", "the test has one of its own")];
-const NO_REGISTRY: [(&str, &str); 9] = [
+const NO_REGISTRY: [(&str, &str); 10] = [
     ("export REGISTRY=", NO_REGISTRY_HERE),
     ("clickmill plugin push", NO_REGISTRY_HERE),
     ("clickmill plugin list", NO_REGISTRY_HERE),
     ("clickmill plugin inspect oci:", NO_REGISTRY_HERE),
+    ("clickmill plugin test oci:", NO_REGISTRY_HERE),
     ("clickmill plugin pull", NO_REGISTRY_HERE),
     ("clickmill plugin test pulled/", NO_REGISTRY_HERE),
     ("clickmill plugin copy", NO_REGISTRY_HERE),

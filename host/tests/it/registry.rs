@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::emulators::DockerRegistry;
 use crate::live::{FAST, Live, clicks};
-use crate::support::{Scratch, agent, another, cache, component, head, root, talk};
+use crate::support::{Scratch, agent, another, cache, component, files, head, root, talk};
 use crate::trust::with_files;
 use liar::{Answer, Asked, Liar};
 
@@ -141,6 +141,23 @@ fn a_plugin_is_pushed_listed_inspected_pulled_and_copied_with_all_that_belongs_t
     for part in [&format!("reference {pushed}"), "not checked: ", "cases ", "config ", "readme\n"] {
         assert!(text.contains(part), "{part}: {text}");
     }
+
+    // Its cases are run as they were pushed, and what is kept of it stays as it is.
+    let kept = || files(&scratch.path("cache/registry")).len();
+    let before = kept();
+    let told: Json = serde_json::from_str(&done(&["plugin", "test", &pushed, "--json"])).unwrap();
+    let here: Json = serde_json::from_str(&done(&["plugin", "test", &mask, "--json"])).unwrap();
+    assert_eq!(told, here);
+    let few = ["--count", "10", "--rounds", "1"];
+    let bench = [&["plugin", "bench", &tagged, "--against", &mask][..], &few].concat();
+    assert!(done(&bench).contains("clicks.json"));
+    assert_eq!(kept(), before);
+    for flags in [&["--watch"][..], &["--record", "pipeline.toml"]] {
+        let test = [&["plugin", "test", &pushed][..], flags].concat();
+        refused(&scratch, &cache, &test, 2, &["lie in a registry", "clickmill plugin pull"]);
+    }
+    done(&["plugin", "profile", &pushed, "--samples", "5", "--count", "2"]);
+    assert!(scratch.path("mask.cpuprofile").is_file());
 
     // The folder is a plugin like any other.
     done(&["plugin", "pull", &pushed, "--output", "pulled/mask"]);
@@ -702,11 +719,7 @@ fn names_of_files_lead_nowhere_and_files_of_another_digest_are_left() {
     let taken = std::fs::read_dir(scratch.path("taken")).unwrap();
     let taken: Vec<_> = taken.map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(taken, ["taken.wasm"]);
-    assert!(
-        crate::support::files(scratch.folder.path())
-            .iter()
-            .all(|file| !file.ends_with("evil.json"))
-    );
+    assert!(files(scratch.folder.path()).iter().all(|file| !file.ends_with("evil.json")));
 }
 
 #[test]
