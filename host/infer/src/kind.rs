@@ -151,8 +151,16 @@ fn is_boolean(seen: &Seen) -> bool {
 fn of_number(seen: &Seen, name: &str) -> Result<(Kind, String), String> {
     let (has_decimals, has_floats) = (seen.of(Form::Decimal) > 0, seen.of(Form::Float) > 0);
     let (least, most) = seen.numbers.unwrap_or_default();
-    if personal::is_identifier(name) && seen.fraction_digits == 0 {
+    // `VAT` may be either a number that names somebody, or money.
+    let is_amount = seen.fraction_digits > 0 && personal::is_money(name);
+    if personal::is_identifier(name) && !is_amount {
         return Err("its name says that it names things, so its digits stay as they are".to_owned());
+    }
+    if personal::is_version(name) {
+        return Err("its name says that it is a version, and 1.10 is none of 1.1's".to_owned());
+    }
+    if seen.may_be_grouped() {
+        return Err("such as `1.234`, of which nobody can tell thousands from thousandths: CAST(REPLACE(…)) in a query can".to_owned());
     }
     if !has_decimals && !has_floats {
         let is_epoch = [1e9, 1e12, 1e15, 1e18].iter().any(|one| least >= *one && most < one * 3.0);

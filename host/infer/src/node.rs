@@ -40,6 +40,10 @@ pub(crate) struct Seen {
     pub most_digits: usize,
     /// How many are days as eight digits.
     pub compact_dates: u64,
+    /// Fields that may have a point between thousands.
+    pub grouped: u64,
+    /// Fields that are whole numbers which those who group by thousands write without a point.
+    pub ungrouped: u64,
     pub numbers: Option<(f64, f64)>,
     pub years: Option<(u32, u32)>,
     pub most_chars: usize,
@@ -56,7 +60,11 @@ impl Node {
             Value::Boolean => self.scalars.add_json(0, "true"),
             Value::Number(text) => self.scalars.add_json(1, text),
             Value::Text(text) => self.scalars.add_json(2, text),
-            Value::Field(text) => self.scalars.add(text, form::form(text)),
+            Value::Field(text) => {
+                self.scalars.grouped += u64::from(form::may_be_grouped(text));
+                self.scalars.ungrouped += u64::from(form::is_below_thousand(text));
+                self.scalars.add(text, form::form(text));
+            }
             Value::List(elements) => {
                 self.lists += 1;
                 for element in elements {
@@ -170,6 +178,12 @@ impl Seen {
                 self.distinct = None;
             }
         }
+    }
+
+    /// Whether points may stand between thousands: all do that there are, and no number that has none is as large.
+    pub(crate) fn may_be_grouped(&self) -> bool {
+        let (whole, fractional) = (self.of(Form::Integer), self.of(Form::Decimal));
+        fractional > 0 && self.grouped == fractional && whole > 0 && self.ungrouped == whole
     }
 
     pub(crate) fn of(&self, form: Form) -> u64 {
