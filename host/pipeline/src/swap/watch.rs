@@ -8,6 +8,7 @@
 //! taken up or taken back meanwhile. A pipeline file that is refused changes with the components that it names:
 //! one may not compile yet, or fail its golden cases.
 
+mod place;
 mod seen;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
 
+use place::{LookupPlace, Place, stages};
 use seen::{Seen, state_of, state_of_component};
 
 use super::gate::SwapRefused;
@@ -27,34 +29,10 @@ use crate::components::all_fetched;
 use crate::threads::Threads;
 use crate::versions::actor::{self, Actor};
 use crate::versions::slot::Slot;
-use clickmill_config::{Pipeline, PipelineFile, Plugin};
+use clickmill_config::{Pipeline, PipelineFile};
 use clickmill_core::{Digest, causes, store};
 use clickmill_sandbox::build::{self, Freshness, Install};
 use clickmill_sandbox::{Change, Engine, FetchError, Golden, LookupFile, NewComponent};
-
-/// What is looked at.
-enum Place {
-    /// A stage's component file.
-    File { stage: String, path: PathBuf },
-    /// A stage's crate.
-    Crate { stage: String, folder: PathBuf },
-    /// A lookup table's file.
-    Lookup(LookupPlace),
-    /// The pipeline file.
-    Pipeline(PipelineFile),
-    /// Where each stage may have its component.
-    Prefix { store: Arc<dyn ObjectStore>, prefix: object_store::path::Path },
-}
-
-/// A lookup table's file.
-#[derive(Clone)]
-struct LookupPlace {
-    stage: String,
-    table: String,
-    path: PathBuf,
-    /// What changes is taken up, and not only told.
-    watched: bool,
-}
 
 /// What a pipeline file names that was refused: components, each in the state in which it was tried.
 type Awaited = Vec<(PathBuf, Option<String>)>;
@@ -160,32 +138,6 @@ pub(crate) fn watch<W: Watched>(watched: W, all: bool, at_start: AtStart, thread
             found = changed(&awaited, false);
         }
     });
-}
-
-/// What is watched of stages.
-fn stages(plugins: &[Plugin], all: bool) -> Vec<Place> {
-    let watched = plugins.iter().filter(|plugin| all || plugin.watch);
-    let mut places: Vec<Place> = watched
-        .map(|plugin| {
-            let (stage, path) = (plugin.name.to_string(), plugin.component.clone());
-            if path.is_dir() {
-                Place::Crate { stage, folder: path }
-            } else {
-                Place::File { stage, path }
-            }
-        })
-        .collect();
-    for plugin in plugins {
-        places.extend(plugin.lookups.iter().map(|(table, path)| {
-            Place::Lookup(LookupPlace {
-                stage: plugin.name.to_string(),
-                table: table.clone(),
-                path: path.clone(),
-                watched: all || plugin.watch,
-            })
-        }));
-    }
-    places
 }
 
 /// Something that has changed.
