@@ -43,7 +43,16 @@ static void clear(arena *of) {
   if (of->last) of->last->used = 0;
 }
 
-__attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t old_size, size_t align, size_t size) {
+// Natively a test plays the host's part: see `testing`.
+#ifdef __wasm__
+#define EXPORT(name) __attribute__((export_name(name)))
+#define HOST(interface, function) __attribute__((import_module("clickmill:plugin/" interface "@0.2.0"), import_name(function)))
+#else
+#define EXPORT(name)
+#define HOST(interface, function)
+#endif
+
+EXPORT("cabi_realloc") void *cabi_realloc(void *old, size_t old_size, size_t align, size_t size) {
   if (size == 0) return (void *)align;
   void *place = alloc_in(&call, size);
   return old_size ? memcpy(place, old, old_size < size ? old_size : size) : place;
@@ -91,11 +100,12 @@ typedef struct { uint8_t is_error; union { struct { needs needs; list prepared; 
 typedef struct { uint32_t row; cm_text code, message; struct { uint8_t is_there; cm_text value; } column; } rejection;
 typedef struct { uint8_t is_error; union { struct { option_list came_from; list columns, rejections, dropped; }; cm_text fault; }; } answer;
 typedef struct { uint8_t is_error; union { column found; struct { uint8_t why; list what; } error; }; } looked_up;
+#ifdef __wasm__
 _Static_assert(sizeof(column) == 68 && sizeof(column_spec) == 12 && sizeof(manifest) == 40, "as in the contract");
 _Static_assert(sizeof(configured) == 40 && sizeof(rejection) == 32 && sizeof(answer) == 40, "as in the contract");
 _Static_assert(sizeof(looked_up) == 72, "as in the contract");
+#endif
 
-#define HOST(interface, function) __attribute__((import_module("clickmill:plugin/" interface "@0.2.0"), import_name(function)))
 HOST("log", "write") void host_log(uint32_t level, const char *text, uint32_t bytes);
 HOST("log", "unreadable") void host_unreadable(const char *column, uint32_t bytes, uint32_t values);
 HOST("lookup", "find") void host_find(const char *table, uint32_t table_bytes, const char *field, uint32_t field_bytes,
@@ -638,7 +648,7 @@ void cm_find(const char *table, const char *field, const cm_text *keys, uint32_t
 
 static union { manifest manifest; configured configured; answer answer; } answered;
 
-__attribute__((export_name("describe"))) manifest *describe(void) {
+EXPORT("describe") manifest *describe(void) {
   const cm_plugin *p = &clickmill_plugin;
   secret *secrets = cm_alloc(p->secret_count * sizeof(secret) + 1);
   for (uint32_t i = 0; i < p->secret_count; i++) secrets[i] = (secret){cm_str(p->secrets[i].name), p->secrets[i].min_bytes};
@@ -646,7 +656,7 @@ __attribute__((export_name("describe"))) manifest *describe(void) {
   return &answered.manifest;
 }
 
-__attribute__((export_name("configure"))) configured *configure(const char *text, uint32_t length, const column_spec *available, uint32_t count) {
+EXPORT("configure") configured *configure(const char *text, uint32_t length, const column_spec *available, uint32_t count) {
   cm_config c = config_of(text, length, available, count);
   memset(&answered, 0, sizeof(answered));
   configured *to = &answered.configured;
@@ -664,7 +674,7 @@ __attribute__((export_name("configure"))) configured *configure(const char *text
   return to;
 }
 
-__attribute__((export_name("process"))) answer *process(const char *text, uint32_t length, const uint8_t *prepared, uint32_t prepared_length,
+EXPORT("process") answer *process(const char *text, uint32_t length, const uint8_t *prepared, uint32_t prepared_length,
     uint32_t rows, int64_t ingest_time, const column *columns, uint32_t count) {
   (void)prepared, (void)prepared_length;
   cm_config config = config_of(text, length, NULL, 0);
@@ -697,6 +707,6 @@ __attribute__((export_name("process"))) answer *process(const char *text, uint32
 }
 
 // What was answered is taken. An instance may be called again.
-__attribute__((export_name("cabi_post_describe"))) void post_describe(void *taken) { (void)taken; clear(&call); }
-__attribute__((export_name("cabi_post_configure"))) void post_configure(void *taken) { (void)taken; clear(&call); }
-__attribute__((export_name("cabi_post_process"))) void post_process(void *taken) { (void)taken; clear(&call); }
+EXPORT("cabi_post_describe") void post_describe(void *taken) { (void)taken; clear(&call); }
+EXPORT("cabi_post_configure") void post_configure(void *taken) { (void)taken; clear(&call); }
+EXPORT("cabi_post_process") void post_process(void *taken) { (void)taken; clear(&call); }

@@ -92,7 +92,8 @@ mod tests {
             "src/b.c",
             "src/a.h",
             "sdk/clickmill.c",
-            "tests/no.c",
+            "sdk/testing/testing.c",
+            "tests/plugin_test.c",
             "README.md",
         ] {
             let path = scratch.path().join(file);
