@@ -102,7 +102,7 @@ pub(crate) const C: Language = Language {
     sdk: "plugins/sdk-c",
     files: ["plugin.c", "README.md"],
     about: "",
-    unit: &["true"],
+    unit: &["sh", "tests/unit"],
     hostile: r#"
 #include "sdk/clickmill.h"
 
@@ -332,6 +332,12 @@ fn without_go_or_zig_it_is_told_what_to_install() {
             assert!(told.contains(&install) && told.contains(tool), "{told}");
         }
     }
+    let mut unit = Command::new("/bin/sh");
+    unit.arg("tests/unit").current_dir(scratch.path("c")).env_clear().env("PATH", &nothing);
+    let output = unit.output().unwrap();
+    let told = talk(&output, &scratch);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("no C compiler is here: install gcc or clang, or run"), "{told}");
 }
 
 /// What does not compile is told by its compiler.

@@ -626,7 +626,7 @@ fn a_new_plugin_in_go_goes_the_way_that_its_own_readme_says() {
 #[test]
 fn a_new_plugin_in_c_goes_the_way_that_its_own_readme_says() {
     if C.has_tools("a_new_plugin_in_c_goes_the_way_that_its_own_readme_says") {
-        goes_its_way("c", "clickmill plugin test ");
+        goes_its_way("c", "sh tests/unit");
     }
 }
 
