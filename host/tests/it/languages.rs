@@ -38,6 +38,13 @@ func row(_ *struct{}, row *clickmill.Row) error {
 	case "fail":
 		var nothing map[string]int
 		nothing[what] = 1
+	case "divide":
+		what = fmt.Sprint(1 / strings.Count(what, "x"))
+	case "index":
+		what = string(what[len(what)])
+	case "nowhere":
+		var nowhere *string
+		what = *nowhere
 	case "error":
 		return fmt.Errorf("as asked")
 	case "unannounced":
@@ -203,6 +210,30 @@ fn the_cases_of_all_languages_pass_in_c() {
 #[test]
 fn a_hostile_row_of_go_costs_no_other() {
     GO.passes("a_hostile_row_of_go_costs_no_other", &[("tests/cases.json", GO_CASES)]);
+}
+
+/// A panic of the language's own is told at its place.
+#[test]
+fn a_panic_in_go_is_told_with_its_line() {
+    let panics = [
+        ("fail", "nil map"),
+        ("divide", "divide by zero"),
+        ("index", "index out of range"),
+        ("nowhere", "nil pointer"),
+    ];
+    let rows: Vec<&str> = panics.iter().flat_map(|(what, _)| [*what, "good"]).collect();
+    let test = "a_panic_in_go_is_told_with_its_line";
+    let Some((_, letters)) = GO.letters(test, &rows) else { return };
+    assert_eq!(letters.len(), panics.len(), "{letters:#?}");
+    for (letter, (what, why)) in letters.iter().zip(panics) {
+        assert_eq!(letter["code"], "exception", "{letters:#?}");
+        let message = letter["message"].as_str().unwrap();
+        assert!(message.contains(why), "{why}: {message}");
+        let case = format!("case \"{what}\":");
+        let case = GO.hostile.lines().position(|line| line.contains(&case)).unwrap() + 1;
+        let is_at = |line| message.ends_with(&format!("(plugin.go, line {line})"));
+        assert!(is_at(case + 1) || is_at(case + 2), "behind line {case}: {message}");
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+use serde_json::Value as Json;
+
 use crate::new_plugin::target;
 use crate::support::{
     Scratch, cache, component, conserved, files, head, not_run, root, succeeds, summary, talk,
@@ -160,16 +162,15 @@ impl Language {
         }
     }
 
-    /// Whatever a row makes the plugin do, the others go on.
-    pub(crate) fn loses_no_other_row(&self, test: &str) {
+    /// The letters that a run through the hostile plugin makes of rows, in the order of those; `None` where it can't
+    /// be built.
+    pub(crate) fn letters(&self, test: &str, rows: &[&str]) -> Option<(Scratch, Vec<Json>)> {
         let scratch = Scratch::new();
         self.plugin(&scratch, "hostile", self.hostile);
         if !built(test, &scratch, "hostile") {
-            return;
+            return None;
         }
-        let misdeeds = ["loop", "memory", "flood", "fail", "recurse", "clock", "print", "exit"];
-        let rows = misdeeds.iter().flat_map(|misdeed| ["good", misdeed]);
-        let lines: String = rows.map(|what| format!("{what}\n")).collect();
+        let lines: String = rows.iter().map(|what| format!("{what}\n")).collect();
         scratch.write("events.csv", format!("what\n{lines}"));
         scratch.write("table.json", r#"[{"name": "what", "type": "STRING", "mode": "NULLABLE"}]"#);
         let source = r#"kind = "storage", uri = "events.csv""#;
@@ -179,15 +180,23 @@ impl Language {
         let mut run = clickmill(&scratch, &["run", "--json", &pipeline.to_string_lossy()]);
         let ran = summary(&run.output().unwrap());
         conserved(&ran);
-        assert_eq!(ran["rows_in"], 16, "{ran:#}");
+        assert_eq!(ran["rows_in"], rows.len(), "{ran:#}");
+        let letters = scratch.query(
+            "SELECT code, errorMessage AS message FROM languages.dead_letter ORDER BY source_line",
+        );
+        Some((scratch, letters))
+    }
+
+    /// Whatever a row makes the plugin do, the others go on.
+    pub(crate) fn loses_no_other_row(&self, test: &str) {
+        let misdeeds = ["loop", "memory", "flood", "fail", "recurse", "clock", "print", "exit"];
+        let rows: Vec<&str> = misdeeds.iter().flat_map(|misdeed| ["good", misdeed]).collect();
+        let Some((scratch, letters)) = self.letters(test, &rows) else { return };
         let rows = scratch
             .query("SELECT what, COUNT(*) AS rows FROM languages.rows GROUP BY 1 ORDER BY 1");
         let rows: Vec<String> =
             rows.iter().map(|row| format!("{} {}", row["what"], row["rows"])).collect();
         assert_eq!(rows, ["\"FLOOD\" 1", "\"GOOD\" 8", "\"PRINT\" 1"]);
-        let letters = scratch.query(
-            "SELECT code, errorMessage AS message FROM languages.dead_letter ORDER BY source_line",
-        );
         let [plugin, _] = self.files;
         let own = |at: usize| {
             assert_eq!(letters[at]["code"], "exception", "{letters:#?}");
