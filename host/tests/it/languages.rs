@@ -35,6 +35,10 @@ func row(_ *struct{}, row *clickmill.Row) error {
 	case "memory":
 		row.Set("what", strings.Repeat(what, 1<<25))
 		return nil
+	case "flood":
+		for range 100 {
+			clickmill.Info("a line")
+		}
 	case "fail":
 		var nothing map[string]int
 		nothing[what] = 1
@@ -91,6 +95,7 @@ const GO_CASES: &str = r#"{
     {"input": {}, "rejected": "required"},
     {"input": {"what": "loop"}, "rejected": "plugin_out_of_fuel"},
     {"input": {"what": "memory"}, "rejected": "plugin_out_of_memory"},
+    {"input": {"what": "flood"}, "output": {"what": "FLOOD"}},
     {"input": {"what": "fail"}, "rejected": "exception"},
     {"input": {"what": "error"}, "rejected": "exception"},
     {"input": {"what": "unannounced"}, "rejected": "exception"},
@@ -131,6 +136,7 @@ static void row(cm_row *row) {
   volatile int always = 1;
   if (!strcmp(word, "loop")) while (always);
   if (!strcmp(word, "memory")) while (always) cm_alloc(1 << 20);
+  if (!strcmp(word, "flood")) for (int i = 0; i < 100; i++) cm_log_info("a line");
   if (!strcmp(word, "assert")) assert(!always);
   if (!strcmp(word, "stack")) always = deeper(&always);
   if (!strcmp(word, "wild")) *(volatile int *)0xfffffff0 = 1;
@@ -172,6 +178,7 @@ const C_CASES: &str = r#"{
     {"input": {"what": "ü"}, "output": {"what": "ü"}},
     {"input": {"what": "loop"}, "rejected": "plugin_out_of_fuel"},
     {"input": {"what": "memory"}, "rejected": "plugin_out_of_memory"},
+    {"input": {"what": "flood"}, "output": {"what": "flood"}},
     {"input": {"what": "assert"}, "rejected": "plugin_trap"},
     {"input": {"what": "stack"}, "rejected": "plugin_trap"},
     {"input": {"what": "wild"}, "rejected": "plugin_trap"},

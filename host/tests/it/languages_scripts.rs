@@ -141,6 +141,9 @@ impl Language {
         }
         let told = succeeds(clickmill(&scratch, &["plugin", "test", "orders"]));
         assert_eq!(told, "17 golden cases pass\n");
+        // What they are made and what that costs are the same each time.
+        let measured = || succeeds(clickmill(&scratch, &["plugin", "test", "orders", "--json"]));
+        assert_eq!(measured(), measured());
         let told = succeeds(clickmill(&scratch, &["plugin", "inspect", "orders"]));
         for part in ["orders 1.2.3  What the SDK can", "How many items are believed."] {
             assert!(told.contains(part), "{part}: {told}");
