@@ -63,6 +63,14 @@ pub(crate) fn fraction_digits(text: &str) -> usize {
     text.split_once('.').map_or(0, |(_, fraction)| fraction.trim_ascii_end().len())
 }
 
+/// Whether a moment has digits beyond microseconds.
+pub(crate) fn is_beyond_micros(text: &str) -> bool {
+    const MICROS: usize = 6;
+    let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
+    let mut digits = fraction.bytes().take_while(u8::is_ascii_digit).skip(MICROS);
+    digits.any(|digit| digit != b'0')
+}
+
 /// Whether a number may have a point between thousands, as `1.234`.
 pub(crate) fn may_be_grouped(text: &str) -> bool {
     let text = text.trim_ascii();

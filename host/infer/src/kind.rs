@@ -128,16 +128,17 @@ pub(crate) fn decide(seen: &Seen, name: &str) -> Decided {
             format!("text: {}", told.join("; "))
         });
     };
-    let why = match nothing {
-        0 => why,
-        _ => {
-            let word = format!(
-                "{nothing} words such as `NA` are null, and so is what is no value of the type, counted"
-            );
-            if why.is_empty() { word } else { format!("{why}; {word}") }
-        }
-    };
-    Decided { kind, why, nothing_is_null: nothing > 0 }
+    let mut told = vec![why];
+    if seen.beyond_micros > 0 {
+        told.push("what is smaller than a microsecond is cut off".to_owned());
+    }
+    if nothing > 0 {
+        told.push(format!(
+            "{nothing} words such as `NA` are null, and so is what is no value of the type, counted"
+        ));
+    }
+    told.retain(|text| !text.is_empty());
+    Decided { kind, why: told.join("; "), nothing_is_null: nothing > 0 }
 }
 
 /// Whether words are truth values: those that say so, or both of a pair.
@@ -167,7 +168,8 @@ fn of_number(seen: &Seen, name: &str) -> Result<(Kind, String), String> {
         return Ok(if personal::is_money(name) {
             (Kind::Decimal, "its name says money, so cents have room".to_owned())
         } else if is_epoch && personal::is_moment(name) {
-            (Kind::Timestamp, "seconds, or parts of them, since 1970".to_owned())
+            let cut = if least >= 1e18 { ": nanoseconds, cut to microseconds" } else { "" };
+            (Kind::Timestamp, format!("seconds, or parts of them, since 1970{cut}"))
         } else if seen.compact_dates == seen.of(Form::Integer) && has_date(name) {
             (Kind::Date, "days as eight digits".to_owned())
         } else {

@@ -46,6 +46,8 @@ pub(crate) struct Seen {
     pub ungrouped: u64,
     pub numbers: Option<(f64, f64)>,
     pub years: Option<(u32, u32)>,
+    /// How many moments have digits beyond microseconds.
+    pub beyond_micros: u64,
     pub most_chars: usize,
     /// The values and how often each came; `None` where there are too many.
     pub distinct: Option<BTreeMap<String, u64>>,
@@ -144,6 +146,9 @@ impl Seen {
         self.count += 1;
         *self.forms.entry(form).or_default() += 1;
         let trimmed = text.trim_ascii();
+        if matches!(form, Form::Time | Form::Datetime | Form::Timestamp) {
+            self.beyond_micros += u64::from(form::is_beyond_micros(trimmed));
+        }
         match form {
             Form::Boolean => self.booleans.extend(form::boolean(trimmed)),
             Form::Integer | Form::Decimal | Form::Float => {

@@ -91,6 +91,23 @@ fn what_only_looks_like_a_number_stays_text() {
 }
 
 #[test]
+fn what_is_cut_off_is_said() {
+    const CUT: &str = "what is smaller than a microsecond is cut off";
+    for (values, wanted) in [
+        (["2026-01-05T10:00:00.123456789Z", "2026-01-05T10:00:00Z"], CUT),
+        (["1767225600123456789", "1767225600123456790"], ": nanoseconds, cut to microseconds"),
+        (["2026-01-05T10:00:00.123456000Z", "2026-01-05T10:00:00Z"], ""),
+    ] {
+        let names = vec!["first".to_owned(), "seen_at".to_owned()];
+        let rows = values.map(|value| vec!["a".to_owned(), value.to_owned()]).to_vec();
+        let pipeline = pipeline(&Records::Csv { names, rows });
+        assert!(pipeline.contains(r#"name = "seen_at", type = "timestamp""#), "{pipeline}");
+        assert_eq!(pipeline.contains("cut "), !wanted.is_empty(), "{pipeline}");
+        assert!(pipeline.contains(wanted), "{pipeline}");
+    }
+}
+
+#[test]
 fn events_are_exploded_and_items_stay_where_they_are() {
     let exploded = pipeline(&json(&[
         r#"{"batch": {"events": [{"id": 1, "items": [{"n": 1}]}]}, "id": "m1", "sent": "x"}"#,
