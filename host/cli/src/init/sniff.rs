@@ -211,12 +211,15 @@ fn delimited(
 /// one; or of as many as Excel is told by `sep=;`.
 fn has_preamble(text: &str, best: Option<&Tried>) -> bool {
     const MOST_LINE_ENDS: usize = 24;
+    const TOLD_BY_LINES: usize = 200;
     let ends = ['\n', '\r'];
     let first = text.split(ends).next().unwrap_or_default().trim_matches('"');
     let names_delimiter = |begin: &str| begin.eq_ignore_ascii_case("sep=");
     if first.chars().count() <= 5 && first.get(..4).is_some_and(names_delimiter) {
         return true;
     }
+    let told_by = text.match_indices(ends).nth(MOST_LINE_ENDS + TOLD_BY_LINES);
+    let text = &text[..told_by.map_or(text.len(), |(at, _)| at + 1)];
     best.is_some_and(|best| best.columns == 1)
         && text.match_indices(ends).take(MOST_LINE_ENDS).any(|(end, _)| {
             let (before, rest) = text.split_at(end + 1);
