@@ -167,6 +167,16 @@ impl Tried {
         1000 * self.rows.len() / (self.rows.len() + self.malformed).max(1)
     }
 
+    /// Whether its first record has a name over numbers.
+    fn names_numbers(&self) -> bool {
+        let is_number = |text: &String| text.trim().parse::<f64>().is_ok();
+        self.rows.split_first().is_some_and(|(first, rest)| {
+            let names =
+                |at: usize| !is_number(&first[at]) && rest.iter().all(|row| is_number(&row[at]));
+            (0..self.columns).any(names)
+        })
+    }
+
     fn last_is_empty(&self) -> bool {
         let is_empty = |row: &Vec<String>| row.last().is_some_and(String::is_empty);
         self.columns > 1 && !self.rows.is_empty() && self.rows.iter().all(is_empty)
@@ -225,9 +235,11 @@ fn has_preamble(text: &str, best: Option<&Tried>) -> bool {
             let (before, rest) = text.split_at(end + 1);
             let is_comment = |line: &str| line.is_empty() || line.starts_with('#');
             // A sentence may well have a comma.
-            let least = if before.split(ends).all(is_comment) { 2 } else { 3 };
+            let is_told =
+                |tried: &Tried| before.split(ends).all(is_comment) || tried.names_numbers();
             dialect(rest).is_some_and(|tried| {
-                tried.good() >= GOOD && tried.rows.len() > 1 && tried.columns >= least
+                let is_table = tried.columns > 1 && tried.rows.len() > 1;
+                is_table && tried.good() >= GOOD && is_told(&tried)
             })
         })
 }
@@ -380,6 +392,8 @@ mod tests {
             (b"Campaigns\n\"January 1, 2026\"\nName,Clicks,Cost\na,1,2\nb,3,4\n", REFUSED),
             (b"#id\tname\n1\ta\n2\tb\n", "csv = { delimiter = \"\\t\" }"),
             (b"#tag\n#red\n#blue\n", r#"csv = { delimiter = "," }"#),
+            (b"address\nA 1, Bonn, DE\nB 2, Ulm, DE\n", r#"csv = { delimiter = ";" }"#),
+            (b"share\n1,5\n2,25\n", r#"csv = { delimiter = ";" }"#),
             (b"words\nhello, world\nfoo, bar\n", r#"csv = { delimiter = ";" }"#),
         ] {
             assert_eq!(lines(bytes), wanted, "{}", bytes.escape_ascii());
