@@ -145,6 +145,7 @@ static void row(cm_row *row) {
     cm_set(row, "what", cm_integer(7));
     return;
   }
+  if (!strcmp(word, "fail")) cm_fail("as asked");
   if (!strcmp(word, "exit")) exit(1);
   if (!strcmp(word, "file") && !fopen("/etc/passwd", "r")) {
     cm_reject(row, "no_file", "what", "no file");
@@ -246,6 +247,35 @@ fn a_panic_in_go_is_told_with_its_line() {
 #[test]
 fn a_hostile_row_of_c_costs_no_other() {
     C.passes("a_hostile_row_of_c_costs_no_other", &[("tests/cases.json", C_CASES)]);
+}
+
+/// What the SDK is told, and an assertion, are told at their place. A trap of the machine's own, as `wild` makes, has
+/// none.
+#[test]
+fn a_mistake_in_c_is_told_with_its_line() {
+    let mistakes = [
+        ("unannounced", "is set but not announced"),
+        ("another type", "is announced with another type"),
+        ("fail", "as asked"),
+        ("assert", "Assertion failed: !always"),
+    ];
+    let rows: Vec<&str> = mistakes.iter().flat_map(|(what, _)| [*what, "good"]).collect();
+    let Some((_, letters)) = C.letters("a_mistake_in_c_is_told_with_its_line", &rows) else {
+        return;
+    };
+    assert_eq!(letters.len(), mistakes.len(), "{letters:#?}");
+    for (letter, (what, why)) in letters.iter().zip(mistakes) {
+        assert_eq!(letter["code"], "plugin_trap", "{letters:#?}");
+        let message = letter["message"].as_str().unwrap();
+        assert!(message.contains(why), "{why}: {message}");
+        let case = format!("strcmp(word, \"{what}\")");
+        let case = C.hostile.lines().position(|line| line.contains(&case)).unwrap() + 1;
+        let is_at = |line| {
+            message.contains(&format!("(plugin.c, line {line})"))
+                || message.contains(&format!("plugin.c: row: {line})"))
+        };
+        assert!(is_at(case) || is_at(case + 1), "at line {case}: {message}");
+    }
 }
 
 /// Of what a configuration takes, a batch has the most left.
