@@ -149,7 +149,7 @@ pub(crate) fn is_identifier(name: &str) -> bool {
 
 /// Whether a name says that its values are versions, whose parts between points are numbers of their own.
 pub(crate) fn is_version(name: &str) -> bool {
-    const VERSIONS: &str = "version versions ver release firmware build";
+    const VERSIONS: &str = "version versions ver firmware";
     words(name).last().is_some_and(|last| VERSIONS.split(' ').any(|word| word == last))
 }
 
