@@ -1,5 +1,6 @@
 // The contract's side of the SDK: memory, values, columns in and out, and the three functions that the host
 // calls. The records of `wit/plugin.wit` are laid out here as they cross the boundary, with 32-bit pointers.
+#define CLICKMILL_SDK
 #include "clickmill.h"
 
 #include <stdarg.h>
@@ -43,7 +44,16 @@ static void clear(arena *of) {
   if (of->last) of->last->used = 0;
 }
 
-__attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t old_size, size_t align, size_t size) {
+// Natively a test plays the host's part: see `testing`.
+#ifdef __wasm__
+#define EXPORT(name) __attribute__((export_name(name)))
+#define HOST(interface, function) __attribute__((import_module("clickmill:plugin/" interface "@0.2.0"), import_name(function)))
+#else
+#define EXPORT(name)
+#define HOST(interface, function)
+#endif
+
+EXPORT("cabi_realloc") void *cabi_realloc(void *old, size_t old_size, size_t align, size_t size) {
   if (size == 0) return (void *)align;
   void *place = alloc_in(&call, size);
   return old_size ? memcpy(place, old, old_size < size ? old_size : size) : place;
@@ -91,11 +101,12 @@ typedef struct { uint8_t is_error; union { struct { needs needs; list prepared; 
 typedef struct { uint32_t row; cm_text code, message; struct { uint8_t is_there; cm_text value; } column; } rejection;
 typedef struct { uint8_t is_error; union { struct { option_list came_from; list columns, rejections, dropped; }; cm_text fault; }; } answer;
 typedef struct { uint8_t is_error; union { column found; struct { uint8_t why; list what; } error; }; } looked_up;
+#ifdef __wasm__
 _Static_assert(sizeof(column) == 68 && sizeof(column_spec) == 12 && sizeof(manifest) == 40, "as in the contract");
 _Static_assert(sizeof(configured) == 40 && sizeof(rejection) == 32 && sizeof(answer) == 40, "as in the contract");
 _Static_assert(sizeof(looked_up) == 72, "as in the contract");
+#endif
 
-#define HOST(interface, function) __attribute__((import_module("clickmill:plugin/" interface "@0.2.0"), import_name(function)))
 HOST("log", "write") void host_log(uint32_t level, const char *text, uint32_t bytes);
 HOST("log", "unreadable") void host_unreadable(const char *column, uint32_t bytes, uint32_t values);
 HOST("lookup", "find") void host_find(const char *table, uint32_t table_bytes, const char *field, uint32_t field_bytes,
@@ -155,8 +166,22 @@ void cm_log_debug(const char *form, ...) { FORMAT(text, form); host_log(0, text.
 void cm_log_info(const char *form, ...) { FORMAT(text, form); host_log(1, text.bytes, text.length); }
 void cm_log_warn(const char *form, ...) { FORMAT(text, form); host_log(2, text.bytes, text.length); }
 void cm_log_error(const char *form, ...) { FORMAT(text, form); host_log(3, text.bytes, text.length); }
+
+// Where the plugin is that is at fault; nowhere while the file is null.
+typedef struct { const char *file; int line; } place;
+static place place_now;
+void cm_at(const char *file, int line) { place_now = (place){file, line}; }
+
 // The host takes the last line of that level for the reason of what ends here.
-_Noreturn void cm_fail(const char *form, ...) { FORMAT(text, form); host_log(3, text.bytes, text.length); __builtin_trap(); }
+_Noreturn void cm_fail(const char *form, ...) {
+  FORMAT(text, form);
+  if (place_now.file) {
+    const char *slash = strrchr(place_now.file, '/');
+    text = cm_format("%.*s (%s, line %d)", (int)text.length, text.bytes, slash ? slash + 1 : place_now.file, place_now.line);
+  }
+  host_log(3, text.bytes, text.length);
+  __builtin_trap();
+}
 void cm_unreadable(const char *column, uint32_t values) { host_unreadable(column, strlen(column), values); }
 
 // --- JSON, which the host has checked.
@@ -473,8 +498,8 @@ static void finish(const node *fields, int64_t parent, buffer *columns) {
 
 // --- Rows
 
-// A value that was set: where, and to what.
-typedef struct { const char *path; cm_value value; } set;
+// A value that was set: where, to what, and by which line.
+typedef struct { const char *path; cm_value value; place by; } set;
 
 // What is set of a row in the making, and what becomes of it.
 typedef struct {
@@ -544,8 +569,8 @@ void cm_set(cm_row *row, const char *path, cm_value value) {
   if (at == count) cm_fail("`%s` is set but not announced: add `cm_writes(config, \"%s\", …)` to `configure`", path, path);
   if (!row->now.sets) row->now.sets = cm_alloc(count * sizeof(set));
   for (uint32_t i = 0; i < row->now.count; i++)
-    if (row->now.sets[i].path == writes[at].path.bytes) { row->now.sets[i].value = value; return; }
-  row->now.sets[row->now.count++] = (set){writes[at].path.bytes, value};
+    if (row->now.sets[i].path == writes[at].path.bytes) { row->now.sets[i] = (set){writes[at].path.bytes, value, place_now}; return; }
+  row->now.sets[row->now.count++] = (set){writes[at].path.bytes, value, place_now};
 }
 void cm_set_text(cm_row *row, const char *path, cm_text text) { cm_set(row, path, cm_text_value(text)); }
 void cm_reject(cm_row *row, const char *code, const char *column, const char *form, ...) {
@@ -597,9 +622,12 @@ static void end_row(output *out, const cm_row *row, made *made) {
   for (node *root = out->roots; root; root = root->next) {
     const column *given = root->kept || !root->announced ? column_in(&row->in, NULL, root->name) : NULL;
     cm_value value = given ? value_at(&row->in, given, row->index) : cm_null();
+    place_now.file = NULL;
     for (uint32_t i = 0; i < made->count; i++) {
       const char *rest;
-      if (cm_equal(first_name(made->sets[i].path, &rest), root->name)) value = overlay(value, rest, made->sets[i].value, made->sets[i].path);
+      if (!cm_equal(first_name(made->sets[i].path, &rest), root->name)) continue;
+      place_now = made->sets[i].by;
+      value = overlay(value, rest, made->sets[i].value, made->sets[i].path);
     }
     push_value(root, value, root->announced ? root->path : root->name.bytes);
   }
@@ -638,7 +666,7 @@ void cm_find(const char *table, const char *field, const cm_text *keys, uint32_t
 
 static union { manifest manifest; configured configured; answer answer; } answered;
 
-__attribute__((export_name("describe"))) manifest *describe(void) {
+EXPORT("describe") manifest *describe(void) {
   const cm_plugin *p = &clickmill_plugin;
   secret *secrets = cm_alloc(p->secret_count * sizeof(secret) + 1);
   for (uint32_t i = 0; i < p->secret_count; i++) secrets[i] = (secret){cm_str(p->secrets[i].name), p->secrets[i].min_bytes};
@@ -646,7 +674,7 @@ __attribute__((export_name("describe"))) manifest *describe(void) {
   return &answered.manifest;
 }
 
-__attribute__((export_name("configure"))) configured *configure(const char *text, uint32_t length, const column_spec *available, uint32_t count) {
+EXPORT("configure") configured *configure(const char *text, uint32_t length, const column_spec *available, uint32_t count) {
   cm_config c = config_of(text, length, available, count);
   memset(&answered, 0, sizeof(answered));
   configured *to = &answered.configured;
@@ -664,16 +692,18 @@ __attribute__((export_name("configure"))) configured *configure(const char *text
   return to;
 }
 
-__attribute__((export_name("process"))) answer *process(const char *text, uint32_t length, const uint8_t *prepared, uint32_t prepared_length,
+EXPORT("process") answer *process(const char *text, uint32_t length, const uint8_t *prepared, uint32_t prepared_length,
     uint32_t rows, int64_t ingest_time, const column *columns, uint32_t count) {
   (void)prepared, (void)prepared_length;
   cm_config config = config_of(text, length, NULL, 0);
+  place_now.file = NULL;
   cm_row row = {.in = {columns, count}, .ingest_time = ingest_time, .config = &config};
   output out = {.roots = nodes_of(&config, &row.in)};
   arena_now = &row_only;
   for (row.index = 0; row.index < rows; row.index++) {
     row.now = (made){0};
     row.emitted.length = 0;
+    place_now.file = NULL;
     clickmill_plugin.row(&row);
     uint32_t emitted = row.emitted.length / sizeof(made);
     if (row.now.refused || emitted == 0) {
@@ -697,6 +727,6 @@ __attribute__((export_name("process"))) answer *process(const char *text, uint32
 }
 
 // What was answered is taken. An instance may be called again.
-__attribute__((export_name("cabi_post_describe"))) void post_describe(void *taken) { (void)taken; clear(&call); }
-__attribute__((export_name("cabi_post_configure"))) void post_configure(void *taken) { (void)taken; clear(&call); }
-__attribute__((export_name("cabi_post_process"))) void post_process(void *taken) { (void)taken; clear(&call); }
+EXPORT("cabi_post_describe") void post_describe(void *taken) { (void)taken; clear(&call); }
+EXPORT("cabi_post_configure") void post_configure(void *taken) { (void)taken; clear(&call); }
+EXPORT("cabi_post_process") void post_process(void *taken) { (void)taken; clear(&call); }

@@ -3,7 +3,7 @@
 // A plugin is one file, `plugin.c`, that defines `clickmill_plugin`. The SDK walks the batch, keeps the contract
 // with the host (`wit/plugin.wit`) and owns all memory: what it hands out lives until the row ends, what
 // `cm_alloc` gives in `configure` until the call ends. A mistake in the plugin, such as a column that is set but
-// not announced, ends the call with a message; the host then finds the guilty row and refuses it.
+// not announced, ends the call with a message and its line; the host then finds the guilty row and refuses it.
 #ifndef CLICKMILL_H
 #define CLICKMILL_H
 
@@ -140,7 +140,7 @@ void cm_unreadable(const char *column, uint32_t values);
 // Field `field` of a lookup table's rows for these keys: into `found`, which has as many places; a text is not
 // there where the table has no such key. Ends the call where the table was not granted or has no such field.
 void cm_find(const char *table, const char *field, const cm_text *keys, uint32_t count, cm_text *found);
-// Ends the call, with a message.
+// Ends the call, with a message and the line.
 _Noreturn void cm_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 // --- The plugin
@@ -165,5 +165,16 @@ typedef struct {
 
 // Defined by the plugin.
 extern const cm_plugin clickmill_plugin;
+
+// --- Where in the plugin's source a mistake is
+
+void cm_at(const char *file, int line);
+#ifndef CLICKMILL_SDK
+#define cm_set(row, path, ...) (cm_at(__FILE__, __LINE__), cm_set(row, path, __VA_ARGS__))
+#define cm_set_text(row, path, ...) (cm_at(__FILE__, __LINE__), cm_set_text(row, path, __VA_ARGS__))
+#define cm_emit(row) (cm_at(__FILE__, __LINE__), cm_emit(row))
+#define cm_find(...) (cm_at(__FILE__, __LINE__), cm_find(__VA_ARGS__))
+#define cm_fail(...) (cm_at(__FILE__, __LINE__), cm_fail(__VA_ARGS__))
+#endif
 
 #endif

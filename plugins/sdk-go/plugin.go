@@ -22,9 +22,7 @@ type Plugin[C any] struct {
 	// Secrets are texts that the host puts into the configuration by their names.
 	Secrets []Secret
 	// Default is the configuration where a pipeline file sets nothing. The names of its fields in a pipeline file
-	// are those of their `json` tags, their documentation is in their `doc` tags.
-	//
-	// Maps and slices belong into Configure: those of Default would be shared by all configurations.
+	// are those of their `json` tags, their documentation is in their `doc` tags. Each configuration has a copy.
 	Default C
 	// Configure checks the configuration, before any row and again for each batch, and says what the plugin reads
 	// and writes with it. It may get the configuration ready for Row.
@@ -127,6 +125,8 @@ func Export[C any](p Plugin[C]) { plugin = p.exported() }
 func (p Plugin[C]) exported() *exported {
 	ready := func(text []byte, setup *Setup) func(*Row) error {
 		config := p.Default
+		own := reflect.ValueOf(&config).Elem()
+		own.Set(clone(own))
 		decoder := json.NewDecoder(bytes.NewReader(text))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&config); err != nil {
@@ -145,6 +145,47 @@ func (p Plugin[C]) exported() *exported {
 		return string(text)
 	}
 	return &exported{p.Name, p.Version, p.Description, schema, p.Secrets, ready}
+}
+
+// clone is a copy that shares no map, slice or pointer with the value: JSON is decoded into those that are there.
+// What is not exported is nothing that JSON reaches.
+func clone(value reflect.Value) reflect.Value {
+	made := reflect.New(value.Type()).Elem()
+	made.Set(value)
+	switch kind := value.Kind(); kind {
+	case reflect.Map, reflect.Slice, reflect.Pointer, reflect.Interface:
+		if value.IsNil() {
+			return made
+		}
+		switch kind {
+		case reflect.Map:
+			made.Set(reflect.MakeMapWithSize(value.Type(), value.Len()))
+			for entries := value.MapRange(); entries.Next(); {
+				made.SetMapIndex(entries.Key(), clone(entries.Value()))
+			}
+		case reflect.Slice:
+			made.Set(reflect.MakeSlice(value.Type(), value.Len(), value.Len()))
+			for i := range value.Len() {
+				made.Index(i).Set(clone(value.Index(i)))
+			}
+		case reflect.Pointer:
+			made.Set(reflect.New(value.Type().Elem()))
+			made.Elem().Set(clone(value.Elem()))
+		default:
+			made.Set(clone(value.Elem()))
+		}
+	case reflect.Array:
+		for i := range value.Len() {
+			made.Index(i).Set(clone(value.Index(i)))
+		}
+	case reflect.Struct:
+		for i := range value.NumField() {
+			if value.Type().Field(i).IsExported() {
+				made.Field(i).Set(clone(value.Field(i)))
+			}
+		}
+	}
+	return made
 }
 
 // schemaOf is the JSON Schema of a configuration, with its values as defaults.

@@ -54,6 +54,11 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// The largest component that is read.
+    pub(super) fn max_bytes(&self) -> usize {
+        self.max_component_bytes
+    }
+
     /// An engine that keeps to them.
     pub(super) fn engine(&self) -> Result<Engine, Failure> {
         let limits = ComponentLimits {

@@ -63,6 +63,34 @@ pub(crate) fn fraction_digits(text: &str) -> usize {
     text.split_once('.').map_or(0, |(_, fraction)| fraction.trim_ascii_end().len())
 }
 
+/// Whether a moment has digits beyond microseconds.
+pub(crate) fn is_beyond_micros(text: &str) -> bool {
+    const MICROS: usize = 6;
+    let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
+    let mut digits = fraction.bytes().take_while(u8::is_ascii_digit).skip(MICROS);
+    digits.any(|digit| digit != b'0')
+}
+
+/// Whether a number may have a point between thousands, as `1.234`.
+pub(crate) fn may_be_grouped(text: &str) -> bool {
+    let text = text.trim_ascii();
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    unsigned.split_once('.').is_some_and(|(thousands, rest)| {
+        is_digits(thousands)
+            && thousands.len() <= 3
+            && !thousands.starts_with('0')
+            && is_digits(rest)
+            && rest.len() == 3
+    })
+}
+
+/// Whether a whole number has no thousands.
+pub(crate) fn is_below_thousand(text: &str) -> bool {
+    let text = text.trim_ascii();
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    is_digits(unsigned) && unsigned.len() <= 3
+}
+
 fn number(text: &str) -> Option<Form> {
     const BEFORE_POINT: usize = 29;
     const BEHIND_POINT: usize = 9;

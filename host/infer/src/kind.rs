@@ -128,16 +128,17 @@ pub(crate) fn decide(seen: &Seen, name: &str) -> Decided {
             format!("text: {}", told.join("; "))
         });
     };
-    let why = match nothing {
-        0 => why,
-        _ => {
-            let word = format!(
-                "{nothing} words such as `NA` are null, and so is what is not a value of the type, counted"
-            );
-            if why.is_empty() { word } else { format!("{why}; {word}") }
-        }
-    };
-    Decided { kind, why, nothing_is_null: nothing > 0 }
+    let mut told = vec![why];
+    if seen.beyond_micros > 0 {
+        told.push("what is smaller than a microsecond is cut off".to_owned());
+    }
+    if nothing > 0 {
+        told.push(format!(
+            "{nothing} words such as `NA` are null, and so is what is not a value of the type, counted"
+        ));
+    }
+    told.retain(|text| !text.is_empty());
+    Decided { kind, why: told.join("; "), nothing_is_null: nothing > 0 }
 }
 
 /// Whether words are truth values: those that say so, or both of a pair.
@@ -151,15 +152,24 @@ fn is_boolean(seen: &Seen) -> bool {
 fn of_number(seen: &Seen, name: &str) -> Result<(Kind, String), String> {
     let (has_decimals, has_floats) = (seen.of(Form::Decimal) > 0, seen.of(Form::Float) > 0);
     let (least, most) = seen.numbers.unwrap_or_default();
-    if personal::is_identifier(name) && seen.fraction_digits == 0 {
+    // `VAT` may be either a number that names somebody, or money.
+    let is_amount = seen.fraction_digits > 0 && personal::is_money(name);
+    if personal::is_identifier(name) && !is_amount {
         return Err("its name says that it names things, so its digits stay as they are".to_owned());
+    }
+    if personal::is_version(name) {
+        return Err("its name says that it is a version, and 1.10 is none of 1.1's".to_owned());
+    }
+    if seen.may_be_grouped() {
+        return Err("such as `1.234`, of which nobody can tell thousands from thousandths: CAST(REPLACE(…)) in a query can".to_owned());
     }
     if !has_decimals && !has_floats {
         let is_epoch = [1e9, 1e12, 1e15, 1e18].iter().any(|one| least >= *one && most < one * 3.0);
         return Ok(if personal::is_money(name) {
             (Kind::Decimal, "its name says money, so cents have room".to_owned())
         } else if is_epoch && personal::is_moment(name) {
-            (Kind::Timestamp, "seconds, or parts of them, since 1970".to_owned())
+            let cut = if least >= 1e18 { ": nanoseconds, cut to microseconds" } else { "" };
+            (Kind::Timestamp, format!("seconds, or parts of them, since 1970{cut}"))
         } else if seen.compact_dates == seen.of(Form::Integer) && has_date(name) {
             (Kind::Date, "days as eight digits".to_owned())
         } else {

@@ -40,8 +40,14 @@ pub(crate) struct Seen {
     pub most_digits: usize,
     /// How many are days as eight digits.
     pub compact_dates: u64,
+    /// Fields that may have a point between thousands.
+    pub grouped: u64,
+    /// Fields that are whole numbers which those who group by thousands write without a point.
+    pub ungrouped: u64,
     pub numbers: Option<(f64, f64)>,
     pub years: Option<(u32, u32)>,
+    /// How many moments have digits beyond microseconds.
+    pub beyond_micros: u64,
     pub most_chars: usize,
     /// The values and how often each came; `None` where there are too many.
     pub distinct: Option<BTreeMap<String, u64>>,
@@ -56,7 +62,11 @@ impl Node {
             Value::Boolean => self.scalars.add_json(0, "true"),
             Value::Number(text) => self.scalars.add_json(1, text),
             Value::Text(text) => self.scalars.add_json(2, text),
-            Value::Field(text) => self.scalars.add(text, form::form(text)),
+            Value::Field(text) => {
+                self.scalars.grouped += u64::from(form::may_be_grouped(text));
+                self.scalars.ungrouped += u64::from(form::is_below_thousand(text));
+                self.scalars.add(text, form::form(text));
+            }
             Value::List(elements) => {
                 self.lists += 1;
                 for element in elements {
@@ -136,6 +146,9 @@ impl Seen {
         self.count += 1;
         *self.forms.entry(form).or_default() += 1;
         let trimmed = text.trim_ascii();
+        if matches!(form, Form::Time | Form::Datetime | Form::Timestamp) {
+            self.beyond_micros += u64::from(form::is_beyond_micros(trimmed));
+        }
         match form {
             Form::Boolean => self.booleans.extend(form::boolean(trimmed)),
             Form::Integer | Form::Decimal | Form::Float => {
@@ -170,6 +183,12 @@ impl Seen {
                 self.distinct = None;
             }
         }
+    }
+
+    /// Whether points may stand between thousands: all do that there are, and no number that has none is as large.
+    pub(crate) fn may_be_grouped(&self) -> bool {
+        let (whole, fractional) = (self.of(Form::Integer), self.of(Form::Decimal));
+        fractional > 0 && self.grouped == fractional && whole > 0 && self.ungrouped == whole
     }
 
     pub(crate) fn of(&self, form: Form) -> u64 {

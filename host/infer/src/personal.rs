@@ -147,6 +147,12 @@ pub(crate) fn is_identifier(name: &str) -> bool {
             ))
 }
 
+/// Whether a name says that its values are versions, whose parts between points are numbers of their own.
+pub(crate) fn is_version(name: &str) -> bool {
+    const VERSIONS: &str = "version versions ver firmware";
+    words(name).last().is_some_and(|last| VERSIONS.split(' ').any(|word| word == last))
+}
+
 /// Whether a name says that its values are money.
 pub(crate) fn is_money(name: &str) -> bool {
     const MONEY: &str = "price amount total subtotal cost revenue tax vat discount fee fees shipping salary payment \
@@ -194,7 +200,10 @@ pub(crate) fn by_name(path: &[&str], has_contacts: bool) -> Option<(Treatment, &
             || is("remoteaddr clientip xforwardedfor")
         {
             (Ip, "its name says that it is an address of the network")
-        } else if own_has("phone tel telephone mobile cellphone fax msisdn telefon handy") {
+        } else if own_has("phone tel telephone mobile cellphone fax msisdn telefon handy")
+            // What somebody's phone is, and not who answers it.
+            && !last("name brand model make manufacturer os browser app category")
+        {
             (Pseudonym, "its name says that it is a phone number")
         } else if own_has("iban pan cardnumber creditcard bic")
             || is("ccnumber cardno")
@@ -321,6 +330,8 @@ mod tests {
                     "name",
                     "price",
                     "email_count",
+                    "mobile_brand_name",
+                    "phone model",
                     "order",
                     "order_id",
                     "country",
@@ -352,6 +363,7 @@ mod tests {
         {
             assert!(!is_identifier(name), "{name}");
         }
+        assert!(is_version("app_version") && is_version("osVersion") && !is_version("conversion"));
         assert!(is_money("unit_price") && is_money("Total") && !is_money("discount_rate"));
         assert!(
             is_moment("event_timestamp")

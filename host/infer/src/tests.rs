@@ -63,6 +63,50 @@ fn numbers_keep_their_digits_and_mixed_values_their_spelling() {
     }
 }
 
+/// What a number would lose: zeros at either end that tell one thing from another, and thousands.
+#[test]
+fn what_only_looks_like_a_number_stays_text() {
+    for (name, values, kind) in [
+        ("app_version", ["1.9", "1.10", "2.0"], "text"),
+        ("sku", ["12.10", "12.1", "7.25"], "text"),
+        ("vat", ["1.90", "2.10", "0.55"], "decimal"),
+        ("shelf", ["007", "12", "3"], "text"),
+        ("weight", ["1.234", "999", "-12.500"], "text"),
+        ("weight", ["1.234", "1999", "12.500"], "float64"),
+        ("weight", ["1.234", "0.500", "12"], "float64"),
+        ("weight", ["1.234", "12.500", "7.125"], "float64"),
+        ("weight", ["1.234", "999", "12.5"], "float64"),
+        ("weight", ["1.234.567", "999", "12.500"], "text"),
+        ("paid", ["TRUE", "False", "true"], "boolean"),
+        ("gone", ["", "", ""], "text"),
+        ("length", ["12 cm", "7 cm", "3.5 cm"], "text"),
+    ] {
+        let names = vec!["first".to_owned(), name.to_owned()];
+        let row = |value: &str| vec!["a".to_owned(), value.to_owned()];
+        let rows = values.iter().map(|value| row(value)).collect();
+        let pipeline = pipeline(&Records::Csv { names, rows });
+        let column = format!("name = \"{name}\", type = \"{kind}\"");
+        assert!(pipeline.contains(&column), "{column}: {values:?}: {pipeline}");
+    }
+}
+
+#[test]
+fn what_is_cut_off_is_said() {
+    const CUT: &str = "what is smaller than a microsecond is cut off";
+    for (values, wanted) in [
+        (["2026-01-05T10:00:00.123456789Z", "2026-01-05T10:00:00Z"], CUT),
+        (["1767225600123456789", "1767225600123456790"], ": nanoseconds, cut to microseconds"),
+        (["2026-01-05T10:00:00.123456000Z", "2026-01-05T10:00:00Z"], ""),
+    ] {
+        let names = vec!["first".to_owned(), "seen_at".to_owned()];
+        let rows = values.map(|value| vec!["a".to_owned(), value.to_owned()]).to_vec();
+        let pipeline = pipeline(&Records::Csv { names, rows });
+        assert!(pipeline.contains(r#"name = "seen_at", type = "timestamp""#), "{pipeline}");
+        assert_eq!(pipeline.contains("cut "), !wanted.is_empty(), "{pipeline}");
+        assert!(pipeline.contains(wanted), "{pipeline}");
+    }
+}
+
 #[test]
 fn events_are_exploded_and_items_stay_where_they_are() {
     let exploded = pipeline(&json(&[

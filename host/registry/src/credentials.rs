@@ -17,15 +17,24 @@ use super::error::{RegistryError, file};
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
 /// What Google's registries take a token as the password of.
 const TOKEN_USER: &str = "oauth2accesstoken";
+/// What a helper has in the place of a name where the secret is an identity token.
+const IDENTITY: &str = "<token>";
+const FROM_HELPER: &str = "those of a helper of Docker's";
 /// Where Docker keeps the credentials of its own registry.
 const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
-/// A name and a secret, for one registry. (Not `Debug`: the secret is shown to nobody else.)
+/// What one registry is shown. (Not `Debug`: it is shown to nobody else.)
 pub(crate) struct Credentials {
-    /// The whole header: `Basic …`.
-    pub basic: String,
-    /// Where they come from, for messages.
+    pub secret: Secret,
+    /// Where it comes from, for messages.
     pub from: &'static str,
+}
+
+pub(crate) enum Secret {
+    /// A name and a password, as the whole header: `Basic …`.
+    Basic(String),
+    /// An identity token, which the server that gives out tokens exchanges for one, and nobody else takes.
+    Identity(String),
 }
 
 /// As much of Docker's `config.json` as is about credentials.
@@ -122,11 +131,8 @@ fn is_of(key: &str, host: &str) -> bool {
 impl Auth {
     fn credentials(&self) -> Result<Option<Credentials>, String> {
         const FROM: &str = "those of Docker's configuration";
-        if self.identitytoken.as_ref().is_some_and(|token| !token.is_empty()) {
-            return Err(
-                "Docker's configuration has an identity token, which is not spoken here: log in with a name and a password"
-                    .to_owned(),
-            );
+        if let Some(token) = self.identitytoken.as_ref().filter(|token| !token.is_empty()) {
+            return Ok(Some(Credentials::identity(token, FROM)));
         }
         if let (Some(name), Some(password)) = (&self.username, &self.password) {
             return Ok(Some(Credentials::new(name, password, FROM)));
@@ -144,14 +150,21 @@ impl Auth {
 
 /// Asks a helper for what it keeps of a registry.
 fn ask(helper: &str, key: &str) -> Result<Option<Credentials>, String> {
-    const FROM: &str = "those of a helper of Docker's";
     let found = helper::ask(helper, key)?;
-    Ok(found.map(|(name, secret)| Credentials::new(&name, &secret, FROM)))
+    Ok(found.map(|(name, secret)| match &*name {
+        IDENTITY => Credentials::identity(&secret, FROM_HELPER),
+        _ => Credentials::new(&name, &secret, FROM_HELPER),
+    }))
 }
 
 impl Credentials {
     fn new(name: &str, secret: &str, from: &'static str) -> Self {
-        Self { basic: format!("Basic {}", STANDARD.encode(format!("{name}:{secret}"))), from }
+        let basic = format!("Basic {}", STANDARD.encode(format!("{name}:{secret}")));
+        Self { secret: Secret::Basic(basic), from }
+    }
+
+    fn identity(token: &str, from: &'static str) -> Self {
+        Self { secret: Secret::Identity(token.to_owned()), from }
     }
 }
 
@@ -161,9 +174,12 @@ mod tests {
 
     fn found(config: &str, host: &str) -> Option<String> {
         let config: DockerConfig = serde_json::from_str(config).unwrap();
-        config.find(host).unwrap().map(|found| {
-            let basic = found.basic.strip_prefix("Basic ").unwrap().to_owned();
-            String::from_utf8(STANDARD.decode(basic).unwrap()).unwrap()
+        config.find(host).unwrap().map(|found| match found.secret {
+            Secret::Basic(header) => {
+                let basic = header.strip_prefix("Basic ").unwrap();
+                String::from_utf8(STANDARD.decode(basic).unwrap()).unwrap()
+            }
+            Secret::Identity(token) => format!("identity {token}"),
         })
     }
 
@@ -173,7 +189,8 @@ mod tests {
             "localhost:5000": {"auth": "YTpi"},
             "https://registry.example/v2/": {"username": "c", "password": "d:e"},
             "https://index.docker.io/v1/": {"auth": "ZjpnOmg="},
-            "empty.example": {}
+            "identity.example": {"auth": "YTo=", "identitytoken": "t"},
+            "empty.example": {"identitytoken": ""}
         }, "HttpHeaders": {"X": "y"}}"#;
         for (host, wanted) in [
             ("localhost:5000", Some("a:b")),
@@ -183,6 +200,7 @@ mod tests {
             ("other.registry.example", None),
             ("docker.io", Some("f:g:h")),
             ("registry-1.docker.io", Some("f:g:h")),
+            ("identity.example", Some("identity t")),
             ("empty.example", None),
         ] {
             assert_eq!(found(config, host).as_deref(), wanted, "{host}");
@@ -194,7 +212,6 @@ mod tests {
         for config in [
             r#"{"auths": {"localhost": {"auth": "c2VjcmV0"}}}"#,
             r#"{"auths": {"localhost": {"auth": "secret"}}}"#,
-            r#"{"auths": {"localhost": {"identitytoken": "secret"}}}"#,
             r#"{"credHelpers": {"localhost": "../secret"}}"#,
         ] {
             let config: DockerConfig = serde_json::from_str(config).unwrap();

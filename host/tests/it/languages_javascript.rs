@@ -80,6 +80,7 @@ fn the_sdk_comes_along() {
 #[test]
 fn without_its_tools_it_is_told_what_to_install() {
     JAVASCRIPT.tells_what_to_install("componentize-qjs@0.4.5");
+    JAVASCRIPT.tells_of_an_old_one("node", "v18.19.0", "install Node 20 or later");
 }
 
 #[test]

@@ -72,6 +72,7 @@ fn the_sdk_comes_along() {
 #[test]
 fn without_its_tools_it_is_told_what_to_install() {
     PYTHON.tells_what_to_install("componentize-py==0.25.1");
+    PYTHON.tells_of_an_old_one("python3", "Python 3.9.2", "install Python 3.11 or later");
 }
 
 /// `contract.py` has the names and fields of the contract.

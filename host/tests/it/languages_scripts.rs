@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+use serde_json::Value as Json;
+
 use crate::new_plugin::target;
 use crate::support::{
     Scratch, cache, component, conserved, files, head, not_run, root, succeeds, summary, talk,
@@ -139,6 +141,9 @@ impl Language {
         }
         let told = succeeds(clickmill(&scratch, &["plugin", "test", "orders"]));
         assert_eq!(told, "17 golden cases pass\n");
+        // What they are made and what that costs are the same each time.
+        let measured = || succeeds(clickmill(&scratch, &["plugin", "test", "orders", "--json"]));
+        assert_eq!(measured(), measured());
         let told = succeeds(clickmill(&scratch, &["plugin", "inspect", "orders"]));
         for part in ["orders 1.2.3  What the SDK can", "How many items are believed."] {
             assert!(told.contains(part), "{part}: {told}");
@@ -160,16 +165,15 @@ impl Language {
         }
     }
 
-    /// Whatever a row makes the plugin do, the others go on.
-    pub(crate) fn loses_no_other_row(&self, test: &str) {
+    /// The letters that a run through the hostile plugin makes of rows, in the order of those; `None` where it can't
+    /// be built.
+    pub(crate) fn letters(&self, test: &str, rows: &[&str]) -> Option<(Scratch, Vec<Json>)> {
         let scratch = Scratch::new();
         self.plugin(&scratch, "hostile", self.hostile);
         if !built(test, &scratch, "hostile") {
-            return;
+            return None;
         }
-        let misdeeds = ["loop", "memory", "flood", "fail", "recurse", "clock", "print", "exit"];
-        let rows = misdeeds.iter().flat_map(|misdeed| ["good", misdeed]);
-        let lines: String = rows.map(|what| format!("{what}\n")).collect();
+        let lines: String = rows.iter().map(|what| format!("{what}\n")).collect();
         scratch.write("events.csv", format!("what\n{lines}"));
         scratch.write("table.json", r#"[{"name": "what", "type": "STRING", "mode": "NULLABLE"}]"#);
         let source = r#"kind = "storage", uri = "events.csv""#;
@@ -179,15 +183,23 @@ impl Language {
         let mut run = clickmill(&scratch, &["run", "--json", &pipeline.to_string_lossy()]);
         let ran = summary(&run.output().unwrap());
         conserved(&ran);
-        assert_eq!(ran["rows_in"], 16, "{ran:#}");
+        assert_eq!(ran["rows_in"], rows.len(), "{ran:#}");
+        let letters = scratch.query(
+            "SELECT code, errorMessage AS message FROM languages.dead_letter ORDER BY source_line",
+        );
+        Some((scratch, letters))
+    }
+
+    /// Whatever a row makes the plugin do, the others go on.
+    pub(crate) fn loses_no_other_row(&self, test: &str) {
+        let misdeeds = ["loop", "memory", "flood", "fail", "recurse", "clock", "print", "exit"];
+        let rows: Vec<&str> = misdeeds.iter().flat_map(|misdeed| ["good", misdeed]).collect();
+        let Some((scratch, letters)) = self.letters(test, &rows) else { return };
         let rows = scratch
             .query("SELECT what, COUNT(*) AS rows FROM languages.rows GROUP BY 1 ORDER BY 1");
         let rows: Vec<String> =
             rows.iter().map(|row| format!("{} {}", row["what"], row["rows"])).collect();
         assert_eq!(rows, ["\"FLOOD\" 1", "\"GOOD\" 8", "\"PRINT\" 1"]);
-        let letters = scratch.query(
-            "SELECT code, errorMessage AS message FROM languages.dead_letter ORDER BY source_line",
-        );
         let [plugin, _] = self.files;
         let own = |at: usize| {
             assert_eq!(letters[at]["code"], "exception", "{letters:#?}");
@@ -266,5 +278,21 @@ impl Language {
             assert!(tested.contains(part), "{part}: {tested}");
         }
         assert!(!nowhere.exists());
+    }
+
+    /// A tool of the machine that is too old is told, and nothing is made of it.
+    pub(crate) fn tells_of_an_old_one(&self, program: &str, version: &str, wanted: &str) {
+        let scratch = Scratch::new();
+        let old = scratch.write(program, format!("#!/bin/sh\necho {version}\n"));
+        std::fs::set_permissions(&old, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        scratch.done(&["plugin", "new", "ours", "--language", self.name]);
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{path}", scratch.folder.path().display());
+        let mut test = clickmill(&scratch, &["plugin", "test", "ours"]);
+        let output = test.env("PATH", path).output().unwrap();
+        let told = talk(&output, &scratch);
+        assert_eq!(output.status.code(), Some(3), "{told}");
+        assert!(told.contains(wanted), "{told}");
     }
 }

@@ -521,11 +521,12 @@ fn the_first_plugin_builds_in_a_fresh_clone_and_does_what_its_readme_says() {
 }
 
 const OWN_REGISTRY: [(&str, &str); 1] = [("export REGISTRY=", "the test has one of its own")];
-const NO_REGISTRY: [(&str, &str); 9] = [
+const NO_REGISTRY: [(&str, &str); 10] = [
     ("export REGISTRY=", NO_REGISTRY_HERE),
     ("clickmill plugin push", NO_REGISTRY_HERE),
     ("clickmill plugin list", NO_REGISTRY_HERE),
     ("clickmill plugin inspect oci:", NO_REGISTRY_HERE),
+    ("clickmill plugin test oci:", NO_REGISTRY_HERE),
     ("clickmill plugin pull", NO_REGISTRY_HERE),
     ("clickmill plugin test pulled/", NO_REGISTRY_HERE),
     ("clickmill plugin copy", NO_REGISTRY_HERE),
@@ -625,7 +626,7 @@ fn a_new_plugin_in_go_goes_the_way_that_its_own_readme_says() {
 #[test]
 fn a_new_plugin_in_c_goes_the_way_that_its_own_readme_says() {
     if C.has_tools("a_new_plugin_in_c_goes_the_way_that_its_own_readme_says") {
-        goes_its_way("c", "clickmill plugin test ");
+        goes_its_way("c", "sh tests/unit");
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::emulators::DockerRegistry;
 use crate::live::{FAST, Live, clicks};
-use crate::support::{Scratch, agent, another, cache, component, head, root, talk};
+use crate::support::{Scratch, agent, another, cache, component, files, head, root, talk};
 use crate::trust::with_files;
 use liar::{Answer, Asked, Liar};
 
@@ -141,6 +141,23 @@ fn a_plugin_is_pushed_listed_inspected_pulled_and_copied_with_all_that_belongs_t
     for part in [&format!("reference {pushed}"), "not checked: ", "cases ", "config ", "readme\n"] {
         assert!(text.contains(part), "{part}: {text}");
     }
+
+    // Its cases are run as they were pushed, and what is kept of it stays as it is.
+    let kept = || files(&scratch.path("cache/registry")).len();
+    let before = kept();
+    let told: Json = serde_json::from_str(&done(&["plugin", "test", &pushed, "--json"])).unwrap();
+    let here: Json = serde_json::from_str(&done(&["plugin", "test", &mask, "--json"])).unwrap();
+    assert_eq!(told, here);
+    let few = ["--count", "10", "--rounds", "1"];
+    let bench = [&["plugin", "bench", &tagged, "--against", &mask][..], &few].concat();
+    assert!(done(&bench).contains("clicks.json"));
+    assert_eq!(kept(), before);
+    for flags in [&["--watch"][..], &["--record", "pipeline.toml"]] {
+        let test = [&["plugin", "test", &pushed][..], flags].concat();
+        refused(&scratch, &cache, &test, 2, &["lie in a registry", "clickmill plugin pull"]);
+    }
+    done(&["plugin", "profile", &pushed, "--samples", "5", "--count", "2"]);
+    assert!(scratch.path("mask.cpuprofile").is_file());
 
     // The folder is a plugin like any other.
     done(&["plugin", "pull", &pushed, "--output", "pulled/mask"]);
@@ -702,11 +719,7 @@ fn names_of_files_lead_nowhere_and_files_of_another_digest_are_left() {
     let taken = std::fs::read_dir(scratch.path("taken")).unwrap();
     let taken: Vec<_> = taken.map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(taken, ["taken.wasm"]);
-    assert!(
-        crate::support::files(scratch.folder.path())
-            .iter()
-            .all(|file| !file.ends_with("evil.json"))
-    );
+    assert!(files(scratch.folder.path()).iter().all(|file| !file.ends_with("evil.json")));
 }
 
 #[test]
@@ -785,6 +798,72 @@ fn credentials_go_to_the_registry_that_they_are_for_and_to_nobody_else() {
     // Without TLS nobody but this machine is asked.
     let far = ["plugin", "list", "oci://registry.invalid/mask"];
     refused(&scratch, &cache, &far, 3, &["cannot reach the registry `registry.invalid`"]);
+}
+
+/// As Azure and others leave it after a login by a browser.
+#[test]
+fn an_identity_token_is_exchanged_by_the_server_that_gives_out_tokens() {
+    let scratch = Scratch::new();
+    let cache = own_cache(&scratch, "cache");
+    let registry = Liar::start(|asked| {
+        if asked.line.starts_with("POST ") {
+            let is_known = asked.body.contains("&refresh_token=the+id%2Fentity");
+            let known =
+                Answer::new(200, "{\"access_token\": \"t0k\", \"refresh_token\": \"other\"}");
+            return if is_known {
+                known
+            } else {
+                Answer::new(400, "{\"error\": \"invalid_grant\"}")
+            };
+        }
+        match asked.authorization() {
+            Some("Bearer t0k") => Answer::new(200, "{\"tags\": [\"1\"]}"),
+            _ => {
+                let host = asked.headers.iter().find_map(|h| h.strip_prefix("host: ")).unwrap();
+                let realm = format!("Bearer realm=\"http://{host}/oauth2/token\",service=\"s\"");
+                Answer::new(401, "").with("WWW-Authenticate", realm)
+            }
+        }
+    });
+    std::fs::create_dir_all(scratch.path("docker")).unwrap();
+    let login = |host: &str, token: &str| {
+        let auth = STANDARD.encode("00000000-0000-0000-0000-000000000000:");
+        let config = json!({ "auths": { host: { "auth": auth, "identitytoken": token } } });
+        scratch.write("docker/config.json", config.to_string());
+    };
+    login(&registry.address, "the id/entity");
+    let list = ["plugin", "list", &format!("oci://{}/shop/mask", registry.address)];
+    assert_eq!(done(&scratch, &cache, &list), "1  no plugin");
+    let asked = registry.asked();
+    let exchange = asked.iter().find(|asked| asked.line.starts_with("POST ")).unwrap();
+    assert!(exchange.line.starts_with("POST /oauth2/token HTTP"), "{}", exchange.line);
+    assert_eq!(exchange.authorization(), None);
+    assert_eq!(
+        exchange.body,
+        "service=s&scope=repository%3Ashop%2Fmask%3Apull&grant_type=refresh_token&client_id=clickmill&refresh_token=the+id%2Fentity"
+    );
+    // Nobody else is shown it.
+    let others = asked.iter().filter(|asked| !asked.line.starts_with("POST "));
+    assert!(others.clone().count() > 0);
+    for other in others {
+        assert!(!other.line.contains("entity") && other.body.is_empty(), "{}", other.line);
+        assert!(matches!(other.authorization(), None | Some("Bearer t0k")));
+    }
+
+    login(&registry.address, "run out");
+    let why = ["with those of Docker's configuration", "400", "docker login"];
+    refused(&scratch, &cache, &list, 3, &why);
+    let told = talk(&run(&scratch, &cache, &list), &scratch);
+    assert!(!told.contains("run out"), "{told}");
+
+    // A registry that takes names and passwords only has no use for one.
+    let basic =
+        Liar::start(|_| Answer::new(401, "").with("WWW-Authenticate", "Basic realm=\"clicks\""));
+    login(&basic.address, "the id/entity");
+    let list = ["plugin", "list", &format!("oci://{}/shop/mask", basic.address)];
+    let why = ["are an identity token, and the registry wants a name and a password"];
+    refused(&scratch, &cache, &list, 3, &why);
+    assert!(basic.asked().iter().all(|asked| asked.authorization().is_none()));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::cloud::wait_until;
 use crate::live::{FAST, Live, clicks};
-use crate::support::{Process, Scratch, root, talk};
+use crate::support::{Process, Scratch, component, root, talk};
 
 /// How often the file is edited in each life of a process.
 const ROUNDS: usize = 6;
@@ -342,6 +342,33 @@ fn a_watched_pipeline_file_is_taken_up_once_it_is_whole_and_a_restart_goes_on_wi
     let again = live.history();
     assert_eq!((again.len(), &again[0]["plugin_set"]), (1, &history[1]["plugin_set"]));
     assert_eq!(live.end()["plugin_set"], history[1]["plugin_set"]);
+}
+
+/// As where a new stage's plugin does not compile yet.
+#[test]
+fn a_watched_pipeline_file_that_was_refused_is_taken_up_once_its_component_is_mended() {
+    let scratch = Scratch::new();
+    let file = File::new(&scratch);
+    let folder = scratch.path("late");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("late.wasm"), "no component").unwrap();
+    let watch = ["--watch", "--set", "swap.watch_interval_secs=0.1"];
+    let live = Live::start(&scratch, &file.path, &[&FAST[..], &watch].concat());
+    live.wait_for_rows(1, 1000);
+    let text = file.text(&["parse", "enrich", "mask", "validate", "late"]);
+    let late = |folder: &str| format!("component = \"{folder}\"\nreads = [\"event_type\"]");
+    let theirs = late(&root().join("plugins/validate").to_string_lossy());
+    assert!(text.contains(&theirs), "{text}");
+    file.save(&text.replace(&theirs, &late(&folder.to_string_lossy())));
+    wait_until("the refusal", || live.talk().contains("a swap is refused"));
+    assert_eq!(live.history().len(), 1);
+    let beside = folder.join("late.new");
+    std::fs::copy(component("plugins/validate"), &beside).unwrap();
+    std::fs::rename(&beside, folder.join("late.wasm")).unwrap();
+    wait_until("the stages", || live.history().len() == 2);
+    assert_eq!(stages(&live.history()[1]), ["parse", "enrich", "mask", "validate", "late"]);
+    live.wait_for_rows(2, 1000);
+    live.end();
 }
 
 /// The file is edited while plugins are swapped, rolled back and the process is killed.

@@ -16,6 +16,8 @@ use clickmill_infer::{Value, is_header, quoted};
 const MAX_RECORD_BYTES: usize = 16 << 20;
 /// So many records tell a dialect.
 const TOLD_BY: usize = 2000;
+/// Thousandths of the records that are good in a dialect which fits.
+const GOOD: usize = 900;
 /// Lines of which half tell whether they are JSON.
 const JSON_LINES: usize = 20;
 
@@ -70,7 +72,7 @@ pub(super) fn sniff(bytes: &[u8], is_whole: bool) -> Result<Found, Refused> {
             lines: vec!["format = \"ndjson\"".to_owned()],
         });
     }
-    Ok(delimited(&text, is_whole, encoding))
+    delimited(&text, is_whole, encoding)
 }
 
 /// Whether text that begins as JSON has a JSON value on each line.
@@ -165,15 +167,28 @@ impl Tried {
         1000 * self.rows.len() / (self.rows.len() + self.malformed).max(1)
     }
 
+    /// Whether its first record has a name over numbers.
+    fn names_numbers(&self) -> bool {
+        let is_number = |text: &String| text.trim().parse::<f64>().is_ok();
+        self.rows.split_first().is_some_and(|(first, rest)| {
+            let names =
+                |at: usize| !is_number(&first[at]) && rest.iter().all(|row| is_number(&row[at]));
+            (0..self.columns).any(names)
+        })
+    }
+
     fn last_is_empty(&self) -> bool {
         let is_empty = |row: &Vec<String>| row.last().is_some_and(String::is_empty);
         self.columns > 1 && !self.rows.is_empty() && self.rows.iter().all(is_empty)
     }
 }
 
-/// The dialect of delimited text: the one of which most records are good, and have most columns.
-fn delimited(text: &str, is_whole: bool, encoding: Option<&'static Encoding>) -> Found {
-    const GOOD: usize = 900;
+/// Delimited text, in the dialect that fits it.
+fn delimited(
+    text: &str,
+    is_whole: bool,
+    encoding: Option<&'static Encoding>,
+) -> Result<Found, Refused> {
     // What is cut at the end is no record.
     let end = if is_whole {
         text.len()
@@ -181,6 +196,56 @@ fn delimited(text: &str, is_whole: bool, encoding: Option<&'static Encoding>) ->
         text.rfind(['\n', '\r']).map_or(text.len(), |at| at + 1)
     };
     let text = &text[..end];
+    let best = dialect(text);
+    if has_preamble(text, best.as_ref()) {
+        return Err((
+            "begins with lines that are no records: comments, a title, or `sep=;`".to_owned(),
+            "`tail -n +3 FILE > DATA.csv` writes what begins on line 3",
+        ));
+    }
+    let Some(Tried { mut dialect, mut rows, .. }) = best else {
+        return Ok(found(Dialect::default(), encoding));
+    };
+    dialect.header = true;
+    if !rows.is_empty() {
+        let first = rows.remove(0);
+        dialect.header = is_header(&first, &rows);
+        let mut names = HashSet::new();
+        let repeats = first.iter().any(|name| !name.is_empty() && !names.insert(name));
+        dialect.repeated_names = dialect.header && repeats;
+    }
+    Ok(found(dialect, encoding))
+}
+
+/// Whether lines stand before the records: behind some of them the text is of several columns, and with them of
+/// one; or of as many as Excel is told by `sep=;`.
+fn has_preamble(text: &str, best: Option<&Tried>) -> bool {
+    const MOST_LINE_ENDS: usize = 24;
+    const TOLD_BY_LINES: usize = 200;
+    let ends = ['\n', '\r'];
+    let first = text.split(ends).next().unwrap_or_default().trim_matches('"');
+    let names_delimiter = |begin: &str| begin.eq_ignore_ascii_case("sep=");
+    if first.chars().count() <= 5 && first.get(..4).is_some_and(names_delimiter) {
+        return true;
+    }
+    let told_by = text.match_indices(ends).nth(MOST_LINE_ENDS + TOLD_BY_LINES);
+    let text = &text[..told_by.map_or(text.len(), |(at, _)| at + 1)];
+    best.is_some_and(|best| best.columns == 1)
+        && text.match_indices(ends).take(MOST_LINE_ENDS).any(|(end, _)| {
+            let (before, rest) = text.split_at(end + 1);
+            let is_comment = |line: &str| line.is_empty() || line.starts_with('#');
+            // A sentence may well have a comma.
+            let is_told =
+                |tried: &Tried| before.split(ends).all(is_comment) || tried.names_numbers();
+            dialect(rest).is_some_and(|tried| {
+                let is_table = tried.columns > 1 && tried.rows.len() > 1;
+                is_table && tried.good() >= GOOD && is_told(&tried)
+            })
+        })
+}
+
+/// The dialect of which most records are good, and have most columns.
+fn dialect(text: &str) -> Option<Tried> {
     let mut best: Option<Tried> = None;
     for delimiter in [b',', b';', b'\t', b'|'] {
         for escape in [None, Some(b'\\')] {
@@ -212,18 +277,7 @@ fn delimited(text: &str, is_whole: bool, encoding: Option<&'static Encoding>) ->
             }
         }
     }
-    let Some(Tried { mut dialect, mut rows, .. }) = best else {
-        return found(Dialect::default(), encoding);
-    };
-    dialect.header = true;
-    if !rows.is_empty() {
-        let first = rows.remove(0);
-        dialect.header = is_header(&first, &rows);
-        let mut names = HashSet::new();
-        let repeats = first.iter().any(|name| !name.is_empty() && !names.insert(name));
-        dialect.repeated_names = dialect.header && repeats;
-    }
-    found(dialect, encoding)
+    best
 }
 
 fn tried(text: &str, dialect: Dialect) -> Tried {
@@ -321,6 +375,26 @@ mod tests {
                 r#"csv = { delimiter = ",", encoding = "utf-16le" }"#,
             ),
             (b"\xef\xbb\xbfid,label\n1,a\n", r#"csv = { delimiter = "," }"#),
+        ] {
+            assert_eq!(lines(bytes), wanted, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn lines_before_the_records_are_told_from_records() {
+        const REFUSED: &str =
+            "begins with lines that are no records: comments, a title, or `sep=;`";
+        for (bytes, wanted) in [
+            (&b"sep=;\r\nid;price\r\n1;2,50\r\n2;3,50\r\n"[..], REFUSED),
+            (b"\"sep=,\"\nid,a,b\n1,2,3\n", REFUSED),
+            (b"# GA4 - Shop\n# 20260101-20260131\n\nPage,Views\n/,100\n/a,20\n", REFUSED),
+            (b"#Version: 1.0\n#Fields: date time\n2026-01-05\t10:00\n2026-01-06\t11:00\n", REFUSED),
+            (b"Campaigns\n\"January 1, 2026\"\nName,Clicks,Cost\na,1,2\nb,3,4\n", REFUSED),
+            (b"#id\tname\n1\ta\n2\tb\n", "csv = { delimiter = \"\\t\" }"),
+            (b"#tag\n#red\n#blue\n", r#"csv = { delimiter = "," }"#),
+            (b"address\nA 1, Bonn, DE\nB 2, Ulm, DE\n", r#"csv = { delimiter = ";" }"#),
+            (b"share\n1,5\n2,25\n", r#"csv = { delimiter = ";" }"#),
+            (b"words\nhello, world\nfoo, bar\n", r#"csv = { delimiter = ";" }"#),
         ] {
             assert_eq!(lines(bytes), wanted, "{}", bytes.escape_ascii());
         }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::built::with_folder;
+use super::pushed::pulled;
 use crate::Failure;
 use crate::compile::Limits;
 use clickmill_config::{Grant, Plugin};
@@ -22,10 +23,18 @@ impl Alone {
     /// The name of its stage.
     pub(super) const STAGE: &str = "plugin";
 
-    /// Takes a component file, or builds the crate of a folder.
+    /// Takes a component file, builds the crate of a folder, or pulls what a registry holds.
     pub(super) fn load(plugin: &Path, limits: &Limits) -> Result<Self, Failure> {
-        let (component, folder) = with_folder(plugin)?;
+        let (component, folder) = Self::find(plugin, limits)?;
         Self::of(component, folder, limits)
+    }
+
+    /// The component that a path or a reference names, and the folder that has its cases in `tests`.
+    pub(super) fn find(plugin: &Path, limits: &Limits) -> Result<(PathBuf, PathBuf), Failure> {
+        match pulled(plugin, limits.max_bytes())? {
+            Some(pulled) => Ok((pulled.component, pulled.folder)),
+            None => with_folder(plugin),
+        }
     }
 
     /// Takes a component, and the folder that has its cases in `tests`.

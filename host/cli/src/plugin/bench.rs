@@ -15,6 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   clickmill plugin bench plugins/mask
   clickmill plugin bench plugins/mask --against mask-1.4.2.wasm
+  clickmill plugin bench plugins/mask --against oci://localhost:5000/plugins/mask:1.4.2
   clickmill plugin bench plugins/mask --cases clicks.json --rows clicks.ndjson
   clickmill plugin bench plugins/mask --vcpu-hour 0.05 --json
 
@@ -24,10 +25,10 @@ Columns and configuration are those of the plugin's golden cases, the `tests/*.j
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Bench {
-    /// A component file, or the folder of a plugin crate
+    /// A component file, the folder of a plugin crate, or oci://HOST/REPOSITORY:TAG
     plugin: PathBuf,
 
-    /// Another version to compare it with: a component file, or the folder of a plugin crate
+    /// Another version to compare it with, named in the same way
     #[arg(long, value_name = "PLUGIN")]
     against: Option<PathBuf>,
 

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::alone::Alone;
 use super::bench::read_rows;
-use super::built::with_folder;
+use super::pushed::reference;
 use crate::compile::Limits;
 use crate::{Exit, Failure};
 use clickmill_sandbox::build::named;
@@ -27,7 +27,7 @@ const PRINTED: usize = 20;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Profile {
-    /// A component file, or the folder of a plugin crate
+    /// A component file, the folder of a plugin crate, or oci://HOST/REPOSITORY:TAG
     plugin: PathBuf,
 
     /// The golden cases of this file, such as clicks.json (default: the first)
@@ -56,7 +56,7 @@ pub(crate) struct Profile {
 
 impl Profile {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let (component, folder) = with_folder(&self.plugin)?;
+        let (component, folder) = Alone::find(&self.plugin, &self.limits)?;
         let has_names = with_names(&component);
         let alone = Alone::of(has_names.unwrap_or(component), folder, &self.limits)?;
         let rows = self.rows.as_deref().map(read_rows).transpose()?.unwrap_or_default();
@@ -66,8 +66,11 @@ impl Profile {
         let profile = bench.map_err(|error| failed(error.into()))?.profile(self.samples);
         let profile = profile.map_err(|error| failed(error.into()))?;
         // Not by what it says of itself: that may be a path.
-        let stem = self.plugin.file_stem().unwrap_or("plugin".as_ref());
-        let output = self.output.unwrap_or_else(|| Path::new(stem).with_extension("cpuprofile"));
+        let stem = match reference(&self.plugin)? {
+            Some(reference) => reference.name().into(),
+            None => self.plugin.file_stem().unwrap_or("plugin".as_ref()).to_owned(),
+        };
+        let output = self.output.unwrap_or_else(|| Path::new(&stem).with_extension("cpuprofile"));
         let written = std::fs::write(&output, profile.cpuprofile());
         written.map_err(|error| Failure::unwritable(&output, error))?;
         println!(

@@ -1,4 +1,5 @@
-//! What a registry holds beside a component: shown by `plugin inspect`.
+//! What a registry holds: a component for the verbs that want one, and what is beside it, shown by
+//! `plugin inspect`.
 
 use std::path::Path;
 
@@ -12,12 +13,17 @@ use clickmill_registry::Pulled;
 use clickmill_sandbox::Golden;
 use clickmill_sandbox::signature::{self, Signed};
 
+/// The reference that a path is; `None` where it is none.
+pub(super) fn reference(given: &Path) -> Result<Option<Reference>, Failure> {
+    match given.to_str().filter(|text| Reference::is_meant(text)) {
+        Some(text) => Ok(Some(text.parse()?)),
+        None => Ok(None),
+    }
+}
+
 /// What a path names that is a reference; `None` where it is none.
 pub(super) fn pulled(given: &Path, max_bytes: usize) -> Result<Option<Pulled>, Failure> {
-    let Some(text) = given.to_str().filter(|text| Reference::is_meant(text)) else {
-        return Ok(None);
-    };
-    let reference: Reference = text.parse()?;
+    let Some(reference) = reference(given)? else { return Ok(None) };
     registry::pulled(&reference, max_bytes).map(Some)
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 
 use super::alone::Alone;
+use super::pushed::reference;
 use crate::compile::Limits;
 use crate::{Exit, Failure};
 use clickmill_sandbox::build;
@@ -20,13 +21,14 @@ const EXAMPLES: &str = "\
 Examples:
   clickmill plugin test plugins/mask
   clickmill plugin test mask.wasm
+  clickmill plugin test oci://localhost:5000/plugins/mask:1.2.0
   clickmill plugin test plugins/mask --fuel
   clickmill plugin test plugins/mask --watch
   clickmill plugin test plugins/mask --json --junit mask.xml
   clickmill plugin test plugins/validate --record host/pipelines/batch.toml --limit 50
   clickmill plugin test plugins/mask --record host/pipelines/stream.toml --tap
 
-Cases are the `tests/*.json` in the crate or beside the component: rows that go in, what is to become of them, and the fuel that they may use. A pipeline that takes the plugin up runs them first.
+Cases are the `tests/*.json` in the crate or beside the component, or those that were pushed with it: rows that go in, what is to become of them, and the fuel that they may use. A pipeline that takes the plugin up runs them first.
 
 The exit code is 1 where a case fails or is beyond its budget, and 2 where cases can't be run.
 
@@ -39,7 +41,7 @@ const LOOK: Duration = Duration::from_millis(300);
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Test {
-    /// A component file, or the folder of a plugin crate
+    /// A component file, the folder of a plugin crate, or oci://HOST/REPOSITORY:TAG
     plugin: PathBuf,
 
     /// Print the fuel of each case's row, and of all cases of a file in one batch
@@ -70,6 +72,13 @@ type Outcome = (String, Result<Tested, TestError>);
 
 impl Test {
     pub(crate) fn run(self, warehouse: &str) -> Result<(), Failure> {
+        if (self.record.is_asked() || self.watch) && reference(&self.plugin)?.is_some() {
+            let what =
+                "--record and --watch are about cases that lie here, and these lie in a registry";
+            return Err(
+                Failure::bad_input(what).hint("`clickmill plugin pull` makes a folder of it")
+            );
+        }
         if self.record.is_asked() {
             return self.record.run(&self.plugin, &self.limits, warehouse);
         }

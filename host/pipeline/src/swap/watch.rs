@@ -5,8 +5,10 @@
 //!
 //! What changes is noticed by looking again and again: that works for every kind of place. A change that
 //! is refused is not tried again until the next change, unless it was refused only since something else was
-//! taken up or taken back meanwhile.
+//! taken up or taken back meanwhile. A pipeline file that is refused changes with the components that it names:
+//! one may not compile yet, or fail its golden cases.
 
+mod place;
 mod seen;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +19,8 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
 
-use seen::{Seen, state_of};
+use place::{LookupPlace, Place, stages};
+use seen::{Seen, state_of, state_of_component};
 
 use super::gate::SwapRefused;
 use super::reload::Reload;
@@ -26,34 +29,13 @@ use crate::components::all_fetched;
 use crate::threads::Threads;
 use crate::versions::actor::{self, Actor};
 use crate::versions::slot::Slot;
-use clickmill_config::{Pipeline, PipelineFile, Plugin};
+use clickmill_config::{Pipeline, PipelineFile};
 use clickmill_core::{Digest, causes, store};
 use clickmill_sandbox::build::{self, Freshness, Install};
 use clickmill_sandbox::{Change, Engine, FetchError, Golden, LookupFile, NewComponent};
 
-/// What is looked at.
-enum Place {
-    /// A stage's component file.
-    File { stage: String, path: PathBuf },
-    /// A stage's crate.
-    Crate { stage: String, folder: PathBuf },
-    /// A lookup table's file.
-    Lookup(LookupPlace),
-    /// The pipeline file.
-    Pipeline(PipelineFile),
-    /// Where each stage may have its component.
-    Prefix { store: Arc<dyn ObjectStore>, prefix: object_store::path::Path },
-}
-
-/// A lookup table's file.
-#[derive(Clone)]
-struct LookupPlace {
-    stage: String,
-    table: String,
-    path: PathBuf,
-    /// What changes is taken up, and not only told.
-    watched: bool,
-}
+/// What a pipeline file names that was refused: components, each in the state in which it was tried.
+type Awaited = Vec<(PathBuf, Option<String>)>;
 
 /// Something whose plugins are watched.
 pub(crate) trait Watched: Send + 'static {
@@ -129,57 +111,33 @@ pub(crate) fn watch<W: Watched>(watched: W, all: bool, at_start: AtStart, thread
     let watcher = Watcher(watched);
     let mut seen = Seen::default();
     if at_start == AtStart::IsTakenUp {
-        let mut there = watcher.changed(fixed.iter(), &mut seen, true);
+        let mut there = watcher.changed(fixed.iter(), &mut seen, &Awaited::new(), true);
         there.retain(|changed| matches!(changed, Changed::Object { .. }));
         watcher.take_up(there, || true);
     }
     threads.spawn("watch", move |end| {
-        let mut changed = |first: bool| {
+        let mut changed = |awaited: &Awaited, first: bool| {
             let of_stages = stages(&watcher.0.slot().current().reading.plugins, all);
             let places = fixed.iter().chain(&of_stages);
-            watcher.changed(places, &mut seen, first)
+            watcher.changed(places, &mut seen, awaited, first)
         };
+        let mut awaited = Awaited::new();
         // What is there at the start runs already. The pipeline file was read a while ago.
-        let mut found = changed(true);
+        let mut found = changed(&awaited, true);
         if at_start == AtStart::Runs {
             found.retain(|changed| matches!(changed, Changed::Pipeline(_)));
         }
         loop {
             if !found.is_empty() {
-                watcher.take_up(found, || !end.comes_within(Duration::ZERO));
+                let of_file = watcher.take_up(found, || !end.comes_within(Duration::ZERO));
+                awaited = of_file.unwrap_or(awaited);
             }
             if end.comes_within(interval) {
                 return;
             }
-            found = changed(false);
+            found = changed(&awaited, false);
         }
     });
-}
-
-/// What is watched of stages.
-fn stages(plugins: &[Plugin], all: bool) -> Vec<Place> {
-    let watched = plugins.iter().filter(|plugin| all || plugin.watch);
-    let mut places: Vec<Place> = watched
-        .map(|plugin| {
-            let (stage, path) = (plugin.name.to_string(), plugin.component.clone());
-            if path.is_dir() {
-                Place::Crate { stage, folder: path }
-            } else {
-                Place::File { stage, path }
-            }
-        })
-        .collect();
-    for plugin in plugins {
-        places.extend(plugin.lookups.iter().map(|(table, path)| {
-            Place::Lookup(LookupPlace {
-                stage: plugin.name.to_string(),
-                table: table.clone(),
-                path: path.clone(),
-                watched: all || plugin.watch,
-            })
-        }));
-    }
-    places
 }
 
 /// Something that has changed.
@@ -191,6 +149,17 @@ enum Changed {
     Object { stage: String, store: Arc<dyn ObjectStore>, path: object_store::path::Path },
 }
 
+/// A request of nobody but the watch.
+fn of_watch() -> Request {
+    Request { actor: Actor::host(actor::WATCH), ..Request::default() }
+}
+
+/// The components that a pipeline file names, each in its state.
+fn named(pipeline: &Pipeline) -> Awaited {
+    let components = pipeline.plugins.iter().map(|plugin| plugin.component.clone());
+    components.map(|path| (path.clone(), state_of_component(&path))).collect()
+}
+
 /// Looks, and has taken up what has changed.
 struct Watcher<W>(W);
 
@@ -200,6 +169,7 @@ impl<W: Watched> Watcher<W> {
         &self,
         places: impl Iterator<Item = &'a Place>,
         seen: &mut Seen,
+        awaited: &Awaited,
         first: bool,
     ) -> Vec<Changed> {
         let mut changed = Vec::new();
@@ -209,7 +179,11 @@ impl<W: Watched> Watcher<W> {
                     let text = file.text().map(|text| Digest::of(text.as_bytes()));
                     // Touched, it is tried again: what it names may be there by now.
                     let state = format!("{:?} {text:?}", state_of(&file.path));
-                    if seen.has_settled("pipeline file", state) || first {
+                    let has_settled = seen.has_settled("pipeline file", state);
+                    let is_another = |(path, tried): &(PathBuf, Option<String>)| {
+                        state_of_component(path) != *tried
+                    };
+                    if has_settled || first || awaited.iter().any(is_another) {
                         changed.push(Changed::Pipeline(file.clone()));
                     }
                 }
@@ -265,16 +239,14 @@ impl<W: Watched> Watcher<W> {
         changed
     }
 
-    /// Swaps all of it at once, against what runs by then.
-    fn take_up(&self, changed: Vec<Changed>, goes_on: impl Fn() -> bool) {
-        let of_watch = || Request { actor: Actor::host(actor::WATCH), ..Request::default() };
+    /// Swaps all of it at once, against what runs by then. Where the pipeline file is among it, returns what that
+    /// waits for.
+    fn take_up(&self, changed: Vec<Changed>, goes_on: impl Fn() -> bool) -> Option<Awaited> {
+        let mut awaited = None;
         let mut request = of_watch();
         for changed in changed {
             if let Changed::Pipeline(file) = &changed {
-                if self.has_other_stages(file) {
-                    let reload = Some(Reload::default());
-                    self.swap_at_last(&Request { reload, ..of_watch() }, &goes_on);
-                }
+                awaited = Some(self.take_file(file, &goes_on));
                 continue;
             }
             let (change, golden) = match self.read(changed) {
@@ -305,15 +277,39 @@ impl<W: Watched> Watcher<W> {
         request.changes.retain(|change| running.library.stage_names().any(|s| s == change.stage));
         request.golden.retain(|(stage, _)| running.library.stage_names().any(|s| s == stage));
         if !request.changes.is_empty() {
-            self.swap_at_last(&request, &goes_on);
+            // What is refused is told where it is.
+            let _ = self.swap_at_last(&request, &goes_on);
+        }
+        awaited
+    }
+
+    /// Has the stages of the pipeline file taken up, where they are others. Returns what it waits for then.
+    fn take_file(&self, file: &PipelineFile, goes_on: &impl Fn() -> bool) -> Awaited {
+        // What is saved while it is built may be in it or not.
+        let named = file.read().map_or_else(|_| Awaited::new(), |(pipeline, _)| named(&pipeline));
+        if !self.has_other_stages(file) {
+            return Awaited::new();
+        }
+        let reload = Some(Reload::default());
+        match self.swap_at_last(&Request { reload, ..of_watch() }, goes_on) {
+            // No component mends that.
+            Ok(()) | Err(SwapRefused::Restart { .. }) => Awaited::new(),
+            Err(_) => named,
         }
     }
 
-    /// Swaps against what runs by then. What is refused is told where it is.
-    fn swap_at_last(&self, request: &Request, goes_on: &impl Fn() -> bool) {
-        while let Err(SwapRefused::Overtaken { .. }) = self.0.take(request)
-            && goes_on()
-        {}
+    /// Swaps against what runs by then.
+    fn swap_at_last(
+        &self,
+        request: &Request,
+        goes_on: &impl Fn() -> bool,
+    ) -> Result<(), SwapRefused> {
+        loop {
+            match self.0.take(request) {
+                Err(SwapRefused::Overtaken { .. }) if goes_on() => {}
+                taken => return taken,
+            }
+        }
     }
 
     /// Whether the pipeline file says anything else of its stages, or of what is not taken up. A file that can't be

@@ -55,10 +55,17 @@ pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildEr
         .args(FLAGS)
         .arg("-o")
         .arg(&module)
-        .args(sources(&project.folder))
+        .args(sources(&project.folder).iter().map(|path| below(&project.folder, path)))
         .env("ZIG_LOCAL_CACHE_DIR", work.join("zig"))
         .envs(tools::folder("zig-cache").map(|cache| ("ZIG_GLOBAL_CACHE_DIR", cache)));
     encode_wasi(&project.given, &project.contract(), project.made_by(&mut command, module)?)
+}
+
+/// A source by its path from the folder, which is what an assertion tells of it: a component is the same wherever its
+/// folder lies.
+fn below(folder: &Path, source: &OsStr) -> PathBuf {
+    let source = Path::new(source);
+    Path::new(".").join(source.strip_prefix(folder).unwrap_or(source))
 }
 
 /// The plugin's files of C, in the order of their names.
@@ -92,7 +99,8 @@ mod tests {
             "src/b.c",
             "src/a.h",
             "sdk/clickmill.c",
-            "tests/no.c",
+            "sdk/testing/testing.c",
+            "tests/plugin_test.c",
             "README.md",
         ] {
             let path = scratch.path().join(file);
@@ -100,6 +108,7 @@ mod tests {
             fs::write(path, "").unwrap();
         }
         let found = sources(scratch.path());
+        assert_eq!(below(scratch.path(), &found[0]), Path::new("./plugin.c"));
         let found: Vec<&Path> = found
             .iter()
             .map(|path| Path::new(path).strip_prefix(scratch.path()).unwrap())

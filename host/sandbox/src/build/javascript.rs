@@ -20,6 +20,9 @@ use clickmill_core::build_tool;
 const PACKAGES: [&str; 2] = ["componentize-qjs@0.4.5", "amaro@1.1.4"];
 const FOLDER: &str = "componentize-qjs-0.4.5";
 
+/// The oldest version of Node that they and the SDK's tests run by.
+const NODE: (u32, u32) = (20, 0);
+
 /// Calls them.
 const CALL: &str = include_str!("javascript/build.mjs");
 
@@ -32,24 +35,28 @@ const PINNED: [(&str, &str); 2] = [
 /// How npm installs: no scripts of packages are run.
 const OPTIONS: [&str; 4] = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
 
-/// The line that installs the tools, where they are not here.
+/// What installs the tools, where they are not here.
 pub(super) fn missing() -> Option<String> {
     here().is_none().then(line)
 }
 
 fn here() -> Option<PathBuf> {
     let folder = tools::folder(FOLDER)?;
-    let node = tools::is_here("node", ["--version"]);
+    let node = tools::version("node").is_some_and(|version| version >= NODE);
     (node && folder.join("node_modules/componentize-qjs").is_dir()).then_some(folder)
 }
 
 fn line() -> String {
-    if !tools::is_here("npm", ["--version"]) || !tools::is_here("node", ["--version"]) {
-        return "sudo apt-get install -y nodejs npm".to_owned();
+    if tools::version("node").is_some_and(|version| version < NODE) {
+        return "install Node 20 or later from https://nodejs.org: the one here is older"
+            .to_owned();
+    }
+    if tools::version("node").is_none() || !tools::is_here("npm", ["--version"]) {
+        return "`sudo apt-get install -y nodejs npm`".to_owned();
     }
     let folder = tools::folder(FOLDER).unwrap_or_default();
     let (options, packages) = (OPTIONS.join(" "), PACKAGES.join(" "));
-    format!("npm install --no-save {options} --prefix '{}' {packages}", folder.display())
+    format!("`npm install --no-save {options} --prefix '{}' {packages}`", folder.display())
 }
 
 /// Builds a plugin.
@@ -62,7 +69,7 @@ pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildEr
                 && tools::run("npm", options.chain([folder.into()]))
         });
     }
-    let tools = here().ok_or_else(|| project.no_tools(&format!("`{}`", line())))?;
+    let tools = here().ok_or_else(|| project.no_tools(&line()))?;
     let file = |path: PathBuf| move |source| BuildError::File { path, source };
     let (contract, work) = (project.contract(), project.work_folder()?);
     let text = fs::read_to_string(&contract).map_err(file(contract))?;

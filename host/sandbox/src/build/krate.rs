@@ -91,11 +91,14 @@ fn workspace(folder: &Path) -> PathBuf {
     root.unwrap_or(&folder).to_owned()
 }
 
-/// When a crate's newest source was changed: those that its last build was made of, and those in its
+/// When a crate's newest source was changed: those that its last build was made of, its manifest, and those in its
 /// `src` and `tests`.
 pub(super) fn last_change(folder: &Path) -> Option<SystemTime> {
-    let krate = Crate::read(folder).ok()?;
-    let mut sources = sources(&krate.dep_info(), folder).unwrap_or_default();
+    let manifest = folder.join("Cargo.toml");
+    // One that is malformed has changed all the same.
+    let built = Crate::read(folder).ok().and_then(|krate| sources(&krate.dep_info(), folder));
+    let mut sources = built.unwrap_or_default();
+    sources.push(manifest);
     for below in ["src", "tests"] {
         add_files(&folder.join(below), &mut sources);
     }

@@ -18,6 +18,8 @@ use clickmill_core::build_tool;
 const PACKAGE: &str = "componentize-py==0.25.1";
 const FOLDER: &str = "componentize-py-0.25.1";
 const REQUIREMENTS: &str = include_str!("requirements/componentize-py.txt");
+/// The oldest version of Python that the SDK's tests run by.
+const PYTHON: (u32, u32) = (3, 11);
 
 /// Calls it: what it says of a failure is what Python said, without where it was itself. Modules of the folder that
 /// it is called in are the plugin's, and run in the component only.
@@ -34,23 +36,27 @@ except BaseException as error:
 /// The module that a component is made of.
 const ENTRY: &str = "clickmill_entry";
 
-/// The line that installs the tools, where they are not here.
+/// What installs the tools, where they are not here.
 pub(super) fn missing() -> Option<String> {
     here().is_none().then(line)
 }
 
 fn here() -> Option<PathBuf> {
     let folder = tools::folder(FOLDER)?;
-    let python = tools::is_here("python3", ["--version"]);
+    let python = tools::version("python3").is_some_and(|version| version >= PYTHON);
     (python && folder.join("componentize_py").is_dir()).then_some(folder)
 }
 
 fn line() -> String {
+    if tools::version("python3").is_some_and(|version| version < PYTHON) {
+        return "install Python 3.11 or later from https://www.python.org: the one here is older"
+            .to_owned();
+    }
     if !tools::has_pip() {
-        return "sudo apt-get install -y python3 python3-pip".to_owned();
+        return "`sudo apt-get install -y python3 python3-pip`".to_owned();
     }
     let folder = tools::folder(FOLDER).unwrap_or_default();
-    format!("python3 -m pip install --target '{}' {PACKAGE}", folder.display())
+    format!("`python3 -m pip install --target '{}' {PACKAGE}`", folder.display())
 }
 
 /// Builds a plugin.
@@ -59,7 +65,7 @@ pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildEr
     if install == Install::Allowed && here().is_none() {
         tools::install_from_pypi(FOLDER, REQUIREMENTS);
     }
-    let tools = here().ok_or_else(|| project.no_tools(&format!("`{}`", line())))?;
+    let tools = here().ok_or_else(|| project.no_tools(&line()))?;
     let work = project.work_folder()?;
     let packages = packages(project, &about.dependencies, &work, install)?;
     let entry = work.join("entry");

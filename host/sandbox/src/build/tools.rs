@@ -42,6 +42,18 @@ pub(super) fn is_here<A: AsRef<OsStr>>(
     output(program, arguments).is_some_and(|output| output.status.success())
 }
 
+/// The first two numbers of a program's version, such as 20 and 11 of `v20.11.1`, where it is here.
+pub(super) fn version(program: &str) -> Option<(u32, u32)> {
+    let output = output(program, ["--version"]).filter(|output| output.status.success())?;
+    numbers(&String::from_utf8_lossy(&output.stdout))
+}
+
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+    let mut next = || numbers.next()?.parse().ok();
+    Some((next()?, next()?))
+}
+
 /// Where the tools of this name are or would be, such as `ziglang-0.17.1`: in `CLICKMILL_TOOLS`, else in
 /// `clickmill-tools` of the user's cache. `None` where nothing says where that is.
 pub(super) fn folder(name: &str) -> Option<PathBuf> {
@@ -185,5 +197,25 @@ print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())
             assert_eq!(install_pinned(&folder, &pinned), is_it);
             assert_eq!(folder.join("ours.py").is_file(), is_it);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_as_programs_tell_them() {
+        for (told, wanted) in [
+            ("v20.11.1\n", Some((20, 11))),
+            ("Python 3.11.7", Some((3, 11))),
+            ("Python 3.9.2rc1", Some((3, 9))),
+            ("v18", None),
+            ("", None),
+            ("v99999999999.1", None),
+        ] {
+            assert_eq!(numbers(told), wanted, "{told}");
+        }
+        assert!(version("no-such-program-of-anybody").is_none());
     }
 }

@@ -49,7 +49,7 @@ impl Present {
             Record::Message(id, time) if *time == Micros::default() => self
                 .0
                 .range(
-                    Record::Message(id.clone(), Micros::new(i64::MIN))
+                    Record::Message(id.clone(), Micros::from(i64::MIN))
                         ..=Record::Message(id.clone(), Micros::MAX),
                 )
                 .any(|(_, places)| is_there(places)),

@@ -1,6 +1,6 @@
 //! A registry that answers what a test says, and remembers what it was asked.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -28,11 +28,15 @@ impl Answer {
     }
 }
 
-/// What was asked: the first line, and the headers, each in lower case.
+/// What was asked: the first line, the headers, each in lower case, and what came with it.
 pub(super) struct Asked {
     pub line: String,
     pub headers: Vec<String>,
+    pub body: String,
 }
+
+/// Bytes of a body that are remembered.
+const MAX_BODY_BYTES: u64 = 64 << 10;
 
 impl Asked {
     pub(super) fn authorization(&self) -> Option<&str> {
@@ -73,7 +77,8 @@ fn serve(
     heard: &Mutex<Vec<Asked>>,
     answer: &dyn Fn(&Asked) -> Answer,
 ) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut lines = (&mut reader).lines();
     let Some(line) = lines.next().transpose()? else { return Ok(()) };
     let mut headers = Vec::new();
     for header in lines {
@@ -84,7 +89,12 @@ fn serve(
         let (name, value) = header.split_once(':').unwrap_or_default();
         headers.push(format!("{}: {}", name.to_ascii_lowercase(), value.trim()));
     }
-    let asked = Asked { line, headers };
+    let length = headers.iter().find_map(|header| header.strip_prefix("content-length: "));
+    let length = length.map_or(0, |length| length.parse().unwrap_or(0));
+    let mut body = Vec::new();
+    reader.take(length.min(MAX_BODY_BYTES)).read_to_end(&mut body)?;
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let asked = Asked { line, headers, body };
     let Answer { status, headers, body, is_endless } = answer(&asked);
     let is_head = asked.line.starts_with("HEAD");
     heard.lock().unwrap().push(asked);
