@@ -152,11 +152,10 @@ fn killed_at_every_step(fleet: &mut Fleet, victims: &[bool]) {
     let mut replicas: Vec<Live> = fleet.three().into();
     fleet.agree(&replicas);
     let steps = ["named", "a word", "decided"];
-    let mut number = 0;
-    for (step, is_canary) in
-        steps.iter().flat_map(|step| victims.iter().map(move |is_canary| (*step, *is_canary)))
-    {
-        number += 1;
+    let each = steps.into_iter().flat_map(|step| victims.iter().map(move |is| (step, *is)));
+    let cases: Vec<(&str, bool)> = each.collect();
+    for (at, &(step, is_canary)) in cases.iter().enumerate() {
+        let number = at + 1;
         let (first, last) = first_and_last(fleet, &replicas);
         let proposal = propose(fleet, &format!("k{}", number + 1), "2", "2s");
         wait_for(fleet, number, step);
@@ -173,7 +172,7 @@ fn killed_at_every_step(fleet: &mut Fleet, victims: &[bool]) {
     }
     // So is whoever asked.
     let mut asked = propose(fleet, "k9", "2", "2s");
-    wait_for(fleet, number + 1, "named");
+    wait_for(fleet, cases.len() + 1, "named");
     asked.kill().unwrap();
     fleet.agree(&replicas);
     replicas.into_iter().for_each(end);

@@ -448,7 +448,7 @@ fn a_replica_that_runs_another_set_refuses() {
 }
 
 /// Three replicas, some of which try set 1 out, as far as that they do so.
-fn tried_out(world: &mut World, replicas: f64) -> Vec<Replica> {
+fn that_tries(world: &mut World, replicas: f64) -> Vec<Replica> {
     let mut fleet = fleet(world, 3);
     let log = world.log();
     assert!(world.propose_to(&log, set(1), Some(replicas)));
@@ -468,7 +468,7 @@ fn names(replicas: &[Replica], is: impl Fn(&Replica) -> bool) -> String {
 fn some_replicas_try_it_out_and_then_all_switch() {
     for (wanted, canaries) in [(1.0, "r0"), (2.0, "r0 r1"), (0.5, "r0 r1"), (9.0, "r0 r1 r2")] {
         let mut world = World::default();
-        let mut replicas = tried_out(&mut world, wanted);
+        let mut replicas = that_tries(&mut world, wanted);
         assert_eq!(names(&replicas, |replica| replica.trial.is_some()), canaries);
         assert!(replicas.iter().all(|replica| replica.me.running == set(0)));
         // One that starts meanwhile runs what is in effect, and votes as all do.
@@ -484,7 +484,7 @@ fn some_replicas_try_it_out_and_then_all_switch() {
 #[test]
 fn a_canary_that_gives_up_is_everyones_and_none_switches() {
     let mut world = World::default();
-    let mut replicas = tried_out(&mut world, 2.0);
+    let mut replicas = that_tries(&mut world, 2.0);
     replicas[1].give_up(&world);
     settle(&mut world, &mut replicas);
     run(&world, &replicas, 0);
@@ -499,7 +499,7 @@ fn a_canary_that_gives_up_is_everyones_and_none_switches() {
 #[test]
 fn a_canary_that_gives_up_after_its_word_takes_all_back() {
     let mut world = World::default();
-    let mut replicas = tried_out(&mut world, 1.0);
+    let mut replicas = that_tries(&mut world, 1.0);
     while !world.decisions.contains_key(&1) {
         step(&mut world, &mut replicas[..2]);
     }
@@ -516,7 +516,7 @@ fn a_canary_that_gives_up_after_its_word_takes_all_back() {
 fn a_canary_that_is_dead_or_late_blocks_nobody_beyond_the_deadline() {
     for is_dead in [true, false] {
         let mut world = World::default();
-        let mut replicas = tried_out(&mut world, 1.0);
+        let mut replicas = that_tries(&mut world, 1.0);
         let entered = world.now;
         if is_dead {
             replicas[0].is_alive = false;
