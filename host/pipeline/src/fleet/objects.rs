@@ -101,7 +101,7 @@ impl Canary {
 /// The replicas that try a proposal out before the others take it up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Canaries {
+pub(crate) struct Canaries {
     /// Their names.
     pub replicas: BTreeSet<String>,
     /// Who named them.
