@@ -82,13 +82,14 @@ fn main() {
         };
         let began = Instant::now();
         // The first runs compile plugins and modules.
-        let warmed = run(plain).and(run(ours));
+        let round = || Some((run(plain)?, run(ours)?));
+        let warmed = round();
         let mut rates: Vec<(f64, f64)> = Vec::new();
         while warmed.is_some()
             && rates.len() < rounds
             && (rates.len() < LEAST_ROUNDS || began.elapsed() < time)
         {
-            let Some(round) = run(plain).zip(run(ours)) else { break };
+            let Some(round) = round() else { break };
             eprintln!("{plain} {:.0}, {ours} {:.0}", round.0, round.1);
             rates.push(round);
         }
