@@ -1,12 +1,14 @@
 //! The same three steps over click events, in plain Python and by clickmill: in a loop over batches
 //! (`clickmill.chain`), in Apache Beam on its direct runner (`clickmill.beam`) and in Spark on two cores
-//! (`clickmill.spark`), each pair in turn. Prints rows a second and ratios.
+//! (`clickmill.spark`), each pair in turn. Prints rows a second and ratios, of each round as it is done and then their
+//! medians.
 //!
 //!     cargo bench --bench engines
 //!
 //! The engines are installed from PyPI into the folder of the tests' emulators; Spark wants Java.
 //! `CLICKMILL_ENGINES_ROWS` takes another number of events, `CLICKMILL_ENGINES_OF` one engine
-//! (`python`, `beam`, `spark`).
+//! (`python`, `beam`, `spark`), `CLICKMILL_ENGINES_SECONDS` another time that an engine has: once it is over, no round
+//! is begun after the third, and a run that goes on so long by itself is given up. The rounds before it count.
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may stop")]
 
@@ -19,13 +21,15 @@ mod emulators;
 #[expect(dead_code, reason = "the tests use more of it")]
 mod support;
 
+use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
 use emulators::python_with;
-use support::{Scratch, cache, plugins, root};
+use support::{Process, Scratch, cache, plugins, root};
 
 /// Engines: what has to be installed, the plain way and ours.
 const ENGINES: [(&str, &str, &str); 3] = [
@@ -40,19 +44,28 @@ struct Ran {
     seconds: f64,
 }
 
+/// So many rounds an engine has, however long they take.
+const LEAST_ROUNDS: usize = 3;
+
+/// What a variable says, if it is there.
+fn asked(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|number| number.parse().unwrap())
+}
+
 fn main() {
     plugins();
-    let rows = std::env::var("CLICKMILL_ENGINES_ROWS");
-    let rows = rows.map_or_else(|_| smoke::of(200_000, 1_000), |rows| rows.parse().unwrap());
+    let rows = asked("CLICKMILL_ENGINES_ROWS").unwrap_or_else(|| smoke::of(200_000, 1_000));
+    // Three engines are twenty minutes.
+    let time = Duration::from_secs(asked("CLICKMILL_ENGINES_SECONDS").unwrap_or(400));
     let rounds = smoke::of(5, 1);
     let only = std::env::var("CLICKMILL_ENGINES_OF").unwrap_or_default();
     let scratch = Scratch::new();
     let count = rows.to_string();
     let generate = ["generate", "clicks", "--rows", &count, "--bad", "2%", "--output"];
     scratch.done(&[&generate[..], &["events.ndjson"]].concat());
-    println!("{rows} click events, medians of {rounds} rounds in turn, rows/s");
-    println!("| plain | rows/s | clickmill | rows/s | ratio |");
-    println!("|---|---|---|---|---|");
+    println!("{rows} click events, medians of rounds in turn, rows/s");
+    println!("| plain | rows/s | clickmill | rows/s | ratio | rounds |");
+    println!("|---|---|---|---|---|---|");
     // CI has no engine to spare in a smoke run: Python alone tells that the bench still runs.
     for (requirements, plain, ours) in smoke::of(&ENGINES[..], &ENGINES[..1]) {
         if !plain.contains(&only) {
@@ -63,14 +76,27 @@ fn main() {
             continue;
         };
         let run = |way: &str| {
-            let ran = run(&python, way, &scratch);
+            let ran = run(&python, way, &scratch, time)?;
             assert_eq!(ran.rows, rows);
-            rows as f64 / ran.seconds
+            Some(rows as f64 / ran.seconds)
         };
+        let began = Instant::now();
         // The first runs compile plugins and modules.
-        run(plain);
-        run(ours);
-        let rates: Vec<(f64, f64)> = (0..rounds).map(|_| (run(plain), run(ours))).collect();
+        let round = || Some((run(plain)?, run(ours)?));
+        let warmed = round();
+        let mut rates: Vec<(f64, f64)> = Vec::new();
+        while warmed.is_some()
+            && rates.len() < rounds
+            && (rates.len() < LEAST_ROUNDS || began.elapsed() < time)
+        {
+            let Some(round) = round() else { break };
+            eprintln!("{plain} {:.0}, {ours} {:.0}", round.0, round.1);
+            rates.push(round);
+        }
+        if rates.is_empty() {
+            println!("a run of `{plain}` or `{ours}` takes more than {time:?}");
+            continue;
+        }
         let median = |of: &dyn Fn(&(f64, f64)) -> f64| {
             let mut values: Vec<f64> = rates.iter().map(of).collect();
             values.sort_by(f64::total_cmp);
@@ -78,13 +104,18 @@ fn main() {
         };
         let ratio = median(&|(plain, ours)| ours / plain);
         let (of_plain, of_ours) = (median(&|rates| rates.0), median(&|rates| rates.1));
-        println!("| {plain} | {of_plain:.0} | {ours} | {of_ours:.0} | {ratio:.2} |");
+        let rounds = rates.len();
+        println!("| {plain} | {of_plain:.0} | {ours} | {of_ours:.0} | {ratio:.2} | {rounds} |");
     }
 }
 
-fn run(python: &Path, way: &str, scratch: &Scratch) -> Ran {
+/// Runs a way; `None` where it takes longer than that.
+fn run(python: &Path, way: &str, scratch: &Scratch, most: Duration) -> Option<Ran> {
     let peers = root().join("host/benches/peers");
-    let output = Command::new(python)
+    // No pipe, which somebody would have to empty meanwhile.
+    let [told, talk] = ["told", "talk"].map(|name| scratch.path(name));
+    let mut command = Command::new(python);
+    command
         .arg(peers.join("engines.py"))
         .arg(way)
         .arg(scratch.path("events.ndjson"))
@@ -95,16 +126,23 @@ fn run(python: &Path, way: &str, scratch: &Scratch) -> Ran {
         .env("CLICKMILL_EXECUTABLE", env!("CARGO_BIN_EXE_clickmill"))
         .env("CLICKMILL_CACHE", cache())
         .env("CLICKMILL_MASK_KEY", "a key for benches, 32 bytes long")
-        .stderr(Stdio::piped())
-        .output()
-        .unwrap();
-    let talk = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{way}: {talk}");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let found: Json = serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap();
+        .stdout(File::create(&told).unwrap())
+        .stderr(File::create(&talk).unwrap());
+    let (mut process, began) = (Process::spawn(&mut command), Instant::now());
+    let status = loop {
+        match process.try_wait().unwrap() {
+            Some(status) => break status,
+            // It ends with what holds it.
+            None if began.elapsed() >= most => return None,
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    let read = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+    assert!(status.success(), "{way}: {}", read(&talk));
+    let found: Json = serde_json::from_str(read(&told).lines().last().unwrap_or_default()).unwrap();
     let number = |name: &str| found[name].as_u64().unwrap();
-    Ran {
+    Some(Ran {
         rows: number("rows_out") + number("rejected"),
         seconds: found["seconds"].as_f64().unwrap(),
-    }
+    })
 }

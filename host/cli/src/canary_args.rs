@@ -8,11 +8,11 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(super) struct CanaryArgs {
     /// Begin with a share of the batches, such as 5%
-    #[arg(id = "canary", long = "canary", value_name = "SHARE", value_parser = share)]
+    #[arg(id = "canary", long = "canary", value_name = "SHARE", value_parser = share, group = "canary_of")]
     pub share: Option<f64>,
 
     /// For how long, such as 30s
-    #[arg(id = "canary_for", long = "canary-for", value_name = "DURATION", value_parser = humantime::parse_duration, requires = "canary")]
+    #[arg(id = "canary_for", long = "canary-for", value_name = "DURATION", value_parser = humantime::parse_duration, requires = "canary_of")]
     time: Option<Duration>,
 }
 
@@ -23,7 +23,7 @@ impl CanaryArgs {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     let (number, scale) = match text.strip_suffix('%') {
         Some(percent) => (percent, 100.0),
         None => (text, 1.0),

@@ -6,14 +6,14 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use super::canary_args::CanaryArgs;
+use super::canary_args::{CanaryArgs, share};
 use super::pipeline_args::{PipelineArgs, options};
 use super::plugin::swap::Changes;
 use super::{Exit, Failure, place};
 use clickmill_admin::wire::fleet::ReplicaBody;
 use clickmill_core::indented;
 use clickmill_pipeline::{
-    Canary, Decision, Entry, Fleet, FleetStatus, Outcome, Progress, Proposed,
+    Canary, Decision, Entry, Fleet, FleetStatus, Outcome, Progress, Proposed, RolledBack,
 };
 
 const EXAMPLES: &str = "\
@@ -61,9 +61,12 @@ Examples:
   clickmill fleet swap host/pipelines/stream_gcp.toml mask=gs://lake/mask.wasm --note \"phones too\"
   clickmill fleet swap host/pipelines/stream_gcp.toml --config mask.key_id=k2
   clickmill fleet swap host/pipelines/stream_gcp.toml mask=plugins/mask --canary 5% --canary-for 2m
+  clickmill fleet swap host/pipelines/stream_gcp.toml --pipeline --canary-replicas 1 --canary-for 9m
   clickmill fleet swap host/pipelines/stream_gcp.toml --pipeline --note \"a stage more\"
 
 Golden cases beside a component are run here, before anything is proposed. Then every live replica tries the set on its own last batches and votes; one refusal, or a vote that is missing at the deadline (swap.fleet_deadline_secs), and none takes it up. Of two who propose at once one is told that the other was first.
+
+With --canary-replicas some replicas, the first by name, then run the set before the others take it up. Where its rules of probation take it back on one of them, or one says nothing within the time and the deadline, all are where they were.
 
 With --pipeline the stages of the pipeline file are proposed: each replica reads its own file again, and says ok where that comes to the same plugin set.";
 
@@ -89,6 +92,10 @@ pub(super) struct Swap {
     #[command(flatten)]
     canary: CanaryArgs,
 
+    /// Begin with some of the replicas, such as 2, or a share of them, such as 10%
+    #[arg(long, value_name = "N|SHARE", value_parser = replicas, requires = "canary_for", group = "canary_of")]
+    canary_replicas: Option<f64>,
+
     /// What it is about, for the log
     #[arg(long, value_name = "TEXT", default_value = "")]
     note: String,
@@ -102,7 +109,7 @@ const ROLLBACK_EXAMPLES: &str = "\
 Examples:
   clickmill fleet rollback host/pipelines/stream_gcp.toml --note \"rejects too much\"
 
-The set before the one in effect runs again on all replicas; once more, and the one before that does. A proposal that is voted on is given up.";
+The set before the one in effect runs again on all replicas; once more, and the one before that does. A proposal that is voted on is given up. Where some replicas try one out, that is given up, and what is in effect stays.";
 
 /// Take what is in effect back, on all replicas
 #[derive(Debug, Args)]
@@ -148,6 +155,10 @@ impl Status {
         for (replica, vote) in &status.votes {
             println!("  {replica}: {}", said(vote.ok, &vote.why));
         }
+        for (replica, verdict) in &status.canaries {
+            let verdict = verdict.as_ref().map(|verdict| said(verdict.ok, &verdict.why));
+            println!("  {replica}, a canary: {}", verdict.as_deref().unwrap_or("tries it out"));
+        }
         println!("{} replicas", status.replicas.len());
         for replica in &status.replicas {
             let life = if status.live.contains(&replica.name) {
@@ -168,11 +179,18 @@ impl Status {
 
 impl Swap {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
-        let canary = self.canary.share.zip(self.canary.secs());
-        let canary = canary.map(|(share, secs)| Canary { share, secs });
+        if self.canary.share.is_some() && self.canary.secs().is_none() {
+            return Err(Failure::bad_input("`--canary` wants `--canary-for`, such as 2m"));
+        }
+        let secs = self.canary.secs().unwrap_or_default();
+        let canary = match (self.canary.share, self.canary_replicas) {
+            (Some(share), _) => Some(Canary::of_batches(share, secs)),
+            (None, Some(replicas)) => Some(Canary::of_replicas(replicas, secs)),
+            (None, None) => None,
+        };
         if canary.is_some_and(|canary| !canary.is_within_bounds()) {
             return Err(Failure::bad_input(
-                "`--canary` takes 0.1% to 100%, and `--canary-for` 24h at most",
+                "`--canary` takes 0.1% to 100%, `--canary-replicas` 250 at most, and `--canary-for` 24h",
             ));
         }
         let mut fleet = Fleet::open(self.pipeline.read()?)?;
@@ -203,23 +221,41 @@ impl Swap {
         };
         let number = fleet.propose(&options, base, proposed)?;
         eprintln!("proposal {number} is voted on");
-        conclude(&fleet, number, self.json)
+        conclude(&fleet, number, self.json, Asked::Commit)
     }
 }
 
 impl Rollback {
     fn run(self) -> Result<(), Failure> {
         let fleet = Fleet::open(self.pipeline.read()?)?;
-        let number = fleet.roll_back(&place::actor(), &self.note)?;
-        eprintln!("entry {number} takes back what was in effect");
-        conclude(&fleet, number, self.json)
+        let number = match fleet.roll_back(&place::actor(), &self.note)? {
+            RolledBack::Effect(number) => {
+                eprintln!("entry {number} takes back what was in effect");
+                number
+            }
+            RolledBack::Trial(number) => {
+                eprintln!("proposal {number} is given up");
+                number
+            }
+        };
+        conclude(&fleet, number, self.json, Asked::Rollback)
     }
 }
 
+/// What is to become of an entry.
+#[derive(Clone, Copy, PartialEq)]
+enum Asked {
+    Commit,
+    Rollback,
+}
+
 /// Waits for what becomes of an entry, and says so.
-fn conclude(fleet: &Fleet, number: u64, json: bool) -> Result<(), Failure> {
+fn conclude(fleet: &Fleet, number: u64, json: bool, asked: Asked) -> Result<(), Failure> {
     let outcome = fleet.wait(number, |progress| match progress {
-        Progress::Voted(replica, vote) => eprintln!("{replica}: {}", said(vote.ok, &vote.why)),
+        Progress::Voted(replica, vote) | Progress::Concluded(replica, vote) => {
+            eprintln!("{replica}: {}", said(vote.ok, &vote.why));
+        }
+        Progress::TriedOut(replicas) => eprintln!("tried out by {}", replicas.join(", ")),
         Progress::Decided(decision) => eprintln!("{}", decided(&decision)),
         Progress::Followed(replica) => eprintln!("{replica} follows"),
     })?;
@@ -235,8 +271,9 @@ fn conclude(fleet: &Fleet, number: u64, json: bool) -> Result<(), Failure> {
         });
         println!("{}", serde_json::to_string_pretty(&told)?);
     }
-    if let Some(decision) = decision.filter(|decision| !decision.commit) {
-        // A vote against it is about the set; that nobody answered is not.
+    let came_to_nothing = |decision: &Decision| asked == Asked::Commit && !decision.commit;
+    if let Some(decision) = decision.filter(came_to_nothing) {
+        // A word against it is about the set; that nobody answered is not.
         let exit = if refused.is_empty() { Exit::Environment } else { Exit::BadInput };
         let what = format!(
             "proposal {number} came to nothing, what ran before still runs: {}",
@@ -256,6 +293,13 @@ fn conclude(fleet: &Fleet, number: u64, json: bool) -> Result<(), Failure> {
         println!("plugin set {set} runs on {} replicas", followed.len());
     }
     Ok(())
+}
+
+/// So many replicas: a share of them below 1, else their number.
+fn replicas(text: &str) -> Result<f64, String> {
+    let count = text.parse::<u32>().ok().filter(|count| *count > 0).map(f64::from);
+    let part = count.or_else(|| share(text).ok().filter(|share| *share < 1.0));
+    part.ok_or_else(|| "wanted a number, such as 2, or a share below 100%, such as 10%".to_owned())
 }
 
 fn said(ok: bool, why: &str) -> String {
@@ -304,6 +348,7 @@ fn as_json(status: &FleetStatus) -> Json {
         "plugin_set": status.plugin_set,
         "open": status.open,
         "votes": status.votes,
+        "canaries": status.canaries,
         "log": log.collect::<Vec<_>>(),
         "replicas": replicas.collect::<Vec<_>>(),
     })

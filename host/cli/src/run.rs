@@ -34,7 +34,7 @@ Examples:
   clickmill run host/pipelines/stream.toml
   clickmill run host/pipelines/stream_gcp.toml --stop-when-idle 30s
 
-Ctrl-C finishes the object in hand, or the messages, and stops; a second one gives them up, and a later run takes them again.";
+Ctrl-C finishes the object in hand, or the messages, and stops; a second one gives them up, and a later run takes them again. A load that leaves objects ends with 3.";
 
 /// Runs a pipeline to the end of its source, a stream until it is told to stop
 #[derive(Debug, Args)]

@@ -25,6 +25,9 @@ pub struct Swap {
     pub fleet_interval: Duration,
     /// How long a proposal is voted on, and how long a process may take to follow what was decided.
     pub fleet_deadline: Duration,
+    /// How many processes of a fleet try a new set out before the others take it up: a share of them below 1, else
+    /// their number. 0 for none.
+    pub fleet_canary_replicas: f64,
     /// What components may have and take, at the start too.
     pub components: ComponentLimits,
     /// How many of the last batches a new set is tried on before it counts.
@@ -110,6 +113,10 @@ pub(super) struct RawSwap {
     /// How long a proposal is voted on, and how long a process may take to follow what was decided.
     #[schemars(range(min = 1, max = 3600))]
     fleet_deadline_secs: f64,
+    /// How many processes of a fleet run a new set for `canary_secs` before the others take it up: a share of them
+    /// below 1, else their number. 0 for none.
+    #[schemars(range(min = 0, max = 250))]
+    fleet_canary_replicas: f64,
     /// A larger component is not read, nor at the start.
     #[schemars(range(min = 1024, max = ComponentLimits::MOST_BYTES))]
     max_component_bytes: usize,
@@ -168,6 +175,7 @@ impl Default for RawSwap {
             fleet: None,
             fleet_interval_secs: 5.0,
             fleet_deadline_secs: 120.0,
+            fleet_canary_replicas: 0.0,
             max_component_bytes: components.max_bytes,
             max_compile_secs: components.max_compile_secs,
             max_compile_bytes: components.max_compile_bytes,
@@ -192,6 +200,11 @@ pub(super) fn check(swap: &Swap, plugins: &[Plugin], problems: &mut Vec<Problem>
     if swap.fleet.is_none() {
         return;
     }
+    let replicas = swap.fleet_canary_replicas;
+    if replicas >= 1.0 && replicas.fract() > 0.0 {
+        let message = format!("is {replicas}, wanted a share below 1, or a whole number");
+        problem(problems, "swap.fleet_canary_replicas", message);
+    }
     let message = "is for one process, and `swap.fleet` for all that run the pipeline: leave one of them out, and propose to a fleet by `clickmill fleet swap`";
     if swap.watch.is_some() {
         problem(problems, "swap.watch", message.to_owned());
@@ -213,6 +226,7 @@ pub(super) fn swap(raw: RawSwap, folder: &Path) -> Swap {
         fleet: raw.fleet.map(uri),
         fleet_interval: seconds(raw.fleet_interval_secs),
         fleet_deadline: seconds(raw.fleet_deadline_secs),
+        fleet_canary_replicas: raw.fleet_canary_replicas,
         components: ComponentLimits {
             max_bytes: raw.max_component_bytes,
             max_compile_secs: raw.max_compile_secs,

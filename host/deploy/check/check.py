@@ -139,6 +139,9 @@ def check_job(path):
     container = pod["containers"][0]
     wanted(f"{path.name}: pods do each other's work", "source.claim_lease_secs" in settings(container["args"]))
     wanted(f"{path.name}: a pod that ends early leaves work", spec["completions"] == spec["parallelism"])
+    first = spec["podFailurePolicy"]["rules"][0]
+    moved = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    wanted(f"{path.name}: a pod that is moved counts as a try", first == moved)
     may = container["securityContext"]
     wanted(f"{path.name}: the root is written to", may["readOnlyRootFilesystem"])
     wanted(f"{path.name}: it may become root", pod["securityContext"]["runAsNonRoot"] and not may["allowPrivilegeEscalation"])

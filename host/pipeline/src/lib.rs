@@ -36,7 +36,7 @@ pub use exec::{Exec, ExecError, error_frame, exec};
 pub use fleet::error::FleetError;
 pub use fleet::membership::Membership;
 pub use fleet::objects::{Canary, Decision, Entry, Proposal, Rollback, Vote};
-pub use fleet::operator::{Fleet, FleetStatus, Outcome, Progress, Proposed};
+pub use fleet::operator::{Fleet, FleetStatus, Outcome, Progress, Proposed, RolledBack};
 pub use fleet::propose_error::ProposeError;
 pub use fleet::standing::{Replica, Standing as FleetStanding};
 pub use observe::running::{About, PluginKey, Plugins, Running};

@@ -107,6 +107,7 @@ pub fn run_objects(
         let mut summary = objects::load_all(context, listing, status, stop)?;
         summary.failed.extend(gone);
         summary.left += left;
+        summary.cut_short = summary.left > 0;
         summary.elapsed = started.elapsed();
         Ok(summary)
     })
@@ -165,10 +166,13 @@ fn run_to_end(
             watch::watch(context, *watch, ending, status, stop)?
         }
         source => match context.runtime.block_on(stop.or(source::list(source))) {
-            Some(listing) => objects::load_all(context, listing?, status, stop)?,
+            Some(listing) => {
+                let summary = objects::load_all(context, listing?, status, stop)?;
+                Summary { cut_short: summary.left > 0, ..summary }
+            }
             None => {
                 tracing::warn!("stopped before the source was listed: nothing is loaded");
-                Summary::default()
+                Summary { cut_short: true, ..Summary::default() }
             }
         },
     };

@@ -128,6 +128,7 @@ impl Swaps {
             Rollout::Canary { share, time } => {
                 format!("{:.1} % of batches for {time:?}", share * 100.0)
             }
+            Rollout::Trial => "all batches, on trial".to_owned(),
         };
         let changes = gate::lines(&passed.changes);
         let parts = [how.as_str(), &changes.join("; "), &begins, &request.note];
@@ -194,7 +195,8 @@ impl Swaps {
         note: &str,
     ) -> Result<Arc<VersionRecord>, SwapRefused> {
         // One step back is everyone's, as soon as the others see it.
-        let first = self.0.fleet.as_ref().is_some_and(|member| member.standing().entry == 0);
+        let first = self.0.fleet.as_ref().is_some_and(|member| member.standing().entry == 0)
+            && self.0.slot.canary().is_none();
         if to.is_some() || first {
             self.alone("clickmill fleet rollback")?;
         }

@@ -1,6 +1,7 @@
 """What the tests share: data, what `clickmill run` makes of it, and a process that is killed.
 
-`CLICKMILL_EXECUTABLE` names the executable; in a clone, its components have to be built.
+`CLICKMILL_EXECUTABLE` names the executable; in a clone, its components have to be built. `CLICKMILL_TEST_CLICKS` takes
+another number of clicks, such as a million, which the test command has no time for.
 """
 
 import datetime
@@ -32,6 +33,10 @@ POISON = b'{"event_id": "' + 100 * b"x" + b"kill me" + 100 * b"x" + b'"}'
 #: A pipeline of messages, and one of objects.
 MESSAGES = str(PIPELINES / "stream.toml")
 OBJECTS = str(PIPELINES / "clicks.toml")
+#: How many clicks there are of each kind.
+CLICKS = int(os.environ.get("CLICKMILL_TEST_CLICKS", 1200))
+#: A pipeline may refuse all of them.
+WITHOUT_LIMIT = "dead_letter.max_rejected_share=1.0"
 
 
 def run(*arguments, folder):
@@ -50,7 +55,7 @@ def files(tmp_path_factory):
             "generate",
             "clicks",
             "--rows",
-            400,
+            CLICKS // 3,
             "--bad",
             "5%",
             "--seed",
@@ -65,13 +70,13 @@ def files(tmp_path_factory):
 class Ran:
     """What `clickmill run` has written into a warehouse."""
 
-    def __init__(self, pipeline, settings, folder):
+    def __init__(self, pipeline, settings, folder, table="clicks_raw"):
         self.pipeline = pipeline
         self.settings = settings
         flags = [word for setting in settings for word in ("--set", setting)]
         run("run", pipeline, *flags, "--warehouse", folder / "warehouse", folder=folder)
         with clickmill.chain(pipeline, set=settings) as chain:
-            self.rows = self._table(folder, "clicks_raw", next(iter(chain.schemas.values())))
+            self.rows = self._table(folder, table, next(iter(chain.schemas.values())))
             self.letters = self._table(folder, "dead_letter", chain.letters_schema)
 
     @staticmethod
@@ -87,11 +92,25 @@ class Ran:
 @pytest.fixture(scope="session")
 def loaded(files, tmp_path_factory):
     """Files that `clickmill run` has loaded."""
-    settings = [f"source.uri={files[0].parent}", "dead_letter.max_rejected_share=1.0"]
+    settings = [f"source.uri={files[0].parent}", WITHOUT_LIMIT]
     ran = Ran(OBJECTS, settings, tmp_path_factory.mktemp("loaded"))
     # The ingest time of each object.
     ran.objects = dict(zip(ran.rows.column("source").to_pylist(), ran.rows.column("ingested_at").to_pylist()))
     assert len(ran.objects) == len(files) and ran.letters.num_rows > 20
+    return ran
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory):
+    """The shop's file, that `clickmill run` has loaded."""
+    folder = tmp_path_factory.mktemp("shop")
+    run("generate", "shop", "--rows", CLICKS, "--bad", "5%", "--output", "shop.csv", folder=folder)
+    settings = [f"source.uri={folder / 'shop.csv'}", WITHOUT_LIMIT]
+    ran = Ran(str(PIPELINES / "batch.toml"), settings, folder, "clickstream_batch")
+    # Only letters say when.
+    letters = ran.letters
+    ran.objects = dict(zip(letters.column("source").to_pylist(), letters.column("timestamp").to_pylist()))
+    assert len(ran.objects) == 1 and ran.rows.num_rows > 0
     return ran
 
 
@@ -103,7 +122,7 @@ def live(tmp_path_factory):
     schema.append({"name": "payload", "type": "STRING", "mode": "NULLABLE"})
     (folder / "with_payload.json").write_text(json.dumps(schema))
     settings = [
-        "source.rows=1200",
+        f"source.rows={CLICKS}",
         "source.rate=100000",
         "source.bad=10%",
         "admin.listen=off",
@@ -115,7 +134,7 @@ def live(tmp_path_factory):
     ran.messages = messages_of(ran.rows, "payload", "ingested_at") + messages_of(
         ran.letters, "payloadBytes", "timestamp"
     )
-    assert len(ran.messages) == 1200 and ran.letters.num_rows > 60
+    assert len(ran.messages) == CLICKS and ran.letters.num_rows > CLICKS // 20
     # As no source would give them.
     random.Random(1).shuffle(ran.messages)
     return ran

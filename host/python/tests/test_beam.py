@@ -17,9 +17,8 @@ import clickmill.beam
 import clickmill.beam.main
 from clickmill._chain import record_batches
 from clickmill._config import Settings
-from conftest import MESSAGES, OBJECTS, messages_of, PIPELINES, POISON, TIME, lines, of_files, to_file
+from conftest import MESSAGES, OBJECTS, PIPELINES, POISON, TIME, WITHOUT_LIMIT, lines, messages_of, of_files, to_file
 
-WITHOUT_LIMIT = ["dead_letter.max_rejected_share=1.0"]
 IN_MEMORY = ()
 TWO_WORKERS = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 
@@ -63,9 +62,11 @@ def is_same(folder, ran):
 
 
 @pytest.mark.parametrize("workers", [IN_MEMORY, TWO_WORKERS])
-def test_objects_give_what_run_gives(loaded, tmp_path, workers):
+@pytest.mark.parametrize("of", ["loaded", "shop"])
+def test_objects_give_what_run_gives(request, of, tmp_path, workers):
+    loaded = request.getfixturevalue(of)
     elements = list(loaded.objects.items())
-    run(elements, tmp_path, workers, pipeline=OBJECTS, objects=True, set=loaded.settings)
+    run(elements, tmp_path, workers, pipeline=loaded.pipeline, objects=True, set=loaded.settings)
     is_same(tmp_path, loaded)
 
 
@@ -151,7 +152,7 @@ def test_a_pipeline_file_runs_as_a_whole(files, loaded, tmp_path):
         "--set",
         f"source.uri={files[0].parent}",
         "--set",
-        *WITHOUT_LIMIT,
+        WITHOUT_LIMIT,
         "--output",
         str(tmp_path),
         "--runner",

@@ -13,7 +13,9 @@ import clickmill
 from conftest import HERE, MESSAGES, PIPELINES, POISON, lines, run
 
 
-def test_objects_are_answered_as_run_loads_them(loaded):
+@pytest.mark.parametrize("of", ["loaded", "shop"])
+def test_objects_are_answered_as_run_loads_them(request, of):
+    loaded = request.getfixturevalue(of)
     rows, letters = [], []
     with loaded.chain() as chain:
         assert sorted(chain.objects()) == sorted(loaded.objects)

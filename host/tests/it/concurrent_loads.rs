@@ -81,9 +81,15 @@ impl Run {
 
     /// Waits for its end, which has to be a good one.
     #[track_caller]
-    pub(crate) fn summary(mut self) -> Json {
+    pub(crate) fn summary(self) -> Json {
+        self.ended(0)
+    }
+
+    /// Waits for its end, which has to be of this exit code.
+    #[track_caller]
+    fn ended(mut self, code: i32) -> Json {
         let (status, stdout) = self.wait();
-        assert!(status.success(), "{status}: {}", self.talk());
+        assert_eq!(status.code(), Some(code), "{}", self.talk());
         let summary = serde_json::from_str(&stdout).unwrap();
         conserved(&summary);
         summary
@@ -279,7 +285,7 @@ fn a_run_that_waits_ends_when_it_is_interrupted() {
     let second = Run::start(&scratch, "second", over(&scratch, "*.csv"));
     wait_until("the second run to wait", || second.talk().contains(WAITS));
     second.signal("-INT");
-    let second = second.summary();
+    let second = second.ended(3);
     // It has gone on with what nobody was at.
     assert_eq!((count(&second, "objects_loaded"), count(&second, "objects_left")), (1, 1));
     first.signal("-CONT");

@@ -67,6 +67,7 @@ fn what_is_deployed_is_checked_and_what_is_wrong_is_told() {
         ),
         ("kubernetes/keda.yaml", "value: \"30\"", "value: \"31\"", "not what the chart says"),
         ("kubernetes/job.yaml", "claim_lease_secs=60", "watch_rest_secs=1", "each other's work"),
+        ("kubernetes/job.yaml", "action: Ignore", "action: Count", "counts as a try"),
         ("kubernetes/job.yaml", "completionMode: Indexed", "mode: Indexed", "mode"),
         ("Containerfile", "USER 65532:65532", "USER 0:0", "runs as root"),
         ("Containerfile", "--from=build", "--from=built", "no stage is called built"),

@@ -1,6 +1,8 @@
 //! Processes of one pipeline that agree on one plugin set: all take another up or none, whoever is killed when, and
 //! one rollback is everyone's.
 
+mod canary;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

@@ -98,7 +98,9 @@ fn interrupted_it_finishes_the_object_in_hand_and_leaves_the_rest_for_the_next_r
     let signalled = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(signalled.success());
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{talk}");
+    assert!(talk.contains("told to stop, ") && talk.contains(" objects are left"), "{talk}");
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let (loaded, left) =
         (summary["objects_loaded"].as_u64().unwrap(), summary["objects_left"].as_u64().unwrap());

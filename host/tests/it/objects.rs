@@ -452,7 +452,7 @@ fn a_listing_that_never_ends_is_given_up_when_told_to_stop() {
     let output = child.wait_with_output().unwrap();
     let talk = String::from_utf8_lossy(&output.stderr);
     // Waited for to its end, the listing would fail.
-    assert_eq!(ended(&output, 0)["objects_loaded"], 0);
+    assert_eq!(ended(&output, 3)["objects_loaded"], 0);
     assert!(talk.contains("stopped before the source was listed"), "{talk}");
 }
 

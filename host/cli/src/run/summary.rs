@@ -59,7 +59,7 @@ fn print_not_begun(summary: &Summary) {
     if let Some(more @ 1..) = summary.passed_over.len().checked_sub(NAMED) {
         eprintln!("passed over {more} more");
     }
-    if summary.left > 0 {
+    if summary.left > 0 && !summary.cut_short {
         eprintln!("stopped: {} objects are left, run again to load them", summary.left);
     }
 }
@@ -132,7 +132,7 @@ fn print_plugins(counts: &Counts) {
 
 /// That objects are not loaded, as the error that a run ends with.
 pub(crate) fn not_loaded(summary: &Summary) -> Result<(), Failure> {
-    let Some(fault) = summary.fault() else { return Ok(()) };
+    let Some(fault) = summary.fault() else { return stopped(summary) };
     let exit = Exit::from(fault);
     let failure = match summary.failed.as_slice() {
         [only] => Failure::new(exit, chained(only)),
@@ -153,6 +153,19 @@ pub(crate) fn not_loaded(summary: &Summary) -> Result<(), Failure> {
     } else {
         failure
     })
+}
+
+/// That a load was told to stop before its end, as the error that it ends with: whoever waits for all of it, as a Job
+/// of Kubernetes does, is not told that it is done.
+fn stopped(summary: &Summary) -> Result<(), Failure> {
+    if !summary.cut_short {
+        return Ok(());
+    }
+    let what = match summary.left {
+        0 => "told to stop before anything was loaded".to_owned(),
+        left => format!("told to stop, {left} objects are left"),
+    };
+    Err(Failure::new(Exit::Environment, anyhow::Error::msg(what)).hint("run again to load them"))
 }
 
 /// An error with its causes.

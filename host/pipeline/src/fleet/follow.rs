@@ -147,16 +147,36 @@ pub(crate) fn take_up(
     if current.record.set.digest == proposal.plugin_set {
         return Ok(current.record.clone());
     }
-    let tried = match tried.filter(|tried| context.slot.stands(&tried.base)) {
-        Some(tried) => tried,
-        None => try_on(context, member, &proposal.plugin_set)?,
-    };
     let rollout = match proposal.canary {
         Some(canary) if canary.share < 1.0 => {
             let time = Duration::from_secs_f64(canary.secs);
             Rollout::Canary { share: canary.share, time }
         }
         Some(_) | None => Rollout::All,
+    };
+    take(context, member, (entry, proposal), tried, rollout)
+}
+
+/// Takes the set of a proposal up that is still open, until that is decided.
+pub(crate) fn try_out(
+    context: &Arc<Context>,
+    member: &Member,
+    proposal: (u64, &Proposal),
+    tried: Option<Tried>,
+) -> Result<Arc<VersionRecord>, SwapRefused> {
+    take(context, member, proposal, tried, Rollout::Trial)
+}
+
+fn take(
+    context: &Arc<Context>,
+    member: &Member,
+    (entry, proposal): (u64, &Proposal),
+    tried: Option<Tried>,
+    rollout: Rollout,
+) -> Result<Arc<VersionRecord>, SwapRefused> {
+    let tried = match tried.filter(|tried| context.slot.stands(&tried.base)) {
+        Some(tried) => tried,
+        None => try_on(context, member, &proposal.plugin_set)?,
     };
     let request = Request { rollout: Some(rollout), ..request(entry, proposal) };
     let how = format!("replica {}", member.name);
@@ -205,8 +225,8 @@ pub(crate) fn request(entry: u64, proposal: &Proposal) -> Request {
     Request { actor, note: proposal.note.clone(), ..Request::default() }
 }
 
-/// Whoever wrote to the fleet's log, as they call themselves.
-fn of_fleet(name: &str, what: &str) -> Actor {
+/// Whoever wrote to the fleet's place, as they call themselves.
+pub(crate) fn of_fleet(name: &str, what: &str) -> Actor {
     let claimed = Actor::claimed(name, what.to_owned());
     claimed.unwrap_or_else(|_| Actor { name: "fleet".to_owned(), caller: Some(what.to_owned()) })
 }

@@ -1,9 +1,12 @@
 //! What lies in a fleet's place, as it is written and as it is believed: all of it comes from neighbours.
 
+use std::collections::BTreeSet;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use clickmill_audit::{MAX_NAME_BYTES, one_line};
+use clickmill_config as config;
 use clickmill_core::Digest;
 
 /// The most that an entry, a vote, a decision or a sign of life has, in bytes.
@@ -14,6 +17,8 @@ pub(crate) const MAX_ENTRIES: u64 = 10_000;
 pub(crate) const FOR_ROLLBACKS: u64 = 100;
 /// The most replicas of a fleet.
 pub(crate) const MAX_REPLICAS: usize = 1000;
+/// The most replicas that try a set out: so many names are an object.
+pub(crate) const MAX_CANARIES: usize = 250;
 /// The most of a text that is told, in bytes.
 const MAX_TEXT: usize = 4000;
 /// The longest time that a set may get a share of the batches only, in seconds: as in the pipeline file.
@@ -46,26 +51,65 @@ pub struct Proposal {
     pub note: String,
     /// When, by their clock: for people.
     pub at: String,
-    /// With which share of its batches each replica begins; all of them where absent.
+    /// With what part of the replicas, or of their batches, it begins; with all of them where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
 }
 
-/// How a set begins with a share of the batches.
+/// How a set begins with some of the replicas, or with a share of the batches of each.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Canary {
-    /// The share: 0.05 is every twentieth batch.
+    /// The share of its batches with which each replica begins: 0.05 is every twentieth batch.
     pub share: f64,
     /// For how long, in seconds.
     pub secs: f64,
+    /// How many replicas try it out before the others take it up: a share of them below 1, else their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<f64>,
 }
 
 impl Canary {
-    /// Whether the share and the time are within what the pipeline file takes.
-    pub fn is_within_bounds(&self) -> bool {
-        (0.001..=1.0).contains(&self.share) && (0.0..=MAX_CANARY_SECS).contains(&self.secs)
+    /// With a share of each replica's batches.
+    pub fn of_batches(share: f64, secs: f64) -> Self {
+        Self { share, secs, replicas: None }
     }
+
+    /// With so many of the replicas: a share of them below 1, else their number.
+    pub fn of_replicas(replicas: f64, secs: f64) -> Self {
+        Self { share: 1.0, secs, replicas: Some(replicas) }
+    }
+
+    /// As the pipeline file says; `None` where a set begins with all batches of all replicas.
+    pub(crate) fn of_config(swap: &config::Swap) -> Option<Self> {
+        let secs = swap.canary.as_secs_f64();
+        if swap.fleet_canary_replicas > 0.0 {
+            Some(Self::of_replicas(swap.fleet_canary_replicas, secs))
+        } else {
+            (swap.canary_share < 1.0).then(|| Self::of_batches(swap.canary_share, secs))
+        }
+    }
+
+    /// Whether the share, the time and the replicas are within what the pipeline file takes.
+    pub fn is_within_bounds(&self) -> bool {
+        (0.001..=1.0).contains(&self.share)
+            && (0.0..=MAX_CANARY_SECS).contains(&self.secs)
+            && self
+                .replicas
+                .is_none_or(|replicas| replicas > 0.0 && replicas <= MAX_CANARIES as f64)
+    }
+}
+
+/// The replicas that try a proposal out before the others take it up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Canaries {
+    /// Their names.
+    pub replicas: BTreeSet<String>,
+    /// Who named them.
+    pub by: String,
+    /// When, by their clock: for people.
+    pub at: String,
 }
 
 /// That what is in effect is to be taken back, everywhere.
@@ -191,6 +235,16 @@ impl Object for Decision {
     }
 }
 
+impl Object for Canaries {
+    fn checked(self) -> Result<Self, Malformed> {
+        let fine = (1..=MAX_CANARIES).contains(&self.replicas.len());
+        if !fine || !self.replicas.iter().all(|replica| is_name(replica)) {
+            return Err(Malformed::Bounds("replicas"));
+        }
+        Ok(Self { by: name(&self.by), at: name(&self.at), ..self })
+    }
+}
+
 impl Object for Life {
     fn checked(self) -> Result<Self, Malformed> {
         whole(&self.plugin_set, "plugin_set")?;
@@ -259,12 +313,15 @@ mod tests {
     #[test]
     fn what_neighbours_write_is_bounded_and_one_line() {
         assert!(proposal("ada", "ada").is_ok());
+        assert!(proposal("10.0", "10.0, \"replicas\": 0.1").is_ok());
         for (changed, to) in [
             (SET, "0123"),
             (SET, "../../etc/passwd"),
             ("0.5", "0"),
             ("0.5", "1e300"),
             ("10.0", "-1"),
+            ("10.0", "10.0, \"replicas\": 0"),
+            ("10.0", "10.0, \"replicas\": 1e9"),
             ("10.0", "1e9"),
             ("\"after\": 0", "\"after\": -1"),
             ("\"at\"", "\"component\": \"/etc/passwd\", \"at\""),
@@ -290,6 +347,14 @@ mod tests {
         let bytes = Entry::Proposal(proposal).written().expect("written");
         assert!((bytes.len() as u64) < MAX_BYTES, "{}", bytes.len());
         Entry::read(&bytes).expect("read");
+        let named = |count: usize| {
+            let replicas = (0..count).map(|number| format!("{number:0>100}")).collect();
+            Canaries { replicas, by: text.clone(), at: text.clone() }.written()
+        };
+        let bytes = named(MAX_CANARIES).expect("written");
+        assert!((bytes.len() as u64) < MAX_BYTES, "{}", bytes.len());
+        Canaries::read(&bytes).expect("read");
+        assert!(named(0).is_err() && named(MAX_CANARIES + 1).is_err());
     }
 
     #[test]

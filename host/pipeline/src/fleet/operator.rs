@@ -42,7 +42,7 @@ pub struct Proposed {
     pub changes: Vec<Change>,
     /// Golden cases, by stage. They are run here.
     pub golden: Vec<(String, Golden)>,
-    /// With which share of its batches each replica begins.
+    /// With what part of the replicas, or of their batches, it begins; as the pipeline file says where absent.
     pub canary: Option<Canary>,
 }
 
@@ -59,6 +59,8 @@ pub struct FleetStatus {
     pub open: Option<u64>,
     /// The votes on that, by replica.
     pub votes: BTreeMap<String, Vote>,
+    /// The replicas that try it out, each with what it says of it in the end.
+    pub canaries: BTreeMap<String, Option<Vote>>,
     /// The last entries of the log, each with what was decided.
     pub log: Vec<(u64, Entry, Option<Decision>)>,
     /// Replicas, by name.
@@ -67,11 +69,24 @@ pub struct FleetStatus {
     pub live: BTreeSet<String>,
 }
 
+/// What was taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RolledBack {
+    /// What was in effect, by the entry of this number.
+    Effect(u64),
+    /// The proposal of this number, which some replicas tried out.
+    Trial(u64),
+}
+
 /// What becomes of something that was asked.
 #[derive(Debug, Clone)]
 pub enum Progress {
     /// A replica has voted.
     Voted(String, Vote),
+    /// These replicas try it out.
+    TriedOut(Vec<String>),
+    /// One of them has done so.
+    Concluded(String, Vote),
     /// It is decided.
     Decided(Decision),
     /// A replica has followed.
@@ -85,7 +100,7 @@ pub struct Outcome {
     pub number: u64,
     /// What was decided; a rollback needs no decision.
     pub decision: Option<Decision>,
-    /// Replicas that voted against it.
+    /// Replicas that voted against it, or gave it up.
     pub refused: Vec<String>,
     /// The set that is in effect now.
     pub plugin_set: Option<Digest>,
@@ -108,9 +123,16 @@ impl Fleet {
     pub fn status(&self) -> Result<FleetStatus, FleetError> {
         let log = self.log()?;
         let state = log.state();
-        let mut votes = BTreeMap::new();
+        let (mut votes, mut canaries) = (BTreeMap::new(), BTreeMap::new());
         if let Some(open) = state.open {
             self.place.votes(open, &mut votes)?;
+            let mut verdicts = BTreeMap::new();
+            let named = self.place.canaries(open)?.unwrap_or_default();
+            if !named.is_empty() {
+                self.place.verdicts(open, &mut verdicts)?;
+            }
+            canaries =
+                named.into_iter().map(|name| (name.clone(), verdicts.remove(&name))).collect();
         }
         let first = log.last().saturating_sub(LAST - 1).max(1);
         let told = (first..=log.last()).filter_map(|number| {
@@ -123,6 +145,7 @@ impl Fleet {
             plugin_set: state.set,
             open: state.open,
             votes,
+            canaries,
             log: told.collect(),
             live: self.live(&replicas),
             replicas,
@@ -185,19 +208,28 @@ impl Fleet {
             actor: proposed.actor,
             note: proposed.note,
             at: Micros::now().to_the_second(),
-            canary: proposed.canary,
+            canary: proposed.canary.or_else(|| Canary::of_config(&self.pipeline.swap)),
         });
         self.enter(&log, entry)
     }
 
-    /// Takes back what is in effect, everywhere. Returns the number of the entry.
-    pub fn roll_back(&self, actor: &str, reason: &str) -> Result<u64, ProposeError> {
+    /// Takes back what some replicas try out, or else what is in effect, everywhere.
+    pub fn roll_back(&self, actor: &str, reason: &str) -> Result<RolledBack, ProposeError> {
         let mut log = self.log()?;
         if let Some(number) = log.state().open {
-            let why = "what runs is taken back".to_owned();
+            let is_tried_out = self.place.canaries(number)?.is_some();
+            let why = match (is_tried_out, reason) {
+                (true, "") => "its canary is taken back",
+                (true, reason) => reason,
+                (false, _) => "what runs is taken back",
+            };
             let (by, at) = (actor.to_owned(), Micros::now().to_the_second());
-            self.place.decide(number, Decision { commit: false, by, why, at })?;
+            let decision = Decision { commit: false, by, why: why.to_owned(), at };
+            let is_first = self.place.decide(number, decision)?;
             self.place.catch_up(&mut log)?;
+            if is_tried_out && is_first {
+                return Ok(RolledBack::Trial(number));
+            }
         }
         let of = log.state().effect;
         if of == 0 {
@@ -206,6 +238,7 @@ impl Fleet {
         let (actor, reason) = (actor.to_owned(), reason.to_owned());
         let at = Micros::now().to_the_second();
         self.enter(&log, Entry::Rollback(Rollback { of, actor, reason, at }))
+            .map(RolledBack::Effect)
     }
 
     /// Waits until an entry is decided and every live replica has followed, and tells what happens meanwhile. Where
@@ -216,20 +249,34 @@ impl Fleet {
         // Replicas see it later than who asked.
         let patience = swap.fleet_deadline + swap.fleet_interval * GONE_AFTER;
         let (mut log, mut votes) = (Log::default(), BTreeMap::new());
-        let began = Instant::now();
+        let (mut canaries, mut verdicts) = (None, BTreeMap::new());
+        let (mut began, mut patient) = (Instant::now(), patience);
         loop {
             self.place.catch_up(&mut log)?;
-            if matches!(log.entry(number), Some(Entry::Proposal(_))) {
-                let before: BTreeSet<String> = votes.keys().cloned().collect();
-                self.place.votes(number, &mut votes)?;
-                for (name, vote) in votes.iter().filter(|(name, _)| !before.contains(*name)) {
-                    told(Progress::Voted(name.clone(), vote.clone()));
+            if let Some(proposal) = log.proposal(number) {
+                for (name, vote) in news(&mut votes, |votes| self.place.votes(number, votes))? {
+                    told(Progress::Voted(name, vote));
+                }
+                if let Some(canary) = proposal.canary.filter(|canary| canary.replicas.is_some()) {
+                    if canaries.is_none()
+                        && let Some(named) = self.place.canaries(number)?
+                    {
+                        told(Progress::TriedOut(named.iter().cloned().collect()));
+                        canaries = Some(named);
+                        // Their time counts from now on, and then they may be as late again.
+                        (began, patient) =
+                            (Instant::now(), Duration::from_secs_f64(canary.secs) + patience);
+                    }
+                    let look = |verdicts: &mut _| self.place.verdicts(number, verdicts);
+                    for (name, verdict) in news(&mut verdicts, look)? {
+                        told(Progress::Concluded(name, verdict));
+                    }
                 }
             }
             if log.state().open != Some(number) {
                 break;
             }
-            if began.elapsed() >= patience {
+            if began.elapsed() >= patient {
                 let why = "no replica decided it in time: is any alive?".to_owned();
                 let at = Micros::now().to_the_second();
                 let by = "who proposed it".to_owned();
@@ -242,16 +289,20 @@ impl Fleet {
         decision.iter().for_each(|decision| told(Progress::Decided(decision.clone())));
         let (mut followed, mut behind) = (Vec::new(), Vec::new());
         let began = Instant::now();
-        if decision.as_ref().is_none_or(|decision| decision.commit) {
+        let counts = decision.as_ref().is_none_or(|decision| decision.commit);
+        if counts || canaries.is_some() {
             loop {
                 self.place.catch_up(&mut log)?;
                 let effect = log.state().effect;
                 let replicas = replicas(&self.place)?;
                 let live = self.live(&replicas);
                 let of_live = replicas.into_iter().filter(|replica| live.contains(&replica.name));
-                let (there, waited): (Vec<_>, Vec<_>) =
-                    of_live.partition(|replica| replica.entry == effect);
-                for replica in &there {
+                // Who has tried in vain has it beside what runs until it has seen that.
+                let is_there = |replica: &Replica| {
+                    replica.entry == effect && (counts || replica.canary.is_none())
+                };
+                let (there, waited): (Vec<_>, Vec<_>) = of_live.partition(is_there);
+                for replica in there.iter().filter(|_| counts) {
                     if !followed.contains(&replica.name) {
                         told(Progress::Followed(replica.name.clone()));
                     }
@@ -264,8 +315,13 @@ impl Fleet {
                 std::thread::sleep(often);
             }
         }
-        let refused = votes.into_iter().filter(|(_, vote)| !vote.ok).map(|(name, _)| name);
-        let (refused, plugin_set) = (refused.collect(), log.state().set);
+        if canaries.is_some() {
+            // The last one may have come with the decision.
+            self.place.verdicts(number, &mut verdicts)?;
+        }
+        let said = votes.into_iter().chain(verdicts);
+        let refused = said.filter(|(_, vote)| !vote.ok).map(|(name, _)| name).collect();
+        let plugin_set = log.state().set;
         Ok(Outcome { number, decision, refused, plugin_set, followed, behind })
     }
 
@@ -334,4 +390,15 @@ impl Fleet {
         };
         Err(ProposeError::Lost { number, actor })
     }
+}
+
+/// Looks, and returns what is new among what replicas say.
+fn news(
+    said: &mut BTreeMap<String, Vote>,
+    look: impl FnOnce(&mut BTreeMap<String, Vote>) -> Result<(), FleetError>,
+) -> Result<Vec<(String, Vote)>, FleetError> {
+    let before: BTreeSet<String> = said.keys().cloned().collect();
+    look(said)?;
+    let new = said.iter().filter(|(name, _)| !before.contains(*name));
+    Ok(new.map(|(name, vote)| (name.clone(), vote.clone())).collect())
 }

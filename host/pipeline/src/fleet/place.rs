@@ -13,8 +13,8 @@ use tokio::runtime::Handle;
 use super::error::FleetError;
 use super::log::Log;
 use super::objects::{
-    Decision, Entry, FOR_ROLLBACKS, Life, MAX_BYTES, MAX_ENTRIES, MAX_REPLICAS, Malformed, Object,
-    Vote, is_name, life_name, life_of,
+    Canaries, Decision, Entry, FOR_ROLLBACKS, Life, MAX_BYTES, MAX_ENTRIES, MAX_REPLICAS,
+    Malformed, Object, Vote, is_name, life_name, life_of,
 };
 use clickmill_core::{Micros, folder};
 
@@ -150,8 +150,45 @@ impl Place {
         number: u64,
         known: &mut BTreeMap<String, Vote>,
     ) -> Result<(), FleetError> {
+        self.said(&votes_path(number), known)
+    }
+
+    /// Names who tries a proposal out. `false` where another was first.
+    pub(crate) fn name(&self, number: u64, canaries: Canaries) -> Result<bool, FleetError> {
+        self.create(&canaries_path(number), canaries)
+    }
+
+    /// The replicas that try a proposal out, once they are named. What cannot be read names none.
+    pub(crate) fn canaries(&self, number: u64) -> Result<Option<BTreeSet<String>>, FleetError> {
+        match self.runtime.block_on(self.get::<Canaries>(&canaries_path(number))) {
+            Err(FleetError::Malformed { .. }) => Ok(Some(BTreeSet::new())),
+            read => Ok(read?.map(|canaries| canaries.replicas)),
+        }
+    }
+
+    /// Creates what a replica says of a proposal that it has tried out. `false` where it has said it.
+    pub(crate) fn conclude(
+        &self,
+        number: u64,
+        replica: &str,
+        verdict: Vote,
+    ) -> Result<bool, FleetError> {
+        self.create(&verdicts_path(number).join(format!("{replica}.json")), verdict)
+    }
+
+    /// Adds what those say that have tried a proposal out, where it is new. What says nothing is no ok.
+    pub(crate) fn verdicts(
+        &self,
+        number: u64,
+        known: &mut BTreeMap<String, Vote>,
+    ) -> Result<(), FleetError> {
+        self.said(&verdicts_path(number), known)
+    }
+
+    /// Adds what replicas say, each by its name in a folder.
+    fn said(&self, folder: &Path, known: &mut BTreeMap<String, Vote>) -> Result<(), FleetError> {
         self.runtime.block_on(async {
-            let listed = self.list(&votes_path(number), MAX_REPLICAS).await?;
+            let listed = self.list(folder, MAX_REPLICAS).await?;
             let names: BTreeSet<String> = listed
                 .iter()
                 .filter_map(|(name, _)| name.strip_suffix(".json"))
@@ -159,7 +196,7 @@ impl Place {
                 .map(str::to_owned)
                 .collect();
             let read = names.into_iter().map(|name| async move {
-                let path = votes_path(number).join(format!("{name}.json"));
+                let path = folder.clone().join(format!("{name}.json"));
                 let vote = match self.get::<Vote>(&path).await {
                     Err(FleetError::Malformed { .. }) => {
                         let why = "what was written in place of its vote cannot be read".to_owned();
@@ -294,6 +331,14 @@ fn votes_path(number: u64) -> Path {
     Path::from("votes").join(format!("{number:06}"))
 }
 
+fn canaries_path(number: u64) -> Path {
+    Path::from("canaries").join(format!("{number:06}.json"))
+}
+
+fn verdicts_path(number: u64) -> Path {
+    Path::from("verdicts").join(format!("{number:06}"))
+}
+
 fn lives_path() -> Path {
     Path::from("replicas")
 }
@@ -368,6 +413,24 @@ mod tests {
         put("decisions/000080.json", b"commit");
         place.catch_up(&mut log).expect("a log");
         assert_eq!((log.state().open, log.state().effect), (None, 0));
+        // Nobody has tried out what a stranger says was tried.
+        assert_eq!(place.canaries(80).expect("none"), None);
+        put(
+            "canaries/000080.json",
+            b"{\"replicas\": [\"../a\"], \"by\": \"eve\", \"at\": \"now\"}",
+        );
+        assert_eq!(place.canaries(80).expect("canaries"), Some(BTreeSet::new()));
+        let named = |name: &str| {
+            let (replicas, at) = (BTreeSet::from([name.to_owned()]), String::new());
+            Canaries { replicas, by: name.to_owned(), at }
+        };
+        assert!(!place.name(80, named("a")).expect("another was first"));
+        assert!(place.name(81, named("a")).expect("named"));
+        assert_eq!(place.canaries(81).expect("canaries"), Some(named("a").replicas));
+        put("verdicts/000081/a.json", b"fine");
+        let mut verdicts = BTreeMap::new();
+        place.verdicts(81, &mut verdicts).expect("verdicts");
+        assert!(!verdicts["a"].ok);
         put("log/000081.json", b"{\"kind\": \"order\"}");
         let error = place.catch_up(&mut log).expect_err("no entry");
         assert!(matches!(error, FleetError::Malformed { .. }), "{error}");

@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::canary::{Canaries, Trial, gave_up};
 use super::error::FleetError;
 use super::follow::{self, Tried};
 use super::log::Log;
 use super::machine::{self, Me, Seen, Step};
-use super::objects::{Decision, Entry, Life, Rollback, Vote};
+use super::objects::{self, Decision, Entry, Life, Rollback, Vote};
 use super::place::Sign;
 use super::standing::{GONE_AFTER, Member, Standing};
 use crate::context::Context;
 use crate::swap::Swaps;
 use crate::swap::gate::Passed;
 use crate::threads::Threads;
-use crate::versions::version::{Standing as Stands, VersionRecord};
+use crate::versions::version::VersionRecord;
 use clickmill_core::{Digest, Micros, causes};
 
 /// While a proposal is open it is looked so much more often.
@@ -76,6 +77,8 @@ struct Replica {
     open: Option<Open>,
     /// The proposal that was open before, as it was tried on: where it was committed it is not tried again.
     tried: Option<(u64, Tried)>,
+    /// What is tried out beside what it follows.
+    trial: Option<Trial>,
     sightings: Sightings,
     /// Since when it does not follow what was decided.
     behind: Option<Instant>,
@@ -89,6 +92,7 @@ struct Open {
     number: u64,
     since: Instant,
     votes: BTreeMap<String, Vote>,
+    canaries: Canaries,
     tried: Option<Tried>,
 }
 
@@ -102,6 +106,7 @@ impl Replica {
             follows,
             open: None,
             tried: None,
+            trial: None,
             sightings: Sightings::default(),
             behind: None,
             blind: None,
@@ -134,9 +139,12 @@ impl Replica {
                 (since.elapsed() >= interval * GONE_AFTER).then_some(why)
             }
         };
-        let open = self.open.as_ref().map(|open| open.number);
+        let open = self.open.as_ref();
+        // Votes are waited for, and not the time of a canary.
+        let is_voted = open.is_some_and(|open| open.canaries.seen().is_none());
+        let open = open.map(|open| open.number);
         self.member.stands(Standing { entry: self.follows.0, open, problem });
-        if open.is_some() { interval / OFTENER } else { interval }
+        if is_voted { interval / OFTENER } else { interval }
     }
 
     /// What is new, and who is waited for.
@@ -155,11 +163,17 @@ impl Replica {
         if self.open.as_ref().map(|open| open.number) != number {
             self.tried = self.open.take().and_then(|open| Some((open.number, open.tried?)));
             let since = Instant::now();
-            self.open =
-                number.map(|number| Open { number, since, votes: BTreeMap::new(), tried: None });
+            self.open = number.map(|number| {
+                let (votes, canaries) = (BTreeMap::new(), Canaries::default());
+                Open { number, since, votes, canaries, tried: None }
+            });
         }
         if let Some(open) = &mut self.open {
             place.votes(open.number, &mut open.votes)?;
+            let canary = self.log.proposal(open.number).and_then(|proposal| proposal.canary);
+            if canary.is_some_and(|canary| canary.replicas.is_some()) {
+                open.canaries.look(place, open.number)?;
+            }
         }
         let gone = self.context.pipeline.swap.fleet_interval * GONE_AFTER;
         let (mut live, forgotten) = self.sightings.see(place.signs()?, Instant::now(), gone);
@@ -178,6 +192,7 @@ impl Replica {
             votes: self.open.as_ref().map_or(&no_votes, |open| &open.votes),
             live,
             waited: self.open.as_ref().map(|open| open.since.elapsed()).unwrap_or_default(),
+            canaries: self.open.as_ref().and_then(|open| open.canaries.seen()),
         };
         let deadline = self.context.pipeline.swap.fleet_deadline;
         match machine::next(&me, &seen, deadline) {
@@ -188,11 +203,14 @@ impl Replica {
             Step::Follow { entry, set } => {
                 let tried = self.tried.take().filter(|(number, _)| *number == entry);
                 let tried = tried.map(|(_, tried)| tried);
-                let followed = match self.log.proposal(entry).filter(|_| entry > me.follows) {
-                    Some(proposal) => {
+                let trial = self.trial.take_if(|trial| trial.is_of(entry));
+                let proposal = self.log.proposal(entry).filter(|_| entry > me.follows);
+                let followed = match (trial, proposal) {
+                    (Some(trial), _) => Ok(trial.stay(&self.context)),
+                    (None, Some(proposal)) => {
                         follow::take_up(&self.context, &self.member, (entry, proposal), tried)
                     }
-                    None => {
+                    (None, None) => {
                         let rollback = self.log.rollback();
                         follow::go_back(&self.context, &self.member, &set, rollback)
                     }
@@ -219,6 +237,26 @@ impl Replica {
             }
             Step::Try { number, set } => self.try_on(number, &set)?,
             Step::Refuse { number, why } => self.refuse(number, why)?,
+            Step::Name { number, replicas } => {
+                let (by, at) = (me.name, Micros::now().to_the_second());
+                self.member.place.name(number, objects::Canaries { replicas, by, at })?;
+            }
+            Step::Begin { number } => self.begin(number)?,
+            Step::Conclude { number } => {
+                if let Some(trial) = &self.trial {
+                    self.member.place.conclude(number, &me.name, trial.verdict())?;
+                }
+            }
+            Step::GiveUp { number, why } => {
+                let verdict = Vote { ok: false, why: why.clone() };
+                self.member.place.conclude(number, &me.name, verdict)?;
+                self.decide(number, false, machine::given_up(&me.name, &why))?;
+            }
+            Step::Leave { number } => {
+                if let Some(trial) = self.trial.take() {
+                    trial.leave(&self.context, self.log.decision(number));
+                }
+            }
             Step::Decide { number, commit, why } => self.decide(number, commit, why)?,
             Step::RollBack { of, why } => {
                 let actor = format!("replica {}", me.name);
@@ -232,12 +270,26 @@ impl Replica {
 
     fn me(&self) -> Me {
         let (follows, record) = &self.follows;
-        let gave_up = match record.standing() {
-            Stands::RolledBack { reason, .. } => Some(reason),
-            Stands::Canary | Stands::Current | Stands::Replaced { .. } => None,
-        };
         let running = self.context.slot.current().record.set.digest.clone();
-        Me { name: self.member.name.clone(), running, follows: *follows, gave_up }
+        let (gave_up, trial) = (gave_up(record), self.trial.as_ref().map(Trial::state));
+        Me { name: self.member.name.clone(), running, follows: *follows, gave_up, trial }
+    }
+
+    /// Tries a proposal out, that it has voted for. What it cannot do is not asked of the others.
+    fn begin(&mut self, number: u64) -> Result<(), FleetError> {
+        let Some(proposal) = self.log.proposal(number) else { return Ok(()) };
+        let tried = self.open.as_mut().and_then(|open| open.tried.take());
+        match Trial::begin(&self.context, &self.member, (number, proposal), tried) {
+            Ok(trial) => {
+                tracing::info!(entry = number, "a proposal of the fleet is tried out here");
+                self.trial = Some(trial);
+                Ok(())
+            }
+            Err(refused) => {
+                let (name, why) = (&self.member.name, causes(&refused));
+                self.decide(number, false, format!("{name} cannot try it out: {why}"))
+            }
+        }
     }
 
     /// Has a proposal go through the gate, and votes.

@@ -170,6 +170,8 @@ pub struct Summary {
     pub passed_over: Vec<PassedOver>,
     /// Objects not begun, since the run was told to stop.
     pub left: u64,
+    /// It would have ended by itself, and was told to stop before all was loaded.
+    pub cut_short: bool,
     /// Digest of the plugin set, once an object was begun.
     pub plugin_set: Option<Digest>,
     /// How long it took.

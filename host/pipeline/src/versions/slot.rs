@@ -78,6 +78,8 @@ pub enum Rollout {
         /// For how long.
         time: Duration,
     },
+    /// With all of them, as a canary, until it is told to take over or is taken back.
+    Trial,
 }
 
 /// How a version takes the place of another.
@@ -140,9 +142,8 @@ impl Slot {
     pub(crate) fn pick(&self, number: u64) -> Arc<Version> {
         let running = self.read();
         let now = Instant::now();
-        let due = |until: Instant| now >= until;
-        if running.canary.as_ref().is_some_and(|canary| due(canary.until))
-            || running.probation.as_ref().is_some_and(|probation| due(probation.until))
+        if running.canary.as_ref().is_some_and(|canary| canary.is_due(now))
+            || running.probation.as_ref().is_some_and(|probation| now >= probation.until)
         {
             drop(running);
             self.settle(now);
@@ -254,7 +255,7 @@ impl Slot {
         }
         let mut history = lock(&self.history);
         let standing = match beginning {
-            Beginning::Swap(Rollout::Canary { .. }) => Standing::Canary,
+            Beginning::Swap(Rollout::Canary { .. } | Rollout::Trial) => Standing::Canary,
             Beginning::Swap(Rollout::All) | Beginning::Rollback => Standing::Current,
         };
         let number = history.last().map_or(1, |last| last.number + 1);
@@ -282,7 +283,11 @@ impl Slot {
                 running.probation = None;
             }
             Beginning::Swap(Rollout::Canary { share, time }) => {
-                running.canary = Some(Canary { version, share, until: Instant::now() + time });
+                let until = Some(Instant::now() + time);
+                running.canary = Some(Canary { version, share, until });
+            }
+            Beginning::Swap(Rollout::Trial) => {
+                running.canary = Some(Canary { version, share: 1.0, until: None });
             }
         }
         self.changed();
@@ -323,6 +328,16 @@ impl Slot {
         let (from, actor) = (version.clone(), actor.clone());
         // The receiver lives as long as the slot: both are the context's.
         let _ = self.events.send(SlotEvent::RolledBack { from, to, actor, reason });
+        self.changed();
+        true
+    }
+
+    /// Has a canary take over now. `false` where it is none, or none any more.
+    pub(crate) fn promote(&self, version: &Arc<VersionRecord>) -> bool {
+        let mut running = self.write();
+        let is = |canary: &mut Canary| Arc::ptr_eq(version, &canary.version.record);
+        let Some(canary) = running.canary.take_if(is) else { return false };
+        self.promoted(&mut running, canary);
         self.changed();
         true
     }
@@ -371,14 +386,19 @@ impl Slot {
     /// A canary whose time is over takes over; after probation the version before is let go.
     fn settle(&self, now: Instant) {
         let mut running = self.write();
-        if let Some(canary) = running.canary.take_if(|canary| now >= canary.until) {
-            let (from, to) = (running.current.record.clone(), canary.version.record.clone());
-            to.stand(Standing::Current);
-            self.take_over(&mut running, canary.version);
-            let _ = self.events.send(SlotEvent::Promoted { from, to });
+        if let Some(canary) = running.canary.take_if(|canary| canary.is_due(now)) {
+            self.promoted(&mut running, canary);
         }
         running.probation.take_if(|probation| now >= probation.until);
         self.changed();
+    }
+
+    /// What was a canary until now gets all batches, for good.
+    fn promoted(&self, running: &mut Versions, canary: Canary) {
+        let (from, to) = (running.current.record.clone(), canary.version.record.clone());
+        to.stand(Standing::Current);
+        self.take_over(running, canary.version);
+        let _ = self.events.send(SlotEvent::Promoted { from, to });
     }
 
     fn take_over(&self, running: &mut Versions, version: Arc<Version>) {

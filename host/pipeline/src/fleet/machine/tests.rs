@@ -9,6 +9,8 @@ use crate::fleet::objects::{Decision, Entry, Proposal, Rollback};
 
 /// Moments that a proposal is voted on.
 const DEADLINE: u64 = 10;
+/// Moments that a canary takes.
+const TIME: u64 = 4;
 /// Moments without a sign of life.
 const GONE: u64 = 3;
 
@@ -22,6 +24,8 @@ struct World {
     entries: Vec<Entry>,
     decisions: BTreeMap<u64, Decision>,
     votes: BTreeMap<u64, BTreeMap<String, Vote>>,
+    canaries: BTreeMap<u64, BTreeSet<String>>,
+    verdicts: BTreeMap<u64, BTreeMap<String, Vote>>,
     /// When each replica gave its last sign of life.
     signs: BTreeMap<String, u64>,
     /// When each proposal was entered.
@@ -58,6 +62,11 @@ impl World {
 
     /// A set in place of what is in effect, as somebody sees it who looked at `log`.
     fn propose(&mut self, log: &Log, plugin_set: Digest) -> bool {
+        self.propose_to(log, plugin_set, None)
+    }
+
+    /// Likewise, to be tried out by so many of the replicas first.
+    fn propose_to(&mut self, log: &Log, plugin_set: Digest, replicas: Option<f64>) -> bool {
         let state = log.state();
         if state.open.is_some() {
             return false;
@@ -70,7 +79,7 @@ impl World {
             actor: "ada".to_owned(),
             note: String::new(),
             at: String::new(),
-            canary: None,
+            canary: replicas.map(|replicas| Canary::of_replicas(replicas, TIME as f64)),
         };
         self.enter(log.last(), Entry::Proposal(proposal))
     }
@@ -81,6 +90,8 @@ struct Look {
     log: Log,
     votes: BTreeMap<String, Vote>,
     live: BTreeSet<String>,
+    canaries: Option<BTreeSet<String>>,
+    verdicts: BTreeMap<String, Vote>,
     at: u64,
 }
 
@@ -91,6 +102,10 @@ struct Replica {
     refuses: Option<Digest>,
     looked: Option<Look>,
     open: Option<(u64, u64)>,
+    /// Since when it knows who tries that out.
+    named: Option<u64>,
+    /// Since when it tries something out.
+    trial: Option<u64>,
 }
 
 impl Replica {
@@ -100,8 +115,8 @@ impl Replica {
         let running = state.set.unwrap_or_else(|| set(0));
         let is_alive = refuses.as_ref() != Some(&running);
         world.signs.insert(name.clone(), world.now);
-        let me = Me { name, running, follows: state.effect, gave_up: None };
-        Self { me, is_alive, refuses, looked: None, open: None }
+        let me = Me { name, running, follows: state.effect, gave_up: None, trial: None };
+        Self { me, is_alive, refuses, looked: None, open: None, named: None, trial: None }
     }
 
     fn look(&mut self, world: &mut World) {
@@ -110,11 +125,17 @@ impl Replica {
         let open = log.state().open;
         if self.open.map(|(number, _)| number) != open {
             self.open = open.map(|number| (number, world.now));
+            self.named = None;
         }
+        let canaries = open.and_then(|open| world.canaries.get(&open).cloned());
+        if canaries.is_some() {
+            self.named.get_or_insert(world.now);
+        }
+        let verdicts = open.and_then(|open| world.verdicts.get(&open).cloned()).unwrap_or_default();
         let votes = open.and_then(|open| world.votes.get(&open).cloned()).unwrap_or_default();
         let heard = world.signs.iter().filter(|(_, at)| world.now - **at < GONE);
         let live = heard.map(|(name, _)| name.clone()).collect();
-        self.looked = Some(Look { log, votes, live, at: world.now });
+        self.looked = Some(Look { log, votes, live, canaries, verdicts, at: world.now });
     }
 
     /// Does what comes next of what it saw, however long ago that was.
@@ -126,7 +147,15 @@ impl Replica {
             votes: &look.votes,
             live: &look.live,
             waited: Duration::from_secs(waited),
+            canaries: look.canaries.as_ref().map(|replicas| Canaries {
+                replicas,
+                verdicts: &look.verdicts,
+                waited: Duration::from_secs(look.at - self.named.unwrap_or(look.at)),
+            }),
         };
+        if let (Some(trial), Some(since)) = (&mut self.me.trial, self.trial) {
+            trial.ran = Duration::from_secs(world.now - since);
+        }
         match next(&self.me, &seen, Duration::from_secs(DEADLINE)) {
             Step::Rest => {}
             Step::Follow { entry, set } => {
@@ -136,8 +165,41 @@ impl Replica {
                     return;
                 }
                 self.me.follows = entry;
-                self.me.running = set;
                 self.me.gave_up = None;
+                if let Some(trial) = self.me.trial.take_if(|trial| trial.number == entry) {
+                    self.trial = None;
+                    if trial.gave_up.is_some() {
+                        // It had gone back just before: that is everyone's.
+                        self.me.gave_up = trial.gave_up;
+                        return;
+                    }
+                }
+                assert!(self.me.trial.is_none());
+                self.me.running = set;
+            }
+            Step::Name { number, replicas } => {
+                assert!(!replicas.is_empty() && replicas.is_subset(&look.live));
+                world.canaries.entry(number).or_insert(replicas);
+            }
+            Step::Begin { number } => {
+                assert!(world.canaries[&number].contains(&self.me.name));
+                self.me.trial = Some(Trial { number, ran: Duration::ZERO, gave_up: None });
+                self.trial = Some(world.now);
+            }
+            Step::Conclude { number } => {
+                let verdicts = world.verdicts.entry(number).or_default();
+                let verdict = Vote { ok: true, why: String::new() };
+                verdicts.entry(self.me.name.clone()).or_insert(verdict);
+            }
+            Step::GiveUp { number, why } => {
+                let verdicts = world.verdicts.entry(number).or_default();
+                let verdict = Vote { ok: false, why: why.clone() };
+                verdicts.entry(self.me.name.clone()).or_insert(verdict);
+                world.decide(number, false, given_up(&self.me.name, &why));
+            }
+            Step::Leave { number } => {
+                assert_eq!(self.me.trial.as_ref().map(|trial| trial.number), Some(number));
+                (self.me.trial, self.trial) = (None, None);
             }
             Step::Try { number, set } => {
                 let ok = self.refuses.as_ref() != Some(&set);
@@ -151,6 +213,10 @@ impl Replica {
                     }
                     assert!(look.votes.values().all(|vote| vote.ok));
                     assert!(look.votes.contains_key(&self.me.name));
+                    let canaries = look.canaries.iter().flatten();
+                    canaries.for_each(|name| assert!(look.verdicts.contains_key(name), "{name}"));
+                    let canary = look.log.proposal(number).and_then(|proposal| proposal.canary);
+                    assert_eq!(canary.is_some(), look.canaries.is_some());
                 }
                 world.decide(number, commit, why);
             }
@@ -169,6 +235,10 @@ impl Replica {
 
     /// The rules of probation say no: its own slot goes back at once.
     fn give_up(&mut self, world: &World) {
+        if let Some(trial) = &mut self.me.trial {
+            trial.gave_up = Some("it rejects more".to_owned());
+            return;
+        }
         let log = world.log();
         if let Some(proposal) = log.proposal(self.me.follows)
             && self.me.gave_up.is_none()
@@ -179,14 +249,19 @@ impl Replica {
     }
 }
 
+/// Everybody who is alive looks and acts once.
+fn step(world: &mut World, replicas: &mut [Replica]) {
+    for replica in replicas.iter_mut().filter(|replica| replica.is_alive) {
+        replica.look(world);
+        replica.act(world);
+    }
+    world.now += 1;
+}
+
 /// Everybody who is alive looks and acts until nothing changes any more.
 fn settle(world: &mut World, replicas: &mut [Replica]) {
-    for _ in 0..60 {
-        for replica in replicas.iter_mut().filter(|replica| replica.is_alive) {
-            replica.look(world);
-            replica.act(world);
-        }
-        world.now += 1;
+    for _ in 0..80 {
+        step(world, replicas);
     }
 }
 
@@ -201,6 +276,7 @@ fn agree(world: &World, replicas: &[Replica]) {
     for Replica { me, .. } in alive {
         assert_eq!((&me.running, me.follows), (&wanted, state.effect), "{}", me.name);
         assert_eq!(me.gave_up, None, "{}", me.name);
+        assert!(me.trial.is_none(), "{}", me.name);
     }
 }
 
@@ -377,6 +453,106 @@ fn a_replica_that_runs_another_set_refuses() {
     assert!(!world.decisions[&1].commit);
 }
 
+/// Three replicas, some of which try set 1 out, as far as that they do so.
+fn that_tries(world: &mut World, replicas: f64) -> Vec<Replica> {
+    let mut fleet = fleet(world, 3);
+    let log = world.log();
+    assert!(world.propose_to(&log, set(1), Some(replicas)));
+    while !fleet.iter().any(|replica| replica.trial.is_some()) {
+        step(world, &mut fleet);
+    }
+    step(world, &mut fleet);
+    fleet
+}
+
+fn names(replicas: &[Replica], is: impl Fn(&Replica) -> bool) -> String {
+    let names = replicas.iter().filter(|replica| is(replica)).map(|replica| &*replica.me.name);
+    names.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn some_replicas_try_it_out_and_then_all_switch() {
+    for (wanted, canaries) in [(1.0, "r0"), (2.0, "r0 r1"), (0.5, "r0 r1"), (9.0, "r0 r1 r2")] {
+        let mut world = World::default();
+        let mut replicas = that_tries(&mut world, wanted);
+        assert_eq!(names(&replicas, |replica| replica.trial.is_some()), canaries);
+        assert!(replicas.iter().all(|replica| replica.me.running == set(0)));
+        // One that starts meanwhile runs what is in effect, and votes as all do.
+        let late = Replica::start(&mut world, "a".to_owned(), None);
+        assert_eq!(late.me.running, set(0));
+        replicas.push(late);
+        settle(&mut world, &mut replicas);
+        run(&world, &replicas, 1);
+        assert_eq!(world.votes[&1].len(), 4);
+    }
+}
+
+#[test]
+fn a_canary_that_gives_up_is_everyones_and_none_switches() {
+    let mut world = World::default();
+    let mut replicas = that_tries(&mut world, 2.0);
+    replicas[1].give_up(&world);
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 0);
+    assert!(world.decisions[&1].why.starts_with("r1 gives it up"), "{:?}", world.decisions);
+    // What is proposed next is tried out anew.
+    let log = world.log();
+    assert!(world.propose_to(&log, set(1), Some(2.0)));
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 1);
+}
+
+#[test]
+fn a_canary_that_gives_up_after_its_word_takes_all_back() {
+    let mut world = World::default();
+    let mut replicas = that_tries(&mut world, 1.0);
+    while !world.decisions.contains_key(&1) {
+        step(&mut world, &mut replicas[..2]);
+    }
+    // It is committed, and not followed by all yet.
+    assert!(world.decisions[&1].commit);
+    let late = replicas.iter_mut().find(|replica| replica.trial.is_some()).expect("a canary");
+    late.give_up(&world);
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 0);
+    assert_eq!(world.entries.len(), 2);
+}
+
+#[test]
+fn a_canary_that_is_dead_or_late_blocks_nobody_beyond_the_deadline() {
+    for is_dead in [true, false] {
+        let mut world = World::default();
+        let mut replicas = that_tries(&mut world, 1.0);
+        let entered = world.now;
+        if is_dead {
+            replicas[0].is_alive = false;
+        }
+        while world.state().open.is_some() {
+            if !is_dead {
+                world.signs.insert("r0".to_owned(), world.now);
+            }
+            step(&mut world, &mut replicas[1..]);
+            assert!(world.now <= entered + TIME + DEADLINE + 2);
+        }
+        assert!(world.decisions[&1].why.contains("without a word of r0"), "{:?}", world.decisions);
+        // Stopped meanwhile, it goes back when it goes on.
+        settle(&mut world, &mut replicas);
+        run(&world, &replicas, 0);
+    }
+}
+
+#[test]
+fn what_nobody_can_read_of_who_tries_it_out_is_none() {
+    let mut world = World::default();
+    let mut replicas = fleet(&mut world, 2);
+    let log = world.log();
+    assert!(world.propose_to(&log, set(1), Some(1.0)));
+    world.canaries.insert(1, BTreeSet::new());
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 0);
+    assert!(world.decisions[&1].why.contains("cannot be read"), "{:?}", world.decisions);
+}
+
 #[derive(Debug, Clone)]
 enum Event {
     Look(usize),
@@ -385,7 +561,7 @@ enum Event {
     Start(Option<u8>),
     GiveUp(usize),
     Read(usize),
-    Propose(usize, u8),
+    Propose(usize, u8, Option<u8>),
     Time,
 }
 
@@ -397,7 +573,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => proptest::option::of(1..4_u8).prop_map(Event::Start),
         1 => (0..6_usize).prop_map(Event::GiveUp),
         1 => (0..2_usize).prop_map(Event::Read),
-        1 => (0..2_usize, 1..4_u8).prop_map(|(who, set)| Event::Propose(who, set)),
+        1 => (0..2_usize, 1..4_u8, proptest::option::of(1..4_u8))
+            .prop_map(|(who, set, replicas)| Event::Propose(who, set, replicas)),
         2 => Just(Event::Time),
     ]
 }
@@ -431,8 +608,8 @@ proptest! {
                     replica.give_up(&world);
                 },
                 Event::Read(who) => operators[who] = world.log(),
-                Event::Propose(who, number) => {
-                    world.propose(&operators[who].clone(), set(number));
+                Event::Propose(who, number, replicas) => {
+                    world.propose_to(&operators[who].clone(), set(number), replicas.map(f64::from));
                 }
                 Event::Time => world.now += 1,
             }

@@ -22,6 +22,7 @@ fn slot(cache: &Path) -> Slot {
         fleet: None,
         fleet_interval: Duration::from_secs(5),
         fleet_deadline: Duration::from_secs(120),
+        fleet_canary_replicas: 0.0,
         components: config::ComponentLimits::default(),
         shadow_batches: 0,
         canary_share: 1.0,

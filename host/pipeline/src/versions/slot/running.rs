@@ -29,7 +29,15 @@ impl Versions {
 pub(super) struct Canary {
     pub version: Arc<Version>,
     pub share: f64,
-    pub until: Instant,
+    /// When it takes over by itself, if it does.
+    pub until: Option<Instant>,
+}
+
+impl Canary {
+    /// Whether its time is over.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now >= until)
+    }
 }
 
 /// What ran before the current version, while that is watched.

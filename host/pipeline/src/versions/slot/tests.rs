@@ -13,6 +13,7 @@ fn slot() -> (Slot, Library) {
         fleet: None,
         fleet_interval: Duration::from_secs(5),
         fleet_deadline: Duration::from_secs(120),
+        fleet_canary_replicas: 0.0,
         components: config::ComponentLimits::default(),
         shadow_batches: 0,
         canary_share: 1.0,
@@ -93,6 +94,31 @@ fn nothing_is_put_in_the_place_of_what_no_longer_runs() {
     let by = Actor::host(actor::HOST);
     assert!(slot.roll_back(&canary, RollbackTarget::Before, &by, "no"));
     assert!(!slot.stands(&first) && slot.stands(&base));
+}
+
+#[test]
+fn what_is_on_trial_gets_all_batches_until_it_is_told() {
+    let (slot, library) = slot();
+    let by = Actor::host(actor::HOST);
+    count(&slot, 0);
+    let trial = swap(&slot, &library, Rollout::Trial);
+    assert_eq!(trial.standing(), Standing::Canary);
+    assert!((0..100).all(|number| Arc::ptr_eq(&slot.pick(number).record, &trial)));
+    assert_ne!(slot.current().record.number, trial.number);
+    assert!(slot.promote(&trial));
+    assert_eq!(trial.standing(), Standing::Current);
+    assert!(Arc::ptr_eq(&slot.current().record, &trial) && slot.canary().is_none());
+    assert!(!slot.promote(&trial));
+    // It has still to prove itself.
+    assert!(slot.roll_back(&trial, RollbackTarget::Before, &by, "no"));
+    let next = swap(&slot, &library, Rollout::Trial);
+    assert!(slot.roll_back(&next, RollbackTarget::Before, &by, "no"));
+    assert!(!slot.promote(&next) && next.was_rolled_back());
+    // What is worse than what ran before is taken back by whoever counts it.
+    let bad = swap(&slot, &library, Rollout::Trial);
+    let seen = Rates { batches: 1, rows: 1000, rejected: 900, ..Rates::default() };
+    slot.count(&slot.pick(0), seen, &[]);
+    assert!(bad.was_rolled_back() && slot.canary().is_none());
 }
 
 #[test]

@@ -1,0 +1,208 @@
+//! Some replicas try a set out before the others take it up: they do so with all their batches, and all switch or
+//! none, whoever gives it up, is stopped by hand or is killed when.
+
+use std::process::Stdio;
+
+use serde_json::Value as Json;
+
+use super::{Fleet, all_rows_are_made_by_known_sets, end, running};
+use crate::cloud::wait_until;
+use crate::emulators::Storage;
+use crate::live::{Live, hostile};
+use crate::support::{Process, Scratch};
+
+/// Proposes another key, that these replicas try out so long.
+fn propose(fleet: &Fleet, key: &str, replicas: &str, time: &str) -> Process {
+    let key = format!("mask.key_id={key}");
+    let more = ["--config", &key, "--canary-replicas", replicas, "--canary-for", time];
+    let mut command = fleet.command("swap", &more);
+    Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::piped()))
+}
+
+/// The name of a process among the replicas.
+fn name(fleet: &Fleet, live: &Live) -> String {
+    fleet.status(live)["replica"].as_str().unwrap().to_owned()
+}
+
+/// Where in a list of processes the first and the last by name are.
+fn first_and_last(fleet: &Fleet, replicas: &[Live]) -> (usize, usize) {
+    let names: Vec<String> = replicas.iter().map(|live| name(fleet, live)).collect();
+    let mut by_name: Vec<usize> = (0..names.len()).collect();
+    by_name.sort_by_key(|at| &names[*at]);
+    (by_name[0], *by_name.last().unwrap())
+}
+
+fn versions(live: &Live) -> usize {
+    live.history().len()
+}
+
+fn is_tried_out_first(fleet: &Fleet) {
+    let mut replicas: Vec<Live> = fleet.three().into();
+    let before = fleet.agree(&replicas);
+    let (first, _) = first_and_last(fleet, &replicas);
+    let proposal = propose(fleet, "k2", "1", "1h");
+    // The first by name makes all its rows by it, and no other any.
+    replicas[first].wait_for_rows(2, 1000);
+    assert_eq!(replicas[first].history()[1]["standing"], "canary");
+    let status = fleet.done("status", &[]);
+    let canaries: Vec<&String> = status["canaries"].as_object().unwrap().keys().collect();
+    assert_eq!(canaries, [&name(fleet, &replicas[first])], "{status:#}");
+    assert_eq!((&status["open"], &status["entry"]), (&Json::from(1), &Json::from(0)));
+    assert_eq!(replicas.iter().map(versions).sum::<usize>(), 4);
+    // It is seen by replica.
+    wait_until("a sign of life of the canary", || {
+        let status = fleet.done("status", &[]);
+        let told = status["replicas"].as_array().cloned().unwrap_or_default();
+        told.iter().filter(|replica| !replica["canary"].is_null()).count() == 1
+    });
+    // One that starts meanwhile runs what is in effect.
+    let late = fleet.replica();
+    late.wait_for_rows(1, 500);
+    assert_eq!((running(&late), versions(&late)), (before.clone(), 1));
+    replicas.push(late);
+    // It is stopped by hand, and what is in effect stays.
+    let stopped = fleet.done("rollback", &["--note", "seen enough"]);
+    assert_eq!(stopped["committed"], false, "{stopped:#}");
+    assert_eq!((&stopped["entry"], &stopped["why"]), (&Json::from(1), &Json::from("seen enough")));
+    let output = proposal.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{errors}");
+    assert!(errors.contains("came to nothing") && errors.contains("seen enough"), "{errors}");
+    assert_eq!(fleet.agree(&replicas), before);
+    wait_until("the canary to be left", || {
+        replicas[first].history()[1]["standing"] == "rolled back"
+    });
+    assert_eq!(fleet.done("status", &[])["entry"], 0);
+    // Once its time is over all take it up.
+    let half = ["--config", "mask.key_id=k3", "--canary-replicas", "50%", "--canary-for", "2s"];
+    let swapped = fleet.done("swap", &half);
+    assert_eq!((&swapped["committed"], &swapped["entry"]), (&Json::Bool(true), &Json::from(2)));
+    assert_eq!(swapped["why"], "2 replicas have tried it out", "{swapped:#}");
+    assert_eq!(swapped["followed"].as_array().unwrap().len(), 4, "{swapped:#}");
+    let after = fleet.agree(&replicas);
+    assert_eq!(swapped["plugin_set"], *after);
+    assert_ne!(after, before);
+    for live in &replicas {
+        assert_eq!(live.history().last().unwrap()["standing"], "current");
+    }
+    // What was tried out and stays is entered as such, once by each that tried.
+    replicas.into_iter().for_each(end);
+    all_rows_are_made_by_known_sets(fleet);
+    let entries = |action: &str| {
+        fleet.scratch.number(&format!(
+            "SELECT COUNT(*) FROM clickstream_analytics.audit_log WHERE action = '{action}'"
+        ))
+    };
+    assert_eq!((entries("swap"), entries("promote"), entries("rollback")), (5, 2, 1));
+}
+
+/// A fleet that meets in a bucket.
+fn in_cloud_storage(storage: &Storage) -> Fleet {
+    let mut fleet = Fleet::new("gs://lake/fleets/");
+    let address = format!("http://{}", storage.address);
+    fleet.environment.push(("STORAGE_EMULATOR_HOST".to_owned(), address));
+    fleet
+}
+
+#[test]
+fn some_replicas_try_a_set_out_first_in_a_folder() {
+    is_tried_out_first(&Fleet::new("fleet"));
+}
+
+#[test]
+fn some_replicas_try_a_set_out_first_in_cloud_storage() {
+    let storage = Storage::start(None);
+    is_tried_out_first(&in_cloud_storage(&storage));
+}
+
+#[test]
+fn a_canary_that_gives_a_set_up_leaves_all_where_they_were() {
+    let scratch = Scratch::new();
+    let pipeline = hostile(&scratch, "swap = { shadow_batches = 0 }");
+    let fleet = Fleet::of(scratch, pipeline, "fleet");
+    let replicas = fleet.three();
+    let before = fleet.agree(&replicas);
+    let bad = ["--config", "hostile.misdeed=turn", "--config", "hostile.bad_from=0"];
+    let canary = ["--canary-replicas", "1", "--canary-for", "1h"];
+    let output = fleet.run("swap", &[&bad[..], &canary].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("gives it up: it rejects "), "{errors}");
+    assert_eq!(fleet.agree(&replicas), before);
+    assert_eq!(replicas.iter().map(versions).sum::<usize>(), 4);
+    let status = fleet.done("status", &[]);
+    assert_eq!(status["entry"], 0);
+    assert_eq!(status["log"][0]["decision"]["commit"], false, "{status:#}");
+    // The pipeline file may say how many try a set out.
+    let fine = ["--config", "hostile.misdeed=still_none"];
+    let of_file = ["--set", "swap.fleet_canary_replicas=2", "--set", "swap.canary_secs=1"];
+    let swapped = fleet.done("swap", &[&fine[..], &of_file].concat());
+    assert_eq!(swapped["why"], "2 replicas have tried it out", "{swapped:#}");
+    assert_ne!(fleet.agree(&replicas), before);
+    replicas.into_iter().for_each(end);
+}
+
+/// Two of three try a set out; when it is so far, one of them is killed, or the third.
+fn killed_at_every_step(fleet: &mut Fleet, victims: &[bool]) {
+    for set in &mut fleet.set {
+        if set.starts_with("swap.fleet_deadline_secs=") {
+            "swap.fleet_deadline_secs=8".clone_into(set);
+        }
+    }
+    let mut replicas: Vec<Live> = fleet.three().into();
+    fleet.agree(&replicas);
+    let steps = ["named", "a word", "decided"];
+    let each = steps.into_iter().flat_map(|step| victims.iter().map(move |is| (step, *is)));
+    let cases: Vec<(&str, bool)> = each.collect();
+    for (at, &(step, is_canary)) in cases.iter().enumerate() {
+        let number = at + 1;
+        let (first, last) = first_and_last(fleet, &replicas);
+        let proposal = propose(fleet, &format!("k{}", number + 1), "2", "2s");
+        wait_for(fleet, number, step);
+        let mut killed = replicas.remove(if is_canary { first } else { last });
+        killed.child.kill().unwrap();
+        killed.child.wait().unwrap();
+        // It ends, whichever way, and not later than the canary's time and the deadline.
+        proposal.wait_with_output().unwrap();
+        let set = fleet.agree(&replicas);
+        let next = fleet.replica();
+        assert_eq!(running(&next), set, "{step}");
+        next.wait_for_rows(1, 500);
+        replicas.push(next);
+    }
+    // So is whoever asked.
+    let mut asked = propose(fleet, "k9", "2", "2s");
+    wait_for(fleet, cases.len() + 1, "named");
+    asked.kill().unwrap();
+    fleet.agree(&replicas);
+    replicas.into_iter().for_each(end);
+    all_rows_are_made_by_known_sets(fleet);
+}
+
+/// Waits until a proposal has come so far, or further.
+fn wait_for(fleet: &Fleet, number: usize, step: &str) {
+    wait_until("a step of the proposal", || {
+        let status = fleet.done("status", &[]);
+        let log = status["log"].as_array().cloned().unwrap_or_default();
+        let entry = log.iter().find(|entry| entry["number"] == number);
+        let is_decided = entry.is_some_and(|entry| !entry["decision"].is_null());
+        let canaries = status["canaries"].as_object().cloned().unwrap_or_default();
+        is_decided
+            || match step {
+                "named" => !canaries.is_empty(),
+                "a word" => canaries.values().any(|word| !word.is_null()),
+                _ => false,
+            }
+    });
+}
+
+#[test]
+fn killed_at_every_step_of_a_canary_the_others_agree_and_so_does_who_starts() {
+    killed_at_every_step(&mut Fleet::new("fleet"), &[true, false]);
+}
+
+#[test]
+fn killed_at_every_step_of_a_canary_in_cloud_storage_the_others_agree() {
+    let storage = Storage::start(None);
+    killed_at_every_step(&mut in_cloud_storage(&storage), &[true]);
+}
