@@ -13,6 +13,7 @@ mod describe;
 mod levels;
 mod pattern;
 mod rule;
+mod starts;
 mod words;
 
 #[cfg(test)]
@@ -55,6 +56,8 @@ impl Plugin for Validate {
         Ok(Self { rules, sensitive })
     }
 
+    const DICTIONARIES: bool = true;
+
     /// The automata of the patterns.
     fn prepare(&self) -> Vec<u8> {
         pattern::to_bytes(self.rules.iter().filter_map(|rule| match &rule.check {
@@ -83,7 +86,12 @@ impl Plugin for Validate {
         needs
     }
 
-    fn process(&self, batch: Batch) -> Result<Output, Fault> {
+    fn process(&self, mut batch: Batch) -> Result<Output, Fault> {
+        for path in self.rules.iter().flat_map(Rule::plain) {
+            if let Some(at) = batch.index(path) {
+                batch.columns[at].make_plain();
+            }
+        }
         let mut failures = Vec::new();
         for (place, rule) in self.rules.iter().enumerate() {
             rule.run(&batch, |value, row, part| {
