@@ -70,10 +70,9 @@ impl Projection {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         for field in self.schema.fields() {
             let column: ArrayRef = match field.name().as_str() {
-                provenance::SOURCE => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
-                    &*batch.origins.source,
-                    rows,
-                ))),
+                provenance::SOURCE => {
+                    Arc::new(StringArray::new_repeated(&*batch.origins.source, rows))
+                }
                 provenance::SOURCE_LINE => match &batch.origins.positions {
                     Positions::Lines(lines) => Arc::new(Int64Array::from_iter_values(
                         lines.iter().map(|line| *line as i64),
@@ -94,9 +93,9 @@ impl Projection {
                         Arc::new(times.with_timezone("UTC"))
                     }
                 },
-                provenance::PLUGIN_SET => Arc::new(StringArray::from_iter_values(
-                    std::iter::repeat_n(plugin_set.as_str(), rows),
-                )),
+                provenance::PLUGIN_SET => {
+                    Arc::new(StringArray::new_repeated(plugin_set.as_str(), rows))
+                }
                 provenance::INGESTED_AT => {
                     let time = batch.ingest_time.get();
                     let times = TimestampMicrosecondArray::from_value(time, rows);
