@@ -1,8 +1,7 @@
 //! A chain: stages in order, and what a batch becomes on its way through.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::BooleanBuffer;
@@ -10,6 +9,7 @@ use arrow::compute::filter;
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 
+use super::counts::StageCounts;
 use super::hidden::HiddenValues;
 use super::isolate::call_isolated;
 use super::kind::Node;
@@ -91,52 +91,6 @@ pub struct Processed {
     pub raw: Vec<(String, ArrayRef)>,
 }
 
-/// What a stage has done.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StageCounts {
-    /// Rows given to it.
-    pub rows_in: u64,
-    /// Rows it made of them, where it makes several of one: otherwise those that were given to it.
-    pub rows_made: u64,
-    /// Rows it refused or failed on.
-    pub rejected: u64,
-    /// Rows it dropped on purpose.
-    pub filtered: u64,
-    /// Calls that ended in a fault; each made the host split a batch or give up a row.
-    pub faults: u64,
-    /// Those of them that ended since they took too long.
-    pub timeouts: u64,
-    /// Log lines that were not written, being more than it may write for a batch.
-    pub lines_unwritten: u64,
-    /// Fuel it used.
-    pub fuel: u64,
-    /// Time in it, the boundary included.
-    pub time: Duration,
-    /// The most memory that an instance of it had, in bytes.
-    pub most_memory: usize,
-    /// By column, values that it could not read and that are null in rows that it let pass.
-    pub unreadable: BTreeMap<String, u64>,
-}
-
-impl StageCounts {
-    /// Adds another worker's counts.
-    pub fn add(&mut self, other: &Self) {
-        self.rows_in += other.rows_in;
-        self.rows_made += other.rows_made;
-        self.rejected += other.rejected;
-        self.filtered += other.filtered;
-        self.faults += other.faults;
-        self.timeouts += other.timeouts;
-        self.lines_unwritten += other.lines_unwritten;
-        self.fuel += other.fuel;
-        self.time += other.time;
-        self.most_memory = self.most_memory.max(other.most_memory);
-        for (column, values) in &other.unreadable {
-            *self.unreadable.entry(column.clone()).or_default() += values;
-        }
-    }
-}
-
 /// Runs batches through a chain. One per thread.
 pub struct ChainWorker {
     plugin_set: Digest,
@@ -190,97 +144,168 @@ impl ChainWorker {
     /// [`Processed::raw`].
     pub fn run_watched(
         &mut self,
-        mut batch: Batch,
-        mut watch: impl FnMut(&str, &Batch, &[(String, ArrayRef)]),
+        batch: Batch,
+        watch: impl FnMut(&str, &Batch, &[(String, ArrayRef)]),
     ) -> Result<Processed, ArrowError> {
-        batch.columns = settled(batch.columns)?;
-        let mut records = Records::new(batch.rows());
-        let mut rejected = Vec::new();
-        let mut filtered = 0;
-        let mut raw: Vec<(String, ArrayRef)> = Vec::new();
-        for at in 0..self.stages.len() {
-            let to_come = self.guarded.iter().any(|name| {
-                let there = batch.columns.column_by_name(name);
-                let mut rest = self.stages[at..].iter();
-                rest.any(|(worker, _)| {
-                    let writes = &worker.stage.writes;
-                    writes.position(name).is_some_and(|at| makes(&writes.all[at], there))
-                })
-            });
-            let (worker, counts) = &mut self.stages[at];
-            if batch.rows() == 0 {
+        let underway = Underway::begin(batch)?;
+        self.go_on(0, underway, watch)?.end()
+    }
+
+    /// Runs a batch through this worker's chain and through another's, and says what each stage has done. The
+    /// stages that both begin with are run once: a set that is tried mostly differs in one. What they refuse is
+    /// refused in the name of this worker's chain.
+    pub fn run_both(
+        &mut self,
+        other: &mut Self,
+        batch: Batch,
+    ) -> Result<[(Processed, Vec<StageCounts>); 2], ArrowError> {
+        let mut both = Underway::begin(batch)?;
+        let mut shared = 0;
+        while both.batch.rows() > 0 && self.does_as(other, shared, &both.batch) {
+            both = self.pass(shared, both)?;
+            shared += 1;
+        }
+        let own = self.go_on(shared, both.clone(), |_, _, _| {})?.end()?;
+        let others = other.go_on(shared, both, |_, _, _| {})?.end()?;
+        let (counts, mut counts_of_other) = (self.take_counts(), other.take_counts());
+        counts_of_other[..shared].clone_from_slice(&counts[..shared]);
+        Ok([(own, counts), (others, counts_of_other)])
+    }
+
+    /// Whether both chains have the same stage here, and it may say as much of the batch.
+    fn does_as(&self, other: &Self, at: usize, batch: &Batch) -> bool {
+        let (Some((own, _)), Some((others, _))) = (self.stages.get(at), other.stages.get(at))
+        else {
+            return false;
+        };
+        own.does_as(others)
+            && self.guarded == other.guarded
+            && self.has_to_come(at, batch) == other.has_to_come(at, batch)
+    }
+
+    /// Whether a guarded column, or a field of one, comes about in a stage from this one on.
+    fn has_to_come(&self, at: usize, batch: &Batch) -> bool {
+        self.guarded.iter().any(|name| {
+            let there = batch.columns.column_by_name(name);
+            self.stages[at..].iter().any(|(worker, _)| {
+                let writes = &worker.stage.writes;
+                writes.position(name).is_some_and(|at| makes(&writes.all[at], there))
+            })
+        })
+    }
+
+    /// Runs a batch through the stages from this one on, as long as there are rows.
+    fn go_on(
+        &mut self,
+        from: usize,
+        mut underway: Underway,
+        mut watch: impl FnMut(&str, &Batch, &[(String, ArrayRef)]),
+    ) -> Result<Underway, ArrowError> {
+        for at in from..self.stages.len() {
+            if underway.batch.rows() == 0 {
                 break;
             }
-            let started = Instant::now();
-            let rows = batch.rows();
-            let _span =
-                tracing::info_span!(target: SPANS, "stage", stage = &*worker.stage.name, rows)
-                    .entered();
-            let stage = worker.stage.clone();
-            let hidden = HiddenValues::of(&batch, &self.guarded, &raw, to_come);
-            worker.hidden = hidden.clone();
-            let mut answer = call_isolated(worker, &batch);
-            for name in self.guarded.iter().filter(|name| stage.writes_column(name)) {
-                if let Some(column) = batch.columns.column_by_name(name)
-                    && has_new(name, column, &raw)
-                {
-                    raw.push((name.clone(), column.clone()));
-                }
-            }
-            let by = Rejector {
-                stage: stage.name.clone(),
-                plugin_digest: Some(stage.digest.clone()),
-                plugin_set: self.plugin_set.clone(),
-                ingest_time: batch.ingest_time,
-            };
-            if let (Some(came_from), Some(of)) = (&answer.came_from, records.of_rows()) {
-                let most = stage.limits.max_rows_per_record as usize;
-                let is_beyond = beyond(of, came_from, most);
-                answer = refuse_whole(answer, most, |row| is_beyond[row as usize]);
-            }
-            // Whose values a message may not say is known by the rows that the plugin was given.
-            let came_from = answer.came_from.as_deref();
-            let row_given = |row: u32| came_from.map_or(row, |rows| rows[row as usize]) as usize;
-            let told = answer.rejected.iter();
-            let told = told.map(|(row, reason)| (*row, hidden.keep_out(row_given(*row), reason)));
-            let told: Vec<_> = told.collect();
-            if let (Some(came_from), Some(number)) = (came_from, stage.multiplies) {
-                batch = repeated(batch, came_from, &stage, number)?;
-                records.repeat(rows, came_from);
-                for (_, column) in &mut raw {
-                    *column = repeat(column, came_from)?;
-                }
-            }
-            for (row, reason) in told {
-                rejected.push(batch.origins.reject(row as usize, &by, reason));
-            }
-            let fields = stage.writes.all.iter().zip(&answer.columns);
-            let fields = fields.map(|(node, column)| node.field_of(column.data_type()));
-            let fields: Vec<Field> = fields.collect();
-            batch.set_columns(fields.into_iter().zip(answer.columns).collect())?;
-            let rows_made = batch.rows();
-            if !answer.rejected.is_empty() || !answer.dropped.is_empty() {
-                let mut keep = vec![true; rows_made];
-                let gone = answer.rejected.iter().map(|(row, _)| row).chain(&answer.dropped);
-                for row in gone {
-                    keep[*row as usize] = false;
-                }
-                let keep = BooleanArray::new(BooleanBuffer::from(keep), None);
-                for (_, column) in &mut raw {
-                    *column = filter(column, &keep)?;
-                }
-                let refused = answer.rejected.iter().map(|(row, _)| *row);
-                records.keep(refused, answer.dropped.iter().copied(), &keep);
-                batch = batch.keep(&keep)?;
-            }
-            filtered += answer.dropped.len() as u64;
-            counts.rows_in += rows as u64;
-            counts.rows_made += rows_made as u64;
-            counts.rejected += answer.rejected.len() as u64;
-            counts.filtered += answer.dropped.len() as u64;
-            counts.time += started.elapsed();
-            watch(&stage.name, &batch, &raw);
+            underway = self.pass(at, underway)?;
+            watch(&self.stages[at].0.stage.name, &underway.batch, &underway.raw);
         }
+        Ok(underway)
+    }
+
+    /// Runs a batch through one stage.
+    fn pass(&mut self, at: usize, underway: Underway) -> Result<Underway, ArrowError> {
+        let Underway { mut batch, mut records, mut rejected, mut filtered, mut raw } = underway;
+        let to_come = self.has_to_come(at, &batch);
+        let (worker, counts) = &mut self.stages[at];
+        let started = Instant::now();
+        let rows = batch.rows();
+        let _span = tracing::info_span!(target: SPANS, "stage", stage = &*worker.stage.name, rows)
+            .entered();
+        let stage = worker.stage.clone();
+        let hidden = HiddenValues::of(&batch, &self.guarded, &raw, to_come);
+        worker.hidden = hidden.clone();
+        let mut answer = call_isolated(worker, &batch);
+        for name in self.guarded.iter().filter(|name| stage.writes_column(name)) {
+            if let Some(column) = batch.columns.column_by_name(name)
+                && has_new(name, column, &raw)
+            {
+                raw.push((name.clone(), column.clone()));
+            }
+        }
+        let by = Rejector {
+            stage: stage.name.clone(),
+            plugin_digest: Some(stage.digest.clone()),
+            plugin_set: self.plugin_set.clone(),
+            ingest_time: batch.ingest_time,
+        };
+        if let (Some(came_from), Some(of)) = (&answer.came_from, records.of_rows()) {
+            let most = stage.limits.max_rows_per_record as usize;
+            let is_beyond = beyond(of, came_from, most);
+            answer = refuse_whole(answer, most, |row| is_beyond[row as usize]);
+        }
+        // Whose values a message may not say is known by the rows that the plugin was given.
+        let came_from = answer.came_from.as_deref();
+        let row_given = |row: u32| came_from.map_or(row, |rows| rows[row as usize]) as usize;
+        let told = answer.rejected.iter();
+        let told = told.map(|(row, reason)| (*row, hidden.keep_out(row_given(*row), reason)));
+        let told: Vec<_> = told.collect();
+        if let (Some(came_from), Some(number)) = (came_from, stage.multiplies) {
+            batch = repeated(batch, came_from, &stage, number)?;
+            records.repeat(rows, came_from);
+            for (_, column) in &mut raw {
+                *column = repeat(column, came_from)?;
+            }
+        }
+        for (row, reason) in told {
+            rejected.push(batch.origins.reject(row as usize, &by, reason));
+        }
+        let fields = stage.writes.all.iter().zip(&answer.columns);
+        let fields = fields.map(|(node, column)| node.field_of(column.data_type()));
+        let fields: Vec<Field> = fields.collect();
+        batch.set_columns(fields.into_iter().zip(answer.columns).collect())?;
+        let rows_made = batch.rows();
+        if !answer.rejected.is_empty() || !answer.dropped.is_empty() {
+            let mut keep = vec![true; rows_made];
+            let gone = answer.rejected.iter().map(|(row, _)| row).chain(&answer.dropped);
+            for row in gone {
+                keep[*row as usize] = false;
+            }
+            let keep = BooleanArray::new(BooleanBuffer::from(keep), None);
+            for (_, column) in &mut raw {
+                *column = filter(column, &keep)?;
+            }
+            let refused = answer.rejected.iter().map(|(row, _)| *row);
+            records.keep(refused, answer.dropped.iter().copied(), &keep);
+            batch = batch.keep(&keep)?;
+        }
+        filtered += answer.dropped.len() as u64;
+        counts.rows_in += rows as u64;
+        counts.rows_made += rows_made as u64;
+        counts.rejected += answer.rejected.len() as u64;
+        counts.filtered += answer.dropped.len() as u64;
+        counts.time += started.elapsed();
+        Ok(Underway { batch, records, rejected, filtered, raw })
+    }
+}
+
+/// A batch on its way: what is left of it so far, and what became of the rest.
+#[derive(Clone)]
+struct Underway {
+    batch: Batch,
+    records: Records,
+    rejected: Vec<Rejected>,
+    filtered: u64,
+    raw: Vec<(String, ArrayRef)>,
+}
+
+impl Underway {
+    fn begin(mut batch: Batch) -> Result<Self, ArrowError> {
+        batch.columns = settled(batch.columns)?;
+        let records = Records::new(batch.rows());
+        Ok(Self { batch, records, rejected: Vec::new(), filtered: 0, raw: Vec::new() })
+    }
+
+    fn end(self) -> Result<Processed, ArrowError> {
+        let Self { batch, records, rejected, filtered, raw } = self;
         let records = records.end(batch.rows())?;
         Ok(Processed { batch, rejected, filtered, records, raw })
     }

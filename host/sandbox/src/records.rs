@@ -24,6 +24,7 @@ impl RecordCounts {
 }
 
 /// The records of a batch on its way.
+#[derive(Clone)]
 pub(super) struct Records {
     came_in: u64,
     /// What became of records while each was one row.
@@ -32,6 +33,7 @@ pub(super) struct Records {
 }
 
 /// Records of which some are several rows.
+#[derive(Clone)]
 struct Many {
     /// By row: its record.
     of: Vec<u32>,

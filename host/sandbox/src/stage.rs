@@ -85,6 +85,22 @@ impl Stage {
         self.writes.position(name).is_some()
     }
 
+    /// Whether it is the same, but for its secrets: what it makes of a batch then is the same too. Lookup tables
+    /// are the same where they were read once.
+    fn is(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.digest == other.digest
+            && self.rehearsal == other.rehearsal
+            && self.prepared == other.prepared
+            && self.reads == other.reads
+            && self.writes == other.writes
+            && self.written == other.written
+            && self.multiplies == other.multiplies
+            && Arc::ptr_eq(&self.lookups, &other.lookups)
+            && self.limits == other.limits
+            && self.life == other.life
+    }
+
     /// What the plugin is given of a batch.
     pub(crate) fn given(&self, batch: &Batch) -> Vec<Lowered<'_>> {
         lower(&batch.columns, &self.reads, self.contract == Contract::V0_2)
@@ -112,6 +128,13 @@ impl StageWorker {
             most_memory: 0,
             unreadable: BTreeMap::new(),
         }
+    }
+
+    /// Whether another makes the same of a batch.
+    pub(crate) fn does_as(&self, other: &Self) -> bool {
+        let has_secrets =
+            |worker: &Self| !worker.rehearses && worker.stage.config != worker.stage.rehearsal;
+        self.stage.is(&other.stage) && !has_secrets(self) && !has_secrets(other)
     }
 
     /// Runs the plugin over a batch or a piece of one, of which it is given this. The error is why the plugin,

@@ -3,7 +3,7 @@
 //! refused here, row by row.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{
     ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
@@ -15,15 +15,39 @@ use arrow::error::ArrowError;
 use super::nested::{Misfit, compare, lacking, may_be_absent};
 use super::{Refused, Rows};
 
-use clickmill_core::Digest;
 use clickmill_core::batch::{Batch, Positions, Reason};
 use clickmill_core::columns::{absent, fitted};
 use clickmill_core::path::Path;
 use clickmill_core::schema::{TableSchema, provenance};
+use clickmill_core::{Digest, lock};
 
 /// How to make rows of a table.
 pub struct Projection {
     schema: SchemaRef,
+    sources: Repeated,
+    plugin_sets: Repeated,
+}
+
+/// A column of one text in all rows, as it was made last. Batches of a source are mostly of one size: then they
+/// have it in memory together.
+#[derive(Default)]
+struct Repeated(Mutex<Option<StringArray>>);
+
+impl Repeated {
+    /// The column of so many rows, one at least.
+    fn of(&self, text: &str, rows: usize) -> ArrayRef {
+        let mut last = lock(&self.0);
+        // A part of a much larger one would pass for as large as that.
+        let serves = |known: &&StringArray| {
+            (rows..=2 * rows).contains(&known.len()) && known.value(0) == text
+        };
+        if let Some(known) = last.as_ref().filter(serves) {
+            return Arc::new(known.slice(0, rows));
+        }
+        let made = StringArray::new_repeated(text, rows);
+        *last = Some(made.clone());
+        Arc::new(made)
+    }
 }
 
 impl Projection {
@@ -49,7 +73,11 @@ impl Projection {
                 None => misfits.push(Misfit::Missing { column: at }),
             }
         }
-        if misfits.is_empty() { Ok(Self { schema: table.arrow() }) } else { Err(misfits) }
+        if !misfits.is_empty() {
+            return Err(misfits);
+        }
+        let (sources, plugin_sets) = (Repeated::default(), Repeated::default());
+        Ok(Self { schema: table.arrow(), sources, plugin_sets })
     }
 
     /// Makes rows of a batch. With them come those that lack a REQUIRED value.
@@ -70,10 +98,7 @@ impl Projection {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         for field in self.schema.fields() {
             let column: ArrayRef = match field.name().as_str() {
-                provenance::SOURCE => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
-                    &*batch.origins.source,
-                    rows,
-                ))),
+                provenance::SOURCE => self.sources.of(&batch.origins.source, rows),
                 provenance::SOURCE_LINE => match &batch.origins.positions {
                     Positions::Lines(lines) => Arc::new(Int64Array::from_iter_values(
                         lines.iter().map(|line| *line as i64),
@@ -94,9 +119,7 @@ impl Projection {
                         Arc::new(times.with_timezone("UTC"))
                     }
                 },
-                provenance::PLUGIN_SET => Arc::new(StringArray::from_iter_values(
-                    std::iter::repeat_n(plugin_set.as_str(), rows),
-                )),
+                provenance::PLUGIN_SET => self.plugin_sets.of(plugin_set.as_str(), rows),
                 provenance::INGESTED_AT => {
                     let time = batch.ingest_time.get();
                     let times = TimestampMicrosecondArray::from_value(time, rows);

@@ -3,7 +3,7 @@
 //! Both ends are the plugin's hot path, and written for a component: there a `memcpy` or `memcmp` of
 //! unknown length is a call, while a copy or comparison of known length is an instruction or two.
 
-use clickmill_plugin::{Batch, Column, Fault, Text, Values};
+use clickmill_plugin::{Batch, Column, Dictionary, Fault, Text, Values};
 
 /// The column of that name, which the configuration made sure is there.
 pub(crate) fn column<'b>(batch: &'b Batch, name: &str) -> Result<&'b Column, Fault> {
@@ -88,8 +88,16 @@ fn slot_of(hash: u32, probe: usize, table: &[u32]) -> usize {
     (hash as usize).wrapping_add(probe) & (table.len() - 1)
 }
 
-/// A column of texts: per row `values[id]`, null where that is `None`.
+/// How many rows there are for each value where a column is handed over as a dictionary. With fewer, telling
+/// the values apart costs more than writing them out.
+const LEAST_ROWS: usize = 16;
+
+/// A column of texts: per row `values[id]`, null where that is `None`. Few values of many rows are a
+/// dictionary: then a row is four bytes, and a text is copied and checked once.
 pub(crate) fn gather(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Result<Column, Fault> {
+    if values.len() * LEAST_ROWS <= ids.len() {
+        return dictionary(name, ids, values);
+    }
     let sizes: Vec<(u64, bool)> =
         values.iter().map(|value| (value.map_or(0, <[u8]>::len) as u64, value.is_none())).collect();
     let (mut end, mut some_null) = (0, false);
@@ -111,6 +119,29 @@ pub(crate) fn gather(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Resul
     };
     let validity = some_null.then(|| validity(ids, values)).flatten();
     Ok(Column::new(name, Values::Texts(text), validity))
+}
+
+fn dictionary(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Result<Column, Fault> {
+    let written = |values: &[Option<&[u8]>]| {
+        let places: Vec<u32> = (0..values.len() as u32).collect();
+        copy_exact(&places, values, 0)
+    };
+    // Many user agents have one browser, and two codes may have the same name.
+    let all = Column::new(name, Values::Texts(written(values)), None);
+    let Distinct { ids: numbers, first } = distinct(&all, text(&all)?);
+    let (indices, texts) = if first.len() == values.len() {
+        (ids.to_vec(), text(&all)?.clone())
+    } else {
+        let places: Vec<u32> = numbers.iter().map(|number| number - 1).collect();
+        let first: Vec<Option<&[u8]>> = first.iter().map(|at| values[*at]).collect();
+        (ids.iter().map(|id| places[*id as usize]).collect(), written(&first))
+    };
+    // Mostly no row is null, which the least id tells.
+    let least = ids.iter().fold(u32::MAX, |least, id| least.min(*id)) as usize;
+    let may_be_null = values.iter().enumerate().any(|(id, value)| id >= least && value.is_none());
+    let validity = may_be_null.then(|| validity(ids, values)).flatten();
+    let values = Values::Dictionary(Dictionary { indices, values: texts });
+    Ok(Column::new(name, values, validity))
 }
 
 /// Copies `N` bytes per row whatever the value's length: what is too much is overwritten by the next.

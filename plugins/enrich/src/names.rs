@@ -175,11 +175,12 @@ impl Codes {
     }
 
     fn of_int64s(column: &Column, codes: &[i64]) -> Self {
-        // Codes mostly lie close together: those around the first one are looked up by their place.
-        const NEAR: usize = 4096;
+        // Codes mostly lie close together: those around the first one are looked up by their place. Few rows have
+        // few codes: what is touched here is cleared when the call has ended.
+        let around = codes.len().next_power_of_two().clamp(512, 4096);
         let first = (0..codes.len()).find(|row| column.is_valid(*row));
-        let least = first.map_or(0, |row| codes[row].wrapping_sub(NEAR as i64 / 2));
-        let mut near = vec![0_u32; NEAR];
+        let least = first.map_or(0, |row| codes[row].wrapping_sub(around as i64 / 2));
+        let mut near = vec![0_u32; around];
         let mut far = HashMap::new();
         let mut keys = Vec::new();
         let mut add = |code: i64| {
@@ -188,7 +189,7 @@ impl Codes {
         };
         let ids = ids(column, codes, |code| {
             let place = code.wrapping_sub(least) as u64;
-            match near.get_mut(place.min(NEAR as u64) as usize) {
+            match near.get_mut(place.min(around as u64) as usize) {
                 Some(id) => {
                     if *id == 0 {
                         *id = add(code);

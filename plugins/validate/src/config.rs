@@ -281,6 +281,21 @@ impl<'de> Deserialize<'de> for Entry {
     }
 }
 
+impl Config {
+    /// One that was found to be right before, so no problem is to be told with its place: its rules are read as
+    /// they are written, and not as values that rules are made of then.
+    pub(crate) fn accepted(json: &str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Accepted {
+            rules: Vec<RuleConfig>,
+            #[serde(default)]
+            sensitive: Vec<String>,
+        }
+        let Accepted { rules, sensitive } = serde_json::from_str(json)?;
+        Ok(Self { rules: rules.into_iter().map(|rule| Entry(Ok(rule))).collect(), sensitive })
+    }
+}
+
 impl RuleConfig {
     /// The one check of the rule.
     pub(crate) fn kind(&mut self) -> Result<Kind, String> {

@@ -9,7 +9,8 @@ use clickmill_plugin::is_within;
 use clickmill_plugin::prelude::*;
 
 use crate::config::Operator;
-use crate::rule::{Check, DAY, Rule, characters, key};
+use crate::rule::{Check, DAY, Rule, characters};
+use crate::starts::key;
 
 /// The most characters of a value that are told.
 const MAX_VALUE: usize = 64;

@@ -13,6 +13,7 @@ mod describe;
 mod levels;
 mod pattern;
 mod rule;
+mod starts;
 mod words;
 
 #[cfg(test)]
@@ -35,6 +36,9 @@ pub struct Validate {
 /// The most of what a row breaks that a message tells: a list may have very many elements.
 const MAX_TOLD: usize = 32;
 
+/// What is prepared begins with this: it is never nothing, which would have a call be configured from the start.
+const ACCEPTED: u8 = 1;
+
 /// A rule that a row breaks.
 struct Failure {
     row: u32,
@@ -55,18 +59,25 @@ impl Plugin for Validate {
         Ok(Self { rules, sensitive })
     }
 
-    /// The automata of the patterns.
+    const DICTIONARIES: bool = true;
+
+    /// That the rules are right, and the automata of their patterns.
     fn prepare(&self) -> Vec<u8> {
-        pattern::to_bytes(self.rules.iter().filter_map(|rule| match &rule.check {
-            Check::Pattern(pattern) => Some(pattern),
-            _ => None,
-        }))
+        let mut prepared = vec![ACCEPTED];
+        prepared.extend(pattern::to_bytes(self.rules.iter().filter_map(
+            |rule| match &rule.check {
+                Check::Pattern(pattern) => Some(pattern),
+                _ => None,
+            },
+        )));
+        prepared
     }
 
     fn restore(config: &str, prepared: &[u8], available: &[ColumnSpec]) -> Result<Self, Problems> {
-        let config: Config =
-            serde_json::from_str(config).map_err(|error| vec![error.to_string()])?;
-        let automata = pattern::from_bytes(prepared)
+        let config = Config::accepted(config).map_err(|error| vec![error.to_string()])?;
+        let automata = prepared
+            .strip_prefix(&[ACCEPTED])
+            .and_then(pattern::from_bytes)
             .ok_or_else(|| vec!["what was prepared is not whole".to_owned()])?;
         let sensitive = config.sensitive.clone();
         let rules = check::check(config, available, automata)?;
@@ -83,7 +94,12 @@ impl Plugin for Validate {
         needs
     }
 
-    fn process(&self, batch: Batch) -> Result<Output, Fault> {
+    fn process(&self, mut batch: Batch) -> Result<Output, Fault> {
+        for path in self.rules.iter().flat_map(Rule::plain) {
+            if let Some(at) = batch.index(path) {
+                batch.columns[at].make_plain();
+            }
+        }
         let mut failures = Vec::new();
         for (place, rule) in self.rules.iter().enumerate() {
             rule.run(&batch, |value, row, part| {

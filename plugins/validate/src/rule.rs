@@ -7,7 +7,8 @@ use clickmill_plugin::prelude::*;
 
 use crate::config::{Action, Operator};
 use crate::pattern::Pattern;
-use crate::words::{Allowed, TextMap, same};
+use crate::starts;
+use crate::words::{Allowed, TextMap, others_of, same};
 
 /// A rule whose columns exist and have the right types.
 pub(crate) struct Rule {
@@ -84,6 +85,17 @@ impl Rule {
     /// The columns it reads.
     pub(crate) fn reads(&self) -> impl Iterator<Item = &ColumnSpec> {
         self.columns.iter().chain(self.when.as_ref().map(|when| &when.column))
+    }
+
+    /// Its columns that it wants value by value, should they be dictionaries: what they hold is compared with
+    /// another column.
+    pub(crate) fn plain(&self) -> impl Iterator<Item = &str> {
+        let count = match &self.check {
+            Check::Compare(_) => 2,
+            Check::Starts { .. } => 1,
+            _ => 0,
+        };
+        self.columns.iter().take(count).map(|column| column.path.as_str())
     }
 
     /// The column at fault.
@@ -203,12 +215,18 @@ impl Check {
                     }
                 }
             }
+            (Self::Pattern(pattern), Values::Dictionary(texts)) => {
+                others_of(texts, |value| pattern.is_match(value), fail);
+            }
             (Self::Length { min, max, .. }, Values::Texts(text)) => {
                 for row in 0..column.len() {
                     if !has_length(text.get(row), *min, *max) {
                         fail(row);
                     }
                 }
+            }
+            (Self::Length { min, max, .. }, Values::Dictionary(texts)) => {
+                others_of(texts, |value| has_length(value, *min, *max), fail);
             }
             (Self::Window { past, future }, Values::Timestamps(values)) => {
                 let first = past.map_or(i64::MIN, |past| ingest_time.saturating_sub(past));
@@ -229,34 +247,8 @@ impl Check {
                 }
             }
             (Self::Starts { prefixes, strict }, Values::Texts(text)) => {
-                let Some(by) = others.first() else {
-                    return;
-                };
-                let mut decimal = String::new();
-                // The value before and its prefix: a session stays in a category for a while.
-                let mut last: Option<(&[u8], Option<&[u8]>)> = None;
-                for row in 0..column.len() {
-                    let prefix_of = |value: &[u8]| prefixes.get(value).map(AsRef::as_ref);
-                    let prefix = if matches!(by.values, Values::Texts(_)) {
-                        let Some(value) = by.bytes(row) else { continue };
-                        match last {
-                            Some((seen, prefix)) if same(seen, value) => prefix,
-                            _ => last.insert((value, prefix_of(value))).1,
-                        }
-                    } else {
-                        let Some(value) = key(by, row, &mut decimal) else { continue };
-                        prefix_of(value)
-                    };
-                    let keeps = match prefix {
-                        Some(prefix) => {
-                            let start = text.get(row).get(..prefix.len());
-                            start.is_some_and(|start| same(start, prefix))
-                        }
-                        None => !strict,
-                    };
-                    if !keeps {
-                        fail(row);
-                    }
+                if let Some(by) = others.first() {
+                    starts::others(text, by, prefixes, *strict, fail);
                 }
             }
             _ => {}
@@ -384,16 +376,5 @@ impl Operator {
             (Self::Gt, Some(ordering)) => ordering.is_gt(),
             (Self::Ge, Some(ordering)) => ordering.is_ge(),
         }
-    }
-}
-
-/// The text of the row in the column that decides, an integer's in `decimal`.
-pub(crate) fn key<'a>(by: &'a Column, row: usize, decimal: &'a mut String) -> Option<&'a [u8]> {
-    match by.int64(row) {
-        Some(number) => {
-            *decimal = number.to_string();
-            Some(decimal.as_bytes())
-        }
-        None => by.bytes(row),
     }
 }

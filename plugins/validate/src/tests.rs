@@ -8,6 +8,7 @@ use clickmill_plugin::prelude::*;
 use clickmill_plugin::testing;
 
 use crate::Validate;
+use crate::rule::{Check, Rule};
 
 const DAY: i64 = 86_400 * 1_000_000;
 const NOW: i64 = 20_000 * DAY + DAY / 2;
@@ -360,5 +361,44 @@ fn the_schema_describes_every_kind_of_rule() {
         "action",
     ] {
         assert!(schema.contains(&format!("\"{word}\":")), "{word}");
+    }
+}
+
+/// Limits and values of each kind, read as they are written.
+#[test]
+fn rules_that_were_accepted_are_the_same_when_they_are_read_again() {
+    let config = r#"{"sensitive": ["t"], "rules": [
+        {"required": {"columns": ["t", "n"]}, "code": "gone"},
+        {"enum": {"column": "n", "values": [1, -2]}, "action": "drop", "when": {"column": "t", "values": ["a"]}},
+        {"range": {"column": "n", "min": -9223372036854775808, "max": 1e3}},
+        {"range": {"column": "d", "min": "0.01", "max": 18446744073709551615}},
+        {"regex": {"column": "t", "pattern": "^a\\d$"}},
+        {"length": {"column": "t", "min": 1}},
+        {"compare": {"left": "n", "op": "le", "right": "d"}},
+        {"starts": {"column": "t", "by": "n", "prefixes": {"1": "a", "-2": "\""}, "strict": true}}]}"#;
+    let available = [("t", DataType::Text), ("n", DataType::Int64), ("d", DataType::Decimal)]
+        .map(|(path, data_type)| ColumnSpec { path: path.to_owned(), data_type, repeated: false });
+    let first = serde_json::from_str(config).expect("it is JSON");
+    let first = Validate::configure(first, &available).unwrap_or_else(|e| panic!("{e:?}"));
+    let again = Validate::restore(config, &first.prepare(), &available);
+    let again = again.unwrap_or_else(|e| panic!("{e:?}"));
+    assert_eq!(again.needs(), first.needs());
+    assert_eq!(again.prepare(), first.prepare());
+    assert_eq!(again.sensitive, first.sensitive);
+    for (again, first) in again.rules.iter().zip(&first.rules) {
+        assert_eq!(again.code, first.code);
+        assert_eq!(again.action, first.action);
+        let bounds = |rule: &Rule| match &rule.check {
+            Check::Int64Range { bounds, .. }
+            | Check::DecimalRange { bounds, .. }
+            | Check::Length { bounds, .. }
+            | Check::OneOf { listed: bounds, .. } => bounds.clone(),
+            _ => String::new(),
+        };
+        assert_eq!(bounds(again), bounds(first));
+    }
+    assert_eq!(again.rules.len(), first.rules.len());
+    for prepared in [&b""[..], b"\0", b"\x01\x01"] {
+        assert!(Validate::restore(config, prepared, &available).is_err(), "{prepared:?}");
     }
 }

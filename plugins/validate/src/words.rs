@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use clickmill_plugin::{Column, Values};
+use clickmill_plugin::{Column, Dictionary, Values};
 
 /// The values that a text or int64 column may have.
 pub(crate) enum Allowed {
@@ -41,6 +41,9 @@ impl Allowed {
                     }
                 }
             }
+            (Self::Texts(allowed), Values::Dictionary(texts)) => {
+                others_of(texts, |value| allowed.contains(value), other);
+            }
             (Self::Int64s(allowed), Values::Int64s(values)) => {
                 for (row, value) in values.iter().enumerate() {
                     if !allowed.contains(value) {
@@ -60,6 +63,27 @@ impl Allowed {
                 column.int64(row).is_some_and(|value| allowed.contains(&value))
             }
         }
+    }
+}
+
+/// What is made of each text of a dictionary.
+pub(crate) fn of_each<'t, T>(texts: &'t Dictionary, make: impl Fn(&'t [u8]) -> T) -> Vec<T> {
+    let count = texts.values.offsets.len().saturating_sub(1);
+    (0..count).map(|at| make(texts.values.get(at))).collect()
+}
+
+/// Calls `other` for each row of a dictionary whose text is none of those that are allowed, or as it may be
+/// a null.
+pub(crate) fn others_of(
+    texts: &Dictionary,
+    is_allowed: impl Fn(&[u8]) -> bool,
+    mut other: impl FnMut(usize),
+) {
+    let allowed = of_each(texts, is_allowed);
+    if allowed.contains(&false) {
+        let is_allowed = |index: &u32| allowed.get(*index as usize).is_some_and(|is| *is);
+        let rows = texts.indices.iter().enumerate();
+        rows.filter(|(_, index)| !is_allowed(index)).for_each(|(row, _)| other(row));
     }
 }
 

@@ -54,9 +54,13 @@ impl Fitted {
         batch: Batch,
         watch: impl FnMut(&str, &Batch, &[(String, ArrayRef)]),
     ) -> Result<Transformed, ArrowError> {
+        self.finish(worker.run_watched(batch, watch)?)
+    }
+
+    /// What guard and projection leave of a batch that has been through the chain.
+    pub(crate) fn finish(&self, processed: Processed) -> Result<Transformed, ArrowError> {
         let plugin_set = self.chain.plugin_set();
-        let Processed { batch, mut rejected, filtered, records, raw } =
-            worker.run_watched(batch, watch)?;
+        let Processed { batch, mut rejected, filtered, records, raw } = processed;
         let (batch, stopped) = self.guard.stop(batch, &raw, plugin_set)?;
         rejected.extend(stopped);
         let (rows, lacking) = self.router.rows(batch, plugin_set)?;

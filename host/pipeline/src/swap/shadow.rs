@@ -21,7 +21,7 @@ use clickmill_config::Rules;
 use clickmill_core::Counted;
 use clickmill_core::batch::{Batch, Origins, Position, Rejected};
 use clickmill_core::schema::provenance;
-use clickmill_sandbox::ChainWorker;
+use clickmill_sandbox::{ChainWorker, Processed, StageCounts};
 use clickmill_tables::Rows;
 
 /// What would change. Numbers of rows; no values, since those may be secret.
@@ -49,8 +49,9 @@ pub struct Shadow {
     pub now: Rates,
 }
 
-/// Runs both over the batches, in slices beside the workers. A set that faults on them takes as long as it
-/// may for each: once they say that it does so too often by these rules, the rest is not looked at.
+/// Runs both over the batches, in slices beside the workers, and the stages that both begin with once. A set
+/// that faults on them takes as long as it may for each: once they say that it does so too often by these
+/// rules, the rest is not looked at.
 pub(super) fn shadow(
     before: &Fitted,
     now: &Fitted,
@@ -61,8 +62,11 @@ pub(super) fn shadow(
     let mut found = Shadow::default();
     let mut workers = (ChainWorker::rehearsing(&before.chain), ChainWorker::rehearsing(&now.chain));
     for batch in batches {
-        let (old, old_rates) = slices.run(|| one(&mut workers.0, before, batch))?;
-        let (new, new_rates) = slices.run(|| one(&mut workers.1, now, batch))?;
+        let made = slices.run(|| workers.0.run_both(&mut workers.1, batch.clone()))?;
+        let [(old, old_rates), (new, new_rates)] = slices.run(|| {
+            let [old, new] = made;
+            Ok::<_, ArrowError>([finished(before, old)?, finished(now, new)?])
+        })?;
         found.rows += batch.rows() as u64;
         found.before.add(&old_rates);
         found.now.add(&new_rates);
@@ -75,13 +79,13 @@ pub(super) fn shadow(
     Ok(found)
 }
 
-fn one(
-    worker: &mut ChainWorker,
+/// What a set makes of a batch in the end, and what it made of it by counting.
+fn finished(
     fitted: &Fitted,
-    batch: &Batch,
+    (processed, counts): (Processed, Vec<StageCounts>),
 ) -> Result<(Transformed, Rates), ArrowError> {
-    let made = fitted.make(worker, batch.clone(), |_, _, _| {})?;
-    let (rejected, counts) = (made.rejected.len(), worker.take_counts());
+    let made = fitted.finish(processed)?;
+    let rejected = made.rejected.len();
     let rates = Rates::of(made.told(), rejected, made.filtered, made.routed(), &counts);
     Ok((made, rates))
 }

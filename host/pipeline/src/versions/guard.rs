@@ -32,7 +32,7 @@ use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
 use regex::Regex;
 
-use text::{Joined, Text, has_digits};
+use text::{Joined, Text, has_digits, written_out};
 
 use super::spelling::Spellings;
 use clickmill_config::{self as config, Dialect, Format};
@@ -186,6 +186,7 @@ impl Guard {
         if self.columns.is_empty() {
             return Ok((batch, Vec::new()));
         }
+        let batch = written_out(batch, &self.names)?;
         let found = self.find(&batch, raw)?;
         if found.is_empty() {
             return Ok((batch, Vec::new()));

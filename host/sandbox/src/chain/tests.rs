@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Int64Type, UInt32Type};
 use wasm_encoder::{BlockType, InstructionSink, MemArg};
 
 use super::*;
-use crate::change::NewComponent;
+use crate::change::{Change, NewComponent};
 use crate::engine::Engine;
 use crate::error::PluginError;
 use crate::library::Library;
@@ -69,16 +69,25 @@ fn drops_second(body: &mut InstructionSink<'_>) {
 
 type Does = fn(&mut InstructionSink<'_>);
 
-fn chain(engine: &Engine, stages: &[(Does, Does)]) -> Result<Chain, PluginError> {
-    let world = World::parse(CONTRACT_WIT).unwrap();
-    let stages = stages.iter().enumerate().map(|(at, (configure, process))| {
-        let bodies: [Body<'_>; 2] = [("configure", configure), ("process", process)];
-        let bytes = world.component(&bodies).into();
-        let component = NewComponent { path: "guest".into(), bytes, signature: None };
-        (Plugin::named(format!("guest{at}").parse().unwrap()), component, Vec::new())
+fn component((configure, process): &(Does, Does)) -> NewComponent {
+    let bodies: [Body<'_>; 2] = [("configure", configure), ("process", process)];
+    let bytes = World::parse(CONTRACT_WIT).unwrap().component(&bodies).into();
+    NewComponent { path: "guest".into(), bytes, signature: None }
+}
+
+fn library(engine: &Engine, stages: &[(Does, Does)]) -> Result<Library, PluginError> {
+    let stages = stages.iter().enumerate().map(|(at, does)| {
+        (Plugin::named(format!("guest{at}").parse().unwrap()), component(does), Vec::new())
     });
-    let library = Library::from_components(engine, stages.collect::<Vec<_>>())?;
+    Library::from_components(engine, stages.collect::<Vec<_>>())
+}
+
+fn configured(library: &Library) -> Result<Chain, PluginError> {
     library.configure(&batch(1).columns.schema(), &Secrets::new())
+}
+
+fn chain(engine: &Engine, stages: &[(Does, Does)]) -> Result<Chain, PluginError> {
+    configured(&library(engine, stages)?)
 }
 
 fn run(stages: &[(Does, Does)], rows: usize) -> Processed {
@@ -192,4 +201,55 @@ fn rows_that_came_of_a_row_are_refused_each_with_its_place() {
 fn a_plugin_that_did_not_say_that_it_makes_several_rows_makes_none() {
     let processed = run(&[(nothing, starts_at_none)], 1);
     assert_eq!(processed.rejected[0].reason.code, "plugin_bad_output");
+}
+
+/// As where a set is tried that differs in one stage.
+#[test]
+fn stages_that_two_chains_begin_with_are_run_once_for_both() {
+    let (_folder, engine) = engine();
+    let two: (Does, Does) = (multiplies, starts_at_none);
+    let library = library(&engine, &[two, (nothing, nothing), two]).unwrap();
+    let change = Change {
+        stage: "guest1".to_owned(),
+        component: Some(component(&(nothing, drops_second))),
+        ..Change::default()
+    };
+    let changed = library.with(vec![change]).unwrap();
+    let chains = [&library, &changed].map(|library| configured(library).unwrap());
+    let [mut one, mut other] = chains.each_ref().map(ChainWorker::rehearsing);
+    let both = one.run_both(&mut other, batch(3)).unwrap();
+    let told = |(processed, counts): &(Processed, Vec<StageCounts>)| {
+        let counts = counts.iter();
+        let counts = counts.map(|c| (c.rows_in, c.rows_made, c.filtered, c.faults, c.fuel));
+        (rows(processed), processed.filtered, processed.records, counts.collect::<Vec<_>>())
+    };
+    for (both, chain) in both.iter().zip(&chains) {
+        let mut alone = ChainWorker::rehearsing(chain);
+        let processed = alone.run(batch(3)).unwrap();
+        assert_eq!(told(both), told(&(processed, alone.take_counts())));
+    }
+    assert_ne!(rows(&both[0].0), rows(&both[1].0));
+    let has_run = |worker: &ChainWorker| {
+        let memory = worker.stages.iter().map(|(stage, _)| stage.most_memory);
+        memory.map(|memory| memory > 0).collect::<Vec<_>>()
+    };
+    assert_eq!(has_run(&one), [true, true, true]);
+    assert_eq!(has_run(&other), [false, true, true]);
+}
+
+#[test]
+fn chains_that_begin_otherwise_share_no_stage() {
+    let (_folder, engine) = engine();
+    let library = library(&engine, &[(nothing, nothing), (nothing, nothing)]).unwrap();
+    let change = Change {
+        stage: "guest0".to_owned(),
+        component: Some(component(&(nothing, drops_second))),
+        ..Change::default()
+    };
+    let changed = library.with(vec![change]).unwrap();
+    let [chain, changed] = [&library, &changed].map(|library| configured(library).unwrap());
+    let [one, other] = [&chain, &changed].map(ChainWorker::rehearsing);
+    assert!(!one.does_as(&other, 0, &batch(3)));
+    assert!(one.does_as(&other, 1, &batch(3)), "by itself the second is the same");
+    assert!(!one.does_as(&one, 2, &batch(3)), "there is none");
 }

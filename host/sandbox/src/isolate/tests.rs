@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use wasm_encoder::{BlockType, InstructionSink, MemArg};
 
-use crate::chain::{Chain, ChainWorker, Processed, StageCounts};
+use crate::chain::{Chain, ChainWorker, Processed};
 use crate::change::NewComponent;
+use crate::counts::StageCounts;
 use crate::engine::Engine;
 use crate::error::PluginError;
 use crate::library::Library;

@@ -209,3 +209,20 @@ fn text_is_no_json_and_json_is_text() {
     let said = misfits[0].to_string();
     assert_eq!(said, "column `raw` is JSON in the table, the chain gives Utf8");
 }
+
+#[test]
+fn a_text_of_all_rows_is_in_memory_once_for_batches_of_one_size() {
+    let repeated = Repeated::default();
+    let of = |text: &str, rows: usize| {
+        let column = repeated.of(text, rows);
+        let column = column.as_string::<i32>();
+        assert_eq!(column.iter().collect::<Vec<_>>(), vec![Some(text); rows]);
+        column.values().as_ptr()
+    };
+    let first = of("a", 8);
+    assert_eq!([of("a", 8), of("a", 4)], [first; 2]);
+    // Of another text, of more rows, or of far fewer.
+    assert_ne!(of("b", 8), first);
+    let more = of("b", 9);
+    assert_ne!(of("b", 4), more);
+}

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use super::{filled, shown};
 use crate::browser::Browser;
 use crate::support::{Dashboard, Scratch, plugins, root};
+use clickmill_core::Micros;
 
 /// Two bursts of clicks with half an hour between them, many of them refused.
 fn bursts() -> Scratch {
@@ -250,6 +251,37 @@ fn no_two_parts_share_a_colour_and_the_rest_is_one() {
     // Of the 23 that are left, c1 to c23, each has 1 at the one, and together 276 at the other.
     let wanted = json!([8, 23, "other", [23, 276], 7, 23, []]);
     assert_eq!(places, wanted);
+}
+
+/// When nothing gets through, the reasons matter most.
+#[test]
+fn rejections_are_told_of_a_day_on_which_all_is_refused() {
+    plugins();
+    let scratch = Scratch::new();
+    let clicks = root().join("host/pipelines/clicks.toml");
+    let now = Micros::now().get();
+    let load = |name: &str, at: i64, event_type: &str| {
+        let at = Micros::from(at).to_string();
+        let event = json!({
+            "event_id": name, "event_timestamp": at, "session_id": "s", "event_type": event_type,
+            "country": "PL", "url": "https://shop.example.com/",
+        });
+        let file = format!("{name}.ndjson");
+        scratch.write(&file, format!("{event}\n"));
+        let source = format!("source.uri={file}");
+        scratch.summary(&clicks, &[&source, "dead_letter.max_rejected_share=1.0"])
+    };
+    let two_days = 2 * 86_400_000_000;
+    assert_eq!(load("before", now - two_days, "page_view")["rows_out"], 1);
+    assert_eq!(load("now", now, "nobody knows this one")["rows_rejected"], 1);
+    let dashboard = Dashboard::start(&scratch, &[]);
+    let hour = 3_600_000_000;
+    let [from, to] = [now - hour, now + hour].map(|end| Micros::from(end).to_string());
+    let path = format!("/v1/dashboard/tiles/rejects_over_time?from={from}&to={to}");
+    let (_, answer) = dashboard.at.json(&path);
+    let rows = answer["rows"].as_array().unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (&row[1], &row[2])).collect();
+    assert_eq!(told, [(&json!("unknown_event_type"), &json!(1))], "{answer}");
 }
 
 #[test]

@@ -227,3 +227,30 @@ fn names_of_any_length_are_written_in_full() {
         assert_eq!(texts(&output, "n"), expected);
     }
 }
+
+#[test]
+fn few_texts_of_many_rows_are_a_dictionary() {
+    countries();
+    // The last two codes have one name in another table.
+    testing::lookup_table("sizes", &["code", "name"], &[&["9", "small"], &["29", "small"]]);
+    let codes = || (0..96).map(|row| [Some(9), Some(29), None][row % 3]);
+    let names = |table| json!({"names": [{"column": "c", "table": table, "to": "n"}]});
+    for (table, texts_of, distinct) in [
+        ("countries", [Some("Czech Republic"), Some("Poland"), None], 3),
+        ("sizes", [Some("small"), Some("small"), None], 2),
+    ] {
+        let output = run(names(table), vec![Column::int64s("c", codes())]);
+        let Values::Dictionary(dictionary) = &output.columns[0].values else {
+            panic!("{:?} is no dictionary", output.columns[0]);
+        };
+        // The nulls have one too, which nobody reads.
+        assert_eq!(dictionary.values.offsets.len() - 1, distinct, "{table}");
+        let expected: Vec<_> = (0..96).map(|row| texts_of[row % 3]).collect();
+        assert_eq!(texts(&output, "n"), expected, "{table}");
+    }
+    let output = run(names("countries"), vec![Column::int64s("c", codes().take(40))]);
+    assert!(matches!(output.columns[0].values, Values::Texts(_)), "too few rows");
+    let all_there = (0..96).map(|row| Some([9, 29][row % 2]));
+    let output = run(names("countries"), vec![Column::int64s("c", all_there)]);
+    assert_eq!(output.columns[0].validity, None);
+}

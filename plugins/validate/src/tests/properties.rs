@@ -50,6 +50,40 @@ proptest! {
     }
 
     #[test]
+    fn texts_of_a_dictionary_are_judged_as_if_they_were_written_out(
+        rows in prop::collection::vec((prop::option::of(0..7_u32), prop::option::of(0..7_u32)), 1..40),
+        strict in any::<bool>(),
+    ) {
+        const WORDS: [&str; 7] = ["a", "b", "ab", "ba", "", "é", "abc"];
+        let config = rule(&format!(
+            r#"{{"enum": {{"column": "t", "values": ["a", "ab", "é", ""]}}, "when": {{"column": "u", "values": ["a", "b"]}}}},
+               {{"regex": {{"column": "u", "pattern": "[ab]"}}, "action": "drop"}},
+               {{"length": {{"column": "u", "min": 1, "max": 2}}}},
+               {{"required": {{"columns": ["u"]}}}},
+               {{"compare": {{"left": "t", "op": "le", "right": "v"}}}},
+               {{"starts": {{"column": "t", "by": "u", "prefixes": {{"a": "b", "b": "ab"}}, "strict": {strict}}}}}"#,
+        ));
+        let plain = |name: &str, of: &dyn Fn(usize) -> Option<u32>| {
+            Column::texts(name, (0..rows.len()).map(|row| of(row).map(|word| WORDS[word as usize])))
+        };
+        let dictionary = |name: &str, of: &dyn Fn(usize) -> Option<u32>| {
+            let indices = (0..rows.len()).map(|row| of(row).unwrap_or(0)).collect();
+            Column::dictionary(name, indices, WORDS, plain(name, of).validity)
+        };
+        let (t, u) = (|row: usize| rows[row].0, |row: usize| rows[row].1);
+        let expected = run(&config, vec![plain("t", &t), plain("u", &u), plain("v", &u)]);
+        for columns in [
+            vec![dictionary("t", &t), dictionary("u", &u), dictionary("v", &u)],
+            vec![plain("t", &t), dictionary("u", &u), plain("v", &u)],
+            vec![dictionary("t", &t), plain("u", &u), dictionary("v", &u)],
+        ] {
+            let output = run(&config, columns);
+            prop_assert_eq!(&output.rejections, &expected.rejections);
+            prop_assert_eq!(&output.dropped, &expected.dropped);
+        }
+    }
+
+    #[test]
     fn any_text_and_pattern_pass_without_a_panic(text in any::<String>(), pattern in any::<String>()) {
         let pattern = serde_json::Value::String(pattern);
         let config = rule(&format!(

@@ -45,13 +45,8 @@ fn text(value: &str) -> ArrayRef {
     Arc::new(StringArray::from(vec![value]))
 }
 
-/// What becomes of a row: the message of its letter, where it is stopped.
-fn of_row(
-    guard: &Guard,
-    record: &str,
-    raw: &[(&str, ArrayRef)],
-    columns: &[(&str, ArrayRef)],
-) -> Option<String> {
+/// A row that is of a record.
+fn batch(record: &str, columns: &[(&str, ArrayRef)]) -> Batch {
     let columns = RecordBatch::try_from_iter(columns.iter().cloned()).expect("a batch");
     let block = Bytes::from(record.to_owned());
     let ranges = std::iter::once(0..block.len()).collect();
@@ -64,7 +59,17 @@ fn of_row(
         block,
         ranges,
     };
-    let batch = Batch { columns, origins, ingest_time: Micros::default() };
+    Batch { columns, origins, ingest_time: Micros::default() }
+}
+
+/// What becomes of a row: the message of its letter, where it is stopped.
+fn of_row(
+    guard: &Guard,
+    record: &str,
+    raw: &[(&str, ArrayRef)],
+    columns: &[(&str, ArrayRef)],
+) -> Option<String> {
+    let batch = batch(record, columns);
     let raw: Vec<(String, ArrayRef)> =
         raw.iter().map(|(name, column)| ((*name).to_owned(), column.clone())).collect();
     let (batch, mut stopped) = guard.stop(batch, &raw, &Digest::of(b"")).expect("a batch");
@@ -297,6 +302,15 @@ fn texts_that_come_as_a_dictionary_are_looked_through_too() {
     let of = |value: &str| of_row(&guard(&[]), "{}", &raw, &[("note", note(value))]);
     assert!(of("seen with maria-47110 there").is_some_and(|told| told.contains("`note`")));
     assert_eq!(of("seen with somebody there"), None);
+    // The table's own are written out for it; what is not of the table is left as it is.
+    let came = batch("{}", &[("note", note("a")), ("other", note("b"))]);
+    let (batch, _) = guard(&[]).stop(came, &[], &Digest::of(b"")).expect("a batch");
+    let is_plain = |name: &str| {
+        let column = batch.columns.column_by_name(name).expect("a column");
+        *column.data_type() == DataType::Utf8
+    };
+    assert_eq!([is_plain("note"), is_plain("other")], [true, false]);
+    assert_eq!(batch.columns.column(0).to_data(), text("a").to_data());
 }
 
 /// A record with a sensitive field and another, and a list of such records.

@@ -4,8 +4,13 @@ use std::cell::RefCell;
 
 use arrow::array::{Array, AsArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
 use regex::Regex;
 
+use clickmill_core::batch::Batch;
+use clickmill_core::columns::is_text;
 use clickmill_core::leaves::Leaf;
 use clickmill_core::words::{may_have_escapes, resolved, stands};
 
@@ -133,6 +138,25 @@ impl<'a> Text<'a> {
         let text = std::str::from_utf8(text).ok();
         self.form.zip(text).is_some_and(|(form, text)| form.is_match(text))
     }
+}
+
+/// The batch with the texts of these columns that came as dictionaries written out. The table gets them so
+/// anyway: it is done once for both.
+pub(super) fn written_out(mut batch: Batch, names: &[String]) -> Result<Batch, ArrowError> {
+    let schema = batch.columns.schema();
+    let columns = schema.fields().iter().zip(batch.columns.columns());
+    let mut plain = Vec::new();
+    for (field, column) in columns.filter(|(field, _)| names.contains(field.name())) {
+        let kind = field.data_type();
+        if is_text(kind) && *kind != DataType::Utf8 {
+            let field = field.as_ref().clone().with_data_type(DataType::Utf8);
+            plain.push((field, cast(column, &DataType::Utf8)?));
+        }
+    }
+    if !plain.is_empty() {
+        batch.set_columns(plain)?;
+    }
+    Ok(batch)
 }
 
 /// The values of each row of a list, one behind the other. Where one ends no word goes on.
