@@ -323,7 +323,6 @@ fn page(
             // is known here: they stay as they are.
             None => {
                 let keys: Vec<Key> = good.iter().cloned().collect();
-                let keys: Vec<Key> = good.iter().cloned().collect();
                 known.look_for(context, &keys)?;
                 let is_open = |key: &Key| good.contains(key) && !known.has(key);
                 let before = all.len();

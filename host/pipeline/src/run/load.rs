@@ -299,7 +299,7 @@ fn fill(
     let name = object.name().into();
     let mut decoder = Decoder::new(&pipeline.format, pipeline.batch, name, started_at, input)?;
     if decoder.holds_nothing() {
-        return Ok(Err(Outcome::Nothing));
+        return Ok(Filled::GivenUp(Outcome::Nothing));
     }
     let version = version.get_or_insert_with(|| slot.pick_for_object()).clone();
     let fitted = slot.fit(&version, decoder.schema())?;

@@ -198,11 +198,6 @@ print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())
             assert_eq!(folder.join("ours.py").is_file(), is_it);
         }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn versions_are_read_as_programs_tell_them() {
