@@ -856,6 +856,20 @@ fn an_identity_token_is_exchanged_by_the_server_that_gives_out_tokens() {
     let told = talk(&run(&scratch, &cache, &list), &scratch);
     assert!(!told.contains("run out"), "{told}");
 
+    // So it is where a helper keeps it, which has that in the place of a name.
+    let config = json!({ "credHelpers": { &registry.address: "of-a-test" } });
+    scratch.write("docker/config.json", config.to_string());
+    let helper = scratch.write(
+        "docker-credential-of-a-test",
+        "#!/bin/sh\ncat >/dev/null\necho '{\"Username\": \"<token>\", \"Secret\": \"the id/entity\"}'\n",
+    );
+    std::fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let mut by_helper = command(&scratch, &cache, &list);
+    by_helper.env("PATH", format!("{}:{path}", scratch.folder.path().display()));
+    let output = by_helper.output().unwrap();
+    assert!(output.status.success(), "{}", talk(&output, &scratch));
+
     // A registry that takes names and passwords only has no use for one.
     let basic =
         Liar::start(|_| Answer::new(401, "").with("WWW-Authenticate", "Basic realm=\"clicks\""));

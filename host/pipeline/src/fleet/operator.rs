@@ -225,9 +225,11 @@ impl Fleet {
             };
             let (by, at) = (actor.to_owned(), Micros::now().to_the_second());
             let decision = Decision { commit: false, by, why: why.to_owned(), at };
-            let is_first = self.place.decide(number, decision)?;
+            self.place.decide(number, decision)?;
             self.place.catch_up(&mut log)?;
-            if is_tried_out && is_first {
+            // Whoever gave it up first: what is in effect was not meant.
+            let is_committed = log.decision(number).is_some_and(|decision| decision.commit);
+            if is_tried_out && !is_committed {
                 return Ok(RolledBack::Trial(number));
             }
         }

@@ -75,7 +75,8 @@ impl Place {
                 if first > MAX_ENTRIES {
                     break;
                 }
-                let numbers = first..first + ahead;
+                // What somebody wrote behind the last is read by none, wherever they begin.
+                let numbers = first..(first + ahead).min(MAX_ENTRIES + 1);
                 let read = numbers.map(|number| async move {
                     let entry = self.get::<Entry>(&entry_path(number)).await?;
                     let decision = match &entry {
@@ -439,7 +440,8 @@ mod tests {
     #[test]
     fn a_full_log_takes_no_proposal_and_what_is_in_effect_can_be_taken_back() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let place = Place::over(Arc::new(InMemory::new()), runtime.handle());
+        let store = Arc::new(InMemory::new());
+        let place = Place::over(store.clone(), runtime.handle());
         let rollback = || {
             let (actor, reason, at) = (String::new(), String::new(), String::new());
             Entry::Rollback(Rollback { of: 1, actor, reason, at })
@@ -451,6 +453,15 @@ mod tests {
         assert!(place.enter(last + 1, rollback()).expect("entered"));
         assert!(place.enter(MAX_ENTRIES, rollback()).expect("entered"));
         assert!(full(place.enter(MAX_ENTRIES + 1, rollback())));
+        // What a stranger writes behind the last counts for nobody.
+        let bytes = rollback().written().expect("written");
+        for number in 1..=MAX_ENTRIES + 1 {
+            let (path, bytes) = (entry_path(number), Bytes::from(bytes.clone()));
+            runtime.block_on(store.put(&path, bytes.into())).expect("put");
+        }
+        let mut log = Log::default();
+        place.catch_up(&mut log).expect("a log");
+        assert_eq!(log.last(), MAX_ENTRIES);
     }
 
     #[test]

@@ -199,7 +199,14 @@ impl Slot {
             let running = self.read();
             let is = |other: &Version| Arc::ptr_eq(&version.record, &other.record);
             let before = match (&running.canary, &running.probation) {
-                (Some(canary), _) if is(&canary.version) => running.current.record.lately(),
+                (Some(canary), probation) if is(&canary.version) => {
+                    let rates = running.current.record.lately();
+                    match probation {
+                        // Beside one on trial it sees no more.
+                        Some(probation) if rates.rows < rules.min_rows => probation.rates.clone(),
+                        _ => rates,
+                    }
+                }
                 (_, Some(probation)) if is(&running.current) => probation.rates.clone(),
                 _ => return,
             };

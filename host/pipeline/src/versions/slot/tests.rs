@@ -122,6 +122,17 @@ fn what_is_on_trial_gets_all_batches_until_it_is_told() {
 }
 
 #[test]
+fn what_is_tried_beside_a_set_that_has_seen_few_rows_is_compared_with_the_one_before() {
+    let (slot, library) = slot();
+    count(&slot, 0);
+    let new = swap(&slot, &library, Rollout::All);
+    let bad = swap(&slot, &library, Rollout::Trial);
+    let seen = Rates { batches: 1, rows: 1000, rejected: 900, ..Rates::default() };
+    slot.count(&slot.pick(0), seen, &[]);
+    assert!(bad.was_rolled_back() && !new.was_rolled_back());
+}
+
+#[test]
 fn a_canary_of_objects_gets_its_share_and_then_all() {
     let (slot, library) = slot();
     let canary = swap(&slot, &library, Rollout::Canary { share: 0.25, time: HOUR });
