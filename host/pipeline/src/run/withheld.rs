@@ -9,7 +9,8 @@
 //! 3. The load that refuses nothing is committed, as any other.
 //!
 //! Killed at any of these steps, nothing of the load is visible, and it is made anew. What is remembered is
-//! gone then, and found again.
+//! gone then, and found again. What can be read but once, as standard input, is not loaded where a table
+//! refuses any of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use clickmill_config::Sink;
 use clickmill_core::Fault;
 use clickmill_core::batch::{Rejected, RowKey};
 use clickmill_sink::{Load, SinkError};
+use clickmill_source::Object;
 use clickmill_tables::{Routed, name_table};
 
 /// So often at most a load is made. Whether a table takes a row lies in the row, so that the second time
@@ -40,6 +42,28 @@ pub(crate) struct Withheld {
 #[derive(Debug, thiserror::Error)]
 #[error("the tables refused other rows each of {times} times that they were sent", times = MOST_TIMES)]
 struct NoEnd;
+
+/// What is read but once cannot be loaded again.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a table refuses {rows} rows that may go to others too, and `{object}` cannot be read once more, without them: load it from a file"
+)]
+struct ReadOnce {
+    rows: usize,
+    object: String,
+}
+
+/// Fails where a load cannot be made again, since its object is read but once: nothing of it is loaded.
+pub(super) fn check_read_again(
+    object: &Object,
+    refused: &[Vec<Rejected>],
+) -> Result<(), SinkError> {
+    let rows: usize = refused.iter().map(Vec::len).sum();
+    if rows == 0 || !object.is_read_once() {
+        return Ok(());
+    }
+    Err(SinkError::load(Fault::Input, ReadOnce { rows, object: object.uri.clone() }))
+}
 
 impl Withheld {
     /// Adds what the tables have refused now; the load is to be made again.
@@ -148,6 +172,15 @@ mod tests {
             (withheld.take_out(&mut rows).expect("rows").len(), rows.count())
         });
         assert_eq!(taken_out, [(1, 0), (0, 1)]);
+    }
+
+    #[test]
+    fn what_is_read_but_once_is_not_loaded_again() {
+        let stdin = Object::stdin();
+        check_read_again(&stdin, &[Vec::new(), Vec::new()]).expect("nothing is refused");
+        let refused = [Vec::new(), vec![refused("a@1")]];
+        let error = check_read_again(&stdin, &refused).expect_err("it is gone");
+        assert!(error.is_of_load() && error.to_string().contains("`stdin`"), "{error}");
     }
 
     #[test]
