@@ -62,7 +62,7 @@ impl Rows {
             let wanted = Wanted { limit: LETTERS, ..page.clone() };
             many = runtime.block_on(tables.ids_of(&wanted))?;
             // Between the letters of the page lie more than so many that were tried before.
-            if many.last() < of_page().last().as_ref() {
+            if many.last() < letters.last().map(|letter| &letter.letter_id) {
                 many.clear();
             }
         }
