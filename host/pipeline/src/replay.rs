@@ -308,6 +308,7 @@ fn page(
     let mut good: BTreeSet<Key> = rows.iter().flat_map(keys_of).collect();
     let is_to_write = !good.is_empty() || !strays.is_empty();
     if !dry_run && is_to_write {
+        let mut open = rows.clone();
         match load::write(context, chains, rows, &strays, &all)? {
             Some(refused) => {
                 for refused in refused {
@@ -324,7 +325,10 @@ fn page(
             None => {
                 let keys: Vec<Key> = good.iter().cloned().collect();
                 known.look_for(context, &keys)?;
-                let is_open = |key: &Key| good.contains(key) && !known.has(key);
+                // Of a row that goes to several tables, one may have had it before.
+                open.iter_mut().try_for_each(|rows| known.leave_out(rows))?;
+                let open: BTreeSet<Key> = open.iter().flat_map(keys_of).collect();
+                let is_open = |key: &Key| open.contains(key);
                 let before = all.len();
                 all.retain(|(_, key)| !key.as_ref().is_some_and(is_open));
                 done.letters -= (before - all.len()) as u64;

@@ -137,17 +137,21 @@ impl Tables {
         Ok(there)
     }
 
-    /// The id of the last letter that is wanted.
-    pub async fn last_of(&self, wanted: &Wanted<'_>) -> Result<Option<String>, SinkError> {
+    /// The ids of letters that are wanted, in their order. What was tried before is not left out.
+    pub async fn ids_of(&self, wanted: &Wanted<'_>) -> Result<Vec<String>, SinkError> {
         check_condition(wanted.condition)?;
-        let ids = wanted.those("letters.letter_id", &wanted.open());
-        let sql = format!("SELECT MAX(ids.letter_id) AS last_id FROM ({ids}) AS ids");
+        let Wanted { condition, limit, .. } = wanted;
+        let first = format!(
+            "letters.letter_id > @after AND ({condition}) \
+             ORDER BY letters.letter_id LIMIT {limit}"
+        );
+        let sql = wanted.those("letters.letter_id", &first);
         let found = self.query(&sql, &wanted.parameters(), WHAT).await?;
-        let last = found.rows.first().and_then(|row| row.first()).and_then(Json::as_str);
-        Ok(last.map(str::to_owned))
+        let ids = found.rows.iter().filter_map(|row| row.first().and_then(Json::as_str));
+        Ok(ids.map(str::to_owned).collect())
     }
 
-    /// The rows of letters that are in the table: of those that are wanted, however many, up to the id `last`.
+    /// The rows of letters that are in the table: of those that are wanted up to the id `last`.
     /// What was tried before is not left out.
     pub async fn rows_of_letters(
         &self,

@@ -143,6 +143,15 @@ impl Object {
         }
     }
 
+    /// Whether its bytes can be read but once: those of standard input or a pipe.
+    pub fn is_read_once(&self) -> bool {
+        match &self.origin {
+            Origin::File(listed) => !listed.is_regular,
+            Origin::Stdin => true,
+            Origin::Cloud(_) | Origin::Generator(_) => false,
+        }
+    }
+
     /// When it was written last, where it may be in the writing: a file. An object in Cloud Storage
     /// appears whole.
     pub fn may_grow(&self) -> Option<SystemTime> {
@@ -378,11 +387,23 @@ mod tests {
         let path = folder.path().join("a.csv");
         std::fs::write(&path, "x").expect("a file");
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let stays =
-            |path: &str| runtime.block_on(list(path, None)).expect("a list").objects[0].stays();
-        assert!(stays(&path.display().to_string()));
-        assert!(!stays("/dev/null"));
-        assert!(!Object::stdin().stays());
+        let object =
+            |path: &str| runtime.block_on(list(path, None)).expect("a list").objects.remove(0);
+        let (data, bad) = ("shop".to_owned(), "2%".to_owned());
+        let generated = Generated { data, rows: 1, seed: 1, bad };
+        let generator = Object::generator(&generated).expect("a generator");
+        for (object, stays, is_read_once) in [
+            (object(&path.display().to_string()), true, false),
+            (object("/dev/null"), false, true),
+            (Object::stdin(), false, true),
+            (generator, false, false),
+        ] {
+            assert_eq!(
+                (object.stays(), object.is_read_once()),
+                (stays, is_read_once),
+                "{object:?}"
+            );
+        }
     }
 
     #[test]

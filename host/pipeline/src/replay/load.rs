@@ -37,6 +37,12 @@ pub(super) fn write(
     letters.iter().for_each(|(id, _)| {
         hasher.update(id.as_bytes());
     });
+    if rows.is_empty() {
+        // New letters alone are another load than the rows of the same page.
+        strays.iter().for_each(|stray| {
+            hasher.update(format!("{:?}\0", key_of(stray)).as_bytes());
+        });
+    }
     let load_id: String = Digest::from(hasher.finalize()).short().into();
     let letters_table = context.pipeline.dead_letter.table.clone();
     let targets = Targets::of(sink, (letters_table, context.letters.schema.clone()));
@@ -63,15 +69,18 @@ pub(super) fn write(
         load.abandon();
         withheld.add(now)?;
     };
-    if count > 0 && refused.len() == count {
-        // None of it has happened: the next replay of these letters is to try it again. What would be a new
-        // letter comes along with it.
-        load.abandon();
-        return Ok(Some(refused));
-    }
     let lettered: BTreeSet<&Key> = letters.iter().filter_map(|(_, key)| key.as_ref()).collect();
     let late = refused.iter().filter(|refused| !lettered.contains(&key_of(refused)));
     let unlettered: Vec<Rejected> = strays.iter().chain(late).cloned().collect();
+    if count > 0 && refused.len() == count {
+        // None of it has happened: the next replay of these letters is to try it again. But for the new letters:
+        // the one that is there of their record may be filtered, and is not tried again then.
+        load.abandon();
+        if !unlettered.is_empty() {
+            write(context, chains, Vec::new(), &unlettered, letters)?;
+        }
+        return Ok(Some(refused));
+    }
     for letters in context.letters.rows(&unlettered) {
         load.write_dead_letters(letters?)?;
     }

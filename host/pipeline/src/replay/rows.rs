@@ -4,6 +4,8 @@
 //! A load is in all of its tables or in none. Of a stream into BigQuery a row that goes to several may be in
 //! some of them, where another refused it, and be a letter beside that: what it lacks is written, and no more.
 
+use std::collections::BTreeSet;
+
 use arrow::error::ArrowError;
 
 use super::chains::record_of;
@@ -11,7 +13,7 @@ use crate::context::Context;
 use clickmill_sink::{Key, Kinds, Letter, Present, SinkError, Wanted};
 use clickmill_tables::Routed;
 
-/// So many letters are asked for at once.
+/// So many letters are asked for at once, those that were tried before among them.
 const LETTERS: usize = 100_000;
 
 /// Rows that are in the tables, as far as was asked, and those that this replay has written since.
@@ -19,6 +21,8 @@ const LETTERS: usize = 100_000;
 pub(super) struct Rows {
     /// The id of the last letter that was asked for.
     last: String,
+    /// The ids of all of them.
+    asked: BTreeSet<String>,
     kinds: Kinds,
     /// By table: the pipeline's own, then those of its routes.
     tables: Vec<Present>,
@@ -35,27 +39,49 @@ impl Rows {
         is_last: bool,
     ) -> Result<(), SinkError> {
         let Some(end) = letters.last() else { return Ok(()) };
-        let kinds = Kinds::of(letters);
-        if end.letter_id <= self.last && self.kinds.hold(kinds) {
-            return Ok(());
+        if end.letter_id > self.last || !self.kinds.hold(Kinds::of(letters)) {
+            *self = Self::ask(context, page, letters, is_last)?;
         }
+        // Letters that have come since, or that meet a condition at one time and not at another.
+        let new = letters.iter().filter(|letter| !self.asked.contains(&letter.letter_id));
+        let new: Vec<Key> = new.filter_map(Letter::key).collect();
+        if new.is_empty() { Ok(()) } else { self.look_for(context, &new) }
+    }
+
+    /// Asks for the rows of a page's letters, and where more come behind it for those of as many as it may.
+    fn ask(
+        context: &Context,
+        page: &Wanted<'_>,
+        letters: &[Letter],
+        is_last: bool,
+    ) -> Result<Self, SinkError> {
         let (tables, runtime) = (&context.tables, &context.runtime);
-        let mut last = end.letter_id.clone();
+        let of_page = || letters.iter().map(|letter| letter.letter_id.clone());
+        let mut many = Vec::new();
         if !is_last {
-            let many = Wanted { limit: LETTERS, ..page.clone() };
-            last = last.max(runtime.block_on(tables.last_of(&many))?.unwrap_or_default());
+            let wanted = Wanted { limit: LETTERS, ..page.clone() };
+            many = runtime.block_on(tables.ids_of(&wanted))?;
+            // Between the letters of the page lie more than so many that were tried before.
+            if many.last() < letters.last().map(|letter| &letter.letter_id) {
+                many.clear();
+            }
         }
+        let kinds = Kinds::of(letters);
         let keys: Vec<Key> = letters.iter().filter_map(Letter::key).collect();
         let mut found = Vec::new();
         for (table, schema) in context.pipeline.sink.tables() {
-            found.push(if is_last {
-                runtime.block_on(tables.rows_of(table, schema, &keys, None))?
-            } else {
-                runtime.block_on(tables.rows_of_letters(table, schema, page, &last, kinds))?
+            found.push(match many.last() {
+                Some(last) => {
+                    runtime.block_on(tables.rows_of_letters(table, schema, page, last, kinds))?
+                }
+                None => runtime.block_on(tables.rows_of(table, schema, &keys, None))?,
             });
         }
-        *self = Self { last, kinds, tables: found };
-        Ok(())
+        if many.is_empty() {
+            many.extend(of_page());
+        }
+        let last = many.last().cloned().unwrap_or_default();
+        Ok(Self { last, asked: many.into_iter().collect(), kinds, tables: found })
     }
 
     /// Looks for rows of other letters, or of none, too.

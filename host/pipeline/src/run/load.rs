@@ -19,7 +19,7 @@ use super::judge::Judge;
 use super::line::{self, LineError};
 use super::stop::Stop;
 use super::transform::{Finished, Worker};
-use super::withheld::{Withheld, refused_once};
+use super::withheld::{Withheld, check_read_again, refused_once};
 use crate::context::Context;
 use crate::observe::status::Status;
 use crate::observe::summary::Counts;
@@ -341,6 +341,7 @@ fn fill(
         };
         found = late_refusals(&refused, judge, &mut counts, write)?;
         if again && found.is_none() {
+            check_read_again(object, &refused)?;
             withheld.add(refused.concat())?;
             return Ok(Filled::Again);
         }

@@ -57,9 +57,13 @@ pub(super) fn watch(
             known.tell_not_seen(listing.not_seen);
             let ready = known.ready(listing.objects);
             if !ready.is_empty() {
+                let names: Vec<String> = ready.iter().map(Object::name).collect();
                 let done = loader.load(ready, |failed| known.tell(failed))?;
                 known.finish(done.over);
                 done.failed.into_iter().for_each(|failed| known.set_aside(failed));
+                if ending.when_idle.is_some() {
+                    known.meet_again(&names);
+                }
                 // Those that hold nothing are known by now.
                 loader.summary.passed_over.clear();
                 last_arrival = Instant::now();
@@ -175,6 +179,15 @@ impl Known {
         self.over.extend(over);
     }
 
+    /// Has all objects be listed next where another run is at some of these: they may be nobody's by then, and
+    /// a run that ends when there is nothing to do has them to do.
+    fn meet_again(&mut self, names: &[String]) {
+        let is_open = |name: &String| !self.over.contains(name) && !self.aside.contains_key(name);
+        if names.iter().any(is_open) {
+            self.all_listed = None;
+        }
+    }
+
     fn set_aside(&mut self, failed: Failed) {
         let before = self.aside.get(&failed.name).map(|aside| aside.wait * 2);
         let wait = before.unwrap_or(self.watch.interval).min(LONGEST_WAIT);
@@ -256,6 +269,11 @@ mod tests {
         assert!(known.ready(Vec::new()).is_empty());
         assert_eq!(known.last_name().as_deref(), Some("stdin"));
         assert!(known.over.contains("gs://b/a.csv@1") && known.passed_over.contains("gs://b/x/"));
+        let names = ["gs://b/a.csv@1", "gs://b/b.csv@1"].map(str::to_owned);
+        known.meet_again(&names[..1]);
+        assert!(known.last_name().is_some());
+        known.meet_again(&names);
+        assert_eq!(known.last_name(), None, "another run is at one of them");
         known.begin_anew(&Listing::default());
         assert!(known.over.is_empty() && known.passed_over.is_empty());
     }
