@@ -86,7 +86,7 @@ impl Stage {
     }
 
     /// Whether it is the same, but for its secrets: what it makes of a batch then is the same too. Lookup tables
-    /// are the same where they were read once.
+    /// are the same where they were read once, or there are none.
     fn is(&self, other: &Self) -> bool {
         self.name == other.name
             && self.digest == other.digest
@@ -96,7 +96,7 @@ impl Stage {
             && self.writes == other.writes
             && self.written == other.written
             && self.multiplies == other.multiplies
-            && Arc::ptr_eq(&self.lookups, &other.lookups)
+            && self.lookups.are(&other.lookups)
             && self.limits == other.limits
             && self.life == other.life
     }

@@ -65,13 +65,13 @@ pub(super) fn compare(
         }
     }
     unknown(&fields, there, None, &mut misfits);
-    changes.extend(expiries(schema, found));
+    changes.extend(expiries(schema, found, &mut misfits));
     (changes, misfits)
 }
 
 /// Expiries that the file beside the schema names and the table has otherwise. One that it does not name is
 /// left: somebody has set it.
-fn expiries(schema: &TableSchema, found: &Table) -> Vec<Change> {
+fn expiries(schema: &TableSchema, found: &Table, misfits: &mut Vec<String>) -> Vec<Change> {
     let options = Json::Object(schema.options.clone());
     let Ok(wanted) = serde_json::from_value::<Table>(options) else { return Vec::new() };
     let mut changes = Vec::new();
@@ -98,10 +98,15 @@ fn expiries(schema: &TableSchema, found: &Table) -> Vec<Change> {
     if let Some(at) = wanted.expiration_time
         && found.expiration_time != Some(at)
     {
-        changes.push(Change::Expire {
-            what: format!("the table at {}", Micros::from(at.saturating_mul(1000))),
-            patch: json!({ "expirationTime": at.to_string() }),
-        });
+        let moment = Micros::from(at.saturating_mul(1000));
+        if moment <= Micros::now() {
+            // Somebody has given the table more time, and BigQuery would remove it at once.
+            misfits.push(format!("its `expirationTime`, {moment}, is over: name a later one"));
+        } else {
+            let what = format!("the table at {moment}");
+            let patch = json!({ "expirationTime": at.to_string() });
+            changes.push(Change::Expire { what, patch });
+        }
     }
     changes
 }

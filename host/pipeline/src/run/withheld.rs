@@ -145,7 +145,7 @@ mod tests {
                 positions: Positions::Lines(vec![2]),
                 places: None,
                 block: Bytes::new(),
-                ranges: vec![0..0],
+                ranges: std::iter::once(0..0).collect(),
             },
             ingest_time: Micros::default(),
             plugin_set: Digest::default(),

@@ -104,9 +104,9 @@ fn an_expiry_that_is_named_is_given_and_one_that_is_not_is_left() {
         serde_json::from_value(table).expect("a table")
     };
     let by_day = json!({ "type": "DAY", "field": "day", "expirationMs": "864000000" });
-    let named = with(json!({ "timePartitioning": by_day, "expirationTime": "1798761600000" }));
+    let named = with(json!({ "timePartitioning": by_day, "expirationTime": "4102444800000" }));
     let says = |schema: &TableSchema, found: &Table| -> Vec<(String, Json)> {
-        let changes = expiries(schema, found).into_iter();
+        let changes = expiries(schema, found, &mut Vec::new()).into_iter();
         changes
             .map(|change| match change {
                 Change::Expire { what, patch } => (what, patch),
@@ -115,8 +115,8 @@ fn an_expiry_that_is_named_is_given_and_one_that_is_not_is_left() {
             .collect()
     };
     // None, another, the same; and by what a table is partitioned is its own affair.
-    let table = "the table at 2027-01-01T00:00:00Z".to_owned();
-    let at = json!({ "expirationTime": "1798761600000" });
+    let table = "the table at 2100-01-01T00:00:00Z".to_owned();
+    let at = json!({ "expirationTime": "4102444800000" });
     let partitions = json!({ "type": "HOUR", "field": "day", "expirationMs": "864000000" });
     for before in [json!(null), json!("3600000")] {
         let mut now = json!({ "type": "HOUR", "field": "day" });
@@ -129,6 +129,11 @@ fn an_expiry_that_is_named_is_given_and_one_that_is_not_is_left() {
     }
     let same = there(partitions, at["expirationTime"].clone());
     assert!(says(&named, &same).is_empty());
+    // What is over is not given.
+    let past = with(json!({ "expirationTime": "1735689600000" }));
+    let mut misfits = Vec::new();
+    assert!(expiries(&past, &same, &mut misfits).is_empty());
+    assert_eq!(misfits, ["its `expirationTime`, 2025-01-01T00:00:00Z, is over: name a later one"]);
     // A table that is not partitioned is not made so, and what somebody has set stays.
     assert_eq!(says(&named, &found(old())), [(table, at)]);
     assert!(says(&schema(), &same).is_empty());
