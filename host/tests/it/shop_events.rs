@@ -233,10 +233,13 @@ fn what_is_beyond_the_limit_of_a_batch_is_a_letter_that_names_it_and_is_replayed
     assert!(summary["rows_out"].as_u64() > Some(0) && letters > 0, "{summary:#}");
     let told = scratch
         .query("SELECT DISTINCT code, errorMessage AS told FROM clickstream_analytics.dead_letter");
-    assert_eq!(told.len(), 1, "{told:#?}");
-    assert_eq!(told[0]["code"], "plugin_output_too_large");
-    let text = told[0]["told"].as_str().expect("a text");
-    assert!(text.contains("limit 500000 bytes for a batch, which its `max_output_bytes` raises"));
+    assert!(told.iter().all(|letter| letter["code"] == "plugin_output_too_large"), "{told:#?}");
+    // Where a row has a value such as 0000, that is taken out of the words of its letter.
+    let names_it = |letter: &Json| {
+        let wanted = "limit 500000 bytes for a batch, which its `max_output_bytes` raises";
+        letter["told"].as_str().is_some_and(|told| told.contains(wanted))
+    };
+    assert!(told.iter().any(names_it), "{told:#?}");
     // With the limit that is usual the same messages are rows.
     let pipeline = pipeline();
     let replay = ["dead-letter", "replay", &*pipeline, "--json"];
