@@ -134,10 +134,12 @@ impl BigQuery {
     #[track_caller]
     pub(crate) fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         let path = format!("/bigquery/v2/projects/{PROJECT}/queries");
-        let body = json!({ "query": sql, "useLegacySql": false, "maxResults": 100_000 });
+        let body = json!({ "query": sql, "useLegacySql": false, "maxResults": 10_000_000 });
         let answer = request(&self.rest, "POST", &path, Some(&body)).expect("an answer");
         let rows = answer["rows"].as_array().cloned().unwrap_or_default();
         assert!(answer["error"].is_null(), "{sql}: {answer:#}");
+        let all = answer["totalRows"].as_str().and_then(|rows| rows.parse().ok());
+        assert_eq!(rows.len(), all.unwrap_or(rows.len()), "{sql}");
         let value = |value: &Json| value["v"].as_str().map(str::to_owned);
         let values = |row: &Json| row["f"].as_array().into_iter().flatten().map(value).collect();
         rows.iter().map(values).collect()
