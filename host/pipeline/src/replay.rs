@@ -133,9 +133,8 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
     let (mut after, mut there) = (String::new(), Rows::default());
     loop {
         let wanted = wanted(context, &request.condition, &after);
-        let mut letters = context.runtime.block_on(context.tables.letters(&wanted))?;
-        let Some(last) = letters.last() else { break };
-        let last = last.letter_id.clone();
+        let mut letters = read(context, &wanted)?;
+        let Some(last) = letters.last().map(|letter| letter.letter_id.clone()) else { break };
         there.look(context, &wanted, &letters, letters.len() < PAGE)?;
         after = last;
         sealed::open_all(context, &mut letters)?;
@@ -154,7 +153,7 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
 pub fn explain(prepared: &PreparedPipeline, id: &str) -> Result<Explained, ReplayError> {
     let context = prepared.context();
     let condition = format!("letters.letter_id LIKE '{}%'", id.replace('\'', ""));
-    let letters = read(context, &condition, "")?;
+    let letters = read(context, &wanted(context, &condition, ""))?;
     let found = letters.len();
     // Before any is opened: of several none is shown.
     let mut letter = <[Letter; 1]>::try_from(letters)
@@ -193,7 +192,7 @@ pub fn record(
     recording: &Recording,
 ) -> Result<RecordedRows, ReplayError> {
     let context = prepared.context();
-    let mut letters = read(context, &recording.condition, "")?;
+    let mut letters = read(context, &wanted(context, &recording.condition, ""))?;
     letters.truncate(recording.letters);
     if letters.is_empty() {
         return Err(ReplayError::NoLetters { condition: recording.condition.clone() });
@@ -238,10 +237,11 @@ fn has_provenance(context: &Context) -> Result<(), ReplayError> {
 }
 
 /// A page of letters that are not resolved.
-fn read(context: &Context, condition: &str, after: &str) -> Result<Vec<Letter>, ReplayError> {
-    Ok(context.runtime.block_on(context.tables.letters(&wanted(context, condition, after)))?)
+fn read(context: &Context, wanted: &Wanted<'_>) -> Result<Vec<Letter>, ReplayError> {
+    Ok(context.runtime.block_on(context.tables.letters(wanted))?)
 }
 
+/// Which letters a page is of: those behind the id `after`.
 fn wanted<'a>(context: &'a Context, condition: &'a str, after: &'a str) -> Wanted<'a> {
     let pipeline = &context.pipeline;
     Wanted {
@@ -287,8 +287,9 @@ fn page(
     let Made { good: mut rows, mut strays } = chains.run(letters, &mut fates, |_, _, _, _| {})?;
     // Of a record that is several rows, some are in the table: what is missing is written, and no more.
     let asked: BTreeSet<Key> = keys.into_iter().collect();
-    let made = rows.iter().flat_map(keys_of).chain(strays.iter().map(key_of));
-    let others: Vec<Key> = made.filter(|key| !asked.contains(key)).collect();
+    let made: BTreeSet<Key> = rows.iter().flat_map(keys_of).collect();
+    let others = made.iter().cloned().chain(strays.iter().map(key_of));
+    let others: Vec<Key> = others.filter(|key| !asked.contains(key)).collect();
     if !others.is_empty() {
         known.look_for(context, &others)?;
     }
@@ -302,14 +303,12 @@ fn page(
         let known = context.runtime.block_on(known)?;
         strays.retain(|stray| !known.contains(&key_of(stray)));
     }
-    let made: BTreeSet<Key> = rows.iter().flat_map(keys_of).collect();
     rows.iter_mut().try_for_each(|rows| known.leave_out(rows))?;
     rows.retain(|rows| rows.count() > 0);
     let mut good: BTreeSet<Key> = rows.iter().flat_map(keys_of).collect();
     let is_to_write = !good.is_empty() || !strays.is_empty();
     if !dry_run && is_to_write {
-        let mut open = rows.clone();
-        match load::write(context, chains, rows, &strays, &all)? {
+        match load::write(context, chains, &rows, &strays, &all)? {
             Some(refused) => {
                 for refused in refused {
                     let key = key_of(&refused);
@@ -326,8 +325,8 @@ fn page(
                 let keys: Vec<Key> = good.iter().cloned().collect();
                 known.look_for(context, &keys)?;
                 // Of a row that goes to several tables, one may have had it before.
-                open.iter_mut().try_for_each(|rows| known.leave_out(rows))?;
-                let open: BTreeSet<Key> = open.iter().flat_map(keys_of).collect();
+                rows.iter_mut().try_for_each(|rows| known.leave_out(rows))?;
+                let open: BTreeSet<Key> = rows.iter().flat_map(keys_of).collect();
                 let is_open = |key: &Key| open.contains(key);
                 let before = all.len();
                 all.retain(|(_, key)| !key.as_ref().is_some_and(is_open));

@@ -19,7 +19,7 @@ use clickmill_tables::{Refused, Routed};
 pub(super) fn write(
     context: &Context,
     chains: &Chains<'_>,
-    rows: Vec<Routed>,
+    rows: &[Routed],
     strays: &[Rejected],
     letters: &[(String, Option<Key>)],
 ) -> Result<Option<Vec<Refused>>, ReplayError> {
@@ -57,7 +57,7 @@ pub(super) fn write(
         let begun = in_turn(runtime, &Stop::default(), tell, begin)?;
         let Some(Begun::Load(mut load)) = begun else { return Ok(None) };
         let mut refused = Vec::new();
-        for mut rows in rows.clone() {
+        for mut rows in rows.iter().cloned() {
             refused.extend(withheld.take_out(&mut rows)?);
             load.write(rows)?;
         }
@@ -77,7 +77,7 @@ pub(super) fn write(
         // the one that is there of their record may be filtered, and is not tried again then.
         load.abandon();
         if !unlettered.is_empty() {
-            write(context, chains, Vec::new(), &unlettered, letters)?;
+            write(context, chains, &[], &unlettered, letters)?;
         }
         return Ok(Some(refused));
     }

@@ -19,9 +19,7 @@ const LETTERS: usize = 100_000;
 /// Rows that are in the tables, as far as was asked, and those that this replay has written since.
 #[derive(Default)]
 pub(super) struct Rows {
-    /// The id of the last letter that was asked for.
-    last: String,
-    /// The ids of all of them.
+    /// The ids of the letters that were asked for.
     asked: BTreeSet<String>,
     kinds: Kinds,
     /// By table: the pipeline's own, then those of its routes.
@@ -39,7 +37,8 @@ impl Rows {
         is_last: bool,
     ) -> Result<(), SinkError> {
         let Some(end) = letters.last() else { return Ok(()) };
-        if end.letter_id > self.last || !self.kinds.hold(Kinds::of(letters)) {
+        let is_beyond = self.asked.last().is_none_or(|last| end.letter_id > *last);
+        if is_beyond || !self.kinds.hold(Kinds::of(letters)) {
             *self = Self::ask(context, page, letters, is_last)?;
         }
         // Letters that have come since, or that meet a condition at one time and not at another.
@@ -56,7 +55,6 @@ impl Rows {
         is_last: bool,
     ) -> Result<Self, SinkError> {
         let (tables, runtime) = (&context.tables, &context.runtime);
-        let of_page = || letters.iter().map(|letter| letter.letter_id.clone());
         let mut many = Vec::new();
         if !is_last {
             let wanted = Wanted { limit: LETTERS, ..page.clone() };
@@ -78,17 +76,16 @@ impl Rows {
             });
         }
         if many.is_empty() {
-            many.extend(of_page());
+            many.extend(letters.iter().map(|letter| letter.letter_id.clone()));
         }
-        let last = many.last().cloned().unwrap_or_default();
-        Ok(Self { last, asked: many.into_iter().collect(), kinds, tables: found })
+        Ok(Self { asked: many.into_iter().collect(), kinds, tables: found })
     }
 
     /// Looks for rows of other letters, or of none, too.
     pub(super) fn look_for(&mut self, context: &Context, keys: &[Key]) -> Result<(), SinkError> {
         for ((table, schema), present) in context.pipeline.sink.tables().zip(&mut self.tables) {
-            let found = context.tables.present(table, schema, keys, None);
-            context.runtime.block_on(found)?.into_iter().for_each(|key| present.insert(key));
+            let found = context.tables.rows_of(table, schema, keys, None);
+            present.extend(context.runtime.block_on(found)?);
         }
         Ok(())
     }

@@ -66,7 +66,7 @@ impl Present {
         self.0.entry(key.record).or_default().push(Some(key.place));
     }
 
-    /// Adds those of another table.
+    /// Adds others of the table.
     pub fn extend(&mut self, other: Self) {
         for (record, places) in other.0 {
             self.0.entry(record).or_default().extend(places);
