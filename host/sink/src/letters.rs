@@ -224,25 +224,21 @@ impl Rows<'_> {
 }
 
 impl Wanted<'_> {
+    /// What reads letters that are wanted and open, the first so many.
     fn sql(&self) -> String {
-        self.select(&self.open())
+        let Self { attempts, condition, limit, .. } = self;
+        self.select(&format!(
+            "letters.letter_id > @after AND ({condition}) \
+             AND letters.letter_id NOT IN (SELECT tried.letter_id FROM `{}`.`{}` AS tried WHERE tried.outcome <> 'rejected') \
+             ORDER BY letters.letter_id LIMIT {limit}",
+            attempts.dataset, attempts.table,
+        ))
     }
 
     /// Values of `@pipeline` and `@after`: parameters, since a table may hold any text for an id.
     fn parameters(&self) -> [(&'static str, Parameter); 2] {
         let text = |text: &str| Parameter::Text(Some(text.to_owned()));
         [("pipeline", text(self.pipeline)), ("after", text(self.after))]
-    }
-
-    /// Which letters are open that are wanted, the first so many.
-    fn open(&self) -> String {
-        let Self { attempts, condition, limit, .. } = self;
-        format!(
-            "letters.letter_id > @after AND ({condition}) \
-             AND letters.letter_id NOT IN (SELECT tried.letter_id FROM `{}`.`{}` AS tried WHERE tried.outcome <> 'rejected') \
-             ORDER BY letters.letter_id LIMIT {limit}",
-            attempts.dataset, attempts.table,
-        )
     }
 
     /// What is read of letters of the pipeline that meet a condition.
