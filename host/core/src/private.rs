@@ -95,7 +95,7 @@ pub fn may_write(others: u32, metadata: &Metadata) -> bool {
 }
 
 /// The link over which a path below a folder leads that is another user's, neither ours nor root's: whoever may write
-/// to the folder may have put it there, so that we remove what it leads to.
+/// to the folder may have put it there, so that we read or remove what it leads to.
 #[must_use]
 pub fn link_of_another(folder: &Path, path: &Path) -> Option<PathBuf> {
     let is_of_another =

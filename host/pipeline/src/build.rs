@@ -23,6 +23,7 @@ use super::observe::running::Running;
 use super::observe::status::Status;
 use super::observe::tap::Taps;
 use super::replay::attempts;
+use super::run::open::open_object;
 use super::swap::set_store::{SetStore, SetStoreError};
 use super::swap::watch::{self, AtStart};
 use super::swap::{Swaps, table};
@@ -35,7 +36,7 @@ use clickmill_audit as audit;
 use clickmill_config::{Pipeline, Place, Source, TableName};
 use clickmill_core::schema::{SchemaError, TableSchema};
 use clickmill_core::{Micros, causes};
-use clickmill_decode::{Decoder, messages};
+use clickmill_decode::messages;
 use clickmill_sandbox::Library;
 use clickmill_sink::Tables;
 use clickmill_source as source;
@@ -297,17 +298,10 @@ pub fn validate(mut pipeline: Pipeline, options: &Options) -> Result<Vec<String>
     };
     let Some(object) = object else { return Ok(Vec::new()) };
     let runtime = prepared.runtime.handle();
-    let input = match object.open(runtime, &Progress::default(), &Interrupt::default()) {
-        Ok(Some(input)) => input,
-        Ok(None) => return Ok(unchecked(format!("`{}` holds nothing", object.uri))),
-        Err(error) => return Ok(unchecked(error.to_string())),
-    };
-    let name = object.name().into();
-    match Decoder::new(&pipeline.format, pipeline.batch, name, Micros::default(), input) {
-        Ok(decoder) if decoder.holds_nothing() => {
-            Ok(unchecked(format!("`{}` holds nothing", object.uri)))
-        }
-        Ok(decoder) => prepared.fit(decoder.schema()).map(|()| Vec::new()),
+    let (progress, interrupt) = (Progress::default(), Interrupt::default());
+    match open_object(&object, pipeline, Micros::default(), runtime, &progress, &interrupt) {
+        Ok(Some(decoder)) => prepared.fit(decoder.schema()).map(|()| Vec::new()),
+        Ok(None) => Ok(unchecked(format!("`{}` holds nothing", object.uri))),
         Err(error) => Ok(unchecked(error.to_string())),
     }
 }

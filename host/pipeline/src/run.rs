@@ -14,6 +14,7 @@ pub(crate) mod line;
 pub(crate) mod load;
 mod load_failures;
 mod objects;
+pub(crate) mod open;
 mod reorder;
 pub(crate) mod stop;
 pub(crate) mod stream;

@@ -224,7 +224,7 @@ impl Rows<'_> {
 }
 
 impl Wanted<'_> {
-    /// The first so many letters that are wanted and open.
+    /// What reads letters that are wanted and open, the first so many.
     fn sql(&self) -> String {
         let Self { attempts, condition, limit, .. } = self;
         self.select(&format!(

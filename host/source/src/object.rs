@@ -184,9 +184,10 @@ impl Object {
         Ok(now.filter(|now| now.generation != self.generation && now.size != Some(0)))
     }
 
-    /// Opens it; `None` where it holds nothing but a byte order mark or line ends. Compression (gzip,
-    /// zstd) is told by content. The reader blocks, so it belongs on a thread of its own; `runtime` does
-    /// the waiting, which `interrupt` ends. Its errors hold a [`SourceError`].
+    /// Opens it; `None` where it is short and holds nothing but a byte order mark or line ends: of a longer
+    /// one who decodes it says so. Compression (gzip, zstd) is told by content. The reader blocks, so it
+    /// belongs on a thread of its own; `runtime` does the waiting, which `interrupt` ends. Its errors hold a
+    /// [`SourceError`].
     pub fn open(
         &self,
         runtime: &Handle,

@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 
 use clickmill_config::TableName;
-use clickmill_core::batch::{Origins, Positions, Reason, Rejected, Rejector};
+use clickmill_core::batch::{Origins, Positions, Reason, Rejected, Rejector, RowKey};
 use clickmill_core::{Digest, Micros, stage};
 
 /// Rows of a table, with what a dead letter of each would need.
@@ -74,8 +74,21 @@ impl Rows {
         self.refuse(out.iter().map(|(row, message)| (*row, reason(message))))
     }
 
-    /// Leaves rows out, by number: they are in the table already.
-    pub fn leave_out(&mut self, out: &[usize]) -> Result<(), ArrowError> {
+    /// Leaves rows out, by what tells them from each other. Returns how many those are.
+    pub fn leave_out_where(
+        &mut self,
+        is_out: impl Fn(&RowKey) -> bool,
+    ) -> Result<usize, ArrowError> {
+        let rows = 0..self.rows.num_rows();
+        let out: Vec<usize> = rows.filter(|row| is_out(&self.origins.key(*row))).collect();
+        if !out.is_empty() {
+            self.leave_out(&out)?;
+        }
+        Ok(out.len())
+    }
+
+    /// Leaves rows out, by number.
+    pub(super) fn leave_out(&mut self, out: &[usize]) -> Result<(), ArrowError> {
         let mut keep = vec![true; self.rows.num_rows()];
         for row in out {
             if let Some(kept) = keep.get_mut(*row) {

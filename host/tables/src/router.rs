@@ -92,8 +92,7 @@ impl Routed {
         self.origins().ranges.len()
     }
 
-    /// Leaves rows out of all tables, by their numbers among those of [`Routed::origins`]: they are there
-    /// already.
+    /// Leaves rows out of all tables, by their numbers among those of [`Routed::origins`].
     pub fn leave_out(&mut self, out: &[usize]) -> Result<(), ArrowError> {
         let Some(distinct) = &mut self.distinct else { return self.own.leave_out(out) };
         let known = out.iter().map(|row| distinct.key(*row)).collect();
@@ -125,12 +124,7 @@ impl Routed {
         let done: Vec<usize> = rows.filter(|row| is_done(&self.origins().key(*row))).collect();
         self.leave_out(&done)?;
         for (table, rows) in std::iter::once(&mut self.own).chain(&mut self.others).enumerate() {
-            let all = 0..rows.rows.num_rows();
-            let there: Vec<usize> =
-                all.filter(|row| is_there(table, &rows.origins.key(*row))).collect();
-            if !there.is_empty() {
-                rows.leave_out(&there)?;
-            }
+            rows.leave_out_where(|key| is_there(table, key))?;
         }
         Ok(())
     }
@@ -256,10 +250,7 @@ fn leave_out<'a>(
     known: &BTreeSet<RowKey>,
 ) -> Result<(), ArrowError> {
     for rows in tables {
-        let out = those_of(&rows.origins, known);
-        if !out.is_empty() {
-            rows.leave_out(&out)?;
-        }
+        rows.leave_out_where(|key| known.contains(key))?;
     }
     Ok(())
 }

@@ -48,17 +48,15 @@ impl Warehouse {
         }
         let mut loaded = HashSet::new();
         for id in load_ids {
-            let is_loaded = match self.on_disk(&self.ledger_path(id, target)) {
-                // A look at both ends costs microseconds, and nothing that depends on how many there are.
-                Some(file) => match has_both_ends(&file) {
-                    Ok(true) => {
-                        self.clear_loaded(id).await;
-                        true
-                    }
-                    Err(error) if error.kind() == ErrorKind::NotFound => false,
-                    Ok(false) | Err(_) => self.is_loaded(id, target).await?,
-                },
-                None => self.is_loaded(id, target).await?,
+            // A look at both ends costs microseconds, and nothing that depends on how many there are.
+            let file = self.on_disk(&self.ledger_path(id, target));
+            let is_loaded = match file.map(|file| has_both_ends(&file)) {
+                Some(Ok(true)) => {
+                    self.clear_loaded(id).await;
+                    true
+                }
+                Some(Err(error)) if error.kind() == ErrorKind::NotFound => false,
+                Some(Ok(false) | Err(_)) | None => self.is_loaded(id, target).await?,
             };
             if is_loaded {
                 loaded.insert(id.clone());

@@ -44,12 +44,17 @@ impl Csv {
         let reason = if bytes > self.max_record_bytes {
             too_large(bytes, self.max_record_bytes)
         } else {
-            reason(WRONG_FIELD_COUNT, format!("record has more than {} fields", self.ends.len()))
+            self.too_many_fields()
         };
         let line = self.line;
         self.line += 1 + lines::count_ends(&self.block[range.clone()]);
         self.at = next;
         self.malformed(range, line, reason)
+    }
+
+    /// Why a record is refused that has more fields than any may have.
+    fn too_many_fields(&self) -> Reason {
+        reason(WRONG_FIELD_COUNT, format!("record has more than {} fields", self.ends.len()))
     }
 
     /// The first line of the record at `at` is malformed by itself, and the next record begins after it.
@@ -79,7 +84,7 @@ impl Csv {
             let told = "a quote opens and is not closed where a field ends";
             reason(UNBALANCED_QUOTE, told.to_owned())
         } else {
-            reason(WRONG_FIELD_COUNT, format!("record has more than {} fields", self.ends.len()))
+            self.too_many_fields()
         };
         let line = self.line;
         // The line's number counts now: what is passed over of it later does not count again.

@@ -12,6 +12,7 @@ use super::frame::{Frame, FrameError, Kind};
 use super::said::{self, Named};
 use crate::run::load::LoadError;
 use crate::run::named;
+use crate::run::open::open_object;
 use crate::versions::fit::Fitted;
 use crate::versions::version::Version;
 use clickmill_core::Micros;
@@ -188,14 +189,10 @@ impl<'a> Elements<'a> {
         ingest_time: Micros,
     ) -> Result<Option<(Object, Decoder, Arc<Fitted>)>, LoadError> {
         let Executor { pipeline, runtime, slot, .. } = self.executor;
-        let Some(input) = object.open(runtime, &Progress::default(), &self.interrupt)? else {
-            return Ok(None);
-        };
-        let name = object.name().into();
-        let decoder = Decoder::new(&pipeline.format, pipeline.batch, name, ingest_time, input)?;
-        if decoder.holds_nothing() {
-            return Ok(None);
-        }
+        let progress = Progress::default();
+        let opened =
+            open_object(&object, pipeline, ingest_time, runtime, &progress, &self.interrupt)?;
+        let Some(decoder) = opened else { return Ok(None) };
         let fitted = slot.fit(version, decoder.schema())?;
         Ok(Some((object, decoder, fitted)))
     }

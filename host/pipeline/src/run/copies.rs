@@ -26,12 +26,7 @@ impl Copies {
         let mut left_out = 0;
         if !self.refused.is_empty() {
             for rows in rows.iter_mut() {
-                let is_refused = |row: &usize| self.refused.contains(&rows.origins.key(*row));
-                let out: Vec<usize> = (0..rows.rows.num_rows()).filter(is_refused).collect();
-                left_out += out.len() as u64;
-                if !out.is_empty() {
-                    rows.leave_out(&out)?;
-                }
+                left_out += rows.leave_out_where(|key| self.refused.contains(key))? as u64;
             }
             rows.retain(|rows| rows.rows.num_rows() > 0);
         }

@@ -17,6 +17,7 @@ use super::claim::Claim;
 use super::interrupted::Interrupted;
 use super::judge::Judge;
 use super::line::{self, LineError};
+use super::open::open_object;
 use super::stop::Stop;
 use super::transform::{Finished, Worker};
 use super::withheld::{Withheld, check_read_again, refused_once};
@@ -293,14 +294,8 @@ fn fill(
     let started_at = Micros::now();
     let interrupt = Interrupt::default();
     let _interrupted = Interrupted::by(stop, runtime, &interrupt);
-    let Some(input) = object.open(runtime, &status.progress, &interrupt)? else {
-        return Ok(Filled::GivenUp(Outcome::Nothing));
-    };
-    let name = object.name().into();
-    let mut decoder = Decoder::new(&pipeline.format, pipeline.batch, name, started_at, input)?;
-    if decoder.holds_nothing() {
-        return Ok(Filled::GivenUp(Outcome::Nothing));
-    }
+    let opened = open_object(object, pipeline, started_at, runtime, &status.progress, &interrupt)?;
+    let Some(mut decoder) = opened else { return Ok(Filled::GivenUp(Outcome::Nothing)) };
     let version = version.get_or_insert_with(|| slot.pick_for_object()).clone();
     let fitted = slot.fit(&version, decoder.schema())?;
     let plugin_set = fitted.chain.plugin_set().clone();

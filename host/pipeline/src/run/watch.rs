@@ -83,8 +83,8 @@ pub(super) fn watch(
     Ok(loader.summary)
 }
 
-/// What is known of a source's objects, by name with generation. Of those that are not listed any more
-/// nothing is kept.
+/// What is known of a source's objects, by name with generation. Once all are listed again, nothing is kept of
+/// those that are not among them.
 #[derive(Default)]
 struct Known {
     watch: Watch,
