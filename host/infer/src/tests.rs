@@ -30,6 +30,14 @@ fn pipeline(records: &Records) -> String {
     proposed(records).expect("a pipeline").swap_remove(0).1
 }
 
+/// The pipeline file of a CSV file whose second column has this name and these values.
+#[track_caller]
+fn pipeline_of_column(name: &str, values: &[&str]) -> String {
+    let names = vec!["first".to_owned(), name.to_owned()];
+    let row = |value: &&str| vec!["a".to_owned(), (*value).to_owned()];
+    pipeline(&Records::Csv { names, rows: values.iter().map(row).collect() })
+}
+
 #[test]
 fn names_of_the_data_are_data_in_what_is_written() {
     let names = ["${HOME}", "a\n# b", "q\"u\\o", "\u{7}"].map(str::to_owned).to_vec();
@@ -81,10 +89,7 @@ fn what_only_looks_like_a_number_stays_text() {
         ("gone", ["", "", ""], "text"),
         ("length", ["12 cm", "7 cm", "3.5 cm"], "text"),
     ] {
-        let names = vec!["first".to_owned(), name.to_owned()];
-        let row = |value: &str| vec!["a".to_owned(), value.to_owned()];
-        let rows = values.iter().map(|value| row(value)).collect();
-        let pipeline = pipeline(&Records::Csv { names, rows });
+        let pipeline = pipeline_of_column(name, &values);
         let column = format!("name = \"{name}\", type = \"{kind}\"");
         assert!(pipeline.contains(&column), "{column}: {values:?}: {pipeline}");
     }
@@ -98,9 +103,7 @@ fn what_is_cut_off_is_said() {
         (["1767225600123456789", "1767225600123456790"], ": nanoseconds, cut to microseconds"),
         (["2026-01-05T10:00:00.123456000Z", "2026-01-05T10:00:00Z"], ""),
     ] {
-        let names = vec!["first".to_owned(), "seen_at".to_owned()];
-        let rows = values.map(|value| vec!["a".to_owned(), value.to_owned()]).to_vec();
-        let pipeline = pipeline(&Records::Csv { names, rows });
+        let pipeline = pipeline_of_column("seen_at", &values);
         assert!(pipeline.contains(r#"name = "seen_at", type = "timestamp""#), "{pipeline}");
         assert_eq!(pipeline.contains("cut "), !wanted.is_empty(), "{pipeline}");
         assert!(pipeline.contains(wanted), "{pipeline}");

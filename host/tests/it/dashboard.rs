@@ -5,7 +5,6 @@ mod entered;
 mod nested;
 mod seen;
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
@@ -355,8 +354,7 @@ fn an_engine_that_cannot_be_built_is_told_of_once_and_not_built_for_each_tile() 
     let calls = scratch.path("calls");
     // A build is given no variable of ours.
     let script = format!("#!/bin/sh\necho \"$@\" >>'{}'\nexit 101\n", calls.display());
-    let cargo = scratch.write("cargo", script);
-    std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let cargo = scratch.program("cargo", script);
     let nowhere = scratch.path("nowhere/cargo");
     for (cargo, why, called) in [
         (&cargo, "cargo ended with exit status: 101", 1),

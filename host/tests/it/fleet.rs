@@ -27,6 +27,14 @@ impl Fleet {
         Self::of(Scratch::new(), clicks(), place)
     }
 
+    /// The same in a bucket of an emulator.
+    fn in_cloud_storage(storage: &Storage) -> Self {
+        let mut fleet = Self::new("gs://lake/fleets/");
+        let address = format!("http://{}", storage.address);
+        fleet.environment.push(("STORAGE_EMULATOR_HOST".to_owned(), address));
+        fleet
+    }
+
     fn of(scratch: Scratch, pipeline: PathBuf, place: &str) -> Self {
         let place = match place {
             folder if !folder.contains("://") => {
@@ -206,10 +214,7 @@ fn all_take_a_set_up_and_one_rollback_is_everyones_in_a_folder() {
 #[test]
 fn all_take_a_set_up_and_one_rollback_is_everyones_in_cloud_storage() {
     let storage = Storage::start(None);
-    let mut fleet = Fleet::new("gs://lake/fleets/");
-    let address = format!("http://{}", storage.address);
-    fleet.environment.push(("STORAGE_EMULATOR_HOST".to_owned(), address));
-    commits_and_goes_back(&fleet);
+    commits_and_goes_back(&Fleet::in_cloud_storage(&storage));
 }
 
 #[test]
@@ -269,6 +274,20 @@ fn proposed(fleet: &Fleet, key: &str, appears: impl Fn(&Path) -> bool) -> Proces
     proposal
 }
 
+/// Kills a replica while something is proposed. That ends, whichever way, and not later than it may take; another
+/// replica begins with what all run then.
+fn is_replaced(fleet: &Fleet, replicas: &mut Vec<Live>, at: usize, proposal: Process, step: &str) {
+    let mut killed = replicas.remove(at);
+    killed.child.kill().unwrap();
+    killed.child.wait().unwrap();
+    proposal.wait_with_output().unwrap();
+    let set = fleet.agree(replicas);
+    let next = fleet.replica();
+    assert_eq!(running(&next), set, "{step}");
+    next.wait_for_rows(1, 500);
+    replicas.push(next);
+}
+
 #[test]
 fn killed_at_every_step_the_others_agree_and_so_does_who_starts() {
     let fleet = Fleet::new("fleet");
@@ -288,16 +307,7 @@ fn killed_at_every_step_the_others_agree_and_so_does_who_starts() {
         let number = at as u64 + 1;
         let key = format!("k{}", at + 2);
         let proposal = proposed(&fleet, &key, |place| appears(place, number));
-        let mut killed = replicas.remove(0);
-        killed.child.kill().unwrap();
-        killed.child.wait().unwrap();
-        // It ends, whichever way, and not later than the deadline.
-        proposal.wait_with_output().unwrap();
-        let set = fleet.agree(&replicas);
-        let next = fleet.replica();
-        assert_eq!(running(&next), set, "{step}");
-        next.wait_for_rows(1, 500);
-        replicas.push(next);
+        is_replaced(&fleet, &mut replicas, 0, proposal, step);
     }
     // So is whoever asked.
     let place = fleet.scratch.path("fleet/clicks-stream/log/000005.json");

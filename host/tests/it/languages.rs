@@ -220,6 +220,29 @@ fn a_hostile_row_of_go_costs_no_other() {
     GO.passes("a_hostile_row_of_go_costs_no_other", &[("tests/cases.json", GO_CASES)]);
 }
 
+/// The letters of rows that each make one mistake, beside good ones: by the line of the hostile plugin that has such a
+/// mark of it, what the letter says. `None` where the plugin can't be built.
+fn mistakes(
+    language: &Language,
+    test: &str,
+    code: &str,
+    mistakes: &[(&str, &str)],
+    mark: impl Fn(&str) -> String,
+) -> Option<Vec<(usize, String)>> {
+    let rows: Vec<&str> = mistakes.iter().flat_map(|(what, _)| [*what, "good"]).collect();
+    let (_, letters) = language.letters(test, &rows)?;
+    assert_eq!(letters.len(), mistakes.len(), "{letters:#?}");
+    let told = letters.iter().zip(mistakes).map(|(letter, &(what, why))| {
+        assert_eq!(letter["code"], code, "{letters:#?}");
+        let message = letter["message"].as_str().unwrap();
+        assert!(message.contains(why), "{why}: {message}");
+        let mark = mark(what);
+        let line = language.hostile.lines().position(|line| line.contains(&mark)).unwrap() + 1;
+        (line, message.to_owned())
+    });
+    Some(told.collect())
+}
+
 /// A panic of the language's own is told at its place.
 #[test]
 fn a_panic_in_go_is_told_with_its_line() {
@@ -229,16 +252,10 @@ fn a_panic_in_go_is_told_with_its_line() {
         ("index", "index out of range"),
         ("nowhere", "nil pointer"),
     ];
-    let rows: Vec<&str> = panics.iter().flat_map(|(what, _)| [*what, "good"]).collect();
     let test = "a_panic_in_go_is_told_with_its_line";
-    let Some((_, letters)) = GO.letters(test, &rows) else { return };
-    assert_eq!(letters.len(), panics.len(), "{letters:#?}");
-    for (letter, (what, why)) in letters.iter().zip(panics) {
-        assert_eq!(letter["code"], "exception", "{letters:#?}");
-        let message = letter["message"].as_str().unwrap();
-        assert!(message.contains(why), "{why}: {message}");
-        let case = format!("case \"{what}\":");
-        let case = GO.hostile.lines().position(|line| line.contains(&case)).unwrap() + 1;
+    let case = |what: &str| format!("case \"{what}\":");
+    let told = mistakes(&GO, test, "exception", &panics, case).unwrap_or_default();
+    for (case, message) in told {
         let is_at = |line| message.ends_with(&format!("(plugin.go, line {line})"));
         assert!(is_at(case + 1) || is_at(case + 2), "behind line {case}: {message}");
     }
@@ -253,23 +270,16 @@ fn a_hostile_row_of_c_costs_no_other() {
 /// none.
 #[test]
 fn a_mistake_in_c_is_told_with_its_line() {
-    let mistakes = [
+    let wrong = [
         ("unannounced", "is set but not announced"),
         ("another type", "is announced with another type"),
         ("fail", "as asked"),
         ("assert", "Assertion failed: !always"),
     ];
-    let rows: Vec<&str> = mistakes.iter().flat_map(|(what, _)| [*what, "good"]).collect();
-    let Some((_, letters)) = C.letters("a_mistake_in_c_is_told_with_its_line", &rows) else {
-        return;
-    };
-    assert_eq!(letters.len(), mistakes.len(), "{letters:#?}");
-    for (letter, (what, why)) in letters.iter().zip(mistakes) {
-        assert_eq!(letter["code"], "plugin_trap", "{letters:#?}");
-        let message = letter["message"].as_str().unwrap();
-        assert!(message.contains(why), "{why}: {message}");
-        let case = format!("strcmp(word, \"{what}\")");
-        let case = C.hostile.lines().position(|line| line.contains(&case)).unwrap() + 1;
+    let test = "a_mistake_in_c_is_told_with_its_line";
+    let case = |what: &str| format!("strcmp(word, \"{what}\")");
+    let told = mistakes(&C, test, "plugin_trap", &wrong, case).unwrap_or_default();
+    for (case, message) in told {
         let is_at = |line| {
             message.contains(&format!("(plugin.c, line {line})"))
                 || message.contains(&format!("plugin.c: row: {line})"))

@@ -283,14 +283,10 @@ impl Language {
     /// A tool of the machine that is too old is told, and nothing is made of it.
     pub(crate) fn tells_of_an_old_one(&self, program: &str, version: &str, wanted: &str) {
         let scratch = Scratch::new();
-        let old = scratch.write(program, format!("#!/bin/sh\necho {version}\n"));
-        std::fs::set_permissions(&old, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .unwrap();
+        scratch.program(program, format!("#!/bin/sh\necho {version}\n"));
         scratch.done(&["plugin", "new", "ours", "--language", self.name]);
-        let path = std::env::var("PATH").unwrap();
-        let path = format!("{}:{path}", scratch.folder.path().display());
         let mut test = clickmill(&scratch, &["plugin", "test", "ours"]);
-        let output = test.env("PATH", path).output().unwrap();
+        let output = test.env("PATH", scratch.search_path()).output().unwrap();
         let told = talk(&output, &scratch);
         assert_eq!(output.status.code(), Some(3), "{told}");
         assert!(told.contains(wanted), "{told}");

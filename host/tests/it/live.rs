@@ -96,6 +96,15 @@ impl Live {
         });
     }
 
+    /// Waits until all versions together have seen more than so many rows.
+    #[track_caller]
+    pub(crate) fn wait_for_more_rows_than(&self, rows: u64) {
+        wait_until("rows of all versions", || {
+            let each = self.history().into_iter().filter_map(|version| version["rows"].as_u64());
+            each.sum::<u64>() > rows
+        });
+    }
+
     /// Ends it, and returns its summary.
     #[track_caller]
     pub(crate) fn end(mut self) -> Json {

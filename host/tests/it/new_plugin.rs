@@ -2,7 +2,7 @@
 //! and the language's own tools. That the way goes as its README says is in `readme.rs`.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -125,9 +125,7 @@ fn without_the_tools_of_the_language_it_is_told_what_to_install() {
     // A compiler without cargo, which knows the target.
     symlink(on_path("rustc").expect("rustc is there"), tools.join("rustc")).unwrap();
     check(installer);
-    let rustup = tools.join("rustup");
-    std::fs::write(&rustup, "#!/bin/sh\n").unwrap();
-    std::fs::set_permissions(&rustup, std::fs::Permissions::from_mode(0o755)).unwrap();
+    scratch.program("tools/rustup", "#!/bin/sh\n");
     check("rustup target add wasm32-unknown-unknown");
 }
 

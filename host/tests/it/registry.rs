@@ -57,6 +57,18 @@ fn refused(scratch: &Scratch, cache: &str, arguments: &[&str], exit: i32, why: &
     assert!(told.len() < 4000, "{told}");
 }
 
+/// Lists what a registry has with the credentials that a helper of Docker's keeps, as `gcloud auth configure-docker`
+/// has it.
+#[track_caller]
+fn lists_by_helper(scratch: &Scratch, cache: &str, address: &str, list: &[&str], helper: &str) {
+    let config = json!({ "credHelpers": { address: "of-a-test" } });
+    scratch.write("docker/config.json", config.to_string());
+    scratch.program("docker-credential-of-a-test", helper);
+    let mut list = command(scratch, cache, list);
+    let list = list.env("PATH", scratch.search_path()).output().unwrap();
+    assert!(list.status.success(), "{}", talk(&list, scratch));
+}
+
 /// A folder with `mask` as packages have it: component, golden cases, README.
 fn packed_mask(scratch: &Scratch) -> PathBuf {
     let folder = scratch.path("mask");
@@ -436,21 +448,10 @@ fn a_registry_with_passwords_is_shown_what_docker_keeps_for_it() {
     done(&scratch, &cache, &push);
     std::fs::remove_dir_all(scratch.path("docker")).unwrap();
     refused(&scratch, &cache, &["plugin", "pull", &tagged], 3, &["with no credentials"]);
-    // By a helper, as `gcloud auth configure-docker` has it.
     std::fs::create_dir_all(scratch.path("docker")).unwrap();
-    let config = json!({ "credHelpers": { &registry.address: "of-a-test" } });
-    scratch.write("docker/config.json", config.to_string());
-    let helper = scratch.write(
-        "docker-credential-of-a-test",
-        "#!/bin/sh\nread -r host\n[ -z \"$CLICKMILL_MASK_KEY\" ] || exit 1\necho '{\"ServerURL\": \"'\"$host\"'\", \"Username\": \"reader\", \"Secret\": \"open sesame\"}'\n",
-    );
-    std::fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let path = std::env::var("PATH").unwrap();
-    let mut list =
-        command(&scratch, &cache, &["plugin", "list", &format!("oci://{}/mask", registry.address)]);
-    let list = list.env("PATH", format!("{}:{path}", scratch.folder.path().display()));
-    let list = list.output().unwrap();
-    assert!(list.status.success(), "{}", talk(&list, &scratch));
+    let list = ["plugin", "list", &format!("oci://{}/mask", registry.address)];
+    let helper = "#!/bin/sh\nread -r host\n[ -z \"$CLICKMILL_MASK_KEY\" ] || exit 1\necho '{\"ServerURL\": \"'\"$host\"'\", \"Username\": \"reader\", \"Secret\": \"open sesame\"}'\n";
+    lists_by_helper(&scratch, &cache, &registry.address, &list, helper);
 }
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -857,18 +858,8 @@ fn an_identity_token_is_exchanged_by_the_server_that_gives_out_tokens() {
     assert!(!told.contains("run out"), "{told}");
 
     // So it is where a helper keeps it, which has that in the place of a name.
-    let config = json!({ "credHelpers": { &registry.address: "of-a-test" } });
-    scratch.write("docker/config.json", config.to_string());
-    let helper = scratch.write(
-        "docker-credential-of-a-test",
-        "#!/bin/sh\ncat >/dev/null\necho '{\"Username\": \"<token>\", \"Secret\": \"the id/entity\"}'\n",
-    );
-    std::fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let path = std::env::var("PATH").unwrap();
-    let mut by_helper = command(&scratch, &cache, &list);
-    by_helper.env("PATH", format!("{}:{path}", scratch.folder.path().display()));
-    let output = by_helper.output().unwrap();
-    assert!(output.status.success(), "{}", talk(&output, &scratch));
+    let helper = "#!/bin/sh\ncat >/dev/null\necho '{\"Username\": \"<token>\", \"Secret\": \"the id/entity\"}'\n";
+    lists_by_helper(&scratch, &cache, &registry.address, &list, helper);
 
     // A registry that takes names and passwords only has no use for one.
     let basic =

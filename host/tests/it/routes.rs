@@ -269,11 +269,15 @@ fn a_streams_rows_go_to_their_tables_and_each_to_one() {
     }
 }
 
-/// How many messages these tables have together.
-fn messages_of(scratch: &Scratch, tables: &[&str]) -> u64 {
+/// Asks how many messages these tables have together.
+pub(crate) fn messages_together(tables: &[&str]) -> String {
     let of = |table: &&str| format!("SELECT message_id FROM clickstream_analytics.{table}");
     let of = tables.iter().map(of).collect::<Vec<_>>().join(" UNION ALL ");
-    scratch.number(&format!("SELECT COUNT(DISTINCT message_id) AS n FROM ({of}) AS messages"))
+    format!("SELECT COUNT(DISTINCT message_id) FROM ({of}) AS messages")
+}
+
+fn messages_of(scratch: &Scratch, tables: &[&str]) -> u64 {
+    scratch.number(&messages_together(tables))
 }
 
 /// Every view of a product is a copy of a row of another table, and there is no other.

@@ -8,7 +8,8 @@ use serde_json::{Value as Json, json};
 
 use crate::cloud::{Cloud, MANY_STREAMS, signal, spawn, summary, wait_until};
 use crate::cloud_loads::Loads;
-use crate::support::{Process, root};
+use crate::routes::messages_together;
+use crate::support::{Process, root, succeeds};
 
 const TABLES: [&str; 3] = ["clickstream_batch", "skirts", "sale"];
 
@@ -216,12 +217,8 @@ fn a_row_that_one_of_its_tables_refuses_is_in_none_and_is_replayed_into_all() {
     assert_eq!(loads.entries("committed"), 1);
     assert_eq!(loads.run(&set)["objects_loaded"], 0);
     let pipeline = Loads::pipeline();
-    let replay = || -> Json {
-        let replay = ["dead-letter", "replay", &*pipeline, "--json", "--set", &by];
-        let output = loads.verb(&replay).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
+    let replay = ["dead-letter", "replay", &*pipeline, "--json", "--set", &by];
+    let replay = || -> Json { serde_json::from_str(&succeeds(loads.verb(&replay))).unwrap() };
     // As long as one table refuses it, it is in none.
     let again = replay();
     assert_eq!((&again["letters"], &again["resolved"]), (&refused.into(), &0.into()), "{again}");
@@ -260,12 +257,8 @@ fn of_a_streams_row_that_a_later_table_refuses_a_replay_writes_what_lacks() {
     let named = "dead_letter WHERE STRPOS(errorMessage, 'clickstream_analytics.views_raw') > 0";
     assert_eq!(messages(named), refused);
     let pipeline = root().join("host/pipelines/stream_gcp.toml").to_string_lossy().into_owned();
-    let replay = || -> Json {
-        let replay = ["dead-letter", "replay", &*pipeline, "--json", "--set", &by];
-        let output = cloud.command(&replay).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    };
+    let replay = ["dead-letter", "replay", &*pipeline, "--json", "--set", &by];
+    let replay = || -> Json { serde_json::from_str(&succeeds(cloud.command(&replay))).unwrap() };
     let rows = count("*", "clicks_raw");
     assert_eq!(replay()["resolved"], 0);
     cloud.bigquery.refuse("no_table", "nothing");
@@ -303,11 +296,7 @@ fn a_streams_messages_are_in_their_tables_and_once_in_the_views_of_each() {
         child.wait().unwrap();
     }
     let child = spawn(cloud.stream(&["--set", &routes, "--set", MANY_STREAMS]));
-    let messages = |tables: &[&str]| {
-        let of = |table: &&str| format!("SELECT message_id FROM clickstream_analytics.{table}");
-        let of = tables.iter().map(of).collect::<Vec<_>>().join(" UNION ALL ");
-        cloud.bigquery.number(&format!("SELECT COUNT(DISTINCT message_id) FROM ({of}) AS messages"))
-    };
+    let messages = |tables: &[&str]| cloud.bigquery.number(&messages_together(tables));
     let tables = ["clicks_raw", "bots_raw", "views_raw", "dead_letter"];
     wait_until("all messages", || messages(&tables) >= 8000);
     signal(&child, "-INT");

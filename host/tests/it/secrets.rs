@@ -1,8 +1,6 @@
 //! Secrets stay secret: what is asked of them before anything runs, who is granted which, and where none
 //! of them comes to light: configurations, golden cases, logs, what is kept, builds.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -243,8 +241,7 @@ fn nothing_is_installed_unless_somebody_asks_for_it() {
         ("id", "echo 0"),
     ] {
         let script = format!("#!/bin/sh\necho \"{tool} $*\" >> '{}'\n{does}\n", calls.display());
-        let path = scratch.write(&format!("tools/{tool}"), script);
-        std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+        scratch.program(&format!("tools/{tool}"), script);
     }
     let call = |arguments: &[&str]| {
         std::fs::write(&calls, "").unwrap();
@@ -312,8 +309,7 @@ fn a_grant_of_a_secret_is_entered() {
 #[test]
 fn the_sql_engine_is_given_settings_and_no_secrets() {
     let scratch = Scratch::new();
-    let engine = scratch.write("engine", "#!/bin/sh\nenv > seen.txt\n");
-    std::fs::set_permissions(&engine, Permissions::from_mode(0o755)).unwrap();
+    let engine = scratch.program("engine", "#!/bin/sh\nenv > seen.txt\n");
     let secrets = ["CLICKMILL_MASK_KEY", "CLICKMILL_ADMIN_TOKEN", "SEAL_KEY", "DATABASE_URL"];
     let mut command = scratch.command(&["query", "SELECT 1"]);
     command.envs(secrets.map(|name| (name, "what nobody is to see")));

@@ -408,10 +408,7 @@ fn rows_are_conserved_whatever_becomes_of_the_stages() {
             live.child.wait().unwrap();
             continue;
         }
-        wait_until("rows of the last life", || {
-            let rows = live.history().into_iter().filter_map(|version| version["rows"].as_u64());
-            rows.sum::<u64>() > 5000
-        });
+        live.wait_for_more_rows_than(5000);
         // The summary adds up, which `end` looks at.
         let summary = live.end();
         assert!(summary["rows_in"].as_u64() > Some(5000), "{summary:#}");

@@ -1,8 +1,10 @@
 //! What the tests share: built guests, a scratch folder, the binary.
 
 use std::borrow::BorrowMut;
+use std::fs::Permissions;
 use std::io::{self, BufRead, BufReader, Write};
 use std::ops::{Deref, DerefMut};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -121,6 +123,19 @@ impl Scratch {
         let path = self.path(name);
         std::fs::write(&path, bytes).expect("the scratch folder takes files");
         path
+    }
+
+    /// A script of the shell, which may be run.
+    pub(crate) fn program(&self, name: &str, script: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.write(name, script);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("it is the test's");
+        path
+    }
+
+    /// Where programs are looked for: in the scratch folder first.
+    pub(crate) fn search_path(&self) -> String {
+        let path = std::env::var("PATH").expect("a path");
+        format!("{}:{path}", self.folder.path().display())
     }
 
     pub(crate) fn warehouse(&self) -> String {

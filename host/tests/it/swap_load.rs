@@ -67,10 +67,7 @@ fn hundreds_of_swaps_under_load_lose_double_and_mix_nothing() {
             live.child.wait().unwrap();
             continue;
         }
-        wait_until("rows of the last life", || {
-            let rows = live.history().into_iter().filter_map(|version| version["rows"].as_u64());
-            rows.sum::<u64>() > ROWS
-        });
+        live.wait_for_more_rows_than(ROWS);
         let summary = live.end();
         rows_in = summary["rows_in"].as_u64().unwrap();
         let pause = &summary["stream"]["pause_p99_us"];

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::Value as Json;
 
-use super::{Fleet, all_rows_are_made_by_known_sets, end, running};
+use super::{Fleet, all_rows_are_made_by_known_sets, end, is_replaced, running};
 use crate::cloud::wait_until;
 use crate::emulators::Storage;
 use crate::live::{Live, hostile};
@@ -96,14 +96,6 @@ fn is_tried_out_first(fleet: &Fleet) {
     assert_eq!((entries("swap"), entries("promote"), entries("rollback")), (5, 2, 1));
 }
 
-/// A fleet that meets in a bucket.
-fn in_cloud_storage(storage: &Storage) -> Fleet {
-    let mut fleet = Fleet::new("gs://lake/fleets/");
-    let address = format!("http://{}", storage.address);
-    fleet.environment.push(("STORAGE_EMULATOR_HOST".to_owned(), address));
-    fleet
-}
-
 #[test]
 fn some_replicas_try_a_set_out_first_in_a_folder() {
     is_tried_out_first(&Fleet::new("fleet"));
@@ -112,7 +104,7 @@ fn some_replicas_try_a_set_out_first_in_a_folder() {
 #[test]
 fn some_replicas_try_a_set_out_first_in_cloud_storage() {
     let storage = Storage::start(None);
-    is_tried_out_first(&in_cloud_storage(&storage));
+    is_tried_out_first(&Fleet::in_cloud_storage(&storage));
 }
 
 #[test]
@@ -144,11 +136,7 @@ fn a_canary_that_gives_a_set_up_leaves_all_where_they_were() {
 
 /// Two of three try a set out; when it is so far, one of them is killed, or the third.
 fn killed_at_every_step(fleet: &mut Fleet, victims: &[bool]) {
-    for set in &mut fleet.set {
-        if set.starts_with("swap.fleet_deadline_secs=") {
-            "swap.fleet_deadline_secs=8".clone_into(set);
-        }
-    }
+    fleet.set.extend(["--set", "swap.fleet_deadline_secs=8"].map(str::to_owned));
     let mut replicas: Vec<Live> = fleet.three().into();
     fleet.agree(&replicas);
     let steps = ["named", "a word", "decided"];
@@ -159,16 +147,8 @@ fn killed_at_every_step(fleet: &mut Fleet, victims: &[bool]) {
         let (first, last) = first_and_last(fleet, &replicas);
         let proposal = propose(fleet, &format!("k{}", number + 1), "2", "2s");
         wait_for(fleet, number, step);
-        let mut killed = replicas.remove(if is_canary { first } else { last });
-        killed.child.kill().unwrap();
-        killed.child.wait().unwrap();
-        // It ends, whichever way, and not later than the canary's time and the deadline.
-        proposal.wait_with_output().unwrap();
-        let set = fleet.agree(&replicas);
-        let next = fleet.replica();
-        assert_eq!(running(&next), set, "{step}");
-        next.wait_for_rows(1, 500);
-        replicas.push(next);
+        let victim = if is_canary { first } else { last };
+        is_replaced(fleet, &mut replicas, victim, proposal, step);
     }
     // So is whoever asked.
     let mut asked = propose(fleet, "k9", "2", "2s");
@@ -204,5 +184,5 @@ fn killed_at_every_step_of_a_canary_the_others_agree_and_so_does_who_starts() {
 #[test]
 fn killed_at_every_step_of_a_canary_in_cloud_storage_the_others_agree() {
     let storage = Storage::start(None);
-    killed_at_every_step(&mut in_cloud_storage(&storage), &[true]);
+    killed_at_every_step(&mut Fleet::in_cloud_storage(&storage), &[true]);
 }
