@@ -259,15 +259,14 @@ impl Fleet {
                 for (name, vote) in news(&mut votes, |votes| self.place.votes(number, votes))? {
                     told(Progress::Voted(name, vote));
                 }
-                if let Some(canary) = proposal.canary.filter(|canary| canary.replicas.is_some()) {
+                if let Some((_, time)) = proposal.trial() {
                     if canaries.is_none()
                         && let Some(named) = self.place.canaries(number)?
                     {
                         told(Progress::TriedOut(named.iter().cloned().collect()));
                         canaries = Some(named);
                         // Their time counts from now on, and then they may be as late again.
-                        (began, patient) =
-                            (Instant::now(), Duration::from_secs_f64(canary.secs) + patience);
+                        (began, patient) = (Instant::now(), time + patience);
                     }
                     let look = |verdicts: &mut _| self.place.verdicts(number, verdicts);
                     for (name, verdict) in news(&mut verdicts, look)? {

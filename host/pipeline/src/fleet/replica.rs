@@ -10,7 +10,7 @@ use super::error::FleetError;
 use super::follow::{self, Tried};
 use super::log::Log;
 use super::machine::{self, Me, Seen, Step};
-use super::objects::{self, Decision, Entry, Life, Rollback, Vote};
+use super::objects::{self, Decision, Entry, Life, Proposal, Rollback, Vote};
 use super::place::Sign;
 use super::standing::{GONE_AFTER, Member, Standing};
 use crate::context::Context;
@@ -170,8 +170,8 @@ impl Replica {
         }
         if let Some(open) = &mut self.open {
             place.votes(open.number, &mut open.votes)?;
-            let canary = self.log.proposal(open.number).and_then(|proposal| proposal.canary);
-            if canary.is_some_and(|canary| canary.replicas.is_some()) {
+            let trial = self.log.proposal(open.number).and_then(Proposal::trial);
+            if trial.is_some() {
                 open.canaries.look(place, open.number)?;
             }
         }
