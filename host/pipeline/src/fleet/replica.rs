@@ -73,7 +73,7 @@ struct Replica {
     log: Log,
     /// The entry that it has followed, and the version that runs since.
     follows: (u64, Arc<VersionRecord>),
-    /// The proposal that is voted on, since when it is seen, the votes, and the set as it was tried on.
+    /// The proposal that is open, since when it is seen, the votes, who tries it out, and the set as it was tried on.
     open: Option<Open>,
     /// The proposal that was open before, as it was tried on: where it was committed it is not tried again.
     tried: Option<(u64, Tried)>,
