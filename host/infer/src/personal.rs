@@ -127,6 +127,11 @@ fn has(words: &[String], list: &str) -> bool {
     list.split(' ').any(|wanted| words.iter().any(|word| word == wanted))
 }
 
+/// Whether the last word is one of a list.
+fn ends_with(words: &[String], list: &str) -> bool {
+    words.last().is_some_and(|last| list.split(' ').any(|word| word == last))
+}
+
 /// Words for people.
 const PEOPLE: &str = "user users customer client visitor member person people contact guest patient employee \
     subscriber buyer seller recipient sender author owner passenger driver student cardholder kunde klient";
@@ -138,7 +143,7 @@ pub(crate) fn is_identifier(name: &str) -> bool {
     const CODES: &str = "postal post zip country product promo coupon voucher currency tax customer store branch area";
     let words = words(name);
     let Some(last) = words.last() else { return false };
-    LAST.split(' ').any(|word| word == last)
+    ends_with(&words, LAST)
         || (last == "code" && has(&words, CODES))
         || (last == "number"
             && has(
@@ -150,7 +155,7 @@ pub(crate) fn is_identifier(name: &str) -> bool {
 /// Whether a name says that its values are versions, whose parts between points are numbers of their own.
 pub(crate) fn is_version(name: &str) -> bool {
     const VERSIONS: &str = "version versions ver firmware";
-    words(name).last().is_some_and(|last| VERSIONS.split(' ').any(|word| word == last))
+    ends_with(&words(name), VERSIONS)
 }
 
 /// Whether a name says that its values are money.
@@ -177,7 +182,7 @@ pub(crate) fn by_name(path: &[&str], has_contacts: bool) -> Option<(Treatment, &
     let all: Vec<String> = path.iter().flat_map(|name| words(name)).collect();
     let own_has = |list: &str| has(&own, list);
     let all_has = |list: &str| has(&all, list);
-    let last = |list: &str| own.last().is_some_and(|last| list.split(' ').any(|word| word == last));
+    let last = |list: &str| ends_with(&own, list);
     let whole = own.concat();
     let is = |list: &str| list.split(' ').any(|word| word == whole);
     // Of a person or not, such words tell of what is about people, not who they are.

@@ -1,8 +1,7 @@
-//! One plugin set for all processes that run a pipeline, its replicas: proposed by anyone who may write to the
-//! fleet's place, voted on by every replica, each on its own last batches, tried out by some of them first where that is
-//! asked for, and taken up by all of them or none.
-//! There is no server: the replicas meet in a folder or a prefix of Cloud Storage, and all that is decided there is
-//! decided by who creates an object first.
+//! One plugin set for all processes that run a pipeline, its replicas: proposed by anyone who may write to the fleet's
+//! place, voted on by every replica, each on its own last batches, tried out by some of them first where that is asked
+//! for, and taken up by all of them or none. There is no server: the replicas meet in a folder or a prefix of Cloud
+//! Storage, and all that is decided there is decided by who creates an object first.
 //!
 //! ```text
 //! <fleet>/<pipeline>/
@@ -40,21 +39,22 @@
 //!
 //! **Who is waited for**: a replica is live as long as its signs of life go on, by the clock of who looks, which starts
 //! at the first one that it sees; three intervals without another and it is not waited for any more. A deadline is
-//! measured by each replica from when it first sees the proposal; that of a canary, its time and the deadline, from when
-//! it first sees who is named. One of those that ended or died meanwhile is waited for until then, and nobody takes the
-//! set up: it may have died of that. So no two clocks are compared: a clock that runs
-//! fast gives up sooner, and a clock that is wrong by years does nothing. Whoever was stopped, or cut off, reads on
-//! where it was: it follows what was decided meanwhile, through its own gate, or ends with an error. None goes on with
-//! another set than the fleet's for longer than the deadline, once it sees the log.
+//! measured by each replica from when it first sees the proposal; that of a canary, its time and the deadline, from
+//! when it first sees who is named. One of those that ended or died meanwhile is waited for until then, and nobody
+//! takes the set up: it may have died of that. So no two clocks are compared: a clock that runs fast gives up sooner,
+//! and a clock that is wrong by years does nothing. Whoever was stopped, or cut off, reads on where it was: it follows
+//! what was decided meanwhile, through its own gate, or ends with an error. None goes on with another set than the
+//! fleet's for longer than the deadline, once it sees the log.
 //!
 //! **Hostile neighbours** may write there. What is read has a bounded size, number and form, texts are made one line,
-//! and no object names a path, a grant, a limit, a secret or a stage that the pipeline file has not: a set is had by its
-//! digest and made with the stages of the replica's own pipeline file, components under its own rules of trust and
-//! size. What does not come to the very digest that was proposed is refused. A forged commit is a set that goes
-//! through the gate of each replica that runs; a forged rollback, and a start, go through none, as any rollback and any
-//! start. So who may write there may swap plugins, within the grants and rules of trust of the pipeline file. A forged
-//! refusal or a flood of names keeps the fleet where it is; forged names of who tries a set out, and forged verdicts,
-//! abort it, or have it committed without being tried out, as a forged commit does. Who removes entries begins the log anew for the next start.
+//! and no object names a path, a grant, a limit, a secret or a stage that the pipeline file has not: a set is had by
+//! its digest and made with the stages of the replica's own pipeline file, components under its own rules of trust and
+//! size. What does not come to the very digest that was proposed is refused. A forged commit is a set that goes through
+//! the gate of each replica that runs; a forged rollback, and a start, go through none, as any rollback and any start.
+//! So who may write there may swap plugins, within the grants and rules of trust of the pipeline file. A forged refusal
+//! or a flood of names keeps the fleet where it is; forged names of who tries a set out, and forged verdicts, abort it,
+//! or have it committed without being tried out, as a forged commit does. Who removes entries begins the log anew for
+//! the next start.
 
 pub(crate) mod canary;
 pub(crate) mod error;

@@ -176,19 +176,15 @@ impl Http {
         let found = credentials::of(ask.of.host()).await?;
         let shown = match (challenge, found) {
             (Challenge::Basic, None) => return Ok(false),
-            (Challenge::Basic, Some(found)) => match found.secret {
-                Secret::Basic(header) => Shown { header, from: found.from },
-                Secret::Identity(_) => {
-                    let what = format!(
-                        "{} are an identity token, and the registry wants a name and a password",
-                        found.from
-                    );
-                    return Err(RegistryError::Credentials {
-                        host: ask.of.host().to_owned(),
-                        what,
-                    });
-                }
-            },
+            (Challenge::Basic, Some(Credentials { secret: Secret::Basic(header), from })) => {
+                Shown { header, from }
+            }
+            (Challenge::Basic, Some(Credentials { secret: Secret::Identity(_), from })) => {
+                let what = format!(
+                    "{from} are an identity token, and the registry wants a name and a password"
+                );
+                return Err(RegistryError::Credentials { host: ask.of.host().to_owned(), what });
+            }
             (Challenge::Bearer { realm, service }, found) => {
                 let url = leads(ask.of, home, &realm)?;
                 if found.is_some() && !may_know(home, &url) {

@@ -33,8 +33,8 @@ use clickmill_core::oci::Reference;
 use node::Node;
 use remote::{Artifact, Remote, tag_of};
 
-/// How long a registry may take to give a component with all that belongs to it, or a list. Each answer has as long, and
-/// one that trickles is no reason for a start to wait for days.
+/// How long a registry may take to give a component with all that belongs to it, or a list. Each answer has as long,
+/// and one that trickles is no reason for a start to wait for days.
 const WHOLE: Duration = Duration::from_secs(600);
 
 /// What is asked of registries. It has threads and connections of its own, and waits: not to be used within a

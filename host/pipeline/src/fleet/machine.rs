@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::log::Log;
-use super::objects::{Canary, MAX_CANARIES, Vote};
+use super::objects::{MAX_CANARIES, Vote};
 use clickmill_core::Digest;
 
 /// A replica.
@@ -124,18 +124,14 @@ pub(crate) fn next(me: &Me, seen: &Seen<'_>, deadline: Duration) -> Step {
         .filter(|name| !seen.votes.contains_key(*name))
         .collect();
     let all_said_ok = missing.is_empty() && seen.votes.contains_key(&me.name);
-    let canary = proposal.canary.filter(|canary| canary.replicas.is_some());
-    match (canary, &seen.canaries) {
-        (Some(canary), Some(canaries)) => {
-            if let Some(step) = tried_out(me, number, canary, canaries, all_said_ok, deadline) {
+    match (proposal.trial(), &seen.canaries) {
+        (Some((_, time)), Some(canaries)) => {
+            if let Some(step) = tried_out(me, number, time, canaries, all_said_ok, deadline) {
                 return step;
             }
         }
-        (Some(canary), None) if all_said_ok => {
-            return Step::Name {
-                number,
-                replicas: first(seen.live, canary.replicas.unwrap_or(1.0)),
-            };
+        (Some((replicas, _)), None) if all_said_ok => {
+            return Step::Name { number, replicas: first(seen.live, replicas) };
         }
         (None, _) if all_said_ok => {
             let why = format!("{} replicas said ok", seen.votes.len());
@@ -171,7 +167,7 @@ pub(crate) fn given_up(replica: &str, why: &str) -> String {
 fn tried_out(
     me: &Me,
     number: u64,
-    canary: Canary,
+    time: Duration,
     canaries: &Canaries<'_>,
     all_said_ok: bool,
     deadline: Duration,
@@ -186,7 +182,6 @@ fn tried_out(
     if let Some(why) = verdicts.iter().find_map(against) {
         return decide(false, why);
     }
-    let time = Duration::from_secs_f64(canary.secs);
     match me.trial.as_ref().filter(|trial| trial.number == number) {
         Some(Trial { gave_up: Some(why), .. }) => {
             return Some(Step::GiveUp { number, why: why.clone() });

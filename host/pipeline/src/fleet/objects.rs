@@ -1,6 +1,7 @@
 //! What lies in a fleet's place, as it is written and as it is believed: all of it comes from neighbours.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,15 @@ pub struct Proposal {
     /// With what part of the replicas, or of their batches, it begins; with all of them where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
+}
+
+impl Proposal {
+    /// How many replicas try it out before the others take it up, as [`Canary::replicas`] has it, and for how long;
+    /// `None` where none does.
+    pub(crate) fn trial(&self) -> Option<(f64, Duration)> {
+        let canary = self.canary?;
+        Some((canary.replicas?, Duration::from_secs_f64(canary.secs)))
+    }
 }
 
 /// How a set begins with some of the replicas, or with a share of the batches of each.

@@ -246,10 +246,7 @@ impl Fleet {
     /// Waits until an entry is decided and every live replica has followed, and tells what happens meanwhile. Where
     /// nobody decides it in time it is given up.
     pub fn wait(&self, number: u64, mut told: impl FnMut(Progress)) -> Result<Outcome, FleetError> {
-        let swap = &self.pipeline.swap;
-        let often = (swap.fleet_interval / 5).max(Duration::from_millis(50));
-        // Replicas see it later than who asked.
-        let patience = swap.fleet_deadline + swap.fleet_interval * GONE_AFTER;
+        let (often, patience) = self.often_and_patience();
         let (mut log, mut votes) = (Log::default(), BTreeMap::new());
         let (mut canaries, mut verdicts) = (None, BTreeMap::new());
         let (mut began, mut patient) = (Instant::now(), patience);
@@ -259,15 +256,14 @@ impl Fleet {
                 for (name, vote) in news(&mut votes, |votes| self.place.votes(number, votes))? {
                     told(Progress::Voted(name, vote));
                 }
-                if let Some(canary) = proposal.canary.filter(|canary| canary.replicas.is_some()) {
+                if let Some((_, time)) = proposal.trial() {
                     if canaries.is_none()
                         && let Some(named) = self.place.canaries(number)?
                     {
                         told(Progress::TriedOut(named.iter().cloned().collect()));
                         canaries = Some(named);
                         // Their time counts from now on, and then they may be as late again.
-                        (began, patient) =
-                            (Instant::now(), Duration::from_secs_f64(canary.secs) + patience);
+                        (began, patient) = (Instant::now(), time + patience);
                     }
                     let look = |verdicts: &mut _| self.place.verdicts(number, verdicts);
                     for (name, verdict) in news(&mut verdicts, look)? {
@@ -289,34 +285,12 @@ impl Fleet {
         }
         let decision = log.decision(number).cloned();
         decision.iter().for_each(|decision| told(Progress::Decided(decision.clone())));
-        let (mut followed, mut behind) = (Vec::new(), Vec::new());
-        let began = Instant::now();
         let counts = decision.as_ref().is_none_or(|decision| decision.commit);
-        if counts || canaries.is_some() {
-            loop {
-                self.place.catch_up(&mut log)?;
-                let effect = log.state().effect;
-                let replicas = replicas(&self.place)?;
-                let live = self.live(&replicas);
-                let of_live = replicas.into_iter().filter(|replica| live.contains(&replica.name));
-                // Who has tried in vain has it beside what runs until it has seen that.
-                let is_there = |replica: &Replica| {
-                    replica.entry == effect && (counts || replica.canary.is_none())
-                };
-                let (there, waited): (Vec<_>, Vec<_>) = of_live.partition(is_there);
-                for replica in there.iter().filter(|_| counts) {
-                    if !followed.contains(&replica.name) {
-                        told(Progress::Followed(replica.name.clone()));
-                    }
-                }
-                followed = there.into_iter().map(|replica| replica.name).collect();
-                behind = waited.into_iter().map(|replica| replica.name).collect();
-                if behind.is_empty() || began.elapsed() >= patience {
-                    break;
-                }
-                std::thread::sleep(often);
-            }
-        }
+        let (followed, behind) = if counts || canaries.is_some() {
+            self.followed(&mut log, counts, told)?
+        } else {
+            (Vec::new(), Vec::new())
+        };
         if canaries.is_some() {
             // The last one may have come with the decision.
             self.place.verdicts(number, &mut verdicts)?;
@@ -325,6 +299,47 @@ impl Fleet {
         let refused = said.filter(|(_, vote)| !vote.ok).map(|(name, _)| name).collect();
         let plugin_set = log.state().set;
         Ok(Outcome { number, decision, refused, plugin_set, followed, behind })
+    }
+
+    /// Waits until every live replica is where the log is, and returns who is, and who is not in time. What does not
+    /// count is followed by nobody: those who tried it out are waited for.
+    fn followed(
+        &self,
+        log: &mut Log,
+        counts: bool,
+        mut told: impl FnMut(Progress),
+    ) -> Result<(Vec<String>, Vec<String>), FleetError> {
+        let (often, patience) = self.often_and_patience();
+        let (began, mut followed) = (Instant::now(), Vec::new());
+        loop {
+            self.place.catch_up(log)?;
+            let effect = log.state().effect;
+            let replicas = replicas(&self.place)?;
+            let live = self.live(&replicas);
+            let of_live = replicas.into_iter().filter(|replica| live.contains(&replica.name));
+            // Who has tried in vain has it beside what runs until it has seen that.
+            let is_there =
+                |replica: &Replica| replica.entry == effect && (counts || replica.canary.is_none());
+            let (there, waited): (Vec<_>, Vec<_>) = of_live.partition(is_there);
+            for replica in there.iter().filter(|_| counts) {
+                if !followed.contains(&replica.name) {
+                    told(Progress::Followed(replica.name.clone()));
+                }
+            }
+            followed = there.into_iter().map(|replica| replica.name).collect();
+            let behind: Vec<String> = waited.into_iter().map(|replica| replica.name).collect();
+            if behind.is_empty() || began.elapsed() >= patience {
+                return Ok((followed, behind));
+            }
+            std::thread::sleep(often);
+        }
+    }
+
+    /// How often it is looked, and how long it is waited: replicas see it later than who asked.
+    fn often_and_patience(&self) -> (Duration, Duration) {
+        let swap = &self.pipeline.swap;
+        let often = (swap.fleet_interval / 5).max(Duration::from_millis(50));
+        (often, swap.fleet_deadline + swap.fleet_interval * GONE_AFTER)
     }
 
     /// Runs something of the object stores.

@@ -10,7 +10,7 @@ use super::error::FleetError;
 use super::follow::{self, Tried};
 use super::log::Log;
 use super::machine::{self, Me, Seen, Step};
-use super::objects::{self, Decision, Entry, Life, Rollback, Vote};
+use super::objects::{self, Decision, Entry, Life, Proposal, Rollback, Vote};
 use super::place::Sign;
 use super::standing::{GONE_AFTER, Member, Standing};
 use crate::context::Context;
@@ -73,7 +73,7 @@ struct Replica {
     log: Log,
     /// The entry that it has followed, and the version that runs since.
     follows: (u64, Arc<VersionRecord>),
-    /// The proposal that is voted on, since when it is seen, the votes, and the set as it was tried on.
+    /// The proposal that is open, since when it is seen, the votes, who tries it out, and the set as it was tried on.
     open: Option<Open>,
     /// The proposal that was open before, as it was tried on: where it was committed it is not tried again.
     tried: Option<(u64, Tried)>,
@@ -170,8 +170,8 @@ impl Replica {
         }
         if let Some(open) = &mut self.open {
             place.votes(open.number, &mut open.votes)?;
-            let canary = self.log.proposal(open.number).and_then(|proposal| proposal.canary);
-            if canary.is_some_and(|canary| canary.replicas.is_some()) {
+            let trial = self.log.proposal(open.number).and_then(Proposal::trial);
+            if trial.is_some() {
                 open.canaries.look(place, open.number)?;
             }
         }

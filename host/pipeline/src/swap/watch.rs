@@ -285,11 +285,13 @@ impl<W: Watched> Watcher<W> {
 
     /// Has the stages of the pipeline file taken up, where they are others. Returns what it waits for then.
     fn take_file(&self, file: &PipelineFile, goes_on: &impl Fn() -> bool) -> Awaited {
-        // What is saved while it is built may be in it or not.
-        let named = file.read().map_or_else(|_| Awaited::new(), |(pipeline, _)| named(&pipeline));
-        if !self.has_other_stages(file) {
+        // One that can't be read is told there where it is refused.
+        let pipeline = file.read().ok().map(|(pipeline, _)| pipeline);
+        if pipeline.as_ref().is_some_and(|pipeline| !self.has_other_stages(pipeline)) {
             return Awaited::new();
         }
+        // What is saved while it is built may be in it or not.
+        let named = pipeline.as_ref().map(named).unwrap_or_default();
         let reload = Some(Reload::default());
         match self.swap_at_last(&Request { reload, ..of_watch() }, goes_on) {
             // No component mends that.
@@ -312,17 +314,15 @@ impl<W: Watched> Watcher<W> {
         }
     }
 
-    /// Whether the pipeline file says anything else of its stages, or of what is not taken up. A file that can't be
-    /// read is told there where it is refused.
-    fn has_other_stages(&self, file: &PipelineFile) -> bool {
-        let Ok((pipeline, _)) = file.read() else { return true };
-        let Ok(plugins) = all_fetched(&pipeline, self.0.cache()) else { return true };
+    /// Whether the pipeline file says anything else of its stages, or of what is not taken up.
+    fn has_other_stages(&self, pipeline: &Pipeline) -> bool {
+        let Ok(plugins) = all_fetched(pipeline, self.0.cache()) else { return true };
         let running = self.0.slot().current();
         let is_same = plugins == running.reading.plugins;
         if is_same {
             self.0.slot().reads_as(&running.reading);
         }
-        !is_same || !self.0.pipeline().differs(&pipeline).is_empty()
+        !is_same || !self.0.pipeline().differs(pipeline).is_empty()
     }
 
     /// What a stage is to have, with its golden cases; `None` where it is to have what it has.

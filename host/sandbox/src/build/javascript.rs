@@ -47,11 +47,12 @@ fn here() -> Option<PathBuf> {
 }
 
 fn line() -> String {
-    if tools::version("node").is_some_and(|version| version < NODE) {
+    let node = tools::version("node");
+    if node.is_some_and(|version| version < NODE) {
         return "install Node 20 or later from https://nodejs.org: the one here is older"
             .to_owned();
     }
-    if tools::version("node").is_none() || !tools::is_here("npm", ["--version"]) {
+    if node.is_none() || !tools::is_here("npm", ["--version"]) {
         return "`sudo apt-get install -y nodejs npm`".to_owned();
     }
     let folder = tools::folder(FOLDER).unwrap_or_default();

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fleet::log::State;
-use crate::fleet::objects::{Decision, Entry, Proposal, Rollback};
+use crate::fleet::objects::{Canary, Decision, Entry, Proposal, Rollback};
 
 /// Moments that a proposal is voted on.
 const DEADLINE: u64 = 10;
