@@ -179,9 +179,6 @@ impl Status {
 
 impl Swap {
     fn run(self, warehouse: &str) -> Result<(), Failure> {
-        if self.canary.share.is_some() && self.canary.secs().is_none() {
-            return Err(Failure::bad_input("`--canary` wants `--canary-for`, such as 2m"));
-        }
         let secs = self.canary.secs().unwrap_or_default();
         let canary = match (self.canary.share, self.canary_replicas) {
             (Some(share), _) => Some(Canary::of_batches(share, secs)),
