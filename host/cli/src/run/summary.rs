@@ -59,7 +59,8 @@ fn print_not_begun(summary: &Summary) {
     if let Some(more @ 1..) = summary.passed_over.len().checked_sub(NAMED) {
         eprintln!("passed over {more} more");
     }
-    if summary.left > 0 && !summary.cut_short {
+    // Else that is the error that the run ends with.
+    if summary.left > 0 && (!summary.cut_short || summary.fault().is_some()) {
         eprintln!("stopped: {} objects are left, run again to load them", summary.left);
     }
 }
@@ -146,7 +147,7 @@ pub(crate) fn not_loaded(summary: &Summary) -> Result<(), Failure> {
         }
     };
     let others = summary.loaded > 0 || summary.failed.len() > 1;
-    Err(if others {
+    Err(if others && summary.left == 0 {
         failure.hint(
             "`clickmill loads list` shows what is not loaded; all else is, and is not loaded again",
         )
