@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use google_cloud_bigquery::client::BigQuery as QueryClient;
 use google_cloud_bigquery_v2::client::{DatasetService, JobService, TableService};
 use google_cloud_gax::retry_policy::NeverRetry;
@@ -22,24 +23,26 @@ pub(super) struct Rest {
 impl Rest {
     /// Makes the clients. Nothing is asked of the service yet. A try of a call may
     /// take so long.
-    pub(super) async fn open(
+    pub(super) fn open(
         config: &config::BigQuery,
         attempt: Duration,
-    ) -> Result<Self, BigQueryError> {
-        // They try once: what is tried again is decided here.
-        let datasets = connected!(DatasetService::builder(), Service::BigQuery);
-        let datasets = datasets.with_retry_policy(NeverRetry).with_attempt_timeout(attempt);
-        let tables = connected!(TableService::builder(), Service::BigQuery);
-        let tables = tables.with_retry_policy(NeverRetry).with_attempt_timeout(attempt);
-        let jobs = connected!(JobService::builder(), Service::BigQuery);
-        let jobs = jobs.with_retry_policy(NeverRetry).with_attempt_timeout(attempt);
-        let queries = QueryClient::builder().with_project_id(&config.project);
-        let queries = connected!(queries, Service::BigQuery).with_retry_policy(NeverRetry);
-        Ok(Self {
-            datasets: datasets.build().await.map_err(BigQueryError::Client)?,
-            tables: tables.build().await.map_err(BigQueryError::Client)?,
-            jobs: jobs.build().await.map_err(BigQueryError::Client)?,
-            queries: queries.build().await.map_err(BigQueryError::Client)?,
+    ) -> BoxFuture<'_, Result<Self, BigQueryError>> {
+        Box::pin(async move {
+            // They try once: what is tried again is decided here.
+            let datasets = connected!(DatasetService::builder(), Service::BigQuery);
+            let datasets = datasets.with_retry_policy(NeverRetry).with_attempt_timeout(attempt);
+            let tables = connected!(TableService::builder(), Service::BigQuery);
+            let tables = tables.with_retry_policy(NeverRetry).with_attempt_timeout(attempt);
+            let jobs = connected!(JobService::builder(), Service::BigQuery);
+            let jobs = jobs.with_retry_policy(NeverRetry).with_attempt_timeout(attempt);
+            let queries = QueryClient::builder().with_project_id(&config.project);
+            let queries = connected!(queries, Service::BigQuery).with_retry_policy(NeverRetry);
+            Ok(Self {
+                datasets: datasets.build().await.map_err(BigQueryError::Client)?,
+                tables: tables.build().await.map_err(BigQueryError::Client)?,
+                jobs: jobs.build().await.map_err(BigQueryError::Client)?,
+                queries: queries.build().await.map_err(BigQueryError::Client)?,
+            })
         })
     }
 }

@@ -1,5 +1,8 @@
 //! BigQuery: rows by the Storage Write API as Arrow, tables by the REST API, both by Google's own
 //! clients. The only module that names them.
+//!
+//! What other crates await is a boxed future where it reaches those clients: the code of an `async fn` is
+//! compiled in each crate that awaits it, and their clients with it.
 
 mod answer;
 mod append;

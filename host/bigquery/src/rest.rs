@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use google_cloud_bigquery::builder::bigquery::Query as QueryBuilder;
 use google_cloud_bigquery::error::QueryError;
 use google_cloud_bigquery::query::{CompleteQuery, Query as QueryHandle};
@@ -81,13 +82,15 @@ impl BigQuery {
     }
 
     /// Runs a query of our own with named parameters, such as `@country`. `what` says what for, in errors.
-    pub async fn ask(
-        &self,
-        sql: &str,
-        parameters: &[(&str, Parameter)],
-        what: &str,
-    ) -> Result<ResultSet, BigQueryError> {
-        self.answer(Question { sql, parameters, bounds: Bounds::NONE, what }, None).await
+    pub fn ask<'a>(
+        &'a self,
+        sql: &'a str,
+        parameters: &'a [(&str, Parameter)],
+        what: &'a str,
+    ) -> BoxFuture<'a, Result<ResultSet, BigQueryError>> {
+        Box::pin(async move {
+            self.answer(Question { sql, parameters, bounds: Bounds::NONE, what }, None).await
+        })
     }
 
     /// Answers a question of a reader: only a query, and for no more bytes than the configuration allows.

@@ -2,6 +2,7 @@
 
 mod compare;
 
+use futures::future::BoxFuture;
 use google_cloud_bigquery_v2::model::{Dataset, Table};
 use serde_json::{Value as Json, json};
 
@@ -52,44 +53,50 @@ impl BigQuery {
     }
 
     /// What `clickmill tables apply` would change.
-    pub async fn plan(
-        &self,
-        table: &TableName,
-        schema: &TableSchema,
-    ) -> Result<Vec<Change>, BigQueryError> {
-        let Some(found) = self.find(table).await? else { return Ok(vec![Change::Create]) };
-        let (changes, misfits) = compare(table, schema, &found);
-        if misfits.is_empty() {
-            return Ok(changes);
-        }
-        Err(BigQueryError::Misfit { table: table.clone(), misfits })
+    pub fn plan<'a>(
+        &'a self,
+        table: &'a TableName,
+        schema: &'a TableSchema,
+    ) -> BoxFuture<'a, Result<Vec<Change>, BigQueryError>> {
+        Box::pin(async move {
+            let Some(found) = self.find(table).await? else { return Ok(vec![Change::Create]) };
+            let (changes, misfits) = compare(table, schema, &found);
+            if misfits.is_empty() {
+                return Ok(changes);
+            }
+            Err(BigQueryError::Misfit { table: table.clone(), misfits })
+        })
     }
 
     /// Carries a change out.
-    pub async fn apply(
-        &self,
-        table: &TableName,
-        schema: &TableSchema,
-        change: &Change,
-    ) -> Result<(), BigQueryError> {
-        match change {
-            Change::Create => self.create(table, schema).await,
-            Change::AddColumn { name, sql } => {
-                self.ask(sql, &[], &format!("add column `{name}` to `{table}`")).await?;
-                let column = schema.columns.iter().find(|column| column.name == *name);
-                if column.is_some_and(Column::is_sensitive) {
-                    self.describe(table, schema).await?;
+    pub fn apply<'a>(
+        &'a self,
+        table: &'a TableName,
+        schema: &'a TableSchema,
+        change: &'a Change,
+    ) -> BoxFuture<'a, Result<(), BigQueryError>> {
+        Box::pin(async move {
+            match change {
+                Change::Create => self.create(table, schema).await,
+                Change::AddColumn { name, sql } => {
+                    self.ask(sql, &[], &format!("add column `{name}` to `{table}`")).await?;
+                    let column = schema.columns.iter().find(|column| column.name == *name);
+                    if column.is_some_and(Column::is_sensitive) {
+                        self.describe(table, schema).await?;
+                    }
+                    Ok(())
                 }
-                Ok(())
+                Change::AddFields { .. } => self.add_fields(table, schema).await,
+                Change::Expire { what, patch } => {
+                    let patch = serde_json::from_value(patch.clone());
+                    let patch = patch.map_err(|source| BigQueryError::Describe {
+                        table: table.clone(),
+                        source,
+                    })?;
+                    self.patch(table, patch, format!("have `{table}` expire: {what}")).await
+                }
             }
-            Change::AddFields { .. } => self.add_fields(table, schema).await,
-            Change::Expire { what, patch } => {
-                let patch = serde_json::from_value(patch.clone());
-                let patch = patch
-                    .map_err(|source| BigQueryError::Describe { table: table.clone(), source })?;
-                self.patch(table, patch, format!("have `{table}` expire: {what}")).await
-            }
-        }
+        })
     }
 
     /// Adds the fields of records that a table lacks, which SQL cannot: the table's schema is patched, with

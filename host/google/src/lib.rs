@@ -3,6 +3,7 @@
 //! Application Default Credentials, unless an environment variable names an emulator: that endpoint, and
 //! no credentials. The official clients read no such variable themselves. Cloud Storage is `store`'s.
 
+use futures::future::BoxFuture;
 use google_cloud_auth::credentials::{AccessTokenCredentials, Builder, Credentials, anonymous};
 use google_cloud_gax::error::Error;
 use google_cloud_gax::error::rpc::{Code, StatusDetails};
@@ -65,11 +66,14 @@ macro_rules! connected {
 /// # Errors
 ///
 /// Why there are no credentials, or none can be had now. It says nothing of their content.
-pub async fn access_token() -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
-    clickmill_core::tls::choose();
-    let credentials: AccessTokenCredentials =
-        Builder::default().build_access_token_credentials()?;
-    Ok(credentials.access_token().await?.token)
+pub fn access_token() -> BoxFuture<'static, Result<String, Box<dyn std::error::Error + Send + Sync>>>
+{
+    Box::pin(async move {
+        clickmill_core::tls::choose();
+        let credentials: AccessTokenCredentials =
+            Builder::default().build_access_token_credentials()?;
+        Ok(credentials.access_token().await?.token)
+    })
 }
 
 /// Whether the same request may succeed later.

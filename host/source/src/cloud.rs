@@ -11,6 +11,7 @@ mod server;
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 
 use super::SourceError;
@@ -56,10 +57,12 @@ impl Listed {
     }
 
     /// The object of the same name as it is now, where there is one.
-    pub(super) async fn again(&self) -> Result<Option<Self>, SourceError> {
-        let found = self.bucket.head(&self.found.key).await;
-        let found = found.map_err(|source| failed(&self.uri(), source))?;
-        Ok(found.map(|found| Self { bucket: self.bucket.clone(), found }))
+    pub(super) fn again(&self) -> BoxFuture<'_, Result<Option<Self>, SourceError>> {
+        Box::pin(async move {
+            let found = self.bucket.head(&self.found.key).await;
+            let found = found.map_err(|source| failed(&self.uri(), source))?;
+            Ok(found.map(|found| Self { bucket: self.bucket.clone(), found }))
+        })
     }
 }
 

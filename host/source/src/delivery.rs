@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use google_cloud_pubsub::subscriber::handler::Handler;
 use tokio::sync::OwnedSemaphorePermit;
@@ -36,27 +37,29 @@ pub struct Receipt {
 
 /// Acknowledges messages whose rows or dead letters are durable. Returns how many acknowledgements the
 /// service did not take: those messages come again.
-pub async fn acknowledge(receipts: Vec<Receipt>) -> u64 {
-    let mut confirming = FuturesUnordered::new();
-    for Receipt { handler, room } in receipts {
-        match handler {
-            // Only an exactly-once subscription answers: its answers are awaited together.
-            Some(Handler::ExactlyOnce(handler)) => {
-                confirming.push(async move {
-                    let confirmed = is_confirmed(handler.confirmed_ack(), CONFIRMED_IN).await;
-                    drop(room);
-                    confirmed
-                });
+pub fn acknowledge(receipts: Vec<Receipt>) -> BoxFuture<'static, u64> {
+    Box::pin(async move {
+        let mut confirming = FuturesUnordered::new();
+        for Receipt { handler, room } in receipts {
+            match handler {
+                // Only an exactly-once subscription answers: its answers are awaited together.
+                Some(Handler::ExactlyOnce(handler)) => {
+                    confirming.push(async move {
+                        let confirmed = is_confirmed(handler.confirmed_ack(), CONFIRMED_IN).await;
+                        drop(room);
+                        confirmed
+                    });
+                }
+                Some(handler) => handler.ack(),
+                None => {}
             }
-            Some(handler) => handler.ack(),
-            None => {}
         }
-    }
-    let mut lost = 0;
-    while let Some(is_confirmed) = confirming.next().await {
-        lost += u64::from(!is_confirmed);
-    }
-    lost
+        let mut lost = 0;
+        while let Some(is_confirmed) = confirming.next().await {
+            lost += u64::from(!is_confirmed);
+        }
+        lost
+    })
 }
 
 /// Whether the service takes an acknowledgement, as far as it says so in time.

@@ -2,6 +2,9 @@
 //!
 //! Goes out: a list of [`Object`]s, each of which opens as a stream of decompressed bytes; or a
 //! [`stream::Stream`] of messages. This module does not know what is in them; `decode` does.
+//!
+//! What reaches Google's clients is a boxed future: the code of an `async fn` is compiled in each crate that
+//! awaits it, and their clients with it.
 
 mod cloud;
 mod delivery;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 
 use super::gzip::Gzip;
@@ -296,27 +297,34 @@ fn peeked(mut input: Box<dyn Read + Send>) -> io::Result<Option<Box<dyn Read + S
     Ok(Some(Box::new(Cursor::new(start).chain(input))))
 }
 
-pub(super) async fn list(uri: &str, after: Option<&str>) -> Result<Listing, SourceError> {
-    let listing = if store::is_local(uri) {
-        let given = uri.to_owned();
-        // A thread of its own, for which nobody waits who gives the listing up.
-        let (to, listed) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || to.send(local::list(&given)));
-        let gone =
-            |error| SourceError::Folder { uri: uri.to_owned(), source: io::Error::other(error) };
-        let local::Contents { files, passed_over, not_seen } = listed.await.map_err(gone)??;
-        let objects = files.into_iter().map(Object::file).collect();
-        Listing { objects, passed_over, not_seen }
-    } else {
-        let (found, passed_over) = cloud::list(uri, after).await?;
-        let objects = found.into_iter().map(Object::cloud).collect();
-        Listing { objects, passed_over, not_seen: Vec::new() }
-    };
-    let Listing { objects, passed_over, not_seen } = &listing;
-    if objects.is_empty() && passed_over.is_empty() && not_seen.is_empty() {
-        return Err(SourceError::Nothing { uri: uri.to_owned() });
-    }
-    Ok(listing)
+pub(super) fn list<'a>(
+    uri: &'a str,
+    after: Option<&'a str>,
+) -> BoxFuture<'a, Result<Listing, SourceError>> {
+    Box::pin(async move {
+        let listing = if store::is_local(uri) {
+            let given = uri.to_owned();
+            // A thread of its own, for which nobody waits who gives the listing up.
+            let (to, listed) = tokio::sync::oneshot::channel();
+            std::thread::spawn(move || to.send(local::list(&given)));
+            let gone = |error| SourceError::Folder {
+                uri: uri.to_owned(),
+                source: io::Error::other(error),
+            };
+            let local::Contents { files, passed_over, not_seen } = listed.await.map_err(gone)??;
+            let objects = files.into_iter().map(Object::file).collect();
+            Listing { objects, passed_over, not_seen }
+        } else {
+            let (found, passed_over) = cloud::list(uri, after).await?;
+            let objects = found.into_iter().map(Object::cloud).collect();
+            Listing { objects, passed_over, not_seen: Vec::new() }
+        };
+        let Listing { objects, passed_over, not_seen } = &listing;
+        if objects.is_empty() && passed_over.is_empty() && not_seen.is_empty() {
+            return Err(SourceError::Nothing { uri: uri.to_owned() });
+        }
+        Ok(listing)
+    })
 }
 
 #[cfg(test)]

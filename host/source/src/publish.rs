@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use google_cloud_pubsub::client::{Publisher, SubscriptionAdmin, TopicAdmin};
 use google_cloud_pubsub::model::Message;
@@ -58,62 +59,64 @@ impl Published {
 
 /// Publishes what a generator makes, until it ends or `stop` says so. What has been made is published
 /// whole: at the end, every message counted was taken by the service.
-pub async fn publish(
+pub fn publish<'a>(
     mut generator: Generator,
-    target: &Target,
-    published: &Arc<Published>,
+    target: &'a Target,
+    published: &'a Arc<Published>,
     mut stop: watch::Receiver<bool>,
-) -> Result<(), SourceError> {
-    if target.create {
-        create(target).await?;
-    }
-    let failed = |source| SourceError::Client { what: target.topic.clone(), source };
-    let builder = Publisher::builder(&target.topic)
-        .set_message_count_threshold(1000)
-        .set_byte_threshold(4 << 20)
-        .set_delay_threshold(Duration::from_millis(10));
-    let publisher = connected!(builder, Service::PubSub).build().await.map_err(failed)?;
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let started = Instant::now();
-    let mut outstanding = FuturesUnordered::new();
-    let mut made: u64 = 0;
-    let mut more = true;
-    while more || !outstanding.is_empty() {
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop), if more => more = false,
-            Some(taken) = outstanding.next(), if !outstanding.is_empty() => {
-                let (bytes, taken): (u64, Result<String, _>) = taken;
-                taken.map_err(|source| publish_failed(&target.topic, source))?;
-                published.taken.fetch_add(1, Ordering::Relaxed);
-                published.bytes.fetch_add(bytes, Ordering::Relaxed);
-            }
-            _ = ticks.tick(), if more && outstanding.len() < OUTSTANDING => {
-                let room = (OUTSTANDING - outstanding.len()) as u64;
-                let due = target.rate.map_or(room, |rate| {
-                    let due = (started.elapsed().as_secs_f64() * rate as f64) as u64;
-                    due.saturating_sub(made).min(room)
-                });
-                for _ in 0..due {
-                    let mut record = Vec::with_capacity(640);
-                    more = generator.next_record(&mut record);
-                    if !more {
-                        break;
+) -> BoxFuture<'a, Result<(), SourceError>> {
+    Box::pin(async move {
+        if target.create {
+            create(target).await?;
+        }
+        let failed = |source| SourceError::Client { what: target.topic.clone(), source };
+        let builder = Publisher::builder(&target.topic)
+            .set_message_count_threshold(1000)
+            .set_byte_threshold(4 << 20)
+            .set_delay_threshold(Duration::from_millis(10));
+        let publisher = connected!(builder, Service::PubSub).build().await.map_err(failed)?;
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let started = Instant::now();
+        let mut outstanding = FuturesUnordered::new();
+        let mut made: u64 = 0;
+        let mut more = true;
+        while more || !outstanding.is_empty() {
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop), if more => more = false,
+                Some(taken) = outstanding.next(), if !outstanding.is_empty() => {
+                    let (bytes, taken): (u64, Result<String, _>) = taken;
+                    taken.map_err(|source| publish_failed(&target.topic, source))?;
+                    published.taken.fetch_add(1, Ordering::Relaxed);
+                    published.bytes.fetch_add(bytes, Ordering::Relaxed);
+                }
+                _ = ticks.tick(), if more && outstanding.len() < OUTSTANDING => {
+                    let room = (OUTSTANDING - outstanding.len()) as u64;
+                    let due = target.rate.map_or(room, |rate| {
+                        let due = (started.elapsed().as_secs_f64() * rate as f64) as u64;
+                        due.saturating_sub(made).min(room)
+                    });
+                    for _ in 0..due {
+                        let mut record = Vec::with_capacity(640);
+                        more = generator.next_record(&mut record);
+                        if !more {
+                            break;
+                        }
+                        made += 1;
+                        let bytes = record.len() as u64;
+                        let mut message = Message::new().set_attributes([("producer", "clickmill generate")]);
+                        if let Some(key) = ordering_key(target.order_by.as_deref(), &record) {
+                            message = message.set_ordering_key(key);
+                        }
+                        let taken = publisher.publish(message.set_data(record));
+                        outstanding.push(async move { (bytes, taken.await) });
                     }
-                    made += 1;
-                    let bytes = record.len() as u64;
-                    let mut message = Message::new().set_attributes([("producer", "clickmill generate")]);
-                    if let Some(key) = ordering_key(target.order_by.as_deref(), &record) {
-                        message = message.set_ordering_key(key);
-                    }
-                    let taken = publisher.publish(message.set_data(record));
-                    outstanding.push(async move { (bytes, taken.await) });
                 }
             }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn publish_failed(topic: &str, source: google_cloud_pubsub::error::PublishError) -> SourceError {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use google_cloud_pubsub::client::{Subscriber, SubscriptionAdmin};
 use google_cloud_pubsub::model;
 use google_cloud_pubsub::subscriber::ShutdownBehavior;
@@ -26,36 +27,39 @@ struct FlowControl {
 }
 
 /// Makes sure that the subscription is there, then pulls from it until `stop` says so.
-pub(super) async fn pull(
-    config: &PubSub,
-    to: &mpsc::Sender<Result<Delivery, SourceError>>,
-    stop: &watch::Receiver<bool>,
-) -> Result<Vec<JoinHandle<()>>, SourceError> {
-    ensure(config).await?;
-    let failed = |source| SourceError::Client { what: config.subscription.clone(), source };
-    // Streams share a connection: a channel for each two.
-    let channels = config.streams.div_ceil(2);
-    let builder = Subscriber::builder().with_grpc_subchannel_count(channels);
-    let client = connected!(builder, Service::PubSub).build().await.map_err(failed)?;
-    let room = FlowControl {
-        messages: Arc::new(Semaphore::new(config.max_outstanding_messages)),
-        bytes: Arc::new(Semaphore::new(config.max_outstanding_bytes)),
-        most_bytes: config.max_outstanding_bytes,
-    };
-    let start = |_| {
-        let share = |all: usize| i64::try_from(all.div_ceil(config.streams)).unwrap_or(i64::MAX);
-        let stream = client
-            .subscribe(&config.subscription)
-            .set_max_lease_extension(config.ack_deadline)
-            .set_max_lease(config.max_lease)
-            .set_max_outstanding_messages(share(config.max_outstanding_messages))
-            .set_max_outstanding_bytes(share(config.max_outstanding_bytes))
-            .set_shutdown_behavior(ShutdownBehavior::WaitForProcessing)
-            .build();
-        let name = config.subscription.clone();
-        tokio::spawn(read(stream, name, room.clone(), to.clone(), stop.clone()))
-    };
-    Ok((0..config.streams).map(start).collect())
+pub(super) fn pull<'a>(
+    config: &'a PubSub,
+    to: &'a mpsc::Sender<Result<Delivery, SourceError>>,
+    stop: &'a watch::Receiver<bool>,
+) -> BoxFuture<'a, Result<Vec<JoinHandle<()>>, SourceError>> {
+    Box::pin(async move {
+        ensure(config).await?;
+        let failed = |source| SourceError::Client { what: config.subscription.clone(), source };
+        // Streams share a connection: a channel for each two.
+        let channels = config.streams.div_ceil(2);
+        let builder = Subscriber::builder().with_grpc_subchannel_count(channels);
+        let client = connected!(builder, Service::PubSub).build().await.map_err(failed)?;
+        let room = FlowControl {
+            messages: Arc::new(Semaphore::new(config.max_outstanding_messages)),
+            bytes: Arc::new(Semaphore::new(config.max_outstanding_bytes)),
+            most_bytes: config.max_outstanding_bytes,
+        };
+        let start = |_| {
+            let share =
+                |all: usize| i64::try_from(all.div_ceil(config.streams)).unwrap_or(i64::MAX);
+            let stream = client
+                .subscribe(&config.subscription)
+                .set_max_lease_extension(config.ack_deadline)
+                .set_max_lease(config.max_lease)
+                .set_max_outstanding_messages(share(config.max_outstanding_messages))
+                .set_max_outstanding_bytes(share(config.max_outstanding_bytes))
+                .set_shutdown_behavior(ShutdownBehavior::WaitForProcessing)
+                .build();
+            let name = config.subscription.clone();
+            tokio::spawn(read(stream, name, room.clone(), to.clone(), stop.clone()))
+        };
+        Ok((0..config.streams).map(start).collect())
+    })
 }
 
 /// One pull stream, until the end.
