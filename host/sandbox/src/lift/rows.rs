@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, RecordBatch, UInt32Array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{cast, filter, take};
 use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
 
 use super::answer::Answer;
 use super::error::AnswerError;
+use crate::dictionary::shared;
 use crate::kind::is_json;
 use clickmill_core::batch::Reason;
 
@@ -122,8 +121,7 @@ pub(crate) fn share(
     if *field.data_type() != DataType::Utf8 || is_json(field) {
         return Ok((field.clone(), repeat(column, came_from)?));
     }
-    let keys = UInt32Array::from(came_from.to_vec());
-    let shared: ArrayRef = Arc::new(DictionaryArray::try_new(keys, column.clone())?);
+    let shared = shared(came_from, column)?;
     let field = field.as_ref().clone().with_data_type(shared.data_type().clone());
     Ok((Arc::new(field.with_nullable(true)), shared))
 }
