@@ -108,7 +108,8 @@ fn after(column: &ArrayRef, rows: &Rows, step: Step) -> (ArrayRef, Rows) {
             let answered = Column { name, parent: None, offsets: None, values, validity };
             let output = Output { columns: vec![answered], ..Output::default() };
             let columns = columns();
-            let announced = Announced { reads: &columns, writes: &columns, multiplies: false };
+            let announced =
+                Announced { reads: &columns, writes: &columns, multiplies: false, wanted: None };
             let answer = check(output, &batch(column), announced, &Limits::default());
             let answer = answer.map_err(|error| error.to_string()).unwrap();
             let rows = picks.iter().map(|pick| Some(words[(*pick)? as usize].clone())).collect();
