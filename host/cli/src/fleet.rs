@@ -187,7 +187,7 @@ impl Swap {
         };
         if canary.is_some_and(|canary| !canary.is_within_bounds()) {
             return Err(Failure::bad_input(
-                "`--canary` takes 0.1% to 100%, `--canary-replicas` 250 at most, and `--canary-for` 24h",
+                "`--canary` takes 0.1% to 100%, `--canary-replicas` 1000 at most, and `--canary-for` 24h",
             ));
         }
         let mut fleet = Fleet::open(self.pipeline.read()?)?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::log::Log;
-use super::objects::{MAX_CANARIES, Vote};
+use super::objects::{MAX_REPLICAS, Vote};
 use clickmill_core::Digest;
 
 /// A replica.
@@ -213,7 +213,7 @@ fn tried_out(
 /// The first replicas by name, so many of them: a share below 1, else their number. At least one.
 fn first(live: &BTreeSet<String>, replicas: f64) -> BTreeSet<String> {
     let wanted = if replicas < 1.0 { (live.len() as f64 * replicas).ceil() } else { replicas };
-    let wanted = (wanted as usize).clamp(1, MAX_CANARIES);
+    let wanted = (wanted as usize).clamp(1, MAX_REPLICAS);
     live.iter().take(wanted).cloned().collect()
 }
 

@@ -10,8 +10,8 @@ use clickmill_audit::{MAX_NAME_BYTES, one_line};
 use clickmill_config as config;
 use clickmill_core::Digest;
 
-/// The most that an entry, a vote, a decision or a sign of life has, in bytes.
-pub(crate) const MAX_BYTES: u64 = 32 << 10;
+/// The most that an object has, in bytes: the names of all replicas.
+pub(crate) const MAX_BYTES: u64 = 128 << 10;
 /// The most entries of a log.
 pub(crate) const MAX_ENTRIES: u64 = 10_000;
 /// How many of them, the last ones, are for rollbacks only: what is proposed last can be taken back too.
@@ -106,7 +106,7 @@ impl Canary {
             && (0.0..=MAX_CANARY_SECS).contains(&self.secs)
             && self
                 .replicas
-                .is_none_or(|replicas| replicas > 0.0 && replicas <= MAX_CANARIES as f64)
+                .is_none_or(|replicas| replicas > 0.0 && replicas <= MAX_REPLICAS as f64)
     }
 }
 
@@ -247,7 +247,7 @@ impl Object for Decision {
 
 impl Object for Canaries {
     fn checked(self) -> Result<Self, Malformed> {
-        let fine = (1..=MAX_CANARIES).contains(&self.replicas.len());
+        let fine = (1..=MAX_REPLICAS).contains(&self.replicas.len());
         if !fine || !self.replicas.iter().all(|replica| is_name(replica)) {
             return Err(Malformed::Bounds("replicas"));
         }
@@ -330,6 +330,12 @@ mod tests {
             ("0.5", "0"),
             ("0.5", "1e300"),
             ("10.0", "-1"),
+            ("10.0", "-0.5"),
+            ("10.0", "NaN"),
+            ("10.0", "1e999"),
+            ("10.0", "86401"),
+            ("10.0", "10.0, \"replicas\": -1"),
+            ("10.0", "10.0, \"replicas\": 1001"),
             ("10.0", "10.0, \"replicas\": 0"),
             ("10.0", "10.0, \"replicas\": 1e9"),
             ("10.0", "1e9"),
@@ -361,10 +367,10 @@ mod tests {
             let replicas = (0..count).map(|number| format!("{number:0>100}")).collect();
             Canaries { replicas, by: text.clone(), at: text.clone() }.written()
         };
-        let bytes = named(MAX_CANARIES).expect("written");
+        let bytes = named(MAX_REPLICAS).expect("written");
         assert!((bytes.len() as u64) < MAX_BYTES, "{}", bytes.len());
         Canaries::read(&bytes).expect("read");
-        assert!(named(0).is_err() && named(MAX_CANARIES + 1).is_err());
+        assert!(named(0).is_err() && named(MAX_REPLICAS + 1).is_err());
     }
 
     #[test]
