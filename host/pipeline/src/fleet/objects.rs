@@ -18,8 +18,8 @@ pub(crate) const MAX_ENTRIES: u64 = 10_000;
 pub(crate) const FOR_ROLLBACKS: u64 = 100;
 /// The most replicas of a fleet.
 pub(crate) const MAX_REPLICAS: usize = 1000;
-/// The most replicas that try a set out: so many names are an object.
-pub(crate) const MAX_CANARIES: usize = 250;
+/// What a replica calls itself before its name.
+const REPLICA: &str = "replica ";
 /// The most of a text that is told, in bytes.
 const MAX_TEXT: usize = 4000;
 /// The longest time that a set may get a share of the batches only, in seconds: as in the pipeline file.
@@ -134,6 +134,18 @@ pub struct Rollback {
     pub reason: String,
     /// When, by their clock: for people.
     pub at: String,
+}
+
+impl Rollback {
+    /// By a replica that has given the proposal up.
+    pub(crate) fn by_replica(replica: &str, of: u64, reason: String, at: String) -> Self {
+        Self { of, actor: format!("{REPLICA}{replica}"), reason, at }
+    }
+
+    /// Whether it is such a one.
+    pub(crate) fn is_of_replica(&self) -> bool {
+        self.actor.starts_with(REPLICA)
+    }
 }
 
 /// What a replica says of a proposal.

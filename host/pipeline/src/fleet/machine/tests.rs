@@ -221,8 +221,8 @@ impl Replica {
                 world.decide(number, commit, why);
             }
             Step::RollBack { of, why } => {
-                let (actor, at) = (self.me.name.clone(), String::new());
-                let entry = Entry::Rollback(Rollback { of, actor, reason: why, at });
+                let rollback = Rollback::by_replica(&self.me.name, of, why, String::new());
+                let entry = Entry::Rollback(rollback);
                 world.enter(look.log.last(), entry);
             }
         }
@@ -495,11 +495,14 @@ fn a_canary_that_gives_up_is_everyones_and_none_switches() {
     settle(&mut world, &mut replicas);
     run(&world, &replicas, 0);
     assert!(world.decisions[&1].why.starts_with("r1 gives it up"), "{:?}", world.decisions);
+    // Who wants it taken back is too late.
+    assert_eq!(world.log().gone_already(), Some(1));
     // What is proposed next is tried out anew.
     let log = world.log();
     assert!(world.propose_to(&log, set(1), Some(2.0)));
     settle(&mut world, &mut replicas);
     run(&world, &replicas, 1);
+    assert_eq!(world.log().gone_already(), None);
 }
 
 #[test]
@@ -515,7 +518,7 @@ fn a_canary_that_gives_up_after_its_word_takes_all_back() {
     late.give_up(&world);
     settle(&mut world, &mut replicas);
     run(&world, &replicas, 0);
-    assert_eq!(world.entries.len(), 2);
+    assert_eq!((world.entries.len(), world.log().gone_already()), (2, Some(2)));
 }
 
 #[test]
