@@ -158,6 +158,9 @@ pub(crate) fn next(me: &Me, seen: &Seen<'_>, deadline: Duration) -> Step {
     Step::Rest
 }
 
+/// What a replica says that had nothing to try a proposal out on.
+pub(crate) const NO_ROWS: &str = "no rows came in that time: it has tried nothing";
+
 /// Why a proposal comes to nothing that a replica has tried out and given up.
 pub(crate) fn given_up(replica: &str, why: &str) -> String {
     format!("{replica} gives it up: {why}")
@@ -195,7 +198,14 @@ fn tried_out(
     let missing = replicas.iter().map(String::as_str).filter(|name| !verdicts.contains_key(*name));
     let missing: Vec<&str> = missing.collect();
     if missing.is_empty() && all_said_ok {
-        return decide(true, format!("{} replicas have tried it out", replicas.len()));
+        let mut why = format!("{} replicas have tried it out", replicas.len());
+        let is_in_vain =
+            |name: &&String| verdicts.get(*name).is_some_and(|verdict| verdict.why == NO_ROWS);
+        let in_vain = replicas.iter().filter(is_in_vain).count();
+        if in_vain > 0 {
+            why += &format!(", {in_vain} of them without a row");
+        }
+        return decide(true, why);
     }
     if *waited >= time + deadline {
         let why = format!("{time:?} of the canary and the deadline of {deadline:?} are over");
