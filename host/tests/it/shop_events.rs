@@ -249,6 +249,29 @@ fn what_is_beyond_the_limit_of_a_batch_is_a_letter_that_names_it_and_is_replayed
     assert_eq!(scratch.number(&lines), 250);
 }
 
+#[test]
+fn nested_values_of_a_table_are_json_whatever_they_hold() {
+    plugins();
+    let scratch = Scratch::new();
+    let message = r#"{"session_id": "a", "context": {"user": {"id": "u0000001"}}, "events": [{"event_id": "a-0", "event_timestamp": "2026-01-05T08:00:00Z", "event_type": "checkout", "tags": ["x", "y"], "params": [{"key": "k", "value": {"int_value": 7}}], "items": [{"product_id": "P1", "price": 19.90, "quantity": 1, "options": {"sizes": [40, null]}}, {"product_id": "P2", "price": "12345678901234567890.123456789", "quantity": 1}]}]}"#;
+    scratch.write("events.ndjson", message);
+    scratch.summary(Path::new(&pipeline()), &["source.uri=events.ndjson"]);
+    let item = |product: &str, price: Json, options: Json| {
+        json!({
+            "product_id": product, "name": null, "brand": null, "category": null, "variant": null,
+            "price": price, "quantity": 1, "discount": null, "revenue": null, "options": options,
+        })
+    };
+    let exact = json!("12345678901234567890.123456789");
+    let items =
+        [item("P1", json!(19.9), json!({ "sizes": [40, null] })), item("P2", exact, Json::Null)];
+    let value = json!({ "string_value": null, "int_value": 7, "double_value": null });
+    let wanted = json!({
+        "items": items, "params": [{ "key": "k", "value": value }], "tags": ["x", "y"],
+    });
+    assert_eq!(scratch.query(&format!("SELECT items, params, tags FROM {TABLE}")), [wanted]);
+}
+
 /// The message itself is in none of its rows: it is there once, however many they are.
 #[test]
 fn messages_of_a_hundred_events_are_rows_with_the_limits_that_are_usual() {
