@@ -8,15 +8,16 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use arrow::util::display::array_value_to_string;
 use clap::{Args, Subcommand};
+use serde_json::Value as Json;
 
-use super::query::{answer, print};
+use super::query::{answer, print, print_set};
 use super::{Failure, ids, place};
 use clickmill_audit::{Action, Event};
 use clickmill_config::{Place, TableName};
 use clickmill_core::indented;
 use clickmill_pipeline::AuditSink;
 use clickmill_sink::{Tables, check_condition};
-use clickmill_tables::result_set::Answer;
+use clickmill_tables::result_set::{Answer, ResultSet};
 
 const TABLE: &str = "clickstream_analytics.dead_letter";
 
@@ -124,16 +125,17 @@ impl Show {
                 .hint("`clickmill dead-letter list` shows how the ids begin"));
         }
         enter(warehouse, &answer)?;
+        let found = ResultSet::of(&answer)?;
         if self.json {
-            return print(&answer, true);
+            return print_set(found, true);
         }
-        for batch in &answer.batches {
-            for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-                for row in 0..batch.num_rows() {
-                    let value = array_value_to_string(column, row)?;
-                    println!("{:<14} {}", field.name(), indented(&value));
-                }
-            }
+        for (column, value) in found.columns.iter().zip(found.rows.iter().flatten()) {
+            let value = match value {
+                Json::Null => String::new(),
+                Json::String(text) => indented(text),
+                other => other.to_string(),
+            };
+            println!("{:<14} {value}", column.name);
         }
         Ok(())
     }

@@ -109,7 +109,7 @@ const ROLLBACK_EXAMPLES: &str = "\
 Examples:
   clickmill fleet rollback host/pipelines/stream_gcp.toml --note \"rejects too much\"
 
-The set before the one in effect runs again on all replicas; once more, and the one before that does. A proposal that is voted on is given up. Where some replicas try one out, that is given up, and what is in effect stays.";
+The set before the one in effect runs again on all replicas; once more, and the one before that does. A proposal that is voted on is given up. Where some replicas try one out, that is given up, and what is in effect stays. Where one came to nothing just before, --entry says that what is in effect is meant.";
 
 /// Take what is in effect back, on all replicas
 #[derive(Debug, Args)]
@@ -117,6 +117,10 @@ The set before the one in effect runs again on all replicas; once more, and the 
 pub(super) struct Rollback {
     #[command(flatten)]
     pipeline: PipelineArgs,
+
+    /// Take back what is in effect by this entry, and nothing else
+    #[arg(long, value_name = "N")]
+    entry: Option<u64>,
 
     /// Why, for the log
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -187,7 +191,7 @@ impl Swap {
         };
         if canary.is_some_and(|canary| !canary.is_within_bounds()) {
             return Err(Failure::bad_input(
-                "`--canary` takes 0.1% to 100%, `--canary-replicas` 250 at most, and `--canary-for` 24h",
+                "`--canary` takes 0.1% to 100%, `--canary-replicas` 1000 at most, and `--canary-for` 24h",
             ));
         }
         let mut fleet = Fleet::open(self.pipeline.read()?)?;
@@ -225,7 +229,7 @@ impl Swap {
 impl Rollback {
     fn run(self) -> Result<(), Failure> {
         let fleet = Fleet::open(self.pipeline.read()?)?;
-        let number = match fleet.roll_back(&place::actor(), &self.note)? {
+        let number = match fleet.roll_back(&place::actor(), &self.note, self.entry)? {
             RolledBack::Effect(number) => {
                 eprintln!("entry {number} takes back what was in effect");
                 number

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use arrow::util::pretty::pretty_format_batches_with_schema;
 use clap::Args;
-use serde::Serializer;
 
 use super::print::data;
 use super::{Failure, place};
@@ -133,14 +132,6 @@ pub(super) fn print_set(found: ResultSet, json: bool) -> Result<(), Failure> {
     if json { objects(&found) } else { print(&found.try_into()?, false) }
 }
 
-/// Prints a JSON object per row, the same whatever has answered. What is null is left out.
 fn objects(found: &ResultSet) -> Result<(), Failure> {
-    let mut lines = Vec::new();
-    for row in &found.rows {
-        let fields = found.columns.iter().map(|column| &column.name).zip(row);
-        let fields = fields.filter(|(_, value)| !value.is_null());
-        serde_json::Serializer::new(&mut lines).collect_map(fields)?;
-        lines.push(b'\n');
-    }
-    Ok(data(&String::from_utf8_lossy(&lines))?)
+    Ok(data(&found.lines().collect::<String>())?)
 }

@@ -115,7 +115,7 @@ pub(super) struct RawSwap {
     fleet_deadline_secs: f64,
     /// How many processes of a fleet run a new set for `canary_secs` before the others take it up: a share of them
     /// below 1, else their number. 0 for none.
-    #[schemars(range(min = 0, max = 250))]
+    #[schemars(range(min = 0, max = 1000))]
     fleet_canary_replicas: f64,
     /// A larger component is not read, nor at the start.
     #[schemars(range(min = 1024, max = ComponentLimits::MOST_BYTES))]

@@ -1,5 +1,6 @@
 //! A chain: stages in order, and what a batch becomes on its way through.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,6 +30,8 @@ pub struct Chain {
     pub(super) output: Vec<Field>,
     /// Columns whose values are in no message.
     pub(super) guarded: Arc<[String]>,
+    /// The columns that are wanted of its rows; all where absent.
+    pub(super) wanted: Option<BTreeSet<String>>,
 }
 
 impl Chain {
@@ -40,6 +43,19 @@ impl Chain {
     /// The chain, of which no message says a value of these columns.
     pub fn guarding<'a>(self, columns: impl Iterator<Item = &'a str>) -> Self {
         Self { guarded: columns.map(str::to_owned).collect(), ..self }
+    }
+
+    /// The chain, of whose rows these columns are wanted and no others: texts of others that the rows of a record
+    /// share are never written out.
+    pub fn wanting<'a>(self, columns: impl Iterator<Item = &'a str>) -> Self {
+        Self { wanted: Some(columns.map(str::to_owned).collect()), ..self }
+    }
+
+    /// The columns that are wanted behind a stage, by a later one or of the rows; all where absent.
+    fn wanted_behind(&self, at: usize) -> Option<BTreeSet<String>> {
+        let later = self.stages[at + 1..].iter().flat_map(|stage| &stage.reads.all);
+        let later = later.map(|node| node.name.clone());
+        Some(self.wanted.as_ref()?.iter().cloned().chain(later).collect())
     }
 
     /// Whether a plugin may make several rows of one.
@@ -114,7 +130,11 @@ impl ChainWorker {
         let stages = chain
             .stages
             .iter()
-            .map(|stage| (StageWorker::new(stage.clone(), rehearses), StageCounts::default()))
+            .enumerate()
+            .map(|(at, stage)| {
+                let worker = StageWorker::new(stage.clone(), rehearses);
+                (worker.wanting(chain.wanted_behind(at)), StageCounts::default())
+            })
             .collect();
         let (plugin_set, guarded) = (chain.plugin_set.clone(), chain.guarded.clone());
         Self { plugin_set, guarded, stages }

@@ -66,7 +66,7 @@ fn answers(source: &mut Unstructured) -> Result<bool> {
     let columns = |specs| Columns::of(specs, record).map(|(columns, _)| columns);
     let (Ok(reads), Ok(writes)) = (columns(&reads), columns(&writes)) else { return Ok(false) };
     let said = output(source, rows, &writes, multiplies, &null)?;
-    let announced = Announced { reads: &reads, writes: &writes, multiplies };
+    let announced = Announced { reads: &reads, writes: &writes, multiplies, wanted: None };
     let limits = Limits { max_message_bytes: MAX_MESSAGE_BYTES, ..Limits::default() };
     let checked = check(said.clone(), &batch, announced, &limits);
     match &checked {

@@ -99,17 +99,12 @@ fn join(pieces: [(Answer, usize); 2], written: &[Field]) -> Answer {
     Answer { columns, came_from, rejected, dropped, bytes: first.bytes + second.bytes }
 }
 
-/// Two columns that were checked to be of the announced type. Where one has its texts as a dictionary and
-/// the other has not, both become plain.
-fn concat_two(a: &ArrayRef, b: &ArrayRef, announced: &DataType) -> ArrayRef {
+/// Two columns that were checked to be of the announced type. Texts become plain: those of two dictionaries may be
+/// equal.
+pub(super) fn concat_two(a: &ArrayRef, b: &ArrayRef, announced: &DataType) -> ArrayRef {
     let plain = |array: &ArrayRef| cast(array, announced).expect("texts can be written out");
-    let joined = if a.data_type() == b.data_type() {
-        concat(&[a.as_ref(), b.as_ref()])
-    } else {
-        concat(&[plain(a).as_ref(), plain(b).as_ref()])
-    };
     // Together they are no longer than a batch.
-    joined.expect("columns of one type")
+    concat(&[plain(a).as_ref(), plain(b).as_ref()]).expect("columns of one type")
 }
 
 #[cfg(test)]

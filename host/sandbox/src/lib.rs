@@ -85,6 +85,7 @@ mod component;
 mod contract;
 mod contract_0_1;
 mod counts;
+mod dictionary;
 mod digest;
 mod ending;
 mod engine;

@@ -284,7 +284,7 @@ impl Library {
             stages.push(Arc::new(member.configure(&mut columns, &mut multiplying, secrets)?));
         }
         let (plugin_set, guarded) = (self.digest.clone(), Arc::default());
-        Ok(Chain { stages, plugin_set, output: columns, guarded })
+        Ok(Chain { stages, plugin_set, output: columns, guarded, wanted: None })
     }
 }
 

@@ -6,6 +6,8 @@ mod error;
 mod rows;
 mod values;
 
+use std::collections::BTreeSet;
+
 use arrow::array::{ArrayRef, RecordBatch};
 
 use super::boundary::{Output, Rejection};
@@ -29,12 +31,14 @@ pub(super) const HOST_CODE: &str = "plugin_";
 /// The longest name of a column: what BigQuery takes.
 pub(super) const MAX_NAME_BYTES: usize = clickmill_core::path::MAX_NAME_BYTES;
 
-/// What a plugin announced.
+/// What a plugin announced, and what is wanted behind it.
 #[derive(Clone, Copy)]
 pub(super) struct Announced<'a> {
     pub reads: &'a Columns,
     pub writes: &'a Columns,
     pub multiplies: bool,
+    /// The columns that others have of the rows that it makes; all where absent.
+    pub wanted: Option<&'a BTreeSet<String>>,
 }
 
 impl Announced<'_> {
@@ -72,7 +76,7 @@ pub(super) fn check(
     let (writes, mut bytes) = (announced.writes, output.bytes());
     let came_from = rows::came_from(output.came_from, batch.num_rows(), announced.multiplies)?;
     let rows = came_from.as_ref().map_or(batch.num_rows(), Vec::len);
-    let repeated = |came_from: &[u32]| rows::repeated_bytes(batch, came_from);
+    let repeated = |came_from: &[u32]| rows::repeated_bytes(batch, came_from, announced.wanted);
     // Before anything is given again: few numbers ask for much.
     if writes.all.iter().any(|node| !node.named)
         && came_from.as_deref().map_or(0, repeated) > limits.max_output_bytes

@@ -8,10 +8,11 @@ use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{
     BinaryType, ByteArrayType, DataType as ArrowType, Date32Type, Decimal128Type, Float64Type,
-    Int32Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType, UInt32Type, Utf8Type,
+    Int64Type, Time64MicrosecondType, TimestampMicrosecondType, Utf8Type,
 };
 
 use super::boundary::{ColumnIn, DataType, DictionaryIn, TextIn, ValuesIn};
+use super::dictionary::given;
 use super::kind::{Columns, Node};
 
 /// A column in the contract's layout, borrowing from the Arrow array's buffers.
@@ -141,21 +142,9 @@ fn text_values(array: &ArrayRef, dictionaries: bool) -> Option<Values> {
     if let Some(array) = array.as_string_opt::<i32>() {
         return Some(plain(array));
     }
-    let dictionary = array.as_any_dictionary_opt()?;
-    let values = dictionary.values();
-    // Of a few rows that were cut out of many, the dictionary may be the larger part.
-    if dictionaries && values.len() <= array.len() && values.null_count() == 0 {
-        // A key that is not null is never negative.
-        let indices = if let Some(array) = array.as_dictionary_opt::<UInt32Type>() {
-            Some(array.keys().values().clone())
-        } else {
-            let keys = array.as_dictionary_opt::<Int32Type>().map(|array| array.keys().values());
-            keys.map(|keys| ScalarBuffer::from(keys.inner().clone()))
-        };
-        if let Some((indices, values)) = indices.zip(values.as_string_opt::<i32>()) {
-            let (offsets, bytes) = texts::<Utf8Type>(values);
-            return Some(Values::Dictionary(indices, offsets, bytes));
-        }
+    if dictionaries && let Some((indices, values)) = given(array) {
+        let (offsets, bytes) = texts::<Utf8Type>(&values);
+        return Some(Values::Dictionary(indices, offsets, bytes));
     }
     cast(array, &ArrowType::Utf8).ok()?.as_string_opt::<i32>().map(plain)
 }

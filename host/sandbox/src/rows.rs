@@ -1,4 +1,5 @@
-//! Rows as JSON objects, and as columns. Bytes are in base64, as BigQuery has them.
+//! Rows as JSON objects, and as columns. Bytes are in base64, as BigQuery has them; JSON is read as it is, or as its
+//! text.
 
 use std::sync::Arc;
 
@@ -11,9 +12,10 @@ use arrow::json::{Encoder, EncoderFactory, EncoderOptions, ReaderBuilder};
 use arrow::util::display::array_value_to_string;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value as Json};
 
-use super::kind::Kind;
+use super::kind::{Kind, is_json};
 
 /// Rows of JSON as columns. What a row lacks is null.
 pub(super) fn decode(
@@ -28,8 +30,8 @@ pub(super) fn decode(
     }
     let mut decoder =
         ReaderBuilder::new(schema.clone()).with_batch_size(rows.len().max(1)).build_decoder()?;
-    if schema.fields().iter().any(|field| has_bytes(field.data_type())) {
-        let all = DataType::Struct(schema.fields().clone());
+    if schema.fields().iter().any(|field| is_read_otherwise(field)) {
+        let all = Field::new_struct("", schema.fields().clone(), false);
         let rows = rows.iter().map(|row| for_arrow(&all, &Json::from((*row).clone())));
         decoder.serialize(&rows.collect::<Result<Vec<_>, _>>()?)?;
     } else {
@@ -41,33 +43,38 @@ pub(super) fn decode(
     }
 }
 
-fn has_bytes(of: &DataType) -> bool {
-    match of {
+/// Whether Arrow reads values of it in another form.
+fn is_read_otherwise(field: &Field) -> bool {
+    match field.data_type() {
         DataType::Binary => true,
-        DataType::List(element) => has_bytes(element.data_type()),
-        DataType::Struct(fields) => fields.iter().any(|field| has_bytes(field.data_type())),
-        _ => false,
+        DataType::List(element) => is_read_otherwise(element),
+        DataType::Struct(fields) => fields.iter().any(|field| is_read_otherwise(field)),
+        _ => is_json(field),
     }
 }
 
-/// The value with its bytes in hexadecimal digits, as Arrow reads them.
-fn for_arrow(of: &DataType, value: &Json) -> Result<Json, ArrowError> {
-    Ok(match (of, value) {
+fn is_text_of_json(value: &Json) -> bool {
+    value.as_str().is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+}
+
+/// The value as Arrow reads it: bytes in hexadecimal digits, and JSON as its text.
+fn for_arrow(field: &Field, value: &Json) -> Result<Json, ArrowError> {
+    Ok(match (field.data_type(), value) {
+        (_, Json::Null) => Json::Null,
         (DataType::Binary, Json::String(text)) => {
             let bytes = STANDARD.decode(text).map_err(|error| {
                 ArrowError::JsonError(format!("`{text}` is to be bytes in base64: {error}"))
             })?;
             Json::from(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
         }
-        (DataType::List(element), Json::Array(values)) => values
-            .iter()
-            .map(|value| for_arrow(element.data_type(), value))
-            .collect::<Result<_, _>>()?,
+        (DataType::List(element), Json::Array(values)) => {
+            values.iter().map(|value| for_arrow(element, value)).collect::<Result<_, _>>()?
+        }
         (DataType::Struct(fields), Json::Object(values)) => {
             let value = |(name, value): (&String, &Json)| {
                 let field = fields.iter().find(|field| field.name() == name);
                 let value = match field {
-                    Some(field) => for_arrow(field.data_type(), value)?,
+                    Some(field) => for_arrow(field, value)?,
                     None => value.clone(),
                 };
                 Ok((name.clone(), value))
@@ -75,6 +82,7 @@ fn for_arrow(of: &DataType, value: &Json) -> Result<Json, ArrowError> {
             let values: Result<Map<String, Json>, ArrowError> = values.iter().map(value).collect();
             values?.into()
         }
+        _ if is_json(field) && !is_text_of_json(value) => value.to_string().into(),
         _ => value.clone(),
     })
 }
@@ -188,6 +196,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::kind::marked;
 
     fn row(json: Json) -> Map<String, Json> {
         json.as_object().cloned().expect("an object")
@@ -251,6 +260,32 @@ mod tests {
             assert_eq!(told[1].contains_key("day"), nulls);
             assert_eq!(told[0]["price"], rows[0]["price"]);
         }
+    }
+
+    #[test]
+    fn json_is_read_as_it_is_and_as_its_text() {
+        let raw = marked(Field::new("raw", DataType::Utf8, true), crate::boundary::DataType::Json);
+        let element = Field::new("item", DataType::Struct(vec![raw.clone()].into()), false);
+        let items = Field::new("items", DataType::List(Arc::new(element)), true);
+        let schema = Schema::new(vec![raw, items]);
+        let read = |raw: Json| {
+            let row = row(json!({ "raw": raw.clone(), "items": [{ "raw": raw }] }));
+            let batch = decode(&schema, &[&row]).unwrap();
+            let items = batch.column(1).as_list::<i32>().value(0);
+            let texts = [batch.column(0), items.as_struct().column(0)];
+            let [one, other] = texts.map(|text| text.as_string::<i32>().iter().next().flatten());
+            assert_eq!(one, other);
+            one.map(str::to_owned)
+        };
+        for (given, text) in [
+            (json!({"a": [1, null]}), r#"{"a":[1,null]}"#),
+            (json!(r#"{"a": [1, null]}"#), r#"{"a": [1, null]}"#),
+            (json!("a word"), r#""a word""#),
+            (json!(7), "7"),
+        ] {
+            assert_eq!(read(given).as_deref(), Some(text));
+        }
+        assert_eq!(read(Json::Null), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One stage: a configured plugin, and a worker's instance of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +62,8 @@ pub(super) struct StageWorker {
     pub stage: Arc<Stage>,
     /// The plugin gets made-up secrets.
     rehearses: bool,
+    /// The columns that are wanted behind it; all where absent.
+    wanted: Option<BTreeSet<String>>,
     kept: Option<Live>,
     /// Values of the batch at hand that no log line says.
     pub hidden: HiddenValues,
@@ -119,6 +121,7 @@ impl StageWorker {
         Self {
             stage,
             rehearses,
+            wanted: None,
             kept: None,
             hidden: HiddenValues::default(),
             fuel: 0,
@@ -130,11 +133,19 @@ impl StageWorker {
         }
     }
 
+    /// One behind which these columns are wanted; all where absent.
+    pub(crate) fn wanting(self, columns: Option<BTreeSet<String>>) -> Self {
+        Self { wanted: columns, ..self }
+    }
+
     /// Whether another makes the same of a batch.
     pub(crate) fn does_as(&self, other: &Self) -> bool {
         let has_secrets =
             |worker: &Self| !worker.rehearses && worker.stage.config != worker.stage.rehearsal;
-        self.stage.is(&other.stage) && !has_secrets(self) && !has_secrets(other)
+        self.stage.is(&other.stage)
+            && self.wanted == other.wanted
+            && !has_secrets(self)
+            && !has_secrets(other)
     }
 
     /// Runs the plugin over a batch or a piece of one, of which it is given this. The error is why the plugin,
@@ -193,7 +204,9 @@ impl StageWorker {
             Ok(Ok(output)) => {
                 let Stage { reads, writes, multiplies, redactor, .. } = &*self.stage;
                 let output = redactor.clean_answer(output, limits.max_message_bytes);
-                let announced = Announced { reads, writes, multiplies: multiplies.is_some() };
+                let wanted = self.wanted.as_ref();
+                let announced =
+                    Announced { reads, writes, multiplies: multiplies.is_some(), wanted };
                 check(output, &batch.columns, announced, &limits).map_err(|error| match error {
                     AnswerError::TooLarge(_) => Ending::output_too_large(&output_of_batch(&limits)),
                     error => Ending::bad_output(&error.to_string()),

@@ -12,7 +12,9 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use serde::{Deserialize, Serialize};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value as Json;
 
 use clickmill_core::Micros;
@@ -81,7 +83,7 @@ impl Bounds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Text, and what has no other form.
+    /// Text, and what has no other form; BYTES in base64.
     Text,
     /// INT64, FLOAT64 and NUMERIC, as JSON numbers; a NUMERIC that is no FLOAT64, as text.
     Number,
@@ -176,6 +178,19 @@ impl ResultSet {
     /// The first value of the first row, such as a count.
     pub fn single(&self) -> Option<&Json> {
         self.rows.first()?.first()
+    }
+
+    /// A line of JSON per row, the same whatever has answered. What is null is left out.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.rows.iter().map(|row| {
+            let fields = self.columns.iter().map(|column| &column.name).zip(row);
+            let fields = fields.filter(|(_, value)| !value.is_null());
+            let mut line = Vec::new();
+            let written = serde_json::Serializer::new(&mut line).collect_map(fields);
+            written.expect("names and values of JSON are JSON");
+            line.push(b'\n');
+            String::from_utf8_lossy(&line).into_owned()
+        })
     }
 
     /// The rows of an answer as JSON.
@@ -317,6 +332,12 @@ fn values(array: &ArrayRef, is_text_json: bool) -> Result<Vec<Json>, ArrowError>
                 |row| if lists.is_null(row) { Json::Array(Vec::new()) } else { list(row).into() },
             )
             .collect()
+        }
+        DataType::Dictionary(_, of) => values(&arrow::compute::cast(array, of)?, is_text_json)?,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
+            let bytes = arrow::compute::cast(array, &DataType::Binary)?;
+            let bytes = bytes.as_binary::<i32>();
+            rows.map(|row| unless_null(row, &|| STANDARD.encode(bytes.value(row)).into())).collect()
         }
         DataType::Utf8 if is_text_json => {
             let texts = array.as_string::<i32>();

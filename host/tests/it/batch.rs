@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::support::{Scratch, plugins, root};
 
@@ -84,6 +84,31 @@ fn each_kind_of_bad_record_is_refused_for_its_own_reason() {
         };
         assert!(codes.iter().all(|code| accepted.contains(code)), "{kind}: {codes:?}");
     }
+}
+
+#[test]
+fn a_letter_is_shown_with_its_attributes_as_json_and_its_bytes_in_base64() {
+    plugins();
+    let scratch = Scratch::new();
+    let bad = ["--rows", "3000", "--bad", "not_a_number=1%", "--output", "shop.csv"];
+    scratch.done(&[&["generate", "shop"][..], &bad].concat());
+    scratch.summary(&batch(), &["source.uri=shop.csv"]);
+    let sql = "SELECT letter_id, TO_BASE64(payloadBytes) AS bytes, attributes FROM clickstream_analytics.dead_letter ORDER BY letter_id LIMIT 1";
+    let letter = &scratch.query(sql)[0];
+    assert_eq!(letter["attributes"][0]["key"], "clickmill.header", "{letter}");
+    let (id, bytes) = (letter["letter_id"].as_str().unwrap(), letter["bytes"].as_str().unwrap());
+    let shown = scratch.done(&["dead-letter", "show", id]);
+    for (column, value) in
+        [("attributes", &*letter["attributes"].to_string()), ("payloadBytes", bytes)]
+    {
+        assert!(shown.contains(&format!("{column:<14} {value}\n")), "{shown}");
+    }
+    let shown = scratch.done(&["dead-letter", "show", "--json", id]);
+    let shown: Json = serde_json::from_str(&shown).unwrap();
+    assert_eq!(
+        (&shown["attributes"], &shown["payloadBytes"]),
+        (&letter["attributes"], &letter["bytes"])
+    );
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn the_readmes_clickmill_commands_are_ones_that_exist() {
 fn rows_as_json_keep_exact_numbers_and_nested_values() {
     let scratch = Scratch::new();
     let sql = "SELECT NUMERIC '12345678901234567890.123456789' AS exact, NUMERIC '1.50' AS plain, \
-               CAST(NULL AS STRING) AS nothing, [1, 2] AS list, 'z' AS a";
-    let line = r#"{"exact":"12345678901234567890.123456789","plain":1.5,"list":[1,2],"a":"z"}"#;
+               CAST(NULL AS STRING) AS nothing, [1, 2] AS list, 'z' AS a, FROM_BASE64('AP8=') AS bytes";
+    let line = r#"{"exact":"12345678901234567890.123456789","plain":1.5,"list":[1,2],"a":"z","bytes":"AP8="}"#;
     assert_eq!(scratch.done(&["query", "--json", sql]).trim(), line);
 }

@@ -226,7 +226,7 @@ fn what_is_beyond_the_limit_of_a_batch_is_a_letter_that_names_it_and_is_replayed
     let scratch = Scratch::new();
     let generate = ["generate", "events", "--rows", "250", "--seed", "9"];
     scratch.done(&[&generate[..], &["--output", "events.ndjson"]].concat());
-    let limit = "plugin.parse.limits.max_output_bytes=500000";
+    let limit = "plugin.parse.limits.max_output_bytes=200000";
     let settings = ["source.uri=events.ndjson", "dead_letter.max_rejected_share=1.0", limit];
     let summary = scratch.summary(Path::new(&pipeline()), &settings);
     let letters = summary["rows_rejected"].as_u64().expect("a count");
@@ -236,7 +236,7 @@ fn what_is_beyond_the_limit_of_a_batch_is_a_letter_that_names_it_and_is_replayed
     assert!(told.iter().all(|letter| letter["code"] == "plugin_output_too_large"), "{told:#?}");
     // Where a row has a value such as 0000, that is taken out of the words of its letter.
     let names_it = |letter: &Json| {
-        let wanted = "limit 500000 bytes for a batch, which its `max_output_bytes` raises";
+        let wanted = "limit 200000 bytes for a batch, which its `max_output_bytes` raises";
         letter["told"].as_str().is_some_and(|told| told.contains(wanted))
     };
     assert!(told.iter().any(names_it), "{told:#?}");
@@ -247,6 +247,47 @@ fn what_is_beyond_the_limit_of_a_batch_is_a_letter_that_names_it_and_is_replayed
     assert_eq!(done["resolved"], letters, "{done:#}");
     let lines = format!("SELECT COUNT(DISTINCT source_line) FROM {TABLE}");
     assert_eq!(scratch.number(&lines), 250);
+}
+
+#[test]
+fn nested_values_of_a_table_are_json_whatever_they_hold() {
+    plugins();
+    let scratch = Scratch::new();
+    let message = r#"{"session_id": "a", "context": {"user": {"id": "u0000001"}}, "events": [{"event_id": "a-0", "event_timestamp": "2026-01-05T08:00:00Z", "event_type": "checkout", "tags": ["x", "y"], "params": [{"key": "k", "value": {"int_value": 7}}], "items": [{"product_id": "P1", "price": 19.90, "quantity": 1, "options": {"sizes": [40, null]}}, {"product_id": "P2", "price": "12345678901234567890.123456789", "quantity": 1}]}]}"#;
+    scratch.write("events.ndjson", message);
+    scratch.summary(Path::new(&pipeline()), &["source.uri=events.ndjson"]);
+    let item = |product: &str, price: Json, options: Json| {
+        json!({
+            "product_id": product, "name": null, "brand": null, "category": null, "variant": null,
+            "price": price, "quantity": 1, "discount": null, "revenue": null, "options": options,
+        })
+    };
+    let exact = json!("12345678901234567890.123456789");
+    let items =
+        [item("P1", json!(19.9), json!({ "sizes": [40, null] })), item("P2", exact, Json::Null)];
+    let value = json!({ "string_value": null, "int_value": 7, "double_value": null });
+    let wanted = json!({
+        "items": items, "params": [{ "key": "k", "value": value }], "tags": ["x", "y"],
+    });
+    assert_eq!(scratch.query(&format!("SELECT items, params, tags FROM {TABLE}")), [wanted]);
+}
+
+/// The message itself is in none of its rows: it is there once, however many they are.
+#[test]
+fn messages_of_a_hundred_events_are_rows_with_the_limits_that_are_usual() {
+    plugins();
+    let scratch = Scratch::new();
+    let event: &[&str] = &["19.90"];
+    let of = |number| message(&format!("s{number}"), &[event; 100]);
+    let messages: String = (0..150).map(of).collect();
+    // A batch of them, with the message in each row, is beyond `max_output_bytes`.
+    assert!(messages.len() > 2 << 20, "{}", messages.len());
+    scratch.write("events.ndjson", messages);
+    let summary = scratch.summary(Path::new(&pipeline()), &["source.uri=events.ndjson"]);
+    assert_eq!((&summary["rows_out"], &summary["rows_rejected"]), (&json!(15_000), &json!(0)));
+    for plugin in summary["plugins"].as_array().unwrap() {
+        assert_eq!(plugin["faults"], 0, "{plugin:#}");
+    }
 }
 
 /// A message of nearly a megabyte is read with the limits that hold for one of a hundred bytes.

@@ -26,6 +26,8 @@ pub(crate) struct Distinct {
     pub ids: Vec<u32>,
     /// A row for each value, in order of appearance.
     pub first: Vec<usize>,
+    /// No value was found twice.
+    pub is_exact: bool,
 }
 
 /// How many values may share a hash before a value is taken for a new one without further search. So
@@ -37,6 +39,7 @@ pub(crate) fn distinct(column: &Column, text: &Text) -> Distinct {
     let rows = column.len();
     let mut ids = Vec::with_capacity(rows);
     let mut first: Vec<usize> = Vec::new();
+    let mut is_exact = true;
     // An open-addressed table of ids, at most half full; its length is a power of two.
     let mut table = vec![0_u32; 256];
     for row in 0..rows {
@@ -59,26 +62,29 @@ pub(crate) fn distinct(column: &Column, text: &Text) -> Distinct {
         if id == 0 {
             first.push(row);
             id = first.len() as u32;
+            // Another loses its place.
+            is_exact &= table[slot] == 0;
             table[slot] = id;
             if first.len() * 2 > table.len() {
-                table = spread(table.len() * 4, &first, text);
+                table = spread(table.len() * 4, &first, text, &mut is_exact);
             }
         }
         ids.push(id);
     }
-    Distinct { ids, first }
+    Distinct { ids, first, is_exact }
 }
 
 /// A larger table of the values found so far.
-fn spread(len: usize, first: &[usize], text: &Text) -> Vec<u32> {
+fn spread(len: usize, first: &[usize], text: &Text, is_exact: &mut bool) -> Vec<u32> {
     let mut table = vec![0_u32; len];
     for (at, row) in first.iter().enumerate() {
         let hash = hash(text.get(*row));
         let free = (0..MAX_PROBES)
             .map(|probe| slot_of(hash, probe, &table))
             .find(|slot| table[*slot] == 0);
-        if let Some(slot) = free {
-            table[slot] = at as u32 + 1;
+        match free {
+            Some(slot) => table[slot] = at as u32 + 1,
+            None => *is_exact = false,
         }
     }
     table
@@ -95,8 +101,10 @@ const LEAST_ROWS: usize = 16;
 /// A column of texts: per row `values[id]`, null where that is `None`. Few values of many rows are a
 /// dictionary: then a row is four bytes, and a text is copied and checked once.
 pub(crate) fn gather(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Result<Column, Fault> {
-    if values.len() * LEAST_ROWS <= ids.len() {
-        return dictionary(name, ids, values);
+    if values.len() * LEAST_ROWS <= ids.len()
+        && let Some(column) = dictionary(name, ids, values)?
+    {
+        return Ok(column);
     }
     let sizes: Vec<(u64, bool)> =
         values.iter().map(|value| (value.map_or(0, <[u8]>::len) as u64, value.is_none())).collect();
@@ -121,14 +129,18 @@ pub(crate) fn gather(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Resul
     Ok(Column::new(name, Values::Texts(text), validity))
 }
 
-fn dictionary(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Result<Column, Fault> {
+/// The column as a dictionary, unless it takes too long to tell whether its texts are distinct.
+fn dictionary(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Result<Option<Column>, Fault> {
     let written = |values: &[Option<&[u8]>]| {
         let places: Vec<u32> = (0..values.len() as u32).collect();
         copy_exact(&places, values, 0)
     };
     // Many user agents have one browser, and two codes may have the same name.
     let all = Column::new(name, Values::Texts(written(values)), None);
-    let Distinct { ids: numbers, first } = distinct(&all, text(&all)?);
+    let Distinct { ids: numbers, first, is_exact } = distinct(&all, text(&all)?);
+    if !is_exact {
+        return Ok(None);
+    }
     let (indices, texts) = if first.len() == values.len() {
         (ids.to_vec(), text(&all)?.clone())
     } else {
@@ -141,7 +153,7 @@ fn dictionary(name: &str, ids: &[u32], values: &[Option<&[u8]>]) -> Result<Colum
     let may_be_null = values.iter().enumerate().any(|(id, value)| id >= least && value.is_none());
     let validity = may_be_null.then(|| validity(ids, values)).flatten();
     let values = Values::Dictionary(Dictionary { indices, values: texts });
-    Ok(Column::new(name, values, validity))
+    Ok(Some(Column::new(name, values, validity)))
 }
 
 /// Copies `N` bytes per row whatever the value's length: what is too much is overwritten by the next.
@@ -244,5 +256,39 @@ fn tail(value: &[u8], rest: &[u8]) -> u64 {
     match value.last_chunk::<8>() {
         Some(last) => u64::from_le_bytes(*last),
         None => rest.iter().fold(0, |tail, byte| tail << 8 | u64::from(*byte)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// A sender may choose texts that share a hash, so that the search gives up.
+    #[test]
+    fn texts_of_a_dictionary_are_distinct_whatever_their_hashes_are() {
+        let same = (0..100_000_u32).map(|number| number.to_string());
+        let same: Vec<String> = same.filter(|text| hash(text.as_bytes()) & 255 == 7).collect();
+        for count in 1..=2 * MAX_PROBES {
+            let words = &same[..count];
+            // Each twice, as names of codes may be.
+            let values = words.iter().chain(words.iter().rev());
+            let values: Vec<Option<&[u8]>> = values.map(|word| Some(word.as_bytes())).collect();
+            let rows = values.len() * LEAST_ROWS;
+            let ids: Vec<u32> = (0..rows).map(|row| (row % values.len()) as u32).collect();
+            let column = gather("c", &ids, &values).expect("a column");
+            for (row, id) in ids.iter().enumerate() {
+                let wanted = values[*id as usize].map(|value| std::str::from_utf8(value).unwrap());
+                assert_eq!(column.text(row), wanted, "row {row} of {count} words");
+            }
+            let Values::Dictionary(Dictionary { values, .. }) = &column.values else {
+                assert!(count > MAX_PROBES, "{count} words are found");
+                continue;
+            };
+            let texts = values.offsets.len() - 1;
+            let distinct: BTreeSet<&[u8]> = (0..texts).map(|at| values.get(at)).collect();
+            assert_eq!((distinct.len(), texts), (count, count));
+        }
     }
 }

@@ -104,7 +104,7 @@ impl UserAgent {
     pub(crate) fn enrich(&self, batch: &Batch, answer: &mut Answer) -> Result<(), Fault> {
         let column = column(batch, &self.column)?;
         let text = text(column)?;
-        let Distinct { ids, first } = distinct(column, text);
+        let Distinct { ids, first, .. } = distinct(column, text);
         let agents: Vec<Agent<'_>> = first.iter().map(|row| Agent::parse(text.get(*row))).collect();
         let texts = |name: &Option<String>, texts: &mut dyn Iterator<Item = &[u8]>| {
             let Some(name) = name else { return Ok(None) };

@@ -80,7 +80,10 @@ impl Trial {
         let done = self.record.tally().all;
         let (batches, rows, rejected, faults) =
             (done.batches, done.rows, done.rejected, done.faults);
-        let why = format!("{batches} batches, {rows} rows, {rejected} rejected, {faults} faults");
+        let why = match rows {
+            0 => machine::NO_ROWS.to_owned(),
+            _ => format!("{batches} batches, {rows} rows, {rejected} rejected, {faults} faults"),
+        };
         Vote { ok: true, why }
     }
 

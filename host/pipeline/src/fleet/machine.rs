@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::log::Log;
-use super::objects::{MAX_CANARIES, Vote};
+use super::objects::{MAX_REPLICAS, Vote};
 use clickmill_core::Digest;
 
 /// A replica.
@@ -158,6 +158,9 @@ pub(crate) fn next(me: &Me, seen: &Seen<'_>, deadline: Duration) -> Step {
     Step::Rest
 }
 
+/// What a replica says that had nothing to try a proposal out on.
+pub(crate) const NO_ROWS: &str = "no rows came in that time: it has tried nothing";
+
 /// Why a proposal comes to nothing that a replica has tried out and given up.
 pub(crate) fn given_up(replica: &str, why: &str) -> String {
     format!("{replica} gives it up: {why}")
@@ -195,7 +198,14 @@ fn tried_out(
     let missing = replicas.iter().map(String::as_str).filter(|name| !verdicts.contains_key(*name));
     let missing: Vec<&str> = missing.collect();
     if missing.is_empty() && all_said_ok {
-        return decide(true, format!("{} replicas have tried it out", replicas.len()));
+        let mut why = format!("{} replicas have tried it out", replicas.len());
+        let is_in_vain =
+            |name: &&String| verdicts.get(*name).is_some_and(|verdict| verdict.why == NO_ROWS);
+        let in_vain = replicas.iter().filter(is_in_vain).count();
+        if in_vain > 0 {
+            why += &format!(", {in_vain} of them without a row");
+        }
+        return decide(true, why);
     }
     if *waited >= time + deadline {
         let why = format!("{time:?} of the canary and the deadline of {deadline:?} are over");
@@ -213,7 +223,7 @@ fn tried_out(
 /// The first replicas by name, so many of them: a share below 1, else their number. At least one.
 fn first(live: &BTreeSet<String>, replicas: f64) -> BTreeSet<String> {
     let wanted = if replicas < 1.0 { (live.len() as f64 * replicas).ceil() } else { replicas };
-    let wanted = (wanted as usize).clamp(1, MAX_CANARIES);
+    let wanted = (wanted as usize).clamp(1, MAX_REPLICAS);
     live.iter().take(wanted).cloned().collect()
 }
 

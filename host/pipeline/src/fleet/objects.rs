@@ -10,16 +10,16 @@ use clickmill_audit::{MAX_NAME_BYTES, one_line};
 use clickmill_config as config;
 use clickmill_core::Digest;
 
-/// The most that an entry, a vote, a decision or a sign of life has, in bytes.
-pub(crate) const MAX_BYTES: u64 = 32 << 10;
+/// The most that an object has, in bytes: the names of all replicas.
+pub(crate) const MAX_BYTES: u64 = 128 << 10;
 /// The most entries of a log.
 pub(crate) const MAX_ENTRIES: u64 = 10_000;
 /// How many of them, the last ones, are for rollbacks only: what is proposed last can be taken back too.
 pub(crate) const FOR_ROLLBACKS: u64 = 100;
 /// The most replicas of a fleet.
 pub(crate) const MAX_REPLICAS: usize = 1000;
-/// The most replicas that try a set out: so many names are an object.
-pub(crate) const MAX_CANARIES: usize = 250;
+/// What a replica calls itself before its name.
+const REPLICA: &str = "replica ";
 /// The most of a text that is told, in bytes.
 const MAX_TEXT: usize = 4000;
 /// The longest time that a set may get a share of the batches only, in seconds: as in the pipeline file.
@@ -106,7 +106,7 @@ impl Canary {
             && (0.0..=MAX_CANARY_SECS).contains(&self.secs)
             && self
                 .replicas
-                .is_none_or(|replicas| replicas > 0.0 && replicas <= MAX_CANARIES as f64)
+                .is_none_or(|replicas| replicas > 0.0 && replicas <= MAX_REPLICAS as f64)
     }
 }
 
@@ -134,6 +134,18 @@ pub struct Rollback {
     pub reason: String,
     /// When, by their clock: for people.
     pub at: String,
+}
+
+impl Rollback {
+    /// By a replica that has given the proposal up.
+    pub(crate) fn by_replica(replica: &str, of: u64, reason: String, at: String) -> Self {
+        Self { of, actor: format!("{REPLICA}{replica}"), reason, at }
+    }
+
+    /// Whether it is such a one.
+    pub(crate) fn is_of_replica(&self) -> bool {
+        self.actor.starts_with(REPLICA)
+    }
 }
 
 /// What a replica says of a proposal.
@@ -247,7 +259,7 @@ impl Object for Decision {
 
 impl Object for Canaries {
     fn checked(self) -> Result<Self, Malformed> {
-        let fine = (1..=MAX_CANARIES).contains(&self.replicas.len());
+        let fine = (1..=MAX_REPLICAS).contains(&self.replicas.len());
         if !fine || !self.replicas.iter().all(|replica| is_name(replica)) {
             return Err(Malformed::Bounds("replicas"));
         }
@@ -330,6 +342,12 @@ mod tests {
             ("0.5", "0"),
             ("0.5", "1e300"),
             ("10.0", "-1"),
+            ("10.0", "-0.5"),
+            ("10.0", "NaN"),
+            ("10.0", "1e999"),
+            ("10.0", "86401"),
+            ("10.0", "10.0, \"replicas\": -1"),
+            ("10.0", "10.0, \"replicas\": 1001"),
             ("10.0", "10.0, \"replicas\": 0"),
             ("10.0", "10.0, \"replicas\": 1e9"),
             ("10.0", "1e9"),
@@ -361,10 +379,10 @@ mod tests {
             let replicas = (0..count).map(|number| format!("{number:0>100}")).collect();
             Canaries { replicas, by: text.clone(), at: text.clone() }.written()
         };
-        let bytes = named(MAX_CANARIES).expect("written");
+        let bytes = named(MAX_REPLICAS).expect("written");
         assert!((bytes.len() as u64) < MAX_BYTES, "{}", bytes.len());
         Canaries::read(&bytes).expect("read");
-        assert!(named(0).is_err() && named(MAX_CANARIES + 1).is_err());
+        assert!(named(0).is_err() && named(MAX_REPLICAS + 1).is_err());
     }
 
     #[test]

@@ -213,9 +213,23 @@ impl Fleet {
         self.enter(&log, entry)
     }
 
-    /// Takes back what some replicas try out, or else what is in effect, everywhere.
-    pub fn roll_back(&self, actor: &str, reason: &str) -> Result<RolledBack, ProposeError> {
+    /// Takes back what some replicas try out, or else what is in effect, everywhere; with an `entry`, what is in effect
+    /// by that and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`ProposeError::GoneAlready`] where no entry is named and the last thing that was seen of the fleet is that a set
+    /// was given up: then what is in effect is not what somebody means who was too late.
+    pub fn roll_back(
+        &self,
+        actor: &str,
+        reason: &str,
+        entry: Option<u64>,
+    ) -> Result<RolledBack, ProposeError> {
         let mut log = self.log()?;
+        if entry.is_some() {
+            in_effect(&log, entry)?;
+        }
         if let Some(number) = log.state().open {
             let is_tried_out = self.place.canaries(number)?.is_some();
             let why = match (is_tried_out, reason) {
@@ -229,14 +243,15 @@ impl Fleet {
             self.place.catch_up(&mut log)?;
             // Whoever gave it up first: what is in effect was not meant.
             let is_committed = log.decision(number).is_some_and(|decision| decision.commit);
-            if is_tried_out && !is_committed {
+            if is_tried_out && !is_committed && entry.is_none() {
                 return Ok(RolledBack::Trial(number));
             }
+        } else if entry.is_none()
+            && let Some(number) = log.gone_already()
+        {
+            return gone_already(&log, number);
         }
-        let of = log.state().effect;
-        if of == 0 {
-            return Err(ProposeError::NothingBefore);
-        }
+        let of = in_effect(&log, entry)?;
         let (actor, reason) = (actor.to_owned(), reason.to_owned());
         let at = Micros::now().to_the_second();
         self.enter(&log, Entry::Rollback(Rollback { of, actor, reason, at }))
@@ -407,6 +422,25 @@ impl Fleet {
         };
         Err(ProposeError::Lost { number, actor })
     }
+}
+
+/// The entry that is in effect, where it is this one.
+fn in_effect(log: &Log, entry: Option<u64>) -> Result<u64, ProposeError> {
+    match (log.state().effect, entry) {
+        (0, _) => Err(ProposeError::NothingBefore),
+        (effect, Some(entry)) if entry != effect => {
+            Err(ProposeError::NotInEffect { entry, effect })
+        }
+        (effect, _) => Ok(effect),
+    }
+}
+
+/// That what somebody wants taken back may have gone already.
+fn gone_already(log: &Log, number: u64) -> Result<RolledBack, ProposeError> {
+    let effect = in_effect(log, None)?;
+    let plugin_set = log.state().set.unwrap_or_default();
+    let since = log.decision(effect).map(|decision| decision.at.clone()).unwrap_or_default();
+    Err(ProposeError::GoneAlready { number, plugin_set, effect, since })
 }
 
 /// Looks, and returns what is new among what replicas say.

@@ -352,7 +352,7 @@ fn life_path(replica: &str, number: u64) -> Path {
 mod tests {
     use object_store::memory::InMemory;
 
-    use super::super::objects::{Proposal, Rollback};
+    use super::super::objects::{Canary, Proposal, Rollback};
     use super::*;
     use clickmill_core::Digest;
 
@@ -432,9 +432,25 @@ mod tests {
         let mut verdicts = BTreeMap::new();
         place.verdicts(81, &mut verdicts).expect("verdicts");
         assert!(!verdicts["a"].ok);
-        put("log/000081.json", b"{\"kind\": \"order\"}");
-        let error = place.catch_up(&mut log).expect_err("no entry");
-        assert!(matches!(error, FleetError::Malformed { .. }), "{error}");
+        // Of times and shares that are none no proposal is made.
+        let Entry::Proposal(next) = proposal(0, "eve") else { panic!("a proposal") };
+        let secs = |secs| Some(Canary::of_replicas(1.0, secs));
+        let canary = Entry::Proposal(Proposal { canary: secs(123.0), ..next });
+        let canary = String::from_utf8(canary.written().expect("written")).expect("a text");
+        for garbage in [
+            "{\"kind\": \"order\"}".to_owned(),
+            canary.replace("123.0", "-1"),
+            canary.replace("123.0", "1e300"),
+            canary.replace("123.0", "1e999"),
+            canary.replace("123.0", "NaN"),
+        ] {
+            put("log/000081.json", garbage.as_bytes());
+            let error = place.catch_up(&mut log).expect_err("no entry");
+            assert!(matches!(error, FleetError::Malformed { .. }), "{error}");
+        }
+        put("log/000081.json", canary.as_bytes());
+        place.catch_up(&mut log).expect("an entry");
+        assert_eq!(log.last(), 81);
     }
 
     #[test]

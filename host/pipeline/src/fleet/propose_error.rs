@@ -64,6 +64,28 @@ pub enum ProposeError {
         /// What the file is.
         ours: Digest,
     },
+    /// Another entry is in effect than the one that is to be taken back.
+    #[error("entry {entry} is not in effect, entry {effect} is: `clickmill fleet status` shows it")]
+    NotInEffect {
+        /// The one that is to be taken back.
+        entry: u64,
+        /// The one that is in effect.
+        effect: u64,
+    },
+    /// What was to be taken back may have gone already.
+    #[error(
+        "nothing is tried out: entry {number} came to nothing, or was taken back, already. In effect is plugin set {plugin_set}, by entry {effect} since {since}\nhint: `clickmill fleet rollback PIPELINE.toml --entry {effect}` takes that back"
+    )]
+    GoneAlready {
+        /// The last entry.
+        number: u64,
+        /// The set that is in effect.
+        plugin_set: Digest,
+        /// Its entry.
+        effect: u64,
+        /// When that was committed.
+        since: String,
+    },
     /// There is nothing to go back to.
     #[error("nothing that the fleet committed is in effect: there is nothing to go back from")]
     NothingBefore,
@@ -82,6 +104,8 @@ impl ProposeError {
             | Self::Overtaken { .. }
             | Self::Mixed { .. }
             | Self::OtherFile { .. }
+            | Self::NotInEffect { .. }
+            | Self::GoneAlready { .. }
             | Self::NothingBefore => Fault::Input,
         }
     }

@@ -259,9 +259,8 @@ impl Replica {
             }
             Step::Decide { number, commit, why } => self.decide(number, commit, why)?,
             Step::RollBack { of, why } => {
-                let actor = format!("replica {}", me.name);
                 let at = Micros::now().to_the_second();
-                let entry = Entry::Rollback(Rollback { of, actor, reason: why, at });
+                let entry = Entry::Rollback(Rollback::by_replica(&me.name, of, why, at));
                 self.member.place.enter(self.log.last() + 1, entry)?;
             }
         }

@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::error::ArrowError;
-use arrow::json::LineDelimitedWriter;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use clickmill_core::batch::{Batch, Rejected};
 use clickmill_core::{lock, stage};
 use clickmill_query::{Engine, EngineError, QueryError};
+use clickmill_tables::result_set::{Answer, ResultSet};
 pub(crate) use rows::HIDDEN;
 use rows::refused;
 pub(crate) use writes::StageWrites;
@@ -306,12 +306,9 @@ impl Writer {
         let shown = kept.slice(0, kept.num_rows().min(MAX_ROWS));
         let missed = (kept.num_rows() - shown.num_rows()) as u64;
         self.missed.fetch_add(missed, Ordering::Relaxed);
-        let mut writer = LineDelimitedWriter::new(Vec::new());
-        writer.write(&shown)?;
-        writer.finish()?;
-        let text = String::from_utf8_lossy(&writer.into_inner()).into_owned();
-        for line in text.split_inclusive('\n') {
-            if !self.send_line(line.to_owned()) {
+        let shown = ResultSet::of(&Answer { schema: shown.schema(), batches: vec![shown] })?;
+        for line in shown.lines() {
+            if !self.send_line(line) {
                 return Ok(false);
             }
         }

@@ -69,6 +69,8 @@ impl Target {
     ) -> Result<Fitted, FitError> {
         let Self { sink, dead_letter, unknown, guard, .. } = self;
         let chain = library.configure(columns, secrets)?.guarding(guard.columns());
+        let of_tables = sink.tables().flat_map(|(_, schema)| &schema.columns);
+        let chain = chain.wanting(of_tables.map(|column| column.name.as_str()));
         let router = Router::new(sink, chain.output(), unknown)?;
         let lacks_place =
             |schema: &TableSchema| schema.columns.iter().all(|column| column.name != RECORD_INDEX);

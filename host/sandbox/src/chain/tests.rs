@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, AsArray, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, UInt32Type};
+use arrow::datatypes::{DataType, Int64Type};
 use wasm_encoder::{BlockType, InstructionSink, MemArg};
 
 use super::*;
@@ -12,7 +12,7 @@ use crate::error::PluginError;
 use crate::library::Library;
 use crate::secrets::Secrets;
 use crate::testing::{Body, CONTRACT_WIT, World, batch_of_numbers as batch, engine};
-use clickmill_config::Plugin;
+use clickmill_config::{Limits, Plugin};
 use clickmill_core::batch::Position;
 
 /// Where the guest puts where its rows came from.
@@ -76,8 +76,17 @@ fn component((configure, process): &(Does, Does)) -> NewComponent {
 }
 
 fn library(engine: &Engine, stages: &[(Does, Does)]) -> Result<Library, PluginError> {
+    library_within(engine, stages, Limits::default())
+}
+
+fn library_within(
+    engine: &Engine,
+    stages: &[(Does, Does)],
+    limits: Limits,
+) -> Result<Library, PluginError> {
     let stages = stages.iter().enumerate().map(|(at, does)| {
-        (Plugin::named(format!("guest{at}").parse().unwrap()), component(does), Vec::new())
+        let plugin = Plugin::named(format!("guest{at}").parse().unwrap());
+        (Plugin { limits, ..plugin }, component(does), Vec::new())
     });
     Library::from_components(engine, stages.collect::<Vec<_>>())
 }
@@ -140,12 +149,36 @@ fn the_rows_of_a_record_share_its_text() {
     batch.set_columns(vec![(payload, texts)]).unwrap();
     let processed = worker.run(batch).unwrap();
     let payload = processed.batch.columns.column_by_name("payload").unwrap();
-    let shared = payload.as_dictionary::<UInt32Type>();
+    let shared = payload.as_any_dictionary();
     assert_eq!(shared.values().as_string::<i32>().values().as_ptr(), bytes);
     assert!(payload.get_array_memory_size() < 6000, "{}", payload.get_array_memory_size());
     let plain = cast(payload, &DataType::Utf8).unwrap();
     let lengths: Vec<usize> = plain.as_string::<i32>().iter().flatten().map(str::len).collect();
     assert_eq!(lengths, [[1000; 4], [0; 4], [1000; 4]].concat());
+}
+
+/// What a row of many has of its record's text is a number, unless somebody has to write it out.
+#[test]
+fn a_text_that_nobody_wants_counts_once_however_many_rows_share_it() {
+    let (_folder, engine) = engine();
+    let two: (Does, Does) = (multiplies, starts_at_none);
+    let limits = Limits { max_output_bytes: 1 << 19, ..Limits::default() };
+    let library = library_within(&engine, &[two, two], limits).unwrap();
+    let codes = |chain: Chain| {
+        let mut batch = batch(3);
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["a".repeat(100_000); 3]));
+        batch.set_columns(vec![(Field::new("payload", DataType::Utf8, false), texts)]).unwrap();
+        let processed = ChainWorker::new(&chain).run(batch).unwrap();
+        let codes = processed.rejected.into_iter().map(|letter| letter.reason.code);
+        (codes.collect::<Vec<_>>(), processed.batch.rows())
+    };
+    let chain = || configured(&library).unwrap();
+    assert_eq!(codes(chain().wanting(std::iter::empty())), (vec![], 12));
+    for wanted in [chain(), chain().wanting(["payload"].into_iter())] {
+        let (codes, _) = codes(wanted);
+        assert!(!codes.is_empty(), "all of it has room");
+        assert!(codes.iter().all(|code| code == "plugin_output_too_large"), "{codes:?}");
+    }
 }
 
 /// However a batch is split, the rows are the same.

@@ -1,18 +1,19 @@
 //! One row that becomes many: where the rows of an answer came from, and how many there may be.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, RecordBatch, UInt32Array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{cast, filter, take};
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::error::ArrowError;
 
 use super::answer::Answer;
 use super::error::AnswerError;
+use crate::dictionary::shared;
 use crate::kind::is_json;
 use clickmill_core::batch::Reason;
+use clickmill_core::columns::is_text;
 
 /// What the host holds for a row beside its columns: its place, its position and where its bytes are.
 const BYTES_PER_ROW: usize = 40;
@@ -111,6 +112,12 @@ pub(crate) fn repeat(column: &ArrayRef, came_from: &[u32]) -> Result<ArrayRef, A
     take(column, &UInt32Array::from(came_from.to_vec()), None)
 }
 
+/// Whether the rows of a record share the text of such a column. JSON values are told from texts by their field, and
+/// are given as they are.
+fn is_shared(field: &Field) -> bool {
+    is_text(field.data_type()) && !is_json(field)
+}
+
 /// The same of a column that no plugin has written: the rows of a record share its text, so that a message is
 /// there once, however many events are in it.
 pub(crate) fn share(
@@ -118,25 +125,31 @@ pub(crate) fn share(
     column: &ArrayRef,
     came_from: &[u32],
 ) -> Result<(FieldRef, ArrayRef), ArrowError> {
-    // JSON values are told from texts by their field, and are given as they are.
-    if *field.data_type() != DataType::Utf8 || is_json(field) {
+    if *field.data_type() != DataType::Utf8 || !is_shared(field) {
         return Ok((field.clone(), repeat(column, came_from)?));
     }
-    let keys = UInt32Array::from(came_from.to_vec());
-    let shared: ArrayRef = Arc::new(DictionaryArray::try_new(keys, column.clone())?);
+    let shared = shared(came_from, column)?;
     let field = field.as_ref().clone().with_data_type(shared.data_type().clone());
     Ok((Arc::new(field.with_nullable(true)), shared))
 }
 
 /// Bytes that the columns of a batch have once they are repeated: those that are written too, since records
-/// are given again and raw values are kept. Texts that rows share count once for each row all the same: so a
-/// plugin or a table may have them that knows no dictionary.
-pub(super) fn repeated_bytes(batch: &RecordBatch, came_from: &[u32]) -> usize {
-    let columns = batch.columns();
+/// are given again and raw values are kept. Texts that rows share count once for each row where they are wanted:
+/// so a plugin or a table may have them that knows no dictionary. Of others each row has a number.
+pub(super) fn repeated_bytes(
+    batch: &RecordBatch,
+    came_from: &[u32],
+    wanted: Option<&BTreeSet<String>>,
+) -> usize {
+    let is_wanted = |field: &Field| wanted.is_none_or(|wanted| wanted.contains(field.name()));
+    let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+    let (whole, shared): (Vec<_>, Vec<_>) =
+        columns.partition(|(field, _)| is_wanted(field) || !is_shared(field));
     let of_row = |row: usize| -> usize {
-        columns.iter().map(|column| bytes_between(column, row, row + 1)).sum()
+        whole.iter().map(|(_, column)| bytes_between(column, row, row + 1)).sum()
     };
-    let mut sum = came_from.len().saturating_mul(BYTES_PER_ROW);
+    let per_row = BYTES_PER_ROW + size_of::<u32>() * shared.len();
+    let mut sum = came_from.len().saturating_mul(per_row);
     let (mut before, mut bytes) = (None, 0);
     for from in came_from {
         if before != Some(*from) {

@@ -221,7 +221,7 @@ proptest! {
         let lowered = lower(&batch, &columns, true);
         let given: Vec<ColumnIn<'_>> = lowered.iter().map(Lowered::column).collect();
         let output = Output { columns: identity(&given), ..Output::default() };
-        let announced = Announced { reads: &columns, writes: &columns, multiplies: false };
+        let announced = Announced { reads: &columns, writes: &columns, multiplies: false, wanted: None };
         let answer = checked(output, &batch, announced).unwrap();
         let plain = columns.all[0].kind().field("c");
         let plain = |array: &ArrayRef| arrow::compute::cast(array, plain.data_type()).unwrap();
@@ -279,7 +279,7 @@ fn a_field_is_put_into_its_record_beside_the_others() {
     let writes =
         [spec("items.price", DataType::Text, false), spec("items.total", DataType::Int64, false)];
     let writes = columns(&writes, &batch);
-    let announced = Announced { reads: &writes, writes: &writes, multiplies: false };
+    let announced = Announced { reads: &writes, writes: &writes, multiplies: false, wanted: None };
     let texts = Text { offsets: vec![0, 1, 2, 3], bytes: b"123".to_vec() };
     let price = Column { parent: Some(0), ..Column::texts("price", texts, None) };
     let with = |items: Column| {
@@ -309,7 +309,7 @@ fn what_is_wrong_with_nested_columns_is_told_with_the_path() {
         spec("user.age", DataType::Int64, false),
     ];
     let writes = columns(&writes, &batch);
-    let announced = Announced { reads: &writes, writes: &writes, multiplies: false };
+    let announced = Announced { reads: &writes, writes: &writes, multiplies: false, wanted: None };
     let tags = |offsets: Option<Vec<u32>>, values: Vec<i64>| Column {
         offsets,
         ..numbers("tags", Some(0), values)
@@ -372,7 +372,8 @@ fn values_of_each_type_are_looked_at_where_they_are_not_null() {
     let refused = |data_type: DataType, values: Values| {
         let writes = [spec("c", data_type, false)];
         let writes = columns(&writes, &batch);
-        let announced = Announced { reads: &writes, writes: &writes, multiplies: false };
+        let announced =
+            Announced { reads: &writes, writes: &writes, multiplies: false, wanted: None };
         let told = |validity: Option<Vec<u8>>| {
             let (name, values) = ("c".to_owned(), values.clone());
             let columns = vec![Column { name, parent: None, offsets: None, values, validity }];
@@ -444,7 +445,7 @@ fn values_of_each_type_are_looked_at_where_they_are_not_null() {
 fn texts_of_a_dictionary_count_as_if_they_were_written_out() {
     let batch = batch_of(Vec::new(), 2000);
     let writes = columns(&[spec("c", DataType::Text, false)], &batch);
-    let announced = Announced { reads: &writes, writes: &writes, multiplies: false };
+    let announced = Announced { reads: &writes, writes: &writes, multiplies: false, wanted: None };
     let with = |bytes: usize| {
         let texts = Text { offsets: vec![0, bytes as u32], bytes: vec![b'x'; bytes] };
         let values = Values::Dictionary(Dictionary { indices: vec![0; 2000], values: texts });
@@ -460,7 +461,7 @@ fn texts_of_a_dictionary_count_as_if_they_were_written_out() {
 fn a_list_of_texts_may_be_a_dictionary_with_a_bitmap_in_which_all_are_there() {
     let batch = batch_of(Vec::new(), 1);
     let writes = columns(&[spec("c", DataType::Text, true)], &batch);
-    let announced = Announced { reads: &writes, writes: &writes, multiplies: false };
+    let announced = Announced { reads: &writes, writes: &writes, multiplies: false, wanted: None };
     let values = Text { offsets: vec![0, 1], bytes: b"x".to_vec() };
     let values = Values::Dictionary(Dictionary { indices: vec![0, 0], values });
     let validity = Some(vec![0b11]);
@@ -482,7 +483,7 @@ fn a_few_numbers_do_not_ask_for_much() {
     let user: ArrayRef = Arc::new(StructArray::new(fields.into(), vec![ids], None));
     let batch = batch_of(vec![(Field::new("user", user.data_type().clone(), true), user)], 1);
     let writes = columns(&[spec("user.n", DataType::Int64, false)], &batch);
-    let announced = Announced { reads: &writes, writes: &writes, multiplies: true };
+    let announced = Announced { reads: &writes, writes: &writes, multiplies: true, wanted: None };
     let output = Output { came_from: Some(vec![0; 5000]), ..Output::default() };
     let told = checked(output, &batch, announced).err().unwrap();
     assert!(told.starts_with("its answer is beyond 1048576 bytes"), "{told}");
@@ -490,7 +491,7 @@ fn a_few_numbers_do_not_ask_for_much() {
 
 fn multiplied(came_from: Vec<u32>, batch: &RecordBatch) -> Result<Answer, String> {
     let writes = columns(&[spec("n", DataType::Int64, false)], batch);
-    let announced = Announced { reads: &writes, writes: &writes, multiplies: true };
+    let announced = Announced { reads: &writes, writes: &writes, multiplies: true, wanted: None };
     let columns = vec![numbers("n", None, (0..came_from.len() as i64).collect())];
     checked(Output { came_from: Some(came_from), columns, ..Output::default() }, batch, announced)
 }
@@ -511,8 +512,12 @@ fn rows_come_from_each_row_of_the_batch_in_its_order() {
     ] {
         assert_eq!(multiplied(came_from, &batch).err().as_deref(), Some(wanted));
     }
-    let announced =
-        Announced { reads: &Columns::default(), writes: &Columns::default(), multiplies: false };
+    let announced = Announced {
+        reads: &Columns::default(),
+        writes: &Columns::default(),
+        multiplies: false,
+        wanted: None,
+    };
     let output = Output { came_from: Some(vec![0, 1, 2]), ..Output::default() };
     assert!(checked(output, &batch, announced).err().unwrap().ends_with("that it multiplies"));
 }
@@ -542,7 +547,8 @@ fn a_row_is_refused_for_a_column_that_is_read_or_written() {
         let rejection = Rejection { row: 0, code, message, column: column.map(str::to_owned) };
         let columns = vec![numbers("out", None, vec![1, 2, 3])];
         let output = Output { columns, rejections: vec![rejection], ..Output::default() };
-        let announced = Announced { reads: &reads, writes: &writes, multiplies: false };
+        let announced =
+            Announced { reads: &reads, writes: &writes, multiplies: false, wanted: None };
         checked(output, &batch, announced).map(|answer| answer.rejected[0].1.column.clone())
     };
     for column in [None, Some("items"), Some("items.price"), Some("items[3].price"), Some("out")] {
@@ -572,7 +578,7 @@ fn a_row_is_refused_for_a_column_that_is_read_or_written() {
 fn no_row_is_refused_with_a_code_of_the_hosts_own() {
     let batch = batch_of(Vec::new(), 1);
     let none = Columns::default();
-    let announced = Announced { reads: &none, writes: &none, multiplies: false };
+    let announced = Announced { reads: &none, writes: &none, multiplies: false, wanted: None };
     let taken = |code: &str| {
         let (code, message, column) = (code.to_owned(), String::new(), None);
         let rejections = vec![Rejection { row: 0, code, message, column }];

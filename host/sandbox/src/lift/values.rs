@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
-    Float64Array, Int64Array, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
+    StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::UInt32Type;
 use serde::de::IgnoredAny;
 
 use super::error::AnswerError;
 use crate::boundary::{Dictionary, Text, Values};
+use crate::dictionary::returned;
 use crate::kind::{DIGITS, DIGITS_AFTER_POINT};
 
 /// Days and microseconds of the years 1 to 9999, which is what BigQuery holds.
@@ -185,10 +185,7 @@ impl Checked<'_> {
             if at < values { texts.value_length(at) as usize } else { 0 }
         };
         let written_out = indices.iter().map(bytes).fold(0, usize::saturating_add);
-        let keys = arrow::array::UInt32Array::new(indices.into(), self.nulls);
-        let array = DictionaryArray::<UInt32Type>::try_new(keys, Arc::new(texts));
-        let array = array.expect("each index that counts is that of a text");
-        Ok((Arc::new(array), written_out))
+        Ok((returned(indices, self.nulls, texts), written_out))
     }
 }
 

@@ -1,4 +1,4 @@
-use arrow::array::Decimal128Array;
+use arrow::array::{Decimal128Array, DictionaryArray, Int32Array};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use serde_json::json;
 
@@ -31,6 +31,29 @@ fn records_lists_and_json_are_json_as_deep_as_they_go() {
         {"price": "99999999999999999999.000000001", "raw": null}
     ]);
     assert_eq!(found.rows, [[items], [json!([])], [json!([])]]);
+}
+
+#[test]
+fn bytes_are_in_base64_and_texts_of_a_dictionary_are_texts_wherever_they_are() {
+    let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![Some(&[0, 255][..]), None]));
+    let texts = StringArray::from(vec![Some("a"), None]);
+    let keys = Int32Array::from(vec![1, 0]);
+    let texts: ArrayRef = Arc::new(DictionaryArray::new(keys, Arc::new(texts)));
+    let field = |name: &str, of: &ArrayRef| Field::new(name, of.data_type().clone(), true);
+    let fields = vec![field("raw", &bytes), field("text", &texts)];
+    let record: ArrayRef =
+        Arc::new(StructArray::new(fields.into(), vec![bytes.clone(), texts.clone()], None));
+    let view = arrow::compute::cast(&bytes, &DataType::BinaryView).expect("bytes are bytes");
+    let columns = [("raw", bytes), ("view", view), ("text", texts), ("record", record)];
+    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    let found = ResultSet::of(&Answer { schema: batch.schema(), batches: vec![batch] });
+    let found = found.expect("an answer");
+    let wanted = [
+        json!({"raw": "AP8=", "view": "AP8=", "record": {"raw": "AP8=", "text": null}}),
+        json!({"text": "a", "record": {"raw": null, "text": "a"}}),
+    ];
+    let lines = found.lines().map(|line| serde_json::from_str::<Json>(&line).expect("JSON"));
+    assert_eq!(lines.collect::<Vec<_>>(), wanted);
 }
 
 #[test]

@@ -221,8 +221,8 @@ impl Replica {
                 world.decide(number, commit, why);
             }
             Step::RollBack { of, why } => {
-                let (actor, at) = (self.me.name.clone(), String::new());
-                let entry = Entry::Rollback(Rollback { of, actor, reason: why, at });
+                let rollback = Rollback::by_replica(&self.me.name, of, why, String::new());
+                let entry = Entry::Rollback(rollback);
                 world.enter(look.log.last(), entry);
             }
         }
@@ -488,6 +488,29 @@ fn some_replicas_try_it_out_and_then_all_switch() {
 }
 
 #[test]
+fn how_many_canaries_saw_no_rows_is_told() {
+    let mut world = World::default();
+    let mut replicas = that_tries(&mut world, 2.0);
+    let verdict = |name: &str| (name.to_owned(), Vote { ok: true, why: NO_ROWS.to_owned() });
+    // The third is none of them.
+    world.verdicts.insert(1, ["r0", "r2"].map(verdict).into());
+    settle(&mut world, &mut replicas);
+    run(&world, &replicas, 1);
+    let wanted = "2 replicas have tried it out, 1 of them without a row";
+    assert_eq!(world.decisions[&1].why, wanted);
+}
+
+#[test]
+fn a_share_of_a_large_fleet_is_tried_out_by_as_many_as_it_says() {
+    let live: BTreeSet<String> = (0..1000).map(|number| format!("r{number:03}")).collect();
+    for (wanted, count) in [(0.5, 500), (0.999, 999), (0.0001, 1), (1000.0, 1000)] {
+        let named = first(&live, wanted);
+        assert_eq!(named.len(), count, "{wanted}");
+        assert!(named.iter().eq(live.iter().take(count)), "{wanted}");
+    }
+}
+
+#[test]
 fn a_canary_that_gives_up_is_everyones_and_none_switches() {
     let mut world = World::default();
     let mut replicas = that_tries(&mut world, 2.0);
@@ -495,11 +518,14 @@ fn a_canary_that_gives_up_is_everyones_and_none_switches() {
     settle(&mut world, &mut replicas);
     run(&world, &replicas, 0);
     assert!(world.decisions[&1].why.starts_with("r1 gives it up"), "{:?}", world.decisions);
+    // Who wants it taken back is too late.
+    assert_eq!(world.log().gone_already(), Some(1));
     // What is proposed next is tried out anew.
     let log = world.log();
     assert!(world.propose_to(&log, set(1), Some(2.0)));
     settle(&mut world, &mut replicas);
     run(&world, &replicas, 1);
+    assert_eq!(world.log().gone_already(), None);
 }
 
 #[test]
@@ -515,7 +541,7 @@ fn a_canary_that_gives_up_after_its_word_takes_all_back() {
     late.give_up(&world);
     settle(&mut world, &mut replicas);
     run(&world, &replicas, 0);
-    assert_eq!(world.entries.len(), 2);
+    assert_eq!((world.entries.len(), world.log().gone_already()), (2, Some(2)));
 }
 
 #[test]

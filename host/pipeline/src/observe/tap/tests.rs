@@ -117,6 +117,119 @@ async fn a_record_with_a_sensitive_field_is_hidden_whole_and_another_is_shown() 
     }
 }
 
+/// Lists of so many records of these columns.
+fn lists(columns: &[(&str, ArrayRef)], lengths: &[usize]) -> ArrayRef {
+    let fields = columns.iter().map(|(name, column)| {
+        (Arc::new(Field::new(*name, column.data_type().clone(), true)), column.clone())
+    });
+    let records: ArrayRef = Arc::new(arrow::array::StructArray::from(fields.collect::<Vec<_>>()));
+    let item = Arc::new(Field::new("item", records.data_type().clone(), false));
+    let offsets = arrow::buffer::OffsetBuffer::from_lengths(lengths.iter().copied());
+    Arc::new(arrow::array::ListArray::new(item, offsets, records, None))
+}
+
+#[tokio::test]
+async fn what_is_sensitive_two_lists_deep_hides_its_column_and_rows_that_hold_its_values() {
+    let schema = r#"[
+        {"name": "note", "type": "STRING"},
+        {"name": "orders", "type": "RECORD", "mode": "REPEATED", "fields": [
+            {"name": "items", "type": "RECORD", "mode": "REPEATED", "fields": [
+                {"name": "sku", "type": "STRING"},
+                {"name": "email", "type": "STRING", "policyTags": {"names": ["t"]}}
+            ]}
+        ]}
+    ]"#;
+    let schema = TableSchema::parse(schema, Path::new("t.json")).expect("a schema");
+    let format = Format::Ndjson { max_record_bytes: 1024 };
+    let guard = Guard::of([&schema], &config::Guard::default(), &format);
+    let open = schema.columns.iter().filter(|column| !column.is_sensitive());
+    let open = open.map(|column| column.name.as_str()).collect();
+    let stages = vec![("parse", vec!["note", "orders"]), ("mask", vec!["orders"])];
+    let writes = StageWrites { stages, open, guard: &guard };
+    let texts = |values: &[&str]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+    // The first of two rows has two orders, the second of which has two items.
+    let orders = |emails: [&str; 4]| {
+        let items = [("sku", texts(&["a", "b", "c", "d"])), ("email", texts(&emails))];
+        lists(&[("items", lists(&items, &[1, 2, 1]))], &[2, 1])
+    };
+    let came = orders(["ada@example.com", "bob@example.com", "cyd@example.com", "dee@example.com"]);
+    let origins = Origins {
+        source: "t@1".into(),
+        header: None,
+        positions: Positions::Lines(vec![1, 2]),
+        places: None,
+        block: Bytes::new(),
+        ranges: vec![0..0; 2],
+    };
+    let raw = [("orders".to_owned(), came.clone())];
+    for (stage, orders, raw) in
+        [("parse", came, &raw[..0]), ("mask", orders(["k1:5f"; 4]), &raw[..])]
+    {
+        let notes = texts(&["for cyd@example.com", "for cyd@example.com too"]);
+        let columns = RecordBatch::try_from_iter([("note", notes), ("orders", orders)]);
+        let columns = columns.expect("a batch");
+        let origins = origins.clone();
+        let batch = Batch { columns, origins, ingest_time: Micros::default() };
+        for reveal in [vec![], vec!["orders".to_owned()]] {
+            let (taps, is_revealed) = (Taps::default(), !reveal.is_empty());
+            let stage_of_tap = Some(stage.to_owned());
+            let tap = Tap { stage: stage_of_tap, rejected: false, condition: None, reveal };
+            let mut shown = taps.open(tap).expect("room for a tap");
+            taps.pass(&writes, stage, &batch, raw);
+            let line = shown.next().await.expect("a row");
+            let row: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            if is_revealed {
+                assert_eq!(row["note"], "for cyd@example.com", "{line}");
+                assert_eq!(row["orders"][1]["items"][1]["sku"], "c", "{line}");
+                assert!(row["orders"][1]["items"][1]["email"].is_string(), "{line}");
+            } else {
+                assert_eq!(row["note"], "for cyd@example.com too", "of another row: {line}");
+                assert_eq!(row["orders"], HIDDEN, "{line}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn rows_are_written_as_a_query_prints_them() {
+    use arrow::array::{BinaryArray, Decimal128Array};
+    use clickmill_core::schema::json_metadata;
+
+    let schema = TableSchema::parse("[]", Path::new("t.json")).expect("a schema");
+    let format = Format::Ndjson { max_record_bytes: 1024 };
+    let guard = Guard::of([&schema], &config::Guard::default(), &format);
+    let stages = vec![("parse", vec!["items", "raw", "options"])];
+    let writes = StageWrites { stages, open: ["items", "raw", "options"].into(), guard: &guard };
+    let price = Decimal128Array::from(vec![1_250_000_000, 99_999_999_999_999_999_999_000_000_001]);
+    let price = price.with_precision_and_scale(38, 9).expect("a NUMERIC");
+    let raw: ArrayRef = Arc::new(BinaryArray::from_iter_values([[0, 255]]));
+    let options: ArrayRef = Arc::new(StringArray::from(vec![r#"{"gift": true}"#]));
+    let items = lists(&[("price", Arc::new(price))], &[2]);
+    let field = |name: &str, of: &ArrayRef| Field::new(name, of.data_type().clone(), true);
+    let fields = vec![
+        field("items", &items),
+        field("raw", &raw),
+        field("options", &options).with_metadata(json_metadata()),
+    ];
+    let schema = Arc::new(arrow::datatypes::Schema::new(fields));
+    let columns = RecordBatch::try_new(schema, vec![items, raw, options]).expect("a batch");
+    let origins = Origins {
+        source: "t@1".into(),
+        header: None,
+        positions: Positions::Lines(vec![1]),
+        places: None,
+        block: Bytes::new(),
+        ranges: vec![0..0; 1],
+    };
+    let batch = Batch { columns, origins, ingest_time: Micros::default() };
+    let taps = Taps::default();
+    let tap = Tap { stage: None, rejected: false, condition: None, reveal: Vec::new() };
+    let mut shown = taps.open(tap).expect("room for a tap");
+    taps.pass(&writes, "parse", &batch, &[]);
+    let wanted = r#"{"items":[{"price":1.25},{"price":"99999999999999999999.000000001"}],"raw":"AP8=","options":{"gift":true}}"#;
+    assert_eq!(shown.next().await.as_deref(), Some(format!("{wanted}\n").as_str()));
+}
+
 #[tokio::test]
 async fn a_tap_on_a_stage_that_is_gone_ends_and_says_so() {
     let taps = Taps::default();

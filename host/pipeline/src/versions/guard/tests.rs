@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::*;
 use clickmill_core::Micros;
-use clickmill_core::batch::{Origins, Positions};
+use clickmill_core::batch::{Origins, Position, Positions};
 
 fn guarded(name: &str, networks: bool) -> Guarded {
     let path = clickmill_core::path::Path::of(name);
@@ -338,11 +338,17 @@ fn record(columns: [(&str, &[&str]); 2]) -> ArrayRef {
     Arc::new(arrow::array::StructArray::from(columns.to_vec()))
 }
 
+/// Lists of so many of them.
+fn lists(values: ArrayRef, lengths: &[usize]) -> ArrayRef {
+    let item = Arc::new(Field::new("item", values.data_type().clone(), true));
+    let offsets = OffsetBuffer::from_lengths(lengths.iter().copied());
+    Arc::new(arrow::array::ListArray::new(item, offsets, values, None))
+}
+
 /// All of them in one row.
 fn one_list(values: ArrayRef) -> ArrayRef {
-    let item = Arc::new(Field::new("item", values.data_type().clone(), true));
-    let offsets = OffsetBuffer::from_lengths([values.len()]);
-    Arc::new(arrow::array::ListArray::new(item, offsets, values, None))
+    let length = values.len();
+    lists(values, &[length])
 }
 
 #[test]
@@ -393,6 +399,85 @@ fn fields_of_records_and_elements_of_lists_are_looked_at_as_columns_are() {
     // Two elements that follow each other are not one text.
     let apart = ("items", items(&["u-47", "12"], &["k1:6a", "k1:7b"]));
     assert_eq!(of("", &raw, [masked(), apart]), None);
+}
+
+#[test]
+fn values_two_lists_deep_are_looked_at_each_with_its_row() {
+    let schema = r#"[{"name": "orders", "type": "RECORD", "mode": "REPEATED", "fields": [
+        {"name": "note", "type": "STRING"},
+        {"name": "items", "type": "RECORD", "mode": "REPEATED", "fields": [
+            {"name": "sku", "type": "STRING"},
+            {"name": "email", "type": "STRING", "policyTags": {"names": ["t"]}}
+        ]}
+    ]}]"#;
+    let schema = TableSchema::parse(schema, Path::new("t.json")).expect("a schema");
+    let format = Format::Ndjson { max_record_bytes: 1024 };
+    let guard = Guard::of([&schema], &config::Guard::default(), &format);
+    // Rows of two orders, of none, and of one; the second order has two items.
+    let orders = |notes: [&str; 3], skus: [&str; 4], emails: [&str; 4]| {
+        let items = lists(record([("sku", &skus), ("email", &emails)]), &[1, 2, 1]);
+        let notes: ArrayRef = Arc::new(StringArray::from(notes.to_vec()));
+        let columns = [("note", notes), ("items", items)].map(|(name, column)| {
+            (Arc::new(Field::new(name, column.data_type().clone(), true)), column)
+        });
+        let orders: ArrayRef = Arc::new(arrow::array::StructArray::from(columns.to_vec()));
+        lists(orders, &[2, 0, 1])
+    };
+    let records = [
+        r#"{"orders": [{"items": [{"email": "ada@example.com"}]}, {"items": [{"email": "bob@example.com"}, {"email": "cyd@example.com"}]}]}"#,
+        "{}",
+        r#"{"orders": [{"items": [{"email": "dee@example.com"}]}]}"#,
+    ];
+    let ends = records.iter().scan(0, |end, record| {
+        *end += record.len();
+        Some(*end - record.len()..*end)
+    });
+    let origins = Origins {
+        source: "t.ndjson@1".into(),
+        header: None,
+        positions: Positions::Lines(vec![1, 2, 3]),
+        places: None,
+        ranges: ends.collect(),
+        block: Bytes::from(records.concat()),
+    };
+    let came = ["ada@example.com", "bob@example.com", "cyd@example.com", "dee@example.com"];
+    let (notes, skus, masked) = (["", "", ""], ["a", "b", "c", "d"], ["k1:5f"; 4]);
+    // Of which lines rows are stopped, and why, where the rows from one on come.
+    let stopped = |now: &ArrayRef, from: usize| {
+        let columns = RecordBatch::try_from_iter([("orders", now.clone())]).expect("a batch");
+        let batch = Batch { columns, origins: origins.clone(), ingest_time: Micros::default() };
+        let raw = orders(notes, skus, came).slice(from, 3 - from);
+        let raw = [("orders".to_owned(), raw)];
+        let (_, stopped) =
+            guard.stop(batch.slice(from..3), &raw, &Digest::of(b"")).expect("a batch");
+        let told = stopped.into_iter().map(|letter| (letter.position, letter.reason.message));
+        told.collect::<Vec<_>>()
+    };
+    let line = |line: u64, message: &str| vec![(Position::Line(line), message.to_owned())];
+    let with = |at: usize| {
+        let mut emails = masked;
+        emails[at] = came[at];
+        emails
+    };
+    assert_eq!(stopped(&orders(notes, skus, masked), 0), []);
+    let own = "`orders.items.email` is sensitive, and leaves the plugins as it came in";
+    for (at, of) in [(0, 1), (1, 1), (2, 1), (3, 3)] {
+        assert_eq!(stopped(&orders(notes, skus, with(at)), 0), line(of, own), "{}", came[at]);
+    }
+    assert_eq!(stopped(&orders(notes, skus, with(3)), 2), line(3, own));
+    let beside = |column: &str| {
+        format!(
+            "`{column}` holds the value of `orders.items.email`, which is sensitive, as it came in"
+        )
+    };
+    let noted = orders(["for cyd@example.com", "", ""], skus, masked);
+    assert_eq!(stopped(&noted, 0), line(1, &beside("orders.note")));
+    let named = orders(notes, ["a", "b", "c", "dee@example.com"], masked);
+    assert_eq!(stopped(&named, 0), line(3, &beside("orders.items.sku")));
+    assert_eq!(stopped(&named, 1), line(3, &beside("orders.items.sku")));
+    // It is the value of another row.
+    let of_another = orders(["for dee@example.com", "", "for ada@example.com"], skus, masked);
+    assert_eq!(stopped(&of_another, 0), []);
 }
 
 #[test]
