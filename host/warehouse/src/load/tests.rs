@@ -56,7 +56,7 @@ impl Scratch {
         let runtime = self.runtime.handle();
         let [rows, route, dead_letters] =
             [&self.rows, &self.route, &self.letters].map(Clone::clone);
-        let targets = Targets { rows, routes: vec![route], dead_letters };
+        let targets = Targets { rows, routes: vec![route], dead_letters, attempts: None };
         Load::begin(&self.warehouse, runtime, ID, &targets).unwrap()
     }
 
