@@ -138,13 +138,12 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
         there.look(context, &wanted, &letters, letters.len() < PAGE)?;
         sealed::open_all(context, &mut letters)?;
         if page(context, &mut chains, letters, number, &mut there, &mut done)? {
-            after = last;
+            (after, number) = (last, number.map(|number| number + 1));
         } else {
             let table = &context.pipeline.sink.table;
             tracing::info!(%table, "another replay has written to this table meanwhile, looking at the letters again");
-            there = Rows::default();
+            (there, number) = (Rows::default(), Some(load::first_free(context)?));
         }
-        number = number.map(|number| number + 1);
     }
     let rejected: u64 = done.rejected.values().map(|(count, _)| count).sum();
     let detail = format!(
