@@ -158,6 +158,16 @@ impl BigQuery {
         prepared: &Prepared,
     ) -> Result<bool, BigQueryError> {
         let Prepared { dead_letters, source, pipeline, rows_rejected, .. } = prepared;
+        if ledger::is_replay(source) {
+            // Its rows are of many objects. Where a stream is gone, the next replay finds which of them are there.
+            let rows = prepared.streams().into_iter().map(|stream| stream.name);
+            for stream in dead_letters.iter().cloned().chain(rows) {
+                if !self.commit_stream(load_id, &stream).await? {
+                    return Ok(false);
+                }
+            }
+            return Ok(true);
+        }
         // Letters first: at no moment is a row missing from all tables with its load half done.
         if let Some(stream) = dead_letters
             && !self.commit_stream(load_id, stream).await?

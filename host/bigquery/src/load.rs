@@ -93,7 +93,9 @@ impl Load {
         let what = format!("finalize the stream of `{}`", self.table);
         let mut backoff = Backoff::default();
         loop {
-            let Some(writer) = &self.writer else { return Ok(None) };
+            let Some(writer) = self.writer.as_ref().filter(|_| self.offset > 0) else {
+                return Ok(None);
+            };
             let error = match in_time(TIMEOUT, &what, writer.finalize()).await {
                 Ok(Ok(finalized)) if finalized.row_count == self.offset => {
                     self.patience.pass();

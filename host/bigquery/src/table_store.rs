@@ -80,6 +80,7 @@ impl TableStore for BigQuery {
             bigquery: self.clone(),
             rows: std::iter::once(&targets.rows).chain(&targets.routes).map(begin).collect(),
             dead_letters: begin(&targets.dead_letters),
+            attempts: targets.attempts.as_ref().map(begin),
             runtime: runtime.clone(),
         }))))
     }
@@ -171,6 +172,8 @@ struct Loading {
     /// Of the pipeline's own table, then of its routes'.
     rows: Vec<Load>,
     dead_letters: Load,
+    /// Where letters are replayed.
+    attempts: Option<Load>,
     runtime: Handle,
 }
 
@@ -193,8 +196,15 @@ impl clickmill_tables::Load for Loading {
         Ok(self.runtime.block_on(self.dead_letters.write(Rows::letters(letters)))?)
     }
 
+    fn write_attempts(&mut self, attempts: RecordBatch) -> Result<(), TableError> {
+        let Some(load) = &mut self.attempts else { return Ok(()) };
+        Ok(self.runtime.block_on(load.write(Rows::letters(attempts)))?)
+    }
+
     fn commit(self: Box<Self>, entry: &Entry) -> Result<Committed, TableError> {
-        let Self { bigquery, rows, dead_letters, runtime } = *self;
+        let Self { bigquery, mut rows, dead_letters, attempts, runtime } = *self;
+        // Last: no letter is resolved before its row is there.
+        rows.extend(attempts);
         Ok(runtime.block_on(bigquery.commit_load(entry, rows, dead_letters))?)
     }
 

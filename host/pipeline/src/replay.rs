@@ -1,11 +1,10 @@
 //! Dead letters, once more: from their original bytes through the plugin set that runs now, or another.
 //!
-//! Letters are read page by page. Of each page, those whose rows are in the table already are resolved;
-//! the rest is decoded and transformed; good rows are written as one load, all or nothing: of a record that is
-//! several rows those that the table does not have, and of a row that goes to several tables to those that lack
-//! it; then what became of each letter is entered into `dead_letter_attempts`. A replay that is killed and
-//! repeated finds the rows it wrote by their provenance, and writes none twice. Two at once would not find each
-//! other's: on a disk, one waits for the other.
+//! Letters are read page by page. Of each page, those whose rows are in the table already are resolved; the
+//! rest is decoded and transformed. Good rows and what became of each letter, for `dead_letter_attempts`, are
+//! written as one load, all or nothing: of a record that is several rows those that the table does not have, and
+//! of a row that goes to several tables to those that lack it. However often replays are killed and repeated and
+//! however many are at it at once, each row is written once and each letter resolved once: [`load`] tells how.
 
 pub(crate) mod attempts;
 mod chains;
@@ -37,7 +36,7 @@ use clickmill_core::{Digest, Micros, StageName};
 use clickmill_dead_letter::SEALED_MESSAGE;
 use clickmill_sandbox::Change;
 use clickmill_sink::{Claim, Key, Letter, Record, SinkError, Wanted};
-use clickmill_tables::ledger;
+use clickmill_tables::ledger::{self, Committed};
 
 /// Letters that are read, and loaded, at once.
 const PAGE: usize = 5000;
@@ -107,7 +106,7 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
         current.library.with(request.changes.clone())?
     };
     has_provenance(context)?;
-    // Until the last attempt is entered.
+    // Until the last page is loaded.
     let _claim = if request.dry_run { None } else { claim(context)? };
     if !request.dry_run {
         // Another may have been killed since this process began.
@@ -131,14 +130,20 @@ pub fn replay(prepared: &PreparedPipeline, request: &Replay) -> Result<Replayed,
         entered.map_err(ReplayError::Audit)?;
     }
     let (mut after, mut there) = (String::new(), Rows::default());
+    let mut number = if request.dry_run { None } else { Some(load::first_free(context)?) };
     loop {
         let wanted = wanted(context, &request.condition, &after);
         let mut letters = read(context, &wanted)?;
         let Some(last) = letters.last().map(|letter| letter.letter_id.clone()) else { break };
         there.look(context, &wanted, &letters, letters.len() < PAGE)?;
-        after = last;
         sealed::open_all(context, &mut letters)?;
-        page(context, &mut chains, letters, request.dry_run, &mut there, &mut done)?;
+        if page(context, &mut chains, letters, number, &mut there, &mut done)? {
+            (after, number) = (last, number.map(|number| number + 1));
+        } else {
+            let table = &context.pipeline.sink.table;
+            tracing::info!(%table, "another replay has written to this table meanwhile, looking at the letters again");
+            (there, number) = (Rows::default(), Some(load::first_free(context)?));
+        }
     }
     let rejected: u64 = done.rejected.values().map(|(count, _)| count).sum();
     let detail = format!(
@@ -210,8 +215,8 @@ pub fn record(
     record::record(context, recording, letters)
 }
 
-/// Claims the replay of a table's letters. Two replays at once would see the same letters without rows,
-/// and, unless their pages are the same, write them in two loads.
+/// Claims the replay of a table's letters, where the tables have locks: there a replay sees rows of another before
+/// their load has happened.
 fn claim(context: &Context) -> Result<Option<Claim>, SinkError> {
     let table = &context.pipeline.sink.table;
     let id = ledger::load_id(table, "replay of dead letters");
@@ -255,14 +260,16 @@ fn wanted<'a>(context: &'a Context, condition: &'a str, after: &'a str) -> Wante
     }
 }
 
+/// What becomes of a page's letters: written as the load of a number, or only told where there is none. `false`
+/// where another replay has loaded under that number: then nothing is counted, and what is known is old.
 fn page(
     context: &Context,
     chains: &mut Chains<'_>,
     mut letters: Vec<Letter>,
-    dry_run: bool,
+    number: Option<u64>,
     known: &mut Rows,
     done: &mut Replayed,
-) -> Result<(), ReplayError> {
+) -> Result<bool, ReplayError> {
     let sink = &context.pipeline.sink;
     // Of two letters of one row of a message, as two versions of clickmill may have left, the second is
     // looked at when the row of the first can be found: by the next replay.
@@ -271,22 +278,21 @@ fn page(
         Some(key @ Key { record: Record::Message(..), .. }) => messages.insert(key),
         Some(Key { record: Record::Line(..), .. }) | None => true,
     });
-    let keys: Vec<Key> = letters.iter().filter_map(Letter::key).collect();
+    let asked: BTreeSet<Key> = letters.iter().filter_map(Letter::key).collect();
     let mut fates: Vec<(String, Fate)> = Vec::new();
-    let mut all: Vec<(String, Option<Key>)> =
+    let all: Vec<(String, Option<Key>)> =
         letters.iter().map(|letter| (letter.letter_id.clone(), letter.key())).collect();
-    done.letters += all.len() as u64;
+    let mut there_before = 0;
     if !sink.copies() {
         // A row that is in a table is in all of its tables.
         let is_there = |letter: &Letter| letter.key().is_some_and(|key| known.has(&key));
         let (before, others): (Vec<Letter>, Vec<Letter>) = letters.into_iter().partition(is_there);
-        done.there_before += before.len() as u64;
+        there_before += before.len() as u64;
         fates.extend(before.into_iter().map(|letter| (letter.letter_id, Fate::Resolved)));
         letters = others;
     }
     let Made { good: mut rows, mut strays } = chains.run(letters, &mut fates, |_, _, _, _| {})?;
     // Of a record that is several rows, some are in the table: what is missing is written, and no more.
-    let asked: BTreeSet<Key> = keys.into_iter().collect();
     let made: BTreeSet<Key> = rows.iter().flat_map(keys_of).collect();
     let others = made.iter().cloned().chain(strays.iter().map(key_of));
     let others: Vec<Key> = others.filter(|key| !asked.contains(key)).collect();
@@ -306,60 +312,61 @@ fn page(
     rows.iter_mut().try_for_each(|rows| known.leave_out(rows))?;
     rows.retain(|rows| rows.count() > 0);
     let mut good: BTreeSet<Key> = rows.iter().flat_map(keys_of).collect();
-    let is_to_write = !good.is_empty() || !strays.is_empty();
-    if !dry_run && is_to_write {
-        match load::write(context, chains, &rows, &strays, &all)? {
-            Some(refused) => {
-                for refused in refused {
-                    let key = key_of(&refused);
-                    good.remove(&key);
-                    let letter = all.iter().find(|(_, of)| of.as_ref() == Some(&key));
-                    let fate = Fate::Rejected { stage: refused.stage, reason: refused.reason };
-                    fates.extend(letter.map(|(id, _)| (id.clone(), fate)));
-                }
-                known.add(good.iter().cloned());
+    let page = match number {
+        Some(number) => match load::Page::write(context, number, &rows)? {
+            None => return Ok(false),
+            page => page,
+        },
+        None => None,
+    };
+    for refused in page.iter().flat_map(|page| &page.refused) {
+        let key = key_of(refused);
+        good.remove(&key);
+        match all.iter().find(|(_, of)| of.as_ref() == Some(&key)) {
+            Some((id, _)) => {
+                let (stage, reason) = (refused.stage.clone(), refused.reason.clone());
+                fates.push((id.clone(), Fate::Rejected { stage, reason }));
             }
-            // Another replay has loaded this very page. Of letters whose rows it has not brought in nothing
-            // is known here: they stay as they are.
-            None => {
-                let keys: Vec<Key> = good.iter().cloned().collect();
-                known.look_for(context, &keys)?;
-                // Of a row that goes to several tables, one may have had it before.
-                rows.iter_mut().try_for_each(|rows| known.leave_out(rows))?;
-                let open: BTreeSet<Key> = rows.iter().flat_map(keys_of).collect();
-                let is_open = |key: &Key| open.contains(key);
-                let before = all.len();
-                all.retain(|(_, key)| !key.as_ref().is_some_and(is_open));
-                done.letters -= (before - all.len()) as u64;
-            }
+            None => strays.push(refused.clone()),
         }
     }
     let told: BTreeSet<String> = fates.iter().map(|(id, _)| id.clone()).collect();
-    for (id, key) in all {
-        if told.contains(&id) {
+    for (id, key) in &all {
+        if told.contains(id) {
             continue;
         }
         let fate = match key {
-            Some(key) if good.contains(&key) => Fate::Resolved,
+            Some(key) if good.contains(key) => Fate::Resolved,
             // In all of its tables.
-            Some(key) if made.contains(&key) => {
-                done.there_before += 1;
+            Some(key) if made.contains(key) => {
+                there_before += 1;
                 Fate::Resolved
             }
             Some(_) | None => Fate::Filtered,
         };
-        fates.push((id, fate));
+        fates.push((id.clone(), fate));
     }
+    if let Some(page) = page {
+        let set = chains.library.digest();
+        let attempts = attempts_of(context, set, &fates)?;
+        match page.commit(context, set, &strays, attempts)? {
+            Committed::Now => known.add(good),
+            Committed::ByAnother => return Ok(false),
+        }
+    }
+    done.letters += all.len() as u64;
+    done.there_before += there_before;
     fates.iter().for_each(|(_, fate)| done.count(fate));
-    if dry_run { Ok(()) } else { enter_attempts(context, chains.library.digest(), fates) }
+    Ok(true)
 }
 
-/// Enters what became of letters into `dead_letter_attempts`.
-fn enter_attempts(
+/// What became of letters, as rows of `dead_letter_attempts`.
+fn attempts_of(
     context: &Context,
     set: &Digest,
-    mut fates: Vec<(String, Fate)>,
-) -> Result<(), ReplayError> {
+    fates: &[(String, Fate)],
+) -> Result<RecordBatch, ReplayError> {
+    let mut fates = fates.to_vec();
     if context.letters.keys.is_some() {
         // The table of attempts is no safer a place for a message than that of the letters.
         for (_, fate) in &mut fates {
@@ -368,10 +375,6 @@ fn enter_attempts(
             }
         }
     }
-    let (at, schema) = (Micros::now(), attempts::schema()?);
-    let rows = attempts::rows(&fates, &context.pipeline.name, set, &context.actor, at, &schema)?;
-    let table = context.pipeline.sink.table.beside(attempts::TABLE);
-    let name = Digest::of(format!("{} {set} {fates:?}", at.get()).as_bytes()).short();
-    context.runtime.block_on(context.tables.enter(&table, &name, None, &rows))?;
-    Ok(())
+    let (name, schema) = (&context.pipeline.name, attempts::schema()?);
+    Ok(attempts::rows(&fates, name, set, &context.actor, Micros::now(), &schema)?)
 }

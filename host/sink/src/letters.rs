@@ -18,7 +18,7 @@ use super::{SinkError, Tables};
 use clickmill_config::TableName;
 use clickmill_core::schema::TableSchema;
 use clickmill_core::schema::provenance::{PUBLISH_TIME, RECORD_INDEX};
-use clickmill_tables::result_set::Parameter;
+use clickmill_tables::result_set::{Parameter, ResultSet};
 
 /// Which letters.
 #[derive(Debug, Clone)]
@@ -125,69 +125,68 @@ impl Tables {
         let mut there = Present::default();
         if !ids.is_empty() {
             let of = format!("WHERE there.message_id IN ({}){own}", list(ids));
-            there.add_messages(&self.query(&rows.of_messages(&of), &[], WHAT).await?);
+            there.add_messages(&self.query(&rows.of_messages("", &of), &[], WHAT).await?);
         }
         if !lines.is_empty() {
             let (sources, lines) = (list(sources), list(lines));
             let of = format!(
                 "WHERE there.source IN ({sources}) AND there.source_line IN ({lines}){own}"
             );
-            there.add_lines(&self.query(&rows.of_lines(&of), &[], WHAT).await?);
+            there.add_lines(&self.query(&rows.of_lines("", &of), &[], WHAT).await?);
         }
         Ok(there)
     }
 
-    /// The ids of letters that are wanted, in their order. What was tried before is not left out.
-    pub async fn ids_of(&self, wanted: &Wanted<'_>) -> Result<Vec<String>, SinkError> {
-        check_condition(wanted.condition)?;
-        let Wanted { condition, limit, .. } = wanted;
-        let first = format!(
-            "letters.letter_id > @after AND ({condition}) \
-             ORDER BY letters.letter_id LIMIT {limit}"
-        );
-        let sql = wanted.those("letters.letter_id", &first);
-        let found = self.query(&sql, &wanted.parameters(), WHAT).await?;
-        let ids = found.rows.iter().filter_map(|row| row.first().and_then(Json::as_str));
-        Ok(ids.map(str::to_owned).collect())
-    }
-
-    /// The rows of letters that are in the table: of those that are wanted up to the id `last`.
-    /// What was tried before is not left out.
+    /// The rows of letters that are in the table, and which letters those are: the first that are wanted, those
+    /// that were tried before among them. One answer says both, since a condition that asks for the time, say,
+    /// is met by other letters each time.
     pub async fn rows_of_letters(
         &self,
         table: &TableName,
         schema: &TableSchema,
         wanted: &Wanted<'_>,
-        last: &str,
         kinds: Kinds,
-    ) -> Result<Present, SinkError> {
+    ) -> Result<(BTreeSet<String>, Present), SinkError> {
         check_condition(wanted.condition)?;
-        let those = format!(
-            "letters.letter_id > @after AND letters.letter_id <= @last AND ({})",
-            wanted.condition
+        let Wanted { condition, limit, .. } = wanted;
+        let first = format!(
+            "letters.letter_id > @after AND ({condition}) ORDER BY letters.letter_id LIMIT {limit}"
         );
-        let [pipeline, after] = wanted.parameters();
-        let parameters = [pipeline, after, ("last", Parameter::Text(Some(last.to_owned())))];
+        let parameters = wanted.parameters();
         let rows = Rows { table, schema };
-        let mut there = Present::default();
+        let (mut asked, mut there) = (Vec::new(), Present::default());
         if kinds.messages {
-            let letters = wanted.those("DISTINCT letters.message_id", &those);
-            let of = format!("JOIN ({letters}) AS wanted ON there.message_id = wanted.message_id");
-            there.add_messages(&self.query(&rows.of_messages(&of), &parameters, WHAT).await?);
+            let letters = wanted.those("letters.letter_id, letters.message_id", &first);
+            let of =
+                format!("RIGHT JOIN ({letters}) AS wanted ON there.message_id = wanted.message_id");
+            let sql = rows.of_messages(", wanted.letter_id", &of);
+            let found = self.query(&sql, &parameters, WHAT).await?;
+            there.add_messages(&found);
+            asked.push(ids(&found));
         }
         if kinds.lines {
-            let letters = wanted.those("DISTINCT letters.source, letters.source_line", &those);
+            let columns = "letters.letter_id, letters.source, letters.source_line";
+            let letters = wanted.those(columns, &first);
             let of = format!(
-                "JOIN ({letters}) AS wanted \
+                "RIGHT JOIN ({letters}) AS wanted \
                  ON there.source = wanted.source AND there.source_line = wanted.source_line"
             );
-            there.add_lines(&self.query(&rows.of_lines(&of), &parameters, WHAT).await?);
+            let sql = rows.of_lines(", wanted.letter_id", &of);
+            let found = self.query(&sql, &parameters, WHAT).await?;
+            there.add_lines(&found);
+            asked.push(ids(&found));
         }
-        Ok(there)
+        Ok((asked.into_iter().reduce(|one, other| &one & &other).unwrap_or_default(), there))
     }
 }
 
 const WHAT: &str = "look for rows of letters";
+
+/// The ids of letters, which come last.
+fn ids(found: &ResultSet) -> BTreeSet<String> {
+    let ids = found.rows.iter().filter_map(|row| row.last().and_then(Json::as_str));
+    ids.map(str::to_owned).collect()
+}
 
 /// Rows of a table, by what tells them.
 struct Rows<'a> {
@@ -196,17 +195,20 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn of_messages(&self, of: &str) -> String {
+    /// With `more` columns.
+    fn of_messages(&self, more: &str, of: &str) -> String {
         let has_time = self.has(PUBLISH_TIME);
         let time = if has_time { "UNIX_MICROS(there.publish_time)" } else { "-1" };
         self.select(
-            &format!("there.message_id, {} AS place, {time} AS published", self.place()),
+            &format!("there.message_id, {} AS place, {time} AS published{more}", self.place()),
             of,
         )
     }
 
-    fn of_lines(&self, of: &str) -> String {
-        self.select(&format!("there.source, there.source_line, {} AS place", self.place()), of)
+    /// With `more` columns.
+    fn of_lines(&self, more: &str, of: &str) -> String {
+        let place = self.place();
+        self.select(&format!("there.source, there.source_line, {place} AS place{more}"), of)
     }
 
     fn place(&self) -> &'static str {

@@ -88,17 +88,26 @@ impl From<DataFusionError> for QueryError {
 /// Queries over one warehouse.
 pub struct Queries {
     warehouse: Warehouse,
-    /// What queries share: the footers of files that were read before, say.
+    /// What queries share: what the footers say of files that were read before.
     runtime: Arc<RuntimeEnv>,
     /// What files say of rows that come again, by their table.
     known: Mutex<HashMap<TableName, KnownFacts>>,
 }
 
 impl Queries {
-    /// Opens a warehouse. All queries of this process share `memory`.
-    pub fn open(uri: &str, memory: Arc<dyn MemoryPool>) -> Result<Self, QueryError> {
-        // What files a table has changes all the time.
-        let runtime = RuntimeEnvBuilder::new().with_object_list_cache_limit(0);
+    /// Opens a warehouse. All queries of this process share `memory`; beside it, so many bytes of footers are kept
+    /// from one to the next.
+    pub fn open(
+        uri: &str,
+        memory: Arc<dyn MemoryPool>,
+        footers: usize,
+    ) -> Result<Self, QueryError> {
+        // Of more files than there is room for none would be found again: each query reads them in turn.
+        let runtime = RuntimeEnvBuilder::new()
+            .with_metadata_cache_limit(footers)
+            .with_file_statistics_cache_limit(footers / 2)
+            // What files a table has changes all the time.
+            .with_object_list_cache_limit(0);
         let runtime = Arc::new(runtime.with_memory_pool(memory).build()?);
         Ok(Self { warehouse: Warehouse::open(uri)?, runtime, known: Mutex::default() })
     }
@@ -292,7 +301,8 @@ impl Files<'_> {
         let options = ListingOptions::new(Arc::new(ParquetFormat::default()));
         let table =
             ListingTableConfig::new(url).with_listing_options(options).with_schema(schema.clone());
-        Ok(Arc::new(ListingTable::try_new(table)?))
+        let statistics = self.context.runtime_env().cache_manager.get_file_statistic_cache();
+        Ok(Arc::new(ListingTable::try_new(table)?.with_cache(statistics)))
     }
 }
 
@@ -343,3 +353,6 @@ pub(crate) async fn plan(
     });
     Ok(types::checked(planned?)?)
 }
+
+#[cfg(test)]
+mod tests;

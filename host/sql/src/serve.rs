@@ -21,6 +21,8 @@ const AT_ONCE: usize = 8;
 /// What all questions share.
 struct Service {
     pool: Arc<dyn MemoryPool>,
+    /// Bytes of footers that are kept of each warehouse.
+    footers: usize,
     warehouses: Mutex<HashMap<String, Arc<Queries>>>,
     turns: Semaphore,
 }
@@ -32,8 +34,12 @@ pub fn serve() -> io::Result<()> {
     let bytes = memory::bound();
     // The accounts are of what operators hold on purpose; the rest needs room too.
     let pool = Arc::new(FairSpillPool::new((bytes / 2) as usize));
-    let service =
-        Arc::new(Service { pool, warehouses: Mutex::default(), turns: Semaphore::new(AT_ONCE) });
+    let service = Arc::new(Service {
+        pool,
+        footers: (bytes / 16) as usize,
+        warehouses: Mutex::default(),
+        turns: Semaphore::new(AT_ONCE),
+    });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (answers, to_write) = mpsc::unbounded_channel::<Answered>();
     let mut output = io::stdout();
@@ -117,7 +123,8 @@ impl Service {
             match known.get(warehouse) {
                 Some(queries) => queries.clone(),
                 None => {
-                    let queries = Arc::new(Queries::open(warehouse, self.pool.clone())?);
+                    let queries =
+                        Arc::new(Queries::open(warehouse, self.pool.clone(), self.footers)?);
                     known.insert(warehouse.to_owned(), queries.clone());
                     queries
                 }

@@ -64,6 +64,16 @@ pub fn load_id(table: &TableName, source: &str) -> String {
     Digest::from(hasher.finalize()).short().into()
 }
 
+/// What a load of replayed letters has in place of an object: its number among those into the table.
+pub fn replay(number: u64) -> String {
+    format!("replay {number} of dead letters")
+}
+
+/// Whether a load was of replayed letters, by what it has in place of an object.
+pub fn is_replay(source: &str) -> bool {
+    source.starts_with("replay ")
+}
+
 /// The ledger's columns.
 pub fn schema() -> Result<TableSchema, SchemaError> {
     LEDGER.schema()
@@ -107,6 +117,6 @@ pub fn row(entry: &Entry, state: &State, schema: &TableSchema) -> Result<RecordB
 pub enum Committed {
     /// Its own.
     Now,
-    /// Those of another load of the same object, which was faster. Its own are given up.
+    /// Those of another load of the same object, or of the same number, which was faster. Its own are given up.
     ByAnother,
 }

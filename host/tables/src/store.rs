@@ -27,6 +27,8 @@ pub struct Targets {
     pub routes: Vec<(TableName, SchemaRef)>,
     /// Of dead letters.
     pub dead_letters: (TableName, SchemaRef),
+    /// Of attempts at dead letters, where they are replayed.
+    pub attempts: Option<(TableName, SchemaRef)>,
 }
 
 impl Targets {
@@ -34,7 +36,7 @@ impl Targets {
     pub fn of(sink: &Sink, dead_letters: (TableName, SchemaRef)) -> Self {
         let routes = sink.routes.iter().map(|route| (route.table.clone(), route.schema.arrow()));
         let rows = (sink.table.clone(), sink.schema.arrow());
-        Self { rows, routes: routes.collect(), dead_letters }
+        Self { rows, routes: routes.collect(), dead_letters, attempts: None }
     }
 }
 
@@ -189,7 +191,8 @@ pub trait TableStore: fmt::Debug + Send + Sync {
     ) -> Result<ResultSet, TableError>;
 }
 
-/// The rows and dead letters of one input object, all of them or none, in however many tables.
+/// The rows and dead letters of one input object, or of a page of replayed letters with the attempts at them: all
+/// of them or none, in however many tables.
 ///
 /// All methods block: they belong on a thread, not in a task.
 pub trait Load: Send {
@@ -203,7 +206,10 @@ pub trait Load: Send {
     /// Adds dead letters.
     fn write_dead_letters(&mut self, letters: RecordBatch) -> Result<(), TableError>;
 
-    /// Makes rows and dead letters durable and visible, and enters the load into the ledger.
+    /// Adds attempts at dead letters.
+    fn write_attempts(&mut self, attempts: RecordBatch) -> Result<(), TableError>;
+
+    /// Makes everything durable and visible, and enters the load into the ledger.
     fn commit(self: Box<Self>, entry: &Entry) -> Result<Committed, TableError>;
 
     /// Gives the load up: it has not happened.

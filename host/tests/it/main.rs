@@ -14,6 +14,7 @@ mod cloud;
 mod cloud_loads;
 mod command_line;
 mod concurrent_loads;
+mod concurrent_replays;
 mod conservation;
 mod contract;
 mod dashboard;

@@ -133,6 +133,22 @@ fn a_replay_killed_at_any_moment_and_repeated_writes_each_row_once() {
 }
 
 #[test]
+fn a_condition_that_asks_for_the_time_has_no_row_written_twice() {
+    let scratch = Scratch::new();
+    let (pipeline, _) = loaded(&scratch);
+    replay(&scratch, &pipeline, &NO_RULES);
+    let rows = format!("SELECT COUNT(*) FROM {TABLE}");
+    let before = scratch.number(&rows);
+    // The rows are there, and the letters open. More than a page of them meets the condition, others each time.
+    let attempts = scratch.path("warehouse/clickstream_analytics/dead_letter_attempts");
+    std::fs::remove_dir_all(attempts).unwrap();
+    let now = "MOD(UNIX_MICROS(CURRENT_TIMESTAMP()) + source_line * 7919, 1000) < 950";
+    let done = replay(&scratch, &pipeline, &[&NO_RULES[..], &["--where", now]].concat());
+    assert!(done["letters"].as_u64() > Some(5000), "{done:#}");
+    assert_eq!((&done["there_before"], scratch.number(&rows)), (&done["resolved"], before));
+}
+
+#[test]
 fn the_whole_day_reject_seen_plugin_fixed_swapped_rejects_replayed() {
     let scratch = Scratch::new();
     let stream = clicks();

@@ -1,5 +1,5 @@
-//! A load: the rows and dead letters of one input object, all of them or none, in however many tables the
-//! rows are, and whatever else is at the same object.
+//! A load: the rows and dead letters of one input object, or of a page of letters that are replayed with the
+//! attempts at them: all of them or none, in however many tables they are, and whatever else is at the same load.
 //!
 //! In Cloud Storage one of the runs at an object is decided for, see [`super::decision`]. On a disk one
 //! is at it at a time. Step by step: what if it is killed right here, what if another does the same now?
@@ -34,11 +34,12 @@ use super::repeats::Repeats;
 use super::{STAGING, Warehouse, WarehouseError, ledger};
 use clickmill_config::TableName;
 use clickmill_tables::Targets;
-use clickmill_tables::ledger::{Committed, Entry, load_id};
+use clickmill_tables::ledger::{Committed, Entry, is_replay};
 
 /// Staged files. Rows of a route are in a file that ends with its number.
 const ROWS: &str = "rows";
 const DEAD_LETTERS: &str = "dead_letters";
+const ATTEMPTS: &str = "attempts";
 
 /// A load in the making. Dropped, it has not happened.
 pub(crate) struct Load {
@@ -48,6 +49,8 @@ pub(crate) struct Load {
     /// Of the pipeline's own table, then of its routes'.
     rows: Vec<Part>,
     dead_letters: Part,
+    /// Where letters are replayed.
+    attempts: Option<Part>,
     folder: StagingFolder,
     /// The last to be dropped: by then nothing here touches the staging folder any more, which may be
     /// another's.
@@ -78,13 +81,14 @@ impl Load {
         id: &str,
         targets: &Targets,
     ) -> Result<Option<Begun>, WarehouseError> {
-        let Targets { rows, routes, dead_letters } = targets;
+        let Targets { rows, routes, dead_letters, attempts } = targets;
         let table = &rows.0;
         let Some(claim) = warehouse.claim(id)? else { return Ok(None) };
         let staging = warehouse.staging(id);
         let (happened, staging) = match warehouse.disk {
             Some(_) => {
-                let others = routes.iter().chain([dead_letters]).map(|(table, _)| table);
+                let others = routes.iter().chain([dead_letters]).chain(attempts);
+                let others = others.map(|(table, _)| table);
                 (runtime.block_on(warehouse.clear(id, table, others))?, staging)
             }
             None => {
@@ -107,6 +111,7 @@ impl Load {
         let load = Self {
             rows: parts,
             dead_letters: create(DEAD_LETTERS, dead_letters)?,
+            attempts: attempts.as_ref().map(|target| create(ATTEMPTS, target)).transpose()?,
             warehouse: warehouse.clone(),
             id: id.into(),
             folder: StagingFolder(warehouse.on_disk(&staging)),
@@ -137,6 +142,11 @@ impl Load {
         self.dead_letters.file.write(letters)
     }
 
+    /// Adds attempts at dead letters. A load that has no table for them is none of a replay.
+    pub(crate) fn write_attempts(&mut self, attempts: &RecordBatch) -> Result<(), WarehouseError> {
+        self.attempts.as_mut().map_or(Ok(()), |part| part.file.write(attempts))
+    }
+
     /// Makes rows and dead letters durable and visible, and then the ledger's entry. Until the entry is
     /// there, the load can be repeated.
     pub(crate) fn commit(
@@ -146,16 +156,18 @@ impl Load {
     ) -> Result<Committed, WarehouseError> {
         let date = date(SystemTime::now());
         // The claim first: what is bound first is dropped last.
-        let Self { claim, mut folder, warehouse, id, staging, mut rows, dead_letters } = self;
-        // A replay's id stands for letters, not for an object.
-        let is_of_object = load_id(&entry.table, &entry.source) == *id;
-        if is_of_object {
+        let Self { claim, mut folder, warehouse, id, staging, mut rows, dead_letters, attempts } =
+            self;
+        let is_replay = is_replay(&entry.source);
+        if !is_replay {
             rows.iter_mut().for_each(|part| Repeats::Never.say(&mut part.file));
         }
         let to = |table: &TableName| warehouse.day(table, &date).join(format!("{id}.parquet"));
-        // Letters first: at no moment is a row missing from all tables with its load half done.
+        // Letters first: at no moment is a row missing from all tables with its load half done. Attempts last: no
+        // letter is resolved before its row is there.
         let (mut files, mut tables) = (Vec::new(), Vec::new());
-        for Part { table, staged, file } in std::iter::once(dead_letters).chain(rows) {
+        let parts = std::iter::once(dead_letters).chain(rows).chain(attempts);
+        for Part { table, staged, file } in parts {
             if let Some(finished) = file.finish()? {
                 files.push((finished, staged, to(&table)));
             }
@@ -170,7 +182,7 @@ impl Load {
                 return warehouse.decide(&id, &entry.table, &plan, &entry_bytes).await;
             }
             // A replay's too: the next one would take its rows for those of a load that has happened.
-            if !files.is_empty() && (tables.len() > 2 || !is_of_object) {
+            if !files.is_empty() && (tables.len() > 2 || is_replay) {
                 warehouse.list_tables(&id, &entry.table, &tables)?;
             }
             for (staged, _, to) in files {
@@ -196,8 +208,8 @@ impl Load {
 
     /// Gives the load up: it has not happened.
     pub(crate) fn abandon(self, runtime: &tokio::runtime::Handle) {
-        let Self { claim, folder, warehouse, staging, rows, dead_letters, .. } = self;
-        for part in rows.into_iter().chain([dead_letters]) {
+        let Self { claim, folder, warehouse, staging, rows, dead_letters, attempts, .. } = self;
+        for part in rows.into_iter().chain([dead_letters]).chain(attempts) {
             part.file.abandon(runtime);
         }
         runtime.block_on(warehouse.remove_staging(&staging));

@@ -193,6 +193,10 @@ impl clickmill_tables::Load for Loading {
         Ok(self.load.write_dead_letters(&letters)?)
     }
 
+    fn write_attempts(&mut self, attempts: RecordBatch) -> Result<(), TableError> {
+        Ok(self.load.write_attempts(&attempts)?)
+    }
+
     fn commit(self: Box<Self>, entry: &Entry) -> Result<Committed, TableError> {
         Ok(self.load.commit(&self.runtime, entry)?)
     }

@@ -1,8 +1,27 @@
-//! A page's rows as one load.
+//! A page's rows, and the attempts at its letters, as one load under a number.
+//!
+//! Of replays into one table any number may be at it at once, and each page is the load of a number: the lowest
+//! under which nothing was loaded before. As of the loads of one object, one is decided for, whoever else is at
+//! it. So what a replay has read holds as long as its load counts: between the two no other replay has
+//! written. Step by step: what if the replay is killed right here, what if another does the same now?
+//!
+//! 1. The number is looked for ([`first_free`]). What a killed replay was decided for is completed by that, or in 4.
+//!    Killed: nothing was done. Another: has the same number.
+//! 2. Open letters are read, and which of their rows are in the tables. Killed: nothing was done. Another, which
+//!    writes meanwhile: has the number by 4.
+//! 3. Rows, letters that are new, and attempts are written, where nobody sees them. Killed: they are forgotten, or
+//!    removed as what is left of any load.
+//! 4. The load is committed. Killed before it is decided for: as in 3. Killed after: the next replay that comes to 1
+//!    or 4 completes it, and none has to wait for that. Another was decided for: what was read in 2 may hold no more,
+//!    and is read anew for the next number; letters that the other has resolved are not among it.
+//!
+//! Nothing of that rests on a clock: a replay that was stopped for an hour finds its number taken. On a disk one
+//! replay is at it at a time, since there rows are seen before their load has happened
+//! (`clickmill_warehouse::load`).
 
-use std::collections::BTreeSet;
+use arrow::array::RecordBatch;
 
-use super::chains::{Chains, key_of};
+use super::attempts;
 use super::error::ReplayError;
 use crate::context::Context;
 use crate::run::load::in_turn;
@@ -10,93 +29,106 @@ use crate::run::stop::Stop;
 use crate::run::withheld::{Withheld, refused_once};
 use clickmill_core::batch::Rejected;
 use clickmill_core::{Digest, Micros};
-use clickmill_sink::{Begun, Key, Targets};
+use clickmill_sink::{Begun, Load, SinkError, Targets};
 use clickmill_tables::ledger::{self, Committed};
 use clickmill_tables::{Refused, Routed};
 
-/// Writes the rows of a page as one load, and letters of those that are refused and that none is of yet.
-/// Returns those that the table refuses; `None` where another replay has loaded the page by now.
-pub(super) fn write(
-    context: &Context,
-    chains: &Chains<'_>,
-    rows: &[Routed],
-    strays: &[Rejected],
-    letters: &[(String, Option<Key>)],
-) -> Result<Option<Vec<Refused>>, ReplayError> {
-    let sink = &context.pipeline.sink;
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(chains.library.digest().as_bytes());
-    // What becomes of a row is decided by the tables too.
-    for (table, schema) in sink.tables() {
-        hasher.update(format!("{table} {:?}\0", schema.arrow()).as_bytes());
-    }
-    for route in &sink.routes {
-        hasher.update(format!("{} {}\0", route.condition, route.copy).as_bytes());
-    }
-    hasher.update(format!("{:?}", sink.unrouted).as_bytes());
-    letters.iter().for_each(|(id, _)| {
-        hasher.update(id.as_bytes());
-    });
-    if rows.is_empty() {
-        // New letters alone are another load than the rows of the same page.
-        strays.iter().for_each(|stray| {
-            hasher.update(format!("{:?}\0", key_of(stray)).as_bytes());
-        });
-    }
-    let load_id: String = Digest::from(hasher.finalize()).short().into();
-    let letters_table = context.pipeline.dead_letter.table.clone();
-    let targets = Targets::of(sink, (letters_table, context.letters.schema.clone()));
-    let runtime = &context.runtime;
-    let tell =
-        || tracing::info!(load_id, "another replay is loading these letters, waiting for it");
-    let started_at = Micros::now();
-    let count: usize = rows.iter().map(Routed::count).sum();
-    let mut withheld = Withheld::default();
-    let (mut load, refused) = loop {
-        let begin = || context.tables.begin_load(runtime, &load_id, &targets);
-        let begun = in_turn(runtime, &Stop::default(), tell, begin)?;
-        let Some(Begun::Load(mut load)) = begun else { return Ok(None) };
-        let mut refused = Vec::new();
-        for mut rows in rows.iter().cloned() {
-            refused.extend(withheld.take_out(&mut rows)?);
-            load.write(rows)?;
+/// So many numbers are asked for first: a store is asked for so few by name, and for more by a listing.
+const ASKED: u64 = 16;
+/// And so many times as many each time after.
+const MORE: u64 = 64;
+
+/// The lowest number under which nothing was loaded: all replays find the same, whichever entries somebody has
+/// removed from the ledger.
+pub(super) fn first_free(context: &Context) -> Result<u64, SinkError> {
+    let table = &context.pipeline.sink.table;
+    let (mut first, mut count) = (0, ASKED);
+    loop {
+        let ids: Vec<String> = (first..first + count).map(|number| id(context, number)).collect();
+        let loaded = context.runtime.block_on(context.tables.loaded(&ids, table))?;
+        if let Some(free) = ids.iter().position(|id| !loaded.contains(id)) {
+            return Ok(first + free as u64);
         }
-        let now = refused_once(&mut *load, sink)?.concat();
-        if now.is_empty() || !sink.copies() {
-            refused.extend(now);
-            break (load, refused);
-        }
-        load.abandon();
-        withheld.add(now)?;
-    };
-    let lettered: BTreeSet<&Key> = letters.iter().filter_map(|(_, key)| key.as_ref()).collect();
-    let late = refused.iter().filter(|refused| !lettered.contains(&key_of(refused)));
-    let unlettered: Vec<Rejected> = strays.iter().chain(late).cloned().collect();
-    if count > 0 && refused.len() == count {
-        // None of it has happened: the next replay of these letters is to try it again. But for the new letters:
-        // the one that is there of their record may be filtered, and is not tried again then.
-        load.abandon();
-        if !unlettered.is_empty() {
-            write(context, chains, &[], &unlettered, letters)?;
-        }
-        return Ok(Some(refused));
+        (first, count) = (first + count, count * MORE);
     }
-    for letters in context.letters.rows(&unlettered) {
-        load.write_dead_letters(letters?)?;
+}
+
+fn id(context: &Context, number: u64) -> String {
+    ledger::load_id(&context.pipeline.sink.table, &ledger::replay(number))
+}
+
+/// A page's rows, on their way.
+pub(super) struct Page {
+    number: u64,
+    load: Box<dyn Load>,
+    rows: u64,
+    /// Rows that a table refuses.
+    pub refused: Vec<Refused>,
+    started_at: Micros,
+}
+
+impl Page {
+    /// Writes rows. `None` where another replay has loaded under this number.
+    pub(super) fn write(
+        context: &Context,
+        number: u64,
+        rows: &[Routed],
+    ) -> Result<Option<Self>, ReplayError> {
+        let sink = &context.pipeline.sink;
+        let letters = (context.pipeline.dead_letter.table.clone(), context.letters.schema.clone());
+        let tried = (sink.table.beside(attempts::TABLE), attempts::schema()?.arrow());
+        let targets = Targets { attempts: Some(tried), ..Targets::of(sink, letters) };
+        let (runtime, load_id) = (&context.runtime, id(context, number));
+        let tell = || tracing::info!(number, "another replay is loading letters, waiting for it");
+        let started_at = Micros::now();
+        let count = rows.iter().map(Routed::count).sum::<usize>() as u64;
+        let mut withheld = Withheld::default();
+        loop {
+            let begin = || context.tables.begin_load(runtime, &load_id, &targets);
+            let begun = in_turn(runtime, &Stop::default(), tell, begin)?;
+            let Some(Begun::Load(mut load)) = begun else { return Ok(None) };
+            let mut refused = Vec::new();
+            for mut rows in rows.iter().cloned() {
+                refused.extend(withheld.take_out(&mut rows)?);
+                load.write(rows)?;
+            }
+            let now = refused_once(&mut *load, sink)?.concat();
+            if now.is_empty() || !sink.copies() {
+                refused.extend(now);
+                return Ok(Some(Self { number, load, rows: count, refused, started_at }));
+            }
+            load.abandon();
+            withheld.add(now)?;
+        }
     }
-    let committed = load.commit(&ledger::Entry {
-        source: format!("replay of dead letters {load_id}"),
-        load_id,
-        pipeline: context.pipeline.name.clone(),
-        table: sink.table.clone(),
-        bytes: 0,
-        rows_in: count as u64,
-        rows_out: (count - refused.len()) as u64,
-        rows_rejected: refused.len() as u64,
-        rows_filtered: 0,
-        plugin_set: chains.library.digest().clone(),
-        started_at,
-        finished_at: Micros::now(),
-    })?;
-    Ok((committed == Committed::Now).then_some(refused))
+
+    /// Commits it with letters of rows that have none yet, and with attempts at the page's letters.
+    pub(super) fn commit(
+        self,
+        context: &Context,
+        plugin_set: &Digest,
+        unlettered: &[Rejected],
+        attempts: RecordBatch,
+    ) -> Result<Committed, ReplayError> {
+        let Self { number, mut load, rows, refused, started_at } = self;
+        for letters in context.letters.rows(unlettered) {
+            load.write_dead_letters(letters?)?;
+        }
+        load.write_attempts(attempts)?;
+        let refused = refused.len() as u64;
+        Ok(load.commit(&ledger::Entry {
+            source: ledger::replay(number),
+            load_id: id(context, number),
+            pipeline: context.pipeline.name.clone(),
+            table: context.pipeline.sink.table.clone(),
+            bytes: 0,
+            rows_in: rows,
+            rows_out: rows - refused,
+            rows_rejected: refused,
+            rows_filtered: 0,
+            plugin_set: plugin_set.clone(),
+            started_at,
+            finished_at: Micros::now(),
+        })?)
+    }
 }

@@ -41,7 +41,8 @@ impl Rows {
         if is_beyond || !self.kinds.hold(Kinds::of(letters)) {
             *self = Self::ask(context, page, letters, is_last)?;
         }
-        // Letters that have come since, or that meet a condition at one time and not at another.
+        // Letters that have come since, that meet a condition at one time and not at another, or before which lie
+        // more than so many that were tried before.
         let new = letters.iter().filter(|letter| !self.asked.contains(&letter.letter_id));
         let new: Vec<Key> = new.filter_map(Letter::key).collect();
         if new.is_empty() { Ok(()) } else { self.look_for(context, &new) }
@@ -55,30 +56,23 @@ impl Rows {
         is_last: bool,
     ) -> Result<Self, SinkError> {
         let (tables, runtime) = (&context.tables, &context.runtime);
-        let mut many = Vec::new();
-        if !is_last {
-            let wanted = Wanted { limit: LETTERS, ..page.clone() };
-            many = runtime.block_on(tables.ids_of(&wanted))?;
-            // Between the letters of the page lie more than so many that were tried before.
-            if many.last() < letters.last().map(|letter| &letter.letter_id) {
-                many.clear();
-            }
-        }
         let kinds = Kinds::of(letters);
         let keys: Vec<Key> = letters.iter().filter_map(Letter::key).collect();
+        let wanted = Wanted { limit: LETTERS, ..page.clone() };
+        let mut asked: BTreeSet<String> =
+            letters.iter().map(|letter| letter.letter_id.clone()).collect();
         let mut found = Vec::new();
-        for (table, schema) in context.pipeline.sink.tables() {
-            found.push(match many.last() {
-                Some(last) => {
-                    runtime.block_on(tables.rows_of_letters(table, schema, page, last, kinds))?
-                }
-                None => runtime.block_on(tables.rows_of(table, schema, &keys, None))?,
-            });
+        for (at, (table, schema)) in context.pipeline.sink.tables().enumerate() {
+            if is_last {
+                found.push(runtime.block_on(tables.rows_of(table, schema, &keys, None))?);
+                continue;
+            }
+            let rows = tables.rows_of_letters(table, schema, &wanted, kinds);
+            let (of, present) = runtime.block_on(rows)?;
+            asked = if at == 0 { of } else { &asked & &of };
+            found.push(present);
         }
-        if many.is_empty() {
-            many.extend(letters.iter().map(|letter| letter.letter_id.clone()));
-        }
-        Ok(Self { asked: many.into_iter().collect(), kinds, tables: found })
+        Ok(Self { asked, kinds, tables: found })
     }
 
     /// Looks for rows of other letters, or of none, too.

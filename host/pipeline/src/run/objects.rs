@@ -28,8 +28,6 @@ use clickmill_tables::ledger;
 /// How often an object is taken up again in one run that is written anew while it is read.
 const SUCCESSORS: u32 = 3;
 
-/// After so many objects that other runs have, the ledger is asked what else they have loaded.
-const MET: u32 = 8;
 /// Objects of other runs are looked at again after this at the latest, however long a lease is.
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
@@ -211,7 +209,7 @@ impl<'a> Loader<'a> {
             let turn = lease.map_or(TURN, |lease| (lease / 8).clamp(TURN, LONGEST_LOOK));
             self.stop.pause(&self.context.runtime, turn);
         }
-        if (is_waited_for || waiting.met >= MET) && !self.stop.after_object() {
+        if (is_waited_for || waiting.has_met_enough()) && !self.stop.after_object() {
             self.leave_out_loaded(waiting, done)?;
         }
         if is_waited_for && !std::mem::replace(&mut waiting.is_told, true) {
@@ -240,6 +238,9 @@ impl<'a> Loader<'a> {
         let (ahead, over): (_, Vec<_>) = ahead.partition(|(object, _)| is_open(object));
         let (claimed, also_over): (_, Vec<_>) = claimed.partition(|(object, _)| is_open(object));
         (waiting.ahead, waiting.claimed) = (ahead.into(), claimed);
+        // In the order of this run: what the tables ask for ahead of their turns is what comes next.
+        let open = waiting.ahead.iter().chain(&waiting.claimed).map(|(object, _)| id(object));
+        self.context.tables.expect_loads(open.collect());
         for (object, _) in over.into_iter().chain(also_over) {
             self.skip(&object, done);
         }

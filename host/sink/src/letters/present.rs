@@ -76,7 +76,7 @@ impl Present {
     /// Adds rows of messages: id, place, and microseconds of publishing.
     pub(super) fn add_messages(&mut self, found: &ResultSet) {
         for row in &found.rows {
-            let [Json::String(id), place, published] = row.as_slice() else { continue };
+            let [Json::String(id), place, published, ..] = row.as_slice() else { continue };
             let published = published.as_i64().filter(|micros| *micros >= 0);
             let record = Record::Message(id.clone(), published.unwrap_or_default().into());
             self.0.entry(record).or_default().push(place.as_u64());
@@ -86,7 +86,7 @@ impl Present {
     /// Adds rows of objects: source, line, and place.
     pub(super) fn add_lines(&mut self, found: &ResultSet) {
         for row in &found.rows {
-            let [Json::String(source), line, place] = row.as_slice() else { continue };
+            let [Json::String(source), line, place, ..] = row.as_slice() else { continue };
             let Some(line) = line.as_i64() else { continue };
             let record = Record::Line(source.clone(), line);
             self.0.entry(record).or_default().push(place.as_u64());

@@ -23,6 +23,7 @@ struct Scratch {
     rows: Target,
     route: Target,
     letters: Target,
+    attempts: Target,
     folder: tempfile::TempDir,
 }
 
@@ -40,6 +41,7 @@ impl Scratch {
             rows: target("t"),
             route: target("route"),
             letters: target("letters"),
+            attempts: target("attempts"),
             folder,
         }
     }
@@ -54,13 +56,14 @@ impl Scratch {
 
     fn begin(&self) -> Option<Begun> {
         let runtime = self.runtime.handle();
-        let [rows, route, dead_letters] =
-            [&self.rows, &self.route, &self.letters].map(Clone::clone);
-        let targets = Targets { rows, routes: vec![route], dead_letters };
+        let [rows, route, dead_letters, attempts] =
+            [&self.rows, &self.route, &self.letters, &self.attempts].map(Clone::clone);
+        let attempts = Some(attempts);
+        let targets = Targets { rows, routes: vec![route], dead_letters, attempts };
         Load::begin(&self.warehouse, runtime, ID, &targets).unwrap()
     }
 
-    /// A load with a row and a letter of this number.
+    /// A load with a row, a letter and an attempt of this number.
     fn load(&self, n: i64) -> Box<Load> {
         let Some(Begun::Load(mut load)) = self.begin() else { panic!("no load begins") };
         self.fill(&mut load, n);
@@ -72,6 +75,7 @@ impl Scratch {
         let rows = RecordBatch::try_new(self.rows.1.clone(), vec![column]).unwrap();
         load.write([&rows, &rows]).unwrap();
         load.write_dead_letters(&rows).unwrap();
+        load.write_attempts(&rows).unwrap();
     }
 
     fn commit(&self, load: Box<Load>) -> Committed {
@@ -114,7 +118,7 @@ impl Scratch {
 
     #[track_caller]
     fn holds(&self, numbers: &[i64]) {
-        for (table, _) in [&self.rows, &self.route, &self.letters] {
+        for (table, _) in [&self.rows, &self.route, &self.letters, &self.attempts] {
             assert_eq!(self.found(table), numbers, "{table}");
         }
     }
@@ -160,12 +164,12 @@ fn on_a_disk_one_at_a_time_loads_an_object() {
 
 #[test]
 fn what_a_killed_run_has_published_without_an_entry_is_removed() {
-    // Letters are published first, then the rows of each table: it may be killed after any of them.
-    for killed_after in 0..=3 {
+    // Letters are published first, then the rows of each table, then attempts: it may be killed after any of them.
+    for killed_after in 0..=4 {
         let scratch = Scratch::on_disk();
         let day =
             |table: &str| scratch.folder.path().join("d").join(table).join("load_date=2026-11-24");
-        let tables = &["letters", "t", "route"][..killed_after];
+        let tables = &["letters", "t", "route", "attempts"][..killed_after];
         for table in tables {
             std::fs::create_dir_all(day(table)).unwrap();
             std::fs::write(day(table).join(format!("{ID}.parquet")), "whole").unwrap();

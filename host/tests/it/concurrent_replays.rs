@@ -1,0 +1,248 @@
+//! Any number of replays at once into one table, killed or stopped at any moment: each row is written once, and
+//! each letter resolved once, on a disk, in Cloud Storage and in BigQuery.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use crate::cloud::{summary, wait_until};
+use crate::cloud_loads::{Loads, ROWS};
+use crate::concurrent_loads::{Run, batch, count, forget, in_cloud, moments, query};
+use crate::emulators::Storage;
+use crate::support::{Scratch, plugins, root};
+
+/// Hardly a rule: what only a rule refused passes.
+const NO_RULES: &str = r#"plugin.validate.config.rules=[{required={columns=["price"]}}]"#;
+/// What a replay says that comes too late with what it has made of letters.
+const LATE: &str = "another replay has written to this table meanwhile";
+
+/// Generates an object with many bad rows.
+fn bad_rows(scratch: &Scratch) {
+    plugins();
+    let bad = ["--bad", "20%", "--seed", "5", "--output", "shop.csv"];
+    scratch.done(&[&["generate", "shop", "--rows", "30000"], &bad[..]].concat());
+}
+
+/// Waits for the end of a replay, which has to be a good one, and returns what became of its letters.
+#[track_caller]
+fn ended(mut replay: Run) -> Json {
+    let (status, told) = replay.wait();
+    assert!(status.success(), "{status}: {}", replay.talk());
+    serde_json::from_str(&told).unwrap()
+}
+
+#[test]
+fn killed_at_any_moment_replays_at_once_write_each_row_once() {
+    let scratch = Scratch::new();
+    bad_rows(&scratch);
+    let pipeline = root().join("host/pipelines/batch.toml");
+    let all_letters = ["source.uri=shop.csv", "dead_letter.max_rejected_share=1.0"];
+    let loaded = scratch.summary(&pipeline, &all_letters);
+    let (warehouse, kept) = (scratch.path("warehouse"), scratch.path("kept"));
+    let copy = |from: &Path, to: &Path| {
+        let copied = Command::new("cp").arg("-r").args([from, to]).status().unwrap();
+        assert!(copied.success());
+    };
+    copy(&warehouse, &kept);
+    for round in 0..8_u32 {
+        forget(&scratch);
+        copy(&kept, &warehouse);
+        let command = |arguments: &[&str]| scratch.command(arguments);
+        let replay = |name: &str, condition: &str| start(&scratch, &command, name, condition);
+        // The same letters, on other pages.
+        let mut one = replay("one", "TRUE");
+        let other = replay("other", "code <> 'bad_date'");
+        if round % 2 == 1 {
+            std::thread::sleep(moments(1, Duration::from_millis(1500))[0]);
+            one.kill();
+        }
+        let (status, _) = one.wait();
+        assert!(status.success() || round % 2 == 1, "{status}: {}", one.talk());
+        ended(other);
+        ended(replay("last", "TRUE"));
+        all_are_there_once(&command, count(&loaded, "rows_out"), round);
+    }
+}
+
+/// Starts a replay of letters that hardly a rule is applied to.
+fn start(
+    scratch: &Scratch,
+    command: &dyn Fn(&[&str]) -> Command,
+    name: &str,
+    condition: &str,
+) -> Run {
+    let batch = batch();
+    let replay = ["dead-letter", "replay", &batch, "--json", "--set", NO_RULES];
+    Run::start(scratch, name, command(&[&replay[..], &["--where", condition]].concat()))
+}
+
+/// Beside the rows that were loaded there is one for each letter that is resolved, each once, and each letter
+/// was resolved once.
+#[track_caller]
+fn all_are_there_once(command: &dyn Fn(&[&str]) -> Command, loaded: u64, round: u32) {
+    let number = |sql: &str| {
+        let row = query(command, &sql.replace("FROM ", "FROM clickstream_analytics.")).remove(0);
+        count(&row, "n")
+    };
+    let resolved = "FROM dead_letter_attempts WHERE outcome = 'resolved'";
+    let letters = number(&format!("SELECT COUNT(DISTINCT letter_id) AS n {resolved}"));
+    assert!(letters > 0);
+    assert_eq!(number(&format!("SELECT COUNT(*) AS n {resolved}")), letters, "round {round}");
+    let view = "SELECT COUNT(*) AS n FROM dead_letters WHERE resolved_at IS NOT NULL";
+    assert_eq!(number(view), letters, "round {round}");
+    let rows = "FROM clickstream_batch";
+    assert_eq!(number(&format!("SELECT COUNT(*) AS n {rows}")), loaded + letters, "round {round}");
+    let records = "COUNT(DISTINCT CONCAT(source, CAST(source_line AS STRING)))";
+    assert_eq!(number(&format!("SELECT {records} AS n {rows}")), loaded + letters);
+}
+
+#[test]
+fn in_cloud_storage_replays_at_once_resolve_each_letter_once() {
+    let (scratch, storage) = (Scratch::new(), Storage::start(None));
+    bad_rows(&scratch);
+    let batch = batch();
+    let round = Cell::new(0);
+    let command = |arguments: &[&str]| {
+        in_cloud(&scratch, &storage, &format!("round-{}", round.get()), arguments)
+    };
+    let source = ["--set", "source.uri=shop.csv", "--set", "dead_letter.max_rejected_share=1.0"];
+    let run = [&["run", "--json", &batch], &source[..]].concat();
+    for number in 0..9_u32 {
+        round.set(number);
+        let loaded = summary(&command(&run).output().unwrap());
+        let replay = |name: &str, condition: &str| start(&scratch, &command, name, condition);
+        let mut one = replay("one", "TRUE");
+        let other = replay("other", "code <> 'bad_date'");
+        // Both come to their ends, one is killed, or it is stopped until the other has ended.
+        std::thread::sleep(moments(1, Duration::from_millis(2500))[0]);
+        match number % 3 {
+            0 => {}
+            1 => one.kill(),
+            _ => one.signal("-STOP"),
+        }
+        ended(other);
+        if number % 3 == 2 {
+            one.signal("-CONT");
+        }
+        let (status, _) = one.wait();
+        assert!(status.success() || number % 3 == 1, "{status}: {}", one.talk());
+        ended(replay("last", "TRUE"));
+        all_are_there_once(&command, count(&loaded, "rows_out"), number);
+        // Nobody else is there: every letter that is left is tried, and none is resolved.
+        assert_eq!(count(&ended(replay("again", "TRUE")), "resolved"), 0);
+    }
+}
+
+/// Loads an object of which the table refuses some rows, and returns how many: from now on it takes them.
+fn refused(loads: &Loads, rows: u64, seed: u64) -> u64 {
+    let object = format!("refused-{seed}.csv");
+    loads.put(&object, rows, seed);
+    loads.bigquery.refuse("clickstream_batch", "top left");
+    let source = format!("source.uri=gs://lake/{object}");
+    let any = ["--set", "dead_letter.max_rejected_share=1.0", "--set", &source];
+    let letters = count(&loads.run(&any), "rows_rejected");
+    assert!(letters > 0);
+    loads.bigquery.refuse("no_table", "nothing");
+    letters
+}
+
+fn in_bigquery(loads: &Loads, name: &str, condition: &str) -> Run {
+    let pipeline = Loads::pipeline();
+    let replay = ["dead-letter", "replay", &pipeline, "--json", "--where", condition];
+    Run::start(&loads.scratch, name, loads.verb(&replay))
+}
+
+/// The table has so many rows, each once, and so many letters are resolved, each once.
+#[track_caller]
+fn bigquery_has_each_once(loads: &Loads, rows: u64, letters: u64) {
+    let number =
+        |sql: &str| loads.bigquery.number(&sql.replace("FROM ", "FROM clickstream_analytics."));
+    let records = "COUNT(DISTINCT CONCAT(source, CAST(source_line AS STRING)))";
+    assert_eq!(loads.bigquery.number(ROWS), rows);
+    assert_eq!(number(&format!("SELECT {records} FROM clickstream_batch")), rows);
+    let resolved = "FROM dead_letter_attempts WHERE outcome = 'resolved'";
+    assert_eq!(number(&format!("SELECT COUNT(*) {resolved}")), letters);
+    assert_eq!(number(&format!("SELECT COUNT(DISTINCT letter_id) {resolved}")), letters);
+}
+
+#[test]
+fn in_bigquery_a_replay_that_comes_too_late_reads_its_letters_again() {
+    let loads = Loads::start();
+    let letters = refused(&loads, 3000, 71);
+    // It has made rows of all letters, and cannot write the attempts.
+    loads.bigquery.order(&json!({ "kind": "unseen_table", "table": "dead_letter_attempts" }));
+    let late = in_bigquery(&loads, "late", "TRUE");
+    wait_until("the attempts", || loads.bigquery.met("unseen_table") > 0);
+    late.signal("-STOP");
+    loads.bigquery.take_back();
+    // Some of the same letters, so another page.
+    let some = count(&ended(in_bigquery(&loads, "other", "MOD(source_line, 3) > 0")), "resolved");
+    assert!(some > 0 && some < letters, "{some} of {letters}");
+    bigquery_has_each_once(&loads, 3000 - letters + some, some);
+    late.signal("-CONT");
+    let talk = loads.scratch.path("late.log");
+    let done = ended(late);
+    let talk = std::fs::read_to_string(talk).unwrap();
+    assert!(talk.contains(LATE), "{talk}");
+    let counted = ["letters", "resolved", "there_before"].map(|key| count(&done, key));
+    assert_eq!(counted, [letters - some, letters - some, 0]);
+    bigquery_has_each_once(&loads, 3000, letters);
+    // A page is a load.
+    let pages = "SELECT COUNT(*) FROM clickstream_analytics.load_ledger WHERE STARTS_WITH(source, 'replay ') AND state = 'committed'";
+    assert_eq!(loads.bigquery.number(pages), 2);
+}
+
+#[test]
+fn in_bigquery_what_a_killed_replay_was_decided_for_is_completed_by_the_next() {
+    let loads = Loads::start();
+    let (mut rows, mut resolved) = (0, 0);
+    // Before any of it is there, and before the attempts are.
+    let killed = [("clickstream_batch", false), ("dead_letter_attempts", false)];
+    // And where BigQuery has dropped the rest since.
+    for (seed, (table, is_dropped)) in
+        killed.into_iter().chain([("dead_letter_attempts", true)]).enumerate()
+    {
+        let letters = refused(&loads, 2000, 80 + seed as u64);
+        let before = loads.bigquery.met("uncommitted");
+        loads.bigquery.order(&json!({ "kind": "uncommitted", "table": table }));
+        let mut one = in_bigquery(&loads, "one", "TRUE");
+        wait_until("a commit", || loads.bigquery.met("uncommitted") > before);
+        one.kill();
+        one.wait();
+        loads.bigquery.take_back();
+        if is_dropped {
+            loads.bigquery.order(&json!({ "kind": "expired", "table": "dead_letter_attempts" }));
+        }
+        let done = ended(in_bigquery(&loads, "other", "source_line >= 0"));
+        let there = if is_dropped { letters } else { 0 };
+        let counted = ["letters", "resolved", "there_before"].map(|key| count(&done, key));
+        assert_eq!(counted, [there; 3], "{table}");
+        (rows, resolved) = (rows + 2000, resolved + letters);
+        bigquery_has_each_once(&loads, rows, resolved);
+    }
+}
+
+#[test]
+fn in_bigquery_replays_at_once_that_are_killed_resolve_each_letter_once() {
+    let loads = Loads::start();
+    let (mut rows, mut resolved) = (0, 0);
+    for round in 0..6_u64 {
+        resolved += refused(&loads, 1000, 90 + round);
+        rows += 1000;
+        let mut one = in_bigquery(&loads, "one", "TRUE");
+        let other = in_bigquery(&loads, "other", "MOD(source_line, 5) > 0");
+        std::thread::sleep(Duration::from_millis(300 + round * 237));
+        let is_killed = round % 2 == 1;
+        if is_killed {
+            one.kill();
+        }
+        ended(other);
+        let (status, _) = one.wait();
+        assert!(status.success() || is_killed, "{status}: {}", one.talk());
+        ended(in_bigquery(&loads, "last", "TRUE"));
+        bigquery_has_each_once(&loads, rows, resolved);
+    }
+}
