@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+// What checks find in the plugin is told with its line, and that is none of the SDK's.
+#ifdef __wasm__
+#pragma clang attribute push(__attribute__((no_sanitize("undefined"))), apply_to = function)
+#endif
+
 // --- Memory: what a call takes is given back together, and before that what a row takes.
 
 typedef struct block {
@@ -730,3 +735,20 @@ EXPORT("process") answer *process(const char *text, uint32_t length, const uint8
 EXPORT("cabi_post_describe") void post_describe(void *taken) { (void)taken; clear(&call); }
 EXPORT("cabi_post_configure") void post_configure(void *taken) { (void)taken; clear(&call); }
 EXPORT("cabi_post_process") void post_process(void *taken) { (void)taken; clear(&call); }
+
+// --- What the checks find that `clickmill plugin build` has compiled into the plugin. The compiler calls these by their
+// names, and hands over first where the check stands.
+
+#ifdef __wasm__
+typedef struct { const char *file; uint32_t line, column; } checked;
+#define CHECK(name, what, ...) \
+  _Noreturn void __ubsan_handle_##name##_abort(const checked *at, __VA_ARGS__); \
+  _Noreturn void __ubsan_handle_##name##_abort(const checked *at, __VA_ARGS__) { \
+    cm_at(at->file, at->line); \
+    cm_fail(what); \
+  }
+CHECK(divrem_overflow, "division by zero", uintptr_t a, uintptr_t b)
+CHECK(out_of_bounds, "an array is accessed beyond its end", uintptr_t index)
+CHECK(type_mismatch_v1, "a null pointer is followed", uintptr_t pointer)
+#pragma clang attribute pop
+#endif

@@ -22,7 +22,8 @@ export class Reader {
     const { validity } = this;
     if (validity !== null && ((validity[at >> 3] >> (at & 7)) & 1) === 0) return null;
     if (this.raw !== undefined) return this.decode(this.raw(at));
-    const record = {};
+    // Any object has a `__proto__`, which is no value, unless it is made with one of its own.
+    const record = this.fields.has("__proto__") ? { ["__proto__"]: null } : {};
     for (const [name, field] of this.fields) record[name] = field.value(at);
     return record;
   }
@@ -87,6 +88,9 @@ export function find(roots, path) {
 
 // Columns in the making.
 
+/** What an object holds by a name itself: every object has a `constructor`. */
+export const held = (object, name) => (Object.hasOwn(object, name) ? object[name] : undefined);
+
 const parentOf = (path) => path.slice(0, Math.max(0, path.lastIndexOf(".")));
 const nameOf = (path) => path.slice(path.lastIndexOf(".") + 1);
 
@@ -130,7 +134,7 @@ class Node {
         throw new TypeError(`\`${this.path}.${name}\` is set but not announced: add it to \`writes\``);
       }
     }
-    return this.fields.map((field) => field.encode(value[field.name]));
+    return this.fields.map((field) => field.encode(held(value, field.name)));
   }
 
   unlike(value) {

@@ -19,8 +19,10 @@ export function readConfig(schema, value, path, problems) {
     return refuse(types.map((type) => NAMES[type] ?? type).join(" or "));
   }
   if (schema.enum && !schema.enum.includes(value)) return refuse("one of " + schema.enum.map(told).join(", "));
-  if (value < schema.minimum) return refuse(`at least ${schema.minimum}`);
-  if (value > schema.maximum) return refuse(`at most ${schema.maximum}`);
+  if (typeof value === "number") {
+    if (value < schema.minimum) return refuse(`at least ${schema.minimum}`);
+    if (value > schema.maximum) return refuse(`at most ${schema.maximum}`);
+  }
   if (Array.isArray(value)) {
     return schema.items ? value.map((one, at) => readConfig(schema.items, one, `${path}[${at}]`, problems)) : value;
   }
@@ -29,22 +31,23 @@ export function readConfig(schema, value, path, problems) {
 
 function readFields({ properties = {}, required = [], additionalProperties = true }, value, path, problems) {
   const below = (name) => (path ? `${path}.${name}` : name);
-  const made = {};
+  // Not an object yet: that has names of its own, such as `constructor`.
+  const made = new Map();
   for (const [name, one] of Object.entries(value)) {
     const schema = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
     if (schema === false) {
       const known = Object.keys(properties).map((each) => `\`${each}\``).join(", ") || "none";
       problems.push(`unknown field \`${below(name)}\`, expected one of: ${known}`);
     } else {
-      made[name] = schema === true ? one : readConfig(schema, one, below(name), problems);
+      made.set(name, schema === true ? one : readConfig(schema, one, below(name), problems));
     }
   }
   for (const [name, schema] of Object.entries(properties)) {
-    if (name in made) continue;
-    if ("default" in schema) made[name] = structure(schema.default);
+    if (made.has(name)) continue;
+    if ("default" in schema) made.set(name, structure(schema.default));
     else if (required.includes(name)) problems.push(`missing field \`${below(name)}\``);
   }
-  return made;
+  return Object.fromEntries(made);
 }
 
 const structure = (value) => JSON.parse(JSON.stringify(value));

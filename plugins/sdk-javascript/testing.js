@@ -1,7 +1,7 @@
 // The host's part, for native tests of a plugin: `node --test`, no Wasm in sight.
 
 import * as sdk from "./clickmill-plugin.js";
-import { bits, readers, rootsOf } from "./columns.js";
+import { bits, held, readers, rootsOf } from "./columns.js";
 import { forget } from "./host.js";
 import { bytesOf, texts } from "./values.js";
 
@@ -15,12 +15,12 @@ sdk.setHost(
   },
   {
     find(table, field, { offsets, bytes: data }) {
-      const rows = tables[table];
+      const rows = held(tables, table);
       if (rows === undefined) throw { tag: "unknown-table", val: table };
       const fields = [...new Set(Object.values(rows).flatMap(Object.keys))];
       if (!fields.includes(field)) throw { tag: "unknown-field", val: fields };
       const key = (at) => Buffer.from(data.subarray(offsets[at], offsets[at + 1])).toString();
-      const found = offsets.slice(1).map((_, at) => rows[key(at)]?.[field] ?? null);
+      const found = offsets.slice(1).map((_, at) => held(held(rows, key(at)) ?? {}, field) ?? null);
       const val = texts(found.map((value) => bytesOf(value ?? "")));
       return { name: field, parent: null, offsets: null, values: { tag: "texts", val }, validity: bits(found) };
     },
@@ -65,7 +65,7 @@ function made(reads, rows) {
   const roots = rootsOf(ordered, new Map());
   const columns = [];
   for (const [name, root] of roots) {
-    rows.forEach((row, at) => root.push(root.encode(row[name], at)));
+    rows.forEach((row, at) => root.push(root.encode(held(row, name), at)));
     root.finish(null, columns);
   }
   return columns;

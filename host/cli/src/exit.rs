@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clickmill_bigquery::BigQueryError;
 use clickmill_config::ConfigError;
 use clickmill_core::{Fault, causes, list};
-use clickmill_pipeline::RunError;
+use clickmill_pipeline::{Misspelt, RunError};
 use clickmill_query::QueryError;
 use clickmill_sandbox::PluginError;
 use clickmill_sink::{ConditionError, SinkError};
@@ -135,6 +135,7 @@ macro_rules! failure_from {
 failure_from! {
     ConfigError => |_| Exit::BadInput,
     PluginError => |error| error.fault().into(),
+    Misspelt => |error| error.fault().into(),
     SourceError => |error| error.fault().into(),
     WarehouseError => |error| error.fault().into(),
     SinkError => |error| error.fault().into(),

@@ -36,6 +36,7 @@ impl PipelineArgs {
 pub(super) fn look(pipeline: &Pipeline, options: &Options) -> Result<(), Failure> {
     let found = clickmill_pipeline::look(pipeline, &options.secrets, options.cache.as_deref());
     let mut found: Vec<Failure> = found.into_iter().map(Failure::from).collect();
+    found.extend(clickmill_pipeline::look_at_columns(pipeline).err().map(Failure::from));
     if pipeline.is_served() {
         found.extend(clickmill_admin::look(&pipeline.admin).into_iter().map(Failure::from));
     }

@@ -29,7 +29,10 @@ mod threads;
 mod versions;
 
 pub use audit_sink::{AuditSink, AuditSinkError, Kept};
-pub use build::{BuildError, Options, PreparedPipeline, build, look, open, tables_of, validate};
+pub use build::{
+    BuildError, Misspelt, Options, PreparedPipeline, build, look, look_at_columns, open, tables_of,
+    validate,
+};
 pub use components::ComponentError;
 pub use context::PublishError;
 pub use exec::{Exec, ExecError, error_frame, exec};

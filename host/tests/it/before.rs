@@ -87,6 +87,36 @@ fn a_misspelt_column_is_told_before_a_table_is_made() {
     assert!(!scratch.path("warehouse").exists(), "something was made: {told}");
 }
 
+/// What is told of a project over a CSV file that can't be built, with other settings.
+fn told_of_an_unbuilt_crate(set: &[&str]) -> String {
+    let scratch = Scratch::new();
+    scratch.done(&["plugin", "new", "ours"]);
+    scratch.write("ours/Cargo.toml", "no manifest");
+    let set: Vec<&str> = set.iter().flat_map(|set| ["--set", set]).collect();
+    let output = scratch.run(&[&["validate", "ours/pipeline.toml"][..], &set].concat());
+    let told = talk(&output, &scratch);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    told
+}
+
+#[test]
+fn a_misspelt_grant_is_told_before_anything_is_built() {
+    let slips = ["plugin.ours.reads=[\"utm_sorce\"]", "plugin.ours.writes=[\"trafic_source\"]"];
+    let meant = [
+        "plugin `ours`: `reads` names `utm_sorce`, which nobody gives: did you mean `utm_source`?",
+        "plugin `ours`: `writes` names `trafic_source`, which nobody gives: did you mean `traffic_source`?",
+    ];
+    // Another object may have the column.
+    let told = told_of_an_unbuilt_crate(&slips);
+    in_order(&told, &[meant[0], meant[1], "cannot build plugin `ours`"]);
+    // Messages have one column.
+    let live = "source={ kind = \"generator\", data = \"clicks\", rate = 1 }";
+    let told = told_of_an_unbuilt_crate(&[live, "plugin.ours.reads=[\"paylod\"]", slips[1]]);
+    let first = "`reads` names `paylod`, which nobody gives: did you mean `payload`?";
+    in_order(&told, &["columns are misspelt in the pipeline file", first, meant[1]]);
+    assert!(!told.contains("cannot build"), "{told}");
+}
+
 #[test]
 fn a_swap_is_told_of_every_stage_that_cannot_be() {
     let scratch = Scratch::new();

@@ -129,6 +129,8 @@ static int deeper(volatile int *at) {
   return deeper(here) + here[1];
 }
 
+static int some[4];
+
 static void row(cm_row *row) {
   cm_text what = cm_get_text(row, "what");
   char word[64];
@@ -140,6 +142,10 @@ static void row(cm_row *row) {
   if (!strcmp(word, "assert")) assert(!always);
   if (!strcmp(word, "stack")) always = deeper(&always);
   if (!strcmp(word, "wild")) *(volatile int *)0xfffffff0 = 1;
+  if (!strcmp(word, "divide")) always = 1 / (always - 1);
+  if (!strcmp(word, "index")) some[always + 3] = 1;
+  int *nowhere = always ? NULL : some;
+  if (!strcmp(word, "nowhere")) *nowhere = 1;
   if (!strcmp(word, "unannounced")) cm_set(row, "elsewhere", cm_null());
   if (!strcmp(word, "another type")) {
     cm_set(row, "what", cm_integer(7));
@@ -183,6 +189,9 @@ const C_CASES: &str = r#"{
     {"input": {"what": "assert"}, "rejected": "plugin_trap"},
     {"input": {"what": "stack"}, "rejected": "plugin_trap"},
     {"input": {"what": "wild"}, "rejected": "plugin_trap"},
+    {"input": {"what": "divide"}, "rejected": "plugin_trap"},
+    {"input": {"what": "index"}, "rejected": "plugin_trap"},
+    {"input": {"what": "nowhere"}, "rejected": "plugin_trap"},
     {"input": {"what": "unannounced"}, "rejected": "plugin_trap"},
     {"input": {"what": "another type"}, "rejected": "plugin_trap"},
     {"input": {"what": "exit"}, "rejected": "plugin_trap"},
@@ -266,8 +275,8 @@ fn a_hostile_row_of_c_costs_no_other() {
     C.passes("a_hostile_row_of_c_costs_no_other", &[("tests/cases.json", C_CASES)]);
 }
 
-/// What the SDK is told, and an assertion, are told at their place. A trap of the machine's own, as `wild` makes, has
-/// none.
+/// What the SDK is told, an assertion, and what checks find, are told at their place. A trap of the machine's own, as
+/// `wild` makes, has none.
 #[test]
 fn a_mistake_in_c_is_told_with_its_line() {
     let wrong = [
@@ -275,6 +284,9 @@ fn a_mistake_in_c_is_told_with_its_line() {
         ("another type", "is announced with another type"),
         ("fail", "as asked"),
         ("assert", "Assertion failed: !always"),
+        ("divide", "division by zero"),
+        ("index", "an array is accessed beyond its end"),
+        ("nowhere", "a null pointer is followed"),
     ];
     let test = "a_mistake_in_c_is_told_with_its_line";
     let case = |what: &str| format!("strcmp(word, \"{what}\")");

@@ -1,6 +1,9 @@
 //! Plugins in JavaScript and TypeScript, made by componentize-qjs of npm.
 
+use std::process::Command;
+
 use crate::languages_scripts::{COLUMN_CASES, Language};
+use crate::support::{Scratch, succeeds};
 
 pub(crate) const JAVASCRIPT: Language = Language {
     name: "javascript",
@@ -122,4 +125,67 @@ export default plugin({
 #[test]
 fn whole_columns_are_transformed() {
     COLUMNS.passes("whole_columns_are_transformed", &[("tests/cases.json", COLUMN_CASES)]);
+}
+
+/// Unit tests of a plugin whose data have names that every object of the language has.
+const NAMES_OF_THE_LANGUAGE: &str = r#"
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { lookup, plugin } from "./sdk/clickmill-plugin.js";
+import { configure, run } from "./sdk/testing.js";
+
+const NAMES = ["__proto__", "constructor", "toString"];
+const of = (value) => Object.fromEntries(NAMES.map((name) => [name, value]));
+
+test("a configuration", () => {
+  const config = { properties: of({ type: "string" }), required: NAMES };
+  const names = plugin({ config, reads: {}, writes: {}, check: (read) => Object.keys(read), row() {} });
+  assert.throws(() => configure(names, {}), { problems: NAMES.map((name) => `missing field \`${name}\``) });
+  assert.throws(() => configure(names, of("a")), { problems: NAMES });
+});
+
+test("columns, and fields of a record", () => {
+  const below = Object.fromEntries(NAMES.map((name) => [`user.${name}`, "text"]));
+  const types = { user: "record", ...of("text") };
+  const names = plugin({
+    reads: types,
+    writes: { ...types, ...below },
+    row(row) {
+      row.set("user", row.record("user"));
+      for (const name of NAMES) row.set(name, row.text(name));
+    },
+  });
+  for (const value of ["a", null]) {
+    const given = value === null ? { user: {} } : { user: of(value), ...of(value) };
+    const { rows, rejections } = run(names, [given], {}, { fields: below });
+    assert.deepEqual(rejections, {});
+    assert.deepEqual(rows, [{ user: of(value), ...of(value) }]);
+  }
+});
+
+test("reference data", () => {
+  const names = plugin({
+    reads: {},
+    writes: { found: "text" },
+    lookups: ["countries"],
+    row: (row) => row.set("found", NAMES.map((name) => lookup.get("countries", "name", name)).join()),
+  });
+  const { rows } = run(names, [{}], {}, { lookups: { countries: { 29: { name: "Poland" } } } });
+  assert.deepEqual(rows, [{ found: ",," }]);
+  const { rejections } = run(names, [{}]);
+  assert.match(rejections[0].message, /no lookup table `countries`/);
+  const another = plugin({ ...names, lookups: NAMES, row: () => void lookup.get("constructor", "name", "29") });
+  assert.match(run(another, [{}]).rejections[0].message, /no lookup table `constructor`/);
+});
+"#;
+
+#[test]
+fn names_of_the_language_are_names_like_others() {
+    let scratch = Scratch::new();
+    scratch.done(&["plugin", "new", "ours", "--language", "javascript"]);
+    scratch.write("ours/names.test.js", NAMES_OF_THE_LANGUAGE);
+    let mut test = Command::new("node");
+    test.args(["--test", "names.test.js"]).current_dir(scratch.path("ours"));
+    succeeds(test);
 }

@@ -9,6 +9,7 @@ use super::difference::changes;
 use super::sensitive;
 use super::set_store::SetStoreError;
 use super::shadow::{Shadow, shadow};
+use crate::build::columns::Misspelt;
 use crate::components::ComponentError;
 use crate::context::PublishError;
 use crate::versions::fit::{FitError, Fitted};
@@ -75,6 +76,9 @@ pub enum SwapRefused {
     /// What the pipeline file names is not had from a registry.
     #[error(transparent)]
     Component(#[from] ComponentError),
+    /// What the pipeline file grants is misspelt.
+    #[error(transparent)]
+    Columns(#[from] Misspelt),
     /// The process was not started with a pipeline file.
     #[error("this process has no pipeline file that can be read again")]
     NoFile,
@@ -182,6 +186,7 @@ impl SwapRefused {
             | Self::OtherSet { .. }
             | Self::NothingBefore => Fault::Input,
             Self::Component(error) => error.fault(),
+            Self::Columns(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::Publish(error) => error.fault(),
             // Whatever is wrong with the log, what was asked for is not.
@@ -194,7 +199,7 @@ impl SwapRefused {
     pub fn check(&self) -> &'static str {
         match self {
             Self::Change(_) | Self::Component(_) => "component",
-            Self::Fit(_) => "columns",
+            Self::Fit(_) | Self::Columns(_) => "columns",
             Self::Golden(_) | Self::GoldenFailed { .. } => "golden",
             Self::Shadow { .. } => "shadow",
             Self::File(_)

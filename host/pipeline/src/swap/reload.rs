@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::gate::{Candidate, SwapRefused};
+use crate::build::columns;
 use crate::components::all_fetched;
 use crate::context::Context;
 use crate::versions::reading::Reading;
@@ -60,6 +61,8 @@ pub(crate) fn read(context: &Context, asked: &Reload) -> Result<(Reading, Digest
     }
     let plugins = all_fetched(&pipeline, context.cache.as_deref())?;
     let secrets = Secrets::read(&plugins, &context.secrets, |variable| std::env::var_os(variable))?;
+    // Building may take a while.
+    columns::check(&pipeline, &context.runtime)?;
     let library = Library::load(&context.engine, &plugins).map_err(ChangeError::from)?;
     Ok((Reading { plugins, library, secrets }, digest))
 }

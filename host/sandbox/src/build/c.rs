@@ -29,6 +29,13 @@ const FLAGS: [&str; 10] = [
     "-Wl,-z,stack-size=131072",
 ];
 
+/// What is looked for while it runs: a division by zero, a pointer to nothing, and what lies beyond an array. Without
+/// that the first would end the call without a word of where, and the others not at all.
+const CHECKS: [&str; 2] =
+    ["-fsanitize=integer-divide-by-zero,null,bounds", "-fno-sanitize-recover=all"];
+/// How functions are called that tell what was found. An SDK of clickmill 0.1 has none.
+const FOUND: &str = "__ubsan_handle_";
+
 /// Folders below the plugin's in which sources lie.
 const SOURCES: [&str; 3] = ["", "src", "sdk"];
 
@@ -53,12 +60,19 @@ pub(super) fn build(project: &Project, install: Install) -> Result<Made, BuildEr
     command
         .current_dir(&project.folder)
         .args(FLAGS)
+        .args(CHECKS.iter().filter(|_| tells_what_is_found(&project.folder)))
         .arg("-o")
         .arg(&module)
         .args(sources(&project.folder).iter().map(|path| below(&project.folder, path)))
         .env("ZIG_LOCAL_CACHE_DIR", work.join("zig"))
         .envs(tools::folder("zig-cache").map(|cache| ("ZIG_GLOBAL_CACHE_DIR", cache)));
     encode_wasi(&project.given, &project.contract(), project.made_by(&mut command, module)?)
+}
+
+/// Whether the SDK in a plugin's folder tells what checks find.
+fn tells_what_is_found(folder: &Path) -> bool {
+    let sdk = fs::read_to_string(folder.join("sdk/clickmill.c"));
+    sdk.is_ok_and(|sdk| sdk.contains(FOUND))
 }
 
 /// A source by its path from the folder, which is what an assertion tells of it: a component is the same wherever its
@@ -89,6 +103,18 @@ fn sources(folder: &Path) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn checks_are_for_an_sdk_that_tells_what_they_find() {
+        let scratch = tempfile::tempdir().unwrap();
+        assert!(!tells_what_is_found(scratch.path()));
+        fs::create_dir(scratch.path().join("sdk")).unwrap();
+        let sdk = include_str!("../../../../plugins/sdk-c/clickmill.c");
+        for (sdk, wanted) in [(sdk, true), (&sdk.replace(FOUND, ""), false)] {
+            fs::write(scratch.path().join("sdk/clickmill.c"), sdk).unwrap();
+            assert_eq!(tells_what_is_found(scratch.path()), wanted);
+        }
+    }
 
     #[test]
     fn sources_are_those_of_the_folder_and_of_the_sdk() {

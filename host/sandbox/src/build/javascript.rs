@@ -147,6 +147,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_told_to_be_installed_is_what_is_installed() {
+        let json = |(_, text): (_, &str)| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        let [package, lock] = PINNED.map(json);
+        assert_eq!(package["dependencies"].as_object().unwrap().len(), PACKAGES.len());
+        for (name, version) in PACKAGES.map(|named| named.split_once('@').unwrap()) {
+            assert_eq!(package["dependencies"][name], version);
+            let installed = &lock["packages"][format!("node_modules/{name}")];
+            assert_eq!(installed["version"], version);
+        }
+        assert_eq!(FOLDER.rsplit_once('-'), PACKAGES[0].split_once('@'));
+    }
+
+    #[test]
     fn the_contract_is_told_in_halves() {
         let contract = include_str!("../../../../wit/plugin.wit");
         let told = in_halves(contract);

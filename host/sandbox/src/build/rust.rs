@@ -19,9 +19,10 @@ use super::toolchain::{Missing, TARGET, Toolchain};
 use super::tools::INSTALL_NOTHING;
 
 /// What a plugin is compiled with. Wasm's SIMD takes a third off string searches. Inlining more than
-/// usual takes a twentieth off the whole chain, since every call settles the fuel account. The small stack
-/// is memory that each fresh instance has to clear.
-const FLAGS: &str = "-Ctarget-feature=+simd128,+bulk-memory -Cllvm-args=-inline-threshold=600 \
+/// usual takes a twentieth off the whole chain, since every call settles the fuel account; inlining more of
+/// what is not marked for it takes nothing off, and a quarter of a build. The small stack is memory that each
+/// fresh instance has to clear.
+const FLAGS: &str = "-Ctarget-feature=+simd128,+bulk-memory -Cllvm-args=-inlinehint-threshold=900 \
      -Clink-arg=-zstack-size=131072";
 const PROFILE: [(&str, &str); 7] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),

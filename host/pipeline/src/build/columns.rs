@@ -1,0 +1,210 @@
+//! Columns that a pipeline file grants and that are misspelt: told before anything is built, as far as the file, the
+//! header of the first object and the table tell.
+//!
+//! A column that is not there is no error by itself. It is taken for misspelt where another is there that is spelt
+//! much alike, and that the stage is not granted.
+
+use std::collections::BTreeSet;
+
+use arrow::datatypes::SchemaRef;
+use tokio::runtime::Handle;
+
+use crate::run::open::open_object;
+use crate::threads::Runtime;
+use clickmill_config::{Format, Grant, Pipeline, Plugin, Sink, Source};
+use clickmill_core::schema::provenance;
+use clickmill_core::{Fault, Micros, list, near};
+use clickmill_decode::messages;
+use clickmill_source as source;
+use clickmill_source::{Interrupt, Object, Progress};
+
+/// Stages are granted columns that nobody gives.
+#[derive(Debug, thiserror::Error)]
+#[error("columns are misspelt in the pipeline file:{list}", list = list(problems))]
+pub struct Misspelt {
+    /// Each of them, with what may be meant.
+    problems: Vec<String>,
+}
+
+impl Misspelt {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        Fault::Input
+    }
+}
+
+/// Checks the grants of a pipeline file that is about to run. Where objects come in, of which another may have other
+/// columns than the first, what may be misspelt is logged.
+///
+/// # Errors
+///
+/// All that are misspelt.
+pub fn look_at_columns(pipeline: &Pipeline) -> Result<(), Misspelt> {
+    // What keeps the runtime from starting is told where the pipeline is built.
+    Runtime::new().map_or(Ok(()), |runtime| check(pipeline, runtime.handle()))
+}
+
+/// The same by a runtime that is there.
+pub(crate) fn check(pipeline: &Pipeline, runtime: &Handle) -> Result<(), Misspelt> {
+    let (schema, may_differ) = match pipeline.format {
+        Format::Message { payload, .. } => (Some(messages::schema(payload)), false),
+        Format::Csv { .. } | Format::Ndjson { .. } => (of_first_object(pipeline, runtime), true),
+    };
+    let Some(schema) = schema else { return Ok(()) };
+    let given = schema.fields().iter().map(|column| column.name().as_str());
+    let problems = misspelt(&pipeline.plugins, &pipeline.sink, given);
+    if problems.is_empty() {
+        return Ok(());
+    }
+    if !may_differ {
+        return Err(Misspelt { problems });
+    }
+    for problem in problems {
+        tracing::warn!(problem, "a column may be misspelt in the pipeline file");
+    }
+    Ok(())
+}
+
+/// The columns of the first object, where it is told without the network, and nothing is used up by asking.
+fn of_first_object(pipeline: &Pipeline, runtime: &Handle) -> Option<SchemaRef> {
+    if !matches!(&pipeline.source, Source::Storage { uri, .. } if !uri.starts_with("gs://")) {
+        return None;
+    }
+    let listing = runtime.block_on(source::list(&pipeline.source)).ok()?;
+    let object = listing.objects.into_iter().next().filter(Object::stays)?;
+    let (progress, interrupt) = (Progress::default(), Interrupt::default());
+    let decoder = open_object(&object, pipeline, Micros::default(), runtime, &progress, &interrupt);
+    Some(decoder.ok()??.schema().clone())
+}
+
+/// What is misspelt in grants, a line each, where these columns come in.
+fn misspelt<'a>(
+    plugins: &'a [Plugin],
+    sink: &Sink,
+    given: impl Iterator<Item = &'a str>,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut there: BTreeSet<&str> = given.collect();
+    for (at, plugin) in plugins.iter().enumerate() {
+        let mut tell = |what: &str, slips: Vec<(&str, &str)>| {
+            problems.extend(slips.into_iter().map(|(name, meant)| {
+                format!("plugin `{}`: `{what}` names `{name}`, which nobody gives: did you mean `{meant}`?", plugin.name)
+            }));
+        };
+        if let Grant::Only(reads) = &plugin.reads {
+            tell("reads", slips(reads, &there, &there));
+        }
+        let Grant::Only(writes) = &plugin.writes else {
+            // From here on there may be any column.
+            return problems;
+        };
+        tell("writes", unwanted(writes, &plugins[at + 1..], sink, &there));
+        there.extend(writes.iter().map(|name| first(name)));
+    }
+    problems
+}
+
+/// Columns that are written, and that neither a later stage reads nor a table has, each with the one of the table
+/// that nobody else gives.
+fn unwanted<'a>(
+    writes: &'a [String],
+    later: &[Plugin],
+    sink: &'a Sink,
+    there: &BTreeSet<&str>,
+) -> Vec<(&'a str, &'a str)> {
+    // Conditions of routes want columns too, and a stage that may touch all may want or give any.
+    let may_all = |plugin: &Plugin| [&plugin.reads, &plugin.writes].contains(&&Grant::All);
+    if !sink.routes.is_empty() || later.iter().any(may_all) {
+        return Vec::new();
+    }
+    let names = |grant: &Grant| -> Vec<String> { grant.clone().into() };
+    let granted = later.iter().flat_map(|plugin| [names(&plugin.reads), names(&plugin.writes)]);
+    let granted: Vec<String> = granted.flatten().collect();
+    let table = sink.schema.columns.iter().map(|column| column.name.as_str());
+    let table: BTreeSet<&str> = table.filter(|name| !provenance::ALL.contains(name)).collect();
+    let mut wanted: BTreeSet<&str> = granted.iter().map(|name| first(name)).collect();
+    wanted.extend(there);
+    let lacking = table.iter().copied().filter(|column| !wanted.contains(column)).collect();
+    wanted.extend(table);
+    slips(writes, &wanted, &lacking)
+}
+
+/// Of names that are granted those that are not known, each with the one that may be meant.
+fn slips<'a>(
+    granted: &'a [String],
+    known: &BTreeSet<&str>,
+    meant: &BTreeSet<&'a str>,
+) -> Vec<(&'a str, &'a str)> {
+    let is_granted = |column: &str| granted.iter().any(|name| first(name) == column);
+    let unknown = granted.iter().map(String::as_str);
+    let unknown = unknown.filter(|name| !known.contains(name) && !known.contains(first(name)));
+    let meant = |name: &'a str| {
+        let others = meant.iter().copied().filter(|column| !is_granted(column));
+        Some((name, near(first(name), others)?))
+    };
+    unknown.filter_map(meant).collect()
+}
+
+/// The name of the column in a path: `user` of `user.email`.
+fn first(path: &str) -> &str {
+    path.split('.').next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::versions::fit::Target;
+
+    /// A stage that reads and writes these columns.
+    fn stage(reads: &[&str], writes: &[&str]) -> Plugin {
+        let grant =
+            |names: &[&str]| Grant::from(names.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let plugin = Plugin::named("shout".parse().unwrap());
+        Plugin { reads: grant(reads), writes: grant(writes), ..plugin }
+    }
+
+    /// What is told of a chain over `country` and `utm_source` into a table with `country` and `traffic_source`.
+    fn told(plugins: &[Plugin]) -> Vec<String> {
+        let column =
+            |name: &str| format!(r#"{{"name": "{name}", "type": "STRING", "mode": "NULLABLE"}}"#);
+        let columns = ["country", "traffic_source", provenance::SOURCE].map(column).join(",");
+        let target = Target::of_columns(&format!("[{columns}]"));
+        let given = ["country", "utm_source"];
+        let told = misspelt(plugins, &target.sink, given.into_iter());
+        told.iter().map(|line| line.replace("plugin `shout`: ", "")).collect()
+    }
+
+    #[test]
+    fn a_slip_is_told_with_what_is_meant() {
+        let slips = [stage(&["utm_sorce"], &["trafic_source"]), stage(&["contry.name"], &[])];
+        assert_eq!(
+            told(&slips),
+            [
+                "`reads` names `utm_sorce`, which nobody gives: did you mean `utm_source`?",
+                "`writes` names `trafic_source`, which nobody gives: did you mean `traffic_source`?",
+                "`reads` names `contry.name`, which nobody gives: did you mean `country`?",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_may_be_meant_so_is_none() {
+        for plugins in [
+            // There, in the table, written before, or a field of one.
+            vec![stage(&["utm_source", "country.name"], &["traffic_source", "country"])],
+            vec![stage(&["country"], &["countri"]), stage(&["countri"], &["country"])],
+            // Like none, or like one that is granted too.
+            vec![stage(&["price"], &["device"])],
+            vec![stage(&["utm_source", "utm_source2"], &["traffic_source", "traffic_source2"])],
+            // Read by a later stage; all is.
+            vec![stage(&[], &["trafic_source"]), stage(&["trafic_source"], &[])],
+            vec![stage(&[], &["trafic_source"]), stage(&["*"], &[])],
+            // After a stage that may write anything.
+            vec![stage(&["country"], &["*"]), stage(&["utm_sorce"], &["trafic_source"])],
+            // The host's.
+            vec![stage(&[], &["sources"])],
+        ] {
+            assert_eq!(told(&plugins), [""; 0], "{plugins:?}");
+        }
+    }
+}
