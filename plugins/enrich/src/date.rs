@@ -5,7 +5,7 @@
 
 use clickmill_plugin::{Batch, Column, DataType, Fault, Values};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Answer;
 use crate::columns::{all_but, column};
@@ -34,11 +34,13 @@ fn default_to() -> String {
 }
 
 /// The enrichment, ready.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct EventDate {
     from: From,
     to: String,
 }
 
+#[derive(Serialize, Deserialize)]
 enum From {
     Timestamp(String),
     /// Year, month, day.

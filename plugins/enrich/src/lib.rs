@@ -21,7 +21,7 @@ use clickmill_plugin::{
     Batch, Column, ColumnSpec, Fault, Needs, Output, Plugin, Problems, Rejection,
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::plan::Plan;
 
@@ -44,7 +44,9 @@ pub struct Config {
     totals: Vec<totals::Config>,
 }
 
-/// The plugin, ready for batches.
+/// The plugin, ready for batches. As it is, `configure` hands it on to `process`: so an instance need not ask the
+/// lookup tables again for their fields.
+#[derive(Serialize, Deserialize)]
 pub struct Enrich {
     user_agent: Option<user_agent::UserAgent>,
     url: Option<url::Url>,
@@ -58,17 +60,34 @@ impl Plugin for Enrich {
     type Config = Config;
 
     fn configure(config: Config, available: &[ColumnSpec]) -> Result<Self, Problems> {
-        Self::ready(config, Plan::new(available))
+        let mut plan = Plan::new(available);
+        let user_agent = config
+            .user_agent
+            .and_then(|config| user_agent::UserAgent::configure(config, &mut plan));
+        let url = config.url.and_then(|config| url::Url::configure(config, &mut plan));
+        let event_date =
+            config.event_date.and_then(|config| date::EventDate::configure(config, &mut plan));
+        let names = config
+            .names
+            .into_iter()
+            .enumerate()
+            .filter_map(|(at, config)| names::Names::configure(config, at, &mut plan))
+            .collect();
+        let totals = config
+            .totals
+            .into_iter()
+            .enumerate()
+            .filter_map(|(at, config)| totals::Total::configure(config, at, &mut plan))
+            .collect();
+        Ok(Self { user_agent, url, event_date, names, totals, needs: plan.finish()? })
     }
 
-    /// That the lookup tables were asked for their fields: an instance need not ask them again for each batch.
     fn prepare(&self) -> Vec<u8> {
-        b"checked".to_vec()
+        postcard::to_allocvec(self).unwrap_or_default()
     }
 
-    fn restore(config: &str, _prepared: &[u8], available: &[ColumnSpec]) -> Result<Self, Problems> {
-        let config = serde_json::from_str(config).map_err(|error| vec![error.to_string()])?;
-        Self::ready(config, Plan::checked(available))
+    fn restore(_: &str, prepared: &[u8], _: &[ColumnSpec]) -> Result<Self, Problems> {
+        postcard::from_bytes(prepared).map_err(|error| vec![error.to_string()])
     }
 
     fn needs(&self) -> Needs {
@@ -94,30 +113,6 @@ impl Plugin for Enrich {
             url.enrich(&mut batch, &mut answer)?;
         }
         Ok(answer.into_output(&batch))
-    }
-}
-
-impl Enrich {
-    fn ready(config: Config, mut plan: Plan<'_>) -> Result<Self, Problems> {
-        let user_agent = config
-            .user_agent
-            .and_then(|config| user_agent::UserAgent::configure(config, &mut plan));
-        let url = config.url.and_then(|config| url::Url::configure(config, &mut plan));
-        let event_date =
-            config.event_date.and_then(|config| date::EventDate::configure(config, &mut plan));
-        let names = config
-            .names
-            .into_iter()
-            .enumerate()
-            .filter_map(|(at, config)| names::Names::configure(config, at, &mut plan))
-            .collect();
-        let totals = config
-            .totals
-            .into_iter()
-            .enumerate()
-            .filter_map(|(at, config)| totals::Total::configure(config, at, &mut plan))
-            .collect();
-        Ok(Self { user_agent, url, event_date, names, totals, needs: plan.finish()? })
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use clickmill_plugin::{Batch, Column, DataType, Fault, Values, lookup};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Answer;
 use crate::columns::{column, distinct, gather};
@@ -37,7 +37,7 @@ fn default_field() -> String {
 }
 
 /// What becomes of a code that the table does not have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Unknown {
     /// The row is refused with code `unknown_code`.
@@ -50,6 +50,7 @@ enum Unknown {
 }
 
 /// The enrichment, ready.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Names {
     column: String,
     table: String,
@@ -66,9 +67,7 @@ impl Names {
         plan.look_up(format_args!("names[{at}].table"), &config.table);
         if config.field.is_empty() {
             plan.problem(format_args!("names[{at}].field"), "the field has no name");
-        } else if !plan.checked
-            && let Err(known) = lookup::check_field(&config.table, &config.field)
-        {
+        } else if let Err(known) = lookup::check_field(&config.table, &config.field) {
             let (table, field) = (&config.table, &config.field);
             let known = known.join("`, `");
             let what = format!("lookup table `{table}` has no field `{field}`, only `{known}`");

@@ -1,7 +1,5 @@
 //! Collects what the configured enrichments read, write and look up, and every problem with it.
 //!
-//! Places are written out for problems only, since an instance is configured for each batch.
-//!
 //! In: the columns available to the plugin. Out: [`Needs`] without repetitions, or all problems, each
 //! with its place in the configuration, what is there and what was wanted.
 
@@ -12,20 +10,13 @@ use clickmill_plugin::{ColumnSpec, DataType, Needs, Problems, is_within};
 /// The needs in the making.
 pub(crate) struct Plan<'a> {
     available: &'a [ColumnSpec],
-    /// Whether the lookup tables were asked already whether they have what is wanted.
-    pub(crate) checked: bool,
     needs: Needs,
     problems: Problems,
 }
 
 impl<'a> Plan<'a> {
     pub(crate) fn new(available: &'a [ColumnSpec]) -> Self {
-        Self { available, checked: false, needs: Needs::new(), problems: Problems::new() }
-    }
-
-    /// The needs of a configuration that was found to be right before.
-    pub(crate) fn checked(available: &'a [ColumnSpec]) -> Self {
-        Self { checked: true, ..Self::new(available) }
+        Self { available, needs: Needs::new(), problems: Problems::new() }
     }
 
     /// The type of a column, where it is available.

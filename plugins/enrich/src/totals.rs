@@ -7,7 +7,7 @@ use clickmill_plugin::{
     Batch, Column, DataType, Decimal, Decimals, Fault, Float64s, Int64s, Places, Values,
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Answer;
 use crate::columns::column;
@@ -32,11 +32,13 @@ pub(crate) struct Config {
 }
 
 /// The enrichment, ready.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Total {
     of: Of,
     to: String,
 }
 
+#[derive(Serialize, Deserialize)]
 enum Of {
     /// The elements of a list, told by a column within it.
     Count {

@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use clickmill_plugin::{Batch, Column, DataType, Fault, Text, Texts, Values};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Answer;
 use crate::columns::{column, gather, text};
@@ -100,6 +100,7 @@ fn default_product_prefixes() -> Vec<String> {
 }
 
 /// The enrichment, ready.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Url {
     column: String,
     page_category: Option<String>,
@@ -109,6 +110,7 @@ pub(crate) struct Url {
     categories: Vec<String>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Product {
     column: String,
     prefixes: Prefixes,

@@ -14,7 +14,7 @@ mod words;
 
 use clickmill_plugin::{Batch, Column, DataType, Fault, Values};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Answer;
 use crate::columns::{Distinct, column, distinct, gather, text};
@@ -66,6 +66,7 @@ fn default_is_bot() -> Option<String> {
 }
 
 /// The enrichment, ready.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct UserAgent {
     column: String,
     device: Option<String>,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use clickmill_plugin::{ColumnSpec, DataType, Needs, Problems};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What to make typed columns of, and which.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// What comes in: `csv` (text columns named by the header) or `json` (one object per row).
@@ -63,7 +63,7 @@ pub struct Config {
 }
 
 /// How a payload is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Packing {
     /// Base64, with the usual alphabet or that of URLs, padded or not.
@@ -73,7 +73,7 @@ pub enum Packing {
 }
 
 /// Which members of a list's objects are key and value.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Entries {
     /// The member that names the field.
@@ -86,7 +86,7 @@ pub struct Entries {
 }
 
 /// What comes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Fields of a CSV: text columns named by the header.
@@ -96,7 +96,7 @@ pub enum Format {
 }
 
 /// One column to make.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnConfig {
     /// The column's name.
@@ -137,7 +137,7 @@ pub struct ColumnConfig {
 }
 
 /// The type of a column to make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnType {
     /// True or false.
@@ -170,7 +170,7 @@ pub enum ColumnType {
 }
 
 /// What to do with keys or columns that no configured column takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Unknown {
     /// Leave them out.
@@ -183,7 +183,7 @@ pub enum Unknown {
 }
 
 /// What becomes of a row with a value that does not fit its column's type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Unreadable {
     /// It is refused, with a code such as `not_a_number`.
@@ -194,7 +194,7 @@ pub enum Unreadable {
 }
 
 /// What to do with a key that a JSON object has twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Duplicates {
     /// Refuse the row, with code `duplicate_field`.

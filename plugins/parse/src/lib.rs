@@ -29,7 +29,11 @@ pub use config::{
 };
 
 /// The plugin, configured.
-pub struct Parse(Reader);
+pub struct Parse {
+    reader: Reader,
+    /// The configuration as bytes, in which nothing is missing: to read them takes a sixth of what JSON takes.
+    prepared: Vec<u8>,
+}
 
 enum Reader {
     Csv(csv::Csv),
@@ -40,29 +44,51 @@ impl Plugin for Parse {
     type Config = Config;
 
     fn configure(mut config: Config, available: &[ColumnSpec]) -> Result<Self, Problems> {
-        let mut problems = config.problems();
+        let problems = config.problems();
         for column in &mut config.columns {
             column.unreadable.get_or_insert(config.unreadable);
         }
-        let reader = match config.format {
-            Format::Csv => Reader::Csv(csv::Csv::new(config, available, &mut problems)),
-            Format::Json => Reader::Json(json::Json::new(config, available, &mut problems)),
-        };
-        if problems.is_empty() { Ok(Self(reader)) } else { Err(problems) }
+        let prepared = postcard::to_allocvec(&config).map_err(|error| vec![error.to_string()])?;
+        Self::ready(config, prepared, available, problems)
+    }
+
+    fn prepare(&self) -> Vec<u8> {
+        self.prepared.clone()
+    }
+
+    fn restore(_config: &str, prepared: &[u8], available: &[ColumnSpec]) -> Result<Self, Problems> {
+        let config = postcard::from_bytes(prepared).map_err(|error| vec![error.to_string()])?;
+        Self::ready(config, Vec::new(), available, Problems::new())
     }
 
     fn needs(&self) -> Needs {
-        match &self.0 {
+        match &self.reader {
             Reader::Csv(csv) => csv.needs(),
             Reader::Json(json) => json.needs(),
         }
     }
 
     fn process(&self, batch: Batch) -> Result<Output, Fault> {
-        match &self.0 {
+        match &self.reader {
             Reader::Csv(csv) => csv.process(batch),
             Reader::Json(json) => json.process(&batch),
         }
+    }
+}
+
+impl Parse {
+    /// The plugin, where the columns that there are have no more problems.
+    fn ready(
+        config: Config,
+        prepared: Vec<u8>,
+        available: &[ColumnSpec],
+        mut problems: Problems,
+    ) -> Result<Self, Problems> {
+        let reader = match config.format {
+            Format::Csv => Reader::Csv(csv::Csv::new(config, available, &mut problems)),
+            Format::Json => Reader::Json(json::Json::new(config, available, &mut problems)),
+        };
+        if problems.is_empty() { Ok(Self { reader, prepared }) } else { Err(problems) }
     }
 }
 

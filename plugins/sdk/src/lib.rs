@@ -77,7 +77,7 @@ pub mod bindings {
         world: "plugin",
         pub_export_macro: true,
         default_bindings_module: "clickmill_plugin::bindings",
-        additional_derives: [PartialEq, Clone],
+        additional_derives: [PartialEq, Clone, serde::Serialize, serde::Deserialize],
     });
 }
 

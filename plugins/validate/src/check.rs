@@ -7,7 +7,7 @@ use serde_json::{Number, Value};
 
 use crate::config::{self, Config, Kind, Limit, RuleConfig};
 use crate::levels::Levels;
-use crate::pattern::{Automaton, Pattern};
+use crate::pattern::Pattern;
 use crate::rule::{Check, DAY, Rule, When};
 use crate::words::Allowed;
 
@@ -30,21 +30,16 @@ const COMPARABLE: &[DataType] = &[
 ];
 const ANY: &[DataType] = &[];
 
-/// The rules, checked. Problems name a rule by its number, counted from 1. `automata` are those of the patterns,
-/// in their order, where they were made before.
-pub(crate) fn check(
-    config: Config,
-    available: &[ColumnSpec],
-    automata: Vec<Option<Automaton>>,
-) -> Result<Vec<Rule>, Problems> {
-    let mut automata = automata.into_iter();
+/// The rules, checked. Problems name a rule by its number, counted from 1.
+pub(crate) fn check(config: Config, available: &[ColumnSpec]) -> Result<Vec<Rule>, Problems> {
+    let mut patterns = 0;
     let mut problems = Problems::new();
     if config.rules.is_empty() {
         problems.push("`rules` has no rule, so nothing is checked".to_owned());
     }
     let mut rules = Vec::with_capacity(config.rules.len());
     for (number, entry) in (1..).zip(config.rules) {
-        let checker = Checker { available, automata: &mut automata, problems: Vec::new() };
+        let checker = Checker { available, patterns: &mut patterns, problems: Vec::new() };
         match entry.0.map(|config| checker.rule(config)) {
             Ok(Ok(rule)) => rules.push(rule),
             Ok(Err((kind, found))) => {
@@ -70,7 +65,8 @@ pub(crate) fn check(
 /// Collects the problems of one rule.
 struct Checker<'a> {
     available: &'a [ColumnSpec],
-    automata: &'a mut dyn Iterator<Item = Option<Automaton>>,
+    /// How many patterns there were so far.
+    patterns: &'a mut usize,
     problems: Vec<String>,
 }
 
@@ -120,8 +116,10 @@ impl Checker<'_> {
             Kind::Range(range) => self.range(range),
             Kind::Pattern(pattern) => {
                 let column = self.column(&pattern.column, TEXT);
-                let pattern = Pattern::new(&pattern.pattern, self.automata.next().flatten())
-                    .map_err(|error| self.problem(format!("`pattern`: {}", last_line(&error))));
+                let made = Pattern::new(&pattern.pattern, *self.patterns);
+                *self.patterns += 1;
+                let pattern =
+                    made.map_err(|error| self.problem(format!("`pattern`: {}", last_line(&error))));
                 Some((vec![column?], Check::Pattern(pattern.ok()?)))
             }
             Kind::Length(length) => self.length(length),

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Number, Value};
 
 /// The rules that rows must keep.
@@ -73,7 +73,7 @@ pub(crate) struct RuleConfig {
 }
 
 /// What becomes of a row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Action {
     /// It goes to the dead-letter table.
@@ -218,7 +218,7 @@ pub(crate) struct Compare {
 }
 
 /// A comparison. With a NaN only `ne` holds.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Operator {
     /// Equal.
@@ -278,21 +278,6 @@ impl<'de> Deserialize<'de> for Entry {
             Some(kind) => format!(" (`{kind}`): {error}"),
             None => format!(": {error}"),
         })))
-    }
-}
-
-impl Config {
-    /// One that was found to be right before, so no problem is to be told with its place: its rules are read as
-    /// they are written, and not as values that rules are made of then.
-    pub(crate) fn accepted(json: &str) -> serde_json::Result<Self> {
-        #[derive(Deserialize)]
-        struct Accepted {
-            rules: Vec<RuleConfig>,
-            #[serde(default)]
-            sensitive: Vec<String>,
-        }
-        let Accepted { rules, sensitive } = serde_json::from_str(json)?;
-        Ok(Self { rules: rules.into_iter().map(|rule| Entry(Ok(rule))).collect(), sensitive })
     }
 }
 

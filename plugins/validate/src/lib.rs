@@ -20,13 +20,15 @@ mod words;
 mod tests;
 
 use clickmill_plugin::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use config::Action;
 pub use config::Config;
 use describe::Printer;
-use rule::{Check, Rule};
+use rule::Rule;
 
-/// The plugin.
+/// The plugin. As it is, `configure` hands it on to `process`.
+#[derive(Serialize, Deserialize)]
 pub struct Validate {
     rules: Vec<Rule>,
     /// Columns of which no value is told.
@@ -35,9 +37,6 @@ pub struct Validate {
 
 /// The most of what a row breaks that a message tells: a list may have very many elements.
 const MAX_TOLD: usize = 32;
-
-/// What is prepared begins with this: it is never nothing, which would have a call be configured from the start.
-const ACCEPTED: u8 = 1;
 
 /// A rule that a row breaks.
 struct Failure {
@@ -55,33 +54,18 @@ impl Plugin for Validate {
 
     fn configure(config: Config, available: &[ColumnSpec]) -> Result<Self, Problems> {
         let sensitive = config.sensitive.clone();
-        let rules = check::check(config, available, Vec::new())?;
+        let rules = check::check(config, available)?;
         Ok(Self { rules, sensitive })
     }
 
     const DICTIONARIES: bool = true;
 
-    /// That the rules are right, and the automata of their patterns.
     fn prepare(&self) -> Vec<u8> {
-        let mut prepared = vec![ACCEPTED];
-        prepared.extend(pattern::to_bytes(self.rules.iter().filter_map(
-            |rule| match &rule.check {
-                Check::Pattern(pattern) => Some(pattern),
-                _ => None,
-            },
-        )));
-        prepared
+        postcard::to_allocvec(self).unwrap_or_default()
     }
 
-    fn restore(config: &str, prepared: &[u8], available: &[ColumnSpec]) -> Result<Self, Problems> {
-        let config = Config::accepted(config).map_err(|error| vec![error.to_string()])?;
-        let automata = prepared
-            .strip_prefix(&[ACCEPTED])
-            .and_then(pattern::from_bytes)
-            .ok_or_else(|| vec!["what was prepared is not whole".to_owned()])?;
-        let sensitive = config.sensitive.clone();
-        let rules = check::check(config, available, automata)?;
-        Ok(Self { rules, sensitive })
+    fn restore(_: &str, prepared: &[u8], _: &[ColumnSpec]) -> Result<Self, Problems> {
+        postcard::from_bytes(prepared).map_err(|error| vec![error.to_string()])
     }
 
     fn needs(&self) -> Needs {

@@ -10,6 +10,8 @@ use regex_automata::Input;
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::syntax;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Patterns nested deeper or compiled bigger than this are refused: a guest's stack of 64 KiB holds about
 /// 115 levels, and a fresh instance per batch compiles the pattern anew.
@@ -21,34 +23,24 @@ const MAX_AUTOMATON_BYTES: usize = 8 << 10;
 /// For so many patterns automata are tried: what a configuration takes has an end.
 const MAX_AUTOMATA: usize = 16;
 
-/// An automaton that finds a pattern.
-pub(crate) struct Automaton(dense::DFA<Vec<u32>>);
-
 /// A pattern that is searched for.
 pub(crate) struct Pattern {
     text: String,
     matcher: Matcher,
+    /// Whether an automaton is tried where it is handed on.
+    may_have_automaton: bool,
 }
 
 enum Matcher {
-    Automaton(Box<Automaton>),
+    Automaton(Box<dense::DFA<Vec<u32>>>),
     Regex(Regex),
 }
 
 impl Pattern {
-    /// The pattern, with its automaton if there is one. The error is what is wrong with it.
-    pub(crate) fn new(text: &str, automaton: Option<Automaton>) -> Result<Self, regex::Error> {
-        let matcher = match automaton {
-            Some(automaton) => Matcher::Automaton(Box::new(automaton)),
-            None => Matcher::Regex(
-                RegexBuilder::new(text)
-                    .unicode(false)
-                    .nest_limit(MAX_DEPTH)
-                    .size_limit(MAX_BYTES)
-                    .build()?,
-            ),
-        };
-        Ok(Self { text: text.to_owned(), matcher })
+    /// The pattern, before which there were so many. The error is what is wrong with it.
+    pub(crate) fn new(text: &str, before: usize) -> Result<Self, regex::Error> {
+        let matcher = Matcher::Regex(regex(text)?);
+        Ok(Self { text: text.to_owned(), matcher, may_have_automaton: before < MAX_AUTOMATA })
     }
 
     /// As it was written.
@@ -62,7 +54,7 @@ impl Pattern {
         match &self.matcher {
             // It has no bytes at which it gives up.
             Matcher::Automaton(automaton) => {
-                let found = automaton.0.try_search_fwd(&Input::new(text).earliest(true));
+                let found = automaton.try_search_fwd(&Input::new(text).earliest(true));
                 found.is_ok_and(|at| at.is_some())
             }
             Matcher::Regex(regex) => regex.is_match(text),
@@ -70,44 +62,49 @@ impl Pattern {
     }
 }
 
-/// The automata of patterns as bytes, each after their number: 0 where there is none. Without any pattern there
-/// is nothing.
-pub(crate) fn to_bytes<'a>(patterns: impl Iterator<Item = &'a Pattern>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (number, pattern) in patterns.enumerate() {
-        let made = (number < MAX_AUTOMATA).then(|| automaton(&pattern.text)).flatten();
+/// A pattern as it is handed on: without bytes of an automaton it has none.
+#[derive(Serialize, Deserialize)]
+struct HandedOn<'a> {
+    text: &'a str,
+    automaton: &'a [u8],
+}
+
+impl Serialize for Pattern {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let made = self.may_have_automaton.then(|| automaton(&self.text)).flatten();
         let made = made.map(|dfa| {
             let (bytes, padding) = dfa.to_bytes_little_endian();
             bytes[padding..].to_vec()
         });
-        let made = made.unwrap_or_default();
-        bytes.extend_from_slice(&(made.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&made);
+        HandedOn { text: &self.text, automaton: &made.unwrap_or_default() }.serialize(to)
     }
-    bytes
 }
 
-/// The automata of [`to_bytes`], of which nothing is left out.
-pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Vec<Option<Automaton>>> {
-    let mut automata = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let (length, after) = rest.split_first_chunk::<4>()?;
-        let (bytes, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        automata.push(if bytes.is_empty() { None } else { Some(read(bytes)?) });
-        rest = after;
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let HandedOn { text, automaton } = HandedOn::deserialize(from)?;
+        let matcher = if automaton.is_empty() {
+            Matcher::Regex(regex(text).map_err(D::Error::custom)?)
+        } else {
+            let dfa = read(automaton).ok_or_else(|| D::Error::custom("an automaton is not whole"));
+            Matcher::Automaton(Box::new(dfa?))
+        };
+        Ok(Self { text: text.to_owned(), matcher, may_have_automaton: !automaton.is_empty() })
     }
-    Some(automata)
 }
 
-fn read(bytes: &[u8]) -> Option<Automaton> {
+fn regex(text: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text).unicode(false).nest_limit(MAX_DEPTH).size_limit(MAX_BYTES).build()
+}
+
+fn read(bytes: &[u8]) -> Option<dense::DFA<Vec<u32>>> {
     // It is read where it lies, at an address that words have.
     let mut room = vec![0; bytes.len() + align_of::<u32>()];
     let start = room.as_ptr().align_offset(align_of::<u32>());
     let aligned = room.get_mut(start..start + bytes.len())?;
     aligned.copy_from_slice(bytes);
     let (dfa, _) = dense::DFA::from_bytes(aligned).ok()?;
-    Some(Automaton(dfa.to_owned()))
+    Some(dfa.to_owned())
 }
 
 /// The automaton of a pattern, where it is small: what it matches is what the pattern does.
@@ -132,17 +129,21 @@ mod tests {
 
     use super::*;
 
+    fn pattern(text: &str) -> Pattern {
+        Pattern::new(text, 0).expect("it is a pattern")
+    }
+
     /// The pattern with its automaton after it was bytes.
     fn handed_on(pattern: &Pattern) -> Option<Pattern> {
-        let bytes = to_bytes([pattern].into_iter());
-        let automaton = from_bytes(&bytes).expect("it is whole").pop().flatten()?;
-        Some(Pattern::new(&pattern.text, Some(automaton)).expect("it was one before"))
+        let bytes = postcard::to_allocvec(pattern).expect("it has bytes");
+        let again: Pattern = postcard::from_bytes(&bytes).expect("it is whole");
+        assert_eq!(again.text, pattern.text);
+        matches!(again.matcher, Matcher::Automaton(_)).then_some(again)
     }
 
     #[test]
     fn small_patterns_have_automata_and_others_none() {
-        let has =
-            |text: &str| handed_on(&Pattern::new(text, None).expect("it is a pattern")).is_some();
+        let has = |text: &str| handed_on(&pattern(text)).is_some();
         for small in ["^[ABCP][0-9]+$", "", "^$", r"\d{2}", "a|b|c", "(?i)sale", r"(?m)^x\b"] {
             assert!(has(small), "{small}");
         }
@@ -151,26 +152,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_is_no_automaton() {
-        let pattern = Pattern::new("^a+$", None).expect("it is a pattern");
-        let bytes = to_bytes([&pattern, &pattern].into_iter());
-        assert_eq!(from_bytes(&bytes).map(|automata| automata.len()), Some(2));
-        for cut in 1..bytes.len() {
-            let automata = from_bytes(&bytes[..cut]);
-            assert!(automata.is_none_or(|automata| automata.len() == 1), "{cut}");
+    fn what_was_cut_is_no_pattern() {
+        let bytes = postcard::to_allocvec(&pattern("^a+$")).expect("it has bytes");
+        for cut in 0..bytes.len() {
+            assert!(postcard::from_bytes::<Pattern>(&bytes[..cut]).is_err(), "{cut}");
         }
-        assert_eq!(from_bytes(b"").map(|automata| automata.len()), Some(0));
     }
 
     #[test]
     fn so_many_automata_are_made_and_no_more() {
-        let patterns: Vec<Pattern> = (0..MAX_AUTOMATA + 2)
-            .map(|_| Pattern::new("^a$", None).expect("it is a pattern"))
-            .collect();
-        let automata = from_bytes(&to_bytes(patterns.iter())).expect("they are whole");
-        let made: Vec<bool> = automata.iter().map(Option::is_some).collect();
-        assert_eq!(made.iter().filter(|made| **made).count(), MAX_AUTOMATA);
-        assert_eq!(made.len(), MAX_AUTOMATA + 2);
+        let has =
+            |before| handed_on(&Pattern::new("^a$", before).expect("it is a pattern")).is_some();
+        assert!(has(MAX_AUTOMATA - 1));
+        assert!(!has(MAX_AUTOMATA));
     }
 
     proptest! {
@@ -193,7 +187,7 @@ mod tests {
                 1..20,
             ),
         ) {
-            let Ok(pattern) = Pattern::new(&parts.concat(), None) else { return Ok(()) };
+            let Ok(pattern) = Pattern::new(&parts.concat(), 0) else { return Ok(()) };
             let Some(handed_on) = handed_on(&pattern) else { return Ok(()) };
             for text in texts {
                 let wanted = pattern.is_match(&text);

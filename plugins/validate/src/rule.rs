@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use clickmill_plugin::Places;
 use clickmill_plugin::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Action, Operator};
 use crate::pattern::Pattern;
@@ -11,6 +12,7 @@ use crate::starts;
 use crate::words::{Allowed, TextMap, others_of, same};
 
 /// A rule whose columns exist and have the right types.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Rule {
     pub(crate) code: String,
     pub(crate) action: Action,
@@ -24,6 +26,7 @@ pub(crate) struct Rule {
 }
 
 /// The rows that a rule is for.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct When {
     pub(crate) column: ColumnSpec,
     /// Whether it lies in the list that the check's columns lie in. Else it has one value per row.
@@ -32,6 +35,7 @@ pub(crate) struct When {
 }
 
 /// What must hold.
+#[derive(Serialize, Deserialize)]
 pub(crate) enum Check {
     Required,
     OneOf {
@@ -50,7 +54,9 @@ pub(crate) enum Check {
         bounds: String,
     },
     DecimalRange {
+        #[serde(with = "exact")]
         min: Decimal,
+        #[serde(with = "exact")]
         max: Decimal,
         bounds: String,
     },
@@ -77,6 +83,22 @@ pub(crate) enum Check {
         prefixes: TextMap<Box<[u8]>>,
         strict: bool,
     },
+}
+
+/// An exact number as it is handed on.
+mod exact {
+    use clickmill_plugin::Decimal;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &Decimal, to: S) -> Result<S::Ok, S::Error> {
+        number.scaled().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
+        let number = Decimal::from_scaled(i128::deserialize(from)?);
+        number.ok_or_else(|| D::Error::custom("a number has more digits than there may be"))
+    }
 }
 
 pub(crate) const DAY: i64 = 86_400 * 1_000_000;

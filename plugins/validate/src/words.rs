@@ -4,8 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use clickmill_plugin::{Column, Dictionary, Values};
+use serde::{Deserialize, Serialize};
 
 /// The values that a text or int64 column may have.
+#[derive(Serialize, Deserialize)]
 pub(crate) enum Allowed {
     Texts(HashSet<Box<[u8]>, Quick>),
     Int64s(HashSet<i64, Quick>),

@@ -1,13 +1,16 @@
 //! Path prefixes that fit by whole segments, whatever the case.
 
+use serde::{Deserialize, Serialize};
+
 use super::parts::segment_ends;
 
 /// A list of prefixes, of which the first that fits counts.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Prefixes {
     /// Without the slash at their ends.
     list: Vec<Box<[u8]>>,
     /// Places in `list`, by the path's first letter: few are to be tried for a path.
-    by_letter: [Vec<usize>; LETTERS],
+    by_letter: Vec<Vec<usize>>,
 }
 
 /// Buckets of first letters, and last that of the home page.
@@ -15,7 +18,7 @@ const LETTERS: usize = 33;
 
 impl Prefixes {
     pub(super) fn new() -> Self {
-        Self { list: Vec::new(), by_letter: [const { Vec::new() }; LETTERS] }
+        Self { list: Vec::new(), by_letter: vec![Vec::new(); LETTERS] }
     }
 
     /// Adds a path that begins with a slash.
