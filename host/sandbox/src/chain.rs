@@ -241,7 +241,7 @@ impl ChainWorker {
         let _span = tracing::info_span!(target: SPANS, "stage", stage = &*worker.stage.name, rows)
             .entered();
         let stage = worker.stage.clone();
-        let hidden = HiddenValues::of(&batch, &self.guarded, &raw, to_come);
+        let hidden = HiddenValues::of(&batch, &self.guarded, &raw, to_come.then_some(&stage.reads));
         worker.hidden = hidden.clone();
         let mut answer = call_isolated(worker, &batch);
         for name in self.guarded.iter().filter(|name| stage.writes_column(name)) {
@@ -265,8 +265,9 @@ impl ChainWorker {
         // Whose values a message may not say is known by the rows that the plugin was given.
         let came_from = answer.came_from.as_deref();
         let row_given = |row: u32| came_from.map_or(row, |rows| rows[row as usize]) as usize;
-        let told = answer.rejected.iter();
-        let told = told.map(|(row, reason)| (*row, hidden.keep_out(row_given(*row), reason)));
+        let of_one =
+            answer.rejected.chunk_by(|(one, _), (next, _)| row_given(*one) == row_given(*next));
+        let told = of_one.flat_map(|refused| hidden.keep_out(row_given(refused[0].0), refused));
         let told: Vec<_> = told.collect();
         if let (Some(came_from), Some(number)) = (came_from, stage.multiplies) {
             batch = repeated(batch, came_from, &stage, number)?;

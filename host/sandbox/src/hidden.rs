@@ -6,14 +6,15 @@
 
 mod marks;
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::DataType;
 
+use super::kind::Columns;
 use clickmill_core::batch::{Batch, Reason};
 use clickmill_core::leaves::{Leaf, leaves};
 use clickmill_core::words::{find, resolved, texts, unescaped};
@@ -35,8 +36,8 @@ pub(super) struct HiddenValues(Arc<Hidden>);
 struct Hidden {
     /// The sensitive columns by name, as they are and as they were.
     columns: Vec<(String, ArrayRef)>,
-    /// All columns, where sensitive ones are still to come.
-    read: Option<RecordBatch>,
+    /// The columns that the stage reads, where sensitive ones are still to come: it can quote no others.
+    read: Option<Vec<ArrayRef>>,
     /// The sensitive columns as texts: made for the first message.
     texts: OnceLock<Vec<Text>>,
     lines: AtomicUsize,
@@ -58,13 +59,13 @@ impl Text {
 }
 
 impl HiddenValues {
-    /// Those of these columns of a batch: as they are, and as they were before they were masked.
-    /// `to_come` says that this stage or a later one makes another such column.
+    /// Those of these columns of a batch: as they are, and as they were before they were masked. `to_come` is there
+    /// where this stage or a later one makes another such column: the columns that this stage reads.
     pub(crate) fn of(
         batch: &Batch,
         columns: &[String],
         raw: &[(String, ArrayRef)],
-        to_come: bool,
+        to_come: Option<&Columns>,
     ) -> Self {
         let now = columns.iter().filter_map(|name| {
             let column = batch.columns.column_by_name(name)?;
@@ -72,29 +73,44 @@ impl HiddenValues {
         });
         Self(Arc::new(Hidden {
             columns: now.chain(raw.iter().cloned()).collect(),
-            read: to_come.then(|| batch.columns.clone()),
+            read: to_come.map(|reads| {
+                let there =
+                    reads.all.iter().filter_map(|node| batch.columns.column_by_name(&node.name));
+                there.cloned().collect()
+            }),
             ..Hidden::default()
         }))
     }
 
-    /// A reason for refusing a row, in which its values are replaced by the columns' names.
-    pub(crate) fn keep_out(&self, row: usize, reason: &Reason) -> Reason {
+    /// Reasons for refusing rows that were made of one, in which that row's values are replaced by the columns' names.
+    /// A plugin may refuse thousands of them, and the row may be a megabyte: it is looked through once.
+    pub(crate) fn keep_out(&self, row: usize, refused: &[(u32, Reason)]) -> Vec<(u32, Reason)> {
         if self.are_none() {
-            return reason.clone();
+            return refused.to_vec();
         }
-        let mut marks = Marks::on(&reason.message);
-        let of_row = || self.texts().iter().flat_map(move |text| text.of_row(row));
-        for (name, value) in of_row().filter(|(_, value)| value.len() >= LEAST_BYTES) {
-            marks.hide(value, name);
-        }
-        if let Some(read) = &self.0.read {
+        let quotable = self.0.read.as_ref().map(|read| {
             let mut texts = Vec::new();
-            for column in read.columns() {
+            for column in read {
                 texts_of(column, row..row + 1, &mut texts);
             }
-            hide_quotes(&mut marks, texts.iter().map(String::as_bytes));
-        }
-        Reason { message: without_escaped(marks.told(), of_row()), ..reason.clone() }
+            let messages = refused.iter().map(|(_, reason)| reason.message.as_bytes());
+            common(messages, texts.iter().map(String::as_bytes))
+        });
+        let of_row = || self.texts().iter().flat_map(move |text| text.of_row(row));
+        let told = |(made, reason): &(u32, Reason)| {
+            let mut marks = Marks::on(&reason.message);
+            for (name, value) in of_row().filter(|(_, value)| value.len() >= LEAST_BYTES) {
+                marks.hide(value, name);
+            }
+            if let Some(quotable) = &quotable {
+                let of_message = parts(reason.message.as_bytes());
+                let quoted: Vec<bool> = of_message.map(|part| quotable.contains(&part)).collect();
+                marks.hide_quotes(&quoted);
+            }
+            let message = without_escaped(marks.told(), of_row());
+            (*made, Reason { message, ..reason.clone() })
+        };
+        refused.iter().map(told).collect()
     }
 
     /// A line without the values of any row.
@@ -106,7 +122,7 @@ impl HiddenValues {
             return LEFT_OUT.to_owned();
         }
         let mut marks = Marks::on(line);
-        let of_line = Parts::of(line.as_bytes());
+        let of_line = Parts::of([line.as_bytes()]);
         for Text { name, values, .. } in self.texts() {
             for value in values.iter().flatten() {
                 if of_line.may_hold(value.as_bytes()) {
@@ -178,7 +194,7 @@ fn without_escaped<'a>(
     values: impl Iterator<Item = (&'a str, &'a str)> + Clone,
 ) -> String {
     for plain in resolved(told.as_bytes()) {
-        let parts = Parts::of(&plain);
+        let parts = Parts::of([&*plain]);
         let mut values = values.clone().filter(|(_, value)| parts.may_hold(value.as_bytes()));
         if let Some((name, _)) = values.find(|(_, value)| find(beginning(value), &plain).is_some())
         {
@@ -188,20 +204,21 @@ fn without_escaped<'a>(
     told
 }
 
-/// Hides what a message quotes of texts: whatever both have in common, but for JSON's keys. What is
-/// quoted may be cut, so it is not looked for as a whole.
-fn hide_quotes<'a>(marks: &mut Marks<'_>, texts: impl Iterator<Item = &'a [u8]>) {
-    let message = marks.text().as_bytes();
-    let of_message = Parts::of(message);
-    let mut common = BTreeSet::new();
+/// The parts that messages and texts have in common, but for JSON's keys: what a message quotes may be cut, so it is
+/// not looked for as a whole.
+fn common<'a>(
+    messages: impl Iterator<Item = &'a [u8]>,
+    texts: impl Iterator<Item = &'a [u8]>,
+) -> HashSet<[u8; LEAST_BYTES]> {
+    let of_messages = Parts::of(messages);
+    let mut common = HashSet::new();
     for text in texts {
         let text = without_keys(text);
         let plain = unescaped(&text);
         let all = parts(&text).chain(parts(&plain));
-        common.extend(all.filter(|part| of_message.may_have(*part)));
+        common.extend(all.filter(|part| of_messages.may_have(*part)));
     }
-    let quoted: Vec<bool> = parts(message).map(|part| common.contains(&part)).collect();
-    marks.hide_quotes(&quoted);
+    common
 }
 
 /// A text whose JSON keys are blank. A key is what a program has named, and not what a visitor has said.

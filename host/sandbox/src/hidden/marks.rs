@@ -26,10 +26,6 @@ impl<'a> Marks<'a> {
         Self { text, behind: vec![0; text.len()], names: Vec::new() }
     }
 
-    pub(super) fn text(&self) -> &'a str {
-        self.text
-    }
-
     /// Hides a value of a column wherever it is, also where only its beginning is.
     pub(super) fn hide(&mut self, value: &str, column: &'a str) {
         let beginning = beginning(value);
@@ -123,28 +119,28 @@ pub(super) fn parts(text: &[u8]) -> impl Iterator<Item = [u8; LEAST_BYTES]> {
     text.array_windows().map(|part| part.map(|byte| byte.to_ascii_lowercase()))
 }
 
-/// A few bits of each part of a text: what has none of them is not in it.
+/// A few bits of each part of some texts: what has none of them is in no text.
 pub(super) struct Parts([u64; PLACES / 64]);
 
 const PLACES: usize = 1 << 14;
 
 impl Parts {
-    pub(super) fn of(text: &[u8]) -> Self {
+    pub(super) fn of<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut all = Self([0; PLACES / 64]);
-        for part in parts(text) {
+        for part in texts.into_iter().flat_map(parts) {
             let place = place(part);
             all.0[place / 64] |= 1 << (place % 64);
         }
         all
     }
 
-    /// Whether a part may be one of the text's.
+    /// Whether a part may be one of the texts'.
     pub(super) fn may_have(&self, part: [u8; LEAST_BYTES]) -> bool {
         let place = place(part);
         self.0[place / 64] >> (place % 64) & 1 == 1
     }
 
-    /// Whether a value that is long enough may be in the text, as far as its beginning tells.
+    /// Whether a value that is long enough may be in a text, as far as its beginning tells.
     pub(super) fn may_hold(&self, value: &[u8]) -> bool {
         parts(value).next().is_some_and(|part| self.may_have(part))
     }

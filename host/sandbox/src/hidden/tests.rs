@@ -1,9 +1,11 @@
-use arrow::array::Int64Array;
+use arrow::array::{Int64Array, RecordBatch};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::kind::Spec;
 use crate::testing::batch_of;
+use clickmill_core::path::Path;
 
 fn batch(columns: &[(&str, ArrayRef)]) -> Batch {
     batch_of(RecordBatch::try_from_iter(columns.iter().cloned()).expect("a batch"))
@@ -17,19 +19,41 @@ fn users(values: &[Option<&str>]) -> ArrayRef {
 fn early(columns: &[(&str, &str)], message: &str) -> String {
     let columns: Vec<(&str, ArrayRef)> =
         columns.iter().map(|(name, value)| (*name, users(&[Some(value)]))).collect();
-    let hidden = HiddenValues::of(&batch(&columns), &["ip".to_owned()], &[], true);
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let reads = reads(&names);
+    let hidden = HiddenValues::of(&batch(&columns), &["ip".to_owned()], &[], Some(&reads));
     told(&hidden, 0, message)
 }
 
+/// What a stage reads that reads these columns.
+fn reads(names: &[&str]) -> Columns {
+    let spec = |name: &&str| {
+        let (path, data_type) = (Path::of(name), crate::boundary::DataType::Text);
+        Spec { path, data_type, repeated: false }
+    };
+    let specs: Vec<Spec> = names.iter().map(spec).collect();
+    Columns::of(&specs, |_| None).expect("columns of texts").0
+}
+
 fn told(hidden: &HiddenValues, row: usize, message: &str) -> String {
-    let (code, message) = ("bad".to_owned(), message.to_owned());
-    hidden.keep_out(row, &Reason { code, message, column: None }).message
+    let told = hidden.keep_out(row, &refused(&[message]));
+    let [(0, reason)] = &told[..] else { panic!("one row is refused: {told:?}") };
+    reason.message.clone()
+}
+
+/// Rows that were refused with these messages.
+fn refused(messages: &[&str]) -> Vec<(u32, Reason)> {
+    let reason = |message: &&str| {
+        let (code, message) = ("bad".to_owned(), (*message).to_owned());
+        Reason { code, message, column: None }
+    };
+    (0..).zip(messages.iter().map(reason)).collect()
 }
 
 #[test]
 fn messages_say_the_column_and_not_the_value() {
     let batch = batch(&[("user_id", users(&[Some("u-4711"), None, Some("u-12")]))]);
-    let hidden = HiddenValues::of(&batch, &["user_id".to_owned(), "ip".to_owned()], &[], false);
+    let hidden = HiddenValues::of(&batch, &["user_id".to_owned(), "ip".to_owned()], &[], None);
     for (message, wanted) in [
         ("`u-4711` is no user, u-12 is", "`[user_id]` is no user, u-12 is"),
         ("U-4711 and u-4711", "[user_id] and [user_id]"),
@@ -47,7 +71,7 @@ fn columns_of_numbers_and_what_was_masked_since_are_hidden_too() {
     let batch = batch(&[("session_id", users(&[Some("k1:5f5f")])), ("phone", sessions.clone())]);
     let names = ["session_id".to_owned(), "phone".to_owned()];
     let raw = [("session_id".to_owned(), users(&[Some("s-77")]))];
-    let hidden = HiddenValues::of(&batch, &names, &raw, false);
+    let hidden = HiddenValues::of(&batch, &names, &raw, None);
     let wanted = "[phone] of [session_id], [session_id]";
     assert_eq!(told(&hidden, 0, "24026 of s-77, k1:5f5f"), wanted);
     assert_eq!(hidden.keep_all_out("24026 of s-77, k1:5f5f"), wanted);
@@ -60,7 +84,7 @@ fn a_value_that_a_message_has_cut_is_hidden_as_far_as_it_goes() {
         &batch(&[("user_id", users(&[Some(&long)]))]),
         &["user_id".to_owned()],
         &[],
-        false,
+        None,
     );
     let cut: String = long.chars().take(64).collect();
     assert_eq!(told(&hidden, 0, &format!("`{cut}…` is long")), "`[user_id]…` is long");
@@ -72,7 +96,7 @@ fn a_message_that_says_a_value_with_escapes_is_left_out() {
     let value = "ada \"lovelace\"\t1815";
     let json = serde_json::json!({ "user": value }).to_string();
     let batch = batch(&[("user_id", users(&[Some(value)]))]);
-    let hidden = HiddenValues::of(&batch, &["user_id".to_owned()], &[], false);
+    let hidden = HiddenValues::of(&batch, &["user_id".to_owned()], &[], None);
     for message in [
         format!("no user: {value:?}"),
         format!("no user in {json}"),
@@ -97,7 +121,7 @@ fn a_message_grows_by_no_more_than_a_name_for_each_value() {
     let values = ["aaaa", "column", "olum", "[a_c"];
     let name = "a_column_with_aaaa";
     let column = users(&values.map(Some));
-    let hidden = HiddenValues::of(&batch(&[(name, column)]), &[name.to_owned()], &[], false);
+    let hidden = HiddenValues::of(&batch(&[(name, column)]), &[name.to_owned()], &[], None);
     let line = "aaaa ".repeat(200);
     let wanted = format!("[{name}] ").repeat(200);
     assert_eq!(hidden.keep_all_out(&line), wanted);
@@ -107,7 +131,7 @@ fn a_message_grows_by_no_more_than_a_name_for_each_value() {
 fn lines_of_a_batch_are_looked_through_so_often_and_then_left_out() {
     let batch = batch(&[("user_id", users(&[Some("u-4711")]))]);
     let names = ["user_id".to_owned()];
-    let hidden = HiddenValues::of(&batch, &names, &[], false);
+    let hidden = HiddenValues::of(&batch, &names, &[], None);
     let line = |hidden: &HiddenValues| hidden.keep_all_out("u-4711");
     // Pieces of a batch share it.
     let piece = hidden.clone();
@@ -117,7 +141,7 @@ fn lines_of_a_batch_are_looked_through_so_often_and_then_left_out() {
     assert_eq!((line(&hidden).as_str(), line(&piece).as_str()), (LEFT_OUT, LEFT_OUT));
     assert_eq!(hidden.cost_of_line(), FUEL_PER_VALUE);
     // Where nothing is sensitive there is nothing to look for.
-    let open = HiddenValues::of(&batch, &[], &[], false);
+    let open = HiddenValues::of(&batch, &[], &[], None);
     (0..2 * MAX_LINES).for_each(|_| assert_eq!(line(&open), "u-4711"));
     assert_eq!(open.cost_of_line(), 0);
 }
@@ -169,8 +193,49 @@ fn what_is_quoted_of_a_record_that_is_no_json_is_hidden() {
 }
 
 #[test]
+fn reasons_for_many_rows_of_one_record_are_told_as_each_alone_is() {
+    let columns = [
+        ("payload", users(&[Some(r#"{"user":"u-4711","ip":"203.0.113.9"}"#), Some("u-0815")])),
+        ("phone", users(&[Some("+49 151 1"), None])),
+    ];
+    let names = ["phone".to_owned(), "ip".to_owned()];
+    let reads = reads(&["payload"]);
+    let hidden = HiddenValues::of(&batch(&columns), &names, &[], Some(&reads));
+    let messages =
+        ["`u-4711`", "", "`user` is 203.0.113", "+49 151 1 of u-4711", "u-0815", "0.113.9"];
+    let many = hidden.keep_out(0, &refused(&messages));
+    let many: Vec<String> = many.into_iter().map(|(_, reason)| reason.message).collect();
+    assert_eq!(many, messages.map(|message| told(&hidden, 0, message)));
+    assert_eq!(many[0], "`[6 characters]`");
+    assert_eq!(many[3], "[phone] of [6 characters]");
+    assert_eq!(many[4], "u-0815", "it is of another row");
+}
+
+/// Where it were looked through for each of them, this would take hours.
+#[test]
+fn a_record_of_which_many_rows_are_refused_is_looked_through_once() {
+    let record = (0..200_000).map(|number| format!("{number}, ")).collect::<String>();
+    let reads = reads(&["payload"]);
+    let batch = batch(&[("payload", users(&[Some(&record)]))]);
+    let hidden = HiddenValues::of(&batch, &["ip".to_owned()], &[], Some(&reads));
+    let told = hidden.keep_out(0, &refused(&["not `199999`"; 10_000]));
+    assert_eq!(told.len(), 10_000);
+    let is_told = |(_, reason): &(u32, Reason)| reason.message == "not `[6 characters]`";
+    assert!(told.iter().all(is_told), "{:?}", told[0]);
+}
+
+/// Nor is a column copied that it cannot quote: thousands of rows may share a text.
+#[test]
+fn a_stage_quotes_what_it_reads() {
+    let columns = [("payload", users(&[Some("u-4711")])), ("url", users(&[Some("/u-0815")]))];
+    let reads = reads(&["url", "gone"]);
+    let hidden = HiddenValues::of(&batch(&columns), &["ip".to_owned()], &[], Some(&reads));
+    assert_eq!(told(&hidden, 0, "/u-0815, u-4711"), "[7 characters], u-4711");
+}
+
+#[test]
 fn before_sensitive_columns_are_there_a_line_has_words_of_letters_only() {
-    let hidden = |to_come| {
+    let hidden = |to_come: Option<&Columns>| {
         HiddenValues::of(
             &batch(&[("payload", users(&[Some("x")]))]),
             &["ip".to_owned()],
@@ -178,6 +243,7 @@ fn before_sensitive_columns_are_there_a_line_has_words_of_letters_only() {
             to_come,
         )
     };
+    let reads = reads(&["payload"]);
     for (line, wanted) in [
         ("ada@example.com logged in.", "[15 characters] logged in."),
         (
@@ -190,8 +256,8 @@ fn before_sensitive_columns_are_there_a_line_has_words_of_letters_only() {
         ),
         ("Zoë-Käthe", "[9 characters]"),
     ] {
-        assert_eq!(hidden(true).keep_all_out(line), wanted);
-        assert_eq!(hidden(false).keep_all_out(line), line);
+        assert_eq!(hidden(Some(&reads)).keep_all_out(line), wanted);
+        assert_eq!(hidden(None).keep_all_out(line), line);
     }
 }
 
@@ -212,7 +278,7 @@ proptest! {
     ) {
         let rows: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
         // A name that is a part of no value.
-        let hidden = HiddenValues::of(&batch(&[("~", users(&rows))]), &["~".to_owned()], &[], false);
+        let hidden = HiddenValues::of(&batch(&[("~", users(&rows))]), &["~".to_owned()], &[], None);
         let line = saying(&values, &order);
         let all = hidden.keep_all_out(&line);
         for (row, value) in values.iter().enumerate() {
