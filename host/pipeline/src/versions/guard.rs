@@ -220,25 +220,29 @@ impl Guard {
         let origins = &batch.origins;
         let mut joined = Joined::default();
         let mut found = BTreeMap::new();
-        for (row, range) in origins.ranges.iter().enumerate() {
-            let record = &origins.block[range.clone()];
+        let mut rows = 0..;
+        // The rows of a record follow each other, and there may be a thousand of a megabyte.
+        for of_record in origins.ranges.chunk_by(|one, next| one == next) {
+            let record = &origins.block[of_record[0].clone()];
             let record = Spellings::of(record, self.dialect.as_ref(), &origins.source);
-            let came_in = |own: &&Raw<'_>| {
-                // A short number, such as an age, is in the record by chance.
-                let is_text = is_text(own.leaf.values.data_type());
-                let least = if is_text { 1 } else { LEAST_BYTES };
-                own.of_row(row).any(|value| {
-                    value.len() >= least && record.hold(value) && !own.guarded.allows(value)
-                })
-            };
-            let as_it_came = own.iter().find(came_in).map(|own| own.guarded.name.as_str());
-            let as_it_came = as_it_came.map(|name| Found { at: name, of: name });
-            if !raws.is_empty() {
-                joined.fill(&all, row);
-            }
-            let elsewhere = || raws.iter().find_map(|raw| raw.find(row, &all, &joined));
-            if let Some(one) = as_it_came.or_else(elsewhere) {
-                found.insert(row, one);
+            let mut before = None;
+            for row in rows.by_ref().take(of_record.len()) {
+                // Most are of one visitor.
+                let is_as_before = |own: &Raw<'_>| own.of_row(row).eq(own.of_row(row - 1));
+                let as_it_came = match before {
+                    Some(known) if own.iter().all(is_as_before) => known,
+                    _ => own.iter().find(|own| own.came_in(row, &record)),
+                };
+                before = Some(as_it_came);
+                let as_it_came = as_it_came.map(|own| own.guarded.name.as_str());
+                let as_it_came = as_it_came.map(|name| Found { at: name, of: name });
+                if !raws.is_empty() {
+                    joined.fill(&all, row);
+                }
+                let elsewhere = || raws.iter().find_map(|raw| raw.find(row, &all, &joined));
+                if let Some(one) = as_it_came.or_else(elsewhere) {
+                    found.insert(row, one);
+                }
             }
         }
         Ok(found)
@@ -325,6 +329,15 @@ impl<'a> Raw<'a> {
     fn of_row(&self, row: usize) -> impl Iterator<Item = &str> {
         let there = self.leaf.of_row(row).filter(|at| self.values.is_valid(*at));
         there.map(|at| self.values.value(at))
+    }
+
+    /// Whether a value of a row is as it came in.
+    fn came_in(&self, row: usize, record: &Spellings<'_>) -> bool {
+        // A short number, such as an age, is in the record by chance.
+        let is_text = is_text(self.leaf.values.data_type());
+        let least = if is_text { 1 } else { LEAST_BYTES };
+        self.of_row(row)
+            .any(|value| value.len() >= least && record.hold(value) && !self.guarded.allows(value))
     }
 
     /// Finds a raw value of a row in one of its texts.

@@ -237,6 +237,30 @@ fn nulls_and_rows_of_a_slice_are_each_looked_at_by_themselves() {
 }
 
 #[test]
+fn rows_of_one_record_are_each_looked_for_in_it_and_no_other() {
+    let records = [r#"{"user_id":"u\u002d4711"}"#, r#"{"user_id":"u-0815"}"#];
+    let [first, second] = records.map(str::len);
+    let values = ["k1:5f", "u-4711", "u-4711", "u-0815", "u-0815", "u-4711"];
+    let users: ArrayRef = Arc::new(StringArray::from(values.to_vec()));
+    let columns = RecordBatch::try_from_iter([("user_id", users)]).expect("a batch");
+    let (first, second) = (0..first, first..first + second);
+    let origins = Origins {
+        source: "t@1".into(),
+        header: None,
+        positions: Positions::Lines(vec![1, 1, 1, 1, 2, 2]),
+        places: Some(vec![0, 1, 2, 3, 0, 1]),
+        block: Bytes::from(records.concat()),
+        ranges: [vec![first; 4], vec![second; 2]].concat(),
+    };
+    let batch = Batch { columns, origins, ingest_time: Micros::default() };
+    let (batch, stopped) = guard(&[]).stop(batch, &[], &Digest::of(b"")).expect("a batch");
+    let stopped: Vec<_> = stopped.iter().map(clickmill_core::batch::Rejected::key).collect();
+    let wanted = [(1, 1), (1, 2), (2, 0)].map(|(line, place)| (Position::Line(line), place));
+    assert_eq!(stopped, wanted);
+    assert_eq!(batch.rows(), 3);
+}
+
+#[test]
 fn the_decoder_is_the_first_that_writes_a_column_that_comes_in() {
     let columns = ["ip", "user_id"].map(|name| guarded(name, false));
     let guard = Guard { columns: columns.to_vec(), ..Guard::default() };
