@@ -51,10 +51,10 @@ const TOO_LARGE: &str = "too_large";
 pub const SEALED_MESSAGE: &str =
     "sealed with the record: `clickmill dead-letter explain` opens it where the key is";
 
-/// Identifies a letter: the same for the same row of the same record of an object, and for every delivery
-/// of the same message. The id of a sealed letter does not depend on the record's bytes: a guess at them
+/// What identifies the letters of a record, but for the row: the same for the same record of an object, and for every
+/// delivery of the same message. The id of a sealed letter does not depend on the record's bytes: a guess at them
 /// can't be checked by it.
-fn letter_id(rejected: &Rejected, is_sealed: bool) -> String {
+fn record_id(rejected: &Rejected, is_sealed: bool) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
     hasher.update(rejected.source.as_bytes()).update(b"\0");
     match &rejected.position {
@@ -67,9 +67,15 @@ fn letter_id(rejected: &Rejected, is_sealed: bool) -> String {
     if !is_sealed {
         hasher.update(&rejected.payload);
     }
+    hasher
+}
+
+/// Identifies the letter of a row of a record.
+fn letter_id(of_record: &blake3::Hasher, record_index: u64) -> String {
+    let mut hasher = of_record.clone();
     // Of the first row it says nothing: letters from before there were others keep their ids.
-    if rejected.record_index > 0 {
-        hasher.update(b"\0").update(&rejected.record_index.to_le_bytes());
+    if record_index > 0 {
+        hasher.update(b"\0").update(&record_index.to_le_bytes());
     }
     Digest::from(hasher.finalize()).short().into()
 }
@@ -100,7 +106,7 @@ impl Writer {
         &'a self,
         rejected: &'a [Rejected],
     ) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'a {
-        let letters = letters_of(rejected);
+        let letters = letters_of(rejected, self.keys.is_some());
         let mut begin = 0;
         std::iter::from_fn(move || {
             let rest = letters.get(begin..)?;
@@ -142,8 +148,7 @@ impl Writer {
                 text(&|_| self.keys.as_ref().map(|keys| keys.current.key_id().to_owned()))
             }
             "attributes" => attributes(field.data_type(), rejected, |r| {
-                let with = r.payload_with.map(|other| letter_id(other, self.keys.is_some()));
-                let with = with.map(|id| (PAYLOAD_ATTRIBUTE, id.into()));
+                let with = r.payload_with.as_deref().map(|id| (PAYLOAD_ATTRIBUTE, id.into()));
                 let own = if self.keys.is_some() { Vec::new() } else { attributes_of(r) };
                 with.into_iter().chain(own).collect()
             }),
@@ -151,7 +156,7 @@ impl Writer {
                 Some(_) => Some(SEALED_MESSAGE.to_owned()),
                 None => Some(message_of(r)),
             }),
-            "letter_id" => text(&|r| Some(letter_id(r, self.keys.is_some()))),
+            "letter_id" => text(&|r| Some(r.id.clone())),
             "pipeline" => text(&|_| Some(self.pipeline.clone())),
             "source" => text(&|r| Some(r.source.to_string())),
             "source_line" => Arc::new(rejected.iter().map(|r| line(r)).collect::<Int64Array>()),
@@ -187,7 +192,7 @@ impl Writer {
                 message: message_of(r),
                 attributes: own.map(|(key, value)| (key.to_owned(), value.into_owned())).collect(),
             };
-            keys.current.seal(&contents, &letter_id(r, true))
+            keys.current.seal(&contents, &r.id)
         });
         let sealed = sealed.collect::<Result<Vec<_>, SealError>>();
         let sealed = sealed.map_err(|error| ArrowError::ExternalError(error.into()))?;
@@ -198,8 +203,9 @@ impl Writer {
 /// A rejected row as its letter has it.
 struct Letter<'a> {
     of: &'a Rejected,
-    /// The payload is not here: it is in the letter of this row of the same record.
-    payload_with: Option<&'a Rejected>,
+    id: String,
+    /// The payload is not here: it is in the letter of this id, of another row of the same record.
+    payload_with: Option<String>,
 }
 
 impl Deref for Letter<'_> {
@@ -217,7 +223,7 @@ impl Letter<'_> {
 }
 
 /// The letters of rejected rows. Of several rows of a record the one whose place comes first has the payload.
-fn letters_of<'a>(rejected: &'a [Rejected]) -> Vec<Letter<'a>> {
+fn letters_of<'a>(rejected: &'a [Rejected], is_sealed: bool) -> Vec<Letter<'a>> {
     let mut first: BTreeMap<(&str, &Position), &'a Rejected> = BTreeMap::new();
     // Where no record is several rows, each letter has its own, and nothing is looked for.
     if rejected.iter().any(|rejected| rejected.record_index > 0) {
@@ -228,14 +234,32 @@ fn letters_of<'a>(rejected: &'a [Rejected]) -> Vec<Letter<'a>> {
             }
         }
     }
-    let letter = |of: &'a Rejected| {
-        let Rejected { source, position, record_index, payload, .. } = of;
-        let first = first.get(&(&**source, position)).copied();
-        // Two deliveries of one message are two letters of each row.
-        let other = first.filter(|other| other.record_index < *record_index);
-        Letter { of, payload_with: other.filter(|other| other.payload == *payload) }
-    };
-    rejected.iter().map(letter).collect()
+    let mut letters = Vec::with_capacity(rejected.len());
+    // Rows of a record follow each other: what may be a megabyte is hashed for the first of them.
+    for of_record in rejected.chunk_by(are_of_one_record) {
+        let of = &of_record[0];
+        let first = first.get(&(&*of.source, &of.position)).copied();
+        let first = first.filter(|first| are_of_one_record(first, of));
+        let record_id = record_id(of, is_sealed);
+        letters.extend(of_record.iter().map(|of| {
+            // Two deliveries of one message are two letters of each row.
+            let other = first.filter(|other| other.record_index < of.record_index);
+            Letter {
+                of,
+                id: letter_id(&record_id, of.record_index),
+                payload_with: other.map(|other| letter_id(&record_id, other.record_index)),
+            }
+        }));
+    }
+    letters
+}
+
+/// Whether two rows are of the same bytes in the same place. Those of one record mostly share them.
+fn are_of_one_record(one: &Rejected, other: &Rejected) -> bool {
+    let (ours, theirs) = (&*one.payload, &*other.payload);
+    one.source == other.source
+        && one.position == other.position
+        && (std::ptr::eq(ours, theirs) || ours == theirs)
 }
 
 /// About as many bytes as a letter takes.

@@ -148,23 +148,49 @@ fn a_sealed_letter_says_nothing_of_its_record() {
     }
 }
 
+/// The id of a row's letter.
+fn id_of(rejected: &Rejected, is_sealed: bool) -> String {
+    letter_id(&record_id(rejected, is_sealed), rejected.record_index)
+}
+
+/// Letters are resolved and replayed by them, for years.
+#[test]
+fn ids_are_those_of_all_versions() {
+    let first = letter(2, b"a,b", b"x");
+    let later = Rejected { record_index: 258, ..first.clone() };
+    let message = of_message("{}", "", "");
+    let rejected = [first, later, message];
+    let letters = writer().rows(&rejected).next().expect("a part").expect("letters");
+    let ids = letters.column_by_name("letter_id").expect("a column").as_string::<i32>();
+    let hashed: [&[u8]; 3] = [
+        b"shop.csv@1\0\x02\0\0\0\0\0\0\0x",
+        b"shop.csv@1\0\x02\0\0\0\0\0\0\0x\0\x02\x01\0\0\0\0\0\0",
+        b"shop.csv@1\x007\0\0\0\0\0\0\0\0\0{}",
+    ];
+    for (row, bytes) in hashed.into_iter().enumerate() {
+        assert_eq!(ids.value(row), Digest::of(bytes).short().as_str(), "{row}");
+    }
+    let with = [(PAYLOAD_ATTRIBUTE.to_owned(), ids.value(0).to_owned())];
+    assert_eq!(attributes_of(&letters, 1)[..1], with);
+}
+
 #[test]
 fn the_id_of_a_sealed_letter_is_the_same_whatever_is_in_it() {
     let (one, other) = (letter(2, b"id", b"ada"), letter(2, b"id", b"bob"));
-    assert_ne!(letter_id(&one, false), letter_id(&other, false));
-    assert_eq!(letter_id(&one, true), letter_id(&other, true));
-    assert_ne!(letter_id(&one, true), letter_id(&letter(3, b"id", b"ada"), true));
+    assert_ne!(id_of(&one, false), id_of(&other, false));
+    assert_eq!(id_of(&one, true), id_of(&other, true));
+    assert_ne!(id_of(&one, true), id_of(&letter(3, b"id", b"ada"), true));
     let again = of_message("{}", "", "");
-    assert_ne!(letter_id(&again, true), letter_id(&one, true));
+    assert_ne!(id_of(&again, true), id_of(&one, true));
 }
 
 #[test]
 fn letters_of_the_rows_of_a_record_are_told_apart_by_their_places() {
     let first = letter(2, b"a,b", b"x");
     let second = Rejected { record_index: 1, ..first.clone() };
-    let ids = [&first, &second].map(|rejected| letter_id(rejected, false));
+    let ids = [&first, &second].map(|rejected| id_of(rejected, false));
     assert_ne!(ids[0], ids[1]);
-    assert_ne!(letter_id(&first, true), letter_id(&second, true));
+    assert_ne!(id_of(&first, true), id_of(&second, true));
     let rejected = [first, second];
     let letters = writer().rows(&rejected).next().expect("a part").expect("letters");
     let places = letters.column_by_name("record_index").expect("a column");
@@ -198,7 +224,7 @@ fn of_several_rows_of_a_record_the_first_has_the_payload_and_the_others_name_its
         row(2, 10_001, b"two"),
         row(4, 7, b"four"),
     ];
-    let has = letter_id(&rejected[1], false);
+    let has = id_of(&rejected[1], false);
     let letters = writer().rows(&rejected).next().expect("a part").expect("letters");
     let here = |payload: &str| (payload.as_bytes().to_vec(), Some(payload.to_owned()), None);
     let there = || (Vec::new(), None, Some(has.clone()));
@@ -206,11 +232,10 @@ fn of_several_rows_of_a_record_the_first_has_the_payload_and_the_others_name_its
     assert_eq!(payloads_of(&letters), wanted);
     // Sealed ones say so too, and hold what else there is to say of their rows.
     let (letters, seal) = sealed(&rejected);
-    let has = letter_id(&rejected[1], true);
+    let has = id_of(&rejected[1], true);
     let (bytes, text, with) = payloads_of(&letters).swap_remove(0);
     assert_eq!((text, with), (None, Some(has)));
-    let Opened::Whole(opened) =
-        seal.open(&bytes, &letter_id(&rejected[0], true)).expect("it opens")
+    let Opened::Whole(opened) = seal.open(&bytes, &id_of(&rejected[0], true)).expect("it opens")
     else {
         panic!("it holds all that is sealed");
     };
